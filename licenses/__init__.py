@@ -1,0 +1,1 @@
+"""Electronic licenses: types, issuing, lifecycle, presenting, verifying, and their pages."""

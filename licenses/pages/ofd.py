@@ -1,0 +1,408 @@
+"""OFD (GB/T 33190-2016): a document as an unsigned package.
+
+Invariants:
+
+- Deterministic: the same document gives the same bytes (fixed zip dates, identifiers by counting,
+  DocID from the content).
+- Elements stand in the standard's order (OFD.xml: DocInfo, DocRoot; CommonData: MaxUnitID,
+  PageArea, PublicRes, DocumentRes; see STANDARDS §4), every ID is unique and none exceeds
+  MaxUnitID; locations are package paths.
+- Every text has its font embedded and says every advance (DeltaX), so that it stands at the same
+  place in a reader that does not use the font.
+- Signing is not done here; the seal adds its own files and the Signatures element of OFD.xml.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections.abc import Iterator
+from functools import lru_cache
+from io import BytesIO
+
+from licenses.pages import xml
+from licenses.pages.fonts import FontSubset, face
+from licenses.pages.model import (
+    IDENTITY,
+    Color,
+    Document,
+    Image,
+    Item,
+    Line,
+    Page,
+    Path,
+    Rect,
+    Text,
+)
+from licenses.pages.strokes import bounds, moved, number, rectangle
+from runtime.clock import CHINA
+from runtime.errors import InvalidArgument
+
+NAMESPACE = "http://www.ofdspec.org/2016"
+FORMATS = {"application/xml": "xml", "text/xml": "xml", "application/json": "json"}
+# Where the baseline is in a text's boundary, from its top, in ems; and the boundary's height.
+_BASELINE = 0.88
+_HEIGHT = 1.0 + 0.16
+_ZIP_DATE = (1980, 1, 1, 0, 0, 0)
+
+
+def write_ofd(document: Document) -> bytes:
+    """Render a document to an OFD package.
+
+    Raises InvalidArgument: GLYPH_MISSING, FONT_UNKNOWN, PATH_INVALID, IMAGE_UNKNOWN,
+    TEXT_NOT_XML, METADATA_KEY_INVALID.
+    """
+    return _Writer(document).package()
+
+
+def image_format(data: bytes) -> str:
+    """"PNG" or "JPEG" by signature; InvalidArgument IMAGE_UNKNOWN for anything else."""
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "PNG"
+    if data.startswith(b"\xff\xd8\xff"):
+        return "JPEG"
+    raise InvalidArgument(
+        "a picture must be PNG or JPEG",
+        reason="IMAGE_UNKNOWN",
+        message_zh="图片必须是 PNG 或 JPEG 格式",
+    )
+
+
+def used_characters(document: Document) -> dict[str, frozenset[str]]:
+    """Which characters each font of a document must have."""
+    used: dict[str, set[str]] = {}
+    for page in document.pages:
+        for item in page.items:
+            if isinstance(item, Text):
+                characters = used.setdefault(item.font, set())
+                if not item.glyphs:
+                    characters.update(item.text)
+    return {name: frozenset(characters) for name, characters in sorted(used.items())}
+
+
+def subsets(document: Document) -> dict[str, FontSubset]:
+    """The font files of a document, by font name."""
+    return {
+        name: face(name, document.fonts.get(name)).subset(characters)
+        for name, characters in used_characters(document).items()
+    }
+
+
+def advances(item: Text, font: FontSubset) -> tuple[float, ...]:
+    """mm from each character of a text to the next."""
+    if item.advances or len(item.text) < 2:
+        return item.advances
+    numbers = item.glyphs or tuple(font.glyphs[character] for character in item.text)
+    return tuple(font.advances[glyph] * item.size / 1000 for glyph in numbers[:-1])
+
+
+class _Writer:
+    """One rendering: identifiers are handed out in the order things are written."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._last_id = 0
+        self._files: dict[str, bytes] = {}
+        self._fonts = subsets(document)
+        self._font_ids: dict[str, int] = {}
+        self._image_ids: dict[bytes, int] = {}
+
+    def _id(self) -> int:
+        self._last_id += 1
+        return self._last_id
+
+    def package(self) -> bytes:
+        """All files, OFD.xml first."""
+        document = self._document
+        public = self._public_resources()
+        media = self._document_resources()
+        pages = [self._page(index, page) for index, page in enumerate(document.pages)]
+        attachments = self._attachments()
+        first = document.pages[0]
+        parts = [
+            f"<ofd:CommonData><ofd:MaxUnitID>{self._last_id}</ofd:MaxUnitID>",
+            f"<ofd:PageArea>{_physical_box(first)}</ofd:PageArea>",
+            public,
+            media,
+            "</ofd:CommonData><ofd:Pages>",
+            *pages,
+            "</ofd:Pages>",
+            attachments,
+        ]
+        self._xml("Doc_0/Document.xml", "Document", "".join(parts))
+        root = self._root()
+        return _zip({"OFD.xml": root, **self._files})
+
+    def _xml(self, path: str, element: str, body: str, attributes: str = "") -> None:
+        self._files[path] = _wrap(element, body, attributes)
+
+    def _root(self) -> bytes:
+        document = self._document
+        digest = hashlib.sha256()
+        for path, data in self._files.items():
+            digest.update(f"{path}\0{len(data)}\0".encode())
+            digest.update(data)
+        custom = "".join(
+            f'<ofd:CustomData Name="{xml.text(xml.name(key))}">{xml.text(value)}</ofd:CustomData>'
+            for key, value in document.metadata.items()
+        )
+        author = f"<ofd:Author>{xml.text(document.author)}</ofd:Author>" if document.author else ""
+        body = (
+            f"<ofd:DocBody><ofd:DocInfo><ofd:DocID>{digest.hexdigest()[:32]}</ofd:DocID>"
+            f"<ofd:Title>{xml.text(document.title)}</ofd:Title>{author}"
+            f"<ofd:CreationDate>{document.created.astimezone(CHINA):%Y-%m-%d}</ofd:CreationDate>"
+            f"<ofd:Creator>Tongban</ofd:Creator>"
+            + (f"<ofd:CustomDatas>{custom}</ofd:CustomDatas>" if custom else "")
+            + "</ofd:DocInfo><ofd:DocRoot>Doc_0/Document.xml</ofd:DocRoot></ofd:DocBody>"
+        )
+        return _wrap("OFD", body, ' Version="1.0" DocType="OFD"')
+
+    def _public_resources(self) -> str:
+        if not self._fonts:
+            return ""
+        rows = []
+        for position, (name, font) in enumerate(self._fonts.items(), start=1):
+            self._font_ids[name] = identifier = self._id()
+            file = f"font_{position}.{'otf' if font.cff else 'ttf'}"
+            self._files[f"Doc_0/Res/{file}"] = font.data
+            bold = ' Bold="true"' if name == "bold" else ""
+            rows.append(
+                f'<ofd:Font ID="{identifier}" FontName="{xml.text(font.name)}" '
+                f'FamilyName="{xml.text(font.family)}"{bold}>'
+                f"<ofd:FontFile>{file}</ofd:FontFile></ofd:Font>"
+            )
+        body = f"<ofd:Fonts>{''.join(rows)}</ofd:Fonts>"
+        self._xml("Doc_0/PublicRes.xml", "Res", body, ' BaseLoc="Res"')
+        return "<ofd:PublicRes>PublicRes.xml</ofd:PublicRes>"
+
+    def _document_resources(self) -> str:
+        rows = []
+        for page in self._document.pages:
+            for item in page.items:
+                if not isinstance(item, Image) or item.data in self._image_ids:
+                    continue
+                kind = image_format(item.data)
+                self._image_ids[item.data] = identifier = self._id()
+                file = f"image_{len(self._image_ids)}.{'png' if kind == 'PNG' else 'jpg'}"
+                self._files[f"Doc_0/Res/{file}"] = item.data
+                rows.append(
+                    f'<ofd:MultiMedia ID="{identifier}" Type="Image" Format="{kind}">'
+                    f"<ofd:MediaFile>{file}</ofd:MediaFile></ofd:MultiMedia>"
+                )
+        if not rows:
+            return ""
+        body = f"<ofd:MultiMedias>{''.join(rows)}</ofd:MultiMedias>"
+        self._xml("Doc_0/DocumentRes.xml", "Res", body, ' BaseLoc="Res"')
+        return "<ofd:DocumentRes>DocumentRes.xml</ofd:DocumentRes>"
+
+    def _page(self, index: int, page: Page) -> str:
+        identifier, layer = self._id(), self._id()
+        objects = "".join(self._objects(page))
+        body = (
+            f"<ofd:Area>{_physical_box(page)}</ofd:Area><ofd:Content>"
+            f'<ofd:Layer ID="{layer}" Type="Body">{objects}</ofd:Layer></ofd:Content>'
+        )
+        location = f"Pages/Page_{index}/Content.xml"
+        self._xml(f"Doc_0/{location}", "Page", body)
+        return f'<ofd:Page ID="{identifier}" BaseLoc="{location}"/>'
+
+    def _objects(self, page: Page) -> Iterator[str]:
+        for item in page.items:
+            if isinstance(item, Text):
+                if item.text:
+                    yield self._text(item)
+            elif isinstance(item, Image):
+                yield self._image(item)
+            else:
+                yield f'<ofd:PathObject ID="{self._id()}" {_path(as_path(item))}'
+
+    def _text(self, item: Text) -> str:
+        font = self._fonts[item.font]
+        steps = advances(item, font)
+        if item.transform == IDENTITY:
+            last = item.glyphs[-1] if item.glyphs else font.glyphs[item.text[-1]]
+            width = sum(steps) + font.advances[last] * item.size / 1000
+            top = item.y - _BASELINE * item.size
+            height = _HEIGHT * item.size
+            boundary = f"{number(item.x)} {number(top)} {number(width)} {number(height)}"
+            # The boundary is rounded: what was cut off is added here.
+            x, y = item.x - float(number(item.x)), item.y - float(number(top))
+            matrix = ""
+        else:
+            boundary = _whole_plane()
+            x, y = item.x, item.y
+            matrix = f' CTM="{_matrix(item.transform)}"'
+        glyphs = (
+            f'<ofd:CGTransform CodePosition="0" CodeCount="{len(item.text)}" '
+            f'GlyphCount="{len(item.glyphs)}"><ofd:Glyphs>{" ".join(map(str, item.glyphs))}'
+            "</ofd:Glyphs></ofd:CGTransform>"
+            if item.glyphs
+            else ""
+        )
+        delta = f' DeltaX="{_deltas(steps)}"' if steps else ""
+        return (
+            f'<ofd:TextObject ID="{self._id()}" Boundary="{boundary}"{matrix} '
+            f'Font="{self._font_ids[item.font]}" Size="{number(item.size)}">'
+            f"{_color('FillColor', item.color)}{glyphs}"
+            f'<ofd:TextCode X="{number(x)}" Y="{number(y)}"{delta}>{xml.text(item.text)}'
+            "</ofd:TextCode></ofd:TextObject>"
+        )
+
+    def _image(self, item: Image) -> str:
+        width, height = number(item.width), number(item.height)
+        if item.transform == IDENTITY:
+            boundary = f"{number(item.x)} {number(item.y)} {width} {height}"
+            matrix = f"{width} 0 0 {height} 0 0"
+            clip_x, clip_y = item.x, item.y
+        else:
+            from licenses.pages.strokes import compose
+
+            boundary = _whole_plane()
+            placed = (item.width, 0.0, 0.0, item.height, item.x, item.y)
+            matrix = _matrix(compose(item.transform, placed))
+            clip_x = clip_y = 0.0
+        clip = ""
+        if item.clip is not None:
+            x, y, w, h = item.clip
+            area = " ".join(number(v) for v in (x - clip_x, y - clip_y, w, h))
+            clip = (
+                "<ofd:Clips TransFlag=\"false\"><ofd:Clip><ofd:Area>"
+                f'<ofd:Path Boundary="{area}" Fill="true"><ofd:AbbreviatedData>'
+                f"{rectangle(0, 0, w, h)}</ofd:AbbreviatedData></ofd:Path>"
+                "</ofd:Area></ofd:Clip></ofd:Clips>"
+            )
+        return (
+            f'<ofd:ImageObject ID="{self._id()}" Boundary="{boundary}" CTM="{matrix}" '
+            f'ResourceID="{self._image_ids[item.data]}">{clip}</ofd:ImageObject>'
+        )
+
+    def _attachments(self) -> str:
+        document = self._document
+        if not document.attachments:
+            return ""
+        rows = []
+        date = f"{document.created.astimezone(CHINA):%Y-%m-%d}"
+        for position, attachment in enumerate(document.attachments, start=1):
+            kind = FORMATS.get(attachment.media_type, attachment.media_type)
+            # The name inside the package is ours: an attachment's own may hold anything.
+            file = f"attachment_{position}.{'xml' if kind == 'xml' else 'bin'}"
+            self._files[f"Doc_0/Attachs/{file}"] = attachment.data
+            rows.append(
+                f'<ofd:Attachment ID="a{position:03}" Name="{xml.text(attachment.name)}" '
+                f'Format="{xml.text(kind)}" CreationDate="{date}" '
+                f'Size="{number(len(attachment.data) / 1024)}" Visible="true">'
+                f"<ofd:FileLoc>{file}</ofd:FileLoc></ofd:Attachment>"
+            )
+        self._xml("Doc_0/Attachs/Attachments.xml", "Attachments", "".join(rows))
+        return "<ofd:Attachments>Attachs/Attachments.xml</ofd:Attachments>"
+
+
+def as_path(item: Item) -> Path:
+    """Rectangles and lines as paths; a path as itself."""
+    if isinstance(item, Rect):
+        return Path(
+            data=rectangle(item.x, item.y, item.width, item.height),
+            stroke=item.stroke,
+            fill=item.fill,
+            line_width=item.line_width,
+        )
+    if isinstance(item, Line):
+        ends = [number(value) for value in (item.x1, item.y1, item.x2, item.y2)]
+        return Path(
+            data=f"M {ends[0]} {ends[1]} L {ends[2]} {ends[3]}",
+            stroke=item.color,
+            line_width=item.line_width,
+            dash=item.dash,
+        )
+    assert isinstance(item, Path)
+    return item
+
+
+@lru_cache(maxsize=512)
+def _path(item: Path) -> str:
+    """A path object after its ID: attributes and children. Cached: ornaments repeat."""
+    if item.transform == IDENTITY:
+        x, y, width, height = bounds(item.data)
+        # A straight line has no extent one way, and some readers clip to the boundary.
+        margin = item.line_width if item.stroke else 0.0
+        left, top = float(number(x - margin)), float(number(y - margin))
+        size = (width + 2 * margin, height + 2 * margin)
+        boundary = " ".join(number(value) for value in (left, top, *size))
+        data, matrix = moved(item.data, -left, -top), ""
+    else:
+        boundary, data = _whole_plane(), moved(item.data, 0.0, 0.0)
+        matrix = f' CTM="{_matrix(item.transform)}"'
+    attributes = [f'Boundary="{boundary}"{matrix}']
+    attributes.append(f'Stroke="{"true" if item.stroke else "false"}"')
+    attributes.append(f'Fill="{"true" if item.fill else "false"}"')
+    if item.stroke:
+        attributes.append(f'LineWidth="{number(item.line_width)}"')
+    if item.dash:
+        attributes.append(f'DashPattern="{" ".join(map(number, item.dash))}"')
+    if item.even_odd:
+        attributes.append('Rule="Even-Odd"')
+    return (
+        f"{' '.join(attributes)}>{_color('StrokeColor', item.stroke)}"
+        f"{_color('FillColor', item.fill)}<ofd:AbbreviatedData>{data}</ofd:AbbreviatedData>"
+        "</ofd:PathObject>"
+    )
+
+
+def _whole_plane() -> str:
+    """A boundary for transformed objects, whose own extent is not worth computing."""
+    return "0 0 2000 2000"
+
+
+def _color(element: str, color: Color | None) -> str:
+    if color is None:
+        return ""
+    return f'<ofd:{element} Value="{color[0]} {color[1]} {color[2]}"/>'
+
+
+def _matrix(matrix: tuple[float, ...]) -> str:
+    return " ".join(f"{value:.6f}".rstrip("0").rstrip(".") for value in matrix)
+
+
+def _deltas(steps: tuple[float, ...]) -> str:
+    """DeltaX: runs of three and more equal steps as `g count step` (GB/T 33190 §11.3)."""
+    # Rounding each step would add up along a line: round the places and take their differences.
+    words: list[str] = []
+    place = written = 0.0
+    for step in steps:
+        place += step
+        words.append(number(place - written))
+        written += float(words[-1])
+    found: list[str] = []
+    at = 0
+    while at < len(words):
+        run = at
+        while run < len(words) and words[run] == words[at]:
+            run += 1
+        count = run - at
+        found.extend(["g", str(count), words[at]] if count > 2 else words[at:run])
+        at = run
+    return " ".join(found)
+
+
+def _physical_box(page: Page) -> str:
+    size = f"{number(page.width)} {number(page.height)}"
+    return f"<ofd:PhysicalBox>0 0 {size}</ofd:PhysicalBox>"
+
+
+def _wrap(element: str, body: str, attributes: str = "") -> bytes:
+    return (
+        f'{xml.HEADER}<ofd:{element} xmlns:ofd="{NAMESPACE}"{attributes}>{body}</ofd:{element}>'
+    ).encode()
+
+
+def _zip(files: dict[str, bytes]) -> bytes:
+    target = BytesIO()
+    with zipfile.ZipFile(target, "w") as package:
+        for path, data in files.items():
+            entry = zipfile.ZipInfo(path, _ZIP_DATE)
+            entry.external_attr = 0o644 << 16
+            entry.create_system = 3
+            ready = path.endswith((".png", ".jpg"))
+            entry.compress_type = zipfile.ZIP_STORED if ready else zipfile.ZIP_DEFLATED
+            package.writestr(entry, data)
+    return target.getvalue()

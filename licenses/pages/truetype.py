@@ -1,0 +1,186 @@
+"""A TrueType file assembled from ready glyphs.
+
+Only what readers of OFD and PDF ask for is written: cmap (formats 4 and 12), glyf, head, hhea,
+hmtx, loca, maxp, name, OS/2 and post. No dates: the same glyphs give the same bytes.
+Source: OpenType 1.9, the table chapters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from struct import pack, unpack
+
+_UNITS = 1000
+# 1904 to 2020-01-01 in seconds: `head` must hold some date.
+_FIXED_DATE = 3_660_681_600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Glyph:
+    """A compiled simple glyph: `glyf` bytes, advance in font units, bounds, sizes for `maxp`."""
+
+    advance: int
+    data: bytes
+    bounds: tuple[int, int, int, int]
+    points: int
+    contours: int
+
+
+def build(
+    glyphs: Sequence[Glyph],
+    code_points: Sequence[int],
+    *,
+    name: str,
+    family: str,
+    bold: bool,
+    ascent: int,
+    descent: int,
+) -> bytes:
+    """Assemble a font of 1000 units per em.
+
+    `glyphs[0]` is .notdef; `code_points` ascend and belong to `glyphs[1:]`.
+    """
+    offsets, body = [0], bytearray()
+    for glyph in glyphs:
+        body += glyph.data + bytes(-len(glyph.data) % 4)
+        offsets.append(len(body))
+    drawn = [glyph.bounds for glyph in glyphs if glyph.points] or [(0, 0, 0, 0)]
+    box = (
+        min(b[0] for b in drawn),
+        min(b[1] for b in drawn),
+        max(b[2] for b in drawn),
+        max(b[3] for b in drawn),
+    )
+    tables = {
+        b"OS/2": _os2(code_points, bold, ascent, descent),
+        b"cmap": _cmap(code_points),
+        b"glyf": bytes(body) or b"\0",
+        b"head": _head(box, bold),
+        b"hhea": _hhea(glyphs, box, ascent, descent),
+        b"hmtx": b"".join(pack(">Hh", glyph.advance, glyph.bounds[0]) for glyph in glyphs),
+        b"loca": pack(f">{len(offsets)}I", *offsets),
+        b"maxp": _maxp(glyphs),
+        b"name": _names(name, family, bold),
+        b"post": pack(">IiHhIIIII", 0x00030000, 0, 0xFF9C, 50, 0, 0, 0, 0, 0),
+    }
+    return _assemble(tables)
+
+
+def _checksum(data: bytes) -> int:
+    """Sum of the big-endian words, modulo 2^32."""
+    data += bytes(-len(data) % 4)
+    return sum(unpack(f">{len(data) // 4}I", data)) & 0xFFFFFFFF
+
+
+def _assemble(tables: dict[bytes, bytes]) -> bytes:
+    count = len(tables)
+    power = 1 << (count.bit_length() - 1)
+    header = pack(
+        ">IHHHH", 0x00010000, count, 16 * power, power.bit_length() - 1, 16 * (count - power)
+    )
+    at = 12 + 16 * count
+    directory, bodies = bytearray(), bytearray()
+    head_at = 0
+    for tag, data in sorted(tables.items()):
+        if tag == b"head":
+            head_at = at
+        directory += pack(">4sIII", tag, _checksum(data), at, len(data))
+        padded = data + bytes(-len(data) % 4)
+        bodies += padded
+        at += len(padded)
+    font = bytearray(header + directory + bodies)
+    font[head_at + 8 : head_at + 12] = pack(">I", (0xB1B0AFBA - _checksum(bytes(font))) % (1 << 32))
+    return bytes(font)
+
+
+def _head(box: tuple[int, int, int, int], bold: bool) -> bytes:
+    return pack(
+        ">IIIIHHqqhhhhHHhhh",
+        *(0x00010000, 0x00010000, 0, 0x5F0F3CF5, 0x0003, _UNITS, _FIXED_DATE, _FIXED_DATE),
+        *box,
+        *(1 if bold else 0, 8, 2, 1, 0),
+    )
+
+
+def _hhea(
+    glyphs: Sequence[Glyph], box: tuple[int, int, int, int], ascent: int, descent: int
+) -> bytes:
+    widest = max(glyph.advance for glyph in glyphs)
+    right = min(glyph.advance - glyph.bounds[2] for glyph in glyphs)
+    return pack(
+        ">IhhhHhhhhhhhhhhhH",
+        *(0x00010000, ascent, descent, 0, widest, box[0], right, box[2], 1, 0, 0),
+        *(0, 0, 0, 0, 0, len(glyphs)),
+    )
+
+
+def _maxp(glyphs: Sequence[Glyph]) -> bytes:
+    points = max(glyph.points for glyph in glyphs)
+    contours = max(glyph.contours for glyph in glyphs)
+    return pack(
+        ">IHHHHHHHHHHHHHH", 0x00010000, len(glyphs), points, contours, *(0, 0, 2), *([0] * 8)
+    )
+
+
+def _os2(code_points: Sequence[int], bold: bool, ascent: int, descent: int) -> bytes:
+    first = min(code_points, default=0)
+    last = max(code_points, default=0)
+    return pack(
+        ">HhHHH10hh10sIIII4sHHHhhhHHIIhhHHH",
+        *(4, _UNITS, 700 if bold else 400, 5, 0),
+        *(650, 600, 0, 75, 650, 600, 0, 350, 50, 325),
+        *(0, b"\x02\x0b\x08\x00\0\0\0\0\0\0" if bold else b"\x02\x0b\x05\x00\0\0\0\0\0\0"),
+        # Unicode ranges: Basic Latin, CJK symbols and CJK ideographs; code page: simplified Chinese.
+        *(0x00000001, 0x2A010000, 0, 0, b"GOOG", 0x0020 if bold else 0x0040),
+        *(min(first, 0xFFFF), min(last, 0xFFFF), 880, -120, 0, ascent, -descent),
+        *(0x00040001, 0, 543, 733, 0, 0x20, 1),
+    )
+
+
+def _cmap(code_points: Sequence[int]) -> bytes:
+    """Format 4 for the basic plane (old readers look for nothing else) and format 12 for all."""
+    runs: list[tuple[int, int, int]] = []
+    for glyph, point in enumerate(code_points, start=1):
+        if runs and point == runs[-1][1] + 1:
+            runs[-1] = (runs[-1][0], point, runs[-1][2])
+        else:
+            runs.append((point, point, glyph))
+    basic = [run for run in runs if run[1] < 0xFFFF] + [(0xFFFF, 0xFFFF, 0)]
+    count = len(basic)
+    power = 1 << (count.bit_length() - 1)
+    deltas = [(glyph - first) & 0xFFFF for first, _, glyph in basic[:-1]] + [1]
+    four = pack(
+        f">HHHHHHH{count}HH{count}H{count}H{count}H",
+        *(4, 16 + 8 * count, 0, 2 * count, 2 * power, power.bit_length() - 1, 2 * (count - power)),
+        *(last for _, last, _ in basic),
+        0,
+        *(first for first, _, _ in basic),
+        *deltas,
+        *([0] * count),
+    )
+    twelve = pack(">HHIII", 12, 0, 16 + 12 * len(runs), 0, len(runs))
+    twelve += b"".join(pack(">III", *run) for run in runs)
+    start = 4 + 8 * 2
+    return (
+        pack(">HHHHIHHI", 0, 2, 3, 1, start, 3, 10, start + len(four)) + four + twelve
+    )
+
+
+def _names(name: str, family: str, bold: bool) -> bytes:
+    style = "Bold" if bold else "Regular"
+    texts = {
+        1: family,
+        2: style,
+        3: name,
+        4: f"{family} {style}",
+        5: "Version 1.000",
+        6: name.replace("+", "-"),
+        13: "SIL Open Font License 1.1",
+    }
+    records, body = bytearray(), bytearray()
+    for identifier, text in texts.items():
+        encoded = text.encode("utf-16-be")
+        records += pack(">HHHHHH", 3, 1, 0x0409, identifier, len(encoded), len(body))
+        body += encoded
+    return pack(">HHH", 0, len(texts), 6 + len(records)) + bytes(records + body)
