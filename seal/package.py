@@ -1,0 +1,536 @@
+"""An OFD package read strictly, and written the same way every time.
+
+What is signed must be what is read, whatever reads it. So a package is refused when two readers
+could see different things in it:
+
+1. every byte belongs to exactly one entry, the central directory or its end record (no prefix, no
+   gap, no overlap, no comment, no second directory);
+2. the local header of an entry says what the central directory says;
+3. no two names are the same, nor the same after Unicode composition and case folding, and no name
+   is both a file and a folder;
+4. names are relative, forward-slashed UTF-8 without `.`, `..`, drive or control characters;
+5. entry count, sizes and compression ratio are bounded *before* anything is inflated;
+6. XML is UTF-8 without document type, entity or network; comments never split a text.
+
+Copying keeps the compressed bytes of an entry as they are; everything else of the zip (order,
+times, attributes) is fixed, so equal content gives equal bytes.
+
+Source: GB/T 33190-2016 (packaging), APPNOTE.TXT 6.3 (zip).
+"""
+
+from __future__ import annotations
+
+import struct
+import unicodedata
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from lxml import etree
+
+from runtime.errors import InvalidArgument
+
+NAMESPACE: Final = "http://www.ofdspec.org/2016"
+
+_LOCAL: Final = struct.Struct("<4s5H3L2H")
+_CENTRAL: Final = struct.Struct("<4s6H3L5H2L")
+_END: Final = struct.Struct("<4s4H2LH")
+_STORED: Final = 0
+_DEFLATED: Final = 8
+_UTF8_FLAG: Final = 0x0800
+_DESCRIPTOR_FLAG: Final = 0x0008
+# Encryption, patches and masked headers have no place in an OFD; deflate's own hints (bits 1, 2),
+# a data descriptor (3) and UTF-8 names (11) do.
+_KNOWN_FLAGS: Final = 0x0006 | _DESCRIPTOR_FLAG | _UTF8_FLAG
+# zip64, strong encryption, AES and "Unicode path" (which would give the entry a second name).
+_REFUSED_EXTRAS: Final = frozenset({0x0001, 0x0017, 0x9901, 0x7075})
+_SYMLINK: Final = 0xA000
+_DOS_EPOCH: Final = (0x0000, 0x0021)  # time, date: 1980-01-01 00:00:00
+_MIB: Final = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much a package may cost to read. Bytes, counts and uncompressed/compressed ratio."""
+
+    package_bytes: int = 64 * _MIB
+    entries: int = 4096
+    entry_bytes: int = 64 * _MIB
+    total_bytes: int = 256 * _MIB
+    ratio: int = 100
+    ratio_free_bytes: int = _MIB
+    """Below this total the ratio isn't looked at: a blank page of XML compresses very well."""
+
+
+DEFAULT_LIMITS: Final = Limits()
+
+
+class PackageError(InvalidArgument):
+    """The package can't be read in one way only. `check` is the name of the check that failed:
+
+    `package_zip`, `package_duplicate_names`, `package_paths`, `package_limits`,
+    `xml_well_formed`, `xml_no_dtd`, `ofd_structure`.
+    """
+
+    def __init__(self, check: str, message: str, message_zh: str) -> None:
+        super().__init__(message, reason="OFD_" + check.upper(), message_zh=message_zh)
+        self.check = check
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One file of a package; `packed` are its bytes as stored in the zip."""
+
+    name: str
+    method: int
+    crc: int
+    size: int
+    packed: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfdPackage:
+    """The files of a package by name (no leading slash), in the order of the zip."""
+
+    entries: Mapping[str, Entry]
+    _inflated: dict[str, bytes] = field(default_factory=dict, repr=False, compare=False)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.entries)
+
+    def read(self, name: str) -> bytes:
+        """The bytes of a file. Raises PackageError when it is absent or damaged."""
+        known = self._inflated.get(name)
+        if known is not None:
+            return known
+        entry = self.entries.get(name)
+        if entry is None:
+            raise PackageError(
+                "ofd_structure",
+                f"the package has no file /{name}",
+                f"文件包中没有 /{name}",
+            )
+        data = _inflate(entry)
+        if name.lower().endswith(".xml"):
+            _refuse_dtd(data, name)
+        self._inflated[name] = data
+        return data
+
+    def xml(self, name: str) -> etree._Element:
+        """The root element of an XML file. Raises PackageError."""
+        return parse_xml(self.read(name), name)
+
+
+def read_package(data: bytes, limits: Limits = DEFAULT_LIMITS) -> OfdPackage:
+    """Read a package under the rules above. Raises PackageError; `check` says which rule."""
+    if len(data) > limits.package_bytes:
+        raise _limits(f"the package is larger than {limits.package_bytes} bytes")
+    count, start, end = _directory_bounds(data)
+    if count > limits.entries:
+        raise _limits(f"the package has more than {limits.entries} entries")
+    rows = list(_central_rows(data, count, start, end))
+    _bound_sizes(rows, limits)
+    entries: dict[str, Entry] = {}
+    seen: dict[str, bool] = {}
+    position = 0
+    by_offset = sorted(rows, key=lambda row: row.offset)
+    for row, following in zip(by_offset, [*by_offset[1:], None], strict=True):
+        if row.offset != position:
+            raise _zip("bytes that belong to no entry, or entries that overlap")
+        body, data_end = _local_body(data, row, start)
+        position = data_end + _descriptor(
+            data, row, data_end, start if following is None else following.offset
+        )
+        _register(seen, row)
+        if row.name.endswith("/"):
+            if row.size:
+                raise _zip("a folder entry with content")
+            continue
+        entries[row.name] = Entry(
+            name=row.name, method=row.method, crc=row.crc, size=row.size, packed=body
+        )
+    if position != start:
+        raise _zip("bytes between the last entry and the directory")
+    _refuse_file_as_folder(seen)
+    order = {row.name: index for index, row in enumerate(rows)}
+    return OfdPackage(
+        entries=dict(sorted(entries.items(), key=lambda item: order[item[0]]))
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    name: str
+    raw_name: bytes
+    flags: int
+    method: int
+    crc: int
+    packed_size: int
+    size: int
+    offset: int
+
+
+def _zip(message: str) -> PackageError:
+    return PackageError(
+        "package_zip", f"the zip container is not sound: {message}", "压缩包结构不规范"
+    )
+
+
+def _limits(message: str) -> PackageError:
+    return PackageError("package_limits", message, "文件包超出大小、数量或压缩比限制")
+
+
+def _directory_bounds(data: bytes) -> tuple[int, int, int]:
+    """Entry count, start and end of the central directory (rule 1: it ends the file)."""
+    if len(data) < _END.size or data[-_END.size : -_END.size + 4] != b"PK\x05\x06":
+        raise _zip("no end record at the end of the file")
+    _, disk, first_disk, here, count, size, start, comment = _END.unpack_from(
+        data, len(data) - _END.size
+    )
+    end = len(data) - _END.size
+    if disk or first_disk or here != count or comment or start + size != end:
+        raise _zip("the end record disagrees with the file")
+    return count, start, end
+
+
+def _central_rows(data: bytes, count: int, start: int, end: int) -> Iterator[_Row]:
+    position = start
+    for _ in range(count):
+        if position + _CENTRAL.size > end:
+            raise _zip("the directory is cut short")
+        (
+            magic, _made, _needed, flags, method, _time, _date, crc, packed_size, size,
+            name_length, extra_length, comment, disk, _internal, external, offset,
+        ) = _CENTRAL.unpack_from(data, position)  # fmt: skip
+        name_end = position + _CENTRAL.size + name_length
+        position_after = name_end + extra_length
+        if magic != b"PK\x01\x02" or position_after > end or disk or comment:
+            raise _zip("a directory record is damaged or has a comment")
+        if flags & ~_KNOWN_FLAGS or method not in (_STORED, _DEFLATED):
+            raise _zip("an entry is encrypted or uses an unknown method")
+        if (external >> 16) & 0xF000 == _SYMLINK:
+            raise _zip("an entry is a link")
+        _refuse_extras(data[name_end:position_after])
+        raw_name = data[position + _CENTRAL.size : name_end]
+        yield _Row(
+            _entry_name(raw_name),
+            raw_name,
+            flags,
+            method,
+            crc,
+            packed_size,
+            size,
+            offset,
+        )
+        position = position_after
+    if position != end:
+        raise _zip("the directory has more records than it says")
+
+
+def _refuse_extras(extra: bytes) -> None:
+    position = 0
+    while position < len(extra):
+        if position + 4 > len(extra):
+            raise _zip("an extra field is damaged")
+        kind, length = struct.unpack_from("<HH", extra, position)
+        if kind in _REFUSED_EXTRAS:
+            raise _zip("an extra field changes how the entry is read")
+        position += 4 + length
+    if position != len(extra):
+        raise _zip("an extra field is damaged")
+
+
+def _paths(message: str) -> PackageError:
+    return PackageError("package_paths", message, "文件包中的路径不规范或越出文件包")
+
+
+def _entry_name(raw: bytes) -> str:
+    """Rule 4. A name without the UTF-8 flag is taken as UTF-8 too, as OFD software does."""
+    try:
+        name = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise _paths("an entry's name is not UTF-8") from error
+    parts = name.removesuffix("/").split("/")
+    if any(part in ("", ".", "..") for part in parts):
+        raise _paths("an entry's name leaves the package or has an empty part")
+    if (
+        "\\" in name
+        or ":" in name
+        or any(unicodedata.category(c) in _HIDDEN for c in name)
+    ):
+        raise _paths(
+            "an entry's name has a backslash, a colon or an invisible character"
+        )
+    return name
+
+
+_HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+def _bound_sizes(rows: list[_Row], limits: Limits) -> None:
+    """Rule 5, on declared sizes; inflating later never goes past what was declared."""
+    total = sum(row.size for row in rows)
+    packed = sum(row.packed_size for row in rows)
+    if total > limits.total_bytes or any(row.size > limits.entry_bytes for row in rows):
+        raise _limits("the package inflates to more than is allowed")
+    if total > limits.ratio_free_bytes and total > packed * limits.ratio:
+        raise _limits(f"the package inflates more than {limits.ratio} times")
+
+
+def _local_body(data: bytes, row: _Row, directory: int) -> tuple[bytes, int]:
+    """The packed bytes of an entry and where they end; rule 2."""
+    if row.offset + _LOCAL.size > directory:
+        raise _zip("an entry lies outside the file")
+    (magic, _needed, flags, method, _time, _date, crc, packed_size, size, name_length,
+     extra_length) = _LOCAL.unpack_from(data, row.offset)  # fmt: skip
+    name_end = row.offset + _LOCAL.size + name_length
+    begin = name_end + extra_length
+    if magic != b"PK\x03\x04" or begin + row.packed_size > directory:
+        raise _zip("a local header is damaged")
+    if data[name_end - name_length : name_end] != row.raw_name:
+        raise _zip("an entry has two names")
+    sizes = (crc, packed_size, size)
+    said = (row.crc, row.packed_size, row.size)
+    deferred = bool(flags & _DESCRIPTOR_FLAG) and all(
+        here in (0, there) for here, there in zip(sizes, said, strict=True)
+    )
+    if (flags, method) != (row.flags, row.method) or not (sizes == said or deferred):
+        raise _zip("a local header disagrees with the directory")
+    _refuse_extras(data[name_end:begin])
+    return data[begin : begin + row.packed_size], begin + row.packed_size
+
+
+def _descriptor(data: bytes, row: _Row, begin: int, following: int) -> int:
+    """Length of the data descriptor after an entry's bytes (0 without one)."""
+    if not row.flags & _DESCRIPTOR_FLAG:
+        return 0
+    said = struct.pack("<3L", row.crc, row.packed_size, row.size)
+    found = data[begin:following]
+    # A folder of some writers carries the flag and no descriptor at all.
+    if found not in (said, b"PK\x07\x08" + said, b""):
+        raise _zip("a data descriptor disagrees with the directory")
+    return len(found)
+
+
+def _register(seen: dict[str, bool], row: _Row) -> None:
+    key = unicodedata.normalize("NFC", row.name.removesuffix("/")).casefold()
+    if key in seen:
+        raise _duplicate()
+    seen[key] = row.name.endswith("/")
+
+
+def _duplicate() -> PackageError:
+    return PackageError(
+        "package_duplicate_names",
+        "two entries have the same name, or names that some readers take for the same",
+        "文件包中存在重名文件",
+    )
+
+
+def _refuse_file_as_folder(seen: Mapping[str, bool]) -> None:
+    for key in seen:
+        parent = key.rpartition("/")[0]
+        while parent:
+            if seen.get(parent) is False:
+                raise _duplicate()
+            parent = parent.rpartition("/")[0]
+
+
+def _inflate(entry: Entry) -> bytes:
+    if entry.method == _STORED:
+        data = entry.packed
+    else:
+        inflater = zlib.decompressobj(-15)
+        try:
+            data = inflater.decompress(entry.packed, entry.size + 1)
+        except zlib.error as error:
+            raise _zip("an entry's compressed bytes are damaged") from error
+        if not inflater.eof or inflater.unused_data:
+            raise _limits("an entry inflates to another size than it says")
+    if len(data) != entry.size or zlib.crc32(data) != entry.crc:
+        raise _zip("an entry's size or checksum is wrong")
+    return data
+
+
+# --- XML ------------------------------------------------------------------------------------
+
+
+def _refuse_dtd(data: bytes, name: str) -> None:
+    """Rule 6, before any parser sees the bytes (entities in attributes expand while parsing)."""
+    if b"\x00" in data[:4] or data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise PackageError(
+            "xml_well_formed", f"/{name} is not UTF-8", f"/{name} 不是 UTF-8 编码"
+        )
+    if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
+        raise PackageError(
+            "xml_no_dtd",
+            f"/{name} declares a document type or entities",
+            f"/{name} 含有文档类型或实体声明",
+        )
+
+
+def parse_xml(data: bytes, name: str) -> etree._Element:
+    """Parse one file of a package; `name` is only for the message. Raises PackageError."""
+    _refuse_dtd(data, name)
+    parser = etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        huge_tree=False,
+        remove_pis=False,
+    )
+    try:
+        root = etree.fromstring(data, parser)
+    except (etree.XMLSyntaxError, ValueError) as error:
+        raise PackageError(
+            "xml_well_formed",
+            f"/{name} is not well-formed XML",
+            f"/{name} 不是格式良好的 XML",
+        ) from error
+    encoding = root.getroottree().docinfo.encoding
+    if encoding is not None and encoding.upper() not in (
+        "UTF-8",
+        "UTF8",
+        "ASCII",
+        "US-ASCII",
+    ):
+        raise PackageError(
+            "xml_well_formed", f"/{name} is not UTF-8", f"/{name} 不是 UTF-8 编码"
+        )
+    return root
+
+
+def tag(local: str) -> str:
+    """The qualified name of an OFD element."""
+    return f"{{{NAMESPACE}}}{local}"
+
+
+def structure_error(message: str, message_zh: str = "") -> PackageError:
+    """The file is well-formed but isn't what GB/T 33190 says it is."""
+    return PackageError(
+        "ofd_structure", message, message_zh or "OFD 结构不符合 GB/T 33190"
+    )
+
+
+def child(parent: etree._Element, local: str) -> etree._Element | None:
+    """The only child of that name, or None. Two of them are refused: readers would differ."""
+    found = parent.findall(tag(local))
+    if len(found) > 1:
+        raise structure_error(f"more than one {local} element", f"{local} 元素重复")
+    return found[0] if found else None
+
+
+def text(element: etree._Element) -> str:
+    """The text of a leaf element, stripped; a comment inside it is refused (rule 6)."""
+    if len(element):
+        raise structure_error("an element that holds a value holds other nodes")
+    return (element.text or "").strip()
+
+
+def required(parent: etree._Element, local: str) -> str:
+    """The text of a child that must be there and not be empty."""
+    found = child(parent, local)
+    value = text(found) if found is not None else ""
+    if not value:
+        raise structure_error(
+            f"the {local} element is missing or empty", f"缺少 {local} 元素"
+        )
+    return value
+
+
+def resolve(location: str, *, base: str) -> str:
+    """The entry name an ST_Loc points to, from the file `base`. Raises PackageError.
+
+    A leading slash means the root of the package, else the folder of `base` (GB/T 33190 §7.1).
+    """
+    if not location or "\\" in location or ":" in location or "\x00" in location:
+        raise _paths("a location inside the package is not a path")
+    folder = [] if location.startswith("/") else base.split("/")[:-1]
+    for part in location.removeprefix("/").split("/"):
+        if part == "..":
+            if not folder:
+                raise _paths("a location inside the package leaves it")
+            folder.pop()
+        elif part == "":
+            raise _paths("a location inside the package has an empty part")
+        elif part != ".":
+            folder.append(part)
+    return "/".join(folder)
+
+
+# --- writing --------------------------------------------------------------------------------
+
+
+def packed_entry(name: str, data: bytes, *, compress: bool = True) -> Entry:
+    """A new entry; `compress=False` for content that holds an already compressed picture."""
+    if not compress:
+        return Entry(
+            name=name, method=_STORED, crc=zlib.crc32(data), size=len(data), packed=data
+        )
+    deflater = zlib.compressobj(6, zlib.DEFLATED, -15)
+    packed = deflater.compress(data) + deflater.flush()
+    return Entry(
+        name=name, method=_DEFLATED, crc=zlib.crc32(data), size=len(data), packed=packed
+    )
+
+
+class PackageWriter:
+    """Lays entries one after the other; holds plain bytes, so a half-written package can wait."""
+
+    __slots__ = ("_body", "_count", "_directory", "_length")
+
+    def __init__(self) -> None:
+        self._body: list[bytes] = []
+        self._directory: list[bytes] = []
+        self._length = 0
+        self._count = 0
+
+    def add(self, entry: Entry) -> None:
+        """Append an entry as it is packed."""
+        raw = entry.name.encode()
+        flags = 0 if raw.isascii() else _UTF8_FLAG
+        time, date = _DOS_EPOCH
+        sizes = (entry.crc, len(entry.packed), entry.size)
+        local = _LOCAL.pack(
+            b"PK\x03\x04", 20, flags, entry.method, time, date, *sizes, len(raw), 0
+        )
+        tail = (len(raw), 0, 0, 0, 0, 0, self._length)
+        record = (b"PK\x01\x02", 20, 20, flags, entry.method, time, date, *sizes, *tail)
+        self._directory.append(_CENTRAL.pack(*record) + raw)
+        self._body += (local, raw, entry.packed)
+        self._length += len(local) + len(raw) + len(entry.packed)
+        self._count += 1
+
+    def parts(self) -> tuple[bytes, bytes, int]:
+        """Bodies, directory records and their count so far, as plain bytes."""
+        return b"".join(self._body), b"".join(self._directory), self._count
+
+    @classmethod
+    def resume(cls, body: bytes, directory: bytes, count: int) -> PackageWriter:
+        """Continue from what `parts` gave."""
+        writer = cls()
+        writer._body = [body]
+        writer._directory = [directory]
+        writer._length = len(body)
+        writer._count = count
+        return writer
+
+    def finish(self) -> bytes:
+        """The whole package."""
+        directory = b"".join(self._directory)
+        end = _END.pack(
+            b"PK\x05\x06",
+            0,
+            0,
+            self._count,
+            self._count,
+            len(directory),
+            self._length,
+            0,
+        )
+        return b"".join((*self._body, directory, end))
