@@ -108,9 +108,7 @@ class Verdict:
 
     def all_checks(self) -> tuple[Check, ...]:
         """The document's checks, then each signature's, in order."""
-        return self.checks + tuple(
-            c for report in self.signatures for c in report.checks
-        )
+        return self.checks + tuple(c for report in self.signatures for c in report.checks)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""

@@ -10,7 +10,6 @@ could see different things in it:
    is both a file and a folder;
 4. names are relative, forward-slashed UTF-8 without `.`, `..`, drive or control characters;
 5. entry count, sizes and compression ratio are bounded *before* anything is inflated;
-6. XML is UTF-8 without document type, entity or network; comments never split a text.
 
 Copying keeps the compressed bytes of an entry as they are; everything else of the zip (order,
 times, attributes) is fixed, so equal content gives equal bytes.
@@ -27,11 +26,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from lxml import etree
-
 from runtime.errors import InvalidArgument
-
-NAMESPACE: Final = "http://www.ofdspec.org/2016"
 
 _LOCAL: Final = struct.Struct("<4s5H3L2H")
 _CENTRAL: Final = struct.Struct("<4s6H3L5H2L")
@@ -78,6 +73,11 @@ class PackageError(InvalidArgument):
         self.check = check
 
 
+def structure_error(message: str, message_zh: str = "") -> PackageError:
+    """The file is well-formed but isn't what GB/T 33190 says it is."""
+    return PackageError("ofd_structure", message, message_zh or "OFD 结构不符合 GB/T 33190")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One file of a package; `packed` are its bytes as stored in the zip."""
@@ -115,14 +115,8 @@ class OfdPackage:
                 f"文件包中没有 /{name}",
             )
         data = _inflate(entry)
-        if name.lower().endswith(".xml"):
-            _refuse_dtd(data, name)
         self._inflated[name] = data
         return data
-
-    def xml(self, name: str) -> etree._Element:
-        """The root element of an XML file. Raises PackageError."""
-        return parse_xml(self.read(name), name)
 
 
 def read_package(data: bytes, limits: Limits = DEFAULT_LIMITS) -> OfdPackage:
@@ -157,9 +151,7 @@ def read_package(data: bytes, limits: Limits = DEFAULT_LIMITS) -> OfdPackage:
         raise _zip("bytes between the last entry and the directory")
     _refuse_file_as_folder(seen)
     order = {row.name: index for index, row in enumerate(rows)}
-    return OfdPackage(
-        entries=dict(sorted(entries.items(), key=lambda item: order[item[0]]))
-    )
+    return OfdPackage(entries=dict(sorted(entries.items(), key=lambda item: order[item[0]])))
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +236,8 @@ def _refuse_extras(extra: bytes) -> None:
         raise _zip("an extra field is damaged")
 
 
-def _paths(message: str) -> PackageError:
+def paths_error(message: str) -> PackageError:
+    """A name or a location that is not a plain path inside the package."""
     return PackageError("package_paths", message, "文件包中的路径不规范或越出文件包")
 
 
@@ -253,18 +246,12 @@ def _entry_name(raw: bytes) -> str:
     try:
         name = raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise _paths("an entry's name is not UTF-8") from error
+        raise paths_error("an entry's name is not UTF-8") from error
     parts = name.removesuffix("/").split("/")
     if any(part in ("", ".", "..") for part in parts):
-        raise _paths("an entry's name leaves the package or has an empty part")
-    if (
-        "\\" in name
-        or ":" in name
-        or any(unicodedata.category(c) in _HIDDEN for c in name)
-    ):
-        raise _paths(
-            "an entry's name has a backslash, a colon or an invisible character"
-        )
+        raise paths_error("an entry's name leaves the package or has an empty part")
+    if "\\" in name or ":" in name or any(unicodedata.category(c) in _HIDDEN for c in name):
+        raise paths_error("an entry's name has a backslash, a colon or an invisible character")
     return name
 
 
@@ -356,127 +343,16 @@ def _inflate(entry: Entry) -> bytes:
     return data
 
 
-# --- XML ------------------------------------------------------------------------------------
-
-
-def _refuse_dtd(data: bytes, name: str) -> None:
-    """Rule 6, before any parser sees the bytes (entities in attributes expand while parsing)."""
-    if b"\x00" in data[:4] or data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise PackageError(
-            "xml_well_formed", f"/{name} is not UTF-8", f"/{name} 不是 UTF-8 编码"
-        )
-    if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
-        raise PackageError(
-            "xml_no_dtd",
-            f"/{name} declares a document type or entities",
-            f"/{name} 含有文档类型或实体声明",
-        )
-
-
-def parse_xml(data: bytes, name: str) -> etree._Element:
-    """Parse one file of a package; `name` is only for the message. Raises PackageError."""
-    _refuse_dtd(data, name)
-    parser = etree.XMLParser(
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        dtd_validation=False,
-        huge_tree=False,
-        remove_pis=False,
-    )
-    try:
-        root = etree.fromstring(data, parser)
-    except (etree.XMLSyntaxError, ValueError) as error:
-        raise PackageError(
-            "xml_well_formed",
-            f"/{name} is not well-formed XML",
-            f"/{name} 不是格式良好的 XML",
-        ) from error
-    encoding = root.getroottree().docinfo.encoding
-    if encoding is not None and encoding.upper() not in (
-        "UTF-8",
-        "UTF8",
-        "ASCII",
-        "US-ASCII",
-    ):
-        raise PackageError(
-            "xml_well_formed", f"/{name} is not UTF-8", f"/{name} 不是 UTF-8 编码"
-        )
-    return root
-
-
-def tag(local: str) -> str:
-    """The qualified name of an OFD element."""
-    return f"{{{NAMESPACE}}}{local}"
-
-
-def structure_error(message: str, message_zh: str = "") -> PackageError:
-    """The file is well-formed but isn't what GB/T 33190 says it is."""
-    return PackageError(
-        "ofd_structure", message, message_zh or "OFD 结构不符合 GB/T 33190"
-    )
-
-
-def child(parent: etree._Element, local: str) -> etree._Element | None:
-    """The only child of that name, or None. Two of them are refused: readers would differ."""
-    found = parent.findall(tag(local))
-    if len(found) > 1:
-        raise structure_error(f"more than one {local} element", f"{local} 元素重复")
-    return found[0] if found else None
-
-
-def text(element: etree._Element) -> str:
-    """The text of a leaf element, stripped; a comment inside it is refused (rule 6)."""
-    if len(element):
-        raise structure_error("an element that holds a value holds other nodes")
-    return (element.text or "").strip()
-
-
-def required(parent: etree._Element, local: str) -> str:
-    """The text of a child that must be there and not be empty."""
-    found = child(parent, local)
-    value = text(found) if found is not None else ""
-    if not value:
-        raise structure_error(
-            f"the {local} element is missing or empty", f"缺少 {local} 元素"
-        )
-    return value
-
-
-def resolve(location: str, *, base: str) -> str:
-    """The entry name an ST_Loc points to, from the file `base`. Raises PackageError.
-
-    A leading slash means the root of the package, else the folder of `base` (GB/T 33190 §7.1).
-    """
-    if not location or "\\" in location or ":" in location or "\x00" in location:
-        raise _paths("a location inside the package is not a path")
-    folder = [] if location.startswith("/") else base.split("/")[:-1]
-    for part in location.removeprefix("/").split("/"):
-        if part == "..":
-            if not folder:
-                raise _paths("a location inside the package leaves it")
-            folder.pop()
-        elif part == "":
-            raise _paths("a location inside the package has an empty part")
-        elif part != ".":
-            folder.append(part)
-    return "/".join(folder)
-
-
 # --- writing --------------------------------------------------------------------------------
 
 
 def packed_entry(name: str, data: bytes, *, compress: bool = True) -> Entry:
     """A new entry; `compress=False` for content that holds an already compressed picture."""
     if not compress:
-        return Entry(
-            name=name, method=_STORED, crc=zlib.crc32(data), size=len(data), packed=data
-        )
+        return Entry(name=name, method=_STORED, crc=zlib.crc32(data), size=len(data), packed=data)
     deflater = zlib.compressobj(6, zlib.DEFLATED, -15)
     packed = deflater.compress(data) + deflater.flush()
-    return Entry(
-        name=name, method=_DEFLATED, crc=zlib.crc32(data), size=len(data), packed=packed
-    )
+    return Entry(name=name, method=_DEFLATED, crc=zlib.crc32(data), size=len(data), packed=packed)
 
 
 class PackageWriter:
@@ -496,9 +372,7 @@ class PackageWriter:
         flags = 0 if raw.isascii() else _UTF8_FLAG
         time, date = _DOS_EPOCH
         sizes = (entry.crc, len(entry.packed), entry.size)
-        local = _LOCAL.pack(
-            b"PK\x03\x04", 20, flags, entry.method, time, date, *sizes, len(raw), 0
-        )
+        local = _LOCAL.pack(b"PK\x03\x04", 20, flags, entry.method, time, date, *sizes, len(raw), 0)
         tail = (len(raw), 0, 0, 0, 0, 0, self._length)
         record = (b"PK\x01\x02", 20, 20, flags, entry.method, time, date, *sizes, *tail)
         self._directory.append(_CENTRAL.pack(*record) + raw)
