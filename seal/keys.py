@@ -1,0 +1,305 @@
+"""Key custody: encrypted key files, and the `Signer` that is all the rest ever sees of a key.
+
+Invariants:
+
+1. A private key leaves this module only as a signature: a `Signer` has no way to give it out, and
+   cannot be copied, pickled or printed.
+2. A key file is PKCS#8 EncryptedPrivateKeyInfo in PEM (RFC 5958, RFC 8018 PBES2: PBKDF2 with
+   HMAC-SHA-256, AES-256-CBC), which `openssl pkcs8` reads too.
+3. A key file is created once (never overwritten), mode 0600, and durable before we return; one that
+   others can read is refused.
+4. Passphrases and paths' contents never enter an error text.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import Any, Final, Protocol
+from urllib.parse import unquote, urlsplit
+
+from asn1crypto import keys as asn1_keys
+from asn1crypto import pem
+from cryptography.hazmat.primitives import hashes, padding
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
+
+from runtime.errors import (
+    AlreadyExists,
+    DomainError,
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    Unavailable,
+)
+from seal import suites
+
+# OWASP Password Storage (2023) for PBKDF2-HMAC-SHA256; about 0.15 s, once per opening.
+_ITERATIONS: Final = 600_000
+_MAX_ITERATIONS: Final = 10_000_000
+_PEM_LABEL: Final = "ENCRYPTED PRIVATE KEY"
+_MAX_FILE: Final = 16_384
+_LEAST_PASSPHRASE: Final = 8
+
+
+class Signer(Protocol):
+    """Something that signs, wherever its key is."""
+
+    @property
+    def suite_name(self) -> str:
+        """The name of its suite in `seal.suites`."""
+        ...
+
+    @property
+    def public_point(self) -> bytes:
+        """04||x||y, 65 octets."""
+        ...
+
+    def sign(self, message: bytes) -> bytes:
+        """DER SEQ{r, s} over the message (the suite digests it)."""
+        ...
+
+
+class _HeldKey:
+    """A signer whose key is in this process."""
+
+    __slots__ = ("_key", "_suite")
+
+    def __init__(self, chosen: suites.Suite, key: suites.PrivateKey) -> None:
+        self._suite = chosen
+        self._key = key
+
+    @property
+    def suite_name(self) -> str:
+        return self._suite.name
+
+    @property
+    def public_point(self) -> bytes:
+        return self._key.public_point
+
+    def sign(self, message: bytes) -> bytes:
+        return self._suite.sign(self._key, message)
+
+    def __repr__(self) -> str:
+        return f"<Signer {self._suite.name} {self.public_point[1:5].hex()}>"
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        raise TypeError("a signer is not copied")
+
+
+def generate_signer(suite: str) -> Signer:
+    """A signer with a new key that is kept nowhere: for tests and for one-time certificates."""
+    chosen = suites.suite(suite)
+    return _HeldKey(chosen, chosen.generate())
+
+
+def create_key(path: Path, *, suite: str, passphrase: bytes) -> Signer:
+    """Generate a key of that suite and write it to a new encrypted file.
+
+    Raises `AlreadyExists` (`KEY_FILE_EXISTS`), `InvalidArgument` (`WEAK_PASSPHRASE`,
+    `UNKNOWN_SUITE`), `FailedPrecondition` (`KEY_FILE_UNWRITABLE`).
+    """
+    if len(passphrase) < _LEAST_PASSPHRASE:
+        raise InvalidArgument(
+            f"The passphrase is shorter than {_LEAST_PASSPHRASE} bytes.",
+            reason="WEAK_PASSPHRASE",
+            message_zh=f"口令短于 {_LEAST_PASSPHRASE} 字节。",
+        )
+    chosen = suites.suite(suite)
+    key = chosen.generate()
+    _write_once(path, _encrypt(chosen.dump_private(key), passphrase))
+    return _HeldKey(chosen, key)
+
+
+def open_key(uri: str, *, passphrase: bytes) -> Signer:
+    """Open `file:/path/to/key.pem`.
+
+    Raises `InvalidArgument` (`UNKNOWN_KEY_SCHEME`, `MALFORMED_KEY_FILE`), `NotFound`
+    (`KEY_FILE_MISSING`), `FailedPrecondition` (`KEY_FILE_TOO_OPEN`, `WRONG_PASSPHRASE`).
+    """
+    path = _path_of(uri)
+    return _decrypt(_read_private_file(path), passphrase)
+
+
+def _path_of(uri: str) -> Path:
+    """The path of a `file:` URI."""
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        parts = urlsplit("")
+    path = Path(unquote(parts.path))
+    if parts.scheme != "file" or parts.netloc or not path.is_absolute():
+        raise InvalidArgument(
+            "The key address is not understood; write file:/absolute/path. "
+            "Keys in a PKCS#11 device are not opened by this build.",
+            reason="UNKNOWN_KEY_SCHEME",
+            message_zh="无法识别密钥地址，应为 file:/绝对路径；本版本不直接打开 PKCS#11 设备中的密钥。",
+        )
+    return path
+
+
+# --- the file ----------------------------------------------------------------------------------------
+
+
+def _write_once(path: Path, content: bytes) -> None:
+    """Create, fill and make durable; a failure leaves no half-written file."""
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        raise AlreadyExists(
+            f"The key file {path.name} exists; keys are never overwritten.",
+            reason="KEY_FILE_EXISTS",
+            message_zh=f"密钥文件 {path.name} 已存在，不会覆盖。",
+        ) from None
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    try:
+        with os.fdopen(handle, "wb") as file:
+            os.fchmod(file.fileno(), 0o600)  # whatever the umask says
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> FailedPrecondition:
+    return FailedPrecondition(
+        f"The key file {path.name} cannot be written: {os.strerror(error.errno or 0)}.",
+        reason="KEY_FILE_UNWRITABLE",
+        message_zh=f"无法写入密钥文件 {path.name}。",
+    )
+
+
+def _read_private_file(path: Path) -> bytes:
+    """The file's bytes, if nobody but its owner can read it. The open file is checked, not its
+    name, so the file cannot be changed for another between check and use."""
+    try:
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            _check_mode(path, status)
+            return file.read(_MAX_FILE + 1)
+    except FileNotFoundError:
+        raise NotFound(
+            f"There is no key file {path.name}; create it with the key command.",
+            reason="KEY_FILE_MISSING",
+            message_zh=f"密钥文件 {path.name} 不存在，请先创建密钥。",
+        ) from None
+    except OSError as error:
+        raise Unavailable(
+            f"The key file {path.name} cannot be read: {os.strerror(error.errno or 0)}.",
+            reason="KEY_FILE_UNREADABLE",
+            message_zh=f"无法读取密钥文件 {path.name}。",
+        ) from error
+
+
+def _check_mode(path: Path, status: os.stat_result) -> None:
+    """A regular file of ours (or of root's), closed to group and others."""
+    closed = stat.S_ISREG(status.st_mode) and not status.st_mode & 0o077
+    if not closed or status.st_uid not in (0, os.geteuid()):
+        raise FailedPrecondition(
+            f"The key file {path.name} is open to others; run chmod 600 on it, as its owner.",
+            reason="KEY_FILE_TOO_OPEN",
+            message_zh=f"密钥文件 {path.name} 可被他人读取，请以属主执行 chmod 600。",
+        )
+
+
+# --- PBES2 (RFC 8018 §6.2) -----------------------------------------------------------------------------
+
+
+def _derive(passphrase: bytes, salt: bytes, iterations: int) -> bytes:
+    return PBKDF2HMAC(hashes.SHA256(), 32, salt, iterations).derive(passphrase)
+
+
+def _encrypt(pkcs8: bytes, passphrase: bytes) -> bytes:
+    """PEM EncryptedPrivateKeyInfo."""
+    salt, iv = os.urandom(16), os.urandom(16)
+    padder = padding.PKCS7(128).padder()
+    padded = padder.update(pkcs8) + padder.finalize()
+    cipher = Cipher(algorithms.AES256(_derive(passphrase, salt, _ITERATIONS)), modes.CBC(iv))
+    encryptor = cipher.encryptor()
+    info = asn1_keys.EncryptedPrivateKeyInfo(
+        {
+            "encryption_algorithm": {
+                "algorithm": "pbes2",
+                "parameters": {
+                    "key_derivation_func": {
+                        "algorithm": "pbkdf2",
+                        "parameters": {
+                            "salt": {"specified": salt},
+                            "iteration_count": _ITERATIONS,
+                            "prf": {"algorithm": "sha256"},
+                        },
+                    },
+                    "encryption_scheme": {"algorithm": "aes256_cbc", "parameters": iv},
+                },
+            },
+            "encrypted_data": encryptor.update(padded) + encryptor.finalize(),
+        }
+    )
+    armoured: bytes = pem.armor(_PEM_LABEL, info.dump())
+    return armoured
+
+
+def _decrypt(content: bytes, passphrase: bytes) -> _HeldKey:
+    """The key in PEM EncryptedPrivateKeyInfo as `_encrypt` writes it."""
+    try:
+        salt, iv, iterations, encrypted = _parameters(content)
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
+        raise InvalidArgument(
+            "The key file is not an encrypted PKCS#8 key (PBES2, PBKDF2-HMAC-SHA256, AES-256-CBC).",
+            reason="MALFORMED_KEY_FILE",
+            message_zh="密钥文件不是加密的 PKCS#8 私钥。",
+        ) from None
+    decryptor = Cipher(
+        algorithms.AES256(_derive(passphrase, salt, iterations)), modes.CBC(iv)
+    ).decryptor()
+    unpadder = padding.PKCS7(128).unpadder()
+    try:
+        padded = decryptor.update(encrypted) + decryptor.finalize()
+        pkcs8 = unpadder.update(padded) + unpadder.finalize()
+        info = asn1_keys.PrivateKeyInfo.load(pkcs8, strict=True)
+        curve = info["private_key_algorithm"]["parameters"].chosen.dotted
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise _wrong_passphrase() from None
+    chosen = suites.suite_of_curve(curve)
+    return _HeldKey(chosen, chosen.load_private(pkcs8))
+
+
+def _parameters(content: bytes) -> tuple[bytes, bytes, int, bytes]:
+    """Salt, iv, iterations and ciphertext; ValueError and the like for anything else."""
+    label, _, encoded = pem.unarmor(content)
+    if label != _PEM_LABEL or len(content) > _MAX_FILE:
+        raise ValueError("not an encrypted key")
+    info = asn1_keys.EncryptedPrivateKeyInfo.load(encoded, strict=True).native
+    algorithm = info["encryption_algorithm"]
+    derivation = algorithm["parameters"]["key_derivation_func"]
+    scheme = algorithm["parameters"]["encryption_scheme"]
+    parameters = derivation["parameters"]
+    known = (
+        algorithm["algorithm"] == "pbes2"
+        and derivation["algorithm"] == "pbkdf2"
+        and parameters["prf"]["algorithm"] == "sha256"
+        and scheme["algorithm"] == "aes256_cbc"
+        and 1 <= parameters["iteration_count"] <= _MAX_ITERATIONS
+        and len(scheme["parameters"]) == 16
+    )
+    if not known:
+        raise ValueError("another protection")
+    iterations: int = parameters["iteration_count"]
+    return parameters["salt"], scheme["parameters"], iterations, info["encrypted_data"]
+
+
+def _wrong_passphrase() -> DomainError:
+    return FailedPrecondition(
+        "The passphrase does not open this key.",
+        reason="WRONG_PASSPHRASE",
+        message_zh="口令错误，无法打开密钥。",
+    )
