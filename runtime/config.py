@@ -1,0 +1,137 @@
+"""Settings of a node: defaults, then a TOML file, then `TONGBAN_*` variables.
+
+The defaults are the embedded node: SQLite files, a file-system store and key files in one folder.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from runtime.errors import FailedPrecondition, InvalidArgument, Unavailable
+from runtime.identity import write_private
+
+FILE_VARIABLE = "TONGBAN_CONFIG"
+
+
+class Settings(BaseSettings):
+    """Everything that may be set; each name is also a variable, `TONGBAN_LISTEN` for `listen`."""
+
+    model_config = SettingsConfigDict(env_prefix="TONGBAN_", extra="forbid", frozen=True)
+
+    data: Path = Field(Path("tongban-data"), description="The data folder.")
+    listen: str = Field("127.0.0.1:7443", description="host:port of the gRPC port.")
+    hosts: list[str] = Field(
+        ["localhost", "127.0.0.1"], description="Names and addresses in the node's certificate."
+    )
+    database: str = Field(
+        "",
+        description="SQLAlchemy URL of a PostgreSQL database (postgresql+psycopg://…); "
+        "empty is SQLite files in the data folder.",
+    )
+    objects: str = Field("", description="URL of the object store; empty is a folder of the data.")
+    s3_access_key: str = ""
+    s3_secret_key: SecretStr = SecretStr("")
+    passphrase_file: Path | None = Field(
+        None, description="File that opens the key files; made in the data folder if not set."
+    )
+    origin: str = Field("tongban.local/log", description="The audit log's name in checkpoints.")
+    metrics: str = Field("", description="host:port of Prometheus metrics; empty is none.")
+    log_level: str = "INFO"
+    log_json: bool = True
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then variables, then the file that `TONGBAN_CONFIG` names."""
+        file = os.environ.get(FILE_VARIABLE)
+        toml = TomlConfigSettingsSource(settings_cls, file) if file else None
+        return tuple(s for s in (init_settings, env_settings, toml) if s is not None)
+
+    def database_url(self, service: str) -> str:
+        """URL of a service's database."""
+        return self.database or f"sqlite:///{self.data.resolve() / f'{service}.db'}"
+
+    def objects_url(self) -> str:
+        """URL of the object store."""
+        return self.objects or f"file://{self.data.resolve() / 'objects'}"
+
+    def passphrase(self) -> bytes:
+        """What opens the key files.
+
+        On the embedded default it is made once, in a file of the data folder that only its owner
+        reads; an operator moves it elsewhere and sets `passphrase_file`.
+        """
+        path = self.passphrase_file or self.data / "secrets" / "passphrase"
+        if self.passphrase_file is None and not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            write_private(path, secrets.token_urlsafe(32).encode())
+        try:
+            return path.read_bytes().strip()
+        except OSError as error:
+            raise FailedPrecondition(
+                f"cannot read the passphrase file {path}: check `passphrase_file`",
+                reason="PASSPHRASE_MISSING",
+                message_zh=f"无法读取口令文件 {path}：请检查 passphrase_file",
+            ) from error
+
+
+def load(**overrides: object) -> Settings:
+    """The settings in force. Raises InvalidArgument (BAD_SETTING) that names each wrong one."""
+    given = {k: v for k, v in overrides.items() if v is not None}
+    file = os.environ.get(FILE_VARIABLE)
+    if file and not Path(file).is_file():
+        raise InvalidArgument(
+            f"{FILE_VARIABLE} names {file}, which is no file",
+            reason="BAD_SETTING",
+            message_zh=f"{FILE_VARIABLE} 指向的 {file} 不是文件",
+        )
+    try:
+        return Settings(**given)  # type: ignore[arg-type]  # pydantic checks them
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)
+        )
+        raise InvalidArgument(
+            f"a setting is wrong: {wrong}",
+            reason="BAD_SETTING",
+            message_zh=f"配置有误：{wrong}",
+        ) from None
+    except ValueError as error:
+        raise InvalidArgument(
+            f"{file} is not TOML: {error}",
+            reason="BAD_SETTING",
+            message_zh=f"{file} 不是有效的 TOML",
+        ) from None
+
+
+def prepare_data_folder(data: Path) -> None:
+    """Make the data folder, and see that it can be written. Raises Unavailable otherwise."""
+    probe = data / ".writable"
+    try:
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        probe.write_bytes(b"x" * 4096)
+        probe.unlink()
+    except OSError as error:
+        raise Unavailable(
+            f"the data folder {data} cannot be written ({os.strerror(error.errno or 0)}): free "
+            "space, correct its permissions, or name another with --data",
+            reason="DATA_FOLDER_UNWRITABLE",
+            message_zh=f"数据目录 {data} 不可写（{os.strerror(error.errno or 0)}）："
+            "请清理空间、更正权限，或用 --data 另选目录",
+        ) from error

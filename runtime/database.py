@@ -1,0 +1,348 @@
+"""The database: engine, unit of work, and the two tables every service has.
+
+1. SQLite (WAL, synchronous=FULL) and PostgreSQL run the same code; only the URL differs. On
+   PostgreSQL each service lives in a schema of its own.
+2. A unit of work is one transaction that may write. SQLite's begins IMMEDIATE, so that a writer
+   waits for its turn at the start and never fails half-way.
+3. A mutation runs through `UnitOfWork.once`: a repeated `request_id` returns the first answer; the
+   same id with another request is refused. Answer, audit record and act commit together.
+4. The hot paths hold a driver's connection per thread and run fixed SQL (`Held`).
+5. A full or unwritable disk is an `Unavailable` that says so, and changes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config as AlembicConfig
+from google.protobuf.message import Message
+from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlmodel import Session
+
+from runtime.errors import Aborted, AlreadyExists, DomainError, InvalidArgument, Unavailable
+from runtime.records import SealedRecord
+
+Answer = TypeVar("Answer", bound=Message)
+BUSY_TIMEOUT_MS = 10_000
+REQUEST_ID_LIMIT = 64
+
+GROUND = sa.MetaData()
+
+#: First answers by request id.
+answered_request = sa.Table(
+    "answered_request",
+    GROUND,
+    sa.Column("actor", sa.String(200), primary_key=True),
+    sa.Column("method", sa.String(120), primary_key=True),
+    sa.Column("request_id", sa.String(REQUEST_ID_LIMIT), primary_key=True),
+    sa.Column("request_digest", sa.LargeBinary, nullable=False),
+    sa.Column("answer", sa.LargeBinary, nullable=False),
+    sa.Column("answered_at", sa.DateTime(timezone=True), nullable=False),
+)
+
+#: Audit records on their way to the log: written with their act, taken by the log in order of id.
+audit_outbox = sa.Table(
+    "audit_outbox",
+    GROUND,
+    sa.Column(
+        "id",
+        sa.BigInteger().with_variant(sa.Integer, "sqlite"),
+        primary_key=True,
+        autoincrement=True,
+    ),
+    sa.Column("leaf", sa.LargeBinary, nullable=False),
+    sa.Column("salt", sa.LargeBinary, nullable=False),
+)
+
+
+class UtcDateTime(sa.types.TypeDecorator[datetime]):
+    """An aware UTC time in every database: SQLite forgets zones, so they are put back."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        """Only aware times go in, as UTC."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a stored time must be aware")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        """Aware UTC times come out."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class UnitOfWork:
+    """One transaction that may write: its session, and what every act owes."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def record(self, record: SealedRecord) -> None:
+        """Put the act's audit record on its way, in this transaction."""
+        self.session.execute(audit_outbox.insert().values(leaf=record.leaf, salt=record.salt))
+
+    def once(
+        self,
+        actor: str,
+        method: str,
+        request: Message,
+        request_id: str,
+        answer_type: type[Answer],
+        act: Callable[[], Answer],
+    ) -> Answer:
+        """The first answer to this request id: run `act` now, or return what it answered then.
+
+        Raises InvalidArgument (REQUEST_ID_REQUIRED) without an id of at most 64 characters and
+        AlreadyExists (REQUEST_ID_REUSED) where the id came with another request.
+        """
+        if not 0 < len(request_id) <= REQUEST_ID_LIMIT:
+            raise InvalidArgument(
+                "request_id is required: a fresh UUID for each new act, the same one to repeat it",
+                reason="REQUEST_ID_REQUIRED",
+                message_zh="必须提供 request_id：新操作用新的 UUID，重试用同一个",
+            )
+        digest = hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
+        held = self.answered(actor, method, request_id)
+        if held is not None:
+            if held[0] != digest:
+                raise AlreadyExists(
+                    "this request_id was used for another request: take a fresh one",
+                    reason="REQUEST_ID_REUSED",
+                    message_zh="该 request_id 已用于另一请求：请换新的",
+                )
+            return answer_type.FromString(held[1])
+        answer = act()
+        self.session.execute(
+            answered_request.insert().values(
+                actor=actor,
+                method=method,
+                request_id=request_id,
+                request_digest=digest,
+                answer=answer.SerializeToString(),
+                answered_at=datetime.now(UTC),
+            )
+        )
+        return answer
+
+    def answered(self, actor: str, method: str, request_id: str) -> tuple[bytes, bytes] | None:
+        """Digest of the request and the answer held for a request id, if any."""
+        columns = answered_request.c
+        row = self.session.execute(
+            sa.select(columns.request_digest, columns.answer).where(
+                columns.actor == actor,
+                columns.method == method,
+                columns.request_id == request_id,
+            )
+        ).first()
+        return None if row is None else (row[0], row[1])
+
+
+class Held:
+    """A driver's own connection, kept per thread, for fixed SQL on a hot path.
+
+    Placeholders are `?` and are rewritten once for PostgreSQL. Statements outside `transaction`
+    commit by themselves.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._local = threading.local()
+
+    def _connection(self) -> Any:
+        connection = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._database.connect_driver()
+            self._local.connection = connection
+        return connection
+
+    def sql(self, text: str) -> str:
+        """`text` with the placeholders of this database."""
+        return text if self._database.is_sqlite else text.replace("?", "%s")
+
+    def row(self, text: str, parameters: Sequence[object]) -> tuple[Any, ...] | None:
+        """The first row of a fixed statement already passed through `sql`."""
+        return cast(
+            "tuple[Any, ...] | None", self._connection().execute(text, parameters).fetchone()
+        )
+
+    def rows(self, text: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
+        """All rows of a fixed statement already passed through `sql`."""
+        return cast(
+            "list[tuple[Any, ...]]", self._connection().execute(text, parameters).fetchall()
+        )
+
+    @contextmanager
+    def transaction(self) -> Iterator[Any]:
+        """A durable transaction on the driver's connection."""
+        connection = self._connection()
+        with storage_errors():
+            connection.execute("BEGIN IMMEDIATE" if self._database.is_sqlite else "BEGIN")
+            try:
+                yield connection
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")
+
+
+class Database:
+    """An engine over SQLite or PostgreSQL."""
+
+    def __init__(self, url: str, *, schema: str) -> None:
+        self.url = sa.make_url(url)
+        self.schema = schema
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        if self.is_sqlite:
+            self.engine = sa.create_engine(
+                self.url, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000}
+            )
+            event.listen(self.engine, "connect", _prepare_sqlite)
+            event.listen(self.engine, "begin", _begin_plain)
+        else:
+            options = {"options": f"-csearch_path={schema}"}
+            self.engine = sa.create_engine(self.url, connect_args=options, pool_pre_ping=True)
+        self.held = Held(self)
+
+    def connect_driver(self) -> Any:
+        """A new connection of the driver itself, autocommitting, prepared as the engine's are."""
+        if self.is_sqlite:
+            connection = sqlite3.connect(
+                str(self.url.database),
+                isolation_level=None,
+                check_same_thread=False,
+                timeout=BUSY_TIMEOUT_MS / 1000,
+            )
+            _pragmas(connection)
+            return connection
+        import psycopg  # only where PostgreSQL is used
+
+        plain = self.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        return psycopg.connect(
+            plain, autocommit=True, options=f"-csearch_path={self.schema}", prepare_threshold=1
+        )
+
+    @contextmanager
+    def unit_of_work(self) -> Iterator[UnitOfWork]:
+        """A transaction that may write; commits at the end, rolls back on any error."""
+        with storage_errors(), Session(self.engine, expire_on_commit=False) as session:
+            if self.is_sqlite:
+                session.connection(execution_options={"tongban_begin": "IMMEDIATE"})
+            yield UnitOfWork(session)
+            session.commit()
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A session that only reads, from one snapshot."""
+        with storage_errors(), Session(self.engine, expire_on_commit=False) as session:
+            yield session
+
+    def migrate(self, migrations: Path) -> None:
+        """Bring the schema to the newest version with the Alembic scripts of a service."""
+        with storage_errors():
+            if not self.is_sqlite:
+                with self.engine.begin() as connection:
+                    connection.execute(sa.text(f'CREATE SCHEMA IF NOT EXISTS "{self.schema}"'))
+            config = AlembicConfig()
+            config.set_main_option("script_location", str(migrations).replace("%", "%%"))
+            with self.engine.connect() as connection:
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+                connection.commit()
+
+    def close(self) -> None:
+        """Give all connections of the engine back."""
+        self.engine.dispose()
+
+
+def run_migrations() -> None:
+    """The body of every `migrations/env.py`: run in the connection that `migrate` gave."""
+    from alembic import context
+
+    context.configure(connection=context.config.attributes["connection"], render_as_batch=True)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+@contextmanager
+def storage_errors() -> Iterator[None]:
+    """Turn the driver's errors into domain errors that say what to do."""
+    try:
+        yield
+    except DomainError:
+        raise
+    except IntegrityError as error:
+        raise Aborted(
+            "another change came first: read again and repeat",
+            reason="CONCURRENT_CHANGE",
+            message_zh="有并发修改在先：请重新读取后再试",
+        ) from error
+    except (DBAPIError, sqlite3.OperationalError) as error:
+        raise _explain(str(getattr(error, "orig", None) or error)) from error
+
+
+def _explain(text: str) -> DomainError:
+    lowered = text.lower()
+    if "full" in lowered or "no space" in lowered:
+        return Unavailable(
+            "the disk of the data folder is full: free some space; nothing was changed",
+            reason="STORAGE_FULL",
+            message_zh="数据目录所在磁盘已满：请清理空间；未作任何更改",
+            retry_after=30,
+        )
+    if "readonly" in lowered or "unable to open" in lowered or "read-only" in lowered:
+        return Unavailable(
+            "the data folder cannot be written: check its owner and permissions",
+            reason="STORAGE_UNWRITABLE",
+            message_zh="数据目录不可写：请检查其属主和权限",
+        )
+    if "locked" in lowered or "busy" in lowered:
+        return Unavailable(
+            "the database is busy: try again",
+            reason="STORAGE_BUSY",
+            message_zh="数据库繁忙：请重试",
+            retry_after=1,
+        )
+    return Unavailable(
+        "the database did not answer: see the node's log",
+        reason="STORAGE_FAILED",
+        message_zh="数据库无应答：请查看节点日志",
+        retry_after=5,
+    )
+
+
+def _pragmas(connection: Any) -> None:
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        f"busy_timeout={BUSY_TIMEOUT_MS}",
+        "journal_size_limit=67108864",
+        "cache_size=-8192",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    # The driver must not begin transactions by itself: `begin` below says which kind.
+    connection.isolation_level = None
+    _pragmas(connection)
+
+
+def _begin_plain(connection: sa.Connection) -> None:
+    kind = connection.get_execution_options().get("tongban_begin", "")
+    connection.exec_driver_sql(f"BEGIN {kind}".strip())

@@ -1,0 +1,72 @@
+"""Numbers with check digits: citizen number, unified social credit code, region code.
+
+A refusal names what is wrong with a number and never repeats it. The check digits are
+python-stdnum's; its table of places is not used, since codes of past and future regions must pass
+(GB/T 2260 changes yearly, GB 11643 numbers do not).
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+
+from stdnum.cn import ric, uscc
+from stdnum.exceptions import ValidationError
+from stdnum.iso7064 import mod_37_36
+
+_CITIZEN = re.compile(r"[1-9]\d{16}[\dX]")
+_REGION = re.compile(r"[1-9]\d{5}")
+_MAP = "10X98765432"
+_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
+
+
+def citizen_number_problem(number: str) -> str | None:
+    """What is wrong with a citizen number (GB 11643), in words without the number; None if good."""
+    if not _CITIZEN.fullmatch(number):
+        return "a citizen number is 17 digits and a check character (GB 11643)"
+    try:
+        date(int(number[6:10]), int(number[10:12]), int(number[12:14]))
+    except ValueError:
+        return "digits 7 to 14 are not a date (GB 11643)"
+    total = sum(w * int(c) for w, c in zip(_WEIGHTS, number, strict=False))
+    return None if _MAP[total % 11] == number[17] else "the check character is wrong (GB 11643)"
+
+
+def citizen_check_character(first_17: str) -> str:
+    """The check character of 17 digits (GB 11643)."""
+    return str(ric.calc_check_digit(first_17))
+
+
+def credit_code_problem(code: str) -> str | None:
+    """What is wrong with a unified social credit code (GB 32100); None if good."""
+    try:
+        uscc.validate(code)
+    except ValidationError as error:
+        return f"not a unified social credit code (GB 32100): {type(error).__name__}"
+    return None if code == uscc.compact(code) else "a credit code has no spaces (GB 32100)"
+
+
+def credit_code_check_character(first_17: str) -> str:
+    """The check character of the first 17 of a credit code (GB 32100)."""
+    return str(uscc.calc_check_digit(first_17))
+
+
+def region_code_problem(code: str) -> str | None:
+    """What is wrong with a region code (GB/T 2260: six digits); None if good."""
+    return None if _REGION.fullmatch(code) else "a region code is six digits (GB/T 2260)"
+
+
+def license_identifier_check(body: str) -> str:
+    """The check character of a license identifier's concatenated parts (GB/T 36904).
+
+    ISO 7064 MOD 37,36 over type, issuer, serial and version without dots.
+    """
+    return str(mod_37_36.calc_check_digit(body))
+
+
+#: Checks by the name of the standard that a data item declares.
+STANDARDS = {
+    "GB 11643": citizen_number_problem,
+    "GB 32100": credit_code_problem,
+    "GB/T 2260": region_code_problem,
+}

@@ -1,0 +1,82 @@
+"""Resource names (AIP-122): the one place that takes them apart and puts them together.
+
+A pattern such as `departments/{department}/grants/{grant}` has fixed words and ids. An id is 1–63
+of lower-case letters, digits and hyphens, and begins and ends with a letter or a digit; so a name
+can never hold a citizen number by accident of format alone — callers never put one there.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from runtime.errors import FieldViolation, InvalidArgument
+
+ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+ANY = "-"
+
+DEPARTMENT = "departments/{department}"
+RESOURCE = "departments/{department}/resources/{resource}"
+BATCH = "departments/{department}/resources/{resource}/batches/{batch}"
+SERVICE_ITEM = "departments/{department}/serviceItems/{service_item}"
+ACCESS_REQUEST = "departments/{department}/accessRequests/{access_request}"
+GRANT = "departments/{department}/grants/{grant}"
+SUBSCRIPTION = "departments/{department}/subscriptions/{subscription}"
+SYSTEM = "departments/{department}/systems/{system}"
+SEAL = "departments/{department}/seals/{seal}"
+LICENSE = "departments/{department}/licenses/{license}"
+LICENSE_TYPE = "licenseTypes/{license_type}"
+PRESENTATION = "presentations/{presentation}"
+
+
+@lru_cache(maxsize=64)
+def _compiled(pattern: str, wildcard: bool) -> re.Pattern[str]:
+    one = f"(?:{ID.pattern}|-)" if wildcard else ID.pattern
+    return re.compile(re.sub(r"\{(\w+)\}", rf"(?P<\1>{one})", pattern))
+
+
+def parse(
+    pattern: str, name: str, *, field: str = "name", wildcard: bool = False
+) -> dict[str, str]:
+    """The ids of `name` by the words of `pattern`.
+
+    `wildcard` admits `-` for an id (AIP-159). Raises InvalidArgument, reason MALFORMED_NAME, which
+    repeats the pattern and not the name.
+    """
+    match = _compiled(pattern, wildcard).fullmatch(name) if len(name) <= 512 else None
+    if match is None:
+        raise InvalidArgument(
+            f"{field} must look like {pattern}, each id 1-63 of a-z, 0-9 and hyphens",
+            reason="MALFORMED_NAME",
+            message_zh=f"{field} 应形如 {pattern}，标识由 1–63 个小写字母、数字和连字符组成",
+            violations=[FieldViolation(field, f"must look like {pattern}")],
+        )
+    return match.groupdict()
+
+
+def make(pattern: str, **ids: str) -> str:
+    """The name of `pattern` with these ids. Raises InvalidArgument where one is malformed."""
+    name = pattern.format(**ids)
+    parse(pattern, name)
+    return name
+
+
+def department_of(name: str) -> str:
+    """`departments/{department}` of any name below a department."""
+    head, _, rest = name.partition("/")
+    department = rest.partition("/")[0]
+    if head != "departments" or not ID.fullmatch(department):
+        raise InvalidArgument("not a name below a department", reason="MALFORMED_NAME")
+    return f"departments/{department}"
+
+
+def check_id(value: str, *, field: str) -> str:
+    """`value` if it may be the last part of a name. Raises InvalidArgument, MALFORMED_ID."""
+    if not ID.fullmatch(value):
+        raise InvalidArgument(
+            f"{field} must be 1-63 of a-z, 0-9 and hyphens, with a letter or digit at both ends",
+            reason="MALFORMED_ID",
+            message_zh=f"{field} 应为 1–63 个小写字母、数字和连字符，首尾为字母或数字",
+            violations=[FieldViolation(field, "malformed id")],
+        )
+    return value

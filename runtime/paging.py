@@ -1,0 +1,45 @@
+"""Pages of a list (AIP-158): key-set paging, so a page costs the same at any depth.
+
+A token is the last name shown, in base64url; it is opaque to callers and holds no personal data
+because names hold none.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+from runtime.errors import FieldViolation, InvalidArgument
+
+DEFAULT_SIZE = 100
+GREATEST_SIZE = 1000
+
+
+def page_size(asked: int, *, default: int = DEFAULT_SIZE, greatest: int = GREATEST_SIZE) -> int:
+    """How many entries a page has. Raises InvalidArgument where fewer than none are asked for."""
+    if asked < 0:
+        raise InvalidArgument(
+            "page_size must not be negative",
+            message_zh="page_size 不能为负",
+            violations=[FieldViolation("page_size", "negative")],
+        )
+    return min(asked or default, greatest)
+
+
+def token_after(last: str) -> str:
+    """The token of the page that begins after `last`."""
+    return base64.urlsafe_b64encode(last.encode()).decode().rstrip("=")
+
+
+def last_of(token: str) -> str:
+    """What the page begins after; empty at the beginning. Raises InvalidArgument."""
+    try:
+        padded = token + "=" * (-len(token) % 4)
+        return base64.urlsafe_b64decode(padded.encode("ascii")).decode()
+    except (binascii.Error, UnicodeError, ValueError):
+        raise InvalidArgument(
+            "page_token is not one that this list gave: begin again without it",
+            reason="BAD_PAGE_TOKEN",
+            message_zh="page_token 无效：请不带它从头开始",
+            violations=[FieldViolation("page_token", "unknown token")],
+        ) from None

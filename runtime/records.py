@@ -1,0 +1,74 @@
+"""Audit records: what a leaf of the log says.
+
+1. A leaf is canonical JSON (sorted keys, no spaces, UTF-8: RFC 8785 for the strings
+   and integers we use), so that anyone recomputes its hash from its meaning.
+2. A leaf holds no personal data: a value is committed to as
+   SHA-256(salt || label || 0x00 || value) with a random salt of the record. Who has the salt can
+   show what was asked; erasing it makes the commitment unlinkable, and the log stays consistent.
+3. A record is written in the transaction of its act. If it cannot be written, the act fails.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import orjson
+
+VERSION = 1
+SALT_SIZE = 16
+GREATEST_LEAF = 65_535  # an entry bundle counts a leaf's bytes in 16 bits (c2sp.org/tlog-tiles)
+
+Value = str | int | list[str] | Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class SealedRecord:
+    """A finished record: the leaf that is logged, and the salt that opens its commitments."""
+
+    leaf: bytes
+    salt: bytes
+
+
+def commit(salt: bytes, label: str, value: bytes) -> str:
+    """The commitment to a value under a salt, hex."""
+    return hashlib.sha256(salt + label.encode() + b"\0" + value).hexdigest()
+
+
+def canonical(value: object) -> bytes:
+    """Canonical JSON of strings, integers, lists and string-keyed maps."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
+def make_record(
+    kind: str,
+    *,
+    at: datetime,
+    actor: str,
+    facts: Mapping[str, Value],
+    commitments: Mapping[str, bytes] | None = None,
+) -> SealedRecord:
+    """A record of one act.
+
+    `kind` is a constant snake_case word; `actor` a system's name; `facts` go into the leaf as they
+    are and so must hold no personal data; `commitments` go in as hashes under a fresh salt.
+    """
+    salt = os.urandom(SALT_SIZE)
+    body: dict[str, object] = {
+        "v": VERSION,
+        "kind": kind,
+        "time": instant(at),
+        "actor": actor,
+        **facts,
+    }
+    if commitments:
+        body["commitments"] = {k: commit(salt, k, v) for k, v in commitments.items()}
+    return SealedRecord(leaf=canonical(body), salt=salt)
+
+
+def instant(at: datetime) -> str:
+    """RFC 3339 in UTC with microseconds."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

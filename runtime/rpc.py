@@ -1,0 +1,273 @@
+"""gRPC as every service uses it: one guard around each method, one server, one kind of channel.
+
+1. A method that no policy names does not exist: registration fails (deny by default).
+2. The guard runs in this order: who calls (identity) → may they (policy) → the method → domain
+   errors to statuses → metrics and one log line. It is put around the handlers when they are
+   registered, which costs less on the hot path than a chain of interceptors.
+3. A plain method runs in a worker thread; an `async` one on the loop. What blocks must be plain.
+4. An unexpected error is logged with its trace here and told as INTERNAL without details there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, cast
+
+import grpc
+import structlog
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1._async import HealthServicer
+from grpc_reflection.v1alpha import reflection
+
+from runtime.errors import DomainError, PermissionDenied, Unavailable
+from runtime.identity import Authenticator, Credentials, Principal, Role
+from runtime.status import DETAILS_KEY, code_of, to_status
+from runtime.telemetry import CALLS, SECONDS
+
+MAX_MESSAGE = 20 * 1024 * 1024
+LIMITS = [
+    ("grpc.max_receive_message_length", MAX_MESSAGE),
+    ("grpc.max_send_message_length", MAX_MESSAGE),
+]
+Policy = Mapping[str, frozenset[Role]]
+ANY_ROLE = frozenset(Role)
+
+_log = structlog.get_logger()
+
+
+class Call:
+    """One call: who makes it, and what gRPC knows of it."""
+
+    __slots__ = ("context", "method", "principal")
+
+    def __init__(self, method: str, principal: Principal, context: Any) -> None:
+        self.method = method
+        self.principal = principal
+        self.context = context
+
+    def time_remaining(self) -> float | None:
+        """Seconds until the caller's deadline; None without one."""
+        return cast("float | None", self.context.time_remaining())
+
+
+class Server:
+    """One mTLS port with any number of services."""
+
+    def __init__(
+        self, *, credentials: Credentials, authenticator: Authenticator, threads: int = 8
+    ) -> None:
+        self._authenticator = authenticator
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="rpc")
+        self._server = grpc.aio.server(
+            options=[*LIMITS, ("grpc.so_reuseport", 0), ("grpc.max_concurrent_streams", 1000)]
+        )
+        self._transport = grpc.ssl_server_credentials(
+            [(credentials.key, credentials.certificate)],
+            root_certificates=credentials.authority,
+            require_client_auth=True,
+        )
+        self._services: list[str] = []
+        self._health = HealthServicer()
+
+    def add(self, register: Callable[[Any, Any], None], servicer: object, policy: Policy) -> None:
+        """Register a servicer, with the roles that may call each of its methods.
+
+        Raises ValueError where the policy and the service do not name the same methods.
+        """
+        register(servicer, _Registrar(self, policy))
+
+    def add_handlers(self, service: str, handlers: Mapping[str, Any], policy: Policy) -> None:
+        """Guard and add the handlers of one service; `add` comes here by generated code."""
+        if set(handlers) != set(policy):
+            raise ValueError(f"{service}: policy and methods differ: {set(handlers) ^ set(policy)}")
+        guarded = {
+            name: self._guard(f"/{service}/{name}", handler, policy[name])
+            for name, handler in handlers.items()
+        }
+        self._server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler(service, guarded),)
+        )
+        self._services.append(service)
+
+    def _guard(self, path: str, handler: Any, roles: frozenset[Role]) -> Any:
+        behaviour = (
+            handler.unary_unary
+            or handler.unary_stream
+            or handler.stream_unary
+            or handler.stream_stream
+        )
+        codecs = {
+            "request_deserializer": handler.request_deserializer,
+            "response_serializer": handler.response_serializer,
+        }
+        admit = self._admit
+        finish = _Finish(path)
+
+        if handler.response_streaming:
+
+            async def streaming(request: Any, context: Any) -> AsyncIterator[Any]:
+                began = time.perf_counter()
+                try:
+                    call = Call(path, admit(path, roles, context), context)
+                    async for answer in behaviour(request, call):
+                        yield answer
+                except asyncio.CancelledError:
+                    finish.ok(began)
+                    raise
+                except Exception as error:  # noqa: BLE001  # told as INTERNAL
+                    await finish.failed(began, error, context)
+                finish.ok(began)
+
+            make: Any = (
+                grpc.stream_stream_rpc_method_handler
+                if handler.request_streaming
+                else grpc.unary_stream_rpc_method_handler
+            )
+            return make(streaming, **codecs)
+
+        run = behaviour if inspect.iscoroutinefunction(behaviour) else self._off_loop(behaviour)
+
+        async def unary(request: Any, context: Any) -> Any:
+            began = time.perf_counter()
+            try:
+                answer = await run(request, Call(path, admit(path, roles, context), context))
+            except Exception as error:  # noqa: BLE001  # told as INTERNAL
+                await finish.failed(began, error, context)
+            else:
+                finish.ok(began)
+                return answer
+
+        make = (
+            grpc.stream_unary_rpc_method_handler
+            if handler.request_streaming
+            else grpc.unary_unary_rpc_method_handler
+        )
+        return make(unary, **codecs)
+
+    def _off_loop(self, behaviour: Callable[[Any, Call], Any]) -> Callable[..., Awaitable[Any]]:
+        async def threaded(request: Any, call: Call) -> Any:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._threads, behaviour, request, call)
+
+        return threaded
+
+    def _admit(self, path: str, roles: frozenset[Role], context: Any) -> Principal:
+        certificate = context.auth_context()["x509_pem_cert"][0]
+        principal = self._authenticator.principal(certificate)
+        if principal.roles.isdisjoint(roles):
+            raise PermissionDenied(
+                f"{path.rpartition('/')[2]} is not for systems of this role",
+                reason="ROLE_NOT_ALLOWED",
+                message_zh="该系统的角色不能调用此方法",
+            )
+        return principal
+
+    async def start(self, address: str) -> int:
+        """Listen at `host:port` (port 0 takes a free one) and return the port.
+
+        Raises Unavailable (PORT_IN_USE) where somebody else listens there.
+        """
+        try:
+            port = self._server.add_secure_port(address, self._transport)
+        except RuntimeError as error:
+            raise Unavailable(
+                f"cannot listen at {address}: it is in use by another program, or not an address "
+                "of this machine; choose another with --listen",
+                reason="PORT_IN_USE",
+                message_zh=f"无法监听 {address}：端口已被占用或不是本机地址；请用 --listen 另选",
+            ) from error
+        health_pb2_grpc.add_HealthServicer_to_server(  # type: ignore[no-untyped-call]
+            self._health, self._server
+        )
+        reflection.enable_server_reflection(
+            [
+                *self._services,
+                health_pb2.DESCRIPTOR.services_by_name["Health"].full_name,
+                reflection.SERVICE_NAME,
+            ],
+            self._server,
+        )
+        await self._server.start()
+        for service in ["", *self._services]:
+            await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
+        return port
+
+    async def stop(self, grace: float = 5.0) -> None:
+        """Refuse new calls, let those under way end within `grace` seconds, then close."""
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(grace)
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+
+class _Registrar:
+    """Stands in for a server while generated code registers its handlers."""
+
+    def __init__(self, server: Server, policy: Policy) -> None:
+        self._server = server
+        self._policy = policy
+
+    def add_generic_rpc_handlers(self, handlers: object) -> None:
+        """Not needed: the registered handlers below say the same."""
+
+    def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Any]) -> None:
+        """Guard and add the handlers of one service."""
+        self._server.add_handlers(service, handlers, self._policy)
+
+
+class _Finish:
+    """Counts a method's calls and tells their errors."""
+
+    __slots__ = ("_ok", "_path", "_seconds")
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._ok = CALLS.labels(method=path, code="OK")
+        self._seconds = SECONDS.labels(method=path)
+
+    def ok(self, began: float) -> None:
+        self._ok.inc()
+        self._seconds.observe(time.perf_counter() - began)
+
+    async def failed(self, began: float, error: Exception, context: Any) -> None:
+        """Tell the caller; never returns, as `abort` raises."""
+        if not isinstance(error, DomainError):
+            if isinstance(error, grpc.aio.AbortError | grpc.aio.UsageError):
+                raise error
+            _log.error("rpc_failed", method=self._path, exc_info=error)
+            error = DomainError(
+                "the node failed on this call and has logged why",
+                reason="INTERNAL",
+                message_zh="节点处理该调用时出错，原因已记入日志",
+            )
+        code = code_of(error)
+        CALLS.labels(method=self._path, code=code.name).inc()
+        self._seconds.observe(time.perf_counter() - began)
+        details = to_status(error).SerializeToString()
+        await context.abort(code, error.message, trailing_metadata=((DETAILS_KEY, details),))
+
+
+def channel(address: str, credentials: Credentials, *, name: str = "") -> grpc.Channel:
+    """A blocking channel; `name` is the host the certificate names, if not the address."""
+    return grpc.secure_channel(address, _client(credentials), options=_options(name))
+
+
+def aio_channel(address: str, credentials: Credentials, *, name: str = "") -> grpc.aio.Channel:
+    """A channel for the loop."""
+    return grpc.aio.secure_channel(address, _client(credentials), options=_options(name))
+
+
+def _client(credentials: Credentials) -> grpc.ChannelCredentials:
+    return grpc.ssl_channel_credentials(
+        root_certificates=credentials.authority,
+        private_key=credentials.key,
+        certificate_chain=credentials.certificate,
+    )
+
+
+def _options(name: str) -> list[tuple[str, Any]]:
+    extra = [("grpc.ssl_target_name_override", name)] if name else []
+    return [*LIMITS, ("grpc.use_local_subchannel_pool", 1), *extra]

@@ -1,0 +1,136 @@
+"""Domain errors to gRPC statuses and back: the only place that knows both.
+
+Every refusal travels as a `google.rpc.Status` with an ErrorInfo (reason, domain, metadata), a
+zh-CN LocalizedMessage, and where they apply a BadRequest and a RetryInfo.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import grpc
+from google.protobuf.any_pb2 import Any
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+
+from runtime import errors
+
+DOMAIN = "tongban"
+DETAILS_KEY = "grpc-status-details-bin"
+
+_CODES: dict[type[errors.DomainError], grpc.StatusCode] = {
+    errors.InvalidArgument: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.NotFound: grpc.StatusCode.NOT_FOUND,
+    errors.AlreadyExists: grpc.StatusCode.ALREADY_EXISTS,
+    errors.PermissionDenied: grpc.StatusCode.PERMISSION_DENIED,
+    errors.Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
+    errors.FailedPrecondition: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.Aborted: grpc.StatusCode.ABORTED,
+    errors.ResourceExhausted: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    errors.OutOfRange: grpc.StatusCode.OUT_OF_RANGE,
+    errors.Unavailable: grpc.StatusCode.UNAVAILABLE,
+    errors.DataLoss: grpc.StatusCode.DATA_LOSS,
+}
+_CLASSES = {code: cls for cls, code in _CODES.items()}
+
+
+def code_of(error: errors.DomainError) -> grpc.StatusCode:
+    """The gRPC code of an error's class (or of its nearest base)."""
+    for cls in type(error).__mro__:
+        if cls in _CODES:
+            return _CODES[cls]
+    return grpc.StatusCode.INTERNAL
+
+
+def to_status(error: errors.DomainError) -> status_pb2.Status:
+    """The rich status of an error."""
+    details: list[Any] = []
+
+    def add(message: object) -> None:
+        packed = Any()
+        packed.Pack(message)  # type: ignore[arg-type]  # every detail here is a Message
+        details.append(packed)
+
+    add(error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata))
+    if error.violations:
+        add(
+            error_details_pb2.BadRequest(
+                field_violations=[
+                    error_details_pb2.BadRequest.FieldViolation(
+                        field=v.field, description=v.description
+                    )
+                    for v in error.violations
+                ]
+            )
+        )
+    if error.retry_after is not None:
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromMilliseconds(int(error.retry_after * 1000))
+        add(retry)
+    add(error_details_pb2.LocalizedMessage(locale="zh-CN", message=error.message_zh))
+    number = code_pb2.Code.Value(code_of(error).name)
+    return status_pb2.Status(code=number, message=error.message, details=details)
+
+
+def from_rpc_error(error: grpc.RpcError) -> errors.DomainError:
+    """The domain error that a server meant by a failed call.
+
+    A failure below the RPC (no server, a refused handshake) becomes `Unavailable` with a text that
+    says what to look at.
+    """
+    code: grpc.StatusCode = error.code()
+    message: str = error.details() or code.name
+    metadata: Iterable[tuple[str, str | bytes]] = error.trailing_metadata() or ()  # type: ignore[assignment]
+    raw = next((value for key, value in metadata if key == DETAILS_KEY), None)
+    if raw is None:
+        return _below_rpc(code, message)
+    status = status_pb2.Status.FromString(raw if isinstance(raw, bytes) else raw.encode())
+    return _rebuild(_CLASSES.get(code, errors.DomainError), status)
+
+
+def _rebuild(cls: type[errors.DomainError], status: status_pb2.Status) -> errors.DomainError:
+    info = error_details_pb2.ErrorInfo()
+    local = error_details_pb2.LocalizedMessage()
+    bad = error_details_pb2.BadRequest()
+    retry = error_details_pb2.RetryInfo()
+    retry_after: float | None = None
+    for detail in status.details:
+        for message in (info, local, bad):
+            detail.Unpack(message)
+        if detail.Unpack(retry):
+            retry_after = retry.retry_delay.ToMilliseconds() / 1000
+    error = cls(
+        status.message,
+        reason=info.reason or None,
+        message_zh=local.message,
+        violations=[errors.FieldViolation(v.field, v.description) for v in bad.field_violations],
+        retry_after=retry_after,
+    )
+    error.metadata = dict(info.metadata)
+    return error
+
+
+def _below_rpc(code: grpc.StatusCode, message: str) -> errors.DomainError:
+    if code is grpc.StatusCode.UNAVAILABLE:
+        lowered = message.lower()
+        if "handshake" in lowered or "ssl" in lowered or "certificate" in lowered:
+            return errors.Unauthenticated(
+                "the TLS handshake failed: the node does not know the authority of this "
+                "certificate, or the certificate is expired; enrol the system again with "
+                "`tongban identity enrol`",
+                reason="TLS_HANDSHAKE_FAILED",
+                message_zh="TLS 握手失败：节点不认识本证书的签发者，或证书已过期；请重新登记该系统",
+            )
+        return errors.Unavailable(
+            "the node does not answer, or closed the connection: check the address, that "
+            "`tongban serve` runs, and that this certificate is of the node's own authority",
+            reason="NODE_UNREACHABLE",
+            message_zh="节点没有应答或断开了连接：请检查地址、节点是否运行、证书是否由该节点的机构签发",
+        )
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return errors.Unavailable(
+            "the node did not answer in time: try again, or allow more time",
+            reason="DEADLINE_EXCEEDED",
+            message_zh="节点未在时限内应答：请重试或延长时限",
+        )
+    cls = _CLASSES.get(code, errors.DomainError)
+    return cls(message, reason=code.name)

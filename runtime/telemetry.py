@@ -1,0 +1,46 @@
+"""What a node tells about itself: log lines and metrics.
+
+A log event is a constant snake_case name with fields. No field ever holds personal data: names of
+systems, grants, resources and methods may be logged; keys and values of records may not.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import structlog
+from prometheus_client import Counter, Histogram, start_http_server
+
+CALLS = Counter("tongban_rpc_calls_total", "Finished calls.", ["method", "code"])
+SECONDS = Histogram(
+    "tongban_rpc_seconds",
+    "Time from a call's first byte read to its answer.",
+    ["method"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+)
+
+
+def configure_logging(*, level: str = "INFO", as_json: bool = True) -> None:
+    """Send structlog events to standard error, one line each: JSON for machines, or for people."""
+    logging.basicConfig(level=level, stream=sys.stderr, format="%(message)s")
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
+def serve_metrics(host: str, port: int) -> None:
+    """Serve Prometheus metrics over HTTP from a thread of its own."""
+    start_http_server(port, addr=host)
