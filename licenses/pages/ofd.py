@@ -21,22 +21,10 @@ from functools import lru_cache
 from io import BytesIO
 
 from licenses.pages import xml
-from licenses.pages.fonts import FontSubset, face
-from licenses.pages.model import (
-    IDENTITY,
-    Color,
-    Document,
-    Image,
-    Item,
-    Line,
-    Page,
-    Path,
-    Rect,
-    Text,
-)
-from licenses.pages.strokes import bounds, moved, number, rectangle
+from licenses.pages.drawing import advances, as_path, image_format, subsets
+from licenses.pages.model import IDENTITY, Color, Document, Image, Page, Path, Text
+from licenses.pages.strokes import bounds, compose, moved, number, rectangle
 from runtime.clock import CHINA
-from runtime.errors import InvalidArgument
 
 NAMESPACE = "http://www.ofdspec.org/2016"
 FORMATS = {"application/xml": "xml", "text/xml": "xml", "application/json": "json"}
@@ -53,47 +41,6 @@ def write_ofd(document: Document) -> bytes:
     TEXT_NOT_XML, METADATA_KEY_INVALID.
     """
     return _Writer(document).package()
-
-
-def image_format(data: bytes) -> str:
-    """"PNG" or "JPEG" by signature; InvalidArgument IMAGE_UNKNOWN for anything else."""
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "PNG"
-    if data.startswith(b"\xff\xd8\xff"):
-        return "JPEG"
-    raise InvalidArgument(
-        "a picture must be PNG or JPEG",
-        reason="IMAGE_UNKNOWN",
-        message_zh="图片必须是 PNG 或 JPEG 格式",
-    )
-
-
-def used_characters(document: Document) -> dict[str, frozenset[str]]:
-    """Which characters each font of a document must have."""
-    used: dict[str, set[str]] = {}
-    for page in document.pages:
-        for item in page.items:
-            if isinstance(item, Text):
-                characters = used.setdefault(item.font, set())
-                if not item.glyphs:
-                    characters.update(item.text)
-    return {name: frozenset(characters) for name, characters in sorted(used.items())}
-
-
-def subsets(document: Document) -> dict[str, FontSubset]:
-    """The font files of a document, by font name."""
-    return {
-        name: face(name, document.fonts.get(name)).subset(characters)
-        for name, characters in used_characters(document).items()
-    }
-
-
-def advances(item: Text, font: FontSubset) -> tuple[float, ...]:
-    """mm from each character of a text to the next."""
-    if item.advances or len(item.text) < 2:
-        return item.advances
-    numbers = item.glyphs or tuple(font.glyphs[character] for character in item.text)
-    return tuple(font.advances[glyph] * item.size / 1000 for glyph in numbers[:-1])
 
 
 class _Writer:
@@ -255,8 +202,6 @@ class _Writer:
             matrix = f"{width} 0 0 {height} 0 0"
             clip_x, clip_y = item.x, item.y
         else:
-            from licenses.pages.strokes import compose
-
             boundary = _whole_plane()
             placed = (item.width, 0.0, 0.0, item.height, item.x, item.y)
             matrix = _matrix(compose(item.transform, placed))
@@ -266,7 +211,7 @@ class _Writer:
             x, y, w, h = item.clip
             area = " ".join(number(v) for v in (x - clip_x, y - clip_y, w, h))
             clip = (
-                "<ofd:Clips TransFlag=\"false\"><ofd:Clip><ofd:Area>"
+                '<ofd:Clips TransFlag="false"><ofd:Clip><ofd:Area>'
                 f'<ofd:Path Boundary="{area}" Fill="true"><ofd:AbbreviatedData>'
                 f"{rectangle(0, 0, w, h)}</ofd:AbbreviatedData></ofd:Path>"
                 "</ofd:Area></ofd:Clip></ofd:Clips>"
@@ -295,27 +240,6 @@ class _Writer:
             )
         self._xml("Doc_0/Attachs/Attachments.xml", "Attachments", "".join(rows))
         return "<ofd:Attachments>Attachs/Attachments.xml</ofd:Attachments>"
-
-
-def as_path(item: Item) -> Path:
-    """Rectangles and lines as paths; a path as itself."""
-    if isinstance(item, Rect):
-        return Path(
-            data=rectangle(item.x, item.y, item.width, item.height),
-            stroke=item.stroke,
-            fill=item.fill,
-            line_width=item.line_width,
-        )
-    if isinstance(item, Line):
-        ends = [number(value) for value in (item.x1, item.y1, item.x2, item.y2)]
-        return Path(
-            data=f"M {ends[0]} {ends[1]} L {ends[2]} {ends[3]}",
-            stroke=item.color,
-            line_width=item.line_width,
-            dash=item.dash,
-        )
-    assert isinstance(item, Path)
-    return item
 
 
 @lru_cache(maxsize=512)

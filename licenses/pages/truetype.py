@@ -162,9 +162,7 @@ def _cmap(code_points: Sequence[int]) -> bytes:
     twelve = pack(">HHIII", 12, 0, 16 + 12 * len(runs), 0, len(runs))
     twelve += b"".join(pack(">III", *run) for run in runs)
     start = 4 + 8 * 2
-    return (
-        pack(">HHHHIHHI", 0, 2, 3, 1, start, 3, 10, start + len(four)) + four + twelve
-    )
+    return pack(">HHHHIHHI", 0, 2, 3, 1, start, 3, 10, start + len(four)) + four + twelve
 
 
 def _names(name: str, family: str, bold: bool) -> bytes:
