@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from io import BytesIO
 
-from licenses.pages import xml
+from licenses.pages import markup
 from licenses.pages.drawing import advances, as_path, image_format, subsets
 from licenses.pages.model import IDENTITY, Color, Document, Image, Page, Path, Text
 from licenses.pages.strokes import bounds, compose, moved, number, rectangle
@@ -90,13 +90,15 @@ class _Writer:
             digest.update(f"{path}\0{len(data)}\0".encode())
             digest.update(data)
         custom = "".join(
-            f'<ofd:CustomData Name="{xml.text(xml.name(key))}">{xml.text(value)}</ofd:CustomData>'
+            f'<ofd:CustomData Name="{markup.text(markup.name(key))}">{markup.text(value)}</ofd:CustomData>'
             for key, value in document.metadata.items()
         )
-        author = f"<ofd:Author>{xml.text(document.author)}</ofd:Author>" if document.author else ""
+        author = (
+            f"<ofd:Author>{markup.text(document.author)}</ofd:Author>" if document.author else ""
+        )
         body = (
             f"<ofd:DocBody><ofd:DocInfo><ofd:DocID>{digest.hexdigest()[:32]}</ofd:DocID>"
-            f"<ofd:Title>{xml.text(document.title)}</ofd:Title>{author}"
+            f"<ofd:Title>{markup.text(document.title)}</ofd:Title>{author}"
             f"<ofd:CreationDate>{document.created.astimezone(CHINA):%Y-%m-%d}</ofd:CreationDate>"
             f"<ofd:Creator>Tongban</ofd:Creator>"
             + (f"<ofd:CustomDatas>{custom}</ofd:CustomDatas>" if custom else "")
@@ -114,8 +116,8 @@ class _Writer:
             self._files[f"Doc_0/Res/{file}"] = font.data
             bold = ' Bold="true"' if name == "bold" else ""
             rows.append(
-                f'<ofd:Font ID="{identifier}" FontName="{xml.text(font.name)}" '
-                f'FamilyName="{xml.text(font.family)}"{bold}>'
+                f'<ofd:Font ID="{identifier}" FontName="{markup.text(font.name)}" '
+                f'FamilyName="{markup.text(font.family)}"{bold}>'
                 f"<ofd:FontFile>{file}</ofd:FontFile></ofd:Font>"
             )
         body = f"<ofd:Fonts>{''.join(rows)}</ofd:Fonts>"
@@ -191,7 +193,7 @@ class _Writer:
             f'<ofd:TextObject ID="{self._id()}" Boundary="{boundary}"{matrix} '
             f'Font="{self._font_ids[item.font]}" Size="{number(item.size)}">'
             f"{_color('FillColor', item.color)}{glyphs}"
-            f'<ofd:TextCode X="{number(x)}" Y="{number(y)}"{delta}>{xml.text(item.text)}'
+            f'<ofd:TextCode X="{number(x)}" Y="{number(y)}"{delta}>{markup.text(item.text)}'
             "</ofd:TextCode></ofd:TextObject>"
         )
 
@@ -233,8 +235,8 @@ class _Writer:
             file = f"attachment_{position}.{'xml' if kind == 'xml' else 'bin'}"
             self._files[f"Doc_0/Attachs/{file}"] = attachment.data
             rows.append(
-                f'<ofd:Attachment ID="a{position:03}" Name="{xml.text(attachment.name)}" '
-                f'Format="{xml.text(kind)}" CreationDate="{date}" '
+                f'<ofd:Attachment ID="a{position:03}" Name="{markup.text(attachment.name)}" '
+                f'Format="{markup.text(kind)}" CreationDate="{date}" '
                 f'Size="{number(len(attachment.data) / 1024)}" Visible="true">'
                 f"<ofd:FileLoc>{file}</ofd:FileLoc></ofd:Attachment>"
             )
@@ -315,7 +317,7 @@ def _physical_box(page: Page) -> str:
 
 def _wrap(element: str, body: str, attributes: str = "") -> bytes:
     return (
-        f'{xml.HEADER}<ofd:{element} xmlns:ofd="{NAMESPACE}"{attributes}>{body}</ofd:{element}>'
+        f'{markup.HEADER}<ofd:{element} xmlns:ofd="{NAMESPACE}"{attributes}>{body}</ofd:{element}>'
     ).encode()
 
 

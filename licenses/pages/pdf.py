@@ -25,7 +25,7 @@ from licenses.pages.fonts import FontSubset
 from licenses.pages.model import IDENTITY, Color, Document, Image, Page, Path, Text
 from licenses.pages.pictures import Picture, decode
 from licenses.pages.strokes import number, segments
-from licenses.pages.xml import name as metadata_key
+from licenses.pages.markup import name as metadata_key
 
 _POINTS_PER_MM = 72 / 25.4
 # Cubic control points of a quadratic lie two thirds of the way to its one control point.

@@ -10,7 +10,7 @@ from datetime import UTC
 from functools import lru_cache
 from struct import pack
 
-from licenses.pages import xml
+from licenses.pages import markup
 from licenses.pages.model import Document
 
 METADATA_NAMESPACE = "urn:tongban:license-metadata:1#"
@@ -20,11 +20,11 @@ def packet(document: Document) -> bytes:
     """The XMP packet of a document."""
     moment = f"{document.created.astimezone(UTC):%Y-%m-%dT%H:%M:%S}+00:00"
     author = (
-        f"<dc:creator><rdf:Seq><rdf:li>{xml.text(document.author)}</rdf:li></rdf:Seq></dc:creator>"
+        f"<dc:creator><rdf:Seq><rdf:li>{markup.text(document.author)}</rdf:li></rdf:Seq></dc:creator>"
         if document.author
         else ""
     )
-    pairs = {xml.name(key): xml.text(value) for key, value in document.metadata.items()}
+    pairs = {markup.name(key): markup.text(value) for key, value in document.metadata.items()}
     values = "".join(f"<lic:{key}>{value}</lic:{key}>" for key, value in pairs.items())
     return (
         '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
@@ -37,7 +37,7 @@ def packet(document: Document) -> bytes:
         "<pdfaid:part>3</pdfaid:part><pdfaid:conformance>U</pdfaid:conformance>"
         "<dc:format>application/pdf</dc:format>"
         '<dc:title><rdf:Alt><rdf:li xml:lang="x-default">'
-        f"{xml.text(document.title)}</rdf:li></rdf:Alt></dc:title>{author}"
+        f"{markup.text(document.title)}</rdf:li></rdf:Alt></dc:title>{author}"
         f"<xmp:CreateDate>{moment}</xmp:CreateDate><xmp:ModifyDate>{moment}</xmp:ModifyDate>"
         "<xmp:CreatorTool>Tongban</xmp:CreatorTool><pdf:Producer>Tongban</pdf:Producer>"
         f"{values}</rdf:Description>{_schema(list(pairs)) if pairs else ''}</rdf:RDF></x:xmpmeta>\n"

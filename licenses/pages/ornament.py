@@ -1,0 +1,118 @@
+"""Guilloche: the fine interlaced lines of official papers, as vector paths.
+
+Pure geometry in mm. Curves are few and long cubics, so that a page stays small.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+Point = tuple[float, float]
+
+# A half wave of a sine as one cubic: control points this far in and 4/3 of the height up.
+_REACH = 0.3642
+
+
+def _short(value: float) -> str:
+    text = f"{value:.2f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
+
+
+def _cubics(start: Point, triples: Sequence[tuple[Point, Point, Point]], closed: bool) -> str:
+    words = [f"M {_short(start[0])} {_short(start[1])}"]
+    for triple in triples:
+        words.append("B " + " ".join(_short(v) for point in triple for v in point))
+    if closed:
+        words.append("C")
+    return " ".join(words)
+
+
+@lru_cache(maxsize=64)
+def wave(start: Point, end: Point, *, halves: int, height: float, first: int = 1) -> str:
+    """A sine of `halves` half waves from `start` to `end`, `height` mm high to either side."""
+    dx, dy = (end[0] - start[0]) / halves, (end[1] - start[1]) / halves
+    length = math.hypot(dx, dy)
+    nx, ny = -dy / length * height * 4 / 3, dx / length * height * 4 / 3
+    triples = []
+    for half in range(halves):
+        side = first if half % 2 == 0 else -first
+        x, y = start[0] + dx * half, start[1] + dy * half
+        triples.append(
+            (
+                (x + dx * _REACH + nx * side, y + dy * _REACH + ny * side),
+                (x + dx * (1 - _REACH) + nx * side, y + dy * (1 - _REACH) + ny * side),
+                (x + dx, y + dy),
+            )
+        )
+    return _cubics(start, triples, closed=False)
+
+
+def band(box: tuple[float, float, float, float], *, period: float, height: float) -> list[str]:
+    """Interlaced waves around a rectangle (x, y, width, height), from corner to corner.
+
+    Whole periods a side, so that the strands meet the corners; four strands of falling height.
+    """
+    x, y, width, height_of_box = box
+    corners = [(x, y), (x + width, y), (x + width, y + height_of_box), (x, y + height_of_box)]
+    strands: list[str] = []
+    for share in (1.0, 0.62, -0.62, -1.0):
+        parts = []
+        for i, start in enumerate(corners):
+            end = corners[(i + 1) % 4]
+            halves = 2 * max(1, round(math.dist(start, end) / period))
+            first = 1 if share > 0 else -1
+            parts.append(wave(start, end, halves=halves, height=abs(share) * height, first=first))
+        strands.append(" ".join(parts))
+    return strands
+
+
+@lru_cache(maxsize=64)
+def rosette(centre: Point, *, radius: float, petals: int, depth: float, turn: float = 0.0) -> str:
+    """A closed curve r(θ) = radius · (1 - depth + depth · cos(petals · θ + turn)).
+
+    `depth` 0 is a circle; 0.5 reaches the centre.
+    """
+
+    def place(angle: float) -> Point:
+        r = radius * (1 - depth + depth * math.cos(petals * angle + turn))
+        return centre[0] + r * math.cos(angle), centre[1] + r * math.sin(angle)
+
+    return _smooth(place, petals * 6)
+
+
+@lru_cache(maxsize=64)
+def loops(centre: Point, *, radius: float, lobes: int, share: float) -> str:
+    """A hypotrochoid of `lobes` loops within `radius`; `share` of it belongs to the small circle."""
+    inner = radius * share
+    outer = radius - inner
+
+    def place(angle: float) -> Point:
+        x = outer * math.cos(angle) + inner * math.cos((lobes - 1) * angle)
+        y = outer * math.sin(angle) - inner * math.sin((lobes - 1) * angle)
+        return centre[0] + x, centre[1] + y
+
+    return _smooth(place, lobes * 7)
+
+
+def _smooth(place: Callable[[float], Point], count: int) -> str:
+    """A closed curve through `count` points as cubics, tangents by central differences."""
+    step = 2 * math.pi / count
+    small = step / 100
+    points = [place(i * step) for i in range(count)]
+    slopes = []
+    for i in range(count):
+        (ax, ay), (bx, by) = place(i * step - small), place(i * step + small)
+        slopes.append(((bx - ax) / (2 * small) * step / 3, (by - ay) / (2 * small) * step / 3))
+    triples = []
+    for i in range(count):
+        j = (i + 1) % count
+        triples.append(
+            (
+                (points[i][0] + slopes[i][0], points[i][1] + slopes[i][1]),
+                (points[j][0] - slopes[j][0], points[j][1] - slopes[j][1]),
+                points[j],
+            )
+        )
+    return _cubics(points[0], triples, closed=True)
