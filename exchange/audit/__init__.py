@@ -1,0 +1,1 @@
+"""The audit log: appending, sequencing, proving and verifying."""
