@@ -1,0 +1,1 @@
+"""The data exchange: catalog, grants, query, delivery and the audit log."""
