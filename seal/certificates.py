@@ -8,6 +8,9 @@ Invariants:
 4. What reads is not thereby trusted: that is `seal.trust`.
 """
 
+# asn1crypto publishes no types.
+# mypy: disable-error-code=no-untyped-call
+
 from __future__ import annotations
 
 import hashlib
@@ -101,7 +104,7 @@ class CrlInfo:
     raw: bytes
 
 
-# --- issuing -------------------------------------------------------------------------------------------
+# --- issuing ---------------------------------------------------------------------------------
 
 
 def issue_certificate(
@@ -283,7 +286,7 @@ def issue_crl(
     return _signed(body, algorithm_oid=chosen.signature_oid, signature=issuer.sign(body))
 
 
-# --- reading -------------------------------------------------------------------------------------------
+# --- reading ---------------------------------------------------------------------------------
 
 
 def _guarded(data: bytes, read: Callable[[bytes], _T], *, reason: str, noun: str, zh: str) -> _T:

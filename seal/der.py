@@ -174,7 +174,7 @@ def children(data: bytes) -> list[Element]:
     return read(data).expect(SEQUENCE).members()
 
 
-# --- writing -------------------------------------------------------------------------------------
+# --- writing ---------------------------------------------------------------------------------
 
 
 def tlv(tag: int, content: bytes) -> bytes:
@@ -233,7 +233,7 @@ def generalized_time(at: datetime) -> bytes:
     )
 
 
-# --- canonical form --------------------------------------------------------------------------------
+# --- canonical form --------------------------------------------------------------------------
 
 
 def findings(data: bytes) -> tuple[str, ...]:

@@ -11,17 +11,20 @@ Invariants:
 4. Glyphs are condensed to fit the arc, as engravers do, and never overlap.
 """
 
+# fontTools publishes no types.
+# mypy: disable-error-code=no-untyped-call
+
 from __future__ import annotations
 
 import io
 import math
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
-import noto_cjk_sans_otc
+import noto_cjk_sans_otc  # type: ignore[import-untyped]
 from fontTools.pens.recordingPen import DecomposingRecordingPen
 from fontTools.ttLib import TTFont
 from PIL import Image, ImageChops, ImageDraw
@@ -47,6 +50,7 @@ _TEXT_RADIUS: Final = 18.8  # where the heads of the glyphs are
 _STAR_RADIUS: Final = 7.0
 _BOTTOM_TOP: Final = 9.2
 _BOTTOM_HEIGHT: Final = 3.8
+_BOTTOM_WIDTH: Final = 18.0
 _CODE_RADIUS: Final = 18.9
 _CODE_HEIGHT: Final = 1.7
 
@@ -86,10 +90,10 @@ def circular_seal(
             reason="BAD_SEAL_TEXT",
             message_zh="印章直径应在 10 至 100 毫米之间。",
         )
-    arc, inner = _arc(name, has_code=bool(code))
+    arc = _arc(name, 240.0 if bottom else 262.0 if code else 272.0)
     drawn = [_ring(), _star(), *arc]
     if bottom:
-        drawn += _line(bottom, inner)
+        drawn += _line(bottom)
     if code:
         drawn += _code(code)
     scale = diameter_mm / _UNIT
@@ -111,7 +115,7 @@ def _check(what: str, what_zh: str, text: str, least: int, most: int) -> None:
         )
 
 
-# --- glyphs --------------------------------------------------------------------------------------------
+# --- glyphs ----------------------------------------------------------------------------------
 
 _font_lock = threading.Lock()
 
@@ -120,7 +124,7 @@ _font_lock = threading.Lock()
 def _font() -> tuple[Any, dict[int, str]]:
     """The glyph set and the character map; 0.2 s once."""
     font = TTFont(noto_cjk_sans_otc.FONT_PATH, fontNumber=_SIMPLIFIED_CHINESE, lazy=True)
-    return font.getGlyphSet(), font.getBestCmap()
+    return font.getGlyphSet(), font.getBestCmap() or {}
 
 
 @lru_cache(maxsize=4096)
@@ -171,24 +175,23 @@ def _upright(character: str, width: float, height: float) -> Outline:
     return _mapped(outline, place)
 
 
-def _mapped(outline: Outline, place: Any) -> Outline:
+def _mapped(outline: Outline, place: Callable[[Point], Point]) -> Outline:
     return tuple((letter, tuple(place(point) for point in points)) for letter, points in outline)
 
 
-# --- the parts, around (0, 0), y downwards, in mm of a 42 mm seal ----------------------------------------
+# --- the parts, around (0, 0), y downwards, in mm of a 42 mm seal ----------------------------
 
 
-def _arc(name: str, *, has_code: bool) -> tuple[list[Outline], float]:
-    """The name on its arc, and the radius at its feet.
+def _arc(name: str, span: float) -> list[Outline]:
+    """The name on an arc of at most `span` degrees.
 
     Short names stand wide and tall; long ones get narrower before they get much smaller.
     """
     count = sum(_weights(name))
     height = min(7.2, max(4.4, 8.3 - 0.155 * count))
-    span = 262.0 if has_code else 272.0
     pitch = math.radians(min(33.0, span / count))
     feet = _TEXT_RADIUS - height
-    # The feet are nearer the centre, so closest together: leave a tenth of the room there.
+    # The feet are nearest the centre, so closest together: they decide the width.
     width = min(height * 0.92, 2 * feet * math.tan(pitch / 2) * 0.97)
     drawn = []
     for character, angle, weight in _cells(name, pitch):
@@ -201,14 +204,12 @@ def _arc(name: str, *, has_code: bool) -> tuple[list[Outline], float]:
             return across * cosine + out * sine, across * sine - out * cosine
 
         drawn.append(_mapped(_upright(character, width * weight, height), place))
-    return drawn, feet
+    return drawn
 
 
-def _line(text: str, inner: float) -> list[Outline]:
-    """The straight line under the star, as wide as the arc's feet leave room for."""
-    middle = _BOTTOM_TOP + _BOTTOM_HEIGHT / 2
-    room = 2 * math.sqrt(max(inner**2 - middle**2, 36.0)) - 0.6
-    pitch = min(_BOTTOM_HEIGHT * 0.9, room / sum(_weights(text)))
+def _line(text: str) -> list[Outline]:
+    """The straight line under the star, between the ends of the arc."""
+    pitch = min(_BOTTOM_HEIGHT * 0.9, _BOTTOM_WIDTH / sum(_weights(text)))
     drawn = []
     for character, at, weight in _cells(text, pitch):
 
@@ -271,7 +272,7 @@ def _placed(outline: Outline, scale: float) -> Outline:
     return _mapped(outline, place)
 
 
-# --- output ----------------------------------------------------------------------------------------------
+# --- output ----------------------------------------------------------------------------------
 
 
 def path_data(outline: Outline) -> str:

@@ -11,6 +11,9 @@ Invariants:
 4. Passphrases and paths' contents never enter an error text.
 """
 
+# asn1crypto publishes no types.
+# mypy: disable-error-code=no-untyped-call
+
 from __future__ import annotations
 
 import os
@@ -134,12 +137,12 @@ def _path_of(uri: str) -> Path:
             "The key address is not understood; write file:/absolute/path. "
             "Keys in a PKCS#11 device are not opened by this build.",
             reason="UNKNOWN_KEY_SCHEME",
-            message_zh="无法识别密钥地址，应为 file:/绝对路径；本版本不直接打开 PKCS#11 设备中的密钥。",
+            message_zh="无法识别密钥地址，应为 file:/绝对路径；本版本不打开 PKCS#11 设备。",
         )
     return path
 
 
-# --- the file ----------------------------------------------------------------------------------------
+# --- the file --------------------------------------------------------------------------------
 
 
 def _write_once(path: Path, content: bytes) -> None:
@@ -179,8 +182,10 @@ def _unwritable(path: Path, error: OSError) -> FailedPrecondition:
 
 
 def _read_private_file(path: Path) -> bytes:
-    """The file's bytes, if nobody but its owner can read it. The open file is checked, not its
-    name, so the file cannot be changed for another between check and use."""
+    """The file's bytes, if nobody but its owner can read it.
+
+    The open file is checked, not its name: it cannot be changed for another in between.
+    """
     try:
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
@@ -211,7 +216,7 @@ def _check_mode(path: Path, status: os.stat_result) -> None:
         )
 
 
-# --- PBES2 (RFC 8018 §6.2) -----------------------------------------------------------------------------
+# --- PBES2 (RFC 8018 §6.2) -------------------------------------------------------------------
 
 
 def _derive(passphrase: bytes, salt: bytes, iterations: int) -> bytes:

@@ -22,10 +22,10 @@ from typing import TypeVar
 
 from runtime.errors import InvalidArgument
 from seal import der
+from seal.certificates import parse_certificate
 from seal.der import Element
 from seal.keys import Signer
 from seal.suites import SM3_OID, digest, suite
-from seal.certificates import parse_certificate
 
 V1, V4, V5 = 1, 4, 5
 _CERTIFICATES, _DIGESTS = 1, 2  # certListType
@@ -37,8 +37,11 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SealSpec:
-    """What a seal is to say. Sizes in mm (whole), times aware; `cert_list` holds DER certificates
-    of those who may sign with it; `type` as in the seal-type table of the deployment."""
+    """What a seal is to say.
+
+    Sizes in whole mm, times aware; `cert_list` holds the DER certificates of those who may sign
+    with it; `type` is as in the deployment's table of seal types.
+    """
 
     es_id: str
     vid: str
@@ -118,7 +121,7 @@ class SealSignature:
     findings: tuple[str, ...]
 
 
-# --- making ----------------------------------------------------------------------------------------
+# --- making ----------------------------------------------------------------------------------
 
 
 def make_seal(spec: SealSpec, *, maker: Signer, maker_certificate: bytes) -> bytes:
@@ -256,7 +259,7 @@ def _check_pair(signer: Signer, certificate: bytes) -> None:
         )
 
 
-# --- reading ---------------------------------------------------------------------------------------
+# --- reading ---------------------------------------------------------------------------------
 
 
 def _guarded(data: bytes, read: Callable[[bytes], _T], *, reason: str, noun: str, zh: str) -> _T:
@@ -452,7 +455,7 @@ def _read_time_v1(element: Element) -> datetime | None:
     return None
 
 
-# --- the mathematics ---------------------------------------------------------------------------------
+# --- the mathematics -------------------------------------------------------------------------
 
 
 def verify_seal(seal: Seal) -> bool:

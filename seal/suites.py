@@ -105,7 +105,7 @@ class Suite(Protocol):
         ...
 
 
-# --- the encoding of a signature ---------------------------------------------------------------
+# --- the encoding of a signature -------------------------------------------------------------
 
 
 def _is_canonical(signature: bytes, order: int) -> bool:
@@ -129,7 +129,7 @@ def _is_canonical(signature: bytes, order: int) -> bool:
     return at == size
 
 
-# --- libcrypto ---------------------------------------------------------------------------------
+# --- libcrypto -------------------------------------------------------------------------------
 
 _P = ctypes.c_void_p
 _PP = ctypes.POINTER(ctypes.c_void_p)
@@ -256,7 +256,7 @@ def _encoded_point(library: ctypes.CDLL, pointer: int) -> bytes:
 
 
 def _failed(library: ctypes.CDLL, doing: str) -> DomainError:
-    """libcrypto refused something that should work; its own texts may hold data, so not theirs."""
+    """An error for what libcrypto refused and should not; its own texts may hold data."""
     library.ERR_clear_error()
     return FailedPrecondition(
         f"OpenSSL could not {doing}.",
@@ -376,7 +376,7 @@ class _Sm2Suite:
             return bool(good == 1)
 
 
-# --- P-256 -------------------------------------------------------------------------------------
+# --- P-256 -----------------------------------------------------------------------------------
 
 
 class _P256Key:
@@ -445,7 +445,7 @@ class _P256Suite:
         return True
 
 
-# --- the registry ------------------------------------------------------------------------------
+# --- the registry ----------------------------------------------------------------------------
 
 
 _KeyT = TypeVar("_KeyT")
