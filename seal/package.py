@@ -9,7 +9,7 @@ could see different things in it:
 3. no two names are the same, nor the same after Unicode composition and case folding, and no name
    is both a file and a folder;
 4. names are relative, forward-slashed UTF-8 without `.`, `..`, drive or control characters;
-5. entry count, sizes and compression ratio are bounded *before* anything is inflated;
+5. entry count, sizes and compression ratio are bounded *before* anything is inflated.
 
 Copying keeps the compressed bytes of an entry as they are; everything else of the zip (order,
 times, attributes) is fixed, so equal content gives equal bytes.
@@ -62,9 +62,9 @@ DEFAULT_LIMITS: Final = Limits()
 
 
 class PackageError(InvalidArgument):
-    """The package can't be read in one way only. `check` is the name of the check that failed:
+    """The package can't be read in one way only.
 
-    `package_zip`, `package_duplicate_names`, `package_paths`, `package_limits`,
+    `check` is the name of the check that failed: `package_zip`, `package_duplicate_names`, `package_paths`, `package_limits`,
     `xml_well_formed`, `xml_no_dtd`, `ofd_structure`.
     """
 

@@ -1,0 +1,186 @@
+"""Verification of sealed documents, from public material alone; anyone may import it.
+
+`assess` returns a `Verdict`, `verify` raises `VerificationError` for anything but PASSED. For OFD:
+
+1. the package is read strictly (`seal.package`); what has two meanings is refused by name;
+2. ALL signatures of ALL its documents are found and opened;
+3. every rule of `seal.seal_checks` and `seal.ofd_checks` is asked of each, over the bytes as
+   received, in the order of GM/T 0031-2025; no rule is skipped because another failed;
+4. the worst answer is the verdict's.
+
+PDF goes the same way through `seal.pdf_checks`. Nothing here opens a socket, reads a file or the
+clock, or raises on what the bytes hold.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+
+from runtime.errors import InvalidArgument
+from seal.model import (
+    Check,
+    Indication,
+    SignatureReport,
+    Verdict,
+    VerificationError,
+    conclude,
+    failed,
+)
+from seal.ofd_checks import (
+    CONTENT_CHECKS,
+    DOCUMENT_CHECKS,
+    SEALED_CHECKS,
+    UNSEALED_CHECKS,
+    OpenedDocument,
+    OpenedSignature,
+    check_signature_format,
+)
+from seal.ofd_structure import (
+    TYPE_SIGN,
+    ListedSignature,
+    doc_bodies,
+    parse_signature_xml,
+    signature_list,
+)
+from seal.ofd_xml import refuse_dtd
+from seal.package import DEFAULT_LIMITS, Limits, OfdPackage, PackageError, read_package
+from seal.pdf_checks import assess_pdf
+from seal.seal_checks import SEAL_CHECKS, common_name, in_force
+from seal.ses import parse_seal, parse_signature
+from seal.trust import TrustStore
+
+__all__ = ["assess", "assess_ofd", "assess_pdf", "assess_seal", "verify"]
+
+_OFD: Final = "OFD"
+_ZIP_MAGIC: Final = b"PK\x03\x04"
+_PDF_MAGIC: Final = b"%PDF-"
+
+
+def verify(data: bytes, *, store: TrustStore, now: datetime) -> Verdict:
+    """`assess`, raising VerificationError unless the verdict is PASSED."""
+    verdict = assess(data, store=store, now=now)
+    if verdict.indication is not Indication.PASSED:
+        raise VerificationError(verdict)
+    return verdict
+
+
+def assess(data: bytes, *, store: TrustStore, now: datetime) -> Verdict:
+    """Judge a document of either format, told by its first bytes (a prefix is no document)."""
+    if data.startswith(_ZIP_MAGIC):
+        return assess_ofd(data, store=store, now=now)
+    if data.startswith(_PDF_MAGIC):
+        return assess_pdf(data, store=store, now=now)
+    check = failed("document_format", "this is neither an OFD nor a PDF", "不是 OFD 或 PDF 文件")
+    return conclude("", [check], [])
+
+
+def assess_seal(data: bytes, *, store: TrustStore, now: datetime) -> Verdict:
+    """Judge a seal (DER SESeal) by itself, for use at `now`. One report with an empty signer; never raises."""
+    try:
+        seal = parse_seal(data)
+    except InvalidArgument as error:
+        return conclude("SES", [failed("seal_format", error.message, error.message_zh)], [])
+    found = [*(rule(seal, store, now) for rule in SEAL_CHECKS), in_force(seal, at=now)]
+    report = SignatureReport(
+        id=seal.es_id,
+        signer="",
+        seal_name=seal.name,
+        es_id=seal.es_id,
+        signed_at=seal.created,
+        format=f"SES_V{seal.version}",
+        checks=tuple(check for check in found if check is not None),
+    )
+    return conclude("SES", [], [report])
+
+
+def assess_ofd(
+    data: bytes, *, store: TrustStore, now: datetime, limits: Limits = DEFAULT_LIMITS
+) -> Verdict:
+    """Judge an OFD. Never raises on what the bytes hold.
+
+    `store` has the public trust material; `now` (aware) only decides notices and the future.
+    """
+    try:
+        package = read_package(data, limits)
+        for name in package:
+            content = package.read(name)
+            if name.lower().endswith(".xml"):
+                refuse_dtd(content, name)
+        bodies = doc_bodies(package)
+        listed = tuple(one for body in bodies for one in signature_list(package, body))
+    except PackageError as error:
+        return conclude(_OFD, [failed(error.check, error.message, error.message_zh)], [])
+    opened: list[OpenedSignature] = []
+    unreadable: dict[str, SignatureReport] = {}
+    for one in listed:
+        label = one.id if one.body == 0 else f"{one.body}/{one.id}"
+        try:
+            opened.append(_open(package, one, label))
+        except InvalidArgument as error:
+            unreadable[label] = _unreadable(label, error)
+    document = OpenedDocument(
+        package=package,
+        bodies=bodies,
+        listed=listed,
+        signatures=tuple(opened),
+        store=store,
+        now=now,
+    )
+    checks = [found for rule in DOCUMENT_CHECKS if (found := rule(document)) is not None]
+    reports = [*unreadable.values(), *(_report(document, one) for one in opened)]
+    return conclude(_OFD, checks, reports)
+
+
+def _open(package: OfdPackage, listed: ListedSignature, label: str) -> OpenedSignature:
+    """Read Signature.xml and SignedValue.dat. Raises InvalidArgument."""
+    xml = parse_signature_xml(package.read(listed.path), listed.path)
+    raw = package.read(xml.signed_value)
+    value = None if listed.type == TYPE_SIGN else parse_signature(raw)
+    return OpenedSignature(listed=listed, label=label, xml=xml, value=value)
+
+
+def _unreadable(label: str, error: InvalidArgument) -> SignatureReport:
+    name = error.check if isinstance(error, PackageError) else "signature_format"
+    check = failed(name, error.message, error.message_zh)
+    return SignatureReport(
+        id=label,
+        signer="",
+        seal_name="",
+        es_id="",
+        signed_at=None,
+        format="",
+        checks=(replace(check, subject=label),),
+    )
+
+
+def _report(document: OpenedDocument, one: OpenedSignature) -> SignatureReport:
+    """Ask every rule about one signature."""
+    value = one.value
+    found: list[Check | None]
+    if value is None:
+        found = [rule(document, one) for rule in UNSEALED_CHECKS]
+        return _as_report(one, found, form="GBT_35275")
+    found = [check_signature_format(document, one)]
+    found += [rule(value.seal, document.store, document.now) for rule in SEAL_CHECKS]
+    found += [rule(document, one, value) for rule in SEALED_CHECKS]
+    found += [rule(document, one) for rule in CONTENT_CHECKS]
+    return _as_report(one, found, form=f"SES_V{value.version}")
+
+
+def _as_report(one: OpenedSignature, found: list[Check | None], *, form: str) -> SignatureReport:
+    value = one.value
+    try:
+        signer = common_name(value.certificate) if value else ""
+    except InvalidArgument:
+        signer = ""
+    return SignatureReport(
+        id=one.label,
+        signer=signer,
+        seal_name=value.seal.name if value else "",
+        es_id=value.seal.es_id if value else "",
+        signed_at=value.signed_at if value else None,
+        format=form,
+        checks=tuple(replace(check, subject=one.label) for check in found if check is not None),
+    )
