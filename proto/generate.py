@@ -42,8 +42,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         generate(Path(scratch))
         fresh = {p.relative_to(scratch) for p in Path(scratch).rglob("*.py*")}
-        held = {p.relative_to(ROOT) for s in PROTO.glob("*/v1") for p in
-                (ROOT / s.relative_to(PROTO)).glob("*.py*")}
+        held = {
+            p.relative_to(ROOT)
+            for s in PROTO.glob("*/v1")
+            for p in (ROOT / s.relative_to(PROTO)).glob("*.py*")
+        }
         stale = sorted(
             str(p)
             for p in fresh | held

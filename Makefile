@@ -1,0 +1,64 @@
+# Two commands: `make demo` runs the main job, `make test` runs the tests.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+ONLY ?=
+ARGS ?=
+
+.PHONY: help demo test check unit bench stubs lock clean
+
+help: ## Say what there is.
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+demo: $(VENV)/.installed ## Run the main job on the embedded default.
+	@$(BIN)/tongban demo $(ARGS)
+
+test: $(VENV)/.tested-tools ## Install what the tests need and run them all.
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.installed-dev ## Format, lint, types, floors, protos, stubs, unit tests.
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-timings
+	@$(BIN)/buf lint
+	@$(BIN)/python deploy/check_breaking.py
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python proto/generate.py --check
+	@$(BIN)/python -m pytest -q tests/unit $(ARGS)
+
+unit: $(VENV)/.installed-dev ## Run the tests that need no server.
+	@$(BIN)/python -m pytest -q tests/unit $(ARGS)
+
+bench: $(VENV)/.installed-dev ## Measure; ONLY=name runs one. Writes bench.json.
+	@$(BIN)/python -m tests.benchmarks $(if $(ONLY),--only $(ONLY)) --output bench.json
+
+stubs: $(VENV)/.installed-dev ## Generate the stubs from the protos.
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python proto/generate.py
+
+lock: ## Pin the newest versions that the bounds allow (needs uv).
+	uv pip compile -q --upgrade --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml -o constraints.txt
+	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header -c constraints.txt pyproject.toml --group dev -o constraints-dev.txt
+
+clean: ## Remove what was installed and built here.
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(VENV)/bin/python:
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: install it, or name one with 'make PYTHON=/path/to/python3.11'"; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+# pip cannot hash a folder, so the pinned libraries come first and the project by itself.
+$(VENV)/.installed: constraints.txt pyproject.toml | $(VENV)/bin/python
+	@echo "installing the pinned libraries into $(VENV) (about a minute, once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r constraints.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+$(VENV)/.installed-dev: constraints-dev.txt pyproject.toml | $(VENV)/bin/python
+	@echo "installing the pinned libraries and tools into $(VENV) (about a minute, once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r constraints-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.tested-tools: $(VENV)/.installed-dev tests/install_tools
+	@tests/install_tools
+	@touch $@

@@ -1,0 +1,1 @@
+"""Prefect flows: thin shells over plain functions, which call the services by stubs only."""

@@ -1,0 +1,355 @@
+"""A department's directory: read, judged, compared. Plain functions, no I/O but the given rows.
+
+1. A resource is one or more rows, one for each of its items, with the fields of the 2017 guide; a
+   service item is one row.
+2. A bad row rejects its entry as a whole: half a resource is another resource.
+3. A rejected entry stays as it is held: what is broken in a file is not a wish to withdraw it.
+4. What the file's departments hold and the file does not name is withdrawn.
+5. The changes are one batch whose request id follows from its content and from what is held, so
+   that a run that was cut off can be run again, and what was withdrawn can come back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from exchange.v1 import catalog_pb2 as pb
+from flows.tables import Row
+from runtime import names
+from runtime.errors import FailedPrecondition, InvalidArgument
+from runtime.idcodes import credit_code_problem
+
+Entry = pb.DataResource | pb.ServiceItem
+Enum = TypeVar("Enum")
+
+RESOURCE_COLUMNS = (
+    "部门标识", "资源标识", "信息资源分类", "信息资源名称", "信息资源代码", "信息资源提供方",
+    "信息资源提供方代码", "信息资源摘要", "信息资源格式", "信息项代码", "信息项名称", "数据类型",
+    "数据长度", "主键", "必填", "个人信息", "标准", "共享类型", "共享条件", "共享方式",
+    "是否向社会开放", "更新周期", "发布日期", "关联资源代码",
+)  # fmt: skip
+SERVICE_ITEM_COLUMNS = ("部门标识", "事项编码", "部门名称", "办件类型", "项目名称", "备注")
+
+CATEGORIES = {
+    "基础": pb.RESOURCE_CATEGORY_BASE,
+    "主题": pb.RESOURCE_CATEGORY_THEME,
+    "部门": pb.RESOURCE_CATEGORY_DEPARTMENT,
+}
+BASE_LIBRARIES = {
+    "人口": "population",
+    "法人": "legal_entity",
+    "自然资源和空间地理": "spatial",
+    "电子证照": "license",
+}
+SHARING = {
+    "无条件共享": pb.SHARING_TYPE_UNCONDITIONAL,
+    "有条件共享": pb.SHARING_TYPE_CONDITIONAL,
+    "不予共享": pb.SHARING_TYPE_NOT_SHARED,
+}
+TYPES = {
+    "C": pb.ITEM_TYPE_CHARACTER,
+    "N": pb.ITEM_TYPE_NUMBER,
+    "D": pb.ITEM_TYPE_DATE,
+    "T": pb.ITEM_TYPE_TIME,
+    "L": pb.ITEM_TYPE_LOGICAL,
+    "B": pb.ITEM_TYPE_BINARY,
+}
+MODES = {"库表": "table", "文件": "file", "接口": "service"}
+FORMATS = {
+    "数据库": "database", "电子文件": "electronic_file", "电子表格": "spreadsheet",
+    "图形图像": "image", "流媒体": "stream", "自描述格式": "self_describing", "服务接口": "service",
+}  # fmt: skip
+CYCLES = {
+    "实时": "real_time", "每日": "daily", "每周": "weekly", "每月": "monthly",
+    "每季度": "quarterly", "每半年": "half_yearly", "每年": "yearly",
+}  # fmt: skip
+YES = {"是": True, "否": False}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reject:
+    """A row that was not taken: where it is, what it is about, and why."""
+
+    file: str
+    line: int
+    entry: str
+    reason: str
+    detail: str
+    detail_zh: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Directory:
+    """What files say: entries by name, rejects, and names that rejects keep as they are held."""
+
+    entries: Mapping[str, Entry]
+    rejects: tuple[Reject, ...] = ()
+    kept: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True)
+class Changes:
+    """What has to change so that what is held says what the files say; names in order."""
+
+    added: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    withdrawn: list[str] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
+    batch: list[pb.DirectoryChange] = field(default_factory=list)
+    basis: list[str] = field(default_factory=list)
+
+    @property
+    def request_id(self) -> str:
+        """The batch's own id: the same changes of the same holdings, the same id."""
+        digest = hashlib.sha256("\n".join(self.basis).encode())
+        for change in self.batch:
+            digest.update(change.SerializeToString(deterministic=True))
+        return f"directory-{digest.hexdigest()[:40]}"
+
+
+class _Refusal(Exception):  # carries a reject's words up to the row's loop
+    def __init__(self, reason: str, detail: str, detail_zh: str) -> None:
+        super().__init__(detail)
+        self.reason, self.detail, self.detail_zh = reason, detail, detail_zh
+
+
+def read_resources(
+    rows: Sequence[Row], *, file: str, departments: Mapping[str, pb.Department]
+) -> Directory:
+    """Resources of a catalog in the 2017 guide's fields; `departments` by id are those held."""
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row.cells["部门标识"], row.cells["资源标识"]), []).append(row)
+    return _collect(
+        file,
+        [(group, "信息资源代码") for group in groups.values()],
+        lambda group: _resource(group, departments),
+        lambda row: f"departments/{row.cells['部门标识']}/resources/{row.cells['资源标识']}",
+    )
+
+
+def read_service_items(
+    rows: Sequence[Row], *, file: str, departments: Mapping[str, pb.Department]
+) -> Directory:
+    """Service items, one a row."""
+    return _collect(
+        file,
+        [([row], "事项编码") for row in rows],
+        lambda group: _service_item(group[0], departments),
+        lambda row: (
+            f"departments/{row.cells['部门标识']}/serviceItems/{row.cells['事项编码'].lower()}"
+        ),
+    )
+
+
+def merge(directories: Iterable[Directory]) -> Directory:
+    """Several files as one directory; an entry that two files have is rejected in the second."""
+    entries: dict[str, Entry] = {}
+    rejects: list[Reject] = []
+    kept: set[str] = set()
+    for directory in directories:
+        for name, entry in directory.entries.items():
+            if name in entries and entries[name] != entry:
+                rejects.append(
+                    Reject(file="", line=0, entry=name, reason="DUPLICATE_CODE",
+                           detail="two files describe this entry differently",
+                           detail_zh="两个文件对该条目的描述不一致")
+                )  # fmt: skip
+            else:
+                entries[name] = entry
+        rejects.extend(directory.rejects)
+        kept |= directory.kept
+    return Directory(entries=entries, rejects=tuple(rejects), kept=frozenset(kept - set(entries)))
+
+
+def compare(
+    directory: Directory, held: Mapping[str, Entry], *, allow_mass_withdrawal: bool = False
+) -> Changes:
+    """What has to change; `held` are all entries of the same departments and kinds by name.
+
+    Raises FailedPrecondition (MASS_WITHDRAWAL) where more than half of at least ten held entries
+    would go: a file cut short looks just like that.
+    """
+    changes = Changes()
+    in_force = {n: e for n, e in held.items() if e.state == pb.ENTRY_STATE_ACTIVE}
+    for name in sorted(directory.entries):
+        entry = directory.entries[name]
+        if name not in in_force:
+            changes.added.append(name)
+        elif _plain(held[name]) != entry:
+            changes.changed.append(name)
+        else:
+            changes.unchanged.append(name)
+            continue
+        changes.batch.append(
+            pb.DirectoryChange(put_resource=entry)
+            if isinstance(entry, pb.DataResource)
+            else pb.DirectoryChange(put_service_item=entry)
+        )
+    for name in sorted(in_force.keys() - directory.entries.keys() - directory.kept):
+        changes.withdrawn.append(name)
+        changes.batch.append(pb.DirectoryChange(withdraw=name))
+    for name in (*changes.added, *changes.changed, *changes.withdrawn):
+        if name in held:
+            changes.basis.append(
+                f"{name} {held[name].etag} {held[name].update_time.ToJsonString()}"
+            )
+    mass = len(in_force) >= 10 and len(changes.withdrawn) * 2 > len(in_force)
+    if mass and not allow_mass_withdrawal:
+        raise FailedPrecondition(
+            f"the files would withdraw {len(changes.withdrawn)} of {len(in_force)} entries: check "
+            "that they are whole, or allow it with --allow-mass-withdrawal",
+            reason="MASS_WITHDRAWAL",
+            message_zh=f"这些文件将撤回 {len(in_force)} 条中的 {len(changes.withdrawn)} 条："
+            "请检查文件是否完整，或用 --allow-mass-withdrawal 明确允许",
+        )
+    return changes
+
+
+def _collect(
+    file: str,
+    groups: Sequence[tuple[list[Row], str]],
+    build: Callable[[list[Row]], Entry],
+    name_of: Callable[[Row], str],
+) -> Directory:
+    entries: dict[str, Entry] = {}
+    rejects: list[Reject] = []
+    kept: set[str] = set()
+    codes: dict[str, int] = {}
+    for group, code_column in groups:
+        first, name = group[0], name_of(group[0])
+        code = first.cells.get(code_column, "")
+        try:
+            entry = build(group)
+            if name in entries or code in codes:
+                raise _Refusal(
+                    "DUPLICATE_CODE",
+                    f"{code_column} stands on line {codes.get(code, 0)} already",
+                    f"{code_column}与第 {codes.get(code, 0)} 行重复",
+                )
+            entries[name] = entry
+            codes[code] = first.line
+        except _Refusal as refusal:
+            kept.add(name)
+            line = getattr(refusal, "line", first.line)
+            rejects.append(
+                Reject(file=file, line=line, entry=name, reason=refusal.reason,
+                       detail=refusal.detail, detail_zh=refusal.detail_zh)
+            )  # fmt: skip
+    return Directory(entries=entries, rejects=tuple(rejects), kept=frozenset(kept - set(entries)))
+
+
+def _resource(group: list[Row], departments: Mapping[str, pb.Department]) -> pb.DataResource:
+    first = group[0].cells
+    for column in ("资源标识", "信息资源名称", "信息资源代码", "信息资源摘要", "发布日期"):
+        _required(first, column)
+    department = _department(first, departments)
+    problem = credit_code_problem(first["信息资源提供方代码"])
+    if problem:
+        raise _Refusal("BAD_CREDIT_CODE", f"信息资源提供方代码: {problem}",
+                       "信息资源提供方代码不是有效的统一社会信用代码（GB 32100）")  # fmt: skip
+    if first["信息资源提供方代码"] != department.credit_code:
+        raise _Refusal("WRONG_PROVIDER", "信息资源提供方代码 is not that of the department",
+                       "信息资源提供方代码与部门登记的不一致")  # fmt: skip
+    category, _, library = first["信息资源分类"].partition("/")
+    resource = pb.DataResource(
+        name=_name(names.RESOURCE, department=first["部门标识"], resource=first["资源标识"]),
+        code=first["信息资源代码"],
+        display_name=first["信息资源名称"],
+        abstract=first["信息资源摘要"],
+        category=_choice(CATEGORIES, category, "信息资源分类"),
+        base_library=_choice(BASE_LIBRARIES, library, "信息资源分类") if library else "",
+        format=_choice(FORMATS, first["信息资源格式"], "信息资源格式"),
+        sharing_type=_choice(SHARING, first["共享类型"], "共享类型"),
+        sharing_condition=first["共享条件"],
+        sharing_mode=_choice(MODES, first["共享方式"], "共享方式"),
+        open=_choice(YES, first["是否向社会开放"], "是否向社会开放"),
+        update_cycle=_choice(CYCLES, first["更新周期"], "更新周期"),
+        publish_date=first["发布日期"],
+        related_resources=[r for r in first["关联资源代码"].split(";") if r],
+    )
+    for row in group:
+        try:
+            resource.items.append(_item(row.cells))
+        except _Refusal as refusal:
+            refusal.line = row.line  # type: ignore[attr-defined]  # the item's own line
+            raise
+        if _choice(YES, row.cells["主键"] or "否", "主键"):
+            resource.key_item = row.cells["信息项代码"]
+    if not resource.key_item:
+        raise _Refusal("MISSING_FIELD", "no item is marked 主键", "没有标为主键的信息项")
+    return resource
+
+
+def _item(cells: Mapping[str, str]) -> pb.DataItem:
+    for column in ("信息项代码", "信息项名称", "数据类型"):
+        _required(cells, column)
+    length = cells["数据长度"] or "0"
+    if not length.isascii() or not length.isdigit() or len(length) > 6:
+        raise _Refusal("BAD_VALUE", "数据长度 must be a whole number", "数据长度应为整数")
+    return pb.DataItem(
+        code=cells["信息项代码"],
+        display_name=cells["信息项名称"],
+        type=_choice(TYPES, cells["数据类型"], "数据类型"),
+        length=int(length),
+        required=_choice(YES, cells["必填"] or "否", "必填"),
+        personal=_choice(YES, cells["个人信息"] or "否", "个人信息"),
+        standard=cells["标准"],
+    )
+
+
+def _service_item(row: Row, departments: Mapping[str, pb.Department]) -> pb.ServiceItem:
+    cells = row.cells
+    for column in ("事项编码", "办件类型", "项目名称"):
+        _required(cells, column)
+    _department(cells, departments)
+    return pb.ServiceItem(
+        name=_name(
+            names.SERVICE_ITEM, department=cells["部门标识"], service_item=cells["事项编码"].lower()
+        ),
+        code=cells["事项编码"],
+        display_name=cells["项目名称"],
+        handling_type=cells["办件类型"],
+        remark=cells["备注"],
+    )
+
+
+def _department(
+    cells: Mapping[str, str], departments: Mapping[str, pb.Department]
+) -> pb.Department:
+    _required(cells, "部门标识")
+    if cells["部门标识"] not in departments:
+        raise _Refusal("UNKNOWN_DEPARTMENT", "部门标识 is not a registered department",
+                       "部门标识未登记")  # fmt: skip
+    return departments[cells["部门标识"]]
+
+
+def _required(cells: Mapping[str, str], column: str) -> None:
+    if not cells.get(column):
+        raise _Refusal("MISSING_FIELD", f"{column} is empty", f"{column}为空")
+
+
+def _choice(table: Mapping[str, Enum], value: str, column: str) -> Enum:
+    if value not in table:
+        listed = "、".join(table)
+        raise _Refusal("BAD_VALUE", f"{column} must be one of {listed}", f"{column}应为：{listed}")
+    return table[value]
+
+
+def _name(pattern: str, **ids: str) -> str:
+    try:
+        return names.make(pattern, **ids)
+    except InvalidArgument as error:
+        raise _Refusal("BAD_VALUE", error.message, error.message_zh) from None
+
+
+def _plain(entry: Entry) -> Entry:
+    """A held entry without what the catalog adds to it."""
+    plain = type(entry)()
+    plain.MergeFrom(entry)  # type: ignore[arg-type]  # of the same type
+    for added in ("state", "etag", "update_time"):
+        plain.ClearField(added)
+    return plain

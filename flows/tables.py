@@ -1,0 +1,134 @@
+"""Tables that departments hand in: CSV in UTF-8 or GB 18030, and XLSX.
+
+Every row keeps its line number, so that a report can send a person to it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from zipfile import BadZipFile
+
+from runtime.errors import InvalidArgument
+
+GREATEST_FILE = 64 * 1024 * 1024
+GREATEST_ROWS = 200_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One row: its line in the file (the heading is line 1) and its cells by column heading."""
+
+    line: int
+    cells: Mapping[str, str]
+
+
+def read_table(path: Path, *, columns: Sequence[str]) -> list[Row]:
+    """The rows of a `.csv` or `.xlsx` file whose heading has `columns`; empty rows are left out.
+
+    Raises InvalidArgument: TABLE_UNREADABLE, TABLE_TOO_LARGE, COLUMNS_MISSING.
+    """
+    try:
+        size = path.stat().st_size
+        if size > GREATEST_FILE:
+            raise _too_large(path)
+        data = path.read_bytes()
+    except OSError as error:
+        raise InvalidArgument(
+            f"cannot read {path.name}: check that the file is there and may be read",
+            reason="TABLE_UNREADABLE",
+            message_zh=f"无法读取 {path.name}：请检查文件是否存在、是否可读",
+        ) from error
+    lines = _xlsx(path, data) if path.suffix.lower() == ".xlsx" else _csv(path, data)
+    if not lines:
+        raise _missing(path, columns)
+    heading = [cell.strip() for cell in lines[0][1]]
+    absent = [column for column in columns if column not in heading]
+    if absent:
+        raise _missing(path, absent)
+    return [
+        Row(line=number, cells=dict(zip(heading, (c.strip() for c in cells), strict=False)))
+        for number, cells in lines[1:]
+        if any(cell.strip() for cell in cells)
+    ]
+
+
+def _csv(path: Path, data: bytes) -> list[tuple[int, list[str]]]:
+    for encoding in ("utf-8-sig", "gb18030"):
+        try:
+            text = data.decode(encoding)
+            break
+        except UnicodeDecodeError:
+            continue
+    else:
+        raise InvalidArgument(
+            f"{path.name} is neither UTF-8 nor GB 18030: save it as CSV UTF-8",
+            reason="TABLE_UNREADABLE",
+            message_zh=f"{path.name} 既非 UTF-8 也非 GB 18030：请另存为 CSV UTF-8",
+        )
+    reader = csv.reader(io.StringIO(text, newline=""))
+    try:
+        lines = [(reader.line_num, cells) for cells in reader]
+    except csv.Error as error:
+        raise InvalidArgument(
+            f"{path.name} is not CSV at line {reader.line_num}: save it again as CSV",
+            reason="TABLE_UNREADABLE",
+            message_zh=f"{path.name} 第 {reader.line_num} 行不是有效的 CSV：请重新另存",
+        ) from error
+    if len(lines) > GREATEST_ROWS:
+        raise _too_large(path)
+    return lines
+
+
+def _xlsx(path: Path, data: bytes) -> list[tuple[int, list[str]]]:
+    from openpyxl import load_workbook  # 100 ms that only a spreadsheet costs
+    from openpyxl.utils.exceptions import InvalidFileException
+
+    try:
+        book = load_workbook(io.BytesIO(data), read_only=True, data_only=True)
+        lines = []
+        for number, cells in enumerate(book.worksheets[0].iter_rows(values_only=True), start=1):
+            if number > GREATEST_ROWS:
+                raise _too_large(path)
+            lines.append((number, [_text(cell) for cell in cells]))
+    except (BadZipFile, InvalidFileException, KeyError, ValueError, IndexError) as error:
+        raise InvalidArgument(
+            f"{path.name} is not an XLSX workbook: save it again as .xlsx",
+            reason="TABLE_UNREADABLE",
+            message_zh=f"{path.name} 不是有效的 XLSX 工作簿：请重新另存",
+        ) from error
+    return lines
+
+
+def _text(cell: object) -> str:
+    """A cell as people see it: dates as YYYY-MM-DD, whole numbers without a point."""
+    if cell is None:
+        return ""
+    if isinstance(cell, datetime):
+        return cell.date().isoformat()
+    if isinstance(cell, date):
+        return cell.isoformat()
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))
+    return str(cell)
+
+
+def _missing(path: Path, columns: Sequence[str]) -> InvalidArgument:
+    listed = ", ".join(columns)
+    return InvalidArgument(
+        f"{path.name} lacks columns: {listed}: add them to the first row",
+        reason="COLUMNS_MISSING",
+        message_zh=f"{path.name} 缺少列：{listed}：请补在首行",
+    )
+
+
+def _too_large(path: Path) -> InvalidArgument:
+    return InvalidArgument(
+        f"{path.name} is larger than {GREATEST_FILE >> 20} MiB or {GREATEST_ROWS:,} rows: split it",
+        reason="TABLE_TOO_LARGE",
+        message_zh=f"{path.name} 超过 {GREATEST_FILE >> 20} MiB 或 {GREATEST_ROWS:,} 行：请拆分",
+    )

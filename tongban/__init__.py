@@ -1,0 +1,1 @@
+"""The roof: the `tongban` command, the all-in-one node, and the demonstration."""
