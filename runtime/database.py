@@ -62,6 +62,8 @@ audit_outbox = sa.Table(
     ),
     sa.Column("leaf", sa.LargeBinary, nullable=False),
     sa.Column("salt", sa.LargeBinary, nullable=False),
+    # An id is never given twice, even after the table was emptied: the log remembers the last one.
+    sqlite_autoincrement=True,
 )
 
 

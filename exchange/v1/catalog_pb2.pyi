@@ -285,7 +285,7 @@ class DataResource(_message.Message):
     """Changes with every change of the entry."""
     @_builtins.property
     def related_resources(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Names of related resources."""
+        """Codes of related resources, in the guide's form."""
 
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___DataItem]:
