@@ -64,8 +64,8 @@ DEFAULT_LIMITS: Final = Limits()
 class PackageError(InvalidArgument):
     """The package can't be read in one way only.
 
-    `check` is the name of the check that failed: `package_zip`, `package_duplicate_names`, `package_paths`, `package_limits`,
-    `xml_well_formed`, `xml_no_dtd`, `ofd_structure`.
+    `check` is the name of the check that failed: `package_zip`, `package_duplicate_names`,
+    `package_paths`, `package_limits`, `xml_well_formed`, `xml_no_dtd`, `ofd_structure`.
     """
 
     def __init__(self, check: str, message: str, message_zh: str) -> None:

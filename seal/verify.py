@@ -46,7 +46,6 @@ from seal.ofd_structure import (
 )
 from seal.ofd_xml import refuse_dtd
 from seal.package import DEFAULT_LIMITS, Limits, OfdPackage, PackageError, read_package
-from seal.pdf_checks import assess_pdf
 from seal.seal_checks import SEAL_CHECKS, common_name, in_force
 from seal.ses import parse_seal, parse_signature
 from seal.trust import TrustStore
@@ -76,8 +75,15 @@ def assess(data: bytes, *, store: TrustStore, now: datetime) -> Verdict:
     return conclude("", [check], [])
 
 
+def assess_pdf(data: bytes, *, store: TrustStore, now: datetime) -> Verdict:
+    """Judge a PDF (`seal.pdf_checks`), whose libraries are loaded by the first one only."""
+    from seal import pdf_checks
+
+    return pdf_checks.assess_pdf(data, store=store, now=now)
+
+
 def assess_seal(data: bytes, *, store: TrustStore, now: datetime) -> Verdict:
-    """Judge a seal (DER SESeal) by itself, for use at `now`. One report with an empty signer; never raises."""
+    """Judge a seal (DER SESeal) by itself, for use at `now`. Never raises on what it holds."""
     try:
         seal = parse_seal(data)
     except InvalidArgument as error:
