@@ -1,0 +1,1 @@
+"""Delivery: departments publish records, subscribers receive their changes from the same log."""

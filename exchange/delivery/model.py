@@ -1,0 +1,350 @@
+"""What is delivered, and the pure rules of it.
+
+1. The log of changes is the only truth. A change is at an offset, and offsets grow in the order of
+   commits; a record is its newest change. A subscriber reads the log that publishers write.
+2. A batch is of one resource. It is taken whole, or refused whole with what is wrong with each row,
+   by item and never by value.
+3. A row that says what is held already makes no change, and neither does withdrawing what is not
+   held: publishing the same rows again costs a reading and no writing.
+4. Within a batch a key stands once, so that the order of rows has no meaning.
+5. A payload is canonical JSON of the items that are held (an empty value is not held), so equal
+   texts mean equal records.
+6. A subscriber never sees a record's key unless it is a granted item: `record_id` is its HMAC under
+   a secret of the subscription. What is withdrawn carries no items.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from operator import itemgetter
+from typing import Protocol
+
+import orjson
+
+from runtime.errors import FieldViolation, InvalidArgument
+from runtime.records import canonical, instant
+
+GREATEST_BATCH = 1_000_000
+GREATEST_KEY = 200  # characters
+GREATEST_PAYLOAD = 262_144  # characters: answers of many records must fit a message
+SHOWN_VIOLATIONS = 100
+
+DEFAULT_CHANGES = 500
+GREATEST_CHANGES = 5_000
+#: A message of changes holds about so much at most; the transport takes 20 MiB.
+DELIVERY_SIZE = 8 * 1024 * 1024
+
+Violations = list[tuple[str, str]]
+
+
+class ChangeType(StrEnum):
+    """What happened to a record."""
+
+    UPSERT = "upsert"
+    WITHDRAW = "withdraw"
+
+
+class StartPosition(StrEnum):
+    """Where a new subscription begins."""
+
+    NOW = "now"
+    EARLIEST = "earliest"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """Begins a batch: its resource, the order of each row's values, and the id of the act."""
+
+    resource: str
+    items: tuple[str, ...]
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Checked rows, ready to be written: `payloads[i]` is None where `keys[i]` is withdrawn."""
+
+    resource: str
+    keys: list[str]
+    payloads: list[str | None]
+    #: SHA-256 of header and rows, however they were cut into messages.
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """What a batch did; `offset` is that of the last change in the log."""
+
+    batch: int
+    offset: int
+    upserted: int
+    withdrawn: int
+    unchanged: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    """A durable subscription (订阅): all up to `cursor` was acknowledged."""
+
+    name: str
+    department: str
+    grant: str
+    cursor: int
+    create_time: datetime
+    #: 32 random bytes, never shown: makes record ids.
+    secret: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogEntry:
+    """One change as it is in the log; `payload` is None where the record was withdrawn."""
+
+    offset: int
+    key: str
+    payload: str | None
+    publish_time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One change as a subscriber sees it."""
+
+    offset: int
+    type: ChangeType
+    record_id: str
+    items: Mapping[str, str]
+    publish_time: datetime
+
+
+class RowSchema(Protocol):
+    """What a batch needs to know of its resource."""
+
+    @property
+    def key_item(self) -> str:
+        """Code of the item that identifies a record."""
+        ...
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """Codes of all items, in order."""
+        ...
+
+    def violations(self, values: Sequence[str]) -> Violations:
+        """What is wrong with a row whose values are in the order of `codes`."""
+        ...
+
+
+class Intake:
+    """Takes the rows of one batch as they come, and says at the end whether it is good.
+
+    Memory is bounded by `GREATEST_BATCH` keys and payloads; nothing is written before `finish`.
+    """
+
+    def __init__(self, header: Header, schema: RowSchema) -> None:
+        _check_header(header, schema)
+        self._resource = header.resource
+        self._width = len(header.items)
+        self._key_item = schema.key_item
+        self._key_column = header.items.index(schema.key_item)
+        # A column that the header leaves out is read from the "" that `add` puts behind a row.
+        place = {code: n for n, code in enumerate(header.items)}
+        self._in_order = _picker([place.get(code, self._width) for code in schema.codes])
+        self._codes = sorted(header.items)
+        self._by_code = _picker([place[code] for code in self._codes])
+        self._check = schema.violations
+        self._seen: set[str] = set()
+        self._keys: list[str] = []
+        self._payloads: list[str | None] = []
+        self._violations: list[FieldViolation] = []
+        self._rejected = 0
+        self._rows = 0
+
+    def add(self, rows: Sequence[tuple[bool, list[str]]]) -> None:
+        """Take rows, each whether it withdraws and its values.
+
+        Raises InvalidArgument, BATCH_TOO_LARGE.
+        """
+        first = self._rows
+        self._rows += len(rows)
+        if self._rows > GREATEST_BATCH:
+            raise InvalidArgument(
+                f"a batch has at most {GREATEST_BATCH:,} rows: cut it into several",
+                reason="BATCH_TOO_LARGE",
+                message_zh=f"每个批次至多 {GREATEST_BATCH:,} 行：请拆分为多个批次",
+            )
+        seen, codes, width, key_column = self._seen, self._codes, self._width, self._key_column
+        in_order, by_code, check = self._in_order, self._by_code, self._check
+        keep_key, keep_payload, dumps = self._keys.append, self._payloads.append, orjson.dumps
+        for number, (withdraw, values) in enumerate(rows, first):
+            if len(values) != width:
+                self._reject(
+                    number, [("", f"has {len(values)} values; the header names {width} items")]
+                )
+                continue
+            key = values[key_column]
+            wrong = self._key_problem(key) if key in seen or not _plain_key(key) else None
+            payload = None
+            if not withdraw:
+                found = check(in_order([*values, ""]))
+                if found or wrong:
+                    self._reject(number, [*([(self._key_item, wrong)] if wrong else []), *found])
+                    continue
+                held = {c: v for c, v in zip(codes, by_code(values), strict=True) if v}
+                payload = dumps(held).decode()
+                if len(payload) > GREATEST_PAYLOAD:
+                    wrong = f"the record is longer than {GREATEST_PAYLOAD:,} characters"
+            if wrong:
+                self._reject(number, [(self._key_item, wrong)])
+                continue
+            seen.add(key)
+            keep_key(key)
+            keep_payload(payload)
+
+    def finish(self, digest: bytes) -> Batch:
+        """The batch. Raises InvalidArgument (ROWS_REJECTED) naming up to 100 violations."""
+        if self._rejected:
+            raise InvalidArgument(
+                f"{self._rejected:,} of {self._rows:,} rows do not fit the resource's schema: "
+                "correct them and publish the batch again; nothing was changed",
+                reason="ROWS_REJECTED",
+                message_zh=f"{self._rows:,} 行中有 {self._rejected:,} 行不符合资源的信息项定义："
+                "请更正后重新发布整个批次；未作任何更改",
+                violations=self._violations,
+                rejected=str(self._rejected),
+            )
+        return Batch(
+            resource=self._resource, keys=self._keys, payloads=self._payloads, digest=digest
+        )
+
+    def _key_problem(self, key: str) -> str:
+        if not key:
+            return "the key item is empty"
+        if key in self._seen:
+            return "an earlier row of the batch has the same key"
+        return f"a key is at most {GREATEST_KEY} printable characters"
+
+    def _reject(self, row: int, found: Violations) -> None:
+        self._rejected += 1
+        for item, description in found:
+            if len(self._violations) < SHOWN_VIOLATIONS:
+                field = f"rows[{row}].{item}" if item else f"rows[{row}]"
+                self._violations.append(FieldViolation(field, description))
+
+
+class RowDigest:
+    """SHA-256 of a header and rows, the same however the rows are cut into messages."""
+
+    def __init__(self, header: Header) -> None:
+        self._hash = hashlib.sha256(canonical([header.resource, list(header.items)]))
+
+    def add(self, rows: Sequence[tuple[bool, list[str]]]) -> None:
+        """Take rows."""
+        if rows:
+            self._hash.update(b"," + orjson.dumps(rows)[1:-1])
+
+    def digest(self) -> bytes:
+        """32 bytes."""
+        return self._hash.digest()
+
+
+def project(
+    entries: Sequence[LogEntry],
+    shown: Callable[[Mapping[str, str]], dict[str, str]],
+    secret: bytes,
+) -> list[Change]:
+    """Entries of the log as a subscriber may see them; `shown` projects to the grant.
+
+    The list ends early where it would pass `DELIVERY_SIZE`, after one entry at the least.
+    """
+    changes: list[Change] = []
+    size = 0
+    for entry in entries:
+        size += 160 + len(entry.payload or "") * 3
+        if changes and size > DELIVERY_SIZE:
+            break
+        withdrawn = entry.payload is None
+        changes.append(
+            Change(
+                offset=entry.offset,
+                type=ChangeType.WITHDRAW if withdrawn else ChangeType.UPSERT,
+                record_id=record_id(secret, entry.key),
+                items={} if entry.payload is None else shown(orjson.loads(entry.payload)),
+                publish_time=entry.publish_time,
+            )
+        )
+    return changes
+
+
+def record_id(secret: bytes, key: str) -> str:
+    """The name of a record for one subscription: 128 bits of HMAC-SHA-256 of its key, hex."""
+    return hmac.digest(secret, key.encode(), "sha256")[:16].hex()
+
+
+def delivered(changes: Sequence[Change]) -> bytes:
+    """What a receipt of a delivery commits to as `changes`: canonical JSON of the list.
+
+    Each is `{items, offset, publish_time, record_id, type}`, the time as RFC 3339 with
+    microseconds, the type `upsert` or `withdraw`.
+    """
+    return canonical(
+        [
+            {
+                "offset": change.offset,
+                "type": change.type.value,
+                "record_id": change.record_id,
+                "items": change.items,
+                "publish_time": instant(change.publish_time),
+            }
+            for change in changes
+        ]
+    )
+
+
+def changes_wanted(asked: int) -> int:
+    """How many changes a message has at most. Raises InvalidArgument for a negative number."""
+    if asked < 0:
+        raise InvalidArgument(
+            "max_changes must not be negative",
+            message_zh="max_changes 不能为负",
+            violations=[FieldViolation("max_changes", "negative")],
+        )
+    return min(asked or DEFAULT_CHANGES, GREATEST_CHANGES)
+
+
+def _plain_key(key: str) -> bool:
+    # `isprintable` keeps out NUL, which PostgreSQL cannot hold, and line breaks.
+    return 0 < len(key) <= GREATEST_KEY and key.isprintable()
+
+
+def _picker(places: list[int]) -> Callable[[Sequence[str]], tuple[str, ...]]:
+    if len(places) == 1:
+        place = places[0]
+        return lambda values: (values[place],)
+    return itemgetter(*places)
+
+
+def _check_header(header: Header, schema: RowSchema) -> None:
+    known = set(schema.codes)
+    wrong = [
+        FieldViolation(f"header.items[{n}]", "the resource has no such item")
+        for n, code in enumerate(header.items)
+        if code not in known
+    ][:SHOWN_VIOLATIONS]
+    if len(set(header.items)) != len(header.items):
+        wrong.append(FieldViolation("header.items", "an item is named twice"))
+    if schema.key_item not in header.items:
+        wrong.append(
+            FieldViolation("header.items", f"the key item {schema.key_item} must be among them")
+        )
+    if wrong:
+        raise InvalidArgument(
+            "the header's items do not fit the resource: read it with GetDataResource",
+            reason="BAD_HEADER",
+            message_zh="批次头的信息项与资源不符：请用 GetDataResource 查看资源定义",
+            violations=wrong,
+        )

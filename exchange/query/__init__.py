@@ -1,0 +1,1 @@
+"""Query: reading one record under a grant, or asking only whether claims match it."""
