@@ -19,8 +19,10 @@ from pathlib import Path
 from struct import Struct, unpack_from
 from typing import Any
 
-from fontTools.misc.psCharStrings import T2CharString  # type: ignore[import-untyped]
+from fontTools.misc.psCharStrings import T2CharString
 
+# fontTools is untyped: one door through which its interpreter is called.
+_charstring: Any = T2CharString
 _GROUP = Struct(">III")
 _RECORD = Struct(">4sIII")
 
@@ -59,9 +61,9 @@ class _Subroutines:
     def __len__(self) -> int:
         return len(self._index) if self._index is not None else 0
 
-    def __getitem__(self, position: int) -> T2CharString:
+    def __getitem__(self, position: int) -> Any:
         assert self._index is not None
-        return T2CharString(bytecode=self._index[position])
+        return _charstring(bytecode=self._index[position])
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +178,7 @@ class CollectionFont:
     def draw(self, glyph: int, pen: Any) -> None:
         """Draw the outline (cubic, counter-clockwise) with a fontTools segment pen."""
         private = self._privates[self._font_dictionary(glyph)]
-        outline = T2CharString(
+        outline = _charstring(
             bytecode=self._charstrings[glyph], private=private, globalSubrs=self._global
         )
         outline.draw(pen)

@@ -25,9 +25,9 @@ from io import BytesIO
 from typing import Any, Protocol
 
 import noto_cjk_sans_otc  # type: ignore[import-untyped]
-from fontTools.pens.cu2quPen import Cu2QuPen  # type: ignore[import-untyped]
-from fontTools.pens.ttGlyphPen import TTGlyphPen  # type: ignore[import-untyped]
-from fontTools.ttLib import TTFont, TTLibError  # type: ignore[import-untyped]
+from fontTools.pens.cu2quPen import Cu2QuPen
+from fontTools.pens.ttGlyphPen import TTGlyphPen
+from fontTools.ttLib import TTFont, TTLibError
 
 from licenses.pages import truetype
 from licenses.pages.collection import CollectionFont
@@ -37,6 +37,10 @@ from runtime.errors import InvalidArgument
 # Order of faces in Noto's collection: JP, KR, SC, TC, HK, then the monospaced five.
 _SIMPLIFIED_CHINESE = 2
 _UNITS = 1000
+# fontTools is untyped.
+_quadratic_pen: Any = Cu2QuPen
+_glyph_pen: Any = TTGlyphPen
+_open_font: Any = TTFont
 # How far bold outlines are spread, in thousandths of an em (half on each side of a stroke).
 _BOLD_SPREAD = 34.0
 MAX_FONT_BYTES = 32 << 20
@@ -77,7 +81,7 @@ def _missing(character: str) -> InvalidArgument:
     return InvalidArgument(
         f"the font has no glyph for {point}; use another character for it",
         reason="GLYPH_MISSING",
-        message_zh=f"字库中没有 {point} 对应的字形,请改用其他字符",
+        message_zh=f"字库中没有 {point} 对应的字形，请改用其他字符",
         code_point=point,
     )
 
@@ -104,10 +108,10 @@ def _advance(character: str) -> float:
 @lru_cache(maxsize=8_192)
 def _outline(glyph: int, bold: bool) -> Glyph:
     """A glyph as a TrueType outline, ready to be put into a subset."""
-    pen = TTGlyphPen(None)
+    pen = _glyph_pen(None)
     collection = _collection()
     # TrueType fills to the right of a contour, CFF to the left.
-    collection.draw(glyph, Cu2QuPen(pen, 1.0, reverse_direction=True))
+    collection.draw(glyph, _quadratic_pen(pen, 1.0, reverse_direction=True))
     outline = pen.glyph()
     if bold and outline.numberOfContours > 0:
         _spread(outline)
@@ -211,7 +215,7 @@ class EmbeddedFace:
                 message_zh="内嵌字体过大",
             )
         try:
-            font = TTFont(BytesIO(data), lazy=True)
+            font = _open_font(BytesIO(data), lazy=True)
             self._cmap = font.getBestCmap() or {}
             self._numbers = font.getReverseGlyphMap()
             scale = _UNITS / font["head"].unitsPerEm

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from licenses.pages.fonts import face
+from licenses.pages.fonts import Face, face
 from licenses.pages.model import BLACK, Box, Color, Text
 from runtime.errors import InvalidArgument
 
@@ -26,8 +26,11 @@ Vertical = Literal["top", "middle", "bottom"]
 Width = Callable[[str], float]
 
 # May not start a line; may not end one.
-_CLOSING = frozenset("·•‧、。,.;:!?,。;:!?)]}》〉」』】〕〗”’…—%‰℃々")
-_OPENING = frozenset("([{(《〈「『【〔〖“‘¥$")
+_CLOSING = frozenset(
+    "·•‧、。,.;:!?)]}》〉」』】〕〗”’…—%‰℃々"
+    "\uff0c\uff0e\uff1b\uff1a\uff01\uff1f\uff09\uff3d\uff5d\uff05"  # full-width forms
+)
+_OPENING = frozenset("([{《〈「『【〔〖“‘¥$\uff08\uff3b\uff5b\uffe5")
 # Baseline below the top of a line, in ems: puts Chinese in the optical middle of its line.
 _ASCENT = 0.88
 _STEP = 0.97
@@ -108,7 +111,7 @@ def fit(text: str, box: Box, style: Style, field: str = "text") -> list[Text]:
     smallest = min(style.smallest or style.size, style.size)
     while True:
         spacing = style.spacing * size / style.size
-        lines = wrap(text, width + spacing, lambda c, s=size, p=spacing: font.advance(c) * s + p)
+        lines = wrap(text, width + spacing, _measure(font, size, spacing))
         tall = ((len(lines) - 1) * style.leading + 1) * size
         wide = max(sum(font.advance(c) * size + spacing for c in line) - spacing for line in lines)
         fits = wide <= width + _SLACK and tall <= height + _SLACK
@@ -118,10 +121,14 @@ def fit(text: str, box: Box, style: Style, field: str = "text") -> list[Text]:
             raise InvalidArgument(
                 f"the value of {field} does not fit its place; shorten it",
                 reason="TEXT_TOO_LONG",
-                message_zh=f"“{field}”的内容过长,无法排入版面,请缩短",
+                message_zh=f"“{field}”的内容过长，无法排入版面，请缩短",
                 field=field,
             )
         size = max(size * _STEP, smallest)
+
+
+def _measure(font: Face, size: float, spacing: float) -> Width:
+    return lambda character: font.advance(character) * size + spacing
 
 
 def _set(lines: list[str], box: Box, style: Style, size: float, spacing: float) -> list[Text]:

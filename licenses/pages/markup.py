@@ -38,7 +38,7 @@ def name(value: str) -> str:
             "a metadata key must start with a letter, hold only letters, digits, '_', '-' and '.', "
             "and be at most 64 characters long",
             reason="METADATA_KEY_INVALID",
-            message_zh="元数据项标识须以字母开头,只含字母、数字、“_”“-”“.”,且不超过 64 个字符",
+            message_zh="元数据项标识须以字母开头，只含字母、数字、“_”“-”“.”，且不超过 64 个字符",
         )
     return value
 

@@ -123,16 +123,22 @@ class Line:
     dash: tuple[float, ...] = ()
 
 
-Item = Text | Image | Path | Rect | Line
+Shape = Path | Rect | Line
+Item = Text | Image | Shape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """A page and its items, first drawn first."""
+    """A page and its items, first drawn first.
+
+    `background`: shapes that many documents share, drawn before the items. Renderers keep them
+    ready (an OFD template page, a PDF content stream of their own), so they hold no text.
+    """
 
     width: float
     height: float
     items: tuple[Item, ...]
+    background: tuple[Shape, ...] = ()
 
     def __post_init__(self) -> None:
         if not (0 < self.width <= MAX_PAGE_MM and 0 < self.height <= MAX_PAGE_MM):

@@ -15,14 +15,14 @@ Invariants:
 from __future__ import annotations
 
 import hashlib
-import zipfile
+import zlib
 from collections.abc import Iterator
 from functools import lru_cache
-from io import BytesIO
+from struct import pack
 
 from licenses.pages import markup
 from licenses.pages.drawing import advances, as_path, image_format, subsets
-from licenses.pages.model import IDENTITY, Color, Document, Image, Page, Path, Text
+from licenses.pages.model import IDENTITY, Color, Document, Image, Page, Path, Shape, Text
 from licenses.pages.strokes import bounds, compose, moved, number, rectangle
 from runtime.clock import CHINA
 
@@ -31,7 +31,8 @@ FORMATS = {"application/xml": "xml", "text/xml": "xml", "application/json": "jso
 # Where the baseline is in a text's boundary, from its top, in ems; and the boundary's height.
 _BASELINE = 0.88
 _HEIGHT = 1.0 + 0.16
-_ZIP_DATE = (1980, 1, 1, 0, 0, 0)
+# 1980-01-01 in MS-DOS form: year - 1980 << 9 | month << 5 | day.
+_ZIP_DATE = 0 << 9 | 1 << 5 | 1
 
 
 def write_ofd(document: Document) -> bytes:
@@ -53,6 +54,7 @@ class _Writer:
         self._fonts = subsets(document)
         self._font_ids: dict[str, int] = {}
         self._image_ids: dict[bytes, int] = {}
+        self._template_ids: dict[tuple[tuple[Shape, ...], float, float], int] = {}
 
     def _id(self) -> int:
         self._last_id += 1
@@ -61,6 +63,7 @@ class _Writer:
     def package(self) -> bytes:
         """All files, OFD.xml first."""
         document = self._document
+        templates = self._templates()
         public = self._public_resources()
         media = self._document_resources()
         pages = [self._page(index, page) for index, page in enumerate(document.pages)]
@@ -68,9 +71,10 @@ class _Writer:
         first = document.pages[0]
         parts = [
             f"<ofd:CommonData><ofd:MaxUnitID>{self._last_id}</ofd:MaxUnitID>",
-            f"<ofd:PageArea>{_physical_box(first)}</ofd:PageArea>",
+            f"<ofd:PageArea>{_physical_box(first.width, first.height)}</ofd:PageArea>",
             public,
             media,
+            templates,
             "</ofd:CommonData><ofd:Pages>",
             *pages,
             "</ofd:Pages>",
@@ -105,6 +109,23 @@ class _Writer:
             + "</ofd:DocInfo><ofd:DocRoot>Doc_0/Document.xml</ofd:DocRoot></ofd:DocBody>"
         )
         return _wrap("OFD", body, ' Version="1.0" DocType="OFD"')
+
+    def _templates(self) -> str:
+        """Backgrounds as template pages; equal ones once."""
+        rows: list[str] = []
+        for page in self._document.pages:
+            key = (page.background, page.width, page.height)
+            if not page.background or key in self._template_ids:
+                continue
+            body = _template_page(page.background, page.width, page.height, self._last_id + 1)
+            self._last_id += len(page.background) + 1
+            self._template_ids[key] = identifier = self._id()
+            location = f"Tpls/Tpl_{len(rows)}/Content.xml"
+            self._files[f"Doc_0/{location}"] = body
+            rows.append(
+                f'<ofd:TemplatePage ID="{identifier}" BaseLoc="{location}" ZOrder="Background"/>'
+            )
+        return "".join(rows)
 
     def _public_resources(self) -> str:
         if not self._fonts:
@@ -147,8 +168,15 @@ class _Writer:
     def _page(self, index: int, page: Page) -> str:
         identifier, layer = self._id(), self._id()
         objects = "".join(self._objects(page))
+        key = (page.background, page.width, page.height)
+        template = (
+            f'<ofd:Template TemplateID="{self._template_ids[key]}" ZOrder="Background"/>'
+            if page.background
+            else ""
+        )
         body = (
-            f"<ofd:Area>{_physical_box(page)}</ofd:Area><ofd:Content>"
+            f"{template}<ofd:Area>{_physical_box(page.width, page.height)}</ofd:Area>"
+            "<ofd:Content>"
             f'<ofd:Layer ID="{layer}" Type="Body">{objects}</ofd:Layer></ofd:Content>'
         )
         location = f"Pages/Page_{index}/Content.xml"
@@ -274,6 +302,22 @@ def _path(item: Path) -> str:
     )
 
 
+@lru_cache(maxsize=16)
+def _template_page(
+    background: tuple[Shape, ...], width: float, height: float, first_id: int
+) -> bytes:
+    """A template page; its layer has `first_id`, its objects the identifiers after it."""
+    objects = "".join(
+        f'<ofd:PathObject ID="{identifier}" {_path(as_path(shape))}'
+        for identifier, shape in enumerate(background, start=first_id + 1)
+    )
+    return _wrap(
+        "Page",
+        f"<ofd:Area>{_physical_box(width, height)}</ofd:Area><ofd:Content>"
+        f'<ofd:Layer ID="{first_id}" Type="Background">{objects}</ofd:Layer></ofd:Content>',
+    )
+
+
 def _whole_plane() -> str:
     """A boundary for transformed objects, whose own extent is not worth computing."""
     return "0 0 2000 2000"
@@ -310,8 +354,8 @@ def _deltas(steps: tuple[float, ...]) -> str:
     return " ".join(found)
 
 
-def _physical_box(page: Page) -> str:
-    size = f"{number(page.width)} {number(page.height)}"
+def _physical_box(width: float, height: float) -> str:
+    size = f"{number(width)} {number(height)}"
     return f"<ofd:PhysicalBox>0 0 {size}</ofd:PhysicalBox>"
 
 
@@ -322,13 +366,32 @@ def _wrap(element: str, body: str, attributes: str = "") -> bytes:
 
 
 def _zip(files: dict[str, bytes]) -> bytes:
-    target = BytesIO()
-    with zipfile.ZipFile(target, "w") as package:
-        for path, data in files.items():
-            entry = zipfile.ZipInfo(path, _ZIP_DATE)
-            entry.external_attr = 0o644 << 16
-            entry.create_system = 3
-            ready = path.endswith((".png", ".jpg"))
-            entry.compress_type = zipfile.ZIP_STORED if ready else zipfile.ZIP_DEFLATED
-            package.writestr(entry, data)
-    return target.getvalue()
+    """A zip archive (APPNOTE 6.3.3, no extras). Not `zipfile`: it cannot take deflated bytes."""
+    out, directory = bytearray(), bytearray()
+    for path, data in files.items():
+        name = path.encode()
+        stored = path.endswith((".png", ".jpg"))
+        if stored:
+            body = data
+        elif path.startswith("Doc_0/Tpls/"):
+            body = _kept_deflated(data)
+        else:
+            body = _deflated(data)
+        # Needed version 2.0, no flags (all names are ASCII), method, 1980-01-01 00:00.
+        head = pack("<HHHHH", 20, 0, 0 if stored else 8, 0, _ZIP_DATE)
+        head += pack("<IIIHH", zlib.crc32(data), len(body), len(data), len(name), 0)
+        directory += b"PK\1\2" + pack("<H", 3 << 8 | 20) + head
+        directory += pack("<HHHII", 0, 0, 0, 0o100644 << 16, len(out)) + name
+        out += b"PK\3\4" + head + name + body
+    count, start = len(files), len(out)
+    end = pack("<HHHHIIH", 0, 0, count, count, len(directory), start, 0)
+    return bytes(out + directory + b"PK\5\6" + end)
+
+
+def _deflated(data: bytes) -> bytes:
+    packer = zlib.compressobj(6, zlib.DEFLATED, -15)
+    return packer.compress(data) + packer.flush()
+
+
+# Backgrounds are the larger part of a page and the same in every license of a type.
+_kept_deflated = lru_cache(maxsize=16)(_deflated)

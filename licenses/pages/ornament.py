@@ -84,7 +84,7 @@ def rosette(centre: Point, *, radius: float, petals: int, depth: float, turn: fl
 
 @lru_cache(maxsize=64)
 def loops(centre: Point, *, radius: float, lobes: int, share: float) -> str:
-    """A hypotrochoid of `lobes` loops within `radius`; `share` of it belongs to the small circle."""
+    """A hypotrochoid of `lobes` loops within `radius`; `share` is the small circle's."""
     inner = radius * share
     outer = radius - inner
 

@@ -22,10 +22,10 @@ from functools import lru_cache
 from licenses.pages import xmp
 from licenses.pages.drawing import advances, as_path, subsets
 from licenses.pages.fonts import FontSubset
-from licenses.pages.model import IDENTITY, Color, Document, Image, Page, Path, Text
+from licenses.pages.markup import name as metadata_key
+from licenses.pages.model import IDENTITY, Color, Document, Image, Page, Path, Shape, Text
 from licenses.pages.pictures import Picture, decode
 from licenses.pages.strokes import number, segments
-from licenses.pages.markup import name as metadata_key
 
 _POINTS_PER_MM = 72 / 25.4
 # Cubic control points of a quadratic lie two thirds of the way to its one control point.
@@ -49,9 +49,7 @@ def _string(text: str) -> bytes:
 def _name(text: str) -> bytes:
     """A name object: bytes outside the regular characters as #xx (§7.3.5)."""
     return b"/" + b"".join(
-        bytes((byte,))
-        if chr(byte).isascii() and chr(byte).isalnum() or byte in b"_.-+"
-        else b"#%02X" % byte
+        bytes((byte,)) if bytes((byte,)).isalnum() or byte in b"_.-+" else b"#%02X" % byte
         for byte in text.encode()
     )
 
@@ -173,10 +171,8 @@ class _Writer:
         return used
 
     def _page(self, page: Page, tree: int, fonts: bytes) -> int:
-        scale = f"{_POINTS_PER_MM:.9f}"
         height = page.height * _POINTS_PER_MM
-        # From here on a unit is a millimetre and y points down, as in the model.
-        parts = [f"q {scale} 0 0 -{scale} 0 {height:.4f} cm"]
+        parts = [_millimetres(page.height)]
         images: set[tuple[str, int]] = set()
         for item in page.items:
             if isinstance(item, Text):
@@ -189,10 +185,14 @@ class _Writer:
             else:
                 parts.append(_path(as_path(item)))
         parts.append("Q")
-        contents = self._stream("\n".join(parts).encode())
+        contents = b"%d 0 R" % self._stream("\n".join(parts).encode())
+        if page.background:
+            data = _background(page.background, page.height)
+            drawn_first = self._stream(data, b"/Filter/FlateDecode", compress=False)
+            contents = b"[%d 0 R %b]" % (drawn_first, contents)
         pictures = b"".join(b"/%b %d 0 R" % (n.encode(), i) for n, i in sorted(images))
         return self._add(
-            b"<</Type/Page/Parent %d 0 R/MediaBox[0 0 %.4f %.4f]/Contents %d 0 R"
+            b"<</Type/Page/Parent %d 0 R/MediaBox[0 0 %.4f %.4f]/Contents %b"
             b"/Resources<</Font<<%b>>/XObject<<%b>>>>>>"
             % (tree, page.width * _POINTS_PER_MM, height, contents, fonts, pictures)
         )
@@ -265,6 +265,19 @@ class _Writer:
         return b"/Names<</EmbeddedFiles<</Names[%b]>>>>/AF[%b]" % (names, references)
 
 
+def _millimetres(height: float) -> str:
+    """From here on a unit is a millimetre and y points down, as in the model."""
+    scale = f"{_POINTS_PER_MM:.9f}"
+    return f"q {scale} 0 0 -{scale} 0 {height * _POINTS_PER_MM:.4f} cm"
+
+
+@lru_cache(maxsize=16)
+def _background(shapes: tuple[Shape, ...], height: float) -> bytes:
+    """A deflated content stream. Kept: it is the same in every license of a type."""
+    parts = [_millimetres(height), *(_path(as_path(shape)) for shape in shapes), "Q"]
+    return zlib.compress("\n".join(parts).encode())
+
+
 def _transformed(matrix: tuple[float, ...], drawn: str) -> str:
     if matrix == IDENTITY:
         return drawn
@@ -310,10 +323,9 @@ def _path(item: Path) -> str:
         words.append({"M": "m", "L": "l", "Q": "c", "B": "c"}[operator])
         here = (v[-2], v[-1])
     rule = "*" if item.even_odd else ""
-    if item.fill and item.stroke:
-        paint = f"B{rule}"
-    else:
-        paint = f"f{rule}" if item.fill else "S"
+    paint = f"B{rule}" if item.stroke else f"f{rule}"
+    if not item.fill:
+        paint = "S"
     state = []
     if item.stroke:
         state.append(f"{_color(item.stroke)} RG {number(item.line_width)} w")

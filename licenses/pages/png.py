@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from io import BytesIO
 from threading import Lock
+from typing import Any
 
 import pypdfium2
 
@@ -19,6 +20,8 @@ from runtime.errors import InvalidArgument, OutOfRange
 MAX_PIXELS = 40_000_000
 MAX_DPI = 600
 
+# pypdfium2 is only partly typed.
+_open_pdf: Any = pypdfium2.PdfDocument
 # PDFium keeps global state and may not be entered by two threads.
 _PDFIUM = Lock()
 
@@ -37,7 +40,7 @@ def pdf_to_png(data: bytes, page: int = 1, dpi: float = 150) -> bytes:
         )
     with _PDFIUM:
         try:
-            pdf = pypdfium2.PdfDocument(data)
+            pdf = _open_pdf(data)
         except pypdfium2.PdfiumError as error:
             raise InvalidArgument(
                 "the PDF cannot be read", reason="PDF_UNREADABLE", message_zh="PDF 文件无法解析"
@@ -48,7 +51,7 @@ def pdf_to_png(data: bytes, page: int = 1, dpi: float = 150) -> bytes:
             pdf.close()
 
 
-def _render(pdf: pypdfium2.PdfDocument, page: int, scale: float) -> bytes:
+def _render(pdf: Any, page: int, scale: float) -> bytes:
     if not 1 <= page <= len(pdf):
         raise OutOfRange(
             f"the document has {len(pdf)} pages",
@@ -61,7 +64,7 @@ def _render(pdf: pypdfium2.PdfDocument, page: int, scale: float) -> bytes:
         raise InvalidArgument(
             "the picture would be too large; ask for fewer dots per inch",
             reason="IMAGE_TOO_LARGE",
-            message_zh="图片过大,请降低分辨率",
+            message_zh="图片过大，请降低分辨率",
         )
     bitmap = sheet.render(scale=scale)
     target = BytesIO()

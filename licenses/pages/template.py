@@ -31,6 +31,8 @@ from licenses.pages.model import (
     Page,
     Path,
     Rect,
+    Shape,
+    Text,
 )
 from runtime.errors import FieldViolation, InvalidArgument, NotFound
 
@@ -55,12 +57,14 @@ class Slot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
-    """A page before its fields are known. `items`: ornaments, fixed texts and labels."""
+    """A page before its fields are known. `background`: ornaments and the lines
+    values stand on; `items`: fixed texts and labels."""
 
     name: str
     title: str
     width: float
     height: float
+    background: tuple[Shape, ...] = field(repr=False)
     items: tuple[Item, ...] = field(repr=False)
     slots: tuple[Slot, ...]
     stamp: Stamp
@@ -100,7 +104,12 @@ def lay_out(
     attachments: tuple[Attachment, ...] = ()
     if metadata:
         attachments = (metadata_attachment(metadata),)
-    page = Page(width=template.width, height=template.height, items=tuple(items))
+    page = Page(
+        width=template.width,
+        height=template.height,
+        items=tuple(items),
+        background=template.background,
+    )
     return Document(
         pages=(page,),
         title=template.title,
@@ -126,7 +135,7 @@ def _check(template: Template, fields: Mapping[str, str]) -> None:
             "the fields do not fit the template: "
             + "; ".join(f"{v.field}: {v.description}" for v in violations),
             reason="FIELDS_INVALID",
-            message_zh="字段与模板不符:" + "、".join(v.field for v in violations),
+            message_zh="字段与模板不符：" + "、".join(v.field for v in violations),
             violations=violations,
         )
 
@@ -160,14 +169,17 @@ def parse(text: str) -> Template:
 
 def _template(data: Mapping[str, Any]) -> Template:
     colors = {name: _color(value) for name, value in data["colors"].items()}
+    background: list[Shape] = []
     items: list[Item] = []
     for row in data.get("ornaments", ()):
-        items.extend(_ornament(row, colors))
+        background.extend(_ornament(row, colors))
     for row in data.get("texts", ()):
         items.extend(fit(row["text"], _box(row["box"]), _style(row, colors, "value"), "text"))
     slots = []
     for row in data["fields"]:
         items.extend(_label(row, colors))
+        if not row.get("plain"):
+            background.append(_value_line(_box(row["box"]), colors))
         font = "bold" if row.get("bold") else "regular"
         slots.append(
             Slot(
@@ -183,6 +195,7 @@ def _template(data: Mapping[str, Any]) -> Template:
         title=data["title"],
         width=width,
         height=height,
+        background=tuple(background),
         items=tuple(items),
         slots=tuple(slots),
         stamp=Stamp(page=int(data["stamp"]["page"]), box=_box(data["stamp"]["box"])),
@@ -190,27 +203,24 @@ def _template(data: Mapping[str, Any]) -> Template:
     )
 
 
-def _label(row: Mapping[str, Any], colors: Mapping[str, Color]) -> list[Item]:
-    """A field's label and, unless `plain`, the dotted line its value stands on."""
-    x, y, width, height = label_box = _box(row["label_box"])
-    size = 2.2 if row.get("plain") else 3.3
+def _label(row: Mapping[str, Any], colors: Mapping[str, Color]) -> list[Text]:
+    size = float(row.get("label_size", 3.3))
     style = Style(size=size, color=colors["label"], align="spread")
-    items: list[Item] = list(fit(row["label"], label_box, style, "label"))
-    if not row.get("plain"):
-        x, y, width, height = _box(row["box"])
-        line = y + height + 0.35
-        items.append(
-            Line(
-                x1=x - 1.5,
-                y1=line,
-                x2=x + width,
-                y2=line,
-                color=colors["soft"],
-                line_width=0.18,
-                dash=(0.5, 0.5),
-            )
-        )
-    return items
+    return fit(row["label"], _box(row["label_box"]), style, "label")
+
+
+def _value_line(box: Box, colors: Mapping[str, Color]) -> Line:
+    """The dotted line a value stands on."""
+    x, y, width, height = box
+    return Line(
+        x1=x - 1.5,
+        y1=y + height + 0.35,
+        x2=x + width,
+        y2=y + height + 0.35,
+        color=colors["soft"],
+        line_width=0.18,
+        dash=(0.5, 0.5),
+    )
 
 
 def _style(row: Mapping[str, Any], colors: Mapping[str, Color], color: str) -> Style:
@@ -226,7 +236,7 @@ def _style(row: Mapping[str, Any], colors: Mapping[str, Color], color: str) -> S
     )
 
 
-def _ornament(row: Mapping[str, Any], colors: Mapping[str, Color]) -> list[Item]:
+def _ornament(row: Mapping[str, Any], colors: Mapping[str, Color]) -> list[Shape]:
     """One ornament of the template as paths; `kind` says which."""
     kind = row["kind"]
     width = float(row.get("width", 0.2))
@@ -257,7 +267,7 @@ def _ornament(row: Mapping[str, Any], colors: Mapping[str, Color]) -> list[Item]
         return [_rosettes(centre, row, colors, width)]
     if kind == "corners":
         x, y, w, h = _box(row["box"])
-        found: list[Item] = []
+        found: list[Shape] = []
         for centre in ((x, y), (x + w, y), (x, y + h), (x + w, y + h)):
             around = ornament.rosette(centre, radius=row["radius"], petals=1, depth=0.0)
             back = colors[row["back"]]

@@ -131,7 +131,7 @@ def _os2(code_points: Sequence[int], bold: bool, ascent: int, descent: int) -> b
         *(4, _UNITS, 700 if bold else 400, 5, 0),
         *(650, 600, 0, 75, 650, 600, 0, 350, 50, 325),
         *(0, b"\x02\x0b\x08\x00\0\0\0\0\0\0" if bold else b"\x02\x0b\x05\x00\0\0\0\0\0\0"),
-        # Unicode ranges: Basic Latin, CJK symbols and CJK ideographs; code page: simplified Chinese.
+        # Unicode ranges: Basic Latin, CJK symbols and ideographs; code page: Chinese.
         *(0x00000001, 0x2A010000, 0, 0, b"GOOG", 0x0020 if bold else 0x0040),
         *(min(first, 0xFFFF), min(last, 0xFFFF), 880, -120, 0, ascent, -descent),
         *(0x00040001, 0, 543, 733, 0, 0x20, 1),
