@@ -1,1 +1,1 @@
-"""The data exchange: catalog, grants, query, delivery and the audit log."""
+"""The data-sharing exchange: catalog, grants, query, delivery and audit."""

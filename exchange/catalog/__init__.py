@@ -1,0 +1,1 @@
+"""The catalog: departments, data resources with their items, and service items."""

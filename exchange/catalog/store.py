@@ -1,0 +1,318 @@
+"""Tables of the catalog, and every SQL statement on them.
+
+1. `catalog_entry` holds the newest version of each entry; `catalog_version` every version, so that
+   "what did the catalog say then?" has an answer. Content is the canonical JSON of the model.
+2. A batch costs a fixed number of statements: one select and one bulk write a table.
+3. Names sort by bytes in both databases, so that pages mean the same in both.
+4. `catalog_epoch` has one row, raised by every batch that changes something (see `freshness`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlmodel import Field, Session, SQLModel
+
+from exchange.catalog.model import Department, Entry, EntryState, entry_from
+from runtime.database import Database, UtcDateTime
+
+NAME = sa.String(200).with_variant(sa.String(200, collation="C"), "postgresql")
+
+
+class DepartmentRow(SQLModel, table=True):
+    """A department."""
+
+    __tablename__ = "department"
+
+    name: str = Field(primary_key=True, sa_type=NAME)
+    display_name: str = Field(max_length=200)
+    credit_code: str = Field(max_length=18)
+    region_code: str = Field(max_length=6)
+    create_time: datetime = Field(sa_type=UtcDateTime)
+
+
+class EntryRow(SQLModel, table=True):
+    """The newest version of a data resource or a service item."""
+
+    __tablename__ = "catalog_entry"
+    __table_args__ = (sa.Index("catalog_entry_by_department", "kind", "department", "name"),)
+
+    name: str = Field(primary_key=True, sa_type=NAME)
+    kind: str = Field(max_length=16)
+    department: str = Field(sa_type=NAME)
+    version: int
+    content: str = Field(sa_type=sa.Text)
+    state: str = Field(max_length=16)
+    etag: str = Field(max_length=64)
+    update_time: datetime = Field(sa_type=UtcDateTime)
+    epoch: int = Field(sa_type=sa.BigInteger, index=True)
+
+
+class VersionRow(SQLModel, table=True):
+    """One version that an entry has had."""
+
+    __tablename__ = "catalog_version"
+
+    name: str = Field(primary_key=True, sa_type=NAME)
+    version: int = Field(primary_key=True)
+    content: str = Field(sa_type=sa.Text)
+    state: str = Field(max_length=16)
+    changed_at: datetime = Field(sa_type=UtcDateTime)
+    batch: str = Field(max_length=64, index=True)
+
+
+class CatalogEpochRow(SQLModel, table=True):
+    """How often the catalog has changed; one row."""
+
+    __tablename__ = "catalog_epoch"
+
+    id: int = Field(primary_key=True)
+    value: int = Field(sa_type=sa.BigInteger)
+
+
+def _table(row: type[SQLModel]) -> sa.Table:
+    table = row.__table__  # type: ignore[attr-defined]  # made by the metaclass
+    assert isinstance(table, sa.Table)  # noqa: S101  # for the type checker
+    return table
+
+
+DEPARTMENTS = _table(DepartmentRow)
+ENTRIES = _table(EntryRow)
+VERSIONS = _table(VersionRow)
+EPOCH = _table(CatalogEpochRow)
+TABLES = (DEPARTMENTS, ENTRIES, VERSIONS, EPOCH)
+
+RESOURCE_KIND = "resource"
+SERVICE_ITEM_KIND = "service_item"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What is held under a name: enough to decide what a change does to it."""
+
+    name: str
+    version: int
+    content: bytes
+    state: EntryState
+    etag: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewVersion:
+    """A version to be written; `version` 1 is an entry that was not held."""
+
+    name: str
+    kind: str
+    department: str
+    version: int
+    content: bytes
+    state: EntryState
+    etag: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """A version as history keeps it."""
+
+    version: int
+    content: bytes
+    state: EntryState
+    changed_at: datetime
+    batch: str
+
+
+def insert_department(session: Session, department: Department) -> None:
+    """Write a department that is not held."""
+    session.execute(
+        DEPARTMENTS.insert().values(
+            name=department.name,
+            display_name=department.display_name,
+            credit_code=department.credit_code,
+            region_code=department.region_code,
+            create_time=department.create_time,
+        )
+    )
+
+
+def department(session: Session, name: str) -> Department | None:
+    """The department of this name."""
+    query = sa.select(DEPARTMENTS).where(DEPARTMENTS.c.name == name)
+    row = session.execute(query).mappings().first()
+    return None if row is None else Department(**row)
+
+
+def departments(session: Session, *, after: str, limit: int) -> list[Department]:
+    """At most `limit` departments whose names follow `after`."""
+    query = (
+        sa.select(DEPARTMENTS)
+        .where(DEPARTMENTS.c.name > after)
+        .order_by(DEPARTMENTS.c.name)
+        .limit(limit)
+    )
+    return [Department(**row) for row in session.execute(query).mappings()]
+
+
+def known_departments(session: Session, names: Collection[str]) -> set[str]:
+    """Which of these departments are registered; one statement."""
+    query = sa.select(DEPARTMENTS.c.name).where(DEPARTMENTS.c.name.in_(names))
+    return set(session.scalars(query))
+
+
+def entry(session: Session, name: str) -> Entry | None:
+    """The entry of this name, withdrawn or not."""
+    row = session.execute(_entries().where(ENTRIES.c.name == name)).first()
+    return None if row is None else _entry_of(row)
+
+
+def entries(
+    session: Session,
+    kind: str,
+    *,
+    department: str | None,
+    withdrawn: bool,
+    after: str,
+    limit: int,
+) -> list[Entry]:
+    """At most `limit` entries of a kind whose names follow `after`; of all where None is given."""
+    query = _entries().where(ENTRIES.c.kind == kind, ENTRIES.c.name > after)
+    if department is not None:
+        query = query.where(ENTRIES.c.department == department)
+    if not withdrawn:
+        query = query.where(ENTRIES.c.state == EntryState.ACTIVE.value)
+    rows = session.execute(query.order_by(ENTRIES.c.name).limit(limit))
+    return [_entry_of(row) for row in rows]
+
+
+def held_for_change(session: Session, names: Collection[str]) -> dict[str, Held]:
+    """What is held under these names, locked until the transaction ends; one statement."""
+    query = (
+        sa.select(
+            ENTRIES.c.name, ENTRIES.c.version, ENTRIES.c.content, ENTRIES.c.state, ENTRIES.c.etag
+        )
+        .where(ENTRIES.c.name.in_(names))
+        .order_by(ENTRIES.c.name)  # two batches lock in one order: no deadlock
+        .with_for_update()
+    )
+    return {
+        name: Held(
+            name=name,
+            version=version,
+            content=content.encode(),
+            state=EntryState(state),
+            etag=etag,
+        )
+        for name, version, content, state, etag in session.execute(query)
+    }
+
+
+def bump(session: Session) -> int:
+    """Raise the epoch, before the rows change, and return it."""
+    return session.execute(
+        sa.update(EPOCH)
+        .where(EPOCH.c.id == 1)
+        .values(value=EPOCH.c.value + 1)
+        .returning(EPOCH.c.value)
+    ).scalar_one()
+
+
+def write(
+    session: Session, versions: Sequence[NewVersion], *, at: datetime, batch: str, epoch: int
+) -> None:
+    """Write new versions, each to its entry and to history; three statements at most."""
+    rows = [
+        {
+            "name": new.name,
+            "kind": new.kind,
+            "department": new.department,
+            "version": new.version,
+            "content": new.content.decode(),
+            "state": new.state.value,
+            "etag": new.etag,
+            "update_time": at,
+            "epoch": epoch,
+        }
+        for new in versions
+    ]
+    added = [row for row in rows if row["version"] == 1]
+    changed = [{"key": row.pop("name"), **row} for row in map(dict, rows) if row["version"] != 1]
+    if added:
+        session.execute(ENTRIES.insert(), added)
+    if changed:
+        update = sa.update(ENTRIES).where(ENTRIES.c.name == sa.bindparam("key"))
+        columns = ("version", "content", "state", "etag", "update_time", "epoch")
+        session.connection().execute(
+            update.values({column: sa.bindparam(f"new_{column}") for column in columns}),
+            [{"key": row["key"], **{f"new_{c}": row[c] for c in columns}} for row in changed],
+        )
+    if rows:
+        session.execute(
+            VERSIONS.insert(),
+            [
+                {
+                    "name": row["name"],
+                    "version": row["version"],
+                    "content": row["content"],
+                    "state": row["state"],
+                    "changed_at": at,
+                    "batch": batch,
+                }
+                for row in rows
+            ],
+        )
+
+
+def history(session: Session, name: str) -> list[Version]:
+    """Every version of an entry, oldest first."""
+    columns = VERSIONS.c
+    query = (
+        sa.select(
+            columns.version, columns.content, columns.state, columns.changed_at, columns.batch
+        )
+        .where(columns.name == name)
+        .order_by(columns.version)
+    )
+    return [
+        Version(
+            version=version,
+            content=content.encode(),
+            state=EntryState(state),
+            changed_at=changed_at,
+            batch=batch,
+        )
+        for version, content, state, changed_at, batch in session.execute(query)
+    ]
+
+
+class Freshness:
+    """The epoch and what changed since, by fixed SQL on the hot path's own connection."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._epoch = database.held.sql("SELECT value FROM catalog_epoch WHERE id = 1")
+        self._changed = database.held.sql("SELECT name FROM catalog_entry WHERE epoch > ?")
+
+    def read(self, name: str) -> Entry | None:
+        """The entry of this name, as committed."""
+        with self._database.reading() as session:
+            return entry(session, name)
+
+    def epoch(self) -> int:
+        """The epoch, as committed."""
+        row = self._database.held.row(self._epoch, ())
+        return -1 if row is None else int(row[0])
+
+    def changed_since(self, epoch: int) -> list[str]:
+        """Names of the entries that changed after an epoch."""
+        return [row[0] for row in self._database.held.rows(self._changed, (epoch,))]
+
+
+def _entries() -> sa.Select[tuple[str, str, str, datetime]]:
+    return sa.select(ENTRIES.c.content, ENTRIES.c.state, ENTRIES.c.etag, ENTRIES.c.update_time)
+
+
+def _entry_of(row: sa.Row[tuple[str, str, str, datetime]]) -> Entry:
+    content, state, etag, update_time = row
+    return entry_from(content.encode(), state=EntryState(state), etag=etag, update_time=update_time)

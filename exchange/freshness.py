@@ -1,0 +1,75 @@
+"""Values of a table kept in memory, and dropped as soon as the table's epoch says so.
+
+1. Every change of the table raises its epoch, in the same transaction and before the rows change,
+   so epochs commit in order; each row carries the epoch that last changed it.
+2. The epoch is read at most every `CHECK_SECONDS`, and at once after `invalidate`; so another
+   process sees a change within that time, this one with its next look.
+3. Filling and dropping hold one lock: a row read before a change cannot be kept after the drop.
+4. If the epoch cannot be read, the look-up fails: nothing is answered from stale memory.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+CHECK_SECONDS = 0.05
+GREATEST_KEPT = 100_000
+
+Value = TypeVar("Value")
+
+
+class Kept(Generic[Value]):
+    """Values by name, read when first asked for."""
+
+    def __init__(
+        self,
+        *,
+        read: Callable[[str], Value | None],
+        epoch: Callable[[], int],
+        changed_since: Callable[[int], list[str]],
+    ) -> None:
+        self._read = read
+        self._epoch = epoch
+        self._changed_since = changed_since
+        self._lock = threading.Lock()
+        self._values: dict[str, Value] = {}
+        self._seen = -1
+        self._check_at = 0.0
+
+    def get(self, name: str) -> Value | None:
+        """The value of this name, no older than `CHECK_SECONDS`; None where there is none."""
+        if time.monotonic() >= self._check_at:
+            self._refresh()
+        value = self._values.get(name)
+        return value if value is not None else self._fill(name)
+
+    def invalidate(self) -> None:
+        """Look at the epoch with the next `get`: called after a commit of this process."""
+        self._check_at = 0.0
+
+    def _refresh(self) -> None:
+        with self._lock:
+            # Set before the epoch is read: an `invalidate` meanwhile is then not lost.
+            self._check_at = time.monotonic() + CHECK_SECONDS
+            try:
+                epoch = self._epoch()
+                if epoch != self._seen:
+                    if self._values:
+                        for name in self._changed_since(self._seen):
+                            self._values.pop(name, None)
+                    self._seen = epoch
+            except BaseException:
+                self._check_at = 0.0
+                raise
+
+    def _fill(self, name: str) -> Value | None:
+        with self._lock:
+            value = self._read(name)
+            if value is not None:
+                if len(self._values) >= GREATEST_KEPT:
+                    self._values.clear()
+                self._values[name] = value
+            return value

@@ -1,0 +1,1 @@
+"""Access requests, the grants that answer them, and what a grant allows."""

@@ -1,0 +1,293 @@
+"""Access requests and grants: their states, who may do what, and what a grant allows.
+
+1. A request is decided once: pending, then approved (a grant answers it) or rejected.
+2. A grant gives no more than was asked: items and operations are subsets of the request's, its
+   time is at most five years. It is active until it is revoked; that its time has not come, or is
+   over, is told by its times and never stored.
+3. The consumer, the source, an administrator and an auditor see a request and its grant. To
+   anybody else they do not exist: the same NotFound as for a name never given.
+4. The source or an administrator decides. The source, the consumer or an administrator revokes.
+5. An unconditional resource (无条件共享) is granted at once, by a rule of the node.
+6. A masked value never shows a whole value: one no longer than what would be left is hidden.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from runtime import names
+from runtime.errors import NotFound, PermissionDenied
+from runtime.identity import Principal, Role
+from runtime.records import canonical, instant
+
+HIDDEN = "****"
+
+
+class Operation(StrEnum):
+    """What may be done under a grant."""
+
+    QUERY = "query"
+    VERIFY = "verify"
+    SUBSCRIBE = "subscribe"
+
+
+class Mask(StrEnum):
+    """What is left of a value that is shown in part."""
+
+    WHOLE = "whole"
+    LAST_FOUR = "last_four"
+    FIRST_CHARACTER = "first_character"
+    YEAR = "year"
+    FIRST_SIX = "first_six"
+
+
+class AccessRequestState(StrEnum):
+    """State of a request."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+
+
+class GrantState(StrEnum):
+    """State of a grant."""
+
+    ACTIVE = "active"
+    REVOKED = "revoked"
+
+
+def apply_mask(mask: Mask, value: str) -> str:
+    """What `mask` leaves of a value.
+
+    `****1234`, `某**`, `1990`, `990101****`; `****` where the value is too short to hide a part of
+    it, or is not a date where a year is left.
+    """
+    match mask:
+        case Mask.WHOLE:
+            return value
+        case Mask.LAST_FOUR:
+            return HIDDEN + value[-4:] if len(value) > 4 else HIDDEN
+        case Mask.FIRST_CHARACTER:
+            return value[0] + "**" if len(value) > 1 else HIDDEN
+        case Mask.YEAR:
+            year = value[:4]
+            dated = len(value) >= 10 and value[4] == "-" and year.isascii() and year.isdigit()
+            return year if dated else HIDDEN
+        case Mask.FIRST_SIX:
+            return value[:6] + HIDDEN if len(value) > 6 else HIDDEN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessRequest:
+    """A request for access (申请)."""
+
+    name: str
+    resource: str
+    items: tuple[str, ...]
+    operations: tuple[Operation, ...]
+    purpose: str
+    legal_basis: str
+    state: AccessRequestState = AccessRequestState.PENDING
+    grant: str = ""
+    decision_reason: str = ""
+    create_time: datetime
+    decide_time: datetime | None = None
+
+    @property
+    def consumer(self) -> str:
+        """The department that asks."""
+        return names.department_of(self.name)
+
+    @property
+    def source(self) -> str:
+        """The department whose data it asks for."""
+        return names.department_of(self.resource)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantedItem:
+    """One item given, in whole or in part."""
+
+    item: str
+    mask: Mask = Mask.WHOLE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """A grant (授权); `end_time` is exclusive, `daily_quota` 0 is without bound."""
+
+    name: str
+    resource: str
+    items: tuple[GrantedItem, ...]
+    operations: tuple[Operation, ...]
+    purpose: str
+    legal_basis: str
+    daily_quota: int = 0
+    start_time: datetime
+    end_time: datetime
+    state: GrantState = GrantState.ACTIVE
+    revoke_time: datetime | None = None
+    revoke_reason: str = ""
+    contract_hash: str = ""
+    access_request: str
+    create_time: datetime
+    #: Derived once, for the hot path.
+    consumer: str = field(init=False, compare=False)
+    source: str = field(init=False, compare=False)
+    masks: Mapping[str, Mask] = field(init=False, repr=False, compare=False)
+    _plain: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    _masked: tuple[tuple[str, Mask], ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        masks = {given.item: given.mask for given in self.items}
+        derived: dict[str, object] = {
+            "consumer": names.department_of(self.name),
+            "source": names.department_of(self.resource),
+            "masks": masks,
+            "_plain": tuple(code for code, mask in masks.items() if mask is Mask.WHOLE),
+            "_masked": tuple((c, m) for c, m in masks.items() if m is not Mask.WHOLE),
+        }
+        for key, value in derived.items():
+            object.__setattr__(self, key, value)
+        if not self.contract_hash:
+            object.__setattr__(self, "contract_hash", hash_of_terms(self))
+
+    def project(self, values: Mapping[str, str]) -> dict[str, str]:
+        """What the grant shows of a record: granted items that it holds, masked."""
+        shown = {code: values[code] for code in self._plain if code in values}
+        for code, mask in self._masked:
+            if code in values:
+                shown[code] = apply_mask(mask, values[code])
+        return shown
+
+
+def hash_of_terms(grant: Grant) -> str:
+    """SHA-256, hex, over the canonical JSON of what was agreed; revocation does not change it."""
+    terms = {
+        "v": 1,
+        "grant": grant.name,
+        "access_request": grant.access_request,
+        "resource": grant.resource,
+        "items": [[given.item, given.mask.value] for given in grant.items],
+        "operations": sorted(operation.value for operation in grant.operations),
+        "purpose": grant.purpose,
+        "legal_basis": grant.legal_basis,
+        "daily_quota": grant.daily_quota,
+        "start_time": instant(grant.start_time),
+        "end_time": instant(grant.end_time),
+    }
+    return hashlib.sha256(canonical(terms)).hexdigest()
+
+
+def authorize(
+    grant: Grant | None,
+    *,
+    department: str,
+    operation: Operation,
+    items: Sequence[str],
+    now: datetime,
+) -> Grant:
+    """The grant, if it allows the department to do this now; the rule of the hot path.
+
+    Raises NotFound (GRANT_NOT_FOUND) alike where there is none and where it is another
+    department's, then PermissionDenied with GRANT_REVOKED, GRANT_NOT_YET_VALID, GRANT_EXPIRED,
+    OPERATION_NOT_GRANTED or ITEM_NOT_GRANTED (metadata `item`: the first one not granted).
+    """
+    if grant is None or grant.consumer != department:
+        raise grant_not_found()
+    if (
+        grant.state is GrantState.ACTIVE
+        and grant.start_time <= now < grant.end_time
+        and operation in grant.operations
+    ):
+        masks = grant.masks
+        for item in items:
+            if item not in masks:
+                raise _item_not_granted(item)
+        return grant
+    raise _refusal(grant, operation, now)
+
+
+def _refusal(grant: Grant, operation: Operation, now: datetime) -> PermissionDenied:
+    if grant.state is GrantState.REVOKED:
+        return PermissionDenied(
+            "this grant was revoked: see its revoke_reason, and ask anew if the need stands",
+            reason="GRANT_REVOKED",
+            message_zh="该授权已被撤销：请查看撤销原因，如仍有需要请重新申请",
+        )
+    if now < grant.start_time:
+        return PermissionDenied(
+            "this grant is not valid yet: wait for its start_time",
+            reason="GRANT_NOT_YET_VALID",
+            message_zh="该授权尚未生效：请等到其生效时间",
+        )
+    if now >= grant.end_time:
+        return PermissionDenied(
+            "this grant has expired: ask for access anew",
+            reason="GRANT_EXPIRED",
+            message_zh="该授权已过期：请重新申请",
+        )
+    return PermissionDenied(
+        f"this grant does not allow to {operation.value}: ask for that operation",
+        reason="OPERATION_NOT_GRANTED",
+        message_zh="该授权不允许此类操作：请另行申请该操作",
+        operation=operation.value,
+    )
+
+
+def _item_not_granted(item: str) -> PermissionDenied:
+    # An item's code comes from the caller: only what looks like a code is repeated.
+    code = item if len(item) <= 64 and item.isascii() and item.isidentifier() else "?"
+    return PermissionDenied(
+        f"item {code} is not in this grant: leave it out, or ask for it",
+        reason="ITEM_NOT_GRANTED",
+        message_zh=f"信息项 {code} 不在授权范围内：请去掉该项，或另行申请",
+        item=code,
+    )
+
+
+def grant_not_found() -> NotFound:
+    """The one answer for a grant that is absent and for one that the caller may not know of."""
+    return NotFound(
+        "no such grant: check its name with ListGrants",
+        reason="GRANT_NOT_FOUND",
+        message_zh="没有该授权：请用授权列表核对其名称",
+    )
+
+
+def request_not_found() -> NotFound:
+    """The one answer for a request that is absent and for one that the caller may not know of."""
+    return NotFound(
+        "no such access request: check its name with ListAccessRequests",
+        reason="ACCESS_REQUEST_NOT_FOUND",
+        message_zh="没有该申请：请用申请列表核对其名称",
+    )
+
+
+def sees_everything(principal: Principal) -> bool:
+    """Whether the caller sees the requests and grants of all departments."""
+    return principal.has(Role.ADMINISTRATOR) or principal.has(Role.AUDITOR)
+
+
+def may_see(principal: Principal, thing: AccessRequest | Grant) -> bool:
+    """Whether the caller may know of a request or a grant."""
+    return sees_everything(principal) or principal.department in (thing.consumer, thing.source)
+
+
+def may_decide(principal: Principal, request: AccessRequest) -> bool:
+    """Whether the caller may approve or reject a request that it sees."""
+    if principal.has(Role.ADMINISTRATOR):
+        return True
+    return principal.has(Role.DEPARTMENT) and principal.department == request.source
+
+
+def may_revoke(principal: Principal, grant: Grant) -> bool:
+    """Whether the caller may end a grant that it sees."""
+    if principal.has(Role.ADMINISTRATOR):
+        return True
+    parties = (grant.consumer, grant.source)
+    return principal.has(Role.DEPARTMENT) and principal.department in parties
