@@ -265,7 +265,8 @@ def _walk(element: Element, path: str, depth: int, found: list[str]) -> None:
 def _departure(element: Element) -> str:
     """What one universal value does that DER forbids, or ''."""
     tag, content = element.tag, element.content
-    if bool(tag & 0x20) != (tag in (SEQUENCE, SET, 0x28, 0x2B)):
+    # EXTERNAL, EMBEDDED PDV, SEQUENCE and SET are constructed, all else primitive.
+    if bool(tag & 0x20) != (tag & 0x1F in (0x08, 0x0B, 0x10, 0x11)):
         return "primitive and constructed form are confused"
     if tag == BOOLEAN and content not in (b"\x00", b"\xff"):
         return "a BOOLEAN is neither 00 nor FF"

@@ -1,0 +1,147 @@
+"""Agreement with the `openssl` command, both ways, on keys, signatures, chains and lists."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+from asn1crypto import pem
+
+from seal import keys, suites, trust
+from tests.builders.seal_pki import BEGIN, END, NOON, pki
+
+ID = f"distid:{suites.SM2_DEFAULT_ID.decode()}"
+PASSPHRASE = b"correct horse battery"
+AT = str(int(NOON.timestamp()))
+# How each suite is spelled on openssl's command line.
+DIGEST = {suites.SM2: ["-sm3", "-sigopt", ID], suites.P256: ["-sha256"]}
+VERIFY = {suites.SM2: ["-vfyopt", ID], suites.P256: []}
+GENERATE = {
+    suites.SM2: ["-algorithm", "SM2"],
+    suites.P256: ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"],
+}
+
+
+@pytest.fixture(params=suites.suite_names())
+def suite(request):
+    return request.param
+
+
+@pytest.fixture
+def openssl(tmp_path):
+    def run(*arguments, ok=True):
+        done = subprocess.run(
+            ["openssl", *arguments], cwd=tmp_path, capture_output=True, check=False, timeout=60
+        )
+        assert (done.returncode == 0) == ok, done.stderr.decode() + done.stdout.decode()
+        return done.stdout
+
+    return run
+
+
+def write_pem(path, label, *encoded):
+    path.write_bytes(b"".join(pem.armor(label, one) for one in encoded))
+
+
+def key_file(folder, suite):
+    signer = keys.create_key(folder / "key.pem", suite=suite, passphrase=PASSPHRASE)
+    (folder / "pass").write_bytes(PASSPHRASE)
+    return signer
+
+
+def test_openssl_reads_our_key_files(tmp_path, openssl, suite):
+    signer = key_file(tmp_path, suite)
+    openssl("pkcs8", "-in", "key.pem", "-passin", "file:pass", "-out", "plain.pem")
+    public = openssl("pkey", "-in", "plain.pem", "-pubout", "-outform", "DER")
+    assert public.endswith(signer.public_point)
+    (tmp_path / "pass").write_bytes(b"wrong passphrase")
+    openssl("pkcs8", "-in", "key.pem", "-passin", "file:pass", ok=False)
+
+
+def test_openssl_verifies_what_we_sign(tmp_path, openssl, suite):
+    signer = key_file(tmp_path, suite)
+    openssl("pkey", "-in", "key.pem", "-passin", "file:pass", "-pubout", "-out", "pub.pem")
+    (tmp_path / "message").write_bytes(b"message" * 1000)
+    (tmp_path / "signature").write_bytes(signer.sign(b"message" * 1000))
+    check = ["dgst", "-verify", "pub.pem", "-signature", "signature", *DIGEST[suite]]
+    assert b"OK" in openssl(*check, "message")
+    (tmp_path / "message").write_bytes(b"massage")
+    openssl(*check, "message", ok=False)
+
+
+def test_we_verify_what_openssl_signs(tmp_path, openssl, suite):
+    openssl("genpkey", *GENERATE[suite], "-out", "key.pem")
+    public = openssl("pkey", "-in", "key.pem", "-pubout", "-outform", "DER")
+    (tmp_path / "message").write_bytes(b"message")
+    signature = openssl("dgst", "-sign", "key.pem", *DIGEST[suite], "message")
+    chosen = suites.suite(suite)
+    assert chosen.verify(public[-65:], b"message", signature)
+    assert not chosen.verify(public[-65:], b"massage", signature)
+
+
+def test_we_open_what_openssl_encrypts(tmp_path, openssl, suite):
+    openssl("genpkey", *GENERATE[suite], "-out", "plain.pem")
+    (tmp_path / "pass").write_bytes(PASSPHRASE)
+    openssl(
+        "pkcs8", "-topk8", "-in", "plain.pem", "-out", "key.pem", "-passout", "file:pass",
+        "-v2", "aes-256-cbc", "-v2prf", "hmacWithSHA256", "-iter", "10000",
+    )  # fmt: skip
+    (tmp_path / "key.pem").chmod(0o600)
+    signer = keys.open_key(f"file:{tmp_path / 'key.pem'}", passphrase=PASSPHRASE)
+    public = openssl("pkey", "-in", "plain.pem", "-pubout", "-outform", "DER")
+    assert (signer.suite_name, signer.public_point) == (suite, public[-65:])
+
+
+@pytest.fixture
+def chain(tmp_path, suite):
+    made = pki(suite)
+    write_pem(tmp_path / "root.pem", "CERTIFICATE", made.root.certificate)
+    write_pem(tmp_path / "middle.pem", "CERTIFICATE", made.intermediate.certificate)
+    write_pem(tmp_path / "leaf.pem", "CERTIFICATE", made.signer.certificate)
+    verify = ["verify", "-x509_strict", "-attime", AT, "-CAfile", "root.pem"]
+    return made, [*verify, "-untrusted", "middle.pem", *VERIFY[suite]]
+
+
+def test_openssl_trusts_our_chains(chain, openssl):
+    _, verify = chain
+    openssl(*verify, "leaf.pem")
+
+
+def test_openssl_trusts_no_changed_certificate(tmp_path, chain, openssl):
+    made, verify = chain
+    changed = bytearray(made.signer.certificate)
+    changed[-1] ^= 1
+    write_pem(tmp_path / "leaf.pem", "CERTIFICATE", bytes(changed))
+    openssl(*verify, "leaf.pem", ok=False)
+
+
+def test_openssl_honours_our_revocation_lists(tmp_path, chain, openssl):
+    made, verify = chain
+    serial = trust.parse_certificate(made.signer.certificate).serial
+    check = [*verify, "-crl_check", "-CRLfile", "list.pem", "leaf.pem"]
+    write_pem(tmp_path / "list.pem", "X509 CRL", made.crl(at=BEGIN))
+    openssl(*check)
+    listed = trust.Revocation(serial=serial, at=BEGIN, reason="key_compromise")
+    write_pem(tmp_path / "list.pem", "X509 CRL", made.crl(listed, at=BEGIN))
+    openssl(*check, ok=False)
+    text = openssl("crl", "-in", "list.pem", "-noout", "-text").decode()
+    assert f"{serial:X}" in text
+    assert "Key Compromise" in text
+
+
+def test_we_trust_openssls_certificates(tmp_path, openssl, suite):
+    openssl("genpkey", *GENERATE[suite], "-out", "key.pem")
+    options = ["-sm3", "-sigopt", ID] if suite == suites.SM2 else ["-sha256"]
+    openssl(
+        "req", "-x509", "-new", "-key", "key.pem", *options, "-subj", "/C=CN/O=Test/CN=Root",
+        "-days", "3650", "-outform", "DER", "-out", "root.der",
+    )  # fmt: skip
+    root = (tmp_path / "root.der").read_bytes()
+    info = trust.parse_certificate(root)
+    assert (info.suite, info.is_ca) == (suite, True)
+    assert info.subject_fields["CN"] == "Root"
+    anchor = trust.TrustAnchor(name="r", certificate=root, valid_from=info.not_before)
+    assert trust.is_issued_by(info, info)
+    store = trust.TrustStore(anchors=(anchor,))
+    assert trust.assess_chain(root, at=info.not_before, store=store).is_trusted
+    assert trust.assess_chain(root, at=END.replace(year=2099), store=store).status == "EXPIRED"
