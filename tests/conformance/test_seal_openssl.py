@@ -94,17 +94,21 @@ def test_we_open_what_openssl_encrypts(tmp_path, openssl, suite):
 
 @pytest.fixture
 def chain(tmp_path, suite):
+    """The command to check one link: `openssl verify` gives the SM2 id to the last certificate
+    only, so a chain is checked link by link."""
     made = pki(suite)
     write_pem(tmp_path / "root.pem", "CERTIFICATE", made.root.certificate)
     write_pem(tmp_path / "middle.pem", "CERTIFICATE", made.intermediate.certificate)
     write_pem(tmp_path / "leaf.pem", "CERTIFICATE", made.signer.certificate)
-    verify = ["verify", "-x509_strict", "-attime", AT, "-CAfile", "root.pem"]
-    return made, [*verify, "-untrusted", "middle.pem", *VERIFY[suite]]
+    return made, ["verify", "-x509_strict", "-partial_chain", "-attime", AT, *VERIFY[suite]]
 
 
 def test_openssl_trusts_our_chains(chain, openssl):
     _, verify = chain
-    openssl(*verify, "leaf.pem")
+    openssl(*verify, "-check_ss_sig", "-CAfile", "root.pem", "root.pem")
+    openssl(*verify, "-CAfile", "root.pem", "middle.pem")
+    openssl(*verify, "-CAfile", "middle.pem", "leaf.pem")
+    openssl(*verify, "-CAfile", "root.pem", "leaf.pem", ok=False)
 
 
 def test_openssl_trusts_no_changed_certificate(tmp_path, chain, openssl):
@@ -112,21 +116,36 @@ def test_openssl_trusts_no_changed_certificate(tmp_path, chain, openssl):
     changed = bytearray(made.signer.certificate)
     changed[-1] ^= 1
     write_pem(tmp_path / "leaf.pem", "CERTIFICATE", bytes(changed))
-    openssl(*verify, "leaf.pem", ok=False)
+    openssl(*verify, "-CAfile", "middle.pem", "leaf.pem", ok=False)
 
 
-def test_openssl_honours_our_revocation_lists(tmp_path, chain, openssl):
-    made, verify = chain
+def test_openssl_verifies_our_revocation_lists(tmp_path, chain, openssl, suite):
+    """As bytes and signature, since the command has no way to give a list's check the SM2 id."""
+    made, _ = chain
     serial = trust.parse_certificate(made.signer.certificate).serial
-    check = [*verify, "-crl_check", "-CRLfile", "list.pem", "leaf.pem"]
-    write_pem(tmp_path / "list.pem", "X509 CRL", made.crl(at=BEGIN))
-    openssl(*check)
     listed = trust.Revocation(serial=serial, at=BEGIN, reason="key_compromise")
-    write_pem(tmp_path / "list.pem", "X509 CRL", made.crl(listed, at=BEGIN))
-    openssl(*check, ok=False)
+    encoded = made.crl(listed, at=BEGIN)
+    read = trust.parse_crl(encoded)
+    write_pem(tmp_path / "list.pem", "X509 CRL", encoded)
     text = openssl("crl", "-in", "list.pem", "-noout", "-text").decode()
     assert f"{serial:X}" in text
     assert "Key Compromise" in text
+    (tmp_path / "pub.pem").write_bytes(openssl("x509", "-in", "middle.pem", "-noout", "-pubkey"))
+    (tmp_path / "signed").write_bytes(read.signed_bytes)
+    (tmp_path / "signature").write_bytes(read.signature)
+    openssl("dgst", "-verify", "pub.pem", "-signature", "signature", *DIGEST[suite], "signed")
+
+
+@pytest.mark.parametrize("suite", [suites.P256], indirect=True)
+def test_openssl_honours_our_revocation_lists(tmp_path, chain, openssl):
+    made, verify = chain
+    serial = trust.parse_certificate(made.signer.certificate).serial
+    check = [*verify, "-CAfile", "middle.pem", "-crl_check", "-CRLfile", "list.pem", "leaf.pem"]
+    write_pem(tmp_path / "list.pem", "X509 CRL", made.crl(at=BEGIN))
+    openssl(*check)
+    listed = trust.Revocation(serial=serial, at=BEGIN)
+    write_pem(tmp_path / "list.pem", "X509 CRL", made.crl(listed, at=BEGIN))
+    openssl(*check, ok=False)
 
 
 def test_we_trust_openssls_certificates(tmp_path, openssl, suite):

@@ -27,7 +27,7 @@ def encode_again(element):
 
 
 def spec_of(seal):
-    names = [one for one in ses.SealSpec.__dataclass_fields__]
+    names = list(ses.SealSpec.__dataclass_fields__)
     return ses.SealSpec(**{name: getattr(seal, name) for name in names})
 
 
