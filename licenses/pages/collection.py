@@ -62,7 +62,8 @@ class _Subroutines:
         return len(self._index) if self._index is not None else 0
 
     def __getitem__(self, position: int) -> Any:
-        assert self._index is not None
+        if self._index is None:
+            raise IndexError(position)
         return _charstring(bytecode=self._index[position])
 
 
@@ -71,8 +72,8 @@ class _Private:
     """What a glyph's font dictionary gives the interpreter; widths come from `hmtx` instead."""
 
     Subrs: _Subroutines
-    nominalWidthX: int = 0
-    defaultWidthX: int = 0
+    nominalWidthX: int = 0  # noqa: N815 - the interpreter reads these names
+    defaultWidthX: int = 0  # noqa: N815
 
 
 def _dictionary(data: bytes) -> dict[int, list[int]]:

@@ -12,7 +12,7 @@ from runtime.errors import InvalidArgument
 
 
 def image_format(data: bytes) -> str:
-    """ "PNG" or "JPEG" by signature; InvalidArgument IMAGE_UNKNOWN for anything else."""
+    """Say "PNG" or "JPEG" by signature; InvalidArgument IMAGE_UNKNOWN for anything else."""
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
         return "PNG"
     if data.startswith(b"\xff\xd8\xff"):
@@ -45,7 +45,7 @@ def subsets(document: Document) -> dict[str, FontSubset]:
 
 
 def advances(item: Text, font: FontSubset) -> tuple[float, ...]:
-    """mm from each character of a text to the next."""
+    """Millimetres from each character of a text to the next."""
     if item.advances or len(item.text) < 2:
         return item.advances
     numbers = item.glyphs or tuple(font.glyphs[character] for character in item.text)
@@ -69,5 +69,6 @@ def as_path(item: Item) -> Path:
             line_width=item.line_width,
             dash=item.dash,
         )
-    assert isinstance(item, Path)
-    return item
+    if isinstance(item, Path):
+        return item
+    raise TypeError("texts and pictures are no paths")

@@ -93,9 +93,9 @@ class _Writer:
         for path, data in self._files.items():
             digest.update(f"{path}\0{len(data)}\0".encode())
             digest.update(data)
+        pairs = {markup.name(key): markup.text(v) for key, v in document.metadata.items()}
         custom = "".join(
-            f'<ofd:CustomData Name="{markup.text(markup.name(key))}">{markup.text(value)}</ofd:CustomData>'
-            for key, value in document.metadata.items()
+            f'<ofd:CustomData Name="{key}">{value}</ofd:CustomData>' for key, value in pairs.items()
         )
         author = (
             f"<ofd:Author>{markup.text(document.author)}</ofd:Author>" if document.author else ""

@@ -218,7 +218,8 @@ def _seen_through(frame: Matrix, item: Item) -> Item:
     """An item drawn through one more transform."""
     if isinstance(item, Image) and item.clip is not None:
         raise unsupported("a clipped picture inside a transform")
-    assert isinstance(item, (Text, Image, Path))  # the only shapes that reading makes
+    if not isinstance(item, (Text, Image, Path)):
+        raise TypeError("reading makes texts, pictures and paths only")
     return replace(item, transform=compose(frame, item.transform))
 
 

@@ -22,8 +22,9 @@ def _short(value: float) -> str:
 
 def _cubics(start: Point, triples: Sequence[tuple[Point, Point, Point]], closed: bool) -> str:
     words = [f"M {_short(start[0])} {_short(start[1])}"]
-    for triple in triples:
-        words.append("B " + " ".join(_short(v) for point in triple for v in point))
+    words.extend(
+        "B " + " ".join(_short(v) for point in triple for v in point) for triple in triples
+    )
     if closed:
         words.append("C")
     return " ".join(words)

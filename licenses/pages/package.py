@@ -14,6 +14,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from io import BytesIO
+from typing import Any
 
 from lxml import etree
 
@@ -25,7 +26,7 @@ MAX_ENTRY_BYTES = 32 << 20
 MAX_TOTAL_BYTES = 96 << 20
 MAX_XML_BYTES = 16 << 20
 
-Element = etree._Element
+Element = etree._Element  # noqa: SLF001 - the only name lxml gives its element type
 
 
 def unreadable(why: str) -> InvalidArgument:
@@ -100,7 +101,8 @@ class Package:
             root = etree.fromstring(self.read(path, MAX_XML_BYTES), parser)
         except (etree.XMLSyntaxError, ValueError) as error:
             raise unreadable("a file is not well-formed XML") from error
-        if root.getroottree().docinfo.doctype:
+        info: Any = root.getroottree().docinfo
+        if info.doctype:
             raise unreadable("a file has a document type declaration")
         return root
 

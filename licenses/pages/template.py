@@ -57,8 +57,10 @@ class Slot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
-    """A page before its fields are known. `background`: ornaments and the lines
-    values stand on; `items`: fixed texts and labels."""
+    """A page before its fields are known.
+
+    `background`: ornaments and the lines values stand on; `items`: fixed texts and labels.
+    """
 
     name: str
     title: str

@@ -70,7 +70,8 @@ def build(
 def _checksum(data: bytes) -> int:
     """Sum of the big-endian words, modulo 2^32."""
     data += bytes(-len(data) % 4)
-    return sum(unpack(f">{len(data) // 4}I", data)) & 0xFFFFFFFF
+    words: tuple[int, ...] = unpack(f">{len(data) // 4}I", data)
+    return sum(words) & 0xFFFFFFFF
 
 
 def _assemble(tables: dict[bytes, bytes]) -> bytes:
