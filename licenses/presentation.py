@@ -1,0 +1,313 @@
+"""Presenting, as pure rules: the code, who may open it, and what a verifier learns.
+
+1. A code is 128 random bits in Crockford's base32; only its SHA-256 is ever stored.
+2. A code that is unknown and one made for another department look alike to who tries it.
+3. Checks are asked in one order, and the first that fails names the verdict. Where the code opens
+   nothing (unknown, ended, expired, used up) nothing about the license is told; where the license
+   is not in force its identifier and state are told, and no field; fields are told on PASSED only.
+4. A use is counted on PASSED only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from licenses.model import STATE_WORDS, License, LicenseState, is_expired
+from runtime.clock import CHINA, china_date
+from runtime.errors import FieldViolation, InvalidArgument
+
+CODE_BYTES = 16
+DEFAULT_LIFETIME = timedelta(seconds=300)
+GREATEST_LIFETIME = timedelta(seconds=86_400)
+GREATEST_USES = 10_000
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_CODE = re.compile(f"[0-7][{_ALPHABET}]{{25}}")
+_GROUPS = ((0, 5), (5, 10), (10, 15), (15, 20), (20, 26))
+# Crockford: letters that are read as digits are those digits; separators do not matter.
+_READ_AS = str.maketrans({"O": "0", "I": "1", "L": "1", "-": None, " ": None, "\t": None})
+_SHOWN_LIMIT = 64
+
+
+class Refusal(StrEnum):
+    """Why a presentation did not pass: the verdict's sub-indication."""
+
+    CODE_UNKNOWN = "CODE_UNKNOWN"
+    #: Audited as such; told as CODE_UNKNOWN.
+    WRONG_AUDIENCE = "WRONG_AUDIENCE"
+    PRESENTATION_ENDED = "PRESENTATION_ENDED"
+    CODE_EXPIRED = "CODE_EXPIRED"
+    CODE_USED_UP = "CODE_USED_UP"
+    LICENSE_REVOKED = "LICENSE_REVOKED"
+    LICENSE_CANCELLED = "LICENSE_CANCELLED"
+    LICENSE_SUSPENDED = "LICENSE_SUSPENDED"
+    LICENSE_EXPIRED = "LICENSE_EXPIRED"
+    LICENSE_NOT_YET_VALID = "LICENSE_NOT_YET_VALID"
+    METADATA_CHANGED = "METADATA_CHANGED"
+    DOCUMENT_NOT_VERIFIED = "DOCUMENT_NOT_VERIFIED"
+
+
+_STATES = {
+    LicenseState.REVOKED: Refusal.LICENSE_REVOKED,
+    LicenseState.CANCELLED: Refusal.LICENSE_CANCELLED,
+    LicenseState.SUSPENDED: Refusal.LICENSE_SUSPENDED,
+}
+_OPENS_NOTHING = frozenset(
+    (Refusal.CODE_UNKNOWN, Refusal.PRESENTATION_ENDED, Refusal.CODE_EXPIRED, Refusal.CODE_USED_UP)
+)
+# Names of the checks in the order they are asked, each with the refusals it can end in.
+_ORDER: tuple[tuple[str, frozenset[Refusal]], ...] = (
+    ("code_known", frozenset((Refusal.CODE_UNKNOWN,))),
+    ("presentation_live", frozenset((Refusal.PRESENTATION_ENDED, Refusal.CODE_EXPIRED))),
+    ("uses_left", frozenset((Refusal.CODE_USED_UP,))),
+    ("license_state", frozenset(_STATES.values())),
+    (
+        "validity_period",
+        frozenset((Refusal.LICENSE_EXPIRED, Refusal.LICENSE_NOT_YET_VALID)),
+    ),
+    ("metadata_unchanged", frozenset((Refusal.METADATA_CHANGED,))),
+    ("document_seal", frozenset((Refusal.DOCUMENT_NOT_VERIFIED,))),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presentation:
+    """What a holder shows, to whom, for how long; `max_uses` 0 is without limit."""
+
+    id: str
+    license_id: str
+    fields: tuple[str, ...]
+    audience: str
+    expire_time: datetime
+    max_uses: int
+    uses: int
+    ended: bool
+
+    @property
+    def name(self) -> str:
+        """presentations/{presentation}."""
+        return f"presentations/{self.id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentVerdict:
+    """What came of verifying a stored document. `intact`: its metadata equals the row's."""
+
+    passed: bool
+    intact: bool
+    detail: str
+    detail_zh: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One check and whether it passed."""
+
+    name: str
+    passed: bool
+    detail: str
+    detail_zh: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a verifier learns. `refusal` is None when PASSED."""
+
+    refusal: Refusal | None
+    summary: str
+    summary_zh: str
+    checks: tuple[Check, ...]
+    state: LicenseState | None = None
+    state_time: datetime | None = None
+    identifier: str = ""
+    type_id: str = ""
+    fields: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+def show_code(random: bytes) -> str:
+    """16 random bytes as people pass them on: 26 characters in five groups."""
+    value = int.from_bytes(random, "big")
+    text = "".join(_ALPHABET[value >> shift & 31] for shift in range(125, -1, -5))
+    return "-".join(text[start:end] for start, end in _GROUPS)
+
+
+def code_digest(shown: str) -> bytes | None:
+    """SHA-256 of a code as shown, whatever its case and separators; None if it is no code."""
+    if len(shown) > _SHOWN_LIMIT:
+        return None
+    text = shown.upper().translate(_READ_AS)
+    if not _CODE.fullmatch(text):
+        return None
+    return hashlib.sha256(text.encode()).digest()
+
+
+def lifetime(seconds: int) -> timedelta:
+    """How long a presentation lives. Raises InvalidArgument, BAD_LIFETIME."""
+    asked = timedelta(seconds=seconds) if seconds else DEFAULT_LIFETIME
+    if not timedelta(0) < asked <= GREATEST_LIFETIME:
+        raise InvalidArgument(
+            "lifetime_seconds must be from 1 to 86,400, or 0 for 300",
+            reason="BAD_LIFETIME",
+            message_zh="lifetime_seconds 应为 1 至 86400，0 表示 300",
+            violations=[FieldViolation("lifetime_seconds", "out of range")],
+        )
+    return asked
+
+
+def uses(asked: int) -> int:
+    """How often a presentation may be verified. Raises InvalidArgument, BAD_MAX_USES."""
+    if not 0 <= asked <= GREATEST_USES:
+        raise InvalidArgument(
+            "max_uses must be from 1 to 10,000, or 0 for no limit",
+            reason="BAD_MAX_USES",
+            message_zh="max_uses 应为 1 至 10000，0 表示不限次数",
+            violations=[FieldViolation("max_uses", "out of range")],
+        )
+    return asked
+
+
+def chosen_fields(asked: Sequence[str], metadata: Mapping[str, str]) -> tuple[str, ...]:
+    """The fields to show, each once. Raises InvalidArgument, UNKNOWN_FIELDS."""
+    chosen = tuple(dict.fromkeys(asked))
+    unknown = [place for place, key in enumerate(chosen) if key not in metadata]
+    if not chosen or unknown:
+        raise InvalidArgument(
+            "choose at least one field, each a key of the license's metadata",
+            reason="UNKNOWN_FIELDS",
+            message_zh="至少选择一个字段，且须为证照元数据中的项",
+            violations=[FieldViolation(f"fields[{p}]", "no such field") for p in unknown]
+            or [FieldViolation("fields", "empty")],
+        )
+    return chosen
+
+
+def refusal_of(
+    presentation: Presentation | None,
+    license_: License | None,
+    *,
+    verifier: str,
+    now: datetime,
+    document: DocumentVerdict | None,
+) -> Refusal | None:
+    """The first check that fails, in the order of the checks; None if none does."""
+    if presentation is None or license_ is None or license_.state is LicenseState.ISSUING:
+        return Refusal.CODE_UNKNOWN
+    if presentation.audience and presentation.audience != verifier:
+        return Refusal.WRONG_AUDIENCE
+    if presentation.ended:
+        return Refusal.PRESENTATION_ENDED
+    if now >= presentation.expire_time:
+        return Refusal.CODE_EXPIRED
+    if presentation.max_uses and presentation.uses >= presentation.max_uses:
+        return Refusal.CODE_USED_UP
+    if license_.state in _STATES:
+        return _STATES[license_.state]
+    if is_expired(license_.valid_to, now):
+        return Refusal.LICENSE_EXPIRED
+    if china_date(now) < license_.valid_from.isoformat():
+        return Refusal.LICENSE_NOT_YET_VALID
+    if document is not None and not document.intact:
+        return Refusal.METADATA_CHANGED
+    return None if document and document.passed else Refusal.DOCUMENT_NOT_VERIFIED
+
+
+def describe(
+    refusal: Refusal | None,
+    presentation: Presentation | None,
+    license_: License | None,
+    *,
+    document: DocumentVerdict | None = None,
+) -> Outcome:
+    """What the verifier is told about a decision."""
+    told = Refusal.CODE_UNKNOWN if refusal is Refusal.WRONG_AUDIENCE else refusal
+    summary, summary_zh = _summary(told, license_)
+    outcome = Outcome(
+        refusal=told,
+        summary=summary,
+        summary_zh=summary_zh,
+        checks=_checks(told, summary, summary_zh, document),
+    )
+    if told in _OPENS_NOTHING or presentation is None or license_ is None:
+        return outcome
+    return Outcome(
+        refusal=told,
+        summary=summary,
+        summary_zh=summary_zh,
+        checks=outcome.checks,
+        state=license_.state,
+        state_time=license_.state_time,
+        identifier=license_.identifier,
+        type_id=license_.type_id,
+        fields={key: license_.metadata[key] for key in presentation.fields} if not told else {},
+    )
+
+
+def _checks(
+    refusal: Refusal | None, summary: str, summary_zh: str, document: DocumentVerdict | None
+) -> tuple[Check, ...]:
+    """Every check that was asked: those before the failed one passed."""
+    found = []
+    for name, refusals in _ORDER:
+        if refusal in refusals:
+            found.append(Check(name=name, passed=False, detail=summary, detail_zh=summary_zh))
+            break
+        detail, detail_zh = "passed", "通过"
+        if name == "document_seal" and document is not None:
+            detail, detail_zh = document.detail, document.detail_zh
+        found.append(Check(name=name, passed=True, detail=detail, detail_zh=detail_zh))
+    return tuple(found)
+
+
+_SENTENCES: Mapping[Refusal, tuple[str, str]] = {
+    Refusal.CODE_UNKNOWN: (
+        "the code opens nothing: check it, or ask the holder to present again",
+        "核验码无效：请核对，或请持证人重新亮证",
+    ),
+    Refusal.PRESENTATION_ENDED: (
+        "the holder has ended this presentation",
+        "持证人已结束本次亮证",
+    ),
+    Refusal.CODE_EXPIRED: (
+        "the code's time is over: ask the holder to present again",
+        "核验码已过期：请持证人重新亮证",
+    ),
+    Refusal.CODE_USED_UP: (
+        "the code was used as often as it may be: ask the holder to present again",
+        "核验码已达使用次数上限：请持证人重新亮证",
+    ),
+    Refusal.METADATA_CHANGED: (
+        "the held metadata is not what was sealed: ask the issuer",
+        "证照元数据与签章文件不一致：请联系颁发机构",
+    ),
+    Refusal.DOCUMENT_NOT_VERIFIED: (
+        "the seal of the license's document did not verify: ask the issuer",
+        "证照文件验章未通过：请联系颁发机构",
+    ),
+}
+
+
+def _summary(refusal: Refusal | None, license_: License | None) -> tuple[str, str]:
+    """One sentence, English and Chinese; times in China's time."""
+    if refusal is None:
+        return "the license is in force and its seal is good", "证照有效，电子印章验证通过"
+    if refusal in _SENTENCES or license_ is None:
+        return _SENTENCES[refusal]
+    if refusal is Refusal.LICENSE_EXPIRED:
+        return (
+            f"the license expired: its last day was {license_.valid_to}",
+            f"证照已过有效期：有效期至 {license_.valid_to}",
+        )
+    if refusal is Refusal.LICENSE_NOT_YET_VALID:
+        return (
+            f"the license is valid from {license_.valid_from} on",
+            f"证照尚未生效：自 {license_.valid_from} 起有效",
+        )
+    since = license_.state_time.astimezone(CHINA).strftime("%Y-%m-%d %H:%M:%S")
+    return (
+        f"the license is {license_.state.lower()} since {since} (China time)",
+        f"证照自 {since} 起处于“{STATE_WORDS[license_.state]}”状态",
+    )
