@@ -1,0 +1,313 @@
+"""The node's seal keys: a small hierarchy made once, the signers' keys, each opened once a process.
+
+    root-sm2 ── maker            signs seals (SESeal); never documents
+             └─ a seal's SM2 key signs OFD documents
+    root-p256 ─ a seal's P-256 key signs PDF documents
+
+1. A key is in place before its certificate; a folder with a key and no certificate is half made and
+   is finished, never made anew. A certificate without its key is an error: keys are not replaced.
+2. A key file appears whole or not at all: it is written under another name and linked into place.
+3. One maker at a time, over all processes: `.lock` is held while anything is made.
+4. Opening a key takes 0.1 s and more on purpose (key derivation), so each is opened once and kept
+   until the process ends. The passphrase itself is not kept.
+5. Signers never leave this package; what others get is signatures and certificates.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import ssl
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from runtime import names
+from runtime.clock import Clock
+from runtime.errors import DomainError, FailedPrecondition, NotFound, Unavailable
+from runtime.identity import write_private
+from seal.certificates import issue_certificate, parse_certificate
+from seal.keys import Signer, create_key, open_key
+from seal.suites import P256, SM2
+
+ROOT_SM2: Final = "root-sm2"
+ROOT_P256: Final = "root-p256"
+MAKER: Final = "maker"
+_SUITES: Final = {ROOT_SM2: SM2, MAKER: SM2, ROOT_P256: P256}
+_ROOT_LIFETIME: Final = timedelta(days=20 * 365)
+_MAKER_LIFETIME: Final = timedelta(days=10 * 365)
+# Clocks of two machines differ a little; a fresh authority must not be refused for it.
+_BACKDATED: Final = timedelta(hours=1)
+_SCRATCH: Final = ".making-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hierarchy:
+    """The public side: DER certificates of the two roots and the seal maker."""
+
+    root_sm2: bytes
+    root_p256: bytes
+    maker: bytes
+
+    def of(self, name: str) -> bytes:
+        """The certificate of a root by its name."""
+        return {ROOT_SM2: self.root_sm2, ROOT_P256: self.root_p256, MAKER: self.maker}[name]
+
+
+class Custody:
+    """The keys in one folder, and what they may be asked."""
+
+    def __init__(self, folder: Path, *, passphrase: Callable[[], bytes], clock: Clock) -> None:
+        self._folder = folder
+        self._passphrase = passphrase
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._open: dict[Path, Signer] = {}
+        self._hierarchy: Hierarchy | None = None
+
+    @property
+    def hierarchy(self) -> Hierarchy:
+        """The public side, once `prepare` has run."""
+        if self._hierarchy is None:
+            raise Unavailable(
+                "the seal service has not started: its keys are not open yet",
+                reason="SEAL_SERVICE_STARTING",
+                message_zh="印章服务尚未就绪，请稍后重试",
+                retry_after=1,
+            )
+        return self._hierarchy
+
+    def prepare(self, *, expected: bool = False) -> Hierarchy:
+        """Make, finish or open the hierarchy, and see that the passphrase is the right one.
+
+        `expected`: seals exist already, so a missing hierarchy is a loss and is not made anew.
+        Raises FailedPrecondition: SEAL_KEYS_MISSING, WRONG_PASSPHRASE, KEY_AND_CERTIFICATE_DIFFER,
+        KEY_FILE_UNWRITABLE, KEY_FILE_TOO_OPEN.
+        """
+        with self._making():
+            if expected and not all(self._certificate_path(one).exists() for one in _SUITES):
+                raise self._lost("the certificates of the roots and the maker")
+            root_sm2 = self._root(ROOT_SM2, "Tongban Seal Root SM2")
+            maker = self._maker(root_sm2)
+            root_p256 = self._root(ROOT_P256, "Tongban Seal Root P-256")
+        # The maker's key tells at start, not at the first seal, whether the passphrase is right.
+        check_pair(self.key(MAKER), maker)
+        self._hierarchy = Hierarchy(root_sm2=root_sm2, root_p256=root_p256, maker=maker)
+        return self._hierarchy
+
+    def key(self, name: str) -> Signer:
+        """The signer of the maker or of a root."""
+        return self._signer(self._folder / f"{name}.key")
+
+    def seal_key(self, seal: str, suite: str) -> Signer:
+        """A seal's signer, by the seal's resource name. Raises FailedPrecondition."""
+        return self._signer(self._seal_folder(seal) / f"{suite}.key")
+
+    def make_seal_keys(self, seal: str) -> None:
+        """Make the two keys of a seal, or what is missing of them. Keys that are there stay."""
+        folder = self._seal_folder(seal)
+        for suite in (SM2, P256):
+            path = folder / f"{suite}.key"
+            if not path.exists():
+                with self._making():
+                    self._ensure_key(path, suite)
+
+    def issue_signer(
+        self,
+        root: str,
+        signer: Signer,
+        *,
+        subject: Mapping[str, str],
+        not_before: datetime,
+        not_after: datetime,
+    ) -> bytes:
+        """A document signer's certificate (DER) from a root of the hierarchy."""
+        return issue_certificate(
+            issuer=self.key(root),
+            issuer_certificate=self.hierarchy.of(root),
+            subject_point=signer.public_point,
+            subject=subject,
+            not_before=not_before,
+            not_after=not_after,
+            extended_key_usage=("document_signing",),
+        )
+
+    # --- the hierarchy -----------------------------------------------------------------------
+
+    def _root(self, name: str, title: str) -> bytes:
+        path = self._certificate_path(name)
+        if path.exists():
+            return self._read_certificate(name)
+        signer = self._ensure_key(self._folder / f"{name}.key", _SUITES[name])
+        now = self._now()
+        certificate = issue_certificate(
+            issuer=signer,
+            issuer_certificate=None,
+            subject_point=signer.public_point,
+            subject=_subject(title, signer),
+            not_before=now - _BACKDATED,
+            not_after=now + _ROOT_LIFETIME,
+            is_ca=True,
+            path_length=0,
+        )
+        return self._write_certificate(name, certificate)
+
+    def _maker(self, root: bytes) -> bytes:
+        if self._certificate_path(MAKER).exists():
+            return self._read_certificate(MAKER)
+        signer = self._ensure_key(self._folder / f"{MAKER}.key", SM2)
+        now = self._now()
+        certificate = issue_certificate(
+            issuer=self.key(ROOT_SM2),
+            issuer_certificate=root,
+            subject_point=signer.public_point,
+            subject=_subject("Tongban Seal Maker", signer),
+            not_before=now - _BACKDATED,
+            not_after=now + _MAKER_LIFETIME,
+        )
+        return self._write_certificate(MAKER, certificate)
+
+    def _certificate_path(self, name: str) -> Path:
+        return self._folder / f"{name}.pem"
+
+    def _read_certificate(self, name: str) -> bytes:
+        try:
+            text = self._certificate_path(name).read_text(encoding="ascii")
+            certificate = ssl.PEM_cert_to_DER_cert(text)
+            parse_certificate(certificate)
+        except (OSError, ValueError, DomainError) as error:
+            raise self._lost(f"{name}.pem, or it is damaged") from error
+        if not (self._folder / f"{name}.key").exists():
+            raise self._lost(f"{name}.key")
+        return certificate
+
+    def _write_certificate(self, name: str, certificate: bytes) -> bytes:
+        path = self._certificate_path(name)
+        try:
+            write_private(path, ssl.DER_cert_to_PEM_cert(certificate).encode("ascii"))
+            _sync(path.parent)
+        except OSError as error:
+            raise _unwritable(path.name, error) from error
+        return certificate
+
+    # --- key files ---------------------------------------------------------------------------
+
+    def _ensure_key(self, path: Path, suite: str) -> Signer:
+        """The key at `path`, made if absent (rule 2). Only while `.lock` is held."""
+        if path.exists():
+            return self._signer(path)
+        scratch = path.parent / f"{_SCRATCH}{secrets.token_hex(8)}"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for left_over in path.parent.glob(f"{_SCRATCH}*"):
+                left_over.unlink()
+            signer = create_key(scratch, suite=suite, passphrase=self._passphrase())
+            scratch.rename(path)
+            _sync(path.parent)
+        except OSError as error:
+            scratch.unlink(missing_ok=True)
+            raise _unwritable(path.name, error) from error
+        with self._lock:
+            return self._open.setdefault(path, signer)
+
+    def _signer(self, path: Path) -> Signer:
+        held = self._open.get(path)
+        if held is not None:
+            return held
+        with self._lock:
+            held = self._open.get(path)
+            if held is None:
+                held = self._opened(path)
+                self._open[path] = held
+            return held
+
+    def _opened(self, path: Path) -> Signer:
+        try:
+            signer = open_key(path.absolute().as_uri(), passphrase=self._passphrase())
+        except NotFound as error:
+            raise self._lost(str(path.relative_to(self._folder))) from error
+        except FailedPrecondition as error:
+            if error.reason != "WRONG_PASSPHRASE":
+                raise
+            raise FailedPrecondition(
+                f"the passphrase does not open {path.name} in {path.parent}: set `passphrase_file` "
+                "to the file that held it when the keys were made, or restore that file",
+                reason="WRONG_PASSPHRASE",
+                message_zh=f"口令打不开 {path.parent} 中的 {path.name}：请将 passphrase_file "
+                "指向生成密钥时的口令文件，或恢复该文件",
+            ) from error
+        return signer
+
+    def _seal_folder(self, seal: str) -> Path:
+        ids = names.parse(names.SEAL, seal, field="seal")
+        return self._folder / "signers" / ids["department"] / ids["seal"]
+
+    @contextmanager
+    def _making(self) -> Iterator[None]:
+        """Rule 3. Each holder has its own descriptor, so threads exclude each other too."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            descriptor = os.open(self._folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise _unwritable(".lock", error) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _now(self) -> datetime:
+        return self._clock.now().replace(microsecond=0)
+
+    def _lost(self, what: str) -> FailedPrecondition:
+        return FailedPrecondition(
+            f"the seal keys in {self._folder} lack {what}: restore the folder from a backup; keys "
+            "are never made anew under seals that exist",
+            reason="SEAL_KEYS_MISSING",
+            message_zh=f"{self._folder} 中的印章密钥缺少 {what}：请从备份恢复；"
+            "已有印章时不会重新生成密钥",
+        )
+
+
+def check_pair(signer: Signer, certificate: bytes) -> None:
+    """Raises FailedPrecondition (KEY_AND_CERTIFICATE_DIFFER): a restored folder of another node."""
+    if parse_certificate(certificate).public_point != signer.public_point:
+        raise FailedPrecondition(
+            "the key on this node is not the one of the seal's certificate: restore the folder "
+            "of seal keys that belongs to this database",
+            reason="KEY_AND_CERTIFICATE_DIFFER",
+            message_zh="本节点的密钥与印章证书不匹配：请恢复与该数据库对应的密钥目录",
+        )
+
+
+def _subject(title: str, signer: Signer) -> dict[str, str]:
+    """The key's own digest tells the authorities of two nodes apart."""
+    return {
+        "C": "CN",
+        "O": "Tongban",
+        "OU": sha256(signer.public_point).hexdigest()[:16],
+        "CN": title,
+    }
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _unwritable(name: str, error: OSError) -> FailedPrecondition:
+    return FailedPrecondition(
+        f"{name} cannot be written in the folder of seal keys ({os.strerror(error.errno or 0)}): "
+        "free some space or correct its permissions",
+        reason="KEY_FILE_UNWRITABLE",
+        message_zh=f"印章密钥目录中的 {name} 无法写入：请清理磁盘空间或更正目录权限",
+    )

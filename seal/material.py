@@ -1,0 +1,125 @@
+"""The node's public trust material: two roots, and the revocation lists they issue.
+
+1. Every root has a list from the first start on: a verifier then knows that nothing is revoked,
+   which is more than not knowing.
+2. A list says what the seals' rows say; it is issued anew when half its time is over, and in the
+   same transaction as a revocation.
+3. Roots are trusted for as long as their certificates say.
+"""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from typing import Final
+
+from runtime.clock import Clock
+from runtime.database import Database, UnitOfWork
+from runtime.errors import Aborted
+from seal import store
+from seal.certificates import Revocation, issue_crl, parse_certificate
+from seal.custody import ROOT_P256, ROOT_SM2, Custody
+from seal.model import Verdict
+from seal.registry import check_size
+from seal.trust import TrustAnchor, TrustStore
+from seal.verify import assess
+
+_LIST_LIFETIME: Final = timedelta(days=30)
+_ROOTS: Final = (ROOT_SM2, ROOT_P256)
+
+
+class TrustMaterial:
+    """What a verifier trusts this node's seals by."""
+
+    def __init__(self, database: Database, custody: Custody, clock: Clock) -> None:
+        self._database = database
+        self._custody = custody
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._known: tuple[tuple[int, ...], TrustStore] | None = None
+
+    def current(self) -> TrustStore:
+        """Anchors and the lists in force, issued anew where their time is half over."""
+        found = self._lists()
+        if found is None:
+            self.renew()
+            found = self._lists() or []
+        numbers = tuple(one.number for one in found)
+        known = self._known
+        if known is None or known[0] != numbers:
+            known = (numbers, self._store([one.encoded for one in found]))
+            self._known = known
+        return known[1]
+
+    def verify(self, document: bytes) -> Verdict:
+        """Judge a document with this node's material; whatever it holds, the answer is a Verdict.
+
+        Raises InvalidArgument (DOCUMENT_EMPTY), ResourceExhausted (DOCUMENT_TOO_LARGE).
+        """
+        check_size(document)
+        return assess(document, store=self.current(), now=self._clock.now())
+
+    def renew(self) -> None:
+        """Issue the lists that are missing or half over."""
+        for root in _ROOTS:
+            self._custody.key(root)  # opened before the transaction: it may take 0.2 s
+        with self._lock:
+            try:
+                with self._database.unit_of_work() as work:
+                    self.issue(work, only_due=True)
+            except Aborted:
+                return  # another process was first, and its lists are as good
+
+    def issue(self, work: UnitOfWork, *, only_due: bool = False) -> None:
+        """Issue the lists of both roots, in the transaction of what they tell."""
+        now = self._clock.now().replace(microsecond=0)
+        revoked = store.revoked_certificates(work.session)
+        for index, root in enumerate(_ROOTS):
+            held = store.newest_list(work.session, root)
+            if only_due and held is not None and not self._is_due(held):
+                continue
+            entries = [
+                Revocation(serial=parse_certificate(one[index]).serial, at=one[2])
+                for one in revoked
+            ]
+            number = 1 if held is None else held.number + 1
+            encoded = issue_crl(
+                issuer=self._custody.key(root),
+                issuer_certificate=self._custody.hierarchy.of(root),
+                this_update=now,
+                next_update=now + _LIST_LIFETIME,
+                number=number,
+                revoked=entries,
+            )
+            found = store.RevocationList(
+                number=number,
+                this_update=now,
+                next_update=now + _LIST_LIFETIME,
+                encoded=encoded,
+            )
+            store.add_list(work.session, root, found)
+
+    def _lists(self) -> list[store.RevocationList] | None:
+        """The newest list of each root; None where one is missing or due."""
+        with self._database.reading() as session:
+            found = [store.newest_list(session, root) for root in _ROOTS]
+        known = [one for one in found if one is not None and not self._is_due(one)]
+        return known if len(known) == len(_ROOTS) else None
+
+    def _is_due(self, held: store.RevocationList) -> bool:
+        return self._clock.now() >= held.next_update - _LIST_LIFETIME / 2
+
+    def _store(self, lists: list[bytes]) -> TrustStore:
+        anchors = []
+        for root in _ROOTS:
+            certificate = self._custody.hierarchy.of(root)
+            info = parse_certificate(certificate)
+            anchors.append(
+                TrustAnchor(
+                    name=info.subject,
+                    certificate=certificate,
+                    valid_from=info.not_before,
+                    valid_to=info.not_after,
+                )
+            )
+        return TrustStore(anchors=tuple(anchors), crls=tuple(lists))

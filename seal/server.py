@@ -1,0 +1,62 @@
+"""The seal service put together: its database, its keys, its methods.
+
+`migrate`, then `start`, then `register` on a server; `stop` when that server has stopped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from runtime.clock import SYSTEM, Clock
+from runtime.config import Settings
+from runtime.database import Database
+from runtime.objects import ObjectStore
+from runtime.rpc import Server
+from seal.custody import Custody
+from seal.making import SealMaking
+from seal.material import TrustMaterial
+from seal.rpc import POLICY, SealRpc
+from seal.sealing import Sealing
+from seal.v1 import seal_pb2_grpc
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class SealServer:
+    """One node's seal service. Its audit records wait in `database` for the node's relay."""
+
+    def __init__(self, settings: Settings, objects: ObjectStore, clock: Clock = SYSTEM) -> None:
+        self.database = Database(settings.database_url("seal"), schema="seal")
+        self.custody = Custody(
+            settings.data / "keys" / "seal", passphrase=settings.passphrase, clock=clock
+        )
+        self.material = TrustMaterial(self.database, self.custody, clock)
+        self.making = SealMaking(self.database, self.custody, self.material, clock)
+        self.sealing = Sealing(self.database, objects, self.custody, self.material, clock)
+
+    def migrate(self) -> None:
+        """Bring the database to this version."""
+        self.database.migrate(MIGRATIONS)
+
+    async def start(self) -> None:
+        """Make or open the keys, and see to the revocation lists.
+
+        Raises FailedPrecondition with what to do: WRONG_PASSPHRASE, SEAL_KEYS_MISSING,
+        KEY_FILE_TOO_OPEN, KEY_FILE_UNWRITABLE, PASSPHRASE_MISSING.
+        """
+        await asyncio.to_thread(self.open)
+
+    def open(self) -> None:
+        """`start`, for a caller without a loop."""
+        self.custody.prepare(expected=self.making.has_seals())
+        self.material.current()
+
+    def register(self, server: Server) -> None:
+        """Add the methods to a server."""
+        servicer = SealRpc(self.database, self.making, self.sealing, self.material)
+        server.add(seal_pb2_grpc.add_SealServiceServicer_to_server, servicer, POLICY)
+
+    async def stop(self) -> None:
+        """Give the connections back. The server's worker threads have ended before."""
+        self.database.close()
