@@ -1,0 +1,237 @@
+"""A minimal unsigned OFD, a small trust world, and packages taken apart for forging."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+
+from PIL import Image
+
+from seal.keys import Signer, generate_signer
+from seal.ofd import StampPosition, finish_ofd, prepare_ofd
+from seal.ses import SealSpec, make_seal
+from seal.trust import TrustAnchor, TrustStore, issue_certificate
+
+NS = 'xmlns:ofd="http://www.ofdspec.org/2016"'
+HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
+TEXT = "HELLO SHIFAN COUNTY"
+BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+END = datetime(2031, 1, 1, tzinfo=UTC)
+SEALED_AT = datetime(2026, 6, 1, 8, 30, tzinfo=UTC)
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+SM2 = "sm2-sm3"
+
+
+def _files(pages: int) -> dict[str, bytes]:
+    numbers = range(pages)
+    listed = "".join(
+        f'<ofd:Page ID="{10 + n}" BaseLoc="Pages/Page_{n}/Content.xml"/>' for n in numbers
+    )
+    files = {
+        "OFD.xml": f'<ofd:OFD {NS} Version="1.0" DocType="OFD"><ofd:DocBody><ofd:DocInfo>'
+        "<ofd:DocID>00000000000000000000000000000001</ofd:DocID>"
+        "<ofd:Title>A test</ofd:Title></ofd:DocInfo>"
+        "<ofd:DocRoot>Doc_0/Document.xml</ofd:DocRoot></ofd:DocBody></ofd:OFD>",
+        "Doc_0/Document.xml": f"<ofd:Document {NS}><ofd:CommonData>"
+        "<ofd:MaxUnitID>99</ofd:MaxUnitID>"
+        "<ofd:PageArea><ofd:PhysicalBox>0 0 210 297</ofd:PhysicalBox></ofd:PageArea>"
+        "<ofd:PublicRes>PublicRes.xml</ofd:PublicRes></ofd:CommonData>"
+        f"<ofd:Pages>{listed}</ofd:Pages></ofd:Document>",
+        "Doc_0/PublicRes.xml": f'<ofd:Res {NS} BaseLoc="Res"><ofd:Fonts>'
+        '<ofd:Font ID="3" FontName="SimSun"/></ofd:Fonts></ofd:Res>',
+    }
+    for n in numbers:
+        files[f"Doc_0/Pages/Page_{n}/Content.xml"] = (
+            f'<ofd:Page {NS}><ofd:Content><ofd:Layer ID="{30 + n}">'
+            f'<ofd:TextObject ID="{50 + n}" Font="3" Size="5" Boundary="20 20 120 10">'
+            f'<ofd:TextCode X="0" Y="5" DeltaX="g {len(TEXT) - 1} 4">{TEXT}</ofd:TextCode>'
+            "</ofd:TextObject></ofd:Layer></ofd:Content></ofd:Page>"
+        )
+    return {name: (HEAD + body).encode() for name, body in files.items()}
+
+
+def pack(files: Mapping[str, bytes]) -> bytes:
+    """A plain zip of these files, in their order."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0)), data, 8)
+    return buffer.getvalue()
+
+
+def unpack(package: bytes) -> dict[str, bytes]:
+    """The files of a package, in their order."""
+    with zipfile.ZipFile(io.BytesIO(package)) as archive:
+        return {info.filename: archive.read(info) for info in archive.infolist()}
+
+
+def plain_ofd(pages: int = 1) -> bytes:
+    """An unsigned OFD with one line of text a page."""
+    return pack(_files(pages))
+
+
+def png(colour: tuple[int, int, int, int] = (220, 0, 0, 255), size: int = 64) -> bytes:
+    """A square picture."""
+    buffer = io.BytesIO()
+    Image.new("RGBA", (size, size), colour).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """A root, a seal maker and two signers of one suite; all synthetic."""
+
+    suite: str
+    root: Signer
+    root_certificate: bytes
+    maker: Signer
+    maker_certificate: bytes
+    signer: Signer
+    certificate: bytes
+    stranger: Signer
+    stranger_certificate: bytes
+
+    def store(self) -> TrustStore:
+        """Trust material with this root."""
+        anchor = TrustAnchor(name="root", certificate=self.root_certificate, valid_from=BEGIN)
+        return TrustStore(anchors=(anchor,))
+
+    def issue(self, point: bytes, name: str, begin: datetime = BEGIN, end: datetime = END) -> bytes:
+        """A leaf certificate under the root."""
+        return issue_certificate(
+            issuer=self.root,
+            issuer_certificate=self.root_certificate,
+            subject_point=point,
+            subject={"CN": name, "O": "示范县"},
+            not_before=begin,
+            not_after=end,
+        )
+
+    def seal(
+        self,
+        *,
+        begin: datetime = BEGIN,
+        end: datetime = END,
+        created: datetime = BEGIN,
+        listed: tuple[bytes, ...] | None = None,
+        version: int = 4,
+        maker: Signer | None = None,
+        maker_certificate: bytes | None = None,
+    ) -> bytes:
+        """A seal of the department that `certificate` may use."""
+        spec = SealSpec(
+            es_id="99010100000001",
+            vid="TONGBAN",
+            name="示范县行政审批局",
+            cert_list=(self.certificate,) if listed is None else listed,
+            created=created,
+            valid_from=begin,
+            valid_to=end,
+            picture_type="PNG",
+            picture=png(),
+            width_mm=42,
+            height_mm=42,
+            version=version,
+        )
+        return make_seal(
+            spec,
+            maker=maker or self.maker,
+            maker_certificate=maker_certificate or self.maker_certificate,
+        )
+
+
+@lru_cache(maxsize=4)
+def world(suite: str = SM2) -> World:
+    """One world a suite and test run."""
+    root, maker, signer, stranger = (generate_signer(suite) for _ in range(4))
+    root_certificate = issue_certificate(
+        issuer=root,
+        issuer_certificate=None,
+        subject_point=root.public_point,
+        subject={"CN": "示范根"},
+        not_before=BEGIN,
+        not_after=END,
+        is_ca=True,
+    )
+
+    def leaf(point: bytes, name: str) -> bytes:
+        return issue_certificate(
+            issuer=root,
+            issuer_certificate=root_certificate,
+            subject_point=point,
+            subject={"CN": name, "O": "示范县"},
+            not_before=BEGIN,
+            not_after=END,
+        )
+
+    return World(
+        suite=suite,
+        root=root,
+        root_certificate=root_certificate,
+        maker=maker,
+        maker_certificate=leaf(maker.public_point, "示范制章"),
+        signer=signer,
+        certificate=leaf(signer.public_point, "示范县行政审批局"),
+        stranger=stranger,
+        stranger_certificate=leaf(stranger.public_point, "示范他人"),
+    )
+
+
+CORNER = StampPosition(page=1, x_mm=140, y_mm=220, width_mm=42, height_mm=42)
+
+
+def seal_ofd(
+    document: bytes,
+    *,
+    seal: bytes | None = None,
+    signer: Signer | None = None,
+    certificate: bytes | None = None,
+    signed_at: datetime = SEALED_AT,
+    close: bool = False,
+) -> bytes:
+    """Seal with the SM2 world's department, or with whoever is given."""
+    here = world()
+    prepared = prepare_ofd(
+        document,
+        seal=seal or here.seal(),
+        positions=[CORNER],
+        signed_at=signed_at,
+        close=close,
+    )
+    return finish_ofd(
+        prepared,
+        signature=(signer or here.signer).sign(prepared.tbs),
+        certificate=certificate or here.certificate,
+    )
+
+
+def lying_size(package: bytes, name: str, size: int) -> bytes:
+    """The package with an entry that claims another uncompressed size, in both headers."""
+    raw = bytearray(package)
+    encoded = name.encode()
+    local = raw.find(encoded) - 30
+    raw[local + 22 : local + 26] = size.to_bytes(4, "little")
+    central = raw.rfind(encoded) - 46
+    raw[central + 24 : central + 28] = size.to_bytes(4, "little")
+    return bytes(raw)
+
+
+def renamed(package: bytes, old: str, new: str) -> bytes:
+    """The package with an entry renamed in place; the names are equally long."""
+    assert len(old.encode()) == len(new.encode())
+    return package.replace(old.encode(), new.encode())
+
+
+def later(minutes: int) -> datetime:
+    """After the usual sealing."""
+    return SEALED_AT + timedelta(minutes=minutes)
+
+
+def crc(data: bytes) -> int:
+    """The zip checksum."""
+    return zlib.crc32(data)

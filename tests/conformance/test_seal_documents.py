@@ -1,0 +1,170 @@
+"""Documents made by other software, and ours read by other software."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
+
+import ofdkit
+import pytest
+from asn1crypto import x509
+from pyhanko.pdf_utils.reader import PdfFileReader
+from pyhanko.sign.validation import validate_pdf_signature
+from pyhanko_certvalidator import ValidationContext
+
+from seal.model import Indication, Verdict
+from seal.trust import TrustAnchor, TrustStore
+from seal.verify import assess, assess_ofd, assess_seal
+from tests.builders.ofd import NOW, TEXT, later, plain_ofd, seal_ofd, unpack, world
+from tests.builders.pdf import plain_pdf, sealed_pdf
+
+DATA = Path(__file__).parent / "data"
+NOBODY = TrustStore()
+
+
+def _checks(verdict: Verdict) -> dict[str, Indication]:
+    return {check.name: check.indication for check in verdict.all_checks()}
+
+
+def _ofd(name: str, store: TrustStore = NOBODY) -> Verdict:
+    return assess((DATA / "ofd" / name).read_bytes(), store=store, now=NOW)
+
+
+def _anchor() -> TrustStore:
+    root = (DATA / "ofd" / "anchor-root.der").read_bytes()
+    begin = datetime(2020, 1, 1, tzinfo=UTC)
+    return TrustStore(anchors=(TrustAnchor(name="test", certificate=root, valid_from=begin),))
+
+
+def test_anchor_signed_passes_with_its_root() -> None:
+    verdict = _ofd("anchor-signed-v4.ofd", _anchor())
+    assert verdict.indication is Indication.PASSED
+    assert verdict.signatures[0].format == "SES_V4"
+    assert verdict.signatures[0].seal_name == "测试市行政审批局电子证照专用章"
+
+
+def test_anchor_signed_without_root_is_indeterminate() -> None:
+    verdict = _ofd("anchor-signed-v4.ofd")
+    assert (verdict.indication, verdict.sub_indication) == (
+        Indication.INDETERMINATE,
+        "NO_TRUST_ANCHOR",
+    )
+
+
+def test_closed_document_lacks_only_the_anchor() -> None:
+    verdict = _ofd("allprotected.ofd")
+    assert verdict.sub_indication == "NO_TRUST_ANCHOR"
+    bad = {name for name, found in _checks(verdict).items() if found is not Indication.PASSED}
+    assert bad == {"seal_maker_certificate", "signer_certificate"}
+
+
+def test_seal_that_had_ended_fails() -> None:
+    verdict = _ofd("SESV4SignDoc.ofd")
+    assert verdict.sub_indication == "SEAL_NOT_IN_FORCE"
+    found = _checks(verdict)
+    assert found["seal_in_force"] is Indication.FAILED
+    assert found["document_signature"] is found["references"] is Indication.PASSED
+
+
+def test_plain_digital_signature_is_named_and_its_references_are_good() -> None:
+    verdict = _ofd("DigitalSign.ofd")
+    assert verdict.sub_indication == "UNSUPPORTED_SIGNATURE_TYPE"
+    assert verdict.indication is Indication.INDETERMINATE
+    assert "without certificate" in verdict.summary
+    found = _checks(verdict)
+    assert found["references"] is found["uncovered_files"] is Indication.PASSED
+
+
+def test_integrity_list_is_good_and_the_document_unsigned() -> None:
+    verdict = _ofd("hello-integrity.ofd")
+    assert (verdict.indication, verdict.sub_indication) == (
+        Indication.INDETERMINATE,
+        "NOT_SIGNED",
+    )
+    assert _checks(verdict)["integrity_entries"] is Indication.PASSED
+
+
+@pytest.mark.parametrize(
+    ("name", "at", "sub", "check", "wanted"),
+    [
+        ("UserV4.esl", 2021, "NO_TRUST_ANCHOR", "seal_signature", Indication.PASSED),
+        ("UserV4.esl", 2026, "SEAL_NOT_IN_FORCE", "seal_in_force", Indication.FAILED),
+        ("UserV5.esl", 2027, "CERTIFICATE_EXPIRED", "seal_maker_certificate", Indication.FAILED),
+        ("UserV5_ts.esl", 2027, "CERTIFICATE_EXPIRED", "seal_signature", Indication.PASSED),
+        ("seal_ext_derdefault.esl", 2027, "NO_TRUST_ANCHOR", "seal_signature", Indication.PASSED),
+    ],
+)
+def test_seals_of_other_software(
+    name: str, at: int, sub: str, check: str, wanted: Indication
+) -> None:
+    data = (DATA / "seals" / name).read_bytes()
+    verdict = assess_seal(data, store=NOBODY, now=datetime(at, 1, 1, tzinfo=UTC))
+    assert verdict.sub_indication == sub
+    assert _checks(verdict)[check] is wanted
+
+
+def test_other_software_reads_our_sealed_ofd(tmp_path: Path) -> None:
+    path = tmp_path / "sealed.ofd"
+    path.write_bytes(seal_ofd(seal_ofd(plain_ofd(2)), signed_at=later(5)))
+    assert ofdkit.extract_text(path).count(TEXT) == 2
+
+
+def test_openssl_agrees_on_our_document_signature(tmp_path: Path) -> None:
+    from seal.ses import parse_signature
+
+    files = unpack(seal_ofd(plain_ofd()))
+    value = parse_signature(files["Doc_0/Signs/Sign_0/SignedValue.dat"])
+    (tmp_path / "tbs").write_bytes(value.signed_bytes)
+    (tmp_path / "sig").write_bytes(value.signature)
+    (tmp_path / "cert").write_bytes(value.certificate)
+    key = subprocess.run(
+        ["openssl", "x509", "-inform", "DER", "-in", tmp_path / "cert", "-pubkey", "-noout"],
+        check=True,
+        capture_output=True,
+    ).stdout
+    (tmp_path / "key").write_bytes(key)
+    checked = subprocess.run(
+        [
+            *("openssl", "dgst", "-sm3", "-sigopt", "distid:1234567812345678"),
+            *("-verify", tmp_path / "key", "-signature", tmp_path / "sig", tmp_path / "tbs"),
+        ],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert checked.stdout.strip() == "Verified OK"
+
+
+def test_poppler_accepts_our_pdf(tmp_path: Path) -> None:
+    assert shutil.which("pdfsig"), "install poppler-utils (tests/install_tools)"
+    path = tmp_path / "sealed.pdf"
+    path.write_bytes(sealed_pdf(sealed_pdf(plain_pdf(2)), page=2))
+    said = subprocess.run(["pdfsig", "-nocert", path], check=True, capture_output=True, text=True)
+    assert said.stdout.count("Signature is Valid") == 2
+    assert said.stdout.count("ETSI.CAdES.detached") == 2
+    assert "Total document signed" in said.stdout
+
+
+def test_poppler_refuses_our_pdf_changed(tmp_path: Path) -> None:
+    path = tmp_path / "changed.pdf"
+    path.write_bytes(sealed_pdf(plain_pdf()).replace(b"HELLO", b"HALLO"))
+    said = subprocess.run(["pdfsig", "-nocert", path], check=False, capture_output=True, text=True)
+    assert "Signature is Valid" not in said.stdout
+
+
+def test_pyhanko_by_itself_accepts_our_pdf() -> None:
+    here = world("ecdsa-p256-sha256")
+    reader = PdfFileReader(BytesIO(sealed_pdf(plain_pdf())))
+    context = ValidationContext(
+        trust_roots=[x509.Certificate.load(here.root_certificate)], allow_fetching=False, moment=NOW
+    )
+    status = validate_pdf_signature(reader.embedded_regular_signatures[0], context)
+    assert status.bottom_line
+
+
+def test_our_own_ofd_passes() -> None:
+    verdict = assess_ofd(seal_ofd(plain_ofd()), store=world().store(), now=NOW)
+    assert verdict.indication is Indication.PASSED

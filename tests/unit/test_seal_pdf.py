@@ -1,0 +1,196 @@
+"""Sealed PDFs: what is made, and each check that refuses what was forged."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from io import BytesIO
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pyhanko.pdf_utils import generic
+from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+
+from runtime.errors import InvalidArgument
+from seal.model import Indication, Verdict, VerificationError
+from seal.pdf import seal_pdf
+from seal.trust import Revocation, TrustStore, issue_crl
+from seal.verify import assess, assess_pdf, verify
+from tests.builders.ofd import BEGIN, END, NOW, SEALED_AT, later, png, world
+from tests.builders.pdf import P256, plain_pdf, sealed_pdf
+
+SEALED = sealed_pdf(plain_pdf())
+
+
+def _assess(data: bytes, store: TrustStore | None = None) -> Verdict:
+    return assess_pdf(data, store=store or world(P256).store(), now=NOW)
+
+
+def _failed(verdict: Verdict) -> set[str]:
+    assert verdict.indication is Indication.FAILED
+    return {c.name for c in verdict.all_checks() if c.indication is Indication.FAILED}
+
+
+def test_sealed_pdf_passes_and_keeps_its_bytes() -> None:
+    verdict = assess(SEALED, store=world(P256).store(), now=NOW)
+    assert verdict.indication is Indication.PASSED
+    assert verdict.document_format == "PDF"
+    report = verdict.signatures[0]
+    assert (report.id, report.format, report.signed_at) == ("Seal1", "PADES", SEALED_AT)
+    assert report.signer == "示范县行政审批局"
+    assert SEALED.startswith(plain_pdf())
+
+
+def test_sealed_twice_both_pass() -> None:
+    verdict = _assess(sealed_pdf(SEALED, signed_at=later(5)))
+    assert verdict.indication is Indication.PASSED
+    assert [report.id for report in verdict.signatures] == ["Seal1", "Seal2"]
+
+
+def test_unsigned_pdf_is_not_signed() -> None:
+    assert _assess(plain_pdf()).sub_indication == "NOT_SIGNED"
+
+
+def test_changed_page() -> None:
+    assert "document_signature" in _failed(_assess(SEALED.replace(b"HELLO", b"HALLO")))
+
+
+def test_bytes_after_the_signature() -> None:
+    assert _failed(_assess(SEALED + b"\n% more\n")) == {"covers_document"}
+
+
+def test_page_content_replaced_by_an_update() -> None:
+    writer = IncrementalPdfFileWriter(BytesIO(SEALED))
+    page = writer.root["/Pages"]["/Kids"][0].get_object()
+    stream = generic.StreamObject(stream_data=b"BT /F1 12 Tf 100 700 Td (FORGED) Tj ET")
+    page["/Contents"] = writer.add_object(stream)
+    writer.update_container(page)
+    out = BytesIO()
+    writer.write(out)
+    assert "covers_document" in _failed(_assess(out.getvalue()))
+
+
+def test_page_content_replaced_then_sealed_again_fails_the_first() -> None:
+    writer = IncrementalPdfFileWriter(BytesIO(SEALED))
+    page = writer.root["/Pages"]["/Kids"][0].get_object()
+    stream = generic.StreamObject(stream_data=b"BT /F1 12 Tf 100 700 Td (FORGED) Tj ET")
+    page["/Contents"] = writer.add_object(stream)
+    writer.update_container(page)
+    out = BytesIO()
+    writer.write(out)
+    verdict = _assess(sealed_pdf(out.getvalue(), signed_at=later(5)))
+    assert _failed(verdict) == {"covers_document"}
+    assert verdict.signatures[0].indication is Indication.FAILED
+
+
+def test_nobody_trusted() -> None:
+    verdict = _assess(SEALED, TrustStore())
+    assert (verdict.indication, verdict.sub_indication) == (
+        Indication.INDETERMINATE,
+        "NO_TRUST_ANCHOR",
+    )
+
+
+def test_certificate_expired_when_signing() -> None:
+    here = world(P256)
+    old = here.issue(here.signer.public_point, "旧", BEGIN, SEALED_AT - timedelta(days=1))
+    verdict = _assess(sealed_pdf(plain_pdf(), certificate=old))
+    assert verdict.sub_indication == "CERTIFICATE_EXPIRED"
+
+
+def test_certificate_expired_since_is_a_notice() -> None:
+    here = world(P256)
+    brief = here.issue(here.signer.public_point, "短", BEGIN, later(60))
+    verdict = _assess(sealed_pdf(plain_pdf(), certificate=brief))
+    assert verdict.indication is Indication.PASSED
+    told = next(c for c in verdict.all_checks() if c.name == "signer_certificate")
+    assert told.notice
+    assert "expired since" in told.detail
+
+
+def test_revoked_when_signing() -> None:
+    from seal.trust import parse_certificate
+
+    here = world(P256)
+    crl = issue_crl(
+        issuer=here.root,
+        issuer_certificate=here.root_certificate,
+        this_update=BEGIN,
+        next_update=END,
+        number=1,
+        revoked=[Revocation(serial=parse_certificate(here.certificate).serial, at=BEGIN)],
+    )
+    store = TrustStore(anchors=here.store().anchors, crls=(crl,))
+    assert _assess(SEALED, store).sub_indication == "CERTIFICATE_REVOKED"
+
+
+def test_from_the_future() -> None:
+    verdict = _assess(sealed_pdf(plain_pdf(), signed_at=NOW + timedelta(days=1)))
+    assert "signing_time" in _failed(verdict)
+
+
+def test_damaged_pdf() -> None:
+    assert _failed(_assess(b"%PDF-1.4\nnothing here")) == {"pdf_format"}
+
+
+async def test_runs_inside_an_event_loop() -> None:
+    again = sealed_pdf(plain_pdf())
+    assert _assess(again).indication is Indication.PASSED
+
+
+def test_verify_raises_the_reason() -> None:
+    with pytest.raises(VerificationError) as caught:
+        verify(SEALED, store=TrustStore(), now=NOW)
+    assert caught.value.reason == "NO_TRUST_ANCHOR"
+
+
+@pytest.mark.parametrize(
+    ("page", "rect"),
+    [(2, (10, 10, 20, 20)), (0, (10, 10, 20, 20)), (1, (200, 10, 42, 42)), (1, (10, 10, 0, 20))],
+)
+def test_bad_position(page: int, rect: tuple[float, float, float, float]) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        sealed_pdf(plain_pdf(), page=page, rect_mm=rect)
+    assert caught.value.reason == "STAMP_POSITION"
+
+
+def test_key_of_another_suite_or_certificate() -> None:
+    here, other = world(P256), world()
+    rest = {
+        "chain": [],
+        "image_png": png(),
+        "page": 1,
+        "rect_mm": (10, 10, 20, 20),
+        "signed_at": SEALED_AT,
+    }
+    with pytest.raises(InvalidArgument) as caught:
+        seal_pdf(plain_pdf(), signer=other.signer, certificate=other.certificate, **rest)
+    assert caught.value.reason == "SUITE_NOT_FOR_PDF"
+    with pytest.raises(InvalidArgument) as caught:
+        seal_pdf(plain_pdf(), signer=here.stranger, certificate=here.certificate, **rest)
+    assert caught.value.reason == "KEY_AND_CERTIFICATE_DIFFER"
+
+
+def test_unreadable_document_and_picture() -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        sealed_pdf(b"%PDF-1.4 broken")
+    assert caught.value.reason == "PDF_UNREADABLE"
+
+
+def _contents_span() -> tuple[int, int]:
+    found = re.search(rb"/ByteRange \[\d+ (\d+) (\d+) \d+", SEALED)
+    assert found
+    return int(found[1]), int(found[2])
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.integers(0, len(SEALED) - 1), st.integers(1, 255))
+def test_any_changed_byte_is_noticed(at: int, change: int) -> None:
+    begin, end = _contents_span()
+    mutated = bytearray(SEALED)
+    mutated[at] ^= change
+    verdict = assess(bytes(mutated), store=world(P256).store(), now=NOW)
+    # Inside the hexadecimal value only the case of a letter or the padding can change unnoticed.
+    if not begin <= at < end:
+        assert verdict.indication is not Indication.PASSED
