@@ -5,5 +5,5 @@
 - `certificates`  X.509 certificates and revocation lists; `trust` the check of a chain of them;
 - `ses`     the seal (SESeal) and the signature (SES_Signature) of GB/T 38540;
 - `image`   the picture of a round official seal, drawn from glyph outlines;
-- `der`     the strict reader under them.
+- `der`, `libcrypto`  the strict reader, and OpenSSL's SM2, under them.
 """

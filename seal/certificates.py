@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from seal.keys import Signer
 
 _KNOWN_CRITICAL: Final = frozenset({"basic_constraints", "key_usage", "extended_key_usage"})
+_MAX_CERTIFICATE: Final = 32_768
 _DOCUMENT_SIGNING: Final = "1.3.6.1.5.5.7.3.36"  # RFC 9336 id-kp-documentSigning
 _SHORT: Final = {
     "common_name": "CN",
@@ -320,6 +321,8 @@ def _exactly(members: list[der.Element], count: int) -> list[der.Element]:
 
 
 def _read_certificate(data: bytes) -> CertificateInfo:
+    if len(data) > _MAX_CERTIFICATE:  # they are kept in memory, and strangers send them
+        raise der.malformed("it is too large")
     signed_bytes, signature_oid, signature = _split_signed(data)
     body = x509.TbsCertificate.load(signed_bytes, strict=True)
     if body["signature"]["algorithm"].dotted != signature_oid:

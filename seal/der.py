@@ -16,6 +16,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import islice
 
 from runtime.errors import InvalidArgument
 
@@ -27,6 +28,9 @@ SEQUENCE, SET = 0x30, 0x31
 
 _MAX_DEPTH = 32
 _MAX_FINDINGS = 20
+_MAX_MEMBERS = (
+    4096  # of one structure, and 16 times that in all: an element costs 100 times its bytes
+)
 _MAX_OID = 128
 _TIME = re.compile(r"(\d{2}|\d{4})(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})?(\.\d{1,6})?(Z|[+-]\d{4})")
 _TWO_DIGIT_CENTURY = 50  # RFC 5280 §4.1.2.5.1: YY >= 50 is 19YY
@@ -108,7 +112,10 @@ class Element:
         """The members of a SEQUENCE (or of a constructed context tag), each as received."""
         if not self.tag & 0x20:
             raise malformed("a structure was expected")
-        return list(elements(self.content))
+        members = list(islice(elements(self.content), _MAX_MEMBERS + 1))
+        if len(members) > _MAX_MEMBERS:
+            raise malformed("it has too many parts")
+        return members
 
 
 def parse_time(content: bytes, *, generalized: bool) -> datetime:
@@ -242,24 +249,29 @@ def findings(data: bytes) -> tuple[str, ...]:
     Does not judge order or presence (the reader's work), nor what OCTET STRINGs hold.
     """
     found: list[str] = []
-    _walk(read(data), "", 0, found)
-    return tuple(found)
+    waiting = [(read(data), "", 0)]
+    for _ in range(16 * _MAX_MEMBERS):
+        if not waiting or len(found) >= _MAX_FINDINGS:
+            return tuple(found)
+        element, path, depth = waiting.pop()
+        found += _departures(element, path or "/")
+        if element.tag & 0x20:
+            if depth == _MAX_DEPTH:
+                raise malformed("it is nested too deep")
+            below = [(one, f"{path}/{at}", depth + 1) for at, one in enumerate(element.members())]
+            waiting += reversed(below)
+    raise malformed("it has too many parts")
 
 
-def _walk(element: Element, path: str, depth: int, found: list[str]) -> None:
-    """Collect departures of one element and of all below it."""
-    if depth > _MAX_DEPTH:
-        raise malformed("it is nested too deep")
-    if len(found) >= _MAX_FINDINGS:
-        return
+def _departures(element: Element, path: str) -> list[str]:
+    """What one element does that DER forbids."""
+    found = []
     if len(element.raw) != len(tlv(element.tag, element.content)):
-        found.append(f"{path or '/'}: the length is not in its shortest form")
+        found.append(f"{path}: the length is not in its shortest form")
     departure = _departure(element) if element.tag < 0x40 else ""
     if departure:
-        found.append(f"{path or '/'}: {departure}")
-    if element.tag & 0x20:
-        for index, child in enumerate(elements(element.content)):
-            _walk(child, f"{path}/{index}", depth + 1, found)
+        found.append(f"{path}: {departure}")
+    return found
 
 
 def _departure(element: Element) -> str:

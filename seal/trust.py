@@ -261,6 +261,9 @@ def _paths(
         if anchor.certificate == tip.raw and anchor.is_in_force(at):
             yield _with_revocation(path, at, store, anchor.name)
             return
+    # Every step counts as a try: certificates of one key all sign each other, and their paths
+    # would otherwise multiply without one ever being told of.
+    yield _result("NO_ANCHOR", path)
     if len(path) >= _MAX_PATH:
         return
     for issuer in pool.get(tip.issuer_name, ()):

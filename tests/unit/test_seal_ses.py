@@ -264,6 +264,24 @@ def test_too_large_and_too_deep_are_refused():
         der.findings(nested)
 
 
+def test_a_crowd_of_tiny_parts_is_refused():
+    crowd = b"\x04\x00" * 1_000_000
+    for encoded in (
+        der.sequence(crowd),
+        rebuilt((0, 2, 3), der.tlv(der.SEQUENCE, crowd)),
+        rebuilt((0, 4), der.sequence(*[der.sequence(b"\x04\x00" * 4000)] * 20), with_extensions()),
+    ):
+        with pytest.raises(InvalidArgument):
+            ses.parse_seal(encoded)
+    with pytest.raises(InvalidArgument, match="too many"):
+        der.findings(der.sequence(*[der.sequence(b"\x04\x00" * 4000)] * 20))
+
+
+def with_extensions():
+    info = der.children(one_seal())[0]
+    return rebuilt((0,), der.tlv(info.tag, info.content + der.sequence()))
+
+
 # --- a list of digests -----------------------------------------------------------------------
 
 

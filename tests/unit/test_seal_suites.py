@@ -5,11 +5,12 @@ from __future__ import annotations
 import copy
 import pickle
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 
 import pytest
 
 from runtime.errors import InvalidArgument, Unavailable
-from seal import der, suites
+from seal import der, libcrypto, suites
 
 NAMES = suites.suite_names()
 ORDERS = {suites.SM2: suites._SM2_ORDER, suites.P256: suites._P256_ORDER}
@@ -139,8 +140,8 @@ def test_threads_share_keys(chosen):
 def test_more_keys_than_are_kept_still_verify(monkeypatch):
     chosen = suites.suite(suites.SM2)
     keys = [chosen.generate() for _ in range(40)]
-    kept = suites.lru_cache(maxsize=4)(suites._sm2_public.__wrapped__)
-    monkeypatch.setattr(suites, "_sm2_public", kept)
+    kept = lru_cache(maxsize=4)(libcrypto.public_key.__wrapped__)
+    monkeypatch.setattr(libcrypto, "public_key", kept)
     signed = [(key.public_point, chosen.sign(key, b"m")) for key in keys]
     del keys
     for _ in range(2):
@@ -158,8 +159,8 @@ def test_the_registry_knows_names_and_oids():
 
 
 def test_without_a_libcrypto_the_error_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(suites, "_loaded", None)
-    monkeypatch.setattr(suites, "_candidates", lambda: iter(["libcrypto-none.so.9"]))
+    monkeypatch.setattr(libcrypto, "_loaded", None)
+    monkeypatch.setattr(libcrypto, "_candidates", lambda: iter(["libcrypto-none.so.9"]))
     with pytest.raises(Unavailable, match="apt install libssl3") as caught:
         suites.suite(suites.SM2).generate()
     assert caught.value.reason == "NO_SM2_LIBRARY"
@@ -167,6 +168,6 @@ def test_without_a_libcrypto_the_error_says_what_to_install(monkeypatch):
 
 
 def test_a_library_that_is_no_openssl_3_is_passed_over(monkeypatch):
-    monkeypatch.setattr(suites, "_loaded", None)
-    monkeypatch.setattr(suites, "_candidates", lambda: iter(["libc.so.6", "libcrypto.so.3"]))
+    monkeypatch.setattr(libcrypto, "_loaded", None)
+    monkeypatch.setattr(libcrypto, "_candidates", lambda: iter(["libc.so.6", "libcrypto.so.3"]))
     assert suites.suite(suites.SM2).generate().public_point[0] == 4

@@ -192,6 +192,28 @@ def test_a_crowd_of_extras_costs_little():
     assert assess(leaf.certificate, extra=[one.certificate for one in crowd]).status == "NO_ANCHOR"
 
 
+def test_many_certificates_of_one_key_do_not_multiply_paths(monkeypatch):
+    """All sign each other: without a bound there are 30 * 29 * 28 * … paths to try."""
+    first = issue("甲", None, is_ca=True)
+    crowd = [issue("甲", first, is_ca=True, signer=first.signer) for _ in range(30)]
+    checked = []
+    genuine = trust.is_issued_by
+
+    def counted(child, issuer):
+        checked.append(child.serial)
+        assert len(checked) < 5000
+        return genuine(child, issuer)
+
+    monkeypatch.setattr(trust, "is_issued_by", counted)
+    leaf = issue("叶", crowd[0]).certificate
+    assert assess(leaf, extra=[one.certificate for one in crowd]).status == "NO_ANCHOR"
+
+
+def test_a_certificate_too_large_is_refused():
+    with pytest.raises(InvalidArgument):
+        trust.parse_certificate(der.sequence(bytes(70_000)))
+
+
 # --- revocation ------------------------------------------------------------------------------
 
 
