@@ -48,6 +48,7 @@ from pyhanko.sign.validation.status import PdfSignatureStatus, SignatureCoverage
 from pyhanko_certvalidator import ValidationContext
 
 from runtime.errors import InvalidArgument
+from seal import der
 from seal.model import (
     Check,
     SignatureReport,
@@ -231,8 +232,11 @@ def _run(make: Callable[[], Any]) -> Any:
 
 
 def check_format(one: OpenedPdfSignature) -> Check | None:
-    """PAdES, or the older detached CMS, which is told."""
+    """PAdES, or the older detached CMS, which is told; the room left for the value is empty."""
     name = "signature_format"
+    value = bytes(one.embedded.pkcs7_content)
+    if value[len(next(der.elements(value)).raw) :].strip(b"\x00"):
+        return failed(name, "there is something after the signature value", "签名值之后有多余内容")
     if str(one.embedded.sig_object.get("/SubFilter")) == _PADES:
         return passed(name, "the signature is PAdES", "签名为 PAdES 格式")
     return passed(

@@ -18,7 +18,7 @@ from pyhanko_certvalidator import ValidationContext
 from seal.model import Indication, Verdict
 from seal.trust import TrustAnchor, TrustStore
 from seal.verify import assess, assess_ofd, assess_seal
-from tests.builders.ofd import NOW, TEXT, later, plain_ofd, seal_ofd, unpack, world
+from tests.builders.ofd import NOW, TEXT, later, pack, plain_ofd, seal_ofd, unpack, world
 from tests.builders.pdf import plain_pdf, sealed_pdf
 
 DATA = Path(__file__).parent / "data"
@@ -85,6 +85,26 @@ def test_integrity_list_is_good_and_the_document_unsigned() -> None:
         "NOT_SIGNED",
     )
     assert _checks(verdict)["integrity_entries"] is Indication.PASSED
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("Doc_0/extra.bin", b"", b"smuggled"),
+        ("OFDEntries.xml", b"2023-03-21", b"2023-03-22"),
+        ("signedvalue.dat", b"OFD R&W", b"OFD R&X"),
+        ("OFDEntries.xml", b"FileList", b"FileLost"),
+    ],
+)
+def test_integrity_list_that_is_not_good(name: str, old: bytes, new: bytes) -> None:
+    files = unpack((DATA / "ofd" / "hello-integrity.ofd").read_bytes())
+    files = {one: data for one, data in files.items() if not one.endswith("/")}
+    files[name] = files.get(name, b"").replace(old, new)
+    verdict = assess(pack(files), store=NOBODY, now=NOW)
+    if name == "signedvalue.dat":  # a name in a certificate nobody vouches for
+        assert _checks(verdict)["integrity_entries"] is Indication.PASSED
+    else:
+        assert _checks(verdict)["integrity_entries"] is Indication.FAILED
 
 
 @pytest.mark.parametrize(
