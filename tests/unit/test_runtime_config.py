@@ -1,0 +1,79 @@
+import os
+
+import pytest
+
+from runtime import config
+from runtime.clock import FixedClock, china_date
+from runtime.errors import FailedPrecondition, InvalidArgument, Unavailable
+from runtime.records import canonical, commit, make_record
+
+
+def test_arguments_come_before_variables_before_the_file(tmp_path, monkeypatch):
+    file = tmp_path / "node.toml"
+    file.write_text('listen = "file:1"\norigin = "from.file/log"\nlog_level = "ERROR"\n')
+    monkeypatch.setenv("TONGBAN_CONFIG", str(file))
+    monkeypatch.setenv("TONGBAN_ORIGIN", "from.variable/log")
+    settings = config.load(listen="argument:1")
+    assert (settings.listen, settings.origin, settings.log_level) == (
+        "argument:1",
+        "from.variable/log",
+        "ERROR",
+    )
+
+
+def test_a_wrong_setting_is_named(tmp_path, monkeypatch):
+    file = tmp_path / "node.toml"
+    file.write_text("lisen = 1\n")
+    monkeypatch.setenv("TONGBAN_CONFIG", str(file))
+    with pytest.raises(InvalidArgument) as caught:
+        config.load()
+    assert caught.value.reason == "BAD_SETTING"
+    assert "lisen" in caught.value.message
+    file.write_text("listen = \n")
+    with pytest.raises(InvalidArgument, match="not TOML"):
+        config.load()
+    monkeypatch.setenv("TONGBAN_CONFIG", str(tmp_path / "none.toml"))
+    with pytest.raises(InvalidArgument, match="no file"):
+        config.load()
+
+
+def test_the_passphrase_is_made_once_and_kept_private(tmp_path):
+    settings = config.load(data=tmp_path)
+    first = settings.passphrase()
+    assert settings.passphrase() == first
+    assert (tmp_path / "secrets" / "passphrase").stat().st_mode & 0o077 == 0
+    with pytest.raises(FailedPrecondition):
+        config.load(data=tmp_path, passphrase_file=tmp_path / "none").passphrase()
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Unavailable) as caught:
+        config.prepare_data_folder(tmp_path / "file" / "data")
+    assert caught.value.reason == "DATA_FOLDER_UNWRITABLE"
+    config.prepare_data_folder(tmp_path / "data")
+    assert os.listdir(tmp_path / "data") == []
+
+
+def test_a_record_holds_commitments_and_no_values():
+    from datetime import UTC, datetime
+
+    record = make_record(
+        "query",
+        at=datetime(2026, 1, 1, tzinfo=UTC),
+        actor="departments/a/systems/b",
+        facts={"grant": "departments/a/grants/g"},
+        commitments={"key": "机密".encode()},
+    )
+    assert "机密".encode() not in record.leaf
+    assert commit(record.salt, "key", "机密".encode()).encode() in record.leaf
+    assert canonical({"b": 1, "a": "中"}) == '{"a":"中","b":1}'.encode()
+
+
+def test_a_day_is_a_day_in_china():
+    from datetime import UTC, datetime
+
+    clock = FixedClock(datetime(2026, 1, 1, 16, 30, tzinfo=UTC))
+    assert china_date(clock.now()) == "2026-01-02"
+    with pytest.raises(ValueError, match="aware"):
+        clock.set(datetime(2026, 1, 1))  # noqa: DTZ001

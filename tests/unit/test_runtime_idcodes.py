@@ -1,0 +1,73 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtime import idcodes
+from tongban.people import companies, credit_code, people
+
+
+@pytest.mark.parametrize("number", ["11010519491231002X", "440524188001010014"])
+def test_published_citizen_numbers_pass(number):
+    assert idcodes.citizen_number_problem(number) is None
+
+
+@pytest.mark.parametrize("code", ["91330100799655058B", "914403001922038216"])
+def test_published_credit_codes_pass(code):
+    assert idcodes.credit_code_problem(code) is None
+
+
+@pytest.mark.parametrize(
+    ("number", "word"),
+    [
+        ("110105194912310021", "check"),
+        ("11010519490231002X", "date"),
+        ("11010519491231002x", "17 digits"),
+        ("", "17 digits"),
+        ("1" * 19, "17 digits"),
+        ("01010519491231002X", "17 digits"),
+        ("110105194912310０2X", "17 digits"),
+    ],
+)
+def test_a_bad_citizen_number_is_named_and_not_repeated(number, word):
+    problem = idcodes.citizen_number_problem(number)
+    assert problem is not None
+    assert word in problem
+    assert not number or number not in problem
+
+
+@pytest.mark.parametrize(
+    "code", ["", "91330100799655058A", "9133 0100799655058B", "91330100799655058b", "x" * 500]
+)
+def test_a_bad_credit_code_is_refused(code):
+    problem = idcodes.credit_code_problem(code)
+    assert problem is not None
+    assert not code or code not in problem
+
+
+@given(st.text(max_size=30))
+def test_any_text_has_an_answer(text):
+    for check in idcodes.STANDARDS.values():
+        assert check(text) is None or isinstance(check(text), str)
+
+
+def test_synthetic_people_and_companies_have_valid_distinct_numbers():
+    persons = list(people(3000))
+    firms = list(companies(1000))
+    assert len({p.citizen_number for p in persons}) == 3000
+    assert len({c.credit_code for c in firms}) == 1000
+    assert not any(idcodes.citizen_number_problem(p.citizen_number) for p in persons)
+    assert not any(idcodes.credit_code_problem(c.credit_code) for c in firms)
+
+
+def test_the_same_seed_makes_the_same_people():
+    assert list(people(20, seed=1)) == list(people(20, seed=1))
+    assert list(people(20, seed=1)) != list(people(20, seed=2))
+
+
+def test_sex_follows_the_citizen_number():
+    for person in people(500):
+        assert person.sex == ("男" if int(person.citizen_number[16]) % 2 else "女")
+
+
+def test_an_agency_has_an_agency_code():
+    assert credit_code(3, kind="11").startswith("11990101")

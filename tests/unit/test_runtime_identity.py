@@ -1,0 +1,122 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cryptography import x509
+
+from runtime import identity
+from runtime.errors import AlreadyExists, FailedPrecondition, InvalidArgument, Unauthenticated
+from runtime.identity import Authenticator, Authority, Credentials, Role
+
+NOW = datetime.now(UTC)
+SYSTEM = "departments/human-resources/systems/registry"
+
+
+@pytest.fixture
+def authority(tmp_path):
+    return Authority.create(tmp_path / "ca", name="test", passphrase=b"secret", now=NOW)
+
+
+@pytest.fixture
+def authenticator(authority, monkeypatch):
+    monkeypatch.setattr(identity, "CRL_CHECK_SECONDS", 0)
+    return Authenticator(authority.pem, authority.crl_path)
+
+
+def test_a_certificate_names_a_system_and_its_roles(authority, authenticator):
+    made = authority.issue(system=SYSTEM, roles=[Role.DEPARTMENT, Role.COUNTER], now=NOW)
+    principal = authenticator.principal(made.certificate)
+    assert principal.system == SYSTEM
+    assert principal.department == "departments/human-resources"
+    assert principal.roles == {Role.DEPARTMENT, Role.COUNTER}
+
+
+def test_a_revoked_certificate_is_refused_and_others_are_not(authority, authenticator):
+    one = authority.issue(system=SYSTEM, roles=[Role.DEPARTMENT], now=NOW)
+    other = authority.issue(system=SYSTEM, roles=[Role.DEPARTMENT], now=NOW)
+    assert authenticator.principal(one.certificate)
+    authority.revoke(one.certificate, now=NOW)
+    with pytest.raises(Unauthenticated) as caught:
+        authenticator.principal(one.certificate)
+    assert caught.value.reason == "CERTIFICATE_REVOKED"
+    assert authenticator.principal(other.certificate)
+    authority.revoke(other.certificate, now=NOW)
+    with pytest.raises(Unauthenticated):
+        authenticator.principal(one.certificate)
+
+
+def test_revoking_twice_changes_nothing(authority):
+    made = authority.issue(system=SYSTEM, roles=[], now=NOW)
+    authority.revoke(made.certificate, now=NOW)
+    before = authority.crl_path.read_bytes()
+    authority.revoke(made.certificate, now=NOW)
+    assert authority.crl_path.read_bytes() == before
+
+
+def test_an_expired_certificate_is_refused_on_an_open_connection(authority, authenticator):
+    made = authority.issue(
+        system=SYSTEM, roles=[], now=NOW - timedelta(days=2), lifetime=timedelta(days=1)
+    )
+    with pytest.raises(Unauthenticated) as caught:
+        authenticator.principal(made.certificate)
+    assert caught.value.reason == "CERTIFICATE_EXPIRED"
+
+
+def test_an_expired_identity_is_told_before_connecting(authority, tmp_path):
+    made = authority.issue(
+        system=SYSTEM, roles=[], now=NOW - timedelta(days=2), lifetime=timedelta(days=1)
+    )
+    made.write(tmp_path / "id")
+    with pytest.raises(Unauthenticated) as caught:
+        Credentials.read(tmp_path / "id")
+    assert caught.value.reason == "CERTIFICATE_EXPIRED"
+
+
+def test_an_identity_comes_back_from_its_folder(authority, tmp_path):
+    made = authority.issue(system=SYSTEM, roles=[Role.AUDITOR], now=NOW)
+    made.write(tmp_path / "id")
+    assert Credentials.read(tmp_path / "id") == made
+    assert (tmp_path / "id" / "key.pem").stat().st_mode & 0o077 == 0
+    with pytest.raises(FailedPrecondition) as caught:
+        Credentials.read(tmp_path / "nothing")
+    assert caught.value.reason == "IDENTITY_MISSING"
+
+
+def test_a_foreign_certificate_cannot_be_revoked(authority, tmp_path):
+    other = Authority.create(tmp_path / "other", name="test", passphrase=b"x", now=NOW)
+    made = other.issue(system=SYSTEM, roles=[], now=NOW)
+    with pytest.raises(InvalidArgument) as caught:
+        authority.revoke(made.certificate, now=NOW)
+    assert caught.value.reason == "FOREIGN_CERTIFICATE"
+
+
+def test_a_list_of_another_authority_is_not_believed(authority, authenticator, tmp_path):
+    other = Authority.create(tmp_path / "other", name="test", passphrase=b"x", now=NOW)
+    made = authority.issue(system=SYSTEM, roles=[], now=NOW)
+    authority.crl_path.write_bytes(other.crl_path.read_bytes())
+    with pytest.raises(FailedPrecondition) as caught:
+        authenticator.principal(made.certificate)
+    assert caught.value.reason == "BAD_REVOCATION_LIST"
+
+
+def test_an_authority_is_made_once_and_opened_by_its_passphrase(authority):
+    with pytest.raises(AlreadyExists):
+        Authority.create(authority.folder, name="test", passphrase=b"secret", now=NOW)
+    assert Authority.open(authority.folder, passphrase=b"secret").pem == authority.pem
+    with pytest.raises(FailedPrecondition) as caught:
+        Authority.open(authority.folder, passphrase=b"wrong")
+    assert caught.value.reason == "WRONG_PASSPHRASE"
+    assert b"ENCRYPTED" in (authority.folder / "ca-key.pem").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "system", ["", "departments/a", "departments/A/systems/b", "departments/a/systems/b/c"]
+)
+def test_a_malformed_system_is_not_enrolled(authority, system):
+    with pytest.raises(InvalidArgument):
+        authority.issue(system=system, roles=[], now=NOW)
+
+
+def test_a_certificate_without_a_system_is_nobody(authority):
+    with pytest.raises(Unauthenticated) as caught:
+        identity.principal_of(x509.load_pem_x509_certificate(authority.pem))
+    assert caught.value.reason == "NOT_A_SYSTEM"

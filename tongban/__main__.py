@@ -1,0 +1,5 @@
+"""`python -m tongban`."""
+
+from tongban.main import main
+
+main()

@@ -1,0 +1,136 @@
+"""A client of a node: one channel, the stubs over it, and the few calls that need more than a stub.
+
+with Client("127.0.0.1:7443", Path("identity")) as node:
+    answer = node.query(grant, key, purpose="…", case_number="…")
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from exchange.v1 import (
+    audit_pb2_grpc,
+    catalog_pb2_grpc,
+    delivery_pb2,
+    delivery_pb2_grpc,
+    grants_pb2_grpc,
+    query_pb2,
+    query_pb2_grpc,
+)
+from licenses.v1 import licenses_pb2_grpc, presentations_pb2_grpc
+from runtime import rpc
+from runtime.identity import Credentials
+from seal.v1 import seal_pb2_grpc
+
+ROWS_PER_MESSAGE = 2000
+PAGE = 1000
+
+
+class Client:
+    """A connection of one system to a node.
+
+    The identity folder holds `ca.pem`, `cert.pem` and `key.pem`. Calls raise `grpc.RpcError`, which
+    `runtime.status.from_rpc_error` turns into the domain error that the node meant.
+    """
+
+    def __init__(self, address: str, identity: Path, *, timeout: float = 60.0) -> None:
+        self.timeout = timeout
+        self.channel = rpc.channel(address, Credentials.read(identity))
+        self.catalog = catalog_pb2_grpc.CatalogServiceStub(self.channel)
+        self.grants = grants_pb2_grpc.GrantServiceStub(self.channel)
+        self.queries = query_pb2_grpc.QueryServiceStub(self.channel)
+        self.delivery = delivery_pb2_grpc.DeliveryServiceStub(self.channel)
+        self.audit = audit_pb2_grpc.AuditServiceStub(self.channel)
+        self.seals = seal_pb2_grpc.SealServiceStub(self.channel)
+        self.licenses = licenses_pb2_grpc.LicenseServiceStub(self.channel)
+        self.presentations = presentations_pb2_grpc.PresentationServiceStub(self.channel)
+
+    def query(
+        self,
+        grant: str,
+        key: str,
+        *,
+        items: Sequence[str] = (),
+        purpose: str,
+        case_number: str,
+    ) -> query_pb2.QueryResponse:
+        """The granted items of one record, with the receipt that proves the answer."""
+        return self.queries.Query(
+            query_pb2.QueryRequest(
+                grant=grant, key=key, items=items, purpose=purpose, case_number=case_number
+            ),
+            timeout=self.timeout,
+        )
+
+    def verify(
+        self, grant: str, key: str, claims: Mapping[str, str], *, purpose: str, case_number: str
+    ) -> query_pb2.VerifyResponse:
+        """Whether claims are true of a record, and nothing else of it."""
+        return self.queries.Verify(
+            query_pb2.VerifyRequest(
+                grant=grant, key=key, claims=claims, purpose=purpose, case_number=case_number
+            ),
+            timeout=self.timeout,
+        )
+
+    def publish(
+        self,
+        resource: str,
+        items: Sequence[str],
+        rows: Iterable[Sequence[str]],
+        *,
+        withdraw: Iterable[Sequence[str]] = (),
+        request_id: str = "",
+    ) -> delivery_pb2.PublishResponse:
+        """Publish one batch of records; `withdraw` rows need only the key's value."""
+        header = delivery_pb2.PublishHeader(
+            resource=resource, items=items, request_id=request_id or new_request_id()
+        )
+
+        def messages() -> Iterator[delivery_pb2.PublishRequest]:
+            yield delivery_pb2.PublishRequest(header=header)
+            parts = iter(
+                (
+                    *(delivery_pb2.PublishRow(values=row) for row in rows),
+                    *(delivery_pb2.PublishRow(values=row, withdraw=True) for row in withdraw),
+                )
+            )
+            while part := list(islice(parts, ROWS_PER_MESSAGE)):
+                yield delivery_pb2.PublishRequest(rows=part)
+
+        return self.delivery.Publish(messages(), timeout=max(self.timeout, 600))
+
+    def every(self, call: Any, request: Any, entries: str) -> Iterator[Any]:
+        """All entries of a paged list, whichever page they are on."""
+        request.page_size = PAGE
+        while True:
+            page = call(request, timeout=self.timeout)
+            yield from getattr(page, entries)
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    def close(self) -> None:
+        """Close the channel."""
+        self.channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def new_request_id() -> str:
+    """A fresh id for a new act; keep it to repeat the act safely."""
+    return str(uuid.uuid4())

@@ -1,0 +1,100 @@
+"""`tongban flow`: run a flow."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from flows import engine
+from runtime import config
+from tongban.console import (
+    DEFAULT_IDENTITY,
+    DEFAULT_NODE,
+    DataFolder,
+    Exit,
+    IdentityFolder,
+    Json,
+    NodeAddress,
+    err,
+    outcomes,
+    print_json,
+    print_table,
+    say,
+)
+
+app = typer.Typer(no_args_is_help=True, help="Run flows.")
+run = typer.Typer(no_args_is_help=True, help="Run one flow now.")
+app.add_typer(run, name="run")
+
+
+@run.command("directory-sync")
+def directory_sync(
+    file: Annotated[list[Path], typer.Argument(help="CSV or XLSX files of directories.")],
+    report: Annotated[Path | None, typer.Option(help="Where the report is written.")] = None,
+    allow_mass_withdrawal: Annotated[
+        bool, typer.Option(help="Allow that most of what is held is withdrawn.")
+    ] = False,
+    data: DataFolder = None,
+    node: NodeAddress = DEFAULT_NODE,
+    identity: IdentityFolder = DEFAULT_IDENTITY,
+    as_json: Json = False,
+) -> None:
+    """Bring the catalog to what the files say. Exit code 1 where rows were rejected.
+
+    Example: tongban flow run directory-sync service-items.csv resources.xlsx --report report.json
+    """
+    with outcomes(as_json=as_json):
+        engine.configure(config.load(data=data).data)
+        with err.status(say("starting the flow", "正在启动流程")):
+            outcome = run_sync([*file], node, identity, report, allow_mass_withdrawal)
+        if as_json:
+            print_json(outcome)
+        else:
+            print_report(outcome)
+        if outcome["rejected"]:
+            raise typer.Exit(Exit.NO)
+
+
+def run_sync(
+    files: list[Path], node: str, identity: Path, report: Path | None, allow: bool = False
+) -> dict[str, Any]:
+    """Run the flow in this process; `engine.configure` must have been called."""
+    from flows.sync import directory_sync as flow  # imports Prefect: a second that only flows cost
+
+    return asyncio.run(
+        flow(
+            files=[str(path) for path in files],
+            address=node,
+            identity=str(identity),
+            report=str(report) if report else "",
+            allow_mass_withdrawal=allow,
+        )
+    )
+
+
+def print_report(outcome: dict[str, Any]) -> None:
+    """The report as tables."""
+    print_table(
+        say("Directory sync", "目录同步"),
+        (say("added", "新增"), say("changed", "变更"), say("withdrawn", "撤回"),
+         say("unchanged", "未变"), say("rejected", "拒收")),
+        [
+            (len(outcome["added"]), len(outcome["changed"]), len(outcome["withdrawn"]),
+             outcome["unchanged"], len(outcome["rejected"]))
+        ],
+    )  # fmt: skip
+    for what in ("changed", "withdrawn"):
+        if outcome[what]:
+            print_table(what, (say("name", "资源名"),), [(name,) for name in outcome[what]])
+    if outcome["rejected"]:
+        print_table(
+            say("Rejected rows", "拒收的行"),
+            (say("file", "文件"), say("line", "行"), say("reason", "原因"), say("detail", "说明")),
+            [
+                (r["file"], r["line"], r["reason"], say(r["detail"], r["detail_zh"]))
+                for r in outcome["rejected"]
+            ],
+        )

@@ -1,0 +1,127 @@
+"""`tongban identity`: the node's authority, and the systems it enrols and revokes."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from runtime import config, names
+from runtime.clock import SYSTEM
+from runtime.errors import InvalidArgument
+from runtime.identity import Authority, Role
+from tongban.console import DataFolder, Json, out, outcomes, print_json, say
+
+app = typer.Typer(no_args_is_help=True, help="Make the authority, enrol systems, revoke them.")
+
+ROLES = [role for role in Role if role is not Role.NODE]
+
+
+def open_authority(settings: config.Settings) -> Authority:
+    """The authority of a data folder."""
+    return Authority.open(settings.data / "identity", passphrase=settings.passphrase())
+
+
+def ensure_authority(settings: config.Settings) -> Authority:
+    """The authority of a data folder, made on first use."""
+    folder = settings.data / "identity"
+    if (folder / "ca.pem").exists():
+        return open_authority(settings)
+    return Authority.create(
+        folder, name="Tongban node authority", passphrase=settings.passphrase(), now=SYSTEM.now()
+    )
+
+
+@app.command()
+def init(data: DataFolder = None, as_json: Json = False) -> None:
+    """Make the node's certificate authority.
+
+    Example: tongban identity init --data tongban-data
+    """
+    with outcomes(as_json=as_json):
+        settings = config.load(data=data)
+        config.prepare_data_folder(settings.data)
+        authority = Authority.create(
+            settings.data / "identity",
+            name="Tongban node authority",
+            passphrase=settings.passphrase(),
+            now=SYSTEM.now(),
+        )
+        facts = {"authority": str(authority.folder / "ca.pem"), "crl": str(authority.crl_path)}
+        if as_json:
+            print_json(facts)
+        else:
+            out.print(say("The authority is in ", "证书机构位于 ") + facts["authority"])
+
+
+@app.command()
+def enrol(
+    system: Annotated[str, typer.Argument(help="departments/{department}/systems/{system}")],
+    folder: Annotated[Path, typer.Option("--out", help="Where its identity is written.")],
+    role: Annotated[
+        list[str] | None,
+        typer.Option(help=f"One of {', '.join(ROLES)}; may be given several times."),
+    ] = None,
+    days: Annotated[int, typer.Option(min=1, max=1825, help="Days of validity.")] = 365,
+    data: DataFolder = None,
+    as_json: Json = False,
+) -> None:
+    """Enrol a system of a department: make its key and certificate.
+
+    Example: tongban identity enrol departments/public-security/systems/household --out psb
+    """
+    with outcomes(as_json=as_json):
+        roles = _roles(role or [Role.DEPARTMENT.value])
+        names.parse(names.SYSTEM, system, field="system")
+        credentials = open_authority(config.load(data=data)).issue(
+            system=system, roles=roles, now=SYSTEM.now(), lifetime=timedelta(days=days)
+        )
+        credentials.write(folder)
+        if as_json:
+            print_json({"system": system, "roles": sorted(roles), "identity": str(folder)})
+        else:
+            out.print(say(f"Enrolled {system}: {folder}", f"已登记 {system}：{folder}"))
+
+
+@app.command()
+def revoke(
+    certificate: Annotated[Path, typer.Argument(help="The certificate, or its identity folder.")],
+    data: DataFolder = None,
+    as_json: Json = False,
+) -> None:
+    """Revoke a certificate; a running node refuses it within a second.
+
+    Example: tongban identity revoke psb
+    """
+    with outcomes(as_json=as_json):
+        path = certificate / "cert.pem" if certificate.is_dir() else certificate
+        try:
+            pem = path.read_bytes()
+        except OSError as error:
+            raise InvalidArgument(
+                f"cannot read {path}: name a certificate or an identity folder",
+                reason="CERTIFICATE_UNREADABLE",
+                message_zh=f"无法读取 {path}：请指明证书或身份目录",
+            ) from error
+        open_authority(config.load(data=data)).revoke(pem, now=SYSTEM.now())
+        if as_json:
+            print_json({"revoked": str(path)})
+        else:
+            out.print(say(f"Revoked {path}", f"已吊销 {path}"))
+
+
+def _roles(given: list[str]) -> list[Role]:
+    try:
+        roles = [Role(name) for name in given]
+    except ValueError:
+        roles = [Role.NODE]
+    if Role.NODE in roles:
+        listed = ", ".join(ROLES)
+        raise InvalidArgument(
+            f"a role is one of {listed}",
+            reason="UNKNOWN_ROLE",
+            message_zh=f"角色应为 {listed} 之一",
+        )
+    return roles

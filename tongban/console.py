@@ -1,0 +1,154 @@
+"""How every command speaks: tables for people, JSON for programs, one exit code for each outcome.
+
+| code | means |
+| --- | --- |
+| 0 | done; or the answer is yes: PASSED, MATCH, found |
+| 1 | the answer is no: FAILED, NO_MATCH, no such record |
+| 2 | the command was called wrongly |
+| 3 | the node refused: not allowed, not there, not now |
+| 4 | what was given is wrong: a malformed name, a bad row, an unreadable file |
+| 5 | the node or its storage cannot be reached now: try again |
+| 6 | the answer is neither: INDETERMINATE |
+| 70 | a fault of the program |
+"""
+
+from __future__ import annotations
+
+import json
+import locale
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from enum import IntEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import grpc
+import typer
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
+from rich.console import Console
+from rich.table import Table
+
+from runtime import errors, status
+
+
+class Exit(IntEnum):
+    """Exit codes."""
+
+    OK = 0
+    NO = 1
+    USAGE = 2
+    REFUSED = 3
+    BAD_INPUT = 4
+    UNAVAILABLE = 5
+    UNKNOWN = 6
+    FAULT = 70
+
+
+out = Console(soft_wrap=True, highlight=False)
+err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+NodeAddress = Annotated[
+    str, typer.Option("--node", envvar="TONGBAN_NODE", help="host:port of the node.")
+]
+IdentityFolder = Annotated[
+    Path,
+    typer.Option(
+        "--identity", envvar="TONGBAN_IDENTITY", help="Folder with ca.pem, cert.pem and key.pem."
+    ),
+]
+DataFolder = Annotated[
+    Path | None, typer.Option("--data", envvar="TONGBAN_DATA", help="The node's data folder.")
+]
+DEFAULT_NODE = "127.0.0.1:7443"
+DEFAULT_IDENTITY = Path("identity")
+
+
+def chinese() -> bool:
+    """Whether the reader's language is Chinese, by `TONGBAN_LANG` or the locale."""
+    wanted = os.environ.get("TONGBAN_LANG") or locale.getlocale()[0] or os.environ.get("LANG", "")
+    return wanted.lower().startswith(("zh", "chinese"))
+
+
+def say(english: str, chinese_text: str = "") -> str:
+    """The text in the reader's language."""
+    return chinese_text if chinese_text and chinese() else english
+
+
+def plain(message: Message) -> dict[str, Any]:
+    """A message as JSON-ready data, by its fields' own names."""
+    return MessageToDict(
+        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
+
+
+def print_json(value: object) -> None:
+    """JSON to standard output, Chinese left readable."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """A table for people; an empty one says so."""
+    if not rows:
+        out.print(f"{title}: {say('none', '无')}")
+        return
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row))
+    out.print(table)
+
+
+def exit_code(error: errors.DomainError) -> Exit:
+    """The exit code of a refusal."""
+    match error:
+        case errors.InvalidArgument() | errors.OutOfRange():
+            return Exit.BAD_INPUT
+        case errors.Unavailable():
+            return Exit.UNAVAILABLE
+        case _ if type(error) is errors.DomainError:
+            return Exit.FAULT
+        case _:
+            return Exit.REFUSED
+
+
+@contextmanager
+def outcomes(*, as_json: bool = False) -> Iterator[None]:
+    """Turn refusals into a clear text, or JSON, and the right exit code."""
+    try:
+        yield
+    except grpc.RpcError as error:
+        _tell(status.from_rpc_error(error), as_json)
+    except errors.DomainError as error:
+        _tell(error, as_json)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+def _tell(error: errors.DomainError, as_json: bool) -> None:
+    code = exit_code(error)
+    if as_json:
+        print_json(
+            {
+                "error": {
+                    "reason": error.reason,
+                    "message": error.message,
+                    "message_zh": error.message_zh,
+                    "violations": [
+                        {"field": v.field, "description": v.description} for v in error.violations
+                    ],
+                    "metadata": error.metadata,
+                }
+            }
+        )
+    else:
+        err.print(f"[bold red]{error.reason}[/] {say(error.message, error.message_zh)}")
+        for violation in error.violations[:20]:
+            err.print(f"  {violation.field}: {violation.description}", markup=False)
+        if len(error.violations) > 20:
+            err.print(say(f"  … and {len(error.violations) - 20} more", "  ……"))
+    raise typer.Exit(code)

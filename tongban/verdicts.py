@@ -1,0 +1,126 @@
+"""Verdicts for people, and the folder of public certificates that gives them offline.
+
+A trust folder has `anchors/`, `intermediates/` and `revocation-lists/`, DER files in each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+from runtime.errors import InvalidArgument
+from seal.model import Check, Indication, Verdict
+from seal.trust import TrustAnchor, TrustStore, parse_certificate
+from seal.v1 import seal_pb2 as pb
+from tongban.console import Exit, out, print_table, say
+from tongban.files import read_file, write_file
+
+GREATEST_CERTIFICATE = 1024 * 1024
+_COLOURS = {
+    Indication.PASSED: "green",
+    Indication.INDETERMINATE: "yellow",
+    Indication.FAILED: "red",
+}
+_WORDS_ZH = {
+    Indication.PASSED: "通过",
+    Indication.INDETERMINATE: "无法确定",
+    Indication.FAILED: "未通过",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TrustFolder:
+    """A folder of public trust material."""
+
+    path: Path
+
+    def write(self, material: pb.GetTrustMaterialResponse) -> list[Path]:
+        """Write what a node gave; the files' paths."""
+        parts = {
+            "anchors": (material.anchors, "cer"),
+            "intermediates": (material.intermediates, "cer"),
+            "revocation-lists": (material.revocation_lists, "crl"),
+        }
+        written = []
+        for folder, (entries, suffix) in parts.items():
+            for number, data in enumerate(entries, start=1):
+                path = self.path / folder / f"{number:02d}.{suffix}"
+                write_file(path, data)
+                written.append(path)
+        return written
+
+    def read(self) -> TrustStore:
+        """The trust store that the folder holds. Raises InvalidArgument, NO_ANCHORS."""
+        parts = [
+            [read_file(p, greatest=GREATEST_CERTIFICATE) for p in sorted((self.path / f).glob("*"))]
+            for f in ("anchors", "intermediates", "revocation-lists")
+        ]
+        if not parts[0]:
+            raise InvalidArgument(
+                f"{self.path}/anchors has no certificates: fill it with `tongban seal trust`",
+                reason="NO_ANCHORS",
+                message_zh=f"{self.path}/anchors 中没有证书：请用 `tongban seal trust` 生成",
+            )
+        return self.store_of(
+            pb.GetTrustMaterialResponse(
+                anchors=parts[0], intermediates=parts[1], revocation_lists=parts[2]
+            )
+        )
+
+    @staticmethod
+    def store_of(material: pb.GetTrustMaterialResponse) -> TrustStore:
+        """The trust store of what a node gave."""
+        anchors = []
+        for data in material.anchors:
+            certificate = parse_certificate(data)
+            anchors.append(
+                TrustAnchor(
+                    name=certificate.subject,
+                    certificate=data,
+                    valid_from=certificate.not_before,
+                    valid_to=certificate.not_after,
+                )
+            )
+        return TrustStore(
+            anchors=tuple(anchors),
+            intermediates=tuple(material.intermediates),
+            crls=tuple(material.revocation_lists),
+        )
+
+
+def print_verdict(verdict: Verdict) -> None:
+    """A verdict as a sentence and tables of its checks."""
+    colour = _COLOURS[verdict.indication]
+    word = say(verdict.indication.value, _WORDS_ZH[verdict.indication])
+    out.print(f"[bold {colour}]{word}[/] {say(verdict.summary, verdict.summary_zh)}")
+    if verdict.checks:
+        _print_checks(say("Document", "文件"), verdict.checks)
+    for report in verdict.signatures:
+        title = f"{report.id} · {report.format} · {report.signer} {report.seal_name}"
+        _print_checks(title, report.checks)
+
+
+def _print_checks(title: str, checks: tuple[Check, ...]) -> None:
+    print_table(
+        title,
+        (say("check", "检查项"), say("outcome", "结果"), say("found", "说明")),
+        [
+            (
+                check.name,
+                f"[{_COLOURS[check.indication]}]"
+                f"{say(check.indication.value, _WORDS_ZH[check.indication])}[/]",
+                say(check.detail, check.detail_zh),
+            )
+            for check in checks
+        ],
+    )
+
+
+def stop_by(verdict: Verdict) -> None:
+    """End with exit code 1 for FAILED and 6 for INDETERMINATE."""
+    if verdict.indication is Indication.FAILED:
+        raise typer.Exit(Exit.NO)
+    if verdict.indication is Indication.INDETERMINATE:
+        raise typer.Exit(Exit.UNKNOWN)
