@@ -47,6 +47,18 @@ class Check:
     reason: str = ""
     notice: bool = False
 
+    def about(self, subject: str) -> Check:
+        """The same check, said of a signature."""
+        return Check(
+            name=self.name,
+            indication=self.indication,
+            detail=self.detail,
+            detail_zh=self.detail_zh,
+            subject=subject,
+            reason=self.reason,
+            notice=self.notice,
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         return {

@@ -19,6 +19,7 @@ Source: GB/T 33190-2016 (packaging), APPNOTE.TXT 6.3 (zip).
 
 from __future__ import annotations
 
+import re
 import struct
 import unicodedata
 import zlib
@@ -250,11 +251,14 @@ def _entry_name(raw: bytes) -> str:
     parts = name.removesuffix("/").split("/")
     if any(part in ("", ".", "..") for part in parts):
         raise paths_error("an entry's name leaves the package or has an empty part")
-    if "\\" in name or ":" in name or any(unicodedata.category(c) in _HIDDEN for c in name):
+    if _PLAIN_NAME.fullmatch(name) is None and (
+        "\\" in name or ":" in name or any(unicodedata.category(c) in _HIDDEN for c in name)
+    ):
         raise paths_error("an entry's name has a backslash, a colon or an invisible character")
     return name
 
 
+_PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_./-]+")  # nearly all names; the rest is looked at
 _HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
@@ -304,10 +308,16 @@ def _descriptor(data: bytes, row: _Row, begin: int, following: int) -> int:
 
 
 def _register(seen: dict[str, bool], row: _Row) -> None:
-    key = unicodedata.normalize("NFC", row.name.removesuffix("/")).casefold()
+    name = row.name.removesuffix("/")
+    # Twice: composing can make a folded name foldable again, and the other way round.
+    key = name.lower() if name.isascii() else _folded(_folded(name))
     if key in seen:
         raise _duplicate()
     seen[key] = row.name.endswith("/")
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name.casefold())
 
 
 def _duplicate() -> PackageError:

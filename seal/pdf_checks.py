@@ -23,7 +23,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any, Final
@@ -148,7 +148,7 @@ def _report(
             es_id="",
             signed_at=opened.signed_at,
             format="PADES",
-            checks=tuple(replace(one, subject=label) for one in found if one is not None),
+            checks=tuple(one.about(label) for one in found if one is not None),
         )
     except Exception:  # noqa: BLE001  (the library raises anything on hostile bytes)
         check = failed("signature_format", "the signature is unreadable", "签名无法读取")
@@ -159,7 +159,7 @@ def _report(
             es_id="",
             signed_at=None,
             format="",
-            checks=(replace(check, subject=label),),
+            checks=(check.about(label),),
         )
 
 

@@ -14,7 +14,6 @@ clock, or raises on what the bytes hold.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -157,7 +156,7 @@ def _unreadable(label: str, error: InvalidArgument) -> SignatureReport:
         es_id="",
         signed_at=None,
         format="",
-        checks=(replace(check, subject=label),),
+        checks=(check.about(label),),
     )
 
 
@@ -188,5 +187,5 @@ def _as_report(one: OpenedSignature, found: list[Check | None], *, form: str) ->
         es_id=value.seal.es_id if value else "",
         signed_at=value.signed_at if value else None,
         format=form,
-        checks=tuple(replace(check, subject=one.label) for check in found if check is not None),
+        checks=tuple(check.about(one.label) for check in found if check is not None),
     )
