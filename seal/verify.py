@@ -111,7 +111,7 @@ def assess_ofd(
         package = read_package(data, limits)
         for name in package:
             content = package.read(name)
-            if name.lower().endswith(".xml"):
+            if name.lower().endswith(".xml") or content[:1] == b"<":
                 refuse_dtd(content, name)
         bodies = doc_bodies(package)
         listed = tuple(one for body in bodies for one in signature_list(package, body))
