@@ -174,10 +174,7 @@ class _Reader:
         """The signed copy of the seal where there is one: Seal.esl may have been swapped."""
         value = content(signature, "SignedValue")
         if value and self._package.has(resolve(path, value)):
-            try:
-                return stamps.picture(self._package.read(resolve(path, value)))
-            except ValueError:
-                raise unreadable("a signature value is malformed") from None
+            return stamps.picture(self._package.read(resolve(path, value)))
         seal = content(child(signed, "Seal"), "BaseLoc")
         if not seal:
             raise unreadable("a stamp has no seal")

@@ -46,6 +46,8 @@ def pdf_to_png(data: bytes, page: int = 1, dpi: float = 150) -> bytes:
                 "the PDF cannot be read", reason="PDF_UNREADABLE", message_zh="PDF 文件无法解析"
             ) from error
         try:
+            # A seal is a signature field's appearance: without the form it would not be drawn.
+            pdf.init_forms()
             return _render(pdf, page, dpi / 72)
         finally:
             pdf.close()
