@@ -167,7 +167,8 @@ class Held:
 
     def _connection(self) -> Any:
         connection = getattr(self._local, "connection", None)
-        if connection is None:
+        # PostgreSQL's is closed when the server went away; SQLite's has no such state.
+        if connection is None or getattr(connection, "closed", False):
             connection = self._database.connect_driver()
             self._local.connection = connection
         return connection
@@ -196,10 +197,12 @@ class Held:
             connection.execute("BEGIN IMMEDIATE" if self._database.is_sqlite else "BEGIN")
             try:
                 yield connection
+                connection.execute("COMMIT")
             except BaseException:
-                connection.execute("ROLLBACK")
+                # A full disk may have rolled back already: then there is nothing to undo.
+                with suppress(self._database.driver_error):
+                    connection.execute("ROLLBACK")
                 raise
-            connection.execute("COMMIT")
 
 
 class Database:

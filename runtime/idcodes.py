@@ -14,8 +14,8 @@ from stdnum.cn import ric, uscc
 from stdnum.exceptions import ValidationError
 from stdnum.iso7064 import mod_37_36
 
-_CITIZEN = re.compile(r"[1-9]\d{16}[\dX]")
-_REGION = re.compile(r"[1-9]\d{5}")
+_CITIZEN = re.compile(r"[1-9][0-9]{16}[0-9X]")
+_REGION = re.compile(r"[1-9][0-9]{5}")
 
 
 def citizen_number_problem(number: str) -> str | None:

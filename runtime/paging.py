@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from runtime.errors import FieldViolation, InvalidArgument
 
+Entry = TypeVar("Entry")
 DEFAULT_SIZE = 100
 GREATEST_SIZE = 1000
 
@@ -43,3 +46,11 @@ def last_of(token: str) -> str:
             message_zh="page_token 无效：请不带它从头开始",
             violations=[FieldViolation("page_token", "unknown token")],
         ) from None
+
+
+def cut(
+    rows: Sequence[Entry], size: int, name_of: Callable[[Entry], str]
+) -> tuple[list[Entry], str]:
+    """The page and the next token of rows read with a limit of `size` + 1."""
+    page = list(rows[:size])
+    return page, token_after(name_of(page[-1])) if len(rows) > size else ""

