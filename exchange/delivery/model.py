@@ -17,15 +17,15 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from operator import itemgetter
-from typing import Protocol
 
 import orjson
 
+from exchange.catalog.model import ResourceSchema
 from runtime.errors import FieldViolation, InvalidArgument
 from runtime.records import canonical, instant
 
@@ -121,31 +121,13 @@ class Change:
     publish_time: datetime
 
 
-class RowSchema(Protocol):
-    """What a batch needs to know of its resource."""
-
-    @property
-    def key_item(self) -> str:
-        """Code of the item that identifies a record."""
-        ...
-
-    @property
-    def codes(self) -> tuple[str, ...]:
-        """Codes of all items, in order."""
-        ...
-
-    def violations(self, values: Sequence[str]) -> Violations:
-        """What is wrong with a row whose values are in the order of `codes`."""
-        ...
-
-
 class Intake:
     """Takes the rows of one batch as they come, and says at the end whether it is good.
 
     Memory is bounded by `GREATEST_BATCH` keys and payloads; nothing is written before `finish`.
     """
 
-    def __init__(self, header: Header, schema: RowSchema) -> None:
+    def __init__(self, header: Header, schema: ResourceSchema) -> None:
         _check_header(header, schema)
         self._resource = header.resource
         self._width = len(header.items)
@@ -153,7 +135,7 @@ class Intake:
         self._key_column = header.items.index(schema.key_item)
         # A column that the header leaves out is read from the "" that `add` puts behind a row.
         place = {code: n for n, code in enumerate(header.items)}
-        self._in_order = _picker([place.get(code, self._width) for code in schema.codes])
+        self._in_order = _picker([place.get(code, self._width) for code in schema.position])
         self._codes = sorted(header.items)
         self._by_code = _picker([place[code] for code in self._codes])
         self._check = schema.violations
@@ -253,7 +235,7 @@ class RowDigest:
 
 
 def project(
-    entries: Sequence[LogEntry],
+    entries: Iterable[LogEntry],
     shown: Callable[[Mapping[str, str]], dict[str, str]],
     secret: bytes,
 ) -> list[Change]:
@@ -328,8 +310,8 @@ def _picker(places: list[int]) -> Callable[[Sequence[str]], tuple[str, ...]]:
     return itemgetter(*places)
 
 
-def _check_header(header: Header, schema: RowSchema) -> None:
-    known = set(schema.codes)
+def _check_header(header: Header, schema: ResourceSchema) -> None:
+    known = schema.position
     wrong = [
         FieldViolation(f"header.items[{n}]", "the resource has no such item")
         for n, code in enumerate(header.items)

@@ -23,16 +23,16 @@ from sqlalchemy.orm import registry
 from sqlmodel import Field, Session, SQLModel, select
 
 from exchange.delivery.model import Batch, LogEntry, Published, Subscription
-from runtime.database import Database, UnitOfWork, UtcDateTime
+from runtime.database import Database, UnitOfWork, UtcDateTime, storage_errors
 
-TABLES = registry()
+NAME = sa.String(200).with_variant(sa.String(200, collation="C"), "postgresql")
+KEY = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 LOOKUP_CHUNK = 5_000
-INSERT_CHUNK = 500
 READ_CHUNK = 500
 
 
-class _Table(SQLModel, registry=TABLES):
+class _Table(SQLModel, registry=registry()):
     pass
 
 
@@ -53,8 +53,8 @@ class BatchRow(_Table, table=True):
     __table_args__ = (sa.Index("batch_of_resource", "resource", "last_offset"),)
 
     number: int = Field(sa_column=sa.Column(sa.BigInteger, primary_key=True, autoincrement=False))
-    resource: str = Field(sa_type=sa.Text)
-    publisher: str = Field(sa_type=sa.Text)
+    resource: str = Field(sa_type=NAME)
+    publisher: str = Field(sa_type=NAME)
     published_at: datetime = Field(sa_type=UtcDateTime)
     #: Without changes: last_offset is first_offset - 1.
     first_offset: int = Field(sa_type=sa.BigInteger)
@@ -78,7 +78,7 @@ class ChangeRow(_Table, table=True):
         )
     )
     batch: int = Field(sa_type=sa.BigInteger)
-    record_key: str = Field(sa_type=sa.Text)
+    record_key: str = Field(sa_type=KEY)
     payload: str | None = Field(sa_type=sa.Text)
 
 
@@ -88,8 +88,8 @@ class RecordRow(_Table, table=True):
     __tablename__ = "record"
     __table_args__ = ({"sqlite_with_rowid": False},)
 
-    resource: str = Field(primary_key=True, sa_type=sa.Text)
-    record_key: str = Field(primary_key=True, sa_type=sa.Text)
+    resource: str = Field(primary_key=True, sa_type=NAME)
+    record_key: str = Field(primary_key=True, sa_type=KEY)
     offset: int = Field(sa_type=sa.BigInteger)
 
 
@@ -97,14 +97,17 @@ class SubscriptionRow(_Table, table=True):
     """A subscription."""
 
     __tablename__ = "subscription"
+    __table_args__ = (sa.Index("subscription_of_department", "department", "name"),)
 
-    name: str = Field(primary_key=True, max_length=200)
-    department: str = Field(max_length=80, index=True)
-    grant_name: str = Field(max_length=200)
+    name: str = Field(primary_key=True, sa_type=NAME)
+    department: str = Field(sa_type=NAME)
+    grant_name: str = Field(sa_type=NAME)
     cursor: int = Field(sa_type=sa.BigInteger)
     secret: bytes
     created_at: datetime = Field(sa_type=UtcDateTime)
 
+
+METADATA = _Table.metadata
 
 _LOCK_END = """
     UPDATE log_end SET last_offset = last_offset WHERE id = 1 RETURNING last_offset, last_batch
@@ -201,7 +204,7 @@ def _differing(session: Session, batch: Batch) -> tuple[list[str], list[str | No
 def _held(session: Session, batch: Batch) -> dict[str, str]:
     """Payloads that are held now, by key; only of the batch's keys."""
     first = session.execute(
-        sa.select(RecordRow.record_key).where(RecordRow.resource == batch.resource).limit(1)  # type: ignore[arg-type, call-overload]
+        sa.select(RecordRow.record_key).where(RecordRow.resource == batch.resource).limit(1)  # type: ignore[call-overload]
     ).first()
     if first is None:
         return {}
@@ -241,7 +244,6 @@ class LogReader:
 
     def __init__(self, database: Database) -> None:
         self._held = database.held
-        self._sqlite = database.is_sqlite
         sql = database.held.sql
         self._payload = sql(
             'SELECT c.payload FROM record AS r JOIN change AS c ON c."offset" = r."offset" '
@@ -259,19 +261,23 @@ class LogReader:
 
     def payload(self, resource: str, key: str) -> str | None:
         """The JSON text of a record, if it is held."""
-        row = self._held.row(self._payload, (resource, key))
+        with storage_errors():
+            row = self._held.row(self._payload, (resource, key))
         return None if row is None else row[0]
 
     def end(self) -> int:
         """Offset of the last change there is, of any resource."""
-        row = self._held.row(self._end, ())
+        with storage_errors():
+            row = self._held.row(self._end, ())
         return int(row[0]) if row else 0
 
     def after(self, resource: str, offset: int, limit: int) -> Iterator[LogEntry]:
         """Changes of a resource after an offset in order, at most `limit`; read as consumed."""
         while limit > 0:
             wanted = min(limit, READ_CHUNK)
-            rows = self._held.rows(self._after, (resource, offset, offset + 1, offset + 1, wanted))
+            place = (resource, offset, offset + 1, offset + 1, wanted)
+            with storage_errors():
+                rows = self._held.rows(self._after, place)
             for row in rows:
                 yield LogEntry(
                     offset=row[0], key=row[1], payload=row[2], publish_time=self._time(row[3])

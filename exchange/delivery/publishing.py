@@ -1,0 +1,136 @@
+"""Publishing a batch (发布批次): all of it, or none.
+
+1. Only the resource's source department publishes into it.
+2. Rows are checked as they come, before any transaction; memory holds their keys and payloads.
+3. One transaction writes changes, records, the batch's row, the audit record and the answer.
+4. The digest of a request covers its rows, so a repeated `request_id` with other rows is refused,
+   and with the same rows returns the first answer, whatever happened to the schema meanwhile.
+5. Transactions of this process queue for one writer thread: batches never wait for a lock of the
+   database while they hold a thread each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from exchange.catalog.model import EntryState
+from exchange.catalog.service import Schemas
+from exchange.delivery import store
+from exchange.delivery.model import Batch, Header, Intake, Published, RowDigest
+from runtime import names
+from runtime.clock import Clock
+from runtime.database import Database, UnitOfWork
+from runtime.errors import FailedPrecondition, InvalidArgument, PermissionDenied
+from runtime.identity import Principal
+from runtime.records import make_record
+
+METHOD = "Publish"
+
+
+class Upload:
+    """One batch on its way in. Its calls come one after the other, from any thread."""
+
+    def __init__(self, header: Header, intake: Intake | None) -> None:
+        self.header = header
+        self._intake = intake
+        self._digest = RowDigest(header)
+
+    def add(self, rows: Sequence[tuple[bool, list[str]]]) -> None:
+        """Take rows, each whether it withdraws and its values. Raises what `Intake.add` raises."""
+        self._digest.add(rows)
+        if self._intake is not None:
+            self._intake.add(rows)
+
+    def digest(self) -> bytes:
+        """SHA-256 over header and rows."""
+        return self._digest.digest()
+
+    def finish(self) -> Batch:
+        """The checked batch. Raises InvalidArgument, ROWS_REJECTED."""
+        if self._intake is None:  # the answer was there when it began, and answers stay
+            raise FailedPrecondition("the first answer to this request is gone")
+        return self._intake.finish(self.digest())
+
+
+class Publishing:
+    """The use case."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        schemas: Schemas,
+        clock: Clock,
+        announce: Callable[[int], None],
+    ) -> None:
+        self._database = database
+        self._schemas = schemas
+        self._clock = clock
+        self._announce = announce
+
+    def begin(self, principal: Principal, header: Header) -> Upload:
+        """Begin a batch.
+
+        Raises PermissionDenied (NOT_THE_SOURCE), NotFound (RESOURCE_NOT_FOUND), FailedPrecondition
+        (RESOURCE_WITHDRAWN) and InvalidArgument (BAD_HEADER).
+        """
+        names.parse(names.RESOURCE, header.resource, field="header.resource")
+        if names.department_of(header.resource) != principal.department:
+            raise PermissionDenied(
+                "only the source department publishes into its resource",
+                reason="NOT_THE_SOURCE",
+                message_zh="只有数源部门可以向其信息资源发布数据",
+            )
+        with self._database.reading() as session:
+            answered = UnitOfWork(session).answered(principal.system, METHOD, header.request_id)
+        if answered is not None:
+            return Upload(header, None)
+        schema = self._schemas.schema(header.resource)
+        if schema.state is EntryState.WITHDRAWN:
+            raise FailedPrecondition(
+                "the resource is withdrawn from the catalog: put it back before publishing",
+                reason="RESOURCE_WITHDRAWN",
+                message_zh="该信息资源已从目录撤回：请先恢复目录条目再发布",
+            )
+        return Upload(header, Intake(header, schema))
+
+    def write(self, work: UnitOfWork, principal: Principal, upload: Upload) -> Published:
+        """Write a batch in a transaction. Raises InvalidArgument, ROWS_REJECTED."""
+        batch = upload.finish()
+        at = self._clock.now()
+        published = store.write_batch(work, batch, publisher=principal.system, at=at)
+        work.record(
+            make_record(
+                "batch_published",
+                at=at,
+                actor=principal.system,
+                facts={
+                    "resource": batch.resource,
+                    "batch": batch_name(batch.resource, published.batch),
+                    "offset": published.offset,
+                    "upserted": published.upserted,
+                    "withdrawn": published.withdrawn,
+                    "unchanged": published.unchanged,
+                },
+                commitments={"rows": batch.digest},
+            )
+        )
+        return published
+
+    def committed(self, offset: int) -> None:
+        """Wake those who wait for changes; after the commit, from any thread."""
+        self._announce(offset)
+
+
+def batch_name(resource: str, number: int) -> str:
+    """`departments/{department}/resources/{resource}/batches/{batch}`."""
+    return f"{resource}/batches/{number}"
+
+
+def header_required() -> InvalidArgument:
+    """The refusal of a stream that does not begin with one header."""
+    return InvalidArgument(
+        "the first message carries the header, and no other does",
+        reason="HEADER_REQUIRED",
+        message_zh="第一条消息必须且只有它携带批次头",
+    )

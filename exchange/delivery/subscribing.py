@@ -1,0 +1,342 @@
+"""Subscriptions (订阅): reading the log of changes after a cursor, under a grant.
+
+1. A subscription belongs to its department, and to one grant. To other departments it does not
+   exist.
+2. Every batch is authorized anew, so a grant that is revoked or expired ends a live stream at its
+   next batch, and an idle stream within `POLL_SECONDS`.
+3. What is delivered is projected to the grant, and its audit record is durable before it is sent.
+4. Reading moves no cursor: what is not acknowledged is delivered again (at least once). A cursor
+   only moves forward, and never past the end of the log.
+5. A subscriber that does not read is waited for: one batch is under way, and no more is read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from exchange.audit.appending import AuditLog
+from exchange.audit.model import Receipt
+from exchange.delivery import store
+from exchange.delivery.model import (
+    Change,
+    StartPosition,
+    Subscription,
+    delivered,
+    project,
+)
+from exchange.grants.authorizing import GrantIndex
+from exchange.grants.model import Grant, Operation
+from exchange.refusals import REFUSED, refusal
+from runtime import names, paging
+from runtime.clock import Clock
+from runtime.database import Database, UnitOfWork
+from runtime.errors import (
+    AlreadyExists,
+    DomainError,
+    FieldViolation,
+    InvalidArgument,
+    NotFound,
+    OutOfRange,
+    PermissionDenied,
+    Unavailable,
+)
+from runtime.identity import Principal
+from runtime.records import SealedRecord, make_record
+
+#: How long another process's batch may stay unseen, and a revoked stream open.
+POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """Changes that may be sent, with the proof of it; neither where there are none."""
+
+    changes: list[Change]
+    cursor: int
+    receipt: Receipt | None
+
+
+class LogTail:
+    """Where the log ends, as far as this process knows, and who waits for more of it."""
+
+    def __init__(self, read_end: Callable[[], int]) -> None:
+        self._read_end = read_end
+        self._end = 0
+        self._closed = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._waiting: set[asyncio.Future[None]] = set()
+        self._poll: asyncio.Task[None] | None = None
+
+    @property
+    def closed(self) -> bool:
+        """Whether the node is stopping."""
+        return self._closed
+
+    def announce(self, offset: int) -> None:
+        """The log has grown; from any thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._advance, offset)
+
+    async def wait(self, after: int) -> bool:
+        """Wait for the log to pass an offset; False when it did not within `POLL_SECONDS`."""
+        self._loop = asyncio.get_running_loop()
+        if self._end > after or self._closed:
+            return True
+        if self._poll is None or self._poll.done():
+            self._poll = self._loop.create_task(self._watch())
+        woken: asyncio.Future[None] = self._loop.create_future()
+        self._waiting.add(woken)
+        try:
+            await asyncio.wait((woken,), timeout=POLL_SECONDS)
+        finally:
+            self._waiting.discard(woken)
+        return self._end > after or self._closed
+
+    def close(self) -> None:
+        """Wake everybody, to end."""
+        self._closed = True
+        self._wake()
+        if self._poll is not None:
+            self._poll.cancel()
+
+    def _advance(self, offset: int) -> None:
+        if offset > self._end:
+            self._end = offset
+            self._wake()
+
+    def _wake(self) -> None:
+        for woken in self._waiting:
+            if not woken.done():
+                woken.set_result(None)
+
+    async def _watch(self) -> None:
+        # One look serves all who wait: batches of other processes announce nothing here.
+        while self._waiting:
+            with suppress(Unavailable):  # those who read next will be told
+                self._advance(await asyncio.to_thread(self._read_end))
+            await asyncio.sleep(POLL_SECONDS)
+
+
+class Subscribing:
+    """The use cases of subscribers."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        grants: GrantIndex,
+        audit: AuditLog,
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._grants = grants
+        self._audit = audit
+        self._clock = clock
+        self._log = store.LogReader(database)
+        self.tail = LogTail(self._log.end)
+
+    def create(
+        self,
+        work: UnitOfWork,
+        principal: Principal,
+        *,
+        parent: str,
+        subscription_id: str,
+        grant: str,
+        start: StartPosition,
+    ) -> Subscription:
+        """Make a subscription.
+
+        Raises PermissionDenied (NOT_YOUR_DEPARTMENT, or what the grant does not allow), NotFound
+        (GRANT_NOT_FOUND) and AlreadyExists (SUBSCRIPTION_EXISTS).
+        """
+        _own(principal, parent)
+        names.check_id(subscription_id, field="subscription_id")
+        granted = self._authorize(grant, principal)
+        at = self._clock.now()
+        subscription = Subscription(
+            name=f"{principal.department}/subscriptions/{subscription_id}",
+            department=principal.department,
+            grant=grant,
+            cursor=0 if start is StartPosition.EARLIEST else store.end_of_log(work.session),
+            create_time=at,
+            secret=secrets.token_bytes(32),
+        )
+        if not store.add_subscription(work.session, subscription):
+            raise AlreadyExists(
+                "the department has a subscription of this name: choose another",
+                reason="SUBSCRIPTION_EXISTS",
+                message_zh="本部门已有同名订阅：请换一个名称",
+            )
+        work.record(
+            make_record(
+                "subscription_created",
+                at=at,
+                actor=principal.system,
+                facts={
+                    "subscription": subscription.name,
+                    "grant": grant,
+                    "contract": granted.contract_hash,
+                    "resource": granted.resource,
+                    "cursor": subscription.cursor,
+                },
+            )
+        )
+        return subscription
+
+    def get(self, principal: Principal, name: str) -> Subscription:
+        """A subscription of the caller's department. Raises NotFound, SUBSCRIPTION_NOT_FOUND."""
+        names.parse(names.SUBSCRIPTION, name, field="subscription")
+        with self._database.reading() as session:
+            return _found(principal, store.subscription(session, name))
+
+    def page(
+        self, principal: Principal, *, parent: str, page_size: int, page_token: str
+    ) -> tuple[list[Subscription], str]:
+        """A page of the caller's department's subscriptions, and the token of the next page."""
+        _own(principal, parent)
+        size, after = paging.page_size(page_size), paging.last_of(page_token)
+        with self._database.reading() as session:
+            found = store.subscriptions(session, principal.department, after, size + 1)
+        more = len(found) > size
+        return found[:size], paging.token_after(found[size - 1].name) if more else ""
+
+    def acknowledge(
+        self, work: UnitOfWork, principal: Principal, *, name: str, cursor: int
+    ) -> Subscription:
+        """Move a cursor forward.
+
+        Raises OutOfRange (CURSOR_BEYOND_LOG) past the end of the log, and InvalidArgument where it
+        is negative.
+        """
+        names.parse(names.SUBSCRIPTION, name, field="subscription")
+        _found(principal, store.subscription(work.session, name))
+        if cursor < 0:
+            raise InvalidArgument(
+                "cursor must not be negative",
+                message_zh="cursor 不能为负",
+                violations=[FieldViolation("cursor", "negative")],
+            )
+        if cursor > store.end_of_log(work.session):
+            raise OutOfRange(
+                "the log is not that long: acknowledge the cursor of a message of changes",
+                reason="CURSOR_BEYOND_LOG",
+                message_zh="游标超出日志末尾：请使用收到的变更消息中的游标",
+            )
+        store.advance_cursor(work.session, name, cursor)
+        work.session.expire_all()
+        return _found(principal, store.subscription(work.session, name))
+
+    def pull(self, principal: Principal, *, name: str, limit: int) -> Delivery:
+        """The next changes after the cursor; from a worker thread.
+
+        Raises NotFound (SUBSCRIPTION_NOT_FOUND, GRANT_NOT_FOUND) and PermissionDenied.
+        """
+        subscription = self.get(principal, name)
+        try:
+            changes, record = self._next(principal, subscription, subscription.cursor, limit)
+        except REFUSED as error:
+            self._audit.append_blocking([self._refused(error, principal, subscription)])
+            raise
+        if record is None:
+            return Delivery(changes=[], cursor=subscription.cursor, receipt=None)
+        (receipt,) = self._audit.append_blocking([record])
+        return Delivery(changes=changes, cursor=changes[-1].offset, receipt=receipt)
+
+    async def stream(
+        self, principal: Principal, *, name: str, limit: int
+    ) -> AsyncIterator[Delivery]:
+        """Changes from the cursor on, as they come; ends only by an error or by cancellation.
+
+        Raises as `pull`, at any time, and Unavailable (NODE_STOPPING).
+        """
+        subscription = await asyncio.to_thread(self.get, principal, name)
+        position = subscription.cursor
+        try:
+            while not self.tail.closed:
+                seen = await asyncio.to_thread(self._log.end)
+                changes, record = await asyncio.to_thread(
+                    self._next, principal, subscription, position, limit
+                )
+                if record is not None:
+                    receipt = await self._audit.append(record)
+                    position = changes[-1].offset
+                    yield Delivery(changes=changes, cursor=position, receipt=receipt)
+                else:
+                    while not await self.tail.wait(seen):
+                        self._authorize(subscription.grant, principal)
+        except REFUSED as error:
+            await self._audit.append(self._refused(error, principal, subscription))
+            raise
+        raise Unavailable(
+            "the node is stopping: subscribe again, from the cursor",
+            reason="NODE_STOPPING",
+            message_zh="节点正在停止：请稍后从游标处重新订阅",
+            retry_after=1,
+        )
+
+    def _next(
+        self, principal: Principal, subscription: Subscription, after: int, limit: int
+    ) -> tuple[list[Change], SealedRecord | None]:
+        grant = self._authorize(subscription.grant, principal)
+        entries = self._log.after(grant.resource, after, limit)
+        changes = project(entries, grant.project, subscription.secret)
+        if not changes:
+            return [], None
+        record = make_record(
+            "changes_delivered",
+            at=self._clock.now(),
+            actor=principal.system,
+            facts={
+                "subscription": subscription.name,
+                "grant": grant.name,
+                "contract": grant.contract_hash,
+                "resource": grant.resource,
+                "items": list(grant.masks),
+                "first_offset": changes[0].offset,
+                "last_offset": changes[-1].offset,
+                "count": len(changes),
+            },
+            commitments={"changes": delivered(changes)},
+        )
+        return changes, record
+
+    def _authorize(self, grant: str, principal: Principal) -> Grant:
+        return self._grants.authorize(
+            grant, department=principal.department, operation=Operation.SUBSCRIBE
+        )
+
+    def _refused(
+        self, error: DomainError, principal: Principal, subscription: Subscription
+    ) -> SealedRecord:
+        return refusal(
+            error,
+            at=self._clock.now(),
+            actor=principal.system,
+            operation=Operation.SUBSCRIBE.value,
+            grant=subscription.grant,
+        )
+
+
+def _own(principal: Principal, parent: str) -> None:
+    names.parse(names.DEPARTMENT, parent, field="parent")
+    if parent != principal.department:
+        raise PermissionDenied(
+            "subscriptions are made and listed by their own department",
+            reason="NOT_YOUR_DEPARTMENT",
+            message_zh="只能创建和查看本部门的订阅",
+        )
+
+
+def _found(principal: Principal, subscription: Subscription | None) -> Subscription:
+    if subscription is None or subscription.department != principal.department:
+        raise NotFound(
+            "no such subscription: check its name with ListSubscriptions",
+            reason="SUBSCRIPTION_NOT_FOUND",
+            message_zh="没有该订阅：请用订阅列表核对其名称",
+        )
+    return subscription
