@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -26,7 +27,6 @@ from alembic import command
 from alembic.config import Config as AlembicConfig
 from google.protobuf.message import Message
 from sqlalchemy import event
-from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlmodel import Session
 
 from runtime.errors import Aborted, AlreadyExists, DomainError, InvalidArgument, Unavailable
@@ -179,28 +179,30 @@ class Held:
 
     def row(self, text: str, parameters: Sequence[object]) -> tuple[Any, ...] | None:
         """The first row of a fixed statement already passed through `sql`."""
-        return cast(
-            "tuple[Any, ...] | None", self._connection().execute(text, parameters).fetchone()
-        )
+        with storage_errors():
+            return cast(
+                "tuple[Any, ...] | None", self._connection().execute(text, parameters).fetchone()
+            )
 
     def rows(self, text: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
         """All rows of a fixed statement already passed through `sql`."""
-        return cast(
-            "list[tuple[Any, ...]]", self._connection().execute(text, parameters).fetchall()
-        )
+        with storage_errors():
+            return cast(
+                "list[tuple[Any, ...]]", self._connection().execute(text, parameters).fetchall()
+            )
 
     @contextmanager
     def transaction(self) -> Iterator[Any]:
         """A durable transaction on the driver's connection."""
-        connection = self._connection()
         with storage_errors():
+            connection = self._connection()
             connection.execute("BEGIN IMMEDIATE" if self._database.is_sqlite else "BEGIN")
             try:
                 yield connection
                 connection.execute("COMMIT")
             except BaseException:
                 # A full disk may have rolled back already: then there is nothing to undo.
-                with suppress(self._database.driver_error):
+                with suppress(*_errors_of("Error")):
                     connection.execute("ROLLBACK")
                 raise
 
@@ -290,14 +292,25 @@ def storage_errors() -> Iterator[None]:
         yield
     except DomainError:
         raise
-    except IntegrityError as error:
+    except _errors_of("IntegrityError") as error:
         raise Aborted(
             "another change came first: read again and repeat",
             reason="CONCURRENT_CHANGE",
             message_zh="有并发修改在先：请重新读取后再试",
         ) from error
-    except (DBAPIError, sqlite3.OperationalError) as error:
+    except _errors_of("DBAPIError", "Error") as error:
         raise _explain(str(getattr(error, "orig", None) or error)) from error
+
+
+def _errors_of(*names: str) -> tuple[type[Exception], ...]:
+    """The classes of these names of SQLAlchemy and of the drivers, which `Held` uses bare.
+
+    A driver that nobody imported cannot have raised.
+    """
+    loaded = [sys.modules.get(module) for module in ("sqlalchemy.exc", "sqlite3", "psycopg")]
+    return tuple(
+        getattr(module, name) for module in loaded for name in names if hasattr(module, name)
+    )
 
 
 def _explain(text: str) -> DomainError:
