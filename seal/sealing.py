@@ -82,7 +82,7 @@ class Sealing:
         `order.department` is None for a service of the node. Raises NotFound (SEAL_NOT_FOUND, also
         for a seal of another department), FailedPrecondition (SEAL_NOT_IN_FORCE,
         EARLIER_SIGNATURE_FAILED, OFD_CLOSED, PDF_CLOSED), InvalidArgument for a document that
-        cannot be sealed, DataLoss (SEALED_DOCUMENT_NOT_GOOD), Unavailable where the storage is full.
+        cannot be sealed, DataLoss (SEALED_DOCUMENT_NOT_GOOD), Unavailable (a full disk).
         """
         # 1. Authorize.
         with self._database.reading() as session:
