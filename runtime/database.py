@@ -272,7 +272,8 @@ class Database:
                 connection.commit()
 
     def close(self) -> None:
-        """Give all connections of the engine back."""
+        """Close all connections; the database is not used again."""
+        self.held.close()
         self.engine.dispose()
 
 

@@ -5,6 +5,7 @@ and a fresh PostgreSQL database in turn, so that one suite proves both.
 """
 
 import json
+import random
 import shutil
 import socket
 import subprocess
@@ -135,8 +136,15 @@ def weed() -> str:
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        number: int = probe.getsockname()[1]
-        return number
+    """A port of loopback that nobody listens on now.
+
+    Below 32768, where the system gives none out by itself; SeaweedFS adds 10000 to each of its own.
+    """
+    while True:
+        number = random.SystemRandom().randrange(10_000, 22_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", number))
+            except OSError:
+                continue
+            return number

@@ -144,18 +144,18 @@ def content_of(entry: Entry) -> bytes:
     return canonical(body)
 
 
-def entry_from(content: bytes, *, state: EntryState, etag: str, update_time: datetime) -> Entry:
-    """The entry whose `content_of` this is."""
+def entry_from_content(content: bytes) -> Entry:
+    """The entry whose `content_of` this is: active, without etag and time."""
     body: dict[str, Any] = orjson.loads(content)
     if "items" not in body:
-        return ServiceItem(**body, state=state, etag=etag, update_time=update_time)
+        return ServiceItem(**body)
     body["category"] = ResourceCategory(body["category"])
     body["sharing_type"] = SharingType(body["sharing_type"])
     body["related_resources"] = tuple(body["related_resources"])
     body["items"] = tuple(
         DataItem(**{**item, "type": ItemType(item["type"])}) for item in body["items"]
     )
-    return DataResource(**body, state=state, etag=etag, update_time=update_time)
+    return DataResource(**body)
 
 
 def etag_of(content: bytes, state: EntryState) -> str:

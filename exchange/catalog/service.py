@@ -4,23 +4,219 @@
 2. An administrator registers departments and changes any directory; a department's system changes
    its own department's entries only.
 3. A directory is applied as a whole or not at all, and its audit record is in the same
-   transaction.
+   transaction. However large the batch, it costs a fixed number of statements.
 """
 
 from __future__ import annotations
 
-from exchange.catalog.model import DataResource, ResourceSchema, schema_of
-from exchange.catalog.store import Freshness
+import hashlib
+from collections.abc import Sequence
+
+from exchange.catalog import directory, store
+from exchange.catalog.directory import Change, Plan
+from exchange.catalog.model import (
+    DataResource,
+    Department,
+    Entry,
+    ResourceSchema,
+    ServiceItem,
+    schema_of,
+)
 from exchange.freshness import Kept
-from runtime.database import Database
-from runtime.errors import NotFound
+from runtime import names, paging
+from runtime.clock import Clock
+from runtime.database import Database, UnitOfWork
+from runtime.errors import AlreadyExists, InvalidArgument, NotFound
+from runtime.identity import Principal
+from runtime.records import Value, canonical, make_record
+
+EVERY_DEPARTMENT = "departments/-"
+SOURCE_LIMIT = 200
+
+
+def create_department(
+    work: UnitOfWork,
+    principal: Principal,
+    *,
+    department_id: str,
+    display_name: str,
+    credit_code: str,
+    region_code: str,
+    clock: Clock,
+) -> Department:
+    """Register a department.
+
+    Raises InvalidArgument (MALFORMED_ID, DEPARTMENT_INVALID) or AlreadyExists (DEPARTMENT_EXISTS).
+    """
+    names.check_id(department_id, field="department_id")
+    violations = directory.department_violations(
+        display_name=display_name, credit_code=credit_code, region_code=region_code
+    )
+    if violations:
+        raise InvalidArgument(
+            "the department was not registered: correct the fields listed",
+            reason="DEPARTMENT_INVALID",
+            message_zh="部门未登记：请更正所列字段",
+            violations=violations,
+        )
+    name = names.make(names.DEPARTMENT, department=department_id)
+    if store.department(work.session, name) is not None:
+        raise AlreadyExists(
+            "a department of this id is registered: choose another id",
+            reason="DEPARTMENT_EXISTS",
+            message_zh="该标识的部门已登记：请另选标识",
+        )
+    department = Department(
+        name=name,
+        display_name=display_name,
+        credit_code=credit_code,
+        region_code=region_code,
+        create_time=clock.now(),
+    )
+    store.insert_department(work.session, department)
+    work.record(
+        make_record(
+            "department_created",
+            at=department.create_time,
+            actor=principal.system,
+            facts={"department": name, "credit_code": credit_code, "region_code": region_code},
+        )
+    )
+    return department
+
+
+def get_department(database: Database, name: str) -> Department:
+    """One department. Raises NotFound, DEPARTMENT_NOT_FOUND."""
+    names.parse(names.DEPARTMENT, name)
+    with database.reading() as session:
+        department = store.department(session, name)
+    if department is None:
+        raise NotFound(
+            "no such department: check its name with ListDepartments",
+            reason="DEPARTMENT_NOT_FOUND",
+            message_zh="没有该部门：请用部门列表核对其名称",
+        )
+    return department
+
+
+def list_departments(
+    database: Database, *, page_size: int, page_token: str
+) -> tuple[list[Department], str]:
+    """A page of departments in order of name, and the token of the next."""
+    size = paging.page_size(page_size)
+    after = _after(page_token, names.DEPARTMENT)
+    with database.reading() as session:
+        rows = store.departments(session, after=after, limit=size + 1)
+    return paging.cut(rows, size, lambda department: department.name)
+
+
+def get_resource(database: Database, name: str) -> DataResource:
+    """One resource, withdrawn or not. Raises NotFound, RESOURCE_NOT_FOUND."""
+    names.parse(names.RESOURCE, name)
+    with database.reading() as session:
+        entry = store.entry(session, name)
+    if not isinstance(entry, DataResource):
+        raise resource_not_found()
+    return entry
+
+
+def resource_in(work: UnitOfWork, name: str) -> DataResource:
+    """One resource as the transaction sees it. Raises NotFound, RESOURCE_NOT_FOUND."""
+    names.parse(names.RESOURCE, name, field="resource")
+    entry = store.entry(work.session, name)
+    if not isinstance(entry, DataResource):
+        raise resource_not_found()
+    return entry
+
+
+def list_resources(
+    database: Database, *, parent: str, page_size: int, page_token: str, withdrawn: bool
+) -> tuple[list[DataResource], str]:
+    """A page of resources in order of name, and the token of the next."""
+    rows, token = _list_entries(
+        database, store.RESOURCE_KIND, names.RESOURCE, parent, page_size, page_token, withdrawn
+    )
+    return [row for row in rows if isinstance(row, DataResource)], token
+
+
+def get_service_item(database: Database, name: str) -> ServiceItem:
+    """One service item, withdrawn or not. Raises NotFound, SERVICE_ITEM_NOT_FOUND."""
+    names.parse(names.SERVICE_ITEM, name)
+    with database.reading() as session:
+        entry = store.entry(session, name)
+    if not isinstance(entry, ServiceItem):
+        raise NotFound(
+            "no such service item: check its name with ListServiceItems",
+            reason="SERVICE_ITEM_NOT_FOUND",
+            message_zh="没有该政务服务事项：请用事项列表核对其名称",
+        )
+    return entry
+
+
+def list_service_items(
+    database: Database, *, parent: str, page_size: int, page_token: str, withdrawn: bool
+) -> tuple[list[ServiceItem], str]:
+    """A page of service items in order of name, and the token of the next."""
+    rows, token = _list_entries(
+        database,
+        store.SERVICE_ITEM_KIND,
+        names.SERVICE_ITEM,
+        parent,
+        page_size,
+        page_token,
+        withdrawn,
+    )
+    return [row for row in rows if isinstance(row, ServiceItem)], token
+
+
+def apply_directory(
+    work: UnitOfWork,
+    principal: Principal,
+    *,
+    changes: Sequence[Change],
+    source: str,
+    clock: Clock,
+) -> Plan:
+    """Apply a batch, all of it or nothing, and tell what it did.
+
+    Raises PermissionDenied (NOT_OWN_DIRECTORY), InvalidArgument (BATCH_SIZE, DIRECTORY_INVALID) or
+    Aborted (ETAG_MISMATCH).
+    """
+    # 1. Size and right first: nothing is read for a batch that may not be.
+    directory.check_size(changes)
+    directory.check_directory_permission(principal, changes)
+    _check_source(source)
+    # 2. What is held, in one statement a table, and locked.
+    wanted = directory.entry_names(changes)
+    departments = store.known_departments(work.session, {names.department_of(n) for n in wanted})
+    held = store.held_for_change(work.session, wanted)
+    # 3. Decide, then write what changes.
+    plan = directory.plan(changes, held=held, departments=departments)
+    now, batch = clock.now(), names.random_id()
+    if plan.versions:
+        epoch = store.bump(work.session)
+        store.write(work.session, plan.versions, at=now, batch=batch, epoch=epoch)
+    # 4. A batch may be larger than a leaf: the record commits to it by a digest that history
+    #    (name, version, etag of each entry) lets anyone recompute.
+    told = canonical([[new.name, new.version, new.etag] for new in plan.versions])
+    facts: dict[str, Value] = {
+        "batch": batch,
+        "source": source,
+        "added": plan.added,
+        "changed": plan.changed,
+        "withdrawn": plan.withdrawn,
+        "unchanged": plan.unchanged,
+        "digest": hashlib.sha256(told).hexdigest(),
+    }
+    work.record(make_record("directory_applied", at=now, actor=principal.system, facts=facts))
+    return plan
 
 
 class Schemas:
     """The schemas of resources, in memory, and fresh within `freshness.CHECK_SECONDS`."""
 
     def __init__(self, database: Database) -> None:
-        self._fresh = Freshness(database)
+        self._fresh = store.Freshness(database)
         self._kept = Kept(
             read=self._read, epoch=self._fresh.epoch, changed_since=self._fresh.changed_since
         )
@@ -48,3 +244,46 @@ def resource_not_found() -> NotFound:
         reason="RESOURCE_NOT_FOUND",
         message_zh="没有该信息资源：请用资源列表核对其名称",
     )
+
+
+def _list_entries(
+    database: Database,
+    kind: str,
+    pattern: str,
+    parent: str,
+    page_size: int,
+    page_token: str,
+    withdrawn: bool,
+) -> tuple[list[Entry], str]:
+    names.parse(names.DEPARTMENT, parent, field="parent", wildcard=True)
+    size = paging.page_size(page_size)
+    after = _after(page_token, pattern)
+    with database.reading() as session:
+        rows = store.entries(
+            session,
+            kind,
+            department=None if parent == EVERY_DEPARTMENT else parent,
+            withdrawn=withdrawn,
+            after=after,
+            limit=size + 1,
+        )
+    return paging.cut(rows, size, lambda entry: entry.name)
+
+
+def _after(token: str, pattern: str) -> str:
+    """The name a page begins after; a token that holds no such name was made up."""
+    after = paging.last_of(token)
+    if after:
+        names.parse(pattern, after, field="page_token")
+    return after
+
+
+def _check_source(source: str) -> None:
+    violations = directory.text_violations("source", source, SOURCE_LIMIT)
+    if violations:
+        raise InvalidArgument(
+            f"source says in at most {SOURCE_LIMIT} characters where the directory came from",
+            reason="SOURCE_INVALID",
+            message_zh=f"source 用不超过 {SOURCE_LIMIT} 个字符说明目录来源",
+            violations=violations,
+        )

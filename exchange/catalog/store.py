@@ -10,14 +10,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import sqlalchemy as sa
 from sqlmodel import Field, Session, SQLModel
 
-from exchange.catalog.model import Department, Entry, EntryState, entry_from
-from runtime.database import Database, UtcDateTime
+from exchange.catalog.directory import Held, NewVersion
+from exchange.catalog.model import Department, Entry, EntryState, entry_from_content
+from runtime import names
+from runtime.database import Database, UtcDateTime, storage_errors
 
 NAME = sa.String(200).with_variant(sa.String(200, collation="C"), "postgresql")
 
@@ -85,32 +87,9 @@ VERSIONS = _table(VersionRow)
 EPOCH = _table(CatalogEpochRow)
 TABLES = (DEPARTMENTS, ENTRIES, VERSIONS, EPOCH)
 
-RESOURCE_KIND = "resource"
-SERVICE_ITEM_KIND = "service_item"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
-    """What is held under a name: enough to decide what a change does to it."""
-
-    name: str
-    version: int
-    content: bytes
-    state: EntryState
-    etag: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewVersion:
-    """A version to be written; `version` 1 is an entry that was not held."""
-
-    name: str
-    kind: str
-    department: str
-    version: int
-    content: bytes
-    state: EntryState
-    etag: str
+#: Kind of an entry by the collection that its name has: the word after its department.
+RESOURCE_KIND = "resources"
+SERVICE_ITEM_KIND = "serviceItems"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,9 +134,9 @@ def departments(session: Session, *, after: str, limit: int) -> list[Department]
     return [Department(**row) for row in session.execute(query).mappings()]
 
 
-def known_departments(session: Session, names: Collection[str]) -> set[str]:
+def known_departments(session: Session, wanted: Collection[str]) -> set[str]:
     """Which of these departments are registered; one statement."""
-    query = sa.select(DEPARTMENTS.c.name).where(DEPARTMENTS.c.name.in_(names))
+    query = sa.select(DEPARTMENTS.c.name).where(DEPARTMENTS.c.name.in_(wanted))
     return set(session.scalars(query))
 
 
@@ -186,13 +165,13 @@ def entries(
     return [_entry_of(row) for row in rows]
 
 
-def held_for_change(session: Session, names: Collection[str]) -> dict[str, Held]:
+def held_for_change(session: Session, wanted: Collection[str]) -> dict[str, Held]:
     """What is held under these names, locked until the transaction ends; one statement."""
     query = (
         sa.select(
             ENTRIES.c.name, ENTRIES.c.version, ENTRIES.c.content, ENTRIES.c.state, ENTRIES.c.etag
         )
-        .where(ENTRIES.c.name.in_(names))
+        .where(ENTRIES.c.name.in_(wanted))
         .order_by(ENTRIES.c.name)  # two batches lock in one order: no deadlock
         .with_for_update()
     )
@@ -210,12 +189,9 @@ def held_for_change(session: Session, names: Collection[str]) -> dict[str, Held]
 
 def bump(session: Session) -> int:
     """Raise the epoch, before the rows change, and return it."""
-    return session.execute(
-        sa.update(EPOCH)
-        .where(EPOCH.c.id == 1)
-        .values(value=EPOCH.c.value + 1)
-        .returning(EPOCH.c.value)
-    ).scalar_one()
+    value = EPOCH.c.value
+    raised = sa.update(EPOCH).where(EPOCH.c.id == 1).values(value=value + 1).returning(value)
+    return int(session.execute(raised).scalar_one())
 
 
 def write(
@@ -225,8 +201,8 @@ def write(
     rows = [
         {
             "name": new.name,
-            "kind": new.kind,
-            "department": new.department,
+            "kind": new.name.split("/")[2],
+            "department": names.department_of(new.name),
             "version": new.version,
             "content": new.content.decode(),
             "state": new.state.value,
@@ -237,15 +213,18 @@ def write(
         for new in versions
     ]
     added = [row for row in rows if row["version"] == 1]
-    changed = [{"key": row.pop("name"), **row} for row in map(dict, rows) if row["version"] != 1]
     if added:
         session.execute(ENTRIES.insert(), added)
+    columns = ("version", "content", "state", "etag", "update_time", "epoch")
+    changed = [
+        {"of": row["name"], **{f"new_{column}": row[column] for column in columns}}
+        for row in rows
+        if row["version"] != 1
+    ]
     if changed:
-        update = sa.update(ENTRIES).where(ENTRIES.c.name == sa.bindparam("key"))
-        columns = ("version", "content", "state", "etag", "update_time", "epoch")
+        update = sa.update(ENTRIES).where(ENTRIES.c.name == sa.bindparam("of"))
         session.connection().execute(
-            update.values({column: sa.bindparam(f"new_{column}") for column in columns}),
-            [{"key": row["key"], **{f"new_{c}": row[c] for c in columns}} for row in changed],
+            update.values({column: sa.bindparam(f"new_{column}") for column in columns}), changed
         )
     if rows:
         session.execute(
@@ -301,12 +280,14 @@ class Freshness:
 
     def epoch(self) -> int:
         """The epoch, as committed."""
-        row = self._database.held.row(self._epoch, ())
+        with storage_errors():
+            row = self._database.held.row(self._epoch, ())
         return -1 if row is None else int(row[0])
 
     def changed_since(self, epoch: int) -> list[str]:
         """Names of the entries that changed after an epoch."""
-        return [row[0] for row in self._database.held.rows(self._changed, (epoch,))]
+        with storage_errors():
+            return [row[0] for row in self._database.held.rows(self._changed, (epoch,))]
 
 
 def _entries() -> sa.Select[tuple[str, str, str, datetime]]:
@@ -315,4 +296,9 @@ def _entries() -> sa.Select[tuple[str, str, str, datetime]]:
 
 def _entry_of(row: sa.Row[tuple[str, str, str, datetime]]) -> Entry:
     content, state, etag, update_time = row
-    return entry_from(content.encode(), state=EntryState(state), etag=etag, update_time=update_time)
+    return replace(
+        entry_from_content(content.encode()),
+        state=EntryState(state),
+        etag=etag,
+        update_time=update_time,
+    )

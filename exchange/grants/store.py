@@ -23,7 +23,7 @@ from exchange.grants.model import (
     Mask,
     Operation,
 )
-from runtime.database import Database, UtcDateTime
+from runtime.database import Database, UtcDateTime, storage_errors
 
 NAME = sa.String(200).with_variant(sa.String(200, collation="C"), "postgresql")
 
@@ -138,12 +138,9 @@ def requests(
 
 def bump(session: Session) -> int:
     """Raise the epoch, before a grant changes, and return it."""
-    return session.execute(
-        sa.update(EPOCH)
-        .where(EPOCH.c.id == 1)
-        .values(value=EPOCH.c.value + 1)
-        .returning(EPOCH.c.value)
-    ).scalar_one()
+    value = EPOCH.c.value
+    raised = sa.update(EPOCH).where(EPOCH.c.id == 1).values(value=value + 1).returning(value)
+    return int(session.execute(raised).scalar_one())
 
 
 def insert_grant(session: Session, grant: Grant, *, epoch: int) -> None:
@@ -195,12 +192,14 @@ class Freshness:
 
     def epoch(self) -> int:
         """The epoch, as committed."""
-        row = self._database.held.row(self._epoch, ())
+        with storage_errors():
+            row = self._database.held.row(self._epoch, ())
         return -1 if row is None else int(row[0])
 
     def changed_since(self, epoch: int) -> list[str]:
         """Names of the grants that changed after an epoch."""
-        return [row[0] for row in self._database.held.rows(self._changed, (epoch,))]
+        with storage_errors():
+            return [row[0] for row in self._database.held.rows(self._changed, (epoch,))]
 
 
 def _listed(
