@@ -46,3 +46,39 @@ class Usage:
     day: str
     #: Records asked for.
     count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What one group commit makes durable, with its promise."""
+
+    shard: str
+    sequence: int
+    #: An entry bundle (c2sp.org/tlog-tiles) of the leaves.
+    leaves: bytes
+    #: A bundle of the salts, in the order of the leaves.
+    salts: bytes
+    count: int
+    root: bytes
+    #: RFC 3339, UTC, microseconds: as it is signed.
+    promised_at: str
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedCheckpoint:
+    """A checkpoint that was signed, and its note."""
+
+    size: int
+    root: bytes
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """The first place where database, tiles and checkpoint do not agree."""
+
+    #: What was looked at: a tile's name, a batch, the checkpoint.
+    where: str
+    detail: str
+    detail_zh: str
