@@ -167,6 +167,7 @@ class S3Store:
     @classmethod
     def open(cls, url: str, *, access_key: str, secret_key: str) -> S3Store:
         """Open `s3+https://host:port/bucket/prefix` (or `s3+http`), making the bucket if absent."""
+        import urllib3
         from minio import Minio  # only where S3 is used
 
         parts = urlsplit(url)
@@ -176,6 +177,12 @@ class S3Store:
             access_key=access_key,
             secret_key=secret_key,
             secure=parts.scheme == "s3+https",
+            # The client's own waits five minutes; a caller's deadline is shorter.
+            http_client=urllib3.PoolManager(
+                timeout=urllib3.Timeout(connect=3, read=30),
+                maxsize=16,
+                retries=urllib3.Retry(total=2, backoff_factor=0.2, status_forcelist=[502, 503]),
+            ),
         )
         with _s3_errors():
             if not client.bucket_exists(bucket):

@@ -103,8 +103,8 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
         _wait_for_s3(found, process, folder / "log")
         yield found
     finally:
-        process.terminate()
-        process.wait(20)
+        process.kill()  # asked to end, it takes its time; its data is for these tests only
+        process.wait()
         log.close()
 
 
