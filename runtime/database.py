@@ -164,6 +164,8 @@ class Held:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._local = threading.local()
+        self._lock = threading.Lock()
+        self._opened: list[Any] = []
 
     def _connection(self) -> Any:
         connection = getattr(self._local, "connection", None)
@@ -171,7 +173,16 @@ class Held:
         if connection is None or getattr(connection, "closed", False):
             connection = self._database.connect_driver()
             self._local.connection = connection
+            with self._lock:
+                self._opened.append(connection)
         return connection
+
+    def close(self) -> None:
+        """Close the connections of all threads, which must be done with them."""
+        with self._lock:
+            opened, self._opened = self._opened, []
+        for connection in opened:
+            connection.close()
 
     def sql(self, text: str) -> str:
         """`text` with the placeholders of this database."""

@@ -19,7 +19,7 @@ from sqlmodel import Field, Session, SQLModel
 from exchange.catalog.directory import Held, NewVersion
 from exchange.catalog.model import Department, Entry, EntryState, entry_from_content
 from runtime import names
-from runtime.database import Database, UtcDateTime, storage_errors
+from runtime.database import Database, UtcDateTime
 
 NAME = sa.String(200).with_variant(sa.String(200, collation="C"), "postgresql")
 
@@ -280,14 +280,12 @@ class Freshness:
 
     def epoch(self) -> int:
         """The epoch, as committed."""
-        with storage_errors():
-            row = self._database.held.row(self._epoch, ())
+        row = self._database.held.row(self._epoch, ())
         return -1 if row is None else int(row[0])
 
     def changed_since(self, epoch: int) -> list[str]:
         """Names of the entries that changed after an epoch."""
-        with storage_errors():
-            return [row[0] for row in self._database.held.rows(self._changed, (epoch,))]
+        return [row[0] for row in self._database.held.rows(self._changed, (epoch,))]
 
 
 def _entries() -> sa.Select[tuple[str, str, str, datetime]]:
