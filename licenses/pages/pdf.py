@@ -30,6 +30,8 @@ from licenses.pages.strokes import number, segments
 _POINTS_PER_MM = 72 / 25.4
 # Cubic control points of a quadratic lie two thirds of the way to its one control point.
 _TWO_THIRDS = 2 / 3
+# Spacings that differ by less (mm) are one spacing.
+_SAME_SPACING = 0.005
 
 
 def write_pdf(document: Document) -> bytes:
@@ -200,14 +202,16 @@ class _Writer:
     def _text(self, item: Text) -> str:
         font = self._fonts[item.font]
         glyphs = item.glyphs or tuple(font.glyphs[character] for character in item.text)
+        steps = advances(item, font)
+        spacing = _spacing(item, [font.advances[glyph] for glyph in glyphs], steps)
         words = ["<"]
         drift = 0.0
-        for glyph, step in zip(glyphs, (*advances(item, font), None), strict=True):
+        for glyph, step in zip(glyphs, (*steps, None), strict=True):
             words.append(f"{glyph:04X}")
             if step is None:
                 break
             # TJ moves back by thousandths of an em; what rounding leaves goes to the next gap.
-            drift += font.advances[glyph] - step / item.size * 1000
+            drift += font.advances[glyph] - (step - spacing) / item.size * 1000
             if abs(drift) >= 0.5:
                 back = round(drift, 1)
                 words.append(f">{number(back)}<")
@@ -215,7 +219,10 @@ class _Writer:
         shown = "".join(words) + ">"
         name = self._font_names[item.font]
         place = f"1 0 0 -1 {number(item.x)} {number(item.y)} Tm"
-        drawn = f"BT {_color(item.color)} rg /{name} {number(item.size)} Tf {place} [{shown}] TJ ET"
+        state = f"{_color(item.color)} rg /{name} {number(item.size)} Tf"
+        drawn = f"BT {state} {place} [{shown}] TJ ET"
+        if spacing:
+            drawn = f"BT {state} {number(spacing)} Tc {place} [{shown}] TJ 0 Tc ET"
         return _transformed(item.transform, drawn)
 
     def _image(self, data: bytes) -> tuple[str, int]:
@@ -263,6 +270,18 @@ class _Writer:
         names = b"".join(b"%b %d 0 R " % (_string(name), entry) for name, entry in found)
         references = b" ".join(b"%d 0 R" % entry for _, entry in found)
         return b"/Names<</EmbeddedFiles<</Names[%b]>>>>/AF[%b]" % (names, references)
+
+
+def _spacing(item: Text, widths: list[float], steps: tuple[float, ...]) -> float:
+    """Letter spacing (mm) where it is the same throughout, else 0.
+
+    Set as character spacing, a spaced title is found by searching for its words; TJ adjustments
+    of that size are taken for blanks.
+    """
+    extras = [step - w * item.size / 1000 for step, w in zip(steps, widths[:-1], strict=True)]
+    if not extras or max(extras) - min(extras) > _SAME_SPACING:
+        return 0.0
+    return float(number(sum(extras) / len(extras)))
 
 
 def _millimetres(height: float) -> str:

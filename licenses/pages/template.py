@@ -47,9 +47,10 @@ class Stamp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slot:
-    """The place of one field's value; its label is among the template's items."""
+    """The place of one field's value, and its label, ready."""
 
     key: str
+    label: tuple[Text, ...] = field(repr=False)
     box: Box
     style: Style
     optional: bool = False
@@ -59,7 +60,7 @@ class Slot:
 class Template:
     """A page before its fields are known.
 
-    `background`: ornaments and the lines values stand on; `items`: fixed texts and labels.
+    `background`: ornaments and the lines values stand on; `items`: fixed texts.
     """
 
     name: str
@@ -91,6 +92,8 @@ def lay_out(
     _check(template, fields)
     items: list[Item] = list(template.items)
     for slot in template.slots:
+        # Each label right before its value: who reads the text out hears them in this order.
+        items.extend(slot.label)
         value = fields.get(slot.key, "")
         if value:
             items.extend(fit(value, slot.box, slot.style, slot.key))
@@ -179,13 +182,13 @@ def _template(data: Mapping[str, Any]) -> Template:
         items.extend(fit(row["text"], _box(row["box"]), _style(row, colors, "value"), "text"))
     slots = []
     for row in data["fields"]:
-        items.extend(_label(row, colors))
         if not row.get("plain"):
             background.append(_value_line(_box(row["box"]), colors))
         font = "bold" if row.get("bold") else "regular"
         slots.append(
             Slot(
                 key=row["key"],
+                label=tuple(_label(row, colors)),
                 box=_box(row["box"]),
                 style=_style({"font": font, **row}, colors, "value"),
                 optional=bool(row.get("optional", False)),
