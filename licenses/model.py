@@ -200,7 +200,8 @@ class License:
     """A license (电子证照), with everything that is needed to finish issuing it.
 
     `ofd_sha256` and `pdf_sha256` are hex, empty while ISSUING. `activated_at` is when it first
-    became ACTIVE. `metadata_sha256` is of the canonical JSON of `metadata`.
+    became ACTIVE; `actor` is the system that asked for it. `metadata_sha256` is of the
+    canonical JSON of `metadata`.
     """
 
     id: str
@@ -217,6 +218,7 @@ class License:
     valid_to: date | None
     issue_time: datetime
     seal: str
+    actor: str
     state: LicenseState
     state_time: datetime
     state_reason: str = ""

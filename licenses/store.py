@@ -153,7 +153,6 @@ def add_license(
     license_: License,
     *,
     holder_index: bytes,
-    actor: str,
     request_id: str,
     request_digest: bytes,
 ) -> None:
@@ -181,7 +180,7 @@ def add_license(
             activated_at=license_.activated_at,
             ofd_sha256=license_.ofd_sha256,
             pdf_sha256=license_.pdf_sha256,
-            actor=actor,
+            actor=license_.actor,
             request_id=request_id,
             request_digest=request_digest,
         )
@@ -292,6 +291,7 @@ def _license(row: LicenseRow) -> License:
         valid_to=date.fromisoformat(row.valid_to) if row.valid_to else None,
         issue_time=row.issue_time,
         seal=row.seal,
+        actor=row.actor,
         state=LicenseState(row.state),
         state_time=row.state_time,
         state_reason=row.state_reason,

@@ -1,0 +1,210 @@
+"""The other services of the node, as licensing needs them: catalog, seals, delivery; by stubs.
+
+1. Like `rpc`, this file knows protobuf and the rest of the house does not.
+2. Every call has a deadline, and says who asks by the node's own certificate (role NODE).
+3. A refusal of the act itself (no such seal, a seal out of its time) goes on to who asked. That the
+   services of a node refuse *each other* is the operator's business, and becomes `Unavailable`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any, Protocol, TypeVar
+
+import grpc
+
+from exchange.v1 import catalog_pb2, catalog_pb2_grpc, delivery_pb2, delivery_pb2_grpc
+from licenses.model import Issuer, IssuingSeal, LicenseFormat
+from licenses.pages.template import Stamp
+from runtime.errors import (
+    Aborted,
+    DomainError,
+    FailedPrecondition,
+    NotFound,
+    PermissionDenied,
+    Unauthenticated,
+    Unavailable,
+)
+from runtime.status import from_rpc_error
+from seal.v1 import seal_pb2, seal_pb2_grpc
+
+SECONDS = 10.0
+SEALING_SECONDS = 60.0
+_AGAIN = 3  # two replicas that finish one license make one of them lose a race, once
+
+_FORMATS = {
+    LicenseFormat.OFD: seal_pb2.DOCUMENT_FORMAT_OFD,
+    LicenseFormat.PDF: seal_pb2.DOCUMENT_FORMAT_PDF,
+}
+Answer = TypeVar("Answer")
+
+
+class Neighbours(Protocol):
+    """What licensing asks of the rest of the node."""
+
+    def issuer(self, department: str) -> Issuer:
+        """A department as the catalog holds it. Raises NotFound."""
+        ...
+
+    def seal_of(self, department: str, wanted: str, now: datetime) -> IssuingSeal:
+        """The department's seal to use. Raises FailedPrecondition, SEAL_NOT_USABLE."""
+        ...
+
+    def seal_document(
+        self, document: bytes, form: LicenseFormat, *, seal: str, stamp: Stamp, request_id: str
+    ) -> bytes:
+        """The sealed document; the same bytes for the same request."""
+        ...
+
+    def document_problem(self, document: bytes) -> str:
+        """Why a sealed document does not verify, UPPER_SNAKE; empty when it does."""
+        ...
+
+    def trust_fingerprint(self) -> bytes:
+        """Changes when the material changes that seals are verified by."""
+        ...
+
+    def has_resource(self, resource: str) -> bool:
+        """Whether the catalog holds a resource."""
+        ...
+
+    def put_resource(self, resource: catalog_pb2.DataResource) -> None:
+        """Put a resource into the catalog."""
+        ...
+
+    def publish(
+        self, resource: str, items: Sequence[str], rows: Sequence[Sequence[str]], request_id: str
+    ) -> None:
+        """Publish records as one batch."""
+        ...
+
+
+class NodeNeighbours:
+    """The neighbours over a channel to the node itself, with the node's own credentials."""
+
+    def __init__(self, channel: grpc.Channel) -> None:
+        self._catalog = catalog_pb2_grpc.CatalogServiceStub(channel)
+        self._delivery = delivery_pb2_grpc.DeliveryServiceStub(channel)
+        self._seals = seal_pb2_grpc.SealServiceStub(channel)
+
+    def issuer(self, department: str) -> Issuer:
+        """See Neighbours."""
+        request = catalog_pb2.GetDepartmentRequest(name=department)
+        found = _call(self._catalog.GetDepartment, request).department
+        return Issuer(
+            department=found.name, display_name=found.display_name, credit_code=found.credit_code
+        )
+
+    def seal_of(self, department: str, wanted: str, now: datetime) -> IssuingSeal:
+        """See Neighbours. Without a wanted one, the only seal in force."""
+        request = seal_pb2.ListSealsRequest(parent=department, page_size=1000)
+        usable = [
+            seal
+            for seal in _call(self._seals.ListSeals, request).seals
+            if seal.state == seal_pb2.SEAL_STATE_ACTIVE
+            and seal.start_time.ToDatetime(UTC) <= now < seal.end_time.ToDatetime(UTC)
+            and wanted in ("", seal.name)
+        ]
+        if len(usable) != 1:
+            raise FailedPrecondition(
+                "the department has no such seal in force: see ListSeals, or have one made"
+                if wanted or not usable
+                else "the department has several seals in force: name the one to use in `seal`",
+                reason="SEAL_NOT_USABLE",
+                message_zh="本部门没有该有效印章：请查看 ListSeals 或申请制章"
+                if wanted or not usable
+                else "本部门有多枚有效印章：请在 seal 中指明",
+            )
+        return IssuingSeal(name=usable[0].name, display_name=usable[0].display_name)
+
+    def seal_document(
+        self, document: bytes, form: LicenseFormat, *, seal: str, stamp: Stamp, request_id: str
+    ) -> bytes:
+        """See Neighbours."""
+        x, y, width, _ = stamp.box
+        place = seal_pb2.StampPosition(page=stamp.page, x_mm=x, y_mm=y, size_mm=width)
+        request = seal_pb2.SealDocumentRequest(
+            seal=seal,
+            document=document,
+            format=_FORMATS[form],
+            positions=[place],
+            reason="签发电子证照",
+            request_id=request_id,
+        )
+        answer = _call(self._seals.SealDocument, request, seconds=SEALING_SECONDS)
+        return bytes(answer.document)
+
+    def document_problem(self, document: bytes) -> str:
+        """See Neighbours."""
+        request = seal_pb2.VerifyDocumentRequest(document=document)
+        verdict = _call(self._seals.VerifyDocument, request, seconds=SEALING_SECONDS).verdict
+        if verdict.indication == seal_pb2.INDICATION_PASSED:
+            return ""
+        return verdict.sub_indication or "NOT_PASSED"
+
+    def trust_fingerprint(self) -> bytes:
+        """See Neighbours: the hash of certificates and revocation lists."""
+        answer = _call(self._seals.GetTrustMaterial, seal_pb2.GetTrustMaterialRequest())
+        return hashlib.sha256(answer.SerializeToString(deterministic=True)).digest()
+
+    def has_resource(self, resource: str) -> bool:
+        """See Neighbours."""
+        request = catalog_pb2.GetDataResourceRequest(name=resource)
+        try:
+            found = _call(self._catalog.GetDataResource, request).resource
+        except NotFound:
+            return False
+        return bool(found.state == catalog_pb2.ENTRY_STATE_ACTIVE)
+
+    def put_resource(self, resource: catalog_pb2.DataResource) -> None:
+        """See Neighbours."""
+        request = catalog_pb2.ApplyDirectoryRequest(
+            changes=[catalog_pb2.DirectoryChange(put_resource=resource)],
+            source="license service",
+            request_id=str(uuid.uuid4()),
+        )
+        _call(self._catalog.ApplyDirectory, request)
+
+    def publish(
+        self, resource: str, items: Sequence[str], rows: Sequence[Sequence[str]], request_id: str
+    ) -> None:
+        """See Neighbours."""
+        header = delivery_pb2.PublishHeader(resource=resource, items=items, request_id=request_id)
+        sent = [delivery_pb2.PublishRow(values=row) for row in rows]
+
+        def batch() -> Iterator[delivery_pb2.PublishRequest]:
+            yield delivery_pb2.PublishRequest(header=header)
+            yield delivery_pb2.PublishRequest(rows=sent)
+
+        _again(lambda: self._delivery.Publish(batch(), timeout=SEALING_SECONDS))
+
+
+def _call(method: Callable[..., Answer], request: Any, *, seconds: float = SECONDS) -> Answer:
+    return _again(lambda: method(request, timeout=seconds))
+
+
+def _again(call: Callable[[], Answer]) -> Answer:
+    """Call, and again where another change came first; refusals become domain errors."""
+    for attempt in range(_AGAIN):
+        try:
+            return call()
+        except grpc.RpcError as error:
+            told = _told(from_rpc_error(error))
+            if not isinstance(told, Aborted) or attempt == _AGAIN - 1:
+                raise told from None
+    raise AssertionError("unreachable")
+
+
+def _told(error: DomainError) -> DomainError:
+    if isinstance(error, PermissionDenied | Unauthenticated):
+        return Unavailable(
+            f"the node's own services refuse each other ({error.reason}): check the roles and the "
+            "validity of the node's certificate",
+            reason="NODE_REFUSED_ITSELF",
+            message_zh=f"节点内部服务互相拒绝（{error.reason}）：请检查节点证书的角色和有效期",
+            retry_after=5,
+        )
+    return error

@@ -1,0 +1,140 @@
+"""Reading licenses: who may see which, and what is kept of it.
+
+1. The issuer sees its own, also while they are being issued. A counter sees those of the holder it
+   has identified. To everybody else a license does not exist.
+2. That a counter looked, and that anybody took a document, is in the audit log; the reason, which
+   may be personal, is committed to there and kept beside the license.
+"""
+
+from __future__ import annotations
+
+from licenses import store
+from licenses.documents import Documents
+from licenses.holder_index import HolderIndex
+from licenses.model import License, LicenseFormat, LicenseState, check_text
+from runtime import names
+from runtime.clock import Clock
+from runtime.database import Database
+from runtime.errors import InvalidArgument, NotFound, PermissionDenied
+from runtime.idcodes import citizen_number_problem, credit_code_problem
+from runtime.identity import Principal, Role
+from runtime.paging import last_of
+from runtime.records import make_record
+
+
+def license_not_found() -> NotFound:
+    """The one refusal for a license that is absent and for one that is somebody else's."""
+    return NotFound("no such license", reason="LICENSE_NOT_FOUND", message_zh="没有这个证照")
+
+
+def check_own_department(parent: str, principal: Principal) -> None:
+    """Raises PermissionDenied (NOT_OWN_DEPARTMENT), whether or not the other one exists."""
+    names.parse(names.DEPARTMENT, parent, field="parent")
+    if parent != principal.department:
+        raise PermissionDenied(
+            "parent must be the caller's own department",
+            reason="NOT_OWN_DEPARTMENT",
+            message_zh="parent 应为调用方所在部门",
+        )
+
+
+class Reading:
+    """The use cases of reading."""
+
+    def __init__(
+        self,
+        database: Database,
+        documents: Documents,
+        holder_index: HolderIndex,
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._documents = documents
+        self._index = holder_index
+        self._clock = clock
+
+    def get(self, name: str, principal: Principal) -> License:
+        """A license of the caller's department. Raises NotFound, LICENSE_NOT_FOUND."""
+        license_ = self._find(name)
+        if license_.issuer != principal.department:
+            raise license_not_found()
+        return license_
+
+    def issued(self, parent: str, principal: Principal, *, size: int, token: str) -> list[License]:
+        """Licenses that the caller's department issued, in order of name: at most `size` + 1."""
+        check_own_department(parent, principal)
+        with self._database.reading() as session:
+            return store.issued(session, parent, after=last_of(token), size=size + 1)
+
+    def held(
+        self, holder_code: str, principal: Principal, *, size: int, token: str
+    ) -> list[License]:
+        """Licenses of an identified holder, in order of id: at most `size` + 1. Audited."""
+        if citizen_number_problem(holder_code) and credit_code_problem(holder_code):
+            raise InvalidArgument(
+                "holder_code is neither a citizen number nor a credit code",
+                reason="BAD_HOLDER_CODE",
+                message_zh="holder_code 不是有效的公民身份号码或统一社会信用代码",
+            )
+        with self._database.unit_of_work() as work:
+            index = self._index(holder_code)
+            found = store.held(work.session, index, after=last_of(token), size=size + 1)
+            work.record(
+                make_record(
+                    "held_licenses_listed",
+                    at=self._clock.now(),
+                    actor=principal.system,
+                    facts={"licenses": [one.name for one in found[:size]]},
+                    commitments={"holder_code": holder_code.encode()},
+                )
+            )
+        return found
+
+    def document(
+        self, name: str, form: LicenseFormat, *, reason: str, principal: Principal
+    ) -> bytes:
+        """A license's sealed file, for the issuer, a counter or an auditor. Audited.
+
+        Raises NotFound (LICENSE_NOT_FOUND), InvalidArgument (BAD_TEXT), DataLoss
+        (OBJECT_CHANGED, OBJECT_MISSING).
+        """
+        check_text(reason, name="reason")
+        license_ = self._find(name)
+        others = principal.has(Role.COUNTER) or principal.has(Role.AUDITOR)
+        if not others and license_.issuer != principal.department:
+            raise license_not_found()
+        if license_.state is LicenseState.ISSUING:
+            raise license_not_found()
+        data = self._documents.read(license_, form)
+        now = self._clock.now()
+        with self._database.unit_of_work() as work:
+            kind = "license_document_read"
+            store.add_access(
+                work.session,
+                license_.id,
+                at=now,
+                system=principal.system,
+                kind=kind,
+                purpose=reason,
+            )
+            work.record(
+                make_record(
+                    kind,
+                    at=now,
+                    actor=principal.system,
+                    facts={"license": name, "sha256": license_.sha256(form)},
+                    commitments={
+                        "reason": reason.encode(),
+                        "holder_code": license_.holder_code.encode(),
+                    },
+                )
+            )
+        return data
+
+    def _find(self, name: str) -> License:
+        ids = names.parse(names.LICENSE, name)
+        with self._database.reading() as session:
+            license_ = store.license_by_id(session, ids["license"])
+        if license_ is None or license_.name != name:
+            raise license_not_found()
+        return license_
