@@ -1,0 +1,160 @@
+"""The pure rules of a question and its answer.
+
+1. A question names its grant, one key, its purpose and its case.
+2. A key must be what the key item's standard says; the refusal names the item, never the value.
+3. A claim is made only on an item that is granted whole: to verify a masked item would tell, guess
+   by guess, what the mask hides.
+4. An absent record answers like a false claim, with the same shape and the same work done.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from exchange.audit.model import Receipt
+from exchange.catalog.model import EntryState, ResourceSchema
+from exchange.grants.model import Grant, Mask
+from runtime.errors import (
+    FailedPrecondition,
+    FieldViolation,
+    InvalidArgument,
+    PermissionDenied,
+    ResourceExhausted,
+)
+from runtime.idcodes import STANDARDS
+from runtime.records import canonical
+
+GREATEST_PURPOSE = 200  # characters
+GREATEST_CASE_NUMBER = 64
+GREATEST_CLAIMS = 20
+GREATEST_VALUE = 100_000
+GREATEST_ITEMS = 500
+
+MATCH = "match"
+NO_MATCH = "no_match"
+
+#: Stands in for a record that is absent, so that verifying does the same work.
+DECOY = canonical({f"item_{n}": "x" * 16 for n in range(8)}).decode()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueryAnswer:
+    """One record as far as the grant goes, and the proof of having asked for it."""
+
+    found: bool
+    items: Mapping[str, str]
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyAnswer:
+    """Whether each claim is true, and the proof of having asked."""
+
+    claims: Mapping[str, bool]
+    receipt: Receipt
+
+    @property
+    def matches(self) -> bool:
+        """Whether every claim is true."""
+        return all(self.claims.values())
+
+
+def check_question(purpose: str, case_number: str) -> None:
+    """Refuse a question without a purpose and a case. Raises InvalidArgument, BAD_QUESTION."""
+    if 0 < len(purpose) <= GREATEST_PURPOSE and 0 < len(case_number) <= GREATEST_CASE_NUMBER:
+        return
+    wrong = []
+    if not 0 < len(purpose) <= GREATEST_PURPOSE:
+        wrong.append(FieldViolation("purpose", f"1 to {GREATEST_PURPOSE} characters are required"))
+    if not 0 < len(case_number) <= GREATEST_CASE_NUMBER:
+        wrong.append(
+            FieldViolation("case_number", f"1 to {GREATEST_CASE_NUMBER} characters are required")
+        )
+    raise InvalidArgument(
+        "say what the question is for: purpose and case_number are required",
+        reason="BAD_QUESTION",
+        message_zh="请说明用途：purpose（用途）与 case_number（办件编号）为必填项",
+        violations=wrong,
+    )
+
+
+def check_claims(claims: Mapping[str, str]) -> None:
+    """Refuse none, too many and empty claims. Raises InvalidArgument, BAD_CLAIMS."""
+    if 0 < len(claims) <= GREATEST_CLAIMS and all(
+        0 < len(value) <= GREATEST_VALUE for value in claims.values()
+    ):
+        return
+    raise InvalidArgument(
+        f"claims are 1 to {GREATEST_CLAIMS} items, each with a value",
+        reason="BAD_CLAIMS",
+        message_zh=f"核查声明为 1 至 {GREATEST_CLAIMS} 个信息项，且每项均须有值",
+        violations=[FieldViolation("claims", f"1 to {GREATEST_CLAIMS} values are required")],
+    )
+
+
+def check_granted_whole(grant: Grant, claims: Mapping[str, str]) -> None:
+    """Refuse a claim on a masked item. Raises PermissionDenied, ITEM_GRANTED_IN_PART."""
+    masks = grant.masks
+    for code in claims:
+        if masks[code] is not Mask.WHOLE:
+            raise PermissionDenied(
+                f"item {code} is granted in part, and only whole items can be verified",
+                reason="ITEM_GRANTED_IN_PART",
+                message_zh=f"信息项 {code} 仅授权部分内容，只有完整授权的信息项才能核查",
+                item=code,
+            )
+
+
+def key_check(schema: ResourceSchema) -> Callable[[str], None]:
+    """What refuses a malformed key of a resource; made once per version of its schema.
+
+    It raises FailedPrecondition (RESOURCE_WITHDRAWN) and InvalidArgument (MALFORMED_KEY).
+    """
+    item = schema.items[schema.key_position]
+    problem_of = STANDARDS.get(item.standard)
+    limit = item.length or GREATEST_VALUE
+
+    def check(key: str) -> None:
+        if not key:
+            problem: str | None = "is required"
+        elif len(key) > limit:
+            problem = f"is longer than {limit} characters"
+        else:
+            problem = None if problem_of is None else problem_of(key)
+        if problem is not None:
+            raise InvalidArgument(
+                f"key is not a value of item {item.code}: {problem}",
+                reason="MALFORMED_KEY",
+                message_zh=f"key 不是信息项 {item.code} 的有效值",
+                violations=[FieldViolation("key", f"{item.code}: {problem}")],
+                item=item.code,
+            )
+
+    def withdrawn(_: str) -> None:
+        raise FailedPrecondition(
+            "its source department has withdrawn this resource from the catalog",
+            reason="RESOURCE_WITHDRAWN",
+            message_zh="数源部门已从目录撤回该信息资源",
+        )
+
+    return withdrawn if schema.state is EntryState.WITHDRAWN else check
+
+
+def compare(held: Mapping[str, str], claims: Mapping[str, str]) -> dict[str, bool]:
+    """Which claims are true of a record, each compared in constant time."""
+    same = hmac.compare_digest
+    return {
+        code: same(held.get(code, "").encode(), value.encode()) for code, value in claims.items()
+    }
+
+
+def quota_exceeded(seconds: float) -> ResourceExhausted:
+    """The refusal once a day's quota is used up; `seconds` until the next day in China."""
+    return ResourceExhausted(
+        "the grant's daily quota is used up: try again tomorrow (China time), or ask for more",
+        reason="DAILY_QUOTA_EXCEEDED",
+        message_zh="该授权今日的调用额度已用完：请明日（北京时间）再试，或申请更高额度",
+        retry_after=seconds,
+    )

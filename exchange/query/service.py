@@ -1,0 +1,265 @@
+"""Query (查询) and Verify (核查): the hot path, on the loop.
+
+The steps, in this order: the question's shape → authorize under the grant → the key's shape →
+quota → read → project and mask, or compare → append the audit record → answer. No answer leaves
+before its record is durable; a refusal's record is durable before the refusal is told.
+
+What a receipt's leaf says (kinds `query` and `verify`): `grant`, `contract` (hash of the grant's
+terms), `resource`, `items` (codes asked for), for a query `found`; and these commitments, each
+SHA-256(salt || label || 0x00 || value), where `{…}` is canonical JSON (sorted keys, no spaces,
+UTF-8):
+
+| label | value |
+| --- | --- |
+| `key` | the key |
+| `purpose`, `case_number` | as asked: free text, which may hold what it should not |
+| `request` | Query: `{grant, key, items, purpose, case_number}`, items as sent; |
+|           | Verify: `{grant, key, claims, purpose, case_number}` |
+| `answer` | Query: `{found, items}`; Verify: `{claims, result}` with `match` or `no_match` |
+
+So whoever holds a receipt, its question and its answer shows that they belong together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+import orjson
+
+from exchange.audit.appending import AuditLog
+from exchange.audit.model import Usage
+from exchange.catalog.model import ResourceSchema
+from exchange.catalog.service import Schemas
+from exchange.delivery.reading import RecordReader
+from exchange.grants.authorizing import GrantIndex
+from exchange.grants.model import Grant, Operation
+from exchange.query.model import (
+    DECOY,
+    GREATEST_ITEMS,
+    MATCH,
+    NO_MATCH,
+    QueryAnswer,
+    VerifyAnswer,
+    check_claims,
+    check_granted_whole,
+    check_question,
+    compare,
+    key_check,
+    quota_exceeded,
+)
+from exchange.refusals import REFUSED, refusal
+from runtime.clock import CHINA, Clock
+from runtime.errors import DomainError, FieldViolation, InvalidArgument
+from runtime.identity import Principal
+from runtime.records import canonical, make_record
+
+
+class Querying:
+    """The two questions."""
+
+    def __init__(
+        self,
+        *,
+        grants: GrantIndex,
+        schemas: Schemas,
+        records: RecordReader,
+        audit: AuditLog,
+        clock: Clock,
+    ) -> None:
+        self._authorize = grants.authorize
+        self._schema = schemas.schema
+        self._payload = records.payload
+        self._audit = audit
+        self._clock = clock
+        self._days = _Days()
+        self._key_checks: dict[str, tuple[ResourceSchema, Callable[[str], None]]] = {}
+
+    async def query(
+        self,
+        principal: Principal,
+        *,
+        grant: str,
+        key: str,
+        items: Sequence[str],
+        purpose: str,
+        case_number: str,
+    ) -> QueryAnswer:
+        """The granted items of one record.
+
+        Raises InvalidArgument (BAD_QUESTION, MALFORMED_KEY), what `GrantIndex.authorize` raises,
+        ResourceExhausted (DAILY_QUOTA_EXCEEDED) and FailedPrecondition (RESOURCE_WITHDRAWN).
+        """
+        check_question(purpose, case_number)
+        _check_items(items)
+        now = self._clock.now()
+        try:
+            granted = self._authorize(
+                grant, department=principal.department, operation=Operation.QUERY, items=items
+            )
+            self._check_key(granted.resource, key)
+            usage = self._take(granted, now)
+        except REFUSED as error:
+            await self._refuse(error, principal, Operation.QUERY, grant, now)
+            raise
+        payload = self._payload(granted.resource, key)
+        shown: dict[str, str] = {}
+        if payload is not None:
+            shown = granted.project(orjson.loads(payload))
+            if items:
+                shown = {code: shown[code] for code in items if code in shown}
+        found = payload is not None
+        record = make_record(
+            "query",
+            at=now,
+            actor=principal.system,
+            facts={
+                "grant": granted.name,
+                "contract": granted.contract_hash,
+                "resource": granted.resource,
+                "items": list(items or granted.masks),
+                "found": found,
+            },
+            commitments={
+                "key": key.encode(),
+                "purpose": purpose.encode(),
+                "case_number": case_number.encode(),
+                "request": canonical(
+                    {
+                        "grant": grant,
+                        "key": key,
+                        "items": items,
+                        "purpose": purpose,
+                        "case_number": case_number,
+                    }
+                ),
+                "answer": canonical({"found": found, "items": shown}),
+            },
+        )
+        receipt = await self._audit.append(record, usage)
+        return QueryAnswer(found=found, items=shown, receipt=receipt)
+
+    async def verify(
+        self,
+        principal: Principal,
+        *,
+        grant: str,
+        key: str,
+        claims: Mapping[str, str],
+        purpose: str,
+        case_number: str,
+    ) -> VerifyAnswer:
+        """Whether claims are true of a record, and nothing else of it.
+
+        Raises as `query`, and InvalidArgument (BAD_CLAIMS) and PermissionDenied
+        (ITEM_GRANTED_IN_PART).
+        """
+        check_question(purpose, case_number)
+        check_claims(claims)
+        now = self._clock.now()
+        try:
+            granted = self._authorize(
+                grant,
+                department=principal.department,
+                operation=Operation.VERIFY,
+                items=tuple(claims),
+            )
+            check_granted_whole(granted, claims)
+            self._check_key(granted.resource, key)
+            usage = self._take(granted, now)
+        except REFUSED as error:
+            await self._refuse(error, principal, Operation.VERIFY, grant, now)
+            raise
+        payload = self._payload(granted.resource, key)
+        # An absent record is compared too, against one that no claim can match.
+        held = orjson.loads(DECOY if payload is None else payload)
+        results = compare({} if payload is None else held, claims)
+        told = {code: MATCH if true else NO_MATCH for code, true in results.items()}
+        record = make_record(
+            "verify",
+            at=now,
+            actor=principal.system,
+            facts={
+                "grant": granted.name,
+                "contract": granted.contract_hash,
+                "resource": granted.resource,
+                "items": sorted(claims),
+            },
+            commitments={
+                "key": key.encode(),
+                "purpose": purpose.encode(),
+                "case_number": case_number.encode(),
+                "request": canonical(
+                    {
+                        "grant": grant,
+                        "key": key,
+                        "claims": claims,
+                        "purpose": purpose,
+                        "case_number": case_number,
+                    }
+                ),
+                "answer": canonical(
+                    {"claims": told, "result": MATCH if all(results.values()) else NO_MATCH}
+                ),
+            },
+        )
+        receipt = await self._audit.append(record, usage)
+        return VerifyAnswer(claims=results, receipt=receipt)
+
+    def _check_key(self, resource: str, key: str) -> None:
+        schema = self._schema(resource)
+        known = self._key_checks.get(resource)
+        if known is None or known[0] is not schema:
+            known = self._key_checks[resource] = (schema, key_check(schema))
+        known[1](key)
+
+    def _take(self, grant: Grant, now: datetime) -> Usage | None:
+        """One record from the day's quota; None where the grant has no quota.
+
+        What is on its way to the log counts already, so questions at one time cannot pass together.
+        """
+        if not grant.daily_quota:
+            return None
+        day, left = self._days.at(now)
+        if self._audit.used(grant.name, day) >= grant.daily_quota:
+            raise quota_exceeded(left)
+        return Usage(grant=grant.name, day=day, count=1)
+
+    async def _refuse(
+        self,
+        error: DomainError,
+        principal: Principal,
+        operation: Operation,
+        grant: str,
+        now: datetime,
+    ) -> None:
+        await self._audit.append(
+            refusal(error, at=now, actor=principal.system, operation=operation.value, grant=grant)
+        )
+
+
+class _Days:
+    """Days of China, made once a day."""
+
+    def __init__(self) -> None:
+        self._begin = self._end = datetime.fromtimestamp(0, CHINA)
+        self._day = ""
+
+    def at(self, now: datetime) -> tuple[str, float]:
+        """The day, `YYYY-MM-DD`, and the seconds left of it."""
+        if not self._begin <= now < self._end:
+            local = now.astimezone(CHINA)
+            self._begin = local.replace(hour=0, minute=0, second=0, microsecond=0)
+            self._end = self._begin + timedelta(days=1)
+            self._day = local.date().isoformat()
+        return self._day, (self._end - now).total_seconds()
+
+
+def _check_items(items: Sequence[str]) -> None:
+    if len(items) > GREATEST_ITEMS:
+        raise InvalidArgument(
+            f"at most {GREATEST_ITEMS} items can be asked for",
+            reason="BAD_QUESTION",
+            message_zh=f"至多可查询 {GREATEST_ITEMS} 个信息项",
+            violations=[FieldViolation("items", f"more than {GREATEST_ITEMS}")],
+        )
