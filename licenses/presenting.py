@@ -20,7 +20,6 @@ from collections.abc import Callable, Sequence
 
 from licenses import store
 from licenses.documents import Documents
-from licenses.license_types import license_types
 from licenses.model import License, LicenseState, check_text, is_expired
 from licenses.presentation import (
     CODE_BYTES,
@@ -279,11 +278,6 @@ class UnknownCodes:
     def _now_spent(self, system: str) -> float:
         spent, at = self._spent.get(system, (0.0, 0.0))
         return max(0.0, spent - (self._monotonic() - at) / SECONDS_A_CODE)
-
-
-def type_display_name(type_id: str) -> str:
-    """What a type is called; empty for none."""
-    return license_types()[type_id].display_name if type_id else ""
 
 
 def _is_holder(license_: License, holder_code: str) -> bool:

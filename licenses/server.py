@@ -1,0 +1,171 @@
+"""The license service put together: its database, its threads, its methods.
+
+1. `migrate`, `register` on a server, then `start`; `stop` when that server has stopped.
+2. It calls the node it runs in (catalog, seals, delivery), so nothing is called before `start`, and
+   whatever was left unfinished is finished by the reconciling thread as soon as they answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import grpc
+import structlog
+
+from licenses import store
+from licenses.documents import Documents
+from licenses.holder_index import HolderIndex
+from licenses.issuing import Issuing
+from licenses.library import Library
+from licenses.neighbours import Neighbours, NodeNeighbours
+from licenses.presenting import Presenting
+from licenses.reading import Reading
+from licenses.rpc import LICENSE_POLICY, PRESENTATION_POLICY, LicenseRpc, PresentationRpc
+from licenses.v1 import licenses_pb2_grpc, presentations_pb2_grpc
+from runtime.clock import SYSTEM, Clock
+from runtime.config import Settings
+from runtime.database import Database
+from runtime.errors import DomainError
+from runtime.objects import ObjectStore
+from runtime.rpc import Server
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+RECONCILE_SECONDS = 3.0
+#: How long the row of a presentation is kept after its time.
+PRESENTATIONS_KEPT = timedelta(days=30)
+ISSUING_THREADS = max(2, os.cpu_count() or 2)
+VERIFYING_THREADS = 4
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconciled:
+    """What one round did: licenses finished and failed, records published, presentations gone."""
+
+    finished: int
+    failed: int
+    published: int
+    forgotten: int
+
+
+class LicenseServer:
+    """One node's license service. Its audit records wait in `database` for the node's relay.
+
+    `channel` leads to the node itself with its own credentials (roles NODE and DEPARTMENT);
+    `department` is the node's own, `departments/{department}`: the license library is its resource.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        objects: ObjectStore,
+        clock: Clock = SYSTEM,
+        *,
+        channel: grpc.Channel | None = None,
+        department: str,
+        neighbours: Neighbours | None = None,
+    ) -> None:
+        if neighbours is None:
+            if channel is None:
+                raise ValueError("a license service needs a channel to its node")
+            neighbours = NodeNeighbours(channel)
+        self.database = Database(settings.database_url("licenses"), schema="licenses")
+        self._clock = clock
+        self._index = HolderIndex(settings.passphrase())
+        self.documents = Documents(objects, neighbours)
+        self.library = Library(self.database, neighbours, department)
+        self.issuing = Issuing(
+            self.database, self.documents, neighbours, self.library, self._index, clock
+        )
+        self.reading = Reading(self.database, self.documents, self._index, clock)
+        self.presenting = Presenting(self.database, self.documents, clock)
+        self._issuing_threads = ThreadPoolExecutor(ISSUING_THREADS, "issuing")
+        self._verifying_threads = ThreadPoolExecutor(VERIFYING_THREADS, "verifying")
+        self._stopping = threading.Event()
+        self._reconciler: threading.Thread | None = None
+
+    def migrate(self) -> None:
+        """Bring the database to this version, and the holder index to this key."""
+        self.database.migrate(MIGRATIONS)
+        with self.database.unit_of_work() as work:
+            again = store.keep_index(work.session, self._index.fingerprint, self._index)
+        if again:
+            _log.info("holder_index_made_again", licenses=again)
+
+    def register(self, server: Server) -> None:
+        """Add the methods of both services to a server."""
+        server.add(
+            licenses_pb2_grpc.add_LicenseServiceServicer_to_server,
+            LicenseRpc(
+                self.database,
+                self.issuing,
+                self.reading,
+                self.library,
+                self._clock,
+                self._issuing_threads,
+            ),
+            LICENSE_POLICY,
+        )
+        server.add(
+            presentations_pb2_grpc.add_PresentationServiceServicer_to_server,
+            PresentationRpc(self.presenting, self._verifying_threads),
+            PRESENTATION_POLICY,
+        )
+
+    async def start(self) -> None:
+        """Begin to reconcile, now and every few seconds."""
+        self._reconciler = threading.Thread(
+            target=self._reconcile_until_stopped, name="licenses-reconcile", daemon=True
+        )
+        self._reconciler.start()
+
+    async def stop(self) -> None:
+        """End the threads and give the connections back."""
+        self._stopping.set()
+        await asyncio.to_thread(self._join)
+        self.database.close()
+
+    def _join(self) -> None:
+        if self._reconciler is not None:
+            self._reconciler.join()
+        self._issuing_threads.shutdown(wait=True, cancel_futures=True)
+        self._verifying_threads.shutdown(wait=True, cancel_futures=True)
+
+    def reconcile(self) -> Reconciled:
+        """Finish what was left: licenses, what waits for the library, presentations long over.
+
+        Raises Unavailable where the database or a neighbour does not answer.
+        """
+        issued = self.issuing.reconcile()
+        published = self.library.publish()
+        with self.database.unit_of_work() as work:
+            before = self._clock.now() - PRESENTATIONS_KEPT
+            forgotten = store.forget_presentations(work.session, before)
+        return Reconciled(
+            finished=issued.finished,
+            failed=issued.failed,
+            published=published,
+            forgotten=forgotten,
+        )
+
+    def _reconcile_until_stopped(self) -> None:
+        told = ""
+        while True:
+            try:
+                self.reconcile()
+                told = ""
+            except DomainError as error:
+                if error.reason != told:  # one line for a neighbour that stays away
+                    told = error.reason
+                    _log.warning("license_reconcile_failed", reason=told)
+            except Exception as error:  # noqa: BLE001  # the thread outlives every failure
+                _log.error("license_reconcile_failed", error=type(error).__name__)
+            if self._stopping.wait(RECONCILE_SECONDS):
+                return
