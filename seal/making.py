@@ -152,16 +152,18 @@ class SealMaking:
         )
         return seal
 
-    def revoke(self, work: UnitOfWork, name: str, *, actor: str) -> HeldSeal:
+    def revoke(self, name: str, *, actor: str) -> HeldSeal:
         """End a seal for good; a repeat changes nothing. Raises NotFound (SEAL_NOT_FOUND)."""
-        held = store.find_seal(work.session, name)
-        if held is None:
-            raise seal_not_found()
         now = self._clock.now().replace(microsecond=0)
-        if not store.revoke_seal(work.session, name, at=now):
-            return held
-        self._material.issue(work)
-        work.record(make_record("seal_revoked", at=now, actor=actor, facts={"seal": name}))
+        with self._database.unit_of_work() as work:
+            held = store.find_seal(work.session, name)
+            if held is None:
+                raise seal_not_found()
+            if not store.revoke_seal(work.session, name, at=now):
+                return held
+            self._material.issue(work)
+            work.record(make_record("seal_revoked", at=now, actor=actor, facts={"seal": name}))
+        self._material.forget()
         return replace(held, state=SealState.REVOKED, revoked_at=now)
 
     def has_seals(self) -> bool:

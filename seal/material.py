@@ -5,12 +5,15 @@
 2. A list says what the seals' rows say; it is issued anew when half its time is over, and in the
    same transaction as a revocation.
 3. Roots are trusted for as long as their certificates say.
+4. What another process issued is seen within a second; what this one issued, at once.
 """
 
 from __future__ import annotations
 
 import threading
-from datetime import timedelta
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 
 from runtime.clock import Clock
@@ -25,7 +28,18 @@ from seal.trust import TrustAnchor, TrustStore
 from seal.verify import assess
 
 _LIST_LIFETIME: Final = timedelta(days=30)
+_SECONDS_KNOWN: Final = 1.0
 _ROOTS: Final = (ROOT_SM2, ROOT_P256)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """Material read from the database, until when it stands without looking again."""
+
+    numbers: tuple[int, ...]
+    store: TrustStore
+    due: datetime
+    looked: float
 
 
 class TrustMaterial:
@@ -36,20 +50,28 @@ class TrustMaterial:
         self._custody = custody
         self._clock = clock
         self._lock = threading.Lock()
-        self._known: tuple[tuple[int, ...], TrustStore] | None = None
+        self._known: _Known | None = None
 
     def current(self) -> TrustStore:
         """Anchors and the lists in force, issued anew where their time is half over."""
+        known = self._known
+        looked = time.monotonic()
+        if known and looked < known.looked + _SECONDS_KNOWN and self._clock.now() < known.due:
+            return known.store
         found = self._lists()
         if found is None:
             self.renew()
             found = self._lists() or []
         numbers = tuple(one.number for one in found)
-        known = self._known
-        if known is None or known[0] != numbers:
-            known = (numbers, self._store([one.encoded for one in found]))
-            self._known = known
-        return known[1]
+        same = known is not None and known.numbers == numbers
+        known = _Known(
+            numbers=numbers,
+            store=known.store if known and same else self._store([one.encoded for one in found]),
+            due=min((_due(one) for one in found), default=self._clock.now()),
+            looked=looked,
+        )
+        self._known = known
+        return known.store
 
     def verify(self, document: bytes) -> Verdict:
         """Judge a document with this node's material; whatever it holds, the answer is a Verdict.
@@ -71,7 +93,10 @@ class TrustMaterial:
                 return  # another process was first, and its lists are as good
 
     def issue(self, work: UnitOfWork, *, only_due: bool = False) -> None:
-        """Issue the lists of both roots, in the transaction of what they tell."""
+        """Issue the lists of both roots, in the transaction of what they tell.
+
+        The caller calls `forget` once that has committed.
+        """
         now = self._clock.now().replace(microsecond=0)
         revoked = store.revoked_certificates(work.session)
         for index, root in enumerate(_ROOTS):
@@ -99,6 +124,10 @@ class TrustMaterial:
             )
             store.add_list(work.session, root, found)
 
+    def forget(self) -> None:
+        """Look again at the next use."""
+        self._known = None
+
     def _lists(self) -> list[store.RevocationList] | None:
         """The newest list of each root; None where one is missing or due."""
         with self._database.reading() as session:
@@ -107,7 +136,7 @@ class TrustMaterial:
         return known if len(known) == len(_ROOTS) else None
 
     def _is_due(self, held: store.RevocationList) -> bool:
-        return self._clock.now() >= held.next_update - _LIST_LIFETIME / 2
+        return self._clock.now() >= _due(held)
 
     def _store(self, lists: list[bytes]) -> TrustStore:
         anchors = []
@@ -123,3 +152,8 @@ class TrustMaterial:
                 )
             )
         return TrustStore(anchors=tuple(anchors), crls=tuple(lists))
+
+
+def _due(held: store.RevocationList) -> datetime:
+    """When a list is issued anew."""
+    return held.next_update - _LIST_LIFETIME / 2

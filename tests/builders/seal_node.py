@@ -1,0 +1,148 @@
+"""A seal service in a folder, called as its methods are, with or without a port."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from runtime.clock import FixedClock
+from runtime.config import Settings
+from runtime.idcodes import credit_code_check_character
+from runtime.identity import Authenticator, Authority, Principal, Role
+from runtime.objects import FileStore, ObjectStore
+from runtime.rpc import Call, Server, aio_channel
+from seal.rpc import SealRpc
+from seal.server import SealServer
+from seal.v1 import seal_pb2 as pb
+from seal.v1 import seal_pb2_grpc
+
+NOW = datetime(2026, 6, 1, 4, 0, tzinfo=UTC)
+OFFICE = "departments/approval-office"
+OTHER = "departments/civil-affairs"
+SEAL = f"{OFFICE}/seals/main"
+DISPLAY_NAME = "示范县行政审批局"
+_CODE = "11990101MB0000001"
+CREDIT_CODE = _CODE + credit_code_check_character(_CODE)
+CORNER = pb.StampPosition(page=1, x_mm=140, y_mm=220)
+
+
+def principal(*roles: Role, department: str = OFFICE) -> Principal:
+    """A caller of that department."""
+    return Principal(
+        system=f"{department}/systems/front", department=department, roles=frozenset(roles), serial=1
+    )
+
+
+ADMINISTRATOR = principal(Role.ADMINISTRATOR, department="departments/data-bureau")
+DEPARTMENT = principal(Role.DEPARTMENT)
+STRANGER = principal(Role.DEPARTMENT, department=OTHER)
+NODE = principal(Role.NODE, department="departments/data-bureau")
+
+
+@dataclass
+class SealNode:
+    """A service that is started; `call` runs a method as this caller, past the role table."""
+
+    server: SealServer
+    clock: FixedClock
+    objects: ObjectStore
+
+    def call(self, method: str, request: Any, caller: Principal = DEPARTMENT) -> Any:
+        server = self.server
+        servicer = SealRpc(server.database, server.making, server.sealing, server.material)
+        return getattr(servicer, method)(request, Call(method, caller, None))
+
+    def leaves(self, kind: str) -> list[dict[str, Any]]:
+        """Audit records on their way, of one kind."""
+        import orjson
+
+        with self.server.database.engine.connect() as connection:
+            rows = connection.exec_driver_sql("SELECT leaf FROM audit_outbox ORDER BY id").all()
+        return [leaf for (raw,) in rows if (leaf := orjson.loads(bytes(raw)))["kind"] == kind]
+
+
+def settings_in(folder: Path, *, database: str = "") -> Settings:
+    """Settings of a node whose data are in that folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return Settings(data=folder, database=database)
+
+
+def start(
+    folder: Path,
+    *,
+    at: datetime = NOW,
+    objects: ObjectStore | None = None,
+    database: str = "",
+    opened: bool = True,
+) -> SealNode:
+    """A service over a folder, new or used before; `opened=False` leaves its keys alone."""
+    clock = FixedClock(at)
+    held = objects or FileStore(folder / "objects")
+    server = SealServer(settings_in(folder, database=database), held, clock)
+    server.migrate()
+    if opened:
+        server.open()
+    return SealNode(server, clock, held)
+
+
+def create_request(**changes: Any) -> pb.CreateSealRequest:
+    """A good CreateSeal."""
+    values: dict[str, Any] = {
+        "parent": OFFICE,
+        "seal_id": "main",
+        "display_name": DISPLAY_NAME,
+        "credit_code": CREDIT_CODE,
+        "request_id": str(uuid.uuid4()),
+    }
+    return pb.CreateSealRequest(**{**values, **changes})
+
+
+def seal_request(document: bytes, **changes: Any) -> pb.SealDocumentRequest:
+    """A good SealDocument."""
+    values: dict[str, Any] = {
+        "seal": SEAL,
+        "document": document,
+        "positions": [CORNER],
+        "reason": "签发证照",
+        "request_id": str(uuid.uuid4()),
+    }
+    return pb.SealDocumentRequest(**{**values, **changes})
+
+
+Connect = Callable[[Principal], Any]
+
+
+@asynccontextmanager
+async def serving(node: SealNode, folder: Path) -> AsyncIterator[Connect]:
+    """The service behind a real port with mTLS; yields what makes a stub for a caller."""
+    now = datetime.now(UTC)
+    authority = Authority.create(folder, name="test", passphrase=b"long enough", now=now)
+    own = authority.issue(
+        system="departments/data-bureau/systems/node",
+        roles=[Role.NODE],
+        now=now,
+        hosts=["127.0.0.1"],
+    )
+    server = Server(
+        credentials=own, authenticator=Authenticator(authority.pem, authority.crl_path)
+    )
+    node.server.register(server)
+    port = await server.start("127.0.0.1:0")
+    channels = []
+
+    def connect(caller: Principal) -> Any:
+        credentials = authority.issue(system=caller.system, roles=caller.roles, now=now)
+        channels.append(aio_channel(f"127.0.0.1:{port}", credentials))
+        return seal_pb2_grpc.SealServiceStub(channels[-1])
+
+    try:
+        yield connect
+    finally:
+        for channel in channels:
+            await channel.close()
+        await server.stop(grace=1)
