@@ -21,7 +21,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from itertools import repeat
 from operator import itemgetter
+from typing import Any
 
 import orjson
 
@@ -133,12 +135,12 @@ class Intake:
         self._width = len(header.items)
         self._key_item = schema.key_item
         self._key_column = header.items.index(schema.key_item)
-        # A column that the header leaves out is read from the "" that `add` puts behind a row.
+        # A column that the header leaves out is read from the "" that is put behind a row.
         place = {code: n for n, code in enumerate(header.items)}
         self._in_order = _picker([place.get(code, self._width) for code in schema.position])
         self._codes = sorted(header.items)
         self._by_code = _picker([place[code] for code in self._codes])
-        self._check = schema.violations
+        self._check, self._fit = schema.violations, schema.fit
         self._seen: set[str] = set()
         self._keys: list[str] = []
         self._payloads: list[str | None] = []
@@ -159,33 +161,62 @@ class Intake:
                 reason="BATCH_TOO_LARGE",
                 message_zh=f"每个批次至多 {GREATEST_BATCH:,} 行：请拆分为多个批次",
             )
-        seen, codes, width, key_column = self._seen, self._codes, self._width, self._key_column
-        in_order, by_code, check = self._in_order, self._by_code, self._check
-        keep_key, keep_payload, dumps = self._keys.append, self._payloads.append, orjson.dumps
+        if rows and not self._take_good(rows):
+            self._take_each(rows, first)
+
+    def _take_good(self, rows: Sequence[tuple[bool, list[str]]]) -> bool:
+        """Take rows among which none withdraws and none is wrong, or none at all.
+
+        Works by columns, at several times the speed of rows; `_take_each` says the same of a row.
+        """
+        withdraws, table = zip(*rows, strict=True)
+        if any(withdraws) or set(map(len, table)) != {self._width}:
+            return False
+        columns = [*zip(*table, strict=True), ("",)]
+        keys = columns[self._key_column]
+        new = set(keys)
+        if (
+            len(new) != len(keys)
+            or not new.isdisjoint(self._seen)
+            or not all(map(_plain_key, keys))
+            or not self._fit(self._in_order(columns))
+        ):
+            return False
+        named = self._by_code(columns)
+        records: Iterable[dict[str, str]] = map(
+            dict, map(zip, repeat(self._codes), zip(*named, strict=True))
+        )
+        if any("" in column for column in named):
+            records = [{c: v for c, v in record.items() if v} for record in records]
+        payloads = list(map(bytes.decode, map(orjson.dumps, records)))
+        if max(map(len, payloads)) > GREATEST_PAYLOAD:
+            return False
+        self._seen |= new
+        self._keys += keys
+        self._payloads += payloads
+        return True
+
+    def _take_each(self, rows: Sequence[tuple[bool, list[str]]], first: int) -> None:
         for number, (withdraw, values) in enumerate(rows, first):
-            if len(values) != width:
-                self._reject(
-                    number, [("", f"has {len(values)} values; the header names {width} items")]
-                )
+            if len(values) != self._width:
+                wrong = f"has {len(values)} values where the header names {self._width} items"
+                self._reject(number, [("", wrong)])
                 continue
-            key = values[key_column]
-            wrong = self._key_problem(key) if key in seen or not _plain_key(key) else None
+            key = values[self._key_column]
+            found = self._key_problems(key)
             payload = None
             if not withdraw:
-                found = check(in_order([*values, ""]))
-                if found or wrong:
-                    self._reject(number, [*([(self._key_item, wrong)] if wrong else []), *found])
-                    continue
-                held = {c: v for c, v in zip(codes, by_code(values), strict=True) if v}
-                payload = dumps(held).decode()
+                found += self._check(self._in_order([*values, ""]))
+                named = zip(self._codes, self._by_code(values), strict=True)
+                payload = orjson.dumps({code: value for code, value in named if value}).decode()
                 if len(payload) > GREATEST_PAYLOAD:
-                    wrong = f"the record is longer than {GREATEST_PAYLOAD:,} characters"
-            if wrong:
-                self._reject(number, [(self._key_item, wrong)])
+                    found.append(("", f"is longer than {GREATEST_PAYLOAD:,} characters"))
+            if found:
+                self._reject(number, found)
                 continue
-            seen.add(key)
-            keep_key(key)
-            keep_payload(payload)
+            self._seen.add(key)
+            self._keys.append(key)
+            self._payloads.append(payload)
 
     def finish(self, digest: bytes) -> Batch:
         """The batch. Raises InvalidArgument (ROWS_REJECTED) naming up to 100 violations."""
@@ -203,12 +234,13 @@ class Intake:
             resource=self._resource, keys=self._keys, payloads=self._payloads, digest=digest
         )
 
-    def _key_problem(self, key: str) -> str:
-        if not key:
-            return "the key item is empty"
+    def _key_problems(self, key: str) -> Violations:
         if key in self._seen:
-            return "an earlier row of the batch has the same key"
-        return f"a key is at most {GREATEST_KEY} printable characters"
+            return [(self._key_item, "an earlier row of the batch has the same key")]
+        if not _plain_key(key):
+            wrong = f"a key is 1 to {GREATEST_KEY} printable characters"
+            return [(self._key_item, wrong)]
+        return []
 
     def _reject(self, row: int, found: Violations) -> None:
         self._rejected += 1
@@ -303,7 +335,7 @@ def _plain_key(key: str) -> bool:
     return 0 < len(key) <= GREATEST_KEY and key.isprintable()
 
 
-def _picker(places: list[int]) -> Callable[[Sequence[str]], tuple[str, ...]]:
+def _picker(places: list[int]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
     if len(places) == 1:
         place = places[0]
         return lambda values: (values[place],)
