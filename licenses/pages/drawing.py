@@ -37,11 +37,22 @@ def used_characters(document: Document) -> dict[str, frozenset[str]]:
 
 
 def subsets(document: Document) -> dict[str, FontSubset]:
-    """The font files of a document, by font name."""
-    return {
+    """The font files of a document, by font name; GLYPH_MISSING also for glyph numbers."""
+    found = {
         name: face(name, document.fonts.get(name)).subset(characters)
         for name, characters in used_characters(document).items()
     }
+    for page in document.pages:
+        for item in page.items:
+            if not isinstance(item, Text) or not item.glyphs:
+                continue
+            if max(item.glyphs) >= len(found[item.font].advances):
+                raise InvalidArgument(
+                    "a text names a glyph that its font does not have",
+                    reason="GLYPH_MISSING",
+                    message_zh="文字引用了字体中不存在的字形",
+                )
+    return found
 
 
 def advances(item: Text, font: FontSubset) -> tuple[float, ...]:

@@ -162,7 +162,8 @@ class ObjectReader:
         color = self._color(element, outer, "FillColor") or BLACK
         frame = _frame(element)
         _no_clip(element)
-        glyphs = _glyphs(element)
+        # Glyph numbers of a font that is not here mean nothing: the characters then say it.
+        glyphs = _glyphs(element) if font in self._resources.font_files else ()
         x = y = 0.0
         used = 0
         for code in children(element, "TextCode"):

@@ -8,8 +8,9 @@ Invariants:
 - Written to PDF/A-3u's rules (ISO 19005-3): output intent, XMP that agrees with Info, an extension
   schema for license metadata, associated files. Not judged by a validator here.
 
-Why no library: the file is some twenty objects. Measured per license: pyHanko's writer spends more
-on its object tree than all of this, and ReportLab subsets each font again and takes no attachments.
+Why no library: the file is some twenty objects. ReportLab subsets each font again (2 ms a font,
+longer than all of this) and has no associated files; pyHanko's writer draws identifiers at random
+and takes 1 ms for serialising alone. pyHanko seals the result, and tests read it with pyHanko.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ import pytest
 from licenses.pages.model import Document, Image, Item, Page, Path, Text
 from licenses.pages.ofd import write_ofd
 from licenses.pages.ofd_reader import read_ofd
+from licenses.pages.pdf import write_pdf
 from licenses.pages.stamps import picture as seal_picture
 from runtime.errors import InvalidArgument
 from tests.builders.ofd import pack, plain_ofd, seal_ofd, unpack, world
@@ -185,3 +186,37 @@ def test_reader_refuses_a_bomb() -> None:
     files = unpack(plain_ofd())
     files[PAGE] = files[PAGE] + b" " * (17 << 20)
     assert refused(pack(files)) == "OFD_UNREADABLE"
+
+
+def with_glyphs(numbers: str) -> bytes:
+    """Our OFD with the glyph numbers of its first line said outright."""
+    page = Page(width=50, height=20, items=(Text(x=5, y=10, text="甲乙", size=3),))
+    data = write_ofd(Document(pages=(page,), title="", author="", created=CREATED))
+    said = (
+        '<ofd:CGTransform CodePosition="0" CodeCount="2" GlyphCount="2">'
+        f"<ofd:Glyphs>{numbers}</ofd:Glyphs></ofd:CGTransform><ofd:TextCode"
+    )
+    return changed(data, PAGE, "<ofd:TextCode", said)
+
+
+def test_glyph_numbers_are_read_drawn_and_written() -> None:
+    document = read_ofd(with_glyphs("2 1"))
+    assert texts(document)[0].glyphs == (2, 1)
+    assert texts(read_ofd(write_ofd(document)))[0].glyphs == (2, 1)
+    assert write_pdf(document).startswith(b"%PDF")
+
+
+def test_glyph_numbers_beyond_the_font_are_refused() -> None:
+    document = read_ofd(with_glyphs("2 9"))
+    for write in (write_ofd, write_pdf):
+        with pytest.raises(InvalidArgument) as caught:
+            write(document)
+        assert caught.value.reason == "GLYPH_MISSING"
+
+
+def test_hostile_font_is_refused() -> None:
+    files = unpack(write_ofd(registration()))
+    files["Doc_0/Res/font_2.ttf"] = files["Doc_0/Res/font_2.ttf"][:400]
+    with pytest.raises(InvalidArgument) as caught:
+        write_pdf(read_ofd(pack(files)))
+    assert caught.value.reason == "FONT_UNREADABLE"
