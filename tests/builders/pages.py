@@ -11,11 +11,11 @@ from licenses.pages.model import Attachment, Document, Image, Line, Page, Path, 
 from licenses.pages.template import lay_out, load
 
 CREATED = datetime(2026, 11, 21, 1, 2, 3, tzinfo=UTC)
-IDENTIFIER = "1.2.156.3005.2.11990100MB0000000A001.11990101MB00000000.202600000018.001.X"
+IDENTIFIER = "1.2.156.3005.2.11990100MB0000000P001.11990101MB00000193.202600000018.001.W"
 FIELDS = {
     "holder_name": "林示例",
     "registration_number": "9901012026000018",
-    "holder_number": "990101199003070016",
+    "holder_number": "990101199003070015",
     "registration_type": "失业登记",
     "validity": "2026年11月21日至2031年11月20日",
     "issuing_authority": "示范县人力资源和社会保障局",

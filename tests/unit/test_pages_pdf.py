@@ -86,7 +86,7 @@ def test_text_is_extractable() -> None:
     pdf: Any = pypdfium2.PdfDocument(write_pdf(registration()))
     text = pdf[0].get_textpage().get_text_range()
     pdf.close()
-    for value in ("就业创业登记证", "林示例", "示范县人力资源和社会保障局", "990101199003070016"):
+    for value in ("就业创业登记证", "林示例", "示范县人力资源和社会保障局", "990101199003070015"):
         assert value in text
 
 
