@@ -1,0 +1,205 @@
+"""The tables of licenses on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from licenses import store
+from licenses.holder_index import HolderIndex
+from licenses.library import record_of
+from licenses.model import License, LicenseState
+from licenses.server import MIGRATIONS
+from runtime.database import GROUND, Database
+from runtime.errors import Aborted
+from tests.builders.licenses import BUREAU, NOW, a_license, a_presentation
+
+INDEX = HolderIndex(b"one passphrase")
+ISSUING = LicenseState.ISSUING
+ACTIVE = LicenseState.ACTIVE
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    found = Database(database_url, schema="licenses")
+    found.migrate(MIGRATIONS)
+    yield found
+    found.close()
+
+
+def add(database: Database, license_: License, request_id: str = "") -> License:
+    with database.unit_of_work() as work:
+        store.add_license(
+            work.session,
+            license_,
+            holder_index=INDEX(license_.holder_code),
+            request_id=request_id or license_.id,
+            request_digest=b"digest",
+        )
+    return license_
+
+
+def test_the_migrations_make_the_tables_of_the_models(database: Database) -> None:
+    wanted = [store.TABLES.metadata, GROUND]
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection,
+            opts={"include_name": lambda name, _kind, _parent: name != "alembic_version"},
+        )
+        found = compare_metadata(context, wanted)  # type: ignore[arg-type]  # takes several
+    assert found == []
+
+
+def test_a_license_is_read_as_it_was_written(database: Database) -> None:
+    license_ = add(database, a_license(state=ISSUING, activated_at=None, valid_to=None))
+    with database.reading() as session:
+        assert store.license_by_id(session, license_.id) == license_
+        assert store.request_of(session, license_.actor, license_.id) == (license_, b"digest")
+        assert store.request_of(session, "departments/other/systems/x", license_.id) is None
+        assert store.license_by_id(session, "0" * 24) is None
+        assert store.identifier_taken(session, license_.identifier)
+        assert not store.identifier_taken(session, "1.2")
+
+
+def test_an_identifier_and_a_request_are_taken_once(database: Database) -> None:
+    license_ = add(database, a_license())
+    with pytest.raises(Aborted):
+        add(database, replace(license_, id="a" * 24), "another")
+    with pytest.raises(Aborted):
+        add(database, a_license(2), license_.id)
+
+
+def test_no_serial_number_is_given_twice(database: Database) -> None:
+    given: list[int] = []
+
+    def take() -> None:
+        for _ in range(10):
+            with database.unit_of_work() as work:
+                number = store.next_serial(work.session, BUREAU, "employment-registration", 2026)
+            given.append(number)
+
+    threads = [threading.Thread(target=take) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(given) == list(range(1, 41))
+    with database.unit_of_work() as work:
+        assert store.next_serial(work.session, BUREAU, "employment-registration", 2027) == 1
+
+
+def test_of_two_changes_at_once_one_comes_first(database: Database) -> None:
+    license_ = add(database, a_license())
+    won: list[bool] = []
+
+    def suspend() -> None:
+        with database.unit_of_work() as work:
+            won.append(
+                store.move(
+                    work.session,
+                    license_.id,
+                    ACTIVE,
+                    LicenseState.SUSPENDED,
+                    at=NOW,
+                    reason="核查",
+                )
+            )
+
+    threads = [threading.Thread(target=suspend) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(won) == [False, False, False, True]
+
+
+def test_a_holder_finds_what_is_issued_only(database: Database) -> None:
+    mine = [add(database, a_license(n)) for n in (1, 2, 3)]
+    add(database, a_license(4, state=ISSUING))
+    add(database, a_license(5, holder_code="99010119900307999X"))
+    index = INDEX(mine[0].holder_code)
+    with database.reading() as session:
+        assert store.held(session, index, after="", size=10) == mine
+        assert store.held(session, index, after=mine[0].id, size=1) == [mine[1]]
+        assert len(store.issued(session, BUREAU, after="", size=10)) == 5
+        assert [one.id for one in store.unfinished(session, 10)] == [a_license(4).id]
+
+
+def test_each_change_waits_for_the_library_in_order(database: Database) -> None:
+    first, second = add(database, a_license(1)), add(database, a_license(2))
+    suspended = replace(first, state=LicenseState.SUSPENDED)
+    with database.unit_of_work() as work:
+        store.enqueue(work.session, first.id, record_of(first))
+        store.enqueue(work.session, second.id, record_of(second))
+        store.enqueue(work.session, first.id, record_of(suspended))
+    with database.reading() as session:
+        assert store.publishing_turn(session)
+        taken = store.waiting(session, 10)
+    assert [record for _, record in taken] == [record_of(first), record_of(second)]
+    with database.unit_of_work() as work:
+        store.drop(work.session, [place for place, _ in taken])
+    with database.reading() as session:
+        assert [record["state"] for _, record in store.waiting(session, 10)] == ["SUSPENDED"]
+
+
+def test_one_replica_publishes_at_a_time(postgres_url: str) -> None:
+    one, other = (Database(postgres_url, schema="licenses") for _ in range(2))
+    one.migrate(MIGRATIONS)
+    with one.reading() as mine:
+        assert store.publishing_turn(mine)
+        with other.reading() as theirs:
+            assert not store.publishing_turn(theirs)
+    with other.reading() as theirs:
+        assert store.publishing_turn(theirs)
+    one.close()
+    other.close()
+
+
+def test_the_last_use_of_a_code_is_taken_once(database: Database) -> None:
+    license_ = add(database, a_license())
+    presentation = a_presentation(license_, max_uses=3)
+    with database.unit_of_work() as work:
+        store.add_presentation(
+            work.session, presentation, code_digest=b"d" * 32, actor="a", request_id="r"
+        )
+        assert store.presentation_told(work.session, "a", "r")
+        assert not store.presentation_told(work.session, "b", "r")
+    taken: list[bool] = []
+
+    def use() -> None:
+        with database.unit_of_work() as work:
+            taken.append(store.use(work.session, presentation.id))
+
+    threads = [threading.Thread(target=use) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert taken.count(True) == 3
+    with database.unit_of_work() as work:
+        held = store.presentation_by_code(work.session, b"d" * 32)
+        assert held == replace(presentation, uses=3)
+        store.end(work.session, presentation.id)
+        assert not store.use(work.session, presentation.id)
+        ended = store.presentation_by_id(work.session, presentation.id)
+        assert ended is not None
+        assert ended.ended
+        assert store.forget_presentations(work.session, NOW) == 0
+        assert store.forget_presentations(work.session, NOW + timedelta(days=1)) == 1
+
+
+def test_a_changed_key_makes_the_holder_index_again(database: Database) -> None:
+    license_ = add(database, a_license())
+    other = HolderIndex(b"another passphrase")
+    for index, touched in ((INDEX, 0), (INDEX, 0), (other, 1), (other, 0)):
+        with database.unit_of_work() as work:
+            assert store.keep_index(work.session, index.fingerprint, index) == touched
+    with database.reading() as session:
+        found = store.held(session, other(license_.holder_code), after="", size=1)
+    assert found == [license_]

@@ -1,0 +1,195 @@
+"""Identifiers, metadata, validity, orders, and the law of transitions."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import UTC, date, datetime
+
+import pytest
+
+from licenses import license_types
+from licenses.model import (
+    TRANSITIONS,
+    Act,
+    LicenseIdentifier,
+    LicenseState,
+    check_text,
+    decide_transition,
+    is_expired,
+    last_day,
+    page_fields,
+    validate_order,
+)
+from licenses.pages import template
+from runtime.errors import FailedPrecondition, InvalidArgument, NotFound
+from tests.builders.licenses import TYPE_NAME, a_license, an_order, citizen_number
+
+ROOT = "1.2.156.3005.2."
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "11100000MB03271699022.340100.000000016.001.9",
+        "11100000000013338W011.11430000006122244L.20230000403.001.U",
+    ],
+)
+def test_published_identifiers_are_read_and_written_back(body: str) -> None:
+    found = LicenseIdentifier.parse(ROOT + body)
+    assert str(found) == ROOT + body
+    assert found.version == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "11100000000013338W011.11430000006122244L.20230000403.001.U",
+        ROOT + "11100000000013338W011.11430000006122244L.20230000403.001.V",
+        ROOT + "11100000000013338W011.11430000006122244L.20230000404.001.U",
+        ROOT + "11100000000013338W011.11430000006122244L.20230000403.1.U",
+        ROOT + "11100000000013338W011.11430000006122244L.20230000403.001.U.",
+        "x" + ROOT + "11100000000013338W011.11430000006122244L.20230000403.001.U",
+        ROOT + "11100000000013338w011.11430000006122244L.20230000403.001.U",
+    ],
+)
+def test_what_is_no_identifier_is_refused(text: str) -> None:
+    with pytest.raises(InvalidArgument) as told:
+        LicenseIdentifier.parse(text)
+    assert told.value.reason == "BAD_LICENSE_IDENTIFIER"
+
+
+ALLOWED = set(TRANSITIONS)
+FORBIDDEN = sorted(set(itertools.product(LicenseState, Act)) - ALLOWED)
+
+
+def test_the_law_allows_six_transitions() -> None:
+    assert len(ALLOWED) == 6
+    assert len(FORBIDDEN) == 14
+    assert {s for s, _ in ALLOWED} == {LicenseState.ACTIVE, LicenseState.SUSPENDED}
+
+
+@pytest.mark.parametrize(("state", "act"), sorted(ALLOWED))
+def test_an_allowed_transition(state: LicenseState, act: Act) -> None:
+    assert decide_transition(state, act) is TRANSITIONS[state, act]
+
+
+@pytest.mark.parametrize(("state", "act"), FORBIDDEN)
+def test_a_forbidden_transition(state: LicenseState, act: Act) -> None:
+    with pytest.raises(FailedPrecondition) as told:
+        decide_transition(state, act)
+    assert told.value.reason == "TRANSITION_FORBIDDEN"
+
+
+@pytest.mark.parametrize(
+    ("first", "years", "last"),
+    [
+        (date(2026, 11, 21), 3, date(2029, 11, 20)),
+        (date(2028, 2, 29), 3, date(2031, 2, 28)),
+        (date(2028, 2, 29), 4, date(2032, 2, 28)),
+        (date(2026, 1, 1), 1, date(2026, 12, 31)),
+        (date(2026, 1, 1), 0, None),
+    ],
+)
+def test_the_last_day(first: date, years: int, last: date | None) -> None:
+    assert last_day(first, years) == last
+
+
+def test_a_license_expires_at_the_end_of_its_last_day_in_china() -> None:
+    last = date(2029, 11, 20)
+    assert not is_expired(last, datetime(2029, 11, 20, 15, 59, 59, tzinfo=UTC))
+    assert is_expired(last, datetime(2029, 11, 20, 16, 0, tzinfo=UTC))
+    assert not is_expired(None, datetime(2999, 1, 1, tzinfo=UTC))
+
+
+def test_metadata_has_every_key_of_the_standard_and_the_types_own() -> None:
+    license_ = a_license()
+    assert set(license_.metadata) == {
+        "ZZMC", "ZZLXDM", "ZZBH", "ZZBS", "ZZBFJG", "ZZBFJGDM", "ZZBFRQ", "CZZT", "CZZTDM",
+        "CZZTDMLX", "CZZTDMLXDM", "ZZYXQQSRQ", "ZZYXQJZRQ", "ZZQZR", "ZZQZSJ", "ZZQZMC",
+        "KZ_DJLX", "KZ_XLXX",
+    }  # fmt: skip
+    assert license_.metadata["CZZTDMLXDM"] == "111"
+    assert license_.metadata["ZZQZSJ"] == "2026-11-21 12:00:00"
+    assert LicenseIdentifier.parse(license_.metadata["ZZBS"]).serial == license_.metadata["ZZBH"]
+
+
+def test_a_repr_tells_nothing_of_the_holder() -> None:
+    shown = repr(a_license()) + repr(an_order())
+    assert "赵示例" not in shown
+    assert citizen_number() not in shown
+
+
+def test_every_type_fills_every_place_of_its_page() -> None:
+    for kind in license_types.license_types().values():
+        page = template.load(kind.template)
+        assert set(kind.slots) == {slot.key for slot in page.slots}
+        required = {slot.key for slot in page.slots if not slot.optional}
+        assert required <= set(kind.slots)
+    license_ = a_license()
+    fields = page_fields(license_, license_types.license_type(TYPE_NAME).slots)
+    assert fields["validity"] == "2026年11月21日 至 2029年11月20日"
+    assert all(fields.values())
+
+
+def test_a_good_order_passes() -> None:
+    validate_order(an_order())
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"holder_name": ""}, "holder_name"),
+        ({"holder_name": "名" * 101}, "holder_name"),
+        ({"holder_name": "a\nb"}, "holder_name"),
+        ({"holder_code": citizen_number()[:-1]}, "holder_code"),
+        ({"holder_code": "11990101MB9901024T"}, "holder_code"),
+        ({"serial": "12a"}, "serial"),
+        ({"serial": "1" * 31}, "serial"),
+        ({"fields": {}}, "fields.KZ_DJLX"),
+        ({"fields": {"KZ_DJLX": "x" * 21}}, "fields.KZ_DJLX"),
+        ({"fields": {"KZ_DJLX": "x", "KZ_QT": "y"}}, "fields.KZ_QT"),
+        ({"fields": {"KZ_DJLX": "x", "赵示例": "y"}}, "fields"),
+    ],
+)
+def test_a_wrong_order_names_the_field_and_no_value(changes: dict[str, object], field: str) -> None:
+    with pytest.raises(InvalidArgument) as told:
+        validate_order(an_order(**changes))
+    assert told.value.reason == "BAD_LICENSE_FIELDS"
+    assert [v.field for v in told.value.violations] == [field]
+    assert citizen_number()[:-1] not in str(told.value) + told.value.message_zh
+    assert "赵示例" not in str(told.value) + told.value.message_zh
+
+
+@pytest.mark.parametrize("text", ["", "  ", "a" * 201, "a\tb"])
+def test_a_reason_is_required_and_short(text: str) -> None:
+    with pytest.raises(InvalidArgument, match="reason"):
+        check_text(text, name="reason")
+
+
+@pytest.mark.parametrize("number", [citizen_number(), "13900000000"])
+def test_a_public_reason_holds_no_persons_number(number: str) -> None:
+    with pytest.raises(InvalidArgument) as told:
+        check_text(f"持证人 {number} 申请", name="reason", public=True)
+    assert told.value.reason == "PERSONAL_NUMBER_IN_TEXT"
+    assert number not in str(told.value)
+    assert check_text("依申请，文号 20260000001234", name="reason", public=True)
+
+
+def test_an_unknown_type_is_not_found() -> None:
+    with pytest.raises(NotFound, match="ListLicenseTypes"):
+        license_types.license_type("licenseTypes/fishing")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        'name = "x"',
+        'name = "x"\ncode = "123"\n',
+        'name = "x"\ncode = "11990101MB99010161001"\n',
+    ],
+)
+def test_a_malformed_type_is_refused(wrong: str) -> None:
+    with pytest.raises(FailedPrecondition) as told:
+        license_types.parse(wrong)
+    assert told.value.reason == "BAD_LICENSE_TYPE"
