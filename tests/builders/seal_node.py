@@ -34,7 +34,10 @@ CORNER = pb.StampPosition(page=1, x_mm=140, y_mm=220)
 def principal(*roles: Role, department: str = OFFICE) -> Principal:
     """A caller of that department."""
     return Principal(
-        system=f"{department}/systems/front", department=department, roles=frozenset(roles), serial=1
+        system=f"{department}/systems/front",
+        department=department,
+        roles=frozenset(roles),
+        serial=1,
     )
 
 
@@ -128,9 +131,7 @@ async def serving(node: SealNode, folder: Path) -> AsyncIterator[Connect]:
         now=now,
         hosts=["127.0.0.1"],
     )
-    server = Server(
-        credentials=own, authenticator=Authenticator(authority.pem, authority.crl_path)
-    )
+    server = Server(credentials=own, authenticator=Authenticator(authority.pem, authority.crl_path))
     node.server.register(server)
     port = await server.start("127.0.0.1:0")
     channels = []
