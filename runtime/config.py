@@ -33,6 +33,10 @@ class Settings(BaseSettings):
     hosts: list[str] = Field(
         ["localhost", "127.0.0.1"], description="Names and addresses in the node's certificate."
     )
+    department: str = Field(
+        "service-centre",
+        description="Id of the department that runs the node and owns its license library.",
+    )
     database: str = Field(
         "",
         description="SQLAlchemy URL of a PostgreSQL database (postgresql+psycopg://…); "

@@ -71,6 +71,7 @@ class Server:
             require_client_auth=True,
         )
         self._services: list[str] = []
+        self._port = 0
         self._health = HealthServicer()
 
     def add(self, register: Callable[[Any, Any], None], servicer: object, policy: Policy) -> None:
@@ -166,13 +167,13 @@ class Server:
             )
         return principal
 
-    async def start(self, address: str) -> int:
-        """Listen at `host:port` (port 0 takes a free one) and return the port.
+    def bind(self, address: str) -> int:
+        """Take `host:port` (port 0 takes a free one) and return the port; nothing is answered yet.
 
         Raises Unavailable (PORT_IN_USE) where somebody else listens there.
         """
         try:
-            port = self._server.add_secure_port(address, self._transport)
+            self._port = self._server.add_secure_port(address, self._transport)
         except RuntimeError as error:
             raise Unavailable(
                 f"cannot listen at {address}: it is in use by another program, or not an address "
@@ -180,6 +181,11 @@ class Server:
                 reason="PORT_IN_USE",
                 message_zh=f"无法监听 {address}：端口已被占用或不是本机地址；请用 --listen 另选",
             ) from error
+        return self._port
+
+    async def start(self, address: str = "") -> int:
+        """Answer calls at the bound port, or at `address` (see `bind`), and return the port."""
+        port = self.bind(address) if address else self._port
         health_pb2_grpc.add_HealthServicer_to_server(  # type: ignore[no-untyped-call]
             self._health, self._server
         )

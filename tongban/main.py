@@ -11,7 +11,18 @@ os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 import typer
 
-from tongban.commands import audit, catalog, data, demo, flow, grants, identity, license, seal, serve
+from tongban.commands import (
+    audit,
+    catalog,
+    data,
+    demo,
+    flow,
+    grants,
+    identity,
+    license,
+    seal,
+    serve,
+)
 
 app = typer.Typer(
     name="tongban",

@@ -72,7 +72,7 @@ def query(
             save_receipt(
                 receipt,
                 answer.receipt,
-                request={"grant": grant, "key": key, "items": sorted(item or ()),
+                request={"grant": grant, "key": key, "items": list(item or ()),
                          "purpose": purpose, "case_number": case_number},
                 answer={"found": answer.found, "items": dict(answer.items)},
             )  # fmt: skip
@@ -208,7 +208,9 @@ def _subscription(client: Client, grant: str, name: str, *, earliest: bool) -> s
     ).subscription.name
 
 
-def _deliver(client: Client, subscription: str, changes: Iterable[delivery.Change], cursor: int) -> None:
+def _deliver(
+    client: Client, subscription: str, changes: Iterable[delivery.Change], cursor: int
+) -> None:
     for change in changes:
         line = {
             "offset": change.offset,

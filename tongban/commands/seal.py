@@ -26,7 +26,7 @@ from tongban.console import (
     say,
 )
 from tongban.files import read_file, write_file
-from tongban.verdicts import print_verdict, stop_by, TrustFolder
+from tongban.verdicts import TrustFolder, print_verdict, stop_by
 
 app = typer.Typer(no_args_is_help=True, help="Make seals, seal documents, verify sealed ones.")
 

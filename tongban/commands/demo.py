@@ -1,0 +1,222 @@
+"""`tongban demo`: the main job of a node, played by its users on the embedded default."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from tongban.console import Json, err, out, outcomes, print_json, print_table, say
+
+
+def demo(
+    data: Annotated[Path, typer.Option("--data", help="Folder for everything it makes.")] = Path(
+        "demo-data"
+    ),
+    number: Annotated[
+        int, typer.Option("--people", min=100, max=1_000_000, help="People, and companies.")
+    ] = 10_000,
+    as_json: Json = False,
+) -> None:
+    """Play the journey: sync, publish, grant, query, subscribe, issue, present, audit.
+
+    Example: tongban demo --people 10000
+    """
+    with outcomes(as_json=as_json):
+        facts = play(data, number, quiet=as_json)
+        if as_json:
+            print_json(facts)
+
+
+def play(data: Path, number: int, *, quiet: bool = False) -> dict[str, Any]:
+    """Play all acts on a fresh folder; what each user would see is printed unless `quiet`."""
+    from flows import engine
+    from tongban.demonstration import acts, stage  # what only the demonstration imports
+
+    began = time.monotonic()
+    scene = stage.prepare_folder(data)
+    engine.configure(data)
+    facts: dict[str, Any] = {}
+    tell = _Teller(quiet)
+
+    def act(key: str, title: str, play_it: Callable[[], Any]) -> Any:
+        with err.status(title):
+            facts[key] = play_it()
+        tell(key, title, facts[key])
+        return facts[key]
+
+    stage.enrol(scene)
+    with err.status(say("Starting the node", "正在启动节点")):
+        running = stage.running(scene)
+        running.__enter__()
+    try:
+        act("set_up", say("1. Set up", "1. 准备"), lambda: acts.set_up(scene))
+        act("sync", say("2. Directory sync", "2. 目录同步"), lambda: acts.sync_directories(scene))
+        with _bar(say("3. Publish", "3. 发布"), number * 2) as tick:
+            facts["publish"] = acts.publish_libraries(scene, number, tick)
+        tell("publish", say("3. Publish", "3. 发布"), facts["publish"])
+        earlier = acts.checkpoint(scene)
+        grant = act("grant", say("4. Grant", "4. 授权"), lambda: acts.grant_access(scene))["grant"]
+        act("query", say("5. Query and verify", "5. 查询与核查"),
+            lambda: acts.query_and_verify(scene, grant))  # fmt: skip
+        act("subscribe", say("   Subscribe", "   订阅"), lambda: acts.subscribe(scene, grant))
+        act("refused", say("   Refused", "   拒绝"), lambda: acts.refusals(scene, grant))
+        issued = act("issue", say("6. Issue", "6. 签发"), lambda: acts.issue(scene))
+        library = acts.read_library(scene)
+        identifier = issued["license_identifier"]
+        act("library", say("   In the license library", "   电子证照库"),
+            lambda: acts.look_up(scene, library, identifier))  # fmt: skip
+        act("present", say("7. Present and verify", "7. 亮证与核验"),
+            lambda: acts.present_and_verify(scene, issued["license"]))  # fmt: skip
+        act("library_after", say("   In the license library", "   电子证照库"),
+            lambda: acts.look_up(scene, library, identifier))  # fmt: skip
+        act("audit", say("8. Audit", "8. 审计"), lambda: acts.audit(scene, earlier))
+    finally:
+        running.__exit__(None, None, None)
+    facts["seconds"] = round(time.monotonic() - began, 1)
+    facts["files"] = sorted(str(p) for p in scene.files.iterdir()) + [
+        str(acts.write_report(scene, facts))
+    ]
+    tell("files", say("Files", "文件"), facts["files"])
+    return facts
+
+
+@contextmanager
+def _bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=err, transient=True) as progress:
+        task = progress.add_task(title, total=total)
+        yield lambda count: progress.advance(task, count)
+
+
+class _Teller:
+    """Prints what each user would see of an act."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._quiet = quiet
+
+    def __call__(self, key: str, title: str, facts: Any) -> None:
+        if self._quiet:
+            return
+        out.print()
+        out.rule(f"[bold]{title}[/]", align="left")
+        getattr(self, f"_{key}")(facts)
+
+    def _set_up(self, facts: dict[str, Any]) -> None:
+        out.print(say(f"The node serves {facts['node']}.", f"节点地址：{facts['node']}"))
+        print_table(
+            say("Enrolled systems", "已登记的系统"),
+            (say("system", "系统"), say("of", "单位"), say("roles", "角色")),
+            [(s["system"], s["title"], " ".join(s["roles"])) for s in facts["systems"]],
+        )
+
+    def _sync(self, facts: dict[str, Any]) -> None:
+        from tongban.commands.flow import print_report
+
+        for name, told in (
+            ("first", say("A first run:", "首次运行：")),
+            ("again", say("The same files again:", "相同文件再次运行：")),
+            ("edited", say("Edited files, some rows broken:", "修改后的文件（含错误行）：")),
+        ):
+            out.print(told)
+            print_report(facts[name])
+
+    def _publish(self, facts: dict[str, Any]) -> None:
+        print_table(
+            say("Published", "已发布"),
+            (say("resource", "信息资源"), say("records", "记录数"), say("seconds", "秒")),
+            [(name, f["records"], f["seconds"]) for name, f in facts.items()],
+        )
+
+    def _grant(self, facts: dict[str, Any]) -> None:
+        given = ", ".join(f"{item} ({mask})" for item, mask in facts["given"].items())
+        print_table(
+            facts["grant"],
+            (say("field", "字段"), say("value", "值")),
+            [
+                (say("asked", "申请"), ", ".join(facts["asked"])),
+                (say("given", "授予"), given),
+                (say("purpose", "用途"), facts["purpose"]),
+                (say("legal basis", "依据"), facts["legal_basis"]),
+                (say("a day", "每日限额"), facts["daily_quota"]),
+                (say("until", "截止"), facts["until"]),
+            ],
+        )
+
+    def _query(self, facts: dict[str, Any]) -> None:
+        print_table(
+            say("What the bureau sees of the person", "人社局看到的信息"),
+            (say("item", "信息项"), say("value", "值")),
+            sorted(facts["items"].items()),
+        )
+        out.print(
+            say("Name and number: ", "姓名与号码核查：")
+            + f"{facts['verify']['true_pair']} / {facts['verify']['false_pair']}"
+        )
+
+    def _subscribe(self, facts: dict[str, Any]) -> None:
+        print_table(
+            facts["subscription"],
+            (say("offset", "偏移"), say("change", "变更"), say("items", "信息项")),
+            [(c["offset"], c["type"], c["items"]) for c in facts["received"]],
+        )
+
+    def _refused(self, facts: dict[str, Any]) -> None:
+        print_table(
+            say("Refused, with the reason", "拒绝及其原因"),
+            (say("case", "情形"), say("reason", "原因"), say("what to do", "处理办法")),
+            [(k, f["reason"], say(f["message"], f["message_zh"])) for k, f in facts.items()],
+        )
+
+    def _issue(self, facts: dict[str, Any]) -> None:
+        print_table(
+            facts["license_identifier"],
+            (say("field", "字段"), say("value", "值")),
+            [
+                (say("state", "状态"), facts["state"]),
+                (say("seal", "印章"), f"{facts['seal']} {facts['es_id']}"),
+                *sorted(facts["metadata"].items()),
+                *((form, f"{f['file']} ({f['bytes']:,} B)") for form, f in
+                  facts["documents"].items()),
+            ],
+        )  # fmt: skip
+
+    def _library(self, facts: dict[str, Any]) -> None:
+        items = facts["items"]
+        out.print(f"{items['license_type_name']}: {items['state']} {items['state_time']}")
+
+    _library_after = _library
+
+    def _present(self, facts: dict[str, Any]) -> None:
+        out.print(
+            say(f"Code {facts['code']}, until {facts['until']}",
+                f"亮证码 {facts['code']}，有效至 {facts['until']}")
+        )  # fmt: skip
+        for key in ("before", "after"):
+            said = facts[key]
+            out.print(f"[bold]{said['indication']}[/] {say(said['summary'], said['summary_zh'])}")
+            if said["fields"]:
+                print_table(
+                    say("Shown", "出示的字段"),
+                    (say("field", "字段"), say("value", "值")),
+                    sorted(said["fields"].items()),
+                )
+
+    def _audit(self, facts: dict[str, Any]) -> None:
+        print_table(
+            say("Checked offline", "离线核验"),
+            (say("what", "对象"), say("outcome", "结果"), say("found", "说明")),
+            [
+                (what, f["indication"], say(f["summary"], f["summary_zh"]))
+                for what, f in facts.items()
+            ],
+        )
+
+    def _files(self, facts: list[str]) -> None:
+        for path in facts:
+            out.print(path)

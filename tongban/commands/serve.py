@@ -1,0 +1,39 @@
+"""`tongban serve`: run a node."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from runtime import config
+from tongban.console import DataFolder, err, outcomes, say
+
+
+def serve(
+    data: DataFolder = None,
+    listen: Annotated[
+        str | None, typer.Option(envvar="TONGBAN_LISTEN", help="host:port of the gRPC port.")
+    ] = None,
+    metrics: Annotated[str | None, typer.Option(help="host:port of Prometheus metrics.")] = None,
+    log_for_people: Annotated[
+        bool, typer.Option("--log-for-people", help="Log lines for people instead of JSON.")
+    ] = False,
+) -> None:
+    """Run a node: all services on one mTLS gRPC port, health and reflection on.
+
+    Example: tongban serve --data tongban-data --listen 127.0.0.1:7443
+    """
+    with outcomes():
+        settings = config.load(
+            data=data, listen=listen, metrics=metrics, log_json=False if log_for_people else None
+        )
+        from tongban.node import run  # a second of imports that only a node costs
+
+        err.print(
+            say(
+                f"serving {settings.listen} from {settings.data}; Ctrl-C stops",
+                f"节点在 {settings.listen} 提供服务，数据目录 {settings.data}；Ctrl-C 停止",
+            )
+        )
+        run(settings)

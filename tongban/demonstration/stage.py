@@ -1,0 +1,187 @@
+"""The stage of the demonstration: a fresh data folder, four systems, and a running node."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from runtime import config, rpc
+from runtime.clock import SYSTEM
+from runtime.errors import FailedPrecondition, Unavailable
+from runtime.identity import Authority, Credentials, Role
+from tongban.client import Client
+from tongban.commands.identity import ensure_authority
+
+MARK = "demonstration"
+START_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """A system that plays: its short name, its place in the county, its roles."""
+
+    key: str
+    department: str
+    system: str
+    title: str
+    roles: tuple[Role, ...]
+
+    @property
+    def name(self) -> str:
+        """Its resource name."""
+        return f"departments/{self.department}/systems/{self.system}"
+
+
+SYSTEMS = (
+    System("police", "public-security", "population", "示范县公安局", (Role.DEPARTMENT,)),
+    System("market", "market-regulation", "registration", "示范县市场监督管理局", (Role.DEPARTMENT,)),
+    System(
+        "employment", "human-resources", "employment", "示范县人力资源和社会保障局",
+        (Role.DEPARTMENT,),
+    ),
+    System(
+        "centre", "service-centre", "counter", "示范县行政服务中心",
+        (Role.ADMINISTRATOR, Role.COUNTER, Role.DEPARTMENT),
+    ),
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class Stage:
+    """Everything that the acts share."""
+
+    data: Path
+    settings: config.Settings
+    clients: dict[str, Client] = field(default_factory=dict)
+
+    @property
+    def files(self) -> Path:
+        """Where the demonstration leaves what it made."""
+        return self.data / "files"
+
+    @property
+    def address(self) -> str:
+        """Where the node listens."""
+        return self.settings.listen
+
+    def identity(self, key: str) -> Path:
+        """The identity folder of a system."""
+        return self.data / "systems" / key
+
+    def __getitem__(self, key: str) -> Client:
+        return self.clients[key]
+
+
+def data_file(name: str) -> Path:
+    """A file of facts that ships with the demonstration."""
+    return Path(str(files("tongban") / "data" / name))
+
+
+def county_departments() -> list[dict[str, str]]:
+    """The departments of the fictional county."""
+    with data_file("departments.csv").open(encoding="utf-8", newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+def prepare_folder(data: Path) -> Stage:
+    """A fresh folder; one of an earlier demonstration is replaced, any other is left alone.
+
+    Raises FailedPrecondition (FOLDER_NOT_EMPTY).
+    """
+    if data.exists() and any(data.iterdir()):
+        if not (data / MARK).exists():
+            raise FailedPrecondition(
+                f"{data} has files that are not of a demonstration: name another with --data",
+                reason="FOLDER_NOT_EMPTY",
+                message_zh=f"{data} 中有其他文件：请用 --data 另选目录",
+            )
+        shutil.rmtree(data)
+    config.prepare_data_folder(data)
+    (data / MARK).touch()
+    settings = config.load(data=data, listen=f"127.0.0.1:{_free_port()}")
+    stage = Stage(data=data, settings=settings)
+    stage.files.mkdir()
+    return stage
+
+
+def enrol(stage: Stage) -> Authority:
+    """Make the development authority and the four systems' certificates."""
+    authority = ensure_authority(stage.settings)
+    for system in SYSTEMS:
+        authority.issue(system=system.name, roles=system.roles, now=SYSTEM.now()).write(
+            stage.identity(system.key)
+        )
+    return authority
+
+
+@contextmanager
+def running(stage: Stage) -> Iterator[subprocess.Popen[bytes]]:
+    """A node on the stage's folder, `tongban serve`, with every system's client connected."""
+    process = start_node(stage)
+    try:
+        for system in SYSTEMS:
+            stage.clients[system.key] = Client(stage.address, stage.identity(system.key))
+        yield process
+    finally:
+        for client in stage.clients.values():
+            client.close()
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def start_node(stage: Stage) -> subprocess.Popen[bytes]:
+    """Start `tongban serve` and wait until it is healthy. Raises Unavailable, NODE_NOT_STARTED."""
+    log = stage.data / "node.log"
+    command = [sys.executable, "-m", "tongban", "serve", "--data", str(stage.data)]
+    with log.open("ab") as file:
+        process = subprocess.Popen(
+            [*command, "--listen", stage.address], stdout=file, stderr=file, start_new_session=True
+        )
+    credentials = Credentials.read(stage.identity("centre"))
+    deadline = time.monotonic() + START_SECONDS
+    while not _healthy(stage.address, credentials):
+        if process.poll() is not None or time.monotonic() > deadline:
+            process.kill()
+            process.wait()
+            raise Unavailable(
+                f"the node did not start: see {log}",
+                reason="NODE_NOT_STARTED",
+                message_zh=f"节点未能启动：请查看 {log}",
+            )
+    return process
+
+
+def _healthy(address: str, credentials: Credentials) -> bool:
+    with rpc.channel(address, credentials) as channel:
+        stub: Any = health_pb2_grpc.HealthStub(channel)  # type: ignore[no-untyped-call]
+        try:
+            answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=1)
+        except grpc.RpcError:
+            time.sleep(0.1)
+            return False
+        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

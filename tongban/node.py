@@ -1,0 +1,189 @@
+"""The all-in-one node: every service behind one gRPC port, from one data folder.
+
+1. One node a folder: a lock is held while it runs.
+2. The folder is made ready before the port opens: authority, keys, databases at their newest
+   version, left-over work of a killed node finished.
+3. The services call each other through the port, as they would on separate machines, with the
+   node's own certificate.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import signal
+from datetime import timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+import structlog
+from cryptography import x509
+from exchange.server import ExchangeService
+
+from licenses.server import LicenseServer
+from runtime import config, rpc
+from runtime.clock import SYSTEM, Clock
+from runtime.errors import FailedPrecondition, Unavailable
+from runtime.identity import Authenticator, Authority, Credentials, Role
+from runtime.objects import open_store
+from runtime.telemetry import configure_logging, serve_metrics
+from seal.server import SealServer
+from tongban.commands.identity import ensure_authority
+
+RENEW_BEFORE = timedelta(days=30)
+
+_log = structlog.get_logger()
+
+
+class FolderLock:
+    """Keeps a second node off a data folder; the system lets go of it when the process ends."""
+
+    def __init__(self, data: Path) -> None:
+        self._path = data / "node.lock"
+        self._file: IO[str] | None = None
+
+    def __enter__(self) -> Self:
+        self._file = self._path.open("w")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._file.close()
+            raise Unavailable(
+                f"another node runs on {self._path.parent}: stop it, or name another folder with "
+                "--data",
+                reason="DATA_FOLDER_IN_USE",
+                message_zh=f"{self._path.parent} 上已有节点在运行：请先停止它，或用 --data 另选",
+            ) from error
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+class Node:
+    """A node on a data folder."""
+
+    def __init__(self, settings: config.Settings, clock: Clock = SYSTEM) -> None:
+        self.settings = settings
+        self.port = 0
+        self._clock = clock
+        self._stack = contextlib.AsyncExitStack()
+
+    async def start(self) -> int:
+        """Make the folder ready, open the port, and return its number.
+
+        Raises Unavailable (DATA_FOLDER_UNWRITABLE, DATA_FOLDER_IN_USE, PORT_IN_USE) and
+        FailedPrecondition where keys or passphrase are missing or wrong.
+        """
+        try:
+            return await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _start(self) -> int:
+        settings = self.settings
+        config.prepare_data_folder(settings.data)
+        self._stack.enter_context(FolderLock(settings.data))
+        authority = ensure_authority(settings)
+        credentials = self._credentials(authority)
+        objects = open_store(
+            settings.objects_url(),
+            access_key=settings.s3_access_key,
+            secret_key=settings.s3_secret_key.get_secret_value(),
+        )
+        server = rpc.Server(
+            credentials=credentials,
+            authenticator=Authenticator(authority.pem, authority.crl_path),
+        )
+        self.port = server.bind(settings.listen)
+        to_itself = rpc.channel(f"{self._own_host()}:{self.port}", credentials, name="localhost")
+        self._stack.callback(to_itself.close)
+        seals = SealServer(settings, objects, self._clock)
+        licenses = LicenseServer(
+            settings,
+            objects,
+            self._clock,
+            channel=to_itself,
+            department=f"departments/{settings.department}",
+        )
+        exchange = ExchangeService(
+            settings,
+            objects,
+            self._clock,
+            outboxes=(seals.database, licenses.database),
+        )
+        for service in (seals, licenses, exchange):
+            await asyncio.to_thread(service.migrate)
+        # What is entered last is left first: the port closes before the services behind it.
+        for service in (exchange, seals):
+            self._stack.push_async_callback(service.stop)
+            await service.start()
+            service.register(server)
+        self._stack.push_async_callback(licenses.stop)
+        licenses.register(server)
+        self._stack.push_async_callback(server.stop)
+        await server.start()
+        await licenses.start()
+        if settings.metrics:
+            metrics_host, _, metrics_port = settings.metrics.rpartition(":")
+            serve_metrics(metrics_host or "127.0.0.1", int(metrics_port))
+        _log.info("node_started", port=self.port, data=str(settings.data))
+        return self.port
+
+    def _own_host(self) -> str:
+        host = self.settings.listen.rpartition(":")[0]
+        return "127.0.0.1" if host in ("", "0.0.0.0", "[::]") else host  # noqa: S104  # compared
+
+    async def stop(self) -> None:
+        """End calls under way, then the services in the order that they need each other."""
+        await self._stack.aclose()
+
+    def _credentials(self, authority: Authority) -> Credentials:
+        """The node's own certificate, renewed a month before its end."""
+        folder = self.settings.data / "identity" / "node"
+        now = self._clock.now()
+        with contextlib.suppress(FailedPrecondition, ValueError):
+            held = Credentials.read(folder)
+            certificate = x509.load_pem_x509_certificate(held.certificate)
+            if certificate.not_valid_after_utc - now > RENEW_BEFORE:
+                return held
+        fresh = authority.issue(
+            system=f"departments/{self.settings.department}/systems/node",
+            roles=[Role.NODE, Role.DEPARTMENT],
+            now=now,
+            hosts=self.settings.hosts,
+        )
+        fresh.write(folder)
+        return fresh
+
+
+async def serve(settings: config.Settings) -> None:
+    """Run a node until it is told to stop (SIGINT or SIGTERM)."""
+    node = Node(settings)
+    await node.start()
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    try:
+        await stopped.wait()
+    finally:
+        _log.info("node_stopping")
+        await node.stop()
+
+
+def run(settings: config.Settings) -> None:
+    """`serve` on a fast loop, with logging set up."""
+    import uvloop  # only where a node runs
+
+    configure_logging(level=settings.log_level, as_json=settings.log_json)
+    uvloop.run(serve(settings))
