@@ -19,7 +19,7 @@ from tongban.commands import (
     flow,
     grants,
     identity,
-    license,
+    licenses,
     seal,
     serve,
 )
@@ -41,7 +41,7 @@ app.command()(data.verify)
 app.command()(data.publish)
 app.command()(data.subscribe)
 app.add_typer(seal.app, name="seal")
-app.add_typer(license.app, name="license")
+app.add_typer(licenses.app, name="license")
 app.add_typer(audit.app, name="audit")
 app.add_typer(flow.app, name="flow")
 

@@ -79,9 +79,8 @@ def play(data: Path, number: int, *, quiet: bool = False) -> dict[str, Any]:
     finally:
         running.__exit__(None, None, None)
     facts["seconds"] = round(time.monotonic() - began, 1)
-    facts["files"] = sorted(str(p) for p in scene.files.iterdir()) + [
-        str(acts.write_report(scene, facts))
-    ]
+    acts.write_report(scene, facts)
+    facts["files"] = sorted(str(path) for path in scene.files.iterdir())
     tell("files", say("Files", "文件"), facts["files"])
     return facts
 

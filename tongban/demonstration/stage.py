@@ -48,7 +48,9 @@ class System:
 
 SYSTEMS = (
     System("police", "public-security", "population", "示范县公安局", (Role.DEPARTMENT,)),
-    System("market", "market-regulation", "registration", "示范县市场监督管理局", (Role.DEPARTMENT,)),
+    System(
+        "market", "market-regulation", "registration", "示范县市场监督管理局", (Role.DEPARTMENT,),
+    ),
     System(
         "employment", "human-resources", "employment", "示范县人力资源和社会保障局",
         (Role.DEPARTMENT,),

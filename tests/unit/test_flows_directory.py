@@ -1,0 +1,172 @@
+"""The rules of directory sync, on rows as departments hand them in."""
+
+import csv
+
+import pytest
+
+from exchange.v1 import catalog_pb2 as pb
+from flows import directory
+from flows.sync import read
+from flows.tables import Row
+from runtime.errors import FailedPrecondition
+from tongban.demonstration.stage import county_departments, data_file
+
+RESOURCES = data_file("public-security-resources.csv")
+WORKBOOK = data_file("market-regulation-resources.xlsx")
+ITEMS = data_file("service-items.csv")
+
+
+@pytest.fixture(scope="module")
+def departments():
+    return {
+        row["部门标识"]: pb.Department(
+            name=f"departments/{row['部门标识']}", credit_code=row["统一社会信用代码"]
+        )
+        for row in county_departments()
+    }
+
+
+@pytest.fixture
+def rows():
+    with RESOURCES.open(encoding="utf-8", newline="") as lines:
+        return [Row(line=n, cells=dict(r)) for n, r in enumerate(csv.DictReader(lines), start=2)]
+
+
+def held(wanted):
+    """What the catalog would hold after the batch."""
+    entries = {}
+    for name, entry in wanted.entries.items():
+        copy = type(entry)()
+        copy.MergeFrom(entry)
+        copy.state = pb.ENTRY_STATE_ACTIVE
+        copy.etag = f"e-{len(entries)}"
+        entries[name] = copy
+    return entries
+
+
+def test_the_files_of_the_demonstration_are_read_whole(departments):
+    found = directory.merge(read([ITEMS, RESOURCES, WORKBOOK], departments))
+    assert found.rejects == ()
+    services = [e for e in found.entries.values() if isinstance(e, pb.ServiceItem)]
+    assert len(services) == 30
+    population = found.entries["departments/public-security/resources/population"]
+    assert population.key_item == "citizen_number"
+    assert population.base_library == "population"
+    assert [i.code for i in population.items][:2] == ["citizen_number", "name"]
+    assert population.items[0].standard == "GB 11643"
+    assert "departments/market-regulation/resources/legal-entity" in found.entries
+
+
+def test_a_second_run_changes_nothing(departments):
+    found = directory.merge(read([ITEMS, RESOURCES, WORKBOOK], departments))
+    changes = directory.compare(found, held(found))
+    assert changes.batch == []
+    assert len(changes.unchanged) == len(found.entries)
+
+
+def broken(rows, column, value, which=0):
+    cells = dict(rows[which].cells) | {column: value}
+    return [
+        *rows[:which],
+        Row(line=rows[which].line, cells=cells),
+        *rows[which + 1 :],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "reason"),
+    [
+        ("信息资源提供方代码", "11990101000000019Y", "BAD_CREDIT_CODE"),
+        ("信息资源提供方代码", "91330100799655058B", "WRONG_PROVIDER"),
+        ("信息资源名称", "", "MISSING_FIELD"),
+        ("信息资源代码", "", "MISSING_FIELD"),
+        ("信息项代码", "", "MISSING_FIELD"),
+        ("数据类型", "Z", "BAD_VALUE"),
+        ("数据长度", "十八", "BAD_VALUE"),
+        ("共享类型", "随便", "BAD_VALUE"),
+        ("更新周期", "偶尔", "BAD_VALUE"),
+        ("主键", "", "MISSING_FIELD"),
+        ("部门标识", "nowhere", "UNKNOWN_DEPARTMENT"),
+        ("资源标识", "Not An Id", "BAD_VALUE"),
+    ],
+)
+def test_a_broken_row_is_rejected_with_its_line_and_reason(
+    rows, departments, column, value, reason
+):
+    group = [r for r in rows if r.cells["资源标识"] == "population"]
+    if column in ("部门标识", "资源标识"):
+        changed = [Row(line=r.line, cells=dict(r.cells) | {column: value}) for r in group]
+    else:
+        changed = broken(group, column, value)
+    found = directory.read_resources(changed, file="x.csv", departments=departments)
+    assert found.entries == {}
+    (reject,) = found.rejects
+    assert (reject.reason, reject.file, reject.line) == (reason, "x.csv", group[0].line)
+    assert reject.detail
+    assert reject.detail_zh
+
+
+def test_a_code_that_stands_twice_rejects_the_second(rows, departments):
+    changed = [
+        Row(line=r.line, cells=dict(r.cells) | {"信息资源代码": "101001001/000001"}) for r in rows
+    ]
+    found = directory.read_resources(changed, file="x.csv", departments=departments)
+    assert list(found.entries) == ["departments/public-security/resources/population"]
+    assert [r.reason for r in found.rejects] == ["DUPLICATE_CODE"]
+
+
+def test_a_rejected_entry_stays_as_it_is_held(rows, departments):
+    whole = directory.read_resources(rows, file="x.csv", departments=departments)
+    changed = [
+        Row(line=r.line, cells=dict(r.cells) | {"信息资源名称": ""})
+        if r.cells["资源标识"] == "vehicles"
+        else r
+        for r in rows
+    ]
+    found = directory.read_resources(changed, file="x.csv", departments=departments)
+    assert found.kept == {"departments/public-security/resources/vehicles"}
+    assert directory.compare(found, held(whole)).withdrawn == []
+
+
+def test_changed_added_and_withdrawn_entries_make_one_batch(rows, departments):
+    whole = directory.read_resources(rows, file="x.csv", departments=departments)
+    before = held(whole)
+    only = directory.Directory(
+        entries={n: e for n, e in whole.entries.items() if n.endswith("population")}
+    )
+    only.entries["departments/public-security/resources/population"].abstract = "改过的摘要"
+    changes = directory.compare(only, before)
+    assert changes.changed == ["departments/public-security/resources/population"]
+    assert changes.withdrawn == ["departments/public-security/resources/vehicles"]
+    assert changes.added == []
+    assert [c.WhichOneof("change") for c in changes.batch] == ["put_resource", "withdraw"]
+
+
+def test_the_batch_id_follows_from_the_changes_and_from_what_is_held(rows, departments):
+    whole = directory.read_resources(rows, file="x.csv", departments=departments)
+    first = directory.compare(whole, {})
+    assert first.request_id == directory.compare(whole, {}).request_id
+    withdrawn = held(whole)
+    for entry in withdrawn.values():
+        entry.state = pb.ENTRY_STATE_WITHDRAWN
+    again = directory.compare(whole, withdrawn)
+    assert again.added == first.added
+    assert again.request_id != first.request_id
+
+
+def test_a_file_cut_short_does_not_withdraw_the_rest(departments):
+    whole = read([ITEMS], departments)[0]
+    few = directory.Directory(entries=dict(list(whole.entries.items())[:10]))
+    with pytest.raises(FailedPrecondition) as caught:
+        directory.compare(few, held(whole))
+    assert caught.value.reason == "MASS_WITHDRAWAL"
+    allowed = directory.compare(few, held(whole), allow_mass_withdrawal=True)
+    assert len(allowed.withdrawn) == 20
+
+
+def test_one_entry_in_two_files_is_rejected_where_they_differ(departments):
+    one = read([RESOURCES], departments)[0]
+    other = read([RESOURCES], departments)[0]
+    other.entries["departments/public-security/resources/vehicles"].abstract = "另一种说法"
+    merged = directory.merge([one, other])
+    assert [r.reason for r in merged.rejects] == ["DUPLICATE_CODE"]

@@ -1,0 +1,67 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from openpyxl import Workbook
+
+from flows import tables
+from flows.tables import read_table
+from runtime.errors import InvalidArgument
+
+
+def test_encodings_of_offices_are_read(tmp_path):
+    for encoding in ("utf-8", "utf-8-sig", "gb18030"):
+        path = tmp_path / "t.csv"
+        path.write_bytes("名称,值\n甲,一\n\n,\n乙, 二 \n".encode(encoding))
+        rows = read_table(path, columns=("名称",))
+        assert [(r.line, r.cells["名称"], r.cells["值"]) for r in rows] == [
+            (2, "甲", "一"),
+            (5, "乙", "二"),
+        ]
+
+
+def test_a_workbook_is_read_as_people_see_it(tmp_path):
+    from datetime import datetime
+
+    book = Workbook()
+    book.active.append(["名称", "长度", "日期", "空"])
+    book.active.append(["甲", 18, datetime(2018, 9, 30), None])  # noqa: DTZ001  # as Excel has it
+    book.save(tmp_path / "t.xlsx")
+    (row,) = read_table(tmp_path / "t.xlsx", columns=("名称", "长度"))
+    assert row.cells == {"名称": "甲", "长度": "18", "日期": "2018-09-30", "空": ""}
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "reason"),
+    [
+        ("t.csv", b"", "COLUMNS_MISSING"),
+        ("t.csv", b"a,b\n1,2\n", "COLUMNS_MISSING"),
+        ("t.csv", b"\xff\xff\xff", "TABLE_UNREADABLE"),
+        ("t.xlsx", b"PK\x03\x04 no zip", "TABLE_UNREADABLE"),
+        ("t.xlsx", b"", "TABLE_UNREADABLE"),
+    ],
+)
+def test_a_file_that_is_no_table_says_what_to_do(tmp_path, name, data, reason):
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(InvalidArgument) as caught:
+        read_table(tmp_path / name, columns=("名称",))
+    assert caught.value.reason == reason
+
+
+def test_a_missing_file_and_a_huge_one_are_told(tmp_path, monkeypatch):
+    with pytest.raises(InvalidArgument, match="cannot read"):
+        read_table(tmp_path / "none.csv", columns=())
+    monkeypatch.setattr(tables, "GREATEST_ROWS", 3)
+    (tmp_path / "t.csv").write_text("a\n1\n2\n3\n")
+    with pytest.raises(InvalidArgument) as caught:
+        read_table(tmp_path / "t.csv", columns=("a",))
+    assert caught.value.reason == "TABLE_TOO_LARGE"
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_a_table_or_refused(tmp_path_factory, data):
+    path = tmp_path_factory.mktemp("t") / "t.csv"
+    path.write_bytes(data)
+    try:
+        read_table(path, columns=())
+    except InvalidArgument:
+        return
