@@ -1,24 +1,58 @@
 """Appending: no answer leaves before its audit record is durable.
 
-One transaction and one signature serve all the records that wait at the same moment (group commit).
+1. Group commit: the records that wait at the same moment share one transaction (one fsync) and one
+   signature. It runs inline on the event loop, which is faster than handing it to a thread.
+2. The window adapts. When nothing else arrives, a record is committed in the next iteration of the
+   loop; while several arrive together, they are gathered until none came for a tick, for at most 5
+   ms or 512 records.
+3. If the storage fails, every waiter of the batch is told so, and neither record nor usage is kept.
+4. Each process appends to a shard of its own; the sequencer gives all shards one order.
 """
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Sequence
+from concurrent.futures import Future as ThreadFuture
+from dataclasses import dataclass
+
+import structlog
 
 from exchange.audit.model import Receipt, Usage
+from exchange.audit.promising import check_record, fresh_shard, promise
+from exchange.audit.sequencing import Sequencer
+from exchange.audit.store import AuditStore
 from runtime.clock import SYSTEM, Clock
 from runtime.database import Database
+from runtime.errors import Aborted
 from runtime.objects import ObjectStore
 from runtime.records import SealedRecord
 from runtime.signing import LogKey
 
 __all__ = ["AuditLog", "Receipt", "Usage"]
 
+WINDOW_SECONDS = 0.005
+TICK_SECONDS = 0.001
+GREATEST_BATCH = 512
+SEQUENCE_SECONDS = 1.0
+
+_log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class _Waiter:
+    record: SealedRecord
+    usage: Usage | None
+    receipt: asyncio.Future[Receipt] | ThreadFuture[Receipt]
+
 
 class AuditLog:
-    """The log as its users see it: records go in, receipts come out."""
+    """The log as its users see it: records go in, receipts come out.
+
+    `outboxes` are the databases of this process whose audit records the sequencer moves. Usable
+    from one event loop, and by `append_blocking` from any thread.
+    """
 
     def __init__(
         self,
@@ -27,30 +61,221 @@ class AuditLog:
         key: LogKey,
         objects: ObjectStore,
         outboxes: Sequence[Database] = (),
-        shard: str = "node",
+        shard: str = "",
         clock: Clock = SYSTEM,
     ) -> None:
-        raise NotImplementedError
+        self.store = AuditStore(database)
+        self.key = key
+        self.objects = objects
+        self.sequencer = Sequencer(
+            self.store, key=key, objects=objects, outboxes=outboxes, clock=clock
+        )
+        self._clock = clock
+        self._shard = shard or fresh_shard()
+        self._sequence: int | None = None
+        self._lock = threading.RLock()  # the shard's numbers, the usage, the waiting line
+        self._waiting: list[_Waiter] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.Handle | None = None
+        self._seen = 0  # how many waited at the last look
+        self._began = 0.0
+        self._crowded = False  # whether the last batch held more than one
+        self._usage = _UsageBook(self.store)
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
 
     async def append(self, record: SealedRecord, usage: Usage | None = None) -> Receipt:
         """Make a record durable, with the usage it causes, and return its receipt.
 
-        Raises Unavailable where the storage fails; then neither record nor usage is there.
+        Raises Unavailable where the storage fails; then neither record nor usage is there. Raises
+        InvalidArgument for a record that no bundle can hold.
         """
-        raise NotImplementedError
+        check_record(record)
+        loop = asyncio.get_running_loop()
+        receipt: asyncio.Future[Receipt] = loop.create_future()
+        self._join(loop, [_Waiter(record, usage, receipt)])
+        return await receipt
 
     def append_blocking(self, records: Sequence[SealedRecord]) -> list[Receipt]:
-        """Make records durable from a worker thread; they join the loop's next group commit."""
-        raise NotImplementedError
+        """Make records durable from a worker thread; they join the loop's next group commit.
+
+        All of them are in one batch (at most 512 at once, else in several). Raises as `append`.
+        """
+        for record in records:
+            check_record(record)
+        waiters = [_Waiter(record, None, ThreadFuture()) for record in records]
+        loop = self._loop
+        if loop is None or not loop.is_running() or _on(loop):
+            self._commit(waiters)
+        else:
+            loop.call_soon_threadsafe(self._join, loop, waiters)
+        return [_result(waiter) for waiter in waiters]
 
     def used(self, grant: str, day: str) -> int:
         """Records taken from a grant on a day of China, those on their way included."""
-        raise NotImplementedError
+        with self._lock:
+            return self._usage.used(grant, day)
 
     def start(self) -> None:
-        """Begin sequencing, about every second, in a thread."""
-        raise NotImplementedError
+        """Begin sequencing in a thread: what an earlier run left at once, then every second."""
+        if self._thread is None:
+            self._stopping.clear()
+            self._thread = threading.Thread(target=self._sequence_on, name="audit", daemon=True)
+            self._thread.start()
 
     async def stop(self) -> None:
         """Commit what waits, sequence it, and end the thread."""
-        raise NotImplementedError
+        self._flush()
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._stopping.set()
+            await asyncio.to_thread(thread.join)
+
+    # The waiting line; on the loop.
+
+    def _join(self, loop: asyncio.AbstractEventLoop, waiters: Sequence[_Waiter]) -> None:
+        if loop is not self._loop:
+            self._loop, self._timer = loop, None
+        with self._lock:
+            for waiter in waiters:
+                if waiter.usage is not None:
+                    self._usage.reserve(waiter.usage)
+        self._waiting.extend(waiters)
+        if len(self._waiting) >= GREATEST_BATCH:
+            self._flush()
+        elif self._timer is None:
+            self._began = loop.time()
+            self._seen = len(self._waiting)
+            if self._crowded:
+                self._timer = loop.call_later(TICK_SECONDS, self._tick, loop)
+            else:
+                self._timer = loop.call_soon(self._flush)
+
+    def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
+        arrived = len(self._waiting) - self._seen
+        if arrived and loop.time() - self._began < WINDOW_SECONDS:
+            self._seen += arrived
+            self._timer = loop.call_later(TICK_SECONDS, self._tick, loop)
+        else:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        waiting, self._waiting = self._waiting, []
+        if waiting:
+            self._crowded = len(waiting) > 1
+            self._commit(waiting)
+
+    # The commit; on the loop or, without one, on the caller's thread.
+
+    def _commit(self, waiters: Sequence[_Waiter]) -> None:
+        for start in range(0, len(waiters), GREATEST_BATCH):
+            part = waiters[start : start + GREATEST_BATCH]
+            try:
+                receipts = self._commit_batch(part)
+            except Exception as error:  # noqa: BLE001  # whatever it is, each waiter is told
+                for waiter in part:
+                    if not waiter.receipt.done():
+                        waiter.receipt.set_exception(error)
+            else:
+                for waiter, receipt in zip(part, receipts, strict=True):
+                    if not waiter.receipt.done():
+                        waiter.receipt.set_result(receipt)
+
+    def _commit_batch(self, waiters: Sequence[_Waiter]) -> list[Receipt]:
+        usages: dict[tuple[str, str], int] = {}
+        for usage in (waiter.usage for waiter in waiters):
+            if usage is not None:
+                pair = (usage.grant, usage.day)
+                usages[pair] = usages.get(pair, 0) + usage.count
+        with self._lock:
+            durable: dict[tuple[str, str], int] = {}
+            try:
+                receipts, durable = self._write([waiter.record for waiter in waiters], usages)
+            finally:
+                self._usage.settle(usages, durable)
+        return receipts
+
+    def _write(
+        self, records: Sequence[SealedRecord], usages: dict[tuple[str, str], int]
+    ) -> tuple[list[Receipt], dict[tuple[str, str], int]]:
+        for last_try in (False, True):
+            # After a failure the number is read again: what a broken commit left is not known.
+            sequence, self._sequence = self._sequence, None
+            if sequence is None:
+                sequence = self.store.next_sequence(self._shard)
+            batch, receipts = promise(
+                records, shard=self._shard, sequence=sequence, at=self._clock.now(), key=self.key
+            )
+            try:
+                durable = self.store.append(batch, usages)
+            except Aborted:
+                if last_try:
+                    raise
+            else:
+                self._sequence = sequence + 1
+                return receipts, durable
+        raise AssertionError("unreachable")
+
+    # The sequencer's thread.
+
+    def _sequence_on(self) -> None:
+        pause, stopping = 0.0, False
+        while not stopping:
+            stopping = self._stopping.wait(pause)
+            pause = SEQUENCE_SECONDS
+            try:
+                self.sequencer.run()
+            except Exception:  # noqa: BLE001  # the next round tries again
+                _log.exception("audit_sequencing_failed")
+
+
+class _UsageBook:
+    """What grants have used: durable counts, and those on their way."""
+
+    def __init__(self, store: AuditStore) -> None:
+        self._store = store
+        self._durable: dict[tuple[str, str], int] = {}
+        self._coming: dict[tuple[str, str], int] = {}
+
+    def used(self, grant: str, day: str) -> int:
+        pair = (grant, day)
+        if pair not in self._durable:
+            self._forget_other_days(day)
+            self._durable[pair] = self._store.used(grant, day)
+        return self._durable[pair] + self._coming.get(pair, 0)
+
+    def reserve(self, usage: Usage) -> None:
+        pair = (usage.grant, usage.day)
+        self._coming[pair] = self._coming.get(pair, 0) + usage.count
+
+    def settle(
+        self, usages: dict[tuple[str, str], int], durable: dict[tuple[str, str], int]
+    ) -> None:
+        """What was on its way is durable now, or has failed."""
+        self._durable.update(durable)
+        for pair, taken in usages.items():
+            left = self._coming.get(pair, 0) - taken
+            if left > 0:
+                self._coming[pair] = left
+            else:
+                self._coming.pop(pair, None)
+
+    def _forget_other_days(self, day: str) -> None:
+        if len(self._durable) >= 10_000:
+            self._durable = {p: n for p, n in self._durable.items() if p[1] == day}
+
+
+def _on(loop: asyncio.AbstractEventLoop) -> bool:
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False
+
+
+def _result(waiter: _Waiter) -> Receipt:
+    receipt = waiter.receipt
+    assert isinstance(receipt, ThreadFuture)  # noqa: S101  # made so by append_blocking
+    return receipt.result()

@@ -162,16 +162,21 @@ def _check_hashes(hashes: Iterable[bytes]) -> None:
 class TiledTree:
     """A tree of a size, read from tiles."""
 
-    def __init__(self, size: int, read: TileReader) -> None:
+    def __init__(self, size: int, read: TileReader, *, held: int | None = None) -> None:
         self.size = size
         self._read = read
+        self._held = size if held is None else held  # the size whose partial tiles there are
+
+    def prefix(self, size: int) -> TiledTree:
+        """The tree that this one was at an earlier size, read from this one's tiles."""
+        return TiledTree(size, self._read, held=self._held)
 
     def node(self, height: int, index: int) -> bytes:
         """Root of the full subtree of 2**height leaves that begins at index * 2**height."""
         level, within = divmod(height, TILE_HEIGHT)
         first = index << within
         number, start = divmod(first, TILE_WIDTH)
-        width = min(TILE_WIDTH, (self.size >> (level * TILE_HEIGHT)) - number * TILE_WIDTH)
+        width = min(TILE_WIDTH, (self._held >> (level * TILE_HEIGHT)) - number * TILE_WIDTH)
         tile = self._read(level, number, width)
         return root_of(split_hashes(tile)[start : start + (1 << within)])
 

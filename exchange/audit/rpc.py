@@ -1,0 +1,89 @@
+"""AuditService: messages to models and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from exchange.audit.appending import AuditLog
+from exchange.audit.model import Receipt
+from exchange.audit.service import AuditReader, Event, EventRecorder
+from exchange.v1 import audit_pb2 as pb
+from runtime.clock import SYSTEM, Clock
+from runtime.identity import Role
+from runtime.records import SealedRecord
+from runtime.rpc import ANY_ROLE, Call
+
+POLICY: Mapping[str, frozenset[Role]] = {
+    "GetCheckpoint": ANY_ROLE,
+    "GetInclusionProof": ANY_ROLE,
+    "GetConsistencyProof": ANY_ROLE,
+    "ListEntries": ANY_ROLE,
+    "RecordEvents": frozenset({Role.NODE}),
+}
+
+
+class AuditServicer:
+    """The log, for every caller with a certificate; only the node's services append."""
+
+    def __init__(self, log: AuditLog, *, clock: Clock = SYSTEM) -> None:
+        self._reader = AuditReader(log)
+        self._recorder = EventRecorder(log.store, key=log.key, clock=clock)
+
+    def GetCheckpoint(  # noqa: N802  # the schema's name
+        self, request: pb.GetCheckpointRequest, call: Call
+    ) -> pb.GetCheckpointResponse:
+        """See audit.proto."""
+        return pb.GetCheckpointResponse(
+            checkpoint=self._reader.checkpoint().note, verifier_key=self._reader.verifier_key
+        )
+
+    def GetInclusionProof(  # noqa: N802
+        self, request: pb.GetInclusionProofRequest, call: Call
+    ) -> pb.GetInclusionProofResponse:
+        """See audit.proto."""
+        index, proof = self._reader.inclusion_proof(request.shard, request.batch, request.position)
+        return pb.GetInclusionProofResponse(index=index, proof=proof)
+
+    def GetConsistencyProof(  # noqa: N802
+        self, request: pb.GetConsistencyProofRequest, call: Call
+    ) -> pb.GetConsistencyProofResponse:
+        """See audit.proto."""
+        found = self._reader.consistency_proof(request.first_size, request.second_size)
+        return pb.GetConsistencyProofResponse(
+            hashes=found.hashes, second_size=found.second_size, checkpoint=found.checkpoint
+        )
+
+    def ListEntries(  # noqa: N802
+        self, request: pb.ListEntriesRequest, call: Call
+    ) -> pb.ListEntriesResponse:
+        """See audit.proto."""
+        leaves, size = self._reader.entries(request.start, request.page_size)
+        return pb.ListEntriesResponse(leaves=leaves, size=size)
+
+    def RecordEvents(  # noqa: N802
+        self, request: pb.RecordEventsRequest, call: Call
+    ) -> pb.RecordEventsResponse:
+        """See audit.proto."""
+        events = [
+            Event(id=event.id, record=SealedRecord(leaf=event.leaf, salt=event.salt))
+            for event in request.events
+        ]
+        return pb.RecordEventsResponse(
+            appended=self._recorder.record(call.principal.system, events)
+        )
+
+
+def receipt_message(receipt: Receipt) -> pb.Receipt:
+    """A receipt as the answers of query and verify carry it."""
+    message = pb.Receipt(
+        leaf=receipt.leaf,
+        salt=receipt.salt,
+        shard=receipt.shard,
+        batch=receipt.batch,
+        position=receipt.position,
+        batch_size=receipt.batch_size,
+        path=receipt.path,
+        signature=receipt.signature,
+    )
+    message.promise_time.FromDatetime(receipt.promise_time)
+    return message
