@@ -112,12 +112,7 @@ class UnitOfWork:
         Raises InvalidArgument (REQUEST_ID_REQUIRED) without an id of at most 64 characters and
         AlreadyExists (REQUEST_ID_REUSED) where the id came with another request.
         """
-        if not 0 < len(request_id) <= REQUEST_ID_LIMIT:
-            raise InvalidArgument(
-                "request_id is required: a fresh UUID for each new act, the same one to repeat it",
-                reason="REQUEST_ID_REQUIRED",
-                message_zh="必须提供 request_id：新操作用新的 UUID，重试用同一个",
-            )
+        check_request_id(request_id)
         digest = hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
         held = self.answered(actor, method, request_id)
         if held is not None:
@@ -152,6 +147,16 @@ class UnitOfWork:
             )
         ).first()
         return None if row is None else (row[0], row[1])
+
+
+def check_request_id(request_id: str) -> None:
+    """Raises InvalidArgument (REQUEST_ID_REQUIRED) unless it has 1 to 64 characters."""
+    if not 0 < len(request_id) <= REQUEST_ID_LIMIT:
+        raise InvalidArgument(
+            "request_id is required: a fresh UUID for each new act, the same one to repeat it",
+            reason="REQUEST_ID_REQUIRED",
+            message_zh="必须提供 request_id：新操作用新的 UUID，重试用同一个",
+        )
 
 
 class Held:

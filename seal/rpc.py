@@ -17,7 +17,7 @@ from typing import Final, NoReturn
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from runtime import names
-from runtime.database import Answer, Database, UnitOfWork
+from runtime.database import Answer, Database, UnitOfWork, check_request_id
 from runtime.errors import Aborted, FieldViolation, InvalidArgument
 from runtime.identity import Principal, Role
 from runtime.rpc import ANY_ROLE, Call
@@ -148,6 +148,8 @@ class SealRpc:
         )
 
     def _is_answered(self, actor: str, method: str, request_id: str) -> bool:
+        """Whether a repeat; asked before any slow work, so the id is checked here too."""
+        check_request_id(request_id)
         with self._database.reading() as session:
             return UnitOfWork(session).answered(actor, method, request_id) is not None
 

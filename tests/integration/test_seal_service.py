@@ -1,0 +1,658 @@
+"""The seal service whole: over mTLS, through crashes, full disks and repeats."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from runtime.errors import (
+    Aborted,
+    AlreadyExists,
+    DataLoss,
+    DomainError,
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    ResourceExhausted,
+    Unavailable,
+)
+from runtime.identity import Role
+from runtime.objects import FileStore
+from runtime.status import from_rpc_error
+from seal import store
+from seal.model import Indication
+from seal.registry import MAX_DOCUMENT, SealingState
+from seal.sealing import Sealing, object_name
+from seal.ses import parse_seal
+from seal.trust import TrustAnchor, TrustStore, parse_certificate
+from seal.v1 import seal_pb2 as pb
+from seal.verify import assess
+from tests.builders.ofd import plain_ofd, seal_ofd
+from tests.builders.pdf import plain_pdf
+from tests.builders.seal_node import (
+    ADMINISTRATOR,
+    CORNER,
+    CREDIT_CODE,
+    DEPARTMENT,
+    DISPLAY_NAME,
+    NODE,
+    NOW,
+    OFFICE,
+    OTHER,
+    SEAL,
+    STRANGER,
+    SealNode,
+    create_request,
+    principal,
+    seal_request,
+    serving,
+    start,
+)
+
+PASSED = pb.INDICATION_PASSED
+
+
+class Crash(BaseException):
+    """The process ends here: nothing catches it."""
+
+
+class FaultyStore(FileStore):
+    """A file store whose next `put_if_absent` fails as told, before or after it wrote."""
+
+    before: BaseException | None = None
+    after: BaseException | None = None
+
+    def put_if_absent(self, name: str, data: bytes) -> bool:
+        if self.before:
+            raise self.before
+        done = super().put_if_absent(name, data)
+        if self.after:
+            raise self.after
+        return done
+
+
+class FullDisk(FileStore):
+    """A file store on a disk with no room left."""
+
+    def _write_scratch(self, name: str, data: bytes) -> tuple[Path, Path]:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with a hierarchy and one seal: making keys takes a second."""
+    folder = tmp_path_factory.mktemp("template")
+    node = start(folder)
+    node.call("CreateSeal", create_request(bottom_line="行政审批专用章"), ADMINISTRATOR)
+    node.server.database.close()
+    return folder
+
+
+@pytest.fixture
+def data(template: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(template, tmp_path / "data"))
+
+
+@pytest.fixture
+def node(data: Path) -> Iterator[SealNode]:
+    found = start(data, objects=FaultyStore(data / "objects"))
+    yield found
+    found.server.database.close()
+
+
+def sealings(node: SealNode) -> list[store.Sealing]:
+    with node.server.database.reading() as session:
+        return store.sealings_of(session, SEAL, limit=100)
+
+
+def phases(node: SealNode) -> list[str]:
+    return [leaf["phase"] for leaf in node.leaves("document_sealed")]
+
+
+def verdict_of(node: SealNode, document: bytes) -> pb.Verdict:
+    found = node.call("VerifyDocument", pb.VerifyDocumentRequest(document=document)).verdict
+    assert isinstance(found, pb.Verdict)
+    return found
+
+
+async def refusal(call: Any) -> DomainError:
+    with pytest.raises(grpc.RpcError) as caught:
+        await call
+    return from_rpc_error(caught.value)
+
+
+# --- over the wire -----------------------------------------------------------------------------
+
+
+async def test_a_department_has_its_seal_made_uses_it_and_anybody_verifies(tmp_path: Path) -> None:
+    node = start(tmp_path / "data")
+    async with serving(node, tmp_path / "ca") as connect:
+        administrator, department = connect(ADMINISTRATOR), connect(DEPARTMENT)
+        auditor = connect(principal(Role.AUDITOR, department=OTHER))
+
+        made = (await administrator.CreateSeal(create_request())).seal
+        assert (made.name, made.display_name, made.state) == (SEAL, DISPLAY_NAME, 1)
+        assert made.image.startswith(b"\x89PNG")
+        assert made.diameter_mm == 42
+        certificate = parse_certificate(made.certificate)
+        assert certificate.subject_fields["CN"] == DISPLAY_NAME
+        assert certificate.subject_fields["O"] == DISPLAY_NAME
+        assert certificate.subject_fields["OU"] == CREDIT_CODE
+        seal = parse_seal(made.seal_data)
+        assert (seal.version, seal.es_id, seal.cert_list) == (4, made.es_id, (made.certificate,))
+        assert seal.maker_certificate != made.certificate
+
+        trust = await auditor.GetTrustMaterial(pb.GetTrustMaterialRequest())
+        anchors = [
+            TrustAnchor(name=str(n), certificate=c, valid_from=parse_certificate(c).not_before)
+            for n, c in enumerate(trust.anchors)
+        ]
+        public = TrustStore(anchors=tuple(anchors), crls=tuple(trust.revocation_lists))
+
+        for document, form in ((plain_ofd(2), "SES_V4"), (plain_pdf(2), "PADES")):
+            request = seal_request(document, positions=[pb.StampPosition(page=2, x_mm=9, y_mm=9)])
+            sealed = await department.SealDocument(request)
+            assert sealed.sha256 == hashlib.sha256(sealed.document).hexdigest()
+            assert sealed.seal_time.ToDatetime(NOW.tzinfo) == NOW
+            verdict = (
+                await auditor.VerifyDocument(pb.VerifyDocumentRequest(document=sealed.document))
+            ).verdict
+            assert (verdict.indication, len(verdict.signatures)) == (PASSED, 1), verdict
+            report = verdict.signatures[0]
+            assert (report.format, report.signer) == (form, DISPLAY_NAME)
+            assert report.signing_time.ToDatetime(NOW.tzinfo) == NOW
+            # A stand-alone verifier with the public material agrees.
+            alone = assess(sealed.document, store=public, now=NOW)
+            assert alone.indication is Indication.PASSED
+            assert not [c.name for c in alone.all_checks() if c.notice]
+    await node.server.stop()
+
+
+async def test_who_may_do_what(node: SealNode, tmp_path: Path) -> None:
+    async with serving(node, tmp_path / "ca") as connect:
+        department, stranger = connect(DEPARTMENT), connect(STRANGER)
+        counter = connect(principal(Role.COUNTER))
+        for caller in (department, stranger, counter):
+            error = await refusal(caller.CreateSeal(create_request(seal_id="other")))
+            assert error.reason == "ROLE_NOT_ALLOWED"
+            assert (await caller.GetSeal(pb.GetSealRequest(name=SEAL))).seal.name == SEAL
+        for role in (Role.ADMINISTRATOR, Role.AUDITOR, Role.COUNTER):
+            caller = connect(principal(role))
+            error = await refusal(caller.SealDocument(seal_request(plain_ofd())))
+            assert error.reason == "ROLE_NOT_ALLOWED"
+
+        foreign = await refusal(stranger.SealDocument(seal_request(plain_ofd())))
+        absent = await refusal(
+            stranger.SealDocument(seal_request(plain_ofd(), seal=f"{OFFICE}/seals/none"))
+        )
+        assert type(foreign) is type(absent) is NotFound
+        assert (foreign.reason, foreign.message, foreign.metadata) == (
+            absent.reason, absent.message, absent.metadata,
+        )  # fmt: skip
+        assert sealings(node) == []
+
+        done = await connect(NODE).SealDocument(seal_request(plain_ofd()))
+        assert verdict_of(node, done.document).indication == PASSED
+
+
+# --- making ------------------------------------------------------------------------------------
+
+
+def test_a_repeat_returns_the_first_seal_and_one_record(node: SealNode) -> None:
+    request = create_request(seal_id="second")
+    first = node.call("CreateSeal", request, ADMINISTRATOR)
+    assert node.call("CreateSeal", request, ADMINISTRATOR) == first
+    assert [leaf["seal"] for leaf in node.leaves("seal_created")] == [SEAL, first.seal.name]
+    request.display_name = "示范县民政局"
+    with pytest.raises(AlreadyExists) as caught:
+        node.call("CreateSeal", request, ADMINISTRATOR)
+    assert caught.value.reason == "REQUEST_ID_REUSED"
+
+
+def test_a_name_is_taken_once(node: SealNode) -> None:
+    with pytest.raises(AlreadyExists) as caught:
+        node.call("CreateSeal", create_request(), ADMINISTRATOR)
+    assert caught.value.reason == "SEAL_EXISTS"
+
+
+def test_two_makers_of_one_name_at_once_make_one(node: SealNode) -> None:
+    def make(_: int) -> str:
+        try:
+            return str(
+                node.call("CreateSeal", create_request(seal_id="x"), ADMINISTRATOR).seal.es_id
+            )
+        except (AlreadyExists, Aborted) as error:
+            return error.reason
+
+    with ThreadPoolExecutor(3) as threads:
+        found = sorted(threads.map(make, range(3)))
+    assert sorted(one in ("SEAL_EXISTS", "CONCURRENT_CHANGE") for one in found) == [
+        False, True, True,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("step", ["issue_signer", "keep"])
+def test_a_crash_between_keys_and_row_is_finished_by_a_retry(
+    node: SealNode, data: Path, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = create_request(seal_id="second")
+    whole = node.server.custody if step == "issue_signer" else node.server.making
+
+    def crash(*_: object, **__: object) -> None:
+        raise Crash
+
+    with monkeypatch.context() as patch:
+        patch.setattr(whole, step, crash)
+        with pytest.raises(Crash):
+            node.call("CreateSeal", request, ADMINISTRATOR)
+    folder = data / "keys" / "seal" / "signers" / "approval-office" / "second"
+    keys = {p.name: p.read_bytes() for p in folder.iterdir()}
+    assert len(keys) == 2
+    assert len(node.leaves("seal_created")) == 1
+
+    again = start(data)
+    made = again.call("CreateSeal", request, ADMINISTRATOR).seal
+    assert {p.name: p.read_bytes() for p in folder.iterdir()} == keys
+    assert again.call("CreateSeal", request, ADMINISTRATOR).seal == made
+    done = again.call("SealDocument", seal_request(plain_ofd(), seal=made.name))
+    assert verdict_of(again, done.document).indication == PASSED
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"parent": "departments/UPPER"}, "MALFORMED_NAME"),
+        ({"seal_id": "../../etc"}, "MALFORMED_ID"),
+        ({"credit_code": "11990101MB00000010"}, "BAD_SEAL_REQUEST"),
+        ({"display_name": ""}, "BAD_SEAL_REQUEST"),
+        ({"bottom_line": "长" * 13}, "BAD_SEAL_TEXT"),
+        ({"end_time": {"seconds": 10}}, "BAD_END_TIME"),
+        ({"end_time": {"seconds": 10**18}}, "BAD_END_TIME"),
+    ],
+)
+def test_a_bad_wish_makes_no_key(
+    node: SealNode, data: Path, changes: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        node.call("CreateSeal", create_request(**{"seal_id": "bad", **changes}), ADMINISTRATOR)
+    assert caught.value.reason == reason
+    assert not (data / "keys/seal/signers/approval-office/bad").exists()
+
+
+def test_a_request_without_an_id_is_refused(node: SealNode) -> None:
+    for method, request in (
+        ("CreateSeal", create_request(seal_id="second", request_id="")),
+        ("SealDocument", seal_request(plain_ofd(), request_id="")),
+    ):
+        caller = ADMINISTRATOR if method == "CreateSeal" else DEPARTMENT
+        with pytest.raises(InvalidArgument) as caught:
+            node.call(method, request, caller)
+        assert caught.value.reason == "REQUEST_ID_REQUIRED"
+    assert sealings(node) == []
+
+
+def test_seals_are_listed_by_department_and_page(node: SealNode) -> None:
+    node.call("CreateSeal", create_request(parent=OTHER, seal_id="a"), ADMINISTRATOR)
+    everyone = pb.ListSealsRequest(parent="departments/-", page_size=1)
+    first = node.call("ListSeals", everyone)
+    everyone.page_token = first.next_page_token
+    second = node.call("ListSeals", everyone)
+    assert [s.name for s in [*first.seals, *second.seals]] == [SEAL, f"{OTHER}/seals/a"]
+    assert second.next_page_token == ""
+    assert first.seals[0].image == first.seals[0].seal_data == b""
+    assert first.seals[0].certificate
+    own = node.call("ListSeals", pb.ListSealsRequest(parent=OTHER))
+    assert [s.name for s in own.seals] == [f"{OTHER}/seals/a"]
+    with pytest.raises(NotFound):
+        node.call("GetSeal", pb.GetSealRequest(name=f"{OTHER}/seals/none"))
+
+
+# --- sealing: repeats and records --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("document", [plain_ofd(), plain_pdf()], ids=["ofd", "pdf"])
+def test_a_repeat_returns_the_same_bytes(node: SealNode, document: bytes) -> None:
+    request = seal_request(document)
+    first = node.call("SealDocument", request)
+    assert node.call("SealDocument", request) == first
+    assert [one.state for one in sealings(node)] == [SealingState.RELEASED]
+    assert phases(node) == ["prepared", "released"]
+    request.document = document + b" "
+    with pytest.raises(AlreadyExists) as caught:
+        node.call("SealDocument", request)
+    assert caught.value.reason == "REQUEST_ID_REUSED"
+
+
+def test_the_use_is_recorded_before_and_after(node: SealNode) -> None:
+    document = plain_ofd()
+    done = node.call("SealDocument", seal_request(document))
+    before, after = node.leaves("document_sealed")
+    assert before["actor"] == DEPARTMENT.system
+    assert (before["seal"], before["format"], before["reason"]) == (SEAL, "OFD", "签发证照")
+    assert before["sha256_before"] == hashlib.sha256(document).hexdigest()
+    assert "sha256_after" not in before
+    assert after["sha256_after"] == done.sha256
+    assert before["sealing"] == after["sealing"]
+
+
+def test_the_answer_is_kept_without_the_document(node: SealNode, data: Path) -> None:
+    request = seal_request(plain_ofd())
+    done = node.call("SealDocument", request)
+    with sqlite3.connect(data / "seal.db") as connection:
+        (size,) = connection.execute(
+            "SELECT length(answer) FROM answered_request WHERE method = 'SealDocument'"
+        ).fetchone()
+    connection.close()
+    assert size < 200 < len(done.document)
+    node.objects.delete(object_name(done.sha256))
+    with pytest.raises(DataLoss) as caught:
+        node.call("SealDocument", request)
+    assert caught.value.reason == "OBJECT_MISSING"
+
+
+def test_a_changed_object_is_not_given_out(node: SealNode) -> None:
+    request = seal_request(plain_ofd())
+    done = node.call("SealDocument", request)
+    node.objects.put(object_name(done.sha256), b"changed")
+    with pytest.raises(DataLoss) as caught:
+        node.call("SealDocument", request)
+    assert caught.value.reason == "OBJECT_CHANGED"
+
+
+def test_two_sealings_of_one_document_at_once_are_independent(node: SealNode) -> None:
+    document = plain_ofd()
+    with ThreadPoolExecutor(4) as threads:
+        done = list(
+            threads.map(lambda _: node.call("SealDocument", seal_request(document)), range(8))
+        )
+    assert len({one.sha256 for one in done}) == 8
+    assert all(verdict_of(node, one.document).indication == PASSED for one in done)
+
+
+def test_one_request_sent_many_times_at_once_has_one_answer(node: SealNode) -> None:
+    request = seal_request(plain_ofd())
+    with ThreadPoolExecutor(4) as threads:
+        done = list(threads.map(lambda _: node.call("SealDocument", request), range(8)))
+    assert len({one.document for one in done}) == 1
+    states = [one.state for one in sealings(node)]
+    assert states.count(SealingState.RELEASED) == 1
+    assert set(states) <= {SealingState.RELEASED, SealingState.FAILED}
+    assert phases(node).count("released") == 1
+
+
+def test_a_second_seal_goes_beside_the_first(node: SealNode) -> None:
+    for document in (plain_ofd(), plain_pdf()):
+        once = node.call("SealDocument", seal_request(document)).document
+        other = pb.StampPosition(page=1, x_mm=20, y_mm=20, size_mm=30)
+        node.clock.advance(timedelta(minutes=1))
+        twice = node.call("SealDocument", seal_request(once, positions=[other])).document
+        verdict = verdict_of(node, twice)
+        assert (verdict.indication, len(verdict.signatures)) == (PASSED, 2)
+
+
+def test_a_document_with_an_unknown_earlier_seal_may_be_sealed(node: SealNode) -> None:
+    foreign = seal_ofd(plain_ofd(), signed_at=NOW - timedelta(days=1))
+    done = node.call("SealDocument", seal_request(foreign))
+    verdict = verdict_of(node, done.document)
+    assert verdict.indication == pb.INDICATION_INDETERMINATE
+    assert verdict.sub_indication == "NO_TRUST_ANCHOR"
+
+
+# --- sealing: crashes ---------------------------------------------------------------------------
+
+
+def crash_at(step: str, node: SealNode, patch: pytest.MonkeyPatch) -> None:
+    def crash(*_: object, **__: object) -> None:
+        raise Crash
+
+    store_of = node.objects
+    assert isinstance(store_of, FaultyStore)
+    if step == "before_put":
+        patch.setattr(store_of, "before", Crash())
+    elif step == "after_put":
+        patch.setattr(store_of, "after", Crash())
+    else:
+        patch.setattr(Sealing, step, crash)
+
+
+@pytest.mark.parametrize("document", [plain_ofd(), plain_pdf()], ids=["ofd", "pdf"])
+@pytest.mark.parametrize(
+    ("step", "left"),
+    [
+        ("_note_prepared", None),
+        ("_note_signed", SealingState.PREPARED),
+        ("_check_output", SealingState.SIGNED),
+        ("before_put", SealingState.SIGNED),
+        ("after_put", SealingState.SIGNED),
+        ("release", SealingState.SIGNED),
+    ],
+)
+def test_a_crash_gives_nothing_out_and_a_retry_finishes(
+    node: SealNode,
+    data: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    document: bytes,
+    step: str,
+    left: SealingState | None,
+) -> None:
+    request = seal_request(document)
+    with monkeypatch.context() as patch:
+        crash_at(step, node, patch)
+        with pytest.raises(Crash):
+            node.call("SealDocument", request)
+    assert [one.state for one in sealings(node)] == ([left] if left else [])
+    assert all(one.tbs for one in sealings(node)), "what may have been signed is on record"
+    assert "released" not in phases(node)
+
+    again = start(data)
+    done = again.call("SealDocument", request)
+    assert verdict_of(again, done.document).indication == PASSED
+    assert again.call("SealDocument", request) == done
+    assert phases(again).count("released") == 1
+    if step in ("after_put", "release"):  # the stored document was taken up
+        assert [one.state for one in sealings(again)] == [SealingState.RELEASED]
+
+
+# --- sealing: what stands in the way -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("repair", [False, True])
+def test_a_full_disk_is_told_and_leaves_no_half_state(data: Path, repair: bool) -> None:
+    node = start(data, objects=FullDisk(data / "objects"))
+    request = seal_request(plain_ofd())
+    with pytest.raises(Unavailable) as caught:
+        node.call("SealDocument", request)
+    assert caught.value.reason == "STORAGE_UNWRITABLE"
+    assert "No space left" in caught.value.message
+    assert caught.value.message_zh
+    assert [(s.state, s.failure) for s in sealings(node)] == [
+        (SealingState.FAILED, "STORAGE_UNWRITABLE")
+    ]
+    assert phases(node) == ["prepared", "failed"]
+    assert not any(p.is_file() for p in (data / "objects").rglob("*"))
+    if repair:  # the same request goes through once there is room
+        done = start(data).call("SealDocument", request)
+        assert verdict_of(node, done.document).indication == PASSED
+
+
+def test_our_own_output_is_verified_before_it_is_given_out(
+    node: SealNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signer = node.server.custody.seal_key(SEAL, "sm2-sm3")
+    good = signer.sign(b"something else")
+
+    class Wrong:
+        suite_name = signer.suite_name
+        public_point = signer.public_point
+
+        def sign(self, message: bytes) -> bytes:
+            return good
+
+    monkeypatch.setattr(node.server.custody, "seal_key", lambda *_: Wrong())
+    with pytest.raises(DataLoss) as caught:
+        node.call("SealDocument", seal_request(plain_ofd()))
+    assert caught.value.reason == "SEALED_DOCUMENT_NOT_GOOD"
+    assert [(s.state, s.failure) for s in sealings(node)] == [
+        (SealingState.FAILED, "SEALED_DOCUMENT_NOT_GOOD")
+    ]
+    assert node.leaves("document_sealed")[-1]["why"] == "SEALED_DOCUMENT_NOT_GOOD"
+    assert list(node.objects.list("sealed/")) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "reason"),
+    [
+        ({"seal": "seals/x"}, InvalidArgument, "MALFORMED_NAME"),
+        ({"document": b""}, InvalidArgument, "DOCUMENT_EMPTY"),
+        ({"document": b"neither"}, InvalidArgument, "DOCUMENT_FORMAT_UNKNOWN"),
+        ({"format": pb.DOCUMENT_FORMAT_PDF}, InvalidArgument, "DOCUMENT_FORMAT_MISMATCH"),
+        ({"format": 9}, InvalidArgument, "DOCUMENT_FORMAT_UNKNOWN"),
+        ({"positions": []}, InvalidArgument, "STAMP_POSITION"),
+        ({"positions": [pb.StampPosition(page=2)]}, InvalidArgument, "STAMP_POSITION"),
+        ({"reason": ""}, InvalidArgument, "BAD_REASON"),
+        ({"document": plain_pdf(), "positions": [CORNER] * 2}, InvalidArgument, "STAMP_POSITION"),
+        (
+            {"document": b"PK\x03\x04" + bytes(MAX_DOCUMENT)},
+            ResourceExhausted,
+            "DOCUMENT_TOO_LARGE",
+        ),
+    ],
+)
+def test_a_bad_request_signs_nothing(
+    node: SealNode, changes: dict[str, Any], kind: type[DomainError], reason: str
+) -> None:
+    document = changes.pop("document", plain_ofd())
+    with pytest.raises(kind) as caught:
+        node.call("SealDocument", seal_request(document, **changes))
+    assert caught.value.reason == reason
+    assert sealings(node) == []
+    assert phases(node) == []
+
+
+@pytest.mark.parametrize("days", [-1, 3 * 366])
+def test_a_seal_out_of_its_time_signs_nothing(node: SealNode, days: int) -> None:
+    node.clock.advance(timedelta(days=days))
+    with pytest.raises(FailedPrecondition) as caught:
+        node.call("SealDocument", seal_request(plain_ofd()))
+    assert caught.value.reason == "SEAL_NOT_IN_FORCE"
+    assert sealings(node) == []
+
+
+def test_a_revoked_seal_signs_no_more_and_what_it_sealed_stays_good(node: SealNode) -> None:
+    before = node.call("SealDocument", seal_request(plain_ofd())).document
+    node.clock.advance(timedelta(days=1))
+    node.server.making.revoke(SEAL, actor=ADMINISTRATOR.system)
+    node.server.making.revoke(SEAL, actor=ADMINISTRATOR.system)
+    assert [leaf["seal"] for leaf in node.leaves("seal_revoked")] == [SEAL]
+    with pytest.raises(FailedPrecondition) as caught:
+        node.call("SealDocument", seal_request(plain_ofd()))
+    assert caught.value.metadata == {"why": "revoked"}
+    assert verdict_of(node, before).indication == PASSED
+    shown = node.call("GetSeal", pb.GetSealRequest(name=SEAL)).seal
+    assert shown.state == pb.SEAL_STATE_REVOKED
+    with pytest.raises(NotFound):
+        node.server.making.revoke(f"{OFFICE}/seals/none", actor=ADMINISTRATOR.system)
+
+
+def test_a_document_sealed_after_revocation_fails(
+    node: SealNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node.server.making.revoke(SEAL, actor=ADMINISTRATOR.system)
+    monkeypatch.setattr("seal.sealing.check_use", lambda *_, **__: None)
+    node.clock.advance(timedelta(minutes=1))
+    with pytest.raises(DataLoss):
+        node.call("SealDocument", seal_request(plain_ofd()))
+
+
+def test_a_seal_revoked_while_preparing_signs_nothing(
+    node: SealNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = Sealing._note_prepared
+
+    def late(self: Sealing, *arguments: Any) -> None:
+        node.server.making.revoke(SEAL, actor=ADMINISTRATOR.system)
+        original(self, *arguments)
+
+    monkeypatch.setattr(Sealing, "_note_prepared", late)
+    with pytest.raises(FailedPrecondition) as caught:
+        node.call("SealDocument", seal_request(plain_ofd()))
+    assert caught.value.reason == "SEAL_NOT_IN_FORCE"
+    assert sealings(node) == []
+
+
+# --- verifying and starting --------------------------------------------------------------------
+
+
+def test_a_failed_verification_is_an_answer(node: SealNode) -> None:
+    sealed = bytearray(node.call("SealDocument", seal_request(plain_pdf())).document)
+    sealed[20] ^= 1
+    verdict = verdict_of(node, bytes(sealed))
+    assert verdict.indication == pb.INDICATION_FAILED
+    assert verdict.sub_indication
+    assert verdict.summary_zh
+    unsealed = verdict_of(node, plain_ofd())
+    assert (unsealed.indication, unsealed.sub_indication) == (
+        pb.INDICATION_INDETERMINATE, "NOT_SIGNED",
+    )  # fmt: skip
+    assert verdict_of(node, b"neither").indication == pb.INDICATION_FAILED
+    with pytest.raises(InvalidArgument):
+        verdict_of(node, b"")
+
+
+def test_lists_are_issued_anew_before_their_time_is_over(node: SealNode) -> None:
+    first = node.call("GetTrustMaterial", pb.GetTrustMaterialRequest())
+    node.clock.advance(timedelta(days=14))
+    assert node.call("GetTrustMaterial", pb.GetTrustMaterialRequest()) == first
+    node.clock.advance(timedelta(days=2))
+    second = node.call("GetTrustMaterial", pb.GetTrustMaterialRequest())
+    assert second.anchors == first.anchors
+    assert len(second.revocation_lists) == 2
+    assert set(second.revocation_lists).isdisjoint(first.revocation_lists)
+
+
+def test_a_wrong_passphrase_at_start_says_what_to_do(data: Path) -> None:
+    (data / "secrets" / "passphrase").write_bytes(b"another passphrase")
+    with pytest.raises(FailedPrecondition) as caught:
+        start(data)
+    assert caught.value.reason == "WRONG_PASSPHRASE"
+    assert "passphrase_file" in caught.value.message
+
+
+def test_lost_keys_under_existing_seals_are_not_made_anew(data: Path) -> None:
+    shutil.rmtree(data / "keys")
+    with pytest.raises(FailedPrecondition) as caught:
+        start(data)
+    assert caught.value.reason == "SEAL_KEYS_MISSING"
+    assert not list((data / "keys").rglob("*.key"))
+
+
+def test_a_lost_seal_key_is_told(node: SealNode, data: Path) -> None:
+    for path in (data / "keys" / "seal" / "signers").rglob("*.key"):
+        path.unlink()
+    with pytest.raises(FailedPrecondition) as caught:
+        node.call("SealDocument", seal_request(plain_ofd()))
+    assert caught.value.reason == "SEAL_KEYS_MISSING"
+    assert sealings(node) == []
+
+
+def test_the_service_runs_on_postgresql(tmp_path: Path, postgres_url: str) -> None:
+    node = start(tmp_path, database=postgres_url)
+    create = create_request()
+    first = node.call("CreateSeal", create, ADMINISTRATOR)
+    assert node.call("CreateSeal", create, ADMINISTRATOR) == first
+    request = seal_request(plain_ofd())
+    with ThreadPoolExecutor(4) as threads:
+        done = list(threads.map(lambda _: node.call("SealDocument", request), range(8)))
+    assert len({one.document for one in done}) == 1
+    assert verdict_of(node, done[0].document).indication == PASSED
+    node.server.database.close()
