@@ -1,0 +1,179 @@
+"""The exchange put together: its two databases, the audit log, its methods.
+
+`migrate`, then `start`, then `register` on a server; `stop` when that server has stopped. Acts and
+records are in one database; the audit log has its own, so that the group commit of answers never
+waits for a batch that is being published.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+from exchange.audit import rpc as audit_rpc
+from exchange.audit.appending import AuditLog
+from exchange.audit.rpc import AuditServicer
+from exchange.catalog import rpc as catalog_rpc
+from exchange.catalog.rpc import CatalogServicer
+from exchange.catalog.service import Schemas
+from exchange.delivery import rpc as delivery_rpc
+from exchange.delivery.publishing import Publishing
+from exchange.delivery.reading import RecordReader
+from exchange.delivery.rpc import DeliveryServicer
+from exchange.delivery.subscribing import Subscribing
+from exchange.grants import rpc as grants_rpc
+from exchange.grants.authorizing import GrantIndex
+from exchange.grants.rpc import GrantServicer
+from exchange.query import rpc as query_rpc
+from exchange.query.rpc import QueryServicer
+from exchange.query.service import Querying
+from exchange.v1 import (
+    audit_pb2_grpc,
+    catalog_pb2_grpc,
+    delivery_pb2_grpc,
+    grants_pb2_grpc,
+    query_pb2_grpc,
+)
+from runtime.clock import SYSTEM, Clock
+from runtime.config import Settings
+from runtime.database import Database
+from runtime.errors import FailedPrecondition
+from runtime.objects import ObjectStore
+from runtime.rpc import Server
+from runtime.signing import KEY_FILE, LogKey
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+AUDIT_MIGRATIONS = Path(__file__).parent / "audit" / "migrations"
+
+
+class ExchangeService:
+    """One process of the exchange.
+
+    `outboxes` are the databases of other services in this process whose audit records the log takes
+    too, beside its own.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        objects: ObjectStore,
+        clock: Clock = SYSTEM,
+        *,
+        outboxes: Sequence[Database] = (),
+    ) -> None:
+        self.database = Database(settings.database_url("exchange"), schema="exchange")
+        self.audit_database = Database(settings.database_url("audit"), schema="audit")
+        self.grants = GrantIndex(self.database, clock)
+        self.schemas = Schemas(self.database)
+        self._settings = settings
+        self._objects = objects
+        self._outboxes = (self.database, *outboxes)
+        self._clock = clock
+        self._audit: AuditLog | None = None
+        self._delivery: DeliveryServicer | None = None
+        self._subscribing: Subscribing | None = None
+
+    @property
+    def audit(self) -> AuditLog:
+        """The audit log, once started."""
+        if self._audit is None:
+            raise FailedPrecondition("the exchange is not started")
+        return self._audit
+
+    def migrate(self) -> None:
+        """Bring both databases to this version."""
+        self.database.migrate(MIGRATIONS)
+        self.audit_database.migrate(AUDIT_MIGRATIONS)
+
+    async def start(self) -> None:
+        """Migrate, make or open the log's key, and begin to sequence.
+
+        Raises FailedPrecondition (LOG_KEY_MISSING, LOG_KEY_UNREADABLE, PASSPHRASE_MISSING) and
+        Unavailable where the databases cannot be used.
+        """
+        await asyncio.to_thread(self._open)
+        self.audit.start()
+
+    def _open(self) -> None:
+        self.migrate()
+        self._audit = AuditLog(
+            self.audit_database,
+            key=self._log_key(),
+            objects=self._objects,
+            outboxes=self._outboxes,
+            clock=self._clock,
+        )
+
+    def _log_key(self) -> LogKey:
+        """The log's key; made only where there is no key and nothing was ever logged."""
+        folder = self._settings.data / "keys" / "audit"
+        make = not (folder / KEY_FILE).exists() and self._log_is_empty()
+        origin, passphrase = self._settings.origin, self._settings.passphrase()
+        return (LogKey.create if make else LogKey.open)(folder, origin, passphrase)
+
+    def _log_is_empty(self) -> bool:
+        held = self.audit_database.held
+        return held.row("SELECT 1 FROM audit_batch LIMIT 1", ()) is None
+
+    def register(self, server: Server) -> None:
+        """Add the methods of all features to a server."""
+        self._subscribing = Subscribing(
+            database=self.database, grants=self.grants, audit=self.audit, clock=self._clock
+        )
+        publishing = Publishing(
+            database=self.database,
+            schemas=self.schemas,
+            clock=self._clock,
+            announce=self._subscribing.tail.announce,
+        )
+        querying = Querying(
+            grants=self.grants,
+            schemas=self.schemas,
+            records=RecordReader(self.database),
+            audit=self.audit,
+            clock=self._clock,
+        )
+        self._delivery = DeliveryServicer(
+            database=self.database, publishing=publishing, subscribing=self._subscribing
+        )
+        server.add(
+            catalog_pb2_grpc.add_CatalogServiceServicer_to_server,
+            CatalogServicer(self.database, self.schemas, self._clock),
+            catalog_rpc.POLICY,
+        )
+        server.add(
+            grants_pb2_grpc.add_GrantServiceServicer_to_server,
+            GrantServicer(self.database, self.grants, self._clock),
+            grants_rpc.POLICY,
+        )
+        server.add(
+            query_pb2_grpc.add_QueryServiceServicer_to_server,
+            QueryServicer(querying),
+            query_rpc.POLICY,
+        )
+        server.add(
+            delivery_pb2_grpc.add_DeliveryServiceServicer_to_server,
+            self._delivery,
+            delivery_rpc.POLICY,
+        )
+        server.add(
+            audit_pb2_grpc.add_AuditServiceServicer_to_server,
+            AuditServicer(self.audit),
+            audit_rpc.POLICY,
+        )
+
+    def end_streams(self) -> None:
+        """Tell live subscribers that the node is stopping; before the server's own stop."""
+        if self._subscribing is not None:
+            self._subscribing.tail.close()
+
+    async def stop(self) -> None:
+        """Finish what is being written, sequence what is logged, and close the databases."""
+        self.end_streams()
+        if self._delivery is not None:
+            await asyncio.to_thread(self._delivery.close)
+        if self._audit is not None:
+            await self._audit.stop()
+        self.database.close()
+        self.audit_database.close()

@@ -1,0 +1,105 @@
+"""The rules of questions and answers."""
+
+from datetime import timedelta
+
+import pytest
+
+from exchange.catalog.model import EntryState, schema_of
+from exchange.grants.model import Grant, GrantedItem, Mask, Operation
+from exchange.query.model import (
+    check_claims,
+    check_granted_whole,
+    check_question,
+    compare,
+    key_check,
+    quota_exceeded,
+)
+from exchange.query.service import _Days
+from runtime.clock import CHINA
+from runtime.errors import FailedPrecondition, InvalidArgument, PermissionDenied
+from tests.builders.catalog import HOUSING, NOON, RESIDENTS, resource
+from tests.builders.exchange import citizen_number
+
+
+@pytest.mark.parametrize(
+    ("purpose", "case_number", "field"),
+    [
+        ("", "c", "purpose"),
+        ("x" * 201, "c", "purpose"),
+        ("p", "", "case_number"),
+        ("p", "x" * 65, "case_number"),
+    ],
+)
+def test_a_question_says_what_it_is_for(purpose, case_number, field):
+    with pytest.raises(InvalidArgument) as caught:
+        check_question(purpose, case_number)
+    assert [violation.field for violation in caught.value.violations] == [field]
+
+
+def test_a_full_question_is_taken():
+    check_question("用" * 200, "x" * 64)
+
+
+@pytest.mark.parametrize("claims", [{}, {"name": ""}, {f"i{n}": "x" for n in range(21)}])
+def test_claims_are_bounded_and_have_values(claims):
+    with pytest.raises(InvalidArgument) as caught:
+        check_claims(claims)
+    assert caught.value.reason == "BAD_CLAIMS"
+
+
+def grant(**masks: Mask) -> Grant:
+    return Grant(
+        name=f"{HOUSING}/grants/one",
+        resource=RESIDENTS,
+        items=tuple(GrantedItem(item=item, mask=mask) for item, mask in masks.items()),
+        operations=(Operation.VERIFY,),
+        purpose="p",
+        legal_basis="l",
+        start_time=NOON,
+        end_time=NOON + timedelta(days=1),
+        access_request=f"{HOUSING}/accessRequests/one",
+        create_time=NOON,
+    )
+
+
+def test_a_masked_item_is_not_verified():
+    given = grant(name=Mask.WHOLE, region=Mask.FIRST_SIX)
+    check_granted_whole(given, {"name": "x"})
+    with pytest.raises(PermissionDenied) as caught:
+        check_granted_whole(given, {"name": "x", "region": "990101"})
+    assert caught.value.reason == "ITEM_GRANTED_IN_PART"
+    assert caught.value.metadata == {"item": "region"}
+
+
+@pytest.mark.parametrize("key", ["", "1" * 18, "1" * 19, citizen_number(1)[:-1] + "?", "x"])
+def test_a_malformed_key_is_refused_by_its_item(key):
+    with pytest.raises(InvalidArgument) as caught:
+        key_check(schema_of(resource()))(key)
+    error = caught.value
+    assert error.reason == "MALFORMED_KEY"
+    assert error.metadata == {"item": "citizen_number"}
+    told = error.message + error.message_zh + repr(error.violations)
+    assert len(key) < 2 or key not in told
+
+
+def test_a_good_key_passes_and_a_withdrawn_resource_does_not():
+    key_check(schema_of(resource()))(citizen_number(1))
+    with pytest.raises(FailedPrecondition) as caught:
+        key_check(schema_of(resource(state=EntryState.WITHDRAWN)))(citizen_number(1))
+    assert caught.value.reason == "RESOURCE_WITHDRAWN"
+
+
+def test_claims_are_compared_one_by_one():
+    held = {"name": "某甲", "region": "990101"}
+    claims = {"name": "某甲", "region": "990102", "status": "x"}
+    assert compare(held, claims) == {"name": True, "region": False, "status": False}
+    assert compare({}, claims) == {"name": False, "region": False, "status": False}
+
+
+def test_a_day_is_a_day_in_china():
+    days = _Days()
+    midnight = NOON.astimezone(CHINA).replace(hour=0, minute=0, second=0, microsecond=0)
+    assert days.at(midnight)[0] == "2026-03-02"
+    assert days.at(midnight - timedelta(seconds=1)) == ("2026-03-01", 1.0)
+    assert days.at(midnight + timedelta(hours=23)) == ("2026-03-02", 3600.0)
+    assert quota_exceeded(3600.0).retry_after == 3600.0
