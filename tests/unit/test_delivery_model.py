@@ -34,8 +34,8 @@ def row(serial: int = 1, name: str = "某甲", born: str = "1990-01-02", region:
 
 def refused(*rows, header: Header = HEADER) -> InvalidArgument:
     intake = Intake(header, SCHEMA)
+    intake.add(rows)
     with pytest.raises(InvalidArgument) as caught:
-        intake.add(rows)
         intake.finish(b"")
     return caught.value
 

@@ -1,0 +1,219 @@
+"""The log of changes on every database: what it holds, in which order, and with whom it races."""
+
+import threading
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+import exchange.server
+from exchange.delivery import store
+from exchange.delivery.model import Batch, LogEntry, Published, Subscription
+from runtime.database import Database
+from tests.builders.catalog import HOUSING, NOON, RESIDENTS
+
+OTHER = "departments/housing/resources/houses"
+
+
+@pytest.fixture
+def database(database_url):
+    made = Database(database_url, schema="exchange")
+    made.migrate(Path(exchange.server.MIGRATIONS))
+    yield made
+    made.close()
+
+
+def publish(
+    database: Database, rows: dict[str, str | None], resource: str = RESIDENTS, at=NOON
+) -> Published:
+    batch = Batch(
+        resource=resource, keys=list(rows), payloads=list(rows.values()), digest=b"d" * 32
+    )
+    with database.unit_of_work() as work:
+        return store.write_batch(work, batch, publisher="p", at=at)
+
+
+def log(database: Database, resource: str = RESIDENTS, after: int = 0, limit: int = 100_000):
+    entries = store.LogReader(database).after(resource, after, limit)
+    return [(entry.offset, entry.key, entry.payload) for entry in entries]
+
+
+def test_the_migration_makes_the_tables_that_the_store_declares(database):
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"include_name": lambda name, kind, _: kind != "table" or
+                              name in store.METADATA.tables}
+        )  # fmt: skip
+        assert compare_metadata(context, store.METADATA) == []
+
+
+def test_publish_change_repeat_withdraw(database):
+    first = publish(database, {"a": "1", "b": "2"})
+    assert first == Published(batch=1, offset=2, upserted=2, withdrawn=0, unchanged=0)
+    again = publish(database, {"a": "1", "b": "2"})
+    assert again == Published(batch=2, offset=2, upserted=0, withdrawn=0, unchanged=2)
+    mixed = publish(database, {"a": "1", "b": "3", "c": "4", "absent": None})
+    assert mixed == Published(batch=3, offset=4, upserted=2, withdrawn=0, unchanged=2)
+    gone = publish(database, {"a": None})
+    assert gone == Published(batch=4, offset=5, upserted=0, withdrawn=1, unchanged=0)
+    reader = store.LogReader(database)
+    assert [reader.payload(RESIDENTS, key) for key in "abc"] == [None, "3", "4"]
+    assert log(database) == [
+        (1, "a", "1"),
+        (2, "b", "2"),
+        (3, "b", "3"),
+        (4, "c", "4"),
+        (5, "a", None),
+    ]
+    back = publish(database, {"a": "1"})
+    assert back.upserted == 1
+    assert reader.payload(RESIDENTS, "a") == "1"
+
+
+def test_resources_share_the_log_and_nothing_else(database):
+    for round_ in range(3):
+        publish(database, {"a": f"r{round_}"}, RESIDENTS)
+        publish(database, {"a": f"o{round_}", "b": f"o{round_}"}, OTHER)
+    reader = store.LogReader(database)
+    assert reader.payload(RESIDENTS, "a") == "r2"
+    assert reader.payload(OTHER, "a") == "o2"
+    assert reader.payload(RESIDENTS, "b") is None
+    assert [entry[0] for entry in log(database, RESIDENTS)] == [1, 4, 7]
+    assert [entry[0] for entry in log(database, OTHER)] == [2, 3, 5, 6, 8, 9]
+    assert [entry[0] for entry in log(database, OTHER, after=5, limit=2)] == [6, 8]
+    assert reader.end() == 9
+
+
+def test_values_that_databases_trip_over(database):
+    rows = {
+        "某甲": '{"n":"\\u0000\\t\\\\N"}',
+        "tab\tand\\N": '{"n":"\\\\."}',
+        "'; DROP TABLE record; --": "{}",
+        "Ａ": "{}",
+        "a": "{}",
+        "A": "{}",
+    }
+    publish(database, rows)
+    assert publish(database, rows).unchanged == len(rows)
+    assert {key: payload for _, key, payload in log(database)} == rows
+
+
+def test_a_large_batch_is_read_in_pages_and_compared_in_chunks(database):
+    rows = {f"{n:05d}": f'{{"n":"{n}"}}' for n in range(12_000)}
+    publish(database, rows)
+    assert len(log(database)) == 12_000
+    assert [entry[0] for entry in log(database, after=700, limit=1200)] == list(range(701, 1901))
+    changed = publish(database, rows | {"00500": "{}", "11999": None})
+    assert (changed.upserted, changed.withdrawn, changed.unchanged) == (1, 1, 11_998)
+
+
+def test_times_come_back_as_they_went_in(database):
+    at = NOON + timedelta(microseconds=17)
+    publish(database, {"a": "1"}, at=at)
+    (entry,) = store.LogReader(database).after(RESIDENTS, 0, 10)
+    assert entry == LogEntry(offset=1, key="a", payload="1", publish_time=at)
+
+
+def test_a_failed_batch_leaves_nothing(database):
+    publish(database, {"a": "1"})
+    batch = Batch(resource=RESIDENTS, keys=["b"], payloads=["2"], digest=b"")
+
+    def fail() -> None:
+        with database.unit_of_work() as work:
+            store.write_batch(work, batch, publisher="p", at=NOON)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert log(database) == [(1, "a", "1")]
+    assert publish(database, {"b": "2"}).batch == 2
+
+
+def test_offsets_are_in_the_order_of_commits_under_many_writers(database):
+    """A reader that follows the end of the log misses nothing, whoever commits when."""
+    writers, rounds = 4, 12
+    failures: list[BaseException] = []
+    done = threading.Event()
+    seen: list[int] = []
+
+    def write(number: int) -> None:
+        try:
+            for turn in range(rounds):
+                publish(database, {f"{number}-{turn}-{n}": "x" for n in range(3)})
+        except BaseException as error:  # noqa: BLE001  # told below
+            failures.append(error)
+
+    def follow() -> None:
+        reader = store.LogReader(database)
+        while True:
+            last = done.is_set()
+            seen.extend(e.offset for e in reader.after(RESIDENTS, seen[-1] if seen else 0, 50))
+            if last and len(seen) >= reader.end():
+                return
+
+    follower = threading.Thread(target=follow)
+    threads = [threading.Thread(target=write, args=(n,)) for n in range(writers)]
+    for thread in (follower, *threads):
+        thread.start()
+    for thread in threads:
+        thread.join()
+    done.set()
+    follower.join(30)
+    assert not failures
+    assert seen == list(range(1, writers * rounds * 3 + 1))
+
+
+def subscription(name: str, department: str = HOUSING) -> Subscription:
+    return Subscription(
+        name=f"{department}/subscriptions/{name}",
+        department=department,
+        grant=f"{department}/grants/g",
+        cursor=3,
+        create_time=NOON,
+        secret=b"s" * 32,
+    )
+
+
+def test_subscriptions(database):
+    made = [subscription("b"), subscription("a-1"), subscription("a"), subscription("x", "d/o")]
+    with database.unit_of_work() as work:
+        assert all(store.add_subscription(work.session, one) for one in made)
+        assert not store.add_subscription(work.session, made[0])
+    with database.reading() as session:
+        assert store.subscription(session, made[0].name) == made[0]
+        assert store.subscription(session, "absent") is None
+        found = store.subscriptions(session, HOUSING, "", 10)
+        assert found == [made[2], made[1], made[0]]
+        assert store.subscriptions(session, HOUSING, made[2].name, 1) == [made[1]]
+
+
+def test_a_cursor_only_moves_forward(database):
+    one = subscription("a")
+    with database.unit_of_work() as work:
+        store.add_subscription(work.session, one)
+    for cursor, held in ((2, 3), (9, 9), (9, 9), (4, 9)):
+        with database.unit_of_work() as work:
+            store.advance_cursor(work.session, one.name, cursor)
+        with database.reading() as session:
+            assert store.subscription(session, one.name).cursor == held
+
+
+def test_the_log_is_read_by_its_indexes(database):
+    """A quiet resource costs its own changes, however many others there are."""
+    publish(database, {"a": "1"})
+    for n in range(5):
+        publish(database, {f"{n}-{k}": "x" for k in range(2000)}, OTHER)
+    publish(database, {"b": "1"})
+    if not database.is_sqlite:
+        with database.engine.begin() as connection:
+            connection.execute(sa.text("ANALYZE"))
+    reader = store.LogReader(database)
+    explain = "EXPLAIN QUERY PLAN " if database.is_sqlite else "EXPLAIN "
+    rows = database.held.rows(explain + reader._after, (RESIDENTS, 0, 1, 1, 500))
+    plan = "\n".join(str(row[-1]) for row in rows)
+    assert "SCAN change" not in plan
+    assert "SCAN c" not in plan
+    assert "Seq Scan on change" not in plan
