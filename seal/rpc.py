@@ -18,7 +18,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from runtime import names
 from runtime.database import Answer, Database, UnitOfWork, check_request_id
-from runtime.errors import Aborted, FieldViolation, InvalidArgument
+from runtime.errors import Aborted, AlreadyExists, FieldViolation, InvalidArgument
 from runtime.identity import Principal, Role
 from runtime.rpc import ANY_ROLE, Call
 from seal.making import SealMaking
@@ -82,7 +82,11 @@ class SealRpc:
         order = _seal_order(request)
         draft = None
         if not self._is_answered(actor, "CreateSeal", request.request_id):
-            draft = self._making.draft(order)  # slow, so before the transaction
+            try:
+                draft = self._making.draft(order)  # slow, so before the transaction
+            except AlreadyExists:
+                if not self._is_answered(actor, "CreateSeal", request.request_id):
+                    raise  # else a twin of this request has made it meanwhile
 
         def act(work: UnitOfWork) -> pb.CreateSealResponse:
             kept = self._making.keep(work, draft or self._making.draft(order), actor=actor)
@@ -168,7 +172,7 @@ class SealRpc:
                     return work.once(
                         actor, method, request, request.request_id, answer_type, partial(act, work)
                     )
-            except Aborted:
+            except (Aborted, AlreadyExists):
                 if last or not self._is_answered(actor, method, request.request_id):
                     raise
         raise AssertionError("one of two attempts returns or raises")

@@ -135,7 +135,8 @@ async def refusal(call: Any) -> DomainError:
 
 
 async def test_a_department_has_its_seal_made_uses_it_and_anybody_verifies(tmp_path: Path) -> None:
-    node = start(tmp_path / "data")
+    node = start(tmp_path / "data", opened=False)
+    await node.server.start()
     async with serving(node, tmp_path / "ca") as connect:
         administrator, department = connect(ADMINISTRATOR), connect(DEPARTMENT)
         auditor = connect(principal(Role.AUDITOR, department=OTHER))
@@ -239,6 +240,16 @@ def test_two_makers_of_one_name_at_once_make_one(node: SealNode) -> None:
     assert sorted(one in ("SEAL_EXISTS", "CONCURRENT_CHANGE") for one in found) == [
         False, True, True,
     ]  # fmt: skip
+
+
+def test_one_wish_sent_many_times_at_once_makes_one_seal(node: SealNode) -> None:
+    request = create_request(seal_id="x")
+    with ThreadPoolExecutor(3) as threads:
+        done = list(
+            threads.map(lambda _: node.call("CreateSeal", request, ADMINISTRATOR), range(3))
+        )
+    assert done[0] == done[1] == done[2]
+    assert len(node.leaves("seal_created")) == 2
 
 
 @pytest.mark.parametrize("step", ["issue_signer", "keep"])
