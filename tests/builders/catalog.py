@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from exchange.catalog import service
@@ -18,6 +19,7 @@ from runtime.database import Database
 from runtime.idcodes import credit_code_check_character
 from runtime.identity import Principal, Role
 
+MIGRATIONS = Path(service.__file__).parents[1] / "migrations"
 NOON = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
 CIVIL = "departments/civil-affairs"
 HOUSING = "departments/housing"

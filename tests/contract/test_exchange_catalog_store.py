@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import orjson
 import pytest
@@ -25,8 +24,6 @@ from runtime.errors import (
 )
 from tests.builders import catalog as build
 
-MIGRATIONS = Path(service.__file__).parents[1] / "migrations"
-
 
 @pytest.fixture
 def clock() -> FixedClock:
@@ -36,7 +33,7 @@ def clock() -> FixedClock:
 @pytest.fixture
 def database(database_url: str, clock: FixedClock) -> Iterator[Database]:
     database = Database(database_url, schema="exchange")
-    database.migrate(MIGRATIONS)
+    database.migrate(build.MIGRATIONS)
     build.register(database, build.CIVIL, build.HOUSING, clock=clock)
     yield database
     database.close()
