@@ -268,6 +268,58 @@ def grow(size: int, leaves: Sequence[bytes], read: TileReader) -> Iterator[tuple
         level += 1
 
 
+class Frontier:
+    """A tree that grows leaf by leaf and keeps the roots of its full subtrees only."""
+
+    __slots__ = ("_roots", "size")
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._roots: list[bytes] = []
+
+    def add(self, leaf: bytes) -> None:
+        """Add a leaf's hash."""
+        carried, height = leaf, 0
+        while self.size >> height & 1:
+            carried = node_hash(self._roots.pop(), carried)
+            height += 1
+        self._roots.append(carried)
+        self.size += 1
+
+    def root(self) -> bytes:
+        """Root of the tree so far."""
+        if not self._roots:
+            return EMPTY_ROOT
+        root = self._roots[-1]
+        for left in reversed(self._roots[:-1]):
+            root = node_hash(left, root)
+        return root
+
+
+def tiles_over(leaves: Iterable[bytes]) -> Iterator[tuple[int, int, bytes]]:
+    """All tiles (level, number, hashes) of the tree over leaf hashes, each when it is complete.
+
+    The partial ones come at the end. Holds one tile a level at a time.
+    """
+    open_tiles: list[tuple[int, list[bytes]]] = []
+
+    def put(level: int, value: bytes) -> Iterator[tuple[int, int, bytes]]:
+        if level == len(open_tiles):
+            open_tiles.append((0, []))
+        number, hashes = open_tiles[level]
+        hashes.append(value)
+        if len(hashes) == TILE_WIDTH:
+            yield level, number, b"".join(hashes)
+            open_tiles[level] = (number + 1, [])
+            yield from put(level + 1, root_of(hashes))
+
+    for leaf in leaves:
+        yield from put(0, leaf)
+    for level, (number, hashes) in enumerate(open_tiles):
+        if hashes:
+            yield level, number, b"".join(hashes)
+
+
 def tile_name(level: int | str, number: int, width: int = TILE_WIDTH) -> str:
     """Name of a tile, or with level "entries" of an entry bundle (c2sp.org/tlog-tiles)."""
     parts = [f"{number % 1000:03}"]

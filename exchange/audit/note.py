@@ -20,6 +20,7 @@ import hashlib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -70,7 +71,9 @@ class Promise:
     time: str
 
     def text(self) -> bytes:
-        """What is signed; every line ends in a newline."""
+        """What is signed; every line ends in a newline. Raises NoteError for a broken line."""
+        if any(not text or text.split() != [text] for text in (self.origin, self.shard, self.time)):
+            raise NoteError("an origin, a shard or a time of a promise is empty or has spaces")
         lines = (PROMISE_HEADER, self.origin, self.shard, self.batch, self.count)
         head = "".join(f"{line}\n" for line in lines)
         return f"{head}{encode(self.root)}\n{self.time}\n".encode()
@@ -184,6 +187,11 @@ def decode(text: str) -> bytes:
 def decode_all(texts: Sequence[str]) -> tuple[bytes, ...]:
     """What each of several base64 texts stands for."""
     return tuple(map(decode, texts))
+
+
+def instant(at: datetime) -> str:
+    """RFC 3339 in UTC with microseconds (as `runtime.records.instant`)."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _number(text: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC
 
 from exchange.audit.appending import AuditLog
 from exchange.audit.model import Receipt
@@ -73,17 +74,16 @@ class AuditServicer:
         )
 
 
-def receipt_message(receipt: Receipt) -> pb.Receipt:
-    """A receipt as the answers of query and verify carry it."""
-    message = pb.Receipt(
-        leaf=receipt.leaf,
-        salt=receipt.salt,
-        shard=receipt.shard,
-        batch=receipt.batch,
-        position=receipt.position,
-        batch_size=receipt.batch_size,
-        path=receipt.path,
-        signature=receipt.signature,
+def receipt_of(message: pb.Receipt) -> Receipt:
+    """The receipt of an answer, as its owner keeps it (`exchange.receipts` is the way out)."""
+    return Receipt(
+        leaf=message.leaf,
+        salt=message.salt,
+        shard=message.shard,
+        batch=message.batch,
+        position=message.position,
+        batch_size=message.batch_size,
+        path=tuple(message.path),
+        promise_time=message.promise_time.ToDatetime(UTC),
+        signature=message.signature,
     )
-    message.promise_time.FromDatetime(receipt.promise_time)
-    return message

@@ -279,26 +279,29 @@ class AuditStore:
                 yield int(first_index), bytes(leaves)
             at = int(rows[-1][0]) + 1
 
-    def batches_in_order(self, after_id: int = 0, limit: int = 256) -> Iterator[Batch]:
-        """Every sequenced batch in the order of the log, whole."""
+    def batches_in_order(self, limit: int = 256) -> Iterator[tuple[int, Batch]]:
+        """First index of every sequenced batch, and the batch whole, in the order of the log."""
         query = self._held.sql(
-            "SELECT shard, sequence, leaves, salts, count, root, promised_at, signature,"
-            " first_index FROM audit_batch WHERE first_index > ? ORDER BY first_index LIMIT ?"
+            "SELECT first_index, shard, sequence, leaves, salts, count, root, promised_at,"
+            " signature FROM audit_batch WHERE first_index > ? ORDER BY first_index LIMIT ?"
         )
-        at = after_id - 1
+        at = -1
         while rows := self._held.rows(query, (at, limit)):
             for row in rows:
-                yield Batch(
-                    shard=row[0],
-                    sequence=int(row[1]),
-                    leaves=bytes(row[2]),
-                    salts=bytes(row[3]),
-                    count=int(row[4]),
-                    root=bytes(row[5]),
-                    promised_at=row[6],
-                    signature=bytes(row[7]),
+                at = int(row[0])
+                yield (
+                    at,
+                    Batch(
+                        shard=row[1],
+                        sequence=int(row[2]),
+                        leaves=bytes(row[3]),
+                        salts=bytes(row[4]),
+                        count=int(row[5]),
+                        root=bytes(row[6]),
+                        promised_at=row[7],
+                        signature=bytes(row[8]),
+                    ),
                 )
-            at = int(rows[-1][8])
 
     def place(self, shard: str, sequence: int) -> tuple[int, int | None] | None:
         """Number of leaves and first index of a batch; the index is None until sequenced."""
@@ -314,6 +317,17 @@ class AuditStore:
     def checkpoint(self, size: int) -> SignedCheckpoint | None:
         """The checkpoint of a size, if one was signed."""
         return _checkpoint(self._held.row(self._checkpoint, (size,)))
+
+    def checkpoints_in_order(self, limit: int = 1024) -> Iterator[SignedCheckpoint]:
+        """Every checkpoint that was signed, the smallest first."""
+        query = self._held.sql(
+            "SELECT size, root, note FROM audit_checkpoint WHERE size > ? ORDER BY size LIMIT ?"
+        )
+        at = -1
+        while rows := self._held.rows(query, (at, limit)):
+            for row in rows:
+                at = int(row[0])
+                yield SignedCheckpoint(size=at, root=bytes(row[1]), note=row[2])
 
     def add_checkpoint(self, checkpoint: SignedCheckpoint, after: int | None) -> None:
         """Keep a signed checkpoint.

@@ -1,0 +1,170 @@
+"""Checking (fsck) that database, tiles and checkpoints of this node still say the same.
+
+1. It goes from the leaves up, in one pass, and stops at the first difference: what comes after a
+   difference cannot be judged by it.
+2. Each batch must still have the root that was promised, under a good signature; each checkpoint
+   that was ever signed must still be a prefix of the log.
+3. It changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from exchange.audit.merkle import (
+    HASH_SIZE,
+    TILE_WIDTH,
+    Frontier,
+    ProofError,
+    leaf_hash,
+    root_of,
+    split_entries,
+    tile_name,
+    tiles_over,
+)
+from exchange.audit.model import Batch, Difference, SignedCheckpoint
+from exchange.audit.note import NoteError, Promise, Verifier, open_checkpoint
+from exchange.audit.sequencing import Tiles
+from exchange.audit.store import AuditStore
+from runtime.errors import NotFound
+
+
+class _Found(Exception):
+    """Carries the first difference out of the pass."""
+
+    def __init__(self, where: str, detail: str, detail_zh: str) -> None:
+        super().__init__(where)
+        self.difference = Difference(where=where, detail=detail, detail_zh=detail_zh)
+
+
+def fsck(store: AuditStore, tiles: Tiles, verifier_key: str) -> Difference | None:
+    """The first difference between database, tiles and checkpoints; None where they agree.
+
+    Raises Unavailable where a storage does not answer.
+    """
+    try:
+        _Pass(store, tiles, Verifier(verifier_key)).run()
+    except _Found as found:
+        return found.difference
+    return None
+
+
+class _Pass:
+    def __init__(self, store: AuditStore, tiles: Tiles, verifier: Verifier) -> None:
+        self._store = store
+        self._tiles = tiles
+        self._verifier = verifier
+        self._frontier = Frontier()
+        self._entries: list[bytes] = []
+        self._checkpoints = store.checkpoints_in_order()
+        self._next_checkpoint = next(self._checkpoints, None)
+
+    def run(self) -> None:
+        newest = self._store.newest_checkpoint()
+        if newest is None:
+            if self._tiles.read_checkpoint() is not None:
+                raise _Found("checkpoint", "published, but not in the database", "数据库中没有")
+            return
+        for level, number, tile in tiles_over(self._leaves(newest.size)):
+            width = len(tile) // HASH_SIZE
+            if self._tile(level, number, width)[: len(tile)] != tile:
+                raise _Found(
+                    tile_name(level, number, width),
+                    "the tile does not hold the hashes of the database's leaves",
+                    "瓦片与数据库中的叶不一致",
+                )
+        if self._frontier.size < newest.size:
+            raise _Found(
+                f"leaf {self._frontier.size}",
+                "the database lacks leaves that a checkpoint covers",
+                "数据库缺少检查点所涵盖的叶",
+            )
+        if self._tiles.read_checkpoint() != newest.note:
+            raise _Found(
+                "checkpoint",
+                "the published checkpoint is not the newest one signed",
+                "已发布的检查点不是最新签署的检查点",
+            )
+
+    def _leaves(self, size: int) -> Iterator[bytes]:
+        """Hashes of the database's leaves; batches, bundles and checkpoints are compared too."""
+        self._compare_checkpoints()
+        for first_index, batch in self._store.batches_in_order():
+            for entry, value in self._batch(first_index, batch):
+                if self._frontier.size == size:
+                    return
+                self._frontier.add(value)
+                self._entries.append(entry)
+                self._compare_checkpoints()
+                if len(self._entries) == TILE_WIDTH or self._frontier.size == size:
+                    self._compare_bundle()
+                yield value
+
+    def _batch(self, first_index: int, batch: Batch) -> Iterator[tuple[bytes, bytes]]:
+        where = f"batch {batch.sequence} of shard {batch.shard}"
+        if first_index != self._frontier.size:
+            raise _Found(where, "the order of the log has a gap here", "日志在此处有缺口")
+        try:
+            entries = split_entries(batch.leaves)
+            hashes = [leaf_hash(entry) for entry in entries]
+            if len(entries) != batch.count or root_of(hashes) != batch.root:
+                raise ProofError("the leaves are not those that were promised")
+            promise = Promise(
+                origin=self._verifier.name,
+                shard=batch.shard,
+                batch=batch.sequence,
+                count=batch.count,
+                root=batch.root,
+                time=batch.promised_at,
+            )
+            self._verifier.check(promise.text(), batch.signature)
+        except (ProofError, NoteError) as error:
+            raise _Found(where, str(error), "该批次的叶或签名与承诺不一致") from None
+        yield from zip(entries, hashes, strict=True)
+
+    def _compare_bundle(self) -> None:
+        width = len(self._entries)
+        number = (self._frontier.size - 1) // TILE_WIDTH
+        try:
+            held = self._tiles.entries(number, width)
+        except (NotFound, ProofError):
+            held = []
+        if held != self._entries:
+            raise _Found(
+                tile_name("entries", number, width),
+                "the entry bundle is missing or does not hold the database's leaves",
+                "条目包缺失或与数据库中的叶不一致",
+            )
+        self._entries = []
+
+    def _compare_checkpoints(self) -> None:
+        checkpoint = self._next_checkpoint
+        if checkpoint is None or checkpoint.size != self._frontier.size:
+            return
+        if not self._is_good(checkpoint):
+            raise _Found(
+                f"checkpoint of size {checkpoint.size}",
+                "its signature or its root is not that of the database's leaves",
+                "检查点的签名或根与数据库中的叶不一致",
+            )
+        self._next_checkpoint = next(self._checkpoints, None)
+
+    def _is_good(self, checkpoint: SignedCheckpoint) -> bool:
+        try:
+            said = open_checkpoint(checkpoint.note, self._verifier)
+        except NoteError:
+            return False
+        return (
+            (said.size, said.root)
+            == (checkpoint.size, self._frontier.root())
+            == (
+                checkpoint.size,
+                checkpoint.root,
+            )
+        )
+
+    def _tile(self, level: int, number: int, width: int) -> bytes:
+        try:
+            return self._tiles.read(level, number, width)
+        except NotFound:
+            return b""

@@ -1,0 +1,68 @@
+"""Audit logs for tests: a database, a folder of tiles, a key, and records without persons."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from exchange.audit.appending import AuditLog
+from exchange.audit.store import MIGRATIONS
+from runtime.clock import FixedClock
+from runtime.database import Database
+from runtime.objects import FileStore
+from runtime.records import SealedRecord, make_record
+from runtime.signing import LogKey
+
+ORIGIN = "shifan.example/log"
+NOON = datetime(2026, 11, 2, 4, 0, tzinfo=UTC)
+
+
+def log_key(number: int = 1, origin: str = ORIGIN) -> LogKey:
+    """A key that is the same in every test."""
+    return LogKey(origin, Ed25519PrivateKey.from_private_bytes(bytes([number]) * 32))
+
+
+def audit_database(url: str) -> Database:
+    """The audit schema, migrated."""
+    database = Database(url, schema="audit")
+    database.migrate(MIGRATIONS)
+    return database
+
+
+def record(number: int) -> SealedRecord:
+    """The record of a query, with one commitment."""
+    return make_record(
+        "query",
+        at=NOON,
+        actor="departments/housing/systems/desk",
+        facts={"grant": "departments/housing/grants/g1", "number": number},
+        commitments={"key": b"synthetic"},
+    )
+
+
+class LogFixture:
+    """A log on a database and a folder, that can be opened again as after a crash."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self.database = audit_database(url)
+        self.outbox = Database(url, schema="audit")  # the ground's outbox, in the same tables
+        self.folder = folder / "objects"
+        self.clock = FixedClock(NOON)
+        self.key = log_key()
+        self.log = self.open()
+
+    def open(self) -> AuditLog:
+        """A new log object over the same state."""
+        self.log = AuditLog(
+            self.database,
+            key=self.key,
+            objects=FileStore(self.folder),
+            outboxes=[self.outbox],
+            clock=self.clock,
+        )
+        return self.log
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self.database.close()
+        self.outbox.close()
