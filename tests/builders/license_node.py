@@ -1,0 +1,268 @@
+"""A node with seals, exchange and licenses behind one real port with mTLS."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import grpc
+import orjson
+
+from exchange.server import ExchangeService
+from exchange.v1 import catalog_pb2, catalog_pb2_grpc
+from licenses.model import LicenseFormat
+from licenses.neighbours import NodeNeighbours
+from licenses.server import LicenseServer
+from licenses.v1 import licenses_pb2 as pb
+from licenses.v1 import licenses_pb2_grpc, presentations_pb2_grpc
+from licenses.v1 import presentations_pb2 as presentations
+from runtime import rpc
+from runtime.clock import FixedClock
+from runtime.config import Settings
+from runtime.errors import DomainError
+from runtime.identity import Authenticator, Authority, Credentials, Role
+from runtime.objects import FileStore
+from runtime.status import from_rpc_error
+from seal.server import SealServer
+from seal.v1 import seal_pb2, seal_pb2_grpc
+from tests.builders.licenses import BUREAU, FIELDS, ISSUER, NOW, TYPE_NAME, citizen_number
+
+OFFICE = "departments/data-office"
+BANK = "departments/housing-fund"
+LIBRARY = f"{OFFICE}/resources/licenses"
+HOLDER = citizen_number()
+DEPARTMENT, COUNTER = Role.DEPARTMENT, Role.COUNTER
+
+
+def fresh() -> str:
+    return str(uuid.uuid4())
+
+
+async def refused(call: Any) -> DomainError:
+    """The domain error that a call is refused with."""
+    try:
+        answer = await call
+    except grpc.RpcError as error:
+        return from_rpc_error(error)
+    raise AssertionError(f"not refused: {type(answer).__name__}")
+
+
+@dataclass
+class Client:
+    """One system's stubs."""
+
+    channel: grpc.aio.Channel
+    licenses: Any = field(init=False)
+    presentations: Any = field(init=False)
+    catalog: Any = field(init=False)
+    seals: Any = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.licenses = licenses_pb2_grpc.LicenseServiceStub(self.channel)
+        self.presentations = presentations_pb2_grpc.PresentationServiceStub(self.channel)
+        self.catalog = catalog_pb2_grpc.CatalogServiceStub(self.channel)
+        self.seals = seal_pb2_grpc.SealServiceStub(self.channel)
+
+
+@dataclass
+class LicenseNode:
+    """What runs, and clients of it."""
+
+    settings: Settings
+    clock: FixedClock
+    objects: FileStore
+    licenses: LicenseServer
+    exchange: ExchangeService
+    port: int
+    authority: Authority
+    own: Credentials
+    channels: list[grpc.aio.Channel] = field(default_factory=list)
+    to_itself: grpc.Channel | None = None
+
+    def client(self, department: str, *roles: Role, system: str = "main") -> Client:
+        credentials = self.authority.issue(
+            system=f"{department}/systems/{system}", roles=roles, now=datetime.now(UTC)
+        )
+        self.channels.append(rpc.aio_channel(f"127.0.0.1:{self.port}", credentials))
+        return Client(self.channels[-1])
+
+    @property
+    def issuer(self) -> Client:
+        return self.client(BUREAU, DEPARTMENT)
+
+    @property
+    def counter(self) -> Client:
+        return self.client("departments/service-hall", COUNTER, system="counter-1")
+
+    @property
+    def verifier(self) -> Client:
+        return self.client(BANK, DEPARTMENT)
+
+    def another_server(self, neighbours: Any = None, objects: Any = None) -> LicenseServer:
+        """A license service on the same database, as after a restart; behind no port."""
+        return LicenseServer(
+            self.settings,
+            objects or self.objects,
+            self.clock,
+            department=OFFICE,
+            neighbours=neighbours or NodeNeighbours(self.to_itself),  # type: ignore[arg-type]
+        )
+
+    def leaves(self, kind: str = "") -> list[dict[str, Any]]:
+        """Audit records of the license service on their way."""
+        with self.licenses.database.engine.connect() as connection:
+            rows = connection.exec_driver_sql("SELECT leaf FROM audit_outbox ORDER BY id").all()
+        leaves = [orjson.loads(bytes(raw)) for (raw,) in rows]
+        return [leaf for leaf in leaves if kind in ("", leaf["kind"])]
+
+    def library(self) -> list[dict[str, str]]:
+        """Every change of the license library, in order."""
+        with self.exchange.database.engine.connect() as connection:
+            rows = connection.exec_driver_sql('SELECT payload FROM change ORDER BY "offset"').all()
+        return [orjson.loads(payload) for (payload,) in rows]
+
+
+def issue_request(**changes: Any) -> pb.IssueLicenseRequest:
+    values: dict[str, Any] = {
+        "parent": BUREAU,
+        "license_type": TYPE_NAME,
+        "holder_name": "赵示例",
+        "holder_code": HOLDER,
+        "fields": FIELDS,
+        "request_id": fresh(),
+    }
+    return pb.IssueLicenseRequest(**{**values, **changes})
+
+
+def present_request(name: str, **changes: Any) -> presentations.PresentLicenseRequest:
+    values: dict[str, Any] = {
+        "license": name,
+        "holder_code": HOLDER,
+        "fields": ["CZZT", "KZ_DJLX"],
+        "purpose": "办理公积金提取",
+        "request_id": fresh(),
+    }
+    return presentations.PresentLicenseRequest(**{**values, **changes})
+
+
+@asynccontextmanager
+async def running(folder: Path, *, database: str = "") -> AsyncIterator[LicenseNode]:
+    """A node with the departments and the bureau's seal; nothing reconciles by itself."""
+    settings = Settings(data=folder, database=database, department="data-office")
+    clock, now = FixedClock(NOW), datetime.now(UTC)
+    objects = FileStore(folder / "objects")
+    authority = Authority.create(folder / "ca", name="test", passphrase=b"long enough", now=now)
+    own = authority.issue(
+        system=f"{OFFICE}/systems/node",
+        roles=[Role.NODE, Role.DEPARTMENT],
+        now=now,
+        hosts=["127.0.0.1"],
+    )
+    server = rpc.Server(
+        credentials=own, authenticator=Authenticator(authority.pem, authority.crl_path)
+    )
+    async with AsyncExitStack() as stack:
+        port = server.bind("127.0.0.1:0")
+        channel = rpc.channel(f"127.0.0.1:{port}", own)
+        stack.callback(channel.close)
+        seals = SealServer(settings, objects, clock)
+        exchange = ExchangeService(settings, objects, clock)
+        licenses = LicenseServer(settings, objects, clock, channel=channel, department=OFFICE)
+        for service in (seals, exchange, licenses):
+            await asyncio.to_thread(service.migrate)
+        for started in (exchange, seals):
+            stack.push_async_callback(started.stop)
+            await started.start()
+            started.register(server)
+        stack.push_async_callback(licenses.stop)
+        licenses.register(server)
+        stack.push_async_callback(server.stop, 1)
+        await server.start()
+        node = LicenseNode(settings, clock, objects, licenses, exchange, port, authority, own)
+        node.to_itself = channel
+        try:
+            await _furnish(node)
+            yield node
+        finally:
+            for each in node.channels:
+                await each.close()
+
+
+async def _furnish(node: LicenseNode) -> None:
+    """The departments, and the bureau's seal."""
+    administrator = node.client(OFFICE, Role.ADMINISTRATOR, system="admin")
+    for name, display, code in (
+        (OFFICE, "示范县数据局", "11990101MB99010160"),
+        (BUREAU, ISSUER.display_name, ISSUER.credit_code),
+        (BANK, "示范县住房公积金中心", "11990101MB9901032M"),
+    ):
+        await administrator.catalog.CreateDepartment(
+            catalog_pb2.CreateDepartmentRequest(
+                department_id=name.partition("/")[2],
+                department=catalog_pb2.Department(
+                    display_name=display, credit_code=code, region_code="990101"
+                ),
+                request_id=fresh(),
+            )
+        )
+    await administrator.seals.CreateSeal(
+        seal_pb2.CreateSealRequest(
+            parent=BUREAU,
+            seal_id="main",
+            display_name=ISSUER.display_name,
+            credit_code=ISSUER.credit_code,
+            request_id=fresh(),
+        )
+    )
+
+
+class Crash(Exception):  # it is no error of ours
+    """The process is gone: nobody catches this."""
+
+
+class Crashing:
+    """Neighbours and object store of a process that dies at a chosen moment.
+
+    Every effect has two moments, before and after it; `crash_at` counts them from 0.
+    """
+
+    def __init__(self, neighbours: Any, objects: Any, crash_at: int = -1) -> None:
+        self._neighbours = neighbours
+        self._objects = objects
+        self._crash_at = crash_at
+        self.moments: list[str] = []
+
+    def _around(self, what: str, effect: Callable[[], Any]) -> Any:
+        self._moment(f"before {what}")
+        answer = effect()
+        self._moment(f"after {what}")
+        return answer
+
+    def _moment(self, name: str) -> None:
+        self.moments.append(name)
+        if len(self.moments) - 1 == self._crash_at:
+            raise Crash(name)
+
+    def seal_document(self, document: bytes, form: LicenseFormat, **how: Any) -> Any:
+        return self._around(
+            f"sealing {form.name}", lambda: self._neighbours.seal_document(document, form, **how)
+        )
+
+    def document_problem(self, document: bytes) -> Any:
+        return self._around("verifying", lambda: self._neighbours.document_problem(document))
+
+    def publish(self, *rows: Any) -> Any:
+        return self._around("publishing", lambda: self._neighbours.publish(*rows))
+
+    def put_if_absent(self, name: str, data: bytes) -> Any:
+        return self._around("storing", lambda: self._objects.put_if_absent(name, data))
+
+    def __getattr__(self, name: str) -> Any:
+        owner = self._neighbours if hasattr(self._neighbours, name) else self._objects
+        return getattr(owner, name)

@@ -1,0 +1,440 @@
+"""The license service with the real exchange and seals, over mTLS on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import re
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exchange.v1 import catalog_pb2
+from licenses.model import LicenseIdentifier
+from licenses.pages.ofd_reader import read_ofd
+from licenses.v1 import licenses_pb2 as pb
+from licenses.v1 import presentations_pb2 as presentations
+from runtime.identity import Role
+from seal.v1 import seal_pb2
+from tests.builders.license_node import (
+    BANK,
+    HOLDER,
+    LIBRARY,
+    Client,
+    LicenseNode,
+    fresh,
+    issue_request,
+    present_request,
+    refused,
+    running,
+)
+from tests.builders.licenses import BUREAU, NOW, TYPE_NAME, citizen_number
+
+PASSED = seal_pb2.INDICATION_PASSED
+FAILED = seal_pb2.INDICATION_FAILED
+
+
+@pytest.fixture
+async def node(tmp_path: Path) -> AsyncIterator[LicenseNode]:
+    async with running(tmp_path) as found:
+        yield found
+
+
+async def issue(node: LicenseNode, **changes: Any) -> pb.License:
+    return (await node.issuer.licenses.IssueLicense(issue_request(**changes))).license
+
+
+async def present(node: LicenseNode, name: str, **changes: Any) -> Any:
+    return await node.counter.presentations.PresentLicense(present_request(name, **changes))
+
+
+async def verify(client: Client, code: str) -> Any:
+    request = presentations.VerifyPresentationRequest(code=code, purpose="核验就业登记")
+    return await client.presentations.VerifyPresentation(request)
+
+
+async def change(node: LicenseNode, verb: str, name: str, reason: str = "依规处理") -> pb.License:
+    request = getattr(pb, f"{verb}LicenseRequest")(name=name, reason=reason, request_id=fresh())
+    return (await getattr(node.issuer.licenses, f"{verb}License")(request)).license
+
+
+async def test_a_license_is_issued_sealed_stored_and_published(node: LicenseNode) -> None:
+    license_ = await issue(node)
+    assert license_.state == pb.LICENSE_STATE_ACTIVE
+    identifier = LicenseIdentifier.parse(license_.license_identifier)
+    assert identifier.issuer_code == "11990101MB9901024T"
+    assert identifier.serial == "20260000001"
+    assert license_.valid_from == "2026-11-21"
+    assert license_.valid_to == "2029-11-20"
+    assert re.fullmatch(rf"{BUREAU}/licenses/[0-9a-f]{{24}}", license_.name)
+
+    documents = {}
+    for form, digest in (("OFD", license_.ofd_sha256), ("PDF", license_.pdf_sha256)):
+        request = pb.GetLicenseDocumentRequest(
+            name=license_.name,
+            format=pb.LicenseFormat.Value(f"LICENSE_FORMAT_{form}"),
+            reason="归档",
+        )
+        answer = await node.issuer.licenses.GetLicenseDocument(request)
+        assert hashlib.sha256(answer.document).hexdigest() == digest
+        assert answer.media_type == f"application/{form.lower()}"
+        checked = await node.verifier.seals.VerifyDocument(
+            seal_pb2.VerifyDocumentRequest(document=answer.document)
+        )
+        assert checked.verdict.indication == PASSED, checked.verdict
+        documents[form] = answer.document
+    carried = read_ofd(documents["OFD"])
+    assert carried.metadata == license_.metadata
+    assert [a.name for a in carried.attachments]
+
+    (record,) = node.library()
+    assert record["license_identifier"] == license_.license_identifier
+    assert record["state"] == "ACTIVE"
+    held = await node.verifier.catalog.GetDataResource(
+        catalog_pb2.GetDataResourceRequest(name=LIBRARY)
+    )
+    assert held.resource.base_library == "license"
+
+
+async def test_no_leaf_holds_the_holder(node: LicenseNode) -> None:
+    license_ = await issue(node)
+    shown = await present(node, license_.name)
+    await verify(node.verifier, shown.code)
+    await node.counter.licenses.ListHeldLicenses(pb.ListHeldLicensesRequest(holder_code=HOLDER))
+    request = pb.GetLicenseDocumentRequest(name=license_.name, reason="查阅赵示例档案")
+    await node.counter.licenses.GetLicenseDocument(request)
+    leaves = node.leaves()
+    assert [leaf["kind"] for leaf in leaves] == [
+        "license_issued",
+        "license_presented",
+        "presentation_verified",
+        "held_licenses_listed",
+        "license_document_read",
+    ]
+    text = json.dumps(leaves, ensure_ascii=False)
+    for secret in (HOLDER, "赵示例", shown.code, shown.code.replace("-", "")):
+        assert secret not in text
+
+
+async def test_a_repeated_request_is_answered_as_first(node: LicenseNode) -> None:
+    request = issue_request()
+    first = await node.issuer.licenses.IssueLicense(request)
+    await change(node, "Suspend", first.license.name)
+    assert await node.issuer.licenses.IssueLicense(request) == first
+    request.holder_name = "钱示例"
+    assert (await refused(node.issuer.licenses.IssueLicense(request))).reason == "REQUEST_ID_REUSED"
+    assert len(node.leaves("license_issued")) == 1
+
+
+async def test_the_same_request_many_times_at_once_makes_one_license(node: LicenseNode) -> None:
+    request, client = issue_request(), node.issuer
+    answers = await asyncio.gather(*(client.licenses.IssueLicense(request) for _ in range(12)))
+    assert len({a.license.name for a in answers}) == 1
+    assert len(node.leaves("license_issued")) == 1
+
+
+async def test_many_issues_at_once_do_not_starve_the_node(node: LicenseNode) -> None:
+    client = node.issuer
+    answers = await asyncio.gather(
+        *(client.licenses.IssueLicense(issue_request()) for _ in range(24))
+    )
+    serials = {LicenseIdentifier.parse(a.license.license_identifier).serial for a in answers}
+    assert len(serials) == 24
+    assert len({r["license_identifier"] for r in node.library()}) == 24
+
+
+async def test_what_cannot_be_issued_reserves_nothing(node: LicenseNode) -> None:
+    for changes, reason in (
+        ({"fields": {}}, "BAD_LICENSE_FIELDS"),
+        ({"holder_code": "99010119900307001A"}, "BAD_LICENSE_FIELDS"),
+        ({"license_type": "licenseTypes/fishing"}, "LICENSE_TYPE_NOT_FOUND"),
+        ({"seal": f"{BUREAU}/seals/other"}, "SEAL_NOT_USABLE"),
+        ({"valid_from": "2026-13-01"}, "BAD_ARGUMENT"),
+        ({"request_id": ""}, "REQUEST_ID_REQUIRED"),
+        ({"parent": BANK}, "NOT_OWN_DEPARTMENT"),
+        ({"parent": "departments/nowhere"}, "NOT_OWN_DEPARTMENT"),
+        ({"holder_name": "长" * 100}, "TEXT_TOO_LONG"),
+    ):
+        error = await refused(node.issuer.licenses.IssueLicense(issue_request(**changes)))
+        assert error.reason == reason, changes
+        assert HOLDER not in str(error)
+    assert node.licenses.reconcile is not None
+    answer = await node.issuer.licenses.ListLicenses(pb.ListLicensesRequest(parent=BUREAU))
+    assert not answer.licenses
+
+
+async def test_a_department_without_a_seal_issues_nothing(node: LicenseNode) -> None:
+    client = node.client(BANK, Role.DEPARTMENT)
+    error = await refused(client.licenses.IssueLicense(issue_request(parent=BANK)))
+    assert error.reason == "SEAL_NOT_USABLE"
+
+
+async def test_an_own_serial_is_taken_once_and_skipped_by_the_counter(node: LicenseNode) -> None:
+    await issue(node, serial="20260000002")
+    error = await refused(node.issuer.licenses.IssueLicense(issue_request(serial="20260000002")))
+    assert error.reason == "SERIAL_TAKEN"
+    numbers = [(await issue(node)).metadata["ZZBH"] for _ in range(2)]
+    assert numbers == ["20260000001", "20260000003"]
+
+
+async def test_each_change_is_published_and_forbidden_ones_are_refused(node: LicenseNode) -> None:
+    name = (await issue(node)).name
+    node.clock.advance(timedelta(hours=1))
+    suspended = await change(node, "Suspend", name, "接到举报，核查中")
+    assert suspended.state == pb.LICENSE_STATE_SUSPENDED
+    assert suspended.state_reason == "接到举报，核查中"
+    assert suspended.state_time.ToDatetime() == (NOW + timedelta(hours=1)).replace(tzinfo=None)
+    await change(node, "Resume", name)
+    await change(node, "Revoke", name)
+    assert [r["state"] for r in node.library()] == ["ACTIVE", "SUSPENDED", "ACTIVE", "REVOKED"]
+    for verb in ("Suspend", "Resume", "Revoke", "Cancel"):
+        request = getattr(pb, f"{verb}LicenseRequest")(name=name, reason="x", request_id=fresh())
+        error = await refused(getattr(node.issuer.licenses, f"{verb}License")(request))
+        assert error.reason == "TRANSITION_FORBIDDEN"
+    kinds = [leaf["kind"] for leaf in node.leaves()]
+    assert kinds == [
+        "license_issued",
+        "license_suspended",
+        "license_resumed",
+        "license_revoked",
+    ]
+
+
+async def test_a_repeated_change_is_answered_as_first(node: LicenseNode) -> None:
+    name = (await issue(node)).name
+    request = pb.SuspendLicenseRequest(name=name, reason="核查", request_id=fresh())
+    first = await node.issuer.licenses.SuspendLicense(request)
+    await change(node, "Resume", name)
+    assert await node.issuer.licenses.SuspendLicense(request) == first
+    held = await node.issuer.licenses.GetLicense(pb.GetLicenseRequest(name=name))
+    assert held.license.state == pb.LICENSE_STATE_ACTIVE
+
+
+async def test_a_reason_holds_no_persons_number(node: LicenseNode) -> None:
+    name = (await issue(node)).name
+    request = pb.RevokeLicenseRequest(name=name, reason=f"持证人{HOLDER}违规", request_id=fresh())
+    error = await refused(node.issuer.licenses.RevokeLicense(request))
+    assert error.reason == "PERSONAL_NUMBER_IN_TEXT"
+    assert HOLDER not in str(error)
+
+
+async def test_to_outsiders_a_license_does_not_exist(node: LicenseNode) -> None:
+    name = (await issue(node)).name
+    absent = f"{BUREAU}/licenses/{'0' * 24}"
+    outsider = node.verifier.licenses
+    for one in (name, absent):
+        told = [
+            await refused(outsider.GetLicense(pb.GetLicenseRequest(name=one))),
+            await refused(
+                outsider.GetLicenseDocument(pb.GetLicenseDocumentRequest(name=one, reason="看"))
+            ),
+            await refused(
+                outsider.RevokeLicense(
+                    pb.RevokeLicenseRequest(name=one, reason="x", request_id=fresh())
+                )
+            ),
+            await refused(
+                node.counter.presentations.PresentLicense(
+                    present_request(one, holder_code=citizen_number(2))
+                )
+            ),
+        ]
+        assert {(e.reason, e.message) for e in told} == {("LICENSE_NOT_FOUND", "no such license")}
+    foreign = name.replace(BUREAU, BANK)
+    assert (
+        await refused(outsider.GetLicense(pb.GetLicenseRequest(name=foreign)))
+    ).reason == "LICENSE_NOT_FOUND"
+
+
+async def test_a_counter_lists_the_holders_licenses_page_by_page(node: LicenseNode) -> None:
+    mine = {(await issue(node)).name for _ in range(3)}
+    await issue(node, holder_code=citizen_number(2))
+    client, token, found = node.counter.licenses, "", []
+    while True:
+        answer = await client.ListHeldLicenses(
+            pb.ListHeldLicensesRequest(holder_code=HOLDER, page_size=2, page_token=token)
+        )
+        found += [one.name for one in answer.licenses]
+        token = answer.next_page_token
+        if not token:
+            break
+    assert set(found) == mine
+    assert len(found) == 3
+    error = await refused(client.ListHeldLicenses(pb.ListHeldLicensesRequest(holder_code="1")))
+    assert error.reason == "BAD_HOLDER_CODE"
+    for other in (node.issuer, node.client(BANK, Role.AUDITOR)):
+        error = await refused(
+            other.licenses.ListHeldLicenses(pb.ListHeldLicensesRequest(holder_code=HOLDER))
+        )
+        assert error.reason == "ROLE_NOT_ALLOWED"
+
+
+async def test_license_types_are_listed(node: LicenseNode) -> None:
+    answer = await node.verifier.licenses.ListLicenseTypes(pb.ListLicenseTypesRequest())
+    assert [one.name for one in answer.license_types] == [TYPE_NAME]
+    one = await node.verifier.licenses.GetLicenseType(pb.GetLicenseTypeRequest(name=TYPE_NAME))
+    assert one.license_type == answer.license_types[0]
+    assert one.license_type.fields[0].code == "KZ_DJLX"
+
+
+# Presenting and verifying.
+
+
+async def test_a_verifier_learns_the_chosen_fields_and_the_live_state(node: LicenseNode) -> None:
+    license_ = await issue(node)
+    shown = await present(node, license_.name, audience=BANK)
+    assert shown.expire_time.ToDatetime() == (NOW + timedelta(seconds=300)).replace(tzinfo=None)
+    answer = await verify(node.verifier, shown.code.lower())
+    assert answer.verdict.indication == PASSED, answer.verdict
+    assert dict(answer.fields) == {"CZZT": "赵示例", "KZ_DJLX": "就业登记"}
+    assert answer.state == pb.LICENSE_STATE_ACTIVE
+    assert answer.license_identifier == license_.license_identifier
+    assert answer.license_type_display_name == "就业创业登记证"
+
+    node.clock.advance(timedelta(seconds=60))
+    await change(node, "Revoke", license_.name)
+    answer = await verify(node.verifier, shown.code)
+    assert answer.verdict.indication == FAILED
+    assert answer.verdict.sub_indication == "LICENSE_REVOKED"
+    assert "revoked since 2026-11-21 12:01:00" in answer.verdict.summary
+    assert answer.state == pb.LICENSE_STATE_REVOKED
+    assert answer.license_identifier == license_.license_identifier
+    assert not answer.fields
+    results = [leaf["result"] for leaf in node.leaves("presentation_verified")]
+    assert results == ["PASSED", "LICENSE_REVOKED"]
+
+
+async def test_a_suspended_license_passes_again_when_resumed(node: LicenseNode) -> None:
+    name = (await issue(node)).name
+    shown = await present(node, name, max_uses=1)
+    await change(node, "Suspend", name)
+    answer = await verify(node.verifier, shown.code)
+    assert answer.verdict.sub_indication == "LICENSE_SUSPENDED"
+    error = await refused(node.counter.presentations.PresentLicense(present_request(name)))
+    assert error.reason == "LICENSE_NOT_IN_FORCE"
+    await change(node, "Resume", name)
+    # The failed verification took no use.
+    assert (await verify(node.verifier, shown.code)).verdict.indication == PASSED
+
+
+async def test_named_refusals(node: LicenseNode) -> None:
+    name = (await issue(node)).name
+    unknown = await verify(node.verifier, "00000-00000-00000-00000-000000")
+    assert unknown.verdict.sub_indication == "CODE_UNKNOWN"
+    other = await present(node, name, audience=BUREAU)
+    assert await verify(node.verifier, other.code) == unknown
+    assert await verify(node.verifier, "no code") == unknown
+
+    expiring = await present(node, name, lifetime_seconds=60)
+    once = await present(node, name, max_uses=1, lifetime_seconds=3600)
+    ended = await present(node, name, lifetime_seconds=3600)
+    assert (await verify(node.verifier, once.code)).verdict.indication == PASSED
+    end = presentations.EndPresentationRequest(
+        presentation=ended.presentation, holder_code=citizen_number(2)
+    )
+    error = await refused(node.counter.presentations.EndPresentation(end))
+    assert error.reason == "PRESENTATION_NOT_FOUND"
+    end.holder_code = HOLDER
+    for _ in range(2):
+        await node.counter.presentations.EndPresentation(end)
+    assert len(node.leaves("presentation_ended")) == 1
+    node.clock.advance(timedelta(seconds=60))
+    for code, refusal in (
+        (expiring.code, "CODE_EXPIRED"),
+        (once.code, "CODE_USED_UP"),
+        (ended.code, "PRESENTATION_ENDED"),
+    ):
+        answer = await verify(node.verifier, code)
+        assert answer.verdict.sub_indication == refusal
+        assert answer.state == pb.LICENSE_STATE_UNSPECIFIED
+        assert answer.license_identifier == ""
+
+
+async def test_an_expired_license_is_told_as_such(node: LicenseNode) -> None:
+    license_ = await issue(node, valid_from="2023-11-22")
+    shown = await present(node, license_.name, lifetime_seconds=86_400)
+    assert license_.valid_to == "2026-11-21"
+    node.clock.advance(timedelta(hours=12, seconds=1))
+    answer = await verify(node.verifier, shown.code)
+    assert answer.verdict.sub_indication == "LICENSE_EXPIRED"
+    assert "2026-11-21" in answer.verdict.summary
+    assert not answer.fields
+    error = await refused(node.counter.presentations.PresentLicense(present_request(license_.name)))
+    assert error.reason == "LICENSE_NOT_IN_FORCE"
+
+
+async def test_of_two_verifications_of_a_last_use_exactly_one_passes(node: LicenseNode) -> None:
+    name, client = (await issue(node)).name, node.verifier
+    for _ in range(5):
+        shown = await present(node, name, max_uses=1)
+        answers = await asyncio.gather(*(verify(client, shown.code) for _ in range(4)))
+        told = sorted(a.verdict.sub_indication for a in answers)
+        assert told == ["", "CODE_USED_UP", "CODE_USED_UP", "CODE_USED_UP"]
+
+
+async def test_a_code_is_told_once(node: LicenseNode) -> None:
+    name, client = (await issue(node)).name, node.counter
+    request = present_request(name)
+    shown = await client.presentations.PresentLicense(request)
+    error = await refused(client.presentations.PresentLicense(request))
+    assert error.reason == "PRESENTATION_CODE_TOLD_ONCE"
+    folder = node.settings.data
+    for file in folder.glob("licenses.db*"):
+        assert shown.code.replace("-", "").encode() not in file.read_bytes()
+        assert shown.code.encode() not in file.read_bytes()
+
+
+async def test_wrong_codes_are_slowed_down(node: LicenseNode) -> None:
+    client = node.verifier
+    for _ in range(20):
+        assert (await verify(client, "x")).verdict.sub_indication == "CODE_UNKNOWN"
+    error = await refused(verify(client, "x"))
+    assert error.reason == "TOO_MANY_UNKNOWN_CODES"
+    assert error.retry_after == 3
+    other = node.client(BANK, Role.DEPARTMENT, system="other")
+    assert (await verify(other, "x")).verdict.sub_indication == "CODE_UNKNOWN"
+
+
+async def test_a_changed_document_or_row_does_not_pass(node: LicenseNode) -> None:
+    license_ = await issue(node)
+    shown = await present(node, license_.name, lifetime_seconds=3600)
+    (file,) = (node.settings.data / "objects" / "licenses").rglob(f"{license_.ofd_sha256}.ofd")
+    whole = file.read_bytes()
+    file.chmod(0o600)
+    file.write_bytes(whole[:-1] + b"x")
+    answer = await verify(node.verifier, shown.code)
+    assert answer.verdict.sub_indication == "DOCUMENT_NOT_VERIFIED"
+    assert not answer.fields
+    file.write_bytes(whole)
+    assert (await verify(node.verifier, shown.code)).verdict.indication == PASSED
+    with node.licenses.database.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "UPDATE license SET metadata_json = replace(metadata_json, '就业登记', '创业登记')"
+        )
+    answer = await verify(node.verifier, shown.code)
+    assert answer.verdict.sub_indication == "METADATA_CHANGED"
+    assert not answer.fields
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"fields": []},
+        {"fields": ["CZZT", "nothing"]},
+        {"purpose": ""},
+        {"lifetime_seconds": 86_401},
+        {"lifetime_seconds": -1},
+        {"max_uses": -1},
+        {"audience": "somebody"},
+        {"request_id": ""},
+    ],
+)
+async def test_a_wrong_presentation_is_refused(node: LicenseNode, changes: dict[str, Any]) -> None:
+    name = (await issue(node)).name
+    request = present_request(name, **changes)
+    error = await refused(node.counter.presentations.PresentLicense(request))
+    assert type(error).__name__ == "InvalidArgument"
