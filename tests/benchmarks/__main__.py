@@ -1,0 +1,93 @@
+"""`python -m tests.benchmarks`: measure, and print one JSON document.
+
+The document is a list of `{name, unit, ours, against, theirs, ratio, aim, met}` with what else a
+benchmark has to say. A missed aim is told and is no failure; a benchmark that cannot run is left
+out, with the reason on standard error and exit code 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import cache
+from pathlib import Path
+
+from tests.benchmarks import idle, processes, profiling, publish, query, seals
+from tests.benchmarks.county import County, county_on
+from tests.benchmarks.measure import Entry, say
+
+NAMES = ("start", "memory", "verify-seal", "query", "publish", "issue")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what is asked for; the exit code."""
+    asked = _asked(arguments)
+    began = time.monotonic()
+    entries: list[Entry] = []
+    failed = 0
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tongban-bench-")))
+        if asked.profile:
+            print(profiling.run(asked.profile, folder))
+            return 0
+        for benchmark in _benchmarks(stack, folder, asked.only):
+            try:
+                entries += benchmark()
+            except Exception:  # noqa: BLE001  # the others are still worth measuring
+                failed += 1
+                traceback.print_exc()
+    entries = [entry for entry in entries if entry.name in (asked.only or NAMES)]
+    document = json.dumps([entry.document() for entry in entries], indent=2, ensure_ascii=False)
+    print(document)
+    if asked.output:
+        asked.output.write_text(document + "\n", encoding="utf-8")
+    _summarise(entries, time.monotonic() - began)
+    return 1 if failed else 0
+
+
+def _asked(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("--only", action="append", choices=NAMES, help="run this one; repeatable")
+    parser.add_argument("--output", type=Path, help="write the document there too")
+    parser.add_argument(
+        "--profile", choices=sorted(profiling.ACTS), help="say where the time goes instead"
+    )
+    return parser.parse_args(arguments)
+
+
+def _benchmarks(
+    stack: ExitStack, folder: Path, only: Sequence[str] | None
+) -> list[Callable[[], list[Entry]]]:
+    """What is to run, in order; those on a node share one, which the first of them starts."""
+
+    @cache
+    def county() -> County:
+        return stack.enter_context(county_on(processes.node, folder))
+
+    every: dict[tuple[str, ...], Callable[[], list[Entry]]] = {
+        ("start", "memory"): lambda: idle.run(folder),
+        ("verify-seal",): lambda: [seals.verify()],
+        ("query",): lambda: [query.run(county(), folder)],
+        ("publish",): lambda: [publish.run(county(), folder)],
+        ("issue",): lambda: [seals.issue(county(), folder)],
+    }
+    return [run for names, run in every.items() if not only or set(names) & set(only)]
+
+
+def _summarise(entries: Sequence[Entry], seconds: float) -> None:
+    say("")
+    for entry in entries:
+        met = {True: "met", False: "NOT met", None: "no aim"}[entry.met]
+        theirs = "" if entry.theirs is None else f" against {entry.theirs:,g}, {entry.ratio}x"
+        say(f"{entry.name:12} {entry.ours:>10,g} {entry.unit}{theirs}; aim {entry.aim}: {met}")
+    say(f"{seconds:.0f} s in all")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,107 @@
+"""Published rows a second against the bare insert of the same rows into a database.
+
+Ours is one batch over the wire, from the first byte sent to the answer that all of it is durable:
+decoded, checked against the schema, compared with what is held, written with its change events, its
+audit record and its answer. Theirs is SQLite alone, as the node sets it up (WAL, synchronous=FULL),
+with the rows at hand, 500 a transaction, keyed as the records are.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from exchange.v1 import delivery_pb2
+from tests.benchmarks.county import PUBLISHED, County, batch_messages
+from tests.benchmarks.measure import Entry, compare, rounded
+from tongban.people import PERSON_ITEMS, people
+
+METHOD = "/tongban.exchange.v1.DeliveryService/Publish"
+ROWS = 20_000
+AT_ONCE = 500
+ROUNDS = 5
+AIM = 0.4
+
+
+def run(county: County, folder: Path) -> Entry:
+    """Measure."""
+    batches = _batches()
+    same: list[float] = []
+    with (
+        county.client("police") as client,
+        closing(_open(folder / "bare.db")) as database,
+    ):
+        publish = client.channel.stream_unary(METHOD)  # bytes in, bytes out
+        mine, other = iter(batches), iter(batches)
+        last: list[list[str]] = []
+
+        def ours() -> float:
+            nonlocal last
+            last = next(mine)
+            return _published(publish, last, new=len(last))
+
+        def theirs() -> float:
+            return _inserted(database, next(other))
+
+        def extra() -> dict[str, Any]:
+            same.append(_published(publish, last, new=0))
+            return {
+                "rows_per_batch": ROWS,
+                "unchanged_rows": rounded(same[-1]),
+                "note": "one batch over mTLS until it is durable, all rows new, on top of "
+                f"{PUBLISHED:,} held; `unchanged_rows` is the rate of the same rows once more",
+            }
+
+        return compare(
+            "publish",
+            "rows/s",
+            ours=ours,
+            theirs=theirs,
+            against="SQLite inserts of the same rows, 500 a transaction, synchronous=FULL",
+            aim=AIM,
+            rounds=ROUNDS,
+            extra=extra,
+        )
+
+
+def _batches() -> list[list[list[str]]]:
+    """Rows of people that the county does not hold yet."""
+    source: Iterator[list[str]] = (person.row() for person in people(PUBLISHED + ROUNDS * ROWS))
+    rest = islice(source, PUBLISHED, None)
+    return [list(islice(rest, ROWS)) for _ in range(ROUNDS)]
+
+
+def _published(publish: Any, rows: list[list[str]], *, new: int) -> float:
+    messages = batch_messages(rows)
+    began = time.perf_counter()
+    raw = publish(iter(messages), timeout=120)
+    took = time.perf_counter() - began
+    answer = delivery_pb2.PublishResponse.FromString(raw)
+    if (answer.upserted, answer.unchanged) != (new, len(rows) - new):
+        raise RuntimeError("the node did not take the rows as it should")
+    return len(rows) / took
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(path, isolation_level=None)
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "cache_size=-8192"):
+        database.execute(f"PRAGMA {pragma}")
+    key, *others = PERSON_ITEMS
+    columns = ", ".join(f"{item} TEXT" for item in others)
+    database.execute(f"CREATE TABLE person ({key} TEXT PRIMARY KEY, {columns}) WITHOUT ROWID")
+    return database
+
+
+def _inserted(database: sqlite3.Connection, rows: list[list[str]]) -> float:
+    places = ", ".join("?" * len(PERSON_ITEMS))
+    began = time.perf_counter()
+    for start in range(0, len(rows), AT_ONCE):
+        database.execute("BEGIN IMMEDIATE")
+        database.executemany(f"INSERT INTO person VALUES ({places})", rows[start : start + AT_ONCE])
+        database.execute("COMMIT")
+    return len(rows) / (time.perf_counter() - began)
