@@ -20,7 +20,7 @@ check: $(VENV)/.installed-dev ## Format, lint, types, floors, protos, stubs, uni
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-timings
+	@$(BIN)/lint-imports
 	@$(BIN)/buf lint
 	@$(BIN)/python deploy/check_breaking.py
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python proto/generate.py --check

@@ -21,7 +21,8 @@ def configure(data: Path) -> None:
         "PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY": "false",
         "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",
-        "PREFECT_LOGGING_LEVEL": "WARNING",
+        # What fails is told by the command in its own words, without a trace.
+        "PREFECT_LOGGING_LEVEL": "CRITICAL",
         # The flows of this node are started by it or by hand: no schedules, no late runs.
         "PREFECT_API_SERVICES_SCHEDULER_ENABLED": "false",
         "PREFECT_API_SERVICES_LATE_RUNS_ENABLED": "false",

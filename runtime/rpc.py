@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -114,8 +115,11 @@ class Server:
                 began = time.perf_counter()
                 try:
                     call = Call(path, admit(path, roles, context), context)
-                    async for answer in behaviour(request, call):
-                        yield answer
+                    async with contextlib.aclosing(behaviour(request, call)) as answers:
+                        async for answer in answers:
+                            # A stream may outlive its caller's certificate.
+                            admit(path, roles, context)
+                            yield answer
                 except asyncio.CancelledError:
                     finish.ok(began)
                     raise

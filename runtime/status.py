@@ -112,19 +112,20 @@ def _rebuild(cls: type[errors.DomainError], status: status_pb2.Status) -> errors
 def _below_rpc(code: grpc.StatusCode, message: str) -> errors.DomainError:
     if code is grpc.StatusCode.UNAVAILABLE:
         lowered = message.lower()
-        if "handshake" in lowered or "ssl" in lowered or "certificate" in lowered:
+        # A server that does not know the caller's authority closes the connection as it is made.
+        turned_away = "failed to connect" in lowered and "socket closed" in lowered
+        if turned_away or any(word in lowered for word in ("handshake", "ssl", "certificate")):
             return errors.Unauthenticated(
-                "the TLS handshake failed: the node does not know the authority of this "
+                "the node broke off the TLS handshake: it does not know the authority of this "
                 "certificate, or the certificate is expired; enrol the system again with "
                 "`tongban identity enrol`",
                 reason="TLS_HANDSHAKE_FAILED",
-                message_zh="TLS 握手失败：节点不认识本证书的签发者，或证书已过期；请重新登记该系统",
+                message_zh="节点中断了 TLS 握手：证书的签发者未知或证书已过期；请重新登记该系统",
             )
         return errors.Unavailable(
-            "the node does not answer, or closed the connection: check the address, that "
-            "`tongban serve` runs, and that this certificate is of the node's own authority",
+            "the node does not answer: check the address, and that `tongban serve` runs",
             reason="NODE_UNREACHABLE",
-            message_zh="节点没有应答或断开了连接：请检查地址、节点是否运行、证书是否由该节点的机构签发",
+            message_zh="节点没有应答：请检查地址，以及节点是否在运行",
         )
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return errors.Unavailable(

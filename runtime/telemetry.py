@@ -24,6 +24,7 @@ SECONDS = Histogram(
 def configure_logging(*, level: str = "INFO", as_json: bool = True) -> None:
     """Send structlog events to standard error, one line each: JSON for machines, or for people."""
     logging.basicConfig(level=level, stream=sys.stderr, format="%(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
     )

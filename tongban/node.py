@@ -20,8 +20,8 @@ from typing import IO, Self
 
 import structlog
 from cryptography import x509
-from exchange.server import ExchangeService
 
+from exchange.server import ExchangeService
 from licenses.server import LicenseServer
 from runtime import config, rpc
 from runtime.clock import SYSTEM, Clock
@@ -121,16 +121,18 @@ class Node:
             self._clock,
             outboxes=(seals.database, licenses.database),
         )
-        for service in (seals, licenses, exchange):
-            await asyncio.to_thread(service.migrate)
-        # What is entered last is left first: the port closes before the services behind it.
-        for service in (exchange, seals):
+        # What is entered last is left first: the port closes before the services behind it, and the
+        # exchange takes the others' last audit records before their databases close.
+        for service in (licenses, seals, exchange):
             self._stack.push_async_callback(service.stop)
-            await service.start()
+        for service in (licenses, seals, exchange):
+            await asyncio.to_thread(service.migrate)
+        await exchange.start()
+        await seals.start()
+        for service in (licenses, seals, exchange):
             service.register(server)
-        self._stack.push_async_callback(licenses.stop)
-        licenses.register(server)
         self._stack.push_async_callback(server.stop)
+        self._stack.callback(exchange.end_streams)
         await server.start()
         await licenses.start()
         if settings.metrics:

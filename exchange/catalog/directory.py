@@ -64,12 +64,12 @@ SERVICE_CODE = re.compile(r"[!-~]{1,64}")
 BASE_LIBRARIES = frozenset({"", "population", "legal_entity", "spatial", "license"})
 FORMATS = frozenset(
     {
-        "electronic file",
+        "electronic_file",
         "spreadsheet",
         "database",
         "image",
         "stream",
-        "self-describing",
+        "self_describing",
         "service",
     }
 )
@@ -321,11 +321,13 @@ def _resource_violations(resource: DataResource) -> Iterator[FieldViolation]:
 def _related_violations(resource: DataResource) -> Iterator[FieldViolation]:
     related = resource.related_resources
     if len(related) > GREATEST_RELATED:
-        yield FieldViolation("related_resources", f"has more than {GREATEST_RELATED} names")
-    for place, name in enumerate(related):
-        if not _matches(names.RESOURCE, name):
-            yield FieldViolation(f"related_resources[{place}]", f"must look like {names.RESOURCE}")
-        elif name in related[:place]:
+        yield FieldViolation("related_resources", f"has more than {GREATEST_RELATED} codes")
+    for place, code in enumerate(related):
+        if not RESOURCE_CODE.fullmatch(code):
+            yield FieldViolation(
+                f"related_resources[{place}]", "must be a code of the guide's form"
+            )
+        elif code in related[:place]:
             yield FieldViolation(f"related_resources[{place}]", "is listed already")
 
 

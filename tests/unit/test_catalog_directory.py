@@ -73,7 +73,7 @@ def item(**changes) -> DataItem:
         ({"update_cycle": "hourly"}, "update_cycle"),
         ({"publish_date": "2026-02-30"}, "publish_date"),
         ({"related_resources": ("x",)}, "related_resources[0]"),
-        ({"related_resources": (build.RESIDENTS, build.RESIDENTS)}, "related_resources[1]"),
+        ({"related_resources": ("101001/1", "101001/1")}, "related_resources[1]"),
         ({"key_item": "wealth"}, "key_item"),
         ({"key_item": "region"}, "key_item"),
         ({"key_item": ""}, "key_item"),

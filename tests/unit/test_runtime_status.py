@@ -72,6 +72,11 @@ def test_a_subclass_is_told_as_its_base():
     ("code", "text", "reason"),
     [
         (grpc.StatusCode.UNAVAILABLE, "Socket closed", "NODE_UNREACHABLE"),
+        (
+            grpc.StatusCode.UNAVAILABLE,
+            "failed to connect to all addresses; last error: Socket closed",
+            "TLS_HANDSHAKE_FAILED",
+        ),
         (grpc.StatusCode.UNAVAILABLE, "Ssl handshake failed", "TLS_HANDSHAKE_FAILED"),
         (grpc.StatusCode.DEADLINE_EXCEEDED, "", "DEADLINE_EXCEEDED"),
         (grpc.StatusCode.UNIMPLEMENTED, "no", "UNIMPLEMENTED"),

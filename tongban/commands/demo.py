@@ -36,7 +36,7 @@ def demo(
 def play(data: Path, number: int, *, quiet: bool = False) -> dict[str, Any]:
     """Play all acts on a fresh folder; what each user would see is printed unless `quiet`."""
     from flows import engine
-    from tongban.demonstration import acts, stage  # what only the demonstration imports
+    from tongban.demonstration import auditing, licensing, sharing, stage
 
     began = time.monotonic()
     scene = stage.prepare_folder(data)
@@ -55,31 +55,35 @@ def play(data: Path, number: int, *, quiet: bool = False) -> dict[str, Any]:
         running = stage.running(scene)
         running.__enter__()
     try:
-        act("set_up", say("1. Set up", "1. 准备"), lambda: acts.set_up(scene))
-        act("sync", say("2. Directory sync", "2. 目录同步"), lambda: acts.sync_directories(scene))
+        act("set_up", say("1. Set up", "1. 准备"), lambda: sharing.set_up(scene))
+        act(
+            "sync", say("2. Directory sync", "2. 目录同步"), lambda: sharing.sync_directories(scene)
+        )
         with _bar(say("3. Publish", "3. 发布"), number * 2) as tick:
-            facts["publish"] = acts.publish_libraries(scene, number, tick)
+            facts["publish"] = sharing.publish_libraries(scene, number, tick)
         tell("publish", say("3. Publish", "3. 发布"), facts["publish"])
-        earlier = acts.checkpoint(scene)
-        grant = act("grant", say("4. Grant", "4. 授权"), lambda: acts.grant_access(scene))["grant"]
+        earlier = auditing.checkpoint(scene)
+        grant = act("grant", say("4. Grant", "4. 授权"), lambda: sharing.grant_access(scene))[
+            "grant"
+        ]
         act("query", say("5. Query and verify", "5. 查询与核查"),
-            lambda: acts.query_and_verify(scene, grant))  # fmt: skip
-        act("subscribe", say("   Subscribe", "   订阅"), lambda: acts.subscribe(scene, grant))
-        act("refused", say("   Refused", "   拒绝"), lambda: acts.refusals(scene, grant))
-        issued = act("issue", say("6. Issue", "6. 签发"), lambda: acts.issue(scene))
-        library = acts.read_library(scene)
+            lambda: sharing.query_and_verify(scene, grant))  # fmt: skip
+        act("subscribe", say("   Subscribe", "   订阅"), lambda: sharing.subscribe(scene, grant))
+        act("refused", say("   Refused", "   拒绝"), lambda: sharing.refusals(scene, grant))
+        issued = act("issue", say("6. Issue", "6. 签发"), lambda: licensing.issue(scene))
+        library = licensing.read_library(scene)
         identifier = issued["license_identifier"]
         act("library", say("   In the license library", "   电子证照库"),
-            lambda: acts.look_up(scene, library, identifier))  # fmt: skip
+            lambda: licensing.look_up(scene, library, identifier))  # fmt: skip
         act("present", say("7. Present and verify", "7. 亮证与核验"),
-            lambda: acts.present_and_verify(scene, issued["license"]))  # fmt: skip
+            lambda: licensing.present_and_verify(scene, issued["license"]))  # fmt: skip
         act("library_after", say("   In the license library", "   电子证照库"),
-            lambda: acts.look_up(scene, library, identifier))  # fmt: skip
-        act("audit", say("8. Audit", "8. 审计"), lambda: acts.audit(scene, earlier))
+            lambda: licensing.look_up(scene, library, identifier))  # fmt: skip
+        act("audit", say("8. Audit", "8. 审计"), lambda: auditing.audit(scene, earlier))
     finally:
         running.__exit__(None, None, None)
     facts["seconds"] = round(time.monotonic() - began, 1)
-    acts.write_report(scene, facts)
+    auditing.write_report(scene, facts)
     facts["files"] = sorted(str(path) for path in scene.files.iterdir())
     tell("files", say("Files", "文件"), facts["files"])
     return facts

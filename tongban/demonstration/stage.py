@@ -29,6 +29,8 @@ from tongban.commands.identity import ensure_authority
 MARK = "demonstration"
 START_SECONDS = 60
 
+Facts = dict[str, Any]
+
 
 @dataclass(frozen=True, slots=True)
 class System:

@@ -1,7 +1,6 @@
-"""The acts of the demonstration, in order: each does its part for real and returns its facts.
+"""Acts 1 to 5: the county's data is published, granted, queried, verified and subscribed to.
 
-An act gets the stage and the facts of the acts before it. What it returns goes into the report; no
-act prints.
+Each act does its part for real and returns its facts, which go into the report; no act prints.
 """
 
 from __future__ import annotations
@@ -17,40 +16,23 @@ from threading import Thread
 from typing import Any
 
 import grpc
-import orjson
 from openpyxl import load_workbook
 
-from exchange.v1 import audit_pb2, catalog_pb2, delivery_pb2, grants_pb2, query_pb2
+from exchange.v1 import catalog_pb2, delivery_pb2, grants_pb2, query_pb2
 from flows.directory import RESOURCE_COLUMNS
-from licenses.pages.png import ofd_to_png, pdf_to_png
-from licenses.v1 import licenses_pb2, presentations_pb2
 from runtime import status
 from runtime.clock import SYSTEM
 from runtime.identity import Authority, Credentials, Role
-from seal.v1 import seal_pb2
-from seal.verify import assess
 from tongban import receipts
 from tongban.client import Client, new_request_id
 from tongban.commands.flow import run_sync
-from tongban.demonstration.stage import (
-    SYSTEMS,
-    Stage,
-    county_departments,
-    data_file,
-    enrol,
-)
+from tongban.demonstration.stage import SYSTEMS, Facts, Stage, county_departments, data_file
 from tongban.people import COMPANY_ITEMS, PERSON_ITEMS, Person, companies, people
-from tongban.verdicts import TrustFolder
 
 POPULATION = "departments/public-security/resources/population"
 LEGAL_ENTITIES = "departments/market-regulation/resources/legal-entity"
-LICENSE_LIBRARY = "departments/service-centre/resources/licenses"
-LICENSE_TYPE = "licenseTypes/employment-registration"
 CASE = "SF2026-0001"
 PURPOSE = "办理就业创业登记时核实申请人身份"
-SEAL_NAME = "示范县人力资源和社会保障局"
-
-Facts = dict[str, Any]
 
 
 def set_up(stage: Stage) -> Facts:
@@ -115,7 +97,11 @@ def edited_files(folder: Path, whole: list[Path]) -> list[Path]:
     book = load_workbook(whole[2])
     sheet = book.worksheets[0]
     code_column = RESOURCE_COLUMNS.index("信息资源提供方代码") + 1
-    permit_rows = [row[0].row for row in sheet.iter_rows() if row[1].value == "catering-permits"]
+    permit_rows = [
+        line
+        for line in range(2, (sheet.max_row or 1) + 1)
+        if sheet.cell(line, RESOURCE_COLUMNS.index("资源标识") + 1).value == "catering-permits"
+    ]
     for row in permit_rows:
         code = str(sheet.cell(row, code_column).value)
         sheet.cell(row, code_column).value = code[:-1] + ("0" if code[-1] != "0" else "1")
@@ -151,8 +137,8 @@ def counted(rows: Any, tick: Callable[[int], None]) -> Any:
 
 def grant_access(stage: Stage) -> Facts:
     """Three items are asked for; two are given, one of them masked, for 90 days, 500 a day."""
-    asked = _ask(stage["employment"], POPULATION, ["name", "residence_address", "phone"], PURPOSE)
-    grant = _approve(
+    asked = ask(stage["employment"], POPULATION, ["name", "residence_address", "phone"], PURPOSE)
+    grant = approve(
         stage["centre"],
         asked.name,
         [
@@ -178,13 +164,14 @@ def grant_access(stage: Stage) -> Facts:
     }
 
 
-def _ask(
+def ask(
     client: Client,
     resource: str,
     items: list[str],
     purpose: str,
     parent: str = "departments/human-resources",
 ) -> grants_pb2.AccessRequest:
+    """Ask for all operations on some items."""
     return client.grants.CreateAccessRequest(
         grants_pb2.CreateAccessRequestRequest(
             parent=parent,
@@ -205,7 +192,7 @@ def _ask(
     ).access_request
 
 
-def _approve(
+def approve(
     client: Client,
     request: str,
     items: list[grants_pb2.GrantedItem],
@@ -213,6 +200,7 @@ def _approve(
     *,
     quota: int = 0,
 ) -> grants_pb2.Grant:
+    """Give what was asked, from now on for a while."""
     call = grants_pb2.ApproveAccessRequestRequest(
         name=request, items=items, daily_quota=quota, request_id=new_request_id()
     )
@@ -292,7 +280,7 @@ def subscribe(stage: Stage, grant: str) -> Facts:
             timeout=30,
         )
         if len(received) >= len(moved):
-            stream.cancel()
+            stream.cancel()  # type: ignore[no-untyped-call]  # grpc-stubs lack it
             break
     publisher.join()
     return {"subscription": made.name, "received": received}
@@ -301,9 +289,9 @@ def subscribe(stage: Stage, grant: str) -> Facts:
 def refusals(stage: Stage, grant: str) -> Facts:
     """An ungranted item, an expired grant, an unknown caller: each with its reason."""
     client, number = stage["employment"], applicant().citizen_number
-    short = _approve(
+    short = approve(
         stage["centre"],
-        _ask(client, POPULATION, ["name"], "一次性核对").name,
+        ask(client, POPULATION, ["name"], "一次性核对").name,
         [grants_pb2.GrantedItem(item="name")],
         timedelta(seconds=1.5),
     )
@@ -348,190 +336,3 @@ def _refusal(call: Callable[[], object]) -> Facts:
         error = status.from_rpc_error(failed)
         return {"reason": error.reason, "message": error.message, "message_zh": error.message_zh}
     raise AssertionError("what should have been refused was answered")
-
-
-def issue(stage: Stage) -> Facts:
-    """Make the bureau's seal, issue the license, and keep both documents with their pictures."""
-    code = next(
-        row["统一社会信用代码"]
-        for row in county_departments()
-        if row["部门标识"] == "human-resources"
-    )
-    seal = (
-        stage["centre"]
-        .seals.CreateSeal(
-            seal_pb2.CreateSealRequest(
-                parent="departments/human-resources",
-                seal_id="official",
-                display_name=SEAL_NAME,
-                credit_code=code,
-                request_id="demo-seal",
-            ),
-            timeout=60,
-        )
-        .seal
-    )
-    (stage.files / "seal.png").write_bytes(seal.image)
-    person = applicant()
-    made = (
-        stage["employment"]
-        .licenses.IssueLicense(
-            licenses_pb2.IssueLicenseRequest(
-                parent="departments/human-resources",
-                license_type=LICENSE_TYPE,
-                holder_name=person.name,
-                holder_code=person.citizen_number,
-                fields={"KZ_DJLX": "失业登记", "KZ_XLXX": "大学本科", "KZ_JYZT": "失业"},
-                request_id="demo-license",
-            ),
-            timeout=60,
-        )
-        .license
-    )
-    saved = {}
-    for form, number, picture in (
-        ("ofd", licenses_pb2.LICENSE_FORMAT_OFD, ofd_to_png),
-        ("pdf", licenses_pb2.LICENSE_FORMAT_PDF, pdf_to_png),
-    ):
-        document = (
-            stage["employment"]
-            .licenses.GetLicenseDocument(
-                licenses_pb2.GetLicenseDocumentRequest(
-                    name=made.name, format=number, reason="交付持证人"
-                ),
-                timeout=30,
-            )
-            .document
-        )
-        path = stage.files / f"license.{form}"
-        path.write_bytes(document)
-        path.with_name(f"license-{form}.png").write_bytes(picture(document))
-        saved[form] = {"file": str(path), "bytes": len(document)}
-    return {
-        "seal": seal.name,
-        "es_id": seal.es_id,
-        "license": made.name,
-        "license_identifier": made.license_identifier,
-        "state": licenses_pb2.LicenseState.Name(made.state).removeprefix("LICENSE_STATE_"),
-        "metadata": dict(made.metadata),
-        "documents": saved,
-    }
-
-
-def read_library(stage: Stage) -> str:
-    """The service centre's grant to look licenses up in the library of the exchange."""
-    asked = _ask(
-        stage["centre"], LICENSE_LIBRARY, ["license_type_name", "state", "state_time"],
-        "受理事项时查验证照", parent="departments/service-centre",
-    )  # fmt: skip
-    return _approve(
-        stage["centre"],
-        asked.name,
-        [grants_pb2.GrantedItem(item=item) for item in asked.items],
-        timedelta(days=365),
-    ).name
-
-
-def look_up(stage: Stage, grant: str, identifier: str) -> Facts:
-    """What the license library says of a license."""
-    answer = stage["centre"].query(
-        grant, identifier, purpose="受理事项时查验证照", case_number=CASE
-    )
-    return {"found": answer.found, "items": dict(answer.items)}
-
-
-def present_and_verify(stage: Stage, license_name: str) -> Facts:
-    """Present chosen fields, verify them elsewhere, revoke, and verify again."""
-    shown = stage["centre"].presentations.PresentLicense(
-        presentations_pb2.PresentLicenseRequest(
-            license=license_name,
-            holder_code=applicant().citizen_number,
-            fields=["ZZMC", "CZZT", "KZ_DJLX", "ZZYXQJZRQ"],
-            purpose="申请创业担保贷款",
-            lifetime_seconds=300,
-            request_id=new_request_id(),
-        ),
-        timeout=30,
-    )
-    before = _verify_code(stage, shown.code)
-    revoked = (
-        stage["employment"]
-        .licenses.RevokeLicense(
-            licenses_pb2.RevokeLicenseRequest(
-                name=license_name, reason="登记信息失实", request_id=new_request_id()
-            ),
-            timeout=30,
-        )
-        .license
-    )
-    return {
-        "code": shown.code,
-        "until": shown.expire_time.ToJsonString(),
-        "before": before,
-        "revoked_at": revoked.state_time.ToJsonString(),
-        "after": _verify_code(stage, shown.code),
-    }
-
-
-def _verify_code(stage: Stage, code: str) -> Facts:
-    answer = stage["market"].presentations.VerifyPresentation(
-        presentations_pb2.VerifyPresentationRequest(code=code, purpose="审核创业担保贷款申请"),
-        timeout=30,
-    )
-    verdict = answer.verdict
-    return {
-        "indication": seal_pb2.Indication.Name(verdict.indication).removeprefix("INDICATION_"),
-        "sub_indication": verdict.sub_indication,
-        "summary": verdict.summary,
-        "summary_zh": verdict.summary_zh,
-        "state": licenses_pb2.LicenseState.Name(answer.state).removeprefix("LICENSE_STATE_"),
-        "fields": dict(answer.fields),
-    }
-
-
-def checkpoint(stage: Stage) -> str:
-    """The newest checkpoint of the audit log, as an auditor keeps it."""
-    return (
-        stage["market"].audit.GetCheckpoint(audit_pb2.GetCheckpointRequest(), timeout=30).checkpoint
-    )
-
-
-def audit(stage: Stage, earlier: str) -> Facts:
-    """Verify the seal from the document's bytes, the receipt offline, and the log's consistency."""
-    client = stage["market"]
-    trust = TrustFolder(stage.files / "trust")
-    trust.write(client.seals.GetTrustMaterial(seal_pb2.GetTrustMaterialRequest(), timeout=30))
-    document = (stage.files / "license.ofd").read_bytes()
-    sound = assess(document, store=trust.read(), now=SYSTEM.now())
-    forged = assess(forge(document), store=trust.read(), now=SYSTEM.now())
-    path = stage.files / "receipt.json"
-    receipts.complete(client, path)
-    key = client.audit.GetCheckpoint(audit_pb2.GetCheckpointRequest(), timeout=30).verifier_key
-    (stage.files / "log-key.txt").write_text(key + "\n")
-    answers = {
-        "receipt": receipts.verify_file(path, key),
-        "consistency": receipts.verify_since(client, earlier, key),
-    }
-    return {
-        "seal": {"indication": sound.indication.value, "summary": sound.summary,
-                 "summary_zh": sound.summary_zh},
-        "forged": {"indication": forged.indication.value, "summary": forged.summary,
-                   "summary_zh": forged.summary_zh},
-        **answers,
-    }  # fmt: skip
-
-
-def forge(document: bytes) -> bytes:
-    """The same document with one byte of its content changed."""
-    middle = len(document) // 2
-    return document[:middle] + bytes([document[middle] ^ 1]) + document[middle + 1 :]
-
-
-def write_report(stage: Stage, facts: Facts) -> Path:
-    """Everything that happened, as JSON."""
-    path = stage.files / "report.json"
-    path.write_bytes(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
-    return path
-
-
-__all__ = ["enrol"]

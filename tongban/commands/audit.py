@@ -1,0 +1,162 @@
+"""`tongban audit`: the log and its receipts, checked without trusting the node."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from exchange.audit.verify import verify_log
+from exchange.v1 import audit_pb2 as pb
+from tongban import receipts
+from tongban.client import Client
+from tongban.console import (
+    DEFAULT_IDENTITY,
+    DEFAULT_NODE,
+    Exit,
+    IdentityFolder,
+    Json,
+    NodeAddress,
+    out,
+    outcomes,
+    print_json,
+    print_table,
+    say,
+)
+from tongban.files import read_file, write_file
+
+app = typer.Typer(no_args_is_help=True, help="Check the log and its receipts.")
+
+KeyFile = Annotated[
+    Path, typer.Option("--key", help="File with the log's verifier key, had from elsewhere.")
+]
+ReceiptPath = Annotated[Path, typer.Argument(help="A receipt saved with --receipt.")]
+
+
+@app.command()
+def key(
+    to: Annotated[Path | None, typer.Option("--out", help="Save it there.")] = None,
+    node: NodeAddress = DEFAULT_NODE,
+    identity: IdentityFolder = DEFAULT_IDENTITY,
+) -> None:
+    """Print the log's verifier key; compare it with the one the operator publishes.
+
+    Example: tongban audit key --out log-key.txt
+    """
+    with outcomes(), Client(node, identity) as client:
+        found = client.audit.GetCheckpoint(pb.GetCheckpointRequest(), timeout=client.timeout)
+        if to:
+            write_file(to, f"{found.verifier_key}\n".encode())
+        out.print(found.verifier_key, markup=False)
+
+
+@app.command()
+def checkpoint(
+    to: Annotated[Path | None, typer.Option("--out", help="Save it there.")] = None,
+    node: NodeAddress = DEFAULT_NODE,
+    identity: IdentityFolder = DEFAULT_IDENTITY,
+) -> None:
+    """Print the newest checkpoint; keep it, and the log can never change behind it.
+
+    Example: tongban audit checkpoint --out monday.txt
+    """
+    with outcomes(), Client(node, identity) as client:
+        found = client.audit.GetCheckpoint(pb.GetCheckpointRequest(), timeout=client.timeout)
+        if to:
+            write_file(to, found.checkpoint.encode())
+        out.print(found.checkpoint, markup=False, end="")
+
+
+@app.command()
+def complete(
+    receipt: ReceiptPath,
+    node: NodeAddress = DEFAULT_NODE,
+    identity: IdentityFolder = DEFAULT_IDENTITY,
+    as_json: Json = False,
+) -> None:
+    """Exchange a receipt's promise for the log's proof; the file is completed.
+
+    Example: tongban audit complete receipt.json
+    """
+    with outcomes(as_json=as_json), Client(node, identity) as client:
+        index = receipts.complete(client, receipt)
+        if as_json:
+            print_json({"receipt": str(receipt), "index": index})
+        else:
+            out.print(say(f"Record {index} of the log.", f"日志第 {index} 条。"))
+
+
+@app.command()
+def verify(receipt: ReceiptPath, key_file: KeyFile, as_json: Json = False) -> None:
+    """Verify a receipt offline. Exit code 1 where a check failed.
+
+    Example: tongban audit verify receipt.json --key log-key.txt
+    """
+    with outcomes(as_json=as_json):
+        _tell(receipts.verify_file(receipt, _key(key_file)), as_json)
+
+
+@app.command()
+def consistency(
+    earlier: Annotated[Path, typer.Argument(help="A checkpoint saved before.")],
+    key_file: KeyFile,
+    node: NodeAddress = DEFAULT_NODE,
+    identity: IdentityFolder = DEFAULT_IDENTITY,
+    as_json: Json = False,
+) -> None:
+    """Verify that the log has only grown since a saved checkpoint.
+
+    Example: tongban audit consistency monday.txt --key log-key.txt
+    """
+    with outcomes(as_json=as_json), Client(node, identity) as client:
+        text = read_file(earlier).decode(errors="replace")
+        _tell(receipts.verify_since(client, text, _key(key_file)), as_json)
+
+
+@app.command()
+def log(
+    folder: Annotated[Path, typer.Argument(help="A copy of the log: objects/audit of a node.")],
+    key_file: KeyFile,
+    earlier: Annotated[
+        list[Path] | None, typer.Option(help="Checkpoints saved before; several times.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Verify a whole copy of the log offline, leaf by leaf.
+
+    Example: tongban audit log tongban-data/objects/audit --key log-key.txt
+    """
+    with outcomes(as_json=as_json):
+        newest = read_file(folder / "checkpoint").decode(errors="replace")
+        kept = [read_file(path).decode(errors="replace") for path in earlier or ()]
+        answer = verify_log(folder, newest, _key(key_file), earlier=kept)
+        size = receipts.size_of(newest)
+        _tell(
+            receipts.told(
+                answer, f"all {size} records are as signed", f"全部 {size} 条记录与签名一致"
+            ),
+            as_json,
+        )
+
+
+def _key(path: Path) -> str:
+    return read_file(path).decode(errors="replace").strip()
+
+
+def _tell(found: dict[str, Any], as_json: bool) -> None:
+    good = found["indication"] == "PASSED"
+    if as_json:
+        print_json(found)
+    else:
+        colour = "green" if good else "red"
+        out.print(
+            f"[bold {colour}]{found['indication']}[/] {say(found['summary'], found['summary_zh'])}"
+        )
+        print_table(
+            say("Checks", "检查项"),
+            (say("check", "检查项"), say("outcome", "结果"), say("found", "说明")),
+            [(c["name"], c["outcome"], say(c["detail"], c["detail_zh"])) for c in found["checks"]],
+        )
+    if not good:
+        raise typer.Exit(Exit.NO)
