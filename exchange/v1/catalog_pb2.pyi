@@ -264,7 +264,7 @@ class DataResource(_message.Message):
     base_library: _builtins.str
     """population, legal_entity, spatial, license, or empty."""
     format: _builtins.str
-    """Format in the guide's words: database, electronic file, spreadsheet, ..."""
+    """Format: electronic_file, spreadsheet, database, image, stream, self_describing, service"""
     sharing_type: Global___SharingType.ValueType
     """How it is shared."""
     sharing_condition: _builtins.str
