@@ -1,8 +1,8 @@
 """The offline verifier: receipts, proofs and whole logs, without trusting the node that made them.
 
 Needs no database, no network and no other part of Tongban than `merkle`, `note`, `model` and
-`saved` beside it (standard library and `cryptography`). What must be had from elsewhere than the node is one line:
-the log's verifier key.
+`saved` beside it (standard library and `cryptography`). One line must be had from elsewhere than
+the node: the log's verifier key.
 
 1. A failed verification is an answer, never an exception: `Answer` holds every check by name, with
    what it found in English and Chinese.
