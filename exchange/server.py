@@ -159,7 +159,7 @@ class ExchangeService:
         )
         server.add(
             audit_pb2_grpc.add_AuditServiceServicer_to_server,
-            AuditServicer(self.audit),
+            AuditServicer(self.audit, clock=self._clock),
             audit_rpc.POLICY,
         )
 

@@ -19,7 +19,7 @@ from exchange.delivery import store
 from exchange.delivery.model import Batch, Header, Intake, Published, RowDigest
 from runtime import names
 from runtime.clock import Clock
-from runtime.database import Database, UnitOfWork
+from runtime.database import Database, UnitOfWork, check_request_id
 from runtime.errors import FailedPrecondition, InvalidArgument, PermissionDenied
 from runtime.identity import Principal
 from runtime.records import make_record
@@ -72,8 +72,9 @@ class Publishing:
         """Begin a batch.
 
         Raises PermissionDenied (NOT_THE_SOURCE), NotFound (RESOURCE_NOT_FOUND), FailedPrecondition
-        (RESOURCE_WITHDRAWN) and InvalidArgument (BAD_HEADER).
+        (RESOURCE_WITHDRAWN) and InvalidArgument (REQUEST_ID_REQUIRED, BAD_HEADER).
         """
+        check_request_id(header.request_id)
         names.parse(names.RESOURCE, header.resource, field="header.resource")
         if names.department_of(header.resource) != principal.department:
             raise PermissionDenied(

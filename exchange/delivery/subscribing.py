@@ -202,8 +202,7 @@ class Subscribing:
         size, after = paging.page_size(page_size), paging.last_of(page_token)
         with self._database.reading() as session:
             found = store.subscriptions(session, principal.department, after, size + 1)
-        more = len(found) > size
-        return found[:size], paging.token_after(found[size - 1].name) if more else ""
+        return paging.cut(found, size, lambda subscription: subscription.name)
 
     def acknowledge(
         self, work: UnitOfWork, principal: Principal, *, name: str, cursor: int
