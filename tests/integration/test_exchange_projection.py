@@ -1,0 +1,143 @@
+"""Whatever a grant says, no way of reading shows an item that it does not give, or more of it."""
+
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from exchange.grants.model import Mask, Operation, apply_mask
+from exchange.v1 import delivery_pb2, query_pb2
+from runtime.errors import PermissionDenied
+from tests.builders.catalog import CIVIL, HOUSING, caller
+from tests.builders.exchange import (
+    ExchangeNode,
+    Stubs,
+    citizen_number,
+    exchange_node,
+    refusal,
+)
+
+#: A value of every item, unlike every other, so that any leak is seen in the bytes.
+RECORD = {
+    "citizen_number": citizen_number(4321),
+    "name": "某甲乙丙丁",
+    "birth_date": "1987-11-23",
+    "household_size": "31415",
+    "registered_at": "2019-07-06T05:04:03Z",
+    "local": "true",
+    "photo": "cGhvdG8tYnl0ZXM=",
+    "region": "990102",
+}
+WHY = {"purpose": "核验", "case_number": "1"}
+
+
+@dataclass
+class Parties:
+    node: ExchangeNode
+    consumer: Stubs
+
+
+@pytest.fixture(scope="module")
+def loop():
+    """One loop and one node for all examples."""
+    import asyncio
+
+    made = asyncio.new_event_loop()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def parties(loop, tmp_path_factory):
+    context = exchange_node(tmp_path_factory.mktemp("projection"))
+    node = loop.run_until_complete(context.__aenter__())
+    source, consumer = (
+        loop.run_until_complete(_connected(node, department)) for department in (CIVIL, HOUSING)
+    )
+    loop.run_until_complete(source.publish(list(RECORD.values()), items=list(RECORD)))
+    yield Parties(node, consumer)
+    loop.run_until_complete(context.__aexit__(None, None, None))
+
+
+async def _connected(node: ExchangeNode, department: str) -> Stubs:
+    return node.connect(caller(department))
+
+
+MASKS = st.dictionaries(
+    st.sampled_from(sorted(RECORD)), st.sampled_from(list(Mask)), min_size=1, max_size=len(RECORD)
+)
+
+
+def check_shown(message: Any, items: dict[str, str], masks: dict[str, Mask]) -> None:
+    """Only granted items, as masked, and no other value anywhere in the message's bytes."""
+    assert items == {code: apply_mask(mask, RECORD[code]) for code, mask in masks.items()}
+    raw = message.SerializeToString()
+    for code, value in RECORD.items():
+        if masks.get(code) is not Mask.WHOLE and value != "true":
+            assert value.encode() not in raw, code
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(masks=MASKS, asked=st.sets(st.sampled_from(sorted(RECORD))))
+def test_no_reading_shows_more_than_the_grant(parties, loop, masks, asked):
+    loop.run_until_complete(_check(parties, masks, sorted(asked)))
+
+
+async def _check(parties: Parties, masks: dict[str, Mask], asked: list[str]) -> None:
+    grant = parties.node.grant(masks)
+    question = {"grant": grant, "key": RECORD["citizen_number"], **WHY}
+    query, verify = parties.consumer.query.Query, parties.consumer.query.Verify
+
+    answer = await query(query_pb2.QueryRequest(**question))
+    check_shown(answer, dict(answer.items), masks)
+    narrowed = query(query_pb2.QueryRequest(**question, items=asked))
+    if set(asked) <= set(masks):
+        part = await narrowed
+        wanted = {code: masks[code] for code in asked} or masks
+        check_shown(part, dict(part.items), wanted)
+    else:
+        assert (await refusal(narrowed)).reason == "ITEM_NOT_GRANTED"
+
+    for code in RECORD:
+        claimed = verify(query_pb2.VerifyRequest(**question, claims={code: RECORD[code]}))
+        if masks.get(code) is Mask.WHOLE:
+            found = await claimed
+            assert found.result == query_pb2.MATCH_RESULT_MATCH
+            check_shown(found, {}, {})
+        else:
+            error = await refusal(claimed)
+            assert isinstance(error, PermissionDenied)
+            told = error.message + error.message_zh + repr(error.metadata)
+            assert RECORD[code] not in told or RECORD[code] == "true"
+
+    made = await parties.consumer.delivery.CreateSubscription(
+        delivery_pb2.CreateSubscriptionRequest(
+            parent=HOUSING,
+            subscription_id=uuid.uuid4().hex,
+            grant=grant,
+            start=delivery_pb2.START_POSITION_EARLIEST,
+            request_id=str(uuid.uuid4()),
+        )
+    )
+    name = made.subscription.name
+    pulled = await parties.consumer.delivery.PullChanges(
+        delivery_pb2.PullChangesRequest(subscription=name)
+    )
+    check_shown(pulled, dict(pulled.changes[0].items), masks)
+    stream = parties.consumer.delivery.Subscribe(delivery_pb2.SubscribeRequest(subscription=name))
+    sent = await stream.read()
+    stream.cancel()
+    check_shown(sent, dict(sent.changes[0].items), masks)
+    for receipt in (answer.receipt, pulled.receipt, sent.receipt):
+        leaf = orjson.loads(receipt.leaf)
+        assert set(leaf["items"]) == set(masks)
+
+
+def test_every_operation_was_looked_at():
+    assert set(Operation) == {Operation.QUERY, Operation.VERIFY, Operation.SUBSCRIBE}
