@@ -3,8 +3,8 @@
 1. Group commit: the records that wait at the same moment share one transaction (one fsync) and one
    signature. It runs inline on the event loop, which is faster than handing it to a thread.
 2. The window adapts. When nothing else arrives, a record is committed in the next iteration of the
-   loop; while several arrive together, they are gathered until none came for a tick, for at most 5
-   ms or 512 records.
+   loop; while several arrive together, they are gathered until none came for a millisecond, for at
+   most 5 ms or 512 records. A record that comes right after a commit was on its way before.
 3. If the storage fails, every waiter of the batch is told so, and neither record nor usage is kept.
 4. Each process appends to a shard of its own; the sequencer gives all shards one order.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future as ThreadFuture
 from dataclasses import dataclass
@@ -33,7 +34,9 @@ from runtime.signing import LogKey
 __all__ = ["AuditLog", "Receipt", "Usage"]
 
 WINDOW_SECONDS = 0.005
-TICK_SECONDS = 0.001
+QUIET_SECONDS = 0.001
+#: Sooner after an answer than this, no caller can have asked again because of it.
+RETURN_SECONDS = 0.0003
 GREATEST_BATCH = 512
 SEQUENCE_SECONDS = 1.0
 
@@ -77,9 +80,9 @@ class AuditLog:
         self._waiting: list[_Waiter] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.Handle | None = None
-        self._seen = 0  # how many waited at the last look
-        self._began = 0.0
-        self._crowded = False  # whether the last batch held more than one
+        self._began = self._newest = 0.0  # when the first and the newest that wait came
+        self._committed = 0.0
+        self._crowded = False  # whether several are on their way at the same time
         self._usage = _UsageBook(self.store)
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -141,21 +144,22 @@ class AuditLog:
                 if waiter.usage is not None:
                     self._usage.reserve(waiter.usage)
         self._waiting.extend(waiters)
+        now = self._newest = time.monotonic()
         if len(self._waiting) >= GREATEST_BATCH:
             self._flush()
         elif self._timer is None:
-            self._began = loop.time()
-            self._seen = len(self._waiting)
-            if self._crowded:
-                self._timer = loop.call_later(TICK_SECONDS, self._tick, loop)
+            self._began = now
+            if self._crowded or now - self._committed < RETURN_SECONDS:
+                self._timer = loop.call_later(QUIET_SECONDS, self._look, loop)
             else:
                 self._timer = loop.call_soon(self._flush)
 
-    def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
-        arrived = len(self._waiting) - self._seen
-        if arrived and loop.time() - self._began < WINDOW_SECONDS:
-            self._seen += arrived
-            self._timer = loop.call_later(TICK_SECONDS, self._tick, loop)
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        # A loop's own clock stands still while it works, so its timers may come too early: before
+        # it has looked for what arrived meanwhile.
+        now = time.monotonic()
+        if now - self._newest < QUIET_SECONDS and now - self._began < WINDOW_SECONDS:
+            self._timer = loop.call_later(QUIET_SECONDS, self._look, loop)
         else:
             self._flush()
 
@@ -167,6 +171,7 @@ class AuditLog:
         if waiting:
             self._crowded = len(waiting) > 1
             self._commit(waiting)
+            self._committed = time.monotonic()
 
     # The commit; on the loop or, without one, on the caller's thread.
 
