@@ -133,5 +133,11 @@ def _below_rpc(code: grpc.StatusCode, message: str) -> errors.DomainError:
             reason="DEADLINE_EXCEEDED",
             message_zh="节点未在时限内应答：请重试或延长时限",
         )
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in message:
+        return errors.InvalidArgument(
+            "the message is larger than 20 MiB: send it in several parts",
+            reason="MESSAGE_TOO_LARGE",
+            message_zh="消息超过 20 MiB：请分多次发送",
+        )
     cls = _CLASSES.get(code, errors.DomainError)
     return cls(message, reason=code.name)

@@ -159,6 +159,12 @@ def start_node(stage: Stage) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
             [*command, "--listen", stage.address], stdout=file, stderr=file, start_new_session=True
         )
+    wait_until_healthy(stage, process, log)
+    return process
+
+
+def wait_until_healthy(stage: Stage, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait for a started node; it is ended where it fails. Raises Unavailable, NODE_NOT_STARTED."""
     credentials = Credentials.read(stage.identity("centre"))
     deadline = time.monotonic() + START_SECONDS
     while not _healthy(stage.address, credentials):
@@ -170,7 +176,6 @@ def start_node(stage: Stage) -> subprocess.Popen[bytes]:
                 reason="NODE_NOT_STARTED",
                 message_zh=f"节点未能启动：请查看 {log}",
             )
-    return process
 
 
 def _healthy(address: str, credentials: Credentials) -> bool:
