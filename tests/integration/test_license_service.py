@@ -158,11 +158,13 @@ async def test_what_cannot_be_issued_reserves_nothing(node: LicenseNode) -> None
         ({"parent": BANK}, "NOT_OWN_DEPARTMENT"),
         ({"parent": "departments/nowhere"}, "NOT_OWN_DEPARTMENT"),
         ({"holder_name": "长" * 100}, "TEXT_TOO_LONG"),
+        ({"holder_name": "赵\ufffe"}, "GLYPH_MISSING"),
+        ({"holder_name": "赵\U0001f600"}, "GLYPH_MISSING"),
+        ({"fields": {"KZ_DJLX": "就业", "KZ_BZ": "\uffff"}}, "TEXT_NOT_XML"),
     ):
         error = await refused(node.issuer.licenses.IssueLicense(issue_request(**changes)))
         assert error.reason == reason, changes
         assert HOLDER not in str(error)
-    assert node.licenses.reconcile is not None
     answer = await node.issuer.licenses.ListLicenses(pb.ListLicensesRequest(parent=BUREAU))
     assert not answer.licenses
 
@@ -271,6 +273,34 @@ async def test_a_counter_lists_the_holders_licenses_page_by_page(node: LicenseNo
             other.licenses.ListHeldLicenses(pb.ListHeldLicensesRequest(holder_code=HOLDER))
         )
         assert error.reason == "ROLE_NOT_ALLOWED"
+
+
+async def test_an_auditor_reads_a_document_for_a_reason(node: LicenseNode) -> None:
+    license_ = await issue(node)
+    auditor = node.client("departments/audit-office", Role.AUDITOR).licenses
+    request = pb.GetLicenseDocumentRequest(name=license_.name)
+    assert (await refused(auditor.GetLicenseDocument(request))).reason == "BAD_TEXT"
+    request.reason = "年度审计"
+    answer = await auditor.GetLicenseDocument(request)
+    assert hashlib.sha256(answer.document).hexdigest() == license_.ofd_sha256
+    (leaf,) = node.leaves("license_document_read")
+    assert leaf["actor"] == "departments/audit-office/systems/main"
+    assert set(leaf["commitments"]) == {"reason", "holder_code"}
+
+
+async def test_on_postgresql_too(tmp_path: Path, postgres_url: str) -> None:
+    async with running(tmp_path, database=postgres_url) as node:
+        client, request = node.issuer.licenses, issue_request()
+        calls = [client.IssueLicense(issue_request()) for _ in range(6)]
+        answers = await asyncio.gather(*calls, *(client.IssueLicense(request) for _ in range(4)))
+        names = {answer.license.name for answer in answers}
+        assert len(names) == 7
+        assert len(node.library()) == 7
+        await change(node, "Suspend", answers[0].license.name)
+        shown = await present(node, answers[1].license.name, max_uses=1)
+        verifier = node.verifier
+        told = await asyncio.gather(*(verify(verifier, shown.code) for _ in range(5)))
+        assert sorted(one.verdict.sub_indication for one in told) == ["", *["CODE_USED_UP"] * 4]
 
 
 async def test_license_types_are_listed(node: LicenseNode) -> None:
