@@ -32,6 +32,7 @@ from runtime.errors import FieldViolation, InvalidArgument
 from runtime.records import canonical, instant
 
 GREATEST_BATCH = 1_000_000
+GREATEST_BATCH_SIZE = 512 * 1024 * 1024  # characters of payloads: a batch is in memory once
 GREATEST_KEY = 200  # characters
 GREATEST_PAYLOAD = 262_144  # characters: answers of many records must fit a message
 SHOWN_VIOLATIONS = 100
@@ -126,7 +127,8 @@ class Change:
 class Intake:
     """Takes the rows of one batch as they come, and says at the end whether it is good.
 
-    Memory is bounded by `GREATEST_BATCH` keys and payloads; nothing is written before `finish`.
+    Memory is bounded by `GREATEST_BATCH` keys and `GREATEST_BATCH_SIZE`; nothing is written before
+    `finish`.
     """
 
     def __init__(self, header: Header, schema: ResourceSchema) -> None:
@@ -147,6 +149,7 @@ class Intake:
         self._violations: list[FieldViolation] = []
         self._rejected = 0
         self._rows = 0
+        self._size = 0
 
     def add(self, rows: Sequence[tuple[bool, list[str]]]) -> None:
         """Take rows, each whether it withdraws and its values.
@@ -156,13 +159,13 @@ class Intake:
         first = self._rows
         self._rows += len(rows)
         if self._rows > GREATEST_BATCH:
-            raise InvalidArgument(
-                f"a batch has at most {GREATEST_BATCH:,} rows: cut it into several",
-                reason="BATCH_TOO_LARGE",
-                message_zh=f"每个批次至多 {GREATEST_BATCH:,} 行：请拆分为多个批次",
-            )
+            raise _too_large()
+        kept = len(self._payloads)
         if rows and not self._take_good(rows):
             self._take_each(rows, first)
+        self._size += sum(len(payload) for payload in self._payloads[kept:] if payload)
+        if self._size > GREATEST_BATCH_SIZE:
+            raise _too_large()
 
     def _take_good(self, rows: Sequence[tuple[bool, list[str]]]) -> bool:
         """Take rows among which none withdraws and none is wrong, or none at all.
@@ -328,6 +331,16 @@ def changes_wanted(asked: int) -> int:
             violations=[FieldViolation("max_changes", "negative")],
         )
     return min(asked or DEFAULT_CHANGES, GREATEST_CHANGES)
+
+
+def _too_large() -> InvalidArgument:
+    return InvalidArgument(
+        f"a batch has at most {GREATEST_BATCH:,} rows and {GREATEST_BATCH_SIZE:,} characters: "
+        "cut it into several",
+        reason="BATCH_TOO_LARGE",
+        message_zh=f"每个批次至多 {GREATEST_BATCH:,} 行、{GREATEST_BATCH_SIZE:,} 个字符："
+        "请拆分为多个批次",
+    )
 
 
 def _plain_key(key: str) -> bool:

@@ -116,6 +116,15 @@ def test_a_batch_is_bounded(monkeypatch):
     assert caught.value.reason == "BATCH_TOO_LARGE"
 
 
+def test_the_memory_of_a_batch_is_bounded(monkeypatch):
+    monkeypatch.setattr(model, "GREATEST_BATCH_SIZE", 150)
+    intake = Intake(HEADER, SCHEMA)
+    intake.add([row(1)])
+    with pytest.raises(InvalidArgument) as caught:
+        intake.add([row(2)])
+    assert caught.value.reason == "BATCH_TOO_LARGE"
+
+
 def test_a_record_is_bounded():
     items = ("citizen_number", "name", "photo")
     header = Header(resource=RESIDENTS, items=items, request_id="r")
