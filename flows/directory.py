@@ -12,18 +12,24 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from exchange.v1 import catalog_pb2 as pb
 from flows.tables import Row
 from runtime import names
-from runtime.errors import FailedPrecondition, InvalidArgument
+from runtime.errors import FailedPrecondition, FieldViolation, InvalidArgument
 from runtime.idcodes import credit_code_problem
 
 Entry = pb.DataResource | pb.ServiceItem
 Enum = TypeVar("Enum")
+
+RESOURCE_CODE = re.compile(r"[1-9][0-9]{5}[0-9A-Za-z]{0,40}/[0-9]{1,12}")
+ITEM_CODE = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
+
+_CHANGE = re.compile(r"changes\[(\d+)\]\.(?:put_\w+\.)?(.*)")
 
 RESOURCE_COLUMNS = (
     "部门标识", "资源标识", "信息资源分类", "信息资源名称", "信息资源代码", "信息资源提供方",
@@ -88,6 +94,8 @@ class Directory:
     entries: Mapping[str, Entry]
     rejects: tuple[Reject, ...] = ()
     kept: frozenset[str] = frozenset()
+    #: File and line of each entry.
+    places: Mapping[str, tuple[str, int]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -150,7 +158,9 @@ def merge(directories: Iterable[Directory]) -> Directory:
     entries: dict[str, Entry] = {}
     rejects: list[Reject] = []
     kept: set[str] = set()
+    places: dict[str, tuple[str, int]] = {}
     for directory in directories:
+        places = {**directory.places, **places}
         for name, entry in directory.entries.items():
             if name in entries and entries[name] != entry:
                 rejects.append(
@@ -162,7 +172,38 @@ def merge(directories: Iterable[Directory]) -> Directory:
                 entries[name] = entry
         rejects.extend(directory.rejects)
         kept |= directory.kept
-    return Directory(entries=entries, rejects=tuple(rejects), kept=frozenset(kept - set(entries)))
+    return Directory(
+        entries=entries,
+        rejects=tuple(rejects),
+        kept=frozenset(kept - set(entries)),
+        places=places,
+    )
+
+
+def reject_refused(
+    wanted: Directory, changes: Changes, violations: Sequence[FieldViolation]
+) -> Directory:
+    """The directory without the entries that the catalog refused, each of them a reject.
+
+    The catalog judges last, and knows rules that a file's reader need not: its violations name
+    changes of the batch by number, `changes[3].put_resource.display_name`.
+    """
+    entries, rejects, kept = dict(wanted.entries), list(wanted.rejects), set(wanted.kept)
+    for violation in violations:
+        number = _CHANGE.match(violation.field)
+        if number is None or int(number[1]) >= len(changes.batch):
+            continue
+        change = changes.batch[int(number[1])]
+        name = change.put_resource.name or change.put_service_item.name  # only one of them is set
+        if entries.pop(name, None) is not None:
+            file, line = wanted.places.get(name, ("", 0))
+            detail = f"{number[2]} {violation.description}"
+            rejects.append(
+                Reject(file=file, line=line, entry=name, reason="REFUSED_BY_CATALOG",
+                       detail=detail, detail_zh=f"目录服务拒收：{detail}")
+            )  # fmt: skip
+            kept.add(name)
+    return replace(wanted, entries=entries, rejects=tuple(rejects), kept=frozenset(kept))
 
 
 def compare(
@@ -219,6 +260,7 @@ def _collect(
     rejects: list[Reject] = []
     kept: set[str] = set()
     codes: dict[str, int] = {}
+    places: dict[str, tuple[str, int]] = {}
     for group, code_column in groups:
         first, name = group[0], name_of(group[0])
         code = first.cells.get(code_column, "")
@@ -232,6 +274,7 @@ def _collect(
                 )
             entries[name] = entry
             codes[code] = first.line
+            places[name] = (file, first.line)
         except _Refusal as refusal:
             kept.add(name)
             line = getattr(refusal, "line", first.line)
@@ -239,7 +282,12 @@ def _collect(
                 Reject(file=file, line=line, entry=name, reason=refusal.reason,
                        detail=refusal.detail, detail_zh=refusal.detail_zh)
             )  # fmt: skip
-    return Directory(entries=entries, rejects=tuple(rejects), kept=frozenset(kept - set(entries)))
+    return Directory(
+        entries=entries,
+        rejects=tuple(rejects),
+        kept=frozenset(kept - set(entries)),
+        places=places,
+    )
 
 
 def _resource(group: list[Row], departments: Mapping[str, pb.Department]) -> pb.DataResource:
@@ -254,6 +302,8 @@ def _resource(group: list[Row], departments: Mapping[str, pb.Department]) -> pb.
     if first["信息资源提供方代码"] != department.credit_code:
         raise _Refusal("WRONG_PROVIDER", "信息资源提供方代码 is not that of the department",
                        "信息资源提供方代码与部门登记的不一致")  # fmt: skip
+    for column in ("信息资源代码", "关联资源代码"):
+        _codes(first[column], column)
     category, _, library = first["信息资源分类"].partition("/")
     resource = pb.DataResource(
         name=_name(names.RESOURCE, department=first["部门标识"], resource=first["资源标识"]),
@@ -279,14 +329,42 @@ def _resource(group: list[Row], departments: Mapping[str, pb.Department]) -> pb.
             raise
         if _choice(YES, row.cells["主键"] or "否", "主键"):
             resource.key_item = row.cells["信息项代码"]
-    if not resource.key_item:
-        raise _Refusal("MISSING_FIELD", "no item is marked 主键", "没有标为主键的信息项")
+    _whole(resource)
     return resource
+
+
+def _codes(text: str, column: str) -> None:
+    for code in filter(None, text.split(";")):
+        if not RESOURCE_CODE.fullmatch(code):
+            raise _Refusal(
+                "BAD_VALUE",
+                f"{column} must be a code of the guide's form, such as 101001/000001",
+                f"{column}应为指南规定的代码，如 101001/000001",
+            )
+
+
+def _whole(resource: pb.DataResource) -> None:
+    """What can only be judged of all rows together."""
+    codes = [item.code for item in resource.items]
+    if len(set(codes)) < len(codes):
+        raise _Refusal("DUPLICATE_CODE", "two items have one code", "有两个信息项代码相同")
+    keys = [item for item in resource.items if item.code == resource.key_item]
+    if not keys:
+        raise _Refusal("MISSING_FIELD", "no item is marked 主键", "没有标为主键的信息项")
+    if not keys[0].required:
+        raise _Refusal("BAD_VALUE", "the 主键 item must be 必填", "主键信息项应为必填")
+    needs_condition = resource.sharing_type != pb.SHARING_TYPE_UNCONDITIONAL
+    if needs_condition and not resource.sharing_condition:
+        raise _Refusal("MISSING_FIELD", "共享条件 is empty", "共享条件为空")
 
 
 def _item(cells: Mapping[str, str]) -> pb.DataItem:
     for column in ("信息项代码", "信息项名称", "数据类型"):
         _required(cells, column)
+    if not ITEM_CODE.fullmatch(cells["信息项代码"]):
+        raise _Refusal(
+            "BAD_VALUE", "信息项代码 must be lower_snake", "信息项代码应为小写字母和下划线"
+        )
     length = cells["数据长度"] or "0"
     if not length.isascii() or not length.isdigit() or len(length) > 6:
         raise _Refusal("BAD_VALUE", "数据长度 must be a whole number", "数据长度应为整数")

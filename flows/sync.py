@@ -127,8 +127,35 @@ def read_files(
 
 
 @_task
-def publish(changes: Changes, address: str, identity: Path, source: str) -> None:
-    """Apply the batch; repeats of the same batch change nothing."""
+def publish(
+    wanted: Directory,
+    held: dict[str, Entry],
+    address: str,
+    identity: Path,
+    source: str,
+    allow_mass_withdrawal: bool,
+) -> tuple[Directory, Changes]:
+    """Apply what changed as one batch; what the catalog refuses of it becomes rejects.
+
+    Repeats of the same batch change nothing.
+    """
+    while True:
+        changes = directory.compare(wanted, held, allow_mass_withdrawal=allow_mass_withdrawal)
+        try:
+            if changes.batch:
+                apply(changes, address, identity, source)
+        except grpc.RpcError as failed:
+            error = status.from_rpc_error(failed)
+            fewer = directory.reject_refused(wanted, changes, error.violations)
+            if len(fewer.entries) == len(wanted.entries):
+                raise error from None
+            wanted = fewer
+        else:
+            return wanted, changes
+
+
+def apply(changes: Changes, address: str, identity: Path, source: str) -> None:
+    """Send one batch."""
     with rpc.channel(address, Credentials.read(identity)) as channel:
         catalog_pb2_grpc.CatalogServiceStub(channel).ApplyDirectory(
             pb.ApplyDirectoryRequest(
@@ -156,10 +183,11 @@ async def directory_sync(
         )
     paths = [Path(file) for file in files]
     try:
-        wanted, now_held = read_files(paths, address, Path(identity))
-        changes = directory.compare(wanted, now_held, allow_mass_withdrawal=allow_mass_withdrawal)
-        if changes.batch:
-            publish(changes, address, Path(identity), ", ".join(p.name for p in paths)[:200])
+        read_now, now_held = read_files(paths, address, Path(identity))
+        source = ", ".join(path.name for path in paths)[:200]
+        wanted, changes = publish(
+            read_now, now_held, address, Path(identity), source, allow_mass_withdrawal
+        )
     except grpc.RpcError as error:
         raise status.from_rpc_error(error) from None
     outcome = report_of(wanted, changes, [path.name for path in paths])

@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import sqlite3
 import sys
 import threading
@@ -35,6 +36,7 @@ from runtime.records import SealedRecord
 Answer = TypeVar("Answer", bound=Message)
 BUSY_TIMEOUT_MS = 10_000
 REQUEST_ID_LIMIT = 64
+_PRINTABLE = re.compile(r"[!-~]+")
 
 GROUND = sa.MetaData()
 
@@ -150,8 +152,8 @@ class UnitOfWork:
 
 
 def check_request_id(request_id: str) -> None:
-    """Raises InvalidArgument (REQUEST_ID_REQUIRED) unless it has 1 to 64 characters."""
-    if not 0 < len(request_id) <= REQUEST_ID_LIMIT:
+    """Raises InvalidArgument (REQUEST_ID_REQUIRED) unless it is 1 to 64 printable ASCII."""
+    if not 0 < len(request_id) <= REQUEST_ID_LIMIT or not _PRINTABLE.fullmatch(request_id):
         raise InvalidArgument(
             "request_id is required: a fresh UUID for each new act, the same one to repeat it",
             reason="REQUEST_ID_REQUIRED",

@@ -8,7 +8,7 @@ from exchange.v1 import catalog_pb2 as pb
 from flows import directory
 from flows.sync import read
 from flows.tables import Row
-from runtime.errors import FailedPrecondition
+from runtime.errors import FailedPrecondition, FieldViolation
 from tongban.demonstration.stage import county_departments, data_file
 
 RESOURCES = data_file("public-security-resources.csv")
@@ -81,6 +81,10 @@ def broken(rows, column, value, which=0):
         ("信息资源名称", "", "MISSING_FIELD"),
         ("信息资源代码", "", "MISSING_FIELD"),
         ("信息项代码", "", "MISSING_FIELD"),
+        ("信息项代码", "姓名", "BAD_VALUE"),
+        ("信息资源代码", "随便", "BAD_VALUE"),
+        ("必填", "", "BAD_VALUE"),
+        ("共享条件", "", "MISSING_FIELD"),
         ("数据类型", "Z", "BAD_VALUE"),
         ("数据长度", "十八", "BAD_VALUE"),
         ("共享类型", "随便", "BAD_VALUE"),
@@ -170,3 +174,25 @@ def test_one_entry_in_two_files_is_rejected_where_they_differ(departments):
     other.entries["departments/public-security/resources/vehicles"].abstract = "另一种说法"
     merged = directory.merge([one, other])
     assert [r.reason for r in merged.rejects] == ["DUPLICATE_CODE"]
+
+
+def test_what_the_catalog_refuses_becomes_a_reject_with_its_line(rows, departments):
+    whole = directory.read_resources(rows, file="x.csv", departments=departments)
+    changes = directory.compare(whole, {})
+    fewer = directory.reject_refused(
+        whole,
+        changes,
+        [
+            FieldViolation("changes[1].put_resource.display_name", "has more than 200 characters"),
+            FieldViolation("source", "is too long"),
+        ],
+    )
+    assert list(fewer.entries) == ["departments/public-security/resources/population"]
+    (reject,) = fewer.rejects
+    assert (reject.entry, reject.file, reject.line) == (
+        "departments/public-security/resources/vehicles",
+        "x.csv",
+        8,
+    )
+    assert reject.detail == "display_name has more than 200 characters"
+    assert fewer.kept == {"departments/public-security/resources/vehicles"}
