@@ -19,7 +19,10 @@ def main() -> int:
     buf = shutil.which("buf", path=sysconfig.get_path("scripts")) or "buf"
     tag = subprocess.run(
         ["git", "describe", "--tags", "--abbrev=0", "--match", "v*"],
-        cwd=ROOT, capture_output=True, text=True, check=False,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     ).stdout.strip()
     against = f".git#{f'tag={tag}' if tag else 'ref=HEAD'}"
     return subprocess.run([buf, "breaking", "--against", against], cwd=ROOT, check=False).returncode

@@ -68,9 +68,7 @@ def _catalog() -> None:
         sa.Column("update_time", TIME, nullable=False),
         sa.Column("epoch", sa.BigInteger, nullable=False),
     )
-    op.create_index(
-        "catalog_entry_by_department", "catalog_entry", ["kind", "department", "name"]
-    )
+    op.create_index("catalog_entry_by_department", "catalog_entry", ["kind", "department", "name"])
     op.create_index("ix_catalog_entry_epoch", "catalog_entry", ["epoch"])
     op.create_table(
         "catalog_version",
