@@ -128,19 +128,14 @@ async def test_more_than_a_batch_holds_makes_several(node: LogFixture) -> None:
     check_all(node, 1100)
 
 
-async def test_who_comes_alone_does_not_wait(node: LogFixture) -> None:
-    loop = asyncio.get_running_loop()
+async def test_who_comes_alone_does_not_wait(node: LogFixture, monkeypatch) -> None:
     await node.log.append(record(0))
-    calls = []
-    node.log._timer = None
-    later = loop.call_later
-    try:
-        loop.call_later = lambda *a, **k: (calls.append(a), later(*a, **k))[1]  # type: ignore[method-assign]
-        for number in range(5):
-            assert (await node.log.append(record(number))).batch_size == 1
-    finally:
-        loop.call_later = later  # type: ignore[method-assign]
-    assert calls == []
+    waits: list[object] = []
+    monkeypatch.setattr(node.log, "_look", waits.append)  # what a record that must wait waits for
+    for number in range(5):
+        await asyncio.sleep(0.002)  # as long as a caller needs to come back
+        assert (await node.log.append(record(number))).batch_size == 1
+    assert waits == []
 
 
 async def test_those_who_come_together_are_gathered(node: LogFixture) -> None:
