@@ -83,15 +83,20 @@ class Credentials:
                 reason="IDENTITY_MISSING",
                 message_zh=f"{folder} 中没有身份证书：请用 `tongban identity enrol` 登记",
             ) from error
-        certificate = x509.load_pem_x509_certificate(parts[1])
-        if certificate.not_valid_after_utc < datetime.now(UTC):
+        found = cls(authority=parts[0], certificate=parts[1], key=parts[2])
+        if found.not_after < datetime.now(UTC):
             raise Unauthenticated(
-                f"the certificate in {folder} expired on "
-                f"{certificate.not_valid_after_utc:%Y-%m-%d}: enrol the system again",
+                f"the certificate in {folder} expired on {found.not_after:%Y-%m-%d}: enrol the "
+                "system again",
                 reason="CERTIFICATE_EXPIRED",
                 message_zh="证书已过期：请重新登记该系统",
             )
-        return cls(authority=parts[0], certificate=parts[1], key=parts[2])
+        return found
+
+    @property
+    def not_after(self) -> datetime:
+        """The certificate's end."""
+        return x509.load_pem_x509_certificate(self.certificate).not_valid_after_utc
 
     def write(self, folder: Path) -> None:
         """Write the three files; the key is readable by its owner only."""

@@ -19,7 +19,6 @@ from types import TracebackType
 from typing import IO, Self
 
 import structlog
-from cryptography import x509
 
 from exchange.server import ExchangeService
 from licenses.server import LicenseServer
@@ -155,8 +154,7 @@ class Node:
         now = self._clock.now()
         with contextlib.suppress(FailedPrecondition, ValueError):
             held = Credentials.read(folder)
-            certificate = x509.load_pem_x509_certificate(held.certificate)
-            if certificate.not_valid_after_utc - now > RENEW_BEFORE:
+            if held.not_after - now > RENEW_BEFORE:
                 return held
         fresh = authority.issue(
             system=f"departments/{self.settings.department}/systems/node",

@@ -1,9 +1,9 @@
 """The README and the guides, run as they stand: every `console` block, against a real node.
 
 A line that begins with `$ ` is a command, `> ` continues it. It must end with exit code 0. The
-lines below it must appear in what it prints, in their order; `…` stands for anything. A command
-that ends in `&` goes to the background and is waited for until its lines have appeared. The
-commands of a document share one shell.
+lines below it must appear in what it prints, in their order; `…` stands for anything, a space for
+any number of them. A command that ends in `&` goes to the background and is waited for until its
+lines have appeared. The commands of a document share one shell.
 """
 
 import os
@@ -55,9 +55,10 @@ def steps(document: str) -> list[Step]:
 
 def missing(shown: list[str], printed: str) -> str | None:
     """The first shown line that was not printed in its place."""
-    lines = iter(printed.splitlines())
+    lines = iter([" ".join(line.split()) for line in printed.splitlines()])
     for line in shown:
-        pattern = re.compile(".*".join(map(re.escape, line.split("…"))))
+        parts = " ".join(line.split()).split("…")
+        pattern = re.compile(".*".join(map(re.escape, parts)))
         if not any(pattern.search(one) for one in lines):
             return line
     return None
@@ -103,6 +104,7 @@ class Shell:
         command, shown = self.here(step.command), [self.here(line) for line in step.shown]
         if command.endswith("&"):
             log = self.folder / "background.log"
+            log.write_text("")  # what an earlier one printed is not this one's
             self.run(f"{command[:-1]} >'{log}' 2>&1 &")
             deadline = time.monotonic() + BACKGROUND_SECONDS
             while (absent := missing(shown, log.read_text())) and time.monotonic() < deadline:
