@@ -20,7 +20,7 @@ from exchange.v1 import catalog_pb2_grpc
 from flows import directory
 from flows.directory import Changes, Directory, Entry
 from flows.tables import read_table
-from runtime import rpc, status
+from runtime import channels, status
 from runtime.errors import InvalidArgument
 from runtime.identity import Credentials
 
@@ -120,7 +120,7 @@ def read_files(
     paths: list[Path], address: str, identity: Path
 ) -> tuple[Directory, dict[str, Entry]]:
     """Read and judge the files, and what is held of the same departments."""
-    with rpc.channel(address, Credentials.read(identity)) as channel:
+    with channels.channel(address, Credentials.read(identity)) as channel:
         stub = catalog_pb2_grpc.CatalogServiceStub(channel)
         wanted = directory.merge(read(paths, departments(stub)))
         return wanted, held(stub, wanted)
@@ -156,7 +156,7 @@ def publish(
 
 def apply(changes: Changes, address: str, identity: Path, source: str) -> None:
     """Send one batch."""
-    with rpc.channel(address, Credentials.read(identity)) as channel:
+    with channels.channel(address, Credentials.read(identity)) as channel:
         catalog_pb2_grpc.CatalogServiceStub(channel).ApplyDirectory(
             pb.ApplyDirectoryRequest(
                 changes=changes.batch, source=source, request_id=changes.request_id

@@ -1,4 +1,4 @@
-"""gRPC as every service uses it: one guard around each method, one server, one kind of channel.
+"""gRPC as every service uses it: one guard around each method, one server.
 
 1. A method that no policy names does not exist: registration fails (deny by default).
 2. The guard runs in this order: who calls (identity) → may they (policy) → the method → domain
@@ -24,16 +24,12 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection
 
+from runtime.channels import LIMITS
 from runtime.errors import DomainError, PermissionDenied, Unavailable
 from runtime.identity import Authenticator, Credentials, Principal, Role
 from runtime.status import DETAILS_KEY, code_of, to_status
 from runtime.telemetry import CALLS, SECONDS
 
-MAX_MESSAGE = 20 * 1024 * 1024
-LIMITS = [
-    ("grpc.max_receive_message_length", MAX_MESSAGE),
-    ("grpc.max_send_message_length", MAX_MESSAGE),
-]
 Policy = Mapping[str, frozenset[Role]]
 ANY_ROLE = frozenset(Role)
 
@@ -258,26 +254,3 @@ class _Finish:
         self._seconds.observe(time.perf_counter() - began)
         details = to_status(error).SerializeToString()
         await context.abort(code, error.message, trailing_metadata=((DETAILS_KEY, details),))
-
-
-def channel(address: str, credentials: Credentials, *, name: str = "") -> grpc.Channel:
-    """A blocking channel; `name` is the host the certificate names, if not the address."""
-    return grpc.secure_channel(address, _client(credentials), options=_options(name))
-
-
-def aio_channel(address: str, credentials: Credentials, *, name: str = "") -> grpc.aio.Channel:
-    """A channel for the loop."""
-    return grpc.aio.secure_channel(address, _client(credentials), options=_options(name))
-
-
-def _client(credentials: Credentials) -> grpc.ChannelCredentials:
-    return grpc.ssl_channel_credentials(
-        root_certificates=credentials.authority,
-        private_key=credentials.key,
-        certificate_chain=credentials.certificate,
-    )
-
-
-def _options(name: str) -> list[tuple[str, Any]]:
-    extra = [("grpc.ssl_target_name_override", name)] if name else []
-    return [*LIMITS, ("grpc.use_local_subchannel_pool", 1), *extra]

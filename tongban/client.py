@@ -23,7 +23,7 @@ from exchange.v1 import (
     query_pb2_grpc,
 )
 from licenses.v1 import licenses_pb2_grpc, presentations_pb2_grpc
-from runtime import rpc
+from runtime import channels
 from runtime.identity import Credentials
 from seal.v1 import seal_pb2_grpc
 
@@ -40,7 +40,7 @@ class Client:
 
     def __init__(self, address: str, identity: Path, *, timeout: float = 60.0) -> None:
         self.timeout = timeout
-        self.channel = rpc.channel(address, Credentials.read(identity))
+        self.channel = channels.channel(address, Credentials.read(identity))
         self.catalog = catalog_pb2_grpc.CatalogServiceStub(self.channel)
         self.grants = grants_pb2_grpc.GrantServiceStub(self.channel)
         self.queries = query_pb2_grpc.QueryServiceStub(self.channel)

@@ -22,7 +22,7 @@ import structlog
 
 from exchange.server import ExchangeService
 from licenses.server import LicenseServer
-from runtime import config, rpc
+from runtime import channels, config, rpc
 from runtime.clock import SYSTEM, Clock
 from runtime.errors import FailedPrecondition, Unavailable
 from runtime.identity import Authenticator, Authority, Credentials, Role
@@ -104,7 +104,9 @@ class Node:
             authenticator=Authenticator(authority.pem, authority.crl_path),
         )
         self.port = server.bind(settings.listen)
-        to_itself = rpc.channel(f"{self._own_host()}:{self.port}", credentials, name="localhost")
+        to_itself = channels.channel(
+            f"{self._own_host()}:{self.port}", credentials, name="localhost"
+        )
         self._stack.callback(to_itself.close)
         seals = SealServer(settings, objects, self._clock)
         licenses = LicenseServer(

@@ -18,7 +18,7 @@ from pathlib import Path
 import uvloop
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from runtime import config, rpc
+from runtime import config
 from runtime.identity import Credentials
 from tongban.node import Node
 
@@ -134,7 +134,7 @@ def _port_in(log: Path, process: subprocess.Popen[bytes]) -> int:
 
 def _wait_until_healthy(port: int, data: Path) -> None:
     credentials = Credentials.read(data / "identity" / "node")
-    with rpc.channel(f"localhost:{port}", credentials) as channel:
+    with channels.channel(f"localhost:{port}", credentials) as channel:
         answer = health_pb2_grpc.HealthStub(channel).Check(  # type: ignore[no-untyped-call]
             health_pb2.HealthCheckRequest(), timeout=PATIENCE, wait_for_ready=True
         )

@@ -25,13 +25,14 @@ from exchange.v1 import (
     query_pb2_grpc,
 )
 from exchange.v1 import delivery_pb2 as pb
+from runtime.channels import aio_channel
 from runtime.clock import FixedClock
 from runtime.config import Settings
 from runtime.errors import DomainError
 from runtime.idcodes import citizen_check_character
 from runtime.identity import Authenticator, Authority, Principal, Role
 from runtime.objects import FileStore
-from runtime.rpc import Server, aio_channel
+from runtime.rpc import Server
 from runtime.status import from_rpc_error
 from tests.builders.catalog import (
     CIVIL,

@@ -22,7 +22,7 @@ from licenses.server import LicenseServer
 from licenses.v1 import licenses_pb2 as pb
 from licenses.v1 import licenses_pb2_grpc, presentations_pb2_grpc
 from licenses.v1 import presentations_pb2 as presentations
-from runtime import rpc
+from runtime import channels, rpc
 from runtime.clock import FixedClock
 from runtime.config import Settings
 from runtime.errors import DomainError
@@ -89,7 +89,7 @@ class LicenseNode:
         credentials = self.authority.issue(
             system=f"{department}/systems/{system}", roles=roles, now=datetime.now(UTC)
         )
-        self.channels.append(rpc.aio_channel(f"127.0.0.1:{self.port}", credentials))
+        self.channels.append(channels.aio_channel(f"127.0.0.1:{self.port}", credentials))
         return Client(self.channels[-1])
 
     @property
@@ -169,7 +169,7 @@ async def running(folder: Path, *, database: str = "") -> AsyncIterator[LicenseN
     )
     async with AsyncExitStack() as stack:
         port = server.bind("127.0.0.1:0")
-        channel = rpc.channel(f"127.0.0.1:{port}", own)
+        channel = channels.channel(f"127.0.0.1:{port}", own)
         stack.callback(channel.close)
         seals = SealServer(settings, objects, clock)
         exchange = ExchangeService(settings, objects, clock)

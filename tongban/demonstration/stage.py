@@ -19,7 +19,7 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from runtime import config, rpc
+from runtime import channels, config
 from runtime.clock import SYSTEM
 from runtime.errors import FailedPrecondition, Unavailable
 from runtime.identity import Authority, Credentials, Role
@@ -179,7 +179,7 @@ def wait_until_healthy(stage: Stage, process: subprocess.Popen[bytes], log: Path
 
 
 def _healthy(address: str, credentials: Credentials) -> bool:
-    with rpc.channel(address, credentials) as channel:
+    with channels.channel(address, credentials) as channel:
         stub: Any = health_pb2_grpc.HealthStub(channel)  # type: ignore[no-untyped-call]
         try:
             answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=1)
