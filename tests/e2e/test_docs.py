@@ -78,7 +78,7 @@ class Shell:
             (programs / name).chmod(0o755)
         path = [str(programs), str(Path(sys.executable).parent), os.environ["PATH"]]
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("TONGBAN_", "PREFECT_"))}
-        settings = {"PATH": os.pathsep.join(path), "PYTHONPATH": str(ROOT), "COLUMNS": "100"}
+        settings = {"PATH": os.pathsep.join(path), "PYTHONPATH": str(ROOT), "COLUMNS": "150"}
         self.ports = {"7443": str(free_port()), "9464": str(free_port())}
         settings |= {"TONGBAN_LANG": "en", "TONGBAN_LISTEN": f"127.0.0.1:{self.ports['7443']}"}
         settings |= {"TONGBAN_NODE": settings["TONGBAN_LISTEN"], "npm_config_fund": "false"}
