@@ -18,7 +18,7 @@ from pathlib import Path
 import uvloop
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from runtime import config
+from runtime import channels, config
 from runtime.identity import Credentials
 from tongban.node import Node
 

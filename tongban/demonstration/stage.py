@@ -71,6 +71,7 @@ class Stage:
     data: Path
     settings: config.Settings
     clients: dict[str, Client] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
 
     @property
     def files(self) -> Path:
@@ -135,7 +136,7 @@ def enrol(stage: Stage) -> Authority:
 @contextmanager
 def running(stage: Stage) -> Iterator[subprocess.Popen[bytes]]:
     """A node on the stage's folder, `tongban serve`, with every system's client connected."""
-    process = start_node(stage)
+    process = stage.process = start_node(stage)
     try:
         for system in SYSTEMS:
             stage.clients[system.key] = Client(stage.address, stage.identity(system.key))
