@@ -89,8 +89,9 @@ class ExchangeService:
     async def start(self) -> None:
         """Migrate, make or open the log's key, and begin to sequence.
 
-        Raises FailedPrecondition (LOG_KEY_MISSING, LOG_KEY_UNREADABLE, PASSPHRASE_MISSING) and
-        Unavailable where the databases cannot be used.
+        Raises FailedPrecondition (LOG_KEY_MISSING, LOG_KEY_UNREADABLE, PASSPHRASE_MISSING),
+        DataLoss (CHECKPOINT_CONFLICT, LOG_REWRITTEN) where the log is not as it was signed, and
+        Unavailable where the databases or the object store cannot be used.
         """
         await asyncio.to_thread(self._open)
         self.audit.start()
@@ -104,6 +105,9 @@ class ExchangeService:
             outboxes=self._outboxes,
             clock=self._clock,
         )
+        # What a killed node left is taken in before anybody asks; a log that cannot be trusted
+        # keeps the node from starting, instead of being told once a second.
+        self._audit.sequencer.run()
 
     def _log_key(self) -> LogKey:
         """The log's key; made only where there is no key and nothing was ever logged."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 import pytest
 
 from licenses.v1 import licenses_pb2
@@ -14,7 +16,9 @@ from tongban.people import PERSON_ITEMS, people
 @pytest.fixture
 def scene(tmp_path, postgres_url, s3_server, monkeypatch):
     monkeypatch.setenv("TONGBAN_DATABASE", postgres_url)
-    monkeypatch.setenv("TONGBAN_OBJECTS", f"s3+http://{s3_server.address}/tongban-node")
+    monkeypatch.setenv(
+        "TONGBAN_OBJECTS", f"s3+http://{s3_server.address}/tongban/{uuid.uuid4().hex}"
+    )
     monkeypatch.setenv("TONGBAN_S3_ACCESS_KEY", s3_server.access_key)
     monkeypatch.setenv("TONGBAN_S3_SECRET_KEY", s3_server.secret_key)
     with county.county(tmp_path / "data") as found:
