@@ -13,7 +13,11 @@ from pathlib import Path
 
 from exchange.audit import rpc as audit_rpc
 from exchange.audit.appending import AuditLog
+from exchange.audit.checking import fsck
+from exchange.audit.model import Difference
 from exchange.audit.rpc import AuditServicer
+from exchange.audit.sequencing import Tiles
+from exchange.audit.store import AuditStore
 from exchange.catalog import rpc as catalog_rpc
 from exchange.catalog.rpc import CatalogServicer
 from exchange.catalog.service import Schemas
@@ -181,3 +185,18 @@ class ExchangeService:
             await self._audit.stop()
         self.database.close()
         self.audit_database.close()
+
+
+def check_log(settings: Settings) -> Difference | None:
+    """The first difference between database, tiles and checkpoints of a node's log, if any.
+
+    Reads only, beside a running node or without one. Raises FailedPrecondition (LOG_KEY_MISSING)
+    where there is no log, and Unavailable where a storage does not answer.
+    """
+    key = LogKey.open(settings.data / "keys" / "audit", settings.origin, settings.passphrase())
+    database = Database(settings.database_url("audit"), schema="audit")
+    try:
+        tiles = Tiles(settings.open_objects())
+        return fsck(AuditStore(database), tiles, key.verifier_key)
+    finally:
+        database.close()

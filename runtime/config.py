@@ -19,6 +19,7 @@ from pydantic_settings import (
 
 from runtime.errors import FailedPrecondition, InvalidArgument, Unavailable
 from runtime.identity import write_private
+from runtime.objects import ObjectStore, open_store
 
 FILE_VARIABLE = "TONGBAN_CONFIG"
 
@@ -74,6 +75,14 @@ class Settings(BaseSettings):
     def objects_url(self) -> str:
         """URL of the object store."""
         return self.objects or f"file://{self.data.resolve() / 'objects'}"
+
+    def open_objects(self) -> ObjectStore:
+        """The object store. Raises Unavailable where it does not answer or cannot be written."""
+        return open_store(
+            self.objects_url(),
+            access_key=self.s3_access_key,
+            secret_key=self.s3_secret_key.get_secret_value(),
+        )
 
     def passphrase(self) -> bytes:
         """What opens the key files.

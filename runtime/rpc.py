@@ -20,12 +20,13 @@ from typing import Any, cast
 
 import grpc
 import structlog
+from google.protobuf.message import DecodeError
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection
 
 from runtime.channels import LIMITS
-from runtime.errors import DomainError, PermissionDenied, Unavailable
+from runtime.errors import DomainError, InvalidArgument, PermissionDenied, Unavailable
 from runtime.identity import Authenticator, Credentials, Principal, Role
 from runtime.status import DETAILS_KEY, code_of, to_status
 from runtime.telemetry import CALLS, SECONDS
@@ -98,8 +99,13 @@ class Server:
             or handler.stream_unary
             or handler.stream_stream
         )
+        # A single message is read here, after its sender was admitted, so that one that cannot be
+        # read is told like any other wrong request. A stream's are read by gRPC.
+        parse, read = handler.request_deserializer, _unchanged
+        if not handler.request_streaming:
+            parse, read = None, _reader(handler.request_deserializer)
         codecs = {
-            "request_deserializer": handler.request_deserializer,
+            "request_deserializer": parse,
             "response_serializer": handler.response_serializer,
         }
         admit = self._admit
@@ -111,7 +117,7 @@ class Server:
                 began = time.perf_counter()
                 try:
                     call = Call(path, admit(path, roles, context), context)
-                    async with contextlib.aclosing(behaviour(request, call)) as answers:
+                    async with contextlib.aclosing(behaviour(read(request), call)) as answers:
                         async for answer in answers:
                             # A stream may outlive its caller's certificate.
                             admit(path, roles, context)
@@ -135,7 +141,8 @@ class Server:
         async def unary(request: Any, context: Any) -> Any:
             began = time.perf_counter()
             try:
-                answer = await run(request, Call(path, admit(path, roles, context), context))
+                call = Call(path, admit(path, roles, context), context)
+                answer = await run(read(request), call)
             except Exception as error:  # noqa: BLE001  # told as INTERNAL
                 await finish.failed(began, error, context)
             else:
@@ -207,6 +214,24 @@ class Server:
         await self._health.enter_graceful_shutdown()
         await self._server.stop(grace)
         self._threads.shutdown(wait=True, cancel_futures=True)
+
+
+def _unchanged(request: Any) -> Any:
+    return request
+
+
+def _reader(parse: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    def read(data: bytes) -> Any:
+        try:
+            return parse(data)
+        except DecodeError:
+            raise InvalidArgument(
+                "the message is not of this method's type: generate the stubs anew",
+                reason="MALFORMED_MESSAGE",
+                message_zh="消息不是该方法的类型：请重新生成存根",
+            ) from None
+
+    return read
 
 
 class _Registrar:

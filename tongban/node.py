@@ -26,7 +26,6 @@ from runtime import channels, config, rpc
 from runtime.clock import SYSTEM, Clock
 from runtime.errors import FailedPrecondition, Unavailable
 from runtime.identity import Authenticator, Authority, Credentials, Role
-from runtime.objects import open_store
 from runtime.telemetry import configure_logging, serve_metrics
 from seal.server import SealServer
 from tongban.commands.identity import ensure_authority
@@ -94,11 +93,7 @@ class Node:
         self._stack.enter_context(FolderLock(settings.data))
         authority = ensure_authority(settings)
         credentials = self._credentials(authority)
-        objects = open_store(
-            settings.objects_url(),
-            access_key=settings.s3_access_key,
-            secret_key=settings.s3_secret_key.get_secret_value(),
-        )
+        objects = settings.open_objects()
         server = rpc.Server(
             credentials=credentials,
             authenticator=Authenticator(authority.pem, authority.crl_path),

@@ -103,7 +103,7 @@ def granted(scene, at, tmp_path_factory):
 ASK = ("--purpose", "核实身份", "--case", "T-1")
 
 
-def test_a_query_and_its_receipt(granted, at, tmp_path):
+def test_a_query_and_its_receipt(granted, at, scene, tmp_path):
     receipt, key = tmp_path / "receipt.json", tmp_path / "key.txt"
     said = run(
         "query", granted, *ASK, "--receipt", receipt, "--json", *at("employment"),
@@ -123,6 +123,9 @@ def test_a_query_and_its_receipt(granted, at, tmp_path):
     assert said.returncode == 0
     assert "inclusion" in {c["name"] for c in json.loads(said.stdout)["checks"]}
     assert run("audit", "consistency", early, "--key", key, *at("market")).returncode == 0
+    copy = scene.data / "objects" / "audit"
+    assert run("audit", "log", copy, "--key", key, "--earlier", early).returncode == 0
+    assert run("audit", "fsck", "--data", scene.data).returncode == 0
     forged = json.loads(receipt.read_text())
     forged["values"]["answer"]["items"]["name"] = "别人"
     receipt.write_text(json.dumps(forged))

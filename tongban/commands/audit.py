@@ -9,15 +9,18 @@ import typer
 
 from exchange.audit.verify import verify_log
 from exchange.v1 import audit_pb2 as pb
+from runtime import config
 from tongban import receipts
 from tongban.client import Client
 from tongban.console import (
     DEFAULT_IDENTITY,
     DEFAULT_NODE,
+    DataFolder,
     Exit,
     IdentityFolder,
     Json,
     NodeAddress,
+    err,
     out,
     outcomes,
     print_json,
@@ -138,6 +141,37 @@ def log(
             ),
             as_json,
         )
+
+
+@app.command()
+def fsck(data: DataFolder = None, as_json: Json = False) -> None:
+    """Check that database, tiles and checkpoints of a data folder agree. Exit code 1 if not.
+
+    Example: tongban audit fsck --data tongban-data
+    """
+    with outcomes(as_json=as_json):
+        from exchange.server import check_log  # the whole exchange, which only this needs
+
+        with err.status(say("reading the log", "正在读取日志")):
+            difference = check_log(config.load(data=data))
+        where, detail, detail_zh = (
+            ("", "database, tiles and checkpoints agree", "数据库、瓦片与检查点一致")
+            if difference is None
+            else (difference.where, difference.detail, difference.detail_zh)
+        )
+        if as_json:
+            print_json(
+                {
+                    "sound": difference is None,
+                    "where": where,
+                    "detail": detail,
+                    "detail_zh": detail_zh,
+                }
+            )
+        else:
+            out.print(f"{where} {say(detail, detail_zh)}".strip(), markup=False)
+        if difference is not None:
+            raise typer.Exit(Exit.NO)
 
 
 def _key(path: Path) -> str:

@@ -203,8 +203,7 @@ def suspend(
     """
     with outcomes(as_json=as_json), Client(node, identity) as client:
         request = pb.SuspendLicenseRequest(name=name, reason=reason, request_id=new_request_id())
-        changed = client.licenses.SuspendLicense(request, timeout=client.timeout).license
-        _print_license(changed, as_json)
+        _print_license(client.licenses.SuspendLicense(request, timeout=60).license, as_json)
 
 
 @app.command()
@@ -221,8 +220,7 @@ def resume(
     """
     with outcomes(as_json=as_json), Client(node, identity) as client:
         request = pb.ResumeLicenseRequest(name=name, reason=reason, request_id=new_request_id())
-        changed = client.licenses.ResumeLicense(request, timeout=client.timeout).license
-        _print_license(changed, as_json)
+        _print_license(client.licenses.ResumeLicense(request, timeout=60).license, as_json)
 
 
 @app.command()
@@ -239,8 +237,7 @@ def revoke(
     """
     with outcomes(as_json=as_json), Client(node, identity) as client:
         request = pb.RevokeLicenseRequest(name=name, reason=reason, request_id=new_request_id())
-        changed = client.licenses.RevokeLicense(request, timeout=client.timeout).license
-        _print_license(changed, as_json)
+        _print_license(client.licenses.RevokeLicense(request, timeout=60).license, as_json)
 
 
 @app.command()
@@ -257,8 +254,7 @@ def cancel(
     """
     with outcomes(as_json=as_json), Client(node, identity) as client:
         request = pb.CancelLicenseRequest(name=name, reason=reason, request_id=new_request_id())
-        changed = client.licenses.CancelLicense(request, timeout=client.timeout).license
-        _print_license(changed, as_json)
+        _print_license(client.licenses.CancelLicense(request, timeout=60).license, as_json)
 
 
 @app.command()
