@@ -14,7 +14,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,7 +22,7 @@ import pytest
 from runtime.config import Settings, load
 
 ROOT = Path(__file__).resolve().parents[2]
-GUIDES = ("README.md", "docs/operator.md", "docs/integrator.md")
+GUIDES = ("README.md", "README.zh.md", "docs/operator.md", "docs/integrator.md")
 BACKGROUND_SECONDS = 60
 END = "the end of this command:"
 
@@ -67,7 +66,7 @@ def missing(shown: list[str], printed: str) -> str | None:
 class Shell:
     """One bash in a scratch folder, with this project's `tongban`, on ports of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, language: str) -> None:
         self.folder = folder
         for name in ("examples", "proto"):
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("node_mod*"))
@@ -80,8 +79,8 @@ class Shell:
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("TONGBAN_", "PREFECT_"))}
         settings = {"PATH": os.pathsep.join(path), "PYTHONPATH": str(ROOT), "COLUMNS": "150"}
         self.ports = {"7443": str(free_port()), "9464": str(free_port())}
-        settings |= {"TONGBAN_LANG": "en", "TONGBAN_LISTEN": f"127.0.0.1:{self.ports['7443']}"}
-        settings |= {"TONGBAN_NODE": settings["TONGBAN_LISTEN"], "npm_config_fund": "false"}
+        address = f"127.0.0.1:{self.ports['7443']}"
+        settings |= {"TONGBAN_LISTEN": address, "TONGBAN_NODE": address, "TONGBAN_LANG": language}
         self.process = subprocess.Popen(
             ["bash", "--noprofile", "--norc"],
             cwd=folder,
@@ -149,17 +148,14 @@ def free_port() -> int:
         return port
 
 
-@pytest.fixture
-def shell(tmp_path: Path) -> Iterator[Shell]:
-    shell = Shell(tmp_path)
-    yield shell
-    shell.close()
-
-
 @pytest.mark.parametrize("document", GUIDES)
-def test_every_command_of_a_guide_does_what_it_says(document: str, shell: Shell) -> None:
-    for step in steps(document):
-        shell.play(step)
+def test_every_command_of_a_guide_does_what_it_says(document: str, tmp_path: Path) -> None:
+    shell = Shell(tmp_path, "zh" if document.endswith(".zh.md") else "en")
+    try:
+        for step in steps(document):
+            shell.play(step)
+    finally:
+        shell.close()
 
 
 def test_the_chinese_readme_has_the_same_commands() -> None:
