@@ -101,11 +101,11 @@ class Server:
         )
         # A single message is read here, after its sender was admitted, so that one that cannot be
         # read is told like any other wrong request. A stream's are read by gRPC.
-        parse, read = handler.request_deserializer, _unchanged
-        if not handler.request_streaming:
-            parse, read = None, _reader(handler.request_deserializer)
+        read = _unchanged if handler.request_streaming else _reader(handler.request_deserializer)
         codecs = {
-            "request_deserializer": parse,
+            "request_deserializer": (
+                handler.request_deserializer if handler.request_streaming else None
+            ),
             "response_serializer": handler.response_serializer,
         }
         admit = self._admit
