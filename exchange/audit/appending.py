@@ -2,12 +2,12 @@
 
 1. Group commit: the records that wait at the same moment share one transaction (one fsync) and one
    signature. It runs inline on the event loop, which is faster than handing it to a thread.
-2. The window adapts. Callers who come one by one (the last two batches held one record each) do not
-   wait for each other: a record is committed in the next iteration of the loop, but for every
-   eighth, which looks whether that is still so. Callers who come together are gathered until none
-   came for a millisecond and about as many wait as the last time, for at most ten times what the
-   last commit took (5 to 20 ms) or 512 records: so commits take about a tenth of the loop's time,
-   on a slow disk too.
+2. The window adapts. Callers who come one by one (the last batch held one record) do not wait for
+   each other: a record is committed in the next iteration of the loop, but for every eighth, which
+   looks whether that is still so. Callers who come together are gathered until none came for a
+   millisecond and at least half as many wait as the last time, for at most ten times what the last
+   commit took (5 to 20 ms) or 512 records: so commits take about a tenth of the loop's time, on a
+   slow disk too.
 3. If the storage fails, every waiter of the batch is told so, and neither record nor usage is kept.
 4. Each process appends to a shard of its own; the sequencer gives all shards one order.
 """
@@ -40,7 +40,6 @@ LEAST_WINDOW = 0.005  # seconds
 GREATEST_WINDOW = 0.020
 COMMITS_A_WINDOW = 10
 QUIET_SECONDS = 0.001
-ALONE = 2
 LOOK_EVERY = 8
 GREATEST_BATCH = 512
 SEQUENCE_SECONDS = 1.0
@@ -155,7 +154,7 @@ class AuditLog:
             self._flush()
         elif self._timer is None:
             self._began = now
-            if self._alone >= ALONE and self._alone % LOOK_EVERY:
+            if self._alone % LOOK_EVERY:
                 self._timer = loop.call_soon(self._flush)
             else:
                 self._timer = loop.call_later(QUIET_SECONDS, self._look, loop)

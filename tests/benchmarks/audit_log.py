@@ -1,8 +1,5 @@
 """What an append costs: bare commits, appends one by one, and 64 callers at once.
 
-A lone caller on the loop who comes back within microseconds, as here, is taken for a crowd and
-waits a millisecond; over a network nobody comes back so soon.
-
 Run: python -m tests.benchmarks.audit_log
 """
 
