@@ -3,7 +3,8 @@
 A line that begins with `$ ` is a command, `> ` continues it. It must end with exit code 0. The
 lines below it must appear in what it prints, in their order; `…` stands for anything, a space for
 any number of them. A command that ends in `&` goes to the background and is waited for until its
-lines have appeared. The commands of a document share one shell.
+lines have appeared. A block without a command goes on with the output of the one before. The
+commands of a document share one shell.
 """
 
 import os
@@ -81,6 +82,7 @@ class Shell:
         self.ports = {"7443": str(free_port()), "9464": str(free_port())}
         address = f"127.0.0.1:{self.ports['7443']}"
         settings |= {"TONGBAN_LISTEN": address, "TONGBAN_NODE": address, "TONGBAN_LANG": language}
+        settings |= {"npm_config_prefer_offline": "true"}
         self.process = subprocess.Popen(
             ["bash", "--noprofile", "--norc"],
             cwd=folder,

@@ -77,7 +77,7 @@ def query(
                 answer={"found": answer.found, "items": dict(answer.items)},
             )  # fmt: skip
         if as_json:
-            print_json({"found": answer.found, "items": dict(answer.items)})
+            print_json({"found": answer.found, "items": dict(sorted(answer.items.items()))})
         elif answer.found:
             print_table(
                 say("Record", "记录"),
@@ -216,7 +216,7 @@ def _deliver(
             "offset": change.offset,
             "type": delivery.ChangeType.Name(change.type).removeprefix("CHANGE_TYPE_"),
             "record_id": change.record_id,
-            "items": dict(change.items),
+            "items": dict(sorted(change.items.items())),  # a message keeps no order
         }
         typer.echo(orjson.dumps(line).decode())
     client.delivery.AcknowledgeChanges(
