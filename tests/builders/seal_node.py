@@ -10,12 +10,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from runtime.channels import aio_channel
 from runtime.clock import FixedClock
 from runtime.config import Settings
 from runtime.idcodes import credit_code_check_character
 from runtime.identity import Authenticator, Authority, Principal, Role
 from runtime.objects import FileStore, ObjectStore
-from runtime.rpc import Call, Server, aio_channel
+from runtime.rpc import Call, Server
 from seal.rpc import SealRpc
 from seal.server import SealServer
 from seal.v1 import seal_pb2 as pb
