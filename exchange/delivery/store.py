@@ -261,8 +261,7 @@ class LogReader:
 
     def payload(self, resource: str, key: str) -> str | None:
         """The JSON text of a record, if it is held."""
-        with storage_errors():
-            row = self._held.row(self._payload, (resource, key))
+        row = self._held.row(self._payload, (resource, key))
         return None if row is None else row[0]
 
     def end(self) -> int:
