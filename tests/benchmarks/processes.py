@@ -114,9 +114,16 @@ def echo(identity: Path, path: str, answer: bytes, folder: Path) -> Iterator[int
                 pipe.close()
 
 
+def compile_modules() -> None:
+    """Have Python compile what a node imports, if it has not yet."""
+    subprocess.run([sys.executable, "-c", "import tongban.node"], cwd=ROOT, env=_environment())
+
+
 def _environment() -> dict[str, str]:
-    """Without settings that this shell may have for another node."""
+    """Without settings that this shell may have for another node, and with compiled modules kept,
+    as they are on a machine where a node is installed."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("TONGBAN_")}
+    kept.pop("PYTHONDONTWRITEBYTECODE", None)
     return {**kept, "GRPC_VERBOSITY": "NONE"}
 
 
