@@ -16,9 +16,10 @@ Invariants:
 
 from __future__ import annotations
 
-import io
 import math
+import struct
 import threading
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -60,6 +61,7 @@ _LONGEST_CODE: Final = 18
 _SUPERSAMPLING: Final = 4
 _CURVE_STEPS: Final = 8
 _MAX_DPI: Final = 1200
+_DEGREES: Final = bytes((0, 85, 170, 255))  # of opacity, from none to full
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -293,7 +295,11 @@ def _svg(outlines: Sequence[Outline], size: float) -> str:
 
 
 def render_png(image: SealImage, dpi: int = 300) -> bytes:
-    """PNG with a transparent ground. Raises `InvalidArgument` (`BAD_RESOLUTION`) above 1200 dpi."""
+    """PNG with a transparent ground. Raises `InvalidArgument` (`BAD_RESOLUTION`) above 1200 dpi.
+
+    Four degrees of the one red, two bits a pixel: every sealed OFD holds the picture twice, and
+    more degrees make it larger without anyone seeing them at 300 dpi.
+    """
     if not 36 <= dpi <= _MAX_DPI:
         raise InvalidArgument(
             f"The resolution is between 36 and {_MAX_DPI} dpi.",
@@ -306,11 +312,34 @@ def render_png(image: SealImage, dpi: int = 300) -> bytes:
     for outline in image.outlines:
         _fill(mask, outline, width * _SUPERSAMPLING / image.width_mm)
     coverage = mask.convert("L").reduce(_SUPERSAMPLING)
-    picture = Image.new("RGBA", (width, height), (*RED, 0))
-    picture.putalpha(coverage)
-    out = io.BytesIO()
-    picture.save(out, "PNG", dpi=(dpi, dpi), optimize=False)
-    return out.getvalue()
+    steps = len(_DEGREES) - 1
+    degrees = coverage.point([round(value * steps / 255) for value in range(256)])
+    degrees.putpalette(bytes(RED) * len(_DEGREES))
+    return _png(degrees, round(dpi / 0.0254))
+
+
+def _png(degrees: Image.Image, per_metre: int) -> bytes:
+    """A PNG of palette indices below 4 (ISO/IEC 15948).
+
+    Rows go unfiltered: slanted strokes are no more like the row above than like anything else, and
+    filtering, as libraries do, makes the file a tenth larger.
+    """
+    width, height = degrees.size
+    rows, stride = degrees.tobytes("raw", "P;2"), (width + 3) // 4
+    lines = b"".join(b"\0" + rows[at * stride : (at + 1) * stride] for at in range(height))
+    deflater = zlib.compressobj(9, memLevel=9)
+    chunks = (
+        (b"IHDR", struct.pack(">2L5B", width, height, 2, 3, 0, 0, 0)),
+        (b"PLTE", bytes(RED) * len(_DEGREES)),
+        (b"tRNS", _DEGREES),
+        (b"pHYs", struct.pack(">2LB", per_metre, per_metre, 1)),
+        (b"IDAT", deflater.compress(lines) + deflater.flush()),
+        (b"IEND", b""),
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">L", len(data)) + kind + data + struct.pack(">L", zlib.crc32(kind + data))
+        for kind, data in chunks
+    )
 
 
 def _fill(mask: Image.Image, outline: Outline, scale: float) -> None:

@@ -146,7 +146,7 @@ def prepare_ofd(
     if body.signatures is None:
         changed[ROOT] = packed_entry(ROOT, _with_list(package, body, list_name))
     changed[list_name] = packed_entry(list_name, _extended_list(package, list_name, names))
-    changed[names.seal] = packed_entry(names.seal, seal, compress=False)
+    changed[names.seal] = packed_entry(names.seal, seal)
     final = OfdPackage(entries={**package.entries, **changed})
 
     # 4. Hash every file, and only then write Signature.xml.
@@ -183,7 +183,7 @@ def finish_ofd(prepared: PreparedOfd, *, signature: bytes, certificate: bytes) -
         prepared.tbs, certificate=certificate, signature=signature, suite_oid=SM2_SM3_OID
     )
     writer = PackageWriter.resume(prepared.body, prepared.directory, prepared.entry_count)
-    writer.add(packed_entry(prepared.signed_value_name, value, compress=False))
+    writer.add(packed_entry(prepared.signed_value_name, value))
     return writer.finish()
 
 

@@ -356,13 +356,18 @@ def _inflate(entry: Entry) -> bytes:
 # --- writing --------------------------------------------------------------------------------
 
 
-def packed_entry(name: str, data: bytes, *, compress: bool = True) -> Entry:
-    """A new entry; `compress=False` for content that holds an already compressed picture."""
-    if not compress:
-        return Entry(name=name, method=_STORED, crc=zlib.crc32(data), size=len(data), packed=data)
-    deflater = zlib.compressobj(6, zlib.DEFLATED, -15)
+def packed_entry(name: str, data: bytes) -> Entry:
+    """A new entry, deflated where that makes it smaller."""
+    deflater = zlib.compressobj(9, zlib.DEFLATED, -15, 9)
     packed = deflater.compress(data) + deflater.flush()
-    return Entry(name=name, method=_DEFLATED, crc=zlib.crc32(data), size=len(data), packed=packed)
+    method = _DEFLATED if len(packed) < len(data) else _STORED
+    return Entry(
+        name=name,
+        method=method,
+        crc=zlib.crc32(data),
+        size=len(data),
+        packed=packed if method == _DEFLATED else data,
+    )
 
 
 class PackageWriter:

@@ -26,7 +26,8 @@ def box(outline):
 
 
 def pixels(drawn, dpi=150):
-    return Image.open(io.BytesIO(image.render_png(drawn, dpi)))
+    """As anyone sees it, and so that it loads at all."""
+    return Image.open(io.BytesIO(image.render_png(drawn, dpi))).convert("RGBA")
 
 
 def test_the_same_arguments_give_the_same_bytes():
@@ -82,12 +83,27 @@ def test_the_name_is_symmetric_and_reads_clockwise_from_the_left():
 def test_the_picture_has_its_size_its_colour_and_no_ground():
     picture = pixels(image.circular_seal(SHORT, diameter_mm=40), dpi=300)
     assert picture.size == (472, 472)
-    assert picture.mode == "RGBA"
     assert picture.info["dpi"] == pytest.approx((300, 300), abs=0.1)
     assert picture.getpixel((0, 0)) == (*image.RED, 0)
     assert picture.getpixel((236, 236)) == (*image.RED, 255)  # the star
     assert picture.getpixel((236, 4)) == (*image.RED, 255)  # the ring
     assert picture.getpixel((236, 420)) == (*image.RED, 0)
+
+
+def test_the_picture_is_small_and_its_edges_are_soft():
+    """A sealed OFD holds it twice; some shades of the edge keep it smooth."""
+    made = image.render_png(image.circular_seal(LONG, **SPECIAL))
+    assert len(made) < 11_000
+    histogram = pixels(image.circular_seal(LONG, **SPECIAL), dpi=300).getchannel("A").histogram()
+    assert [at for at, count in enumerate(histogram) if count] == [0, 85, 170, 255]
+
+
+@pytest.mark.parametrize("size", [10, 10.1, 10.2, 10.3])
+def test_rows_of_any_length_are_packed_right(size):
+    picture = pixels(image.circular_seal(SHORT, diameter_mm=size), dpi=300)
+    middle = picture.height // 2
+    assert [picture.getpixel((x, middle))[3] for x in (2, picture.width - 3)] == [255, 255]
+    assert picture.getpixel((0, 0))[3] == picture.getpixel((picture.width - 1, 0))[3] == 0
 
 
 def test_counters_of_glyphs_stay_open():
