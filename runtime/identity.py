@@ -5,11 +5,13 @@
 2. The node trusts one authority, whose key is an encrypted file. An unknown authority never gets
    past the TLS handshake.
 3. Revocation is a CRL file that the authority signs; the node reads it again when it changes, so a
-   revoked system is refused within half a second without a restart.
+   revoked system is refused within half a second without a restart. While the list is missing or
+   not the authority's, nobody is admitted.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import time
@@ -158,7 +160,7 @@ class Authenticator:
         """Who holds this certificate, which the TLS layer has verified.
 
         Raises Unauthenticated: NOT_A_SYSTEM, CERTIFICATE_EXPIRED (a connection may outlive its
-        certificate) or CERTIFICATE_REVOKED.
+        certificate) or CERTIFICATE_REVOKED; and FailedPrecondition (BAD_REVOCATION_LIST).
         """
         known = self._known.get(certificate_pem)
         if known is None:
@@ -187,15 +189,15 @@ class Authenticator:
         now = time.monotonic()
         if now - self._checked < CRL_CHECK_SECONDS:
             return
-        self._checked = now
         try:
             status = self._crl.stat()
-        except FileNotFoundError:
-            return
+        except OSError as error:
+            raise _bad_crl(self._crl) from error
         stamp = (status.st_mtime_ns, status.st_size)
         if stamp != self._stamp:
             self._revoked = frozenset(r.serial_number for r in read_crl(self._crl, self._authority))
             self._stamp = stamp
+        self._checked = now  # last: what could not be read is looked at again by the next call
 
 
 def read_crl(path: Path, authority: x509.Certificate) -> list[x509.RevokedCertificate]:
@@ -204,13 +206,17 @@ def read_crl(path: Path, authority: x509.Certificate) -> list[x509.RevokedCertif
         crl = x509.load_pem_x509_crl(path.read_bytes())
         if not crl.is_signature_valid(authority.public_key()):  # type: ignore[arg-type]
             raise InvalidSignature
-    except (ValueError, InvalidSignature) as error:
-        raise FailedPrecondition(
-            f"{path} is not a revocation list of this node's authority: restore it from a backup",
-            reason="BAD_REVOCATION_LIST",
-            message_zh=f"{path} 不是本节点机构签发的吊销列表：请从备份恢复",
-        ) from error
+    except (OSError, ValueError, InvalidSignature) as error:
+        raise _bad_crl(path) from error
     return list(crl)
+
+
+def _bad_crl(path: Path) -> FailedPrecondition:
+    return FailedPrecondition(
+        f"{path.name} of this node's authority is missing or not its own: restore it from a backup",
+        reason="BAD_REVOCATION_LIST",
+        message_zh=f"本节点机构的吊销列表 {path.name} 缺失或不是其签发的：请从备份恢复",
+    )
 
 
 class Authority:
@@ -345,7 +351,8 @@ class Authority:
     def revoke(self, certificate_pem: bytes, *, now: datetime) -> None:
         """Put a certificate of this authority on the revocation list.
 
-        Raises InvalidArgument where the authority did not issue it.
+        Raises InvalidArgument where the authority did not issue it, and FailedPrecondition
+        (BAD_REVOCATION_LIST): a lost list is restored, never begun anew.
         """
         certificate = x509.load_pem_x509_certificate(certificate_pem)
         try:
@@ -356,15 +363,18 @@ class Authority:
                 reason="FOREIGN_CERTIFICATE",
                 message_zh="该证书不是本机构签发的",
             ) from error
-        held = read_crl(self.crl_path, self.certificate) if self.crl_path.exists() else []
-        if certificate.serial_number not in {r.serial_number for r in held}:
-            entry = (
-                x509.RevokedCertificateBuilder()
-                .serial_number(certificate.serial_number)
-                .revocation_date(now)
-                .build()
-            )
-            self._write_crl([*held, entry], now)
+        # One at a time, over all processes: of two that add to one list, one would be lost.
+        with (self.folder / ".lock").open("wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            held = read_crl(self.crl_path, self.certificate)
+            if certificate.serial_number not in {r.serial_number for r in held}:
+                entry = (
+                    x509.RevokedCertificateBuilder()
+                    .serial_number(certificate.serial_number)
+                    .revocation_date(now)
+                    .build()
+                )
+                self._write_crl([*held, entry], now)
 
     def _write_crl(self, entries: Sequence[x509.RevokedCertificate], now: datetime) -> None:
         builder = (

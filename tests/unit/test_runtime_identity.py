@@ -1,3 +1,4 @@
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -42,6 +43,35 @@ def test_a_revoked_certificate_is_refused_and_others_are_not(authority, authenti
     authority.revoke(other.certificate, now=NOW)
     with pytest.raises(Unauthenticated):
         authenticator.principal(one.certificate)
+
+
+@pytest.mark.parametrize("damage", [None, b"", b"no list at all"])
+def test_without_a_revocation_list_nobody_is_admitted(authority, damage):
+    made = authority.issue(system=SYSTEM, roles=[Role.DEPARTMENT], now=NOW)
+    authority.revoke(made.certificate, now=NOW)
+    good = authority.crl_path.read_bytes()
+    if damage is None:
+        authority.crl_path.unlink()
+    else:
+        authority.crl_path.write_bytes(damage)
+    careful = Authenticator(authority.pem, authority.crl_path)
+    for _ in range(3):  # each time, and not only when the file is looked at
+        with pytest.raises(FailedPrecondition) as caught:
+            careful.principal(made.certificate)
+        assert caught.value.reason == "BAD_REVOCATION_LIST"
+    authority.crl_path.write_bytes(good)
+    with pytest.raises(Unauthenticated):
+        careful.principal(made.certificate)
+
+
+def test_revoking_at_the_same_time_loses_none(authority, tmp_path):
+    made = [authority.issue(system=SYSTEM, roles=[], now=NOW) for _ in range(8)]
+    twins = [Authority.open(authority.folder, passphrase=b"secret") for _ in made]
+    with ThreadPoolExecutor(len(made)) as threads:
+        for twin, one in zip(twins, made, strict=True):
+            threads.submit(twin.revoke, one.certificate, now=NOW)
+    held = identity.read_crl(authority.crl_path, authority.certificate)
+    assert len(held) == len(made)
 
 
 def test_revoking_twice_changes_nothing(authority):
