@@ -213,7 +213,8 @@ class Server:
         """Refuse new calls, let those under way end within `grace` seconds, then close."""
         await self._health.enter_graceful_shutdown()
         await self._server.stop(grace)
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        # Off the loop: a call that outlived its grace may wait for the loop (an audit commit).
+        await asyncio.to_thread(self._threads.shutdown, wait=True, cancel_futures=True)
 
 
 def _unchanged(request: Any) -> Any:
@@ -277,5 +278,6 @@ class _Finish:
         code = code_of(error)
         CALLS.labels(method=self._path, code=code.name).inc()
         self._seconds.observe(time.perf_counter() - began)
-        details = to_status(error).SerializeToString()
-        await context.abort(code, error.message, trailing_metadata=((DETAILS_KEY, details),))
+        status = to_status(error)
+        details = ((DETAILS_KEY, status.SerializeToString()),)
+        await context.abort(code, status.message, trailing_metadata=details)

@@ -1,7 +1,9 @@
 """Domain errors to gRPC statuses and back: the only place that knows both.
 
 Every refusal travels as a `google.rpc.Status` with an ErrorInfo (reason, domain, metadata), a
-zh-CN LocalizedMessage, and where they apply a BadRequest and a RetryInfo.
+zh-CN LocalizedMessage, and where they apply a BadRequest and a RetryInfo. It travels in trailers,
+of which a gRPC client drops at random what passes 8 KiB: so texts are cut, and of many violations
+the first are told.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ from runtime import errors
 
 DOMAIN = "tongban"
 DETAILS_KEY = "grpc-status-details-bin"
+GREATEST_STATUS = 7_000  # bytes in the trailers: the details, and the message once more
+GREATEST_TEXT = 400  # characters
 
 _CODES: dict[type[errors.DomainError], grpc.StatusCode] = {
     errors.InvalidArgument: grpc.StatusCode.INVALID_ARGUMENT,
@@ -42,7 +46,7 @@ def code_of(error: errors.DomainError) -> grpc.StatusCode:
 
 
 def to_status(error: errors.DomainError) -> status_pb2.Status:
-    """The rich status of an error."""
+    """The rich status of an error, which fits the trailers of an answer."""
     details: list[Any] = []
 
     def add(message: object) -> None:
@@ -51,24 +55,37 @@ def to_status(error: errors.DomainError) -> status_pb2.Status:
         details.append(packed)
 
     add(error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata))
-    if error.violations:
-        add(
-            error_details_pb2.BadRequest(
-                field_violations=[
-                    error_details_pb2.BadRequest.FieldViolation(
-                        field=v.field, description=v.description
-                    )
-                    for v in error.violations
-                ]
-            )
-        )
     if error.retry_after is not None:
         retry = error_details_pb2.RetryInfo()
         retry.retry_delay.FromMilliseconds(int(error.retry_after * 1000))
         add(retry)
-    add(error_details_pb2.LocalizedMessage(locale="zh-CN", message=error.message_zh))
+    text = _cut(error.message)
+    add(error_details_pb2.LocalizedMessage(locale="zh-CN", message=_cut(error.message_zh)))
     number = code_pb2.Code.Value(code_of(error).name)
-    return status_pb2.Status(code=number, message=error.message, details=details)
+    status = status_pb2.Status(code=number, message=text, details=details)
+    # In the trailer of its own, what is not ASCII takes three bytes for one.
+    again = len(text) if text.isascii() else 3 * len(text.encode())
+    told = _as_many_as_fit(error.violations, GREATEST_STATUS - status.ByteSize() - again)
+    if told.field_violations:
+        status.details.add().Pack(told)
+    return status
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= GREATEST_TEXT else text[: GREATEST_TEXT - 1] + "…"
+
+
+def _as_many_as_fit(
+    violations: Iterable[errors.FieldViolation], room: int
+) -> error_details_pb2.BadRequest:
+    told = error_details_pb2.BadRequest()
+    room -= 100  # what wraps it
+    for v in violations:
+        room -= len(v.field.encode()) + len(v.description.encode()) + 12  # tags and lengths
+        if room < 0:
+            break
+        told.field_violations.add(field=v.field, description=v.description)
+    return told
 
 
 def from_rpc_error(error: grpc.RpcError) -> errors.DomainError:

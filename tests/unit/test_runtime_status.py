@@ -84,3 +84,24 @@ def test_a_subclass_is_told_as_its_base():
 )
 def test_a_failure_below_the_rpc_says_what_to_look_at(code, text, reason):
     assert status.from_rpc_error(FailedCall(code, text)).reason == reason
+
+
+@pytest.mark.parametrize("size", [10, 60, 300, 9_000])
+@pytest.mark.parametrize("message", ["say what to do", "签发内容有误" * 2_000])
+def test_an_error_with_many_faults_fits_the_trailers_of_every_client(size, message):
+    """gRPC drops answers at random above 8 KiB of metadata, and always above 16."""
+    faults = [errors.FieldViolation(f"rows[{n}].{'f' * size}", "wrong") for n in range(1_000)]
+    error = errors.InvalidArgument(message, message_zh=message, violations=faults, many="1000")
+    packed = status.to_status(error)
+    assert len(packed.SerializeToString()) + 3 * len(packed.message.encode()) < 7_500
+    again = status.from_rpc_error(
+        FailedCall(
+            status.code_of(error),
+            packed.message,
+            ((status.DETAILS_KEY, packed.SerializeToString()),),
+        )
+    )
+    assert again.violations == tuple(faults[: len(again.violations)])
+    assert bool(again.violations) is (size < 9_000)
+    assert again.metadata == {"many": "1000"}
+    assert again.message_zh.startswith(message[:100])
