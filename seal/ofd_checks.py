@@ -75,7 +75,7 @@ class OpenedSignature:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedDocument:
-    """The package with its signatures opened; digests are computed once a file."""
+    """The package with its signatures opened; each file is digested, and read for pages, once."""
 
     package: OfdPackage
     bodies: tuple[DocBody, ...]
@@ -84,6 +84,7 @@ class OpenedDocument:
     store: TrustStore
     now: datetime
     _digests: dict[str, bytes] = field(default_factory=dict, repr=False)
+    _pages: dict[str, frozenset[str]] = field(default_factory=dict, repr=False)
 
     def digest_of(self, name: str) -> bytes:
         """SM3 of a file."""
@@ -91,6 +92,13 @@ class OpenedDocument:
         if known is None:
             known = self._digests[name] = digest(SM3_OID, self.package.read(name))
         return known
+
+    def pages_of(self, body: int) -> frozenset[str]:
+        """The identifiers of a document's pages. Raises PackageError."""
+        root = self.bodies[body].doc_root
+        if root not in self._pages:
+            self._pages[root] = frozenset(page_ids(self.package, root))
+        return self._pages[root]
 
     def lists(self) -> frozenset[str]:
         """The signature lists of all documents."""
@@ -275,7 +283,7 @@ def check_stamp_pages(document: OpenedDocument, one: OpenedSignature) -> Check |
     if not one.xml.stamps:
         return None
     try:
-        pages = page_ids(document.package, document.bodies[one.listed.body].doc_root)
+        pages = document.pages_of(one.listed.body)
     except PackageError as error:
         return failed(name, error.message, error.message_zh)
     if any(stamp.page_ref not in pages for stamp in one.xml.stamps):

@@ -22,6 +22,7 @@ from seal.package import OfdPackage, structure_error
 ROOT: Final = "OFD.xml"
 TYPE_SEAL: Final = "Seal"
 TYPE_SIGN: Final = "Sign"
+_MAX_DOCUMENTS: Final = 64
 _MAX_SIGNATURES: Final = 256
 _BOX: Final = re.compile(r"\s+".join([r"(-?\d{1,6}(?:\.\d{1,6})?)"] * 4))
 
@@ -82,7 +83,10 @@ def doc_bodies(package: OfdPackage) -> tuple[DocBody, ...]:
     if root.tag != tag("OFD"):
         raise structure_error("OFD.xml is not an OFD document")
     bodies = []
-    for index, element in enumerate(root.findall(tag("DocBody"))):
+    elements = root.findall(tag("DocBody"))
+    if len(elements) > _MAX_DOCUMENTS:
+        raise structure_error("OFD.xml names too many documents")
+    for index, element in enumerate(elements):
         listed = child(element, "Signatures")
         where = text(listed) if listed is not None else ""
         bodies.append(

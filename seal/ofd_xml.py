@@ -1,7 +1,8 @@
 """XML of an OFD package, read so that it means one thing.
 
 1. UTF-8 only, without document type or entities, refused *before* a parser sees the bytes
-   (entities in attributes expand while parsing); no network, no huge trees.
+   (entities in attributes expand while parsing); no network, no huge trees: a tree takes some fifty
+   times its text, so that is bounded too.
 2. A text is the whole text: a comment inside a value is refused, since some readers stop there.
 3. A single-valued element that occurs twice is refused, since readers differ on which counts.
 4. A location (ST_Loc) never leaves the package.
@@ -15,9 +16,11 @@ from typing import Final
 
 from lxml import etree
 
-from seal.package import OfdPackage, PackageError, paths_error, structure_error
+from seal.package import OfdPackage, PackageError, limits_error, paths_error, structure_error
 
 NAMESPACE: Final = "http://www.ofdspec.org/2016"
+#: Only lists are parsed here (documents, pages, signatures, references), never a page's content.
+GREATEST_XML: Final = 4 * 1024 * 1024
 
 
 def read_xml(package: OfdPackage, name: str) -> etree._Element:
@@ -39,6 +42,8 @@ def refuse_dtd(data: bytes, name: str) -> None:
 
 def parse_xml(data: bytes, name: str) -> etree._Element:
     """Parse one file of a package; `name` is only for the message. Raises PackageError."""
+    if len(data) > GREATEST_XML:
+        raise limits_error(f"/{name} is larger than {GREATEST_XML} bytes")
     refuse_dtd(data, name)
     parser = etree.XMLParser(
         resolve_entities=False,

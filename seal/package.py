@@ -42,6 +42,7 @@ _KNOWN_FLAGS: Final = 0x0006 | _DESCRIPTOR_FLAG | _UTF8_FLAG
 # zip64, strong encryption, AES and "Unicode path" (which would give the entry a second name).
 _REFUSED_EXTRAS: Final = frozenset({0x0001, 0x0017, 0x9901, 0x7075})
 _SYMLINK: Final = 0xA000
+_NEWEST_VERSION: Final = 63  # 6.3, APPNOTE.TXT 4.4.3
 _DOS_EPOCH: Final = (0x0000, 0x0021)  # time, date: 1980-01-01 00:00:00
 _MIB: Final = 1024 * 1024
 
@@ -103,6 +104,11 @@ class OfdPackage:
     def __iter__(self) -> Iterator[str]:
         return iter(self.entries)
 
+    def size(self, name: str) -> int:
+        """How long a file is; 0 where there is none."""
+        entry = self.entries.get(name)
+        return 0 if entry is None else entry.size
+
     def read(self, name: str) -> bytes:
         """The bytes of a file. Raises PackageError when it is absent or damaged."""
         known = self._inflated.get(name)
@@ -123,10 +129,10 @@ class OfdPackage:
 def read_package(data: bytes, limits: Limits = DEFAULT_LIMITS) -> OfdPackage:
     """Read a package under the rules above. Raises PackageError; `check` says which rule."""
     if len(data) > limits.package_bytes:
-        raise _limits(f"the package is larger than {limits.package_bytes} bytes")
+        raise limits_error(f"the package is larger than {limits.package_bytes} bytes")
     count, start, end = _directory_bounds(data)
     if count > limits.entries:
-        raise _limits(f"the package has more than {limits.entries} entries")
+        raise limits_error(f"the package has more than {limits.entries} entries")
     rows = list(_central_rows(data, count, start, end))
     _bound_sizes(rows, limits)
     entries: dict[str, Entry] = {}
@@ -173,7 +179,8 @@ def _zip(message: str) -> PackageError:
     )
 
 
-def _limits(message: str) -> PackageError:
+def limits_error(message: str) -> PackageError:
+    """The package costs more to read than it may."""
     return PackageError("package_limits", message, "文件包超出大小、数量或压缩比限制")
 
 
@@ -196,7 +203,7 @@ def _central_rows(data: bytes, count: int, start: int, end: int) -> Iterator[_Ro
         if position + _CENTRAL.size > end:
             raise _zip("the directory is cut short")
         (
-            magic, _made, _needed, flags, method, _time, _date, crc, packed_size, size,
+            magic, _made, needed, flags, method, _time, _date, crc, packed_size, size,
             name_length, extra_length, comment, disk, _internal, external, offset,
         ) = _CENTRAL.unpack_from(data, position)  # fmt: skip
         name_end = position + _CENTRAL.size + name_length
@@ -205,6 +212,8 @@ def _central_rows(data: bytes, count: int, start: int, end: int) -> Iterator[_Ro
             raise _zip("a directory record is damaged or has a comment")
         if flags & ~_KNOWN_FLAGS or method not in (_STORED, _DEFLATED):
             raise _zip("an entry is encrypted or uses an unknown method")
+        if needed & 0xFF > _NEWEST_VERSION:
+            raise _zip("an entry asks for software that there is not")
         if (external >> 16) & 0xF000 == _SYMLINK:
             raise _zip("an entry is a link")
         _refuse_extras(data[name_end:position_after])
@@ -267,9 +276,9 @@ def _bound_sizes(rows: list[_Row], limits: Limits) -> None:
     total = sum(row.size for row in rows)
     packed = sum(row.packed_size for row in rows)
     if total > limits.total_bytes or any(row.size > limits.entry_bytes for row in rows):
-        raise _limits("the package inflates to more than is allowed")
+        raise limits_error("the package inflates to more than is allowed")
     if total > limits.ratio_free_bytes and total > packed * limits.ratio:
-        raise _limits(f"the package inflates more than {limits.ratio} times")
+        raise limits_error(f"the package inflates more than {limits.ratio} times")
 
 
 def _local_body(data: bytes, row: _Row, directory: int) -> tuple[bytes, int]:
@@ -347,7 +356,7 @@ def _inflate(entry: Entry) -> bytes:
         except zlib.error as error:
             raise _zip("an entry's compressed bytes are damaged") from error
         if not inflater.eof or inflater.unused_data:
-            raise _limits("an entry inflates to another size than it says")
+            raise limits_error("an entry inflates to another size than it says")
     if len(data) != entry.size or zlib.crc32(data) != entry.crc:
         raise _zip("an entry's size or checksum is wrong")
     return data

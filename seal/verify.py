@@ -44,7 +44,14 @@ from seal.ofd_structure import (
     signature_list,
 )
 from seal.ofd_xml import refuse_dtd
-from seal.package import DEFAULT_LIMITS, Limits, OfdPackage, PackageError, read_package
+from seal.package import (
+    DEFAULT_LIMITS,
+    Limits,
+    OfdPackage,
+    PackageError,
+    limits_error,
+    read_package,
+)
 from seal.seal_checks import SEAL_CHECKS, common_name, in_force
 from seal.ses import parse_seal, parse_signature
 from seal.trust import TrustStore
@@ -54,6 +61,7 @@ __all__ = ["assess", "assess_ofd", "assess_pdf", "assess_seal", "verify"]
 _OFD: Final = "OFD"
 _ZIP_MAGIC: Final = b"PK\x03\x04"
 _PDF_MAGIC: Final = b"%PDF-"
+_GREATEST_SIGNATURES: Final = 32 * 1024 * 1024  # bytes of Signature.xml and SignedValue.dat
 
 
 def verify(data: bytes, *, store: TrustStore, now: datetime) -> Verdict:
@@ -119,12 +127,20 @@ def assess_ofd(
         return conclude(_OFD, [failed(error.check, error.message, error.message_zh)], [])
     opened: list[OpenedSignature] = []
     unreadable: dict[str, SignatureReport] = {}
+    size = 0
     for one in listed:
         label = one.id if one.body == 0 else f"{one.body}/{one.id}"
+        # A file that is listed again is read again: so what is read counts, not what is there.
+        size += package.size(one.path)
         try:
-            opened.append(_open(package, one, label))
+            if size > _GREATEST_SIGNATURES:
+                raise limits_error("the signatures are larger than is allowed")
+            read = _open(package, one, label)
         except InvalidArgument as error:
             unreadable[label] = _unreadable(label, error)
+        else:
+            opened.append(read)
+            size += package.size(read.xml.signed_value)
     document = OpenedDocument(
         package=package,
         bodies=bodies,

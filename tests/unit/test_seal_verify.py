@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import random
+import re
+import time
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -151,6 +154,62 @@ def test_entity_expansion_in_the_list() -> None:
     bomb = b"<!DOCTYPE a [<!ENTITY a 'aaaaaaaa'><!ENTITY b '&a;&a;&a;'>]>"
     verdict = _forge(lambda files: files.update({LIST: bomb + files[LIST]}))
     assert _failed(verdict) == {"xml_no_dtd"}
+
+
+def test_a_zip_that_newer_software_only_can_read() -> None:
+    at = SEALED.index(b"PK\x01\x02") + 6  # the version needed to extract, in the directory
+    newer = SEALED[:at] + bytes([99]) + SEALED[at + 1 :]
+    assert _failed(_assess(newer)) == {"package_zip"}
+
+
+def _quickly(change: Callable[[dict[str, bytes]], None]) -> Verdict:
+    """Any system may send any file: none may cost more than seconds."""
+    began = time.monotonic()
+    verdict = _forge(change)
+    assert time.monotonic() - began < 5
+    return verdict
+
+
+@pytest.mark.parametrize("name", ["OFD.xml", LIST, SIGN_0 + "Signature.xml"])
+def test_xml_of_millions_of_elements(name: str) -> None:
+    def swell(files: dict[str, bytes]) -> None:
+        files["Doc_0/noise"] = random.Random(1).randbytes(1 << 20)  # the ratio looks innocent
+        files[name] = files[name] + b"<!-- -->" * (6 << 17)
+
+    assert "package_limits" in _failed(_quickly(swell))
+
+
+def test_a_crowd_of_documents() -> None:
+    def crowd(files: dict[str, bytes]) -> None:
+        head, body, end = re.split(rb"(<ofd:DocBody>.*</ofd:DocBody>)", files["OFD.xml"])
+        files["OFD.xml"] = head + body * 1_000 + end
+
+    assert _failed(_quickly(crowd)) == {"ofd_structure"}
+
+
+def test_one_large_signature_listed_many_times() -> None:
+    def repeat(files: dict[str, bytes]) -> None:
+        files["Doc_0/noise"] = random.Random(1).randbytes(1 << 20)
+        files[SIGN_0 + "Signature.xml"] += b"<!-- -->" * (3 << 17)
+        one = re.search(rb"<ofd:Signature .*?/>", files[LIST])[0]
+        more = b"".join(one.replace(b"s001", b"s%d" % (n + 10)) for n in range(250))
+        files[LIST] = files[LIST].replace(one, one + more)
+
+    assert "package_limits" in _failed(_quickly(repeat))
+
+
+def test_many_stamps_on_many_pages() -> None:
+    def stamp(files: dict[str, bytes]) -> None:
+        files["Doc_0/noise"] = random.Random(1).randbytes(1 << 20)
+        pages = b"".join(b'<ofd:Page ID="p%d" BaseLoc="x"/>' % n for n in range(40_000))
+        files["Doc_0/Document.xml"] = files["Doc_0/Document.xml"].replace(
+            b"<ofd:Pages>", b"<ofd:Pages>" + pages
+        )
+        path = SIGN_0 + "Signature.xml"
+        one = re.search(rb"<ofd:StampAnnot .*?/>", files[path])[0]
+        files[path] = files[path].replace(one, one * 40_000)
+
+    assert "stamp_pages" not in _failed(_quickly(stamp))
 
 
 def test_list_that_holds_something_else() -> None:
