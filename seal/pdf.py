@@ -1,77 +1,55 @@
 """Sealing a PDF: PAdES B-B (ETSI EN 319 142-1) with the seal's picture as visible appearance.
 
 1. The document's own bytes stay as they are; the seal is an incremental update after them.
-2. Keys stay with their opener: the library hands over the signed attributes, our Signer signs.
+2. Keys stay with their opener: the library writes the file, our Signer signs the attributes.
 3. P-256 with SHA-256 only: PDF readers know no SM2.
 4. The time is the one given, not this machine's; nothing is fetched from a network.
 5. Encrypted, damaged or hybrid files are refused: readers would see different documents.
 """
 
-# asn1crypto and the PDF library publish no types.
+# The PDF library publishes no types.
 # mypy: disable-error-code=no-untyped-call
 
 from __future__ import annotations
 
-import asyncio
 import re
-import threading
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Generator, Sequence
 from datetime import datetime
 from io import BytesIO
 from typing import Any, Final
 
-from asn1crypto import x509
-from asn1crypto.algos import SignedDigestAlgorithm
-from PIL import Image
-from pyhanko.pdf_utils.images import PdfImage
+from pyhanko.pdf_utils.generic import DictionaryObject, NameObject
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
-from pyhanko.pdf_utils.layout import (
-    AxisAlignment,
-    InnerScaling,
-    Margins,
-    SimpleBoxLayoutRule,
-)
 from pyhanko.pdf_utils.misc import PdfError
 from pyhanko.pdf_utils.reader import PdfFileReader
-from pyhanko.sign import fields, signers
-from pyhanko.sign.general import SigningError
-from pyhanko.sign.signers.pdf_cms import PdfCMSSignedAttributes
-from pyhanko.stamp import StaticStampStyle
-from pyhanko_certvalidator.registry import SimpleCertificateStore
+from pyhanko.sign import fields
+from pyhanko.sign.signers.cms_embedder import PdfCMSEmbedder, SigIOSetup, SigObjSetup
+from pyhanko.sign.signers.constants import ESIC_EXTENSION_1, ISO32002
+from pyhanko.sign.signers.pdf_byterange import SignatureObject
 
 from runtime.errors import FailedPrecondition, InvalidArgument
+from seal import pdf_picture
+from seal.cms import signed_attributes, signed_data
 from seal.keys import Signer
 from seal.suites import P256
 from seal.trust import parse_certificate
 
 _POINTS_PER_MM: Final = 72 / 25.4
 _LONGEST_SIGNATURE: Final = 72  # DER SEQ{r, s} of P-256
+_SPARE: Final = 64  # octets left empty after the value
 _FIELD: Final = "Seal"
 _DEEPEST_PAGE: Final = 64
 _MAX_BYTES: Final = 64 * 1024 * 1024
-
-
-class _HeldSigner(signers.Signer):
-    """Lets pyHanko ask our Signer; it never sees a key."""
-
-    def __init__(self, signer: Signer, certificate: bytes, chain: Sequence[bytes]) -> None:
-        registry = SimpleCertificateStore()
-        registry.register_multiple(x509.Certificate.load(one) for one in chain)
-        super().__init__(
-            signing_cert=x509.Certificate.load(certificate),
-            cert_registry=registry,
-            signature_mechanism=SignedDigestAlgorithm({"algorithm": "sha256_ecdsa"}),
-            embed_roots=False,
-        )
-        self._signer = signer
-
-    async def async_sign_raw(
-        self, data: bytes, digest_algorithm: str, dry_run: bool = False
-    ) -> bytes:
-        """The raw signature, or as many zero bytes for an estimate."""
-        if digest_algorithm != "sha256":
-            raise SigningError("only SHA-256 is signed")
-        return b"\x00" * _LONGEST_SIGNATURE if dry_run else self._signer.sign(data)
+# What the library raises, here and there, on bytes it cannot read.
+_DAMAGED: Final = (
+    PdfError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+)
 
 
 class _SealWriter(IncrementalPdfFileWriter):
@@ -111,75 +89,68 @@ def seal_pdf(
             "the certificate is not of the signing key", reason="KEY_AND_CERTIFICATE_DIFFER",
             message_zh="证书与签名私钥不匹配",
         )  # fmt: skip
-    style = _appearance(image_png)
+    pdf_picture.prepare(image_png)
 
-    # 2. The document reads, and the box is on its page.
+    # 2. The document reads, is open for a seal, and the box is on its page.
     writer, box, name = _open(document, page, rect_mm)
 
-    # 3. Sign: the field, the appearance, the byte range, the attributes, the value.
-    metadata = signers.PdfSignatureMetadata(
-        field_name=name,
-        md_algorithm="sha256",
+    # 3. Everything but the value: the field, the appearance, the byte range.
+    about = SignatureObject(
+        timestamp=signed_at,
         subfilter=fields.SigSeedSubFilter.PADES,
-        reason=reason or None,
         name=parse_certificate(certificate).subject_fields.get("CN"),
-    )
-    sealing = signers.PdfSigner(
-        metadata,
-        signer=_HeldSigner(signer, certificate, chain),
-        stamp_style=style,
-        new_field_spec=fields.SigFieldSpec(name, on_page=page - 1, box=box),
+        reason=reason or None,
+        bytes_reserved=2 * _room(certificate, chain),
     )
     try:
-        return _run(lambda: _sign(sealing, writer, signed_at))
-    except SigningError as error:
-        raise FailedPrecondition(
-            "the document allows no further signature", reason="PDF_CLOSED",
-            message_zh="文件不允许再加盖印章",
-        ) from error  # fmt: skip
-    except PdfError as error:
+        embedding, digest, output = _prepare(writer, about, image_png, (name, page - 1, box))
+    except _DAMAGED as error:
         raise _unreadable() from error
 
-
-async def _sign(
-    sealing: signers.PdfSigner, writer: IncrementalPdfFileWriter, signed_at: datetime
-) -> bytes:
-    """The library's own steps, with our time in place of the clock's."""
-    session = sealing.init_signing_session(writer)
-    session.system_time = signed_at
-    presign = await session.perform_presign_validation(writer)
-    reserved = await session.estimate_signature_container_size(presign, tight=False)
-    to_sign = session.prepare_tbs_document(validation_info=presign, bytes_reserved=reserved)
-    output = BytesIO()
-    prepared, _ = to_sign.digest_tbs_document(output=output)
-    finished = await to_sign.perform_signature(
-        document_digest=prepared.document_digest,
-        pdf_cms_signed_attrs=PdfCMSSignedAttributes(signing_time=signed_at),
+    # 4. The attributes, the signature, the value.
+    attributes = signed_attributes(digest, certificate=certificate)
+    signature = signer.sign(attributes)
+    embedding.send(
+        signed_data(attributes, signature=signature, certificate=certificate, chain=chain)
     )
-    await finished.post_signature_processing(output)
     return output.getvalue()
 
 
-def _run(make: Callable[[], Coroutine[Any, Any, bytes]]) -> bytes:
-    """Run to the end, also when this thread already runs an event loop."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(make())
-    result: list[bytes | BaseException] = []
+def _room(certificate: bytes, chain: Sequence[bytes]) -> int:
+    """Octets to leave for the value: the same for the same certificates."""
+    attributes = signed_attributes(bytes(32), certificate=certificate)
+    value = signed_data(
+        attributes, signature=bytes(_LONGEST_SIGNATURE), certificate=certificate, chain=chain
+    )
+    return len(value) + _SPARE
 
-    def other_thread() -> None:
-        try:
-            result.append(asyncio.run(make()))
-        except BaseException as error:  # noqa: BLE001  (carried to the caller's thread)
-            result.append(error)
 
-    thread = threading.Thread(target=other_thread)
-    thread.start()
-    thread.join()
-    if isinstance(result[0], BaseException):
-        raise result[0]
-    return result[0]
+def _prepare(
+    writer: IncrementalPdfFileWriter,
+    about: SignatureObject,
+    image_png: bytes,
+    place: tuple[str, int, tuple[int, int, int, int]],
+) -> tuple[Generator[Any, Any, None], bytes, BytesIO]:
+    """The library's steps up to the digest: what waits for the value, the digest, the file."""
+    name, page, box = place
+    spec = fields.SigFieldSpec(name, on_page=page, box=box)
+    embedding: Generator[Any, Any, None] = PdfCMSEmbedder(spec).write_cms(name, writer)
+    field = next(embedding).get_object()
+    width, height = box[2] - box[0], box[3] - box[1]
+    drawn = pdf_picture.add_appearance(writer, image_png, width=width, height=height)
+    field["/AP"] = DictionaryObject({NameObject("/N"): drawn})
+
+    # What ETSI and ISO want declared: PAdES before PDF 2.0, and the curve (ISO/TS 32002).
+    writer.ensure_output_version(version=(1, 7))
+    if writer.output_version < (2, 0):
+        writer.register_extension(ESIC_EXTENSION_1)
+    writer.ensure_output_version(version=(2, 0))
+    writer.register_extension(ISO32002)
+
+    embedding.send(SigObjSetup(sig_placeholder=about))
+    output = BytesIO()
+    prepared, _ = embedding.send(SigIOSetup(md_algorithm="sha256", output=output))
+    return embedding, prepared.document_digest, output
 
 
 def _unreadable() -> InvalidArgument:
@@ -187,29 +158,6 @@ def _unreadable() -> InvalidArgument:
         "the PDF is damaged, encrypted or of a kind that readers see differently",
         reason="PDF_UNREADABLE",
         message_zh="PDF 文件已损坏、加密或结构不规范",
-    )
-
-
-def _appearance(image_png: bytes) -> StaticStampStyle:
-    """The picture fills the box, whatever its aspect; transparency is kept."""
-    try:
-        picture = Image.open(BytesIO(image_png), formats=["PNG"])
-        picture.load()
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise InvalidArgument(
-            "the seal's picture is not a readable PNG", reason="SEAL_IMAGE",
-            message_zh="印章图片不是有效的 PNG",
-        ) from error  # fmt: skip
-    return StaticStampStyle(
-        border_width=0,
-        background=PdfImage(picture.convert("RGBA")),
-        background_opacity=1.0,
-        background_layout=SimpleBoxLayoutRule(
-            x_align=AxisAlignment.ALIGN_MID,
-            y_align=AxisAlignment.ALIGN_MID,
-            margins=Margins.uniform(0),
-            inner_content_scaling=InnerScaling.STRETCH_TO_FIT,
-        ),
     )
 
 
@@ -230,10 +178,24 @@ def _open(
         leaf = parent.get_object()["/Kids"][index].get_object()
         box = _box(_inherited(leaf), rect_mm)
         used = [int(n) for n in re.findall(rf"\b{_FIELD}(\d{{1,6}})\b", _field_names(reader))]
+        if "/Perms" in reader.root:
+            _refuse_closed(reader)
         writer = _SealWriter.from_reader(reader)
-    except (PdfError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+    except _DAMAGED as error:
         raise _unreadable() from error
     return writer, box, f"{_FIELD}{max(used, default=0) + 1}"
+
+
+def _refuse_closed(reader: PdfFileReader) -> None:
+    """A certifying signature may forbid every change (ISO 32000-1 §12.8.2.2)."""
+    from pyhanko.sign.validation import read_certification_data  # large, and rarely needed
+
+    certified = read_certification_data(reader)
+    if certified is not None and certified.permission == fields.MDPPerm.NO_CHANGES:
+        raise FailedPrecondition(
+            "the document allows no further signature", reason="PDF_CLOSED",
+            message_zh="文件不允许再加盖印章",
+        )  # fmt: skip
 
 
 def _field_names(reader: PdfFileReader) -> str:

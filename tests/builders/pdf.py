@@ -32,6 +32,8 @@ def sealed_pdf(
     rect_mm: tuple[float, float, float, float] = (140, 220, 42, 42),
     signed_at: datetime = SEALED_AT,
     certificate: bytes | None = None,
+    chain: tuple[bytes, ...] = (),
+    image: bytes | None = None,
 ) -> bytes:
     """Seal with the P-256 world's department."""
     who = here or world(P256)
@@ -39,8 +41,8 @@ def sealed_pdf(
         document,
         signer=who.signer,
         certificate=certificate or who.certificate,
-        chain=[who.root_certificate],
-        image_png=png(),
+        chain=[who.root_certificate, *chain],
+        image_png=png() if image is None else image,
         page=page,
         rect_mm=rect_mm,
         signed_at=signed_at,

@@ -10,16 +10,19 @@ from pathlib import Path
 
 import ofdkit
 import pytest
-from asn1crypto import x509
+from asn1crypto import pem, x509
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.validation import validate_pdf_signature
 from pyhanko_certvalidator import ValidationContext
 
 from seal.model import Indication, Verdict
+from seal.pdf import seal_pdf
+from seal.suites import P256
 from seal.trust import TrustAnchor, TrustStore
 from seal.verify import assess, assess_ofd, assess_seal
-from tests.builders.ofd import NOW, TEXT, later, pack, plain_ofd, seal_ofd, unpack, world
+from tests.builders.ofd import NOW, TEXT, later, pack, plain_ofd, png, seal_ofd, unpack, world
 from tests.builders.pdf import plain_pdf, sealed_pdf
+from tests.builders.seal_pki import pki
 
 DATA = Path(__file__).parent / "data"
 NOBODY = TrustStore()
@@ -183,6 +186,36 @@ def test_pyhanko_by_itself_accepts_our_pdf() -> None:
     )
     status = validate_pdf_signature(reader.embedded_regular_signatures[0], context)
     assert status.bottom_line
+
+
+def test_openssl_accepts_our_pdfs_signature_and_chain(tmp_path: Path) -> None:
+    here = pki(P256)
+    sealed = seal_pdf(
+        plain_pdf(),
+        signer=here.signer.signer,
+        certificate=here.signer.certificate,
+        chain=(here.intermediate.certificate, here.root.certificate),
+        image_png=png(),
+        page=1,
+        rect_mm=(10, 10, 42, 42),
+        signed_at=NOW,
+    )
+    (signature,) = PdfFileReader(BytesIO(sealed)).embedded_regular_signatures
+    first, size, second, rest = signature.sig_object["/ByteRange"]
+    (tmp_path / "content").write_bytes(sealed[first : first + size] + sealed[second:][:rest])
+    (tmp_path / "value").write_bytes(signature.pkcs7_content)
+    (tmp_path / "root").write_bytes(pem.armor("CERTIFICATE", here.root.certificate))
+    command = [
+        *("openssl", "cms", "-verify", "-binary", "-purpose", "any", "-inform", "DER"),
+        *("-cades", "-in", tmp_path / "value", "-content", tmp_path / "content"),
+        *("-CAfile", tmp_path / "root", "-out", tmp_path / "out"),
+        *("-attime", str(int(NOW.timestamp()))),
+    ]
+    checked = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stderr
+    # The root is the verifier's own to bring.
+    told = {one.dump() for one in signature.other_embedded_certs}
+    assert told == {here.intermediate.certificate}
 
 
 def test_our_own_ofd_passes() -> None:

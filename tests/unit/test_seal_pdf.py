@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import timedelta
 from io import BytesIO
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+from pyhanko.sign.fields import MDPPerm, SigFieldSpec
+from pyhanko.sign.signers.cms_embedder import (
+    PdfCMSEmbedder,
+    SigIOSetup,
+    SigMDPSetup,
+    SigObjSetup,
+)
+from pyhanko.sign.signers.pdf_byterange import SignatureObject
 
-from runtime.errors import InvalidArgument
+from licenses.pages.png import pdf_to_png
+from runtime.errors import FailedPrecondition, InvalidArgument
+from seal.image import RED, circular_seal, render_png
 from seal.model import Indication, Verdict, VerificationError
 from seal.pdf import seal_pdf
 from seal.trust import Revocation, TrustStore, issue_crl
@@ -176,6 +188,87 @@ def test_unreadable_document_and_picture() -> None:
     with pytest.raises(InvalidArgument) as caught:
         sealed_pdf(b"%PDF-1.4 broken")
     assert caught.value.reason == "PDF_UNREADABLE"
+
+
+def _certified() -> bytes:
+    """A PDF whose certifying signature forbids every change; the value itself is empty."""
+    writer, out = IncrementalPdfFileWriter(BytesIO(plain_pdf())), BytesIO()
+    embedding = PdfCMSEmbedder(SigFieldSpec("First")).write_cms("First", writer)
+    next(embedding)
+    forbid = SigMDPSetup(md_algorithm="sha256", certify=True, docmdp_perms=MDPPerm.NO_CHANGES)
+    embedding.send(SigObjSetup(SignatureObject(bytes_reserved=64), mdp_setup=forbid))
+    embedding.send(SigIOSetup(md_algorithm="sha256", output=out))
+    embedding.send(b"\x30\x00")
+    return out.getvalue()
+
+
+def test_certified_document_takes_no_seal() -> None:
+    with pytest.raises(FailedPrecondition) as caught:
+        sealed_pdf(_certified())
+    assert caught.value.reason == "PDF_CLOSED"
+
+
+def _picture(mode: str, *, ramp: bool = False) -> bytes:
+    """A square of blue; with `ramp` of all degrees of opacity, and of other colours too."""
+    image = Image.new("RGBA", (13, 7), (0, 0, 200, 255))
+    if ramp:
+        for at in range(13 * 7):
+            image.putpixel((at % 13, at // 13), (at, 0, 200, at * 2))
+    out = BytesIO()
+    image.convert(mode).save(out, "PNG")
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("picture", "colour"),
+    [
+        (_picture("RGBA"), (0, 0, 200)),
+        (_picture("RGB"), (0, 0, 200)),
+        (_picture("P"), (0, 0, 200)),
+        (_picture("L"), (23, 23, 23)),
+        (render_png(circular_seal("示范县公安局"), 100), RED),
+    ],
+    ids=["rgba", "rgb", "palette", "gray", "seal"],
+)
+def test_any_picture_is_shown_as_it_is(picture: bytes, colour: tuple[int, int, int]) -> None:
+    sealed = sealed_pdf(plain_pdf(), image=picture)
+    assert _assess(sealed).indication is Indication.PASSED
+    page = Image.open(BytesIO(pdf_to_png(sealed, 1, 72))).convert("RGB")
+    middle = (round(161 / 25.4 * 72), round(241 / 25.4 * 72))
+    assert page.getpixel(middle) == pytest.approx(colour, abs=1)
+
+
+def test_colours_and_degrees_of_opacity_are_kept() -> None:
+    sealed = sealed_pdf(plain_pdf(), image=_picture("RGBA", ramp=True))
+    page = Image.open(BytesIO(pdf_to_png(sealed, 1, 72))).convert("RGB")
+    x, y = (at / 25.4 * 72 for at in (140, 220))
+    side = 42 / 25.4 * 72
+    for column, row in ((0, 0), (6, 3), (12, 6)):
+        level = column + row * 13
+        opacity = level * 2 / 255
+        expected = [round(255 - (255 - one) * opacity) for one in (level, 0, 200)]
+        at = (round(x + side * (column + 0.5) / 13), round(y + side * (row + 0.5) / 7))
+        assert page.getpixel(at) == pytest.approx(expected, abs=6)
+
+
+def test_picture_that_is_none() -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        sealed_pdf(plain_pdf(), image=b"\x89PNG\r\n\x1a\n and so on")
+    assert caught.value.reason == "SEAL_IMAGE"
+
+
+def test_the_same_document_takes_the_same_room() -> None:
+    assert len({len(sealed_pdf(plain_pdf())) for _ in range(8)}) == 1
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.data())
+def test_damaged_documents_are_refused_by_name(data: st.DataObject) -> None:
+    damaged = bytearray(data.draw(st.sampled_from([SEALED, plain_pdf()])))
+    for _ in range(data.draw(st.integers(1, 4))):
+        damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
+    with suppress(InvalidArgument, FailedPrecondition):
+        sealed_pdf(bytes(damaged))
 
 
 def _contents_span() -> tuple[int, int]:
