@@ -322,13 +322,15 @@ def _related_violations(resource: DataResource) -> Iterator[FieldViolation]:
     related = resource.related_resources
     if len(related) > GREATEST_RELATED:
         yield FieldViolation("related_resources", f"has more than {GREATEST_RELATED} codes")
+    seen: set[str] = set()
     for place, code in enumerate(related):
         if not RESOURCE_CODE.fullmatch(code):
             yield FieldViolation(
                 f"related_resources[{place}]", "must be a code of the guide's form"
             )
-        elif code in related[:place]:
+        elif code in seen:
             yield FieldViolation(f"related_resources[{place}]", "is listed already")
+        seen.add(code)
 
 
 def _items_violations(resource: DataResource) -> Iterator[FieldViolation]:

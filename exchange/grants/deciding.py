@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import chain, islice
 
 from exchange.catalog.model import CONTROL, DataResource, EntryState, SharingType
 from exchange.grants.model import (
@@ -137,19 +137,18 @@ def approve(
     request = _to_decide(principal, request)
     check_shared(resource)
     start = start_time or now
-    faults = [
-        *_item_faults(request, resource, items),
-        *_repeated("operations", operations),
-        *(
+    faults = chain(
+        _item_faults(request, resource, items),
+        _repeated("operations", operations),
+        (
             FieldViolation(f"operations[{place}]", "was not asked for")
             for place, operation in enumerate(operations)
             if operation not in request.operations
         ),
-        *_time_faults(start, end_time, now),
-    ]
-    if not 0 <= daily_quota < 2**31:
-        faults.append(FieldViolation("daily_quota", "must not be negative"))
-    _refuse(iter(faults), "GRANT_INVALID")
+        _time_faults(start, end_time, now),
+        _quota_faults(daily_quota),
+    )
+    _refuse(faults, "GRANT_INVALID")
     if end_time is None:  # told above; the type checker does not know
         raise InvalidArgument("end_time is required", reason="GRANT_INVALID")
     return _answer(
@@ -276,8 +275,9 @@ def _item_faults(
         yield FieldViolation("items", "is required: name what is given")
     yield from _repeated("items", [given.item for given in items], ".item")
     held = {item.code for item in resource.items}
+    asked = set(request.items)
     for place, given in enumerate(items):
-        if given.item not in request.items:
+        if given.item not in asked:
             yield FieldViolation(f"items[{place}].item", "was not asked for")
         elif given.item not in held:
             yield FieldViolation(f"items[{place}].item", "is no longer in the resource")
@@ -294,6 +294,11 @@ def _time_faults(start: datetime, end: datetime | None, now: datetime) -> Iterat
         yield FieldViolation("end_time", "is in the past")
     elif end > years_after(start, GREATEST_YEARS):
         yield FieldViolation("end_time", f"must be within {GREATEST_YEARS} years of start_time")
+
+
+def _quota_faults(daily_quota: int) -> Iterator[FieldViolation]:
+    if not 0 <= daily_quota < 2**31:
+        yield FieldViolation("daily_quota", "must not be negative")
 
 
 def years_after(start: datetime, years: int) -> datetime:

@@ -1,5 +1,6 @@
 """The rules of a batch: one case per rule, all problems at once, by their paths."""
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -206,3 +207,10 @@ def test_a_department_changes_its_own_directory_and_an_administrator_any():
     near = build.caller(CIVIL.removesuffix("s"))
     with pytest.raises(PermissionDenied):
         directory.check_directory_permission(near, changes[:1])
+
+
+def test_a_crowd_of_related_codes_is_refused_without_being_compared():
+    crowd = build.resource(related_resources=tuple(f"101001/{n}" for n in range(100_000)))
+    began = time.monotonic()
+    assert "changes[0].put_resource.related_resources" in paths(crowd)
+    assert time.monotonic() - began < 2

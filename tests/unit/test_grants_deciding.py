@@ -1,5 +1,6 @@
 """From a request to a grant: one test per forbidden transition and per fault."""
 
+import tracemalloc
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -145,6 +146,25 @@ def test_a_faulty_grant_is_refused(changes, field):
     with pytest.raises(InvalidArgument) as refused:
         approve(**changes)
     assert [f for f, _ in faults(refused)] == [field]
+
+
+@pytest.mark.parametrize(
+    ("field", "crowd"),
+    [
+        ("items", [GrantedItem(item="name")] * 300_000),
+        ("operations", [Operation.QUERY] * 300_000),
+    ],
+)
+def test_a_crowd_is_refused_without_a_fault_for_each(field, crowd):
+    tracemalloc.start()
+    try:
+        with pytest.raises(InvalidArgument) as refused:
+            approve(**{field: crowd})
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
+    assert refused.value.reason == "GRANT_INVALID"
+    assert len(refused.value.violations) <= 100
 
 
 def test_an_item_that_left_the_resource_is_not_granted():
