@@ -28,8 +28,9 @@ FIRST_VERSION = 1
 TEXT_LIMIT = 200  # GB/T 36906: the reason for use
 NAME_LIMIT = 100
 FIELD_LIMIT = 1000
+SHOWN_VIOLATIONS = 100
 FIELD_CODE = re.compile(r"KZ_[A-Z][A-Z0-9]{0,29}")
-_SERIAL = re.compile(r"\d{1,30}")
+_SERIAL = re.compile(r"[0-9]{1,30}")  # \d would take the digits of every script
 _TYPE_CODE = re.compile(r"[0-9A-Z]{18}\d{3}")
 _PART = re.compile(r"[0-9A-Z]{1,40}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]")
@@ -268,7 +269,7 @@ def validate_order(order: Order) -> None:
     if order.serial and not _SERIAL.fullmatch(order.serial):
         wrong.append(FieldViolation("serial", "1 to 30 digits"))
     known = {f.code: f for f in order.type.fields}
-    for code in sorted(set(order.fields) - set(known)):
+    for code in sorted(set(order.fields) - set(known))[:SHOWN_VIOLATIONS]:
         # The sender's text is repeated only where it cannot be anything but a code.
         shown = f"fields.{code}" if FIELD_CODE.fullmatch(code) else "fields"
         wrong.append(FieldViolation(shown, "the license type has no such field"))

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from licenses.model import STATE_WORDS, License, LicenseState, is_expired
+from licenses.model import SHOWN_VIOLATIONS, STATE_WORDS, License, LicenseState, is_expired
 from runtime.clock import CHINA, china_date
 from runtime.errors import FieldViolation, InvalidArgument
 
@@ -179,7 +179,10 @@ def chosen_fields(asked: Sequence[str], metadata: Mapping[str, str]) -> tuple[st
             "choose at least one field, each a key of the license's metadata",
             reason="UNKNOWN_FIELDS",
             message_zh="至少选择一个字段，且须为证照元数据中的项",
-            violations=[FieldViolation(f"fields[{p}]", "no such field") for p in unknown]
+            violations=[
+                FieldViolation(f"fields[{place}]", "no such field")
+                for place in unknown[:SHOWN_VIOLATIONS]
+            ]
             or [FieldViolation("fields", "empty")],
         )
     return chosen

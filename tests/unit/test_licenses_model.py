@@ -146,6 +146,7 @@ def test_a_good_order_passes() -> None:
         ({"holder_code": "11990101MB9901024T"}, "holder_code"),
         ({"serial": "12a"}, "serial"),
         ({"serial": "1" * 31}, "serial"),
+        ({"serial": "１２３"}, "serial"),
         ({"fields": {}}, "fields.KZ_DJLX"),
         ({"fields": {"KZ_DJLX": "x" * 21}}, "fields.KZ_DJLX"),
         ({"fields": {"KZ_DJLX": "x", "KZ_QT": "y"}}, "fields.KZ_QT"),
@@ -159,6 +160,14 @@ def test_a_wrong_order_names_the_field_and_no_value(changes: dict[str, object], 
     assert [v.field for v in told.value.violations] == [field]
     assert citizen_number()[:-1] not in str(told.value) + told.value.message_zh
     assert "赵示例" not in str(told.value) + told.value.message_zh
+
+
+def test_of_a_crowd_of_unknown_fields_the_first_are_told() -> None:
+    crowd = {f"KZ_X{n}": "y" for n in range(100_000)}
+    with pytest.raises(InvalidArgument) as told:
+        validate_order(an_order(fields={"KZ_DJLX": "x", **crowd}))
+    assert 0 < len(told.value.violations) <= 100
+    assert len(told.value.message) < 10_000
 
 
 @pytest.mark.parametrize("text", ["", "  ", "a" * 201, "a\tb"])

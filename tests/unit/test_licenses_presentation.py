@@ -164,10 +164,11 @@ def test_bounds_of_a_presentation() -> None:
 def test_fields_are_keys_of_the_metadata_each_once() -> None:
     metadata = a_license().metadata
     assert chosen_fields(["CZZT", "ZZMC", "CZZT"], metadata) == ("CZZT", "ZZMC")
-    for wrong in ([], ["CZZT", "nonsense"]):
+    for wrong in ([], ["CZZT", "nonsense"], [f"nonsense{n}" for n in range(100_000)]):
         with pytest.raises(InvalidArgument) as told:
             chosen_fields(wrong, metadata)
         assert "nonsense" not in str(told.value)
+        assert 0 < len(told.value.violations) <= 100
 
 
 def test_wrong_codes_are_bounded_per_system() -> None:
