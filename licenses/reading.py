@@ -21,6 +21,8 @@ from runtime.identity import Principal, Role
 from runtime.paging import last_of
 from runtime.records import make_record
 
+NAMES_A_RECORD = 250  # of at most 109 characters: a leaf of the log holds 64 KiB
+
 
 def license_not_found() -> NotFound:
     """The one refusal for a license that is absent and for one that is somebody else's."""
@@ -79,15 +81,17 @@ class Reading:
         with self._database.unit_of_work() as work:
             index = self._index(holder_code)
             found = store.held(work.session, index, after=last_of(token), size=size + 1)
-            work.record(
-                make_record(
-                    "held_licenses_listed",
-                    at=self._clock.now(),
-                    actor=principal.system,
-                    facts={"licenses": [one.name for one in found[:size]]},
-                    commitments={"holder_code": holder_code.encode()},
+            shown, now = [one.name for one in found[:size]], self._clock.now()
+            for start in range(0, max(len(shown), 1), NAMES_A_RECORD):
+                work.record(
+                    make_record(
+                        "held_licenses_listed",
+                        at=now,
+                        actor=principal.system,
+                        facts={"licenses": shown[start : start + NAMES_A_RECORD]},
+                        commitments={"holder_code": holder_code.encode()},
+                    )
                 )
-            )
         return found
 
     def document(

@@ -7,7 +7,8 @@
 3. A mutation runs through `UnitOfWork.once`: a repeated `request_id` returns the first answer; the
    same id with another request is refused. Answer, audit record and act commit together.
 4. The hot paths hold a driver's connection per thread and run fixed SQL (`Held`).
-5. A full or unwritable disk is an `Unavailable` that says so, and changes nothing.
+5. A full or unwritable disk is an `Unavailable` that says so, and changes nothing. What else fails
+   is logged, without the values of the statement; a value that cannot be stored is the caller's.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import sqlalchemy as sa
+import structlog
 from alembic import command
 from alembic.config import Config as AlembicConfig
 from google.protobuf.message import Message
@@ -31,11 +33,12 @@ from sqlalchemy import event
 from sqlmodel import Session
 
 from runtime.errors import Aborted, AlreadyExists, DomainError, InvalidArgument, Unavailable
-from runtime.records import SealedRecord
+from runtime.records import SealedRecord, check_record
 
 Answer = TypeVar("Answer", bound=Message)
 BUSY_TIMEOUT_MS = 10_000
 REQUEST_ID_LIMIT = 64
+_log = structlog.get_logger()
 _PRINTABLE = re.compile(r"[!-~]+")
 
 GROUND = sa.MetaData()
@@ -97,7 +100,8 @@ class UnitOfWork:
         self.session = session
 
     def record(self, record: SealedRecord) -> None:
-        """Put the act's audit record on its way, in this transaction."""
+        """Put the act's audit record on its way, in this transaction. Raises as `check_record`."""
+        check_record(record)
         self.session.execute(audit_outbox.insert().values(leaf=record.leaf, salt=record.salt))
 
     def once(
@@ -234,13 +238,15 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         if self.is_sqlite:
             self.engine = sa.create_engine(
-                self.url, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000}
+                self.url, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000}, hide_parameters=True
             )
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_plain)
         else:
             options = {"options": f"-csearch_path={schema}"}
-            self.engine = sa.create_engine(self.url, connect_args=options, pool_pre_ping=True)
+            self.engine = sa.create_engine(
+                self.url, connect_args=options, pool_pre_ping=True, hide_parameters=True
+            )
         self.held = Held(self)
 
     def connect_driver(self) -> Any:
@@ -317,8 +323,14 @@ def storage_errors() -> Iterator[None]:
             reason="CONCURRENT_CHANGE",
             message_zh="有并发修改在先：请重新读取后再试",
         ) from error
+    except _errors_of("DataError") as error:
+        raise InvalidArgument(
+            "a value cannot be stored, such as a text with a NUL: correct the request",
+            reason="VALUE_NOT_STORABLE",
+            message_zh="请求中有无法存储的值（如含 NUL 的文本）：请更正后重试",
+        ) from error
     except _errors_of("DBAPIError", "Error") as error:
-        raise _explain(str(getattr(error, "orig", None) or error)) from error
+        raise _explain(getattr(error, "orig", None) or error) from error
 
 
 def _errors_of(*names: str) -> tuple[type[Exception], ...]:
@@ -332,8 +344,8 @@ def _errors_of(*names: str) -> tuple[type[Exception], ...]:
     )
 
 
-def _explain(text: str) -> DomainError:
-    lowered = text.lower()
+def _explain(error: BaseException) -> DomainError:
+    lowered = str(error).lower()
     if "full" in lowered or "no space" in lowered:
         return Unavailable(
             "the disk of the data folder is full: free some space; nothing was changed",
@@ -354,6 +366,8 @@ def _explain(text: str) -> DomainError:
             message_zh="数据库繁忙：请重试",
             retry_after=1,
         )
+    # The first line names what failed; those after it may quote a row.
+    _log.error("storage_failed", error=type(error).__name__, detail=str(error).partition("\n")[0])
     return Unavailable(
         "the database did not answer: see the node's log",
         reason="STORAGE_FAILED",

@@ -5,7 +5,8 @@
 2. A leaf holds no personal data: a value is committed to as
    SHA-256(salt || label || 0x00 || value) with a random salt of the record. Who has the salt can
    show what was asked; erasing it makes the commitment unlinkable, and the log stays consistent.
-3. A record is written in the transaction of its act. If it cannot be written, the act fails.
+3. A record is written in the transaction of its act. If it cannot be written, the act fails: one
+   that the log could not hold too, since no later one would get past it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import orjson
+
+from runtime.errors import InvalidArgument
 
 VERSION = 1
 SALT_SIZE = 16
@@ -36,6 +39,20 @@ class SealedRecord:
 def commit(salt: bytes, label: str, value: bytes) -> str:
     """The commitment to a value under a salt, hex."""
     return hashlib.sha256(salt + label.encode() + b"\0" + value).hexdigest()
+
+
+def check_record(record: SealedRecord) -> None:
+    """Raises InvalidArgument (LEAF_TOO_LARGE, LEAF_EMPTY): a bundle counts 16 bits of a leaf."""
+    if len(record.leaf) > GREATEST_LEAF:
+        raise InvalidArgument(
+            f"an audit record has at most {GREATEST_LEAF} bytes: say less in it",
+            reason="LEAF_TOO_LARGE",
+            message_zh=f"审计记录最多 {GREATEST_LEAF} 字节：请精简内容",
+        )
+    if not record.leaf or len(record.salt) > GREATEST_LEAF:
+        raise InvalidArgument(
+            "an audit record has a leaf", reason="LEAF_EMPTY", message_zh="审计记录不能为空"
+        )
 
 
 def canonical(value: object) -> bytes:

@@ -24,14 +24,14 @@ from dataclasses import dataclass
 import structlog
 
 from exchange.audit.model import Receipt, Usage
-from exchange.audit.promising import check_record, fresh_shard, promise
+from exchange.audit.promising import fresh_shard, promise
 from exchange.audit.sequencing import Sequencer
 from exchange.audit.store import AuditStore
 from runtime.clock import SYSTEM, Clock
 from runtime.database import Database
 from runtime.errors import Aborted
 from runtime.objects import ObjectStore
-from runtime.records import SealedRecord
+from runtime.records import SealedRecord, check_record
 from runtime.signing import LogKey
 
 __all__ = ["AuditLog", "Receipt", "Usage"]

@@ -14,23 +14,8 @@ from datetime import datetime
 from exchange.audit.merkle import join_entries, leaf_hash, levels_of, path_of
 from exchange.audit.model import Batch, Receipt
 from exchange.audit.note import Promise
-from runtime.errors import InvalidArgument
-from runtime.records import GREATEST_LEAF, SealedRecord, instant
+from runtime.records import SealedRecord, instant
 from runtime.signing import LogKey
-
-
-def check_record(record: SealedRecord) -> None:
-    """Raises InvalidArgument (LEAF_TOO_LARGE, LEAF_EMPTY): a bundle counts 16 bits of a leaf."""
-    if len(record.leaf) > GREATEST_LEAF:
-        raise InvalidArgument(
-            f"an audit record has at most {GREATEST_LEAF} bytes: say less in it",
-            reason="LEAF_TOO_LARGE",
-            message_zh=f"审计记录最多 {GREATEST_LEAF} 字节：请精简内容",
-        )
-    if not record.leaf or len(record.salt) > GREATEST_LEAF:
-        raise InvalidArgument(
-            "an audit record has a leaf", reason="LEAF_EMPTY", message_zh="审计记录不能为空"
-        )
 
 
 def promise(

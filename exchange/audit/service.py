@@ -14,7 +14,7 @@ from exchange.audit.appending import AuditLog
 from exchange.audit.merkle import TILE_WIDTH, ProofError, TiledTree
 from exchange.audit.model import SignedCheckpoint
 from exchange.audit.note import Proof, proof_text
-from exchange.audit.promising import check_record, promise
+from exchange.audit.promising import promise
 from exchange.audit.store import AuditStore
 from runtime.clock import Clock
 from runtime.errors import (
@@ -26,7 +26,7 @@ from runtime.errors import (
     OutOfRange,
     Unavailable,
 )
-from runtime.records import SealedRecord
+from runtime.records import SealedRecord, check_record
 from runtime.signing import LogKey
 
 DEFAULT_ENTRIES = 256

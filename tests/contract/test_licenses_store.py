@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
@@ -15,9 +17,13 @@ from licenses import store
 from licenses.holder_index import HolderIndex
 from licenses.library import record_of
 from licenses.model import License, LicenseState
+from licenses.reading import Reading
 from licenses.server import MIGRATIONS
-from runtime.database import GROUND, Database
+from runtime.clock import FixedClock
+from runtime.database import GROUND, Database, audit_outbox
 from runtime.errors import Aborted
+from runtime.identity import Principal, Role
+from runtime.records import GREATEST_LEAF
 from tests.builders.licenses import BUREAU, NOW, a_license, a_presentation
 
 INDEX = HolderIndex(b"one passphrase")
@@ -203,3 +209,36 @@ def test_a_changed_key_makes_the_holder_index_again(database: Database) -> None:
     with database.reading() as session:
         found = store.held(session, other(license_.holder_code), after="", size=1)
     assert found == [license_]
+
+
+def test_a_holder_of_very_many_licenses_is_audited_in_records_that_the_log_holds(
+    database: Database,
+) -> None:
+    issuer = f"departments/{'a' * 63}"
+    names = set()
+    with database.unit_of_work() as work:
+        for serial in range(1000):
+            license_ = a_license(serial, issuer=issuer)
+            names.add(license_.name)
+            store.add_license(
+                work.session,
+                license_,
+                holder_index=INDEX(license_.holder_code),
+                request_id=license_.id,
+                request_digest=b"digest",
+            )
+    counter = Principal(
+        system="departments/hall/systems/one",
+        department="departments/hall",
+        roles=frozenset({Role.COUNTER}),
+        serial=1,
+    )
+    reading = Reading(database, None, INDEX, FixedClock(NOW))  # type: ignore[arg-type]
+    found = reading.held(a_license().holder_code, counter, size=1000, token="")
+    assert {one.name for one in found} == names
+    with database.reading() as session:
+        leaves = list(session.scalars(sa.select(audit_outbox.c.leaf)))
+    assert max(map(len, leaves)) <= GREATEST_LEAF
+    told = [json.loads(leaf) for leaf in leaves]
+    assert {name for leaf in told for name in leaf["licenses"]} == names
+    assert all("holder_code" in leaf["commitments"] for leaf in told)
