@@ -264,17 +264,18 @@ def check_references(document: OpenedDocument, one: OpenedSignature) -> Check | 
         and document.digest_of(reference.path) != reference.check_value
     ]
     if missing or changed:
+        found = [("changed after signing", "签章后被修改", changed), ("missing", "缺失", missing)]
         return failed(
             name,
-            f"changed after signing: {_names(changed)}; missing: {_names(missing)}",
-            f"签章后被修改：{_names(changed)}；缺失：{_names(missing)}",
+            "; ".join(f"{word}: {_names(paths)}" for word, _, paths in found if paths),
+            "；".join(f"{word}：{_names(paths)}" for _, word, paths in found if paths),
         )
     return passed(name, f"{len(paths)} files are as signed", f"{len(paths)} 个文件与签章时一致")
 
 
 def _names(paths: list[str]) -> str:
     shown = ", ".join("/" + path for path in paths[:_SHOWN])
-    return (shown + (" …" if len(paths) > _SHOWN else "")) or "-"
+    return shown + (" …" if len(paths) > _SHOWN else "")
 
 
 def check_stamp_pages(document: OpenedDocument, one: OpenedSignature) -> Check | None:

@@ -9,7 +9,8 @@
 | 4 | what was given is wrong: a malformed name, a bad row, an unreadable file |
 | 5 | the node or its storage cannot be reached now: try again |
 | 6 | the answer is neither: INDETERMINATE |
-| 70 | a fault of the program |
+| 70 | a fault of the program, or of what it has stored: see the node's log |
+| 130 | stopped by Ctrl-C |
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from enum import IntEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,10 +30,12 @@ import grpc
 import typer
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 from rich.console import Console
 from rich.table import Table
 
 from runtime import errors, status
+from runtime.clock import CHINA
 
 
 class Exit(IntEnum):
@@ -47,7 +51,10 @@ class Exit(IntEnum):
     FAULT = 70
 
 
-out = Console(soft_wrap=True, highlight=False)
+# What goes into a file or a pipe is not folded to a screen's width, so that names stay whole.
+_WIDE = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 240
+
+out = Console(soft_wrap=True, highlight=False, width=_WIDE)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -79,10 +86,44 @@ def say(english: str, chinese_text: str = "") -> str:
 
 
 def plain(message: Message) -> dict[str, Any]:
-    """A message as JSON-ready data, by its fields' own names."""
-    return MessageToDict(
+    """A message as JSON-ready data, by its fields' own names and in their order."""
+    found = MessageToDict(
         message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
     )
+    order = {name: number for number, name in enumerate(message.DESCRIPTOR.fields_by_name)}
+    return dict(sorted(found.items(), key=lambda entry: order[entry[0]]))
+
+
+def when(at: Timestamp) -> str:
+    """An instant as people in China read it; empty for none."""
+    return china_time(at.ToDatetime(UTC)) if at.seconds else ""
+
+
+def china_time(at: datetime) -> str:
+    """An instant on a clock in China."""
+    return at.astimezone(CHINA).strftime("%Y-%m-%d %H:%M:%S +08:00")
+
+
+WORDS_ZH = {
+    "PASSED": "通过",
+    "INDETERMINATE": "无法确定",
+    "FAILED": "未通过",
+    "MATCH": "一致",
+    "NO_MATCH": "不一致",
+    "ACTIVE": "有效",
+    "SUSPENDED": "暂扣",
+    "REVOKED": "吊销",
+    "CANCELLED": "注销",
+    "UPSERT": "新增或变更",
+    "WITHDRAW": "撤回",
+    "WHOLE": "完整",
+    "FIRST_SIX": "前六位",
+}
+
+
+def word(english: str) -> str:
+    """A word of an answer in the reader's language."""
+    return say(english, WORDS_ZH.get(english, ""))
 
 
 def print_json(value: object) -> None:
@@ -110,6 +151,8 @@ def exit_code(error: errors.DomainError) -> Exit:
             return Exit.BAD_INPUT
         case errors.Unavailable():
             return Exit.UNAVAILABLE
+        case errors.DataLoss():
+            return Exit.FAULT
         case _ if type(error) is errors.DomainError:
             return Exit.FAULT
         case _:

@@ -14,7 +14,7 @@ from runtime.errors import InvalidArgument
 from seal.model import Check, Indication, Verdict
 from seal.trust import TrustAnchor, TrustStore, parse_certificate
 from seal.v1 import seal_pb2 as pb
-from tongban.console import Exit, out, print_table, say
+from tongban.console import Exit, out, print_table, say, word
 from tongban.files import read_file, write_file
 
 GREATEST_CERTIFICATE = 1024 * 1024
@@ -22,11 +22,6 @@ _COLOURS = {
     Indication.PASSED: "green",
     Indication.INDETERMINATE: "yellow",
     Indication.FAILED: "red",
-}
-_WORDS_ZH = {
-    Indication.PASSED: "通过",
-    Indication.INDETERMINATE: "无法确定",
-    Indication.FAILED: "未通过",
 }
 
 
@@ -93,12 +88,13 @@ class TrustFolder:
 def print_verdict(verdict: Verdict) -> None:
     """A verdict as a sentence and tables of its checks."""
     colour = _COLOURS[verdict.indication]
-    word = say(verdict.indication.value, _WORDS_ZH[verdict.indication])
-    out.print(f"[bold {colour}]{word}[/] {say(verdict.summary, verdict.summary_zh)}")
+    told = word(verdict.indication.value)
+    out.print(f"[bold {colour}]{told}[/] {say(verdict.summary, verdict.summary_zh)}")
     if verdict.checks:
         _print_checks(say("Document", "文件"), verdict.checks)
     for report in verdict.signatures:
-        title = f"{report.id} · {report.format} · {report.signer} {report.seal_name}"
+        named = dict.fromkeys(name for name in (report.signer, report.seal_name) if name)
+        title = " · ".join((report.id, report.format, *named))
         _print_checks(title, report.checks)
 
 
@@ -109,8 +105,7 @@ def _print_checks(title: str, checks: tuple[Check, ...]) -> None:
         [
             (
                 check.name,
-                f"[{_COLOURS[check.indication]}]"
-                f"{say(check.indication.value, _WORDS_ZH[check.indication])}[/]",
+                f"[{_COLOURS[check.indication]}]{word(check.indication.value)}[/]",
                 say(check.detail, check.detail_zh),
             )
             for check in checks

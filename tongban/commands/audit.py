@@ -26,6 +26,7 @@ from tongban.console import (
     print_json,
     print_table,
     say,
+    word,
 )
 from tongban.files import read_file, write_file
 
@@ -184,13 +185,15 @@ def _tell(found: dict[str, Any], as_json: bool) -> None:
         print_json(found)
     else:
         colour = "green" if good else "red"
-        out.print(
-            f"[bold {colour}]{found['indication']}[/] {say(found['summary'], found['summary_zh'])}"
-        )
+        summary = say(found["summary"], found["summary_zh"])
+        out.print(f"[bold {colour}]{word(found['indication'])}[/] {summary}")
         print_table(
             say("Checks", "检查项"),
             (say("check", "检查项"), say("outcome", "结果"), say("found", "说明")),
-            [(c["name"], c["outcome"], say(c["detail"], c["detail_zh"])) for c in found["checks"]],
+            [
+                (c["name"], word(c["outcome"]), say(c["detail"], c["detail_zh"]))
+                for c in found["checks"]
+            ],
         )
     if not good:
         raise typer.Exit(Exit.NO)

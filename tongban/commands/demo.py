@@ -5,13 +5,24 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from tongban.console import Json, err, out, outcomes, print_json, print_table, say
+from tongban.console import (
+    Json,
+    china_time,
+    err,
+    out,
+    outcomes,
+    print_json,
+    print_table,
+    say,
+    word,
+)
 
 
 def demo(
@@ -137,7 +148,7 @@ class _Teller:
         )
 
     def _grant(self, facts: dict[str, Any]) -> None:
-        given = ", ".join(f"{item} ({mask})" for item, mask in facts["given"].items())
+        given = ", ".join(f"{item} ({word(mask)})" for item, mask in facts["given"].items())
         print_table(
             facts["grant"],
             (say("field", "字段"), say("value", "值")),
@@ -147,7 +158,7 @@ class _Teller:
                 (say("purpose", "用途"), facts["purpose"]),
                 (say("legal basis", "依据"), facts["legal_basis"]),
                 (say("a day", "每日限额"), facts["daily_quota"]),
-                (say("until", "截止"), facts["until"]),
+                (say("until", "截止"), _moment(facts["until"])),
             ],
         )
 
@@ -159,21 +170,31 @@ class _Teller:
         )
         out.print(
             say("Name and number: ", "姓名与号码核查：")
-            + f"{facts['verify']['true_pair']} / {facts['verify']['false_pair']}"
+            + f"{word(facts['verify']['true_pair'])} / {word(facts['verify']['false_pair'])}"
         )
 
     def _subscribe(self, facts: dict[str, Any]) -> None:
         print_table(
             facts["subscription"],
             (say("offset", "偏移"), say("change", "变更"), say("items", "信息项")),
-            [(c["offset"], c["type"], c["items"]) for c in facts["received"]],
+            [
+                (
+                    c["offset"],
+                    word(c["type"]),
+                    " ".join(f"{k}={v}" for k, v in sorted(c["items"].items())),
+                )
+                for c in facts["received"]
+            ],
         )
 
     def _refused(self, facts: dict[str, Any]) -> None:
         print_table(
             say("Refused, with the reason", "拒绝及其原因"),
             (say("case", "情形"), say("reason", "原因"), say("what to do", "处理办法")),
-            [(k, f["reason"], say(f["message"], f["message_zh"])) for k, f in facts.items()],
+            [
+                (_case(key), f["reason"], say(f["message"], f["message_zh"]))
+                for key, f in facts.items()
+            ],
         )
 
     def _issue(self, facts: dict[str, Any]) -> None:
@@ -181,7 +202,7 @@ class _Teller:
             facts["license_identifier"],
             (say("field", "字段"), say("value", "值")),
             [
-                (say("state", "状态"), facts["state"]),
+                (say("state", "状态"), word(facts["state"])),
                 (say("seal", "印章"), f"{facts['seal']} {facts['es_id']}"),
                 *sorted(facts["metadata"].items()),
                 *((form, f"{f['file']} ({f['bytes']:,} B)") for form, f in
@@ -191,18 +212,22 @@ class _Teller:
 
     def _library(self, facts: dict[str, Any]) -> None:
         items = facts["items"]
-        out.print(f"{items['license_type_name']}: {items['state']} {items['state_time']}")
+        out.print(
+            f"{items['license_type_name']}: {word(items['state'])} {_moment(items['state_time'])}"
+        )
 
     _library_after = _library
 
     def _present(self, facts: dict[str, Any]) -> None:
+        until = _moment(facts["until"])
         out.print(
-            say(f"Code {facts['code']}, until {facts['until']}",
-                f"亮证码 {facts['code']}，有效至 {facts['until']}")
+            say(f"Code {facts['code']}, until {until}", f"亮证码 {facts['code']}，有效至 {until}")
         )  # fmt: skip
         for key in ("before", "after"):
             said = facts[key]
-            out.print(f"[bold]{said['indication']}[/] {say(said['summary'], said['summary_zh'])}")
+            out.print(
+                f"[bold]{word(said['indication'])}[/] {say(said['summary'], said['summary_zh'])}"
+            )
             if said["fields"]:
                 print_table(
                     say("Shown", "出示的字段"),
@@ -215,7 +240,7 @@ class _Teller:
             say("Checked offline", "离线核验"),
             (say("what", "对象"), say("outcome", "结果"), say("found", "说明")),
             [
-                (what, f["indication"], say(f["summary"], f["summary_zh"]))
+                (_case(what), word(f["indication"]), say(f["summary"], f["summary_zh"]))
                 for what, f in facts.items()
             ],
         )
@@ -223,3 +248,23 @@ class _Teller:
     def _files(self, facts: list[str]) -> None:
         for path in facts:
             out.print(path)
+
+
+_CASES_ZH = {
+    "ungranted_item": "未授权的信息项",
+    "expired_grant": "授权已过期",
+    "another_department": "其他部门的授权",
+    "unknown_caller": "不明身份的调用方",
+    "seal": "电子印章",
+    "forged": "被改动的文件",
+    "receipt": "回执",
+    "consistency": "日志一致性",
+}
+
+
+def _case(key: str) -> str:
+    return say(key, _CASES_ZH[key])
+
+
+def _moment(text: str) -> str:
+    return china_time(datetime.fromisoformat(text))

@@ -86,9 +86,12 @@ def print_report(outcome: dict[str, Any]) -> None:
              outcome["unchanged"], len(outcome["rejected"]))
         ],
     )  # fmt: skip
-    for what in ("changed", "withdrawn"):
+    for what, title in (
+        ("changed", say("Changed", "变更的条目")),
+        ("withdrawn", say("Withdrawn", "撤回的条目")),
+    ):
         if outcome[what]:
-            print_table(what, (say("name", "资源名"),), [(name,) for name in outcome[what]])
+            print_table(title, (say("name", "资源名"),), [(name,) for name in outcome[what]])
     if outcome["rejected"]:
         print_table(
             say("Rejected rows", "拒收的行"),

@@ -23,6 +23,7 @@ from tongban.console import (
     print_json,
     print_table,
     say,
+    when,
 )
 
 app = typer.Typer(no_args_is_help=True, help="Ask for access, decide on it, end it.")
@@ -95,7 +96,7 @@ def _print_grant(grant: pb.Grant, as_json: bool) -> None:
             (say("purpose", "用途"), grant.purpose),
             (say("legal basis", "依据"), grant.legal_basis),
             (say("daily quota", "每日限额"), grant.daily_quota or say("none", "不限")),
-            (say("until", "截止"), grant.end_time.ToJsonString()),
+            (say("until", "截止"), when(grant.end_time)),
             (say("state", "状态"), pb.GrantState.Name(grant.state).removeprefix("GRANT_STATE_")),
             (say("contract", "合同摘要"), grant.contract_hash),
         ],
@@ -247,7 +248,7 @@ def list_grants(
                  say("until", "截止"), say("state", "状态")),
                 [
                     (g.name, g.resource, " ".join(i.item for i in g.items),
-                     g.end_time.ToJsonString()[:10],
+                     when(g.end_time)[:10],
                      pb.GrantState.Name(g.state).removeprefix("GRANT_STATE_"))
                     for g in found
                 ],

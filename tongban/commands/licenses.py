@@ -25,6 +25,7 @@ from tongban.console import (
     print_json,
     print_table,
     say,
+    when,
 )
 from tongban.files import write_file
 
@@ -323,7 +324,7 @@ def present(
         if as_json:
             print_json(plain(shown))
         else:
-            until = shown.expire_time.ToJsonString()
+            until = when(shown.expire_time)
             out.print(
                 say(f"Code {shown.code}, until {until}", f"亮证码 {shown.code}，有效至 {until}")
             )
@@ -371,7 +372,7 @@ def _print_license(made: pb.License, as_json: bool) -> None:
         (say("field", "字段"), say("value", "值")),
         [
             (say("identifier", "证照标识"), made.license_identifier),
-            (say("state", "状态"), f"{state_word(made.state)} {made.state_time.ToJsonString()}"),
+            (say("state", "状态"), f"{state_word(made.state)} {when(made.state_time)}"),
             *sorted(made.metadata.items()),
         ],
     )

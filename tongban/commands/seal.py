@@ -24,6 +24,7 @@ from tongban.console import (
     print_json,
     print_table,
     say,
+    when,
 )
 from tongban.files import read_file, write_file
 from tongban.verdicts import TrustFolder, print_verdict, stop_by
@@ -92,7 +93,7 @@ def list_seals(
                 (say("name", "资源名"), say("display name", "名称"), say("identifier", "印章标识"),
                  say("until", "截止"), say("state", "状态")),
                 [
-                    (s.name, s.display_name, s.es_id, s.end_time.ToJsonString()[:10],
+                    (s.name, s.display_name, s.es_id, when(s.end_time)[:10],
                      pb.SealState.Name(s.state).removeprefix("SEAL_STATE_"))
                     for s in found
                 ],
