@@ -6,7 +6,8 @@
 3. Verifying answers with a verdict, never with an error, as long as the code can be looked up. The
    decision, the use it takes and its audit record are one transaction, after the document was
    verified outside it.
-4. Who tries many codes that open nothing is slowed down, per system.
+4. A code that opens nothing leaves no more in the log than in the answer.
+5. Who tries many codes that open nothing is slowed down, per system.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 from licenses import store
 from licenses.documents import Documents
@@ -176,9 +178,19 @@ class Presenting:
             if refusal is None and presentation and not store.use(work.session, presentation.id):
                 refusal = Refusal.CODE_USED_UP
             facts: dict[str, Value] = {"result": refusal.value if refusal else "PASSED"}
-            if presentation and license_:
+            hidden: dict[str, str] = {}
+            if refusal in _OPENED_NOTHING:
+                # Every system reads the log, who tried the code too: it tells no more than the
+                # answer does, and commits to the rest in one shape.
+                hidden = {
+                    "refusal": refusal.value,
+                    "presentation": presentation.name if presentation else "",
+                    "holder_code": "",
+                }
+                facts = {"result": Refusal.CODE_UNKNOWN.value}
+            elif presentation and license_:
                 facts |= {"presentation": presentation.name, "license": license_.name}
-            self._record(work, "presentation_verified", license_, facts, purpose, principal)
+            self._record(work, "presentation_verified", license_, facts, purpose, principal, hidden)
         if refusal in _OPENED_NOTHING:
             self._limit.count(principal.system)
         return describe(refusal, presentation, license_, document=document)
@@ -225,9 +237,12 @@ class Presenting:
         facts: dict[str, Value],
         purpose: str,
         principal: Principal,
+        hidden: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         now = self._clock.now()
-        commitments = {"purpose": purpose.encode()} if purpose else {}
+        commitments = {label: value.encode() for label, value in hidden.items()}
+        if purpose:
+            commitments["purpose"] = purpose.encode()
         if license_ is not None:
             commitments["holder_code"] = license_.holder_code.encode()
             store.add_access(

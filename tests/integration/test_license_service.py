@@ -120,6 +120,22 @@ async def test_no_leaf_holds_the_holder(node: LicenseNode) -> None:
         assert secret not in text
 
 
+async def test_the_public_log_tells_an_unknown_code_from_anothers_no_more_than_the_answer(
+    node: LicenseNode,
+) -> None:
+    """Every system reads the log: also the one that tried the code."""
+    license_ = await issue(node)
+    shown = await present(node, license_.name, audience="departments/housing")
+    answers = [await verify(node.verifier, code) for code in (shown.code, "0" * 26)]
+    assert answers[0] == answers[1]
+    others, unknown = node.leaves("presentation_verified")
+    assert "license" not in others
+    assert "presentation" not in others
+    assert others["result"] == unknown["result"] == "CODE_UNKNOWN"
+    assert set(others) == set(unknown)
+    assert set(others["commitments"]) == set(unknown["commitments"])
+
+
 async def test_a_repeated_request_is_answered_as_first(node: LicenseNode) -> None:
     request = issue_request()
     first = await node.issuer.licenses.IssueLicense(request)
