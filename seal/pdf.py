@@ -20,14 +20,13 @@ from typing import Any, Final
 
 from pyhanko.pdf_utils.generic import DictionaryObject, NameObject
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
-from pyhanko.pdf_utils.misc import PdfError
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign import fields
 from pyhanko.sign.signers.cms_embedder import PdfCMSEmbedder, SigIOSetup, SigObjSetup
 from pyhanko.sign.signers.constants import ESIC_EXTENSION_1, ISO32002
 from pyhanko.sign.signers.pdf_byterange import SignatureObject
 
-from runtime.errors import FailedPrecondition, InvalidArgument
+from runtime.errors import DomainError, FailedPrecondition, InvalidArgument
 from seal import pdf_picture
 from seal.cms import signed_attributes, signed_data
 from seal.keys import Signer
@@ -40,16 +39,6 @@ _SPARE: Final = 64  # octets left empty after the value
 _FIELD: Final = "Seal"
 _DEEPEST_PAGE: Final = 64
 _MAX_BYTES: Final = 64 * 1024 * 1024
-# What the library raises, here and there, on bytes it cannot read.
-_DAMAGED: Final = (
-    PdfError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    ArithmeticError,
-    RecursionError,
-)
 
 
 class _SealWriter(IncrementalPdfFileWriter):
@@ -104,7 +93,7 @@ def seal_pdf(
     )
     try:
         embedding, digest, output = _prepare(writer, about, image_png, (name, page - 1, box))
-    except _DAMAGED as error:
+    except Exception as error:  # the library raises anything on hostile bytes
         raise _unreadable() from error
 
     # 4. The attributes, the signature, the value.
@@ -181,7 +170,9 @@ def _open(
         if "/Perms" in reader.root:
             _refuse_closed(reader)
         writer = _SealWriter.from_reader(reader)
-    except _DAMAGED as error:
+    except DomainError:
+        raise
+    except Exception as error:  # the library raises anything on hostile bytes
         raise _unreadable() from error
     return writer, box, f"{_FIELD}{max(used, default=0) + 1}"
 
