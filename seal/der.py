@@ -243,10 +243,11 @@ def generalized_time(at: datetime) -> bytes:
 # --- canonical form --------------------------------------------------------------------------
 
 
-def findings(data: bytes) -> tuple[str, ...]:
+def findings(data: bytes, *, apart_from: str = "") -> tuple[str, ...]:
     """How `data` departs from DER, each with its path; () when it is canonical.
 
-    Does not judge order or presence (the reader's work), nor what OCTET STRINGs hold.
+    Does not judge order or presence (the reader's work), nor what OCTET STRINGs hold; nor the
+    element at the path `apart_from` (`/0/1`: the second member of the first), judged elsewhere.
     """
     found: list[str] = []
     waiting = [(read(data), "", 0)]
@@ -254,6 +255,8 @@ def findings(data: bytes) -> tuple[str, ...]:
         if not waiting or len(found) >= _MAX_FINDINGS:
             return tuple(found)
         element, path, depth = waiting.pop()
+        if path and path == apart_from:
+            continue
         found += _departures(element, path or "/")
         if element.tag & 0x20:
             if depth == _MAX_DEPTH:
@@ -266,12 +269,17 @@ def findings(data: bytes) -> tuple[str, ...]:
 def _departures(element: Element, path: str) -> list[str]:
     """What one element does that DER forbids."""
     found = []
-    if len(element.raw) != len(tlv(element.tag, element.content)):
+    if len(element.raw) != _shortest(len(element.content)):
         found.append(f"{path}: the length is not in its shortest form")
     departure = _departure(element) if element.tag < 0x40 else ""
     if departure:
         found.append(f"{path}: {departure}")
     return found
+
+
+def _shortest(size: int) -> int:
+    """Octets of an element with `size` octets of content (X.690 §10.1)."""
+    return size + (2 if size < 0x80 else 2 + (size.bit_length() + 7) // 8)
 
 
 def _departure(element: Element) -> str:

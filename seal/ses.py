@@ -11,6 +11,8 @@ Invariants:
    shape is refused with `InvalidArgument` (`MALFORMED_SEAL`, `MALFORMED_SIGNATURE`).
 5. Parsing proves nothing: `verify_seal`, `verify_signature` prove the mathematics only, and chain,
    dates and membership in the seal's certificate list are the verifier's (`seal.verify`).
+6. The same seal comes with every document: what was read from some bytes, and whether the maker
+   signed them, is kept for the same bytes. Neither depends on anything else; trust is never kept.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import TypeVar
 
 from runtime.errors import InvalidArgument
@@ -30,7 +33,10 @@ from seal.suites import SM3_OID, digest, suite
 V1, V4, V5 = 1, 4, 5
 _CERTIFICATES, _DIGESTS = 1, 2  # certListType
 _TIMESTAMP_TAG = 0xA0
+_SEAL_PATH = "/0/1"  # SES_Signature.toSign.eseal
 _MAX_BYTES = 4 << 20  # a seal holds one small picture; no honest one comes near
+_KEPT_SEALS = 64
+_MAX_KEPT = 128 << 10  # octets; so what is kept stays below 64 * 4 * 128 KB
 
 _T = TypeVar("_T")
 
@@ -63,7 +69,7 @@ class Seal:
     """A seal as read. `cert_list` or `cert_digests` is empty, by the list's type.
 
     `cert_digests` are pairs of digest name as written and digest. `signed_bytes` are as received;
-    `raw` is the whole seal as received. Sizes in mm.
+    `raw` is the whole seal as received. Sizes in mm. The same object stands for the same bytes.
     """
 
     version: int
@@ -278,7 +284,7 @@ def _guarded(data: bytes, read: Callable[[bytes], _T], *, reason: str, noun: str
 
 def parse_seal(data: bytes) -> Seal:
     """Read a DER SESeal of version 1, 4 or 5. Raises `InvalidArgument` (`MALFORMED_SEAL`)."""
-    return _guarded(data, _read_seal, reason="MALFORMED_SEAL", noun="seal", zh="印章数据")
+    return _guarded(data, _seal, reason="MALFORMED_SEAL", noun="seal", zh="印章数据")
 
 
 def parse_signature(data: bytes) -> SealSignature:
@@ -297,6 +303,16 @@ def _fields(element: Element, least: int, most: int, what: str) -> list[Element]
     if not least <= len(members) <= most:
         raise der.malformed(f"{what} has {len(members)} members")
     return members
+
+
+def _seal(data: bytes) -> Seal:
+    """A seal, read once where it is of common size (rule 6)."""
+    return _kept_seal(data) if len(data) <= _MAX_KEPT else _read_seal(data)
+
+
+@lru_cache(maxsize=_KEPT_SEALS)
+def _kept_seal(data: bytes) -> Seal:
+    return _read_seal(data)
 
 
 def _read_seal(data: bytes) -> Seal:
@@ -424,7 +440,7 @@ def _read_signature(data: bytes) -> SealSignature:
         extensions = tbs[5].expect(_TIMESTAMP_TAG).members() if len(tbs) == 6 else []
     else:
         raise der.malformed(f"version {version} with these members is not known")
-    seal = _read_seal(tbs[1].raw)
+    seal = _seal(tbs[1].raw)
     return SealSignature(
         version=version,
         seal=seal,
@@ -440,7 +456,7 @@ def _read_signature(data: bytes) -> SealSignature:
         timestamp=_read_timestamp(rest, version),
         signed_bytes=parts[0].raw,
         raw=data,
-        findings=der.findings(data),
+        findings=der.findings(data, apart_from=_SEAL_PATH),
     )
 
 
@@ -460,7 +476,8 @@ def _read_time_v1(element: Element) -> datetime | None:
 
 def verify_seal(seal: Seal) -> bool:
     """Whether the maker's signature holds over the seal's bytes as received."""
-    return _verify(seal.maker_certificate, seal.signature_oid, seal.signed_bytes, seal.signature)
+    verify = _verify_kept if len(seal.raw) <= _MAX_KEPT else _verify
+    return verify(seal.maker_certificate, seal.signature_oid, seal.signed_bytes, seal.signature)
 
 
 def verify_signature(signature: SealSignature) -> bool:
@@ -486,6 +503,12 @@ def _verify(certificate: bytes, signature_oid: str, message: bytes, signature: b
     if holder.suite != chosen.name:
         return False
     return chosen.verify(holder.public_point, message, signature)
+
+
+@lru_cache(maxsize=_KEPT_SEALS)
+def _verify_kept(certificate: bytes, signature_oid: str, message: bytes, signature: bytes) -> bool:
+    """`_verify` of a seal, done once (rule 6)."""
+    return _verify(certificate, signature_oid, message, signature)
 
 
 def _digest_name(name: str) -> str:

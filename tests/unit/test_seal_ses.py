@@ -154,6 +154,58 @@ def test_a_fraction_of_a_second_is_read_and_named():
     assert read.findings == ("/0/2: a GeneralizedTime is not YYYYMMDDHHMMSSZ",)
 
 
+def test_departures_inside_the_seal_are_told_by_the_seal_alone():
+    members = [one.raw for one in der.children(ses.parse_signature(sealed()).signed_bytes)]
+    info, *rest = der.children(members[1])
+    stretched = b"\x30\x83\x00" + info.raw[2:4] + info.content
+    members[1] = der.sequence(stretched, *(one.raw for one in rest))
+    members[4] = b"\x16\x81" + members[4][1:]
+    tail = [one.raw for one in der.children(sealed())[1:]]
+    read = ses.parse_signature(der.sequence(der.sequence(*members), *tail))
+    assert read.seal.findings == ("/0: the length is not in its shortest form",)
+    assert read.findings == ("/0/4: the length is not in its shortest form",)
+
+
+# --- what is kept ----------------------------------------------------------------------------
+
+
+def test_equal_bytes_are_one_seal_and_others_are_not():
+    encoded = one_seal()
+    kept = ses.parse_seal(bytes(bytearray(encoded)))
+    assert kept is ses.parse_seal(bytes(bytearray(encoded)))
+    assert kept is not ses.parse_seal(seal(name="示范县公安局"))
+
+
+def test_a_kept_good_answer_is_not_given_to_changed_bytes():
+    encoded = one_seal()
+    assert ses.verify_seal(ses.parse_seal(encoded))
+    _, certificate, algorithm, signature = (one.raw for one in der.children(encoded))
+    other = der.children(seal(name="示范县公安局"))[0].raw
+    for changed in (
+        der.sequence(other, certificate, algorithm, signature),
+        encoded[:-1] + bytes([encoded[-1] ^ 1]),
+    ):
+        assert not ses.verify_seal(ses.parse_seal(changed))
+    assert ses.verify_seal(ses.parse_seal(encoded))
+
+
+def test_the_makers_signature_is_checked_once_for_the_same_bytes(monkeypatch):
+    encoded = seal(name="示范县一次局")
+    asked = []
+    one = suites.suite(suites.SM2)
+    monkeypatch.setattr(type(one), "verify", lambda *_: asked.append(1) or True)
+    assert [ses.verify_seal(ses.parse_seal(encoded)) for _ in range(3)] == [True] * 3
+    assert len(asked) == 1
+    ses._verify_kept.cache_clear()
+
+
+def test_large_seals_are_not_kept():
+    encoded = seal(picture=bytes(200_000))
+    assert ses.parse_seal(encoded) == ses.parse_seal(encoded)
+    assert ses.parse_seal(encoded) is not ses.parse_seal(encoded)
+    assert ses.verify_seal(ses.parse_seal(encoded))
+
+
 # --- wrong shapes ----------------------------------------------------------------------------
 
 
@@ -466,3 +518,10 @@ def test_identifiers_round_trip(dotted):
 def test_departures_are_named(encoded, found):
     (only,) = der.findings(encoded)
     assert found in only
+
+
+@pytest.mark.parametrize("size", [0, 127, 128, 255, 256, 65535, 65536])
+def test_shortest_lengths_are_no_departure(size):
+    assert der.findings(der.octets(bytes(size))) == ()
+    (only,) = der.findings(b"\x04\x84" + size.to_bytes(4, "big") + bytes(size))
+    assert "length" in only
