@@ -12,7 +12,6 @@
 
 from __future__ import annotations
 
-import hmac
 import secrets
 import threading
 import time
@@ -37,7 +36,7 @@ from licenses.presentation import (
     show_code,
     uses,
 )
-from licenses.reading import license_not_found
+from licenses.reading import is_holder, license_not_found
 from runtime import names
 from runtime.clock import Clock
 from runtime.database import REQUEST_ID_LIMIT, Database, UnitOfWork
@@ -204,7 +203,7 @@ class Presenting:
         with self._database.unit_of_work() as work:
             presentation = store.presentation_by_id(work.session, ids["presentation"])
             license_ = presentation and store.license_by_id(work.session, presentation.license_id)
-            if not presentation or not license_ or not _is_holder(license_, holder_code):
+            if not presentation or not license_ or not is_holder(license_, holder_code):
                 raise NotFound(
                     "no such presentation",
                     reason="PRESENTATION_NOT_FOUND",
@@ -295,10 +294,6 @@ class UnknownCodes:
         return max(0.0, spent - (self._monotonic() - at) / SECONDS_A_CODE)
 
 
-def _is_holder(license_: License, holder_code: str) -> bool:
-    return hmac.compare_digest(license_.holder_code.encode(), holder_code.encode())
-
-
 def _holders_own(work: UnitOfWork, name: str, license_id: str, holder_code: str) -> License:
     """The license if it is the identified holder's; otherwise it does not exist."""
     license_ = store.license_by_id(work.session, license_id)
@@ -306,7 +301,7 @@ def _holders_own(work: UnitOfWork, name: str, license_id: str, holder_code: str)
         license_ is None
         or license_.name != name
         or license_.state is LicenseState.ISSUING
-        or not _is_holder(license_, holder_code)
+        or not is_holder(license_, holder_code)
     ):
         raise license_not_found()
     return license_

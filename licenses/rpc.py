@@ -192,7 +192,11 @@ class LicenseRpc:
             raise _wrong("format", "not a format that is known")
         form = _FORMATS[request.format]
         data = self._reading.document(
-            request.name, form, reason=request.reason, principal=call.principal
+            request.name,
+            form,
+            reason=request.reason,
+            holder_code=request.holder_code,
+            principal=call.principal,
         )
         return pb.GetLicenseDocumentResponse(document=data, media_type=MEDIA_TYPES[form])
 

@@ -657,22 +657,26 @@ class GetLicenseDocumentRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     FORMAT_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    HOLDER_CODE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The license."""
     format: Global___LicenseFormat.ValueType
     """Which file."""
     reason: _builtins.str
     """What it is for; required, at most 200 characters (GB/T 36906)."""
+    holder_code: _builtins.str
+    """The identified holder's code; required of a counter, and must be the license's holder's."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         format: Global___LicenseFormat.ValueType = ...,
         reason: _builtins.str = ...,
+        holder_code: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "name", b"name", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "holder_code", b"holder_code", "name", b"name", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -139,7 +139,7 @@ class LicenseServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetLicenseDocument(self, request, context):
-        """Returns the sealed file.
+        """Returns the sealed file: to the issuer, a counter that acts for the holder, or an auditor.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -46,7 +46,7 @@ class LicenseServiceStub:
     ListHeldLicenses: _grpc.UnaryUnaryMultiCallable[_licenses_pb2.ListHeldLicensesRequest, _licenses_pb2.ListHeldLicensesResponse]
     """Lists the licenses of an identified holder; for counters that act for the holder."""
     GetLicenseDocument: _grpc.UnaryUnaryMultiCallable[_licenses_pb2.GetLicenseDocumentRequest, _licenses_pb2.GetLicenseDocumentResponse]
-    """Returns the sealed file."""
+    """Returns the sealed file: to the issuer, a counter that acts for the holder, or an auditor."""
     SuspendLicense: _grpc.UnaryUnaryMultiCallable[_licenses_pb2.SuspendLicenseRequest, _licenses_pb2.SuspendLicenseResponse]
     """ACTIVE to SUSPENDED (暂停)."""
     ResumeLicense: _grpc.UnaryUnaryMultiCallable[_licenses_pb2.ResumeLicenseRequest, _licenses_pb2.ResumeLicenseResponse]
@@ -74,7 +74,7 @@ class LicenseServiceAsyncStub(LicenseServiceStub):
     ListHeldLicenses: _aio.UnaryUnaryMultiCallable[_licenses_pb2.ListHeldLicensesRequest, _licenses_pb2.ListHeldLicensesResponse]  # type: ignore[assignment]
     """Lists the licenses of an identified holder; for counters that act for the holder."""
     GetLicenseDocument: _aio.UnaryUnaryMultiCallable[_licenses_pb2.GetLicenseDocumentRequest, _licenses_pb2.GetLicenseDocumentResponse]  # type: ignore[assignment]
-    """Returns the sealed file."""
+    """Returns the sealed file: to the issuer, a counter that acts for the holder, or an auditor."""
     SuspendLicense: _aio.UnaryUnaryMultiCallable[_licenses_pb2.SuspendLicenseRequest, _licenses_pb2.SuspendLicenseResponse]  # type: ignore[assignment]
     """ACTIVE to SUSPENDED (暂停)."""
     ResumeLicense: _aio.UnaryUnaryMultiCallable[_licenses_pb2.ResumeLicenseRequest, _licenses_pb2.ResumeLicenseResponse]  # type: ignore[assignment]
@@ -141,7 +141,7 @@ class LicenseServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _licenses_pb2.GetLicenseDocumentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_licenses_pb2.GetLicenseDocumentResponse, _abc.Awaitable[_licenses_pb2.GetLicenseDocumentResponse]]:
-        """Returns the sealed file."""
+        """Returns the sealed file: to the issuer, a counter that acts for the holder, or an auditor."""
 
     @_abc_1.abstractmethod
     def SuspendLicense(

@@ -122,7 +122,7 @@ async def _nothing_is_visible(node: LicenseNode, left: License) -> None:
     assert not held.licenses
     error = await refused(counter.presentations.PresentLicense(present_request(left.name)))
     assert error.reason == "LICENSE_NOT_FOUND"
-    request = pb.GetLicenseDocumentRequest(name=left.name, reason="查阅")
+    request = pb.GetLicenseDocumentRequest(name=left.name, reason="查阅", holder_code=HOLDER)
     error = await refused(counter.licenses.GetLicenseDocument(request))
     assert error.reason == "LICENSE_NOT_FOUND"
     assert not node.leaves("license_issued")

@@ -105,7 +105,9 @@ async def test_no_leaf_holds_the_holder(node: LicenseNode) -> None:
     shown = await present(node, license_.name)
     await verify(node.verifier, shown.code)
     await node.counter.licenses.ListHeldLicenses(pb.ListHeldLicensesRequest(holder_code=HOLDER))
-    request = pb.GetLicenseDocumentRequest(name=license_.name, reason="查阅赵示例档案")
+    request = pb.GetLicenseDocumentRequest(
+        name=license_.name, reason="查阅赵示例档案", holder_code=HOLDER
+    )
     await node.counter.licenses.GetLicenseDocument(request)
     leaves = node.leaves()
     assert [leaf["kind"] for leaf in leaves] == [
@@ -289,6 +291,20 @@ async def test_a_counter_lists_the_holders_licenses_page_by_page(node: LicenseNo
             other.licenses.ListHeldLicenses(pb.ListHeldLicensesRequest(holder_code=HOLDER))
         )
         assert error.reason == "ROLE_NOT_ALLOWED"
+
+
+async def test_a_counter_reads_documents_of_the_holder_it_has_identified_only(
+    node: LicenseNode,
+) -> None:
+    """Names of licenses stand in the log: a counter that reads it must not read the licenses."""
+    license_ = await issue(node)
+    client = node.counter.licenses
+    for code in ("", citizen_number(2)):
+        request = pb.GetLicenseDocumentRequest(name=license_.name, reason="看看", holder_code=code)
+        assert (await refused(client.GetLicenseDocument(request))).reason == "LICENSE_NOT_FOUND"
+    request.holder_code = HOLDER
+    assert (await client.GetLicenseDocument(request)).document
+    assert len(node.leaves("license_document_read")) == 1
 
 
 async def test_an_auditor_reads_a_document_for_a_reason(node: LicenseNode) -> None:

@@ -167,6 +167,14 @@ def document(
     to: Annotated[Path, typer.Option("--out", help="Where the file is written.")],
     reason: Annotated[str, typer.Option(help="What it is for.")],
     form: Annotated[str, typer.Option("--format", help="ofd or pdf.")] = "ofd",
+    holder_code: Annotated[
+        str,
+        typer.Option(
+            "--holder-code",
+            envvar="TONGBAN_HOLDER_CODE",
+            help="The identified holder's code, which a counter must give; best by variable.",
+        ),
+    ] = "",
     node: NodeAddress = DEFAULT_NODE,
     identity: IdentityFolder = DEFAULT_IDENTITY,
     as_json: Json = False,
@@ -180,7 +188,9 @@ def document(
         if form not in FORMATS:
             raise InvalidArgument("a format is ofd or pdf", message_zh="格式应为 ofd 或 pdf")
         found = client.licenses.GetLicenseDocument(
-            pb.GetLicenseDocumentRequest(name=name, format=FORMATS[form], reason=reason),
+            pb.GetLicenseDocumentRequest(
+                name=name, format=FORMATS[form], reason=reason, holder_code=holder_code
+            ),
             timeout=client.timeout,
         )
         write_file(to, found.document)
