@@ -1,7 +1,8 @@
 """Publishing a batch (发布批次): all of it, or none.
 
 1. Only the resource's source department publishes into it.
-2. Rows are checked as they come, before any transaction; memory holds their keys and payloads.
+2. Rows are checked as they come, before any transaction; memory holds their keys and payloads, and
+   `Room` bounds what all batches under way hold. One whose sender falls silent is given up.
 3. One transaction writes changes, records, the batch's row, the audit record and the answer.
 4. The digest of a request covers its rows, so a repeated `request_id` with other rows is refused,
    and with the same rows returns the first answer, whatever happened to the schema meanwhile.
@@ -16,30 +17,45 @@ from collections.abc import Callable, Sequence
 from exchange.catalog.model import EntryState
 from exchange.catalog.service import Schemas
 from exchange.delivery import store
-from exchange.delivery.model import Batch, Header, Intake, Published, RowDigest
+from exchange.delivery.model import Batch, Header, Intake, Published, Room, RowDigest
 from runtime import names
 from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork, check_request_id
-from runtime.errors import FailedPrecondition, InvalidArgument, PermissionDenied
+from runtime.errors import Aborted, FailedPrecondition, InvalidArgument, PermissionDenied
 from runtime.identity import Principal
 from runtime.records import make_record
 
 METHOD = "Publish"
+SILENT_SECONDS = 60.0
 
 
 class Upload:
     """One batch on its way in. Its calls come one after the other, from any thread."""
 
-    def __init__(self, header: Header, intake: Intake | None) -> None:
+    def __init__(self, header: Header, intake: Intake | None, room: Room, department: str) -> None:
         self.header = header
         self._intake = intake
         self._digest = RowDigest(header)
+        self._room = room
+        self._department = department
+        self._taken = 0
 
     def add(self, rows: Sequence[tuple[bool, list[str]]]) -> None:
-        """Take rows, each whether it withdraws and its values. Raises what `Intake.add` raises."""
+        """Take rows, each whether it withdraws and its values.
+
+        Raises what `Intake.add` and `Room.take` raise.
+        """
         self._digest.add(rows)
         if self._intake is not None:
             self._intake.add(rows)
+            more = self._intake.held - self._taken
+            self._room.take(self._department, more)
+            self._taken += more
+
+    def close(self) -> None:
+        """Give back the room, however the batch ended."""
+        self._room.give_back(self._department, self._taken)
+        self._taken = 0
 
     def digest(self) -> bytes:
         """SHA-256 over header and rows."""
@@ -67,6 +83,7 @@ class Publishing:
         self._schemas = schemas
         self._clock = clock
         self._announce = announce
+        self._room = Room()
 
     def begin(self, principal: Principal, header: Header) -> Upload:
         """Begin a batch.
@@ -85,7 +102,7 @@ class Publishing:
         with self._database.reading() as session:
             answered = UnitOfWork(session).answered(principal.system, METHOD, header.request_id)
         if answered is not None:
-            return Upload(header, None)
+            return Upload(header, None, self._room, principal.department)
         schema = self._schemas.schema(header.resource)
         if schema.state is EntryState.WITHDRAWN:
             raise FailedPrecondition(
@@ -93,7 +110,7 @@ class Publishing:
                 reason="RESOURCE_WITHDRAWN",
                 message_zh="该信息资源已从目录撤回：请先恢复目录条目再发布",
             )
-        return Upload(header, Intake(header, schema))
+        return Upload(header, Intake(header, schema), self._room, principal.department)
 
     def write(self, work: UnitOfWork, principal: Principal, upload: Upload) -> Published:
         """Write a batch in a transaction. Raises InvalidArgument, ROWS_REJECTED."""
@@ -126,6 +143,15 @@ class Publishing:
 def batch_name(resource: str, number: int) -> str:
     """`departments/{department}/resources/{resource}/batches/{batch}`."""
     return f"{resource}/batches/{number}"
+
+
+def sender_silent() -> Aborted:
+    """The refusal of a batch whose next part does not come."""
+    return Aborted(
+        f"no part of the batch came for {SILENT_SECONDS:.0f} seconds: publish it again",
+        reason="SENDER_SILENT",
+        message_zh=f"{SILENT_SECONDS:.0f} 秒内未收到批次的后续数据：请重新发布",
+    )
 
 
 def header_required() -> InvalidArgument:

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from google.protobuf.wrappers_pb2 import BytesValue
 
+from exchange.delivery import publishing
 from exchange.delivery.model import (
     Change,
     ChangeType,
@@ -67,19 +68,23 @@ class DeliveryServicer:
     ) -> pb.PublishResponse:
         """Publish one batch."""
         upload: Upload | None = None
-        async for request in requests:
-            if request.HasField("header") == (upload is not None):
-                raise header_required()
+        try:
+            async for request in _while_sent(requests):
+                if request.HasField("header") == (upload is not None):
+                    raise header_required()
+                if upload is None:
+                    upload = await asyncio.to_thread(
+                        self._publishing.begin, call.principal, _header(request.header)
+                    )
+                if request.rows:
+                    await asyncio.to_thread(_take, upload, request)
             if upload is None:
-                upload = await asyncio.to_thread(
-                    self._publishing.begin, call.principal, _header(request.header)
-                )
-            if request.rows:
-                await asyncio.to_thread(_take, upload, request)
-        if upload is None:
-            raise header_required()
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._writer, self._write, upload, call)
+                raise header_required()
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._writer, self._write, upload, call)
+        finally:
+            if upload is not None:
+                upload.close()
 
     def _write(self, upload: Upload, call: Call) -> pb.PublishResponse:
         ended = 0
@@ -194,6 +199,22 @@ class DeliveryServicer:
 
 def _header(header: pb.PublishHeader) -> Header:
     return Header(resource=header.resource, items=tuple(header.items), request_id=header.request_id)
+
+
+async def _while_sent(
+    requests: AsyncIterator[pb.PublishRequest],
+) -> AsyncIterator[pb.PublishRequest]:
+    """Parts as they come. Raises Aborted (SENDER_SILENT) where the next one does not."""
+    parts = aiter(requests)
+    while True:
+        try:
+            async with asyncio.timeout(publishing.SILENT_SECONDS):
+                part = await anext(parts)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            raise publishing.sender_silent() from None
+        yield part
 
 
 def _take(upload: Upload, request: pb.PublishRequest) -> None:

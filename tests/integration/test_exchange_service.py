@@ -10,6 +10,8 @@ import pytest
 
 from exchange.audit.merkle import leaf_hash, root_from_path
 from exchange.audit.note import Promise, Verifier
+from exchange.delivery import publishing
+from exchange.delivery.model import Room
 from exchange.grants.model import Mask, Operation
 from exchange.v1 import audit_pb2, catalog_pb2, delivery_pb2, grants_pb2, query_pb2
 from runtime.errors import (
@@ -48,6 +50,12 @@ async def node(database_url, tmp_path):
 async def embedded(tmp_path):
     async with exchange_node(tmp_path / "node") as started:
         yield started
+
+
+async def eventually(true) -> None:
+    async with asyncio.timeout(10):
+        while not true():  # noqa: ASYNC110  # what is waited for has no event
+            await asyncio.sleep(0.01)
 
 
 def ask(grant: str, serial: int = 1, **changes) -> query_pb2.QueryRequest:
@@ -181,6 +189,44 @@ async def test_a_batch_is_taken_once_by_its_request_id(node):
     error = await refusal(source.delivery.Publish(iter([delivery_pb2.PublishRequest(
         header=delivery_pb2.PublishHeader(resource=RESIDENTS, items=ITEMS))])))  # fmt: skip
     assert error.reason == "REQUEST_ID_REQUIRED"
+
+
+async def test_what_is_under_way_is_bounded_and_given_back(embedded, monkeypatch):
+    """A batch waits in memory for its end: any number of them must not."""
+    room = Room(whole=3_000, share=3_000)
+    monkeypatch.setattr(embedded.service._delivery._publishing, "_room", room)
+    source = embedded.connect(caller(CIVIL))
+    go_on = asyncio.Event()
+
+    async def slowly(sent: asyncio.Event):
+        first, *rest = batch(*map(person, range(8)))
+        yield first
+        for part in rest:
+            yield part
+        sent.set()
+        await go_on.wait()
+
+    sent = asyncio.Event()
+    under_way = source.delivery.Publish(slowly(sent))
+    await sent.wait()
+    await eventually(lambda: room._held.total() > 1_000)
+    error = await refusal(source.publish(*map(person, range(10, 18))))
+    assert error.reason == "TOO_MUCH_UNDER_WAY"
+    go_on.set()
+    assert (await under_way).upserted == 8
+    await eventually(lambda: room._held.total() == 0)
+    assert (await source.publish(*map(person, range(10, 18)))).upserted == 8
+
+
+async def test_a_sender_that_falls_silent_is_given_up(embedded, monkeypatch):
+    monkeypatch.setattr(publishing, "SILENT_SECONDS", 0.2)
+    source = embedded.connect(caller(CIVIL))
+
+    async def silent():
+        yield batch(person(1))[0]
+        await asyncio.sleep(30)
+
+    assert (await refusal(source.delivery.Publish(silent()))).reason == "SENDER_SILENT"
 
 
 async def test_a_batch_with_wrong_rows_is_refused_whole(node):
