@@ -47,16 +47,17 @@ $(VENV)/bin/python:
 		echo "Python 3.11 or newer is needed: install it, or name one with 'make PYTHON=/path/to/python3.11'"; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
 
+# The pins are whole, so nothing is resolved anew: an older pip would look past them for an extra.
 # pip cannot hash a folder, so the pinned libraries come first and the project by itself.
 $(VENV)/.installed: constraints.txt pyproject.toml | $(VENV)/bin/python
 	@echo "installing the pinned libraries into $(VENV) (about a minute, once)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r constraints.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
 $(VENV)/.installed-dev: constraints-dev.txt pyproject.toml | $(VENV)/bin/python
 	@echo "installing the pinned libraries and tools into $(VENV) (about a minute, once)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r constraints-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r constraints-dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@ $(VENV)/.installed
 
