@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 import sqlite3
 import sys
 import threading
@@ -38,6 +39,7 @@ from runtime.records import SealedRecord, check_record
 Answer = TypeVar("Answer", bound=Message)
 BUSY_TIMEOUT_MS = 10_000
 REQUEST_ID_LIMIT = 64
+LEAST_FREE = 1024 * 1024
 _log = structlog.get_logger()
 _PRINTABLE = re.compile(r"[!-~]+")
 
@@ -201,14 +203,14 @@ class Held:
 
     def row(self, text: str, parameters: Sequence[object]) -> tuple[Any, ...] | None:
         """The first row of a fixed statement already passed through `sql`."""
-        with storage_errors():
+        with storage_errors(self._database.folder):
             return cast(
                 "tuple[Any, ...] | None", self._connection().execute(text, parameters).fetchone()
             )
 
     def rows(self, text: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
         """All rows of a fixed statement already passed through `sql`."""
-        with storage_errors():
+        with storage_errors(self._database.folder):
             return cast(
                 "list[tuple[Any, ...]]", self._connection().execute(text, parameters).fetchall()
             )
@@ -216,7 +218,7 @@ class Held:
     @contextmanager
     def transaction(self) -> Iterator[Any]:
         """A durable transaction on the driver's connection."""
-        with storage_errors():
+        with storage_errors(self._database.folder):
             connection = self._connection()
             connection.execute("BEGIN IMMEDIATE" if self._database.is_sqlite else "BEGIN")
             try:
@@ -236,6 +238,8 @@ class Database:
         self.url = sa.make_url(url)
         self.schema = schema
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        #: Of the file, whose disk may be full; None for a server.
+        self.folder = Path(self.url.database or ".").parent if self.is_sqlite else None
         if self.is_sqlite:
             self.engine = sa.create_engine(
                 self.url, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000}, hide_parameters=True
@@ -270,7 +274,7 @@ class Database:
     @contextmanager
     def unit_of_work(self) -> Iterator[UnitOfWork]:
         """A transaction that may write; commits at the end, rolls back on any error."""
-        with storage_errors(), Session(self.engine, expire_on_commit=False) as session:
+        with storage_errors(self.folder), Session(self.engine, expire_on_commit=False) as session:
             if self.is_sqlite:
                 session.connection(execution_options={"tongban_begin": "IMMEDIATE"})
             yield UnitOfWork(session)
@@ -279,12 +283,12 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """A session that only reads, from one snapshot."""
-        with storage_errors(), Session(self.engine, expire_on_commit=False) as session:
+        with storage_errors(self.folder), Session(self.engine, expire_on_commit=False) as session:
             yield session
 
     def migrate(self, migrations: Path) -> None:
         """Bring the schema to the newest version with the Alembic scripts of a service."""
-        with storage_errors():
+        with storage_errors(self.folder):
             if not self.is_sqlite:
                 with self.engine.begin() as connection:
                     connection.execute(sa.text(f'CREATE SCHEMA IF NOT EXISTS "{self.schema}"'))
@@ -311,8 +315,11 @@ def run_migrations() -> None:
 
 
 @contextmanager
-def storage_errors() -> Iterator[None]:
-    """Turn the driver's errors into domain errors that say what to do."""
+def storage_errors(folder: Path | None = None) -> Iterator[None]:
+    """Turn the driver's errors into domain errors that say what to do.
+
+    `folder` is that of a database in a file: an I/O error may be that its disk is full.
+    """
     try:
         yield
     except DomainError:
@@ -330,7 +337,7 @@ def storage_errors() -> Iterator[None]:
             message_zh="请求中有无法存储的值（如含 NUL 的文本）：请更正后重试",
         ) from error
     except _errors_of("DBAPIError", "Error") as error:
-        raise _explain(getattr(error, "orig", None) or error) from error
+        raise _explain(getattr(error, "orig", None) or error, folder) from error
 
 
 def _errors_of(*names: str) -> tuple[type[Exception], ...]:
@@ -344,9 +351,19 @@ def _errors_of(*names: str) -> tuple[type[Exception], ...]:
     )
 
 
-def _explain(error: BaseException) -> DomainError:
+def _no_room(folder: Path | None) -> bool:
+    try:
+        return folder is not None and shutil.disk_usage(folder).free < LEAST_FREE
+    except OSError:
+        return False
+
+
+def _explain(error: BaseException, folder: Path | None) -> DomainError:
     lowered = str(error).lower()
-    if "full" in lowered or "no space" in lowered:
+    full = "full" in lowered or "no space" in lowered
+    # SQLite says SQLITE_FULL of the file itself, but SQLITE_IOERR of its shared memory (-shm).
+    maybe = "disk i/o error" in lowered or "unable to open" in lowered
+    if full or (maybe and _no_room(folder)):
         return Unavailable(
             "the disk of the data folder is full: free some space; nothing was changed",
             reason="STORAGE_FULL",
