@@ -193,10 +193,17 @@ def check_log(settings: Settings) -> Difference | None:
     Reads only, beside a running node or without one. Raises FailedPrecondition (LOG_KEY_MISSING)
     where there is no log, and Unavailable where a storage does not answer.
     """
-    key = LogKey.open(settings.data / "keys" / "audit", settings.origin, settings.passphrase())
+    passphrase = settings.passphrase(make=False)
+    key = LogKey.open(settings.data / "keys" / "audit", settings.origin, passphrase)
     database = Database(settings.database_url("audit"), schema="audit")
+    if database.is_sqlite and not Path(str(database.url.database)).exists():
+        return Difference(
+            where="audit.db",
+            detail="is missing: restore it from a backup",
+            detail_zh="缺失：请从备份恢复",
+        )
     try:
-        tiles = Tiles(settings.open_objects())
+        tiles = Tiles(settings.open_objects(reading=True))
         return fsck(AuditStore(database), tiles, key.verifier_key)
     finally:
         database.close()

@@ -84,9 +84,11 @@ def get_content(store: ObjectStore, name: str) -> bytes:
 class FileStore:
     """Objects as files under a folder."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, reading: bool = False) -> None:
         self._root = root
         self._scratch = root / ".incoming"
+        if reading:
+            return
         with _disk_errors():
             self._scratch.mkdir(parents=True, exist_ok=True)
             for left_over in self._scratch.iterdir():
@@ -165,8 +167,11 @@ class S3Store:
         self._prefix = prefix
 
     @classmethod
-    def open(cls, url: str, *, access_key: str, secret_key: str) -> S3Store:
-        """Open `s3+https://host:port/bucket/prefix` (or `s3+http`), making the bucket if absent."""
+    def open(cls, url: str, *, access_key: str, secret_key: str, make: bool = True) -> S3Store:
+        """Open `s3+https://host:port/bucket/prefix` (or `s3+http`).
+
+        The bucket is made if it is absent, unless `make` is False.
+        """
         import urllib3
         from minio import Minio  # only where S3 is used
 
@@ -185,7 +190,7 @@ class S3Store:
             ),
         )
         with _s3_errors():
-            if not client.bucket_exists(bucket):
+            if make and not client.bucket_exists(bucket):
                 client.make_bucket(bucket)
         return cls(client, bucket, f"{prefix}/" if prefix else "")
 
@@ -250,13 +255,18 @@ class S3Store:
         return self._prefix + check_name(name)
 
 
-def open_store(url: str, *, access_key: str = "", secret_key: str = "") -> ObjectStore:
-    """The store of a URL: `file:///folder`, `s3+http://…` or `s3+https://…`."""
+def open_store(
+    url: str, *, access_key: str = "", secret_key: str = "", reading: bool = False
+) -> ObjectStore:
+    """The store of a URL: `file:///folder`, `s3+http://…` or `s3+https://…`.
+
+    What only reads (`reading`) makes nothing, and leaves alone what a running node is writing.
+    """
     parts = urlsplit(url)
     if parts.scheme == "file":
-        return FileStore(Path(parts.path))
+        return FileStore(Path(parts.path), reading=reading)
     if parts.scheme in ("s3+http", "s3+https"):
-        return S3Store.open(url, access_key=access_key, secret_key=secret_key)
+        return S3Store.open(url, access_key=access_key, secret_key=secret_key, make=not reading)
     raise InvalidArgument(
         "an object store is file:///folder, s3+http://host/bucket or s3+https://host/bucket",
         reason="BAD_OBJECT_STORE",

@@ -118,3 +118,15 @@ def test_a_scratch_file_of_a_killed_writer_is_swept(tmp_path):
 def test_an_unknown_scheme_is_refused():
     with pytest.raises(InvalidArgument):
         open_store("ftp://host/bucket")
+
+
+def test_who_only_reads_makes_nothing_and_leaves_what_is_being_written(tmp_path):
+    url = f"file://{tmp_path}/objects"
+    with pytest.raises(NotFound):
+        open_store(url, reading=True).get("x")
+    assert not (tmp_path / "objects").exists()
+    open_store(url).put("x", b"one")
+    half_written = tmp_path / "objects" / ".incoming" / "other"
+    half_written.write_bytes(b"tw")
+    assert open_store(url, reading=True).get("x") == b"one"
+    assert half_written.exists()
