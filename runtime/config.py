@@ -5,11 +5,13 @@ The defaults are the embedded node: SQLite files, a file-system store and key fi
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import secrets
 from pathlib import Path
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -17,11 +19,14 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from runtime.errors import FailedPrecondition, InvalidArgument, Unavailable
+from runtime.errors import DomainError, FailedPrecondition, InvalidArgument, Unavailable
 from runtime.identity import write_private
 from runtime.objects import ObjectStore, open_store
 
 FILE_VARIABLE = "TONGBAN_CONFIG"
+
+_ADDRESS = re.compile(r"(?:[^:\s]*|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
+_NO_FOLDER = {errno.EEXIST, errno.ENOTDIR}
 
 
 class Settings(BaseSettings):
@@ -54,6 +59,20 @@ class Settings(BaseSettings):
     log_level: str = "INFO"
     log_json: bool = True
 
+    @field_validator("listen", "metrics")
+    @classmethod
+    def _an_address(cls, text: str) -> str:
+        # gRPC would take a port modulo 65536.
+        address = _ADDRESS.fullmatch(text)
+        if text and (address is None or int(address[1]) > 65535):
+            raise ValueError("an address is host:port, the port from 0 to 65535")
+        return text
+
+    @property
+    def authority_folder(self) -> Path:
+        """The certificate authority's folder; the data folder is a node's when it is there."""
+        return self.data / "identity"
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -76,22 +95,26 @@ class Settings(BaseSettings):
         """URL of the object store."""
         return self.objects or f"file://{self.data.resolve() / 'objects'}"
 
-    def open_objects(self) -> ObjectStore:
-        """The object store. Raises Unavailable where it does not answer or cannot be written."""
+    def open_objects(self, *, reading: bool = False) -> ObjectStore:
+        """The object store; `reading` makes and changes nothing.
+
+        Raises Unavailable where it does not answer or cannot be written.
+        """
         return open_store(
             self.objects_url(),
             access_key=self.s3_access_key,
             secret_key=self.s3_secret_key.get_secret_value(),
+            reading=reading,
         )
 
-    def passphrase(self) -> bytes:
-        """What opens the key files.
+    def passphrase(self, *, make: bool = True) -> bytes:
+        """What opens the key files. Raises FailedPrecondition, PASSPHRASE_MISSING.
 
         On the embedded default it is made once, in a file of the data folder that only its owner
-        reads; an operator moves it elsewhere and sets `passphrase_file`.
+        reads, unless `make` is False; an operator moves it elsewhere and sets `passphrase_file`.
         """
         path = self.passphrase_file or self.data / "secrets" / "passphrase"
-        if self.passphrase_file is None and not path.exists():
+        if make and self.passphrase_file is None and not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             write_private(path, secrets.token_urlsafe(32).encode())
         try:
@@ -134,13 +157,19 @@ def load(**overrides: object) -> Settings:
 
 
 def prepare_data_folder(data: Path) -> None:
-    """Make the data folder, and see that it can be written. Raises Unavailable otherwise."""
+    """Make the data folder, and see that it can be written.
+
+    Raises InvalidArgument (NO_FOLDER) where a file stands in its place, and Unavailable
+    (DATA_FOLDER_UNWRITABLE) otherwise.
+    """
     probe = data / ".writable"
     try:
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
         probe.write_bytes(b"x" * 4096)
         probe.unlink()
     except OSError as error:
+        if error.errno in _NO_FOLDER:
+            raise not_a_folder(data) from error
         raise Unavailable(
             f"the data folder {data} cannot be written ({os.strerror(error.errno or 0)}): free "
             "space, correct its permissions, or name another with --data",
@@ -148,3 +177,12 @@ def prepare_data_folder(data: Path) -> None:
             message_zh=f"数据目录 {data} 不可写（{os.strerror(error.errno or 0)}）："
             "请清理空间、更正权限，或用 --data 另选目录",
         ) from error
+
+
+def not_a_folder(path: Path) -> DomainError:
+    """What is said where a file stands in the place of a folder."""
+    return InvalidArgument(
+        f"{path} is, or is below, a file: name a folder",
+        reason="NO_FOLDER",
+        message_zh=f"{path} 是文件或位于文件之下：请指定目录",
+    )

@@ -37,6 +37,31 @@ def test_a_wrong_setting_is_named(tmp_path, monkeypatch):
         config.load()
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["foo", "127.0.0.1", "127.0.0.1:99999", "127.0.0.1:65536", "127.0.0.1:-1", "a b:1", "::1"],
+)
+def test_an_address_is_a_host_and_a_port_that_there_is(text):
+    for name in ("listen", "metrics"):
+        with pytest.raises(InvalidArgument, match=name) as caught:
+            config.load(**{name: text})
+        assert caught.value.reason == "BAD_SETTING"
+
+
+@pytest.mark.parametrize(
+    "text", ["127.0.0.1:0", "localhost:65535", ":7443", "[::]:7443", "a.gov:1"]
+)
+def test_addresses_that_are_good(text):
+    assert config.load(listen=text, metrics=text).listen == text
+
+
+def test_who_only_looks_makes_no_passphrase(tmp_path):
+    with pytest.raises(FailedPrecondition) as caught:
+        config.load(data=tmp_path / "none").passphrase(make=False)
+    assert caught.value.reason == "PASSPHRASE_MISSING"
+    assert os.listdir(tmp_path) == []
+
+
 def test_the_passphrase_is_made_once_and_kept_private(tmp_path):
     settings = config.load(data=tmp_path)
     first = settings.passphrase()
@@ -48,8 +73,12 @@ def test_the_passphrase_is_made_once_and_kept_private(tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path):
     (tmp_path / "file").write_text("")
+    for place in ("file", "file/data"):
+        with pytest.raises(InvalidArgument) as wrong:
+            config.prepare_data_folder(tmp_path / place)
+        assert wrong.value.reason == "NO_FOLDER"
     with pytest.raises(Unavailable) as caught:
-        config.prepare_data_folder(tmp_path / "file" / "data")
+        config.prepare_data_folder(tmp_path / ("long" * 100))
     assert caught.value.reason == "DATA_FOLDER_UNWRITABLE"
     config.prepare_data_folder(tmp_path / "data")
     assert os.listdir(tmp_path / "data") == []
