@@ -23,7 +23,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -74,8 +74,10 @@ class Credentials:
     def read(cls, folder: Path) -> Credentials:
         """Read `ca.pem`, `cert.pem` and `key.pem`.
 
-        Raises FailedPrecondition (IDENTITY_MISSING) where one is missing, and Unauthenticated
-        (CERTIFICATE_EXPIRED) where the certificate's time is over, before any connection is made.
+        Before any connection is made it raises FailedPrecondition where one is missing
+        (IDENTITY_MISSING), is not PEM (IDENTITY_UNREADABLE) or key and certificate are not of each
+        other (KEY_AND_CERTIFICATE_DIFFER), and Unauthenticated (CERTIFICATE_EXPIRED) where the
+        certificate's time is over.
         """
         try:
             parts = [(folder / n).read_bytes() for n in ("ca.pem", "cert.pem", "key.pem")]
@@ -86,6 +88,7 @@ class Credentials:
                 message_zh=f"{folder} 中没有身份证书：请用 `tongban identity enrol` 登记",
             ) from error
         found = cls(authority=parts[0], certificate=parts[1], key=parts[2])
+        found._check_key(folder)
         if found.not_after < datetime.now(UTC):
             raise Unauthenticated(
                 f"the certificate in {folder} expired on {found.not_after:%Y-%m-%d}: enrol the "
@@ -94,6 +97,25 @@ class Credentials:
                 message_zh="证书已过期：请重新登记该系统",
             )
         return found
+
+    def _check_key(self, folder: Path) -> None:
+        try:
+            x509.load_pem_x509_certificate(self.authority)
+            certificate = x509.load_pem_x509_certificate(self.certificate)
+            key = serialization.load_pem_private_key(self.key, None)
+        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+            raise FailedPrecondition(
+                f"ca.pem, cert.pem or key.pem in {folder} is not PEM: enrol the system again",
+                reason="IDENTITY_UNREADABLE",
+                message_zh=f"{folder} 中有文件不是有效的 PEM：请重新登记该系统",
+            ) from error
+        if key.public_key() != certificate.public_key():
+            raise FailedPrecondition(
+                f"key.pem in {folder} is not the key of cert.pem: put together the two that were "
+                "made together, or enrol the system again",
+                reason="KEY_AND_CERTIFICATE_DIFFER",
+                message_zh=f"{folder} 中的 key.pem 与 cert.pem 不是一对：请更正，或重新登记该系统",
+            )
 
     @property
     def not_after(self) -> datetime:
@@ -354,14 +376,14 @@ class Authority:
         Raises InvalidArgument where the authority did not issue it, and FailedPrecondition
         (BAD_REVOCATION_LIST): a lost list is restored, never begun anew.
         """
-        certificate = x509.load_pem_x509_certificate(certificate_pem)
         try:
+            certificate = x509.load_pem_x509_certificate(certificate_pem)
             certificate.verify_directly_issued_by(self.certificate)
         except (ValueError, TypeError, InvalidSignature) as error:
             raise InvalidArgument(
-                "this authority did not issue that certificate",
+                "that is not a certificate which this authority issued",
                 reason="FOREIGN_CERTIFICATE",
-                message_zh="该证书不是本机构签发的",
+                message_zh="该文件不是本机构签发的证书",
             ) from error
         # One at a time, over all processes: of two that add to one list, one would be lost.
         with (self.folder / ".lock").open("wb") as lock:

@@ -150,3 +150,27 @@ def test_a_certificate_without_a_system_is_nobody(authority):
     with pytest.raises(Unauthenticated) as caught:
         identity.principal_of(x509.load_pem_x509_certificate(authority.pem))
     assert caught.value.reason == "NOT_A_SYSTEM"
+
+
+def test_a_key_of_another_certificate_is_told_before_connecting(authority, tmp_path):
+    one = authority.issue(system=SYSTEM, roles=[], now=NOW)
+    authority.issue(system=SYSTEM, roles=[], now=NOW).write(tmp_path / "id")
+    (tmp_path / "id" / "cert.pem").write_bytes(one.certificate)
+    with pytest.raises(FailedPrecondition) as caught:
+        Credentials.read(tmp_path / "id")
+    assert caught.value.reason == "KEY_AND_CERTIFICATE_DIFFER"
+
+
+@pytest.mark.parametrize("name", ["ca.pem", "cert.pem", "key.pem"])
+def test_an_identity_that_is_not_pem_is_told(authority, tmp_path, name):
+    authority.issue(system=SYSTEM, roles=[], now=NOW).write(tmp_path / "id")
+    (tmp_path / "id" / name).write_text("nonsense")
+    with pytest.raises(FailedPrecondition) as caught:
+        Credentials.read(tmp_path / "id")
+    assert caught.value.reason == "IDENTITY_UNREADABLE"
+
+
+def test_what_is_no_certificate_cannot_be_revoked(authority):
+    with pytest.raises(InvalidArgument) as caught:
+        authority.revoke(b"nonsense", now=NOW)
+    assert caught.value.reason == "FOREIGN_CERTIFICATE"
