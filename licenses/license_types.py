@@ -40,9 +40,9 @@ def license_type(name: str) -> LicenseType:
         return license_types()[wanted]
     except KeyError:
         raise NotFound(
-            "no such license type: ListLicenseTypes names them",
+            "no such license type: ListLicenseTypes (`tongban license types`) names them",
             reason="LICENSE_TYPE_NOT_FOUND",
-            message_zh="没有这个证照类型：请用 ListLicenseTypes 查看",
+            message_zh="没有这个证照类型：请用 ListLicenseTypes（tongban license types）查看",
         ) from None
 
 

@@ -269,7 +269,8 @@ def validate_order(order: Order) -> None:
     if order.serial and not _SERIAL.fullmatch(order.serial):
         wrong.append(FieldViolation("serial", "1 to 30 digits"))
     known = {f.code: f for f in order.type.fields}
-    for code in sorted(set(order.fields) - set(known))[:SHOWN_VIOLATIONS]:
+    unknown = sorted(set(order.fields) - set(known))
+    for code in unknown[:SHOWN_VIOLATIONS]:
         # The sender's text is repeated only where it cannot be anything but a code.
         shown = f"fields.{code}" if FIELD_CODE.fullmatch(code) else "fields"
         wrong.append(FieldViolation(shown, "the license type has no such field"))
@@ -277,11 +278,14 @@ def validate_order(order: Order) -> None:
         value = order.fields.get(code, "")
         wrong += _text_problems(f"fields.{code}", value, one.length, required=one.required)
     if wrong:
+        # First, since a long text is cut on its way.
+        there = f" (the type has the fields {', '.join(known)})" if unknown else ""
+        there_zh = f"（该类型的字段为 {'、'.join(known)}）" if unknown else ""
         raise InvalidArgument(
-            "the license cannot be issued as asked: "
+            f"the license cannot be issued as asked{there}: "
             + "; ".join(f"{v.field}: {v.description}" for v in wrong),
             reason="BAD_LICENSE_FIELDS",
-            message_zh="签发内容有误：" + "、".join(v.field for v in wrong),
+            message_zh=f"签发内容有误{there_zh}：" + "、".join(v.field for v in wrong),
             violations=wrong,
         )
 

@@ -11,10 +11,15 @@ import re
 from datetime import date
 
 from stdnum.cn import ric, uscc
-from stdnum.exceptions import ValidationError
+from stdnum.exceptions import InvalidChecksum, InvalidLength, ValidationError
 from stdnum.iso7064 import mod_37_36
 
 _CITIZEN = re.compile(r"[1-9][0-9]{16}[0-9X]")
+_WRONG = {
+    InvalidLength: "it has not 18 characters",
+    InvalidChecksum: "the check character is wrong",
+    ValidationError: "a character stands where it cannot",
+}
 _REGION = re.compile(r"[1-9][0-9]{5}")
 
 
@@ -41,7 +46,8 @@ def credit_code_problem(code: str) -> str | None:
     try:
         uscc.validate(code)
     except ValidationError as error:
-        return f"not a unified social credit code (GB 32100): {type(error).__name__}"
+        wrong = next(text for kind, text in _WRONG.items() if isinstance(error, kind))
+        return f"not a unified social credit code (GB 32100): {wrong}"
     return None if code == uscc.compact(code) else "a credit code has no spaces (GB 32100)"
 
 

@@ -77,7 +77,9 @@ def receipt_from_json(text: str) -> SavedReceipt:
     except (KeyError, TypeError, AttributeError, RecursionError, ValueError) as error:
         if isinstance(error, NoteError):
             raise
-        raise NoteError(f"the receipt's file is malformed ({type(error).__name__})") from None
+        missing = isinstance(error, KeyError)
+        what = f"{error.args[0]} is missing" if missing else "it is not JSON of this format"
+        raise NoteError(f"the receipt's file is malformed: {what}") from None
 
 
 def _read_instant(text: str) -> datetime:

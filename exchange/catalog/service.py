@@ -92,9 +92,10 @@ def get_department(database: Database, name: str) -> Department:
         department = store.department(session, name)
     if department is None:
         raise NotFound(
-            "no such department: check its name with ListDepartments",
+            "no such department: check its name with ListDepartments "
+            "(`tongban catalog departments`)",
             reason="DEPARTMENT_NOT_FOUND",
-            message_zh="没有该部门：请用部门列表核对其名称",
+            message_zh="没有该部门：请用部门列表（tongban catalog departments）核对其名称",
         )
     return department
 
@@ -146,9 +147,10 @@ def get_service_item(database: Database, name: str) -> ServiceItem:
         entry = store.entry(session, name)
     if not isinstance(entry, ServiceItem):
         raise NotFound(
-            "no such service item: check its name with ListServiceItems",
+            "no such service item: check its name with ListServiceItems "
+            "(`tongban catalog service-items`)",
             reason="SERVICE_ITEM_NOT_FOUND",
-            message_zh="没有该政务服务事项：请用事项列表核对其名称",
+            message_zh="没有该事项：请用事项列表（tongban catalog service-items）核对其名称",
         )
     return entry
 
@@ -240,9 +242,10 @@ class Schemas:
 def resource_not_found() -> NotFound:
     """The answer where no resource has the name."""
     return NotFound(
-        "no such data resource: check its name with ListDataResources",
+        "no such data resource: check its name with ListDataResources "
+        "(`tongban catalog resources`)",
         reason="RESOURCE_NOT_FOUND",
-        message_zh="没有该信息资源：请用资源列表核对其名称",
+        message_zh="没有该信息资源：请用资源列表（tongban catalog resources）核对其名称",
     )
 
 

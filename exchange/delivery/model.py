@@ -416,8 +416,10 @@ def _check_header(header: Header, schema: ResourceSchema) -> None:
         )
     if wrong:
         raise InvalidArgument(
-            "the header's items do not fit the resource: read it with GetDataResource",
+            "the header's items do not fit the resource: read it with GetDataResource "
+            "(`tongban catalog show`)",
             reason="BAD_HEADER",
-            message_zh="批次头的信息项与资源不符：请用 GetDataResource 查看资源定义",
+            message_zh="批次头的信息项与资源不符：请用 GetDataResource"
+            "（tongban catalog show）查看资源定义",
             violations=wrong,
         )

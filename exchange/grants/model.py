@@ -253,18 +253,19 @@ def _item_not_granted(item: str) -> PermissionDenied:
 def grant_not_found() -> NotFound:
     """The one answer for a grant that is absent and for one that the caller may not know of."""
     return NotFound(
-        "no such grant: check its name with ListGrants",
+        "no such grant: check its name with ListGrants (`tongban grants list`)",
         reason="GRANT_NOT_FOUND",
-        message_zh="没有该授权：请用授权列表核对其名称",
+        message_zh="没有该授权：请用授权列表（tongban grants list）核对其名称",
     )
 
 
 def request_not_found() -> NotFound:
     """The one answer for a request that is absent and for one that the caller may not know of."""
     return NotFound(
-        "no such access request: check its name with ListAccessRequests",
+        "no such access request: check its name with ListAccessRequests "
+        "(`tongban grants requests`)",
         reason="ACCESS_REQUEST_NOT_FOUND",
-        message_zh="没有该申请：请用申请列表核对其名称",
+        message_zh="没有该申请：请用申请列表（tongban grants requests）核对其名称",
     )
 
 

@@ -202,3 +202,11 @@ def test_a_malformed_type_is_refused(wrong: str) -> None:
     with pytest.raises(FailedPrecondition) as told:
         license_types.parse(wrong)
     assert told.value.reason == "BAD_LICENSE_TYPE"
+
+
+def test_who_names_an_unknown_field_is_told_the_known_ones() -> None:
+    with pytest.raises(InvalidArgument) as told:
+        validate_order(an_order(fields={"KZ_DJLX": "x", "KZ_QT": "y"}))
+    for text in (told.value.message, told.value.message_zh):
+        assert "KZ_QT" in text
+        assert "KZ_DJLX" in text

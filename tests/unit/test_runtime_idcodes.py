@@ -42,6 +42,7 @@ def test_a_bad_credit_code_is_refused(code):
     problem = idcodes.credit_code_problem(code)
     assert problem is not None
     assert not code or code not in problem
+    assert "Invalid" not in problem  # a person reads it: no class names
 
 
 @given(st.text(max_size=30))
