@@ -68,7 +68,11 @@ class Text:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
-    """A PNG or JPEG picture fitted to a box; `clip` (page mm) hides what lies outside it."""
+    """A PNG or JPEG picture fitted to a box; `clip` (page mm) hides what lies outside it.
+
+    `ink`: what is below shows through, as through the ink of a seal. OFD pages cannot say so: it is
+    for previews.
+    """
 
     x: float
     y: float
@@ -76,6 +80,7 @@ class Image:
     height: float
     data: bytes = field(repr=False)
     clip: Box | None = None
+    ink: bool = False
     transform: Matrix = IDENTITY
 
 

@@ -191,7 +191,7 @@ class _Reader:
             cx, cy, cw, ch = numbers(clip, 4)
             shown = (x + cx, y + cy, cw, ch)
         data = _as_png(picture.data)
-        return [Image(x=x, y=y, width=width, height=height, data=data, clip=shown)]
+        return [Image(x=x, y=y, width=width, height=height, data=data, clip=shown, ink=True)]
 
     def _nested_stamp(self, data: bytes, box: tuple[float, ...], clip: str | None) -> list[Item]:
         if self._nested >= MAX_NESTED_SEALS or clip:

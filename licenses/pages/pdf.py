@@ -194,10 +194,12 @@ class _Writer:
             drawn_first = self._stream(data, b"/Filter/FlateDecode", compress=False)
             contents = b"[%d 0 R %b]" % (drawn_first, contents)
         pictures = b"".join(b"/%b %d 0 R" % (n.encode(), i) for n, i in sorted(images))
+        inked = any(isinstance(item, Image) and item.ink for item in page.items)
+        ink = b"/ExtGState<</Ink<</Type/ExtGState/BM/Multiply>>>>" if inked else b""
         return self._add(
             b"<</Type/Page/Parent %d 0 R/MediaBox[0 0 %.4f %.4f]/Contents %b"
-            b"/Resources<</Font<<%b>>/XObject<<%b>>>>>>"
-            % (tree, page.width * _POINTS_PER_MM, height, contents, fonts, pictures)
+            b"/Resources<</Font<<%b>>/XObject<<%b>>%b>>>>"
+            % (tree, page.width * _POINTS_PER_MM, height, contents, fonts, pictures, ink)
         )
 
     def _text(self, item: Text) -> str:
@@ -308,7 +310,8 @@ def _placed_image(item: Image, name: str) -> str:
     width, height = number(item.width), number(item.height)
     bottom = number(item.y + item.height)
     place = f"{width} 0 0 -{height} {number(item.x)} {bottom} cm"
-    drawn = _transformed(item.transform, f"q {place} /{name} Do Q")
+    state = "/Ink gs " if item.ink else ""
+    drawn = _transformed(item.transform, f"q {state}{place} /{name} Do Q")
     if item.clip is None:
         return drawn
     return f"q {' '.join(number(value) for value in item.clip)} re W n {drawn} Q"

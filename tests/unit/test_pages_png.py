@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from io import BytesIO
 
 import pytest
 from PIL import Image, ImageChops
 
+from licenses.pages.model import Rect
 from licenses.pages.ofd import write_ofd
 from licenses.pages.pdf import write_pdf
 from licenses.pages.png import ofd_to_png, pdf_to_png
@@ -54,6 +56,16 @@ def test_seal_is_drawn(render: Callable[[], bytes]) -> None:
     image = opened(render())
     middle = (round((140 + 21) / 25.4 * 72), round((220 + 21) / 25.4 * 72))
     assert image.getpixel(middle) == (220, 0, 0)
+
+
+def test_text_under_a_seal_of_an_ofd_is_seen() -> None:
+    """A seal is ink: what it covers shows through."""
+    document = registration()
+    black = Rect(x=150, y=230, width=20, height=20, stroke=None, fill=(0, 0, 0))
+    page = replace(document.pages[0], width=210, height=297, background=(), items=(black,))
+    sealed = seal_ofd(write_ofd(replace(document, pages=(page,))))
+    middle = (round((140 + 21) / 25.4 * 72), round((220 + 21) / 25.4 * 72))
+    assert opened(ofd_to_png(sealed, dpi=72)).getpixel(middle) == (0, 0, 0)
 
 
 @pytest.mark.parametrize(
