@@ -25,7 +25,7 @@ def generate(out: Path) -> None:
         [
             *(sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTO}", f"-I{wkt}"),
             *(f"--python_out={out}", f"--grpc_python_out={out}"),
-            *(f"--mypy_out={out}", f"--mypy_grpc_out={out}"),
+            *(f"--mypy_out=quiet:{out}", f"--mypy_grpc_out=quiet:{out}"),
             *protos,
         ],
         check=True,
