@@ -31,6 +31,8 @@ ITEM_CODE = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
 
 _CHANGE = re.compile(r"changes\[(\d+)\]\.(?:put_\w+\.)?(.*)")
 
+#: In the heading of both kinds of files.
+NEEDED_COLUMNS = ("部门标识",)
 RESOURCE_COLUMNS = (
     "部门标识", "资源标识", "信息资源分类", "信息资源名称", "信息资源代码", "信息资源提供方",
     "信息资源提供方代码", "信息资源摘要", "信息资源格式", "信息项代码", "信息项名称", "数据类型",

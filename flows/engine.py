@@ -6,6 +6,7 @@ its runs in the data folder; with `PREFECT_API_URL` set, that server is used ins
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
@@ -28,3 +29,6 @@ def configure(data: Path) -> None:
         "PREFECT_API_SERVICES_LATE_RUNS_ENABLED": "false",
     }.items():
         os.environ.setdefault(name, value)
+    # These two log outside Prefect's own tree, such as that a short run ended before they did.
+    for worker in ("EventsWorker", "APILogWorker"):
+        logging.getLogger(worker).setLevel(logging.CRITICAL)

@@ -32,7 +32,7 @@ def read(paths: Sequence[Path], departments: dict[str, pb.Department]) -> tuple[
     """The directories of the files: a service-item list or a resource catalog each, by heading."""
     found = []
     for path in paths:
-        rows = read_table(path, columns=("部门标识",))
+        rows = read_table(path, columns=directory.NEEDED_COLUMNS)
         if rows and "事项编码" in rows[0].cells:
             rows = read_table(path, columns=directory.SERVICE_ITEM_COLUMNS)
             reader: Callable[..., Directory] = directory.read_service_items

@@ -1,9 +1,11 @@
+import logging
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from openpyxl import Workbook
 
-from flows import tables
+from flows import engine, tables
 from flows.tables import read_table
 from runtime.errors import InvalidArgument
 
@@ -65,3 +67,10 @@ def test_any_bytes_are_a_table_or_refused(tmp_path_factory, data):
         read_table(path, columns=())
     except InvalidArgument:
         return
+
+
+def test_the_workers_of_prefect_do_not_speak_to_people(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.environ", {})  # the settings are for the whole process
+    engine.configure(tmp_path)
+    for worker in ("EventsWorker", "APILogWorker"):
+        assert not logging.getLogger(worker).isEnabledFor(logging.WARNING)
