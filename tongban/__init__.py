@@ -1,1 +1,3 @@
 """The roof: the `tongban` command, the all-in-one node, and the demonstration."""
+
+__version__ = "0.1.0"

@@ -31,11 +31,14 @@ import typer
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from runtime import errors, status
 from runtime.clock import CHINA
+from tongban.files import problem
 
 
 class Exit(IntEnum):
@@ -56,6 +59,12 @@ _WIDE = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 240
 
 out = Console(soft_wrap=True, highlight=False, width=_WIDE)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def with_example(text: str, example: str) -> str:
+    """The help of a command group: its text and one of its commands."""
+    return f"{text}\n\nExample: {example}"
+
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 NodeAddress = Annotated[
@@ -126,21 +135,36 @@ def word(english: str) -> str:
     return say(english, WORDS_ZH.get(english, ""))
 
 
+COLOURS = {"PASSED": "green", "INDETERMINATE": "yellow", "FAILED": "red"}
+
+
+def print_answer(indication: str, sentence: str) -> None:
+    """The answer of a verification: its word first, then what it means."""
+    out.print(Text.assemble((word(indication), f"bold {COLOURS[indication]}"), " ", sentence))
+
+
 def print_json(value: object) -> None:
     """JSON to standard output, Chinese left readable."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """A table for people; an empty one says so."""
+    """A table for people; an empty one says so. A cell is text, or rich's own Text."""
     if not rows:
-        out.print(f"{title}: {say('none', '无')}")
+        out.print(f"{title}: {say('none', '无')}", markup=False)
         return
-    table = Table(title=title, title_justify="left", header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(str(cell) for cell in row))
+    table = Table(title=Text(title, "table.title"), title_justify="left", header_style="bold")
+    # What comes from a node is text: brackets in it are no markup.
+    cells = [[cell if isinstance(cell, Text) else Text(str(cell)) for cell in row] for row in rows]
+    for number, column in enumerate(columns):
+        texts = [row[number].plain for row in cells]
+        longest = max((cell_len(w) for t in texts for w in t.split() if w.isascii()), default=1)
+        # A name, a code or a path is one word, which is copied: it is never broken, even where the
+        # table gets wider than the screen; only other columns are folded to make room.
+        named = longest == max(map(cell_len, texts))
+        table.add_column(column, overflow="fold", min_width=longest, no_wrap=named)
+    for row in cells:
+        table.add_row(*row)
     out.print(table)
 
 
@@ -168,6 +192,10 @@ def outcomes(*, as_json: bool = False) -> Iterator[None]:
         _tell(status.from_rpc_error(error), as_json)
     except errors.DomainError as error:
         _tell(error, as_json)
+    except OSError as error:
+        if error.filename is None:
+            raise  # not of a file that somebody named
+        _tell(problem(error, error.filename), as_json)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
 
@@ -189,7 +217,8 @@ def _tell(error: errors.DomainError, as_json: bool) -> None:
             }
         )
     else:
-        err.print(f"[bold red]{error.reason}[/] {say(error.message, error.message_zh)}")
+        told = Text.assemble((error.reason, "bold red"), " ", say(error.message, error.message_zh))
+        err.print(told)
         for violation in error.violations[:20]:
             err.print(f"  {violation.field}: {violation.description}", markup=False)
         if len(error.violations) > 20:

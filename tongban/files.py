@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
-from runtime.errors import InvalidArgument, Unavailable
+from runtime.errors import DomainError, InvalidArgument, Unavailable
 
 GREATEST_DOCUMENT = 16 * 1024 * 1024
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
 
 
 def read_file(path: Path, *, greatest: int = GREATEST_DOCUMENT) -> bytes:
@@ -29,13 +31,25 @@ def read_file(path: Path, *, greatest: int = GREATEST_DOCUMENT) -> bytes:
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Write a file, making its folder. Raises Unavailable."""
+    """Write a file, making its folder. Raises what `problem` says."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
     except OSError as error:
-        raise Unavailable(
-            f"cannot write {path}: {os.strerror(error.errno or 0)}",
-            reason="FILE_UNWRITABLE",
-            message_zh=f"无法写入 {path}：{os.strerror(error.errno or 0)}",
-        ) from error
+        raise problem(error, path) from error
+
+
+def problem(error: OSError, path: Path | str) -> DomainError:
+    """What went wrong with a file or folder that is made: the path given, or the disk."""
+    why = os.strerror(error.errno or 0)
+    if error.errno in _DISK:
+        return Unavailable(
+            f"cannot write {path}: {why}: free some space",
+            reason="STORAGE_FULL",
+            message_zh=f"无法写入 {path}：{why}：请清理空间",
+        )
+    return InvalidArgument(
+        f"cannot write {path}: {why}: name another place",
+        reason="FILE_UNWRITABLE",
+        message_zh=f"无法写入 {path}：{why}：请另选位置",
+    )

@@ -9,8 +9,11 @@ import os
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
+from typing import Annotated
+
 import typer
 
+from tongban import __version__
 from tongban.commands import (
     audit,
     catalog,
@@ -23,14 +26,38 @@ from tongban.commands import (
     seal,
     serve,
 )
+from tongban.console import with_example
 
 app = typer.Typer(
     name="tongban",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
-    help="Data travels between departments so that people don't have to. 数据多跑路，群众少跑腿。",
+    help=with_example(
+        "Data travels between departments so that people don't have to. 数据多跑路，群众少跑腿。",
+        "tongban demo",
+    ),
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tongban {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and end."
+        ),
+    ] = False,
+) -> None:
+    """Options of the command itself; its help is the app's."""
+
+
 app.command()(demo.demo)
 app.command()(serve.serve)
 app.add_typer(identity.app, name="identity")
@@ -40,7 +67,11 @@ app.command()(data.query)
 app.command()(data.verify)
 app.command()(data.publish)
 app.command()(data.subscribe)
-app.add_typer(seal.app, name="seal")
+app.add_typer(
+    seal.app,
+    name="seal",
+    help=with_example(str(seal.app.info.help), "tongban seal verify license.ofd --trust trust"),
+)
 app.add_typer(licenses.app, name="license")
 app.add_typer(audit.app, name="audit")
 app.add_typer(flow.app, name="flow")

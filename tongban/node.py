@@ -14,6 +14,7 @@ import contextlib
 import fcntl
 import gc
 import signal
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -134,7 +135,16 @@ class Node:
         await licenses.start()
         if settings.metrics:
             metrics_host, _, metrics_port = settings.metrics.rpartition(":")
-            serve_metrics(metrics_host or "127.0.0.1", int(metrics_port))
+            try:
+                serve_metrics(metrics_host or "127.0.0.1", int(metrics_port))
+            except OSError as error:
+                raise Unavailable(
+                    f"cannot serve metrics at {settings.metrics}: it is in use by another program, "
+                    "or not an address of this machine; choose another with --metrics",
+                    reason="PORT_IN_USE",
+                    message_zh=f"无法在 {settings.metrics} 提供指标：端口已被占用或不是本机地址；"
+                    "请用 --metrics 另选",
+                ) from error
         _log.info("node_started", port=self.port, data=str(settings.data))
         return self.port
 
@@ -164,10 +174,10 @@ class Node:
         return fresh
 
 
-async def serve(settings: config.Settings) -> None:
-    """Run a node until it is told to stop (SIGINT or SIGTERM)."""
+async def serve(settings: config.Settings, ready: Callable[[int], None]) -> None:
+    """Run a node until it is told to stop (SIGINT or SIGTERM); `ready` is told its port."""
     node = Node(settings)
-    await node.start()
+    port = await node.start()
     # What was made until here lives as long as the node: looking through it again and again for
     # garbage would stop all calls for tens of milliseconds at a time.
     gc.collect()
@@ -177,6 +187,7 @@ async def serve(settings: config.Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
+    ready(port)
     try:
         await stopped.wait()
     finally:
@@ -184,9 +195,9 @@ async def serve(settings: config.Settings) -> None:
         await node.stop()
 
 
-def run(settings: config.Settings) -> None:
+def run(settings: config.Settings, ready: Callable[[int], None]) -> None:
     """`serve` on a fast loop, with logging set up."""
     import uvloop  # only where a node runs
 
     configure_logging(level=settings.log_level, as_json=settings.log_json)
-    uvloop.run(serve(settings))
+    uvloop.run(serve(settings, ready))

@@ -9,20 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import typer
+from rich.text import Text
 
 from runtime.errors import InvalidArgument
 from seal.model import Check, Indication, Verdict
 from seal.trust import TrustAnchor, TrustStore, parse_certificate
 from seal.v1 import seal_pb2 as pb
-from tongban.console import Exit, out, print_table, say, word
+from tongban.console import COLOURS, Exit, print_answer, print_table, say, word
 from tongban.files import read_file, write_file
 
 GREATEST_CERTIFICATE = 1024 * 1024
-_COLOURS = {
-    Indication.PASSED: "green",
-    Indication.INDETERMINATE: "yellow",
-    Indication.FAILED: "red",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +83,7 @@ class TrustFolder:
 
 def print_verdict(verdict: Verdict) -> None:
     """A verdict as a sentence and tables of its checks."""
-    colour = _COLOURS[verdict.indication]
-    told = word(verdict.indication.value)
-    out.print(f"[bold {colour}]{told}[/] {say(verdict.summary, verdict.summary_zh)}")
+    print_answer(verdict.indication.value, say(verdict.summary, verdict.summary_zh))
     if verdict.checks:
         _print_checks(say("Document", "文件"), verdict.checks)
     for report in verdict.signatures:
@@ -105,7 +99,7 @@ def _print_checks(title: str, checks: tuple[Check, ...]) -> None:
         [
             (
                 check.name,
-                f"[{_COLOURS[check.indication]}]{word(check.indication.value)}[/]",
+                Text(word(check.indication.value), COLOURS[check.indication.value]),
                 say(check.detail, check.detail_zh),
             )
             for check in checks

@@ -12,6 +12,7 @@ from exchange.v1 import audit_pb2 as pb
 from runtime import config
 from tongban import receipts
 from tongban.client import Client
+from tongban.commands.identity import check_node_folder
 from tongban.console import (
     DEFAULT_IDENTITY,
     DEFAULT_NODE,
@@ -23,14 +24,22 @@ from tongban.console import (
     err,
     out,
     outcomes,
+    plain,
+    print_answer,
     print_json,
     print_table,
     say,
+    with_example,
     word,
 )
 from tongban.files import read_file, write_file
 
-app = typer.Typer(no_args_is_help=True, help="Check the log and its receipts.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help=with_example(
+        "Check the log and its receipts.", "tongban audit verify receipt.json --key log-key.txt"
+    ),
+)
 
 KeyFile = Annotated[
     Path, typer.Option("--key", help="File with the log's verifier key, had from elsewhere.")
@@ -43,16 +52,20 @@ def key(
     to: Annotated[Path | None, typer.Option("--out", help="Save it there.")] = None,
     node: NodeAddress = DEFAULT_NODE,
     identity: IdentityFolder = DEFAULT_IDENTITY,
+    as_json: Json = False,
 ) -> None:
     """Print the log's verifier key; compare it with the one the operator publishes.
 
     Example: tongban audit key --out log-key.txt
     """
-    with outcomes(), Client(node, identity) as client:
+    with outcomes(as_json=as_json), Client(node, identity) as client:
         found = client.audit.GetCheckpoint(pb.GetCheckpointRequest(), timeout=client.timeout)
         if to:
             write_file(to, f"{found.verifier_key}\n".encode())
-        out.print(found.verifier_key, markup=False)
+        if as_json:
+            print_json({"verifier_key": found.verifier_key})
+        else:
+            out.print(found.verifier_key, markup=False)
 
 
 @app.command()
@@ -60,16 +73,20 @@ def checkpoint(
     to: Annotated[Path | None, typer.Option("--out", help="Save it there.")] = None,
     node: NodeAddress = DEFAULT_NODE,
     identity: IdentityFolder = DEFAULT_IDENTITY,
+    as_json: Json = False,
 ) -> None:
     """Print the newest checkpoint; keep it, and the log can never change behind it.
 
     Example: tongban audit checkpoint --out monday.txt
     """
-    with outcomes(), Client(node, identity) as client:
+    with outcomes(as_json=as_json), Client(node, identity) as client:
         found = client.audit.GetCheckpoint(pb.GetCheckpointRequest(), timeout=client.timeout)
         if to:
             write_file(to, found.checkpoint.encode())
-        out.print(found.checkpoint, markup=False, end="")
+        if as_json:
+            print_json(plain(found))
+        else:
+            out.print(found.checkpoint, markup=False, end="")
 
 
 @app.command()
@@ -153,8 +170,10 @@ def fsck(data: DataFolder = None, as_json: Json = False) -> None:
     with outcomes(as_json=as_json):
         from exchange.server import check_log  # the whole exchange, which only this needs
 
+        settings = config.load(data=data)
+        check_node_folder(settings)
         with err.status(say("reading the log", "正在读取日志")):
-            difference = check_log(config.load(data=data))
+            difference = check_log(settings)
         where, detail, detail_zh = (
             ("", "database, tiles and checkpoints agree", "数据库、瓦片与检查点一致")
             if difference is None
@@ -184,9 +203,7 @@ def _tell(found: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(found)
     else:
-        colour = "green" if good else "red"
-        summary = say(found["summary"], found["summary_zh"])
-        out.print(f"[bold {colour}]{word(found['indication'])}[/] {summary}")
+        print_answer(found["indication"], say(found["summary"], found["summary_zh"]))
         print_table(
             say("Checks", "检查项"),
             (say("check", "检查项"), say("outcome", "结果"), say("found", "说明")),

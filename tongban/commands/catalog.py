@@ -20,9 +20,15 @@ from tongban.console import (
     print_json,
     print_table,
     say,
+    with_example,
 )
 
-app = typer.Typer(no_args_is_help=True, help="Departments, data resources and service items.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help=with_example(
+        "Departments, data resources and service items.", "tongban catalog departments"
+    ),
+)
 
 Parent = Annotated[str, typer.Option(help="A department; departments/- is all.")]
 
@@ -155,12 +161,13 @@ def show(
     name: Annotated[str, typer.Argument(help="Name of a department, resource or service item.")],
     node: NodeAddress = DEFAULT_NODE,
     identity: IdentityFolder = DEFAULT_IDENTITY,
+    as_json: Json = False,
 ) -> None:
-    """Show one entry as JSON.
+    """Show one entry, always as JSON.
 
     Example: tongban catalog show departments/public-security/resources/population
     """
-    with outcomes(), Client(node, identity) as client:
+    with outcomes(as_json=as_json), Client(node, identity) as client:
         if "/resources/" in name:
             print_json(
                 plain(

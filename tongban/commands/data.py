@@ -13,6 +13,7 @@ from rich.progress import track
 
 from exchange.v1 import delivery_pb2 as delivery
 from exchange.v1 import query_pb2 as queries
+from runtime import names
 from runtime.errors import InvalidArgument
 from tongban.client import Client, new_request_id
 from tongban.console import (
@@ -65,6 +66,7 @@ def query(
     --purpose 就业登记 --case 2026-0001 --receipt receipt.json
     """
     with outcomes(as_json=as_json), Client(node, identity) as client:
+        names.parse(names.GRANT, grant, field="grant")
         answer = client.query(
             grant, key, items=item or (), purpose=purpose, case_number=case_number
         )
@@ -106,6 +108,7 @@ def verify(
     --purpose 就业登记 --case 2026-0001
     """
     with outcomes(as_json=as_json), Client(node, identity) as client:
+        names.parse(names.GRANT, grant, field="grant")
         claims = dict(_pair(c) for c in claim)
         answer = client.verify(grant, key, claims, purpose=purpose, case_number=case_number)
         matched = answer.result == queries.MATCH_RESULT_MATCH
@@ -195,7 +198,8 @@ def subscribe(
 def _subscription(client: Client, grant: str, name: str, *, earliest: bool) -> str:
     if "/subscriptions/" in grant:
         return grant
-    parent = grant.partition("/grants/")[0]
+    names.parse(names.GRANT, grant, field="grant")
+    parent = names.department_of(grant)
     return client.delivery.CreateSubscription(
         delivery.CreateSubscriptionRequest(
             parent=parent,

@@ -8,8 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from flows import engine
+from flows import directory, engine
+from flows.tables import read_table
 from runtime import config
+from runtime.identity import Credentials
 from tongban.console import (
     DEFAULT_IDENTITY,
     DEFAULT_NODE,
@@ -23,10 +25,12 @@ from tongban.console import (
     print_json,
     print_table,
     say,
+    with_example,
 )
 
-app = typer.Typer(no_args_is_help=True, help="Run flows.")
-run = typer.Typer(no_args_is_help=True, help="Run one flow now.")
+EXAMPLE = "tongban flow run directory-sync service-items.csv"
+app = typer.Typer(no_args_is_help=True, help=with_example("Run flows.", EXAMPLE))
+run = typer.Typer(no_args_is_help=True, help=with_example("Run one flow now.", EXAMPLE))
 app.add_typer(run, name="run")
 
 
@@ -47,6 +51,10 @@ def directory_sync(
     Example: tongban flow run directory-sync service-items.csv resources.xlsx --report report.json
     """
     with outcomes(as_json=as_json):
+        # What cannot be read, or cannot connect, is told before Prefect's seconds are spent.
+        for path in file:
+            read_table(path, columns=directory.NEEDED_COLUMNS)
+        Credentials.read(identity)
         engine.configure(config.load(data=data).data)
         with err.status(say("starting the flow", "正在启动流程")):
             outcome = run_sync([*file], node, identity, report, allow_mass_withdrawal)

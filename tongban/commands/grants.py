@@ -24,9 +24,16 @@ from tongban.console import (
     print_table,
     say,
     when,
+    with_example,
 )
 
-app = typer.Typer(no_args_is_help=True, help="Ask for access, decide on it, end it.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help=with_example(
+        "Ask for access, decide on it, end it.",
+        "tongban grants list --parent departments/human-resources",
+    ),
+)
 
 MASKS = {
     "whole": pb.MASK_UNSPECIFIED,

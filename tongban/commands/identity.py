@@ -12,21 +12,40 @@ from runtime import config, names
 from runtime.clock import SYSTEM
 from runtime.errors import InvalidArgument
 from runtime.identity import Authority, Role
-from tongban.console import DataFolder, Json, out, outcomes, print_json, say
+from tongban.console import DataFolder, Json, out, outcomes, print_json, say, with_example
 
-app = typer.Typer(no_args_is_help=True, help="Make the authority, enrol systems, revoke them.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help=with_example(
+        "Make the authority, enrol systems, revoke them.",
+        "tongban identity init --data tongban-data",
+    ),
+)
 
 ROLES = [role for role in Role if role is not Role.NODE]
 
 
 def open_authority(settings: config.Settings) -> Authority:
-    """The authority of a data folder."""
-    return Authority.open(settings.data / "identity", passphrase=settings.passphrase())
+    """The authority of a data folder. Raises what `check_node_folder` does."""
+    check_node_folder(settings)
+    return Authority.open(settings.authority_folder, passphrase=settings.passphrase(make=False))
+
+
+def check_node_folder(settings: config.Settings) -> None:
+    """Raises InvalidArgument (NO_NODE_FOLDER) where the data folder is no node's."""
+    if not settings.authority_folder.is_dir():
+        raise InvalidArgument(
+            f"{settings.data} is not the data folder of a node: name it with --data, or make one "
+            "with `tongban identity init`",
+            reason="NO_NODE_FOLDER",
+            message_zh=f"{settings.data} 不是节点的数据目录：请用 --data 指定，"
+            "或用 `tongban identity init` 新建",
+        )
 
 
 def ensure_authority(settings: config.Settings) -> Authority:
     """The authority of a data folder, made on first use."""
-    folder = settings.data / "identity"
+    folder = settings.authority_folder
     if (folder / "ca.pem").exists():
         return open_authority(settings)
     return Authority.create(
@@ -44,7 +63,7 @@ def init(data: DataFolder = None, as_json: Json = False) -> None:
         settings = config.load(data=data)
         config.prepare_data_folder(settings.data)
         authority = Authority.create(
-            settings.data / "identity",
+            settings.authority_folder,
             name="Tongban node authority",
             passphrase=settings.passphrase(),
             now=SYSTEM.now(),

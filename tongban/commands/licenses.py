@@ -22,14 +22,22 @@ from tongban.console import (
     out,
     outcomes,
     plain,
+    print_answer,
     print_json,
     print_table,
     say,
     when,
+    with_example,
 )
 from tongban.files import write_file
 
-app = typer.Typer(no_args_is_help=True, help="Issue, change, present and verify licenses.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help=with_example(
+        "Issue, change, present and verify licenses.",
+        "tongban license list --parent departments/human-resources",
+    ),
+)
 
 HolderCode = Annotated[
     str,
@@ -361,12 +369,14 @@ def verify(
             print_json(plain(answer))
         else:
             verdict = answer.verdict
-            out.print(say(verdict.summary, verdict.summary_zh))
-            print_table(
-                f"{answer.license_type_display_name} {answer.license_identifier}",
-                (say("field", "字段"), say("value", "值")),
-                sorted(answer.fields.items()),
-            )
+            indication = seal_pb2.Indication.Name(verdict.indication).removeprefix("INDICATION_")
+            print_answer(indication, say(verdict.summary, verdict.summary_zh))
+            if answer.fields:  # of what cannot be shown now there are none
+                print_table(
+                    f"{answer.license_type_display_name} {answer.license_identifier}",
+                    (say("field", "字段"), say("value", "值")),
+                    sorted(answer.fields.items()),
+                )
         if answer.verdict.indication == seal_pb2.INDICATION_FAILED:
             raise typer.Exit(Exit.NO)
         if answer.verdict.indication != seal_pb2.INDICATION_PASSED:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated
 
 import typer
 
 from runtime import config
-from tongban.console import DataFolder, err, outcomes, say
+from tongban.console import DataFolder, Json, err, outcomes, say
 
 
 def serve(
@@ -19,21 +20,31 @@ def serve(
     log_for_people: Annotated[
         bool, typer.Option("--log-for-people", help="Log lines for people instead of JSON.")
     ] = False,
+    as_json: Json = False,
 ) -> None:
     """Run a node: all services on one mTLS gRPC port, health and reflection on.
 
+    With --json one line on standard output says when it serves, and where.
+
     Example: tongban serve --data tongban-data --listen 127.0.0.1:7443
     """
-    with outcomes():
+    with outcomes(as_json=as_json):
         settings = config.load(
             data=data, listen=listen, metrics=metrics, log_json=False if log_for_people else None
         )
         from tongban.node import run  # a second of imports that only a node costs
 
-        err.print(
-            say(
-                f"serving {settings.listen} from {settings.data}; Ctrl-C stops",
-                f"节点在 {settings.listen} 提供服务，数据目录 {settings.data}；Ctrl-C 停止",
+        def ready(port: int) -> None:
+            at = f"{settings.listen.rpartition(':')[0]}:{port}"
+            if as_json:
+                typer.echo(json.dumps({"serving": at, "data": str(settings.data)}))
+                return
+            err.print(
+                say(
+                    f"serving {at} from {settings.data}; Ctrl-C stops",
+                    f"节点在 {at} 提供服务，数据目录 {settings.data}；Ctrl-C 停止",
+                ),
+                markup=False,
             )
-        )
-        run(settings)
+
+        run(settings, ready)

@@ -105,8 +105,10 @@ def county_departments() -> list[dict[str, str]]:
 def prepare_folder(data: Path) -> Stage:
     """A fresh folder; one of an earlier demonstration is replaced, any other is left alone.
 
-    Raises FailedPrecondition (FOLDER_NOT_EMPTY).
+    Raises FailedPrecondition (FOLDER_NOT_EMPTY) and what `config.prepare_data_folder` does.
     """
+    if data.exists() and not data.is_dir():
+        raise config.not_a_folder(data)
     if data.exists() and any(data.iterdir()):
         if not (data / MARK).exists():
             raise FailedPrecondition(

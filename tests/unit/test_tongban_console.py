@@ -1,0 +1,71 @@
+"""Tables and errors as people see them."""
+
+from __future__ import annotations
+
+import errno
+import io
+
+import pytest
+import typer
+from rich.console import Console
+
+from tongban import console
+
+NAME = "departments/human-resources/licenses/0123456789abcdef01234567"
+
+
+@pytest.fixture
+def screen(monkeypatch):
+    """A terminal of 60 columns."""
+    said = io.StringIO()
+    for name in ("out", "err"):
+        monkeypatch.setattr(console, name, Console(file=said, width=60, soft_wrap=True))
+    monkeypatch.setenv("TONGBAN_LANG", "en")
+    return said
+
+
+def test_a_name_is_never_broken(screen):
+    console.print_table(
+        "Licenses",
+        ("name", "purpose"),
+        [(NAME, "为就业登记核实申请人的身份信息")],
+    )
+    console.print_table(
+        "License", ("field", "value"), [("seal", f"see {NAME}"), ("other", "甲" * 60)]
+    )
+    said = screen.getvalue()
+    assert said.count(NAME) == 2
+    assert "申请人的身份信息" not in said  # what is no name is folded, to make room
+
+
+def test_long_texts_are_still_folded(screen):
+    console.print_table("T", ("field", "value"), [("purpose", "just words " * 20), ("n", "a/b")])
+    assert max(map(len, screen.getvalue().splitlines())) <= 60
+
+
+def test_brackets_are_text(screen):
+    console.print_table("[/] [red]", ("field", "value"), [("purpose", "[/] see [bold]")])
+    assert "[/] see [bold]" in screen.getvalue()
+    assert "[/] [red]" in screen.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "reason"),
+    [
+        (errno.ENOTDIR, 4, "FILE_UNWRITABLE"),
+        (errno.EISDIR, 4, "FILE_UNWRITABLE"),
+        (errno.EEXIST, 4, "FILE_UNWRITABLE"),
+        (errno.EACCES, 4, "FILE_UNWRITABLE"),
+        (errno.ENOSPC, 5, "STORAGE_FULL"),
+    ],
+)
+def test_what_a_file_refuses_is_told_without_a_trace(screen, number, code, reason):
+    with pytest.raises(typer.Exit) as ended, console.outcomes():
+        raise OSError(number, "no", "the/place")
+    assert ended.value.exit_code == code
+    assert screen.getvalue().startswith(f"{reason} cannot write the/place: ")
+
+
+def test_an_error_that_is_not_of_a_file_is_a_fault(screen):
+    with pytest.raises(BlockingIOError), console.outcomes():
+        raise BlockingIOError(errno.EAGAIN, "no")
