@@ -17,9 +17,10 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future as ThreadFuture
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import structlog
 
@@ -29,7 +30,7 @@ from exchange.audit.sequencing import Sequencer
 from exchange.audit.store import AuditStore
 from runtime.clock import SYSTEM, Clock
 from runtime.database import Database
-from runtime.errors import Aborted
+from runtime.errors import Aborted, InvalidArgument
 from runtime.objects import ObjectStore
 from runtime.records import SealedRecord, check_record
 from runtime.signing import LogKey
@@ -46,12 +47,16 @@ SEQUENCE_SECONDS = 1.0
 
 _log = structlog.get_logger()
 
+Act = TypeVar("Act")
+
 
 @dataclass(slots=True)
 class _Waiter:
-    record: SealedRecord
+    record: SealedRecord | None
     usage: Usage | None
     receipt: asyncio.Future[Receipt] | ThreadFuture[Receipt]
+    make: Callable[[Sequence[Any]], Sequence[SealedRecord]] | None = None
+    act: Any = None
 
 
 class AuditLog:
@@ -102,6 +107,22 @@ class AuditLog:
         loop = asyncio.get_running_loop()
         receipt: asyncio.Future[Receipt] = loop.create_future()
         self._join(loop, [_Waiter(record, usage, receipt)])
+        return await receipt
+
+    async def append_made(
+        self,
+        make: Callable[[Sequence[Act]], Sequence[SealedRecord]],
+        act: Act,
+        usage: Usage | None = None,
+    ) -> Receipt:
+        """`append` of a record that is made when it is committed, with all others of its batch.
+
+        `make` gets the acts that wait for it, in order, and returns a record for each; it runs on
+        the loop. Raises what `make` raises.
+        """
+        loop = asyncio.get_running_loop()
+        receipt: asyncio.Future[Receipt] = loop.create_future()
+        self._join(loop, [_Waiter(None, usage, receipt, make, act)])
         return await receipt
 
     def append_blocking(self, records: Sequence[SealedRecord]) -> list[Receipt]:
@@ -186,28 +207,53 @@ class AuditLog:
 
     def _commit(self, waiters: Sequence[_Waiter]) -> None:
         for start in range(0, len(waiters), GREATEST_BATCH):
-            part = waiters[start : start + GREATEST_BATCH]
+            part = self._made(waiters[start : start + GREATEST_BATCH])
+            if not part:
+                continue
             try:
                 receipts = self._commit_batch(part)
             except Exception as error:  # noqa: BLE001  # whatever it is, each waiter is told
-                for waiter in part:
-                    if not waiter.receipt.done():
-                        waiter.receipt.set_exception(error)
+                _tell(part, error)
             else:
                 for waiter, receipt in zip(part, receipts, strict=True):
                     if not waiter.receipt.done():
                         waiter.receipt.set_result(receipt)
 
+    def _made(self, waiters: Sequence[_Waiter]) -> Sequence[_Waiter]:
+        """Make the records that are still to be made; those that wait on, the others being told."""
+        making: dict[Any, list[_Waiter]] = {}
+        for waiter in waiters:
+            if waiter.make is not None:
+                making.setdefault(waiter.make, []).append(waiter)
+        failed: list[_Waiter] = []
+        for make, those in making.items():
+            try:
+                records = make([waiter.act for waiter in those])
+            except Exception as error:  # noqa: BLE001  # whatever it is, each waiter is told
+                failed += those
+                _tell(those, error)
+                continue
+            for waiter, record in zip(those, records, strict=True):
+                try:
+                    check_record(record)
+                    waiter.record = record
+                except InvalidArgument as error:
+                    failed.append(waiter)
+                    _tell([waiter], error)
+        if not failed:
+            return waiters
+        with self._lock:
+            self._usage.settle(_usages(failed), {})
+        gone = set(map(id, failed))
+        return [waiter for waiter in waiters if id(waiter) not in gone]
+
     def _commit_batch(self, waiters: Sequence[_Waiter]) -> list[Receipt]:
-        usages: dict[tuple[str, str], int] = {}
-        for usage in (waiter.usage for waiter in waiters):
-            if usage is not None:
-                pair = (usage.grant, usage.day)
-                usages[pair] = usages.get(pair, 0) + usage.count
+        usages = _usages(waiters)
+        records = [waiter.record for waiter in waiters if waiter.record is not None]
         with self._lock:
             durable: dict[tuple[str, str], int] = {}
             try:
-                receipts, durable = self._write([waiter.record for waiter in waiters], usages)
+                receipts, durable = self._write(records, usages)
             finally:
                 self._usage.settle(usages, durable)
         return receipts
@@ -280,6 +326,22 @@ class _UsageBook:
     def _forget_other_days(self, day: str) -> None:
         if len(self._durable) >= 10_000:
             self._durable = {p: n for p, n in self._durable.items() if p[1] == day}
+
+
+def _usages(waiters: Sequence[_Waiter]) -> dict[tuple[str, str], int]:
+    """What they take, by grant and day."""
+    usages: dict[tuple[str, str], int] = {}
+    for usage in (waiter.usage for waiter in waiters):
+        if usage is not None:
+            pair = (usage.grant, usage.day)
+            usages[pair] = usages.get(pair, 0) + usage.count
+    return usages
+
+
+def _tell(waiters: Sequence[_Waiter], error: Exception) -> None:
+    for waiter in waiters:
+        if not waiter.receipt.done():
+            waiter.receipt.set_exception(error)
 
 
 def _on(loop: asyncio.AbstractEventLoop) -> bool:

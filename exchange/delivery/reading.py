@@ -1,17 +1,29 @@
-"""Reading one record: the door through which other features come to what is published."""
+"""Reading records: the door through which other features come to what is published."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from exchange.delivery.store import LogReader
 from runtime.database import Database
 
 
 class RecordReader:
-    """Records as they were last published."""
-
-    __slots__ = ("payload",)
+    """Records as they were last published, by fixed SQL on a connection of the calling thread."""
 
     def __init__(self, database: Database) -> None:
-        #: `payload(resource, key)` is the canonical JSON text of a record, None where none is held.
-        #: Fixed SQL on a connection of the calling thread; bound here to save a call.
-        self.payload = LogReader(database).payload
+        self._log = LogReader(database)
+
+    def payloads(self, asked: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str | None]:
+        """The canonical JSON texts of records, by (resource, key).
+
+        One that is not held is None or left out. One statement a resource, however many its keys.
+        """
+        keys: dict[str, set[str]] = {}
+        for resource, key in asked:
+            keys.setdefault(resource, set()).add(key)
+        return {
+            (resource, key): text
+            for resource, wanted in keys.items()
+            for key, text in self._log.payloads(resource, list(wanted)).items()
+        }

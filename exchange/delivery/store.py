@@ -12,7 +12,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import repeat
 from typing import Any, cast
@@ -239,6 +239,16 @@ def _append(
             copy.write_row(row)
 
 
+_PAYLOADS_SQLITE = (
+    'SELECT r.record_key, c.payload FROM record AS r JOIN change AS c ON c."offset" = r."offset" '
+    "WHERE r.resource = ? AND r.record_key IN (SELECT value FROM json_each(?))"
+)
+_PAYLOADS_POSTGRESQL = (
+    'SELECT r.record_key, c.payload FROM record AS r JOIN change AS c ON c."offset" = r."offset" '
+    "WHERE r.resource = ? AND r.record_key = ANY(?)"
+)
+
+
 class LogReader:
     """Reads the log and the records by fixed SQL on held connections."""
 
@@ -249,6 +259,8 @@ class LogReader:
             'SELECT c.payload FROM record AS r JOIN change AS c ON c."offset" = r."offset" '
             "WHERE r.resource = ? AND r.record_key = ?"
         )
+        self._payloads = sql(_PAYLOADS_SQLITE if database.is_sqlite else _PAYLOADS_POSTGRESQL)
+        self._is_sqlite = database.is_sqlite
         self._end = sql("SELECT last_offset FROM log_end WHERE id = 1")
         # CROSS JOIN keeps SQLite to this order: batches of the resource, then each one's changes.
         self._after = sql(
@@ -263,6 +275,13 @@ class LogReader:
         """The JSON text of a record, if it is held."""
         row = self._held.row(self._payload, (resource, key))
         return None if row is None else row[0]
+
+    def payloads(self, resource: str, keys: Sequence[str]) -> dict[str, str | None]:
+        """The JSON texts of records of a resource, by key; one not held is None or left out."""
+        if len(keys) == 1:
+            return {keys[0]: self.payload(resource, keys[0])}
+        these = orjson.dumps(keys).decode() if self._is_sqlite else keys
+        return dict(self._held.rows(self._payloads, (resource, these)))
 
     def end(self) -> int:
         """Offset of the last change there is, of any resource."""

@@ -2,7 +2,8 @@
 
 The steps, in this order: the question's shape → authorize under the grant → the key's shape →
 quota → read → project and mask, or compare → append the audit record → answer. No answer leaves
-before its record is durable; a refusal's record is durable before the refusal is told.
+before its record is durable; a refusal's record is durable before the refusal is told. From reading
+on, the questions of one group commit go together: one statement reads for all of them.
 
 What a receipt's leaf says (kinds `query` and `verify`): `grant`, `contract` (hash of the grant's
 terms), `resource`, `items` (codes asked for), for a query `found`; and these commitments, each
@@ -23,6 +24,7 @@ So whoever holds a receipt, its question and its answer shows that they belong t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import orjson
@@ -52,7 +54,7 @@ from exchange.refusals import REFUSED, refusal
 from runtime.clock import CHINA, Clock
 from runtime.errors import DomainError, FieldViolation, InvalidArgument
 from runtime.identity import Principal
-from runtime.records import canonical, make_record
+from runtime.records import SealedRecord, Value, canonical, make_record
 
 
 class Querying:
@@ -69,7 +71,7 @@ class Querying:
     ) -> None:
         self._authorize = grants.authorize
         self._schema = schemas.schema
-        self._payload = records.payload
+        self._records = records
         self._audit = audit
         self._clock = clock
         self._days = _Days()
@@ -102,42 +104,26 @@ class Querying:
         except REFUSED as error:
             await self._refuse(error, principal, Operation.QUERY, grant, now)
             raise
-        payload = self._payload(granted.resource, key)
-        shown: dict[str, str] = {}
-        if payload is not None:
-            shown = granted.project(orjson.loads(payload))
-            if items:
-                shown = {code: shown[code] for code in items if code in shown}
-        found = payload is not None
-        record = make_record(
-            "query",
-            at=now,
+        asked = _Query(
+            grant=granted,
+            key=key,
             actor=principal.system,
-            facts={
-                "grant": granted.name,
-                "contract": granted.contract_hash,
-                "resource": granted.resource,
-                "items": list(items or granted.masks),
-                "found": found,
-            },
-            commitments={
-                "key": key.encode(),
-                "purpose": purpose.encode(),
-                "case_number": case_number.encode(),
-                "request": canonical(
-                    {
-                        "grant": grant,
-                        "key": key,
-                        "items": items,
-                        "purpose": purpose,
-                        "case_number": case_number,
-                    }
-                ),
-                "answer": canonical({"found": found, "items": shown}),
-            },
+            at=now,
+            items=items,
+            request=canonical(
+                {
+                    "grant": grant,
+                    "key": key,
+                    "items": items,
+                    "purpose": purpose,
+                    "case_number": case_number,
+                }
+            ),
+            purpose=purpose,
+            case_number=case_number,
         )
-        receipt = await self._audit.append(record, usage)
-        return QueryAnswer(found=found, items=shown, receipt=receipt)
+        receipt = await self._audit.append_made(self._answer, asked, usage)
+        return QueryAnswer(found=asked.found, items=asked.shown, receipt=receipt)
 
     async def verify(
         self,
@@ -170,41 +156,31 @@ class Querying:
         except REFUSED as error:
             await self._refuse(error, principal, Operation.VERIFY, grant, now)
             raise
-        payload = self._payload(granted.resource, key)
-        # An absent record is compared too, against one that no claim can match.
-        held = orjson.loads(DECOY if payload is None else payload)
-        results = compare({} if payload is None else held, claims)
-        told = {code: MATCH if true else NO_MATCH for code, true in results.items()}
-        record = make_record(
-            "verify",
-            at=now,
+        asked = _Verify(
+            grant=granted,
+            key=key,
             actor=principal.system,
-            facts={
-                "grant": granted.name,
-                "contract": granted.contract_hash,
-                "resource": granted.resource,
-                "items": sorted(claims),
-            },
-            commitments={
-                "key": key.encode(),
-                "purpose": purpose.encode(),
-                "case_number": case_number.encode(),
-                "request": canonical(
-                    {
-                        "grant": grant,
-                        "key": key,
-                        "claims": claims,
-                        "purpose": purpose,
-                        "case_number": case_number,
-                    }
-                ),
-                "answer": canonical(
-                    {"claims": told, "result": MATCH if all(results.values()) else NO_MATCH}
-                ),
-            },
+            at=now,
+            claims=claims,
+            request=canonical(
+                {
+                    "grant": grant,
+                    "key": key,
+                    "claims": claims,
+                    "purpose": purpose,
+                    "case_number": case_number,
+                }
+            ),
+            purpose=purpose,
+            case_number=case_number,
         )
-        receipt = await self._audit.append(record, usage)
-        return VerifyAnswer(claims=results, receipt=receipt)
+        receipt = await self._audit.append_made(self._answer, asked, usage)
+        return VerifyAnswer(claims=asked.results, receipt=receipt)
+
+    def _answer(self, asked: Sequence[_Question]) -> list[SealedRecord]:
+        """Read, project or compare, and say it: for all the questions of one group commit."""
+        held = self._records.payloads((one.grant.resource, one.key) for one in asked)
+        return [one.answer(held.get((one.grant.resource, one.key))) for one in asked]
 
     def _check_key(self, resource: str, key: str) -> None:
         schema = self._schema(resource)
@@ -235,6 +211,81 @@ class Querying:
     ) -> None:
         await self._audit.append(
             refusal(error, at=now, actor=principal.system, operation=operation.value, grant=grant)
+        )
+
+
+@dataclass(slots=True, kw_only=True)
+class _Question:
+    """An authorized question, until its record is read and its answer is known."""
+
+    grant: Grant
+    key: str
+    actor: str
+    at: datetime
+    #: What was asked, canonical JSON.
+    request: bytes
+    purpose: str
+    case_number: str
+
+    def answer(self, payload: str | None) -> SealedRecord:
+        """Keep the answer; the record that says it."""
+        raise NotImplementedError
+
+    def _record(self, kind: str, facts: Mapping[str, Value], answer: bytes) -> SealedRecord:
+        return make_record(
+            kind,
+            at=self.at,
+            actor=self.actor,
+            facts={
+                "grant": self.grant.name,
+                "contract": self.grant.contract_hash,
+                "resource": self.grant.resource,
+                **facts,
+            },
+            commitments={
+                "key": self.key.encode(),
+                "purpose": self.purpose.encode(),
+                "case_number": self.case_number.encode(),
+                "request": self.request,
+                "answer": answer,
+            },
+        )
+
+
+@dataclass(slots=True, kw_only=True)
+class _Query(_Question):
+    items: Sequence[str]
+    found: bool = False
+    shown: Mapping[str, str] = field(default_factory=dict)
+
+    def answer(self, payload: str | None) -> SealedRecord:
+        if payload is not None:
+            shown = self.grant.project(orjson.loads(payload))
+            if self.items:
+                shown = {code: shown[code] for code in self.items if code in shown}
+            self.found, self.shown = True, shown
+        return self._record(
+            "query",
+            {"items": list(self.items or self.grant.masks), "found": self.found},
+            canonical({"found": self.found, "items": self.shown}),
+        )
+
+
+@dataclass(slots=True, kw_only=True)
+class _Verify(_Question):
+    claims: Mapping[str, str]
+    results: Mapping[str, bool] = field(default_factory=dict)
+
+    def answer(self, payload: str | None) -> SealedRecord:
+        # An absent record is compared too, against one that no claim can match.
+        held = orjson.loads(DECOY if payload is None else payload)
+        self.results = compare({} if payload is None else held, self.claims)
+        told = {code: MATCH if true else NO_MATCH for code, true in self.results.items()}
+        matches = all(self.results.values())
+        return self._record(
+            "verify",
+            {"items": sorted(self.claims)},
+            canonical({"claims": told, "result": MATCH if matches else NO_MATCH}),
         )
 
 

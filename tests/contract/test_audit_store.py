@@ -3,7 +3,7 @@
 import asyncio
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -214,6 +214,43 @@ async def test_a_record_that_no_bundle_can_hold_is_refused(node: LogFixture) -> 
         await node.log.append(SealedRecord(leaf=b"x" * 65_536, salt=b""))
     with pytest.raises(InvalidArgument):
         node.log.append_blocking([SealedRecord(leaf=b"", salt=b"")])
+
+
+async def test_records_are_made_together_when_they_are_committed(node: LogFixture) -> None:
+    asked: list[list[int]] = []
+
+    def make(acts: Sequence[int]) -> list[SealedRecord]:
+        asked.append(list(acts))
+        return [record(act) for act in acts]
+
+    receipts = await asyncio.gather(*(node.log.append_made(make, n) for n in range(20)))
+    assert asked == [list(range(20))]
+    assert [json.loads(receipt.leaf)["number"] for receipt in receipts] == list(range(20))
+
+
+async def test_a_record_that_cannot_be_made_takes_nothing_from_a_quota(node: LogFixture) -> None:
+    usage = Usage(grant=GRANT, day=DAY, count=1)
+
+    def fail(_acts: Sequence[int]) -> list[SealedRecord]:
+        raise Unavailable("not now")
+
+    def make(acts: Sequence[int]) -> list[SealedRecord]:
+        big = SealedRecord(leaf=b"x" * 65_536, salt=b"")
+        return [record(act) if act else big for act in acts]
+
+    told = await asyncio.gather(
+        node.log.append_made(fail, 1, usage),
+        node.log.append_made(make, 2, usage),
+        node.log.append_made(make, 0, usage),
+        node.log.append_made(fail, 3, usage),
+        node.log.append(record(4), usage),
+        return_exceptions=True,
+    )
+    assert [type(one).__name__ for one in told] == [
+        *("Unavailable", "Receipt", "InvalidArgument", "Unavailable", "Receipt")
+    ]
+    assert scalar(node, "SELECT sum(count) FROM audit_batch") == 2
+    assert node.log.used(GRANT, DAY) == 2
 
 
 async def test_threads_join_the_loops_commits(node: LogFixture) -> None:

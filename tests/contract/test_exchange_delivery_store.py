@@ -12,6 +12,7 @@ from alembic.migration import MigrationContext
 import exchange.server
 from exchange.delivery import store
 from exchange.delivery.model import Batch, LogEntry, Published, Subscription
+from exchange.delivery.reading import RecordReader
 from runtime.database import Database
 from tests.builders.catalog import HOUSING, NOON, RESIDENTS
 
@@ -85,6 +86,26 @@ def test_resources_share_the_log_and_nothing_else(database):
     assert [entry[0] for entry in log(database, OTHER)] == [2, 3, 5, 6, 8, 9]
     assert [entry[0] for entry in log(database, OTHER, after=5, limit=2)] == [6, 8]
     assert reader.end() == 9
+
+
+def test_several_records_are_read_at_once(database):
+    publish(database, {"a": "1", "b": "2", "gone": "3"}, RESIDENTS)
+    publish(database, {"a": "4", 'it\'s "c"?': "5"}, OTHER)
+    publish(database, {"gone": None}, RESIDENTS)
+    reader = RecordReader(database)
+    asked = [(RESIDENTS, key) for key in ("a", "b", "gone", "a")] + [
+        (OTHER, key) for key in ("a", "b", 'it\'s "c"?')
+    ]
+    held = {place: text for place, text in reader.payloads(asked).items() if text is not None}
+    assert held == {
+        (RESIDENTS, "a"): "1",
+        (RESIDENTS, "b"): "2",
+        (OTHER, "a"): "4",
+        (OTHER, 'it\'s "c"?'): "5",
+    }
+    assert reader.payloads([(RESIDENTS, "a")]) == {(RESIDENTS, "a"): "1"}
+    assert reader.payloads([(RESIDENTS, "gone")]) == {(RESIDENTS, "gone"): None}
+    assert reader.payloads([]) == {}
 
 
 def test_values_that_databases_trip_over(database):
