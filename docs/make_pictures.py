@@ -1,7 +1,8 @@
 """Draws the pictures of the documentation from the files that a demonstration left.
 
 `python docs/make_pictures.py [demo-data]`, after `tongban demo`, writes `docs/images/license.png`:
-the sealed OFD of the demonstration, drawn from its own bytes.
+the sealed OFD of the demonstration, drawn from its own bytes. The same file gives the same picture;
+another demonstration has another identifier, other dates and another seal, and so another picture.
 """
 
 from __future__ import annotations

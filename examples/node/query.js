@@ -1,6 +1,7 @@
 // node query.js GRANT LOG-KEY-FILE [ITEM …]: asks for one record and checks the receipt.
 //
-// TONGBAN_NODE is host:port, TONGBAN_IDENTITY an identity folder, TONGBAN_KEY the record's key.
+// TONGBAN_NODE is host:port (127.0.0.1:7443 if not set), TONGBAN_IDENTITY an identity folder (identity),
+// TONGBAN_KEY the record's key.
 
 import { readFileSync } from "node:fs";
 

@@ -1,7 +1,9 @@
 // Connects a system to a Tongban node, and reads its refusals.
 
 import { readFileSync } from "node:fs";
+import { isIP } from "node:net";
 import { join } from "node:path";
+import { checkServerIdentity } from "node:tls";
 import { fileURLToPath } from "node:url";
 
 import grpc from "@grpc/grpc-js";
@@ -20,12 +22,18 @@ const LOADING = {
 // An identity folder holds ca.pem, cert.pem and key.pem.
 export function connect(address, identity) {
   const read = (name) => readFileSync(join(identity, name));
-  const credentials = grpc.credentials.createSsl(read("ca.pem"), read("key.pem"), read("cert.pem"));
+  const host = address.replace(/:\d+$/, "");
+  // The certificate is checked for the host that was asked for. TLS cannot ask for an address by name
+  // (RFC 6066, 3): there it asks for a name that every node has.
+  const credentials = grpc.credentials.createSsl(read("ca.pem"), read("key.pem"), read("cert.pem"), {
+    checkServerIdentity: (_name, certificate) => checkServerIdentity(host, certificate),
+  });
+  const options = isIP(host) ? { "grpc.ssl_target_name_override": "localhost" } : {};
   const definition = loadSync(["exchange/v1/query.proto", "exchange/v1/audit.proto"], LOADING);
   const { QueryService, AuditService } = grpc.loadPackageDefinition(definition).tongban.exchange.v1;
   return {
-    queries: new QueryService(address, credentials),
-    audit: new AuditService(address, credentials),
+    queries: new QueryService(address, credentials, options),
+    audit: new AuditService(address, credentials, options),
   };
 }
 

@@ -1,6 +1,7 @@
 """Follows a subscription with nothing but gRPC and the stubs: `follow.py SUBSCRIPTION COUNT`.
 
-Ends after COUNT changes. `TONGBAN_NODE` is host:port, `TONGBAN_IDENTITY` an identity folder.
+Ends after COUNT changes. `TONGBAN_NODE` is host:port (127.0.0.1:7443 if not set),
+`TONGBAN_IDENTITY` an identity folder (`identity`).
 """
 
 # ruff: noqa: T201  # a program for a terminal
@@ -16,7 +17,8 @@ from grpc_status import rpc_status
 from exchange.v1 import delivery_pb2, delivery_pb2_grpc
 
 subscription, wanted = sys.argv[1], int(sys.argv[2])
-identity = Path(os.environ["TONGBAN_IDENTITY"])
+address = os.environ.get("TONGBAN_NODE", "127.0.0.1:7443")
+identity = Path(os.environ.get("TONGBAN_IDENTITY", "identity"))
 credentials = grpc.ssl_channel_credentials(
     root_certificates=(identity / "ca.pem").read_bytes(),
     private_key=(identity / "key.pem").read_bytes(),
@@ -32,7 +34,7 @@ def reason_of(error: grpc.RpcError) -> str:
     return info.reason if found else error.code().name
 
 
-with grpc.secure_channel(os.environ["TONGBAN_NODE"], credentials) as channel:
+with grpc.secure_channel(address, credentials) as channel:
     node = delivery_pb2_grpc.DeliveryServiceStub(channel)
     stream = node.Subscribe(delivery_pb2.SubscribeRequest(subscription=subscription))
     seen = 0

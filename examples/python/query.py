@@ -1,6 +1,7 @@
 """Asks for one record under a grant and checks the receipt: `query.py GRANT LOG-KEY-FILE`.
 
-`TONGBAN_NODE` is host:port, `TONGBAN_IDENTITY` an identity folder, `TONGBAN_KEY` the record's key.
+`TONGBAN_NODE` is host:port (127.0.0.1:7443 if not set), `TONGBAN_IDENTITY` an identity folder
+(`identity`), `TONGBAN_KEY` the record's key.
 """
 
 # ruff: noqa: T201  # a program for a terminal
@@ -21,7 +22,10 @@ grant, log_key = sys.argv[1], Path(sys.argv[2]).read_text(encoding="utf-8")
 key = os.environ["TONGBAN_KEY"]
 question = {"grant": grant, "key": key, "items": [], "purpose": "就业登记", "case_number": "2026-1"}
 
-with Client(os.environ["TONGBAN_NODE"], Path(os.environ["TONGBAN_IDENTITY"])) as node:
+address = os.environ.get("TONGBAN_NODE", "127.0.0.1:7443")
+identity = Path(os.environ.get("TONGBAN_IDENTITY", "identity"))
+
+with Client(address, identity) as node:
     try:
         answer = node.query(
             grant, key, purpose=question["purpose"], case_number=question["case_number"]

@@ -69,20 +69,24 @@ class Shell:
 
     def __init__(self, folder: Path, language: str) -> None:
         self.folder = folder
+        self.ports = {"7443": str(free_port()), "9464": str(free_port())}
         for name in ("examples", "proto"):
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("node_mod*"))
+        for example in (*folder.glob("examples/*/*.py"), *folder.glob("examples/*/*.js")):
+            example.write_text(self.here(example.read_text(encoding="utf-8")), encoding="utf-8")
         programs = folder / "programs"
         programs.mkdir()
-        for name, run in (("python", ""), ("tongban", "-m tongban")):
-            (programs / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {run} "$@"\n')
+        # The command's own defaults, and nobody else's, are moved to the ports of this shell.
+        address = f"127.0.0.1:{self.ports['7443']}"
+        ours = [f': "${{{v}={address}}}"; export {v}\n' for v in ("TONGBAN_LISTEN", "TONGBAN_NODE")]
+        for name, first, run in (("python", "", ""), ("tongban", "".join(ours), "-m tongban")):
+            line = f'exec "{sys.executable}" {run} "$@"\n'
+            (programs / name).write_text(f"#!/bin/sh\n{first}{line}")
             (programs / name).chmod(0o755)
         path = [str(programs), str(Path(sys.executable).parent), os.environ["PATH"]]
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("TONGBAN_", "PREFECT_"))}
         settings = {"PATH": os.pathsep.join(path), "PYTHONPATH": str(ROOT), "COLUMNS": "150"}
-        self.ports = {"7443": str(free_port()), "9464": str(free_port())}
-        address = f"127.0.0.1:{self.ports['7443']}"
-        settings |= {"TONGBAN_LISTEN": address, "TONGBAN_NODE": address, "TONGBAN_LANG": language}
-        settings |= {"npm_config_prefer_offline": "true"}
+        settings |= {"TONGBAN_LANG": language, "npm_config_prefer_offline": "true"}
         self.process = subprocess.Popen(
             ["bash", "--noprofile", "--norc"],
             cwd=folder,
@@ -113,6 +117,7 @@ class Shell:
             assert not absent, f"{step.where}: not printed: {absent}\n{log.read_text()}"
             return
         code, printed = self.run(command)
+        assert not re.search("Traceback|Deprecat|WARNING", printed), f"{step.where}:\n{printed}"
         assert code == 0, f"{step.where}: exit code {code} of: {command}\n{printed}"
         absent = missing(shown, printed)
         assert not absent, f"{step.where}: not printed: {absent}\n{printed}"
