@@ -115,6 +115,10 @@ def test_a_query_and_its_receipt(granted, at, scene, tmp_path):
         "items": {"name": PERSON.name, "birth_date": "1950"},
     }
     assert run("audit", "key", "--out", key, *at("market")).returncode == 0
+    told = json.loads(run("audit", "key", "--json", *at("market")).stdout)
+    assert told == {"verifier_key": key.read_text().strip()}
+    told = json.loads(run("audit", "checkpoint", "--json", *at("market")).stdout)
+    assert told["checkpoint"].startswith("tongban.local/log\n")
     early = tmp_path / "early.txt"
     assert run("audit", "checkpoint", "--out", early, *at("market")).returncode == 0
     assert run("audit", "verify", receipt, "--key", key).returncode == 0
@@ -183,6 +187,7 @@ def test_refusals_have_exit_codes_and_reasons(granted, at, scene):
 def test_errors_are_json_where_json_is_asked_for(at):
     said = run("catalog", "resources", "--parent", "nonsense", "--json", *at("market"))
     assert said.returncode == 4
+    assert run("catalog", "show", "departments/Ä", "--json", *at("market")).stdout.startswith("{")
     error = json.loads(said.stdout)["error"]
     assert error["reason"] == "MALFORMED_NAME"
     assert error["message_zh"]
@@ -255,13 +260,20 @@ def test_seals_and_licenses(at, tmp_path):
     )  # fmt: skip
     assert shown.returncode == 0, shown.stderr
     code = json.loads(shown.stdout)["code"]
-    assert run("license", "verify", code, "--purpose", "贷款", *at("market")).returncode == 0
+    said = run("license", "verify", code, "--purpose", "贷款", *at("market"))
+    assert said.returncode == 0
+    assert said.stdout.startswith("PASSED ")
+    assert "ZZMC" in said.stdout
     for act in ("suspend", "resume", "revoke"):
         done = run("license", act, name, "--reason", "核实情况", *at("employment"))
         assert done.returncode == 0, done.stderr
     said = run("license", "verify", code, "--purpose", "贷款", *at("market"))
     assert said.returncode == 1
-    assert "revoked since" in said.stdout
+    assert said.stdout.startswith("FAILED the license is revoked since ")
+    assert said.stdout.count("\n") == 1  # and no table of nothing
+    said = run("license", "verify", "AAAA-AAAA-AAAA", "--purpose", "贷款", *at("market"))
+    assert said.stdout.startswith(("FAILED ", "INDETERMINATE ")), said.stdout + said.stderr
+    assert ": none" not in said.stdout
     assert run("license", "cancel", name, "--reason", "x", *at("employment")).returncode == 3
 
 

@@ -1,4 +1,4 @@
-"""What the command says to a person who errs: a reason, the right exit code, nothing left behind."""
+"""What the command says to a person who errs: a reason and an exit code, and nothing is left."""
 
 from __future__ import annotations
 

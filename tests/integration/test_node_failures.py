@@ -296,6 +296,25 @@ def test_a_full_disk_is_told_and_nothing_is_lost(tmp_path):
         process.wait()
 
 
+@pytest.mark.parametrize("size", ["60k", "100k", "200k", "300k", "500k"])
+def test_a_disk_that_is_too_small_for_a_first_start_is_told(tmp_path, size):
+    """Whichever step it is that finds no room: a key, a database, its log or its shared memory."""
+    data = tmp_path / "data"
+    data.mkdir()
+    script = (
+        f"mount -t tmpfs -o size={size} none {data} && "
+        f"exec {sys.executable} -m tongban serve --data {data} --listen 127.0.0.1:0"
+    )
+    apart = ["unshare", "--mount", *([] if os.getuid() == 0 else ["--map-root-user"])]
+    said = subprocess.run(
+        [*apart, "sh", "-c", script], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert said.returncode == 5, said.stderr
+    assert "STORAGE_FULL" in said.stderr or "No space left" in said.stderr
+    assert "STORAGE_FAILED" not in said.stderr
+    assert "Traceback" not in said.stderr
+
+
 def outcome(client, rows) -> str:
     """What came of publishing a batch: done, or the reason of the refusal."""
     try:
