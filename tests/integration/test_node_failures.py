@@ -69,11 +69,16 @@ def test_a_port_in_use_is_told(scene, tmp_path):
     assert "Traceback" not in said.stderr
 
 
-def test_an_unwritable_folder_is_told(tmp_path):
+def test_a_folder_that_cannot_be_is_told(tmp_path):
     (tmp_path / "file").write_text("")
-    said = serve(tmp_path / "file" / "data", "127.0.0.1:0")
-    assert said.returncode == 5
-    assert "DATA_FOLDER_UNWRITABLE" in said.stderr
+    for place, code, reason in (
+        ("file/data", 4, "NO_FOLDER"),
+        ("long" * 100, 5, "DATA_FOLDER_UNWRITABLE"),
+    ):
+        said = serve(tmp_path / place, "127.0.0.1:0")
+        assert said.returncode == code
+        assert reason in said.stderr
+        assert "Traceback" not in said.stderr
 
 
 def test_a_lost_passphrase_is_told(tmp_path):
