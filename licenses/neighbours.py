@@ -125,12 +125,14 @@ class NodeNeighbours:
     ) -> bytes:
         """See Neighbours."""
         x, y, width, _ = stamp.box
-        place = seal_pb2.StampPosition(page=stamp.page, x_mm=x, y_mm=y, size_mm=width)
+        place = seal_pb2.Placement(
+            position=seal_pb2.StampPosition(page=stamp.page, x_mm=x, y_mm=y, size_mm=width)
+        )
         request = seal_pb2.SealDocumentRequest(
             seal=seal,
             document=document,
             format=_FORMATS[form],
-            positions=[place],
+            placements=[place],
             reason="签发电子证照",
             request_id=request_id,
         )

@@ -23,7 +23,7 @@ from seal import store
 from seal.certificates import Revocation, issue_crl, parse_certificate
 from seal.custody import ROOT_P256, ROOT_SM2, Custody
 from seal.model import Verdict
-from seal.registry import check_size
+from seal.orders import check_size
 from seal.trust import TrustAnchor, TrustStore
 from seal.verify import assess
 

@@ -44,16 +44,10 @@ from seal.keys import Signer
 from seal.material import TrustMaterial
 from seal.model import Indication, Verdict
 from seal.ofd import StampPosition, finish_ofd, prepare_ofd
+from seal.orders import Format, SealedDocument, SealingOrder, SealingState
 from seal.pdf import seal_pdf
-from seal.registry import (
-    Format,
-    HeldSeal,
-    SealedDocument,
-    SealingOrder,
-    SealingState,
-    check_use,
-    seal_not_found,
-)
+from seal.placement import At
+from seal.registry import HeldSeal, check_use, seal_not_found
 from seal.suites import P256, SM2
 
 _log = structlog.get_logger()
@@ -310,7 +304,8 @@ def _seal_ofd(
                 width_mm=one.size_mm or held.diameter_mm,
                 height_mm=one.size_mm or held.diameter_mm,
             )
-            for one in order.positions
+            for one in order.placements
+            if isinstance(one, At)
         ],
         signed_at=at,
     )
@@ -328,13 +323,14 @@ def _seal_pdf(
     before_signing: _BeforeSigning,
 ) -> bytes:
     """PAdES with the seal's P-256 key: one signature, so one stamp."""
-    if len(order.positions) != 1:
+    places = [one for one in order.placements if isinstance(one, At)]
+    if len(places) != 1:
         raise InvalidArgument(
             "a PDF takes one stamp a sealing: seal it again for another",
             reason="STAMP_POSITION",
             message_zh="PDF 每次签章只能盖一处：如需多处请再次签章",
         )
-    (at_page,) = order.positions
+    (at_page,) = places
     size = at_page.size_mm or held.diameter_mm
     signer = custody.seal_key(held.name, P256)
     check_pair(signer, held.pdf_certificate)
@@ -364,8 +360,8 @@ class _Announcing:
         return self._signer.suite_name
 
     @property
-    def public_point(self) -> bytes:
-        return self._signer.public_point
+    def public_key(self) -> bytes:
+        return self._signer.public_key
 
     def sign(self, message: bytes) -> bytes:
         self._announce(message)

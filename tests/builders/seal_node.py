@@ -29,7 +29,7 @@ SEAL = f"{OFFICE}/seals/main"
 DISPLAY_NAME = "示范县行政审批局"
 _CODE = "11990101MB0000001"
 CREDIT_CODE = _CODE + credit_code_check_character(_CODE)
-CORNER = pb.StampPosition(page=1, x_mm=140, y_mm=220)
+CORNER = pb.Placement(position=pb.StampPosition(page=1, x_mm=140, y_mm=220))
 
 
 def principal(*roles: Role, department: str = OFFICE) -> Principal:
@@ -111,7 +111,7 @@ def seal_request(document: bytes, **changes: Any) -> pb.SealDocumentRequest:
     values: dict[str, Any] = {
         "seal": SEAL,
         "document": document,
-        "positions": [CORNER],
+        "placements": [CORNER],
         "reason": "签发证照",
         "request_id": str(uuid.uuid4()),
     }

@@ -13,7 +13,8 @@ from alembic.migration import MigrationContext
 from runtime.database import GROUND, Database
 from runtime.errors import Aborted
 from seal import store
-from seal.registry import Format, HeldSeal, SealingState, SealState
+from seal.orders import Format, SealingState
+from seal.registry import HeldSeal, SealState
 from seal.server import MIGRATIONS
 
 NOW = datetime(2026, 6, 1, 4, 0, tzinfo=UTC)

@@ -31,7 +31,7 @@ from runtime.objects import FileStore
 from runtime.status import from_rpc_error
 from seal import store
 from seal.model import Indication
-from seal.registry import MAX_DOCUMENT, SealingState
+from seal.orders import MAX_DOCUMENT, SealingState
 from seal.sealing import Sealing, object_name
 from seal.ses import parse_seal
 from seal.trust import TrustAnchor, TrustStore, parse_certificate
@@ -504,7 +504,7 @@ def test_our_own_output_is_verified_before_it_is_given_out(
 
     class Wrong:
         suite_name = signer.suite_name
-        public_point = signer.public_point
+        public_key = signer.public_key
 
         def sign(self, message: bytes) -> bytes:
             return good

@@ -7,19 +7,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from runtime.errors import DomainError, FailedPrecondition, InvalidArgument, ResourceExhausted
-from runtime.idcodes import citizen_check_character, credit_code_check_character
+from runtime.errors import FailedPrecondition, InvalidArgument
+from runtime.idcodes import credit_code_check_character
 from seal.registry import (
-    MAX_DOCUMENT,
-    Format,
     HeldSeal,
-    Position,
     SealOrder,
     SealState,
-    check_positions,
-    check_reason,
     check_use,
-    recognise,
     term,
 )
 
@@ -74,85 +68,6 @@ def test_a_seal_out_of_force_names_the_rule(seal: HeldSeal, at: datetime, why: s
         check_use(seal, at=at)
     assert (caught.value.reason, caught.value.metadata) == ("SEAL_NOT_IN_FORCE", {"why": why})
     assert caught.value.message_zh != caught.value.message
-
-
-@pytest.mark.parametrize(
-    ("document", "declared", "found"),
-    [
-        (b"PK\x03\x04rest", None, Format.OFD),
-        (b"PK\x03\x04rest", Format.OFD, Format.OFD),
-        (b"%PDF-1.7", None, Format.PDF),
-        (b"%PDF-1.7", Format.PDF, Format.PDF),
-    ],
-)
-def test_a_document_is_what_its_first_bytes_say(
-    document: bytes, declared: Format | None, found: Format
-) -> None:
-    assert recognise(document, declared=declared) is found
-
-
-@pytest.mark.parametrize(
-    ("document", "declared", "kind", "reason"),
-    [
-        (b"", None, InvalidArgument, "DOCUMENT_EMPTY"),
-        (b"<?xml", None, InvalidArgument, "DOCUMENT_FORMAT_UNKNOWN"),
-        (b"\n%PDF-1.7", None, InvalidArgument, "DOCUMENT_FORMAT_UNKNOWN"),
-        (b"%PDF-1.7", Format.OFD, InvalidArgument, "DOCUMENT_FORMAT_MISMATCH"),
-        (b"PK\x03\x04", Format.PDF, InvalidArgument, "DOCUMENT_FORMAT_MISMATCH"),
-        (b"%PDF-" + bytes(MAX_DOCUMENT), None, ResourceExhausted, "DOCUMENT_TOO_LARGE"),
-    ],
-)
-def test_what_cannot_be_sealed_is_refused_by_name(
-    document: bytes, declared: Format | None, kind: type[DomainError], reason: str
-) -> None:
-    with pytest.raises(kind) as caught:
-        recognise(document, declared=declared)
-    assert caught.value.reason == reason
-
-
-def test_the_largest_document_passes() -> None:
-    assert recognise(b"%PDF-" + bytes(MAX_DOCUMENT - 5), declared=None) is Format.PDF
-
-
-def test_a_reason_is_trimmed_and_may_hold_a_credit_code() -> None:
-    assert check_reason(f"  为 {CREDIT_CODE} 签发证照 ") == f"为 {CREDIT_CODE} 签发证照"
-    assert check_reason("字" * 200) == "字" * 200
-
-
-@pytest.mark.parametrize("text", ["", "   ", "字" * 201, "两\n行", "a\x00b", "a\u202eb"])
-def test_a_reason_is_required_short_and_printable(text: str) -> None:
-    with pytest.raises(InvalidArgument) as caught:
-        check_reason(text)
-    assert caught.value.reason == "BAD_REASON"
-
-
-@pytest.mark.parametrize("lower", [False, True])
-def test_a_reason_with_a_citizen_number_is_refused_without_repeating_it(lower: bool) -> None:
-    body = next(
-        b for n in range(100)
-        if citizen_check_character(b := f"990101199001010{n:02d}") == "X"
-    )  # fmt: skip
-    number = body + ("x" if lower else "X")
-    with pytest.raises(InvalidArgument) as caught:
-        check_reason(f"为{number}签发")
-    assert body not in caught.value.message + caught.value.message_zh
-    assert body not in repr(caught.value.violations)
-
-
-@pytest.mark.parametrize(
-    "positions",
-    [
-        [],
-        [Position(page=0, x_mm=1, y_mm=1)],
-        [Position(page=1, x_mm=1, y_mm=1, size_mm=-1)],
-        [Position(page=1, x_mm=1, y_mm=1, size_mm=float("nan"))],
-        [Position(page=1, x_mm=1, y_mm=1)] * 257,
-    ],
-)
-def test_stamps_are_at_least_one_and_on_pages(positions: list[Position]) -> None:
-    with pytest.raises(InvalidArgument) as caught:
-        check_positions(positions)
-    assert caught.value.reason == "STAMP_POSITION"
 
 
 @pytest.mark.parametrize(
