@@ -17,15 +17,16 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import BinaryIO, Final
 from xml.sax.saxutils import quoteattr
 
 from lxml import etree
 
 from runtime.errors import FailedPrecondition, InvalidArgument
+from seal.ofd_placement import place, read_pages
 from seal.ofd_structure import (
     ROOT,
     TYPE_SEAL,
@@ -33,13 +34,13 @@ from seal.ofd_structure import (
     ListedSignature,
     doc_bodies,
     optional,
-    page_ids,
     parse_signature_xml,
     signature_list,
 )
-from seal.ofd_xml import NAMESPACE, parse_xml, read_xml, tag
+from seal.ofd_xml import NAMESPACE, checked_pieces, parse_xml, read_xml, tag
 from seal.package import (
     DEFAULT_LIMITS,
+    Buffer,
     Entry,
     Limits,
     OfdPackage,
@@ -49,8 +50,9 @@ from seal.package import (
     read_package,
     structure_error,
 )
+from seal.placement import Placement, Stamp
 from seal.ses import V1, assemble_signature, parse_seal, to_be_signed
-from seal.suites import SM2_SM3_OID, SM3_OID, digest
+from seal.suites import SM2_SM3_OID, SM3_OID, digest, digest_pieces
 
 __all__ = [
     "Limits",
@@ -58,26 +60,13 @@ __all__ = [
     "PackageError",
     "PreparedOfd",
     "Provider",
-    "StampPosition",
     "finish_ofd",
+    "finish_ofd_into",
     "prepare_ofd",
     "read_package",
 ]
 
 _XML_HEAD: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
-_MAX_STAMPS: Final = 4096
-_MAX_MM: Final = 100_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StampPosition:
-    """Where to show the seal: page from 1; mm from the page's upper left corner."""
-
-    page: int
-    x_mm: float
-    y_mm: float
-    width_mm: float
-    height_mm: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,24 +83,26 @@ TONGBAN: Final = Provider()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedOfd:
-    """A document that lacks only its signature value. Plain values: it can be stored (rule 3).
+    """A document that lacks only its signature value.
 
-    `tbs` is DER(TBS_Sign), what the key signs; the rest is the package so far.
+    `tbs` is DER(TBS_Sign), what the key signs and what can be stored before it does (rule 3).
+    `entries` are the package so far; unchanged ones are views of the document, which must stay as
+    it is until the sealed one is written.
     """
 
     tbs: bytes
     signature_id: str
     signed_value_name: str
-    body: bytes
-    directory: bytes
-    entry_count: int
+    stamp_count: int
+    entries: tuple[Entry, ...]
 
 
 def prepare_ofd(
-    document: bytes,
+    document: Buffer,
     *,
     seal: bytes,
-    positions: Sequence[StampPosition],
+    placements: Sequence[Placement],
+    seal_size_mm: tuple[float, float],
     signed_at: datetime,
     provider: Provider = TONGBAN,
     close: bool = False,
@@ -119,26 +110,33 @@ def prepare_ofd(
 ) -> PreparedOfd:
     """Put a seal (DER SESeal) on an OFD and say what is to be signed.
 
-    `signed_at` is aware. Raises PackageError when the package is not sound, FailedPrecondition
-    (`OFD_CLOSED`) when an earlier signature allows no more, InvalidArgument for a bad position
-    (`STAMP_POSITION`) or a seal of a version that is only read (`SEAL_VERSION`). Whether the seal
+    `signed_at` is aware. Of a package of several documents the first that has a signature list is
+    sealed, else the first: placements mean its pages; every file of the package is covered.
+    Raises PackageError when the package is not sound, FailedPrecondition (`OFD_CLOSED`) when an
+    earlier signature allows no more, InvalidArgument for a place that is none (`STAMP_POSITION`,
+    `KEYWORD_NOT_FOUND`) or a seal of a version that is only read (`SEAL_VERSION`). Whether the seal
     is in force and the signer listed is the caller's to decide before, the verifier's after.
     """
     # 1. Read everything as a verifier would.
     version = parse_seal(seal).version
     if version == V1:
-        raise InvalidArgument("a version 1 seal can only be verified", reason="SEAL_VERSION")
+        raise InvalidArgument(
+            "a version 1 seal can only be verified: have it made anew",
+            reason="SEAL_VERSION",
+            message_zh="第 1 版印章只能验证，不能用于签章：请重新制作",
+        )
     package = read_package(document, limits)
     bodies = doc_bodies(package)
     body = next((one for one in bodies if one.signatures), bodies[0])
     listed = [one for each in bodies for one in signature_list(package, each)]
-    stamps = _stamps(positions, page_ids(package, body.doc_root))
+    pages = read_pages(package, body.doc_root)
+    stamps = place(pages, placements, seal_size_mm)
 
     # 2. Where the new files go.
     list_name = body.signatures or _list_name(package, body)
     number = _next_number(package, listed, list_name)
     folder = f"{list_name.rpartition('/')[0]}/Sign_{number}".lstrip("/")
-    names = _Names(folder=folder, signature_id=f"s{number + 1:03d}")
+    names = _Names(folder=folder, number=number + 1)
     _refuse_closed(package, listed, list_name, names)
 
     # 3. The changed and new files, complete but for Signature.xml.
@@ -147,12 +145,13 @@ def prepare_ofd(
         changed[ROOT] = packed_entry(ROOT, _with_list(package, body, list_name))
     changed[list_name] = packed_entry(list_name, _extended_list(package, list_name, names))
     changed[names.seal] = packed_entry(names.seal, seal)
-    final = OfdPackage(entries={**package.entries, **changed})
+    final = OfdPackage({**package.entries, **changed})
 
     # 4. Hash every file, and only then write Signature.xml.
-    covered = [name for name in final if close or name not in _lists(bodies, list_name)]
-    hashes = [(name, digest(SM3_OID, final.read(name))) for name in covered]
-    document_xml = _signature_xml(names, hashes, stamps, signed_at, provider)
+    lists = _lists(bodies, list_name)
+    hashes = [(name, _digest(final, name)) for name in final if close or name not in lists]
+    annotations = [(pages.pages[one.page - 1].id, one) for one in stamps]
+    document_xml = _signature_xml(names, hashes, annotations, signed_at, provider)
 
     # 5. What is to be signed.
     tbs = to_be_signed(
@@ -162,29 +161,81 @@ def prepare_ofd(
         property_info="/" + names.signature,
         version=version,
     )
-    writer = PackageWriter()
-    for entry in final.entries.values():
-        writer.add(entry)
-    writer.add(packed_entry(names.signature, document_xml))
-    written, directory, count = writer.parts()
     return PreparedOfd(
         tbs=tbs,
         signature_id=names.signature_id,
         signed_value_name=names.signed_value,
-        body=written,
-        directory=directory,
-        entry_count=count,
+        stamp_count=len(stamps),
+        entries=(*final.entries.values(), packed_entry(names.signature, document_xml)),
     )
 
 
-def finish_ofd(prepared: PreparedOfd, *, signature: bytes, certificate: bytes) -> bytes:
-    """The sealed OFD: `signature` is DER SEQ{r, s} over `prepared.tbs` by `certificate`'s key."""
+def finish_ofd(
+    prepared: PreparedOfd,
+    *,
+    signature: bytes,
+    certificate: bytes,
+    timestamp: bytes | None = None,
+    suite_oid: str = SM2_SM3_OID,
+) -> bytes:
+    """The sealed OFD: `signature` is DER SEQ{r, s} over `prepared.tbs` by `certificate`'s key.
+
+    `timestamp` is a DER TimeStampToken over the octets of `signature`.
+    """
+    parts: list[bytes | memoryview] = []
+    _write(
+        prepared,
+        parts.append,
+        signature=signature,
+        certificate=certificate,
+        timestamp=timestamp,
+        suite_oid=suite_oid,
+    )
+    return b"".join(parts)
+
+
+def finish_ofd_into(
+    prepared: PreparedOfd,
+    file: BinaryIO,
+    *,
+    signature: bytes,
+    certificate: bytes,
+    timestamp: bytes | None = None,
+    suite_oid: str = SM2_SM3_OID,
+) -> None:
+    """`finish_ofd` into a file, which is not the one the document lies in."""
+    _write(
+        prepared,
+        file.write,
+        signature=signature,
+        certificate=certificate,
+        timestamp=timestamp,
+        suite_oid=suite_oid,
+    )
+
+
+def _write(
+    prepared: PreparedOfd,
+    write: Callable[[bytes | memoryview], object],
+    *,
+    signature: bytes,
+    certificate: bytes,
+    timestamp: bytes | None,
+    suite_oid: str,
+) -> None:
     value = assemble_signature(
-        prepared.tbs, certificate=certificate, signature=signature, suite_oid=SM2_SM3_OID
+        prepared.tbs, certificate=certificate, signature=signature, suite_oid=suite_oid
     )
-    writer = PackageWriter.resume(prepared.body, prepared.directory, prepared.entry_count)
+    writer = PackageWriter(write)
+    for entry in prepared.entries:
+        writer.add(entry)
     writer.add(packed_entry(prepared.signed_value_name, value))
-    return writer.finish()
+    writer.finish()
+
+
+def _digest(package: OfdPackage, name: str) -> bytes:
+    """SM3 of a file, which a verifier would not refuse to look at."""
+    return digest_pieces(SM3_OID, checked_pieces(package, name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,7 +243,16 @@ class _Names:
     """The files of the signature being made."""
 
     folder: str
-    signature_id: str
+    number: int
+
+    @property
+    def signature_id(self) -> str:
+        return f"s{self.number:03d}"
+
+    @property
+    def greatest_id(self) -> str:
+        """The same number in other letters: MaxSignId is an xs:ID too, so it must differ."""
+        return f"s0{self.number:03d}"
 
     @property
     def signature(self) -> str:
@@ -251,32 +311,9 @@ def _refuse_closed(
             )
 
 
-def _stamps(positions: Sequence[StampPosition], pages: Sequence[str]) -> list[tuple[str, str]]:
-    """(PageRef, Boundary) of each position. Raises InvalidArgument (`STAMP_POSITION`)."""
-    if len(positions) > _MAX_STAMPS:
-        raise _bad_position("there are too many stamps")
-    found = []
-    for at in positions:
-        if not 1 <= at.page <= len(pages):
-            raise _bad_position("there is no such page")
-        box = (at.x_mm, at.y_mm, at.width_mm, at.height_mm)
-        if not all(0 <= value < _MAX_MM for value in box) or not (at.width_mm and at.height_mm):
-            raise _bad_position("the box is not on the page")
-        found.append((pages[at.page - 1], " ".join(_decimal(value) for value in box)))
-    return found
-
-
-def _decimal(value: float) -> str:
-    """At most three decimals (a micrometre), never an exponent."""
-    return f"{value:.3f}".rstrip("0").rstrip(".")
-
-
-def _bad_position(what: str) -> InvalidArgument:
-    return InvalidArgument(
-        f"the seal cannot be placed: {what}",
-        reason="STAMP_POSITION",
-        message_zh="印章位置不正确",
-    )
+def _decimals(*values: float) -> str:
+    """At most three decimals each (a micrometre), never an exponent."""
+    return " ".join(f"{value:.3f}".rstrip("0").rstrip(".") for value in values)
 
 
 def _with_list(package: OfdPackage, body: DocBody, list_name: str) -> bytes:
@@ -298,7 +335,7 @@ def _extended_list(package: OfdPackage, list_name: str, names: _Names) -> bytes:
     else:
         root = etree.Element(tag("Signatures"), nsmap={"ofd": NAMESPACE})
     top = etree.Element(tag("MaxSignId"))
-    top.text = names.signature_id
+    top.text = names.greatest_id
     root.insert(0, top)
     line = etree.SubElement(root, tag("Signature"))
     line.set("ID", names.signature_id)
@@ -310,7 +347,7 @@ def _extended_list(package: OfdPackage, list_name: str, names: _Names) -> bytes:
 def _signature_xml(
     names: _Names,
     hashes: Sequence[tuple[str, bytes]],
-    stamps: Sequence[tuple[str, str]],
+    stamps: Sequence[tuple[str, Stamp]],
     signed_at: datetime,
     provider: Provider,
 ) -> bytes:
@@ -332,10 +369,12 @@ def _signature_xml(
             f"<ofd:CheckValue>{encoded}</ofd:CheckValue></ofd:Reference>"
         )
     parts.append("</ofd:References>")
-    for index, (page, box) in enumerate(stamps, 1):
+    for index, (page, stamp) in enumerate(stamps, 1):
+        box = _decimals(stamp.x_mm, stamp.y_mm, stamp.width_mm, stamp.height_mm)
+        clip = f' Clip="{_decimals(*stamp.clip_mm)}"' if stamp.clip_mm else ""
         parts.append(
             f'<ofd:StampAnnot ID="{names.signature_id}a{index}" PageRef={quoteattr(page)}'
-            f' Boundary="{box}"/>'
+            f' Boundary="{box}"{clip}/>'
         )
     parts.append(f"<ofd:Seal><ofd:BaseLoc>/{names.seal}</ofd:BaseLoc></ofd:Seal></ofd:SignedInfo>")
     parts.append(f"<ofd:SignedValue>/{names.signed_value}</ofd:SignedValue></ofd:Signature>")

@@ -19,12 +19,13 @@ Source: GB/T 33190-2016 (packaging), APPNOTE.TXT 6.3 (zip).
 
 from __future__ import annotations
 
+import mmap
 import re
 import struct
 import unicodedata
 import zlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from runtime.errors import InvalidArgument
@@ -45,6 +46,9 @@ _SYMLINK: Final = 0xA000
 _NEWEST_VERSION: Final = 63  # 6.3, APPNOTE.TXT 4.4.3
 _DOS_EPOCH: Final = (0x0000, 0x0021)  # time, date: 1980-01-01 00:00:00
 _MIB: Final = 1024 * 1024
+_PIECE: Final = 128 * 1024
+_KEPT_EACH: Final = 256 * 1024
+_KEPT_BYTES: Final = 8 * _MIB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,23 +84,34 @@ def structure_error(message: str, message_zh: str = "") -> PackageError:
     return PackageError("ofd_structure", message, message_zh or "OFD 结构不符合 GB/T 33190")
 
 
+#: What a document may lie in. Nothing of it is copied but what is read.
+Buffer = bytes | bytearray | memoryview | mmap.mmap
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One file of a package; `packed` are its bytes as stored in the zip."""
+    """One file of a package; `packed` are its bytes as stored in the zip, or a view of them."""
 
     name: str
     method: int
     crc: int
     size: int
-    packed: bytes
+    packed: bytes | memoryview
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class OfdPackage:
-    """The files of a package by name (no leading slash), in the order of the zip."""
+    """The files of a package by name (no leading slash), in the order of the zip.
 
-    entries: Mapping[str, Entry]
-    _inflated: dict[str, bytes] = field(default_factory=dict, repr=False, compare=False)
+    Reading is checked against size and checksum. Small files are kept once read, up to a bound, so
+    a package costs the memory of what it lies in and of its greatest file that is read whole.
+    """
+
+    __slots__ = ("_kept", "_room", "entries")
+
+    def __init__(self, entries: Mapping[str, Entry]) -> None:
+        self.entries = entries
+        self._kept: dict[str, bytes] = {}
+        self._room = _KEPT_BYTES
 
     def __contains__(self, name: object) -> bool:
         return name in self.entries
@@ -111,9 +126,25 @@ class OfdPackage:
 
     def read(self, name: str) -> bytes:
         """The bytes of a file. Raises PackageError when it is absent or damaged."""
-        known = self._inflated.get(name)
-        if known is not None:
-            return known
+        known = self._kept.get(name)
+        if known is None:
+            entry = self._entry(name)
+            known = _inflate(entry)
+            if entry.size <= min(_KEPT_EACH, self._room):
+                self._kept[name] = known
+                self._room -= entry.size
+        return known
+
+    def pieces(self, name: str) -> Iterator[bytes]:
+        """The bytes of a file a piece at a time; the last comes once the whole is checked.
+
+        Raises PackageError as `read` does, at the latest before the last piece.
+        """
+        if name in self._kept or self.size(name) <= min(_KEPT_EACH, self._room):
+            return iter((self.read(name),))
+        return _pieces(self._entry(name))
+
+    def _entry(self, name: str) -> Entry:
         entry = self.entries.get(name)
         if entry is None:
             raise PackageError(
@@ -121,13 +152,15 @@ class OfdPackage:
                 f"the package has no file /{name}",
                 f"文件包中没有 /{name}",
             )
-        data = _inflate(entry)
-        self._inflated[name] = data
-        return data
+        return entry
 
 
-def read_package(data: bytes, limits: Limits = DEFAULT_LIMITS) -> OfdPackage:
-    """Read a package under the rules above. Raises PackageError; `check` says which rule."""
+def read_package(document: Buffer, limits: Limits = DEFAULT_LIMITS) -> OfdPackage:
+    """Read a package under the rules above. Raises PackageError; `check` says which rule.
+
+    The package refers to the document's bytes, which must stay as they are.
+    """
+    data = memoryview(document).toreadonly()
     if len(data) > limits.package_bytes:
         raise limits_error(f"the package is larger than {limits.package_bytes} bytes")
     count, start, end = _directory_bounds(data)
@@ -184,7 +217,7 @@ def limits_error(message: str) -> PackageError:
     return PackageError("package_limits", message, "文件包超出大小、数量或压缩比限制")
 
 
-def _directory_bounds(data: bytes) -> tuple[int, int, int]:
+def _directory_bounds(data: memoryview) -> tuple[int, int, int]:
     """Entry count, start and end of the central directory (rule 1: it ends the file)."""
     if len(data) < _END.size or data[-_END.size : -_END.size + 4] != b"PK\x05\x06":
         raise _zip("no end record at the end of the file")
@@ -197,7 +230,7 @@ def _directory_bounds(data: bytes) -> tuple[int, int, int]:
     return count, start, end
 
 
-def _central_rows(data: bytes, count: int, start: int, end: int) -> Iterator[_Row]:
+def _central_rows(data: memoryview, count: int, start: int, end: int) -> Iterator[_Row]:
     position = start
     for _ in range(count):
         if position + _CENTRAL.size > end:
@@ -217,7 +250,7 @@ def _central_rows(data: bytes, count: int, start: int, end: int) -> Iterator[_Ro
         if (external >> 16) & 0xF000 == _SYMLINK:
             raise _zip("an entry is a link")
         _refuse_extras(data[name_end:position_after])
-        raw_name = data[position + _CENTRAL.size : name_end]
+        raw_name = bytes(data[position + _CENTRAL.size : name_end])
         yield _Row(
             _entry_name(raw_name),
             raw_name,
@@ -233,7 +266,7 @@ def _central_rows(data: bytes, count: int, start: int, end: int) -> Iterator[_Ro
         raise _zip("the directory has more records than it says")
 
 
-def _refuse_extras(extra: bytes) -> None:
+def _refuse_extras(extra: memoryview) -> None:
     position = 0
     while position < len(extra):
         if position + 4 > len(extra):
@@ -281,7 +314,7 @@ def _bound_sizes(rows: list[_Row], limits: Limits) -> None:
         raise limits_error(f"the package inflates more than {limits.ratio} times")
 
 
-def _local_body(data: bytes, row: _Row, directory: int) -> tuple[bytes, int]:
+def _local_body(data: memoryview, row: _Row, directory: int) -> tuple[memoryview, int]:
     """The packed bytes of an entry and where they end; rule 2."""
     if row.offset + _LOCAL.size > directory:
         raise _zip("an entry lies outside the file")
@@ -304,7 +337,7 @@ def _local_body(data: bytes, row: _Row, directory: int) -> tuple[bytes, int]:
     return data[begin : begin + row.packed_size], begin + row.packed_size
 
 
-def _descriptor(data: bytes, row: _Row, begin: int, following: int) -> int:
+def _descriptor(data: memoryview, row: _Row, begin: int, following: int) -> int:
     """Length of the data descriptor after an entry's bytes (0 without one)."""
     if not row.flags & _DESCRIPTOR_FLAG:
         return 0
@@ -348,18 +381,63 @@ def _refuse_file_as_folder(seen: Mapping[str, bool]) -> None:
 
 def _inflate(entry: Entry) -> bytes:
     if entry.method == _STORED:
-        data = entry.packed
+        data = bytes(entry.packed)
     else:
         inflater = zlib.decompressobj(-15)
         try:
             data = inflater.decompress(entry.packed, entry.size + 1)
         except zlib.error as error:
             raise _zip("an entry's compressed bytes are damaged") from error
-        if not inflater.eof or inflater.unused_data:
-            raise limits_error("an entry inflates to another size than it says")
-    if len(data) != entry.size or zlib.crc32(data) != entry.crc:
-        raise _zip("an entry's size or checksum is wrong")
+        _refuse_unended(inflater)
+    _refuse_other(entry, len(data), zlib.crc32(data))
     return data
+
+
+def _pieces(entry: Entry) -> Iterator[bytes]:
+    """A file in pieces of bounded size, of which the last is held back until all is checked."""
+    held, size, crc = b"", 0, 0
+    for piece in _inflated(entry) if entry.method == _DEFLATED else _stored(entry):
+        size += len(piece)
+        crc = zlib.crc32(piece, crc)
+        if size > entry.size:
+            break
+        if held:
+            yield held
+        held = piece
+    _refuse_other(entry, size, crc)
+    yield held
+
+
+def _stored(entry: Entry) -> Iterator[bytes]:
+    for begin in range(0, len(entry.packed), _PIECE):
+        yield bytes(entry.packed[begin : begin + _PIECE])
+
+
+def _inflated(entry: Entry) -> Iterator[bytes]:
+    inflater = zlib.decompressobj(-15)
+    try:
+        # Packed bytes go in by pieces too: what is not consumed is copied at every call.
+        for begin in range(0, len(entry.packed), _PIECE):
+            piece = inflater.decompress(entry.packed[begin : begin + _PIECE], _PIECE)
+            yield piece
+            while not inflater.eof and (len(piece) == _PIECE or inflater.unconsumed_tail):
+                piece = inflater.decompress(inflater.unconsumed_tail, _PIECE)
+                yield piece
+            if inflater.unused_data:
+                break
+    except zlib.error as error:
+        raise _zip("an entry's compressed bytes are damaged") from error
+    _refuse_unended(inflater)
+
+
+def _refuse_unended(inflater: zlib._Decompress) -> None:
+    if not inflater.eof or inflater.unused_data:
+        raise limits_error("an entry inflates to another size than it says")
+
+
+def _refuse_other(entry: Entry, size: int, crc: int) -> None:
+    if size != entry.size or crc != entry.crc:
+        raise _zip("an entry's size or checksum is wrong")
 
 
 # --- writing --------------------------------------------------------------------------------
@@ -380,12 +458,12 @@ def packed_entry(name: str, data: bytes) -> Entry:
 
 
 class PackageWriter:
-    """Lays entries one after the other; holds plain bytes, so a half-written package can wait."""
+    """Lays entries one after the other into a file, or whatever takes bytes."""
 
-    __slots__ = ("_body", "_count", "_directory", "_length")
+    __slots__ = ("_count", "_directory", "_length", "_write")
 
-    def __init__(self) -> None:
-        self._body: list[bytes] = []
+    def __init__(self, write: Callable[[bytes | memoryview], object]) -> None:
+        self._write = write
         self._directory: list[bytes] = []
         self._length = 0
         self._count = 0
@@ -400,35 +478,15 @@ class PackageWriter:
         tail = (len(raw), 0, 0, 0, 0, 0, self._length)
         record = (b"PK\x01\x02", 20, 20, flags, entry.method, time, date, *sizes, *tail)
         self._directory.append(_CENTRAL.pack(*record) + raw)
-        self._body += (local, raw, entry.packed)
+        self._write(local + raw)
+        self._write(entry.packed)
         self._length += len(local) + len(raw) + len(entry.packed)
         self._count += 1
 
-    def parts(self) -> tuple[bytes, bytes, int]:
-        """Bodies, directory records and their count so far, as plain bytes."""
-        return b"".join(self._body), b"".join(self._directory), self._count
-
-    @classmethod
-    def resume(cls, body: bytes, directory: bytes, count: int) -> PackageWriter:
-        """Continue from what `parts` gave."""
-        writer = cls()
-        writer._body = [body]
-        writer._directory = [directory]
-        writer._length = len(body)
-        writer._count = count
-        return writer
-
-    def finish(self) -> bytes:
-        """The whole package."""
+    def finish(self) -> None:
+        """Append the directory; there is nothing after it."""
         directory = b"".join(self._directory)
-        end = _END.pack(
-            b"PK\x05\x06",
-            0,
-            0,
-            self._count,
-            self._count,
-            len(directory),
-            self._length,
-            0,
-        )
-        return b"".join((*self._body, directory, end))
+        counts = (0, 0, self._count, self._count)
+        end = _END.pack(b"PK\x05\x06", *counts, len(directory), self._length, 0)
+        self._write(directory)
+        self._write(end)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -13,7 +13,8 @@ from functools import lru_cache
 from PIL import Image
 
 from seal.keys import Signer, generate_signer
-from seal.ofd import StampPosition, finish_ofd, prepare_ofd
+from seal.ofd import finish_ofd, prepare_ofd
+from seal.placement import At, Placement
 from seal.ses import SealSpec, make_seal
 from seal.trust import TrustAnchor, TrustStore, issue_certificate
 
@@ -106,7 +107,7 @@ class World:
         return issue_certificate(
             issuer=self.root,
             issuer_certificate=self.root_certificate,
-            subject_point=point,
+            subject_key=point,
             subject={"CN": name, "O": "示范县"},
             not_before=begin,
             not_after=end,
@@ -152,7 +153,7 @@ def world(suite: str = SM2) -> World:
     root_certificate = issue_certificate(
         issuer=root,
         issuer_certificate=None,
-        subject_point=root.public_point,
+        subject_key=root.public_key,
         subject={"CN": "示范根"},
         not_before=BEGIN,
         not_after=END,
@@ -163,7 +164,7 @@ def world(suite: str = SM2) -> World:
         return issue_certificate(
             issuer=root,
             issuer_certificate=root_certificate,
-            subject_point=point,
+            subject_key=point,
             subject={"CN": name, "O": "示范县"},
             not_before=BEGIN,
             not_after=END,
@@ -174,15 +175,16 @@ def world(suite: str = SM2) -> World:
         root=root,
         root_certificate=root_certificate,
         maker=maker,
-        maker_certificate=leaf(maker.public_point, "示范制章"),
+        maker_certificate=leaf(maker.public_key, "示范制章"),
         signer=signer,
-        certificate=leaf(signer.public_point, "示范县行政审批局"),
+        certificate=leaf(signer.public_key, "示范县行政审批局"),
         stranger=stranger,
-        stranger_certificate=leaf(stranger.public_point, "示范他人"),
+        stranger_certificate=leaf(stranger.public_key, "示范他人"),
     )
 
 
-CORNER = StampPosition(page=1, x_mm=140, y_mm=220, width_mm=42, height_mm=42)
+CORNER = At(page=1, x_mm=140, y_mm=220)
+SIZE = (42.0, 42.0)
 
 
 def seal_ofd(
@@ -192,6 +194,7 @@ def seal_ofd(
     signer: Signer | None = None,
     certificate: bytes | None = None,
     signed_at: datetime = SEALED_AT,
+    placements: Sequence[Placement] = (CORNER,),
     close: bool = False,
 ) -> bytes:
     """Seal with the SM2 world's department, or with whoever is given."""
@@ -199,7 +202,8 @@ def seal_ofd(
     prepared = prepare_ofd(
         document,
         seal=seal or here.seal(),
-        positions=[CORNER],
+        placements=placements,
+        seal_size_mm=SIZE,
         signed_at=signed_at,
         close=close,
     )
