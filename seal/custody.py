@@ -131,7 +131,7 @@ class Custody:
         return issue_certificate(
             issuer=self.key(root),
             issuer_certificate=self.hierarchy.of(root),
-            subject_point=signer.public_point,
+            subject_key=signer.public_key,
             subject=subject,
             not_before=not_before,
             not_after=not_after,
@@ -149,7 +149,7 @@ class Custody:
         certificate = issue_certificate(
             issuer=signer,
             issuer_certificate=None,
-            subject_point=signer.public_point,
+            subject_key=signer.public_key,
             subject=_subject(title, signer),
             not_before=now - _BACKDATED,
             not_after=now + _ROOT_LIFETIME,
@@ -166,7 +166,7 @@ class Custody:
         certificate = issue_certificate(
             issuer=self.key(ROOT_SM2),
             issuer_certificate=root,
-            subject_point=signer.public_point,
+            subject_key=signer.public_key,
             subject=_subject("Tongban Seal Maker", signer),
             not_before=now - _BACKDATED,
             not_after=now + _MAKER_LIFETIME,
@@ -277,7 +277,7 @@ class Custody:
 
 def check_pair(signer: Signer, certificate: bytes) -> None:
     """Raises FailedPrecondition (KEY_AND_CERTIFICATE_DIFFER): a restored folder of another node."""
-    if parse_certificate(certificate).public_point != signer.public_point:
+    if parse_certificate(certificate).public_key != signer.public_key:
         raise FailedPrecondition(
             "the key on this node is not the one of the seal's certificate: restore the folder "
             "of seal keys that belongs to this database",
@@ -291,7 +291,7 @@ def _subject(title: str, signer: Signer) -> dict[str, str]:
     return {
         "C": "CN",
         "O": "Tongban",
-        "OU": sha256(signer.public_point).hexdigest()[:16],
+        "OU": sha256(signer.public_key).hexdigest()[:16],
         "CN": title,
     }
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import os
 import stat
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, Protocol
 from urllib.parse import unquote, urlsplit
@@ -55,12 +56,12 @@ class Signer(Protocol):
         ...
 
     @property
-    def public_point(self) -> bytes:
-        """04||x||y, 65 octets."""
+    def public_key(self) -> bytes:
+        """DER SubjectPublicKeyInfo."""
         ...
 
     def sign(self, message: bytes) -> bytes:
-        """DER SEQ{r, s} over the message (the suite digests it)."""
+        """The signature over the message (the suite digests it), as X.509 and CMS carry it."""
         ...
 
 
@@ -78,14 +79,14 @@ class _HeldKey:
         return self._suite.name
 
     @property
-    def public_point(self) -> bytes:
-        return self._key.public_point
+    def public_key(self) -> bytes:
+        return self._key.public_key
 
     def sign(self, message: bytes) -> bytes:
         return self._suite.sign(self._key, message)
 
     def __repr__(self) -> str:
-        return f"<Signer {self._suite.name} {self.public_point[1:5].hex()}>"
+        return f"<Signer {self._suite.name} {sha256(self.public_key).hexdigest()[:8]}>"
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         raise TypeError("a signer is not copied")
@@ -271,10 +272,10 @@ def _decrypt(content: bytes, passphrase: bytes) -> _HeldKey:
         padded = decryptor.update(encrypted) + decryptor.finalize()
         pkcs8 = unpadder.update(padded) + unpadder.finalize()
         info = asn1_keys.PrivateKeyInfo.load(pkcs8, strict=True)
-        curve = info["private_key_algorithm"]["parameters"].chosen.dotted
+        algorithm = info["private_key_algorithm"].dump()
     except (ValueError, TypeError, KeyError, AttributeError):
         raise _wrong_passphrase() from None
-    chosen = suites.suite_of_curve(curve)
+    chosen = suites.suite_of_key(algorithm)
     return _HeldKey(chosen, chosen.load_private(pkcs8))
 
 

@@ -77,5 +77,5 @@ def _is_signed(entries: bytes, value: bytes) -> bool:
     except (IndexError, StopIteration):
         raise structure_error("the integrity list's signature is not a SignedData") from None
     return content == digest(SM3_OID, entries) and suite(SM2_SM3_OID).verify(
-        holder.public_point, content, signature
+        holder.public_key, content, signature
     )

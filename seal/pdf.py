@@ -73,7 +73,7 @@ def seal_pdf(
             "a PDF is sealed with a P-256 key", reason="SUITE_NOT_FOR_PDF",
             message_zh="PDF 签章须使用 P-256 密钥",
         )  # fmt: skip
-    if parse_certificate(certificate).public_point != signer.public_point:
+    if parse_certificate(certificate).public_key != signer.public_key:
         raise InvalidArgument(
             "the certificate is not of the signing key", reason="KEY_AND_CERTIFICATE_DIFFER",
             message_zh="证书与签名私钥不匹配",

@@ -257,7 +257,7 @@ def _check_spec(spec: SealSpec) -> None:
 
 def _check_pair(signer: Signer, certificate: bytes) -> None:
     """The certificate is of the signer's key: a mistake here would only surface at a verifier."""
-    if parse_certificate(certificate).public_point != signer.public_point:
+    if parse_certificate(certificate).public_key != signer.public_key:
         raise InvalidArgument(
             "The certificate does not belong to the signing key.",
             reason="KEY_AND_CERTIFICATE_DIFFER",
@@ -502,7 +502,7 @@ def _verify(certificate: bytes, signature_oid: str, message: bytes, signature: b
         return False
     if holder.suite != chosen.name:
         return False
-    return chosen.verify(holder.public_point, message, signature)
+    return chosen.verify(holder.public_key, message, signature)
 
 
 @lru_cache(maxsize=_KEPT_SEALS)

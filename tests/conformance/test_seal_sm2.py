@@ -17,21 +17,22 @@ R = 0xF5A03B0648D2C4630EEAC513E1BB81A15944DA3827D5B74143AC7EACEEE720B3
 S = 0xB1B6AA29DF212FD8763182BC0D421CA1BB9038FD1F7F42D4840B69C485BBC1AA
 MESSAGE = b"message digest"
 SM2 = suites.suite(suites.SM2)
+PUBLIC = der.sequence(SM2.key_algorithm, der.bits(POINT))
 
 
 def test_the_published_signature_is_good():
     signature = der.sequence(der.integer(R), der.integer(S))
-    assert SM2.verify(POINT, MESSAGE, signature)
-    assert not SM2.verify(POINT, MESSAGE + b".", signature)
-    assert not SM2.verify(POINT, MESSAGE, der.sequence(der.integer(R), der.integer(S + 1)))
+    assert SM2.verify(PUBLIC, MESSAGE, signature)
+    assert not SM2.verify(PUBLIC, MESSAGE + b".", signature)
+    assert not SM2.verify(PUBLIC, MESSAGE, der.sequence(der.integer(R), der.integer(S + 1)))
 
 
 def test_the_published_private_key_has_the_published_public_key():
     algorithm = der.sequence(der.oid("1.2.840.10045.2.1"), der.oid(suites.SM2_CURVE_OID))
     key = der.sequence(der.integer(1), der.octets(PRIVATE.to_bytes(32, "big")))
     loaded = SM2.load_private(der.sequence(der.integer(0), algorithm, der.octets(key)))
-    assert loaded.public_point == POINT
-    assert SM2.verify(POINT, MESSAGE, SM2.sign(loaded, MESSAGE))
+    assert loaded.public_key == PUBLIC
+    assert SM2.verify(PUBLIC, MESSAGE, SM2.sign(loaded, MESSAGE))
     dumped = asn1_keys.PrivateKeyInfo.load(SM2.dump_private(loaded), strict=True)
     assert dumped["private_key"].parsed["private_key"].native == PRIVATE
 

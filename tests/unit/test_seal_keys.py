@@ -29,9 +29,9 @@ def test_a_key_opens_again(path, suite):
     made = keys.create_key(path, suite=suite, passphrase=PASSPHRASE)
     opened = keys.open_key(f"file:{path}", passphrase=PASSPHRASE)
     assert opened.suite_name == suite
-    assert opened.public_point == made.public_point
+    assert opened.public_key == made.public_key
     signature = opened.sign(b"m")
-    assert suites.suite(suite).verify(made.public_point, b"m", signature)
+    assert suites.suite(suite).verify(made.public_key, b"m", signature)
 
 
 def test_the_file_is_closed_and_encrypted(path):

@@ -106,14 +106,14 @@ def test_nobody_trusted() -> None:
 
 def test_certificate_expired_when_signing() -> None:
     here = world(P256)
-    old = here.issue(here.signer.public_point, "旧", BEGIN, SEALED_AT - timedelta(days=1))
+    old = here.issue(here.signer.public_key, "旧", BEGIN, SEALED_AT - timedelta(days=1))
     verdict = _assess(sealed_pdf(plain_pdf(), certificate=old))
     assert verdict.sub_indication == "CERTIFICATE_EXPIRED"
 
 
 def test_certificate_expired_since_is_a_notice() -> None:
     here = world(P256)
-    brief = here.issue(here.signer.public_point, "短", BEGIN, later(60))
+    brief = here.issue(here.signer.public_key, "短", BEGIN, later(60))
     verdict = _assess(sealed_pdf(plain_pdf(), certificate=brief))
     assert verdict.indication is Indication.PASSED
     told = next(c for c in verdict.all_checks() if c.name == "signer_certificate")
