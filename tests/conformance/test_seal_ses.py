@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from runtime.errors import InvalidArgument
-from seal import der, ses, suites, trust
+from seal import der, ses, ses_write, suites, trust
 
 SEALS = Path(__file__).parent / "data" / "seals"
 ESL = sorted(one.name for one in SEALS.glob("*.esl"))
@@ -27,7 +27,7 @@ def encode_again(element):
 
 
 def spec_of(seal):
-    names = list(ses.SealSpec.__dataclass_fields__)
+    names = [name for name in ses.SealSpec.__dataclass_fields__ if name != "signer_list"]
     return ses.SealSpec(**{name: getattr(seal, name) for name in names})
 
 
@@ -41,7 +41,7 @@ def test_it_encodes_again_byte_for_byte(name):
 def test_it_is_written_again_from_its_meaning(name):
     """What we would write from the fields we read is what the other software wrote."""
     seal = ses.parse_seal(load(name))
-    assert ses._encode_info(spec_of(seal)) == seal.signed_bytes
+    assert ses_write.encode_info(spec_of(seal)) == seal.signed_bytes
     stamp = [der.tlv(0xA0, der.bits(seal.timestamp))] if seal.timestamp else []
     written = der.sequence(
         seal.signed_bytes,
