@@ -2,8 +2,9 @@
 
 1. A page's size is its own `Area`, else that of its template pages, else the document's `PageArea`;
    the upper left corner of the `PhysicalBox` is the origin of the page's coordinates.
-2. A seal is shown whole: a box that reaches over the edge of its page is refused, never moved. Only
-   `AcrossEdges` cuts, and there every slice shows and no part of the image shows twice.
+2. A seal is shown whole. A place given in mm that reaches over the edge of its page is refused; at
+   a word the seal is moved as far inside as it needs. Only `AcrossEdges` cuts: every slice shows,
+   and no part of the image shows twice.
 3. A `Clip` is within the stamp's Boundary (GB/T 33190 §18), so all slices of one image are the same
    box moved to the left, cut at the same micrometres.
 4. What is given and what it grows to are bounded before anything is laid out.
@@ -20,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from runtime.errors import InvalidArgument
+from seal.ofd_text import WordSearch, in_reading_order
 from seal.ofd_xml import XmlScan, child, read_xml, required, resolve, scan_xml, tag
 from seal.package import OfdPackage, structure_error
 from seal.placement import AcrossEdges, At, EveryPage, Keyword, Placement, Stamp
@@ -27,6 +29,7 @@ from seal.placement import AcrossEdges, At, EveryPage, Keyword, Placement, Stamp
 MAX_STAMPS: Final = 4096
 _MAX_PLACEMENTS: Final = 256
 _MAX_TEMPLATES: Final = 16  # of one page, theirs included
+_LONGEST_WORD: Final = 100
 _MAX_MM: Final = 100_000.0
 _LEAST_PER_IMAGE: Final = 2
 _MOST_PER_IMAGE: Final = 50
@@ -167,13 +170,21 @@ def place(pages: Pages, placements: Sequence[Placement], seal_size_mm: Size) -> 
     """
     if len(placements) > _MAX_PLACEMENTS:
         raise bad_position(f"more than {_MAX_PLACEMENTS} placements", "位置过多")
+    words = {one.text for one in placements if isinstance(one, Keyword)}
+    for word in words:
+        if not word.strip() or len(word) > _LONGEST_WORD:
+            raise bad_position(
+                f"a keyword is 1 to {_LONGEST_WORD} characters",
+                f"关键字应为 1 至 {_LONGEST_WORD} 个字符",
+            )
+    search = WordSearch(pages.package, words)
     found: list[Stamp] = []
     for one in placements:
         box = _box(one, seal_size_mm)
         if isinstance(one, At):
             found.append(_at(pages, one.page, one.x_mm, one.y_mm, box))
         elif isinstance(one, Keyword):
-            raise bad_position("keywords are not looked up yet", "尚不支持关键字")
+            found += _at_words(pages, search, one, box)
         elif isinstance(one, EveryPage):
             _bound(len(found) + len(pages.pages))
             numbers = range(1, len(pages.pages) + 1)
@@ -220,6 +231,60 @@ def _at(pages: Pages, page: int, x: float, y: float, box: Size) -> Stamp:
     if x < -_TOLERANCE or y < -_TOLERANCE or over:
         raise _over_edge(page, (width, height))
     return Stamp(page=page, x_mm=max(x, 0.0), y_mm=max(y, 0.0), width_mm=box[0], height_mm=box[1])
+
+
+def _at_words(pages: Pages, search: WordSearch, one: Keyword, box: Size) -> list[Stamp]:
+    """Centred on the occurrences asked for; one seen off its page is none."""
+    if not (math.isfinite(one.dx_mm) and math.isfinite(one.dy_mm)) or (
+        not -1 <= one.occurrence <= MAX_STAMPS
+    ):
+        raise bad_position("a keyword's dx, dy or occurrence is none", "关键字的偏移或序号不正确")
+    found: list[tuple[int, Size, tuple[float, float]]] = []
+    for page in range(1, len(pages.pages) + 1):
+        size = pages.size_of(page)
+        seen = {
+            word.centre: word
+            for file in pages.layers(page)
+            for word in search.find(file, one.text)
+            if 0 <= word.centre[0] <= size[0] and 0 <= word.centre[1] <= size[1]
+        }
+        found += [(page, size, word.centre) for word in in_reading_order(seen.values())]
+        if one.occurrence == 0:
+            _bound(len(found))
+        elif one.occurrence == -1:
+            del found[:-1]
+        elif len(found) >= one.occurrence:
+            found = [found[one.occurrence - 1]]
+            break
+    else:
+        if len(found) < max(one.occurrence, 1):
+            raise _no_such_word(len(found))
+    return [_centred(page, size, at, one, box) for page, size, at in found]
+
+
+def _centred(page: int, size: Size, at: tuple[float, float], one: Keyword, box: Size) -> Stamp:
+    room = size[0] - box[0], size[1] - box[1]
+    if min(room) < -_TOLERANCE:
+        raise _over_edge(page, size)
+    x, y = at[0] + one.dx_mm - box[0] / 2, at[1] + one.dy_mm - box[1] / 2
+    return Stamp(
+        page=page,
+        x_mm=max(0.0, min(x, room[0])),
+        y_mm=max(0.0, min(y, room[1])),
+        width_mm=box[0],
+        height_mm=box[1],
+    )
+
+
+def _no_such_word(count: int) -> InvalidArgument:
+    """The word itself is not repeated: it may be a person's name."""
+    return InvalidArgument(
+        f"the keyword is found {count} times as text: check its spelling and the occurrence asked "
+        "for, or give a position in mm; scanned pages and text drawn as curves have no words",
+        reason="KEYWORD_NOT_FOUND",
+        message_zh=f"关键字在文件中出现 {count} 次，无法定位：请核对文字和序号，或改用坐标；"
+        "扫描件和转曲文字无法查找",
+    )
 
 
 def _across(pages: Pages, one: AcrossEdges, box: Size) -> list[Stamp]:

@@ -115,7 +115,7 @@ class XmlScan:
 def scan_xml(package: OfdPackage, name: str, scan: XmlScan) -> None:
     """Read a file of any length in bounded memory (rule 1 holds). Raises PackageError."""
     parser = etree.XMLParser(
-        target=cast(Any, scan),  # the stubs want methods that lxml does not
+        target=cast("Any", scan),  # the stubs want methods that lxml does not
         resolve_entities=False,
         no_network=True,
         load_dtd=False,

@@ -219,12 +219,11 @@ def limits_error(message: str) -> PackageError:
 
 def _directory_bounds(data: memoryview) -> tuple[int, int, int]:
     """Entry count, start and end of the central directory (rule 1: it ends the file)."""
-    if len(data) < _END.size or data[-_END.size : -_END.size + 4] != b"PK\x05\x06":
-        raise _zip("no end record at the end of the file")
-    _, disk, first_disk, here, count, size, start, comment = _END.unpack_from(
-        data, len(data) - _END.size
-    )
     end = len(data) - _END.size
+    record = _END.unpack_from(data, end) if end >= 0 else (b"",)
+    if record[0] != b"PK\x05\x06":
+        raise _zip("no end record at the end of the file")
+    _, disk, first_disk, here, count, size, start, comment = record
     if disk or first_disk or here != count or comment or start + size != end:
         raise _zip("the end record disagrees with the file")
     return count, start, end

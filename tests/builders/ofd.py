@@ -76,6 +76,52 @@ def plain_ofd(pages: int = 1) -> bytes:
     return pack(_files(pages))
 
 
+def text_object(text: str, at: tuple[float, float] = (20, 20), **attributes: str) -> str:
+    """A TextObject with one TextCode, whose attributes are DeltaX, DeltaY, X and Y."""
+    code = {"X": "0", "Y": "5"}
+    code |= {k: attributes.pop(k) for k in ("X", "Y", "DeltaX", "DeltaY") if k in attributes}
+    of = {"Font": "3", "Size": "5", "Boundary": f"{at[0]} {at[1]} 120 10", **attributes}
+    return (
+        f'<ofd:TextObject ID="50" {_written(of)}><ofd:TextCode {_written(code)}>{text}'
+        "</ofd:TextCode></ofd:TextObject>"
+    )
+
+
+def _written(attributes: Mapping[str, str]) -> str:
+    return " ".join(f'{name}="{value}"' for name, value in attributes.items())
+
+
+def ofd_of(
+    *contents: str,
+    heads: Mapping[int, str] | None = None,
+    templates: Mapping[str, str] | None = None,
+    area: str = "<ofd:PageArea><ofd:PhysicalBox>0 0 210 297</ofd:PhysicalBox></ofd:PageArea>",
+) -> bytes:
+    """An OFD whose pages show these objects.
+
+    `heads` are put before the content of a page (from 1), `templates` are whole template pages by
+    ID without the Page element, `area` is the document's.
+    """
+    files = unpack(plain_ofd(len(contents)))
+    listed = ""
+    for name, body in (templates or {}).items():
+        listed += f'<ofd:TemplatePage ID="{name}" BaseLoc="Tpls/{name}.xml"/>'
+        files[f"Doc_0/Tpls/{name}.xml"] = f"<ofd:Page {NS}>{body}</ofd:Page>".encode()
+    root = files["Doc_0/Document.xml"].decode()
+    begin, end = root.index("<ofd:PageArea>"), root.index("<ofd:PublicRes>")
+    root = (
+        root[:begin] + area + root[end:].replace("</ofd:CommonData>", listed + "</ofd:CommonData>")
+    )
+    files["Doc_0/Document.xml"] = root.encode()
+    for n, content in enumerate(contents):
+        head = (heads or {}).get(n + 1, "")
+        files[f"Doc_0/Pages/Page_{n}/Content.xml"] = (
+            f'{HEAD}<ofd:Page {NS}>{head}<ofd:Content><ofd:Layer ID="{1000 + n}">{content}'
+            "</ofd:Layer></ofd:Content></ofd:Page>"
+        ).encode()
+    return pack(files)
+
+
 def png(colour: tuple[int, int, int, int] = (220, 0, 0, 255), size: int = 64) -> bytes:
     """A square picture."""
     buffer = io.BytesIO()
