@@ -324,7 +324,7 @@ def _check_purpose(certificate: bytes) -> None:
     from asn1crypto import x509
 
     info = parse_certificate(certificate)
-    critical = info.extended_key_usage == {_TIME_STAMPING} and any(
+    critical = info.extended_key_usage == frozenset({_TIME_STAMPING}) and any(
         one["extn_id"].native == "extended_key_usage" and one["critical"].native
         for one in x509.Certificate.load(certificate)["tbs_certificate"]["extensions"]
     )

@@ -156,7 +156,7 @@ def _openssl(folder: Path, *arguments: str) -> None:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:  # noqa: N802  (the name the library calls)
+    def do_POST(self) -> None:
         query = self.rfile.read(int(self.headers["Content-Length"]))
         made: Authority = self.server.authority  # type: ignore[attr-defined]
         status, kind, body = (
