@@ -14,6 +14,7 @@ from runtime.database import Database
 from runtime.objects import ObjectStore
 from runtime.rpc import Server
 from seal.custody import Custody
+from seal.keeping import SealKeeping
 from seal.making import SealMaking
 from seal.material import TrustMaterial
 from seal.rpc import POLICY, SealRpc
@@ -33,6 +34,7 @@ class SealServer:
         )
         self.material = TrustMaterial(self.database, self.custody, clock)
         self.making = SealMaking(self.database, self.custody, self.material, clock)
+        self.keeping = SealKeeping(self.database, self.material, clock)
         self.sealing = Sealing(self.database, objects, self.custody, self.material, clock)
 
     def migrate(self) -> None:
@@ -49,13 +51,16 @@ class SealServer:
 
     def open(self) -> None:
         """`start`, for a caller without a loop."""
-        self.custody.prepare(expected=self.making.has_seals())
+        self.custody.prepare(expected=self.keeping.has_seals())
         self.material.current()
 
     def register(self, server: Server) -> None:
         """Add the methods to a server."""
-        servicer = SealRpc(self.database, self.making, self.sealing, self.material)
-        server.add(seal_pb2_grpc.add_SealServiceServicer_to_server, servicer, POLICY)
+        server.add(seal_pb2_grpc.add_SealServiceServicer_to_server, self.servicer(), POLICY)
+
+    def servicer(self) -> SealRpc:
+        """The methods, past the table of who may call them."""
+        return SealRpc(self.database, self.making, self.keeping, self.sealing, self.material)
 
     async def stop(self) -> None:
         """Give the connections back. The server's worker threads have ended before."""

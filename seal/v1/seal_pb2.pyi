@@ -297,6 +297,7 @@ class Seal(_message.Message):
     REPLACED_BY_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     REVOKE_TIME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """departments/{department}/seals/{seal}"""
     display_name: _builtins.str
@@ -323,6 +324,8 @@ class Seal(_message.Message):
     """The seal that this one takes the place of, if any."""
     replaced_by: _builtins.str
     """The seal that took its place, if any."""
+    etag: _builtins.str
+    """Changes with every step of its life."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """From then."""
@@ -369,10 +372,11 @@ class Seal(_message.Message):
         replaced_by: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         revoke_time: _timestamp_pb2.Timestamp | None = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["authorization", b"authorization", "create_time", b"create_time", "end_time", b"end_time", "pending_authorization", b"pending_authorization", "revoke_time", b"revoke_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorization", b"authorization", "certificate", b"certificate", "create_time", b"create_time", "display_name", b"display_name", "end_time", b"end_time", "es_id", b"es_id", "height_mm", b"height_mm", "image", b"image", "name", b"name", "pending_authorization", b"pending_authorization", "replaced_by", b"replaced_by", "replaces", b"replaces", "revoke_time", b"revoke_time", "seal_data", b"seal_data", "shape", b"shape", "start_time", b"start_time", "state", b"state", "version", b"version", "width_mm", b"width_mm"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorization", b"authorization", "certificate", b"certificate", "create_time", b"create_time", "display_name", b"display_name", "end_time", b"end_time", "es_id", b"es_id", "etag", b"etag", "height_mm", b"height_mm", "image", b"image", "name", b"name", "pending_authorization", b"pending_authorization", "replaced_by", b"replaced_by", "replaces", b"replaces", "revoke_time", b"revoke_time", "seal_data", b"seal_data", "shape", b"shape", "start_time", b"start_time", "state", b"state", "version", b"version", "width_mm", b"width_mm"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -496,19 +500,23 @@ class ApproveSealRequest(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The seal's name."""
     request_id: _builtins.str
     """Repeats with one id return the first answer."""
+    etag: _builtins.str
+    """Of the seal as it was looked at: nothing else is approved. Empty approves what is there."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
