@@ -47,6 +47,7 @@ _NEWEST_VERSION: Final = 63  # 6.3, APPNOTE.TXT 4.4.3
 _DOS_EPOCH: Final = (0x0000, 0x0021)  # time, date: 1980-01-01 00:00:00
 _MIB: Final = 1024 * 1024
 _PIECE: Final = 128 * 1024
+_SMALL: Final = 16 * 1024
 _KEPT_EACH: Final = 256 * 1024
 _KEPT_BYTES: Final = 8 * _MIB
 
@@ -55,7 +56,7 @@ _KEPT_BYTES: Final = 8 * _MIB
 class Limits:
     """How much a package may cost to read. Bytes, counts and uncompressed/compressed ratio."""
 
-    package_bytes: int = 64 * _MIB
+    package_bytes: int = 128 * _MIB
     entries: int = 4096
     entry_bytes: int = 64 * _MIB
     total_bytes: int = 256 * _MIB
@@ -444,16 +445,18 @@ def _refuse_other(entry: Entry, size: int, crc: int) -> None:
 
 def packed_entry(name: str, data: bytes) -> Entry:
     """A new entry, deflated where that makes it smaller."""
-    deflater = zlib.compressobj(9, zlib.DEFLATED, -15, 9)
+    # A window and tables in proportion: those of zlib's default cost more than a small file.
+    window, memory = (-12, 5) if len(data) <= _SMALL else (-15, 8)
+    deflater = zlib.compressobj(6, zlib.DEFLATED, window, memory)
     packed = deflater.compress(data) + deflater.flush()
-    method = _DEFLATED if len(packed) < len(data) else _STORED
-    return Entry(
-        name=name,
-        method=method,
-        crc=zlib.crc32(data),
-        size=len(data),
-        packed=packed if method == _DEFLATED else data,
-    )
+    if len(packed) >= len(data):
+        return stored_entry(name, data)
+    return Entry(name=name, method=_DEFLATED, crc=zlib.crc32(data), size=len(data), packed=packed)
+
+
+def stored_entry(name: str, data: bytes) -> Entry:
+    """A new entry as it is: for pictures, keys and signatures, which do not get smaller."""
+    return Entry(name=name, method=_STORED, crc=zlib.crc32(data), size=len(data), packed=data)
 
 
 class PackageWriter:

@@ -166,11 +166,11 @@ class Sealing:
     state: SealingState
     tbs: bytes | None
     seal_time: datetime
+    prepared_at: datetime
     kind: str = ""
     stamp_count: int = 0
     sha256_after: str | None = None
     failure: str | None = None
-    prepared_at: datetime | None = None
 
 
 # --- seals -----------------------------------------------------------------------------------
@@ -331,7 +331,6 @@ def add_sealing(
     *,
     request_id: str,
     request_digest: bytes,
-    at: datetime,
 ) -> None:
     """Keep a sealing that is PREPARED: before its key is asked."""
     session.execute(
@@ -349,7 +348,7 @@ def add_sealing(
             state=sealing.state.value,
             tbs=sealing.tbs,
             seal_time=sealing.seal_time,
-            prepared_at=at,
+            prepared_at=sealing.prepared_at,
         )
     )
 

@@ -65,6 +65,7 @@ def a_sealing(ident: str = "one") -> store.Sealing:
         state=SealingState.PREPARED,
         tbs=b"to be signed",
         seal_time=NOW,
+        prepared_at=NOW,
         sha256_after=None,
         failure=None,
     )
@@ -79,7 +80,6 @@ def add_sealing(database: Database, sealing: store.Sealing, request_id: str = "r
             sealing,
             request_id=request_id,
             request_digest=b"digest",
-            at=NOW,
         )
 
 
