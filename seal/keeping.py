@@ -30,7 +30,7 @@ from seal.registry import (
 )
 
 
-class Ledger:
+class SealBook:
     """How a seal's row is read for a decision, and changed with its event and audit record."""
 
     def __init__(self, clock: Clock) -> None:
@@ -114,7 +114,7 @@ class SealKeeping:
         self._database = database
         self._material = material
         self._clock = clock
-        self._ledger = Ledger(clock)
+        self._book = SealBook(clock)
 
     # --- acts, in the caller's transaction -----------------------------------------------------
 
@@ -129,18 +129,18 @@ class SealKeeping:
     def _step(
         self, work: UnitOfWork, name: str, kind: EventKind, *, actor: str, reason: str
     ) -> HeldSeal:
-        held = self._ledger.hold(work, name)
-        return self._ledger.put(work, held, step(held, kind), kind, actor=actor, reason=reason)
+        held = self._book.hold(work, name)
+        return self._book.put(work, held, step(held, kind), kind, actor=actor, reason=reason)
 
     def revoke(self, work: UnitOfWork, name: str, *, actor: str, reason: str) -> HeldSeal:
         """End a seal for good. Raises as `freeze`.
 
         The caller calls `TrustMaterial.forget` once it has committed.
         """
-        held = self._ledger.hold(work, name)
+        held = self._book.hold(work, name)
         now = self._clock.now().replace(microsecond=0)
         ended = revoke(held, EventKind.REVOKED, at=now)
-        kept = self._ledger.put(work, held, ended, EventKind.REVOKED, actor=actor, reason=reason)
+        kept = self._book.put(work, held, ended, EventKind.REVOKED, actor=actor, reason=reason)
         self._material.issue(work)
         return kept
 
@@ -152,11 +152,11 @@ class SealKeeping:
         Raises as `freeze`, FailedPrecondition (CHANGE_PENDING), InvalidArgument
         (BAD_AUTHORIZATION).
         """
-        held = self._ledger.hold(work, name)
+        held = self._book.hold(work, name)
         wanted = check_authorization(wanted, department=held.department, now=self._clock.now())
         after = ask_change(held, wanted, actor=actor)
         facts = authorization_facts(wanted)
-        return self._ledger.put(
+        return self._book.put(
             work, held, after, EventKind.CHANGE_REQUESTED, actor=actor, facts=facts
         )
 
@@ -170,7 +170,7 @@ class SealKeeping:
     def get(self, name: str, caller: Principal) -> HeldSeal:
         """One seal. Raises InvalidArgument (MALFORMED_NAME), NotFound (SEAL_NOT_FOUND)."""
         with self._database.reading() as session:
-            held = self._ledger.find(session, name)
+            held = self._book.find(session, name)
         if not held.is_made and not may_see_inside(held, caller):
             raise seal_not_found()
         return held

@@ -26,7 +26,7 @@ from seal import store
 from seal.certificates import parse_certificate
 from seal.custody import MAKER, ROOT_P256, ROOT_SM2, Custody
 from seal.drawing import draw
-from seal.keeping import Ledger, authorization_facts
+from seal.keeping import SealBook, authorization_facts
 from seal.life import (
     EventKind,
     awaited,
@@ -61,7 +61,7 @@ class SealMaking:
         self._custody = custody
         self._material = material
         self._clock = clock
-        self._ledger = Ledger(clock)
+        self._book = SealBook(clock)
 
     # --- asking ------------------------------------------------------------------------------
 
@@ -120,7 +120,7 @@ class SealMaking:
             "replaces": wish.replaces,
             **authorization_facts(wish.authorization),
         }
-        return self._ledger.put(
+        return self._book.put(
             work, before, wish, EventKind.REQUESTED, actor=wish.requested_by, facts=facts
         )
 
@@ -133,7 +133,7 @@ class SealMaking:
         for a wish that has waited beyond its end.
         """
         with self._database.reading() as session:
-            wish = self._ledger.find(session, name, etag=etag)
+            wish = self._book.find(session, name, etag=etag)
         kind = awaited(wish)
         check_second_person(wish, kind, actor=actor)
         return self._made(wish) if kind is EventKind.APPROVED else None
@@ -147,17 +147,17 @@ class SealMaking:
         SECOND_PERSON_NEEDED, NOT_REPLACEABLE; Aborted: ETAG_MISMATCH, CONCURRENT_CHANGE. The caller
         calls `TrustMaterial.forget` once it has committed.
         """
-        held = self._ledger.hold(work, name, etag=etag)
+        held = self._book.hold(work, name, etag=etag)
         kind = awaited(held)
         check_second_person(held, kind, actor=actor)
         if kind is EventKind.CHANGE_APPROVED:
             after = decide_change(held, kind)
             facts = authorization_facts(after.authorization)
-            return self._ledger.put(work, held, after, kind, actor=actor, facts=facts)
+            return self._book.put(work, held, after, kind, actor=actor, facts=facts)
 
         if made is None or (made.es_id, made.revision) != (held.es_id, held.revision):
-            raise self._ledger.changed()
-        after = self._ledger.put(
+            raise self._book.changed()
+        after = self._book.put(
             work,
             held,
             made,
@@ -180,19 +180,19 @@ class SealMaking:
 
         Raises NotFound (SEAL_NOT_FOUND), FailedPrecondition (NOTHING_TO_APPROVE).
         """
-        held = self._ledger.hold(work, name)
+        held = self._book.hold(work, name)
         if awaited(held) is EventKind.APPROVED:
             kind, after = EventKind.REJECTED, step(held, EventKind.REJECTED)
         else:
             kind, after = EventKind.CHANGE_REJECTED, decide_change(held, EventKind.CHANGE_REJECTED)
-        return self._ledger.put(work, held, after, kind, actor=actor, reason=reason)
+        return self._book.put(work, held, after, kind, actor=actor, reason=reason)
 
     def _end_replaced(self, work: UnitOfWork, new: HeldSeal, *, actor: str) -> None:
         found = store.find_seal(work.session, new.replaces, hold=store.Hold.FOR_CHANGE)
         old = check_replaced(found, department=new.department)
         ended = revoke(old, EventKind.REPLACED, at=new.start_time, replaced_by=new.name)
         facts = {"replaced_by": new.name}
-        self._ledger.put(work, old, ended, EventKind.REPLACED, actor=actor, facts=facts)
+        self._book.put(work, old, ended, EventKind.REPLACED, actor=actor, facts=facts)
         self._material.issue(work)
 
     # --- making ------------------------------------------------------------------------------
