@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from asn1crypto import core, crl, keys, x509
+from asn1crypto import algos, core, crl, keys, x509
 
 from runtime.errors import InvalidArgument
 from seal import der, suites
@@ -142,7 +142,7 @@ def issue_certificate(
         raise _bad_request("the issuer's certificate is not of the issuer's key")
     chosen = suites.suite(issuer.suite_name)
     usages = key_usage or _default_usages(is_ca=is_ca)
-    algorithm = x509.SignedDigestAlgorithm.load(chosen.signature_algorithm)
+    algorithm = algos.SignedDigestAlgorithm.load(chosen.signature_algorithm)
     # 63 random bits and never 0 (CA/Browser Forum §7.1: at least 64 bits of entropy).
     number = serial if serial is not None else secrets.randbits(126) | 1 << 126
     body = x509.TbsCertificate(
@@ -265,7 +265,7 @@ def issue_crl(
     ]
     fields: dict[str, Any] = {
         "version": "v2",
-        "signature": x509.SignedDigestAlgorithm.load(chosen.signature_algorithm),
+        "signature": algos.SignedDigestAlgorithm.load(chosen.signature_algorithm),
         "issuer": x509.Name.load(parent.subject_name),
         "this_update": _time(this_update),
         "next_update": _time(next_update),

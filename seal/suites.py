@@ -52,6 +52,13 @@ RSA = "rsa-pkcs1-sha256"
 ED25519 = "ed25519"
 
 _SM2_ORDER = 0xFFFFFFFEFFFFFFFFFFFFFFFFFFFFFFFF7203DF6B21C6052B53BBF40939D54123
+# a, b and the base point of sm2p256v1 (GB/T 32918.5), as Z hashes them.
+_SM2_PARAMETERS = bytes.fromhex(
+    "FFFFFFFEFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF00000000FFFFFFFFFFFFFFFC"
+    "28E9FA9E9D9F5E344D5A9E4BCF6509A7F39789F515AB8F92DDBCBD414D940E93"
+    "32C4AE2C1F1981195F9904466A39C9948FE30BBFF2660BE1715A4589334C74C7"
+    "BC3736A2F4F6779C59BDCEE36B692153D0A9877CC62A474002DF32E52139F0A0"
+)
 _P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 # NIST SP 800-57 part 1: 3072 bits are worth the 128 of the curves. Verified from 2048 on (those
 # of time-stamp authorities today) up to what costs no more than a millisecond.
@@ -176,6 +183,13 @@ class _Sm2Suite:
             return False
         key = libcrypto.public_key(public_key)
         return key is not None and libcrypto.verify(key, message, signature)
+
+
+def sm2_digest(public_key: bytes, message: bytes) -> bytes:
+    """SM3(Z || M) (GB/T 32918.2 §5.5, §6.1), for a device that signs digests; else not needed."""
+    bits = len(SM2_DEFAULT_ID) * 8
+    identity = bits.to_bytes(2, "big") + SM2_DEFAULT_ID + _SM2_PARAMETERS + public_key[-64:]
+    return digest("sm3", digest("sm3", identity) + message)
 
 
 # --- the suites of `cryptography` ------------------------------------------------------------

@@ -88,7 +88,7 @@ def test_a_missing_file(path):
 
 @pytest.mark.parametrize(
     "uri",
-    ["pkcs11:token=x", "/etc/key", "", "file:relative", "file://host/key", "http://[", "file:"],
+    ["pkcs12:token=x", "/etc/key", "", "file:relative", "file://host/key", "http://[", "file:"],
 )
 def test_other_addresses_are_refused(uri):
     with pytest.raises(InvalidArgument) as caught:
