@@ -104,7 +104,7 @@ class SoftHsm:
 
     def restart(self) -> None:
         """As if the device had been pulled and put back: every session and handle is void."""
-        pkcs11.lib(module()).reinitialize()
+        pkcs11_device._allow_threads(module())
 
     def _session(self) -> pkcs11.Session:
         pkcs11_device.close_all()
