@@ -9,7 +9,7 @@ import os
 import secrets
 from pathlib import Path
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -24,10 +24,24 @@ from runtime.objects import ObjectStore, open_store
 FILE_VARIABLE = "TONGBAN_CONFIG"
 
 
+class SealSettings(BaseModel):
+    """What is set for sealing, under `[seal]`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    timestamp_url: str = Field("", description="Time-stamp authority (RFC 3161); empty is none.")
+    timestamp_anchors: Path | None = Field(
+        None, description="PEM file with the roots that its tokens must lead to."
+    )
+    timestamp_digest: str = Field("sha256", description="What it stamps: sm3, sha256 or sha512.")
+
+
 class Settings(BaseSettings):
     """Everything that may be set; each name is also a variable, `TONGBAN_LISTEN` for `listen`."""
 
-    model_config = SettingsConfigDict(env_prefix="TONGBAN_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="TONGBAN_", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
 
     data: Path = Field(Path("tongban-data"), description="The data folder.")
     listen: str = Field("127.0.0.1:7443", description="host:port of the gRPC port.")
@@ -48,6 +62,10 @@ class Settings(BaseSettings):
     s3_secret_key: SecretStr = SecretStr("")
     passphrase_file: Path | None = Field(
         None, description="File that opens the key files; made in the data folder if not set."
+    )
+    seal: SealSettings = Field(
+        default_factory=SealSettings,
+        description="Sealing; also TONGBAN_SEAL__TIMESTAMP_URL and so on.",
     )
     origin: str = Field("tongban.local/log", description="The audit log's name in checkpoints.")
     metrics: str = Field("", description="host:port of Prometheus metrics; empty is none.")

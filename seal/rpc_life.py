@@ -19,7 +19,7 @@ from seal.making import SealMaking
 from seal.material import TrustMaterial
 from seal.orders import check_reason
 from seal.registry import HeldSeal, SealOrder, Shape
-from seal.rpc_sealing import SealingRpc
+from seal.rpc_streams import StreamRpc
 from seal.sealing import Sealing
 from seal.v1 import seal_pb2 as pb
 from seal.wire import LISTS, SHAPES, from_authorization, from_time, to_seal, to_time
@@ -37,7 +37,7 @@ LIFE_POLICY: Mapping[str, frozenset[Role]] = {
 }
 
 
-class LifeRpc(SealingRpc):
+class LifeRpc(StreamRpc):
     """The methods that change a seal. Plain ones run in a worker thread."""
 
     def __init__(

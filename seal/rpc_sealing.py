@@ -1,76 +1,42 @@
-"""The uses of a seal on the wire: sealing one document, a stream of parts, a batch; their list.
+"""The uses of a seal on the wire: sealing one document, and the list of what was sealed.
 
 1. A sealing is answered once per request id. The answer kept has no document in it: that is in the
    object store under its hash, and is put back when the answer is repeated.
-2. A request is compared with its document's hash for the document, so however a document came
-   (whole, in parts, in a batch), one request id has one answer.
+2. Streams and batches (`seal.rpc_streams`) go the same way, a document each.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
+from io import BufferedRandom
 from typing import Any, Final, NoReturn
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
-from runtime import names
+from runtime import names, paging
 from runtime.database import Answer, Database, UnitOfWork, check_request_id
 from runtime.errors import Aborted, AlreadyExists, FieldViolation, InvalidArgument
 from runtime.identity import Principal, Role
 from runtime.rpc import ANY_ROLE, Call
-from seal.orders import (
-    MAX_DOCUMENT,
-    Digest,
-    Document,
-    Format,
-    Proof,
-    SealedDocument,
-    SealingOrder,
-    SealingState,
-    check_digest,
-    check_kind,
-    check_placements,
-    check_reason,
-    check_wishes,
-    recognise,
-)
-from seal.placement import AcrossEdges, At, EveryPage, Keyword, Placement
+from seal import store
+from seal.orders import MAX_DOCUMENT, MAX_STREAMED, Document, SealedDocument
+from seal.registry import may_see_inside, seal_not_found
 from seal.sealing import Sealing
 from seal.v1 import seal_pb2 as pb
+from seal.wire_sealing import condense, sealing_order, to_answer, to_record
 
+_MAY_SEAL: Final = frozenset({Role.DEPARTMENT, Role.NODE})
 SEALING_POLICY: Mapping[str, frozenset[Role]] = {
+    "SealDocument": _MAY_SEAL,
+    "StreamSealDocument": _MAY_SEAL,
+    "BatchSealDocuments": _MAY_SEAL,
     "ListSealings": ANY_ROLE,
-    "SealDocument": frozenset({Role.DEPARTMENT, Role.NODE}),
 }
 METHOD: Final = "SealDocument"
 
-_FORMATS: Final = {
-    pb.DOCUMENT_FORMAT_UNSPECIFIED: None,
-    pb.DOCUMENT_FORMAT_OFD: Format.OFD,
-    pb.DOCUMENT_FORMAT_PDF: Format.PDF,
-    pb.DOCUMENT_FORMAT_DIGEST: Format.DIGEST,
-}
-_LEVELS: Final = {
-    pb.PROOF_LEVEL_UNSPECIFIED: Proof.BASIC,
-    pb.PROOF_LEVEL_BASIC: Proof.BASIC,
-    pb.PROOF_LEVEL_TIMESTAMPED: Proof.TIMESTAMPED,
-    pb.PROOF_LEVEL_LONG_TERM: Proof.LONG_TERM,
-    pb.PROOF_LEVEL_ARCHIVAL: Proof.ARCHIVAL,
-}
-_FORMS: Final = {found: number for number, found in _FORMATS.items() if found is not None}
-_STATES: Final = {
-    SealingState.PREPARED: pb.SEALING_STATE_PREPARED,
-    SealingState.SIGNED: pb.SEALING_STATE_SIGNED,
-    SealingState.RELEASED: pb.SEALING_STATE_RELEASED,
-    SealingState.FAILED: pb.SEALING_STATE_FAILED,
-}
-
 
 class SealingRpc:
-    """The methods that use a seal. Plain ones run in a worker thread."""
+    """The methods that use a seal, one document at a time. Plain ones run in a worker thread."""
 
     def __init__(self, database: Database, sealing: Sealing) -> None:
         self._database = database
@@ -80,29 +46,67 @@ class SealingRpc:
         self, request: pb.SealDocumentRequest, call: Call
     ) -> pb.SealDocumentResponse:
         """See the proto."""
-        actor = call.principal.system
-        condensed = condense(request, request.document)
-        if self._is_answered(actor, METHOD, request.request_id):
-            answer = self._once(actor, METHOD, condensed, pb.SealDocumentResponse, _twice)
-            answer.document = self._sealing.document(answer.sha256)
-            return answer
+        answer, document = self._sealed(request, request.document, call.principal)
+        answer.document = bytes(document)
+        return answer
 
-        sealed = self._sealing.seal(
-            sealing_order(request, request.document, condensed, call.principal)
+    def ListSealings(self, request: pb.ListSealingsRequest, call: Call) -> pb.ListSealingsResponse:  # noqa: N802
+        """See the proto."""
+        names.parse(names.SEAL, request.parent, field="parent")
+        size = paging.page_size(request.page_size)
+        with self._database.reading() as session:
+            held = store.find_seal(session, request.parent)
+            if held is None or not may_see_inside(held, call.principal):
+                raise seal_not_found()
+            rows = store.sealings_of(
+                session, held.name, limit=size + 1, before=_before(request.page_token)
+            )
+        page, token = paging.cut(rows, size, _place)
+        return pb.ListSealingsResponse(
+            sealings=[to_record(one) for one in page], next_page_token=token
         )
 
+    def _sealed(
+        self,
+        request: pb.SealDocumentRequest,
+        document: Document,
+        principal: Principal,
+        *,
+        into: BufferedRandom | None = None,
+    ) -> tuple[pb.SealDocumentResponse, Document]:
+        """The answer without its document, and that; a large one is a view of the file `into`."""
+        actor = principal.system
+        request = condense(request, document)
+        if self._is_answered(actor, METHOD, request.request_id):
+            answer = self._once(actor, METHOD, request, pb.SealDocumentResponse, _twice)
+            return answer, self._sealing.document(answer.sha256, into=into)
+        order = sealing_order(
+            request,
+            document,
+            principal,
+            greatest=MAX_DOCUMENT if into is None else MAX_STREAMED,
+        )
+        sealed = self._sealing.seal(order, into=into)
+        answer = self._release(request, sealed, actor)
+        if answer.sha256 == sealed.sha256_after:
+            return answer, sealed.document
+        self._sealing.drop(sealed)  # a twin was faster
+        return answer, self._sealing.document(answer.sha256, into=into)
+
+    def _release(
+        self, request: pb.SealDocumentRequest, sealed: SealedDocument, actor: str
+    ) -> pb.SealDocumentResponse:
         def act(work: UnitOfWork) -> pb.SealDocumentResponse:
             self._sealing.release(work, sealed, actor=actor)
             return to_answer(sealed)
 
-        answer = self._once(actor, METHOD, condensed, pb.SealDocumentResponse, act)
-        if answer.sha256 == sealed.sha256_after:
-            answer.document = bytes(sealed.document)
-            return answer
-        with self._database.unit_of_work() as work:  # a twin was faster
-            self._sealing.drop(work, sealed)
-        answer.document = self._sealing.document(answer.sha256)
-        return answer
+        try:
+            return self._once(
+                actor, METHOD, request, pb.SealDocumentResponse, act, write=self._sealing.write
+            )
+        except AlreadyExists:  # another request took the id meanwhile
+            self._sealing.drop(sealed)
+            raise
 
     def _is_answered(self, actor: str, method: str, request_id: str) -> bool:
         """Whether a repeat; asked before any slow work, so the id is checked here too."""
@@ -117,14 +121,25 @@ class SealingRpc:
         request: Any,
         answer_type: type[Answer],
         act: Callable[[UnitOfWork], Answer],
+        *,
+        write: Callable[[Callable[[UnitOfWork], Answer]], Answer] | None = None,
     ) -> Answer:
-        """`UnitOfWork.once`; where a twin committed first, its answer."""
+        """`UnitOfWork.once`; where a twin committed first, its answer.
+
+        `write` runs it in a transaction that others may share, else it has one of its own.
+        """
+
+        def note(work: UnitOfWork) -> Answer:
+            return work.once(
+                actor, method, request, request.request_id, answer_type, partial(act, work)
+            )
+
         for last in (False, True):
             try:
+                if write is not None:
+                    return write(note)
                 with self._database.unit_of_work() as work:
-                    return work.once(
-                        actor, method, request, request.request_id, answer_type, partial(act, work)
-                    )
+                    return note(work)
             except (Aborted, AlreadyExists):
                 if last or not self._is_answered(actor, method, request.request_id):
                     raise
@@ -139,113 +154,24 @@ def _twice(_work: UnitOfWork) -> NoReturn:
     )
 
 
-# --- from the wire -----------------------------------------------------------------------------
+def _place(one: store.Sealing) -> str:
+    """Where a record stands in the list, newest first."""
+    return f"{one.prepared_at.isoformat()} {one.id}"
 
 
-def condense(request: pb.SealDocumentRequest, document: Document) -> pb.SealDocumentRequest:
-    """The request with its document's hash for the document (rule 2)."""
-    condensed = pb.SealDocumentRequest()
-    condensed.CopyFrom(request)
-    condensed.document = hashlib.sha256(document).digest() if len(document) else b""
-    return condensed
-
-
-def sealing_order(
-    request: pb.SealDocumentRequest,
-    document: Document,
-    condensed: pb.SealDocumentRequest,
-    principal: Principal,
-    *,
-    greatest: int = MAX_DOCUMENT,
-) -> SealingOrder:
-    """The wish of a request whose document is `document`.
-
-    Raises InvalidArgument and ResourceExhausted as the checks of `seal.orders` do.
-    """
-    names.parse(names.SEAL, request.seal, field="seal")
-    if request.format not in _FORMATS:
-        raise _unknown("format", "DOCUMENT_FORMAT_UNKNOWN")
-    if request.level not in _LEVELS:
-        raise _unknown("level", "PROOF_LEVEL_UNKNOWN")
-    declared = _FORMATS[request.format]
-    digest = None
-    if request.HasField("digest") or declared is Format.DIGEST:
-        digest = check_digest(
-            Digest(value=request.digest.value, property_info=request.digest.property_info)
+def _before(token: str) -> tuple[datetime, str] | None:
+    if not token:
+        return None
+    at, _, ident = paging.last_of(token).partition(" ")
+    try:
+        found = datetime.fromisoformat(at)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise InvalidArgument(
+            "page_token is not one that this list gave: begin again without it",
+            reason="BAD_PAGE_TOKEN",
+            message_zh="page_token 无效：请不带它从头开始",
+            violations=[FieldViolation("page_token", "unknown token")],
         )
-        form = Format.DIGEST
-    else:
-        form = recognise(document, declared=declared, greatest=greatest)
-    placements = tuple(_placement(one) for one in request.placements)
-    return check_wishes(
-        SealingOrder(
-            seal=request.seal,
-            document=document,
-            format=form,
-            placements=placements if form is Format.DIGEST else check_placements(placements),
-            reason=check_reason(request.reason),
-            actor=principal.system,
-            department=None if principal.has(Role.NODE) else principal.department,
-            request_id=request.request_id,
-            request_digest=hashlib.sha256(condensed.SerializeToString(deterministic=True)).digest(),
-            kind=check_kind(request.kind),
-            proof=_LEVELS[request.level],
-            close=request.close,
-            integrity_entries=request.integrity_entries,
-            digest=digest,
-        )
-    )
-
-
-def _placement(one: pb.Placement) -> Placement:
-    match one.WhichOneof("place"):
-        case "position":
-            at = one.position
-            return At(page=at.page, x_mm=at.x_mm, y_mm=at.y_mm, size_mm=at.size_mm)
-        case "keyword":
-            word = one.keyword
-            return Keyword(
-                text=word.text,
-                dx_mm=word.dx_mm,
-                dy_mm=word.dy_mm,
-                occurrence=word.occurrence,
-                size_mm=word.size_mm,
-            )
-        case "every_page":
-            every = one.every_page
-            return EveryPage(x_mm=every.x_mm, y_mm=every.y_mm, size_mm=every.size_mm)
-        case "edges":
-            edges = one.edges
-            return AcrossEdges(
-                y_mm=edges.y_mm,
-                size_mm=edges.size_mm,
-                pages_per_image=edges.pages_per_image or 20,
-            )
-    return At(page=0, x_mm=0, y_mm=0)  # says nothing: `check_placements` refuses page 0
-
-
-def _unknown(field: str, reason: str) -> InvalidArgument:
-    return InvalidArgument(
-        f"this {field} is not known: leave it out, or take one of the proto's",
-        reason=reason,
-        message_zh=f"未知的 {field}：可不填，或使用协议中的取值",
-        violations=[FieldViolation(field, "unknown")],
-    )
-
-
-# --- to the wire -------------------------------------------------------------------------------
-
-
-def to_answer(sealed: SealedDocument) -> pb.SealDocumentResponse:
-    """The answer, without the document."""
-    return pb.SealDocumentResponse(
-        sha256=sealed.sha256_after,
-        seal_time=_to_time(sealed.sealed_at),
-        stamp_count=sealed.stamp_count,
-    )
-
-
-def _to_time(at: datetime) -> Timestamp:
-    found = Timestamp()
-    found.FromDatetime(at)
-    return found
+    return found, ident

@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from io import BufferedRandom
-from mmap import ACCESS_READ, mmap
 from typing import Any, Final
 
 from runtime.errors import FailedPrecondition, InvalidArgument
 from seal.custody import Custody, check_pair
+from seal.incoming import mapped, writing
 from seal.keys import Signer
 from seal.ofd import finish_ofd, finish_ofd_into, prepare_ofd
 from seal.orders import Document, Format, Proof, SealingOrder
@@ -85,14 +85,15 @@ def seal_as_ofd(custody: Custody, task: Task) -> Document:
         return finish_ofd(
             prepared, signature=signature, certificate=held.certificate, timestamp=timestamp
         )
-    finish_ofd_into(
-        prepared,
-        task.into,
-        signature=signature,
-        certificate=held.certificate,
-        timestamp=timestamp,
-    )
-    return mapped(task.into)
+    with writing():
+        finish_ofd_into(
+            prepared,
+            task.into,
+            signature=signature,
+            certificate=held.certificate,
+            timestamp=timestamp,
+        )
+        return mapped(task.into)
 
 
 def seal_as_pdf(custody: Custody, task: Task) -> Document:
@@ -111,8 +112,9 @@ def seal_as_pdf(custody: Custody, task: Task) -> Document:
     )
     if task.into is None:
         return sealed
-    task.into.write(sealed)
-    return mapped(task.into)
+    with writing():
+        task.into.write(sealed)
+        return mapped(task.into)
 
 
 def _one_place(task: Task) -> dict[str, Any]:
@@ -176,9 +178,3 @@ class _Announcing:
     def sign(self, message: bytes) -> bytes:
         self._announce(message, 1)
         return self._signer.sign(message)
-
-
-def mapped(file: BufferedRandom) -> memoryview:
-    """What was written to a file of our own, without holding it; the view keeps the mapping."""
-    file.flush()
-    return memoryview(mmap(file.fileno(), 0, access=ACCESS_READ))

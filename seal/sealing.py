@@ -29,6 +29,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from io import BufferedRandom
+from pathlib import Path
 from typing import Final, TypeVar
 
 import structlog
@@ -36,15 +37,16 @@ import structlog
 from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork
 from runtime.errors import Aborted, DataLoss, DomainError, FailedPrecondition, NotFound
-from runtime.objects import ObjectStore, get_content
+from runtime.objects import ObjectStore, check_content, get_content
 from runtime.records import SealedRecord, Value, make_record
 from seal import store
 from seal.custody import Custody
 from seal.detached import assess_detached
+from seal.incoming import mapped, writing
 from seal.ledger import Ledger
 from seal.material import TrustMaterial
 from seal.model import Indication, SignatureReport, Verdict
-from seal.orders import MAX_STREAMED, Proof, SealedDocument, SealingOrder, SealingState
+from seal.orders import MAX_STREAMED, Document, Proof, SealedDocument, SealingOrder, SealingState
 from seal.registry import HeldSeal, check_use, seal_not_found
 from seal.sealers import SEALERS, Task, check_timestamper
 from seal.timestamp import Timestamper
@@ -60,7 +62,7 @@ _STAMPED: Final = frozenset({"TIME_STAMP_NOT_VERIFIED"})
 
 
 class Sealing:
-    """The use case of sealing."""
+    """The use case of sealing. Large documents pass through files in the folder `scratch`."""
 
     def __init__(
         self,
@@ -70,6 +72,7 @@ class Sealing:
         material: TrustMaterial,
         clock: Clock,
         *,
+        scratch: Path,
         timestamper: Timestamper | None = None,
     ) -> None:
         self._database = database
@@ -77,6 +80,7 @@ class Sealing:
         self._custody = custody
         self._material = material
         self._clock = clock
+        self.scratch = scratch
         self._timestamper = timestamper
         self._ledger = Ledger(database)
 
@@ -171,10 +175,18 @@ class Sealing:
             )
         work.record(self._record(actor, sealed, "released", now))
 
-    def document(self, sha256: str) -> bytes:
-        """A released document. Raises DataLoss (OBJECT_CHANGED, OBJECT_MISSING)."""
+    def document(self, sha256: str, *, into: BufferedRandom | None = None) -> Document:
+        """A released document, or a view of it in the file `into`.
+
+        Raises DataLoss (OBJECT_CHANGED, OBJECT_MISSING).
+        """
+        name = object_name(sha256)
         try:
-            return get_content(self._objects, object_name(sha256))
+            if into is None:
+                return get_content(self._objects, name)
+            with writing():
+                self._objects.get_into(name, into)
+                return check_content(name, mapped(into))
         except NotFound as error:
             raise DataLoss(
                 "the sealed document is no longer in the object store: restore it from a backup",
@@ -182,9 +194,13 @@ class Sealing:
                 message_zh="对象存储中已没有该签章文件：请从备份恢复",
             ) from error
 
-    def drop(self, work: UnitOfWork, sealed: SealedDocument) -> None:
+    def drop(self, sealed: SealedDocument) -> None:
         """A twin with the same request id was answered first: this one is given to nobody."""
-        store.mark_failed(work.session, sealed.id, failure="SUPERSEDED", at=self._clock.now())
+
+        def note(work: UnitOfWork) -> None:
+            store.mark_failed(work.session, sealed.id, failure="SUPERSEDED", at=self._clock.now())
+
+        self._ledger.write(note)
 
     # --- the notes ---------------------------------------------------------------------------
 
