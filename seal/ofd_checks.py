@@ -31,7 +31,7 @@ from seal.model import (
     passed,
     undetermined,
 )
-from seal.ofd_entries import check_integrity_entries
+from seal.ofd_entries import check_integrity_entries, proven_value
 from seal.ofd_structure import (
     TYPE_SEAL,
     TYPE_SIGN,
@@ -299,11 +299,13 @@ def check_uncovered_files(document: OpenedDocument, one: OpenedSignature) -> Che
     dangling link of a signed page was waiting for. So the others' coverage doesn't count; their own
     files do, since each is proven to be nothing but a signature (Signatures.xml has only the list,
     Signature.xml is hashed into its signature, Seal.esl equals the signed seal) and a bad one fails
-    the verdict.
+    the verdict. So does the signature value of an integrity list this signer covers and signed.
     """
     name = "uncovered_files"
     covered = {reference.path for reference in one.xml.references}
     allowed = document.lists() | document.signature_files()
+    if one.value is not None:
+        allowed |= proven_value(document.package, covered, one.value.certificate)
     uncovered = [path for path in document.package if path not in covered and path not in allowed]
     if uncovered:
         return failed(

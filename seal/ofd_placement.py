@@ -22,7 +22,7 @@ from typing import Final
 
 from runtime.errors import InvalidArgument
 from seal.ofd_text import WordSearch, in_reading_order
-from seal.ofd_xml import XmlScan, child, read_xml, required, resolve, scan_xml, tag
+from seal.ofd_xml import child, read_head, read_xml, required, resolve, tag, text
 from seal.package import OfdPackage, structure_error
 from seal.placement import AcrossEdges, At, EveryPage, Keyword, Placement, Stamp
 
@@ -33,6 +33,7 @@ _LONGEST_WORD: Final = 100
 _MAX_MM: Final = 100_000.0
 _LEAST_PER_IMAGE: Final = 2
 _MOST_PER_IMAGE: Final = 50
+_SMALL: Final = 64 * 1024
 _TOLERANCE: Final = 0.001  # a micrometre: what is written has no more decimals
 _BOX: Final = re.compile(r"\s+".join([r"(-?\d{1,6}(?:\.\d{0,15})?)"] * 4))
 
@@ -79,13 +80,25 @@ class Pages:
                     found.append(name)
         return found
 
+    def _says_nothing(self, file: str) -> bool:
+        """Whether no such element can be in a small file, for its name is nowhere in it."""
+        if self.package.size(file) > _SMALL:
+            return False
+        data = self.package.read(file)
+        return b"PhysicalBox" not in data and b"Template" not in data
+
     def _area(self, file: str) -> _Area:
         known = self._areas.get(file)
         if known is None:
-            scan = _AreaScan()
-            scan_xml(self.package, file, scan)
+            head = (
+                ()
+                if self._says_nothing(file)
+                else read_head(self.package, file, ends_before=_CONTENT)
+            )
+            boxes = [text(one) for one in head if one.tag == _PHYSICAL_BOX]
+            named = [one.get("TemplateID", "") for one in head if one.tag == _TEMPLATE]
             known = self._areas[file] = _Area(
-                size=_size(scan.box) if scan.box else None, templates=tuple(scan.templates)
+                size=_size(boxes[0]) if boxes else None, templates=tuple(named[:_MAX_TEMPLATES])
             )
         return known
 
@@ -94,35 +107,6 @@ class Pages:
 class _Area:
     size: Size | None
     templates: tuple[str, ...]
-
-
-class _AreaScan(XmlScan):
-    """Reads the head of a page: everything before its content."""
-
-    __slots__ = ("_text", "box", "templates")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.box = ""
-        self.templates: list[str] = []
-        self._text: list[str] | None = None
-
-    def start(self, name: str, attributes: Mapping[str, str]) -> None:
-        if name == _CONTENT:
-            self.done = True
-        elif name == _TEMPLATE and len(self.templates) < _MAX_TEMPLATES:
-            self.templates.append(attributes.get("TemplateID", ""))
-        elif name == _PHYSICAL_BOX:
-            self._text = []
-
-    def data(self, text: str) -> None:
-        if self._text is not None:
-            self._text.append(text)
-
-    def end(self, name: str) -> None:
-        if name == _PHYSICAL_BOX and self._text is not None:
-            self.box = "".join(self._text).strip()
-            self._text = None
 
 
 _CONTENT: Final = tag("Content")

@@ -138,6 +138,50 @@ def scan_xml(package: OfdPackage, name: str, scan: XmlScan) -> None:
         ) from error
 
 
+def read_head(package: OfdPackage, name: str, *, ends_before: str) -> tuple[etree._Element, ...]:
+    """The elements of a file that end before one begins (qualified name), in order.
+
+    What is built is bounded (rule 1). Raises PackageError.
+    """
+    parser = etree.XMLPullParser(
+        events=("start", "end"),
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        huge_tree=False,
+    )
+    found: list[etree._Element] = []
+    fed = 0
+    try:
+        for piece in _by_little(checked_pieces(package, name)):
+            if fed == 0:
+                _refuse_encoding(piece, name)
+            fed += len(piece)
+            parser.feed(piece)
+            for event, element in cast(
+                "Iterator[tuple[str, etree._Element]]", parser.read_events()
+            ):
+                if event == "end":
+                    found.append(element)
+                elif element.tag == ends_before:
+                    return tuple(found)
+            if fed > _GREATEST_HEAD:
+                raise limits_error(f"/{name} has a head of more than {_GREATEST_HEAD} bytes")
+        parser.close()
+    except (etree.XMLSyntaxError, ValueError) as error:
+        raise PackageError(
+            "xml_well_formed", f"/{name} is not well-formed XML", f"/{name} 不是格式良好的 XML"
+        ) from error
+    return tuple(found)
+
+
+def _by_little(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    for piece in pieces:
+        for begin in range(0, len(piece), _LITTLE):
+            yield piece[begin : begin + _LITTLE]
+
+
 def _refuse_encoding(head: bytes, name: str) -> None:
     said = _DECLARED.match(head)
     if said is not None and said[1].upper() not in (b"UTF-8", b"UTF8", b"ASCII", b"US-ASCII"):
@@ -147,6 +191,8 @@ def _refuse_encoding(head: bytes, name: str) -> None:
 _DECLARED: Final = re.compile(
     rb"""(?:\xef\xbb\xbf)?<\?xml[^>]*?\sencoding\s*=\s*["']([^"']*)["']"""
 )
+_LITTLE: Final = 2048
+_GREATEST_HEAD: Final = 128 * 1024
 _LONGEST_MARK: Final = 8  # one less than "<!DOCTYPE"
 
 

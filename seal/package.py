@@ -1,4 +1,4 @@
-"""An OFD package read strictly, and written the same way every time.
+"""An OFD package read strictly (`seal.package_writer` writes one).
 
 What is signed must be what is read, whatever reads it. So a package is refused when two readers
 could see different things in it:
@@ -11,8 +11,8 @@ could see different things in it:
 4. names are relative, forward-slashed UTF-8 without `.`, `..`, drive or control characters;
 5. entry count, sizes and compression ratio are bounded *before* anything is inflated.
 
-Copying keeps the compressed bytes of an entry as they are; everything else of the zip (order,
-times, attributes) is fixed, so equal content gives equal bytes.
+A package refers to the bytes it lies in, which may be a mapped file; nothing is copied but what is
+read, and that by pieces where it is large.
 
 Source: GB/T 33190-2016 (packaging), APPNOTE.TXT 6.3 (zip).
 """
@@ -24,30 +24,28 @@ import re
 import struct
 import unicodedata
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from runtime.errors import InvalidArgument
 
-_LOCAL: Final = struct.Struct("<4s5H3L2H")
-_CENTRAL: Final = struct.Struct("<4s6H3L5H2L")
-_END: Final = struct.Struct("<4s4H2LH")
-_STORED: Final = 0
-_DEFLATED: Final = 8
-_UTF8_FLAG: Final = 0x0800
+LOCAL: Final = struct.Struct("<4s5H3L2H")
+CENTRAL: Final = struct.Struct("<4s6H3L5H2L")
+END: Final = struct.Struct("<4s4H2LH")
+STORED: Final = 0
+DEFLATED: Final = 8
+UTF8_FLAG: Final = 0x0800
 _DESCRIPTOR_FLAG: Final = 0x0008
 # Encryption, patches and masked headers have no place in an OFD; deflate's own hints (bits 1, 2),
 # a data descriptor (3) and UTF-8 names (11) do.
-_KNOWN_FLAGS: Final = 0x0006 | _DESCRIPTOR_FLAG | _UTF8_FLAG
+_KNOWN_FLAGS: Final = 0x0006 | _DESCRIPTOR_FLAG | UTF8_FLAG
 # zip64, strong encryption, AES and "Unicode path" (which would give the entry a second name).
 _REFUSED_EXTRAS: Final = frozenset({0x0001, 0x0017, 0x9901, 0x7075})
 _SYMLINK: Final = 0xA000
 _NEWEST_VERSION: Final = 63  # 6.3, APPNOTE.TXT 4.4.3
-_DOS_EPOCH: Final = (0x0000, 0x0021)  # time, date: 1980-01-01 00:00:00
 _MIB: Final = 1024 * 1024
 _PIECE: Final = 128 * 1024
-_SMALL: Final = 16 * 1024
 _KEPT_EACH: Final = 256 * 1024
 _KEPT_BYTES: Final = 8 * _MIB
 
@@ -220,8 +218,8 @@ def limits_error(message: str) -> PackageError:
 
 def _directory_bounds(data: memoryview) -> tuple[int, int, int]:
     """Entry count, start and end of the central directory (rule 1: it ends the file)."""
-    end = len(data) - _END.size
-    record = _END.unpack_from(data, end) if end >= 0 else (b"",)
+    end = len(data) - END.size
+    record = END.unpack_from(data, end) if end >= 0 else (b"",)
     if record[0] != b"PK\x05\x06":
         raise _zip("no end record at the end of the file")
     _, disk, first_disk, here, count, size, start, comment = record
@@ -233,24 +231,24 @@ def _directory_bounds(data: memoryview) -> tuple[int, int, int]:
 def _central_rows(data: memoryview, count: int, start: int, end: int) -> Iterator[_Row]:
     position = start
     for _ in range(count):
-        if position + _CENTRAL.size > end:
+        if position + CENTRAL.size > end:
             raise _zip("the directory is cut short")
         (
             magic, _made, needed, flags, method, _time, _date, crc, packed_size, size,
             name_length, extra_length, comment, disk, _internal, external, offset,
-        ) = _CENTRAL.unpack_from(data, position)  # fmt: skip
-        name_end = position + _CENTRAL.size + name_length
+        ) = CENTRAL.unpack_from(data, position)  # fmt: skip
+        name_end = position + CENTRAL.size + name_length
         position_after = name_end + extra_length
         if magic != b"PK\x01\x02" or position_after > end or disk or comment:
             raise _zip("a directory record is damaged or has a comment")
-        if flags & ~_KNOWN_FLAGS or method not in (_STORED, _DEFLATED):
+        if flags & ~_KNOWN_FLAGS or method not in (STORED, DEFLATED):
             raise _zip("an entry is encrypted or uses an unknown method")
         if needed & 0xFF > _NEWEST_VERSION:
             raise _zip("an entry asks for software that there is not")
         if (external >> 16) & 0xF000 == _SYMLINK:
             raise _zip("an entry is a link")
         _refuse_extras(data[name_end:position_after])
-        raw_name = bytes(data[position + _CENTRAL.size : name_end])
+        raw_name = bytes(data[position + CENTRAL.size : name_end])
         yield _Row(
             _entry_name(raw_name),
             raw_name,
@@ -316,11 +314,11 @@ def _bound_sizes(rows: list[_Row], limits: Limits) -> None:
 
 def _local_body(data: memoryview, row: _Row, directory: int) -> tuple[memoryview, int]:
     """The packed bytes of an entry and where they end; rule 2."""
-    if row.offset + _LOCAL.size > directory:
+    if row.offset + LOCAL.size > directory:
         raise _zip("an entry lies outside the file")
     (magic, _needed, flags, method, _time, _date, crc, packed_size, size, name_length,
-     extra_length) = _LOCAL.unpack_from(data, row.offset)  # fmt: skip
-    name_end = row.offset + _LOCAL.size + name_length
+     extra_length) = LOCAL.unpack_from(data, row.offset)  # fmt: skip
+    name_end = row.offset + LOCAL.size + name_length
     begin = name_end + extra_length
     if magic != b"PK\x03\x04" or begin + row.packed_size > directory:
         raise _zip("a local header is damaged")
@@ -380,7 +378,7 @@ def _refuse_file_as_folder(seen: Mapping[str, bool]) -> None:
 
 
 def _inflate(entry: Entry) -> bytes:
-    if entry.method == _STORED:
+    if entry.method == STORED:
         data = bytes(entry.packed)
     else:
         inflater = zlib.decompressobj(-15)
@@ -396,7 +394,7 @@ def _inflate(entry: Entry) -> bytes:
 def _pieces(entry: Entry) -> Iterator[bytes]:
     """A file in pieces of bounded size, of which the last is held back until all is checked."""
     held, size, crc = b"", 0, 0
-    for piece in _inflated(entry) if entry.method == _DEFLATED else _stored(entry):
+    for piece in _inflated(entry) if entry.method == DEFLATED else _stored(entry):
         size += len(piece)
         crc = zlib.crc32(piece, crc)
         if size > entry.size:
@@ -438,57 +436,3 @@ def _refuse_unended(inflater: zlib._Decompress) -> None:
 def _refuse_other(entry: Entry, size: int, crc: int) -> None:
     if size != entry.size or crc != entry.crc:
         raise _zip("an entry's size or checksum is wrong")
-
-
-# --- writing --------------------------------------------------------------------------------
-
-
-def packed_entry(name: str, data: bytes) -> Entry:
-    """A new entry, deflated where that makes it smaller."""
-    # A window and tables in proportion: those of zlib's default cost more than a small file.
-    window, memory = (-12, 5) if len(data) <= _SMALL else (-15, 8)
-    deflater = zlib.compressobj(6, zlib.DEFLATED, window, memory)
-    packed = deflater.compress(data) + deflater.flush()
-    if len(packed) >= len(data):
-        return stored_entry(name, data)
-    return Entry(name=name, method=_DEFLATED, crc=zlib.crc32(data), size=len(data), packed=packed)
-
-
-def stored_entry(name: str, data: bytes) -> Entry:
-    """A new entry as it is: for pictures, keys and signatures, which do not get smaller."""
-    return Entry(name=name, method=_STORED, crc=zlib.crc32(data), size=len(data), packed=data)
-
-
-class PackageWriter:
-    """Lays entries one after the other into a file, or whatever takes bytes."""
-
-    __slots__ = ("_count", "_directory", "_length", "_write")
-
-    def __init__(self, write: Callable[[bytes | memoryview], object]) -> None:
-        self._write = write
-        self._directory: list[bytes] = []
-        self._length = 0
-        self._count = 0
-
-    def add(self, entry: Entry) -> None:
-        """Append an entry as it is packed."""
-        raw = entry.name.encode()
-        flags = 0 if raw.isascii() else _UTF8_FLAG
-        time, date = _DOS_EPOCH
-        sizes = (entry.crc, len(entry.packed), entry.size)
-        local = _LOCAL.pack(b"PK\x03\x04", 20, flags, entry.method, time, date, *sizes, len(raw), 0)
-        tail = (len(raw), 0, 0, 0, 0, 0, self._length)
-        record = (b"PK\x01\x02", 20, 20, flags, entry.method, time, date, *sizes, *tail)
-        self._directory.append(_CENTRAL.pack(*record) + raw)
-        self._write(local + raw)
-        self._write(entry.packed)
-        self._length += len(local) + len(raw) + len(entry.packed)
-        self._count += 1
-
-    def finish(self) -> None:
-        """Append the directory; there is nothing after it."""
-        directory = b"".join(self._directory)
-        counts = (0, 0, self._count, self._count)
-        end = _END.pack(b"PK\x05\x06", *counts, len(directory), self._length, 0)
-        self._write(directory)
-        self._write(end)

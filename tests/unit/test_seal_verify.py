@@ -313,7 +313,7 @@ def test_second_document_body_is_assessed_too() -> None:
 
 def test_closed_document_with_a_list_changed_since() -> None:
     closed = seal_ofd(plain_ofd(), close=True)
-    verdict = _forge(lambda f: f.update({LIST: f[LIST].replace(b"s001</", b"s007</")}), closed)
+    verdict = _forge(lambda f: f.update({LIST: f[LIST].replace(b"s0001</", b"s0007</")}), closed)
     assert _failed(verdict) == {"references"}
 
 
