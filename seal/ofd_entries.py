@@ -121,7 +121,7 @@ def entries_values(package: OfdPackage) -> tuple[str, ...]:
 def proven_value(
     package: OfdPackage, covered: Collection[str], certificate: bytes
 ) -> frozenset[str]:
-    """The file of the list's signature value, where it is nothing but what this certificate's holder made.
+    """The file of the list's signature value, if nothing but what the certificate's holder made.
 
     The list must be `covered` by the holder's seal.
     """

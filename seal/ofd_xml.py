@@ -159,9 +159,8 @@ def read_head(package: OfdPackage, name: str, *, ends_before: str) -> tuple[etre
                 _refuse_encoding(piece, name)
             fed += len(piece)
             parser.feed(piece)
-            for event, element in cast(
-                "Iterator[tuple[str, etree._Element]]", parser.read_events()
-            ):
+            events: Iterator[Any] = parser.read_events()
+            for event, element in events:
                 if event == "end":
                     found.append(element)
                 elif element.tag == ends_before:
