@@ -9,7 +9,7 @@ import os
 import secrets
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -25,7 +25,7 @@ FILE_VARIABLE = "TONGBAN_CONFIG"
 
 
 class SealSettings(BaseModel):
-    """What is set for sealing, under `[seal]`."""
+    """What is set for sealing, under `[seal]`: where its keys are, and who stamps its time."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -34,6 +34,51 @@ class SealSettings(BaseModel):
         None, description="PEM file with the roots that its tokens must lead to."
     )
     timestamp_digest: str = Field("sha256", description="What it stamps: sm3, sha256 or sha512.")
+    keys: Path | None = Field(
+        None, description="Folder of the key files; keys/seal in the data folder if not set."
+    )
+    hsm: str = Field(
+        "",
+        description="pkcs11: address of a token (with module-path and pin-source). P-256 keys are "
+        "made in it, and it wraps the passphrase of the key files.",
+    )
+    maker_key: str = Field(
+        "",
+        description="file: or pkcs11: address of the seal maker's key, where it is kept apart; "
+        "empty is with the others.",
+    )
+    maker_halves: list[Path] = Field(
+        [], description="Two files, each with one person's half of the maker's passphrase."
+    )
+    maker_passphrase_file: Path | None = Field(
+        None, description="File with the maker's passphrase, where it is not in halves."
+    )
+
+    @model_validator(mode="after")
+    def _agree(self) -> SealSettings:
+        """What is said about the maker's key goes together."""
+        if self.hsm and not self.hsm.startswith("pkcs11:"):
+            raise ValueError("hsm is a pkcs11: address / hsm 应为 pkcs11: 地址")
+        given = bool(self.maker_halves) + bool(self.maker_passphrase_file)
+        if not self.maker_key.startswith("file:"):
+            if self.maker_key and not self.maker_key.startswith("pkcs11:"):
+                raise ValueError(
+                    "maker_key is a file:/… or pkcs11: address / "
+                    "maker_key 应为 file:/… 或 pkcs11: 地址"
+                )
+            if given:
+                raise ValueError(
+                    "maker_halves and maker_passphrase_file go with a maker_key that is a file:/… "
+                    "address / maker_halves、maker_passphrase_file 须与 file:/… 的 maker_key 同用"
+                )
+        elif given != 1:
+            raise ValueError(
+                "a maker_key in a file needs maker_halves or maker_passphrase_file, one of them / "
+                "文件中的 maker_key 须配置 maker_halves 或 maker_passphrase_file 之一"
+            )
+        if self.maker_halves and len(set(self.maker_halves)) != 2:
+            raise ValueError("maker_halves are two files / maker_halves 应为两个不同的文件")
+        return self
 
 
 class Settings(BaseSettings):
@@ -101,6 +146,10 @@ class Settings(BaseSettings):
             access_key=self.s3_access_key,
             secret_key=self.s3_secret_key.get_secret_value(),
         )
+
+    def seal_keys(self) -> Path:
+        """Folder of the seal service's keys."""
+        return self.seal.keys or self.data / "keys" / "seal"
 
     def passphrase(self) -> bytes:
         """What opens the key files.

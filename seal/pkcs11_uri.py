@@ -53,6 +53,22 @@ class Address:
             sm2_mechanism=self.sm2_mechanism or device.sm2_mechanism,
         )
 
+    def key(self, label: str) -> Address:
+        """The key of that label in this device."""
+        return replace(self, object=label, id=b"")
+
+    def uri(self) -> str:
+        """The whole address."""
+        said = {
+            "module-path": self.module,
+            "pin-source": self.pin_file and f"file:{self.pin_file}",
+            "x-sm2-mechanism": self.sm2_mechanism and hex(self.sm2_mechanism),
+        }
+        query = "&".join(
+            f"{name}={quote(value, safe=_SAFE + '/')}" for name, value in said.items() if value
+        )
+        return f"{self.key_uri()}?{query}" if query else self.key_uri()
+
     def key_uri(self) -> str:
         """The address of the key within its device: neither the module nor the PIN's file."""
         said = {

@@ -18,6 +18,7 @@ from runtime.objects import ObjectStore
 from runtime.rpc import Server
 from seal.custody import Custody
 from seal.keeping import SealKeeping
+from seal.maker import MakerKey
 from seal.making import SealMaking
 from seal.material import TrustMaterial
 from seal.rpc import POLICY, SealRpc
@@ -29,14 +30,29 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 _PEM = re.compile("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 
 
+def custody_of(settings: Settings, clock: Clock = SYSTEM) -> Custody:
+    """The seal keys as the settings place them."""
+    chosen = settings.seal
+    maker = chosen.maker_key and MakerKey(
+        uri=chosen.maker_key,
+        passphrase_file=chosen.maker_passphrase_file,
+        halves=tuple(chosen.maker_halves),
+    )
+    return Custody(
+        settings.seal_keys(),
+        passphrase=settings.passphrase,
+        clock=clock,
+        device=chosen.hsm,
+        maker=maker or None,
+    )
+
+
 class SealServer:
     """One node's seal service. Its audit records wait in `database` for the node's relay."""
 
     def __init__(self, settings: Settings, objects: ObjectStore, clock: Clock = SYSTEM) -> None:
         self.database = Database(settings.database_url("seal"), schema="seal")
-        self.custody = Custody(
-            settings.data / "keys" / "seal", passphrase=settings.passphrase, clock=clock
-        )
+        self.custody = custody_of(settings, clock)
         self.material = TrustMaterial(self.database, self.custody, clock)
         self.making = SealMaking(self.database, self.custody, self.material, clock)
         self.keeping = SealKeeping(self.database, self.material, clock)
@@ -59,7 +75,8 @@ class SealServer:
         """Make or open the keys, and see to the revocation lists.
 
         Raises FailedPrecondition with what to do: WRONG_PASSPHRASE, SEAL_KEYS_MISSING,
-        KEY_FILE_TOO_OPEN, KEY_FILE_UNWRITABLE, PASSPHRASE_MISSING.
+        KEY_FILE_TOO_OPEN, KEY_FILE_UNWRITABLE, PASSPHRASE_MISSING, and with a device what
+        `seal.pkcs11.open_key` names.
         """
         await asyncio.to_thread(self.open)
 

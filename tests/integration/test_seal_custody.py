@@ -97,9 +97,7 @@ def test_many_makers_of_one_seal_get_the_same_keys(tmp_path: Path) -> None:
     held = [custody(tmp_path) for _ in range(3)]
     with ThreadPoolExecutor(3) as threads:
         list(threads.map(lambda one: one.make_seal_keys(SEAL), held))
-    points = {
-        (c.seal_key(SEAL, SM2).public_key, c.seal_key(SEAL, P256).public_key) for c in held
-    }
+    points = {(c.seal_key(SEAL, SM2).public_key, c.seal_key(SEAL, P256).public_key) for c in held}
     assert len(points) == 1
 
 
