@@ -21,8 +21,6 @@ from seal.model import (
     passed,
 )
 from seal.ofd_checks import (
-    OpenedDocument,
-    OpenedSignature,
     SealedRule,
     check_document_signature,
     check_encoding,
@@ -32,6 +30,7 @@ from seal.ofd_checks import (
     check_signing_time,
     check_time_stamp,
 )
+from seal.ofd_opened import OpenedDocument, OpenedSignature
 from seal.ofd_structure import TYPE_SEAL, ListedSignature, SignatureXml
 from seal.package import OfdPackage
 from seal.seal_checks import SEAL_CHECKS, common_name

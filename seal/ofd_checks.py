@@ -20,10 +20,9 @@ every signature of every document of the package) or `DOCUMENT_CHECKS`. What eac
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Final
 
+from runtime.errors import DataLoss, InvalidArgument
 from seal.model import (
     Check,
     Indication,
@@ -32,15 +31,9 @@ from seal.model import (
     undetermined,
 )
 from seal.ofd_entries import check_integrity_entries, proven_value
-from seal.ofd_structure import (
-    TYPE_SEAL,
-    TYPE_SIGN,
-    DocBody,
-    ListedSignature,
-    SignatureXml,
-    page_ids,
-)
-from seal.package import OfdPackage, PackageError
+from seal.ofd_opened import OpenedDocument, OpenedSignature
+from seal.ofd_structure import TYPE_SEAL, TYPE_SIGN
+from seal.package import PackageError
 from seal.seal_checks import (
     CLOCK_SKEW,
     chain_check,
@@ -48,65 +41,14 @@ from seal.seal_checks import (
     in_force,
 )
 from seal.ses import SealSignature, verify_signature
-from seal.suites import SM3_OID, digest
-from seal.trust import TrustStore, assess_chain
+from seal.suites import SM3_OID
+from seal.timestamp_token import check_token, read_token
+from seal.timestamp_token import digest as token_digest
+from seal.trust import assess_chain
 
 _SM3_NAMES: Final = frozenset({SM3_OID, "SM3"})
 _SHOWN: Final = 10
 _LONGEST_BARE: Final = 72  # DER SEQ of two 33-octet INTEGERs
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenedSignature:
-    """A listed signature with what could be read of it; `value` only for seals."""
-
-    listed: ListedSignature
-    label: str
-    xml: SignatureXml
-    value: SealSignature | None
-
-    def own_files(self) -> frozenset[str]:
-        """The files this signature consists of, which its own checks account for byte by byte."""
-        names = {self.listed.path, self.xml.signed_value}
-        if self.value is not None and self.xml.seal is not None:
-            names.add(self.xml.seal)  # equal to the signed seal, or `seal_match` fails
-        return frozenset(names)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenedDocument:
-    """The package with its signatures opened; each file is digested, and read for pages, once."""
-
-    package: OfdPackage
-    bodies: tuple[DocBody, ...]
-    listed: tuple[ListedSignature, ...]
-    signatures: tuple[OpenedSignature, ...]
-    store: TrustStore
-    now: datetime
-    _digests: dict[str, bytes] = field(default_factory=dict, repr=False)
-    _pages: dict[str, frozenset[str]] = field(default_factory=dict, repr=False)
-
-    def digest_of(self, name: str) -> bytes:
-        """SM3 of a file."""
-        known = self._digests.get(name)
-        if known is None:
-            known = self._digests[name] = digest(SM3_OID, self.package.read(name))
-        return known
-
-    def pages_of(self, body: int) -> frozenset[str]:
-        """The identifiers of a document's pages. Raises PackageError."""
-        root = self.bodies[body].doc_root
-        if root not in self._pages:
-            self._pages[root] = frozenset(page_ids(self.package, root))
-        return self._pages[root]
-
-    def lists(self) -> frozenset[str]:
-        """The signature lists of all documents."""
-        return frozenset(body.signatures for body in self.bodies if body.signatures)
-
-    def signature_files(self) -> frozenset[str]:
-        """The files that signatures consist of."""
-        return frozenset().union(*(one.own_files() for one in self.signatures))
 
 
 # --- rules about one signature --------------------------------------------------------------
@@ -317,17 +259,39 @@ def check_uncovered_files(document: OpenedDocument, one: OpenedSignature) -> Che
 
 
 def check_time_stamp(
-    _document: OpenedDocument, _one: OpenedSignature, value: SealSignature
+    document: OpenedDocument, _one: OpenedSignature, value: SealSignature
 ) -> Check | None:
-    """A time-stamp nobody verified must not look as if it had been."""
+    """A time-stamp is over this signature, trusted, and not from before it.
+
+    One by an authority nobody here trusts must not look as if it had been verified.
+    """
     if value.timestamp is None:
         return None
-    return undetermined(
-        "time_stamp",
-        "the signature has a time-stamp, which is not verified yet",
-        "签章带有时间戳，尚不支持验证",
-        reason="TIME_STAMP_NOT_VERIFIED",
-    )
+    name = "time_stamp"
+    try:
+        told = read_token(value.timestamp)
+        if told.imprint != token_digest(told.digest, value.signature):
+            return failed(name, "the time-stamp is of another signature", "时间戳不属于该签章")
+    except InvalidArgument as error:
+        return failed(name, error.message, error.message_zh)
+    if value.signed_at is not None and told.time < value.signed_at - CLOCK_SKEW:
+        return failed(
+            name, "the signature says it is later than its time-stamp", "签章时间晚于时间戳"
+        )
+    store = document.store
+    try:
+        check_token(
+            value.timestamp,
+            value.signature,
+            anchors=[anchor.certificate for anchor in store.anchors],
+            intermediates=store.intermediates,
+            crls=store.crls,
+            at=document.now,
+        )
+    except DataLoss as error:
+        return undetermined(name, error.message, error.message_zh, reason="TIME_STAMP_NOT_VERIFIED")
+    at = told.time.isoformat()
+    return passed(name, f"the time-stamp says {at}", f"时间戳时间为 {at}")
 
 
 def check_unsupported_type(document: OpenedDocument, one: OpenedSignature) -> Check | None:
