@@ -10,23 +10,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from io import BufferedRandom
-from typing import Any, Final
+from typing import Final
 
-from runtime.errors import FailedPrecondition, InvalidArgument
+from runtime.errors import FailedPrecondition
 from seal.custody import Custody, check_pair
 from seal.incoming import mapped, writing
 from seal.keys import Signer
 from seal.ofd import finish_ofd, finish_ofd_into, prepare_ofd
 from seal.orders import Document, Format, Proof, SealingOrder
-from seal.pdf import seal_pdf
-from seal.placement import At
+from seal.pdf import Evidence, Level, seal_pdf
 from seal.registry import HeldSeal
 from seal.ses import assemble_signature, to_be_signed
 from seal.suites import P256, SM2, SM2_SM3_OID
 from seal.timestamp import Timestamper
 
 Announce = Callable[[bytes, int], None]
-"""Takes what is to be signed, and how many stamps will show."""
+"""Takes what is to be signed (of several messages, one after the other), and how many stamps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +40,7 @@ class Task:
     at: datetime
     announce: Announce
     timestamper: Timestamper | None
+    evidence: Evidence
     into: BufferedRandom | None = None
 
 
@@ -75,15 +75,21 @@ def seal_as_ofd(custody: Custody, task: Task) -> Document:
         seal_size_mm=(held.width_mm, held.height_mm),
         signed_at=task.at,
         close=order.close,
+        integrity_entries=order.integrity_entries,
     )
     signer = custody.seal_key(held.name, SM2)
     check_pair(signer, held.certificate)
-    task.announce(prepared.tbs, prepared.stamp_count)
+    task.announce(prepared.tbs + (prepared.integrity_tbs or b""), prepared.stamp_count)
     signature = signer.sign(prepared.tbs)
     timestamp = _stamped(task, signature)
+    listed = prepared.integrity_tbs and signer.sign(prepared.integrity_tbs)
     if task.into is None:
         return finish_ofd(
-            prepared, signature=signature, certificate=held.certificate, timestamp=timestamp
+            prepared,
+            signature=signature,
+            certificate=held.certificate,
+            timestamp=timestamp,
+            integrity_signature=listed,
         )
     with writing():
         finish_ofd_into(
@@ -92,6 +98,7 @@ def seal_as_ofd(custody: Custody, task: Task) -> Document:
             signature=signature,
             certificate=held.certificate,
             timestamp=timestamp,
+            integrity_signature=listed,
         )
         return mapped(task.into)
 
@@ -103,12 +110,17 @@ def seal_as_pdf(custody: Custody, task: Task) -> Document:
     check_pair(signer, held.pdf_certificate)
     sealed = seal_pdf(
         order.document,
-        signer=_Announcing(signer, task.announce),
+        signer=_Announcing(signer, task.announce, stamps=len(order.placements)),
         certificate=held.pdf_certificate,
         chain=(custody.hierarchy.root_p256,),
         image_png=held.image,
-        **_one_place(task),
+        placements=order.placements,
+        seal_size_mm=(held.width_mm, held.height_mm),
         signed_at=task.at,
+        level=_LEVELS[order.proof],
+        timestamper=task.timestamper,
+        evidence=task.evidence,
+        close=order.close,
     )
     if task.into is None:
         return sealed
@@ -117,14 +129,12 @@ def seal_as_pdf(custody: Custody, task: Task) -> Document:
         return mapped(task.into)
 
 
-def _one_place(task: Task) -> dict[str, Any]:
-    places = [one for one in task.order.placements if isinstance(one, At)]
-    if len(places) != 1:
-        raise InvalidArgument("a PDF takes one stamp", reason="STAMP_POSITION")
-    (at,) = places
-    width = at.size_mm or task.held.width_mm
-    height = width * task.held.height_mm / task.held.width_mm
-    return {"page": at.page, "rect_mm": (at.x_mm, at.y_mm, width, height)}
+_LEVELS: Final = {
+    Proof.BASIC: Level.B_B,
+    Proof.TIMESTAMPED: Level.B_T,
+    Proof.LONG_TERM: Level.B_LT,
+    Proof.ARCHIVAL: Level.B_LTA,
+}
 
 
 def seal_digest(custody: Custody, task: Task) -> Document:
@@ -161,10 +171,11 @@ SEALERS: Final[Mapping[Format, Sealer]] = {
 class _Announcing:
     """A signer that says what it is about to sign, and signs only once that is noted."""
 
-    __slots__ = ("_announce", "_signer")
+    __slots__ = ("_announce", "_signer", "_stamps")
 
-    def __init__(self, signer: Signer, announce: Announce) -> None:
+    def __init__(self, signer: Signer, announce: Announce, *, stamps: int) -> None:
         self._signer = signer
+        self._stamps = stamps
         self._announce = announce
 
     @property
@@ -176,5 +187,5 @@ class _Announcing:
         return self._signer.public_key
 
     def sign(self, message: bytes) -> bytes:
-        self._announce(message, 1)
+        self._announce(message, self._stamps)
         return self._signer.sign(message)

@@ -47,6 +47,7 @@ from seal.ledger import Ledger
 from seal.material import TrustMaterial
 from seal.model import Indication, SignatureReport, Verdict
 from seal.orders import MAX_STREAMED, Document, Proof, SealedDocument, SealingOrder, SealingState
+from seal.pdf import Evidence
 from seal.registry import HeldSeal, check_use, seal_not_found
 from seal.sealers import SEALERS, Task, check_timestamper
 from seal.timestamp import Timestamper
@@ -74,6 +75,7 @@ class Sealing:
         *,
         scratch: Path,
         timestamper: Timestamper | None = None,
+        evidence: Evidence | None = None,
     ) -> None:
         self._database = database
         self._objects = objects
@@ -82,6 +84,7 @@ class Sealing:
         self._clock = clock
         self.scratch = scratch
         self._timestamper = timestamper
+        self._evidence = evidence or Evidence()
         self._ledger = Ledger(database)
 
     def seal(self, order: SealingOrder, *, into: BufferedRandom | None = None) -> SealedDocument:
@@ -142,6 +145,7 @@ class Sealing:
             at=draft.sealed_at,
             announce=announce,
             timestamper=self._timestamper,
+            evidence=self._proof_of(order),
             into=into,
         )
         try:
@@ -272,6 +276,13 @@ class Sealing:
         if sealed.sha256_after:
             facts["sha256_after"] = sealed.sha256_after
         return make_record("document_sealed", at=at, actor=actor, facts=facts)
+
+    def _proof_of(self, order: SealingOrder) -> Evidence:
+        """What a PDF of long-term proof takes in: our own lists, and the authority's."""
+        if order.proof not in (Proof.LONG_TERM, Proof.ARCHIVAL):
+            return self._evidence
+        lists = self._material.current().crls
+        return replace(self._evidence, crls=(*lists, *self._evidence.crls))
 
     # --- our own output ----------------------------------------------------------------------
 

@@ -426,7 +426,6 @@ def test_our_own_output_is_verified_before_it_is_given_out(
             "STAMP_POSITION",
         ),
         ({"reason": ""}, InvalidArgument, "BAD_REASON"),
-        ({"document": plain_pdf(), "placements": [CORNER] * 2}, InvalidArgument, "STAMP_POSITION"),
         (
             {"document": b"PK\x03\x04" + bytes(MAX_DOCUMENT)},
             ResourceExhausted,
