@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from runtime.errors import FieldViolation, InvalidArgument
-from seal.image import circular_seal, render_png
-from seal.registry import DIAMETER_MM, SealOrder, Shape
+from seal.image import circular_seal, oval_seal, render_png, square_seal
+from seal.image_sizes import usual_size
+from seal.image_upload import check_uploaded_image
+from seal.registry import SealOrder, Shape
 
 _DPI: Final = 300
 
@@ -22,22 +24,42 @@ class Picture:
 
 
 def draw(order: SealOrder) -> Picture:
-    """Raises InvalidArgument: BAD_SEAL_TEXT, BAD_SEAL_SIZE, or what an image is refused for."""
-    if order.shape is not Shape.CIRCULAR:
-        raise InvalidArgument("not drawn yet", reason="BAD_SEAL_REQUEST")
-    if order.width_mm != order.height_mm:
+    """The image that will be the seal's.
+
+    Raises InvalidArgument: BAD_SEAL_TEXT, BAD_SEAL_SIZE, or what `check_uploaded_image` refuses.
+    """
+    if order.shape is Shape.UPLOADED:
+        png = check_uploaded_image(order.image, width_mm=order.width_mm, height_mm=order.height_mm)
+        return Picture(png=png, width_mm=order.width_mm, height_mm=order.height_mm)
+    width, height = _size(order)
+    name, bottom, code = order.display_name, order.bottom_line, order.seal_code
+    if order.shape is Shape.CIRCULAR:
+        drawn = circular_seal(name, bottom=bottom, code=code, diameter_mm=width)
+    elif order.shape is Shape.OVAL:
+        drawn = oval_seal(name, bottom=bottom, code=code, width_mm=width, height_mm=height)
+    else:
+        if bottom or code:
+            raise InvalidArgument(
+                "a square seal shows its name alone: leave out bottom_line and seal_code",
+                reason="BAD_SEAL_TEXT",
+                message_zh="方形印章只显示名称：请不要填写 bottom_line 和 seal_code",
+                violations=[FieldViolation("shape", "shows its name alone")],
+            )
+        drawn = square_seal(name, size_mm=width)
+    return Picture(png=render_png(drawn, dpi=_DPI), width_mm=width, height_mm=height)
+
+
+def _size(order: SealOrder) -> tuple[float, float]:
+    """Width and height in mm: as asked, else as usual; only an oval has two."""
+    usual = usual_size(order.shape.value.lower())
+    if order.shape is Shape.OVAL:
+        return order.width_mm or usual[0], order.height_mm or usual[1]
+    width = order.width_mm or order.height_mm or usual[0]
+    if order.height_mm not in (0, width):
         raise InvalidArgument(
-            "a circular seal is as wide as it is high: give one size, or none",
+            "a circular or square seal is as wide as it is high: give one size, or none",
             reason="BAD_SEAL_SIZE",
-            message_zh="圆形印章的宽与高应相等：请填写相同尺寸，或都不填",
+            message_zh="圆形和方形印章的宽与高应相等：请填写相同尺寸，或都不填",
             violations=[FieldViolation("height_mm", "not the width")],
         )
-    drawn = circular_seal(
-        order.display_name,
-        bottom=order.bottom_line,
-        code=order.seal_code,
-        diameter_mm=order.width_mm or float(DIAMETER_MM),
-    )
-    return Picture(
-        png=render_png(drawn, dpi=_DPI), width_mm=drawn.width_mm, height_mm=drawn.height_mm
-    )
+    return width, width

@@ -31,8 +31,6 @@ from seal.ses_model import SignerList
 
 MAX_DISPLAY_NAME: Final = 40
 DEFAULT_YEARS: Final = 3
-DIAMETER_MM: Final = 42
-"""GM and State Council 国发〔1999〕25号: the seal of a county-level body."""
 MIN_MM: Final = 10
 MAX_MM: Final = 100
 MAX_NAMED: Final = 100

@@ -15,7 +15,7 @@ from typing import Any, Final, NoReturn
 
 from runtime import names, paging
 from runtime.database import Answer, Database, UnitOfWork, check_request_id
-from runtime.errors import Aborted, AlreadyExists, FieldViolation, InvalidArgument
+from runtime.errors import Aborted, AlreadyExists, DomainError, FieldViolation, InvalidArgument
 from runtime.identity import Principal, Role
 from runtime.rpc import ANY_ROLE, Call
 from seal import store
@@ -140,7 +140,7 @@ class SealingRpc:
                     return write(note)
                 with self._database.unit_of_work() as work:
                     return note(work)
-            except (Aborted, AlreadyExists):
+            except DomainError:
                 if last or not self._is_answered(actor, method, request.request_id):
                     raise
         raise AssertionError("one of two attempts returns or raises")

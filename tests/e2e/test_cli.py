@@ -222,10 +222,14 @@ def test_changes_are_received_as_lines(granted, at):
 
 
 def test_seals_and_licenses(at, tmp_path):
-    made = run(
-        "seal", "create", "departments/human-resources", "official", "--name",
+    asked = run(
+        "seal", "request", "departments/human-resources", "official", "--name",
         "示范县人力资源和社会保障局", "--credit-code", "11990101000000035K", *at("centre"),
     )  # fmt: skip
+    assert asked.returncode == 0, asked.stderr
+    own = run("seal", "approve", "departments/human-resources/seals/official", *at("centre"))
+    assert (own.returncode, "SECOND_PERSON_NEEDED" in own.stderr) == (3, True), own.stderr
+    made = run("seal", "approve", "departments/human-resources/seals/official", *at("seals"))
     assert made.returncode == 0, made.stderr
     assert "official" in run("seal", "list", *at("market")).stdout
     holder = {"TONGBAN_HOLDER_CODE": PERSON.citizen_number}

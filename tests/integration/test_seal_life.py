@@ -202,6 +202,39 @@ def test_a_seal_of_each_kind_seals_and_verifies(node: SealNode, version: int, li
     assert indication(node, done.document) == "PASSED"
 
 
+@pytest.mark.parametrize(
+    ("changes", "size"),
+    [
+        ({"shape": "SEAL_SHAPE_CIRCULAR", "width_mm": 45}, (45, 45)),
+        ({"shape": "SEAL_SHAPE_OVAL", "bottom_line": "财务专用章"}, (40, 30)),
+        ({"shape": "SEAL_SHAPE_OVAL", "width_mm": 45}, (45, 30)),
+        ({"shape": "SEAL_SHAPE_SQUARE", "display_name": "赵示例印"}, (20, 20)),
+        ({"shape": "SEAL_SHAPE_SQUARE", "display_name": "赵示例印", "height_mm": 18}, (18, 18)),
+    ],
+)
+def test_seals_of_every_shape_are_drawn_and_seal(
+    node: SealNode, changes: dict[str, Any], size: tuple[int, int]
+) -> None:
+    asked = ask(node, **changes)
+    assert (asked.width_mm, asked.height_mm) == size
+    seal = parse_seal(node.approve(NEXT).seal_data)
+    assert (seal.width_mm, seal.height_mm, seal.picture) == (*size, asked.image)
+    for document in (plain_ofd(), plain_pdf()):
+        done = node.call("SealDocument", seal_request(document, seal=NEXT))
+        assert indication(node, done.document) == "PASSED"
+
+
+def test_an_uploaded_image_is_checked_and_becomes_the_seals(node: SealNode) -> None:
+    drawn = shown(node).image
+    asked = ask(node, image=drawn, width_mm=42, height_mm=42)
+    assert (asked.shape, asked.width_mm) == (pb.SEAL_SHAPE_UNSPECIFIED, 42)
+    made = node.approve(NEXT)
+    assert parse_seal(made.seal_data).picture == made.image == asked.image
+    for document in (plain_ofd(), plain_pdf()):
+        done = node.call("SealDocument", seal_request(document, seal=NEXT))
+        assert indication(node, done.document) == "PASSED"
+
+
 def test_each_step_is_answered_once(node: SealNode) -> None:
     create = create_request(seal_id="next")
     first = node.call("CreateSeal", create, ADMINISTRATOR)
@@ -301,6 +334,14 @@ def test_a_wish_that_waited_too_long_cannot_be_approved(node: SealNode, data: Pa
         ({"replaces": f"{OFFICE}/seals/none"}, FailedPrecondition, "NOT_REPLACEABLE"),
         ({"parent": OTHER, "replaces": SEAL}, FailedPrecondition, "NOT_REPLACEABLE"),
         ({"request_id": ""}, InvalidArgument, "REQUEST_ID_REQUIRED"),
+        ({"height_mm": 30, "width_mm": 42}, InvalidArgument, "BAD_SEAL_SIZE"),
+        ({"shape": 3, "bottom_line": "专用章"}, InvalidArgument, "BAD_SEAL_TEXT"),
+        ({"image": b"PNG", "width_mm": 42}, InvalidArgument, "BAD_SEAL_REQUEST"),
+        (
+            {"image": b"GIF89a", "width_mm": 42, "height_mm": 42},
+            InvalidArgument,
+            "SEAL_IMAGE_NOT_PNG",
+        ),
     ],
 )
 def test_a_bad_wish_is_refused_when_it_is_asked(
