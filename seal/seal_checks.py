@@ -8,6 +8,7 @@ in `SEAL_CHECKS`. What each stops:
 - `seal_creation`: a seal whose dates contradict each other, or made in the future;
 - `seal_maker_certificate`: a maker nobody trusts, or whose certificate was no good when the seal
   was made (expired or revoked *since* is a notice);
+- `seal_extensions`: a critical extension that is silently ignored;
 - `seal_time_stamp`: a time-stamp that is silently ignored.
 """
 
@@ -17,8 +18,9 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
+from seal.der_form import Finding
 from seal.model import Check, failed, passed, undetermined
-from seal.ses import Seal, verify_seal
+from seal.ses import Seal, unknown_critical, verify_seal
 from seal.trust import ChainResult, TrustStore, assess_chain, parse_certificate
 
 CLOCK_SKEW: Final = timedelta(minutes=5)
@@ -32,14 +34,16 @@ def check_encoding(seal: Seal, _store: TrustStore, _now: datetime) -> Check | No
     return encoding_notice("seal_encoding", seal.findings)
 
 
-def encoding_notice(name: str, findings: tuple[str, ...]) -> Check:
+def encoding_notice(name: str, findings: tuple[Finding, ...]) -> Check:
     """Tell what departs from DER."""
     if not findings:
         return passed(name, "the encoding is DER", "编码符合 DER")
+    told = findings[:5]
+    told_zh = "；".join(f"{one.path} {one.detail_zh}" for one in told)
     return passed(
         name,
-        f"verified as received, but not DER: {'; '.join(findings[:5])}",
-        "按收到的字节验证，但编码不符合 DER",
+        f"verified as received, but not as it should be: {'; '.join(map(str, told))}",
+        f"按收到的字节验证，但编码不合规：{told_zh}",
         notice=True,
     )
 
@@ -69,6 +73,25 @@ def check_maker_certificate(seal: Seal, store: TrustStore, now: datetime) -> Che
     return chain_check("seal_maker_certificate", result, now=now, who=("seal maker", "制章者"))
 
 
+def check_extensions(seal: Seal, _store: TrustStore, _now: datetime) -> Check | None:
+    """A critical extension that nobody understands may forbid what we are about to accept."""
+    return extensions_check("seal_extensions", seal.extensions)
+
+
+def extensions_check(name: str, extensions: tuple[tuple[str, bool, bytes], ...]) -> Check | None:
+    """Tell of extensions, where there are any, that would have to be understood."""
+    unknown = unknown_critical(extensions)
+    if unknown:
+        shown = ", ".join(unknown[:3])
+        return undetermined(
+            name,
+            f"a critical extension is not understood: {shown}",
+            f"存在无法识别的关键扩展：{shown}",
+            reason="CRITICAL_EXTENSION",
+        )
+    return passed(name, "no extension is critical", "没有关键扩展") if extensions else None
+
+
 def check_time_stamp(seal: Seal, _store: TrustStore, _now: datetime) -> Check | None:
     """A time-stamp nobody verified must not look as if it had been."""
     if seal.timestamp is None:
@@ -96,6 +119,7 @@ SEAL_CHECKS: Final[tuple[SealCheck, ...]] = (
     check_signature,
     check_creation,
     check_maker_certificate,
+    check_extensions,
     check_time_stamp,
 )
 

@@ -32,6 +32,7 @@ from seal.ses_model import Seal as Seal
 from seal.ses_model import SealSignature as SealSignature
 from seal.ses_model import SealSpec as SealSpec
 from seal.ses_model import SignerList as SignerList
+from seal.ses_model import unknown_critical as unknown_critical
 from seal.ses_read import MAX_KEPT
 from seal.ses_read import parse_seal as parse_seal
 from seal.ses_read import parse_signature as parse_signature

@@ -11,6 +11,7 @@ from enum import IntEnum
 from typing import Final
 
 from runtime.errors import InvalidArgument
+from seal.der_form import Finding
 from seal.suites import SM3_OID, digest
 
 V1, V4, V5 = 1, 4, 5
@@ -82,7 +83,7 @@ class Seal:
     timestamp: bytes | None
     signed_bytes: bytes
     raw: bytes
-    findings: tuple[str, ...]
+    findings: tuple[Finding, ...]
 
     def lists_certificate(self, certificate: bytes) -> bool:
         """Whether this DER certificate may sign with this seal (GB/T 38540 certList)."""
@@ -113,7 +114,12 @@ class SealSignature:
     timestamp: bytes | None
     signed_bytes: bytes
     raw: bytes
-    findings: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+
+def unknown_critical(extensions: tuple[tuple[str, bool, bytes], ...]) -> tuple[str, ...]:
+    """The identifiers of critical extensions that nobody here understands: so far, of all."""
+    return tuple(name for name, critical, _ in extensions if critical)
 
 
 def _digest_name(name: str) -> str:

@@ -9,16 +9,20 @@ from functools import lru_cache
 from typing import TypeVar
 
 from runtime.errors import InvalidArgument
-from seal import der
+from seal import der, der_form
 from seal.der import Element
+from seal.der_form import Finding
 from seal.ses_model import TIMESTAMP_TAG, V1, V4, V5, Seal, SealSignature, SignerList
 
 _SEAL_PATH = "/0/1"  # SES_Signature.toSign.eseal
 _MAX_BYTES = 4 << 20  # a seal holds one small picture; no honest one comes near
 _KEPT_SEALS = 64
+_MAX_NOTES = 20
 MAX_KEPT = 128 << 10  # octets; so what is kept stays below 64 * 4 * 128 KB
 
 _T = TypeVar("_T")
+# What a reader found that DER does not forbid but the standard does.
+_Notes = list[Finding]
 
 
 def _guarded(data: bytes, read: Callable[[bytes], _T], *, reason: str, noun: str, zh: str) -> _T:
@@ -89,8 +93,9 @@ def _read_seal(data: bytes) -> Seal:
         stamp = _read_timestamp(parts[4:], allowed=version == V5)
     else:
         raise der.malformed(f"version {version} with {len(parts)} members is not known")
+    notes: _Notes = []
     picture = _fields(info[3], 4, 4, "SES_ESPictrueInfo")
-    properties = _read_properties(info[2], version)
+    properties = _read_properties(info[2], version, notes)
     return Seal(
         version=version,
         vid=header[2].text(der.IA5_STRING),
@@ -106,14 +111,14 @@ def _read_seal(data: bytes) -> Seal:
         picture=picture[1].octets(),
         width_mm=picture[2].integer(),
         height_mm=picture[3].integer(),
-        extensions=_read_extensions(info[4:]),
+        extensions=_read_extensions(info[4:], "/0/4", notes),
         maker_certificate=certificate.octets(),
         signature_oid=algorithm.oid(),
-        signature=signature.bits(),
+        signature=signature.bits(whole=False),
         timestamp=stamp,
         signed_bytes=signed,
         raw=data,
-        findings=der.findings(data),
+        findings=(*der_form.findings(data), *notes),
     )
 
 
@@ -130,7 +135,7 @@ class _Properties:
     valid_to: datetime
 
 
-def _read_properties(element: Element, version: int) -> _Properties:
+def _read_properties(element: Element, version: int, notes: _Notes) -> _Properties:
     """v1 has no certListType and writes UTCTime; v4 and v5 have one and write GeneralizedTime."""
     count = 6 if version == V1 else 7
     members = _fields(element, count, count, "SES_ESPropertyInfo")
@@ -138,24 +143,28 @@ def _read_properties(element: Element, version: int) -> _Properties:
     listed = members[count - 4].expect(der.SEQUENCE).members()
     if kind not in tuple(SignerList):
         raise der.malformed(f"certListType {kind} is not known")
-    time_tag = der.UTC_TIME if version == V1 else der.GENERALIZED_TIME
-    created, valid_from, valid_to = (one.expect(time_tag).time() for one in members[count - 3 :])
-    pairs = (
-        [_fields(one, 2, 2, "CertDigestObj") for one in listed]
-        if kind == SignerList.DIGESTS
-        else []
+    due = der.UTC_TIME if version == V1 else der.GENERALIZED_TIME
+    created, valid_from, valid_to = (
+        _read_time(members[at], due, f"/0/2/{at}", notes) for at in range(count - 3, count)
     )
+    is_digests = kind == SignerList.DIGESTS
+    pairs = [_fields(one, 2, 2, "CertDigestObj") for one in listed] if is_digests else []
     return _Properties(
         type=members[0].integer(),
         name=members[1].text(der.UTF8_STRING),
-        certificates=tuple(one.octets() for one in listed)
-        if kind == SignerList.CERTIFICATES
-        else (),
+        certificates=() if is_digests else tuple(one.octets() for one in listed),
         digests=tuple((name.text(der.PRINTABLE_STRING), value.octets()) for name, value in pairs),
         created=created,
         valid_from=valid_from,
         valid_to=valid_to,
     )
+
+
+def _read_time(element: Element, due: int, path: str, notes: _Notes) -> datetime:
+    """A time, also of the other type than is due: it means the same instant (until 2049)."""
+    if element.tag != due:
+        notes.append(Finding("TIME_TYPE", path))
+    return element.time()
 
 
 def _read_timestamp(rest: list[Element], *, allowed: bool) -> bytes | None:
@@ -167,20 +176,30 @@ def _read_timestamp(rest: list[Element], *, allowed: bool) -> bytes | None:
     inner = rest[0].expect(TIMESTAMP_TAG).members()
     if len(inner) != 1:
         raise der.malformed("timeStamp is not one BIT STRING")
-    return inner[0].bits()
+    return inner[0].bits(whole=False)
 
 
-def _read_extensions(rest: list[Element]) -> tuple[tuple[str, bool, bytes], ...]:
+def _read_extensions(
+    rest: list[Element], path: str, notes: _Notes
+) -> tuple[tuple[str, bool, bytes], ...]:
     """ExtensionDatas as (OID, critical, value); `critical` may be left out (DEFAULT FALSE)."""
     if not rest:
         return ()
-    found = []
-    for one in rest[0].expect(der.SEQUENCE).members():
+    if len(rest) > 1:
+        raise der.malformed("there are members after the extensions")
+    found: list[tuple[str, bool, bytes]] = []
+    seen: set[str] = set()
+    for at, one in enumerate(rest[0].expect(der.SEQUENCE).members()):
         members = _fields(one, 2, 3, "ExtData")
-        critical = False
-        if len(members) == 3:
-            critical = members[1].expect(der.BOOLEAN).content not in (b"\x00", b"")
-        found.append((members[0].oid(), critical, members[-1].octets()))
+        critical = members[1].boolean() if len(members) == 3 else False
+        if len(members) == 3 and not critical:
+            notes.append(Finding("DEFAULT_WRITTEN", f"{path}/{at}/1"))
+        name = members[0].oid()
+        if name in seen:
+            notes.append(Finding("EXTENSION_TWICE", f"{path}/{at}"))
+        seen.add(name)
+        found.append((name, critical, members[-1].octets()))
+        del notes[_MAX_NOTES:]
     return tuple(found)
 
 
@@ -199,23 +218,29 @@ def _read_signature(data: bytes) -> SealSignature:
         extensions = tbs[5].expect(TIMESTAMP_TAG).members() if len(tbs) == 6 else []
     else:
         raise der.malformed(f"version {version} with these members is not known")
+    notes: _Notes = []
     seal = _seal(tbs[1].raw)
+    if seal.version != version:
+        notes.append(Finding("VERSIONS_DIFFER", "/0/0"))
+    property_info = tbs[4].text(der.IA5_STRING)
+    if version == V5 and not property_info:
+        notes.append(Finding("PROTECTED_RANGE_MISSING", "/0/4"))
     return SealSignature(
         version=version,
         seal=seal,
         signed_at=_read_time_v1(tbs[2])
         if version == V1
-        else tbs[2].expect(der.GENERALIZED_TIME).time(),
-        data_hash=tbs[3].bits(),
-        property_info=tbs[4].text(der.IA5_STRING),
-        extensions=_read_extensions(extensions),
+        else _read_time(tbs[2], der.GENERALIZED_TIME, "/0/2", notes),
+        data_hash=tbs[3].bits(whole=False),
+        property_info=property_info,
+        extensions=_read_extensions(extensions, "/0/5/0", notes),
         certificate=certificate.octets(),
         signature_oid=algorithm.oid(),
-        signature=signature.bits(),
+        signature=signature.bits(whole=False),
         timestamp=_read_timestamp(rest, allowed=version != V1),
         signed_bytes=parts[0].raw,
         raw=data,
-        findings=der.findings(data, apart_from=_SEAL_PATH),
+        findings=(*der_form.findings(data, apart_from=_SEAL_PATH), *notes),
     )
 
 

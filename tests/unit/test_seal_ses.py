@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
 
@@ -10,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.errors import InvalidArgument
-from seal import der, ses, suites
-from tests.builders.seal_pki import BEGIN, NOON, PIXEL, pki, seal, seal_spec
+from seal import der, der_form, seal_checks, ses, suites, trust
+from tests.builders.seal_pki import BEGIN, NOON, PIXEL, issue, pki, seal, seal_spec
 
 HASH = suites.digest("sm3", b"Signature.xml")
 PATH = "/Doc_0/Signs/Sign_0/Signature.xml"
@@ -34,6 +35,17 @@ def sealed(version=4, suite=suites.SM2):
 @lru_cache
 def one_seal():
     return seal()
+
+
+def told(read):
+    return [f"{one.path} {one.name}" for one in read.findings]
+
+
+class Stamper:
+    """A time-stamper that says what it was asked to stamp."""
+
+    def stamp(self, message):
+        return b"token over " + message
 
 
 @pytest.mark.parametrize("suite", suites.suite_names())
@@ -141,7 +153,7 @@ def test_a_long_length_is_read_as_received_and_named():
     stretched = b"\x30\x83\x00" + info.raw[2:4] + info.content
     read = ses.parse_seal(der.sequence(stretched, *(one.raw for one in rest)))
     assert read.signed_bytes == stretched
-    assert read.findings == ("/0: the length is not in its shortest form",)
+    assert told(read) == ["/0 LENGTH_NOT_SHORTEST"]
     assert not ses.verify_seal(read)
 
 
@@ -151,7 +163,7 @@ def test_a_fraction_of_a_second_is_read_and_named():
     tail = [one.raw for one in der.children(sealed())[1:]]
     read = ses.parse_signature(der.sequence(der.sequence(*members), *tail))
     assert read.signed_at == datetime(2026, 6, 1, 4, 0, 0, 500_000, tzinfo=UTC)
-    assert read.findings == ("/0/2: a GeneralizedTime is not YYYYMMDDHHMMSSZ",)
+    assert told(read) == ["/0/2 TIME_FRACTION"]
 
 
 def test_departures_inside_the_seal_are_told_by_the_seal_alone():
@@ -162,8 +174,180 @@ def test_departures_inside_the_seal_are_told_by_the_seal_alone():
     members[4] = b"\x16\x81" + members[4][1:]
     tail = [one.raw for one in der.children(sealed())[1:]]
     read = ses.parse_signature(der.sequence(der.sequence(*members), *tail))
-    assert read.seal.findings == ("/0: the length is not in its shortest form",)
-    assert read.findings == ("/0/4: the length is not in its shortest form",)
+    assert told(read.seal) == ["/0 LENGTH_NOT_SHORTEST"]
+    assert told(read) == ["/0/4 LENGTH_NOT_SHORTEST"]
+
+
+def stretched(encoded):
+    """With the length in one octet more than is needed."""
+    one = der.read(encoded)
+    size = len(one.content).to_bytes(4, "big")
+    return bytes([one.tag, 0x84]) + size + one.content
+
+
+def open_ended(encoded):
+    """With an indefinite length, and so all that is constructed in it."""
+    one = der.read(encoded)
+    if not one.tag & 0x20:
+        return encoded
+    inner = b"".join(open_ended(member.raw) for member in one.members())
+    return bytes([one.tag, 0x80]) + inner + b"\0\0"
+
+
+IN_UTC = lambda text: der.tlv(der.UTC_TIME, text)  # noqa: E731
+IN_FULL = lambda text: der.tlv(der.GENERALIZED_TIME, text)  # noqa: E731
+
+
+@pytest.mark.parametrize(
+    ("path", "replacement", "name", "field", "meant"),
+    [
+        ((0, 0, 1), b"\x02\x02\x00\x04", "INTEGER_NOT_SHORTEST", "version", 4),
+        ((0, 0, 2), der.tlv(der.IA5_STRING, "示".encode()), "STRING_ALPHABET", "vid", "示"),
+        ((0, 1), stretched(der.text(der.IA5_STRING, "1")), "LENGTH_NOT_SHORTEST", "es_id", "1"),
+        ((0, 2, 4), IN_UTC(b"260101000000Z"), "TIME_TYPE", "created", BEGIN),
+        ((0, 2, 5), IN_FULL(b"20260101000000.0Z"), "TIME_FRACTION", "valid_from", BEGIN),
+        ((0, 2, 5), IN_FULL(b"20260101080000+0800"), "TIME_FORM", "valid_from", BEGIN),
+        ((0, 2, 5), IN_FULL(b"202601010000Z"), "TIME_FORM", "valid_from", BEGIN),
+        ((2,), b"\x06\x04\x80\x2a\x03\x04", "OID_PADDED", "signature_oid", "1.2.3.4"),
+        ((2,), b"\x06\x04\x2a\x80\x03\x04", "OID_PADDED", "signature_oid", "1.2.3.4"),
+        ((3,), der.tlv(der.BIT_STRING, b"\x04ab\xf0"), "BITS_UNUSED", "signature", b"ab\xf0"),
+    ],
+)
+def test_what_has_one_meaning_is_read_and_named(path, replacement, name, field, meant):
+    read = ses.parse_seal(rebuilt(path, replacement))
+    where = "/" + "/".join(map(str, path))
+    assert told(read) == [f"{where} {name}"]
+    assert getattr(read, field) == meant
+    (only,) = read.findings
+    assert only.name in der_form.NAMES
+    assert only.detail.isascii()
+    assert not only.detail_zh.isascii()
+
+
+def test_a_seal_with_open_ends_is_read_and_each_is_named():
+    read, plain = ses.parse_seal(open_ended(one_seal())), ses.parse_seal(one_seal())
+    assert {one.name for one in read.findings} == {"LENGTH_INDEFINITE"}
+    assert (read.name, read.cert_list, read.created) == (plain.name, plain.cert_list, plain.created)
+    assert read.signed_bytes != plain.signed_bytes
+    assert not ses.verify_seal(read)
+    assert ses.parse_signature(open_ended(sealed())).seal.findings == read.findings
+
+
+def test_only_the_outermost_open_end_leaves_the_seal_good():
+    inner = der.read(one_seal()).content
+    read = ses.parse_seal(b"\x30\x80" + inner + b"\0\0")
+    assert told(read) == ["/ LENGTH_INDEFINITE"]
+    assert ses.verify_seal(read)
+
+
+def test_a_time_of_a_signature_in_the_older_type_is_named():
+    members = [one.raw for one in der.children(ses.parse_signature(sealed()).signed_bytes)]
+    members[2] = IN_UTC(b"260601040000Z")
+    tail = [one.raw for one in der.children(sealed())[1:]]
+    read = ses.parse_signature(der.sequence(der.sequence(*members), *tail))
+    assert told(read) == ["/0/2 TIME_TYPE"]
+    assert read.signed_at == NOON
+
+
+def test_a_signature_of_another_version_than_its_seal_is_named():
+    members = [one.raw for one in der.children(ses.parse_signature(sealed()).signed_bytes)]
+    members[0], members[4] = der.integer(5), der.text(der.IA5_STRING, "")
+    tail = [one.raw for one in der.children(sealed())[1:]]
+    read = ses.parse_signature(der.sequence(der.sequence(*members), *tail))
+    assert told(read) == ["/0/0 VERSIONS_DIFFER", "/0/4 PROTECTED_RANGE_MISSING"]
+
+
+# --- extensions ------------------------------------------------------------------------------
+
+
+def extended(*data):
+    """A seal with these extensions (not signed again)."""
+    info = der.children(one_seal())[0]
+    return rebuilt((0,), der.tlv(info.tag, info.content + der.sequence(*data)))
+
+
+def extension(oid, *critical, value=b"v"):
+    return der.sequence(der.oid(oid), *critical, der.octets(value))
+
+
+TRUE, FALSE = b"\x01\x01\xff", b"\x01\x01\x00"
+
+
+@pytest.mark.parametrize(
+    ("data", "extensions", "names"),
+    [
+        ([extension("1.2.3")], (("1.2.3", False, b"v"),), []),
+        ([extension("1.2.3", TRUE)], (("1.2.3", True, b"v"),), []),
+        (
+            [extension("1.2.3", FALSE)],
+            (("1.2.3", False, b"v"),),
+            ["/0/4/0/1 DEFAULT_WRITTEN"],
+        ),
+        (
+            [extension("1.2.3", b"\x01\x01\x01")],
+            (("1.2.3", True, b"v"),),
+            ["/0/4/0/1 BOOLEAN_NOT_00_FF"],
+        ),
+        (
+            [extension("1.2.3"), extension("1.2.3")],
+            (("1.2.3", False, b"v"),) * 2,
+            ["/0/4/1 EXTENSION_TWICE"],
+        ),
+    ],
+)
+def test_extensions_are_read_and_their_faults_named(data, extensions, names):
+    read = ses.parse_seal(extended(*data))
+    assert read.extensions == extensions
+    assert told(read) == names
+    assert ses.unknown_critical(read.extensions) == tuple(
+        name for name, critical, _ in extensions if critical
+    )
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        der.integer(1),
+        der.sequence(der.oid("1.2.3")),
+        extension("1.2.3", b"\x01\x00"),
+        extension("1.2.3", b"\x01\x02\xff\xff"),
+        extension("1.2.3", der.integer(1)),
+        der.sequence(der.oid("1.2.3"), FALSE, der.octets(b""), der.octets(b"")),
+    ],
+)
+def test_extensions_of_the_wrong_shape_are_refused(data):
+    with pytest.raises(InvalidArgument):
+        ses.parse_seal(extended(data))
+
+
+def test_extensions_of_a_signature():
+    members = [one.raw for one in der.children(ses.parse_signature(sealed()).signed_bytes)]
+    tail = [one.raw for one in der.children(sealed())[1:]]
+    listed = der.sequence(extension("1.2.3", TRUE))
+    read = ses.parse_signature(der.sequence(der.sequence(*members, der.tlv(0xA0, listed)), *tail))
+    assert read.extensions == (("1.2.3", True, b"v"),)
+    for wrong in (listed, der.tlv(0xA0, listed + listed), der.tlv(0xA1, listed)):
+        with pytest.raises(InvalidArgument):
+            ses.parse_signature(der.sequence(der.sequence(*members, wrong), *tail))
+
+
+@pytest.mark.parametrize(("critical", "passes"), [((), True), ((FALSE,), True), ((TRUE,), False)])
+def test_a_critical_extension_leaves_a_seal_undecided(critical, passes):
+    read = ses.parse_seal(extended(extension("1.2.3", *critical)))
+    check = seal_checks.check_extensions(read, trust.TrustStore(), NOON)
+    assert check.indication == ("PASSED" if passes else "INDETERMINATE")
+    assert check.reason == ("" if passes else "CRITICAL_EXTENSION")
+    assert (
+        seal_checks.check_extensions(ses.parse_seal(one_seal()), trust.TrustStore(), NOON) is None
+    )
+
+
+def test_findings_are_told_in_both_languages():
+    read = ses.parse_seal(rebuilt((0, 2, 4), IN_UTC(b"260101000000Z")))
+    check = seal_checks.check_encoding(read, trust.TrustStore(), NOON)
+    assert check.notice
+    assert "/0/2/4" in check.detail
+    assert "/0/2/4" in check.detail_zh
 
 
 # --- what is kept ----------------------------------------------------------------------------
@@ -233,13 +417,14 @@ def rebuilt(path, replacement, encoded=None):
         ((0, 0, 1), der.octets(b"\x04")),
         ((0, 0, 2), None),
         ((0, 1), der.text(der.UTF8_STRING, "x")),
-        ((0, 1), der.tlv(der.IA5_STRING, "章".encode())),
+        ((0, 1), der.tlv(der.IA5_STRING, "章".encode("gbk"))),
         ((0, 2, 1), der.tlv(der.UTF8_STRING, b"\xff\xfe")),
         ((0, 2, 2), der.integer(3)),
         ((0, 2, 2), der.integer(2)),
         ((0, 2, 3), der.tlv(der.SET, b"")),
         ((0, 2, 3), der.sequence(der.integer(1))),
-        ((0, 2, 4), der.tlv(der.UTC_TIME, b"260101000000Z")),
+        ((0, 2, 4), der.tlv(der.UTC_TIME, b"2601010000000Z")),
+        ((0, 2, 4), der.tlv(der.OCTET_STRING, b"20260101000000Z")),
         ((0, 2, 4), der.tlv(der.GENERALIZED_TIME, b"20260101000000")),
         ((0, 2, 4), der.tlv(der.GENERALIZED_TIME, b"20261301000000Z")),
         ((0, 2, 4), der.tlv(der.GENERALIZED_TIME, b"20260101000000+9959")),
@@ -250,12 +435,17 @@ def rebuilt(path, replacement, encoded=None):
         ((1,), der.bits(b"x")),
         ((2,), der.tlv(der.OID, b"")),
         ((2,), der.tlv(der.OID, b"\x2a\x81")),
-        ((3,), der.tlv(der.BIT_STRING, b"\x01\x02")),
+        ((3,), der.tlv(der.BIT_STRING, b"\x08\x02")),
+        ((3,), der.tlv(der.BIT_STRING, b"\x01")),
         ((3,), der.tlv(der.BIT_STRING, b"")),
         ((3,), None),
         ((), b""),
         ((), der.integer(4)),
         ((), b"\x30\x80\x00\x00"),
+        ((), b"\x30\x80\x04\x00"),
+        ((), b"\x30\x80" * 12 + b"\x00\x00" * 12),
+        ((0, 1), b"\x16\x80a\x00\x00"),
+        ((0, 2, 0), der.tlv(der.INTEGER, bytes(2000))),
         ((), b"\x3f\x81\x01\x00"),
         ((), b"\x30"),
         ((), b"\x30\x84\xff\xff\xff\xff"),
@@ -293,7 +483,45 @@ def test_every_cut_is_refused():
             ses.parse_signature(encoded[:size])
 
 
-def test_a_time_stamp_is_of_version_5_only():
+@pytest.mark.parametrize("version", [4, 5])
+def test_a_signature_may_bear_a_time_stamp_over_its_value(version):
+    made = pki()
+    encoded = ses.sign_data(
+        seal=seal(version=version),
+        signed_at=NOON,
+        data_hash=HASH,
+        property_info=PATH,
+        signer=made.signer.signer,
+        certificate=made.signer.certificate,
+        timestamper=Stamper(),
+    )
+    read = ses.parse_signature(encoded)
+    assert (read.version, read.findings) == (version, ())
+    assert read.timestamp == b"token over " + read.signature
+    assert ses.verify_signature(read)
+    again = ses.assemble_signature(
+        read.signed_bytes,
+        certificate=read.certificate,
+        signature=read.signature,
+        suite_oid=read.signature_oid,
+        timestamp=read.timestamp,
+    )
+    assert again == encoded
+
+
+def test_a_seal_of_version_5_may_bear_a_time_stamp():
+    made = pki()
+    keys = {"maker": made.maker.signer, "maker_certificate": made.maker.certificate}
+    spec = seal_spec(made.signer.certificate, version=5)
+    read = ses.parse_seal(ses.make_seal(spec, **keys, timestamper=Stamper()))
+    assert read.timestamp == b"token over " + read.signature
+    assert ses.verify_seal(read)
+    with pytest.raises(InvalidArgument) as caught:
+        ses.make_seal(seal_spec(made.signer.certificate), **keys, timestamper=Stamper())
+    assert caught.value.reason == "BAD_SEAL_SPEC"
+
+
+def test_a_time_stamp_in_a_seal_is_of_version_5_only():
     stamp = der.tlv(0xA0, der.bits(b"token"))
     members = [one.raw for one in der.children(seal(version=5))]
     assert ses.parse_seal(der.sequence(*members, stamp)).timestamp == b"token"
@@ -313,7 +541,7 @@ def test_too_large_and_too_deep_are_refused():
     with pytest.raises(InvalidArgument):
         ses.parse_seal(nested)
     with pytest.raises(InvalidArgument):
-        der.findings(nested)
+        der_form.findings(nested)
 
 
 def test_a_crowd_of_tiny_parts_is_refused():
@@ -326,7 +554,7 @@ def test_a_crowd_of_tiny_parts_is_refused():
         with pytest.raises(InvalidArgument):
             ses.parse_seal(encoded)
     with pytest.raises(InvalidArgument, match="too many"):
-        der.findings(der.sequence(*[der.sequence(b"\x04\x00" * 4000)] * 20))
+        der_form.findings(der.sequence(*[der.sequence(b"\x04\x00" * 4000)] * 20))
 
 
 def with_extensions():
@@ -335,6 +563,19 @@ def with_extensions():
 
 
 # --- a list of digests -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", [4, 5])
+def test_a_seal_may_list_digests(version):
+    made = pki()
+    encoded = seal(version=version, signer_list=ses.SignerList.DIGESTS)
+    read = ses.parse_seal(encoded)
+    assert ses.verify_seal(read)
+    assert (read.findings, read.cert_list) == ((), ())
+    assert read.cert_digests == (("SM3", suites.digest("sm3", made.signer.certificate)),)
+    assert read.lists_certificate(made.signer.certificate)
+    assert not read.lists_certificate(made.maker.certificate)
+    assert made.signer.certificate not in encoded
 
 
 @pytest.mark.parametrize("name", ["SM3", "sm3", suites.SM3_OID])
@@ -371,6 +612,8 @@ def test_a_digest_of_an_unknown_kind_names_nobody():
         {"valid_to": BEGIN},
         {"width_mm": 0},
         {"height_mm": -1},
+        {"height_mm": 42.5},
+        {"created": datetime(2029, 1, 1, tzinfo=UTC)},
     ],
 )
 def test_a_contradictory_seal_is_not_made(changes):
@@ -395,10 +638,33 @@ def test_a_key_signs_with_its_own_certificate_only():
 
 
 def test_version_1_is_read_but_not_written():
+    for encoded, version in ((one_seal(), 1), (ses.parse_signature(version_1()).seal.raw, None)):
+        with pytest.raises(InvalidArgument) as caught:
+            ses.to_be_signed(
+                seal=encoded, signed_at=NOON, data_hash=HASH, property_info=PATH, version=version
+            )
+        assert caught.value.reason == "BAD_SEAL_SPEC"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"version": 5}, {"property_info": ""}, {"data_hash": b""}, {"property_info": "章"}],
+)
+def test_a_contradictory_signature_is_not_made(changes):
+    said = {"seal": one_seal(), "signed_at": NOON, "data_hash": HASH, "property_info": PATH}
     with pytest.raises(InvalidArgument):
-        ses.to_be_signed(
-            seal=one_seal(), signed_at=NOON, data_hash=HASH, property_info=PATH, version=1
+        ses.to_be_signed(**(said | changes))
+
+
+def test_a_signature_has_its_seals_version():
+    for version in (4, 5):
+        tbs = ses.to_be_signed(
+            seal=seal(version=version),
+            signed_at=NOON,
+            data_hash=HASH,
+            property_info=ses.DIGEST_ONLY,
         )
+        assert der.children(tbs)[0].integer() == version
 
 
 # --- version 1 signatures (GM/T 0031-2014): no file made by other software is at hand --------
@@ -447,6 +713,26 @@ def test_a_version_1_signature(time, meant):
     assert read.data_hash == HASH
 
 
+def test_the_certificate_of_version_1_is_inside_the_signed_part():
+    """Exchanged for another of the same key: good in version 4, not in version 1."""
+    made = pki()
+    encoded = ses.parse_signature(version_1()).seal.raw
+    other = issue("另一制章者", made.intermediate, signer=made.maker.signer).certificate
+    info, rest = der.children(encoded)
+    _, algorithm, signature = rest.members()
+    swapped = der.sequence(info.raw, der.sequence(der.octets(other), algorithm.raw, signature.raw))
+    assert not ses.verify_seal(ses.parse_seal(swapped))
+    info, _, algorithm, signature = der.children(one_seal())
+    swapped = der.sequence(info.raw, der.octets(other), algorithm.raw, signature.raw)
+    assert ses.verify_seal(ses.parse_seal(swapped))
+
+
+def test_a_version_1_seal_with_the_newer_time_is_named():
+    encoded = ses.parse_signature(version_1()).seal.raw
+    read = ses.parse_seal(rebuilt((0, 2, 3), IN_FULL(b"20260101000000Z"), encoded))
+    assert told(read) == ["/0/2/3 TIME_TYPE"]
+
+
 # --- fuzz ------------------------------------------------------------------------------------
 
 
@@ -486,11 +772,97 @@ def test_mutants_raise_nothing_but_malformed(data):
 # --- the reader under it ---------------------------------------------------------------------
 
 
+LEAVES = st.one_of(
+    st.integers(-(2**70), 2**70).map(der.integer),
+    st.binary(max_size=300).map(der.octets),
+    st.binary(max_size=40).map(der.bits),
+    st.text(max_size=20).map(lambda text: der.text(der.UTF8_STRING, text)),
+    st.datetimes(timezones=st.just(UTC)).map(der.generalized_time),
+    st.lists(st.integers(0, 2**40), max_size=6).map(
+        lambda arcs: der.oid(".".join(map(str, (1, 2, *arcs))))
+    ),
+    st.booleans().map(lambda value: TRUE if value else FALSE),
+    st.just(b"\x05\x00"),
+)
+TREES = st.recursive(
+    LEAVES,
+    lambda inner: st.builds(
+        lambda tag, members: der.tlv(tag, b"".join(sorted(members))),
+        st.sampled_from((der.SEQUENCE, der.SET, 0xA0, 0xA3)),
+        st.lists(inner, max_size=5),
+    ),
+    max_leaves=20,
+)
+
+
+def written(element):
+    """Written again from what was read, inside out."""
+    if element.tag & 0x20:
+        return der.tlv(element.tag, b"".join(written(one) for one in element.members()))
+    values = {
+        der.INTEGER: lambda: der.integer(element.integer()),
+        der.OCTET_STRING: lambda: der.octets(element.octets()),
+        der.BIT_STRING: lambda: der.bits(element.bits()),
+        der.UTF8_STRING: lambda: der.text(der.UTF8_STRING, element.text(der.UTF8_STRING)),
+        der.GENERALIZED_TIME: lambda: der.generalized_time(element.time()),
+        der.OID: lambda: der.oid(element.oid()),
+        der.BOOLEAN: lambda: TRUE if element.boolean() else FALSE,
+    }
+    return values.get(element.tag, lambda: der.tlv(element.tag, element.content))()
+
+
+@given(TREES)
+def test_any_structure_round_trips_byte_for_byte(encoded):
+    assert written(der.read(encoded)) == encoded
+    assert der_form.findings(encoded) == ()
+
+
+@given(TREES, st.data())
+def test_any_structure_in_a_looser_form_means_the_same_and_is_named(encoded, data):
+    def loosened(one):
+        inner = (
+            b"".join(loosened(member) for member in one.members())
+            if one.tag & 0x20
+            else one.content
+        )
+        form = data.draw(st.sampled_from(("plain", "long", "open")))
+        if form == "open" and one.tag & 0x20:
+            return bytes([one.tag, 0x80]) + inner + b"\0\0"
+        plain = der.tlv(one.tag, inner)
+        return plain if form == "plain" else stretched(plain)
+
+    try:
+        loose = loosened(der.read(encoded))
+        assert written(der.read(loose)) == encoded
+        assert (der_form.findings(loose) != ()) == (loose != encoded)
+    except InvalidArgument as error:
+        assert "nested too deep" in error.message
+
+
+@given(st.binary(max_size=200))
+def test_noise_is_cut_or_malformed(noise):
+    try:
+        written(der.read(noise))
+        der_form.findings(noise)
+    except InvalidArgument as error:
+        assert error.reason == "MALFORMED_DER"
+
+
+def test_open_ends_cost_little():
+    """Eight levels of open ends around a crowd: each level is searched, and no more."""
+    crowd = b"\x30\x80" * 8 + b"\x05\x00" * 4000 + b"\0\0" * 8
+    start = time.process_time()
+    assert len(der_form.findings(crowd)) == 8
+    with pytest.raises(InvalidArgument):
+        der_form.findings(b"\x30\x80" * 8 + b"\x05\x00" * 2_000_000)
+    assert time.process_time() - start < 2
+
+
 @given(st.integers(-(2**70), 2**70))
 def test_integers_round_trip(value):
     encoded = der.integer(value)
     assert der.read(encoded).integer() == value
-    assert der.findings(encoded) == ()
+    assert der_form.findings(encoded) == ()
 
 
 @pytest.mark.parametrize(
@@ -501,27 +873,44 @@ def test_identifiers_round_trip(dotted):
 
 
 @pytest.mark.parametrize(
-    ("encoded", "found"),
+    ("encoded", "name"),
     [
-        (b"\x01\x01\x01", "BOOLEAN"),
-        (b"\x02\x02\x00\x01", "INTEGER"),
-        (b"\x02\x02\xff\x80", "INTEGER"),
-        (b"\x0a\x00", "INTEGER"),
-        (b"\x05\x01\x00", "NULL"),
-        (b"\x04\x81\x01x", "length"),
-        (b"\x24\x00", "constructed"),
-        (b"\x10\x00", "constructed"),
-        (b"\x17\x0b2601010000Z", "UTCTime"),
-        (b"\x18\x0d202601010000Z", "GeneralizedTime"),
+        (b"\x01\x01\x01", "BOOLEAN_NOT_00_FF"),
+        (b"\x02\x02\x00\x01", "INTEGER_NOT_SHORTEST"),
+        (b"\x02\x02\xff\x80", "INTEGER_NOT_SHORTEST"),
+        (b"\x0a\x00", "INTEGER_NOT_SHORTEST"),
+        (b"\x03\x02\x01\x80", "BITS_UNUSED"),
+        (b"\x05\x01\x00", "NULL_NOT_EMPTY"),
+        (b"\x06\x03\x2a\x80\x01", "OID_PADDED"),
+        (b"\x04\x81\x01x", "LENGTH_NOT_SHORTEST"),
+        (b"\x30\x80\x00\x00", "LENGTH_INDEFINITE"),
+        (b"\xa0\x80\x00\x00", "LENGTH_INDEFINITE"),
+        (b"\x24\x00", "FORM_CONFUSED"),
+        (b"\x10\x00", "FORM_CONFUSED"),
+        (b"\x13\x01@", "STRING_ALPHABET"),
+        (b"\x13\x01*", "STRING_ALPHABET"),
+        (b"\x16\x02\xc3\xa9", "STRING_ALPHABET"),
+        (b"\x31\x06\x02\x01\x02\x02\x01\x01", "SET_UNSORTED"),
+        (b"\x31\x05\x04\x00\x02\x01\x01", "SET_UNSORTED"),
+        (b"\x17\x0b2601010000Z", "TIME_FORM"),
+        (b"\x18\x0d202601010000Z", "TIME_FORM"),
+        (b"\x18\x1120260101000000.5Z", "TIME_FRACTION"),
     ],
 )
-def test_departures_are_named(encoded, found):
-    (only,) = der.findings(encoded)
-    assert found in only
+def test_departures_are_named(encoded, name):
+    (only,) = der_form.findings(encoded)
+    assert (only.name, only.path) == (name, "/")
 
 
-@pytest.mark.parametrize("size", [0, 127, 128, 255, 256, 65535, 65536])
-def test_shortest_lengths_are_no_departure(size):
-    assert der.findings(der.octets(bytes(size))) == ()
-    (only,) = der.findings(b"\x04\x84" + size.to_bytes(4, "big") + bytes(size))
-    assert "length" in only
+@pytest.mark.parametrize(
+    "encoded",
+    [
+        b"\x31\x06\x02\x01\x01\x02\x01\x02",
+        b"\x31\x06\x02\x01\x01\x02\x01\x01",
+        b"\x31\x05\x02\x01\x01\x04\x00",
+        b"\x31\x07\x30\x03\x02\x01\x01\xa0\x00",
+        b"\x13\x03a-:",
+    ],
+)
+def test_what_is_sorted_and_plain_is_canonical(encoded):
+    assert der_form.findings(encoded) == ()

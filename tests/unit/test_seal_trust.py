@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.errors import InvalidArgument
-from seal import der, suites, trust
+from seal import der, der_form, suites, trust
 from tests.builders.seal_pki import BEGIN, END, NOON, Holder, issue, pki
 
 DAY = timedelta(days=1)
@@ -63,7 +63,7 @@ def test_the_fields_of_a_certificate():
     assert info.key_usage == {"digital_signature", "non_repudiation"}
     assert info.aki == trust.parse_certificate(made.intermediate.certificate).ski
     assert len(info.fingerprint) == 64
-    assert der.findings(made.signer.certificate) == ()
+    assert der_form.findings(made.signer.certificate) == ()
 
 
 def test_document_signing_and_dates_after_2049():
@@ -285,7 +285,7 @@ def test_a_list_round_trips():
     found = trust.parse_crl(encoded)
     assert found.revoked == {99: entry, 5: trust.Revocation(serial=5, at=BEGIN)}
     assert (found.number, found.this_update, found.next_update) == (1, NOON, END)
-    assert der.findings(encoded) == ()
+    assert der_form.findings(encoded) == ()
 
 
 # --- what is refused -------------------------------------------------------------------------
