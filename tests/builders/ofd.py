@@ -242,6 +242,7 @@ def seal_ofd(
     signed_at: datetime = SEALED_AT,
     placements: Sequence[Placement] = (CORNER,),
     close: bool = False,
+    integrity_entries: bool = False,
 ) -> bytes:
     """Seal with the SM2 world's department, or with whoever is given."""
     here = world()
@@ -252,11 +253,14 @@ def seal_ofd(
         seal_size_mm=SIZE,
         signed_at=signed_at,
         close=close,
+        integrity_entries=integrity_entries,
     )
+    by = signer or here.signer
     return finish_ofd(
         prepared,
-        signature=(signer or here.signer).sign(prepared.tbs),
+        signature=by.sign(prepared.tbs),
         certificate=certificate or here.certificate,
+        integrity_signature=prepared.integrity_tbs and by.sign(prepared.integrity_tbs),
     )
 
 
