@@ -129,7 +129,7 @@ def open_key(uri: str, *, passphrase: Passphrase | Callable[[], Passphrase] = b"
         from seal import pkcs11, pkcs11_uri  # loaded only where a device is named
 
         return pkcs11.open_key(pkcs11_uri.parse(uri))
-    content = bytes(read_private(_path_of(uri)))
+    content = bytes(read_private(path_of(uri)))
     if not callable(passphrase):
         return _decrypt(content, passphrase)
     secret = passphrase()
@@ -139,8 +139,8 @@ def open_key(uri: str, *, passphrase: Passphrase | Callable[[], Passphrase] = b"
         return _decrypt(content, secret)
 
 
-def _path_of(uri: str) -> Path:
-    """The path of a `file:` URI."""
+def path_of(uri: str) -> Path:
+    """The path of a `file:` URI. Raises `InvalidArgument` (`UNKNOWN_KEY_SCHEME`)."""
     try:
         parts = urlsplit(uri)
     except ValueError:

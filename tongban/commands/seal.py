@@ -12,7 +12,7 @@ from seal.trust import TrustStore
 from seal.v1 import seal_pb2 as pb
 from seal.verify import assess
 from tongban.client import Client, new_request_id
-from tongban.commands import seal_life, seal_show
+from tongban.commands import seal_ceremony, seal_life, seal_show
 from tongban.console import (
     DEFAULT_IDENTITY,
     DEFAULT_NODE,
@@ -30,6 +30,7 @@ from tongban.verdicts import TrustFolder, print_verdict, stop_by
 app = typer.Typer(no_args_is_help=True, help="Make seals, seal documents, verify sealed ones.")
 app.add_typer(seal_life.app)
 app.add_typer(seal_show.app)
+app.add_typer(seal_ceremony.app)
 
 
 @app.command()
