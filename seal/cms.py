@@ -31,7 +31,7 @@ _SIGNED_DATA = "1.2.840.113549.1.7.2"
 _CONTENT_TYPE = "1.2.840.113549.1.9.3"
 _MESSAGE_DIGEST = "1.2.840.113549.1.9.4"
 _SIGNING_CERTIFICATE_V2 = "1.2.840.113549.1.9.16.2.47"
-_TIME_STAMP_TOKEN = "1.2.840.113549.1.9.16.2.14"
+_TIME_STAMP = "1.2.840.113549.1.9.16.2.14"
 _IMPLICIT_0, _IMPLICIT_1 = 0xA0, 0xA1
 _DIRECTORY_NAME = 0xA4
 _NULL = der.tlv(der.NULL, b"")
@@ -89,9 +89,7 @@ def signed_data(
     others = (one for one in chain if not _is_self_issued(parse_certificate(one)))
     hashed = _SHA512 if suite == ED25519 else _SHA256
     unsigned = (
-        ()
-        if timestamp is None
-        else (der.tlv(_IMPLICIT_1, _attribute(_TIME_STAMP_TOKEN, timestamp)),)
+        () if timestamp is None else (der.tlv(_IMPLICIT_1, _attribute(_TIME_STAMP, timestamp)),)
     )
     signer = der.sequence(
         der.integer(1),
@@ -110,6 +108,36 @@ def signed_data(
         _set(signer),
     )
     return der.sequence(der.oid(_SIGNED_DATA), der.tlv(_IMPLICIT_0, content))
+
+
+def has_form(value: bytes) -> bool:
+    """Whether what nobody signed of a detached value with one signer stands as RFC 5652 §5 says.
+
+    The versions and the digests named ahead mean nothing to the mathematics: so they could be
+    changed by anybody, and two readers could differ about them. Raises InvalidArgument
+    (`MALFORMED_DER`).
+    """
+    kind, wrapped = der.children(value)
+    (inner,) = wrapped.expect(_IMPLICIT_0).members()
+    version, hashes, content, *optional, signers = inner.expect(der.SEQUENCE).members()
+    (signer,) = signers.expect(der.SET).members()
+    signer_version, sid, hashed, *_ = signer.expect(der.SEQUENCE).members()
+    by_name = sid.tag == der.SEQUENCE
+    plain = all(one.tag == der.SEQUENCE for part in optional[:1] for one in part.members())
+    (listed,) = hashes.expect(der.SET).members()
+    named = {tuple(part.raw for part in one.members()[:1]) for one in (listed, hashed)}
+    return (
+        (kind.oid(), content.members()[0].oid()) == (_SIGNED_DATA, _DATA)
+        and signer_version.integer() == (1 if by_name else 3)
+        and (version.integer() == (1 if by_name else 3) or not plain)
+        and len(named) == 1
+        and all(_is_bare(one) for one in (listed, hashed))
+    )
+
+
+def _is_bare(algorithm: der.Element) -> bool:
+    """A digest's identifier has no parameters, or NULL (RFC 5754 §2)."""
+    return [one.raw for one in algorithm.expect(der.SEQUENCE).members()[1:]] in ([], [_NULL])
 
 
 def _is_self_issued(one: CertificateInfo) -> bool:

@@ -283,7 +283,7 @@ def check_time_stamp(
         check_token(
             value.timestamp,
             value.signature,
-            anchors=[anchor.certificate for anchor in store.anchors],
+            anchors=store.time_roots(told.time),
             intermediates=store.intermediates,
             crls=store.crls,
             at=document.now,

@@ -102,7 +102,8 @@ def seal_pdf(
     nobody change or sign the document after; B_LT and B_LTA may still be added to. Raises:
 
     - InvalidArgument: `PDF_UNREADABLE`, `PDF_TOO_LARGE`, `STAMP_POSITION`, `KEYWORD_NOT_FOUND`,
-      `SEAL_IMAGE`, `KEY_AND_CERTIFICATE_DIFFER`, `SUITE_NOT_FOR_PDF`, `TIMESTAMP_DIGEST_NOT_FOR_PDF`;
+      `SEAL_IMAGE`, `KEY_AND_CERTIFICATE_DIFFER`, `SUITE_NOT_FOR_PDF`,
+      `TIMESTAMP_DIGEST_NOT_FOR_PDF`;
     - FailedPrecondition: `PDF_CLOSED` (an earlier signature allows no more), `PDF_ALREADY_SIGNED`
       (it allows one stamp only), `TIMESTAMP_NOT_CONFIGURED`, `REVOCATION_LISTS_MISSING`;
     - what the time-stamper raises.
@@ -115,25 +116,28 @@ def seal_pdf(
             f"a PDF to be sealed has at most {MAX_PDF >> 20} MiB", reason="PDF_TOO_LARGE",
             message_zh=f"待签章的 PDF 不得超过 {MAX_PDF >> 20} MiB",
         )  # fmt: skip
+    wish = PdfSealing(
+        signer=signer,
+        certificate=certificate,
+        chain=tuple(chain),
+        image_png=image_png,
+        placements=tuple(placements),
+        seal_size_mm=seal_size_mm,
+        signed_at=signed_at,
+        reason=reason,
+        level=level,
+        timestamper=timestamper,
+        evidence=known,
+        close=close,
+    )
     from seal import pdf_sealing  # it costs most of a second
 
-    return pdf_sealing.seal(
-        document,
-        PdfSealing(
-            signer=signer,
-            certificate=certificate,
-            chain=tuple(chain),
-            image_png=image_png,
-            placements=tuple(placements),
-            seal_size_mm=seal_size_mm,
-            signed_at=signed_at,
-            reason=reason,
-            level=level,
-            timestamper=timestamper,
-            evidence=known,
-            close=close,
-        ),
-    )
+    sealed = pdf_sealing.seal(document, wish)
+    if level in (Level.B_LT, Level.B_LTA):
+        from seal import pdf_levels
+
+        sealed = pdf_levels.prolong(sealed, wish)
+    return sealed.getvalue()
 
 
 def _check_key(signer: Signer, certificate: bytes) -> None:

@@ -31,7 +31,7 @@ from seal.timestamp_token import not_good
 _FIELD: Final = "Timestamp"
 
 
-def prolong(sealed: BytesIO, wish: PdfSealing) -> bytes:
+def prolong(sealed: BytesIO, wish: PdfSealing) -> BytesIO:
     """The sealed PDF with its evidence and, for B_LTA, a document time-stamp.
 
     Raises FailedPrecondition (`REVOCATION_LISTS_MISSING`) where the time-stamp's chain has none,
@@ -54,7 +54,7 @@ def prolong(sealed: BytesIO, wish: PdfSealing) -> bytes:
         return _stamped(writer, wish.timestamper, _names(reader))
     output = BytesIO()
     writer.write(output)
-    return output.getvalue()
+    return output
 
 
 def _tokens(reader: PdfFileReader) -> Sequence[bytes]:
@@ -70,7 +70,7 @@ def _names(reader: PdfFileReader) -> str:
     return " ".join(str(name) for name, _, _ in fields.enumerate_sig_fields(reader))
 
 
-def _stamped(writer: Any, timestamper: Timestamper, names: str) -> bytes:
+def _stamped(writer: Any, timestamper: Timestamper, names: str) -> BytesIO:
     """The update signed by the authority (ISO 32000-2 §12.8.5), in a field nobody sees."""
     used = [int(n) for n in re.findall(rf"\b{_FIELD}(\d{{1,6}})\b", names)]
     name = f"{_FIELD}{max(used, default=0) + 1}"
@@ -84,4 +84,4 @@ def _stamped(writer: Any, timestamper: Timestamper, names: str) -> bytes:
     if len(token) > TOKEN_ROOM:
         raise not_good("it is larger than a PDF has room for", "时间戳过大")
     embedding.send(token)
-    return output.getvalue()
+    return output

@@ -59,8 +59,8 @@ class SealWriter(IncrementalPdfFileWriter):
         return
 
 
-def seal(document: Document, wish: PdfSealing) -> bytes:
-    """`seal.pdf.seal_pdf`, once its wish is checked."""
+def seal(document: Document, wish: PdfSealing) -> BytesIO:
+    """`seal.pdf.seal_pdf`, once its wish is checked, up to B_T."""
     pdf_picture.prepare(wish.image_png)
     data = document if isinstance(document, bytes) else bytes(document)
     if not data.startswith(b"%PDF-"):
@@ -83,11 +83,7 @@ def seal(document: Document, wish: PdfSealing) -> bytes:
 
     # 3. The attributes, the signature, its time-stamp, the value.
     embedding.send(_value(digest, wish))
-    if wish.level in (Level.B_LT, Level.B_LTA):
-        from seal import pdf_levels
-
-        return pdf_levels.prolong(output, wish)
-    return output.getvalue()
+    return output
 
 
 def _digest_of(wish: PdfSealing) -> str:
@@ -189,7 +185,7 @@ def _prepare(
     spec = fields.SigFieldSpec(
         name,
         on_page=first.page - 1,
-        box=shown,
+        box=shown,  # type: ignore[arg-type]  # numbers of either kind are written
         field_mdp_spec=fields.FieldMDPSpec(fields.FieldMDPAction.ALL) if close else None,
         doc_mdp_update_value=fields.MDPPerm.NO_CHANGES if close else None,
     )

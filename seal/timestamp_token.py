@@ -37,6 +37,15 @@ _MAX_TOKEN: Final = 128 * 1024
 _MAX_CERTIFICATES: Final = 16
 CLOCK_SKEW: Final = timedelta(minutes=5)
 
+TIMESTAMP_NOT_GOOD: Final = "TIMESTAMP_NOT_GOOD"
+
+
+class UntrustedTimestamp(DataLoss):
+    """A token that is sound, by an authority that nobody here knows."""
+
+    reason = TIMESTAMP_NOT_GOOD
+
+
 DIGESTS: Final = {
     "sm3": suites.SM3_OID,
     "sha256": suites.SHA256_OID,
@@ -150,7 +159,7 @@ def check_imprint(
 def not_good(why: str, why_zh: str) -> DataLoss:
     """The error for a token that proves nothing."""
     return DataLoss(
-        f"the time-stamp is not good: {why}", reason="TIMESTAMP_NOT_GOOD",
+        f"the time-stamp is not good: {why}", reason=TIMESTAMP_NOT_GOOD,
         message_zh=f"时间戳无效：{why_zh}",
     )  # fmt: skip
 
@@ -412,4 +421,8 @@ async def _check_others(signed: _Signed, material: TrustMaterial) -> None:
 
 
 def _nobody_known(why: str, why_zh: str) -> DataLoss:
-    return not_good(f"its signer is not trusted: {why}", f"时间戳证书不受信任：{why_zh}")
+    return UntrustedTimestamp(
+        f"the time-stamp is not good: its signer is not trusted: {why}",
+        reason=TIMESTAMP_NOT_GOOD,
+        message_zh=f"时间戳无效：时间戳证书不受信任：{why_zh}",
+    )
