@@ -148,12 +148,14 @@ def _closes(value: Any, field: Any) -> bool:
     """Whether a signature forbids every later one: DocMDP 1 of a certifying one, or the lock of
     any other (ISO 32000-2 §12.8.2.2, §12.7.5.5).
     """  # noqa: D205
-    parameters = [
-        one.get_object().get("/TransformParams", {}) for one in value.get("/Reference", ())
-    ]
+    rules = [field["/Lock"]] if "/Lock" in field else []
+    for one in value["/Reference"] if "/Reference" in value else ():
+        reference = one.get_object()
+        if "/TransformParams" in reference:
+            rules.append(reference["/TransformParams"])
     return any(
-        one.get("/P") == 1 or one.get("/Action") == "/All"
-        for one in (field.get("/Lock", {}), *parameters)
+        ("/P" in rule and rule["/P"] == 1) or ("/Action" in rule and rule["/Action"] == "/All")
+        for rule in rules
     )
 
 
