@@ -14,7 +14,8 @@ every signature of every document of the package) or `DOCUMENT_CHECKS`. What eac
 - `stamp_pages`: a seal picture shown on a page that doesn't exist;
 - `uncovered_files`: content that this signer never saw, unless it is another signature's own files;
 - `unlisted_signature`: a signature dropped from the list while its files stay;
-- `time_stamp`: a time-stamp that is silently ignored.
+- `signature_extensions`: a critical extension that is silently ignored;
+- `time_stamp`: a time-stamp that is silently ignored, or of another signature.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from runtime.errors import DataLoss, InvalidArgument
 from seal.model import (
     Check,
     Indication,
@@ -38,12 +38,12 @@ from seal.seal_checks import (
     CLOCK_SKEW,
     chain_check,
     encoding_notice,
+    extensions_check,
     in_force,
+    time_stamp_check,
 )
 from seal.ses import SealSignature, verify_signature
 from seal.suites import SM3_OID
-from seal.timestamp_token import check_token, read_token
-from seal.timestamp_token import digest as token_digest
 from seal.trust import assess_chain
 
 _SM3_NAMES: Final = frozenset({SM3_OID, "SM3"})
@@ -88,7 +88,11 @@ def check_seal_match(
     name = "seal_match"
     if one.xml.seal is None:
         return passed(name, "there is no seal file beside the signed seal", "没有单独的印章文件")
-    if document.package.read(one.xml.seal) != value.seal.raw:
+    try:
+        held = document.package.read(one.xml.seal)
+    except PackageError as error:
+        return failed(name, error.message, error.message_zh)
+    if held != value.seal.raw:
         return failed(
             name, "Seal.esl is not the seal that was signed", "印章文件与签章数据中的印章不一致"
         )
@@ -258,40 +262,27 @@ def check_uncovered_files(document: OpenedDocument, one: OpenedSignature) -> Che
     return passed(name, "every file is covered", "所有文件均受签章保护")
 
 
+def check_extensions(
+    _document: OpenedDocument, _one: OpenedSignature, value: SealSignature
+) -> Check | None:
+    """A critical extension that nobody understands may forbid what we are about to accept."""
+    return extensions_check("signature_extensions", value.extensions)
+
+
 def check_time_stamp(
     document: OpenedDocument, _one: OpenedSignature, value: SealSignature
 ) -> Check | None:
-    """A time-stamp is over this signature, trusted, and not from before it.
-
-    One by an authority nobody here trusts must not look as if it had been verified.
-    """
+    """A time-stamp is over this signature, trusted, and not from before it."""
     if value.timestamp is None:
         return None
-    name = "time_stamp"
-    try:
-        told = read_token(value.timestamp)
-        if told.imprint != token_digest(told.digest, value.signature):
-            return failed(name, "the time-stamp is of another signature", "时间戳不属于该签章")
-    except InvalidArgument as error:
-        return failed(name, error.message, error.message_zh)
-    if value.signed_at is not None and told.time < value.signed_at - CLOCK_SKEW:
-        return failed(
-            name, "the signature says it is later than its time-stamp", "签章时间晚于时间戳"
-        )
-    store = document.store
-    try:
-        check_token(
-            value.timestamp,
-            value.signature,
-            anchors=store.time_roots(told.time),
-            intermediates=store.intermediates,
-            crls=store.crls,
-            at=document.now,
-        )
-    except DataLoss as error:
-        return undetermined(name, error.message, error.message_zh, reason="TIME_STAMP_NOT_VERIFIED")
-    at = told.time.isoformat()
-    return passed(name, f"the time-stamp says {at}", f"时间戳时间为 {at}")
+    return time_stamp_check(
+        "time_stamp",
+        value.timestamp,
+        over=value.signature,
+        claimed=value.signed_at,
+        store=document.store,
+        now=document.now,
+    )
 
 
 def check_unsupported_type(document: OpenedDocument, one: OpenedSignature) -> Check | None:
@@ -330,6 +321,7 @@ SEALED_CHECKS: Final[tuple[SealedRule, ...]] = (
     check_document_signature,
     check_property_info,
     check_data_hash,
+    check_extensions,
     check_time_stamp,
 )
 CONTENT_CHECKS: Final[tuple[SignatureRule, ...]] = (
