@@ -52,7 +52,7 @@ def hold(
     check_halves(*halves)
     _check_custodians(custodians)
     with wiped(join_halves(*halves)) as passphrase:
-        appointed = custody.appoint(path, passphrase, replace=replace)
+        appointed = custody.appoint(path, passphrase, anew=replace)
     return _protocol(appointed, path=path, custodians=custodians, clock=clock)
 
 

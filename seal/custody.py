@@ -27,7 +27,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -145,16 +145,24 @@ class Custody:
     def key(self, name: str) -> Signer:
         """The signer of the maker or of a root. Raises FailedPrecondition (MAKER_KEY_OFFLINE)."""
         if name == MAKER and self._maker_key is not None:
-            certificate = self.hierarchy.maker
             signer = self._maker_key.open()
-            check_pair(signer, certificate)
+            check_pair(signer, self.maker_certificate())
             return signer
         return self._signer(self._folder / f"{name}.key")
 
-    def appoint(self, path: Path, passphrase: Passphrase, *, replace: bool) -> Appointment:
+    def maker_certificate(self) -> bytes:
+        """The seal maker's, read again where a ceremony may have been held since the start.
+
+        Raises FailedPrecondition (MAKER_KEY_OFFLINE) before the ceremony.
+        """
+        if self._maker_key is not None:
+            self._hierarchy = replace(self.hierarchy, appointed=self._appointed())
+        return self.hierarchy.maker
+
+    def appoint(self, path: Path, passphrase: Passphrase, *, anew: bool) -> Appointment:
         """Make the maker's key in a file of its own and issue its certificate; `seal.ceremony`.
 
-        A key that is there already, of an earlier try, is taken up again. With `replace` the
+        A key that is there already, of an earlier try, is taken up again. With `anew` the
         certificate of the maker before stays in the folder under its own name; the seals it made
         stay good, as each holds it.
 
@@ -167,7 +175,7 @@ class Custody:
             if before is not None:
                 if parse_certificate(before).public_key == signer.public_key:
                     return Appointment(signer=signer, certificate=before, root=root, before=None)
-                if not replace:
+                if not anew:
                     raise _maker_exists()
                 kept = self._folder / f"{MAKER}-{parse_certificate(before).fingerprint[:16]}.pem"
                 self._write_pem(kept, before)

@@ -200,7 +200,9 @@ class SealMaking:
     def _made(self, wish: HeldSeal) -> HeldSeal:
         start, end = term(wish.wanted_end, now=self._clock.now(), latest=self._custody_ends())
 
-        # 1. The signer's keys, made or taken up again.
+        # 1. The maker's key, before any work: it may be offline. Then the signer's keys, made or
+        # taken up again.
+        maker = self._custody.key(MAKER)
         self._custody.make_seal_keys(wish.name)
 
         # 2. Their certificates: the agency, and its credit code.
@@ -240,8 +242,8 @@ class SealMaking:
         )
         seal_data = make_seal(
             spec,
-            maker=self._custody.key(MAKER),
-            maker_certificate=self._custody.hierarchy.maker,
+            maker=maker,
+            maker_certificate=self._custody.maker_certificate(),
         )
         return replace(
             step(wish, EventKind.APPROVED),
@@ -257,7 +259,7 @@ class SealMaking:
         above = self._custody.hierarchy
         return min(
             parse_certificate(one).not_after
-            for one in (above.maker, above.root_sm2, above.root_p256)
+            for one in (self._custody.maker_certificate(), above.root_sm2, above.root_p256)
         )
 
 

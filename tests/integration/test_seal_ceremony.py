@@ -22,11 +22,27 @@ from seal.ceremony import hold, is_genuine
 from seal.certificates import is_issued_by, parse_certificate
 from seal.custody import MAKER, Custody
 from seal.maker import MakerKey, check_halves, join_halves
+from seal.server import custody_of
+from seal.ses_read import parse_seal
 from seal.suites import SM2
-from tests.builders.seal_node import NOW
+from tests.builders.ofd import plain_ofd
+from tests.builders.seal_node import (
+    ADMINISTRATOR,
+    NOW,
+    SEAL,
+    create_request,
+    seal_request,
+    settings_in,
+    start,
+)
 
 FIRST, SECOND = b"first half: correct horse", "第二份口令：电池订书钉".encode()
 CUSTODIANS = ("seal-officer", "departments/supervision-office/systems/security")
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys, "_ITERATIONS", 1000)
 
 
 @pytest.fixture
@@ -117,6 +133,7 @@ def test_both_halves_open_it_and_one_does_not(tmp_path: Path, maker: MakerKey) -
 
 
 def test_without_the_halves_all_but_making_goes_on(tmp_path: Path, maker: MakerKey) -> None:
+    custody(tmp_path, maker).prepare()
     ceremony(tmp_path, maker)
     node = custody(tmp_path, maker)
     node.prepare(expected=True)
@@ -134,6 +151,7 @@ def test_without_the_halves_all_but_making_goes_on(tmp_path: Path, maker: MakerK
 
 
 def test_a_vault_that_was_taken_away(tmp_path: Path, maker: MakerKey) -> None:
+    custody(tmp_path, maker).prepare()
     ceremony(tmp_path, maker)
     bring(maker)
     (tmp_path / "vault").rename(tmp_path / "safe")
@@ -270,6 +288,42 @@ def test_a_ceremony_that_is_cut_short_is_held_again(
     assert is_genuine(said)
     bring(maker)
     assert custody(tmp_path, maker).prepare().maker
+
+
+# --- a node ---------------------------------------------------------------------------------
+
+
+def test_a_node_makes_seals_with_both_halves_and_seals_without(
+    tmp_path: Path, maker: MakerKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TONGBAN_SEAL__MAKER_KEY", maker.uri)
+    monkeypatch.setenv("TONGBAN_SEAL__MAKER_HALVES", json.dumps([str(p) for p in maker.halves]))
+    node = start(tmp_path / "data")
+    with pytest.raises(FailedPrecondition) as caught:
+        node.call("CreateSeal", create_request(), ADMINISTRATOR)
+    assert caught.value.reason == "MAKER_KEY_OFFLINE"
+    assert "tongban seal ceremony" in caught.value.message
+
+    said = hold(
+        custody_of(settings_in(tmp_path / "data"), FixedClock(NOW)),
+        key=maker.uri, halves=(FIRST, SECOND), custodians=CUSTODIANS, clock=FixedClock(NOW),
+    )  # fmt: skip
+    asked = node.call("CreateSeal", create_request(), ADMINISTRATOR).seal
+    with pytest.raises(FailedPrecondition) as caught:
+        node.approve(asked.name)
+    assert caught.value.reason == "MAKER_KEY_OFFLINE"
+    assert "half-1" in caught.value.message
+    assert not list(tmp_path.glob("data/keys/seal/signers/**/*.key"))  # refused before any work
+
+    bring(maker)
+    made = node.approve(asked.name)
+    take_away(maker)
+    held = parse_seal(made.seal_data)
+    assert parse_certificate(held.maker_certificate).fingerprint == said["certificate_sha256"]
+    sealed = node.call("SealDocument", seal_request(plain_ofd()))
+    assert sealed.document
+    again = start(tmp_path / "data")
+    assert again.call("SealDocument", seal_request(plain_ofd(), seal=SEAL)).document
 
 
 # --- the command -----------------------------------------------------------------------------
