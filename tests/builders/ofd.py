@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import random
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from pathlib import Path
 
 from PIL import Image
 
@@ -120,6 +122,37 @@ def ofd_of(
             "</ofd:Layer></ofd:Content></ofd:Page>"
         ).encode()
     return pack(files)
+
+
+def write_large_ofd(path: Path, *, pages: int = 500, size: int = 50_000_000) -> None:
+    """A scanned document, page for page into a file: a line of text and a picture a page.
+
+    The pictures do not get smaller by packing, so the file is about `size` bytes.
+    """
+    each = size // pages
+    noise = random.Random(1)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+
+        def add(name: str, data: bytes) -> None:
+            archive.writestr(zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0)), data, 8, 1)
+
+        media = "".join(
+            f'<ofd:MultiMedia ID="{10_000 + n}" Type="Image"><ofd:MediaFile>{n}.jpg'
+            "</ofd:MediaFile></ofd:MultiMedia>"
+            for n in range(pages)
+        )
+        for name, data in _files(pages).items():
+            if name.endswith("PublicRes.xml"):
+                data = data.replace(
+                    b"</ofd:Res>", f"<ofd:MultiMedias>{media}</ofd:MultiMedias></ofd:Res>".encode()
+                )
+            elif name.endswith("Content.xml"):
+                number = int(name.split("_")[-1].split("/")[0])
+                picture = f'<ofd:ImageObject ID="{20_000 + number}" ResourceID="{10_000 + number}" '
+                picture += 'CTM="210 0 0 297 0 0" Boundary="0 0 210 297"/></ofd:Layer>'
+                data = data.replace(b"</ofd:Layer>", picture.encode())
+                add(f"Doc_0/Res/{number}.jpg", noise.randbytes(each))
+            add(name, data)
 
 
 def png(colour: tuple[int, int, int, int] = (220, 0, 0, 255), size: int = 64) -> bytes:
