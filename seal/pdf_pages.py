@@ -94,12 +94,13 @@ class Sheet:
 class PdfPages:
     """The pages that `handler`, a reader or writer of the library, has; `data` are its bytes.
 
+    With `whole` the page tree is walked: it must have as many pages as it says.
     Raises InvalidArgument (`PDF_UNREADABLE`), and anything else on hostile bytes.
     """
 
     __slots__ = ("_all", "_data", "_handler", "_known", "_text", "count")
 
-    def __init__(self, handler: Any, data: bytes | bytearray | memoryview) -> None:
+    def __init__(self, handler: Any, data: bytes, *, whole: bool) -> None:
         self._handler, self._data = handler, data
         self._known: dict[int, Sheet] = {}
         self._all: list[Sheet] | None = None
@@ -107,6 +108,8 @@ class PdfPages:
         self.count = int(handler.root["/Pages"]["/Count"])
         if not 0 < self.count <= _MOST_PAGES:
             raise unreadable()
+        if whole:
+            self._all = self._walk()
 
     def sheet(self, page: int) -> Sheet:
         """A page by its number, from 1."""
@@ -144,7 +147,7 @@ class PdfPages:
             if self._text is None:
                 import pypdfium2
 
-                self._text = pypdfium2.PdfDocument(bytes(self._data))
+                self._text = pypdfium2.PdfDocument(self._data)
                 if len(self._text) != self.count:
                     raise unreadable()
             leaf = self._text[page - 1]

@@ -38,7 +38,7 @@ from runtime.errors import DomainError, FailedPrecondition
 from seal import cms, pdf_picture
 from seal.pdf import Document, Level, PdfSealing
 from seal.pdf_pages import PdfPages, boxes, unreadable
-from seal.placement import Stamp
+from seal.placement import At, Stamp
 from seal.placing import place
 from seal.timestamp_token import not_good
 from seal.trust import parse_certificate
@@ -69,7 +69,8 @@ def seal(document: Document, wish: PdfSealing) -> BytesIO:
     # 1. The document reads, is open for a seal, and the boxes are on its pages.
     try:
         writer, is_signed, name = _open(data)
-        with closing(PdfPages(writer, data)) as pages:
+        whole = not all(isinstance(one, At) for one in wish.placements)
+        with closing(PdfPages(writer, data, whole=whole)) as pages:
             stamps = place(pages, wish.placements, wish.seal_size_mm)
             _check_count(stamps, is_signed=is_signed)
             # 2. Everything but the value: the appearances, the field, the byte range.
@@ -149,10 +150,9 @@ def _closes(value: Any, field: Any) -> bool:
     any other (ISO 32000-2 §12.8.2.2, §12.7.5.5).
     """  # noqa: D205
     rules = [field["/Lock"]] if "/Lock" in field else []
-    for one in value["/Reference"] if "/Reference" in value else ():
-        reference = one.get_object()
-        if "/TransformParams" in reference:
-            rules.append(reference["/TransformParams"])
+    if "/Reference" in value:
+        references = [one.get_object() for one in value["/Reference"]]
+        rules += [one["/TransformParams"] for one in references if "/TransformParams" in one]
     return any(
         ("/P" in rule and rule["/P"] == 1) or ("/Action" in rule and rule["/Action"] == "/All")
         for rule in rules

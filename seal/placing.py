@@ -51,8 +51,8 @@ def place(pages: Sheets, placements: Sequence[Placement], seal_size_mm: Size) ->
     Raises InvalidArgument (`STAMP_POSITION` for a place that is none, `KEYWORD_NOT_FOUND`),
     and what `pages` raises for a document that can't be read.
     """
-    if len(placements) > _MAX_PLACEMENTS:
-        raise bad_position(f"more than {_MAX_PLACEMENTS} placements", "位置过多")
+    if not 0 < len(placements) <= _MAX_PLACEMENTS:
+        raise bad_position(f"it takes 1 to {_MAX_PLACEMENTS} placements", "位置数量不正确")
     for one in placements:
         if isinstance(one, Keyword) and (not one.text.strip() or len(one.text) > _LONGEST_WORD):
             raise bad_position(
