@@ -9,6 +9,7 @@ import pytest
 
 from runtime.errors import InvalidArgument
 from seal import der, der_form, ses, ses_write, suites, trust
+from seal.verify import assess_seal
 
 SEALS = Path(__file__).parent / "data" / "seals"
 ESL = sorted(one.name for one in SEALS.glob("*.esl"))
@@ -132,6 +133,41 @@ def test_makers_certificates_then_and_now(name, at, status):
     seal = ses.parse_seal(load(name))
     result = trust.assess_chain(seal.maker_certificate, at=at, store=trust.TrustStore())
     assert result.status == status
+
+
+def anchored(encoded):
+    """What trusts this seal's maker, as if that certificate were its own root."""
+    certificate = ses.parse_seal(encoded).maker_certificate
+    begin = datetime(2000, 1, 1, tzinfo=UTC)
+    anchor = trust.TrustAnchor(name="maker", certificate=certificate, valid_from=begin)
+    return trust.TrustStore(anchors=(anchor,))
+
+
+@pytest.mark.parametrize(
+    ("name", "year", "said"),
+    [
+        ("UserV4.esl", 2021, ("PASSED", "")),
+        ("UserV4.esl", 2026, ("FAILED", "SEAL_NOT_IN_FORCE")),
+        ("UserV1.esl", 2021, ("PASSED", "")),
+        ("UserV1.esl", 2026, ("FAILED", "SEAL_NOT_IN_FORCE")),
+        ("UserV5.esl", 2027, ("FAILED", "CERTIFICATE_EXPIRED")),
+        ("UserV5_ts.esl", 2027, ("FAILED", "CERTIFICATE_EXPIRED")),
+    ],
+)
+def test_the_whole_answer_about_a_seal(name, year, said):
+    """The README's words; without that anchor nothing is PASSED."""
+    encoded, now = load(name), datetime(year, 1, 1, tzinfo=UTC)
+    verdict = assess_seal(encoded, store=anchored(encoded), now=now)
+    assert (verdict.indication, verdict.sub_indication) == said
+    assert assess_seal(encoded, store=trust.TrustStore(), now=now).indication != "PASSED"
+
+
+def test_the_answer_about_a_seal_with_an_extension():
+    encoded = load("seal_ext_derdefault.esl")
+    seal = ses.parse_seal(encoded)
+    verdict = assess_seal(encoded, store=anchored(encoded), now=seal.created)
+    names = {check.name: check.indication for check in verdict.all_checks()}
+    assert names["seal_signature"] == names["seal_extensions"] == "PASSED"
 
 
 @pytest.mark.parametrize("name", ESL)
