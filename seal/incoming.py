@@ -68,9 +68,16 @@ class Upload:
     def __init__(self, folder: Path) -> None:
         self._file = scratch_file(folder)
         self._size = 0
+        self._expected = 0
+
+    def expect(self, size: int) -> None:
+        """How large the document is. Raises ResourceExhausted (DOCUMENT_TOO_LARGE)."""
+        if size > MAX_STREAMED:
+            raise too_large(MAX_STREAMED)
+        self._expected = size
 
     def add(self, part: bytes) -> None:
-        """Raises InvalidArgument (PART_TOO_LARGE), ResourceExhausted (DOCUMENT_TOO_LARGE)."""
+        """Raises InvalidArgument (PART_TOO_LARGE, DOCUMENT_INCOMPLETE)."""
         if len(part) > PART:
             raise InvalidArgument(
                 f"a part has at most {PART >> 20} MiB: send smaller ones",
@@ -78,10 +85,18 @@ class Upload:
                 message_zh=f"每段不超过 {PART >> 20} MiB：请减小分段",
             )
         self._size += len(part)
-        if self._size > MAX_STREAMED:
-            raise too_large(MAX_STREAMED)
+        if self._size > self._expected:
+            raise _incomplete()
         with writing():
             self._file.write(part)
+
+    def check_whole(self) -> None:
+        """Raises InvalidArgument (DOCUMENT_INCOMPLETE) where less came than was to be expected.
+
+        The parts of a caller who was cut off end as if he had sent all.
+        """
+        if self._size != self._expected:
+            raise _incomplete()
 
     def view(self) -> memoryview:
         """The document so far."""
@@ -91,6 +106,14 @@ class Upload:
     def close(self) -> None:
         """Give the file back; views stay good."""
         self._file.close()
+
+
+def _incomplete() -> InvalidArgument:
+    return InvalidArgument(
+        "the parts do not make up `document_size` bytes: send that with the request, and all parts",
+        reason="DOCUMENT_INCOMPLETE",
+        message_zh="收到的分段与 document_size 不符：请随请求给出总字节数并发送全部分段",
+    )
 
 
 class Places:

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -89,7 +90,7 @@ class StreamRpc(SealingRpc):
             if job is None or job.done():
                 used.close()
             else:  # the caller is gone; the files are still needed
-                job.add_done_callback(lambda _: used.close())
+                job.add_done_callback(lambda ended: (used.close(), ended.exception()))
 
     async def _received(
         self, requests: AsyncIterator[pb.StreamSealDocumentRequest], upload: Upload
@@ -112,10 +113,12 @@ class StreamRpc(SealingRpc):
                 raise _request_first()
             if found is None:
                 found = part.request
+                upload.expect(part.document_size)
             else:
                 await loop.run_in_executor(self._pool, upload.add, part.data)
         if found is None:
             raise _request_first()
+        upload.check_whole()
         return found
 
     def _seal_upload(
@@ -125,7 +128,12 @@ class StreamRpc(SealingRpc):
         principal: Principal,
         into: BufferedRandom,
     ) -> tuple[pb.SealDocumentResponse, Any]:
-        return self._sealed(request, upload.view(), principal, into=into)
+        try:
+            return self._sealed(request, upload.view(), principal, into=into)
+        except BaseException as error:
+            # Else the mapped files live as long as the error, which is told to the caller.
+            traceback.clear_frames(error.__traceback__)
+            raise
 
     # --- many documents ------------------------------------------------------------------------
 

@@ -1450,8 +1450,13 @@ class StreamSealDocumentRequest(_message.Message):
 
     REQUEST_FIELD_NUMBER: _builtins.int
     DATA_FIELD_NUMBER: _builtins.int
+    DOCUMENT_SIZE_FIELD_NUMBER: _builtins.int
     data: _builtins.bytes
     """At most 1 MiB of the document."""
+    document_size: _builtins.int
+    """With the request: how many bytes the parts have together. A stream that ends before, or goes
+    on after, is not sealed: a caller who was cut off sent less than a document.
+    """
     @_builtins.property
     def request(self) -> Global___SealDocumentRequest:
         """Without a document: that comes in the parts that follow."""
@@ -1461,10 +1466,11 @@ class StreamSealDocumentRequest(_message.Message):
         *,
         request: Global___SealDocumentRequest | None = ...,
         data: _builtins.bytes = ...,
+        document_size: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "part", b"part", "request", b"request"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "part", b"part", "request", b"request"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "document_size", b"document_size", "part", b"part", "request", b"request"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_part: _TypeAlias = _typing.Literal["request", "data"]  # noqa: Y015
     _WhichOneofArgType_part: _TypeAlias = _typing.Literal["part", b"part"]  # noqa: Y015
