@@ -92,7 +92,7 @@ def _png(degrees: Image.Image, per_metre: int) -> bytes:
     width, height = degrees.size
     rows, stride = degrees.tobytes("raw", "P;2"), (width + 3) // 4
     lines = b"".join(b"\0" + rows[at * stride : (at + 1) * stride] for at in range(height))
-    deflater = zlib.compressobj(9, memLevel=9)
+    deflater = zlib.compressobj(8, memLevel=9)
     return png_file(
         (b"IHDR", struct.pack(">2L5B", width, height, 2, 3, 0, 0, 0)),
         (b"PLTE", bytes(RED) * len(_DEGREES)),
