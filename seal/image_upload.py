@@ -194,5 +194,5 @@ def _encode(picture: Image.Image, width_mm: float) -> bytes:
     clean.paste(picture, mask=seen)
     dpi = picture.width / width_mm * 25.4
     out = BytesIO()
-    clean.save(out, format="PNG", dpi=(dpi, dpi), optimize=True)
+    clean.save(out, format="PNG", dpi=(dpi, dpi), compress_level=6)
     return out.getvalue()

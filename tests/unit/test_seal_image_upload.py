@@ -153,13 +153,14 @@ def test_over_one_mebibyte():
 
 
 def test_what_would_be_large_once_written_anew():
-    """Under the bound as a palette, over it as plain pixels: the bound holds for what is kept."""
-    noise = random.Random(1).randbytes(1200 * 840)
-    picture = Image.frombytes("P", (1200, 840), noise)
-    picture.putpalette([value for at in range(256) for value in (at, at * 7 % 256, at * 31 % 256)])
-    data = png(picture, transparency=bytes(range(256)))
-    if len(data) <= MAX_BYTES:
-        assert reason(data, width_mm=60, height_mm=42) == "TOO_LARGE"
+    """A bit a pixel of noise is under the bound and 4 octets a pixel are not; nor is it slow."""
+    noise = Image.frombytes("1", (2400, 2400), random.Random(1).randbytes(2400 * 300)).convert("P")
+    noise.putpalette([200, 0, 0] * 2)
+    data = png(noise, bits=1, transparency=bytes([0, 255] + [255] * 254)[:2])
+    assert len(data) < MAX_BYTES
+    begin = time.process_time()
+    assert reason(data, width_mm=60, height_mm=60) == "TOO_LARGE"
+    assert time.process_time() - begin < 4  # 16 at the highest compression
 
 
 # --- bombs -----------------------------------------------------------------------------------
