@@ -19,6 +19,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import BinaryIO, Final
 
 from runtime.errors import FailedPrecondition, InvalidArgument
@@ -69,6 +70,7 @@ __all__ = [
 ]
 
 TONGBAN: Final = Provider()
+_MAX_KEPT: Final = 128 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +152,11 @@ def prepare_ofd(
     document_xml = signature_xml(
         names,
         method=suite_oid,
-        hashes=[(name, _digest(final, name)) for name in final if close or name not in lists],
+        hashes=[
+            (name, _seal_digest(seal) if name == names.seal else _digest(final, name))
+            for name in final
+            if close or name not in lists
+        ],
         stamps=[(pages.pages[one.page - 1].id, one) for one in stamps],
         signed_at=signed_at,
         provider=provider,
@@ -202,7 +208,7 @@ def finish_ofd_into(
     timestamp: bytes | None = None,
     integrity_signature: bytes | None = None,
 ) -> None:
-    """`finish_ofd` into a file, which is not the one the document lies in."""
+    """`finish_ofd` into a buffered file, which is not the one the document lies in."""
     value = _value(prepared, certificate, signature, timestamp)
     _write(prepared, file.write, [*value, *_entries(prepared, certificate, integrity_signature)])
 
@@ -255,6 +261,16 @@ def _refuse_old(seal: bytes) -> None:
 def _digest(package: OfdPackage, name: str) -> bytes:
     """SM3 of a file, which a verifier would not refuse to look at."""
     return digest_pieces(SM3_OID, checked_pieces(package, name))
+
+
+def _seal_digest(seal: bytes) -> bytes:
+    """SM3 of a seal; the same one comes with every document."""
+    return _kept_digest(seal) if len(seal) <= _MAX_KEPT else digest(SM3_OID, seal)
+
+
+@lru_cache(maxsize=64)
+def _kept_digest(seal: bytes) -> bytes:
+    return digest(SM3_OID, seal)
 
 
 def _covered(package: OfdPackage, listed: ListedSignature) -> frozenset[str]:
