@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from io import BufferedRandom
@@ -26,6 +26,7 @@ from runtime.errors import Aborted, DomainError, InvalidArgument
 from runtime.identity import Principal
 from runtime.rpc import Call
 from seal.incoming import PART, Places, Upload, scratch_file
+from seal.orders import Document
 from seal.rpc_sealing import SealingRpc
 from seal.sealing import Sealing
 from seal.v1 import seal_pb2 as pb
@@ -80,17 +81,18 @@ class StreamRpc(SealingRpc):
             job = loop.run_in_executor(
                 self._pool, self._seal_upload, request, upload, call.principal, into
             )
-            answer, document = await asyncio.shield(job)
-            with _given_up_when_slow():
-                yield pb.StreamSealDocumentResponse(response=answer)
-            for begin in range(0, len(document), PART):
-                with _given_up_when_slow():
-                    yield pb.StreamSealDocumentResponse(data=bytes(document[begin : begin + PART]))
+            parts = _parts(*await asyncio.shield(job))
+            job = None  # it holds the document
+            used.callback(parts.close)
+            for part in parts:
+                with _taken_in_time(used.close):
+                    yield part
         finally:
             if job is None or job.done():
                 used.close()
             else:  # the caller is gone; the files are still needed
-                job.add_done_callback(lambda ended: (used.close(), ended.exception()))
+                used.callback(job.exception)  # looked at, though there is nobody to tell
+                job.add_done_callback(lambda _: used.close())
 
     async def _received(
         self, requests: AsyncIterator[pb.StreamSealDocumentRequest], upload: Upload
@@ -144,12 +146,14 @@ class StreamRpc(SealingRpc):
         department = call.principal.department
         self._batches.take(department)
         batch = _Batch(self, call.principal, aiter(requests))
+        used = ExitStack()
+        used.callback(self._batches.give_back, department)
         try:
             async for answer in batch.answers():
-                with _given_up_when_slow():
+                with _taken_in_time(lambda: batch.give_up(used.close)):
                     yield answer
         finally:
-            batch.give_up(lambda: self._batches.give_back(department))
+            batch.give_up(used.close)
 
     def one_of_batch(
         self, part: pb.BatchSealDocumentsRequest, seal: str, principal: Principal
@@ -227,11 +231,12 @@ class _Batch:
         self._under_way[self._rpc.begin(part, self._seal, self._principal)] = size
         self._held += size
 
-    def give_up(self, then: Any) -> None:
+    def give_up(self, then: Callable[[], object]) -> None:
         """Take no more; `then` is called when what was begun has ended."""
         if self._reading is not None:
             self._reading.cancel()
         left = [one for one in self._under_way if not one.done() and not one.cancel()]
+        self._under_way.clear()
         if not left:
             then()
             return
@@ -239,17 +244,39 @@ class _Batch:
         ended.add_done_callback(lambda _: then())
 
 
+def _parts(
+    answer: pb.SealDocumentResponse, document: Document
+) -> Generator[pb.StreamSealDocumentResponse, None, None]:
+    yield pb.StreamSealDocumentResponse(response=answer)
+    for begin in range(0, len(document), PART):
+        yield pb.StreamSealDocumentResponse(data=bytes(document[begin : begin + PART]))
+
+
 @contextmanager
-def _given_up_when_slow() -> Iterator[None]:
-    """Around a `yield`: a caller who takes an answer no sooner is cut off."""
-    task = asyncio.current_task()
-    if task is None:
-        raise AssertionError("a method of the loop runs in a task")
-    late = asyncio.get_running_loop().call_later(SLOW_SECONDS, task.cancel)
+def _taken_in_time(release: Callable[[], object]) -> Iterator[None]:
+    """Around a `yield`: calls `release` while a caller takes an answer too late.
+
+    Raises Aborted (RECEIVER_SLOW) when he takes it after all: what was held is given back.
+    """
+    late = False
+
+    def give_up() -> None:
+        nonlocal late
+        late = True
+        release()
+
+    timer = asyncio.get_running_loop().call_later(SLOW_SECONDS, give_up)
     try:
         yield
     finally:
-        late.cancel()
+        timer.cancel()
+    if late:
+        raise Aborted(
+            f"an answer was not taken within {SLOW_SECONDS:.0f} seconds: send it again with the "
+            "same request_id, and read as it comes",
+            reason="RECEIVER_SLOW",
+            message_zh=f"{SLOW_SECONDS:.0f} 秒内未接收应答：请用同一 request_id 重新发送并及时接收",
+        )
 
 
 def sender_silent() -> Aborted:
