@@ -1,43 +1,31 @@
-"""The wishes of `seal.placement` resolved to boxes on the pages of an OFD.
+"""The pages of an OFD, for the wishes of `seal.placement` to be resolved on (`seal.placing`).
 
 1. A page's size is its own `Area`, else that of its template pages, else the document's `PageArea`;
    the upper left corner of the `PhysicalBox` is the origin of the page's coordinates.
-2. A seal is shown whole. A place given in mm that reaches over the edge of its page is refused; at
-   a word the seal is moved as far inside as it needs. Only `AcrossEdges` cuts: every slice shows,
-   and no part of the image shows twice.
-3. A `Clip` is within the stamp's Boundary (GB/T 33190 §18), so all slices of one image are the same
-   box moved to the left, cut at the same micrometres.
-4. What is given and what it grows to are bounded before anything is laid out.
+2. A `Clip` is within the stamp's Boundary (GB/T 33190 §18): that is why all slices of one image are
+   the same box moved to the left.
 
 Source: GB/T 33190-2016 §7.5, §7.6 (pages), §18.2.3 (StampAnnot).
 """
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from runtime.errors import InvalidArgument
+from seal import placing
 from seal.ofd_text import WordSearch, in_reading_order
 from seal.ofd_xml import child, read_head, read_xml, required, resolve, tag, text
 from seal.package import OfdPackage, structure_error
-from seal.placement import AcrossEdges, At, EveryPage, Keyword, Placement, Stamp
+from seal.placement import Keyword, Placement, Stamp
+from seal.placing import Point, Size
 
-MAX_STAMPS: Final = 4096
-_MAX_PLACEMENTS: Final = 256
 _MAX_TEMPLATES: Final = 16  # of one page, theirs included
-_LONGEST_WORD: Final = 100
 _MAX_MM: Final = 100_000.0
-_LEAST_PER_IMAGE: Final = 2
-_MOST_PER_IMAGE: Final = 50
 _SMALL: Final = 64 * 1024
-_TOLERANCE: Final = 0.001  # a micrometre: what is written has no more decimals
 _BOX: Final = re.compile(r"\s+".join([r"(-?\d{1,6}(?:\.\d{0,15})?)"] * 4))
-
-Size = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +45,12 @@ class Pages:
     templates: Mapping[str, str]
     size: Size | None
     _areas: dict[str, _Area] = field(default_factory=dict)
+    _search: WordSearch | None = None
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self.pages)
 
     def size_of(self, page: int) -> Size:
         """Width and height in mm of a page (from 1). Raises PackageError where nothing says."""
@@ -69,6 +63,23 @@ class Pages:
                 f"nothing says how large page {page} is", f"第 {page} 页没有页面尺寸"
             )
         return self.size
+
+    def search_for(self, words: Iterable[str]) -> None:
+        """Say which words `find` will be asked for: each file is read for all of them once."""
+        self._search = WordSearch(self.package, words)
+
+    def find(self, page: int, word: str) -> list[Point]:
+        """The centres of a word in reading order; one seen off its page is none."""
+        if self._search is None:
+            return []
+        width, height = self.size_of(page)
+        seen = {
+            box.centre: box
+            for file in self.layers(page)
+            for box in self._search.find(file, word)
+            if 0 <= box.centre[0] <= width and 0 <= box.centre[1] <= height
+        }
+        return [box.centre for box in in_reading_order(seen.values())]
 
     def layers(self, page: int) -> list[str]:
         """The file of a page, then those of its templates and theirs, each once."""
@@ -147,188 +158,6 @@ def _size(box: str) -> Size:
 
 
 def place(pages: Pages, placements: Sequence[Placement], seal_size_mm: Size) -> tuple[Stamp, ...]:
-    """The stamps of all wishes, in their order.
-
-    Raises InvalidArgument (`STAMP_POSITION` for a place that is none, `KEYWORD_NOT_FOUND`),
-    PackageError for pages that can't be read.
-    """
-    if len(placements) > _MAX_PLACEMENTS:
-        raise bad_position(f"more than {_MAX_PLACEMENTS} placements", "位置过多")
-    words = {one.text for one in placements if isinstance(one, Keyword)}
-    for word in words:
-        if not word.strip() or len(word) > _LONGEST_WORD:
-            raise bad_position(
-                f"a keyword is 1 to {_LONGEST_WORD} characters",
-                f"关键字应为 1 至 {_LONGEST_WORD} 个字符",
-            )
-    search = WordSearch(pages.package, words)
-    found: list[Stamp] = []
-    for one in placements:
-        box = _box(one, seal_size_mm)
-        if isinstance(one, At):
-            found.append(_at(pages, one.page, one.x_mm, one.y_mm, box))
-        elif isinstance(one, Keyword):
-            found += _at_words(pages, search, one, box)
-        elif isinstance(one, EveryPage):
-            _bound(len(found) + len(pages.pages))
-            numbers = range(1, len(pages.pages) + 1)
-            found += [_at(pages, number, one.x_mm, one.y_mm, box) for number in numbers]
-        else:
-            _bound(len(found) + len(pages.pages))
-            found += _across(pages, one, box)
-        _bound(len(found))
-    return tuple(found)
-
-
-def _bound(count: int) -> None:
-    if count > MAX_STAMPS:
-        raise bad_position(f"more than {MAX_STAMPS} stamps", f"印章超过 {MAX_STAMPS} 处")
-
-
-def _box(one: Placement, seal_size_mm: Size) -> Size:
-    """The width asked for and the height in proportion, or the seal's own."""
-    width, height = seal_size_mm
-    if not (_is_length(width) and _is_length(height)):
-        raise bad_position("the seal has no size", "印章没有尺寸")
-    if one.size_mm == 0:
-        return width, height
-    if not _is_length(one.size_mm) or not _is_length(height * one.size_mm / width):
-        raise bad_position("the size is not a length", "印章尺寸不正确")
-    return one.size_mm, height * one.size_mm / width
-
-
-def _is_length(value: float) -> bool:
-    return math.isfinite(value) and _TOLERANCE <= value < _MAX_MM
-
-
-def _at(pages: Pages, page: int, x: float, y: float, box: Size) -> Stamp:
-    count = len(pages.pages)
-    if not 1 <= page <= count:
-        raise bad_position(
-            f"there is no page {page}: the document has {count}",
-            f"文件共 {count} 页，没有第 {page} 页",
-        )
-    if not (math.isfinite(x) and math.isfinite(y)):
-        raise bad_position("x and y are not numbers", "坐标不是数字")
-    width, height = pages.size_of(page)
-    over = x + box[0] > width + _TOLERANCE or y + box[1] > height + _TOLERANCE
-    if x < -_TOLERANCE or y < -_TOLERANCE or over:
-        raise _over_edge(page, (width, height))
-    return Stamp(page=page, x_mm=max(x, 0.0), y_mm=max(y, 0.0), width_mm=box[0], height_mm=box[1])
-
-
-def _at_words(pages: Pages, search: WordSearch, one: Keyword, box: Size) -> list[Stamp]:
-    """Centred on the occurrences asked for; one seen off its page is none."""
-    if not (math.isfinite(one.dx_mm) and math.isfinite(one.dy_mm)) or (
-        not -1 <= one.occurrence <= MAX_STAMPS
-    ):
-        raise bad_position("a keyword's dx, dy or occurrence is none", "关键字的偏移或序号不正确")
-    found: list[tuple[int, Size, tuple[float, float]]] = []
-    for page in range(1, len(pages.pages) + 1):
-        size = pages.size_of(page)
-        seen = {
-            word.centre: word
-            for file in pages.layers(page)
-            for word in search.find(file, one.text)
-            if 0 <= word.centre[0] <= size[0] and 0 <= word.centre[1] <= size[1]
-        }
-        found += [(page, size, word.centre) for word in in_reading_order(seen.values())]
-        if one.occurrence == 0:
-            _bound(len(found))
-        elif one.occurrence == -1:
-            del found[:-1]
-        elif len(found) >= one.occurrence:
-            found = [found[one.occurrence - 1]]
-            break
-    else:
-        if len(found) < max(one.occurrence, 1):
-            raise _no_such_word(len(found))
-    return [_centred(page, size, at, one, box) for page, size, at in found]
-
-
-def _centred(page: int, size: Size, at: tuple[float, float], one: Keyword, box: Size) -> Stamp:
-    room = size[0] - box[0], size[1] - box[1]
-    if min(room) < -_TOLERANCE:
-        raise _over_edge(page, size)
-    x, y = at[0] + one.dx_mm - box[0] / 2, at[1] + one.dy_mm - box[1] / 2
-    return Stamp(
-        page=page,
-        x_mm=max(0.0, min(x, room[0])),
-        y_mm=max(0.0, min(y, room[1])),
-        width_mm=box[0],
-        height_mm=box[1],
-    )
-
-
-def _no_such_word(count: int) -> InvalidArgument:
-    """The word itself is not repeated: it may be a person's name."""
-    return InvalidArgument(
-        f"the keyword is found {count} times as text: check its spelling and the occurrence asked "
-        "for, or give a position in mm; scanned pages and text drawn as curves have no words",
-        reason="KEYWORD_NOT_FOUND",
-        message_zh=f"关键字在文件中出现 {count} 次，无法定位：请核对文字和序号，或改用坐标；"
-        "扫描件和转曲文字无法查找",
-    )
-
-
-def _across(pages: Pages, one: AcrossEdges, box: Size) -> list[Stamp]:
-    """Slices of one image a group; the groups differ by one page at most (rule 2)."""
-    count, most = len(pages.pages), one.pages_per_image
-    if count < _LEAST_PER_IMAGE:
-        raise bad_position(
-            "a seal across page edges needs two pages: place it on the page instead",
-            "骑缝章至少需要两页：请改为在页面上盖章",
-        )
-    if not _LEAST_PER_IMAGE <= most <= _MOST_PER_IMAGE:
-        raise bad_position(
-            f"pages_per_image is not {_LEAST_PER_IMAGE} to {_MOST_PER_IMAGE}",
-            f"每枚骑缝章的页数应为 {_LEAST_PER_IMAGE} 至 {_MOST_PER_IMAGE}",
-        )
-    # Three pages at two an image: one image of three rather than a page without its neighbour.
-    groups = min(math.ceil(count / most), count // _LEAST_PER_IMAGE)
-    found: list[Stamp] = []
-    for group in range(groups):
-        first, following = count * group // groups, count * (group + 1) // groups
-        found += _slices(pages, range(first + 1, following + 1), one.y_mm, box)
-    return found
-
-
-def _slices(pages: Pages, numbers: range, y: float, box: Size) -> list[Stamp]:
-    """The image cut into as many upright slices as pages; the first page has the left one."""
-    width, height = box
-    cuts = [round(width * index / len(numbers), 3) for index in range(len(numbers) + 1)]
-    found = []
-    for index, page in enumerate(numbers):
-        size = pages.size_of(page)
-        inside = math.isfinite(y) and -_TOLERANCE <= y <= size[1] - height + _TOLERANCE
-        if not inside or width > size[0] + _TOLERANCE:
-            raise _over_edge(page, size)
-        left, right = cuts[index], cuts[index + 1]
-        stamp = Stamp(
-            page=page,
-            x_mm=round(size[0], 3) - right,
-            y_mm=max(y, 0.0),
-            width_mm=width,
-            height_mm=height,
-            clip_mm=(left, 0.0, right - left, height),
-        )
-        found.append(stamp)
-    return found
-
-
-def _over_edge(page: int, size: Size) -> InvalidArgument:
-    width, height = (f"{value:.6g}" for value in size)
-    return bad_position(
-        f"the seal reaches over the edge of page {page}, which is {width} x {height} mm: move it "
-        "or make it smaller",
-        f"印章超出第 {page} 页（{width} × {height} 毫米）的边缘：请移动或缩小",
-    )
-
-
-def bad_position(what: str, what_zh: str) -> InvalidArgument:
-    """A wish that no document, or not this one, can meet."""
-    return InvalidArgument(
-        f"the seal cannot be placed: {what}",
-        reason="STAMP_POSITION",
-        message_zh=f"印章位置不正确：{what_zh}",
-    )
+    """The stamps of all wishes, in their order; raises what `seal.placing.place` does."""
+    pages.search_for({one.text for one in placements if isinstance(one, Keyword)})
+    return placing.place(pages, placements, seal_size_mm)
