@@ -33,6 +33,9 @@ class SealSettings(BaseModel):
     timestamp_anchors: Path | None = Field(
         None, description="PEM file with the roots that its tokens must lead to."
     )
+    timestamp_lists: Path | None = Field(
+        None, description="PEM file with the authority's revocation lists, for long-term proof."
+    )
     timestamp_digest: str = Field("sha256", description="What it stamps: sm3, sha256 or sha512.")
     keys: Path | None = Field(
         None, description="Folder of the key files; keys/seal in the data folder if not set."

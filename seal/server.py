@@ -6,16 +6,14 @@
 from __future__ import annotations
 
 import asyncio
-import re
-import ssl
 from pathlib import Path
 
 from runtime.clock import SYSTEM, Clock
 from runtime.config import Settings
 from runtime.database import Database
-from runtime.errors import FailedPrecondition
 from runtime.objects import ObjectStore
 from runtime.rpc import Server
+from seal.authority import evidence_of, timestamper_of
 from seal.custody import Custody
 from seal.keeping import SealKeeping
 from seal.maker import MakerKey
@@ -23,11 +21,9 @@ from seal.making import SealMaking
 from seal.material import TrustMaterial
 from seal.rpc import POLICY, SealRpc
 from seal.sealing import Sealing
-from seal.timestamp import TimestampClient
 from seal.v1 import seal_pb2_grpc
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-_PEM = re.compile("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 
 
 def custody_of(settings: Settings, clock: Clock = SYSTEM) -> Custody:
@@ -63,7 +59,8 @@ class SealServer:
             self.material,
             clock,
             scratch=settings.data / "incoming",
-            timestamper=_timestamper(settings, clock),
+            timestamper=timestamper_of(settings.seal, clock),
+            evidence=evidence_of(settings.seal),
         )
         self._served: SealRpc | None = None
 
@@ -99,36 +96,3 @@ class SealServer:
         if self._served is not None:
             await asyncio.to_thread(self._served.close)
         self.database.close()
-
-
-def _timestamper(settings: Settings, clock: Clock) -> TimestampClient | None:
-    """The authority of the settings, if any.
-
-    Raises FailedPrecondition (TIMESTAMP_ANCHORS_UNREADABLE), InvalidArgument (TIMESTAMP_URL).
-    """
-    if not settings.seal.timestamp_url:
-        return None
-    return TimestampClient(
-        settings.seal.timestamp_url,
-        anchors=_certificates(settings.seal.timestamp_anchors),
-        digest=settings.seal.timestamp_digest,
-        clock=clock,
-    )
-
-
-def _certificates(path: Path | None) -> list[bytes]:
-    """The certificates of a PEM file, DER."""
-    try:
-        text = path.read_text(encoding="ascii") if path else ""
-        found = [ssl.PEM_cert_to_DER_cert(one) for one in _PEM.findall(text)]
-        if not found:
-            raise ValueError("no certificate")
-    except (OSError, ValueError) as error:
-        raise FailedPrecondition(
-            f"`timestamp_anchors` under [seal] names {path}, which holds no certificates: name a "
-            "PEM file with the roots of the time-stamp authority",
-            reason="TIMESTAMP_ANCHORS_UNREADABLE",
-            message_zh=f"[seal] 中 timestamp_anchors 指向的 {path} 不含证书："
-            "请提供时间戳服务根证书的 PEM 文件",
-        ) from error
-    return found
