@@ -23,7 +23,6 @@ from runtime.errors import (
     FieldViolation,
     InvalidArgument,
     NotFound,
-    PermissionDenied,
 )
 from runtime.idcodes import credit_code_problem
 from runtime.identity import Principal, Role
@@ -219,8 +218,8 @@ def check_use(seal: HeldSeal, *, at: datetime, actor: str | None, kind: str) -> 
     """Rules 1 to 3 for one use, by a system or, `actor` None, by a service of the node.
 
     `kind` is empty, `license-types/{type}` or a word. Raises NotFound (SEAL_NOT_FOUND) for a system
-    that may not use it, FailedPrecondition (SEAL_NOT_IN_FORCE) whose metadata `why` says which rule
-    it met, PermissionDenied (SEAL_KIND_NOT_AUTHORIZED).
+    that may not use it, FailedPrecondition: SEAL_NOT_IN_FORCE, whose metadata `why` says which rule
+    it met, or SEAL_KIND_NOT_AUTHORIZED: it is the seal that may not, whoever asks.
     """
     allowed = seal.authorization
     if actor is not None and not _may_use(seal, actor):
@@ -247,7 +246,7 @@ def check_use(seal: HeldSeal, *, at: datetime, actor: str | None, kind: str) -> 
         )
     named = (*allowed.license_types, *allowed.document_kinds)
     if named and kind not in named:
-        raise PermissionDenied(
+        raise FailedPrecondition(
             "the seal is not authorized for this: name in `kind` one of what it is authorized for, "
             "or ask for a change of its authorization",
             reason="SEAL_KIND_NOT_AUTHORIZED",

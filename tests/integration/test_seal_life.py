@@ -20,7 +20,6 @@ from runtime.errors import (
     FailedPrecondition,
     InvalidArgument,
     NotFound,
-    PermissionDenied,
 )
 from runtime.idcodes import citizen_check_character
 from runtime.identity import Principal, Role
@@ -568,7 +567,7 @@ def test_a_change_of_authorization_takes_two_and_effect_at_once(node: SealNode) 
     approved = node.approve(SEAL)
     assert list(approved.authorization.document_kinds) == ["letter"]
     assert not approved.HasField("pending_authorization")
-    with pytest.raises(PermissionDenied) as denied:
+    with pytest.raises(FailedPrecondition) as denied:
         node.call("SealDocument", seal_request(plain_ofd()))
     assert denied.value.reason == "SEAL_KIND_NOT_AUTHORIZED"
     node.call("SealDocument", seal_request(plain_ofd(), kind="letter"))
