@@ -16,7 +16,7 @@ The libraries behind it cost most of a second to load, so the first sealing load
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -78,6 +78,7 @@ class PdfSealing:
     timestamper: Timestamper | None
     evidence: Evidence
     close: bool
+    placed: Callable[[int], None] | None
 
 
 def seal_pdf(
@@ -95,11 +96,13 @@ def seal_pdf(
     timestamper: Timestamper | None = None,
     evidence: Evidence | None = None,
     close: bool = False,
+    placed: Callable[[int], None] | None = None,
 ) -> bytes:
     """Seal a PDF; the result begins with the document as it was.
 
     `certificate` and `chain` (leaf to root) are DER, `signed_at` aware, sizes mm. `close` lets
-    nobody change or sign the document after; B_LT and B_LTA may still be added to. Raises:
+    nobody change or sign the document after; B_LT and B_LTA may still be added to. `placed` is told
+    how many stamps will show, before the key is asked. Raises:
 
     - InvalidArgument: `PDF_UNREADABLE`, `PDF_TOO_LARGE`, `STAMP_POSITION`, `KEYWORD_NOT_FOUND`,
       `SEAL_IMAGE`, `KEY_AND_CERTIFICATE_DIFFER`, `SUITE_NOT_FOR_PDF`,
@@ -129,6 +132,7 @@ def seal_pdf(
         timestamper=timestamper,
         evidence=known,
         close=close,
+        placed=placed,
     )
     from seal import pdf_sealing  # it costs most of a second
 

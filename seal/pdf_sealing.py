@@ -82,6 +82,9 @@ def seal(document: Document, wish: PdfSealing) -> BytesIO:
     except Exception as error:  # the library raises anything on hostile bytes
         raise unreadable() from error
 
+    if wish.placed is not None:
+        wish.placed(len(stamps))
+
     # 3. The attributes, the signature, its time-stamp, the value.
     embedding.send(_value(digest, wish))
     return output

@@ -108,9 +108,10 @@ def seal_as_pdf(custody: Custody, task: Task) -> Document:
     order, held = task.order, task.held
     signer = custody.seal_key(held.name, P256)
     check_pair(signer, held.pdf_certificate)
+    announcing = _Announcing(signer, task.announce)
     sealed = seal_pdf(
         order.document,
-        signer=_Announcing(signer, task.announce, stamps=len(order.placements)),
+        signer=announcing,
         certificate=held.pdf_certificate,
         chain=(custody.hierarchy.root_p256,),
         image_png=held.image,
@@ -121,6 +122,7 @@ def seal_as_pdf(custody: Custody, task: Task) -> Document:
         timestamper=task.timestamper,
         evidence=task.evidence,
         close=order.close,
+        placed=announcing.placed,
     )
     if task.into is None:
         return sealed
@@ -173,10 +175,14 @@ class _Announcing:
 
     __slots__ = ("_announce", "_signer", "_stamps")
 
-    def __init__(self, signer: Signer, announce: Announce, *, stamps: int) -> None:
+    def __init__(self, signer: Signer, announce: Announce) -> None:
         self._signer = signer
-        self._stamps = stamps
+        self._stamps = 0
         self._announce = announce
+
+    def placed(self, stamps: int) -> None:
+        """Note how many stamps will show."""
+        self._stamps = stamps
 
     @property
     def suite_name(self) -> str:

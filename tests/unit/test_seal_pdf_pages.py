@@ -149,7 +149,9 @@ def test_a_word_that_is_not_there(word: Keyword) -> None:
 
 def test_on_every_page_one_picture() -> None:
     one = _stamped(plain_pdf(30), At(page=1, x_mm=10, y_mm=10))
-    every = _stamped(plain_pdf(30), EveryPage(x_mm=10, y_mm=10))
+    told: list[int] = []
+    every = _stamped(plain_pdf(30), EveryPage(x_mm=10, y_mm=10), placed=told.append)
+    assert told == [30]
     assert every.count(b"/Subtype /Image") == one.count(b"/Subtype /Image") == 2
     assert every.count(b"/Subtype /Form") == 1
     for page in (1, 15, 30):
