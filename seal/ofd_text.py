@@ -31,6 +31,7 @@ _GREATEST: Final = 1e6  # mm
 _ASCENT: Final = 0.88  # of the size, above the base line; the rest is below
 _SAME_LINE: Final = 0.3  # of the size
 _SAME_PLACE: Final = 0.3
+_BAND: Final = 0.5  # mm: how lines are told apart before glyphs are laid out
 _GAP: Final = 2.0
 
 _TEXT_OBJECT: Final = tag("TextObject")
@@ -81,15 +82,43 @@ class WordSearch:
         scan = _TextScan()
         scan_xml(self._package, file, scan)
         there = set().union(*(run.text for run in scan.runs))
-        wanted = {word: key for word, key in self._words.items() if there.issuperset(key)}
-        if not wanted:
-            return dict.fromkeys(self._words, ())
-        runs = [glyphs for run in scan.runs if (glyphs := list(_glyphs(run)))]
-        lines = list(_lines(runs))
         return {
-            word: tuple(_occurrences([*runs, *lines], wanted[word])) if word in wanted else ()
-            for word in self._words
+            word: tuple(_find(scan.runs, key)) if there.issuperset(key) else ()
+            for word, key in self._words.items()
         }
+
+
+def _find(runs: Sequence[_Run], key: str) -> list[Box]:
+    """The occurrences in single runs, then over several; only what may have one is laid out."""
+    rows = [list(_glyphs(run)) for run in runs if key in run.key]
+    # A word that goes on in another run begins where one ends with its beginning.
+    begins = tuple(key[:size] for size in range(1, len(key)))
+    last = [
+        glyphs[-1]
+        for run in runs
+        if begins and run.key.endswith(begins)
+        for glyphs in [list(_glyphs(run))]
+        if glyphs
+    ]
+    bands: dict[int, set[int]] = defaultdict(set)
+    for glyph in last:
+        row = math.floor(glyph.across / _BAND)
+        reach = math.ceil(_SAME_LINE * glyph.em / _BAND)
+        bands[glyph.angle].update(range(row - min(reach, 99), row + min(reach, 99) + 1))
+    if bands:
+        near = [list(_glyphs(run)) for run in runs if _may_touch(run, bands)]
+        rows += _lines([one for one in near if one])
+    return _occurrences(rows, key)
+
+
+def _may_touch(run: _Run, bands: Mapping[int, set[int]]) -> bool:
+    """Whether a run's first glyph is on one of these lines, or the run is not straight."""
+    first = next(_glyphs(run, most=1), None)
+    if first is None:
+        return False
+    rows = bands.get(first.angle)
+    straight = run.delta_y is None if run.of_reads_across else run.delta_x is None
+    return not straight or (rows is not None and math.floor(first.across / _BAND) in rows)
 
 
 # --- what the file says ----------------------------------------------------------------------
@@ -110,14 +139,23 @@ class _Object:
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """One TextCode."""
+    """One TextCode as written; `raw` are the attributes `_RAW` of its TextObject."""
 
-    of: _Object
-    x: float
-    y: float
+    raw: tuple[str | None, ...]
+    x: str
+    y: str
     delta_x: str | None
     delta_y: str | None
     text: str
+    key: str
+
+    @property
+    def of_reads_across(self) -> bool:
+        """Whether the next glyph is to the side, not below."""
+        return self.raw[_RAW.index("ReadDirection")] in (None, "0", "180")
+
+
+_RAW: Final = ("Boundary", "Size", "CTM", "HScale", "Visible", "ReadDirection", "CharDirection")
 
 
 class _TextScan(XmlScan):
@@ -128,18 +166,18 @@ class _TextScan(XmlScan):
     def __init__(self) -> None:
         super().__init__()
         self.runs: list[_Run] = []
-        self._object: _Object | None = None
+        self._object: tuple[str | None, ...] | None = None
         self._code: Mapping[str, str] | None = None
         self._text: list[str] = []
         self._count = 0
-        self._x = self._y = 0.0
+        self._x = self._y = "0"
 
     def start(self, name: str, attributes: Mapping[str, str]) -> None:
         if name == _TEXT_OBJECT:
-            self._object = _object(attributes)
-            self._x = self._y = 0.0
+            self._object = tuple(map(attributes.get, _RAW))
+            self._x = self._y = "0"
         elif name == _TEXT_CODE and self._object is not None:
-            self._code = dict(attributes)
+            self._code = attributes
             self._text = []
 
     def data(self, text: str) -> None:
@@ -156,30 +194,28 @@ class _TextScan(XmlScan):
             self._add(self._object, self._code, "".join(self._text))
             self._code = None
 
-    def _add(self, of: _Object, code: Mapping[str, str], text: str) -> None:
+    def _add(self, of: tuple[str | None, ...], code: Mapping[str, str], text: str) -> None:
         if text[:1] in ("\n", "\r"):  # the writer's layout, not the page's
             text = text.strip()
-        try:
-            # What is left out is as in the TextCode before.
-            self._x = _number(code["X"]) if "X" in code else self._x
-            self._y = _number(code["Y"]) if "Y" in code else self._y
-        except ValueError:
-            return
-        if text.strip():
-            run = _Run(of, self._x, self._y, code.get("DeltaX"), code.get("DeltaY"), text)
-            self.runs.append(run)
+        # What is left out is as in the TextCode before.
+        self._x, self._y = code.get("X", self._x), code.get("Y", self._y)
+        key = _SPACE.sub("", text)
+        if key:
+            said = code.get("DeltaX"), code.get("DeltaY")
+            self.runs.append(_Run(of, self._x, self._y, *said, text, key))
 
 
-def _object(attributes: Mapping[str, str]) -> _Object | None:
+@lru_cache(maxsize=256)
+def _object(raw: tuple[str | None, ...]) -> _Object | None:
     """A TextObject, or None where it shows nothing (rule 3)."""
-    if attributes.get("Visible", "true") in ("false", "0"):
+    boundary, height, matrix, wide, visible, reading, turning = raw
+    if visible in ("false", "0"):
         return None
     try:
-        x, y, _, _ = _numbers(attributes.get("Boundary", ""), 4)
-        a, b, c, d, e, f = _numbers(attributes.get("CTM", "1 0 0 1 0 0"), 6)
-        size = _number(attributes.get("Size", ""))
-        scale = _number(attributes.get("HScale", "1"))
-        reads, turned = (int(attributes.get(k, "0")) for k in ("ReadDirection", "CharDirection"))
+        x, y, _, _ = _numbers(boundary or "", 4)
+        a, b, c, d, e, f = _numbers(matrix or "1 0 0 1 0 0", 6)
+        size, scale = _number(height or ""), _number(wide or "1")
+        reads, turned = int(reading or "0"), int(turning or "0")
     except ValueError:
         return None
     if size <= 0 or scale <= 0 or abs(a * d - b * c) < 1e-9 or reads % 90 or turned % 90:
@@ -245,10 +281,13 @@ class _Glyph:
 _TURNS: Final = ((1, 0), (0, 1), (-1, 0), (0, -1))  # cosine and sine of quarter turns
 
 
-def _glyphs(run: _Run) -> Iterator[_Glyph]:
+def _glyphs(run: _Run, most: int = _MOST_GLYPHS) -> Iterator[_Glyph]:
     """The glyphs of a TextCode but for white space; none where its numbers are none."""
-    of, count = run.of, len(run.text) - 1
+    of, count = _object(run.raw), min(len(run.text), most) - 1
+    if of is None:
+        return
     try:
+        x, y = _number(run.x), _number(run.y)
         delta_x, delta_y = _deltas(run.delta_x, count), _deltas(run.delta_y, count)
     except ValueError:
         return
@@ -259,7 +298,6 @@ def _glyphs(run: _Run) -> Iterator[_Glyph]:
     length = math.hypot(along_x, along_y)
     along_x, along_y = along_x / length, along_y / length
     angle = round(math.degrees(math.atan2(along_y, along_x))) % 360
-    x, y = run.x, run.y
     for index, text in enumerate(run.text):
         width = of.size * of.scale * (1.0 if _is_wide(text) else 0.5)
         if not text.isspace():

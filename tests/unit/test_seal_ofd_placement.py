@@ -371,3 +371,10 @@ def test_whatever_the_numbers_are(
         assert error.reason == "KEYWORD_NOT_FOUND"
     else:
         assert all(0 <= one.x_mm <= 208 and 0 <= one.y_mm <= 295 for one in found)
+
+
+def test_last_occurrence_is_on_the_last_page_that_has_one() -> None:
+    document = ofd_of(text_object("盖章"), text_object("盖章与盖章", DeltaX="g 4 5"), "")
+    (last,) = _place(document, Keyword(text="盖章", occurrence=-1, size_mm=1))
+    assert last.page == 2
+    assert _near([_centre(last)], (40, MIDDLE))
