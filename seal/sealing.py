@@ -91,8 +91,8 @@ class Sealing:
         """Steps 1 to 6. The result may be given out only after `release` has committed.
 
         A large document is sealed `into` an empty file, and is then a view of it. Raises NotFound
-        (SEAL_NOT_FOUND, also for a seal of another department), PermissionDenied
-        (SEAL_KIND_NOT_AUTHORIZED), FailedPrecondition (SEAL_NOT_IN_FORCE, TIMESTAMP_NOT_CONFIGURED,
+        (SEAL_NOT_FOUND, also for a seal of another department), FailedPrecondition
+        (SEAL_KIND_NOT_AUTHORIZED, SEAL_NOT_IN_FORCE, TIMESTAMP_NOT_CONFIGURED,
         EARLIER_SIGNATURE_FAILED, OFD_CLOSED, PDF_CLOSED), InvalidArgument for a document that
         cannot be sealed, DataLoss (SEALED_DOCUMENT_NOT_GOOD), Unavailable (a full disk, a
         time-stamp authority that does not answer).
