@@ -121,14 +121,16 @@ def _at_words(pages: Sheets, one: Keyword, box: Size) -> list[Stamp]:
     ):
         raise bad_position("a keyword's dx, dy or occurrence is none", "关键字的偏移或序号不正确")
     found: list[tuple[int, Size, Point]] = []
-    for page in range(1, pages.count + 1):
+    numbers = range(1, pages.count + 1)
+    for page in reversed(numbers) if one.occurrence == -1 else numbers:
         size = pages.size_of(page)
         found += [(page, size, centre) for centre in pages.find(page, one.text)]
         if one.occurrence == 0:
             _bound(len(found))
-        elif one.occurrence == -1:
+        elif one.occurrence == -1 and found:
             del found[:-1]
-        elif len(found) >= one.occurrence:
+            break
+        elif 0 < one.occurrence <= len(found):
             found = [found[one.occurrence - 1]]
             break
     else:
