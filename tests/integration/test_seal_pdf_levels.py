@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from asn1crypto import x509
+from asn1crypto import crl, x509
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.ades.report import AdESPassed
+from pyhanko.sign.fields import SigFieldSpec, append_signature_field
 from pyhanko.sign.validation import validate_pdf_signature
 from pyhanko.sign.validation.ades import ades_lta_validation
 from pyhanko.sign.validation.dss import DocumentSecurityStore
@@ -34,6 +35,7 @@ from pyhanko_certvalidator.registry import SimpleTrustManager
 from runtime.errors import FailedPrecondition, InvalidArgument
 from seal.model import Indication, Verdict
 from seal.pdf import Evidence, Level
+from seal.pdf_sealing import SealWriter
 from seal.placement import EveryPage
 from seal.suites import ED25519, RSA
 from seal.timestamp import TimestampClient
@@ -171,6 +173,57 @@ def test_a_later_change_fails(tsa: Authority, level: Level) -> None:
     out = BytesIO()
     writer.write(out)
     assert "covers_document" in _failed(_assess(tsa, out.getvalue()))
+
+
+def _open_action(writer: IncrementalPdfFileWriter) -> None:
+    writer.root["/OpenAction"] = generic.ArrayObject([writer.root["/Pages"].raw_get("/Kids")[0]])
+    writer.update_root()
+
+
+def _empty_field(writer: IncrementalPdfFileWriter) -> None:
+    append_signature_field(writer, SigFieldSpec("Later", box=(10, 10, 90, 90)))
+
+
+def _annotation(writer: IncrementalPdfFileWriter) -> None:
+    page, _ = writer.find_page_for_modification(1)
+    square = generic.DictionaryObject(
+        {
+            generic.NameObject("/Type"): generic.NameObject("/Annot"),
+            generic.NameObject("/Subtype"): generic.NameObject("/Square"),
+            generic.NameObject("/Rect"): generic.ArrayObject(
+                map(generic.NumberObject, (1, 1, 9, 9))
+            ),
+        }
+    )
+    writer.register_annotation(page, writer.add_object(square))
+
+
+def _title(writer: IncrementalPdfFileWriter) -> None:
+    writer.set_info(
+        generic.DictionaryObject({generic.NameObject("/Title"): generic.pdf_string("FORGED")})
+    )
+
+
+@pytest.mark.parametrize("change", [_open_action, _empty_field, _annotation, _title])
+@pytest.mark.parametrize("level", LEVELS)
+def test_no_later_update_but_evidence_passes(
+    tsa: Authority, level: Level, change: Callable[[IncrementalPdfFileWriter], None]
+) -> None:
+    writer, out = IncrementalPdfFileWriter(BytesIO(_sealed(tsa, level))), BytesIO()
+    change(writer)
+    writer.write(out)
+    assert "covers_document" in _failed(_assess(tsa, out.getvalue()))
+
+
+def test_evidence_added_later_passes_where_it_is_all(tsa: Authority) -> None:
+    writer, out = SealWriter(BytesIO(_sealed(tsa, Level.B_B, close=True))), BytesIO()
+    crls = [crl.CertificateList.load(_crl())]
+    DocumentSecurityStore.supply_dss_in_writer(writer, None, crls=crls, certs=_roots(tsa))
+    writer.write(out)
+    verdict = _assess(tsa, out.getvalue())
+    assert verdict.indication is Indication.PASSED, verdict.to_dict()
+    (told,) = (c for c in verdict.all_checks() if c.name == "covers_document")
+    assert told.notice
 
 
 @pytest.mark.parametrize("level", LEVELS)
