@@ -18,6 +18,7 @@ from seal.package import Entry, OfdPackage, PackageError, read_package
 from seal.placement import AcrossEdges, Keyword
 from seal.verify import assess
 from tests.builders.ofd import (
+    CORNER,
     NOW,
     SEALED_AT,
     SIZE,
@@ -111,7 +112,11 @@ def test_any_buffer_into_any_file(kind: type) -> None:
     document = _large(BIG)
     here = world()
     prepared = prepare_ofd(
-        kind(document), seal=here.seal(), placements=[], seal_size_mm=SIZE, signed_at=SEALED_AT
+        kind(document),
+        seal=here.seal(),
+        placements=[CORNER],
+        seal_size_mm=SIZE,
+        signed_at=SEALED_AT,
     )
     out = io.BytesIO()
     finish_ofd_into(
@@ -125,7 +130,7 @@ def test_any_buffer_into_any_file(kind: type) -> None:
 def test_unchanged_files_are_not_copied_before_they_are_written() -> None:
     document = _large(BIG, method=zipfile.ZIP_STORED)
     prepared = prepare_ofd(
-        document, seal=world().seal(), placements=[], seal_size_mm=SIZE, signed_at=SEALED_AT
+        document, seal=world().seal(), placements=[CORNER], seal_size_mm=SIZE, signed_at=SEALED_AT
     )
     (entry,) = (one for one in prepared.entries if one.name == "Doc_0/big.bin")
     assert isinstance(entry.packed, memoryview)
