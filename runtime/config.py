@@ -22,6 +22,7 @@ from runtime.identity import write_private
 from runtime.objects import ObjectStore, open_store
 
 FILE_VARIABLE = "TONGBAN_CONFIG"
+_LONGEST_PASSPHRASE = 65_536
 
 
 class SealSettings(BaseModel):
@@ -160,18 +161,29 @@ class Settings(BaseSettings):
         On the embedded default it is made once, in a file of the data folder that only its owner
         reads; an operator moves it elsewhere and sets `passphrase_file`.
         """
+        return bytes(self.passphrase_to_wipe())
+
+    def passphrase_to_wipe(self) -> bytearray:
+        """As `passphrase`, for a caller that overwrites it after use."""
         path = self.passphrase_file or self.data / "secrets" / "passphrase"
         if self.passphrase_file is None and not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             write_private(path, secrets.token_urlsafe(32).encode())
         try:
-            return path.read_bytes().strip()
+            content = bytearray(_LONGEST_PASSPHRASE)
+            with path.open("rb", buffering=0) as file:
+                del content[file.readinto(content) or 0 :]
         except OSError as error:
             raise FailedPrecondition(
                 f"cannot read the passphrase file {path}: check `passphrase_file`",
                 reason="PASSPHRASE_MISSING",
                 message_zh=f"无法读取口令文件 {path}：请检查 passphrase_file",
             ) from error
+        while content and content[-1:].isspace():
+            content.pop()
+        while content and content[:1].isspace():
+            del content[0]
+        return content
 
 
 def load(**overrides: object) -> Settings:

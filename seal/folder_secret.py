@@ -58,7 +58,8 @@ class FolderSecret:
     def read(self) -> bytearray:
         """The passphrase, for the caller to wipe."""
         if self.device is None or not self._path.exists():
-            return bytearray(self._passphrase())
+            given = self._passphrase()
+            return given if isinstance(given, bytearray) else bytearray(given)
         from seal import pkcs11
 
         return pkcs11.unwrap(self._wrapping_key(), bytes(read_private(self._path)))

@@ -36,7 +36,7 @@ def custody_of(settings: Settings, clock: Clock = SYSTEM) -> Custody:
     )
     return Custody(
         settings.seal_keys(),
-        passphrase=settings.passphrase,
+        passphrase=settings.passphrase_to_wipe,
         clock=clock,
         device=chosen.hsm,
         maker=maker or None,

@@ -37,6 +37,11 @@ def test_the_published_private_key_has_the_published_public_key():
     assert dumped["private_key"].parsed["private_key"].native == PRIVATE
 
 
+def test_the_published_digest_of_z_and_message():
+    digest = "F0B43E94BA45ACCAACE692ED534382EB17E6AB5A19CE7B31F4486FDFC0D28640"
+    assert suites.sm2_digest(PUBLIC, MESSAGE).hex().upper() == digest
+
+
 @pytest.mark.parametrize(
     ("message", "digest"),
     [

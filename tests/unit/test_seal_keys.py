@@ -34,6 +34,17 @@ def test_a_key_opens_again(path, suite):
     assert suites.suite(suite).verify(made.public_key, b"m", signature)
 
 
+def test_a_passphrase_is_asked_for_once_and_wiped(path):
+    keys.create_key(path, suite=suites.SM2, passphrase=bytearray(PASSPHRASE))
+    for given in (PASSPHRASE, b"a wrong passphrase"):
+        secret = bytearray(given)
+        try:
+            keys.open_key(f"file:{path}", passphrase=lambda secret=secret: secret)
+        except FailedPrecondition:
+            assert given != PASSPHRASE
+        assert secret == bytes(len(given))
+
+
 def test_the_file_is_closed_and_encrypted(path):
     keys.create_key(path, suite=suites.SM2, passphrase=PASSPHRASE)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
