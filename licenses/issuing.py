@@ -108,7 +108,7 @@ class Issuing:
             # 1. Validate: nothing is reserved for what cannot be issued.
             validate_order(order)
             issuer = self._neighbours.issuer(department)
-            with_seal = self._neighbours.seal_of(department, seal, self._clock.now())
+            with_seal = self._neighbours.seal_of(department, seal, order.type.id, self._clock.now())
             # 2. Reserve the serial and the identifier, with all that is needed to finish.
             try:
                 license_ = self._reserve(order, issuer, with_seal, request)
@@ -252,7 +252,12 @@ class Issuing:
         request_id = f"{license_.id}-{form.value[1:]}-{hashlib.sha256(draft).hexdigest()[:32]}"
         stamp = template.load(license_types()[license_.type_id].template).stamp
         return self._neighbours.seal_document(
-            draft, form, seal=license_.seal, stamp=stamp, request_id=request_id
+            draft,
+            form,
+            seal=license_.seal,
+            license_type=license_.type_id,
+            stamp=stamp,
+            request_id=request_id,
         )
 
     def _activate(self, license_: License, digests: dict[LicenseFormat, str]) -> License:

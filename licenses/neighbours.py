@@ -49,12 +49,21 @@ class Neighbours(Protocol):
         """A department as the catalog holds it. Raises NotFound."""
         ...
 
-    def seal_of(self, department: str, wanted: str, now: datetime) -> IssuingSeal:
-        """The department's seal to use. Raises FailedPrecondition, SEAL_NOT_USABLE."""
+    def seal_of(
+        self, department: str, wanted: str, license_type: str, now: datetime
+    ) -> IssuingSeal:
+        """The department's seal for a license type. Raises FailedPrecondition, SEAL_NOT_USABLE."""
         ...
 
     def seal_document(
-        self, document: bytes, form: LicenseFormat, *, seal: str, stamp: Stamp, request_id: str
+        self,
+        document: bytes,
+        form: LicenseFormat,
+        *,
+        seal: str,
+        license_type: str,
+        stamp: Stamp,
+        request_id: str,
     ) -> bytes:
         """The sealed document; the same bytes for the same request."""
         ...
@@ -98,8 +107,10 @@ class NodeNeighbours:
             department=found.name, display_name=found.display_name, credit_code=found.credit_code
         )
 
-    def seal_of(self, department: str, wanted: str, now: datetime) -> IssuingSeal:
-        """See Neighbours. Without a wanted one, the only seal in force."""
+    def seal_of(
+        self, department: str, wanted: str, license_type: str, now: datetime
+    ) -> IssuingSeal:
+        """See Neighbours. Without a wanted one, the only seal in force for the type."""
         request = seal_pb2.ListSealsRequest(parent=department, page_size=1000)
         usable = [
             seal
@@ -107,31 +118,43 @@ class NodeNeighbours:
             if seal.state == seal_pb2.SEAL_STATE_ACTIVE
             and seal.start_time.ToDatetime(UTC) <= now < seal.end_time.ToDatetime(UTC)
             and wanted in ("", seal.name)
+            and _is_for(seal.authorization, _kind(license_type), now)
         ]
         if len(usable) != 1:
             raise FailedPrecondition(
-                "the department has no such seal in force: see ListSeals, or have one made"
+                "the department has no such seal in force for this license type: see ListSeals, "
+                "or have one made or authorized"
                 if wanted or not usable
                 else "the department has several seals in force: name the one to use in `seal`",
                 reason="SEAL_NOT_USABLE",
-                message_zh="本部门没有该有效印章：请查看 ListSeals 或申请制章"
+                message_zh="本部门没有可用于此类证照的有效印章：请查看 ListSeals，或申请制章、授权"
                 if wanted or not usable
                 else "本部门有多枚有效印章：请在 seal 中指明",
             )
         return IssuingSeal(name=usable[0].name, display_name=usable[0].display_name)
 
     def seal_document(
-        self, document: bytes, form: LicenseFormat, *, seal: str, stamp: Stamp, request_id: str
+        self,
+        document: bytes,
+        form: LicenseFormat,
+        *,
+        seal: str,
+        license_type: str,
+        stamp: Stamp,
+        request_id: str,
     ) -> bytes:
         """See Neighbours."""
         x, y, width, _ = stamp.box
-        place = seal_pb2.StampPosition(page=stamp.page, x_mm=x, y_mm=y, size_mm=width)
+        place = seal_pb2.Placement(
+            position=seal_pb2.StampPosition(page=stamp.page, x_mm=x, y_mm=y, size_mm=width)
+        )
         request = seal_pb2.SealDocumentRequest(
             seal=seal,
             document=document,
             format=_FORMATS[form],
-            positions=[place],
+            placements=[place],
             reason="签发电子证照",
+            kind=_kind(license_type),
             request_id=request_id,
         )
         answer = _call(self._seals.SealDocument, request, seconds=SEALING_SECONDS)
@@ -180,6 +203,19 @@ class NodeNeighbours:
             yield delivery_pb2.PublishRequest(rows=sent)
 
         _again(lambda: self._delivery.Publish(batch(), timeout=SEALING_SECONDS))
+
+
+def _kind(license_type: str) -> str:
+    """How a seal's authorization names a license type."""
+    return f"license-types/{license_type}"
+
+
+def _is_for(allowed: seal_pb2.SealAuthorization, kind: str, now: datetime) -> bool:
+    """Whether a seal may be used for this; the seal service has the last word."""
+    if allowed.HasField("expire_time") and allowed.expire_time.ToDatetime(UTC) < now:
+        return False
+    named = (*allowed.license_types, *allowed.document_kinds)
+    return not named or kind in named
 
 
 def _call(method: Callable[..., Answer], request: Any, *, seconds: float = SECONDS) -> Answer:

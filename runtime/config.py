@@ -11,7 +11,15 @@ import re
 import secrets
 from pathlib import Path
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -24,15 +32,77 @@ from runtime.identity import write_private
 from runtime.objects import ObjectStore, open_store
 
 FILE_VARIABLE = "TONGBAN_CONFIG"
-
+_LONGEST_PASSPHRASE = 65_536
 _ADDRESS = re.compile(r"(?:[^:\s]*|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
 _NO_FOLDER = {errno.EEXIST, errno.ENOTDIR}
+
+
+class SealSettings(BaseModel):
+    """What is set for sealing, under `[seal]`: where its keys are, and who stamps its time."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    timestamp_url: str = Field("", description="Time-stamp authority (RFC 3161); empty is none.")
+    timestamp_anchors: Path | None = Field(
+        None, description="PEM file with the roots that its tokens must lead to."
+    )
+    timestamp_lists: Path | None = Field(
+        None, description="PEM file with the authority's revocation lists, for long-term proof."
+    )
+    timestamp_digest: str = Field("sha256", description="What it stamps: sm3, sha256 or sha512.")
+    keys: Path | None = Field(
+        None, description="Folder of the key files; keys/seal in the data folder if not set."
+    )
+    hsm: str = Field(
+        "",
+        description="pkcs11: address of a token (with module-path and pin-source). P-256 keys are "
+        "made in it, and it wraps the passphrase of the key files.",
+    )
+    maker_key: str = Field(
+        "",
+        description="file: or pkcs11: address of the seal maker's key, where it is kept apart; "
+        "empty is with the others.",
+    )
+    maker_halves: list[Path] = Field(
+        [], description="Two files, each with one person's half of the maker's passphrase."
+    )
+    maker_passphrase_file: Path | None = Field(
+        None, description="File with the maker's passphrase, where it is not in halves."
+    )
+
+    @model_validator(mode="after")
+    def _agree(self) -> SealSettings:
+        """What is said about the maker's key goes together."""
+        if self.hsm and not self.hsm.startswith("pkcs11:"):
+            raise ValueError("hsm is a pkcs11: address / hsm 应为 pkcs11: 地址")
+        given = bool(self.maker_halves) + bool(self.maker_passphrase_file)
+        if not self.maker_key.startswith("file:"):
+            if self.maker_key and not self.maker_key.startswith("pkcs11:"):
+                raise ValueError(
+                    "maker_key is a file:/… or pkcs11: address / "
+                    "maker_key 应为 file:/… 或 pkcs11: 地址"
+                )
+            if given:
+                raise ValueError(
+                    "maker_halves and maker_passphrase_file go with a maker_key that is a file:/… "
+                    "address / maker_halves、maker_passphrase_file 须与 file:/… 的 maker_key 同用"
+                )
+        elif given != 1:
+            raise ValueError(
+                "a maker_key in a file needs maker_halves or maker_passphrase_file, one of them / "
+                "文件中的 maker_key 须配置 maker_halves 或 maker_passphrase_file 之一"
+            )
+        if self.maker_halves and len(set(self.maker_halves)) != 2:
+            raise ValueError("maker_halves are two files / maker_halves 应为两个不同的文件")
+        return self
 
 
 class Settings(BaseSettings):
     """Everything that may be set; each name is also a variable, `TONGBAN_LISTEN` for `listen`."""
 
-    model_config = SettingsConfigDict(env_prefix="TONGBAN_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="TONGBAN_", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
 
     data: Path = Field(Path("tongban-data"), description="The data folder.")
     listen: str = Field("127.0.0.1:7443", description="host:port of the gRPC port.")
@@ -53,6 +123,10 @@ class Settings(BaseSettings):
     s3_secret_key: SecretStr = SecretStr("")
     passphrase_file: Path | None = Field(
         None, description="File that opens the key files; made in the data folder if not set."
+    )
+    seal: SealSettings = Field(
+        default_factory=SealSettings,
+        description="Sealing; also TONGBAN_SEAL__TIMESTAMP_URL and so on.",
     )
     origin: str = Field("tongban.local/log", description="The audit log's name in checkpoints.")
     metrics: str = Field("", description="host:port of Prometheus metrics; empty is none.")
@@ -107,24 +181,39 @@ class Settings(BaseSettings):
             reading=reading,
         )
 
+    def seal_keys(self) -> Path:
+        """Folder of the seal service's keys."""
+        return self.seal.keys or self.data / "keys" / "seal"
+
     def passphrase(self, *, make: bool = True) -> bytes:
         """What opens the key files. Raises FailedPrecondition, PASSPHRASE_MISSING.
 
         On the embedded default it is made once, in a file of the data folder that only its owner
         reads, unless `make` is False; an operator moves it elsewhere and sets `passphrase_file`.
         """
+        return bytes(self.passphrase_to_wipe(make=make))
+
+    def passphrase_to_wipe(self, *, make: bool = True) -> bytearray:
+        """As `passphrase`, for a caller that overwrites it after use."""
         path = self.passphrase_file or self.data / "secrets" / "passphrase"
         if make and self.passphrase_file is None and not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             write_private(path, secrets.token_urlsafe(32).encode())
         try:
-            return path.read_bytes().strip()
+            content = bytearray(_LONGEST_PASSPHRASE)
+            with path.open("rb", buffering=0) as file:
+                del content[file.readinto(content) or 0 :]
         except OSError as error:
             raise FailedPrecondition(
                 f"cannot read the passphrase file {path}: check `passphrase_file`",
                 reason="PASSPHRASE_MISSING",
                 message_zh=f"无法读取口令文件 {path}：请检查 passphrase_file",
             ) from error
+        while content and content[-1:].isspace():
+            content.pop()
+        while content and content[:1].isspace():
+            del content[0]
+        return content
 
 
 def load(**overrides: object) -> Settings:

@@ -12,16 +12,23 @@ import hashlib
 import io
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from runtime.errors import DataLoss, InvalidArgument, NotFound, Unavailable
 
 _PART = re.compile(r"[A-Za-z0-9._=-]{1,128}")
+_PIECE = 256 * 1024
 _NOT_FIRST = {"PreconditionFailed", "ConditionalRequestConflict"}
+
+
+#: Bytes, or a view of a file that is mapped into memory.
+Buffer = bytes | bytearray | memoryview
+Data = TypeVar("Data", bytes, bytes | bytearray | memoryview)
 
 
 class ObjectStore(Protocol):
@@ -31,12 +38,16 @@ class ObjectStore(Protocol):
         """Write, replacing what was there."""
         ...
 
-    def put_if_absent(self, name: str, data: bytes) -> bool:
+    def put_if_absent(self, name: str, data: Buffer) -> bool:
         """Write unless the name is taken; whether this call wrote."""
         ...
 
     def get(self, name: str) -> bytes:
         """Read whole. Raises NotFound, OBJECT_NOT_FOUND."""
+        ...
+
+    def get_into(self, name: str, file: BinaryIO) -> None:
+        """Read into a file, without holding it. Raises NotFound, OBJECT_NOT_FOUND."""
         ...
 
     def exists(self, name: str) -> bool:
@@ -71,7 +82,11 @@ def get_content(store: ObjectStore, name: str) -> bytes:
 
     Raises DataLoss (OBJECT_CHANGED) where it is not.
     """
-    data = store.get(name)
+    return check_content(name, store.get(name))
+
+
+def check_content(name: str, data: Data) -> Data:
+    """`data` if it is what `content_name` named. Raises DataLoss (OBJECT_CHANGED)."""
     if hashlib.sha256(data).hexdigest() not in name:
         raise DataLoss(
             "a stored document is not what was stored: restore it from a backup",
@@ -101,7 +116,7 @@ class FileStore:
             scratch.replace(path)
             _sync_folder(path.parent)
 
-    def put_if_absent(self, name: str, data: bytes) -> bool:
+    def put_if_absent(self, name: str, data: Buffer) -> bool:
         """See ObjectStore. A hard link is made or not made: it cannot be half made."""
         with _disk_errors():
             scratch, path = self._write_scratch(name, data)
@@ -118,6 +133,14 @@ class FileStore:
         """See ObjectStore."""
         try:
             return self._path(name).read_bytes()
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            raise _absent() from None
+
+    def get_into(self, name: str, file: BinaryIO) -> None:
+        """See ObjectStore."""
+        try:
+            with self._path(name).open("rb") as found:
+                shutil.copyfileobj(found, file, _PIECE)
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             raise _absent() from None
 
@@ -143,7 +166,7 @@ class FileStore:
     def _path(self, name: str) -> Path:
         return self._root / check_name(name)
 
-    def _write_scratch(self, name: str, data: bytes) -> tuple[Path, Path]:
+    def _write_scratch(self, name: str, data: Buffer) -> tuple[Path, Path]:
         path = self._path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         scratch = self._scratch / os.urandom(12).hex()
@@ -199,7 +222,7 @@ class S3Store:
         with _s3_errors():
             self._client.put_object(self._bucket, self._key(name), io.BytesIO(data), len(data))
 
-    def put_if_absent(self, name: str, data: bytes) -> bool:
+    def put_if_absent(self, name: str, data: Buffer) -> bool:
         """See ObjectStore. The client has no conditional put; the request is made here, once."""
         from minio.error import S3Error
 
@@ -224,6 +247,17 @@ class S3Store:
             answer = self._client.get_object(self._bucket, self._key(name))
             try:
                 return bytes(answer.read())
+            finally:
+                answer.close()
+                answer.release_conn()
+
+    def get_into(self, name: str, file: BinaryIO) -> None:
+        """See ObjectStore."""
+        with _s3_errors():
+            answer = self._client.get_object(self._bucket, self._key(name))
+            try:
+                for piece in answer.stream(_PIECE):
+                    file.write(piece)
             finally:
                 answer.close()
                 answer.release_conn()

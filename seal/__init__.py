@@ -4,6 +4,6 @@
 - `keys`    encrypted key files and the `Signer` that is all the rest ever sees of a key;
 - `certificates`  X.509 certificates and revocation lists; `trust` the check of a chain of them;
 - `ses`     the seal (SESeal) and the signature (SES_Signature) of GB/T 38540;
-- `image`   the picture of a round official seal, drawn from glyph outlines;
-- `der`, `libcrypto`  the strict reader, and OpenSSL's SM2, under them.
+- `image`   the pictures of official seals, drawn from glyph outlines, or uploaded and checked;
+- `der`, `der_form`, `libcrypto`  the reader, what departs from DER by name, and OpenSSL's SM2.
 """

@@ -1,4 +1,4 @@
-"""X.509 certificates and revocation lists (RFC 5280) with SM2 or P-256 keys: issuing and reading.
+"""X.509 certificates and revocation lists (RFC 5280), with keys of every suite: issue and read.
 
 Invariants:
 
@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from asn1crypto import core, crl, keys, x509
+from asn1crypto import algos, core, crl, keys, x509
 
 from runtime.errors import InvalidArgument
 from seal import der, suites
@@ -49,10 +49,11 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateInfo:
-    """What we need of a certificate. `suite` is "" and `public_point` b"" for a foreign key type.
+    """What we need of a certificate. `suite` is "" for a foreign kind of key.
 
     `subject` and `issuer` read `CN=…,O=…`; the `_name` fields are their DER as received. Times are
     aware UTC. `key_usage` and `extended_key_usage` are None when the extension is absent.
+    `public_key` is SubjectPublicKeyInfo as received.
     """
 
     subject: str
@@ -63,7 +64,7 @@ class CertificateInfo:
     serial: int
     not_before: datetime
     not_after: datetime
-    public_point: bytes
+    public_key: bytes
     suite: str
     is_ca: bool
     path_length: int | None
@@ -112,13 +113,12 @@ def issue_certificate(
     *,
     issuer: Signer,
     issuer_certificate: bytes | None,
-    subject_point: bytes,
+    subject_key: bytes,
     subject: Mapping[str, str],
     not_before: datetime,
     not_after: datetime,
     serial: int | None = None,
     is_ca: bool = False,
-    subject_suite: str | None = None,
     key_usage: Sequence[str] | None = None,
     extended_key_usage: Sequence[str] = (),
     path_length: int | None = None,
@@ -128,20 +128,21 @@ def issue_certificate(
     `subject` maps CN, O, OU, C, ST, L to text. Without `issuer_certificate` it is self-signed.
     `key_usage` (asn1crypto words) defaults to keyCertSign and cRLSign for a CA, and to
     digitalSignature and nonRepudiation otherwise; `extended_key_usage` takes dotted OIDs or
-    "document_signing". `subject_suite` defaults to the issuer's. Raises `InvalidArgument`
-    (`BAD_CERTIFICATE_REQUEST`).
+    "document_signing". `subject_key` is DER SubjectPublicKeyInfo, of any suite. Raises
+    `InvalidArgument` (`BAD_CERTIFICATE_REQUEST`).
     """
-    if issuer_certificate is None and subject_point != issuer.public_point:
+    if issuer_certificate is None and subject_key != issuer.public_key:
         raise _bad_request("a self-signed certificate is of its own key")
     if not_before >= not_after:
         raise _bad_request("it ends before it begins")
+    _check_key(subject_key)
     name = _build_name(subject)
     parent = parse_certificate(issuer_certificate) if issuer_certificate else None
-    if parent and parent.public_point != issuer.public_point:
+    if parent and parent.public_key != issuer.public_key:
         raise _bad_request("the issuer's certificate is not of the issuer's key")
     chosen = suites.suite(issuer.suite_name)
     usages = key_usage or _default_usages(is_ca=is_ca)
-    algorithm = {"algorithm": chosen.signature_oid}
+    algorithm = algos.SignedDigestAlgorithm.load(chosen.signature_algorithm)
     # 63 random bits and never 0 (CA/Browser Forum §7.1: at least 64 bits of entropy).
     number = serial if serial is not None else secrets.randbits(126) | 1 << 126
     body = x509.TbsCertificate(
@@ -152,19 +153,21 @@ def issue_certificate(
             "issuer": x509.Name.load(parent.subject_name) if parent else name,
             "validity": {"not_before": _time(not_before), "not_after": _time(not_after)},
             "subject": name,
-            "subject_public_key_info": {
-                "algorithm": {
-                    "algorithm": "ec",
-                    "parameters": _curve(suites.suite(subject_suite or chosen.name).curve_oid),
-                },
-                "public_key": subject_point,
-            },
+            "subject_public_key_info": keys.PublicKeyInfo.load(subject_key, strict=True),
             "extensions": _extensions(
-                subject_point, issuer.public_point, usages, extended_key_usage, is_ca, path_length
+                subject_key, issuer.public_key, usages, extended_key_usage, is_ca, path_length
             ),
         }
     ).dump()
-    return _signed(body, algorithm_oid=chosen.signature_oid, signature=issuer.sign(body))
+    return _signed(body, algorithm=chosen.signature_algorithm, signature=issuer.sign(body))
+
+
+def _check_key(public_key: bytes) -> None:
+    try:
+        algorithm, _ = _exactly(der.children(public_key), 2)
+        suites.suite_of_key(algorithm.raw)
+    except InvalidArgument:
+        raise _bad_request("the subject's key is not a public key of a known suite") from None
 
 
 def _bad_request(what: str) -> InvalidArgument:
@@ -188,14 +191,6 @@ def _build_name(subject: Mapping[str, str]) -> Any:
         raise _bad_request("the subject has fields other than CN, O, OU, C, ST, L") from None
 
 
-def _curve(oid: str) -> Any:
-    return keys.ECDomainParameters(name="named", value=keys.NamedCurve(_curve_word(oid)))
-
-
-def _curve_word(oid: str) -> str:
-    return "secp256r1" if oid == suites.P256_CURVE_OID else oid
-
-
 def _time(at: datetime) -> Any:
     """UTCTime until 2049, GeneralizedTime after (RFC 5280 §4.1.2.5)."""
     moment = at.astimezone(UTC).replace(microsecond=0)
@@ -204,14 +199,15 @@ def _time(at: datetime) -> Any:
     return x509.Time(name="general_time", value=moment)
 
 
-def _key_identifier(point: bytes) -> bytes:
+def _key_identifier(public_key: bytes) -> bytes:
     """RFC 5280 §4.2.1.2 (1): SHA-1 of the key's bits; an identifier, not a protection."""
-    return hashlib.sha1(point, usedforsecurity=False).digest()
+    _, bits = _exactly(der.children(public_key), 2)
+    return hashlib.sha1(bits.bits(), usedforsecurity=False).digest()
 
 
 def _extensions(
-    subject_point: bytes,
-    issuer_point: bytes,
+    subject_key: bytes,
+    issuer_key: bytes,
     usages: Sequence[str],
     extended: Sequence[str],
     is_ca: bool,
@@ -224,10 +220,10 @@ def _extensions(
     listed: list[dict[str, Any]] = [
         {"extn_id": "basic_constraints", "critical": True, "extn_value": constraints},
         {"extn_id": "key_usage", "critical": True, "extn_value": set(usages)},
-        {"extn_id": "key_identifier", "extn_value": _key_identifier(subject_point)},
+        {"extn_id": "key_identifier", "extn_value": _key_identifier(subject_key)},
         {
             "extn_id": "authority_key_identifier",
-            "extn_value": {"key_identifier": _key_identifier(issuer_point)},
+            "extn_value": {"key_identifier": _key_identifier(issuer_key)},
         },
     ]
     if extended:
@@ -236,9 +232,9 @@ def _extensions(
     return listed
 
 
-def _signed(body: bytes, *, algorithm_oid: str, signature: bytes) -> bytes:
-    """SIGNED{body}: the algorithm's parameters are absent, as for ECDSA (RFC 5758 §3.2)."""
-    return der.sequence(body, der.sequence(der.oid(algorithm_oid)), der.bits(signature))
+def _signed(body: bytes, *, algorithm: bytes, signature: bytes) -> bytes:
+    """SIGNED{body}."""
+    return der.sequence(body, algorithm, der.bits(signature))
 
 
 def issue_crl(
@@ -252,7 +248,7 @@ def issue_crl(
 ) -> bytes:
     """Issue a DER CRL v2 (RFC 5280 §5). Raises `InvalidArgument` (`BAD_CERTIFICATE_REQUEST`)."""
     parent = parse_certificate(issuer_certificate)
-    if parent.public_point != issuer.public_point:
+    if parent.public_key != issuer.public_key:
         raise _bad_request("the issuer's certificate is not of the issuer's key")
     chosen = suites.suite(issuer.suite_name)
     entries = [
@@ -269,14 +265,14 @@ def issue_crl(
     ]
     fields: dict[str, Any] = {
         "version": "v2",
-        "signature": {"algorithm": chosen.signature_oid},
+        "signature": algos.SignedDigestAlgorithm.load(chosen.signature_algorithm),
         "issuer": x509.Name.load(parent.subject_name),
         "this_update": _time(this_update),
         "next_update": _time(next_update),
         "crl_extensions": [
             {
                 "extn_id": "authority_key_identifier",
-                "extn_value": {"key_identifier": _key_identifier(issuer.public_point)},
+                "extn_value": {"key_identifier": _key_identifier(issuer.public_key)},
             },
             {"extn_id": "crl_number", "extn_value": number},
         ],
@@ -284,7 +280,7 @@ def issue_crl(
     if entries:  # an empty list is left out (RFC 5280 §5.1.2.6)
         fields["revoked_certificates"] = entries
     body: bytes = crl.TbsCertList(fields).dump()
-    return _signed(body, algorithm_oid=chosen.signature_oid, signature=issuer.sign(body))
+    return _signed(body, algorithm=chosen.signature_algorithm, signature=issuer.sign(body))
 
 
 # --- reading ---------------------------------------------------------------------------------
@@ -330,7 +326,7 @@ def _read_certificate(data: bytes) -> CertificateInfo:
     extensions, unknown = _read_extensions(body["extensions"])
     constraints = extensions.get("basic_constraints") or {}
     authority = extensions.get("authority_key_identifier") or {}
-    suite, point = _read_key(body["subject_public_key_info"])
+    key = body["subject_public_key_info"]
     return CertificateInfo(
         subject=_spell(body["subject"]),
         issuer=_spell(body["issuer"]),
@@ -340,8 +336,8 @@ def _read_certificate(data: bytes) -> CertificateInfo:
         serial=int(body["serial_number"].native),
         not_before=_instant(body["validity"]["not_before"].native),
         not_after=_instant(body["validity"]["not_after"].native),
-        public_point=point,
-        suite=suite,
+        public_key=key.dump(),
+        suite=_suite_of(key),
         is_ca=bool(constraints.get("ca")),
         path_length=constraints.get("path_len_constraint"),
         key_usage=_words(extensions.get("key_usage")),
@@ -373,18 +369,12 @@ def _read_extensions(listed: Any) -> tuple[dict[str, Any], tuple[str, ...]]:
     return found, tuple(unknown)
 
 
-def _read_key(info: Any) -> tuple[str, bytes]:
-    """The suite's name and the point; ("", b"") for a key we have no suite for."""
-    if info["algorithm"]["algorithm"].native != "ec":
-        return "", b""
-    parameters = info["algorithm"]["parameters"]
-    if parameters.name != "named":
-        return "", b""
+def _suite_of(key: Any) -> str:
+    """The suite's name; "" for a kind of key that we have no suite for."""
     try:
-        suite = suites.suite_of_curve(parameters.chosen.dotted)
+        return suites.suite_of_key(key["algorithm"].dump()).name
     except InvalidArgument:
-        return "", b""
-    return suite.name, info["public_key"].native
+        return ""
 
 
 def _words(values: Any) -> frozenset[str] | None:
@@ -461,14 +451,16 @@ def _read_entry(one: Any) -> tuple[Revocation, tuple[str, ...]]:
 
 @lru_cache(maxsize=4096)
 def _is_signed_by(
-    signature_oid: str, signed_bytes: bytes, signature: bytes, suite: str, point: bytes
+    signature_oid: str, signed_bytes: bytes, signature: bytes, suite: str, public_key: bytes
 ) -> bool:
-    """Whether the issuer's key, with its own algorithm and no other, made this signature."""
+    """Whether the issuer's key, with an algorithm for that kind of key, made this signature."""
     try:
-        chosen = suites.suite(signature_oid)
+        chosen, holder = suites.suite(signature_oid), suites.suite(suite)
     except InvalidArgument:
         return False
-    return chosen.name == suite and chosen.verify(point, signed_bytes, signature)
+    if chosen.key_algorithm != holder.key_algorithm:
+        return False
+    return chosen.verify(public_key, signed_bytes, signature)
 
 
 def is_issued_by(child: CertificateInfo | CrlInfo, issuer: CertificateInfo) -> bool:
@@ -478,5 +470,5 @@ def is_issued_by(child: CertificateInfo | CrlInfo, issuer: CertificateInfo) -> b
         child.signed_bytes,
         child.signature,
         issuer.suite,
-        issuer.public_point,
+        issuer.public_key,
     )

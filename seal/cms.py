@@ -1,9 +1,10 @@
-"""The CMS SignedData of a PAdES B-B signature (RFC 5652, ETSI EN 319 142-1 §6), in DER.
+"""The CMS SignedData of a PAdES signature (RFC 5652, ETSI EN 319 142-1 §6), in DER.
 
-1. P-256 with SHA-256, detached, one signer: what PDF readers all read.
+1. Detached, one signer: P-256 or RSA with SHA-256, what PDF readers all read, or Ed25519 with
+   SHA-512 (RFC 8419 §3.1), which few do.
 2. The signed attributes are content type, digest and the signer's certificate (RFC 5035), so that
    no other certificate of the same key can be put in its place. The time stands in the PDF, not
-   here: PAdES forbids the attribute.
+   here: PAdES forbids the attribute. A time-stamp over the value is an unsigned attribute.
 3. What is signed is the SET OF attributes itself; what is stored is the same under tag [0].
 """
 
@@ -12,7 +13,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from seal import der
-from seal.suites import ECDSA_SHA256_OID, SHA256_OID, digest
+from seal.suites import (
+    ECDSA_SHA256_OID,
+    ED25519,
+    ED25519_OID,
+    P256,
+    RSA,
+    RSA_SHA256_OID,
+    SHA256_OID,
+    SHA512_OID,
+    digest,
+)
 from seal.trust import CertificateInfo, parse_certificate
 
 _DATA = "1.2.840.113549.1.7.1"
@@ -20,13 +31,34 @@ _SIGNED_DATA = "1.2.840.113549.1.7.2"
 _CONTENT_TYPE = "1.2.840.113549.1.9.3"
 _MESSAGE_DIGEST = "1.2.840.113549.1.9.4"
 _SIGNING_CERTIFICATE_V2 = "1.2.840.113549.1.9.16.2.47"
-_IMPLICIT_0 = 0xA0
+_TIME_STAMP = "1.2.840.113549.1.9.16.2.14"
+_IMPLICIT_0, _IMPLICIT_1 = 0xA0, 0xA1
 _DIRECTORY_NAME = 0xA4
-_SHA256 = der.sequence(der.oid(SHA256_OID), der.tlv(der.NULL, b""))
+_NULL = der.tlv(der.NULL, b"")
+_SHA256 = der.sequence(der.oid(SHA256_OID), _NULL)
+_SHA512 = der.sequence(der.oid(SHA512_OID))
+_ALGORITHMS = {
+    P256: der.sequence(der.oid(ECDSA_SHA256_OID)),
+    RSA: der.sequence(der.oid(RSA_SHA256_OID), _NULL),
+    ED25519: der.sequence(der.oid(ED25519_OID)),
+}
+_LONGEST_POINT_PAIR = 72  # DER SEQ{r, s} of P-256
+
+
+def digest_of(suite: str) -> str:
+    """The word of the digest that goes with a suite here."""
+    return "sha512" if suite == ED25519 else "sha256"
+
+
+def longest_signature(suite: str, public_key: bytes) -> int:
+    """Octets that a signature has at most; `public_key` is SubjectPublicKeyInfo."""
+    if suite == RSA:  # as long as the modulus, which is in there
+        return len(public_key)
+    return _LONGEST_POINT_PAIR
 
 
 def signed_attributes(document_digest: bytes, *, certificate: bytes) -> bytes:
-    """DER(SET OF Attribute): what the key signs. The digest is SHA-256 of the document."""
+    """DER(SET OF Attribute): what the key signs. The digest is the document's by `digest_of`."""
     info = parse_certificate(certificate)
     names = der.sequence(der.tlv(_DIRECTORY_NAME, info.issuer_name))
     certificate_id = der.sequence(
@@ -41,30 +73,71 @@ def signed_attributes(document_digest: bytes, *, certificate: bytes) -> bytes:
 
 
 def signed_data(
-    attributes: bytes, *, signature: bytes, certificate: bytes, chain: Sequence[bytes]
+    attributes: bytes,
+    *,
+    signature: bytes,
+    certificate: bytes,
+    chain: Sequence[bytes],
+    suite: str = P256,
+    timestamp: bytes | None = None,
 ) -> bytes:
-    """DER(ContentInfo) around `attributes` and their signature, DER SEQ{r, s}.
+    """DER(ContentInfo) around `attributes`, their signature by `suite` and a token over that.
 
     Of `chain` what is not self-issued goes along: a verifier has its roots, or must not take ours.
     """
     info = parse_certificate(certificate)
     others = (one for one in chain if not _is_self_issued(parse_certificate(one)))
+    hashed = _SHA512 if suite == ED25519 else _SHA256
+    unsigned = (
+        () if timestamp is None else (der.tlv(_IMPLICIT_1, _attribute(_TIME_STAMP, timestamp)),)
+    )
     signer = der.sequence(
         der.integer(1),
         der.sequence(info.issuer_name, der.integer(info.serial)),
-        _SHA256,
+        hashed,
         der.tlv(_IMPLICIT_0, der.read(attributes).expect(der.SET).content),
-        der.sequence(der.oid(ECDSA_SHA256_OID)),
+        _ALGORITHMS[suite],
         der.octets(signature),
+        *unsigned,
     )
     content = der.sequence(
         der.integer(1),
-        _set(_SHA256),
+        _set(hashed),
         der.sequence(der.oid(_DATA)),
         der.tlv(_IMPLICIT_0, der.read(_set(*{certificate, *others})).content),
         _set(signer),
     )
     return der.sequence(der.oid(_SIGNED_DATA), der.tlv(_IMPLICIT_0, content))
+
+
+def has_form(value: bytes) -> bool:
+    """Whether what nobody signed of a detached value with one signer stands as RFC 5652 §5 says.
+
+    The versions and the digests named ahead mean nothing to the mathematics: so they could be
+    changed by anybody, and two readers could differ about them. Raises InvalidArgument
+    (`MALFORMED_DER`).
+    """
+    kind, wrapped = der.children(value)
+    (inner,) = wrapped.expect(_IMPLICIT_0).members()
+    version, hashes, content, *optional, signers = inner.expect(der.SEQUENCE).members()
+    (signer,) = signers.expect(der.SET).members()
+    signer_version, sid, hashed, *_ = signer.expect(der.SEQUENCE).members()
+    by_name = sid.tag == der.SEQUENCE
+    plain = all(one.tag == der.SEQUENCE for part in optional[:1] for one in part.members())
+    (listed,) = hashes.expect(der.SET).members()
+    named = {tuple(part.raw for part in one.members()[:1]) for one in (listed, hashed)}
+    return (
+        (kind.oid(), content.members()[0].oid()) == (_SIGNED_DATA, _DATA)
+        and signer_version.integer() == (1 if by_name else 3)
+        and (version.integer() == (1 if by_name else 3) or not plain)
+        and len(named) == 1
+        and all(_is_bare(one) for one in (listed, hashed))
+    )
+
+
+def _is_bare(algorithm: der.Element) -> bool:
+    """A digest's identifier has no parameters, or NULL (RFC 5754 §2)."""
+    return [one.raw for one in algorithm.expect(der.SEQUENCE).members()[1:]] in ([], [_NULL])
 
 
 def _is_self_issued(one: CertificateInfo) -> bool:

@@ -3,9 +3,9 @@
 1. `children` slices a structure *without* decoding and re-encoding it: signatures are checked over
    these slices, never over a re-encoding (a verifier that re-encodes accepts what was not signed).
 2. Reading a value checks its tag: a wrong type is an error, never a guess.
-3. `findings` names every departure from DER (X.690 §10-11) that still has one meaning, so that a
-   verifier can report it. Indefinite lengths are refused outright.
-4. Work is linear in the input, and nesting is bounded.
+3. What departs from DER (X.690 §10-11) and still has one meaning is read, an indefinite length or a
+   padded number for one; `seal.der_form` names it, so that a verifier can report it.
+4. Work is linear in the input but for nested indefinite lengths, whose depth is bounded.
 
 Everything raises `InvalidArgument` with reason `MALFORMED_DER`, and nothing else.
 """
@@ -26,13 +26,16 @@ UTF8_STRING, PRINTABLE_STRING, IA5_STRING = 0x0C, 0x13, 0x16
 UTC_TIME, GENERALIZED_TIME = 0x17, 0x18
 SEQUENCE, SET = 0x30, 0x31
 
-_MAX_DEPTH = 32
-_MAX_FINDINGS = 20
-_MAX_MEMBERS = (
-    4096  # of one structure, and 16 times that in all: an element costs 100 times its bytes
-)
+MAX_MEMBERS = 4096  # of one structure: an element costs 100 times its bytes
+_MAX_INDEFINITE = 8  # one within the other: each is searched for its end
+_MAX_INTEGER = 1024  # octets; no number in a seal or a certificate comes near
 _MAX_OID = 128
-_TIME = re.compile(r"(\d{2}|\d{4})(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})?(\.\d{1,6})?(Z|[+-]\d{4})")
+_INDEFINITE = 0x80
+_MAX_SEARCH = 16 * MAX_MEMBERS
+# The seconds may be left out, and a zone other than UTC stated: read, and named.
+_TIME = r"(\d{%d})(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})?(\.\d{1,6})?(Z|[+-]\d{4})"
+_UTC_TIME = re.compile(_TIME % 2, re.ASCII)
+_GENERALIZED_TIME = re.compile(_TIME % 4, re.ASCII)
 _TWO_DIGIT_CENTURY = 50  # RFC 5280 §4.1.2.5.1: YY >= 50 is 19YY
 
 
@@ -64,28 +67,33 @@ class Element:
 
     def integer(self) -> int:
         """An INTEGER."""
-        if not self.expect(INTEGER).content:
-            raise malformed("an INTEGER is empty")
+        if not 0 < len(self.expect(INTEGER).content) <= _MAX_INTEGER:
+            raise malformed("an INTEGER is empty or too large")
         return int.from_bytes(self.content, "big", signed=True)
+
+    def boolean(self) -> bool:
+        """A BOOLEAN; anything but 00 is true (X.690 §8.2.2)."""
+        if len(self.expect(BOOLEAN).content) != 1:
+            raise malformed("a BOOLEAN is not one octet")
+        return self.content != b"\x00"
 
     def octets(self) -> bytes:
         """An OCTET STRING's octets."""
         return self.expect(OCTET_STRING).content
 
-    def bits(self) -> bytes:
-        """A BIT STRING's octets; only whole octets are met in seals."""
+    def bits(self, *, whole: bool = True) -> bytes:
+        """A BIT STRING's octets, a whole number of them unless the caller takes what is there."""
         content = self.expect(BIT_STRING).content
-        if not content or content[0]:
+        if not content or content[0] > 7 or (content[0] and (whole or len(content) == 1)):
             raise malformed("a BIT STRING is not a whole number of octets")
         return content[1:]
 
     def text(self, tag: int) -> str:
-        """A UTF8String, PrintableString or IA5String."""
-        encoding = "utf-8" if self.expect(tag).tag == UTF8_STRING else "ascii"
+        """A UTF8String, PrintableString or IA5String; of the latter two, UTF-8 is understood."""
         try:
-            return self.content.decode(encoding)
+            return self.expect(tag).content.decode()
         except UnicodeDecodeError:
-            raise malformed(f"a string is not {encoding}") from None
+            raise malformed("a string is not text") from None
 
     def oid(self) -> str:
         """An OBJECT IDENTIFIER in dotted form."""
@@ -112,16 +120,17 @@ class Element:
         """The members of a SEQUENCE (or of a constructed context tag), each as received."""
         if not self.tag & 0x20:
             raise malformed("a structure was expected")
-        members = list(islice(elements(self.content), _MAX_MEMBERS + 1))
-        if len(members) > _MAX_MEMBERS:
+        members = list(islice(elements(self.content), MAX_MEMBERS + 1))
+        if len(members) > MAX_MEMBERS:
             raise malformed("it has too many parts")
         return members
 
 
 def parse_time(content: bytes, *, generalized: bool) -> datetime:
     """The instant that a UTCTime's or GeneralizedTime's octets mean."""
-    found = _TIME.fullmatch(content.decode("ascii", errors="replace"))
-    if not found or (len(found[1]) == 4) != generalized:
+    pattern = _GENERALIZED_TIME if generalized else _UTC_TIME
+    found = pattern.fullmatch(content.decode("ascii", errors="replace"))
+    if not found:
         raise malformed("a time is not YYYYMMDDHHMMSSZ")
     year = int(found[1])
     if not generalized:
@@ -153,16 +162,49 @@ def elements(data: bytes) -> Iterator[Element]:
             raise malformed("it is cut short")
         length = data[at]
         at += 1
+        if length == _INDEFINITE and tag & 0x20:
+            close = _close(data, at)
+            yield Element(tag, data[start : close + 2], data[at:close])
+            at = close + 2
+            continue
         if length >= 0x80:
             size = length & 0x7F
             if not 1 <= size <= 4 or at + size > end:
-                raise malformed("a length is indefinite or too large")
+                raise malformed("a length is too large")
             length = int.from_bytes(data[at : at + size], "big")
             at += size
         if at + length > end:
             raise malformed("it is cut short")
         yield Element(tag, data[start : at + length], data[at : at + length])
         at += length
+
+
+def _close(data: bytes, at: int) -> int:
+    """Where the end-of-contents octets of an indefinite length stand whose contents begin `at`."""
+    depth, end = 1, len(data)
+    for _ in range(_MAX_SEARCH):
+        if at + 2 > end:
+            break
+        tag, length = data[at], data[at + 1]
+        if tag & 0x1F == 0x1F:
+            raise malformed("a tag number is too large")
+        at += 2
+        if tag == length == 0:
+            depth -= 1
+            if not depth:
+                return at - 2
+        elif length == _INDEFINITE and tag & 0x20:
+            depth += 1
+            if depth > _MAX_INDEFINITE:
+                raise malformed("it is nested too deep")
+        elif length < 0x80:
+            at += length
+        else:
+            size = length & 0x7F
+            if not 1 <= size <= 4 or at + size > end:
+                raise malformed("a length is too large")
+            at += size + int.from_bytes(data[at : at + size], "big")
+    raise malformed("an indefinite length has no end")
 
 
 def read(data: bytes) -> Element:
@@ -238,71 +280,3 @@ def generalized_time(at: datetime) -> bytes:
     return tlv(
         GENERALIZED_TIME, at.astimezone(UTC).strftime("%Y%m%d%H%M%SZ").rjust(15, "0").encode()
     )
-
-
-# --- canonical form --------------------------------------------------------------------------
-
-
-def findings(data: bytes, *, apart_from: str = "") -> tuple[str, ...]:
-    """How `data` departs from DER, each with its path; () when it is canonical.
-
-    Does not judge order or presence (the reader's work), nor what OCTET STRINGs hold; nor the
-    element at the path `apart_from` (`/0/1`: the second member of the first), judged elsewhere.
-    """
-    found: list[str] = []
-    waiting = [(read(data), "", 0)]
-    for _ in range(16 * _MAX_MEMBERS):
-        if not waiting or len(found) >= _MAX_FINDINGS:
-            return tuple(found)
-        element, path, depth = waiting.pop()
-        if path and path == apart_from:
-            continue
-        found += _departures(element, path or "/")
-        if element.tag & 0x20:
-            if depth == _MAX_DEPTH:
-                raise malformed("it is nested too deep")
-            below = [(one, f"{path}/{at}", depth + 1) for at, one in enumerate(element.members())]
-            waiting += reversed(below)
-    raise malformed("it has too many parts")
-
-
-def _departures(element: Element, path: str) -> list[str]:
-    """What one element does that DER forbids."""
-    found = []
-    if len(element.raw) != _shortest(len(element.content)):
-        found.append(f"{path}: the length is not in its shortest form")
-    departure = _departure(element) if element.tag < 0x40 else ""
-    if departure:
-        found.append(f"{path}: {departure}")
-    return found
-
-
-def _shortest(size: int) -> int:
-    """Octets of an element with `size` octets of content (X.690 §10.1)."""
-    return size + (2 if size < 0x80 else 2 + (size.bit_length() + 7) // 8)
-
-
-def _departure(element: Element) -> str:
-    """What one universal value does that DER forbids, or ''."""
-    tag, content = element.tag, element.content
-    # EXTERNAL, EMBEDDED PDV, SEQUENCE and SET are constructed, all else primitive.
-    if bool(tag & 0x20) != (tag & 0x1F in (0x08, 0x0B, 0x10, 0x11)):
-        return "primitive and constructed form are confused"
-    if tag == BOOLEAN and content not in (b"\x00", b"\xff"):
-        return "a BOOLEAN is neither 00 nor FF"
-    if tag in (INTEGER, ENUMERATED) and not _is_shortest(content):
-        return "an INTEGER is not in its shortest form"
-    if tag == NULL and content:
-        return "a NULL has content"
-    if tag == UTC_TIME and not re.fullmatch(rb"\d{12}Z", content):
-        return "a UTCTime is not YYMMDDHHMMSSZ"
-    if tag == GENERALIZED_TIME and not re.fullmatch(rb"\d{14}Z", content):
-        return "a GeneralizedTime is not YYYYMMDDHHMMSSZ"
-    return ""
-
-
-def _is_shortest(content: bytes) -> bool:
-    """X.690 §8.3.2: the first nine bits are not all equal."""
-    if len(content) < 2:
-        return bool(content)
-    return not (content[0] in (0x00, 0xFF) and (content[0] & 0x80) == (content[1] & 0x80))

@@ -7,8 +7,10 @@ Invariants:
 2. A key file is PKCS#8 EncryptedPrivateKeyInfo in PEM (RFC 5958, RFC 8018 PBES2: PBKDF2 with
    HMAC-SHA-256, AES-256-CBC), which `openssl pkcs8` reads too.
 3. A key file is created once (never overwritten), mode 0600, and durable before we return; one that
-   others can read is refused.
-4. Passphrases and paths' contents never enter an error text.
+   others can read is refused (`seal.private_files`).
+4. Passphrases and files' contents never enter an error text. A passphrase is in memory while its
+   key is derived, then wiped where we hold it (`seal.private_files` says what that leaves).
+5. A key in a device (`pkcs11:`) stays there: `seal.pkcs11`.
 """
 
 # asn1crypto publishes no types.
@@ -17,7 +19,8 @@ Invariants:
 from __future__ import annotations
 
 import os
-import stat
+from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, Protocol
 from urllib.parse import unquote, urlsplit
@@ -28,15 +31,9 @@ from cryptography.hazmat.primitives import hashes, padding
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 
-from runtime.errors import (
-    AlreadyExists,
-    DomainError,
-    FailedPrecondition,
-    InvalidArgument,
-    NotFound,
-    Unavailable,
-)
-from seal import suites
+from runtime.errors import DomainError, FailedPrecondition, InvalidArgument
+from seal import der, suites
+from seal.private_files import read_private, wiped, write_once
 
 # OWASP Password Storage (2023) for PBKDF2-HMAC-SHA256; about 0.15 s, once per opening.
 _ITERATIONS: Final = 600_000
@@ -55,12 +52,12 @@ class Signer(Protocol):
         ...
 
     @property
-    def public_point(self) -> bytes:
-        """04||x||y, 65 octets."""
+    def public_key(self) -> bytes:
+        """DER SubjectPublicKeyInfo."""
         ...
 
     def sign(self, message: bytes) -> bytes:
-        """DER SEQ{r, s} over the message (the suite digests it)."""
+        """The signature over the message (the suite digests it), as X.509 and CMS carry it."""
         ...
 
 
@@ -78,14 +75,14 @@ class _HeldKey:
         return self._suite.name
 
     @property
-    def public_point(self) -> bytes:
-        return self._key.public_point
+    def public_key(self) -> bytes:
+        return self._key.public_key
 
     def sign(self, message: bytes) -> bytes:
         return self._suite.sign(self._key, message)
 
     def __repr__(self) -> str:
-        return f"<Signer {self._suite.name} {self.public_point[1:5].hex()}>"
+        return f"<Signer {self._suite.name} {sha256(self.public_key).hexdigest()[:8]}>"
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         raise TypeError("a signer is not copied")
@@ -97,7 +94,10 @@ def generate_signer(suite: str) -> Signer:
     return _HeldKey(chosen, chosen.generate())
 
 
-def create_key(path: Path, *, suite: str, passphrase: bytes) -> Signer:
+Passphrase = bytes | bytearray
+
+
+def create_key(path: Path, *, suite: str, passphrase: Passphrase) -> Signer:
     """Generate a key of that suite and write it to a new encrypted file.
 
     Raises `AlreadyExists` (`KEY_FILE_EXISTS`), `InvalidArgument` (`WEAK_PASSPHRASE`,
@@ -111,22 +111,36 @@ def create_key(path: Path, *, suite: str, passphrase: bytes) -> Signer:
         )
     chosen = suites.suite(suite)
     key = chosen.generate()
-    _write_once(path, _encrypt(chosen.dump_private(key), passphrase))
+    write_once(path, _encrypt(chosen.dump_private(key), passphrase))
     return _HeldKey(chosen, key)
 
 
-def open_key(uri: str, *, passphrase: bytes) -> Signer:
-    """Open `file:/path/to/key.pem`.
+def open_key(uri: str, *, passphrase: Passphrase | Callable[[], Passphrase] = b"") -> Signer:
+    """Open `file:/path/to/key.pem`, or `pkcs11:…` (RFC 7512), whose PIN is in its `pin-source`.
+
+    A passphrase is of a key file only; a callable is asked when it is needed, and a `bytearray` it
+    answers is wiped.
 
     Raises `InvalidArgument` (`UNKNOWN_KEY_SCHEME`, `MALFORMED_KEY_FILE`), `NotFound`
-    (`KEY_FILE_MISSING`), `FailedPrecondition` (`KEY_FILE_TOO_OPEN`, `WRONG_PASSPHRASE`).
+    (`KEY_FILE_MISSING`), `FailedPrecondition` (`KEY_FILE_TOO_OPEN`, `WRONG_PASSPHRASE`), and for
+    devices what `seal.pkcs11.open_key` does.
     """
-    path = _path_of(uri)
-    return _decrypt(_read_private_file(path), passphrase)
+    if uri.startswith("pkcs11:"):
+        from seal import pkcs11, pkcs11_uri  # loaded only where a device is named
+
+        return pkcs11.open_key(pkcs11_uri.parse(uri))
+    content = bytes(read_private(path_of(uri)))
+    if not callable(passphrase):
+        return _decrypt(content, passphrase)
+    secret = passphrase()
+    if isinstance(secret, bytes):
+        return _decrypt(content, secret)
+    with wiped(secret):
+        return _decrypt(content, secret)
 
 
-def _path_of(uri: str) -> Path:
-    """The path of a `file:` URI."""
+def path_of(uri: str) -> Path:
+    """The path of a `file:` URI. Raises `InvalidArgument` (`UNKNOWN_KEY_SCHEME`)."""
     try:
         parts = urlsplit(uri)
     except ValueError:
@@ -134,96 +148,21 @@ def _path_of(uri: str) -> Path:
     path = Path(unquote(parts.path))
     if parts.scheme != "file" or parts.netloc or not path.is_absolute():
         raise InvalidArgument(
-            "The key address is not understood; write file:/absolute/path. "
-            "Keys in a PKCS#11 device are not opened by this build.",
+            "The key address is not understood; write file:/absolute/path or pkcs11:….",
             reason="UNKNOWN_KEY_SCHEME",
-            message_zh="无法识别密钥地址，应为 file:/绝对路径；本版本不打开 PKCS#11 设备。",
+            message_zh="无法识别密钥地址，应为 file:/绝对路径 或 pkcs11:…。",
         )
     return path
-
-
-# --- the file --------------------------------------------------------------------------------
-
-
-def _write_once(path: Path, content: bytes) -> None:
-    """Create, fill and make durable; a failure leaves no half-written file."""
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except FileExistsError:
-        raise AlreadyExists(
-            f"The key file {path.name} exists; keys are never overwritten.",
-            reason="KEY_FILE_EXISTS",
-            message_zh=f"密钥文件 {path.name} 已存在，不会覆盖。",
-        ) from None
-    except OSError as error:
-        raise _unwritable(path, error) from error
-    try:
-        with os.fdopen(handle, "wb") as file:
-            os.fchmod(file.fileno(), 0o600)  # whatever the umask says
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as error:
-        path.unlink(missing_ok=True)
-        raise _unwritable(path, error) from error
-
-
-def _unwritable(path: Path, error: OSError) -> FailedPrecondition:
-    return FailedPrecondition(
-        f"The key file {path.name} cannot be written: {os.strerror(error.errno or 0)}.",
-        reason="KEY_FILE_UNWRITABLE",
-        message_zh=f"无法写入密钥文件 {path.name}。",
-    )
-
-
-def _read_private_file(path: Path) -> bytes:
-    """The file's bytes, if nobody but its owner can read it.
-
-    The open file is checked, not its name: it cannot be changed for another in between.
-    """
-    try:
-        with path.open("rb") as file:
-            status = os.fstat(file.fileno())
-            _check_mode(path, status)
-            return file.read(_MAX_FILE + 1)
-    except FileNotFoundError:
-        raise NotFound(
-            f"There is no key file {path.name}; create it with the key command.",
-            reason="KEY_FILE_MISSING",
-            message_zh=f"密钥文件 {path.name} 不存在，请先创建密钥。",
-        ) from None
-    except OSError as error:
-        raise Unavailable(
-            f"The key file {path.name} cannot be read: {os.strerror(error.errno or 0)}.",
-            reason="KEY_FILE_UNREADABLE",
-            message_zh=f"无法读取密钥文件 {path.name}。",
-        ) from error
-
-
-def _check_mode(path: Path, status: os.stat_result) -> None:
-    """A regular file of ours (or of root's), closed to group and others."""
-    closed = stat.S_ISREG(status.st_mode) and not status.st_mode & 0o077
-    if not closed or status.st_uid not in (0, os.geteuid()):
-        raise FailedPrecondition(
-            f"The key file {path.name} is open to others; run chmod 600 on it, as its owner.",
-            reason="KEY_FILE_TOO_OPEN",
-            message_zh=f"密钥文件 {path.name} 可被他人读取，请以属主执行 chmod 600。",
-        )
 
 
 # --- PBES2 (RFC 8018 §6.2) -------------------------------------------------------------------
 
 
-def _derive(passphrase: bytes, salt: bytes, iterations: int) -> bytes:
+def _derive(passphrase: Passphrase, salt: bytes, iterations: int) -> bytes:
     return PBKDF2HMAC(hashes.SHA256(), 32, salt, iterations).derive(passphrase)
 
 
-def _encrypt(pkcs8: bytes, passphrase: bytes) -> bytes:
+def _encrypt(pkcs8: bytes, passphrase: Passphrase) -> bytes:
     """PEM EncryptedPrivateKeyInfo."""
     salt, iv = os.urandom(16), os.urandom(16)
     padder = padding.PKCS7(128).padder()
@@ -253,7 +192,7 @@ def _encrypt(pkcs8: bytes, passphrase: bytes) -> bytes:
     return armoured
 
 
-def _decrypt(content: bytes, passphrase: bytes) -> _HeldKey:
+def _decrypt(content: bytes, passphrase: Passphrase) -> _HeldKey:
     """The key in PEM EncryptedPrivateKeyInfo as `_encrypt` writes it."""
     try:
         salt, iv, iterations, encrypted = _parameters(content)
@@ -263,19 +202,33 @@ def _decrypt(content: bytes, passphrase: bytes) -> _HeldKey:
             reason="MALFORMED_KEY_FILE",
             message_zh="密钥文件不是加密的 PKCS#8 私钥。",
         ) from None
-    decryptor = Cipher(
-        algorithms.AES256(_derive(passphrase, salt, iterations)), modes.CBC(iv)
-    ).decryptor()
-    unpadder = padding.PKCS7(128).unpadder()
-    try:
-        padded = decryptor.update(encrypted) + decryptor.finalize()
-        pkcs8 = unpadder.update(padded) + unpadder.finalize()
-        info = asn1_keys.PrivateKeyInfo.load(pkcs8, strict=True)
-        curve = info["private_key_algorithm"]["parameters"].chosen.dotted
-    except (ValueError, TypeError, KeyError, AttributeError):
-        raise _wrong_passphrase() from None
-    chosen = suites.suite_of_curve(curve)
-    return _HeldKey(chosen, chosen.load_private(pkcs8))
+    cipher = Cipher(algorithms.AES256(_derive(passphrase, salt, iterations)), modes.CBC(iv))
+    decryptor = cipher.decryptor()
+    with wiped(bytearray(len(encrypted) + 15)) as plain:
+        try:
+            size = decryptor.update_into(encrypted, plain)
+            decryptor.finalize()
+            pkcs8 = _unpadded(plain, size)
+            chosen = suites.suite_of_key(_key_algorithm(pkcs8))
+        except (ValueError, InvalidArgument):
+            raise _wrong_passphrase() from None
+        return _HeldKey(chosen, chosen.load_private(pkcs8))
+
+
+def _unpadded(plain: bytearray, size: int) -> bytes:
+    """Without the padding of PKCS#7; ValueError where there is none."""
+    count = plain[size - 1] if size else 0
+    if not 1 <= count <= 16 or plain[size - count : size] != bytes([count]) * count:
+        raise ValueError("no padding")
+    return bytes(plain[: size - count])
+
+
+def _key_algorithm(pkcs8: bytes) -> bytes:
+    """DER of privateKeyAlgorithm. Raises `InvalidArgument` where this is no PrivateKeyInfo."""
+    members = der.children(pkcs8)
+    if len(members) < 3:
+        raise der.malformed("it is no PrivateKeyInfo")
+    return members[1].expect(der.SEQUENCE).raw
 
 
 def _parameters(content: bytes) -> tuple[bytes, bytes, int, bytes]:

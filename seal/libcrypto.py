@@ -23,10 +23,10 @@ from typing import Any
 from runtime.errors import DomainError, FailedPrecondition, Unavailable
 
 SM2_DEFAULT_ID = b"1234567812345678"  # GB/T 35276 §10
-POINT_SIZE = 65
 
 # SubjectPublicKeyInfo{ ecPublicKey, sm2p256v1 } up to and with the BIT STRING's unused-bits octet.
 _SPKI_PREFIX = bytes.fromhex("3059301306072a8648ce3d020106082a811ccf5501822d034200")
+PUBLIC_KEY_SIZE = len(_SPKI_PREFIX) + 65
 _KEPT_PUBLIC_KEYS = 1024
 
 _P = ctypes.c_void_p
@@ -129,13 +129,13 @@ def _libcrypto() -> ctypes.CDLL:
 class Key:
     """An EVP_PKEY that lives as long as someone holds it; it cannot be copied or pickled."""
 
-    __slots__ = ("_free", "pointer", "public_point")
+    __slots__ = ("_free", "pointer", "public_key")
 
     def __init__(self, pointer: int) -> None:
         library = _libcrypto()
         self.pointer = pointer
         self._free: Callable[[int], None] = library.EVP_PKEY_free
-        self.public_point = _encoded_point(library, pointer)
+        self.public_key = _SPKI_PREFIX + _encoded_point(library, pointer)
 
     def __del__(self) -> None:
         self._free(self.pointer)
@@ -194,11 +194,11 @@ def _read_key(function: str, data: bytes) -> Key | None:
 
 
 @lru_cache(maxsize=_KEPT_PUBLIC_KEYS)
-def public_key(point: bytes) -> Key | None:
-    """The parsed key of a point; None when it is not a point of the curve."""
-    if len(point) != POINT_SIZE or point[0] != 0x04:
+def public_key(encoded: bytes) -> Key | None:
+    """The parsed SubjectPublicKeyInfo; None when it is not the uncompressed point of the curve."""
+    if len(encoded) != PUBLIC_KEY_SIZE or not encoded.startswith(_SPKI_PREFIX + b"\x04"):
         return None
-    return _read_key("d2i_PUBKEY", _SPKI_PREFIX + point)
+    return _read_key("d2i_PUBKEY", encoded)
 
 
 def generate() -> Key:

@@ -1,51 +1,58 @@
-"""Making a department's seal (制章), and ending it.
+"""Making a department's seal (制章): asked for by one administrator, approved by another.
 
-1. The signer's keys come first, outside any transaction: a crash leaves keys without a seal, and
-   the next attempt for the same name takes them up again.
-2. Certificates, image and seal are made from them; then one transaction keeps the seal, its audit
-   record and the answer. There is no seal before that, and no second one of the same name after.
-3. The seal lists the signer's SM2 certificate and is signed by the maker's key, which never signs
+1. A wish is kept whole, with the image that will be the seal's: what is approved is what is made.
+   All that can stand in the way of making is looked for when it is asked for.
+2. The signer's keys are made at approval, outside any transaction: a crash leaves keys without a
+   seal, and the next approval of the same name takes them up again.
+3. Certificates and seal are made from them, good from then on; one transaction then keeps the seal,
+   the end of the one it replaces, the revocation lists, the audit records and the answer. Of two
+   approvals, or an approval and a rejection, one comes first and the other is refused.
+4. The seal lists the signer's SM2 certificate and is signed by the maker's key, which never signs
    documents (GB/T 38540-2020 §6: seal maker and signer are apart).
-4. A revoked seal stays: what it sealed before is still good, and its certificates enter the lists
-   in the same transaction.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from hashlib import sha256
 from typing import Final
 
-from runtime import names, paging
 from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork
 from runtime.errors import AlreadyExists
-from runtime.records import make_record
 from seal import store
 from seal.certificates import parse_certificate
 from seal.custody import MAKER, ROOT_P256, ROOT_SM2, Custody
-from seal.image import circular_seal, render_png
+from seal.drawing import draw
+from seal.keeping import SealBook, authorization_facts
+from seal.life import (
+    EventKind,
+    awaited,
+    check_replaced,
+    check_second_person,
+    decide_change,
+    revoke,
+    step,
+)
 from seal.material import TrustMaterial
 from seal.registry import (
-    DIAMETER_MM,
     HeldSeal,
     SealOrder,
     SealState,
-    seal_not_found,
+    check_authorization,
     term,
 )
 from seal.ses import SealSpec, make_seal
 from seal.suites import P256, SM2
 
 VENDOR: Final = "TONGBAN"
-_DPI: Final = 300
 _LEGAL_SEAL: Final = 1  # SES_ESPropertyInfo.type: the seal of a body
 
 
 class SealMaking:
-    """The use cases around a seal itself."""
+    """Asking for seals, approving and turning down."""
 
     def __init__(
         self, database: Database, custody: Custody, material: TrustMaterial, clock: Clock
@@ -54,41 +61,161 @@ class SealMaking:
         self._custody = custody
         self._material = material
         self._clock = clock
+        self._book = SealBook(clock)
 
-    def draft(self, order: SealOrder) -> HeldSeal:
-        """A finished seal that nobody holds yet; leaves its keys in custody (rule 1).
+    # --- asking ------------------------------------------------------------------------------
 
-        Raises AlreadyExists (SEAL_EXISTS), InvalidArgument (BAD_END_TIME, BAD_SEAL_TEXT).
+    def sketch(self, order: SealOrder, *, actor: str) -> HeldSeal:
+        """The wish with its image, which nobody holds yet.
+
+        Raises AlreadyExists (SEAL_EXISTS), FailedPrecondition (NOT_REPLACEABLE), InvalidArgument:
+        BAD_END_TIME, BAD_AUTHORIZATION, BAD_SEAL_TEXT, and what an image is refused for.
         """
-        # 1. What stands in the way, before any key is made.
+        now = self._clock.now()
         with self._database.reading() as session:
-            if store.find_seal(session, order.name) is not None:
-                raise _exists()
-        hierarchy = self._custody.hierarchy
-        latest = min(
-            parse_certificate(one).not_after
-            for one in (hierarchy.maker, hierarchy.root_sm2, hierarchy.root_p256)
+            _check_free(store.find_seal(session, order.name))
+            if order.replaces:
+                check_replaced(
+                    store.find_seal(session, order.replaces), department=order.department
+                )
+        allowed = check_authorization(order.authorization, department=order.department, now=now)
+        start, end = term(order.end_time, now=now, latest=self._custody_ends())
+        picture = draw(order)
+        return HeldSeal(
+            name=order.name,
+            department=order.department,
+            display_name=order.display_name,
+            credit_code=order.credit_code,
+            # Unique and unguessable; it becomes known with the seal.
+            es_id=f"{order.credit_code}{secrets.token_hex(7).upper()}",
+            state=SealState.REQUESTED,
+            start_time=start,
+            end_time=end,
+            seal_data=b"",
+            image=picture.png,
+            width_mm=picture.width_mm,
+            height_mm=picture.height_mm,
+            certificate=b"",
+            pdf_certificate=b"",
+            shape=order.shape,
+            version=order.version,
+            signer_list=order.signer_list,
+            authorization=allowed,
+            requested_by=actor,
+            wanted_end=order.end_time and end,
+            replaces=order.replaces,
+            create_time=start,
         )
-        start, end = term(order, now=self._clock.now(), latest=latest)
-        drawn = circular_seal(
-            order.display_name, bottom=order.bottom_line, diameter_mm=float(DIAMETER_MM)
+
+    def ask(self, work: UnitOfWork, wish: HeldSeal) -> HeldSeal:
+        """Keep a wish, in the caller's transaction; one turned down makes room for it.
+
+        Raises AlreadyExists (SEAL_EXISTS).
+        """
+        before = store.find_seal(work.session, wish.name, hold=store.Hold.FOR_CHANGE)
+        _check_free(before)
+        facts = {
+            "es_id": wish.es_id,
+            "image_sha256": sha256(wish.image).hexdigest(),
+            "replaces": wish.replaces,
+            **authorization_facts(wish.authorization),
+        }
+        return self._book.put(
+            work, before, wish, EventKind.REQUESTED, actor=wish.requested_by, facts=facts
         )
-        image = render_png(drawn, dpi=_DPI)
 
-        # 2. The signer's keys, made or taken up again.
-        self._custody.make_seal_keys(order.name)
+    # --- deciding ----------------------------------------------------------------------------
 
-        # 3. Their certificates: the agency, and its credit code.
+    def draft(self, name: str, *, actor: str, etag: str) -> HeldSeal | None:
+        """The finished seal that an approval would keep; None where a change is to be approved.
+
+        Leaves its keys in custody (rule 2). Raises as `approve`, and InvalidArgument (BAD_END_TIME)
+        for a wish that has waited beyond its end.
+        """
+        with self._database.reading() as session:
+            wish = self._book.find(session, name, etag=etag)
+        kind = awaited(wish)
+        check_second_person(wish, kind, actor=actor)
+        return self._made(wish) if kind is EventKind.APPROVED else None
+
+    def approve(
+        self, work: UnitOfWork, name: str, made: HeldSeal | None, *, actor: str, etag: str
+    ) -> HeldSeal:
+        """The wish becomes the seal `made` of it, or the change takes effect.
+
+        Raises NotFound (SEAL_NOT_FOUND), FailedPrecondition: NOTHING_TO_APPROVE,
+        SECOND_PERSON_NEEDED, NOT_REPLACEABLE; Aborted: ETAG_MISMATCH, CONCURRENT_CHANGE. The caller
+        calls `TrustMaterial.forget` once it has committed.
+        """
+        held = self._book.hold(work, name, etag=etag)
+        kind = awaited(held)
+        check_second_person(held, kind, actor=actor)
+        if kind is EventKind.CHANGE_APPROVED:
+            after = decide_change(held, kind)
+            facts = authorization_facts(after.authorization)
+            return self._book.put(work, held, after, kind, actor=actor, facts=facts)
+
+        if made is None or (made.es_id, made.revision) != (held.es_id, held.revision):
+            raise self._book.changed()
+        after = self._book.put(
+            work,
+            held,
+            made,
+            kind,
+            actor=actor,
+            facts={
+                "es_id": made.es_id,
+                "seal_sha256": sha256(made.seal_data).hexdigest(),
+                "certificate_sha256": sha256(made.certificate).hexdigest(),
+                "pdf_certificate_sha256": sha256(made.pdf_certificate).hexdigest(),
+                "replaces": made.replaces,
+            },
+        )
+        if held.replaces:
+            self._end_replaced(work, after, actor=actor)
+        return after
+
+    def reject(self, work: UnitOfWork, name: str, *, actor: str, reason: str) -> HeldSeal:
+        """Turn down the wish, or the change; whoever asked may do so too.
+
+        Raises NotFound (SEAL_NOT_FOUND), FailedPrecondition (NOTHING_TO_APPROVE).
+        """
+        held = self._book.hold(work, name)
+        if awaited(held) is EventKind.APPROVED:
+            kind, after = EventKind.REJECTED, step(held, EventKind.REJECTED)
+        else:
+            kind, after = EventKind.CHANGE_REJECTED, decide_change(held, EventKind.CHANGE_REJECTED)
+        return self._book.put(work, held, after, kind, actor=actor, reason=reason)
+
+    def _end_replaced(self, work: UnitOfWork, new: HeldSeal, *, actor: str) -> None:
+        found = store.find_seal(work.session, new.replaces, hold=store.Hold.FOR_CHANGE)
+        old = check_replaced(found, department=new.department)
+        ended = revoke(old, EventKind.REPLACED, at=new.start_time, replaced_by=new.name)
+        facts = {"replaced_by": new.name}
+        self._book.put(work, old, ended, EventKind.REPLACED, actor=actor, facts=facts)
+        self._material.issue(work)
+
+    # --- making ------------------------------------------------------------------------------
+
+    def _made(self, wish: HeldSeal) -> HeldSeal:
+        start, end = term(wish.wanted_end, now=self._clock.now(), latest=self._custody_ends())
+
+        # 1. The maker's key, before any work: it may be offline. Then the signer's keys, made or
+        # taken up again.
+        maker = self._custody.key(MAKER)
+        self._custody.make_seal_keys(wish.name)
+
+        # 2. Their certificates: the agency, and its credit code.
         subject = {
             "C": "CN",
-            "O": order.display_name,
-            "OU": order.credit_code,
-            "CN": order.display_name,
+            "O": wish.display_name,
+            "OU": wish.credit_code,
+            "CN": wish.display_name,
         }
         certificate, pdf_certificate = (
             self._custody.issue_signer(
                 root,
-                self._custody.seal_key(order.name, suite),
+                self._custody.seal_key(wish.name, suite),
                 subject=subject,
                 not_before=start,
                 not_after=end,
@@ -96,110 +223,50 @@ class SealMaking:
             for root, suite in ((ROOT_SM2, SM2), (ROOT_P256, P256))
         )
 
-        # 4. The seal, signed by its maker.
-        es_id = f"{order.credit_code}{secrets.token_hex(7).upper()}"
+        # 3. The seal, signed by its maker.
         spec = SealSpec(
-            es_id=es_id,
+            es_id=wish.es_id,
             vid=VENDOR,
-            name=order.display_name,
+            name=wish.display_name,
             cert_list=(certificate,),
             created=start,
             valid_from=start,
             valid_to=end,
             picture_type="PNG",
-            picture=image,
-            width_mm=DIAMETER_MM,
-            height_mm=DIAMETER_MM,
+            picture=wish.image,
+            width_mm=int(wish.width_mm),
+            height_mm=int(wish.height_mm),
+            version=wish.version,
             type=_LEGAL_SEAL,
+            signer_list=wish.signer_list,
         )
         seal_data = make_seal(
-            spec, maker=self._custody.key(MAKER), maker_certificate=hierarchy.maker
+            spec,
+            maker=maker,
+            maker_certificate=self._custody.maker_certificate(),
         )
-        return HeldSeal(
-            name=order.name,
-            department=order.department,
-            display_name=order.display_name,
-            credit_code=order.credit_code,
-            es_id=es_id,
-            state=SealState.ACTIVE,
+        return replace(
+            step(wish, EventKind.APPROVED),
             start_time=start,
             end_time=end,
             seal_data=seal_data,
-            image=image,
-            diameter_mm=float(DIAMETER_MM),
             certificate=certificate,
             pdf_certificate=pdf_certificate,
         )
 
-    def keep(self, work: UnitOfWork, seal: HeldSeal, *, actor: str) -> HeldSeal:
-        """Make a draft the node's seal, in the caller's transaction. Raises AlreadyExists."""
-        if store.find_seal(work.session, seal.name) is not None:
-            raise _exists()
-        store.add_seal(work.session, seal)
-        work.record(
-            make_record(
-                "seal_created",
-                at=self._clock.now(),
-                actor=actor,
-                facts={
-                    "seal": seal.name,
-                    "es_id": seal.es_id,
-                    "seal_sha256": sha256(seal.seal_data).hexdigest(),
-                    "certificate_sha256": sha256(seal.certificate).hexdigest(),
-                    "pdf_certificate_sha256": sha256(seal.pdf_certificate).hexdigest(),
-                },
-            )
+    def _custody_ends(self) -> datetime:
+        """When the first of the certificates above a seal ends."""
+        above = self._custody.hierarchy
+        return min(
+            parse_certificate(one).not_after
+            for one in (self._custody.maker_certificate(), above.root_sm2, above.root_p256)
         )
-        return seal
-
-    def revoke(self, name: str, *, actor: str) -> HeldSeal:
-        """End a seal for good; a repeat changes nothing. Raises NotFound (SEAL_NOT_FOUND)."""
-        now = self._clock.now().replace(microsecond=0)
-        with self._database.unit_of_work() as work:
-            held = store.find_seal(work.session, name)
-            if held is None:
-                raise seal_not_found()
-            if not store.revoke_seal(work.session, name, at=now):
-                return held
-            self._material.issue(work)
-            work.record(make_record("seal_revoked", at=now, actor=actor, facts={"seal": name}))
-        self._material.forget()
-        return replace(held, state=SealState.REVOKED, revoked_at=now)
-
-    def has_seals(self) -> bool:
-        """Whether any seal was ever made here."""
-        with self._database.reading() as session:
-            return bool(store.page_of_seals(session, department=None, after="", limit=1))
-
-    def get(self, name: str) -> HeldSeal:
-        """One seal. Raises InvalidArgument (MALFORMED_NAME), NotFound (SEAL_NOT_FOUND)."""
-        names.parse(names.SEAL, name)
-        with self._database.reading() as session:
-            held = store.find_seal(session, name)
-        if held is None:
-            raise seal_not_found()
-        return held
-
-    def page(
-        self, parent: str, *, page_size: int, page_token: str
-    ) -> tuple[Sequence[HeldSeal], str]:
-        """A page of a department's seals, or of all (`departments/-`), and the next token."""
-        department = names.parse(names.DEPARTMENT, parent, field="parent", wildcard=True)
-        limit = paging.page_size(page_size)
-        with self._database.reading() as session:
-            found = store.page_of_seals(
-                session,
-                department=None if department["department"] == names.ANY else parent,
-                after=paging.last_of(page_token),
-                limit=limit + 1,
-            )
-        shown = found[:limit]
-        return shown, paging.token_after(shown[-1].name) if len(found) > limit else ""
 
 
-def _exists() -> AlreadyExists:
-    return AlreadyExists(
-        "a seal of this name exists: take another seal_id",
-        reason="SEAL_EXISTS",
-        message_zh="同名印章已存在：请换一个 seal_id",
-    )
+def _check_free(held: HeldSeal | None) -> None:
+    if held is not None and held.state is not SealState.REJECTED:
+        raise AlreadyExists(
+            "a seal of this name exists: take another seal_id",
+            reason="SEAL_EXISTS",
+            message_zh="同名印章已存在：请换一个 seal_id",
+        )

@@ -23,7 +23,7 @@ from seal import store
 from seal.certificates import Revocation, issue_crl, parse_certificate
 from seal.custody import ROOT_P256, ROOT_SM2, Custody
 from seal.model import Verdict
-from seal.registry import check_size
+from seal.orders import MAX_DOCUMENT, Document, check_size
 from seal.trust import TrustAnchor, TrustStore
 from seal.verify import assess
 
@@ -73,12 +73,12 @@ class TrustMaterial:
         self._known = known
         return known.store
 
-    def verify(self, document: bytes) -> Verdict:
+    def verify(self, document: Document, *, greatest: int = MAX_DOCUMENT) -> Verdict:
         """Judge a document with this node's material; whatever it holds, the answer is a Verdict.
 
         Raises InvalidArgument (DOCUMENT_EMPTY), ResourceExhausted (DOCUMENT_TOO_LARGE).
         """
-        check_size(document)
+        check_size(document, greatest=greatest)
         return assess(document, store=self.current(), now=self._clock.now())
 
     def renew(self) -> None:

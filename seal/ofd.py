@@ -15,42 +15,47 @@ Source: GB/T 33190-2016 §18 (signatures), GB/T 38540-2020 §7 (propertyInfo and
 
 from __future__ import annotations
 
-import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Final
-from xml.sax.saxutils import quoteattr
-
-from lxml import etree
+from datetime import datetime
+from functools import lru_cache
+from typing import BinaryIO, Final
 
 from runtime.errors import FailedPrecondition, InvalidArgument
+from seal.ofd_entries import (
+    ENTRIES,
+    ENTRIES_VALUE,
+    entries_value,
+    entries_values,
+    entries_xml,
+)
+from seal.ofd_placement import place, read_pages
 from seal.ofd_structure import (
     ROOT,
-    TYPE_SEAL,
     DocBody,
     ListedSignature,
-    doc_bodies,
+    bodies_of,
     optional,
-    page_ids,
     parse_signature_xml,
     signature_list,
 )
-from seal.ofd_xml import NAMESPACE, parse_xml, read_xml, tag
+from seal.ofd_write import Names, Provider, extended_list, signature_xml, with_list
+from seal.ofd_xml import checked_pieces, read_xml
 from seal.package import (
     DEFAULT_LIMITS,
+    Buffer,
     Entry,
     Limits,
     OfdPackage,
     PackageError,
-    PackageWriter,
-    packed_entry,
     read_package,
     structure_error,
 )
+from seal.package_writer import PackageWriter, packed_entry, stored_entry
+from seal.placement import Placement
 from seal.ses import V1, assemble_signature, parse_seal, to_be_signed
-from seal.suites import SM2_SM3_OID, SM3_OID, digest
+from seal.suites import SM2_SM3_OID, SM3_OID, digest, digest_pieces
 
 __all__ = [
     "Limits",
@@ -58,101 +63,104 @@ __all__ = [
     "PackageError",
     "PreparedOfd",
     "Provider",
-    "StampPosition",
     "finish_ofd",
+    "finish_ofd_into",
     "prepare_ofd",
     "read_package",
 ]
 
-_XML_HEAD: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
-_MAX_STAMPS: Final = 4096
-_MAX_MM: Final = 100_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StampPosition:
-    """Where to show the seal: page from 1; mm from the page's upper left corner."""
-
-    page: int
-    x_mm: float
-    y_mm: float
-    width_mm: float
-    height_mm: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Provider:
-    """What made the signature (GB/T 33190 §18.2.1 Provider)."""
-
-    name: str = "Tongban"
-    company: str = "Tongban"
-    version: str = "1.0"
-
-
 TONGBAN: Final = Provider()
+_MAX_KEPT: Final = 128 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedOfd:
-    """A document that lacks only its signature value. Plain values: it can be stored (rule 3).
+    """A document that lacks only its signature value.
 
-    `tbs` is DER(TBS_Sign), what the key signs; the rest is the package so far.
+    `tbs` is DER(TBS_Sign), what the key signs and what can be stored before it does (rule 3); so
+    with `integrity_tbs` where an integrity list goes along. `entries` are the package so far:
+    unchanged ones are views of the document, which must stay as it is until the sealed one is
+    written.
     """
 
     tbs: bytes
+    integrity_tbs: bytes | None
     signature_id: str
+    suite_oid: str
+    stamp_count: int
     signed_value_name: str
-    body: bytes
-    directory: bytes
-    entry_count: int
+    entries: tuple[Entry, ...]
 
 
 def prepare_ofd(
-    document: bytes,
+    document: Buffer,
     *,
     seal: bytes,
-    positions: Sequence[StampPosition],
+    placements: Sequence[Placement],
+    seal_size_mm: tuple[float, float],
     signed_at: datetime,
     provider: Provider = TONGBAN,
     close: bool = False,
+    integrity_entries: bool = False,
+    suite_oid: str = SM2_SM3_OID,
     limits: Limits = DEFAULT_LIMITS,
 ) -> PreparedOfd:
     """Put a seal (DER SESeal) on an OFD and say what is to be signed.
 
-    `signed_at` is aware. Raises PackageError when the package is not sound, FailedPrecondition
-    (`OFD_CLOSED`) when an earlier signature allows no more, InvalidArgument for a bad position
-    (`STAMP_POSITION`) or a seal of a version that is only read (`SEAL_VERSION`). Whether the seal
-    is in force and the signer listed is the caller's to decide before, the verifier's after.
+    `signed_at` is aware. Of a package of several documents the first that has a signature list is
+    sealed, else the first: placements mean its pages; every file of the package is covered.
+    `integrity_entries` adds the list of GM/T 0099, or makes an unsigned one anew. Raises
+    PackageError when the package is not sound, FailedPrecondition (`OFD_CLOSED`,
+    `INTEGRITY_LIST_SIGNED`) when an earlier signature allows no more, InvalidArgument for a place
+    that is none (`STAMP_POSITION`, `KEYWORD_NOT_FOUND`) or a seal of a version that is only read
+    (`SEAL_VERSION`). Whether the seal is in force and the signer listed is the caller's to decide
+    before, the verifier's after.
     """
     # 1. Read everything as a verifier would.
-    version = parse_seal(seal).version
-    if version == V1:
-        raise InvalidArgument("a version 1 seal can only be verified", reason="SEAL_VERSION")
+    _refuse_old(seal)
     package = read_package(document, limits)
-    bodies = doc_bodies(package)
+    root = read_xml(package, ROOT)
+    bodies = bodies_of(root)
     body = next((one for one in bodies if one.signatures), bodies[0])
     listed = [one for each in bodies for one in signature_list(package, each)]
-    stamps = _stamps(positions, page_ids(package, body.doc_root))
+    covered = [_covered(package, one) for one in listed]
+    pages = read_pages(package, body.doc_root)
+    stamps = place(pages, placements, seal_size_mm)
 
     # 2. Where the new files go.
     list_name = body.signatures or _list_name(package, body)
-    number = _next_number(package, listed, list_name)
-    folder = f"{list_name.rpartition('/')[0]}/Sign_{number}".lstrip("/")
-    names = _Names(folder=folder, signature_id=f"s{number + 1:03d}")
-    _refuse_closed(package, listed, list_name, names)
+    names = _names(package, listed, list_name)
+    _refuse_closed(package, covered, list_name)
 
     # 3. The changed and new files, complete but for Signature.xml.
-    changed: dict[str, Entry] = {}
+    files = dict(package.entries)
     if body.signatures is None:
-        changed[ROOT] = packed_entry(ROOT, _with_list(package, body, list_name))
-    changed[list_name] = packed_entry(list_name, _extended_list(package, list_name, names))
-    changed[names.seal] = packed_entry(names.seal, seal)
-    final = OfdPackage(entries={**package.entries, **changed})
+        files[ROOT] = packed_entry(ROOT, with_list(root, body, list_name))
+    files[list_name] = packed_entry(list_name, extended_list(package, list_name, names))
+    files[names.seal] = stored_entry(names.seal, seal)
+    integrity_tbs = None
+    if integrity_entries:
+        _take_out_entries(package, covered, files)
+        names_made = (names.signature, names.signed_value)
+        entries = entries_xml([*files, *names_made], signed_at=signed_at, creator=provider.name)
+        files[ENTRIES] = packed_entry(ENTRIES, entries)
+        integrity_tbs = digest(SM3_OID, entries)
 
     # 4. Hash every file, and only then write Signature.xml.
-    covered = [name for name in final if close or name not in _lists(bodies, list_name)]
-    hashes = [(name, digest(SM3_OID, final.read(name))) for name in covered]
-    document_xml = _signature_xml(names, hashes, stamps, signed_at, provider)
+    final = OfdPackage(files)
+    lists = {list_name} | {one.signatures for one in bodies if one.signatures}
+    document_xml = signature_xml(
+        names,
+        method=suite_oid,
+        hashes=[
+            (name, _seal_digest(seal) if name == names.seal else _digest(final, name))
+            for name in final
+            if close or name not in lists
+        ],
+        stamps=[(pages.pages[one.page - 1].id, one) for one in stamps],
+        signed_at=signed_at,
+        provider=provider,
+    )
 
     # 5. What is to be signed.
     tbs = to_be_signed(
@@ -160,56 +168,115 @@ def prepare_ofd(
         signed_at=signed_at,
         data_hash=digest(SM3_OID, document_xml),
         property_info="/" + names.signature,
-        version=version,
     )
-    writer = PackageWriter()
-    for entry in final.entries.values():
-        writer.add(entry)
-    writer.add(packed_entry(names.signature, document_xml))
-    written, directory, count = writer.parts()
     return PreparedOfd(
         tbs=tbs,
+        integrity_tbs=integrity_tbs,
         signature_id=names.signature_id,
+        suite_oid=suite_oid,
+        stamp_count=len(stamps),
         signed_value_name=names.signed_value,
-        body=written,
-        directory=directory,
-        entry_count=count,
+        entries=(*files.values(), packed_entry(names.signature, document_xml)),
     )
 
 
-def finish_ofd(prepared: PreparedOfd, *, signature: bytes, certificate: bytes) -> bytes:
-    """The sealed OFD: `signature` is DER SEQ{r, s} over `prepared.tbs` by `certificate`'s key."""
+def finish_ofd(
+    prepared: PreparedOfd,
+    *,
+    signature: bytes,
+    certificate: bytes,
+    timestamp: bytes | None = None,
+    integrity_signature: bytes | None = None,
+) -> bytes:
+    """The sealed OFD: `signature` is over `prepared.tbs` by the key of `certificate`.
+
+    `timestamp` is a DER TimeStampToken over the octets of `signature`. `integrity_signature` is
+    over `prepared.integrity_tbs` by the same key, and needed where there is one (else TypeError).
+    """
+    parts: list[bytes | memoryview] = []
+    value = _value(prepared, certificate, signature, timestamp)
+    _write(prepared, parts.append, [*value, *_entries(prepared, certificate, integrity_signature)])
+    return b"".join(parts)
+
+
+def finish_ofd_into(
+    prepared: PreparedOfd,
+    file: BinaryIO,
+    *,
+    signature: bytes,
+    certificate: bytes,
+    timestamp: bytes | None = None,
+    integrity_signature: bytes | None = None,
+) -> None:
+    """`finish_ofd` into a buffered file, which is not the one the document lies in."""
+    value = _value(prepared, certificate, signature, timestamp)
+    _write(prepared, file.write, [*value, *_entries(prepared, certificate, integrity_signature)])
+
+
+def _value(
+    prepared: PreparedOfd, certificate: bytes, signature: bytes, timestamp: bytes | None
+) -> list[Entry]:
     value = assemble_signature(
-        prepared.tbs, certificate=certificate, signature=signature, suite_oid=SM2_SM3_OID
+        prepared.tbs,
+        certificate=certificate,
+        signature=signature,
+        suite_oid=prepared.suite_oid,
+        timestamp=timestamp,
     )
-    writer = PackageWriter.resume(prepared.body, prepared.directory, prepared.entry_count)
-    writer.add(packed_entry(prepared.signed_value_name, value))
-    return writer.finish()
+    return [stored_entry(prepared.signed_value_name, value)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Names:
-    """The files of the signature being made."""
-
-    folder: str
-    signature_id: str
-
-    @property
-    def signature(self) -> str:
-        return f"{self.folder}/Signature.xml"
-
-    @property
-    def signed_value(self) -> str:
-        return f"{self.folder}/SignedValue.dat"
-
-    @property
-    def seal(self) -> str:
-        return f"{self.folder}/Seal.esl"
+def _entries(prepared: PreparedOfd, certificate: bytes, signature: bytes | None) -> list[Entry]:
+    if (prepared.integrity_tbs is None) != (signature is None):
+        raise TypeError("integrity_signature goes with integrity_tbs")
+    if prepared.integrity_tbs is None or signature is None:
+        return []
+    value = entries_value(
+        prepared.integrity_tbs,
+        certificate=certificate,
+        signature=signature,
+        suite_oid=prepared.suite_oid,
+    )
+    return [stored_entry(ENTRIES_VALUE, value)]
 
 
-def _lists(bodies: Sequence[DocBody], list_name: str) -> set[str]:
-    """Every signature list of the package; all of them may still grow."""
-    return {list_name} | {one.signatures for one in bodies if one.signatures}
+def _write(
+    prepared: PreparedOfd, write: Callable[[bytes | memoryview], object], more: Sequence[Entry]
+) -> None:
+    writer = PackageWriter(write)
+    for entry in (*prepared.entries, *more):
+        writer.add(entry)
+    writer.finish()
+
+
+def _refuse_old(seal: bytes) -> None:
+    if parse_seal(seal).version == V1:
+        raise InvalidArgument(
+            "a version 1 seal can only be verified: have it made anew",
+            reason="SEAL_VERSION",
+            message_zh="第 1 版印章只能验证，不能用于签章：请重新制作",
+        )
+
+
+def _digest(package: OfdPackage, name: str) -> bytes:
+    """SM3 of a file, which a verifier would not refuse to look at."""
+    return digest_pieces(SM3_OID, checked_pieces(package, name))
+
+
+def _seal_digest(seal: bytes) -> bytes:
+    """SM3 of a seal; the same one comes with every document."""
+    return _kept_digest(seal) if len(seal) <= _MAX_KEPT else digest(SM3_OID, seal)
+
+
+@lru_cache(maxsize=64)
+def _kept_digest(seal: bytes) -> bytes:
+    return digest(SM3_OID, seal)
+
+
+def _covered(package: OfdPackage, listed: ListedSignature) -> frozenset[str]:
+    """The files an earlier signature covers."""
+    earlier = parse_signature_xml(package.read(listed.path), listed.path)
+    return frozenset(reference.path for reference in earlier.references)
 
 
 def _list_name(package: OfdPackage, body: DocBody) -> str:
@@ -220,123 +287,50 @@ def _list_name(package: OfdPackage, body: DocBody) -> str:
     return name
 
 
-def _next_number(package: OfdPackage, listed: Sequence[ListedSignature], list_name: str) -> int:
-    """The number of the new signature: beyond every identifier and every folder in use."""
+def _names(package: OfdPackage, listed: Sequence[ListedSignature], list_name: str) -> Names:
+    """The new signature's files and number, beyond every identifier and every folder in use."""
+    folder = list_name.rpartition("/")[0]
+    if not folder.isascii():
+        folder = "Signs"  # propertyInfo is the signature's path, and an IA5String
     words = [one.id for one in listed]
     if list_name in package:
         words.append(optional(read_xml(package, list_name), "MaxSignId"))
     used = [int(found[0]) for word in words if (found := re.findall(r"\d{1,9}$", word))]
     number = max(used, default=0)
-    folder = list_name.rpartition("/")[0].lower()
     taken = {name.lower() for name in package}
-    while any(name.startswith(f"{folder}/sign_{number}/".lstrip("/")) for name in taken):
+    stem = f"{folder}/Sign_".lstrip("/")
+    while any(
+        name == f"{stem}{number}".lower() or name.startswith(f"{stem}{number}/".lower())
+        for name in taken
+    ):
         number += 1
-    return number
+    return Names(folder=f"{stem}{number}", number=number + 1)
 
 
-def _refuse_closed(
-    package: OfdPackage, listed: Sequence[ListedSignature], list_name: str, names: _Names
-) -> None:
+def _refuse_closed(package: OfdPackage, covered: Sequence[frozenset[str]], list_name: str) -> None:
     """Rule 5: adding a line to a list that is signed would break the signature that covers it."""
-    if names.folder in package:
-        raise structure_error("a file stands where the signature's folder goes")
-    for one in listed:
-        earlier = parse_signature_xml(package.read(one.path), one.path)
-        files = {reference.path for reference in earlier.references}
-        if list_name in files or (list_name not in package and ROOT in files):
-            raise FailedPrecondition(
-                "an earlier signature closed the document to further ones",
-                reason="OFD_CLOSED",
-                message_zh="已有签章保护了签名列表，文件不能再加盖印章",
-            )
-
-
-def _stamps(positions: Sequence[StampPosition], pages: Sequence[str]) -> list[tuple[str, str]]:
-    """(PageRef, Boundary) of each position. Raises InvalidArgument (`STAMP_POSITION`)."""
-    if len(positions) > _MAX_STAMPS:
-        raise _bad_position("there are too many stamps")
-    found = []
-    for at in positions:
-        if not 1 <= at.page <= len(pages):
-            raise _bad_position("there is no such page")
-        box = (at.x_mm, at.y_mm, at.width_mm, at.height_mm)
-        if not all(0 <= value < _MAX_MM for value in box) or not (at.width_mm and at.height_mm):
-            raise _bad_position("the box is not on the page")
-        found.append((pages[at.page - 1], " ".join(_decimal(value) for value in box)))
-    return found
-
-
-def _decimal(value: float) -> str:
-    """At most three decimals (a micrometre), never an exponent."""
-    return f"{value:.3f}".rstrip("0").rstrip(".")
-
-
-def _bad_position(what: str) -> InvalidArgument:
-    return InvalidArgument(
-        f"the seal cannot be placed: {what}",
-        reason="STAMP_POSITION",
-        message_zh="印章位置不正确",
-    )
-
-
-def _with_list(package: OfdPackage, body: DocBody, list_name: str) -> bytes:
-    """OFD.xml naming the signature list, as the last element of its DocBody."""
-    root = parse_xml(package.read(ROOT), ROOT)
-    element = root.findall(tag("DocBody"))[body.index]
-    for empty in element.findall(tag("Signatures")):
-        element.remove(empty)
-    etree.SubElement(element, tag("Signatures")).text = "/" + list_name
-    return etree.tostring(root.getroottree(), encoding="UTF-8", xml_declaration=True)
-
-
-def _extended_list(package: OfdPackage, list_name: str, names: _Names) -> bytes:
-    """Signatures.xml with one more line. An existing list keeps its lines as they are."""
-    if list_name in package:
-        root = parse_xml(package.read(list_name), list_name)
-        for old in root.findall(tag("MaxSignId")):
-            root.remove(old)
-    else:
-        root = etree.Element(tag("Signatures"), nsmap={"ofd": NAMESPACE})
-    top = etree.Element(tag("MaxSignId"))
-    top.text = names.signature_id
-    root.insert(0, top)
-    line = etree.SubElement(root, tag("Signature"))
-    line.set("ID", names.signature_id)
-    line.set("Type", TYPE_SEAL)
-    line.set("BaseLoc", "/" + names.signature)
-    return etree.tostring(root.getroottree(), encoding="UTF-8", xml_declaration=True)
-
-
-def _signature_xml(
-    names: _Names,
-    hashes: Sequence[tuple[str, bytes]],
-    stamps: Sequence[tuple[str, str]],
-    signed_at: datetime,
-    provider: Provider,
-) -> bytes:
-    """Signature.xml, in the element order of GB/T 33190 §18.2."""
-    at = signed_at.astimezone(UTC).strftime("%Y%m%d%H%M%SZ")
-    parts = [
-        _XML_HEAD,
-        f'<ofd:Signature xmlns:ofd="{NAMESPACE}"><ofd:SignedInfo>',
-        f"<ofd:Provider ProviderName={quoteattr(provider.name)}",
-        f" Company={quoteattr(provider.company)} Version={quoteattr(provider.version)}/>",
-        f"<ofd:SignatureMethod>{SM2_SM3_OID}</ofd:SignatureMethod>",
-        f"<ofd:SignatureDateTime>{at}</ofd:SignatureDateTime>",
-        f'<ofd:References CheckMethod="{SM3_OID}">',
-    ]
-    for name, value in hashes:
-        encoded = base64.b64encode(value).decode("ascii")
-        parts.append(
-            f"<ofd:Reference FileRef={quoteattr('/' + name)}>"
-            f"<ofd:CheckValue>{encoded}</ofd:CheckValue></ofd:Reference>"
+    changed = list_name if list_name in package else ROOT
+    if any(changed in files for files in covered):
+        raise FailedPrecondition(
+            "an earlier signature closed the document to further ones: seal it as it was before",
+            reason="OFD_CLOSED",
+            message_zh="已有签章保护了签名列表，文件不能再加盖印章：请使用封闭前的文件",
         )
-    parts.append("</ofd:References>")
-    for index, (page, box) in enumerate(stamps, 1):
-        parts.append(
-            f'<ofd:StampAnnot ID="{names.signature_id}a{index}" PageRef={quoteattr(page)}'
-            f' Boundary="{box}"/>'
+
+
+def _take_out_entries(
+    package: OfdPackage, covered: Sequence[frozenset[str]], files: dict[str, Entry]
+) -> None:
+    """Make room for the integrity list: an older one goes unless somebody signed for it."""
+    old = [name for name in (ENTRIES, *entries_values(package)) if name in files]
+    if any(name in signed for name in old for signed in covered):
+        raise FailedPrecondition(
+            "an earlier signature covers the document's integrity list: seal without "
+            "integrity_entries",
+            reason="INTEGRITY_LIST_SIGNED",
+            message_zh="已有签章保护了完整性清单：请不要再次要求完整性清单",
         )
-    parts.append(f"<ofd:Seal><ofd:BaseLoc>/{names.seal}</ofd:BaseLoc></ofd:Seal></ofd:SignedInfo>")
-    parts.append(f"<ofd:SignedValue>/{names.signed_value}</ofd:SignedValue></ofd:Signature>")
-    return "".join(parts).encode()
+    for name in old:
+        del files[name]
+    if any(name.lower() == ENTRIES_VALUE.lower() for name in files):
+        raise structure_error("a file stands where the integrity list's signature goes")

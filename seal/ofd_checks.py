@@ -14,14 +14,13 @@ every signature of every document of the package) or `DOCUMENT_CHECKS`. What eac
 - `stamp_pages`: a seal picture shown on a page that doesn't exist;
 - `uncovered_files`: content that this signer never saw, unless it is another signature's own files;
 - `unlisted_signature`: a signature dropped from the list while its files stay;
-- `time_stamp`: a time-stamp that is silently ignored.
+- `signature_extensions`: a critical extension that is silently ignored;
+- `time_stamp`: a time-stamp that is silently ignored, or of another signature.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Final
 
 from seal.model import (
@@ -31,82 +30,25 @@ from seal.model import (
     passed,
     undetermined,
 )
-from seal.ofd_entries import check_integrity_entries
-from seal.ofd_structure import (
-    TYPE_SEAL,
-    TYPE_SIGN,
-    DocBody,
-    ListedSignature,
-    SignatureXml,
-    page_ids,
-)
-from seal.package import OfdPackage, PackageError
+from seal.ofd_entries import check_integrity_entries, proven_value
+from seal.ofd_opened import OpenedDocument, OpenedSignature
+from seal.ofd_structure import TYPE_SEAL, TYPE_SIGN
+from seal.package import PackageError
 from seal.seal_checks import (
     CLOCK_SKEW,
     chain_check,
     encoding_notice,
+    extensions_check,
     in_force,
+    time_stamp_check,
 )
 from seal.ses import SealSignature, verify_signature
-from seal.suites import SM3_OID, digest
-from seal.trust import TrustStore, assess_chain
+from seal.suites import SM3_OID
+from seal.trust import assess_chain
 
 _SM3_NAMES: Final = frozenset({SM3_OID, "SM3"})
 _SHOWN: Final = 10
 _LONGEST_BARE: Final = 72  # DER SEQ of two 33-octet INTEGERs
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenedSignature:
-    """A listed signature with what could be read of it; `value` only for seals."""
-
-    listed: ListedSignature
-    label: str
-    xml: SignatureXml
-    value: SealSignature | None
-
-    def own_files(self) -> frozenset[str]:
-        """The files this signature consists of, which its own checks account for byte by byte."""
-        names = {self.listed.path, self.xml.signed_value}
-        if self.value is not None and self.xml.seal is not None:
-            names.add(self.xml.seal)  # equal to the signed seal, or `seal_match` fails
-        return frozenset(names)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenedDocument:
-    """The package with its signatures opened; each file is digested, and read for pages, once."""
-
-    package: OfdPackage
-    bodies: tuple[DocBody, ...]
-    listed: tuple[ListedSignature, ...]
-    signatures: tuple[OpenedSignature, ...]
-    store: TrustStore
-    now: datetime
-    _digests: dict[str, bytes] = field(default_factory=dict, repr=False)
-    _pages: dict[str, frozenset[str]] = field(default_factory=dict, repr=False)
-
-    def digest_of(self, name: str) -> bytes:
-        """SM3 of a file."""
-        known = self._digests.get(name)
-        if known is None:
-            known = self._digests[name] = digest(SM3_OID, self.package.read(name))
-        return known
-
-    def pages_of(self, body: int) -> frozenset[str]:
-        """The identifiers of a document's pages. Raises PackageError."""
-        root = self.bodies[body].doc_root
-        if root not in self._pages:
-            self._pages[root] = frozenset(page_ids(self.package, root))
-        return self._pages[root]
-
-    def lists(self) -> frozenset[str]:
-        """The signature lists of all documents."""
-        return frozenset(body.signatures for body in self.bodies if body.signatures)
-
-    def signature_files(self) -> frozenset[str]:
-        """The files that signatures consist of."""
-        return frozenset().union(*(one.own_files() for one in self.signatures))
 
 
 # --- rules about one signature --------------------------------------------------------------
@@ -146,7 +88,11 @@ def check_seal_match(
     name = "seal_match"
     if one.xml.seal is None:
         return passed(name, "there is no seal file beside the signed seal", "没有单独的印章文件")
-    if document.package.read(one.xml.seal) != value.seal.raw:
+    try:
+        held = document.package.read(one.xml.seal)
+    except PackageError as error:
+        return failed(name, error.message, error.message_zh)
+    if held != value.seal.raw:
         return failed(
             name, "Seal.esl is not the seal that was signed", "印章文件与签章数据中的印章不一致"
         )
@@ -299,11 +245,13 @@ def check_uncovered_files(document: OpenedDocument, one: OpenedSignature) -> Che
     dangling link of a signed page was waiting for. So the others' coverage doesn't count; their own
     files do, since each is proven to be nothing but a signature (Signatures.xml has only the list,
     Signature.xml is hashed into its signature, Seal.esl equals the signed seal) and a bad one fails
-    the verdict.
+    the verdict. So does the signature value of an integrity list this signer covers and signed.
     """
     name = "uncovered_files"
     covered = {reference.path for reference in one.xml.references}
     allowed = document.lists() | document.signature_files()
+    if one.value is not None:
+        allowed |= proven_value(document.package, covered, one.value.certificate)
     uncovered = [path for path in document.package if path not in covered and path not in allowed]
     if uncovered:
         return failed(
@@ -314,17 +262,26 @@ def check_uncovered_files(document: OpenedDocument, one: OpenedSignature) -> Che
     return passed(name, "every file is covered", "所有文件均受签章保护")
 
 
-def check_time_stamp(
+def check_extensions(
     _document: OpenedDocument, _one: OpenedSignature, value: SealSignature
 ) -> Check | None:
-    """A time-stamp nobody verified must not look as if it had been."""
+    """A critical extension that nobody understands may forbid what we are about to accept."""
+    return extensions_check("signature_extensions", value.extensions)
+
+
+def check_time_stamp(
+    document: OpenedDocument, _one: OpenedSignature, value: SealSignature
+) -> Check | None:
+    """A time-stamp is over this signature, trusted, and not from before it."""
     if value.timestamp is None:
         return None
-    return undetermined(
+    return time_stamp_check(
         "time_stamp",
-        "the signature has a time-stamp, which is not verified yet",
-        "签章带有时间戳，尚不支持验证",
-        reason="TIME_STAMP_NOT_VERIFIED",
+        value.timestamp,
+        over=value.signature,
+        claimed=value.signed_at,
+        store=document.store,
+        now=document.now,
     )
 
 
@@ -364,6 +321,7 @@ SEALED_CHECKS: Final[tuple[SealedRule, ...]] = (
     check_document_signature,
     check_property_info,
     check_data_hash,
+    check_extensions,
     check_time_stamp,
 )
 CONTENT_CHECKS: Final[tuple[SignatureRule, ...]] = (

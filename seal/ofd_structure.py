@@ -79,7 +79,11 @@ class SignatureXml:
 
 def doc_bodies(package: OfdPackage) -> tuple[DocBody, ...]:
     """The documents OFD.xml names. Raises PackageError (`ofd_structure`)."""
-    root = read_xml(package, ROOT)
+    return bodies_of(read_xml(package, ROOT))
+
+
+def bodies_of(root: etree._Element) -> tuple[DocBody, ...]:
+    """`doc_bodies` of OFD.xml as parsed."""
     if root.tag != tag("OFD"):
         raise structure_error("OFD.xml is not an OFD document")
     bodies = []

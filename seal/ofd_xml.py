@@ -12,7 +12,9 @@ Source: GB/T 33190-2016 §6, §7.
 
 from __future__ import annotations
 
-from typing import Final
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, cast
 
 from lxml import etree
 
@@ -38,6 +40,20 @@ def refuse_dtd(data: bytes, name: str) -> None:
             f"/{name} declares a document type or entities",
             f"/{name} 含有文档类型或实体声明",
         )
+
+
+def checked_pieces(package: OfdPackage, name: str) -> Iterator[bytes]:
+    """The bytes of a file by pieces; `refuse_dtd` of what is XML, before the piece is given out."""
+    is_xml = name.lower().endswith(".xml")
+    tail = b""
+    for index, piece in enumerate(package.pieces(name)):
+        if index == 0:
+            is_xml = is_xml or piece[:1] == b"<"
+        if is_xml:
+            # A mark may lie across two pieces.
+            refuse_dtd(tail + piece if tail else piece, name)
+            tail = piece[-_LONGEST_MARK:]
+        yield piece
 
 
 def parse_xml(data: bytes, name: str) -> etree._Element:
@@ -70,6 +86,113 @@ def parse_xml(data: bytes, name: str) -> etree._Element:
     ):
         raise PackageError("xml_well_formed", f"/{name} is not UTF-8", f"/{name} 不是 UTF-8 编码")
     return root
+
+
+class XmlScan:
+    """What a page's content is read into, event by event; nothing is built. `done` ends it early.
+
+    lxml calls the methods; names are qualified.
+    """
+
+    __slots__ = ("done",)
+
+    def __init__(self) -> None:
+        self.done = False
+
+    def start(self, name: str, attributes: Mapping[str, str]) -> None:
+        """An element begins."""
+
+    def end(self, name: str) -> None:
+        """An element ends."""
+
+    def data(self, text: str) -> None:
+        """A piece of text."""
+
+    def close(self) -> None:
+        """The document ends."""
+
+
+def scan_xml(package: OfdPackage, name: str, scan: XmlScan) -> None:
+    """Read a file of any length in bounded memory (rule 1 holds). Raises PackageError."""
+    parser = etree.XMLParser(
+        target=cast("Any", scan),  # the stubs want methods that lxml does not
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        huge_tree=False,
+    )
+    encoding_known = False
+    try:
+        for piece in checked_pieces(package, name):
+            if not encoding_known:
+                _refuse_encoding(piece, name)
+                encoding_known = True
+            parser.feed(piece)
+            if scan.done:
+                return
+        parser.close()
+    except (etree.XMLSyntaxError, ValueError) as error:
+        raise PackageError(
+            "xml_well_formed", f"/{name} is not well-formed XML", f"/{name} 不是格式良好的 XML"
+        ) from error
+
+
+def read_head(package: OfdPackage, name: str, *, ends_before: str) -> tuple[etree._Element, ...]:
+    """The elements of a file that end before one begins (qualified name), in order.
+
+    What is built is bounded (rule 1). Raises PackageError.
+    """
+    parser = etree.XMLPullParser(
+        events=("start", "end"),
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        huge_tree=False,
+    )
+    found: list[etree._Element] = []
+    fed = 0
+    try:
+        for piece in _by_little(checked_pieces(package, name)):
+            if fed == 0:
+                _refuse_encoding(piece, name)
+            fed += len(piece)
+            parser.feed(piece)
+            events: Iterator[Any] = parser.read_events()
+            for event, element in events:
+                if event == "end":
+                    found.append(element)
+                elif element.tag == ends_before:
+                    return tuple(found)
+            if fed > _GREATEST_HEAD:
+                raise limits_error(f"/{name} has a head of more than {_GREATEST_HEAD} bytes")
+        parser.close()
+    except (etree.XMLSyntaxError, ValueError) as error:
+        raise PackageError(
+            "xml_well_formed", f"/{name} is not well-formed XML", f"/{name} 不是格式良好的 XML"
+        ) from error
+    return tuple(found)
+
+
+def _by_little(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    for piece in pieces:
+        for begin in range(0, len(piece), _LITTLE):
+            yield piece[begin : begin + _LITTLE]
+
+
+def _refuse_encoding(head: bytes, name: str) -> None:
+    said = _DECLARED.match(head)
+    if said is not None and said[1].upper() not in (b"UTF-8", b"UTF8", b"ASCII", b"US-ASCII"):
+        raise PackageError("xml_well_formed", f"/{name} is not UTF-8", f"/{name} 不是 UTF-8 编码")
+
+
+_DECLARED: Final = re.compile(
+    rb"""(?:\xef\xbb\xbf)?<\?xml[^>]*?\sencoding\s*=\s*["']([^"']*)["']"""
+)
+_LITTLE: Final = 2048
+_GREATEST_HEAD: Final = 128 * 1024
+_LONGEST_MARK: Final = 8  # one less than "<!DOCTYPE"
 
 
 def tag(local: str) -> str:

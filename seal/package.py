@@ -1,4 +1,4 @@
-"""An OFD package read strictly, and written the same way every time.
+"""An OFD package read strictly (`seal.package_writer` writes one).
 
 What is signed must be what is read, whatever reads it. So a package is refused when two readers
 could see different things in it:
@@ -11,47 +11,50 @@ could see different things in it:
 4. names are relative, forward-slashed UTF-8 without `.`, `..`, drive or control characters;
 5. entry count, sizes and compression ratio are bounded *before* anything is inflated.
 
-Copying keeps the compressed bytes of an entry as they are; everything else of the zip (order,
-times, attributes) is fixed, so equal content gives equal bytes.
+A package refers to the bytes it lies in, which may be a mapped file; nothing is copied but what is
+read, and that by pieces where it is large.
 
 Source: GB/T 33190-2016 (packaging), APPNOTE.TXT 6.3 (zip).
 """
 
 from __future__ import annotations
 
+import mmap
 import re
 import struct
 import unicodedata
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from runtime.errors import InvalidArgument
 
-_LOCAL: Final = struct.Struct("<4s5H3L2H")
-_CENTRAL: Final = struct.Struct("<4s6H3L5H2L")
-_END: Final = struct.Struct("<4s4H2LH")
-_STORED: Final = 0
-_DEFLATED: Final = 8
-_UTF8_FLAG: Final = 0x0800
+LOCAL: Final = struct.Struct("<4s5H3L2H")
+CENTRAL: Final = struct.Struct("<4s6H3L5H2L")
+END: Final = struct.Struct("<4s4H2LH")
+STORED: Final = 0
+DEFLATED: Final = 8
+UTF8_FLAG: Final = 0x0800
 _DESCRIPTOR_FLAG: Final = 0x0008
 # Encryption, patches and masked headers have no place in an OFD; deflate's own hints (bits 1, 2),
 # a data descriptor (3) and UTF-8 names (11) do.
-_KNOWN_FLAGS: Final = 0x0006 | _DESCRIPTOR_FLAG | _UTF8_FLAG
+_KNOWN_FLAGS: Final = 0x0006 | _DESCRIPTOR_FLAG | UTF8_FLAG
 # zip64, strong encryption, AES and "Unicode path" (which would give the entry a second name).
 _REFUSED_EXTRAS: Final = frozenset({0x0001, 0x0017, 0x9901, 0x7075})
 _SYMLINK: Final = 0xA000
 _NEWEST_VERSION: Final = 63  # 6.3, APPNOTE.TXT 4.4.3
-_DOS_EPOCH: Final = (0x0000, 0x0021)  # time, date: 1980-01-01 00:00:00
 _MIB: Final = 1024 * 1024
+_PIECE: Final = 128 * 1024
+_KEPT_EACH: Final = 256 * 1024
+_KEPT_BYTES: Final = 8 * _MIB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """How much a package may cost to read. Bytes, counts and uncompressed/compressed ratio."""
 
-    package_bytes: int = 64 * _MIB
+    package_bytes: int = 128 * _MIB
     entries: int = 4096
     entry_bytes: int = 64 * _MIB
     total_bytes: int = 256 * _MIB
@@ -80,23 +83,34 @@ def structure_error(message: str, message_zh: str = "") -> PackageError:
     return PackageError("ofd_structure", message, message_zh or "OFD 结构不符合 GB/T 33190")
 
 
+#: What a document may lie in. Nothing of it is copied but what is read.
+Buffer = bytes | bytearray | memoryview | mmap.mmap
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One file of a package; `packed` are its bytes as stored in the zip."""
+    """One file of a package; `packed` are its bytes as stored in the zip, or a view of them."""
 
     name: str
     method: int
     crc: int
     size: int
-    packed: bytes
+    packed: bytes | memoryview
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class OfdPackage:
-    """The files of a package by name (no leading slash), in the order of the zip."""
+    """The files of a package by name (no leading slash), in the order of the zip.
 
-    entries: Mapping[str, Entry]
-    _inflated: dict[str, bytes] = field(default_factory=dict, repr=False, compare=False)
+    Reading is checked against size and checksum. Small files are kept once read, up to a bound, so
+    a package costs the memory of what it lies in and of its greatest file that is read whole.
+    """
+
+    __slots__ = ("_kept", "_room", "entries")
+
+    def __init__(self, entries: Mapping[str, Entry]) -> None:
+        self.entries = entries
+        self._kept: dict[str, bytes] = {}
+        self._room = _KEPT_BYTES
 
     def __contains__(self, name: object) -> bool:
         return name in self.entries
@@ -111,9 +125,25 @@ class OfdPackage:
 
     def read(self, name: str) -> bytes:
         """The bytes of a file. Raises PackageError when it is absent or damaged."""
-        known = self._inflated.get(name)
-        if known is not None:
-            return known
+        known = self._kept.get(name)
+        if known is None:
+            entry = self._entry(name)
+            known = _inflate(entry)
+            if entry.size <= min(_KEPT_EACH, self._room):
+                self._kept[name] = known
+                self._room -= entry.size
+        return known
+
+    def pieces(self, name: str) -> Iterator[bytes]:
+        """The bytes of a file a piece at a time; the last comes once the whole is checked.
+
+        Raises PackageError as `read` does, at the latest before the last piece.
+        """
+        if name in self._kept or self.size(name) <= min(_KEPT_EACH, self._room):
+            return iter((self.read(name),))
+        return _pieces(self._entry(name))
+
+    def _entry(self, name: str) -> Entry:
         entry = self.entries.get(name)
         if entry is None:
             raise PackageError(
@@ -121,13 +151,15 @@ class OfdPackage:
                 f"the package has no file /{name}",
                 f"文件包中没有 /{name}",
             )
-        data = _inflate(entry)
-        self._inflated[name] = data
-        return data
+        return entry
 
 
-def read_package(data: bytes, limits: Limits = DEFAULT_LIMITS) -> OfdPackage:
-    """Read a package under the rules above. Raises PackageError; `check` says which rule."""
+def read_package(document: Buffer, limits: Limits = DEFAULT_LIMITS) -> OfdPackage:
+    """Read a package under the rules above. Raises PackageError; `check` says which rule.
+
+    The package refers to the document's bytes, which must stay as they are.
+    """
+    data = memoryview(document).toreadonly()
     if len(data) > limits.package_bytes:
         raise limits_error(f"the package is larger than {limits.package_bytes} bytes")
     count, start, end = _directory_bounds(data)
@@ -184,40 +216,39 @@ def limits_error(message: str) -> PackageError:
     return PackageError("package_limits", message, "文件包超出大小、数量或压缩比限制")
 
 
-def _directory_bounds(data: bytes) -> tuple[int, int, int]:
+def _directory_bounds(data: memoryview) -> tuple[int, int, int]:
     """Entry count, start and end of the central directory (rule 1: it ends the file)."""
-    if len(data) < _END.size or data[-_END.size : -_END.size + 4] != b"PK\x05\x06":
+    end = len(data) - END.size
+    record = END.unpack_from(data, end) if end >= 0 else (b"",)
+    if record[0] != b"PK\x05\x06":
         raise _zip("no end record at the end of the file")
-    _, disk, first_disk, here, count, size, start, comment = _END.unpack_from(
-        data, len(data) - _END.size
-    )
-    end = len(data) - _END.size
+    _, disk, first_disk, here, count, size, start, comment = record
     if disk or first_disk or here != count or comment or start + size != end:
         raise _zip("the end record disagrees with the file")
     return count, start, end
 
 
-def _central_rows(data: bytes, count: int, start: int, end: int) -> Iterator[_Row]:
+def _central_rows(data: memoryview, count: int, start: int, end: int) -> Iterator[_Row]:
     position = start
     for _ in range(count):
-        if position + _CENTRAL.size > end:
+        if position + CENTRAL.size > end:
             raise _zip("the directory is cut short")
         (
             magic, _made, needed, flags, method, _time, _date, crc, packed_size, size,
             name_length, extra_length, comment, disk, _internal, external, offset,
-        ) = _CENTRAL.unpack_from(data, position)  # fmt: skip
-        name_end = position + _CENTRAL.size + name_length
+        ) = CENTRAL.unpack_from(data, position)  # fmt: skip
+        name_end = position + CENTRAL.size + name_length
         position_after = name_end + extra_length
         if magic != b"PK\x01\x02" or position_after > end or disk or comment:
             raise _zip("a directory record is damaged or has a comment")
-        if flags & ~_KNOWN_FLAGS or method not in (_STORED, _DEFLATED):
+        if flags & ~_KNOWN_FLAGS or method not in (STORED, DEFLATED):
             raise _zip("an entry is encrypted or uses an unknown method")
         if needed & 0xFF > _NEWEST_VERSION:
             raise _zip("an entry asks for software that there is not")
         if (external >> 16) & 0xF000 == _SYMLINK:
             raise _zip("an entry is a link")
         _refuse_extras(data[name_end:position_after])
-        raw_name = data[position + _CENTRAL.size : name_end]
+        raw_name = bytes(data[position + CENTRAL.size : name_end])
         yield _Row(
             _entry_name(raw_name),
             raw_name,
@@ -233,7 +264,7 @@ def _central_rows(data: bytes, count: int, start: int, end: int) -> Iterator[_Ro
         raise _zip("the directory has more records than it says")
 
 
-def _refuse_extras(extra: bytes) -> None:
+def _refuse_extras(extra: memoryview) -> None:
     position = 0
     while position < len(extra):
         if position + 4 > len(extra):
@@ -281,13 +312,13 @@ def _bound_sizes(rows: list[_Row], limits: Limits) -> None:
         raise limits_error(f"the package inflates more than {limits.ratio} times")
 
 
-def _local_body(data: bytes, row: _Row, directory: int) -> tuple[bytes, int]:
+def _local_body(data: memoryview, row: _Row, directory: int) -> tuple[memoryview, int]:
     """The packed bytes of an entry and where they end; rule 2."""
-    if row.offset + _LOCAL.size > directory:
+    if row.offset + LOCAL.size > directory:
         raise _zip("an entry lies outside the file")
     (magic, _needed, flags, method, _time, _date, crc, packed_size, size, name_length,
-     extra_length) = _LOCAL.unpack_from(data, row.offset)  # fmt: skip
-    name_end = row.offset + _LOCAL.size + name_length
+     extra_length) = LOCAL.unpack_from(data, row.offset)  # fmt: skip
+    name_end = row.offset + LOCAL.size + name_length
     begin = name_end + extra_length
     if magic != b"PK\x03\x04" or begin + row.packed_size > directory:
         raise _zip("a local header is damaged")
@@ -304,7 +335,7 @@ def _local_body(data: bytes, row: _Row, directory: int) -> tuple[bytes, int]:
     return data[begin : begin + row.packed_size], begin + row.packed_size
 
 
-def _descriptor(data: bytes, row: _Row, begin: int, following: int) -> int:
+def _descriptor(data: memoryview, row: _Row, begin: int, following: int) -> int:
     """Length of the data descriptor after an entry's bytes (0 without one)."""
     if not row.flags & _DESCRIPTOR_FLAG:
         return 0
@@ -347,88 +378,61 @@ def _refuse_file_as_folder(seen: Mapping[str, bool]) -> None:
 
 
 def _inflate(entry: Entry) -> bytes:
-    if entry.method == _STORED:
-        data = entry.packed
+    if entry.method == STORED:
+        data = bytes(entry.packed)
     else:
         inflater = zlib.decompressobj(-15)
         try:
             data = inflater.decompress(entry.packed, entry.size + 1)
         except zlib.error as error:
             raise _zip("an entry's compressed bytes are damaged") from error
-        if not inflater.eof or inflater.unused_data:
-            raise limits_error("an entry inflates to another size than it says")
-    if len(data) != entry.size or zlib.crc32(data) != entry.crc:
-        raise _zip("an entry's size or checksum is wrong")
+        _refuse_unended(inflater)
+    _refuse_other(entry, len(data), zlib.crc32(data))
     return data
 
 
-# --- writing --------------------------------------------------------------------------------
+def _pieces(entry: Entry) -> Iterator[bytes]:
+    """A file in pieces of bounded size, of which the last is held back until all is checked."""
+    held, size, crc = b"", 0, 0
+    for piece in _inflated(entry) if entry.method == DEFLATED else _stored(entry):
+        size += len(piece)
+        crc = zlib.crc32(piece, crc)
+        if size > entry.size:
+            break
+        if held:
+            yield held
+        held = piece
+    _refuse_other(entry, size, crc)
+    yield held
 
 
-def packed_entry(name: str, data: bytes) -> Entry:
-    """A new entry, deflated where that makes it smaller."""
-    deflater = zlib.compressobj(9, zlib.DEFLATED, -15, 9)
-    packed = deflater.compress(data) + deflater.flush()
-    method = _DEFLATED if len(packed) < len(data) else _STORED
-    return Entry(
-        name=name,
-        method=method,
-        crc=zlib.crc32(data),
-        size=len(data),
-        packed=packed if method == _DEFLATED else data,
-    )
+def _stored(entry: Entry) -> Iterator[bytes]:
+    for begin in range(0, len(entry.packed), _PIECE):
+        yield bytes(entry.packed[begin : begin + _PIECE])
 
 
-class PackageWriter:
-    """Lays entries one after the other; holds plain bytes, so a half-written package can wait."""
+def _inflated(entry: Entry) -> Iterator[bytes]:
+    inflater = zlib.decompressobj(-15)
+    try:
+        # Packed bytes go in by pieces too: what is not consumed is copied at every call.
+        for begin in range(0, len(entry.packed), _PIECE):
+            piece = inflater.decompress(entry.packed[begin : begin + _PIECE], _PIECE)
+            yield piece
+            while not inflater.eof and (len(piece) == _PIECE or inflater.unconsumed_tail):
+                piece = inflater.decompress(inflater.unconsumed_tail, _PIECE)
+                yield piece
+            if inflater.unused_data:
+                break
+    except zlib.error as error:
+        raise _zip("an entry's compressed bytes are damaged") from error
+    _refuse_unended(inflater)
 
-    __slots__ = ("_body", "_count", "_directory", "_length")
 
-    def __init__(self) -> None:
-        self._body: list[bytes] = []
-        self._directory: list[bytes] = []
-        self._length = 0
-        self._count = 0
+def _refuse_unended(inflater: zlib._Decompress) -> None:
+    if not inflater.eof or inflater.unused_data:
+        raise limits_error("an entry inflates to another size than it says")
 
-    def add(self, entry: Entry) -> None:
-        """Append an entry as it is packed."""
-        raw = entry.name.encode()
-        flags = 0 if raw.isascii() else _UTF8_FLAG
-        time, date = _DOS_EPOCH
-        sizes = (entry.crc, len(entry.packed), entry.size)
-        local = _LOCAL.pack(b"PK\x03\x04", 20, flags, entry.method, time, date, *sizes, len(raw), 0)
-        tail = (len(raw), 0, 0, 0, 0, 0, self._length)
-        record = (b"PK\x01\x02", 20, 20, flags, entry.method, time, date, *sizes, *tail)
-        self._directory.append(_CENTRAL.pack(*record) + raw)
-        self._body += (local, raw, entry.packed)
-        self._length += len(local) + len(raw) + len(entry.packed)
-        self._count += 1
 
-    def parts(self) -> tuple[bytes, bytes, int]:
-        """Bodies, directory records and their count so far, as plain bytes."""
-        return b"".join(self._body), b"".join(self._directory), self._count
-
-    @classmethod
-    def resume(cls, body: bytes, directory: bytes, count: int) -> PackageWriter:
-        """Continue from what `parts` gave."""
-        writer = cls()
-        writer._body = [body]
-        writer._directory = [directory]
-        writer._length = len(body)
-        writer._count = count
-        return writer
-
-    def finish(self) -> bytes:
-        """The whole package."""
-        directory = b"".join(self._directory)
-        end = _END.pack(
-            b"PK\x05\x06",
-            0,
-            0,
-            self._count,
-            self._count,
-            len(directory),
-            self._length,
-            0,
-        )
-        return b"".join((*self._body, directory, end))
+def _refuse_other(entry: Entry, size: int, crc: int) -> None:
+    if size != entry.size or crc != entry.crc:
+        raise _zip("an entry's size or checksum is wrong")

@@ -1,4 +1,4 @@
-"""The checks of a sealed PDF: PAdES B-B (ETSI EN 319 142-1), signature by signature.
+"""The checks of a sealed PDF: PAdES (ETSI EN 319 142-1), signature by signature.
 
 pyHanko reads the file and does the mathematics and the comparison of revisions; who is trusted is
 `seal.trust`'s answer, with pyHanko's own path building as a second opinion. It gets no fetcher, no
@@ -9,9 +9,13 @@ operating-system trust list and no clock. One rule, one function, as for OFD. Wh
 - `document_signature`: changed bytes, a forged signature, a swapped certificate;
 - `signing_time`: a signature from the future or without a time;
 - `signer_certificate`: a signer nobody trusts, expired or revoked when signing;
-- `covers_document`: bytes after the last signature, or changes after this one other than further
-  signatures (a filled field or an annotation changes what is seen, whoever signs it later);
-- `time_stamp`: a time-stamp that is silently ignored.
+- `covers_document`: bytes after the last signature other than evidence (certificates, revocation
+  lists), or changes after this one other than that and further signatures (a filled field or an
+  annotation changes what is seen, whoever signs it later);
+- `time_stamp`: a time-stamp that is silently ignored, forged, or of another signature.
+
+A signature was there when its time-stamp says so; without one, when it says so itself. A document
+time-stamp is a signature of its own here (`seal.pdf_timestamps`).
 """
 
 # asn1crypto and the PDF library publish no types.
@@ -19,9 +23,7 @@ operating-system trust list and no clock. One rule, one function, as for OFD. Wh
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -48,7 +50,8 @@ from pyhanko.sign.validation.status import PdfSignatureStatus, SignatureCoverage
 from pyhanko_certvalidator import ValidationContext
 
 from runtime.errors import InvalidArgument
-from seal import der
+from seal import coroutines, der
+from seal.cms import has_form
 from seal.model import (
     Check,
     SignatureReport,
@@ -58,12 +61,19 @@ from seal.model import (
     passed,
     undetermined,
 )
+from seal.pdf import MAX_PDF
+from seal.pdf_timestamps import (
+    SignatureTime,
+    ends_with_an_update,
+    report_timestamp,
+    signature_time,
+)
 from seal.seal_checks import CLOCK_SKEW, chain_check, common_name
-from seal.suites import P256
+from seal.suites import ED25519, P256, RSA
 from seal.trust import TrustStore, assess_chain, parse_certificate
 
 _FORMAT: Final = "PDF"
-_MAX_BYTES: Final = 64 * 1024 * 1024
+_MAX_BYTES: Final = MAX_PDF + 12 * 1024 * 1024  # what is sealed grows by its seal and evidence
 _MAX_SIGNATURES: Final = 64
 _PADES: Final = "/ETSI.CAdES.detached"
 _LEVEL: Final = ModificationLevel.LTA_UPDATES
@@ -78,6 +88,16 @@ _ONLY_SIGNATURES: Final = StandardDiffPolicy(
         MetadataUpdateRule().as_qualified(_LEVEL),
     ],
     form_rule=FormUpdatingRule(field_rules=[SigFieldCreationRule(), SigFieldModificationRule()]),
+)
+# After the last signature: what a verifier needs, and judges by itself.
+ONLY_EVIDENCE: Final = StandardDiffPolicy(
+    global_rules=[
+        CatalogModificationRule(ignored_keys=frozenset({"/DSS", "/Extensions", "/Version"})),
+        XrefStreamRule().as_qualified(_LEVEL),
+        ObjectStreamRule().as_qualified(_LEVEL),
+        DSSCompareRule().as_qualified(_LEVEL),
+    ],
+    form_rule=None,
 )
 # It logs what it finds in hostile files, names and all; the verdict says what matters.
 logging.getLogger("pyhanko").setLevel(logging.CRITICAL)
@@ -94,44 +114,54 @@ class OpenedPdfSignature:
     certificate: bytes
     others: tuple[bytes, ...]
     signed_at: datetime | None
+    stamped: SignatureTime | None
     is_last: bool
     store: TrustStore
     now: datetime
+
+    @property
+    def existed_at(self) -> datetime:
+        """The time its certificate is judged as of."""
+        proved = self.stamped.time if self.stamped else None
+        return proved or self.signed_at or self.now
 
 
 def assess_pdf(data: bytes, *, store: TrustStore, now: datetime) -> Verdict:
     """Judge a PDF. Never raises on what the bytes hold."""
     try:
-        reader, embedded = _open(data)
+        embedded = _open(data)
     except Exception:  # noqa: BLE001  (the library raises anything on hostile bytes)
         detail = "the PDF is damaged, encrypted or of a kind that readers see differently"
         check = failed("pdf_format", detail, "PDF 文件已损坏、加密或结构不规范")
         return conclude(_FORMAT, [check], [])
     own = [passed("pdf_format", "the PDF reads", "PDF 结构正确")]
-    if reader.embedded_timestamp_signatures:
-        own.append(_time_stamp())
-    reports = [_report(one, one is embedded[-1], reader, store, now) for one in embedded]
+    reports = []
+    for one in embedded:
+        policy = ONLY_EVIDENCE if one is embedded[-1] else _ONLY_SIGNATURES
+        if str(one.sig_object_type) == "/DocTimeStamp":
+            reports.append(report_timestamp(one, policy, store, now))
+        else:
+            reports.append(_report(one, one is embedded[-1], store, now))
     return conclude(_FORMAT, own, reports)
 
 
-def _open(data: bytes) -> tuple[PdfFileReader, list[EmbeddedPdfSignature]]:
-    if len(data) > _MAX_BYTES or not data.startswith(b"%PDF-"):
+def _open(data: bytes) -> list[EmbeddedPdfSignature]:
+    if len(data) > _MAX_BYTES or bytes(data[:5]) != b"%PDF-":
         raise ValueError("not a PDF of bearable size")
     reader = PdfFileReader(BytesIO(data), strict=True)
     if reader.encrypted or reader.xrefs.hybrid_xrefs_present:
         raise ValueError("readers would differ")
     # Walk the pages too: a file that opens nowhere is not one whose signature means anything.
     int(reader.root["/Pages"]["/Count"])
-    embedded = list(reader.embedded_regular_signatures)
+    embedded = list(reader.embedded_signatures)
     if len(embedded) > _MAX_SIGNATURES:
         raise ValueError("too many signatures")
-    return reader, embedded
+    return embedded
 
 
 def _report(
     embedded: EmbeddedPdfSignature,
     is_last: bool,
-    reader: PdfFileReader,
     store: TrustStore,
     now: datetime,
 ) -> SignatureReport:
@@ -171,15 +201,18 @@ def _validate(
         signed_at = (signed_at if signed_at.tzinfo else signed_at.replace(tzinfo=UTC)).astimezone(
             UTC
         )
+    stamped = signature_time(embedded, store, signed_at=signed_at, now=now)
+    moment = (stamped.time if stamped else None) or signed_at or now
     context = ValidationContext(
-        trust_roots=_roots(store, signed_at or now),
-        other_certs=[_load(one) for one in store.intermediates if _is_p256(one)],
-        moment=signed_at or now,
+        trust_roots=_roots(store, moment),
+        other_certs=[_load(one) for one in store.intermediates if _is_known(one)],
+        moment=moment,
         allow_fetching=False,
         revocation_mode="soft-fail",  # revocation is `seal.trust`'s to judge
     )
-    status = _run(
-        lambda: async_validate_pdf_signature(embedded, context, diff_policy=_ONLY_SIGNATURES)
+    policy = ONLY_EVIDENCE if is_last else _ONLY_SIGNATURES
+    status = coroutines.run(
+        lambda: async_validate_pdf_signature(embedded, context, diff_policy=policy)
     )
     return OpenedPdfSignature(
         label=label,
@@ -188,6 +221,7 @@ def _validate(
         certificate=embedded.signer_cert.dump(),
         others=tuple(one.dump() for one in embedded.other_embedded_certs),
         signed_at=signed_at,
+        stamped=stamped,
         is_last=is_last,
         store=store,
         now=now,
@@ -200,9 +234,9 @@ def _load(certificate: bytes) -> Any:
     return x509.Certificate.load(certificate)
 
 
-def _is_p256(certificate: bytes) -> bool:
+def _is_known(certificate: bytes) -> bool:
     try:
-        return parse_certificate(certificate).suite == P256
+        return parse_certificate(certificate).suite in (P256, RSA, ED25519)
     except InvalidArgument:
         return False
 
@@ -211,21 +245,8 @@ def _roots(store: TrustStore, at: datetime) -> list[Any]:
     return [
         _load(anchor.certificate)
         for anchor in store.anchors
-        if anchor.is_in_force(at) and _is_p256(anchor.certificate)
+        if anchor.is_in_force(at) and _is_known(anchor.certificate)
     ]
-
-
-def _run(make: Callable[[], Any]) -> Any:
-    """Run a coroutine that never waits, also when this thread already runs an event loop."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(make())
-    result: list[Any] = []
-    thread = threading.Thread(target=lambda: result.append(asyncio.run(make())))
-    thread.start()
-    thread.join()
-    return result[0]
 
 
 # --- rules ----------------------------------------------------------------------------------
@@ -235,8 +256,11 @@ def check_format(one: OpenedPdfSignature) -> Check | None:
     """PAdES, or the older detached CMS, which is told; the room left for the value is empty."""
     name = "signature_format"
     value = bytes(one.embedded.pkcs7_content)
-    if value[len(next(der.elements(value)).raw) :].strip(b"\x00"):
+    form = next(der.elements(value)).raw
+    if value[len(form) :].strip(b"\x00"):
         return failed(name, "there is something after the signature value", "签名值之后有多余内容")
+    if not has_form(form):
+        return failed(name, "the signature value has not one meaning", "签名值的结构有歧义")
     if str(one.embedded.sig_object.get("/SubFilter")) == _PADES:
         return passed(name, "the signature is PAdES", "签名为 PAdES 格式")
     return passed(
@@ -268,9 +292,7 @@ def check_signing_time(one: OpenedPdfSignature) -> Check | None:
 def check_certificate(one: OpenedPdfSignature) -> Check | None:
     """The chain as of signing; the library must not disagree with a good answer of ours."""
     name = "signer_certificate"
-    result = assess_chain(
-        one.certificate, at=one.signed_at or one.now, store=one.store, extra=one.others
-    )
+    result = assess_chain(one.certificate, at=one.existed_at, store=one.store, extra=one.others)
     if result.is_trusted and not one.status.trusted:
         return undetermined(
             name,
@@ -287,33 +309,30 @@ def check_coverage(one: OpenedPdfSignature) -> Check | None:
     coverage = one.status.coverage
     if coverage == SignatureCoverageLevel.ENTIRE_FILE:
         return passed(name, "the whole file is covered", "签名覆盖整个文件")
-    if one.is_last:
-        return failed(
-            name, "bytes were added after the last signature", "最后一个签名之后添加了内容"
-        )
+    name_of = ("bytes were added after the last signature", "最后一个签名之后添加了内容")
     if coverage != SignatureCoverageLevel.ENTIRE_REVISION:
+        if one.is_last:
+            return failed(name, *name_of)
         return failed(
             name, "the signature leaves parts of its revision out", "签名未覆盖其完整版本"
         )
     level = one.status.modification_level
     allowed = level is not None and level <= ModificationLevel.FORM_FILLING
     if allowed and one.status.docmdp_ok:
-        return passed(name, "only signatures were added since", "此后仅添加了签名", notice=True)
+        if one.is_last and ends_with_an_update(one.embedded):
+            return passed(
+                name, "only evidence was added since", "此后仅添加了验证资料", notice=True
+            )
+        if not one.is_last:
+            return passed(name, "only signatures were added since", "此后仅添加了签名", notice=True)
+    if one.is_last:
+        return failed(name, *name_of)
     return failed(name, "more than signatures was changed since", "签名后添加了签名以外的修改")
 
 
 def check_time_stamp(one: OpenedPdfSignature) -> Check | None:
-    """A time-stamp nobody verified must not look as if it had been."""
-    return None if one.status.timestamp_validity is None else _time_stamp()
-
-
-def _time_stamp() -> Check:
-    return undetermined(
-        "time_stamp",
-        "there is a time-stamp, which is not verified yet",
-        "带有时间戳，尚不支持验证",
-        reason="TIME_STAMP_NOT_VERIFIED",
-    )
+    """The time-stamp over the signature, if there is one."""
+    return one.stamped.check if one.stamped else None
 
 
 PDF_CHECKS: Final[tuple[Callable[[OpenedPdfSignature], Check | None], ...]] = (

@@ -30,6 +30,7 @@ from runtime.errors import InvalidArgument
 
 _KEPT: Final = 64  # pictures; a node has a few seals, and a strange one is 30 KB
 _MAX_PIXELS: Final = 25_000_000
+Box = tuple[float, float, float, float]
 _FOUR_DEGREES: Final = frozenset({0, 85, 170, 255})
 
 
@@ -85,9 +86,61 @@ def _two_bits(alpha: Image.Image) -> bytes:
     return packed.tobytes("raw", "P;2")
 
 
-def add_appearance(writer: Any, image_png: bytes, *, width: int, height: int) -> Any:
-    """Add a form XObject of that size in points to the file; its reference. Raises `SEAL_IMAGE`."""
-    picture = prepare(image_png)
+class Appearances:
+    """The appearances of one picture in one file: the picture is stored once, and each form once.
+
+    Raises `SEAL_IMAGE`.
+    """
+
+    def __init__(self, writer: Any, image_png: bytes) -> None:
+        self._writer = writer
+        self._picture = prepare(image_png)
+        self._names: Any = None
+        self._forms: dict[tuple[bytes, str, str], Any] = {}
+
+    def form(self, whole: Box, shown: Box, turn: int) -> Any:
+        """A reference to the form XObject that fills `shown` with its part of `whole`.
+
+        `turn` is the page's, clockwise: the picture is turned back, so that it is seen upright.
+        """
+        width, height = whole[2] - whole[0], whole[3] - whole[1]
+        right, up = whole[0] - shown[0], whole[1] - shown[1]
+        # Where the picture's own x and y axes go, and its origin (ISO 32000-2 §8.3.3).
+        matrix = {
+            0: (width, 0.0, 0.0, height, right, up),
+            90: (0.0, height, -width, 0.0, right + width, up),
+            180: (-width, 0.0, 0.0, -height, right + width, up + height),
+            270: (0.0, -height, width, 0.0, right, up + height),
+        }[turn]
+        drawing = b"q %s cm /Seal Do Q" % b" ".join(_number(one).encode() for one in matrix)
+        size = _number(shown[2] - shown[0]), _number(shown[3] - shown[1])
+        key = (drawing, *size)
+        if key not in self._forms:
+            self._forms[key] = self._add(drawing, size)
+        return self._forms[key]
+
+    def _add(self, drawing: bytes, size: tuple[str, str]) -> Any:
+        if self._names is None:
+            image = self._writer.add_object(_colours(self._writer, self._picture))
+            self._names = DictionaryObject({NameObject("/Seal"): image})
+        form = StreamObject(
+            {
+                NameObject("/Type"): NameObject("/XObject"),
+                NameObject("/Subtype"): NameObject("/Form"),
+                NameObject("/BBox"): ArrayObject(FloatObject(one) for one in ("0", "0", *size)),
+                NameObject("/Resources"): DictionaryObject({NameObject("/XObject"): self._names}),
+            },
+            stream_data=drawing,
+        )
+        return self._writer.add_object(form)
+
+
+def _number(value: float) -> str:
+    """Three decimals at most: a third of a micrometre."""
+    return f"{round(value, 3) + 0.0:.3f}".rstrip("0").rstrip(".")
+
+
+def _colours(writer: Any, picture: _Picture) -> Any:
     alpha = _image(picture, picture.alpha, bits=picture.alpha_bits)
     alpha["/ColorSpace"] = NameObject("/DeviceGray")
     image = _image(picture, picture.samples, bits=8 if picture.colour is None else 1)
@@ -96,17 +149,7 @@ def add_appearance(writer: Any, image_png: bytes, *, width: int, height: int) ->
         one = (NameObject("/Indexed"), NameObject("/DeviceRGB"), NumberObject(0))
         image["/ColorSpace"] = ArrayObject([*one, ByteStringObject(picture.colour)])
     image["/SMask"] = writer.add_object(alpha)
-    names = DictionaryObject({NameObject("/Seal"): writer.add_object(image)})
-    form = StreamObject(
-        {
-            NameObject("/Type"): NameObject("/XObject"),
-            NameObject("/Subtype"): NameObject("/Form"),
-            NameObject("/BBox"): ArrayObject(FloatObject(one) for one in (0, 0, width, height)),
-            NameObject("/Resources"): DictionaryObject({NameObject("/XObject"): names}),
-        },
-        stream_data=b"q %d 0 0 %d 0 0 cm /Seal Do Q" % (width, height),
-    )
-    return writer.add_object(form)
+    return image
 
 
 def _image(picture: _Picture, data: bytes, *, bits: int) -> Any:

@@ -1,67 +1,71 @@
 """What the node holds of each seal, and the pure rules of its use.
 
-1. A seal is used only while ACTIVE and within its times; each refusal names which rule it met.
-2. Only systems of the seal's own department use it, and the node's services, which act for one. To
-   anybody else it does not exist.
-3. A document is what its first bytes say; a caller who says otherwise is told so.
-4. A sealing runs PREPARED → SIGNED → RELEASED, or ends FAILED from either of the first two. What is
-   to be signed is stored in PREPARED, before any key is asked; nothing leaves before RELEASED.
-5. A reason for using a seal is required, short, and holds no citizen number.
+1. A seal is used only while ACTIVE, within its times and those of its authorization; each refusal
+   names which rule it met.
+2. Only systems of the seal's own department use it, of these only the ones it names where it names
+   any, and the node's services, which act for a department. To anybody else it does not exist.
+3. A seal that names license types or document kinds seals nothing else, and nothing unnamed.
+4. What is not made yet, and who may use a seal, is seen by its department, by administrators, by
+   auditors and by the node; to others a seal is what its documents show of it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from runtime import names
 from runtime.errors import (
-    DomainError,
     FailedPrecondition,
     FieldViolation,
     InvalidArgument,
     NotFound,
-    ResourceExhausted,
 )
-from runtime.idcodes import citizen_number_problem, credit_code_problem
+from runtime.idcodes import credit_code_problem
+from runtime.identity import Principal, Role
+from seal.ses_model import SignerList
 
-MAX_DOCUMENT: Final = 16 * 1024 * 1024
-MAX_POSITIONS: Final = 256
-MAX_REASON: Final = 200
 MAX_DISPLAY_NAME: Final = 40
 DEFAULT_YEARS: Final = 3
-DIAMETER_MM: Final = 42
-"""GM and State Council 国发〔1999〕25号: the seal of a county-level body."""
-
-_OFD_MAGIC: Final = b"PK\x03\x04"
-_PDF_MAGIC: Final = b"%PDF-"
-_CITIZEN: Final = re.compile(r"(?<!\d)\d{17}[\dXx](?![\dXx])")
+MIN_MM: Final = 10
+MAX_MM: Final = 100
+MAX_NAMED: Final = 100
+_LICENSE_TYPE: Final = re.compile(rf"license-types/{names.ID.pattern}")
 
 
 class SealState(StrEnum):
-    """Whether a seal may be used, its times apart."""
+    """How far a seal's life is, its times apart."""
 
+    REQUESTED = "REQUESTED"
+    REJECTED = "REJECTED"
     ACTIVE = "ACTIVE"
+    FROZEN = "FROZEN"
     REVOKED = "REVOKED"
 
 
-class SealingState(StrEnum):
-    """How far one sealing came (rule 4)."""
-
-    PREPARED = "PREPARED"
-    SIGNED = "SIGNED"
-    RELEASED = "RELEASED"
-    FAILED = "FAILED"
+MADE: Final = frozenset({SealState.ACTIVE, SealState.FROZEN, SealState.REVOKED})
 
 
-class Format(StrEnum):
-    """What a document is."""
+class Shape(StrEnum):
+    """Outline of a seal's image."""
 
-    OFD = "OFD"
-    PDF = "PDF"
+    CIRCULAR = "CIRCULAR"
+    OVAL = "OVAL"
+    SQUARE = "SQUARE"
+    UPLOADED = "UPLOADED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authorization:
+    """Who may use a seal, for what, and until when; empty means its department, for anything."""
+
+    users: tuple[str, ...] = ()
+    license_types: tuple[str, ...] = ()
+    document_kinds: tuple[str, ...] = ()
+    expire_time: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +73,8 @@ class HeldSeal:
     """A seal as held.
 
     Times are aware UTC in whole seconds; certificates (DER), `seal_data` (DER SESeal) and `image`
-    (PNG) are public, and in a list the last two are empty.
+    (PNG) are public, and in a list the last two are empty. Before it is made, a seal has no
+    certificates and no data, and its times are what was asked for.
     """
 
     name: str
@@ -82,22 +87,52 @@ class HeldSeal:
     end_time: datetime
     seal_data: bytes
     image: bytes
-    diameter_mm: float
+    width_mm: float
+    height_mm: float
     certificate: bytes
     pdf_certificate: bytes
+    shape: Shape = Shape.CIRCULAR
+    version: int = 4
+    signer_list: SignerList = SignerList.CERTIFICATES
+    authorization: Authorization = field(default_factory=Authorization)
+    pending: Authorization | None = None
+    pending_by: str = ""
+    requested_by: str = ""
+    wanted_end: datetime | None = None
+    replaces: str = ""
+    replaced_by: str = ""
+    create_time: datetime | None = None
     revoked_at: datetime | None = None
+    revision: int = 1
+
+    @property
+    def is_made(self) -> bool:
+        """Whether there is a seal, and not only the wish for one."""
+        return self.state in MADE
+
+
+# --- wishes ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SealOrder:
-    """A valid wish for a new seal."""
+    """A valid wish for a new seal; the image's text and size are checked where it is drawn."""
 
     department: str
     seal_id: str
     display_name: str
     credit_code: str
     bottom_line: str = ""
+    seal_code: str = ""
+    shape: Shape = Shape.CIRCULAR
+    image: bytes = b""
+    width_mm: float = 0.0
+    height_mm: float = 0.0
+    version: int = 4
+    signer_list: SignerList = SignerList.CERTIFICATES
+    authorization: Authorization = field(default_factory=Authorization)
     end_time: datetime | None = None
+    replaces: str = ""
 
     def __post_init__(self) -> None:
         problems = []
@@ -107,8 +142,20 @@ class SealOrder:
             )
         if problem := credit_code_problem(self.credit_code):
             problems.append(FieldViolation("credit_code", problem))
-        if not _is_plain(self.bottom_line):
-            problems.append(FieldViolation("bottom_line", "printable characters only"))
+        problems += [
+            FieldViolation(name, "printable characters only, at most 40")
+            for name in ("bottom_line", "seal_code")
+            if not _is_plain(text := getattr(self, name)) or len(text) > MAX_DISPLAY_NAME
+        ]
+        if self.version not in (4, 5):
+            problems.append(FieldViolation("version", "4 or 5"))
+        if self.image and (self.bottom_line or self.seal_code):
+            problems.append(FieldViolation("image", "comes with its text: leave out both lines"))
+        for name in ("width_mm", "height_mm"):
+            size = getattr(self, name)
+            least = MIN_MM if self.image else 0
+            if not least <= size <= MAX_MM or size != int(size):
+                problems.append(FieldViolation(name, f"whole mm, {MIN_MM} to {MAX_MM}"))
         if problems:
             raise InvalidArgument(
                 "the seal cannot be made: "
@@ -124,53 +171,61 @@ class SealOrder:
         return f"{self.department}/seals/{self.seal_id}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Position:
-    """Where a seal shows: page from 1; mm from the upper left corner; size 0 is the seal's own."""
+def check_authorization(wanted: Authorization, *, department: str, now: datetime) -> Authorization:
+    """The authorization in order, without repeats. Raises InvalidArgument (BAD_AUTHORIZATION)."""
+    problems = []
+    if not all(_is_system_of(department, one) for one in wanted.users):
+        problems.append(FieldViolation("users", f"systems below {department}"))
+    if not all(_LICENSE_TYPE.fullmatch(one) for one in wanted.license_types):
+        problems.append(FieldViolation("license_types", "each license-types/{type}"))
+    if not all(names.ID.fullmatch(one) for one in wanted.document_kinds):
+        problems.append(FieldViolation("document_kinds", "words of a-z, 0-9 and hyphens"))
+    problems += [
+        FieldViolation(name, f"at most {MAX_NAMED}")
+        for name in ("users", "license_types", "document_kinds")
+        if len(getattr(wanted, name)) > MAX_NAMED
+    ]
+    if wanted.expire_time is not None and wanted.expire_time <= now:
+        problems.append(FieldViolation("expire_time", "after now"))
+    if problems:
+        raise InvalidArgument(
+            "the authorization is not usable: "
+            + "; ".join(f"{p.field}: {p.description}" for p in problems),
+            reason="BAD_AUTHORIZATION",
+            message_zh="授权有误：" + "、".join(p.field for p in problems),
+            violations=problems,
+        )
+    return Authorization(
+        users=tuple(sorted(set(wanted.users))),
+        license_types=tuple(sorted(set(wanted.license_types))),
+        document_kinds=tuple(sorted(set(wanted.document_kinds))),
+        expire_time=wanted.expire_time and wanted.expire_time.replace(microsecond=0),
+    )
 
-    page: int
-    x_mm: float
-    y_mm: float
-    size_mm: float = 0.0
+
+def _is_system_of(department: str, name: str) -> bool:
+    try:
+        names.parse(names.SYSTEM, name)
+    except InvalidArgument:
+        return False
+    return names.department_of(name) == department
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SealingOrder:
-    """A valid wish to seal a document.
+# --- use ---------------------------------------------------------------------------------------
 
-    `format` is what the first bytes say; `department` is whose seals the caller may use, None for
-    a service of the node; `request_digest` tells two requests with one id apart.
+
+def check_use(seal: HeldSeal, *, at: datetime, actor: str | None, kind: str) -> None:
+    """Rules 1 to 3 for one use, by a system or, `actor` None, by a service of the node.
+
+    `kind` is empty, `license-types/{type}` or a word. Raises NotFound (SEAL_NOT_FOUND) for a system
+    that may not use it, FailedPrecondition: SEAL_NOT_IN_FORCE, whose metadata `why` says which rule
+    it met, or SEAL_KIND_NOT_AUTHORIZED: it is the seal that may not, whoever asks.
     """
-
-    seal: str
-    document: bytes
-    format: Format
-    positions: tuple[Position, ...]
-    reason: str
-    actor: str
-    department: str | None
-    request_id: str
-    request_digest: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SealedDocument:
-    """A sealed document before or after its release; hashes are SHA-256, hex."""
-
-    id: str
-    seal: str
-    format: Format
-    reason: str
-    sha256_before: str
-    sha256_after: str
-    sealed_at: datetime
-    document: bytes
-
-
-def check_use(seal: HeldSeal, *, at: datetime) -> None:
-    """Rule 1. Raises FailedPrecondition (SEAL_NOT_IN_FORCE) whose metadata `why` says which."""
-    if seal.state is SealState.REVOKED:
-        raise _not_in_force("revoked", "is revoked: have a new one made", "已被废止，请重新制作")
+    allowed = seal.authorization
+    if actor is not None and not _may_use(seal, actor):
+        raise seal_not_found()
+    if found := _NOT_IN_USE.get(seal.state):
+        raise _not_in_force(*found)
     if at < seal.start_time:
         raise _not_in_force(
             "not_begun",
@@ -183,6 +238,50 @@ def check_use(seal: HeldSeal, *, at: datetime) -> None:
             f"ended on {seal.end_time:%Y-%m-%d}: have a new one made",
             f"已于 {seal.end_time:%Y-%m-%d} 到期，请重新制作",
         )
+    if allowed.expire_time is not None and at > allowed.expire_time:
+        raise _not_in_force(
+            "authorization_ended",
+            f"was authorized until {allowed.expire_time:%Y-%m-%d}: ask for a new authorization",
+            f"的使用授权已于 {allowed.expire_time:%Y-%m-%d} 到期，请重新申请授权",
+        )
+    named = (*allowed.license_types, *allowed.document_kinds)
+    if named and kind not in named:
+        raise FailedPrecondition(
+            "the seal is not authorized for this: name in `kind` one of what it is authorized for, "
+            "or ask for a change of its authorization",
+            reason="SEAL_KIND_NOT_AUTHORIZED",
+            message_zh="印章未获授权用于此类证照或文件：请在 kind 中填写已授权的类型，"
+            "或申请变更授权",
+        )
+
+
+_NOT_IN_USE: Final = {
+    SealState.REVOKED: ("revoked", "is revoked: have a new one made", "已被废止，请重新制作"),
+    SealState.FROZEN: ("frozen", "is frozen: have it thawed", "已被冻结，请先解冻"),
+    SealState.REQUESTED: (
+        "requested",
+        "is asked for, not made: have it approved",
+        "尚在申请中，请先审批",
+    ),
+    SealState.REJECTED: (
+        "rejected",
+        "was turned down: ask for it again",
+        "的制作申请未获批准，请重新申请",
+    ),
+}
+
+
+def _may_use(seal: HeldSeal, system: str) -> bool:
+    users = seal.authorization.users
+    own = names.department_of(system) == seal.department
+    return own and (not users or system in users)
+
+
+def may_see_inside(seal: HeldSeal, caller: Principal) -> bool:
+    """Rule 4: wishes, authorization and history, for those whom they concern."""
+    if caller.roles & {Role.ADMINISTRATOR, Role.AUDITOR, Role.NODE}:
+        return True
+    return caller.has(Role.DEPARTMENT) and caller.department == seal.department
 
 
 def _not_in_force(why: str, text: str, text_zh: str) -> FailedPrecondition:
@@ -200,98 +299,14 @@ def seal_not_found() -> NotFound:
     )
 
 
-def recognise(document: bytes, *, declared: Format | None) -> Format:
-    """What a document is (rule 3).
-
-    Raises ResourceExhausted (DOCUMENT_TOO_LARGE) above 16 MiB; InvalidArgument where it is neither
-    OFD nor PDF (DOCUMENT_FORMAT_UNKNOWN), or another than declared (DOCUMENT_FORMAT_MISMATCH).
-    """
-    check_size(document)
-    if document.startswith(_OFD_MAGIC):
-        found = Format.OFD
-    elif document.startswith(_PDF_MAGIC):
-        found = Format.PDF
-    else:
-        raise InvalidArgument(
-            "the document is neither an OFD (a zip package) nor a PDF: send one of these",
-            reason="DOCUMENT_FORMAT_UNKNOWN",
-            message_zh="文件既不是 OFD 也不是 PDF：请提供这两种格式之一",
-            violations=[FieldViolation("document", "neither OFD nor PDF")],
-        )
-    if declared is not None and declared is not found:
-        raise InvalidArgument(
-            f"the document is declared {declared} but its first bytes are those of {found}: "
-            "correct `format`, or leave it out",
-            reason="DOCUMENT_FORMAT_MISMATCH",
-            message_zh=f"声明的格式是 {declared}，但文件内容是 {found}：请更正或不填 format",
-            violations=[FieldViolation("format", f"the document is {found}")],
-        )
-    return found
-
-
-def check_size(document: bytes) -> None:
-    """Raises InvalidArgument (DOCUMENT_EMPTY), ResourceExhausted (DOCUMENT_TOO_LARGE)."""
-    if not document:
-        raise InvalidArgument(
-            "the document is empty",
-            reason="DOCUMENT_EMPTY",
-            message_zh="文件为空",
-            violations=[FieldViolation("document", "empty")],
-        )
-    if len(document) > MAX_DOCUMENT:
-        raise ResourceExhausted(
-            "the document is larger than 16 MiB: make its pictures smaller, or part it",
-            reason="DOCUMENT_TOO_LARGE",
-            message_zh="文件大于 16 MiB：请压缩图片或拆分",
-        )
-
-
-def check_reason(reason: str) -> str:
-    """Rule 5. Raises InvalidArgument (BAD_REASON), which does not repeat it."""
-    text = reason.strip()
-    if not 0 < len(text) <= MAX_REASON or not _is_plain(text):
-        raise _bad_reason(
-            f"say why the seal is used, in 1 to {MAX_REASON} printable characters",
-            f"请说明用印事由，1 至 {MAX_REASON} 个可见字符",
-        )
-    if any(citizen_number_problem(found.upper()) is None for found in _CITIZEN.findall(text)):
-        raise _bad_reason(
-            "the reason holds a citizen number: name the matter, not the person",
-            "用印事由含有公民身份号码：请写事项，不写个人信息",
-        )
-    return text
-
-
-def _bad_reason(text: str, text_zh: str) -> DomainError:
-    return InvalidArgument(
-        text,
-        reason="BAD_REASON",
-        message_zh=text_zh,
-        violations=[FieldViolation("reason", text)],
-    )
-
-
-def check_positions(positions: Sequence[Position]) -> tuple[Position, ...]:
-    """At least one and not a crowd. Raises InvalidArgument (STAMP_POSITION)."""
-    sizes = all(p.page >= 1 and 0 <= p.size_mm <= 200 for p in positions)
-    if not 1 <= len(positions) <= MAX_POSITIONS or not sizes:
-        raise InvalidArgument(
-            f"a document takes 1 to {MAX_POSITIONS} stamps, on pages from 1, each up to 200 mm",
-            reason="STAMP_POSITION",
-            message_zh=f"请给出 1 至 {MAX_POSITIONS} 个盖章位置，页码从 1 起，尺寸不超过 200 毫米",
-            violations=[FieldViolation("positions", "not usable")],
-        )
-    return tuple(positions)
-
-
-def term(order: SealOrder, *, now: datetime, latest: datetime) -> tuple[datetime, datetime]:
-    """From when until when a new seal is good, in whole seconds.
+def term(wanted: datetime | None, *, now: datetime, latest: datetime) -> tuple[datetime, datetime]:
+    """From when until when a new seal is good, in whole seconds; three years if not `wanted`.
 
     Raises InvalidArgument (BAD_END_TIME) where it would end before it begins, or after `latest`,
     when the certificates above it end.
     """
     start = now.replace(microsecond=0)
-    end = order.end_time or _years_later(start, DEFAULT_YEARS)
+    end = wanted or _years_later(start, DEFAULT_YEARS)
     end = end.replace(microsecond=0)
     if not start < end <= latest:
         raise InvalidArgument(

@@ -8,7 +8,8 @@ in `SEAL_CHECKS`. What each stops:
 - `seal_creation`: a seal whose dates contradict each other, or made in the future;
 - `seal_maker_certificate`: a maker nobody trusts, or whose certificate was no good when the seal
   was made (expired or revoked *since* is a notice);
-- `seal_time_stamp`: a time-stamp that is silently ignored.
+- `seal_extensions`: a critical extension that is silently ignored;
+- `seal_time_stamp`: a time-stamp that is silently ignored, or of something else.
 """
 
 from __future__ import annotations
@@ -17,8 +18,12 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
+from runtime.errors import DataLoss, InvalidArgument
+from seal.der_form import Finding
 from seal.model import Check, failed, passed, undetermined
-from seal.ses import Seal, verify_seal
+from seal.ses import Seal, unknown_critical, verify_seal
+from seal.timestamp_token import check_token, read_token
+from seal.timestamp_token import digest as token_digest
 from seal.trust import ChainResult, TrustStore, assess_chain, parse_certificate
 
 CLOCK_SKEW: Final = timedelta(minutes=5)
@@ -32,14 +37,16 @@ def check_encoding(seal: Seal, _store: TrustStore, _now: datetime) -> Check | No
     return encoding_notice("seal_encoding", seal.findings)
 
 
-def encoding_notice(name: str, findings: tuple[str, ...]) -> Check:
+def encoding_notice(name: str, findings: tuple[Finding, ...]) -> Check:
     """Tell what departs from DER."""
     if not findings:
         return passed(name, "the encoding is DER", "编码符合 DER")
+    told = findings[:5]
+    told_zh = "；".join(f"{one.path} {one.detail_zh}" for one in told)
     return passed(
         name,
-        f"verified as received, but not DER: {'; '.join(findings[:5])}",
-        "按收到的字节验证，但编码不符合 DER",
+        f"verified as received, but not as it should be: {'; '.join(map(str, told))}",
+        f"按收到的字节验证，但编码不合规：{told_zh}",
         notice=True,
     )
 
@@ -69,16 +76,75 @@ def check_maker_certificate(seal: Seal, store: TrustStore, now: datetime) -> Che
     return chain_check("seal_maker_certificate", result, now=now, who=("seal maker", "制章者"))
 
 
-def check_time_stamp(seal: Seal, _store: TrustStore, _now: datetime) -> Check | None:
-    """A time-stamp nobody verified must not look as if it had been."""
+def check_extensions(seal: Seal, _store: TrustStore, _now: datetime) -> Check | None:
+    """A critical extension that nobody understands may forbid what we are about to accept."""
+    return extensions_check("seal_extensions", seal.extensions)
+
+
+def extensions_check(name: str, extensions: tuple[tuple[str, bool, bytes], ...]) -> Check | None:
+    """Tell of extensions, where there are any, that would have to be understood."""
+    unknown = unknown_critical(extensions)
+    if unknown:
+        shown = ", ".join(unknown[:3])
+        return undetermined(
+            name,
+            f"a critical extension is not understood: {shown}",
+            f"存在无法识别的关键扩展：{shown}",
+            reason="CRITICAL_EXTENSION",
+        )
+    return passed(name, "no extension is critical", "没有关键扩展") if extensions else None
+
+
+def check_time_stamp(seal: Seal, store: TrustStore, now: datetime) -> Check | None:
+    """A seal's time-stamp is over the maker's signature, trusted, and not from before it."""
     if seal.timestamp is None:
         return None
-    return undetermined(
+    return time_stamp_check(
         "seal_time_stamp",
-        "the seal has a time-stamp, which is not verified yet",
-        "印章带有时间戳，尚不支持验证",
-        reason="TIME_STAMP_NOT_VERIFIED",
+        seal.timestamp,
+        over=seal.signature,
+        claimed=seal.created,
+        store=store,
+        now=now,
     )
+
+
+def time_stamp_check(
+    name: str,
+    token: bytes,
+    *,
+    over: bytes,
+    claimed: datetime | None,
+    store: TrustStore,
+    now: datetime,
+) -> Check:
+    """A time-stamp over a signature's value, which was made, as it says, at `claimed`.
+
+    One by an authority nobody here trusts must not look as if it had been verified.
+    """
+    try:
+        told = read_token(token)
+        if told.imprint != token_digest(told.digest, over):
+            return failed(name, "the time-stamp is of another signature", "时间戳不属于该签名")
+    except InvalidArgument as error:
+        return failed(name, error.message, error.message_zh)
+    if claimed is not None and told.time < claimed - CLOCK_SKEW:
+        return failed(
+            name, "the signature says it is later than its time-stamp", "签名时间晚于时间戳"
+        )
+    try:
+        check_token(
+            token,
+            over,
+            anchors=store.time_roots(told.time),
+            intermediates=store.intermediates,
+            crls=store.crls,
+            at=now,
+        )
+    except DataLoss as error:
+        return undetermined(name, error.message, error.message_zh, reason="TIME_STAMP_NOT_VERIFIED")
+    at = told.time.isoformat()
+    return passed(name, f"the time-stamp says {at}", f"时间戳时间为 {at}")
 
 
 def in_force(seal: Seal, *, at: datetime) -> Check:
@@ -96,6 +162,7 @@ SEAL_CHECKS: Final[tuple[SealCheck, ...]] = (
     check_signature,
     check_creation,
     check_maker_certificate,
+    check_extensions,
     check_time_stamp,
 )
 

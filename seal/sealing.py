@@ -2,10 +2,13 @@
 
 The steps, in this order, and what a crash after each leaves:
 
-1. authorize: the seal's own department or a service of the node; the seal in force;
+1. authorize: the seal's own department or a service of the node; the seal in force; what is sealed
+   is what the seal is for;
 2. prepare: everything that is to be signed exists, and no key was asked;
-3. PREPARED: what is to be signed, for whom and why, is durable, with its audit record;
-4. sign, and note it: SIGNED, with the hash of the sealed document;
+3. PREPARED: what is to be signed, for whom and why, is durable, with its audit record; that the
+   seal may be used is asked once more, in the same transaction;
+4. sign (and have the signature time-stamped), and note it: SIGNED, with the hash of the sealed
+   document;
 5. verify our own output as any verifier would; what is not good is never given out (FAILED);
 6. put the document into the object store under its own hash;
 7. RELEASED: the answer, its audit record and the new state commit together.
@@ -14,6 +17,8 @@ A repeat of an answered request gets the same bytes from the object store. A rep
 takes up a document that was stored (6), or seals anew: what was signed before was given to nobody,
 and its row stays as the record that the key was used. Sealings of one document at the same time are
 independent; of two with the same request id the first to be RELEASED is the answer of both.
+
+The notes of sealings that run at once share their transactions (`seal.ledger`).
 """
 
 from __future__ import annotations
@@ -23,44 +28,42 @@ import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from io import BufferedRandom
+from pathlib import Path
+from typing import Final, TypeVar
 
 import structlog
 
 from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork
-from runtime.errors import (
-    Aborted,
-    DataLoss,
-    DomainError,
-    FailedPrecondition,
-    InvalidArgument,
-    NotFound,
-)
-from runtime.objects import ObjectStore, get_content
+from runtime.errors import Aborted, DataLoss, DomainError, FailedPrecondition, NotFound
+from runtime.objects import ObjectStore, check_content, get_content
 from runtime.records import SealedRecord, Value, make_record
 from seal import store
-from seal.custody import Custody, check_pair
-from seal.keys import Signer
+from seal.custody import Custody
+from seal.detached import assess_detached
+from seal.incoming import mapped, writing
+from seal.ledger import Ledger
 from seal.material import TrustMaterial
-from seal.model import Indication, Verdict
-from seal.ofd import StampPosition, finish_ofd, prepare_ofd
-from seal.pdf import seal_pdf
-from seal.registry import (
-    Format,
-    HeldSeal,
-    SealedDocument,
-    SealingOrder,
-    SealingState,
-    check_use,
-    seal_not_found,
-)
-from seal.suites import P256, SM2
+from seal.model import Indication, SignatureReport, Verdict
+from seal.orders import MAX_STREAMED, Document, Proof, SealedDocument, SealingOrder, SealingState
+from seal.pdf import Evidence
+from seal.registry import HeldSeal, check_use, seal_not_found
+from seal.sealers import SEALERS, Task, check_timestamper
+from seal.timestamp import Timestamper
 
 _log = structlog.get_logger()
 
 
+_T = TypeVar("_T")
+# What goes in may be as large as is allowed, and a seal comes on top.
+_GREATEST_SEALED: Final = MAX_STREAMED + 16 * 1024 * 1024
+# What is verified by the client that fetched it, before it goes in.
+_STAMPED: Final = frozenset({"TIME_STAMP_NOT_VERIFIED"})
+
+
 class Sealing:
-    """The use case of sealing."""
+    """The use case of sealing. Large documents pass through files in the folder `scratch`."""
 
     def __init__(
         self,
@@ -69,20 +72,30 @@ class Sealing:
         custody: Custody,
         material: TrustMaterial,
         clock: Clock,
+        *,
+        scratch: Path,
+        timestamper: Timestamper | None = None,
+        evidence: Evidence | None = None,
     ) -> None:
         self._database = database
         self._objects = objects
         self._custody = custody
         self._material = material
         self._clock = clock
+        self.scratch = scratch
+        self._timestamper = timestamper
+        self._evidence = evidence or Evidence()
+        self._ledger = Ledger(database)
 
-    def seal(self, order: SealingOrder) -> SealedDocument:
+    def seal(self, order: SealingOrder, *, into: BufferedRandom | None = None) -> SealedDocument:
         """Steps 1 to 6. The result may be given out only after `release` has committed.
 
-        `order.department` is None for a service of the node. Raises NotFound (SEAL_NOT_FOUND, also
-        for a seal of another department), FailedPrecondition (SEAL_NOT_IN_FORCE,
+        A large document is sealed `into` an empty file, and is then a view of it. Raises NotFound
+        (SEAL_NOT_FOUND, also for a seal of another department), FailedPrecondition
+        (SEAL_KIND_NOT_AUTHORIZED, SEAL_NOT_IN_FORCE, TIMESTAMP_NOT_CONFIGURED,
         EARLIER_SIGNATURE_FAILED, OFD_CLOSED, PDF_CLOSED), InvalidArgument for a document that
-        cannot be sealed, DataLoss (SEALED_DOCUMENT_NOT_GOOD), Unavailable (a full disk).
+        cannot be sealed, DataLoss (SEALED_DOCUMENT_NOT_GOOD), Unavailable (a full disk, a
+        time-stamp authority that does not answer).
         """
         # 1. Authorize.
         with self._database.reading() as session:
@@ -93,15 +106,16 @@ class Sealing:
                 request_id=order.request_id,
                 request_digest=order.request_digest,
             )
-        held = _authorize(held, order)
         now = self._clock.now()
-        check_use(held, at=now)
+        held = _authorize(held, order)
+        check_use(held, at=now, actor=order.user, kind=order.kind)
+        check_timestamper(order, self._timestamper)
 
         # What an earlier attempt stored is taken up where it stopped.
         for one in left:
             found = self._stored(one)
             if found is not None:
-                self._check_output(found)
+                self._check_output(order, found)
                 return found
 
         # 2 to 4. Prepare, note, sign, note.
@@ -110,30 +124,49 @@ class Sealing:
             seal=held.name,
             format=order.format,
             reason=order.reason,
-            sha256_before=hashlib.sha256(order.document).hexdigest(),
+            sha256_before=_sha256_before(order),
             sha256_after="",
             sealed_at=now.replace(microsecond=0),
             document=b"",
+            kind=order.kind,
         )
 
-        def before_signing(tbs: bytes) -> None:
+        noted = False
+
+        def announce(tbs: bytes, stamps: int) -> None:
+            nonlocal draft, noted
+            draft = replace(draft, stamp_count=stamps)
             self._note_prepared(order, draft, tbs)
+            noted = True
 
-        make = _seal_ofd if order.format is Format.OFD else _seal_pdf
-        document = make(self._custody, held, order, draft.sealed_at, before_signing)
-        sealed = replace(
-            draft, document=document, sha256_after=hashlib.sha256(document).hexdigest()
+        task = Task(
+            order=order,
+            held=held,
+            at=draft.sealed_at,
+            announce=announce,
+            timestamper=self._timestamper,
+            evidence=self._proof_of(order),
+            into=into,
         )
-        self._note_signed(sealed)
-
-        # 5 and 6. Verify, then store.
         try:
-            self._check_output(sealed)
+            document = SEALERS[order.format](self._custody, task)
+            sealed = replace(
+                draft, document=document, sha256_after=hashlib.sha256(document).hexdigest()
+            )
+            self._note_signed(sealed)
+
+            # 5 and 6. Verify, then store.
+            self._check_output(order, sealed)
             self._objects.put_if_absent(object_name(sealed.sha256_after), document)
         except DomainError as error:
-            self._note_failed(order.actor, sealed, error.reason)
+            if noted:
+                self._note_failed(order.actor, draft, error.reason)
             raise
         return sealed
+
+    def write(self, note: Callable[[UnitOfWork], _T]) -> _T:
+        """Run a note that ends a sealing (`release`) in a transaction that others may share."""
+        return self._ledger.write(note)
 
     def release(self, work: UnitOfWork, sealed: SealedDocument, *, actor: str) -> None:
         """Step 7, in the transaction that keeps the answer."""
@@ -146,10 +179,18 @@ class Sealing:
             )
         work.record(self._record(actor, sealed, "released", now))
 
-    def document(self, sha256: str) -> bytes:
-        """A released document. Raises DataLoss (OBJECT_CHANGED, OBJECT_MISSING)."""
+    def document(self, sha256: str, *, into: BufferedRandom | None = None) -> Document:
+        """A released document, or a view of it in the file `into`.
+
+        Raises DataLoss (OBJECT_CHANGED, OBJECT_MISSING).
+        """
+        name = object_name(sha256)
         try:
-            return get_content(self._objects, object_name(sha256))
+            if into is None:
+                return get_content(self._objects, name)
+            with writing():
+                self._objects.get_into(name, into)
+                return check_content(name, mapped(into))
         except NotFound as error:
             raise DataLoss(
                 "the sealed document is no longer in the object store: restore it from a backup",
@@ -157,52 +198,64 @@ class Sealing:
                 message_zh="对象存储中已没有该签章文件：请从备份恢复",
             ) from error
 
-    def drop(self, work: UnitOfWork, sealed: SealedDocument) -> None:
+    def drop(self, sealed: SealedDocument) -> None:
         """A twin with the same request id was answered first: this one is given to nobody."""
-        store.mark_failed(work.session, sealed.id, failure="SUPERSEDED", at=self._clock.now())
+
+        def note(work: UnitOfWork) -> None:
+            store.mark_failed(work.session, sealed.id, failure="SUPERSEDED", at=self._clock.now())
+
+        self._ledger.write(note)
 
     # --- the notes ---------------------------------------------------------------------------
 
     def _note_prepared(self, order: SealingOrder, draft: SealedDocument, tbs: bytes) -> None:
         """Step 3; asks again whether the seal is in force, in the transaction that uses it."""
-        with self._database.unit_of_work() as work:
+
+        def note(work: UnitOfWork) -> None:
             now = self._clock.now()
-            check_use(_authorize(store.find_seal(work.session, draft.seal), order), at=now)
-            sealing = store.Sealing(
-                id=draft.id,
-                seal=draft.seal,
-                format=draft.format,
-                reason=draft.reason,
-                sha256_before=draft.sha256_before,
-                state=SealingState.PREPARED,
-                tbs=tbs,
-                seal_time=draft.sealed_at,
-                sha256_after=None,
-                failure=None,
-            )
+            held = _authorize(_held_for_use(work, draft.seal), order)
+            check_use(held, at=now, actor=order.user, kind=order.kind)
             store.add_sealing(
                 work.session,
-                sealing,
-                actor=order.actor,
+                store.Sealing(
+                    id=draft.id,
+                    seal=draft.seal,
+                    actor=order.actor,
+                    format=draft.format,
+                    kind=draft.kind,
+                    reason=draft.reason,
+                    sha256_before=draft.sha256_before,
+                    stamp_count=draft.stamp_count,
+                    state=SealingState.PREPARED,
+                    tbs=tbs,
+                    seal_time=draft.sealed_at,
+                    prepared_at=now,
+                ),
                 request_id=order.request_id,
                 request_digest=order.request_digest,
-                at=now,
             )
             work.record(self._record(order.actor, draft, "prepared", now))
 
+        self._ledger.write(note)
+
     def _note_signed(self, sealed: SealedDocument) -> None:
-        with self._database.unit_of_work() as work:
+        def note(work: UnitOfWork) -> None:
             store.mark_signed(
                 work.session, sealed.id, sha256_after=sealed.sha256_after, at=self._clock.now()
             )
 
+        self._ledger.write(note)
+
     def _note_failed(self, actor: str, sealed: SealedDocument, why: str) -> None:
         """The caller is told of what went wrong even where this note cannot be made."""
         now = self._clock.now()
+
+        def note(work: UnitOfWork) -> None:
+            if store.mark_failed(work.session, sealed.id, failure=why, at=now):
+                work.record(self._record(actor, sealed, "failed", now, why=why))
+
         try:
-            with self._database.unit_of_work() as work:
-                if store.mark_failed(work.session, sealed.id, failure=why, at=now):
-                    work.record(self._record(actor, sealed, "failed", now, why=why))
+            self._ledger.write(note)
         except DomainError as error:
             _log.error("sealing_failure_not_noted", sealing=sealed.id, reason=error.reason)
 
@@ -218,9 +271,18 @@ class Sealing:
             "reason": sealed.reason,
             **more,
         }
+        if sealed.kind:
+            facts["license_or_document_kind"] = sealed.kind
         if sealed.sha256_after:
             facts["sha256_after"] = sealed.sha256_after
         return make_record("document_sealed", at=at, actor=actor, facts=facts)
+
+    def _proof_of(self, order: SealingOrder) -> Evidence:
+        """What a PDF of long-term proof takes in: our own lists, and the authority's."""
+        if order.proof not in (Proof.LONG_TERM, Proof.ARCHIVAL):
+            return self._evidence
+        lists = self._material.current().crls
+        return replace(self._evidence, crls=(*lists, *self._evidence.crls))
 
     # --- our own output ----------------------------------------------------------------------
 
@@ -237,14 +299,16 @@ class Sealing:
             sha256_after=one.sha256_after,
             sealed_at=one.seal_time,
             document=self.document(one.sha256_after),
+            kind=one.kind,
+            stamp_count=one.stamp_count,
         )
 
-    def _check_output(self, sealed: SealedDocument) -> None:
+    def _check_output(self, order: SealingOrder, sealed: SealedDocument) -> None:
         """Step 5. Our signature must pass; an earlier one may be unknown, but not broken."""
-        verdict = self._material.verify(sealed.document)
+        verdict = self._verdict(order, sealed)
         if verdict.indication is Indication.PASSED:
             return
-        if not _ours_passed(verdict, sealed):
+        if not _ours_passed(verdict, order, sealed):
             _log.error("sealed_document_not_good", sealing=sealed.id, why=verdict.sub_indication)
             raise DataLoss(
                 f"the document just sealed does not verify ({verdict.sub_indication}): it was not "
@@ -261,17 +325,55 @@ class Sealing:
                 sub_indication=verdict.sub_indication,
             )
 
+    def _verdict(self, order: SealingOrder, sealed: SealedDocument) -> Verdict:
+        if order.digest is None:
+            return self._material.verify(sealed.document, greatest=_GREATEST_SEALED)
+        return assess_detached(
+            bytes(sealed.document),
+            order.digest.value,
+            store=self._material.current(),
+            now=self._clock.now(),
+        )
 
-def _ours_passed(verdict: Verdict, sealed: SealedDocument) -> bool:
+
+def _ours_passed(verdict: Verdict, order: SealingOrder, sealed: SealedDocument) -> bool:
     """Whether the newest signature is good and what is not concerns earlier ones."""
-    if len(verdict.signatures) < 2:
-        return False
     ours = max(
         (r for r in verdict.signatures if r.signed_at == sealed.sealed_at),
         key=lambda r: r.id,
         default=None,
     )
-    return ours is not None and ours.indication is Indication.PASSED
+    if ours is None or not _is_good(ours, order):
+        return False
+    # Of one signature alone, what else is wrong is ours too.
+    return len(verdict.signatures) > 1 or not any(
+        check.indication is not Indication.PASSED for check in verdict.checks
+    )
+
+
+def _is_good(ours: SignatureReport, order: SealingOrder) -> bool:
+    if ours.indication is Indication.PASSED:
+        return True
+    # The authority's token was judged when it came (`seal.timestamp`), before it went in.
+    stamped = order.proof is not Proof.BASIC
+    return stamped and all(
+        check.indication is Indication.PASSED or check.reason in _STAMPED for check in ours.checks
+    )
+
+
+def _sha256_before(order: SealingOrder) -> str:
+    """SHA-256 of the document, hex; of a bare digest, its value."""
+    if order.digest is not None:
+        return order.digest.value.hex()
+    return hashlib.sha256(order.document).hexdigest()
+
+
+def _held_for_use(work: UnitOfWork, name: str) -> HeldSeal | None:
+    """The seal, read once for all notes of a transaction, which keeps its row from changes."""
+    known: dict[str, HeldSeal | None] = work.session.info.setdefault("seals_for_use", {})
+    if name not in known:
+        known[name] = store.find_seal(work.session, name, hold=store.Hold.FOR_USE)
+    return known[name]
 
 
 def object_name(sha256: str) -> str:
@@ -284,89 +386,3 @@ def _authorize(held: HeldSeal | None, order: SealingOrder) -> HeldSeal:
     if held is None or order.department not in (None, held.department):
         raise seal_not_found()
     return held
-
-
-# --- the two formats ---------------------------------------------------------------------------
-
-_BeforeSigning = Callable[[bytes], None]
-
-
-def _seal_ofd(
-    custody: Custody,
-    held: HeldSeal,
-    order: SealingOrder,
-    at: datetime,
-    before_signing: _BeforeSigning,
-) -> bytes:
-    """SES version 4 with the seal's SM2 key (GB/T 38540-2020)."""
-    prepared = prepare_ofd(
-        order.document,
-        seal=held.seal_data,
-        positions=[
-            StampPosition(
-                page=one.page,
-                x_mm=one.x_mm,
-                y_mm=one.y_mm,
-                width_mm=one.size_mm or held.diameter_mm,
-                height_mm=one.size_mm or held.diameter_mm,
-            )
-            for one in order.positions
-        ],
-        signed_at=at,
-    )
-    signer = custody.seal_key(held.name, SM2)
-    check_pair(signer, held.certificate)
-    before_signing(prepared.tbs)
-    return finish_ofd(prepared, signature=signer.sign(prepared.tbs), certificate=held.certificate)
-
-
-def _seal_pdf(
-    custody: Custody,
-    held: HeldSeal,
-    order: SealingOrder,
-    at: datetime,
-    before_signing: _BeforeSigning,
-) -> bytes:
-    """PAdES with the seal's P-256 key: one signature, so one stamp."""
-    if len(order.positions) != 1:
-        raise InvalidArgument(
-            "a PDF takes one stamp a sealing: seal it again for another",
-            reason="STAMP_POSITION",
-            message_zh="PDF 每次签章只能盖一处：如需多处请再次签章",
-        )
-    (at_page,) = order.positions
-    size = at_page.size_mm or held.diameter_mm
-    signer = custody.seal_key(held.name, P256)
-    check_pair(signer, held.pdf_certificate)
-    return seal_pdf(
-        order.document,
-        signer=_Announcing(signer, before_signing),
-        certificate=held.pdf_certificate,
-        chain=(custody.hierarchy.root_p256,),
-        image_png=held.image,
-        page=at_page.page,
-        rect_mm=(at_page.x_mm, at_page.y_mm, size, size),
-        signed_at=at,
-    )
-
-
-class _Announcing:
-    """A signer that says what it is about to sign, and signs only once that is noted."""
-
-    __slots__ = ("_announce", "_signer")
-
-    def __init__(self, signer: Signer, announce: _BeforeSigning) -> None:
-        self._signer = signer
-        self._announce = announce
-
-    @property
-    def suite_name(self) -> str:
-        return self._signer.suite_name
-
-    @property
-    def public_point(self) -> bytes:
-        return self._signer.public_point
-
-    def sign(self, message: bytes) -> bytes:
-        self._announce(message)
-        return self._signer.sign(message)

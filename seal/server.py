@@ -13,7 +13,10 @@ from runtime.config import Settings
 from runtime.database import Database
 from runtime.objects import ObjectStore
 from runtime.rpc import Server
+from seal.authority import evidence_of, timestamper_of
 from seal.custody import Custody
+from seal.keeping import SealKeeping
+from seal.maker import MakerKey
 from seal.making import SealMaking
 from seal.material import TrustMaterial
 from seal.rpc import POLICY, SealRpc
@@ -23,17 +26,43 @@ from seal.v1 import seal_pb2_grpc
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
+def custody_of(settings: Settings, clock: Clock = SYSTEM) -> Custody:
+    """The seal keys as the settings place them."""
+    chosen = settings.seal
+    maker = chosen.maker_key and MakerKey(
+        uri=chosen.maker_key,
+        passphrase_file=chosen.maker_passphrase_file,
+        halves=tuple(chosen.maker_halves),
+    )
+    return Custody(
+        settings.seal_keys(),
+        passphrase=settings.passphrase_to_wipe,
+        clock=clock,
+        device=chosen.hsm,
+        maker=maker or None,
+    )
+
+
 class SealServer:
     """One node's seal service. Its audit records wait in `database` for the node's relay."""
 
     def __init__(self, settings: Settings, objects: ObjectStore, clock: Clock = SYSTEM) -> None:
         self.database = Database(settings.database_url("seal"), schema="seal")
-        self.custody = Custody(
-            settings.data / "keys" / "seal", passphrase=settings.passphrase, clock=clock
-        )
+        self.custody = custody_of(settings, clock)
         self.material = TrustMaterial(self.database, self.custody, clock)
         self.making = SealMaking(self.database, self.custody, self.material, clock)
-        self.sealing = Sealing(self.database, objects, self.custody, self.material, clock)
+        self.keeping = SealKeeping(self.database, self.material, clock)
+        self.sealing = Sealing(
+            self.database,
+            objects,
+            self.custody,
+            self.material,
+            clock,
+            scratch=settings.data / "incoming",
+            timestamper=timestamper_of(settings.seal, clock),
+            evidence=evidence_of(settings.seal),
+        )
+        self._served: SealRpc | None = None
 
     def migrate(self) -> None:
         """Bring the database to this version."""
@@ -43,20 +72,27 @@ class SealServer:
         """Make or open the keys, and see to the revocation lists.
 
         Raises FailedPrecondition with what to do: WRONG_PASSPHRASE, SEAL_KEYS_MISSING,
-        KEY_FILE_TOO_OPEN, KEY_FILE_UNWRITABLE, PASSPHRASE_MISSING.
+        KEY_FILE_TOO_OPEN, KEY_FILE_UNWRITABLE, PASSPHRASE_MISSING, and with a device what
+        `seal.pkcs11.open_key` names.
         """
         await asyncio.to_thread(self.open)
 
     def open(self) -> None:
         """`start`, for a caller without a loop."""
-        self.custody.prepare(expected=self.making.has_seals())
+        self.custody.prepare(expected=self.keeping.has_seals())
         self.material.current()
 
     def register(self, server: Server) -> None:
         """Add the methods to a server."""
-        servicer = SealRpc(self.database, self.making, self.sealing, self.material)
-        server.add(seal_pb2_grpc.add_SealServiceServicer_to_server, servicer, POLICY)
+        self._served = self.servicer()
+        server.add(seal_pb2_grpc.add_SealServiceServicer_to_server, self._served, POLICY)
+
+    def servicer(self) -> SealRpc:
+        """The methods, past the table of who may call them."""
+        return SealRpc(self.database, self.making, self.keeping, self.sealing, self.material)
 
     async def stop(self) -> None:
         """Give the connections back. The server's worker threads have ended before."""
+        if self._served is not None:
+            await asyncio.to_thread(self._served.close)
         self.database.close()

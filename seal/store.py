@@ -1,6 +1,7 @@
 """Tables of the seal service and every SQL statement on them.
 
-1. A seal's row is written once, whole; later only its state changes, from ACTIVE to REVOKED.
+1. A seal's row is changed only where it still has the revision that was read: a lost race changes
+   nothing. Who changes or uses a seal holds its row, so that both see each other.
 2. A sealing's state moves only from the states that `_move` names: a lost race moves nothing.
 3. What was to be signed is dropped at release: the released document holds it, byte for byte.
 4. Revocation lists are kept, numbered from 1 per root; the newest is the one in force.
@@ -8,16 +9,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
+from enum import Enum
 from typing import Any
 
 import sqlalchemy as sa
-from sqlmodel import Field, Session, SQLModel
+from sqlmodel import Field, SQLModel
+from sqlmodel import Session as Session
 
+from runtime import names
 from runtime.database import UtcDateTime
-from seal.registry import Format, HeldSeal, SealingState, SealState
+from seal.life import EventKind, SealEvent
+from seal.orders import Format, SealingState
+from seal.registry import MADE, Authorization, HeldSeal, SealState, Shape
+from seal.ses_model import SignerList
 
 METADATA = sa.MetaData()
 
@@ -41,10 +49,43 @@ class SealRow(_Table, table=True):
     end_time: datetime = Field(sa_column=sa.Column(UtcDateTime, nullable=False))
     seal_data: bytes = Field(sa_column=sa.Column(sa.LargeBinary, nullable=False))
     image: bytes = Field(sa_column=sa.Column(sa.LargeBinary, nullable=False))
-    diameter_mm: float = Field(sa_column=sa.Column(sa.Float, nullable=False))
+    width_mm: float = Field(sa_column=sa.Column(sa.Float, nullable=False))
+    height_mm: float = Field(sa_column=sa.Column(sa.Float, nullable=False))
     certificate: bytes = Field(sa_column=sa.Column(sa.LargeBinary, nullable=False))
     pdf_certificate: bytes = Field(sa_column=sa.Column(sa.LargeBinary, nullable=False))
+    shape: str = Field(sa_column=sa.Column(sa.String(16), nullable=False))
+    version: int = Field(sa_column=sa.Column(sa.Integer, nullable=False))
+    signer_list: str = Field(sa_column=sa.Column(sa.String(16), nullable=False))
+    allowed: str = Field(sa_column=sa.Column(sa.Text, nullable=False))
+    pending: str | None = Field(sa_column=sa.Column(sa.Text, nullable=True))
+    pending_by: str = Field(sa_column=sa.Column(sa.String(200), nullable=False))
+    requested_by: str = Field(sa_column=sa.Column(sa.String(200), nullable=False))
+    wanted_end: datetime | None = Field(sa_column=sa.Column(UtcDateTime, nullable=True))
+    replaces: str = Field(sa_column=sa.Column(sa.String(160), nullable=False))
+    replaced_by: str = Field(sa_column=sa.Column(sa.String(160), nullable=False))
+    create_time: datetime | None = Field(sa_column=sa.Column(UtcDateTime, nullable=True))
     revoked_at: datetime | None = Field(sa_column=sa.Column(UtcDateTime, nullable=True))
+    revision: int = Field(sa_column=sa.Column(sa.Integer, nullable=False))
+
+
+class SealEventRow(_Table, table=True):
+    """Something that befell a seal."""
+
+    __tablename__ = "seal_event"
+    __table_args__ = (sa.Index("ix_seal_event_seal", "seal", "id"),)
+
+    id: int = Field(
+        sa_column=sa.Column(
+            sa.BigInteger().with_variant(sa.Integer, "sqlite"),
+            primary_key=True,
+            autoincrement=True,
+        )
+    )
+    seal: str = Field(sa_column=sa.Column(sa.ForeignKey("seal.name"), nullable=False))
+    event_time: datetime = Field(sa_column=sa.Column(UtcDateTime, nullable=False))
+    kind: str = Field(sa_column=sa.Column(sa.String(24), nullable=False))
+    actor: str = Field(sa_column=sa.Column(sa.String(200), nullable=False))
+    reason: str = Field(sa_column=sa.Column(sa.String(200), nullable=False))
 
 
 class SealingRow(_Table, table=True):
@@ -62,12 +103,14 @@ class SealingRow(_Table, table=True):
     request_id: str = Field(sa_column=sa.Column(sa.String(64), nullable=False))
     request_digest: bytes = Field(sa_column=sa.Column(sa.LargeBinary, nullable=False))
     format: str = Field(sa_column=sa.Column(sa.String(8), nullable=False))
+    kind: str = Field(sa_column=sa.Column(sa.String(128), nullable=False))
     reason: str = Field(sa_column=sa.Column(sa.String(200), nullable=False))
     sha256_before: str = Field(sa_column=sa.Column(sa.String(64), nullable=False))
     state: str = Field(sa_column=sa.Column(sa.String(16), nullable=False))
     tbs: bytes | None = Field(sa_column=sa.Column(sa.LargeBinary, nullable=True))
     seal_time: datetime = Field(sa_column=sa.Column(UtcDateTime, nullable=False))
     sha256_after: str | None = Field(sa_column=sa.Column(sa.String(64), nullable=True))
+    stamp_count: int = Field(sa_column=sa.Column(sa.Integer, nullable=False))
     failure: str | None = Field(sa_column=sa.Column(sa.String(64), nullable=True))
     prepared_at: datetime = Field(sa_column=sa.Column(UtcDateTime, nullable=False))
     signed_at: datetime | None = Field(sa_column=sa.Column(UtcDateTime, nullable=True))
@@ -87,9 +130,17 @@ class RevocationListRow(_Table, table=True):
 
 
 _SEAL: Any = SealRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
+_EVENT: Any = SealEventRow.__table__  # type: ignore[attr-defined]
 _SEALING: Any = SealingRow.__table__  # type: ignore[attr-defined]
 _LIST: Any = RevocationListRow.__table__  # type: ignore[attr-defined]
 _LARGE = ("seal_data", "image")
+
+
+class Hold(Enum):
+    """Whom the row of a seal is kept from."""
+
+    FOR_USE = "changes"
+    FOR_CHANGE = "changes and uses"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,14 +159,18 @@ class Sealing:
 
     id: str
     seal: str
+    actor: str
     format: Format
     reason: str
     sha256_before: str
     state: SealingState
     tbs: bytes | None
     seal_time: datetime
-    sha256_after: str | None
-    failure: str | None
+    prepared_at: datetime
+    kind: str = ""
+    stamp_count: int = 0
+    sha256_after: str | None = None
+    failure: str | None = None
 
 
 # --- seals -----------------------------------------------------------------------------------
@@ -123,51 +178,60 @@ class Sealing:
 
 def add_seal(session: Session, seal: HeldSeal) -> None:
     """Keep a new seal. A name or an es_id in use is an IntegrityError (CONCURRENT_CHANGE)."""
-    session.execute(
-        _SEAL.insert().values(
-            name=seal.name,
-            department=seal.department,
-            display_name=seal.display_name,
-            credit_code=seal.credit_code,
-            es_id=seal.es_id,
-            state=seal.state.value,
-            start_time=seal.start_time,
-            end_time=seal.end_time,
-            seal_data=seal.seal_data,
-            image=seal.image,
-            diameter_mm=seal.diameter_mm,
-            certificate=seal.certificate,
-            pdf_certificate=seal.pdf_certificate,
-        )
+    session.execute(_SEAL.insert().values(**_columns(seal)))
+
+
+def change_seal(session: Session, before: HeldSeal, after: HeldSeal) -> HeldSeal | None:
+    """Put `after` in the place of `before`; None where that is no longer what is held."""
+    after = replace(after, revision=before.revision + 1)
+    done = session.execute(
+        _SEAL.update()
+        .where(_SEAL.c.name == before.name, _SEAL.c.revision == before.revision)
+        .values(**_columns(after))
     )
+    return after if _count(done) == 1 else None
 
 
-def find_seal(session: Session, name: str) -> HeldSeal | None:
-    """A seal by its name."""
-    row = session.execute(sa.select(_SEAL).where(_SEAL.c.name == name)).mappings().first()
+def find_seal(session: Session, name: str, *, hold: Hold | None = None) -> HeldSeal | None:
+    """A seal by its name.
+
+    With `hold` its row is kept as it is until the transaction ends: against changes, or against
+    uses too (PostgreSQL; SQLite has one writer at a time anyway).
+    """
+    query = sa.select(_SEAL).where(_SEAL.c.name == name)
+    if hold is not None:
+        query = query.with_for_update(read=hold is Hold.FOR_USE)
+    row = session.execute(query).mappings().first()
     return None if row is None else _held(row)
 
 
 def page_of_seals(
-    session: Session, *, department: str | None, after: str, limit: int
+    session: Session,
+    *,
+    department: str | None,
+    after: str,
+    limit: int,
+    wishes_of: str | None = names.ANY,
 ) -> list[HeldSeal]:
-    """Seals in order of name after `after`, of one department or of all, without their pictures."""
+    """Seals in order of name after `after`, of one department or of all, without their pictures.
+
+    `wishes_of` is the department whose seals not made are listed too; `-` is every one, None none.
+    """
     columns = [column for column in _SEAL.c if column.name not in _LARGE]
     query = sa.select(*columns).where(_SEAL.c.name > after).order_by(_SEAL.c.name).limit(limit)
     if department is not None:
         query = query.where(_SEAL.c.department == department)
+    if wishes_of != names.ANY:
+        made = _SEAL.c.state.in_([one.value for one in MADE])
+        query = query.where(sa.or_(made, _SEAL.c.department == (wishes_of or "")))
     rows = session.execute(query).mappings()
     return [_held({**dict.fromkeys(_LARGE, b""), **row}) for row in rows]
 
 
-def revoke_seal(session: Session, name: str, *, at: datetime) -> bool:
-    """Make an ACTIVE seal REVOKED; whether it was ACTIVE."""
-    done = session.execute(
-        _SEAL.update()
-        .where(_SEAL.c.name == name, _SEAL.c.state == SealState.ACTIVE.value)
-        .values(state=SealState.REVOKED.value, revoked_at=at)
-    )
-    return _count(done) == 1
+def has_made_seals(session: Session) -> bool:
+    """Whether any seal was ever made here."""
+    made = _SEAL.c.state.in_([one.value for one in MADE])
+    return session.execute(sa.select(_SEAL.c.name).where(made).limit(1)).first() is not None
 
 
 def revoked_certificates(session: Session) -> list[tuple[bytes, bytes, datetime]]:
@@ -180,9 +244,82 @@ def revoked_certificates(session: Session) -> list[tuple[bytes, bytes, datetime]
     return [(row[0], row[1], row[2]) for row in rows]
 
 
+def _columns(seal: HeldSeal) -> dict[str, Any]:
+    values = {one.name: getattr(seal, one.name) for one in fields(seal)}
+    values |= {"state": seal.state.value, "shape": seal.shape.value}
+    values["signer_list"] = seal.signer_list.name
+    values["allowed"] = _packed(values.pop("authorization"))
+    values["pending"] = None if seal.pending is None else _packed(seal.pending)
+    return values
+
+
 def _held(row: Any) -> HeldSeal:
     values = dict(row)
-    return HeldSeal(**{**values, "state": SealState(values["state"])})
+    pending = values.pop("pending")
+    return HeldSeal(
+        state=SealState(values.pop("state")),
+        shape=Shape(values.pop("shape")),
+        signer_list=SignerList[values.pop("signer_list")],
+        authorization=_unpacked(values.pop("allowed")),
+        pending=None if pending is None else _unpacked(pending),
+        **values,
+    )
+
+
+def _packed(found: Authorization) -> str:
+    return json.dumps(
+        {
+            "users": found.users,
+            "license_types": found.license_types,
+            "document_kinds": found.document_kinds,
+            "expire_time": found.expire_time and found.expire_time.isoformat(),
+        }
+    )
+
+
+def _unpacked(text: str) -> Authorization:
+    found = json.loads(text)
+    until = found.get("expire_time")
+    return Authorization(
+        users=tuple(found.get("users", ())),
+        license_types=tuple(found.get("license_types", ())),
+        document_kinds=tuple(found.get("document_kinds", ())),
+        expire_time=until and datetime.fromisoformat(until),
+    )
+
+
+# --- what befell a seal ------------------------------------------------------------------------
+
+
+def add_event(session: Session, seal: str, event: SealEvent) -> None:
+    """Keep something that befell a seal; its id is given here."""
+    session.execute(
+        _EVENT.insert().values(
+            seal=seal,
+            event_time=event.event_time,
+            kind=event.kind.value,
+            actor=event.actor,
+            reason=event.reason,
+        )
+    )
+
+
+def page_of_events(session: Session, seal: str, *, before: int, limit: int) -> list[SealEvent]:
+    """Events of a seal, newest first, from the one before the id `before`; 0 is the newest."""
+    query = sa.select(_EVENT).where(_EVENT.c.seal == seal)
+    if before:
+        query = query.where(_EVENT.c.id < before)
+    rows = session.execute(query.order_by(_EVENT.c.id.desc()).limit(limit))
+    return [
+        SealEvent(
+            id=row.id,
+            event_time=row.event_time,
+            kind=EventKind(row.kind),
+            actor=row.actor,
+            reason=row.reason,
+        )
+        for row in rows
+    ]
 
 
 # --- sealings --------------------------------------------------------------------------------
@@ -192,26 +329,26 @@ def add_sealing(
     session: Session,
     sealing: Sealing,
     *,
-    actor: str,
     request_id: str,
     request_digest: bytes,
-    at: datetime,
 ) -> None:
     """Keep a sealing that is PREPARED: before its key is asked."""
     session.execute(
         _SEALING.insert().values(
             id=sealing.id,
             seal=sealing.seal,
-            actor=actor,
+            actor=sealing.actor,
             request_id=request_id,
             request_digest=request_digest,
             format=sealing.format.value,
+            kind=sealing.kind,
             reason=sealing.reason,
             sha256_before=sealing.sha256_before,
+            stamp_count=sealing.stamp_count,
             state=sealing.state.value,
             tbs=sealing.tbs,
             seal_time=sealing.seal_time,
-            prepared_at=at,
+            prepared_at=sealing.prepared_at,
         )
     )
 
@@ -285,10 +422,23 @@ def unfinished(
     return [_sealing(row) for row in rows]
 
 
-def sealings_of(session: Session, seal: str, *, limit: int) -> list[Sealing]:
-    """The newest uses of a seal, newest first."""
-    query = sa.select(_SEALING).where(_SEALING.c.seal == seal)
-    rows = session.execute(query.order_by(_SEALING.c.prepared_at.desc()).limit(limit))
+def sealings_of(
+    session: Session, seal: str, *, limit: int, before: tuple[datetime, str] | None = None
+) -> list[Sealing]:
+    """The newest uses of a seal, newest first; `before` is time and id of the last one seen."""
+    columns = _SEALING.c
+    query = sa.select(_SEALING).where(columns.seal == seal)
+    if before is not None:
+        at, ident = before
+        query = query.where(
+            sa.or_(
+                columns.prepared_at < at,
+                sa.and_(columns.prepared_at == at, columns.id < ident),
+            )
+        )
+    rows = session.execute(
+        query.order_by(columns.prepared_at.desc(), columns.id.desc()).limit(limit)
+    )
     return [_sealing(row) for row in rows]
 
 
@@ -296,14 +446,18 @@ def _sealing(row: Any) -> Sealing:
     return Sealing(
         id=row.id,
         seal=row.seal,
+        actor=row.actor,
         format=Format(row.format),
+        kind=row.kind,
         reason=row.reason,
         sha256_before=row.sha256_before,
         state=SealingState(row.state),
         tbs=row.tbs,
         seal_time=row.seal_time,
+        stamp_count=row.stamp_count,
         sha256_after=row.sha256_after,
         failure=row.failure,
+        prepared_at=row.prepared_at,
     )
 
 

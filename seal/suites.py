@@ -2,43 +2,69 @@
 
 Invariants:
 
-1. A suite is one object of this registry, found by name or by signature OID; adding one touches
-   this file only.
-2. A signature is DER SEQ{r, s} with 0 < r, s < n, in the one canonical encoding. Anything else
-   (raw r||s, BER, trailing bytes, out of range) is a bad signature, never an exception.
-3. A public key is the uncompressed point 04||x||y (65 octets) and lies on the suite's curve.
+1. A suite is one object of this registry, found by its name, by its signature OID or by its keys'
+   algorithm. Adding one touches this file only: one more `register` at its end, and key files,
+   certificates, chains and lists of that suite work.
+2. A public key is DER SubjectPublicKeyInfo (RFC 5280 §4.1) in its one canonical encoding; on a
+   curve it is the uncompressed point. Parsed keys are kept (bounded): each is parsed once.
+3. A signature has one encoding: DER SEQ{r, s} with 0 < r, s < n for the curves, as many octets as
+   the modulus for RSA, 64 octets for Ed25519. Anything else (raw r||s, BER, trailing bytes, out of
+   range) is a bad signature, never an exception.
 4. SM2 (GB/T 32918) hashes Z(id, key) || message with SM3; the id is the standard's default
    `1234567812345678` (GB/T 35276 §10). It runs in the system's OpenSSL 3 libcrypto, which the
-   distribution patches, and which works without the interpreter lock. Parsed public keys are kept
-   (bounded), so a certificate's key is parsed once.
+   distribution patches, and which works without the interpreter lock. The others run in
+   `cryptography`.
+
+Where each may be used: SES seals and OFD, SM2; PDF, P-256, RSA, and Ed25519 (ISO/TS 32002);
+certificates and revocation lists, all.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any, Protocol, TypeVar
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
 from runtime.errors import InvalidArgument
-from seal import libcrypto
-from seal.libcrypto import POINT_SIZE
+from seal import der, libcrypto
 from seal.libcrypto import SM2_DEFAULT_ID as SM2_DEFAULT_ID
 
 SM3_OID = "1.2.156.10197.1.401"
 SHA256_OID = "2.16.840.1.101.3.4.2.1"
+SHA384_OID = "2.16.840.1.101.3.4.2.2"
+SHA512_OID = "2.16.840.1.101.3.4.2.3"
 SM2_SM3_OID = "1.2.156.10197.1.501"
 SM2_CURVE_OID = "1.2.156.10197.1.301"
 ECDSA_SHA256_OID = "1.2.840.10045.4.3.2"
 P256_CURVE_OID = "1.2.840.10045.3.1.7"
+RSA_SHA256_OID = "1.2.840.113549.1.1.11"
+ED25519_OID = "1.3.101.112"
+_EC_KEY_OID = "1.2.840.10045.2.1"
+_RSA_KEY_OID = "1.2.840.113549.1.1.1"
 
 SM2 = "sm2-sm3"
 P256 = "ecdsa-p256-sha256"
+RSA = "rsa-pkcs1-sha256"
+ED25519 = "ed25519"
 
 _SM2_ORDER = 0xFFFFFFFEFFFFFFFFFFFFFFFFFFFFFFFF7203DF6B21C6052B53BBF40939D54123
+# a, b and the base point of sm2p256v1 (GB/T 32918.5), as Z hashes them.
+_SM2_PARAMETERS = bytes.fromhex(
+    "FFFFFFFEFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF00000000FFFFFFFFFFFFFFFC"
+    "28E9FA9E9D9F5E344D5A9E4BCF6509A7F39789F515AB8F92DDBCBD414D940E93"
+    "32C4AE2C1F1981195F9904466A39C9948FE30BBFF2660BE1715A4589334C74C7"
+    "BC3736A2F4F6779C59BDCEE36B692153D0A9877CC62A474002DF32E52139F0A0"
+)
 _P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+# NIST SP 800-57 part 1: 3072 bits are worth the 128 of the curves. Verified from 2048 on (those
+# of time-stamp authorities today) up to what costs no more than a millisecond.
+_RSA_BITS = 3072
+_RSA_VERIFIED_BITS = range(2048, 8193)
+_RSA_LARGEST_EXPONENT = 2**32
 _KEPT_PUBLIC_KEYS = 1024
 
 
@@ -46,13 +72,13 @@ class PrivateKey(Protocol):
     """An opaque private key of one suite; only that suite can use it."""
 
     @property
-    def public_point(self) -> bytes:
-        """04||x||y, 65 octets."""
+    def public_key(self) -> bytes:
+        """DER SubjectPublicKeyInfo."""
         ...
 
 
 class Suite(Protocol):
-    """One signature algorithm with its digest and its curve."""
+    """One signature algorithm with its digest and its kind of key."""
 
     @property
     def name(self) -> str:
@@ -65,13 +91,18 @@ class Suite(Protocol):
         ...
 
     @property
-    def curve_oid(self) -> str:
-        """The named curve's OID."""
+    def signature_algorithm(self) -> bytes:
+        """DER AlgorithmIdentifier of its signatures, with the parameters its standard asks for."""
+        ...
+
+    @property
+    def key_algorithm(self) -> bytes:
+        """DER AlgorithmIdentifier of its keys, as in SubjectPublicKeyInfo and in PKCS#8."""
         ...
 
     @property
     def digest_name(self) -> str:
-        """`sm3` or `sha256`: the digest that goes with it."""
+        """`sm3`, `sha256` or `sha512`: the digest that goes with it in CMS."""
         ...
 
     def generate(self) -> PrivateKey:
@@ -87,21 +118,22 @@ class Suite(Protocol):
         ...
 
     def sign(self, key: PrivateKey, message: bytes) -> bytes:
-        """DER SEQ{r, s} over the message (not over its digest)."""
+        """The signature over the message (not over its digest), as X.509 and CMS carry it."""
         ...
 
-    def verify(self, public_point: bytes, message: bytes, signature: bytes) -> bool:
+    def verify(self, public_key: bytes, message: bytes, signature: bytes) -> bool:
         """Whether the signature is good; a malformed key or signature is simply not good."""
         ...
 
 
-# --- the encoding of a signature -------------------------------------------------------------
+# --- the encoding of a signature on a curve --------------------------------------------------
 
 
 def _is_canonical(signature: bytes, order: int) -> bool:
     """Whether this is the one DER encoding of SEQ{r, s} with both in [1, n-1]."""
     size = len(signature)
-    if not 8 <= size <= 72 or signature[0] != 0x30 or signature[1] != size - 2:
+    longest = order.bit_length() // 8 + 1
+    if not 8 <= size <= 2 * longest + 6 or signature[0] != 0x30 or signature[1] != size - 2:
         return False
     at = 2
     for _ in range(2):
@@ -109,7 +141,7 @@ def _is_canonical(signature: bytes, order: int) -> bool:
             return False
         length = signature[at + 1]
         value = signature[at + 2 : at + 2 + length]
-        if not 1 <= length <= 33 or len(value) != length or value[0] & 0x80:
+        if not 1 <= length <= longest or len(value) != length or value[0] & 0x80:
             return False
         if length > 1 and value[0] == 0 and value[1] < 0x80:
             return False
@@ -127,7 +159,8 @@ class _Sm2Suite:
 
     name = SM2
     signature_oid = SM2_SM3_OID
-    curve_oid = SM2_CURVE_OID
+    signature_algorithm = der.sequence(der.oid(SM2_SM3_OID))
+    key_algorithm = der.sequence(der.oid(_EC_KEY_OID), der.oid(SM2_CURVE_OID))
     digest_name = "sm3"
 
     def generate(self) -> PrivateKey:
@@ -135,7 +168,7 @@ class _Sm2Suite:
 
     def load_private(self, pkcs8: bytes) -> PrivateKey:
         key = libcrypto.load_private(pkcs8)
-        if key is None or len(key.public_point) != POINT_SIZE:
+        if key is None or len(key.public_key) != libcrypto.PUBLIC_KEY_SIZE:
             raise _not_a_key(self.name)
         return key
 
@@ -145,80 +178,187 @@ class _Sm2Suite:
     def sign(self, key: PrivateKey, message: bytes) -> bytes:
         return libcrypto.sign(_own(key, libcrypto.Key), message)
 
-    def verify(self, public_point: bytes, message: bytes, signature: bytes) -> bool:
+    def verify(self, public_key: bytes, message: bytes, signature: bytes) -> bool:
         if not _is_canonical(signature, _SM2_ORDER):
             return False
-        key = libcrypto.public_key(public_point)
+        key = libcrypto.public_key(public_key)
         return key is not None and libcrypto.verify(key, message, signature)
 
 
-# --- P-256 -----------------------------------------------------------------------------------
+def sm2_digest(public_key: bytes, message: bytes) -> bytes:
+    """SM3(Z || M) (GB/T 32918.2 §5.5, §6.1), for a device that signs digests; else not needed."""
+    bits = len(SM2_DEFAULT_ID) * 8
+    identity = bits.to_bytes(2, "big") + SM2_DEFAULT_ID + _SM2_PARAMETERS + public_key[-64:]
+    return digest("sm3", digest("sm3", identity) + message)
 
 
-class _P256Key:
-    """A P-256 key of `cryptography`."""
+# --- the suites of `cryptography` ------------------------------------------------------------
 
-    __slots__ = ("private", "public_point")
 
-    def __init__(self, private: ec.EllipticCurvePrivateKey) -> None:
+class _LibraryKey:
+    """A private key of `cryptography`."""
+
+    __slots__ = ("private", "public_key")
+
+    def __init__(self, private: Any) -> None:
         self.private = private
-        self.public_point = private.public_key().public_bytes(
-            serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint
-        )
+        self.public_key = _encoded(private.public_key())
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         raise TypeError("a private key is not copied")
 
 
+def _encoded(public: Any) -> bytes:
+    encoded: bytes = public.public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return encoded
+
+
 @lru_cache(maxsize=_KEPT_PUBLIC_KEYS)
-def _p256_public(point: bytes) -> ec.EllipticCurvePublicKey | None:
-    if len(point) != POINT_SIZE or point[0] != 0x04:
-        return None
+def _public(encoded: bytes) -> Any:
+    """The parsed public key; None when it is none, or spelled in another than the one way."""
     try:
-        return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
-    except ValueError:
+        public = serialization.load_der_public_key(encoded)
+        return public if _encoded(public) == encoded else None
+    except (ValueError, TypeError, UnsupportedAlgorithm):
         return None
 
 
-class _P256Suite:
-    """ECDSA over P-256 with SHA-256 (FIPS 186-5), by `cryptography`."""
+class _LibrarySuite:
+    """What the suites of `cryptography` have in common."""
 
-    name = P256
-    signature_oid = ECDSA_SHA256_OID
-    curve_oid = P256_CURVE_OID
-    digest_name = "sha256"
+    name: str
+    signature_oid: str
+    signature_algorithm: bytes
+    key_algorithm: bytes
+    digest_name: str
+    _generate: Callable[[], Any]
 
     def generate(self) -> PrivateKey:
-        return _P256Key(ec.generate_private_key(ec.SECP256R1()))
+        return _LibraryKey(self._generate())
 
     def load_private(self, pkcs8: bytes) -> PrivateKey:
         try:
             key = serialization.load_der_private_key(pkcs8, password=None)
         except (ValueError, TypeError, UnsupportedAlgorithm):
-            key = None
-        if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name != "secp256r1":
+            raise _not_a_key(self.name) from None
+        if not self._takes(key.public_key()):
             raise _not_a_key(self.name)
-        return _P256Key(key)
+        return _LibraryKey(key)
 
     def dump_private(self, key: PrivateKey) -> bytes:
-        return _own(key, _P256Key).private.private_bytes(
+        encoded: bytes = self._private(key).private_bytes(
             serialization.Encoding.DER,
             serialization.PrivateFormat.PKCS8,
             serialization.NoEncryption(),
         )
+        return encoded
 
     def sign(self, key: PrivateKey, message: bytes) -> bytes:
-        return _own(key, _P256Key).private.sign(message, ec.ECDSA(hashes.SHA256()))
+        signature: bytes = self._private(key).sign(message, *self._how())
+        return signature
 
-    def verify(self, public_point: bytes, message: bytes, signature: bytes) -> bool:
-        public = _p256_public(public_point)
-        if public is None or not _is_canonical(signature, _P256_ORDER):
+    def verify(self, public_key: bytes, message: bytes, signature: bytes) -> bool:
+        public = _public(public_key)
+        if not self._takes(public) or not self._is_well_formed(signature):
             return False
         try:
-            public.verify(signature, message, ec.ECDSA(hashes.SHA256()))
+            public.verify(signature, message, *self._how())
         except InvalidSignature:
             return False
         return True
+
+    def _private(self, key: PrivateKey) -> Any:
+        private = _own(key, _LibraryKey).private
+        if not self._takes(private.public_key()):
+            raise TypeError("the key belongs to another suite")
+        return private
+
+    def _takes(self, public: Any) -> bool:
+        """Whether this is a public key of the suite."""
+        raise NotImplementedError
+
+    def _how(self) -> tuple[Any, ...]:
+        """The arguments of the library's `sign` and `verify` after the message."""
+        return ()
+
+    def _is_well_formed(self, signature: bytes) -> bool:
+        """Whether the encoding is the one allowed, where the library itself is lenient."""
+        del signature
+        return True
+
+
+class EcdsaSuite(_LibrarySuite):
+    """ECDSA over a named curve (FIPS 186-5); its parameters are absent (RFC 5758 §3.2)."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        signature_oid: str,
+        curve_oid: str,
+        curve: ec.EllipticCurve,
+        order: int,
+        digest: hashes.HashAlgorithm,
+    ) -> None:
+        self.name = name
+        self.signature_oid = signature_oid
+        self.signature_algorithm = der.sequence(der.oid(signature_oid))
+        self.key_algorithm = der.sequence(der.oid(_EC_KEY_OID), der.oid(curve_oid))
+        self.digest_name = digest.name
+        self._curve = curve
+        self._order = order
+        self._algorithm = ec.ECDSA(digest)
+        self._generate = lambda: ec.generate_private_key(curve)
+
+    def _takes(self, public: Any) -> bool:
+        return (
+            isinstance(public, ec.EllipticCurvePublicKey) and public.curve.name == self._curve.name
+        )
+
+    def _how(self) -> tuple[Any, ...]:
+        return (self._algorithm,)
+
+    def _is_well_formed(self, signature: bytes) -> bool:
+        return _is_canonical(signature, self._order)
+
+
+class RsaSuite(_LibrarySuite):
+    """RSA with the padding of PKCS#1 v1.5 (RFC 8017 §8.2), which every reader knows."""
+
+    def __init__(self, name: str, *, signature_oid: str, digest: hashes.HashAlgorithm) -> None:
+        null = der.tlv(der.NULL, b"")  # RFC 4055 §5: the parameters are NULL, not absent
+        self.name = name
+        self.signature_oid = signature_oid
+        self.signature_algorithm = der.sequence(der.oid(signature_oid), null)
+        self.key_algorithm = der.sequence(der.oid(_RSA_KEY_OID), null)
+        self.digest_name = digest.name
+        self._digest = digest
+        self._generate = lambda: rsa.generate_private_key(65537, _RSA_BITS)
+
+    def _takes(self, public: Any) -> bool:
+        return (
+            isinstance(public, rsa.RSAPublicKey)
+            and public.key_size in _RSA_VERIFIED_BITS
+            and public.public_numbers().e < _RSA_LARGEST_EXPONENT
+        )
+
+    def _how(self) -> tuple[Any, ...]:
+        return padding.PKCS1v15(), self._digest
+
+
+class _Ed25519Suite(_LibrarySuite):
+    """PureEdDSA on Curve25519 (RFC 8032, RFC 8410); in CMS it goes with SHA-512 (RFC 8419)."""
+
+    name = ED25519
+    signature_oid = ED25519_OID
+    signature_algorithm = key_algorithm = der.sequence(der.oid(ED25519_OID))
+    digest_name = "sha512"
+    _generate = staticmethod(ed25519.Ed25519PrivateKey.generate)
+
+    def _takes(self, public: Any) -> bool:
+        return isinstance(public, ed25519.Ed25519PublicKey)
 
 
 # --- the registry ----------------------------------------------------------------------------
@@ -242,15 +382,26 @@ def _not_a_key(name: str) -> InvalidArgument:
     )
 
 
-_SUITES: tuple[Suite, ...] = (_Sm2Suite(), _P256Suite())
-_BY_WORD = {word: one for one in _SUITES for word in (one.name, one.signature_oid)}
-_BY_CURVE = {one.curve_oid: one for one in _SUITES}
-_DIGESTS: dict[str, type[hashes.SM3 | hashes.SHA256]] = {
+_BY_WORD: dict[str, Suite] = {}
+_BY_KEY: dict[bytes, Suite] = {}
+_DIGESTS: dict[str, type[hashes.HashAlgorithm]] = {
     "sm3": hashes.SM3,
     SM3_OID: hashes.SM3,
     "sha256": hashes.SHA256,
     SHA256_OID: hashes.SHA256,
+    "sha384": hashes.SHA384,
+    SHA384_OID: hashes.SHA384,
+    "sha512": hashes.SHA512,
+    SHA512_OID: hashes.SHA512,
 }
+
+
+def register(one: Suite) -> None:
+    """Add a suite. Of several with one kind of key the first is what its key files open as."""
+    if not _BY_WORD.keys().isdisjoint((one.name, one.signature_oid)):
+        raise ValueError(f"there is a suite {one.name} or {one.signature_oid}")
+    _BY_WORD[one.name] = _BY_WORD[one.signature_oid] = one
+    _BY_KEY.setdefault(one.key_algorithm, one)
 
 
 def suite(name_or_oid: str) -> Suite:
@@ -261,27 +412,36 @@ def suite(name_or_oid: str) -> Suite:
         raise _unknown("signature suite", "签名算法", name_or_oid) from None
 
 
-def suite_of_curve(curve_oid: str) -> Suite:
-    """The suite that signs with keys on that curve. Raises `InvalidArgument` (`UNKNOWN_SUITE`)."""
+def suite_of_key(key_algorithm: bytes) -> Suite:
+    """The suite that signs with keys of that AlgorithmIdentifier (DER).
+
+    Raises `InvalidArgument` (`UNKNOWN_SUITE`).
+    """
     try:
-        return _BY_CURVE[curve_oid]
+        return _BY_KEY[key_algorithm]
     except KeyError:
-        raise _unknown("curve", "曲线", curve_oid) from None
+        raise _unknown("kind of key", "密钥类型", key_algorithm.hex()) from None
 
 
 def suite_names() -> tuple[str, ...]:
     """The names one may configure."""
-    return tuple(one.name for one in _SUITES)
+    return tuple(dict.fromkeys(one.name for one in _BY_WORD.values()))
 
 
 def digest(name_or_oid: str, data: bytes) -> bytes:
-    """SM3 or SHA-256 of the data, 32 octets. Raises `InvalidArgument` (`UNKNOWN_SUITE`)."""
+    """SM3, SHA-256, SHA-384 or SHA-512 of the data. Raises `InvalidArgument` (`UNKNOWN_SUITE`)."""
+    return digest_pieces(name_or_oid, (data,))
+
+
+def digest_pieces(name_or_oid: str, pieces: Iterable[bytes]) -> bytes:
+    """`digest` of bytes that come a piece at a time."""
     try:
         algorithm = _DIGESTS[name_or_oid]
     except KeyError:
         raise _unknown("digest", "杂凑算法", name_or_oid) from None
     hasher = hashes.Hash(algorithm())
-    hasher.update(data)
+    for piece in pieces:
+        hasher.update(piece)
     return hasher.finalize()
 
 
@@ -292,3 +452,18 @@ def _unknown(what: str, what_zh: str, word: str) -> InvalidArgument:
         reason="UNKNOWN_SUITE",
         message_zh=f"不支持的{what_zh}：{shown}。",
     )
+
+
+register(_Sm2Suite())
+register(
+    EcdsaSuite(
+        P256,
+        signature_oid=ECDSA_SHA256_OID,
+        curve_oid=P256_CURVE_OID,
+        curve=ec.SECP256R1(),
+        order=_P256_ORDER,
+        digest=hashes.SHA256(),
+    )
+)
+register(RsaSuite(RSA, signature_oid=RSA_SHA256_OID, digest=hashes.SHA256()))
+register(_Ed25519Suite())

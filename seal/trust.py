@@ -82,24 +82,33 @@ class TrustAnchor:
 class TrustStore:
     """Public trust material: anchors, intermediate certificates (DER) and revocation lists (DER).
 
+    `timestamp_anchors` are the roots of time-stamp authorities, trusted for the time
+    alone; who is trusted for signatures is trusted for the time too.
     Raises `InvalidArgument` when a piece of it is unreadable: it is configuration, not input.
     """
 
     anchors: tuple[TrustAnchor, ...] = ()
     intermediates: tuple[bytes, ...] = ()
     crls: tuple[bytes, ...] = ()
+    timestamp_anchors: tuple[TrustAnchor, ...] = ()
     _lists: Mapping[bytes, tuple[CrlInfo, ...]] = field(
         init=False, repr=False, compare=False, default_factory=dict
     )
 
     def __post_init__(self) -> None:
-        for certificate in (*(one.certificate for one in self.anchors), *self.intermediates):
+        anchors = (*self.anchors, *self.timestamp_anchors)
+        for certificate in (*(one.certificate for one in anchors), *self.intermediates):
             parse_certificate(certificate)
         lists: dict[bytes, tuple[CrlInfo, ...]] = {}
         for encoded in self.crls:
             found = parse_crl(encoded)
             lists[found.issuer_name] = (*lists.get(found.issuer_name, ()), found)
         object.__setattr__(self, "_lists", lists)
+
+    def time_roots(self, at: datetime) -> list[bytes]:
+        """The certificates (DER) that a time-stamp of that instant may lead to."""
+        anchors = (*self.timestamp_anchors, *self.anchors)
+        return [one.certificate for one in anchors if one.is_in_force(at)]
 
     def lists_of(self, issuer_name: bytes) -> tuple[CrlInfo, ...]:
         """The revocation lists that this issuer signed (or someone claims it did)."""

@@ -32,10 +32,9 @@ from seal.ofd_checks import (
     DOCUMENT_CHECKS,
     SEALED_CHECKS,
     UNSEALED_CHECKS,
-    OpenedDocument,
-    OpenedSignature,
     check_signature_format,
 )
+from seal.ofd_opened import OpenedDocument, OpenedSignature
 from seal.ofd_structure import (
     TYPE_SIGN,
     ListedSignature,
@@ -43,9 +42,10 @@ from seal.ofd_structure import (
     parse_signature_xml,
     signature_list,
 )
-from seal.ofd_xml import refuse_dtd
+from seal.ofd_xml import checked_pieces
 from seal.package import (
     DEFAULT_LIMITS,
+    Buffer,
     Limits,
     OfdPackage,
     PackageError,
@@ -54,6 +54,7 @@ from seal.package import (
 )
 from seal.seal_checks import SEAL_CHECKS, common_name, in_force
 from seal.ses import parse_seal, parse_signature
+from seal.suites import SM3_OID, digest_pieces
 from seal.trust import TrustStore
 
 __all__ = ["assess", "assess_ofd", "assess_pdf", "assess_seal", "verify"]
@@ -64,7 +65,7 @@ _PDF_MAGIC: Final = b"%PDF-"
 _GREATEST_SIGNATURES: Final = 32 * 1024 * 1024  # bytes of Signature.xml and SignedValue.dat
 
 
-def verify(data: bytes, *, store: TrustStore, now: datetime) -> Verdict:
+def verify(data: Buffer, *, store: TrustStore, now: datetime) -> Verdict:
     """`assess`, raising VerificationError unless the verdict is PASSED."""
     verdict = assess(data, store=store, now=now)
     if verdict.indication is not Indication.PASSED:
@@ -72,12 +73,16 @@ def verify(data: bytes, *, store: TrustStore, now: datetime) -> Verdict:
     return verdict
 
 
-def assess(data: bytes, *, store: TrustStore, now: datetime) -> Verdict:
-    """Judge a document of either format, told by its first bytes (a prefix is no document)."""
-    if data.startswith(_ZIP_MAGIC):
+def assess(data: Buffer, *, store: TrustStore, now: datetime) -> Verdict:
+    """Judge a document of either format, told by its first bytes (a prefix is no document).
+
+    A mapped file costs no memory of its own as an OFD; a PDF is read whole.
+    """
+    head = bytes(data[: len(_PDF_MAGIC)])
+    if head.startswith(_ZIP_MAGIC):
         return assess_ofd(data, store=store, now=now)
-    if data.startswith(_PDF_MAGIC):
-        return assess_pdf(data, store=store, now=now)
+    if head.startswith(_PDF_MAGIC):
+        return assess_pdf(data if isinstance(data, bytes) else bytes(data), store=store, now=now)
     check = failed("document_format", "this is neither an OFD nor a PDF", "不是 OFD 或 PDF 文件")
     return conclude("", [check], [])
 
@@ -109,7 +114,7 @@ def assess_seal(data: bytes, *, store: TrustStore, now: datetime) -> Verdict:
 
 
 def assess_ofd(
-    data: bytes, *, store: TrustStore, now: datetime, limits: Limits = DEFAULT_LIMITS
+    data: Buffer, *, store: TrustStore, now: datetime, limits: Limits = DEFAULT_LIMITS
 ) -> Verdict:
     """Judge an OFD. Never raises on what the bytes hold.
 
@@ -117,10 +122,8 @@ def assess_ofd(
     """
     try:
         package = read_package(data, limits)
-        for name in package:
-            content = package.read(name)
-            if name.lower().endswith(".xml") or content[:1] == b"<":
-                refuse_dtd(content, name)
+        # The one time a large file is looked at, by pieces: for what it declares and its digest.
+        digests = {name: digest_pieces(SM3_OID, checked_pieces(package, name)) for name in package}
         bodies = doc_bodies(package)
         listed = tuple(one for body in bodies for one in signature_list(package, body))
     except PackageError as error:
@@ -148,6 +151,7 @@ def assess_ofd(
         signatures=tuple(opened),
         store=store,
         now=now,
+        digests=digests,
     )
     checks = [found for rule in DOCUMENT_CHECKS if (found := rule(document)) is not None]
     reports = [*unreadable.values(), *(_report(document, one) for one in opened)]

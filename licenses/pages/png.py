@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from io import BytesIO
-from threading import Lock
 from typing import Any
 
 import pypdfium2
@@ -16,14 +15,13 @@ import pypdfium2
 from licenses.pages.ofd_reader import read_ofd
 from licenses.pages.pdf import write_pdf
 from runtime.errors import InvalidArgument, OutOfRange
+from runtime.pdfium import PDFIUM
 
 MAX_PIXELS = 40_000_000
 MAX_DPI = 600
 
 # pypdfium2 is only partly typed.
 _open_pdf: Any = pypdfium2.PdfDocument
-# PDFium keeps global state and may not be entered by two threads.
-_PDFIUM = Lock()
 
 
 def pdf_to_png(data: bytes, page: int = 1, dpi: float = 150) -> bytes:
@@ -38,7 +36,7 @@ def pdf_to_png(data: bytes, page: int = 1, dpi: float = 150) -> bytes:
             reason="DPI_INVALID",
             message_zh=f"分辨率须大于 0 且不超过 {MAX_DPI}",
         )
-    with _PDFIUM:
+    with PDFIUM:
         try:
             pdf = _open_pdf(data)
         except pypdfium2.PdfiumError as error:

@@ -32,6 +32,12 @@ class _SealStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SealState.V
     """May be used."""
     SEAL_STATE_REVOKED: _SealState.ValueType  # 2
     """May never be used again."""
+    SEAL_STATE_REQUESTED: _SealState.ValueType  # 3
+    """Asked for, not yet made."""
+    SEAL_STATE_REJECTED: _SealState.ValueType  # 4
+    """Turned down; never made."""
+    SEAL_STATE_FROZEN: _SealState.ValueType  # 5
+    """May not be used until it is thawed."""
 
 class SealState(_SealState, metaclass=_SealStateEnumTypeWrapper):
     """State of a seal; that its time has come or gone is told by its times."""
@@ -42,7 +48,65 @@ SEAL_STATE_ACTIVE: SealState.ValueType  # 1
 """May be used."""
 SEAL_STATE_REVOKED: SealState.ValueType  # 2
 """May never be used again."""
+SEAL_STATE_REQUESTED: SealState.ValueType  # 3
+"""Asked for, not yet made."""
+SEAL_STATE_REJECTED: SealState.ValueType  # 4
+"""Turned down; never made."""
+SEAL_STATE_FROZEN: SealState.ValueType  # 5
+"""May not be used until it is thawed."""
 Global___SealState: _TypeAlias = SealState  # noqa: Y015
+
+class _SealShape:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SealShapeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SealShape.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SEAL_SHAPE_UNSPECIFIED: _SealShape.ValueType  # 0
+    """A circle."""
+    SEAL_SHAPE_CIRCULAR: _SealShape.ValueType  # 1
+    """A circle: the agency's name on an arc over a star (公章)."""
+    SEAL_SHAPE_OVAL: _SealShape.ValueType  # 2
+    """An oval: the name on an arc, a line across (专用章)."""
+    SEAL_SHAPE_SQUARE: _SealShape.ValueType  # 3
+    """A square: up to four columns of characters, for a person's or an office's name (名章)."""
+
+class SealShape(_SealShape, metaclass=_SealShapeEnumTypeWrapper):
+    """Outline of a seal's image, with the sizes of 国发〔1999〕25号 and of common practice."""
+
+SEAL_SHAPE_UNSPECIFIED: SealShape.ValueType  # 0
+"""A circle."""
+SEAL_SHAPE_CIRCULAR: SealShape.ValueType  # 1
+"""A circle: the agency's name on an arc over a star (公章)."""
+SEAL_SHAPE_OVAL: SealShape.ValueType  # 2
+"""An oval: the name on an arc, a line across (专用章)."""
+SEAL_SHAPE_SQUARE: SealShape.ValueType  # 3
+"""A square: up to four columns of characters, for a person's or an office's name (名章)."""
+Global___SealShape: _TypeAlias = SealShape  # noqa: Y015
+
+class _SignerListType:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SignerListTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SignerListType.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SIGNER_LIST_TYPE_UNSPECIFIED: _SignerListType.ValueType  # 0
+    """Certificates."""
+    SIGNER_LIST_TYPE_CERTIFICATES: _SignerListType.ValueType  # 1
+    """Whole certificates."""
+    SIGNER_LIST_TYPE_DIGESTS: _SignerListType.ValueType  # 2
+    """Their SM3 digests."""
+
+class SignerListType(_SignerListType, metaclass=_SignerListTypeEnumTypeWrapper):
+    """How a seal lists its signers (GB/T 38540-2020, certListType)."""
+
+SIGNER_LIST_TYPE_UNSPECIFIED: SignerListType.ValueType  # 0
+"""Certificates."""
+SIGNER_LIST_TYPE_CERTIFICATES: SignerListType.ValueType  # 1
+"""Whole certificates."""
+SIGNER_LIST_TYPE_DIGESTS: SignerListType.ValueType  # 2
+"""Their SM3 digests."""
+Global___SignerListType: _TypeAlias = SignerListType  # noqa: Y015
 
 class _DocumentFormat:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -56,6 +120,8 @@ class _DocumentFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Docume
     """OFD, GB/T 33190, sealed by SES with SM2."""
     DOCUMENT_FORMAT_PDF: _DocumentFormat.ValueType  # 2
     """PDF, sealed by PAdES with the seal's P-256 key and its image."""
+    DOCUMENT_FORMAT_DIGEST: _DocumentFormat.ValueType  # 3
+    """No document: a digest that another system made, sealed by SES with SM2."""
 
 class DocumentFormat(_DocumentFormat, metaclass=_DocumentFormatEnumTypeWrapper):
     """What kind of file a document is."""
@@ -66,7 +132,73 @@ DOCUMENT_FORMAT_OFD: DocumentFormat.ValueType  # 1
 """OFD, GB/T 33190, sealed by SES with SM2."""
 DOCUMENT_FORMAT_PDF: DocumentFormat.ValueType  # 2
 """PDF, sealed by PAdES with the seal's P-256 key and its image."""
+DOCUMENT_FORMAT_DIGEST: DocumentFormat.ValueType  # 3
+"""No document: a digest that another system made, sealed by SES with SM2."""
 Global___DocumentFormat: _TypeAlias = DocumentFormat  # noqa: Y015
+
+class _SealingState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SealingStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SealingState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SEALING_STATE_UNSPECIFIED: _SealingState.ValueType  # 0
+    """Never sent."""
+    SEALING_STATE_PREPARED: _SealingState.ValueType  # 1
+    """What is to be signed is stored; no key was asked yet."""
+    SEALING_STATE_SIGNED: _SealingState.ValueType  # 2
+    """Signed; not yet given out."""
+    SEALING_STATE_RELEASED: _SealingState.ValueType  # 3
+    """Given out."""
+    SEALING_STATE_FAILED: _SealingState.ValueType  # 4
+    """Given to nobody."""
+
+class SealingState(_SealingState, metaclass=_SealingStateEnumTypeWrapper):
+    """How far one use of a seal came."""
+
+SEALING_STATE_UNSPECIFIED: SealingState.ValueType  # 0
+"""Never sent."""
+SEALING_STATE_PREPARED: SealingState.ValueType  # 1
+"""What is to be signed is stored; no key was asked yet."""
+SEALING_STATE_SIGNED: SealingState.ValueType  # 2
+"""Signed; not yet given out."""
+SEALING_STATE_RELEASED: SealingState.ValueType  # 3
+"""Given out."""
+SEALING_STATE_FAILED: SealingState.ValueType  # 4
+"""Given to nobody."""
+Global___SealingState: _TypeAlias = SealingState  # noqa: Y015
+
+class _ProofLevel:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ProofLevelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ProofLevel.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PROOF_LEVEL_UNSPECIFIED: _ProofLevel.ValueType  # 0
+    """Nothing beyond the signature: SES without a time-stamp, PAdES B-B."""
+    PROOF_LEVEL_BASIC: _ProofLevel.ValueType  # 1
+    """The same, said outright."""
+    PROOF_LEVEL_TIMESTAMPED: _ProofLevel.ValueType  # 2
+    """With an RFC 3161 time-stamp of the signature: SES timeStamp, PAdES B-T."""
+    PROOF_LEVEL_LONG_TERM: _ProofLevel.ValueType  # 3
+    """PAdES B-LT: certificates and revocation lists inside. PDF only."""
+    PROOF_LEVEL_ARCHIVAL: _ProofLevel.ValueType  # 4
+    """PAdES B-LTA: those under a document time-stamp. PDF only."""
+
+class ProofLevel(_ProofLevel, metaclass=_ProofLevelEnumTypeWrapper):
+    """How much proof of its time a sealed document carries."""
+
+PROOF_LEVEL_UNSPECIFIED: ProofLevel.ValueType  # 0
+"""Nothing beyond the signature: SES without a time-stamp, PAdES B-B."""
+PROOF_LEVEL_BASIC: ProofLevel.ValueType  # 1
+"""The same, said outright."""
+PROOF_LEVEL_TIMESTAMPED: ProofLevel.ValueType  # 2
+"""With an RFC 3161 time-stamp of the signature: SES timeStamp, PAdES B-T."""
+PROOF_LEVEL_LONG_TERM: ProofLevel.ValueType  # 3
+"""PAdES B-LT: certificates and revocation lists inside. PDF only."""
+PROOF_LEVEL_ARCHIVAL: ProofLevel.ValueType  # 4
+"""PAdES B-LTA: those under a document time-stamp. PDF only."""
+Global___ProofLevel: _TypeAlias = ProofLevel  # noqa: Y015
 
 class _Indication:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -97,6 +229,50 @@ INDICATION_FAILED: Indication.ValueType  # 3
 Global___Indication: _TypeAlias = Indication  # noqa: Y015
 
 @_typing.final
+class SealAuthorization(_message.Message):
+    """Who may use a seal, for what, and until when."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USERS_FIELD_NUMBER: _builtins.int
+    LICENSE_TYPES_FIELD_NUMBER: _builtins.int
+    DOCUMENT_KINDS_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def users(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Systems of its department, departments/{department}/systems/{system}; none means all of them."""
+
+    @_builtins.property
+    def license_types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """License types it may seal, as `license-types/{type}`; none means any."""
+
+    @_builtins.property
+    def document_kinds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Other documents it may seal, by a word of the department's own such as `official-letter`; none
+        means any. Where only one of the two lists is empty, it means none.
+        """
+
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """Until then; as long as the seal if absent."""
+
+    def __init__(
+        self,
+        *,
+        users: _abc.Iterable[_builtins.str] | None = ...,
+        license_types: _abc.Iterable[_builtins.str] | None = ...,
+        document_kinds: _abc.Iterable[_builtins.str] | None = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_kinds", b"document_kinds", "expire_time", b"expire_time", "license_types", b"license_types", "users", b"users"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SealAuthorization: _TypeAlias = SealAuthorization  # noqa: Y015
+
+@_typing.final
 class Seal(_message.Message):
     """An electronic seal (电子印章)."""
 
@@ -110,24 +286,46 @@ class Seal(_message.Message):
     END_TIME_FIELD_NUMBER: _builtins.int
     SEAL_DATA_FIELD_NUMBER: _builtins.int
     IMAGE_FIELD_NUMBER: _builtins.int
-    DIAMETER_MM_FIELD_NUMBER: _builtins.int
+    WIDTH_MM_FIELD_NUMBER: _builtins.int
     CERTIFICATE_FIELD_NUMBER: _builtins.int
+    HEIGHT_MM_FIELD_NUMBER: _builtins.int
+    SHAPE_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    AUTHORIZATION_FIELD_NUMBER: _builtins.int
+    PENDING_AUTHORIZATION_FIELD_NUMBER: _builtins.int
+    REPLACES_FIELD_NUMBER: _builtins.int
+    REPLACED_BY_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    REVOKE_TIME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """departments/{department}/seals/{seal}"""
     display_name: _builtins.str
     """The name in the seal and on its image."""
     es_id: _builtins.str
-    """Identifier in the seal itself (esID)."""
+    """Identifier in the seal itself (esID); empty until it is made."""
     state: Global___SealState.ValueType
     """State."""
     seal_data: _builtins.bytes
     """SESeal, DER."""
     image: _builtins.bytes
     """The image, PNG."""
-    diameter_mm: _builtins.float
-    """Its width and height in mm."""
+    width_mm: _builtins.float
+    """Width of the image in mm."""
     certificate: _builtins.bytes
     """The signer's SM2 certificate, DER."""
+    height_mm: _builtins.float
+    """Height of the image in mm."""
+    shape: Global___SealShape.ValueType
+    """Its outline; unspecified for an uploaded image."""
+    version: _builtins.int
+    """Version of GB/T 38540 or GM/T 0031 that its data follows: 4 or 5."""
+    replaces: _builtins.str
+    """The seal that this one takes the place of, if any."""
+    replaced_by: _builtins.str
+    """The seal that took its place, if any."""
+    etag: _builtins.str
+    """Changes with every step of its life."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """From then."""
@@ -135,6 +333,22 @@ class Seal(_message.Message):
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
         """Until then."""
+
+    @_builtins.property
+    def authorization(self) -> Global___SealAuthorization:
+        """In force."""
+
+    @_builtins.property
+    def pending_authorization(self) -> Global___SealAuthorization:
+        """Asked for and not yet approved, where there is such a change."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was asked for."""
+
+    @_builtins.property
+    def revoke_time(self) -> _timestamp_pb2.Timestamp:
+        """When it ended for good."""
 
     def __init__(
         self,
@@ -147,12 +361,22 @@ class Seal(_message.Message):
         end_time: _timestamp_pb2.Timestamp | None = ...,
         seal_data: _builtins.bytes = ...,
         image: _builtins.bytes = ...,
-        diameter_mm: _builtins.float = ...,
+        width_mm: _builtins.float = ...,
         certificate: _builtins.bytes = ...,
+        height_mm: _builtins.float = ...,
+        shape: Global___SealShape.ValueType = ...,
+        version: _builtins.int = ...,
+        authorization: Global___SealAuthorization | None = ...,
+        pending_authorization: Global___SealAuthorization | None = ...,
+        replaces: _builtins.str = ...,
+        replaced_by: _builtins.str = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        revoke_time: _timestamp_pb2.Timestamp | None = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["authorization", b"authorization", "create_time", b"create_time", "end_time", b"end_time", "pending_authorization", b"pending_authorization", "revoke_time", b"revoke_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate", b"certificate", "diameter_mm", b"diameter_mm", "display_name", b"display_name", "end_time", b"end_time", "es_id", b"es_id", "image", b"image", "name", b"name", "seal_data", b"seal_data", "start_time", b"start_time", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorization", b"authorization", "certificate", b"certificate", "create_time", b"create_time", "display_name", b"display_name", "end_time", b"end_time", "es_id", b"es_id", "etag", b"etag", "height_mm", b"height_mm", "image", b"image", "name", b"name", "pending_authorization", b"pending_authorization", "replaced_by", b"replaced_by", "replaces", b"replaces", "revoke_time", b"revoke_time", "seal_data", b"seal_data", "shape", b"shape", "start_time", b"start_time", "state", b"state", "version", b"version", "width_mm", b"width_mm"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -160,7 +384,7 @@ Global___Seal: _TypeAlias = Seal  # noqa: Y015
 
 @_typing.final
 class CreateSealRequest(_message.Message):
-    """Makes a seal."""
+    """Asks for a seal."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -171,6 +395,15 @@ class CreateSealRequest(_message.Message):
     BOTTOM_LINE_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    SHAPE_FIELD_NUMBER: _builtins.int
+    SEAL_CODE_FIELD_NUMBER: _builtins.int
+    IMAGE_FIELD_NUMBER: _builtins.int
+    WIDTH_MM_FIELD_NUMBER: _builtins.int
+    HEIGHT_MM_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    SIGNER_LIST_TYPE_FIELD_NUMBER: _builtins.int
+    AUTHORIZATION_FIELD_NUMBER: _builtins.int
+    REPLACES_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The department whose seal it is."""
     seal_id: _builtins.str
@@ -183,9 +416,29 @@ class CreateSealRequest(_message.Message):
     """An optional line under the star, such as 行政审批专用章."""
     request_id: _builtins.str
     """Repeats with one id return the first answer."""
+    shape: Global___SealShape.ValueType
+    """Outline of the image that is drawn."""
+    seal_code: _builtins.str
+    """An optional code under the bottom line, such as the 13 digits a public security bureau assigns."""
+    image: _builtins.bytes
+    """An image instead of a drawn one: PNG with a transparent ground, 300 dpi or more, at most 1 MiB."""
+    width_mm: _builtins.float
+    """Width in mm: of an uploaded image it must be given, of a drawn one 0 is its official size."""
+    height_mm: _builtins.float
+    """Height in mm, likewise."""
+    version: _builtins.int
+    """4 (GB/T 38540-2020) or 5 (GM/T 0031-2025); 0 means 4."""
+    signer_list_type: Global___SignerListType.ValueType
+    """How it lists its signer."""
+    replaces: _builtins.str
+    """A seal of the same department that this one replaces: revoked when this one is made."""
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
-        """Until then; three years from now if absent."""
+        """Until then; three years from its making if absent."""
+
+    @_builtins.property
+    def authorization(self) -> Global___SealAuthorization:
+        """Who may use it and for what; absent means its department, for anything."""
 
     def __init__(
         self,
@@ -197,10 +450,19 @@ class CreateSealRequest(_message.Message):
         bottom_line: _builtins.str = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
         request_id: _builtins.str = ...,
+        shape: Global___SealShape.ValueType = ...,
+        seal_code: _builtins.str = ...,
+        image: _builtins.bytes = ...,
+        width_mm: _builtins.float = ...,
+        height_mm: _builtins.float = ...,
+        version: _builtins.int = ...,
+        signer_list_type: Global___SignerListType.ValueType = ...,
+        authorization: Global___SealAuthorization | None = ...,
+        replaces: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["authorization", b"authorization", "end_time", b"end_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bottom_line", b"bottom_line", "credit_code", b"credit_code", "display_name", b"display_name", "end_time", b"end_time", "parent", b"parent", "request_id", b"request_id", "seal_id", b"seal_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorization", b"authorization", "bottom_line", b"bottom_line", "credit_code", b"credit_code", "display_name", b"display_name", "end_time", b"end_time", "height_mm", b"height_mm", "image", b"image", "parent", b"parent", "replaces", b"replaces", "request_id", b"request_id", "seal_code", b"seal_code", "seal_id", b"seal_id", "shape", b"shape", "signer_list_type", b"signer_list_type", "version", b"version", "width_mm", b"width_mm"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -208,14 +470,14 @@ Global___CreateSealRequest: _TypeAlias = CreateSealRequest  # noqa: Y015
 
 @_typing.final
 class CreateSealResponse(_message.Message):
-    """The seal as made."""
+    """The seal as asked for."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     SEAL_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def seal(self) -> Global___Seal:
-        """As made."""
+        """REQUESTED; its image shows what will be made."""
 
     def __init__(
         self,
@@ -229,6 +491,546 @@ class CreateSealResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreateSealResponse: _TypeAlias = CreateSealResponse  # noqa: Y015
+
+@_typing.final
+class ApproveSealRequest(_message.Message):
+    """Approves what was asked for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The seal's name."""
+    request_id: _builtins.str
+    """Repeats with one id return the first answer."""
+    etag: _builtins.str
+    """Of the seal as it was looked at: nothing else is approved. Empty approves what is there."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApproveSealRequest: _TypeAlias = ApproveSealRequest  # noqa: Y015
+
+@_typing.final
+class ApproveSealResponse(_message.Message):
+    """The seal as made."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEAL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def seal(self) -> Global___Seal:
+        """ACTIVE."""
+
+    def __init__(
+        self,
+        *,
+        seal: Global___Seal | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["seal", b"seal"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["seal", b"seal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApproveSealResponse: _TypeAlias = ApproveSealResponse  # noqa: Y015
+
+@_typing.final
+class RejectSealRequest(_message.Message):
+    """Turns down what was asked for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The seal's name."""
+    reason: _builtins.str
+    """Why; no personal data, at most 200 characters."""
+    request_id: _builtins.str
+    """Repeats with one id return the first answer."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RejectSealRequest: _TypeAlias = RejectSealRequest  # noqa: Y015
+
+@_typing.final
+class RejectSealResponse(_message.Message):
+    """The seal as it stands."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEAL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def seal(self) -> Global___Seal:
+        """REJECTED, or as it was before the change that was asked for."""
+
+    def __init__(
+        self,
+        *,
+        seal: Global___Seal | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["seal", b"seal"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["seal", b"seal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RejectSealResponse: _TypeAlias = RejectSealResponse  # noqa: Y015
+
+@_typing.final
+class FreezeSealRequest(_message.Message):
+    """Freezes a seal."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The seal's name."""
+    reason: _builtins.str
+    """Why; no personal data, at most 200 characters."""
+    request_id: _builtins.str
+    """Repeats with one id return the first answer."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FreezeSealRequest: _TypeAlias = FreezeSealRequest  # noqa: Y015
+
+@_typing.final
+class FreezeSealResponse(_message.Message):
+    """The seal as it stands."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEAL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def seal(self) -> Global___Seal:
+        """FROZEN."""
+
+    def __init__(
+        self,
+        *,
+        seal: Global___Seal | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["seal", b"seal"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["seal", b"seal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FreezeSealResponse: _TypeAlias = FreezeSealResponse  # noqa: Y015
+
+@_typing.final
+class UnfreezeSealRequest(_message.Message):
+    """Thaws a seal."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The seal's name."""
+    reason: _builtins.str
+    """Why; no personal data, at most 200 characters."""
+    request_id: _builtins.str
+    """Repeats with one id return the first answer."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnfreezeSealRequest: _TypeAlias = UnfreezeSealRequest  # noqa: Y015
+
+@_typing.final
+class UnfreezeSealResponse(_message.Message):
+    """The seal as it stands."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEAL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def seal(self) -> Global___Seal:
+        """ACTIVE."""
+
+    def __init__(
+        self,
+        *,
+        seal: Global___Seal | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["seal", b"seal"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["seal", b"seal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnfreezeSealResponse: _TypeAlias = UnfreezeSealResponse  # noqa: Y015
+
+@_typing.final
+class RevokeSealRequest(_message.Message):
+    """Ends a seal."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The seal's name."""
+    reason: _builtins.str
+    """Why; no personal data, at most 200 characters."""
+    request_id: _builtins.str
+    """Repeats with one id return the first answer."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevokeSealRequest: _TypeAlias = RevokeSealRequest  # noqa: Y015
+
+@_typing.final
+class RevokeSealResponse(_message.Message):
+    """The seal as it stands."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEAL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def seal(self) -> Global___Seal:
+        """REVOKED."""
+
+    def __init__(
+        self,
+        *,
+        seal: Global___Seal | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["seal", b"seal"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["seal", b"seal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevokeSealResponse: _TypeAlias = RevokeSealResponse  # noqa: Y015
+
+@_typing.final
+class UpdateSealAuthorizationRequest(_message.Message):
+    """Asks for a change of a seal's authorization."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    AUTHORIZATION_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The seal's name."""
+    request_id: _builtins.str
+    """Repeats with one id return the first answer."""
+    @_builtins.property
+    def authorization(self) -> Global___SealAuthorization:
+        """The whole authorization that is to take the place of the one in force."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        authorization: Global___SealAuthorization | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["authorization", b"authorization"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorization", b"authorization", "name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateSealAuthorizationRequest: _TypeAlias = UpdateSealAuthorizationRequest  # noqa: Y015
+
+@_typing.final
+class UpdateSealAuthorizationResponse(_message.Message):
+    """The seal as it stands."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEAL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def seal(self) -> Global___Seal:
+        """With the change pending."""
+
+    def __init__(
+        self,
+        *,
+        seal: Global___Seal | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["seal", b"seal"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["seal", b"seal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateSealAuthorizationResponse: _TypeAlias = UpdateSealAuthorizationResponse  # noqa: Y015
+
+@_typing.final
+class ListSealEventsRequest(_message.Message):
+    """Asks for what befell a seal."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """The seal's name."""
+    page_size: _builtins.int
+    """At most so many; 0 means 100, and more than 1000 means 1000."""
+    page_token: _builtins.str
+    """From an earlier answer."""
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSealEventsRequest: _TypeAlias = ListSealEventsRequest  # noqa: Y015
+
+@_typing.final
+class SealEvent(_message.Message):
+    """Something that befell a seal."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_TIME_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """requested, approved, rejected, frozen, unfrozen, revoked, replaced, change_requested,
+    change_approved, change_rejected.
+    """
+    actor: _builtins.str
+    """The system that did it."""
+    reason: _builtins.str
+    """Why, where a reason was given."""
+    @_builtins.property
+    def event_time(self) -> _timestamp_pb2.Timestamp:
+        """When."""
+
+    def __init__(
+        self,
+        *,
+        event_time: _timestamp_pb2.Timestamp | None = ...,
+        kind: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event_time", b"event_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "event_time", b"event_time", "kind", b"kind", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SealEvent: _TypeAlias = SealEvent  # noqa: Y015
+
+@_typing.final
+class ListSealEventsResponse(_message.Message):
+    """A page of events."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty at the end."""
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___SealEvent]:
+        """Newest first."""
+
+    def __init__(
+        self,
+        *,
+        events: _abc.Iterable[Global___SealEvent] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSealEventsResponse: _TypeAlias = ListSealEventsResponse  # noqa: Y015
+
+@_typing.final
+class SealingRecord(_message.Message):
+    """One use of a seal."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    SHA256_BEFORE_FIELD_NUMBER: _builtins.int
+    SHA256_AFTER_FIELD_NUMBER: _builtins.int
+    SEAL_TIME_FIELD_NUMBER: _builtins.int
+    FAILURE_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Its id, a UUID."""
+    state: Global___SealingState.ValueType
+    """How far it came."""
+    actor: _builtins.str
+    """The system that asked."""
+    reason: _builtins.str
+    """Why it was used."""
+    format: Global___DocumentFormat.ValueType
+    """What was sealed."""
+    kind: _builtins.str
+    """The license type or document kind that was named."""
+    sha256_before: _builtins.str
+    """SHA-256 of the document before, hex; of a bare digest, its value."""
+    sha256_after: _builtins.str
+    """SHA-256 of the sealed document, hex."""
+    failure: _builtins.str
+    """Why it failed, as a stable UPPER_SNAKE word."""
+    @_builtins.property
+    def seal_time(self) -> _timestamp_pb2.Timestamp:
+        """When."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        state: Global___SealingState.ValueType = ...,
+        actor: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        format: Global___DocumentFormat.ValueType = ...,
+        kind: _builtins.str = ...,
+        sha256_before: _builtins.str = ...,
+        sha256_after: _builtins.str = ...,
+        seal_time: _timestamp_pb2.Timestamp | None = ...,
+        failure: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["seal_time", b"seal_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "failure", b"failure", "format", b"format", "id", b"id", "kind", b"kind", "reason", b"reason", "seal_time", b"seal_time", "sha256_after", b"sha256_after", "sha256_before", b"sha256_before", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SealingRecord: _TypeAlias = SealingRecord  # noqa: Y015
+
+@_typing.final
+class ListSealingsRequest(_message.Message):
+    """Asks for the uses of a seal."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """The seal's name."""
+    page_size: _builtins.int
+    """At most so many; 0 means 100, and more than 1000 means 1000."""
+    page_token: _builtins.str
+    """From an earlier answer."""
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSealingsRequest: _TypeAlias = ListSealingsRequest  # noqa: Y015
+
+@_typing.final
+class ListSealingsResponse(_message.Message):
+    """A page of uses."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEALINGS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty at the end."""
+    @_builtins.property
+    def sealings(self) -> _containers.RepeatedCompositeFieldContainer[Global___SealingRecord]:
+        """Newest first."""
+
+    def __init__(
+        self,
+        *,
+        sealings: _abc.Iterable[Global___SealingRecord] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "sealings", b"sealings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSealingsResponse: _TypeAlias = ListSealingsResponse  # noqa: Y015
 
 @_typing.final
 class GetSealRequest(_message.Message):
@@ -351,7 +1153,7 @@ class StampPosition(_message.Message):
     y_mm: _builtins.float
     """Top edge in mm, from the top."""
     size_mm: _builtins.float
-    """Width and height in mm; 0 means the seal's own."""
+    """Width in mm, its height in proportion; 0 means the seal's own."""
     def __init__(
         self,
         *,
@@ -369,30 +1171,217 @@ class StampPosition(_message.Message):
 Global___StampPosition: _TypeAlias = StampPosition  # noqa: Y015
 
 @_typing.final
+class KeywordPlacement(_message.Message):
+    """At each occurrence of a word: the seal's centre on the word's."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: _builtins.int
+    DX_MM_FIELD_NUMBER: _builtins.int
+    DY_MM_FIELD_NUMBER: _builtins.int
+    OCCURRENCE_FIELD_NUMBER: _builtins.int
+    SIZE_MM_FIELD_NUMBER: _builtins.int
+    text: _builtins.str
+    """1 to 100 characters, as they stand on one line."""
+    dx_mm: _builtins.float
+    """Moves the seal to the right, in mm."""
+    dy_mm: _builtins.float
+    """Moves the seal down, in mm."""
+    occurrence: _builtins.int
+    """Only the so-manieth occurrence, from 1; -1 is the last; 0 means each."""
+    size_mm: _builtins.float
+    """Width in mm; 0 means the seal's own."""
+    def __init__(
+        self,
+        *,
+        text: _builtins.str = ...,
+        dx_mm: _builtins.float = ...,
+        dy_mm: _builtins.float = ...,
+        occurrence: _builtins.int = ...,
+        size_mm: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dx_mm", b"dx_mm", "dy_mm", b"dy_mm", "occurrence", b"occurrence", "size_mm", b"size_mm", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KeywordPlacement: _TypeAlias = KeywordPlacement  # noqa: Y015
+
+@_typing.final
+class EveryPagePlacement(_message.Message):
+    """On every page at one place."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    X_MM_FIELD_NUMBER: _builtins.int
+    Y_MM_FIELD_NUMBER: _builtins.int
+    SIZE_MM_FIELD_NUMBER: _builtins.int
+    x_mm: _builtins.float
+    """Left edge in mm."""
+    y_mm: _builtins.float
+    """Top edge in mm, from the top."""
+    size_mm: _builtins.float
+    """Width in mm; 0 means the seal's own."""
+    def __init__(
+        self,
+        *,
+        x_mm: _builtins.float = ...,
+        y_mm: _builtins.float = ...,
+        size_mm: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["size_mm", b"size_mm", "x_mm", b"x_mm", "y_mm", b"y_mm"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EveryPagePlacement: _TypeAlias = EveryPagePlacement  # noqa: Y015
+
+@_typing.final
+class EdgePlacement(_message.Message):
+    """Across the right edges of all pages, a slice on each (骑缝章)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    Y_MM_FIELD_NUMBER: _builtins.int
+    SIZE_MM_FIELD_NUMBER: _builtins.int
+    PAGES_PER_IMAGE_FIELD_NUMBER: _builtins.int
+    y_mm: _builtins.float
+    """Top edge in mm, from the top."""
+    size_mm: _builtins.float
+    """Width in mm; 0 means the seal's own."""
+    pages_per_image: _builtins.int
+    """So many pages share one image, 2 to 50; 0 means 20. More pages get a further image."""
+    def __init__(
+        self,
+        *,
+        y_mm: _builtins.float = ...,
+        size_mm: _builtins.float = ...,
+        pages_per_image: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["pages_per_image", b"pages_per_image", "size_mm", b"size_mm", "y_mm", b"y_mm"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EdgePlacement: _TypeAlias = EdgePlacement  # noqa: Y015
+
+@_typing.final
+class Placement(_message.Message):
+    """Where a seal stands."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POSITION_FIELD_NUMBER: _builtins.int
+    KEYWORD_FIELD_NUMBER: _builtins.int
+    EVERY_PAGE_FIELD_NUMBER: _builtins.int
+    EDGES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def position(self) -> Global___StampPosition:
+        """On one page."""
+
+    @_builtins.property
+    def keyword(self) -> Global___KeywordPlacement:
+        """At a word."""
+
+    @_builtins.property
+    def every_page(self) -> Global___EveryPagePlacement:
+        """On every page."""
+
+    @_builtins.property
+    def edges(self) -> Global___EdgePlacement:
+        """Across page edges."""
+
+    def __init__(
+        self,
+        *,
+        position: Global___StampPosition | None = ...,
+        keyword: Global___KeywordPlacement | None = ...,
+        every_page: Global___EveryPagePlacement | None = ...,
+        edges: Global___EdgePlacement | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["edges", b"edges", "every_page", b"every_page", "keyword", b"keyword", "place", b"place", "position", b"position"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["edges", b"edges", "every_page", b"every_page", "keyword", b"keyword", "place", b"place", "position", b"position"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_place: _TypeAlias = _typing.Literal["position", "keyword", "every_page", "edges"]  # noqa: Y015
+    _WhichOneofArgType_place: _TypeAlias = _typing.Literal["place", b"place"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_place) -> _WhichOneofReturnType_place | None: ...
+
+Global___Placement: _TypeAlias = Placement  # noqa: Y015
+
+@_typing.final
+class Digest(_message.Message):
+    """A digest to be sealed in place of a document."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUE_FIELD_NUMBER: _builtins.int
+    PROPERTY_INFO_FIELD_NUMBER: _builtins.int
+    value: _builtins.bytes
+    """SM3 of what is sealed, 32 octets: the dataHash of the signature."""
+    property_info: _builtins.str
+    """What the digest is of, printable ASCII, at most 200: the propertyInfo of the signature."""
+    def __init__(
+        self,
+        *,
+        value: _builtins.bytes = ...,
+        property_info: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["property_info", b"property_info", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Digest: _TypeAlias = Digest  # noqa: Y015
+
+@_typing.final
 class SealDocumentRequest(_message.Message):
-    """Seals a document."""
+    """Seals a document or a digest."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     SEAL_FIELD_NUMBER: _builtins.int
     DOCUMENT_FIELD_NUMBER: _builtins.int
     FORMAT_FIELD_NUMBER: _builtins.int
-    POSITIONS_FIELD_NUMBER: _builtins.int
+    PLACEMENTS_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    LEVEL_FIELD_NUMBER: _builtins.int
+    CLOSE_FIELD_NUMBER: _builtins.int
+    INTEGRITY_ENTRIES_FIELD_NUMBER: _builtins.int
+    DIGEST_FIELD_NUMBER: _builtins.int
     seal: _builtins.str
     """The seal's name."""
     document: _builtins.bytes
-    """The document, at most 16 MiB."""
+    """The document, at most 16 MiB; empty where `digest` is given."""
     format: Global___DocumentFormat.ValueType
     """Its format."""
     reason: _builtins.str
     """Why, for the record of the seal's use; no personal data, at most 200 characters."""
     request_id: _builtins.str
     """Repeats with one id return the first answer."""
+    kind: _builtins.str
+    """What is sealed: `license-types/{type}`, or a word of the department's own; needed where the
+    seal is authorized for some only.
+    """
+    level: Global___ProofLevel.ValueType
+    """Proof of time; needs a time-stamp authority in the node's settings."""
+    close: _builtins.bool
+    """Whether this is the last seal: nobody can add another without breaking this one."""
+    integrity_entries: _builtins.bool
+    """Whether an OFD gets an `OFDEntries.xml` (GM/T 0099) that lists its files under a signature."""
     @_builtins.property
-    def positions(self) -> _containers.RepeatedCompositeFieldContainer[Global___StampPosition]:
-        """Where; at least one."""
+    def placements(self) -> _containers.RepeatedCompositeFieldContainer[Global___Placement]:
+        """Where; at least one for a document, none for a digest."""
+
+    @_builtins.property
+    def digest(self) -> Global___Digest:
+        """In place of a document."""
 
     def __init__(
         self,
@@ -400,13 +1389,18 @@ class SealDocumentRequest(_message.Message):
         seal: _builtins.str = ...,
         document: _builtins.bytes = ...,
         format: Global___DocumentFormat.ValueType = ...,
-        positions: _abc.Iterable[Global___StampPosition] | None = ...,
+        placements: _abc.Iterable[Global___Placement] | None = ...,
         reason: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        level: Global___ProofLevel.ValueType = ...,
+        close: _builtins.bool = ...,
+        integrity_entries: _builtins.bool = ...,
+        digest: Global___Digest | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "format", b"format", "positions", b"positions", "reason", b"reason", "request_id", b"request_id", "seal", b"seal"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["close", b"close", "digest", b"digest", "document", b"document", "format", b"format", "integrity_entries", b"integrity_entries", "kind", b"kind", "level", b"level", "placements", b"placements", "reason", b"reason", "request_id", b"request_id", "seal", b"seal"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -421,10 +1415,13 @@ class SealDocumentResponse(_message.Message):
     DOCUMENT_FIELD_NUMBER: _builtins.int
     SHA256_FIELD_NUMBER: _builtins.int
     SEAL_TIME_FIELD_NUMBER: _builtins.int
+    STAMP_COUNT_FIELD_NUMBER: _builtins.int
     document: _builtins.bytes
-    """The document."""
+    """The document; of a digest, the SES_Signature in DER."""
     sha256: _builtins.str
     """SHA-256 of it, hex."""
+    stamp_count: _builtins.int
+    """How many stamps it shows."""
     @_builtins.property
     def seal_time(self) -> _timestamp_pb2.Timestamp:
         """When it was sealed."""
@@ -435,14 +1432,179 @@ class SealDocumentResponse(_message.Message):
         document: _builtins.bytes = ...,
         sha256: _builtins.str = ...,
         seal_time: _timestamp_pb2.Timestamp | None = ...,
+        stamp_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["seal_time", b"seal_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "seal_time", b"seal_time", "sha256", b"sha256"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "seal_time", b"seal_time", "sha256", b"sha256", "stamp_count", b"stamp_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SealDocumentResponse: _TypeAlias = SealDocumentResponse  # noqa: Y015
+
+@_typing.final
+class StreamSealDocumentRequest(_message.Message):
+    """A part of a document to be sealed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    DOCUMENT_SIZE_FIELD_NUMBER: _builtins.int
+    data: _builtins.bytes
+    """At most 1 MiB of the document."""
+    document_size: _builtins.int
+    """With the request: how many bytes the parts have together. A stream that ends before, or goes
+    on after, is not sealed: a caller who was cut off sent less than a document.
+    """
+    @_builtins.property
+    def request(self) -> Global___SealDocumentRequest:
+        """Without a document: that comes in the parts that follow."""
+
+    def __init__(
+        self,
+        *,
+        request: Global___SealDocumentRequest | None = ...,
+        data: _builtins.bytes = ...,
+        document_size: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "part", b"part", "request", b"request"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "document_size", b"document_size", "part", b"part", "request", b"request"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_part: _TypeAlias = _typing.Literal["request", "data"]  # noqa: Y015
+    _WhichOneofArgType_part: _TypeAlias = _typing.Literal["part", b"part"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_part) -> _WhichOneofReturnType_part | None: ...
+
+Global___StreamSealDocumentRequest: _TypeAlias = StreamSealDocumentRequest  # noqa: Y015
+
+@_typing.final
+class StreamSealDocumentResponse(_message.Message):
+    """A part of the sealed document."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESPONSE_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    data: _builtins.bytes
+    """At most 1 MiB of the document."""
+    @_builtins.property
+    def response(self) -> Global___SealDocumentResponse:
+        """Without a document: that comes in the parts that follow."""
+
+    def __init__(
+        self,
+        *,
+        response: Global___SealDocumentResponse | None = ...,
+        data: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "part", b"part", "response", b"response"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "part", b"part", "response", b"response"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_part: _TypeAlias = _typing.Literal["response", "data"]  # noqa: Y015
+    _WhichOneofArgType_part: _TypeAlias = _typing.Literal["part", b"part"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_part) -> _WhichOneofReturnType_part | None: ...
+
+Global___StreamSealDocumentResponse: _TypeAlias = StreamSealDocumentResponse  # noqa: Y015
+
+@_typing.final
+class BatchSealDocumentsRequest(_message.Message):
+    """One document of a batch."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_FIELD_NUMBER: _builtins.int
+    REQUEST_FIELD_NUMBER: _builtins.int
+    item: _builtins.int
+    """The caller's number for it, which its answer bears."""
+    @_builtins.property
+    def request(self) -> Global___SealDocumentRequest:
+        """What is to be done. All of a batch name one seal."""
+
+    def __init__(
+        self,
+        *,
+        item: _builtins.int = ...,
+        request: Global___SealDocumentRequest | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item", b"item", "request", b"request"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchSealDocumentsRequest: _TypeAlias = BatchSealDocumentsRequest  # noqa: Y015
+
+@_typing.final
+class SealingError(_message.Message):
+    """Why a document was not sealed, as a call of its own would have said it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    MESSAGE_ZH_FIELD_NUMBER: _builtins.int
+    code: _builtins.int
+    """The gRPC status code."""
+    reason: _builtins.str
+    """Stable UPPER_SNAKE word."""
+    message: _builtins.str
+    """One sentence, English: what to do."""
+    message_zh: _builtins.str
+    """One sentence, Chinese."""
+    def __init__(
+        self,
+        *,
+        code: _builtins.int = ...,
+        reason: _builtins.str = ...,
+        message: _builtins.str = ...,
+        message_zh: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "message", b"message", "message_zh", b"message_zh", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SealingError: _TypeAlias = SealingError  # noqa: Y015
+
+@_typing.final
+class BatchSealDocumentsResponse(_message.Message):
+    """What came of one document of a batch."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_FIELD_NUMBER: _builtins.int
+    RESPONSE_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    item: _builtins.int
+    """The caller's number."""
+    @_builtins.property
+    def response(self) -> Global___SealDocumentResponse:
+        """It is sealed."""
+
+    @_builtins.property
+    def error(self) -> Global___SealingError:
+        """It is not, and why."""
+
+    def __init__(
+        self,
+        *,
+        item: _builtins.int = ...,
+        response: Global___SealDocumentResponse | None = ...,
+        error: Global___SealingError | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "response", b"response", "result", b"result"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "item", b"item", "response", b"response", "result", b"result"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["response", "error"]  # noqa: Y015
+    _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
+
+Global___BatchSealDocumentsResponse: _TypeAlias = BatchSealDocumentsResponse  # noqa: Y015
 
 @_typing.final
 class VerifyDocumentRequest(_message.Message):

@@ -40,6 +40,36 @@ class SealServiceStub:
                 request_serializer=seal_dot_v1_dot_seal__pb2.CreateSealRequest.SerializeToString,
                 response_deserializer=seal_dot_v1_dot_seal__pb2.CreateSealResponse.FromString,
                 _registered_method=True)
+        self.ApproveSeal = channel.unary_unary(
+                '/tongban.seal.v1.SealService/ApproveSeal',
+                request_serializer=seal_dot_v1_dot_seal__pb2.ApproveSealRequest.SerializeToString,
+                response_deserializer=seal_dot_v1_dot_seal__pb2.ApproveSealResponse.FromString,
+                _registered_method=True)
+        self.RejectSeal = channel.unary_unary(
+                '/tongban.seal.v1.SealService/RejectSeal',
+                request_serializer=seal_dot_v1_dot_seal__pb2.RejectSealRequest.SerializeToString,
+                response_deserializer=seal_dot_v1_dot_seal__pb2.RejectSealResponse.FromString,
+                _registered_method=True)
+        self.FreezeSeal = channel.unary_unary(
+                '/tongban.seal.v1.SealService/FreezeSeal',
+                request_serializer=seal_dot_v1_dot_seal__pb2.FreezeSealRequest.SerializeToString,
+                response_deserializer=seal_dot_v1_dot_seal__pb2.FreezeSealResponse.FromString,
+                _registered_method=True)
+        self.UnfreezeSeal = channel.unary_unary(
+                '/tongban.seal.v1.SealService/UnfreezeSeal',
+                request_serializer=seal_dot_v1_dot_seal__pb2.UnfreezeSealRequest.SerializeToString,
+                response_deserializer=seal_dot_v1_dot_seal__pb2.UnfreezeSealResponse.FromString,
+                _registered_method=True)
+        self.RevokeSeal = channel.unary_unary(
+                '/tongban.seal.v1.SealService/RevokeSeal',
+                request_serializer=seal_dot_v1_dot_seal__pb2.RevokeSealRequest.SerializeToString,
+                response_deserializer=seal_dot_v1_dot_seal__pb2.RevokeSealResponse.FromString,
+                _registered_method=True)
+        self.UpdateSealAuthorization = channel.unary_unary(
+                '/tongban.seal.v1.SealService/UpdateSealAuthorization',
+                request_serializer=seal_dot_v1_dot_seal__pb2.UpdateSealAuthorizationRequest.SerializeToString,
+                response_deserializer=seal_dot_v1_dot_seal__pb2.UpdateSealAuthorizationResponse.FromString,
+                _registered_method=True)
         self.GetSeal = channel.unary_unary(
                 '/tongban.seal.v1.SealService/GetSeal',
                 request_serializer=seal_dot_v1_dot_seal__pb2.GetSealRequest.SerializeToString,
@@ -50,10 +80,30 @@ class SealServiceStub:
                 request_serializer=seal_dot_v1_dot_seal__pb2.ListSealsRequest.SerializeToString,
                 response_deserializer=seal_dot_v1_dot_seal__pb2.ListSealsResponse.FromString,
                 _registered_method=True)
+        self.ListSealEvents = channel.unary_unary(
+                '/tongban.seal.v1.SealService/ListSealEvents',
+                request_serializer=seal_dot_v1_dot_seal__pb2.ListSealEventsRequest.SerializeToString,
+                response_deserializer=seal_dot_v1_dot_seal__pb2.ListSealEventsResponse.FromString,
+                _registered_method=True)
+        self.ListSealings = channel.unary_unary(
+                '/tongban.seal.v1.SealService/ListSealings',
+                request_serializer=seal_dot_v1_dot_seal__pb2.ListSealingsRequest.SerializeToString,
+                response_deserializer=seal_dot_v1_dot_seal__pb2.ListSealingsResponse.FromString,
+                _registered_method=True)
         self.SealDocument = channel.unary_unary(
                 '/tongban.seal.v1.SealService/SealDocument',
                 request_serializer=seal_dot_v1_dot_seal__pb2.SealDocumentRequest.SerializeToString,
                 response_deserializer=seal_dot_v1_dot_seal__pb2.SealDocumentResponse.FromString,
+                _registered_method=True)
+        self.StreamSealDocument = channel.stream_stream(
+                '/tongban.seal.v1.SealService/StreamSealDocument',
+                request_serializer=seal_dot_v1_dot_seal__pb2.StreamSealDocumentRequest.SerializeToString,
+                response_deserializer=seal_dot_v1_dot_seal__pb2.StreamSealDocumentResponse.FromString,
+                _registered_method=True)
+        self.BatchSealDocuments = channel.stream_stream(
+                '/tongban.seal.v1.SealService/BatchSealDocuments',
+                request_serializer=seal_dot_v1_dot_seal__pb2.BatchSealDocumentsRequest.SerializeToString,
+                response_deserializer=seal_dot_v1_dot_seal__pb2.BatchSealDocumentsResponse.FromString,
                 _registered_method=True)
         self.VerifyDocument = channel.unary_unary(
                 '/tongban.seal.v1.SealService/VerifyDocument',
@@ -72,7 +122,50 @@ class SealServiceServicer:
     """
 
     def CreateSeal(self, request, context):
-        """Makes a department's seal: its image, its signer's keys, and the maker's signature.
+        """Asks for a new seal (申请制章); one administrator asks, another approves.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApproveSeal(self, request, context):
+        """Approves what another administrator asked for: the seal is made and ACTIVE, or a change of its
+        authorization takes effect.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RejectSeal(self, request, context):
+        """Turns down what was asked for.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FreezeSeal(self, request, context):
+        """ACTIVE to FROZEN: nothing is sealed until it is thawed (冻结).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UnfreezeSeal(self, request, context):
+        """FROZEN to ACTIVE (解冻).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeSeal(self, request, context):
+        """Ends a seal for good (废止); what it sealed before stays good.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateSealAuthorization(self, request, context):
+        """Asks for a change of who may use a seal and for what; another administrator approves.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -92,8 +185,37 @@ class SealServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListSealEvents(self, request, context):
+        """Lists what befell a seal, newest first: asked for, approved, frozen, replaced.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSealings(self, request, context):
+        """Lists the uses of a seal, newest first, failed ones too.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SealDocument(self, request, context):
-        """Seals a document (签章); the caller is the seal's department, or a service acting for it.
+        """Seals a document, or a digest (签章); the caller is a system that the seal names, or a service
+        acting for its department.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StreamSealDocument(self, request_iterator, context):
+        """Seals a document of up to 100 MiB that comes and goes in parts.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchSealDocuments(self, request_iterator, context):
+        """Seals many documents, each answered by itself as soon as it is done, in any order.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -121,6 +243,36 @@ def add_SealServiceServicer_to_server(servicer, server):
                     request_deserializer=seal_dot_v1_dot_seal__pb2.CreateSealRequest.FromString,
                     response_serializer=seal_dot_v1_dot_seal__pb2.CreateSealResponse.SerializeToString,
             ),
+            'ApproveSeal': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApproveSeal,
+                    request_deserializer=seal_dot_v1_dot_seal__pb2.ApproveSealRequest.FromString,
+                    response_serializer=seal_dot_v1_dot_seal__pb2.ApproveSealResponse.SerializeToString,
+            ),
+            'RejectSeal': grpc.unary_unary_rpc_method_handler(
+                    servicer.RejectSeal,
+                    request_deserializer=seal_dot_v1_dot_seal__pb2.RejectSealRequest.FromString,
+                    response_serializer=seal_dot_v1_dot_seal__pb2.RejectSealResponse.SerializeToString,
+            ),
+            'FreezeSeal': grpc.unary_unary_rpc_method_handler(
+                    servicer.FreezeSeal,
+                    request_deserializer=seal_dot_v1_dot_seal__pb2.FreezeSealRequest.FromString,
+                    response_serializer=seal_dot_v1_dot_seal__pb2.FreezeSealResponse.SerializeToString,
+            ),
+            'UnfreezeSeal': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnfreezeSeal,
+                    request_deserializer=seal_dot_v1_dot_seal__pb2.UnfreezeSealRequest.FromString,
+                    response_serializer=seal_dot_v1_dot_seal__pb2.UnfreezeSealResponse.SerializeToString,
+            ),
+            'RevokeSeal': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeSeal,
+                    request_deserializer=seal_dot_v1_dot_seal__pb2.RevokeSealRequest.FromString,
+                    response_serializer=seal_dot_v1_dot_seal__pb2.RevokeSealResponse.SerializeToString,
+            ),
+            'UpdateSealAuthorization': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateSealAuthorization,
+                    request_deserializer=seal_dot_v1_dot_seal__pb2.UpdateSealAuthorizationRequest.FromString,
+                    response_serializer=seal_dot_v1_dot_seal__pb2.UpdateSealAuthorizationResponse.SerializeToString,
+            ),
             'GetSeal': grpc.unary_unary_rpc_method_handler(
                     servicer.GetSeal,
                     request_deserializer=seal_dot_v1_dot_seal__pb2.GetSealRequest.FromString,
@@ -131,10 +283,30 @@ def add_SealServiceServicer_to_server(servicer, server):
                     request_deserializer=seal_dot_v1_dot_seal__pb2.ListSealsRequest.FromString,
                     response_serializer=seal_dot_v1_dot_seal__pb2.ListSealsResponse.SerializeToString,
             ),
+            'ListSealEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSealEvents,
+                    request_deserializer=seal_dot_v1_dot_seal__pb2.ListSealEventsRequest.FromString,
+                    response_serializer=seal_dot_v1_dot_seal__pb2.ListSealEventsResponse.SerializeToString,
+            ),
+            'ListSealings': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSealings,
+                    request_deserializer=seal_dot_v1_dot_seal__pb2.ListSealingsRequest.FromString,
+                    response_serializer=seal_dot_v1_dot_seal__pb2.ListSealingsResponse.SerializeToString,
+            ),
             'SealDocument': grpc.unary_unary_rpc_method_handler(
                     servicer.SealDocument,
                     request_deserializer=seal_dot_v1_dot_seal__pb2.SealDocumentRequest.FromString,
                     response_serializer=seal_dot_v1_dot_seal__pb2.SealDocumentResponse.SerializeToString,
+            ),
+            'StreamSealDocument': grpc.stream_stream_rpc_method_handler(
+                    servicer.StreamSealDocument,
+                    request_deserializer=seal_dot_v1_dot_seal__pb2.StreamSealDocumentRequest.FromString,
+                    response_serializer=seal_dot_v1_dot_seal__pb2.StreamSealDocumentResponse.SerializeToString,
+            ),
+            'BatchSealDocuments': grpc.stream_stream_rpc_method_handler(
+                    servicer.BatchSealDocuments,
+                    request_deserializer=seal_dot_v1_dot_seal__pb2.BatchSealDocumentsRequest.FromString,
+                    response_serializer=seal_dot_v1_dot_seal__pb2.BatchSealDocumentsResponse.SerializeToString,
             ),
             'VerifyDocument': grpc.unary_unary_rpc_method_handler(
                     servicer.VerifyDocument,
@@ -175,6 +347,168 @@ class SealService:
             '/tongban.seal.v1.SealService/CreateSeal',
             seal_dot_v1_dot_seal__pb2.CreateSealRequest.SerializeToString,
             seal_dot_v1_dot_seal__pb2.CreateSealResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApproveSeal(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.seal.v1.SealService/ApproveSeal',
+            seal_dot_v1_dot_seal__pb2.ApproveSealRequest.SerializeToString,
+            seal_dot_v1_dot_seal__pb2.ApproveSealResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RejectSeal(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.seal.v1.SealService/RejectSeal',
+            seal_dot_v1_dot_seal__pb2.RejectSealRequest.SerializeToString,
+            seal_dot_v1_dot_seal__pb2.RejectSealResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FreezeSeal(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.seal.v1.SealService/FreezeSeal',
+            seal_dot_v1_dot_seal__pb2.FreezeSealRequest.SerializeToString,
+            seal_dot_v1_dot_seal__pb2.FreezeSealResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnfreezeSeal(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.seal.v1.SealService/UnfreezeSeal',
+            seal_dot_v1_dot_seal__pb2.UnfreezeSealRequest.SerializeToString,
+            seal_dot_v1_dot_seal__pb2.UnfreezeSealResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeSeal(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.seal.v1.SealService/RevokeSeal',
+            seal_dot_v1_dot_seal__pb2.RevokeSealRequest.SerializeToString,
+            seal_dot_v1_dot_seal__pb2.RevokeSealResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateSealAuthorization(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.seal.v1.SealService/UpdateSealAuthorization',
+            seal_dot_v1_dot_seal__pb2.UpdateSealAuthorizationRequest.SerializeToString,
+            seal_dot_v1_dot_seal__pb2.UpdateSealAuthorizationResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -240,6 +574,60 @@ class SealService:
             _registered_method=True)
 
     @staticmethod
+    def ListSealEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.seal.v1.SealService/ListSealEvents',
+            seal_dot_v1_dot_seal__pb2.ListSealEventsRequest.SerializeToString,
+            seal_dot_v1_dot_seal__pb2.ListSealEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSealings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.seal.v1.SealService/ListSealings',
+            seal_dot_v1_dot_seal__pb2.ListSealingsRequest.SerializeToString,
+            seal_dot_v1_dot_seal__pb2.ListSealingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def SealDocument(request,
             target,
             options=(),
@@ -256,6 +644,60 @@ class SealService:
             '/tongban.seal.v1.SealService/SealDocument',
             seal_dot_v1_dot_seal__pb2.SealDocumentRequest.SerializeToString,
             seal_dot_v1_dot_seal__pb2.SealDocumentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamSealDocument(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/tongban.seal.v1.SealService/StreamSealDocument',
+            seal_dot_v1_dot_seal__pb2.StreamSealDocumentRequest.SerializeToString,
+            seal_dot_v1_dot_seal__pb2.StreamSealDocumentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchSealDocuments(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/tongban.seal.v1.SealService/BatchSealDocuments',
+            seal_dot_v1_dot_seal__pb2.BatchSealDocumentsRequest.SerializeToString,
+            seal_dot_v1_dot_seal__pb2.BatchSealDocumentsResponse.FromString,
             options,
             channel_credentials,
             insecure,

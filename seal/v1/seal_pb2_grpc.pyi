@@ -34,13 +34,37 @@ class SealServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> SealServiceAsyncStub: ...
     CreateSeal: _grpc.UnaryUnaryMultiCallable[_seal_pb2.CreateSealRequest, _seal_pb2.CreateSealResponse]
-    """Makes a department's seal: its image, its signer's keys, and the maker's signature."""
+    """Asks for a new seal (申请制章); one administrator asks, another approves."""
+    ApproveSeal: _grpc.UnaryUnaryMultiCallable[_seal_pb2.ApproveSealRequest, _seal_pb2.ApproveSealResponse]
+    """Approves what another administrator asked for: the seal is made and ACTIVE, or a change of its
+    authorization takes effect.
+    """
+    RejectSeal: _grpc.UnaryUnaryMultiCallable[_seal_pb2.RejectSealRequest, _seal_pb2.RejectSealResponse]
+    """Turns down what was asked for."""
+    FreezeSeal: _grpc.UnaryUnaryMultiCallable[_seal_pb2.FreezeSealRequest, _seal_pb2.FreezeSealResponse]
+    """ACTIVE to FROZEN: nothing is sealed until it is thawed (冻结)."""
+    UnfreezeSeal: _grpc.UnaryUnaryMultiCallable[_seal_pb2.UnfreezeSealRequest, _seal_pb2.UnfreezeSealResponse]
+    """FROZEN to ACTIVE (解冻)."""
+    RevokeSeal: _grpc.UnaryUnaryMultiCallable[_seal_pb2.RevokeSealRequest, _seal_pb2.RevokeSealResponse]
+    """Ends a seal for good (废止); what it sealed before stays good."""
+    UpdateSealAuthorization: _grpc.UnaryUnaryMultiCallable[_seal_pb2.UpdateSealAuthorizationRequest, _seal_pb2.UpdateSealAuthorizationResponse]
+    """Asks for a change of who may use a seal and for what; another administrator approves."""
     GetSeal: _grpc.UnaryUnaryMultiCallable[_seal_pb2.GetSealRequest, _seal_pb2.GetSealResponse]
     """Returns one seal."""
     ListSeals: _grpc.UnaryUnaryMultiCallable[_seal_pb2.ListSealsRequest, _seal_pb2.ListSealsResponse]
     """Lists seals."""
+    ListSealEvents: _grpc.UnaryUnaryMultiCallable[_seal_pb2.ListSealEventsRequest, _seal_pb2.ListSealEventsResponse]
+    """Lists what befell a seal, newest first: asked for, approved, frozen, replaced."""
+    ListSealings: _grpc.UnaryUnaryMultiCallable[_seal_pb2.ListSealingsRequest, _seal_pb2.ListSealingsResponse]
+    """Lists the uses of a seal, newest first, failed ones too."""
     SealDocument: _grpc.UnaryUnaryMultiCallable[_seal_pb2.SealDocumentRequest, _seal_pb2.SealDocumentResponse]
-    """Seals a document (签章); the caller is the seal's department, or a service acting for it."""
+    """Seals a document, or a digest (签章); the caller is a system that the seal names, or a service
+    acting for its department.
+    """
+    StreamSealDocument: _grpc.StreamStreamMultiCallable[_seal_pb2.StreamSealDocumentRequest, _seal_pb2.StreamSealDocumentResponse]
+    """Seals a document of up to 100 MiB that comes and goes in parts."""
+    BatchSealDocuments: _grpc.StreamStreamMultiCallable[_seal_pb2.BatchSealDocumentsRequest, _seal_pb2.BatchSealDocumentsResponse]
+    """Seals many documents, each answered by itself as soon as it is done, in any order."""
     VerifyDocument: _grpc.UnaryUnaryMultiCallable[_seal_pb2.VerifyDocumentRequest, _seal_pb2.VerifyDocumentResponse]
     """Verifies every seal of a document (验章). A failed one is an answer, not an error."""
     GetTrustMaterial: _grpc.UnaryUnaryMultiCallable[_seal_pb2.GetTrustMaterialRequest, _seal_pb2.GetTrustMaterialResponse]
@@ -52,13 +76,37 @@ class SealServiceAsyncStub(SealServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateSeal: _aio.UnaryUnaryMultiCallable[_seal_pb2.CreateSealRequest, _seal_pb2.CreateSealResponse]  # type: ignore[assignment]
-    """Makes a department's seal: its image, its signer's keys, and the maker's signature."""
+    """Asks for a new seal (申请制章); one administrator asks, another approves."""
+    ApproveSeal: _aio.UnaryUnaryMultiCallable[_seal_pb2.ApproveSealRequest, _seal_pb2.ApproveSealResponse]  # type: ignore[assignment]
+    """Approves what another administrator asked for: the seal is made and ACTIVE, or a change of its
+    authorization takes effect.
+    """
+    RejectSeal: _aio.UnaryUnaryMultiCallable[_seal_pb2.RejectSealRequest, _seal_pb2.RejectSealResponse]  # type: ignore[assignment]
+    """Turns down what was asked for."""
+    FreezeSeal: _aio.UnaryUnaryMultiCallable[_seal_pb2.FreezeSealRequest, _seal_pb2.FreezeSealResponse]  # type: ignore[assignment]
+    """ACTIVE to FROZEN: nothing is sealed until it is thawed (冻结)."""
+    UnfreezeSeal: _aio.UnaryUnaryMultiCallable[_seal_pb2.UnfreezeSealRequest, _seal_pb2.UnfreezeSealResponse]  # type: ignore[assignment]
+    """FROZEN to ACTIVE (解冻)."""
+    RevokeSeal: _aio.UnaryUnaryMultiCallable[_seal_pb2.RevokeSealRequest, _seal_pb2.RevokeSealResponse]  # type: ignore[assignment]
+    """Ends a seal for good (废止); what it sealed before stays good."""
+    UpdateSealAuthorization: _aio.UnaryUnaryMultiCallable[_seal_pb2.UpdateSealAuthorizationRequest, _seal_pb2.UpdateSealAuthorizationResponse]  # type: ignore[assignment]
+    """Asks for a change of who may use a seal and for what; another administrator approves."""
     GetSeal: _aio.UnaryUnaryMultiCallable[_seal_pb2.GetSealRequest, _seal_pb2.GetSealResponse]  # type: ignore[assignment]
     """Returns one seal."""
     ListSeals: _aio.UnaryUnaryMultiCallable[_seal_pb2.ListSealsRequest, _seal_pb2.ListSealsResponse]  # type: ignore[assignment]
     """Lists seals."""
+    ListSealEvents: _aio.UnaryUnaryMultiCallable[_seal_pb2.ListSealEventsRequest, _seal_pb2.ListSealEventsResponse]  # type: ignore[assignment]
+    """Lists what befell a seal, newest first: asked for, approved, frozen, replaced."""
+    ListSealings: _aio.UnaryUnaryMultiCallable[_seal_pb2.ListSealingsRequest, _seal_pb2.ListSealingsResponse]  # type: ignore[assignment]
+    """Lists the uses of a seal, newest first, failed ones too."""
     SealDocument: _aio.UnaryUnaryMultiCallable[_seal_pb2.SealDocumentRequest, _seal_pb2.SealDocumentResponse]  # type: ignore[assignment]
-    """Seals a document (签章); the caller is the seal's department, or a service acting for it."""
+    """Seals a document, or a digest (签章); the caller is a system that the seal names, or a service
+    acting for its department.
+    """
+    StreamSealDocument: _aio.StreamStreamMultiCallable[_seal_pb2.StreamSealDocumentRequest, _seal_pb2.StreamSealDocumentResponse]  # type: ignore[assignment]
+    """Seals a document of up to 100 MiB that comes and goes in parts."""
+    BatchSealDocuments: _aio.StreamStreamMultiCallable[_seal_pb2.BatchSealDocumentsRequest, _seal_pb2.BatchSealDocumentsResponse]  # type: ignore[assignment]
+    """Seals many documents, each answered by itself as soon as it is done, in any order."""
     VerifyDocument: _aio.UnaryUnaryMultiCallable[_seal_pb2.VerifyDocumentRequest, _seal_pb2.VerifyDocumentResponse]  # type: ignore[assignment]
     """Verifies every seal of a document (验章). A failed one is an answer, not an error."""
     GetTrustMaterial: _aio.UnaryUnaryMultiCallable[_seal_pb2.GetTrustMaterialRequest, _seal_pb2.GetTrustMaterialResponse]  # type: ignore[assignment]
@@ -73,7 +121,57 @@ class SealServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _seal_pb2.CreateSealRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_seal_pb2.CreateSealResponse, _abc.Awaitable[_seal_pb2.CreateSealResponse]]:
-        """Makes a department's seal: its image, its signer's keys, and the maker's signature."""
+        """Asks for a new seal (申请制章); one administrator asks, another approves."""
+
+    @_abc_1.abstractmethod
+    def ApproveSeal(
+        self,
+        request: _seal_pb2.ApproveSealRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_seal_pb2.ApproveSealResponse, _abc.Awaitable[_seal_pb2.ApproveSealResponse]]:
+        """Approves what another administrator asked for: the seal is made and ACTIVE, or a change of its
+        authorization takes effect.
+        """
+
+    @_abc_1.abstractmethod
+    def RejectSeal(
+        self,
+        request: _seal_pb2.RejectSealRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_seal_pb2.RejectSealResponse, _abc.Awaitable[_seal_pb2.RejectSealResponse]]:
+        """Turns down what was asked for."""
+
+    @_abc_1.abstractmethod
+    def FreezeSeal(
+        self,
+        request: _seal_pb2.FreezeSealRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_seal_pb2.FreezeSealResponse, _abc.Awaitable[_seal_pb2.FreezeSealResponse]]:
+        """ACTIVE to FROZEN: nothing is sealed until it is thawed (冻结)."""
+
+    @_abc_1.abstractmethod
+    def UnfreezeSeal(
+        self,
+        request: _seal_pb2.UnfreezeSealRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_seal_pb2.UnfreezeSealResponse, _abc.Awaitable[_seal_pb2.UnfreezeSealResponse]]:
+        """FROZEN to ACTIVE (解冻)."""
+
+    @_abc_1.abstractmethod
+    def RevokeSeal(
+        self,
+        request: _seal_pb2.RevokeSealRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_seal_pb2.RevokeSealResponse, _abc.Awaitable[_seal_pb2.RevokeSealResponse]]:
+        """Ends a seal for good (废止); what it sealed before stays good."""
+
+    @_abc_1.abstractmethod
+    def UpdateSealAuthorization(
+        self,
+        request: _seal_pb2.UpdateSealAuthorizationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_seal_pb2.UpdateSealAuthorizationResponse, _abc.Awaitable[_seal_pb2.UpdateSealAuthorizationResponse]]:
+        """Asks for a change of who may use a seal and for what; another administrator approves."""
 
     @_abc_1.abstractmethod
     def GetSeal(
@@ -92,12 +190,46 @@ class SealServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists seals."""
 
     @_abc_1.abstractmethod
+    def ListSealEvents(
+        self,
+        request: _seal_pb2.ListSealEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_seal_pb2.ListSealEventsResponse, _abc.Awaitable[_seal_pb2.ListSealEventsResponse]]:
+        """Lists what befell a seal, newest first: asked for, approved, frozen, replaced."""
+
+    @_abc_1.abstractmethod
+    def ListSealings(
+        self,
+        request: _seal_pb2.ListSealingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_seal_pb2.ListSealingsResponse, _abc.Awaitable[_seal_pb2.ListSealingsResponse]]:
+        """Lists the uses of a seal, newest first, failed ones too."""
+
+    @_abc_1.abstractmethod
     def SealDocument(
         self,
         request: _seal_pb2.SealDocumentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_seal_pb2.SealDocumentResponse, _abc.Awaitable[_seal_pb2.SealDocumentResponse]]:
-        """Seals a document (签章); the caller is the seal's department, or a service acting for it."""
+        """Seals a document, or a digest (签章); the caller is a system that the seal names, or a service
+        acting for its department.
+        """
+
+    @_abc_1.abstractmethod
+    def StreamSealDocument(
+        self,
+        request_iterator: _MaybeAsyncIterator[_seal_pb2.StreamSealDocumentRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_seal_pb2.StreamSealDocumentResponse], _abc.AsyncIterator[_seal_pb2.StreamSealDocumentResponse]]:
+        """Seals a document of up to 100 MiB that comes and goes in parts."""
+
+    @_abc_1.abstractmethod
+    def BatchSealDocuments(
+        self,
+        request_iterator: _MaybeAsyncIterator[_seal_pb2.BatchSealDocumentsRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_seal_pb2.BatchSealDocumentsResponse], _abc.AsyncIterator[_seal_pb2.BatchSealDocumentsResponse]]:
+        """Seals many documents, each answered by itself as soon as it is done, in any order."""
 
     @_abc_1.abstractmethod
     def VerifyDocument(

@@ -18,11 +18,11 @@ from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 
-from tests.benchmarks import idle, processes, profiling, publish, query, seals
+from tests.benchmarks import idle, pades, processes, profiling, publish, query, seals
 from tests.benchmarks.county import County, county_on
 from tests.benchmarks.measure import Entry, say
 
-NAMES = ("start", "memory", "verify-seal", "query", "publish", "publish-whole", "issue")
+NAMES = ("start", "memory", "verify-seal", "seal-pdf", "query", "publish", "publish-whole", "issue")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -73,6 +73,7 @@ def _benchmarks(
     every: dict[tuple[str, ...], Callable[[], list[Entry]]] = {
         ("start", "memory"): lambda: idle.run(folder),
         ("verify-seal",): lambda: [seals.verify()],
+        ("seal-pdf",): lambda: [pades.run()],
         ("query",): lambda: [query.run(county(), folder)],
         ("publish", "publish-whole"): lambda: publish.run(county(), folder),
         ("issue",): lambda: [seals.issue(county(), folder)],

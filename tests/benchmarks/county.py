@@ -32,6 +32,7 @@ SYSTEMS = {
     "police": (f"{POLICE}/systems/household", Role.DEPARTMENT),
     "employment": (f"{EMPLOYMENT}/systems/counter", Role.DEPARTMENT),
     "centre": (f"{CENTRE}/systems/administration", Role.ADMINISTRATOR),
+    "seals": (f"{POLICE}/systems/seal-registry", Role.ADMINISTRATOR),
 }
 PUBLISHED = 10_000
 DEPARTMENTS = {
@@ -175,10 +176,10 @@ def _grant(employment: Client, centre: Client) -> str:
     return centre.grants.ApproveAccessRequest(approval, timeout=30).grant.name
 
 
-def make_seal(centre: Client) -> None:
-    """A seal for the employment department."""
+def make_seal(centre: Client, second: Client) -> None:
+    """A seal for the employment department; it takes two administrators."""
     number = list(DEPARTMENTS).index(EMPLOYMENT) + 1
-    centre.seals.CreateSeal(
+    asked = centre.seals.CreateSeal(
         seal_pb2.CreateSealRequest(
             parent=EMPLOYMENT,
             seal_id="main",
@@ -187,6 +188,9 @@ def make_seal(centre: Client) -> None:
             request_id=fresh(),
         ),
         timeout=60,
+    ).seal
+    second.seals.ApproveSeal(
+        seal_pb2.ApproveSealRequest(name=asked.name, request_id=fresh()), timeout=60
     )
 
 

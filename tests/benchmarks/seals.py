@@ -97,8 +97,12 @@ def issue(county: County, folder: Path) -> Entry:
     """Issue licenses over the wire, several at a time."""
     needed = _needed_by_a_license(folder)
     holders = iter(county.people)
-    with county.client("centre") as centre, county.client("employment") as client:
-        make_seal(centre)
+    with (
+        county.client("centre") as centre,
+        county.client("seals") as second,
+        county.client("employment") as client,
+    ):
+        make_seal(centre, second)
         stub = client.licenses.IssueLicense
 
         def one(person: Person) -> float:
@@ -140,9 +144,10 @@ def _needed_by_a_license(folder: Path) -> Operations:
     with (
         county_on(processes.node_here, folder / "noted", published=10) as here,
         here.client("centre") as centre,
+        here.client("seals") as second,
         here.client("employment") as client,
     ):
-        make_seal(centre)
+        make_seal(centre, second)
         for person in here.people[:2]:
             with noted() as needed:
                 client.licenses.IssueLicense(license_order(person), timeout=60)

@@ -10,12 +10,12 @@ from pathlib import Path
 from exchange.v1 import catalog_pb2, grants_pb2
 from flows import directory, sync
 from seal.v1 import seal_pb2
-from tongban.demonstration import sharing, stage
+from tongban.demonstration import licensing, sharing, stage
 from tongban.demonstration.stage import Stage
 
 
 def new_stage(folder: Path) -> Stage:
-    """A fresh data folder with the four systems enrolled; no node runs yet."""
+    """A fresh data folder with the systems enrolled; no node runs yet."""
     scene = stage.prepare_folder(folder)
     stage.enrol(scene)
     return scene
@@ -67,17 +67,11 @@ def grant(
 
 def seal(scene: Stage) -> str:
     """The employment bureau's seal; its name."""
-    return (
-        scene["centre"]
-        .seals.CreateSeal(
-            seal_pb2.CreateSealRequest(
-                parent="departments/human-resources",
-                seal_id="official",
-                display_name="示范县人力资源和社会保障局",
-                credit_code="11990101000000035K",
-                request_id="seal",
-            ),
-            timeout=60,
-        )
-        .seal.name
+    wish = seal_pb2.CreateSealRequest(
+        parent="departments/human-resources",
+        seal_id="official",
+        display_name="示范县人力资源和社会保障局",
+        credit_code="11990101000000035K",
+        request_id="seal",
     )
+    return licensing.make_seal(scene, wish).name

@@ -211,7 +211,7 @@ async def _furnish(node: LicenseNode) -> None:
                 request_id=fresh(),
             )
         )
-    await administrator.seals.CreateSeal(
+    made = await administrator.seals.CreateSeal(
         seal_pb2.CreateSealRequest(
             parent=BUREAU,
             seal_id="main",
@@ -219,6 +219,10 @@ async def _furnish(node: LicenseNode) -> None:
             credit_code=ISSUER.credit_code,
             request_id=fresh(),
         )
+    )
+    second = node.client(OFFICE, Role.ADMINISTRATOR, system="second-admin")
+    await second.seals.ApproveSeal(
+        seal_pb2.ApproveSealRequest(name=made.seal.name, request_id=fresh())
     )
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import io
+import random
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from pathlib import Path
 
 from PIL import Image
 
 from seal.keys import Signer, generate_signer
-from seal.ofd import StampPosition, finish_ofd, prepare_ofd
+from seal.ofd import finish_ofd, prepare_ofd
+from seal.placement import At, Placement
 from seal.ses import SealSpec, make_seal
 from seal.trust import TrustAnchor, TrustStore, issue_certificate
 
@@ -75,6 +78,83 @@ def plain_ofd(pages: int = 1) -> bytes:
     return pack(_files(pages))
 
 
+def text_object(text: str, at: tuple[float, float] = (20, 20), **attributes: str) -> str:
+    """A TextObject with one TextCode, whose attributes are DeltaX, DeltaY, X and Y."""
+    code = {"X": "0", "Y": "5"}
+    code |= {k: attributes.pop(k) for k in ("X", "Y", "DeltaX", "DeltaY") if k in attributes}
+    of = {"Font": "3", "Size": "5", "Boundary": f"{at[0]} {at[1]} 120 10", **attributes}
+    return (
+        f'<ofd:TextObject ID="50" {_written(of)}><ofd:TextCode {_written(code)}>{text}'
+        "</ofd:TextCode></ofd:TextObject>"
+    )
+
+
+def _written(attributes: Mapping[str, str]) -> str:
+    return " ".join(f'{name}="{value}"' for name, value in attributes.items())
+
+
+def ofd_of(
+    *contents: str,
+    heads: Mapping[int, str] | None = None,
+    templates: Mapping[str, str] | None = None,
+    area: str = "<ofd:PageArea><ofd:PhysicalBox>0 0 210 297</ofd:PhysicalBox></ofd:PageArea>",
+) -> bytes:
+    """An OFD whose pages show these objects.
+
+    `heads` are put before the content of a page (from 1), `templates` are whole template pages by
+    ID without the Page element, `area` is the document's.
+    """
+    files = unpack(plain_ofd(len(contents)))
+    listed = ""
+    for name, body in (templates or {}).items():
+        listed += f'<ofd:TemplatePage ID="{name}" BaseLoc="Tpls/{name}.xml"/>'
+        files[f"Doc_0/Tpls/{name}.xml"] = f"<ofd:Page {NS}>{body}</ofd:Page>".encode()
+    root = files["Doc_0/Document.xml"].decode()
+    begin, end = root.index("<ofd:PageArea>"), root.index("<ofd:PublicRes>")
+    root = (
+        root[:begin] + area + root[end:].replace("</ofd:CommonData>", listed + "</ofd:CommonData>")
+    )
+    files["Doc_0/Document.xml"] = root.encode()
+    for n, content in enumerate(contents):
+        head = (heads or {}).get(n + 1, "")
+        files[f"Doc_0/Pages/Page_{n}/Content.xml"] = (
+            f'{HEAD}<ofd:Page {NS}>{head}<ofd:Content><ofd:Layer ID="{1000 + n}">{content}'
+            "</ofd:Layer></ofd:Content></ofd:Page>"
+        ).encode()
+    return pack(files)
+
+
+def write_large_ofd(path: Path, *, pages: int = 500, size: int = 50_000_000) -> None:
+    """A scanned document, page for page into a file: a line of text and a picture a page.
+
+    The pictures do not get smaller by packing, so the file is about `size` bytes.
+    """
+    each = size // pages
+    noise = random.Random(1)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+
+        def add(name: str, data: bytes) -> None:
+            archive.writestr(zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0)), data, 8, 1)
+
+        media = "".join(
+            f'<ofd:MultiMedia ID="{10_000 + n}" Type="Image"><ofd:MediaFile>{n}.jpg'
+            "</ofd:MediaFile></ofd:MultiMedia>"
+            for n in range(pages)
+        )
+        for name, data in _files(pages).items():
+            if name.endswith("PublicRes.xml"):
+                data = data.replace(
+                    b"</ofd:Res>", f"<ofd:MultiMedias>{media}</ofd:MultiMedias></ofd:Res>".encode()
+                )
+            elif name.endswith("Content.xml"):
+                number = int(name.split("_")[-1].split("/")[0])
+                picture = f'<ofd:ImageObject ID="{20_000 + number}" ResourceID="{10_000 + number}" '
+                picture += 'CTM="210 0 0 297 0 0" Boundary="0 0 210 297"/></ofd:Layer>'
+                data = data.replace(b"</ofd:Layer>", picture.encode())
+                add(f"Doc_0/Res/{number}.jpg", noise.randbytes(each))
+            add(name, data)
+
+
 def png(colour: tuple[int, int, int, int] = (220, 0, 0, 255), size: int = 64) -> bytes:
     """A square picture."""
     buffer = io.BytesIO()
@@ -106,7 +186,7 @@ class World:
         return issue_certificate(
             issuer=self.root,
             issuer_certificate=self.root_certificate,
-            subject_point=point,
+            subject_key=point,
             subject={"CN": name, "O": "示范县"},
             not_before=begin,
             not_after=end,
@@ -152,7 +232,7 @@ def world(suite: str = SM2) -> World:
     root_certificate = issue_certificate(
         issuer=root,
         issuer_certificate=None,
-        subject_point=root.public_point,
+        subject_key=root.public_key,
         subject={"CN": "示范根"},
         not_before=BEGIN,
         not_after=END,
@@ -163,7 +243,7 @@ def world(suite: str = SM2) -> World:
         return issue_certificate(
             issuer=root,
             issuer_certificate=root_certificate,
-            subject_point=point,
+            subject_key=point,
             subject={"CN": name, "O": "示范县"},
             not_before=BEGIN,
             not_after=END,
@@ -174,15 +254,16 @@ def world(suite: str = SM2) -> World:
         root=root,
         root_certificate=root_certificate,
         maker=maker,
-        maker_certificate=leaf(maker.public_point, "示范制章"),
+        maker_certificate=leaf(maker.public_key, "示范制章"),
         signer=signer,
-        certificate=leaf(signer.public_point, "示范县行政审批局"),
+        certificate=leaf(signer.public_key, "示范县行政审批局"),
         stranger=stranger,
-        stranger_certificate=leaf(stranger.public_point, "示范他人"),
+        stranger_certificate=leaf(stranger.public_key, "示范他人"),
     )
 
 
-CORNER = StampPosition(page=1, x_mm=140, y_mm=220, width_mm=42, height_mm=42)
+CORNER = At(page=1, x_mm=140, y_mm=220)
+SIZE = (42.0, 42.0)
 
 
 def seal_ofd(
@@ -192,21 +273,27 @@ def seal_ofd(
     signer: Signer | None = None,
     certificate: bytes | None = None,
     signed_at: datetime = SEALED_AT,
+    placements: Sequence[Placement] = (CORNER,),
     close: bool = False,
+    integrity_entries: bool = False,
 ) -> bytes:
     """Seal with the SM2 world's department, or with whoever is given."""
     here = world()
     prepared = prepare_ofd(
         document,
         seal=seal or here.seal(),
-        positions=[CORNER],
+        placements=placements,
+        seal_size_mm=SIZE,
         signed_at=signed_at,
         close=close,
+        integrity_entries=integrity_entries,
     )
+    by = signer or here.signer
     return finish_ofd(
         prepared,
-        signature=(signer or here.signer).sign(prepared.tbs),
+        signature=by.sign(prepared.tbs),
         certificate=certificate or here.certificate,
+        integrity_signature=prepared.integrity_tbs and by.sign(prepared.integrity_tbs),
     )
 
 

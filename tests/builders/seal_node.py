@@ -17,7 +17,6 @@ from runtime.idcodes import credit_code_check_character
 from runtime.identity import Authenticator, Authority, Principal, Role
 from runtime.objects import FileStore, ObjectStore
 from runtime.rpc import Call, Server
-from seal.rpc import SealRpc
 from seal.server import SealServer
 from seal.v1 import seal_pb2 as pb
 from seal.v1 import seal_pb2_grpc
@@ -29,7 +28,7 @@ SEAL = f"{OFFICE}/seals/main"
 DISPLAY_NAME = "示范县行政审批局"
 _CODE = "11990101MB0000001"
 CREDIT_CODE = _CODE + credit_code_check_character(_CODE)
-CORNER = pb.StampPosition(page=1, x_mm=140, y_mm=220)
+CORNER = pb.Placement(position=pb.StampPosition(page=1, x_mm=140, y_mm=220))
 
 
 def principal(*roles: Role, department: str = OFFICE) -> Principal:
@@ -43,6 +42,7 @@ def principal(*roles: Role, department: str = OFFICE) -> Principal:
 
 
 ADMINISTRATOR = principal(Role.ADMINISTRATOR, department="departments/data-bureau")
+SECOND = principal(Role.ADMINISTRATOR, department="departments/supervision-office")
 DEPARTMENT = principal(Role.DEPARTMENT)
 STRANGER = principal(Role.DEPARTMENT, department=OTHER)
 NODE = principal(Role.NODE, department="departments/data-bureau")
@@ -57,9 +57,28 @@ class SealNode:
     objects: ObjectStore
 
     def call(self, method: str, request: Any, caller: Principal = DEPARTMENT) -> Any:
-        server = self.server
-        servicer = SealRpc(server.database, server.making, server.sealing, server.material)
-        return getattr(servicer, method)(request, Call(method, caller, None))
+        return getattr(self.server.servicer(), method)(request, Call(method, caller, None))
+
+    def make_seal(self, **changes: Any) -> pb.Seal:
+        """Asks for a seal, and has it approved by a second administrator."""
+        asked = self.call("CreateSeal", create_request(**changes), ADMINISTRATOR).seal
+        return self.approve(asked.name)
+
+    def approve(self, name: str) -> pb.Seal:
+        """A second administrator approves what was asked for."""
+        request = pb.ApproveSealRequest(name=name, request_id=str(uuid.uuid4()))
+        found = self.call("ApproveSeal", request, SECOND).seal
+        assert isinstance(found, pb.Seal)
+        return found
+
+    def act(self, what: str, name: str = SEAL, caller: Principal = ADMINISTRATOR) -> pb.Seal:
+        """Freeze, Unfreeze, Revoke or Reject a seal."""
+        request = getattr(pb, f"{what}SealRequest")(
+            name=name, reason="年度核查", request_id=str(uuid.uuid4())
+        )
+        found = self.call(f"{what}Seal", request, caller).seal
+        assert isinstance(found, pb.Seal)
+        return found
 
     def leaves(self, kind: str) -> list[dict[str, Any]]:
         """Audit records on their way, of one kind."""
@@ -111,7 +130,7 @@ def seal_request(document: bytes, **changes: Any) -> pb.SealDocumentRequest:
     values: dict[str, Any] = {
         "seal": SEAL,
         "document": document,
-        "positions": [CORNER],
+        "placements": [CORNER],
         "reason": "签发证照",
         "request_id": str(uuid.uuid4()),
     }

@@ -79,8 +79,7 @@ def issue(  # every argument is one thing a test varies
     certificate = trust.issue_certificate(
         issuer=issuer.signer if issuer else own,
         issuer_certificate=issuer.certificate if issuer else None,
-        subject_point=own.public_point,
-        subject_suite=own.suite_name,
+        subject_key=own.public_key,
         subject=subject or {"C": "CN", "O": "示范县", "CN": name},
         not_before=not_before,
         not_after=not_after,

@@ -17,6 +17,7 @@ from pyhanko_certvalidator import ValidationContext
 
 from seal.model import Indication, Verdict
 from seal.pdf import seal_pdf
+from seal.placement import At
 from seal.suites import P256
 from seal.trust import TrustAnchor, TrustStore
 from seal.verify import assess, assess_ofd, assess_seal
@@ -164,7 +165,9 @@ def test_openssl_agrees_on_our_document_signature(tmp_path: Path) -> None:
 def test_poppler_accepts_our_pdf(tmp_path: Path) -> None:
     assert shutil.which("pdfsig"), "install poppler-utils (tests/install_tools)"
     path = tmp_path / "sealed.pdf"
-    path.write_bytes(sealed_pdf(sealed_pdf(plain_pdf(2)), page=2))
+    path.write_bytes(
+        sealed_pdf(sealed_pdf(plain_pdf(2)), placements=[At(page=2, x_mm=140, y_mm=220)])
+    )
     said = subprocess.run(["pdfsig", "-nocert", path], check=True, capture_output=True, text=True)
     assert said.stdout.count("Signature is Valid") == 2
     assert said.stdout.count("ETSI.CAdES.detached") == 2
@@ -196,8 +199,8 @@ def test_openssl_accepts_our_pdfs_signature_and_chain(tmp_path: Path) -> None:
         certificate=here.signer.certificate,
         chain=(here.intermediate.certificate, here.root.certificate),
         image_png=png(),
-        page=1,
-        rect_mm=(10, 10, 42, 42),
+        placements=[At(page=1, x_mm=10, y_mm=10)],
+        seal_size_mm=(42, 42),
         signed_at=NOW,
     )
     (signature,) = PdfFileReader(BytesIO(sealed)).embedded_regular_signatures

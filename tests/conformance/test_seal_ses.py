@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from runtime.errors import InvalidArgument
-from seal import der, ses, suites, trust
+from seal import der, der_form, ses, ses_write, suites, trust
+from seal.verify import assess_seal
 
 SEALS = Path(__file__).parent / "data" / "seals"
 ESL = sorted(one.name for one in SEALS.glob("*.esl"))
@@ -27,21 +28,21 @@ def encode_again(element):
 
 
 def spec_of(seal):
-    names = list(ses.SealSpec.__dataclass_fields__)
+    names = [name for name in ses.SealSpec.__dataclass_fields__ if name != "signer_list"]
     return ses.SealSpec(**{name: getattr(seal, name) for name in names})
 
 
 @pytest.mark.parametrize("name", ESL + DAT)
 def test_it_encodes_again_byte_for_byte(name):
     assert encode_again(der.read(load(name))) == load(name)
-    assert der.findings(load(name)) == ()
+    assert der_form.findings(load(name)) == ()
 
 
 @pytest.mark.parametrize("name", ["UserV4.esl", "UserV5.esl", "UserV5_ts.esl"])
 def test_it_is_written_again_from_its_meaning(name):
     """What we would write from the fields we read is what the other software wrote."""
     seal = ses.parse_seal(load(name))
-    assert ses._encode_info(spec_of(seal)) == seal.signed_bytes
+    assert ses_write.encode_info(spec_of(seal)) == seal.signed_bytes
     stamp = [der.tlv(0xA0, der.bits(seal.timestamp))] if seal.timestamp else []
     written = der.sequence(
         seal.signed_bytes,
@@ -132,6 +133,41 @@ def test_makers_certificates_then_and_now(name, at, status):
     seal = ses.parse_seal(load(name))
     result = trust.assess_chain(seal.maker_certificate, at=at, store=trust.TrustStore())
     assert result.status == status
+
+
+def anchored(encoded):
+    """What trusts this seal's maker, as if that certificate were its own root."""
+    certificate = ses.parse_seal(encoded).maker_certificate
+    begin = datetime(2000, 1, 1, tzinfo=UTC)
+    anchor = trust.TrustAnchor(name="maker", certificate=certificate, valid_from=begin)
+    return trust.TrustStore(anchors=(anchor,))
+
+
+@pytest.mark.parametrize(
+    ("name", "year", "said"),
+    [
+        ("UserV4.esl", 2021, ("PASSED", "")),
+        ("UserV4.esl", 2026, ("FAILED", "SEAL_NOT_IN_FORCE")),
+        ("UserV1.esl", 2021, ("PASSED", "")),
+        ("UserV1.esl", 2026, ("FAILED", "SEAL_NOT_IN_FORCE")),
+        ("UserV5.esl", 2027, ("FAILED", "CERTIFICATE_EXPIRED")),
+        ("UserV5_ts.esl", 2027, ("FAILED", "CERTIFICATE_EXPIRED")),
+    ],
+)
+def test_the_whole_answer_about_a_seal(name, year, said):
+    """The README's words; without that anchor nothing is PASSED."""
+    encoded, now = load(name), datetime(year, 1, 1, tzinfo=UTC)
+    verdict = assess_seal(encoded, store=anchored(encoded), now=now)
+    assert (verdict.indication, verdict.sub_indication) == said
+    assert assess_seal(encoded, store=trust.TrustStore(), now=now).indication != "PASSED"
+
+
+def test_the_answer_about_a_seal_with_an_extension():
+    encoded = load("seal_ext_derdefault.esl")
+    seal = ses.parse_seal(encoded)
+    verdict = assess_seal(encoded, store=anchored(encoded), now=seal.created)
+    names = {check.name: check.indication for check in verdict.all_checks()}
+    assert names["seal_signature"] == names["seal_extensions"] == "PASSED"
 
 
 @pytest.mark.parametrize("name", ESL)

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config as AlembicConfig
 from alembic.migration import MigrationContext
 
 from runtime.database import GROUND, Database
 from runtime.errors import Aborted
 from seal import store
-from seal.registry import Format, HeldSeal, SealingState, SealState
+from seal.life import EventKind, SealEvent
+from seal.orders import Format, SealingState
+from seal.registry import Authorization, HeldSeal, SealState, Shape
 from seal.server import MIGRATIONS
+from seal.ses_model import SignerList
 
 NOW = datetime(2026, 6, 1, 4, 0, tzinfo=UTC)
 
@@ -39,7 +47,8 @@ def a_seal(department: str = "audit-office", seal: str = "main") -> HeldSeal:
         end_time=NOW + timedelta(days=1000),
         seal_data=b"\x30\x00seal",
         image=b"\x89PNG",
-        diameter_mm=42.0,
+        width_mm=45.0,
+        height_mm=30.0,
         certificate=b"\x30\x01",
         pdf_certificate=b"\x30\x02",
     )
@@ -49,12 +58,14 @@ def a_sealing(ident: str = "one") -> store.Sealing:
     return store.Sealing(
         id=ident,
         seal=a_seal().name,
+        actor="departments/a/systems/b",
         format=Format.OFD,
         reason="签发证照",
         sha256_before="a" * 64,
         state=SealingState.PREPARED,
         tbs=b"to be signed",
         seal_time=NOW,
+        prepared_at=NOW,
         sha256_after=None,
         failure=None,
     )
@@ -67,10 +78,8 @@ def add_sealing(database: Database, sealing: store.Sealing, request_id: str = "r
         store.add_sealing(
             work.session,
             sealing,
-            actor="departments/a/systems/b",
             request_id=request_id,
             request_digest=b"digest",
-            at=NOW,
         )
 
 
@@ -115,17 +124,149 @@ def test_pages_go_in_order_of_name_and_leave_pictures_out(database: Database) ->
     assert all(s.image == b"" and s.seal_data == b"" and s.certificate for s in first)
 
 
-def test_revoking_happens_once_and_enters_the_list(database: Database) -> None:
+def test_seals_not_made_are_listed_for_whom_they_concern(database: Database) -> None:
+    with database.unit_of_work() as work:
+        for department, state in (("a", "REQUESTED"), ("b", "REJECTED"), ("c", "FROZEN")):
+            store.add_seal(work.session, replace(a_seal(department), state=SealState(state)))
+        assert store.has_made_seals(work.session)
+
+        def listed(wishes_of: str | None) -> list[str]:
+            found = store.page_of_seals(
+                work.session, department=None, after="", limit=9, wishes_of=wishes_of
+            )
+            return [s.department[-1] for s in found]
+
+        assert [listed(x) for x in ("-", "departments/b", None)] == [
+            ["a", "b", "c"], ["b", "c"], ["c"],
+        ]  # fmt: skip
+
+
+def test_wishes_alone_are_no_seals(database: Database) -> None:
+    with database.unit_of_work() as work:
+        store.add_seal(work.session, replace(a_seal(), state=SealState.REQUESTED))
+        assert not store.has_made_seals(work.session)
+
+
+def test_all_that_a_seal_is_is_kept(database: Database) -> None:
+    seal = replace(
+        a_seal(),
+        shape=Shape.OVAL,
+        version=5,
+        signer_list=SignerList.DIGESTS,
+        authorization=Authorization(
+            users=("departments/a/systems/b",),
+            license_types=("license-types/x",),
+            document_kinds=("official-letter",),
+            expire_time=NOW,
+        ),
+        pending=Authorization(),
+        pending_by="departments/a/systems/one",
+        requested_by="departments/a/systems/two",
+        wanted_end=NOW + timedelta(days=2),
+        replaces="departments/audit-office/seals/old",
+        replaced_by="departments/audit-office/seals/new",
+        create_time=NOW,
+        revoked_at=NOW,
+    )
+    with database.unit_of_work() as work:
+        store.add_seal(work.session, seal)
+    with database.reading() as session:
+        assert store.find_seal(session, seal.name) == seal
+
+
+def test_a_change_is_kept_only_over_what_was_read(database: Database) -> None:
+    before = a_seal()
+    frozen = replace(before, state=SealState.FROZEN)
+    with database.unit_of_work() as work:
+        store.add_seal(work.session, before)
+        kept = store.change_seal(work.session, before, frozen)
+        assert kept == replace(frozen, revision=2)
+        late = replace(before, state=SealState.REVOKED)
+        assert store.change_seal(work.session, before, late) is None
+    with database.reading() as session:
+        assert store.find_seal(session, before.name) == kept
+
+
+def test_the_certificates_of_revoked_seals_are_listed(database: Database) -> None:
     with database.unit_of_work() as work:
         store.add_seal(work.session, a_seal())
+        store.add_seal(work.session, replace(a_seal("b"), state=SealState.FROZEN))
         assert store.revoked_certificates(work.session) == []
-        assert store.revoke_seal(work.session, a_seal().name, at=NOW)
-        assert not store.revoke_seal(work.session, a_seal().name, at=NOW + timedelta(days=1))
+        ended = replace(a_seal(), state=SealState.REVOKED, revoked_at=NOW)
+        store.change_seal(work.session, a_seal(), ended)
+        assert store.revoked_certificates(work.session) == [(b"\x30\x01", b"\x30\x02", NOW)]
+
+
+def test_a_change_waits_for_the_uses_under_way_and_they_for_it(database: Database) -> None:
+    """SQLite: one writer at a time. PostgreSQL: the row is held; uses do not wait for uses."""
+    with database.unit_of_work() as work:
+        store.add_seal(work.session, a_seal())
+    order: list[str] = []
+
+    def freeze() -> None:
+        with database.unit_of_work() as work:
+            held = store.find_seal(work.session, a_seal().name, hold=store.Hold.FOR_CHANGE)
+            assert held is not None
+            order.append("frozen")
+            store.change_seal(work.session, held, replace(held, state=SealState.FROZEN))
+
+    with ThreadPoolExecutor(1) as threads:
+        with database.unit_of_work() as work:
+            used = store.find_seal(work.session, a_seal().name, hold=store.Hold.FOR_USE)
+            assert used is not None
+            later = threads.submit(freeze)
+            time.sleep(0.3)
+            order.append("used")
+        later.result(20)
+    assert order == ["used", "frozen"]
+    with database.unit_of_work() as work:
+        found = store.find_seal(work.session, a_seal().name, hold=store.Hold.FOR_USE)
+        assert found is not None
+        assert found.state is SealState.FROZEN
+
+
+def test_events_are_read_newest_first(database: Database) -> None:
+    with database.unit_of_work() as work:
+        store.add_seal(work.session, a_seal())
+        store.add_seal(work.session, a_seal("b"))
+        for kind in ("requested", "approved", "frozen"):
+            event = SealEvent(event_time=NOW, kind=EventKind(kind), actor="x", reason=kind)
+            store.add_event(work.session, a_seal().name, event)
+            store.add_event(work.session, a_seal("b").name, event)
     with database.reading() as session:
+        first = store.page_of_events(session, a_seal().name, before=0, limit=2)
+        rest = store.page_of_events(session, a_seal().name, before=first[-1].id, limit=2)
+    assert [one.kind.value for one in first + rest] == ["frozen", "approved", "requested"]
+    assert (first[0].event_time, first[0].actor, first[0].reason) == (NOW, "x", "frozen")
+
+
+def test_seals_of_the_first_version_stay_with_their_uses(database_url: str) -> None:
+    found = Database(database_url, schema="seal")
+    found.migrate(MIGRATIONS)  # makes the schema on PostgreSQL
+    config = AlembicConfig()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with found.engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0001")
+        connection.commit()
+        values = {
+            "name": a_seal().name, "department": a_seal().department, "display_name": "局",
+            "credit_code": "1", "es_id": "x", "state": "ACTIVE", "start_time": NOW,
+            "end_time": NOW, "seal_data": b"s", "image": b"i", "diameter_mm": 42.0,
+            "certificate": b"c", "pdf_certificate": b"p",
+        }  # fmt: skip
+        columns, marks = ", ".join(values), ", ".join(f":{one}" for one in values)
+        connection.execute(sa.text(f"INSERT INTO seal ({columns}) VALUES ({marks})"), values)
+        connection.commit()
+    found.migrate(MIGRATIONS)
+    with found.reading() as session:
         held = store.find_seal(session, a_seal().name)
         assert held is not None
-        assert (held.state, held.revoked_at) == (SealState.REVOKED, NOW)
-        assert store.revoked_certificates(session) == [(b"\x30\x01", b"\x30\x02", NOW)]
+        assert (held.state, held.width_mm, held.height_mm) == (SealState.ACTIVE, 42, 42)
+        assert (held.authorization, held.pending, held.revision) == (Authorization(), None, 1)
+        assert held.create_time == NOW
+        assert store.page_of_events(session, a_seal().name, before=0, limit=9) == []
+    found.close()
 
 
 def test_a_sealing_runs_from_prepared_to_released(database: Database) -> None:

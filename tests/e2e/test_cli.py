@@ -13,6 +13,9 @@ import pytest
 import typer
 
 from tests.builders import county
+from tests.builders.large_ofd import large_ofd
+from tests.builders.ofd import plain_ofd
+from tests.builders.pdf import plain_pdf
 from tongban.demonstration import sharing
 from tongban.main import app
 from tongban.people import PERSON_ITEMS, people
@@ -227,10 +230,14 @@ def test_changes_are_received_as_lines(granted, at):
 
 
 def test_seals_and_licenses(at, tmp_path):
-    made = run(
-        "seal", "create", "departments/human-resources", "official", "--name",
+    asked = run(
+        "seal", "request", "departments/human-resources", "official", "--name",
         "示范县人力资源和社会保障局", "--credit-code", "11990101000000035K", *at("centre"),
     )  # fmt: skip
+    assert asked.returncode == 0, asked.stderr
+    own = run("seal", "approve", "departments/human-resources/seals/official", *at("centre"))
+    assert (own.returncode, "SECOND_PERSON_NEEDED" in own.stderr) == (3, True), own.stderr
+    made = run("seal", "approve", "departments/human-resources/seals/official", *at("seals"))
     assert made.returncode == 0, made.stderr
     assert "official" in run("seal", "list", *at("market")).stdout
     holder = {"TONGBAN_HOLDER_CODE": PERSON.citizen_number}
@@ -275,6 +282,65 @@ def test_seals_and_licenses(at, tmp_path):
     assert said.stdout.startswith(("FAILED ", "INDETERMINATE ")), said.stdout + said.stderr
     assert ": none" not in said.stdout
     assert run("license", "cancel", name, "--reason", "x", *at("employment")).returncode == 3
+
+
+def test_documents_are_sealed_one_by_one_and_by_the_folder(at, tmp_path):
+    """After `test_seals_and_licenses`, whose seal this uses."""
+    seal = "departments/human-resources/seals/official"
+    files = tmp_path / "letters"
+    (files / "more").mkdir(parents=True)
+    for number in range(5):
+        (files / f"letter-{number}.ofd").write_bytes(plain_ofd(number + 1))
+    (files / "more" / "letter.pdf").write_bytes(plain_pdf())
+    (files / "large.ofd").write_bytes(large_ofd(3, 17 * 1024 * 1024))
+    (files / "not-one.ofd").write_bytes(b"neither")
+    (files / "notes.txt").write_bytes(b"not looked at")
+    sealed = files / "sealed"  # below the folder: what is written is not read again
+    command = ("seal", "batch", seal, files, "--out", sealed, "--reason", "批量", "--json")
+    done = run(*command, *at("employment"))
+    assert done.returncode == 3, done.stderr
+    told = json.loads(done.stdout)
+    assert {entry["error"]["reason"] for entry in told if "error" in entry} == {
+        "DOCUMENT_FORMAT_UNKNOWN"
+    }
+    written = {path: path.read_bytes() for path in sealed.rglob("*") if path.is_file()}
+    assert len(written) == 7
+    again = run(*command, *at("employment"))
+    assert (again.returncode, json.loads(again.stdout)) == (3, told)
+    assert {path: path.read_bytes() for path in written} == written
+    (files / "not-one.ofd").unlink()
+    table = run(*command[:-1], *at("employment"))
+    assert (table.returncode, "Sealed 7 of 7" in table.stdout) == (0, True), table.stderr
+    for path in written:
+        if path.name != "large.ofd":
+            assert run("seal", "verify", path, *at("market")).returncode == 0
+
+    one = tmp_path / "one.ofd"
+    placed = run(
+        "seal", "sign", seal, files / "letter-4.ofd", "--out", one, "--reason", "加盖",
+        "--keyword", "SHIFAN", "--edges", "--y-mm", "100", "--entries", "--close", "--json",
+        *at("employment"),
+    )  # fmt: skip
+    assert placed.returncode == 0, placed.stderr
+    assert json.loads(placed.stdout)["stamp_count"] == 10
+    large = tmp_path / "large.ofd"
+    parts = run(
+        "seal", "sign", seal, files / "large.ofd", "--out", large, "--reason", "加盖",
+        "--every-page", *at("employment"),
+    )  # fmt: skip
+    assert parts.returncode == 0, parts.stderr
+    assert large.stat().st_size > 17 * 1024 * 1024
+    assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".part")] == []
+    digest = tmp_path / "digest.der"
+    alone = ("seal", "sign", seal, "--out", digest, "--reason", "外部系统", "--digest")
+    assert run(*alone, "ab" * 32, "--about", "case 1", *at("employment")).returncode == 0
+    assert digest.read_bytes()[:1] == b"\x30"
+    assert run(*alone, "zz", *at("employment")).returncode == 4
+    late = run(
+        "seal", "sign", seal, files / "letter-0.ofd", "--out", one, "--reason", "加盖",
+        "--level", "timestamped", *at("employment"),
+    )  # fmt: skip
+    assert (late.returncode, "TIMESTAMP_NOT_CONFIGURED" in late.stderr) == (3, True)
 
 
 def test_identities_are_made_and_revoked(tmp_path):

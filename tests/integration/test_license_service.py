@@ -24,6 +24,7 @@ from tests.builders.license_node import (
     BANK,
     HOLDER,
     LIBRARY,
+    OFFICE,
     Client,
     LicenseNode,
     fresh,
@@ -190,6 +191,33 @@ async def test_what_cannot_be_issued_reserves_nothing(node: LicenseNode) -> None
 async def test_a_department_without_a_seal_issues_nothing(node: LicenseNode) -> None:
     client = node.client(BANK, Role.DEPARTMENT)
     error = await refused(client.licenses.IssueLicense(issue_request(parent=BANK)))
+    assert error.reason == "SEAL_NOT_USABLE"
+
+
+async def test_a_license_is_sealed_by_a_seal_for_its_type_only(node: LicenseNode) -> None:
+    one = node.client(OFFICE, Role.ADMINISTRATOR, system="admin").seals
+    two = node.client(OFFICE, Role.ADMINISTRATOR, system="second-admin").seals
+    seal = f"{BUREAU}/seals/main"
+
+    async def authorize(*license_types: str) -> None:
+        await one.UpdateSealAuthorization(
+            seal_pb2.UpdateSealAuthorizationRequest(
+                name=seal,
+                authorization=seal_pb2.SealAuthorization(license_types=license_types),
+                request_id=fresh(),
+            )
+        )
+        await two.ApproveSeal(seal_pb2.ApproveSealRequest(name=seal, request_id=fresh()))
+
+    await authorize("license-types/fishing")
+    error = await refused(node.issuer.licenses.IssueLicense(issue_request()))
+    assert error.reason == "SEAL_NOT_USABLE"
+    await authorize("license-types/employment-registration")
+    await issue(node)
+    listed = await node.issuer.seals.ListSealings(seal_pb2.ListSealingsRequest(parent=seal))
+    assert {one.kind for one in listed.sealings} == {"license-types/employment-registration"}
+    await one.FreezeSeal(seal_pb2.FreezeSealRequest(name=seal, reason="核查", request_id=fresh()))
+    error = await refused(node.issuer.licenses.IssueLicense(issue_request()))
     assert error.reason == "SEAL_NOT_USABLE"
 
 

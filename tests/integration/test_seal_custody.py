@@ -41,7 +41,7 @@ def test_the_hierarchy_is_made_once_and_opened_again(tmp_path: Path) -> None:
 def test_the_maker_is_apart_and_leads_to_the_sm2_root(tmp_path: Path) -> None:
     made = custody(tmp_path).prepare()
     root, maker = parse_certificate(made.root_sm2), parse_certificate(made.maker)
-    assert maker.public_point != root.public_point
+    assert maker.public_key != root.public_key
     assert not maker.is_ca
     assert (root.suite, parse_certificate(made.root_p256).suite) == (SM2, P256)
     anchor = TrustAnchor(name="r", certificate=made.root_sm2, valid_from=root.not_before)
@@ -60,7 +60,7 @@ def test_a_half_made_folder_is_finished_with_the_keys_it_has(tmp_path: Path, los
     assert {p.name: p.read_bytes() for p in tmp_path.glob("*.key")} == keys
     name = {"maker": "maker", "root-sm2": "root_sm2", "root-p256": "root_p256"}[lost[:-4]]
     before, after = parse_certificate(getattr(made, name)), parse_certificate(getattr(again, name))
-    assert before.public_point == after.public_point
+    assert before.public_key == after.public_key
 
 
 @pytest.mark.parametrize("seen", [f"{ROOT_SM2}.key", f"{ROOT_SM2}.pem", f"{MAKER}.key"])
@@ -97,9 +97,7 @@ def test_many_makers_of_one_seal_get_the_same_keys(tmp_path: Path) -> None:
     held = [custody(tmp_path) for _ in range(3)]
     with ThreadPoolExecutor(3) as threads:
         list(threads.map(lambda one: one.make_seal_keys(SEAL), held))
-    points = {
-        (c.seal_key(SEAL, SM2).public_point, c.seal_key(SEAL, P256).public_point) for c in held
-    }
+    points = {(c.seal_key(SEAL, SM2).public_key, c.seal_key(SEAL, P256).public_key) for c in held}
     assert len(points) == 1
 
 

@@ -16,7 +16,6 @@ import grpc
 import pytest
 
 from runtime.errors import (
-    Aborted,
     AlreadyExists,
     DataLoss,
     DomainError,
@@ -31,7 +30,7 @@ from runtime.objects import FileStore
 from runtime.status import from_rpc_error
 from seal import store
 from seal.model import Indication
-from seal.registry import MAX_DOCUMENT, SealingState
+from seal.orders import MAX_DOCUMENT, SealingState
 from seal.sealing import Sealing, object_name
 from seal.ses import parse_seal
 from seal.trust import TrustAnchor, TrustStore, parse_certificate
@@ -50,6 +49,7 @@ from tests.builders.seal_node import (
     OFFICE,
     OTHER,
     SEAL,
+    SECOND,
     STRANGER,
     SealNode,
     create_request,
@@ -93,7 +93,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder with a hierarchy and one seal: making keys takes a second."""
     folder = tmp_path_factory.mktemp("template")
     node = start(folder)
-    node.call("CreateSeal", create_request(bottom_line="行政审批专用章"), ADMINISTRATOR)
+    node.make_seal(bottom_line="行政审批专用章")
     node.server.database.close()
     return folder
 
@@ -141,10 +141,13 @@ async def test_a_department_has_its_seal_made_uses_it_and_anybody_verifies(tmp_p
         administrator, department = connect(ADMINISTRATOR), connect(DEPARTMENT)
         auditor = connect(principal(Role.AUDITOR, department=OTHER))
 
-        made = (await administrator.CreateSeal(create_request())).seal
+        asked = (await administrator.CreateSeal(create_request())).seal
+        approval = pb.ApproveSealRequest(name=SEAL, request_id="approval", etag=asked.etag)
+        made = (await connect(SECOND).ApproveSeal(approval)).seal
         assert (made.name, made.display_name, made.state) == (SEAL, DISPLAY_NAME, 1)
+        assert made.image == asked.image
         assert made.image.startswith(b"\x89PNG")
-        assert made.diameter_mm == 42
+        assert (made.width_mm, made.height_mm) == (42, 42)
         certificate = parse_certificate(made.certificate)
         assert certificate.subject_fields["CN"] == DISPLAY_NAME
         assert certificate.subject_fields["O"] == DISPLAY_NAME
@@ -161,7 +164,10 @@ async def test_a_department_has_its_seal_made_uses_it_and_anybody_verifies(tmp_p
         public = TrustStore(anchors=tuple(anchors), crls=tuple(trust.revocation_lists))
 
         for document, form in ((plain_ofd(2), "SES_V4"), (plain_pdf(2), "PADES")):
-            request = seal_request(document, positions=[pb.StampPosition(page=2, x_mm=9, y_mm=9)])
+            request = seal_request(
+                document,
+                placements=[pb.Placement(position=pb.StampPosition(page=2, x_mm=9, y_mm=9))],
+            )
             sealed = await department.SealDocument(request)
             assert sealed.sha256 == hashlib.sha256(sealed.document).hexdigest()
             assert sealed.seal_time.ToDatetime(NOW.tzinfo) == NOW
@@ -206,126 +212,11 @@ async def test_who_may_do_what(node: SealNode, tmp_path: Path) -> None:
         assert verdict_of(node, done.document).indication == PASSED
 
 
-# --- making ------------------------------------------------------------------------------------
-
-
-def test_a_repeat_returns_the_first_seal_and_one_record(node: SealNode) -> None:
-    request = create_request(seal_id="second")
-    first = node.call("CreateSeal", request, ADMINISTRATOR)
-    assert node.call("CreateSeal", request, ADMINISTRATOR) == first
-    assert [leaf["seal"] for leaf in node.leaves("seal_created")] == [SEAL, first.seal.name]
-    request.display_name = "示范县民政局"
-    with pytest.raises(AlreadyExists) as caught:
-        node.call("CreateSeal", request, ADMINISTRATOR)
-    assert caught.value.reason == "REQUEST_ID_REUSED"
-
-
-def test_a_name_is_taken_once(node: SealNode) -> None:
-    with pytest.raises(AlreadyExists) as caught:
-        node.call("CreateSeal", create_request(), ADMINISTRATOR)
-    assert caught.value.reason == "SEAL_EXISTS"
-
-
-def test_two_makers_of_one_name_at_once_make_one(node: SealNode) -> None:
-    def make(_: int) -> str:
-        try:
-            return str(
-                node.call("CreateSeal", create_request(seal_id="x"), ADMINISTRATOR).seal.es_id
-            )
-        except (AlreadyExists, Aborted) as error:
-            return error.reason
-
-    with ThreadPoolExecutor(3) as threads:
-        found = sorted(threads.map(make, range(3)))
-    assert sorted(one in ("SEAL_EXISTS", "CONCURRENT_CHANGE") for one in found) == [
-        False, True, True,
-    ]  # fmt: skip
-
-
-def test_one_wish_sent_many_times_at_once_makes_one_seal(node: SealNode) -> None:
-    request = create_request(seal_id="x")
-    with ThreadPoolExecutor(3) as threads:
-        done = list(
-            threads.map(lambda _: node.call("CreateSeal", request, ADMINISTRATOR), range(3))
-        )
-    assert done[0] == done[1] == done[2]
-    assert len(node.leaves("seal_created")) == 2
-
-
-@pytest.mark.parametrize("step", ["issue_signer", "keep"])
-def test_a_crash_between_keys_and_row_is_finished_by_a_retry(
-    node: SealNode, data: Path, step: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    request = create_request(seal_id="second")
-    whole = node.server.custody if step == "issue_signer" else node.server.making
-
-    def crash(*_: object, **__: object) -> None:
-        raise Crash
-
-    with monkeypatch.context() as patch:
-        patch.setattr(whole, step, crash)
-        with pytest.raises(Crash):
-            node.call("CreateSeal", request, ADMINISTRATOR)
-    folder = data / "keys" / "seal" / "signers" / "approval-office" / "second"
-    keys = {p.name: p.read_bytes() for p in folder.iterdir()}
-    assert len(keys) == 2
-    assert len(node.leaves("seal_created")) == 1
-
-    again = start(data)
-    made = again.call("CreateSeal", request, ADMINISTRATOR).seal
-    assert {p.name: p.read_bytes() for p in folder.iterdir()} == keys
-    assert again.call("CreateSeal", request, ADMINISTRATOR).seal == made
-    done = again.call("SealDocument", seal_request(plain_ofd(), seal=made.name))
-    assert verdict_of(again, done.document).indication == PASSED
-
-
-@pytest.mark.parametrize(
-    ("changes", "reason"),
-    [
-        ({"parent": "departments/UPPER"}, "MALFORMED_NAME"),
-        ({"seal_id": "../../etc"}, "MALFORMED_ID"),
-        ({"credit_code": "11990101MB00000010"}, "BAD_SEAL_REQUEST"),
-        ({"display_name": ""}, "BAD_SEAL_REQUEST"),
-        ({"bottom_line": "长" * 13}, "BAD_SEAL_TEXT"),
-        ({"end_time": {"seconds": 10}}, "BAD_END_TIME"),
-        ({"end_time": {"seconds": 10**18}}, "BAD_END_TIME"),
-    ],
-)
-def test_a_bad_wish_makes_no_key(
-    node: SealNode, data: Path, changes: dict[str, Any], reason: str
-) -> None:
+def test_a_sealing_without_an_id_is_refused(node: SealNode) -> None:
     with pytest.raises(InvalidArgument) as caught:
-        node.call("CreateSeal", create_request(**{"seal_id": "bad", **changes}), ADMINISTRATOR)
-    assert caught.value.reason == reason
-    assert not (data / "keys/seal/signers/approval-office/bad").exists()
-
-
-def test_a_request_without_an_id_is_refused(node: SealNode) -> None:
-    for method, request in (
-        ("CreateSeal", create_request(seal_id="second", request_id="")),
-        ("SealDocument", seal_request(plain_ofd(), request_id="")),
-    ):
-        caller = ADMINISTRATOR if method == "CreateSeal" else DEPARTMENT
-        with pytest.raises(InvalidArgument) as caught:
-            node.call(method, request, caller)
-        assert caught.value.reason == "REQUEST_ID_REQUIRED"
+        node.call("SealDocument", seal_request(plain_ofd(), request_id=""))
+    assert caught.value.reason == "REQUEST_ID_REQUIRED"
     assert sealings(node) == []
-
-
-def test_seals_are_listed_by_department_and_page(node: SealNode) -> None:
-    node.call("CreateSeal", create_request(parent=OTHER, seal_id="a"), ADMINISTRATOR)
-    everyone = pb.ListSealsRequest(parent="departments/-", page_size=1)
-    first = node.call("ListSeals", everyone)
-    everyone.page_token = first.next_page_token
-    second = node.call("ListSeals", everyone)
-    assert [s.name for s in [*first.seals, *second.seals]] == [SEAL, f"{OTHER}/seals/a"]
-    assert second.next_page_token == ""
-    assert first.seals[0].image == first.seals[0].seal_data == b""
-    assert first.seals[0].certificate
-    own = node.call("ListSeals", pb.ListSealsRequest(parent=OTHER))
-    assert [s.name for s in own.seals] == [f"{OTHER}/seals/a"]
-    with pytest.raises(NotFound):
-        node.call("GetSeal", pb.GetSealRequest(name=f"{OTHER}/seals/none"))
 
 
 # --- sealing: repeats and records --------------------------------------------------------------
@@ -404,9 +295,9 @@ def test_one_request_sent_many_times_at_once_has_one_answer(node: SealNode) -> N
 def test_a_second_seal_goes_beside_the_first(node: SealNode) -> None:
     for document in (plain_ofd(), plain_pdf()):
         once = node.call("SealDocument", seal_request(document)).document
-        other = pb.StampPosition(page=1, x_mm=20, y_mm=20, size_mm=30)
+        other = pb.Placement(position=pb.StampPosition(page=1, x_mm=20, y_mm=20, size_mm=30))
         node.clock.advance(timedelta(minutes=1))
-        twice = node.call("SealDocument", seal_request(once, positions=[other])).document
+        twice = node.call("SealDocument", seal_request(once, placements=[other])).document
         verdict = verdict_of(node, twice)
         assert (verdict.indication, len(verdict.signatures)) == (PASSED, 2)
 
@@ -504,7 +395,7 @@ def test_our_own_output_is_verified_before_it_is_given_out(
 
     class Wrong:
         suite_name = signer.suite_name
-        public_point = signer.public_point
+        public_key = signer.public_key
 
         def sign(self, message: bytes) -> bytes:
             return good
@@ -528,10 +419,13 @@ def test_our_own_output_is_verified_before_it_is_given_out(
         ({"document": b"neither"}, InvalidArgument, "DOCUMENT_FORMAT_UNKNOWN"),
         ({"format": pb.DOCUMENT_FORMAT_PDF}, InvalidArgument, "DOCUMENT_FORMAT_MISMATCH"),
         ({"format": 9}, InvalidArgument, "DOCUMENT_FORMAT_UNKNOWN"),
-        ({"positions": []}, InvalidArgument, "STAMP_POSITION"),
-        ({"positions": [pb.StampPosition(page=2)]}, InvalidArgument, "STAMP_POSITION"),
+        ({"placements": []}, InvalidArgument, "STAMP_POSITION"),
+        (
+            {"placements": [pb.Placement(position=pb.StampPosition(page=2))]},
+            InvalidArgument,
+            "STAMP_POSITION",
+        ),
         ({"reason": ""}, InvalidArgument, "BAD_REASON"),
-        ({"document": plain_pdf(), "positions": [CORNER] * 2}, InvalidArgument, "STAMP_POSITION"),
         (
             {"document": b"PK\x03\x04" + bytes(MAX_DOCUMENT)},
             ResourceExhausted,
@@ -562,8 +456,7 @@ def test_a_seal_out_of_its_time_signs_nothing(node: SealNode, days: int) -> None
 def test_a_revoked_seal_signs_no_more_and_what_it_sealed_stays_good(node: SealNode) -> None:
     before = node.call("SealDocument", seal_request(plain_ofd())).document
     node.clock.advance(timedelta(days=1))
-    node.server.making.revoke(SEAL, actor=ADMINISTRATOR.system)
-    node.server.making.revoke(SEAL, actor=ADMINISTRATOR.system)
+    node.act("Revoke")
     assert [leaf["seal"] for leaf in node.leaves("seal_revoked")] == [SEAL]
     with pytest.raises(FailedPrecondition) as caught:
         node.call("SealDocument", seal_request(plain_ofd()))
@@ -571,14 +464,12 @@ def test_a_revoked_seal_signs_no_more_and_what_it_sealed_stays_good(node: SealNo
     assert verdict_of(node, before).indication == PASSED
     shown = node.call("GetSeal", pb.GetSealRequest(name=SEAL)).seal
     assert shown.state == pb.SEAL_STATE_REVOKED
-    with pytest.raises(NotFound):
-        node.server.making.revoke(f"{OFFICE}/seals/none", actor=ADMINISTRATOR.system)
 
 
 def test_a_document_sealed_after_revocation_fails(
     node: SealNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    node.server.making.revoke(SEAL, actor=ADMINISTRATOR.system)
+    node.act("Revoke")
     monkeypatch.setattr("seal.sealing.check_use", lambda *_, **__: None)
     node.clock.advance(timedelta(minutes=1))
     with pytest.raises(DataLoss):
@@ -591,7 +482,7 @@ def test_a_seal_revoked_while_preparing_signs_nothing(
     original = Sealing._note_prepared
 
     def late(self: Sealing, *arguments: Any) -> None:
-        node.server.making.revoke(SEAL, actor=ADMINISTRATOR.system)
+        node.act("Revoke")
         original(self, *arguments)
 
     monkeypatch.setattr(Sealing, "_note_prepared", late)
@@ -661,6 +552,7 @@ def test_the_service_runs_on_postgresql(tmp_path: Path, postgres_url: str) -> No
     create = create_request()
     first = node.call("CreateSeal", create, ADMINISTRATOR)
     assert node.call("CreateSeal", create, ADMINISTRATOR) == first
+    node.approve(first.seal.name)
     request = seal_request(plain_ofd())
     with ThreadPoolExecutor(4) as threads:
         done = list(threads.map(lambda _: node.call("SealDocument", request), range(8)))

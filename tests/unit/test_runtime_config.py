@@ -71,6 +71,50 @@ def test_the_passphrase_is_made_once_and_kept_private(tmp_path):
         config.load(data=tmp_path, passphrase_file=tmp_path / "none").passphrase()
 
 
+def test_a_passphrase_to_wipe_is_the_same(tmp_path):
+    (tmp_path / "file").write_bytes(b"  a long \t passphrase\r\n\n")
+    settings = config.load(data=tmp_path, passphrase_file=tmp_path / "file")
+    assert settings.passphrase() == b"a long \t passphrase"
+    assert settings.passphrase_to_wipe() == bytearray(b"a long \t passphrase")
+
+
+@pytest.mark.parametrize(
+    ("part", "named"),
+    [
+        ('hsm = "file:/x"', "hsm"),
+        ('maker_key = "/vault/maker.key"', "maker_key"),
+        ('maker_key = "file:/vault/maker.key"', "maker_halves"),
+        ('maker_halves = ["a", "b"]', "maker_key"),
+        ('maker_key = "file:/m"\nmaker_halves = ["a", "a"]', "two"),
+        ('maker_key = "file:/m"\nmaker_halves = ["a"]', "two"),
+        ('maker_key = "file:/m"\nmaker_halves = ["a", "b", "c"]', "two"),
+        ('maker_key = "file:/m"\nmaker_halves = ["a", "b"]\nmaker_passphrase_file = "c"', "one of"),
+        ('maker_key = "pkcs11:object=m"\nmaker_passphrase_file = "c"', "file:"),
+        ("maker = 1", "maker"),
+    ],
+)
+def test_what_is_said_about_the_seal_keys_goes_together(tmp_path, monkeypatch, part, named):
+    file = tmp_path / "node.toml"
+    file.write_text(f"[seal]\n{part}\n")
+    monkeypatch.setenv("TONGBAN_CONFIG", str(file))
+    with pytest.raises(InvalidArgument) as caught:
+        config.load()
+    assert caught.value.reason == "BAD_SETTING"
+    assert named in caught.value.message
+
+
+def test_the_seal_keys_are_placed_by_the_file_and_by_variables(tmp_path, monkeypatch):
+    file = tmp_path / "node.toml"
+    file.write_text('[seal]\nkeys = "/keys"\nmaker_key = "file:/m"\nmaker_halves = ["a", "b"]\n')
+    monkeypatch.setenv("TONGBAN_CONFIG", str(file))
+    monkeypatch.setenv("TONGBAN_SEAL__HSM", "pkcs11:token=t")
+    settings = config.load(data=tmp_path)
+    assert str(settings.seal_keys()) == "/keys"
+    assert (settings.seal.hsm, len(settings.seal.maker_halves)) == ("pkcs11:token=t", 2)
+    monkeypatch.delenv("TONGBAN_CONFIG")
+    assert config.load(data=tmp_path).seal_keys() == tmp_path / "keys" / "seal"
+
+
 def test_a_folder_that_cannot_be_written_is_told(tmp_path):
     (tmp_path / "file").write_text("")
     for place in ("file", "file/data"):

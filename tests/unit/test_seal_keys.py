@@ -29,9 +29,20 @@ def test_a_key_opens_again(path, suite):
     made = keys.create_key(path, suite=suite, passphrase=PASSPHRASE)
     opened = keys.open_key(f"file:{path}", passphrase=PASSPHRASE)
     assert opened.suite_name == suite
-    assert opened.public_point == made.public_point
+    assert opened.public_key == made.public_key
     signature = opened.sign(b"m")
-    assert suites.suite(suite).verify(made.public_point, b"m", signature)
+    assert suites.suite(suite).verify(made.public_key, b"m", signature)
+
+
+def test_a_passphrase_is_asked_for_once_and_wiped(path):
+    keys.create_key(path, suite=suites.SM2, passphrase=bytearray(PASSPHRASE))
+    for given in (PASSPHRASE, b"a wrong passphrase"):
+        secret = bytearray(given)
+        try:
+            keys.open_key(f"file:{path}", passphrase=lambda secret=secret: secret)
+        except FailedPrecondition:
+            assert given != PASSPHRASE
+        assert secret == bytes(len(given))
 
 
 def test_the_file_is_closed_and_encrypted(path):
@@ -88,7 +99,7 @@ def test_a_missing_file(path):
 
 @pytest.mark.parametrize(
     "uri",
-    ["pkcs11:token=x", "/etc/key", "", "file:relative", "file://host/key", "http://[", "file:"],
+    ["pkcs12:token=x", "/etc/key", "", "file:relative", "file://host/key", "http://[", "file:"],
 )
 def test_other_addresses_are_refused(uri):
     with pytest.raises(InvalidArgument) as caught:

@@ -13,18 +13,18 @@ from runtime.errors import FailedPrecondition, InvalidArgument
 from seal.ofd import (
     Limits,
     PackageError,
-    StampPosition,
-    finish_ofd,
     prepare_ofd,
     read_package,
 )
 from seal.ofd_structure import parse_signature_xml
 from seal.ofd_xml import parse_xml, resolve
+from seal.placement import At
 from seal.ses import parse_signature
 from seal.suites import SM3_OID, digest
 from tests.builders.ofd import (
     CORNER,
     SEALED_AT,
+    SIZE,
     later,
     lying_size,
     pack,
@@ -220,18 +220,10 @@ def test_signed_value_is_bound_to_its_signature_xml() -> None:
 def test_equal_input_gives_equal_bytes_to_sign() -> None:
     seal = world().seal()
     first, second = (
-        prepare_ofd(PLAIN, seal=seal, positions=[CORNER], signed_at=SEALED_AT) for _ in range(2)
+        prepare_ofd(PLAIN, seal=seal, placements=[CORNER], seal_size_mm=SIZE, signed_at=SEALED_AT)
+        for _ in range(2)
     )
     assert first == second
-
-
-def test_prepared_can_wait_as_plain_values() -> None:
-    import dataclasses
-
-    prepared = prepare_ofd(PLAIN, seal=world().seal(), positions=[], signed_at=SEALED_AT)
-    stored = type(prepared)(**dataclasses.asdict(prepared))
-    done = finish_ofd(stored, signature=b"s", certificate=world().certificate)
-    assert SIGN_0 + "SignedValue.dat" in unpack(done)
 
 
 def test_unchanged_files_keep_their_compressed_bytes() -> None:
@@ -246,7 +238,7 @@ def test_second_seal_covers_the_first() -> None:
     path = "Doc_0/Signs/Sign_1/Signature.xml"
     covered = {one.path for one in parse_signature_xml(files[path], path).references}
     assert {SIGN_0 + n for n in ("Signature.xml", "SignedValue.dat", "Seal.esl")} <= covered
-    assert b"<ofd:MaxSignId>s002</ofd:MaxSignId>" in files["Doc_0/Signs/Signatures.xml"]
+    assert b"<ofd:MaxSignId>s0002</ofd:MaxSignId>" in files["Doc_0/Signs/Signatures.xml"]
 
 
 def test_closed_document_takes_no_second_seal() -> None:
@@ -259,16 +251,22 @@ def test_closed_document_takes_no_second_seal() -> None:
 @pytest.mark.parametrize(
     "position",
     [
-        StampPosition(page=0, x_mm=1, y_mm=1, width_mm=1, height_mm=1),
-        StampPosition(page=2, x_mm=1, y_mm=1, width_mm=1, height_mm=1),
-        StampPosition(page=1, x_mm=-1, y_mm=1, width_mm=1, height_mm=1),
-        StampPosition(page=1, x_mm=1, y_mm=float("nan"), width_mm=1, height_mm=1),
-        StampPosition(page=1, x_mm=1, y_mm=1, width_mm=0, height_mm=1),
+        At(page=0, x_mm=1, y_mm=1),
+        At(page=2, x_mm=1, y_mm=1),
+        At(page=1, x_mm=-1, y_mm=1),
+        At(page=1, x_mm=1, y_mm=float("nan")),
+        At(page=1, x_mm=169, y_mm=1),
     ],
 )
-def test_bad_position(position: StampPosition) -> None:
+def test_bad_position(position: At) -> None:
     with pytest.raises(InvalidArgument) as caught:
-        prepare_ofd(PLAIN, seal=world().seal(), positions=[position], signed_at=SEALED_AT)
+        prepare_ofd(
+            PLAIN,
+            seal=world().seal(),
+            placements=[position],
+            seal_size_mm=SIZE,
+            signed_at=SEALED_AT,
+        )
     assert caught.value.reason == "STAMP_POSITION"
 
 

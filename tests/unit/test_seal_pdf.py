@@ -27,6 +27,7 @@ from runtime.errors import FailedPrecondition, InvalidArgument
 from seal.image import RED, circular_seal, render_png
 from seal.model import Indication, Verdict, VerificationError
 from seal.pdf import seal_pdf
+from seal.placement import At
 from seal.trust import Revocation, TrustStore, issue_crl
 from seal.verify import assess, assess_pdf, verify
 from tests.builders.ofd import BEGIN, END, NOW, SEALED_AT, later, png, world
@@ -106,14 +107,14 @@ def test_nobody_trusted() -> None:
 
 def test_certificate_expired_when_signing() -> None:
     here = world(P256)
-    old = here.issue(here.signer.public_point, "旧", BEGIN, SEALED_AT - timedelta(days=1))
+    old = here.issue(here.signer.public_key, "旧", BEGIN, SEALED_AT - timedelta(days=1))
     verdict = _assess(sealed_pdf(plain_pdf(), certificate=old))
     assert verdict.sub_indication == "CERTIFICATE_EXPIRED"
 
 
 def test_certificate_expired_since_is_a_notice() -> None:
     here = world(P256)
-    brief = here.issue(here.signer.public_point, "短", BEGIN, later(60))
+    brief = here.issue(here.signer.public_key, "短", BEGIN, later(60))
     verdict = _assess(sealed_pdf(plain_pdf(), certificate=brief))
     assert verdict.indication is Indication.PASSED
     told = next(c for c in verdict.all_checks() if c.name == "signer_certificate")
@@ -159,11 +160,12 @@ def test_verify_raises_the_reason() -> None:
 
 @pytest.mark.parametrize(
     ("page", "rect"),
-    [(2, (10, 10, 20, 20)), (0, (10, 10, 20, 20)), (1, (200, 10, 42, 42)), (1, (10, 10, 0, 20))],
+    [(2, (10, 10, 20)), (0, (10, 10, 20)), (1, (200, 10, 42)), (1, (10, 10, -1))],
 )
-def test_bad_position(page: int, rect: tuple[float, float, float, float]) -> None:
+def test_bad_position(page: int, rect: tuple[float, float, float]) -> None:
+    x, y, size = rect
     with pytest.raises(InvalidArgument) as caught:
-        sealed_pdf(plain_pdf(), page=page, rect_mm=rect)
+        sealed_pdf(plain_pdf(), placements=[At(page=page, x_mm=x, y_mm=y, size_mm=size)])
     assert caught.value.reason == "STAMP_POSITION"
 
 
@@ -172,8 +174,8 @@ def test_key_of_another_suite_or_certificate() -> None:
     rest = {
         "chain": [],
         "image_png": png(),
-        "page": 1,
-        "rect_mm": (10, 10, 20, 20),
+        "placements": [At(page=1, x_mm=10, y_mm=10)],
+        "seal_size_mm": (20, 20),
         "signed_at": SEALED_AT,
     }
     with pytest.raises(InvalidArgument) as caught:

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
-from runtime.errors import DomainError, FailedPrecondition, InvalidArgument, ResourceExhausted
-from runtime.idcodes import citizen_check_character, credit_code_check_character
+from runtime.errors import DomainError, FailedPrecondition, InvalidArgument
+from runtime.idcodes import credit_code_check_character
+from runtime.identity import Principal, Role
 from seal.registry import (
-    MAX_DOCUMENT,
-    Format,
+    Authorization,
     HeldSeal,
-    Position,
     SealOrder,
     SealState,
-    check_positions,
-    check_reason,
+    check_authorization,
     check_use,
-    recognise,
+    may_see_inside,
     term,
 )
 
@@ -38,10 +37,20 @@ HELD = HeldSeal(
     end_time=NOW + timedelta(days=10),
     seal_data=b"",
     image=b"",
-    diameter_mm=42.0,
+    width_mm=42.0,
+    height_mm=42.0,
     certificate=b"",
     pdf_certificate=b"",
 )
+
+
+SYSTEM = "departments/a/systems/one"
+ANOTHER = "departments/a/systems/another"
+FOREIGN = "departments/b/systems/one"
+
+
+def allowing(**changes: Any) -> HeldSeal:
+    return replace(HELD, authorization=Authorization(**changes))
 
 
 def order(**changes: object) -> SealOrder:
@@ -56,7 +65,7 @@ def order(**changes: object) -> SealOrder:
 
 @pytest.mark.parametrize("after", [timedelta(0), timedelta(days=5), timedelta(days=10)])
 def test_an_active_seal_is_used_within_its_times(after: timedelta) -> None:
-    check_use(HELD, at=NOW + after)
+    check_use(HELD, at=NOW + after, actor=SYSTEM, kind="")
 
 
 @pytest.mark.parametrize(
@@ -67,92 +76,118 @@ def test_an_active_seal_is_used_within_its_times(after: timedelta) -> None:
         (replace(HELD, state=SealState.REVOKED), NOW, "revoked"),
         # Revoked is told before the times: it is what a new seal is needed for.
         (replace(HELD, state=SealState.REVOKED), NOW - timedelta(days=1), "revoked"),
+        (replace(HELD, state=SealState.FROZEN), NOW, "frozen"),
+        (replace(HELD, state=SealState.REQUESTED), NOW, "requested"),
+        (replace(HELD, state=SealState.REJECTED), NOW, "rejected"),
+        (allowing(expire_time=NOW), NOW + timedelta(seconds=1), "authorization_ended"),
     ],
 )
 def test_a_seal_out_of_force_names_the_rule(seal: HeldSeal, at: datetime, why: str) -> None:
     with pytest.raises(FailedPrecondition) as caught:
-        check_use(seal, at=at)
+        check_use(seal, at=at, actor=None, kind="")
     assert (caught.value.reason, caught.value.metadata) == ("SEAL_NOT_IN_FORCE", {"why": why})
     assert caught.value.message_zh != caught.value.message
 
 
+ANYTHING = allowing()
+ONE_USER = allowing(users=(SYSTEM,))
+ONE_TYPE = allowing(license_types=("license-types/x",))
+ONE_KIND = allowing(document_kinds=("letter",))
+BOTH = allowing(license_types=("license-types/x",), document_kinds=("letter",))
+
+
 @pytest.mark.parametrize(
-    ("document", "declared", "found"),
+    ("seal", "actor", "kind", "refusal"),
     [
-        (b"PK\x03\x04rest", None, Format.OFD),
-        (b"PK\x03\x04rest", Format.OFD, Format.OFD),
-        (b"%PDF-1.7", None, Format.PDF),
-        (b"%PDF-1.7", Format.PDF, Format.PDF),
+        (ANYTHING, SYSTEM, "", None),
+        (ANYTHING, SYSTEM, "license-types/y", None),
+        (ANYTHING, SYSTEM, "anything", None),
+        (ANYTHING, None, "", None),
+        (ANYTHING, FOREIGN, "", "SEAL_NOT_FOUND"),
+        (ONE_USER, SYSTEM, "", None),
+        (ONE_USER, ANOTHER, "", "SEAL_NOT_FOUND"),
+        (ONE_USER, FOREIGN, "", "SEAL_NOT_FOUND"),
+        (ONE_USER, None, "", None),
+        (ONE_TYPE, SYSTEM, "license-types/x", None),
+        (ONE_TYPE, None, "license-types/x", None),
+        (ONE_TYPE, SYSTEM, "license-types/y", "SEAL_KIND_NOT_AUTHORIZED"),
+        (ONE_TYPE, None, "license-types/y", "SEAL_KIND_NOT_AUTHORIZED"),
+        (ONE_TYPE, SYSTEM, "x", "SEAL_KIND_NOT_AUTHORIZED"),
+        (ONE_TYPE, SYSTEM, "", "SEAL_KIND_NOT_AUTHORIZED"),
+        (ONE_KIND, SYSTEM, "letter", None),
+        (ONE_KIND, SYSTEM, "license-types/letter", "SEAL_KIND_NOT_AUTHORIZED"),
+        (ONE_KIND, SYSTEM, "", "SEAL_KIND_NOT_AUTHORIZED"),
+        (BOTH, SYSTEM, "letter", None),
+        (BOTH, SYSTEM, "license-types/x", None),
+        (BOTH, SYSTEM, "other", "SEAL_KIND_NOT_AUTHORIZED"),
+        # An outsider learns nothing of the seal: neither its state nor what it is for.
+        (replace(ONE_TYPE, state=SealState.FROZEN), FOREIGN, "", "SEAL_NOT_FOUND"),
+        (replace(ONE_USER, state=SealState.REVOKED), ANOTHER, "", "SEAL_NOT_FOUND"),
+        (replace(ONE_TYPE, state=SealState.FROZEN), SYSTEM, "", "SEAL_NOT_IN_FORCE"),
     ],
 )
-def test_a_document_is_what_its_first_bytes_say(
-    document: bytes, declared: Format | None, found: Format
+def test_who_may_seal_what(
+    seal: HeldSeal, actor: str | None, kind: str, refusal: str | None
 ) -> None:
-    assert recognise(document, declared=declared) is found
+    if refusal is None:
+        check_use(seal, at=NOW, actor=actor, kind=kind)
+        return
+    with pytest.raises(DomainError) as caught:
+        check_use(seal, at=NOW, actor=actor, kind=kind)
+    assert caught.value.reason == refusal
+    assert caught.value.message_zh != caught.value.message
 
 
 @pytest.mark.parametrize(
-    ("document", "declared", "kind", "reason"),
+    ("role", "department", "sees"),
     [
-        (b"", None, InvalidArgument, "DOCUMENT_EMPTY"),
-        (b"<?xml", None, InvalidArgument, "DOCUMENT_FORMAT_UNKNOWN"),
-        (b"\n%PDF-1.7", None, InvalidArgument, "DOCUMENT_FORMAT_UNKNOWN"),
-        (b"%PDF-1.7", Format.OFD, InvalidArgument, "DOCUMENT_FORMAT_MISMATCH"),
-        (b"PK\x03\x04", Format.PDF, InvalidArgument, "DOCUMENT_FORMAT_MISMATCH"),
-        (b"%PDF-" + bytes(MAX_DOCUMENT), None, ResourceExhausted, "DOCUMENT_TOO_LARGE"),
+        (Role.ADMINISTRATOR, "departments/b", True),
+        (Role.AUDITOR, "departments/b", True),
+        (Role.NODE, "departments/b", True),
+        (Role.DEPARTMENT, "departments/a", True),
+        (Role.DEPARTMENT, "departments/b", False),
+        (Role.COUNTER, "departments/a", False),
     ],
 )
-def test_what_cannot_be_sealed_is_refused_by_name(
-    document: bytes, declared: Format | None, kind: type[DomainError], reason: str
-) -> None:
-    with pytest.raises(kind) as caught:
-        recognise(document, declared=declared)
-    assert caught.value.reason == reason
-
-
-def test_the_largest_document_passes() -> None:
-    assert recognise(b"%PDF-" + bytes(MAX_DOCUMENT - 5), declared=None) is Format.PDF
-
-
-def test_a_reason_is_trimmed_and_may_hold_a_credit_code() -> None:
-    assert check_reason(f"  为 {CREDIT_CODE} 签发证照 ") == f"为 {CREDIT_CODE} 签发证照"
-    assert check_reason("字" * 200) == "字" * 200
-
-
-@pytest.mark.parametrize("text", ["", "   ", "字" * 201, "两\n行", "a\x00b", "a\u202eb"])
-def test_a_reason_is_required_short_and_printable(text: str) -> None:
-    with pytest.raises(InvalidArgument) as caught:
-        check_reason(text)
-    assert caught.value.reason == "BAD_REASON"
-
-
-@pytest.mark.parametrize("lower", [False, True])
-def test_a_reason_with_a_citizen_number_is_refused_without_repeating_it(lower: bool) -> None:
-    body = next(
-        b for n in range(100)
-        if citizen_check_character(b := f"990101199001010{n:02d}") == "X"
-    )  # fmt: skip
-    number = body + ("x" if lower else "X")
-    with pytest.raises(InvalidArgument) as caught:
-        check_reason(f"为{number}签发")
-    assert body not in caught.value.message + caught.value.message_zh
-    assert body not in repr(caught.value.violations)
+def test_who_sees_inside(role: Role, department: str, sees: bool) -> None:
+    caller = Principal(
+        system=f"{department}/systems/one", department=department, roles=frozenset({role}), serial=1
+    )
+    assert may_see_inside(HELD, caller) is sees
 
 
 @pytest.mark.parametrize(
-    "positions",
+    ("changes", "field"),
     [
-        [],
-        [Position(page=0, x_mm=1, y_mm=1)],
-        [Position(page=1, x_mm=1, y_mm=1, size_mm=-1)],
-        [Position(page=1, x_mm=1, y_mm=1, size_mm=float("nan"))],
-        [Position(page=1, x_mm=1, y_mm=1)] * 257,
+        ({"users": (FOREIGN,)}, "users"),
+        ({"users": ("departments/a",)}, "users"),
+        ({"users": tuple(f"{SYSTEM}-{n}" for n in range(101))}, "users"),
+        ({"license_types": ("x",)}, "license_types"),
+        ({"license_types": ("license-types/",)}, "license_types"),
+        ({"license_types": tuple(f"license-types/{n}" for n in range(101))}, "license_types"),
+        ({"document_kinds": ("license-types/x",)}, "document_kinds"),
+        ({"document_kinds": ("公函",)}, "document_kinds"),
+        ({"document_kinds": ("",)}, "document_kinds"),
+        ({"document_kinds": tuple(f"k{n}" for n in range(101))}, "document_kinds"),
+        ({"expire_time": NOW}, "expire_time"),
     ],
 )
-def test_stamps_are_at_least_one_and_on_pages(positions: list[Position]) -> None:
+def test_a_bad_authorization_names_the_field(changes: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidArgument) as caught:
-        check_positions(positions)
-    assert caught.value.reason == "STAMP_POSITION"
+        check_authorization(Authorization(**changes), department="departments/a", now=NOW)
+    assert caught.value.reason == "BAD_AUTHORIZATION"
+    assert [one.field for one in caught.value.violations] == [field]
+
+
+def test_an_authorization_is_kept_in_order_without_repeats() -> None:
+    wanted = Authorization(
+        users=(SYSTEM, ANOTHER, SYSTEM),
+        document_kinds=("b", "a", "b"),
+        expire_time=NOW + timedelta(days=1, microseconds=3),
+    )
+    assert check_authorization(wanted, department="departments/a", now=NOW) == Authorization(
+        users=(ANOTHER, SYSTEM), document_kinds=("a", "b"), expire_time=NOW + timedelta(days=1)
+    )
 
 
 @pytest.mark.parametrize(
@@ -164,30 +199,40 @@ def test_stamps_are_at_least_one_and_on_pages(positions: list[Position]) -> None
         ({"credit_code": CREDIT + "?"}, "credit_code"),
         ({"credit_code": ""}, "credit_code"),
         ({"bottom_line": "a\tb"}, "bottom_line"),
+        ({"seal_code": "1\n2"}, "seal_code"),
+        ({"seal_code": "1" * 41}, "seal_code"),
+        ({"version": 1}, "version"),
+        ({"width_mm": 42.5}, "width_mm"),
+        ({"width_mm": 101.0}, "width_mm"),
+        ({"height_mm": float("nan")}, "height_mm"),
+        ({"height_mm": -1.0}, "height_mm"),
+        ({"image": b"x", "width_mm": 0.0, "height_mm": 30.0}, "width_mm"),
+        ({"image": b"x", "width_mm": 9.0, "height_mm": 30.0}, "width_mm"),
+        ({"image": b"x", "seal_code": "1", "width_mm": 30.0, "height_mm": 30.0}, "image"),
     ],
 )
-def test_a_bad_wish_for_a_seal_names_the_field(changes: dict[str, str], field: str) -> None:
+def test_a_bad_wish_for_a_seal_names_the_field(changes: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidArgument) as caught:
         order(**changes)
     assert [one.field for one in caught.value.violations] == [field]
 
 
 def test_a_seal_lasts_three_years_unless_said_otherwise() -> None:
-    assert term(order(), now=NOW.replace(microsecond=7), latest=LATEST) == (
+    assert term(None, now=NOW.replace(microsecond=7), latest=LATEST) == (
         NOW,
         NOW.replace(year=2029),
     )
     end = NOW + timedelta(days=9, microseconds=5)
-    assert term(order(end_time=end), now=NOW, latest=LATEST)[1] == NOW + timedelta(days=9)
+    assert term(end, now=NOW, latest=LATEST)[1] == NOW + timedelta(days=9)
 
 
 def test_a_leap_day_ends_on_the_first_of_march() -> None:
     start = datetime(2028, 2, 29, tzinfo=UTC)
-    assert term(order(), now=start, latest=LATEST)[1] == datetime(2031, 3, 1, tzinfo=UTC)
+    assert term(None, now=start, latest=LATEST)[1] == datetime(2031, 3, 1, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("end", [NOW, NOW - timedelta(days=1), LATEST + timedelta(seconds=1)])
 def test_a_seal_ends_after_it_begins_and_before_its_maker(end: datetime) -> None:
     with pytest.raises(InvalidArgument) as caught:
-        term(order(end_time=end), now=NOW, latest=LATEST)
+        term(end, now=NOW, latest=LATEST)
     assert caught.value.reason == "BAD_END_TIME"

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.errors import InvalidArgument
-from seal import der, suites, trust
+from seal import der, der_form, suites, trust
 from tests.builders.seal_pki import BEGIN, END, NOON, Holder, issue, pki
 
 DAY = timedelta(days=1)
@@ -57,13 +57,13 @@ def test_the_fields_of_a_certificate():
     info = trust.parse_certificate(made.signer.certificate)
     assert info.subject_fields == {"C": "CN", "O": "示范县", "CN": "示范县行政审批服务局"}
     assert info.suite == suites.SM2
-    assert info.public_point == made.signer.signer.public_point
+    assert info.public_key == made.signer.signer.public_key
     assert (info.not_before, info.not_after) == (BEGIN, END)
     assert not info.is_ca
     assert info.key_usage == {"digital_signature", "non_repudiation"}
     assert info.aki == trust.parse_certificate(made.intermediate.certificate).ski
     assert len(info.fingerprint) == 64
-    assert der.findings(made.signer.certificate) == ()
+    assert der_form.findings(made.signer.certificate) == ()
 
 
 def test_document_signing_and_dates_after_2049():
@@ -71,7 +71,7 @@ def test_document_signing_and_dates_after_2049():
     certificate = trust.issue_certificate(
         issuer=root.signer,
         issuer_certificate=root.certificate,
-        subject_point=pki().signer.signer.public_point,
+        subject_key=pki().signer.signer.public_key,
         subject={"CN": "x"},
         not_before=BEGIN,
         not_after=datetime(2060, 1, 1, tzinfo=UTC),
@@ -285,7 +285,7 @@ def test_a_list_round_trips():
     found = trust.parse_crl(encoded)
     assert found.revoked == {99: entry, 5: trust.Revocation(serial=5, at=BEGIN)}
     assert (found.number, found.this_update, found.next_update) == (1, NOON, END)
-    assert der.findings(encoded) == ()
+    assert der_form.findings(encoded) == ()
 
 
 # --- what is refused -------------------------------------------------------------------------
@@ -296,7 +296,7 @@ def test_a_list_round_trips():
     [
         {"not_after": BEGIN},
         {"subject": {"CN": "x", "emailAddress": "y"}},
-        {"subject_point": b"\x04" + bytes(64)},
+        {"subject_key": b"\x04" + bytes(64)},
     ],
 )
 def test_bad_requests(changes):
@@ -304,7 +304,7 @@ def test_bad_requests(changes):
     request = {
         "issuer": own,
         "issuer_certificate": None,
-        "subject_point": own.public_point,
+        "subject_key": own.public_key,
         "subject": {"CN": "x"},
         "not_before": BEGIN,
         "not_after": END,

@@ -313,7 +313,7 @@ def test_second_document_body_is_assessed_too() -> None:
 
 def test_closed_document_with_a_list_changed_since() -> None:
     closed = seal_ofd(plain_ofd(), close=True)
-    verdict = _forge(lambda f: f.update({LIST: f[LIST].replace(b"s001</", b"s007</")}), closed)
+    verdict = _forge(lambda f: f.update({LIST: f[LIST].replace(b"s0001</", b"s0007</")}), closed)
     assert _failed(verdict) == {"references"}
 
 
@@ -386,7 +386,7 @@ def test_seal_made_by_nobody_we_trust() -> None:
     own = issue_certificate(
         issuer=here.stranger,
         issuer_certificate=None,
-        subject_point=here.stranger.public_point,
+        subject_key=here.stranger.public_key,
         subject={"CN": "示范制章"},
         not_before=BEGIN,
         not_after=END,
@@ -452,7 +452,7 @@ def _with_certificate(begin: int, end: int) -> bytes:
     """Sealed by a certificate valid from and to so many days from the sealing."""
     here = world()
     certificate = here.issue(
-        here.signer.public_point,
+        here.signer.public_key,
         "示范县行政审批局",
         SEALED_AT + timedelta(days=begin),
         SEALED_AT + timedelta(days=end),
@@ -515,7 +515,7 @@ def test_certificate_that_may_not_sign() -> None:
     certificate = issue_certificate(
         issuer=here.root,
         issuer_certificate=here.root_certificate,
-        subject_point=here.signer.public_point,
+        subject_key=here.signer.public_key,
         subject={"CN": "示范"},
         not_before=BEGIN,
         not_after=END,

@@ -1,4 +1,4 @@
-"""`tongban seal`: make seals, seal documents, verify what is sealed."""
+"""`tongban seal`: seal documents, verify what is sealed; further commands are in `seal_*.py`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from runtime.clock import SYSTEM
 from seal.trust import TrustStore
 from seal.v1 import seal_pb2 as pb
 from seal.verify import assess
-from tongban.client import Client, new_request_id
+from tongban.client import Client
+from tongban.commands import seal_ceremony, seal_life, seal_show, seal_sign
 from tongban.console import (
     DEFAULT_IDENTITY,
     DEFAULT_NODE,
@@ -20,121 +21,17 @@ from tongban.console import (
     NodeAddress,
     out,
     outcomes,
-    plain,
     print_json,
-    print_table,
     say,
-    when,
 )
-from tongban.files import read_file, write_file
+from tongban.files import read_file
 from tongban.verdicts import TrustFolder, print_verdict, stop_by
 
 app = typer.Typer(no_args_is_help=True, help="Make seals, seal documents, verify sealed ones.")
-
-
-@app.command()
-def create(
-    parent: Annotated[str, typer.Argument(help="The department whose seal it is.")],
-    seal_id: Annotated[str, typer.Argument(help="Last part of its name.")],
-    display_name: Annotated[str, typer.Option("--name", help="The agency's full name.")],
-    credit_code: Annotated[str, typer.Option(help="The agency's credit code.")],
-    bottom_line: Annotated[str, typer.Option(help="An optional line under the star.")] = "",
-    node: NodeAddress = DEFAULT_NODE,
-    identity: IdentityFolder = DEFAULT_IDENTITY,
-    as_json: Json = False,
-) -> None:
-    """Make a department's electronic seal (administrators).
-
-    Example: tongban seal create departments/human-resources official
-    --name 示范县人力资源和社会保障局 --credit-code 11990101000000035K
-    """
-    with outcomes(as_json=as_json), Client(node, identity) as client:
-        made = client.seals.CreateSeal(
-            pb.CreateSealRequest(
-                parent=parent,
-                seal_id=seal_id,
-                display_name=display_name,
-                credit_code=credit_code,
-                bottom_line=bottom_line,
-                request_id=new_request_id(),
-            ),
-            timeout=client.timeout,
-        ).seal
-        if as_json:
-            print_json(plain(made))
-        else:
-            out.print(
-                say(f"Made {made.name} ({made.es_id})", f"已制作 {made.name}（{made.es_id}）")
-            )
-
-
-@app.command("list")
-def list_seals(
-    parent: Annotated[str, typer.Option(help="A department; departments/- is all.")] = (
-        "departments/-"
-    ),
-    node: NodeAddress = DEFAULT_NODE,
-    identity: IdentityFolder = DEFAULT_IDENTITY,
-    as_json: Json = False,
-) -> None:
-    """List seals.
-
-    Example: tongban seal list
-    """
-    with outcomes(as_json=as_json), Client(node, identity) as client:
-        found = list(
-            client.every(client.seals.ListSeals, pb.ListSealsRequest(parent=parent), "seals")
-        )
-        if as_json:
-            print_json([plain(s) for s in found])
-        else:
-            print_table(
-                say("Seals", "电子印章"),
-                (say("name", "资源名"), say("display name", "名称"), say("identifier", "印章标识"),
-                 say("until", "截止"), say("state", "状态")),
-                [
-                    (s.name, s.display_name, s.es_id, when(s.end_time)[:10],
-                     pb.SealState.Name(s.state).removeprefix("SEAL_STATE_"))
-                    for s in found
-                ],
-            )  # fmt: skip
-
-
-@app.command()
-def sign(
-    seal: Annotated[str, typer.Argument(help="Name of the seal.")],
-    document: Annotated[Path, typer.Argument(help="An OFD or PDF file.")],
-    to: Annotated[Path, typer.Option("--out", help="Where the sealed file is written.")],
-    reason: Annotated[str, typer.Option(help="Why, for the record; nothing personal.")],
-    page: Annotated[int, typer.Option(min=1, help="Page to stamp.")] = 1,
-    x_mm: Annotated[float, typer.Option(help="Left edge in mm.")] = 120.0,
-    y_mm: Annotated[float, typer.Option(help="Top edge in mm.")] = 200.0,
-    size_mm: Annotated[float, typer.Option(help="Width in mm; 0 is the seal's own.")] = 0.0,
-    node: NodeAddress = DEFAULT_NODE,
-    identity: IdentityFolder = DEFAULT_IDENTITY,
-    as_json: Json = False,
-) -> None:
-    """Seal an OFD or PDF file.
-
-    Example: tongban seal sign departments/human-resources/seals/official notice.ofd
-    --out notice-sealed.ofd --reason 公告用印
-    """
-    with outcomes(as_json=as_json), Client(node, identity) as client:
-        done = client.seals.SealDocument(
-            pb.SealDocumentRequest(
-                seal=seal,
-                document=read_file(document),
-                positions=[pb.StampPosition(page=page, x_mm=x_mm, y_mm=y_mm, size_mm=size_mm)],
-                reason=reason,
-                request_id=new_request_id(),
-            ),
-            timeout=client.timeout,
-        )
-        write_file(to, done.document)
-        if as_json:
-            print_json({"file": str(to), "sha256": done.sha256})
-        else:
-            out.print(say(f"Sealed: {to}", f"已签章：{to}"))
+app.add_typer(seal_life.app)
+app.add_typer(seal_show.app)
+app.add_typer(seal_sign.app)
+app.add_typer(seal_ceremony.app)
 
 
 @app.command()

@@ -18,25 +18,21 @@ SEAL_NAME = "示范县人力资源和社会保障局"
 
 
 def issue(stage: Stage) -> Facts:
-    """Make the bureau's seal, issue the license, and keep both documents with their pictures."""
+    """Have the bureau's seal made, issue the license, keep both documents with their pictures."""
     code = next(
         row["统一社会信用代码"]
         for row in county_departments()
         if row["部门标识"] == "human-resources"
     )
-    seal = (
-        stage["centre"]
-        .seals.CreateSeal(
-            seal_pb2.CreateSealRequest(
-                parent="departments/human-resources",
-                seal_id="official",
-                display_name=SEAL_NAME,
-                credit_code=code,
-                request_id="demo-seal",
-            ),
-            timeout=60,
-        )
-        .seal
+    seal = make_seal(
+        stage,
+        seal_pb2.CreateSealRequest(
+            parent="departments/human-resources",
+            seal_id="official",
+            display_name=SEAL_NAME,
+            credit_code=code,
+            request_id="demo-seal",
+        ),
     )
     (stage.files / "seal.png").write_bytes(seal.image)
     person = applicant()
@@ -83,6 +79,15 @@ def issue(stage: Stage) -> Facts:
         "metadata": dict(made.metadata),
         "documents": saved,
     }
+
+
+def make_seal(stage: Stage, wish: seal_pb2.CreateSealRequest) -> seal_pb2.Seal:
+    """One administrator asks for a seal, another looks at it and approves."""
+    asked = stage["centre"].seals.CreateSeal(wish, timeout=60).seal
+    decision = seal_pb2.ApproveSealRequest(
+        name=asked.name, etag=asked.etag, request_id=f"{wish.request_id}-approved"
+    )
+    return stage["seals"].seals.ApproveSeal(decision, timeout=60).seal
 
 
 def read_library(stage: Stage) -> str:

@@ -1,4 +1,4 @@
-"""The stage of the demonstration: a fresh data folder, four systems, and a running node."""
+"""The stage of the demonstration: a fresh data folder, five systems, and a running node."""
 
 from __future__ import annotations
 
@@ -61,6 +61,8 @@ SYSTEMS = (
         "centre", "service-centre", "counter", "示范县行政服务中心",
         (Role.ADMINISTRATOR, Role.COUNTER, Role.DEPARTMENT),
     ),
+    # The second administrator, without whom no seal is made.
+    System("seals", "public-security", "seal-registry", "示范县公安局", (Role.ADMINISTRATOR,)),
 )  # fmt: skip
 
 
@@ -126,7 +128,7 @@ def prepare_folder(data: Path) -> Stage:
 
 
 def enrol(stage: Stage) -> Authority:
-    """Make the development authority and the four systems' certificates."""
+    """Make the development authority and the systems' certificates."""
     authority = ensure_authority(stage.settings)
     for system in SYSTEMS:
         authority.issue(system=system.name, roles=system.roles, now=SYSTEM.now()).write(

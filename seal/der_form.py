@@ -1,0 +1,167 @@
+"""How a structure departs from DER (X.690 §10-11), by names that programs may branch on.
+
+1. Every departure has a name, a path and one sentence in each language; "/0/1" is the second member
+   of the first.
+2. Order, presence and types are the reader's to judge (`seal.ses_read`), and so is what OCTET
+   STRINGs hold; what the reader finds is named here too.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from seal import der
+from seal.der import Element
+
+_MAX_DEPTH: Final = 32
+_MAX_FINDINGS: Final = 20
+_PRINTABLE: Final = re.compile(rb"[A-Za-z0-9 '()+,\-./:=?]*")
+_IA5: Final = re.compile(rb"[\x00-\x7f]*")
+
+_TOLD: Final = {
+    "LENGTH_INDEFINITE": ("the length is indefinite", "长度为不定长形式"),
+    "LENGTH_NOT_SHORTEST": ("the length is not in its shortest form", "长度未用最短形式"),
+    "FORM_CONFUSED": ("primitive and constructed form are confused", "基本形式与构造形式混淆"),
+    "BOOLEAN_NOT_00_FF": ("a BOOLEAN is neither 00 nor FF", "布尔值既非 00 也非 FF"),
+    "INTEGER_NOT_SHORTEST": ("an INTEGER is not in its shortest form", "整数未用最短形式"),
+    "NULL_NOT_EMPTY": ("a NULL has content", "NULL 含有内容"),
+    "OID_PADDED": ("an OBJECT IDENTIFIER is padded", "对象标识符带有填充"),
+    "BITS_UNUSED": ("a BIT STRING is not a whole number of octets", "位串不是整数个字节"),
+    "STRING_ALPHABET": (
+        "a string has characters that its type does not",
+        "字符串含有其类型之外的字符",
+    ),
+    "SET_UNSORTED": ("a SET is not sorted", "集合未排序"),
+    "TIME_FRACTION": ("a time has a fraction of a second", "时间带有小数秒"),
+    "TIME_FORM": ("a time is not (YY)YYMMDDHHMMSSZ", "时间格式不是 (YY)YYMMDDHHMMSSZ"),
+    "TIME_TYPE": ("UTCTime and GeneralizedTime are confused", "UTCTime 与 GeneralizedTime 混用"),
+    "DEFAULT_WRITTEN": ("a default value is written out", "写出了默认值"),
+    "EXTENSION_TWICE": ("an extension stands twice", "扩展项重复"),
+    "VERSIONS_DIFFER": ("the signature's version is not its seal's", "签章版本与印章版本不一致"),
+    "PROTECTED_RANGE_MISSING": (
+        "propertyInfo does not say what is protected",
+        "原文属性未说明保护范围",
+    ),
+}
+NAMES: Final = frozenset(_TOLD)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One departure; `name` is of `NAMES`."""
+
+    name: str
+    path: str
+
+    @property
+    def detail(self) -> str:
+        """One sentence, English."""
+        return _TOLD[self.name][0]
+
+    @property
+    def detail_zh(self) -> str:
+        """One sentence, Chinese."""
+        return _TOLD[self.name][1]
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.detail}"
+
+
+def findings(data: bytes, *, apart_from: str = "") -> tuple[Finding, ...]:
+    """How `data` departs from DER; () when it is canonical. At most 20, the first ones.
+
+    Leaves out the element at the path `apart_from`, judged elsewhere. Raises `InvalidArgument`
+    (`MALFORMED_DER`) for what is nested too deep, or has too many parts.
+    """
+    found: list[Finding] = []
+    waiting = [(der.read(data), "", 0)]
+    for _ in range(16 * der.MAX_MEMBERS):
+        if not waiting or len(found) >= _MAX_FINDINGS:
+            return tuple(found)
+        element, path, depth = waiting.pop()
+        if path and path == apart_from:
+            continue
+        members = element.members() if element.tag & 0x20 else []
+        found += [Finding(name, path or "/") for name in _departures(element, members)]
+        if members and depth == _MAX_DEPTH:
+            raise der.malformed("it is nested too deep")
+        below = [(one, f"{path}/{at}", depth + 1) for at, one in enumerate(members)]
+        waiting += reversed(below)
+    raise der.malformed("it has too many parts")
+
+
+def _departures(element: Element, members: list[Element]) -> list[str]:
+    """What one element does that DER forbids."""
+    found = []
+    if element.raw[1] == 0x80:
+        found.append("LENGTH_INDEFINITE")
+    elif len(element.raw) != _shortest(len(element.content)):
+        found.append("LENGTH_NOT_SHORTEST")
+    if element.tag < 0x40:
+        # EXTERNAL, EMBEDDED PDV, SEQUENCE and SET are constructed, all else primitive.
+        if bool(element.tag & 0x20) != (element.tag & 0x1F in (0x08, 0x0B, 0x10, 0x11)):
+            found.append("FORM_CONFUSED")
+        elif element.tag == der.SET and not _is_sorted(members):
+            found.append("SET_UNSORTED")
+        elif name := _departure(element):
+            found.append(name)
+    return found
+
+
+def _shortest(size: int) -> int:
+    """Octets of an element with `size` octets of content (X.690 §10.1)."""
+    return size + (2 if size < 0x80 else 2 + (size.bit_length() + 7) // 8)
+
+
+def _is_sorted(members: list[Element]) -> bool:
+    """As a SET OF by encodings (X.690 §11.6), or as a SET by tags (§10.3)."""
+    encodings = [one.raw for one in members]
+    tags = [one.tag & ~0x20 for one in members]
+    return encodings == sorted(encodings) or tags == sorted(set(tags))
+
+
+def _departure(element: Element) -> str:
+    """What one primitive universal value does that DER forbids, or ''."""
+    tag, content = element.tag, element.content
+    if tag == der.BOOLEAN:
+        bad = {"BOOLEAN_NOT_00_FF": content not in (b"\x00", b"\xff")}
+    elif tag in (der.INTEGER, der.ENUMERATED):
+        bad = {"INTEGER_NOT_SHORTEST": not _is_shortest(content)}
+    elif tag == der.NULL:
+        bad = {"NULL_NOT_EMPTY": bool(content)}
+    elif tag == der.OID:
+        bad = {"OID_PADDED": _is_padded(content)}
+    elif tag == der.BIT_STRING:
+        bad = {"BITS_UNUSED": content[:1] != b"\x00"}
+    elif tag == der.PRINTABLE_STRING:
+        bad = {"STRING_ALPHABET": not _PRINTABLE.fullmatch(content)}
+    elif tag == der.IA5_STRING:
+        bad = {"STRING_ALPHABET": not _IA5.fullmatch(content)}
+    elif tag in (der.UTC_TIME, der.GENERALIZED_TIME):
+        bad = _time_departures(content, 14 if tag == der.GENERALIZED_TIME else 12)
+    else:
+        bad = {}
+    return next((name for name, is_so in bad.items() if is_so), "")
+
+
+def _time_departures(content: bytes, digits: int) -> dict[str, bool]:
+    return {
+        "TIME_FRACTION": b"." in content,
+        "TIME_FORM": not re.fullmatch(rb"[0-9]{%d}Z" % digits, content),
+    }
+
+
+def _is_shortest(content: bytes) -> bool:
+    """X.690 §8.3.2: the first nine bits are not all equal."""
+    if len(content) < 2:
+        return bool(content)
+    return not (content[0] in (0x00, 0xFF) and (content[0] & 0x80) == (content[1] & 0x80))
+
+
+def _is_padded(content: bytes) -> bool:
+    """X.690 §8.19.2: no arc begins with the octet 80."""
+    return any(
+        octet == 0x80 and (at == 0 or content[at - 1] < 0x80) for at, octet in enumerate(content)
+    )

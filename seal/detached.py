@@ -1,0 +1,124 @@
+"""Verification of a detached seal: an SES_Signature over the SM3 digest of what others hold.
+
+The same rules as in a document (`seal.seal_checks`, `seal.ofd_checks`), but for those about its
+files: that the digest is of the right thing is known to who made it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from runtime.errors import InvalidArgument
+from seal.model import (
+    Check,
+    Indication,
+    SignatureReport,
+    Verdict,
+    VerificationError,
+    conclude,
+    failed,
+    passed,
+)
+from seal.ofd_checks import (
+    SealedRule,
+    check_document_signature,
+    check_encoding,
+    check_seal_in_force,
+    check_signer_certificate,
+    check_signer_listed,
+    check_signing_time,
+    check_time_stamp,
+)
+from seal.ofd_opened import OpenedDocument, OpenedSignature
+from seal.ofd_structure import TYPE_SEAL, ListedSignature, SignatureXml
+from seal.package import OfdPackage
+from seal.seal_checks import SEAL_CHECKS, common_name
+from seal.ses import SealSignature, parse_signature
+from seal.trust import TrustStore
+
+LABEL: Final = "detached"
+
+_RULES: Final[tuple[SealedRule, ...]] = (
+    check_encoding,
+    check_seal_in_force,
+    check_signing_time,
+    check_signer_listed,
+    check_signer_certificate,
+    check_document_signature,
+    check_time_stamp,
+)
+
+
+def verify_detached(
+    signature: bytes, digest: bytes, *, store: TrustStore, now: datetime
+) -> Verdict:
+    """`assess_detached`, raising VerificationError unless the verdict is PASSED."""
+    verdict = assess_detached(signature, digest, store=store, now=now)
+    if verdict.indication is not Indication.PASSED:
+        raise VerificationError(verdict)
+    return verdict
+
+
+def assess_detached(
+    signature: bytes, digest: bytes, *, store: TrustStore, now: datetime
+) -> Verdict:
+    """Judge a DER SES_Signature over `digest` (SM3, 32 octets). Never raises on what it holds."""
+    try:
+        value = parse_signature(signature)
+    except InvalidArgument as error:
+        check = failed("signature_format", error.message, error.message_zh)
+        return conclude("SES", [check], [])
+    around, alone = _nothing_around(value, store, now)
+    found: list[Check | None] = [rule(value.seal, store, now) for rule in SEAL_CHECKS]
+    found += [rule(around, alone, value) for rule in _RULES]
+    found.append(_check_data_hash(value, digest))
+    report = SignatureReport(
+        id=LABEL,
+        signer=_signer(value),
+        seal_name=value.seal.name,
+        es_id=value.seal.es_id,
+        signed_at=value.signed_at,
+        format=f"SES_V{value.version}",
+        checks=tuple(check.about(LABEL) for check in found if check is not None),
+    )
+    return conclude("SES", [], [report])
+
+
+def _check_data_hash(value: SealSignature, digest: bytes) -> Check:
+    if value.data_hash == digest:
+        return passed("data_hash", "the digest is what was signed", "摘要与签章数据一致")
+    return failed("data_hash", "the signature is over another digest", "签章数据中的摘要与此不一致")
+
+
+def _signer(value: SealSignature) -> str:
+    try:
+        return common_name(value.certificate)
+    except InvalidArgument:
+        return ""
+
+
+def _nothing_around(
+    value: SealSignature, store: TrustStore, now: datetime
+) -> tuple[OpenedDocument, OpenedSignature]:
+    """The rules' view of a signature without a document; none of `_RULES` looks at files."""
+    listed = ListedSignature(id=LABEL, type=TYPE_SEAL, path="", list_path="", body=0)
+    xml = SignatureXml(
+        signed_value="",
+        seal=None,
+        method=value.signature_oid,
+        signed_at_text="",
+        check_method="",
+        references=(),
+        stamps=(),
+    )
+    opened = OpenedSignature(listed=listed, label=LABEL, xml=xml, value=value)
+    document = OpenedDocument(
+        package=OfdPackage({}),
+        bodies=(),
+        listed=(listed,),
+        signatures=(opened,),
+        store=store,
+        now=now,
+    )
+    return document, opened

@@ -1,0 +1,312 @@
+"""What is asked of a seal, and the pure rules of asking.
+
+1. A document is what its first bytes say; a caller who says otherwise is told so.
+2. A digest is sealed by itself: it comes without a document, a place or anything of a document.
+3. A reason for using a seal is required, short, and holds no citizen number.
+4. What is sealed is named by `license-types/{type}` or by one word, or not at all.
+5. A sealing runs PREPARED → SIGNED → RELEASED, or ends FAILED from either of the first two. What is
+   to be signed is stored in PREPARED, before any key is asked; nothing leaves before RELEASED.
+6. Whatever a caller chooses is bounded here: sizes, counts, lengths, distances.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from runtime import names
+from runtime.errors import DomainError, FieldViolation, InvalidArgument, ResourceExhausted
+from runtime.idcodes import citizen_number_problem
+from seal.placement import AcrossEdges, At, EveryPage, Keyword, Placement
+
+MAX_DOCUMENT: Final = 16 * 1024 * 1024
+MAX_STREAMED: Final = 100 * 1024 * 1024
+MAX_PLACEMENTS: Final = 256
+MAX_REASON: Final = 200
+MAX_KEYWORD: Final = 100
+MAX_PROPERTY_INFO: Final = 200
+DIGEST_SIZE: Final = 32
+
+_OFD_MAGIC: Final = b"PK\x03\x04"
+_PDF_MAGIC: Final = b"%PDF-"
+_CITIZEN: Final = re.compile(r"(?<!\d)\d{17}[\dXx](?![\dXx])")
+_KIND: Final = re.compile(rf"(?:license-types/)?{names.ID.pattern}")
+_PRINTABLE_ASCII: Final = re.compile(r"[ -~]*")
+_MAX_SIZE_MM: Final = 200
+_MAX_MM: Final = 10_000
+_MAX_PAGE: Final = 1_000_000
+
+Document = bytes | bytearray | memoryview
+"""A document in memory, or a view of a file mapped into it."""
+
+
+class SealingState(StrEnum):
+    """How far one sealing came (rule 5)."""
+
+    PREPARED = "PREPARED"
+    SIGNED = "SIGNED"
+    RELEASED = "RELEASED"
+    FAILED = "FAILED"
+
+
+class Format(StrEnum):
+    """What is sealed."""
+
+    OFD = "OFD"
+    PDF = "PDF"
+    DIGEST = "DIGEST"
+
+
+class Proof(StrEnum):
+    """How much proof of its time a sealed document carries."""
+
+    BASIC = "BASIC"
+    TIMESTAMPED = "TIMESTAMPED"
+    LONG_TERM = "LONG_TERM"
+    ARCHIVAL = "ARCHIVAL"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Digest:
+    """SM3 of what another system holds, and what it is of (printable ASCII)."""
+
+    value: bytes
+    property_info: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealingOrder:
+    """A valid wish to seal a document or, with `digest`, a digest.
+
+    `format` is what the first bytes say; `system` and `department` are who uses the seal, both None
+    for a service of the node; `request_digest` tells two requests with one id apart.
+    """
+
+    seal: str
+    document: Document
+    format: Format
+    placements: tuple[Placement, ...]
+    reason: str
+    actor: str
+    department: str | None
+    request_id: str
+    request_digest: bytes
+    kind: str = ""
+    proof: Proof = Proof.BASIC
+    close: bool = False
+    integrity_entries: bool = False
+    digest: Digest | None = None
+
+    @property
+    def user(self) -> str | None:
+        """The system that uses the seal; None for a service of the node."""
+        return None if self.department is None else self.actor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedDocument:
+    """A sealed document before or after its release; hashes are SHA-256, hex.
+
+    `sha256_before` of a digest is the digest itself, hex.
+    """
+
+    id: str
+    seal: str
+    format: Format
+    reason: str
+    sha256_before: str
+    sha256_after: str
+    sealed_at: datetime
+    document: Document
+    kind: str = ""
+    stamp_count: int = 0
+
+
+# --- documents ---------------------------------------------------------------------------------
+
+
+def recognise(
+    document: Document, *, declared: Format | None, greatest: int = MAX_DOCUMENT
+) -> Format:
+    """What a document is (rule 1).
+
+    Raises ResourceExhausted (DOCUMENT_TOO_LARGE) above `greatest` bytes; InvalidArgument where it
+    is neither OFD nor PDF (DOCUMENT_FORMAT_UNKNOWN), or another than declared
+    (DOCUMENT_FORMAT_MISMATCH).
+    """
+    check_size(document, greatest=greatest)
+    head = bytes(document[:8])
+    if head.startswith(_OFD_MAGIC):
+        found = Format.OFD
+    elif head.startswith(_PDF_MAGIC):
+        found = Format.PDF
+    else:
+        raise InvalidArgument(
+            "the document is neither an OFD (a zip package) nor a PDF: send one of these",
+            reason="DOCUMENT_FORMAT_UNKNOWN",
+            message_zh="文件既不是 OFD 也不是 PDF：请提供这两种格式之一",
+            violations=[FieldViolation("document", "neither OFD nor PDF")],
+        )
+    if declared is not None and declared is not found:
+        raise InvalidArgument(
+            f"the document is declared {declared} but its first bytes are those of {found}: "
+            "correct `format`, or leave it out",
+            reason="DOCUMENT_FORMAT_MISMATCH",
+            message_zh=f"声明的格式是 {declared}，但文件内容是 {found}：请更正或不填 format",
+            violations=[FieldViolation("format", f"the document is {found}")],
+        )
+    return found
+
+
+def check_size(document: Document, *, greatest: int = MAX_DOCUMENT) -> None:
+    """Raises InvalidArgument (DOCUMENT_EMPTY), ResourceExhausted (DOCUMENT_TOO_LARGE)."""
+    if not len(document):
+        raise InvalidArgument(
+            "the document is empty",
+            reason="DOCUMENT_EMPTY",
+            message_zh="文件为空",
+            violations=[FieldViolation("document", "empty")],
+        )
+    if len(document) > greatest:
+        raise too_large(greatest)
+
+
+def too_large(greatest: int) -> ResourceExhausted:
+    """Refuses a document of more than `greatest` bytes, and says which way is left."""
+    if greatest < MAX_STREAMED:
+        way, way_zh = "send it in parts by StreamSealDocument", "请用 StreamSealDocument 分段发送"
+    else:
+        way, way_zh = "make its pictures smaller, or part it", "请压缩图片或拆分"
+    return ResourceExhausted(
+        f"the document is larger than {greatest >> 20} MiB: {way}",
+        reason="DOCUMENT_TOO_LARGE",
+        message_zh=f"文件大于 {greatest >> 20} MiB：{way_zh}",
+    )
+
+
+def check_digest(digest: Digest) -> Digest:
+    """32 octets, and a note of printable ASCII. Raises InvalidArgument (BAD_DIGEST)."""
+    info = digest.property_info
+    if (
+        len(digest.value) != DIGEST_SIZE
+        or not 0 < len(info) <= MAX_PROPERTY_INFO
+        or not _PRINTABLE_ASCII.fullmatch(info)
+    ):
+        raise InvalidArgument(
+            f"a digest is the {DIGEST_SIZE} octets of an SM3 value, with 1 to {MAX_PROPERTY_INFO} "
+            "printable ASCII characters in `property_info` that say what it is of",
+            reason="BAD_DIGEST",
+            message_zh=f"digest 应为 {DIGEST_SIZE} 字节的 SM3 值，property_info 应为 1 至 "
+            f"{MAX_PROPERTY_INFO} 个可见 ASCII 字符，说明其来源",
+            violations=[FieldViolation("digest", "not usable")],
+        )
+    return digest
+
+
+# --- what goes with them -----------------------------------------------------------------------
+
+
+def check_reason(reason: str) -> str:
+    """Rule 3. Raises InvalidArgument (BAD_REASON), which does not repeat it."""
+    text = reason.strip()
+    if not 0 < len(text) <= MAX_REASON or not text.isprintable():
+        raise _bad_reason(
+            f"say why the seal is used, in 1 to {MAX_REASON} printable characters",
+            f"请说明用印事由，1 至 {MAX_REASON} 个可见字符",
+        )
+    if any(citizen_number_problem(found.upper()) is None for found in _CITIZEN.findall(text)):
+        raise _bad_reason(
+            "the reason holds a citizen number: name the matter, not the person",
+            "用印事由含有公民身份号码：请写事项，不写个人信息",
+        )
+    return text
+
+
+def _bad_reason(text: str, text_zh: str) -> DomainError:
+    return InvalidArgument(
+        text,
+        reason="BAD_REASON",
+        message_zh=text_zh,
+        violations=[FieldViolation("reason", text)],
+    )
+
+
+def check_kind(kind: str) -> str:
+    """Rule 4. Raises InvalidArgument (BAD_KIND)."""
+    if kind and not (len(kind) <= 128 and _KIND.fullmatch(kind)):
+        raise InvalidArgument(
+            "kind is `license-types/{type}`, or one word of a-z, 0-9 and hyphens such as "
+            "official-letter",
+            reason="BAD_KIND",
+            message_zh="kind 应为 license-types/{类型}，或由小写字母、数字和连字符组成的一个词",
+            violations=[FieldViolation("kind", "malformed")],
+        )
+    return kind
+
+
+def check_placements(placements: Sequence[Placement]) -> tuple[Placement, ...]:
+    """At least one, not a crowd, each within bounds. Raises InvalidArgument (STAMP_POSITION)."""
+    if not 1 <= len(placements) <= MAX_PLACEMENTS or not all(map(_is_usable, placements)):
+        raise InvalidArgument(
+            f"a document takes 1 to {MAX_PLACEMENTS} placements: on pages from 1, each up to "
+            f"{_MAX_SIZE_MM} mm, a keyword of 1 to {MAX_KEYWORD} characters, an edge image over 2 "
+            "to 50 pages",
+            reason="STAMP_POSITION",
+            message_zh=f"请给出 1 至 {MAX_PLACEMENTS} 个盖章位置：页码从 1 起，尺寸不超过 "
+            f"{_MAX_SIZE_MM} 毫米，关键字 1 至 {MAX_KEYWORD} 字，骑缝章每枚跨 2 至 50 页",
+            violations=[FieldViolation("placements", "not usable")],
+        )
+    return tuple(placements)
+
+
+def _is_usable(one: Placement) -> bool:
+    # A NaN compares false with everything, so each test is of what is wanted.
+    if not 0 <= one.size_mm <= _MAX_SIZE_MM:
+        return False
+    match one:
+        case At():
+            return 1 <= one.page <= _MAX_PAGE and _on_paper(one.x_mm, one.y_mm)
+        case Keyword():
+            return (
+                0 < len(one.text) <= MAX_KEYWORD
+                and one.text.isprintable()
+                and -1 <= one.occurrence <= _MAX_PAGE
+                and abs(one.dx_mm) <= _MAX_MM
+                and abs(one.dy_mm) <= _MAX_MM
+            )
+        case EveryPage():
+            return _on_paper(one.x_mm, one.y_mm)
+        case AcrossEdges():
+            return _on_paper(one.y_mm) and 2 <= one.pages_per_image <= 50
+
+
+def _on_paper(*values: float) -> bool:
+    return all(0 <= value <= _MAX_MM for value in values)
+
+
+def check_wishes(order: SealingOrder) -> SealingOrder:
+    """What fits together (rule 2). Raises InvalidArgument (NOT_FOR_THIS_FORMAT)."""
+    wrong = []
+    if order.format is Format.DIGEST:
+        if order.placements:
+            wrong.append("placements")
+        if len(order.document):
+            wrong.append("document")
+        if order.close:
+            wrong.append("close")
+    if order.integrity_entries and order.format is not Format.OFD:
+        wrong.append("integrity_entries")
+    if order.proof in (Proof.LONG_TERM, Proof.ARCHIVAL) and order.format is not Format.PDF:
+        wrong.append("level")
+    if wrong:
+        raise InvalidArgument(
+            f"{', '.join(wrong)}: not for a sealing of {order.format}; leave it out",
+            reason="NOT_FOR_THIS_FORMAT",
+            message_zh=f"{order.format} 签章不支持 {'、'.join(wrong)}：请不要填写",
+            violations=[FieldViolation(one, f"not for {order.format}") for one in wrong],
+        )
+    return order

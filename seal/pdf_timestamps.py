@@ -1,0 +1,160 @@
+"""The time-stamps in a PDF: over a signature (PAdES B-T), and over a document (B-LTA).
+
+1. Both are judged by `seal.timestamp_token` alone, over the bytes as received; their anchors are
+   the store's `timestamp_anchors`.
+2. One that is wrong is FAILED; one by an authority that nobody here knows proves nothing and is
+   INDETERMINATE: neither is passed over.
+"""
+
+# asn1crypto and the PDF library publish no types.
+# mypy: disable-error-code=no-untyped-call
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from io import SEEK_END
+from typing import Any, Final
+
+from pyhanko.sign.diff_analysis import ModificationLevel
+from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
+from pyhanko.sign.validation.status import SignatureCoverageLevel
+
+from runtime.errors import DataLoss, InvalidArgument
+from seal import der
+from seal.model import Check, SignatureReport, failed, passed, undetermined
+from seal.seal_checks import CLOCK_SKEW, common_name
+from seal.timestamp_token import (
+    TimestampInfo,
+    UntrustedTimestamp,
+    check_imprint,
+    digest,
+    read_token,
+)
+from seal.trust import TrustStore
+
+_NAME: Final = "time_stamp"
+_TAIL: Final = 64
+_END: Final = re.compile(rb"startxref[\r\n]+\d+[\r\n]+%%EOF[\r\n]*\Z")
+_MOST: Final = 4  # over one signature
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignatureTime:
+    """What time-stamps prove of a signature: the earliest time, None unless all are good."""
+
+    time: datetime | None
+    check: Check
+
+
+def signature_time(
+    embedded: EmbeddedPdfSignature, store: TrustStore, *, signed_at: datetime | None, now: datetime
+) -> SignatureTime | None:
+    """Judge the time-stamps over a signature value; None where there are none."""
+    tokens = [
+        value.dump()
+        for attribute in embedded.signer_info["unsigned_attrs"] or ()
+        if attribute["type"].native == "signature_time_stamp_token"
+        for value in attribute["values"]
+    ]
+    if not tokens:
+        return None
+    if len(tokens) > _MOST:
+        check = failed(_NAME, "there are too many time-stamps", "时间戳过多")
+        return SignatureTime(time=None, check=check)
+    value: bytes = embedded.signer_info["signature"].native
+    times = []
+    for token in tokens:
+        told = _judge(token, lambda word: digest(word, value), store, now)
+        if isinstance(told, Check):
+            return SignatureTime(time=None, check=told)
+        times.append(told.time)
+    if signed_at is not None and signed_at > min(times) + CLOCK_SKEW:
+        detail = "the signature says it was made after its time-stamp"
+        return SignatureTime(time=None, check=failed(_NAME, detail, "签名时间晚于时间戳"))
+    return SignatureTime(time=min(times), check=_good(min(times)))
+
+
+def report_timestamp(
+    embedded: EmbeddedPdfSignature, policy: Any, store: TrustStore, now: datetime
+) -> SignatureReport:
+    """Judge a document time-stamp; its report's `signed_at` is the time it tells."""
+    label, signer, time = "", "", None
+    try:
+        label = str(embedded.field_name)
+        value = bytes(embedded.pkcs7_content)
+        token = next(der.elements(value)).raw
+        info = read_token(token)
+        signer, time = common_name(info.certificate), info.time
+        told = _judge(token, embedded.compute_digest, store, now)
+        checks = [
+            told if isinstance(told, Check) else _good(told.time),
+            _covers(embedded, policy),
+        ]
+        if value[len(token) :].strip(b"\x00"):
+            detail = "there is something after the time-stamp"
+            checks.insert(0, failed("signature_format", detail, "时间戳之后有多余内容"))
+    except Exception:  # noqa: BLE001  (the library raises anything on hostile bytes)
+        checks = [failed("signature_format", "the time-stamp is unreadable", "时间戳无法读取")]
+    return SignatureReport(
+        id=label,
+        signer=signer,
+        seal_name="",
+        es_id="",
+        signed_at=time,
+        format="PADES_TIMESTAMP",
+        checks=tuple(one.about(label) for one in checks),
+    )
+
+
+def ends_with_an_update(embedded: EmbeddedPdfSignature) -> bool:
+    """Whether what follows a signature's revision is another one, and nothing after the last."""
+    stream: Any = embedded.reader.stream
+    stream.seek(0, SEEK_END)
+    stream.seek(-min(_TAIL, stream.tell()), SEEK_END)
+    is_followed = embedded.signed_revision + 1 < embedded.reader.xrefs.total_revisions
+    return is_followed and bool(_END.search(stream.read(_TAIL)))
+
+
+def _judge(
+    token: bytes, imprint: Callable[[str], bytes], store: TrustStore, now: datetime
+) -> TimestampInfo | Check:
+    """What a good token says, or the check that it is not."""
+    try:
+        said = read_token(token)
+        return check_imprint(
+            token,
+            imprint(said.digest),
+            anchors=store.time_roots(said.time),
+            intermediates=store.intermediates,
+            crls=store.crls,
+            at=now,
+        )
+    except UntrustedTimestamp as error:
+        return undetermined(_NAME, error.message, error.message_zh, reason="TIME_STAMP_NOT_TRUSTED")
+    except (DataLoss, InvalidArgument) as error:
+        return failed(_NAME, error.message, error.message_zh)
+
+
+def _good(time: datetime) -> Check:
+    return passed(
+        _NAME, f"a time-stamp proves {time.isoformat()}", f"时间戳证明时间为 {time.isoformat()}"
+    )
+
+
+def _covers(embedded: EmbeddedPdfSignature, policy: Any) -> Check:
+    """The whole file, or all but what may follow."""
+    name = "covers_document"
+    embedded.compute_integrity_info(diff_policy=policy)
+    status = embedded.summarise_integrity_info()
+    if status["coverage"] == SignatureCoverageLevel.ENTIRE_FILE:
+        return passed(name, "the whole file is covered", "时间戳覆盖整个文件")
+    level = getattr(status["diff_result"], "modification_level", ModificationLevel.OTHER)
+    if not ends_with_an_update(embedded):
+        return failed(name, "bytes were added at the end of the file", "文件末尾添加了内容")
+    if status["docmdp_ok"] and level <= ModificationLevel.FORM_FILLING:
+        detail = "only signatures and evidence were added since"
+        return passed(name, detail, "此后仅添加了签名和验证资料", notice=True)
+    return failed(name, "more was changed since than may be", "此后有不允许的修改")

@@ -1,0 +1,218 @@
+"""The life of a seal on the wire: asking, deciding, freezing, thawing, revoking, its history.
+
+Each mutation is answered once per request id; slow work (drawing, keys) is done before its
+transaction, and not at all for a repeat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from runtime import names
+from runtime.database import Answer, Database, UnitOfWork
+from runtime.errors import DomainError, FieldViolation, InvalidArgument
+from runtime.identity import Role
+from runtime.rpc import Call
+from seal.keeping import SealKeeping
+from seal.making import SealMaking
+from seal.material import TrustMaterial
+from seal.orders import check_reason
+from seal.registry import HeldSeal, SealOrder, Shape
+from seal.rpc_streams import StreamRpc
+from seal.sealing import Sealing
+from seal.v1 import seal_pb2 as pb
+from seal.wire import LISTS, SHAPES, from_authorization, from_time, to_seal, to_time
+
+_ADMINISTRATOR = frozenset({Role.ADMINISTRATOR})
+LIFE_POLICY: Mapping[str, frozenset[Role]] = {
+    "CreateSeal": _ADMINISTRATOR,
+    "ApproveSeal": _ADMINISTRATOR,
+    "RejectSeal": _ADMINISTRATOR,
+    "FreezeSeal": _ADMINISTRATOR,
+    "UnfreezeSeal": _ADMINISTRATOR,
+    "RevokeSeal": _ADMINISTRATOR,
+    "UpdateSealAuthorization": _ADMINISTRATOR,
+    "ListSealEvents": frozenset({Role.ADMINISTRATOR, Role.AUDITOR, Role.DEPARTMENT}),
+}
+
+
+class LifeRpc(StreamRpc):
+    """The methods that change a seal. Plain ones run in a worker thread."""
+
+    def __init__(
+        self,
+        database: Database,
+        making: SealMaking,
+        keeping: SealKeeping,
+        sealing: Sealing,
+        material: TrustMaterial,
+    ) -> None:
+        super().__init__(database, sealing)
+        self._making = making
+        self._keeping = keeping
+        self._material = material
+
+    def CreateSeal(self, request: pb.CreateSealRequest, call: Call) -> pb.CreateSealResponse:  # noqa: N802
+        """See the proto."""
+        actor = call.principal.system
+        order = _seal_order(request)
+
+        def prepare() -> HeldSeal:
+            return self._making.sketch(order, actor=actor)
+
+        def act(work: UnitOfWork, wish: HeldSeal) -> pb.CreateSealResponse:
+            return pb.CreateSealResponse(seal=to_seal(self._making.ask(work, wish), call.principal))
+
+        return self._prepared_once(call, "CreateSeal", request, pb.CreateSealResponse, prepare, act)
+
+    def ApproveSeal(self, request: pb.ApproveSealRequest, call: Call) -> pb.ApproveSealResponse:  # noqa: N802
+        """See the proto."""
+        how = {"actor": call.principal.system, "etag": request.etag}
+
+        def prepare() -> HeldSeal | None:
+            return self._making.draft(request.name, **how)
+
+        def act(work: UnitOfWork, made: HeldSeal | None) -> pb.ApproveSealResponse:
+            kept = self._making.approve(work, request.name, made, **how)
+            return pb.ApproveSealResponse(seal=to_seal(kept, call.principal))
+
+        answer = self._prepared_once(
+            call, "ApproveSeal", request, pb.ApproveSealResponse, prepare, act
+        )
+        self._material.forget()  # a replaced seal is in the lists now
+        return answer
+
+    def RejectSeal(self, request: pb.RejectSealRequest, call: Call) -> pb.RejectSealResponse:  # noqa: N802
+        """See the proto."""
+        return self._act(call, "RejectSeal", request, pb.RejectSealResponse, self._making.reject)
+
+    def FreezeSeal(self, request: pb.FreezeSealRequest, call: Call) -> pb.FreezeSealResponse:  # noqa: N802
+        """See the proto."""
+        return self._act(call, "FreezeSeal", request, pb.FreezeSealResponse, self._keeping.freeze)
+
+    def UnfreezeSeal(self, request: pb.UnfreezeSealRequest, call: Call) -> pb.UnfreezeSealResponse:  # noqa: N802
+        """See the proto."""
+        return self._act(
+            call, "UnfreezeSeal", request, pb.UnfreezeSealResponse, self._keeping.unfreeze
+        )
+
+    def RevokeSeal(self, request: pb.RevokeSealRequest, call: Call) -> pb.RevokeSealResponse:  # noqa: N802
+        """See the proto."""
+        answer = self._act(call, "RevokeSeal", request, pb.RevokeSealResponse, self._keeping.revoke)
+        self._material.forget()
+        return answer
+
+    def UpdateSealAuthorization(  # noqa: N802
+        self, request: pb.UpdateSealAuthorizationRequest, call: Call
+    ) -> pb.UpdateSealAuthorizationResponse:
+        """See the proto."""
+        actor = call.principal.system
+        wanted = from_authorization(request.authorization)
+
+        def act(work: UnitOfWork) -> pb.UpdateSealAuthorizationResponse:
+            kept = self._keeping.ask_change(work, request.name, wanted, actor=actor)
+            return pb.UpdateSealAuthorizationResponse(seal=to_seal(kept, call.principal))
+
+        return self._once(
+            actor, "UpdateSealAuthorization", request, pb.UpdateSealAuthorizationResponse, act
+        )
+
+    def ListSealEvents(  # noqa: N802
+        self, request: pb.ListSealEventsRequest, call: Call
+    ) -> pb.ListSealEventsResponse:
+        """See the proto."""
+        events, token = self._keeping.history(
+            request.parent,
+            call.principal,
+            page_size=request.page_size,
+            page_token=request.page_token,
+        )
+        return pb.ListSealEventsResponse(
+            events=[
+                pb.SealEvent(
+                    event_time=to_time(one.event_time),
+                    kind=one.kind.value,
+                    actor=one.actor,
+                    reason=one.reason,
+                )
+                for one in events
+            ],
+            next_page_token=token,
+        )
+
+    def _act(
+        self,
+        call: Call,
+        method: str,
+        request: Any,
+        answer_type: type[Answer],
+        step: Callable[..., HeldSeal],
+    ) -> Answer:
+        """One step with a reason, once."""
+        actor, reason = call.principal.system, check_reason(request.reason)
+
+        def act(work: UnitOfWork) -> Answer:
+            kept = step(work, request.name, actor=actor, reason=reason)
+            return answer_type(seal=to_seal(kept, call.principal))
+
+        return self._once(actor, method, request, answer_type, act)
+
+    def _prepared_once(
+        self,
+        call: Call,
+        method: str,
+        request: Any,
+        answer_type: type[Answer],
+        prepare: Callable[[], Any],
+        act: Callable[[UnitOfWork, Any], Answer],
+    ) -> Answer:
+        """An act whose slow part comes first, and not for a repeat."""
+        actor, ready = call.principal.system, None
+        if not self._is_answered(actor, method, request.request_id):
+            try:
+                ready = prepare()
+            except DomainError:
+                if not self._is_answered(actor, method, request.request_id):
+                    raise  # else a twin of this request was answered meanwhile
+        return self._once(actor, method, request, answer_type, lambda work: act(work, ready))
+
+
+def _seal_order(request: pb.CreateSealRequest) -> SealOrder:
+    names.parse(names.DEPARTMENT, request.parent, field="parent")
+    names.check_id(request.seal_id, field="seal_id")
+    if request.replaces:
+        names.parse(names.SEAL, request.replaces, field="replaces")
+    if request.shape not in SHAPES:
+        raise _unknown("shape")
+    if request.signer_list_type not in LISTS:
+        raise _unknown("signer_list_type")
+    end = None
+    if request.HasField("end_time"):
+        end = from_time(request.end_time, field="end_time", reason="BAD_END_TIME")
+    return SealOrder(
+        department=request.parent,
+        seal_id=request.seal_id,
+        display_name=request.display_name,
+        credit_code=request.credit_code,
+        bottom_line=request.bottom_line,
+        seal_code=request.seal_code,
+        shape=Shape.UPLOADED if request.image else SHAPES[request.shape],
+        image=request.image,
+        width_mm=request.width_mm,
+        height_mm=request.height_mm,
+        version=request.version or 4,
+        signer_list=LISTS[request.signer_list_type],
+        authorization=from_authorization(request.authorization),
+        end_time=end,
+        replaces=request.replaces,
+    )
+
+
+def _unknown(field: str) -> InvalidArgument:
+    return InvalidArgument(
+        f"this {field} is not known: leave it out, or take one of the proto's",
+        reason="BAD_SEAL_REQUEST",
+        message_zh=f"未知的 {field}：可不填，或使用协议中的取值",
+        violations=[FieldViolation(field, "unknown")],
+    )

@@ -1,0 +1,428 @@
+"""TimeStampTokens (RFC 3161 §2.4.2): reading one, and judging whether it is good.
+
+1. A token is good when it is over these bytes, its one signer is the certificate it names by
+   digest (RFC 5816), that certificate is for time-stamping alone (RFC 3161 §2.3: critical) and
+   led to an anchor at the time it tells, and the signature over its signed attributes holds.
+2. The bytes as received are judged: what is signed is cut out, never encoded again.
+3. SM2 goes through `seal.trust` and `seal.suites`; RSA and the other curves through pyHanko's path
+   validation, with no fetcher, no clock and no trust list of the operating system.
+4. Whoever reads a token that nobody checked knows a claim, not a time.
+"""
+
+# asn1crypto and the PDF library publish no types.
+# mypy: disable-error-code=no-untyped-call
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from runtime.errors import DataLoss, DomainError, InvalidArgument
+from seal import coroutines, der, suites
+from seal.trust import TrustAnchor, TrustStore, assess_chain, parse_certificate
+
+_SIGNED_DATA: Final = "1.2.840.113549.1.7.2"
+_TST_INFO: Final = "1.2.840.113549.1.9.16.1.4"
+_CONTENT_TYPE: Final = "1.2.840.113549.1.9.3"
+_MESSAGE_DIGEST: Final = "1.2.840.113549.1.9.4"
+_ESS_V1: Final = "1.2.840.113549.1.9.16.2.12"
+_ESS_V2: Final = "1.2.840.113549.1.9.16.2.47"
+_TIME_STAMPING: Final = "time_stamping"
+_IMPLICIT_0: Final = 0xA0
+_MAX_TOKEN: Final = 128 * 1024
+_MAX_CERTIFICATES: Final = 16
+CLOCK_SKEW: Final = timedelta(minutes=5)
+
+TIMESTAMP_NOT_GOOD: Final = "TIMESTAMP_NOT_GOOD"
+
+
+class UntrustedTimestamp(DataLoss):
+    """A token that is sound, by an authority that nobody here knows."""
+
+    reason = TIMESTAMP_NOT_GOOD
+
+
+DIGESTS: Final = {
+    "sm3": suites.SM3_OID,
+    "sha256": suites.SHA256_OID,
+    "sha384": "2.16.840.1.101.3.4.2.2",
+    "sha512": "2.16.840.1.101.3.4.2.3",
+}
+"""What may be stamped: digests by their words, with their OIDs."""
+_WORDS: Final = {oid: word for word, oid in DIGESTS.items()}
+
+
+def digest(word: str, data: bytes) -> bytes:
+    """One of DIGESTS of the data. Raises InvalidArgument (`UNKNOWN_SUITE`)."""
+    if word in ("sha384", "sha512"):
+        return hashlib.new(word, data).digest()
+    return suites.digest(word, data)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimestampInfo:
+    """What a token says. `time` is aware UTC, `policy` an OID, `digest` a word of DIGESTS.
+
+    `certificate` (DER) is the one the signer's identifier names, out of `certificates`.
+    """
+
+    time: datetime
+    serial: int
+    policy: str
+    digest: str
+    imprint: bytes
+    nonce: int | None
+    certificate: bytes
+    certificates: tuple[bytes, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Signed:
+    """The parts of the one SignerInfo that its checking needs, as received."""
+
+    info: TimestampInfo
+    content: bytes  # TSTInfo
+    digest_algorithm: der.Element
+    algorithm: der.Element
+    attributes: bytes  # the SET OF that is signed
+    named: dict[str, der.Element]  # their single values by OID
+    signature: bytes
+
+
+def read_token(token: bytes) -> TimestampInfo:
+    """What a token says, unchecked. Raises InvalidArgument (`MALFORMED_TIMESTAMP`)."""
+    return _read(token).info
+
+
+def check_token(
+    token: bytes,
+    message: bytes,
+    *,
+    anchors: Sequence[bytes],
+    intermediates: Sequence[bytes] = (),
+    crls: Sequence[bytes] = (),
+    at: datetime | None = None,
+) -> TimestampInfo:
+    """What a good token over the message says; all certificates are DER.
+
+    With `at` (aware) the told time must not be later than that, by more than five minutes. Raises
+    DataLoss (`TIMESTAMP_NOT_GOOD`), which says why.
+    """
+    try:
+        word = read_token(token).digest
+    except InvalidArgument as error:
+        raise not_good(error.message, error.message_zh) from error
+    return check_imprint(
+        token,
+        digest(word, message),
+        anchors=anchors,
+        intermediates=intermediates,
+        crls=crls,
+        at=at,
+    )
+
+
+def check_imprint(
+    token: bytes,
+    imprint: bytes,
+    *,
+    anchors: Sequence[bytes],
+    intermediates: Sequence[bytes] = (),
+    crls: Sequence[bytes] = (),
+    at: datetime | None = None,
+) -> TimestampInfo:
+    """`check_token` where the message's digest, by the token's own algorithm, is known."""
+    try:
+        signed = _read(token)
+    except InvalidArgument as error:
+        raise not_good(error.message, error.message_zh) from error
+    info = signed.info
+    if not hmac.compare_digest(info.imprint, imprint):
+        raise not_good("it is of other bytes", "时间戳与内容不符")
+    if at is not None and info.time > at + CLOCK_SKEW:
+        raise not_good("it is from the future", "时间戳晚于当前时间")
+    try:
+        _check_attributes(signed)
+        _check_purpose(info.certificate)
+        _check_signer(signed, TrustMaterial(anchors, intermediates, crls))
+    except DataLoss:
+        raise
+    except DomainError as error:
+        raise not_good(error.message, error.message_zh) from error
+    return info
+
+
+def not_good(why: str, why_zh: str) -> DataLoss:
+    """The error for a token that proves nothing."""
+    return DataLoss(
+        f"the time-stamp is not good: {why}", reason=TIMESTAMP_NOT_GOOD,
+        message_zh=f"时间戳无效：{why_zh}",
+    )  # fmt: skip
+
+
+# --- reading ---------------------------------------------------------------------------------
+
+
+def _read(token: bytes) -> _Signed:
+    try:
+        if len(token) > _MAX_TOKEN:
+            raise der.malformed("it is too large")
+        return _read_content_info(token)
+    except InvalidArgument as error:
+        raise InvalidArgument(
+            f"the time-stamp token cannot be read: {error.message}",
+            reason="MALFORMED_TIMESTAMP",
+            message_zh=f"无法读取时间戳：{error.message_zh}",
+        ) from error
+
+
+def _read_content_info(token: bytes) -> _Signed:
+    """ContentInfo -> SignedData -> TSTInfo and the one SignerInfo (RFC 5652 §5)."""
+    kind, wrapped = _exactly(der.children(token), 2)
+    if kind.oid() != _SIGNED_DATA:
+        raise der.malformed("it is not signed")
+    (inner,) = _exactly(wrapped.expect(_IMPLICIT_0).members(), 1)
+    members = inner.expect(der.SEQUENCE).members()
+    if len(members) < 4:
+        raise der.malformed("parts are missing")
+    content_kind, content = _exactly(members[2].expect(der.SEQUENCE).members(), 2)
+    if content_kind.oid() != _TST_INFO:
+        raise der.malformed("it signs something else than a time")
+    (octets,) = _exactly(content.expect(_IMPLICIT_0).members(), 1)
+    certificates = _certificates(members[3:-1])
+    (signer,) = _exactly(members[-1].expect(der.SET).members(), 1)
+    return _read_signer(signer.expect(der.SEQUENCE).members(), octets.octets(), certificates)
+
+
+def _certificates(optional: list[der.Element]) -> tuple[bytes, ...]:
+    """The X.509 ones of `[0] certificates`; other kinds are of no use here."""
+    found = [
+        one.raw
+        for part in optional
+        if part.tag == _IMPLICIT_0
+        for one in part.members()
+        if one.tag == der.SEQUENCE
+    ]
+    if len(found) > _MAX_CERTIFICATES:
+        raise der.malformed("it has too many certificates")
+    return tuple(found)
+
+
+def _read_signer(
+    members: list[der.Element], content: bytes, certificates: tuple[bytes, ...]
+) -> _Signed:
+    """SignerInfo ::= SEQ{version, sid, digestAlgorithm, [0] signedAttrs, algorithm, value, …}."""
+    if len(members) not in (6, 7):
+        raise der.malformed("it signs no attributes")
+    _, sid, hashed, attributes, algorithm, value = members[:6]
+    named: dict[str, der.Element] = {}
+    for attribute in attributes.expect(_IMPLICIT_0).members():
+        kind, values = _exactly(attribute.expect(der.SEQUENCE).members(), 2)
+        (only,) = _exactly(values.expect(der.SET).members(), 1)
+        if kind.oid() in named:
+            raise der.malformed("an attribute stands twice")
+        named[kind.oid()] = only
+    return _Signed(
+        info=_read_tst(content, _signer_certificate(sid, certificates), certificates),
+        content=content,
+        digest_algorithm=hashed.expect(der.SEQUENCE),
+        algorithm=algorithm.expect(der.SEQUENCE),
+        attributes=der.tlv(der.SET, attributes.content),
+        named=named,
+        signature=value.octets(),
+    )
+
+
+def _signer_certificate(sid: der.Element, certificates: tuple[bytes, ...]) -> bytes:
+    """The certificate that issuer and serial, or `[0]` the key identifier, name."""
+    for one in certificates:
+        info = parse_certificate(one)
+        if sid.tag == 0x80:
+            if info.ski is not None and info.ski == sid.content:
+                return one
+        else:
+            issuer, serial = _exactly(sid.expect(der.SEQUENCE).members(), 2)
+            if (issuer.raw, serial.integer()) == (info.issuer_name, info.serial):
+                return one
+    raise der.malformed("the signer's certificate is missing")
+
+
+def _read_tst(content: bytes, certificate: bytes, certificates: tuple[bytes, ...]) -> TimestampInfo:
+    """TSTInfo ::= SEQ{version, policy, SEQ{algorithm, imprint}, serial, genTime, …, nonce?, …}."""
+    members = der.children(content)
+    if len(members) < 5 or members[0].integer() != 1:
+        raise der.malformed("it is of an unknown version")
+    algorithm, imprint = _exactly(members[2].expect(der.SEQUENCE).members(), 2)
+    word = _WORDS.get(_first(algorithm).oid())
+    if word is None:
+        raise der.malformed("its digest is none of " + ", ".join(DIGESTS))
+    nonces = [one.integer() for one in members[5:] if one.tag == der.INTEGER]
+    if len(nonces) > 1:
+        raise der.malformed("it has two nonces")
+    return TimestampInfo(
+        time=members[4].expect(der.GENERALIZED_TIME).time().astimezone(UTC),
+        serial=members[3].integer(),
+        policy=members[1].oid(),
+        digest=word,
+        imprint=imprint.octets(),
+        nonce=nonces[0] if nonces else None,
+        certificate=certificate,
+        certificates=certificates,
+    )
+
+
+def _first(element: der.Element) -> der.Element:
+    members = element.expect(der.SEQUENCE).members()
+    if not members:
+        raise der.malformed("a structure is empty")
+    return members[0]
+
+
+def _exactly(members: list[der.Element], count: int) -> list[der.Element]:
+    if len(members) != count:
+        raise der.malformed(f"{len(members)} parts where {count} belong")
+    return members
+
+
+# --- judging ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TrustMaterial:
+    """Whom to believe the time; DER."""
+
+    anchors: Sequence[bytes]
+    intermediates: Sequence[bytes]
+    crls: Sequence[bytes]
+
+
+def _check_attributes(signed: _Signed) -> None:
+    """The signed attributes are about this TSTInfo and this certificate (RFC 3161 §2.4.1)."""
+    kind, told = signed.named.get(_CONTENT_TYPE), signed.named.get(_MESSAGE_DIGEST)
+    if kind is None or kind.oid() != _TST_INFO or told is None:
+        raise not_good("its signed attributes are incomplete", "时间戳签名属性不完整")
+    word = _WORDS.get(_first(signed.digest_algorithm).oid())
+    if word is None or not hmac.compare_digest(digest(word, signed.content), told.octets()):
+        raise not_good("it was changed", "时间戳内容被修改")
+    if not _names(signed, signed.info.certificate):
+        raise not_good("it does not name its signer's certificate", "时间戳未指明签名证书")
+
+
+def _names(signed: _Signed, certificate: bytes) -> bool:
+    """Whether the first ESSCertID(v2) is of the certificate: SEQ{SEQ OF SEQ{[alg], hash, …}}."""
+    for oid in (_ESS_V2, _ESS_V1):
+        if (value := signed.named.get(oid)) is None:
+            continue
+        parts = _first(_first(value)).expect(der.SEQUENCE).members() or [value]
+        if oid == _ESS_V1:  # SHA-1 by definition; it picks a certificate, the chain judges it
+            expected = hashlib.sha1(certificate, usedforsecurity=False).digest()
+            return hmac.compare_digest(parts[0].octets(), expected)
+        word = "sha256"  # the default of RFC 5035 §5.4.1.1
+        if parts[0].tag == der.SEQUENCE and len(parts) > 1:
+            word = _WORDS.get(_first(parts.pop(0)).oid(), "")
+        return bool(word) and hmac.compare_digest(parts[0].octets(), digest(word, certificate))
+    return False
+
+
+def _check_purpose(certificate: bytes) -> None:
+    """RFC 3161 §2.3: one extended key usage, timeStamping, critical; and the key may sign."""
+    from asn1crypto import x509
+
+    info = parse_certificate(certificate)
+    critical = info.extended_key_usage == frozenset({_TIME_STAMPING}) and any(
+        one["extn_id"].native == "extended_key_usage" and one["critical"].native
+        for one in x509.Certificate.load(certificate)["tbs_certificate"]["extensions"]
+    )
+    if not critical:
+        raise not_good("its signer is no time-stamp authority", "签名证书不是时间戳证书")
+    usage = info.key_usage
+    if usage is not None and not usage & {"digital_signature", "non_repudiation"}:
+        raise not_good("its signer's key may not sign", "时间戳证书密钥用途不符")
+
+
+def _check_signer(signed: _Signed, material: TrustMaterial) -> None:
+    """The signature, and the chain as of the time told."""
+    if parse_certificate(signed.info.certificate).suite == suites.SM2:
+        _check_sm2(signed, material)
+    else:
+        coroutines.run(lambda: _check_others(signed, material))
+
+
+def _check_sm2(signed: _Signed, material: TrustMaterial) -> None:
+    info = signed.info
+    leaf = parse_certificate(info.certificate)
+    if _first(signed.algorithm).oid() != suites.SM2_SM3_OID or not suites.suite(suites.SM2).verify(
+        leaf.public_key, signed.attributes, signed.signature
+    ):
+        raise not_good("its signature is wrong", "时间戳签名无效")
+    store = TrustStore(
+        anchors=tuple(
+            TrustAnchor(name="", certificate=one, valid_from=parse_certificate(one).not_before)
+            for one in material.anchors
+        ),
+        intermediates=tuple(material.intermediates),
+        crls=tuple(material.crls),
+    )
+    result = assess_chain(info.certificate, at=info.time, store=store, extra=info.certificates)
+    if not result.is_trusted:
+        raise _nobody_known(result.detail, result.detail_zh)
+
+
+async def _check_others(signed: _Signed, material: TrustMaterial) -> None:
+    """RSA, ECDSA, Ed25519: what public authorities have. Weak digests and short keys are refused.
+
+    The libraries are loaded by the first such token: they cost half a second.
+    """
+    from asn1crypto import algos, x509
+    from pyhanko_certvalidator import CertificateValidator, ValidationContext
+    from pyhanko_certvalidator.policy_decl import DisallowWeakAlgorithmsPolicy
+    from pyhanko_certvalidator.sig_validate import (
+        DEFAULT_SIGNATURE_VALIDATOR,
+        SignatureValidationContext,
+    )
+
+    info, load = signed.info, x509.Certificate.load
+    try:
+        leaf: Any = load(info.certificate)
+        algorithm = algos.SignedDigestAlgorithm.load(signed.algorithm.raw)
+        hashed = algos.DigestAlgorithm.load(signed.digest_algorithm.raw)
+        policy = DisallowWeakAlgorithmsPolicy()
+        if not policy.signature_algorithm_allowed(algorithm, info.time, leaf.public_key):
+            raise not_good("its algorithm is too weak", "时间戳签名算法强度不足")
+        DEFAULT_SIGNATURE_VALIDATOR.validate_signature(
+            signed.signature,
+            signed.attributes,
+            leaf.public_key,
+            algorithm,
+            SignatureValidationContext(contextual_md_algorithm=hashed["algorithm"].native),
+        )
+    except DomainError:
+        raise
+    except Exception as error:  # the libraries raise anything on hostile bytes
+        raise not_good("its signature is wrong", "时间戳签名无效") from error
+    try:
+        context = ValidationContext(
+            trust_roots=[load(one) for one in material.anchors],
+            other_certs=[load(one) for one in (*material.intermediates, *info.certificates)],
+            crls=list(material.crls),
+            moment=info.time,
+            allow_fetching=False,
+            revocation_mode="soft-fail",
+            retroactive_revinfo=True,
+        )
+        # Its usage was judged before, and more strictly; this is the path alone.
+        await CertificateValidator(leaf, validation_context=context).async_validate_path()
+    except Exception as error:  # likewise
+        raise _nobody_known("no trust anchor is known for it", "没有受信任的根证书") from error
+
+
+def _nobody_known(why: str, why_zh: str) -> DataLoss:
+    return UntrustedTimestamp(
+        f"the time-stamp is not good: its signer is not trusted: {why}",
+        reason=TIMESTAMP_NOT_GOOD,
+        message_zh=f"时间戳无效：时间戳证书不受信任：{why_zh}",
+    )

@@ -1,0 +1,211 @@
+"""`tongban seal list`, `show`, `history`, `uses`: seals and what befell them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from seal.v1 import seal_pb2 as pb
+from tongban.client import Client
+from tongban.console import (
+    DEFAULT_IDENTITY,
+    DEFAULT_NODE,
+    IdentityFolder,
+    Json,
+    NodeAddress,
+    outcomes,
+    plain,
+    print_json,
+    print_table,
+    say,
+    when,
+)
+from tongban.files import write_file
+
+app = typer.Typer()
+
+Name = Annotated[str, typer.Argument(help="Name of the seal.")]
+
+STATES_ZH = {
+    "REQUESTED": "待审批",
+    "REJECTED": "未获批准",
+    "ACTIVE": "有效",
+    "FROZEN": "已冻结",
+    "REVOKED": "已废止",
+}
+EVENTS_ZH = {
+    "requested": "申请",
+    "approved": "批准",
+    "rejected": "驳回",
+    "frozen": "冻结",
+    "unfrozen": "解冻",
+    "revoked": "废止",
+    "replaced": "更换",
+    "change_requested": "申请变更授权",
+    "change_approved": "批准变更授权",
+    "change_rejected": "驳回变更授权",
+}
+
+
+def state_of(seal: pb.Seal) -> str:
+    """The state of a seal in the reader's language."""
+    english = pb.SealState.Name(seal.state).removeprefix("SEAL_STATE_")
+    return say(english, STATES_ZH.get(english, ""))
+
+
+@app.command("list")
+def list_seals(
+    parent: Annotated[str, typer.Option(help="A department; departments/- is all.")] = (
+        "departments/-"
+    ),
+    node: NodeAddress = DEFAULT_NODE,
+    identity: IdentityFolder = DEFAULT_IDENTITY,
+    as_json: Json = False,
+) -> None:
+    """List seals.
+
+    Example: tongban seal list
+    """
+    with outcomes(as_json=as_json), Client(node, identity) as client:
+        found = list(
+            client.every(client.seals.ListSeals, pb.ListSealsRequest(parent=parent), "seals")
+        )
+        if as_json:
+            print_json([plain(s) for s in found])
+        else:
+            print_table(
+                say("Seals", "电子印章"),
+                (say("name", "资源名"), say("display name", "名称"), say("identifier", "印章标识"),
+                 say("until", "截止"), say("state", "状态")),
+                [
+                    (s.name, s.display_name, s.es_id, when(s.end_time)[:10], state_of(s))
+                    for s in found
+                ],
+            )  # fmt: skip
+
+
+@app.command()
+def show(
+    name: Name,
+    image: Annotated[Path | None, typer.Option(help="Where its image is written, PNG.")] = None,
+    node: NodeAddress = DEFAULT_NODE,
+    identity: IdentityFolder = DEFAULT_IDENTITY,
+    as_json: Json = False,
+) -> None:
+    """Show a seal: what it says, who may use it, and what waits for approval.
+
+    Example: tongban seal show departments/human-resources/seals/official --image seal.png
+    """
+    with outcomes(as_json=as_json), Client(node, identity) as client:
+        seal = client.seals.GetSeal(pb.GetSealRequest(name=name), timeout=client.timeout).seal
+        if image is not None:
+            write_file(image, seal.image)
+        if as_json:
+            print_json(plain(seal))
+        else:
+            print_table(seal.name, (say("what", "项目"), say("value", "内容")), _facts(seal))
+
+
+def _facts(seal: pb.Seal) -> list[tuple[str, str]]:
+    shape = pb.SealShape.Name(seal.shape).removeprefix("SEAL_SHAPE_")
+    facts = [
+        (say("display name", "名称"), seal.display_name),
+        (say("state", "状态"), state_of(seal)),
+        (say("identifier", "印章标识"), seal.es_id),
+        (say("asked for", "申请时间"), when(seal.create_time)),
+        (say("from", "起始"), when(seal.start_time)),
+        (say("until", "截止"), when(seal.end_time)),
+        (
+            say("image", "印模"),
+            f"{seal.width_mm:g} × {seal.height_mm:g} mm, "
+            + (say("uploaded", "上传") if shape == "UNSPECIFIED" else shape),
+        ),
+        (say("version", "版本"), str(seal.version)),
+    ]
+    if seal.HasField("authorization"):
+        facts.append((say("authorized", "授权"), _allowed(seal.authorization)))
+    if seal.HasField("pending_authorization"):
+        facts.append((say("change asked for", "待批变更"), _allowed(seal.pending_authorization)))
+    facts += [
+        (label, text)
+        for label, text in (
+            (say("replaces", "替换"), seal.replaces),
+            (say("replaced by", "被替换为"), seal.replaced_by),
+            (say("revoked", "废止时间"), when(seal.revoke_time)),
+        )
+        if text
+    ]
+    return [*facts, ("etag", seal.etag)]
+
+
+def _allowed(found: pb.SealAuthorization) -> str:
+    users = ", ".join(found.users) or say("its department", "本部门")
+    named = ", ".join([*found.license_types, *found.document_kinds]) or say("anything", "不限")
+    until = when(found.expire_time)[:10]
+    return f"{users}: {named}" + (say(f", until {until}", f"，至 {until}") if until else "")
+
+
+@app.command()
+def history(
+    name: Name,
+    node: NodeAddress = DEFAULT_NODE,
+    identity: IdentityFolder = DEFAULT_IDENTITY,
+    as_json: Json = False,
+) -> None:
+    """List what befell a seal, newest first (administrators, auditors, its own department).
+
+    Example: tongban seal history departments/human-resources/seals/official
+    """
+    with outcomes(as_json=as_json), Client(node, identity) as client:
+        found = list(
+            client.every(
+                client.seals.ListSealEvents, pb.ListSealEventsRequest(parent=name), "events"
+            )
+        )
+        if as_json:
+            print_json([plain(one) for one in found])
+        else:
+            print_table(
+                say("History", "经历"),
+                (say("when", "时间"), say("what", "事项"), say("who", "操作系统"),
+                 say("why", "事由")),
+                [
+                    (when(e.event_time), say(e.kind, EVENTS_ZH.get(e.kind, "")), e.actor, e.reason)
+                    for e in found
+                ],
+            )  # fmt: skip
+
+
+@app.command()
+def uses(
+    name: Name,
+    node: NodeAddress = DEFAULT_NODE,
+    identity: IdentityFolder = DEFAULT_IDENTITY,
+    as_json: Json = False,
+) -> None:
+    """List the uses of a seal, newest first, failed ones too (as `history`).
+
+    Example: tongban seal uses departments/human-resources/seals/official
+    """
+    with outcomes(as_json=as_json), Client(node, identity) as client:
+        found = list(
+            client.every(client.seals.ListSealings, pb.ListSealingsRequest(parent=name), "sealings")
+        )
+        if as_json:
+            print_json([plain(one) for one in found])
+        else:
+            print_table(
+                say("Uses", "用印记录"),
+                (say("when", "时间"), say("state", "状态"), say("who", "操作系统"),
+                 say("what", "文件"), say("kind", "类型"), say("why", "事由"), "SHA-256"),
+                [
+                    (when(s.seal_time),
+                     pb.SealingState.Name(s.state).removeprefix("SEALING_STATE_")
+                     + (f" {s.failure}" if s.failure else ""),
+                     s.actor, pb.DocumentFormat.Name(s.format).removeprefix("DOCUMENT_FORMAT_"),
+                     s.kind, s.reason, (s.sha256_after or s.sha256_before)[:16])
+                    for s in found
+                ],
+            )  # fmt: skip
