@@ -11,7 +11,7 @@ from typing import Final
 from runtime.clock import Clock
 from runtime.config import SealSettings
 from runtime.errors import FailedPrecondition
-from seal.pdf import Evidence
+from seal.pdf.signing import Evidence
 from seal.timestamp import TimestampClient
 
 _PEM: Final = re.compile("-----BEGIN (?:CERTIFICATE|X509 CRL)-----(.*?)-----END", re.DOTALL)

@@ -27,7 +27,7 @@ from runtime.errors import InvalidArgument
 from seal import der, suites
 
 if TYPE_CHECKING:
-    from seal.keys import Signer
+    from seal.keys.signers import Signer
 
 _KNOWN_CRITICAL: Final = frozenset({"basic_constraints", "key_usage", "extended_key_usage"})
 _MAX_CERTIFICATE: Final = 32_768

@@ -2,7 +2,7 @@
 
 1. Every departure has a name, a path and one sentence in each language; "/0/1" is the second member
    of the first.
-2. Order, presence and types are the reader's to judge (`seal.ses_read`), and so is what OCTET
+2. Order, presence and types are the reader's to judge (`seal.ses.read`), and so is what OCTET
    STRINGs hold; what the reader finds is named here too.
 """
 

@@ -1,6 +1,6 @@
 """Verification of a detached seal: an SES_Signature over the SM3 digest of what others hold.
 
-The same rules as in a document (`seal.seal_checks`, `seal.ofd_checks`), but for those about its
+The same rules as in a document (`seal.seal_checks`, `seal.ofd.checks`), but for those about its
 files: that the digest is of the right thing is known to who made it.
 """
 
@@ -20,7 +20,7 @@ from seal.model import (
     failed,
     passed,
 )
-from seal.ofd_checks import (
+from seal.ofd.checks import (
     SealedRule,
     check_document_signature,
     check_encoding,
@@ -30,9 +30,9 @@ from seal.ofd_checks import (
     check_signing_time,
     check_time_stamp,
 )
-from seal.ofd_opened import OpenedDocument, OpenedSignature
-from seal.ofd_structure import TYPE_SEAL, ListedSignature, SignatureXml
-from seal.package import OfdPackage
+from seal.ofd.opened import OpenedDocument, OpenedSignature
+from seal.ofd.package import OfdPackage
+from seal.ofd.structure import TYPE_SEAL, ListedSignature, SignatureXml
 from seal.seal_checks import SEAL_CHECKS, common_name
 from seal.ses import SealSignature, parse_signature
 from seal.trust import TrustStore

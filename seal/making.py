@@ -24,9 +24,9 @@ from runtime.database import Database, UnitOfWork
 from runtime.errors import AlreadyExists
 from seal import store
 from seal.certificates import parse_certificate
-from seal.custody import MAKER, ROOT_P256, ROOT_SM2, Custody
-from seal.drawing import draw
+from seal.image.drawing import draw
 from seal.keeping import SealBook, authorization_facts
+from seal.keys.custody import MAKER, ROOT_P256, ROOT_SM2, Custody
 from seal.life import (
     EventKind,
     awaited,

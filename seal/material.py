@@ -21,7 +21,7 @@ from runtime.database import Database, UnitOfWork
 from runtime.errors import Aborted
 from seal import store
 from seal.certificates import Revocation, issue_crl, parse_certificate
-from seal.custody import ROOT_P256, ROOT_SM2, Custody
+from seal.keys.custody import ROOT_P256, ROOT_SM2, Custody
 from seal.model import Verdict
 from seal.orders import MAX_DOCUMENT, Document, check_size
 from seal.trust import TrustAnchor, TrustStore

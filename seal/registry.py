@@ -26,7 +26,7 @@ from runtime.errors import (
 )
 from runtime.idcodes import credit_code_problem
 from runtime.identity import Principal, Role
-from seal.ses_model import SignerList
+from seal.ses.model import SignerList
 
 MAX_DISPLAY_NAME: Final = 40
 DEFAULT_YEARS: Final = 3

@@ -13,12 +13,12 @@ from io import BufferedRandom
 from typing import Final
 
 from runtime.errors import FailedPrecondition
-from seal.custody import Custody, check_pair
 from seal.incoming import mapped, writing
-from seal.keys import Signer
-from seal.ofd import finish_ofd, finish_ofd_into, prepare_ofd
+from seal.keys.custody import Custody, check_pair
+from seal.keys.signers import Signer
+from seal.ofd.signing import finish_ofd, finish_ofd_into, prepare_ofd
 from seal.orders import Document, Format, Proof, SealingOrder
-from seal.pdf import Evidence, Level, seal_pdf
+from seal.pdf.signing import Evidence, Level, seal_pdf
 from seal.registry import HeldSeal
 from seal.ses import assemble_signature, to_be_signed
 from seal.suites import P256, SM2, SM2_SM3_OID

@@ -40,14 +40,14 @@ from runtime.errors import Aborted, DataLoss, DomainError, FailedPrecondition, N
 from runtime.objects import ObjectStore, check_content, get_content
 from runtime.records import SealedRecord, Value, make_record
 from seal import store
-from seal.custody import Custody
 from seal.detached import assess_detached
 from seal.incoming import mapped, writing
+from seal.keys.custody import Custody
 from seal.ledger import Ledger
 from seal.material import TrustMaterial
 from seal.model import Indication, SignatureReport, Verdict
 from seal.orders import MAX_STREAMED, Document, Proof, SealedDocument, SealingOrder, SealingState
-from seal.pdf import Evidence
+from seal.pdf.signing import Evidence
 from seal.registry import HeldSeal, check_use, seal_not_found
 from seal.sealers import SEALERS, Task, check_timestamper
 from seal.timestamp import Timestamper

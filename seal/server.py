@@ -14,9 +14,9 @@ from runtime.database import Database
 from runtime.objects import ObjectStore
 from runtime.rpc import Server
 from seal.authority import evidence_of, timestamper_of
-from seal.custody import Custody
 from seal.keeping import SealKeeping
-from seal.maker import MakerKey
+from seal.keys.custody import Custody
+from seal.keys.maker import MakerKey
 from seal.making import SealMaking
 from seal.material import TrustMaterial
 from seal.rpc import POLICY, SealRpc
@@ -73,7 +73,7 @@ class SealServer:
 
         Raises FailedPrecondition with what to do: WRONG_PASSPHRASE, SEAL_KEYS_MISSING,
         KEY_FILE_TOO_OPEN, KEY_FILE_UNWRITABLE, PASSPHRASE_MISSING, and with a device what
-        `seal.pkcs11.open_key` names.
+        `seal.keys.pkcs11.open_key` names.
         """
         await asyncio.to_thread(self.open)
 

@@ -25,7 +25,7 @@ from runtime.database import UtcDateTime
 from seal.life import EventKind, SealEvent
 from seal.orders import Format, SealingState
 from seal.registry import MADE, Authorization, HeldSeal, SealState, Shape
-from seal.ses_model import SignerList
+from seal.ses.model import SignerList
 
 METADATA = sa.MetaData()
 

@@ -114,7 +114,7 @@ class Suite(Protocol):
         ...
 
     def dump_private(self, key: PrivateKey) -> bytes:
-        """PKCS#8 PrivateKeyInfo, for `seal.keys` to encrypt at once; nobody else calls this."""
+        """PKCS#8 PrivateKeyInfo, for `seal.keys.signers` to encrypt; nobody else calls this."""
         ...
 
     def sign(self, key: PrivateKey, message: bytes) -> bytes:

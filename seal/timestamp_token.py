@@ -22,7 +22,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from runtime.errors import DataLoss, DomainError, InvalidArgument
-from seal import coroutines, der, suites
+from seal import der, suites
+from seal.pdf import coroutines
 from seal.trust import TrustAnchor, TrustStore, assess_chain, parse_certificate
 
 _SIGNED_DATA: Final = "1.2.840.113549.1.7.2"

@@ -2,13 +2,13 @@
 
 `assess` returns a `Verdict`, `verify` raises `VerificationError` for anything but PASSED. For OFD:
 
-1. the package is read strictly (`seal.package`); what has two meanings is refused by name;
+1. the package is read strictly (`seal.ofd.package`); what has two meanings is refused by name;
 2. ALL signatures of ALL its documents are found and opened;
-3. every rule of `seal.seal_checks` and `seal.ofd_checks` is asked of each, over the bytes as
+3. every rule of `seal.seal_checks` and `seal.ofd.checks` is asked of each, over the bytes as
    received, in the order of GM/T 0031-2025; no rule is skipped because another failed;
 4. the worst answer is the verdict's.
 
-PDF goes the same way through `seal.pdf_checks`. Nothing here opens a socket, reads a file or the
+PDF goes the same way through `seal.pdf.checks`. Nothing here opens a socket, reads a file or the
 clock, or raises on what the bytes hold.
 """
 
@@ -27,23 +27,16 @@ from seal.model import (
     conclude,
     failed,
 )
-from seal.ofd_checks import (
+from seal.ofd.checks import (
     CONTENT_CHECKS,
     DOCUMENT_CHECKS,
     SEALED_CHECKS,
     UNSEALED_CHECKS,
     check_signature_format,
 )
-from seal.ofd_opened import OpenedDocument, OpenedSignature
-from seal.ofd_structure import (
-    TYPE_SIGN,
-    ListedSignature,
-    doc_bodies,
-    parse_signature_xml,
-    signature_list,
-)
-from seal.ofd_xml import checked_pieces
-from seal.package import (
+from seal.ofd.markup import checked_pieces
+from seal.ofd.opened import OpenedDocument, OpenedSignature
+from seal.ofd.package import (
     DEFAULT_LIMITS,
     Buffer,
     Limits,
@@ -51,6 +44,13 @@ from seal.package import (
     PackageError,
     limits_error,
     read_package,
+)
+from seal.ofd.structure import (
+    TYPE_SIGN,
+    ListedSignature,
+    doc_bodies,
+    parse_signature_xml,
+    signature_list,
 )
 from seal.seal_checks import SEAL_CHECKS, common_name, in_force
 from seal.ses import parse_seal, parse_signature
@@ -88,10 +88,10 @@ def assess(data: Buffer, *, store: TrustStore, now: datetime) -> Verdict:
 
 
 def assess_pdf(data: bytes, *, store: TrustStore, now: datetime) -> Verdict:
-    """Judge a PDF (`seal.pdf_checks`), whose libraries are loaded by the first one only."""
-    from seal import pdf_checks
+    """Judge a PDF (`seal.pdf.checks`), whose libraries are loaded by the first one only."""
+    from seal.pdf import checks
 
-    return pdf_checks.assess_pdf(data, store=store, now=now)
+    return checks.assess_pdf(data, store=store, now=now)
 
 
 def assess_seal(data: bytes, *, store: TrustStore, now: datetime) -> Verdict:

@@ -16,7 +16,7 @@ from runtime.identity import Principal
 from seal.life import etag_of
 from seal.model import Check, Indication, Verdict
 from seal.registry import Authorization, HeldSeal, SealState, Shape, may_see_inside
-from seal.ses_model import SignerList
+from seal.ses.model import SignerList
 from seal.v1 import seal_pb2 as pb
 
 _STATES: Final = {

@@ -26,7 +26,7 @@ from pyhanko_certvalidator.registry import SimpleCertificateStore
 
 from licenses.pages.pdf import write_pdf
 from seal.model import Indication
-from seal.pdf import seal_pdf
+from seal.pdf.signing import seal_pdf
 from seal.placement import At
 from seal.suites import P256
 from seal.verify import assess

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from seal.keys import Signer, generate_signer
-from seal.ofd import finish_ofd, prepare_ofd
+from seal.keys.signers import Signer, generate_signer
+from seal.ofd.signing import finish_ofd, prepare_ofd
 from seal.placement import At, Placement
 from seal.ses import SealSpec, make_seal
 from seal.trust import TrustAnchor, TrustStore, issue_certificate

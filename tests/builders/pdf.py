@@ -9,7 +9,7 @@ from typing import Any
 
 from reportlab.pdfgen.canvas import Canvas
 
-from seal.pdf import seal_pdf
+from seal.pdf.signing import seal_pdf
 from seal.placement import At, Placement
 from tests.builders.ofd import SEALED_AT, TEXT, World, png, world
 

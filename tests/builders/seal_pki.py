@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 from seal import ses, suites, trust
-from seal.keys import Signer, generate_signer
+from seal.keys.signers import Signer, generate_signer
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 END = datetime(2036, 1, 1, tzinfo=UTC)

@@ -12,7 +12,8 @@ from pathlib import Path
 import pkcs11
 from pkcs11 import Attribute, KeyType
 
-from seal import der, pkcs11_device, suites
+from seal import der, suites
+from seal.keys import pkcs11_device
 
 PIN = "482913"
 _FLAGS = bytes.fromhex("000000008000534b0000000000000002")  # CKA_OS_TOKENFLAGS, an unsigned long

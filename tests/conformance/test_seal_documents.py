@@ -16,7 +16,7 @@ from pyhanko.sign.validation import validate_pdf_signature
 from pyhanko_certvalidator import ValidationContext
 
 from seal.model import Indication, Verdict
-from seal.pdf import seal_pdf
+from seal.pdf.signing import seal_pdf
 from seal.placement import At
 from seal.suites import P256
 from seal.trust import TrustAnchor, TrustStore

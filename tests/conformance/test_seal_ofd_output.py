@@ -10,7 +10,7 @@ import pytest
 
 from runtime.errors import FailedPrecondition, InvalidArgument
 from seal.model import Indication, Verdict
-from seal.ofd import finish_ofd, prepare_ofd
+from seal.ofd.signing import finish_ofd, prepare_ofd
 from seal.placement import AcrossEdges, At, EveryPage, Keyword
 from seal.verify import assess
 from tests.builders.ofd import (
@@ -261,7 +261,7 @@ def test_only_the_signers_own_value_may_stand_beside_the_list() -> None:
         integrity_entries=True,
     ).integrity_tbs
     assert list_digest is not None
-    from seal.ofd_entries import entries_value
+    from seal.ofd.entries import entries_value
 
     def swapped(value: bytes) -> set[str]:
         return _failed(pack({**files, "OFDEntriesValue.dat": value}))

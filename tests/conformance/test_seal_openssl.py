@@ -7,7 +7,8 @@ import subprocess
 import pytest
 from asn1crypto import pem
 
-from seal import keys, suites, trust
+from seal import suites, trust
+from seal.keys import signers as keys
 from tests.builders.seal_pki import BEGIN, END, NOON, pki
 
 ID = f"distid:{suites.SM2_DEFAULT_ID.decode()}"

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from runtime.errors import InvalidArgument
-from seal import der, der_form, ses, ses_write, suites, trust
+from seal import der, der_form, ses, suites, trust
+from seal.ses import write as ses_write
 from seal.verify import assess_seal
 
 SEALS = Path(__file__).parent / "data" / "seals"

@@ -22,7 +22,7 @@ from seal.life import EventKind, SealEvent
 from seal.orders import Format, SealingState
 from seal.registry import Authorization, HeldSeal, SealState, Shape
 from seal.server import MIGRATIONS
-from seal.ses_model import SignerList
+from seal.ses.model import SignerList
 
 NOW = datetime(2026, 6, 1, 4, 0, tzinfo=UTC)
 

@@ -17,13 +17,13 @@ import pytest
 
 from runtime.clock import FixedClock
 from runtime.errors import AlreadyExists, DomainError, FailedPrecondition, InvalidArgument
-from seal import keys
-from seal.ceremony import hold, is_genuine
 from seal.certificates import is_issued_by, parse_certificate
-from seal.custody import MAKER, Custody
-from seal.maker import MakerKey, check_halves, join_halves
+from seal.keys import signers as keys
+from seal.keys.ceremony import hold, is_genuine
+from seal.keys.custody import MAKER, Custody
+from seal.keys.maker import MakerKey, check_halves, join_halves
 from seal.server import custody_of
-from seal.ses_read import parse_seal
+from seal.ses.read import parse_seal
 from seal.suites import SM2
 from tests.builders.ofd import plain_ofd
 from tests.builders.seal_node import (

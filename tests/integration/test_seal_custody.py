@@ -16,7 +16,7 @@ import pytest
 from runtime.clock import FixedClock
 from runtime.errors import FailedPrecondition, Unavailable
 from seal.certificates import parse_certificate
-from seal.custody import MAKER, ROOT_P256, ROOT_SM2, Custody
+from seal.keys.custody import MAKER, ROOT_P256, ROOT_SM2, Custody
 from seal.suites import P256, SM2
 from seal.trust import TrustAnchor, TrustStore, assess_chain
 from tests.builders.seal_node import NOW, SEAL, start
@@ -69,7 +69,7 @@ def test_a_process_killed_while_making_leaves_what_the_next_finishes(
 ) -> None:
     program = (
         "import sys; from pathlib import Path; from tests.builders.seal_node import NOW\n"
-        "from runtime.clock import FixedClock; from seal.custody import Custody\n"
+        "from runtime.clock import FixedClock; from seal.keys.custody import Custody\n"
         "Custody(Path(sys.argv[1]), passphrase=lambda: b'a long passphrase',"
         " clock=FixedClock(NOW)).prepare()"
     )

@@ -14,7 +14,9 @@ import pytest
 from asn1crypto import pem
 
 from runtime.errors import DomainError, FailedPrecondition, InvalidArgument
-from seal import keys, pkcs11, pkcs11_device, pkcs11_errors, pkcs11_uri, suites, trust
+from seal import suites, trust
+from seal.keys import pkcs11, pkcs11_device, pkcs11_errors, pkcs11_uri
+from seal.keys import signers as keys
 from tests.builders.seal_pki import BEGIN, NOON, issue
 from tests.builders.softhsm import PIN, SoftHsm, module, softhsm
 

@@ -12,7 +12,7 @@ from tests.builders.ofd import write_large_ofd
 
 WORK = """
 import mmap, resource, sys
-from seal.ofd import finish_ofd, finish_ofd_into, prepare_ofd
+from seal.ofd.signing import finish_ofd, finish_ofd_into, prepare_ofd
 from seal.placement import AcrossEdges, Keyword
 from seal.verify import assess
 from tests.builders.ofd import NOW, SEALED_AT, SIZE, world

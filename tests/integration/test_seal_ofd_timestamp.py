@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from seal.model import Indication, Verdict
-from seal.ofd import finish_ofd, prepare_ofd
+from seal.ofd.signing import finish_ofd, prepare_ofd
 from seal.ses import parse_signature
 from seal.timestamp import TimestampClient
 from seal.trust import TrustAnchor, TrustStore

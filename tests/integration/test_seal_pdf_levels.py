@@ -34,8 +34,8 @@ from pyhanko_certvalidator.registry import SimpleTrustManager
 
 from runtime.errors import FailedPrecondition, InvalidArgument
 from seal.model import Indication, Verdict
-from seal.pdf import Evidence, Level
-from seal.pdf_sealing import SealWriter
+from seal.pdf.signing import Evidence, Level
+from seal.pdf.update import SealWriter
 from seal.placement import EveryPage
 from seal.suites import ED25519, RSA
 from seal.timestamp import TimestampClient

@@ -40,7 +40,6 @@ from tests.builders.ofd import plain_ofd, seal_ofd
 from tests.builders.pdf import plain_pdf
 from tests.builders.seal_node import (
     ADMINISTRATOR,
-    CORNER,
     CREDIT_CODE,
     DEPARTMENT,
     DISPLAY_NAME,

@@ -13,7 +13,7 @@ import pytest
 from runtime.clock import FixedClock
 from runtime.errors import DataLoss, DomainError, InvalidArgument, Unavailable
 from seal import der
-from seal.keys import generate_signer
+from seal.keys.signers import generate_signer
 from seal.timestamp import TimestampClient, check_token, read_token
 from seal.trust import issue_certificate
 from tests.builders.tsa import Authority, authority

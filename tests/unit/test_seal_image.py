@@ -15,8 +15,10 @@ from lxml import etree
 from PIL import Image, ImageChops, ImageStat
 
 from runtime.errors import InvalidArgument
-from seal import glyphs, image, image_render
-from seal.image_sizes import OFFICIAL_SIZES, usual_size
+from seal.image import glyphs
+from seal.image import render as image_render
+from seal.image import shapes as image
+from seal.image.sizes import OFFICIAL_SIZES, usual_size
 
 SHORT = "示范县公安局"
 LONG = "示范县自然资源和规划局不动产登记事务中心"

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
 from runtime.errors import InvalidArgument
-from seal.image import circular_seal, oval_seal, render_png
-from seal.image_render import PNG_MAGIC, png_file
-from seal.image_upload import MAX_BYTES, check_uploaded_image
+from seal.image.render import PNG_MAGIC, png_file
+from seal.image.shapes import circular_seal, oval_seal, render_png
+from seal.image.upload import MAX_BYTES, check_uploaded_image
 
 SEAL = circular_seal("示范县公安局")
 GOOD = render_png(SEAL)

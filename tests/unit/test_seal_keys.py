@@ -9,7 +9,8 @@ import stat
 import pytest
 
 from runtime.errors import AlreadyExists, DomainError, FailedPrecondition, InvalidArgument, NotFound
-from seal import keys, suites
+from seal import suites
+from seal.keys import signers as keys
 
 PASSPHRASE = "口令 correct horse".encode()
 

@@ -10,14 +10,14 @@ import zipfile
 import pytest
 
 from runtime.errors import FailedPrecondition, InvalidArgument
-from seal.ofd import (
+from seal.ofd.markup import parse_xml, resolve
+from seal.ofd.signing import (
     Limits,
     PackageError,
     prepare_ofd,
     read_package,
 )
-from seal.ofd_structure import parse_signature_xml
-from seal.ofd_xml import parse_xml, resolve
+from seal.ofd.structure import parse_signature_xml
 from seal.placement import At
 from seal.ses import parse_signature
 from seal.suites import SM3_OID, digest

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.errors import FailedPrecondition, InvalidArgument
-from seal.ofd import finish_ofd_into, prepare_ofd
-from seal.ofd_xml import XmlScan, checked_pieces, scan_xml
-from seal.package import Entry, OfdPackage, PackageError, read_package
+from seal.ofd.markup import XmlScan, checked_pieces, scan_xml
+from seal.ofd.package import Entry, OfdPackage, PackageError, read_package
+from seal.ofd.signing import finish_ofd_into, prepare_ofd
 from seal.placement import AcrossEdges, Keyword
 from seal.verify import assess
 from tests.builders.ofd import (

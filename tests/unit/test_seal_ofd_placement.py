@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.errors import InvalidArgument
-from seal.ofd_placement import Pages, place, read_pages
-from seal.package import PackageError, read_package
+from seal.ofd.package import PackageError, read_package
+from seal.ofd.placement import Pages, place, read_pages
 from seal.placement import AcrossEdges, At, EveryPage, Keyword, Placement, Stamp
 from tests.builders.ofd import ofd_of, plain_ofd, text_object
 

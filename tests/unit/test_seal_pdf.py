@@ -24,9 +24,9 @@ from pyhanko.sign.signers.pdf_byterange import SignatureObject
 
 from licenses.pages.png import pdf_to_png
 from runtime.errors import FailedPrecondition, InvalidArgument
-from seal.image import RED, circular_seal, render_png
+from seal.image.shapes import RED, circular_seal, render_png
 from seal.model import Indication, Verdict, VerificationError
-from seal.pdf import seal_pdf
+from seal.pdf.signing import seal_pdf
 from seal.placement import At
 from seal.trust import Revocation, TrustStore, issue_crl
 from seal.verify import assess, assess_pdf, verify

@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from runtime.errors import InvalidArgument, Unavailable
-from seal import der, keys, libcrypto, suites, trust
+from seal import der, libcrypto, suites, trust
+from seal.keys import signers as keys
 from tests.builders.seal_pki import BEGIN, NOON, issue
 
 NAMES = suites.suite_names()

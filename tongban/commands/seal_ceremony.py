@@ -13,8 +13,8 @@ import typer
 from runtime import config
 from runtime.clock import SYSTEM
 from runtime.errors import FailedPrecondition, InvalidArgument
-from seal.ceremony import hold
-from seal.private_files import read_line, wiped
+from seal.keys.ceremony import hold
+from seal.keys.private_files import read_line, wiped
 from seal.server import custody_of
 from tongban.console import DataFolder, Json, out, outcomes, print_json, say
 from tongban.files import write_file

@@ -1,0 +1,1 @@
+"""Images of seals: drawn, or uploaded and checked."""

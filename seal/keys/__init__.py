@@ -1,0 +1,1 @@
+"""Keys: where they are, who opens them, and the signers that others get."""

@@ -1,0 +1,383 @@
+"""The checks of a sealed OFD, in the order of GM/T 0031-2025 (STANDARDS §3).
+
+One rule, one function; to add a rule, write the function and put it in `SIGNATURE_CHECKS` (asked of
+every signature of every document of the package) or `DOCUMENT_CHECKS`. What each stops:
+
+- the seal's own checks (`seal.seal_checks`);
+- `seal_match`: a seal file swapped for another after signing;
+- `seal_in_force`: sealing with a seal that had ended or not begun;
+- `signing_time`: a signature older than its seal, or from the future;
+- `signer_listed`: anybody's certificate with somebody's seal picture;
+- `signer_certificate`: a signer nobody trusts, expired or revoked when signing;
+- `document_signature`: a forged or changed TBS_Sign, a weaker algorithm than the key's;
+- `data_hash`, `references`: changed content; `property_info`: a signature moved to another place;
+- `stamp_pages`: a seal picture shown on a page that doesn't exist;
+- `uncovered_files`: content that this signer never saw, unless it is another signature's own files;
+- `unlisted_signature`: a signature dropped from the list while its files stay;
+- `signature_extensions`: a critical extension that is silently ignored;
+- `time_stamp`: a time-stamp that is silently ignored, or of another signature.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from seal.model import (
+    Check,
+    Indication,
+    failed,
+    passed,
+    undetermined,
+)
+from seal.ofd.entries import check_integrity_entries, proven_value
+from seal.ofd.opened import OpenedDocument, OpenedSignature
+from seal.ofd.package import PackageError
+from seal.ofd.structure import TYPE_SEAL, TYPE_SIGN
+from seal.seal_checks import (
+    CLOCK_SKEW,
+    chain_check,
+    encoding_notice,
+    extensions_check,
+    in_force,
+    time_stamp_check,
+)
+from seal.ses import SealSignature, verify_signature
+from seal.suites import SM3_OID
+from seal.trust import assess_chain
+
+_SM3_NAMES: Final = frozenset({SM3_OID, "SM3"})
+_SHOWN: Final = 10
+_LONGEST_BARE: Final = 72  # DER SEQ of two 33-octet INTEGERs
+
+
+# --- rules about one signature --------------------------------------------------------------
+
+
+def check_signature_format(_document: OpenedDocument, one: OpenedSignature) -> Check | None:
+    """It reads; its type is known; Signature.xml and the value name one algorithm."""
+    name = "signature_format"
+    if one.listed.type not in (TYPE_SEAL, TYPE_SIGN):
+        return failed(
+            name, "the signature's Type is neither Seal nor Sign", "签名类型不是 Seal 或 Sign"
+        )
+    if one.value is not None and one.xml.method != one.value.signature_oid:
+        return failed(
+            name,
+            "Signature.xml and SignedValue.dat name different algorithms",
+            "Signature.xml 与签章数据的签名算法不一致",
+        )
+    if one.value is not None and one.value.version != one.value.seal.version:
+        return failed(
+            name, "the signature's version is not its seal's", "签章数据与印章的版本不一致"
+        )
+    return passed(name, "the signature reads", "签章格式正确")
+
+
+def check_encoding(
+    _document: OpenedDocument, _one: OpenedSignature, value: SealSignature
+) -> Check | None:
+    """Departures from DER outside the seal are told too."""
+    return encoding_notice("signature_encoding", value.findings)
+
+
+def check_seal_match(
+    document: OpenedDocument, one: OpenedSignature, value: SealSignature
+) -> Check | None:
+    """Seal.esl is, byte for byte, the seal that was signed."""
+    name = "seal_match"
+    if one.xml.seal is None:
+        return passed(name, "there is no seal file beside the signed seal", "没有单独的印章文件")
+    try:
+        held = document.package.read(one.xml.seal)
+    except PackageError as error:
+        return failed(name, error.message, error.message_zh)
+    if held != value.seal.raw:
+        return failed(
+            name, "Seal.esl is not the seal that was signed", "印章文件与签章数据中的印章不一致"
+        )
+    return passed(name, "Seal.esl is the seal that was signed", "印章文件与签章数据中的印章一致")
+
+
+def check_seal_in_force(
+    document: OpenedDocument, _one: OpenedSignature, value: SealSignature
+) -> Check | None:
+    """GM/T 0031-2025: the seal's validity at the time of signing (ended since: a notice)."""
+    name = "seal_in_force"
+    if value.signed_at is None:
+        return _no_time(name)
+    check = in_force(value.seal, at=value.signed_at)
+    if check.indication is Indication.PASSED and document.now > value.seal.valid_to:
+        return passed(
+            name,
+            "the seal was in force and has ended since",
+            "签章时印章有效，现已过期",
+            notice=True,
+        )
+    return check
+
+
+def _no_time(name: str) -> Check:
+    return undetermined(
+        name,
+        "the signature does not say when it was made",
+        "签章数据没有签章时间",
+        reason="NO_SIGNING_TIME",
+    )
+
+
+def check_signing_time(
+    document: OpenedDocument, _one: OpenedSignature, value: SealSignature
+) -> Check | None:
+    """After the seal was made, and not in the future."""
+    name = "signing_time"
+    if value.signed_at is None:
+        return _no_time(name)
+    if value.signed_at < value.seal.created:
+        return failed(name, "signed before the seal was made", "签章时间早于印章制作时间")
+    if value.signed_at > document.now + CLOCK_SKEW:
+        return failed(name, "the signature says it is from the future", "签章时间晚于当前时间")
+    return passed(name, "signed after the seal was made", "签章时间晚于印章制作时间")
+
+
+def check_signer_listed(
+    _document: OpenedDocument, _one: OpenedSignature, value: SealSignature
+) -> Check | None:
+    """The signer's certificate is one of the seal's certList."""
+    name = "signer_listed"
+    if value.seal.lists_certificate(value.certificate):
+        return passed(name, "the seal lists the signer", "签章者在印章的签章者证书列表中")
+    return failed(name, "the seal does not list the signer", "签章者不在印章的签章者证书列表中")
+
+
+def check_signer_certificate(
+    document: OpenedDocument, _one: OpenedSignature, value: SealSignature
+) -> Check | None:
+    """The signer's certificate, chain and revocation at the time of signing."""
+    name = "signer_certificate"
+    if value.signed_at is None:
+        return _no_time(name)
+    result = assess_chain(value.certificate, at=value.signed_at, store=document.store)
+    return chain_check(name, result, now=document.now, who=("signer", "签章者"))
+
+
+def check_document_signature(
+    _document: OpenedDocument, _one: OpenedSignature, value: SealSignature
+) -> Check | None:
+    """The signature over TBS_Sign as received."""
+    name = "document_signature"
+    if verify_signature(value):
+        return passed(name, "the signer's signature is good", "签章值验证通过")
+    return failed(name, "the signer's signature is wrong", "签章值验证不通过")
+
+
+def check_data_hash(
+    document: OpenedDocument, one: OpenedSignature, value: SealSignature
+) -> Check | None:
+    """The dataHash is SM3 of Signature.xml as received."""
+    if document.digest_of(one.listed.path) == value.data_hash:
+        return passed(
+            "data_hash", "Signature.xml is what was signed", "Signature.xml 与签章数据一致"
+        )
+    return failed(
+        "data_hash", "Signature.xml was changed after signing", "Signature.xml 在签章后被修改"
+    )
+
+
+def check_property_info(
+    _document: OpenedDocument, one: OpenedSignature, value: SealSignature
+) -> Check | None:
+    """The propertyInfo is the absolute path of this Signature.xml (GB/T 38540 §7)."""
+    name = "property_info"
+    if value.property_info.removeprefix("/") == one.listed.path:
+        return passed(name, "the signature is where it was made for", "签章位置与签章数据一致")
+    return failed(name, "the signature was made for another place", "签章数据中的位置与实际不一致")
+
+
+def check_references(document: OpenedDocument, one: OpenedSignature) -> Check | None:
+    """Every file the signer saw is there and unchanged."""
+    name = "references"
+    if one.xml.check_method not in _SM3_NAMES:
+        return failed(name, "the CheckMethod is not SM3", "摘要算法不是 SM3", reason="CHECK_METHOD")
+    paths = [reference.path for reference in one.xml.references]
+    if not paths or len(set(paths)) != len(paths):
+        return failed(name, "References are empty or name a file twice", "引用列表为空或重复")
+    missing = [path for path in paths if path not in document.package]
+    changed = [
+        reference.path
+        for reference in one.xml.references
+        if reference.path in document.package
+        and document.digest_of(reference.path) != reference.check_value
+    ]
+    if missing or changed:
+        found = [("changed after signing", "签章后被修改", changed), ("missing", "缺失", missing)]
+        return failed(
+            name,
+            "; ".join(f"{word}: {_names(paths)}" for word, _, paths in found if paths),
+            "；".join(f"{word}：{_names(paths)}" for _, word, paths in found if paths),
+        )
+    return passed(name, f"{len(paths)} files are as signed", f"{len(paths)} 个文件与签章时一致")
+
+
+def _names(paths: list[str]) -> str:
+    shown = ", ".join("/" + path for path in paths[:_SHOWN])
+    return shown + (" …" if len(paths) > _SHOWN else "")
+
+
+def check_stamp_pages(document: OpenedDocument, one: OpenedSignature) -> Check | None:
+    """Every stamp is on a page of the document the signature belongs to."""
+    name = "stamp_pages"
+    if not one.xml.stamps:
+        return None
+    try:
+        pages = document.pages_of(one.listed.body)
+    except PackageError as error:
+        return failed(name, error.message, error.message_zh)
+    if any(stamp.page_ref not in pages for stamp in one.xml.stamps):
+        return failed(name, "a stamp is on a page that does not exist", "印章所在页面不存在")
+    return passed(name, "the stamps are on pages of the document", "印章位于文件的页面上")
+
+
+def check_uncovered_files(document: OpenedDocument, one: OpenedSignature) -> Check | None:
+    """Every file is covered by *this* signature, but for the files that are signatures.
+
+    A file that only another signature covers is content this signer never saw: it could be what a
+    dangling link of a signed page was waiting for. So the others' coverage doesn't count; their own
+    files do, since each is proven to be nothing but a signature (Signatures.xml has only the list,
+    Signature.xml is hashed into its signature, Seal.esl equals the signed seal) and a bad one fails
+    the verdict. So does the signature value of an integrity list this signer covers and signed.
+    """
+    name = "uncovered_files"
+    covered = {reference.path for reference in one.xml.references}
+    allowed = document.lists() | document.signature_files()
+    if one.value is not None:
+        allowed |= proven_value(document.package, covered, one.value.certificate)
+    uncovered = [path for path in document.package if path not in covered and path not in allowed]
+    if uncovered:
+        return failed(
+            name,
+            f"not covered by the signature: {_names(uncovered)}",
+            f"未被签章保护的文件：{_names(uncovered)}",
+        )
+    return passed(name, "every file is covered", "所有文件均受签章保护")
+
+
+def check_extensions(
+    _document: OpenedDocument, _one: OpenedSignature, value: SealSignature
+) -> Check | None:
+    """A critical extension that nobody understands may forbid what we are about to accept."""
+    return extensions_check("signature_extensions", value.extensions)
+
+
+def check_time_stamp(
+    document: OpenedDocument, _one: OpenedSignature, value: SealSignature
+) -> Check | None:
+    """A time-stamp is over this signature, trusted, and not from before it."""
+    if value.timestamp is None:
+        return None
+    return time_stamp_check(
+        "time_stamp",
+        value.timestamp,
+        over=value.signature,
+        claimed=value.signed_at,
+        store=document.store,
+        now=document.now,
+    )
+
+
+def check_unsupported_type(document: OpenedDocument, one: OpenedSignature) -> Check | None:
+    """Type=Sign: say what its value is; nothing about who signed is established."""
+    value = document.package.read(one.xml.signed_value)
+    what, what_zh = (
+        "a GB/T 35275 SignedData, which is not verified yet",
+        "GB/T 35275 签名数据，尚不支持验证",
+    )
+    if _is_bare_signature(value):
+        what = "a bare SM2 value without certificate, not the SignedData GB/T 35275 asks for"
+        what_zh = "不含证书的 SM2 签名值，不是 GB/T 35275 要求的签名数据"
+    return undetermined(
+        "unsupported_signature_type",
+        f"the signature has Type=Sign; SignedValue.dat holds {what}",
+        f"签名类型为 Sign；SignedValue.dat 是{what_zh}",
+    )
+
+
+def _is_bare_signature(value: bytes) -> bool:
+    """Whether the bytes are DER SEQ{INTEGER, INTEGER}, told by their tags."""
+    return len(value) <= _LONGEST_BARE and value[:1] == b"\x30" and value[2:3] == b"\x02"
+
+
+DocumentRule = Callable[[OpenedDocument], Check | None]
+SignatureRule = Callable[[OpenedDocument, OpenedSignature], Check | None]
+SealedRule = Callable[[OpenedDocument, OpenedSignature, SealSignature], Check | None]
+
+SEALED_CHECKS: Final[tuple[SealedRule, ...]] = (
+    check_encoding,
+    check_seal_match,
+    check_seal_in_force,
+    check_signing_time,
+    check_signer_listed,
+    check_signer_certificate,
+    check_document_signature,
+    check_property_info,
+    check_data_hash,
+    check_extensions,
+    check_time_stamp,
+)
+CONTENT_CHECKS: Final[tuple[SignatureRule, ...]] = (
+    check_references,
+    check_stamp_pages,
+    check_uncovered_files,
+)
+UNSEALED_CHECKS: Final[tuple[SignatureRule, ...]] = (
+    check_signature_format,
+    check_unsupported_type,
+    *CONTENT_CHECKS,
+)
+
+
+# --- rules about the document ---------------------------------------------------------------
+
+
+def check_package(document: OpenedDocument) -> Check | None:
+    """Reading already proved it; say so."""
+    count = len(document.package.entries)
+    return passed(
+        "package_format",
+        f"{count} files, read in one way only",
+        f"文件包结构正确，共 {count} 个文件",
+    )
+
+
+def check_listed(document: OpenedDocument) -> Check | None:
+    """No two lines of the lists share a file, and no signature lies about unlisted."""
+    name = "unlisted_signature"
+    paths = [one.path for one in document.listed]
+    values = [one.xml.signed_value for one in document.signatures]
+    if len(set(paths)) != len(paths) or len(set(values)) != len(values):
+        return failed(
+            name,
+            "two signatures share their files",
+            "两个签章使用同一文件",
+            reason="SIGNATURE_LISTED_TWICE",
+        )
+    hidden = [
+        path
+        for path in document.package
+        if path.rpartition("/")[2].lower() == "signature.xml" and path not in paths
+    ]
+    if hidden:
+        return failed(
+            name,
+            f"not in the signature list: {_names(hidden)}",
+            f"未列入签名列表：{_names(hidden)}",
+        )
+    return passed(name, "every signature is listed", "所有签章均在签名列表中")
+
+
+def check_entries(document: OpenedDocument) -> Check | None:
+    """The integrity list of GM/T 0099, where there is one."""
+    return check_integrity_entries(document.package, document.lists() | document.signature_files())
+
+
+DOCUMENT_CHECKS: Final[tuple[DocumentRule, ...]] = (check_package, check_listed, check_entries)

@@ -1,0 +1,244 @@
+"""XML of an OFD package, read so that it means one thing.
+
+1. UTF-8 only, without document type or entities, refused *before* a parser sees the bytes
+   (entities in attributes expand while parsing); no network, no huge trees: a tree takes some fifty
+   times its text, so that is bounded too.
+2. A text is the whole text: a comment inside a value is refused, since some readers stop there.
+3. A single-valued element that occurs twice is refused, since readers differ on which counts.
+4. A location (ST_Loc) never leaves the package.
+
+Source: GB/T 33190-2016 §6, §7.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, cast
+
+from lxml import etree
+
+from seal.ofd.package import OfdPackage, PackageError, limits_error, paths_error, structure_error
+
+NAMESPACE: Final = "http://www.ofdspec.org/2016"
+#: Only lists are parsed here (documents, pages, signatures, references), never a page's content.
+GREATEST_XML: Final = 4 * 1024 * 1024
+
+
+def read_xml(package: OfdPackage, name: str) -> etree._Element:
+    """The root element of a file of the package. Raises PackageError."""
+    return parse_xml(package.read(name), name)
+
+
+def refuse_dtd(data: bytes, name: str) -> None:
+    """Rule 1, cheap enough for every XML file of a package, parsed by us or not."""
+    if b"\x00" in data[:4] or data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise PackageError("xml_well_formed", f"/{name} is not UTF-8", f"/{name} 不是 UTF-8 编码")
+    if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
+        raise PackageError(
+            "xml_no_dtd",
+            f"/{name} declares a document type or entities",
+            f"/{name} 含有文档类型或实体声明",
+        )
+
+
+def checked_pieces(package: OfdPackage, name: str) -> Iterator[bytes]:
+    """The bytes of a file by pieces; `refuse_dtd` of what is XML, before the piece is given out."""
+    is_xml = name.lower().endswith(".xml")
+    tail = b""
+    for index, piece in enumerate(package.pieces(name)):
+        if index == 0:
+            is_xml = is_xml or piece[:1] == b"<"
+        if is_xml:
+            # A mark may lie across two pieces.
+            refuse_dtd(tail + piece if tail else piece, name)
+            tail = piece[-_LONGEST_MARK:]
+        yield piece
+
+
+def parse_xml(data: bytes, name: str) -> etree._Element:
+    """Parse one file of a package; `name` is only for the message. Raises PackageError."""
+    if len(data) > GREATEST_XML:
+        raise limits_error(f"/{name} is larger than {GREATEST_XML} bytes")
+    refuse_dtd(data, name)
+    parser = etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        huge_tree=False,
+        remove_pis=False,
+    )
+    try:
+        root = etree.fromstring(data, parser)
+    except (etree.XMLSyntaxError, ValueError) as error:
+        raise PackageError(
+            "xml_well_formed",
+            f"/{name} is not well-formed XML",
+            f"/{name} 不是格式良好的 XML",
+        ) from error
+    encoding = root.getroottree().docinfo.encoding
+    if encoding is not None and encoding.upper() not in (
+        "UTF-8",
+        "UTF8",
+        "ASCII",
+        "US-ASCII",
+    ):
+        raise PackageError("xml_well_formed", f"/{name} is not UTF-8", f"/{name} 不是 UTF-8 编码")
+    return root
+
+
+class XmlScan:
+    """What a page's content is read into, event by event; nothing is built. `done` ends it early.
+
+    lxml calls the methods; names are qualified.
+    """
+
+    __slots__ = ("done",)
+
+    def __init__(self) -> None:
+        self.done = False
+
+    def start(self, name: str, attributes: Mapping[str, str]) -> None:
+        """An element begins."""
+
+    def end(self, name: str) -> None:
+        """An element ends."""
+
+    def data(self, text: str) -> None:
+        """A piece of text."""
+
+    def close(self) -> None:
+        """The document ends."""
+
+
+def scan_xml(package: OfdPackage, name: str, scan: XmlScan) -> None:
+    """Read a file of any length in bounded memory (rule 1 holds). Raises PackageError."""
+    parser = etree.XMLParser(
+        target=cast("Any", scan),  # the stubs want methods that lxml does not
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        huge_tree=False,
+    )
+    encoding_known = False
+    try:
+        for piece in checked_pieces(package, name):
+            if not encoding_known:
+                _refuse_encoding(piece, name)
+                encoding_known = True
+            parser.feed(piece)
+            if scan.done:
+                return
+        parser.close()
+    except (etree.XMLSyntaxError, ValueError) as error:
+        raise PackageError(
+            "xml_well_formed", f"/{name} is not well-formed XML", f"/{name} 不是格式良好的 XML"
+        ) from error
+
+
+def read_head(package: OfdPackage, name: str, *, ends_before: str) -> tuple[etree._Element, ...]:
+    """The elements of a file that end before one begins (qualified name), in order.
+
+    What is built is bounded (rule 1). Raises PackageError.
+    """
+    parser = etree.XMLPullParser(
+        events=("start", "end"),
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        huge_tree=False,
+    )
+    found: list[etree._Element] = []
+    fed = 0
+    try:
+        for piece in _by_little(checked_pieces(package, name)):
+            if fed == 0:
+                _refuse_encoding(piece, name)
+            fed += len(piece)
+            parser.feed(piece)
+            events: Iterator[Any] = parser.read_events()
+            for event, element in events:
+                if event == "end":
+                    found.append(element)
+                elif element.tag == ends_before:
+                    return tuple(found)
+            if fed > _GREATEST_HEAD:
+                raise limits_error(f"/{name} has a head of more than {_GREATEST_HEAD} bytes")
+        parser.close()
+    except (etree.XMLSyntaxError, ValueError) as error:
+        raise PackageError(
+            "xml_well_formed", f"/{name} is not well-formed XML", f"/{name} 不是格式良好的 XML"
+        ) from error
+    return tuple(found)
+
+
+def _by_little(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    for piece in pieces:
+        for begin in range(0, len(piece), _LITTLE):
+            yield piece[begin : begin + _LITTLE]
+
+
+def _refuse_encoding(head: bytes, name: str) -> None:
+    said = _DECLARED.match(head)
+    if said is not None and said[1].upper() not in (b"UTF-8", b"UTF8", b"ASCII", b"US-ASCII"):
+        raise PackageError("xml_well_formed", f"/{name} is not UTF-8", f"/{name} 不是 UTF-8 编码")
+
+
+_DECLARED: Final = re.compile(
+    rb"""(?:\xef\xbb\xbf)?<\?xml[^>]*?\sencoding\s*=\s*["']([^"']*)["']"""
+)
+_LITTLE: Final = 2048
+_GREATEST_HEAD: Final = 128 * 1024
+_LONGEST_MARK: Final = 8  # one less than "<!DOCTYPE"
+
+
+def tag(local: str) -> str:
+    """The qualified name of an OFD element."""
+    return f"{{{NAMESPACE}}}{local}"
+
+
+def child(parent: etree._Element, local: str) -> etree._Element | None:
+    """The only child of that name, or None. Two of them are refused: rule 3."""
+    found = parent.findall(tag(local))
+    if len(found) > 1:
+        raise structure_error(f"more than one {local} element", f"{local} 元素重复")
+    return found[0] if found else None
+
+
+def text(element: etree._Element) -> str:
+    """The text of a leaf element, stripped; a comment inside it is refused (rule 2)."""
+    if len(element):
+        raise structure_error("an element that holds a value holds other nodes")
+    return (element.text or "").strip()
+
+
+def required(parent: etree._Element, local: str) -> str:
+    """The text of a child that must be there and not be empty."""
+    found = child(parent, local)
+    value = text(found) if found is not None else ""
+    if not value:
+        raise structure_error(f"the {local} element is missing or empty", f"缺少 {local} 元素")
+    return value
+
+
+def resolve(location: str, *, base: str) -> str:
+    """The entry name an ST_Loc points to, from the file `base`. Raises PackageError.
+
+    A leading slash means the root of the package, else the folder of `base` (GB/T 33190 §7.1).
+    """
+    if not location or "\\" in location or ":" in location or "\x00" in location:
+        raise paths_error("a location inside the package is not a path")
+    folder = [] if location.startswith("/") else base.split("/")[:-1]
+    for part in location.removeprefix("/").split("/"):
+        if part == "..":
+            if not folder:
+                raise paths_error("a location inside the package leaves it")
+            folder.pop()
+        elif part == "":
+            raise paths_error("a location inside the package has an empty part")
+        elif part != ".":
+            folder.append(part)
+    return "/".join(folder)

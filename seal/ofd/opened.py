@@ -1,0 +1,69 @@
+"""A sealed OFD opened for its checks: the package, its signatures, what is trusted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from seal.ofd.package import OfdPackage
+from seal.ofd.structure import DocBody, ListedSignature, SignatureXml, page_ids
+from seal.ses import SealSignature
+from seal.suites import SM3_OID, digest_pieces
+from seal.trust import TrustStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedSignature:
+    """A listed signature with what could be read of it; `value` only for seals."""
+
+    listed: ListedSignature
+    label: str
+    xml: SignatureXml
+    value: SealSignature | None
+
+    def own_files(self) -> frozenset[str]:
+        """The files this signature consists of, which its own checks account for byte by byte."""
+        names = {self.listed.path, self.xml.signed_value}
+        if self.value is not None and self.xml.seal is not None:
+            names.add(self.xml.seal)  # equal to the signed seal, or `seal_match` fails
+        return frozenset(names)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedDocument:
+    """The package with its signatures opened; each file is digested, and read for pages, once.
+
+    `digests` are the SM3 of files that are known already.
+    """
+
+    package: OfdPackage
+    bodies: tuple[DocBody, ...]
+    listed: tuple[ListedSignature, ...]
+    signatures: tuple[OpenedSignature, ...]
+    store: TrustStore
+    now: datetime
+    digests: dict[str, bytes] = field(default_factory=dict, repr=False)
+    _pages: dict[str, frozenset[str]] = field(default_factory=dict, repr=False)
+
+    def digest_of(self, name: str) -> bytes:
+        """SM3 of a file."""
+        known = self.digests.get(name)
+        if known is None:
+            known = digest_pieces(SM3_OID, self.package.pieces(name))
+            self.digests[name] = known
+        return known
+
+    def pages_of(self, body: int) -> frozenset[str]:
+        """The identifiers of a document's pages. Raises PackageError."""
+        root = self.bodies[body].doc_root
+        if root not in self._pages:
+            self._pages[root] = frozenset(page_ids(self.package, root))
+        return self._pages[root]
+
+    def lists(self) -> frozenset[str]:
+        """The signature lists of all documents."""
+        return frozenset(body.signatures for body in self.bodies if body.signatures)
+
+    def signature_files(self) -> frozenset[str]:
+        """The files that signatures consist of."""
+        return frozenset().union(*(one.own_files() for one in self.signatures))

@@ -1,0 +1,199 @@
+"""The signatures of an OFD package as its XML tells them: lists, references, stamps.
+
+1. Reading proves nothing; it only refuses what has more than one meaning.
+2. Element order is not insisted on: other software differs from the standard there.
+3. Names are entry names: resolved, inside the package, without a leading slash.
+
+Source: GB/T 33190-2016 §7.4 (OFD.xml), §18 (signatures).
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from lxml import etree
+
+from seal.ofd.markup import child, parse_xml, read_xml, required, resolve, tag, text
+from seal.ofd.package import OfdPackage, structure_error
+
+ROOT: Final = "OFD.xml"
+TYPE_SEAL: Final = "Seal"
+TYPE_SIGN: Final = "Sign"
+_MAX_DOCUMENTS: Final = 64
+_MAX_SIGNATURES: Final = 256
+_BOX: Final = re.compile(r"\s+".join([r"(-?\d{1,6}(?:\.\d{1,6})?)"] * 4))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocBody:
+    """One document of the package; names are entry names. `signatures` is the list's file."""
+
+    index: int
+    doc_root: str
+    signatures: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedSignature:
+    """One line of Signatures.xml; `path` is the entry name of its Signature.xml."""
+
+    id: str
+    type: str
+    path: str
+    list_path: str
+    body: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """A file (entry name) and the digest the signer saw."""
+
+    path: str
+    check_value: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stamp:
+    """Where a seal shows: page id of Document.xml and x, y, width, height in mm."""
+
+    id: str
+    page_ref: str
+    boundary: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignatureXml:
+    """Signature.xml as read; paths are entry names, `check_method` as written."""
+
+    signed_value: str
+    seal: str | None
+    method: str
+    signed_at_text: str
+    check_method: str
+    references: tuple[Reference, ...]
+    stamps: tuple[Stamp, ...]
+
+
+def doc_bodies(package: OfdPackage) -> tuple[DocBody, ...]:
+    """The documents OFD.xml names. Raises PackageError (`ofd_structure`)."""
+    return bodies_of(read_xml(package, ROOT))
+
+
+def bodies_of(root: etree._Element) -> tuple[DocBody, ...]:
+    """`doc_bodies` of OFD.xml as parsed."""
+    if root.tag != tag("OFD"):
+        raise structure_error("OFD.xml is not an OFD document")
+    bodies = []
+    elements = root.findall(tag("DocBody"))
+    if len(elements) > _MAX_DOCUMENTS:
+        raise structure_error("OFD.xml names too many documents")
+    for index, element in enumerate(elements):
+        listed = child(element, "Signatures")
+        where = text(listed) if listed is not None else ""
+        bodies.append(
+            DocBody(
+                index=index,
+                doc_root=resolve(required(element, "DocRoot"), base=ROOT),
+                signatures=resolve(where, base=ROOT) if where else None,
+            )
+        )
+    if not bodies:
+        raise structure_error("OFD.xml names no document")
+    return tuple(bodies)
+
+
+def signature_list(package: OfdPackage, body: DocBody) -> tuple[ListedSignature, ...]:
+    """The signatures of one document, in order. Raises PackageError.
+
+    Signatures.xml is the one file nobody signs, so it may hold nothing but the list.
+    """
+    if body.signatures is None:
+        return ()
+    root = read_xml(package, body.signatures)
+    if root.tag != tag("Signatures"):
+        raise structure_error("the signature list is not a Signatures document")
+    listed = []
+    for element in root.iterchildren(tag=etree.Element):
+        if element.tag == tag("MaxSignId"):
+            continue
+        if element.tag != tag("Signature") or len(element) or (element.text or "").strip():
+            raise structure_error("the signature list holds something else than signatures")
+        listed.append(
+            ListedSignature(
+                id=element.get("ID", ""),
+                type=element.get("Type", TYPE_SEAL),
+                path=resolve(element.get("BaseLoc", ""), base=body.signatures),
+                list_path=body.signatures,
+                body=body.index,
+            )
+        )
+    if len(listed) > _MAX_SIGNATURES:
+        raise structure_error("too many signatures")
+    if len({one.id for one in listed}) != len(listed) or not all(one.id for one in listed):
+        raise structure_error("a signature has no identifier or that of another")
+    return tuple(listed)
+
+
+def parse_signature_xml(data: bytes, path: str) -> SignatureXml:
+    """Read a Signature.xml; element order is not insisted on. Raises PackageError."""
+    root = parse_xml(data, path)
+    if root.tag != tag("Signature"):
+        raise structure_error("a listed file is not a Signature document")
+    info = child(root, "SignedInfo")
+    references = child(info, "References") if info is not None else None
+    if info is None or references is None:
+        raise structure_error("Signature.xml has no SignedInfo or no References")
+    seal = child(info, "Seal")
+    return SignatureXml(
+        signed_value=resolve(required(root, "SignedValue"), base=path),
+        seal=resolve(required(seal, "BaseLoc"), base=path) if seal is not None else None,
+        method=optional(info, "SignatureMethod"),
+        signed_at_text=optional(info, "SignatureDateTime"),
+        check_method=references.get("CheckMethod", ""),
+        references=tuple(
+            Reference(
+                path=resolve(one.get("FileRef", ""), base=path),
+                check_value=_base64(required(one, "CheckValue")),
+            )
+            for one in references.findall(tag("Reference"))
+        ),
+        stamps=tuple(_stamp(one) for one in info.findall(tag("StampAnnot"))),
+    )
+
+
+def optional(parent: etree._Element, local: str) -> str:
+    """The text of a child, empty when it is absent."""
+    found = child(parent, local)
+    return text(found) if found is not None else ""
+
+
+def _base64(value: str) -> bytes:
+    try:
+        return base64.b64decode("".join(value.split()), validate=True)
+    except ValueError as error:
+        raise structure_error("a CheckValue is not base64") from error
+
+
+def _stamp(element: etree._Element) -> Stamp:
+    # Plain decimals only: float() alone would also take "nan", "1e9" and "1_0".
+    numbers = _BOX.fullmatch(element.get("Boundary", "").strip())
+    if numbers is None:
+        raise structure_error("a StampAnnot has no usable Boundary")
+    x, y, width, height = map(float, numbers.groups())
+    return Stamp(
+        id=element.get("ID", ""),
+        page_ref=element.get("PageRef", ""),
+        boundary=(x, y, width, height),
+    )
+
+
+def page_ids(package: OfdPackage, doc_root: str) -> tuple[str, ...]:
+    """The page identifiers of a document, in page order. Raises PackageError."""
+    pages = child(read_xml(package, doc_root), "Pages")
+    found = [] if pages is None else [one.get("ID", "") for one in pages.findall(tag("Page"))]
+    if not found or not all(found):
+        raise structure_error("Document.xml has no pages or a page without identifier")
+    return tuple(found)

@@ -1,0 +1,1 @@
+"""Sealing and checking PDFs (PAdES, ETSI EN 319 142)."""
