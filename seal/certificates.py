@@ -304,10 +304,17 @@ def parse_certificate(data: bytes) -> CertificateInfo:
     )
 
 
-def _split_signed(data: bytes) -> tuple[bytes, str, bytes]:
-    """SIGNED{…}: the signed part as received, the outer algorithm's OID, the signature."""
+def _split_signed(data: bytes) -> tuple[bytes, bytes, str, bytes]:
+    """SIGNED{…}: the signed part as received, the outer algorithm whole, its OID, the signature."""
     body, algorithm, signature = _exactly(der.children(data), 3)
-    return body.expect(der.SEQUENCE).raw, algorithm.members()[0].oid(), signature.bits()
+    signed_bytes = body.expect(der.SEQUENCE).raw
+    return signed_bytes, algorithm.raw, algorithm.members()[0].oid(), signature.bits()
+
+
+def _check_algorithm(inner: Any, outer: bytes) -> None:
+    """Only the inner one is signed, so the outer must be the same octets (RFC 5280 §4.1.1.2)."""
+    if inner.dump() != outer:
+        raise der.malformed("the inner and outer algorithms differ")
 
 
 def _exactly(members: list[der.Element], count: int) -> list[der.Element]:
@@ -319,10 +326,9 @@ def _exactly(members: list[der.Element], count: int) -> list[der.Element]:
 def _read_certificate(data: bytes) -> CertificateInfo:
     if len(data) > _MAX_CERTIFICATE:  # they are kept in memory, and strangers send them
         raise der.malformed("it is too large")
-    signed_bytes, signature_oid, signature = _split_signed(data)
+    signed_bytes, algorithm, signature_oid, signature = _split_signed(data)
     body = x509.TbsCertificate.load(signed_bytes, strict=True)
-    if body["signature"]["algorithm"].dotted != signature_oid:
-        raise der.malformed("the inner and outer algorithms differ")
+    _check_algorithm(body["signature"], algorithm)
     extensions, unknown = _read_extensions(body["extensions"])
     constraints = extensions.get("basic_constraints") or {}
     authority = extensions.get("authority_key_identifier") or {}
@@ -408,10 +414,9 @@ def parse_crl(data: bytes) -> CrlInfo:
 
 
 def _read_crl(data: bytes) -> CrlInfo:
-    signed_bytes, signature_oid, signature = _split_signed(data)
+    signed_bytes, algorithm, signature_oid, signature = _split_signed(data)
     body = crl.TbsCertList.load(signed_bytes, strict=True)
-    if body["signature"]["algorithm"].dotted != signature_oid:
-        raise der.malformed("the inner and outer algorithms differ")
+    _check_algorithm(body["signature"], algorithm)
     extensions, unknown = _read_extensions(body["crl_extensions"])
     revoked: dict[int, Revocation] = {}
     for one in body["revoked_certificates"] or ():

@@ -35,8 +35,7 @@ from pyhanko.sign.signers.constants import ESIC_EXTENSION_1, ISO32002
 from pyhanko.sign.signers.pdf_byterange import SignatureObject
 
 from runtime.errors import DomainError, FailedPrecondition
-from seal.pdf import cms
-from seal.pdf import picture
+from seal.pdf import cms, picture
 from seal.pdf.pages import PdfPages, boxes, unreadable
 from seal.pdf.signing import Document, Level, PdfSealing
 from seal.placement import At, Stamp

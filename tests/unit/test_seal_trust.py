@@ -342,6 +342,14 @@ def test_noise_is_malformed(noise):
     assert assess(noise).status == "MALFORMED"
 
 
+def test_no_octet_outside_the_signed_part_may_change():
+    original = pki().signer.certificate
+    for index in range(len(original) - 90, len(original)):
+        changed = bytearray(original)
+        changed[index] ^= 0x10
+        assert not assess(bytes(changed)).is_trusted, index
+
+
 @given(st.data())
 def test_mutants_of_a_certificate_raise_nothing_else(data):
     original = data.draw(st.sampled_from([pki().signer.certificate, pki().root.certificate]))
