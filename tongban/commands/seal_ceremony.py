@@ -13,9 +13,7 @@ import typer
 from runtime import config
 from runtime.clock import SYSTEM
 from runtime.errors import FailedPrecondition, InvalidArgument
-from seal.keys.ceremony import hold
 from seal.keys.private_files import read_line, wiped
-from seal.server import custody_of
 from tongban.console import DataFolder, Json, out, outcomes, print_json, say
 from tongban.files import write_file
 
@@ -46,6 +44,9 @@ def ceremony(
     Example: tongban seal ceremony --first seal-officer --second security-officer
     --out ceremony.json
     """
+    from seal.keys.ceremony import hold  # with the service, and so its database: slow to load
+    from seal.server import custody_of
+
     with outcomes(as_json=as_json):
         settings = config.load(data=data)
         if transcript.exists():
