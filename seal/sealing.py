@@ -45,7 +45,7 @@ from seal.detached import assess_detached
 from seal.incoming import mapped, writing
 from seal.ledger import Ledger
 from seal.material import TrustMaterial
-from seal.model import Indication, SignatureReport, Verdict
+from seal.model import Indication, Verdict
 from seal.orders import MAX_STREAMED, Document, Proof, SealedDocument, SealingOrder, SealingState
 from seal.pdf import Evidence
 from seal.registry import HeldSeal, check_use, seal_not_found
@@ -58,8 +58,6 @@ _log = structlog.get_logger()
 _T = TypeVar("_T")
 # What goes in may be as large as is allowed, and a seal comes on top.
 _GREATEST_SEALED: Final = MAX_STREAMED + 16 * 1024 * 1024
-# What is verified by the client that fetched it, before it goes in.
-_STAMPED: Final = frozenset({"TIME_STAMP_NOT_VERIFIED"})
 
 
 class Sealing:
@@ -278,11 +276,10 @@ class Sealing:
         return make_record("document_sealed", at=at, actor=actor, facts=facts)
 
     def _proof_of(self, order: SealingOrder) -> Evidence:
-        """What a PDF of long-term proof takes in: our own lists, and the authority's."""
+        """What a PDF of long-term proof takes in, with our own revocation lists."""
         if order.proof not in (Proof.LONG_TERM, Proof.ARCHIVAL):
             return self._evidence
-        lists = self._material.current().crls
-        return replace(self._evidence, crls=(*lists, *self._evidence.crls))
+        return replace(self._evidence, crls=self._material.current().crls)
 
     # --- our own output ----------------------------------------------------------------------
 
@@ -308,7 +305,7 @@ class Sealing:
         verdict = self._verdict(order, sealed)
         if verdict.indication is Indication.PASSED:
             return
-        if not _ours_passed(verdict, order, sealed):
+        if not _ours_passed(verdict, sealed):
             _log.error("sealed_document_not_good", sealing=sealed.id, why=verdict.sub_indication)
             raise DataLoss(
                 f"the document just sealed does not verify ({verdict.sub_indication}): it was not "
@@ -336,29 +333,16 @@ class Sealing:
         )
 
 
-def _ours_passed(verdict: Verdict, order: SealingOrder, sealed: SealedDocument) -> bool:
+def _ours_passed(verdict: Verdict, sealed: SealedDocument) -> bool:
     """Whether the newest signature is good and what is not concerns earlier ones."""
+    if len(verdict.signatures) < 2:
+        return False
     ours = max(
         (r for r in verdict.signatures if r.signed_at == sealed.sealed_at),
         key=lambda r: r.id,
         default=None,
     )
-    if ours is None or not _is_good(ours, order):
-        return False
-    # Of one signature alone, what else is wrong is ours too.
-    return len(verdict.signatures) > 1 or not any(
-        check.indication is not Indication.PASSED for check in verdict.checks
-    )
-
-
-def _is_good(ours: SignatureReport, order: SealingOrder) -> bool:
-    if ours.indication is Indication.PASSED:
-        return True
-    # The authority's token was judged when it came (`seal.timestamp`), before it went in.
-    stamped = order.proof is not Proof.BASIC
-    return stamped and all(
-        check.indication is Indication.PASSED or check.reason in _STAMPED for check in ours.checks
-    )
+    return ours is not None and ours.indication is Indication.PASSED
 
 
 def _sha256_before(order: SealingOrder) -> str:
