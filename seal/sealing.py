@@ -35,7 +35,7 @@ from typing import Final, TypeVar
 import structlog
 
 from runtime.clock import Clock
-from runtime.database import Database, UnitOfWork
+from runtime.database import Database, FixedWork
 from runtime.errors import Aborted, DataLoss, DomainError, FailedPrecondition, NotFound
 from runtime.objects import ObjectStore, check_content, get_content
 from runtime.records import SealedRecord, Value, make_record
@@ -46,6 +46,7 @@ from seal.incoming import mapped, writing
 from seal.ledger import Ledger
 from seal.material import TrustMaterial
 from seal.model import Indication, Verdict
+from seal.notes import SealingNotes
 from seal.orders import MAX_STREAMED, Document, Proof, SealedDocument, SealingOrder, SealingState
 from seal.pdf import Evidence
 from seal.registry import HeldSeal, check_use, seal_not_found
@@ -83,6 +84,7 @@ class Sealing:
         self.scratch = scratch
         self._timestamper = timestamper
         self._evidence = evidence or Evidence()
+        self._notes = SealingNotes(database)
         self._ledger = Ledger(database)
 
     def seal(self, order: SealingOrder, *, into: BufferedRandom | None = None) -> SealedDocument:
@@ -96,21 +98,13 @@ class Sealing:
         time-stamp authority that does not answer).
         """
         # 1. Authorize.
-        with self._database.reading() as session:
-            held = store.find_seal(session, order.seal)
-            left = store.unfinished(
-                session,
-                actor=order.actor,
-                request_id=order.request_id,
-                request_digest=order.request_digest,
-            )
         now = self._clock.now()
-        held = _authorize(held, order)
+        held = _authorize(self._notes.seal(order.seal), order)
         check_use(held, at=now, actor=order.user, kind=order.kind)
         check_timestamper(order, self._timestamper)
 
         # What an earlier attempt stored is taken up where it stopped.
-        for one in left:
+        for one in self._unfinished(order):
             found = self._stored(one)
             if found is not None:
                 self._check_output(order, found)
@@ -162,14 +156,14 @@ class Sealing:
             raise
         return sealed
 
-    def write(self, note: Callable[[UnitOfWork], _T]) -> _T:
+    def write(self, note: Callable[[FixedWork], _T]) -> _T:
         """Run a note that ends a sealing (`release`) in a transaction that others may share."""
         return self._ledger.write(note)
 
-    def release(self, work: UnitOfWork, sealed: SealedDocument, *, actor: str) -> None:
+    def release(self, work: FixedWork, sealed: SealedDocument, *, actor: str) -> None:
         """Step 7, in the transaction that keeps the answer."""
         now = self._clock.now()
-        if not store.mark_released(work.session, sealed.id, at=now):
+        if not self._notes.mark_released(work, sealed.id, at=now):
             raise Aborted(
                 "this sealing has ended already: repeat the request",
                 reason="CONCURRENT_CHANGE",
@@ -199,8 +193,8 @@ class Sealing:
     def drop(self, sealed: SealedDocument) -> None:
         """A twin with the same request id was answered first: this one is given to nobody."""
 
-        def note(work: UnitOfWork) -> None:
-            store.mark_failed(work.session, sealed.id, failure="SUPERSEDED", at=self._clock.now())
+        def note(work: FixedWork) -> None:
+            self._notes.mark_failed(work, sealed.id, failure="SUPERSEDED", at=self._clock.now())
 
         self._ledger.write(note)
 
@@ -209,12 +203,12 @@ class Sealing:
     def _note_prepared(self, order: SealingOrder, draft: SealedDocument, tbs: bytes) -> None:
         """Step 3; asks again whether the seal is in force, in the transaction that uses it."""
 
-        def note(work: UnitOfWork) -> None:
+        def note(work: FixedWork) -> None:
             now = self._clock.now()
-            held = _authorize(_held_for_use(work, draft.seal), order)
+            held = _authorize(self._notes.seal_for_use(work, draft.seal), order)
             check_use(held, at=now, actor=order.user, kind=order.kind)
-            store.add_sealing(
-                work.session,
+            self._notes.add(
+                work,
                 store.Sealing(
                     id=draft.id,
                     seal=draft.seal,
@@ -237,9 +231,9 @@ class Sealing:
         self._ledger.write(note)
 
     def _note_signed(self, sealed: SealedDocument) -> None:
-        def note(work: UnitOfWork) -> None:
-            store.mark_signed(
-                work.session, sealed.id, sha256_after=sealed.sha256_after, at=self._clock.now()
+        def note(work: FixedWork) -> None:
+            self._notes.mark_signed(
+                work, sealed.id, sha256_after=sealed.sha256_after, at=self._clock.now()
             )
 
         self._ledger.write(note)
@@ -248,8 +242,8 @@ class Sealing:
         """The caller is told of what went wrong even where this note cannot be made."""
         now = self._clock.now()
 
-        def note(work: UnitOfWork) -> None:
-            if store.mark_failed(work.session, sealed.id, failure=why, at=now):
+        def note(work: FixedWork) -> None:
+            if self._notes.mark_failed(work, sealed.id, failure=why, at=now):
                 work.record(self._record(actor, sealed, "failed", now, why=why))
 
         try:
@@ -280,6 +274,18 @@ class Sealing:
         if order.proof not in (Proof.LONG_TERM, Proof.ARCHIVAL):
             return self._evidence
         return replace(self._evidence, crls=self._material.current().crls)
+
+    def _unfinished(self, order: SealingOrder) -> list[store.Sealing]:
+        """What earlier attempts at this request left, the furthest first."""
+        if not self._notes.has_begun(actor=order.actor, request_id=order.request_id):
+            return []
+        with self._database.reading() as session:
+            return store.unfinished(
+                session,
+                actor=order.actor,
+                request_id=order.request_id,
+                request_digest=order.request_digest,
+            )
 
     # --- our own output ----------------------------------------------------------------------
 
@@ -350,14 +356,6 @@ def _sha256_before(order: SealingOrder) -> str:
     if order.digest is not None:
         return order.digest.value.hex()
     return hashlib.sha256(order.document).hexdigest()
-
-
-def _held_for_use(work: UnitOfWork, name: str) -> HeldSeal | None:
-    """The seal, read once for all notes of a transaction, which keeps its row from changes."""
-    known: dict[str, HeldSeal | None] = work.session.info.setdefault("seals_for_use", {})
-    if name not in known:
-        known[name] = store.find_seal(work.session, name, hold=store.Hold.FOR_USE)
-    return known[name]
 
 
 def object_name(sha256: str) -> str:
