@@ -95,16 +95,8 @@ class UtcDateTime(sa.types.TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-class UnitOfWork:
-    """One transaction that may write: its session, and what every act owes."""
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
-
-    def record(self, record: SealedRecord) -> None:
-        """Put the act's audit record on its way, in this transaction. Raises as `check_record`."""
-        check_record(record)
-        self.session.execute(audit_outbox.insert().values(leaf=record.leaf, salt=record.salt))
+class _Once:
+    """First answers by request id, in one transaction."""
 
     def once(
         self,
@@ -132,17 +124,39 @@ class UnitOfWork:
                 )
             return answer_type.FromString(held[1])
         answer = act()
+        self._keep(actor, method, request_id, digest, answer.SerializeToString())
+        return answer
+
+    def answered(self, actor: str, method: str, request_id: str) -> tuple[bytes, bytes] | None:
+        """Digest of the request and the answer held for a request id, if any."""
+        raise NotImplementedError
+
+    def _keep(self, actor: str, method: str, request_id: str, digest: bytes, answer: bytes) -> None:
+        raise NotImplementedError
+
+
+class UnitOfWork(_Once):
+    """One transaction that may write: its session, and what every act owes."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def record(self, record: SealedRecord) -> None:
+        """Put the act's audit record on its way, in this transaction. Raises as `check_record`."""
+        check_record(record)
+        self.session.execute(audit_outbox.insert().values(leaf=record.leaf, salt=record.salt))
+
+    def _keep(self, actor: str, method: str, request_id: str, digest: bytes, answer: bytes) -> None:
         self.session.execute(
             answered_request.insert().values(
                 actor=actor,
                 method=method,
                 request_id=request_id,
                 request_digest=digest,
-                answer=answer.SerializeToString(),
+                answer=answer,
                 answered_at=datetime.now(UTC),
             )
         )
-        return answer
 
     def answered(self, actor: str, method: str, request_id: str) -> tuple[bytes, bytes] | None:
         """Digest of the request and the answer held for a request id, if any."""
@@ -155,6 +169,45 @@ class UnitOfWork:
             )
         ).first()
         return None if row is None else (row[0], row[1])
+
+
+class FixedWork(_Once):
+    """What `UnitOfWork` is, on the driver's own connection: fixed SQL, for a hot path.
+
+    A statement has passed through `Held.sql`. What is read once may be kept in `memo` for as long
+    as the transaction lasts.
+    """
+
+    def __init__(self, held: Held, connection: Any) -> None:
+        self._held = held
+        self._connection = connection
+        self.memo: dict[object, Any] = {}
+
+    def run(self, text: str, parameters: Sequence[object]) -> int:
+        """How many rows a statement changed."""
+        return int(self._connection.execute(text, parameters).rowcount)
+
+    def row(self, text: str, parameters: Sequence[object]) -> tuple[Any, ...] | None:
+        """The first row of a statement."""
+        return cast("tuple[Any, ...] | None", self._connection.execute(text, parameters).fetchone())
+
+    def time(self, at: datetime) -> object:
+        """An aware time as a parameter: `UtcDateTime` reads it."""
+        return self._held.time(at)
+
+    def record(self, record: SealedRecord) -> None:
+        """Put the act's audit record on its way, in this transaction. Raises as `check_record`."""
+        check_record(record)
+        self.run(self._held.add_record, (record.leaf, record.salt))
+
+    def answered(self, actor: str, method: str, request_id: str) -> tuple[bytes, bytes] | None:
+        """Digest of the request and the answer held for a request id, if any."""
+        row = self.row(self._held.find_answer, (actor, method, request_id))
+        return None if row is None else (bytes(row[0]), bytes(row[1]))
+
+    def _keep(self, actor: str, method: str, request_id: str, digest: bytes, answer: bytes) -> None:
+        at = self.time(datetime.now(UTC))
+        self.run(self._held.add_answer, (actor, method, request_id, digest, answer, at))
 
 
 def check_request_id(request_id: str) -> None:
@@ -179,6 +232,16 @@ class Held:
         self._local = threading.local()
         self._lock = threading.Lock()
         self._opened: list[Any] = []
+        self.add_record = self.sql("INSERT INTO audit_outbox (leaf, salt) VALUES (?, ?)")
+        self.find_answer = self.sql(
+            "SELECT request_digest, answer FROM answered_request "
+            "WHERE actor = ? AND method = ? AND request_id = ?"
+        )
+        self.add_answer = self.sql(
+            "INSERT INTO answered_request "
+            "(actor, method, request_id, request_digest, answer, answered_at) "
+            "VALUES (?, ?, ?, ?, ?, ?)"
+        )
 
     def _connection(self) -> Any:
         connection = getattr(self._local, "connection", None)
@@ -200,6 +263,15 @@ class Held:
     def sql(self, text: str) -> str:
         """`text` with the placeholders of this database."""
         return text if self._database.is_sqlite else text.replace("?", "%s")
+
+    def time(self, at: datetime) -> object:
+        """An aware time as a parameter, stored as `UtcDateTime` does."""
+        at = at.astimezone(UTC)
+        return at.strftime("%Y-%m-%d %H:%M:%S.%f") if self._database.is_sqlite else at
+
+    def answered(self, actor: str, method: str, request_id: str) -> bool:
+        """Whether an answer is held for a request id."""
+        return self.row(self.find_answer, (actor, method, request_id)) is not None
 
     def row(self, text: str, parameters: Sequence[object]) -> tuple[Any, ...] | None:
         """The first row of a fixed statement already passed through `sql`."""
@@ -279,6 +351,12 @@ class Database:
                 session.connection(execution_options={"tongban_begin": "IMMEDIATE"})
             yield UnitOfWork(session)
             session.commit()
+
+    @contextmanager
+    def fixed_work(self) -> Iterator[FixedWork]:
+        """`unit_of_work` for fixed SQL, on this thread's connection of the driver."""
+        with self.held.transaction() as connection:
+            yield FixedWork(self.held, connection)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:

@@ -4,7 +4,7 @@
    the first of them writes the notes of all. Nobody waits for company that is not there yet.
 2. A note may be run twice: what it does is to the transaction alone. Where one of a group fails,
    the group is rolled back and each is written by itself, so that each has its own outcome.
-3. What a transaction has read of a seal serves all its notes: it holds the row (`seal.store.Hold`).
+3. What a transaction has read of a seal serves all its notes: it holds the row (`seal.notes`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, Generic, TypeVar, cast
 
-from runtime.database import Database, UnitOfWork
+from runtime.database import Database, FixedWork
 
 T = TypeVar("T")
 _GREATEST_GROUP: Final = 64
@@ -25,7 +25,7 @@ class _Waiting(Generic[T]):
 
     __slots__ = ("done", "error", "note", "result")
 
-    def __init__(self, note: Callable[[UnitOfWork], T]) -> None:
+    def __init__(self, note: Callable[[FixedWork], T]) -> None:
         self.note = note
         self.done = False
         self.result: T | None = None
@@ -45,7 +45,7 @@ class Ledger:
         self._queue: deque[_Waiting[Any]] = deque()
         self._turn = threading.Lock()
 
-    def write(self, note: Callable[[UnitOfWork], T]) -> T:
+    def write(self, note: Callable[[FixedWork], T]) -> T:
         """Run a note in a transaction that has committed on return; raises what the note raises."""
         mine = _Waiting(note)
         self._queue.append(mine)
@@ -68,7 +68,7 @@ class Ledger:
 
     def _write(self, group: list[_Waiting[Any]]) -> None:
         try:
-            with self._database.unit_of_work() as work:
+            with self._database.fixed_work() as work:
                 results = [one.note(work) for one in group]
         except Exception as error:  # noqa: BLE001  # each gets its own below
             if len(group) == 1:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -45,10 +46,21 @@ class _Known:
 class TrustMaterial:
     """What a verifier trusts this node's seals by."""
 
-    def __init__(self, database: Database, custody: Custody, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        custody: Custody,
+        clock: Clock,
+        *,
+        stampers: Sequence[bytes] = (),
+        stampers_lists: Sequence[bytes] = (),
+    ) -> None:
+        """`stampers` are the roots (DER) of time-stamp authorities, with revocation lists."""
         self._database = database
         self._custody = custody
         self._clock = clock
+        self._stampers = tuple(_anchor(one) for one in stampers)
+        self._stampers_lists = tuple(stampers_lists)
         self._lock = threading.Lock()
         self._known: _Known | None = None
 
@@ -139,19 +151,21 @@ class TrustMaterial:
         return self._clock.now() >= _due(held)
 
     def _store(self, lists: list[bytes]) -> TrustStore:
-        anchors = []
-        for root in _ROOTS:
-            certificate = self._custody.hierarchy.of(root)
-            info = parse_certificate(certificate)
-            anchors.append(
-                TrustAnchor(
-                    name=info.subject,
-                    certificate=certificate,
-                    valid_from=info.not_before,
-                    valid_to=info.not_after,
-                )
-            )
-        return TrustStore(anchors=tuple(anchors), crls=tuple(lists))
+        return TrustStore(
+            anchors=tuple(_anchor(self._custody.hierarchy.of(root)) for root in _ROOTS),
+            crls=(*lists, *self._stampers_lists),
+            timestamp_anchors=self._stampers,
+        )
+
+
+def _anchor(certificate: bytes) -> TrustAnchor:
+    info = parse_certificate(certificate)
+    return TrustAnchor(
+        name=info.subject,
+        certificate=certificate,
+        valid_from=info.not_before,
+        valid_to=info.not_after,
+    )
 
 
 def _due(held: store.RevocationList) -> datetime:

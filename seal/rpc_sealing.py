@@ -14,7 +14,7 @@ from io import BufferedRandom
 from typing import Any, Final, NoReturn
 
 from runtime import names, paging
-from runtime.database import Answer, Database, UnitOfWork, check_request_id
+from runtime.database import Answer, Database, FixedWork, UnitOfWork, check_request_id
 from runtime.errors import Aborted, AlreadyExists, DomainError, FieldViolation, InvalidArgument
 from runtime.identity import Principal, Role
 from runtime.rpc import ANY_ROLE, Call
@@ -96,13 +96,18 @@ class SealingRpc:
     def _release(
         self, request: pb.SealDocumentRequest, sealed: SealedDocument, actor: str
     ) -> pb.SealDocumentResponse:
-        def act(work: UnitOfWork) -> pb.SealDocumentResponse:
-            self._sealing.release(work, sealed, actor=actor)
-            return to_answer(sealed)
+        def note(work: FixedWork) -> pb.SealDocumentResponse:
+            def act() -> pb.SealDocumentResponse:
+                self._sealing.release(work, sealed, actor=actor)
+                return to_answer(sealed)
+
+            return work.once(
+                actor, METHOD, request, request.request_id, pb.SealDocumentResponse, act
+            )
 
         try:
-            return self._once(
-                actor, METHOD, request, pb.SealDocumentResponse, act, write=self._sealing.write
+            return self._unless_twin(
+                actor, METHOD, request.request_id, lambda: self._sealing.write(note)
             )
         except AlreadyExists:  # another request took the id meanwhile
             self._sealing.drop(sealed)
@@ -111,8 +116,7 @@ class SealingRpc:
     def _is_answered(self, actor: str, method: str, request_id: str) -> bool:
         """Whether a repeat; asked before any slow work, so the id is checked here too."""
         check_request_id(request_id)
-        with self._database.reading() as session:
-            return UnitOfWork(session).answered(actor, method, request_id) is not None
+        return self._database.held.answered(actor, method, request_id)
 
     def _once(
         self,
@@ -121,27 +125,26 @@ class SealingRpc:
         request: Any,
         answer_type: type[Answer],
         act: Callable[[UnitOfWork], Answer],
-        *,
-        write: Callable[[Callable[[UnitOfWork], Answer]], Answer] | None = None,
     ) -> Answer:
-        """`UnitOfWork.once`; where a twin committed first, its answer.
+        """`UnitOfWork.once`; where a twin committed first, its answer."""
 
-        `write` runs it in a transaction that others may share, else it has one of its own.
-        """
+        def write() -> Answer:
+            with self._database.unit_of_work() as work:
+                return work.once(
+                    actor, method, request, request.request_id, answer_type, partial(act, work)
+                )
 
-        def note(work: UnitOfWork) -> Answer:
-            return work.once(
-                actor, method, request, request.request_id, answer_type, partial(act, work)
-            )
+        return self._unless_twin(actor, method, request.request_id, write)
 
+    def _unless_twin(
+        self, actor: str, method: str, request_id: str, write: Callable[[], Answer]
+    ) -> Answer:
+        """What `write` answers; it is asked again where a twin of the request committed first."""
         for last in (False, True):
             try:
-                if write is not None:
-                    return write(note)
-                with self._database.unit_of_work() as work:
-                    return note(work)
+                return write()
             except DomainError:
-                if last or not self._is_answered(actor, method, request.request_id):
+                if last or not self._is_answered(actor, method, request_id):
                     raise
         raise AssertionError("one of two attempts returns or raises")
 

@@ -35,7 +35,7 @@ from typing import Final, TypeVar
 import structlog
 
 from runtime.clock import Clock
-from runtime.database import Database, UnitOfWork
+from runtime.database import Database, FixedWork
 from runtime.errors import Aborted, DataLoss, DomainError, FailedPrecondition, NotFound
 from runtime.objects import ObjectStore, check_content, get_content
 from runtime.records import SealedRecord, Value, make_record
@@ -45,7 +45,8 @@ from seal.incoming import mapped, writing
 from seal.keys.custody import Custody
 from seal.ledger import Ledger
 from seal.material import TrustMaterial
-from seal.model import Indication, SignatureReport, Verdict
+from seal.model import Indication, Verdict
+from seal.notes import SealingNotes
 from seal.orders import MAX_STREAMED, Document, Proof, SealedDocument, SealingOrder, SealingState
 from seal.pdf.signing import Evidence
 from seal.registry import HeldSeal, check_use, seal_not_found
@@ -58,8 +59,6 @@ _log = structlog.get_logger()
 _T = TypeVar("_T")
 # What goes in may be as large as is allowed, and a seal comes on top.
 _GREATEST_SEALED: Final = MAX_STREAMED + 16 * 1024 * 1024
-# What is verified by the client that fetched it, before it goes in.
-_STAMPED: Final = frozenset({"TIME_STAMP_NOT_VERIFIED"})
 
 
 class Sealing:
@@ -85,6 +84,7 @@ class Sealing:
         self.scratch = scratch
         self._timestamper = timestamper
         self._evidence = evidence or Evidence()
+        self._notes = SealingNotes(database)
         self._ledger = Ledger(database)
 
     def seal(self, order: SealingOrder, *, into: BufferedRandom | None = None) -> SealedDocument:
@@ -98,21 +98,13 @@ class Sealing:
         time-stamp authority that does not answer).
         """
         # 1. Authorize.
-        with self._database.reading() as session:
-            held = store.find_seal(session, order.seal)
-            left = store.unfinished(
-                session,
-                actor=order.actor,
-                request_id=order.request_id,
-                request_digest=order.request_digest,
-            )
         now = self._clock.now()
-        held = _authorize(held, order)
+        held = _authorize(self._notes.seal(order.seal), order)
         check_use(held, at=now, actor=order.user, kind=order.kind)
         check_timestamper(order, self._timestamper)
 
         # What an earlier attempt stored is taken up where it stopped.
-        for one in left:
+        for one in self._unfinished(order):
             found = self._stored(one)
             if found is not None:
                 self._check_output(order, found)
@@ -164,14 +156,14 @@ class Sealing:
             raise
         return sealed
 
-    def write(self, note: Callable[[UnitOfWork], _T]) -> _T:
+    def write(self, note: Callable[[FixedWork], _T]) -> _T:
         """Run a note that ends a sealing (`release`) in a transaction that others may share."""
         return self._ledger.write(note)
 
-    def release(self, work: UnitOfWork, sealed: SealedDocument, *, actor: str) -> None:
+    def release(self, work: FixedWork, sealed: SealedDocument, *, actor: str) -> None:
         """Step 7, in the transaction that keeps the answer."""
         now = self._clock.now()
-        if not store.mark_released(work.session, sealed.id, at=now):
+        if not self._notes.mark_released(work, sealed.id, at=now):
             raise Aborted(
                 "this sealing has ended already: repeat the request",
                 reason="CONCURRENT_CHANGE",
@@ -201,8 +193,8 @@ class Sealing:
     def drop(self, sealed: SealedDocument) -> None:
         """A twin with the same request id was answered first: this one is given to nobody."""
 
-        def note(work: UnitOfWork) -> None:
-            store.mark_failed(work.session, sealed.id, failure="SUPERSEDED", at=self._clock.now())
+        def note(work: FixedWork) -> None:
+            self._notes.mark_failed(work, sealed.id, failure="SUPERSEDED", at=self._clock.now())
 
         self._ledger.write(note)
 
@@ -211,12 +203,12 @@ class Sealing:
     def _note_prepared(self, order: SealingOrder, draft: SealedDocument, tbs: bytes) -> None:
         """Step 3; asks again whether the seal is in force, in the transaction that uses it."""
 
-        def note(work: UnitOfWork) -> None:
+        def note(work: FixedWork) -> None:
             now = self._clock.now()
-            held = _authorize(_held_for_use(work, draft.seal), order)
+            held = _authorize(self._notes.seal_for_use(work, draft.seal), order)
             check_use(held, at=now, actor=order.user, kind=order.kind)
-            store.add_sealing(
-                work.session,
+            self._notes.add(
+                work,
                 store.Sealing(
                     id=draft.id,
                     seal=draft.seal,
@@ -239,9 +231,9 @@ class Sealing:
         self._ledger.write(note)
 
     def _note_signed(self, sealed: SealedDocument) -> None:
-        def note(work: UnitOfWork) -> None:
-            store.mark_signed(
-                work.session, sealed.id, sha256_after=sealed.sha256_after, at=self._clock.now()
+        def note(work: FixedWork) -> None:
+            self._notes.mark_signed(
+                work, sealed.id, sha256_after=sealed.sha256_after, at=self._clock.now()
             )
 
         self._ledger.write(note)
@@ -250,8 +242,8 @@ class Sealing:
         """The caller is told of what went wrong even where this note cannot be made."""
         now = self._clock.now()
 
-        def note(work: UnitOfWork) -> None:
-            if store.mark_failed(work.session, sealed.id, failure=why, at=now):
+        def note(work: FixedWork) -> None:
+            if self._notes.mark_failed(work, sealed.id, failure=why, at=now):
                 work.record(self._record(actor, sealed, "failed", now, why=why))
 
         try:
@@ -278,11 +270,22 @@ class Sealing:
         return make_record("document_sealed", at=at, actor=actor, facts=facts)
 
     def _proof_of(self, order: SealingOrder) -> Evidence:
-        """What a PDF of long-term proof takes in: our own lists, and the authority's."""
+        """What a PDF of long-term proof takes in, with our own revocation lists."""
         if order.proof not in (Proof.LONG_TERM, Proof.ARCHIVAL):
             return self._evidence
-        lists = self._material.current().crls
-        return replace(self._evidence, crls=(*lists, *self._evidence.crls))
+        return replace(self._evidence, crls=self._material.current().crls)
+
+    def _unfinished(self, order: SealingOrder) -> list[store.Sealing]:
+        """What earlier attempts at this request left, the furthest first."""
+        if not self._notes.has_begun(actor=order.actor, request_id=order.request_id):
+            return []
+        with self._database.reading() as session:
+            return store.unfinished(
+                session,
+                actor=order.actor,
+                request_id=order.request_id,
+                request_digest=order.request_digest,
+            )
 
     # --- our own output ----------------------------------------------------------------------
 
@@ -308,7 +311,7 @@ class Sealing:
         verdict = self._verdict(order, sealed)
         if verdict.indication is Indication.PASSED:
             return
-        if not _ours_passed(verdict, order, sealed):
+        if not _ours_passed(verdict, sealed):
             _log.error("sealed_document_not_good", sealing=sealed.id, why=verdict.sub_indication)
             raise DataLoss(
                 f"the document just sealed does not verify ({verdict.sub_indication}): it was not "
@@ -336,29 +339,16 @@ class Sealing:
         )
 
 
-def _ours_passed(verdict: Verdict, order: SealingOrder, sealed: SealedDocument) -> bool:
+def _ours_passed(verdict: Verdict, sealed: SealedDocument) -> bool:
     """Whether the newest signature is good and what is not concerns earlier ones."""
+    if len(verdict.signatures) < 2:
+        return False
     ours = max(
         (r for r in verdict.signatures if r.signed_at == sealed.sealed_at),
         key=lambda r: r.id,
         default=None,
     )
-    if ours is None or not _is_good(ours, order):
-        return False
-    # Of one signature alone, what else is wrong is ours too.
-    return len(verdict.signatures) > 1 or not any(
-        check.indication is not Indication.PASSED for check in verdict.checks
-    )
-
-
-def _is_good(ours: SignatureReport, order: SealingOrder) -> bool:
-    if ours.indication is Indication.PASSED:
-        return True
-    # The authority's token was judged when it came (`seal.timestamp`), before it went in.
-    stamped = order.proof is not Proof.BASIC
-    return stamped and all(
-        check.indication is Indication.PASSED or check.reason in _STAMPED for check in ours.checks
-    )
+    return ours is not None and ours.indication is Indication.PASSED
 
 
 def _sha256_before(order: SealingOrder) -> str:
@@ -366,14 +356,6 @@ def _sha256_before(order: SealingOrder) -> str:
     if order.digest is not None:
         return order.digest.value.hex()
     return hashlib.sha256(order.document).hexdigest()
-
-
-def _held_for_use(work: UnitOfWork, name: str) -> HeldSeal | None:
-    """The seal, read once for all notes of a transaction, which keeps its row from changes."""
-    known: dict[str, HeldSeal | None] = work.session.info.setdefault("seals_for_use", {})
-    if name not in known:
-        known[name] = store.find_seal(work.session, name, hold=store.Hold.FOR_USE)
-    return known[name]
 
 
 def object_name(sha256: str) -> str:

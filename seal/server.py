@@ -49,7 +49,14 @@ class SealServer:
     def __init__(self, settings: Settings, objects: ObjectStore, clock: Clock = SYSTEM) -> None:
         self.database = Database(settings.database_url("seal"), schema="seal")
         self.custody = custody_of(settings, clock)
-        self.material = TrustMaterial(self.database, self.custody, clock)
+        evidence = evidence_of(settings.seal)
+        self.material = TrustMaterial(
+            self.database,
+            self.custody,
+            clock,
+            stampers=evidence.certificates,
+            stampers_lists=evidence.crls,
+        )
         self.making = SealMaking(self.database, self.custody, self.material, clock)
         self.keeping = SealKeeping(self.database, self.material, clock)
         self.sealing = Sealing(
@@ -60,7 +67,7 @@ class SealServer:
             clock,
             scratch=settings.data / "incoming",
             timestamper=timestamper_of(settings.seal, clock),
-            evidence=evidence_of(settings.seal),
+            evidence=evidence,
         )
         self._served: SealRpc | None = None
 

@@ -2,15 +2,13 @@
 
 1. A seal's row is changed only where it still has the revision that was read: a lost race changes
    nothing. Who changes or uses a seal holds its row, so that both see each other.
-2. A sealing's state moves only from the states that `_move` names: a lost race moves nothing.
-3. What was to be signed is dropped at release: the released document holds it, byte for byte.
-4. Revocation lists are kept, numbered from 1 per root; the newest is the one in force.
+2. Uses of a seal are written by `seal.notes`, and read here.
+3. Revocation lists are kept, numbered from 1 per root; the newest is the one in force.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from enum import Enum
@@ -323,79 +321,6 @@ def page_of_events(session: Session, seal: str, *, before: int, limit: int) -> l
 
 
 # --- sealings --------------------------------------------------------------------------------
-
-
-def add_sealing(
-    session: Session,
-    sealing: Sealing,
-    *,
-    request_id: str,
-    request_digest: bytes,
-) -> None:
-    """Keep a sealing that is PREPARED: before its key is asked."""
-    session.execute(
-        _SEALING.insert().values(
-            id=sealing.id,
-            seal=sealing.seal,
-            actor=sealing.actor,
-            request_id=request_id,
-            request_digest=request_digest,
-            format=sealing.format.value,
-            kind=sealing.kind,
-            reason=sealing.reason,
-            sha256_before=sealing.sha256_before,
-            stamp_count=sealing.stamp_count,
-            state=sealing.state.value,
-            tbs=sealing.tbs,
-            seal_time=sealing.seal_time,
-            prepared_at=sealing.prepared_at,
-        )
-    )
-
-
-def mark_signed(session: Session, sealing: str, *, sha256_after: str, at: datetime) -> bool:
-    """PREPARED → SIGNED; whether it was PREPARED."""
-    return _move(
-        session,
-        sealing,
-        (SealingState.PREPARED,),
-        state=SealingState.SIGNED.value,
-        sha256_after=sha256_after,
-        signed_at=at,
-    )
-
-
-def mark_released(session: Session, sealing: str, *, at: datetime) -> bool:
-    """SIGNED → RELEASED, dropping what was to be signed; whether it was SIGNED."""
-    return _move(
-        session,
-        sealing,
-        (SealingState.SIGNED,),
-        state=SealingState.RELEASED.value,
-        tbs=None,
-        ended_at=at,
-    )
-
-
-def mark_failed(session: Session, sealing: str, *, failure: str, at: datetime) -> bool:
-    """PREPARED or SIGNED → FAILED, with a stable word why; whether it was either."""
-    return _move(
-        session,
-        sealing,
-        (SealingState.PREPARED, SealingState.SIGNED),
-        state=SealingState.FAILED.value,
-        failure=failure,
-        ended_at=at,
-    )
-
-
-def _move(session: Session, sealing: str, before: Sequence[SealingState], **values: object) -> bool:
-    done = session.execute(
-        _SEALING.update()
-        .where(_SEALING.c.id == sealing, _SEALING.c.state.in_([one.value for one in before]))
-        .values(**values)
-    )
-    return _count(done) == 1
 
 
 def find_sealing(session: Session, sealing: str) -> Sealing | None:

@@ -18,11 +18,23 @@ from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 
-from tests.benchmarks import idle, pades, processes, profiling, publish, query, seals
+from tests.benchmarks import (
+    idle,
+    pades,
+    processes,
+    profiling,
+    publish,
+    query,
+    sealing,
+    seals,
+)
 from tests.benchmarks.county import County, county_on
 from tests.benchmarks.measure import Entry, say
 
-NAMES = ("start", "memory", "verify-seal", "seal-pdf", "query", "publish", "publish-whole", "issue")
+NAMES = (
+    "start", "memory", "verify-seal", "seal-ofd", "seal-pdf", "seal-large", "query", "publish",
+    "publish-whole", "issue", "seal-rpc", "seal-batch",
+)  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -73,10 +85,14 @@ def _benchmarks(
     every: dict[tuple[str, ...], Callable[[], list[Entry]]] = {
         ("start", "memory"): lambda: idle.run(folder),
         ("verify-seal",): lambda: [seals.verify()],
+        ("seal-ofd",): lambda: [sealing.by_library()],
         ("seal-pdf",): lambda: [pades.run()],
+        ("seal-large",): lambda: [sealing.large(folder)],
         ("query",): lambda: [query.run(county(), folder)],
         ("publish", "publish-whole"): lambda: publish.run(county(), folder),
         ("issue",): lambda: [seals.issue(county(), folder)],
+        ("seal-rpc",): lambda: [sealing.by_rpc(county())],
+        ("seal-batch",): lambda: [sealing.in_a_batch(county())],
     }
     return [run for names, run in every.items() if not only or set(names) & set(only)]
 

@@ -19,6 +19,7 @@ from runtime.database import GROUND, Database
 from runtime.errors import Aborted
 from seal import store
 from seal.life import EventKind, SealEvent
+from seal.notes import SealingNotes
 from seal.orders import Format, SealingState
 from seal.registry import Authorization, HeldSeal, SealState, Shape
 from seal.server import MIGRATIONS
@@ -75,8 +76,9 @@ def add_sealing(database: Database, sealing: store.Sealing, request_id: str = "r
     with database.unit_of_work() as work:
         if store.find_seal(work.session, sealing.seal) is None:
             store.add_seal(work.session, a_seal())
-        store.add_sealing(
-            work.session,
+    with database.fixed_work() as fixed:
+        SealingNotes(database).add(
+            fixed,
             sealing,
             request_id=request_id,
             request_digest=b"digest",
@@ -271,12 +273,13 @@ def test_seals_of_the_first_version_stay_with_their_uses(database_url: str) -> N
 
 def test_a_sealing_runs_from_prepared_to_released(database: Database) -> None:
     add_sealing(database, a_sealing())
-    with database.unit_of_work() as work:
-        assert not store.mark_released(work.session, "one", at=NOW)
-        assert store.mark_signed(work.session, "one", sha256_after="b" * 64, at=NOW)
-        assert not store.mark_signed(work.session, "one", sha256_after="c" * 64, at=NOW)
-        assert store.mark_released(work.session, "one", at=NOW)
-        assert not store.mark_failed(work.session, "one", failure="LATE", at=NOW)
+    notes = SealingNotes(database)
+    with database.fixed_work() as work:
+        assert not notes.mark_released(work, "one", at=NOW)
+        assert notes.mark_signed(work, "one", sha256_after="b" * 64, at=NOW)
+        assert not notes.mark_signed(work, "one", sha256_after="c" * 64, at=NOW)
+        assert notes.mark_released(work, "one", at=NOW)
+        assert not notes.mark_failed(work, "one", failure="LATE", at=NOW)
     with database.reading() as session:
         found = store.find_sealing(session, "one")
     assert found == replace(
@@ -287,11 +290,12 @@ def test_a_sealing_runs_from_prepared_to_released(database: Database) -> None:
 @pytest.mark.parametrize("signed", [False, True])
 def test_a_sealing_may_fail_until_it_is_released(database: Database, signed: bool) -> None:
     add_sealing(database, a_sealing())
-    with database.unit_of_work() as work:
+    notes = SealingNotes(database)
+    with database.fixed_work() as work:
         if signed:
-            store.mark_signed(work.session, "one", sha256_after="b" * 64, at=NOW)
-        assert store.mark_failed(work.session, "one", failure="STORAGE_FULL", at=NOW)
-        assert not store.mark_released(work.session, "one", at=NOW)
+            notes.mark_signed(work, "one", sha256_after="b" * 64, at=NOW)
+        assert notes.mark_failed(work, "one", failure="STORAGE_FULL", at=NOW)
+        assert not notes.mark_released(work, "one", at=NOW)
     with database.reading() as session:
         found = store.find_sealing(session, "one")
     assert found is not None
@@ -303,9 +307,11 @@ def test_unfinished_sealings_of_one_request_come_furthest_first(database: Databa
     for ident in ("one", "two", "three"):
         add_sealing(database, a_sealing(ident))
     add_sealing(database, a_sealing("foreign"), request_id="r2")
+    notes = SealingNotes(database)
+    with database.fixed_work() as fixed:
+        notes.mark_signed(fixed, "two", sha256_after="b" * 64, at=NOW)
+        notes.mark_failed(fixed, "three", failure="X", at=NOW)
     with database.unit_of_work() as work:
-        store.mark_signed(work.session, "two", sha256_after="b" * 64, at=NOW)
-        store.mark_failed(work.session, "three", failure="X", at=NOW)
         ask = {"actor": "departments/a/systems/b", "request_id": "r1"}
         found = store.unfinished(work.session, **ask, request_digest=b"digest")
         assert store.unfinished(work.session, **ask, request_digest=b"another") == []
