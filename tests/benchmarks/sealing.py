@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from seal.model import Indication
-from seal.ofd import finish_ofd, prepare_ofd
+from seal.ofd.signing import finish_ofd, prepare_ofd
 from seal.placement import At
 from seal.v1 import seal_pb2 as pb
 from seal.verify import assess

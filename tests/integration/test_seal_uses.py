@@ -29,7 +29,7 @@ from runtime.identity import Role
 from runtime.objects import get_content
 from seal import store
 from seal.detached import assess_detached, verify_detached
-from seal.keys import generate_signer
+from seal.keys.signers import generate_signer
 from seal.model import Indication, VerificationError
 from seal.orders import SealingState
 from seal.sealing import Sealing
