@@ -93,7 +93,9 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     )  # fmt: skip
     command = [
         weed(), "server", "-ip", "127.0.0.1", "-ip.bind", "127.0.0.1", f"-dir={folder}", "-s3",
-        f"-s3.port={ports[0]}", f"-s3.config={config}", f"-master.port={ports[1]}",
+        f"-s3.port={ports[0]}", "-s3.port.iceberg=0", "-s3.port.lance=0",
+        f"-s3.config={config}",
+        f"-master.port={ports[1]}",
         f"-volume.port={ports[2]}", f"-filer.port={ports[3]}",
         "-master.volumeSizeLimitMB=64", "-volume.max=200", "-master.telemetry=false",
     ]  # fmt: skip

@@ -130,3 +130,20 @@ def test_who_only_reads_makes_nothing_and_leaves_what_is_being_written(tmp_path)
     half_written.write_bytes(b"tw")
     assert open_store(url, reading=True).get("x") == b"one"
     assert half_written.exists()
+
+
+def test_what_is_mapped_goes_in_and_comes_out_into_a_file(store, tmp_path):
+    import mmap
+
+    content = os.urandom(3_000_000)
+    (tmp_path / "source").write_bytes(content)
+    with (tmp_path / "source").open("rb") as file:
+        view = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        assert store.put_if_absent("large/one", view)
+    with (tmp_path / "copy").open("w+b") as file:
+        store.get_into("large/one", file)
+        file.seek(0)
+        assert file.read() == content
+        with pytest.raises(NotFound) as caught:
+            store.get_into("large/none", file)
+    assert caught.value.reason == "OBJECT_NOT_FOUND"

@@ -17,6 +17,7 @@ from runtime.records import make_record
 from seal import store
 from seal.ledger import Ledger
 from seal.notes import SealingNotes
+from seal.orders import Format, SealingState
 from seal.registry import HeldSeal, SealState
 from seal.server import MIGRATIONS
 
@@ -173,8 +174,8 @@ def test_times_and_bytes_come_back_as_they_went(database: Database) -> None:
     with database.unit_of_work() as work:
         store.add_seal(work.session, a_seal())
     sealing = store.Sealing(
-        id="one", seal=NAME, actor="me", format=store.Format.DIGEST, reason="r",
-        sha256_before="0" * 64, state=store.SealingState.PREPARED, tbs=bytes(range(256)),
+        id="one", seal=NAME, actor="me", format=Format.DIGEST, reason="r",
+        sha256_before="0" * 64, state=SealingState.PREPARED, tbs=bytes(range(256)),
         seal_time=NOW, prepared_at=NOW, kind="k", stamp_count=3,
     )  # fmt: skip
     notes = SealingNotes(database)
