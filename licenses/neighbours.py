@@ -200,7 +200,7 @@ class NodeNeighbours:
 
         def batch() -> Iterator[delivery_pb2.PublishRequest]:
             yield delivery_pb2.PublishRequest(header=header)
-            yield delivery_pb2.PublishRequest(rows=sent)
+            yield delivery_pb2.PublishRequest(rows=sent, last=True)
 
         _again(lambda: self._delivery.Publish(batch(), timeout=SEALING_SECONDS))
 

@@ -102,6 +102,7 @@ class Client:
             )
             while part := list(islice(parts, ROWS_PER_MESSAGE)):
                 yield delivery_pb2.PublishRequest(rows=part)
+            yield delivery_pb2.PublishRequest(last=True)
 
         return self.delivery.Publish(messages(), timeout=max(self.timeout, 600))
 

@@ -154,6 +154,15 @@ def sender_silent() -> Aborted:
     )
 
 
+def not_whole() -> Aborted:
+    """The refusal of a batch that ends without its last message, or goes on after it."""
+    return Aborted(
+        "the batch did not end with its `last` message, so nothing was written: publish it again",
+        reason="BATCH_NOT_WHOLE",
+        message_zh="批次未以 last 消息结束，未写入任何数据：请重新发布",
+    )
+
+
 def header_required() -> InvalidArgument:
     """The refusal of a stream that does not begin with one header."""
     return InvalidArgument(

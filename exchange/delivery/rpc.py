@@ -68,8 +68,12 @@ class DeliveryServicer:
     ) -> pb.PublishResponse:
         """Publish one batch."""
         upload: Upload | None = None
+        whole = False
         try:
             async for request in _while_sent(requests):
+                if whole:
+                    raise publishing.not_whole()
+                whole = request.last
                 if request.HasField("header") == (upload is not None):
                     raise header_required()
                 if upload is None:
@@ -80,6 +84,9 @@ class DeliveryServicer:
                     await asyncio.to_thread(_take, upload, request)
             if upload is None:
                 raise header_required()
+            # gRPC ends the parts of a caller who was cut off as if they had all come.
+            if not whole:
+                raise publishing.not_whole()
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self._writer, self._write, upload, call)
         finally:

@@ -218,6 +218,7 @@ def batch_messages(rows: Sequence[Sequence[str]], *, per_message: int = 2000) ->
             ).SerializeToString()
             for part in parts
         ),
+        delivery_pb2.PublishRequest(last=True).SerializeToString(),
     ]
 
 

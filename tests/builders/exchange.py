@@ -78,10 +78,12 @@ def batch(
     made = [pb.PublishRow(values=values) for values in rows]
     made += [pb.PublishRow(values=values, withdraw=True) for values in gone]
     size = -(-len(made) // parts) or 1
-    return [
+    messages = [
         pb.PublishRequest(header=header),
         *(pb.PublishRequest(rows=made[n : n + size]) for n in range(0, len(made), size)),
     ]
+    messages[-1].last = True
+    return messages
 
 
 class Stubs:

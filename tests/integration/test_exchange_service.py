@@ -15,6 +15,7 @@ from exchange.delivery.model import Room
 from exchange.grants.model import Mask, Operation
 from exchange.v1 import audit_pb2, catalog_pb2, delivery_pb2, grants_pb2, query_pb2
 from runtime.errors import (
+    Aborted,
     AlreadyExists,
     FailedPrecondition,
     InvalidArgument,
@@ -229,6 +230,30 @@ async def test_a_sender_that_falls_silent_is_given_up(embedded, monkeypatch):
     assert (await refusal(source.delivery.Publish(silent()))).reason == "SENDER_SILENT"
 
 
+async def test_a_sender_who_is_cut_off_has_published_nothing(embedded):
+    source, consumer = embedded.connect(caller(CIVIL)), embedded.connect(caller(HOUSING))
+    held = embedded.service._delivery._publishing._room._held
+    header, *rows, last = batch(*map(person, range(8)), request_id="cut-off", parts=4)
+
+    async def cut_off(sent: asyncio.Event):
+        yield header
+        for part in rows:
+            yield part
+        sent.set()
+        await asyncio.sleep(30)
+
+    for _ in range(5):
+        sent = asyncio.Event()
+        under_way = source.delivery.Publish(cut_off(sent))
+        await sent.wait()
+        await eventually(lambda: held.total() > 0)
+        under_way.cancel()
+        await eventually(lambda: held.total() == 0)
+    assert not (await consumer.query.Query(ask(embedded.grant(), 0))).found
+    whole = await source.delivery.Publish(iter([header, *rows, last]))
+    assert (whole.offset, whole.upserted) == (8, 8)
+
+
 async def test_a_batch_with_wrong_rows_is_refused_whole(node):
     source, consumer = node.connect(caller(CIVIL)), node.connect(caller(HOUSING))
     rows = [person(n) for n in range(20)]
@@ -258,8 +283,13 @@ async def test_publishing_is_refused(node):
     assert error.reason == "HEADER_REQUIRED"
     error = await refusal(source.delivery.Publish(iter(batch(person(1))[1:])))
     assert error.reason == "HEADER_REQUIRED"
-    error = await refusal(source.delivery.Publish(iter(batch(person(1)) * 2)))
+    header, rows = batch(person(1))
+    error = await refusal(source.delivery.Publish(iter([header, header, rows])))
     assert error.reason == "HEADER_REQUIRED"
+    error = await refusal(source.delivery.Publish(iter([header, rows, rows])))
+    assert (type(error), error.reason) == (Aborted, "BATCH_NOT_WHOLE")
+    error = await refusal(source.delivery.Publish(iter([header])))
+    assert error.reason == "BATCH_NOT_WHOLE"
     withdraw = catalog_pb2.DirectoryChange(withdraw=RESIDENTS)
     await source.catalog.ApplyDirectory(
         catalog_pb2.ApplyDirectoryRequest(changes=[withdraw], request_id="w", source="test")
