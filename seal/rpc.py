@@ -63,4 +63,5 @@ class SealRpc(LifeRpc):
             anchors=[one.certificate for one in found.anchors],
             intermediates=found.intermediates,
             revocation_lists=found.crls,
+            timestamp_anchors=[one.certificate for one in found.timestamp_anchors],
         )

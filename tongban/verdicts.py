@@ -1,6 +1,7 @@
 """Verdicts for people, and the folder of public certificates that gives them offline.
 
-A trust folder has `anchors/`, `intermediates/` and `revocation-lists/`, DER files in each.
+A trust folder has `anchors/`, `intermediates/`, `revocation-lists/` and, for the time alone,
+`timestamp-anchors/`: DER files in each.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class TrustFolder:
             "anchors": (material.anchors, "cer"),
             "intermediates": (material.intermediates, "cer"),
             "revocation-lists": (material.revocation_lists, "crl"),
+            "timestamp-anchors": (material.timestamp_anchors, "cer"),
         }
         written = []
         for folder, (entries, suffix) in parts.items():
@@ -46,7 +48,7 @@ class TrustFolder:
         """The trust store that the folder holds. Raises InvalidArgument, NO_ANCHORS."""
         parts = [
             [read_file(p, greatest=GREATEST_CERTIFICATE) for p in sorted((self.path / f).glob("*"))]
-            for f in ("anchors", "intermediates", "revocation-lists")
+            for f in ("anchors", "intermediates", "revocation-lists", "timestamp-anchors")
         ]
         if not parts[0]:
             raise InvalidArgument(
@@ -56,29 +58,33 @@ class TrustFolder:
             )
         return self.store_of(
             pb.GetTrustMaterialResponse(
-                anchors=parts[0], intermediates=parts[1], revocation_lists=parts[2]
+                anchors=parts[0],
+                intermediates=parts[1],
+                revocation_lists=parts[2],
+                timestamp_anchors=parts[3],
             )
         )
 
     @staticmethod
     def store_of(material: pb.GetTrustMaterialResponse) -> TrustStore:
         """The trust store of what a node gave."""
-        anchors = []
-        for data in material.anchors:
-            certificate = parse_certificate(data)
-            anchors.append(
-                TrustAnchor(
-                    name=certificate.subject,
-                    certificate=data,
-                    valid_from=certificate.not_before,
-                    valid_to=certificate.not_after,
-                )
-            )
         return TrustStore(
-            anchors=tuple(anchors),
+            anchors=tuple(map(_anchor, material.anchors)),
             intermediates=tuple(material.intermediates),
             crls=tuple(material.revocation_lists),
+            timestamp_anchors=tuple(map(_anchor, material.timestamp_anchors)),
         )
+
+
+def _anchor(certificate: bytes) -> TrustAnchor:
+    """A root, for as long as its certificate says."""
+    found = parse_certificate(certificate)
+    return TrustAnchor(
+        name=found.subject,
+        certificate=certificate,
+        valid_from=found.not_before,
+        valid_to=found.not_after,
+    )
 
 
 def print_verdict(verdict: Verdict) -> None:

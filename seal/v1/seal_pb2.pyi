@@ -298,6 +298,12 @@ class Seal(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     REVOKE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    CREDIT_CODE_FIELD_NUMBER: _builtins.int
+    BOTTOM_LINE_FIELD_NUMBER: _builtins.int
+    SEAL_CODE_FIELD_NUMBER: _builtins.int
+    SIGNER_LIST_TYPE_FIELD_NUMBER: _builtins.int
+    CREATOR_FIELD_NUMBER: _builtins.int
+    PENDING_CREATOR_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """departments/{department}/seals/{seal}"""
     display_name: _builtins.str
@@ -326,6 +332,18 @@ class Seal(_message.Message):
     """The seal that took its place, if any."""
     etag: _builtins.str
     """Changes with every step of its life."""
+    credit_code: _builtins.str
+    """The agency's credit code."""
+    bottom_line: _builtins.str
+    """The line under the star that was asked for; empty for an uploaded image."""
+    seal_code: _builtins.str
+    """The code under that line, likewise."""
+    signer_list_type: Global___SignerListType.ValueType
+    """How it lists its signer."""
+    creator: _builtins.str
+    """The system that asked for it, shown to whom its authorization is."""
+    pending_creator: _builtins.str
+    """The system that asked for `pending_authorization`."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """From then."""
@@ -373,10 +391,16 @@ class Seal(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         revoke_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        credit_code: _builtins.str = ...,
+        bottom_line: _builtins.str = ...,
+        seal_code: _builtins.str = ...,
+        signer_list_type: Global___SignerListType.ValueType = ...,
+        creator: _builtins.str = ...,
+        pending_creator: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["authorization", b"authorization", "create_time", b"create_time", "end_time", b"end_time", "pending_authorization", b"pending_authorization", "revoke_time", b"revoke_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorization", b"authorization", "certificate", b"certificate", "create_time", b"create_time", "display_name", b"display_name", "end_time", b"end_time", "es_id", b"es_id", "etag", b"etag", "height_mm", b"height_mm", "image", b"image", "name", b"name", "pending_authorization", b"pending_authorization", "replaced_by", b"replaced_by", "replaces", b"replaces", "revoke_time", b"revoke_time", "seal_data", b"seal_data", "shape", b"shape", "start_time", b"start_time", "state", b"state", "version", b"version", "width_mm", b"width_mm"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorization", b"authorization", "bottom_line", b"bottom_line", "certificate", b"certificate", "create_time", b"create_time", "creator", b"creator", "credit_code", b"credit_code", "display_name", b"display_name", "end_time", b"end_time", "es_id", b"es_id", "etag", b"etag", "height_mm", b"height_mm", "image", b"image", "name", b"name", "pending_authorization", b"pending_authorization", "pending_creator", b"pending_creator", "replaced_by", b"replaced_by", "replaces", b"replaces", "revoke_time", b"revoke_time", "seal_code", b"seal_code", "seal_data", b"seal_data", "shape", b"shape", "signer_list_type", b"signer_list_type", "start_time", b"start_time", "state", b"state", "version", b"version", "width_mm", b"width_mm"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1804,6 +1828,7 @@ class GetTrustMaterialResponse(_message.Message):
     ANCHORS_FIELD_NUMBER: _builtins.int
     INTERMEDIATES_FIELD_NUMBER: _builtins.int
     REVOCATION_LISTS_FIELD_NUMBER: _builtins.int
+    TIMESTAMP_ANCHORS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def anchors(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """Roots: SM2 and P-256."""
@@ -1814,7 +1839,11 @@ class GetTrustMaterialResponse(_message.Message):
 
     @_builtins.property
     def revocation_lists(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """Revocation lists."""
+        """Revocation lists, those of time-stamp authorities too."""
+
+    @_builtins.property
+    def timestamp_anchors(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """Roots of time-stamp authorities, trusted for the time alone: nobody's signature may lead there."""
 
     def __init__(
         self,
@@ -1822,10 +1851,11 @@ class GetTrustMaterialResponse(_message.Message):
         anchors: _abc.Iterable[_builtins.bytes] | None = ...,
         intermediates: _abc.Iterable[_builtins.bytes] | None = ...,
         revocation_lists: _abc.Iterable[_builtins.bytes] | None = ...,
+        timestamp_anchors: _abc.Iterable[_builtins.bytes] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchors", b"anchors", "intermediates", b"intermediates", "revocation_lists", b"revocation_lists"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchors", b"anchors", "intermediates", b"intermediates", "revocation_lists", b"revocation_lists", "timestamp_anchors", b"timestamp_anchors"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
