@@ -167,11 +167,7 @@ class Server:
         certificate = context.auth_context()["x509_pem_cert"][0]
         principal = self._authenticator.principal(certificate)
         if principal.roles.isdisjoint(roles):
-            raise PermissionDenied(
-                f"{path.rpartition('/')[2]} is not for systems of this role",
-                reason="ROLE_NOT_ALLOWED",
-                message_zh="该系统的角色不能调用此方法",
-            )
+            raise _role_not_allowed(path.rpartition("/")[2], roles)
         return principal
 
     def bind(self, address: str) -> int:
@@ -215,6 +211,17 @@ class Server:
         await self._server.stop(grace)
         # Off the loop: a call that outlived its grace may wait for the loop (an audit commit).
         await asyncio.to_thread(self._threads.shutdown, wait=True, cancel_futures=True)
+
+
+def _role_not_allowed(method: str, roles: frozenset[Role]) -> PermissionDenied:
+    """Names the roles that may, in the words of enrolling; none is enrolled as the node's own."""
+    may = sorted(roles - {Role.NODE}) or [Role.NODE]
+    return PermissionDenied(
+        f"{method} is not for systems of this role (for: {', '.join(may)}): call it as such a one",
+        reason="ROLE_NOT_ALLOWED",
+        message_zh=f"该系统的角色不能调用 {method}（可调用的角色：{'、'.join(may)}）："
+        "请换用相应角色的系统",
+    )
 
 
 def _unchanged(request: Any) -> Any:

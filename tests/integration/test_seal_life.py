@@ -160,7 +160,11 @@ async def test_a_seal_lives_over_the_wire(tmp_path: Path) -> None:
             ):
                 with pytest.raises(grpc.RpcError) as caught:
                     await getattr(stub, method)(message)
-                assert from_rpc_error(caught.value).reason == "ROLE_NOT_ALLOWED"
+                error = from_rpc_error(caught.value)
+                assert error.reason == "ROLE_NOT_ALLOWED"
+                assert error.message.startswith(f"{method} is not for systems of this role")
+                assert "(for: administrator)" in error.message
+                assert f"{method}（可调用的角色：administrator）" in error.message_zh
     await node.server.stop()
 
 

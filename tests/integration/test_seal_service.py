@@ -196,6 +196,7 @@ async def test_who_may_do_what(node: SealNode, tmp_path: Path) -> None:
             caller = connect(principal(role))
             error = await refusal(caller.SealDocument(seal_request(plain_ofd())))
             assert error.reason == "ROLE_NOT_ALLOWED"
+            assert "(for: department)" in error.message
 
         foreign = await refusal(stranger.SealDocument(seal_request(plain_ofd())))
         absent = await refusal(
