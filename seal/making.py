@@ -68,7 +68,8 @@ class SealMaking:
     def sketch(self, order: SealOrder, *, actor: str) -> HeldSeal:
         """The wish with its image, which nobody holds yet.
 
-        Raises AlreadyExists (SEAL_EXISTS), FailedPrecondition (NOT_REPLACEABLE), InvalidArgument:
+        Raises AlreadyExists: SEAL_EXISTS, CREDIT_CODE_OF_ANOTHER; FailedPrecondition
+        (NOT_REPLACEABLE), InvalidArgument:
         BAD_END_TIME, BAD_AUTHORIZATION, BAD_SEAL_TEXT, and what an image is refused for.
         """
         now = self._clock.now()
@@ -78,6 +79,7 @@ class SealMaking:
                 check_replaced(
                     store.find_seal(session, order.replaces), department=order.department
                 )
+            _check_credit_code(session, order.credit_code, department=order.department)
         allowed = check_authorization(order.authorization, department=order.department, now=now)
         start, end = term(order.end_time, now=now, latest=self._custody_ends())
         picture = draw(order)
@@ -100,6 +102,8 @@ class SealMaking:
             shape=order.shape,
             version=order.version,
             signer_list=order.signer_list,
+            bottom_line=order.bottom_line,
+            seal_code=order.seal_code,
             authorization=allowed,
             requested_by=actor,
             wanted_end=order.end_time and end,
@@ -110,10 +114,11 @@ class SealMaking:
     def ask(self, work: UnitOfWork, wish: HeldSeal) -> HeldSeal:
         """Keep a wish, in the caller's transaction; one turned down makes room for it.
 
-        Raises AlreadyExists (SEAL_EXISTS).
+        Raises AlreadyExists: SEAL_EXISTS, CREDIT_CODE_OF_ANOTHER.
         """
         before = store.find_seal(work.session, wish.name, hold=store.Hold.FOR_CHANGE)
         _check_free(before)
+        _check_credit_code(work.session, wish.credit_code, department=wish.department)
         facts = {
             "es_id": wish.es_id,
             "image_sha256": sha256(wish.image).hexdigest(),
@@ -260,6 +265,18 @@ class SealMaking:
         return min(
             parse_certificate(one).not_after
             for one in (self._custody.maker_certificate(), above.root_sm2, above.root_p256)
+        )
+
+
+def _check_credit_code(session: store.Session, credit_code: str, *, department: str) -> None:
+    """A credit code is one agency's; a seal that ended no longer claims it."""
+    if store.uses_credit_code(session, credit_code, beside=department):
+        raise AlreadyExists(
+            "a seal of another department has this credit code: give the agency's own; if the "
+            "agency moved, have the seal there revoked or turned down first",
+            reason="CREDIT_CODE_OF_ANOTHER",
+            message_zh="另一部门的印章已使用该统一社会信用代码：请填写本机构的代码；"
+            "如机构已划转，请先废止或驳回该部门的印章",
         )
 
 

@@ -94,6 +94,8 @@ class HeldSeal:
     shape: Shape = Shape.CIRCULAR
     version: int = 4
     signer_list: SignerList = SignerList.CERTIFICATES
+    bottom_line: str = ""
+    seal_code: str = ""
     authorization: Authorization = field(default_factory=Authorization)
     pending: Authorization | None = None
     pending_by: str = ""

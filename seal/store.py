@@ -40,7 +40,7 @@ class SealRow(_Table, table=True):
     name: str = Field(sa_column=sa.Column(sa.String(160), primary_key=True))
     department: str = Field(sa_column=sa.Column(sa.String(80), nullable=False, index=True))
     display_name: str = Field(sa_column=sa.Column(sa.String(80), nullable=False))
-    credit_code: str = Field(sa_column=sa.Column(sa.String(18), nullable=False))
+    credit_code: str = Field(sa_column=sa.Column(sa.String(18), nullable=False, index=True))
     es_id: str = Field(sa_column=sa.Column(sa.String(64), nullable=False, unique=True))
     state: str = Field(sa_column=sa.Column(sa.String(16), nullable=False))
     start_time: datetime = Field(sa_column=sa.Column(UtcDateTime, nullable=False))
@@ -54,6 +54,8 @@ class SealRow(_Table, table=True):
     shape: str = Field(sa_column=sa.Column(sa.String(16), nullable=False))
     version: int = Field(sa_column=sa.Column(sa.Integer, nullable=False))
     signer_list: str = Field(sa_column=sa.Column(sa.String(16), nullable=False))
+    bottom_line: str = Field(sa_column=sa.Column(sa.String(80), nullable=False))
+    seal_code: str = Field(sa_column=sa.Column(sa.String(80), nullable=False))
     allowed: str = Field(sa_column=sa.Column(sa.Text, nullable=False))
     pending: str | None = Field(sa_column=sa.Column(sa.Text, nullable=True))
     pending_by: str = Field(sa_column=sa.Column(sa.String(200), nullable=False))
@@ -224,6 +226,18 @@ def page_of_seals(
         query = query.where(sa.or_(made, _SEAL.c.department == (wishes_of or "")))
     rows = session.execute(query).mappings()
     return [_held({**dict.fromkeys(_LARGE, b""), **row}) for row in rows]
+
+
+def uses_credit_code(session: Session, credit_code: str, *, beside: str) -> bool:
+    """Whether a department other than `beside` has a seal, or waits for one, of that code."""
+    columns = _SEAL.c
+    over = [SealState.REJECTED.value, SealState.REVOKED.value]
+    query = sa.select(columns.name).where(
+        columns.credit_code == credit_code,
+        columns.department != beside,
+        columns.state.not_in(over),
+    )
+    return session.execute(query.limit(1)).first() is not None
 
 
 def has_made_seals(session: Session) -> bool:

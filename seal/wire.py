@@ -43,6 +43,10 @@ LISTS: Final = {
     pb.SIGNER_LIST_TYPE_CERTIFICATES: SignerList.CERTIFICATES,
     pb.SIGNER_LIST_TYPE_DIGESTS: SignerList.DIGESTS,
 }
+_LISTS_SHOWN: Final = {
+    SignerList.CERTIFICATES: pb.SIGNER_LIST_TYPE_CERTIFICATES,
+    SignerList.DIGESTS: pb.SIGNER_LIST_TYPE_DIGESTS,
+}
 _INDICATIONS: Final = {
     Indication.PASSED: pb.INDICATION_PASSED,
     Indication.INDETERMINATE: pb.INDICATION_INDETERMINATE,
@@ -112,13 +116,19 @@ def to_seal(held: HeldSeal, caller: Principal) -> pb.Seal:
         create_time=_maybe(held.create_time),
         revoke_time=_maybe(held.revoked_at),
         etag=etag_of(held),
+        credit_code=held.credit_code,
+        bottom_line=held.bottom_line,
+        seal_code=held.seal_code,
+        signer_list_type=_LISTS_SHOWN[held.signer_list],
     )
     if held.is_made:
         found.es_id = held.es_id
         found.start_time.CopyFrom(to_time(held.start_time))
     if may_see_inside(held, caller):
         found.authorization.CopyFrom(_to_authorization(held.authorization))
+        found.creator = held.requested_by
         if held.pending is not None:
+            found.pending_creator = held.pending_by
             found.pending_authorization.CopyFrom(_to_authorization(held.pending))
     return found
 

@@ -707,7 +707,7 @@ def test_histories_are_read_in_pages(node: SealNode) -> None:
 
 
 def test_seals_are_listed_by_department_and_page(node: SealNode) -> None:
-    node.make_seal(parent=OTHER, seal_id="a")
+    node.make_seal(parent=OTHER, seal_id="a", credit_code="11990101000000035K")
     everyone = pb.ListSealsRequest(parent="departments/-", page_size=1)
     first = node.call("ListSeals", everyone)
     everyone.page_token = first.next_page_token

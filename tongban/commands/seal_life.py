@@ -8,11 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from seal.trust import parse_certificate
 from seal.v1 import seal_pb2 as pb
 from tongban.client import Client, new_request_id
 from tongban.commands.grants import end_of
-from tongban.commands.seal_show import state_of
+from tongban.commands.seal_show import print_facts, state_of
 from tongban.console import (
     DEFAULT_IDENTITY,
     DEFAULT_NODE,
@@ -148,7 +147,7 @@ def replace(
         )  # fmt: skip
         wish.parent, wish.seal_id, wish.replaces = old.partition("/seals/")[0], seal_id, old
         wish.display_name = display_name or held.display_name
-        wish.credit_code = credit_code or _credit_code(held)
+        wish.credit_code = credit_code or held.credit_code
         _ask(client, wish, preview, as_json)
 
 
@@ -162,13 +161,20 @@ def approve(
 ) -> None:
     """Approve the seal, or the change, that another administrator asked for (administrators).
 
-    Look first with `tongban seal show`; with its --etag nothing else is approved.
+    Look first with `tongban seal show`; with its --etag nothing else is approved. What is approved
+    is printed.
 
     Example: tongban seal approve departments/human-resources/seals/official --etag 1
     """
     with outcomes(as_json=as_json), Client(node, identity) as client:
-        decision = pb.ApproveSealRequest(name=name, etag=etag, request_id=new_request_id())
+        # Read first, and approved at the state it was read in: what is printed is what is approved.
+        asked = client.seals.GetSeal(pb.GetSealRequest(name=name), timeout=client.timeout).seal
+        decision = pb.ApproveSealRequest(
+            name=name, etag=etag or asked.etag, request_id=new_request_id()
+        )
         found = client.seals.ApproveSeal(decision, timeout=client.timeout).seal
+        if not as_json:
+            print_facts(asked)
         _tell(found, say("Approved", "已批准"), as_json)
 
 
@@ -329,8 +335,3 @@ def _authorization(
     if until:
         found.expire_time.FromDatetime(end_of(until))
     return found
-
-
-def _credit_code(seal: pb.Seal) -> str:
-    """The credit code in the seal's certificate; none of a seal that is not made."""
-    return parse_certificate(seal.certificate).subject_fields["OU"] if seal.certificate else ""

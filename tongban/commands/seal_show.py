@@ -105,13 +105,19 @@ def show(
         if as_json:
             print_json(plain(seal))
         else:
-            print_table(seal.name, (say("what", "项目"), say("value", "内容")), _facts(seal))
+            print_facts(seal)
+
+
+def print_facts(seal: pb.Seal) -> None:
+    """All that there is to say of a seal, as a table."""
+    print_table(seal.name, (say("what", "项目"), say("value", "内容")), _facts(seal))
 
 
 def _facts(seal: pb.Seal) -> list[tuple[str, str]]:
     shape = pb.SealShape.Name(seal.shape).removeprefix("SEAL_SHAPE_")
     facts = [
         (say("display name", "名称"), seal.display_name),
+        (say("credit code", "统一社会信用代码"), seal.credit_code),
         (say("state", "状态"), state_of(seal)),
         (say("identifier", "印章标识"), seal.es_id),
         (say("asked for", "申请时间"), when(seal.create_time)),
@@ -122,12 +128,20 @@ def _facts(seal: pb.Seal) -> list[tuple[str, str]]:
             f"{seal.width_mm:g} × {seal.height_mm:g} mm, "
             + (say("uploaded", "上传") if shape == "UNSPECIFIED" else shape),
         ),
+        (say("bottom line", "下横文字"), seal.bottom_line),
+        (say("seal code", "印章编码"), seal.seal_code),
         (say("version", "版本"), str(seal.version)),
+        (say("lists its signer by", "签章者列表"), _list_of(seal)),
     ]
+    if seal.creator:
+        facts.append((say("asked for by", "申请系统"), seal.creator))
     if seal.HasField("authorization"):
         facts.append((say("authorized", "授权"), _allowed(seal.authorization)))
     if seal.HasField("pending_authorization"):
-        facts.append((say("change asked for", "待批变更"), _allowed(seal.pending_authorization)))
+        facts += [
+            (say("change asked for", "待批变更"), _allowed(seal.pending_authorization)),
+            (say("change asked for by", "变更申请系统"), seal.pending_creator),
+        ]
     facts += [
         (label, text)
         for label, text in (
@@ -138,6 +152,12 @@ def _facts(seal: pb.Seal) -> list[tuple[str, str]]:
         if text
     ]
     return [*facts, ("etag", seal.etag)]
+
+
+def _list_of(seal: pb.Seal) -> str:
+    if seal.signer_list_type == pb.SIGNER_LIST_TYPE_DIGESTS:
+        return say("digest", "杂凑值")
+    return say("certificate", "证书")
 
 
 def _allowed(found: pb.SealAuthorization) -> str:
