@@ -51,19 +51,22 @@ _RULES: Final[tuple[SealedRule, ...]] = (
 
 
 def verify_detached(
-    signature: bytes, digest: bytes, *, store: TrustStore, now: datetime
+    signature: bytes, digest: bytes, *, store: TrustStore, now: datetime, about: str = ""
 ) -> Verdict:
     """`assess_detached`, raising VerificationError unless the verdict is PASSED."""
-    verdict = assess_detached(signature, digest, store=store, now=now)
+    verdict = assess_detached(signature, digest, store=store, now=now, about=about)
     if verdict.indication is not Indication.PASSED:
         raise VerificationError(verdict)
     return verdict
 
 
 def assess_detached(
-    signature: bytes, digest: bytes, *, store: TrustStore, now: datetime
+    signature: bytes, digest: bytes, *, store: TrustStore, now: datetime, about: str = ""
 ) -> Verdict:
-    """Judge a DER SES_Signature over `digest` (SM3, 32 octets). Never raises on what it holds."""
+    """Judge a DER SES_Signature over `digest` (SM3, 32 octets). Never raises on what it holds.
+
+    `about` is what its propertyInfo has to say the digest is of; empty takes whatever it says.
+    """
     try:
         value = parse_signature(signature)
     except InvalidArgument as error:
@@ -73,6 +76,8 @@ def assess_detached(
     found: list[Check | None] = [rule(value.seal, store, now) for rule in SEAL_CHECKS]
     found += [rule(around, alone, value) for rule in _RULES]
     found.append(_check_data_hash(value, digest))
+    if about:
+        found.append(_check_property_info(value, about))
     report = SignatureReport(
         id=LABEL,
         signer=_signer(value),
@@ -89,6 +94,16 @@ def _check_data_hash(value: SealSignature, digest: bytes) -> Check:
     if value.data_hash == digest:
         return passed("data_hash", "the digest is what was signed", "摘要与签章数据一致")
     return failed("data_hash", "the signature is over another digest", "签章数据中的摘要与此不一致")
+
+
+def _check_property_info(value: SealSignature, about: str) -> Check:
+    if value.property_info == about:
+        return passed("property_info", "it says what the digest is of", "摘要来源说明与此一致")
+    return failed(
+        "property_info",
+        "the signature says that its digest is of something else",
+        "签章数据中的摘要来源说明与此不一致",
+    )
 
 
 def _signer(value: SealSignature) -> str:

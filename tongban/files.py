@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 from runtime.errors import DomainError, InvalidArgument, Unavailable
 
 GREATEST_DOCUMENT = 16 * 1024 * 1024
+GREATEST_VERIFIED = 128 * 1024 * 1024
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
 
 
@@ -28,6 +30,28 @@ def read_file(path: Path, *, greatest: int = GREATEST_DOCUMENT) -> bytes:
             reason="FILE_UNREADABLE",
             message_zh=f"无法读取 {path}：{os.strerror(error.errno or 0)}",
         ) from error
+
+
+def map_file(path: Path, *, greatest: int = GREATEST_VERIFIED) -> bytes | mmap:
+    """`read_file`, but a file above 16 MiB is mapped: its pages come and go as memory allows."""
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if GREATEST_DOCUMENT < size <= greatest:
+                return mmap(file.fileno(), 0, access=ACCESS_READ)
+    except OSError:
+        pass  # `read_file` says what is wrong with it
+    return read_file(path, greatest=greatest)
+
+
+def check_apart(source: Path, target: Path) -> None:
+    """A file is not replaced by what is made of it. Raises InvalidArgument."""
+    if target.exists() and source.exists() and target.samefile(source):
+        raise InvalidArgument(
+            f"--out names the file that is read, {source}: name another file",
+            reason="FILE_IS_THE_SOURCE",
+            message_zh=f"--out 与输入文件相同（{source}）：请另取文件名",
+        )
 
 
 def write_file(path: Path, data: bytes) -> None:

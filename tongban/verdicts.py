@@ -7,6 +7,7 @@ A trust folder has `anchors/`, `intermediates/`, `revocation-lists/` and, for th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from mmap import mmap
 from pathlib import Path
 
 import typer
@@ -17,7 +18,7 @@ from seal.model import Check, Indication, Verdict
 from seal.trust import TrustAnchor, TrustStore, parse_certificate
 from seal.v1 import seal_pb2 as pb
 from tongban.console import COLOURS, Exit, print_answer, print_table, say, word
-from tongban.files import read_file, write_file
+from tongban.files import map_file, read_file, write_file
 
 GREATEST_CERTIFICATE = 1024 * 1024
 
@@ -85,6 +86,34 @@ def _anchor(certificate: bytes) -> TrustAnchor:
         valid_from=found.not_before,
         valid_to=found.not_after,
     )
+
+
+def document_in(path: Path) -> bytes | mmap:
+    """An OFD or PDF file. Raises InvalidArgument (DOCUMENT_FORMAT_UNKNOWN) for anything else.
+
+    Of a file that is no document there is nothing to be said: neither that its seals are good nor
+    that they are not.
+    """
+    data = map_file(path)
+    if not data[:5].startswith((b"PK\x03\x04", b"%PDF-")):
+        raise InvalidArgument(
+            f"{path} is neither an OFD nor a PDF; a signature over a digest needs --digest",
+            reason="DOCUMENT_FORMAT_UNKNOWN",
+            message_zh=f"{path} 不是 OFD 或 PDF 文件；对摘要的签章须用 --digest 给出摘要",
+        )
+    return data
+
+
+def signature_in(path: Path) -> bytes:
+    """A detached SES_Signature. Raises InvalidArgument (SIGNATURE_FORMAT_UNKNOWN): not DER."""
+    data = read_file(path)
+    if data[:1] != b"\x30":
+        raise InvalidArgument(
+            f"{path} is no signature over a digest; an OFD or PDF is verified without --digest",
+            reason="SIGNATURE_FORMAT_UNKNOWN",
+            message_zh=f"{path} 不是对摘要的签章；验证 OFD 或 PDF 时不用 --digest",
+        )
+    return data
 
 
 def print_verdict(verdict: Verdict) -> None:

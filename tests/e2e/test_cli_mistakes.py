@@ -67,6 +67,8 @@ def place(tmp_path_factory):
     made = run("identity", "enrol", SYSTEM, "--data", "node", "--out", "identity", folder=folder)
     assert made.returncode == 0, made.stderr
     (folder / "file").write_text("部门标识\n", "utf-8")
+    (folder / "file.pdf").write_bytes(b"%PDF-1.7\n")
+    (folder / "empty").touch()
     (folder / "folder").mkdir()
     return folder
 
@@ -94,7 +96,12 @@ def place(tmp_path_factory):
         (4, "FILE_UNREADABLE", "audit verify folder --key file"),
         (4, "BAD_RECEIPT", "audit verify file --key file"),
         (4, "FILE_UNREADABLE", "seal verify folder --trust folder"),
-        (4, "NO_ANCHORS", "seal verify file --trust file"),
+        (4, "NO_ANCHORS", "seal verify file.pdf --trust file"),
+        (4, "DOCUMENT_FORMAT_UNKNOWN", "seal verify file --trust folder"),
+        (4, "DOCUMENT_FORMAT_UNKNOWN", "seal verify empty"),
+        (4, "SIGNATURE_FORMAT_UNKNOWN", f"seal verify file.pdf --digest {'ab' * 32}"),
+        (4, "ABOUT_WITHOUT_DIGEST", "seal verify file.pdf --about x"),
+        (4, "BAD_DIGEST", "seal verify file.pdf --digest xyz"),
         (3, "IDENTITY_MISSING", "catalog departments --identity file"),
         (4, "TABLE_UNREADABLE", "publish departments/a/resources/r folder"),
         (4, "TABLE_UNREADABLE", "flow run directory-sync nosuch.csv --data flows"),

@@ -80,6 +80,12 @@ def test_a_digest_is_sealed_and_verifies_over_that_digest_only(node: SealNode) -
     assert verify_detached(done.document, DIGEST, store=trust, now=now).signatures[0].signer
     value = parse_signature(done.document)
     assert (value.data_hash, value.property_info) == (DIGEST, "case 2026-1")
+    for about, indication, reason in (
+        ("case 2026-1", Indication.PASSED, ""),
+        ("case 2026-2", Indication.FAILED, "PROPERTY_INFO"),
+    ):
+        said = assess_detached(done.document, DIGEST, store=trust, now=now, about=about)
+        assert (said.indication, said.sub_indication) == (indication, reason)
     other = assess_detached(done.document, bytes(32), store=trust, now=now)
     assert (other.indication, other.sub_indication) == (Indication.FAILED, "DATA_HASH")
     with pytest.raises(VerificationError):

@@ -6,10 +6,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
+import grpc
 import typer
 from rich.progress import Progress
 
-from runtime.errors import InvalidArgument
+from runtime.errors import DomainError, InvalidArgument
 from seal.v1 import seal_pb2 as pb
 from tongban.client import Client, new_request_id
 from tongban.console import (
@@ -26,7 +27,7 @@ from tongban.console import (
     print_table,
     say,
 )
-from tongban.files import write_file
+from tongban.files import check_apart, write_file
 from tongban.sealing import FolderSealing, Item, documents_in, seal_file
 
 app = typer.Typer()
@@ -131,6 +132,8 @@ def sign(
                 reason="FILE_OR_DIGEST",
                 message_zh="请提供文件或 --digest，二者取一",
             )
+        if document is not None:
+            check_apart(document, to)
         request = pb.SealDocumentRequest(
             seal=seal,
             reason=reason,
@@ -142,7 +145,8 @@ def sign(
         )
         with Client(node, identity) as client:
             if document is None:
-                request.digest.CopyFrom(_digest(digest, about))
+                request.digest.value = digest_value(digest)
+                request.digest.property_info = about or "digest"
                 done = client.seals.SealDocument(request, timeout=client.timeout)
                 write_file(to, done.document)
             else:
@@ -159,7 +163,8 @@ def sign(
             out.print(say(f"Sealed: {to}", f"已签章：{to}"))
 
 
-def _digest(text: str, about: str) -> pb.Digest:
+def digest_value(text: str) -> bytes:
+    """The SM3 value in hex digits. Raises InvalidArgument (BAD_DIGEST)."""
     try:
         value = bytes.fromhex(text)
     except ValueError:
@@ -170,7 +175,7 @@ def _digest(text: str, about: str) -> pb.Digest:
             reason="BAD_DIGEST",
             message_zh="--digest 应为 SM3 值：64 位十六进制数",
         )
-    return pb.Digest(value=value, property_info=about or "digest")
+    return value
 
 
 @app.command()
@@ -199,7 +204,7 @@ def batch(
     """Seal every OFD and PDF file of a folder; one that cannot be sealed does not stop the rest.
 
     Asked the same again, it goes on where it broke off, and seals nothing twice. Exit code 3 where
-    a file was not sealed.
+    a file was not sealed. A refusal that holds for all, such as a frozen seal, ends it.
 
     Example: tongban seal batch departments/human-resources/seals/official letters --out sealed
     --reason 批量用印 --keyword （盖章）
@@ -220,25 +225,54 @@ def batch(
         sealing = FolderSealing(client=client, wish=wish, items=items, again=again)
         with Progress(console=err, transient=True, disable=not err.is_terminal) as progress:
             bar = progress.add_task(say("Sealing", "签章中"), total=len(items))
-            for _ in sealing.run():
-                progress.advance(bar)
-        _tell(items, as_json=as_json)
+            try:
+                for _ in sealing.run():
+                    progress.advance(bar)
+            except (grpc.RpcError, DomainError):
+                _tell_broken(items)
+                raise
+        _tell(items, ended_by=sealing.ended_by, as_json=as_json)
+        if sealing.ended_by is not None and sealing.ended_by.reason == "STORAGE_FULL":
+            raise typer.Exit(Exit.UNAVAILABLE)
         if not all(item.is_sealed for item in items):
             raise typer.Exit(Exit.REFUSED)
 
 
-def _tell(items: list[Item], *, as_json: bool) -> None:
+def _tell_broken(items: list[Item]) -> None:
+    done = sum(item.is_sealed for item in items)
+    err.print(
+        say(
+            f"Broke off: sealed {done} of {len(items)} documents; run the same command again: it "
+            "goes on, and seals nothing twice",
+            f"中断：已签章 {done} 份，共 {len(items)} 份；再次运行同一命令即可继续，不会重复盖章",
+        ),
+        markup=False,
+    )
+
+
+def _tell(items: list[Item], *, ended_by: Item | None, as_json: bool) -> None:
     if as_json:
         print_json([_plain(item) for item in items])
         return
     refused = [item for item in items if not item.is_sealed]
+    if ended_by is not None:  # one answer for many files is told once
+        alike = [item for item in refused if item.reason == ended_by.reason]
+        refused = [item for item in refused if item.reason != ended_by.reason]
+        told = say(ended_by.message, ended_by.message_zh)
+        err.print(
+            say(
+                f"{ended_by.reason} {told}: {len(alike)} documents are not sealed",
+                f"{ended_by.reason} {told}：{len(alike)} 份未签章",
+            ),
+            markup=False,
+        )
     if refused:
         print_table(
             say("Not sealed", "未签章"),
             (say("file", "文件"), say("reason", "原因"), say("what to do", "说明")),
             [(one.source, one.reason, say(one.message, one.message_zh)) for one in refused],
         )
-    done = len(items) - len(refused)
+    done = sum(item.is_sealed for item in items)
     out.print(
         say(f"Sealed {done} of {len(items)} documents", f"已签章 {done} 份，共 {len(items)} 份")
     )
