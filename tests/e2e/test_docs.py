@@ -194,3 +194,16 @@ def test_every_reason_in_the_integrators_guide_is_in_the_code() -> None:
     code = "".join(p.read_text(encoding="utf-8") for f in floors for p in (ROOT / f).rglob("*.py"))
     assert listed
     assert not {reason for reason in listed if f'"{reason}"' not in code}
+
+
+def test_every_path_in_the_documents_exists() -> None:
+    ours = "runtime|seal|exchange|licenses|flows|tongban|tests|docs|deploy|proto|examples"
+    named = re.compile(rf"`((?:{ours})/[\w./-]*(?:\.\w+|/))`")
+    linked = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
+    absent = []
+    for document in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")):
+        text = document.read_text(encoding="utf-8")
+        paths = [ROOT / path for path in named.findall(text)]
+        paths += [document.parent / path for path in linked.findall(text)]
+        absent += [f"{document.name}: {path}" for path in paths if not path.exists()]
+    assert not absent
