@@ -235,10 +235,15 @@ def test_seals_and_licenses(at, tmp_path):
         "示范县人力资源和社会保障局", "--credit-code", "11990101000000035K", *at("centre"),
     )  # fmt: skip
     assert asked.returncode == 0, asked.stderr
+    seen = run("seal", "show", "departments/human-resources/seals/official", *at("seals")).stdout
+    for what in ("11990101000000035K", "departments/service-centre/systems/counter"):
+        assert what in seen
     own = run("seal", "approve", "departments/human-resources/seals/official", *at("centre"))
     assert (own.returncode, "SECOND_PERSON_NEEDED" in own.stderr) == (3, True), own.stderr
     made = run("seal", "approve", "departments/human-resources/seals/official", *at("seals"))
     assert made.returncode == 0, made.stderr
+    for what in ("示范县人力资源和社会保障局", "11990101000000035K", "/systems/counter"):
+        assert what in made.stdout
     assert "official" in run("seal", "list", *at("market")).stdout
     holder = {"TONGBAN_HOLDER_CODE": PERSON.citizen_number}
     issued = run(
@@ -311,9 +316,22 @@ def test_documents_are_sealed_one_by_one_and_by_the_folder(at, tmp_path):
     (files / "not-one.ofd").unlink()
     table = run(*command[:-1], *at("employment"))
     assert (table.returncode, "Sealed 7 of 7" in table.stdout) == (0, True), table.stderr
+    trust = tmp_path / "trust"
+    assert run("seal", "trust", "--out", trust, *at("market")).returncode == 0
     for path in written:
-        if path.name != "large.ofd":
-            assert run("seal", "verify", path, *at("market")).returncode == 0
+        here = run("seal", "verify", path, *at("market"))  # large ones too
+        assert here.returncode == 0, here.stdout + here.stderr
+        assert "Verified here, by the trust material of 127.0.0.1:" in here.stdout
+        offline = run("seal", "verify", path, "--trust", trust)
+        assert (offline.returncode, "Verified here" in offline.stdout) == (0, False)
+    large = sealed / "large.ofd"
+    assert large.stat().st_size > 16 * 1024 * 1024
+    with large.open("r+b") as file:  # one byte of a picture
+        file.seek(8 * 1024 * 1024)
+        byte = file.read(1)
+        file.seek(-1, 1)
+        file.write(bytes([byte[0] ^ 1]))
+    assert run("seal", "verify", large, "--trust", trust).returncode == 1
 
     one = tmp_path / "one.ofd"
     placed = run(
@@ -336,6 +354,18 @@ def test_documents_are_sealed_one_by_one_and_by_the_folder(at, tmp_path):
     assert run(*alone, "ab" * 32, "--about", "case 1", *at("employment")).returncode == 0
     assert digest.read_bytes()[:1] == b"\x30"
     assert run(*alone, "zz", *at("employment")).returncode == 4
+    check = ("seal", "verify", digest, "--trust", trust, "--digest")
+    for code, rest in (
+        (0, ("ab" * 32, "--about", "case 1")),
+        (0, ("ab" * 32,)),
+        (1, ("ab" * 32, "--about", "case 2")),
+        (1, ("cd" * 32, "--about", "case 1")),
+        (4, ("ab",)),
+    ):
+        said = run(*check, *rest)
+        assert said.returncode == code, (rest, said.stdout, said.stderr)
+    by_node = run("seal", "verify", digest, "--digest", "ab" * 32, *at("market"))
+    assert by_node.returncode == 0, by_node.stderr
     late = run(
         "seal", "sign", seal, files / "letter-0.ofd", "--out", one, "--reason", "加盖",
         "--level", "timestamped", *at("employment"),
@@ -373,3 +403,36 @@ def test_a_flow_reports_and_rejects(scene, at, tmp_path):
     assert said.returncode == 1, said.stderr
     report = json.loads(said.stdout)
     assert [r["reason"] for r in report["rejected"]] == ["MISSING_FIELD"]
+
+
+def test_a_batch_that_no_document_can_pass_ends_once(at, tmp_path):
+    """After `test_seals_and_licenses`, whose seal this uses and thaws again."""
+    seal = "departments/human-resources/seals/official"
+    files = tmp_path / "letters"
+    files.mkdir()
+    for number in range(30):
+        (files / f"letter-{number}.ofd").write_bytes(plain_ofd(1))
+    command = ("seal", "batch", seal, files, "--out", tmp_path / "sealed", "--reason", "冻结批量")
+    assert run("seal", "freeze", seal, "--reason", "核查", *at("centre")).returncode == 0
+    try:
+        table = run(*command, *at("employment"))
+        told = run(*command, "--json", *at("employment"))
+    finally:
+        assert run("seal", "unfreeze", seal, "--reason", "核查", *at("centre")).returncode == 0
+    assert (table.returncode, told.returncode) == (3, 3)
+    assert (table.stdout + table.stderr).count("SEAL_NOT_IN_FORCE") == 1
+    assert "Sealed 0 of 30" in table.stdout
+    assert [one["error"]["reason"] for one in json.loads(told.stdout)] == ["SEAL_NOT_IN_FORCE"] * 30
+
+    _, _, *identity = at("employment")
+    away = run(*command, "--node", "127.0.0.1:9", *identity)
+    assert away.returncode == 5, away.stderr
+    assert "sealed 0 of 30 documents; run the same command again: it goes on" in " ".join(
+        away.stderr.split()
+    )
+    zh = run(*command, "--node", "127.0.0.1:9", *identity, env={"TONGBAN_LANG": "zh"})
+    assert "再次运行同一命令即可继续" in "".join(zh.stderr.split())
+
+    same = ("seal", "sign", seal, files / "letter-0.ofd", "--out", files / "letter-0.ofd")
+    refused = run(*same, "--reason", "加盖", *at("employment"))
+    assert (refused.returncode, "FILE_IS_THE_SOURCE" in refused.stderr) == (4, True)
