@@ -111,10 +111,10 @@ def prepare_ofd(
     sealed, else the first: placements mean its pages; every file of the package is covered.
     `integrity_entries` adds the list of GM/T 0099, or makes an unsigned one anew. Raises
     PackageError when the package is not sound, FailedPrecondition (`OFD_CLOSED`,
-    `INTEGRITY_LIST_SIGNED`) when an earlier signature allows no more, InvalidArgument for a place
-    that is none (`STAMP_POSITION`, `KEYWORD_NOT_FOUND`) or a seal of a version that is only read
-    (`SEAL_VERSION`). Whether the seal is in force and the signer listed is the caller's to decide
-    before, the verifier's after.
+    `INTEGRITY_LIST_SIGNED`, `INTEGRITY_ENTRIES_TOO_LATE`) when an earlier signature allows no more,
+    InvalidArgument for a place that is none (`STAMP_POSITION`, `KEYWORD_NOT_FOUND`) or a seal of a
+    version that is only read (`SEAL_VERSION`). Whether the seal is in force and the signer listed
+    is the caller's to decide before, the verifier's after.
     """
     # 1. Read everything as a verifier would.
     _refuse_old(seal)
@@ -140,6 +140,7 @@ def prepare_ofd(
     files[names.seal] = stored_entry(names.seal, seal)
     integrity_tbs = None
     if integrity_entries:
+        _refuse_late_entries(package, covered)
         _take_out_entries(package, covered, files)
         names_made = (names.signature, names.signed_value)
         entries = entries_xml([*files, *names_made], signed_at=signed_at, creator=provider.name)
@@ -315,6 +316,19 @@ def _refuse_closed(package: OfdPackage, covered: Sequence[frozenset[str]], list_
             "an earlier signature closed the document to further ones: seal it as it was before",
             reason="OFD_CLOSED",
             message_zh="已有签章保护了签名列表，文件不能再加盖印章：请使用封闭前的文件",
+        )
+
+
+def _refuse_late_entries(package: OfdPackage, covered: Sequence[frozenset[str]]) -> None:
+    """To an earlier signature, a list that came after it would be a smuggled file."""
+    if covered and ENTRIES not in package:
+        raise FailedPrecondition(
+            "the document is sealed already, and an integrity list added now would break the "
+            "earlier signature: seal without integrity entries (--entries), or ask for them with "
+            "the first seal",
+            reason="INTEGRITY_ENTRIES_TOO_LATE",
+            message_zh="文件已有签章，此时再加完整性清单会破坏已有签章：请不要要求完整性清单"
+            "（--entries），或在加盖第一枚印章时要求",
         )
 
 

@@ -249,6 +249,16 @@ def test_integrity_list_that_is_signed_stays() -> None:
     assert caught.value.reason == "INTEGRITY_LIST_SIGNED"
 
 
+def test_integrity_list_does_not_come_after_a_signature() -> None:
+    sealed = seal_ofd(plain_ofd())
+    with pytest.raises(FailedPrecondition) as caught:
+        seal_ofd(sealed, integrity_entries=True, signed_at=later(5))
+    assert caught.value.reason == "INTEGRITY_ENTRIES_TOO_LATE"
+    assert "--entries" in caught.value.message_zh
+    again = seal_ofd(sealed, signed_at=later(5))
+    assert _failed(again) == set()
+
+
 def test_only_the_signers_own_value_may_stand_beside_the_list() -> None:
     files = unpack(seal_ofd(plain_ofd(), integrity_entries=True))
     here = world()
