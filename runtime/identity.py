@@ -309,9 +309,11 @@ class Authority:
             key = serialization.load_pem_private_key(raw, passphrase)
         except ValueError as error:
             raise FailedPrecondition(
-                "the passphrase does not open the authority's key",
+                f"the passphrase does not open ca-key.pem in {folder}: set `passphrase_file` to "
+                "the file that held it when the authority was made, or restore that file",
                 reason="WRONG_PASSPHRASE",
-                message_zh="口令不能打开证书机构的密钥",
+                message_zh=f"口令打不开 {folder} 中证书机构的密钥 ca-key.pem：请将 passphrase_file "
+                "指向创建证书机构时的口令文件，或恢复该文件",
             ) from error
         if not isinstance(key, ec.EllipticCurvePrivateKey):
             raise FailedPrecondition("the authority's key is not an EC key")

@@ -135,6 +135,9 @@ def test_an_authority_is_made_once_and_opened_by_its_passphrase(authority):
     with pytest.raises(FailedPrecondition) as caught:
         Authority.open(authority.folder, passphrase=b"wrong")
     assert caught.value.reason == "WRONG_PASSPHRASE"
+    for text in (caught.value.message, caught.value.message_zh):
+        assert "ca-key.pem" in text
+        assert "passphrase_file" in text
     assert b"ENCRYPTED" in (authority.folder / "ca-key.pem").read_bytes()
 
 
