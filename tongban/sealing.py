@@ -52,7 +52,7 @@ class Item:
         """Whether it is sealed, or was refused."""
         return bool(self.sha256 or self.reason)
 
-    def refuse(self, error: DomainError | pb.SealingError) -> None:
+    def refuse(self, error: DomainError | pb.SealingError | Item) -> None:
         """Note why it is not sealed."""
         self.reason, self.message, self.message_zh = error.reason, error.message, error.message_zh
 
@@ -138,8 +138,26 @@ def _in_parts(
 
 
 def documents_in(folder: Path, target: Path) -> list[Item]:
-    """Every OFD and PDF file below a folder, in order of name. Raises InvalidArgument."""
+    """Every OFD and PDF file below a folder, in order of name; not those below `target`.
+
+    Raises InvalidArgument: NO_FOLDER, FOLDER_IS_THE_SOURCE (what is there would be sealed again,
+    or replaced), NOTHING_TO_SEAL.
+    """
+    if not folder.is_dir():
+        raise InvalidArgument(
+            f"there is no folder {folder}: name the one that holds the documents",
+            reason="NO_FOLDER",
+            message_zh=f"没有文件夹 {folder}：请指定存放文件的文件夹",
+        )
     inside = target.resolve()
+    if inside == folder.resolve() or inside in folder.resolve().parents:
+        raise InvalidArgument(
+            f"--out {target} is the folder that is read, or holds it: name another folder, so that "
+            "no document is replaced and none is sealed again",
+            reason="FOLDER_IS_THE_SOURCE",
+            message_zh=f"--out {target} 就是输入文件夹或其上级：请另选文件夹，"
+            "以免覆盖原件或重复盖章",
+        )
     found = sorted(
         path
         for path in folder.rglob("*")
@@ -156,20 +174,41 @@ def documents_in(folder: Path, target: Path) -> list[Item]:
     return [Item(source=one, target=target / one.relative_to(folder)) for one in found]
 
 
+# What holds for every document of a batch: the first such answer is the last.
+_FOR_ALL = frozenset(
+    {"SEAL_NOT_FOUND", "SEAL_NOT_IN_FORCE", "SEAL_KIND_NOT_AUTHORIZED", "STORAGE_FULL"}
+)
+
+
 @dataclass(slots=True)
 class FolderSealing:
-    """A folder being sealed; `run` tells each item that was answered."""
+    """A folder being sealed; `run` tells each item that was answered.
+
+    A refusal that holds for all of them (`_FOR_ALL`) ends it: what is left gets that answer too.
+    """
 
     client: Client
     wish: pb.SealDocumentRequest
     items: Sequence[Item]
     again: str = ""
+    ended_by: Item | None = None
     _large: list[int] = field(default_factory=list)
 
     def run(self) -> Iterator[Item]:
-        """Seal all; where the connection breaks, what has no answer yet is sent again."""
+        """Seal all; where the connection breaks, what has no answer yet is sent again.
+
+        Raises grpc.RpcError where it stays broken, and what `write_file` raises.
+        """
+        yield from self._run()
+        if self.ended_by is not None:
+            for item in self.items:
+                if not item.is_answered:
+                    item.refuse(self.ended_by)
+                    yield item
+
+    def _run(self) -> Iterator[Item]:
         failures = 0
-        while any(not item.is_answered for item in self._small()):
+        while self.ended_by is None and any(not item.is_answered for item in self._small()):
             try:
                 for item in self._batch():
                     failures = 0
@@ -179,7 +218,7 @@ class FolderSealing:
                 failures += 1
                 if not isinstance(told, Unavailable) or failures == _ATTEMPTS:
                     raise
-        for number in self._large:
+        for number in self._large if self.ended_by is None else ():
             item = self.items[number]
             try:
                 answer = seal_file(
@@ -191,6 +230,13 @@ class FolderSealing:
             except DomainError as error:
                 item.refuse(error)
             yield item
+            if self._ends(item):
+                return
+
+    def _ends(self, item: Item) -> bool:
+        if item.reason in _FOR_ALL:
+            self.ended_by = item
+        return self.ended_by is not None
 
     def _small(self) -> Iterator[Item]:
         return (one for n, one in enumerate(self.items) if n not in self._large)
@@ -208,6 +254,8 @@ class FolderSealing:
                     item.sha256 = answer.response.sha256
                     item.stamp_count = answer.response.stamp_count
                 yield item
+                if self._ends(item):
+                    break
         finally:
             answers.cancel()
         yield from refused
