@@ -21,7 +21,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -111,6 +111,22 @@ def when(at: Timestamp) -> str:
 def china_time(at: datetime) -> str:
     """An instant on a clock in China."""
     return at.astimezone(CHINA).strftime("%Y-%m-%d %H:%M:%S +08:00")
+
+
+def last_day(end: Timestamp) -> str:
+    """The last day in China before an end; empty for none.
+
+    An end is not included: that of 22 November is midnight, when it is the 23rd already.
+    """
+    if not end.seconds:
+        return ""
+    return china_time(end.ToDatetime(UTC) - timedelta(microseconds=1))[:10]
+
+
+def until(end: Timestamp) -> str:
+    """An end as it was said: the day where it is a day's end, else the instant."""
+    told = when(end)
+    return last_day(end) if told[10:19] == " 00:00:00" and not end.nanos else told
 
 
 WORDS_ZH = {

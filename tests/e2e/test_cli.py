@@ -289,6 +289,26 @@ def test_seals_and_licenses(at, tmp_path):
     assert run("license", "cancel", name, "--reason", "x", *at("employment")).returncode == 3
 
 
+def test_the_last_day_of_a_seal_is_shown_as_it_was_said(at):
+    name = "departments/human-resources/seals/dated"
+    asked = run(
+        "seal", "request", "departments/human-resources", "dated", "--name",
+        "示范县人力资源和社会保障局", "--credit-code", "11990101000000035K", "--until",
+        "2027-12-31", "--use-until", "2027-02-28", *at("centre"),
+    )  # fmt: skip
+    assert asked.returncode == 0, asked.stderr
+    shown = run("seal", "show", name, *at("seals")).stdout
+    assert "anything, until 2027-02-28 " in shown
+    listed = run("seal", "list", *at("seals")).stdout
+    for said in (shown, listed):
+        assert "2027-12-31" in said
+        assert "2028" not in said
+        assert "2027-03-01" not in said
+    told = json.loads(run("seal", "show", name, "--json", *at("seals")).stdout)
+    assert told["end_time"] == "2027-12-31T16:00:00Z"  # midnight in China
+    assert run("seal", "reject", name, "--reason", "样例", *at("seals")).returncode == 0
+
+
 def test_documents_are_sealed_one_by_one_and_by_the_folder(at, tmp_path):
     """After `test_seals_and_licenses`, whose seal this uses."""
     seal = "departments/human-resources/seals/official"

@@ -7,6 +7,7 @@ import io
 
 import pytest
 import typer
+from google.protobuf.timestamp_pb2 import Timestamp
 from rich.console import Console
 
 from tongban import console
@@ -69,3 +70,21 @@ def test_what_a_file_refuses_is_told_without_a_trace(screen, number, code, reaso
 def test_an_error_that_is_not_of_a_file_is_a_fault(screen):
     with pytest.raises(BlockingIOError), console.outcomes():
         raise BlockingIOError(errno.EAGAIN, "no")
+
+
+@pytest.mark.parametrize(
+    ("end", "day", "told"),
+    [
+        # The end of 22 November in China, which is not included; and ends within a day.
+        ("2026-11-22T16:00:00Z", "2026-11-22", "2026-11-22"),
+        ("2026-11-22T16:00:01Z", "2026-11-23", "2026-11-23 00:00:01 +08:00"),
+        ("2026-11-22T16:00:00.5Z", "2026-11-23", "2026-11-23 00:00:00 +08:00"),
+        ("2026-11-22T00:00:00Z", "2026-11-22", "2026-11-22 08:00:00 +08:00"),
+        ("2026-12-31T16:00:00Z", "2026-12-31", "2026-12-31"),
+    ],
+)
+def test_an_end_is_told_by_its_last_day(end: str, day: str, told: str) -> None:
+    at = Timestamp()
+    at.FromJsonString(end)
+    assert (console.last_day(at), console.until(at)) == (day, told)
+    assert (console.last_day(Timestamp()), console.until(Timestamp())) == ("", "")

@@ -15,11 +15,13 @@ from tongban.console import (
     IdentityFolder,
     Json,
     NodeAddress,
+    last_day,
     outcomes,
     plain,
     print_json,
     print_table,
     say,
+    until,
     when,
 )
 from tongban.files import write_file
@@ -80,7 +82,7 @@ def list_seals(
                 (say("name", "资源名"), say("display name", "名称"), say("identifier", "印章标识"),
                  say("until", "截止"), say("state", "状态")),
                 [
-                    (s.name, s.display_name, s.es_id, when(s.end_time)[:10], state_of(s))
+                    (s.name, s.display_name, s.es_id, last_day(s.end_time), state_of(s))
                     for s in found
                 ],
             )  # fmt: skip
@@ -122,7 +124,7 @@ def _facts(seal: pb.Seal) -> list[tuple[str, str]]:
         (say("identifier", "印章标识"), seal.es_id),
         (say("asked for", "申请时间"), when(seal.create_time)),
         (say("from", "起始"), when(seal.start_time)),
-        (say("until", "截止"), when(seal.end_time)),
+        (say("until", "截止"), until(seal.end_time)),
         (
             say("image", "印模"),
             f"{seal.width_mm:g} × {seal.height_mm:g} mm, "
@@ -163,8 +165,8 @@ def _list_of(seal: pb.Seal) -> str:
 def _allowed(found: pb.SealAuthorization) -> str:
     users = ", ".join(found.users) or say("its department", "本部门")
     named = ", ".join([*found.license_types, *found.document_kinds]) or say("anything", "不限")
-    until = when(found.expire_time)[:10]
-    return f"{users}: {named}" + (say(f", until {until}", f"，至 {until}") if until else "")
+    day = last_day(found.expire_time)
+    return f"{users}: {named}" + (say(f", until {day}", f"，至 {day}") if day else "")
 
 
 @app.command()
