@@ -129,6 +129,25 @@ def test_each_occurrence_of_a_word_and_one_of_them() -> None:
     assert _seen(last, 1) == _seen(document, 1)
 
 
+def test_two_words_of_one_page_each_under_its_own_seal() -> None:
+    out = BytesIO()
+    canvas = Canvas(out, pagesize=(600, 800), pageCompression=0)
+    for x, y in ((100, 700), (350, 150)):
+        canvas.drawString(x, y, "SHIFAN")
+    canvas.save()
+    document = out.getvalue()
+    sealed = _stamped(document, Keyword(text="SHIFAN", size_mm=30, dx_mm=5, dy_mm=-3))
+    before, after = _seen(document), _seen(sealed)
+    for part in ((0, 0, 600, 400), (0, 400, 600, 800)):
+        word = Image.eval(before.crop(part).convert("L"), lambda value: 255 - value).getbbox()
+        assert word
+        centre = (word[0] + word[2]) / 2 / MM + 5, (word[1] + word[3]) / 2 / MM - 3
+        box = _marked(after.crop(part))
+        expected = (centre[0] - 15, centre[1] - 15, centre[0] + 15, centre[1] + 15)
+        assert box == pytest.approx(expected, abs=1)
+        _upright(after.crop(part), box)
+
+
 def test_words_in_chinese() -> None:
     from licenses.pages.pdf import write_pdf
     from tests.builders.pages import registration
