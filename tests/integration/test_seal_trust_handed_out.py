@@ -49,16 +49,18 @@ def tsa() -> Iterator[Authority]:
         yield here
 
 
-def _node(tsa: Authority, folder: Path) -> SealNode:
-    """A service whose settings name the authority, at this machine's time, with a seal."""
-    folder.mkdir()
+def _node(tsa: Authority, folder: Path, *, url: str | None = None) -> SealNode:
+    """A service whose settings name the authority, at this machine's time."""
+    folder.mkdir(exist_ok=True)
     root, lists = folder / "tsa.pem", folder / "tsa.crl"
     root.write_text(ssl.DER_cert_to_PEM_cert(tsa.root))
     lists.write_bytes((tsa.folder / "root.crl.pem").read_bytes())
     settings = settings_in(folder / "data").model_copy(
         update={
             "seal": SealSettings(
-                timestamp_url=tsa.url, timestamp_anchors=root, timestamp_lists=lists
+                timestamp_url=tsa.url if url is None else url,
+                timestamp_anchors=root,
+                timestamp_lists=lists,
             )
         }
     )
@@ -67,12 +69,12 @@ def _node(tsa: Authority, folder: Path) -> SealNode:
     node = SealNode(SealServer(settings, objects, clock), clock, objects)
     node.server.migrate()
     node.server.open()
-    node.make_seal()
     return node
 
 
 async def test_what_is_handed_out_verifies_what_was_stamped(tsa: Authority, tmp_path: Path) -> None:
     node = _node(tsa, tmp_path / "node")
+    node.make_seal()
     async with serving(node, tmp_path / "identity") as connect:
         office, anybody = connect(DEPARTMENT), connect(AUDITOR)
         material = await anybody.GetTrustMaterial(pb.GetTrustMaterialRequest())
@@ -118,3 +120,16 @@ def test_a_trust_folder_of_before_is_read(tsa: Authority, tmp_path: Path) -> Non
     folder.write(material)
     assert not (folder.path / "timestamp-anchors").exists()
     assert folder.read().timestamp_anchors == ()
+
+
+def test_what_was_stamped_stays_good_where_no_authority_is_asked_any_more(
+    tsa: Authority, tmp_path: Path
+) -> None:
+    node = _node(tsa, tmp_path / "node")
+    node.make_seal()
+    wish = seal_request(plain_ofd(), level=pb.PROOF_LEVEL_TIMESTAMPED)
+    sealed = node.call("SealDocument", wish).document
+    node.server.database.close()
+    later = _node(tsa, tmp_path / "node", url="")
+    told = later.call("VerifyDocument", pb.VerifyDocumentRequest(document=sealed), AUDITOR)
+    assert told.verdict.indication == pb.INDICATION_PASSED
