@@ -4,7 +4,8 @@ Invariants:
 
 1. A suite is one object of this registry, found by its name, by its signature OID or by its keys'
    algorithm. Adding one touches this file only: one more `register` at its end, and key files,
-   certificates, chains and lists of that suite work.
+   certificates, chains and lists of that suite work; so do PDFs and keys in devices, where the
+   suite says how.
 2. A public key is DER SubjectPublicKeyInfo (RFC 5280 §4.1) in its one canonical encoding; on a
    curve it is the uncompressed point. Parsed keys are kept (bounded): each is parsed once.
 3. A signature has one encoding: DER SEQ{r, s} with 0 < r, s < n for the curves, as many octets as
@@ -22,6 +23,7 @@ certificates and revocation lists, all.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol, TypeVar
 
@@ -68,6 +70,18 @@ _RSA_LARGEST_EXPONENT = 2**32
 _KEPT_PUBLIC_KEYS = 1024
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceSigning:
+    """How a device signs (PKCS#11 v3.1 §6): the mechanism's name there, without CKM_.
+
+    With `over_digest` it takes the digest of the message and gives r || s, as ECDSA does (§6.3.12);
+    else it takes the message and gives the signature as it stands.
+    """
+
+    mechanism: str
+    over_digest: bool = False
+
+
 class PrivateKey(Protocol):
     """An opaque private key of one suite; only that suite can use it."""
 
@@ -105,6 +119,25 @@ class Suite(Protocol):
         """`sm3`, `sha256` or `sha512`: the digest that goes with it in CMS."""
         ...
 
+    @property
+    def digest_algorithm(self) -> bytes:
+        """DER AlgorithmIdentifier of that digest, as CMS has it beside this suite."""
+        ...
+
+    @property
+    def signs_pdf(self) -> bool:
+        """Whether PDF readers know it."""
+        ...
+
+    @property
+    def device_signing(self) -> DeviceSigning | None:
+        """How a PKCS#11 device signs with its keys; None where the standard has no way."""
+        ...
+
+    def longest_signature(self, public_key: bytes) -> int:
+        """Octets that a signature by that key (SubjectPublicKeyInfo) has at most."""
+        ...
+
     def generate(self) -> PrivateKey:
         """A new key from the library's random generator."""
         ...
@@ -127,6 +160,12 @@ class Suite(Protocol):
 
 
 # --- the encoding of a signature on a curve --------------------------------------------------
+
+
+def _longest_pair(order: int) -> int:
+    """Octets of the longest DER SEQ{r, s}: two integers, each with a sign octet, and headers."""
+    number = order.bit_length() // 8 + 1
+    return 2 * (number + 2) + (2 if 2 * (number + 2) < 128 else 3)
 
 
 def _is_canonical(signature: bytes, order: int) -> bool:
@@ -162,6 +201,13 @@ class _Sm2Suite:
     signature_algorithm = der.sequence(der.oid(SM2_SM3_OID))
     key_algorithm = der.sequence(der.oid(_EC_KEY_OID), der.oid(SM2_CURVE_OID))
     digest_name = "sm3"
+    digest_algorithm = der.sequence(der.oid(SM3_OID))
+    signs_pdf = False
+    device_signing = None  # a maker's own mechanism is named in the key's address
+
+    def longest_signature(self, public_key: bytes) -> int:
+        del public_key
+        return _longest_pair(_SM2_ORDER)
 
     def generate(self) -> PrivateKey:
         return libcrypto.generate()
@@ -233,6 +279,9 @@ class _LibrarySuite:
     signature_algorithm: bytes
     key_algorithm: bytes
     digest_name: str
+    digest_algorithm: bytes
+    device_signing: DeviceSigning | None
+    signs_pdf = True
     _generate: Callable[[], Any]
 
     def generate(self) -> PrivateKey:
@@ -289,6 +338,12 @@ class _LibrarySuite:
         return True
 
 
+def _digest_algorithm(name: str) -> bytes:
+    """With NULL, which readers of any age take (RFC 5754 §2)."""
+    oids = {"sha256": SHA256_OID, "sha384": SHA384_OID, "sha512": SHA512_OID}
+    return der.sequence(der.oid(oids[name]), der.tlv(der.NULL, b""))
+
+
 class EcdsaSuite(_LibrarySuite):
     """ECDSA over a named curve (FIPS 186-5); its parameters are absent (RFC 5758 §3.2)."""
 
@@ -307,6 +362,8 @@ class EcdsaSuite(_LibrarySuite):
         self.signature_algorithm = der.sequence(der.oid(signature_oid))
         self.key_algorithm = der.sequence(der.oid(_EC_KEY_OID), der.oid(curve_oid))
         self.digest_name = digest.name
+        self.digest_algorithm = _digest_algorithm(digest.name)
+        self.device_signing = DeviceSigning(mechanism="ECDSA", over_digest=True)
         self._curve = curve
         self._order = order
         self._algorithm = ec.ECDSA(digest)
@@ -316,6 +373,11 @@ class EcdsaSuite(_LibrarySuite):
         return (
             isinstance(public, ec.EllipticCurvePublicKey) and public.curve.name == self._curve.name
         )
+
+    def longest_signature(self, public_key: bytes) -> int:
+        """Both numbers at their longest."""
+        del public_key
+        return _longest_pair(self._order)
 
     def _how(self) -> tuple[Any, ...]:
         return (self._algorithm,)
@@ -334,6 +396,8 @@ class RsaSuite(_LibrarySuite):
         self.signature_algorithm = der.sequence(der.oid(signature_oid), null)
         self.key_algorithm = der.sequence(der.oid(_RSA_KEY_OID), null)
         self.digest_name = digest.name
+        self.digest_algorithm = _digest_algorithm(digest.name)
+        self.device_signing = DeviceSigning(mechanism=f"{digest.name.upper()}_RSA_PKCS")
         self._digest = digest
         self._generate = lambda: rsa.generate_private_key(65537, _RSA_BITS)
 
@@ -343,6 +407,10 @@ class RsaSuite(_LibrarySuite):
             and public.key_size in _RSA_VERIFIED_BITS
             and public.public_numbers().e < _RSA_LARGEST_EXPONENT
         )
+
+    def longest_signature(self, public_key: bytes) -> int:
+        """More than the modulus, which is in there."""
+        return len(public_key)
 
     def _how(self) -> tuple[Any, ...]:
         return padding.PKCS1v15(), self._digest
@@ -355,7 +423,13 @@ class _Ed25519Suite(_LibrarySuite):
     signature_oid = ED25519_OID
     signature_algorithm = key_algorithm = der.sequence(der.oid(ED25519_OID))
     digest_name = "sha512"
+    digest_algorithm = der.sequence(der.oid(SHA512_OID))  # RFC 8419 §3.1: without parameters
+    device_signing = DeviceSigning(mechanism="EDDSA")
     _generate = staticmethod(ed25519.Ed25519PrivateKey.generate)
+
+    def longest_signature(self, public_key: bytes) -> int:
+        del public_key
+        return 64
 
     def _takes(self, public: Any) -> bool:
         return isinstance(public, ed25519.Ed25519PublicKey)

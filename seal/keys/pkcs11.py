@@ -45,7 +45,7 @@ class DeviceKey:
         self._address = address
         self._public_key = device.use(self._read_public)
         self._suite = _suite_of(self._public_key)
-        self._sign = _signing(device, self._suite.name, self._public_key, address)
+        self._sign = _signing(device, self._suite, self._public_key, address)
         if not self._suite.verify(self._public_key, _PROBE, self.sign(_PROBE)):
             raise _not_what_it_says(address, self._suite.name)
 
@@ -214,23 +214,19 @@ def _suite_of(public_key: bytes) -> suites.Suite:
 _Signing = Callable[[Any, bytes], bytes]
 
 
-def _signing(device: Device, suite: str, public_key: bytes, address: Address) -> _Signing:
+def _signing(device: Device, suite: suites.Suite, public_key: bytes, address: Address) -> _Signing:
     """How keys of that suite sign in a device. Raises `HSM_KEY_UNUSABLE`, `HSM_WITHOUT_SM2`."""
-    if suite == suites.SM2:
+    if suite.name == suites.SM2:
         return _sm2_signing(device, public_key, address)
-    by_suite: dict[str, _Signing] = {
-        suites.P256: _sign_p256,
-        suites.RSA: lambda key, message: key.sign(message, mechanism=Mechanism.SHA256_RSA_PKCS),
-        suites.ED25519: lambda key, message: key.sign(message, mechanism=Mechanism.EDDSA),
-    }
-    try:
-        return by_suite[suite]
-    except KeyError:
-        raise _unusable(suite) from None
-
-
-def _sign_p256(key: Any, message: bytes) -> bytes:
-    return _signature(key.sign(sha256(message).digest(), mechanism=Mechanism.ECDSA))
+    how = suite.device_signing
+    if how is None:
+        raise _unusable(suite.name)
+    mechanism, hashed = Mechanism[how.mechanism], suite.digest_name
+    if how.over_digest:
+        return lambda key, message: _signature(
+            key.sign(suites.digest(hashed, message), mechanism=mechanism)
+        )
+    return lambda key, message: key.sign(message, mechanism=mechanism)
 
 
 def _sm2_signing(device: Device, public_key: bytes, address: Address) -> _Signing:

@@ -70,7 +70,7 @@ from seal.pdf.timestamps import (
     signature_time,
 )
 from seal.seal_checks import CLOCK_SKEW, chain_check, common_name
-from seal.suites import ED25519, P256, RSA
+from seal.suites import suite
 from seal.trust import TrustStore, assess_chain, parse_certificate
 
 _FORMAT: Final = "PDF"
@@ -237,7 +237,8 @@ def _load(certificate: bytes) -> Any:
 
 def _is_known(certificate: bytes) -> bool:
     try:
-        return parse_certificate(certificate).suite in (P256, RSA, ED25519)
+        known = parse_certificate(certificate).suite
+        return bool(known) and suite(known).signs_pdf
     except InvalidArgument:
         return False
 

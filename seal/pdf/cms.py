@@ -1,7 +1,7 @@
 """The CMS SignedData of a PAdES signature (RFC 5652, ETSI EN 319 142-1 §6), in DER.
 
-1. Detached, one signer: P-256 or RSA with SHA-256, what PDF readers all read, or Ed25519 with
-   SHA-512 (RFC 8419 §3.1), which few do.
+1. Detached, one signer, by a suite that `signs_pdf`: P-256 or RSA with SHA-256, what PDF readers
+   all read, or Ed25519 with SHA-512 (RFC 8419 §3.1), which few do.
 2. The signed attributes are content type, digest and the signer's certificate (RFC 5035), so that
    no other certificate of the same key can be put in its place. The time stands in the PDF, not
    here: PAdES forbids the attribute. A time-stamp over the value is an unsigned attribute.
@@ -13,17 +13,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from seal import der
-from seal.suites import (
-    ECDSA_SHA256_OID,
-    ED25519,
-    ED25519_OID,
-    P256,
-    RSA,
-    RSA_SHA256_OID,
-    SHA256_OID,
-    SHA512_OID,
-    digest,
-)
+from seal.suites import P256, SHA256_OID, digest
+from seal.suites import suite as suite_named
 from seal.trust import CertificateInfo, parse_certificate
 
 _DATA = "1.2.840.113549.1.7.1"
@@ -35,30 +26,10 @@ _TIME_STAMP = "1.2.840.113549.1.9.16.2.14"
 _IMPLICIT_0, _IMPLICIT_1 = 0xA0, 0xA1
 _DIRECTORY_NAME = 0xA4
 _NULL = der.tlv(der.NULL, b"")
-_SHA256 = der.sequence(der.oid(SHA256_OID), _NULL)
-_SHA512 = der.sequence(der.oid(SHA512_OID))
-_ALGORITHMS = {
-    P256: der.sequence(der.oid(ECDSA_SHA256_OID)),
-    RSA: der.sequence(der.oid(RSA_SHA256_OID), _NULL),
-    ED25519: der.sequence(der.oid(ED25519_OID)),
-}
-_LONGEST_POINT_PAIR = 72  # DER SEQ{r, s} of P-256
-
-
-def digest_of(suite: str) -> str:
-    """The word of the digest that goes with a suite here."""
-    return "sha512" if suite == ED25519 else "sha256"
-
-
-def longest_signature(suite: str, public_key: bytes) -> int:
-    """Octets that a signature has at most; `public_key` is SubjectPublicKeyInfo."""
-    if suite == RSA:  # as long as the modulus, which is in there
-        return len(public_key)
-    return _LONGEST_POINT_PAIR
 
 
 def signed_attributes(document_digest: bytes, *, certificate: bytes) -> bytes:
-    """DER(SET OF Attribute): what the key signs. The digest is the document's by `digest_of`."""
+    """DER(SET OF Attribute): what the key signs. The document is digested as its suite says."""
     info = parse_certificate(certificate)
     names = der.sequence(der.tlv(_DIRECTORY_NAME, info.issuer_name))
     certificate_id = der.sequence(
@@ -87,7 +58,8 @@ def signed_data(
     """
     info = parse_certificate(certificate)
     others = (one for one in chain if not _is_self_issued(parse_certificate(one)))
-    hashed = _SHA512 if suite == ED25519 else _SHA256
+    chosen = suite_named(suite)
+    hashed = chosen.digest_algorithm
     unsigned = (
         () if timestamp is None else (der.tlv(_IMPLICIT_1, _attribute(_TIME_STAMP, timestamp)),)
     )
@@ -96,7 +68,7 @@ def signed_data(
         der.sequence(info.issuer_name, der.integer(info.serial)),
         hashed,
         der.tlv(_IMPLICIT_0, der.read(attributes).expect(der.SET).content),
-        _ALGORITHMS[suite],
+        chosen.signature_algorithm,
         der.octets(signature),
         *unsigned,
     )

@@ -26,12 +26,11 @@ from runtime.errors import FailedPrecondition, InvalidArgument
 from seal.certificates import parse_certificate, parse_crl
 from seal.keys.signers import Signer
 from seal.placement import Placement
-from seal.suites import ED25519, P256, RSA
+from seal.suites import suite, suite_names
 from seal.timestamp import Timestamper
 
 MAX_PDF: Final = 100 * 1024 * 1024
 """Bytes of a PDF that is taken to be sealed."""
-_SUITES: Final = frozenset({P256, RSA, ED25519})
 _PDF_DIGESTS: Final = frozenset({"sha256", "sha384", "sha512"})
 
 Document = bytes | bytearray | memoryview
@@ -145,11 +144,14 @@ def seal_pdf(
 
 
 def _check_key(signer: Signer, certificate: bytes) -> None:
-    if signer.suite_name not in _SUITES:
+    if not suite(signer.suite_name).signs_pdf:
+        known = [name for name in suite_names() if suite(name).signs_pdf]
         raise InvalidArgument(
-            "a PDF is sealed with a P-256, RSA or Ed25519 key", reason="SUITE_NOT_FOR_PDF",
-            message_zh="PDF 签章须使用 P-256、RSA 或 Ed25519 密钥",
-        )  # fmt: skip
+            f"PDF readers do not know {signer.suite_name}: seal it with a key for "
+            f"{', '.join(known)}",
+            reason="SUITE_NOT_FOR_PDF",
+            message_zh=f"PDF 阅读器不支持 {signer.suite_name}：请使用 {'、'.join(known)} 密钥",
+        )
     if parse_certificate(certificate).public_key != signer.public_key:
         raise InvalidArgument(
             "the certificate is not of the signing key", reason="KEY_AND_CERTIFICATE_DIFFER",

@@ -40,6 +40,7 @@ from seal.pdf.pages import PdfPages, boxes, unreadable
 from seal.pdf.signing import Document, Level, PdfSealing
 from seal.placement import At, Stamp
 from seal.placing import place
+from seal.suites import suite
 from seal.timestamp_token import not_good
 from seal.trust import parse_certificate
 
@@ -91,11 +92,10 @@ def seal(document: Document, wish: PdfSealing) -> BytesIO:
 
 
 def _digest_of(wish: PdfSealing) -> str:
-    return cms.digest_of(wish.signer.suite_name)
+    return suite(wish.signer.suite_name).digest_name
 
 
 def _value(digest: bytes, wish: PdfSealing) -> bytes:
-    suite = wish.signer.suite_name
     attributes = cms.signed_attributes(digest, certificate=wish.certificate)
     signature = wish.signer.sign(attributes)
     token = None
@@ -108,20 +108,20 @@ def _value(digest: bytes, wish: PdfSealing) -> bytes:
         signature=signature,
         certificate=wish.certificate,
         chain=wish.chain,
-        suite=suite,
+        suite=wish.signer.suite_name,
         timestamp=token,
     )
 
 
 def _room(wish: PdfSealing) -> int:
     """Octets to leave for the value: the same for the same certificates and level."""
-    suite = wish.signer.suite_name
+    signer = wish.signer
     value = cms.signed_data(
         cms.signed_attributes(bytes(64), certificate=wish.certificate),
-        signature=bytes(cms.longest_signature(suite, wish.signer.public_key)),
+        signature=bytes(suite(signer.suite_name).longest_signature(signer.public_key)),
         certificate=wish.certificate,
         chain=wish.chain,
-        suite=suite,
+        suite=signer.suite_name,
         timestamp=None if wish.level is Level.B_B else bytes(TOKEN_ROOM),
     )
     return len(value) + _SPARE

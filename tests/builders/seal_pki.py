@@ -10,6 +10,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 
+import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+
 from seal import ses, suites, trust
 from seal.keys.signers import Signer, generate_signer
 
@@ -127,3 +131,19 @@ def seal(made: Pki | None = None, **changes: object) -> bytes:
     made = made or pki()
     spec = seal_spec(made.signer.certificate, **changes)
     return ses.make_seal(spec, maker=made.maker.signer, maker_certificate=made.maker.certificate)
+
+
+def register_p384(monkeypatch: pytest.MonkeyPatch) -> suites.Suite:
+    """A suite that no build has, until the test ends."""
+    monkeypatch.setattr(suites, "_BY_WORD", dict(suites._BY_WORD))
+    monkeypatch.setattr(suites, "_BY_KEY", dict(suites._BY_KEY))
+    made = suites.EcdsaSuite(
+        "ecdsa-p384-sha384",
+        signature_oid="1.2.840.10045.4.3.3",
+        curve_oid="1.3.132.0.34",
+        curve=ec.SECP384R1(),
+        order=ec.SECP384R1().group_order,
+        digest=hashes.SHA384(),
+    )
+    suites.register(made)
+    return made

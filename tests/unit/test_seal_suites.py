@@ -9,12 +9,16 @@ from functools import lru_cache
 
 import pytest
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from runtime.errors import InvalidArgument, Unavailable
 from seal import der, libcrypto, suites, trust
 from seal.keys import signers as keys
-from tests.builders.seal_pki import BEGIN, NOON, issue
+from seal.model import Indication
+from seal.verify import assess
+from tests.builders.ofd import NOW, world
+from tests.builders.pdf import plain_pdf, sealed_pdf
+from tests.builders.seal_pki import BEGIN, NOON, issue, register_p384
 
 NAMES = suites.suite_names()
 ORDERS = {suites.SM2: suites._SM2_ORDER, suites.P256: suites._P256_ORDER}
@@ -238,18 +242,8 @@ def test_a_library_that_is_no_openssl_3_is_passed_over(monkeypatch):
 
 
 def test_another_suite_is_one_registration(monkeypatch, tmp_path):
-    """P-384, which this build has not: its key files, certificates and chains work at once."""
-    monkeypatch.setattr(suites, "_BY_WORD", dict(suites._BY_WORD))
-    monkeypatch.setattr(suites, "_BY_KEY", dict(suites._BY_KEY))
-    p384 = suites.EcdsaSuite(
-        "ecdsa-p384-sha384",
-        signature_oid="1.2.840.10045.4.3.3",
-        curve_oid="1.3.132.0.34",
-        curve=ec.SECP384R1(),
-        order=ec.SECP384R1().group_order,
-        digest=hashes.SHA384(),
-    )
-    suites.register(p384)
+    """P-384, which is not built in: its key files, certificates, chains and PDFs work at once."""
+    p384 = register_p384(monkeypatch)
     assert p384.name in suites.suite_names()
     with pytest.raises(ValueError, match="there is a suite"):
         suites.register(p384)
@@ -261,3 +255,6 @@ def test_another_suite_is_one_registration(monkeypatch, tmp_path):
     leaf = issue("叶", root, suite=suites.SM2).certificate
     anchor = trust.TrustAnchor(name="r", certificate=root.certificate, valid_from=BEGIN)
     assert trust.assess_chain(leaf, at=NOON, store=trust.TrustStore(anchors=(anchor,))).is_trusted
+    here = world.__wrapped__(p384.name)  # not kept beyond this test
+    verdict = assess(sealed_pdf(plain_pdf(), here=here), store=here.store(), now=NOW)
+    assert verdict.indication is Indication.PASSED
