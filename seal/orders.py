@@ -198,10 +198,10 @@ def check_digest(digest: Digest) -> Digest:
     ):
         raise InvalidArgument(
             f"a digest is the {DIGEST_SIZE} octets of an SM3 value, with 1 to {MAX_PROPERTY_INFO} "
-            "printable ASCII characters in `property_info` that say what it is of",
+            "printable ASCII characters in `property_info` (--about) that say what it is of",
             reason="BAD_DIGEST",
-            message_zh=f"digest 应为 {DIGEST_SIZE} 字节的 SM3 值，property_info 应为 1 至 "
-            f"{MAX_PROPERTY_INFO} 个可见 ASCII 字符，说明其来源",
+            message_zh=f"digest 应为 {DIGEST_SIZE} 字节的 SM3 值，property_info（--about）应为 "
+            f"1 至 {MAX_PROPERTY_INFO} 个可见 ASCII 字符，说明其来源",
             violations=[FieldViolation("digest", "not usable")],
         )
     return digest
@@ -210,18 +210,23 @@ def check_digest(digest: Digest) -> Digest:
 # --- what goes with them -----------------------------------------------------------------------
 
 
-def check_reason(reason: str) -> str:
-    """Rule 3. Raises InvalidArgument (BAD_REASON), which does not repeat it."""
+def check_reason(reason: str, *, of_use: bool = True) -> str:
+    """Rule 3, of a use or of a step of a seal's life.
+
+    Raises InvalidArgument (BAD_REASON), which does not repeat it.
+    """
     text = reason.strip()
     if not 0 < len(text) <= MAX_REASON or not text.isprintable():
         raise _bad_reason(
-            f"say why the seal is used, in 1 to {MAX_REASON} printable characters",
-            f"请说明用印事由，1 至 {MAX_REASON} 个可见字符",
+            f"say why{' the seal is used' if of_use else ''}, in 1 to {MAX_REASON} printable "
+            "characters (reason, --reason)",
+            f"请说明{'用印' if of_use else ''}事由（reason，--reason），"
+            f"1 至 {MAX_REASON} 个可见字符",
         )
     if any(citizen_number_problem(found.upper()) is None for found in _CITIZEN.findall(text)):
         raise _bad_reason(
             "the reason holds a citizen number: name the matter, not the person",
-            "用印事由含有公民身份号码：请写事项，不写个人信息",
+            "事由含有公民身份号码：请写事项，不写个人信息",
         )
     return text
 

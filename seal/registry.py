@@ -161,9 +161,11 @@ class SealOrder:
         if problems:
             raise InvalidArgument(
                 "the seal cannot be made: "
-                + "; ".join(f"{p.field}: {p.description}" for p in problems),
+                + "; ".join(f"{_spelled(p.field)}: {p.description}" for p in problems),
                 reason="BAD_SEAL_REQUEST",
-                message_zh="无法制作印章：" + "、".join(p.field for p in problems) + " 有误",
+                message_zh="无法制作印章："
+                + "、".join(_spelled(p.field) for p in problems)
+                + " 有误",
                 violations=problems,
             )
 
@@ -171,6 +173,19 @@ class SealOrder:
     def name(self) -> str:
         """The seal's resource name."""
         return f"{self.department}/seals/{self.seal_id}"
+
+
+_OPTIONS: Final = {
+    "display_name": "--name",
+    "seal_code": "--code",
+    "width_mm": "--width",
+    "height_mm": "--height",
+}
+
+
+def _spelled(field_name: str) -> str:
+    """A field with the option of the command that fills it."""
+    return f"{field_name} ({_OPTIONS.get(field_name, '--' + field_name.replace('_', '-'))})"
 
 
 def check_authorization(wanted: Authorization, *, department: str, now: datetime) -> Authorization:
@@ -226,6 +241,12 @@ def check_use(seal: HeldSeal, *, at: datetime, actor: str | None, kind: str) -> 
     allowed = seal.authorization
     if actor is not None and not _may_use(seal, actor):
         raise seal_not_found()
+    if seal.replaced_by:
+        raise _not_in_force(
+            "revoked",
+            f"was replaced: use {seal.replaced_by}",
+            f"已被替换：请使用 {seal.replaced_by}",
+        )
     if found := _NOT_IN_USE.get(seal.state):
         raise _not_in_force(*found)
     if at < seal.start_time:

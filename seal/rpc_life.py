@@ -150,7 +150,7 @@ class LifeRpc(StreamRpc):
         step: Callable[..., HeldSeal],
     ) -> Answer:
         """One step with a reason, once."""
-        actor, reason = call.principal.system, check_reason(request.reason)
+        actor, reason = call.principal.system, check_reason(request.reason, of_use=False)
 
         def act(work: UnitOfWork) -> Answer:
             kept = step(work, request.name, actor=actor, reason=reason)

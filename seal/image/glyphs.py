@@ -46,10 +46,13 @@ def _glyph(character: str) -> tuple[int, Outline]:
         glyphs, characters = _font()
         word = characters.get(ord(character))
         if word is None:
+            code = f"U+{ord(character):04X}"
+            shown = f"{character} ({code})" if character.isprintable() else code
             raise InvalidArgument(
-                "The seal's text has a character that the font cannot write.",
+                f"The seal's text has a character that the font cannot write: {shown}. Write it "
+                "with another, or send the image.",
                 reason="BAD_SEAL_TEXT",
-                message_zh="印章文字中有字体未收录的字符。",
+                message_zh=f"印章文字中有字体未收录的字符：{shown}。请换字，或上传印章图像。",
             )
         pen = DecomposingRecordingPen(glyphs)
         glyphs[word].draw(pen)

@@ -34,12 +34,35 @@ Box = tuple[float, float, float, float]
 
 
 def unreadable() -> InvalidArgument:
-    """The error for a PDF that is not taken."""
-    return InvalidArgument(
-        "the PDF is damaged, encrypted or of a kind that readers see differently",
-        reason="PDF_UNREADABLE",
-        message_zh="PDF 文件已损坏、加密或结构不规范",
+    """The error for a PDF that is damaged."""
+    return _not_taken(
+        "damaged",
+        "the PDF is damaged: have it written anew",
+        "PDF 文件已损坏或结构不规范：请重新生成",
     )
+
+
+def encrypted() -> InvalidArgument:
+    """The error for a PDF that only some can read."""
+    return _not_taken(
+        "encrypted",
+        "the PDF is encrypted: take its password and restrictions off first",
+        "PDF 文件已加密：请先去除密码和权限限制",
+    )
+
+
+def hybrid() -> InvalidArgument:
+    """The error for a PDF with two tables of its objects (ISO 32000-2 §7.5.8.4)."""
+    return _not_taken(
+        "hybrid",
+        "the PDF is of a kind that readers see differently (hybrid references): have it written "
+        "anew",
+        "PDF 文件使用混合交叉引用，不同阅读器显示可能不同：请重新生成",
+    )
+
+
+def _not_taken(why: str, text: str, text_zh: str) -> InvalidArgument:
+    return InvalidArgument(text, reason="PDF_UNREADABLE", message_zh=text_zh, why=why)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,7 +36,7 @@ from pyhanko.sign.signers.pdf_byterange import SignatureObject
 
 from runtime.errors import DomainError, FailedPrecondition
 from seal.pdf import cms, picture
-from seal.pdf.pages import PdfPages, boxes, unreadable
+from seal.pdf.pages import PdfPages, boxes, encrypted, hybrid, unreadable
 from seal.pdf.signing import Document, Level, PdfSealing
 from seal.placement import At, Stamp
 from seal.placing import place
@@ -130,8 +130,10 @@ def _room(wish: PdfSealing) -> int:
 def _open(data: bytes) -> tuple[IncrementalPdfFileWriter, bool, str]:
     """A writer for the update, whether an earlier signature stands, a free field name."""
     reader = PdfFileReader(BytesIO(data), strict=True)
-    if reader.encrypted or reader.xrefs.hybrid_xrefs_present:
-        raise unreadable()
+    if reader.encrypted:
+        raise encrypted()
+    if reader.xrefs.hybrid_xrefs_present:
+        raise hybrid()
     listed = []
     for one in fields.enumerate_sig_fields(reader):
         listed.append(one)

@@ -164,6 +164,13 @@ def test_what_does_not_fit_is_refused(arguments):
     assert caught.value.reason == "BAD_SEAL_TEXT"
 
 
+def test_a_character_that_the_font_lacks_is_named():
+    with pytest.raises(InvalidArgument) as caught:
+        image.circular_seal(name="示范\U0001f9ff")
+    assert "U+1F9FF" in caught.value.message
+    assert "\U0001f9ff" in caught.value.message_zh
+
+
 @pytest.mark.parametrize(
     ("draw", "text", "sizes"),
     [

@@ -70,6 +70,8 @@ def test_the_largest_document_passes() -> None:
 def test_a_reason_is_trimmed_and_may_hold_a_credit_code() -> None:
     assert check_reason(f"  为 {CREDIT_CODE} 签发证照 ") == f"为 {CREDIT_CODE} 签发证照"
     assert check_reason("字" * 200) == "字" * 200
+    with pytest.raises(InvalidArgument, match=r"^say why, in 1 to 200 .*--reason"):
+        check_reason("", of_use=False)
 
 
 @pytest.mark.parametrize("text", ["", "   ", "字" * 201, "两\n行", "a\x00b", "a\u202eb"])

@@ -21,6 +21,7 @@ from pyhanko.sign.signers.cms_embedder import (
     SigObjSetup,
 )
 from pyhanko.sign.signers.pdf_byterange import SignatureObject
+from reportlab.pdfgen.canvas import Canvas
 
 from licenses.pages.png import pdf_to_png
 from runtime.errors import FailedPrecondition, InvalidArgument
@@ -190,6 +191,18 @@ def test_unreadable_document_and_picture() -> None:
     with pytest.raises(InvalidArgument) as caught:
         sealed_pdf(b"%PDF-1.4 broken")
     assert caught.value.reason == "PDF_UNREADABLE"
+    assert caught.value.metadata == {"why": "damaged"}
+
+
+def test_an_encrypted_document_is_told_from_a_damaged_one() -> None:
+    out = BytesIO()
+    canvas = Canvas(out, encrypt="a password")
+    canvas.drawString(100, 700, "HELLO")
+    canvas.save()
+    with pytest.raises(InvalidArgument) as caught:
+        sealed_pdf(out.getvalue())
+    assert caught.value.reason == "PDF_UNREADABLE"
+    assert caught.value.metadata == {"why": "encrypted"}
 
 
 def _certified() -> bytes:

@@ -53,6 +53,13 @@ def allowing(**changes: Any) -> HeldSeal:
     return replace(HELD, authorization=Authorization(**changes))
 
 
+def test_a_replaced_seal_names_the_one_in_its_place() -> None:
+    old = replace(HELD, state=SealState.REVOKED, replaced_by="departments/a/seals/c")
+    with pytest.raises(FailedPrecondition, match="use departments/a/seals/c") as caught:
+        check_use(old, at=NOW, actor=SYSTEM, kind="")
+    assert caught.value.reason == "SEAL_NOT_IN_FORCE"
+
+
 def order(**changes: object) -> SealOrder:
     values: dict[str, object] = {
         "department": "departments/a",
