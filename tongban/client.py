@@ -13,6 +13,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import grpc
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
+
 from exchange.v1 import (
     audit_pb2_grpc,
     catalog_pb2_grpc,
@@ -23,12 +27,15 @@ from exchange.v1 import (
     query_pb2_grpc,
 )
 from licenses.v1 import licenses_pb2_grpc, presentations_pb2_grpc
-from runtime import channels
+from runtime import channels, status
 from runtime.identity import Credentials
 from seal.v1 import seal_pb2_grpc
+from tongban.console import tell_as
 
 ROWS_PER_MESSAGE = 2000
 PAGE = 1000
+
+tell_as(grpc.RpcError, status.from_rpc_error)
 
 
 class Client:
@@ -135,3 +142,12 @@ class Client:
 def new_request_id() -> str:
     """A fresh id for a new act; keep it to repeat the act safely."""
     return str(uuid.uuid4())
+
+
+def plain(message: Message) -> dict[str, Any]:
+    """A message as JSON-ready data, by its fields' own names and in their order."""
+    found = MessageToDict(
+        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
+    order = {name: number for number, name in enumerate(message.DESCRIPTOR.fields_by_name)}
+    return dict(sorted(found.items(), key=lambda entry: order[entry[0]]))

@@ -19,26 +19,25 @@ import json
 import locale
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import grpc
 import typer
-from google.protobuf.json_format import MessageToDict
-from google.protobuf.message import Message
-from google.protobuf.timestamp_pb2 import Timestamp
 from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from runtime import errors, status
+from runtime import errors
 from runtime.clock import CHINA
 from tongban.files import problem
+
+if TYPE_CHECKING:  # the verifier's command speaks like the others, and has no gRPC
+    from google.protobuf.timestamp_pb2 import Timestamp
 
 
 class Exit(IntEnum):
@@ -92,15 +91,6 @@ def chinese() -> bool:
 def say(english: str, chinese_text: str = "") -> str:
     """The text in the reader's language."""
     return chinese_text if chinese_text and chinese() else english
-
-
-def plain(message: Message) -> dict[str, Any]:
-    """A message as JSON-ready data, by its fields' own names and in their order."""
-    found = MessageToDict(
-        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
-    )
-    order = {name: number for number, name in enumerate(message.DESCRIPTOR.fields_by_name)}
-    return dict(sorted(found.items(), key=lambda entry: order[entry[0]]))
 
 
 def when(at: Timestamp) -> str:
@@ -199,15 +189,24 @@ def exit_code(error: errors.DomainError) -> Exit:
             return Exit.REFUSED
 
 
+_MEANINGS: dict[type[Exception], Callable[[Any], errors.DomainError]] = {}
+
+
+def tell_as(kind: type[Exception], meaning: Callable[[Any], errors.DomainError]) -> None:
+    """Let `outcomes` tell errors of another library as the domain errors they mean."""
+    _MEANINGS[kind] = meaning
+
+
 @contextmanager
 def outcomes(*, as_json: bool = False) -> Iterator[None]:
     """Turn refusals into a clear text, or JSON, and the right exit code."""
     try:
         yield
-    except grpc.RpcError as error:
-        _tell(status.from_rpc_error(error), as_json)
     except errors.DomainError as error:
         _tell(error, as_json)
+    except tuple(_MEANINGS) as error:
+        meaning = next(_MEANINGS[kind] for kind in _MEANINGS if isinstance(error, kind))
+        _tell(meaning(error), as_json)
     except OSError as error:
         if error.filename is None:
             raise  # not of a file that somebody named

@@ -17,6 +17,8 @@ from seal.suites import P256, SHA256_OID, digest
 from seal.suites import suite as suite_named
 from seal.trust import CertificateInfo, parse_certificate
 
+MAX_PDF = 100 * 1024 * 1024
+"""Bytes of a PDF that is taken to be sealed."""
 _DATA = "1.2.840.113549.1.7.1"
 _SIGNED_DATA = "1.2.840.113549.1.7.2"
 _CONTENT_TYPE = "1.2.840.113549.1.9.3"

@@ -25,12 +25,11 @@ from typing import Final
 from runtime.errors import FailedPrecondition, InvalidArgument
 from seal.certificates import parse_certificate, parse_crl
 from seal.keys.signers import Signer
+from seal.pdf.cms import MAX_PDF
 from seal.placement import Placement
 from seal.suites import suite, suite_names
 from seal.timestamp import Timestamper
 
-MAX_PDF: Final = 100 * 1024 * 1024
-"""Bytes of a PDF that is taken to be sealed."""
 _PDF_DIGESTS: Final = frozenset({"sha256", "sha384", "sha512"})
 
 Document = bytes | bytearray | memoryview

@@ -11,7 +11,7 @@ from exchange.audit.verify import verify_log
 from exchange.v1 import audit_pb2 as pb
 from runtime import config
 from tongban import receipts
-from tongban.client import Client
+from tongban.client import Client, plain
 from tongban.commands.identity import check_node_folder
 from tongban.console import (
     DEFAULT_IDENTITY,
@@ -24,7 +24,6 @@ from tongban.console import (
     err,
     out,
     outcomes,
-    plain,
     print_answer,
     print_json,
     print_table,

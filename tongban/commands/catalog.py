@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from exchange.v1 import catalog_pb2 as pb
-from tongban.client import Client, new_request_id
+from tongban.client import Client, new_request_id, plain
 from tongban.console import (
     DEFAULT_IDENTITY,
     DEFAULT_NODE,
@@ -16,7 +16,6 @@ from tongban.console import (
     NodeAddress,
     out,
     outcomes,
-    plain,
     print_json,
     print_table,
     say,

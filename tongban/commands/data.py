@@ -15,7 +15,7 @@ from exchange.v1 import delivery_pb2 as delivery
 from exchange.v1 import query_pb2 as queries
 from runtime import names
 from runtime.errors import InvalidArgument
-from tongban.client import Client, new_request_id
+from tongban.client import Client, new_request_id, plain
 from tongban.console import (
     DEFAULT_IDENTITY,
     DEFAULT_NODE,
@@ -26,7 +26,6 @@ from tongban.console import (
     err,
     out,
     outcomes,
-    plain,
     print_json,
     print_table,
     say,

@@ -10,7 +10,7 @@ import typer
 from exchange.v1 import grants_pb2 as pb
 from runtime.clock import CHINA
 from runtime.errors import InvalidArgument
-from tongban.client import Client, new_request_id
+from tongban.client import Client, new_request_id, plain
 from tongban.console import (
     DEFAULT_IDENTITY,
     DEFAULT_NODE,
@@ -19,7 +19,6 @@ from tongban.console import (
     NodeAddress,
     out,
     outcomes,
-    plain,
     print_json,
     print_table,
     say,

@@ -11,7 +11,7 @@ from licenses.v1 import licenses_pb2 as pb
 from licenses.v1 import presentations_pb2 as presentations
 from runtime.errors import InvalidArgument
 from seal.v1 import seal_pb2
-from tongban.client import Client, new_request_id
+from tongban.client import Client, new_request_id, plain
 from tongban.console import (
     DEFAULT_IDENTITY,
     DEFAULT_NODE,
@@ -21,7 +21,6 @@ from tongban.console import (
     NodeAddress,
     out,
     outcomes,
-    plain,
     print_answer,
     print_json,
     print_table,

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from seal.v1 import seal_pb2 as pb
-from tongban.client import Client, new_request_id
+from tongban.client import Client, new_request_id, plain
 from tongban.commands.grants import end_of
 from tongban.commands.seal_show import print_facts, state_of
 from tongban.console import (
@@ -20,7 +20,6 @@ from tongban.console import (
     NodeAddress,
     out,
     outcomes,
-    plain,
     print_json,
     say,
 )

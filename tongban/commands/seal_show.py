@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from seal.v1 import seal_pb2 as pb
-from tongban.client import Client
+from tongban.client import Client, plain
 from tongban.console import (
     DEFAULT_IDENTITY,
     DEFAULT_NODE,
@@ -17,7 +17,6 @@ from tongban.console import (
     NodeAddress,
     last_day,
     outcomes,
-    plain,
     print_json,
     print_table,
     say,
