@@ -32,15 +32,23 @@ if TYPE_CHECKING:
 _KNOWN_CRITICAL: Final = frozenset({"basic_constraints", "key_usage", "extended_key_usage"})
 _MAX_CERTIFICATE: Final = 32_768
 _DOCUMENT_SIGNING: Final = "1.3.6.1.5.5.7.3.36"  # RFC 9336 id-kp-documentSigning
-_SHORT: Final = {
-    "common_name": "CN",
-    "organization_name": "O",
-    "organizational_unit_name": "OU",
-    "country_name": "C",
-    "state_or_province_name": "ST",
-    "locality_name": "L",
+_LONG: Final = {
+    "CN": "common_name",
+    "O": "organization_name",
+    "OU": "organizational_unit_name",
+    "C": "country_name",
+    "ST": "state_or_province_name",
+    "L": "locality_name",
 }
-_LONG: Final = {short: long for long, short in _SHORT.items()}
+_SHORT: Final = {
+    "2.5.4.3": "CN",
+    "2.5.4.10": "O",
+    "2.5.4.11": "OU",
+    "2.5.4.6": "C",
+    "2.5.4.8": "ST",
+    "2.5.4.7": "L",
+}
+_WIDE: Final = {0x1E: "utf-16-be", 0x1C: "utf-32-be"}  # BMPString, UniversalString
 # What asn1crypto raises, here and there, on bytes it cannot read.
 _UNREADABLE: Final = (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError)
 
@@ -334,9 +342,9 @@ def _read_certificate(data: bytes) -> CertificateInfo:
     authority = extensions.get("authority_key_identifier") or {}
     key = body["subject_public_key_info"]
     return CertificateInfo(
-        subject=_spell(body["subject"]),
-        issuer=_spell(body["issuer"]),
-        subject_fields=_name_fields(body["subject"]),
+        subject=_spell(body["subject"].dump()),
+        issuer=_spell(body["issuer"].dump()),
+        subject_fields=_name_fields(body["subject"].dump()),
         subject_name=body["subject"].dump(),
         issuer_name=body["issuer"].dump(),
         serial=int(body["serial_number"].native),
@@ -387,17 +395,28 @@ def _words(values: Any) -> frozenset[str] | None:
     return None if values is None else frozenset(str(one) for one in values)
 
 
-def _name_fields(name: Any) -> dict[str, str]:
-    """The first value of each well-known attribute, by its short name."""
+def _name_fields(name: bytes) -> dict[str, str]:
+    """The first value of each well-known attribute, by its short name (RFC 5280 §4.1.2.4).
+
+    Certificate authorities put other kinds of string into some attributes than those are defined
+    with, and UTF-8 into all: what stands there is shown, and a name that cannot be shown whole is
+    no reason not to read the certificate. Names are compared by their bytes, never by this.
+    """
     fields: dict[str, str] = {}
-    for relative in name.chosen:
-        for pair in relative:
-            word = pair["type"].native
-            fields.setdefault(_SHORT.get(word, pair["type"].dotted), str(pair["value"].native))
+    for relative in der.children(name):
+        for pair in relative.expect(der.SET).members():
+            kind, value = _exactly(pair.expect(der.SEQUENCE).members(), 2)
+            dotted = kind.oid()
+            fields.setdefault(_SHORT.get(dotted, dotted), _shown(value))
     return fields
 
 
-def _spell(name: Any) -> str:
+def _shown(value: der.Element) -> str:
+    text = value.content.decode(_WIDE.get(value.tag, "utf-8"), errors="replace")
+    return text if text.isprintable() else "".join(c if c.isprintable() else "\ufffd" for c in text)
+
+
+def _spell(name: bytes) -> str:
     return ",".join(f"{key}={value}" for key, value in _name_fields(name).items())
 
 
@@ -425,7 +444,7 @@ def _read_crl(data: bytes) -> CrlInfo:
         unknown += critical
     ends = body["next_update"].native
     return CrlInfo(
-        issuer=_spell(body["issuer"]),
+        issuer=_spell(body["issuer"].dump()),
         issuer_name=body["issuer"].dump(),
         this_update=_instant(body["this_update"].native),
         next_update=None if ends is None else _instant(ends),
