@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from seal.v1 import trust_pb2 as _trust_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -1829,21 +1830,26 @@ class GetTrustMaterialResponse(_message.Message):
     INTERMEDIATES_FIELD_NUMBER: _builtins.int
     REVOCATION_LISTS_FIELD_NUMBER: _builtins.int
     TIMESTAMP_ANCHORS_FIELD_NUMBER: _builtins.int
+    RECOGNISED_ANCHORS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def anchors(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """Roots: SM2 and P-256."""
+        """This node's own roots: SM2 and P-256."""
 
     @_builtins.property
     def intermediates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """Certificates between root and signer."""
+        """Certificates between root and signer, those of recognised authorities too."""
 
     @_builtins.property
     def revocation_lists(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """Revocation lists, those of time-stamp authorities too."""
+        """Revocation lists, those of time-stamp authorities and of recognised authorities too."""
 
     @_builtins.property
     def timestamp_anchors(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """Roots of time-stamp authorities, trusted for the time alone: nobody's signature may lead there."""
+
+    @_builtins.property
+    def recognised_anchors(self) -> _containers.RepeatedCompositeFieldContainer[_trust_pb2.RecognisedAnchor]:
+        """Of recognised authorities, each with what it is trusted for, and when."""
 
     def __init__(
         self,
@@ -1852,10 +1858,11 @@ class GetTrustMaterialResponse(_message.Message):
         intermediates: _abc.Iterable[_builtins.bytes] | None = ...,
         revocation_lists: _abc.Iterable[_builtins.bytes] | None = ...,
         timestamp_anchors: _abc.Iterable[_builtins.bytes] | None = ...,
+        recognised_anchors: _abc.Iterable[_trust_pb2.RecognisedAnchor] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchors", b"anchors", "intermediates", b"intermediates", "revocation_lists", b"revocation_lists", "timestamp_anchors", b"timestamp_anchors"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchors", b"anchors", "intermediates", b"intermediates", "recognised_anchors", b"recognised_anchors", "revocation_lists", b"revocation_lists", "timestamp_anchors", b"timestamp_anchors"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
