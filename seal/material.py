@@ -25,7 +25,7 @@ from seal.certificates import Revocation, issue_crl, parse_certificate
 from seal.keys.custody import ROOT_P256, ROOT_SM2, Custody
 from seal.model import Verdict
 from seal.orders import MAX_DOCUMENT, Document, check_size
-from seal.trust import TrustAnchor, TrustStore
+from seal.trust import EVERY_PURPOSE, FOR_TIME, Purpose, TrustAnchor, TrustStore
 from seal.verify import assess
 
 _LIST_LIFETIME: Final = timedelta(days=30)
@@ -59,7 +59,7 @@ class TrustMaterial:
         self._database = database
         self._custody = custody
         self._clock = clock
-        self._stampers = tuple(_anchor(one) for one in stampers)
+        self._stampers = tuple(_anchor(one, FOR_TIME) for one in stampers)
         self._stampers_lists = tuple(stampers_lists)
         self._lock = threading.Lock()
         self._known: _Known | None = None
@@ -152,19 +152,23 @@ class TrustMaterial:
 
     def _store(self, lists: list[bytes]) -> TrustStore:
         return TrustStore(
-            anchors=tuple(_anchor(self._custody.hierarchy.of(root)) for root in _ROOTS),
+            anchors=(
+                *(_anchor(self._custody.hierarchy.of(root)) for root in _ROOTS),
+                *self._stampers,
+            ),
             crls=(*lists, *self._stampers_lists),
-            timestamp_anchors=self._stampers,
         )
 
 
-def _anchor(certificate: bytes) -> TrustAnchor:
+def _anchor(certificate: bytes, purposes: frozenset[Purpose] = EVERY_PURPOSE) -> TrustAnchor:
     info = parse_certificate(certificate)
     return TrustAnchor(
         name=info.subject,
         certificate=certificate,
         valid_from=info.not_before,
         valid_to=info.not_after,
+        purposes=purposes,
+        source="this node",
     )
 
 

@@ -60,8 +60,8 @@ class SealRpc(LifeRpc):
         """See the proto."""
         found = self._material.current()
         return pb.GetTrustMaterialResponse(
-            anchors=[one.certificate for one in found.anchors],
+            anchors=[one.certificate for one in found.anchors if not one.is_for_time_alone],
             intermediates=found.intermediates,
             revocation_lists=found.crls,
-            timestamp_anchors=[one.certificate for one in found.timestamp_anchors],
+            timestamp_anchors=[one.certificate for one in found.anchors if one.is_for_time_alone],
         )

@@ -24,7 +24,7 @@ from seal.model import Check, failed, passed, undetermined
 from seal.ses import Seal, unknown_critical, verify_seal
 from seal.timestamp_token import check_token, read_token
 from seal.timestamp_token import digest as token_digest
-from seal.trust import ChainResult, TrustStore, assess_chain, parse_certificate
+from seal.trust import ChainResult, Purpose, TrustStore, assess_chain, parse_certificate
 
 CLOCK_SKEW: Final = timedelta(minutes=5)
 """How far ahead of ours a signer's clock may be."""
@@ -72,7 +72,9 @@ def check_creation(seal: Seal, _store: TrustStore, now: datetime) -> Check | Non
 
 def check_maker_certificate(seal: Seal, store: TrustStore, now: datetime) -> Check | None:
     """The maker's certificate as of the seal's creation."""
-    result = assess_chain(seal.maker_certificate, at=seal.created, store=store)
+    result = assess_chain(
+        seal.maker_certificate, at=seal.created, store=store, purpose=Purpose.SEAL_MAKER
+    )
     return chain_check("seal_maker_certificate", result, now=now, who=("seal maker", "制章者"))
 
 
@@ -136,7 +138,7 @@ def time_stamp_check(
         check_token(
             token,
             over,
-            anchors=store.time_roots(told.time),
+            anchors=store.roots(Purpose.TIMESTAMP, told.time),
             intermediates=store.intermediates,
             crls=store.crls,
             at=now,
@@ -179,7 +181,18 @@ _CHAIN_REASONS: Final = {
     "MALFORMED": "CERTIFICATE_MALFORMED",
 }
 # Nothing is wrong, but nothing is established either.
-_OPEN: Final = frozenset({"NO_ANCHOR", "UNSUPPORTED_KEY", "CRITICAL_EXTENSION"})
+_OPEN: Final = frozenset(
+    {
+        "NO_ANCHOR",
+        "PURPOSE_NOT_TRUSTED",
+        "SUITE_NOT_TRUSTED",
+        "ANCHOR_NOT_YET_TRUSTED",
+        "ANCHOR_WITHDRAWN",
+        "REVOCATION_UNKNOWN",
+        "UNSUPPORTED_KEY",
+        "CRITICAL_EXTENSION",
+    }
+)
 _MAY_SIGN: Final = frozenset({"digital_signature", "non_repudiation"})
 
 

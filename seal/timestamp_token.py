@@ -24,7 +24,7 @@ from typing import Any, Final
 from runtime.errors import DataLoss, DomainError, InvalidArgument
 from seal import der, suites
 from seal.pdf import coroutines
-from seal.trust import TrustAnchor, TrustStore, assess_chain, parse_certificate
+from seal.trust import Purpose, TrustAnchor, TrustStore, assess_chain, parse_certificate
 
 _SIGNED_DATA: Final = "1.2.840.113549.1.7.2"
 _TST_INFO: Final = "1.2.840.113549.1.9.16.1.4"
@@ -368,7 +368,13 @@ def _check_sm2(signed: _Signed, material: TrustMaterial) -> None:
         intermediates=tuple(material.intermediates),
         crls=tuple(material.crls),
     )
-    result = assess_chain(info.certificate, at=info.time, store=store, extra=info.certificates)
+    result = assess_chain(
+        info.certificate,
+        at=info.time,
+        store=store,
+        purpose=Purpose.TIMESTAMP,
+        extra=info.certificates,
+    )
     if not result.is_trusted:
         raise _nobody_known(result.detail, result.detail_zh)
 

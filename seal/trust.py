@@ -13,8 +13,9 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
 from itertools import islice, pairwise
 from typing import Final, Literal
 
@@ -31,11 +32,15 @@ from seal.certificates import (
 )
 
 __all__ = [
+    "EVERY_PURPOSE",
+    "FOR_TIME",
     "CertificateInfo",
     "ChainResult",
     "ChainStatus",
     "CrlInfo",
+    "Purpose",
     "Revocation",
+    "RevocationPolicy",
     "TrustAnchor",
     "TrustStore",
     "assess_chain",
@@ -52,6 +57,11 @@ _MAX_TRIES: Final = 64
 ChainStatus = Literal[
     "TRUSTED",
     "NO_ANCHOR",
+    "PURPOSE_NOT_TRUSTED",
+    "SUITE_NOT_TRUSTED",
+    "ANCHOR_NOT_YET_TRUSTED",
+    "ANCHOR_WITHDRAWN",
+    "REVOCATION_UNKNOWN",
     "EXPIRED",
     "NOT_YET_VALID",
     "REVOKED",
@@ -64,40 +74,76 @@ ChainStatus = Literal[
 ]
 
 
+class Purpose(StrEnum):
+    """What an anchor is trusted for."""
+
+    SEAL_MAKER = "SEAL_MAKER"
+    SIGNER = "SIGNER"
+    TIMESTAMP = "TIMESTAMP"
+
+
+EVERY_PURPOSE: Final = frozenset(Purpose)
+FOR_TIME: Final = frozenset({Purpose.TIMESTAMP})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustAnchor:
-    """A root we trust for documents signed within [valid_from, valid_to]."""
+    """A root we trust, for some purposes, for what was made within [valid_from, valid_to].
+
+    `suites` names the kinds of key that may stand beneath it (and its own); empty allows any.
+    `source` is the trust list it stands on, for people: "this node", "recognised: 示范市".
+    """
 
     name: str
     certificate: bytes
     valid_from: datetime
     valid_to: datetime | None = None
+    purposes: frozenset[Purpose] = EVERY_PURPOSE
+    suites: frozenset[str] = frozenset()
+    source: str = ""
 
     def is_in_force(self, at: datetime) -> bool:
         """Whether we trusted it at that instant."""
         return self.valid_from <= at and (self.valid_to is None or at <= self.valid_to)
 
+    @property
+    def is_for_time_alone(self) -> bool:
+        """Whether it is a time-stamp authority's root and nothing else."""
+        return self.purposes == FOR_TIME
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevocationPolicy:
+    """How fresh revocation data has to be.
+
+    Data counts until its next update and `grace` after; where it is `required` and there is none
+    that counts, the chain is REVOCATION_UNKNOWN; otherwise that is told, and the chain stands.
+    """
+
+    grace: timedelta = timedelta(0)
+    required: bool = False
+
 
 @dataclass(frozen=True, slots=True)
 class TrustStore:
-    """Public trust material: anchors, intermediate certificates (DER) and revocation lists (DER).
+    """Public trust material, DER: anchors, intermediate certificates and revocation data.
 
-    `timestamp_anchors` are the roots of time-stamp authorities, trusted for the time
-    alone; who is trusted for signatures is trusted for the time too.
-    Raises `InvalidArgument` when a piece of it is unreadable: it is configuration, not input.
+    `crls` are revocation lists, `ocsp` OCSP responses (RFC 6960), from wherever: each is verified
+    before it counts. Raises `InvalidArgument` when a piece of it is unreadable: it is
+    configuration, not input.
     """
 
     anchors: tuple[TrustAnchor, ...] = ()
     intermediates: tuple[bytes, ...] = ()
     crls: tuple[bytes, ...] = ()
-    timestamp_anchors: tuple[TrustAnchor, ...] = ()
+    ocsp: tuple[bytes, ...] = ()
+    policy: RevocationPolicy = RevocationPolicy()
     _lists: Mapping[bytes, tuple[CrlInfo, ...]] = field(
         init=False, repr=False, compare=False, default_factory=dict
     )
 
     def __post_init__(self) -> None:
-        anchors = (*self.anchors, *self.timestamp_anchors)
-        for certificate in (*(one.certificate for one in anchors), *self.intermediates):
+        for certificate in (*(one.certificate for one in self.anchors), *self.intermediates):
             parse_certificate(certificate)
         lists: dict[bytes, tuple[CrlInfo, ...]] = {}
         for encoded in self.crls:
@@ -105,10 +151,13 @@ class TrustStore:
             lists[found.issuer_name] = (*lists.get(found.issuer_name, ()), found)
         object.__setattr__(self, "_lists", lists)
 
-    def time_roots(self, at: datetime) -> list[bytes]:
-        """The certificates (DER) that a time-stamp of that instant may lead to."""
-        anchors = (*self.timestamp_anchors, *self.anchors)
-        return [one.certificate for one in anchors if one.is_in_force(at)]
+    def roots(self, purpose: Purpose, at: datetime) -> list[bytes]:
+        """The certificates (DER) that are trusted for that purpose at that instant."""
+        return [
+            one.certificate
+            for one in self.anchors
+            if purpose in one.purposes and one.is_in_force(at)
+        ]
 
     def lists_of(self, issuer_name: bytes) -> tuple[CrlInfo, ...]:
         """The revocation lists that this issuer signed (or someone claims it did)."""
@@ -120,8 +169,11 @@ class ChainResult:
     """`path` runs from the leaf to the anchor, as far as it went.
 
     `revoked_at` is set for REVOKED, and for TRUSTED when the leaf or an issuer was revoked after
-    the instant asked about. `revocation_known` says that every certificate below the anchor had a
-    good revocation list made at or after that instant, or one still current then.
+    the instant asked about; `revoked_why` is the reason its authority gave (RFC 5280 §5.3.1).
+    `withdrawn_at` is when trust in the anchor ended or will end before its certificate does.
+    `revocation_known` says that every certificate below the anchor had a good revocation list made
+    at or after that instant, or one still current then. `anchor` and `source` are the name of the
+    anchor and of the trust list it stands on, where the path led to one.
     """
 
     status: ChainStatus
@@ -129,8 +181,11 @@ class ChainResult:
     detail: str
     detail_zh: str
     revoked_at: datetime | None = None
+    revoked_why: str = ""
+    withdrawn_at: datetime | None = None
     revocation_known: bool = False
     anchor: str = ""
+    source: str = ""
 
     @property
     def is_trusted(self) -> bool:
@@ -142,14 +197,20 @@ class ChainResult:
 
 
 def assess_chain(
-    leaf_der: bytes, *, at: datetime, store: TrustStore, extra: Sequence[bytes] = ()
+    leaf_der: bytes,
+    *,
+    at: datetime,
+    store: TrustStore,
+    purpose: Purpose,
+    extra: Sequence[bytes] = (),
 ) -> ChainResult:
-    """Judge a leaf certificate as of `at` (aware). Never raises on what a certificate holds.
+    """Judge a leaf certificate for a purpose as of `at` (aware). Never raises on what it holds.
 
     Steps, and the attack each stops: (1) the leaf reads, its key is of a known suite, it has no
     critical extension we ignore; (2) its dates (an old certificate used again); (3) a path to an
-    anchor in force (anybody's own root); each link is signed by a CA with the right to
-    (a leaf playing CA), within its dates and path length; (4) revocation at `at`.
+    anchor in force, for this purpose and these keys (anybody's own root); each link is signed by
+    a CA with the right to (a leaf playing CA), within its dates and path length; (4) revocation
+    at `at`.
     `extra` holds certificates the document brought along: they may build a path, not end one.
     """
     try:
@@ -161,7 +222,7 @@ def assess_chain(
     refused = _refuse_certificate(leaf, at)
     if refused:
         return _result(refused, (leaf,))
-    return _search(leaf, at, store, _pool(store, extra))
+    return _search(leaf, _Question(at, store, purpose, _pool(store, extra)))
 
 
 # From the least to the most telling: of several failed paths, the most telling one is reported.
@@ -174,6 +235,11 @@ _TELLING: Final[tuple[ChainStatus, ...]] = (
     "NOT_CA",
     "NOT_YET_VALID",
     "EXPIRED",
+    "PURPOSE_NOT_TRUSTED",
+    "SUITE_NOT_TRUSTED",
+    "ANCHOR_NOT_YET_TRUSTED",
+    "ANCHOR_WITHDRAWN",
+    "REVOCATION_UNKNOWN",
     "REVOKED",
     "TRUSTED",
 )
@@ -181,6 +247,26 @@ _TELLING: Final[tuple[ChainStatus, ...]] = (
 _DETAILS: Final[dict[str, tuple[str, str]]] = {
     "TRUSTED": ("the chain leads to a trust anchor", "证书链可追溯到受信任的根证书"),
     "NO_ANCHOR": ("no trust anchor is known for the chain", "证书链没有对应的受信任根证书"),
+    "PURPOSE_NOT_TRUSTED": (
+        "its trust anchor is not trusted for this purpose",
+        "对应的根证书未被授予该用途的信任",
+    ),
+    "SUITE_NOT_TRUSTED": (
+        "its trust anchor is not trusted with keys of this kind",
+        "对应的根证书不允许使用该类密钥算法",
+    ),
+    "ANCHOR_NOT_YET_TRUSTED": (
+        "its trust anchor was not trusted yet at that time",
+        "对应的根证书在该时刻尚未被信任",
+    ),
+    "ANCHOR_WITHDRAWN": (
+        "trust in its anchor had been withdrawn by that time",
+        "对应的根证书在该时刻已被撤销信任",
+    ),
+    "REVOCATION_UNKNOWN": (
+        "no revocation data covers that time: fetch it and verify again",
+        "没有覆盖该时刻的吊销数据：请获取后重新验证",
+    ),
     "EXPIRED": ("a certificate had ended at that time", "证书在该时刻已过有效期"),
     "NOT_YET_VALID": ("a certificate had not begun at that time", "证书在该时刻尚未生效"),
     "REVOKED": ("a certificate was revoked at that time", "证书在该时刻已被吊销"),
@@ -193,12 +279,7 @@ _DETAILS: Final[dict[str, tuple[str, str]]] = {
 
 
 def _result(
-    status: ChainStatus,
-    path: tuple[CertificateInfo, ...],
-    *,
-    revoked_at: datetime | None = None,
-    revocation_known: bool = False,
-    anchor: str = "",
+    status: ChainStatus, path: tuple[CertificateInfo, ...], anchor: TrustAnchor | None = None
 ) -> ChainResult:
     detail, detail_zh = _DETAILS[status]
     return ChainResult(
@@ -206,10 +287,18 @@ def _result(
         path=path,
         detail=detail,
         detail_zh=detail_zh,
-        revoked_at=revoked_at,
-        revocation_known=revocation_known,
-        anchor=anchor,
+        withdrawn_at=_withdrawn(anchor),
+        anchor=anchor.name if anchor else "",
+        source=anchor.source if anchor else "",
     )
+
+
+def _withdrawn(anchor: TrustAnchor | None) -> datetime | None:
+    """When trust ends before the certificate does."""
+    if anchor is None or anchor.valid_to is None:
+        return None
+    own_end = parse_certificate(anchor.certificate).not_after
+    return anchor.valid_to if anchor.valid_to < own_end else None
 
 
 def _refuse_certificate(one: CertificateInfo, at: datetime) -> ChainStatus | None:
@@ -237,6 +326,16 @@ def _refuse_issuer(issuer: CertificateInfo, below: int, at: datetime) -> ChainSt
 _Pool = Mapping[bytes, tuple[CertificateInfo, ...]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What is asked of a leaf, and out of what it is answered."""
+
+    at: datetime
+    store: TrustStore
+    purpose: Purpose
+    pool: _Pool
+
+
 def _pool(store: TrustStore, extra: Sequence[bytes]) -> _Pool:
     """Candidate issuers by subject name; unreadable extras are passed over."""
     pool: dict[bytes, dict[str, CertificateInfo]] = {}
@@ -250,10 +349,10 @@ def _pool(store: TrustStore, extra: Sequence[bytes]) -> _Pool:
     return {name: tuple(found.values()) for name, found in pool.items()}
 
 
-def _search(leaf: CertificateInfo, at: datetime, store: TrustStore, pool: _Pool) -> ChainResult:
+def _search(leaf: CertificateInfo, asked: _Question) -> ChainResult:
     """The first trusted path, else the most telling failure among those tried."""
     best = _result("NO_ANCHOR", (leaf,))
-    for result in islice(_paths((leaf,), at, store, pool), _MAX_TRIES):
+    for result in islice(_paths((leaf,), asked), _MAX_TRIES):
         if _TELLING.index(result.status) > _TELLING.index(best.status):
             best = result
         if best.status == "TRUSTED":
@@ -261,68 +360,93 @@ def _search(leaf: CertificateInfo, at: datetime, store: TrustStore, pool: _Pool)
     return best
 
 
-def _paths(
-    path: tuple[CertificateInfo, ...], at: datetime, store: TrustStore, pool: _Pool
-) -> Iterator[ChainResult]:
+def _paths(path: tuple[CertificateInfo, ...], asked: _Question) -> Iterator[ChainResult]:
     """Results of all paths that go on from `path`, depth first, anchors first."""
     tip = path[-1]
-    for anchor in store.anchors:
-        if anchor.certificate == tip.raw and anchor.is_in_force(at):
-            yield _with_revocation(path, at, store, anchor.name)
-            return
+    for anchor in asked.store.anchors:
+        if anchor.certificate == tip.raw:
+            refused = _refuse_anchor(anchor, path, asked)
+            if not refused:
+                yield _with_revocation(path, asked, anchor)
+                return
+            yield _result(refused, path, anchor)
     # Every step counts as a try: certificates of one key all sign each other, and their paths
     # would otherwise multiply without one ever being told of.
     yield _result("NO_ANCHOR", path)
     if len(path) >= _MAX_PATH:
         return
-    for issuer in pool.get(tip.issuer_name, ()):
+    for issuer in asked.pool.get(tip.issuer_name, ()):
         if issuer in path or (tip.aki and issuer.ski and tip.aki != issuer.ski):
             continue
         longer = (*path, issuer)
         if not is_issued_by(tip, issuer):
             yield _result("BAD_SIGNATURE", longer)
             continue
-        refused = _refuse_issuer(issuer, len(path) - 1, at)
+        refused = _refuse_issuer(issuer, len(path) - 1, asked.at)
         if refused:
             yield _result(refused, longer)
             continue
-        yield from _paths(longer, at, store, pool)
+        yield from _paths(longer, asked)
+
+
+def _refuse_anchor(
+    anchor: TrustAnchor, path: tuple[CertificateInfo, ...], asked: _Question
+) -> ChainStatus | None:
+    """What our own list says against resting this path on an anchor."""
+    if asked.purpose not in anchor.purposes:
+        return "PURPOSE_NOT_TRUSTED"
+    if anchor.suites and any(one.suite not in anchor.suites for one in path):
+        return "SUITE_NOT_TRUSTED"
+    if asked.at < anchor.valid_from:
+        return "ANCHOR_NOT_YET_TRUSTED"
+    return None if anchor.is_in_force(asked.at) else "ANCHOR_WITHDRAWN"
 
 
 def _with_revocation(
-    path: tuple[CertificateInfo, ...], at: datetime, store: TrustStore, anchor: str
+    path: tuple[CertificateInfo, ...], asked: _Question, anchor: TrustAnchor
 ) -> ChainResult:
-    """A complete path, judged by the revocation lists of its issuers as of `at`."""
+    """A complete path, judged by the revocation data of its issuers as of the instant asked."""
     earliest: datetime | None = None
+    why = ""
     known = True
     for child, issuer in pairwise(path):
-        revoked_at, listed = _revocation(child, issuer, at, store)
+        entry, listed = _revocation(child, issuer, asked.at, asked.store)
         known = known and listed
-        if revoked_at and (earliest is None or revoked_at < earliest):
-            earliest = revoked_at
-    status: ChainStatus = "REVOKED" if earliest and earliest <= at else "TRUSTED"
-    return _result(status, path, revoked_at=earliest, revocation_known=known, anchor=anchor)
+        if entry and (earliest is None or entry.at < earliest):
+            earliest, why = entry.at, entry.reason
+    status: ChainStatus = "TRUSTED"
+    if earliest and earliest <= asked.at:
+        status = "REVOKED"
+    elif not known and asked.store.policy.required:
+        status = "REVOCATION_UNKNOWN"
+    return replace(
+        _result(status, path, anchor),
+        revoked_at=earliest,
+        revoked_why=why,
+        revocation_known=known,
+    )
 
 
 def _revocation(
     child: CertificateInfo, issuer: CertificateInfo, at: datetime, store: TrustStore
-) -> tuple[datetime | None, bool]:
-    """(revoked since when, whether a good list covers `at`).
+) -> tuple[Revocation | None, bool]:
+    """(its earliest revocation, whether a good list covers `at`).
 
     Every list the issuer signed counts: a later one may have dropped an expired certificate.
     A list with a critical extension we do not process (indirect, partial) proves a revocation, but
     never the absence of one.
     """
     may_sign = issuer.key_usage is None or "crl_sign" in issuer.key_usage
-    since: datetime | None = None
+    since: Revocation | None = None
     covered = False
     for found in store.lists_of(child.issuer_name) if may_sign else ():
         if not is_issued_by(found, issuer):
             continue
         entry = found.revoked.get(child.serial)
-        if entry and (since is None or entry.at < since):
-            since = entry.at
-        current = found.next_update is None or at <= found.next_update
+        if entry and (since is None or entry.at < since.at):
+            since = entry
+        ends = found.next_update
+        current = ends is None or at <= ends + store.policy.grace
         if not found.unknown_critical and (found.this_update >= at or current):
             covered = True
     return since, covered

@@ -15,7 +15,14 @@ from rich.text import Text
 
 from runtime.errors import InvalidArgument
 from seal.model import Check, Indication, Verdict
-from seal.trust import TrustAnchor, TrustStore, parse_certificate
+from seal.trust import (
+    EVERY_PURPOSE,
+    FOR_TIME,
+    Purpose,
+    TrustAnchor,
+    TrustStore,
+    parse_certificate,
+)
 from seal.v1 import seal_pb2 as pb
 from tongban.console import COLOURS, Exit, print_answer, print_table, say, word
 from tongban.files import map_file, read_file, write_file
@@ -70,14 +77,16 @@ class TrustFolder:
     def store_of(material: pb.GetTrustMaterialResponse) -> TrustStore:
         """The trust store of what a node gave."""
         return TrustStore(
-            anchors=tuple(map(_anchor, material.anchors)),
+            anchors=(
+                *(_anchor(one, EVERY_PURPOSE) for one in material.anchors),
+                *(_anchor(one, FOR_TIME) for one in material.timestamp_anchors),
+            ),
             intermediates=tuple(material.intermediates),
             crls=tuple(material.revocation_lists),
-            timestamp_anchors=tuple(map(_anchor, material.timestamp_anchors)),
         )
 
 
-def _anchor(certificate: bytes) -> TrustAnchor:
+def _anchor(certificate: bytes, purposes: frozenset[Purpose]) -> TrustAnchor:
     """A root, for as long as its certificate says."""
     found = parse_certificate(certificate)
     return TrustAnchor(
@@ -85,6 +94,7 @@ def _anchor(certificate: bytes) -> TrustAnchor:
         certificate=certificate,
         valid_from=found.not_before,
         valid_to=found.not_after,
+        purposes=purposes,
     )
 
 

@@ -44,7 +44,7 @@ from seal.seal_checks import (
 )
 from seal.ses import SealSignature, verify_signature
 from seal.suites import SM3_OID
-from seal.trust import assess_chain
+from seal.trust import Purpose, assess_chain
 
 _SM3_NAMES: Final = frozenset({SM3_OID, "SM3"})
 _SHOWN: Final = 10
@@ -157,7 +157,9 @@ def check_signer_certificate(
     name = "signer_certificate"
     if value.signed_at is None:
         return _no_time(name)
-    result = assess_chain(value.certificate, at=value.signed_at, store=document.store)
+    result = assess_chain(
+        value.certificate, at=value.signed_at, store=document.store, purpose=Purpose.SIGNER
+    )
     return chain_check(name, result, now=document.now, who=("signer", "签章者"))
 
 

@@ -61,8 +61,7 @@ from seal.model import (
     undetermined,
 )
 from seal.pdf import coroutines
-from seal.pdf.cms import has_form
-from seal.pdf.signing import MAX_PDF
+from seal.pdf.cms import MAX_PDF, has_form
 from seal.pdf.timestamps import (
     SignatureTime,
     ends_with_an_update,
@@ -71,7 +70,7 @@ from seal.pdf.timestamps import (
 )
 from seal.seal_checks import CLOCK_SKEW, chain_check, common_name
 from seal.suites import suite
-from seal.trust import TrustStore, assess_chain, parse_certificate
+from seal.trust import Purpose, TrustStore, assess_chain, parse_certificate
 
 _FORMAT: Final = "PDF"
 _MAX_BYTES: Final = MAX_PDF + 12 * 1024 * 1024  # what is sealed grows by its seal and evidence
@@ -244,11 +243,7 @@ def _is_known(certificate: bytes) -> bool:
 
 
 def _roots(store: TrustStore, at: datetime) -> list[Any]:
-    return [
-        _load(anchor.certificate)
-        for anchor in store.anchors
-        if anchor.is_in_force(at) and _is_known(anchor.certificate)
-    ]
+    return [_load(one) for one in store.roots(Purpose.SIGNER, at) if _is_known(one)]
 
 
 # --- rules ----------------------------------------------------------------------------------
@@ -294,7 +289,13 @@ def check_signing_time(one: OpenedPdfSignature) -> Check | None:
 def check_certificate(one: OpenedPdfSignature) -> Check | None:
     """The chain as of signing; the library must not disagree with a good answer of ours."""
     name = "signer_certificate"
-    result = assess_chain(one.certificate, at=one.existed_at, store=one.store, extra=one.others)
+    result = assess_chain(
+        one.certificate,
+        at=one.existed_at,
+        store=one.store,
+        purpose=Purpose.SIGNER,
+        extra=one.others,
+    )
     if result.is_trusted and not one.status.trusted:
         return undetermined(
             name,

@@ -1,7 +1,7 @@
 """The time-stamps in a PDF: over a signature (PAdES B-T), and over a document (B-LTA).
 
 1. Both are judged by `seal.timestamp_token` alone, over the bytes as received; their anchors are
-   the store's `timestamp_anchors`.
+   the store's anchors for `Purpose.TIMESTAMP`.
 2. One that is wrong is FAILED; one by an authority that nobody here knows proves nothing and is
    INDETERMINATE: neither is passed over.
 """
@@ -33,7 +33,7 @@ from seal.timestamp_token import (
     digest,
     read_token,
 )
-from seal.trust import TrustStore
+from seal.trust import Purpose, TrustStore
 
 _NAME: Final = "time_stamp"
 _TAIL: Final = 64
@@ -127,7 +127,7 @@ def _judge(
         return check_imprint(
             token,
             imprint(said.digest),
-            anchors=store.time_roots(said.time),
+            anchors=store.roots(Purpose.TIMESTAMP, said.time),
             intermediates=store.intermediates,
             crls=store.crls,
             at=now,

@@ -180,5 +180,12 @@ def test_we_trust_openssls_certificates(tmp_path, openssl, suite):
     anchor = trust.TrustAnchor(name="r", certificate=root, valid_from=info.not_before)
     assert trust.is_issued_by(info, info)
     store = trust.TrustStore(anchors=(anchor,))
-    assert trust.assess_chain(root, at=info.not_before, store=store).is_trusted
-    assert trust.assess_chain(root, at=END.replace(year=2099), store=store).status == "EXPIRED"
+    assert trust.assess_chain(
+        root, at=info.not_before, store=store, purpose=trust.Purpose.SIGNER
+    ).is_trusted
+    assert (
+        trust.assess_chain(
+            root, at=END.replace(year=2099), store=store, purpose=trust.Purpose.SIGNER
+        ).status
+        == "EXPIRED"
+    )

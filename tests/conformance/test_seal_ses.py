@@ -132,7 +132,9 @@ def test_an_implicit_critical_is_false():
 )
 def test_makers_certificates_then_and_now(name, at, status):
     seal = ses.parse_seal(load(name))
-    result = trust.assess_chain(seal.maker_certificate, at=at, store=trust.TrustStore())
+    result = trust.assess_chain(
+        seal.maker_certificate, at=at, store=trust.TrustStore(), purpose=trust.Purpose.SEAL_MAKER
+    )
     assert result.status == status
 
 
@@ -159,7 +161,7 @@ def test_the_whole_answer_about_a_seal(name, year, said):
     """The README's words; without that anchor nothing is PASSED."""
     encoded, now = load(name), datetime(year, 1, 1, tzinfo=UTC)
     verdict = assess_seal(encoded, store=anchored(encoded), now=now)
-    assert (verdict.indication, verdict.sub_indication) == said
+    assert (verdict.indication, verdict.reason) == said
     assert assess_seal(encoded, store=trust.TrustStore(), now=now).indication != "PASSED"
 
 

@@ -18,7 +18,7 @@ from runtime.errors import FailedPrecondition, Unavailable
 from seal.certificates import parse_certificate
 from seal.keys.custody import MAKER, ROOT_P256, ROOT_SM2, Custody
 from seal.suites import P256, SM2
-from seal.trust import TrustAnchor, TrustStore, assess_chain
+from seal.trust import Purpose, TrustAnchor, TrustStore, assess_chain
 from tests.builders.seal_node import NOW, SEAL, start
 
 PASSPHRASE = b"a long passphrase"
@@ -45,7 +45,9 @@ def test_the_maker_is_apart_and_leads_to_the_sm2_root(tmp_path: Path) -> None:
     assert not maker.is_ca
     assert (root.suite, parse_certificate(made.root_p256).suite) == (SM2, P256)
     anchor = TrustAnchor(name="r", certificate=made.root_sm2, valid_from=root.not_before)
-    assert assess_chain(made.maker, at=NOW, store=TrustStore(anchors=(anchor,))).is_trusted
+    assert assess_chain(
+        made.maker, at=NOW, store=TrustStore(anchors=(anchor,)), purpose=Purpose.SEAL_MAKER
+    ).is_trusted
 
 
 @pytest.mark.parametrize("lost", [f"{MAKER}.pem", f"{ROOT_SM2}.pem", f"{ROOT_P256}.pem"])

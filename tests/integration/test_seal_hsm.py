@@ -58,7 +58,9 @@ def test_an_authority_in_the_device(hsm: SoftHsm, suite: str, tmp_path: Path) ->
     root = issue("根", None, is_ca=True, signer=keys.open_key(hsm.address(object="root")))
     leaf = issue("叶", root, suite=suites.P256).certificate
     anchor = trust.TrustAnchor(name="r", certificate=root.certificate, valid_from=BEGIN)
-    assert trust.assess_chain(leaf, at=NOON, store=trust.TrustStore(anchors=(anchor,))).is_trusted
+    assert trust.assess_chain(
+        leaf, at=NOON, store=trust.TrustStore(anchors=(anchor,)), purpose=trust.Purpose.SIGNER
+    ).is_trusted
     (tmp_path / "root").write_bytes(pem.armor("CERTIFICATE", root.certificate))
     (tmp_path / "leaf").write_bytes(pem.armor("CERTIFICATE", leaf))
     at = str(int(NOON.timestamp()))

@@ -39,7 +39,7 @@ from seal.pdf.update import SealWriter
 from seal.placement import EveryPage
 from seal.suites import ED25519, RSA
 from seal.timestamp import TimestampClient
-from seal.trust import TrustAnchor, TrustStore, issue_crl
+from seal.trust import FOR_TIME, TrustAnchor, TrustStore, issue_crl
 from seal.verify import assess
 from tests.builders.ofd import BEGIN, END, world
 from tests.builders.pdf import P256, plain_pdf, sealed_pdf
@@ -78,8 +78,12 @@ def _sealed(tsa: Authority, level: Level, document: bytes | None = None, **more:
 
 
 def _store(tsa: Authority) -> TrustStore:
-    anchor = TrustAnchor(name="time", certificate=tsa.root, valid_from=BEGIN)
-    return replace(world(P256).store(), timestamp_anchors=(anchor,))
+    return _and_its_time(world(P256).store(), tsa)
+
+
+def _and_its_time(store: TrustStore, tsa: Authority) -> TrustStore:
+    anchor = TrustAnchor(name="time", certificate=tsa.root, valid_from=BEGIN, purposes=FOR_TIME)
+    return replace(store, anchors=(*store.anchors, anchor))
 
 
 def _assess(tsa: Authority, document: bytes, store: TrustStore | None = None) -> Verdict:
@@ -343,7 +347,6 @@ def test_other_suites(tsa: Authority, suite: str) -> None:
         level=Level.B_T,
         timestamper=TimestampClient(tsa.url, anchors=[tsa.root]),
     )
-    anchor = TrustAnchor(name="time", certificate=tsa.root, valid_from=BEGIN)
-    store = replace(here.store(), timestamp_anchors=(anchor,))
+    store = _and_its_time(here.store(), tsa)
     verdict = _assess(tsa, sealed, store)
     assert verdict.indication is Indication.PASSED, verdict.to_dict()

@@ -35,14 +35,16 @@ def stamped(tsa):
 @pytest.fixture
 def store(tsa):
     anchor = trust.TrustAnchor(
-        name="时间戳", certificate=tsa.root, valid_from=datetime(2000, 1, 1, tzinfo=UTC)
+        name="时间戳",
+        certificate=tsa.root,
+        valid_from=datetime(2000, 1, 1, tzinfo=UTC),
+        purposes=trust.FOR_TIME,
     )
     plain = pki().store()
     return trust.TrustStore(
-        anchors=plain.anchors,
+        anchors=(*plain.anchors, anchor),
         intermediates=plain.intermediates,
         crls=[pki().crl(at=BEGIN)],
-        timestamp_anchors=(anchor,),
     )
 
 

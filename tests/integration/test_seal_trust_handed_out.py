@@ -17,7 +17,7 @@ from runtime.identity import Role
 from runtime.objects import FileStore
 from seal.model import Indication
 from seal.server import SealServer
-from seal.trust import assess_chain
+from seal.trust import Purpose, assess_chain
 from seal.v1 import seal_pb2 as pb
 from seal.verify import assess
 from tests.builders.ofd import plain_ofd
@@ -83,7 +83,7 @@ async def test_what_is_handed_out_verifies_what_was_stamped(tsa: Authority, tmp_
         folder = TrustFolder(tmp_path / "trust")
         folder.write(material)
         store, now = folder.read(), datetime.now(UTC)
-        assert [one.certificate for one in store.timestamp_anchors] == [tsa.root]
+        assert [one.certificate for one in store.anchors if one.is_for_time_alone] == [tsa.root]
         for number, (kind, level) in enumerate(CASES):
             plain = plain_ofd() if kind == "ofd" else plain_pdf()
             sealed = await office.SealDocument(seal_request(plain, level=level))
@@ -92,7 +92,8 @@ async def test_what_is_handed_out_verifies_what_was_stamped(tsa: Authority, tmp_
             verdict = assess(sealed.document, store=store, now=now)
             assert verdict.indication is Indication.PASSED, (kind, level, verdict.to_dict())
             assert "time_stamp" in {check.name for check in verdict.all_checks()}
-            without = assess(sealed.document, store=replace(store, timestamp_anchors=()), now=now)
+            signers = tuple(one for one in store.anchors if not one.is_for_time_alone)
+            without = assess(sealed.document, store=replace(store, anchors=signers), now=now)
             assert without.indication is Indication.INDETERMINATE
             path = tmp_path / f"{number}.{kind}"
             path.write_bytes(sealed.document)
@@ -107,8 +108,11 @@ def test_roots_of_the_time_are_trusted_for_nothing_else(tsa: Authority, tmp_path
     material = node.call("GetTrustMaterial", pb.GetTrustMaterialRequest(), AUDITOR)
     folder = TrustFolder(tmp_path / "trust")
     folder.write(material)
-    found = assess_chain(tsa.certificate, at=datetime.now(UTC), store=folder.read())
-    assert found.status == "NO_ANCHOR"
+    store, now = folder.read(), datetime.now(UTC)
+    for purpose in (Purpose.SIGNER, Purpose.SEAL_MAKER):
+        found = assess_chain(tsa.certificate, at=now, store=store, purpose=purpose)
+        assert found.status == "PURPOSE_NOT_TRUSTED"
+    assert assess_chain(tsa.certificate, at=now, store=store, purpose=Purpose.TIMESTAMP).is_trusted
 
 
 def test_a_trust_folder_of_before_is_read(tsa: Authority, tmp_path: Path) -> None:
@@ -119,7 +123,7 @@ def test_a_trust_folder_of_before_is_read(tsa: Authority, tmp_path: Path) -> Non
     folder = TrustFolder(tmp_path / "trust")
     folder.write(material)
     assert not (folder.path / "timestamp-anchors").exists()
-    assert folder.read().timestamp_anchors == ()
+    assert not any(one.is_for_time_alone for one in folder.read().anchors)
 
 
 def test_what_was_stamped_stays_good_where_no_authority_is_asked_any_more(

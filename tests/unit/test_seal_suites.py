@@ -254,7 +254,9 @@ def test_another_suite_is_one_registration(monkeypatch, tmp_path):
     root = issue("根", None, suite=p384.name, is_ca=True)
     leaf = issue("叶", root, suite=suites.SM2).certificate
     anchor = trust.TrustAnchor(name="r", certificate=root.certificate, valid_from=BEGIN)
-    assert trust.assess_chain(leaf, at=NOON, store=trust.TrustStore(anchors=(anchor,))).is_trusted
+    assert trust.assess_chain(
+        leaf, at=NOON, store=trust.TrustStore(anchors=(anchor,)), purpose=trust.Purpose.SIGNER
+    ).is_trusted
     here = world.__wrapped__(p384.name)  # not kept beyond this test
     verdict = assess(sealed_pdf(plain_pdf(), here=here), store=here.store(), now=NOW)
     assert verdict.indication is Indication.PASSED

@@ -17,8 +17,9 @@ from tests.builders.seal_pki import BEGIN, END, NOON, Holder, issue, pki
 DAY = timedelta(days=1)
 
 
-def assess(leaf, store=None, *, at=NOON, extra=()):
-    return trust.assess_chain(leaf, at=at, store=store or pki().store(), extra=extra)
+def assess(leaf, store=None, *, at=NOON, extra=(), purpose=trust.Purpose.SIGNER):
+    chosen = store or pki().store()
+    return trust.assess_chain(leaf, at=at, store=chosen, purpose=purpose, extra=extra)
 
 
 def store_of(root, *more, **limits):
@@ -122,9 +123,10 @@ def test_an_anchor_is_trusted_for_its_time_only():
     root = issue("根", None, is_ca=True)
     leaf = issue("叶", root).certificate
     ended = store_of(root, valid_to=NOON - DAY)
-    assert assess(leaf, ended).status == "NO_ANCHOR"
+    assert assess(leaf, ended).status == "ANCHOR_WITHDRAWN"
     assert assess(leaf, ended, at=NOON - 2 * DAY).is_trusted
-    assert assess(leaf, store_of(root, valid_from=NOON + DAY)).status == "NO_ANCHOR"
+    not_yet = store_of(root, valid_from=NOON + DAY)
+    assert assess(leaf, not_yet).status == "ANCHOR_NOT_YET_TRUSTED"
 
 
 def test_a_leaf_cannot_play_ca():
