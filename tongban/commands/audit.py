@@ -10,7 +10,7 @@ import typer
 from exchange.audit.verify import verify_log
 from exchange.v1 import audit_pb2 as pb
 from runtime import config
-from tongban import receipts
+from tongban import proofs, receipts
 from tongban.client import Client, plain
 from tongban.commands.identity import check_node_folder
 from tongban.console import (
@@ -24,12 +24,9 @@ from tongban.console import (
     err,
     out,
     outcomes,
-    print_answer,
     print_json,
-    print_table,
     say,
     with_example,
-    word,
 )
 from tongban.files import read_file, write_file
 
@@ -114,7 +111,7 @@ def verify(receipt: ReceiptPath, key_file: KeyFile, as_json: Json = False) -> No
     Example: tongban audit verify receipt.json --key log-key.txt
     """
     with outcomes(as_json=as_json):
-        _tell(receipts.verify_file(receipt, _key(key_file)), as_json)
+        _tell(proofs.verify_file(receipt, proofs.key_in(key_file)), as_json)
 
 
 @app.command()
@@ -131,7 +128,7 @@ def consistency(
     """
     with outcomes(as_json=as_json), Client(node, identity) as client:
         text = read_file(earlier).decode(errors="replace")
-        _tell(receipts.verify_since(client, text, _key(key_file)), as_json)
+        _tell(receipts.verify_since(client, text, proofs.key_in(key_file)), as_json)
 
 
 @app.command()
@@ -150,10 +147,10 @@ def log(
     with outcomes(as_json=as_json):
         newest = read_file(folder / "checkpoint").decode(errors="replace")
         kept = [read_file(path).decode(errors="replace") for path in earlier or ()]
-        answer = verify_log(folder, newest, _key(key_file), earlier=kept)
-        size = receipts.size_of(newest)
+        answer = verify_log(folder, newest, proofs.key_in(key_file), earlier=kept)
+        size = proofs.size_of(newest)
         _tell(
-            receipts.told(
+            proofs.told(
                 answer, f"all {size} records are as signed", f"全部 {size} 条记录与签名一致"
             ),
             as_json,
@@ -193,23 +190,10 @@ def fsck(data: DataFolder = None, as_json: Json = False) -> None:
             raise typer.Exit(Exit.NO)
 
 
-def _key(path: Path) -> str:
-    return read_file(path).decode(errors="replace").strip()
-
-
 def _tell(found: dict[str, Any], as_json: bool) -> None:
-    good = found["indication"] == "PASSED"
     if as_json:
         print_json(found)
     else:
-        print_answer(found["indication"], say(found["summary"], found["summary_zh"]))
-        print_table(
-            say("Checks", "检查项"),
-            (say("check", "检查项"), say("outcome", "结果"), say("found", "说明")),
-            [
-                (c["name"], word(c["outcome"]), say(c["detail"], c["detail_zh"]))
-                for c in found["checks"]
-            ],
-        )
-    if not good:
+        proofs.print_told(found)
+    if found["indication"] != "PASSED":
         raise typer.Exit(Exit.NO)

@@ -12,7 +12,7 @@ from exchange.v1 import audit_pb2
 from runtime.clock import SYSTEM
 from seal.v1 import seal_pb2
 from seal.verify import assess
-from tongban import receipts
+from tongban import proofs, receipts
 from tongban.demonstration.stage import Facts, Stage
 from tongban.verdicts import TrustFolder
 
@@ -37,7 +37,7 @@ def audit(stage: Stage, earlier: str) -> Facts:
     key = client.audit.GetCheckpoint(audit_pb2.GetCheckpointRequest(), timeout=30).verifier_key
     (stage.files / "log-key.txt").write_text(key + "\n")
     answers = {
-        "receipt": receipts.verify_file(path, key),
+        "receipt": proofs.verify_file(path, key),
         "consistency": receipts.verify_since(client, earlier, key),
     }
     return {
