@@ -4,8 +4,8 @@ What is signed must be what is read, whatever reads it. So a package is refused 
 could see different things in it:
 
 1. every byte belongs to exactly one entry, the central directory or its end record (no prefix, no
-   gap, no overlap, no comment, no second directory);
-2. the local header of an entry says what the central directory says;
+   gap, no overlap, no comment but a maker's mark, no second directory);
+2. the local header of an entry says what the central directory says, by zip64 or without;
 3. no two names are the same, nor the same after Unicode composition and case folding, and no name
    is both a file and a folder;
 4. names are relative, forward-slashed UTF-8 without `.`, `..`, drive or control characters;
@@ -29,10 +29,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from runtime.errors import InvalidArgument
+from seal.ofd.zip_form import END as END
+from seal.ofd.zip_form import directory, widened, zip64_field
 
 LOCAL: Final = struct.Struct("<4s5H3L2H")
 CENTRAL: Final = struct.Struct("<4s6H3L5H2L")
-END: Final = struct.Struct("<4s4H2LH")
 STORED: Final = 0
 DEFLATED: Final = 8
 UTF8_FLAG: Final = 0x0800
@@ -40,8 +41,6 @@ _DESCRIPTOR_FLAG: Final = 0x0008
 # Encryption, patches and masked headers have no place in an OFD; deflate's own hints (bits 1, 2),
 # a data descriptor (3) and UTF-8 names (11) do.
 _KNOWN_FLAGS: Final = 0x0006 | _DESCRIPTOR_FLAG | UTF8_FLAG
-# zip64, strong encryption, AES and "Unicode path" (which would give the entry a second name).
-_REFUSED_EXTRAS: Final = frozenset({0x0001, 0x0017, 0x9901, 0x7075})
 _SYMLINK: Final = 0xA000
 _NEWEST_VERSION: Final = 63  # 6.3, APPNOTE.TXT 4.4.3
 _MIB: Final = 1024 * 1024
@@ -162,10 +161,19 @@ def read_package(document: Buffer, limits: Limits = DEFAULT_LIMITS) -> OfdPackag
     data = memoryview(document).toreadonly()
     if len(data) > limits.package_bytes:
         raise limits_error(f"the package is larger than {limits.package_bytes} bytes")
-    count, start, end = _directory_bounds(data)
-    if count > limits.entries:
+    try:
+        return _read(data, limits)
+    except ValueError as error:
+        raise _zip(str(error)) from error
+
+
+def _read(data: memoryview, limits: Limits) -> OfdPackage:
+    """`read_package`; raises ValueError as well, where the zip's form is wrong."""
+    bounds = directory(data)
+    start = bounds.start
+    if bounds.count > limits.entries:
         raise limits_error(f"the package has more than {limits.entries} entries")
-    rows = list(_central_rows(data, count, start, end))
+    rows = list(_central_rows(data, bounds.count, start, bounds.end))
     _bound_sizes(rows, limits)
     entries: dict[str, Entry] = {}
     seen: dict[str, bool] = {}
@@ -174,10 +182,9 @@ def read_package(document: Buffer, limits: Limits = DEFAULT_LIMITS) -> OfdPackag
     for row, following in zip(by_offset, [*by_offset[1:], None], strict=True):
         if row.offset != position:
             raise _zip("bytes that belong to no entry, or entries that overlap")
-        body, data_end = _local_body(data, row, start)
-        position = data_end + _descriptor(
-            data, row, data_end, start if following is None else following.offset
-        )
+        body, data_end, is_wide = _local_body(data, row, start)
+        following_at = start if following is None else following.offset
+        position = data_end + _descriptor(row, data[data_end:following_at], is_wide=is_wide)
         _register(seen, row)
         if row.name.endswith("/"):
             if row.size:
@@ -216,18 +223,6 @@ def limits_error(message: str) -> PackageError:
     return PackageError("package_limits", message, "文件包超出大小、数量或压缩比限制")
 
 
-def _directory_bounds(data: memoryview) -> tuple[int, int, int]:
-    """Entry count, start and end of the central directory (rule 1: it ends the file)."""
-    end = len(data) - END.size
-    record = END.unpack_from(data, end) if end >= 0 else (b"",)
-    if record[0] != b"PK\x05\x06":
-        raise _zip("no end record at the end of the file")
-    _, disk, first_disk, here, count, size, start, comment = record
-    if disk or first_disk or here != count or comment or start + size != end:
-        raise _zip("the end record disagrees with the file")
-    return count, start, end
-
-
 def _central_rows(data: memoryview, count: int, start: int, end: int) -> Iterator[_Row]:
     position = start
     for _ in range(count):
@@ -247,7 +242,9 @@ def _central_rows(data: memoryview, count: int, start: int, end: int) -> Iterato
             raise _zip("an entry asks for software that there is not")
         if (external >> 16) & 0xF000 == _SYMLINK:
             raise _zip("an entry is a link")
-        _refuse_extras(data[name_end:position_after])
+        size, packed_size, offset = widened(
+            (size, packed_size, offset), zip64_field(data[name_end:position_after])
+        )
         raw_name = bytes(data[position + CENTRAL.size : name_end])
         yield _Row(
             _entry_name(raw_name),
@@ -262,19 +259,6 @@ def _central_rows(data: memoryview, count: int, start: int, end: int) -> Iterato
         position = position_after
     if position != end:
         raise _zip("the directory has more records than it says")
-
-
-def _refuse_extras(extra: memoryview) -> None:
-    position = 0
-    while position < len(extra):
-        if position + 4 > len(extra):
-            raise _zip("an extra field is damaged")
-        kind, length = struct.unpack_from("<HH", extra, position)
-        if kind in _REFUSED_EXTRAS:
-            raise _zip("an extra field changes how the entry is read")
-        position += 4 + length
-    if position != len(extra):
-        raise _zip("an extra field is damaged")
 
 
 def paths_error(message: str) -> PackageError:
@@ -312,35 +296,40 @@ def _bound_sizes(rows: list[_Row], limits: Limits) -> None:
         raise limits_error(f"the package inflates more than {limits.ratio} times")
 
 
-def _local_body(data: memoryview, row: _Row, directory: int) -> tuple[memoryview, int]:
-    """The packed bytes of an entry and where they end; rule 2."""
-    if row.offset + LOCAL.size > directory:
+def _local_body(data: memoryview, row: _Row, end: int) -> tuple[memoryview, int, bool]:
+    """The packed bytes of an entry, where they end, whether its sizes are of zip64; rule 2."""
+    if row.offset + LOCAL.size > end:
         raise _zip("an entry lies outside the file")
     (magic, _needed, flags, method, _time, _date, crc, packed_size, size, name_length,
      extra_length) = LOCAL.unpack_from(data, row.offset)  # fmt: skip
     name_end = row.offset + LOCAL.size + name_length
     begin = name_end + extra_length
-    if magic != b"PK\x03\x04" or begin + row.packed_size > directory:
+    if magic != b"PK\x03\x04" or begin + row.packed_size > end:
         raise _zip("a local header is damaged")
     if data[name_end - name_length : name_end] != row.raw_name:
         raise _zip("an entry has two names")
+    wide = zip64_field(data[name_end:begin])
+    size, packed_size = widened((size, packed_size), wide)
     sizes = (crc, packed_size, size)
     said = (row.crc, row.packed_size, row.size)
     deferred = bool(flags & _DESCRIPTOR_FLAG) and all(
         here in (0, there) for here, there in zip(sizes, said, strict=True)
     )
-    if (flags, method) != (row.flags, row.method) or not (sizes == said or deferred):
+    # Some writers set the flag of UTF-8 names in one header alone: it says nothing of ASCII.
+    differing = flags ^ row.flags
+    if differing & ~UTF8_FLAG or (differing and not row.raw_name.isascii()):
         raise _zip("a local header disagrees with the directory")
-    _refuse_extras(data[name_end:begin])
-    return data[begin : begin + row.packed_size], begin + row.packed_size
+    if method != row.method or not (sizes == said or deferred):
+        raise _zip("a local header disagrees with the directory")
+    body_end = begin + row.packed_size
+    return data[begin:body_end], body_end, wide is not None
 
 
-def _descriptor(data: memoryview, row: _Row, begin: int, following: int) -> int:
-    """Length of the data descriptor after an entry's bytes (0 without one)."""
+def _descriptor(row: _Row, found: memoryview, *, is_wide: bool) -> int:
+    """Length of the data descriptor that follows an entry's bytes (0 without one)."""
     if not row.flags & _DESCRIPTOR_FLAG:
         return 0
-    said = struct.pack("<3L", row.crc, row.packed_size, row.size)
-    found = data[begin:following]
+    said = struct.pack("<L2Q" if is_wide else "<3L", row.crc, row.packed_size, row.size)
     # A folder of some writers carries the flag and no descriptor at all.
     if found not in (said, b"PK\x07\x08" + said, b""):
         raise _zip("a data descriptor disagrees with the directory")

@@ -118,9 +118,10 @@ def test_entry_that_inflates_past_what_it_says() -> None:
 def test_prefix_comment_and_trailing_bytes() -> None:
     assert _refusal(b"MZ" + PLAIN) == "package_zip"
     assert _refusal(PLAIN + b"x") == "package_zip"
-    commented = bytearray(PLAIN) + b"hi"
-    commented[-4:-2] = struct.pack("<H", 2)
-    assert _refusal(bytes(commented)) == "package_zip"
+    for comment in (b"hi!", b"a comment", b"A" * 17, b"PK\x05\x06" + bytes(18)):
+        commented = bytearray(PLAIN) + comment
+        commented[len(PLAIN) - 2 : len(PLAIN)] = struct.pack("<H", len(comment))
+        assert _refusal(bytes(commented)) == "package_zip"
 
 
 def test_local_header_that_names_another_file() -> None:

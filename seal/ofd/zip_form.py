@@ -1,0 +1,121 @@
+"""The parts of a zip that writers differ in: extra fields, zip64 sizes, the end record.
+
+What other software writes for good reasons is read (APPNOTE.TXT 6.3 §4.3, §4.5.3): sizes in a zip64
+field though they would fit in 32 bits, a zip64 end record, a short mark of its maker as comment.
+What two readers could take differently is refused: a field that gives an entry another name or
+another size than its header, an end record that is not the one at the end.
+
+Everything raises `ValueError`, whose text says what is wrong, and nothing else.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Final
+
+END: Final = struct.Struct("<4s4H2LH")
+_END64: Final = struct.Struct("<4sQ2H2L4Q")
+_LOCATOR: Final = struct.Struct("<4sLQL")
+_ZIP64: Final = 0x0001
+# Strong encryption, AES and "Unicode path" (which would give the entry a second name).
+_REFUSED_EXTRAS: Final = frozenset({0x0017, 0x9901, 0x7075})
+_IN_ZIP64: Final = 0xFFFFFFFF
+_IN_ZIP64_COUNT: Final = 0xFFFF
+_LONGEST_MARK: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """Where the central directory is, and how many entries it has."""
+
+    count: int
+    start: int
+    end: int
+
+
+def zip64_field(extra: memoryview) -> bytes | None:
+    """The zip64 field among an entry's extra fields; what changes an entry otherwise is refused."""
+    position, found = 0, None
+    while position < len(extra):
+        if position + 4 > len(extra):
+            raise ValueError("an extra field is damaged")
+        kind, length = struct.unpack_from("<HH", extra, position)
+        if kind in _REFUSED_EXTRAS or (kind == _ZIP64 and found is not None):
+            raise ValueError("an extra field changes how the entry is read")
+        if kind == _ZIP64:
+            found = bytes(extra[position + 4 : position + 4 + length])
+        position += 4 + length
+    if position != len(extra):
+        raise ValueError("an extra field is damaged")
+    return found
+
+
+def widened(values: tuple[int, ...], field: bytes | None) -> tuple[int, ...]:
+    """A header's values, those of all ones taken from the zip64 field, which holds no others."""
+    if field is None:
+        return values
+    wide = [value == _IN_ZIP64 for value in values]
+    if len(field) != 8 * sum(wide):
+        raise ValueError("a zip64 field does not hold what its header leaves to it")
+    numbers = iter(struct.unpack(f"<{sum(wide)}Q", field))
+    return tuple(next(numbers) if left else value for value, left in zip(values, wide, strict=True))
+
+
+def directory(data: memoryview) -> Directory:
+    """The one directory of a zip: its end record ends the file.
+
+    After it there may be the mark of a maker: a few letters and digits.
+    """
+    end = _end_record(data)
+    _, disk, first_disk, here, count, size, start, comment = END.unpack_from(data, end)
+    if disk or first_disk or here != count or end + END.size + comment != len(data):
+        raise ValueError("the end record disagrees with the file")
+    wide = _end64(data, end)
+    if wide is not None:
+        said = (count, size, start)
+        if any(
+            value not in (one, ones)
+            for value, one, ones in zip(
+                said,
+                (wide.count, wide.end - wide.start, wide.start),
+                (_IN_ZIP64_COUNT, _IN_ZIP64, _IN_ZIP64),
+                strict=True,
+            )
+        ):
+            raise ValueError("the two end records disagree")
+        return wide
+    if start + size != end:
+        raise ValueError("the end record disagrees with the file")
+    return Directory(count, start, end)
+
+
+def _end_record(data: memoryview) -> int:
+    for mark in range(_LONGEST_MARK + 1):
+        at = len(data) - END.size - mark
+        if at < 0:
+            break
+        if bytes(data[at : at + 4]) == b"PK\x05\x06":
+            after = bytes(data[at + END.size :])
+            if after and not after.isalnum():
+                raise ValueError("there is a comment at the end")
+            return at
+    raise ValueError("no end record at the end of the file")
+
+
+def _end64(data: memoryview, end: int) -> Directory | None:
+    """The zip64 end record, if its locator stands before the end record."""
+    at = end - _LOCATOR.size
+    if at < 0 or bytes(data[at : at + 4]) != b"PK\x06\x07":
+        return None
+    _, disk, offset, disks = _LOCATOR.unpack_from(data, at)
+    if disk or disks != 1 or offset != at - _END64.size:
+        raise ValueError("the zip64 end record is not where it belongs")
+    magic, length, _, _, disk, first_disk, here, count, size, start = _END64.unpack_from(
+        data, offset
+    )
+    if magic != b"PK\x06\x06" or length != _END64.size - 12 or disk or first_disk:
+        raise ValueError("the zip64 end record is damaged")
+    if here != count or start + size != offset:
+        raise ValueError("the zip64 end record disagrees with the file")
+    return Directory(count, start, offset)
