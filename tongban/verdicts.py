@@ -6,9 +6,11 @@ A trust folder has `anchors/`, `intermediates/`, `revocation-lists/` and, for th
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from mmap import mmap
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 from rich.text import Text
@@ -23,9 +25,11 @@ from seal.trust import (
     TrustStore,
     parse_certificate,
 )
-from seal.v1 import seal_pb2 as pb
 from tongban.console import COLOURS, Exit, print_answer, print_table, say, word
 from tongban.files import map_file, read_file, write_file
+
+if TYPE_CHECKING:  # whoever verifies offline has no gRPC
+    from seal.v1 import seal_pb2 as pb
 
 GREATEST_CERTIFICATE = 1024 * 1024
 
@@ -64,26 +68,33 @@ class TrustFolder:
                 reason="NO_ANCHORS",
                 message_zh=f"{self.path}/anchors 中没有证书：请用 `tongban seal trust` 生成",
             )
-        return self.store_of(
-            pb.GetTrustMaterialResponse(
-                anchors=parts[0],
-                intermediates=parts[1],
-                revocation_lists=parts[2],
-                timestamp_anchors=parts[3],
-            )
-        )
+        return _store(*parts)
 
     @staticmethod
     def store_of(material: pb.GetTrustMaterialResponse) -> TrustStore:
         """The trust store of what a node gave."""
-        return TrustStore(
-            anchors=(
-                *(_anchor(one, EVERY_PURPOSE) for one in material.anchors),
-                *(_anchor(one, FOR_TIME) for one in material.timestamp_anchors),
-            ),
-            intermediates=tuple(material.intermediates),
-            crls=tuple(material.revocation_lists),
+        return _store(
+            material.anchors,
+            material.intermediates,
+            material.revocation_lists,
+            material.timestamp_anchors,
         )
+
+
+def _store(
+    anchors: Iterable[bytes],
+    intermediates: Iterable[bytes],
+    crls: Iterable[bytes],
+    timestamp_anchors: Iterable[bytes],
+) -> TrustStore:
+    return TrustStore(
+        anchors=(
+            *(_anchor(one, EVERY_PURPOSE) for one in anchors),
+            *(_anchor(one, FOR_TIME) for one in timestamp_anchors),
+        ),
+        intermediates=tuple(intermediates),
+        crls=tuple(crls),
+    )
 
 
 def _anchor(certificate: bytes, purposes: frozenset[Purpose]) -> TrustAnchor:
