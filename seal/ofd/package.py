@@ -6,9 +6,8 @@ could see different things in it:
 1. every byte belongs to exactly one entry, the central directory or its end record (no prefix, no
    gap, no overlap, no comment but a maker's mark, no second directory);
 2. the local header of an entry says what the central directory says, by zip64 or without;
-3. no two names are the same, nor the same after Unicode composition and case folding, and no name
-   is both a file and a folder;
-4. names are relative, forward-slashed UTF-8 without `.`, `..`, drive or control characters;
+3. no two names are one to any reader, and no name is both a file and a folder (`seal.ofd.names`);
+4. names are plain paths inside the package (likewise);
 5. entry count, sizes and compression ratio are bounded *before* anything is inflated.
 
 A package refers to the bytes it lies in, which may be a mapped file; nothing is copied but what is
@@ -20,15 +19,18 @@ Source: GB/T 33190-2016 (packaging), APPNOTE.TXT 6.3 (zip).
 from __future__ import annotations
 
 import mmap
-import re
 import struct
-import unicodedata
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from runtime.errors import InvalidArgument
+from seal.ofd.errors import PackageError as PackageError
+from seal.ofd.errors import limits_error as limits_error
+from seal.ofd.errors import paths_error as paths_error
+from seal.ofd.errors import structure_error as structure_error
+from seal.ofd.errors import zip_error
+from seal.ofd.names import Names, entry_name
 from seal.ofd.zip_form import END as END
 from seal.ofd.zip_form import directory, widened, zip64_field
 
@@ -63,23 +65,6 @@ class Limits:
 
 
 DEFAULT_LIMITS: Final = Limits()
-
-
-class PackageError(InvalidArgument):
-    """The package can't be read in one way only.
-
-    `check` is the name of the check that failed: `package_zip`, `package_duplicate_names`,
-    `package_paths`, `package_limits`, `xml_well_formed`, `xml_no_dtd`, `ofd_structure`.
-    """
-
-    def __init__(self, check: str, message: str, message_zh: str) -> None:
-        super().__init__(message, reason="OFD_" + check.upper(), message_zh=message_zh)
-        self.check = check
-
-
-def structure_error(message: str, message_zh: str = "") -> PackageError:
-    """The file is well-formed but isn't what GB/T 33190 says it is."""
-    return PackageError("ofd_structure", message, message_zh or "OFD 结构不符合 GB/T 33190")
 
 
 #: What a document may lie in. Nothing of it is copied but what is read.
@@ -164,7 +149,7 @@ def read_package(document: Buffer, limits: Limits = DEFAULT_LIMITS) -> OfdPackag
     try:
         return _read(data, limits)
     except ValueError as error:
-        raise _zip(str(error)) from error
+        raise zip_error(str(error)) from error
 
 
 def _read(data: memoryview, limits: Limits) -> OfdPackage:
@@ -176,26 +161,26 @@ def _read(data: memoryview, limits: Limits) -> OfdPackage:
     rows = list(_central_rows(data, bounds.count, start, bounds.end))
     _bound_sizes(rows, limits)
     entries: dict[str, Entry] = {}
-    seen: dict[str, bool] = {}
+    names = Names()
     position = 0
     by_offset = sorted(rows, key=lambda row: row.offset)
     for row, following in zip(by_offset, [*by_offset[1:], None], strict=True):
         if row.offset != position:
-            raise _zip("bytes that belong to no entry, or entries that overlap")
+            raise zip_error("bytes that belong to no entry, or entries that overlap")
         body, data_end, is_wide = _local_body(data, row, start)
         following_at = start if following is None else following.offset
         position = data_end + _descriptor(row, data[data_end:following_at], is_wide=is_wide)
-        _register(seen, row)
+        names.add(row.name, row.raw_name, is_utf8=bool(row.flags & UTF8_FLAG))
         if row.name.endswith("/"):
             if row.size:
-                raise _zip("a folder entry with content")
+                raise zip_error("a folder entry with content")
             continue
         entries[row.name] = Entry(
             name=row.name, method=row.method, crc=row.crc, size=row.size, packed=body
         )
     if position != start:
-        raise _zip("bytes between the last entry and the directory")
-    _refuse_file_as_folder(seen)
+        raise zip_error("bytes between the last entry and the directory")
+    names.finish()
     order = {row.name: index for index, row in enumerate(rows)}
     return OfdPackage(entries=dict(sorted(entries.items(), key=lambda item: order[item[0]])))
 
@@ -212,22 +197,11 @@ class _Row:
     offset: int
 
 
-def _zip(message: str) -> PackageError:
-    return PackageError(
-        "package_zip", f"the zip container is not sound: {message}", "压缩包结构不规范"
-    )
-
-
-def limits_error(message: str) -> PackageError:
-    """The package costs more to read than it may."""
-    return PackageError("package_limits", message, "文件包超出大小、数量或压缩比限制")
-
-
 def _central_rows(data: memoryview, count: int, start: int, end: int) -> Iterator[_Row]:
     position = start
     for _ in range(count):
         if position + CENTRAL.size > end:
-            raise _zip("the directory is cut short")
+            raise zip_error("the directory is cut short")
         (
             magic, _made, needed, flags, method, _time, _date, crc, packed_size, size,
             name_length, extra_length, comment, disk, _internal, external, offset,
@@ -235,19 +209,19 @@ def _central_rows(data: memoryview, count: int, start: int, end: int) -> Iterato
         name_end = position + CENTRAL.size + name_length
         position_after = name_end + extra_length
         if magic != b"PK\x01\x02" or position_after > end or disk or comment:
-            raise _zip("a directory record is damaged or has a comment")
+            raise zip_error("a directory record is damaged or has a comment")
         if flags & ~_KNOWN_FLAGS or method not in (STORED, DEFLATED):
-            raise _zip("an entry is encrypted or uses an unknown method")
+            raise zip_error("an entry is encrypted or uses an unknown method")
         if needed & 0xFF > _NEWEST_VERSION:
-            raise _zip("an entry asks for software that there is not")
+            raise zip_error("an entry asks for software that there is not")
         if (external >> 16) & 0xF000 == _SYMLINK:
-            raise _zip("an entry is a link")
+            raise zip_error("an entry is a link")
         size, packed_size, offset = widened(
             (size, packed_size, offset), zip64_field(data[name_end:position_after])
         )
         raw_name = bytes(data[position + CENTRAL.size : name_end])
         yield _Row(
-            _entry_name(raw_name),
+            entry_name(raw_name),
             raw_name,
             flags,
             method,
@@ -258,32 +232,7 @@ def _central_rows(data: memoryview, count: int, start: int, end: int) -> Iterato
         )
         position = position_after
     if position != end:
-        raise _zip("the directory has more records than it says")
-
-
-def paths_error(message: str) -> PackageError:
-    """A name or a location that is not a plain path inside the package."""
-    return PackageError("package_paths", message, "文件包中的路径不规范或越出文件包")
-
-
-def _entry_name(raw: bytes) -> str:
-    """Rule 4. A name without the UTF-8 flag is taken as UTF-8 too, as OFD software does."""
-    try:
-        name = raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise paths_error("an entry's name is not UTF-8") from error
-    parts = name.removesuffix("/").split("/")
-    if any(part in ("", ".", "..") for part in parts):
-        raise paths_error("an entry's name leaves the package or has an empty part")
-    if _PLAIN_NAME.fullmatch(name) is None and (
-        "\\" in name or ":" in name or any(unicodedata.category(c) in _HIDDEN for c in name)
-    ):
-        raise paths_error("an entry's name has a backslash, a colon or an invisible character")
-    return name
-
-
-_PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_./-]+")  # nearly all names; the rest is looked at
-_HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+        raise zip_error("the directory has more records than it says")
 
 
 def _bound_sizes(rows: list[_Row], limits: Limits) -> None:
@@ -299,15 +248,15 @@ def _bound_sizes(rows: list[_Row], limits: Limits) -> None:
 def _local_body(data: memoryview, row: _Row, end: int) -> tuple[memoryview, int, bool]:
     """The packed bytes of an entry, where they end, whether its sizes are of zip64; rule 2."""
     if row.offset + LOCAL.size > end:
-        raise _zip("an entry lies outside the file")
+        raise zip_error("an entry lies outside the file")
     (magic, _needed, flags, method, _time, _date, crc, packed_size, size, name_length,
      extra_length) = LOCAL.unpack_from(data, row.offset)  # fmt: skip
     name_end = row.offset + LOCAL.size + name_length
     begin = name_end + extra_length
     if magic != b"PK\x03\x04" or begin + row.packed_size > end:
-        raise _zip("a local header is damaged")
+        raise zip_error("a local header is damaged")
     if data[name_end - name_length : name_end] != row.raw_name:
-        raise _zip("an entry has two names")
+        raise zip_error("an entry has two names")
     wide = zip64_field(data[name_end:begin])
     size, packed_size = widened((size, packed_size), wide)
     sizes = (crc, packed_size, size)
@@ -318,9 +267,9 @@ def _local_body(data: memoryview, row: _Row, end: int) -> tuple[memoryview, int,
     # Some writers set the flag of UTF-8 names in one header alone: it says nothing of ASCII.
     differing = flags ^ row.flags
     if differing & ~UTF8_FLAG or (differing and not row.raw_name.isascii()):
-        raise _zip("a local header disagrees with the directory")
+        raise zip_error("a local header disagrees with the directory")
     if method != row.method or not (sizes == said or deferred):
-        raise _zip("a local header disagrees with the directory")
+        raise zip_error("a local header disagrees with the directory")
     body_end = begin + row.packed_size
     return data[begin:body_end], body_end, wide is not None
 
@@ -332,38 +281,8 @@ def _descriptor(row: _Row, found: memoryview, *, is_wide: bool) -> int:
     said = struct.pack("<L2Q" if is_wide else "<3L", row.crc, row.packed_size, row.size)
     # A folder of some writers carries the flag and no descriptor at all.
     if found not in (said, b"PK\x07\x08" + said, b""):
-        raise _zip("a data descriptor disagrees with the directory")
+        raise zip_error("a data descriptor disagrees with the directory")
     return len(found)
-
-
-def _register(seen: dict[str, bool], row: _Row) -> None:
-    name = row.name.removesuffix("/")
-    # Twice: composing can make a folded name foldable again, and the other way round.
-    key = name.lower() if name.isascii() else _folded(_folded(name))
-    if key in seen:
-        raise _duplicate()
-    seen[key] = row.name.endswith("/")
-
-
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFC", name.casefold())
-
-
-def _duplicate() -> PackageError:
-    return PackageError(
-        "package_duplicate_names",
-        "two entries have the same name, or names that some readers take for the same",
-        "文件包中存在重名文件",
-    )
-
-
-def _refuse_file_as_folder(seen: Mapping[str, bool]) -> None:
-    for key in seen:
-        parent = key.rpartition("/")[0]
-        while parent:
-            if seen.get(parent) is False:
-                raise _duplicate()
-            parent = parent.rpartition("/")[0]
 
 
 def _inflate(entry: Entry) -> bytes:
@@ -374,7 +293,7 @@ def _inflate(entry: Entry) -> bytes:
         try:
             data = inflater.decompress(entry.packed, entry.size + 1)
         except zlib.error as error:
-            raise _zip("an entry's compressed bytes are damaged") from error
+            raise zip_error("an entry's compressed bytes are damaged") from error
         _refuse_unended(inflater)
     _refuse_other(entry, len(data), zlib.crc32(data))
     return data
@@ -413,7 +332,7 @@ def _inflated(entry: Entry) -> Iterator[bytes]:
             if inflater.unused_data:
                 break
     except zlib.error as error:
-        raise _zip("an entry's compressed bytes are damaged") from error
+        raise zip_error("an entry's compressed bytes are damaged") from error
     _refuse_unended(inflater)
 
 
@@ -424,4 +343,4 @@ def _refuse_unended(inflater: zlib._Decompress) -> None:
 
 def _refuse_other(entry: Entry, size: int, crc: int) -> None:
     if size != entry.size or crc != entry.crc:
-        raise _zip("an entry's size or checksum is wrong")
+        raise zip_error("an entry's size or checksum is wrong")
