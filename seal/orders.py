@@ -223,12 +223,17 @@ def check_reason(reason: str, *, of_use: bool = True) -> str:
             f"请说明{'用印' if of_use else ''}事由（reason，--reason），"
             f"1 至 {MAX_REASON} 个可见字符",
         )
-    if any(citizen_number_problem(found.upper()) is None for found in _CITIZEN.findall(text)):
+    if holds_citizen_number(text):
         raise _bad_reason(
             "the reason holds a citizen number: name the matter, not the person",
             "事由含有公民身份号码：请写事项，不写个人信息",
         )
     return text
+
+
+def holds_citizen_number(text: str) -> bool:
+    """Whether a citizen number stands anywhere in a text."""
+    return any(citizen_number_problem(found.upper()) is None for found in _CITIZEN.findall(text))
 
 
 def _bad_reason(text: str, text_zh: str) -> DomainError:

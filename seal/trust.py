@@ -92,6 +92,7 @@ class TrustAnchor:
 
     `suites` names the kinds of key that may stand beneath it (and its own); empty allows any.
     `source` is the trust list it stands on, for people: "this node", "recognised: 示范市".
+    `policy` is for the chains that end at it; None is the store's.
     """
 
     name: str
@@ -101,6 +102,7 @@ class TrustAnchor:
     purposes: frozenset[Purpose] = EVERY_PURPOSE
     suites: frozenset[str] = frozenset()
     source: str = ""
+    policy: RevocationPolicy | None = None
 
     def is_in_force(self, at: datetime) -> bool:
         """Whether we trusted it at that instant."""
@@ -409,15 +411,16 @@ def _with_revocation(
     earliest: datetime | None = None
     why = ""
     known = True
+    policy = anchor.policy or asked.store.policy
     for child, issuer in pairwise(path):
-        entry, listed = _revocation(child, issuer, asked.at, asked.store)
+        entry, listed = _revocation(child, issuer, asked.at, asked.store, policy)
         known = known and listed
         if entry and (earliest is None or entry.at < earliest):
             earliest, why = entry.at, entry.reason
     status: ChainStatus = "TRUSTED"
     if earliest and earliest <= asked.at:
         status = "REVOKED"
-    elif not known and asked.store.policy.required:
+    elif not known and policy.required:
         status = "REVOCATION_UNKNOWN"
     return replace(
         _result(status, path, anchor),
@@ -428,7 +431,11 @@ def _with_revocation(
 
 
 def _revocation(
-    child: CertificateInfo, issuer: CertificateInfo, at: datetime, store: TrustStore
+    child: CertificateInfo,
+    issuer: CertificateInfo,
+    at: datetime,
+    store: TrustStore,
+    policy: RevocationPolicy,
 ) -> tuple[Revocation | None, bool]:
     """(its earliest revocation, whether a good list covers `at`).
 
@@ -446,7 +453,7 @@ def _revocation(
         if entry and (since is None or entry.at < since.at):
             since = entry
         ends = found.next_update
-        current = ends is None or at <= ends + store.policy.grace
+        current = ends is None or at <= ends + policy.grace
         if not found.unknown_critical and (found.this_update >= at or current):
             covered = True
     return since, covered
