@@ -6,6 +6,8 @@
 2. A text is the whole text: a comment inside a value is refused, since some readers stop there.
 3. A single-valued element that occurs twice is refused, since readers differ on which counts.
 4. A location (ST_Loc) never leaves the package.
+5. The namespace of the draft standard, in which much software still writes, means the same; a file
+   with elements of both is refused, since readers differ on which they look at.
 
 Source: GB/T 33190-2016 §6, §7.
 """
@@ -21,6 +23,8 @@ from lxml import etree
 from seal.ofd.package import OfdPackage, PackageError, limits_error, paths_error, structure_error
 
 NAMESPACE: Final = "http://www.ofdspec.org/2016"
+_DRAFT: Final = "{http://www.ofdspec.org}"
+_DRAFT_DECLARED: Final = re.compile(rb"""http://www\.ofdspec\.org["']""")
 #: Only lists are parsed here (documents, pages, signatures, references), never a page's content.
 GREATEST_XML: Final = 4 * 1024 * 1024
 
@@ -85,7 +89,27 @@ def parse_xml(data: bytes, name: str) -> etree._Element:
         "US-ASCII",
     ):
         raise PackageError("xml_well_formed", f"/{name} is not UTF-8", f"/{name} 不是 UTF-8 编码")
+    if _DRAFT_DECLARED.search(data):
+        _leave_draft(root, name)
     return root
+
+
+def is_draft(data: bytes) -> bool:
+    """Whether a file declares the namespace of the draft standard (rule 5)."""
+    return _DRAFT_DECLARED.search(data) is not None
+
+
+def _leave_draft(root: etree._Element, name: str) -> None:
+    """Rule 5: the elements of the draft's namespace, renamed to be those of the standard."""
+    elements = list(root.iter(etree.Element))
+    drafted = [one for one in elements if str(one.tag).startswith(_DRAFT)]
+    if drafted and any(str(one.tag).startswith(tag("")) for one in elements):
+        raise structure_error(
+            f"/{name} mixes the namespaces of the standard and of its draft",
+            f"/{name} 混用了标准与草案的命名空间",
+        )
+    for one in drafted:
+        one.tag = tag(str(one.tag).removeprefix(_DRAFT))
 
 
 class XmlScan:

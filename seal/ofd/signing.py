@@ -30,7 +30,7 @@ from seal.ofd.entries import (
     entries_values,
     entries_xml,
 )
-from seal.ofd.markup import checked_pieces, read_xml
+from seal.ofd.markup import checked_pieces, is_draft, read_xml
 from seal.ofd.package import (
     DEFAULT_LIMITS,
     Buffer,
@@ -119,6 +119,7 @@ def prepare_ofd(
     # 1. Read everything as a verifier would.
     _refuse_old(seal)
     package = read_package(document, limits)
+    _refuse_draft(package)
     root = read_xml(package, ROOT)
     bodies = bodies_of(root)
     body = next((one for one in bodies if one.signatures), bodies[0])
@@ -306,6 +307,15 @@ def _names(package: OfdPackage, listed: Sequence[ListedSignature], list_name: st
     ):
         number += 1
     return Names(folder=f"{stem}{number}", number=number + 1)
+
+
+def _refuse_draft(package: OfdPackage) -> None:
+    """What we write is of the standard; a file with elements of both is one nobody should make."""
+    if is_draft(package.read(ROOT)):
+        raise structure_error(
+            "the document is in the namespace of the draft standard: save it as GB/T 33190-2016",
+            "文件使用标准草案的命名空间：请另存为 GB/T 33190-2016 格式",
+        )
 
 
 def _refuse_closed(package: OfdPackage, covered: Sequence[frozenset[str]], list_name: str) -> None:
