@@ -166,7 +166,7 @@ class NodeNeighbours:
         verdict = _call(self._seals.VerifyDocument, request, seconds=SEALING_SECONDS).verdict
         if verdict.indication == seal_pb2.INDICATION_PASSED:
             return ""
-        return verdict.sub_indication or "NOT_PASSED"
+        return verdict.reason or "NOT_PASSED"
 
     def trust_fingerprint(self) -> bytes:
         """See Neighbours: the hash of certificates and revocation lists."""

@@ -312,20 +312,20 @@ class Sealing:
         if verdict.indication is Indication.PASSED:
             return
         if not _ours_passed(verdict, sealed):
-            _log.error("sealed_document_not_good", sealing=sealed.id, why=verdict.sub_indication)
+            _log.error("sealed_document_not_good", sealing=sealed.id, why=verdict.reason)
             raise DataLoss(
-                f"the document just sealed does not verify ({verdict.sub_indication}): it was not "
+                f"the document just sealed does not verify ({verdict.reason}): it was not "
                 "given out; see the node's log",
                 reason="SEALED_DOCUMENT_NOT_GOOD",
-                message_zh=f"刚生成的签章文件未通过验证（{verdict.sub_indication}），未予发出；请查看节点日志",
+                message_zh=f"刚生成的签章文件未通过验证（{verdict.reason}），未予发出；请查看节点日志",
             )
         if verdict.indication is Indication.FAILED:
             raise FailedPrecondition(
-                f"an earlier signature of the document does not verify ({verdict.sub_indication}): "
+                f"an earlier signature of the document does not verify ({verdict.reason}): "
                 "take the document as it was before, or have it made anew",
                 reason="EARLIER_SIGNATURE_FAILED",
-                message_zh=f"文件中已有的签章未通过验证（{verdict.sub_indication}）：请使用未损坏的文件",
-                sub_indication=verdict.sub_indication,
+                message_zh=f"文件中已有的签章未通过验证（{verdict.reason}）：请使用未损坏的文件",
+                verdict_reason=verdict.reason,
             )
 
     def _verdict(self, order: SealingOrder, sealed: SealedDocument) -> Verdict:

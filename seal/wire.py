@@ -13,8 +13,16 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from runtime.errors import FieldViolation, InvalidArgument
 from runtime.identity import Principal
+from seal.check_names import titled
 from seal.life import etag_of
-from seal.model import Check, Indication, Verdict
+from seal.model import (
+    CertificateFacts,
+    Check,
+    Indication,
+    SignatureReport,
+    Standing,
+    Verdict,
+)
 from seal.registry import Authorization, HeldSeal, SealState, Shape, may_see_inside
 from seal.ses.model import SignerList
 from seal.v1 import seal_pb2 as pb
@@ -143,31 +151,83 @@ def _to_authorization(found: Authorization) -> pb.SealAuthorization:
 
 
 def to_verdict(verdict: Verdict) -> pb.Verdict:
-    """A verdict with all its checks."""
+    """A verdict with all its checks, as of signing and as of today."""
     return pb.Verdict(
         indication=_INDICATIONS[verdict.indication],
         sub_indication=verdict.sub_indication,
+        reason=verdict.reason,
+        document_format=verdict.document_format,
         summary=verdict.summary,
         summary_zh=verdict.summary_zh,
+        now=_to_standing(verdict.now),
         checks=[_to_check(one) for one in verdict.checks],
-        signatures=[
-            pb.SignatureReport(
-                id=one.id,
-                signer=one.signer,
-                seal_name=one.seal_name,
-                format=one.format,
-                signing_time=None if one.signed_at is None else to_time(one.signed_at),
-                checks=[_to_check(check) for check in one.checks],
+        signatures=[_to_report(one) for one in verdict.signatures],
+    )
+
+
+def _to_report(one: SignatureReport) -> pb.SignatureReport:
+    return pb.SignatureReport(
+        id=one.id,
+        signer=one.signer,
+        seal_name=one.seal_name,
+        es_id=one.es_id,
+        format=one.format,
+        signing_time=_maybe(one.signed_at),
+        proved_time=_maybe(one.proved_at),
+        indication=_INDICATIONS[one.indication],
+        sub_indication=one.sub_indication,
+        reason=one.reason,
+        now=_to_standing(one.now),
+        trust=[
+            pb.TrustBasis(
+                role=basis.role,
+                source=basis.source,
+                anchor=basis.anchor,
+                fingerprint=basis.fingerprint,
             )
-            for one in verdict.signatures
+            for basis in one.trust
         ],
+        certificate=_to_certificate(one.certificate) if one.certificate else None,
+        checks=[_to_check(check) for check in one.checks],
+    )
+
+
+def _to_standing(now: Standing) -> pb.Standing:
+    return pb.Standing(
+        indication=_INDICATIONS[now.indication],
+        sub_indication=now.sub_indication,
+        since_time=_maybe(now.since),
+        summary=now.summary,
+        summary_zh=now.summary_zh,
+    )
+
+
+def _to_certificate(found: CertificateFacts) -> pb.SignerCertificate:
+    return pb.SignerCertificate(
+        subject=found.subject,
+        issuer=found.issuer,
+        serial=found.serial,
+        fingerprint=found.fingerprint,
+        start_time=to_time(found.valid_from),
+        end_time=to_time(found.valid_to),
     )
 
 
 def _to_check(check: Check) -> pb.Check:
+    entry = titled(check.name)
     return pb.Check(
         name=check.name,
+        title=entry.title,
+        title_zh=entry.title_zh,
+        clause=entry.clause,
         indication=_INDICATIONS[check.indication],
+        sub_indication=check.sub_indication,
+        reason=check.why,
+        notice=check.notice,
+        against=check.against,
+        against_zh=check.against_zh,
         detail=check.detail,
         detail_zh=check.detail_zh,
+        ended_time=_maybe(check.ended),
+        ended_reason=check.ended_why,
     )

@@ -1655,7 +1655,7 @@ Global___VerifyDocumentRequest: _TypeAlias = VerifyDocumentRequest  # noqa: Y015
 
 @_typing.final
 class Check(_message.Message):
-    """One named check."""
+    """One named check, in the order of GM/T 0031-2025."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1663,6 +1663,16 @@ class Check(_message.Message):
     INDICATION_FIELD_NUMBER: _builtins.int
     DETAIL_FIELD_NUMBER: _builtins.int
     DETAIL_ZH_FIELD_NUMBER: _builtins.int
+    AGAINST_FIELD_NUMBER: _builtins.int
+    AGAINST_ZH_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    SUB_INDICATION_FIELD_NUMBER: _builtins.int
+    NOTICE_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    TITLE_ZH_FIELD_NUMBER: _builtins.int
+    CLAUSE_FIELD_NUMBER: _builtins.int
+    ENDED_TIME_FIELD_NUMBER: _builtins.int
+    ENDED_REASON_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Stable lower_snake name."""
     indication: Global___Indication.ValueType
@@ -1671,6 +1681,28 @@ class Check(_message.Message):
     """What was found, English."""
     detail_zh: _builtins.str
     """What was found, Chinese."""
+    against: _builtins.str
+    """What it was checked against, English."""
+    against_zh: _builtins.str
+    """What it was checked against, Chinese."""
+    reason: _builtins.str
+    """Why it does not hold, as a stable UPPER_SNAKE word; empty where it does."""
+    sub_indication: _builtins.str
+    """The same as a word of ETSI EN 319 102-1."""
+    notice: _builtins.bool
+    """It holds, but a person should read it nevertheless."""
+    title: _builtins.str
+    """What is asked, English."""
+    title_zh: _builtins.str
+    """What is asked, Chinese."""
+    clause: _builtins.str
+    """The standard that asks it."""
+    ended_reason: _builtins.str
+    """How it ended, as a stable UPPER_SNAKE word: CERTIFICATE_REVOKED, SEAL_ENDED, ..."""
+    @_builtins.property
+    def ended_time(self) -> _timestamp_pb2.Timestamp:
+        """When what was good at the time of signing ended, where it has."""
+
     def __init__(
         self,
         *,
@@ -1678,14 +1710,144 @@ class Check(_message.Message):
         indication: Global___Indication.ValueType = ...,
         detail: _builtins.str = ...,
         detail_zh: _builtins.str = ...,
+        against: _builtins.str = ...,
+        against_zh: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        sub_indication: _builtins.str = ...,
+        notice: _builtins.bool = ...,
+        title: _builtins.str = ...,
+        title_zh: _builtins.str = ...,
+        clause: _builtins.str = ...,
+        ended_time: _timestamp_pb2.Timestamp | None = ...,
+        ended_reason: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ended_time", b"ended_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "detail_zh", b"detail_zh", "indication", b"indication", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["against", b"against", "against_zh", b"against_zh", "clause", b"clause", "detail", b"detail", "detail_zh", b"detail_zh", "ended_reason", b"ended_reason", "ended_time", b"ended_time", "indication", b"indication", "name", b"name", "notice", b"notice", "reason", b"reason", "sub_indication", b"sub_indication", "title", b"title", "title_zh", b"title_zh"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Check: _TypeAlias = Check  # noqa: Y015
+
+@_typing.final
+class Standing(_message.Message):
+    """Whether an answer for the time of signing holds today."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDICATION_FIELD_NUMBER: _builtins.int
+    SUB_INDICATION_FIELD_NUMBER: _builtins.int
+    SINCE_TIME_FIELD_NUMBER: _builtins.int
+    SUMMARY_FIELD_NUMBER: _builtins.int
+    SUMMARY_ZH_FIELD_NUMBER: _builtins.int
+    indication: Global___Indication.ValueType
+    """The answer now."""
+    sub_indication: _builtins.str
+    """Why, as a word of ETSI EN 319 102-1: REVOKED_NO_POE, ...; empty for PASSED."""
+    summary: _builtins.str
+    """One sentence, English."""
+    summary_zh: _builtins.str
+    """One sentence, Chinese."""
+    @_builtins.property
+    def since_time(self) -> _timestamp_pb2.Timestamp:
+        """Since when."""
+
+    def __init__(
+        self,
+        *,
+        indication: Global___Indication.ValueType = ...,
+        sub_indication: _builtins.str = ...,
+        since_time: _timestamp_pb2.Timestamp | None = ...,
+        summary: _builtins.str = ...,
+        summary_zh: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["since_time", b"since_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["indication", b"indication", "since_time", b"since_time", "sub_indication", b"sub_indication", "summary", b"summary", "summary_zh", b"summary_zh"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Standing: _TypeAlias = Standing  # noqa: Y015
+
+@_typing.final
+class TrustBasis(_message.Message):
+    """What the trust in a certificate rests on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROLE_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    ANCHOR_FIELD_NUMBER: _builtins.int
+    FINGERPRINT_FIELD_NUMBER: _builtins.int
+    role: _builtins.str
+    """Name of the check that asked."""
+    source: _builtins.str
+    """Name of the trust list; empty where it has none."""
+    anchor: _builtins.str
+    """The root that stands on it."""
+    fingerprint: _builtins.str
+    """SHA-256 of the root's certificate, hexadecimal."""
+    def __init__(
+        self,
+        *,
+        role: _builtins.str = ...,
+        source: _builtins.str = ...,
+        anchor: _builtins.str = ...,
+        fingerprint: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchor", b"anchor", "fingerprint", b"fingerprint", "role", b"role", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TrustBasis: _TypeAlias = TrustBasis  # noqa: Y015
+
+@_typing.final
+class SignerCertificate(_message.Message):
+    """Who signed, by the certificate."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    ISSUER_FIELD_NUMBER: _builtins.int
+    SERIAL_FIELD_NUMBER: _builtins.int
+    FINGERPRINT_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    subject: _builtins.str
+    """Its holder."""
+    issuer: _builtins.str
+    """Who issued it."""
+    serial: _builtins.str
+    """Serial number, hexadecimal."""
+    fingerprint: _builtins.str
+    """SHA-256 of the certificate, hexadecimal."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Its first instant."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Its last instant."""
+
+    def __init__(
+        self,
+        *,
+        subject: _builtins.str = ...,
+        issuer: _builtins.str = ...,
+        serial: _builtins.str = ...,
+        fingerprint: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "fingerprint", b"fingerprint", "issuer", b"issuer", "serial", b"serial", "start_time", b"start_time", "subject", b"subject"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SignerCertificate: _TypeAlias = SignerCertificate  # noqa: Y015
 
 @_typing.final
 class SignatureReport(_message.Message):
@@ -1699,6 +1861,14 @@ class SignatureReport(_message.Message):
     FORMAT_FIELD_NUMBER: _builtins.int
     SIGNING_TIME_FIELD_NUMBER: _builtins.int
     CHECKS_FIELD_NUMBER: _builtins.int
+    INDICATION_FIELD_NUMBER: _builtins.int
+    SUB_INDICATION_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    NOW_FIELD_NUMBER: _builtins.int
+    PROVED_TIME_FIELD_NUMBER: _builtins.int
+    TRUST_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_FIELD_NUMBER: _builtins.int
+    ES_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Its id or field name in the document."""
     signer: _builtins.str
@@ -1707,6 +1877,14 @@ class SignatureReport(_message.Message):
     """Name of the seal, where there is one."""
     format: _builtins.str
     """SES_V4, PADES, ..."""
+    indication: Global___Indication.ValueType
+    """As of the time of signing."""
+    sub_indication: _builtins.str
+    """Why, as a word of ETSI EN 319 102-1."""
+    reason: _builtins.str
+    """Why, as a stable UPPER_SNAKE word."""
+    es_id: _builtins.str
+    """Code of the seal, where there is one."""
     @_builtins.property
     def signing_time(self) -> _timestamp_pb2.Timestamp:
         """When it says it was made."""
@@ -1714,6 +1892,22 @@ class SignatureReport(_message.Message):
     @_builtins.property
     def checks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Check]:
         """In the order they were made."""
+
+    @_builtins.property
+    def now(self) -> Global___Standing:
+        """As of today."""
+
+    @_builtins.property
+    def proved_time(self) -> _timestamp_pb2.Timestamp:
+        """When a trusted time-stamp proves that it existed."""
+
+    @_builtins.property
+    def trust(self) -> _containers.RepeatedCompositeFieldContainer[Global___TrustBasis]:
+        """What trust rests on, by role."""
+
+    @_builtins.property
+    def certificate(self) -> Global___SignerCertificate:
+        """Who signed."""
 
     def __init__(
         self,
@@ -1724,10 +1918,18 @@ class SignatureReport(_message.Message):
         format: _builtins.str = ...,
         signing_time: _timestamp_pb2.Timestamp | None = ...,
         checks: _abc.Iterable[Global___Check] | None = ...,
+        indication: Global___Indication.ValueType = ...,
+        sub_indication: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        now: Global___Standing | None = ...,
+        proved_time: _timestamp_pb2.Timestamp | None = ...,
+        trust: _abc.Iterable[Global___TrustBasis] | None = ...,
+        certificate: Global___SignerCertificate | None = ...,
+        es_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["signing_time", b"signing_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["certificate", b"certificate", "now", b"now", "proved_time", b"proved_time", "signing_time", b"signing_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["checks", b"checks", "format", b"format", "id", b"id", "seal_name", b"seal_name", "signer", b"signer", "signing_time", b"signing_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate", b"certificate", "checks", b"checks", "es_id", b"es_id", "format", b"format", "id", b"id", "indication", b"indication", "now", b"now", "proved_time", b"proved_time", "reason", b"reason", "seal_name", b"seal_name", "signer", b"signer", "signing_time", b"signing_time", "sub_indication", b"sub_indication", "trust", b"trust"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1745,14 +1947,21 @@ class Verdict(_message.Message):
     SUMMARY_ZH_FIELD_NUMBER: _builtins.int
     CHECKS_FIELD_NUMBER: _builtins.int
     SIGNATURES_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    NOW_FIELD_NUMBER: _builtins.int
+    DOCUMENT_FORMAT_FIELD_NUMBER: _builtins.int
     indication: Global___Indication.ValueType
-    """Of the whole."""
+    """Of the whole, as of the time of signing."""
     sub_indication: _builtins.str
-    """Why, as a stable UPPER_SNAKE word."""
+    """Why, as a word of ETSI EN 319 102-1 (of a presented license: why it is refused)."""
     summary: _builtins.str
     """One sentence, English."""
     summary_zh: _builtins.str
     """One sentence, Chinese."""
+    reason: _builtins.str
+    """Why, as a stable UPPER_SNAKE word; empty for PASSED."""
+    document_format: _builtins.str
+    """OFD, PDF or SES; empty where it is none of them."""
     @_builtins.property
     def checks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Check]:
         """Checks of the document as a whole."""
@@ -1760,6 +1969,10 @@ class Verdict(_message.Message):
     @_builtins.property
     def signatures(self) -> _containers.RepeatedCompositeFieldContainer[Global___SignatureReport]:
         """Every signature found."""
+
+    @_builtins.property
+    def now(self) -> Global___Standing:
+        """As of today."""
 
     def __init__(
         self,
@@ -1770,10 +1983,13 @@ class Verdict(_message.Message):
         summary_zh: _builtins.str = ...,
         checks: _abc.Iterable[Global___Check] | None = ...,
         signatures: _abc.Iterable[Global___SignatureReport] | None = ...,
+        reason: _builtins.str = ...,
+        now: Global___Standing | None = ...,
+        document_format: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["now", b"now"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["checks", b"checks", "indication", b"indication", "signatures", b"signatures", "sub_indication", b"sub_indication", "summary", b"summary", "summary_zh", b"summary_zh"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checks", b"checks", "document_format", b"document_format", "indication", b"indication", "now", b"now", "reason", b"reason", "signatures", b"signatures", "sub_indication", b"sub_indication", "summary", b"summary", "summary_zh", b"summary_zh"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -52,7 +52,7 @@ def test_anchor_signed_passes_with_its_root() -> None:
 
 def test_anchor_signed_without_root_is_indeterminate() -> None:
     verdict = _ofd("anchor-signed-v4.ofd")
-    assert (verdict.indication, verdict.sub_indication) == (
+    assert (verdict.indication, verdict.reason) == (
         Indication.INDETERMINATE,
         "NO_TRUST_ANCHOR",
     )
@@ -60,14 +60,14 @@ def test_anchor_signed_without_root_is_indeterminate() -> None:
 
 def test_closed_document_lacks_only_the_anchor() -> None:
     verdict = _ofd("allprotected.ofd")
-    assert verdict.sub_indication == "NO_TRUST_ANCHOR"
+    assert verdict.reason == "NO_TRUST_ANCHOR"
     bad = {name for name, found in _checks(verdict).items() if found is not Indication.PASSED}
     assert bad == {"seal_maker_certificate", "signer_certificate"}
 
 
 def test_seal_that_had_ended_fails() -> None:
     verdict = _ofd("SESV4SignDoc.ofd")
-    assert verdict.sub_indication == "SEAL_NOT_IN_FORCE"
+    assert verdict.reason == "SEAL_NOT_IN_FORCE"
     found = _checks(verdict)
     assert found["seal_in_force"] is Indication.FAILED
     assert found["document_signature"] is found["references"] is Indication.PASSED
@@ -75,7 +75,7 @@ def test_seal_that_had_ended_fails() -> None:
 
 def test_plain_digital_signature_is_named_and_its_references_are_good() -> None:
     verdict = _ofd("DigitalSign.ofd")
-    assert verdict.sub_indication == "UNSUPPORTED_SIGNATURE_TYPE"
+    assert verdict.reason == "UNSUPPORTED_SIGNATURE_TYPE"
     assert verdict.indication is Indication.INDETERMINATE
     assert "without certificate" in verdict.summary
     found = _checks(verdict)
@@ -84,7 +84,7 @@ def test_plain_digital_signature_is_named_and_its_references_are_good() -> None:
 
 def test_integrity_list_is_good_and_the_document_unsigned() -> None:
     verdict = _ofd("hello-integrity.ofd")
-    assert (verdict.indication, verdict.sub_indication) == (
+    assert (verdict.indication, verdict.reason) == (
         Indication.INDETERMINATE,
         "NOT_SIGNED",
     )
@@ -126,7 +126,7 @@ def test_seals_of_other_software(
 ) -> None:
     data = (DATA / "seals" / name).read_bytes()
     verdict = assess_seal(data, store=NOBODY, now=datetime(at, 1, 1, tzinfo=UTC))
-    assert verdict.sub_indication == sub
+    assert verdict.reason == sub
     assert _checks(verdict)[check] is wanted
 
 

@@ -307,7 +307,7 @@ def test_a_document_with_an_unknown_earlier_seal_may_be_sealed(node: SealNode) -
     done = node.call("SealDocument", seal_request(foreign))
     verdict = verdict_of(node, done.document)
     assert verdict.indication == pb.INDICATION_INDETERMINATE
-    assert verdict.sub_indication == "NO_TRUST_ANCHOR"
+    assert verdict.reason == "NO_TRUST_ANCHOR"
 
 
 # --- sealing: crashes ---------------------------------------------------------------------------
@@ -500,10 +500,10 @@ def test_a_failed_verification_is_an_answer(node: SealNode) -> None:
     sealed[20] ^= 1
     verdict = verdict_of(node, bytes(sealed))
     assert verdict.indication == pb.INDICATION_FAILED
-    assert verdict.sub_indication
+    assert verdict.reason
     assert verdict.summary_zh
     unsealed = verdict_of(node, plain_ofd())
-    assert (unsealed.indication, unsealed.sub_indication) == (
+    assert (unsealed.indication, unsealed.reason) == (
         pb.INDICATION_INDETERMINATE, "NOT_SIGNED",
     )  # fmt: skip
     assert verdict_of(node, b"neither").indication == pb.INDICATION_FAILED

@@ -85,9 +85,9 @@ def test_a_digest_is_sealed_and_verifies_over_that_digest_only(node: SealNode) -
         ("case 2026-2", Indication.FAILED, "PROPERTY_INFO"),
     ):
         said = assess_detached(done.document, DIGEST, store=trust, now=now, about=about)
-        assert (said.indication, said.sub_indication) == (indication, reason)
+        assert (said.indication, said.reason) == (indication, reason)
     other = assess_detached(done.document, bytes(32), store=trust, now=now)
-    assert (other.indication, other.sub_indication) == (Indication.FAILED, "DATA_HASH")
+    assert (other.indication, other.reason) == (Indication.FAILED, "DATA_HASH")
     with pytest.raises(VerificationError):
         verify_detached(done.document, bytes(32), store=trust, now=now)
     for position in range(0, len(done.document), 97):

@@ -63,7 +63,7 @@ def test_sealed_twice_both_pass() -> None:
 
 
 def test_unsigned_pdf_is_not_signed() -> None:
-    assert _assess(plain_pdf()).sub_indication == "NOT_SIGNED"
+    assert _assess(plain_pdf()).reason == "NOT_SIGNED"
 
 
 def test_changed_page() -> None:
@@ -100,7 +100,7 @@ def test_page_content_replaced_then_sealed_again_fails_the_first() -> None:
 
 def test_nobody_trusted() -> None:
     verdict = _assess(SEALED, TrustStore())
-    assert (verdict.indication, verdict.sub_indication) == (
+    assert (verdict.indication, verdict.reason) == (
         Indication.INDETERMINATE,
         "NO_TRUST_ANCHOR",
     )
@@ -110,7 +110,7 @@ def test_certificate_expired_when_signing() -> None:
     here = world(P256)
     old = here.issue(here.signer.public_key, "旧", BEGIN, SEALED_AT - timedelta(days=1))
     verdict = _assess(sealed_pdf(plain_pdf(), certificate=old))
-    assert verdict.sub_indication == "CERTIFICATE_EXPIRED"
+    assert verdict.reason == "CERTIFICATE_EXPIRED"
 
 
 def test_certificate_expired_since_is_a_notice() -> None:
@@ -136,7 +136,7 @@ def test_revoked_when_signing() -> None:
         revoked=[Revocation(serial=parse_certificate(here.certificate).serial, at=BEGIN)],
     )
     store = TrustStore(anchors=here.store().anchors, crls=(crl,))
-    assert _assess(SEALED, store).sub_indication == "CERTIFICATE_REVOKED"
+    assert _assess(SEALED, store).reason == "CERTIFICATE_REVOKED"
 
 
 def test_from_the_future() -> None:

@@ -111,7 +111,7 @@ def test_version_5_passes() -> None:
 
 def test_unsigned_is_not_signed() -> None:
     verdict = _assess(plain_ofd())
-    assert (verdict.indication, verdict.sub_indication) == (
+    assert (verdict.indication, verdict.reason) == (
         Indication.INDETERMINATE,
         "NOT_SIGNED",
     )
@@ -119,7 +119,7 @@ def test_unsigned_is_not_signed() -> None:
 
 def test_no_trust_anchor_is_indeterminate_and_verify_raises() -> None:
     verdict = _assess(SEALED, TrustStore())
-    assert (verdict.indication, verdict.sub_indication) == (
+    assert (verdict.indication, verdict.reason) == (
         Indication.INDETERMINATE,
         "NO_TRUST_ANCHOR",
     )
@@ -326,7 +326,7 @@ def test_weaker_check_method() -> None:
 
     verdict = _forge(weaken)
     assert _failed(verdict) == {"references"}
-    assert verdict.sub_indication == "CHECK_METHOD"
+    assert verdict.reason == "CHECK_METHOD"
 
 
 def test_reference_hashes_changed_with_the_page() -> None:
@@ -394,7 +394,7 @@ def test_seal_made_by_nobody_we_trust() -> None:
     verdict = _assess(
         seal_ofd(plain_ofd(), seal=here.seal(maker=here.stranger, maker_certificate=own))
     )
-    assert verdict.sub_indication == "NO_TRUST_ANCHOR"
+    assert verdict.reason == "NO_TRUST_ANCHOR"
     open_ones = {c.name for c in verdict.all_checks() if c.indication is Indication.INDETERMINATE}
     assert open_ones == {"seal_maker_certificate"}
 
@@ -409,7 +409,7 @@ def test_seal_made_by_nobody_we_trust() -> None:
 def test_seal_not_in_force_when_signing(dates: dict[str, object]) -> None:
     verdict = _assess(seal_ofd(plain_ofd(), seal=world().seal(**dates)))  # type: ignore[arg-type]
     assert _failed(verdict) == {"seal_in_force"}
-    assert verdict.sub_indication == "SEAL_NOT_IN_FORCE"
+    assert verdict.reason == "SEAL_NOT_IN_FORCE"
 
 
 def test_seal_ended_since_is_a_notice() -> None:
@@ -467,7 +467,7 @@ def _with_certificate(begin: int, end: int) -> bytes:
 def test_certificate_not_valid_when_signing(begin: int, end: int, reason: str) -> None:
     verdict = _assess(_with_certificate(begin, end))
     assert _failed(verdict) == {"signer_certificate"}
-    assert verdict.sub_indication == reason
+    assert verdict.reason == reason
 
 
 def test_certificate_expired_since_is_a_notice() -> None:
@@ -501,7 +501,7 @@ def test_revoked_before_and_after(who: str, name: str, days: int, bad: bool) -> 
     told = next(c for c in verdict.all_checks() if c.name == name)
     if bad:
         assert _failed(verdict) == {name}
-        assert verdict.sub_indication == "CERTIFICATE_REVOKED"
+        assert verdict.reason == "CERTIFICATE_REVOKED"
     else:
         assert verdict.indication is Indication.PASSED
         assert told.notice
@@ -524,7 +524,7 @@ def test_certificate_that_may_not_sign() -> None:
     sealed = seal_ofd(plain_ofd(), seal=here.seal(listed=(certificate,)), certificate=certificate)
     verdict = _assess(sealed)
     assert _failed(verdict) == {"signer_certificate"}
-    assert verdict.sub_indication == "KEY_USAGE"
+    assert verdict.reason == "KEY_USAGE"
 
 
 # --- seals by themselves --------------------------------------------------------------------
@@ -535,7 +535,7 @@ def test_seal_by_itself() -> None:
     good = assess_seal(here.seal(), store=here.store(), now=NOW)
     assert good.indication is Indication.PASSED
     ended = assess_seal(here.seal(end=later(0)), store=here.store(), now=NOW)
-    assert ended.sub_indication == "SEAL_NOT_IN_FORCE"
+    assert ended.reason == "SEAL_NOT_IN_FORCE"
     assert _failed(assess_seal(b"\x30\x00", store=here.store(), now=NOW)) == {"seal_format"}
 
 
