@@ -48,7 +48,57 @@ _GBT38540: Final = "GB/T 38540-2020"
 _OFD: Final = "GB/T 33190-2016"
 _PADES: Final = "EN 319 142-1"
 
+_ASIC: Final = "EN 319 162-1"
+
 _ALL: Final = (
+    # --- a bundle of evidence, around the document ---
+    CheckName(
+        "evidence_layout", "Files of the bundle", "证据包的文件",
+        "Are there the files that belong into a bundle, and no other?",
+        "证据包是否恰好包含应有的文件？",
+        _ASIC, "FORMAT_FAILURE",
+    ),
+    CheckName(
+        "evidence_manifest", "List of the bundle", "证据包清单",
+        "Does the list name exactly the files there are?", "清单是否恰好列出全部文件？",
+        _ASIC, "FORMAT_FAILURE",
+    ),
+    CheckName(
+        "evidence_digests", "Digests of the bundle", "证据包摘要",
+        "Is every file of the bundle unchanged, by SHA-256 and by SM3?",
+        "证据包中的每个文件按 SHA-256 和 SM3 摘要是否均未被修改？",
+        _ASIC, "HASH_FAILURE",
+    ),
+    CheckName(
+        "evidence_material", "Material of the bundle", "证据包材料",
+        "Do the certificates, revocation data and trust list inside read?",
+        "证据包内的证书、吊销数据和信任列表能否读取？",
+        _ASIC, "FORMAT_FAILURE",
+    ),
+    CheckName(
+        "evidence_time", "Time-stamp of the bundle", "证据包时间戳",
+        "Is the time-stamp over the list, and by a trusted authority?",
+        "时间戳是否针对清单且来自受信任的机构？",
+        _ASIC, "TIMESTAMP_ORDER_FAILURE",
+        "the authority of the bundle's time-stamp", "证据包时间戳机构证书",
+    ),
+    CheckName(
+        "evidence_anchors", "Trust list of the bundle", "证据包信任列表",
+        "Which roots inside does the verifier trust by its own list?",
+        "证据包内的哪些根证书也在验证者自己的信任列表中？",
+        _ASIC, "NO_CERTIFICATE_CHAIN_FOUND",
+    ),
+    CheckName(
+        "evidence_verdict", "Report of the bundle", "证据包报告",
+        "Does the report inside say what the material inside gives?",
+        "证据包内的报告与其材料得出的结论是否一致？",
+        _ASIC, "SIG_CONSTRAINTS_FAILURE",
+    ),
+    CheckName(
+        "evidence_receipt", "Receipt of the audit log", "审计日志回执",
+        "Is the act in the log, by the log's own key?", "该操作是否已由日志密钥证明在日志中？",
+        "c2sp.org/tlog-proof", "SIG_CRYPTO_FAILURE",
+    ),
     # --- the document as a whole: its container ---
     CheckName(
         "document_format", "Kind of file", "文件类型",

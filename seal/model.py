@@ -33,6 +33,8 @@ class Indication(StrEnum):
 
 
 _BADNESS = {Indication.PASSED: 0, Indication.INDETERMINATE: 1, Indication.FAILED: 2}
+# Which checks prove that a signature existed: its own time-stamp, and that of the bundle around it.
+_PROOFS: Final = frozenset({"time_stamp", "evidence_time"})
 _ENDINGS_ORDER: Final = {word: number for number, word in enumerate(ENDINGS)}
 
 
@@ -214,9 +216,7 @@ class SignatureReport:
     @property
     def proved_at(self) -> datetime | None:
         """The earliest time that a trusted time-stamp proves it existed at."""
-        return min(
-            (c.proves for c in self.checks if c.proves and c.name == "time_stamp"), default=None
-        )
+        return min((c.proves for c in self.checks if c.proves and c.name in _PROOFS), default=None)
 
     @property
     def trust(self) -> tuple[Trust, ...]:
@@ -467,7 +467,7 @@ def _standing(report: SignatureReport) -> Standing:
 def _proved_before(check: Check, report: SignatureReport) -> bool:
     """Whether what ended is proved to have been used before; a seal's own stamp counts for it."""
     seals = check.name.startswith("seal_") and check.name != "seal_in_force"
-    names = {"time_stamp", "seal_time_stamp"} if seals else {"time_stamp"}
+    names = {*_PROOFS, "seal_time_stamp"} if seals else _PROOFS
     times = [one.proves for one in report.checks if one.proves and one.name in names]
     return check.ended is not None and bool(times) and min(times) <= check.ended
 

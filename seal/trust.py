@@ -13,6 +13,8 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -47,6 +49,7 @@ __all__ = [
     "is_issued_by",
     "issue_certificate",
     "issue_crl",
+    "kept_chains",
     "parse_certificate",
     "parse_crl",
 ]
@@ -215,6 +218,30 @@ def assess_chain(
     at `at`.
     `extra` holds certificates the document brought along: they may build a path, not end one.
     """
+    result = _assess(leaf_der, at, store, purpose, extra)
+    kept = _KEPT.get()
+    if kept is not None:
+        kept.append(result)
+    return result
+
+
+_KEPT: ContextVar[list[ChainResult] | None] = ContextVar("kept_chains", default=None)
+
+
+@contextmanager
+def kept_chains() -> Iterator[list[ChainResult]]:
+    """Every answer of `assess_chain` meanwhile: the paths that a bundle of evidence holds."""
+    kept: list[ChainResult] = []
+    token = _KEPT.set(kept)
+    try:
+        yield kept
+    finally:
+        _KEPT.reset(token)
+
+
+def _assess(
+    leaf_der: bytes, at: datetime, store: TrustStore, purpose: Purpose, extra: Sequence[bytes]
+) -> ChainResult:
     try:
         leaf = parse_certificate(leaf_der)
     except InvalidArgument as error:
