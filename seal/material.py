@@ -21,7 +21,9 @@ from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork
 from runtime.errors import Aborted
 from seal import store
-from seal.certificates import Revocation, issue_crl, parse_certificate
+from seal.certificates import parse_certificate
+from seal.crls import Revocation
+from seal.issuing import issue_crl
 from seal.keys.custody import ROOT_P256, ROOT_SM2, Custody
 from seal.model import Verdict
 from seal.orders import MAX_DOCUMENT, Document, check_size

@@ -22,16 +22,9 @@ from itertools import islice, pairwise
 from typing import Final, Literal
 
 from runtime.errors import InvalidArgument
-from seal.certificates import (
-    CertificateInfo,
-    CrlInfo,
-    Revocation,
-    is_issued_by,
-    issue_certificate,
-    issue_crl,
-    parse_certificate,
-    parse_crl,
-)
+from seal.certificates import CertificateInfo, is_issued_by, parse_certificate
+from seal.crls import CrlInfo, Revocation, parse_crl
+from seal.issuing import issue_certificate, issue_crl
 
 __all__ = [
     "EVERY_PURPOSE",

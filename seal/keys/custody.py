@@ -37,7 +37,8 @@ from runtime import names
 from runtime.clock import Clock
 from runtime.errors import AlreadyExists, DomainError, FailedPrecondition, NotFound, Unavailable
 from runtime.identity import write_private
-from seal.certificates import issue_certificate, parse_certificate
+from seal.certificates import parse_certificate
+from seal.issuing import issue_certificate
 from seal.keys.folder_secret import FolderSecret, make_key_file, write_whole
 from seal.keys.maker import MakerKey, not_appointed
 from seal.keys.private_files import sync_folder, unwritable, wiped, write_once

@@ -23,7 +23,8 @@ from enum import StrEnum
 from typing import Final
 
 from runtime.errors import FailedPrecondition, InvalidArgument
-from seal.certificates import parse_certificate, parse_crl
+from seal.certificates import parse_certificate
+from seal.crls import parse_crl
 from seal.keys.signers import Signer
 from seal.pdf.cms import MAX_PDF
 from seal.placement import Placement
