@@ -39,6 +39,10 @@ _TOLD: Final = {
     "TIME_TYPE": ("UTCTime and GeneralizedTime are confused", "UTCTime 与 GeneralizedTime 混用"),
     "DEFAULT_WRITTEN": ("a default value is written out", "写出了默认值"),
     "EXTENSION_TWICE": ("an extension stands twice", "扩展项重复"),
+    "SIGNATURE_BARE": (
+        "the signature is r and s side by side, not SEQ{r, s} (GB/T 35276)",
+        "签名值为 r、s 直接拼接，不是 GB/T 35276 规定的 SEQ{r, s}",
+    ),
     "VERSIONS_DIFFER": ("the signature's version is not its seal's", "签章版本与印章版本不一致"),
     "PROTECTED_RANGE_MISSING": (
         "propertyInfo does not say what is protected",

@@ -54,6 +54,7 @@ RSA = "rsa-pkcs1-sha256"
 ED25519 = "ed25519"
 
 _SM2_ORDER = 0xFFFFFFFEFFFFFFFFFFFFFFFFFFFFFFFF7203DF6B21C6052B53BBF40939D54123
+_SM2_OCTETS = 32
 # a, b and the base point of sm2p256v1 (GB/T 32918.5), as Z hashes them.
 _SM2_PARAMETERS = bytes.fromhex(
     "FFFFFFFEFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF00000000FFFFFFFFFFFFFFFC"
@@ -236,6 +237,18 @@ def sm2_digest(public_key: bytes, message: bytes) -> bytes:
     bits = len(SM2_DEFAULT_ID) * 8
     identity = bits.to_bytes(2, "big") + SM2_DEFAULT_ID + _SM2_PARAMETERS + public_key[-64:]
     return digest("sm3", digest("sm3", identity) + message)
+
+
+def sm2_value(signature: bytes) -> bytes:
+    """The DER of a signature that is r and s side by side, 32 octets each; any other as it is.
+
+    Some makers write that, where GB/T 35276 §7.3 has SEQ{r, s}. It has one meaning: whoever reads
+    it says that it does not conform. No other signature is made of it, and `verify` takes DER only.
+    """
+    if len(signature) != 2 * _SM2_OCTETS or signature[:2] == b"\x30\x3e":
+        return signature
+    r, s = signature[:_SM2_OCTETS], signature[_SM2_OCTETS:]
+    return der.sequence(*(der.integer(int.from_bytes(one, "big")) for one in (r, s)))
 
 
 # --- the suites of `cryptography` ------------------------------------------------------------

@@ -40,7 +40,7 @@ from seal.ses.write import assemble_signature as assemble_signature
 from seal.ses.write import make_seal as make_seal
 from seal.ses.write import sign_data as sign_data
 from seal.ses.write import to_be_signed as to_be_signed
-from seal.suites import suite
+from seal.suites import SM2, sm2_value, suite
 
 _KEPT_SEALS = 64
 
@@ -73,7 +73,8 @@ def _verify(certificate: bytes, signature_oid: str, message: bytes, signature: b
         return False
     if holder.suite != chosen.name:
         return False
-    return chosen.verify(holder.public_key, message, signature)
+    value = sm2_value(signature) if chosen.name == SM2 else signature
+    return chosen.verify(holder.public_key, message, value)
 
 
 @lru_cache(maxsize=_KEPT_SEALS)

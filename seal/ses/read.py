@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import TypeVar
 
 from runtime.errors import InvalidArgument
-from seal import der, der_form
+from seal import der, der_form, suites
 from seal.der import Element
 from seal.der_form import Finding
 from seal.ses.model import TIMESTAMP_TAG, V1, V4, V5, Seal, SealSignature, SignerList
@@ -96,6 +96,7 @@ def _read_seal(data: bytes) -> Seal:
     notes: _Notes = []
     picture = _fields(info[3], 4, 4, "SES_ESPictrueInfo")
     properties = _read_properties(info[2], version, notes)
+    _note_bare(algorithm, signature, "/1/2" if version == V1 else "/3", notes)
     return Seal(
         version=version,
         vid=header[2].text(der.IA5_STRING),
@@ -167,6 +168,12 @@ def _read_time(element: Element, due: int, path: str, notes: _Notes) -> datetime
     return element.time()
 
 
+def _note_bare(algorithm: Element, signature: Element, path: str, notes: _Notes) -> None:
+    value = signature.bits(whole=False)
+    if algorithm.oid() == suites.SM2_SM3_OID and suites.sm2_value(value) is not value:
+        notes.append(Finding("SIGNATURE_BARE", path))
+
+
 def _read_timestamp(rest: list[Element], *, allowed: bool) -> bytes | None:
     """`timeStamp [0] EXPLICIT BIT STRING OPTIONAL`: of v5 seals, and of v4 and v5 signatures."""
     if not rest:
@@ -225,6 +232,7 @@ def _read_signature(data: bytes) -> SealSignature:
     property_info = tbs[4].text(der.IA5_STRING)
     if version == V5 and not property_info:
         notes.append(Finding("PROTECTED_RANGE_MISSING", "/0/4"))
+    _note_bare(algorithm, signature, "/1" if version == V1 else "/3", notes)
     return SealSignature(
         version=version,
         seal=seal,
