@@ -6,6 +6,7 @@ files: that the digest is of the right thing is known to who made it.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -29,12 +30,14 @@ from seal.ofd.checks import (
     check_signer_listed,
     check_signing_time,
     check_time_stamp,
+    judge_time_stamp,
 )
 from seal.ofd.opened import OpenedDocument, OpenedSignature
 from seal.ofd.package import OfdPackage
 from seal.ofd.structure import TYPE_SEAL, ListedSignature, SignatureXml
 from seal.seal_checks import SEAL_CHECKS, common_name
 from seal.ses import SealSignature, parse_signature
+from seal.telling import facts_of, plain
 from seal.trust import TrustStore
 
 LABEL: Final = "detached"
@@ -73,6 +76,7 @@ def assess_detached(
         check = failed("signature_format", error.message, error.message_zh)
         return conclude("SES", [check], [])
     around, alone = _nothing_around(value, store, now)
+    alone = replace(alone, stamp=judge_time_stamp(around, value))
     found: list[Check | None] = [rule(value.seal, store, now) for rule in SEAL_CHECKS]
     found += [rule(around, alone, value) for rule in _RULES]
     found.append(_check_data_hash(value, digest))
@@ -85,25 +89,33 @@ def assess_detached(
         es_id=value.seal.es_id,
         signed_at=value.signed_at,
         format=f"SES_V{value.version}",
+        certificate=facts_of(value.certificate),
         checks=tuple(check.about(LABEL) for check in found if check is not None),
     )
     return conclude("SES", [], [report])
 
 
 def _check_data_hash(value: SealSignature, digest: bytes) -> Check:
+    name, shown = "data_hash", digest.hex()[:64]
+    against = (f"SM3 {shown}", f"SM3 摘要 {shown}")
     if value.data_hash == digest:
-        return passed("data_hash", "the digest is what was signed", "摘要与签章数据一致")
-    return failed("data_hash", "the signature is over another digest", "签章数据中的摘要与此不一致")
+        good = ("the digest is what was signed", "摘要与签章数据一致")
+        return passed(name, *good, against=against)
+    other = ("the signature is over another digest", "签章数据中的摘要与此不一致")
+    return failed(name, *other, against=against)
 
 
 def _check_property_info(value: SealSignature, about: str) -> Check:
+    name, said = "property_info", plain(value.property_info)
+    against = (f"made for {said}", f"所签来源 {said}")
     if value.property_info == about:
-        return passed("property_info", "it says what the digest is of", "摘要来源说明与此一致")
-    return failed(
-        "property_info",
+        good = ("it says what the digest is of", "摘要来源说明与此一致")
+        return passed(name, *good, against=against)
+    other = (
         "the signature says that its digest is of something else",
         "签章数据中的摘要来源说明与此不一致",
     )
+    return failed(name, *other, against=against)
 
 
 def _signer(value: SealSignature) -> str:

@@ -15,14 +15,16 @@ in `SEAL_CHECKS`. What each stops:
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from runtime.errors import DataLoss, InvalidArgument
 from seal.der_form import Finding
-from seal.model import Check, failed, passed, undetermined
+from seal.model import Check, Trust, failed, passed, undetermined
 from seal.ses import Seal, unknown_critical, verify_seal
-from seal.timestamp_token import check_token, read_token
+from seal.telling import holder, moment, named, plain
+from seal.timestamp_token import TimestampInfo, check_token, read_token
 from seal.timestamp_token import digest as token_digest
 from seal.trust import ChainResult, Purpose, TrustStore, assess_chain, parse_certificate
 
@@ -39,8 +41,9 @@ def check_encoding(seal: Seal, _store: TrustStore, _now: datetime) -> Check | No
 
 def encoding_notice(name: str, findings: tuple[Finding, ...]) -> Check:
     """Tell what departs from DER."""
+    against = ("DER, over the bytes as received", "DER 编码规则，按收到的字节")
     if not findings:
-        return passed(name, "the encoding is DER", "编码符合 DER")
+        return passed(name, "the encoding is DER", "编码符合 DER", against=against)
     told = findings[:5]
     told_zh = "；".join(f"{one.path} {one.detail_zh}" for one in told)
     return passed(
@@ -48,26 +51,39 @@ def encoding_notice(name: str, findings: tuple[Finding, ...]) -> Check:
         f"verified as received, but not as it should be: {'; '.join(map(str, told))}",
         f"按收到的字节验证，但编码不合规：{told_zh}",
         notice=True,
+        against=against,
     )
 
 
 def check_signature(seal: Seal, _store: TrustStore, _now: datetime) -> Check | None:
     """GM/T 0031-2025: the maker's signature over the bytes as received."""
+    name, (maker, maker_zh) = "seal_signature", holder(seal.maker_certificate)
+    against = (f"{maker}, over the seal as received", f"{maker_zh}，按收到的印章数据")
     if verify_seal(seal):
-        return passed(
-            "seal_signature", "the seal maker's signature is good", "印章的制章者签名有效"
-        )
-    return failed("seal_signature", "the seal maker's signature is wrong", "印章的制章者签名无效")
+        good = ("the seal maker's signature is good", "印章的制章者签名有效")
+        return passed(name, *good, against=against)
+    wrong = ("the seal maker's signature is wrong", "印章的制章者签名无效")
+    return failed(name, *wrong, against=against)
 
 
 def check_creation(seal: Seal, _store: TrustStore, now: datetime) -> Check | None:
     """A seal is not made in the future, and begins before it ends."""
-    name = "seal_creation"
+    name, made = "seal_creation", moment(seal.created)
+    period, period_zh = _period(seal)
+    against = (f"made {made}, {period}", f"制作于 {made}，{period_zh}")
     if seal.created > now + CLOCK_SKEW:
-        return failed(name, "the seal says it is made in the future", "印章制作时间晚于当前时间")
+        future = ("the seal says it is made in the future", "印章制作时间晚于当前时间")
+        return failed(name, *future, against=against)
     if not seal.valid_from < seal.valid_to or seal.created > seal.valid_to:
-        return failed(name, "the seal's dates contradict each other", "印章的制作时间与有效期矛盾")
-    return passed(name, "the seal's dates are consistent", "印章的制作时间与有效期一致")
+        apart = ("the seal's dates contradict each other", "印章的制作时间与有效期矛盾")
+        return failed(name, *apart, against=against)
+    one = ("the seal's dates are consistent", "印章的制作时间与有效期一致")
+    return passed(name, *one, against=against)
+
+
+def _period(seal: Seal) -> tuple[str, str]:
+    first, last = moment(seal.valid_from), moment(seal.valid_to)
+    return f"valid {first} to {last}", f"有效期 {first} 至 {last}"
 
 
 def check_maker_certificate(seal: Seal, store: TrustStore, now: datetime) -> Check | None:
@@ -75,7 +91,9 @@ def check_maker_certificate(seal: Seal, store: TrustStore, now: datetime) -> Che
     result = assess_chain(
         seal.maker_certificate, at=seal.created, store=store, purpose=Purpose.SEAL_MAKER
     )
-    return chain_check("seal_maker_certificate", result, now=now, who=("seal maker", "制章者"))
+    return chain_check(
+        "seal_maker_certificate", result, at=seal.created, now=now, who=("seal maker", "制章者")
+    )
 
 
 def check_extensions(seal: Seal, _store: TrustStore, _now: datetime) -> Check | None:
@@ -85,7 +103,10 @@ def check_extensions(seal: Seal, _store: TrustStore, _now: datetime) -> Check | 
 
 def extensions_check(name: str, extensions: tuple[tuple[str, bool, bytes], ...]) -> Check | None:
     """Tell of extensions, where there are any, that would have to be understood."""
+    if not extensions:
+        return None
     unknown = unknown_critical(extensions)
+    against = (f"{len(extensions)} extension(s)", f"{len(extensions)} 个扩展")
     if unknown:
         shown = ", ".join(unknown[:3])
         return undetermined(
@@ -93,8 +114,9 @@ def extensions_check(name: str, extensions: tuple[tuple[str, bool, bytes], ...])
             f"a critical extension is not understood: {shown}",
             f"存在无法识别的关键扩展：{shown}",
             reason="CRITICAL_EXTENSION",
+            against=against,
         )
-    return passed(name, "no extension is critical", "没有关键扩展") if extensions else None
+    return passed(name, "no extension is critical", "没有关键扩展", against=against)
 
 
 def check_time_stamp(seal: Seal, store: TrustStore, now: datetime) -> Check | None:
@@ -124,18 +146,24 @@ def time_stamp_check(
 
     One by an authority nobody here trusts must not look as if it had been verified.
     """
+    against = ("the signature value as received", "收到的签名值")
     try:
         told = read_token(token)
-        if told.imprint != token_digest(told.digest, over):
-            return failed(name, "the time-stamp is of another signature", "时间戳不属于该签名")
-    except InvalidArgument as error:
-        return failed(name, error.message, error.message_zh)
-    if claimed is not None and told.time < claimed - CLOCK_SKEW:
-        return failed(
-            name, "the signature says it is later than its time-stamp", "签名时间晚于时间戳"
+        maker, maker_zh = holder(told.certificate)
+        against = (
+            f"{told.digest.upper()} of the signature value; {maker}; {moment(told.time)}",
+            f"签名值的 {told.digest.upper()} 摘要；{maker_zh}；{moment(told.time)}",
         )
+        if told.imprint != token_digest(told.digest, over):
+            other = ("the time-stamp is of another signature", "时间戳不属于该签名")
+            return failed(name, *other, reason="TIME_STAMP_OF_OTHER_BYTES", against=against)
+    except InvalidArgument as error:
+        return failed(name, error.message, error.message_zh, against=against)
+    if claimed is not None and told.time < claimed - CLOCK_SKEW:
+        early = ("the signature says it is later than its time-stamp", "签名时间晚于时间戳")
+        return failed(name, *early, reason="TIME_STAMP_TOO_EARLY", against=against)
     try:
-        check_token(
+        good = check_token(
             token,
             over,
             anchors=store.roots(Purpose.TIMESTAMP, told.time),
@@ -144,19 +172,41 @@ def time_stamp_check(
             at=now,
         )
     except DataLoss as error:
-        return undetermined(name, error.message, error.message_zh, reason="TIME_STAMP_NOT_VERIFIED")
-    at = told.time.isoformat()
-    return passed(name, f"the time-stamp says {at}", f"时间戳时间为 {at}")
+        reason = "TIME_STAMP_NOT_VERIFIED"
+        return undetermined(name, error.message, error.message_zh, reason=reason, against=against)
+    return proving(name, good, store, against=against)
+
+
+def proving(
+    name: str, good: TimestampInfo, store: TrustStore, *, against: tuple[str, str]
+) -> Check:
+    """A time-stamp that was found good: what it proves, and whom that rests on."""
+    at = moment(good.time)
+    check = passed(name, f"the time-stamp proves {at}", f"时间戳证明时间为 {at}", against=against)
+    return replace(check, proves=good.time, trust=_time_trust(name, good, store))
+
+
+def _time_trust(name: str, good: TimestampInfo, store: TrustStore) -> Trust | None:
+    """The anchor that the checked token led to."""
+    anchor = next((a for a in store.anchors if a.certificate == good.anchor), None)
+    if anchor is None:
+        return None
+    print_of = parse_certificate(anchor.certificate).fingerprint
+    return Trust(role=name, source=anchor.source, anchor=plain(anchor.name), fingerprint=print_of)
 
 
 def in_force(seal: Seal, *, at: datetime) -> Check:
     """Whether the seal may be used at that instant (GM/T 0031-2025: validity at signing)."""
     name, reason = "seal_in_force", "SEAL_NOT_IN_FORCE"
+    (period, period_zh), used = _period(seal), moment(at)
+    against = (f"{period}; used {used}", f"{period_zh}；使用于 {used}")
     if at < seal.valid_from:
-        return failed(name, "the seal had not begun then", "印章当时尚未生效", reason=reason)
+        early = ("the seal had not begun then", "印章当时尚未生效")
+        return failed(name, *early, reason=reason, against=against)
     if at > seal.valid_to:
-        return failed(name, "the seal had ended by then", "印章当时已过有效期", reason=reason)
-    return passed(name, "the seal was in force", "印章在有效期内")
+        late = ("the seal had ended by then", "印章当时已过有效期")
+        return failed(name, *late, reason=reason, against=against)
+    return passed(name, "the seal was in force", "印章在有效期内", against=against)
 
 
 SEAL_CHECKS: Final[tuple[SealCheck, ...]] = (
@@ -196,9 +246,17 @@ _OPEN: Final = frozenset(
 _MAY_SIGN: Final = frozenset({"digital_signature", "non_repudiation"})
 
 
-def chain_check(name: str, result: ChainResult, *, now: datetime, who: tuple[str, str]) -> Check:
-    """A chain's result as a check; what happened after the instant asked about is a notice."""
+def chain_check(
+    name: str,
+    result: ChainResult,
+    *,
+    now: datetime,
+    who: tuple[str, str],
+    at: datetime | None = None,
+) -> Check:
+    """A chain's result, as of `at`, as a check; what has happened since is told (`ended`)."""
     whose, whose_zh = f"the {who[0]}'s certificate: ", f"{who[1]}证书："
+    against = _chain_against(result, at)
     if not result.is_trusted:
         make = undetermined if result.status in _OPEN else failed
         return make(
@@ -206,23 +264,68 @@ def chain_check(name: str, result: ChainResult, *, now: datetime, who: tuple[str
             whose + result.detail,
             whose_zh + result.detail_zh,
             reason=_CHAIN_REASONS.get(result.status, result.status),
+            against=against,
         )
     leaf = result.path[0]
     if leaf.key_usage is not None and not leaf.key_usage & _MAY_SIGN:
-        detail = whose + "its key may not sign"
-        return failed(name, detail, whose_zh + "密钥用途不允许签名", reason="KEY_USAGE")
-    notices = [
-        (result.revoked_at is not None, "revoked since", "此后已被吊销"),
-        (leaf.not_after < now, "good then, expired since", "当时有效，现已过期"),
-        (not result.revocation_known, "no revocation list covers it", "没有覆盖该时刻的吊销列表"),
-    ]
-    told = [(english, chinese) for holds, english, chinese in notices if holds]
-    return passed(
+        detail, detail_zh = whose + "its key may not sign", whose_zh + "密钥用途不允许签名"
+        return failed(name, detail, detail_zh, reason="KEY_USAGE", against=against)
+    endings = _endings(result, now)
+    told = [ending[2:] for ending in endings]
+    if not result.revocation_known:
+        told.append(("no revocation data covers it", "没有覆盖该时刻的吊销信息"))
+    check = passed(
         name,
         whose + "; ".join([result.detail, *(english for english, _ in told)]),
         whose_zh + "；".join([result.detail_zh, *(chinese for _, chinese in told)]),
         notice=bool(told),
+        against=against,
     )
+    first = min(endings, default=None)
+    trust = Trust(
+        role=name,
+        source=result.source,
+        anchor=plain(result.anchor),
+        fingerprint=result.path[-1].fingerprint,
+    )
+    return replace(
+        check,
+        trust=trust,
+        ended=first[0] if first else None,
+        ended_why=first[1] if first else "",
+    )
+
+
+def _chain_against(result: ChainResult, at: datetime | None) -> tuple[str, str]:
+    """Which certificate, as of when, and on what list and root its trust would rest."""
+    whose, whose_zh = named(result.path[0]) if result.path else holder(b"")
+    told, told_zh = [whose], [whose_zh]
+    if at is not None:
+        told.append(f"as of {moment(at)}")
+        told_zh.append(f"时刻 {moment(at)}")
+    if result.source:
+        told.append(f"trust list '{plain(result.source)}'")
+        told_zh.append(f"信任列表“{plain(result.source)}”")
+    if result.anchor:
+        told.append(f"anchor '{plain(result.anchor)}'")
+        told_zh.append(f"根证书“{plain(result.anchor)}”")
+    return "; ".join(told), "；".join(told_zh)
+
+
+def _endings(result: ChainResult, now: datetime) -> list[tuple[datetime, str, str, str]]:
+    """What of a chain that was good has ended by now: when, why, and in words."""
+    ends = min(one.not_after for one in result.path)
+    revoked = f" ({result.revoked_why})" if result.revoked_why else ""
+    found = [
+        (result.revoked_at, "CERTIFICATE_REVOKED", f"revoked since{revoked}", "此后已被吊销"),
+        (result.withdrawn_at, "TRUST_WITHDRAWN", "not recognised any more", "此后不再受信任"),
+        (ends, "CERTIFICATE_EXPIRED", "good then, expired since", "当时有效，现已过期"),
+    ]
+    return [
+        (when, why, f"{english}, {moment(when)}", f"{chinese}（{moment(when)}）")
+        for when, why, english, chinese in found
+        if when is not None and when < now
+    ]
 
 
 def common_name(certificate: bytes) -> str:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -68,7 +68,8 @@ def digest(word: str, data: bytes) -> bytes:
 class TimestampInfo:
     """What a token says. `time` is aware UTC, `policy` an OID, `digest` a word of DIGESTS.
 
-    `certificate` (DER) is the one the signer's identifier names, out of `certificates`.
+    `certificate` (DER) is the one the signer's identifier names, out of `certificates`; `anchor`
+    (DER) the root it led to, of a token that was checked.
     """
 
     time: datetime
@@ -79,6 +80,7 @@ class TimestampInfo:
     nonce: int | None
     certificate: bytes
     certificates: tuple[bytes, ...] = field(repr=False)
+    anchor: bytes = field(default=b"", repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,12 +151,12 @@ def check_imprint(
     try:
         _check_attributes(signed)
         _check_purpose(info.certificate)
-        _check_signer(signed, TrustMaterial(anchors, intermediates, crls))
+        anchor = _check_signer(signed, TrustMaterial(anchors, intermediates, crls))
     except DataLoss:
         raise
     except DomainError as error:
         raise not_good(error.message, error.message_zh) from error
-    return info
+    return replace(info, anchor=anchor)
 
 
 def not_good(why: str, why_zh: str) -> DataLoss:
@@ -345,15 +347,14 @@ def _check_purpose(certificate: bytes) -> None:
         raise not_good("its signer's key may not sign", "时间戳证书密钥用途不符")
 
 
-def _check_signer(signed: _Signed, material: TrustMaterial) -> None:
-    """The signature, and the chain as of the time told."""
+def _check_signer(signed: _Signed, material: TrustMaterial) -> bytes:
+    """The signature, and the chain as of the time told; the root it led to."""
     if parse_certificate(signed.info.certificate).suite == suites.SM2:
-        _check_sm2(signed, material)
-    else:
-        coroutines.run(lambda: _check_others(signed, material))
+        return _check_sm2(signed, material)
+    return coroutines.run(lambda: _check_others(signed, material))
 
 
-def _check_sm2(signed: _Signed, material: TrustMaterial) -> None:
+def _check_sm2(signed: _Signed, material: TrustMaterial) -> bytes:
     info = signed.info
     leaf = parse_certificate(info.certificate)
     if _first(signed.algorithm).oid() != suites.SM2_SM3_OID or not suites.suite(suites.SM2).verify(
@@ -377,9 +378,10 @@ def _check_sm2(signed: _Signed, material: TrustMaterial) -> None:
     )
     if not result.is_trusted:
         raise _nobody_known(result.detail, result.detail_zh)
+    return result.path[-1].raw
 
 
-async def _check_others(signed: _Signed, material: TrustMaterial) -> None:
+async def _check_others(signed: _Signed, material: TrustMaterial) -> bytes:
     """RSA, ECDSA, Ed25519: what public authorities have. Weak digests and short keys are refused.
 
     The libraries are loaded by the first such token: they cost half a second.
@@ -422,9 +424,13 @@ async def _check_others(signed: _Signed, material: TrustMaterial) -> None:
             retroactive_revinfo=True,
         )
         # Its usage was judged before, and more strictly; this is the path alone.
-        await CertificateValidator(leaf, validation_context=context).async_validate_path()
+        path: Any = await CertificateValidator(
+            leaf, validation_context=context
+        ).async_validate_path()
+        anchor: bytes = path.trust_anchor.certificate.dump()
     except Exception as error:  # likewise
         raise _nobody_known("no trust anchor is known for it", "没有受信任的根证书") from error
+    return anchor
 
 
 def _nobody_known(why: str, why_zh: str) -> DataLoss:

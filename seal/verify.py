@@ -14,6 +14,7 @@ clock, or raises on what the bytes hold.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -33,6 +34,7 @@ from seal.ofd.checks import (
     SEALED_CHECKS,
     UNSEALED_CHECKS,
     check_signature_format,
+    judge_time_stamp,
 )
 from seal.ofd.markup import checked_pieces
 from seal.ofd.opened import OpenedDocument, OpenedSignature
@@ -55,6 +57,7 @@ from seal.ofd.structure import (
 from seal.seal_checks import SEAL_CHECKS, common_name, in_force
 from seal.ses import parse_seal, parse_signature
 from seal.suites import SM3_OID, digest_pieces
+from seal.telling import facts_of
 from seal.trust import TrustStore
 
 __all__ = ["assess", "assess_ofd", "assess_pdf", "assess_seal", "verify"]
@@ -83,7 +86,12 @@ def assess(data: Buffer, *, store: TrustStore, now: datetime) -> Verdict:
         return assess_ofd(data, store=store, now=now)
     if head.startswith(_PDF_MAGIC):
         return assess_pdf(data if isinstance(data, bytes) else bytes(data), store=store, now=now)
-    check = failed("document_format", "this is neither an OFD nor a PDF", "不是 OFD 或 PDF 文件")
+    check = failed(
+        "document_format",
+        "this is neither an OFD nor a PDF",
+        "不是 OFD 或 PDF 文件",
+        against=("the first bytes: PK or %PDF-", "文件开头的字节：PK 或 %PDF-"),
+    )
     return conclude("", [check], [])
 
 
@@ -187,6 +195,7 @@ def _report(document: OpenedDocument, one: OpenedSignature) -> SignatureReport:
     if value is None:
         found = [rule(document, one) for rule in UNSEALED_CHECKS]
         return _as_report(one, found, form="GBT_35275")
+    one = replace(one, stamp=judge_time_stamp(document, value))
     found = [check_signature_format(document, one)]
     found += [rule(value.seal, document.store, document.now) for rule in SEAL_CHECKS]
     found += [rule(document, one, value) for rule in SEALED_CHECKS]
@@ -207,5 +216,6 @@ def _as_report(one: OpenedSignature, found: list[Check | None], *, form: str) ->
         es_id=value.seal.es_id if value else "",
         signed_at=value.signed_at if value else None,
         format=form,
+        certificate=facts_of(value.certificate) if value else None,
         checks=tuple(check.about(one.label) for check in found if check is not None),
     )

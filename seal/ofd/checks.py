@@ -21,6 +21,7 @@ every signature of every document of the package) or `DOCUMENT_CHECKS`. What eac
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from seal.model import (
@@ -30,6 +31,7 @@ from seal.model import (
     passed,
     undetermined,
 )
+from seal.ofd import against
 from seal.ofd.entries import check_integrity_entries, proven_value
 from seal.ofd.opened import OpenedDocument, OpenedSignature
 from seal.ofd.package import PackageError
@@ -44,6 +46,7 @@ from seal.seal_checks import (
 )
 from seal.ses import SealSignature, verify_signature
 from seal.suites import SM3_OID
+from seal.telling import comparing
 from seal.trust import Purpose, assess_chain
 
 _SM3_NAMES: Final = frozenset({SM3_OID, "SM3"})
@@ -54,6 +57,7 @@ _LONGEST_BARE: Final = 72  # DER SEQ of two 33-octet INTEGERs
 # --- rules about one signature --------------------------------------------------------------
 
 
+@comparing(against.form)
 def check_signature_format(_document: OpenedDocument, one: OpenedSignature) -> Check | None:
     """It reads; its type is known; Signature.xml and the value name one algorithm."""
     name = "signature_format"
@@ -81,6 +85,7 @@ def check_encoding(
     return encoding_notice("signature_encoding", value.findings)
 
 
+@comparing(against.seal_file)
 def check_seal_match(
     document: OpenedDocument, one: OpenedSignature, value: SealSignature
 ) -> Check | None:
@@ -100,19 +105,23 @@ def check_seal_match(
 
 
 def check_seal_in_force(
-    document: OpenedDocument, _one: OpenedSignature, value: SealSignature
+    document: OpenedDocument, one: OpenedSignature, value: SealSignature
 ) -> Check | None:
     """GM/T 0031-2025: the seal's validity at the time of signing (ended since: a notice)."""
     name = "seal_in_force"
     if value.signed_at is None:
         return _no_time(name)
-    check = in_force(value.seal, at=value.signed_at)
+    check = in_force(value.seal, at=one.existed_at or value.signed_at)
+    if check.indication is Indication.PASSED and value.signed_at < value.seal.valid_from:
+        return in_force(value.seal, at=value.signed_at)
     if check.indication is Indication.PASSED and document.now > value.seal.valid_to:
-        return passed(
-            name,
-            "the seal was in force and has ended since",
-            "签章时印章有效，现已过期",
+        return replace(
+            check,
+            detail="the seal was in force and has ended since",
+            detail_zh="签章时印章有效，现已过期",
             notice=True,
+            ended=value.seal.valid_to,
+            ended_why="SEAL_ENDED",
         )
     return check
 
@@ -126,6 +135,7 @@ def _no_time(name: str) -> Check:
     )
 
 
+@comparing(against.signing_time)
 def check_signing_time(
     document: OpenedDocument, _one: OpenedSignature, value: SealSignature
 ) -> Check | None:
@@ -140,6 +150,7 @@ def check_signing_time(
     return passed(name, "signed after the seal was made", "签章时间晚于印章制作时间")
 
 
+@comparing(against.signers)
 def check_signer_listed(
     _document: OpenedDocument, _one: OpenedSignature, value: SealSignature
 ) -> Check | None:
@@ -151,18 +162,18 @@ def check_signer_listed(
 
 
 def check_signer_certificate(
-    document: OpenedDocument, _one: OpenedSignature, value: SealSignature
+    document: OpenedDocument, one: OpenedSignature, value: SealSignature
 ) -> Check | None:
     """The signer's certificate, chain and revocation at the time of signing."""
     name = "signer_certificate"
-    if value.signed_at is None:
+    at = one.existed_at or value.signed_at
+    if at is None:
         return _no_time(name)
-    result = assess_chain(
-        value.certificate, at=value.signed_at, store=document.store, purpose=Purpose.SIGNER
-    )
-    return chain_check(name, result, now=document.now, who=("signer", "签章者"))
+    result = assess_chain(value.certificate, at=at, store=document.store, purpose=Purpose.SIGNER)
+    return chain_check(name, result, at=at, now=document.now, who=("signer", "签章者"))
 
 
+@comparing(against.signer)
 def check_document_signature(
     _document: OpenedDocument, _one: OpenedSignature, value: SealSignature
 ) -> Check | None:
@@ -173,6 +184,7 @@ def check_document_signature(
     return failed(name, "the signer's signature is wrong", "签章值验证不通过")
 
 
+@comparing(against.data_hash)
 def check_data_hash(
     document: OpenedDocument, one: OpenedSignature, value: SealSignature
 ) -> Check | None:
@@ -186,6 +198,7 @@ def check_data_hash(
     )
 
 
+@comparing(against.place)
 def check_property_info(
     _document: OpenedDocument, one: OpenedSignature, value: SealSignature
 ) -> Check | None:
@@ -196,6 +209,7 @@ def check_property_info(
     return failed(name, "the signature was made for another place", "签章数据中的位置与实际不一致")
 
 
+@comparing(against.references)
 def check_references(document: OpenedDocument, one: OpenedSignature) -> Check | None:
     """Every file the signer saw is there and unchanged."""
     name = "references"
@@ -226,6 +240,7 @@ def _names(paths: list[str]) -> str:
     return shown + (" …" if len(paths) > _SHOWN else "")
 
 
+@comparing(against.stamps)
 def check_stamp_pages(document: OpenedDocument, one: OpenedSignature) -> Check | None:
     """Every stamp is on a page of the document the signature belongs to."""
     name = "stamp_pages"
@@ -240,6 +255,7 @@ def check_stamp_pages(document: OpenedDocument, one: OpenedSignature) -> Check |
     return passed(name, "the stamps are on pages of the document", "印章位于文件的页面上")
 
 
+@comparing(against.cover)
 def check_uncovered_files(document: OpenedDocument, one: OpenedSignature) -> Check | None:
     """Every file is covered by *this* signature, but for the files that are signatures.
 
@@ -271,10 +287,11 @@ def check_extensions(
     return extensions_check("signature_extensions", value.extensions)
 
 
-def check_time_stamp(
-    document: OpenedDocument, _one: OpenedSignature, value: SealSignature
-) -> Check | None:
-    """A time-stamp is over this signature, trusted, and not from before it."""
+def judge_time_stamp(document: OpenedDocument, value: SealSignature) -> Check | None:
+    """A time-stamp is over this signature, trusted, and not from before it.
+
+    Judged before the others: what it proves is when they ask about.
+    """
     if value.timestamp is None:
         return None
     return time_stamp_check(
@@ -287,6 +304,14 @@ def check_time_stamp(
     )
 
 
+def check_time_stamp(
+    _document: OpenedDocument, one: OpenedSignature, _value: SealSignature
+) -> Check | None:
+    """What was found of the time-stamp."""
+    return one.stamp
+
+
+@comparing(against.form)
 def check_unsupported_type(document: OpenedDocument, one: OpenedSignature) -> Check | None:
     """Type=Sign: say what its value is; nothing about who signed is established."""
     value = document.package.read(one.xml.signed_value)
@@ -341,6 +366,7 @@ UNSEALED_CHECKS: Final[tuple[SignatureRule, ...]] = (
 # --- rules about the document ---------------------------------------------------------------
 
 
+@comparing(against.package)
 def check_package(document: OpenedDocument) -> Check | None:
     """Reading already proved it; say so."""
     count = len(document.package.entries)
@@ -351,6 +377,7 @@ def check_package(document: OpenedDocument) -> Check | None:
     )
 
 
+@comparing(against.listed)
 def check_listed(document: OpenedDocument) -> Check | None:
     """No two lines of the lists share a file, and no signature lies about unlisted."""
     name = "unlisted_signature"
@@ -377,6 +404,7 @@ def check_listed(document: OpenedDocument) -> Check | None:
     return passed(name, "every signature is listed", "所有签章均在签名列表中")
 
 
+@comparing(against.entries)
 def check_entries(document: OpenedDocument) -> Check | None:
     """The integrity list of GM/T 0099, where there is one."""
     return check_integrity_entries(document.package, document.lists() | document.signature_files())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from seal.model import Check
 from seal.ofd.package import OfdPackage
 from seal.ofd.structure import DocBody, ListedSignature, SignatureXml, page_ids
 from seal.ses import SealSignature
@@ -14,12 +15,21 @@ from seal.trust import TrustStore
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedSignature:
-    """A listed signature with what could be read of it; `value` only for seals."""
+    """A listed signature with what could be read of it; `value` only for seals.
+
+    `stamp` is the check of its time-stamp, judged before all others.
+    """
 
     listed: ListedSignature
     label: str
     xml: SignatureXml
     value: SealSignature | None
+    stamp: Check | None = None
+
+    @property
+    def existed_at(self) -> datetime | None:
+        """When it existed for certain: the time of a trusted time-stamp."""
+        return self.stamp.proves if self.stamp else None
 
     def own_files(self) -> frozenset[str]:
         """The files this signature consists of, which its own checks account for byte by byte."""

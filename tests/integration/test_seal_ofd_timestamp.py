@@ -92,9 +92,9 @@ def test_time_stamp_of_an_authority_nobody_trusts_is_not_passed(tsa: Authority) 
 
 def test_time_stamp_of_something_else_fails(tsa: Authority) -> None:
     verdict = _assess(_sealed(tsa, stamped=b"another signature"), tsa.root)
-    assert (verdict.indication, verdict.reason) == (Indication.FAILED, "TIME_STAMP")
+    assert (verdict.indication, verdict.reason) == (Indication.FAILED, "TIME_STAMP_OF_OTHER_BYTES")
 
 
 def test_signature_that_says_it_is_later_than_its_time_stamp_fails(tsa: Authority) -> None:
     verdict = _assess(_sealed(tsa, ahead=timedelta(minutes=30)), tsa.root)
-    assert (verdict.indication, verdict.reason) == (Indication.FAILED, "TIME_STAMP")
+    assert (verdict.indication, verdict.reason) == (Indication.FAILED, "TIME_STAMP_TOO_EARLY")

@@ -1,0 +1,79 @@
+"""How checks name times and certificates to people: one spelling, both languages, bounded length.
+
+What comes out of a certificate was written by whoever made the document: control characters are
+left out and long names cut, so that no name can forge a line of a report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import wraps
+from typing import Final, TypeVarTuple
+
+from runtime.errors import InvalidArgument
+from seal.certificates import CertificateInfo, parse_certificate
+from seal.model import CertificateFacts, Check
+
+_LONGEST: Final = 120
+_Args = TypeVarTuple("_Args")
+
+
+def moment(at: datetime | None) -> str:
+    """An instant as `2026-02-01 08:00:00Z`; a dash for none."""
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ") if at else "-"
+
+
+def plain(text: str) -> str:
+    """Text of a document on one line: no control or direction characters, at most 120 long."""
+    shown = "".join(c if c.isprintable() else " " for c in text)
+    return shown if len(shown) <= _LONGEST else shown[: _LONGEST - 1] + "…"
+
+
+def holder(certificate: bytes) -> tuple[str, str]:
+    """`certificate 'CN' (serial 1f)` in both languages; says so where it can't be read."""
+    try:
+        return named(parse_certificate(certificate))
+    except InvalidArgument:
+        return "a certificate that does not read", "无法读取的证书"
+
+
+def named(info: CertificateInfo) -> tuple[str, str]:
+    """`holder` of a certificate that was read."""
+    name = plain(info.subject_fields.get("CN") or info.subject)
+    return (
+        f"certificate '{name}' (serial {info.serial:x})",
+        f"证书“{name}”（序列号 {info.serial:x}）",
+    )
+
+
+def facts_of(certificate: bytes) -> CertificateFacts | None:
+    """Who a certificate is; None where it does not read."""
+    try:
+        info = parse_certificate(certificate)
+    except InvalidArgument:
+        return None
+    return CertificateFacts(
+        subject=plain(info.subject),
+        issuer=plain(info.issuer),
+        serial=f"{info.serial:x}",
+        fingerprint=info.fingerprint,
+        valid_from=info.not_before,
+        valid_to=info.not_after,
+    )
+
+
+def comparing(
+    words: Callable[[*_Args], tuple[str, str]],
+) -> Callable[[Callable[[*_Args], Check | None]], Callable[[*_Args], Check | None]]:
+    """Decorates a rule: its check says what it was checked against, whatever its outcome."""
+
+    def decorate(rule: Callable[[*_Args], Check | None]) -> Callable[[*_Args], Check | None]:
+        @wraps(rule)
+        def told(*args: *_Args) -> Check | None:
+            check = rule(*args)
+            return check and (check if check.against else check.compared(*words(*args)))
+
+        return told
+
+    return decorate
