@@ -10,8 +10,8 @@
    by side instead of DER, a digest in base64, attributes that are not sorted.
 5. Reading proves nothing: `covers` and `is_signed` prove the mathematics, trust is `seal.trust`'s.
 
-Raises `InvalidArgument` (`MALFORMED_SIGNED_DATA`, `BARE_SIGNATURE_VALUE`) only, which says what does
-not conform.
+Raises `InvalidArgument` (`MALFORMED_SIGNED_DATA`, `BARE_SIGNATURE_VALUE`) only, which says what
+does not conform.
 """
 
 from __future__ import annotations
