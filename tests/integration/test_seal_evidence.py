@@ -1,0 +1,318 @@
+"""Evidence bundles: made of sealed documents, stamped by a real authority, verified years later."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seal.evidence.assessing import assess_evidence
+from seal.evidence.layout import MANIFEST, TIMESTAMP, is_evidence
+from seal.evidence.making import make_evidence
+from seal.evidence.manifest import digests_of, read_manifest, write_manifest
+from seal.model import Indication, Verdict
+from seal.ses import assemble_signature, to_be_signed
+from seal.suites import SM2_SM3_OID
+from seal.timestamp import TimestampClient
+from seal.trust import FOR_TIME, Revocation, TrustAnchor, TrustStore, issue_crl
+from seal.verify import assess
+from tests.builders import tsa
+from tests.builders.ofd import (
+    BEGIN,
+    END,
+    SEALED_AT,
+    crc,
+    lying_size,
+    plain_ofd,
+    seal_ofd,
+    unpack,
+    world,
+)  # fmt: skip
+
+MADE = datetime.now(UTC).replace(microsecond=0)  # the authority's clock is this machine's
+YEARS_LATER = datetime(2045, 6, 1, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def authority():
+    with tsa.authority() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def store(authority) -> TrustStore:
+    roots = TrustAnchor(
+        name="示范时间戳根", certificate=authority.root, valid_from=BEGIN, purposes=FOR_TIME
+    )
+    return replace(world().store(), anchors=(*world().store().anchors, roots), crls=(crl(),))
+
+
+def crl(*revoked: Revocation, at: datetime = SEALED_AT) -> bytes:
+    return issue_crl(
+        issuer=world().root,
+        issuer_certificate=world().root_certificate,
+        this_update=at,
+        next_update=END,
+        number=len(revoked) + 1,
+        revoked=revoked,
+    )
+
+
+@pytest.fixture(scope="module")
+def stamped(authority, store) -> bytes:
+    client = TimestampClient(authority.url, anchors=[authority.root])
+    return make(store, timestamper=client, receipts=[b'{"format": "x"}'], report=a_report)
+
+
+def a_report(verdict: Verdict) -> bytes:
+    return b"%PDF-1.7 " + verdict.summary.encode()
+
+
+def make(store: TrustStore, **more) -> bytes:
+    return make_evidence(
+        more.pop("document", seal_ofd(plain_ofd())), store=store, now=MADE, maker="tongban 0.1.0",
+        **more,
+    )  # fmt: skip
+
+
+def told(verdict: Verdict, name: str):
+    (found,) = [one for one in verdict.checks if one.name == name]
+    return found
+
+
+def failing(verdict: Verdict) -> set[str]:
+    return {c.name for c in verdict.all_checks() if c.indication is not Indication.PASSED}
+
+
+def rewritten(bundle: bytes, change: Callable[[dict[str, bytes]], None], *, redone=False) -> bytes:
+    """The bundle with other files; `redone` writes the list anew, as a forger would."""
+    files = unpack(bundle)
+    change(files)
+    if redone:
+        listed = {n: digests_of([d]) for n, d in files.items()
+                  if n not in ("mimetype", MANIFEST, TIMESTAMP)}  # fmt: skip
+        files[MANIFEST] = write_manifest(listed, time_stamped=TIMESTAMP in files)
+    buffer = BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, data in files.items():
+            kind = 0 if name in ("mimetype", "document.ofd") else 8
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), data, kind)
+    return buffer.getvalue()
+
+
+def test_a_bundle_passes_and_is_told_by_its_first_bytes(stamped, store):
+    assert is_evidence(stamped)
+    assert not is_evidence(seal_ofd(plain_ofd()))
+    verdict = assess_evidence(stamped, store=store, now=MADE)
+    assert (verdict.indication, failing(verdict)) == (Indication.PASSED, set())
+    assert verdict.now.indication is Indication.PASSED
+    assert told(verdict, "evidence_time").proves is not None
+    (report,) = verdict.signatures
+    assert report.proved_at == told(verdict, "evidence_time").proves
+    assert verdict.document_format == "EVIDENCE"
+    files = unpack(stamped)
+    assert next(iter(files)) == "mimetype"
+    assert json.loads(files["verdict.json"])["indication"] == "PASSED"
+    assert files["report.pdf"].startswith(b"%PDF-")
+    assert assess(files["document.ofd"], store=store, now=MADE).indication is Indication.PASSED
+
+
+def test_the_same_makes_the_same_bytes(store):
+    document = seal_ofd(plain_ofd())
+    assert make(store, document=document) == make(store, document=document)
+
+
+def test_years_later_it_still_holds_though_the_certificates_expired_and_one_was_revoked(
+    stamped, store
+):
+    assert YEARS_LATER > END  # of every certificate in the world
+    revoked = Revocation(
+        serial=_serial(world().certificate), at=MADE + timedelta(days=400), reason="key_compromise"
+    )
+    later = replace(store, crls=(*store.crls, crl(revoked, at=MADE + timedelta(days=401))))
+    verdict = assess_evidence(stamped, store=later, now=YEARS_LATER)
+    assert (verdict.indication, failing(verdict)) == (Indication.PASSED, set())
+    assert verdict.now.indication is Indication.PASSED
+    assert verdict.now.since == revoked.at
+    # The document by itself is open today: nothing else proves when it was sealed.
+    alone = assess(unpack(stamped)["document.ofd"], store=later, now=YEARS_LATER)
+    assert alone.now.indication is Indication.INDETERMINATE
+
+
+def test_revoked_before_the_bundle_was_made_is_open(stamped, store):
+    revoked = Revocation(serial=_serial(world().certificate), at=MADE - timedelta(days=1))
+    later = replace(store, crls=(*store.crls, crl(revoked, at=MADE + timedelta(days=1))))
+    verdict = assess_evidence(stamped, store=later, now=YEARS_LATER)
+    assert verdict.now.indication is Indication.INDETERMINATE
+
+
+def test_without_a_time_stamp_it_is_judged_as_of_today_and_says_so(store):
+    bundle = make(store)
+    verdict = assess_evidence(bundle, store=store, now=YEARS_LATER)
+    assert told(verdict, "evidence_time").notice
+    assert verdict.indication is Indication.PASSED  # when it was signed, by its own word
+    assert verdict.now.indication is Indication.INDETERMINATE
+
+
+def _serial(certificate: bytes) -> int:
+    from seal.trust import parse_certificate
+
+    return parse_certificate(certificate).serial
+
+
+def test_the_roots_inside_are_not_trusted_by_themselves(stamped, store):
+    nobody = TrustStore()
+    verdict = assess_evidence(stamped, store=nobody, now=MADE)
+    assert verdict.indication is Indication.INDETERMINATE
+    assert told(verdict, "evidence_anchors").reason == "NO_TRUST_ANCHOR"
+    assert told(verdict, "evidence_time").reason == "TIME_STAMP_NOT_TRUSTED"
+    verdict = assess_evidence(stamped, store=nobody, now=MADE, trust_inside=True)
+    assert verdict.indication is Indication.PASSED
+    assert told(verdict, "evidence_anchors").notice
+    trust = {one.source for report in verdict.signatures for one in report.trust}
+    assert trust <= {"the list inside the bundle"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["document.ofd", "evidence.json", "verdict.json", "report.pdf", "trust/list.json",
+     "certificates/001.cer", "revocation/001.crl", "trust/anchors/001.cer", "receipts/001.json"],
+)  # fmt: skip
+def test_a_changed_file_fails_by_its_digest(stamped, store, name):
+    def change(files):
+        files[name] = files[name][:-1] + bytes([files[name][-1] ^ 1])
+
+    verdict = assess_evidence(rewritten(stamped, change), store=store, now=MADE)
+    assert failing(verdict) == {"evidence_digests"}
+    assert f"/{name}" in told(verdict, "evidence_digests").detail
+    # With the list written anew, the time-stamp is over another list.
+    verdict = assess_evidence(rewritten(stamped, change, redone=True), store=store, now=MADE)
+    assert verdict.indication is Indication.FAILED
+    assert failing(verdict) & {"evidence_time", "evidence_material"}
+
+
+def test_an_added_file_and_one_taken_away_fail_by_the_list(stamped, store):
+    def added(files):
+        files["receipts/002.json"] = b"{}"
+
+    def taken(files):
+        del files["revocation/001.crl"]
+
+    def unstamped(files):
+        del files[TIMESTAMP]
+
+    def strange(files):
+        files["notes.txt"] = b"believe me"
+
+    for change, name in (
+        (added, "evidence_manifest"),
+        (taken, "evidence_manifest"),
+        (unstamped, "evidence_manifest"),
+        (strange, "evidence_layout"),
+    ):
+        verdict = assess_evidence(rewritten(stamped, change), store=store, now=MADE)
+        assert failing(verdict) == {name}, change
+
+
+def test_a_report_that_the_material_does_not_give_fails(store):
+    def lie(files):
+        said = json.loads(files["verdict.json"])
+        said["indication"] = "FAILED"
+        files["verdict.json"] = json.dumps(said).encode()
+
+    bundle = rewritten(make(store), lie, redone=True)
+    assert failing(assess_evidence(bundle, store=store, now=MADE)) == {"evidence_verdict"}
+
+
+def test_another_time_stamp_fails(stamped, store, authority):
+    client = TimestampClient(authority.url, anchors=[authority.root])
+
+    def over_other_bytes(files):
+        files[TIMESTAMP] = client.stamp(b"something else")
+
+    def broken(files):
+        files[TIMESTAMP] = files[TIMESTAMP][:-1] + b"\x00"
+
+    for change in (over_other_bytes, broken):
+        verdict = assess_evidence(rewritten(stamped, change), store=store, now=MADE)
+        assert failing(verdict) == {"evidence_time"}
+        assert verdict.indication is Indication.FAILED
+
+
+def test_a_list_in_another_form_fails(stamped, store):
+    def spaced(files):
+        files[MANIFEST] = files[MANIFEST].replace(b"\n</asic", b"\n\n</asic")
+
+    def twice(files):
+        row = files[MANIFEST].split(b"\n")[3]
+        files[MANIFEST] = files[MANIFEST].replace(row, row + b"\n" + row)
+
+    def entity(files):
+        files[MANIFEST] = b"<!DOCTYPE x>" + files[MANIFEST]
+
+    for change in (spaced, twice, entity):
+        verdict = assess_evidence(rewritten(stamped, change), store=store, now=MADE)
+        assert failing(verdict) == {"evidence_manifest"}
+
+
+def test_bombs_are_refused(stamped, store):
+    def bomb(files):
+        files["report.pdf"] = bytes(70 * 1024 * 1024)
+
+    verdict = assess_evidence(rewritten(stamped, bomb), store=store, now=MADE)
+    assert failing(verdict) == {"package_limits"}
+    lying = lying_size(stamped, "verdict.json", 5)
+    assert assess_evidence(lying, store=store, now=MADE).indication is Indication.FAILED
+    huge = lying_size(stamped, "verdict.json", 1 << 31)
+    assert failing(assess_evidence(huge, store=store, now=MADE)) == {"package_limits"}
+
+
+def test_a_detached_signature_has_its_evidence_too(store):
+    digest, here = bytes(range(32)), world()
+    tbs = to_be_signed(
+        seal=here.seal(), signed_at=SEALED_AT, data_hash=digest, property_info="digest only"
+    )
+    signature = assemble_signature(
+        tbs,
+        certificate=here.certificate,
+        signature=here.signer.sign(tbs),
+        suite_oid=SM2_SM3_OID,
+    )
+    bundle = make(store, document=signature, digest=digest)
+    verdict = assess_evidence(bundle, store=store, now=MADE)
+    assert (verdict.indication, failing(verdict)) == (Indication.PASSED, set())
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_damaged_bundles_never_raise(data):
+    bundle = _small()
+    at = data.draw(st.integers(0, len(bundle) - 1))
+    length = data.draw(st.integers(0, 8))
+    damaged = bundle[:at] + data.draw(st.binary(max_size=8)) + bundle[at + length :]
+    verdict = assess_evidence(damaged, store=world().store(), now=MADE)
+    assert damaged == bundle or verdict.indication is not Indication.PASSED
+    assert crc(damaged) is not None
+
+
+_MADE: list[bytes] = []
+
+
+def _small() -> bytes:
+    if not _MADE:
+        _MADE.append(make(world().store()))
+    return _MADE[0]
+
+
+def test_the_list_is_read_in_its_one_form_only():
+    listed = {"document.ofd": digests_of([b"x"]), "verdict.json": digests_of([b"y"])}
+    for stamped_too in (True, False):
+        data = write_manifest(listed, time_stamped=stamped_too)
+        assert read_manifest(data) == (listed, stamped_too)
