@@ -174,11 +174,6 @@ _ALL: Final = (
         _GMT31, "FORMAT_FAILURE",
     ),
     CheckName(
-        "unsupported_signature_type", "Kind of signature", "签名类型",
-        "Is the signature of a kind that can be verified here?", "签名类型是否可以验证？",
-        _OFD, "FORMAT_FAILURE",
-    ),
-    CheckName(
         "signature_encoding", "Encoding of the signature", "签章编码",
         "Is the signature canonical DER?", "签章编码是否为规范的 DER？",
         _GBT38540, "FORMAT_FAILURE",
@@ -327,6 +322,10 @@ REASONS: Final = {
     "UNSUPPORTED_KEY": "CRYPTO_CONSTRAINTS_FAILURE",
     "REVOCATION_UNKNOWN": "TRY_LATER",
     "CHECK_METHOD": "CRYPTO_CONSTRAINTS_FAILURE",
+    "DIGEST_WEAK": "CRYPTO_CONSTRAINTS_FAILURE",
+    "BARE_SIGNATURE_VALUE": "FORMAT_FAILURE",
+    "MALFORMED_SIGNED_DATA": "FORMAT_FAILURE",
+    "NO_SIGNER_CERTIFICATE": "NO_SIGNING_CERTIFICATE_FOUND",
     "SEAL_NOT_IN_FORCE": "SIG_CONSTRAINTS_FAILURE",
     "SIGNATURE_LISTED_TWICE": "FORMAT_FAILURE",
     "INTEGRITY_LIST_DIFFERS": "SIG_CONSTRAINTS_FAILURE",

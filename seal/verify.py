@@ -32,10 +32,11 @@ from seal.ofd.checks import (
     CONTENT_CHECKS,
     DOCUMENT_CHECKS,
     SEALED_CHECKS,
-    UNSEALED_CHECKS,
     check_signature_format,
     judge_time_stamp,
+    sign_rules,
 )
+from seal.ofd.dates import parse_date_time
 from seal.ofd.markup import checked_pieces
 from seal.ofd.opened import OpenedDocument, OpenedSignature
 from seal.ofd.package import (
@@ -56,6 +57,7 @@ from seal.ofd.structure import (
 )
 from seal.seal_checks import SEAL_CHECKS, common_name, in_force
 from seal.ses import parse_seal, parse_signature
+from seal.signed_data import parse_signed_data
 from seal.suites import SM3_OID, digest_pieces
 from seal.telling import facts_of
 from seal.trust import TrustStore
@@ -170,8 +172,14 @@ def _open(package: OfdPackage, listed: ListedSignature, label: str) -> OpenedSig
     """Read Signature.xml and SignedValue.dat. Raises InvalidArgument."""
     xml = parse_signature_xml(package.read(listed.path), listed.path)
     raw = package.read(xml.signed_value)
-    value = None if listed.type == TYPE_SIGN else parse_signature(raw)
-    return OpenedSignature(listed=listed, label=label, xml=xml, value=value)
+    if listed.type != TYPE_SIGN:
+        value = parse_signature(raw)
+        return OpenedSignature(listed=listed, label=label, xml=xml, value=value)
+    opened = OpenedSignature(listed=listed, label=label, xml=xml, value=None)
+    try:
+        return replace(opened, signed=parse_signed_data(raw))
+    except InvalidArgument as error:
+        return replace(opened, unread=error)
 
 
 def _unreadable(label: str, error: InvalidArgument) -> SignatureReport:
@@ -193,7 +201,7 @@ def _report(document: OpenedDocument, one: OpenedSignature) -> SignatureReport:
     value = one.value
     found: list[Check | None]
     if value is None:
-        found = [rule(document, one) for rule in UNSEALED_CHECKS]
+        found = [*sign_rules(document, one), *(rule(document, one) for rule in CONTENT_CHECKS)]
         return _as_report(one, found, form="GBT_35275")
     one = replace(one, stamp=judge_time_stamp(document, value))
     found = [check_signature_format(document, one)]
@@ -205,8 +213,13 @@ def _report(document: OpenedDocument, one: OpenedSignature) -> SignatureReport:
 
 def _as_report(one: OpenedSignature, found: list[Check | None], *, form: str) -> SignatureReport:
     value = one.value
+    certificate, signed_at = one.certificate, value.signed_at if value else None
+    if one.signed is not None:
+        first = one.signed.signers[0]
+        certificate = first.certificate
+        signed_at = first.signed_at or parse_date_time(one.xml.signed_at_text)
     try:
-        signer = common_name(value.certificate) if value else ""
+        signer = common_name(certificate) if certificate else ""
     except InvalidArgument:
         signer = ""
     return SignatureReport(
@@ -214,8 +227,8 @@ def _as_report(one: OpenedSignature, found: list[Check | None], *, form: str) ->
         signer=signer,
         seal_name=value.seal.name if value else "",
         es_id=value.seal.es_id if value else "",
-        signed_at=value.signed_at if value else None,
+        signed_at=signed_at,
         format=form,
-        certificate=facts_of(value.certificate) if value else None,
+        certificate=facts_of(certificate) if certificate else None,
         checks=tuple(check.about(one.label) for check in found if check is not None),
     )

@@ -32,9 +32,11 @@ from seal.model import (
     undetermined,
 )
 from seal.ofd import against
+from seal.ofd.check_method import check_method
 from seal.ofd.entries import check_integrity_entries, proven_value
 from seal.ofd.opened import OpenedDocument, OpenedSignature
 from seal.ofd.package import PackageError
+from seal.ofd.sign_checks import SignedXml, sign_checks, unread
 from seal.ofd.structure import TYPE_SEAL, TYPE_SIGN
 from seal.seal_checks import (
     CLOCK_SKEW,
@@ -49,9 +51,7 @@ from seal.suites import SM3_OID
 from seal.telling import comparing
 from seal.trust import Purpose, assess_chain
 
-_SM3_NAMES: Final = frozenset({SM3_OID, "SM3"})
 _SHOWN: Final = 10
-_LONGEST_BARE: Final = 72  # DER SEQ of two 33-octet INTEGERs
 
 
 # --- rules about one signature --------------------------------------------------------------
@@ -213,8 +213,9 @@ def check_property_info(
 def check_references(document: OpenedDocument, one: OpenedSignature) -> Check | None:
     """Every file the signer saw is there and unchanged."""
     name = "references"
-    if one.xml.check_method not in _SM3_NAMES:
-        return failed(name, "the CheckMethod is not SM3", "摘要算法不是 SM3", reason="CHECK_METHOD")
+    method = check_method(one.xml.check_method)
+    if isinstance(method, Check):
+        return method
     paths = [reference.path for reference in one.xml.references]
     if not paths or len(set(paths)) != len(paths):
         return failed(name, "References are empty or name a file twice", "引用列表为空或重复")
@@ -223,7 +224,7 @@ def check_references(document: OpenedDocument, one: OpenedSignature) -> Check | 
         reference.path
         for reference in one.xml.references
         if reference.path in document.package
-        and document.digest_of(reference.path) != reference.check_value
+        and document.digest_of(reference.path, method) != reference.check_value
     ]
     if missing or changed:
         found = [("changed after signing", "签章后被修改", changed), ("missing", "缺失", missing)]
@@ -232,7 +233,14 @@ def check_references(document: OpenedDocument, one: OpenedSignature) -> Check | 
             "; ".join(f"{word}: {_names(paths)}" for word, _, paths in found if paths),
             "；".join(f"{word}：{_names(paths)}" for _, word, paths in found if paths),
         )
-    return passed(name, f"{len(paths)} files are as signed", f"{len(paths)} 个文件与签章时一致")
+    by = "" if method == SM3_OID else " (by a digest other than SM3)"
+    by_zh = "" if method == SM3_OID else "（摘要算法不是 SM3）"
+    return passed(
+        name,
+        f"{len(paths)} files are as signed{by}",
+        f"{len(paths)} 个文件与签章时一致{by_zh}",
+        notice=method != SM3_OID,
+    )
 
 
 def _names(paths: list[str]) -> str:
@@ -268,8 +276,8 @@ def check_uncovered_files(document: OpenedDocument, one: OpenedSignature) -> Che
     name = "uncovered_files"
     covered = {reference.path for reference in one.xml.references}
     allowed = document.lists() | document.signature_files()
-    if one.value is not None:
-        allowed |= proven_value(document.package, covered, one.value.certificate)
+    if one.certificate is not None:
+        allowed |= proven_value(document.package, covered, one.certificate)
     uncovered = [path for path in document.package if path not in covered and path not in allowed]
     if uncovered:
         return failed(
@@ -311,27 +319,20 @@ def check_time_stamp(
     return one.stamp
 
 
-@comparing(against.form)
-def check_unsupported_type(document: OpenedDocument, one: OpenedSignature) -> Check | None:
-    """Type=Sign: say what its value is; nothing about who signed is established."""
-    value = document.package.read(one.xml.signed_value)
-    what, what_zh = (
-        "a GB/T 35275 SignedData, which is not verified yet",
-        "GB/T 35275 签名数据，尚不支持验证",
+def sign_rules(document: OpenedDocument, one: OpenedSignature) -> list[Check]:
+    """Type=Sign: what its value is, and what of it holds (`seal.ofd.sign_checks`)."""
+    if one.signed is None:
+        return [unread(one.unread)] if one.unread is not None else []
+    return sign_checks(
+        SignedXml(
+            value=one.signed,
+            document=document.package.read(one.listed.path),
+            date_time=one.xml.signed_at_text,
+            method=one.xml.method,
+            store=document.store,
+            now=document.now,
+        )
     )
-    if _is_bare_signature(value):
-        what = "a bare SM2 value without certificate, not the SignedData GB/T 35275 asks for"
-        what_zh = "不含证书的 SM2 签名值，不是 GB/T 35275 要求的签名数据"
-    return undetermined(
-        "unsupported_signature_type",
-        f"the signature has Type=Sign; SignedValue.dat holds {what}",
-        f"签名类型为 Sign；SignedValue.dat 是{what_zh}",
-    )
-
-
-def _is_bare_signature(value: bytes) -> bool:
-    """Whether the bytes are DER SEQ{INTEGER, INTEGER}, told by their tags."""
-    return len(value) <= _LONGEST_BARE and value[:1] == b"\x30" and value[2:3] == b"\x02"
 
 
 DocumentRule = Callable[[OpenedDocument], Check | None]
@@ -355,11 +356,6 @@ CONTENT_CHECKS: Final[tuple[SignatureRule, ...]] = (
     check_references,
     check_stamp_pages,
     check_uncovered_files,
-)
-UNSEALED_CHECKS: Final[tuple[SignatureRule, ...]] = (
-    check_signature_format,
-    check_unsupported_type,
-    *CONTENT_CHECKS,
 )
 
 

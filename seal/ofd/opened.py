@@ -5,26 +5,39 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from runtime.errors import InvalidArgument
 from seal.model import Check
 from seal.ofd.package import OfdPackage
 from seal.ofd.structure import DocBody, ListedSignature, SignatureXml, page_ids
 from seal.ses import SealSignature
+from seal.signed_data import SignedData
 from seal.suites import SM3_OID, digest_pieces
 from seal.trust import TrustStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedSignature:
-    """A listed signature with what could be read of it; `value` only for seals.
+    """A listed signature with what could be read of it: `value` of a seal, `signed` of Type=Sign.
 
-    `stamp` is the check of its time-stamp, judged before all others.
+    `unread` says why a value of Type=Sign could not be read; `stamp` is the check of a seal
+    signature's time-stamp, judged before all others.
     """
 
     listed: ListedSignature
     label: str
     xml: SignatureXml
     value: SealSignature | None
+    signed: SignedData | None = None
+    unread: InvalidArgument | None = None
     stamp: Check | None = None
+
+    @property
+    def certificate(self) -> bytes | None:
+        """The signer's; None where there is none, or more than one signer."""
+        if self.value is not None:
+            return self.value.certificate
+        signers = self.signed.signers if self.signed is not None else ()
+        return signers[0].certificate if len(signers) == 1 else None
 
     @property
     def existed_at(self) -> datetime | None:
@@ -55,8 +68,10 @@ class OpenedDocument:
     digests: dict[str, bytes] = field(default_factory=dict, repr=False)
     _pages: dict[str, frozenset[str]] = field(default_factory=dict, repr=False)
 
-    def digest_of(self, name: str) -> bytes:
-        """SM3 of a file."""
+    def digest_of(self, name: str, by: str = SM3_OID) -> bytes:
+        """The digest of a file, SM3 by default; `by` is an OID."""
+        if by != SM3_OID:
+            return digest_pieces(by, self.package.pieces(name))
         known = self.digests.get(name)
         if known is None:
             known = digest_pieces(SM3_OID, self.package.pieces(name))

@@ -75,7 +75,7 @@ def test_seal_that_had_ended_fails() -> None:
 
 def test_plain_digital_signature_is_named_and_its_references_are_good() -> None:
     verdict = _ofd("DigitalSign.ofd")
-    assert verdict.reason == "UNSUPPORTED_SIGNATURE_TYPE"
+    assert verdict.reason == "BARE_SIGNATURE_VALUE"
     assert verdict.indication is Indication.INDETERMINATE
     assert "without certificate" in verdict.summary
     found = _checks(verdict)

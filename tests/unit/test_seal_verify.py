@@ -326,7 +326,7 @@ def test_weaker_check_method() -> None:
 
     verdict = _forge(weaken)
     assert _failed(verdict) == {"references"}
-    assert verdict.reason == "CHECK_METHOD"
+    assert verdict.reason == "DIGEST_WEAK"
 
 
 def test_reference_hashes_changed_with_the_page() -> None:
