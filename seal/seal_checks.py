@@ -149,11 +149,7 @@ def time_stamp_check(
     against = ("the signature value as received", "收到的签名值")
     try:
         told = read_token(token)
-        maker, maker_zh = holder(told.certificate)
-        against = (
-            f"{told.digest.upper()} of the signature value; {maker}; {moment(told.time)}",
-            f"签名值的 {told.digest.upper()} 摘要；{maker_zh}；{moment(told.time)}",
-        )
+        against = stamped_by(told)
         if told.imprint != token_digest(told.digest, over):
             other = ("the time-stamp is of another signature", "时间戳不属于该签名")
             return failed(name, *other, reason="TIME_STAMP_OF_OTHER_BYTES", against=against)
@@ -174,14 +170,18 @@ def time_stamp_check(
     except DataLoss as error:
         reason = "TIME_STAMP_NOT_VERIFIED"
         return undetermined(name, error.message, error.message_zh, reason=reason, against=against)
-    return proving(name, good, store, against=against)
+    return proving(name, good, store)
 
 
-def proving(
-    name: str, good: TimestampInfo, store: TrustStore, *, against: tuple[str, str]
-) -> Check:
+def stamped_by(told: TimestampInfo) -> tuple[str, str]:
+    """What a time-stamp is over, by whom and of when."""
+    (who, who_zh), word, at = holder(told.certificate), told.digest.upper(), moment(told.time)
+    return f"{word} of what is stamped; {who}; {at}", f"所盖内容的 {word} 摘要；{who_zh}；{at}"
+
+
+def proving(name: str, good: TimestampInfo, store: TrustStore) -> Check:
     """A time-stamp that was found good: what it proves, and whom that rests on."""
-    at = moment(good.time)
+    at, against = moment(good.time), stamped_by(good)
     check = passed(name, f"the time-stamp proves {at}", f"时间戳证明时间为 {at}", against=against)
     return replace(check, proves=good.time, trust=_time_trust(name, good, store))
 

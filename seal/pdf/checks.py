@@ -66,10 +66,12 @@ from seal.pdf.timestamps import (
     SignatureTime,
     ends_with_an_update,
     report_timestamp,
+    revision_of,
     signature_time,
 )
 from seal.seal_checks import CLOCK_SKEW, chain_check, common_name
 from seal.suites import suite
+from seal.telling import comparing, facts_of, holder, moment, plain
 from seal.trust import Purpose, TrustStore, assess_chain, parse_certificate
 
 _FORMAT: Final = "PDF"
@@ -132,9 +134,14 @@ def assess_pdf(data: bytes, *, store: TrustStore, now: datetime) -> Verdict:
         embedded = _open(data)
     except Exception:  # noqa: BLE001  (the library raises anything on hostile bytes)
         detail = "the PDF is damaged, encrypted or of a kind that readers see differently"
-        check = failed("pdf_format", detail, "PDF 文件已损坏、加密或结构不规范")
+        against = (f"{len(data)} bytes", f"{len(data)} 字节")
+        check = failed("pdf_format", detail, "PDF 文件已损坏、加密或结构不规范", against=against)
         return conclude(_FORMAT, [check], [])
-    own = [passed("pdf_format", "the PDF reads", "PDF 结构正确")]
+    against = (
+        f"{len(data)} bytes, {len(embedded)} signature(s)",
+        f"{len(data)} 字节，{len(embedded)} 个签名",
+    )
+    own = [passed("pdf_format", "the PDF reads", "PDF 结构正确", against=against)]
     reports = []
     for one in embedded:
         policy = ONLY_EVIDENCE if one is embedded[-1] else _ONLY_SIGNATURES
@@ -178,6 +185,7 @@ def _report(
             es_id="",
             signed_at=opened.signed_at,
             format="PADES",
+            certificate=facts_of(opened.certificate),
             checks=tuple(one.about(label) for one in found if one is not None),
         )
     except Exception:  # noqa: BLE001  (the library raises anything on hostile bytes)
@@ -246,9 +254,32 @@ def _roots(store: TrustStore, at: datetime) -> list[Any]:
     return [_load(one) for one in store.roots(Purpose.SIGNER, at) if _is_known(one)]
 
 
+# --- what they compare with -------------------------------------------------------------------
+
+
+def _form(one: OpenedPdfSignature) -> tuple[str, str]:
+    form = plain(str(one.embedded.sig_object.get("/SubFilter")))
+    return f"SubFilter {form}", f"SubFilter {form}"
+
+
+def _signer(one: OpenedPdfSignature) -> tuple[str, str]:
+    (who, who_zh), word = holder(one.certificate), plain(str(one.embedded.md_algorithm)).upper()
+    return f"{who}, {word} of the signed bytes", f"{who_zh}，所签字节的 {word} 摘要"
+
+
+def _time(one: OpenedPdfSignature) -> tuple[str, str]:
+    signed, now = moment(one.signed_at), moment(one.now)
+    return f"signed {signed}; now {now}", f"签名 {signed}；当前 {now}"
+
+
+def _cover(one: OpenedPdfSignature) -> tuple[str, str]:
+    return revision_of(one.embedded)
+
+
 # --- rules ----------------------------------------------------------------------------------
 
 
+@comparing(_form)
 def check_format(one: OpenedPdfSignature) -> Check | None:
     """PAdES, or the older detached CMS, which is told; the room left for the value is empty."""
     name = "signature_format"
@@ -265,6 +296,7 @@ def check_format(one: OpenedPdfSignature) -> Check | None:
     )
 
 
+@comparing(_signer)
 def check_signature(one: OpenedPdfSignature) -> Check | None:
     """Digest and signature value, by the certificate the attributes name."""
     name = "document_signature"
@@ -275,6 +307,7 @@ def check_signature(one: OpenedPdfSignature) -> Check | None:
     return failed(name, "the signer's signature is wrong", "签名值验证不通过")
 
 
+@comparing(_time)
 def check_signing_time(one: OpenedPdfSignature) -> Check | None:
     """A time, and not in the future."""
     name = "signing_time"
@@ -302,10 +335,12 @@ def check_certificate(one: OpenedPdfSignature) -> Check | None:
             "the signer's certificate is not acceptable for PDF signatures",
             "签名者证书不适用于 PDF 签名",
             reason="CERTIFICATE_NOT_FOR_PDF",
+            against=holder(one.certificate),
         )
-    return chain_check(name, result, now=one.now, who=("signer", "签名者"))
+    return chain_check(name, result, at=one.existed_at, now=one.now, who=("signer", "签名者"))
 
 
+@comparing(_cover)
 def check_coverage(one: OpenedPdfSignature) -> Check | None:
     """The last signature covers the whole file; after an earlier one only signatures were added."""
     name = "covers_document"

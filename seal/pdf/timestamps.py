@@ -25,7 +25,8 @@ from pyhanko.sign.validation.status import SignatureCoverageLevel
 from runtime.errors import DataLoss, InvalidArgument
 from seal import der
 from seal.model import Check, SignatureReport, failed, passed, undetermined
-from seal.seal_checks import CLOCK_SKEW, common_name
+from seal.seal_checks import CLOCK_SKEW, common_name, proving, stamped_by
+from seal.telling import comparing, facts_of
 from seal.timestamp_token import (
     TimestampInfo,
     UntrustedTimestamp,
@@ -65,32 +66,37 @@ def signature_time(
         check = failed(_NAME, "there are too many time-stamps", "时间戳过多")
         return SignatureTime(time=None, check=check)
     value: bytes = embedded.signer_info["signature"].native
-    times = []
+    found = []
     for token in tokens:
         told = _judge(token, lambda word: digest(word, value), store, now)
         if isinstance(told, Check):
             return SignatureTime(time=None, check=told)
-        times.append(told.time)
-    if signed_at is not None and signed_at > min(times) + CLOCK_SKEW:
-        detail = "the signature says it was made after its time-stamp"
-        return SignatureTime(time=None, check=failed(_NAME, detail, "签名时间晚于时间戳"))
-    return SignatureTime(time=min(times), check=_good(min(times)))
+        found.append(told)
+    first = min(found, key=lambda one: one.time)
+    if signed_at is not None and signed_at > first.time + CLOCK_SKEW:
+        late = ("the signature says it was made after its time-stamp", "签名时间晚于时间戳")
+        against = stamped_by(first)
+        check = failed(_NAME, *late, reason="TIME_STAMP_TOO_EARLY", against=against)
+        return SignatureTime(time=None, check=check)
+    return SignatureTime(time=first.time, check=proving(_NAME, first, store))
 
 
 def report_timestamp(
     embedded: EmbeddedPdfSignature, policy: Any, store: TrustStore, now: datetime
 ) -> SignatureReport:
     """Judge a document time-stamp; its report's `signed_at` is the time it tells."""
-    label, signer, time = "", "", None
+    label, signer, time, facts = "", "", None, None
+    checks: list[Check | None]
     try:
         label = str(embedded.field_name)
         value = bytes(embedded.pkcs7_content)
         token = next(der.elements(value)).raw
         info = read_token(token)
         signer, time = common_name(info.certificate), info.time
+        facts = facts_of(info.certificate)
         told = _judge(token, embedded.compute_digest, store, now)
         checks = [
-            told if isinstance(told, Check) else _good(told.time),
+            told if isinstance(told, Check) else proving(_NAME, told, store),
             _covers(embedded, policy),
         ]
         if value[len(token) :].strip(b"\x00"):
@@ -105,7 +111,8 @@ def report_timestamp(
         es_id="",
         signed_at=time,
         format="PADES_TIMESTAMP",
-        checks=tuple(one.about(label) for one in checks),
+        certificate=facts,
+        checks=tuple(one.about(label) for one in checks if one),
     )
 
 
@@ -122,8 +129,10 @@ def _judge(
     token: bytes, imprint: Callable[[str], bytes], store: TrustStore, now: datetime
 ) -> TimestampInfo | Check:
     """What a good token says, or the check that it is not."""
+    against = ("the time-stamp token as received", "收到的时间戳数据")
     try:
         said = read_token(token)
+        against = stamped_by(said)
         return check_imprint(
             token,
             imprint(said.digest),
@@ -133,18 +142,24 @@ def _judge(
             at=now,
         )
     except UntrustedTimestamp as error:
-        return undetermined(_NAME, error.message, error.message_zh, reason="TIME_STAMP_NOT_TRUSTED")
+        reason = "TIME_STAMP_NOT_TRUSTED"
+        return undetermined(_NAME, error.message, error.message_zh, reason=reason, against=against)
     except (DataLoss, InvalidArgument) as error:
-        return failed(_NAME, error.message, error.message_zh)
+        return failed(_NAME, error.message, error.message_zh, against=against)
 
 
-def _good(time: datetime) -> Check:
-    return passed(
-        _NAME, f"a time-stamp proves {time.isoformat()}", f"时间戳证明时间为 {time.isoformat()}"
-    )
+def _revision(embedded: EmbeddedPdfSignature, _policy: Any) -> tuple[str, str]:
+    return revision_of(embedded)
 
 
-def _covers(embedded: EmbeddedPdfSignature, policy: Any) -> Check:
+def revision_of(embedded: EmbeddedPdfSignature) -> tuple[str, str]:
+    """Which of the file's revisions a signature covers."""
+    mine, total = embedded.signed_revision + 1, embedded.reader.xrefs.total_revisions
+    return f"revision {mine} of {total}", f"第 {mine} 版，共 {total} 版"
+
+
+@comparing(_revision)
+def _covers(embedded: EmbeddedPdfSignature, policy: Any) -> Check | None:
     """The whole file, or all but what may follow."""
     name = "covers_document"
     embedded.compute_integrity_info(diff_policy=policy)
