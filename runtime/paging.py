@@ -40,12 +40,24 @@ def last_of(token: str) -> str:
         padded = token + "=" * (-len(token) % 4)
         return base64.urlsafe_b64decode(padded.encode("ascii")).decode()
     except (binascii.Error, UnicodeError, ValueError):
-        raise InvalidArgument(
-            "page_token is not one that this list gave: begin again without it",
-            reason="BAD_PAGE_TOKEN",
-            message_zh="page_token 无效：请不带它从头开始",
-            violations=[FieldViolation("page_token", "unknown token")],
-        ) from None
+        raise _bad_token() from None
+
+
+def last_number_of(token: str) -> int:
+    """`last_of` in a list that is in order of numbers; 0 at the beginning. Raises likewise."""
+    text = last_of(token)
+    if text and not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise _bad_token()
+    return int(text or 0)
+
+
+def _bad_token() -> InvalidArgument:
+    return InvalidArgument(
+        "page_token is not one that this list gave: begin again without it",
+        reason="BAD_PAGE_TOKEN",
+        message_zh="page_token 无效：请不带它从头开始",
+        violations=[FieldViolation("page_token", "unknown token")],
+    )
 
 
 def cut(

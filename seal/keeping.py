@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from runtime import names, paging
 from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork
-from runtime.errors import Aborted, FieldViolation, InvalidArgument
+from runtime.errors import Aborted
 from runtime.identity import Principal, Role
 from runtime.records import Value, make_record
 from seal import store
@@ -202,23 +202,10 @@ class SealKeeping:
         """
         names.parse(names.SEAL, name, field="parent")
         limit = paging.page_size(page_size)
-        before = _event_id(paging.last_of(page_token))
+        before = paging.last_number_of(page_token)
         with self._database.reading() as session:
             held = store.find_seal(session, name)
             if held is None or not may_see_inside(held, caller):
                 raise seal_not_found()
             found = store.page_of_events(session, name, before=before, limit=limit + 1)
         return paging.cut(found, limit, lambda event: str(event.id))
-
-
-def _event_id(text: str) -> int:
-    if not text:
-        return 0
-    if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise InvalidArgument(
-            "page_token is not one that this list gave: begin again without it",
-            reason="BAD_PAGE_TOKEN",
-            message_zh="page_token 无效：请不带它从头开始",
-            violations=[FieldViolation("page_token", "unknown token")],
-        )
-    return int(text)

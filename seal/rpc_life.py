@@ -11,7 +11,7 @@ from typing import Any
 
 from runtime import names
 from runtime.database import Answer, Database, UnitOfWork
-from runtime.errors import DomainError, FieldViolation, InvalidArgument
+from runtime.errors import FieldViolation, InvalidArgument
 from runtime.identity import Role
 from runtime.rpc import Call
 from seal.keeping import SealKeeping
@@ -64,7 +64,9 @@ class LifeRpc(StreamRpc):
         def act(work: UnitOfWork, wish: HeldSeal) -> pb.CreateSealResponse:
             return pb.CreateSealResponse(seal=to_seal(self._making.ask(work, wish), call.principal))
 
-        return self._prepared_once(call, "CreateSeal", request, pb.CreateSealResponse, prepare, act)
+        return self._prepared_once(
+            actor, "CreateSeal", request, pb.CreateSealResponse, prepare, act
+        )
 
     def ApproveSeal(self, request: pb.ApproveSealRequest, call: Call) -> pb.ApproveSealResponse:  # noqa: N802
         """See the proto."""
@@ -78,7 +80,7 @@ class LifeRpc(StreamRpc):
             return pb.ApproveSealResponse(seal=to_seal(kept, call.principal))
 
         answer = self._prepared_once(
-            call, "ApproveSeal", request, pb.ApproveSealResponse, prepare, act
+            how["actor"], "ApproveSeal", request, pb.ApproveSealResponse, prepare, act
         )
         self._material.forget()  # a replaced seal is in the lists now
         return answer
@@ -157,25 +159,6 @@ class LifeRpc(StreamRpc):
             return answer_type(seal=to_seal(kept, call.principal))
 
         return self._once(actor, method, request, answer_type, act)
-
-    def _prepared_once(
-        self,
-        call: Call,
-        method: str,
-        request: Any,
-        answer_type: type[Answer],
-        prepare: Callable[[], Any],
-        act: Callable[[UnitOfWork, Any], Answer],
-    ) -> Answer:
-        """An act whose slow part comes first, and not for a repeat."""
-        actor, ready = call.principal.system, None
-        if not self._is_answered(actor, method, request.request_id):
-            try:
-                ready = prepare()
-            except DomainError:
-                if not self._is_answered(actor, method, request.request_id):
-                    raise  # else a twin of this request was answered meanwhile
-        return self._once(actor, method, request, answer_type, lambda work: act(work, ready))
 
 
 def _seal_order(request: pb.CreateSealRequest) -> SealOrder:

@@ -7,20 +7,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
-from functools import partial
 from io import BufferedRandom
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 from runtime import names, paging
-from runtime.database import Answer, Database, FixedWork, UnitOfWork, check_request_id
-from runtime.errors import Aborted, AlreadyExists, DomainError, FieldViolation, InvalidArgument
+from runtime.database import Database, FixedWork, UnitOfWork
+from runtime.errors import Aborted, AlreadyExists, FieldViolation, InvalidArgument
 from runtime.identity import Principal, Role
 from runtime.rpc import ANY_ROLE, Call
 from seal import store
 from seal.orders import MAX_DOCUMENT, MAX_STREAMED, Document, SealedDocument
 from seal.registry import may_see_inside, seal_not_found
+from seal.rpc_once import OnceRpc
 from seal.sealing import Sealing
 from seal.v1 import seal_pb2 as pb
 from seal.wire_sealing import condense, sealing_order, to_answer, to_record
@@ -35,11 +35,11 @@ SEALING_POLICY: Mapping[str, frozenset[Role]] = {
 METHOD: Final = "SealDocument"
 
 
-class SealingRpc:
+class SealingRpc(OnceRpc):
     """The methods that use a seal, one document at a time. Plain ones run in a worker thread."""
 
     def __init__(self, database: Database, sealing: Sealing) -> None:
-        self._database = database
+        super().__init__(database)
         self._sealing = sealing
 
     def SealDocument(  # noqa: N802
@@ -112,41 +112,6 @@ class SealingRpc:
         except AlreadyExists:  # another request took the id meanwhile
             self._sealing.drop(sealed)
             raise
-
-    def _is_answered(self, actor: str, method: str, request_id: str) -> bool:
-        """Whether a repeat; asked before any slow work, so the id is checked here too."""
-        check_request_id(request_id)
-        return self._database.held.answered(actor, method, request_id)
-
-    def _once(
-        self,
-        actor: str,
-        method: str,
-        request: Any,
-        answer_type: type[Answer],
-        act: Callable[[UnitOfWork], Answer],
-    ) -> Answer:
-        """`UnitOfWork.once`; where a twin committed first, its answer."""
-
-        def write() -> Answer:
-            with self._database.unit_of_work() as work:
-                return work.once(
-                    actor, method, request, request.request_id, answer_type, partial(act, work)
-                )
-
-        return self._unless_twin(actor, method, request.request_id, write)
-
-    def _unless_twin(
-        self, actor: str, method: str, request_id: str, write: Callable[[], Answer]
-    ) -> Answer:
-        """What `write` answers; it is asked again where a twin of the request committed first."""
-        for last in (False, True):
-            try:
-                return write()
-            except DomainError:
-                if last or not self._is_answered(actor, method, request_id):
-                    raise
-        raise AssertionError("one of two attempts returns or raises")
 
 
 def _twice(_work: UnitOfWork) -> NoReturn:
