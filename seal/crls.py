@@ -141,6 +141,10 @@ class _Entries(Mapping[int, Revocation]):
     def __len__(self) -> int:
         return self._count
 
+    def encoded(self) -> Iterator[bytes]:
+        """Each entry as it stands there, DER."""
+        return (self._run[at:end] for at, _, end in self._entries())
+
     def _search(self, serial: int) -> Revocation | None:
         wanted = serial.to_bytes((8 + (serial + (serial < 0)).bit_length()) // 8, signed=True)
         if wanted not in self._run:
@@ -167,6 +171,11 @@ class _Entries(Mapping[int, Revocation]):
             at = end
         if at != size:
             raise der.malformed("an entry is cut short")
+
+
+def entries_of(found: CrlInfo) -> Iterator[bytes]:
+    """The entries of a list as they stand there, DER."""
+    return found.revoked.encoded() if isinstance(found.revoked, _Entries) else iter(())
 
 
 @lru_cache(maxsize=64)

@@ -12,12 +12,11 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-from enum import StrEnum
+from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import islice, pairwise
 from typing import Final, Literal
 
@@ -25,6 +24,18 @@ from runtime.errors import InvalidArgument
 from seal.certificates import CertificateInfo, is_issued_by, parse_certificate
 from seal.crls import CrlInfo, Revocation, parse_crl
 from seal.issuing import issue_certificate, issue_crl
+from seal.ocsp import parse_ocsp
+from seal.revocation import RevocationPolicy, standing_of
+from seal.trust_store import (
+    EVERY_PURPOSE,
+    FOR_TIME,
+    Pool,
+    Purpose,
+    TrustAnchor,
+    TrustStore,
+    by_name,
+    readable,
+)
 
 __all__ = [
     "EVERY_PURPOSE",
@@ -45,6 +56,7 @@ __all__ = [
     "kept_chains",
     "parse_certificate",
     "parse_crl",
+    "parse_ocsp",
 ]
 
 _MAX_PATH: Final = 8
@@ -64,102 +76,11 @@ ChainStatus = Literal[
     "BAD_SIGNATURE",
     "NOT_CA",
     "KEY_USAGE",
+    "EXTENDED_KEY_USAGE",
     "CRITICAL_EXTENSION",
     "UNSUPPORTED_KEY",
     "MALFORMED",
 ]
-
-
-class Purpose(StrEnum):
-    """What an anchor is trusted for."""
-
-    SEAL_MAKER = "SEAL_MAKER"
-    SIGNER = "SIGNER"
-    TIMESTAMP = "TIMESTAMP"
-
-
-EVERY_PURPOSE: Final = frozenset(Purpose)
-FOR_TIME: Final = frozenset({Purpose.TIMESTAMP})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrustAnchor:
-    """A root we trust, for some purposes, for what was made within [valid_from, valid_to].
-
-    `suites` names the kinds of key that may stand beneath it (and its own); empty allows any.
-    `source` is the trust list it stands on, for people: "this node", "recognised: 示范市".
-    `policy` is for the chains that end at it; None is the store's.
-    """
-
-    name: str
-    certificate: bytes
-    valid_from: datetime
-    valid_to: datetime | None = None
-    purposes: frozenset[Purpose] = EVERY_PURPOSE
-    suites: frozenset[str] = frozenset()
-    source: str = ""
-    policy: RevocationPolicy | None = None
-
-    def is_in_force(self, at: datetime) -> bool:
-        """Whether we trusted it at that instant."""
-        return self.valid_from <= at and (self.valid_to is None or at <= self.valid_to)
-
-    @property
-    def is_for_time_alone(self) -> bool:
-        """Whether it is a time-stamp authority's root and nothing else."""
-        return self.purposes == FOR_TIME
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RevocationPolicy:
-    """How fresh revocation data has to be.
-
-    Data counts until its next update and `grace` after; where it is `required` and there is none
-    that counts, the chain is REVOCATION_UNKNOWN; otherwise that is told, and the chain stands.
-    """
-
-    grace: timedelta = timedelta(0)
-    required: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class TrustStore:
-    """Public trust material, DER: anchors, intermediate certificates and revocation data.
-
-    `crls` are revocation lists, `ocsp` OCSP responses (RFC 6960), from wherever: each is verified
-    before it counts. Raises `InvalidArgument` when a piece of it is unreadable: it is
-    configuration, not input.
-    """
-
-    anchors: tuple[TrustAnchor, ...] = ()
-    intermediates: tuple[bytes, ...] = ()
-    crls: tuple[bytes, ...] = ()
-    ocsp: tuple[bytes, ...] = ()
-    policy: RevocationPolicy = RevocationPolicy()
-    _lists: Mapping[bytes, tuple[CrlInfo, ...]] = field(
-        init=False, repr=False, compare=False, default_factory=dict
-    )
-
-    def __post_init__(self) -> None:
-        for certificate in (*(one.certificate for one in self.anchors), *self.intermediates):
-            parse_certificate(certificate)
-        lists: dict[bytes, tuple[CrlInfo, ...]] = {}
-        for encoded in self.crls:
-            found = parse_crl(encoded)
-            lists[found.issuer_name] = (*lists.get(found.issuer_name, ()), found)
-        object.__setattr__(self, "_lists", lists)
-
-    def roots(self, purpose: Purpose, at: datetime) -> list[bytes]:
-        """The certificates (DER) that are trusted for that purpose at that instant."""
-        return [
-            one.certificate
-            for one in self.anchors
-            if purpose in one.purposes and one.is_in_force(at)
-        ]
-
-    def lists_of(self, issuer_name: bytes) -> tuple[CrlInfo, ...]:
-        """The revocation lists that this issuer signed (or someone claims it did)."""
-        return self._lists.get(issuer_name, ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,10 +162,11 @@ def _assess(
         return ChainResult(
             status="MALFORMED", path=(), detail=error.message, detail_zh=error.message_zh
         )
-    refused = _refuse_certificate(leaf, at)
+    refused = _refuse_certificate(leaf, at, purpose)
     if refused:
         return _result(refused, (leaf,))
-    return _search(leaf, _Question(at, store, purpose, _pool(store, extra)))
+    brought = by_name(map(parse_certificate, readable(extra, parse_certificate)))
+    return _search(leaf, _Question(at, store, purpose, brought))
 
 
 # From the least to the most telling: of several failed paths, the most telling one is reported.
@@ -253,6 +175,7 @@ _TELLING: Final[tuple[ChainStatus, ...]] = (
     "BAD_SIGNATURE",
     "UNSUPPORTED_KEY",
     "CRITICAL_EXTENSION",
+    "EXTENDED_KEY_USAGE",
     "KEY_USAGE",
     "NOT_CA",
     "NOT_YET_VALID",
@@ -295,6 +218,10 @@ _DETAILS: Final[dict[str, tuple[str, str]]] = {
     "BAD_SIGNATURE": ("a certificate's signature is not its issuer's", "证书签名与颁发者不符"),
     "NOT_CA": ("an issuer is not a certificate authority", "颁发者不是 CA 证书"),
     "KEY_USAGE": ("a key was used for what its certificate forbids", "密钥用途不符"),
+    "EXTENDED_KEY_USAGE": (
+        "a certificate is for other purposes than this (extended key usage)",
+        "证书的扩展密钥用途不包含此用途",
+    ),
     "CRITICAL_EXTENSION": ("a critical extension is not understood", "存在无法识别的关键扩展"),
     "UNSUPPORTED_KEY": ("a key is of an unsupported kind", "不支持的密钥类型"),
 }
@@ -323,12 +250,44 @@ def _withdrawn(anchor: TrustAnchor | None) -> datetime | None:
     return anchor.valid_to if anchor.valid_to < own_end else None
 
 
-def _refuse_certificate(one: CertificateInfo, at: datetime) -> ChainStatus | None:
+# Extended key usages that are for something else than signing documents or seals; any other says
+# nothing against it (authorities use OIDs of their own), unless it stands there critical.
+_ELSE: Final = frozenset(
+    {"server_auth", "code_signing", "time_stamping", "ocsp_signing", "ipsec_end_system"}
+)
+_FOR_SIGNING: Final = frozenset(
+    {
+        "any_extended_key_usage",
+        "1.3.6.1.5.5.7.3.36",  # RFC 9336 id-kp-documentSigning
+        "client_auth",
+        "email_protection",
+        "microsoft_document_signing",
+        "adobe_authentic_documents_trust",
+    }
+)
+_FOR_STAMPING: Final = frozenset({"any_extended_key_usage", "time_stamping"})
+
+
+def _refuse_usage(one: CertificateInfo, purpose: Purpose) -> bool:
+    """Whether its extended key usage forbids the purpose (RFC 5280 §4.2.1.12), a CA's to all."""
+    listed = one.extended_key_usage
+    if listed is None:
+        return False
+    if purpose is Purpose.TIMESTAMP:
+        return not listed & _FOR_STAMPING
+    if listed & _FOR_SIGNING:
+        return False
+    return one.is_usage_critical or listed <= _ELSE
+
+
+def _refuse_certificate(one: CertificateInfo, at: datetime, purpose: Purpose) -> ChainStatus | None:
     """What alone speaks against a certificate, leaf or issuer."""
     if not one.suite:
         return "UNSUPPORTED_KEY"
     if one.unknown_critical:
         return "CRITICAL_EXTENSION"
+    if _refuse_usage(one, purpose):
+        return "EXTENDED_KEY_USAGE"
     if at < one.not_before:
         return "NOT_YET_VALID"
     if at > one.not_after:
@@ -336,39 +295,31 @@ def _refuse_certificate(one: CertificateInfo, at: datetime) -> ChainStatus | Non
     return None
 
 
-def _refuse_issuer(issuer: CertificateInfo, below: int, at: datetime) -> ChainStatus | None:
-    """What speaks against a certificate as an issuer with `below` CA certificates beneath it."""
+def _refuse_issuer(
+    issuer: CertificateInfo, path: tuple[CertificateInfo, ...], asked: _Question
+) -> ChainStatus | None:
+    """What speaks against a certificate as the issuer of the path beneath it."""
+    # A key's own new certificate costs no step of the length (RFC 5280 §6.1.4 (l)).
+    below = sum(one.subject_name != one.issuer_name for one in path[1:])
     if not issuer.is_ca or (issuer.path_length is not None and below > issuer.path_length):
         return "NOT_CA"
     if issuer.key_usage is not None and "key_cert_sign" not in issuer.key_usage:
         return "KEY_USAGE"
-    return _refuse_certificate(issuer, at)
-
-
-_Pool = Mapping[bytes, tuple[CertificateInfo, ...]]
+    return _refuse_certificate(issuer, asked.at, asked.purpose)
 
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """What is asked of a leaf, and out of what it is answered."""
+    """What is asked of a leaf, and out of what it is answered; `brought` came with a document."""
 
     at: datetime
     store: TrustStore
     purpose: Purpose
-    pool: _Pool
+    brought: Pool
 
-
-def _pool(store: TrustStore, extra: Sequence[bytes]) -> _Pool:
-    """Candidate issuers by subject name; unreadable extras are passed over."""
-    pool: dict[bytes, dict[str, CertificateInfo]] = {}
-    trusted = [anchor.certificate for anchor in store.anchors]
-    for encoded in (*trusted, *store.intermediates, *extra[:_MAX_TRIES]):
-        try:
-            found = parse_certificate(encoded)
-        except InvalidArgument:
-            continue
-        pool.setdefault(found.subject_name, {})[found.fingerprint] = found
-    return {name: tuple(found.values()) for name, found in pool.items()}
+    def issuers(self, name: bytes) -> tuple[CertificateInfo, ...]:
+        """Candidates of that subject name, ours first."""
+        return (*self.store.issuers(name), *self.brought.get(name, ()))
 
 
 def _search(leaf: CertificateInfo, asked: _Question) -> ChainResult:
@@ -397,14 +348,14 @@ def _paths(path: tuple[CertificateInfo, ...], asked: _Question) -> Iterator[Chai
     yield _result("NO_ANCHOR", path)
     if len(path) >= _MAX_PATH:
         return
-    for issuer in asked.pool.get(tip.issuer_name, ()):
+    for issuer in asked.issuers(tip.issuer_name):
         if issuer in path or (tip.aki and issuer.ski and tip.aki != issuer.ski):
             continue
         longer = (*path, issuer)
         if not is_issued_by(tip, issuer):
             yield _result("BAD_SIGNATURE", longer)
             continue
-        refused = _refuse_issuer(issuer, len(path) - 1, asked.at)
+        refused = _refuse_issuer(issuer, path, asked)
         if refused:
             yield _result(refused, longer)
             continue
@@ -428,52 +379,23 @@ def _with_revocation(
     path: tuple[CertificateInfo, ...], asked: _Question, anchor: TrustAnchor
 ) -> ChainResult:
     """A complete path, judged by the revocation data of its issuers as of the instant asked."""
-    earliest: datetime | None = None
-    why = ""
-    known = True
     policy = anchor.policy or asked.store.policy
-    for child, issuer in pairwise(path):
-        entry, listed = _revocation(child, issuer, asked.at, asked.store, policy)
-        known = known and listed
-        if entry and (earliest is None or entry.at < earliest):
-            earliest, why = entry.at, entry.reason
+    data = asked.store.revocation_data
+    found = [
+        standing_of(child, issuer, at=asked.at, data=data, policy=policy)
+        for child, issuer in pairwise(path)
+    ]
+    revoked = [one.revoked for one in found if one.revoked]
+    first = min(revoked, key=lambda one: one.since, default=None)
+    known = all(one.is_known for one in found)
     status: ChainStatus = "TRUSTED"
-    if earliest and earliest <= asked.at:
+    if first and first.since <= asked.at:
         status = "REVOKED"
     elif not known and policy.required:
         status = "REVOCATION_UNKNOWN"
     return replace(
         _result(status, path, anchor),
-        revoked_at=earliest,
-        revoked_why=why,
+        revoked_at=first.since if first else None,
+        revoked_why=first.reason if first else "",
         revocation_known=known,
     )
-
-
-def _revocation(
-    child: CertificateInfo,
-    issuer: CertificateInfo,
-    at: datetime,
-    store: TrustStore,
-    policy: RevocationPolicy,
-) -> tuple[Revocation | None, bool]:
-    """(its earliest revocation, whether a good list covers `at`).
-
-    Every list the issuer signed counts: a later one may have dropped an expired certificate.
-    A list with a critical extension we do not process (indirect, partial) proves a revocation, but
-    never the absence of one.
-    """
-    may_sign = issuer.key_usage is None or "crl_sign" in issuer.key_usage
-    since: Revocation | None = None
-    covered = False
-    for found in store.lists_of(child.issuer_name) if may_sign else ():
-        if not is_issued_by(found, issuer):
-            continue
-        entry = found.revoked.get(child.serial)
-        if entry and (since is None or entry.at < since.at):
-            since = entry
-        ends = found.next_update
-        current = ends is None or at <= ends + policy.grace
-        if not found.unknown_critical and (found.this_update >= at or current):
-            covered = True
-    return since, covered

@@ -1,0 +1,212 @@
+"""Whether a certificate was revoked: one answer out of revocation lists and OCSP responses.
+
+1. Both kinds of data are judged alike: signed for this issuer, about this certificate, and made at
+   or after the instant asked about, or still current then.
+2. Every piece that the issuer stands behind counts: what says "revoked" is believed whoever brought
+   it, and a later list that leaves an expired certificate out takes nothing back. Only a hold ends,
+   with the first later piece that does not tell of it.
+3. A list that leaves some certificates out, or has a critical extension we do not process, proves a
+   revocation, but never the absence of one; nor does data made after the certificate expired,
+   unless it says that it keeps those.
+4. A key that was lost signs before anybody notices: such a revocation counts from the invalidity
+   date on (RFC 5280 §5.3.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from runtime.errors import InvalidArgument
+from seal.certificates import CertificateInfo, is_issued_by, parse_certificate
+from seal.crls import CrlInfo, Revocation, parse_crl
+from seal.ocsp import OcspResponse, parse_ocsp
+
+_HOLD: Final = "certificate_hold"
+_UNTOLD: Final = "remove_from_crl"
+_HARMLESS: Final = frozenset({"superseded", "cessation_of_operation", "affiliation_changed"})
+_MAX_PIECES: Final = 64  # about one certificate: each costs a signature check
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevocationPolicy:
+    """How fresh revocation data has to be.
+
+    Data counts until its next update and `grace` after; where it is `required` and there is none
+    that counts, the chain is REVOCATION_UNKNOWN; otherwise that is told, and the chain stands.
+    """
+
+    grace: timedelta = timedelta(0)
+    required: bool = False
+
+
+TOLD_ONLY: Final = RevocationPolicy()
+"""Data is not required; where there is none, that is told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevocationData:
+    """Lists by their issuer's name and responses by serial number, none of them judged yet."""
+
+    lists: Mapping[bytes, tuple[CrlInfo, ...]] = field(default_factory=dict)
+    responses: Mapping[int, tuple[OcspResponse, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """`revoked`: its earliest revocation; `is_known`: whether good data covers the instant."""
+
+    revoked: Revocation | None = None
+    is_known: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Piece:
+    """What one good list or response says of one certificate."""
+
+    entry: Revocation | None
+    begins: datetime
+    ends: datetime | None
+    covers: bool
+
+
+def gather(crls: Iterable[bytes], responses: Iterable[bytes]) -> RevocationData:
+    """Read data. Raises `InvalidArgument` (`MALFORMED_CRL`, `MALFORMED_OCSP`)."""
+    lists: dict[bytes, tuple[CrlInfo, ...]] = {}
+    for one in map(parse_crl, crls):
+        lists[one.issuer_name] = (*lists.get(one.issuer_name, ()), one)
+    answers: dict[int, tuple[OcspResponse, ...]] = {}
+    for response in map(parse_ocsp, responses):
+        for serial in {single.serial for single in response.singles}:
+            answers[serial] = (*answers.get(serial, ()), response)
+    return RevocationData(lists=lists, responses=answers)
+
+
+def standing_of(
+    child: CertificateInfo,
+    issuer: CertificateInfo,
+    *,
+    at: datetime,
+    data: RevocationData,
+    policy: RevocationPolicy,
+) -> Standing:
+    """Judge one certificate as of `at` by what its issuer, whose rights were judged, signed."""
+    pieces = [*_lists(child, issuer, data), *_responses(child, issuer, data, policy)]
+    pieces.sort(key=lambda piece: piece.begins)
+    known = any(
+        piece.covers
+        and (piece.begins >= at or piece.ends is None or at <= piece.ends + policy.grace)
+        for piece in pieces
+    )
+    entries = [piece.entry for index, piece in enumerate(pieces) if _stands(index, pieces)]
+    told = [entry for entry in entries if entry]
+    return Standing(revoked=min(told, key=lambda entry: entry.since, default=None), is_known=known)
+
+
+def _stands(index: int, pieces: list[_Piece]) -> bool:
+    """Whether a piece tells of a revocation, and of no hold that a later one has ended."""
+    entry = pieces[index].entry
+    if entry is None or entry.reason == _UNTOLD:
+        return False
+    later = (piece for piece in pieces[index + 1 :] if piece.covers)
+    return entry.reason != _HOLD or all(piece.entry for piece in later)
+
+
+def _lists(
+    child: CertificateInfo, issuer: CertificateInfo, data: RevocationData
+) -> Iterator[_Piece]:
+    """What the issuer's lists say of the certificate."""
+    if issuer.key_usage is not None and "crl_sign" not in issuer.key_usage:
+        return
+    for found in data.lists.get(child.issuer_name, ())[:_MAX_PIECES]:
+        if not is_issued_by(found, issuer):
+            continue
+        try:
+            entry = found.revoked.get(child.serial)
+        except InvalidArgument:  # it is on the list; what more there is to say cannot be read
+            entry = Revocation(serial=child.serial, at=found.this_update)
+        kept = found.this_update <= child.not_after or (
+            found.keeps_since is not None and found.keeps_since <= child.not_after
+        )
+        covers = kept and not found.unknown_critical and found.scope.covers(child)
+        yield _Piece(entry=entry, begins=found.this_update, ends=found.next_update, covers=covers)
+
+
+def _responses(
+    child: CertificateInfo, issuer: CertificateInfo, data: RevocationData, policy: RevocationPolicy
+) -> Iterator[_Piece]:
+    """What good OCSP responses say of the certificate."""
+    for response in data.responses.get(child.serial, ())[:_MAX_PIECES]:
+        if not is_authorised(response, issuer, data=data, policy=policy):
+            continue
+        for single in response.singles:
+            if not single.is_about(child, issuer):
+                continue
+            kept = single.this_update <= child.not_after or (
+                single.archive_cutoff is not None and single.archive_cutoff <= child.not_after
+            )
+            covers = kept and single.status != "unknown" and not single.unknown_critical
+            yield _Piece(
+                entry=single.revocation,
+                begins=single.this_update,
+                ends=single.next_update,
+                covers=covers and not response.unknown_critical,
+            )
+
+
+def is_authorised(
+    response: OcspResponse,
+    issuer: CertificateInfo,
+    *,
+    data: RevocationData,
+    policy: RevocationPolicy = TOLD_ONLY,
+) -> bool:
+    """Whether a response is by the issuer, or by a delegate of its (RFC 6960 §4.2.2.2).
+
+    A delegate's certificate is signed by the issuer itself for OCSP signing, was within its dates
+    when the response was made, and is not revoked; that it may not be asked about (no-check) saves
+    the asking. Its own revocation is looked up in lists alone: a response cannot vouch for itself.
+    """
+    if response.is_by(issuer) and is_issued_by(response, issuer):
+        return True
+    return any(
+        response.is_by(one)
+        and is_issued_by(response, one)
+        and _is_delegate(one, issuer, response.produced_at, data, policy)
+        for one in _certificates(response)
+    )
+
+
+def _is_delegate(
+    one: CertificateInfo,
+    issuer: CertificateInfo,
+    at: datetime,
+    data: RevocationData,
+    policy: RevocationPolicy,
+) -> bool:
+    if (
+        one.issuer_name != issuer.subject_name
+        or not is_issued_by(one, issuer)
+        or "ocsp_signing" not in (one.extended_key_usage or ())
+        or (one.key_usage is not None and "digital_signature" not in one.key_usage)
+        or one.unknown_critical
+        or not one.not_before <= at <= one.not_after
+    ):
+        return False
+    lists = RevocationData(lists=data.lists)
+    found = standing_of(one, issuer, at=at, data=lists, policy=policy)
+    revoked = found.revoked
+    # Who has a lost key dates what it signs at will, so a later revocation clears only if harmless.
+    if revoked and (revoked.since <= at or revoked.reason not in _HARMLESS):
+        return False
+    return one.has_no_check or found.is_known or not policy.required
+
+
+def _certificates(response: OcspResponse) -> Iterator[CertificateInfo]:
+    for encoded in response.certificates:
+        try:
+            yield parse_certificate(encoded)
+        except InvalidArgument:
+            continue

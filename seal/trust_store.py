@@ -1,0 +1,154 @@
+"""What a verifier trusts: anchors for purposes and times, and what helps to judge beneath them.
+
+1. An anchor is trusted for its purposes, for its kinds of keys and within its window, and no more.
+2. What a document brings along joins a store as evidence (`with_evidence`), never as an anchor.
+3. Everything is public, and read once: a store is shared by threads and never changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from itertools import islice
+from typing import Final
+
+from runtime.errors import InvalidArgument
+from seal.certificates import CertificateInfo, parse_certificate
+from seal.crls import parse_crl
+from seal.ocsp import parse_ocsp
+from seal.revocation import TOLD_ONLY, RevocationData, RevocationPolicy, gather
+
+MAX_BROUGHT: Final = 64
+"""How many certificates, lists or responses of a document are looked at."""
+
+Pool = Mapping[bytes, tuple[CertificateInfo, ...]]
+"""Certificates by subject name."""
+
+
+class Purpose(StrEnum):
+    """What an anchor is trusted for."""
+
+    SEAL_MAKER = "SEAL_MAKER"
+    SIGNER = "SIGNER"
+    TIMESTAMP = "TIMESTAMP"
+
+
+EVERY_PURPOSE: Final = frozenset(Purpose)
+FOR_TIME: Final = frozenset({Purpose.TIMESTAMP})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustAnchor:
+    """A root we trust, for some purposes, for what was made within [valid_from, valid_to].
+
+    `suites` names the kinds of key that may stand beneath it (and its own); empty allows any.
+    `source` is the trust list it stands on, for people: "this node", "recognised: 示范市". `policy`
+    None is the store's.
+    `policy` is for the chains that end at it; None is the store's.
+    """
+
+    name: str
+    certificate: bytes
+    valid_from: datetime
+    valid_to: datetime | None = None
+    purposes: frozenset[Purpose] = EVERY_PURPOSE
+    suites: frozenset[str] = frozenset()
+    source: str = ""
+    policy: RevocationPolicy | None = None
+
+    def is_in_force(self, at: datetime) -> bool:
+        """Whether we trusted it at that instant."""
+        return self.valid_from <= at and (self.valid_to is None or at <= self.valid_to)
+
+    @property
+    def is_for_time_alone(self) -> bool:
+        """Whether it is a time-stamp authority's root and nothing else."""
+        return self.purposes == FOR_TIME
+
+
+@dataclass(frozen=True, slots=True)
+class TrustStore:
+    """Public trust material, DER: anchors, intermediate certificates and revocation data.
+
+    `crls` are revocation lists, `ocsp` OCSP responses (RFC 6960), from wherever: each is verified
+    before it counts. `policy` is that of the anchors which have none of their own. Raises
+    `InvalidArgument` when a piece of it is unreadable: it is configuration, not input.
+    """
+
+    anchors: tuple[TrustAnchor, ...] = ()
+    intermediates: tuple[bytes, ...] = ()
+    crls: tuple[bytes, ...] = ()
+    ocsp: tuple[bytes, ...] = ()
+    policy: RevocationPolicy = TOLD_ONLY
+    _data: RevocationData = field(
+        init=False, repr=False, compare=False, default_factory=RevocationData
+    )
+    _known: Pool = field(init=False, repr=False, compare=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        known = [*(one.certificate for one in self.anchors), *self.intermediates]
+        object.__setattr__(self, "_known", by_name(map(parse_certificate, known)))
+        object.__setattr__(self, "_data", gather(self.crls, self.ocsp))
+
+    @property
+    def revocation_data(self) -> RevocationData:
+        """Its lists and responses as read, none of them judged yet."""
+        return self._data
+
+    def roots(self, purpose: Purpose, at: datetime) -> list[bytes]:
+        """The certificates (DER) that are trusted for that purpose at that instant."""
+        return [
+            one.certificate
+            for one in self.anchors
+            if purpose in one.purposes and one.is_in_force(at)
+        ]
+
+    def issuers(self, name: bytes) -> tuple[CertificateInfo, ...]:
+        """Its certificates of that subject (DER Name)."""
+        return self._known.get(name, ())
+
+    def with_evidence(
+        self,
+        *,
+        certificates: Iterable[bytes] = (),
+        crls: Iterable[bytes] = (),
+        ocsp: Iterable[bytes] = (),
+    ) -> TrustStore:
+        """This store and what a document brought along; what cannot be read is passed over.
+
+        A certificate from there may build a path and never end one; lists and responses are judged
+        like the store's own, after those. Some of each are taken (64), the rest is passed over.
+        """
+        more = (
+            tuple(readable(certificates, parse_certificate)),
+            tuple(readable(crls, parse_crl)),
+            tuple(readable(ocsp, parse_ocsp)),
+        )
+        if not any(more):
+            return self
+        return replace(
+            self,
+            intermediates=(*self.intermediates, *more[0]),
+            crls=(*self.crls, *more[1]),
+            ocsp=(*self.ocsp, *more[2]),
+        )
+
+
+def readable(encoded: Iterable[bytes], parse: Callable[[bytes], object]) -> Iterator[bytes]:
+    """The first of those that can be read."""
+    for one in islice(encoded, MAX_BROUGHT):
+        try:
+            parse(one)
+        except InvalidArgument:
+            continue
+        yield one
+
+
+def by_name(certificates: Iterable[CertificateInfo]) -> Pool:
+    """Certificates by subject, each once."""
+    found: dict[bytes, dict[str, CertificateInfo]] = {}
+    for one in certificates:
+        found.setdefault(one.subject_name, {})[one.fingerprint] = one
+    return {name: tuple(each.values()) for name, each in found.items()}
