@@ -8,6 +8,7 @@ from typing import Any
 from exchange.audit.note import NoteError
 from exchange.audit.verify import Answer, SavedReceipt, receipt_from_json, verify_receipt
 from runtime.errors import InvalidArgument
+from seal.model import Check, failed, passed, undetermined
 from tongban.console import print_answer, print_table, say, word
 from tongban.files import read_file
 
@@ -67,6 +68,37 @@ def told(answer: Answer, good: str, good_zh: str) -> dict[str, Any]:
             for check in answer.checks
         ],
     }
+
+
+def receipt_check(data: bytes, key_inside: str, *, own_key: str, trust_inside: bool) -> Check:
+    """A receipt in a bundle of evidence as one check, by the verifier's own key of the log.
+
+    A key that the bundle brings along proves that receipt and key fit together, and no more.
+    """
+    name = "evidence_receipt"
+    key = own_key or key_inside
+    against = (
+        ("the log key given", "所给的日志密钥") if own_key else
+        ("the log key inside the bundle", "证据包内的日志密钥")
+    )  # fmt: skip
+    try:
+        answer = verify_receipt(receipt_from_json(data.decode()), key)
+    except (NoteError, UnicodeDecodeError):
+        return failed(name, "it is not a receipt", "不是有效的回执", against=against)
+    if not answer.passed:
+        what = ", ".join(answer.failed())
+        return failed(name, f"these checks failed: {what}", f"未通过：{what}", against=against)
+    if own_key or trust_inside:
+        return passed(name, "the act is in the log as the receipt says", "操作记录与日志一致",
+                      notice=not own_key, against=against)  # fmt: skip
+    return undetermined(
+        name,
+        "it holds by the log key inside; get the log's key from its operator and give it with "
+        "--log-key",
+        "以证据包内的日志密钥验证成立；请向日志运营者取得密钥并用 --log-key 提供",
+        reason="LOG_KEY_NOT_TRUSTED",
+        against=against,
+    )
 
 
 def key_in(path: Path) -> str:

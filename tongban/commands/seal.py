@@ -17,7 +17,6 @@ from seal.v1 import seal_pb2 as pb
 from seal.verify import assess
 from tongban.client import Client
 from tongban.commands import seal_ceremony, seal_life, seal_show, seal_sign
-from tongban.commands.seal_sign import digest_value
 from tongban.console import (
     DEFAULT_IDENTITY,
     DEFAULT_NODE,
@@ -30,6 +29,7 @@ from tongban.console import (
     say,
 )
 from tongban.verdicts import TrustFolder, document_in, print_verdict, signature_in, stop_by
+from tongban.verifying import digest_value
 
 app = typer.Typer(no_args_is_help=True, help="Make seals, seal documents, verify sealed ones.")
 app.add_typer(seal_life.app)

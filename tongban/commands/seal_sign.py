@@ -29,6 +29,7 @@ from tongban.console import (
 )
 from tongban.files import check_apart, write_file
 from tongban.sealing import FolderSealing, Item, documents_in, seal_file
+from tongban.verifying import digest_value
 
 app = typer.Typer()
 
@@ -161,21 +162,6 @@ def sign(
             print_json({"file": str(to), "sha256": done.sha256, "stamp_count": done.stamp_count})
         else:
             out.print(say(f"Sealed: {to}", f"已签章：{to}"))
-
-
-def digest_value(text: str) -> bytes:
-    """The SM3 value in hex digits. Raises InvalidArgument (BAD_DIGEST)."""
-    try:
-        value = bytes.fromhex(text)
-    except ValueError:
-        value = b""
-    if len(value) != 32:
-        raise InvalidArgument(
-            "--digest is an SM3 value: 64 hex digits",
-            reason="BAD_DIGEST",
-            message_zh="--digest 应为 SM3 值：64 位十六进制数",
-        )
-    return value
 
 
 @app.command()

@@ -1,0 +1,155 @@
+"""What a file is, and what can be said of it: for `tongban seal verify` and for `tongban-verify`.
+
+1. The kind is told by the first bytes, never by the name: OFD, PDF, bundle of evidence, seal,
+   signature over a digest, receipt of the audit log.
+2. Of a file that is none of them there is nothing to be said: it is refused, not FAILED.
+3. Public material only: no key, no node, no gRPC, here or in what this imports (a test holds that).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from runtime.errors import InvalidArgument
+from seal.detached import assess_detached
+from seal.evidence.assessing import assess_evidence
+from seal.evidence.layout import is_evidence
+from seal.model import Indication, Verdict
+from seal.ofd.package import Buffer
+from seal.ses import parse_seal
+from seal.trust import TrustStore
+from seal.verify import assess, assess_seal
+from tongban import proofs
+from tongban.files import map_file
+from tongban.verdicts import print_verdict
+
+_GREATEST = 176 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What is asked of a file besides its own word.
+
+    `digest` (SM3, 32 octets) and `about` are what a signature has to be over; `log_key` is the
+    verifier key of the audit log; `trust_inside` takes a bundle's own trust list.
+    """
+
+    digest: bytes = b""
+    about: str = ""
+    log_key: str = ""
+    trust_inside: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What is said of one file: a verdict, or for a receipt the answer of `proofs.told`."""
+
+    path: Path
+    verdict: Verdict | None = None
+    answer: dict[str, Any] | None = None
+
+    @property
+    def indication(self) -> Indication:
+        """PASSED, INDETERMINATE or FAILED."""
+        return self.verdict.indication if self.verdict else Indication(self._said["indication"])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return self.verdict.to_dict() if self.verdict else self._said
+
+    def show(self) -> None:
+        """Print it for people."""
+        if self.verdict:
+            print_verdict(self.verdict)
+        else:
+            proofs.print_told(self._said)
+
+    @property
+    def _said(self) -> dict[str, Any]:
+        return self.answer or {}
+
+
+def judge_file(
+    path: Path, question: Question, *, store: Callable[[], TrustStore], now: datetime
+) -> Finding:
+    """What is to be said of a file of up to 176 MiB; `store` is asked only where it is needed.
+
+    Raises InvalidArgument: `DOCUMENT_FORMAT_UNKNOWN`, `SIGNATURE_FORMAT_UNKNOWN`,
+    `DIGEST_MISSING`, `LOG_KEY_MISSING`, and what `map_file` and `store` raise.
+    """
+    data = map_file(path, greatest=_GREATEST)
+    if data[:1] == b"{":
+        return Finding(path=path, answer=_receipt(path, question))
+    judge = _judge_of(path, data, question)
+    return Finding(path=path, verdict=judge(data, store=store(), now=now))
+
+
+def _judge_of(path: Path, data: Buffer, question: Question) -> Callable[..., Verdict]:
+    """Who judges such a file. Raises InvalidArgument for what is none of ours."""
+    is_document = bytes(data[:5]).startswith((b"PK\x03\x04", b"%PDF-"))
+    if question.digest:
+        if is_document or data[:1] != b"\x30":
+            raise InvalidArgument(
+                f"{path} is no signature over a digest; an OFD or PDF is verified without --digest",
+                reason="SIGNATURE_FORMAT_UNKNOWN",
+                message_zh=f"{path} 不是对摘要的签章；验证 OFD 或 PDF 时不用 --digest",
+            )
+        return partial(_detached, question=question)
+    if is_evidence(data):
+        judge_receipt = partial(
+            proofs.receipt_check, own_key=question.log_key, trust_inside=question.trust_inside
+        )
+        return partial(
+            assess_evidence, judge_receipt=judge_receipt, trust_inside=question.trust_inside
+        )
+    if is_document:
+        return assess
+    if data[:1] == b"\x30" and _is_seal(bytes(data)):
+        return assess_seal
+    raise InvalidArgument(
+        f"{path} is neither an OFD nor a PDF; a signature over a digest needs --digest",
+        reason="DOCUMENT_FORMAT_UNKNOWN",
+        message_zh=f"{path} 不是 OFD 或 PDF 文件；对摘要的签章须用 --digest 给出摘要",
+    )
+
+
+def _detached(data: Buffer, *, question: Question, store: TrustStore, now: datetime) -> Verdict:
+    return assess_detached(bytes(data), question.digest, store=store, now=now, about=question.about)
+
+
+def _is_seal(data: bytes) -> bool:
+    try:
+        parse_seal(data)
+    except InvalidArgument:
+        return False
+    return True
+
+
+def _receipt(path: Path, question: Question) -> dict[str, Any]:
+    if not question.log_key:
+        raise InvalidArgument(
+            f"{path} is a receipt: give the log's verifier key with --log-key",
+            reason="LOG_KEY_MISSING",
+            message_zh=f"{path} 是回执：请用 --log-key 提供日志的验证密钥",
+        )
+    return proofs.verify_file(path, question.log_key)
+
+
+def digest_value(text: str) -> bytes:
+    """The SM3 value in hex digits. Raises InvalidArgument (BAD_DIGEST)."""
+    try:
+        value = bytes.fromhex(text)
+    except ValueError:
+        value = b""
+    if len(value) != 32:
+        raise InvalidArgument(
+            "--digest is an SM3 value: 64 hex digits",
+            reason="BAD_DIGEST",
+            message_zh="--digest 应为 SM3 值：64 位十六进制数",
+        )
+    return value
