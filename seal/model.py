@@ -17,48 +17,39 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import StrEnum
-from typing import Any, Final
+from typing import Any
 
 from runtime.errors import DomainError
-from seal.check_names import ENDINGS, etsi_word, position, titled
+from seal.check_names import etsi_word, position
+from seal.findings import (
+    Check,
+    Indication,
+    Trust,
+    decisive,
+    failed,
+    passed,
+    shown,
+    undetermined,
+    worst,
+)
+from seal.standing import Standing, proof_of, standing_of
 
-
-class Indication(StrEnum):
-    """The three answers of EN 319 102-1, which GM/T 0031 has no words for."""
-
-    PASSED = "PASSED"
-    INDETERMINATE = "INDETERMINATE"
-    FAILED = "FAILED"
-
-
-_BADNESS = {Indication.PASSED: 0, Indication.INDETERMINATE: 1, Indication.FAILED: 2}
-# Which checks prove that a signature existed: its own time-stamp, and that of the bundle around it.
-_PROOFS: Final = frozenset({"time_stamp", "evidence_time"})
-_ENDINGS_ORDER: Final = {word: number for number, word in enumerate(ENDINGS)}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trust:
-    """What the trust in one certificate rests on: a list of roots and the root that stands on it.
-
-    `role` is the name of the check that asked; `source` names the list, empty where it has none;
-    `fingerprint` is the root's SHA-256.
-    """
-
-    role: str
-    source: str
-    anchor: str
-    fingerprint: str = ""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return {
-            "role": self.role,
-            "source": self.source,
-            "anchor": self.anchor,
-            "fingerprint": self.fingerprint,
-        }
+__all__ = [
+    "CertificateFacts",
+    "Check",
+    "Indication",
+    "SignatureReport",
+    "Standing",
+    "Trust",
+    "Verdict",
+    "VerificationError",
+    "conclude",
+    "decisive",
+    "failed",
+    "passed",
+    "undetermined",
+    "worst",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,97 +72,6 @@ class CertificateFacts:
             "fingerprint": self.fingerprint,
             "valid_from": self.valid_from.isoformat(),
             "valid_to": self.valid_to.isoformat(),
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One rule and what came of it.
-
-    `name` is stable snake_case and stands in `seal.check_names`; `detail` says what was found or
-    why it does not hold, `against` what it was checked against; `reason` is UPPER_SNAKE and refines
-    the name (empty: the name itself); `subject` says which signature, empty for the document; a
-    `notice` is a PASSED check that a person should nevertheless read. `ended` says since when what
-    was good then is no longer (`ended_why` a word of `ENDINGS`); `trust` what it rests on;
-    `proves` the time that a trusted time-stamp proves.
-    """
-
-    name: str
-    indication: Indication
-    detail: str
-    detail_zh: str
-    against: str = ""
-    against_zh: str = ""
-    subject: str = ""
-    reason: str = ""
-    notice: bool = False
-    ended: datetime | None = None
-    ended_why: str = ""
-    trust: Trust | None = None
-    proves: datetime | None = None
-
-    @property
-    def why(self) -> str:
-        """The precise reason, the name itself where there is no finer one; empty for PASSED."""
-        if self.indication is Indication.PASSED:
-            return ""
-        return self.reason or self.name.upper()
-
-    @property
-    def sub_indication(self) -> str:
-        """The word of EN 319 102-1; empty for PASSED."""
-        if self.indication is Indication.PASSED:
-            return ""
-        return etsi_word(self.name, self.reason)
-
-    def about(self, subject: str) -> Check:
-        """The same check, said of a signature."""
-        return replace(self, subject=subject)
-
-    def compared(self, against: str, against_zh: str) -> Check:
-        """The same check, saying what it was checked against."""
-        return replace(self, against=against, against_zh=against_zh)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        entry = titled(self.name)
-        return {
-            "name": self.name,
-            "title": entry.title,
-            "title_zh": entry.title_zh,
-            "clause": entry.clause,
-            "indication": self.indication.value,
-            "sub_indication": self.sub_indication,
-            "reason": self.why,
-            "subject": self.subject,
-            "notice": self.notice,
-            "against": self.against,
-            "against_zh": self.against_zh,
-            "detail": self.detail,
-            "detail_zh": self.detail_zh,
-            "ended": _shown(self.ended),
-            "ended_why": self.ended_why,
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """Whether it holds today; `since` is when what speaks against it happened."""
-
-    indication: Indication
-    sub_indication: str
-    since: datetime | None
-    summary: str
-    summary_zh: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return {
-            "indication": self.indication.value,
-            "sub_indication": self.sub_indication,
-            "since": _shown(self.since),
-            "summary": self.summary,
-            "summary_zh": self.summary_zh,
         }
 
 
@@ -215,8 +115,8 @@ class SignatureReport:
 
     @property
     def proved_at(self) -> datetime | None:
-        """The earliest time that a trusted time-stamp proves it existed at."""
-        return min((c.proves for c in self.checks if c.proves and c.name in _PROOFS), default=None)
+        """The earliest time that a time-stamp, still trusted, proves it existed at."""
+        return proof_of(self.checks, "time_stamp")
 
     @property
     def trust(self) -> tuple[Trust, ...]:
@@ -226,7 +126,7 @@ class SignatureReport:
     @property
     def now(self) -> Standing:
         """Whether it holds today (rule 5)."""
-        return _standing(self)
+        return standing_of(self.checks, self.signed_at)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -240,8 +140,8 @@ class SignatureReport:
             "certificate": self.certificate.to_dict() if self.certificate else None,
             "seal_name": self.seal_name,
             "es_id": self.es_id,
-            "signed_at": _shown(self.signed_at),
-            "proved_at": _shown(self.proved_at),
+            "signed_at": shown(self.signed_at),
+            "proved_at": shown(self.proved_at),
             "format": self.format,
             "trust": [one.to_dict() for one in self.trust],
             "checks": [check.to_dict() for check in self.checks],
@@ -292,80 +192,6 @@ class VerificationError(DomainError):
     def __init__(self, verdict: Verdict) -> None:
         super().__init__(verdict.summary, reason=verdict.reason, message_zh=verdict.summary_zh)
         self.verdict = verdict
-
-
-# --- checks ----------------------------------------------------------------------------------
-
-NOTHING: Final = ("", "")
-
-
-def passed(
-    name: str,
-    detail: str,
-    detail_zh: str,
-    *,
-    notice: bool = False,
-    against: tuple[str, str] = NOTHING,
-) -> Check:
-    """A check that holds. `against` says what it was checked against, English and Chinese."""
-    return Check(
-        name=name,
-        indication=Indication.PASSED,
-        detail=detail,
-        detail_zh=detail_zh,
-        notice=notice,
-        against=against[0],
-        against_zh=against[1],
-    )
-
-
-def failed(
-    name: str,
-    detail: str,
-    detail_zh: str,
-    *,
-    reason: str = "",
-    against: tuple[str, str] = NOTHING,
-) -> Check:
-    """A check that does not hold."""
-    return Check(
-        name=name,
-        indication=Indication.FAILED,
-        detail=detail,
-        detail_zh=detail_zh,
-        reason=reason,
-        against=against[0],
-        against_zh=against[1],
-    )
-
-
-def undetermined(
-    name: str,
-    detail: str,
-    detail_zh: str,
-    *,
-    reason: str = "",
-    against: tuple[str, str] = NOTHING,
-) -> Check:
-    """A check that could not be decided."""
-    return replace(
-        failed(name, detail, detail_zh, reason=reason, against=against),
-        indication=Indication.INDETERMINATE,
-    )
-
-
-def worst(checks: Iterable[Check]) -> Indication:
-    """Rule 2; no check at all is INDETERMINATE (rule 4)."""
-    return max(
-        (check.indication for check in checks), key=_BADNESS.__getitem__,
-        default=Indication.INDETERMINATE,
-    )  # fmt: skip
-
-
-def decisive(checks: tuple[Check, ...]) -> Check | None:
-    """The first of the worst checks; None where there are none."""
-    indication = worst(checks)
-    return next((check for check in checks if check.indication is indication), None)
 
 
 # --- the answer ------------------------------------------------------------------------------
@@ -427,88 +253,3 @@ def _now(then: Standing, reports: tuple[SignatureReport, ...]) -> Standing:
             summary_zh="仍然有效：时间戳证明签章早于所有失效事件",
         )
     return replace(then, summary="nothing has ended since", summary_zh="此后没有失效事件")
-
-
-def _standing(report: SignatureReport) -> Standing:
-    """One signature today: as then, unless something ended that no proof of it is older than."""
-    indication = report.indication
-    if indication is not Indication.PASSED:
-        first = decisive(report.checks)
-        return Standing(
-            indication=indication,
-            sub_indication=report.sub_indication,
-            since=None,
-            summary=first.detail if first else "it has no checks",
-            summary_zh=first.detail_zh if first else "没有检查项",
-        )
-    ended = [check for check in report.checks if check.ended]
-    open_ones = [check for check in ended if not _proved_before(check, report)]
-    if open_ones:
-        return _lapsed(min(open_ones, key=_gravity), report)
-    if ended:
-        first = min(ended, key=_gravity)
-        what, what_zh = _ending(first)
-        return Standing(
-            indication=indication,
-            sub_indication="",
-            since=first.ended,
-            summary=f"still good: {what}, and a time-stamp proves the signature older",
-            summary_zh=f"仍然有效：{what_zh}，时间戳证明签章更早",
-        )
-    return Standing(
-        indication=indication,
-        sub_indication="",
-        since=None,
-        summary="nothing has ended since",
-        summary_zh="此后没有失效事件",
-    )
-
-
-def _proved_before(check: Check, report: SignatureReport) -> bool:
-    """Whether what ended is proved to have been used before; a seal's own stamp counts for it."""
-    seals = check.name.startswith("seal_") and check.name != "seal_in_force"
-    names = {*_PROOFS, "seal_time_stamp"} if seals else _PROOFS
-    times = [one.proves for one in report.checks if one.proves and one.name in names]
-    return check.ended is not None and bool(times) and min(times) <= check.ended
-
-
-def _gravity(check: Check) -> tuple[int, float]:
-    when = check.ended.timestamp() if check.ended else 0.0
-    return _ENDINGS_ORDER.get(check.ended_why, len(_ENDINGS_ORDER)), when
-
-
-def _lapsed(check: Check, report: SignatureReport) -> Standing:
-    what, what_zh = _ending(check)
-    if report.proved_at:
-        then = f"valid when signed; {what}, and its time-stamp ({_day(report.proved_at)}) is later"
-        then_zh = f"签章时有效；{what_zh}，时间戳（{_day(report.proved_at)}）晚于此时"
-    else:
-        claimed = f" ({_day(report.signed_at)})" if report.signed_at else ""
-        claimed_zh = f"（{_day(report.signed_at)}）" if report.signed_at else ""
-        then = f"valid when signed by its own word{claimed}; {what}, and no time-stamp proves that it was signed before"  # noqa: E501
-        then_zh = f"按签章自述时间{claimed_zh}有效；{what_zh}，没有时间戳证明签章早于此时"
-    known = ENDINGS.get(check.ended_why)
-    return Standing(
-        indication=Indication.INDETERMINATE,
-        sub_indication=known.etsi if known else "OUT_OF_BOUNDS_NO_POE",
-        since=check.ended,
-        summary=then,
-        summary_zh=then_zh,
-    )
-
-
-def _ending(check: Check) -> tuple[str, str]:
-    entry, known = titled(check.name), ENDINGS.get(check.ended_why)
-    when = _day(check.ended) if check.ended else ""
-    words, words_zh = (known.words, known.words_zh) if known else ("ended", "已失效")
-    return f"{entry.thing or entry.title} {words} on {when}", (
-        f"{entry.thing_zh or entry.title_zh}已于 {when} {words_zh.removeprefix('已')}"
-    )
-
-
-def _day(at: datetime) -> str:
-    return at.date().isoformat()
-
-
-def _shown(at: datetime | None) -> str | None:
-    return at.isoformat() if at else None

@@ -1,0 +1,199 @@
+"""One rule and what came of it: checks, how they are made and how they are weighed.
+
+1. FAILED means something is wrong; INDETERMINATE means nothing is wrong but something could not be
+   established (an unknown trust anchor, an unsupported kind of signature).
+2. What is gathered of checks is as bad as the worst: FAILED before INDETERMINATE before PASSED.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from seal.check_names import etsi_word, titled
+
+
+class Indication(StrEnum):
+    """The three answers of EN 319 102-1, which GM/T 0031 has no words for."""
+
+    PASSED = "PASSED"
+    INDETERMINATE = "INDETERMINATE"
+    FAILED = "FAILED"
+
+
+_BADNESS = {Indication.PASSED: 0, Indication.INDETERMINATE: 1, Indication.FAILED: 2}
+# Which checks prove that a signature existed: its own time-stamp, and that of the bundle around it.
+_PROOFS: Final = frozenset({"time_stamp", "evidence_time"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trust:
+    """What the trust in one certificate rests on: a list of roots and the root that stands on it.
+
+    `role` is the name of the check that asked; `source` names the list, empty where it has none;
+    `fingerprint` is the root's SHA-256.
+    """
+
+    role: str
+    source: str
+    anchor: str
+    fingerprint: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "role": self.role,
+            "source": self.source,
+            "anchor": self.anchor,
+            "fingerprint": self.fingerprint,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One rule and what came of it.
+
+    `name` is stable snake_case and stands in `seal.check_names`; `detail` says what was found or
+    why it does not hold, `against` what it was checked against; `reason` is UPPER_SNAKE and refines
+    the name (empty: the name itself); `subject` says which signature, empty for the document; a
+    `notice` is a PASSED check that a person should nevertheless read. `ended` says since when what
+    was good then is no longer (`ended_why` a word of `ENDINGS`); `trust` what it rests on;
+    `proves` the time that a trusted time-stamp proves.
+    """
+
+    name: str
+    indication: Indication
+    detail: str
+    detail_zh: str
+    against: str = ""
+    against_zh: str = ""
+    subject: str = ""
+    reason: str = ""
+    notice: bool = False
+    ended: datetime | None = None
+    ended_why: str = ""
+    trust: Trust | None = None
+    proves: datetime | None = None
+
+    @property
+    def why(self) -> str:
+        """The precise reason, the name itself where there is no finer one; empty for PASSED."""
+        if self.indication is Indication.PASSED:
+            return ""
+        return self.reason or self.name.upper()
+
+    @property
+    def sub_indication(self) -> str:
+        """The word of EN 319 102-1; empty for PASSED."""
+        if self.indication is Indication.PASSED:
+            return ""
+        return etsi_word(self.name, self.reason)
+
+    def about(self, subject: str) -> Check:
+        """The same check, said of a signature."""
+        return replace(self, subject=subject)
+
+    def compared(self, against: str, against_zh: str) -> Check:
+        """The same check, saying what it was checked against."""
+        return replace(self, against=against, against_zh=against_zh)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        entry = titled(self.name)
+        return {
+            "name": self.name,
+            "title": entry.title,
+            "title_zh": entry.title_zh,
+            "clause": entry.clause,
+            "indication": self.indication.value,
+            "sub_indication": self.sub_indication,
+            "reason": self.why,
+            "subject": self.subject,
+            "notice": self.notice,
+            "against": self.against,
+            "against_zh": self.against_zh,
+            "detail": self.detail,
+            "detail_zh": self.detail_zh,
+            "ended": shown(self.ended),
+            "ended_why": self.ended_why,
+        }
+
+
+def shown(at: datetime | None) -> str | None:
+    """An instant in JSON (RFC 3339)."""
+    return at.isoformat() if at else None
+
+
+NOTHING: Final = ("", "")
+
+
+def passed(
+    name: str,
+    detail: str,
+    detail_zh: str,
+    *,
+    notice: bool = False,
+    against: tuple[str, str] = NOTHING,
+) -> Check:
+    """A check that holds. `against` says what it was checked against, English and Chinese."""
+    return Check(
+        name=name,
+        indication=Indication.PASSED,
+        detail=detail,
+        detail_zh=detail_zh,
+        notice=notice,
+        against=against[0],
+        against_zh=against[1],
+    )
+
+
+def failed(
+    name: str,
+    detail: str,
+    detail_zh: str,
+    *,
+    reason: str = "",
+    against: tuple[str, str] = NOTHING,
+) -> Check:
+    """A check that does not hold."""
+    return Check(
+        name=name,
+        indication=Indication.FAILED,
+        detail=detail,
+        detail_zh=detail_zh,
+        reason=reason,
+        against=against[0],
+        against_zh=against[1],
+    )
+
+
+def undetermined(
+    name: str,
+    detail: str,
+    detail_zh: str,
+    *,
+    reason: str = "",
+    against: tuple[str, str] = NOTHING,
+) -> Check:
+    """A check that could not be decided."""
+    return replace(
+        failed(name, detail, detail_zh, reason=reason, against=against),
+        indication=Indication.INDETERMINATE,
+    )
+
+
+def worst(checks: Iterable[Check]) -> Indication:
+    """Rule 2; no check at all is INDETERMINATE: nothing was established."""
+    return max(
+        (check.indication for check in checks), key=_BADNESS.__getitem__,
+        default=Indication.INDETERMINATE,
+    )  # fmt: skip
+
+
+def decisive(checks: tuple[Check, ...]) -> Check | None:
+    """The first of the worst checks; None where there are none."""
+    indication = worst(checks)
+    return next((check for check in checks if check.indication is indication), None)
