@@ -237,6 +237,12 @@ _ALL: Final = (
         _GMT31, "SIG_CONSTRAINTS_FAILURE",
     ),
     CheckName(
+        "signature_date_time", "Date shown", "显示的时间",
+        "Does Signature.xml tell the same time as the signature?",
+        "Signature.xml 中的时间是否与签章时间一致？",
+        _OFD, "SIG_CONSTRAINTS_FAILURE",
+    ),
+    CheckName(
         "signer_listed", "Signer and seal", "签章者与印章",
         "Does the seal list the signer's certificate?", "印章的签章者列表是否包含签章者证书？",
         _GMT31, "SIG_CONSTRAINTS_FAILURE",
@@ -304,6 +310,7 @@ _POSITIONS: Final = {one.name: number for number, one in enumerate(_ALL)}
 
 REASONS: Final = {
     "NOT_SIGNED": "SIGNED_DATA_NOT_FOUND",
+    "NOT_ASKED": "GENERIC",
     "NO_SIGNING_TIME": "NO_POE",
     "NO_TRUST_ANCHOR": "NO_CERTIFICATE_CHAIN_FOUND",
     "LOG_KEY_NOT_TRUSTED": "NO_CERTIFICATE_CHAIN_FOUND",
@@ -334,7 +341,9 @@ REASONS: Final = {
     "TIME_STAMP_OF_OTHER_BYTES": "HASH_FAILURE",
     "TIME_STAMP_TOO_EARLY": "TIMESTAMP_ORDER_FAILURE",
     "TIME_STAMP_NOT_TRUSTED": "NO_POE",
-    "TIME_STAMP_NOT_VERIFIED": "NO_POE",
+    "TIME_STAMP_NOT_GOOD": "SIG_CRYPTO_FAILURE",
+    "REFERENCES_REPEATED": "FORMAT_FAILURE",
+    "ROOT_NOT_COVERED": "SIG_CONSTRAINTS_FAILURE",
 }
 """The ETSI word of a reason, whichever check gave it."""
 

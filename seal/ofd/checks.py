@@ -20,8 +20,10 @@ every signature of every document of the package) or `DOCUMENT_CHECKS`. What eac
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Final
 
 from seal.model import (
@@ -33,11 +35,12 @@ from seal.model import (
 )
 from seal.ofd import against
 from seal.ofd.check_method import check_method
+from seal.ofd.dates import parse_date_time
 from seal.ofd.entries import check_integrity_entries, proven_value
 from seal.ofd.opened import OpenedDocument, OpenedSignature
 from seal.ofd.package import PackageError
 from seal.ofd.sign_checks import SignedXml, sign_checks, unread
-from seal.ofd.structure import TYPE_SEAL, TYPE_SIGN
+from seal.ofd.structure import ROOT, TYPE_SEAL, TYPE_SIGN
 from seal.seal_checks import (
     CLOCK_SKEW,
     chain_check,
@@ -48,10 +51,11 @@ from seal.seal_checks import (
 )
 from seal.ses import SealSignature, verify_signature
 from seal.suites import SM3_OID
-from seal.telling import comparing
+from seal.telling import comparing, moment, plain
 from seal.trust import Purpose, assess_chain
 
 _SHOWN: Final = 10
+_ZONES: Final = timedelta(hours=24)  # a local time written as if it were UTC, or the other way
 
 
 # --- rules about one signature --------------------------------------------------------------
@@ -150,6 +154,31 @@ def check_signing_time(
     return passed(name, "signed after the seal was made", "签章时间晚于印章制作时间")
 
 
+def check_date_time(
+    _document: OpenedDocument, one: OpenedSignature, value: SealSignature
+) -> Check | None:
+    """What people are shown as the date is what the signature says; makers differ by their zone."""
+    name, written = "signature_date_time", one.xml.signed_at_text
+    if value.signed_at is None or not written:
+        return None
+    shown = parse_date_time(written)
+    words = f"SignatureDateTime {plain(written)}; signed {moment(value.signed_at)}"
+    words_zh = f"SignatureDateTime {plain(written)}；签章 {moment(value.signed_at)}"
+    if shown is not None and abs(shown - value.signed_at) <= _ZONES:
+        detail, detail_zh = (
+            "Signature.xml tells the signing time",
+            "Signature.xml 中的时间与签章一致",
+        )
+        return passed(name, detail, detail_zh, against=(words, words_zh))
+    return passed(
+        name,
+        "Signature.xml tells another time than the signature does, which counts",
+        "Signature.xml 中的时间与签章时间不一致，以签章时间为准",
+        notice=True,
+        against=(words, words_zh),
+    )
+
+
 @comparing(against.signers)
 def check_signer_listed(
     _document: OpenedDocument, _one: OpenedSignature, value: SealSignature
@@ -211,19 +240,31 @@ def check_property_info(
 
 @comparing(against.references)
 def check_references(document: OpenedDocument, one: OpenedSignature) -> Check | None:
-    """Every file the signer saw is there and unchanged."""
+    """Every file the signer saw is there and unchanged.
+
+    But for the signature's own seal file: that is compared whole with the signed seal (`seal_match`).
+    """
     name = "references"
     method = check_method(one.xml.check_method)
     if isinstance(method, Check):
         return method
     paths = [reference.path for reference in one.xml.references]
-    if not paths or len(set(paths)) != len(paths):
-        return failed(name, "References are empty or name a file twice", "引用列表为空或重复")
+    if not paths:
+        return failed(name, "the signature refers to no file", "签章未引用任何文件")
+    if len(set(paths)) != len(paths):
+        twice = [path for path, count in Counter(paths).items() if count > 1]
+        return failed(
+            name,
+            f"the signature refers to a file twice: {_names(twice)}",
+            f"签章重复引用文件：{_names(twice)}",
+            reason="REFERENCES_REPEATED",
+        )
     missing = [path for path in paths if path not in document.package]
     changed = [
         reference.path
         for reference in one.xml.references
         if reference.path in document.package
+        and (one.value is None or reference.path != one.xml.seal)
         and document.digest_of(reference.path, method) != reference.check_value
     ]
     if missing or changed:
@@ -271,19 +312,26 @@ def check_uncovered_files(document: OpenedDocument, one: OpenedSignature) -> Che
     dangling link of a signed page was waiting for. So the others' coverage doesn't count; their own
     files do, since each is proven to be nothing but a signature (Signatures.xml has only the list,
     Signature.xml is hashed into its signature, Seal.esl equals the signed seal) and a bad one fails
-    the verdict. So does the signature value of an integrity list this signer covers and signed.
+    the verdict. So does the signature value of an integrity list this signer covers and signed, and
+    what lies beside a signature that does not read or is not listed, which has failed by that.
     """
     name = "uncovered_files"
     covered = {reference.path for reference in one.xml.references}
     allowed = document.lists() | document.signature_files()
     if one.certificate is not None:
         allowed |= proven_value(document.package, covered, one.certificate)
-    uncovered = [path for path in document.package if path not in covered and path not in allowed]
+    lost = document.lost_folders()
+    uncovered = [
+        path
+        for path in document.package
+        if path not in covered and path not in allowed and path.rpartition("/")[0] not in lost
+    ]
     if uncovered:
         return failed(
             name,
             f"not covered by the signature: {_names(uncovered)}",
             f"未被签章保护的文件：{_names(uncovered)}",
+            reason="ROOT_NOT_COVERED" if ROOT in uncovered else "",
         )
     return passed(name, "every file is covered", "所有文件均受签章保护")
 
@@ -307,6 +355,7 @@ def judge_time_stamp(document: OpenedDocument, value: SealSignature) -> Check | 
         value.timestamp,
         over=value.signature,
         claimed=value.signed_at,
+        seal_made=value.seal.created,
         store=document.store,
         now=document.now,
     )
@@ -344,6 +393,7 @@ SEALED_CHECKS: Final[tuple[SealedRule, ...]] = (
     check_seal_match,
     check_seal_in_force,
     check_signing_time,
+    check_date_time,
     check_signer_listed,
     check_signer_certificate,
     check_document_signature,
@@ -386,11 +436,7 @@ def check_listed(document: OpenedDocument) -> Check | None:
             "两个签章使用同一文件",
             reason="SIGNATURE_LISTED_TWICE",
         )
-    hidden = [
-        path
-        for path in document.package
-        if path.rpartition("/")[2].lower() == "signature.xml" and path not in paths
-    ]
+    hidden = document.hidden_signatures()
     if hidden:
         return failed(
             name,
