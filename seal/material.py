@@ -1,11 +1,12 @@
-"""The node's public trust material: two roots, and the revocation lists they issue.
+"""Whom this node trusts: its own two roots with their revocation lists, and recognised authorities.
 
 1. Every root has a list from the first start on: a verifier then knows that nothing is revoked,
    which is more than not knowing.
 2. A list says what the seals' rows say; it is issued anew when half its time is over, and in the
    same transaction as a revocation.
-3. Roots are trusted for as long as their certificates say.
-4. What another process issued is seen within a second; what this one issued, at once.
+3. Own roots are trusted for as long as their certificates say, those of recognised authorities as
+   long as was approved, and until a withdrawal.
+4. What another process changed is seen within a second; what this one changed, at once.
 """
 
 from __future__ import annotations
@@ -27,26 +28,29 @@ from seal.issuing import issue_crl
 from seal.keys.custody import ROOT_P256, ROOT_SM2, Custody
 from seal.model import Verdict
 from seal.orders import MAX_DOCUMENT, Document, check_size
+from seal.recognition import store as recognised
 from seal.trust import EVERY_PURPOSE, FOR_TIME, Purpose, TrustAnchor, TrustStore
 from seal.verify import assess
 
 _LIST_LIFETIME: Final = timedelta(days=30)
 _SECONDS_KNOWN: Final = 1.0
 _ROOTS: Final = (ROOT_SM2, ROOT_P256)
+OWN_SOURCE: Final = "this node"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Known:
     """Material read from the database, until when it stands without looking again."""
 
-    numbers: tuple[int, ...]
+    state: tuple[tuple[int, ...], recognised.Version]
     store: TrustStore
+    own_lists: tuple[bytes, ...]
     due: datetime
     looked: float
 
 
 class TrustMaterial:
-    """What a verifier trusts this node's seals by."""
+    """What a verifier trusts seals by, this node's and others'."""
 
     def __init__(
         self,
@@ -65,27 +69,40 @@ class TrustMaterial:
         self._stampers_lists = tuple(stampers_lists)
         self._lock = threading.Lock()
         self._known: _Known | None = None
+        self._forgotten = 0
 
     def current(self) -> TrustStore:
         """Anchors and the lists in force, issued anew where their time is half over."""
-        known = self._known
+        return self._look().store
+
+    def own_lists(self) -> tuple[bytes, ...]:
+        """The revocation lists (DER) that what is sealed here needs: ours, and the stampers'."""
+        return self._look().own_lists
+
+    def _look(self) -> _Known:
+        known, forgotten = self._known, self._forgotten
         looked = time.monotonic()
         if known and looked < known.looked + _SECONDS_KNOWN and self._clock.now() < known.due:
-            return known.store
+            return known
         found = self._lists()
         if found is None:
             self.renew()
             found = self._lists() or []
-        numbers = tuple(one.number for one in found)
-        same = known is not None and known.numbers == numbers
+        # Which state it is comes before what it holds: what changes in between is read again.
+        with self._database.reading() as session:
+            state = (tuple(one.number for one in found), recognised.version(session))
+        same = known is not None and known.state == state
+        own_lists = (*(one.encoded for one in found), *self._stampers_lists)
         known = _Known(
-            numbers=numbers,
-            store=known.store if known and same else self._store([one.encoded for one in found]),
+            state=state,
+            store=known.store if known and same else self._store(own_lists),
+            own_lists=own_lists,
             due=min((_due(one) for one in found), default=self._clock.now()),
             looked=looked,
         )
-        self._known = known
-        return known.store
+        if forgotten == self._forgotten:
+            self._known = known
+        return known
 
     def verify(self, document: Document, *, greatest: int = MAX_DOCUMENT) -> Verdict:
         """Judge a document with this node's material; whatever it holds, the answer is a Verdict.
@@ -139,7 +156,8 @@ class TrustMaterial:
             store.add_list(work.session, root, found)
 
     def forget(self) -> None:
-        """Look again at the next use."""
+        """Look again at the next use, whoever is looking now."""
+        self._forgotten += 1
         self._known = None
 
     def _lists(self) -> list[store.RevocationList] | None:
@@ -152,13 +170,18 @@ class TrustMaterial:
     def _is_due(self, held: store.RevocationList) -> bool:
         return self._clock.now() >= _due(held)
 
-    def _store(self, lists: list[bytes]) -> TrustStore:
+    def _store(self, own_lists: tuple[bytes, ...]) -> TrustStore:
+        with self._database.reading() as session:
+            others = recognised.ever_in_force(session)
+            others_lists = recognised.lists_in_force(session)
         return TrustStore(
             anchors=(
                 *(_anchor(self._custody.hierarchy.of(root)) for root in _ROOTS),
                 *self._stampers,
+                *(anchor for other in others for anchor in other.trust_anchors()),
             ),
-            crls=(*lists, *self._stampers_lists),
+            intermediates=tuple(one for other in others for one in other.terms.intermediates),
+            crls=(*own_lists, *others_lists),
         )
 
 
@@ -170,7 +193,7 @@ def _anchor(certificate: bytes, purposes: frozenset[Purpose] = EVERY_PURPOSE) ->
         valid_from=info.not_before,
         valid_to=info.not_after,
         purposes=purposes,
-        source="this node",
+        source=OWN_SOURCE,
     )
 
 

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 
 from runtime.identity import Role
 from runtime.rpc import ANY_ROLE, Call
+from seal.material import OWN_SOURCE
+from seal.recognition.wire import to_trusted
 from seal.rpc_life import LIFE_POLICY, LifeRpc
 from seal.rpc_sealing import SEALING_POLICY
 from seal.v1 import seal_pb2 as pb
@@ -59,9 +61,11 @@ class SealRpc(LifeRpc):
     ) -> pb.GetTrustMaterialResponse:
         """See the proto."""
         found = self._material.current()
+        own = [one for one in found.anchors if one.source == OWN_SOURCE]
         return pb.GetTrustMaterialResponse(
-            anchors=[one.certificate for one in found.anchors if not one.is_for_time_alone],
+            anchors=[one.certificate for one in own if not one.is_for_time_alone],
             intermediates=found.intermediates,
             revocation_lists=found.crls,
-            timestamp_anchors=[one.certificate for one in found.anchors if one.is_for_time_alone],
+            timestamp_anchors=[one.certificate for one in own if one.is_for_time_alone],
+            recognised_anchors=[to_trusted(one) for one in found.anchors if one not in own],
         )

@@ -273,7 +273,7 @@ class Sealing:
         """What a PDF of long-term proof takes in, with our own revocation lists."""
         if order.proof not in (Proof.LONG_TERM, Proof.ARCHIVAL):
             return self._evidence
-        return replace(self._evidence, crls=self._material.current().crls)
+        return replace(self._evidence, crls=self._material.own_lists())
 
     def _unfinished(self, order: SealingOrder) -> list[store.Sealing]:
         """What earlier attempts at this request left, the furthest first."""

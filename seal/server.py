@@ -19,9 +19,12 @@ from seal.keys.custody import Custody
 from seal.keys.maker import MakerKey
 from seal.making import SealMaking
 from seal.material import TrustMaterial
+from seal.recognition.rpc import POLICY as TRUST_POLICY
+from seal.recognition.rpc import TrustRpc
+from seal.recognition.service import Recognition
 from seal.rpc import POLICY, SealRpc
 from seal.sealing import Sealing
-from seal.v1 import seal_pb2_grpc
+from seal.v1 import seal_pb2_grpc, trust_pb2_grpc
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -59,6 +62,7 @@ class SealServer:
         )
         self.making = SealMaking(self.database, self.custody, self.material, clock)
         self.keeping = SealKeeping(self.database, self.material, clock)
+        self.recognition = Recognition(self.database, self.custody, clock)
         self.sealing = Sealing(
             self.database,
             objects,
@@ -93,10 +97,16 @@ class SealServer:
         """Add the methods to a server."""
         self._served = self.servicer()
         server.add(seal_pb2_grpc.add_SealServiceServicer_to_server, self._served, POLICY)
+        add_trust = trust_pb2_grpc.add_TrustServiceServicer_to_server
+        server.add(add_trust, self.trust_servicer(), TRUST_POLICY)
 
     def servicer(self) -> SealRpc:
         """The methods, past the table of who may call them."""
         return SealRpc(self.database, self.making, self.keeping, self.sealing, self.material)
+
+    def trust_servicer(self) -> TrustRpc:
+        """The methods of recognition, likewise."""
+        return TrustRpc(self.database, self.recognition, self.material)
 
     async def stop(self) -> None:
         """Give the connections back. The server's worker threads have ended before."""

@@ -28,11 +28,13 @@ from seal.ses.model import SignerList
 METADATA = sa.MetaData()
 
 
-class _Table(SQLModel):
+class Table(SQLModel):
+    """A table of the seal service."""
+
     metadata = METADATA
 
 
-class SealRow(_Table, table=True):
+class SealRow(Table, table=True):
     """A seal."""
 
     __tablename__ = "seal"
@@ -68,7 +70,7 @@ class SealRow(_Table, table=True):
     revision: int = Field(sa_column=sa.Column(sa.Integer, nullable=False))
 
 
-class SealEventRow(_Table, table=True):
+class SealEventRow(Table, table=True):
     """Something that befell a seal."""
 
     __tablename__ = "seal_event"
@@ -88,7 +90,7 @@ class SealEventRow(_Table, table=True):
     reason: str = Field(sa_column=sa.Column(sa.String(200), nullable=False))
 
 
-class SealingRow(_Table, table=True):
+class SealingRow(Table, table=True):
     """One use of a seal on one document."""
 
     __tablename__ = "sealing"
@@ -117,7 +119,7 @@ class SealingRow(_Table, table=True):
     ended_at: datetime | None = Field(sa_column=sa.Column(UtcDateTime, nullable=True))
 
 
-class RevocationListRow(_Table, table=True):
+class RevocationListRow(Table, table=True):
     """A revocation list that a root of this node issued."""
 
     __tablename__ = "revocation_list"

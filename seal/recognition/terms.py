@@ -31,6 +31,7 @@ from seal.trust import EVERY_PURPOSE, Purpose
 MAX_NAME: Final = 80
 MAX_BASIS: Final = 500
 MAX_ANCHORS: Final = 16
+MAX_CERTIFICATE: Final = 8192
 MAX_INTERMEDIATES: Final = 32
 MAX_URLS: Final = 8
 MAX_URL: Final = 300
@@ -207,6 +208,8 @@ def _of_anchor(one: Anchor) -> Iterable[_Problem]:
 
 def _refuse_issuer(info: CertificateInfo) -> tuple[str, str] | None:
     """What speaks against a certificate as one that issues others."""
+    if len(info.raw) > MAX_CERTIFICATE:
+        return f"it has more than {MAX_CERTIFICATE} bytes", f"证书超过 {MAX_CERTIFICATE} 字节"
     if not info.suite:
         return "its kind of key is not known here", "不支持其密钥类型"
     if not info.is_ca or (info.key_usage is not None and "key_cert_sign" not in info.key_usage):

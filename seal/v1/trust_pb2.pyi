@@ -97,7 +97,7 @@ class RecognisedAnchor(_message.Message):
     SOURCE_FIELD_NUMBER: _builtins.int
     REVOCATION_RULE_FIELD_NUMBER: _builtins.int
     certificate: _builtins.bytes
-    """X.509, DER; empty in lists."""
+    """X.509, DER; in answers of GetAuthority and in trust material only."""
     subject: _builtins.str
     """Subject of the certificate. Output only."""
     sha256: _builtins.str
@@ -201,7 +201,9 @@ class AuthorityTerms(_message.Message):
 
     @_builtins.property
     def intermediates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """At most 32 certificates (DER) between the anchors and those who sign; empty in lists."""
+        """At most 32 certificates (DER) between the anchors and those who sign; in answers of GetAuthority
+        only.
+        """
 
     @_builtins.property
     def revocation_rule(self) -> Global___RevocationRule:
@@ -325,7 +327,7 @@ class Authority(_message.Message):
 
     @_builtins.property
     def revocation_lists(self) -> _containers.RepeatedCompositeFieldContainer[Global___HeldRevocationList]:
-        """Revocation lists that are held of it, without their bytes. Empty in lists."""
+        """Revocation lists that are held of it, without their bytes; in answers of GetAuthority only."""
 
     def __init__(
         self,
@@ -643,7 +645,7 @@ class AddRevocationListRequest(_message.Message):
     name: _builtins.str
     """The authority's name."""
     revocation_list: _builtins.bytes
-    """CertificateList, DER, at most 4 MiB, signed by one of its anchors or intermediates."""
+    """CertificateList, DER, at most 16 MiB, signed by one of its anchors or intermediates."""
     request_id: _builtins.str
     """Repeats with one id return the first answer."""
     def __init__(

@@ -59,6 +59,10 @@ class SealNode:
     def call(self, method: str, request: Any, caller: Principal = DEPARTMENT) -> Any:
         return getattr(self.server.servicer(), method)(request, Call(method, caller, None))
 
+    def trust(self, method: str, request: Any, caller: Principal) -> Any:
+        """`call` of the TrustService."""
+        return getattr(self.server.trust_servicer(), method)(request, Call(method, caller, None))
+
     def make_seal(self, **changes: Any) -> pb.Seal:
         """Asks for a seal, and has it approved by a second administrator."""
         asked = self.call("CreateSeal", create_request(**changes), ADMINISTRATOR).seal
@@ -137,12 +141,12 @@ def seal_request(document: bytes, **changes: Any) -> pb.SealDocumentRequest:
     return pb.SealDocumentRequest(**{**values, **changes})
 
 
-Connect = Callable[[Principal], Any]
+Connect = Callable[..., Any]
 
 
 @asynccontextmanager
 async def serving(node: SealNode, folder: Path) -> AsyncIterator[Connect]:
-    """The service behind a real port with mTLS; yields what makes a stub for a caller."""
+    """The services behind a real port with mTLS; yields what makes a stub for a caller."""
     now = datetime.now(UTC)
     authority = Authority.create(folder, name="test", passphrase=b"long enough", now=now)
     own = authority.issue(
@@ -156,10 +160,10 @@ async def serving(node: SealNode, folder: Path) -> AsyncIterator[Connect]:
     port = await server.start("127.0.0.1:0")
     channels = []
 
-    def connect(caller: Principal) -> Any:
+    def connect(caller: Principal, stub: Any = seal_pb2_grpc.SealServiceStub) -> Any:
         credentials = authority.issue(system=caller.system, roles=caller.roles, now=now)
         channels.append(aio_channel(f"127.0.0.1:{port}", credentials))
-        return seal_pb2_grpc.SealServiceStub(channels[-1])
+        return stub(channels[-1])
 
     try:
         yield connect
