@@ -35,6 +35,7 @@ from seal.ofd.checks import (
 from seal.ofd.opened import OpenedDocument, OpenedSignature
 from seal.ofd.package import OfdPackage
 from seal.ofd.structure import TYPE_SEAL, ListedSignature, SignatureXml
+from seal.resting import asked
 from seal.seal_checks import SEAL_CHECKS, common_name
 from seal.ses import SealSignature, parse_signature
 from seal.telling import facts_of, plain
@@ -90,7 +91,7 @@ def assess_detached(
         signed_at=value.signed_at,
         format=f"SES_V{value.version}",
         certificate=facts_of(value.certificate),
-        checks=tuple(check.about(LABEL) for check in found if check is not None),
+        checks=tuple(check.about(LABEL) for check in asked(found)),
     )
     return conclude("SES", [], [report])
 

@@ -24,7 +24,12 @@ from seal.der_form import Finding
 from seal.model import Check, Trust, failed, passed, undetermined
 from seal.ses import Seal, unknown_critical, verify_seal
 from seal.telling import holder, moment, named, plain
-from seal.timestamp_token import TimestampInfo, check_token, read_token
+from seal.timestamp_token import (
+    TimestampInfo,
+    UntrustedTimestamp,
+    check_token,
+    read_token,
+)
 from seal.timestamp_token import digest as token_digest
 from seal.trust import ChainResult, Purpose, TrustStore, assess_chain, parse_certificate
 
@@ -127,7 +132,8 @@ def check_time_stamp(seal: Seal, store: TrustStore, now: datetime) -> Check | No
         "seal_time_stamp",
         seal.timestamp,
         over=seal.signature,
-        claimed=seal.created,
+        claimed=None,
+        seal_made=seal.created,
         store=store,
         now=now,
     )
@@ -139,12 +145,14 @@ def time_stamp_check(
     *,
     over: bytes,
     claimed: datetime | None,
+    seal_made: datetime | None = None,
     store: TrustStore,
     now: datetime,
 ) -> Check:
     """A time-stamp over a signature's value, which was made, as it says, at `claimed`.
 
-    One by an authority nobody here trusts must not look as if it had been verified.
+    It is not from before the seal was made (GM/T 0031-2025), nor from before the signature. One by
+    an authority nobody here trusts must not look as if it had been verified.
     """
     against = ("the signature value as received", "收到的签名值")
     try:
@@ -155,6 +163,9 @@ def time_stamp_check(
             return failed(name, *other, reason="TIME_STAMP_OF_OTHER_BYTES", against=against)
     except InvalidArgument as error:
         return failed(name, error.message, error.message_zh, against=against)
+    if seal_made is not None and told.time < seal_made - CLOCK_SKEW:
+        older = ("the time-stamp is older than the seal", "时间戳早于印章制作时间")
+        return failed(name, *older, reason="TIME_STAMP_TOO_EARLY", against=against)
     if claimed is not None and told.time < claimed - CLOCK_SKEW:
         early = ("the signature says it is later than its time-stamp", "签名时间晚于时间戳")
         return failed(name, *early, reason="TIME_STAMP_TOO_EARLY", against=against)
@@ -167,9 +178,12 @@ def time_stamp_check(
             crls=store.crls,
             at=now,
         )
-    except DataLoss as error:
-        reason = "TIME_STAMP_NOT_VERIFIED"
+    except UntrustedTimestamp as error:
+        reason = "TIME_STAMP_NOT_TRUSTED"
         return undetermined(name, error.message, error.message_zh, reason=reason, against=against)
+    except DataLoss as error:
+        reason = "TIME_STAMP_NOT_GOOD"
+        return failed(name, error.message, error.message_zh, reason=reason, against=against)
     return proving(name, good, store)
 
 

@@ -42,7 +42,7 @@ TIMESTAMP_NOT_GOOD: Final = "TIMESTAMP_NOT_GOOD"
 
 
 class UntrustedTimestamp(DataLoss):
-    """A token that is sound, by an authority that nobody here knows."""
+    """A token with nothing wrong, by an authority (or an algorithm) that nobody here knows."""
 
     reason = TIMESTAMP_NOT_GOOD
 
@@ -387,12 +387,8 @@ async def _check_others(signed: _Signed, material: TrustMaterial) -> bytes:
     The libraries are loaded by the first such token: they cost half a second.
     """
     from asn1crypto import algos, x509
-    from pyhanko_certvalidator import CertificateValidator, ValidationContext
+    from pyhanko_certvalidator import CertificateValidator, ValidationContext, sig_validate
     from pyhanko_certvalidator.policy_decl import DisallowWeakAlgorithmsPolicy
-    from pyhanko_certvalidator.sig_validate import (
-        DEFAULT_SIGNATURE_VALIDATOR,
-        SignatureValidationContext,
-    )
 
     info, load = signed.info, x509.Certificate.load
     try:
@@ -402,15 +398,25 @@ async def _check_others(signed: _Signed, material: TrustMaterial) -> bytes:
         policy = DisallowWeakAlgorithmsPolicy()
         if not policy.signature_algorithm_allowed(algorithm, info.time, leaf.public_key):
             raise not_good("its algorithm is too weak", "时间戳签名算法强度不足")
-        DEFAULT_SIGNATURE_VALIDATOR.validate_signature(
+        sig_validate.DEFAULT_SIGNATURE_VALIDATOR.validate_signature(
             signed.signature,
             signed.attributes,
             leaf.public_key,
             algorithm,
-            SignatureValidationContext(contextual_md_algorithm=hashed["algorithm"].native),
+            sig_validate.SignatureValidationContext(
+                contextual_md_algorithm=hashed["algorithm"].native
+            ),
         )
     except DomainError:
         raise
+    except (
+        sig_validate.AlgorithmNotSupported,  # type: ignore[attr-defined]
+        NotImplementedError,
+    ) as error:
+        raise UntrustedTimestamp(
+            "the time-stamp is not verified: its algorithm is not known here",
+            message_zh="时间戳未经验证：不支持其签名算法",
+        ) from error
     except Exception as error:  # the libraries raise anything on hostile bytes
         raise not_good("its signature is wrong", "时间戳签名无效") from error
     try:

@@ -5,7 +5,7 @@
 1. the package is read strictly (`seal.ofd.package`); what has two meanings is refused by name;
 2. ALL signatures of ALL its documents are found and opened;
 3. every rule of `seal.seal_checks` and `seal.ofd.checks` is asked of each, over the bytes as
-   received, in the order of GM/T 0031-2025; no rule is skipped because another failed;
+   received, in the order of GM/T 0031-2025, but for what rests on a failed one (`seal.resting`);
 4. the worst answer is the verdict's.
 
 PDF goes the same way through `seal.pdf.checks`. Nothing here opens a socket, reads a file or the
@@ -55,6 +55,7 @@ from seal.ofd.structure import (
     parse_signature_xml,
     signature_list,
 )
+from seal.resting import asked
 from seal.seal_checks import SEAL_CHECKS, common_name, in_force
 from seal.ses import parse_seal, parse_signature
 from seal.signed_data import parse_signed_data
@@ -118,7 +119,7 @@ def assess_seal(data: bytes, *, store: TrustStore, now: datetime) -> Verdict:
         es_id=seal.es_id,
         signed_at=seal.created,
         format=f"SES_V{seal.version}",
-        checks=tuple(check for check in found if check is not None),
+        checks=tuple(asked(found)),
     )
     return conclude("SES", [], [report])
 
@@ -230,5 +231,5 @@ def _as_report(one: OpenedSignature, found: list[Check | None], *, form: str) ->
         signed_at=signed_at,
         format=form,
         certificate=facts_of(certificate) if certificate else None,
-        checks=tuple(check.about(one.label) for check in found if check is not None),
+        checks=tuple(check.about(one.label) for check in asked(found)),
     )

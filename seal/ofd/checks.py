@@ -242,7 +242,7 @@ def check_property_info(
 def check_references(document: OpenedDocument, one: OpenedSignature) -> Check | None:
     """Every file the signer saw is there and unchanged.
 
-    But for the signature's own seal file: that is compared whole with the signed seal (`seal_match`).
+    But for the signature's own seal file, which is compared with the signed seal (`seal_match`).
     """
     name = "references"
     method = check_method(one.xml.check_method)

@@ -92,3 +92,19 @@ class OpenedDocument:
     def signature_files(self) -> frozenset[str]:
         """The files that signatures consist of."""
         return frozenset().union(*(one.own_files() for one in self.signatures))
+
+    def hidden_signatures(self) -> list[str]:
+        """What is named as a Signature.xml and stands in no list."""
+        listed = {one.path for one in self.listed}
+        return [
+            path
+            for path in self.package
+            if path.rpartition("/")[2].lower() == "signature.xml" and path not in listed
+        ]
+
+    def lost_folders(self) -> frozenset[str]:
+        """The folders of signatures that could not be opened, or are not listed."""
+        opened = {one.listed.path for one in self.signatures}
+        lost = [one.path for one in self.listed if one.path not in opened]
+        folders = {path.rpartition("/")[0] for path in (*lost, *self.hidden_signatures())}
+        return frozenset(folders - {""})

@@ -86,7 +86,7 @@ def test_time_stamp_of_an_authority_nobody_trusts_is_not_passed(tsa: Authority) 
     verdict = _assess(_sealed(tsa))
     assert (verdict.indication, verdict.reason) == (
         Indication.INDETERMINATE,
-        "TIME_STAMP_NOT_VERIFIED",
+        "TIME_STAMP_NOT_TRUSTED",
     )
 
 

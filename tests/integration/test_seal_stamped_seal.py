@@ -61,7 +61,7 @@ def test_a_good_time_stamp_passes(stamped, store):
 
 def test_one_by_an_authority_nobody_trusts_is_open(stamped):
     check = check_time_stamp(ses.parse_seal(stamped), pki().store(), now())
-    assert (check.indication, check.reason) == ("INDETERMINATE", "TIME_STAMP_NOT_VERIFIED")
+    assert (check.indication, check.reason) == ("INDETERMINATE", "TIME_STAMP_NOT_TRUSTED")
 
 
 def test_one_of_another_seal_fails(tsa, stamped, store):
