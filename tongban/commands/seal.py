@@ -16,7 +16,7 @@ from seal.trust import TrustStore
 from seal.v1 import seal_pb2 as pb
 from seal.verify import assess
 from tongban.client import Client
-from tongban.commands import seal_ceremony, seal_life, seal_show, seal_sign
+from tongban.commands import seal_ceremony, seal_evidence, seal_life, seal_show, seal_sign
 from tongban.console import (
     DEFAULT_IDENTITY,
     DEFAULT_NODE,
@@ -36,6 +36,7 @@ app.add_typer(seal_life.app)
 app.add_typer(seal_show.app)
 app.add_typer(seal_sign.app)
 app.add_typer(seal_ceremony.app)
+app.add_typer(seal_evidence.app, name="evidence")
 
 
 @app.command()

@@ -1,0 +1,132 @@
+"""`tongban seal evidence`: a document with all it takes to verify it years later, in one file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from runtime.clock import SYSTEM
+from runtime.errors import InvalidArgument
+from seal.evidence.making import make_evidence
+from seal.timestamp import TimestampClient, Timestamper
+from seal.trust import Purpose, TrustStore
+from seal.v1 import seal_pb2 as pb
+from tongban import __version__, proofs
+from tongban.client import Client
+from tongban.console import (
+    DEFAULT_IDENTITY,
+    DEFAULT_NODE,
+    IdentityFolder,
+    Json,
+    NodeAddress,
+    out,
+    outcomes,
+    print_json,
+    say,
+    with_example,
+)
+from tongban.files import check_apart, map_file, read_file, write_file
+from tongban.verdicts import TrustFolder, print_verdict, stop_by
+from tongban.verifying import Question, digest_value, judge_file
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help=with_example(
+        "Keep a sealed document with all that verifies it years later.",
+        "tongban seal evidence make license.ofd --out license-evidence.zip --trust trust",
+    ),
+)
+
+
+@app.command()
+def make(
+    document: Annotated[
+        Path, typer.Argument(help="An OFD or PDF file; with --digest, the signature over it.")
+    ],
+    to: Annotated[Path, typer.Option("--out", help="The bundle to write, a zip file.")],
+    receipt: Annotated[
+        list[Path] | None,
+        typer.Option(help="A completed receipt of the audit log to put in; may be repeated."),
+    ] = None,
+    log_key: Annotated[
+        Path | None, typer.Option(help="File with the log's verifier key, for the receipts.")
+    ] = None,
+    timestamp_url: Annotated[
+        str, typer.Option(help="Time-stamp authority (RFC 3161) that proves when it was made.")
+    ] = "",
+    digest: Annotated[
+        str, typer.Option(help="The file is a seal over this SM3 digest (64 hex digits).")
+    ] = "",
+    about: Annotated[str, typer.Option(help="With --digest: what it has to be of.")] = "",
+    trust: Annotated[
+        Path | None, typer.Option(help="Folder of anchors; without it the node says whom to trust.")
+    ] = None,
+    node: NodeAddress = DEFAULT_NODE,
+    identity: IdentityFolder = DEFAULT_IDENTITY,
+    as_json: Json = False,
+) -> None:
+    """Make a bundle of evidence: document, certificates, revocation data, receipts and report.
+
+    Verify it by `tongban seal verify` or `tongban-verify`, years later and without a network.
+    Exit code 1 where the document in it is FAILED, 6 where it is INDETERMINATE: it is written too.
+
+    Example: tongban seal evidence make license.ofd --out license-evidence.zip --receipt sealing.json
+    --log-key log-key.txt --timestamp-url https://tsa.example/tsr
+    """
+    with outcomes(as_json=as_json):
+        check_apart(document, to)
+        store = _store(trust, node, identity)
+        now = SYSTEM.now()
+        made = make_evidence(
+            map_file(document),
+            store=store,
+            now=now,
+            maker=f"tongban {__version__}",
+            digest=digest_value(digest) if digest else b"",
+            about=about,
+            receipts=[_receipt(path) for path in receipt or ()],
+            log_key=proofs.key_in(log_key) if log_key else "",
+            timestamper=_timestamper(timestamp_url, store),
+        )
+        write_file(to, made)
+        key = proofs.key_in(log_key) if log_key else ""
+        found = judge_file(to, Question(log_key=key), store=lambda: store, now=SYSTEM.now())
+        verdict = found.verdict
+        if as_json:
+            print_json({"evidence": str(to), "verdict": found.to_dict()})
+        elif verdict is not None:
+            print_verdict(verdict)
+            out.print(say(f"Wrote {to}", f"已写入 {to}"), markup=False)
+        if verdict is not None:
+            stop_by(verdict)
+
+
+def _store(folder: Path | None, node: str, identity: Path) -> TrustStore:
+    if folder is not None:
+        return TrustFolder(folder).read()
+    with Client(node, identity) as client:
+        return TrustFolder.store_of(
+            client.seals.GetTrustMaterial(pb.GetTrustMaterialRequest(), timeout=client.timeout)
+        )
+
+
+def _receipt(path: Path) -> bytes:
+    """A receipt's file as it is, that reads. Raises InvalidArgument (BAD_RECEIPT)."""
+    proofs.read_receipt(path)
+    return read_file(path, greatest=proofs.GREATEST_RECEIPT)
+
+
+def _timestamper(url: str, store: TrustStore) -> Timestamper | None:
+    if not url:
+        return None
+    anchors = store.roots(Purpose.TIMESTAMP, SYSTEM.now())
+    if not anchors:
+        raise InvalidArgument(
+            "no root is trusted for the time: put the authority's into timestamp-anchors/ of the "
+            "trust folder",
+            reason="NO_TIMESTAMP_ANCHORS",
+            message_zh="没有受信任的时间戳根证书：请放入信任文件夹的 timestamp-anchors/",
+        )
+    return TimestampClient(url, anchors=anchors, intermediates=store.intermediates, crls=store.crls)
