@@ -72,7 +72,7 @@ def make(
     Verify it by `tongban seal verify` or `tongban-verify`, years later and without a network.
     Exit code 1 where the document in it is FAILED, 6 where it is INDETERMINATE: it is written too.
 
-    Example: tongban seal evidence make license.ofd --out license-evidence.zip --receipt sealing.json
+    Example: tongban seal evidence make license.ofd --out evidence.zip --receipt sealing.json
     --log-key log-key.txt --timestamp-url https://tsa.example/tsr
     """
     with outcomes(as_json=as_json):
