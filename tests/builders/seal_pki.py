@@ -77,6 +77,9 @@ def issue(  # every argument is one thing a test varies
     key_usage: Sequence[str] | None = None,
     path_length: int | None = None,
     signer: Signer | None = None,
+    serial: int | None = None,
+    extended_key_usage: Sequence[str] = (),
+    extensions: Sequence[bytes] = (),
 ) -> Holder:
     """A new holder under `issuer`; self-signed without one."""
     own = signer or generate_signer(suite)
@@ -90,6 +93,9 @@ def issue(  # every argument is one thing a test varies
         is_ca=is_ca,
         key_usage=key_usage,
         path_length=path_length,
+        serial=serial,
+        extended_key_usage=extended_key_usage,
+        extensions=extensions,
     )
     return Holder(signer=own, certificate=certificate)
 
