@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from tongban.console import print_answer, print_table, say, word
 from tongban.files import read_file
 
 GREATEST_RECEIPT = 1024 * 1024
+# Facts of a record that are the SHA-256 of a document.
+_DOCUMENT_FACTS = ("sha256_after", "ofd_sha256", "pdf_sha256")
 
 
 def read_receipt(path: Path) -> SavedReceipt:
@@ -70,35 +73,53 @@ def told(answer: Answer, good: str, good_zh: str) -> dict[str, Any]:
     }
 
 
-def receipt_check(data: bytes, key_inside: str, *, own_key: str, trust_inside: bool) -> Check:
+def receipt_check(
+    data: bytes, key_inside: str, document: str, *, own_key: str, trust_inside: bool
+) -> Check:
     """A receipt in a bundle of evidence as one check, by the verifier's own key of the log.
 
-    A key that the bundle brings along proves that receipt and key fit together, and no more.
+    A key that the bundle brings along proves that receipt and key fit together, and no more. A
+    record that names documents has to name this one; `document` is its SHA-256, hexadecimal.
     """
     name = "evidence_receipt"
-    key = own_key or key_inside
     against = (
         ("the log key given", "所给的日志密钥") if own_key else
         ("the log key inside the bundle", "证据包内的日志密钥")
     )  # fmt: skip
     try:
-        answer = verify_receipt(receipt_from_json(data.decode()), key)
+        saved = receipt_from_json(data.decode())
     except (NoteError, UnicodeDecodeError):
         return failed(name, "it is not a receipt", "不是有效的回执", against=against)
+    answer = verify_receipt(saved, own_key or key_inside)
     if not answer.passed:
         what = ", ".join(answer.failed())
         return failed(name, f"these checks failed: {what}", f"未通过：{what}", against=against)
-    if own_key or trust_inside:
-        return passed(name, "the act is in the log as the receipt says", "操作记录与日志一致",
-                      notice=not own_key, against=against)  # fmt: skip
-    return undetermined(
-        name,
-        "it holds by the log key inside; get the log's key from its operator and give it with "
-        "--log-key",
-        "以证据包内的日志密钥验证成立；请向日志运营者取得密钥并用 --log-key 提供",
-        reason="LOG_KEY_NOT_TRUSTED",
-        against=against,
+    leaf = json.loads(saved.receipt.leaf)
+    named = [leaf[one] for one in _DOCUMENT_FACTS if leaf.get(one)]
+    if named and document not in named:
+        detail = "the record is of another document"
+        return failed(name, detail, "日志记录的是另一份文件", against=against,
+                      reason="RECEIPT_OF_ANOTHER_DOCUMENT")  # fmt: skip
+    if not own_key and not trust_inside:
+        return undetermined(
+            name,
+            "it holds by the log key inside; get the log's key from its operator and give it with "
+            "--log-key",
+            "以证据包内的日志密钥验证成立；请向日志运营者取得密钥并用 --log-key 提供",
+            reason="LOG_KEY_NOT_TRUSTED",
+            against=against,
+        )
+    act = f"{str(leaf.get('kind', ''))[:40]}, {str(leaf.get('time', ''))[:32]}"
+    state, state_zh = (
+        ("in the log", "已在日志中") if saved.proof else ("promised to the log", "节点已承诺入日志")
+    )  # fmt: skip
+    of, of_zh = (
+        ("of this document", "本文件的") if named else ("that names no document", "未指明文件的")
     )
+    return passed(
+        name, f"the record {of} is {state}: {act}", f"{of_zh}记录{state_zh}：{act}",
+        notice=not (own_key and named and saved.proof), against=against,
+    )  # fmt: skip
 
 
 def key_in(path: Path) -> str:

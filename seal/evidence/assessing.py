@@ -19,6 +19,7 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from hashlib import sha256
 from typing import Final
 
 from runtime.errors import DataLoss, InvalidArgument
@@ -46,8 +47,9 @@ from seal.trust import Purpose, TrustStore, parse_certificate
 from seal.verify import assess
 
 FORMAT: Final = "EVIDENCE"
-ReceiptJudge = Callable[[bytes, str], Check]
-"""From a receipt's file and the log key inside to its check, named `evidence_receipt`."""
+ReceiptJudge = Callable[[bytes, str, str], Check]
+"""From a receipt's file, the log key inside and the document's SHA-256 (hexadecimal) to its check,
+named `evidence_receipt`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +94,7 @@ def assess_evidence(
     stamp = _time(found, trusted, now)
     answer = assess_said(found.document, found.about, store=trusted, now=now)
     checks += [_read_well(), stamp, _anchors(found.material, store, trust_inside=trust_inside)]
-    checks += [_same_verdict(found), *_receipts(package, judge_receipt), *answer.checks]
+    checks += [_same_verdict(found), *_receipts(found, judge_receipt), *answer.checks]
     reports = [_proved(one, stamp) for one in answer.signatures]
     if trust_inside:
         reports = [_by_the_list_inside(one) for one in reports]
@@ -309,13 +311,15 @@ def _same_verdict(bundle: _Bundle) -> Check:
     )
 
 
-def _receipts(package: OfdPackage, judge: ReceiptJudge | None) -> Iterable[Check]:
+def _receipts(bundle: _Bundle, judge: ReceiptJudge | None) -> Iterable[Check]:
     """One check for each receipt of the audit log."""
-    names = [one for one in package if one.startswith("receipts/") and one.endswith(".json")]
+    package = bundle.package
     key = package.read(LOG_KEY).decode(errors="replace").strip() if LOG_KEY in package else ""
+    names = [one for one in package if one.startswith("receipts/") and one.endswith(".json")]
+    document = sha256(bundle.document).hexdigest() if names else ""
     for name in names:
         if judge is not None:
-            yield judge(package.read(name), key)
+            yield judge(package.read(name), key, document)
         else:
             yield passed(
                 "evidence_receipt", f"/{name} is unchanged; what it proves was not judged here",
