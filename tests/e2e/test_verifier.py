@@ -1,0 +1,135 @@
+"""An auditor's journey: the stand-alone verifier, without gRPC, databases, keys or a network."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tomllib
+import zipfile
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from exchange.audit.promising import promise
+from exchange.audit.verify import SavedReceipt, receipt_to_json
+from runtime.records import make_record
+from seal.evidence.making import make_evidence
+from tests.builders import verifier
+from tests.builders.audit import NOON, log_key
+from tests.builders.ofd import SEALED_AT, plain_ofd, seal_ofd, world
+from tests.builders.pdf import P256, plain_pdf, sealed_pdf
+
+ROOT = Path(__file__).resolve().parents[2]
+FORBIDDEN = (
+    "grpc", "google", "sqlalchemy", "sqlmodel", "alembic", "psycopg", "prefect", "minio", "fastapi",
+    "pkcs11", "prometheus_client", "pypdfium2", "seal.store", "seal.rpc", "seal.v1", "seal.server",
+    "seal.keys", "seal.fetching", "exchange.server", "exchange.v1", "flows", "tongban.client",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> Path:
+    return verifier.build(tmp_path_factory.mktemp("dist"))
+
+
+@pytest.fixture(scope="module")
+def installed(wheel, tmp_path_factory) -> verifier.Verifier:
+    return verifier.install(wheel, tmp_path_factory.mktemp("verify") / "environment")
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> Path:
+    """What an auditor is given: roots, documents, a bundle, a receipt and the log's key."""
+    folder = tmp_path_factory.mktemp("given")
+    for number, one in enumerate((world(), world(P256))):
+        path = folder / "trust" / "anchors" / f"{number}.cer"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(one.root_certificate)
+    document = seal_ofd(plain_ofd())
+    (folder / "letter.ofd").write_bytes(document)
+    (folder / "letter.pdf").write_bytes(sealed_pdf(plain_pdf()))
+    (folder / "seal.esl").write_bytes(world().seal())
+    changed = bytearray(document)
+    changed[document.index(b"HELLO") if b"HELLO" in document else len(document) // 2] ^= 1
+    (folder / "changed.ofd").write_bytes(changed)
+    (folder / "notes.txt").write_bytes(b"nothing of ours")
+    record = make_record(
+        "query", at=NOON, actor="departments/housing/systems/desk", facts={},
+        commitments={"key": b"synthetic"},
+    )  # fmt: skip
+    _, (receipt,) = promise([record], shard="s1", sequence=1, at=NOON, key=log_key())
+    saved = receipt_to_json(SavedReceipt(receipt=receipt, values={"key": "synthetic"}))
+    (folder / "receipt.json").write_text(saved)
+    key = log_key().verifier_key
+    (folder / "log-key.txt").write_text(key + "\n")
+    trusted = replace(
+        world().store(), anchors=(*world().store().anchors, *world(P256).store().anchors)
+    )
+    bundle = make_evidence(
+        document, store=trusted, now=max(datetime.now(UTC), SEALED_AT), maker="tongban 0.1.0",
+        receipts=[saved.encode()], log_key=key,
+    )  # fmt: skip
+    (folder / "evidence.zip").write_bytes(bundle)
+    return folder
+
+
+def test_the_wheel_holds_what_verifying_reaches_and_nothing_else(wheel, tmp_path):
+    assert verifier.build(tmp_path).read_bytes() == wheel.read_bytes()
+    with zipfile.ZipFile(wheel) as archive:
+        names = {name.removesuffix(".py").replace("/", ".") for name in archive.namelist()}
+    assert {"seal.verify", "seal.evidence.assessing", "exchange.audit.verify"} <= names
+    for name in FORBIDDEN:
+        assert not {one for one in names if one == name or one.startswith(name + ".")}, name
+
+
+def test_its_libraries_have_the_bounds_of_the_project(wheel):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    asked = verifier.requirements(wheel)
+    assert set(asked) <= set(project["dependencies"])
+    assert {one.split(">")[0] for one in asked} >= {"cryptography", "asn1crypto", "lxml", "pyhanko"}
+
+
+def test_everything_is_verified_offline(installed, files):
+    trust = ("--trust", files / "trust")
+    for name in ("letter.ofd", "letter.pdf", "seal.esl"):
+        said = installed.run(files / name, *trust)
+        assert (said.returncode, said.stdout[:6]) == (0, "PASSED"), said.stdout + said.stderr
+    key = ("--log-key", files / "log-key.txt")
+    for name in ("receipt.json", "evidence.zip"):
+        said = installed.run(files / name, *trust, *key)
+        assert (said.returncode, said.stdout[:6]) == (0, "PASSED"), said.stdout + said.stderr
+    said = installed.run(files / "evidence.zip", *trust, "--json")
+    assert said.returncode == 6
+    assert json.loads(said.stdout)["reason"] == "LOG_KEY_NOT_TRUSTED"
+    said = installed.run(files / "evidence.zip", "--trust-inside")
+    assert said.returncode == 0, said.stdout + said.stderr
+
+
+def test_answers_have_exit_codes(installed, files):
+    trust = ("--trust", files / "trust")
+    assert installed.run(files / "changed.ofd", *trust).returncode == 1
+    assert installed.run(files / "letter.ofd").returncode == 6
+    many = installed.run(files / "letter.ofd", files / "changed.ofd", *trust, "--json")
+    assert many.returncode == 1
+    assert [one["verdict"]["indication"] for one in json.loads(many.stdout)] == ["PASSED", "FAILED"]
+    said = installed.run(files / "notes.txt", *trust)
+    assert (said.returncode, "DOCUMENT_FORMAT_UNKNOWN" in said.stderr) == (4, True)
+    assert "Traceback" not in said.stderr
+    said = installed.run(files / "receipt.json", *trust)
+    assert (said.returncode, "LOG_KEY_MISSING" in said.stderr) == (4, True)
+
+
+def test_nothing_else_can_be_imported_there_and_no_address_be_asked_for(installed):
+    tops = [name for name in FORBIDDEN if "." not in name]
+    code = f"import importlib.util as u; print([n for n in {tops} if u.find_spec(n)])"
+    assert python(installed, code).stdout.strip() == "[]"
+    asked = python(installed, "import socket; socket.create_connection(('127.0.0.1', 9))")
+    assert "the verifier asked for a name" in asked.stderr
+
+
+def python(installed: verifier.Verifier, code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [installed.python, "-I", "-c", code], capture_output=True, text=True, check=False
+    )
