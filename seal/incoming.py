@@ -70,10 +70,10 @@ class Upload:
         self._size = 0
         self._expected = 0
 
-    def expect(self, size: int) -> None:
+    def expect(self, size: int, *, greatest: int = MAX_STREAMED) -> None:
         """How large the document is. Raises ResourceExhausted (DOCUMENT_TOO_LARGE)."""
-        if size > MAX_STREAMED:
-            raise too_large(MAX_STREAMED)
+        if size > greatest:
+            raise too_large(greatest)
         self._expected = size
 
     def add(self, part: bytes) -> None:
@@ -130,10 +130,10 @@ class Places:
         with self._lock:
             if self._held[department] >= self._share or self._held.total() >= self._whole:
                 raise ResourceExhausted(
-                    "too many streams or batches are being sealed at once: wait for one to end, "
-                    "and try again",
+                    "too many streams or batches are under way at once: wait for one to end, and "
+                    "try again",
                     reason="TOO_MANY_UNDER_WAY",
-                    message_zh="同时进行的大文件或批量签章过多：请等待其结束后重试",
+                    message_zh="同时进行的大文件或批量任务过多：请等待其结束后重试",
                     retry_after=10,
                 )
             self._held[department] += 1

@@ -24,6 +24,7 @@ from runtime.errors import Aborted
 from seal import store
 from seal.certificates import parse_certificate
 from seal.crls import Revocation
+from seal.detached import assess_detached
 from seal.issuing import issue_crl
 from seal.keys.custody import ROOT_P256, ROOT_SM2, Custody
 from seal.model import Verdict
@@ -109,8 +110,14 @@ class TrustMaterial:
 
         Raises InvalidArgument (DOCUMENT_EMPTY), ResourceExhausted (DOCUMENT_TOO_LARGE).
         """
-        check_size(document, greatest=greatest)
+        check_size(document, greatest=greatest, stream="StreamVerifyDocument")
         return assess(document, store=self.current(), now=self._clock.now())
+
+    def verify_signature(self, signature: bytes, digest: bytes, *, about: str = "") -> Verdict:
+        """Judge a DER SES_Signature over a digest (SM3), as `verify` does a document."""
+        return assess_detached(
+            signature, digest, store=self.current(), now=self._clock.now(), about=about
+        )
 
     def renew(self) -> None:
         """Issue the lists that are missing or half over."""

@@ -162,8 +162,13 @@ def recognise(
     return found
 
 
-def check_size(document: Document, *, greatest: int = MAX_DOCUMENT) -> None:
-    """Raises InvalidArgument (DOCUMENT_EMPTY), ResourceExhausted (DOCUMENT_TOO_LARGE)."""
+def check_size(
+    document: Document, *, greatest: int = MAX_DOCUMENT, stream: str = "StreamSealDocument"
+) -> None:
+    """`stream` is the method for larger ones.
+
+    Raises InvalidArgument (DOCUMENT_EMPTY), ResourceExhausted (DOCUMENT_TOO_LARGE).
+    """
     if not len(document):
         raise InvalidArgument(
             "the document is empty",
@@ -172,13 +177,13 @@ def check_size(document: Document, *, greatest: int = MAX_DOCUMENT) -> None:
             violations=[FieldViolation("document", "empty")],
         )
     if len(document) > greatest:
-        raise too_large(greatest)
+        raise too_large(greatest, stream)
 
 
-def too_large(greatest: int) -> ResourceExhausted:
+def too_large(greatest: int, stream: str = "StreamSealDocument") -> ResourceExhausted:
     """Refuses a document of more than `greatest` bytes, and says which way is left."""
     if greatest < MAX_STREAMED:
-        way, way_zh = "send it in parts by StreamSealDocument", "请用 StreamSealDocument 分段发送"
+        way, way_zh = f"send it in parts by {stream}", f"请用 {stream} 分段发送"
     else:
         way, way_zh = "make its pictures smaller, or part it", "请压缩图片或拆分"
     return ResourceExhausted(

@@ -2,7 +2,7 @@
 
 1. Deny by default: `POLICY` names every method.
 2. A mutation is answered once per request id. What uses a seal is in `rpc_sealing`, what changes
-   one in `rpc_life`.
+   one in `rpc_life`, what verifies in `rpc_verifying`.
 3. Lists carry no pictures; a seal by name carries everything that its caller may see.
 """
 
@@ -14,22 +14,23 @@ from runtime.identity import Role
 from runtime.rpc import ANY_ROLE, Call
 from seal.material import OWN_SOURCE
 from seal.recognition.wire import to_trusted
-from seal.rpc_life import LIFE_POLICY, LifeRpc
+from seal.rpc_life import LIFE_POLICY
 from seal.rpc_sealing import SEALING_POLICY
+from seal.rpc_verifying import VERIFYING_POLICY, VerifyingRpc
 from seal.v1 import seal_pb2 as pb
-from seal.wire import to_seal, to_verdict
+from seal.wire import to_seal
 
 POLICY: Mapping[str, frozenset[Role]] = {
     **SEALING_POLICY,
     **LIFE_POLICY,
     "GetSeal": ANY_ROLE,
     "ListSeals": ANY_ROLE,
-    "VerifyDocument": ANY_ROLE,
+    **VERIFYING_POLICY,
     "GetTrustMaterial": ANY_ROLE,
 }
 
 
-class SealRpc(LifeRpc):
+class SealRpc(VerifyingRpc):
     """The servicer. A plain method runs in a worker thread."""
 
     def GetSeal(self, request: pb.GetSealRequest, call: Call) -> pb.GetSealResponse:  # noqa: N802
@@ -48,13 +49,6 @@ class SealRpc(LifeRpc):
         return pb.ListSealsResponse(
             seals=[to_seal(one, call.principal) for one in seals], next_page_token=token
         )
-
-    def VerifyDocument(  # noqa: N802
-        self, request: pb.VerifyDocumentRequest, _call: Call
-    ) -> pb.VerifyDocumentResponse:
-        """See the proto."""
-        verdict = self._material.verify(request.document)
-        return pb.VerifyDocumentResponse(verdict=to_verdict(verdict))
 
     def GetTrustMaterial(  # noqa: N802
         self, _request: pb.GetTrustMaterialRequest, _call: Call

@@ -234,6 +234,7 @@ SEAL_CHECKS: Final[tuple[SealCheck, ...]] = (
 
 _CHAIN_REASONS: Final = {
     "NO_ANCHOR": "NO_TRUST_ANCHOR",
+    "OTHER_KEY": "ISSUER_KEY_DIFFERS",
     "EXPIRED": "CERTIFICATE_EXPIRED",
     "NOT_YET_VALID": "CERTIFICATE_NOT_YET_VALID",
     "REVOKED": "CERTIFICATE_REVOKED",
@@ -248,6 +249,7 @@ _CHAIN_REASONS: Final = {
 _OPEN: Final = frozenset(
     {
         "NO_ANCHOR",
+        "OTHER_KEY",
         "PURPOSE_NOT_TRUSTED",
         "SUITE_NOT_TRUSTED",
         "ANCHOR_NOT_YET_TRUSTED",
@@ -338,7 +340,7 @@ def _endings(result: ChainResult, now: datetime) -> list[tuple[datetime, str, st
     return [
         (when, why, f"{english}, {moment(when)}", f"{chinese}（{moment(when)}）")
         for when, why, english, chinese in found
-        if when is not None and when < now
+        if when is not None and when <= now
     ]
 
 

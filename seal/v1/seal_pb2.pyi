@@ -2020,6 +2020,112 @@ class VerifyDocumentResponse(_message.Message):
 Global___VerifyDocumentResponse: _TypeAlias = VerifyDocumentResponse  # noqa: Y015
 
 @_typing.final
+class StreamVerifyDocumentRequest(_message.Message):
+    """A part of a document to be verified."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENT_SIZE_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    document_size: _builtins.int
+    """With the first part: how many bytes the parts have together. A stream that ends before, or goes
+    on after, is not judged: a caller who was cut off sent less than a document.
+    """
+    data: _builtins.bytes
+    """At most 1 MiB of the document."""
+    def __init__(
+        self,
+        *,
+        document_size: _builtins.int = ...,
+        data: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "document_size", b"document_size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamVerifyDocumentRequest: _TypeAlias = StreamVerifyDocumentRequest  # noqa: Y015
+
+@_typing.final
+class StreamVerifyDocumentResponse(_message.Message):
+    """The answer to a verification."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERDICT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def verdict(self) -> Global___Verdict:
+        """The verdict."""
+
+    def __init__(
+        self,
+        *,
+        verdict: Global___Verdict | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["verdict", b"verdict"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamVerifyDocumentResponse: _TypeAlias = StreamVerifyDocumentResponse  # noqa: Y015
+
+@_typing.final
+class VerifySealSignatureRequest(_message.Message):
+    """Verifies a seal over a digest."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SIGNATURE_FIELD_NUMBER: _builtins.int
+    DIGEST_FIELD_NUMBER: _builtins.int
+    ABOUT_FIELD_NUMBER: _builtins.int
+    signature: _builtins.bytes
+    """The SES_Signature in DER, at most 4 MiB."""
+    digest: _builtins.bytes
+    """SM3 of what was sealed: 32 bytes."""
+    about: _builtins.str
+    """What its propertyInfo has to say the digest is of; empty takes whatever it says."""
+    def __init__(
+        self,
+        *,
+        signature: _builtins.bytes = ...,
+        digest: _builtins.bytes = ...,
+        about: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["about", b"about", "digest", b"digest", "signature", b"signature"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VerifySealSignatureRequest: _TypeAlias = VerifySealSignatureRequest  # noqa: Y015
+
+@_typing.final
+class VerifySealSignatureResponse(_message.Message):
+    """The answer to a verification."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERDICT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def verdict(self) -> Global___Verdict:
+        """The verdict."""
+
+    def __init__(
+        self,
+        *,
+        verdict: Global___Verdict | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["verdict", b"verdict"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VerifySealSignatureResponse: _TypeAlias = VerifySealSignatureResponse  # noqa: Y015
+
+@_typing.final
 class GetTrustMaterialRequest(_message.Message):
     """Asks for trust material."""
 

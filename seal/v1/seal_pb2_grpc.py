@@ -110,6 +110,16 @@ class SealServiceStub:
                 request_serializer=seal_dot_v1_dot_seal__pb2.VerifyDocumentRequest.SerializeToString,
                 response_deserializer=seal_dot_v1_dot_seal__pb2.VerifyDocumentResponse.FromString,
                 _registered_method=True)
+        self.StreamVerifyDocument = channel.stream_unary(
+                '/tongban.seal.v1.SealService/StreamVerifyDocument',
+                request_serializer=seal_dot_v1_dot_seal__pb2.StreamVerifyDocumentRequest.SerializeToString,
+                response_deserializer=seal_dot_v1_dot_seal__pb2.StreamVerifyDocumentResponse.FromString,
+                _registered_method=True)
+        self.VerifySealSignature = channel.unary_unary(
+                '/tongban.seal.v1.SealService/VerifySealSignature',
+                request_serializer=seal_dot_v1_dot_seal__pb2.VerifySealSignatureRequest.SerializeToString,
+                response_deserializer=seal_dot_v1_dot_seal__pb2.VerifySealSignatureResponse.FromString,
+                _registered_method=True)
         self.GetTrustMaterial = channel.unary_unary(
                 '/tongban.seal.v1.SealService/GetTrustMaterial',
                 request_serializer=seal_dot_v1_dot_seal__pb2.GetTrustMaterialRequest.SerializeToString,
@@ -228,6 +238,20 @@ class SealServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StreamVerifyDocument(self, request_iterator, context):
+        """Verifies a document of up to 128 MiB that comes in parts.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VerifySealSignature(self, request, context):
+        """Verifies a seal over a digest: that the digest is of the right thing is the caller's to know.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetTrustMaterial(self, request, context):
         """Returns the certificates that a verifier trusts this node's seals by: public material.
         """
@@ -312,6 +336,16 @@ def add_SealServiceServicer_to_server(servicer, server):
                     servicer.VerifyDocument,
                     request_deserializer=seal_dot_v1_dot_seal__pb2.VerifyDocumentRequest.FromString,
                     response_serializer=seal_dot_v1_dot_seal__pb2.VerifyDocumentResponse.SerializeToString,
+            ),
+            'StreamVerifyDocument': grpc.stream_unary_rpc_method_handler(
+                    servicer.StreamVerifyDocument,
+                    request_deserializer=seal_dot_v1_dot_seal__pb2.StreamVerifyDocumentRequest.FromString,
+                    response_serializer=seal_dot_v1_dot_seal__pb2.StreamVerifyDocumentResponse.SerializeToString,
+            ),
+            'VerifySealSignature': grpc.unary_unary_rpc_method_handler(
+                    servicer.VerifySealSignature,
+                    request_deserializer=seal_dot_v1_dot_seal__pb2.VerifySealSignatureRequest.FromString,
+                    response_serializer=seal_dot_v1_dot_seal__pb2.VerifySealSignatureResponse.SerializeToString,
             ),
             'GetTrustMaterial': grpc.unary_unary_rpc_method_handler(
                     servicer.GetTrustMaterial,
@@ -725,6 +759,60 @@ class SealService:
             '/tongban.seal.v1.SealService/VerifyDocument',
             seal_dot_v1_dot_seal__pb2.VerifyDocumentRequest.SerializeToString,
             seal_dot_v1_dot_seal__pb2.VerifyDocumentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamVerifyDocument(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/tongban.seal.v1.SealService/StreamVerifyDocument',
+            seal_dot_v1_dot_seal__pb2.StreamVerifyDocumentRequest.SerializeToString,
+            seal_dot_v1_dot_seal__pb2.StreamVerifyDocumentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifySealSignature(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.seal.v1.SealService/VerifySealSignature',
+            seal_dot_v1_dot_seal__pb2.VerifySealSignatureRequest.SerializeToString,
+            seal_dot_v1_dot_seal__pb2.VerifySealSignatureResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -67,6 +67,10 @@ class SealServiceStub:
     """Seals many documents, each answered by itself as soon as it is done, in any order."""
     VerifyDocument: _grpc.UnaryUnaryMultiCallable[_seal_pb2.VerifyDocumentRequest, _seal_pb2.VerifyDocumentResponse]
     """Verifies every seal of a document (验章). A failed one is an answer, not an error."""
+    StreamVerifyDocument: _grpc.StreamUnaryMultiCallable[_seal_pb2.StreamVerifyDocumentRequest, _seal_pb2.StreamVerifyDocumentResponse]
+    """Verifies a document of up to 128 MiB that comes in parts."""
+    VerifySealSignature: _grpc.UnaryUnaryMultiCallable[_seal_pb2.VerifySealSignatureRequest, _seal_pb2.VerifySealSignatureResponse]
+    """Verifies a seal over a digest: that the digest is of the right thing is the caller's to know."""
     GetTrustMaterial: _grpc.UnaryUnaryMultiCallable[_seal_pb2.GetTrustMaterialRequest, _seal_pb2.GetTrustMaterialResponse]
     """Returns the certificates that a verifier trusts this node's seals by: public material."""
 
@@ -109,6 +113,10 @@ class SealServiceAsyncStub(SealServiceStub):
     """Seals many documents, each answered by itself as soon as it is done, in any order."""
     VerifyDocument: _aio.UnaryUnaryMultiCallable[_seal_pb2.VerifyDocumentRequest, _seal_pb2.VerifyDocumentResponse]  # type: ignore[assignment]
     """Verifies every seal of a document (验章). A failed one is an answer, not an error."""
+    StreamVerifyDocument: _aio.StreamUnaryMultiCallable[_seal_pb2.StreamVerifyDocumentRequest, _seal_pb2.StreamVerifyDocumentResponse]  # type: ignore[assignment]
+    """Verifies a document of up to 128 MiB that comes in parts."""
+    VerifySealSignature: _aio.UnaryUnaryMultiCallable[_seal_pb2.VerifySealSignatureRequest, _seal_pb2.VerifySealSignatureResponse]  # type: ignore[assignment]
+    """Verifies a seal over a digest: that the digest is of the right thing is the caller's to know."""
     GetTrustMaterial: _aio.UnaryUnaryMultiCallable[_seal_pb2.GetTrustMaterialRequest, _seal_pb2.GetTrustMaterialResponse]  # type: ignore[assignment]
     """Returns the certificates that a verifier trusts this node's seals by: public material."""
 
@@ -238,6 +246,22 @@ class SealServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_seal_pb2.VerifyDocumentResponse, _abc.Awaitable[_seal_pb2.VerifyDocumentResponse]]:
         """Verifies every seal of a document (验章). A failed one is an answer, not an error."""
+
+    @_abc_1.abstractmethod
+    def StreamVerifyDocument(
+        self,
+        request_iterator: _MaybeAsyncIterator[_seal_pb2.StreamVerifyDocumentRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_seal_pb2.StreamVerifyDocumentResponse, _abc.Awaitable[_seal_pb2.StreamVerifyDocumentResponse]]:
+        """Verifies a document of up to 128 MiB that comes in parts."""
+
+    @_abc_1.abstractmethod
+    def VerifySealSignature(
+        self,
+        request: _seal_pb2.VerifySealSignatureRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_seal_pb2.VerifySealSignatureResponse, _abc.Awaitable[_seal_pb2.VerifySealSignatureResponse]]:
+        """Verifies a seal over a digest: that the digest is of the right thing is the caller's to know."""
 
     @_abc_1.abstractmethod
     def GetTrustMaterial(
