@@ -324,3 +324,12 @@ def is_issued_by(child: Signed, issuer: CertificateInfo) -> bool:
         issuer.suite,
         issuer.public_key,
     )
+
+
+def can_judge(child: Signed, issuer: CertificateInfo) -> bool:
+    """Whether we know the signature's algorithm and the key's kind: else nothing is known of it."""
+    try:
+        suites.suite(child.signature_oid)
+    except InvalidArgument:
+        return False
+    return bool(issuer.suite)

@@ -21,7 +21,7 @@ from itertools import islice, pairwise
 from typing import Final, Literal
 
 from runtime.errors import InvalidArgument
-from seal.certificates import CertificateInfo, is_issued_by, parse_certificate
+from seal.certificates import CertificateInfo, can_judge, is_issued_by, parse_certificate
 from seal.crls import CrlInfo, Revocation, parse_crl
 from seal.issuing import issue_certificate, issue_crl
 from seal.ocsp import parse_ocsp
@@ -65,6 +65,7 @@ _MAX_TRIES: Final = 64
 ChainStatus = Literal[
     "TRUSTED",
     "NO_ANCHOR",
+    "OTHER_KEY",
     "PURPOSE_NOT_TRUSTED",
     "SUITE_NOT_TRUSTED",
     "ANCHOR_NOT_YET_TRUSTED",
@@ -172,6 +173,7 @@ def _assess(
 # From the least to the most telling: of several failed paths, the most telling one is reported.
 _TELLING: Final[tuple[ChainStatus, ...]] = (
     "NO_ANCHOR",
+    "OTHER_KEY",
     "BAD_SIGNATURE",
     "UNSUPPORTED_KEY",
     "CRITICAL_EXTENSION",
@@ -192,6 +194,11 @@ _TELLING: Final[tuple[ChainStatus, ...]] = (
 _DETAILS: Final[dict[str, tuple[str, str]]] = {
     "TRUSTED": ("the chain leads to a trust anchor", "证书链可追溯到受信任的根证书"),
     "NO_ANCHOR": ("no trust anchor is known for the chain", "证书链没有对应的受信任根证书"),
+    "OTHER_KEY": (
+        "an issuer of that name is known, but with another key: it has a new one, or somebody "
+        "took its name",
+        "已知同名颁发者，但密钥不同：颁发者可能已更换密钥，或有人冒用其名称",
+    ),
     "PURPOSE_NOT_TRUSTED": (
         "its trust anchor is not trusted for this purpose",
         "对应的根证书未被授予该用途的信任",
@@ -223,7 +230,10 @@ _DETAILS: Final[dict[str, tuple[str, str]]] = {
         "证书的扩展密钥用途不包含此用途",
     ),
     "CRITICAL_EXTENSION": ("a critical extension is not understood", "存在无法识别的关键扩展"),
-    "UNSUPPORTED_KEY": ("a key is of an unsupported kind", "不支持的密钥类型"),
+    "UNSUPPORTED_KEY": (
+        "a key or a signature is of an unsupported kind",
+        "不支持的密钥或签名算法类型",
+    ),
 }
 
 
@@ -349,11 +359,15 @@ def _paths(path: tuple[CertificateInfo, ...], asked: _Question) -> Iterator[Chai
     if len(path) >= _MAX_PATH:
         return
     for issuer in asked.issuers(tip.issuer_name):
-        if issuer in path or (tip.aki and issuer.ski and tip.aki != issuer.ski):
+        if issuer in path:
+            continue
+        if tip.aki and issuer.ski and tip.aki != issuer.ski:
+            if issuer in asked.store.issuers(tip.issuer_name):
+                yield _result("OTHER_KEY", path)
             continue
         longer = (*path, issuer)
         if not is_issued_by(tip, issuer):
-            yield _result("BAD_SIGNATURE", longer)
+            yield _result("BAD_SIGNATURE" if can_judge(tip, issuer) else "UNSUPPORTED_KEY", longer)
             continue
         refused = _refuse_issuer(issuer, path, asked)
         if refused:
