@@ -32,7 +32,7 @@ from seal.findings import (
     undetermined,
     worst,
 )
-from seal.standing import Standing, proof_of, standing_of
+from seal.standing import PROOFS, Standing, proof_of, standing_of
 
 __all__ = [
     "CertificateFacts",
@@ -116,7 +116,7 @@ class SignatureReport:
     @property
     def proved_at(self) -> datetime | None:
         """The earliest time that a time-stamp, still trusted, proves it existed at."""
-        return proof_of(self.checks, "time_stamp")
+        return proof_of(self.checks, *PROOFS)
 
     @property
     def trust(self) -> tuple[Trust, ...]:

@@ -18,6 +18,8 @@ from typing import Any, Final
 from seal.check_names import ENDINGS, titled
 from seal.findings import Check, Indication, decisive, shown, worst
 
+PROOFS: Final = ("time_stamp", "evidence_time")
+"""What proves that a signature existed: its own time-stamp, or that of the bundle around it."""
 _ORDER: Final = {word: number for number, word in enumerate(ENDINGS)}
 
 
@@ -63,7 +65,7 @@ def standing_of(checks: tuple[Check, ...], signed_at: datetime | None) -> Standi
     ended = [check for check in checks if check.ended]
     open_ones = [check for check in ended if not _proved_before(check, checks)]
     if open_ones:
-        return _lapsed(min(open_ones, key=_gravity), proof_of(checks, "time_stamp"), signed_at)
+        return _lapsed(min(open_ones, key=_gravity), proof_of(checks, *PROOFS), signed_at)
     if ended:
         first = min(ended, key=_gravity)
         what, what_zh = _ending(first)
@@ -86,8 +88,7 @@ def standing_of(checks: tuple[Check, ...], signed_at: datetime | None) -> Standi
 def _proved_before(check: Check, checks: tuple[Check, ...]) -> bool:
     """Whether what ended is proved to have been used before; a seal's own stamp counts for it."""
     made = check.name in ("seal_maker_certificate", "seal_time_stamp")
-    names = ("time_stamp", "seal_time_stamp") if made else ("time_stamp",)
-    proof = proof_of(checks, *names)
+    proof = proof_of(checks, *PROOFS, *(("seal_time_stamp",) if made else ()))
     return check.ended is not None and proof is not None and proof <= check.ended
 
 

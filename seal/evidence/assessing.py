@@ -22,7 +22,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Final
 
-from runtime.errors import DataLoss, InvalidArgument
+from runtime.errors import InvalidArgument
 from seal.detached import assess_detached
 from seal.evidence.layout import (
     ABOUT,
@@ -42,8 +42,9 @@ from seal.evidence.manifest import digests_of, read_manifest
 from seal.evidence.material import INSIDE, Material, read_material
 from seal.model import Check, SignatureReport, Verdict, conclude, failed, passed, undetermined
 from seal.ofd.package import Buffer, OfdPackage, PackageError, read_package
-from seal.timestamp_token import CLOCK_SKEW, UntrustedTimestamp, check_token, read_token
-from seal.trust import Purpose, TrustStore, parse_certificate
+from seal.seal_checks import CLOCK_SKEW, time_stamp_check
+from seal.telling import moment
+from seal.trust import TrustStore
 from seal.verify import assess
 
 FORMAT: Final = "EVIDENCE"
@@ -191,34 +192,29 @@ def _time(bundle: _Bundle, trusted: TrustStore, now: datetime) -> Check:
             "证据包没有时间戳：除其自称外，无法证明其生成时间",
             notice=True,
         )
-    token, manifest = bundle.package.read(TIMESTAMP), bundle.package.read(MANIFEST)
-    against = ("the list of the bundle", "证据包清单")
-    try:
-        told = read_token(token)
-        authority = parse_certificate(told.certificate)
-        info = check_token(
-            token,
-            manifest,
-            anchors=trusted.roots(Purpose.TIMESTAMP, told.time),
-            intermediates=trusted.intermediates,
-            crls=trusted.crls,
-            at=now,
-        )
-    except UntrustedTimestamp as error:
-        return undetermined(name, error.message, error.message_zh,
-                            reason="TIME_STAMP_NOT_TRUSTED", against=against)  # fmt: skip
-    except (InvalidArgument, DataLoss) as error:
-        return failed(name, error.message, error.message_zh, against=against)
-    if bundle.about.made_at > info.time + CLOCK_SKEW:
-        detail = "the bundle says that it was made after its time-stamp"
-        return failed(name, detail, "证据包自称的生成时间晚于时间戳", against=against)
-    good = passed(
+    found = time_stamp_check(
         name,
-        f"all of it existed at {info.time:%Y-%m-%d %H:%M:%S} UTC, by {authority.subject}",
-        f"全部内容在 {info.time:%Y-%m-%d %H:%M:%S}（UTC）已存在，由 {authority.subject} 证明",
-        against=against,
+        bundle.package.read(TIMESTAMP),
+        over=bundle.package.read(MANIFEST),
+        claimed=bundle.about.made_at,
+        store=trusted,
+        now=now,
     )
-    return replace(good, proves=info.time)
+    if found.proves is not None:
+        at = moment(found.proves)
+        words = (f"all of it existed at {at}", f"全部内容在 {at} 已存在")
+    else:
+        words = _TIME_FAULTS.get(found.reason, (found.detail, found.detail_zh))
+    return replace(found, detail=words[0], detail_zh=words[1])
+
+
+_TIME_FAULTS: Final = {
+    "TIME_STAMP_OF_OTHER_BYTES": ("the time-stamp is over another list", "时间戳不属于该清单"),
+    "TIME_STAMP_TOO_EARLY": (
+        "the bundle says that it was made after its time-stamp",
+        "证据包自称的生成时间晚于时间戳",
+    ),
+}
 
 
 def _proved(report: SignatureReport, stamp: Check) -> SignatureReport:

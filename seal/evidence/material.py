@@ -71,11 +71,8 @@ class Material:
         files |= _numbered("revocation/{:03d}.ocsp", self.ocsp)
         roots = _numbered("trust/anchors/{:03d}.cer", [one.certificate for one in self.anchors])
         listed = [_told(name, one) for name, one in zip(roots, self.anchors, strict=True)]
-        policy = {
-            "grace_seconds": int(self.policy.grace.total_seconds()),
-            "required": self.policy.required,
-        }
-        return files | roots | {TRUST_LIST: canonical({"anchors": listed, "policy": policy})}
+        told = {"anchors": listed, "policy": _policy_told(self.policy)}
+        return files | roots | {TRUST_LIST: canonical(told)}
 
 
 def _once(first: Iterable[bytes], then: Iterable[bytes]) -> tuple[bytes, ...]:
@@ -141,7 +138,18 @@ def _told(name: str, one: TrustAnchor) -> dict[str, Any]:
         "suites": sorted(one.suites),
         "valid_from": instant(one.valid_from),
         "valid_to": instant(one.valid_to) if one.valid_to else None,
+        "policy": _policy_told(one.policy) if one.policy else None,
     }
+
+
+def _policy_told(policy: RevocationPolicy) -> dict[str, Any]:
+    return {"grace_seconds": int(policy.grace.total_seconds()), "required": policy.required}
+
+
+def _policy(told: Mapping[str, Any]) -> RevocationPolicy:
+    return RevocationPolicy(
+        grace=timedelta(seconds=int(told["grace_seconds"])), required=bool(told["required"])
+    )
 
 
 def _read_list(package: OfdPackage) -> tuple[tuple[TrustAnchor, ...], RevocationPolicy]:
@@ -150,12 +158,7 @@ def _read_list(package: OfdPackage) -> tuple[tuple[TrustAnchor, ...], Revocation
         anchors = tuple(_anchor(package, one) for one in body["anchors"])
         held = {name for name in package if name.startswith("trust/anchors/")}
         if len(anchors) == len(held) == len({one["file"] for one in body["anchors"]}):
-            told = body["policy"]
-            policy = RevocationPolicy(
-                grace=timedelta(seconds=int(told["grace_seconds"])),
-                required=bool(told["required"]),
-            )
-            return anchors, policy
+            return anchors, _policy(body["policy"])
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         pass
     raise malformed("the trust list inside cannot be read", "无法读取证据包内的信任列表")
@@ -170,6 +173,7 @@ def _anchor(package: OfdPackage, told: Mapping[str, Any]) -> TrustAnchor:
         purposes=frozenset(map(Purpose, told["purposes"])),
         suites=frozenset(map(str, told["suites"])),
         source=str(told["source"]),
+        policy=None if told["policy"] is None else _policy(told["policy"]),
     )
 
 
