@@ -74,7 +74,8 @@ def assess_detached(
     try:
         value = parse_signature(signature)
     except InvalidArgument as error:
-        check = failed("signature_format", error.message, error.message_zh)
+        against = (f"{len(signature)} bytes as received", f"收到的 {len(signature)} 字节")
+        check = failed("signature_format", error.message, error.message_zh, against=against)
         return conclude("SES", [check], [])
     around, alone = _nothing_around(value, store, now)
     alone = replace(alone, stamp=judge_time_stamp(around, value))

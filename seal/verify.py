@@ -60,7 +60,7 @@ from seal.seal_checks import SEAL_CHECKS, common_name, in_force
 from seal.ses import parse_seal, parse_signature
 from seal.signed_data import parse_signed_data
 from seal.suites import SM3_OID, digest_pieces
-from seal.telling import facts_of
+from seal.telling import facts_of, plain
 from seal.trust import TrustStore
 
 __all__ = ["assess", "assess_ofd", "assess_pdf", "assess_seal", "verify"]
@@ -110,7 +110,7 @@ def assess_seal(data: bytes, *, store: TrustStore, now: datetime) -> Verdict:
     try:
         seal = parse_seal(data)
     except InvalidArgument as error:
-        return conclude("SES", [failed("seal_format", error.message, error.message_zh)], [])
+        return conclude("SES", [_refused("seal_format", error, data)], [])
     found = [*(rule(seal, store, now) for rule in SEAL_CHECKS), in_force(seal, at=now)]
     report = SignatureReport(
         id=seal.es_id,
@@ -138,7 +138,7 @@ def assess_ofd(
         bodies = doc_bodies(package)
         listed = tuple(one for body in bodies for one in signature_list(package, body))
     except PackageError as error:
-        return conclude(_OFD, [failed(error.check, error.message, error.message_zh)], [])
+        return conclude(_OFD, [_refused(error.check, error, data)], [])
     opened: list[OpenedSignature] = []
     unreadable: dict[str, SignatureReport] = {}
     size = 0
@@ -151,7 +151,7 @@ def assess_ofd(
                 raise limits_error("the signatures are larger than is allowed")
             read = _open(package, one, label)
         except InvalidArgument as error:
-            unreadable[label] = _unreadable(label, error)
+            unreadable[label] = _unreadable(label, one.path, error)
         else:
             opened.append(read)
             size += package.size(read.xml.signed_value)
@@ -183,9 +183,15 @@ def _open(package: OfdPackage, listed: ListedSignature, label: str) -> OpenedSig
         return replace(opened, unread=error)
 
 
-def _unreadable(label: str, error: InvalidArgument) -> SignatureReport:
-    name = error.check if isinstance(error, PackageError) else "signature_format"
-    check = failed(name, error.message, error.message_zh)
+def _refused(name: str, error: InvalidArgument, data: Buffer) -> Check:
+    """What can't be read in one way only."""
+    against = (f"{len(data)} bytes as received", f"收到的 {len(data)} 字节")
+    return failed(name, error.message, error.message_zh, against=against)
+
+
+def _unreadable(label: str, path: str, error: InvalidArgument) -> SignatureReport:
+    name, place = getattr(error, "check", "signature_format"), "/" + plain(path)
+    check = failed(name, error.message, error.message_zh, against=(place, place))
     return SignatureReport(
         id=label,
         signer="",

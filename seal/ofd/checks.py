@@ -285,7 +285,7 @@ def check_references(document: OpenedDocument, one: OpenedSignature) -> Check | 
 
 
 def _names(paths: list[str]) -> str:
-    shown = ", ".join("/" + path for path in paths[:_SHOWN])
+    shown = ", ".join(plain("/" + path) for path in paths[:_SHOWN])
     return shown + (" …" if len(paths) > _SHOWN else "")
 
 
@@ -371,7 +371,8 @@ def check_time_stamp(
 def sign_rules(document: OpenedDocument, one: OpenedSignature) -> list[Check]:
     """Type=Sign: what its value is, and what of it holds (`seal.ofd.sign_checks`)."""
     if one.signed is None:
-        return [unread(one.unread)] if one.unread is not None else []
+        refused = [unread(one.unread)] if one.unread is not None else []
+        return [check.compared(*against.form(document, one)) for check in refused]
     return sign_checks(
         SignedXml(
             value=one.signed,

@@ -51,7 +51,8 @@ def test_verdict_fits_the_schema(path: Path) -> None:
     VALIDATOR.validate(as_json(verdict))
     for check in verdict.all_checks():
         assert check.name in CHECKS
-        assert bool(check.against) == bool(check.against_zh)
+        assert check.against, check.name
+        assert check.against_zh, check.name
         for text in (check.detail, check.detail_zh, check.against, check.against_zh):
             assert text.isprintable(), check.name
 
