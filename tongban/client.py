@@ -29,7 +29,7 @@ from exchange.v1 import (
 from licenses.v1 import licenses_pb2_grpc, presentations_pb2_grpc
 from runtime import channels, status
 from runtime.identity import Credentials
-from seal.v1 import seal_pb2_grpc
+from seal.v1 import seal_pb2_grpc, trust_pb2_grpc
 from tongban.console import tell_as
 
 ROWS_PER_MESSAGE = 2000
@@ -54,6 +54,7 @@ class Client:
         self.delivery = delivery_pb2_grpc.DeliveryServiceStub(self.channel)
         self.audit = audit_pb2_grpc.AuditServiceStub(self.channel)
         self.seals = seal_pb2_grpc.SealServiceStub(self.channel)
+        self.trust = trust_pb2_grpc.TrustServiceStub(self.channel)
         self.licenses = licenses_pb2_grpc.LicenseServiceStub(self.channel)
         self.presentations = presentations_pb2_grpc.PresentationServiceStub(self.channel)
 

@@ -25,6 +25,7 @@ from tongban.commands import (
     licenses,
     seal,
     serve,
+    trust,
 )
 from tongban.console import with_example
 
@@ -72,6 +73,7 @@ app.add_typer(
     name="seal",
     help=with_example(str(seal.app.info.help), "tongban seal verify license.ofd --trust trust"),
 )
+app.add_typer(trust.app, name="trust")
 app.add_typer(licenses.app, name="license")
 app.add_typer(audit.app, name="audit")
 app.add_typer(flow.app, name="flow")
