@@ -1,0 +1,191 @@
+"""Forged times: signatures dated back or ahead, and time-stamps, in documents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from seal import der
+from tests.builders.forging import (
+    CREATED,
+    JUDGED,
+    REVOKED_SINCE,
+    SEALED,
+    Bench,
+    forgery,
+)
+from tests.builders.seal_pki import Holder, issue
+from tests.builders.tokens import stamping, token
+
+_MINUTE = timedelta(minutes=1)
+_DAY = timedelta(days=1)
+
+# --- what the signature says -------------------------------------------------------------------
+
+
+@forgery(
+    "backdated",
+    "signer_certificate",
+    "The signature says it is older than its signer's revocation; its time-stamp is younger.",
+    "签章自述时间早于签章者证书的吊销时间，而时间戳晚于吊销。",
+    reason="CERTIFICATE_REVOKED",
+)
+def backdated_before_revocation(bench: Bench) -> bytes:
+    return bench.used_by(bench.later_revoked, stamp=bench.stamp(REVOKED_SINCE + _DAY))
+
+
+@forgery(
+    "backdated",
+    "seal_in_force",
+    "The signature says it is older than its seal's end; its time-stamp is younger.",
+    "签章自述时间早于印章失效时间，而时间戳晚于失效。",
+    reason="SEAL_NOT_IN_FORCE",
+)
+def backdated_before_end(bench: Bench) -> bytes:
+    seal = bench.seal(valid_to=SEALED + _DAY)
+    return bench.sealed(seal=seal, stamp=bench.stamp(SEALED + 2 * _DAY))
+
+
+@forgery("from_the_future", "signing_time", "It is signed tomorrow.", "签章时间为明天。")
+def signed_in_the_future(bench: Bench) -> bytes:
+    return bench.sealed(at=JUDGED + _DAY)
+
+
+@forgery(
+    "from_the_future",
+    "seal_creation",
+    "The seal is made tomorrow.",
+    "印章制作时间为明天。",
+)
+def sealed_with_the_future(bench: Bench) -> bytes:
+    return bench.sealed(seal=bench.seal(created=JUDGED + _DAY))
+
+
+@forgery(
+    "from_the_future",
+    "time_stamp",
+    "The time-stamp is of tomorrow.",
+    "时间戳为明天。",
+    reason="TIME_STAMP_NOT_GOOD",
+)
+def stamped_in_the_future(bench: Bench) -> bytes:
+    return bench.sealed(stamp=bench.stamp(JUDGED + _DAY))
+
+
+# --- time-stamps -------------------------------------------------------------------------------
+
+
+@forgery(
+    "time_stamp_before_seal",
+    "time_stamp",
+    "The time-stamp is older than the seal.",
+    "时间戳早于印章的制作时间。",
+    reason="TIME_STAMP_TOO_EARLY",
+)
+def time_stamp_before_seal(bench: Bench) -> bytes:
+    return bench.sealed(stamp=bench.stamp(CREATED - _DAY))
+
+
+@forgery(
+    "time_stamp_before_seal",
+    "time_stamp",
+    "The signature says it is younger than its time-stamp.",
+    "签章自述时间晚于其时间戳。",
+    reason="TIME_STAMP_TOO_EARLY",
+)
+def time_stamp_before_signing(bench: Bench) -> bytes:
+    return bench.sealed(stamp=bench.stamp(SEALED - _DAY))
+
+
+@forgery(
+    "time_stamp_before_seal",
+    "seal_time_stamp",
+    "The seal's own time-stamp is older than the seal.",
+    "印章自身的时间戳早于印章的制作时间。",
+    reason="TIME_STAMP_TOO_EARLY",
+)
+def seal_time_stamp_before_seal(bench: Bench) -> bytes:
+    return bench.sealed(seal=stamped_seal(bench, lambda value: bench.stamp(CREATED - _DAY)(value)))
+
+
+@forgery(
+    "time_stamp_other_bytes",
+    "time_stamp",
+    "The time-stamp is of another signature.",
+    "时间戳属于另一签名。",
+    reason="TIME_STAMP_OF_OTHER_BYTES",
+)
+def time_stamp_of_another(bench: Bench) -> bytes:
+    return bench.sealed(stamp=lambda _: bench.stamp()(b"another signature"))
+
+
+@forgery(
+    "time_stamp_other_bytes",
+    "seal_time_stamp",
+    "The seal's time-stamp is of another seal.",
+    "印章的时间戳属于另一枚印章。",
+    reason="TIME_STAMP_OF_OTHER_BYTES",
+)
+def seal_time_stamp_of_another(bench: Bench) -> bytes:
+    at = CREATED + _MINUTE
+    return bench.sealed(seal=stamped_seal(bench, lambda _: bench.stamp(at)(b"another seal")))
+
+
+@forgery(
+    "time_stamp_other_bytes",
+    "time_stamp",
+    "The time in the time-stamp was changed.",
+    "时间戳中的时间被修改。",
+    reason="TIME_STAMP_NOT_GOOD",
+)
+def time_stamp_changed(bench: Bench) -> bytes:
+    def changed(value: bytes) -> bytes:
+        made = bench.stamp(SEALED + _MINUTE)(value)
+        old, new = (der.generalized_time(SEALED + n * _MINUTE) for n in (1, 2))
+        return made.replace(old, new)
+
+    return bench.sealed(stamp=changed)
+
+
+@forgery(
+    "time_stamp_untrusted",
+    "time_stamp",
+    "The time-stamp is by an authority that nobody knows.",
+    "时间戳由无人知晓的机构签发。",
+    indication="INDETERMINATE",
+    reason="TIME_STAMP_NOT_TRUSTED",
+)
+def time_stamp_untrusted(bench: Bench) -> bytes:
+    stamper = stamping(issue("示范时间戳根", None, is_ca=True))
+    return bench.sealed(stamp=lambda value: token(stamper, value, at=SEALED + _MINUTE))
+
+
+@forgery(
+    "time_stamp_untrusted",
+    "time_stamp",
+    "The time-stamp is by the signer itself.",
+    "时间戳由签章者自己签发。",
+    reason="TIME_STAMP_NOT_GOOD",
+)
+def time_stamp_by_signer(bench: Bench) -> bytes:
+    return bench.sealed(stamp=lambda value: token(bench.signer, value, at=SEALED + _MINUTE))
+
+
+@forgery(
+    "time_stamp_untrusted",
+    "time_stamp",
+    "The time-stamp authority's signature is of another key.",
+    "时间戳的签名出自另一密钥。",
+    reason="TIME_STAMP_NOT_GOOD",
+)
+def time_stamp_forged(bench: Bench) -> bytes:
+    false = Holder(signer=bench.other_root.signer, certificate=bench.stamper.certificate)
+    return bench.sealed(stamp=lambda value: token(false, value, at=SEALED + _MINUTE))
+
+
+def stamped_seal(bench: Bench, stamp: Callable[[bytes], bytes]) -> bytes:
+    """A seal of version 5 with a time-stamp over its maker's signature."""
+    seal = bench.seal(version=5)
+    members = [one.raw for one in der.children(seal)]
+    value = der.children(seal)[3].bits()
+    return der.sequence(*members, der.tlv(0xA0, der.bits(stamp(value))))
