@@ -36,6 +36,7 @@ _OCSP: Final = "1.3.6.1.5.5.7.48.1"
 _URI: Final = 0x86
 _MAX_URLS: Final = 4
 _MAX_URL: Final = 1024
+_MAX_JUDGED: Final = 8192
 _MAX_CERTIFICATE: Final = 32_768
 _SHORT: Final = {
     "2.5.4.3": "CN",
@@ -288,22 +289,14 @@ def _instant(at: Any) -> datetime:
     return at.astimezone(UTC)
 
 
-@lru_cache(maxsize=4096)
-def _is_signed_by(
-    signature_oid: str, signed_bytes: bytes, signature: bytes, suite: str, public_key: bytes
-) -> bool:
-    """Whether the issuer's key, with an algorithm for that kind of key, made this signature."""
-    try:
-        chosen, holder = suites.suite(signature_oid), suites.suite(suite)
-    except InvalidArgument:
-        return False
-    if chosen.key_algorithm != holder.key_algorithm:
-        return False
-    return chosen.verify(public_key, signed_bytes, signature)
-
-
 class Signed(Protocol):
-    """What an issuer signs: a certificate, a revocation list, an OCSP response."""
+    """What an issuer signs: a certificate, a revocation list, an OCSP response.
+
+    `fingerprint` is the SHA-256 of all of it, in hex.
+    """
+
+    @property
+    def fingerprint(self) -> str: ...  # noqa: D102
 
     @property
     def signature_oid(self) -> str: ...  # noqa: D102
@@ -315,15 +308,30 @@ class Signed(Protocol):
     def signature(self) -> bytes: ...  # noqa: D102
 
 
+# Answers by what was signed and by whose key. Whole lists as keys would fill the memory.
+_judged: dict[tuple[str, str, bytes], bool] = {}
+
+
 def is_issued_by(child: Signed, issuer: CertificateInfo) -> bool:
     """Whether the issuer's key signed the child (names, dates and rights are not looked at)."""
-    return _is_signed_by(
-        child.signature_oid,
-        child.signed_bytes,
-        child.signature,
-        issuer.suite,
-        issuer.public_key,
-    )
+    key = (child.fingerprint, issuer.suite, issuer.public_key)
+    known = _judged.get(key)
+    if known is None:
+        if len(_judged) >= _MAX_JUDGED:
+            _judged.clear()
+        known = _judged[key] = _is_signed_by(child, issuer)
+    return known
+
+
+def _is_signed_by(child: Signed, issuer: CertificateInfo) -> bool:
+    """By the issuer's key, with an algorithm for that kind of key."""
+    try:
+        chosen, holder = suites.suite(child.signature_oid), suites.suite(issuer.suite)
+    except InvalidArgument:
+        return False
+    if chosen.key_algorithm != holder.key_algorithm:
+        return False
+    return chosen.verify(issuer.public_key, child.signed_bytes, child.signature)
 
 
 def can_judge(child: Signed, issuer: CertificateInfo) -> bool:

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -36,7 +37,8 @@ _EXPIRED_ON_LIST: Final = "2.5.29.60"  # X.509 expiredCertsOnCRL
 _KNOWN_CRITICAL: Final = frozenset({_NUMBER, _ISSUING_POINT, _EXPIRED_ON_LIST, "2.5.29.35"})
 _EXPLICIT_0: Final = 0xA0
 _MAX_KNOWN: Final = 4096
-_TRUE: Final = re.compile(rb"\x01\x01[^\x00]")
+_SMALL: Final = 256 * 1024
+_CRITICAL: Final = re.compile(rb"\x01\x01[^\x00]\x04")  # TRUE before an OCTET STRING
 # RFC 5280 §5.3.1, in asn1crypto's words.
 REASONS: Final = {
     0: "unspecified",
@@ -104,6 +106,7 @@ class CrlInfo:
     scope: Scope
     keeps_since: datetime | None
     unknown_critical: tuple[str, ...]
+    fingerprint: str
     signature_oid: str
     signature: bytes
     signed_bytes: bytes
@@ -121,8 +124,12 @@ class _Entries(Mapping[int, Revocation]):
         self._known: dict[int, Revocation | None] = {}
         self._count = sum(1 for _ in self._entries())
         self.unknown_critical: tuple[str, ...] = ()
-        if _TRUE.search(run):
-            found = (_read_entry(run[at:end])[1] for at, _, end in self._entries())
+        if _CRITICAL.search(run):
+            found = (
+                _read_entry(run[at:end])[1]
+                for at, _, end in self._entries()
+                if _CRITICAL.search(run, at, end)
+            )
             self.unknown_critical = tuple({oid for one in found for oid in one})
 
     def __getitem__(self, serial: int) -> Revocation:
@@ -178,10 +185,18 @@ def entries_of(found: CrlInfo) -> Iterator[bytes]:
     return found.revoked.encoded() if isinstance(found.revoked, _Entries) else iter(())
 
 
-@lru_cache(maxsize=64)
 def parse_crl(data: bytes) -> CrlInfo:
     """Read a DER revocation list of up to MAX_CRL. Raises `InvalidArgument` (`MALFORMED_CRL`)."""
+    return _parse_small(data) if len(data) <= _SMALL else _parse_large(data)
+
+
+def _parse(data: bytes) -> CrlInfo:
     return guarded(data, _read_crl, reason="MALFORMED_CRL", noun="revocation list", zh="吊销列表")
+
+
+# What is kept is bounded by its bytes: many small lists, a few large ones.
+_parse_small = lru_cache(maxsize=256)(_parse)
+_parse_large = lru_cache(maxsize=4)(_parse)
 
 
 def _read_crl(data: bytes) -> CrlInfo:
@@ -217,6 +232,7 @@ def _read_crl(data: bytes) -> CrlInfo:
             else None
         ),
         unknown_critical=(*_unknown(extensions, _KNOWN_CRITICAL), *entries.unknown_critical),
+        fingerprint=hashlib.sha256(data).hexdigest(),
         signature_oid=signature_oid,
         signature=signature,
         signed_bytes=signed_bytes,

@@ -81,6 +81,7 @@ class OcspResponse:
     nonce: bytes | None
     unknown_critical: tuple[str, ...]
     certificates: tuple[bytes, ...] = field(repr=False)
+    fingerprint: str
     signature_oid: str
     signature: bytes
     signed_bytes: bytes
@@ -138,7 +139,7 @@ def ocsp_request(
 # --- reading ---------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=1024)
 def parse_ocsp(data: bytes) -> OcspResponse:
     """Read a DER OCSPResponse that is successful. Raises `InvalidArgument` (`MALFORMED_OCSP`)."""
     return guarded(
@@ -186,6 +187,7 @@ def _read_response(data: bytes) -> OcspResponse:
             oid for oid, (critical, _) in extensions.items() if critical and oid != _NONCE
         ),
         certificates=_certificates(held),
+        fingerprint=hashlib.sha256(data).hexdigest(),
         signature_oid=exactly(algorithm.members()[:1], 1)[0].oid(),
         signature=signature.bits(),
         signed_bytes=body.raw,
