@@ -17,6 +17,7 @@ does not conform.
 from __future__ import annotations
 
 import base64
+import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -34,6 +35,7 @@ _DATA: Final = frozenset({"1.2.156.10197.6.1.4.2.1", "1.2.840.113549.1.7.1"})
 _CONTENT_TYPE: Final = "1.2.840.113549.1.9.3"
 _MESSAGE_DIGEST: Final = "1.2.840.113549.1.9.4"
 _SIGNING_TIME: Final = "1.2.840.113549.1.9.5"
+_SIGNING_CERTIFICATE: Final = "1.2.840.113549.1.9.16.2.12"
 _SIGNING_CERTIFICATE_V2: Final = "1.2.840.113549.1.9.16.2.47"
 _TIME_STAMP: Final = "1.2.840.113549.1.9.16.2.14"
 _SM2_NAMES: Final = frozenset(
@@ -133,6 +135,11 @@ def is_signed(value: SignedData, signer: DataSigner, document: bytes) -> bool:
     return any(chosen.verify(holder.public_key, one, signature) for one in messages)
 
 
+def message_digest(signer: DataSigner) -> bytes | None:
+    """The digest that the signed attributes tell. None where nothing is signed by way of them."""
+    return signer.named[_MESSAGE_DIGEST].octets() if signer.attributes is not None else None
+
+
 def is_named(signer: DataSigner, holder: CertificateInfo) -> bool:
     """Whether the digest and the signature's algorithm are those of the holder's kind of key."""
     if not holder.suite:
@@ -147,8 +154,14 @@ def is_named(signer: DataSigner, holder: CertificateInfo) -> bool:
 
 def names_its_certificate(signer: DataSigner) -> bool:
     """Whether the certificate the signed attributes name, if they name one, is the signer's."""
-    named = signer.named.get(_SIGNING_CERTIFICATE_V2)
-    if named is None or signer.certificate is None:
+    named, older = signer.named.get(_SIGNING_CERTIFICATE_V2), signer.named.get(_SIGNING_CERTIFICATE)
+    if signer.certificate is None:
+        return True
+    if older is not None:  # SHA-1 by definition; it picks a certificate, the chain judges it
+        picked = _first(_first(_first(older))).octets()
+        if picked != hashlib.sha1(signer.certificate, usedforsecurity=False).digest():
+            return False
+    if named is None:
         return True
     parts = _first(_first(named)).expect(der.SEQUENCE).members()
     oid = suites.SHA256_OID  # the default of RFC 5035 §5.4.1.1

@@ -1,17 +1,19 @@
 """The checks of a sealed PDF: PAdES (ETSI EN 319 142-1), signature by signature.
 
-pyHanko reads the file and does the mathematics and the comparison of revisions; who is trusted is
-`seal.trust`'s answer, with pyHanko's own path building as a second opinion. It gets no fetcher, no
-operating-system trust list and no clock. One rule, one function, as for OFD. What each stops:
+pyHanko reads the file and compares its revisions; the mathematics is `seal.suites`' where it knows
+the algorithm, pyHanko's else; who is trusted is `seal.trust`'s answer alone. One rule, one
+function, as for OFD. What each stops:
 
 - `pdf_format`: encrypted, damaged or hybrid files, which readers see differently;
-- `signature_format`: a signature of a kind whose coverage we can't judge;
-- `document_signature`: changed bytes, a forged signature, a swapped certificate;
+- `unlisted_signature`: a signature that an update took out of the form;
+- `signature_format`: a signature of a kind whose coverage we can't judge, or none at all;
+- `byte_range`: bytes that no signature covers beside those of its value;
+- `document_signature`: changed bytes, a forged signature, a swapped certificate, a broken digest;
 - `signing_time`: a signature from the future or without a time;
 - `signer_certificate`: a signer nobody trusts, expired or revoked when signing;
 - `covers_document`: bytes after the last signature other than evidence (certificates, revocation
   lists), or changes after this one other than that and further signatures (a filled field or an
-  annotation changes what is seen, whoever signs it later);
+  annotation changes what is seen, whoever signs it later), or what the certifier allows;
 - `time_stamp`: a time-stamp that is silently ignored, forged, or of another signature.
 
 A signature was there when its time-stamp says so; without one, when it says so itself. A document
@@ -23,14 +25,12 @@ time-stamp is a signature of its own here (`seal.pdf.timestamps`).
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from io import BytesIO
 from typing import Any, Final
 
-from pyhanko.pdf_utils.reader import PdfFileReader
+from pyhanko.pdf_utils import generic
 from pyhanko.sign.diff_analysis import (
     CatalogModificationRule,
     DocInfoRule,
@@ -44,24 +44,22 @@ from pyhanko.sign.diff_analysis import (
     StandardDiffPolicy,
     XrefStreamRule,
 )
-from pyhanko.sign.validation import async_validate_pdf_signature
 from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
-from pyhanko.sign.validation.status import PdfSignatureStatus, SignatureCoverageLevel
-from pyhanko_certvalidator import ValidationContext
+from pyhanko.sign.validation.status import SignatureCoverageLevel
 
 from runtime.errors import InvalidArgument
 from seal import der
-from seal.model import (
-    Check,
-    SignatureReport,
-    Verdict,
-    conclude,
-    failed,
-    passed,
-    undetermined,
+from seal.model import Check, SignatureReport, Verdict, conclude, failed, passed, undetermined
+from seal.pdf.cms import has_form
+from seal.pdf.mathematics import Mathematics, judge
+from seal.pdf.opening import (
+    PADES,
+    TIMESTAMP,
+    FoundSignature,
+    PdfRefused,
+    check_byte_range,
+    open_pdf,
 )
-from seal.pdf import coroutines
-from seal.pdf.cms import MAX_PDF, has_form
 from seal.pdf.timestamps import (
     SignatureTime,
     ends_with_an_update,
@@ -70,14 +68,11 @@ from seal.pdf.timestamps import (
     signature_time,
 )
 from seal.seal_checks import CLOCK_SKEW, chain_check, common_name
-from seal.suites import suite
+from seal.signed_data import DataSigner, SignedData, parse_signed_data
 from seal.telling import comparing, facts_of, holder, moment, plain
-from seal.trust import Purpose, TrustStore, assess_chain, parse_certificate
+from seal.trust import Purpose, TrustStore, assess_chain
 
 _FORMAT: Final = "PDF"
-_MAX_BYTES: Final = MAX_PDF + 12 * 1024 * 1024  # what is sealed grows by its seal and evidence
-_MAX_SIGNATURES: Final = 64
-_PADES: Final = "/ETSI.CAdES.detached"
 _LEVEL: Final = ModificationLevel.LTA_UPDATES
 # pyHanko's own policy without filled fields: a later signature may be added, nothing else.
 _ONLY_SIGNATURES: Final = StandardDiffPolicy(
@@ -101,25 +96,40 @@ ONLY_EVIDENCE: Final = StandardDiffPolicy(
     ],
     form_rule=None,
 )
-# It logs what it finds in hostile files, names and all; the verdict says what matters.
-logging.getLogger("pyhanko").setLevel(logging.CRITICAL)
-logging.getLogger("pyhanko_certvalidator").setLevel(logging.CRITICAL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedPdfSignature:
-    """One embedded signature, and what the library says of it."""
+    """One embedded signature as read, and how the file went on after it.
+
+    `value` is its CMS, `form` the bytes of that; `level` says what was changed since, None where
+    nobody can say.
+    """
 
     label: str
+    kind: str
     embedded: EmbeddedPdfSignature
-    status: PdfSignatureStatus
-    certificate: bytes
-    others: tuple[bytes, ...]
+    value: SignedData
+    form: bytes
+    mathematics: Mathematics
+    coverage: SignatureCoverageLevel
+    level: ModificationLevel | None
+    is_allowed: bool
     signed_at: datetime | None
     stamped: SignatureTime | None
     is_last: bool
     store: TrustStore
     now: datetime
+
+    @property
+    def signer(self) -> DataSigner:
+        """There is one (`has_form`)."""
+        return self.value.signers[0]
+
+    @property
+    def certificate(self) -> bytes:
+        """The signer's; empty where it is not there."""
+        return self.signer.certificate or b""
 
     @property
     def existed_at(self) -> datetime:
@@ -130,136 +140,127 @@ class OpenedPdfSignature:
 
 def assess_pdf(data: bytes, *, store: TrustStore, now: datetime) -> Verdict:
     """Judge a PDF. Never raises on what the bytes hold."""
+    size = (f"{len(data)} bytes", f"{len(data)} 字节")
     try:
-        embedded = _open(data)
-    except Exception:  # noqa: BLE001  (the library raises anything on hostile bytes)
-        detail = "the PDF is damaged, encrypted or of a kind that readers see differently"
-        against = (f"{len(data)} bytes", f"{len(data)} 字节")
-        check = failed("pdf_format", detail, "PDF 文件已损坏、加密或结构不规范", against=against)
+        opened = open_pdf(data)
+    except PdfRefused as error:
+        check = failed(
+            "pdf_format", error.message, error.message_zh, reason=error.reason, against=size
+        )
         return conclude(_FORMAT, [check], [])
-    against = (
-        f"{len(data)} bytes, {len(embedded)} signature(s)",
-        f"{len(data)} 字节，{len(embedded)} 个签名",
-    )
+    count = len(opened.signatures)
+    against = (f"{size[0]}, {count} signature(s)", f"{size[1]}，{count} 个签名")
     own = [passed("pdf_format", "the PDF reads", "PDF 结构正确", against=against)]
-    reports = []
-    for one in embedded:
-        policy = ONLY_EVIDENCE if one is embedded[-1] else _ONLY_SIGNATURES
-        if str(one.sig_object_type) == "/DocTimeStamp":
-            reports.append(report_timestamp(one, policy, store, now))
-        else:
-            reports.append(_report(one, one is embedded[-1], store, now))
+    if opened.lost:
+        lost = _taken_out(opened.lost)
+        own.append(lost.compared(*against))
+    reports = [
+        _report(one, is_last=one is opened.signatures[-1], store=store, now=now)
+        for one in opened.signatures
+    ]
     return conclude(_FORMAT, own, reports)
 
 
-def _open(data: bytes) -> list[EmbeddedPdfSignature]:
-    if len(data) > _MAX_BYTES or bytes(data[:5]) != b"%PDF-":
-        raise ValueError("not a PDF of bearable size")
-    reader = PdfFileReader(BytesIO(data), strict=True)
-    if reader.encrypted or reader.xrefs.hybrid_xrefs_present:
-        raise ValueError("readers would differ")
-    # Walk the pages too: a file that opens nowhere is not one whose signature means anything.
-    int(reader.root["/Pages"]["/Count"])
-    embedded = list(reader.embedded_signatures)
-    if len(embedded) > _MAX_SIGNATURES:
-        raise ValueError("too many signatures")
-    return embedded
+def _taken_out(count: int) -> Check:
+    return failed(
+        "unlisted_signature",
+        f"{count} signature(s) of the file were taken out of its form: they do not show",
+        f"有 {count} 个签名被移出表单，不再显示",
+        reason="SIGNATURE_REMOVED",
+    )
 
 
 def _report(
-    embedded: EmbeddedPdfSignature,
-    is_last: bool,
-    store: TrustStore,
-    now: datetime,
+    found: FoundSignature, *, is_last: bool, store: TrustStore, now: datetime
 ) -> SignatureReport:
     """Ask every rule about one signature."""
-    label = ""
+    if found.embedded is None:
+        return _only(found, found.trouble)
+    policy = ONLY_EVIDENCE if is_last else _ONLY_SIGNATURES
+    if found.kind == TIMESTAMP:
+        return report_timestamp(found.embedded, policy, store, now)
     try:
-        label = str(embedded.field_name)
-        opened = _validate(embedded, label, is_last, store, now)
-        found = [rule(opened) for rule in PDF_CHECKS]
+        opened = _open(found, found.embedded, policy, is_last=is_last, store=store, now=now)
+        checks = [rule(opened) for rule in PDF_CHECKS]
         return SignatureReport(
-            id=label,
-            signer=common_name(opened.certificate),
+            id=found.label,
+            signer=common_name(opened.certificate) if opened.certificate else "",
             seal_name="",
             es_id="",
             signed_at=opened.signed_at,
             format="PADES",
             certificate=facts_of(opened.certificate),
-            checks=tuple(one.about(label) for one in found if one is not None),
+            checks=tuple(one.about(found.label) for one in checks if one is not None),
         )
+    except InvalidArgument as error:
+        return _only(found, failed("signature_format", error.message, error.message_zh))
     except Exception:  # noqa: BLE001  (the library raises anything on hostile bytes)
-        check = failed("signature_format", "the signature is unreadable", "签名无法读取")
-        return SignatureReport(
-            id=label,
-            signer="",
-            seal_name="",
-            es_id="",
-            signed_at=None,
-            format="",
-            checks=(check.about(label),),
-        )
+        unreadable = failed("signature_format", "the signature is unreadable", "签名无法读取")
+        return _only(found, unreadable)
 
 
-def _validate(
-    embedded: EmbeddedPdfSignature, label: str, is_last: bool, store: TrustStore, now: datetime
+def _only(found: FoundSignature, check: Check | None) -> SignatureReport:
+    """The report of a signature of which only this can be said."""
+    return SignatureReport(
+        id=found.label,
+        signer="",
+        seal_name="",
+        es_id="",
+        signed_at=None,
+        format="",
+        checks=(check.about(found.label),) if check else (),
+    )
+
+
+def _open(
+    found: FoundSignature,
+    embedded: EmbeddedPdfSignature,
+    policy: Any,
+    *,
+    is_last: bool,
+    store: TrustStore,
+    now: datetime,
 ) -> OpenedPdfSignature:
-    signed_at = embedded.self_reported_timestamp
-    if signed_at is not None:
-        signed_at = (signed_at if signed_at.tzinfo else signed_at.replace(tzinfo=UTC)).astimezone(
-            UTC
-        )
-    stamped = signature_time(embedded, store, signed_at=signed_at, now=now)
-    moment = (stamped.time if stamped else None) or signed_at or now
-    context = ValidationContext(
-        trust_roots=_roots(store, moment),
-        other_certs=[_load(one) for one in store.intermediates if _is_known(one)],
-        moment=moment,
-        allow_fetching=False,
-        revocation_mode="soft-fail",  # revocation is `seal.trust`'s to judge
-    )
-    policy = ONLY_EVIDENCE if is_last else _ONLY_SIGNATURES
-    status = coroutines.run(
-        lambda: async_validate_pdf_signature(embedded, context, diff_policy=policy)
-    )
+    form = next(der.elements(bytes(embedded.pkcs7_content))).raw
+    value = parse_signed_data(form)
+    signer = value.signers[0]
+    signed_at = signer.signed_at or _date(embedded)
+    embedded.compute_integrity_info(diff_policy=policy)
+    status = embedded.summarise_integrity_info()
     return OpenedPdfSignature(
-        label=label,
+        label=found.label,
+        kind=found.kind,
         embedded=embedded,
-        status=status,
-        certificate=embedded.signer_cert.dump(),
-        others=tuple(one.dump() for one in embedded.other_embedded_certs),
+        value=value,
+        form=form,
+        mathematics=judge(embedded, value),
+        coverage=status["coverage"],
+        level=getattr(status["diff_result"], "modification_level", None),
+        is_allowed=bool(status["docmdp_ok"]),
         signed_at=signed_at,
-        stamped=stamped,
+        stamped=signature_time(
+            signer.stamps, signer.signature, store, signed_at=signed_at, now=now
+        ),
         is_last=is_last,
         store=store,
         now=now,
     )
 
 
-def _load(certificate: bytes) -> Any:
-    from asn1crypto import x509
-
-    return x509.Certificate.load(certificate)
-
-
-def _is_known(certificate: bytes) -> bool:
-    try:
-        known = parse_certificate(certificate).suite
-        return bool(known) and suite(known).signs_pdf
-    except InvalidArgument:
-        return False
-
-
-def _roots(store: TrustStore, at: datetime) -> list[Any]:
-    return [_load(one) for one in store.roots(Purpose.SIGNER, at) if _is_known(one)]
+def _date(embedded: EmbeddedPdfSignature) -> datetime | None:
+    """What the signature dictionary says; without a zone it is taken as UTC."""
+    written = embedded.sig_object.get("/M")
+    if written is None:
+        return None
+    said: datetime = generic.parse_pdf_date(written, strict=True)
+    return (said if said.tzinfo else said.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 # --- what they compare with -------------------------------------------------------------------
 
 
 def _form(one: OpenedPdfSignature) -> tuple[str, str]:
-    form = plain(str(one.embedded.sig_object.get("/SubFilter")))
-    return f"SubFilter {form}", f"SubFilter {form}"
+    return f"SubFilter {plain(one.kind)}", f"SubFilter {plain(one.kind)}"
 
 
 def _signer(one: OpenedPdfSignature) -> tuple[str, str]:
@@ -283,28 +284,62 @@ def _cover(one: OpenedPdfSignature) -> tuple[str, str]:
 def check_format(one: OpenedPdfSignature) -> Check | None:
     """PAdES, or the older detached CMS, which is told; the room left for the value is empty."""
     name = "signature_format"
-    value = bytes(one.embedded.pkcs7_content)
-    form = next(der.elements(value)).raw
-    if value[len(form) :].strip(b"\x00"):
+    if bytes(one.embedded.pkcs7_content)[len(one.form) :].strip(b"\x00"):
         return failed(name, "there is something after the signature value", "签名值之后有多余内容")
-    if not has_form(form):
+    if one.value.content is not None or not has_form(one.form):
         return failed(name, "the signature value has not one meaning", "签名值的结构有歧义")
-    if str(one.embedded.sig_object.get("/SubFilter")) == _PADES:
+    if one.kind == PADES:
         return passed(name, "the signature is PAdES", "签名为 PAdES 格式")
     return passed(
         name, "the signature is CMS, not PAdES", "签名为 CMS 格式，不是 PAdES", notice=True
     )
 
 
+def check_range(one: OpenedPdfSignature) -> Check | None:
+    """What is signed is the file but for the signature value."""
+    return check_byte_range(one.embedded)
+
+
 @comparing(_signer)
 def check_signature(one: OpenedPdfSignature) -> Check | None:
     """Digest and signature value, by the certificate the attributes name."""
     name = "document_signature"
-    if one.status.intact and one.status.valid:
-        return passed(name, "the signer's signature is good", "签名值验证通过")
-    if not one.status.intact:
-        return failed(name, "the signed bytes were changed", "签名后内容被修改")
-    return failed(name, "the signer's signature is wrong", "签名值验证不通过")
+    match one.mathematics:
+        case Mathematics.GOOD:
+            return passed(name, "the signer's signature is good", "签名值验证通过")
+        case Mathematics.OTHER_BYTES:
+            return failed(name, "the signed bytes were changed", "签名后内容被修改")
+        case Mathematics.WRONG_VALUE:
+            return failed(name, "the signer's signature is wrong", "签名值验证不通过")
+        case Mathematics.OTHER_CERTIFICATE:
+            return failed(
+                name,
+                "the signed attributes name another certificate than the one brought along",
+                "签名属性指明的证书与所附证书不一致",
+                reason="CERTIFICATE_SWAPPED",
+            )
+        case Mathematics.WEAK:
+            return failed(
+                name,
+                "the signature rests on a digest or a key that is broken or too short: it does not "
+                "prove that these bytes were signed",
+                "签名使用了已被攻破的摘要算法或过短的密钥，不能证明内容未被替换",
+                reason="DIGEST_WEAK",
+            )
+        case Mathematics.UNKNOWN:
+            return undetermined(
+                name,
+                "the signature's digest is of a kind that is not known here",
+                "不支持的摘要算法",
+                reason="ALGORITHM_UNKNOWN",
+            )
+        case Mathematics.NO_CERTIFICATE:
+            return undetermined(
+                name,
+                "the signature does not bring its signer's certificate",
+                "签名中没有签名者证书",
+                reason="NO_SIGNER_CERTIFICATE",
+            )
 
 
 @comparing(_time)
@@ -320,23 +355,18 @@ def check_signing_time(one: OpenedPdfSignature) -> Check | None:
 
 
 def check_certificate(one: OpenedPdfSignature) -> Check | None:
-    """The chain as of signing; the library must not disagree with a good answer of ours."""
+    """The chain as of signing."""
     name = "signer_certificate"
+    if not one.certificate:
+        detail, detail_zh = "there is no certificate of the signer", "没有签名者证书"
+        return undetermined(name, detail, detail_zh, reason="NO_SIGNER_CERTIFICATE")
     result = assess_chain(
         one.certificate,
         at=one.existed_at,
         store=one.store,
         purpose=Purpose.SIGNER,
-        extra=one.others,
+        extra=one.value.certificates,
     )
-    if result.is_trusted and not one.status.trusted:
-        return undetermined(
-            name,
-            "the signer's certificate is not acceptable for PDF signatures",
-            "签名者证书不适用于 PDF 签名",
-            reason="CERTIFICATE_NOT_FOR_PDF",
-            against=holder(one.certificate),
-        )
     return chain_check(name, result, at=one.existed_at, now=one.now, who=("signer", "签名者"))
 
 
@@ -344,28 +374,35 @@ def check_certificate(one: OpenedPdfSignature) -> Check | None:
 def check_coverage(one: OpenedPdfSignature) -> Check | None:
     """The last signature covers the whole file; after an earlier one only signatures were added."""
     name = "covers_document"
-    coverage = one.status.coverage
-    if coverage == SignatureCoverageLevel.ENTIRE_FILE:
+    if one.coverage == SignatureCoverageLevel.ENTIRE_FILE:
         return passed(name, "the whole file is covered", "签名覆盖整个文件")
-    name_of = ("bytes were added after the last signature", "最后一个签名之后添加了内容")
-    if coverage != SignatureCoverageLevel.ENTIRE_REVISION:
-        if one.is_last:
-            return failed(name, *name_of)
+    if one.coverage != SignatureCoverageLevel.ENTIRE_REVISION and not one.is_last:
+        detail = "the signature leaves parts of its revision out"
+        return failed(name, detail, "签名未覆盖其完整版本", reason="REVISION_NOT_COVERED")
+    if one.is_last and not ends_with_an_update(one.embedded):
         return failed(
-            name, "the signature leaves parts of its revision out", "签名未覆盖其完整版本"
+            name,
+            "bytes were added after the last signature",
+            "最后一个签名之后添加了内容",
+            reason="BYTES_ADDED",
         )
-    level = one.status.modification_level
-    allowed = level is not None and level <= ModificationLevel.FORM_FILLING
-    if allowed and one.status.docmdp_ok:
-        if one.is_last and ends_with_an_update(one.embedded):
-            return passed(
-                name, "only evidence was added since", "此后仅添加了验证资料", notice=True
-            )
-        if not one.is_last:
-            return passed(name, "only signatures were added since", "此后仅添加了签名", notice=True)
+    if one.level is None or one.level > ModificationLevel.FORM_FILLING:
+        return failed(
+            name,
+            "the document was changed since, and not by signatures and evidence alone",
+            "此后文件被修改，且不只是添加签名和验证资料",
+            reason="CHANGED_SINCE",
+        )
+    if not one.is_allowed:
+        return failed(
+            name,
+            "the signature certifies the document and allows no such change: something was added",
+            "认证签名不允许此后的修改",
+            reason="CERTIFICATION_BROKEN",
+        )
     if one.is_last:
-        return failed(name, *name_of)
-    return failed(name, "more than signatures was changed since", "签名后添加了签名以外的修改")
+        return passed(name, "only evidence was added since", "此后仅添加了验证资料", notice=True)
+    return passed(name, "only signatures were added since", "此后仅添加了签名", notice=True)
 
 
 def check_time_stamp(one: OpenedPdfSignature) -> Check | None:
@@ -375,6 +412,7 @@ def check_time_stamp(one: OpenedPdfSignature) -> Check | None:
 
 PDF_CHECKS: Final[tuple[Callable[[OpenedPdfSignature], Check | None], ...]] = (
     check_format,
+    check_range,
     check_signature,
     check_signing_time,
     check_certificate,

@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from io import SEEK_END
@@ -25,6 +25,7 @@ from pyhanko.sign.validation.status import SignatureCoverageLevel
 from runtime.errors import DataLoss, InvalidArgument
 from seal import der
 from seal.model import Check, SignatureReport, failed, passed, undetermined
+from seal.pdf.opening import check_byte_range
 from seal.seal_checks import CLOCK_SKEW, common_name, proving, stamped_by
 from seal.telling import comparing, facts_of
 from seal.timestamp_token import (
@@ -51,21 +52,19 @@ class SignatureTime:
 
 
 def signature_time(
-    embedded: EmbeddedPdfSignature, store: TrustStore, *, signed_at: datetime | None, now: datetime
+    tokens: Sequence[bytes],
+    value: bytes,
+    store: TrustStore,
+    *,
+    signed_at: datetime | None,
+    now: datetime,
 ) -> SignatureTime | None:
     """Judge the time-stamps over a signature value; None where there are none."""
-    tokens = [
-        value.dump()
-        for attribute in embedded.signer_info["unsigned_attrs"] or ()
-        if attribute["type"].native == "signature_time_stamp_token"
-        for value in attribute["values"]
-    ]
     if not tokens:
         return None
     if len(tokens) > _MOST:
         check = failed(_NAME, "there are too many time-stamps", "时间戳过多")
         return SignatureTime(time=None, check=check)
-    value: bytes = embedded.signer_info["signature"].native
     found = []
     for token in tokens:
         told = _judge(token, lambda word: digest(word, value), store, now)
@@ -97,6 +96,7 @@ def report_timestamp(
         told = _judge(token, embedded.compute_digest, store, now)
         checks = [
             told if isinstance(told, Check) else proving(_NAME, told, store),
+            check_byte_range(embedded),
             _covers(embedded, policy),
         ]
         if value[len(token) :].strip(b"\x00"):
@@ -168,8 +168,10 @@ def _covers(embedded: EmbeddedPdfSignature, policy: Any) -> Check | None:
         return passed(name, "the whole file is covered", "时间戳覆盖整个文件")
     level = getattr(status["diff_result"], "modification_level", ModificationLevel.OTHER)
     if not ends_with_an_update(embedded):
-        return failed(name, "bytes were added at the end of the file", "文件末尾添加了内容")
+        detail = "bytes were added at the end of the file"
+        return failed(name, detail, "文件末尾添加了内容", reason="BYTES_ADDED")
     if status["docmdp_ok"] and level <= ModificationLevel.FORM_FILLING:
         detail = "only signatures and evidence were added since"
         return passed(name, detail, "此后仅添加了签名和验证资料", notice=True)
-    return failed(name, "more was changed since than may be", "此后有不允许的修改")
+    detail = "more was changed since than may be"
+    return failed(name, detail, "此后有不允许的修改", reason="CHANGED_SINCE")
