@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
-from rich.text import Text
 
 from runtime.errors import InvalidArgument
-from seal.model import Check, Indication, Verdict
+from seal.model import Indication, Verdict
 from seal.trust import (
     EVERY_PURPOSE,
     FOR_TIME,
@@ -25,7 +24,7 @@ from seal.trust import (
     TrustStore,
     parse_certificate,
 )
-from tongban.console import COLOURS, Exit, print_answer, print_table, say, word
+from tongban.console import Exit
 from tongban.files import map_file, read_file, write_file
 
 if TYPE_CHECKING:  # whoever verifies offline has no gRPC
@@ -135,32 +134,6 @@ def signature_in(path: Path) -> bytes:
             message_zh=f"{path} 不是对摘要的签章；验证 OFD 或 PDF 时不用 --digest",
         )
     return data
-
-
-def print_verdict(verdict: Verdict) -> None:
-    """A verdict as a sentence and tables of its checks."""
-    print_answer(verdict.indication.value, say(verdict.summary, verdict.summary_zh))
-    if verdict.checks:
-        _print_checks(say("Document", "文件"), verdict.checks)
-    for report in verdict.signatures:
-        named = dict.fromkeys(name for name in (report.signer, report.seal_name) if name)
-        title = " · ".join((report.id, report.format, *named))
-        _print_checks(title, report.checks)
-
-
-def _print_checks(title: str, checks: tuple[Check, ...]) -> None:
-    print_table(
-        title,
-        (say("check", "检查项"), say("outcome", "结果"), say("found", "说明")),
-        [
-            (
-                check.name,
-                Text(word(check.indication.value), COLOURS[check.indication.value]),
-                say(check.detail, check.detail_zh),
-            )
-            for check in checks
-        ],
-    )
 
 
 def stop_by(verdict: Verdict) -> None:

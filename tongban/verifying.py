@@ -26,7 +26,7 @@ from seal.trust import TrustStore
 from seal.verify import assess, assess_seal
 from tongban import proofs
 from tongban.files import map_file
-from tongban.verdicts import print_verdict
+from tongban.showing import print_verdict
 
 _GREATEST = 176 * 1024 * 1024
 

@@ -28,7 +28,8 @@ from tongban.console import (
     print_json,
     say,
 )
-from tongban.verdicts import TrustFolder, document_in, print_verdict, signature_in, stop_by
+from tongban.showing import print_verdict
+from tongban.verdicts import TrustFolder, document_in, signature_in, stop_by
 from tongban.verifying import digest_value
 
 app = typer.Typer(no_args_is_help=True, help="Make seals, seal documents, verify sealed ones.")

@@ -28,7 +28,8 @@ from tongban.console import (
     with_example,
 )
 from tongban.files import check_apart, map_file, read_file, write_file
-from tongban.verdicts import TrustFolder, print_verdict, stop_by
+from tongban.showing import print_verdict
+from tongban.verdicts import TrustFolder, stop_by
 from tongban.verifying import Question, digest_value, judge_file
 
 app = typer.Typer(
