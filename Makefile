@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ONLY ?=
 ARGS ?=
 
-.PHONY: help demo test check unit bench stubs lock clean
+.PHONY: help demo test check unit bench verifier stubs lock clean
 
 help: ## Say what there is.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -31,6 +31,9 @@ unit: $(VENV)/.installed-dev ## Run the tests that need no server.
 
 bench: $(VENV)/.installed-dev ## Measure; ONLY=name runs one. Writes bench.json.
 	@$(BIN)/python -m tests.benchmarks $(if $(ONLY),--only $(ONLY)) --output bench.json
+
+verifier: $(VENV)/.installed-dev ## Build the stand-alone verifier: a wheel, all wheels, one file to carry.
+	@$(BIN)/python deploy/build_verifier.py --out dist --carry
 
 stubs: $(VENV)/.installed-dev ## Generate the stubs from the protos.
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python proto/generate.py

@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import Distribution, distribution
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -63,6 +64,17 @@ def build(out: Path) -> Path:
     return Path(done.stdout.strip())
 
 
+def pack(wheels: Path, target: Path) -> None:
+    """One file of these wheels, by the script."""
+    path = Path(__file__).resolve().parents[2] / "deploy" / "build_verifier.py"
+    spec = spec_from_file_location("build_verifier", path)
+    assert spec is not None
+    assert spec.loader is not None
+    script = module_from_spec(spec)
+    spec.loader.exec_module(script)
+    script.pack(wheels, target)
+
+
 def install(wheel: Path, folder: Path) -> Verifier:
     """What `pip install` of the wheel gives, from this environment's libraries."""
     venv.create(folder, with_pip=False, symlinks=True)
@@ -73,6 +85,16 @@ def install(wheel: Path, folder: Path) -> Verifier:
     for one in _needed(wheel):
         _link(one, site)
     return Verifier(folder=folder)
+
+
+def as_wheels(wheel: Path, folder: Path) -> None:
+    """The wheel and its libraries, packed from this environment as an index would have them."""
+    (folder / wheel.name).write_bytes(wheel.read_bytes())
+    for one in _needed(wheel):
+        with zipfile.ZipFile(folder / f"{one.metadata['Name']}-{one.version}.whl", "w") as archive:
+            for file in one.files or ():
+                if file.parts[0] not in ("..", "bin") and "__pycache__" not in file.parts:
+                    archive.write(str(one.locate_file(file)), str(file))
 
 
 def requirements(wheel: Path) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import tomllib
 import zipfile
 from dataclasses import replace
@@ -133,3 +134,20 @@ def python(installed: verifier.Verifier, code: str) -> subprocess.CompletedProce
     return subprocess.run(
         [installed.python, "-I", "-c", code], capture_output=True, text=True, check=False
     )
+
+
+def test_one_file_to_carry_runs_by_itself(wheel, files, tmp_path):
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    verifier.as_wheels(wheel, wheels)
+    carried = tmp_path / "tongban-verify.pyz"
+    verifier.pack(wheels, carried)
+    home = tmp_path / "home"
+    for _ in range(2):  # laid out by the first run, used by the second
+        said = subprocess.run(
+            [sys.executable, "-I", "-S", carried, files / "letter.ofd", "--trust", files / "trust"],
+            capture_output=True, text=True, check=False,
+            env={"HOME": str(home), "LANG": "C.UTF-8", "PATH": "/usr/bin:/bin"},
+        )  # fmt: skip
+        assert (said.returncode, said.stdout[:6]) == (0, "PASSED"), said.stderr
+    assert len(list((home / ".cache" / "tongban-verify").iterdir())) == 1
