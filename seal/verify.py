@@ -148,7 +148,9 @@ def assess_ofd(
         size += package.size(one.path)
         try:
             if size > _GREATEST_SIGNATURES:
-                raise limits_error("the signatures are larger than is allowed")
+                raise limits_error(
+                    "the signatures are larger than is allowed", "签章数据超出大小限制"
+                )
             read = _open(package, one, label)
         except InvalidArgument as error:
             unreadable[label] = _unreadable(label, one.path, error)

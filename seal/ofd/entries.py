@@ -144,7 +144,9 @@ def _read_entries(package: OfdPackage) -> tuple[str, set[str]]:
     root = parse_xml(package.read(ENTRIES), ENTRIES)
     files = child(root, "FileList")
     if root.tag != tag("DocEntries") or files is None:
-        raise structure_error("OFDEntries.xml is not a list of entries")
+        raise structure_error(
+            "OFDEntries.xml is not a list of entries", "OFDEntries.xml 不是文件清单"
+        )
     value_name = resolve(required(root, "SignedValueLoc"), base=ENTRIES)
     listed = {resolve(one.get("FileLoc", ""), base=ENTRIES) for one in files.findall(tag("File"))}
     return value_name, listed
@@ -157,7 +159,10 @@ def _is_signed(entries: bytes, value: bytes) -> bool:
         content = parts[2].members()[1].members()[0].octets()
         holder = parse_certificate(next(one.content for one in parts if one.tag == _CONTEXT_0))
     except (IndexError, StopIteration):
-        raise structure_error("the integrity list's signature is not a SignedData") from None
+        raise structure_error(
+            "the integrity list's signature is not a SignedData",
+            "完整性清单的签名值不是 SignedData",
+        ) from None
     return content == digest(SM3_OID, entries) and suite(SM2_SM3_OID).verify(
         holder.public_key, content, _signature(value)
     )
@@ -173,4 +178,7 @@ def _signature(value: bytes) -> bytes:
         signers = next(one for one in reversed(_parts(value)) if one.tag == _SET)
         return signers.members()[0].members()[-1].octets()
     except (IndexError, StopIteration):
-        raise structure_error("the integrity list's signature is not a SignedData") from None
+        raise structure_error(
+            "the integrity list's signature is not a SignedData",
+            "完整性清单的签名值不是 SignedData",
+        ) from None

@@ -17,26 +17,28 @@ class PackageError(InvalidArgument):
         self.check = check
 
 
-def structure_error(message: str, message_zh: str = "") -> PackageError:
+def structure_error(message: str, message_zh: str) -> PackageError:
     """The file is well-formed but isn't what GB/T 33190 says it is."""
-    return PackageError("ofd_structure", message, message_zh or "OFD 结构不符合 GB/T 33190")
+    return PackageError("ofd_structure", message, message_zh)
 
 
-def zip_error(message: str) -> PackageError:
+def zip_error(message: str, message_zh: str) -> PackageError:
     """The container itself may be read in more than one way."""
     return PackageError(
-        "package_zip", f"the zip container is not sound: {message}", "压缩包结构不规范"
+        "package_zip",
+        f"the zip container is not sound: {message}",
+        f"压缩包结构不规范：{message_zh}",
     )
 
 
-def limits_error(message: str) -> PackageError:
+def limits_error(message: str, message_zh: str) -> PackageError:
     """The package costs more to read than it may."""
-    return PackageError("package_limits", message, "文件包超出大小、数量或压缩比限制")
+    return PackageError("package_limits", message, message_zh)
 
 
-def paths_error(message: str) -> PackageError:
+def paths_error(message: str, message_zh: str) -> PackageError:
     """A name or a location that is not a plain path inside the package."""
-    return PackageError("package_paths", message, "文件包中的路径不规范或越出文件包")
+    return PackageError("package_paths", message, message_zh)
 
 
 def duplicate_error() -> PackageError:

@@ -63,7 +63,9 @@ def checked_pieces(package: OfdPackage, name: str) -> Iterator[bytes]:
 def parse_xml(data: bytes, name: str) -> etree._Element:
     """Parse one file of a package; `name` is only for the message. Raises PackageError."""
     if len(data) > GREATEST_XML:
-        raise limits_error(f"/{name} is larger than {GREATEST_XML} bytes")
+        raise limits_error(
+            f"/{name} is larger than {GREATEST_XML} bytes", f"/{name} 大于 {GREATEST_XML} 字节"
+        )
     refuse_dtd(data, name)
     parser = etree.XMLParser(
         resolve_entities=False,
@@ -190,7 +192,10 @@ def read_head(package: OfdPackage, name: str, *, ends_before: str) -> tuple[etre
                 elif element.tag == ends_before:
                     return tuple(found)
             if fed > _GREATEST_HEAD:
-                raise limits_error(f"/{name} has a head of more than {_GREATEST_HEAD} bytes")
+                raise limits_error(
+                    f"/{name} has a head of more than {_GREATEST_HEAD} bytes",
+                    f"/{name} 的开头部分大于 {_GREATEST_HEAD} 字节",
+                )
         parser.close()
     except (etree.XMLSyntaxError, ValueError) as error:
         raise PackageError(
@@ -235,7 +240,9 @@ def child(parent: etree._Element, local: str) -> etree._Element | None:
 def text(element: etree._Element) -> str:
     """The text of a leaf element, stripped; a comment inside it is refused (rule 2)."""
     if len(element):
-        raise structure_error("an element that holds a value holds other nodes")
+        raise structure_error(
+            "an element that holds a value holds other nodes", "取值元素内含有其他节点"
+        )
     return (element.text or "").strip()
 
 
@@ -254,15 +261,19 @@ def resolve(location: str, *, base: str) -> str:
     A leading slash means the root of the package, else the folder of `base` (GB/T 33190 §7.1).
     """
     if not location or "\\" in location or ":" in location or "\x00" in location:
-        raise paths_error("a location inside the package is not a path")
+        raise paths_error("a location inside the package is not a path", "文件包内的位置不是路径")
     folder = [] if location.startswith("/") else base.split("/")[:-1]
     for part in location.removeprefix("/").split("/"):
         if part == "..":
             if not folder:
-                raise paths_error("a location inside the package leaves it")
+                raise paths_error(
+                    "a location inside the package leaves it", "文件包内的位置越出文件包"
+                )
             folder.pop()
         elif part == "":
-            raise paths_error("a location inside the package has an empty part")
+            raise paths_error(
+                "a location inside the package has an empty part", "文件包内的位置含有空的一级"
+            )
         elif part != ".":
             folder.append(part)
     return "/".join(folder)

@@ -34,17 +34,25 @@ def entry_name(raw: bytes) -> str:
     try:
         name = raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise paths_error("an entry's name is not UTF-8") from error
+        raise paths_error("an entry's name is not UTF-8", "条目名称不是 UTF-8 编码") from error
     if _PLAIN.fullmatch(name):
         return name
     if "\\" in name or ":" in name or any(unicodedata.category(c) in _HIDDEN for c in name):
-        raise paths_error("an entry's name has a backslash, a colon or an invisible character")
+        raise paths_error(
+            "an entry's name has a backslash, a colon or an invisible character",
+            "条目名称含有反斜杠、冒号或不可见字符",
+        )
     parts = name.removesuffix("/").split("/")
     if any(part != part.rstrip(". ") for part in parts):
-        raise paths_error("a part of an entry's name ends in a dot or a space")
+        raise paths_error(
+            "a part of an entry's name ends in a dot or a space", "条目名称的某一级以句点或空格结尾"
+        )
     for spelled in (name, _as_read(name).replace("\\", "/")):
         if any(part in ("", ".", "..") for part in spelled.removesuffix("/").split("/")):
-            raise paths_error("an entry's name leaves the package or has an empty part")
+            raise paths_error(
+                "an entry's name leaves the package or has an empty part",
+                "条目名称越出文件包或含有空的一级",
+            )
     return name
 
 
@@ -95,7 +103,9 @@ def _as_read(name: str) -> str:
         decoded = "".join(map(_common, unquote(before, errors="surrogateescape")))
         if decoded == before:
             return decoded
-    raise paths_error("an entry's name is percent-encoded again and again")
+    raise paths_error(
+        "an entry's name is percent-encoded again and again", "条目名称经多次百分号编码"
+    )
 
 
 def _common(character: str) -> str:

@@ -145,19 +145,17 @@ def read_package(document: Buffer, limits: Limits = DEFAULT_LIMITS) -> OfdPackag
     """
     data = memoryview(document).toreadonly()
     if len(data) > limits.package_bytes:
-        raise limits_error(f"the package is larger than {limits.package_bytes} bytes")
-    try:
-        return _read(data, limits)
-    except ValueError as error:
-        raise zip_error(str(error)) from error
-
-
-def _read(data: memoryview, limits: Limits) -> OfdPackage:
-    """`read_package`; raises ValueError as well, where the zip's form is wrong."""
+        raise limits_error(
+            f"the package is larger than {limits.package_bytes} bytes",
+            f"文件包大于 {limits.package_bytes} 字节",
+        )
     bounds = directory(data)
     start = bounds.start
     if bounds.count > limits.entries:
-        raise limits_error(f"the package has more than {limits.entries} entries")
+        raise limits_error(
+            f"the package has more than {limits.entries} entries",
+            f"文件包的条目多于 {limits.entries} 个",
+        )
     rows = list(_central_rows(data, bounds.count, start, bounds.end))
     _bound_sizes(rows, limits)
     entries: dict[str, Entry] = {}
@@ -166,20 +164,25 @@ def _read(data: memoryview, limits: Limits) -> OfdPackage:
     by_offset = sorted(rows, key=lambda row: row.offset)
     for row, following in zip(by_offset, [*by_offset[1:], None], strict=True):
         if row.offset != position:
-            raise zip_error("bytes that belong to no entry, or entries that overlap")
+            raise zip_error(
+                "bytes that belong to no entry, or entries that overlap",
+                "存在不属于任何条目的字节，或条目相互重叠",
+            )
         body, data_end, is_wide = _local_body(data, row, start)
         following_at = start if following is None else following.offset
         position = data_end + _descriptor(row, data[data_end:following_at], is_wide=is_wide)
         names.add(row.name, row.raw_name, is_utf8=bool(row.flags & UTF8_FLAG))
         if row.name.endswith("/"):
             if row.size:
-                raise zip_error("a folder entry with content")
+                raise zip_error("a folder entry with content", "文件夹条目含有内容")
             continue
         entries[row.name] = Entry(
             name=row.name, method=row.method, crc=row.crc, size=row.size, packed=body
         )
     if position != start:
-        raise zip_error("bytes between the last entry and the directory")
+        raise zip_error(
+            "bytes between the last entry and the directory", "最后一个条目与目录之间存在多余字节"
+        )
     names.finish()
     order = {row.name: index for index, row in enumerate(rows)}
     return OfdPackage(entries=dict(sorted(entries.items(), key=lambda item: order[item[0]])))
@@ -201,7 +204,7 @@ def _central_rows(data: memoryview, count: int, start: int, end: int) -> Iterato
     position = start
     for _ in range(count):
         if position + CENTRAL.size > end:
-            raise zip_error("the directory is cut short")
+            raise zip_error("the directory is cut short", "目录不完整")
         (
             magic, _made, needed, flags, method, _time, _date, crc, packed_size, size,
             name_length, extra_length, comment, disk, _internal, external, offset,
@@ -209,13 +212,19 @@ def _central_rows(data: memoryview, count: int, start: int, end: int) -> Iterato
         name_end = position + CENTRAL.size + name_length
         position_after = name_end + extra_length
         if magic != b"PK\x01\x02" or position_after > end or disk or comment:
-            raise zip_error("a directory record is damaged or has a comment")
+            raise zip_error(
+                "a directory record is damaged or has a comment", "目录记录损坏或带有注释"
+            )
         if flags & ~_KNOWN_FLAGS or method not in (STORED, DEFLATED):
-            raise zip_error("an entry is encrypted or uses an unknown method")
+            raise zip_error(
+                "an entry is encrypted or uses an unknown method", "条目已加密或使用未知压缩方法"
+            )
         if needed & 0xFF > _NEWEST_VERSION:
-            raise zip_error("an entry asks for software that there is not")
+            raise zip_error(
+                "an entry asks for software that there is not", "条目要求不存在的软件版本"
+            )
         if (external >> 16) & 0xF000 == _SYMLINK:
-            raise zip_error("an entry is a link")
+            raise zip_error("an entry is a link", "条目是链接")
         size, packed_size, offset = widened(
             (size, packed_size, offset), zip64_field(data[name_end:position_after])
         )
@@ -232,7 +241,7 @@ def _central_rows(data: memoryview, count: int, start: int, end: int) -> Iterato
         )
         position = position_after
     if position != end:
-        raise zip_error("the directory has more records than it says")
+        raise zip_error("the directory has more records than it says", "目录的记录数多于声明")
 
 
 def _bound_sizes(rows: list[_Row], limits: Limits) -> None:
@@ -240,23 +249,28 @@ def _bound_sizes(rows: list[_Row], limits: Limits) -> None:
     total = sum(row.size for row in rows)
     packed = sum(row.packed_size for row in rows)
     if total > limits.total_bytes or any(row.size > limits.entry_bytes for row in rows):
-        raise limits_error("the package inflates to more than is allowed")
+        raise limits_error(
+            "the package inflates to more than is allowed", "文件包解压后超出大小限制"
+        )
     if total > limits.ratio_free_bytes and total > packed * limits.ratio:
-        raise limits_error(f"the package inflates more than {limits.ratio} times")
+        raise limits_error(
+            f"the package inflates more than {limits.ratio} times",
+            f"文件包的压缩比超过 {limits.ratio}",
+        )
 
 
 def _local_body(data: memoryview, row: _Row, end: int) -> tuple[memoryview, int, bool]:
     """The packed bytes of an entry, where they end, whether its sizes are of zip64; rule 2."""
     if row.offset + LOCAL.size > end:
-        raise zip_error("an entry lies outside the file")
+        raise zip_error("an entry lies outside the file", "条目位于文件范围之外")
     (magic, _needed, flags, method, _time, _date, crc, packed_size, size, name_length,
      extra_length) = LOCAL.unpack_from(data, row.offset)  # fmt: skip
     name_end = row.offset + LOCAL.size + name_length
     begin = name_end + extra_length
     if magic != b"PK\x03\x04" or begin + row.packed_size > end:
-        raise zip_error("a local header is damaged")
+        raise zip_error("a local header is damaged", "条目的本地头损坏")
     if data[name_end - name_length : name_end] != row.raw_name:
-        raise zip_error("an entry has two names")
+        raise zip_error("an entry has two names", "条目在本地头与目录中的名称不同")
     wide = zip64_field(data[name_end:begin])
     size, packed_size = widened((size, packed_size), wide)
     sizes = (crc, packed_size, size)
@@ -267,9 +281,9 @@ def _local_body(data: memoryview, row: _Row, end: int) -> tuple[memoryview, int,
     # Some writers set the flag of UTF-8 names in one header alone: it says nothing of ASCII.
     differing = flags ^ row.flags
     if differing & ~UTF8_FLAG or (differing and not row.raw_name.isascii()):
-        raise zip_error("a local header disagrees with the directory")
+        raise zip_error("a local header disagrees with the directory", "条目的本地头与目录不一致")
     if method != row.method or not (sizes == said or deferred):
-        raise zip_error("a local header disagrees with the directory")
+        raise zip_error("a local header disagrees with the directory", "条目的本地头与目录不一致")
     body_end = begin + row.packed_size
     return data[begin:body_end], body_end, wide is not None
 
@@ -281,7 +295,9 @@ def _descriptor(row: _Row, found: memoryview, *, is_wide: bool) -> int:
     said = struct.pack("<L2Q" if is_wide else "<3L", row.crc, row.packed_size, row.size)
     # A folder of some writers carries the flag and no descriptor at all.
     if found not in (said, b"PK\x07\x08" + said, b""):
-        raise zip_error("a data descriptor disagrees with the directory")
+        raise zip_error(
+            "a data descriptor disagrees with the directory", "条目的数据描述符与目录不一致"
+        )
     return len(found)
 
 
@@ -293,7 +309,9 @@ def _inflate(entry: Entry) -> bytes:
         try:
             data = inflater.decompress(entry.packed, entry.size + 1)
         except zlib.error as error:
-            raise zip_error("an entry's compressed bytes are damaged") from error
+            raise zip_error(
+                "an entry's compressed bytes are damaged", "条目的压缩数据损坏"
+            ) from error
         _refuse_unended(inflater)
     _refuse_other(entry, len(data), zlib.crc32(data))
     return data
@@ -332,15 +350,17 @@ def _inflated(entry: Entry) -> Iterator[bytes]:
             if inflater.unused_data:
                 break
     except zlib.error as error:
-        raise zip_error("an entry's compressed bytes are damaged") from error
+        raise zip_error("an entry's compressed bytes are damaged", "条目的压缩数据损坏") from error
     _refuse_unended(inflater)
 
 
 def _refuse_unended(inflater: zlib._Decompress) -> None:
     if not inflater.eof or inflater.unused_data:
-        raise limits_error("an entry inflates to another size than it says")
+        raise limits_error(
+            "an entry inflates to another size than it says", "条目解压后的大小与声明不符"
+        )
 
 
 def _refuse_other(entry: Entry, size: int, crc: int) -> None:
     if size != entry.size or crc != entry.crc:
-        raise zip_error("an entry's size or checksum is wrong")
+        raise zip_error("an entry's size or checksum is wrong", "条目的大小或校验和错误")

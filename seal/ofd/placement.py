@@ -134,7 +134,10 @@ def read_pages(package: OfdPackage, doc_root: str) -> Pages:
         for one in (() if listed is None else listed.findall(tag("Page")))
     )
     if not pages or not all(one.id for one in pages):
-        raise structure_error("Document.xml has no pages or a page without identifier")
+        raise structure_error(
+            "Document.xml has no pages or a page without identifier",
+            "Document.xml 没有页面或页面缺少标识",
+        )
     if len({one.id for one in pages}) != len(pages):
         raise structure_error("two pages have one identifier", "两个页面的标识相同")
     area = None if common is None else child(common, "PageArea")

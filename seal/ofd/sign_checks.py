@@ -131,7 +131,11 @@ _SM2_METHODS: Final = frozenset({suites.SM2_SM3_OID, "1.2.156.10197.1.301.1"})
 
 def check_encoding(one: SignedXml, _signer: DataSigner) -> Check:
     """Departures from DER and from the standard that have one meaning are told."""
-    return encoding_notice("signature_encoding", one.value.findings)
+    name = "signature_encoding"
+    try:
+        return encoding_notice(name, one.value.findings)
+    except InvalidArgument as error:  # nested too deep, or of too many parts
+        return failed(name, error.message, error.message_zh)
 
 
 def check_signing_time(one: SignedXml, signer: DataSigner) -> Check:

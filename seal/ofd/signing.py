@@ -285,7 +285,10 @@ def _list_name(package: OfdPackage, body: DocBody) -> str:
     name = f"{body.doc_root.rpartition('/')[0]}/Signs/Signatures.xml".lstrip("/")
     if name in package:
         # A list nobody refers to: perhaps the remains of removed signatures.
-        raise structure_error("the package has a signature list that OFD.xml does not name")
+        raise structure_error(
+            "the package has a signature list that OFD.xml does not name",
+            "文件包中存在 OFD.xml 未指明的签名列表",
+        )
     return name
 
 
@@ -357,4 +360,7 @@ def _take_out_entries(
     for name in old:
         del files[name]
     if any(name.lower() == ENTRIES_VALUE.lower() for name in files):
-        raise structure_error("a file stands where the integrity list's signature goes")
+        raise structure_error(
+            "a file stands where the integrity list's signature goes",
+            "完整性清单签名的位置已有其他文件",
+        )

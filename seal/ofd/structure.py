@@ -85,11 +85,11 @@ def doc_bodies(package: OfdPackage) -> tuple[DocBody, ...]:
 def bodies_of(root: etree._Element) -> tuple[DocBody, ...]:
     """`doc_bodies` of OFD.xml as parsed."""
     if root.tag != tag("OFD"):
-        raise structure_error("OFD.xml is not an OFD document")
+        raise structure_error("OFD.xml is not an OFD document", "OFD.xml 的根元素不是 OFD")
     bodies = []
     elements = root.findall(tag("DocBody"))
     if len(elements) > _MAX_DOCUMENTS:
-        raise structure_error("OFD.xml names too many documents")
+        raise structure_error("OFD.xml names too many documents", "OFD.xml 列出的文档过多")
     for index, element in enumerate(elements):
         listed = child(element, "Signatures")
         where = text(listed) if listed is not None else ""
@@ -101,7 +101,7 @@ def bodies_of(root: etree._Element) -> tuple[DocBody, ...]:
             )
         )
     if not bodies:
-        raise structure_error("OFD.xml names no document")
+        raise structure_error("OFD.xml names no document", "OFD.xml 未列出任何文档")
     return tuple(bodies)
 
 
@@ -114,13 +114,18 @@ def signature_list(package: OfdPackage, body: DocBody) -> tuple[ListedSignature,
         return ()
     root = read_xml(package, body.signatures)
     if root.tag != tag("Signatures"):
-        raise structure_error("the signature list is not a Signatures document")
+        raise structure_error(
+            "the signature list is not a Signatures document", "签名列表的根元素不是 Signatures"
+        )
     listed = []
     for element in root.iterchildren(tag=etree.Element):
         if element.tag == tag("MaxSignId"):
             continue
         if element.tag != tag("Signature") or len(element) or (element.text or "").strip():
-            raise structure_error("the signature list holds something else than signatures")
+            raise structure_error(
+                "the signature list holds something else than signatures",
+                "签名列表含有签名以外的内容",
+            )
         listed.append(
             ListedSignature(
                 id=element.get("ID", ""),
@@ -131,9 +136,11 @@ def signature_list(package: OfdPackage, body: DocBody) -> tuple[ListedSignature,
             )
         )
     if len(listed) > _MAX_SIGNATURES:
-        raise structure_error("too many signatures")
+        raise structure_error("too many signatures", "签名数量过多")
     if len({one.id for one in listed}) != len(listed) or not all(one.id for one in listed):
-        raise structure_error("a signature has no identifier or that of another")
+        raise structure_error(
+            "a signature has no identifier or that of another", "签名缺少标识或标识重复"
+        )
     return tuple(listed)
 
 
@@ -141,11 +148,16 @@ def parse_signature_xml(data: bytes, path: str) -> SignatureXml:
     """Read a Signature.xml; element order is not insisted on. Raises PackageError."""
     root = parse_xml(data, path)
     if root.tag != tag("Signature"):
-        raise structure_error("a listed file is not a Signature document")
+        raise structure_error(
+            "a listed file is not a Signature document", "签名列表所指文件的根元素不是 Signature"
+        )
     info = child(root, "SignedInfo")
     references = child(info, "References") if info is not None else None
     if info is None or references is None:
-        raise structure_error("Signature.xml has no SignedInfo or no References")
+        raise structure_error(
+            "Signature.xml has no SignedInfo or no References",
+            "Signature.xml 缺少 SignedInfo 或 References",
+        )
     seal = child(info, "Seal")
     return SignatureXml(
         signed_value=resolve(required(root, "SignedValue"), base=path),
@@ -174,14 +186,18 @@ def _base64(value: str) -> bytes:
     try:
         return base64.b64decode("".join(value.split()), validate=True)
     except ValueError as error:
-        raise structure_error("a CheckValue is not base64") from error
+        raise structure_error(
+            "a CheckValue is not base64", "CheckValue 不是 base64 编码"
+        ) from error
 
 
 def _stamp(element: etree._Element) -> Stamp:
     # Plain decimals only: float() alone would also take "nan", "1e9" and "1_0".
     numbers = _BOX.fullmatch(element.get("Boundary", "").strip())
     if numbers is None:
-        raise structure_error("a StampAnnot has no usable Boundary")
+        raise structure_error(
+            "a StampAnnot has no usable Boundary", "StampAnnot 的 Boundary 不正确"
+        )
     x, y, width, height = map(float, numbers.groups())
     return Stamp(
         id=element.get("ID", ""),
@@ -195,5 +211,8 @@ def page_ids(package: OfdPackage, doc_root: str) -> tuple[str, ...]:
     pages = child(read_xml(package, doc_root), "Pages")
     found = [] if pages is None else [one.get("ID", "") for one in pages.findall(tag("Page"))]
     if not found or not all(found):
-        raise structure_error("Document.xml has no pages or a page without identifier")
+        raise structure_error(
+            "Document.xml has no pages or a page without identifier",
+            "Document.xml 没有页面或页面缺少标识",
+        )
     return tuple(found)

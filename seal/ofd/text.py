@@ -74,7 +74,9 @@ class WordSearch:
         if file not in self._found:
             self._bytes += self._package.size(file)
             if self._bytes > _MOST_TEXT_BYTES:
-                raise limits_error("the pages have more text than is searched")
+                raise limits_error(
+                    "the pages have more text than is searched", "页面文字超出可搜索的数量"
+                )
             self._found[file] = self._search(file)
         return self._found[file][word]
 
@@ -184,7 +186,10 @@ class _TextScan(XmlScan):
         if self._code is not None:
             self._count += len(text)
             if self._count > _MOST_GLYPHS:
-                raise limits_error(f"a page has more than {_MOST_GLYPHS} characters")
+                raise limits_error(
+                    f"a page has more than {_MOST_GLYPHS} characters",
+                    f"页面文字多于 {_MOST_GLYPHS} 个",
+                )
             self._text.append(text)
 
     def end(self, name: str) -> None:

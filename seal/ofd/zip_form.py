@@ -5,7 +5,7 @@ field though they would fit in 32 bits, a zip64 end record, a short mark of its 
 What two readers could take differently is refused: a field that gives an entry another name or
 another size than its header, an end record that is not the one at the end.
 
-Everything raises `ValueError`, whose text says what is wrong, and nothing else.
+Everything raises `PackageError` (`package_zip`), and nothing else.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from typing import Final
+
+from seal.ofd.errors import zip_error
 
 END: Final = struct.Struct("<4s4H2LH")
 _END64: Final = struct.Struct("<4sQ2H2L4Q")
@@ -39,15 +41,17 @@ def zip64_field(extra: memoryview) -> bytes | None:
     position, found = 0, None
     while position < len(extra):
         if position + 4 > len(extra):
-            raise ValueError("an extra field is damaged")
+            raise zip_error("an extra field is damaged", "条目的扩展字段损坏")
         kind, length = struct.unpack_from("<HH", extra, position)
         if kind in _REFUSED_EXTRAS or (kind == _ZIP64 and found is not None):
-            raise ValueError("an extra field changes how the entry is read")
+            raise zip_error(
+                "an extra field changes how the entry is read", "条目的扩展字段会改变其读法"
+            )
         if kind == _ZIP64:
             found = bytes(extra[position + 4 : position + 4 + length])
         position += 4 + length
     if position != len(extra):
-        raise ValueError("an extra field is damaged")
+        raise zip_error("an extra field is damaged", "条目的扩展字段损坏")
     return found
 
 
@@ -57,7 +61,9 @@ def widened(values: tuple[int, ...], field: bytes | None) -> tuple[int, ...]:
         return values
     wide = [value == _IN_ZIP64 for value in values]
     if len(field) != 8 * sum(wide):
-        raise ValueError("a zip64 field does not hold what its header leaves to it")
+        raise zip_error(
+            "a zip64 field does not hold what its header leaves to it", "zip64 字段与条目头不符"
+        )
     numbers = iter(struct.unpack(f"<{sum(wide)}Q", field))
     return tuple(next(numbers) if left else value for value, left in zip(values, wide, strict=True))
 
@@ -70,7 +76,7 @@ def directory(data: memoryview) -> Directory:
     end = _end_record(data)
     _, disk, first_disk, here, count, size, start, comment = END.unpack_from(data, end)
     if disk or first_disk or here != count or end + END.size + comment != len(data):
-        raise ValueError("the end record disagrees with the file")
+        raise zip_error("the end record disagrees with the file", "结束记录与文件不一致")
     wide = _end64(data, end)
     if wide is not None:
         said = (count, size, start)
@@ -83,10 +89,10 @@ def directory(data: memoryview) -> Directory:
                 strict=True,
             )
         ):
-            raise ValueError("the two end records disagree")
+            raise zip_error("the two end records disagree", "两个结束记录不一致")
         return wide
     if start + size != end:
-        raise ValueError("the end record disagrees with the file")
+        raise zip_error("the end record disagrees with the file", "结束记录与文件不一致")
     return Directory(count, start, end)
 
 
@@ -98,9 +104,9 @@ def _end_record(data: memoryview) -> int:
         if bytes(data[at : at + 4]) == b"PK\x05\x06":
             after = bytes(data[at + END.size :])
             if after and not after.isalnum():
-                raise ValueError("there is a comment at the end")
+                raise zip_error("there is a comment at the end", "压缩包末尾带有注释")
             return at
-    raise ValueError("no end record at the end of the file")
+    raise zip_error("no end record at the end of the file", "文件末尾没有结束记录")
 
 
 def _end64(data: memoryview, end: int) -> Directory | None:
@@ -110,12 +116,16 @@ def _end64(data: memoryview, end: int) -> Directory | None:
         return None
     _, disk, offset, disks = _LOCATOR.unpack_from(data, at)
     if disk or disks != 1 or offset != at - _END64.size:
-        raise ValueError("the zip64 end record is not where it belongs")
+        raise zip_error(
+            "the zip64 end record is not where it belongs", "zip64 结束记录的位置不正确"
+        )
     magic, length, _, _, disk, first_disk, here, count, size, start = _END64.unpack_from(
         data, offset
     )
     if magic != b"PK\x06\x06" or length != _END64.size - 12 or disk or first_disk:
-        raise ValueError("the zip64 end record is damaged")
+        raise zip_error("the zip64 end record is damaged", "zip64 结束记录损坏")
     if here != count or start + size != offset:
-        raise ValueError("the zip64 end record disagrees with the file")
+        raise zip_error(
+            "the zip64 end record disagrees with the file", "zip64 结束记录与文件不一致"
+        )
     return Directory(count, start, offset)
