@@ -80,8 +80,16 @@ class SignedData:
     content: bytes | None
     certificates: tuple[bytes, ...]
     signers: tuple[DataSigner, ...]
-    findings: tuple[Finding, ...]
     raw: bytes = field(repr=False)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """How it departs from DER and from the standard, where it still has one meaning.
+
+        Raises InvalidArgument (`MALFORMED_DER`) for what is nested too deep to be looked at.
+        """
+        bare = [Finding("SIGNATURE_BARE", "/1/0") for one in self.signers if _is_bare(one)]
+        return (*der_form.findings(self.raw), *bare[:1])
 
 
 def parse_signed_data(data: bytes) -> SignedData:
@@ -234,13 +242,10 @@ def _read(data: bytes) -> SignedData:
     signers = members[-1].expect(der.SET).members()
     if not 1 <= len(signers) <= _MAX_SIGNERS:
         raise der.malformed(f"it has {len(signers)} signers")
-    read = tuple(_read_signer(one, certificates) for one in signers)
-    notes = [Finding("SIGNATURE_BARE", "/1/0") for one in read if _is_bare(one)]
     return SignedData(
         content=content,
         certificates=certificates,
-        signers=read,
-        findings=(*der_form.findings(data), *notes[:1]),
+        signers=tuple(_read_signer(one, certificates) for one in signers),
         raw=data,
     )
 
