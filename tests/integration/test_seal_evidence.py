@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import ssl
+import subprocess
 import zipfile
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from io import BytesIO
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lxml import etree
 
+from runtime.errors import InvalidArgument
 from seal.evidence.assessing import assess_evidence
 from seal.evidence.layout import MANIFEST, TIMESTAMP, is_evidence
 from seal.evidence.making import make_evidence
@@ -21,7 +27,15 @@ from seal.model import Indication, Verdict
 from seal.ses import assemble_signature, to_be_signed
 from seal.suites import SM2_SM3_OID
 from seal.timestamp import TimestampClient
-from seal.trust import FOR_TIME, Revocation, TrustAnchor, TrustStore, issue_crl
+from seal.trust import (
+    FOR_TIME,
+    Revocation,
+    TrustAnchor,
+    TrustStore,
+    issue_certificate,
+    issue_crl,
+    parse_certificate,
+)
 from seal.verify import assess
 from tests.builders import tsa
 from tests.builders.ofd import (
@@ -30,11 +44,13 @@ from tests.builders.ofd import (
     SEALED_AT,
     crc,
     lying_size,
+    pack,
     plain_ofd,
     seal_ofd,
     unpack,
     world,
 )  # fmt: skip
+from tests.builders.pdf import P256, plain_pdf, sealed_pdf
 
 MADE = datetime.now(UTC).replace(microsecond=0)  # the authority's clock is this machine's
 YEARS_LATER = datetime(2045, 6, 1, tzinfo=UTC)
@@ -162,8 +178,6 @@ def test_without_a_time_stamp_it_is_judged_as_of_today_and_says_so(store):
 
 
 def _serial(certificate: bytes) -> int:
-    from seal.trust import parse_certificate
-
     return parse_certificate(certificate).serial
 
 
@@ -316,3 +330,88 @@ def test_the_list_is_read_in_its_one_form_only():
     for stamped_too in (True, False):
         data = write_manifest(listed, time_stamped=stamped_too)
         assert read_manifest(data) == (listed, stamped_too)
+
+
+def test_other_tools_read_the_bundle(stamped, authority, tmp_path):
+    """What it is made of is what others make: zip, SHA-256, RFC 3161."""
+    (tmp_path / "evidence.zip").write_bytes(stamped)
+    subprocess.run(["python3", "-m", "zipfile", "-t", "evidence.zip"], cwd=tmp_path, check=True)
+    subprocess.run(
+        ["python3", "-m", "zipfile", "-e", "evidence.zip", "."], cwd=tmp_path, check=True
+    )
+    (tmp_path / "root.pem").write_text(ssl.DER_cert_to_PEM_cert(authority.root))
+    said = subprocess.run(
+        ["openssl", "ts", "-verify", "-data", MANIFEST, "-in", TIMESTAMP, "-token_in",
+         "-CAfile", "root.pem"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (said.returncode, "Verification: OK" in said.stdout) == (0, True), said.stderr
+    listed = etree.parse(tmp_path / MANIFEST)
+    names = {
+        "asic": "http://uri.etsi.org/02918/v1.2.1#",
+        "ds": "http://www.w3.org/2000/09/xmldsig#",
+    }
+    rows = listed.findall("asic:DataObjectReference", names)
+    assert len(rows) == len(unpack(stamped)) - 3
+    for row in rows:
+        path = tmp_path / row.get("URI", "")
+        assert row.findtext("ds:DigestValue", namespaces=names) == (
+            b64encode(sha256(path.read_bytes()).digest()).decode()
+        )
+        sm3 = subprocess.run(
+            ["openssl", "dgst", "-sm3", "-binary", path], capture_output=True, check=True
+        ).stdout
+        (ours,) = row.iter("{urn:tongban:evidence:1}Digest")
+        assert ours.text == b64encode(sm3).decode()
+
+
+def test_a_pdf_and_a_document_that_fails_have_their_evidence_too(store):
+    theirs = world(P256).store()
+    both = replace(store, anchors=(*store.anchors, *theirs.anchors))
+    bundle = make(both, document=sealed_pdf(plain_pdf()))
+    verdict = assess_evidence(bundle, store=both, now=MADE)
+    assert (verdict.indication, failing(verdict)) == (Indication.PASSED, set())
+    forged = forge(seal_ofd(plain_ofd()))
+    bundle = make(store, document=forged)
+    verdict = assess_evidence(bundle, store=store, now=MADE)
+    assert (verdict.indication, failing(verdict)) == (Indication.FAILED, {"references"})
+    with pytest.raises(InvalidArgument):
+        make(store, document=bundle)  # a bundle is no document
+
+
+def forge(document: bytes) -> bytes:
+    files = unpack(document)
+    page = "Doc_0/Pages/Page_0/Content.xml"
+    files[page] = files[page].replace(b"HELLO", b"HALLO")
+    return pack(files)
+
+
+def test_certificates_and_lists_are_those_of_the_paths(store):
+    stranger = list_of_a_stranger()
+    more = replace(store, crls=(*store.crls, stranger))
+    files = unpack(make(more))
+    held = [files[name] for name in files if name.startswith("revocation/")]
+    assert stranger not in held
+    assert world().certificate in files.values()
+    assert world().maker_certificate in files.values()
+
+
+def list_of_a_stranger() -> bytes:
+    """A revocation list of somebody whom no path of ours leads to."""
+    other = world(P256)
+    return issue_crl(
+        issuer=other.root,
+        issuer_certificate=issue_certificate(
+            issuer=other.root,
+            issuer_certificate=None,
+            subject_key=other.root.public_key,
+            subject={"CN": "他处"},
+            not_before=BEGIN,
+            not_after=END,
+            is_ca=True,
+        ),
+        this_update=SEALED_AT,
+        next_update=END,
+        number=1,
+        revoked=(),
+    )
