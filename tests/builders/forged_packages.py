@@ -244,7 +244,13 @@ def prepended_html(bench: Bench) -> bytes:
     return b"<html>another document</html>\n" + bench.sound
 
 
-@forgery("prepended_data", "pdf_format", "A PDF stands before the zip.", "压缩包之前有一份 PDF。")
+@forgery(
+    "prepended_data",
+    "pdf_format",
+    "A PDF stands before the zip.",
+    "压缩包之前有一份 PDF。",
+    reason="PDF_DAMAGED",
+)
 def prepended_pdf(bench: Bench) -> bytes:
     return plain_pdf() + bench.sound
 
