@@ -20,6 +20,7 @@ from seal.model import Indication, Verdict
 from seal.trust import TrustStore
 from seal.verify import assess, assess_seal
 from tests.builders.forgeries import ITEMS, write
+from tests.builders.ofd_schema import departures
 from tongban.verdicts import TrustFolder
 
 FOLDER = Path(__file__).parent / "forgeries"
@@ -66,6 +67,7 @@ def _expect(folder: Path, one: dict[str, Any]) -> None:
 def test_sound_files_pass(name: str) -> None:
     verdict = _judge(FOLDER, name)
     assert verdict.indication is Indication.PASSED
+    assert not name.endswith(".ofd") or departures((FOLDER / name).read_bytes()) == []
     assert verdict.now.indication is Indication.PASSED
 
 
