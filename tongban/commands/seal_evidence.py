@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +13,7 @@ from runtime.clock import SYSTEM
 from runtime.errors import InvalidArgument
 from seal.evidence.making import make_evidence
 from seal.timestamp import TimestampClient, Timestamper
+from seal.timestamp_token import UntrustedTimestamp
 from seal.trust import Purpose, TrustStore
 from seal.v1 import seal_pb2 as pb
 from tongban import __version__, proofs
@@ -80,19 +83,20 @@ def make(
         check_apart(document, to)
         store = _store(trust, node, identity)
         now = SYSTEM.now()
-        made = make_evidence(
-            map_file(document),
-            store=store,
-            now=now,
-            maker=f"tongban {__version__}",
-            digest=digest_value(digest) if digest else b"",
-            about=about,
-            receipts=[_receipt(path) for path in receipt or ()],
-            log_key=proofs.key_in(log_key) if log_key else "",
-            timestamper=_timestamper(timestamp_url, store),
-        )
-        write_file(to, made)
         key = proofs.key_in(log_key) if log_key else ""
+        with _telling_untrusted():
+            made = make_evidence(
+                map_file(document),
+                store=store,
+                now=now,
+                maker=f"tongban {__version__}",
+                digest=digest_value(digest) if digest else b"",
+                about=about,
+                receipts=[_receipt(path) for path in receipt or ()],
+                log_key=key,
+                timestamper=_timestamper(timestamp_url, store),
+            )
+        write_file(to, made)
         found = judge_file(to, Question(log_key=key), store=lambda: store, now=SYSTEM.now())
         verdict = found.verdict
         if as_json:
@@ -122,12 +126,23 @@ def _receipt(path: Path) -> bytes:
 def _timestamper(url: str, store: TrustStore) -> Timestamper | None:
     if not url:
         return None
-    anchors = store.roots(Purpose.TIMESTAMP, SYSTEM.now())
-    if not anchors:
+    return TimestampClient(
+        url,
+        anchors=store.roots(Purpose.TIMESTAMP, SYSTEM.now()),
+        intermediates=store.intermediates,
+        crls=store.crls,
+    )
+
+
+@contextmanager
+def _telling_untrusted() -> Iterator[None]:
+    """Say what to do where the authority is none of the trusted ones."""
+    try:
+        yield
+    except UntrustedTimestamp as error:
         raise InvalidArgument(
-            "no root is trusted for the time: put the authority's into timestamp-anchors/ of the "
-            "trust folder",
-            reason="NO_TIMESTAMP_ANCHORS",
-            message_zh="没有受信任的时间戳根证书：请放入信任文件夹的 timestamp-anchors/",
-        )
-    return TimestampClient(url, anchors=anchors, intermediates=store.intermediates, crls=store.crls)
+            "nobody here trusts that time-stamp authority: put its root into timestamp-anchors/ of "
+            "the trust folder",
+            reason="TIMESTAMP_NOT_TRUSTED",
+            message_zh="该时间戳机构不受信任：请将其根证书放入信任文件夹的 timestamp-anchors/",
+        ) from error
