@@ -121,7 +121,7 @@ def propose(
     Get the certificates by another way than from whoever asks for the recognition, and have the
     other administrator do so too: the SHA-256 that `trust show` tells must be the same.
 
-    Example: tongban trust propose shifan-city --name 示范市 --credit-code 11990200MB0000002A
+    Example: tongban trust propose shifan-city --name 示范市 --credit-code 11990200MB00000023
     --anchor root.cer --legal-basis 互认协议2026年第1号
     """
     with outcomes(as_json=as_json), Client(node, identity) as client:
@@ -354,10 +354,10 @@ def history(
         print_table(
             say("History", "经历"),
             (say("when", "时间"), say("what", "事项"), say("who", "操作系统"),
-             say("as of", "生效时间"), say("why", "事由"), "SHA-256"),
+             say("as of", "生效时间"), say("why", "事由")),
             [
                 (when(e.event_time), say(e.kind, EVENTS_ZH.get(e.kind, "")), e.actor,
-                 when(e.withdraw_time), e.reason, " ".join(one[:16] for one in e.sha256))
+                 when(e.withdraw_time), e.reason)
                 for e in found
             ],
         )  # fmt: skip

@@ -262,14 +262,13 @@ def print_authority(authority: pb.Authority) -> None:
 def _facts(terms: pb.AuthorityTerms) -> list[tuple[str, str]]:
     rule = terms.revocation_rule
     required = say("required", "必须") if rule.required else say("told if missing", "缺失时提示")
-    grace = say(
-        f", {rule.grace.seconds // 3600} h longer", f"，宽限 {rule.grace.seconds // 3600} 小时"
-    )
+    hours = rule.grace.seconds // 3600
+    grace = say(f", {hours} h beyond its end", f"，宽限 {hours} 小时")
     return [
         (say("display name", "名称"), terms.display_name),
         (say("credit code", "统一社会信用代码"), terms.credit_code or terms.foreign_id),
         (say("legal basis", "互认依据"), terms.legal_basis),
-        (say("revocation data", "吊销数据"), required + (grace if rule.grace.seconds else "")),
+        (say("revocation data", "吊销数据"), required + (grace if hours else "")),
         (say("lists fetched from", "吊销列表地址"), ", ".join(terms.list_urls) or "-"),
         (say("intermediates", "中间证书"), str(len(terms.intermediates))),
     ]
