@@ -11,18 +11,15 @@ from __future__ import annotations
 
 import http.client
 import secrets
-import socket
 import ssl
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final, Protocol
-from urllib.parse import urlsplit
 
 from runtime.clock import SYSTEM, Clock
 from runtime.errors import DomainError, InvalidArgument, Unavailable
 from seal import der
+from seal.exchanging import ExchangeFailed, exchange, web_address
 from seal.timestamp_token import (
     CLOCK_SKEW,
     DIGESTS,
@@ -88,8 +85,8 @@ class TimestampClient:
         tls: ssl.SSLContext | None = None,
         clock: Clock = SYSTEM,
     ) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+        parts = web_address(url)
+        if parts is None:
             raise InvalidArgument(
                 "the time-stamp authority's address must be http:// or https:// without a password",
                 reason="TIMESTAMP_URL",
@@ -145,64 +142,24 @@ class TimestampClient:
 
     def _post(self, query: bytes) -> bytes:
         """The body of the answer. Raises Unavailable or DataLoss."""
-        target = self._address.path or "/"
-        if self._address.query:
-            target += "?" + self._address.query
-        connection = self._connection()
-        late = threading.Event()
         try:
-            connection.connect()
-            # A drop at a time would outlast the timeout of each reading: so hang up in time.
-            with _deadline(connection.sock, self._timeout, late):
-                connection.request("POST", target, query, {"Content-Type": _QUERY})
-                with connection.getresponse() as response:
-                    return self._body(response)
-        except (OSError, http.client.HTTPException) as error:
-            if late.is_set():
-                raise _unavailable("it took too long", "响应超时") from error
-            raise _unavailable(type(error).__name__, "连接失败") from error
-        finally:
-            connection.close()
-
-    def _body(self, response: http.client.HTTPResponse) -> bytes:
-        if response.status != http.client.OK:
-            raise _refused(response.status)
-        if response.headers.get_content_type() != _REPLY:
-            raise not_good("the answer is no time-stamp", "返回的不是时间戳")
-        body = response.read(self._largest + 1)
-        if len(body) > self._largest:
-            raise not_good("the answer is too large", "返回的时间戳过大")
-        if response.length:
-            raise http.client.IncompleteRead(body)
-        return body
-
-    def _connection(self) -> http.client.HTTPConnection:
-        host, port = self._address.hostname or "", self._address.port
-        if self._address.scheme == "https":
-            return http.client.HTTPSConnection(
-                host, port, timeout=self._timeout, context=self._tls or ssl.create_default_context()
+            answer = exchange(
+                self._address,
+                body=query,
+                content_type=_QUERY,
+                timeout=self._timeout,
+                largest=self._largest,
+                tls=self._tls,
             )
-        return http.client.HTTPConnection(host, port, timeout=self._timeout)
-
-
-@contextmanager
-def _deadline(connected: socket.socket, seconds: float, late: threading.Event) -> Iterator[None]:
-    """Hang up after so many seconds, unless it is over before."""
-
-    def hang_up() -> None:
-        late.set()
-        with suppress(OSError):
-            connected.shutdown(socket.SHUT_RDWR)
-
-    timer = threading.Timer(seconds, hang_up)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-        if late.is_set():
-            raise TimeoutError
-    finally:
-        timer.cancel()
+        except ExchangeFailed as error:
+            raise _unavailable(error.what, error.what_zh) from error
+        if answer.status != http.client.OK:
+            raise _refused(answer.status)
+        if answer.content_type != _REPLY:
+            raise not_good("the answer is no time-stamp", "返回的不是时间戳")
+        if answer.body is None:
+            raise not_good("the answer is too large", "返回的时间戳过大")
+        return answer.body
 
 
 def _request(word: str, imprint: bytes, nonce: int) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import socket
+import re
 import subprocess
 import threading
 import time
@@ -266,25 +266,14 @@ def openssl_responder(
             serialization.NoEncryption(),
         )
     )
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     command = ["openssl", "ocsp", "-index", "index.txt", "-CA", "ca.pem", "-ndays", "1"]
-    command += ["-rsigner", "responder.pem", "-rkey", "responder.key", "-port", str(port)]
+    command += ["-rsigner", "responder.pem", "-rkey", "responder.key", "-port", "0"]
     with subprocess.Popen(
-        command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
         try:
-            _await_port(port)
+            told = (re.match(r"ACCEPT .*:(\d+) PID=", line) for line in process.stdout or ())
+            port = next(one[1] for one in told if one)
             yield f"http://127.0.0.1:{port}/"
         finally:
             process.kill()
-
-
-def _await_port(port: int) -> None:
-    for _ in range(200):
-        with socket.socket() as one:
-            if one.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.02)
-    raise TimeoutError("openssl ocsp did not start")
