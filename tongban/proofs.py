@@ -10,6 +10,7 @@ from exchange.audit.note import NoteError
 from exchange.audit.verify import Answer, SavedReceipt, receipt_from_json, verify_receipt
 from runtime.errors import InvalidArgument
 from seal.model import Check, failed, passed, undetermined
+from seal.telling import plain
 from tongban.console import print_answer, print_table, say, word
 from tongban.files import read_file
 
@@ -92,7 +93,7 @@ def receipt_check(
         return failed(name, "it is not a receipt", "不是有效的回执", against=against)
     answer = verify_receipt(saved, own_key or key_inside)
     if not answer.passed:
-        what = ", ".join(answer.failed())
+        what = plain(", ".join(answer.failed()))
         return failed(name, f"these checks failed: {what}", f"未通过：{what}", against=against)
     leaf = json.loads(saved.receipt.leaf)
     named = [leaf[one] for one in _DOCUMENT_FACTS if leaf.get(one)]
@@ -109,7 +110,7 @@ def receipt_check(
             reason="LOG_KEY_NOT_TRUSTED",
             against=against,
         )
-    act = f"{str(leaf.get('kind', ''))[:40]}, {str(leaf.get('time', ''))[:32]}"
+    act = plain(f"{leaf.get('kind', '')}, {leaf.get('time', '')}")
     state, state_zh = (
         ("in the log", "已在日志中") if saved.proof else ("promised to the log", "节点已承诺入日志")
     )  # fmt: skip

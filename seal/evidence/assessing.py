@@ -30,6 +30,7 @@ from seal.evidence.layout import (
     LOG_KEY,
     MANIFEST,
     MIMETYPE,
+    MISREAD,
     SIGNATURE,
     TIMESTAMP,
     UNLISTED,
@@ -43,7 +44,7 @@ from seal.evidence.material import INSIDE, Material, read_material
 from seal.model import Check, SignatureReport, Verdict, conclude, failed, passed, undetermined
 from seal.ofd.package import Buffer, OfdPackage, PackageError, read_package
 from seal.seal_checks import CLOCK_SKEW, time_stamp_check
-from seal.telling import moment
+from seal.telling import moment, plain
 from seal.trust import TrustStore
 from seal.verify import assess
 
@@ -236,10 +237,11 @@ def _proved(report: SignatureReport, stamp: Check) -> SignatureReport:
 def _anchors(material: Material, own: TrustStore, *, trust_inside: bool) -> Check:
     """Rule 4."""
     name = "evidence_anchors"
-    inside = {one.certificate: one.name for one in material.anchors}
-    known = {one.certificate for one in own.anchors}
-    shared = [told for certificate, told in inside.items() if certificate in known]
-    listed = ", ".join(shared[:5])
+    # By the verifier's own names: what the bundle calls them says nothing.
+    inside = {one.certificate for one in material.anchors}
+    known = {one.certificate: one.name for one in own.anchors}
+    shared = [told for certificate, told in known.items() if certificate in inside]
+    listed = ", ".join(plain(told) for told in shared[:5])
     against = (f"{len(known)} roots of the verifier's own", f"验证者自己的 {len(known)} 个根证书")
     if trust_inside:
         return passed(
@@ -293,7 +295,7 @@ def _same_verdict(bundle: _Bundle) -> Check:
     try:
         told = json.loads(bundle.package.read(VERDICT))
         was = (told["indication"], [(one["id"], one["indication"]) for one in told["signatures"]])
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except MISREAD:
         return failed(name, f"/{VERDICT} cannot be read", f"无法读取 /{VERDICT}", against=against)
     found = (str(again.indication), [(one.id, str(one.indication)) for one in again.signatures])
     if was == found:
@@ -301,8 +303,8 @@ def _same_verdict(bundle: _Bundle) -> Check:
                       f"报告结论为 {was[0]}，与材料一致", against=against)  # fmt: skip
     return failed(
         name,
-        f"it says {str(was[0])[:20]}, the material gives {found[0]}",
-        f"报告结论为 {str(was[0])[:20]}，而材料得出 {found[0]}",
+        f"it says {plain(str(was[0])[:20])}, the material gives {found[0]}",
+        f"报告结论为 {plain(str(was[0])[:20])}，而材料得出 {found[0]}",
         against=against,
     )
 

@@ -58,6 +58,7 @@ LIMITS: Final = Limits(
 GREATEST_MATERIAL: Final = 4 * _MIB
 """Bytes of any one file that is not the document, the report or a revocation list."""
 GREATEST_LIST: Final = 32 * _MIB
+_YEARS: Final = range(1900, 9000)
 _NAMES: Final = re.compile(
     r"mimetype|document\.(?:ofd|pdf)|signature\.der|evidence\.json|verdict\.json|report\.pdf"
     r"|certificates/[0-9]{3}\.cer|revocation/[0-9]{3}\.(?:crl|ocsp)"
@@ -139,17 +140,23 @@ def read_about(data: bytes) -> About:
     try:
         body = json.loads(data)
         about = About(
-            made_at=datetime.fromisoformat(body["made_at"]).astimezone(UTC),
-            document=body["document"],
-            maker=body["maker"],
+            made_at=read_instant(body["made_at"]),
+            document=str(body["document"]),
+            maker=str(body["maker"]),
             digest=bytes.fromhex(body["digest"]),
-            about=body["about"],
+            about=str(body["about"]),
         )
-        if about.to_json() == data:
+        if about.document in KINDS and about.to_json() == data:
             return about
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except MISREAD:
         pass
     raise malformed(f"/{ABOUT} cannot be read", f"无法读取 /{ABOUT}")
+
+
+MISREAD: Final = (
+    ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError,
+)  # fmt: skip
+"""What reading JSON of any kind may raise."""
 
 
 def canonical(value: Any) -> bytes:
@@ -161,6 +168,14 @@ def canonical(value: Any) -> bytes:
 def instant(at: datetime) -> str:
     """An instant in UTC to the second."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S+00:00")
+
+
+def read_instant(text: str) -> datetime:
+    """An instant of this and the next centuries. Raises one of MISREAD."""
+    at = datetime.fromisoformat(text).astimezone(UTC)
+    if not _YEARS.start <= at.year < _YEARS.stop:
+        raise ValueError("no such year is meant")
+    return at
 
 
 def malformed(message: str, message_zh: str) -> InvalidArgument:

@@ -11,10 +11,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
-from seal.evidence.layout import TRUST_LIST, canonical, instant, malformed
+from seal.evidence.layout import (
+    MISREAD,
+    TRUST_LIST,
+    canonical,
+    instant,
+    malformed,
+    read_instant,
+)
+from seal.ocsp import parse_ocsp
 from seal.ofd.package import OfdPackage
 from seal.trust import (
     ChainResult,
@@ -27,6 +35,7 @@ from seal.trust import (
 )
 
 INSIDE: Final = "the list inside the bundle"
+_LONGEST_GRACE: Final = timedelta(days=3660)
 _MOST: Final = 900  # so that no file's number has four digits, nor the bundle too many files
 
 
@@ -98,13 +107,18 @@ def material_of(store: TrustStore, chains: Iterable[ChainResult]) -> Material:
         if Purpose.TIMESTAMP in one.purposes
     ]
     issuers = {one.issuer_name for one in paths} | set(times)
+    serials = {one.serial for one in paths}
     return Material(
         anchors=store.anchors,
         certificates=certificates,
         crls=tuple(one for one in store.crls if parse_crl(one).issuer_name in issuers),
-        ocsp=store.ocsp,
+        ocsp=tuple(one for one in store.ocsp if _is_about(one, serials)),
         policy=store.policy,
     )
+
+
+def _is_about(response: bytes, serials: set[int]) -> bool:
+    return any(single.serial in serials for single in parse_ocsp(response).singles)
 
 
 def read_material(package: OfdPackage) -> Material:
@@ -147,9 +161,10 @@ def _policy_told(policy: RevocationPolicy) -> dict[str, Any]:
 
 
 def _policy(told: Mapping[str, Any]) -> RevocationPolicy:
-    return RevocationPolicy(
-        grace=timedelta(seconds=int(told["grace_seconds"])), required=bool(told["required"])
-    )
+    grace = timedelta(seconds=int(told["grace_seconds"]))
+    if not timedelta(0) <= grace <= _LONGEST_GRACE:
+        raise ValueError("no such grace is meant")
+    return RevocationPolicy(grace=grace, required=bool(told["required"]))
 
 
 def _read_list(package: OfdPackage) -> tuple[tuple[TrustAnchor, ...], RevocationPolicy]:
@@ -159,7 +174,7 @@ def _read_list(package: OfdPackage) -> tuple[tuple[TrustAnchor, ...], Revocation
         held = {name for name in package if name.startswith("trust/anchors/")}
         if len(anchors) == len(held) == len({one["file"] for one in body["anchors"]}):
             return anchors, _policy(body["policy"])
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+    except MISREAD:
         pass
     raise malformed("the trust list inside cannot be read", "无法读取证据包内的信任列表")
 
@@ -168,14 +183,10 @@ def _anchor(package: OfdPackage, told: Mapping[str, Any]) -> TrustAnchor:
     return TrustAnchor(
         name=str(told["name"]),
         certificate=package.read(told["file"]),
-        valid_from=_time(told["valid_from"]),
-        valid_to=None if told["valid_to"] is None else _time(told["valid_to"]),
+        valid_from=read_instant(told["valid_from"]),
+        valid_to=None if told["valid_to"] is None else read_instant(told["valid_to"]),
         purposes=frozenset(map(Purpose, told["purposes"])),
         suites=frozenset(map(str, told["suites"])),
         source=str(told["source"]),
         policy=None if told["policy"] is None else _policy(told["policy"]),
     )
-
-
-def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text).astimezone(UTC)

@@ -20,7 +20,7 @@ from lxml import etree
 
 from runtime.errors import InvalidArgument
 from seal.evidence.assessing import assess_evidence
-from seal.evidence.layout import MANIFEST, TIMESTAMP, is_evidence
+from seal.evidence.layout import MANIFEST, TIMESTAMP, canonical, is_evidence
 from seal.evidence.making import make_evidence
 from seal.evidence.manifest import digests_of, read_manifest, write_manifest
 from seal.model import Indication, Verdict
@@ -415,3 +415,29 @@ def list_of_a_stranger() -> bytes:
         number=1,
         revoked=(),
     )
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20)
+    | st.sampled_from(["0001-01-01T00:00:00+00:00", "9999-12-31T23:59:59-12:00", "verdict.json"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=5,
+)  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_whatever_the_json_inside_says_nothing_raises(data):
+    def change(files):
+        name = data.draw(st.sampled_from(["evidence.json", "verdict.json", "trust/list.json"]))
+        body = json.loads(files[name])
+        places = [(body, key) for key in body]
+        for held in (*body.get("anchors", ()), body.get("policy", {})):
+            places += [(held, key) for key in held]
+        holder, key = data.draw(st.sampled_from(places))
+        holder[key] = data.draw(VALUES)
+        files[name] = canonical(body)
+
+    bundle = rewritten(_small(), change, redone=True)
+    for inside in (False, True):
+        assess_evidence(bundle, store=world().store(), now=MADE, trust_inside=inside)
