@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
@@ -12,6 +13,9 @@ import typer
 from runtime.clock import SYSTEM
 from runtime.errors import InvalidArgument
 from seal.evidence.making import make_evidence
+from seal.exchanging import Reach
+from seal.fetching import Fetcher, FetchLimits
+from seal.revocation_cache import RevocationCache
 from seal.timestamp import TimestampClient, Timestamper
 from seal.timestamp_token import UntrustedTimestamp
 from seal.trust import Purpose, TrustStore
@@ -24,6 +28,7 @@ from tongban.console import (
     IdentityFolder,
     Json,
     NodeAddress,
+    err,
     out,
     outcomes,
     print_json,
@@ -64,6 +69,13 @@ def make(
         str, typer.Option(help="The file is a seal over this SM3 digest (64 hex digits).")
     ] = "",
     about: Annotated[str, typer.Option(help="With --digest: what it has to be of.")] = "",
+    fetch: Annotated[
+        Reach | None,
+        typer.Option(
+            help="Ask for fresh revocation data at the addresses in the certificates: on public "
+            "networks only, or anywhere."
+        ),
+    ] = None,
     trust: Annotated[
         Path | None, typer.Option(help="Folder of anchors; without it the node says whom to trust.")
     ] = None,
@@ -82,6 +94,9 @@ def make(
     with outcomes(as_json=as_json):
         check_apart(document, to)
         store = _store(trust, node, identity)
+        asked = Question(digest=digest_value(digest) if digest else b"", about=about)
+        if fetch is not None:
+            store = _fetched(document, asked, store, fetch)
         now = SYSTEM.now()
         key = proofs.key_in(log_key) if log_key else ""
         with _telling_untrusted():
@@ -90,7 +105,7 @@ def make(
                 store=store,
                 now=now,
                 maker=f"tongban {__version__}",
-                digest=digest_value(digest) if digest else b"",
+                digest=asked.digest,
                 about=about,
                 receipts=[_receipt(path) for path in receipt or ()],
                 log_key=key,
@@ -115,6 +130,19 @@ def _store(folder: Path | None, node: str, identity: Path) -> TrustStore:
         return TrustFolder.store_of(
             client.seals.GetTrustMaterial(pb.GetTrustMaterialRequest(), timeout=client.timeout)
         )
+
+
+def _fetched(document: Path, asked: Question, store: TrustStore, reach: Reach) -> TrustStore:
+    """The store with what authorities say now; tells of those that say nothing of use."""
+    with TemporaryDirectory() as name:
+        cache = RevocationCache(Path(name) / "lists", Path(name) / "responses")
+        _, found = Fetcher(cache, limits=FetchLimits(reach=reach)).judge(
+            lambda known: judge_file(document, asked, store=lambda: known, now=SYSTEM.now()), store
+        )
+    for one in found.failures:
+        told = say(f"no revocation data: {one.why}", f"未取得吊销数据：{one.why_zh}")
+        err.print(told, markup=False)
+    return found.beside(store)
 
 
 def _receipt(path: Path) -> bytes:

@@ -1,0 +1,112 @@
+"""A bundle of evidence by commands alone: made, verified, tampered with."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from seal.trust import issue_crl
+from tests.builders import tsa
+from tests.builders.ocsp import addresses, http_server
+from tests.builders.ofd import plain_ofd, seal_ofd, unpack, world
+from tests.builders.seal_pki import Holder, issue
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tongban", *map(str, arguments)],
+        capture_output=True, text=True, timeout=120, check=False,
+        env={**os.environ, "COLUMNS": "200", "TONGBAN_LANG": "en"},
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("given")
+    (folder / "trust" / "anchors").mkdir(parents=True)
+    (folder / "trust" / "anchors" / "root.cer").write_bytes(world().root_certificate)
+    (folder / "letter.ofd").write_bytes(seal_ofd(plain_ofd()))
+    return folder
+
+
+def test_a_bundle_is_made_and_verified_by_commands(given, tmp_path):
+    bundle, trust = tmp_path / "evidence.zip", ("--trust", given / "trust")
+    make = ("seal", "evidence", "make", given / "letter.ofd", "--out", bundle, *trust)
+    with tsa.authority() as authority:
+        stamp = ("--timestamp-url", authority.url)
+        refused = run(*make, *stamp)
+        assert (refused.returncode, "TIMESTAMP_NOT_TRUSTED" in refused.stderr) == (4, True)
+        assert not bundle.exists()
+        roots = given / "trust" / "timestamp-anchors"
+        roots.mkdir(exist_ok=True)
+        (roots / "tsa.cer").write_bytes(authority.root)
+        made = run(*make, *stamp, "--json")
+    assert made.returncode == 0, made.stdout + made.stderr
+    told = json.loads(made.stdout)
+    assert told["evidence"] == str(bundle)
+    assert told["verdict"]["indication"] == "PASSED"
+    files = unpack(bundle.read_bytes())
+    assert "META-INF/timestamp.tst" in files
+    assert files["document.ofd"] == (given / "letter.ofd").read_bytes()
+    said = run("seal", "verify", bundle, *trust)
+    assert (said.returncode, said.stdout[:6]) == (0, "PASSED"), said.stdout + said.stderr
+    assert run("seal", "evidence", "make", bundle, "--out", bundle, *trust).returncode == 4
+    data = bytearray(bundle.read_bytes())
+    data[len(data) // 2] ^= 1
+    bundle.write_bytes(data)
+    assert run("seal", "verify", bundle, *trust).returncode == 1
+
+
+def test_a_bundle_of_what_is_not_trusted_is_written_and_told(given, tmp_path):
+    (tmp_path / "trust" / "anchors").mkdir(parents=True)
+    other = world("ecdsa-p256-sha256").root_certificate
+    (tmp_path / "trust" / "anchors" / "other.cer").write_bytes(other)
+    bundle = tmp_path / "evidence.zip"
+    made = run(
+        "seal", "evidence", "make", given / "letter.ofd", "--out", bundle,
+        "--trust", tmp_path / "trust",
+    )  # fmt: skip
+    assert made.returncode == 6, made.stdout + made.stderr
+    assert bundle.exists()
+
+
+def test_fresh_revocation_data_is_fetched_into_the_bundle(given, tmp_path):
+    root = Holder(signer=world().root, certificate=world().root_certificate)
+    now = datetime.now(UTC).replace(microsecond=0)
+    with http_server() as server:
+        url = server.url + "/list.crl"
+        signer = issue("示范县", root, extensions=addresses(crl=[url]))
+        listed = issue_crl(
+            issuer=root.signer,
+            issuer_certificate=root.certificate,
+            this_update=now,
+            next_update=now + timedelta(days=7),
+            number=1,
+            revoked=(),
+        )
+        server.put("/list.crl", listed)
+        document = tmp_path / "letter.ofd"
+        document.write_bytes(
+            seal_ofd(
+                plain_ofd(),
+                seal=world().seal(listed=(signer.certificate,)),
+                signer=signer.signer,
+                certificate=signer.certificate,
+            )
+        )
+        make = ("seal", "evidence", "make", document, "--trust", given / "trust", "--out")
+        public = run(*make, tmp_path / "public.zip", "--fetch", "public")
+        assert (public.returncode, "no revocation data" in public.stderr) == (0, True)
+        assert server.asked == []  # loopback is no public network
+        made = run(*make, tmp_path / "evidence.zip", "--fetch", "anywhere")
+    assert made.returncode == 0, made.stdout + made.stderr
+    assert server.asked == [("GET", "/list.crl")]
+    files = unpack((tmp_path / "evidence.zip").read_bytes())
+    assert files["revocation/001.crl"] == listed
+    assert signer.certificate in files.values()
