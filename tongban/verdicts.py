@@ -1,111 +1,19 @@
-"""Verdicts for people, and the folder of public certificates that gives them offline.
-
-A trust folder has `anchors/`, `intermediates/`, `revocation-lists/` and, for the time alone,
-`timestamp-anchors/`: DER files in each.
-"""
+"""What is to be judged, out of files, and how a command ends by the verdict."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
 from mmap import mmap
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import typer
 
 from runtime.errors import InvalidArgument
 from seal.model import Indication, Verdict
-from seal.trust import (
-    EVERY_PURPOSE,
-    FOR_TIME,
-    Purpose,
-    TrustAnchor,
-    TrustStore,
-    parse_certificate,
-)
 from tongban.console import Exit
-from tongban.files import map_file, read_file, write_file
+from tongban.files import map_file, read_file
+from tongban.trust_folder import TrustFolder
 
-if TYPE_CHECKING:  # whoever verifies offline has no gRPC
-    from seal.v1 import seal_pb2 as pb
-
-GREATEST_CERTIFICATE = 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class TrustFolder:
-    """A folder of public trust material."""
-
-    path: Path
-
-    def write(self, material: pb.GetTrustMaterialResponse) -> list[Path]:
-        """Write what a node gave; the files' paths."""
-        parts = {
-            "anchors": (material.anchors, "cer"),
-            "intermediates": (material.intermediates, "cer"),
-            "revocation-lists": (material.revocation_lists, "crl"),
-            "timestamp-anchors": (material.timestamp_anchors, "cer"),
-        }
-        written = []
-        for folder, (entries, suffix) in parts.items():
-            for number, data in enumerate(entries, start=1):
-                path = self.path / folder / f"{number:02d}.{suffix}"
-                write_file(path, data)
-                written.append(path)
-        return written
-
-    def read(self) -> TrustStore:
-        """The trust store that the folder holds. Raises InvalidArgument, NO_ANCHORS."""
-        parts = [
-            [read_file(p, greatest=GREATEST_CERTIFICATE) for p in sorted((self.path / f).glob("*"))]
-            for f in ("anchors", "intermediates", "revocation-lists", "timestamp-anchors")
-        ]
-        if not parts[0]:
-            raise InvalidArgument(
-                f"{self.path}/anchors has no certificates: fill it with `tongban seal trust`",
-                reason="NO_ANCHORS",
-                message_zh=f"{self.path}/anchors 中没有证书：请用 `tongban seal trust` 生成",
-            )
-        return _store(*parts)
-
-    @staticmethod
-    def store_of(material: pb.GetTrustMaterialResponse) -> TrustStore:
-        """The trust store of what a node gave."""
-        return _store(
-            material.anchors,
-            material.intermediates,
-            material.revocation_lists,
-            material.timestamp_anchors,
-        )
-
-
-def _store(
-    anchors: Iterable[bytes],
-    intermediates: Iterable[bytes],
-    crls: Iterable[bytes],
-    timestamp_anchors: Iterable[bytes],
-) -> TrustStore:
-    return TrustStore(
-        anchors=(
-            *(_anchor(one, EVERY_PURPOSE) for one in anchors),
-            *(_anchor(one, FOR_TIME) for one in timestamp_anchors),
-        ),
-        intermediates=tuple(intermediates),
-        crls=tuple(crls),
-    )
-
-
-def _anchor(certificate: bytes, purposes: frozenset[Purpose]) -> TrustAnchor:
-    """A root, for as long as its certificate says."""
-    found = parse_certificate(certificate)
-    return TrustAnchor(
-        name=found.subject,
-        certificate=certificate,
-        valid_from=found.not_before,
-        valid_to=found.not_after,
-        purposes=purposes,
-    )
+__all__ = ["TrustFolder", "document_in", "signature_in", "stop_by"]
 
 
 def document_in(path: Path) -> bytes | mmap:

@@ -8,20 +8,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
-from seal.evidence.layout import (
-    MISREAD,
-    TRUST_LIST,
-    canonical,
-    instant,
-    malformed,
-    read_instant,
-)
+from runtime.errors import InvalidArgument
+from seal.evidence.layout import TRUST_LIST, canonical, malformed
 from seal.ocsp import parse_ocsp
 from seal.ofd.package import OfdPackage
 from seal.trust import (
@@ -33,9 +25,9 @@ from seal.trust import (
     parse_certificate,
     parse_crl,
 )
+from seal.trust_list import read_trust_list, tell_trust_list
 
 INSIDE: Final = "the list inside the bundle"
-_LONGEST_GRACE: Final = timedelta(days=3660)
 _MOST: Final = 900  # so that no file's number has four digits, nor the bundle too many files
 
 
@@ -79,8 +71,7 @@ class Material:
         files |= _numbered("revocation/{:03d}.crl", self.crls)
         files |= _numbered("revocation/{:03d}.ocsp", self.ocsp)
         roots = _numbered("trust/anchors/{:03d}.cer", [one.certificate for one in self.anchors])
-        listed = [_told(name, one) for name, one in zip(roots, self.anchors, strict=True)]
-        told = {"anchors": listed, "policy": _policy_told(self.policy)}
+        told = tell_trust_list(zip(roots, self.anchors, strict=True), self.policy)
         return files | roots | {TRUST_LIST: canonical(told)}
 
 
@@ -143,50 +134,19 @@ def read_material(package: OfdPackage) -> Material:
     return material
 
 
-def _told(name: str, one: TrustAnchor) -> dict[str, Any]:
-    return {
-        "file": name,
-        "name": one.name,
-        "source": one.source,
-        "purposes": sorted(one.purposes),
-        "suites": sorted(one.suites),
-        "valid_from": instant(one.valid_from),
-        "valid_to": instant(one.valid_to) if one.valid_to else None,
-        "policy": _policy_told(one.policy) if one.policy else None,
-    }
-
-
-def _policy_told(policy: RevocationPolicy) -> dict[str, Any]:
-    return {"grace_seconds": int(policy.grace.total_seconds()), "required": policy.required}
-
-
-def _policy(told: Mapping[str, Any]) -> RevocationPolicy:
-    grace = timedelta(seconds=int(told["grace_seconds"]))
-    if not timedelta(0) <= grace <= _LONGEST_GRACE:
-        raise ValueError("no such grace is meant")
-    return RevocationPolicy(grace=grace, required=bool(told["required"]))
-
-
 def _read_list(package: OfdPackage) -> tuple[tuple[TrustAnchor, ...], RevocationPolicy]:
+    named: list[str] = []
+
+    def read(name: str) -> bytes:
+        named.append(name)
+        return package.read(name)
+
     try:
-        body = json.loads(package.read(TRUST_LIST))
-        anchors = tuple(_anchor(package, one) for one in body["anchors"])
-        held = {name for name in package if name.startswith("trust/anchors/")}
-        if len(anchors) == len(held) == len({one["file"] for one in body["anchors"]}):
-            return anchors, _policy(body["policy"])
-    except MISREAD:
-        pass
-    raise malformed("the trust list inside cannot be read", "无法读取证据包内的信任列表")
-
-
-def _anchor(package: OfdPackage, told: Mapping[str, Any]) -> TrustAnchor:
-    return TrustAnchor(
-        name=str(told["name"]),
-        certificate=package.read(told["file"]),
-        valid_from=read_instant(told["valid_from"]),
-        valid_to=None if told["valid_to"] is None else read_instant(told["valid_to"]),
-        purposes=frozenset(map(Purpose, told["purposes"])),
-        suites=frozenset(map(str, told["suites"])),
-        source=str(told["source"]),
-        policy=None if told["policy"] is None else _policy(told["policy"]),
-    )
+        found = read_trust_list(package.read(TRUST_LIST), read)
+    except (InvalidArgument, KeyError):
+        found = None
+    # Every root is told of, once, and nothing is told of that is no root.
+    held = {name for name in package if name.startswith("trust/anchors/")}
+    if found is None or set(named) != held or len(named) != len(held):
+        raise malformed("the trust list inside cannot be read", "无法读取证据包内的信任列表")
+    return found

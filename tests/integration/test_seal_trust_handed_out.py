@@ -110,7 +110,7 @@ def test_roots_of_the_time_are_trusted_for_nothing_else(tsa: Authority, tmp_path
     folder.write(material)
     store, now = folder.read(), datetime.now(UTC)
     for purpose in (Purpose.SIGNER, Purpose.SEAL_MAKER):
-        found = assess_chain(tsa.certificate, at=now, store=store, purpose=purpose)
+        found = assess_chain(tsa.root, at=now, store=store, purpose=purpose)
         assert found.status == "PURPOSE_NOT_TRUSTED"
     assert assess_chain(tsa.certificate, at=now, store=store, purpose=Purpose.TIMESTAMP).is_trusted
 
