@@ -50,6 +50,11 @@ class SealSettings(BaseModel):
         None, description="PEM file with the authority's revocation lists, for long-term proof."
     )
     timestamp_digest: str = Field("sha256", description="What it stamps: sm3, sha256 or sha512.")
+    revocation_fetch: bool = Field(
+        False,
+        description="Fetch the revocation lists of recognised authorities hourly, from the "
+        "addresses in their terms.",
+    )
     keys: Path | None = Field(
         None, description="Folder of the key files; keys/seal in the data folder if not set."
     )

@@ -19,6 +19,7 @@ from seal.keys.custody import Custody
 from seal.keys.maker import MakerKey
 from seal.making import SealMaking
 from seal.material import TrustMaterial
+from seal.recognition.fetching import ListFetching
 from seal.recognition.rpc import POLICY as TRUST_POLICY
 from seal.recognition.rpc import TrustRpc
 from seal.recognition.service import Recognition
@@ -74,19 +75,27 @@ class SealServer:
             evidence=evidence,
         )
         self._served: SealRpc | None = None
+        self._fetching: ListFetching | None = None
+        if settings.seal.revocation_fetch:
+            node = f"departments/{settings.department}/systems/node"
+            self._fetching = ListFetching(
+                self.database, self.recognition, self.material, actor=node
+            )
 
     def migrate(self) -> None:
         """Bring the database to this version."""
         self.database.migrate(MIGRATIONS)
 
     async def start(self) -> None:
-        """Make or open the keys, and see to the revocation lists.
+        """Make or open the keys, and see to the revocation lists; fetch others' where that is set.
 
         Raises FailedPrecondition with what to do: WRONG_PASSPHRASE, SEAL_KEYS_MISSING,
         KEY_FILE_TOO_OPEN, KEY_FILE_UNWRITABLE, PASSPHRASE_MISSING, and with a device what
         `seal.keys.pkcs11.open_key` names.
         """
         await asyncio.to_thread(self.open)
+        if self._fetching:
+            self._fetching.start()
 
     def open(self) -> None:
         """`start`, for a caller without a loop."""
@@ -110,6 +119,8 @@ class SealServer:
 
     async def stop(self) -> None:
         """Give the connections back. The server's worker threads have ended before."""
+        if self._fetching:
+            await asyncio.to_thread(self._fetching.stop)
         if self._served is not None:
             await asyncio.to_thread(self._served.close)
         self.database.close()

@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import combinations
 from typing import Final
-from urllib.parse import urlsplit
 
 from runtime.errors import AlreadyExists, DomainError, FieldViolation, InvalidArgument
 from runtime.idcodes import credit_code_problem
 from seal import suites
 from seal.certificates import CertificateInfo, is_issued_by, parse_certificate
+from seal.exchanging import web_address
 from seal.orders import holds_citizen_number
 from seal.recognition.model import Anchor, Authority, Terms
 from seal.trust import EVERY_PURPOSE, Purpose
@@ -37,7 +37,6 @@ MAX_URLS: Final = 8
 MAX_URL: Final = 300
 MAX_GRACE: Final = timedelta(days=30)
 _FOREIGN_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:/_-]{1,63}")
-_URL: Final = re.compile(r"https?://[!-~]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,13 +171,7 @@ def _of_urls(wanted: Terms) -> Iterable[_Problem]:
 
 
 def _is_url(text: str) -> bool:
-    if len(text) > MAX_URL or not _URL.fullmatch(text):
-        return False
-    try:
-        parts = urlsplit(text)
-        return bool(parts.hostname) and parts.port != 0 and not parts.username and "#" not in text
-    except ValueError:
-        return False
+    return len(text) <= MAX_URL and "#" not in text and web_address(text) is not None
 
 
 def _of_anchor(one: Anchor) -> Iterable[_Problem]:
