@@ -35,12 +35,17 @@ bench: $(VENV)/.installed-dev ## Measure; ONLY=name runs one. Writes bench.json.
 verifier: $(VENV)/.installed-dev ## Build the stand-alone verifier: a wheel, all wheels, one file to carry.
 	@$(BIN)/python deploy/build_verifier.py --out dist --carry
 
+fuzz: $(VENV)/.installed-dev ## Look for bytes that break us, for an hour; ARGS="--minutes 5".
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r constraints-fuzz.txt
+	@$(BIN)/python -m tests.fuzz.explore $(ARGS)
+
 stubs: $(VENV)/.installed-dev ## Generate the stubs from the protos.
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python proto/generate.py
 
 lock: ## Pin the newest versions that the bounds allow (needs uv).
 	uv pip compile -q --upgrade --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml -o constraints.txt
 	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header -c constraints.txt pyproject.toml --group dev -o constraints-dev.txt
+	uv pip compile -q --upgrade --universal --generate-hashes --no-emit-index-url --no-header --group fuzz -o constraints-fuzz.txt
 
 clean: ## Remove what was installed and built here.
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
