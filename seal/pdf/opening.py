@@ -69,12 +69,13 @@ class PdfRefused(InvalidArgument):
 class FoundSignature:
     """A signature of the form, by its field's name; `trouble` where it can't be judged.
 
-    `place` is its object's number and generation, and the revision it was last changed in.
+    `revision` is the one its dictionary was last changed in, `contents` its value as it stands.
     """
 
     label: str
     kind: str
-    place: tuple[int, int, int]
+    revision: int
+    contents: bytes
     embedded: EmbeddedPdfSignature | None
     trouble: Check | None
 
@@ -114,7 +115,7 @@ def open_pdf(data: bytes) -> OpenedPdf:
     except Exception:  # noqa: BLE001  (the library raises anything on hostile bytes)
         detail = "it is damaged, or of a kind that readers see differently"
         raise _refused("PDF_DAMAGED", detail, "PDF 文件已损坏或结构不规范") from None
-    return OpenedPdf(signatures=tuple(sorted(found, key=lambda one: one.place[2])), lost=lost)
+    return OpenedPdf(signatures=tuple(sorted(found, key=lambda one: one.revision)), lost=lost)
 
 
 def _refused(reason: str, detail: str, detail_zh: str) -> PdfRefused:
@@ -131,16 +132,20 @@ def _signatures(reader: Any, data: bytes) -> Iterator[FoundSignature]:
 def _found(reader: Any, data: bytes, label: str, value: Any, field: Any) -> FoundSignature:
     """What a field holds; never raises."""
     found = FoundSignature(
-        label=label, kind="", place=(-1, -1, -1), embedded=None, trouble=_no_signature()
+        label=label,
+        kind="",
+        revision=-1,
+        contents=b"",
+        embedded=None,
+        trouble=_no_signature(),
     )
     try:
         held = field.get_object().raw_get("/V")
-        place = held.reference
-        revision = reader.xrefs.get_last_change(place)
-        found = replace(found, place=(place.idnum, place.generation, revision))
         dictionary = value.get_object()
         if not isinstance(dictionary, generic.DictionaryObject):
             return found
+        revision = reader.xrefs.get_last_change(held.reference)
+        found = replace(found, revision=revision, contents=_contents(dictionary))
         kind = str(dictionary.get("/SubFilter", ""))
         trouble = _foreign_kind(kind) or _range_trouble(dictionary, data)
         found = replace(found, kind=kind, trouble=trouble)
@@ -269,10 +274,9 @@ def _lost(reader: Any, data: bytes, found: list[FoundSignature]) -> int:
         raise _refused("PDF_TOO_LARGE", "it has too many signatures", "PDF 中的签名过多")
     objects = sorted(_objects(reader))
     at = {bisect_right(objects, (trace, 1 << 62, 0, 0)) - 1 for trace in traces}
-    signed = {objects[one] for one in at if one >= 0 and _is_signature(reader, objects[one])}
-    known = {one.place for one in found}
-    return sum((number, generation, revision) not in known for _, number, generation, revision in
-               signed)  # fmt: skip
+    signed = {_signature_at(reader, objects[one]) for one in at if one >= 0}
+    known = {one.contents for one in found}
+    return len({contents for contents in signed if contents and contents not in known})
 
 
 def _objects(reader: Any) -> Iterator[tuple[int, int, int, int]]:
@@ -283,12 +287,15 @@ def _objects(reader: Any) -> Iterator[tuple[int, int, int, int]]:
             yield offset, number, generation, revision
 
 
-def _is_signature(reader: Any, place: tuple[int, int, int, int]) -> bool:
+def _signature_at(reader: Any, place: tuple[int, int, int, int]) -> bytes:
+    """The value of the signature dictionary that this object is; empty where it is none."""
     _, number, generation, revision = place
-    ref = generic.Reference(number, generation, pdf=reader)
-    held = reader.get_object(ref, revision=revision)
-    return (
-        isinstance(held, generic.DictionaryObject)
-        and "/ByteRange" in held
-        and bool(bytes(getattr(held.get("/Contents"), "original_bytes", b"")).strip(b"\x00"))
-    )
+    held = reader.get_object(generic.Reference(number, generation, pdf=reader), revision=revision)
+    if not isinstance(held, generic.DictionaryObject) or "/ByteRange" not in held:
+        return b""
+    return _contents(held)
+
+
+def _contents(dictionary: Any) -> bytes:
+    """`/Contents` without the padding of its room; empty where there is none."""
+    return bytes(getattr(dictionary.get("/Contents"), "original_bytes", b"")).rstrip(b"\x00")

@@ -47,12 +47,17 @@ def token(
     at: datetime,
     word: str = "sm3",
     named: bytes | None = None,
+    imprint: bytes | None = None,
 ) -> bytes:
-    """A token over the message; `named` is the certificate it names as its signer's."""
+    """A token over the message, or over its digest `imprint`.
+
+    `named` is the certificate it names as its signer's.
+    """
     info = parse_certificate(holder.certificate)
-    imprint = der.sequence(_algorithm(DIGESTS[word]), der.octets(digest(word, message)))
+    stamped = imprint or digest(word, message)
     content = der.sequence(
-        der.integer(1), der.oid("1.3.6.1.4.1.99999.1"), imprint, der.integer(7),
+        der.integer(1), der.oid("1.3.6.1.4.1.99999.1"),
+        der.sequence(_algorithm(DIGESTS[word]), der.octets(stamped)), der.integer(7),
         der.generalized_time(at),
     )  # fmt: skip
     certificate_id = der.sequence(
