@@ -64,11 +64,15 @@ class FetchFailure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
-    """Verified revocation data, DER, kept and new; `asked` counts the exchanges it took."""
+    """Verified revocation data, DER, kept and new; `asked` counts the exchanges it took.
+
+    `missing` are the subjects of certificates that say where to ask, in vain.
+    """
 
     crls: tuple[bytes, ...] = ()
     ocsp: tuple[bytes, ...] = ()
     failures: tuple[FetchFailure, ...] = ()
+    missing: tuple[str, ...] = ()
     asked: int = 0
 
     def beside(self, store: TrustStore) -> TrustStore:
@@ -99,6 +103,12 @@ class Fetcher:
             return first, found
         return judge(found.beside(store)), found
 
+    def gather(self, judge: Callable[[], object], store: TrustStore) -> Fetched:
+        """The data that the chains ask for which `judge` builds."""
+        with kept_chains() as chains:
+            judge()
+        return self.fetch(chains, store)
+
     def fetch(self, chains: Iterable[ChainResult], store: TrustStore) -> Fetched:
         """The data about every certificate of the chains that lead to an anchor."""
         return _Run(self._cache, self._limits, self._clock.now(), store).all(chains)
@@ -125,16 +135,19 @@ class _Run:
             if chain.status in _LEADS_TO_ANCHOR
             for child, issuer in pairwise(chain.path)
         }
+        missing: list[str] = []
         for child, issuer in links.values():
             # An authority's certificates seldom change: a list says it all, and serves others too.
             sources = [self._response, self._list]
-            for source in reversed(sources) if child.is_ca else sources:
-                if source(child, issuer):
-                    break
+            ordered = reversed(sources) if child.is_ca else sources
+            found = any(source(child, issuer) for source in ordered)
+            if not found and (child.crl_urls or child.ocsp_urls):
+                missing.append(child.subject)
         return Fetched(
             crls=tuple(self._crls),
             ocsp=tuple(self._ocsp),
             failures=tuple(self._failures),
+            missing=tuple(missing),
             asked=self._asked,
         )
 

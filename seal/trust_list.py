@@ -51,8 +51,8 @@ def read_trust_list(
             raise ValueError("too large")
         said = json.loads(body)
         _only(said, {"anchors", "policy"})
-        if len(said["anchors"]) > _MAX_ANCHORS:
-            raise ValueError("too many")
+        if type(said["anchors"]) is not list or len(said["anchors"]) > _MAX_ANCHORS:
+            raise ValueError("no list, or too long a one")
         return tuple(_anchor(one, read) for one in said["anchors"]), _policy(said["policy"])
     except InvalidArgument:
         raise
