@@ -63,6 +63,32 @@ def write_file(path: Path, data: bytes) -> None:
         raise problem(error, path) from error
 
 
+def check_new(path: Path) -> None:
+    """Raises InvalidArgument (FILE_EXISTS) where something would be overwritten."""
+    if path.exists() or path.is_symlink():
+        raise _exists(path)
+
+
+def write_new(path: Path, data: bytes) -> None:
+    """Write a file that is not there yet, making its folder. Raises what `problem` says."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("xb") as file:
+            file.write(data)
+    except FileExistsError as error:
+        raise _exists(path) from error
+    except OSError as error:
+        raise problem(error, path) from error
+
+
+def _exists(path: Path) -> InvalidArgument:
+    return InvalidArgument(
+        f"{path} is there already, and is not overwritten: name another file, or remove it",
+        reason="FILE_EXISTS",
+        message_zh=f"{path} 已存在，不会覆盖：请另取文件名，或先删除该文件",
+    )
+
+
 def problem(error: OSError, path: Path | str) -> DomainError:
     """What went wrong with a file or folder that is made: the path given, or the disk."""
     why = os.strerror(error.errno or 0)

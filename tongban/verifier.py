@@ -12,12 +12,11 @@ from typing import Annotated
 import typer
 
 from runtime.clock import SYSTEM
-from seal.model import Indication
 from seal.trust import TrustStore
-from tongban import proofs
-from tongban.console import Exit, Json, out, outcomes, print_json
+from tongban.console import Json, outcomes
 from tongban.verdicts import TrustFolder
-from tongban.verifying import Finding, Question, digest_value, judge_file
+from tongban.verifying import question_of
+from tongban.verifying_run import Wish, verify_files
 
 app = typer.Typer(add_completion=False)
 
@@ -28,7 +27,8 @@ def verify(
         list[Path],
         typer.Argument(
             metavar="FILE...",
-            help="OFD, PDF, bundle of evidence, seal, or receipt of the audit log.",
+            help="OFD, PDF, bundle of evidence, seal, receipt of the audit log; or folders of OFD "
+            "and PDF.",
         ),
     ],
     trust: Annotated[
@@ -51,47 +51,35 @@ def verify(
         bool,
         typer.Option("--trust-inside", help="Judge a bundle by the trust list that it holds."),
     ] = False,
+    report: Annotated[
+        Path | None, typer.Option(help="Write a printable report, a PDF; never over a file.")
+    ] = None,
+    details: Annotated[
+        bool, typer.Option("--details", help="Say of every check what it was made against.")
+    ] = False,
+    processes: Annotated[
+        int, typer.Option(min=0, max=256, help="For many files; 0 is one for each core.")
+    ] = 0,
     as_json: Json = False,
 ) -> None:
-    """Verify sealed documents, bundles of evidence and receipts, offline.
+    """Verify sealed documents, bundles of evidence, seals and receipts, offline.
 
-    Exit code 0 PASSED, 1 FAILED, 6 INDETERMINATE, the worst of all files; 4 for a file that is none
-    of these.
+    Exit code 0 PASSED, 1 FAILED, 6 INDETERMINATE, 4 a file that is none of these; of several files
+    the worst. With --json several files are told line by line.
 
-    Example: tongban-verify license.ofd --trust trust
+    Example: tongban-verify license.ofd --trust trust --report report.pdf
     """
     with outcomes(as_json=as_json):
-        question = Question(
-            digest=digest_value(digest) if digest else b"",
-            about=about,
-            log_key=proofs.key_in(log_key) if log_key else "",
-            trust_inside=trust_inside,
-        )
-        store = TrustFolder(trust).read() if trust else TrustStore()
-        found = []
-        for path in files:
-            one = judge_file(path, question, store=lambda: store, now=SYSTEM.now())
-            found.append(one)
-            if not as_json:
-                if len(files) > 1:
-                    out.print(f"\n{path}", markup=False, style="bold")
-                one.show()
-        if as_json:
-            print_json(_as_data(found))
-        raise typer.Exit(_exit(found))
-
-
-def _as_data(found: list[Finding]) -> object:
-    if len(found) == 1:
-        return found[0].to_dict()
-    return [{"file": str(one.path), "verdict": one.to_dict()} for one in found]
-
-
-def _exit(found: list[Finding]) -> Exit:
-    said = {one.indication for one in found}
-    if Indication.FAILED in said:
-        return Exit.NO
-    return Exit.UNKNOWN if Indication.INDETERMINATE in said else Exit.OK
+        code = verify_files(
+            files,
+            question_of(files, digest=digest, about=about, log_key=log_key,
+                        trust_inside=trust_inside),
+            Wish(as_json=as_json, details=details, report=report, processes=processes),
+            store=lambda: TrustFolder(trust).read() if trust else TrustStore(),
+            trust=(f"folder {trust}", f"文件夹 {trust}") if trust else ("nobody", "未指定"),
+            now=SYSTEM.now(),
+        )  # fmt: skip
+        raise typer.Exit(code)
 
 
 def main() -> None:

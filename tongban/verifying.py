@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -28,7 +28,7 @@ from tongban import proofs
 from tongban.files import map_file
 from tongban.showing import print_verdict
 
-_GREATEST = 176 * 1024 * 1024
+GREATEST = 176 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,10 +62,10 @@ class Finding:
         """Plain JSON values."""
         return self.verdict.to_dict() if self.verdict else self._said
 
-    def show(self) -> None:
-        """Print it for people."""
+    def show(self, *, details: bool = False) -> None:
+        """Print it for people; `details` of every check."""
         if self.verdict:
-            print_verdict(self.verdict)
+            print_verdict(self.verdict, details=details)
         else:
             proofs.print_told(self._said)
 
@@ -75,14 +75,21 @@ class Finding:
 
 
 def judge_file(
-    path: Path, question: Question, *, store: Callable[[], TrustStore], now: datetime
+    path: Path,
+    question: Question,
+    *,
+    store: Callable[[], TrustStore],
+    now: datetime,
+    data: Buffer | None = None,
 ) -> Finding:
     """What is to be said of a file of up to 176 MiB; `store` is asked only where it is needed.
+
+    `data` is what the file holds, where it was read before.
 
     Raises InvalidArgument: `DOCUMENT_FORMAT_UNKNOWN`, `SIGNATURE_FORMAT_UNKNOWN`,
     `DIGEST_MISSING`, `LOG_KEY_MISSING`, and what `map_file` and `store` raise.
     """
-    data = map_file(path, greatest=_GREATEST)
+    data = map_file(path, greatest=GREATEST) if data is None else data
     if data[:1] == b"{":
         return Finding(path=path, answer=_receipt(path, question))
     judge = _judge_of(path, data, question)
@@ -153,3 +160,35 @@ def digest_value(text: str) -> bytes:
             message_zh="--digest 应为 SM3 值：64 位十六进制数",
         )
     return value
+
+
+def question_of(
+    files: Sequence[Path],
+    *,
+    digest: str = "",
+    about: str = "",
+    log_key: Path | None = None,
+    trust_inside: bool = False,
+) -> Question:
+    """What a command line asks. Raises InvalidArgument where it contradicts itself.
+
+    Reasons: `ABOUT_WITHOUT_DIGEST`, `DIGEST_OF_ONE`, `BAD_DIGEST`.
+    """
+    if about and not digest:
+        raise InvalidArgument(
+            "--about says what a --digest is of: give both, or neither",
+            reason="ABOUT_WITHOUT_DIGEST",
+            message_zh="--about 说明 --digest 的来源：请同时提供，或都不提供",
+        )
+    if digest and len(files) > 1:
+        raise InvalidArgument(
+            "--digest is of one signature: name that file alone",
+            reason="DIGEST_OF_ONE",
+            message_zh="--digest 只对应一个签章文件：请只指定该文件",
+        )
+    return Question(
+        digest=digest_value(digest) if digest else b"",
+        about=about,
+        log_key=proofs.key_in(log_key) if log_key else "",
+        trust_inside=trust_inside,
+    )

@@ -95,7 +95,7 @@ def place(tmp_path_factory):
         (4, "FILE_UNREADABLE", "audit log folder --key file"),
         (4, "FILE_UNREADABLE", "audit verify folder --key file"),
         (4, "BAD_RECEIPT", "audit verify file --key file"),
-        (4, "FILE_UNREADABLE", "seal verify folder --trust folder"),
+        (4, "NO_DOCUMENTS", "seal verify folder --trust folder"),
         (4, "NO_ANCHORS", "seal verify file.pdf --trust file"),
         (4, "DOCUMENT_FORMAT_UNKNOWN", "seal verify file --trust folder"),
         (4, "DOCUMENT_FORMAT_UNKNOWN", "seal verify empty"),

@@ -86,4 +86,5 @@ def test_what_a_node_stamps_passes_by_the_trust_that_it_hands_out(
     check = ("seal", "verify", digest, "--digest", "ab" * 32, "--about", "case 1", "--trust", trust)
     assert run(*check).returncode == 0
     root.unlink()  # as folders were before
+    (trust / "list.json").unlink()
     assert run(*check).returncode == 6

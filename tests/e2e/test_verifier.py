@@ -114,12 +114,28 @@ def test_answers_have_exit_codes(installed, files):
     assert installed.run(files / "letter.ofd").returncode == 6
     many = installed.run(files / "letter.ofd", files / "changed.ofd", *trust, "--json")
     assert many.returncode == 1
-    assert [one["verdict"]["indication"] for one in json.loads(many.stdout)] == ["PASSED", "FAILED"]
+    told = [json.loads(line) for line in many.stdout.splitlines()]
+    assert [one["verdict"]["indication"] for one in told] == ["PASSED", "FAILED"]
     said = installed.run(files / "notes.txt", *trust)
     assert (said.returncode, "DOCUMENT_FORMAT_UNKNOWN" in said.stderr) == (4, True)
     assert "Traceback" not in said.stderr
     said = installed.run(files / "receipt.json", *trust)
     assert (said.returncode, "LOG_KEY_MISSING" in said.stderr) == (4, True)
+
+
+def test_it_prints_a_report_and_judges_folders(installed, files, tmp_path):
+    trust = ("--trust", files / "trust")
+    report = tmp_path / "report.pdf"
+    said = installed.run(files / "letter.ofd", *trust, "--report", report)
+    assert said.returncode == 0, said.stderr
+    assert report.read_bytes().startswith(b"%PDF-")
+    folder = tmp_path / "letters"
+    folder.mkdir()
+    for number in range(20):
+        (folder / f"{number}.ofd").write_bytes((files / "letter.ofd").read_bytes())
+    said = installed.run(folder, *trust, "--processes", 2, "--json")
+    assert said.returncode == 0, said.stderr
+    assert len(said.stdout.splitlines()) == 20
 
 
 def test_nothing_else_can_be_imported_there_and_no_address_be_asked_for(installed):

@@ -1,0 +1,184 @@
+"""Many files at once: in order, by processes, told line by line; and the report of them."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+from pathlib import Path
+
+import pypdfium2
+import pytest
+
+from runtime.errors import InvalidArgument
+from seal.model import Indication
+from seal.trust import TrustStore
+from seal.verify import assess
+from tests.builders.ofd import NOW, pack, plain_ofd, seal_ofd, unpack, world
+from tests.builders.pdf import plain_pdf
+from tongban.console import Exit
+from tongban.reports import Reported, too_many, write_report
+from tongban.verifying import Question
+from tongban.verifying_many import files_in, judge_all
+from tongban.verifying_run import Wish, verify_files
+
+GOOD = seal_ofd(plain_ofd())
+STORE = world().store()
+
+
+def _changed() -> bytes:
+    files = unpack(GOOD)
+    name = next(one for one in files if one.endswith("Content.xml"))
+    return pack({**files, name: files[name] + b" "})
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    here = tmp_path / "letters"
+    (here / "more").mkdir(parents=True)
+    for number in range(40):
+        (here / f"{number:02d}.ofd").write_bytes(GOOD)
+    (here / "more" / "changed.OFD").write_bytes(_changed())
+    (here / "more" / "plain.pdf").write_bytes(plain_pdf())
+    (here / "more" / "broken.pdf").write_bytes(b"no document at all")
+    (here / "notes.txt").write_text("not looked at")
+    return here
+
+
+def _run(places: list[Path], **wish: object) -> Exit:
+    return verify_files(
+        places, Question(), Wish(**wish), store=lambda: STORE, trust=("test", "测试"), now=NOW
+    )  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_files_are_told_in_order_by_whichever_process(folder: Path, processes: int) -> None:
+    paths = files_in([folder])
+    assert [path.name for path in paths[40:]] == ["broken.pdf", "changed.OFD", "plain.pdf"]
+    told = list(judge_all(paths, Question(), store=STORE, now=NOW, processes=processes))
+    assert [one.path for one in told] == paths
+    assert {one.indication for one in told[:40]} == {Indication.PASSED}
+    assert [one.reason for one in told[40:]] == ["DOCUMENT_FORMAT_UNKNOWN", "", ""]
+    assert [one.verdict and one.verdict.reason for one in told[41:]] == ["REFERENCES", "NOT_SIGNED"]
+
+
+def test_lines_of_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run([folder], as_json=True, processes=2) is Exit.NO
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(lines) == 43
+    assert lines[0]["verdict"] == assess(GOOD, store=STORE, now=NOW).to_dict()
+    assert lines[40]["error"]["reason"] == "DOCUMENT_FORMAT_UNKNOWN"
+    assert {line["size"] for line in lines[:40]} == {len(GOOD)}
+
+
+def test_summary_names_what_to_look_at(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run([folder]) is Exit.NO
+    said = capsys.readouterr().out
+    assert "changed.OFD" in said
+    assert "REFERENCES: signature s001: changed after signing" in said
+    assert "39.ofd" not in said
+    assert [line.split() for line in said.splitlines()[-4:]] == [
+        ["PASSED", "40"],
+        ["INDETERMINATE", "1"],
+        ["FAILED", "1"],
+        ["not", "judged", "1"],
+    ]
+
+
+def test_exit_code_is_of_the_worst(tmp_path: Path) -> None:
+    cases = {"good": GOOD, "plain": plain_pdf(), "broken": b"x", "bad": _changed()}
+    for name, data in cases.items():
+        (tmp_path / name).write_bytes(data)
+    for names, code in (
+        (("good", "good"), Exit.OK),
+        (("good", "plain"), Exit.UNKNOWN),
+        (("good", "plain", "broken"), Exit.BAD_INPUT),
+        (("broken", "bad", "plain"), Exit.NO),
+    ):
+        assert _run([tmp_path / name for name in names]) is code
+
+
+def test_what_lapsed_since_is_told_and_passes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.ofd").write_bytes(GOOD)
+    (tmp_path / "b.ofd").write_bytes(GOOD)
+    later = NOW + timedelta(days=365 * 30)
+    code = verify_files(
+        [tmp_path], Question(), Wish(), store=lambda: STORE, trust=("t", "t"), now=later
+    )
+    assert code is Exit.OK
+    said = capsys.readouterr().out
+    assert "2 of them open today" in said
+    assert "no time-stamp proves" in said
+
+
+def test_folder_without_documents(tmp_path: Path) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        files_in([tmp_path])
+    assert caught.value.reason == "NO_DOCUMENTS"
+
+
+# --- the report ------------------------------------------------------------------------------
+
+
+def _text(report: bytes) -> list[str]:
+    pdf = pypdfium2.PdfDocument(BytesIO(report))
+    return [page.get_textpage().get_text_range() for page in pdf]
+
+
+def _reported(data: bytes, name: str = "letter.ofd", store: TrustStore = STORE) -> Reported:
+    verdict = assess(data, store=store, now=NOW)
+    return Reported(name=name, size=len(data), sha256="ab" * 32, verdict=verdict)
+
+
+AT = datetime(2026, 11, 21, 9, tzinfo=UTC)
+
+
+def test_report_says_all_that_the_verdict_says() -> None:
+    one = _reported(_changed())
+    text = " ".join(_text(write_report([one], trust="folder trust", at=AT))).replace("\r\n", "")
+    text = text.replace(" ", "")
+    for told in ("未通过FAILED", "REFERENCES·HASH_FAILURE", "ab" * 32, "2026-11-2117:00:00"):
+        assert told in text
+    for check in one.verdict.all_checks():
+        for said in (check.name, check.detail, check.detail_zh, check.against, check.against_zh):
+            assert said.replace(" ", "") in text, said
+
+
+def test_report_of_many_begins_with_a_table_of_all() -> None:
+    pages = _text(
+        write_report([_reported(GOOD), _reported(_changed(), "changed.ofd")], trust="t", at=AT)
+    )
+    assert "通过 PASSED: 1" in pages[0]
+    assert "未通过 FAILED: 1" in pages[0]
+    assert "changed.ofd" in pages[0]
+    assert len(pages) > 2
+    assert all(f"/ {len(pages)}" in page for page in pages)
+
+
+def test_report_is_equal_for_equal_verdicts() -> None:
+    one = _reported(GOOD)
+    assert write_report([one], trust="t", at=AT) == write_report([one], trust="t", at=AT)
+
+
+@pytest.mark.parametrize("name", ["a\u202eb\x07.ofd", "𐎀\U0010fffd.ofd", "长" * 3000])
+def test_any_name_is_shown(name: str) -> None:
+    pages = _text(write_report([_reported(GOOD, name)], trust="t", at=AT))
+    assert "SHA-256" in "".join(pages)
+
+
+def test_report_never_goes_over_a_file(folder: Path, tmp_path: Path) -> None:
+    to = tmp_path / "reports" / "report.pdf"
+    assert _run([folder / "00.ofd"], report=to) is Exit.OK
+    assert to.read_bytes().startswith(b"%PDF-")
+    before = to.read_bytes()
+    with pytest.raises(InvalidArgument) as caught:
+        _run([folder / "01.ofd"], report=to)
+    assert (caught.value.reason, to.read_bytes()) == ("FILE_EXISTS", before)
+
+
+def test_report_has_an_end() -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        write_report([_reported(GOOD)] * 1001, trust="t", at=AT)
+    assert caught.value.reason == too_many().reason == "REPORT_TOO_LARGE"

@@ -1,0 +1,195 @@
+"""Many files: found in folders, judged by as many processes as there are cores, told as they come.
+
+1. Memory is bounded whatever the folder holds: so many files are under way, the next is taken when
+   one was told, and nothing is kept of what was told but its line and counts.
+2. A file that can't be judged is told with its reason and does not stop the others.
+3. Files come in the order they were named, and those of a folder by their paths.
+4. A process knows the trust store and nothing else; it opens no socket (`tongban.verifying`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, fields
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+from runtime.errors import DomainError, InvalidArgument, Unavailable
+from seal.model import Indication, Verdict
+from seal.trust import TrustStore
+from tongban.files import map_file
+from tongban.verifying import GREATEST, Finding, Question, judge_file
+
+MOST_FILES: Final = 1_000_000
+SUFFIXES: Final = frozenset({".ofd", ".pdf"})
+_EACH: Final = 8  # files a process takes at once
+_AHEAD: Final = 4  # such portions under way for each process
+_MIB: Final = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What came of one file: a finding, or why it could not be judged."""
+
+    path: Path
+    size: int = 0
+    sha256: str = ""
+    finding: Finding | None = None
+    reason: str = ""
+    message: str = ""
+    message_zh: str = ""
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The verdict, where it is a document."""
+        return self.finding.verdict if self.finding else None
+
+    @property
+    def indication(self) -> Indication | None:
+        """None where it was not judged."""
+        return self.finding.indication if self.finding else None
+
+    @property
+    def is_good_today(self) -> bool:
+        """Whether it passed, and nothing has ended since that leaves it open."""
+        if self.verdict is not None:
+            return self.verdict.now.indication is Indication.PASSED
+        return self.indication is Indication.PASSED
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values: a line of `--json`."""
+        line: dict[str, Any] = {"file": str(self.path)}
+        if self.finding is None:
+            error = {"reason": self.reason, "message": self.message, "message_zh": self.message_zh}
+            return {**line, "error": error}
+        return {
+            **line,
+            "size": self.size,
+            "sha256": self.sha256,
+            "verdict": self.finding.to_dict(),
+        }
+
+
+def files_in(places: Sequence[Path]) -> list[Path]:
+    """The files that are named, and the documents in the folders that are; links to folders aside.
+
+    Raises InvalidArgument: NO_DOCUMENTS where a folder has none, TOO_MANY_FILES.
+    """
+    found: list[Path] = []
+    for place in places:
+        inside = sorted(islice(_documents(place), MOST_FILES + 1)) if place.is_dir() else [place]
+        if not inside:
+            raise InvalidArgument(
+                f"{place} has no OFD or PDF file: name another folder, or the files themselves",
+                reason="NO_DOCUMENTS",
+                message_zh=f"{place} 中没有 OFD 或 PDF 文件：请指定其他文件夹，或直接指定文件",
+            )
+        found += inside
+        if len(found) > MOST_FILES:
+            raise InvalidArgument(
+                f"more than {MOST_FILES} files at once: verify one folder after another",
+                reason="TOO_MANY_FILES",
+                message_zh=f"一次最多验证 {MOST_FILES} 个文件：请分文件夹验证",
+            )
+    return found
+
+
+def _documents(folder: Path) -> Iterator[Path]:
+    for here, _, names in os.walk(folder, onerror=_raise):
+        for name in names:
+            if Path(name).suffix.lower() in SUFFIXES:
+                yield Path(here) / name
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def judge_one(
+    path: Path, question: Question, store: Callable[[], TrustStore], now: datetime
+) -> Told:
+    """What came of one file. Raises what `judge_file` raises."""
+    data = map_file(path, greatest=GREATEST)
+    digest = hashlib.sha256()
+    for begin in range(0, len(data), _MIB):
+        digest.update(data[begin : begin + _MIB])
+    finding = judge_file(path, question, store=store, now=now, data=data)
+    return Told(path=path, size=len(data), sha256=digest.hexdigest(), finding=finding)
+
+
+def _tried(path: Path, question: Question, store: TrustStore, now: datetime) -> Told:
+    """What came of one file of many (rule 2)."""
+    try:
+        return judge_one(path, question, lambda: store, now)
+    except DomainError as error:
+        return Told(
+            path=path, reason=error.reason, message=error.message, message_zh=error.message_zh
+        )
+
+
+def judge_all(
+    paths: Sequence[Path],
+    question: Question,
+    *,
+    store: TrustStore,
+    now: datetime,
+    processes: int = 0,
+) -> Iterator[Told]:
+    """What came of each file, in order; `processes` 0 is one for each core.
+
+    Raises Unavailable (VERIFIER_ENDED) where a process was ended from outside (out of memory).
+    """
+    count = min(processes or _cores(), -(-len(paths) // _EACH))
+    if count <= 1:
+        yield from (_tried(path, question, store, now) for path in paths)
+        return
+    parts = {one.name: getattr(store, one.name) for one in fields(TrustStore) if one.init}
+    with ProcessPoolExecutor(count, initializer=_begin, initargs=(parts, question, now)) as pool:
+        try:
+            yield from _in_order(pool, paths, count * _AHEAD)
+        except BrokenProcessPool as error:
+            raise Unavailable(
+                "a process of the verifier was ended from outside, perhaps for want of memory: "
+                "verify the rest again with --processes 1",
+                reason="VERIFIER_ENDED",
+                message_zh="一个验证进程被外部终止（可能内存不足）：请用 --processes 1 重新验证",
+            ) from error
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _cores() -> int:
+    """Cores this process may use; all there are where the system doesn't say."""
+    may_use = getattr(os, "sched_getaffinity", None)
+    return len(may_use(0)) if may_use else os.cpu_count() or 1
+
+
+def _in_order(pool: ProcessPoolExecutor, paths: Iterable[Path], ahead: int) -> Iterator[Told]:
+    rest = iter(paths)
+    portions = iter(lambda: tuple(islice(rest, _EACH)), ())
+    waiting: deque[Future[list[Told]]] = deque(
+        pool.submit(_judge, portion) for portion in islice(portions, ahead)
+    )
+    while waiting:
+        yield from waiting.popleft().result()
+        waiting.extend(pool.submit(_judge, portion) for portion in islice(portions, 1))
+
+
+_mine: dict[str, Any] = {}
+
+
+def _begin(parts: dict[str, Any], question: Question, now: datetime) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one who is asked ends the others
+    _mine.update(question=question, store=TrustStore(**parts), now=now)
+
+
+def _judge(portion: tuple[Path, ...]) -> list[Told]:
+    return [_tried(path, **_mine) for path in portion]

@@ -1,0 +1,233 @@
+"""What `tongban seal verify` and `tongban-verify` do with the files they are given.
+
+1. One file is told whole; several, or a folder, by a table of those that are not good today and
+   counts of all. JSON of one file is its verdict, of several a line for each as it comes.
+2. The exit code is that of the worst: FAILED, then a file that could not be judged, then
+   INDETERMINATE. It answers for the time of signing; what holds today is told beside it.
+3. A report is written once, whole, and never over a file that is there.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from runtime.errors import InvalidArgument
+from seal.model import Indication
+from seal.trust import TrustStore
+from tongban.console import COLOURS, Exit, err, out, print_json, say, word
+from tongban.files import check_new, write_new
+from tongban.verifying import Question
+from tongban.verifying_many import Told, files_in, judge_all, judge_one
+
+_SHOWN: Final = 200
+_NOT_JUDGED: Final = "NOT_JUDGED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """How to tell it: `report` is a PDF to write; `processes` 0 is one for each core."""
+
+    as_json: bool = False
+    details: bool = False
+    report: Path | None = None
+    processes: int = 0
+
+
+def verify_files(
+    places: Sequence[Path],
+    question: Question,
+    wish: Wish,
+    *,
+    store: Callable[[], TrustStore],
+    trust: tuple[str, str],
+    now: datetime,
+) -> Exit:
+    """Judge files and folders, tell of them, and say how it ended.
+
+    `trust` says in words, English and Chinese, whose roots `store` holds; it is asked once, and
+    only where there is something to judge. Raises InvalidArgument: REPORT_TOO_LARGE, FILE_EXISTS,
+    REPORT_OF_RECEIPTS, and for a single file what `judge_file` raises.
+    """
+    if wish.report is not None:
+        check_new(wish.report)
+    paths = files_in(places)
+    if wish.report is not None:
+        _check_count(len(paths))
+    if len(paths) == 1 and not places[0].is_dir():
+        told = judge_one(paths[0], question, store, now)
+        _tell_one(told, wish)
+        found = [told]
+    else:
+        summary = _Summary(keep=wish.report is not None)
+        for told in _with_bar(
+            judge_all(paths, question, store=store(), now=now, processes=wish.processes),
+            len(paths),
+        ):
+            summary.add(told)
+            if wish.as_json:
+                sys.stdout.write(json.dumps(told.to_dict(), ensure_ascii=False) + "\n")
+        if not wish.as_json:
+            summary.tell()
+        if wish.report is not None:
+            _write(summary.kept, wish.report, trust, now)
+        return summary.exit()
+    if wish.report is not None:
+        _write(found, wish.report, trust, now)
+    return exit_of(Counter([_key(told)]))
+
+
+def exit_of(counts: Counter[str]) -> Exit:
+    """Rule 2."""
+    if counts[Indication.FAILED]:
+        return Exit.NO
+    if counts[_NOT_JUDGED]:
+        return Exit.BAD_INPUT
+    return Exit.UNKNOWN if counts[Indication.INDETERMINATE] else Exit.OK
+
+
+def _key(told: Told) -> str:
+    return told.indication or _NOT_JUDGED
+
+
+def _tell_one(told: Told, wish: Wish) -> None:
+    if told.finding is None:
+        return
+    if wish.as_json:
+        print_json(told.finding.to_dict())
+    else:
+        told.finding.show(details=wish.details)
+
+
+def _with_bar(found: Iterator[Told], total: int) -> Iterator[Told]:
+    """The same, with a bar on a terminal."""
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
+        bar = progress.add_task(say("Verifying", "验证中"), total=total)
+        for told in found:
+            progress.advance(bar)
+            yield told
+
+
+@dataclass(slots=True)
+class _Summary:
+    """Counts of all, and the rows of the first of those that a person should look at."""
+
+    keep: bool
+    counts: Counter[str] = field(default_factory=Counter)
+    lapsed: int = 0
+    rows: list[tuple[Text, Text]] = field(default_factory=list)
+    kept: list[Told] = field(default_factory=list)
+
+    def add(self, told: Told) -> None:
+        self.counts[_key(told)] += 1
+        self.lapsed += told.indication is Indication.PASSED and not told.is_good_today
+        if self.keep:
+            self.kept.append(told)
+        if not told.is_good_today and len(self.rows) < _SHOWN:
+            self.rows.append(_row(told))
+
+    def tell(self) -> None:
+        looked = sum(self.counts.values())
+        if self.rows:
+            out.print(_look(self.rows))
+            left = looked - self.counts[Indication.PASSED] + self.lapsed - len(self.rows)
+            if left:
+                out.print(
+                    say(
+                        f"… and {left} more: --json tells all",
+                        f"……另有 {left} 个，--json 可列出全部",
+                    )
+                )
+        table = Table.grid(padding=(0, 2))
+        table.add_column(no_wrap=True)
+        table.add_column(justify="right")
+        for indication in Indication:
+            notice = Text("")
+            if indication is Indication.PASSED and self.lapsed:
+                lapsed = (f"{self.lapsed} of them open today", f"其中 {self.lapsed} 个现在无法确定")
+                notice = Text(say(*lapsed), "yellow")
+            table.add_row(_coloured(indication), str(self.counts[indication]), notice)
+        if self.counts[_NOT_JUDGED]:
+            label = Text(say("not judged", "未能验证"), "bold")
+            table.add_row(label, str(self.counts[_NOT_JUDGED]))
+        out.print(table)
+
+    def exit(self) -> Exit:
+        return exit_of(self.counts)
+
+
+def _look(rows: list[tuple[Text, Text]]) -> Table:
+    """The files that a person should look at, each with its answer and why."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for answer, text in rows:
+        table.add_row(answer, text)
+    return table
+
+
+def _row(told: Told) -> tuple[Text, Text]:
+    file = Text(str(told.path), "bold")
+    if told.indication is None:
+        why = f"{told.reason}: {say(told.message, told.message_zh)}"
+        return Text(say("not judged", "未能验证"), "bold"), _under(file, why)
+    verdict = told.verdict
+    if verdict is None:
+        return _coloured(told.indication), file
+    if told.indication is Indication.PASSED:
+        now = verdict.now
+        shown = _coloured(now.indication)
+        return shown, _under(file, say(f"today: {now.summary}", f"现在：{now.summary_zh}"))
+    why = f"{verdict.reason}: {say(verdict.summary, verdict.summary_zh)}"
+    return _coloured(told.indication), _under(file, why)
+
+
+def _under(file: Text, why: str) -> Text:
+    return file.append(f"\n{why}", "not bold dim")
+
+
+def _coloured(indication: Indication) -> Text:
+    return Text(word(indication.value), f"bold {COLOURS[indication.value]}")
+
+
+# --- the report ------------------------------------------------------------------------------
+
+
+def _check_count(count: int) -> None:
+    from tongban.reports import MOST, too_many
+
+    if count > MOST:
+        raise too_many()
+
+
+def _write(found: Sequence[Told], path: Path, trust: tuple[str, str], now: datetime) -> None:
+    """The report of those that are documents; the others have their say in the summary."""
+    from tongban.reports import Reported, write_report
+
+    documents = [
+        Reported(name=str(told.path), size=told.size, sha256=told.sha256, verdict=told.verdict)
+        for told in found
+        if told.verdict is not None
+    ]
+    if not documents:
+        raise InvalidArgument(
+            "there is no document to report on",
+            reason="REPORT_EMPTY",
+            message_zh="没有可写入报告的文件",
+        )
+    words = " ".join(dict.fromkeys(reversed(trust)))
+    write_new(path, write_report(documents, trust=words, at=now))
+    err.print(say(f"Report: {path}", f"报告：{path}"), markup=False)
