@@ -8,12 +8,20 @@ import random
 import shutil
 import subprocess
 from pathlib import Path
+from zipfile import BadZipFile
 
 import pytest
 
+from runtime.errors import InvalidArgument
 from seal import der, ses, suites, trust
+from seal.verify import assess
+from tests.builders import makers
+from tests.builders.forging import VALUE, XML
+from tests.builders.ofd import NOW, pack, plain_ofd, seal_ofd, unpack, world
 from tests.builders.seal_pki import BEGIN, NOON, pki, seal
+from tests.builders.signed_data import FORMS, signed_data
 
+FORGERIES = Path(__file__).parent / "forgeries"
 FOLDER = Path(__file__).parent / "sm-crypto"
 SEALS = Path(__file__).parent / "data" / "seals"
 SM2 = suites.suite(suites.SM2)
@@ -147,6 +155,92 @@ def test_we_agree_about_seals_made_by_other_software(ask):
     ]
     assert len(questions) == 7
     assert ask(*questions) == [True] * 7
+
+
+def numbers(signature):
+    """r and s, if the octets are SEQ of two INTEGERs."""
+    try:
+        return [one.integer() for one in der.children(signature)]
+    except InvalidArgument:
+        return []
+
+
+def plain_numbers(signature):
+    """What it can read at all: two numbers, neither negative nor written in another way."""
+    found = numbers(signature)
+    whole = len(found) == 2 and min(found) >= 0
+    return whole and der.sequence(*map(der.integer, found)) == signature
+
+
+def test_we_agree_about_forged_signatures(ask):
+    """Of every stored forgery that reads, over the bytes as received; it knows no certificates."""
+    asked, ours = [], []
+    for path in sorted(FORGERIES.glob("*.ofd")):
+        try:
+            value = ses.parse_signature(unpack(path.read_bytes())[VALUE])
+            key = issuer_key(value.certificate)
+        except (InvalidArgument, KeyError, BadZipFile):
+            continue
+        signature = suites.sm2_value(value.signature)
+        if plain_numbers(signature) and key[:-POINT] == pki().signer.signer.public_key[:-POINT]:
+            asked.append(verify(value.signed_bytes, signature, key))
+            ours.append(SM2.verify(key, value.signed_bytes, signature))
+    assert len(ours) > 50
+    assert {True, False} == set(ours)
+    assert ask(*asked) == ours
+
+
+def created(ask):
+    """A key of its making: the question that signs with it, its public key."""
+    (made,) = ask({"ask": "create"})
+    prefix = pki().signer.signer.public_key[:-POINT]
+    return made, prefix + bytes.fromhex(made["publicKey"])
+
+
+class Asking:
+    """A signer that asks the library."""
+
+    suite_name = suites.SM2
+
+    def __init__(self, ask, made, public_key):
+        self.ask, self.made, self.public_key = ask, made, public_key
+
+    def sign(self, message):
+        question = {
+            "ask": "sign",
+            "message": message.hex(),
+            "secret": self.made["privateKey"],
+            "key": self.made["publicKey"],
+        }
+        (answer,) = self.ask(question)
+        return bytes.fromhex(answer)
+
+
+@pytest.mark.parametrize("form", [None, "attached-digest", "attributes"])
+def test_a_document_it_signed_passes(ask, form):
+    """A whole sealed document, and one of Type=Sign, whose signatures are of its making."""
+    here = world()
+    made, public_key = created(ask)
+    signer = Asking(ask, made, public_key)
+    certificate = here.issue(public_key, "示范县行政审批局")
+    if form is None:
+        sealed_by = here.seal(listed=(certificate,))
+        document = seal_ofd(plain_ofd(), seal=sealed_by, signer=signer, certificate=certificate)
+    else:
+        files = unpack(makers.made(makers.Habit(sign=FORMS[form])))
+        files[VALUE] = signed_data(files[XML], (signer, certificate), form=FORMS[form])
+        document = pack(files)
+    verdict = assess(document, store=here.store(), now=NOW)
+    assert verdict.indication == "PASSED", verdict.to_dict()
+
+
+def test_a_seal_it_made_passes(ask):
+    here = world()
+    made, public_key = created(ask)
+    certificate = here.issue(public_key, "示范制章")
+    encoded = here.seal(maker=Asking(ask, made, public_key), maker_certificate=certificate)
+    verdict = assess(seal_ofd(plain_ofd(), seal=encoded), store=here.store(), now=NOW)
+    assert verdict.indication == "PASSED", verdict.to_dict()
 
 
 def test_it_too_accepts_the_published_signature(ask):
