@@ -15,7 +15,6 @@ in `SEAL_CHECKS`. What each stops:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -170,14 +169,7 @@ def time_stamp_check(
         early = ("the signature says it is later than its time-stamp", "签名时间晚于时间戳")
         return failed(name, *early, reason="TIME_STAMP_TOO_EARLY", against=against)
     try:
-        good = check_token(
-            token,
-            over,
-            anchors=store.roots(Purpose.TIMESTAMP, told.time),
-            intermediates=store.intermediates,
-            crls=store.crls,
-            at=now,
-        )
+        good = check_token(token, over, store=store, at=now)
     except UntrustedTimestamp as error:
         reason = "TIME_STAMP_NOT_TRUSTED"
         return undetermined(name, error.message, error.message_zh, reason=reason, against=against)
@@ -197,7 +189,7 @@ def proving(name: str, good: TimestampInfo, store: TrustStore) -> Check:
     """A time-stamp that was found good: what it proves, and whom that rests on."""
     at, against = moment(good.time), stamped_by(good)
     check = passed(name, f"the time-stamp proves {at}", f"时间戳证明时间为 {at}", against=against)
-    return replace(check, proves=good.time, trust=_time_trust(name, good, store))
+    return check._replace(proves=good.time, trust=_time_trust(name, good, store))
 
 
 def _time_trust(name: str, good: TimestampInfo, store: TrustStore) -> Trust | None:
@@ -304,8 +296,7 @@ def chain_check(
         anchor=plain(result.anchor),
         fingerprint=result.path[-1].fingerprint,
     )
-    return replace(
-        check,
+    return check._replace(
         trust=trust,
         ended=first[0] if first else None,
         ended_why=first[1] if first else "",

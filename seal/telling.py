@@ -21,12 +21,13 @@ _Args = TypeVarTuple("_Args")
 
 def moment(at: datetime | None) -> str:
     """An instant as `2026-02-01 08:00:00Z`; a dash for none."""
-    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ") if at else "-"
+    # `isoformat` in place of `strftime`, which takes three times as long.
+    return at.astimezone(UTC).isoformat(" ")[:19] + "Z" if at else "-"
 
 
 def plain(text: str) -> str:
     """Text of a document on one line: no control or direction characters, at most 120 long."""
-    shown = "".join(c if c.isprintable() else " " for c in text)
+    shown = text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
     return shown if len(shown) <= _LONGEST else shown[: _LONGEST - 1] + "…"
 
 

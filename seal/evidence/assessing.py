@@ -206,7 +206,7 @@ def _time(bundle: _Bundle, trusted: TrustStore, now: datetime) -> Check:
         words = (f"all of it existed at {at}", f"全部内容在 {at} 已存在")
     else:
         words = _TIME_FAULTS.get(found.reason, (found.detail, found.detail_zh))
-    return replace(found, detail=words[0], detail_zh=words[1])
+    return found._replace(detail=words[0], detail_zh=words[1])
 
 
 _TIME_FAULTS: Final = {
@@ -222,7 +222,7 @@ def _proved(report: SignatureReport, stamp: Check) -> SignatureReport:
     """The report with what the bundle's time-stamp adds: the signature is at least that old."""
     if stamp.proves is None:
         return report
-    proof = replace(stamp, subject=report.id)
+    proof = stamp.about(report.id)
     if report.signed_at is not None and report.signed_at > stamp.proves + CLOCK_SKEW:
         proof = failed(
             stamp.name, "it says that it was signed after the bundle's time-stamp",
@@ -274,7 +274,7 @@ def _anchors(material: Material, own: TrustStore, *, trust_inside: bool) -> Chec
 def _by_the_list_inside(report: SignatureReport) -> SignatureReport:
     """Say of every root that it was the bundle's own list that named it."""
     checks = (
-        replace(one, trust=replace(one.trust, source=INSIDE)) if one.trust else one
+        one._replace(trust=replace(one.trust, source=INSIDE)) if one.trust else one
         for one in report.checks
     )
     return replace(report, checks=tuple(checks))

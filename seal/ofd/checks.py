@@ -22,7 +22,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
@@ -119,8 +118,7 @@ def check_seal_in_force(
     if check.indication is Indication.PASSED and value.signed_at < value.seal.valid_from:
         return in_force(value.seal, at=value.signed_at)
     if check.indication is Indication.PASSED and document.now > value.seal.valid_to:
-        return replace(
-            check,
+        return check._replace(
             detail="the seal was in force and has ended since",
             detail_zh="签章时印章有效，现已过期",
             notice=True,

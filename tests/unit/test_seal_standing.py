@@ -14,11 +14,11 @@ REVOKED = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 def _ended(name: str = "signer_certificate", why: str = "CERTIFICATE_REVOKED") -> Check:
-    return replace(passed(name, "good then", "当时有效"), ended=REVOKED, ended_why=why)
+    return passed(name, "good then", "当时有效")._replace(ended=REVOKED, ended_why=why)
 
 
 def _stamp(at: datetime, name: str = "time_stamp") -> Check:
-    return replace(passed(name, "proved", "已证明"), proves=at)
+    return passed(name, "proved", "已证明")._replace(proves=at)
 
 
 def _report(*checks: Check) -> SignatureReport:
@@ -61,7 +61,7 @@ def test_proof_that_is_younger_than_the_end_proves_nothing() -> None:
 
 
 def test_proof_whose_own_authority_was_revoked_proves_nothing() -> None:
-    lost = replace(_stamp(SIGNED), ended=REVOKED, ended_why="CERTIFICATE_REVOKED")
+    lost = _stamp(SIGNED)._replace(ended=REVOKED, ended_why="CERTIFICATE_REVOKED")
     assert _report(_ended(), lost).now.indication is Indication.INDETERMINATE
 
 
@@ -79,8 +79,8 @@ def test_what_ran_out_is_out_of_bounds(why: str) -> None:
 
 
 def test_gravest_end_is_told_first() -> None:
-    ran_out = replace(
-        _ended("seal_in_force", "SEAL_ENDED"), ended=datetime(2026, 2, 15, tzinfo=UTC)
+    ran_out = _ended("seal_in_force", "SEAL_ENDED")._replace(
+        ended=datetime(2026, 2, 15, tzinfo=UTC)
     )
     now = _report(ran_out, _ended()).now
     assert (now.sub_indication, now.since) == ("REVOKED_NO_POE", REVOKED)
