@@ -29,8 +29,8 @@ from seal.timestamp_token import (
     digest,
     not_good,
     read_token,
+    time_store,
 )
-from seal.trust import parse_certificate
 
 __all__ = ["TimestampClient", "TimestampInfo", "Timestamper", "check_token", "read_token"]
 
@@ -97,11 +97,8 @@ class TimestampClient:
                 f"time-stamps are over one of {', '.join(DIGESTS)}", reason="UNKNOWN_SUITE",
                 message_zh=f"时间戳的杂凑算法须为 {'、'.join(DIGESTS)} 之一",
             )  # fmt: skip
-        for one in (*anchors, *intermediates):
-            parse_certificate(one)
         self._address = parts
-        self._anchors, self._intermediates = tuple(anchors), tuple(intermediates)
-        self._crls = tuple(crls)
+        self._store = time_store(anchors, intermediates=intermediates, crls=crls)
         self._digest = digest
         self._timeout, self._largest, self._skew = timeout, largest_answer, skew
         self._tls, self._clock = tls, clock
@@ -131,13 +128,7 @@ class TimestampClient:
             raise not_good(
                 "its clock and this machine's differ: check both", "时间戳服务与本机时钟不一致"
             )
-        check_imprint(
-            token,
-            imprint,
-            anchors=self._anchors,
-            intermediates=self._intermediates,
-            crls=self._crls,
-        )
+        check_imprint(token, imprint, store=self._store)
         return token
 
     def _post(self, query: bytes) -> bytes:

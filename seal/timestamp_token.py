@@ -4,8 +4,8 @@
    digest (RFC 5816), that certificate is for time-stamping alone (RFC 3161 §2.3: critical) and
    led to an anchor at the time it tells, and the signature over its signed attributes holds.
 2. The bytes as received are judged: what is signed is cut out, never encoded again.
-3. SM2 goes through `seal.trust` and `seal.suites`; RSA and the other curves through pyHanko's path
-   validation, with no fetcher, no clock and no trust list of the operating system.
+3. Chains are `seal.trust`'s to judge; those with kinds of keys that we have no suite for go through
+   pyHanko's path validation, with no fetcher, no clock and no trust list of the operating system.
 4. Whoever reads a token that nobody checked knows a claim, not a time.
 """
 
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -24,7 +24,14 @@ from typing import Any, Final
 from runtime.errors import DataLoss, DomainError, InvalidArgument
 from seal import der, suites
 from seal.pdf import coroutines
-from seal.trust import Purpose, TrustAnchor, TrustStore, assess_chain, parse_certificate
+from seal.trust import (
+    FOR_TIME,
+    Purpose,
+    TrustAnchor,
+    TrustStore,
+    assess_chain,
+    parse_certificate,
+)
 
 _SIGNED_DATA: Final = "1.2.840.113549.1.7.2"
 _TST_INFO: Final = "1.2.840.113549.1.9.16.1.4"
@@ -101,42 +108,42 @@ def read_token(token: bytes) -> TimestampInfo:
     return _read(token).info
 
 
+def time_store(
+    anchors: Iterable[bytes], *, intermediates: Iterable[bytes] = (), crls: Iterable[bytes] = ()
+) -> TrustStore:
+    """A store that trusts these roots (DER) for the time alone, as long as they last."""
+    return TrustStore(
+        anchors=tuple(
+            TrustAnchor(
+                name=parse_certificate(one).subject,
+                certificate=one,
+                valid_from=parse_certificate(one).not_before,
+                purposes=FOR_TIME,
+            )
+            for one in anchors
+        ),
+        intermediates=tuple(intermediates),
+        crls=tuple(crls),
+    )
+
+
 def check_token(
-    token: bytes,
-    message: bytes,
-    *,
-    anchors: Sequence[bytes],
-    intermediates: Sequence[bytes] = (),
-    crls: Sequence[bytes] = (),
-    at: datetime | None = None,
+    token: bytes, message: bytes, *, store: TrustStore, at: datetime | None = None
 ) -> TimestampInfo:
-    """What a good token over the message says; all certificates are DER.
+    """What a good token over the message says, by an authority that the store trusts for the time.
 
     With `at` (aware) the told time must not be later than that, by more than five minutes. Raises
-    DataLoss (`TIMESTAMP_NOT_GOOD`), which says why.
+    DataLoss (`TIMESTAMP_NOT_GOOD`), which says why, and of its kind UntrustedTimestamp.
     """
     try:
         word = read_token(token).digest
     except InvalidArgument as error:
         raise not_good(error.message, error.message_zh) from error
-    return check_imprint(
-        token,
-        digest(word, message),
-        anchors=anchors,
-        intermediates=intermediates,
-        crls=crls,
-        at=at,
-    )
+    return check_imprint(token, digest(word, message), store=store, at=at)
 
 
 def check_imprint(
-    token: bytes,
-    imprint: bytes,
-    *,
-    anchors: Sequence[bytes],
-    intermediates: Sequence[bytes] = (),
-    crls: Sequence[bytes] = (),
-    at: datetime | None = None,
+    token: bytes, imprint: bytes, *, store: TrustStore, at: datetime | None = None
 ) -> TimestampInfo:
     """`check_token` where the message's digest, by the token's own algorithm, is known."""
     try:
@@ -151,7 +158,8 @@ def check_imprint(
     try:
         _check_attributes(signed)
         _check_purpose(info.certificate)
-        anchor = _check_signer(signed, TrustMaterial(anchors, intermediates, crls))
+        _check_value(signed)
+        anchor = _check_chain(info, store)
     except DataLoss:
         raise
     except DomainError as error:
@@ -294,15 +302,6 @@ def _exactly(members: list[der.Element], count: int) -> list[der.Element]:
 # --- judging ---------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class TrustMaterial:
-    """Whom to believe the time; DER."""
-
-    anchors: Sequence[bytes]
-    intermediates: Sequence[bytes]
-    crls: Sequence[bytes]
-
-
 def _check_attributes(signed: _Signed) -> None:
     """The signed attributes are about this TSTInfo and this certificate (RFC 3161 §2.4.1)."""
     kind, told = signed.named.get(_CONTENT_TYPE), signed.named.get(_MESSAGE_DIGEST)
@@ -333,42 +332,63 @@ def _names(signed: _Signed, certificate: bytes) -> bool:
 
 def _check_purpose(certificate: bytes) -> None:
     """RFC 3161 §2.3: one extended key usage, timeStamping, critical; and the key may sign."""
-    from asn1crypto import x509
-
     info = parse_certificate(certificate)
-    critical = info.extended_key_usage == frozenset({_TIME_STAMPING}) and any(
-        one["extn_id"].native == "extended_key_usage" and one["critical"].native
-        for one in x509.Certificate.load(certificate)["tbs_certificate"]["extensions"]
-    )
-    if not critical:
+    if info.extended_key_usage != frozenset({_TIME_STAMPING}) or not info.is_usage_critical:
         raise not_good("its signer is no time-stamp authority", "签名证书不是时间戳证书")
     usage = info.key_usage
     if usage is not None and not usage & {"digital_signature", "non_repudiation"}:
         raise not_good("its signer's key may not sign", "时间戳证书密钥用途不符")
 
 
-def _check_signer(signed: _Signed, material: TrustMaterial) -> bytes:
-    """The signature, and the chain as of the time told; the root it led to."""
-    if parse_certificate(signed.info.certificate).suite == suites.SM2:
-        return _check_sm2(signed, material)
-    return coroutines.run(lambda: _check_others(signed, material))
+def _check_value(signed: _Signed) -> None:
+    """The signature over the signed attributes, as received."""
+    leaf = parse_certificate(signed.info.certificate)
+    if leaf.suite != suites.SM2:
+        _check_other_value(signed)
+    elif _first(signed.algorithm).oid() != suites.SM2_SM3_OID or not suites.suite(
+        suites.SM2
+    ).verify(leaf.public_key, signed.attributes, signed.signature):
+        raise _wrong()
 
 
-def _check_sm2(signed: _Signed, material: TrustMaterial) -> bytes:
-    info = signed.info
-    leaf = parse_certificate(info.certificate)
-    if _first(signed.algorithm).oid() != suites.SM2_SM3_OID or not suites.suite(suites.SM2).verify(
-        leaf.public_key, signed.attributes, signed.signature
-    ):
-        raise not_good("its signature is wrong", "时间戳签名无效")
-    store = TrustStore(
-        anchors=tuple(
-            TrustAnchor(name="", certificate=one, valid_from=parse_certificate(one).not_before)
-            for one in material.anchors
-        ),
-        intermediates=tuple(material.intermediates),
-        crls=tuple(material.crls),
+def _check_other_value(signed: _Signed) -> None:
+    """RSA, ECDSA, Ed25519: what public authorities have. Weak digests and short keys are refused.
+
+    The libraries are loaded by the first such token: they cost half a second.
+    """
+    from asn1crypto import algos, x509
+    from pyhanko_certvalidator.policy_decl import DisallowWeakAlgorithmsPolicy
+    from pyhanko_certvalidator.sig_validate import (
+        DEFAULT_SIGNATURE_VALIDATOR,
+        SignatureValidationContext,
     )
+
+    try:
+        leaf: Any = x509.Certificate.load(signed.info.certificate)
+        algorithm = algos.SignedDigestAlgorithm.load(signed.algorithm.raw)
+        hashed = algos.DigestAlgorithm.load(signed.digest_algorithm.raw)
+        policy = DisallowWeakAlgorithmsPolicy()
+        if not policy.signature_algorithm_allowed(algorithm, signed.info.time, leaf.public_key):
+            raise not_good("its algorithm is too weak", "时间戳签名算法强度不足")
+        DEFAULT_SIGNATURE_VALIDATOR.validate_signature(
+            signed.signature,
+            signed.attributes,
+            leaf.public_key,
+            algorithm,
+            SignatureValidationContext(contextual_md_algorithm=hashed["algorithm"].native),
+        )
+    except DomainError:
+        raise
+    except Exception as error:  # the libraries raise anything on hostile bytes
+        raise _wrong() from error
+
+
+def _wrong() -> DataLoss:
+    return not_good("its signature is wrong", "时间戳签名无效")
+
+
+def _check_chain(info: TimestampInfo, store: TrustStore) -> bytes:
+    """The root that the signer's certificate led to at the time told."""
     result = assess_chain(
         info.certificate,
         at=info.time,
@@ -376,65 +396,46 @@ def _check_sm2(signed: _Signed, material: TrustMaterial) -> bytes:
         purpose=Purpose.TIMESTAMP,
         extra=info.certificates,
     )
-    if not result.is_trusted:
-        raise _nobody_known(result.detail, result.detail_zh)
-    return result.path[-1].raw
+    if result.is_trusted:
+        return result.path[-1].raw
+    if result.status == "UNSUPPORTED_KEY":
+        return coroutines.run(lambda: _check_other_chain(info, store))
+    raise _nobody_known(result.detail, result.detail_zh)
 
 
-async def _check_others(signed: _Signed, material: TrustMaterial) -> bytes:
-    """RSA, ECDSA, Ed25519: what public authorities have. Weak digests and short keys are refused.
+async def _check_other_chain(info: TimestampInfo, store: TrustStore) -> bytes:
+    """Chains with kinds of keys or signatures that we have no suite for, as public ones have.
 
-    The libraries are loaded by the first such token: they cost half a second.
+    The library judges the path, with our roots alone and the data that we have.
     """
-    from asn1crypto import algos, x509
-    from pyhanko_certvalidator import CertificateValidator, ValidationContext, sig_validate
-    from pyhanko_certvalidator.policy_decl import DisallowWeakAlgorithmsPolicy
+    from asn1crypto import ocsp, x509
+    from pyhanko_certvalidator import CertificateValidator, ValidationContext
 
-    info, load = signed.info, x509.Certificate.load
-    try:
-        leaf: Any = load(info.certificate)
-        algorithm = algos.SignedDigestAlgorithm.load(signed.algorithm.raw)
-        hashed = algos.DigestAlgorithm.load(signed.digest_algorithm.raw)
-        policy = DisallowWeakAlgorithmsPolicy()
-        if not policy.signature_algorithm_allowed(algorithm, info.time, leaf.public_key):
-            raise not_good("its algorithm is too weak", "时间戳签名算法强度不足")
-        sig_validate.DEFAULT_SIGNATURE_VALIDATOR.validate_signature(
-            signed.signature,
-            signed.attributes,
-            leaf.public_key,
-            algorithm,
-            sig_validate.SignatureValidationContext(
-                contextual_md_algorithm=hashed["algorithm"].native
-            ),
-        )
-    except DomainError:
-        raise
-    except (
-        sig_validate.AlgorithmNotSupported,  # type: ignore[attr-defined]
-        NotImplementedError,
-    ) as error:
-        raise UntrustedTimestamp(
-            "the time-stamp is not verified: its algorithm is not known here",
-            message_zh="时间戳未经验证：不支持其签名算法",
-        ) from error
-    except Exception as error:  # the libraries raise anything on hostile bytes
-        raise not_good("its signature is wrong", "时间戳签名无效") from error
+    load = x509.Certificate.load
+    anchors = [
+        one
+        for one in store.anchors
+        if Purpose.TIMESTAMP in one.purposes and one.is_in_force(info.time) and not one.suites
+    ]
+    needs_data = any((one.policy or store.policy).required for one in anchors)
     try:
         context = ValidationContext(
-            trust_roots=[load(one) for one in material.anchors],
-            other_certs=[load(one) for one in (*material.intermediates, *info.certificates)],
-            crls=list(material.crls),
+            trust_roots=[load(one.certificate) for one in anchors],
+            other_certs=[load(one) for one in (*store.intermediates, *info.certificates)],
+            crls=list(store.crls),
+            ocsps=[ocsp.OCSPResponse.load(one) for one in store.ocsp],
             moment=info.time,
             allow_fetching=False,
-            revocation_mode="soft-fail",
+            revocation_mode="require" if needs_data else "soft-fail",
             retroactive_revinfo=True,
         )
         # Its usage was judged before, and more strictly; this is the path alone.
+        leaf = load(info.certificate)
         path: Any = await CertificateValidator(
             leaf, validation_context=context
         ).async_validate_path()
         anchor: bytes = path.trust_anchor.certificate.dump()
-    except Exception as error:  # likewise
+    except Exception as error:  # the library raises anything on hostile bytes
         raise _nobody_known("no trust anchor is known for it", "没有受信任的根证书") from error
     return anchor
 

@@ -35,7 +35,7 @@ from seal.timestamp_token import (
     digest,
     read_token,
 )
-from seal.trust import Purpose, TrustStore
+from seal.trust import TrustStore
 
 _NAME: Final = "time_stamp"
 _TAIL: Final = 64
@@ -133,14 +133,7 @@ def _judge(
     try:
         said = read_token(token)
         against = stamped_by(said)
-        return check_imprint(
-            token,
-            imprint(said.digest),
-            anchors=store.roots(Purpose.TIMESTAMP, said.time),
-            intermediates=store.intermediates,
-            crls=store.crls,
-            at=now,
-        )
+        return check_imprint(token, imprint(said.digest), store=store, at=now)
     except UntrustedTimestamp as error:
         reason = "TIME_STAMP_NOT_TRUSTED"
         return undetermined(_NAME, error.message, error.message_zh, reason=reason, against=against)

@@ -15,6 +15,7 @@ from runtime.errors import DataLoss, DomainError, InvalidArgument, Unavailable
 from seal import der
 from seal.keys.signers import generate_signer
 from seal.timestamp import TimestampClient, check_token, read_token
+from seal.timestamp_token import time_store
 from seal.trust import issue_certificate
 from tests.builders.tsa import Authority, authority
 
@@ -48,7 +49,7 @@ def _refused(act: Callable[[], object], kind: type[DomainError] = DataLoss) -> s
 @pytest.mark.parametrize("digest", ["sm3", "sha256", "sha384", "sha512"])
 def test_stamp(tsa: Authority, digest: str) -> None:
     token = _client(tsa, digest=digest).stamp(MESSAGE)
-    said = check_token(token, MESSAGE, anchors=[tsa.root], at=datetime.now(UTC))
+    said = check_token(token, MESSAGE, store=time_store([tsa.root]), at=datetime.now(UTC))
     assert said == read_token(token)
     assert said.digest == digest
     assert abs(said.time - datetime.now(UTC)) < timedelta(minutes=1)
@@ -63,7 +64,7 @@ def test_stamp(tsa: Authority, digest: str) -> None:
 def test_authorities_of_all_kinds(key: str, ess: str, signer_digest: str) -> None:
     with authority(key, ess=ess, signer_digest=signer_digest) as other:
         token = _client(other, crls=[other.crl]).stamp(MESSAGE)
-        check_token(token, MESSAGE, anchors=[other.root], crls=[other.crl])
+        check_token(token, MESSAGE, store=time_store([other.root], crls=[other.crl]))
 
 
 def test_own_certificate_as_anchor(tsa: Authority) -> None:
@@ -89,18 +90,20 @@ def test_signer_that_is_no_authority() -> None:
         not_before=datetime(2026, 1, 1, tzinfo=UTC),
         not_after=datetime(2036, 1, 1, tzinfo=UTC),
     )
-    _refused(lambda: check_token(token, MESSAGE, anchors=[lying]))
+    _refused(lambda: check_token(token, MESSAGE, store=time_store([lying])))
 
 
 def test_token_of_other_bytes(tsa: Authority) -> None:
     token = _client(tsa).stamp(MESSAGE)
-    assert "other bytes" in _refused(lambda: check_token(token, MESSAGE + b".", anchors=[tsa.root]))
+    assert "other bytes" in _refused(
+        lambda: check_token(token, MESSAGE + b".", store=time_store([tsa.root]))
+    )
 
 
 def test_token_from_the_future(tsa: Authority) -> None:
     token = _client(tsa).stamp(MESSAGE)
     before = datetime.now(UTC) - timedelta(hours=1)
-    _refused(lambda: check_token(token, MESSAGE, anchors=[tsa.root], at=before))
+    _refused(lambda: check_token(token, MESSAGE, store=time_store([tsa.root]), at=before))
 
 
 def test_every_changed_byte_of_a_token_is_noticed(tsa: Authority) -> None:
@@ -110,7 +113,7 @@ def test_every_changed_byte_of_a_token_is_noticed(tsa: Authority) -> None:
         forged = bytearray(token)
         forged[at] ^= 0x01
         try:
-            said = check_token(bytes(forged), MESSAGE, anchors=[tsa.root])
+            said = check_token(bytes(forged), MESSAGE, store=time_store([tsa.root]))
         except DataLoss:
             continue
         # What is not signed may change: versions, and the outer list of digests.

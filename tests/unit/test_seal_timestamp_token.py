@@ -8,7 +8,7 @@ import pytest
 
 from runtime.errors import DataLoss, InvalidArgument
 from seal.suites import P256, SM2
-from seal.timestamp_token import check_token, read_token
+from seal.timestamp_token import check_token, read_token, time_store
 from tests.builders.seal_pki import Holder, issue
 from tests.builders.tokens import stamping, token
 
@@ -30,13 +30,15 @@ KINDS = pytest.mark.parametrize(("name", "word"), [(SM2, "sm3"), (P256, "sha256"
 @KINDS
 def test_good(name: str, word: str) -> None:
     root = _root(name)
-    said = check_token(_token(stamping(root), word=word), MESSAGE, anchors=[root.certificate])
+    said = check_token(
+        _token(stamping(root), word=word), MESSAGE, store=time_store([root.certificate])
+    )
     assert (said.time, said.serial, said.digest, said.nonce) == (AT, 7, word, None)
 
 
 def _refused(token: bytes, root: Holder, message: bytes = MESSAGE) -> str:
     with pytest.raises(DataLoss) as caught:
-        check_token(token, message, anchors=[root.certificate])
+        check_token(token, message, store=time_store([root.certificate]))
     assert caught.value.reason == "TIMESTAMP_NOT_GOOD"
     return caught.value.message
 
