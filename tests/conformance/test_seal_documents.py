@@ -15,9 +15,11 @@ from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.validation import validate_pdf_signature
 from pyhanko_certvalidator import ValidationContext
 
+from seal.detached import assess_detached
 from seal.model import Indication, Verdict
 from seal.pdf.signing import seal_pdf
 from seal.placement import At
+from seal.ses import parse_signature
 from seal.suites import P256
 from seal.trust import TrustAnchor, TrustStore
 from seal.verify import assess, assess_ofd, assess_seal
@@ -130,6 +132,45 @@ def test_seals_of_other_software(
     assert _checks(verdict)[check] is wanted
 
 
+PASSED, LEFT_OPEN, FAILED = Indication.PASSED, Indication.INDETERMINATE, Indication.FAILED
+ANSWERS = {
+    "seals/UserV1.esl": (2021, LEFT_OPEN, "NO_TRUST_ANCHOR"),
+    "seals/UserV4.esl": (2021, LEFT_OPEN, "NO_TRUST_ANCHOR"),
+    "seals/UserV5.esl": (2027, FAILED, "CERTIFICATE_EXPIRED"),
+    "seals/UserV5_ts.esl": (2027, FAILED, "CERTIFICATE_EXPIRED"),
+    "seals/seal_ext_derdefault.esl": (2027, PASSED, ""),
+    "seals/SignedValueV4.dat": (2021, LEFT_OPEN, "NO_TRUST_ANCHOR"),
+    "seals/SignedValueV5.dat": (2027, FAILED, "CERTIFICATE_EXPIRED"),
+    "ofd/anchor-signed-v4.ofd": (2027, PASSED, ""),
+    "ofd/allprotected.ofd": (2021, LEFT_OPEN, "NO_TRUST_ANCHOR"),
+    "ofd/SESV4SignDoc.ofd": (2027, FAILED, "SEAL_NOT_IN_FORCE"),
+    "ofd/DigitalSign.ofd": (2021, LEFT_OPEN, "BARE_SIGNATURE_VALUE"),
+    "ofd/hello-integrity.ofd": (2027, LEFT_OPEN, "NOT_SIGNED"),
+}
+"""What is said of every file, in the year it is judged."""
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_the_whole_answer(name: str) -> None:
+    year, indication, reason = ANSWERS[name]
+    data, now = (DATA / name).read_bytes(), datetime(year, 1, 1, tzinfo=UTC)
+    if name.endswith(".esl"):
+        verdict = assess_seal(data, store=_anchor(), now=now)
+    elif name.endswith(".dat"):
+        held = parse_signature(data)
+        verdict = assess_detached(data, held.data_hash, store=_anchor(), now=now)
+    else:
+        verdict = assess(data, store=_anchor(), now=now)
+    assert (verdict.indication, verdict.reason) == (indication, reason), verdict.to_dict()
+
+
+def test_no_file_is_without_an_answer() -> None:
+    found = {
+        f"{folder}/{one.name}" for folder in ("ofd", "seals") for one in (DATA / folder).iterdir()
+    }
+    assert found == {*ANSWERS, "ofd/anchor-root.der"}
+
+
 def test_other_software_reads_our_sealed_ofd(tmp_path: Path) -> None:
     path = tmp_path / "sealed.ofd"
     path.write_bytes(seal_ofd(seal_ofd(plain_ofd(2)), signed_at=later(5)))
@@ -137,8 +178,6 @@ def test_other_software_reads_our_sealed_ofd(tmp_path: Path) -> None:
 
 
 def test_openssl_agrees_on_our_document_signature(tmp_path: Path) -> None:
-    from seal.ses import parse_signature
-
     files = unpack(seal_ofd(plain_ofd()))
     value = parse_signature(files["Doc_0/Signs/Sign_0/SignedValue.dat"])
     (tmp_path / "tbs").write_bytes(value.signed_bytes)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from seal import der
 from seal.model import Check, Indication, Verdict
 from seal.ofd.dates import parse_date_time
 from seal.verify import assess
@@ -113,3 +114,47 @@ def test_a_file_that_mixes_the_namespaces_is_refused() -> None:
 )
 def test_dates_as_they_are_written(text: str, at: datetime | None) -> None:
     assert parse_date_time(text) == at
+
+
+# --- certificates ---------------------------------------------------------------------------------
+
+
+def _with_names(*attributes: tuple[str, int, bytes]) -> bytes:
+    """A signer's certificate with these subject attributes (OID, kind of string, octets)."""
+    here = world()
+    encoded = here.issue(here.signer.public_key, "某")
+    tbs, algorithm, _ = der.children(encoded)
+    members = [one.raw for one in tbs.members()]
+    members[5] = der.sequence(
+        *(
+            der.tlv(der.SET, der.sequence(der.oid(oid), der.tlv(tag, octets)))
+            for oid, tag, octets in attributes
+        )
+    )
+    signed = der.sequence(*members)
+    return der.sequence(signed, algorithm.raw, der.bits(here.root.sign(signed)))
+
+
+@pytest.mark.parametrize(
+    ("attributes", "signer"),
+    [
+        ([("2.5.4.45", 0x0C, b"B00102"), ("2.5.4.3", 0x0C, "示范".encode())], "示范"),
+        ([("1.2.840.113549.1.9.1", 0x16, "邮箱".encode()), ("2.5.4.3", 0x13, b"A_B")], "A_B"),
+        ([("2.5.4.3", 0x1E, "示范".encode("utf-16-be"))], "示范"),
+        ([("2.5.4.3", 0x14, "示范".encode("gbk"))], None),
+        ([("2.5.4.3", 0x0C, b"two\nlines\x00")], "two\ufffdlines\ufffd"),
+    ],
+    ids=["kind", "letters", "wide", "old", "control"],
+)
+def test_names_in_strings_of_another_kind(
+    attributes: list[tuple[str, int, bytes]], signer: str | None
+) -> None:
+    """Seen in certificates of authorities: what can't be shown is no reason not to verify."""
+    here = world()
+    certificate = _with_names(*attributes)
+    seal = here.seal(listed=(certificate,))
+    verdict = _assess(seal_ofd(plain_ofd(), seal=seal, certificate=certificate))
+    _passes(verdict)
+    shown = verdict.signatures[0].signer
+    assert shown.isprintable()
+    assert signer is None or shown == signer
