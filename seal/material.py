@@ -153,6 +153,8 @@ class TrustMaterial:
                 next_update=now + _LIST_LIFETIME,
                 number=number,
                 revoked=entries,
+                # Nobody is ever taken off: a list of today answers for what has ended, too.
+                keeps_since=parse_certificate(self._custody.hierarchy.of(root)).not_before,
             )
             found = store.RevocationList(
                 number=number,

@@ -277,3 +277,30 @@ def openssl_responder(
             yield f"http://127.0.0.1:{port}/"
         finally:
             process.kill()
+
+
+def raw_list(
+    issuer: Holder,
+    *entries: bytes,
+    this_update: datetime = NOON,
+    next_update: datetime | None = NOON + 7 * DAY,
+    extensions: Sequence[bytes] = (),
+) -> bytes:
+    """A revocation list with whatever entries and extensions (DER)."""
+    algorithm = suites.suite(issuer.signer.suite_name).signature_algorithm
+    body = der.sequence(
+        der.integer(1),
+        algorithm,
+        parse_certificate(issuer.certificate).subject_name,
+        der.generalized_time(this_update),
+        der.generalized_time(next_update) if next_update else b"",
+        der.sequence(*entries) if entries else b"",
+        der.tlv(0xA0, der.sequence(*extensions)) if extensions else b"",
+    )
+    return der.sequence(body, algorithm, der.bits(issuer.signer.sign(body)))
+
+
+def entry(serial: int, *extensions: bytes, at: datetime = NOON) -> bytes:
+    """One entry of a list."""
+    more = der.sequence(*extensions) if extensions else b""
+    return der.sequence(der.integer(serial), der.generalized_time(at), more)
