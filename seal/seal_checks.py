@@ -282,6 +282,8 @@ def chain_check(
     told = [ending[2:] for ending in endings]
     if not result.revocation_known:
         told.append(("no revocation data covers it", "没有覆盖该时刻的吊销信息"))
+    if result.is_meant_otherwise:
+        told.append(("its extended key usage names other uses", "扩展密钥用途所列为其他用途"))
     check = passed(
         name,
         whose + "; ".join([result.detail, *(english for english, _ in told)]),

@@ -15,10 +15,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice, pairwise
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from runtime.errors import InvalidArgument
 from seal.certificates import CertificateInfo, can_judge, is_issued_by, parse_certificate
@@ -84,16 +84,16 @@ ChainStatus = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChainResult:
+class ChainResult(NamedTuple):
     """`path` runs from the leaf to the anchor, as far as it went.
 
     `revoked_at` is set for REVOKED, and for TRUSTED when the leaf or an issuer was revoked after
     the instant asked about; `revoked_why` is the reason its authority gave (RFC 5280 §5.3.1).
     `withdrawn_at` is when trust in the anchor ended or will end before its certificate does.
     `revocation_known` says that every certificate below the anchor had a good revocation list made
-    at or after that instant, or one still current then. `anchor` and `source` are the name of the
-    anchor and of the trust list it stands on, where the path led to one.
+    at or after that instant, or one still current then; `is_meant_otherwise` that a certificate
+    names uses of its key, without this one. `anchor` and `source` are the names of the anchor and
+    of the trust list it stands on, where the path led to one.
     """
 
     status: ChainStatus
@@ -104,6 +104,7 @@ class ChainResult:
     revoked_why: str = ""
     withdrawn_at: datetime | None = None
     revocation_known: bool = False
+    is_meant_otherwise: bool = False
     anchor: str = ""
     source: str = ""
 
@@ -166,12 +167,13 @@ def _assess(
     refused = _refuse_certificate(leaf, at, purpose)
     if refused:
         return _result(refused, (leaf,))
-    brought = by_name(map(parse_certificate, readable(extra, parse_certificate)))
+    read = map(parse_certificate, readable(extra, parse_certificate))
+    brought = by_name(read) if extra else {}
     return _search(leaf, _Question(at, store, purpose, brought))
 
 
 # From the least to the most telling: of several failed paths, the most telling one is reported.
-_TELLING: Final[tuple[ChainStatus, ...]] = (
+_FROM_LEAST: Final[tuple[ChainStatus, ...]] = (
     "NO_ANCHOR",
     "OTHER_KEY",
     "BAD_SIGNATURE",
@@ -190,6 +192,7 @@ _TELLING: Final[tuple[ChainStatus, ...]] = (
     "REVOKED",
     "TRUSTED",
 )
+_TELLING: Final = {status: rank for rank, status in enumerate(_FROM_LEAST)}
 
 _DETAILS: Final[dict[str, tuple[str, str]]] = {
     "TRUSTED": ("the chain leads to a trust anchor", "证书链可追溯到受信任的根证书"),
@@ -260,11 +263,10 @@ def _withdrawn(anchor: TrustAnchor | None) -> datetime | None:
     return anchor.valid_to if anchor.valid_to < own_end else None
 
 
-# Extended key usages that are for something else than signing documents or seals; any other says
-# nothing against it (authorities use OIDs of their own), unless it stands there critical.
-_ELSE: Final = frozenset(
-    {"server_auth", "code_signing", "time_stamping", "ocsp_signing", "ipsec_end_system"}
-)
+# GM/T 0031 asks for no extended key usage, and authorities put many there: seal makers of real ones
+# are "for servers". So that others are named is told, and only these say no: whoever has them signs
+# what strangers ask.
+_ON_DEMAND: Final = frozenset({"time_stamping", "ocsp_signing"})
 _FOR_SIGNING: Final = frozenset(
     {
         "any_extended_key_usage",
@@ -287,7 +289,13 @@ def _refuse_usage(one: CertificateInfo, purpose: Purpose) -> bool:
         return not listed & _FOR_STAMPING
     if listed & _FOR_SIGNING:
         return False
-    return one.is_usage_critical or listed <= _ELSE
+    return one.is_usage_critical or listed <= _ON_DEMAND
+
+
+def _is_meant_otherwise(one: CertificateInfo, purpose: Purpose) -> bool:
+    """Whether the certificate names uses, and none of them is the one at hand."""
+    listed = one.extended_key_usage
+    return purpose is not Purpose.TIMESTAMP and listed is not None and not listed & _FOR_SIGNING
 
 
 def _refuse_certificate(one: CertificateInfo, at: datetime, purpose: Purpose) -> ChainStatus | None:
@@ -334,11 +342,12 @@ class _Question:
 
 def _search(leaf: CertificateInfo, asked: _Question) -> ChainResult:
     """The first trusted path, else the most telling failure among those tried."""
-    best = _result("NO_ANCHOR", (leaf,))
+    best, most = _result("NO_ANCHOR", (leaf,)), 0
     for result in islice(_paths((leaf,), asked), _MAX_TRIES):
-        if _TELLING.index(result.status) > _TELLING.index(best.status):
-            best = result
-        if best.status == "TRUSTED":
+        telling = _TELLING[result.status]
+        if telling > most:
+            best, most = result, telling
+        if result.status == "TRUSTED":
             break
     return best
 
@@ -359,7 +368,7 @@ def _paths(path: tuple[CertificateInfo, ...], asked: _Question) -> Iterator[Chai
     if len(path) >= _MAX_PATH:
         return
     for issuer in asked.issuers(tip.issuer_name):
-        if issuer in path:
+        if any(issuer.fingerprint == one.fingerprint for one in path):
             continue
         if tip.aki and issuer.ski and tip.aki != issuer.ski:
             if issuer in asked.store.issuers(tip.issuer_name):
@@ -407,9 +416,9 @@ def _with_revocation(
         status = "REVOKED"
     elif not known and policy.required:
         status = "REVOCATION_UNKNOWN"
-    return replace(
-        _result(status, path, anchor),
+    return _result(status, path, anchor)._replace(
         revoked_at=first.since if first else None,
         revoked_why=first.reason if first else "",
         revocation_known=known,
+        is_meant_otherwise=any(_is_meant_otherwise(one, asked.purpose) for one in path),
     )

@@ -13,9 +13,8 @@ from tests.builders.ocsp import extension
 from tests.builders.seal_pki import BEGIN, END, NOON, Holder, issue, pki
 
 DAY = timedelta(days=1)
-SERVER, CODE, STAMPING, SIGNING, OWN = (
+SERVER, STAMPING, SIGNING, OWN = (
     "1.3.6.1.5.5.7.3.1",
-    "1.3.6.1.5.5.7.3.3",
     "1.3.6.1.5.5.7.3.8",
     "1.3.6.1.5.5.7.3.36",
     "1.2.156.99999.1",
@@ -249,8 +248,11 @@ ROWS = {
     ),
     # extended key usage
     "for documents": Row("TRUSTED", leaf={"extended_key_usage": [SIGNING]}),
-    "for servers": Row("EXTENDED_KEY_USAGE", leaf={"extended_key_usage": [SERVER]}),
-    "for code and servers": Row("EXTENDED_KEY_USAGE", leaf={"extended_key_usage": [SERVER, CODE]}),
+    "for servers": Row("TRUSTED", leaf={"extended_key_usage": [SERVER]}),
+    "for servers alone": Row(
+        "EXTENDED_KEY_USAGE", leaf={"extensions": usages(SERVER, critical=True)}
+    ),
+    "for servers and time-stamps": Row("TRUSTED", leaf={"extended_key_usage": [SERVER, STAMPING]}),
     "for servers and documents": Row("TRUSTED", leaf={"extended_key_usage": [SERVER, SIGNING]}),
     "for time-stamps, and signs": Row(
         "EXTENDED_KEY_USAGE", leaf={"extended_key_usage": [STAMPING]}
@@ -260,7 +262,10 @@ ROWS = {
         "EXTENDED_KEY_USAGE", leaf={"extensions": usages(OWN, critical=True)}
     ),
     "for documents alone": Row("TRUSTED", leaf={"extensions": usages(SIGNING, critical=True)}),
-    "a middle for servers": Row("EXTENDED_KEY_USAGE", middle={"extended_key_usage": [SERVER]}),
+    "a middle for servers": Row("TRUSTED", middle={"extended_key_usage": [SERVER]}),
+    "a middle for time-stamps": Row(
+        "EXTENDED_KEY_USAGE", middle={"extended_key_usage": [STAMPING]}
+    ),
     "a middle for documents": Row("TRUSTED", middle={"extended_key_usage": [SIGNING]}),
     "time-stamps for time-stamps": Row(
         "TRUSTED", leaf={"extensions": usages(STAMPING, critical=True)}, purpose=STAMPS
@@ -293,6 +298,13 @@ def test_what_is_in_a_certificate(name):
     leaf = issue("叶", middle, **row.leaf)
     assert judge(leaf, anchor(root), known=[middle], purpose=row.purpose).status == row.status
     assert judge(leaf, anchor(root), extra=[middle], purpose=row.purpose).status == row.status
+
+
+def test_other_uses_are_told():
+    root = pki().root
+    for named, told in (([SERVER], True), ([SIGNING, SERVER], False), ([], False)):
+        leaf = issue("叶", root, extended_key_usage=named)
+        assert judge(leaf, anchor(root)).is_meant_otherwise is told
 
 
 def test_a_new_key_of_an_authority_takes_no_step_of_the_length():
