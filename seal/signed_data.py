@@ -75,10 +75,11 @@ class DataSigner:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedData:
-    """A SignedData as read; `content` is None where it is detached."""
+    """A SignedData as read; `content` is None where it is detached, `lists` are of revocations."""
 
     content: bytes | None
     certificates: tuple[bytes, ...]
+    lists: tuple[bytes, ...]
     signers: tuple[DataSigner, ...]
     raw: bytes = field(repr=False)
 
@@ -245,6 +246,7 @@ def _read(data: bytes) -> SignedData:
     return SignedData(
         content=content,
         certificates=certificates,
+        lists=_lists(members[3:-1]),
         signers=tuple(_read_signer(one, certificates) for one in signers),
         raw=data,
     )
@@ -268,7 +270,7 @@ def _content(element: der.Element) -> bytes | None:
 
 
 def _certificates(optional: list[der.Element]) -> tuple[bytes, ...]:
-    """The X.509 ones of `[0] certificates`; `[1] crls` are no business of the signature."""
+    """The X.509 ones of `[0] certificates`."""
     if any(one.tag not in (_IMPLICIT_0, _IMPLICIT_1) for one in optional):
         raise der.malformed("it has parts that no SignedData has")
     found = [
@@ -281,6 +283,12 @@ def _certificates(optional: list[der.Element]) -> tuple[bytes, ...]:
     if len(found) > _MAX_CERTIFICATES:
         raise der.malformed("it has too many certificates")
     return tuple(found)
+
+
+def _lists(optional: list[der.Element]) -> tuple[bytes, ...]:
+    """The revocation lists of `[1] crls`, which come along as evidence."""
+    parts = [part for part in optional if part.tag == _IMPLICIT_1]
+    return tuple(one.raw for part in parts for one in part.members()[:_MAX_CERTIFICATES])
 
 
 def _read_signer(element: der.Element, certificates: tuple[bytes, ...]) -> DataSigner:

@@ -377,7 +377,7 @@ def sign_rules(document: OpenedDocument, one: OpenedSignature) -> list[Check]:
             document=document.package.read(one.listed.path),
             date_time=one.xml.signed_at_text,
             method=one.xml.method,
-            store=document.store,
+            store=document.store.with_evidence(crls=one.signed.lists),
             now=document.now,
         )
     )

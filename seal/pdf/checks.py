@@ -50,6 +50,7 @@ from pyhanko.sign.validation.status import SignatureCoverageLevel
 from runtime.errors import InvalidArgument
 from seal import der
 from seal.model import Check, SignatureReport, Verdict, conclude, failed, passed, undetermined
+from seal.pdf.brought import with_brought
 from seal.pdf.cms import has_form
 from seal.pdf.mathematics import Mathematics, judge
 from seal.pdf.opening import (
@@ -154,6 +155,7 @@ def assess_pdf(data: bytes, *, store: TrustStore, now: datetime) -> Verdict:
     if opened.lost:
         lost = _taken_out(opened.lost)
         own.append(lost.compared(*against))
+    store = with_brought(store, opened.reader)
     reports = [
         _report(one, is_last=one is opened.signatures[-1], store=store, now=now)
         for one in opened.signatures

@@ -84,6 +84,7 @@ class FoundSignature:
 class OpenedPdf:
     """The signatures in the order of their revisions; `lost` many are no longer in the form."""
 
+    reader: Any
     signatures: tuple[FoundSignature, ...]
     lost: int
 
@@ -115,7 +116,9 @@ def open_pdf(data: bytes) -> OpenedPdf:
     except Exception:  # noqa: BLE001  (the library raises anything on hostile bytes)
         detail = "it is damaged, or of a kind that readers see differently"
         raise _refused("PDF_DAMAGED", detail, "PDF 文件已损坏或结构不规范") from None
-    return OpenedPdf(signatures=tuple(sorted(found, key=lambda one: one.revision)), lost=lost)
+    return OpenedPdf(
+        reader=reader, signatures=tuple(sorted(found, key=lambda one: one.revision)), lost=lost
+    )
 
 
 def _refused(reason: str, detail: str, detail_zh: str) -> PdfRefused:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from asn1crypto import keys, pem, x509
+from asn1crypto import crl, keys, pem, x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
@@ -18,15 +18,18 @@ from pyhanko.sign.fields import SigFieldSpec, SigSeedSubFilter
 from pyhanko.sign.signers import PdfSignatureMetadata, SimpleSigner, sign_pdf
 from pyhanko.sign.signers.cms_embedder import PdfCMSEmbedder, SigIOSetup, SigObjSetup
 from pyhanko.sign.signers.pdf_byterange import SignatureObject
+from pyhanko.sign.validation.dss import DocumentSecurityStore
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 
-from seal import suites
-from seal.issuing import issue_certificate
+from seal import der, suites
+from seal.issuing import issue_certificate, issue_crl
 from seal.model import Indication, Verdict
-from seal.trust import TrustStore
+from seal.pdf.update import SealWriter
+from seal.trust import Revocation, TrustAnchor, TrustStore, parse_certificate
 from seal.verify import assess
 from tests.builders.ofd import BEGIN, END, NOW, SEALED_AT, world
-from tests.builders.pdf import plain_pdf
+from tests.builders.pdf import plain_pdf, sealed_pdf
+from tests.builders.seal_pki import pki
 from tests.builders.signed_data import PKCS7, Form, signed_data
 
 DETACHED = SigSeedSubFilter.ADOBE_PKCS7_DETACHED
@@ -52,8 +55,6 @@ def _foreign_certificate(public: bytes) -> bytes:
     body["subject_public_key_info"] = keys.PublicKeyInfo.load(public)
     encoded = body.dump(force=True)
     chosen = suites.suite(suites.RSA)
-    from seal import der
-
     return der.sequence(encoded, chosen.signature_algorithm, der.bits(here.root.sign(encoded)))
 
 
@@ -192,3 +193,66 @@ def test_a_value_of_openssl(tmp_path: Path, options: list[str], digest: str) -> 
         return (tmp_path / "value").read_bytes()
 
     assert not _wrong(_assess(_embedded(value, kind=DETACHED, digest=digest)))
+
+
+# --- evidence inside ------------------------------------------------------------------------------
+
+
+def _with_store(data: bytes, **held: Any) -> bytes:
+    """The PDF with a document security store after its signature."""
+    writer, out = SealWriter(BytesIO(data)), BytesIO()
+    DocumentSecurityStore.supply_dss_in_writer(writer, None, **held)
+    writer.write(out)
+    return out.getvalue()
+
+
+def _list(*revoked: Revocation) -> bytes:
+    here = world(suites.P256)
+    return issue_crl(
+        issuer=here.root,
+        issuer_certificate=here.root_certificate,
+        this_update=BEGIN,
+        next_update=END,
+        number=1,
+        revoked=revoked,
+    )
+
+
+def test_a_revocation_list_in_the_document_counts() -> None:
+    here = world(suites.P256)
+    serial = parse_certificate(here.certificate).serial
+    good, bad = _list(), _list(Revocation(serial=serial, at=BEGIN))
+    sealed = sealed_pdf(plain_pdf())
+    alone = {one.name for one in _assess(sealed, here.store()).all_checks() if one.notice}
+    assert alone == {"signer_certificate"}
+    for held, wrong in ((good, {}), (bad, {"signer_certificate": "CERTIFICATE_REVOKED"})):
+        data = _with_store(sealed, crls=[crl.CertificateList.load(held)])
+        verdict = _assess(data, here.store())
+        assert _wrong(verdict) == wrong
+        told = {one.name for one in verdict.all_checks() if one.notice}
+        assert told == {"covers_document"}
+
+
+def test_an_intermediate_in_the_document_counts_and_a_root_does_not() -> None:
+    here, other = pki(suites.P256), world(suites.P256)
+    sealed = sealed_pdf(
+        plain_pdf(), here=other, certificate=_leaf(here, other.signer.public_key), chain=()
+    )
+    brought = [here.intermediate.certificate, here.root.certificate]
+    data = _with_store(sealed, certs=[x509.Certificate.load(one) for one in brought])
+    anchor = TrustAnchor(name="root", certificate=here.root.certificate, valid_from=BEGIN)
+    assert not _wrong(_assess(data, TrustStore(anchors=(anchor,))))
+    nobody = {"signer_certificate": "NO_TRUST_ANCHOR"}
+    assert _wrong(_assess(sealed, TrustStore(anchors=(anchor,)))) == nobody
+    assert _wrong(_assess(data, TrustStore())) == nobody
+
+
+def _leaf(here: Any, public: bytes) -> bytes:
+    return issue_certificate(
+        issuer=here.intermediate.signer,
+        issuer_certificate=here.intermediate.certificate,
+        subject_key=public,
+        subject={"CN": "示范县行政审批局"},
+        not_before=BEGIN,
+        not_after=END,
+    )

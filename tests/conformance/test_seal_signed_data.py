@@ -295,6 +295,24 @@ def test_from_the_future_and_without_a_time() -> None:
     )
 
 
+def test_a_revocation_list_inside_counts() -> None:
+    here = world()
+    serial = parse_certificate(here.certificate).serial
+    for revoked in ([], [Revocation(serial=serial, at=BEGIN)]):
+        held = issue_crl(
+            issuer=here.root,
+            issuer_certificate=here.root_certificate,
+            this_update=BEGIN,
+            next_update=END,
+            number=1,
+            revoked=revoked,
+        )
+        verdict = _assess(made(Habit(sign=Form(lists=(held,)))))
+        wrong = {"signer_certificate": ("FAILED", "CERTIFICATE_REVOKED")} if revoked else {}
+        assert _wrong(verdict) == wrong
+        assert not any(one.notice for one in verdict.all_checks())
+
+
 def test_a_revoked_signer_fails() -> None:
     here = world()
     serial = parse_certificate(here.certificate).serial
@@ -323,9 +341,12 @@ def test_a_changed_byte_is_noticed_or_means_nothing(name: str, at: int, change: 
         read = parse_signed_data(bytes(value))
     except InvalidArgument:
         return
+    (good,) = parse_signed_data(SOUND[name]).signers
     for signer in read.signers:
-        if signer.certificate == world().certificate and is_signed(read, signer, DOCUMENT):
-            assert covers(read, signer, DOCUMENT)
+        holds = is_signed(read, signer, DOCUMENT) and covers(read, signer, DOCUMENT)
+        if holds and signer.certificate == good.certificate:
+            assert signer.attributes == good.attributes
+            assert suites.sm2_value(signer.signature) == suites.sm2_value(good.signature)
 
 
 @pytest.mark.parametrize("name", FORMS)
