@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from runtime.errors import DataLoss, InvalidArgument
 from seal.suites import P256, SM2
-from seal.timestamp_token import check_token, read_token, time_store
+from seal.timestamp_token import UntrustedTimestamp, check_token, read_token, time_store
+from seal.trust import (
+    Purpose,
+    Revocation,
+    RevocationPolicy,
+    TrustStore,
+    kept_chains,
+)
+from tests.builders.ocsp import DAY, answer
 from tests.builders.seal_pki import Holder, issue
 from tests.builders.tokens import stamping, token
 
@@ -92,3 +101,44 @@ def test_unreadable() -> None:
             read_token(data)
         assert caught.value.reason == "MALFORMED_TIMESTAMP"
         _refused(data, root)
+
+
+# --- the one notion of trust -----------------------------------------------------------------
+
+
+def _why(made: bytes, store: TrustStore) -> str:
+    with pytest.raises(UntrustedTimestamp) as caught:
+        check_token(made, MESSAGE, store=store)
+    return caught.value.message
+
+
+@KINDS
+def test_an_authority_is_judged_as_signers_are(name: str, word: str) -> None:
+    root = _root(name)
+    stamper = stamping(root)
+    made = _token(stamper, word=word)
+    store = time_store([root.certificate])
+    (anchor,) = store.anchors
+
+    def limited(**changes: object) -> TrustStore:
+        return replace(store, anchors=(replace(anchor, **changes),))
+
+    assert "purpose" in _why(made, limited(purposes=frozenset({Purpose.SIGNER})))
+    assert "keys of this kind" in _why(made, limited(suites=frozenset({"ed25519"})))
+    assert "withdrawn" in _why(made, limited(valid_to=AT - DAY))
+    strict = limited(policy=RevocationPolicy(required=True))
+    assert "no revocation data" in _why(made, strict)
+    good = answer(root, stamper.certificate, root.certificate, this_update=AT)
+    assert check_token(made, MESSAGE, store=replace(strict, ocsp=(good,))).time == AT
+    revoked = Revocation(serial=0, at=AT - DAY, reason="key_compromise")
+    gone = answer(root, stamper.certificate, root.certificate, status=revoked, this_update=AT)
+    assert "revoked" in _why(made, replace(store, ocsp=(gone,)))
+
+
+@KINDS
+def test_the_chain_of_a_time_stamp_is_kept_for_fetching_and_evidence(name: str, word: str) -> None:
+    root = _root(name)
+    stamper = stamping(root)
+    with kept_chains() as chains:
+        check_token(_token(stamper, word=word), MESSAGE, store=time_store([root.certificate]))
+    assert [one.path[0].raw for one in chains] == [stamper.certificate]
