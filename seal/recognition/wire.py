@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from google.protobuf.duration_pb2 import Duration
@@ -172,24 +172,6 @@ def to_trusted(one: TrustAnchor) -> pb.RecognisedAnchor:
         sha256=info.fingerprint,
         source=one.source,
         revocation_rule=_to_rule(policy.required, policy.grace),
-    )
-
-
-def from_trusted(found: pb.RecognisedAnchor) -> TrustAnchor:
-    """`to_trusted` read again. Raises InvalidArgument (MALFORMED_CERTIFICATE)."""
-    info = parse_certificate(found.certificate)
-    return TrustAnchor(
-        name=info.subject,
-        certificate=found.certificate,
-        valid_from=found.start_time.ToDatetime(UTC),
-        valid_to=found.end_time.ToDatetime(UTC) if found.HasField("end_time") else None,
-        purposes=frozenset(_MEANT[one] for one in found.purposes if one in _MEANT),
-        suites=frozenset(found.suites),
-        source=found.source,
-        policy=RevocationPolicy(
-            required=found.revocation_rule.required,
-            grace=timedelta(seconds=found.revocation_rule.grace.seconds),
-        ),
     )
 
 

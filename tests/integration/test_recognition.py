@@ -23,6 +23,7 @@ from runtime.errors import (
     FailedPrecondition,
     InvalidArgument,
     NotFound,
+    ResourceExhausted,
 )
 from runtime.identity import Principal, Role
 from runtime.rpc import ANY_ROLE
@@ -191,6 +192,7 @@ def test_a_withdrawal_ends_trust_as_of_its_time(node: SealNode, neighbour: Neigh
     assert "TRUST_WITHDRAWN" in {check.ended_why for check in report.checks}
     # Sealed after: not trusted.
     assert late.indication is Indication.INDETERMINATE, late.to_dict()
+    assert late.reason == "ANCHOR_WITHDRAWN"
     # Earlier still: then neither is.
     withdraw(node, NOW - DAY)
     assert judge(node, neighbour.early).indication is Indication.INDETERMINATE
@@ -497,6 +499,35 @@ def test_a_revocation_that_a_newer_list_dropped_stays(node: SealNode) -> None:
     )
     assert found.status == "REVOKED"
     assert len(shown(node).revocation_lists) == 2, "the one in the middle said nothing of its own"
+
+
+def test_lists_are_bounded_one_by_one_and_together(
+    node: SealNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recognise(node)
+    made = pki()
+    monkeypatch.setattr("seal.recognition.lists.MAX_EACH", 3)
+    for number in range(6):  # each says what no other says, so none is needless by itself
+        entry = Revocation(serial=number + 1, at=NOW)
+        add_list(node, crl(made.intermediate, number, NOW + number * DAY, entry))
+    held = shown(node).revocation_lists
+    assert [one.this_update for one in held] == [at(NOW + number * DAY) for number in (5, 4, 3)]
+    monkeypatch.setattr("seal.recognition.service.MAX_LISTS", 800)
+    with pytest.raises(ResourceExhausted) as caught:
+        add_list(node, crl(made.root, 1, NOW))
+    assert caught.value.reason == "REVOCATION_LISTS_TOO_LARGE"
+    monkeypatch.setattr("seal.recognition.lists.MAX_CRL", 100)
+    with pytest.raises(InvalidArgument) as wrong:
+        add_list(node, crl(made.root, 1, NOW))
+    assert wrong.value.reason == "REVOCATION_LIST_TOO_LARGE"
+
+
+def test_a_list_that_is_good_for_longer_is_kept(node: SealNode) -> None:
+    recognise(node)
+    made = pki()
+    add_list(node, crl(made.intermediate, 1, NOW))
+    add_list(node, crl(made.intermediate, 2, NOW + DAY, until=NOW + 2 * DAY))
+    assert len(shown(node).revocation_lists) == 2, "the older one is good for longer"
 
 
 # --- other processes ---------------------------------------------------------------------------
