@@ -22,7 +22,8 @@ from seal import der
 from seal.model import Check, failed, passed
 from seal.ofd.markup import NAMESPACE, child, parse_xml, required, resolve, tag
 from seal.ofd.package import OfdPackage, PackageError, structure_error
-from seal.suites import SM2_SM3_OID, SM3_OID, digest, suite
+from seal.signed_data import covers, is_signed, parse_signed_data
+from seal.suites import SM2_SM3_OID, SM3_OID, digest
 from seal.trust import parse_certificate
 
 ENTRIES: Final = "OFDEntries.xml"
@@ -130,11 +131,10 @@ def proven_value(
     try:
         name, _ = _read_entries(package)
         value, entries = package.read(name), package.read(ENTRIES)
+        signature = parse_signed_data(value).signers[0].signature
         if not _is_signed(entries, value):
             return frozenset()
-        made = entries_value(
-            digest(SM3_OID, entries), certificate=certificate, signature=_signature(value)
-        )
+        made = entries_value(digest(SM3_OID, entries), certificate=certificate, signature=signature)
     except InvalidArgument:
         return frozenset()
     return frozenset({name} if made == value else ())
@@ -153,32 +153,7 @@ def _read_entries(package: OfdPackage) -> tuple[str, set[str]]:
 
 
 def _is_signed(entries: bytes, value: bytes) -> bool:
-    """SignedData{version, digests, content, [0] certificates, signers}, one of each."""
-    try:
-        parts = _parts(value)
-        content = parts[2].members()[1].members()[0].octets()
-        holder = parse_certificate(next(one.content for one in parts if one.tag == _CONTEXT_0))
-    except (IndexError, StopIteration):
-        raise structure_error(
-            "the integrity list's signature is not a SignedData",
-            "完整性清单的签名值不是 SignedData",
-        ) from None
-    return content == digest(SM3_OID, entries) and suite(SM2_SM3_OID).verify(
-        holder.public_key, content, _signature(value)
-    )
-
-
-def _parts(value: bytes) -> list[der.Element]:
-    return der.children(value)[1].members()[0].members()
-
-
-def _signature(value: bytes) -> bytes:
-    """The octets of the one signer's signature."""
-    try:
-        signers = next(one for one in reversed(_parts(value)) if one.tag == _SET)
-        return signers.members()[0].members()[-1].octets()
-    except (IndexError, StopIteration):
-        raise structure_error(
-            "the integrity list's signature is not a SignedData",
-            "完整性清单的签名值不是 SignedData",
-        ) from None
+    """Whether every signer of the SignedData signed the list; nobody is asked who they are."""
+    signed = parse_signed_data(value)
+    return all(covers(signed, one, entries) and is_signed(signed, one, entries) for one in
+               signed.signers)  # fmt: skip
