@@ -67,6 +67,17 @@ def test_a_zip_with_backslashes_is_refused_by_name() -> None:
     assert wrong.name == "package_paths"
 
 
+def test_a_name_of_two_readings_is_refused_by_name() -> None:
+    """The flag of UTF-8 in one header alone says nothing of ASCII, and contradicts of others."""
+    package = bytearray(pack({**FILES, "Doc_0/Res/附件.bin": b"x"}))
+    at = 0
+    while (at := package.find(b"PK\x01\x02", at)) >= 0:
+        package[at + 9] &= ~0x08
+        at += 4
+    (wrong,) = _wrong(_assess(bytes(package)))
+    assert wrong.name == "package_zip"
+
+
 def test_several_makers_one_after_another() -> None:
     """Each signs what the ones before left; ours is the first and the last."""
     files = unpack(seal_ofd(plain_ofd()))
