@@ -317,6 +317,7 @@ _POSITIONS: Final = {one.name: number for number, one in enumerate(_ALL)}
 REASONS: Final = {
     "NOT_SIGNED": "SIGNED_DATA_NOT_FOUND",
     "NOT_ASKED": "GENERIC",
+    "NOT_CHECKED": "GENERIC",
     "NO_SIGNING_TIME": "NO_POE",
     "NO_TRUST_ANCHOR": "NO_CERTIFICATE_CHAIN_FOUND",
     "LOG_KEY_NOT_TRUSTED": "NO_CERTIFICATE_CHAIN_FOUND",

@@ -5,7 +5,8 @@
 2. A verdict is as bad as its worst check: FAILED before INDETERMINATE before PASSED.
 3. FAILED means something is wrong; INDETERMINATE means nothing is wrong but something could not be
    established (an unknown trust anchor, an unsupported kind of signature).
-4. A verdict without a single check, or without a signature, is never PASSED.
+4. A verdict without a single check, without a signature, or with a signature of which nothing was
+   checked, is never PASSED.
 5. `indication` answers for the time of signing: the one a trusted time-stamp proves, else the one
    claimed. `now` answers for today: what has ended since (a certificate revoked, a seal that ran
    out) does no harm where a time-stamp proves that the signature is older, and leaves it open
@@ -94,7 +95,7 @@ class SignatureReport:
 
     def __post_init__(self) -> None:
         ordered = tuple(sorted(self.checks, key=lambda check: position(check.name)))
-        object.__setattr__(self, "checks", ordered)
+        object.__setattr__(self, "checks", ordered or (_not_checked(self.id),))
 
     @property
     def indication(self) -> Indication:
@@ -146,6 +147,17 @@ class SignatureReport:
             "trust": [one.to_dict() for one in self.trust],
             "checks": [check.to_dict() for check in self.checks],
         }
+
+
+def _not_checked(subject: str) -> Check:
+    """What stands for a signature that no rule had anything to say of (rule 4)."""
+    return undetermined(
+        "signature_format",
+        "nothing of the signature could be checked",
+        "该签章没有可检查的内容",
+        reason="NOT_CHECKED",
+        against=("every rule there is", "全部检查规则"),
+    ).about(subject)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,15 +252,16 @@ def _now(then: Standing, reports: tuple[SignatureReport, ...]) -> Standing:
     """The document's standing: what it was then, or the worst that any signature's has become."""
     if then.indication is not Indication.PASSED:
         return then
-    lapsed = [(one, one.now) for one in reports if one.now.indication is not Indication.PASSED]
-    if lapsed:
-        report, found = lapsed[0]
-        summary, summary_zh = _of(report.id, found.summary, found.summary_zh)
-        return replace(found, summary=summary, summary_zh=summary_zh)
-    if any(one.now.since for one in reports):
+    today = [one.now for one in reports]
+    for report, found in zip(reports, today, strict=True):
+        if found.indication is not Indication.PASSED:
+            summary, summary_zh = _of(report.id, found.summary, found.summary_zh)
+            return replace(found, summary=summary, summary_zh=summary_zh)
+    ended = [found.since for found in today if found.since]
+    if ended:
         return replace(
             then,
-            since=min(one.now.since for one in reports if one.now.since),
+            since=min(ended),
             summary="still good: time-stamps prove that it was signed before anything ended",
             summary_zh="仍然有效：时间戳证明签章早于所有失效事件",
         )

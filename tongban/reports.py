@@ -47,6 +47,7 @@ _ROLES: Final = {
     "signer_certificate": "签章者 signer",
     "time_stamp": "时间戳 time-stamp",
     "seal_time_stamp": "印章时间戳 seal's time-stamp",
+    "evidence_time": "证据包时间戳 bundle's time-stamp",
 }
 _MEANINGS: Final = (
     ("通过 PASSED：每项检查均成立。", "Every check holds."),

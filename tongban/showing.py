@@ -28,6 +28,7 @@ _ROLES: Final = {
     "signer_certificate": ("signer", "签章者"),
     "time_stamp": ("time-stamp", "时间戳"),
     "seal_time_stamp": ("seal's time-stamp", "印章时间戳"),
+    "evidence_time": ("bundle's time-stamp", "证据包时间戳"),
 }
 
 

@@ -203,6 +203,9 @@ def _report(
 
 def _only(found: FoundSignature, check: Check | None) -> SignatureReport:
     """The report of a signature of which only this can be said."""
+    if check is not None and not check.against:
+        field = plain(found.label)
+        check = check.compared(f"the signature field '{field}'", f"签名域“{field}”")
     return SignatureReport(
         id=found.label,
         signer="",

@@ -116,3 +116,9 @@ def test_checks_stand_in_the_order_of_the_standard() -> None:
 def test_document_without_signature_is_not_signed() -> None:
     verdict = conclude("OFD", [passed("package_format", "reads", "可读取")], [])
     assert (verdict.reason, verdict.sub_indication) == ("NOT_SIGNED", "SIGNED_DATA_NOT_FOUND")
+
+
+def test_signature_of_which_nothing_was_checked_is_not_passed() -> None:
+    verdict = conclude("OFD", [], [_report(passed("references", "same", "一致")), _report()])
+    assert (verdict.indication, verdict.reason) == (Indication.INDETERMINATE, "NOT_CHECKED")
+    assert verdict.now.indication is Indication.INDETERMINATE

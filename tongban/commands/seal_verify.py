@@ -54,6 +54,10 @@ def verify(
     log_key: Annotated[
         Path | None, typer.Option(help="File with the audit log's verifier key, for evidence.")
     ] = None,
+    trust_inside: Annotated[
+        bool,
+        typer.Option("--trust-inside", help="Judge a bundle by the trust list that it holds."),
+    ] = False,
     report: Annotated[
         Path | None, typer.Option(help="Write a printable report, a PDF; never over a file.")
     ] = None,
@@ -76,7 +80,9 @@ def verify(
     Example: tongban seal verify license.ofd --trust trust --report report.pdf
     """
     with outcomes(as_json=as_json):
-        question = question_of(documents, digest=digest, about=about, log_key=log_key)
+        question = question_of(
+            documents, digest=digest, about=about, log_key=log_key, trust_inside=trust_inside
+        )
         code = verify_files(
             documents,
             question,
