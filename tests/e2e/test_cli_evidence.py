@@ -53,10 +53,14 @@ def test_a_bundle_is_made_and_verified_by_commands(given, tmp_path):
     assert told["verdict"]["indication"] == "PASSED"
     files = unpack(bundle.read_bytes())
     assert "META-INF/timestamp.tst" in files
+    assert files["report.pdf"].startswith(b"%PDF-")
     assert files["document.ofd"] == (given / "letter.ofd").read_bytes()
     said = run("seal", "verify", bundle, *trust)
     assert (said.returncode, said.stdout[:6]) == (0, "PASSED"), said.stdout + said.stderr
-    assert run("seal", "evidence", "make", bundle, "--out", bundle, *trust).returncode == 4
+    again = run("seal", "evidence", "make", bundle, "--out", tmp_path / "again.zip", *trust)
+    assert (again.returncode, "EVIDENCE_KIND" in again.stderr) == (4, True)
+    over = run(*make)
+    assert (over.returncode, "FILE_EXISTS" in over.stderr) == (4, True)
     data = bytearray(bundle.read_bytes())
     data[len(data) // 2] ^= 1
     bundle.write_bytes(data)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -15,6 +17,8 @@ from runtime.errors import InvalidArgument
 from seal.evidence.making import make_evidence
 from seal.exchanging import Reach
 from seal.fetching import Fetcher, FetchLimits
+from seal.model import Verdict
+from seal.ofd.package import Buffer
 from seal.revocation_cache import RevocationCache
 from seal.timestamp import TimestampClient, Timestamper
 from seal.timestamp_token import UntrustedTimestamp
@@ -35,7 +39,8 @@ from tongban.console import (
     say,
     with_example,
 )
-from tongban.files import check_apart, map_file, read_file, write_file
+from tongban.files import check_new, map_file, read_file, write_new
+from tongban.reports import Reported, write_report
 from tongban.showing import print_verdict
 from tongban.verdicts import TrustFolder, stop_by
 from tongban.verifying import Question, digest_value, judge_file
@@ -92,16 +97,16 @@ def make(
     --log-key log-key.txt --timestamp-url https://tsa.example/tsr
     """
     with outcomes(as_json=as_json):
-        check_apart(document, to)
+        check_new(to)
         store = _store(trust, node, identity)
         asked = Question(digest=digest_value(digest) if digest else b"", about=about)
         if fetch is not None:
             store = _fetched(document, asked, store, fetch)
-        now = SYSTEM.now()
+        now, data = SYSTEM.now(), map_file(document)
         key = proofs.key_in(log_key) if log_key else ""
         with _telling_untrusted():
             made = make_evidence(
-                map_file(document),
+                data,
                 store=store,
                 now=now,
                 maker=f"tongban {__version__}",
@@ -109,9 +114,10 @@ def make(
                 about=about,
                 receipts=[_receipt(path) for path in receipt or ()],
                 log_key=key,
+                report=lambda verdict: _report(document.name, data, verdict, now),
                 timestamper=_timestamper(timestamp_url, store),
             )
-        write_file(to, made)
+        write_new(to, made)
         found = judge_file(to, Question(log_key=key), store=lambda: store, now=SYSTEM.now())
         verdict = found.verdict
         if as_json:
@@ -143,6 +149,13 @@ def _fetched(document: Path, asked: Question, store: TrustStore, reach: Reach) -
         told = say(f"no revocation data: {one.why}", f"未取得吊销数据：{one.why_zh}")
         err.print(told, markup=False)
     return found.beside(store)
+
+
+def _report(name: str, data: Buffer, verdict: Verdict, at: datetime) -> bytes:
+    """The verdict on paper; it names no folder of this machine."""
+    one = Reported(name=name, size=len(data), sha256=sha256(data).hexdigest(), verdict=verdict)
+    trust = "证据包内的信任列表 the list inside the bundle"
+    return write_report([one], trust=trust, at=at, program=f"Tongban {__version__}")
 
 
 def _receipt(path: Path) -> bytes:
