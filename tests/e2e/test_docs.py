@@ -23,7 +23,14 @@ import pytest
 from runtime.config import SealSettings, Settings, load
 
 ROOT = Path(__file__).resolve().parents[2]
-GUIDES = ("README.md", "README.zh.md", "docs/operator.md", "docs/integrator.md")
+GUIDES = (
+    "README.md",
+    "README.zh.md",
+    "docs/operator.md",
+    "docs/integrator.md",
+    "docs/auditor.md",
+    "docs/auditor.zh.md",
+)
 BACKGROUND_SECONDS = 60
 END = "the end of this command:"
 
@@ -72,6 +79,7 @@ class Shell:
         self.ports = {"7443": str(free_port()), "9464": str(free_port())}
         for name in ("examples", "proto"):
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("node_mod*"))
+        shutil.copytree(ROOT / "tests/conformance/forgeries", folder / "practice")
         for example in (*folder.glob("examples/*/*.py"), *folder.glob("examples/*/*.js")):
             example.write_text(self.here(example.read_text(encoding="utf-8")), encoding="utf-8")
         programs = folder / "programs"
@@ -79,7 +87,12 @@ class Shell:
         # The command's own defaults, and nobody else's, are moved to the ports of this shell.
         address = f"127.0.0.1:{self.ports['7443']}"
         ours = [f': "${{{v}={address}}}"; export {v}\n' for v in ("TONGBAN_LISTEN", "TONGBAN_NODE")]
-        for name, first, run in (("python", "", ""), ("tongban", "".join(ours), "-m tongban")):
+        verifier = "-c 'from tongban.verifier import main; main()'"
+        for name, first, run in (
+            ("python", "", ""),
+            ("tongban", "".join(ours), "-m tongban"),
+            ("tongban-verify", "", verifier),
+        ):
             line = f'exec "{sys.executable}" {run} "$@"\n'
             (programs / name).write_text(f"#!/bin/sh\n{first}{line}")
             (programs / name).chmod(0o755)
