@@ -26,30 +26,27 @@ time-stamp is a signature of its own here (`seal.pdf.timestamps`).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from pyhanko.pdf_utils import generic
-from pyhanko.sign.diff_analysis import (
-    CatalogModificationRule,
-    DocInfoRule,
-    DSSCompareRule,
-    FormUpdatingRule,
-    MetadataUpdateRule,
-    ModificationLevel,
-    ObjectStreamRule,
-    SigFieldCreationRule,
-    SigFieldModificationRule,
-    StandardDiffPolicy,
-    XrefStreamRule,
-)
+from pyhanko.sign.diff_analysis import ModificationLevel
 from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
 from pyhanko.sign.validation.status import SignatureCoverageLevel
 
 from runtime.errors import InvalidArgument
 from seal import der
-from seal.model import Check, SignatureReport, Verdict, conclude, failed, passed, undetermined
+from seal.model import (
+    Check,
+    Indication,
+    SignatureReport,
+    Verdict,
+    conclude,
+    failed,
+    passed,
+    undetermined,
+)
 from seal.pdf.brought import with_brought
 from seal.pdf.cms import has_form
 from seal.pdf.mathematics import Mathematics, judge
@@ -61,6 +58,7 @@ from seal.pdf.opening import (
     check_byte_range,
     open_pdf,
 )
+from seal.pdf.revisions import ONLY_EVIDENCE, ONLY_SIGNATURES
 from seal.pdf.timestamps import (
     SignatureTime,
     ends_with_an_update,
@@ -74,29 +72,6 @@ from seal.telling import comparing, facts_of, holder, moment, plain
 from seal.trust import Purpose, TrustStore, assess_chain
 
 _FORMAT: Final = "PDF"
-_LEVEL: Final = ModificationLevel.LTA_UPDATES
-# pyHanko's own policy without filled fields: a later signature may be added, nothing else.
-_ONLY_SIGNATURES: Final = StandardDiffPolicy(
-    global_rules=[
-        CatalogModificationRule(),
-        DocInfoRule().as_qualified(_LEVEL),
-        XrefStreamRule().as_qualified(_LEVEL),
-        ObjectStreamRule().as_qualified(_LEVEL),
-        DSSCompareRule().as_qualified(_LEVEL),
-        MetadataUpdateRule().as_qualified(_LEVEL),
-    ],
-    form_rule=FormUpdatingRule(field_rules=[SigFieldCreationRule(), SigFieldModificationRule()]),
-)
-# After the last signature: what a verifier needs, and judges by itself.
-ONLY_EVIDENCE: Final = StandardDiffPolicy(
-    global_rules=[
-        CatalogModificationRule(ignored_keys=frozenset({"/DSS", "/Extensions", "/Version"})),
-        XrefStreamRule().as_qualified(_LEVEL),
-        ObjectStreamRule().as_qualified(_LEVEL),
-        DSSCompareRule().as_qualified(_LEVEL),
-    ],
-    form_rule=None,
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +135,25 @@ def assess_pdf(data: bytes, *, store: TrustStore, now: datetime) -> Verdict:
         _report(one, is_last=one is opened.signatures[-1], store=store, now=now)
         for one in opened.signatures
     ]
-    return conclude(_FORMAT, own, reports)
+    return conclude(_FORMAT, own, _with_later_proof(reports))
+
+
+def _with_later_proof(reports: list[SignatureReport]) -> list[SignatureReport]:
+    """Each signature with what the next good time-stamp over the document proves of it (B-LTA)."""
+    found: list[SignatureReport] = []
+    proof: datetime | None = None
+    against = ("", "")
+    for report in reversed(reports):
+        if proof is not None and report.format == "PADES":
+            at = moment(proof)
+            words = (f"there by {at} at the latest", f"最晚于 {at} 已存在")
+            told = passed("document_time", *words, against=against)._replace(proves=proof)
+            report = replace(report, checks=(*report.checks, told.about(report.id)))
+        if report.format == "PADES_TIMESTAMP" and report.indication is Indication.PASSED:
+            proof, field = report.proved_at or proof, plain(report.id)
+            against = (f"the time-stamp in field '{field}'", f"域“{field}”中的时间戳")
+        found.append(report)
+    return found[::-1]
 
 
 def _taken_out(count: int) -> Check:
@@ -178,7 +171,7 @@ def _report(
     """Ask every rule about one signature."""
     if found.embedded is None:
         return _only(found, found.trouble)
-    policy = ONLY_EVIDENCE if is_last else _ONLY_SIGNATURES
+    policy = ONLY_EVIDENCE if is_last else ONLY_SIGNATURES
     if found.kind == TIMESTAMP:
         return report_timestamp(found.embedded, policy, store, now)
     try:

@@ -10,10 +10,11 @@ from seal import der
 from seal.model import Check, Indication, Verdict
 from seal.ofd.dates import parse_date_time
 from seal.verify import assess
-from tests.builders import makers
-from tests.builders.makers import HABITS, REFUSED, ZIPS, Habit, made, sign
+from tests.builders import zips
+from tests.builders.makers import HABITS, REFUSED, Habit, made, sign
 from tests.builders.ofd import NOW, pack, plain_ofd, seal_ofd, unpack, world
 from tests.builders.signed_data import FORMS
+from tests.builders.zips import ZIPS
 
 TOLD = {
     "value r and s side by side": "signature_encoding",
@@ -63,7 +64,7 @@ def test_zips_of_other_makers(name: str) -> None:
 
 
 def test_a_zip_with_backslashes_is_refused_by_name() -> None:
-    (wrong,) = _wrong(_assess(makers.backslashed(FILES)))
+    (wrong,) = _wrong(_assess(zips.backslashed(FILES)))
     assert wrong.name == "package_paths"
 
 
