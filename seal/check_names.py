@@ -309,6 +309,12 @@ _ALL: Final = (
         _GMT31, "TIMESTAMP_ORDER_FAILURE",
         "the time-stamp authority's certificate", "时间戳机构证书",
     ),
+    CheckName(
+        "document_time", "Later time-stamp of the document", "文件的后续时间戳",
+        "By when was the signature there, by a time-stamp over the document after it?",
+        "按其后对整个文件所加的时间戳，该签名最晚何时已存在？",
+        _PADES, "NO_POE",
+    ),
 )  # fmt: skip
 
 CHECKS: Final = {one.name: one for one in _ALL}

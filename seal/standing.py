@@ -18,8 +18,9 @@ from typing import Any, Final
 from seal.check_names import ENDINGS, titled
 from seal.findings import Check, Indication, decisive, shown, worst
 
-PROOFS: Final = ("time_stamp", "evidence_time")
-"""What proves that a signature existed: its own time-stamp, or that of the bundle around it."""
+PROOFS: Final = ("time_stamp", "document_time", "evidence_time")
+"""What proves that a signature existed: a time-stamp of its own, of the document after it, of the
+bundle around it."""
 _ORDER: Final = {word: number for number, word in enumerate(ENDINGS)}
 
 

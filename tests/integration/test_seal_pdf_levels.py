@@ -34,6 +34,7 @@ from pyhanko_certvalidator.registry import SimpleTrustManager
 
 from runtime.errors import FailedPrecondition, InvalidArgument
 from seal.model import Indication, Verdict
+from seal.pdf import levels
 from seal.pdf.signing import Evidence, Level
 from seal.pdf.update import SealWriter
 from seal.placement import EveryPage
@@ -104,6 +105,30 @@ def test_we_accept_it(tsa: Authority, level: Level, close: bool) -> None:
     assert formats == ["PADES", "PADES_TIMESTAMP"][: 2 if level is Level.B_LTA else 1]
     stamped = [c for c in verdict.signatures[0].checks if c.name == "time_stamp"]
     assert len(stamped) == (level is not Level.B_B)
+    proved = {c.name for c in verdict.signatures[0].checks if c.proves}
+    assert ("document_time" in proved) == (level is Level.B_LTA)
+    assert (verdict.signatures[0].proved_at is None) == (level is Level.B_B)
+
+
+def test_later_time_stamp_over_the_document_proves_what_has_none_of_its_own(
+    tsa: Authority,
+) -> None:
+    plain = _sealed(tsa, Level.B_B)
+    writer = SealWriter.from_reader(PdfFileReader(BytesIO(plain)))
+    stamped = levels._stamped(writer, TimestampClient(tsa.url, anchors=[tsa.root]), "")
+    before, after = _assess(tsa, plain), _assess(tsa, stamped.getvalue())
+    assert before.signatures[0].proved_at is None
+    assert after.indication is Indication.PASSED, after.to_dict()
+    assert after.signatures[0].proved_at == after.signatures[1].proved_at is not None
+    later = datetime.now(UTC) + timedelta(days=365 * 40)  # when every certificate has run out
+    today = assess(plain, store=_store(tsa), now=later).now
+    assert (today.indication, today.sub_indication) == (
+        Indication.INDETERMINATE,
+        "OUT_OF_BOUNDS_NO_POE",
+    )
+    assert assess(stamped.getvalue(), store=_store(tsa), now=later).now.indication is (
+        Indication.PASSED
+    )
 
 
 def _roots(tsa: Authority) -> list[Any]:
