@@ -14,6 +14,7 @@ clock, or raises on what the bytes hold.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -34,7 +35,6 @@ from seal.ofd.checks import (
     SEALED_CHECKS,
     check_signature_format,
     judge_time_stamp,
-    sign_rules,
 )
 from seal.ofd.dates import parse_date_time
 from seal.ofd.markup import checked_pieces
@@ -48,6 +48,7 @@ from seal.ofd.package import (
     limits_error,
     read_package,
 )
+from seal.ofd.sign_checks import sign_rules
 from seal.ofd.structure import (
     TYPE_SIGN,
     ListedSignature,
@@ -133,8 +134,7 @@ def assess_ofd(
     """
     try:
         package = read_package(data, limits)
-        # The one time a large file is looked at, by pieces: for what it declares and its digest.
-        digests = {name: digest_pieces(SM3_OID, checked_pieces(package, name)) for name in package}
+        digests = _read_all(package)
         bodies = doc_bodies(package)
         listed = tuple(one for body in bodies for one in signature_list(package, body))
     except PackageError as error:
@@ -169,6 +169,21 @@ def assess_ofd(
     checks = [found for rule in DOCUMENT_CHECKS if (found := rule(document)) is not None]
     reports = [*unreadable.values(), *(_report(document, one) for one in opened)]
     return conclude(_OFD, checks, reports)
+
+
+def _read_all(package: OfdPackage) -> dict[str, bytes]:
+    """Look at every file once, for what it declares; the digests of those too large to be kept.
+
+    Those take pieces, and the one look at them is for the digest too. Raises PackageError.
+    """
+    digests = {}
+    for name in package:
+        is_kept, pieces = package.keeps(name), checked_pieces(package, name)
+        if is_kept:
+            deque(pieces, maxlen=0)
+        else:
+            digests[name] = digest_pieces(SM3_OID, pieces)
+    return digests
 
 
 def _open(package: OfdPackage, listed: ListedSignature, label: str) -> OpenedSignature:
@@ -212,7 +227,8 @@ def _report(document: OpenedDocument, one: OpenedSignature) -> SignatureReport:
     if value is None:
         found = [*sign_rules(document, one), *(rule(document, one) for rule in CONTENT_CHECKS)]
         return _as_report(one, found, form="GBT_35275")
-    one = replace(one, stamp=judge_time_stamp(document, value))
+    stamp = judge_time_stamp(document, value)
+    one = replace(one, stamp=stamp) if stamp else one
     found = [check_signature_format(document, one)]
     found += [rule(value.seal, document.store, document.now) for rule in SEAL_CHECKS]
     found += [rule(document, one, value) for rule in SEALED_CHECKS]

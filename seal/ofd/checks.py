@@ -22,7 +22,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Final
 
 from seal.model import (
@@ -34,11 +33,10 @@ from seal.model import (
 )
 from seal.ofd import against
 from seal.ofd.check_method import check_method
-from seal.ofd.dates import parse_date_time
+from seal.ofd.dates import check_date_time
 from seal.ofd.entries import check_integrity_entries, proven_value
 from seal.ofd.opened import OpenedDocument, OpenedSignature
 from seal.ofd.package import PackageError
-from seal.ofd.sign_checks import SignedXml, sign_checks, unread
 from seal.ofd.structure import ROOT, TYPE_SEAL, TYPE_SIGN
 from seal.seal_checks import (
     CLOCK_SKEW,
@@ -50,11 +48,10 @@ from seal.seal_checks import (
 )
 from seal.ses import SealSignature, verify_signature
 from seal.suites import SM3_OID
-from seal.telling import comparing, moment, plain
+from seal.telling import comparing, plain
 from seal.trust import Purpose, assess_chain
 
 _SHOWN: Final = 10
-_ZONES: Final = timedelta(hours=24)  # a local time written as if it were UTC, or the other way
 
 
 # --- rules about one signature --------------------------------------------------------------
@@ -150,31 +147,6 @@ def check_signing_time(
     if value.signed_at > document.now + CLOCK_SKEW:
         return failed(name, "the signature says it is from the future", "签章时间晚于当前时间")
     return passed(name, "signed after the seal was made", "签章时间晚于印章制作时间")
-
-
-def check_date_time(
-    _document: OpenedDocument, one: OpenedSignature, value: SealSignature
-) -> Check | None:
-    """What people are shown as the date is what the signature says; makers differ by their zone."""
-    name, written = "signature_date_time", one.xml.signed_at_text
-    if value.signed_at is None or not written:
-        return None
-    shown = parse_date_time(written)
-    words = f"SignatureDateTime {plain(written)}; signed {moment(value.signed_at)}"
-    words_zh = f"SignatureDateTime {plain(written)}；签章 {moment(value.signed_at)}"
-    if shown is not None and abs(shown - value.signed_at) <= _ZONES:
-        detail, detail_zh = (
-            "Signature.xml tells the signing time",
-            "Signature.xml 中的时间与签章一致",
-        )
-        return passed(name, detail, detail_zh, against=(words, words_zh))
-    return passed(
-        name,
-        "Signature.xml tells another time than the signature does, which counts",
-        "Signature.xml 中的时间与签章时间不一致，以签章时间为准",
-        notice=True,
-        against=(words, words_zh),
-    )
 
 
 @comparing(against.signers)
@@ -364,23 +336,6 @@ def check_time_stamp(
 ) -> Check | None:
     """What was found of the time-stamp."""
     return one.stamp
-
-
-def sign_rules(document: OpenedDocument, one: OpenedSignature) -> list[Check]:
-    """Type=Sign: what its value is, and what of it holds (`seal.ofd.sign_checks`)."""
-    if one.signed is None:
-        refused = [unread(one.unread)] if one.unread is not None else []
-        return [check.compared(*against.form(document, one)) for check in refused]
-    return sign_checks(
-        SignedXml(
-            value=one.signed,
-            document=document.package.read(one.listed.path),
-            date_time=one.xml.signed_at_text,
-            method=one.xml.method,
-            store=document.store.with_evidence(crls=one.signed.lists),
-            now=document.now,
-        )
-    )
 
 
 DocumentRule = Callable[[OpenedDocument], Check | None]

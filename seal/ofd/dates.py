@@ -10,6 +10,12 @@ import re
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
 
+from seal.model import Check, passed
+from seal.ofd.opened import OpenedDocument, OpenedSignature
+from seal.ses import SealSignature
+from seal.telling import moment, plain
+
+_ZONES: Final = timedelta(hours=24)  # a local time written as if it were UTC, or the other way
 _CHINA: Final = timezone(timedelta(hours=8))
 _REST: Final = r"(?:[.,](\d{1,9}))?\s*(Z|z|[+-]\d{2}:?\d{2})?"
 _SPELLED: Final = re.compile(
@@ -48,3 +54,28 @@ def _zone(text: str | None) -> timezone:
         return UTC
     minutes = int(text[1:3]) * 60 + int(text[-2:])
     return timezone(timedelta(minutes=-minutes if text[0] == "-" else minutes))
+
+
+def check_date_time(
+    _document: OpenedDocument, one: OpenedSignature, value: SealSignature
+) -> Check | None:
+    """What people are shown as the date is what the signature says; makers differ by their zone."""
+    name, written = "signature_date_time", one.xml.signed_at_text
+    if value.signed_at is None or not written:
+        return None
+    shown = parse_date_time(written)
+    words = f"SignatureDateTime {plain(written)}; signed {moment(value.signed_at)}"
+    words_zh = f"SignatureDateTime {plain(written)}；签章 {moment(value.signed_at)}"
+    if shown is not None and abs(shown - value.signed_at) <= _ZONES:
+        detail, detail_zh = (
+            "Signature.xml tells the signing time",
+            "Signature.xml 中的时间与签章一致",
+        )
+        return passed(name, detail, detail_zh, against=(words, words_zh))
+    return passed(
+        name,
+        "Signature.xml tells another time than the signature does, which counts",
+        "Signature.xml 中的时间与签章时间不一致，以签章时间为准",
+        notice=True,
+        against=(words, words_zh),
+    )

@@ -22,7 +22,9 @@ from typing import Final
 from runtime.errors import InvalidArgument
 from seal import suites
 from seal.model import Check, Indication, failed, passed, undetermined
+from seal.ofd import against
 from seal.ofd.dates import parse_date_time
+from seal.ofd.opened import OpenedDocument, OpenedSignature
 from seal.seal_checks import CLOCK_SKEW, chain_check, encoding_notice, time_stamp_check
 from seal.signed_data import (
     BARE_VALUE,
@@ -291,3 +293,20 @@ def unread(error: InvalidArgument) -> Check:
     """
     make = undetermined if error.reason == BARE_VALUE else failed
     return make("signature_format", error.message, error.message_zh, reason=error.reason)
+
+
+def sign_rules(document: OpenedDocument, one: OpenedSignature) -> list[Check]:
+    """What the value of a signature of Type=Sign is, and what of it holds."""
+    if one.signed is None:
+        refused = [unread(one.unread)] if one.unread is not None else []
+        return [check.compared(*against.form(document, one)) for check in refused]
+    return sign_checks(
+        SignedXml(
+            value=one.signed,
+            document=document.package.read(one.listed.path),
+            date_time=one.xml.signed_at_text,
+            method=one.xml.method,
+            store=document.store.with_evidence(crls=one.signed.lists),
+            now=document.now,
+        )
+    )
