@@ -128,6 +128,7 @@ def _overview(flow: _Flow, documents: Sequence[Reported], trust: str, told: str)
     for meaning in Indication:
         count = sum(one.verdict.indication is meaning for one in documents)
         flow.text(f"{_WORDS[meaning]} {meaning}: {count}", size=3.6, ink=_INKS[meaning])
+    flow.gap(2)
     _fact(flow, "验证时间 Verified", told)
     _fact(flow, "信任依据 Trust", trust)
     flow.gap(3)
@@ -151,13 +152,11 @@ def _document(flow: _Flow, one: Reported, trust: str, told: str) -> None:
     _fact(flow, "验证时间 Verified", told)
     _fact(flow, "信任依据 Trust", trust)
     flow.gap(2)
-    _answer(flow, "签章时", "When signed", verdict.indication, verdict.summary_zh, verdict.summary)
-    if verdict.reason:
-        flow.text(f"{verdict.reason} · {verdict.sub_indication}", size=2.6, ink=_GREY)
-    now = verdict.now
-    _answer(flow, "现在", "Today", now.indication, now.summary_zh, now.summary)
-    if now.sub_indication and now.sub_indication != verdict.sub_indication:
-        flow.text(now.sub_indication, size=2.6, ink=_GREY)
+    now, words = verdict.now, f"{verdict.reason} · {verdict.sub_indication}"
+    then = (verdict.summary_zh, verdict.summary, words if verdict.reason else "")
+    _answer(flow, "签章时 When signed", verdict.indication, *then)
+    today = (now.summary_zh, now.summary, now.sub_indication)
+    _answer(flow, "现在 Today", now.indication, *today)
     if verdict.checks:
         _heading(flow, "文件整体 The document as a whole")
         _checks(flow, verdict.checks)
@@ -169,17 +168,19 @@ def _document(flow: _Flow, one: Reported, trust: str, told: str) -> None:
 
 
 def _answer(
-    flow: _Flow, title_zh: str, title: str, indication: Indication, chinese: str, english: str
+    flow: _Flow, title: str, indication: Indication, chinese: str, english: str, words: str
 ) -> None:
     ink = _INKS[indication]
+    why = [_Cell(words, 2.5, ink)] if words else []
     flow.row(
-        (34.0, [_Cell(f"{title_zh} {title}", ink=_GREY), _Cell(_word(indication), 4.0, ink, True)]),
-        (0.0, [_Cell(chinese, 3.4), _Cell(english, 2.9, _GREY)]),
+        (34.0, [_Cell(title, ink=_GREY), _Cell(_word(indication), 4.0, ink, True)]),
+        (0.0, [_Cell(chinese, 3.4), _Cell(english, 2.9, _GREY), *why]),
     )
 
 
 def _signature(flow: _Flow, number: int, count: int, report: SignatureReport) -> None:
-    named = " · ".join(name for name in (report.seal_name, report.signer, report.id) if name)
+    names = dict.fromkeys((report.seal_name, report.signer, report.id))
+    named = " · ".join(name for name in names if name)
     _heading(flow, f"签章 Signature {number}/{count}: {named}")
     found, now = report.indication, report.now
     _fact(flow, "签章时 When signed", _word(found), ink=_INKS[found])
