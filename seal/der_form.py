@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,7 +19,8 @@ from seal.der import Element
 _MAX_DEPTH: Final = 32
 _MAX_FINDINGS: Final = 20
 _PRINTABLE: Final = re.compile(rb"[A-Za-z0-9 '()+,\-./:=?]*")
-_IA5: Final = re.compile(rb"[\x00-\x7f]*")
+_UTC_TIME: Final = re.compile(rb"[0-9]{12}Z")
+_GENERALIZED_TIME: Final = re.compile(rb"[0-9]{14}Z")
 
 _TOLD: Final = {
     "LENGTH_INDEFINITE": ("the length is indefinite", "长度为不定长形式"),
@@ -89,29 +91,30 @@ def findings(data: bytes, *, apart_from: str = "") -> tuple[Finding, ...]:
             continue
         members = element.members() if element.tag & 0x20 else []
         found += [Finding(name, path or "/") for name in _departures(element, members)]
-        if members and depth == _MAX_DEPTH:
+        if not members:
+            continue
+        if depth == _MAX_DEPTH:
             raise der.malformed("it is nested too deep")
         below = [(one, f"{path}/{at}", depth + 1) for at, one in enumerate(members)]
         waiting += reversed(below)
     raise der.malformed("it has too many parts")
 
 
-def _departures(element: Element, members: list[Element]) -> list[str]:
+def _departures(element: Element, members: list[Element]) -> Iterator[str]:
     """What one element does that DER forbids."""
-    found = []
-    if element.raw[1] == 0x80:
-        found.append("LENGTH_INDEFINITE")
-    elif len(element.raw) != _shortest(len(element.content)):
-        found.append("LENGTH_NOT_SHORTEST")
-    if element.tag < 0x40:
+    tag, raw, content = element
+    if raw[1] == 0x80:
+        yield "LENGTH_INDEFINITE"
+    elif len(raw) != _shortest(len(content)):
+        yield "LENGTH_NOT_SHORTEST"
+    if tag < 0x40:
         # EXTERNAL, EMBEDDED PDV, SEQUENCE and SET are constructed, all else primitive.
-        if bool(element.tag & 0x20) != (element.tag & 0x1F in (0x08, 0x0B, 0x10, 0x11)):
-            found.append("FORM_CONFUSED")
-        elif element.tag == der.SET and not _is_sorted(members):
-            found.append("SET_UNSORTED")
-        elif name := _departure(element):
-            found.append(name)
-    return found
+        if bool(tag & 0x20) != (tag & 0x1F in (0x08, 0x0B, 0x10, 0x11)):
+            yield "FORM_CONFUSED"
+        elif tag == der.SET and not _is_sorted(members):
+            yield "SET_UNSORTED"
+        elif (rule := _RULES.get(tag)) and (name := rule(content)):
+            yield name
 
 
 def _shortest(size: int) -> int:
@@ -126,35 +129,10 @@ def _is_sorted(members: list[Element]) -> bool:
     return encodings == sorted(encodings) or tags == sorted(set(tags))
 
 
-def _departure(element: Element) -> str:
-    """What one primitive universal value does that DER forbids, or ''."""
-    tag, content = element.tag, element.content
-    if tag == der.BOOLEAN:
-        bad = {"BOOLEAN_NOT_00_FF": content not in (b"\x00", b"\xff")}
-    elif tag in (der.INTEGER, der.ENUMERATED):
-        bad = {"INTEGER_NOT_SHORTEST": not _is_shortest(content)}
-    elif tag == der.NULL:
-        bad = {"NULL_NOT_EMPTY": bool(content)}
-    elif tag == der.OID:
-        bad = {"OID_PADDED": _is_padded(content)}
-    elif tag == der.BIT_STRING:
-        bad = {"BITS_UNUSED": content[:1] != b"\x00"}
-    elif tag == der.PRINTABLE_STRING:
-        bad = {"STRING_ALPHABET": not _PRINTABLE.fullmatch(content)}
-    elif tag == der.IA5_STRING:
-        bad = {"STRING_ALPHABET": not _IA5.fullmatch(content)}
-    elif tag in (der.UTC_TIME, der.GENERALIZED_TIME):
-        bad = _time_departures(content, 14 if tag == der.GENERALIZED_TIME else 12)
-    else:
-        bad = {}
-    return next((name for name, is_so in bad.items() if is_so), "")
-
-
-def _time_departures(content: bytes, digits: int) -> dict[str, bool]:
-    return {
-        "TIME_FRACTION": b"." in content,
-        "TIME_FORM": not re.fullmatch(rb"[0-9]{%d}Z" % digits, content),
-    }
+def _time_departure(content: bytes, form: re.Pattern[bytes]) -> str:
+    if form.fullmatch(content):
+        return ""
+    return "TIME_FRACTION" if b"." in content else "TIME_FORM"
 
 
 def _is_shortest(content: bytes) -> bool:
@@ -169,3 +147,22 @@ def _is_padded(content: bytes) -> bool:
     return any(
         octet == 0x80 and (at == 0 or content[at - 1] < 0x80) for at, octet in enumerate(content)
     )
+
+
+def _unless(name: str, is_good: Callable[[bytes], object]) -> Callable[[bytes], str]:
+    return lambda content: "" if is_good(content) else name
+
+
+_RULES: Final[dict[int, Callable[[bytes], str]]] = {
+    der.BOOLEAN: _unless("BOOLEAN_NOT_00_FF", (b"\x00", b"\xff").__contains__),
+    der.INTEGER: _unless("INTEGER_NOT_SHORTEST", _is_shortest),
+    der.ENUMERATED: _unless("INTEGER_NOT_SHORTEST", _is_shortest),
+    der.NULL: _unless("NULL_NOT_EMPTY", lambda content: not content),
+    der.OID: _unless("OID_PADDED", lambda content: not _is_padded(content)),
+    der.BIT_STRING: _unless("BITS_UNUSED", lambda content: content[:1] == b"\x00"),
+    der.PRINTABLE_STRING: _unless("STRING_ALPHABET", _PRINTABLE.fullmatch),
+    der.IA5_STRING: _unless("STRING_ALPHABET", bytes.isascii),
+    der.UTC_TIME: lambda content: _time_departure(content, _UTC_TIME),
+    der.GENERALIZED_TIME: lambda content: _time_departure(content, _GENERALIZED_TIME),
+}
+"""What DER forbids a value of that tag: the name of the departure, or ''."""

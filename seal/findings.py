@@ -26,9 +26,7 @@ class Indication(StrEnum):
     FAILED = "FAILED"
 
 
-_BADNESS = {Indication.PASSED: 0, Indication.INDETERMINATE: 1, Indication.FAILED: 2}
 # Which checks prove that a signature existed: its own time-stamp, and that of the bundle around it.
-_PROOFS: Final = frozenset({"time_stamp", "evidence_time"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,11 +93,18 @@ class Check(NamedTuple):
 
     def about(self, subject: str) -> Check:
         """The same check, said of a signature."""
-        return self._replace(subject=subject)
+        return self._told(subject, self.against, self.against_zh)
 
     def compared(self, against: str, against_zh: str) -> Check:
         """The same check, saying what it was checked against."""
-        return self._replace(against=against, against_zh=against_zh)
+        return self._told(self.subject, against, against_zh)
+
+    def _told(self, subject: str, against: str, against_zh: str) -> Check:
+        """`_replace`, in a third of its time: every check is told so, twice."""
+        return Check(
+            self.name, self.indication, self.detail, self.detail_zh, against, against_zh, subject,
+            self.reason, self.notice, self.ended, self.ended_why, self.trust, self.proves,
+        )  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -193,10 +198,13 @@ def undetermined(
 
 def worst(checks: Iterable[Check]) -> Indication:
     """Rule 2; no check at all is INDETERMINATE: nothing was established."""
-    return max(
-        (check.indication for check in checks), key=_BADNESS.__getitem__,
-        default=Indication.INDETERMINATE,
-    )  # fmt: skip
+    found = None
+    for check in checks:
+        if check.indication is Indication.FAILED:
+            return Indication.FAILED
+        if found is not Indication.INDETERMINATE:
+            found = check.indication
+    return found or Indication.INDETERMINATE
 
 
 def decisive(checks: tuple[Check, ...]) -> Check | None:

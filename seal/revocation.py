@@ -62,6 +62,9 @@ class Standing:
     is_known: bool = False
 
 
+_UNKNOWN: Final = Standing()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Piece:
     """What one good list or response says of one certificate."""
@@ -93,6 +96,8 @@ def standing_of(
     policy: RevocationPolicy,
 ) -> Standing:
     """Judge one certificate as of `at` by what its issuer, whose rights were judged, signed."""
+    if not data.lists and not data.responses:
+        return _UNKNOWN
     pieces = [*_lists(child, issuer, data), *_responses(child, issuer, data, policy)]
     pieces.sort(key=lambda piece: piece.begins)
     known = any(

@@ -20,7 +20,7 @@ from typing import Final
 
 from runtime.errors import DataLoss, InvalidArgument
 from seal.der_form import Finding
-from seal.model import Check, Trust, failed, passed, undetermined
+from seal.model import Check, Indication, Trust, failed, passed, undetermined
 from seal.ses import Seal, unknown_critical, verify_seal
 from seal.telling import holder, moment, named, plain
 from seal.timestamp_token import (
@@ -284,13 +284,6 @@ def chain_check(
         told.append(("no revocation data covers it", "没有覆盖该时刻的吊销信息"))
     if result.is_meant_otherwise:
         told.append(("its extended key usage names other uses", "扩展密钥用途所列为其他用途"))
-    check = passed(
-        name,
-        whose + "; ".join([result.detail, *(english for english, _ in told)]),
-        whose_zh + "；".join([result.detail_zh, *(chinese for _, chinese in told)]),
-        notice=bool(told),
-        against=against,
-    )
     first = min(endings, default=None)
     trust = Trust(
         role=name,
@@ -298,7 +291,14 @@ def chain_check(
         anchor=plain(result.anchor),
         fingerprint=result.path[-1].fingerprint,
     )
-    return check._replace(
+    return Check(
+        name=name,
+        indication=Indication.PASSED,
+        detail=whose + "; ".join([result.detail, *(english for english, _ in told)]),
+        detail_zh=whose_zh + "；".join([result.detail_zh, *(chinese for _, chinese in told)]),
+        against=against[0],
+        against_zh=against[1],
+        notice=bool(told),
         trust=trust,
         ended=first[0] if first else None,
         ended_why=first[1] if first else "",

@@ -471,15 +471,15 @@ def _not_a_key(name: str) -> InvalidArgument:
 
 _BY_WORD: dict[str, Suite] = {}
 _BY_KEY: dict[bytes, Suite] = {}
-_DIGESTS: dict[str, type[hashes.HashAlgorithm]] = {
-    "sm3": hashes.SM3,
-    SM3_OID: hashes.SM3,
-    "sha256": hashes.SHA256,
-    SHA256_OID: hashes.SHA256,
-    "sha384": hashes.SHA384,
-    SHA384_OID: hashes.SHA384,
-    "sha512": hashes.SHA512,
-    SHA512_OID: hashes.SHA512,
+_DIGESTS: dict[str, hashes.HashAlgorithm] = {
+    "sm3": hashes.SM3(),
+    SM3_OID: hashes.SM3(),
+    "sha256": hashes.SHA256(),
+    SHA256_OID: hashes.SHA256(),
+    "sha384": hashes.SHA384(),
+    SHA384_OID: hashes.SHA384(),
+    "sha512": hashes.SHA512(),
+    SHA512_OID: hashes.SHA512(),
 }
 
 
@@ -526,7 +526,7 @@ def digest_pieces(name_or_oid: str, pieces: Iterable[bytes]) -> bytes:
         algorithm = _DIGESTS[name_or_oid]
     except KeyError:
         raise _unknown("digest", "杂凑算法", name_or_oid) from None
-    hasher = hashes.Hash(algorithm())
+    hasher = hashes.Hash(algorithm)
     for piece in pieces:
         hasher.update(piece)
     return hasher.finalize()

@@ -22,7 +22,9 @@ _Args = TypeVarTuple("_Args")
 def moment(at: datetime | None) -> str:
     """An instant as `2026-02-01 08:00:00Z`; a dash for none."""
     # `isoformat` in place of `strftime`, which takes three times as long.
-    return at.astimezone(UTC).isoformat(" ")[:19] + "Z" if at else "-"
+    if at is None:
+        return "-"
+    return (at if at.tzinfo is UTC else at.astimezone(UTC)).isoformat(" ")[:19] + "Z"
 
 
 def plain(text: str) -> str:

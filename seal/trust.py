@@ -166,9 +166,11 @@ def _assess(
         )
     refused = _refuse_certificate(leaf, at, purpose)
     if refused:
-        return _result(refused, (leaf,))
-    read = map(parse_certificate, readable(extra, parse_certificate))
-    brought = by_name(read) if extra else {}
+        return _result(_Try(refused, (leaf,)))
+    if not extra:  # of a seal's maker the same is asked with every document
+        alone = _Question(at, store, purpose, {})
+        return store.answered((leaf.fingerprint, at, purpose), lambda: _search(leaf, alone))
+    brought = by_name(map(parse_certificate, readable(extra, parse_certificate)))
     return _search(leaf, _Question(at, store, purpose, brought))
 
 
@@ -240,16 +242,30 @@ _DETAILS: Final[dict[str, tuple[str, str]]] = {
 }
 
 
-def _result(
-    status: ChainStatus, path: tuple[CertificateInfo, ...], anchor: TrustAnchor | None = None
-) -> ChainResult:
+class _Try(NamedTuple):
+    """One path as far as it went, the anchor at its end and what is known of revocation."""
+
+    status: ChainStatus
+    path: tuple[CertificateInfo, ...]
+    anchor: TrustAnchor | None = None
+    revoked: Revocation | None = None
+    revocation_known: bool = False
+    is_meant_otherwise: bool = False
+
+
+def _result(tried: _Try) -> ChainResult:
+    status, path, anchor, revoked, known, otherwise = tried
     detail, detail_zh = _DETAILS[status]
     return ChainResult(
         status=status,
         path=path,
         detail=detail,
         detail_zh=detail_zh,
+        revoked_at=revoked.since if revoked else None,
+        revoked_why=revoked.reason if revoked else "",
         withdrawn_at=_withdrawn(anchor),
+        revocation_known=known,
+        is_meant_otherwise=otherwise,
         anchor=anchor.name if anchor else "",
         source=anchor.source if anchor else "",
     )
@@ -342,18 +358,17 @@ class _Question:
 
 def _search(leaf: CertificateInfo, asked: _Question) -> ChainResult:
     """The first trusted path, else the most telling failure among those tried."""
-    best, most = _result("NO_ANCHOR", (leaf,)), 0
-    for result in islice(_paths((leaf,), asked), _MAX_TRIES):
-        telling = _TELLING[result.status]
-        if telling > most:
-            best, most = result, telling
-        if result.status == "TRUSTED":
+    best = _Try("NO_ANCHOR", (leaf,))
+    for tried in islice(_paths((leaf,), asked), _MAX_TRIES):
+        if _TELLING[tried.status] > _TELLING[best.status]:
+            best = tried
+        if tried.status == "TRUSTED":
             break
-    return best
+    return _result(best)
 
 
-def _paths(path: tuple[CertificateInfo, ...], asked: _Question) -> Iterator[ChainResult]:
-    """Results of all paths that go on from `path`, depth first, anchors first."""
+def _paths(path: tuple[CertificateInfo, ...], asked: _Question) -> Iterator[_Try]:
+    """All paths that go on from `path`, depth first, anchors first."""
     tip = path[-1]
     for anchor in asked.store.anchors:
         if anchor.certificate == tip.raw:
@@ -361,10 +376,10 @@ def _paths(path: tuple[CertificateInfo, ...], asked: _Question) -> Iterator[Chai
             if not refused:
                 yield _with_revocation(path, asked, anchor)
                 return
-            yield _result(refused, path, anchor)
+            yield _Try(refused, path, anchor)
     # Every step counts as a try: certificates of one key all sign each other, and their paths
     # would otherwise multiply without one ever being told of.
-    yield _result("NO_ANCHOR", path)
+    yield _Try("NO_ANCHOR", path)
     if len(path) >= _MAX_PATH:
         return
     for issuer in asked.issuers(tip.issuer_name):
@@ -372,15 +387,15 @@ def _paths(path: tuple[CertificateInfo, ...], asked: _Question) -> Iterator[Chai
             continue
         if tip.aki and issuer.ski and tip.aki != issuer.ski:
             if issuer in asked.store.issuers(tip.issuer_name):
-                yield _result("OTHER_KEY", path)
+                yield _Try("OTHER_KEY", path)
             continue
         longer = (*path, issuer)
         if not is_issued_by(tip, issuer):
-            yield _result("BAD_SIGNATURE" if can_judge(tip, issuer) else "UNSUPPORTED_KEY", longer)
+            yield _Try("BAD_SIGNATURE" if can_judge(tip, issuer) else "UNSUPPORTED_KEY", longer)
             continue
         refused = _refuse_issuer(issuer, path, asked)
         if refused:
-            yield _result(refused, longer)
+            yield _Try(refused, longer)
             continue
         yield from _paths(longer, asked)
 
@@ -400,7 +415,7 @@ def _refuse_anchor(
 
 def _with_revocation(
     path: tuple[CertificateInfo, ...], asked: _Question, anchor: TrustAnchor
-) -> ChainResult:
+) -> _Try:
     """A complete path, judged by the revocation data of its issuers as of the instant asked."""
     policy = anchor.policy or asked.store.policy
     data = asked.store.revocation_data
@@ -416,9 +431,5 @@ def _with_revocation(
         status = "REVOKED"
     elif not known and policy.required:
         status = "REVOCATION_UNKNOWN"
-    return _result(status, path, anchor)._replace(
-        revoked_at=first.since if first else None,
-        revoked_why=first.reason if first else "",
-        revocation_known=known,
-        is_meant_otherwise=any(_is_meant_otherwise(one, asked.purpose) for one in path),
-    )
+    otherwise = any(_is_meant_otherwise(one, asked.purpose) for one in path)
+    return _Try(status, path, anchor, first, known, otherwise)

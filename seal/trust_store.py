@@ -7,12 +7,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from itertools import islice
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from runtime.errors import InvalidArgument
 from seal.certificates import CertificateInfo, parse_certificate
@@ -22,6 +22,9 @@ from seal.revocation import TOLD_ONLY, RevocationData, RevocationPolicy, gather
 
 MAX_BROUGHT: Final = 64
 """How many certificates, lists or responses of a document are looked at."""
+
+_MOST_ANSWERS: Final = 256  # of up to 8 certificates of 32 KiB each, most of them shared
+_T = TypeVar("_T")
 
 Pool = Mapping[bytes, tuple[CertificateInfo, ...]]
 """Certificates by subject name."""
@@ -86,6 +89,9 @@ class TrustStore:
         init=False, repr=False, compare=False, default_factory=RevocationData
     )
     _known: Pool = field(init=False, repr=False, compare=False, default_factory=dict)
+    _answers: dict[Hashable, Any] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
 
     def __post_init__(self) -> None:
         known = [*(one.certificate for one in self.anchors), *self.intermediates]
@@ -96,6 +102,18 @@ class TrustStore:
     def revocation_data(self) -> RevocationData:
         """Its lists and responses as read, none of them judged yet."""
         return self._data
+
+    def answered(self, question: Hashable, find: Callable[[], _T]) -> _T:
+        """What `find` says, kept for the same question: a store and what it holds never change.
+
+        A question holds all that the answer depends on beside the store. 256 are kept.
+        """
+        known: _T | None = self._answers.get(question)
+        if known is None:
+            if len(self._answers) >= _MOST_ANSWERS:
+                self._answers.clear()
+            known = self._answers[question] = find()
+        return known
 
     def roots(self, purpose: Purpose, at: datetime) -> list[bytes]:
         """The certificates (DER) that are trusted for that purpose at that instant."""

@@ -79,11 +79,13 @@ class Names:
 
     def finish(self) -> None:
         """All names are there."""
+        seen: set[str] = set()
         for key in self._taken:
             parent = key.rpartition("/")[0]
-            while parent:
+            while parent and parent not in seen:
                 if self._taken.get(parent) is False:
                     raise duplicate_error()
+                seen.add(parent)
                 parent = parent.rpartition("/")[0]
 
 

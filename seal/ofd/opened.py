@@ -99,7 +99,7 @@ class OpenedDocument:
         return [
             path
             for path in self.package
-            if path.rpartition("/")[2].lower() == "signature.xml" and path not in listed
+            if path not in listed and f"/{path}".lower().endswith("/signature.xml")
         ]
 
     def lost_folders(self) -> frozenset[str]:

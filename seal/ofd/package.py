@@ -23,7 +23,7 @@ import struct
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from seal.ofd.errors import PackageError as PackageError
 from seal.ofd.errors import limits_error as limits_error
@@ -71,8 +71,7 @@ DEFAULT_LIMITS: Final = Limits()
 Buffer = bytes | bytearray | memoryview | mmap.mmap
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(NamedTuple):
     """One file of a package; `packed` are its bytes as stored in the zip, or a view of them."""
 
     name: str
@@ -118,12 +117,16 @@ class OfdPackage:
                 self._room -= entry.size
         return known
 
+    def keeps(self, name: str) -> bool:
+        """Whether a file stays in memory once it was read."""
+        return name in self._kept or self.size(name) <= min(_KEPT_EACH, self._room)
+
     def pieces(self, name: str) -> Iterator[bytes]:
         """The bytes of a file a piece at a time; the last comes once the whole is checked.
 
         Raises PackageError as `read` does, at the latest before the last piece.
         """
-        if name in self._kept or self.size(name) <= min(_KEPT_EACH, self._room):
+        if self.keeps(name):
             return iter((self.read(name),))
         return _pieces(self._entry(name))
 
@@ -184,12 +187,10 @@ def read_package(document: Buffer, limits: Limits = DEFAULT_LIMITS) -> OfdPackag
             "bytes between the last entry and the directory", "最后一个条目与目录之间存在多余字节"
         )
     names.finish()
-    order = {row.name: index for index, row in enumerate(rows)}
-    return OfdPackage(entries=dict(sorted(entries.items(), key=lambda item: order[item[0]])))
+    return OfdPackage({row.name: entries[row.name] for row in rows if row.name in entries})
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
+class _Row(NamedTuple):
     name: str
     raw_name: bytes
     flags: int
@@ -275,17 +276,24 @@ def _local_body(data: memoryview, row: _Row, end: int) -> tuple[memoryview, int,
     size, packed_size = widened((size, packed_size), wide)
     sizes = (crc, packed_size, size)
     said = (row.crc, row.packed_size, row.size)
-    deferred = bool(flags & _DESCRIPTOR_FLAG) and all(
-        here in (0, there) for here, there in zip(sizes, said, strict=True)
-    )
     # Some writers set the flag of UTF-8 names in one header alone: it says nothing of ASCII.
     differing = flags ^ row.flags
-    if differing & ~UTF8_FLAG or (differing and not row.raw_name.isascii()):
-        raise zip_error("a local header disagrees with the directory", "条目的本地头与目录不一致")
-    if method != row.method or not (sizes == said or deferred):
+    if (
+        method != row.method
+        or (sizes != said and not _is_deferred(flags, sizes, said))
+        or differing & ~UTF8_FLAG
+        or (differing and not row.raw_name.isascii())
+    ):
         raise zip_error("a local header disagrees with the directory", "条目的本地头与目录不一致")
     body_end = begin + row.packed_size
     return data[begin:body_end], body_end, wide is not None
+
+
+def _is_deferred(flags: int, here: tuple[int, ...], there: tuple[int, ...]) -> bool:
+    """Whether a local header leaves what it does not say to a data descriptor."""
+    return bool(flags & _DESCRIPTOR_FLAG) and all(
+        one in (0, said) for one, said in zip(here, there, strict=True)
+    )
 
 
 def _descriptor(row: _Row, found: memoryview, *, is_wide: bool) -> int:

@@ -170,9 +170,9 @@ def parse_signature_xml(data: bytes, path: str) -> SignatureXml:
                 path=resolve(one.get("FileRef", ""), base=path),
                 check_value=_base64(required(one, "CheckValue")),
             )
-            for one in references.findall(tag("Reference"))
+            for one in references.iterchildren(tag("Reference"))
         ),
-        stamps=tuple(_stamp(one) for one in info.findall(tag("StampAnnot"))),
+        stamps=tuple(_stamp(one) for one in info.iterchildren(tag("StampAnnot"))),
     )
 
 
@@ -209,7 +209,7 @@ def _stamp(element: etree._Element) -> Stamp:
 def page_ids(package: OfdPackage, doc_root: str) -> tuple[str, ...]:
     """The page identifiers of a document, in page order. Raises PackageError."""
     pages = child(read_xml(package, doc_root), "Pages")
-    found = [] if pages is None else [one.get("ID", "") for one in pages.findall(tag("Page"))]
+    found = [] if pages is None else [one.get("ID", "") for one in pages.iterchildren(tag("Page"))]
     if not found or not all(found):
         raise structure_error(
             "Document.xml has no pages or a page without identifier",
