@@ -21,19 +21,22 @@ from pathlib import Path
 from tests.benchmarks import (
     idle,
     pades,
+    pades_verifying,
     processes,
     profiling,
     publish,
     query,
     sealing,
     seals,
+    verifying,
 )
 from tests.benchmarks.county import County, county_on
 from tests.benchmarks.measure import Entry, say
 
 NAMES = (
-    "start", "memory", "verify-seal", "seal-ofd", "seal-pdf", "seal-large", "query", "publish",
-    "publish-whole", "issue", "seal-rpc", "seal-batch",
+    "start", "memory", "verify-ofd", "verify-large", "verify-bulk", "verify-pdf", "seal-ofd",
+    "seal-pdf", "seal-large", "query", "publish", "publish-whole", "issue", "seal-rpc",
+    "seal-batch",
 )  # fmt: skip
 
 
@@ -84,7 +87,10 @@ def _benchmarks(
 
     every: dict[tuple[str, ...], Callable[[], list[Entry]]] = {
         ("start", "memory"): lambda: idle.run(folder),
-        ("verify-seal",): lambda: [seals.verify()],
+        ("verify-ofd",): lambda: [verifying.ofd(folder)],
+        ("verify-large",): lambda: [verifying.large(folder)],
+        ("verify-bulk",): lambda: [verifying.bulk(folder)],
+        ("verify-pdf",): lambda: [pades_verifying.run()],
         ("seal-ofd",): lambda: [sealing.by_library()],
         ("seal-pdf",): lambda: [pades.run()],
         ("seal-large",): lambda: [sealing.large(folder)],

@@ -12,7 +12,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 ROUNDS = 5
@@ -116,6 +116,15 @@ def compare(
             },
             **extra(),
         },
+    )
+
+
+def with_least(entry: Entry, least: float) -> Entry:
+    """The same entry, which must also reach a rate."""
+    return replace(
+        entry,
+        aim=f"{entry.aim}, >= {least:g} {entry.unit}",
+        met=bool(entry.met) and entry.ours >= least,
     )
 
 

@@ -59,7 +59,7 @@ def node(data: Path) -> Iterator[NodeProcess]:
                "--listen", "127.0.0.1:0"]  # fmt: skip
     began = time.perf_counter()
     with log.open("wb") as errors:
-        process = subprocess.Popen(command, cwd=ROOT, env=_environment(), stderr=errors)
+        process = subprocess.Popen(command, cwd=ROOT, env=environment(), stderr=errors)
     try:
         port = _port_in(log, process)
         _wait_until_healthy(port, data)
@@ -99,7 +99,7 @@ def echo(identity: Path, path: str, answer: bytes, folder: Path) -> Iterator[int
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.benchmarks.echo", str(identity), path, str(file)],
         cwd=ROOT,
-        env=_environment(),
+        env=environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -116,10 +116,10 @@ def echo(identity: Path, path: str, answer: bytes, folder: Path) -> Iterator[int
 
 def compile_modules() -> None:
     """Have Python compile what a node imports, if it has not yet."""
-    subprocess.run([sys.executable, "-c", "import tongban.node"], cwd=ROOT, env=_environment())
+    subprocess.run([sys.executable, "-c", "import tongban.node"], cwd=ROOT, env=environment())
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Without settings that this shell may have for another node, and with compiled modules kept,
     as they are on a machine where a node is installed."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("TONGBAN_")}

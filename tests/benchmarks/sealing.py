@@ -22,7 +22,16 @@ from seal.v1 import seal_pb2 as pb
 from seal.verify import assess
 from tests.benchmarks import load
 from tests.benchmarks.county import DEPARTMENTS, POLICE, County, fresh
-from tests.benchmarks.measure import Entry, bounded, compare, rate, rounded, say, spread
+from tests.benchmarks.measure import (
+    Entry,
+    bounded,
+    compare,
+    rate,
+    rounded,
+    say,
+    spread,
+    with_least,
+)
 from tests.benchmarks.processes import ROOT
 from tests.builders.large_ofd import large_ofd
 from tests.builders.ofd import NOW, SEALED_AT, plain_ofd, world
@@ -92,27 +101,12 @@ def by_library() -> Entry:
             "thread; verify_it is not part of the figure, and is done by the service",
         },
     )
-    return _with_least(entry, LEAST_BY_LIBRARY)
+    return with_least(entry, LEAST_BY_LIBRARY)
 
 
 def _parts(**acts: Callable[[], object]) -> dict[str, float]:
     """What each step takes by itself."""
     return {name: rounded(1e6 / rate(act, seconds=0.5)) for name, act in acts.items()}
-
-
-def _with_least(entry: Entry, least: float) -> Entry:
-    """The same entry, which must also reach a rate."""
-    return Entry(
-        name=entry.name,
-        unit=entry.unit,
-        ours=entry.ours,
-        against=entry.against,
-        theirs=entry.theirs,
-        ratio=entry.ratio,
-        aim=f"{entry.aim}, >= {least:g} {entry.unit}",
-        met=bool(entry.met) and entry.ours >= least,
-        extra=entry.extra,
-    )
 
 
 # --- by RPC ------------------------------------------------------------------------------------

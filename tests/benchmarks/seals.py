@@ -1,4 +1,4 @@
-"""Seal verifications and sealed licenses a second against the bare SM2 operations they need.
+"""Sealed licenses a second against the bare SM2 operations they need.
 
 What an act needs is not guessed: the act is done once with the SM2 operations noted, and the bare
 side does just those again, with the same keys, messages and signatures.
@@ -7,90 +7,19 @@ side does just those again, with the same keys, messages and signatures.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
 from licenses.v1 import licenses_pb2
-from seal import libcrypto
-from seal.model import Indication
-from seal.verify import assess
 from tests.benchmarks import processes
 from tests.benchmarks.county import County, county_on, license_order, make_seal
 from tests.benchmarks.measure import Entry, compare, rate, rounded
-from tests.builders.ofd import NOW, plain_ofd, seal_ofd, world
+from tests.benchmarks.operations import Operations, noted
 from tongban.people import Person
 
 AT_ONCE = 4
 LICENSES = 12  # a round
-
-
-@dataclass(slots=True)
-class Operations:
-    """SM2 operations in their order, ready to be done again."""
-
-    signs: list[tuple[libcrypto.Key, bytes]] = field(default_factory=list)
-    verifications: list[tuple[libcrypto.Key, bytes, bytes]] = field(default_factory=list)
-
-    def again(self) -> None:
-        """Do the same once more."""
-        for signing in self.signs:
-            libcrypto.sign(*signing)
-        for verification in self.verifications:
-            libcrypto.verify(*verification)
-
-    def counts(self) -> dict[str, int]:
-        """How many of each."""
-        return {"signs": len(self.signs), "verifications": len(self.verifications)}
-
-
-@contextmanager
-def noted() -> Iterator[Operations]:
-    """Note every SM2 operation of this process meanwhile."""
-    operations, sign, verify = Operations(), libcrypto.sign, libcrypto.verify
-
-    def signing(key: libcrypto.Key, message: bytes) -> bytes:
-        operations.signs.append((key, message))
-        return sign(key, message)
-
-    def verifying(key: libcrypto.Key, message: bytes, signature: bytes) -> bool:
-        operations.verifications.append((key, message, signature))
-        return verify(key, message, signature)
-
-    libcrypto.sign, libcrypto.verify = signing, verifying
-    try:
-        yield operations
-    finally:
-        libcrypto.sign, libcrypto.verify = sign, verify
-
-
-def verify() -> Entry:
-    """Judge a sealed one-page OFD again and again, in one thread."""
-    document, store = seal_ofd(plain_ofd()), world().store()
-
-    def judge() -> None:
-        if assess(document, store=store, now=NOW).indication is not Indication.PASSED:
-            raise RuntimeError("the sealed document is not good")
-
-    judge()  # what is kept between documents (parsed certificates, keys) is there from now on
-    with noted() as needed:
-        judge()
-    return compare(
-        "verify-seal",
-        "documents/s",
-        ours=lambda: rate(judge),
-        theirs=lambda: rate(needed.again),
-        against=f"{_told(needed)} alone",
-        aim=None,
-        extra=lambda: {
-            "needs": needed.counts(),
-            "note": f"a sealed one-page OFD of {len(document):,} bytes, all checks, one thread; "
-            "theirs is how often the same SM2 operations could be done",
-        },
-    )
 
 
 def issue(county: County, folder: Path) -> Entry:
