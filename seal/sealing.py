@@ -312,6 +312,9 @@ class Sealing:
         if verdict.indication is Indication.PASSED:
             return
         if not _ours_passed(verdict, sealed):
+            # A seal that was revoked meanwhile is no fault of what was made.
+            held = _authorize(self._notes.seal(order.seal), order)
+            check_use(held, at=self._clock.now(), actor=order.user, kind=order.kind)
             _log.error("sealed_document_not_good", sealing=sealed.id, why=verdict.sub_indication)
             raise DataLoss(
                 f"the document just sealed does not verify ({verdict.sub_indication}): it was not "
