@@ -73,6 +73,13 @@ def check_target(path: Path) -> None:
         raise problem(PermissionError(errno.EACCES, ""), path)
 
 
+def check_folder(path: Path) -> None:
+    """`check_target`, of a folder that files are to be written to."""
+    if path.exists() and not path.is_dir():
+        raise problem(NotADirectoryError(errno.ENOTDIR, ""), path)
+    check_target(path / "any")
+
+
 def write_file(path: Path, data: bytes) -> None:
     """Write a file whole or not at all, making its folder. Raises what `problem` says."""
     try:

@@ -92,6 +92,12 @@ def size_of(path: Path) -> int:
     try:
         size = path.stat().st_size
     except OSError as error:
+        if path.is_symlink():
+            raise InvalidArgument(
+                f"{path} is a link to a file that is not there: restore it, or remove the link",
+                reason="FILE_UNREADABLE",
+                message_zh=f"{path} 是一个失效的链接：请恢复其所指文件，或删除该链接",
+            ) from error
         raise InvalidArgument(
             f"cannot read {path}: {os.strerror(error.errno or 0)}",
             reason="FILE_UNREADABLE",
@@ -161,7 +167,7 @@ def documents_in(folder: Path, target: Path) -> list[Item]:
         path
         for path in folder.rglob("*")
         if path.suffix.lower() in _SUFFIXES
-        and path.is_file()
+        and (path.is_file() or (path.is_symlink() and not path.exists()))  # such a link is told
         and inside not in path.resolve().parents
     )
     if not found:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +12,8 @@ import grpc
 import typer
 from rich.progress import Progress
 
-from runtime.errors import DomainError, InvalidArgument
+from runtime.errors import DomainError, InvalidArgument, Unavailable
+from runtime.status import from_rpc_error
 from seal.v1 import seal_pb2 as pb
 from tongban.client import Client, new_request_id
 from tongban.console import (
@@ -27,7 +30,7 @@ from tongban.console import (
     print_table,
     say,
 )
-from tongban.files import check_apart, write_file
+from tongban.files import check_apart, check_folder, check_target, write_file
 from tongban.sealing import FolderSealing, Item, documents_in, seal_file
 
 app = typer.Typer()
@@ -116,6 +119,9 @@ def sign(
     entries: Entries = False,
     level: Proof = Level.BASIC,
     kind: Kind = "",
+    request_id: Annotated[
+        str, typer.Option(help="The same id with the same options fetches the same answer.")
+    ] = "",
     node: NodeAddress = DEFAULT_NODE,
     identity: IdentityFolder = DEFAULT_IDENTITY,
     as_json: Json = False,
@@ -134,6 +140,7 @@ def sign(
             )
         if document is not None:
             check_apart(document, to)
+        check_target(to)
         request = pb.SealDocumentRequest(
             seal=seal,
             reason=reason,
@@ -141,9 +148,9 @@ def sign(
             level=_LEVELS[level],
             close=close,
             integrity_entries=entries,
-            request_id=new_request_id(),
+            request_id=request_id or new_request_id(),
         )
-        with Client(node, identity) as client:
+        with Client(node, identity) as client, _repeatable(request.request_id):
             if document is None:
                 request.digest.value = digest_value(digest)
                 request.digest.property_info = about or "digest"
@@ -161,6 +168,34 @@ def sign(
             print_json({"file": str(to), "sha256": done.sha256, "stamp_count": done.stamp_count})
         else:
             out.print(say(f"Sealed: {to}", f"已签章：{to}"))
+
+
+@contextmanager
+def _repeatable(request_id: str) -> Iterator[None]:
+    """Says with which id to go on where a document may be sealed, and its file is not there."""
+    try:
+        yield
+    except grpc.RpcError as error:
+        told = from_rpc_error(error)
+        if isinstance(told, Unavailable):
+            raise _with_id(told, request_id) from error
+        raise
+    except DomainError as error:
+        if error.reason in {"STORAGE_FULL", "FILE_UNWRITABLE", "DOCUMENT_INCOMPLETE"}:
+            raise _with_id(error, request_id) from error
+        raise
+
+
+def _with_id(error: DomainError, request_id: str) -> DomainError:
+    error.message += (
+        f"; then run the same command with --request-id {request_id}: what is sealed already is "
+        "fetched, and nothing is sealed twice"
+    )
+    error.message_zh += f"；然后加上 --request-id {request_id} 再次运行同一命令：" + (
+        "已签章的文件会直接取回，不会重复盖章"
+    )
+    error.metadata["request_id"] = request_id
+    return error
 
 
 def digest_value(text: str) -> bytes:
@@ -222,6 +257,7 @@ def batch(
             ),
         )  # fmt: skip
         items = documents_in(folder, to)
+        check_folder(to)
         sealing = FolderSealing(client=client, wish=wish, items=items, again=again)
         with Progress(console=err, transient=True, disable=not err.is_terminal) as progress:
             bar = progress.add_task(say("Sealing", "签章中"), total=len(items))
@@ -259,13 +295,7 @@ def _tell(items: list[Item], *, ended_by: Item | None, as_json: bool) -> None:
         alike = [item for item in refused if item.reason == ended_by.reason]
         refused = [item for item in refused if item.reason != ended_by.reason]
         told = say(ended_by.message, ended_by.message_zh)
-        err.print(
-            say(
-                f"{ended_by.reason} {told}: {len(alike)} documents are not sealed",
-                f"{ended_by.reason} {told}：{len(alike)} 份未签章",
-            ),
-            markup=False,
-        )
+        err.print(f"{ended_by.reason} {told}{_counted(alike)}", markup=False)
     if refused:
         print_table(
             say("Not sealed", "未签章"),
@@ -278,6 +308,19 @@ def _tell(items: list[Item], *, ended_by: Item | None, as_json: bool) -> None:
     )
 
 
+def _counted(refused: list[Item]) -> str:
+    """How many documents are not sealed; what lies there of an earlier run is counted apart."""
+    earlier = sum(item.is_earlier for item in refused)
+    count = len(refused) - earlier
+    told = say(f": {count} documents are not sealed", f"：{count} 份未签章")
+    if earlier:
+        told += say(
+            f"; {earlier} were not sent again, and their files of an earlier run are in --out",
+            f"；另有 {earlier} 份本次未再发送，其先前的签章文件仍在 --out 中",
+        )
+    return told
+
+
 def _plain(item: Item) -> dict[str, Any]:
     if item.is_sealed:
         return {
@@ -288,6 +331,7 @@ def _plain(item: Item) -> dict[str, Any]:
         }
     return {
         "file": str(item.source),
+        **({"sealed_earlier": str(item.target)} if item.is_earlier else {}),
         "error": {
             "reason": item.reason,
             "message": item.message,

@@ -1,0 +1,138 @@
+"""`tongban seal` as people use it: what is written, what is told, what goes on from the old."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.builders import county
+from tests.builders.ofd import plain_ofd
+
+DEPARTMENT = "departments/human-resources"
+SEAL = f"{DEPARTMENT}/seals/official"
+NAME, CODE = "示范县人力资源和社会保障局", "11990101000000035K"
+
+
+def run(
+    *arguments: object, lang: str = "en", preexec: Callable[[], None] | None = None
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tongban", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={**os.environ, "COLUMNS": "240", "TONGBAN_LANG": lang},
+        preexec_fn=preexec,
+    )
+
+
+@pytest.fixture(scope="module")
+def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Options that connect as one of the systems, to a node with one seal."""
+    with county.county(tmp_path_factory.mktemp("seals") / "data") as scene:
+
+        def options(key: str) -> tuple[object, ...]:
+            return ("--node", scene.address, "--identity", scene.identity(key))
+
+        made(options, "official")
+        yield options
+
+
+def made(at: Any, seal_id: str, *options: object) -> str:
+    """Asks for a seal, and has it approved."""
+    asked = run(
+        "seal", "request", DEPARTMENT, seal_id, "--name", NAME, "--credit-code", CODE, *options,
+        *at("centre"),
+    )  # fmt: skip
+    assert asked.returncode == 0, asked.stderr
+    name = f"{DEPARTMENT}/seals/{seal_id}"
+    approved = run("seal", "approve", name, *at("seals"))
+    assert approved.returncode == 0, approved.stderr
+    return name
+
+
+def shown(at: Any, name: str) -> dict[str, Any]:
+    told = run("seal", "show", name, "--json", *at("seals"))
+    assert told.returncode == 0, told.stderr
+    found: dict[str, Any] = json.loads(told.stdout)
+    return found
+
+
+def uses(at: Any) -> int:
+    return len(json.loads(run("seal", "uses", SEAL, "--json", *at("seals")).stdout))
+
+
+# --- files -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def letter(tmp_path: Path) -> Path:
+    path = tmp_path / "letter.ofd"
+    path.write_bytes(plain_ofd())
+    return path
+
+
+def test_nothing_is_sealed_for_a_place_that_takes_no_file(
+    at: Any, letter: Path, tmp_path: Path
+) -> None:
+    before = uses(at)
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "1.ofd").write_bytes(plain_ofd())
+    for command in (
+        ("seal", "sign", SEAL, letter, "--out", tmp_path),
+        ("seal", "sign", SEAL, letter, "--out", letter / "below"),
+        ("seal", "sign", SEAL, "--digest", "ab" * 32, "--out", tmp_path),
+        ("seal", "batch", SEAL, tmp_path / "letters", "--out", letter),
+    ):
+        said = run(*command, "--reason", "公告", *at("employment"))
+        assert (said.returncode, said.stderr.split()[0]) == (4, "FILE_UNWRITABLE"), said.stderr
+    assert uses(at) == before
+
+
+def test_what_was_sealed_and_not_written_is_fetched_by_its_id(
+    at: Any, letter: Path, tmp_path: Path
+) -> None:
+    before = uses(at)
+    out = tmp_path / "out" / "sealed.ofd"
+    command = ("seal", "sign", SEAL, letter, "--out", out, "--reason", "公告", *at("employment"))
+
+    def small_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+
+    failed = run(*command, "--json", preexec=small_files)
+    error = json.loads(failed.stdout)["error"]
+    ident = error["metadata"]["request_id"]
+    assert f"--request-id {ident}" in error["message"]
+    assert f"--request-id {ident}" in error["message_zh"]
+    assert list(out.parent.iterdir()) == []
+    assert uses(at) == before + 1
+    again = run(*command, "--request-id", ident)
+    assert again.returncode == 0, again.stderr
+    assert out.is_file()
+    assert uses(at) == before + 1
+
+
+def test_a_batch_names_a_link_that_leads_nowhere(at: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "letters"
+    folder.mkdir()
+    (folder / "1.ofd").write_bytes(plain_ofd())
+    (folder / "2.ofd").symlink_to(tmp_path / "gone.ofd")
+    said = run(
+        "seal", "batch", SEAL, folder, "--out", tmp_path / "out", "--reason", "批量", "--json",
+        *at("employment"),
+    )  # fmt: skip
+    good, bad = json.loads(said.stdout)
+    assert (said.returncode, good["stamp_count"], bad["error"]["reason"]) == (
+        3, 1, "FILE_UNREADABLE",
+    )  # fmt: skip
+    assert "a link" in bad["error"]["message"]
+    assert "链接" in bad["error"]["message_zh"]
