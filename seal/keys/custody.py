@@ -36,7 +36,7 @@ from typing import Final
 from runtime import names
 from runtime.clock import Clock
 from runtime.errors import AlreadyExists, DomainError, FailedPrecondition, NotFound, Unavailable
-from runtime.identity import write_private
+from runtime.files import write_private
 from seal.certificates import issue_certificate, parse_certificate
 from seal.keys.folder_secret import FolderSecret, make_key_file, write_whole
 from seal.keys.maker import MakerKey, not_appointed

@@ -13,6 +13,7 @@ from runtime.clock import SYSTEM
 from runtime.errors import InvalidArgument
 from runtime.identity import Authority, Credentials, Role
 from tongban.console import DataFolder, Json, out, outcomes, print_json, say, with_example
+from tongban.files import check_target
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -95,6 +96,7 @@ def enrol(
         roles = _roles(role or [Role.DEPARTMENT.value])
         names.parse(names.SYSTEM, system, field="system")
         authority = open_authority(config.load(data=data))
+        check_target(folder / "cert.pem")
         Credentials.check_folder(folder, system=system, authority=authority.pem)
         credentials = authority.issue(
             system=system, roles=roles, now=SYSTEM.now(), lifetime=timedelta(days=days)
