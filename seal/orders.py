@@ -22,6 +22,7 @@ from runtime import names
 from runtime.errors import DomainError, FieldViolation, InvalidArgument, ResourceExhausted
 from runtime.idcodes import citizen_number_problem
 from seal.placement import AcrossEdges, At, EveryPage, Keyword, Placement
+from seal.registry import kind_of
 
 MAX_DOCUMENT: Final = 16 * 1024 * 1024
 MAX_STREAMED: Final = 100 * 1024 * 1024
@@ -241,7 +242,8 @@ def _bad_reason(text: str, text_zh: str) -> DomainError:
 
 
 def check_kind(kind: str) -> str:
-    """Rule 4. Raises InvalidArgument (BAD_KIND)."""
+    """Rule 4, in the one spelling of `kind_of`. Raises InvalidArgument (BAD_KIND)."""
+    kind = kind_of(kind)
     if kind and not (len(kind) <= 128 and _KIND.fullmatch(kind)):
         raise InvalidArgument(
             "kind is `license-types/{type}`, or one word of a-z, 0-9 and hyphens such as "

@@ -136,3 +136,53 @@ def test_a_batch_names_a_link_that_leads_nowhere(at: Any, tmp_path: Path) -> Non
     )  # fmt: skip
     assert "a link" in bad["error"]["message"]
     assert "链接" in bad["error"]["message_zh"]
+
+
+# --- replacing, images ---------------------------------------------------------------------------
+
+OVAL = (
+    "--shape", "oval", "--bottom-line", "发票专用章", "--code", "9901010000001", "--digests",
+)  # fmt: skip
+KIND = ("shape", "bottom_line", "seal_code", "width_mm", "height_mm", "signer_list_type", "version")
+
+
+def test_a_replacement_is_the_same_kind_of_seal_and_says_what_differs(at: Any) -> None:
+    name = made(at, "oval", *OVAL)
+    old = shown(at, name)
+    assert (old["width_mm"], old["height_mm"]) == (40, 30)
+
+    assert run("seal", "replace", name, "oval2", *at("centre")).returncode == 0
+    same = shown(at, f"{name}2")
+    assert {field: same[field] for field in KIND} == {field: old[field] for field in KIND}
+    told = run("seal", "show", f"{name}2", *at("seals")).stdout
+    assert f"Like {name}, which it replaces, but for its keys and its times" in told
+    assert run("seal", "reject", f"{name}2", "--reason", "样例", *at("seals")).returncode == 0
+
+    other = ("--bottom-line", "财务专用章", "--certificates")
+    assert run("seal", "replace", name, "oval3", *other, *at("centre")).returncode == 0
+    for lang, title in (("en", f"Differs from {name}"), ("zh", f"与被替换的 {name} 不同之处")):
+        told = run("seal", "show", f"{name}3", *at("seals"), lang=lang).stdout
+        _, _, differing = told.partition(title)
+        rows = [line.split("│")[1:4] for line in differing.splitlines() if line.startswith("│")]
+        assert len(rows) == 2, told
+        assert [cell.strip() for cell in rows[0][1:]] == ["发票专用章", "财务专用章"]
+    approved = run("seal", "approve", f"{name}3", *at("seals"))
+    assert f"Differs from {name}" in approved.stdout
+    assert "Differs" not in run("seal", "show", f"{name}3", *at("seals")).stdout
+
+
+def test_an_image_that_would_be_passed_over_is_refused(at: Any, tmp_path: Path) -> None:
+    empty, picture = tmp_path / "empty.png", tmp_path / "seal.png"
+    empty.touch()
+    assert run("seal", "show", SEAL, "--image", picture, *at("seals")).returncode == 0
+    ask = ("seal", "request", DEPARTMENT, "imaged", "--name", NAME, "--credit-code", CODE)
+    size = ("--width", "42", "--height", "42", *at("centre"))
+    for options, reason, named in (
+        (("--image", empty), "SEAL_IMAGE_DAMAGED", "--image"),
+        (("--image", picture, "--shape", "square"), "BAD_SEAL_REQUEST", "--shape"),
+        (("--image", picture, "--bottom-line", "专用章"), "BAD_SEAL_REQUEST", "--image"),
+    ):
+        said = run(*ask, *options, *size)
+        assert (said.returncode, said.stderr.split()[0]) == (4, reason), said.stderr
+        assert named in said.stderr
+    assert run("seal", "show", f"{DEPARTMENT}/seals/imaged", *at("seals")).returncode == 3

@@ -151,8 +151,25 @@ def test_a_kind_is_a_word_or_a_license_type(kind: str) -> None:
     assert check_kind(kind) == kind
 
 
+def test_a_license_type_is_taken_in_both_spellings() -> None:
+    assert check_kind("licenseTypes/food-business") == "license-types/food-business"
+
+
 @pytest.mark.parametrize(
-    "kind", ["Upper", "two words", "license-types/", "x/y", "-a", "字", "a" * 64]
+    "kind",
+    [
+        "Upper",
+        "licenseTypes",
+        "licenseTypes/",
+        "licensetypes/x",
+        "licenseTypes/x/y",
+        "two words",
+        "license-types/",
+        "x/y",
+        "-a",
+        "字",
+        "a" * 64,
+    ],
 )
 def test_another_kind_is_refused(kind: str) -> None:
     with pytest.raises(InvalidArgument) as caught:

@@ -68,7 +68,7 @@ Close = Annotated[bool, typer.Option("--close", help="Allow no further seal.")]
 Entries = Annotated[bool, typer.Option("--entries", help="Add GM/T 0099 OFDEntries (OFD only).")]
 Proof = Annotated[Level, typer.Option("--level", help="Proof of time.")]
 Kind = Annotated[
-    str, typer.Option("--kind", help="What is sealed: license-types/… or a word the seal names.")
+    str, typer.Option("--kind", help="What is sealed: licenseTypes/… or a word the seal names.")
 ]
 
 
