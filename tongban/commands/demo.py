@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -23,6 +23,9 @@ from tongban.console import (
     say,
     word,
 )
+
+if TYPE_CHECKING:
+    from tongban.demonstration.stage import Stage
 
 
 def demo(
@@ -47,13 +50,27 @@ def demo(
 def play(data: Path, number: int, *, quiet: bool = False) -> dict[str, Any]:
     """Play all acts on a fresh folder; what each user would see is printed unless `quiet`."""
     from flows import engine
-    from tongban.demonstration import auditing, licensing, sharing, stage
+    from tongban.demonstration import auditing, stage
 
     began = time.monotonic()
-    scene = stage.prepare_folder(data)
-    engine.configure(data)
     facts: dict[str, Any] = {}
     tell = _Teller(quiet)
+    with stage.held_folder(data) as scene:
+        engine.configure(data)
+        stage.enrol(scene)
+        with ExitStack() as stack:
+            with err.status(say("Starting the node", "正在启动节点")):
+                stack.enter_context(stage.running(scene))
+            _play_acts(scene, number, facts, tell)
+        facts["seconds"] = round(time.monotonic() - began, 1)
+        auditing.write_report(scene, facts)
+    facts["files"] = sorted(str(path) for path in scene.files.iterdir())
+    tell("files", say("Files", "文件"), facts["files"])
+    return facts
+
+
+def _play_acts(scene: Stage, number: int, facts: dict[str, Any], tell: _Teller) -> None:
+    from tongban.demonstration import auditing, licensing, sharing
 
     def act(key: str, title: str, play_it: Callable[[], Any]) -> Any:
         with err.status(title):
@@ -61,43 +78,27 @@ def play(data: Path, number: int, *, quiet: bool = False) -> dict[str, Any]:
         tell(key, title, facts[key])
         return facts[key]
 
-    stage.enrol(scene)
-    with err.status(say("Starting the node", "正在启动节点")):
-        running = stage.running(scene)
-        running.__enter__()
-    try:
-        act("set_up", say("1. Set up", "1. 准备"), lambda: sharing.set_up(scene))
-        act(
-            "sync", say("2. Directory sync", "2. 目录同步"), lambda: sharing.sync_directories(scene)
-        )
-        with _bar(say("3. Publish", "3. 发布"), number * 2) as tick:
-            facts["publish"] = sharing.publish_libraries(scene, number, tick)
-        tell("publish", say("3. Publish", "3. 发布"), facts["publish"])
-        earlier = auditing.checkpoint(scene)
-        grant = act("grant", say("4. Grant", "4. 授权"), lambda: sharing.grant_access(scene))[
-            "grant"
-        ]
-        act("query", say("5. Query and verify", "5. 查询与核查"),
-            lambda: sharing.query_and_verify(scene, grant))  # fmt: skip
-        act("subscribe", say("   Subscribe", "   订阅"), lambda: sharing.subscribe(scene, grant))
-        act("refused", say("   Refused", "   拒绝"), lambda: sharing.refusals(scene, grant))
-        issued = act("issue", say("6. Issue", "6. 签发"), lambda: licensing.issue(scene))
-        library = licensing.read_library(scene)
-        identifier = issued["license_identifier"]
-        act("library", say("   In the license library", "   电子证照库"),
-            lambda: licensing.look_up(scene, library, identifier))  # fmt: skip
-        act("present", say("7. Present and verify", "7. 亮证与核验"),
-            lambda: licensing.present_and_verify(scene, issued["license"]))  # fmt: skip
-        act("library_after", say("   In the license library", "   电子证照库"),
-            lambda: licensing.look_up(scene, library, identifier))  # fmt: skip
-        act("audit", say("8. Audit", "8. 审计"), lambda: auditing.audit(scene, earlier))
-    finally:
-        running.__exit__(None, None, None)
-    facts["seconds"] = round(time.monotonic() - began, 1)
-    auditing.write_report(scene, facts)
-    facts["files"] = sorted(str(path) for path in scene.files.iterdir())
-    tell("files", say("Files", "文件"), facts["files"])
-    return facts
+    act("set_up", say("1. Set up", "1. 准备"), lambda: sharing.set_up(scene))
+    act("sync", say("2. Directory sync", "2. 目录同步"), lambda: sharing.sync_directories(scene))
+    with _bar(say("3. Publish", "3. 发布"), number * 2) as tick:
+        facts["publish"] = sharing.publish_libraries(scene, number, tick)
+    tell("publish", say("3. Publish", "3. 发布"), facts["publish"])
+    earlier = auditing.checkpoint(scene)
+    grant = act("grant", say("4. Grant", "4. 授权"), lambda: sharing.grant_access(scene))["grant"]
+    act("query", say("5. Query and verify", "5. 查询与核查"),
+        lambda: sharing.query_and_verify(scene, grant))  # fmt: skip
+    act("subscribe", say("   Subscribe", "   订阅"), lambda: sharing.subscribe(scene, grant))
+    act("refused", say("   Refused", "   拒绝"), lambda: sharing.refusals(scene, grant))
+    issued = act("issue", say("6. Issue", "6. 签发"), lambda: licensing.issue(scene))
+    library = licensing.read_library(scene)
+    identifier = issued["license_identifier"]
+    act("library", say("   In the license library", "   电子证照库"),
+        lambda: licensing.look_up(scene, library, identifier))  # fmt: skip
+    act("present", say("7. Present and verify", "7. 亮证与核验"),
+        lambda: licensing.present_and_verify(scene, issued["license"]))  # fmt: skip
+    act("library_after", say("   In the license library", "   电子证照库"),
+        lambda: licensing.look_up(scene, library, identifier))  # fmt: skip
+    act("audit", say("8. Audit", "8. 审计"), lambda: auditing.audit(scene, earlier))
 
 
 @contextmanager

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -70,17 +74,33 @@ def run_sync(
     files: list[Path], node: str, identity: Path, report: Path | None, allow: bool = False
 ) -> dict[str, Any]:
     """Run the flow in this process; `engine.configure` must have been called."""
+    engine.start()
     from flows.sync import directory_sync as flow  # imports Prefect: a second that only flows cost
 
-    return asyncio.run(
-        flow(
-            files=[str(path) for path in files],
-            address=node,
-            identity=str(identity),
-            report=str(report) if report else "",
-            allow_mass_withdrawal=allow,
+    with _interrupted_at_once():
+        return asyncio.run(
+            flow(
+                files=[str(path) for path in files],
+                address=node,
+                identity=str(identity),
+                report=str(report) if report else "",
+                allow_mass_withdrawal=allow,
+            )
         )
-    )
+
+
+@contextmanager
+def _interrupted_at_once() -> Iterator[None]:
+    """Ctrl-C raises at once. By itself asyncio asks a flow to end, which waits for its engine."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def print_report(outcome: dict[str, Any]) -> None:
