@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -186,3 +187,28 @@ def test_an_image_that_would_be_passed_over_is_refused(at: Any, tmp_path: Path) 
         assert (said.returncode, said.stderr.split()[0]) == (4, reason), said.stderr
         assert named in said.stderr
     assert run("seal", "show", f"{DEPARTMENT}/seals/imaged", *at("seals")).returncode == 3
+
+
+def test_a_drawn_image_is_had_as_a_vector(at: Any, tmp_path: Path) -> None:
+    ask = ("seal", "request", DEPARTMENT)
+    named = ("--name", NAME, "--credit-code", CODE, *at("centre"))
+    assert run(*ask, "vector", *OVAL, *named).returncode == 0
+    png, svg = tmp_path / "seal.png", tmp_path / "seal.svg"
+    show = ("seal", "show", f"{DEPARTMENT}/seals/vector", *at("seals"))
+    assert run(*show, "--image", png, "--svg", svg).returncode == 0
+    root = ElementTree.fromstring(svg.read_text("utf-8"))  # noqa: S314  # our own output
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    assert (root.get("width"), root.get("height")) == ("40mm", "30mm")
+    assert root.get("viewBox") == "0 0 40 30"
+    assert len(root.findall(".//{http://www.w3.org/2000/svg}path")) > 20
+
+    picture = ("--image", png, "--width", "40", "--height", "30")
+    assert run(*ask, "uploaded", *picture, *named).returncode == 0
+    none = tmp_path / "none.svg"
+    for lang, word in (("en", "--image"), ("zh", "上传")):
+        said = run(
+            "seal", "show", f"{DEPARTMENT}/seals/uploaded", "--svg", none, *at("seals"), lang=lang
+        )
+        assert (said.returncode, said.stderr.split()[0]) == (3, "NO_VECTOR_IMAGE"), said.stderr
+        assert word in said.stderr
+    assert not none.exists()

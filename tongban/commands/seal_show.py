@@ -93,6 +93,9 @@ def list_seals(
 def show(
     name: Name,
     image: Annotated[Path | None, typer.Option(help="Where its image is written, PNG.")] = None,
+    svg: Annotated[
+        Path | None, typer.Option(help="Where it is written as a vector, if it was drawn.")
+    ] = None,
     node: NodeAddress = DEFAULT_NODE,
     identity: IdentityFolder = DEFAULT_IDENTITY,
     as_json: Json = False,
@@ -105,10 +108,28 @@ def show(
         seal = client.seals.GetSeal(pb.GetSealRequest(name=name), timeout=client.timeout).seal
         if image is not None:
             write_file(image, seal.image)
+        if svg is not None:
+            write_file(svg, _vector(seal).encode())
         if as_json:
             print_json(plain(seal))
         else:
             print_facts(seal, replaced_by(client, seal))
+
+
+def _vector(seal: pb.Seal) -> str:
+    """The image of a drawn seal, SVG. Raises FailedPrecondition (NO_VECTOR_IMAGE)."""
+    from seal.image.drawing import as_svg  # with the font: slow to load
+    from seal.registry import Shape
+
+    shape = pb.SealShape.Name(seal.shape).removeprefix("SEAL_SHAPE_")
+    return as_svg(
+        Shape.UPLOADED if shape == "UNSPECIFIED" else Shape(shape),
+        seal.display_name,
+        bottom=seal.bottom_line,
+        code=seal.seal_code,
+        size=(seal.width_mm, seal.height_mm),
+        png=seal.image,
+    )
 
 
 def replaced_by(client: Client, seal: pb.Seal) -> pb.Seal | None:
