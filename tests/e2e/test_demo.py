@@ -85,6 +85,11 @@ def test_a_license_is_issued_presented_and_revoked(played):
     assert issued["state"] == "ACTIVE"
     assert facts["library"]["items"]["state"] == "ACTIVE"
     shown = facts["present"]
+    roles = {s["system"]: s["roles"] for s in facts["set_up"]["systems"]}
+    assert roles[shown["presented_by"]] == ["counter"]
+    assert shown["presented_by"] != shown["verified_by"]
+    assert shown["verified_by"].startswith("departments/service-centre/")
+    assert ["auditor"] in roles.values()
     assert shown["before"]["indication"] == "PASSED"
     assert set(shown["before"]["fields"]) == {"ZZMC", "CZZT", "KZ_DJLX", "ZZYXQJZRQ"}
     assert shown["after"]["indication"] == "FAILED"

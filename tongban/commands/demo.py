@@ -220,11 +220,16 @@ class _Teller:
     _library_after = _library
 
     def _present(self, facts: dict[str, Any]) -> None:
-        until = _moment(facts["until"])
-        out.print(
-            say(f"Code {facts['code']}, until {until}", f"亮证码 {facts['code']}，有效至 {until}")
-        )  # fmt: skip
-        for key in ("before", "after"):
+        until, code = _moment(facts["until"]), facts["code"]
+        _by(facts["presented_by"], say("The applicant presents four fields at the service centre's "
+            "terminal", "申请人在行政服务中心的自助终端出示四个字段"))  # fmt: skip
+        out.print(say(f"Code {code}, until {until}", f"亮证码 {code}，有效至 {until}"))
+        first = say("A window of the service centre verifies the code", "行政服务中心窗口核验此码")
+        again = say("The window verifies the same code again", "窗口再次核验同一个码")
+        for key, deed in (("before", first), ("after", again)):
+            if key == "after":
+                _by(facts["revoked_by"], say("The issuer revokes the license", "颁发机构吊销证照"))
+            _by(facts["verified_by"], deed)
             said = facts[key]
             out.print(
                 f"[bold]{word(said['indication'])}[/] {say(said['summary'], said['summary_zh'])}"
@@ -237,6 +242,10 @@ class _Teller:
                 )
 
     def _audit(self, facts: dict[str, Any]) -> None:
+        from tongban.demonstration.stage import system
+
+        _by(system("auditor").name, say("The auditor checks without trusting the node",
+                                        "审计人员在不信任节点的前提下核验"))  # fmt: skip
         print_table(
             say("Checked offline", "离线核验"),
             (say("what", "对象"), say("outcome", "结果"), say("found", "说明")),
@@ -261,6 +270,11 @@ _CASES_ZH = {
     "receipt": "回执",
     "consistency": "日志一致性",
 }
+
+
+def _by(name: str, deed: str) -> None:
+    """Who does what comes next."""
+    out.print(f"{deed} [dim]({name})[/]")
 
 
 def _case(key: str) -> str:

@@ -1,4 +1,4 @@
-"""The stage of the demonstration: a fresh data folder, five systems, and a running node."""
+"""The stage of the demonstration: a fresh data folder, its systems, and a running node."""
 
 from __future__ import annotations
 
@@ -62,9 +62,20 @@ SYSTEMS = (
         "centre", "service-centre", "counter", "示范县行政服务中心",
         (Role.ADMINISTRATOR, Role.COUNTER, Role.DEPARTMENT),
     ),
+    # Where applicants show licenses by themselves; another window of the centre verifies.
+    System(
+        "terminal", "service-centre", "self-service", "示范县行政服务中心自助终端",
+        (Role.COUNTER,),
+    ),
+    System("auditor", "audit", "audit", "示范县审计局", (Role.AUDITOR,)),
     # The second administrator, without whom no seal is made.
     System("seals", "public-security", "seal-registry", "示范县公安局", (Role.ADMINISTRATOR,)),
 )  # fmt: skip
+
+
+def system(key: str) -> System:
+    """The system that plays under a short name."""
+    return next(one for one in SYSTEMS if one.key == key)
 
 
 @dataclass(slots=True)
