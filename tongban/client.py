@@ -13,6 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import grpc
+
 from exchange.v1 import (
     audit_pb2_grpc,
     catalog_pb2_grpc,
@@ -39,6 +41,7 @@ class Client:
     """
 
     def __init__(self, address: str, identity: Path, *, timeout: float = 60.0) -> None:
+        self.address = address
         self.timeout = timeout
         self.channel = channels.channel(address, Credentials.read(identity))
         self.catalog = catalog_pb2_grpc.CatalogServiceStub(self.channel)
@@ -129,6 +132,8 @@ class Client:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if isinstance(error, grpc.RpcError):
+            error.node = self.address  # type: ignore[attr-defined]  # see status.from_rpc_error
         self.close()
 
 

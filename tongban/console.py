@@ -219,6 +219,26 @@ def outcomes(*, as_json: bool = False) -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
+@contextmanager
+def repeatable(request_id: str) -> Iterator[None]:
+    """Says with which id to repeat a call whose answer did not come: it may have been done."""
+    try:
+        yield
+    except grpc.RpcError as error:
+        told = status.from_rpc_error(error)
+        if not isinstance(told, errors.Unavailable):
+            raise
+        told.message += (
+            f"; it may have been done all the same: repeat it with --request-id {request_id}, "
+            "and it is not done twice"
+        )
+        told.message_zh += (
+            f"；操作可能已经完成：请加上 --request-id {request_id} 重复同一命令，不会重复执行"
+        )
+        told.metadata["request_id"] = request_id
+        raise told from error
+
+
 # A full disk is met by a write, whose error names no file.
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 

@@ -103,7 +103,7 @@ def place(tmp_path_factory):
         (4, "ABOUT_WITHOUT_DIGEST", "seal verify file.pdf --about x"),
         (4, "BAD_DIGEST", "seal verify file.pdf --digest xyz"),
         (3, "IDENTITY_MISSING", "catalog departments --identity file"),
-        (4, "TABLE_UNREADABLE", "publish departments/a/resources/r folder"),
+        (4, "FILE_UNREADABLE", "publish departments/a/resources/r folder"),
         (4, "TABLE_UNREADABLE", "flow run directory-sync nosuch.csv --data flows"),
         (4, "COLUMNS_MISSING", "flow run directory-sync identity/ca.pem --data flows"),
         (4, "FILE_UNWRITABLE", "flow run directory-sync file --data file"),

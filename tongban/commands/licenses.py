@@ -25,6 +25,7 @@ from tongban.console import (
     print_answer,
     print_json,
     print_table,
+    repeatable,
     say,
     when,
     with_example,
@@ -109,7 +110,12 @@ def issue(
     Example: tongban license issue departments/human-resources
     licenseTypes/employment-registration --field KZ_DJLX=失业登记
     """
-    with outcomes(as_json=as_json), Client(node, identity) as client:
+    request_id = request_id or new_request_id()
+    with (
+        outcomes(as_json=as_json),
+        repeatable(request_id),
+        Client(node, identity) as client,
+    ):
         made = client.licenses.IssueLicense(
             pb.IssueLicenseRequest(
                 parent=parent,
@@ -117,7 +123,7 @@ def issue(
                 holder_name=holder_name,
                 holder_code=holder_code,
                 fields=dict(_pair(f) for f in field or ()),
-                request_id=request_id or new_request_id(),
+                request_id=request_id,
             ),
             timeout=client.timeout,
         ).license
