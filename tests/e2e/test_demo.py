@@ -40,6 +40,7 @@ def test_directories_are_synced_and_every_reject_is_named(played):
     )  # fmt: skip
     assert runs["again"]["unchanged"] == 34
     assert runs["edited"]["changed"] == ["departments/environment/serviceItems/cg2017-05"]
+    assert runs["edited"]["changed_fields"] == {runs["edited"]["changed"][0]: ["备注"]}
     assert runs["edited"]["withdrawn"] == ["departments/public-security/serviceItems/cg2017-13"]
     assert sorted(r["reason"] for r in runs["edited"]["rejected"]) == [
         "BAD_CREDIT_CODE", "DUPLICATE_CODE", "MISSING_FIELD",

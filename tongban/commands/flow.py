@@ -114,12 +114,17 @@ def print_report(outcome: dict[str, Any]) -> None:
              outcome["unchanged"], len(outcome["rejected"]))
         ],
     )  # fmt: skip
-    for what, title in (
-        ("changed", say("Changed", "变更的条目")),
-        ("withdrawn", say("Withdrawn", "撤回的条目")),
-    ):
+    absent = say("not in the file", "文件中没有")
+    for what, title, why, reasons in (
+        ("changed", say("Changed", "变更的条目"), say("fields", "字段"),
+         {name: "、".join(found) for name, found in outcome["changed_fields"].items()}),
+        ("withdrawn", say("Withdrawn", "撤回的条目"), say("why", "原因"),
+         dict.fromkeys(outcome["withdrawn"], absent)),
+    ):  # fmt: skip
         if outcome[what]:
-            print_table(title, (say("name", "资源名"),), [(name,) for name in outcome[what]])
+            print_table(
+                title, (say("name", "资源名"), why), [(n, reasons[n]) for n in outcome[what]]
+            )
     if outcome["rejected"]:
         print_table(
             say("Rejected rows", "拒收的行"),
