@@ -22,6 +22,7 @@ from seal.v1 import seal_pb2 as pb
 from tests.builders.ofd import pack, plain_ofd, unpack
 from tests.builders.seal_node import CORNER, DEPARTMENT, SEAL, SealNode, serving, start
 from tongban import files
+from tongban.commands.seal_sign import _counted
 from tongban.files import check_apart, check_target, write_file
 from tongban.sealing import FolderSealing, Item, documents_in, seal_file
 
@@ -124,6 +125,20 @@ def test_where_nothing_can_be_written_is_told_beforehand(tmp_path: Path) -> None
     check_target(tmp_path / "file")
     check_target(tmp_path / "new" / "deep" / "one.ofd")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
+
+
+def test_a_file_of_an_earlier_run_is_not_counted_as_unsealed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TONGBAN_LANG", "en")
+    (tmp_path / "1.ofd").write_bytes(b"sealed before")
+    items = [
+        Item(source=Path(name), target=tmp_path / name, is_asked=asked)
+        for name, asked in (("0.ofd", True), ("1.ofd", False), ("2.ofd", False))
+    ]
+    told = _counted(items)
+    assert "2 documents are not sealed; 1 were not sent again" in told
+    assert _counted(items[::2]) == ": 2 documents are not sealed"
 
 
 # --- a node ------------------------------------------------------------------------------------

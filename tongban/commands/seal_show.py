@@ -164,8 +164,9 @@ def print_facts(seal: pb.Seal, old: pb.Seal | None = None) -> None:
 
 def _changed(seal: pb.Seal, old: pb.Seal) -> list[tuple[str, str, str]]:
     """What is another in the new seal: label, before, after."""
+    nothing = say("none", "无")
     found = [
-        (label, before, after)
+        (label, before or nothing, after or nothing)
         for (label, after), (_, before) in zip(_kind(seal), _kind(old), strict=True)
         if after != before
     ]
