@@ -144,6 +144,9 @@ WORDS_ZH = {
     "WITHDRAW": "撤回",
     "WHOLE": "完整",
     "FIRST_SIX": "前六位",
+    "LAST_FOUR": "后四位",
+    "FIRST_CHARACTER": "首字",
+    "YEAR": "年份",
 }
 
 

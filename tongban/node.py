@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import os
 import signal
 from collections.abc import Callable
 from datetime import timedelta
@@ -165,5 +166,7 @@ def run(settings: config.Settings, ready: Callable[[int], None]) -> None:
     """`serve` on a fast loop, with logging set up."""
     import uvloop  # only where a node runs
 
+    # Databases, logs and documents are the owner's only, also in a folder that others may enter.
+    os.umask(0o077)
     configure_logging(level=settings.log_level, as_json=settings.log_json)
     uvloop.run(serve(settings, ready))

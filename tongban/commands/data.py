@@ -152,7 +152,9 @@ def publish(
     with outcomes(as_json=as_json):
         items, rows, places = read_records(file)
         shown: Iterator[list[str]] = iter(
-            rows if as_json else track(rows, say("publishing", "发布中"), console=err)
+            rows
+            if as_json
+            else track(rows, say("publishing", "发布中"), console=err, disable=not err.is_terminal)
         )
         with _by_lines(places), repeatable(request_id), Client(node, identity) as client:
             done = client.publish(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -41,6 +42,7 @@ def demo(
 
     Example: tongban demo --people 10000
     """
+    os.umask(0o077)  # as a node's
     with outcomes(as_json=as_json):
         facts = play(data, number, quiet=as_json)
         if as_json:
@@ -104,7 +106,7 @@ def _play_acts(scene: Stage, number: int, facts: dict[str, Any], tell: _Teller) 
 @contextmanager
 def _bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=err, transient=True) as progress:
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
         task = progress.add_task(title, total=total)
         yield lambda count: progress.advance(task, count)
 

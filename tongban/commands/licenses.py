@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -404,8 +405,18 @@ def _print_license(made: pb.License, as_json: bool) -> None:
     )
 
 
+_FIELD_CODE = re.compile(r"KZ_[A-Z][A-Z0-9]{0,29}")
+
+
 def _pair(text: str) -> tuple[str, str]:
     code, equals, value = text.partition("=")
     if not equals:
         raise InvalidArgument("a field is KZ_FIELD=value", message_zh="字段应为 KZ_字段=值")
+    if not _FIELD_CODE.fullmatch(code):
+        # Told here: the node does not repeat a text that may be anything.
+        raise InvalidArgument(
+            f"{code} is no code of a field, such as KZ_DJLX: see `tongban license types`",
+            reason="BAD_LICENSE_FIELDS",
+            message_zh=f"{code} 不是字段代码（如 KZ_DJLX）：请用 `tongban license types` 查看",
+        )
     return code, value
