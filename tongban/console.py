@@ -232,11 +232,10 @@ def repeatable(request_id: str) -> Iterator[None]:
         if not isinstance(told, errors.Unavailable):
             raise
         told.message += (
-            f"; it may have been done all the same: repeat it with --request-id {request_id}, "
-            "and it is not done twice"
+            f"; repeat it with --request-id {request_id}: what was done already is not done twice"
         )
         told.message_zh += (
-            f"；操作可能已经完成：请加上 --request-id {request_id} 重复同一命令，不会重复执行"
+            f"；请加上 --request-id {request_id} 重复同一命令：已经完成的不会再执行一次"
         )
         told.metadata["request_id"] = request_id
         raise told from error
