@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 
 import pytest
+from rich.console import Console
 
 from runtime.errors import Unavailable
+from tongban.commands import demo
 from tongban.demonstration import stage
 from tongban.locking import FolderLock
 
@@ -54,3 +57,11 @@ def test_a_node_does_not_outlive_what_ends_its_start(tmp_path, monkeypatch, ende
     ):
         pass
     assert started[0].returncode is not None
+
+
+def test_progress_writes_nothing_where_nobody_looks(monkeypatch):
+    said = io.StringIO()
+    monkeypatch.setattr(demo, "err", Console(file=said))
+    with demo._bar("3. Publish", 10) as tick:
+        tick(10)
+    assert said.getvalue() == ""
