@@ -60,6 +60,17 @@ _T = TypeVar("_T")
 # What goes in may be as large as is allowed, and a seal comes on top.
 _GREATEST_SEALED: Final = MAX_STREAMED + 16 * 1024 * 1024
 
+# A document's refusals, found while it is read: the use was allowed, so it is recorded.
+_NO_FURTHER_SEAL: Final = frozenset(
+    {
+        "OFD_CLOSED",
+        "PDF_CLOSED",
+        "PDF_ALREADY_SIGNED",
+        "INTEGRITY_LIST_SIGNED",
+        "INTEGRITY_ENTRIES_TOO_LATE",
+    }
+)
+
 
 class Sealing:
     """The use case of sealing. Large documents pass through files in the folder `scratch`."""
@@ -123,11 +134,10 @@ class Sealing:
             kind=order.kind,
         )
 
-        reached = noted = False
+        noted = False
 
         def announce(tbs: bytes, stamps: int) -> None:
-            nonlocal draft, reached, noted
-            reached = True
+            nonlocal draft, noted
             draft = replace(draft, stamp_count=stamps)
             self._note_prepared(order, draft, tbs)
             noted = True
@@ -154,7 +164,7 @@ class Sealing:
         except DomainError as error:
             if noted:
                 self._note_failed(order.actor, draft, error.reason)
-            elif not reached and isinstance(error, FailedPrecondition):
+            elif error.reason in _NO_FURTHER_SEAL:
                 self._note_refused(order, draft, error.reason)
             raise
         return sealed
