@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from exchange.v1 import catalog_pb2 as pb
+from flows.differences import changed_fields
 from flows.tables import Row
 from runtime import names
 from runtime.errors import FailedPrecondition, FieldViolation, InvalidArgument
@@ -108,6 +109,8 @@ class Changes:
     changed: list[str] = field(default_factory=list)
     withdrawn: list[str] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
+    #: Of each changed entry the fields that differ, as the tables' headings name them.
+    fields: dict[str, list[str]] = field(default_factory=dict)
     batch: list[pb.DirectoryChange] = field(default_factory=list)
     basis: list[str] = field(default_factory=list)
 
@@ -224,6 +227,7 @@ def compare(
             changes.added.append(name)
         elif _plain(held[name]) != entry:
             changes.changed.append(name)
+            changes.fields[name] = changed_fields(held[name], entry)
         else:
             changes.unchanged.append(name)
             continue
@@ -323,9 +327,18 @@ def _resource(group: list[Row], departments: Mapping[str, pb.Department]) -> pb.
         publish_date=first["发布日期"],
         related_resources=[r for r in first["关联资源代码"].split(";") if r],
     )
+    lines: dict[str, int] = {}
     for row in group:
         try:
-            resource.items.append(_item(row.cells))
+            item = _item(row.cells)
+            if item.code in lines:
+                raise _Refusal(
+                    "DUPLICATE_CODE",
+                    f"信息项代码 {item.code} stands on line {lines[item.code]} already",
+                    f"信息项代码 {item.code} 与第 {lines[item.code]} 行重复",
+                )
+            lines[item.code] = row.line
+            resource.items.append(item)
         except _Refusal as refusal:
             refusal.line = row.line  # type: ignore[attr-defined]  # the item's own line
             raise
@@ -347,9 +360,6 @@ def _codes(text: str, column: str) -> None:
 
 def _whole(resource: pb.DataResource) -> None:
     """What can only be judged of all rows together."""
-    codes = [item.code for item in resource.items]
-    if len(set(codes)) < len(codes):
-        raise _Refusal("DUPLICATE_CODE", "two items have one code", "有两个信息项代码相同")
     keys = [item for item in resource.items if item.code == resource.key_item]
     if not keys:
         raise _Refusal("MISSING_FIELD", "no item is marked 主键", "没有标为主键的信息项")

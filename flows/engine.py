@@ -6,9 +6,16 @@ its runs in the data folder; with `PREFECT_API_URL` set, that server is used ins
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 from pathlib import Path
+
+from runtime.errors import Unavailable
+
+# What a fresh engine writes before it answers, with room to spare; and what a used one does.
+FIRST_ROOM = 8 * 1024 * 1024
+LATER_ROOM = 512 * 1024
 
 
 def configure(data: Path) -> None:
@@ -32,3 +39,48 @@ def configure(data: Path) -> None:
     # These two log outside Prefect's own tree, such as that a short run ended before they did.
     for worker in ("EventsWorker", "APILogWorker"):
         logging.getLogger(worker).setLevel(logging.CRITICAL)
+
+
+def start() -> None:
+    """Start the engine of this process now, where no server of one's own is set.
+
+    Outside any event loop, since one would keep Ctrl-C waiting until the engine is there. Raises
+    Unavailable: STORAGE_FULL before any time is spent, and ENGINE_NOT_STARTED.
+    """
+    from prefect.settings import PREFECT_API_URL  # a second that only flows cost
+
+    if PREFECT_API_URL.value():
+        return
+    home = Path(os.environ["PREFECT_HOME"])
+    _check_room(home)
+    from prefect.server.api.server import SubprocessASGIServer
+
+    try:
+        SubprocessASGIServer().start()
+    except RuntimeError as error:
+        _check_room(home)
+        raise Unavailable(
+            f"the flow engine did not start: see that {home} can be written and that this machine "
+            "is not overloaded, and repeat it",
+            reason="ENGINE_NOT_STARTED",
+            message_zh=f"流程引擎未能启动：请检查 {home} 是否可写、机器是否过载，然后重试",
+        ) from error
+
+
+def _check_room(home: Path) -> None:
+    """A full disk is told here: the engine would try for a minute, and end in traces."""
+    probe = home / ".room"
+    try:
+        probe.write_bytes(bytes(LATER_ROOM if (home / "prefect.db").exists() else FIRST_ROOM))
+    except OSError as error:
+        why = os.strerror(error.errno or 0)
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise Unavailable(
+            f"the flow engine cannot write in {home} ({why}): free {FIRST_ROOM >> 20} MiB, correct "
+            "its permissions, or name another folder with --data",
+            reason="STORAGE_FULL" if full else "DATA_FOLDER_UNWRITABLE",
+            message_zh=f"流程引擎无法写入 {home}（{why}）：请清出 {FIRST_ROOM >> 20} MiB 空间、"
+            "更正权限，或用 --data 另选目录",
+        ) from error
+    finally:
+        probe.unlink(missing_ok=True)

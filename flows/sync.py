@@ -98,6 +98,7 @@ def report_of(wanted: Directory, changes: Changes, files: Sequence[str]) -> dict
         "files": list(files),
         "added": changes.added,
         "changed": changes.changed,
+        "changed_fields": changes.fields,
         "withdrawn": changes.withdrawn,
         "unchanged": len(changes.unchanged),
         "rejected": [asdict(reject) for reject in wanted.rejects],

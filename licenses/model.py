@@ -278,14 +278,15 @@ def validate_order(order: Order) -> None:
         value = order.fields.get(code, "")
         wrong += _text_problems(f"fields.{code}", value, one.length, required=one.required)
     if wrong:
+        # What is wrong with each stands in the violations, and not here once more.
+        fields = list(dict.fromkeys(v.field for v in wrong))
         # First, since a long text is cut on its way.
         there = f" (the type has the fields {', '.join(known)})" if unknown else ""
         there_zh = f"（该类型的字段为 {'、'.join(known)}）" if unknown else ""
         raise InvalidArgument(
-            f"the license cannot be issued as asked{there}: "
-            + "; ".join(f"{v.field}: {v.description}" for v in wrong),
+            f"the license cannot be issued as asked{there}: correct {', '.join(fields)}",
             reason="BAD_LICENSE_FIELDS",
-            message_zh=f"签发内容有误{there_zh}：" + "、".join(v.field for v in wrong),
+            message_zh=f"签发内容有误{there_zh}：请更正 {'、'.join(fields)}",
             violations=wrong,
         )
 

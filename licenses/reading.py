@@ -28,7 +28,11 @@ NAMES_A_RECORD = 250  # of at most 109 characters: a leaf of the log holds 64 Ki
 
 def license_not_found() -> NotFound:
     """The one refusal for a license that is absent and for one that is somebody else's."""
-    return NotFound("no such license", reason="LICENSE_NOT_FOUND", message_zh="没有这个证照")
+    return NotFound(
+        "no such license: check its name with ListLicenses (`tongban license list`)",
+        reason="LICENSE_NOT_FOUND",
+        message_zh="没有这个证照：请用证照列表（tongban license list）核对其名称",
+    )
 
 
 def is_holder(license_: License, holder_code: str) -> bool:

@@ -28,7 +28,7 @@ from pydantic_settings import (
 )
 
 from runtime.errors import DomainError, FailedPrecondition, InvalidArgument, Unavailable
-from runtime.identity import write_private
+from runtime.files import write_private
 from runtime.objects import ObjectStore, open_store
 
 FILE_VARIABLE = "TONGBAN_CONFIG"

@@ -12,7 +12,6 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import re
 import time
 from collections.abc import Iterable, Sequence
@@ -28,10 +27,16 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from runtime import names
-from runtime.errors import AlreadyExists, FailedPrecondition, InvalidArgument, Unauthenticated
+from runtime import issued, names
+from runtime.errors import (
+    AlreadyExists,
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    Unauthenticated,
+)
+from runtime.files import PRIVATE, PUBLIC, write_private, write_together
 
-TRUST_DOMAIN = "spiffe://tongban/"
 CRL_CHECK_SECONDS = 0.5
 CRL_LIFETIME = timedelta(days=365)
 
@@ -123,22 +128,40 @@ class Credentials:
         return x509.load_pem_x509_certificate(self.certificate).not_valid_after_utc
 
     def write(self, folder: Path) -> None:
-        """Write the three files; the key is readable by its owner only."""
+        """Write the three files, all or none; the key is readable by its owner only.
+
+        What the folder held before is lost: see `check_folder`. Raises OSError.
+        """
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        (folder / "ca.pem").write_bytes(self.authority)
-        (folder / "cert.pem").write_bytes(self.certificate)
-        write_private(folder / "key.pem", self.key)
+        write_together(
+            (folder / "ca.pem", self.authority, PUBLIC),
+            (folder / "cert.pem", self.certificate, PUBLIC),
+            (folder / "key.pem", self.key, PRIVATE),
+        )
 
+    @staticmethod
+    def check_folder(folder: Path, *, system: str, authority: bytes) -> None:
+        """A folder may take a system's identity where it holds none, or an older one of its own.
 
-def write_private(path: Path, data: bytes) -> None:
-    """Write a file that only its owner may read, replacing an older one."""
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    scratch.rename(path)
+        The key of what is overwritten would be lost. Raises FailedPrecondition (FOLDER_OF_ANOTHER).
+        """
+        held = folder / "cert.pem"
+        if not held.exists():
+            return
+        try:
+            certificate = x509.load_pem_x509_certificate(held.read_bytes())
+            certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(authority))
+            theirs = issued.system_of(certificate)
+        except (ValueError, TypeError, InvalidSignature):
+            theirs = ""
+        if theirs != system:
+            raise FailedPrecondition(
+                f"{folder} holds the identity of {theirs or 'another node or program'}, whose key "
+                "would be lost: name another folder with --out",
+                reason="FOLDER_OF_ANOTHER",
+                message_zh=f"{folder} 中已有{theirs or '其他节点或程序'}的身份证书，"
+                "覆盖会丢失其私钥：请用 --out 另选目录",
+            )
 
 
 def principal_of(certificate: x509.Certificate) -> Principal:
@@ -149,15 +172,11 @@ def principal_of(certificate: x509.Certificate) -> Principal:
         message_zh="证书未指明部门的系统：请用 `tongban identity enrol` 登记",
     )
     try:
-        san = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        (uri,) = san.get_values_for_type(x509.UniformResourceIdentifier)
-        system = uri.removeprefix(TRUST_DOMAIN)
-        if system == uri:
-            raise refusal
+        system = issued.system_of(certificate)
         names.parse(names.SYSTEM, system)
         units = certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
         roles = frozenset(Role(str(unit.value)) for unit in units)
-    except (x509.ExtensionNotFound, ValueError, InvalidArgument):
+    except (ValueError, InvalidArgument):
         raise refusal from None
     return Principal(
         system=system,
@@ -257,6 +276,11 @@ class Authority:
         return self.certificate.public_bytes(serialization.Encoding.PEM)
 
     @property
+    def issued_folder(self) -> Path:
+        """Where every certificate that was issued is kept."""
+        return self.folder / "issued"
+
+    @property
     def crl_path(self) -> Path:
         """Where the revocation list is."""
         return self.folder / "crl.pem"
@@ -344,7 +368,7 @@ class Authority:
             ]
         )
         alternatives: list[x509.GeneralName] = [
-            x509.UniformResourceIdentifier(TRUST_DOMAIN + system),
+            x509.UniformResourceIdentifier(issued.TRUST_DOMAIN + system),
             *(_general_name(host) for host in hosts),
         ]
         usages = [ExtendedKeyUsageOID.CLIENT_AUTH]
@@ -362,15 +386,34 @@ class Authority:
             )
             .sign(self._key, hashes.SHA256())
         )
+        pem = certificate.public_bytes(serialization.Encoding.PEM)
+        issued.keep(self.issued_folder, pem)
         return Credentials(
             authority=self.pem,
-            certificate=certificate.public_bytes(serialization.Encoding.PEM),
+            certificate=pem,
             key=key.private_bytes(
                 serialization.Encoding.PEM,
                 serialization.PrivateFormat.PKCS8,
                 serialization.NoEncryption(),
             ),
         )
+
+    def revoke_system(self, system: str, *, now: datetime) -> int:
+        """Revoke every certificate that a system was given, and return how many they are.
+
+        Raises NotFound (SYSTEM_NOT_ENROLLED) where there is none, and what `revoke` does.
+        """
+        names.parse(names.SYSTEM, system, field="system")
+        held = issued.of_system(self.issued_folder, system)
+        if not held:
+            raise NotFound(
+                f"{system} was never enrolled here: check its name, or give its certificate",
+                reason="SYSTEM_NOT_ENROLLED",
+                message_zh=f"本节点没有登记过 {system}：请核对名称，或给出其证书",
+            )
+        for pem in held:
+            self.revoke(pem, now=now)
+        return len(held)
 
     def revoke(self, certificate_pem: bytes, *, now: datetime) -> None:
         """Put a certificate of this authority on the revocation list.

@@ -57,6 +57,11 @@ def parse(
     return match.groupdict()
 
 
+def is_name(pattern: str, name: str) -> bool:
+    """Whether `name` is of `pattern`."""
+    return len(name) <= 512 and _compiled(pattern, False).fullmatch(name) is not None
+
+
 def make(pattern: str, **ids: str) -> str:
     """The name of `pattern` with these ids. Raises InvalidArgument where one is malformed."""
     name = pattern.format(**ids)

@@ -23,7 +23,8 @@ import structlog
 from google.protobuf.message import DecodeError
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
+from grpc_reflection.v1alpha._async import ReflectionServicer
 
 from runtime.channels import LIMITS
 from runtime.errors import DomainError, InvalidArgument, PermissionDenied, Unavailable
@@ -192,13 +193,13 @@ class Server:
         health_pb2_grpc.add_HealthServicer_to_server(  # type: ignore[no-untyped-call]
             self._health, self._server
         )
-        reflection.enable_server_reflection(
-            [
-                *self._services,
-                health_pb2.DESCRIPTOR.services_by_name["Health"].full_name,
-                reflection.SERVICE_NAME,
-            ],
-            self._server,
+        health = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+        served = [*self._services, health, reflection.SERVICE_NAME]
+        # Guarded like any method, so that a revoked system learns nothing of the services.
+        self.add(
+            reflection_pb2_grpc.add_ServerReflectionServicer_to_server,
+            ReflectionServicer(served),  # type: ignore[no-untyped-call]
+            {"ServerReflectionInfo": ANY_ROLE},
         )
         await self._server.start()
         for service in ["", *self._services]:
@@ -217,7 +218,8 @@ def _role_not_allowed(method: str, roles: frozenset[Role]) -> PermissionDenied:
     """Names the roles that may, in the words of enrolling; none is enrolled as the node's own."""
     may = sorted(roles - {Role.NODE}) or [Role.NODE]
     return PermissionDenied(
-        f"{method} is not for systems of this role (for: {', '.join(may)}): call it as such a one",
+        f"{method} is not for systems of this role (for: {', '.join(may)}): call it "
+        "with the identity of a system of such a role",
         reason="ROLE_NOT_ALLOWED",
         message_zh=f"该系统的角色不能调用 {method}（可调用的角色：{'、'.join(may)}）："
         "请换用相应角色的系统",

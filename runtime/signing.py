@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from runtime.errors import AlreadyExists, FailedPrecondition, InvalidArgument
-from runtime.identity import write_private
+from runtime.files import write_private
 
 KEY_FILE = "audit-key.pem"
 ED25519 = b"\x01"  # c2sp.org/signed-note, signature types

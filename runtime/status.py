@@ -8,7 +8,9 @@ the first are told.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from urllib.parse import unquote
 
 import grpc
 from google.protobuf.any_pb2 import Any
@@ -92,14 +94,15 @@ def from_rpc_error(error: grpc.RpcError) -> errors.DomainError:
     """The domain error that a server meant by a failed call.
 
     A failure below the RPC (no server, a refused handshake) becomes `Unavailable` with a text that
-    says what to look at.
+    says what to look at, and names the node: by the attribute `node` of the error, which a client
+    may set to the address it was given, else by what gRPC says.
     """
     code: grpc.StatusCode = error.code()
     message: str = error.details() or code.name
     metadata: Iterable[tuple[str, str | bytes]] = error.trailing_metadata() or ()  # type: ignore[assignment]
     raw = next((value for key, value in metadata if key == DETAILS_KEY), None)
     if raw is None:
-        return _below_rpc(code, message)
+        return _below_rpc(code, message, getattr(error, "node", "") or _address_in(message))
     status = status_pb2.Status.FromString(raw if isinstance(raw, bytes) else raw.encode())
     return _rebuild(_CLASSES.get(code, errors.DomainError), status)
 
@@ -126,29 +129,39 @@ def _rebuild(cls: type[errors.DomainError], status: status_pb2.Status) -> errors
     return error
 
 
-def _below_rpc(code: grpc.StatusCode, message: str) -> errors.DomainError:
+_ADDRESS = re.compile(r"ipv[46]:((?:\[[0-9a-f:.]+\]|[\d.]+):\d+)")
+
+
+def _address_in(message: str) -> str:
+    found = _ADDRESS.search(unquote(message))
+    return found[1] if found else ""
+
+
+def _below_rpc(code: grpc.StatusCode, message: str, node: str) -> errors.DomainError:
+    at, at_zh = (f" at {node}", f"（{node}）") if node else ("", "")
     if code is grpc.StatusCode.UNAVAILABLE:
         lowered = message.lower()
         # A server that does not know the caller's authority closes the connection as it is made.
         turned_away = "failed to connect" in lowered and "socket closed" in lowered
         if turned_away or any(word in lowered for word in ("handshake", "ssl", "certificate")):
             return errors.Unauthenticated(
-                "the node broke off the TLS handshake: it does not know the authority of this "
-                "certificate, or the certificate is expired; enrol the system again with "
-                "`tongban identity enrol`",
+                f"no TLS handshake with the node{at}: it does not know the authority of this "
+                "certificate, or the certificate is expired (enrol the system again with `tongban "
+                "identity enrol`); or another node answers there: compare --node and ca.pem",
                 reason="TLS_HANDSHAKE_FAILED",
-                message_zh="节点中断了 TLS 握手：证书的签发者未知或证书已过期；请重新登记该系统",
+                message_zh=f"与节点{at_zh}的 TLS 握手失败：证书的签发者未知或证书已过期"
+                "（请重新登记该系统）；或该地址上是另一个节点（请核对 --node 与 ca.pem）",
             )
         return errors.Unavailable(
-            "the node does not answer: check the address, and that `tongban serve` runs",
+            f"the node{at} does not answer: check the address, and that `tongban serve` runs",
             reason="NODE_UNREACHABLE",
-            message_zh="节点没有应答：请检查地址，以及节点是否在运行",
+            message_zh=f"节点{at_zh}没有应答：请检查地址，以及节点是否在运行",
         )
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return errors.Unavailable(
-            "the node did not answer in time: try again, or allow more time",
+            f"the node{at} did not answer in time: try again, or allow more time",
             reason="DEADLINE_EXCEEDED",
-            message_zh="节点未在时限内应答：请重试或延长时限",
+            message_zh=f"节点{at_zh}未在时限内应答：请重试或延长时限",
         )
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in message:
         return errors.InvalidArgument(

@@ -21,6 +21,9 @@ SECONDS = Histogram(
 )
 
 
+_log = structlog.get_logger()
+
+
 def configure_logging(*, level: str = "INFO", as_json: bool = True) -> None:
     """Send structlog events to standard error, one line each: JSON for machines, or for people."""
     logging.basicConfig(level=level, stream=sys.stderr, format="%(message)s")
@@ -45,3 +48,29 @@ def configure_logging(*, level: str = "INFO", as_json: bool = True) -> None:
 def serve_metrics(host: str, port: int) -> None:
     """Serve Prometheus metrics over HTTP from a thread of its own."""
     start_http_server(port, addr=host)
+
+
+class Repeated:
+    """Logs what fails again and again: the trace once, then one line a while that counts."""
+
+    def __init__(self, event: str, ended: str, *, every: int = 60) -> None:
+        self._event = event
+        self._ended = ended
+        self._every = every
+        self._failures = 0
+        self._kind: type[Exception] | None = None
+
+    def failed(self, error: Exception) -> None:
+        """It failed once more."""
+        self._failures += 1
+        if type(error) is not self._kind:
+            self._kind = type(error)
+            _log.error(self._event, exc_info=error)
+        elif self._failures % self._every == 0:
+            _log.error(self._event, failures=self._failures, error=self._kind.__name__)
+
+    def succeeded(self) -> None:
+        """It did not fail this time."""
+        if self._failures:
+            _log.info(self._ended, failures=self._failures)
+            self._failures, self._kind = 0, None

@@ -65,6 +65,11 @@ class SealMaking:
 
     # --- asking ------------------------------------------------------------------------------
 
+    def replaced(self, name: str, *, department: str) -> HeldSeal:
+        """The seal that another takes the place of. Raises FailedPrecondition (NOT_REPLACEABLE)."""
+        with self._database.reading() as session:
+            return check_replaced(store.find_seal(session, name), department=department)
+
     def sketch(self, order: SealOrder, *, actor: str) -> HeldSeal:
         """The wish with its image, which nobody holds yet.
 

@@ -22,6 +22,7 @@ from runtime import names
 from runtime.errors import DomainError, FieldViolation, InvalidArgument, ResourceExhausted
 from runtime.idcodes import citizen_number_problem
 from seal.placement import AcrossEdges, At, EveryPage, Keyword, Placement
+from seal.registry import kind_of
 
 MAX_DOCUMENT: Final = 16 * 1024 * 1024
 MAX_STREAMED: Final = 100 * 1024 * 1024
@@ -251,7 +252,8 @@ def _bad_reason(text: str, text_zh: str) -> DomainError:
 
 
 def check_kind(kind: str) -> str:
-    """Rule 4. Raises InvalidArgument (BAD_KIND)."""
+    """Rule 4, in the one spelling of `kind_of`. Raises InvalidArgument (BAD_KIND)."""
+    kind = kind_of(kind)
     if kind and not (len(kind) <= 128 and _KIND.fullmatch(kind)):
         raise InvalidArgument(
             "kind is `license-types/{type}`, or one word of a-z, 0-9 and hyphens such as "
@@ -264,43 +266,106 @@ def check_kind(kind: str) -> str:
 
 
 def check_placements(placements: Sequence[Placement]) -> tuple[Placement, ...]:
-    """At least one, not a crowd, each within bounds. Raises InvalidArgument (STAMP_POSITION)."""
-    if not 1 <= len(placements) <= MAX_PLACEMENTS or not all(map(_is_usable, placements)):
-        raise InvalidArgument(
-            f"a document takes 1 to {MAX_PLACEMENTS} placements: on pages from 1, each up to "
-            f"{_MAX_SIZE_MM} mm, a keyword of 1 to {MAX_KEYWORD} characters, an edge image over 2 "
-            "to 50 pages",
-            reason="STAMP_POSITION",
-            message_zh=f"请给出 1 至 {MAX_PLACEMENTS} 个盖章位置：页码从 1 起，尺寸不超过 "
-            f"{_MAX_SIZE_MM} 毫米，关键字 1 至 {MAX_KEYWORD} 字，骑缝章每枚跨 2 至 50 页",
-            violations=[FieldViolation("placements", "not usable")],
+    """At least one, not a crowd, each within bounds.
+
+    Raises InvalidArgument (STAMP_POSITION), which names the field and its bounds.
+    """
+    if not 1 <= len(placements) <= MAX_PLACEMENTS:
+        raise _bad_placement(
+            "placements",
+            f"a document takes 1 to {MAX_PLACEMENTS} of them",
+            f"每份文件应有 1 至 {MAX_PLACEMENTS} 个盖章位置",
         )
+    for number, one in enumerate(placements):
+        wrong = next((bound for bound in _bounds(one) if not bound.holds), None)
+        if wrong is not None:
+            raise _bad_placement(
+                f"placements[{number}].{wrong.field}", wrong.said, wrong.said_zh, wrong.option
+            )
     return tuple(placements)
 
 
-def _is_usable(one: Placement) -> bool:
-    # A NaN compares false with everything, so each test is of what is wanted.
-    if not 0 <= one.size_mm <= _MAX_SIZE_MM:
-        return False
+def _bad_placement(field: str, said: str, said_zh: str, option: str = "") -> InvalidArgument:
+    spelled = f" ({option})" if option else ""
+    return InvalidArgument(
+        f"{field}{spelled} is not usable: {said}",
+        reason="STAMP_POSITION",
+        message_zh=f"{field}{spelled} 无效：{said_zh}",
+        violations=[FieldViolation(field, said)],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Bound:
+    """One rule of a placement: the field it is of, whether it holds, and what it asks for."""
+
+    field: str
+    option: str
+    holds: bool
+    said: str
+    said_zh: str
+
+
+def _bounds(one: Placement) -> list[_Bound]:
+    """The rules of one placement. A NaN compares false with all, so each test is what is wanted."""
     match one:
         case At():
-            return 1 <= one.page <= _MAX_PAGE and _on_paper(one.x_mm, one.y_mm)
+            where = "position"
+            found = [
+                _number(f"{where}.page", "--page", one.page, 1, _MAX_PAGE),
+                _length(f"{where}.x_mm", "--x-mm", one.x_mm),
+                _length(f"{where}.y_mm", "--y-mm", one.y_mm),
+            ]
         case Keyword():
-            return (
-                0 < len(one.text) <= MAX_KEYWORD
-                and one.text.isprintable()
-                and -1 <= one.occurrence <= _MAX_PAGE
-                and abs(one.dx_mm) <= _MAX_MM
-                and abs(one.dy_mm) <= _MAX_MM
-            )
+            where = "keyword"
+            found = [
+                _Bound(
+                    f"{where}.text",
+                    "--keyword",
+                    0 < len(one.text) <= MAX_KEYWORD and one.text.isprintable(),
+                    f"a word of 1 to {MAX_KEYWORD} printable characters",
+                    f"应为 1 至 {MAX_KEYWORD} 个可见字符",
+                ),
+                _number(f"{where}.occurrence", "", one.occurrence, -1, _MAX_PAGE),
+                _length(f"{where}.dx_mm", "", one.dx_mm, least=-_MAX_MM),
+                _length(f"{where}.dy_mm", "", one.dy_mm, least=-_MAX_MM),
+            ]
         case EveryPage():
-            return _on_paper(one.x_mm, one.y_mm)
+            where = "every_page"
+            found = [
+                _length(f"{where}.x_mm", "--x-mm", one.x_mm),
+                _length(f"{where}.y_mm", "--y-mm", one.y_mm),
+            ]
         case AcrossEdges():
-            return _on_paper(one.y_mm) and 2 <= one.pages_per_image <= 50
+            where = "edges"
+            found = [
+                _length(f"{where}.y_mm", "--y-mm", one.y_mm),
+                _number(f"{where}.pages_per_image", "", one.pages_per_image, 2, 50),
+            ]
+    size = _length(f"{where}.size_mm", "--size-mm", one.size_mm, most=_MAX_SIZE_MM)
+    return [*found, size]
 
 
-def _on_paper(*values: float) -> bool:
-    return all(0 <= value <= _MAX_MM for value in values)
+def _length(
+    field: str, option: str, value: float, *, least: int = 0, most: int = _MAX_MM
+) -> _Bound:
+    return _Bound(
+        field,
+        option,
+        least <= value <= most,
+        f"a number of mm from {least} to {most}",
+        f"应为 {least} 至 {most} 毫米",
+    )
+
+
+def _number(field: str, option: str, value: int, least: int, most: int) -> _Bound:
+    return _Bound(
+        field,
+        option,
+        least <= value <= most,
+        f"a whole number from {least} to {most}",
+        f"应为 {least} 至 {most} 的整数",
+    )
 
 
 def check_wishes(order: SealingOrder) -> SealingOrder:

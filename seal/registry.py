@@ -33,6 +33,7 @@ DEFAULT_YEARS: Final = 3
 MIN_MM: Final = 10
 MAX_MM: Final = 100
 MAX_NAMED: Final = 100
+_TYPES: Final = names.LICENSE_TYPE.partition("{")[0]
 _LICENSE_TYPE: Final = re.compile(rf"license-types/{names.ID.pattern}")
 
 
@@ -188,12 +189,22 @@ def _spelled(field_name: str) -> str:
     return f"{field_name} ({_OPTIONS.get(field_name, '--' + field_name.replace('_', '-'))})"
 
 
+def kind_of(text: str) -> str:
+    """A license type in the one spelling that seals keep, `license-types/{type}`; else as it is.
+
+    The license service names its types `licenseTypes/{type}`: both are taken.
+    """
+    head, slash, rest = text.partition("/")
+    return f"license-types/{rest}" if slash and f"{head}/" == _TYPES else text
+
+
 def check_authorization(wanted: Authorization, *, department: str, now: datetime) -> Authorization:
     """The authorization in order, without repeats. Raises InvalidArgument (BAD_AUTHORIZATION)."""
+    license_types = {kind_of(one) for one in wanted.license_types}
     problems = []
     if not all(_is_system_of(department, one) for one in wanted.users):
         problems.append(FieldViolation("users", f"systems below {department}"))
-    if not all(_LICENSE_TYPE.fullmatch(one) for one in wanted.license_types):
+    if not all(map(_LICENSE_TYPE.fullmatch, license_types)):
         problems.append(FieldViolation("license_types", "each license-types/{type}"))
     if not all(names.ID.fullmatch(one) for one in wanted.document_kinds):
         problems.append(FieldViolation("document_kinds", "words of a-z, 0-9 and hyphens"))
@@ -214,7 +225,7 @@ def check_authorization(wanted: Authorization, *, department: str, now: datetime
         )
     return Authorization(
         users=tuple(sorted(set(wanted.users))),
-        license_types=tuple(sorted(set(wanted.license_types))),
+        license_types=tuple(sorted(license_types)),
         document_kinds=tuple(sorted(set(wanted.document_kinds))),
         expire_time=wanted.expire_time and wanted.expire_time.replace(microsecond=0),
     )

@@ -9,20 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from runtime import names
 from runtime.database import Answer, Database, UnitOfWork
-from runtime.errors import FieldViolation, InvalidArgument
 from runtime.identity import Role
 from runtime.rpc import Call
 from seal.keeping import SealKeeping
 from seal.making import SealMaking
 from seal.material import TrustMaterial
 from seal.orders import check_reason
-from seal.registry import HeldSeal, SealOrder, Shape
+from seal.registry import HeldSeal
 from seal.rpc_streams import StreamRpc
 from seal.sealing import Sealing
 from seal.v1 import seal_pb2 as pb
-from seal.wire import LISTS, SHAPES, from_authorization, from_time, to_seal, to_time
+from seal.wire import from_authorization, to_seal, to_time
+from seal.wire_life import check_names, seal_order
 
 _ADMINISTRATOR = frozenset({Role.ADMINISTRATOR})
 LIFE_POLICY: Mapping[str, frozenset[Role]] = {
@@ -56,10 +55,13 @@ class LifeRpc(StreamRpc):
     def CreateSeal(self, request: pb.CreateSealRequest, call: Call) -> pb.CreateSealResponse:  # noqa: N802
         """See the proto."""
         actor = call.principal.system
-        order = _seal_order(request)
+        check_names(request)
 
         def prepare() -> HeldSeal:
-            return self._making.sketch(order, actor=actor)
+            old = None
+            if request.replaces:
+                old = self._making.replaced(request.replaces, department=request.parent)
+            return self._making.sketch(seal_order(request, old), actor=actor)
 
         def act(work: UnitOfWork, wish: HeldSeal) -> pb.CreateSealResponse:
             return pb.CreateSealResponse(seal=to_seal(self._making.ask(work, wish), call.principal))
@@ -159,43 +161,3 @@ class LifeRpc(StreamRpc):
             return answer_type(seal=to_seal(kept, call.principal))
 
         return self._once(actor, method, request, answer_type, act)
-
-
-def _seal_order(request: pb.CreateSealRequest) -> SealOrder:
-    names.parse(names.DEPARTMENT, request.parent, field="parent")
-    names.check_id(request.seal_id, field="seal_id")
-    if request.replaces:
-        names.parse(names.SEAL, request.replaces, field="replaces")
-    if request.shape not in SHAPES:
-        raise _unknown("shape")
-    if request.signer_list_type not in LISTS:
-        raise _unknown("signer_list_type")
-    end = None
-    if request.HasField("end_time"):
-        end = from_time(request.end_time, field="end_time", reason="BAD_END_TIME")
-    return SealOrder(
-        department=request.parent,
-        seal_id=request.seal_id,
-        display_name=request.display_name,
-        credit_code=request.credit_code,
-        bottom_line=request.bottom_line,
-        seal_code=request.seal_code,
-        shape=Shape.UPLOADED if request.image else SHAPES[request.shape],
-        image=request.image,
-        width_mm=request.width_mm,
-        height_mm=request.height_mm,
-        version=request.version or 4,
-        signer_list=LISTS[request.signer_list_type],
-        authorization=from_authorization(request.authorization),
-        end_time=end,
-        replaces=request.replaces,
-    )
-
-
-def _unknown(field: str) -> InvalidArgument:
-    return InvalidArgument(
-        f"this {field} is not known: leave it out, or take one of the proto's",
-        reason="BAD_SEAL_REQUEST",
-        message_zh=f"未知的 {field}：可不填，或使用协议中的取值",
-        violations=[FieldViolation(field, "unknown")],
-    )

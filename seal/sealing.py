@@ -60,6 +60,17 @@ _T = TypeVar("_T")
 # What goes in may be as large as is allowed, and a seal comes on top.
 _GREATEST_SEALED: Final = MAX_STREAMED + 16 * 1024 * 1024
 
+# A document's refusals, found while it is read: the use was allowed, so it is recorded.
+_NO_FURTHER_SEAL: Final = frozenset(
+    {
+        "OFD_CLOSED",
+        "PDF_CLOSED",
+        "PDF_ALREADY_SIGNED",
+        "INTEGRITY_LIST_SIGNED",
+        "INTEGRITY_ENTRIES_TOO_LATE",
+    }
+)
+
 
 class Sealing:
     """The use case of sealing. Large documents pass through files in the folder `scratch`."""
@@ -153,6 +164,8 @@ class Sealing:
         except DomainError as error:
             if noted:
                 self._note_failed(order.actor, draft, error.reason)
+            elif error.reason in _NO_FURTHER_SEAL:
+                self._note_refused(order, draft, error.reason)
             raise
         return sealed
 
@@ -207,28 +220,50 @@ class Sealing:
             now = self._clock.now()
             held = _authorize(self._notes.seal_for_use(work, draft.seal), order)
             check_use(held, at=now, actor=order.user, kind=order.kind)
-            self._notes.add(
-                work,
-                store.Sealing(
-                    id=draft.id,
-                    seal=draft.seal,
-                    actor=order.actor,
-                    format=draft.format,
-                    kind=draft.kind,
-                    reason=draft.reason,
-                    sha256_before=draft.sha256_before,
-                    stamp_count=draft.stamp_count,
-                    state=SealingState.PREPARED,
-                    tbs=tbs,
-                    seal_time=draft.sealed_at,
-                    prepared_at=now,
-                ),
-                request_id=order.request_id,
-                request_digest=order.request_digest,
-            )
+            self._add(work, order, draft, tbs, at=now)
             work.record(self._record(order.actor, draft, "prepared", now))
 
         self._ledger.write(note)
+
+    def _note_refused(self, order: SealingOrder, draft: SealedDocument, why: str) -> None:
+        """A use that was allowed and that the document refused: FAILED, and no key was asked."""
+        now = self._clock.now()
+
+        def note(work: FixedWork) -> None:
+            self._add(work, order, draft, b"", at=now)
+            self._notes.mark_failed(work, draft.id, failure=why, at=now)
+            work.record(self._record(order.actor, draft, "failed", now, why=why))
+
+        self._despite_failure(note, draft)
+
+    def _add(
+        self,
+        work: FixedWork,
+        order: SealingOrder,
+        draft: SealedDocument,
+        tbs: bytes,
+        *,
+        at: datetime,
+    ) -> None:
+        self._notes.add(
+            work,
+            store.Sealing(
+                id=draft.id,
+                seal=draft.seal,
+                actor=order.actor,
+                format=draft.format,
+                kind=draft.kind,
+                reason=draft.reason,
+                sha256_before=draft.sha256_before,
+                stamp_count=draft.stamp_count,
+                state=SealingState.PREPARED,
+                tbs=tbs,
+                seal_time=draft.sealed_at,
+                prepared_at=at,
+            ),
+            request_id=order.request_id,
+            request_digest=order.request_digest,
+        )
 
     def _note_signed(self, sealed: SealedDocument) -> None:
         def note(work: FixedWork) -> None:
@@ -239,13 +274,16 @@ class Sealing:
         self._ledger.write(note)
 
     def _note_failed(self, actor: str, sealed: SealedDocument, why: str) -> None:
-        """The caller is told of what went wrong even where this note cannot be made."""
         now = self._clock.now()
 
         def note(work: FixedWork) -> None:
             if self._notes.mark_failed(work, sealed.id, failure=why, at=now):
                 work.record(self._record(actor, sealed, "failed", now, why=why))
 
+        self._despite_failure(note, sealed)
+
+    def _despite_failure(self, note: Callable[[FixedWork], None], sealed: SealedDocument) -> None:
+        """The caller is told of what went wrong even where this note cannot be made."""
         try:
             self._ledger.write(note)
         except DomainError as error:
@@ -312,6 +350,9 @@ class Sealing:
         if verdict.indication is Indication.PASSED:
             return
         if not _ours_passed(verdict, sealed):
+            # A seal that was revoked meanwhile is no fault of what was made.
+            held = _authorize(self._notes.seal(order.seal), order)
+            check_use(held, at=self._clock.now(), actor=order.user, kind=order.kind)
             _log.error("sealed_document_not_good", sealing=sealed.id, why=verdict.reason)
             raise DataLoss(
                 f"the document just sealed does not verify ({verdict.reason}): it was not "

@@ -40,7 +40,7 @@ SHAPES: Final = {
     pb.SEAL_SHAPE_OVAL: Shape.OVAL,
     pb.SEAL_SHAPE_SQUARE: Shape.SQUARE,
 }
-_SHAPES_SHOWN: Final = {
+SHAPES_SHOWN: Final = {
     Shape.CIRCULAR: pb.SEAL_SHAPE_CIRCULAR,
     Shape.OVAL: pb.SEAL_SHAPE_OVAL,
     Shape.SQUARE: pb.SEAL_SHAPE_SQUARE,
@@ -51,7 +51,7 @@ LISTS: Final = {
     pb.SIGNER_LIST_TYPE_CERTIFICATES: SignerList.CERTIFICATES,
     pb.SIGNER_LIST_TYPE_DIGESTS: SignerList.DIGESTS,
 }
-_LISTS_SHOWN: Final = {
+LISTS_SHOWN: Final = {
     SignerList.CERTIFICATES: pb.SIGNER_LIST_TYPE_CERTIFICATES,
     SignerList.DIGESTS: pb.SIGNER_LIST_TYPE_DIGESTS,
 }
@@ -117,7 +117,7 @@ def to_seal(held: HeldSeal, caller: Principal) -> pb.Seal:
         width_mm=held.width_mm,
         height_mm=held.height_mm,
         certificate=held.certificate,
-        shape=_SHAPES_SHOWN[held.shape],
+        shape=SHAPES_SHOWN[held.shape],
         version=held.version,
         replaces=held.replaces,
         replaced_by=held.replaced_by,
@@ -127,21 +127,22 @@ def to_seal(held: HeldSeal, caller: Principal) -> pb.Seal:
         credit_code=held.credit_code,
         bottom_line=held.bottom_line,
         seal_code=held.seal_code,
-        signer_list_type=_LISTS_SHOWN[held.signer_list],
+        signer_list_type=LISTS_SHOWN[held.signer_list],
     )
     if held.is_made:
         found.es_id = held.es_id
         found.start_time.CopyFrom(to_time(held.start_time))
     if may_see_inside(held, caller):
-        found.authorization.CopyFrom(_to_authorization(held.authorization))
+        found.authorization.CopyFrom(to_authorization(held.authorization))
         found.creator = held.requested_by
         if held.pending is not None:
             found.pending_creator = held.pending_by
-            found.pending_authorization.CopyFrom(_to_authorization(held.pending))
+            found.pending_authorization.CopyFrom(to_authorization(held.pending))
     return found
 
 
-def _to_authorization(found: Authorization) -> pb.SealAuthorization:
+def to_authorization(found: Authorization) -> pb.SealAuthorization:
+    """An authorization on the wire."""
     return pb.SealAuthorization(
         users=found.users,
         license_types=found.license_types,

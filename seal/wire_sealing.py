@@ -137,7 +137,12 @@ def _placement(one: pb.Placement) -> Placement:
                 size_mm=edges.size_mm,
                 pages_per_image=edges.pages_per_image or 20,
             )
-    return At(page=0, x_mm=0, y_mm=0)  # says nothing: `check_placements` refuses page 0
+    raise InvalidArgument(
+        "a placement is empty: fill one of position, keyword, every_page and edges",
+        reason="STAMP_POSITION",
+        message_zh="盖章位置为空：请填写 position、keyword、every_page 或 edges 之一",
+        violations=[FieldViolation("placements", "one of them is empty")],
+    )
 
 
 def _unknown(field: str, reason: str) -> InvalidArgument:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +29,7 @@ from exchange.v1 import (
 )
 from licenses.v1 import licenses_pb2_grpc, presentations_pb2_grpc
 from runtime import channels, status
+from runtime.errors import DomainError, Unavailable
 from runtime.identity import Credentials
 from seal.v1 import seal_pb2_grpc, trust_pb2_grpc
 from tongban.console import tell_as
@@ -36,6 +38,36 @@ ROWS_PER_MESSAGE = 2000
 PAGE = 1000
 
 tell_as(grpc.RpcError, status.from_rpc_error)
+# What was done may not have come to its file: a repeat fetches it.
+_NOT_KEPT = frozenset({"STORAGE_FULL", "FILE_UNWRITABLE", "DOCUMENT_INCOMPLETE"})
+
+
+@contextmanager
+def repeatable(request_id: str) -> Iterator[None]:
+    """Says with which id to repeat a call whose answer did not come, or was not kept."""
+    try:
+        yield
+    except grpc.RpcError as error:
+        told = status.from_rpc_error(error)
+        if not isinstance(told, Unavailable):
+            raise
+        raise _with_id(told, request_id) from error
+    except DomainError as error:
+        if error.reason not in _NOT_KEPT:
+            raise
+        raise _with_id(error, request_id) from error
+
+
+def _with_id(error: DomainError, request_id: str) -> DomainError:
+    error.message += (
+        f"; repeat it with --request-id {request_id}: what was done already is fetched, and "
+        "nothing is done twice"
+    )
+    error.message_zh += (
+        f"；请加上 --request-id {request_id} 重复同一命令：已完成的会直接取回，不会再执行一次"
+    )
+    error.metadata["request_id"] = request_id
+    return error
 
 
 class Client:
@@ -46,6 +78,7 @@ class Client:
     """
 
     def __init__(self, address: str, identity: Path, *, timeout: float = 60.0) -> None:
+        self.address = address
         self.timeout = timeout
         self.channel = channels.channel(address, Credentials.read(identity))
         self.catalog = catalog_pb2_grpc.CatalogServiceStub(self.channel)
@@ -137,6 +170,8 @@ class Client:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if isinstance(error, grpc.RpcError):
+            error.node = self.address  # type: ignore[attr-defined]  # see status.from_rpc_error
         self.close()
 
 

@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import locale
 import os
@@ -133,6 +134,9 @@ WORDS_ZH = {
     "WITHDRAW": "撤回",
     "WHOLE": "完整",
     "FIRST_SIX": "前六位",
+    "LAST_FOUR": "后四位",
+    "FIRST_CHARACTER": "首字",
+    "YEAR": "年份",
 }
 
 
@@ -208,11 +212,26 @@ def outcomes(*, as_json: bool = False) -> Iterator[None]:
         meaning = next(_MEANINGS[kind] for kind in _MEANINGS if isinstance(error, kind))
         _tell(meaning(error), as_json)
     except OSError as error:
-        if error.filename is None:
+        if error.filename is not None:
+            _tell(problem(error, error.filename), as_json)
+        if error.errno not in _NO_ROOM:
             raise  # not of a file that somebody named
-        _tell(problem(error, error.filename), as_json)
+        _tell(_full(error), as_json)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
+
+
+# A full disk is met by a write, whose error names no file.
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
+
+
+def _full(error: OSError) -> errors.DomainError:
+    why = os.strerror(error.errno or 0)
+    return errors.Unavailable(
+        f"the disk cannot take what this command writes ({why}): free some space, and repeat it",
+        reason="STORAGE_FULL",
+        message_zh=f"磁盘写不下本命令的文件（{why}）：请清理空间后重试",
+    )
 
 
 def _tell(error: errors.DomainError, as_json: bool) -> None:

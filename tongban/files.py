@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
+from typing import BinaryIO
 
 from runtime.errors import DomainError, InvalidArgument, Unavailable
 
@@ -54,11 +59,32 @@ def check_apart(source: Path, target: Path) -> None:
         )
 
 
+def check_target(path: Path) -> None:
+    """Where a file is to be written can be: asked before work that would be lost otherwise.
+
+    Raises InvalidArgument (FILE_UNWRITABLE). Whether the disk has room is told by writing.
+    """
+    if path.is_dir():
+        raise problem(IsADirectoryError(errno.EISDIR, ""), path)
+    above = next(one for one in path.absolute().parents if one.exists())
+    if not above.is_dir():
+        raise problem(NotADirectoryError(errno.ENOTDIR, ""), path)
+    if not os.access(path if path.exists() else above, os.W_OK):
+        raise problem(PermissionError(errno.EACCES, ""), path)
+
+
+def check_folder(path: Path) -> None:
+    """`check_target`, of a folder that files are to be written to."""
+    if path.exists() and not path.is_dir():
+        raise problem(NotADirectoryError(errno.ENOTDIR, ""), path)
+    check_target(path / "any")
+
+
 def write_file(path: Path, data: bytes) -> None:
-    """Write a file, making its folder. Raises what `problem` says."""
+    """Write a file whole or not at all, making its folder. Raises what `problem` says."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+        with replacing(path) as file:
+            file.write(data)
     except OSError as error:
         raise problem(error, path) from error
 
@@ -74,7 +100,12 @@ def write_new(path: Path, data: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("xb") as file:
-            file.write(data)
+            try:
+                file.write(data)
+                file.flush()
+            except OSError:
+                path.unlink()  # whole or not at all
+                raise
     except FileExistsError as error:
         raise _exists(path) from error
     except OSError as error:
@@ -87,6 +118,30 @@ def _exists(path: Path) -> InvalidArgument:
         reason="FILE_EXISTS",
         message_zh=f"{path} 已存在，不会覆盖：请另取文件名，或先删除该文件",
     )
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file that takes the place of `path` once it was written whole; else nothing is left of it.
+
+    Its folder is made. A link stays one, and so does a device or a pipe. Raises OSError.
+    """
+    path = path.resolve() if path.is_symlink() else path
+    mode = path.stat().st_mode if path.exists() else None
+    if mode is not None and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        with path.open("wb") as file:
+            yield file
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        with part.open("xb") as file:
+            yield file
+        if mode is not None:
+            part.chmod(stat.S_IMODE(mode))
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def problem(error: OSError, path: Path | str) -> DomainError:

@@ -11,14 +11,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import gc
+import os
 import signal
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
-from types import TracebackType
-from typing import IO, Self
 
 import structlog
 
@@ -31,41 +28,11 @@ from runtime.identity import Authenticator, Authority, Credentials, Role
 from runtime.telemetry import configure_logging, serve_metrics
 from seal.server import SealServer
 from tongban.commands.identity import ensure_authority
+from tongban.locking import FolderLock
 
 RENEW_BEFORE = timedelta(days=30)
 
 _log = structlog.get_logger()
-
-
-class FolderLock:
-    """Keeps a second node off a data folder; the system lets go of it when the process ends."""
-
-    def __init__(self, data: Path) -> None:
-        self._path = data / "node.lock"
-        self._file: IO[str] | None = None
-
-    def __enter__(self) -> Self:
-        self._file = self._path.open("w")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._file.close()
-            raise Unavailable(
-                f"another node runs on {self._path.parent}: stop it, or name another folder with "
-                "--data",
-                reason="DATA_FOLDER_IN_USE",
-                message_zh=f"{self._path.parent} 上已有节点在运行：请先停止它，或用 --data 另选",
-            ) from error
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._file is not None:
-            self._file.close()
 
 
 class Node:
@@ -199,5 +166,7 @@ def run(settings: config.Settings, ready: Callable[[int], None]) -> None:
     """`serve` on a fast loop, with logging set up."""
     import uvloop  # only where a node runs
 
+    # Databases, logs and documents are the owner's only, also in a folder that others may enter.
+    os.umask(0o077)
     configure_logging(level=settings.log_level, as_json=settings.log_json)
     uvloop.run(serve(settings, ready))

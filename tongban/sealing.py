@@ -19,8 +19,9 @@ import grpc
 from runtime.errors import DomainError, InvalidArgument, Unavailable
 from runtime.status import from_rpc_error
 from seal.v1 import seal_pb2 as pb
+from tongban import files
 from tongban.client import Client
-from tongban.files import GREATEST_DOCUMENT, read_file, write_file
+from tongban.files import GREATEST_DOCUMENT, check_target, problem, read_file, write_file
 
 PART = 1024 * 1024
 GREATEST_STREAMED = 100 * 1024 * 1024
@@ -38,6 +39,7 @@ class Item:
     target: Path
     sha256: str = ""
     stamp_count: int = 0
+    is_asked: bool = False
     reason: str = ""
     message: str = ""
     message_zh: str = ""
@@ -51,6 +53,11 @@ class Item:
     def is_answered(self) -> bool:
         """Whether it is sealed, or was refused."""
         return bool(self.sha256 or self.reason)
+
+    @property
+    def is_earlier(self) -> bool:
+        """Whether it was not sent this time, and a file of an earlier run stands in its place."""
+        return not self.is_asked and self.target.is_file()
 
     def refuse(self, error: DomainError | pb.SealingError | Item) -> None:
         """Note why it is not sealed."""
@@ -85,6 +92,12 @@ def size_of(path: Path) -> int:
     try:
         size = path.stat().st_size
     except OSError as error:
+        if path.is_symlink():
+            raise InvalidArgument(
+                f"{path} is a link to a file that is not there: restore it, or remove the link",
+                reason="FILE_UNREADABLE",
+                message_zh=f"{path} 是一个失效的链接：请恢复其所指文件，或删除该链接",
+            ) from error
         raise InvalidArgument(
             f"cannot read {path}: {os.strerror(error.errno or 0)}",
             reason="FILE_UNREADABLE",
@@ -109,30 +122,22 @@ def _in_parts(
                 yield pb.StreamSealDocumentRequest(data=data)
 
     answers: Any = client.seals.StreamSealDocument(parts(), timeout=SECONDS)
-    scratch = target.with_name(f".{target.name}.part")
     try:
         first: pb.SealDocumentResponse = next(answers).response
-        target.parent.mkdir(parents=True, exist_ok=True)
         digest = hashlib.sha256()
-        with scratch.open("wb") as file:
+        with files.replacing(target) as file:
             for answer in answers:
                 digest.update(answer.data)
                 file.write(answer.data)
-        if digest.hexdigest() != first.sha256:
-            raise Unavailable(
-                "the sealed document did not come whole: ask again",
-                reason="DOCUMENT_INCOMPLETE",
-                message_zh="签章文件未完整收到：请重试",
-            )
-        scratch.replace(target)
+            if digest.hexdigest() != first.sha256:
+                raise Unavailable(
+                    "the sealed document did not come whole: ask again",
+                    reason="DOCUMENT_INCOMPLETE",
+                    message_zh="签章文件未完整收到：请重试",
+                )
     except OSError as error:
-        raise Unavailable(
-            f"cannot write {target}: {os.strerror(error.errno or 0)}",
-            reason="FILE_UNWRITABLE",
-            message_zh=f"无法写入 {target}：{os.strerror(error.errno or 0)}",
-        ) from error
+        raise problem(error, target) from error
     finally:
-        scratch.unlink(missing_ok=True)
         answers.cancel()
     return first
 
@@ -162,7 +167,7 @@ def documents_in(folder: Path, target: Path) -> list[Item]:
         path
         for path in folder.rglob("*")
         if path.suffix.lower() in _SUFFIXES
-        and path.is_file()
+        and (path.is_file() or (path.is_symlink() and not path.exists()))  # such a link is told
         and inside not in path.resolve().parents
     )
     if not found:
@@ -174,17 +179,22 @@ def documents_in(folder: Path, target: Path) -> list[Item]:
     return [Item(source=one, target=target / one.relative_to(folder)) for one in found]
 
 
-# What holds for every document of a batch: the first such answer is the last.
+# What holds for every document of a batch, but for those that were answered before.
 _FOR_ALL = frozenset(
     {"SEAL_NOT_FOUND", "SEAL_NOT_IN_FORCE", "SEAL_KIND_NOT_AUTHORIZED", "STORAGE_FULL"}
 )
+# A node has 16 documents of a batch under way at once: one that is refused may have overtaken, or
+# been overtaken by, others that were answered in an earlier run and are to be fetched again.
+_ENOUGH = 32
 
 
 @dataclass(slots=True)
 class FolderSealing:
     """A folder being sealed; `run` tells each item that was answered.
 
-    A refusal that holds for all of them (`_FOR_ALL`) ends it: what is left gets that answer too.
+    A refusal that holds for all of them (`_FOR_ALL`) ends it when so many in a row got it that none
+    of the rest can have been answered before. Then no more is sent, all that is under way is taken,
+    and what is left gets that answer too.
     """
 
     client: Client
@@ -193,13 +203,17 @@ class FolderSealing:
     again: str = ""
     ended_by: Item | None = None
     _large: list[int] = field(default_factory=list)
+    _in_a_row: int = 0
 
     def run(self) -> Iterator[Item]:
         """Seal all; where the connection breaks, what has no answer yet is sent again.
 
         Raises grpc.RpcError where it stays broken, and what `write_file` raises.
         """
-        yield from self._run()
+        for item in self._run():
+            if item.reason in _FOR_ALL:
+                self.ended_by = item
+            yield item
         if self.ended_by is not None:
             for item in self.items:
                 if not item.is_answered:
@@ -208,7 +222,7 @@ class FolderSealing:
 
     def _run(self) -> Iterator[Item]:
         failures = 0
-        while self.ended_by is None and any(not item.is_answered for item in self._small()):
+        while not self._is_enough() and any(not item.is_answered for item in self._small()):
             try:
                 for item in self._batch():
                     failures = 0
@@ -218,8 +232,9 @@ class FolderSealing:
                 failures += 1
                 if not isinstance(told, Unavailable) or failures == _ATTEMPTS:
                     raise
-        for number in self._large if self.ended_by is None else ():
+        for number in self._large:
             item = self.items[number]
+            item.is_asked = True
             try:
                 answer = seal_file(
                     self.client, self._request(item.source), item.source, item.target
@@ -230,13 +245,12 @@ class FolderSealing:
             except DomainError as error:
                 item.refuse(error)
             yield item
-            if self._ends(item):
+            if item.reason in _FOR_ALL:  # they go one after the other: what follows was never begun
                 return
 
-    def _ends(self, item: Item) -> bool:
-        if item.reason in _FOR_ALL:
-            self.ended_by = item
-        return self.ended_by is not None
+    def _is_enough(self) -> bool:
+        """Whether none of the documents left can pass, or have passed before."""
+        return self._in_a_row >= _ENOUGH
 
     def _small(self) -> Iterator[Item]:
         return (one for n, one in enumerate(self.items) if n not in self._large)
@@ -253,9 +267,8 @@ class FolderSealing:
                     write_file(item.target, answer.response.document)
                     item.sha256 = answer.response.sha256
                     item.stamp_count = answer.response.stamp_count
+                self._in_a_row = self._in_a_row + 1 if item.reason in _FOR_ALL else 0
                 yield item
-                if self._ends(item):
-                    break
         finally:
             answers.cancel()
         yield from refused
@@ -263,9 +276,12 @@ class FolderSealing:
     def _requests(self, refused: list[Item]) -> Iterator[pb.BatchSealDocumentsRequest]:
         """What has no answer yet, read as it is sent. A file that cannot be is refused here."""
         for number, item in enumerate(self.items):
+            if self._is_enough():
+                return  # what is under way is still answered
             if item.is_answered or number in self._large:
                 continue
             try:
+                check_target(item.target)
                 if size_of(item.source) > GREATEST_DOCUMENT:
                     self._large.append(number)
                     continue
@@ -275,6 +291,7 @@ class FolderSealing:
                 refused.append(item)
                 continue
             request = self._request(item.source, document)
+            item.is_asked = True
             yield pb.BatchSealDocumentsRequest(item=number, request=request)
 
     def _request(self, source: Path, document: Any = None) -> pb.SealDocumentRequest:

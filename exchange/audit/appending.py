@@ -22,8 +22,6 @@ from concurrent.futures import Future as ThreadFuture
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import structlog
-
 from exchange.audit.model import Receipt, Usage
 from exchange.audit.promising import fresh_shard, promise
 from exchange.audit.sequencing import Sequencer
@@ -34,6 +32,7 @@ from runtime.errors import Aborted, InvalidArgument
 from runtime.objects import ObjectStore
 from runtime.records import SealedRecord, check_record
 from runtime.signing import LogKey
+from runtime.telemetry import Repeated
 
 __all__ = ["AuditLog", "Receipt", "Usage"]
 
@@ -45,7 +44,6 @@ LOOK_EVERY = 8
 GREATEST_BATCH = 512
 SEQUENCE_SECONDS = 1.0
 
-_log = structlog.get_logger()
 
 Act = TypeVar("Act")
 
@@ -283,13 +281,16 @@ class AuditLog:
 
     def _sequence_on(self) -> None:
         pause, stopping = 0.0, False
+        told = Repeated("audit_sequencing_failed", "audit_sequencing_resumed")
         while not stopping:
             stopping = self._stopping.wait(pause)
             pause = SEQUENCE_SECONDS
             try:
                 self.sequencer.run()
-            except Exception:  # noqa: BLE001  # the next round tries again
-                _log.exception("audit_sequencing_failed")
+            except Exception as error:  # noqa: BLE001  # the next round tries again
+                told.failed(error)
+            else:
+                told.succeeded()
 
 
 class _UsageBook:

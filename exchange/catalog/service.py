@@ -46,7 +46,8 @@ def create_department(
 ) -> Department:
     """Register a department.
 
-    Raises InvalidArgument (MALFORMED_ID, DEPARTMENT_INVALID) or AlreadyExists (DEPARTMENT_EXISTS).
+    Raises InvalidArgument (MALFORMED_ID, DEPARTMENT_INVALID) or AlreadyExists (DEPARTMENT_EXISTS,
+    CREDIT_CODE_TAKEN: a code is of one body, GB 32100).
     """
     names.check_id(department_id, field="department_id")
     violations = directory.department_violations(
@@ -65,6 +66,14 @@ def create_department(
             "a department of this id is registered: choose another id",
             reason="DEPARTMENT_EXISTS",
             message_zh="该标识的部门已登记：请另选标识",
+        )
+    holder = store.holder_of(work.session, credit_code)
+    if holder is not None:
+        raise AlreadyExists(
+            f"{holder} is registered with this credit code: give the code of this department",
+            reason="CREDIT_CODE_TAKEN",
+            message_zh=f"该统一社会信用代码已由 {holder} 登记：请填写本部门的代码",
+            department=holder,
         )
     department = Department(
         name=name,

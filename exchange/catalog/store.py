@@ -116,6 +116,12 @@ def insert_department(session: Session, department: Department) -> None:
     )
 
 
+def holder_of(session: Session, credit_code: str) -> str | None:
+    """Name of the department that has a credit code."""
+    wanted = sa.select(DEPARTMENTS.c.name).where(DEPARTMENTS.c.credit_code == credit_code)
+    return session.execute(wanted.limit(1)).scalar_one_or_none()
+
+
 def department(session: Session, name: str) -> Department | None:
     """The department of this name."""
     query = sa.select(DEPARTMENTS).where(DEPARTMENTS.c.name == name)

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from runtime.errors import InvalidArgument
+from runtime.errors import FieldViolation, InvalidArgument
 from seal.image.glyphs import Outline, Point, cells, mapped, upright, weights
 from seal.image.render import RED as RED
 from seal.image.render import Drawing as Drawing
@@ -172,7 +172,7 @@ def square_seal(text: str, *, size_mm: float = _SQUARE) -> Drawing:
 
     Raises `InvalidArgument` (`BAD_SEAL_TEXT`, `BAD_SEAL_SIZE`).
     """
-    _check_text("text", "印章文字", text, 1, _LONGEST_SQUARE)
+    _check_text("display_name", "--name", text, 1, _LONGEST_SQUARE, kind="square ", kind_zh="方形")
     _check_size(size_mm)
     half = _SQUARE / 2
     drawn = [_frame(half, _SQUARE_BORDER)]
@@ -194,23 +194,33 @@ def square_seal(text: str, *, size_mm: float = _SQUARE) -> Drawing:
 
 
 def _check_texts(name: str, line: str, code: str) -> None:
-    _check_text("name", "印章名称", name, 2, _LONGEST_NAME)
-    _check_text("line", "印章横排文字", line, 0, _LONGEST_LINE)
-    _check_text("code", "印章编码", code, 0, _LONGEST_CODE)
+    _check_text("display_name", "--name", name, 2, _LONGEST_NAME)
+    _check_text("bottom_line", "--bottom-line", line, 0, _LONGEST_LINE)
+    _check_text("seal_code", "--code", code, 0, _LONGEST_CODE)
 
 
-def _check_text(what: str, what_zh: str, text: str, least: int, most: int) -> None:
+def _check_text(
+    field: str, option: str, text: str, least: int, most: int, *, kind: str = "", kind_zh: str = ""
+) -> None:
     if not least <= len(text) <= most:
+        said = f"{least} to {most}" if least else f"at most {most}"
+        said_zh = f"{least} 至 {most}" if least else f"至多 {most}"
         raise InvalidArgument(
-            f"The {what} of a seal has {least} to {most} characters.",
+            f"{field} ({option}) of a {kind}seal has {said} characters: shorten it, or upload a "
+            "picture (--image)",
             reason="BAD_SEAL_TEXT",
-            message_zh=f"{what_zh}应为 {least} 至 {most} 个字。",
+            message_zh=f"{kind_zh}印章的 {field}（{option}）应为 {said_zh} 个字："
+            "请缩短，或上传图片（--image）",
+            violations=[FieldViolation(field, f"{said} characters")],
         )
 
 
 def _check_size(*sizes: float) -> None:
     if not all(SIZES_MM[0] <= size <= SIZES_MM[1] for size in sizes):
-        raise _bad_size("a seal measures 10 to 100 mm", "印章尺寸应在 10 至 100 毫米之间")
+        raise _bad_size(
+            "a seal measures 10 to 100 mm (--width, --height)",
+            "印章尺寸应在 10 至 100 毫米之间（--width、--height）",
+        )
 
 
 def _bad_size(what: str, what_zh: str) -> InvalidArgument:

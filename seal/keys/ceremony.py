@@ -81,6 +81,7 @@ def _protocol(
         "time": clock.now().replace(microsecond=0).isoformat().replace("+00:00", "Z"),
         "custodians": list(custodians),
         "control": "both halves are needed; the passphrase is scrypt of both",
+        "outcome": "appointed" if appointed.is_new else "appointed before, nothing changed",
         "suite": appointed.signer.suite_name,
         "key_file": path.name,
         "public_key_sha256": sha256(appointed.signer.public_key).hexdigest(),

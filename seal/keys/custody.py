@@ -36,7 +36,7 @@ from typing import Final
 from runtime import names
 from runtime.clock import Clock
 from runtime.errors import AlreadyExists, DomainError, FailedPrecondition, NotFound, Unavailable
-from runtime.identity import write_private
+from runtime.files import write_private
 from seal.certificates import parse_certificate
 from seal.issuing import issue_certificate
 from seal.keys.folder_secret import FolderSecret, make_key_file, write_whole
@@ -77,12 +77,16 @@ class Hierarchy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Appointment:
-    """A new maker: its key, its certificate, that of its root, and that of the maker before."""
+    """A maker: its key, its certificate, that of its root, and that of the maker before, if any.
+
+    `is_new` is false where it was appointed already, and nothing changed.
+    """
 
     signer: Signer
     certificate: bytes
     root: bytes
     before: bytes | None
+    is_new: bool = True
 
 
 class Custody:
@@ -175,7 +179,9 @@ class Custody:
             signer = make_key_file(path, SM2, passphrase)
             if before is not None:
                 if parse_certificate(before).public_key == signer.public_key:
-                    return Appointment(signer=signer, certificate=before, root=root, before=None)
+                    return Appointment(
+                        signer=signer, certificate=before, root=root, before=None, is_new=False
+                    )
                 if not anew:
                     raise _maker_exists()
                 kept = self._folder / f"{MAKER}-{parse_certificate(before).fingerprint[:16]}.pem"

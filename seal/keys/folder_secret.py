@@ -89,6 +89,17 @@ class FolderSecret:
                 message_zh=f"已封装的口令打不开 {path.parent} 中的 {path.name}："
                 f"请从同一备份恢复 {WRAPPED} 与密钥文件",
             )
+        if self.device is not None:
+            return FailedPrecondition(
+                f"{WRAPPED} is missing in the folder of seal keys, and the passphrase of the "
+                f"settings does not open {path.name} in {path.parent}: restore {WRAPPED} from a "
+                "backup of that folder; or, if the keys are older than the device, set "
+                "`passphrase_file` to the file that held their passphrase",
+                reason="WRONG_PASSPHRASE",
+                message_zh=f"印章密钥目录中缺少 {WRAPPED}，而配置中的口令打不开 {path.parent} "
+                f"中的 {path.name}：请从该目录的备份恢复 {WRAPPED}；如密钥早于设备生成，"
+                "请将 passphrase_file 指向当时的口令文件",
+            )
         return FailedPrecondition(
             f"the passphrase does not open {path.name} in {path.parent}: set `passphrase_file` "
             "to the file that held it when the keys were made, or restore that file",

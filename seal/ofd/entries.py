@@ -37,7 +37,11 @@ _CONTEXT_0: Final = 0xA0
 
 
 def check_integrity_entries(package: OfdPackage, allowed: frozenset[str]) -> Check | None:
-    """None without OFDEntries.xml. `allowed` are files of signatures, which may be added later."""
+    """None without OFDEntries.xml. `allowed` are files of signatures, which may be added later.
+
+    A list that lacks some of them is complete but for those: a notice, since an earlier signature
+    may keep it from being made anew.
+    """
     if ENTRIES not in package:
         return None
     try:
@@ -62,6 +66,15 @@ def check_integrity_entries(package: OfdPackage, allowed: frozenset[str]) -> Che
         )
     if not sound:
         return failed(NAME, "the integrity list's signature is wrong", "完整性清单的签名无效")
+    later = sorted((present - listed) & allowed)
+    if later:
+        names = ", ".join("/" + name for name in later[:10])
+        return passed(
+            NAME,
+            f"the integrity list is complete but for later signatures: {names}",
+            f"完整性清单验证通过，但不含其后加盖的签章：{names}",
+            notice=True,
+        )
     return passed(
         NAME, "the integrity list is complete and its signature good", "完整性清单验证通过"
     )

@@ -57,7 +57,7 @@ class Limits:
 
     package_bytes: int = 128 * _MIB
     entries: int = 4096
-    entry_bytes: int = 64 * _MIB
+    entry_bytes: int = 112 * _MIB
     total_bytes: int = 256 * _MIB
     ratio: int = 100
     ratio_free_bytes: int = _MIB
@@ -249,9 +249,16 @@ def _bound_sizes(rows: list[_Row], limits: Limits) -> None:
     """Rule 5, on declared sizes; inflating later never goes past what was declared."""
     total = sum(row.size for row in rows)
     packed = sum(row.packed_size for row in rows)
-    if total > limits.total_bytes or any(row.size > limits.entry_bytes for row in rows):
+    greatest = max(rows, key=lambda row: row.size, default=None)
+    if greatest is not None and greatest.size > limits.entry_bytes:
         raise limits_error(
-            "the package inflates to more than is allowed", "文件包解压后超出大小限制"
+            f"/{greatest.name} is larger than {limits.entry_bytes >> 20} MiB",
+            f"文件包中的文件 /{greatest.name} 超过 {limits.entry_bytes >> 20} MiB",
+        )
+    if total > limits.total_bytes:
+        raise limits_error(
+            f"the files of the package have more than {limits.total_bytes >> 20} MiB together",
+            f"文件包中的文件合计超过 {limits.total_bytes >> 20} MiB",
         )
     if total > limits.ratio_free_bytes and total > packed * limits.ratio:
         raise limits_error(

@@ -109,7 +109,8 @@ def prepare_ofd(
 
     `signed_at` is aware. Of a package of several documents the first that has a signature list is
     sealed, else the first: placements mean its pages; every file of the package is covered.
-    `integrity_entries` adds the list of GM/T 0099, or makes an unsigned one anew. Raises
+    `integrity_entries` adds the list of GM/T 0099; one that is there and that no signature covers
+    is made anew in any case, as it would lack the new files. Raises
     PackageError when the package is not sound, FailedPrecondition (`OFD_CLOSED`,
     `INTEGRITY_LIST_SIGNED`, `INTEGRITY_ENTRIES_TOO_LATE`) when an earlier signature allows no more,
     InvalidArgument for a place that is none (`STAMP_POSITION`, `KEYWORD_NOT_FOUND`) or a seal of a
@@ -140,7 +141,7 @@ def prepare_ofd(
     files[list_name] = packed_entry(list_name, extended_list(package, list_name, names))
     files[names.seal] = stored_entry(names.seal, seal)
     integrity_tbs = None
-    if integrity_entries:
+    if integrity_entries or _has_open_entries(package, covered, suite_oid):
         _refuse_late_entries(package, covered)
         _take_out_entries(package, covered, files)
         names_made = (names.signature, names.signed_value)
@@ -343,6 +344,18 @@ def _refuse_late_entries(package: OfdPackage, covered: Sequence[frozenset[str]])
             message_zh="文件已有签章，此时再加完整性清单会破坏已有签章：请不要要求完整性清单"
             "（--entries），或在加盖第一枚印章时要求",
         )
+
+
+def _has_open_entries(
+    package: OfdPackage, covered: Sequence[frozenset[str]], suite_oid: str
+) -> bool:
+    """Whether there is an integrity list that can be made anew; it is signed with SM2 only."""
+    files = {ENTRIES, *entries_values(package)}
+    return (
+        ENTRIES in package
+        and suite_oid == SM2_SM3_OID
+        and not any(files & signed for signed in covered)
+    )
 
 
 def _take_out_entries(

@@ -1,7 +1,8 @@
 """The seal's picture as a PDF draws it: an appearance that fills its box, whatever the aspect.
 
 1. Transparency is kept; a picture in one colour, as seals are, stores that colour once.
-2. What is drawn depends on the picture and the box alone, so it is prepared once a picture.
+2. Text under a seal stays legible, as under ink: colours multiply (ISO 32000-2 §11.3.5.2).
+3. What is drawn depends on the picture and the box alone, so it is prepared once a picture.
 """
 
 # The PDF library publishes no types.
@@ -32,6 +33,7 @@ _KEPT: Final = 64  # pictures; a node has a few seals, and a strange one is 30 K
 _MAX_PIXELS: Final = 25_000_000
 Box = tuple[float, float, float, float]
 _FOUR_DEGREES: Final = frozenset({0, 85, 170, 255})
+_INK: Final = DictionaryObject({NameObject("/BM"): NameObject("/Multiply")})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +114,7 @@ class Appearances:
             180: (-width, 0.0, 0.0, -height, right + width, up + height),
             270: (0.0, -height, width, 0.0, right, up + height),
         }[turn]
-        drawing = b"q %s cm /Seal Do Q" % b" ".join(_number(one).encode() for one in matrix)
+        drawing = b"q /Ink gs %s cm /Seal Do Q" % b" ".join(_number(one).encode() for one in matrix)
         size = _number(shown[2] - shown[0]), _number(shown[3] - shown[1])
         key = (drawing, *size)
         if key not in self._forms:
@@ -128,7 +130,12 @@ class Appearances:
                 NameObject("/Type"): NameObject("/XObject"),
                 NameObject("/Subtype"): NameObject("/Form"),
                 NameObject("/BBox"): ArrayObject(FloatObject(one) for one in ("0", "0", *size)),
-                NameObject("/Resources"): DictionaryObject({NameObject("/XObject"): self._names}),
+                NameObject("/Resources"): DictionaryObject(
+                    {
+                        NameObject("/XObject"): self._names,
+                        NameObject("/ExtGState"): DictionaryObject({NameObject("/Ink"): _INK}),
+                    }
+                ),
             },
             stream_data=drawing,
         )

@@ -64,7 +64,7 @@ class _SealShape:
 class _SealShapeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SealShape.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     SEAL_SHAPE_UNSPECIFIED: _SealShape.ValueType  # 0
-    """A circle."""
+    """A circle; of a seal that replaces another, that one's outline or uploaded image."""
     SEAL_SHAPE_CIRCULAR: _SealShape.ValueType  # 1
     """A circle: the agency's name on an arc over a star (公章)."""
     SEAL_SHAPE_OVAL: _SealShape.ValueType  # 2
@@ -76,7 +76,7 @@ class SealShape(_SealShape, metaclass=_SealShapeEnumTypeWrapper):
     """Outline of a seal's image, with the sizes of 国发〔1999〕25号 and of common practice."""
 
 SEAL_SHAPE_UNSPECIFIED: SealShape.ValueType  # 0
-"""A circle."""
+"""A circle; of a seal that replaces another, that one's outline or uploaded image."""
 SEAL_SHAPE_CIRCULAR: SealShape.ValueType  # 1
 """A circle: the agency's name on an arc over a star (公章)."""
 SEAL_SHAPE_OVAL: SealShape.ValueType  # 2
@@ -245,7 +245,9 @@ class SealAuthorization(_message.Message):
 
     @_builtins.property
     def license_types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """License types it may seal, as `license-types/{type}`; none means any."""
+        """License types it may seal, as `license-types/{type}` (`licenseTypes/{type}` is taken too, and
+        kept as the former); none means any.
+        """
 
     @_builtins.property
     def document_kinds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -409,7 +411,10 @@ Global___Seal: _TypeAlias = Seal  # noqa: Y015
 
 @_typing.final
 class CreateSealRequest(_message.Message):
-    """Asks for a seal."""
+    """Asks for a seal. With `replaces`, whatever is left out is as the old seal's: its names, its image
+    with lines, code and size (unless there is a `shape` or an `image`: then all of these are new), its
+    version, its list of signers, its authorization; but not its end.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -442,7 +447,7 @@ class CreateSealRequest(_message.Message):
     request_id: _builtins.str
     """Repeats with one id return the first answer."""
     shape: Global___SealShape.ValueType
-    """Outline of the image that is drawn."""
+    """Outline of the image that is drawn; none beside `image`."""
     seal_code: _builtins.str
     """An optional code under the bottom line, such as the 13 digits a public security bureau assigns."""
     image: _builtins.bytes
@@ -452,7 +457,7 @@ class CreateSealRequest(_message.Message):
     height_mm: _builtins.float
     """Height in mm, likewise."""
     version: _builtins.int
-    """4 (GB/T 38540-2020) or 5 (GM/T 0031-2025); 0 means 4."""
+    """4 (GB/T 38540-2020) or 5 (GM/T 0031-2025); 0 means 4, or the replaced seal's."""
     signer_list_type: Global___SignerListType.ValueType
     """How it lists its signer."""
     replaces: _builtins.str
@@ -463,7 +468,7 @@ class CreateSealRequest(_message.Message):
 
     @_builtins.property
     def authorization(self) -> Global___SealAuthorization:
-        """Who may use it and for what; absent means its department, for anything."""
+        """Who may use it and for what; absent means its department, for anything, or as the replaced seal."""
 
     def __init__(
         self,
@@ -1391,8 +1396,8 @@ class SealDocumentRequest(_message.Message):
     request_id: _builtins.str
     """Repeats with one id return the first answer."""
     kind: _builtins.str
-    """What is sealed: `license-types/{type}`, or a word of the department's own; needed where the
-    seal is authorized for some only.
+    """What is sealed: `license-types/{type}` (or `licenseTypes/{type}`), or a word of the department's
+    own; needed where the seal is authorized for some only.
     """
     level: Global___ProofLevel.ValueType
     """Proof of time; needs a time-stamp authority in the node's settings."""

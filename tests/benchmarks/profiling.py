@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from tests.benchmarks import load, processes, query
+from tests.benchmarks import load, processes, query, sealing
 from tests.benchmarks.county import County, batch_messages, county_on
 from tests.benchmarks.measure import say
 from tests.benchmarks.publish import METHOD, ROWS
@@ -60,7 +60,15 @@ def _publish(county: County) -> None:
         client.channel.stream_unary(METHOD)(iter(batch_messages(rows)), timeout=300)
 
 
-ACTS: dict[str, Callable[[County], None]] = {"query": _query, "publish": _publish}
+def _seal(county: County) -> None:
+    sealing.drive(county, documents=1_000, seconds=4)
+
+
+ACTS: dict[str, Callable[[County], None]] = {
+    "query": _query,
+    "publish": _publish,
+    "seal-rpc": _seal,
+}
 
 
 @contextmanager

@@ -115,10 +115,8 @@ def _parts(**acts: Callable[[], object]) -> dict[str, float]:
 def by_rpc(county: County) -> Entry:
     """SealDocument over mTLS, many callers at once."""
     make_seal(county)
-    document = plain_ofd()
-    target = load.Target(port=county.node.port, path=PATH, identity=county.identity("police"))
     with county.client("police") as client:
-        sealed = client.seals.SealDocument(_request(document), timeout=60).document
+        sealed = client.seals.SealDocument(_request(plain_ofd()), timeout=60).document
         verdict = client.seals.VerifyDocument(
             pb.VerifyDocumentRequest(document=sealed), timeout=60
         ).verdict
@@ -126,11 +124,7 @@ def by_rpc(county: County) -> Entry:
             raise RuntimeError(f"the sealed document is not good: {verdict.summary}")
     found = []
     for number in range(1, ROUNDS + 1):
-        # Each request has an id of its own: a repeat would be answered from what is stored.
-        messages = [_request(document).SerializeToString() for _ in range(4_000)]
-        found.append(
-            load.drive(target, messages, in_flight=IN_FLIGHT, connections=CONNECTIONS, seconds=3.0)
-        )
+        found.append(drive(county, documents=4_000, seconds=3.0))
         say(f"seal-rpc: round {number}/{ROUNDS}: {found[-1].rate:,.0f} documents/s")
     middle = statistics.median(one.rate for one in found)
     return Entry(
@@ -148,6 +142,18 @@ def by_rpc(county: County) -> Entry:
             "connections; the client shares the machine. Each is authorized, noted durably before "
             "and after, verified and stored durably",
         },
+    )
+
+
+def drive(county: County, *, documents: int, seconds: float) -> load.Load:
+    """SealDocument for so many seconds, with at most so many documents."""
+    make_seal(county)
+    target = load.Target(port=county.node.port, path=PATH, identity=county.identity("police"))
+    document = plain_ofd()
+    # Each request has an id of its own: a repeat would be answered from what is stored.
+    messages = [_request(document).SerializeToString() for _ in range(documents)]
+    return load.drive(
+        target, messages, in_flight=IN_FLIGHT, connections=CONNECTIONS, seconds=seconds
     )
 
 

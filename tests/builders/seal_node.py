@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from runtime.channels import aio_channel
+from runtime.channels import aio_channel, channel
 from runtime.clock import FixedClock
 from runtime.config import Settings
 from runtime.idcodes import credit_code_check_character
@@ -146,7 +146,10 @@ Connect = Callable[..., Any]
 
 @asynccontextmanager
 async def serving(node: SealNode, folder: Path) -> AsyncIterator[Connect]:
-    """The services behind a real port with mTLS; yields what makes a stub for a caller."""
+    """The services behind a real port with mTLS; yields what makes a stub for a caller.
+
+    With `blocking` the stub is one for threads.
+    """
     now = datetime.now(UTC)
     authority = Authority.create(folder, name="test", passphrase=b"long enough", now=now)
     own = authority.issue(
@@ -159,15 +162,24 @@ async def serving(node: SealNode, folder: Path) -> AsyncIterator[Connect]:
     node.server.register(server)
     port = await server.start("127.0.0.1:0")
     channels = []
+    blocking_channels = []
 
-    def connect(caller: Principal, stub: Any = seal_pb2_grpc.SealServiceStub) -> Any:
+    def connect(
+        caller: Principal, stub: Any = seal_pb2_grpc.SealServiceStub, *, blocking: bool = False
+    ) -> Any:
         credentials = authority.issue(system=caller.system, roles=caller.roles, now=now)
-        channels.append(aio_channel(f"127.0.0.1:{port}", credentials))
+        address = f"127.0.0.1:{port}"
+        if blocking:
+            blocking_channels.append(channel(address, credentials))
+            return stub(blocking_channels[-1])
+        channels.append(aio_channel(address, credentials))
         return stub(channels[-1])
 
     try:
         yield connect
     finally:
-        for channel in channels:
-            await channel.close()
+        for one in blocking_channels:
+            one.close()
+        for each in channels:
+            await each.close()
         await server.stop(grace=1)

@@ -9,7 +9,7 @@ import ofdkit
 import pytest
 
 from runtime.errors import FailedPrecondition, InvalidArgument
-from seal.model import Indication, Verdict
+from seal.model import Check, Indication, Verdict
 from seal.ofd.signing import finish_ofd, prepare_ofd
 from seal.placement import AcrossEdges, At, EveryPage, Keyword
 from seal.verify import assess
@@ -146,10 +146,10 @@ def test_documents_of_other_software(name: str, tmp_path: Path) -> None:
         (same,) = (one for one in verdict.signatures if one.id == report.id)
         assert same.indication is report.indication
     files, added = unpack(document), unpack(sealed)
+    # The integrity list is made anew, with its signature.
+    changed = ("OFD.xml", "OFDEntries.xml", "/signedvalue.dat", "Signatures.xml", "/")
     assert all(
-        added[name] == data
-        for name, data in files.items()
-        if not name.endswith("/") and name != "OFD.xml" and not name.endswith("Signatures.xml")
+        added[name] == data for name, data in files.items() if not f"/{name}".endswith(changed)
     )
     path = tmp_path / "sealed.ofd"
     path.write_bytes(sealed)
@@ -240,6 +240,33 @@ def test_integrity_list_names_every_file_and_is_made_anew() -> None:
     for name in sealed:
         own = name in ("OFDEntries.xml", "OFDEntriesValue.dat")
         assert (f'FileLoc="/{name}"' in listed) is not own
+
+
+def _entries_check(package: bytes) -> Check:
+    verdict = _verdict(package)
+    assert verdict.indication is not Indication.FAILED, verdict.summary
+    (found,) = (one for one in verdict.checks if one.name == "integrity_entries")
+    return found
+
+
+def test_integrity_list_that_no_seal_covers_is_made_anew_without_asking() -> None:
+    sealed = seal_ofd((DATA / "hello-integrity.ofd").read_bytes())
+    listed = unpack(sealed)["OFDEntries.xml"].decode()
+    assert "Signs/Sign_0/Seal.esl" in listed
+    found = _entries_check(sealed)
+    assert (found.indication, found.notice) == (Indication.PASSED, False)
+
+
+def test_integrity_list_under_a_seal_is_said_to_lack_later_signatures() -> None:
+    first = seal_ofd(plain_ofd(), integrity_entries=True)
+    assert not _entries_check(first).notice
+    second = seal_ofd(first, signed_at=later(5))
+    assert unpack(second)["OFDEntries.xml"] == unpack(first)["OFDEntries.xml"]
+    found = _entries_check(second)
+    assert (found.indication, found.notice) == (Indication.PASSED, True)
+    assert "complete but for later signatures: /Doc_0/Signs/Sign_1/" in found.detail
+    assert "/Doc_0/Signs/Sign_1/Seal.esl" in found.detail_zh
+    assert "Sign_0" not in found.detail
 
 
 def test_integrity_list_that_is_signed_stays() -> None:

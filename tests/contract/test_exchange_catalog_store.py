@@ -90,6 +90,24 @@ def test_a_department_is_read_back_and_registered_once(database: Database, clock
     assert absent.value.reason == "DEPARTMENT_NOT_FOUND"
 
 
+def test_a_credit_code_is_of_one_department(database: Database, clock: FixedClock):
+    held = service.get_department(database, build.CIVIL)
+    with pytest.raises(AlreadyExists) as refused, database.unit_of_work() as work:
+        service.create_department(
+            work,
+            build.ADMINISTRATOR,
+            department_id="another",
+            display_name="示范县某局",
+            credit_code=held.credit_code,
+            region_code="990101",
+            clock=clock,
+        )
+    assert refused.value.reason == "CREDIT_CODE_TAKEN"
+    assert build.CIVIL in refused.value.message
+    with pytest.raises(NotFound):
+        service.get_department(database, "departments/another")
+
+
 def test_a_department_with_a_wrong_credit_code_is_refused(database: Database, clock: FixedClock):
     with pytest.raises(InvalidArgument) as refused, database.unit_of_work() as work:
         service.create_department(

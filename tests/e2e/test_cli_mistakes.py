@@ -103,7 +103,7 @@ def place(tmp_path_factory):
         (4, "ABOUT_WITHOUT_DIGEST", "seal verify file.pdf --about x"),
         (4, "BAD_DIGEST", "seal verify file.pdf --digest xyz"),
         (3, "IDENTITY_MISSING", "catalog departments --identity file"),
-        (4, "TABLE_UNREADABLE", "publish departments/a/resources/r folder"),
+        (4, "FILE_UNREADABLE", "publish departments/a/resources/r folder"),
         (4, "TABLE_UNREADABLE", "flow run directory-sync nosuch.csv --data flows"),
         (4, "COLUMNS_MISSING", "flow run directory-sync identity/ca.pem --data flows"),
         (4, "FILE_UNWRITABLE", "flow run directory-sync file --data file"),
@@ -151,3 +151,19 @@ def test_a_node_says_that_it_serves_when_it_does(tmp_path):
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
         process.stdout.close()
+
+
+def test_enrolling_leaves_the_identity_of_another_system_alone(place):
+    def enrol(system, out):
+        return run("identity", "enrol", system, "--data", "node", "--out", out, folder=place)
+
+    assert enrol("departments/a/systems/first", "shared").returncode == 0
+    kept = {p.name: p.read_bytes() for p in (place / "shared").iterdir()}
+    said = enrol("departments/a/systems/second", "shared")
+    assert (said.returncode, said.stderr.split()[0]) == (3, "FOLDER_OF_ANOTHER")
+    assert {p.name: p.read_bytes() for p in (place / "shared").iterdir()} == kept
+    revoke = ("identity", "revoke", "departments/a/systems/first", "--data", "node")
+    assert run(*revoke, folder=place).returncode == 0
+    revoke = ("identity", "revoke", "departments/a/systems/second", "--data", "node")
+    said = run(*revoke, folder=place)
+    assert (said.returncode, said.stderr.split()[0]) == (3, "SYSTEM_NOT_ENROLLED")

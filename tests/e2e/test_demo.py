@@ -40,6 +40,7 @@ def test_directories_are_synced_and_every_reject_is_named(played):
     )  # fmt: skip
     assert runs["again"]["unchanged"] == 34
     assert runs["edited"]["changed"] == ["departments/environment/serviceItems/cg2017-05"]
+    assert runs["edited"]["changed_fields"] == {runs["edited"]["changed"][0]: ["备注"]}
     assert runs["edited"]["withdrawn"] == ["departments/public-security/serviceItems/cg2017-13"]
     assert sorted(r["reason"] for r in runs["edited"]["rejected"]) == [
         "BAD_CREDIT_CODE", "DUPLICATE_CODE", "MISSING_FIELD",
@@ -85,6 +86,11 @@ def test_a_license_is_issued_presented_and_revoked(played):
     assert issued["state"] == "ACTIVE"
     assert facts["library"]["items"]["state"] == "ACTIVE"
     shown = facts["present"]
+    roles = {s["system"]: s["roles"] for s in facts["set_up"]["systems"]}
+    assert roles[shown["presented_by"]] == ["counter"]
+    assert shown["presented_by"] != shown["verified_by"]
+    assert shown["verified_by"].startswith("departments/service-centre/")
+    assert ["auditor"] in roles.values()
     assert shown["before"]["indication"] == "PASSED"
     assert set(shown["before"]["fields"]) == {"ZZMC", "CZZT", "KZ_DJLX", "ZZYXQJZRQ"}
     assert shown["after"]["indication"] == "FAILED"

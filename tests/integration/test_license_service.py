@@ -291,7 +291,12 @@ async def test_to_outsiders_a_license_does_not_exist(node: LicenseNode) -> None:
                 )
             ),
         ]
-        assert {(e.reason, e.message) for e in told} == {("LICENSE_NOT_FOUND", "no such license")}
+        assert {(e.reason, e.message) for e in told} == {
+            (
+                "LICENSE_NOT_FOUND",
+                "no such license: check its name with ListLicenses (`tongban license list`)",
+            )
+        }
     foreign = name.replace(BUREAU, BANK)
     assert (
         await refused(outsider.GetLicense(pb.GetLicenseRequest(name=foreign)))

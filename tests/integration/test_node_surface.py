@@ -42,6 +42,12 @@ def test_reflection_names_every_service(scene):
         assert told.file_descriptor_response.file_descriptor_proto
 
 
+def test_what_a_node_writes_is_its_owners(scene):
+    databases = [*scene.data.glob("*.db*"), *(scene.data / "objects").rglob("*.*")]
+    assert len(databases) >= 3
+    assert not [path.name for path in databases if path.stat().st_mode & 0o077]
+
+
 def test_every_service_is_healthy(scene):
     stub = health_pb2_grpc.HealthStub(scene["market"].channel)
     for name in ["", *SERVICES]:

@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 
 import grpc
 import pytest
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from exchange.v1 import audit_pb2 as pb
 from exchange.v1 import audit_pb2_grpc
-from runtime import channels, rpc, status
+from runtime import channels, identity, rpc, status
 from runtime.errors import FieldViolation, InvalidArgument
 from runtime.identity import Authenticator, Authority, Role
 
@@ -36,7 +37,9 @@ async def served(folder, **methods):
     port = await server.start("localhost:0")
     async with channels.aio_channel(f"localhost:{port}", own) as channel:
         try:
-            yield server, audit_pb2_grpc.AuditServiceStub(channel)
+            stub = audit_pb2_grpc.AuditServiceStub(channel)
+            stub.channel = channel
+            yield server, stub
         finally:
             await asyncio.wait_for(server.stop(0), 20)
 
@@ -63,6 +66,23 @@ async def test_a_call_that_outlives_its_grace_may_still_need_the_loop(tmp_path):
         await server.stop(0.1)
         assert ended == ["committed", "ended"]
         call.cancel()
+
+
+async def test_a_revoked_system_learns_nothing_of_the_services(tmp_path, monkeypatch):
+    monkeypatch.setattr(identity, "CRL_CHECK_SECONDS", 0)
+    question = reflection_pb2.ServerReflectionRequest(list_services="")
+    async with served(tmp_path) as (_, stub):
+        reflect = reflection_pb2_grpc.ServerReflectionStub(stub.channel)
+        (answer,) = [one async for one in reflect.ServerReflectionInfo(iter([question]))]
+        named = {service.name for service in answer.list_services_response.service}
+        assert "grpc.health.v1.Health" in named
+        assert "tongban.exchange.v1.AuditService" in named
+        authority = Authority.open(tmp_path / "ca", passphrase=b"secret")
+        authority.revoke_system("departments/centre/systems/node", now=datetime.now(UTC))
+        with pytest.raises(grpc.RpcError) as caught:
+            async for _ in reflect.ServerReflectionInfo(iter([question])):
+                pass
+        assert status.from_rpc_error(caught.value).reason == "CERTIFICATE_REVOKED"
 
 
 async def test_an_error_with_many_faults_arrives_as_it_was_meant(tmp_path):

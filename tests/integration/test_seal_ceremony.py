@@ -261,6 +261,10 @@ def test_a_repeat_with_the_same_halves_appoints_the_same(tmp_path: Path, maker: 
     first = ceremony(tmp_path, maker)
     again = ceremony(tmp_path, maker, halves=(SECOND, FIRST))
     assert again["certificate_sha256"] == first["certificate_sha256"]
+    assert (first["outcome"], again["outcome"]) == (
+        "appointed",
+        "appointed before, nothing changed",
+    )
     with pytest.raises(DomainError) as caught:
         ceremony(tmp_path, maker, halves=(b"quite another half", SECOND))
     assert caught.value.reason == "WRONG_PASSPHRASE"
@@ -362,6 +366,12 @@ def test_the_command_writes_the_protocol(tmp_path: Path, maker: MakerKey) -> Non
     again = command(tmp_path, *out, *files)
     assert again.returncode != 0
     assert "never overwritten" in again.stderr + again.stdout
+    assert "The seal maker is appointed." in done.stdout
+    same = command(tmp_path, "--out", str(tmp_path / "same.json"), "--replace", *files)
+    assert same.returncode == 0, same.stderr
+    told = " ".join(same.stdout.split())
+    assert "is the one that was appointed before, with the same key: nothing changed" in told
+    assert "The seal maker is appointed." not in told
 
 
 def test_the_command_needs_a_place_for_the_key(tmp_path: Path, maker: MakerKey) -> None:

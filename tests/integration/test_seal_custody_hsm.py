@@ -105,6 +105,9 @@ def test_without_its_device_nothing_opens(tmp_path: Path, hsm: SoftHsm) -> None:
     (tmp_path / "seal" / WRAPPED).rename(tmp_path / WRAPPED)
     error = refusal(custody(tmp_path, hsm))
     assert error.reason == "WRONG_PASSPHRASE"  # the settings' own is not that of the files
+    assert f"{WRAPPED} is missing" in error.message
+    assert "backup" in error.message
+    assert f"缺少 {WRAPPED}" in error.message_zh
     (tmp_path / WRAPPED).rename(tmp_path / "seal" / WRAPPED)
     with pytest.raises(FailedPrecondition) as caught:
         custody(tmp_path, None).key(ROOT_P256)

@@ -559,3 +559,24 @@ def test_the_service_runs_on_postgresql(tmp_path: Path, postgres_url: str) -> No
     assert len({one.document for one in done}) == 1
     assert verdict_of(node, done[0].document).indication == PASSED
     node.server.database.close()
+
+
+def test_a_seal_revoked_while_it_signs_is_said_to_be_no_longer_in_force(
+    node: SealNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signer = node.server.custody.seal_key(SEAL, "sm2-sm3")
+
+    class Slow:
+        suite_name = signer.suite_name
+        public_key = signer.public_key
+
+        def sign(self, message: bytes) -> bytes:
+            node.act("Revoke")
+            return signer.sign(message)
+
+    monkeypatch.setattr(node.server.custody, "seal_key", lambda *_: Slow())
+    with pytest.raises(FailedPrecondition) as caught:
+        node.call("SealDocument", seal_request(plain_ofd()))
+    assert (caught.value.reason, caught.value.metadata["why"]) == ("SEAL_NOT_IN_FORCE", "revoked")
+    assert [one.failure for one in sealings(node)] == ["SEAL_NOT_IN_FORCE"]
+    assert list(node.objects.list("sealed/")) == []

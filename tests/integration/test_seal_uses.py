@@ -250,6 +250,40 @@ def test_an_ofd_is_sealed_by_every_kind_of_place(node: SealNode) -> None:
 # --- records -----------------------------------------------------------------------------------
 
 
+def _closed_pdf(node: SealNode) -> bytes:
+    return node.call("SealDocument", seal_request(plain_pdf(), close=True)).document
+
+
+def _closed_ofd(node: SealNode) -> bytes:
+    return node.call("SealDocument", seal_request(plain_ofd(), close=True)).document
+
+
+@pytest.mark.parametrize(
+    ("closed", "reason"), [(_closed_ofd, "OFD_CLOSED"), (_closed_pdf, "PDF_CLOSED")]
+)
+def test_a_use_that_the_document_refuses_is_recorded(
+    node: SealNode, closed: Any, reason: str
+) -> None:
+    """As one is that fails on an earlier signature; but no key was asked, and nothing prepared."""
+    document = closed(node)
+    node.clock.advance(_second())
+    with pytest.raises(FailedPrecondition) as caught:
+        node.call("SealDocument", seal_request(document, kind="letter", reason="再次用印"))
+    assert caught.value.reason == reason
+    newest = sealings(node)[0]
+    assert (newest.state, newest.failure) == (SealingState.FAILED, reason)
+    assert (newest.kind, newest.reason, newest.tbs) == ("letter", "再次用印", b"")
+    (leaf,) = [one for one in node.leaves("document_sealed") if one["phase"] == "failed"]
+    assert (leaf["why"], leaf["reason"]) == (reason, "再次用印")
+    # What may not be used is not recorded: whoever asks has no part in it.
+    with pytest.raises(NotFound):
+        node.call("SealDocument", seal_request(document), STRANGER)
+    node.act("Freeze")
+    with pytest.raises(FailedPrecondition):
+        node.call("SealDocument", seal_request(document))
+    assert len(sealings(node)) == 2
+
+
 def test_uses_are_listed_newest_first_by_page(node: SealNode) -> None:
     for n in range(5):
         node.clock.advance(_second())

@@ -119,6 +119,31 @@ def test_a_code_that_stands_twice_rejects_the_second(rows, departments):
     assert [r.reason for r in found.rejects] == ["DUPLICATE_CODE"]
 
 
+def test_an_item_that_stands_twice_is_told_by_its_own_line(rows, departments):
+    changed = broken(rows, "信息项代码", rows[0].cells["信息项代码"], which=2)
+    found = directory.read_resources(changed, file="x.csv", departments=departments)
+    (reject,) = found.rejects
+    assert (reject.reason, reject.line) == ("DUPLICATE_CODE", rows[2].line)
+    assert reject.detail == f"信息项代码 citizen_number stands on line {rows[0].line} already"
+    assert f"第 {rows[0].line} 行" in reject.detail_zh
+
+
+def test_the_fields_that_changed_are_named(departments):
+    whole = directory.merge(read([ITEMS, RESOURCES], departments))
+    before = held(whole)
+    population = whole.entries["departments/public-security/resources/population"]
+    population.abstract, population.base_library = "改过", ""
+    population.items[1].length += 1
+    del population.items[-1]
+    gone = before[population.name].items[-1].code
+    item = next(e for e in whole.entries.values() if isinstance(e, pb.ServiceItem))
+    item.remark = "改过"
+    assert directory.compare(whole, before).fields == {
+        population.name: ["信息资源摘要", "信息资源分类", "信息项 name", f"信息项 {gone}"],
+        item.name: ["备注"],
+    }
+
+
 def test_a_rejected_entry_stays_as_it_is_held(rows, departments):
     whole = directory.read_resources(rows, file="x.csv", departments=departments)
     changed = [

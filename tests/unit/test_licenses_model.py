@@ -158,6 +158,8 @@ def test_a_wrong_order_names_the_field_and_no_value(changes: dict[str, object], 
         validate_order(an_order(**changes))
     assert told.value.reason == "BAD_LICENSE_FIELDS"
     assert [v.field for v in told.value.violations] == [field]
+    assert told.value.message.endswith(f": correct {field}")
+    assert told.value.violations[0].description not in told.value.message  # it is told once
     assert citizen_number()[:-1] not in str(told.value) + told.value.message_zh
     assert "赵示例" not in str(told.value) + told.value.message_zh
 

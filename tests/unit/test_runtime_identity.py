@@ -1,11 +1,18 @@
+import errno
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
 
-from runtime import identity
-from runtime.errors import AlreadyExists, FailedPrecondition, InvalidArgument, Unauthenticated
+from runtime import files, identity
+from runtime.errors import (
+    AlreadyExists,
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    Unauthenticated,
+)
 from runtime.identity import Authenticator, Authority, Credentials, Role
 
 NOW = datetime.now(UTC)
@@ -177,3 +184,54 @@ def test_what_is_no_certificate_cannot_be_revoked(authority):
     with pytest.raises(InvalidArgument) as caught:
         authority.revoke(b"nonsense", now=NOW)
     assert caught.value.reason == "FOREIGN_CERTIFICATE"
+
+
+def test_an_identity_that_the_disk_cannot_take_leaves_the_old_one_whole(
+    authority, tmp_path, monkeypatch
+):
+    old = authority.issue(system=SYSTEM, roles=[], now=NOW)
+    old.write(tmp_path / "id")
+    new = authority.issue(system=SYSTEM, roles=[], now=NOW)
+    synced = []
+
+    def full(descriptor):
+        synced.append(descriptor)
+        if len(synced) == 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        new.write(tmp_path / "id")
+    assert caught.value.filename == str(tmp_path / "id" / "key.pem")
+    assert Credentials.read(tmp_path / "id") == old
+    assert len(list((tmp_path / "id").iterdir())) == 3
+
+
+def test_a_folder_takes_no_identity_beside_that_of_another_system(authority, tmp_path):
+    folder, elsewhere = (
+        tmp_path / "id",
+        Authority.create(tmp_path / "other", name="test", passphrase=b"x", now=NOW),
+    )
+    Credentials.check_folder(folder, system=SYSTEM, authority=authority.pem)
+    authority.issue(system=SYSTEM, roles=[], now=NOW).write(folder)
+    Credentials.check_folder(folder, system=SYSTEM, authority=authority.pem)
+    for system, of in ((f"{SYSTEM}-2", authority), (SYSTEM, elsewhere)):
+        with pytest.raises(FailedPrecondition) as caught:
+            Credentials.check_folder(folder, system=system, authority=of.pem)
+        assert caught.value.reason == "FOLDER_OF_ANOTHER"
+    (folder / "cert.pem").write_text("something of another program")
+    with pytest.raises(FailedPrecondition):
+        Credentials.check_folder(folder, system=SYSTEM, authority=authority.pem)
+
+
+def test_a_system_is_revoked_by_its_name_without_a_copy(authority, authenticator):
+    made = [authority.issue(system=SYSTEM, roles=[], now=NOW) for _ in range(2)]
+    other = authority.issue(system=f"{SYSTEM}-2", roles=[], now=NOW)
+    assert authority.revoke_system(SYSTEM, now=NOW) == 2
+    for one in made:
+        with pytest.raises(Unauthenticated):
+            authenticator.principal(one.certificate)
+    assert authenticator.principal(other.certificate)
+    with pytest.raises(NotFound) as caught:
+        authority.revoke_system("departments/nobody/systems/none", now=NOW)
+    assert caught.value.reason == "SYSTEM_NOT_ENROLLED"

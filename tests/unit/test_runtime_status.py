@@ -86,6 +86,25 @@ def test_a_failure_below_the_rpc_says_what_to_look_at(code, text, reason):
     assert status.from_rpc_error(FailedCall(code, text)).reason == reason
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("Socket closed", "NODE_UNREACHABLE"),
+        ("Ssl handshake failed", "TLS_HANDSHAKE_FAILED"),
+    ],
+)
+def test_a_node_that_is_not_reached_is_named(text, reason):
+    by_grpc = FailedCall(grpc.StatusCode.UNAVAILABLE, f"ipv4:127.0.0.1:7443: {text}")
+    by_client = FailedCall(grpc.StatusCode.UNAVAILABLE, text)
+    by_client.node = "127.0.0.1:7443"
+    for failed in (by_grpc, by_client):
+        told = status.from_rpc_error(failed)
+        assert told.reason == reason
+        for words in (told.message, told.message_zh):
+            assert "127.0.0.1:7443" in words
+            assert ("--node" in words) is (reason == "TLS_HANDSHAKE_FAILED")
+
+
 @pytest.mark.parametrize("size", [10, 60, 300, 9_000])
 @pytest.mark.parametrize("message", ["say what to do", "签发内容有误" * 2_000])
 def test_an_error_with_many_faults_fits_the_trailers_of_every_client(size, message):

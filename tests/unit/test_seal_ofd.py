@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 import struct
 import zipfile
 
@@ -108,6 +109,14 @@ def test_zip_bomb_by_ratio() -> None:
 )
 def test_limits(limits: Limits) -> None:
     assert _refusal(PLAIN, limits) == "package_limits"
+
+
+def test_a_limit_is_told_with_its_file_and_number() -> None:
+    package = pack({"a/big": os.urandom(3 << 20)})
+    with pytest.raises(PackageError, match=r"/a/big is larger than 2 MiB"):
+        read_package(package, Limits(entry_bytes=2 << 20))
+    with pytest.raises(PackageError, match="more than 2 MiB together"):
+        read_package(package, Limits(total_bytes=2 << 20))
 
 
 def test_entry_that_inflates_past_what_it_says() -> None:

@@ -136,6 +136,34 @@ def test_placements_are_at_least_one_and_bounded(placements: list[Placement]) ->
     assert caught.value.reason == "STAMP_POSITION"
 
 
+@pytest.mark.parametrize(
+    ("placement", "named", "bounds"),
+    [
+        (replace(HERE, x_mm=-5), "position.x_mm (--x-mm)", "0 to 10000"),
+        (replace(HERE, y_mm=NAN), "position.y_mm (--y-mm)", "0 to 10000"),
+        (replace(HERE, x_mm=float("inf")), "position.x_mm (--x-mm)", "0 to 10000"),
+        (replace(HERE, size_mm=500), "position.size_mm (--size-mm)", "0 to 200"),
+        (replace(HERE, page=0), "position.page (--page)", "1 to 1000000"),
+        (EveryPage(x_mm=1, y_mm=-1), "every_page.y_mm (--y-mm)", "0 to 10000"),
+        (Keyword(text=""), "keyword.text (--keyword)", "1 to 100"),
+        (Keyword(text="字", dx_mm=NAN), "keyword.dx_mm", "-10000 to 10000"),
+        (Keyword(text="字", occurrence=-2), "keyword.occurrence", "-1 to"),
+        (AcrossEdges(y_mm=1, pages_per_image=1), "edges.pages_per_image", "2 to 50"),
+        (AcrossEdges(y_mm=1, size_mm=201), "edges.size_mm (--size-mm)", "0 to 200"),
+    ],
+)
+def test_a_bad_placement_names_the_field_the_option_and_the_bounds(
+    placement: Placement, named: str, bounds: str
+) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        check_placements([HERE, placement])
+    assert f"placements[1].{named} is not usable" in caught.value.message
+    assert bounds in caught.value.message
+    assert named in caught.value.message_zh
+    (violation,) = caught.value.violations
+    assert violation.field == f"placements[1].{named.partition(' ')[0]}"
+
+
 def test_every_way_to_place_is_taken() -> None:
     ways = [
         HERE,
@@ -151,8 +179,25 @@ def test_a_kind_is_a_word_or_a_license_type(kind: str) -> None:
     assert check_kind(kind) == kind
 
 
+def test_a_license_type_is_taken_in_both_spellings() -> None:
+    assert check_kind("licenseTypes/food-business") == "license-types/food-business"
+
+
 @pytest.mark.parametrize(
-    "kind", ["Upper", "two words", "license-types/", "x/y", "-a", "字", "a" * 64]
+    "kind",
+    [
+        "Upper",
+        "licenseTypes",
+        "licenseTypes/",
+        "licensetypes/x",
+        "licenseTypes/x/y",
+        "two words",
+        "license-types/",
+        "x/y",
+        "-a",
+        "字",
+        "a" * 64,
+    ],
 )
 def test_another_kind_is_refused(kind: str) -> None:
     with pytest.raises(InvalidArgument) as caught:

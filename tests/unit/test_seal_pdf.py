@@ -266,6 +266,18 @@ def test_colours_and_degrees_of_opacity_are_kept() -> None:
         assert page.getpixel(at) == pytest.approx(expected, abs=6)
 
 
+def test_what_is_under_the_seal_stays_legible() -> None:
+    out = BytesIO()
+    canvas = Canvas(out)
+    canvas.rect(*(at / 25.4 * 72 for at in (150, 297 - 260, 10, 38)), fill=1, stroke=0)
+    canvas.save()
+    sealed = sealed_pdf(out.getvalue(), image=_picture("RGBA"))
+    page = Image.open(BytesIO(pdf_to_png(sealed, 1, 72))).convert("RGB")
+    y = round(241 / 25.4 * 72)
+    assert page.getpixel((round(155 / 25.4 * 72), y)) == pytest.approx((0, 0, 0), abs=1)
+    assert page.getpixel((round(170 / 25.4 * 72), y)) == pytest.approx((0, 0, 200), abs=1)
+
+
 def test_picture_that_is_none() -> None:
     with pytest.raises(InvalidArgument) as caught:
         sealed_pdf(plain_pdf(), image=b"\x89PNG\r\n\x1a\n and so on")

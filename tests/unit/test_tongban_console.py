@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+from pathlib import Path
 
 import pytest
 import typer
@@ -88,3 +89,14 @@ def test_an_end_is_told_by_its_last_day(end: str, day: str, told: str) -> None:
     at.FromJsonString(end)
     assert (console.last_day(at), console.until(at)) == (day, told)
     assert (console.last_day(Timestamp()), console.until(Timestamp())) == ("", "")
+
+
+def test_a_full_disk_is_told_where_the_write_names_no_file(screen):
+    with (
+        pytest.raises(typer.Exit) as ended,
+        console.outcomes(),
+        Path("/dev/full").open("wb", buffering=0) as file,
+    ):
+        file.write(b"x")
+    assert ended.value.exit_code == 5
+    assert screen.getvalue().startswith("STORAGE_FULL ")

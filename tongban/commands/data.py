@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
+import grpc
 import orjson
 import typer
 from rich.progress import track
@@ -14,8 +18,9 @@ from rich.progress import track
 from exchange.v1 import delivery_pb2 as delivery
 from exchange.v1 import query_pb2 as queries
 from runtime import names
-from runtime.errors import InvalidArgument
-from tongban.client import Client, new_request_id, plain
+from runtime.errors import FieldViolation, InvalidArgument
+from runtime.status import from_rpc_error
+from tongban.client import Client, new_request_id, plain, repeatable
 from tongban.console import (
     DEFAULT_IDENTITY,
     DEFAULT_NODE,
@@ -69,14 +74,6 @@ def query(
         answer = client.query(
             grant, key, items=item or (), purpose=purpose, case_number=case_number
         )
-        if receipt:
-            save_receipt(
-                receipt,
-                answer.receipt,
-                request={"grant": grant, "key": key, "items": list(item or ()),
-                         "purpose": purpose, "case_number": case_number},
-                answer={"found": answer.found, "items": dict(answer.items)},
-            )  # fmt: skip
         if as_json:
             print_json({"found": answer.found, "items": dict(sorted(answer.items.items()))})
         elif answer.found:
@@ -87,6 +84,17 @@ def query(
             )
         else:
             out.print(say("No record has this key.", "没有该标识的记录。"))
+        if receipt:
+            # After the answer was shown: it is logged and counted, whatever becomes of the file,
+            # and what becomes of it is told on standard error.
+            with outcomes():
+                save_receipt(
+                    receipt,
+                    answer.receipt,
+                    request={"grant": grant, "key": key, "items": list(item or ()),
+                             "purpose": purpose, "case_number": case_number},
+                    answer={"found": answer.found, "items": dict(answer.items)},
+                )  # fmt: skip
         if not answer.found:
             raise typer.Exit(Exit.NO)
 
@@ -138,18 +146,22 @@ def publish(
 
     Example: tongban publish departments/public-security/resources/population people.csv
     """
-    with outcomes(as_json=as_json), Client(node, identity) as client:
-        items, rows = read_records(file)
+    request_id = request_id or new_request_id()
+    with outcomes(as_json=as_json):
+        items, rows, places = read_records(file)
         shown: Iterator[list[str]] = iter(
-            rows if as_json else track(rows, say("publishing", "发布中"), console=err)
+            rows
+            if as_json
+            else track(rows, say("publishing", "发布中"), console=err, disable=not err.is_terminal)
         )
-        done = client.publish(
-            resource,
-            items,
-            () if withdraw else shown,
-            withdraw=shown if withdraw else (),
-            request_id=request_id or new_request_id(),
-        )
+        with _by_lines(places), repeatable(request_id), Client(node, identity) as client:
+            done = client.publish(
+                resource,
+                items,
+                () if withdraw else shown,
+                withdraw=shown if withdraw else (),
+                request_id=request_id,
+            )
         if as_json:
             print_json(plain(done))
         else:
@@ -228,24 +240,84 @@ def _deliver(
     )
 
 
-def read_records(file: Path) -> tuple[list[str], list[list[str]]]:
-    """Item codes and rows of a CSV file. Raises InvalidArgument."""
+def read_records(file: Path) -> tuple[list[str], list[list[str]], list[int]]:
+    """Item codes, rows, and the line that each row begins on, of a CSV file.
+
+    Raises InvalidArgument: FILE_UNREADABLE, TABLE_UNREADABLE, CELL_TOO_LARGE.
+    """
+    found: list[tuple[int, list[str]]] = []
     try:
         with file.open(encoding="utf-8-sig", newline="") as lines:
-            rows = list(csv.reader(lines))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+            reader = csv.reader(lines)
+            begins = 1
+            for row in reader:
+                found.append((begins, row))
+                begins = reader.line_num + 1
+    except OSError as error:
+        why = os.strerror(error.errno or 0)
         raise InvalidArgument(
-            f"cannot read {file} as CSV in UTF-8: check the file",
-            reason="TABLE_UNREADABLE",
-            message_zh=f"无法将 {file} 读作 UTF-8 编码的 CSV：请检查该文件",
+            f"cannot read {file}: {why}",
+            reason="FILE_UNREADABLE",
+            message_zh=f"无法读取 {file}：{why}",
         ) from error
-    if not rows:
+    except csv.Error as error:
+        raise _not_csv(file, begins, error) from error
+    except UnicodeDecodeError as error:
+        raise InvalidArgument(
+            f"cannot read {file} as CSV in UTF-8: save it in UTF-8",
+            reason="TABLE_UNREADABLE",
+            message_zh=f"无法将 {file} 读作 UTF-8 编码的 CSV：请另存为 UTF-8",
+        ) from error
+    if not found:
         raise InvalidArgument(
             f"{file} is empty: its first row has the codes of the items",
             reason="TABLE_UNREADABLE",
             message_zh=f"{file} 是空的：首行应为信息项代码",
         )
-    return rows[0], [row for row in rows[1:] if row]
+    records = [(line, row) for line, row in found[1:] if row]
+    return found[0][1], [row for _, row in records], [line for line, _ in records]
+
+
+def _not_csv(file: Path, line: int, error: csv.Error) -> InvalidArgument:
+    if "field limit" in str(error):
+        limit = csv.field_size_limit()
+        return InvalidArgument(
+            f"line {line} of {file} has a cell of more than {limit:,} characters: shorten it, or "
+            "close the quotation mark that it begins with",
+            reason="CELL_TOO_LARGE",
+            message_zh=f"{file} 第 {line} 行有单元格超过 {limit:,} 个字符：请缩短，"
+            "或补上缺失的引号",
+        )
+    return InvalidArgument(
+        f"line {line} of {file} is not CSV: save the file again as CSV in UTF-8",
+        reason="TABLE_UNREADABLE",
+        message_zh=f"{file} 第 {line} 行不是有效的 CSV：请重新另存为 UTF-8 编码的 CSV",
+    )
+
+
+_ROW = re.compile(r"rows\[(\d+)\](?:\.(.+))?")
+
+
+@contextmanager
+def _by_lines(places: Sequence[int]) -> Iterator[None]:
+    """Tells a rejected row by its line in the file, where the node counts the rows of a batch."""
+    try:
+        yield
+    except grpc.RpcError as error:
+        told = from_rpc_error(error)
+        if told.reason != "ROWS_REJECTED":
+            raise
+        told.violations = tuple(_at_line(violation, places) for violation in told.violations)
+        raise told from error
+
+
+def _at_line(violation: FieldViolation, places: Sequence[int]) -> FieldViolation:
+    row = _ROW.fullmatch(violation.field)
+    if row is None or int(row[1]) >= len(places):
+        return violation
+    line = places[int(row[1])]
+    place = say(f"line {line}", f"第 {line} 行") + (f", {row[2]}" if row[2] else "")
+    return FieldViolation(place, violation.description)
 
 
 def _pair(claim: str) -> tuple[str, str]:

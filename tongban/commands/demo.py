@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -24,6 +25,9 @@ from tongban.console import (
     word,
 )
 
+if TYPE_CHECKING:
+    from tongban.demonstration.stage import Stage
+
 
 def demo(
     data: Annotated[Path, typer.Option("--data", help="Folder for everything it makes.")] = Path(
@@ -38,6 +42,7 @@ def demo(
 
     Example: tongban demo --people 10000
     """
+    os.umask(0o077)  # as a node's
     with outcomes(as_json=as_json):
         facts = play(data, number, quiet=as_json)
         if as_json:
@@ -47,13 +52,27 @@ def demo(
 def play(data: Path, number: int, *, quiet: bool = False) -> dict[str, Any]:
     """Play all acts on a fresh folder; what each user would see is printed unless `quiet`."""
     from flows import engine
-    from tongban.demonstration import auditing, licensing, sharing, stage
+    from tongban.demonstration import auditing, stage
 
     began = time.monotonic()
-    scene = stage.prepare_folder(data)
-    engine.configure(data)
     facts: dict[str, Any] = {}
     tell = _Teller(quiet)
+    with stage.held_folder(data) as scene:
+        engine.configure(data)
+        stage.enrol(scene)
+        with ExitStack() as stack:
+            with err.status(say("Starting the node", "正在启动节点")):
+                stack.enter_context(stage.running(scene))
+            _play_acts(scene, number, facts, tell)
+        facts["seconds"] = round(time.monotonic() - began, 1)
+        auditing.write_report(scene, facts)
+    facts["files"] = sorted(str(path) for path in scene.files.iterdir())
+    tell("files", say("Files", "文件"), facts["files"])
+    return facts
+
+
+def _play_acts(scene: Stage, number: int, facts: dict[str, Any], tell: _Teller) -> None:
+    from tongban.demonstration import auditing, licensing, sharing
 
     def act(key: str, title: str, play_it: Callable[[], Any]) -> Any:
         with err.status(title):
@@ -61,49 +80,33 @@ def play(data: Path, number: int, *, quiet: bool = False) -> dict[str, Any]:
         tell(key, title, facts[key])
         return facts[key]
 
-    stage.enrol(scene)
-    with err.status(say("Starting the node", "正在启动节点")):
-        running = stage.running(scene)
-        running.__enter__()
-    try:
-        act("set_up", say("1. Set up", "1. 准备"), lambda: sharing.set_up(scene))
-        act(
-            "sync", say("2. Directory sync", "2. 目录同步"), lambda: sharing.sync_directories(scene)
-        )
-        with _bar(say("3. Publish", "3. 发布"), number * 2) as tick:
-            facts["publish"] = sharing.publish_libraries(scene, number, tick)
-        tell("publish", say("3. Publish", "3. 发布"), facts["publish"])
-        earlier = auditing.checkpoint(scene)
-        grant = act("grant", say("4. Grant", "4. 授权"), lambda: sharing.grant_access(scene))[
-            "grant"
-        ]
-        act("query", say("5. Query and verify", "5. 查询与核查"),
-            lambda: sharing.query_and_verify(scene, grant))  # fmt: skip
-        act("subscribe", say("   Subscribe", "   订阅"), lambda: sharing.subscribe(scene, grant))
-        act("refused", say("   Refused", "   拒绝"), lambda: sharing.refusals(scene, grant))
-        issued = act("issue", say("6. Issue", "6. 签发"), lambda: licensing.issue(scene))
-        library = licensing.read_library(scene)
-        identifier = issued["license_identifier"]
-        act("library", say("   In the license library", "   电子证照库"),
-            lambda: licensing.look_up(scene, library, identifier))  # fmt: skip
-        act("present", say("7. Present and verify", "7. 亮证与核验"),
-            lambda: licensing.present_and_verify(scene, issued["license"]))  # fmt: skip
-        act("library_after", say("   In the license library", "   电子证照库"),
-            lambda: licensing.look_up(scene, library, identifier))  # fmt: skip
-        act("audit", say("8. Audit", "8. 审计"), lambda: auditing.audit(scene, earlier))
-    finally:
-        running.__exit__(None, None, None)
-    facts["seconds"] = round(time.monotonic() - began, 1)
-    auditing.write_report(scene, facts)
-    facts["files"] = sorted(str(path) for path in scene.files.iterdir())
-    tell("files", say("Files", "文件"), facts["files"])
-    return facts
+    act("set_up", say("1. Set up", "1. 准备"), lambda: sharing.set_up(scene))
+    act("sync", say("2. Directory sync", "2. 目录同步"), lambda: sharing.sync_directories(scene))
+    with _bar(say("3. Publish", "3. 发布"), number * 2) as tick:
+        facts["publish"] = sharing.publish_libraries(scene, number, tick)
+    tell("publish", say("3. Publish", "3. 发布"), facts["publish"])
+    earlier = auditing.checkpoint(scene)
+    grant = act("grant", say("4. Grant", "4. 授权"), lambda: sharing.grant_access(scene))["grant"]
+    act("query", say("5. Query and verify", "5. 查询与核查"),
+        lambda: sharing.query_and_verify(scene, grant))  # fmt: skip
+    act("subscribe", say("   Subscribe", "   订阅"), lambda: sharing.subscribe(scene, grant))
+    act("refused", say("   Refused", "   拒绝"), lambda: sharing.refusals(scene, grant))
+    issued = act("issue", say("6. Issue", "6. 签发"), lambda: licensing.issue(scene))
+    library = licensing.read_library(scene)
+    identifier = issued["license_identifier"]
+    act("library", say("   In the license library", "   电子证照库"),
+        lambda: licensing.look_up(scene, library, identifier))  # fmt: skip
+    act("present", say("7. Present and verify", "7. 亮证与核验"),
+        lambda: licensing.present_and_verify(scene, issued["license"]))  # fmt: skip
+    act("library_after", say("   In the license library", "   电子证照库"),
+        lambda: licensing.look_up(scene, library, identifier))  # fmt: skip
+    act("audit", say("8. Audit", "8. 审计"), lambda: auditing.audit(scene, earlier))
 
 
 @contextmanager
 def _bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=err, transient=True) as progress:
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
         task = progress.add_task(title, total=total)
         yield lambda count: progress.advance(task, count)
 
@@ -219,11 +222,16 @@ class _Teller:
     _library_after = _library
 
     def _present(self, facts: dict[str, Any]) -> None:
-        until = _moment(facts["until"])
-        out.print(
-            say(f"Code {facts['code']}, until {until}", f"亮证码 {facts['code']}，有效至 {until}")
-        )  # fmt: skip
-        for key in ("before", "after"):
+        until, code = _moment(facts["until"]), facts["code"]
+        _by(facts["presented_by"], say("The applicant presents four fields at the service centre's "
+            "terminal", "申请人在行政服务中心的自助终端出示四个字段"))  # fmt: skip
+        out.print(say(f"Code {code}, until {until}", f"亮证码 {code}，有效至 {until}"))
+        first = say("A window of the service centre verifies the code", "行政服务中心窗口核验此码")
+        again = say("The window verifies the same code again", "窗口再次核验同一个码")
+        for key, deed in (("before", first), ("after", again)):
+            if key == "after":
+                _by(facts["revoked_by"], say("The issuer revokes the license", "颁发机构吊销证照"))
+            _by(facts["verified_by"], deed)
             said = facts[key]
             out.print(
                 f"[bold]{word(said['indication'])}[/] {say(said['summary'], said['summary_zh'])}"
@@ -236,6 +244,10 @@ class _Teller:
                 )
 
     def _audit(self, facts: dict[str, Any]) -> None:
+        from tongban.demonstration.stage import system
+
+        _by(system("auditor").name, say("The auditor checks without trusting the node",
+                                        "审计人员在不信任节点的前提下核验"))  # fmt: skip
         print_table(
             say("Checked offline", "离线核验"),
             (say("what", "对象"), say("outcome", "结果"), say("found", "说明")),
@@ -260,6 +272,11 @@ _CASES_ZH = {
     "receipt": "回执",
     "consistency": "日志一致性",
 }
+
+
+def _by(name: str, deed: str) -> None:
+    """Who does what comes next."""
+    out.print(f"{deed} [dim]({name})[/]")
 
 
 def _case(key: str) -> str:

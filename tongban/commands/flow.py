@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -70,17 +74,33 @@ def run_sync(
     files: list[Path], node: str, identity: Path, report: Path | None, allow: bool = False
 ) -> dict[str, Any]:
     """Run the flow in this process; `engine.configure` must have been called."""
+    engine.start()
     from flows.sync import directory_sync as flow  # imports Prefect: a second that only flows cost
 
-    return asyncio.run(
-        flow(
-            files=[str(path) for path in files],
-            address=node,
-            identity=str(identity),
-            report=str(report) if report else "",
-            allow_mass_withdrawal=allow,
+    with _interrupted_at_once():
+        return asyncio.run(
+            flow(
+                files=[str(path) for path in files],
+                address=node,
+                identity=str(identity),
+                report=str(report) if report else "",
+                allow_mass_withdrawal=allow,
+            )
         )
-    )
+
+
+@contextmanager
+def _interrupted_at_once() -> Iterator[None]:
+    """Ctrl-C raises at once. By itself asyncio asks a flow to end, which waits for its engine."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def print_report(outcome: dict[str, Any]) -> None:
@@ -94,12 +114,17 @@ def print_report(outcome: dict[str, Any]) -> None:
              outcome["unchanged"], len(outcome["rejected"]))
         ],
     )  # fmt: skip
-    for what, title in (
-        ("changed", say("Changed", "变更的条目")),
-        ("withdrawn", say("Withdrawn", "撤回的条目")),
-    ):
+    absent = say("not in the file", "文件中没有")
+    for what, title, why, reasons in (
+        ("changed", say("Changed", "变更的条目"), say("fields", "字段"),
+         {name: "、".join(found) for name, found in outcome["changed_fields"].items()}),
+        ("withdrawn", say("Withdrawn", "撤回的条目"), say("why", "原因"),
+         dict.fromkeys(outcome["withdrawn"], absent)),
+    ):  # fmt: skip
         if outcome[what]:
-            print_table(title, (say("name", "资源名"),), [(name,) for name in outcome[what]])
+            print_table(
+                title, (say("name", "资源名"), why), [(n, reasons[n]) for n in outcome[what]]
+            )
     if outcome["rejected"]:
         print_table(
             say("Rejected rows", "拒收的行"),

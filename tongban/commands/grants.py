@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, time, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -24,6 +24,7 @@ from tongban.console import (
     say,
     when,
     with_example,
+    word,
 )
 
 app = typer.Typer(
@@ -86,18 +87,14 @@ def end_of(text: str) -> datetime:
 
 def _print_grant(grant: pb.Grant, as_json: bool) -> None:
     if as_json:
-        print_json(plain(grant))
+        print_json(_as_json(grant))
         return
-    items = ", ".join(
-        i.item if not i.mask else f"{i.item} ({pb.Mask.Name(i.mask).removeprefix('MASK_')})"
-        for i in grant.items
-    )
     print_table(
         grant.name,
         (say("field", "字段"), say("value", "值")),
         [
             (say("resource", "信息资源"), grant.resource),
-            (say("items", "信息项"), items),
+            (say("items", "信息项"), _items(grant)),
             (say("operations", "操作"), ", ".join(_operation(o) for o in grant.operations)),
             (say("purpose", "用途"), grant.purpose),
             (say("legal basis", "依据"), grant.legal_basis),
@@ -107,6 +104,23 @@ def _print_grant(grant: pb.Grant, as_json: bool) -> None:
             (say("contract", "合同摘要"), grant.contract_hash),
         ],
     )
+
+
+def _items(grant: pb.Grant) -> str:
+    """Each item with how it is shown."""
+    return ", ".join(
+        f"{i.item} ({word(pb.Mask.Name(i.mask).removeprefix('MASK_') if i.mask else 'WHOLE')})"
+        for i in grant.items
+    )
+
+
+def _as_json(grant: pb.Grant) -> dict[str, Any]:
+    """A grant for programs; an item without a mask is MASK_WHOLE, not one that nobody specified."""
+    told = plain(grant)
+    for item in told["items"]:
+        if item["mask"] == "MASK_UNSPECIFIED":
+            item["mask"] = "MASK_WHOLE"
+    return told
 
 
 def _operation(operation: pb.Operation.ValueType) -> str:
@@ -230,6 +244,22 @@ def revoke(
         _print_grant(ended, as_json)
 
 
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="The grant.")],
+    node: NodeAddress = DEFAULT_NODE,
+    identity: IdentityFolder = DEFAULT_IDENTITY,
+    as_json: Json = False,
+) -> None:
+    """Show a grant: its items and masks, operations, quota, end and contract.
+
+    Example: tongban grants show departments/human-resources/grants/cd34
+    """
+    with outcomes(as_json=as_json), Client(node, identity) as client:
+        found = client.grants.GetGrant(pb.GetGrantRequest(name=name), timeout=client.timeout).grant
+        _print_grant(found, as_json)
+
+
 @app.command("list")
 def list_grants(
     parent: Annotated[str, typer.Option(help="A department; departments/- is all.")],
@@ -246,14 +276,17 @@ def list_grants(
             client.every(client.grants.ListGrants, pb.ListGrantsRequest(parent=parent), "grants")
         )
         if as_json:
-            print_json([plain(g) for g in found])
+            print_json([_as_json(g) for g in found])
         else:
             print_table(
                 say("Grants", "授权"),
                 (say("name", "资源名"), say("resource", "信息资源"), say("items", "信息项"),
-                 say("until", "截止"), say("state", "状态")),
+                 say("operations", "操作"), say("a day", "每日限额"), say("until", "截止"),
+                 say("state", "状态")),
                 [
-                    (g.name, g.resource, " ".join(i.item for i in g.items),
+                    (g.name, g.resource, _items(g),
+                     ", ".join(_operation(o) for o in g.operations),
+                     g.daily_quota or say("no bound", "不限"),
                      when(g.end_time)[:10],
                      pb.GrantState.Name(g.state).removeprefix("GRANT_STATE_"))
                     for g in found

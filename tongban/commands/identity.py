@@ -11,8 +11,9 @@ import typer
 from runtime import config, names
 from runtime.clock import SYSTEM
 from runtime.errors import InvalidArgument
-from runtime.identity import Authority, Role
+from runtime.identity import Authority, Credentials, Role
 from tongban.console import DataFolder, Json, out, outcomes, print_json, say, with_example
+from tongban.files import check_target
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -94,7 +95,10 @@ def enrol(
     with outcomes(as_json=as_json):
         roles = _roles(role or [Role.DEPARTMENT.value])
         names.parse(names.SYSTEM, system, field="system")
-        credentials = open_authority(config.load(data=data)).issue(
+        authority = open_authority(config.load(data=data))
+        check_target(folder / "cert.pem")
+        Credentials.check_folder(folder, system=system, authority=authority.pem)
+        credentials = authority.issue(
             system=system, roles=roles, now=SYSTEM.now(), lifetime=timedelta(days=days)
         )
         credentials.write(folder)
@@ -106,29 +110,48 @@ def enrol(
 
 @app.command()
 def revoke(
-    certificate: Annotated[Path, typer.Argument(help="The certificate, or its identity folder.")],
+    what: Annotated[
+        str,
+        typer.Argument(
+            help="departments/{department}/systems/{system} for all that it was given; or a "
+            "certificate, or its identity folder."
+        ),
+    ],
     data: DataFolder = None,
     as_json: Json = False,
 ) -> None:
-    """Revoke a certificate; a running node refuses it within a second.
+    """Revoke a system's certificates, or one certificate; a running node refuses it in a second.
 
-    Example: tongban identity revoke psb
+    Example: tongban identity revoke departments/public-security/systems/household
     """
     with outcomes(as_json=as_json):
-        path = certificate / "cert.pem" if certificate.is_dir() else certificate
-        try:
-            pem = path.read_bytes()
-        except OSError as error:
-            raise InvalidArgument(
-                f"cannot read {path}: name a certificate or an identity folder",
-                reason="CERTIFICATE_UNREADABLE",
-                message_zh=f"无法读取 {path}：请指明证书或身份目录",
-            ) from error
-        open_authority(config.load(data=data)).revoke(pem, now=SYSTEM.now())
-        if as_json:
-            print_json({"revoked": str(path)})
+        path = Path(what)
+        if not path.exists() and names.is_name(names.SYSTEM, what):
+            authority = open_authority(config.load(data=data))
+            number = authority.revoke_system(what, now=SYSTEM.now())
         else:
-            out.print(say(f"Revoked {path}", f"已吊销 {path}"))
+            pem = _certificate(path / "cert.pem" if path.is_dir() else path)
+            open_authority(config.load(data=data)).revoke(pem, now=SYSTEM.now())
+            number = 1
+        if as_json:
+            print_json({"revoked": what, "certificates": number})
+        else:
+            out.print(
+                say(
+                    f"Revoked {what} ({number} certificate(s))", f"已吊销 {what}（{number} 份证书）"
+                )
+            )
+
+
+def _certificate(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InvalidArgument(
+            f"cannot read {path}: name a system, a certificate or an identity folder",
+            reason="CERTIFICATE_UNREADABLE",
+            message_zh=f"无法读取 {path}：请指明系统、证书或身份目录",
+        ) from error
 
 
 def _roles(given: list[str]) -> list[Role]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,7 @@ from licenses.v1 import licenses_pb2 as pb
 from licenses.v1 import presentations_pb2 as presentations
 from runtime.errors import InvalidArgument
 from seal.v1 import seal_pb2
-from tongban.client import Client, new_request_id, plain
+from tongban.client import Client, new_request_id, plain, repeatable
 from tongban.console import (
     DEFAULT_IDENTITY,
     DEFAULT_NODE,
@@ -108,7 +109,12 @@ def issue(
     Example: tongban license issue departments/human-resources
     licenseTypes/employment-registration --field KZ_DJLX=失业登记
     """
-    with outcomes(as_json=as_json), Client(node, identity) as client:
+    request_id = request_id or new_request_id()
+    with (
+        outcomes(as_json=as_json),
+        repeatable(request_id),
+        Client(node, identity) as client,
+    ):
         made = client.licenses.IssueLicense(
             pb.IssueLicenseRequest(
                 parent=parent,
@@ -116,7 +122,7 @@ def issue(
                 holder_name=holder_name,
                 holder_code=holder_code,
                 fields=dict(_pair(f) for f in field or ()),
-                request_id=request_id or new_request_id(),
+                request_id=request_id,
             ),
             timeout=client.timeout,
         ).license
@@ -397,8 +403,18 @@ def _print_license(made: pb.License, as_json: bool) -> None:
     )
 
 
+_FIELD_CODE = re.compile(r"KZ_[A-Z][A-Z0-9]{0,29}")
+
+
 def _pair(text: str) -> tuple[str, str]:
     code, equals, value = text.partition("=")
     if not equals:
         raise InvalidArgument("a field is KZ_FIELD=value", message_zh="字段应为 KZ_字段=值")
+    if not _FIELD_CODE.fullmatch(code):
+        # Told here: the node does not repeat a text that may be anything.
+        raise InvalidArgument(
+            f"{code} is no code of a field, such as KZ_DJLX: see `tongban license types`",
+            reason="BAD_LICENSE_FIELDS",
+            message_zh=f"{code} 不是字段代码（如 KZ_DJLX）：请用 `tongban license types` 查看",
+        )
     return code, value

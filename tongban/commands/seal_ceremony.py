@@ -98,8 +98,17 @@ def _half(who: str, file: Path | None) -> bytearray:
 
 
 def _told(said: dict[str, str], transcript: Path) -> list[str]:
+    if said["outcome"] == "appointed":
+        outcome = say("The seal maker is appointed.", "制章者已设立。")
+    else:
+        outcome = say(
+            "The seal maker is the one that was appointed before, with the same key: nothing "
+            "changed. To appoint another, set another seal.maker_key.",
+            "制章者仍为先前设立的制章者，密钥相同，未作任何更改。如需更换，请设置另一个 "
+            "seal.maker_key。",
+        )
     return [
-        say("The seal maker is appointed.", "制章者已设立。"),
+        outcome,
         say("  time          ", "  时间      ") + said["time"],
         say("  custodians    ", "  保管人    ") + ", ".join(said["custodians"]),
         say("  public key    ", "  公钥摘要  ") + said["public_key_sha256"],

@@ -8,10 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
+from runtime.errors import InvalidArgument
 from seal.v1 import seal_pb2 as pb
 from tongban.client import Client, new_request_id, plain
 from tongban.commands.grants import end_of
-from tongban.commands.seal_show import print_facts, state_of
+from tongban.commands.seal_show import print_facts, replaced_by, state_of
 from tongban.console import (
     DEFAULT_IDENTITY,
     DEFAULT_NODE,
@@ -44,10 +45,18 @@ SHAPES = {
     Shape.SQUARE: pb.SEAL_SHAPE_SQUARE,
 }
 
+_LISTS = {
+    None: pb.SIGNER_LIST_TYPE_UNSPECIFIED,
+    False: pb.SIGNER_LIST_TYPE_CERTIFICATES,
+    True: pb.SIGNER_LIST_TYPE_DIGESTS,
+}
+
 Name = Annotated[str, typer.Argument(help="Name of the seal.")]
 SealId = Annotated[str, typer.Argument(help="Last part of the new seal's name.")]
 Reason = Annotated[str, typer.Option(help="Why, for the record; nothing personal.")]
-ShapeOption = Annotated[Shape, typer.Option(help="Outline of the drawn image.")]
+ShapeOption = Annotated[
+    Shape | None, typer.Option(help="Outline of the drawn image; else circular.")
+]
 BottomLine = Annotated[str, typer.Option(help="An optional line under the star.")]
 Code = Annotated[str, typer.Option("--code", help="An optional code under that line.")]
 ImageFile = Annotated[
@@ -55,14 +64,19 @@ ImageFile = Annotated[
 ]
 Width = Annotated[float, typer.Option("--width", help="Width in mm; 0 is the official one.")]
 Height = Annotated[float, typer.Option("--height", help="Height in mm, likewise.")]
-Version = Annotated[int, typer.Option(help="4 (GB/T 38540-2020) or 5 (GM/T 0031-2025).")]
-Digests = Annotated[bool, typer.Option("--digests", help="List the signer by digest.")]
+Version = Annotated[
+    int, typer.Option(help="4 (GB/T 38540-2020; the default) or 5 (GM/T 0031-2025).")
+]
+Digests = Annotated[
+    bool | None,
+    typer.Option("--digests/--certificates", help="List the signer by digest; else whole."),
+]
 Until = Annotated[str, typer.Option(help="Until YYYY-MM-DD, or days such as 90d; else 3 years.")]
 Users = Annotated[
     list[str] | None, typer.Option("--user", help="A system that may use it; else all its own.")
 ]
 LicenseTypes = Annotated[
-    list[str] | None, typer.Option("--license-type", help="license-types/… that it may seal.")
+    list[str] | None, typer.Option("--license-type", help="licenseTypes/… that it may seal.")
 ]
 Kinds = Annotated[
     list[str] | None, typer.Option("--kind", help="A kind of other documents that it may seal.")
@@ -79,14 +93,14 @@ def request(
     seal_id: SealId,
     display_name: Annotated[str, typer.Option("--name", help="The agency's full name.")],
     credit_code: Annotated[str, typer.Option(help="The agency's credit code.")],
-    shape: ShapeOption = Shape.CIRCULAR,
+    shape: ShapeOption = None,
     bottom_line: BottomLine = "",
     code: Code = "",
     image: ImageFile = None,
     width: Width = 0.0,
     height: Height = 0.0,
-    version: Version = 4,
-    digests: Digests = False,
+    version: Version = 0,
+    digests: Digests = None,
     until: Until = "",
     user: Users = None,
     license_type: LicenseTypes = None,
@@ -104,9 +118,9 @@ def request(
     """
     with outcomes(as_json=as_json), Client(node, identity) as client:
         wish = _wish(
-            shape, bottom_line, code, image, width, height, version, digests, until,
-            _authorization(user, license_type, kind, use_until),
+            shape, bottom_line, code, image, width, height, version, digests, until
         )  # fmt: skip
+        wish.authorization.CopyFrom(_authorization(user, license_type, kind, use_until))
         wish.parent, wish.seal_id = parent, seal_id
         wish.display_name, wish.credit_code = display_name, credit_code
         _ask(client, wish, preview, as_json)
@@ -118,14 +132,14 @@ def replace(
     seal_id: SealId,
     display_name: Annotated[str, typer.Option("--name", help="Else as the old one's.")] = "",
     credit_code: Annotated[str, typer.Option(help="Else as the old one's.")] = "",
-    shape: ShapeOption = Shape.CIRCULAR,
+    shape: ShapeOption = None,
     bottom_line: BottomLine = "",
     code: Code = "",
     image: ImageFile = None,
     width: Width = 0.0,
     height: Height = 0.0,
-    version: Version = 4,
-    digests: Digests = False,
+    version: Version = 0,
+    digests: Digests = None,
     until: Until = "",
     preview: Preview = None,
     node: NodeAddress = DEFAULT_NODE,
@@ -134,19 +148,18 @@ def replace(
 ) -> None:
     """Ask for a seal in the place of another, with its authorization (administrators).
 
-    The old one is revoked when another administrator approves the new one.
+    What is not said is as the old one's: name, code, image, size, version, list of signers. With
+    --shape or --image the image is a new one, with the lines and the size that are said. The old
+    one is revoked when another administrator approves the new one.
 
     Example: tongban seal replace departments/human-resources/seals/official official-2
     """
     with outcomes(as_json=as_json), Client(node, identity) as client:
-        held = client.seals.GetSeal(pb.GetSealRequest(name=old), timeout=client.timeout).seal
         wish = _wish(
-            shape, bottom_line, code, image, width, height, version, digests, until,
-            held.authorization,
+            shape, bottom_line, code, image, width, height, version, digests, until
         )  # fmt: skip
         wish.parent, wish.seal_id, wish.replaces = old.partition("/seals/")[0], seal_id, old
-        wish.display_name = display_name or held.display_name
-        wish.credit_code = credit_code or held.credit_code
+        wish.display_name, wish.credit_code = display_name, credit_code
         _ask(client, wish, preview, as_json)
 
 
@@ -168,12 +181,13 @@ def approve(
     with outcomes(as_json=as_json), Client(node, identity) as client:
         # Read first, and approved at the state it was read in: what is printed is what is approved.
         asked = client.seals.GetSeal(pb.GetSealRequest(name=name), timeout=client.timeout).seal
+        replaced = replaced_by(client, asked)
         decision = pb.ApproveSealRequest(
             name=name, etag=etag or asked.etag, request_id=new_request_id()
         )
         found = client.seals.ApproveSeal(decision, timeout=client.timeout).seal
         if not as_json:
-            print_facts(asked)
+            print_facts(asked, replaced)
         _tell(found, say("Approved", "已批准"), as_json)
 
 
@@ -254,7 +268,7 @@ def authorize(
     anything.
 
     Example: tongban seal authorize departments/human-resources/seals/official
-    --license-type license-types/employment-registration --kind official-letter
+    --license-type licenseTypes/employment-registration --kind official-letter
     """
     with outcomes(as_json=as_json), Client(node, identity) as client:
         change = pb.UpdateSealAuthorizationRequest(
@@ -293,33 +307,41 @@ def _ask(client: Client, wish: pb.CreateSealRequest, preview: Path | None, as_js
 
 
 def _wish(
-    shape: Shape,
+    shape: Shape | None,
     bottom_line: str,
     code: str,
     image: Path | None,
     width: float,
     height: float,
     version: int,
-    digests: bool,
+    digests: bool | None,
     until: str,
-    authorization: pb.SealAuthorization,
 ) -> pb.CreateSealRequest:
     found = pb.CreateSealRequest(
-        shape=SHAPES[shape],
+        shape=pb.SEAL_SHAPE_UNSPECIFIED if shape is None else SHAPES[shape],
         bottom_line=bottom_line,
         seal_code=code,
-        image=b"" if image is None else read_file(image, greatest=GREATEST_IMAGE),
+        image=b"" if image is None else _picture(image),
         width_mm=width,
         height_mm=height,
         version=version,
-        signer_list_type=(
-            pb.SIGNER_LIST_TYPE_DIGESTS if digests else pb.SIGNER_LIST_TYPE_CERTIFICATES
-        ),
-        authorization=authorization,
+        signer_list_type=_LISTS[digests],
     )
     if until:
         found.end_time.FromDatetime(end_of(until))
     return found
+
+
+def _picture(path: Path) -> bytes:
+    """The picture in a file: an empty one would be taken for none, and a seal drawn instead."""
+    data = read_file(path, greatest=GREATEST_IMAGE)
+    if not data:
+        raise InvalidArgument(
+            f"--image {path} is empty: export the picture again",
+            reason="SEAL_IMAGE_DAMAGED",
+            message_zh=f"--image {path} 是空文件：请重新导出图片",
+        )
+    return data
 
 
 def _authorization(

@@ -16,6 +16,7 @@ from tongban.console import (
     Json,
     NodeAddress,
     last_day,
+    out,
     outcomes,
     print_json,
     print_table,
@@ -91,6 +92,9 @@ def list_seals(
 def show(
     name: Name,
     image: Annotated[Path | None, typer.Option(help="Where its image is written, PNG.")] = None,
+    svg: Annotated[
+        Path | None, typer.Option(help="Where it is written as a vector, if it was drawn.")
+    ] = None,
     node: NodeAddress = DEFAULT_NODE,
     identity: IdentityFolder = DEFAULT_IDENTITY,
     as_json: Json = False,
@@ -103,27 +107,80 @@ def show(
         seal = client.seals.GetSeal(pb.GetSealRequest(name=name), timeout=client.timeout).seal
         if image is not None:
             write_file(image, seal.image)
+        if svg is not None:
+            write_file(svg, _vector(seal).encode())
         if as_json:
             print_json(plain(seal))
         else:
-            print_facts(seal)
+            print_facts(seal, replaced_by(client, seal))
 
 
-def print_facts(seal: pb.Seal) -> None:
-    """All that there is to say of a seal, as a table."""
-    print_table(seal.name, (say("what", "项目"), say("value", "内容")), _facts(seal))
+def _vector(seal: pb.Seal) -> str:
+    """The image of a drawn seal, SVG. Raises FailedPrecondition (NO_VECTOR_IMAGE)."""
+    from seal.image.drawing import as_svg  # with the font: slow to load
+    from seal.registry import Shape
 
-
-def _facts(seal: pb.Seal) -> list[tuple[str, str]]:
     shape = pb.SealShape.Name(seal.shape).removeprefix("SEAL_SHAPE_")
-    facts = [
+    return as_svg(
+        Shape.UPLOADED if shape == "UNSPECIFIED" else Shape(shape),
+        seal.display_name,
+        bottom=seal.bottom_line,
+        code=seal.seal_code,
+        size=(seal.width_mm, seal.height_mm),
+        png=seal.image,
+    )
+
+
+def replaced_by(client: Client, seal: pb.Seal) -> pb.Seal | None:
+    """The seal whose place one that waits for approval is to take, if any."""
+    if seal.state != pb.SEAL_STATE_REQUESTED or not seal.replaces:
+        return None
+    asked = pb.GetSealRequest(name=seal.replaces)
+    found: pb.Seal = client.seals.GetSeal(asked, timeout=client.timeout).seal
+    return found
+
+
+def print_facts(seal: pb.Seal, old: pb.Seal | None = None) -> None:
+    """All that there is to say of a seal, as a table; and how it differs from the `old` one."""
+    print_table(seal.name, (say("what", "项目"), say("value", "内容")), _facts(seal))
+    if old is None:
+        return
+    changed = _changed(seal, old)
+    if changed:
+        print_table(
+            say(f"Differs from {old.name}, which it replaces", f"与被替换的 {old.name} 不同之处"),
+            (say("what", "项目"), say("old", "原"), say("new", "新")),
+            changed,
+        )
+    else:
+        out.print(
+            say(
+                f"Like {old.name}, which it replaces, but for its keys and its times",
+                f"除密钥与期限外，与被替换的 {old.name} 相同",
+            )
+        )
+
+
+def _changed(seal: pb.Seal, old: pb.Seal) -> list[tuple[str, str, str]]:
+    """What is another in the new seal: label, before, after."""
+    nothing = say("none", "无")
+    found = [
+        (label, before or nothing, after or nothing)
+        for (label, after), (_, before) in zip(_kind(seal), _kind(old), strict=True)
+        if after != before
+    ]
+    both_uploaded = seal.shape == old.shape == pb.SEAL_SHAPE_UNSPECIFIED
+    if both_uploaded and seal.image != old.image:
+        found.append((say("picture", "图片"), say("another", "另一幅"), say("new", "新")))
+    return found
+
+
+def _kind(seal: pb.Seal) -> list[tuple[str, str]]:
+    """What makes a seal the kind of seal that it is, in a fixed order."""
+    shape = pb.SealShape.Name(seal.shape).removeprefix("SEAL_SHAPE_")
+    return [
         (say("display name", "名称"), seal.display_name),
         (say("credit code", "统一社会信用代码"), seal.credit_code),
-        (say("state", "状态"), state_of(seal)),
-        (say("identifier", "印章标识"), seal.es_id),
-        (say("asked for", "申请时间"), when(seal.create_time)),
-        (say("from", "起始"), when(seal.start_time)),
-        (say("until", "截止"), until(seal.end_time)),
         (
             say("image", "印模"),
             f"{seal.width_mm:g} × {seal.height_mm:g} mm, "
@@ -133,11 +190,26 @@ def _facts(seal: pb.Seal) -> list[tuple[str, str]]:
         (say("seal code", "印章编码"), seal.seal_code),
         (say("version", "版本"), str(seal.version)),
         (say("lists its signer by", "签章者列表"), _list_of(seal)),
+        (say("authorized", "授权"), _allowed(seal.authorization)),
+    ]
+
+
+def _facts(seal: pb.Seal) -> list[tuple[str, str]]:
+    name, code, *rest, authorized = _kind(seal)
+    facts = [
+        name,
+        code,
+        (say("state", "状态"), state_of(seal)),
+        (say("identifier", "印章标识"), seal.es_id),
+        (say("asked for", "申请时间"), when(seal.create_time)),
+        (say("from", "起始"), when(seal.start_time)),
+        (say("until", "截止"), until(seal.end_time)),
+        *rest,
     ]
     if seal.creator:
         facts.append((say("asked for by", "申请系统"), seal.creator))
     if seal.HasField("authorization"):
-        facts.append((say("authorized", "授权"), _allowed(seal.authorization)))
+        facts.append(authorized)
     if seal.HasField("pending_authorization"):
         facts += [
             (say("change asked for", "待批变更"), _allowed(seal.pending_authorization)),

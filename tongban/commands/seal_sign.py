@@ -12,7 +12,7 @@ from rich.progress import Progress
 
 from runtime.errors import DomainError, InvalidArgument
 from seal.v1 import seal_pb2 as pb
-from tongban.client import Client, new_request_id
+from tongban.client import Client, new_request_id, repeatable
 from tongban.console import (
     DEFAULT_IDENTITY,
     DEFAULT_NODE,
@@ -27,7 +27,7 @@ from tongban.console import (
     print_table,
     say,
 )
-from tongban.files import check_apart, write_file
+from tongban.files import check_apart, check_folder, check_target, write_file
 from tongban.sealing import FolderSealing, Item, documents_in, seal_file
 from tongban.verifying import digest_value
 
@@ -66,7 +66,7 @@ Close = Annotated[bool, typer.Option("--close", help="Allow no further seal.")]
 Entries = Annotated[bool, typer.Option("--entries", help="Add GM/T 0099 OFDEntries (OFD only).")]
 Proof = Annotated[Level, typer.Option("--level", help="Proof of time.")]
 Kind = Annotated[
-    str, typer.Option("--kind", help="What is sealed: license-types/… or a word the seal names.")
+    str, typer.Option("--kind", help="What is sealed: licenseTypes/… or a word the seal names.")
 ]
 
 
@@ -117,6 +117,9 @@ def sign(
     entries: Entries = False,
     level: Proof = Level.BASIC,
     kind: Kind = "",
+    request_id: Annotated[
+        str, typer.Option(help="The same id with the same options fetches the same answer.")
+    ] = "",
     node: NodeAddress = DEFAULT_NODE,
     identity: IdentityFolder = DEFAULT_IDENTITY,
     as_json: Json = False,
@@ -135,6 +138,7 @@ def sign(
             )
         if document is not None:
             check_apart(document, to)
+        check_target(to)
         request = pb.SealDocumentRequest(
             seal=seal,
             reason=reason,
@@ -142,9 +146,9 @@ def sign(
             level=_LEVELS[level],
             close=close,
             integrity_entries=entries,
-            request_id=new_request_id(),
+            request_id=request_id or new_request_id(),
         )
-        with Client(node, identity) as client:
+        with Client(node, identity) as client, repeatable(request.request_id):
             if document is None:
                 request.digest.value = digest_value(digest)
                 request.digest.property_info = about or "digest"
@@ -208,6 +212,7 @@ def batch(
             ),
         )  # fmt: skip
         items = documents_in(folder, to)
+        check_folder(to)
         sealing = FolderSealing(client=client, wish=wish, items=items, again=again)
         with Progress(console=err, transient=True, disable=not err.is_terminal) as progress:
             bar = progress.add_task(say("Sealing", "签章中"), total=len(items))
@@ -245,13 +250,7 @@ def _tell(items: list[Item], *, ended_by: Item | None, as_json: bool) -> None:
         alike = [item for item in refused if item.reason == ended_by.reason]
         refused = [item for item in refused if item.reason != ended_by.reason]
         told = say(ended_by.message, ended_by.message_zh)
-        err.print(
-            say(
-                f"{ended_by.reason} {told}: {len(alike)} documents are not sealed",
-                f"{ended_by.reason} {told}：{len(alike)} 份未签章",
-            ),
-            markup=False,
-        )
+        err.print(f"{ended_by.reason} {told}{_counted(alike)}", markup=False)
     if refused:
         print_table(
             say("Not sealed", "未签章"),
@@ -264,6 +263,19 @@ def _tell(items: list[Item], *, ended_by: Item | None, as_json: bool) -> None:
     )
 
 
+def _counted(refused: list[Item]) -> str:
+    """How many documents are not sealed; what lies there of an earlier run is counted apart."""
+    earlier = sum(item.is_earlier for item in refused)
+    count = len(refused) - earlier
+    told = say(f": {count} documents are not sealed", f"：{count} 份未签章")
+    if earlier:
+        told += say(
+            f"; {earlier} were not sent again, and their files of an earlier run are in --out",
+            f"；另有 {earlier} 份本次未再发送，其先前的签章文件仍在 --out 中",
+        )
+    return told
+
+
 def _plain(item: Item) -> dict[str, Any]:
     if item.is_sealed:
         return {
@@ -274,6 +286,7 @@ def _plain(item: Item) -> dict[str, Any]:
         }
     return {
         "file": str(item.source),
+        **({"sealed_earlier": str(item.target)} if item.is_earlier else {}),
         "error": {
             "reason": item.reason,
             "message": item.message,

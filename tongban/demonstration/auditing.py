@@ -20,13 +20,18 @@ from tongban.verdicts import TrustFolder
 def checkpoint(stage: Stage) -> str:
     """The newest checkpoint of the audit log, as an auditor keeps it."""
     return (
-        stage["market"].audit.GetCheckpoint(audit_pb2.GetCheckpointRequest(), timeout=30).checkpoint
+        stage["auditor"]
+        .audit.GetCheckpoint(audit_pb2.GetCheckpointRequest(), timeout=30)
+        .checkpoint
     )
 
 
 def audit(stage: Stage, earlier: str) -> Facts:
-    """Verify the seal from the document's bytes, the receipt offline, and the log's consistency."""
-    client = stage["market"]
+    """An auditor's system fetches public keys and proofs, and the rest is done without the node.
+
+    Verify the seal from the document's bytes, the receipt offline, and the log's consistency.
+    """
+    client = stage["auditor"]
     trust = TrustFolder(stage.files / "trust")
     trust.write(client.seals.GetTrustMaterial(seal_pb2.GetTrustMaterialRequest(), timeout=30))
     document = (stage.files / "license.ofd").read_bytes()

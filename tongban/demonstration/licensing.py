@@ -10,7 +10,7 @@ from licenses.v1 import licenses_pb2, presentations_pb2
 from seal.v1 import seal_pb2
 from tongban.client import new_request_id
 from tongban.demonstration.sharing import CASE, applicant, approve, ask
-from tongban.demonstration.stage import Facts, Stage, county_departments
+from tongban.demonstration.stage import Facts, Stage, county_departments, system
 
 LICENSE_LIBRARY = "departments/service-centre/resources/licenses"
 LICENSE_TYPE = "licenseTypes/employment-registration"
@@ -113,8 +113,11 @@ def look_up(stage: Stage, grant: str, identifier: str) -> Facts:
 
 
 def present_and_verify(stage: Stage, license_name: str) -> Facts:
-    """Present chosen fields, verify them elsewhere, revoke, and verify again."""
-    shown = stage["centre"].presentations.PresentLicense(
+    """The applicant presents chosen fields at a terminal of the centre, which verifies them.
+
+    The issuer revokes the license, and the centre verifies again.
+    """
+    shown = stage["terminal"].presentations.PresentLicense(
         presentations_pb2.PresentLicenseRequest(
             license=license_name,
             holder_code=applicant().citizen_number,
@@ -137,6 +140,9 @@ def present_and_verify(stage: Stage, license_name: str) -> Facts:
         .license
     )
     return {
+        "presented_by": system("terminal").name,
+        "verified_by": system("centre").name,
+        "revoked_by": system("employment").name,
         "code": shown.code,
         "until": shown.expire_time.ToJsonString(),
         "before": before,
@@ -146,8 +152,8 @@ def present_and_verify(stage: Stage, license_name: str) -> Facts:
 
 
 def _verify_code(stage: Stage, code: str) -> Facts:
-    answer = stage["market"].presentations.VerifyPresentation(
-        presentations_pb2.VerifyPresentationRequest(code=code, purpose="审核创业担保贷款申请"),
+    answer = stage["centre"].presentations.VerifyPresentation(
+        presentations_pb2.VerifyPresentationRequest(code=code, purpose="受理创业担保贷款申请"),
         timeout=30,
     )
     verdict = answer.verdict

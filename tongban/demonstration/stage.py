@@ -1,4 +1,4 @@
-"""The stage of the demonstration: a fresh data folder, five systems, and a running node."""
+"""The stage of the demonstration: a fresh data folder, its systems, and a running node."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from runtime.errors import FailedPrecondition, Unavailable
 from runtime.identity import Authority, Credentials, Role
 from tongban.client import Client
 from tongban.commands.identity import ensure_authority
+from tongban.locking import NODE_LOCK, FolderLock
 
 MARK = "demonstration"
 START_SECONDS = 60
@@ -61,9 +62,20 @@ SYSTEMS = (
         "centre", "service-centre", "counter", "示范县行政服务中心",
         (Role.ADMINISTRATOR, Role.COUNTER, Role.DEPARTMENT),
     ),
+    # Where applicants show licenses by themselves; another window of the centre verifies.
+    System(
+        "terminal", "service-centre", "self-service", "示范县行政服务中心自助终端",
+        (Role.COUNTER,),
+    ),
+    System("auditor", "audit", "audit", "示范县审计局", (Role.AUDITOR,)),
     # The second administrator, without whom no seal is made.
     System("seals", "public-security", "seal-registry", "示范县公安局", (Role.ADMINISTRATOR,)),
 )  # fmt: skip
+
+
+def system(key: str) -> System:
+    """The system that plays under a short name."""
+    return next(one for one in SYSTEMS if one.key == key)
 
 
 @dataclass(slots=True)
@@ -104,27 +116,46 @@ def county_departments() -> list[dict[str, str]]:
         return list(csv.DictReader(lines))
 
 
+@contextmanager
+def held_folder(data: Path) -> Iterator[Stage]:
+    """`prepare_folder`, and no other demonstration takes the folder meanwhile.
+
+    Raises also Unavailable (DATA_FOLDER_IN_USE).
+    """
+    _check_folder(data)
+    with FolderLock(data, MARK):
+        yield prepare_folder(data)
+
+
 def prepare_folder(data: Path) -> Stage:
     """A fresh folder; one of an earlier demonstration is replaced, any other is left alone.
 
-    Raises FailedPrecondition (FOLDER_NOT_EMPTY) and what `config.prepare_data_folder` does.
+    Raises FailedPrecondition (FOLDER_NOT_EMPTY), what `config.prepare_data_folder` does, and
+    Unavailable (DATA_FOLDER_IN_USE) where a node runs on it.
     """
-    if data.exists() and not data.is_dir():
-        raise config.not_a_folder(data)
-    if data.exists() and any(data.iterdir()):
-        if not (data / MARK).exists():
-            raise FailedPrecondition(
-                f"{data} has files that are not of a demonstration: name another with --data",
-                reason="FOLDER_NOT_EMPTY",
-                message_zh=f"{data} 中有其他文件：请用 --data 另选目录",
-            )
-        shutil.rmtree(data)
-    config.prepare_data_folder(data)
-    (data / MARK).touch()
+    _check_folder(data)
+    with FolderLock(data):
+        for entry in data.iterdir():
+            if entry.name in (MARK, NODE_LOCK):
+                continue  # who holds it keeps the file that it has locked
+            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+        (data / MARK).touch()
     settings = config.load(data=data, listen=f"127.0.0.1:{_free_port()}")
     stage = Stage(data=data, settings=settings)
     stage.files.mkdir()
     return stage
+
+
+def _check_folder(data: Path) -> None:
+    if data.exists() and not data.is_dir():
+        raise config.not_a_folder(data)
+    if data.exists() and any(data.iterdir()) and not (data / MARK).exists():
+        raise FailedPrecondition(
+            f"{data} has files that are not of a demonstration: name another with --data",
+            reason="FOLDER_NOT_EMPTY",
+            message_zh=f"{data} 中有其他文件：请用 --data 另选目录",
+        )
+    config.prepare_data_folder(data)
 
 
 def enrol(stage: Stage) -> Authority:
@@ -148,12 +179,17 @@ def running(stage: Stage) -> Iterator[subprocess.Popen[bytes]]:
     finally:
         for client in stage.clients.values():
             client.close()
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        stop_node(process)
+
+
+def stop_node(process: subprocess.Popen[bytes]) -> None:
+    """Ask a node to end, and end it where it does not."""
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def start_node(stage: Stage) -> subprocess.Popen[bytes]:
@@ -164,18 +200,21 @@ def start_node(stage: Stage) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
             [*command, "--listen", stage.address], stdout=file, stderr=file, start_new_session=True
         )
-    wait_until_healthy(stage, process, log)
+    try:
+        wait_until_healthy(stage, process, log)
+    except BaseException:  # also Ctrl-C: the node is in a session of its own, and does not hear it
+        process.kill()
+        process.wait()
+        raise
     return process
 
 
 def wait_until_healthy(stage: Stage, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Wait for a started node; it is ended where it fails. Raises Unavailable, NODE_NOT_STARTED."""
+    """Wait for a started node. Raises Unavailable (NODE_NOT_STARTED) where it fails."""
     credentials = Credentials.read(stage.identity("centre"))
     deadline = time.monotonic() + START_SECONDS
     while not _healthy(stage.address, credentials):
         if process.poll() is not None or time.monotonic() > deadline:
-            process.kill()
-            process.wait()
             raise Unavailable(
                 f"the node did not start: see {log}",
                 reason="NODE_NOT_STARTED",
