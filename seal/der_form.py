@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -90,7 +90,9 @@ def findings(data: bytes, *, apart_from: str = "") -> tuple[Finding, ...]:
         if path and path == apart_from:
             continue
         members = element.members() if element.tag & 0x20 else []
-        found += [Finding(name, path or "/") for name in _departures(element, members)]
+        names = _departures(element, members)
+        if names:
+            found += [Finding(name, path or "/") for name in names]
         if not members:
             continue
         if depth == _MAX_DEPTH:
@@ -100,21 +102,23 @@ def findings(data: bytes, *, apart_from: str = "") -> tuple[Finding, ...]:
     raise der.malformed("it has too many parts")
 
 
-def _departures(element: Element, members: list[Element]) -> Iterator[str]:
+def _departures(element: Element, members: list[Element]) -> list[str]:
     """What one element does that DER forbids."""
+    found = []
     tag, raw, content = element
     if raw[1] == 0x80:
-        yield "LENGTH_INDEFINITE"
+        found.append("LENGTH_INDEFINITE")
     elif len(raw) != _shortest(len(content)):
-        yield "LENGTH_NOT_SHORTEST"
+        found.append("LENGTH_NOT_SHORTEST")
     if tag < 0x40:
         # EXTERNAL, EMBEDDED PDV, SEQUENCE and SET are constructed, all else primitive.
         if bool(tag & 0x20) != (tag & 0x1F in (0x08, 0x0B, 0x10, 0x11)):
-            yield "FORM_CONFUSED"
+            found.append("FORM_CONFUSED")
         elif tag == der.SET and not _is_sorted(members):
-            yield "SET_UNSORTED"
+            found.append("SET_UNSORTED")
         elif (rule := _RULES.get(tag)) and (name := rule(content)):
-            yield name
+            found.append(name)
+    return found
 
 
 def _shortest(size: int) -> int:

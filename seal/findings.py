@@ -26,7 +26,8 @@ class Indication(StrEnum):
     FAILED = "FAILED"
 
 
-# Which checks prove that a signature existed: its own time-stamp, and that of the bundle around it.
+# Looking a member up takes as long as making half a check.
+_PASSED, _OPEN, _FAILED = Indication.PASSED, Indication.INDETERMINATE, Indication.FAILED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +148,7 @@ def passed(
     """A check that holds. `against` says what it was checked against, English and Chinese."""
     return Check(
         name=name,
-        indication=Indication.PASSED,
+        indication=_PASSED,
         detail=detail,
         detail_zh=detail_zh,
         notice=notice,
@@ -167,7 +168,7 @@ def failed(
     """A check that does not hold."""
     return Check(
         name=name,
-        indication=Indication.FAILED,
+        indication=_FAILED,
         detail=detail,
         detail_zh=detail_zh,
         reason=reason,
@@ -187,7 +188,7 @@ def undetermined(
     """A check that could not be decided."""
     return Check(
         name=name,
-        indication=Indication.INDETERMINATE,
+        indication=_OPEN,
         detail=detail,
         detail_zh=detail_zh,
         reason=reason,
@@ -200,11 +201,12 @@ def worst(checks: Iterable[Check]) -> Indication:
     """Rule 2; no check at all is INDETERMINATE: nothing was established."""
     found = None
     for check in checks:
-        if check.indication is Indication.FAILED:
-            return Indication.FAILED
-        if found is not Indication.INDETERMINATE:
-            found = check.indication
-    return found or Indication.INDETERMINATE
+        indication = check.indication
+        if indication is _FAILED:
+            return indication
+        if found is not _OPEN:
+            found = indication
+    return found or _OPEN
 
 
 def decisive(checks: tuple[Check, ...]) -> Check | None:

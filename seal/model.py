@@ -33,7 +33,7 @@ from seal.findings import (
     undetermined,
     worst,
 )
-from seal.standing import PROOFS, Standing, proof_of, standing_of
+from seal.standing import PROOFS, UNENDED, Standing, proof_of, standing_of
 
 __all__ = [
     "CertificateFacts",
@@ -215,12 +215,12 @@ def conclude(
     """Gather checks into a verdict (rules 2 to 5); the first worst check gives its reason."""
     own, reports = tuple(checks), tuple(signatures)
     every = own + tuple(check for report in reports for check in report.checks)
-    indication, first = worst(every), decisive(every)
+    indication = worst(every)
     sub, reason = "", ""
     if indication is Indication.PASSED and reports:
         summary = f"{len(reports)} signature(s): every check passed"
         summary_zh = f"共 {len(reports)} 个签章，全部验证通过"
-    elif indication is Indication.PASSED or first is None:
+    elif indication is Indication.PASSED or (first := decisive(every)) is None:
         indication, reason = Indication.INDETERMINATE, "NOT_SIGNED"
         sub, summary, summary_zh = etsi_word("", reason), "the document is not signed", "文件未签章"
     else:
@@ -265,4 +265,4 @@ def _now(then: Standing, reports: tuple[SignatureReport, ...]) -> Standing:
             summary="still good: time-stamps prove that it was signed before anything ended",
             summary_zh="仍然有效：时间戳证明签章早于所有失效事件",
         )
-    return replace(then, summary="nothing has ended since", summary_zh="此后没有失效事件")
+    return UNENDED

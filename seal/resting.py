@@ -28,6 +28,8 @@ def asked(checks: Iterable[Check | None]) -> list[Check]:
     """The checks there are of one signature, those without ground as not asked."""
     found = [check for check in checks if check is not None]
     failed = {check.name for check in found if check.indication is Indication.FAILED}
+    if not failed:
+        return found
     return [_not_asked(one) if GROUNDS.get(one.name) in failed else one for one in found]
 
 

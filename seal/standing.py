@@ -45,6 +45,16 @@ class Standing:
         }
 
 
+UNENDED: Final = Standing(
+    indication=Indication.PASSED,
+    sub_indication="",
+    since=None,
+    summary="nothing has ended since",
+    summary_zh="此后没有失效事件",
+)
+"""What was good is good."""
+
+
 def proof_of(checks: tuple[Check, ...], *names: str) -> datetime | None:
     """The earliest time proved by checks of these names that have not ended themselves."""
     told = [one for one in checks if one.name in names and not one.ended]
@@ -77,13 +87,7 @@ def standing_of(checks: tuple[Check, ...], signed_at: datetime | None) -> Standi
             summary=f"still good: {what}, and a time-stamp proves the signature older",
             summary_zh=f"仍然有效：{what_zh}，时间戳证明签章更早",
         )
-    return Standing(
-        indication=indication,
-        sub_indication="",
-        since=None,
-        summary="nothing has ended since",
-        summary_zh="此后没有失效事件",
-    )
+    return UNENDED
 
 
 def _proved_before(check: Check, checks: tuple[Check, ...]) -> bool:

@@ -14,7 +14,6 @@ clock, or raises on what the bytes hold.
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -37,7 +36,7 @@ from seal.ofd.checks import (
     judge_time_stamp,
 )
 from seal.ofd.dates import parse_date_time
-from seal.ofd.markup import checked_pieces
+from seal.ofd.markup import check_file, checked_pieces
 from seal.ofd.opened import OpenedDocument, OpenedSignature
 from seal.ofd.package import (
     DEFAULT_LIMITS,
@@ -178,11 +177,10 @@ def _read_all(package: OfdPackage) -> dict[str, bytes]:
     """
     digests = {}
     for name in package:
-        is_kept, pieces = package.keeps(name), checked_pieces(package, name)
-        if is_kept:
-            deque(pieces, maxlen=0)
+        if package.keeps(name):
+            check_file(package.read(name), name)
         else:
-            digests[name] = digest_pieces(SM3_OID, pieces)
+            digests[name] = digest_pieces(SM3_OID, checked_pieces(package, name))
     return digests
 
 

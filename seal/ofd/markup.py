@@ -47,6 +47,12 @@ def refuse_dtd(data: bytes, name: str) -> None:
         )
 
 
+def check_file(data: bytes, name: str) -> None:
+    """`refuse_dtd` of a whole file, if it is XML by its name or its first byte."""
+    if data[:1] == b"<" or name.lower().endswith(".xml"):
+        refuse_dtd(data, name)
+
+
 def checked_pieces(package: OfdPackage, name: str) -> Iterator[bytes]:
     """The bytes of a file by pieces; `refuse_dtd` of what is XML, before the piece is given out."""
     is_xml = name.lower().endswith(".xml")

@@ -68,14 +68,15 @@ class Names:
         """Take a name; `raw` is how the zip has it, `is_utf8` whether it says so."""
         plain, is_folder = name.removesuffix("/"), name.endswith("/")
         if plain.isascii() and "%" not in plain:
-            keys = {plain.lower()}
+            keys = [plain.lower()]
         else:
-            keys = {_folded(plain)}
-            keys |= set() if is_utf8 else {_folded(one) for one in _other_readings(raw)}
+            others = [] if is_utf8 else _other_readings(raw)
+            keys = [*{_folded(one) for one in (plain, *others)}]
         for key in keys:
             if key in self._taken:
                 raise duplicate_error()
-        self._taken |= dict.fromkeys(keys, is_folder)
+        for key in keys:
+            self._taken[key] = is_folder
 
     def finish(self) -> None:
         """All names are there."""

@@ -172,8 +172,10 @@ def read_package(document: Buffer, limits: Limits = DEFAULT_LIMITS) -> OfdPackag
                 "存在不属于任何条目的字节，或条目相互重叠",
             )
         body, data_end, is_wide = _local_body(data, row, start)
-        following_at = start if following is None else following.offset
-        position = data_end + _descriptor(row, data[data_end:following_at], is_wide=is_wide)
+        position = data_end
+        if row.flags & _DESCRIPTOR_FLAG:
+            following_at = start if following is None else following.offset
+            position += _descriptor(row, data[data_end:following_at], is_wide=is_wide)
         names.add(row.name, row.raw_name, is_utf8=bool(row.flags & UTF8_FLAG))
         if row.name.endswith("/"):
             if row.size:
@@ -226,9 +228,9 @@ def _central_rows(data: memoryview, count: int, start: int, end: int) -> Iterato
             )
         if (external >> 16) & 0xF000 == _SYMLINK:
             raise zip_error("an entry is a link", "条目是链接")
-        size, packed_size, offset = widened(
-            (size, packed_size, offset), zip64_field(data[name_end:position_after])
-        )
+        if extra_length:
+            wide = zip64_field(data[name_end:position_after])
+            size, packed_size, offset = widened((size, packed_size, offset), wide)
         raw_name = bytes(data[position + CENTRAL.size : name_end])
         yield _Row(
             entry_name(raw_name),
@@ -279,7 +281,7 @@ def _local_body(data: memoryview, row: _Row, end: int) -> tuple[memoryview, int,
         raise zip_error("a local header is damaged", "条目的本地头损坏")
     if data[name_end - name_length : name_end] != row.raw_name:
         raise zip_error("an entry has two names", "条目在本地头与目录中的名称不同")
-    wide = zip64_field(data[name_end:begin])
+    wide = zip64_field(data[name_end:begin]) if extra_length else None
     size, packed_size = widened((size, packed_size), wide)
     sizes = (crc, packed_size, size)
     said = (row.crc, row.packed_size, row.size)
@@ -304,9 +306,7 @@ def _is_deferred(flags: int, here: tuple[int, ...], there: tuple[int, ...]) -> b
 
 
 def _descriptor(row: _Row, found: memoryview, *, is_wide: bool) -> int:
-    """Length of the data descriptor that follows an entry's bytes (0 without one)."""
-    if not row.flags & _DESCRIPTOR_FLAG:
-        return 0
+    """Length of the data descriptor that follows the bytes of an entry that announces one."""
     said = struct.pack("<L2Q" if is_wide else "<3L", row.crc, row.packed_size, row.size)
     # A folder of some writers carries the flag and no descriptor at all.
     if found not in (said, b"PK\x07\x08" + said, b""):

@@ -38,8 +38,6 @@ class Directory:
 
 def zip64_field(extra: memoryview) -> bytes | None:
     """The zip64 field among an entry's extra fields; what changes an entry otherwise is refused."""
-    if not extra:
-        return None
     position, found = 0, None
     while position < len(extra):
         if position + 4 > len(extra):
