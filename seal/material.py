@@ -21,6 +21,7 @@ from typing import Final
 from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork
 from runtime.errors import Aborted
+from runtime.threads import in_passing_thread
 from seal import store
 from seal.certificates import parse_certificate
 from seal.crls import Revocation
@@ -111,7 +112,8 @@ class TrustMaterial:
         Raises InvalidArgument (DOCUMENT_EMPTY), ResourceExhausted (DOCUMENT_TOO_LARGE).
         """
         check_size(document, greatest=greatest, stream="StreamVerifyDocument")
-        return assess(document, store=self.current(), now=self._clock.now())
+        store, now = self.current(), self._clock.now()
+        return in_passing_thread(lambda: assess(document, store=store, now=now))
 
     def verify_signature(self, signature: bytes, digest: bytes, *, about: str = "") -> Verdict:
         """Judge a DER SES_Signature over a digest (SM3), as `verify` does a document."""

@@ -18,11 +18,13 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, fields
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
 from runtime.errors import DomainError, InvalidArgument, Unavailable
+from runtime.threads import in_passing_thread
 from seal.model import Indication, Verdict
 from seal.trust import TrustStore
 from tongban.files import map_file
@@ -149,7 +151,8 @@ def judge_all(
     """
     count = min(processes or _cores(), -(-len(paths) // _EACH))
     if count <= 1:
-        yield from (_tried(path, question, store, now) for path in paths)
+        for path in paths:
+            yield in_passing_thread(partial(_tried, path, question, store, now))
         return
     parts = {one.name: getattr(store, one.name) for one in fields(TrustStore) if one.init}
     with ProcessPoolExecutor(count, initializer=_begin, initargs=(parts, question, now)) as pool:
@@ -192,4 +195,4 @@ def _begin(parts: dict[str, Any], question: Question, now: datetime) -> None:
 
 
 def _judge(portion: tuple[Path, ...]) -> list[Told]:
-    return [_tried(path, **_mine) for path in portion]
+    return in_passing_thread(lambda: [_tried(path, **_mine) for path in portion])

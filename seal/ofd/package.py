@@ -159,6 +159,8 @@ def read_package(document: Buffer, limits: Limits = DEFAULT_LIMITS) -> OfdPackag
             f"the package has more than {limits.entries} entries",
             f"文件包的条目多于 {limits.entries} 个",
         )
+    if not bounds.count:
+        raise zip_error("it has no entries", "没有任何条目")
     rows = list(_central_rows(data, bounds.count, start, bounds.end))
     _bound_sizes(rows, limits)
     entries: dict[str, Entry] = {}

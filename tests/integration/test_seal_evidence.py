@@ -312,7 +312,8 @@ def test_damaged_bundles_never_raise(data):
     length = data.draw(st.integers(0, 8))
     damaged = bundle[:at] + data.draw(st.binary(max_size=8)) + bundle[at + length :]
     verdict = assess_evidence(damaged, store=world().store(), now=MADE)
-    assert damaged == bundle or verdict.indication is not Indication.PASSED
+    # The dates that a zip gives its entries are all that nothing rests on.
+    assert verdict.indication is not Indication.PASSED or unpack(damaged) == unpack(bundle)
     assert crc(damaged) is not None
 
 
