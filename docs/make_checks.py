@@ -1,4 +1,4 @@
-"""Writes the tables of checks in the auditors' guides from `seal.check_names`.
+"""Writes the tables of checks in the auditors' guides from `seal.judging.check_names`.
 
 `python docs/make_checks.py` writes them; a test holds that they are what it would write.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from seal.check_names import CHECKS
+from seal.judging.check_names import CHECKS
 
 HERE = Path(__file__).parent
 GUIDES = {"auditor.md": False, "auditor.zh.md": True}

@@ -12,7 +12,7 @@ from runtime.clock import Clock
 from runtime.config import SealSettings
 from runtime.errors import FailedPrecondition
 from seal.pdf.signing import Evidence
-from seal.timestamp import TimestampClient
+from seal.pki.timestamp import TimestampClient
 
 _PEM: Final = re.compile("-----BEGIN (?:CERTIFICATE|X509 CRL)-----(.*?)-----END", re.DOTALL)
 

@@ -1,7 +1,7 @@
 """Verification of a detached seal: an SES_Signature over the SM3 digest of what others hold.
 
-The same rules as in a document (`seal.seal_checks`, `seal.ofd.checks`), but for those about its
-files: that the digest is of the right thing is known to who made it.
+The same rules as in a document (`seal.judging.seal_checks`, `seal.ofd.checks`), but for those about
+its files: that the digest is of the right thing is known to who made it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ from datetime import datetime
 from typing import Final
 
 from runtime.errors import InvalidArgument
+from seal.judging.resting import asked
+from seal.judging.seal_checks import SEAL_CHECKS, common_name
+from seal.judging.telling import facts_of, plain
 from seal.model import (
     Check,
     Indication,
@@ -35,10 +38,7 @@ from seal.ofd.checks import (
 from seal.ofd.opened import OpenedDocument, OpenedSignature
 from seal.ofd.package import OfdPackage
 from seal.ofd.structure import TYPE_SEAL, ListedSignature, SignatureXml
-from seal.resting import asked
-from seal.seal_checks import SEAL_CHECKS, common_name
 from seal.ses import SealSignature, parse_signature
-from seal.telling import facts_of, plain
 from seal.trust import TrustStore
 
 LABEL: Final = "detached"

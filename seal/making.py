@@ -23,7 +23,6 @@ from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork
 from runtime.errors import AlreadyExists
 from seal import store
-from seal.certificates import parse_certificate
 from seal.image.drawing import draw
 from seal.keeping import SealBook, authorization_facts
 from seal.keys.custody import MAKER, ROOT_P256, ROOT_SM2, Custody
@@ -37,6 +36,7 @@ from seal.life import (
     step,
 )
 from seal.material import TrustMaterial
+from seal.pki.certificates import parse_certificate
 from seal.registry import (
     HeldSeal,
     SealOrder,

@@ -23,13 +23,13 @@ from runtime.database import Database, UnitOfWork
 from runtime.errors import Aborted
 from runtime.threads import in_passing_thread
 from seal import store
-from seal.certificates import parse_certificate
-from seal.crls import Revocation
 from seal.detached import assess_detached
-from seal.issuing import issue_crl
 from seal.keys.custody import ROOT_P256, ROOT_SM2, Custody
 from seal.model import Verdict
 from seal.orders import MAX_DOCUMENT, Document, check_size
+from seal.pki.certificates import parse_certificate
+from seal.pki.crls import Revocation
+from seal.pki.issuing import issue_crl
 from seal.recognition import store as recognised
 from seal.trust import EVERY_PURPOSE, FOR_TIME, Purpose, TrustAnchor, TrustStore
 from seal.verify import assess

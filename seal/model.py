@@ -21,8 +21,8 @@ from datetime import datetime
 from typing import Any
 
 from runtime.errors import DomainError
-from seal.check_names import etsi_word, position
-from seal.findings import (
+from seal.judging.check_names import etsi_word, position
+from seal.judging.findings import (
     Check,
     Indication,
     Trust,
@@ -33,7 +33,7 @@ from seal.findings import (
     undetermined,
     worst,
 )
-from seal.standing import PROOFS, UNENDED, Standing, proof_of, standing_of
+from seal.judging.standing import PROOFS, UNENDED, Standing, proof_of, standing_of
 
 __all__ = [
     "CertificateFacts",
@@ -81,7 +81,7 @@ class SignatureReport:
     """One signature: who, with which seal, when by its own account, and its checks.
 
     `format` is SES_V1, SES_V4, SES_V5, GBT_35275, PADES or PADES_TIMESTAMP; what could not be read
-    is empty or None. The checks stand in the order of `seal.check_names`.
+    is empty or None. The checks stand in the order of `seal.judging.check_names`.
     """
 
     id: str

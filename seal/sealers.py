@@ -19,10 +19,10 @@ from seal.keys.signers import Signer
 from seal.ofd.signing import finish_ofd, finish_ofd_into, prepare_ofd
 from seal.orders import Document, Format, Proof, SealingOrder
 from seal.pdf.signing import Evidence, Level, seal_pdf
+from seal.pki.timestamp import Timestamper
 from seal.registry import HeldSeal
 from seal.ses import assemble_signature, to_be_signed
 from seal.suites import P256, SM2, SM2_SM3_OID
-from seal.timestamp import Timestamper
 
 Announce = Callable[[bytes, int], None]
 """Takes what is to be signed (of several messages, one after the other), and how many stamps."""

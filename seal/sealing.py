@@ -49,9 +49,9 @@ from seal.model import Indication, Verdict
 from seal.notes import SealingNotes
 from seal.orders import MAX_STREAMED, Document, Proof, SealedDocument, SealingOrder, SealingState
 from seal.pdf.signing import Evidence
+from seal.pki.timestamp import Timestamper
 from seal.registry import HeldSeal, check_use, seal_not_found
 from seal.sealers import SEALERS, Task, check_timestamper
-from seal.timestamp import Timestamper
 
 _log = structlog.get_logger()
 

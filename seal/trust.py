@@ -21,12 +21,12 @@ from itertools import islice, pairwise
 from typing import Final, Literal, NamedTuple
 
 from runtime.errors import InvalidArgument
-from seal.certificates import CertificateInfo, can_judge, is_issued_by, parse_certificate
-from seal.crls import CrlInfo, Revocation, parse_crl
-from seal.issuing import issue_certificate, issue_crl
-from seal.ocsp import parse_ocsp
-from seal.revocation import RevocationPolicy, standing_of
-from seal.trust_store import (
+from seal.pki.certificates import CertificateInfo, can_judge, is_issued_by, parse_certificate
+from seal.pki.crls import CrlInfo, Revocation, parse_crl
+from seal.pki.issuing import issue_certificate, issue_crl
+from seal.pki.ocsp import parse_ocsp
+from seal.pki.revocation import RevocationPolicy, standing_of
+from seal.pki.trust_store import (
     EVERY_PURPOSE,
     FOR_TIME,
     Pool,

@@ -4,8 +4,9 @@
 
 1. the package is read strictly (`seal.ofd.package`); what has two meanings is refused by name;
 2. ALL signatures of ALL its documents are found and opened;
-3. every rule of `seal.seal_checks` and `seal.ofd.checks` is asked of each, over the bytes as
-   received, in the order of GM/T 0031-2025, but for what rests on a failed one (`seal.resting`);
+3. every rule of `seal.judging.seal_checks` and `seal.ofd.checks` is asked of each, over the bytes
+   as received, in the order of GM/T 0031-2025, but for what rests on a failed one
+   (`seal.judging.resting`);
 4. the worst answer is the verdict's.
 
 PDF goes the same way through `seal.pdf.checks`. Nothing here opens a socket, reads a file or the
@@ -19,6 +20,9 @@ from datetime import datetime
 from typing import Final
 
 from runtime.errors import InvalidArgument
+from seal.judging.resting import asked
+from seal.judging.seal_checks import SEAL_CHECKS, common_name, in_force
+from seal.judging.telling import facts_of, plain
 from seal.model import (
     Check,
     Indication,
@@ -48,6 +52,7 @@ from seal.ofd.package import (
     read_package,
 )
 from seal.ofd.sign_checks import sign_rules
+from seal.ofd.signed_data import parse_signed_data
 from seal.ofd.structure import (
     TYPE_SIGN,
     ListedSignature,
@@ -55,12 +60,8 @@ from seal.ofd.structure import (
     parse_signature_xml,
     signature_list,
 )
-from seal.resting import asked
-from seal.seal_checks import SEAL_CHECKS, common_name, in_force
 from seal.ses import parse_seal, parse_signature
-from seal.signed_data import parse_signed_data
 from seal.suites import SM3_OID, digest_pieces
-from seal.telling import facts_of, plain
 from seal.trust import TrustStore
 
 __all__ = ["assess", "assess_ofd", "assess_pdf", "assess_seal", "verify"]

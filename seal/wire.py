@@ -13,7 +13,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from runtime.errors import FieldViolation, InvalidArgument
 from runtime.identity import Principal
-from seal.check_names import titled
+from seal.judging.check_names import titled
 from seal.life import etag_of
 from seal.model import (
     CertificateFacts,

@@ -9,8 +9,8 @@ from typing import Any
 from exchange.audit.note import NoteError
 from exchange.audit.verify import Answer, SavedReceipt, receipt_from_json, verify_receipt
 from runtime.errors import InvalidArgument
+from seal.judging.telling import plain
 from seal.model import Check, failed, passed, undetermined
-from seal.telling import plain
 from tongban.console import print_answer, print_table, say, word
 from tongban.files import read_file
 

@@ -21,7 +21,7 @@ from licenses.pages.model import BLACK, Color, Document, Item, Line, Page, Rect,
 from licenses.pages.pdf import write_pdf
 from runtime.clock import CHINA
 from runtime.errors import InvalidArgument
-from seal.check_names import titled
+from seal.judging.check_names import titled
 from seal.model import Check, Indication, SignatureReport, Verdict
 
 MOST: Final = 1000

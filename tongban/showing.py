@@ -13,7 +13,7 @@ from typing import Final
 from rich.table import Table
 from rich.text import Text
 
-from seal.check_names import titled
+from seal.judging.check_names import titled
 from seal.model import Check, Indication, SignatureReport, Standing, Trust, Verdict
 from tongban.console import COLOURS, china_time, out, print_answer, say, word
 

@@ -1,7 +1,7 @@
 """The folder of public trust material that verifies offline.
 
-1. `list.json` says who is trusted, for what, until when and on whose word (`seal.trust_list`); the
-   certificates that it names stand in `anchors/`, `timestamp-anchors/` and `recognised-anchors/`.
+1. `list.json` says who is trusted, for what, until when and on whose word (`seal.pki.trust_list`);
+   the certificates that it names stand in `anchors/`, `timestamp-anchors/` and `recognised-anchors/`.
    Without it, those in `anchors/` are trusted for everything and those in `timestamp-anchors/` for
    the time, as long as the certificates say.
 2. `intermediates/` helps to build paths; `revocation-lists/` and `ocsp-responses/` tell what is
@@ -21,9 +21,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from runtime.errors import InvalidArgument
-from seal.crls import MAX_CRL
-from seal.revocation import RevocationPolicy
-from seal.revocation_cache import RevocationCache
+from seal.pki.crls import MAX_CRL
+from seal.pki.revocation import RevocationPolicy
+from seal.pki.revocation_cache import RevocationCache
+from seal.pki.trust_list import read_trust_list, tell_trust_list
 from seal.trust import (
     EVERY_PURPOSE,
     FOR_TIME,
@@ -32,7 +33,6 @@ from seal.trust import (
     TrustStore,
     parse_certificate,
 )
-from seal.trust_list import read_trust_list, tell_trust_list
 from tongban.files import problem, read_file, write_file
 
 if TYPE_CHECKING:  # whoever verifies offline has no gRPC

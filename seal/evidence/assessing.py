@@ -41,10 +41,10 @@ from seal.evidence.layout import (
 )
 from seal.evidence.manifest import digests_of, read_manifest
 from seal.evidence.material import INSIDE, Material, read_material
+from seal.judging.seal_checks import CLOCK_SKEW, time_stamp_check
+from seal.judging.telling import moment, plain
 from seal.model import Check, SignatureReport, Verdict, conclude, failed, passed, undetermined
 from seal.ofd.package import Buffer, OfdPackage, PackageError, read_package
-from seal.seal_checks import CLOCK_SKEW, time_stamp_check
-from seal.telling import moment, plain
 from seal.trust import TrustStore
 from seal.verify import assess
 

@@ -36,7 +36,7 @@ from seal.evidence.material import material_of
 from seal.model import Verdict
 from seal.ofd.package import STORED, Buffer, Entry
 from seal.ofd.package_writer import PackageWriter, packed_entry, stored_entry
-from seal.timestamp import Timestamper
+from seal.pki.timestamp import Timestamper
 from seal.trust import TrustStore, kept_chains
 
 _MOST_RECEIPTS: Final = 64

@@ -14,8 +14,9 @@ from typing import Final
 
 from runtime.errors import InvalidArgument
 from seal.evidence.layout import TRUST_LIST, canonical, malformed
-from seal.ocsp import parse_ocsp
 from seal.ofd.package import OfdPackage
+from seal.pki.ocsp import parse_ocsp
+from seal.pki.trust_list import read_trust_list, tell_trust_list
 from seal.trust import (
     ChainResult,
     Purpose,
@@ -25,7 +26,6 @@ from seal.trust import (
     parse_certificate,
     parse_crl,
 )
-from seal.trust_list import read_trust_list, tell_trust_list
 
 INSIDE: Final = "the list inside the bundle"
 _MOST: Final = 900  # so that no file's number has four digits, nor the bundle too many files

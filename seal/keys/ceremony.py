@@ -21,11 +21,11 @@ from runtime import names
 from runtime.clock import Clock
 from runtime.errors import FailedPrecondition, InvalidArgument
 from runtime.records import canonical
-from seal.certificates import parse_certificate
 from seal.keys.custody import Appointment, Custody
 from seal.keys.maker import Half, check_halves, join_halves
 from seal.keys.private_files import wiped
 from seal.keys.signers import path_of
+from seal.pki.certificates import parse_certificate
 from seal.suites import SM2, suite
 
 KIND: Final = "tongban-seal-maker-ceremony-1"

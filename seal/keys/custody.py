@@ -37,12 +37,12 @@ from runtime import names
 from runtime.clock import Clock
 from runtime.errors import AlreadyExists, DomainError, FailedPrecondition, NotFound, Unavailable
 from runtime.files import write_private
-from seal.certificates import parse_certificate
-from seal.issuing import issue_certificate
 from seal.keys.folder_secret import FolderSecret, make_key_file, write_whole
 from seal.keys.maker import MakerKey, not_appointed
 from seal.keys.private_files import sync_folder, unwritable, wiped, write_once
 from seal.keys.signers import Passphrase, Signer, open_key
+from seal.pki.certificates import parse_certificate
+from seal.pki.issuing import issue_certificate
 from seal.suites import P256, SM2
 
 ROOT_SM2: Final = "root-sm2"

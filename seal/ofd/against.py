@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from seal.judging.telling import holder, moment, plain
 from seal.ofd.opened import OpenedDocument, OpenedSignature
 from seal.ses import SealSignature
-from seal.telling import holder, moment, plain
 
 Words = tuple[str, str]
 

@@ -3,7 +3,7 @@
 One rule, one function; to add a rule, write the function and put it in `SIGNATURE_CHECKS` (asked of
 every signature of every document of the package) or `DOCUMENT_CHECKS`. What each stops:
 
-- the seal's own checks (`seal.seal_checks`);
+- the seal's own checks (`seal.judging.seal_checks`);
 - `seal_match`: a seal file swapped for another after signing;
 - `seal_in_force`: sealing with a seal that had ended or not begun;
 - `signing_time`: a signature older than its seal, or from the future;
@@ -24,6 +24,15 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
+from seal.judging.seal_checks import (
+    CLOCK_SKEW,
+    chain_check,
+    encoding_notice,
+    extensions_check,
+    in_force,
+    time_stamp_check,
+)
+from seal.judging.telling import comparing, plain
 from seal.model import (
     Check,
     Indication,
@@ -38,17 +47,8 @@ from seal.ofd.entries import check_integrity_entries, proven_value
 from seal.ofd.opened import OpenedDocument, OpenedSignature
 from seal.ofd.package import PackageError
 from seal.ofd.structure import ROOT, TYPE_SEAL, TYPE_SIGN
-from seal.seal_checks import (
-    CLOCK_SKEW,
-    chain_check,
-    encoding_notice,
-    extensions_check,
-    in_force,
-    time_stamp_check,
-)
 from seal.ses import SealSignature, verify_signature
 from seal.suites import SM3_OID
-from seal.telling import comparing, plain
 from seal.trust import Purpose, assess_chain
 
 _SHOWN: Final = 10

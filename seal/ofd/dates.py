@@ -10,10 +10,10 @@ import re
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
 
+from seal.judging.telling import moment, plain
 from seal.model import Check, passed
 from seal.ofd.opened import OpenedDocument, OpenedSignature
 from seal.ses import SealSignature
-from seal.telling import moment, plain
 
 _ZONES: Final = timedelta(hours=24)  # a local time written as if it were UTC, or the other way
 _CHINA: Final = timezone(timedelta(hours=8))

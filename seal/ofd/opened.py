@@ -8,9 +8,9 @@ from datetime import datetime
 from runtime.errors import InvalidArgument
 from seal.model import Check
 from seal.ofd.package import OfdPackage
+from seal.ofd.signed_data import SignedData
 from seal.ofd.structure import DocBody, ListedSignature, SignatureXml, page_ids
 from seal.ses import SealSignature
-from seal.signed_data import SignedData
 from seal.suites import SM3_OID, digest_pieces
 from seal.trust import TrustStore
 

@@ -21,12 +21,13 @@ from typing import Final
 
 from runtime.errors import InvalidArgument
 from seal import suites
+from seal.judging.seal_checks import CLOCK_SKEW, chain_check, encoding_notice, time_stamp_check
+from seal.judging.telling import holder, moment
 from seal.model import Check, Indication, failed, passed, undetermined
 from seal.ofd import against
 from seal.ofd.dates import parse_date_time
 from seal.ofd.opened import OpenedDocument, OpenedSignature
-from seal.seal_checks import CLOCK_SKEW, chain_check, encoding_notice, time_stamp_check
-from seal.signed_data import (
+from seal.ofd.signed_data import (
     BARE_VALUE,
     DataSigner,
     SignedData,
@@ -35,7 +36,6 @@ from seal.signed_data import (
     is_signed,
     names_its_certificate,
 )
-from seal.telling import holder, moment
 from seal.trust import Purpose, TrustStore, assess_chain, parse_certificate
 
 _WEAK: Final = {"1.3.14.3.2.26": "SHA-1", "1.2.840.113549.2.5": "MD5"}

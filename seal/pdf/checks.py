@@ -37,6 +37,8 @@ from pyhanko.sign.validation.status import SignatureCoverageLevel
 
 from runtime.errors import InvalidArgument
 from seal import der
+from seal.judging.seal_checks import CLOCK_SKEW, chain_check, common_name
+from seal.judging.telling import comparing, facts_of, holder, moment, plain
 from seal.model import (
     Check,
     Indication,
@@ -47,6 +49,7 @@ from seal.model import (
     passed,
     undetermined,
 )
+from seal.ofd.signed_data import DataSigner, SignedData, parse_signed_data
 from seal.pdf.brought import with_brought
 from seal.pdf.cms import has_form
 from seal.pdf.mathematics import Mathematics, judge
@@ -66,9 +69,6 @@ from seal.pdf.timestamps import (
     revision_of,
     signature_time,
 )
-from seal.seal_checks import CLOCK_SKEW, chain_check, common_name
-from seal.signed_data import DataSigner, SignedData, parse_signed_data
-from seal.telling import comparing, facts_of, holder, moment, plain
 from seal.trust import Purpose, TrustStore, assess_chain
 
 _FORMAT: Final = "PDF"

@@ -25,8 +25,8 @@ from pyhanko.sign.validation.dss import DocumentSecurityStore
 
 from seal.pdf.signing import Level, PdfSealing, check_lists
 from seal.pdf.update import TOKEN_ROOM, SealWriter
-from seal.timestamp import Timestamper, read_token
-from seal.timestamp_token import not_good
+from seal.pki.timestamp import Timestamper, read_token
+from seal.pki.timestamp_token import not_good
 
 _FIELD: Final = "Timestamp"
 

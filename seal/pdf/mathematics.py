@@ -20,7 +20,7 @@ from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
 from pyhanko_certvalidator.policy_decl import DisallowWeakAlgorithmsPolicy
 
 from seal import suites
-from seal.signed_data import (
+from seal.ofd.signed_data import (
     DataSigner,
     SignedData,
     is_named,

@@ -34,10 +34,10 @@ from pyhanko.sign.fields import enumerate_sig_fields
 from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
 
 from runtime.errors import InvalidArgument
+from seal.judging.telling import plain
 from seal.model import Check, failed, passed, undetermined
 from seal.pdf.cms import MAX_PDF
 from seal.suites import SM3_OID
-from seal.telling import plain
 
 __all__ = ["FoundSignature", "OpenedPdf", "PdfRefused", "check_byte_range", "open_pdf"]
 

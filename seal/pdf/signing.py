@@ -23,13 +23,13 @@ from enum import StrEnum
 from typing import Final
 
 from runtime.errors import FailedPrecondition, InvalidArgument
-from seal.certificates import parse_certificate
-from seal.crls import parse_crl
 from seal.keys.signers import Signer
 from seal.pdf.cms import MAX_PDF
+from seal.pki.certificates import parse_certificate
+from seal.pki.crls import parse_crl
+from seal.pki.timestamp import Timestamper
 from seal.placement import Placement
 from seal.suites import suite, suite_names
-from seal.timestamp import Timestamper
 
 _PDF_DIGESTS: Final = frozenset({"sha256", "sha384", "sha512"})
 

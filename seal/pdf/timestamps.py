@@ -1,7 +1,7 @@
 """The time-stamps in a PDF: over a signature (PAdES B-T), and over a document (B-LTA).
 
-1. Both are judged by `seal.timestamp_token` alone, over the bytes as received; their anchors are
-   the store's anchors for `Purpose.TIMESTAMP`.
+1. Both are judged by `seal.pki.timestamp_token` alone, over the bytes as received; their anchors
+   are the store's anchors for `Purpose.TIMESTAMP`.
 2. One that is wrong is FAILED; one by an authority that nobody here knows proves nothing and is
    INDETERMINATE: neither is passed over.
 """
@@ -24,11 +24,11 @@ from pyhanko.sign.validation.status import SignatureCoverageLevel
 
 from runtime.errors import DataLoss, InvalidArgument
 from seal import der
+from seal.judging.seal_checks import CLOCK_SKEW, common_name, proving, stamped_by
+from seal.judging.telling import comparing, facts_of
 from seal.model import Check, SignatureReport, failed, passed, undetermined
 from seal.pdf.opening import check_byte_range
-from seal.seal_checks import CLOCK_SKEW, common_name, proving, stamped_by
-from seal.telling import comparing, facts_of
-from seal.timestamp_token import (
+from seal.pki.timestamp_token import (
     TimestampInfo,
     UntrustedTimestamp,
     check_imprint,

@@ -38,10 +38,10 @@ from runtime.errors import DomainError, FailedPrecondition
 from seal.pdf import cms, picture
 from seal.pdf.pages import PdfPages, boxes, encrypted, hybrid, unreadable
 from seal.pdf.signing import Document, Level, PdfSealing
+from seal.pki.timestamp_token import not_good
 from seal.placement import At, Stamp
 from seal.placing import place
 from seal.suites import suite
-from seal.timestamp_token import not_good
 from seal.trust import parse_certificate
 
 TOKEN_ROOM: Final = 12 * 1024

@@ -17,8 +17,8 @@ import structlog
 
 from runtime.database import Database
 from runtime.errors import DomainError
-from seal.exchanging import ExchangeFailed, exchange, web_address
 from seal.material import TrustMaterial
+from seal.pki.exchanging import ExchangeFailed, exchange, web_address
 from seal.recognition import store
 from seal.recognition.service import MAX_LISTS, Recognition
 

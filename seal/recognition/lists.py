@@ -15,8 +15,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from runtime.errors import FailedPrecondition, InvalidArgument
-from seal.certificates import is_issued_by, parse_certificate
-from seal.crls import MAX_CRL, CrlInfo, entries_of, parse_crl
+from seal.pki.certificates import is_issued_by, parse_certificate
+from seal.pki.crls import MAX_CRL, CrlInfo, entries_of, parse_crl
 from seal.recognition.model import Authority
 from seal.recognition.store import HeldList
 

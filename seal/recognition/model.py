@@ -22,7 +22,7 @@ from enum import StrEnum
 from typing import Final
 
 from runtime.errors import Aborted, FailedPrecondition, InvalidArgument, NotFound
-from seal.certificates import parse_certificate
+from seal.pki.certificates import parse_certificate
 from seal.trust import Purpose, RevocationPolicy, TrustAnchor
 
 

@@ -22,9 +22,9 @@ from typing import Final
 from runtime.errors import AlreadyExists, DomainError, FieldViolation, InvalidArgument
 from runtime.idcodes import credit_code_problem
 from seal import suites
-from seal.certificates import CertificateInfo, is_issued_by, parse_certificate
-from seal.exchanging import web_address
 from seal.orders import holds_citizen_number
+from seal.pki.certificates import CertificateInfo, is_issued_by, parse_certificate
+from seal.pki.exchanging import web_address
 from seal.recognition.model import Anchor, Authority, Terms
 from seal.trust import EVERY_PURPOSE, Purpose
 

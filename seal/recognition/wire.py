@@ -10,7 +10,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from runtime.errors import FieldViolation, InvalidArgument
-from seal.certificates import parse_certificate
+from seal.pki.certificates import parse_certificate
 from seal.recognition.model import (
     Anchor,
     Authority,

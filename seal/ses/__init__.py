@@ -23,7 +23,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from runtime.errors import InvalidArgument
-from seal.certificates import parse_certificate
+from seal.pki.certificates import parse_certificate
 from seal.ses.model import DIGEST_ONLY as DIGEST_ONLY
 from seal.ses.model import V1 as V1
 from seal.ses.model import V4 as V4

@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING
 
 from runtime.errors import InvalidArgument
 from seal import der
-from seal.certificates import parse_certificate
+from seal.pki.certificates import parse_certificate
 from seal.ses.model import DIGEST_NAME, TIMESTAMP_TAG, V4, V5, SealSpec, SignerList
 from seal.ses.read import parse_seal
 from seal.suites import SM3_OID, digest, suite
 
 if TYPE_CHECKING:  # who verifies has neither keys nor a time-stamp authority to ask
     from seal.keys.signers import Signer
-    from seal.timestamp import Timestamper
+    from seal.pki.timestamp import Timestamper
 
 
 def make_seal(

@@ -16,8 +16,8 @@ from typing import Any
 
 from runtime.clock import SYSTEM
 from seal import libcrypto
-from seal.certificates import parse_certificate
 from seal.model import Indication
+from seal.pki.certificates import parse_certificate
 from seal.ses import parse_seal
 from seal.trust import TrustAnchor, TrustStore
 from seal.verify import assess

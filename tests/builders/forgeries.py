@@ -15,7 +15,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from seal.check_names import etsi_word
+from seal.judging.check_names import etsi_word
 from tests.builders import (
     forged_contents,
     forged_costs,

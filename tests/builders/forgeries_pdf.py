@@ -16,7 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from seal.check_names import etsi_word
+from seal.judging.check_names import etsi_word
 from seal.pdf.signing import Level
 from tests.builders import forged_pdf_bytes, forged_pdf_signers, forged_pdf_updates
 from tests.builders.forging_pdf import FORGERIES, JUDGED, SEALED, PdfBench, PdfForgery

@@ -24,10 +24,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 
 from seal import der, suites
-from seal.certificates import read_extensions
-from seal.crls import REASONS, Revocation
 from seal.keys.signers import generate_signer
-from seal.ocsp import SHA1_OID, certificate_id, key_bits
+from seal.pki.certificates import read_extensions
+from seal.pki.crls import REASONS, Revocation
+from seal.pki.ocsp import SHA1_OID, certificate_id, key_bits
 from seal.trust import issue_certificate, parse_certificate
 from tests.builders.seal_pki import BEGIN, END, NOON, Holder
 

@@ -8,8 +8,8 @@ from datetime import datetime
 from asn1crypto import x509
 
 from seal import der
+from seal.pki.timestamp_token import DIGESTS, digest
 from seal.suites import suite
-from seal.timestamp_token import DIGESTS, digest
 from seal.trust import parse_certificate
 from tests.builders.seal_pki import Holder, issue
 

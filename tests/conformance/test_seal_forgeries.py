@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from seal.check_names import CHECKS
 from seal.detached import assess_detached
+from seal.judging.check_names import CHECKS
 from seal.model import Indication, Verdict
 from seal.trust import TrustStore
 from seal.verify import assess, assess_seal

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from seal import der
-from seal.certificates import parse_certificate
+from seal.pki.certificates import parse_certificate
 from seal.ses import parse_signature
 from seal.suites import SM2, SM3_OID, digest, suite
 from tests.builders.forged_seals import ORDER

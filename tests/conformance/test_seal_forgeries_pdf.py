@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from seal.check_names import CHECKS
+from seal.judging.check_names import CHECKS
 from seal.model import Indication, Verdict
 from seal.trust import TrustStore
 from seal.verify import assess

@@ -22,9 +22,9 @@ from pyhanko.sign.validation.dss import DocumentSecurityStore
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 
 from seal import der, suites
-from seal.issuing import issue_certificate, issue_crl
 from seal.model import Indication, Verdict
 from seal.pdf.update import SealWriter
+from seal.pki.issuing import issue_certificate, issue_crl
 from seal.trust import Revocation, TrustAnchor, TrustStore, parse_certificate
 from seal.verify import assess
 from tests.builders.ofd import BEGIN, END, NOW, SEALED_AT, world

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from runtime.errors import InvalidArgument
 from seal import der, suites
-from seal.issuing import issue_certificate
 from seal.model import Indication, Verdict
-from seal.signed_data import covers, is_signed, parse_signed_data
+from seal.ofd.signed_data import covers, is_signed, parse_signed_data
+from seal.pki.issuing import issue_certificate
 from seal.trust import Revocation, TrustStore, issue_crl, parse_certificate
 from seal.verify import assess
 from tests.builders.makers import Habit, made

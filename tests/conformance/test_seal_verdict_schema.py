@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
-from seal.check_names import CHECKS
 from seal.detached import assess_detached
+from seal.judging.check_names import CHECKS
 from seal.model import Verdict
 from seal.trust import TrustAnchor, TrustStore, parse_certificate
 from seal.verify import assess, assess_seal

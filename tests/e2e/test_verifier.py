@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FORBIDDEN = (
     "grpc", "google", "sqlalchemy", "sqlmodel", "alembic", "psycopg", "prefect", "minio", "fastapi",
     "pkcs11", "prometheus_client", "pypdfium2", "seal.store", "seal.rpc", "seal.v1", "seal.server",
-    "seal.keys", "seal.fetching", "exchange.server", "exchange.v1", "flows", "tongban.client",
+    "seal.keys", "seal.pki.fetching", "exchange.server", "exchange.v1", "flows", "tongban.client",
 )  # fmt: skip
 
 

@@ -22,8 +22,6 @@ from lxml import etree
 
 from runtime.errors import DomainError
 from seal import der
-from seal.certificates import parse_certificate
-from seal.crls import entries_of, parse_crl
 from seal.der_form import findings
 from seal.detached import assess_detached
 from seal.evidence.assessing import assess_evidence
@@ -31,13 +29,15 @@ from seal.evidence.layout import MANIFEST, UNLISTED
 from seal.evidence.making import make_evidence
 from seal.evidence.manifest import digests_of, write_manifest
 from seal.image.upload import check_uploaded_image
-from seal.ocsp import parse_ocsp
 from seal.ofd.markup import parse_xml
 from seal.ofd.package import read_package
+from seal.ofd.signed_data import parse_signed_data
 from seal.ofd.structure import bodies_of, parse_signature_xml
+from seal.pki.certificates import parse_certificate
+from seal.pki.crls import entries_of, parse_crl
+from seal.pki.ocsp import parse_ocsp
+from seal.pki.timestamp_token import read_token
 from seal.ses import parse_signature
-from seal.signed_data import parse_signed_data
-from seal.timestamp_token import read_token
 from seal.trust import TrustStore
 from seal.verify import assess, assess_seal
 from tests.builders import seal_pki

@@ -17,11 +17,11 @@ import pytest
 
 from runtime.clock import FixedClock
 from runtime.errors import AlreadyExists, DomainError, FailedPrecondition, InvalidArgument
-from seal.certificates import is_issued_by, parse_certificate
 from seal.keys import signers as keys
 from seal.keys.ceremony import hold, is_genuine
 from seal.keys.custody import MAKER, Custody
 from seal.keys.maker import MakerKey, check_halves, join_halves
+from seal.pki.certificates import is_issued_by, parse_certificate
 from seal.server import custody_of
 from seal.ses.read import parse_seal
 from seal.suites import SM2

@@ -24,9 +24,9 @@ from seal.evidence.layout import MANIFEST, TIMESTAMP, canonical, is_evidence
 from seal.evidence.making import make_evidence
 from seal.evidence.manifest import digests_of, read_manifest, write_manifest
 from seal.model import Indication, Verdict
+from seal.pki.timestamp import TimestampClient
 from seal.ses import assemble_signature, to_be_signed
 from seal.suites import SM2_SM3_OID
-from seal.timestamp import TimestampClient
 from seal.trust import (
     FOR_TIME,
     Revocation,

@@ -14,9 +14,9 @@ import pytest
 
 from runtime.clock import FixedClock
 from seal import suites, trust
-from seal.exchanging import ExchangeFailed, Reach, exchange, is_public, web_address
-from seal.fetching import Fetched, Fetcher, FetchLimits
-from seal.revocation_cache import RevocationCache
+from seal.pki.exchanging import ExchangeFailed, Reach, exchange, is_public, web_address
+from seal.pki.fetching import Fetched, Fetcher, FetchLimits
+from seal.pki.revocation_cache import RevocationCache
 from seal.trust import Purpose
 from tests.builders.ocsp import (
     DAY,

@@ -24,7 +24,7 @@ from runtime.errors import (
 from runtime.idcodes import citizen_check_character
 from runtime.identity import Principal, Role
 from runtime.status import from_rpc_error
-from seal.certificates import parse_certificate
+from seal.pki.certificates import parse_certificate
 from seal.sealing import Sealing
 from seal.ses import parse_seal
 from seal.v1 import seal_pb2 as pb

@@ -11,8 +11,8 @@ import pytest
 
 from seal.model import Indication, Verdict
 from seal.ofd.signing import finish_ofd, prepare_ofd
+from seal.pki.timestamp import TimestampClient
 from seal.ses import parse_signature
-from seal.timestamp import TimestampClient
 from seal.trust import TrustAnchor, TrustStore
 from seal.verify import assess
 from tests.builders.ofd import BEGIN, CORNER, SIZE, plain_ofd, unpack, world

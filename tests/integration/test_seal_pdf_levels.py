@@ -37,9 +37,9 @@ from seal.model import Indication, Verdict
 from seal.pdf import levels
 from seal.pdf.signing import Evidence, Level
 from seal.pdf.update import SealWriter
+from seal.pki.timestamp import TimestampClient
 from seal.placement import EveryPage
 from seal.suites import ED25519, RSA
-from seal.timestamp import TimestampClient
 from seal.trust import FOR_TIME, TrustAnchor, TrustStore, issue_crl
 from seal.verify import assess
 from tests.builders.ofd import BEGIN, END, world

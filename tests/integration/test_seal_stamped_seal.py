@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from seal import der, ses, trust
-from seal.seal_checks import check_time_stamp
-from seal.timestamp import TimestampClient
+from seal.judging.seal_checks import check_time_stamp
+from seal.pki.timestamp import TimestampClient
 from seal.verify import assess_seal
 from tests.builders.seal_pki import BEGIN, pki, seal_spec
 from tests.builders.tsa import authority

@@ -14,8 +14,8 @@ from runtime.clock import FixedClock
 from runtime.errors import DataLoss, DomainError, InvalidArgument, Unavailable
 from seal import der
 from seal.keys.signers import generate_signer
-from seal.timestamp import TimestampClient, check_token, read_token
-from seal.timestamp_token import time_store
+from seal.pki.timestamp import TimestampClient, check_token, read_token
+from seal.pki.timestamp_token import time_store
 from seal.trust import issue_certificate
 from tests.builders.tsa import Authority, authority
 

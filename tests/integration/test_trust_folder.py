@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 
 from runtime.errors import InvalidArgument
 from seal import suites
-from seal.revocation import RevocationPolicy
+from seal.pki.revocation import RevocationPolicy
+from seal.pki.trust_list import read_trust_list, tell_trust_list
 from seal.trust import EVERY_PURPOSE, Purpose, TrustAnchor, assess_chain, issue_crl
-from seal.trust_list import read_trust_list, tell_trust_list
 from seal.v1 import seal_pb2, trust_pb2
 from tests.builders.ocsp import addresses, http_server
 from tests.builders.ofd import plain_ofd, seal_ofd, world

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from seal.check_names import CHECKS, REASONS
+from seal.judging.check_names import CHECKS, REASONS
 
 DOCS = Path(__file__).parents[2] / "docs"
 _spec = importlib.util.spec_from_file_location("make_checks", DOCS / "make_checks.py")

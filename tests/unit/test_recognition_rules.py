@@ -10,7 +10,7 @@ import pytest
 
 from runtime.errors import AlreadyExists, FailedPrecondition, InvalidArgument
 from runtime.idcodes import citizen_check_character
-from seal.certificates import parse_certificate
+from seal.pki.certificates import parse_certificate
 from seal.recognition.model import (
     STEPS,
     Authority,

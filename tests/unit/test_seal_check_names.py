@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import seal
-from seal.check_names import CHECKS, ENDINGS, REASONS, etsi_word
+from seal.judging.check_names import CHECKS, ENDINGS, REASONS, etsi_word
 
 ROOT = Path(seal.__file__).parent
 # EN 319 102-1 §5.1.3, tables 5 and 6.

@@ -10,7 +10,7 @@ import pytest
 
 from runtime.errors import InvalidArgument
 from seal import der, trust
-from seal.crls import MAX_CRL, REASONS
+from seal.pki.crls import MAX_CRL, REASONS
 from tests.builders.ocsp import DAY, addresses, entry, extension, raw_list
 from tests.builders.seal_pki import BEGIN, END, NOON, issue, pki
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from seal.findings import passed
+from seal.judging.findings import passed
 from seal.model import Indication
 from seal.ofd.errors import PackageError
 from seal.ofd.markup import parse_xml

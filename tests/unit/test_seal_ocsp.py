@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.errors import InvalidArgument
-from seal import der, ocsp, suites, trust
-from seal.revocation import is_authorised
+from seal import der, suites, trust
+from seal.pki import ocsp
+from seal.pki.revocation import is_authorised
 from tests.builders.ocsp import DAY, NO_CHECK, answer, delegate, extension, wrapped
 from tests.builders.seal_pki import BEGIN, END, NOON, Holder, issue, pki
 

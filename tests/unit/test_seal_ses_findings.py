@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from runtime.errors import InvalidArgument
-from seal import der, der_form, seal_checks, ses, trust
+from seal import der, der_form, ses, trust
+from seal.judging import seal_checks
 from tests.builders.seal_pki import BEGIN, NOON
 from tests.builders.ses import (
     FALSE,

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import pytest
 
 from runtime.errors import DataLoss, InvalidArgument
+from seal.pki.timestamp_token import UntrustedTimestamp, check_token, read_token, time_store
 from seal.suites import P256, SM2
-from seal.timestamp_token import UntrustedTimestamp, check_token, read_token, time_store
 from seal.trust import (
     Purpose,
     Revocation,

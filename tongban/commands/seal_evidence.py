@@ -15,13 +15,13 @@ import typer
 from runtime.clock import SYSTEM
 from runtime.errors import InvalidArgument
 from seal.evidence.making import make_evidence
-from seal.exchanging import Reach
-from seal.fetching import Fetcher, FetchLimits
 from seal.model import Verdict
 from seal.ofd.package import Buffer
-from seal.revocation_cache import RevocationCache
-from seal.timestamp import TimestampClient, Timestamper
-from seal.timestamp_token import UntrustedTimestamp
+from seal.pki.exchanging import Reach
+from seal.pki.fetching import Fetcher, FetchLimits
+from seal.pki.revocation_cache import RevocationCache
+from seal.pki.timestamp import TimestampClient, Timestamper
+from seal.pki.timestamp_token import UntrustedTimestamp
 from seal.trust import Purpose, TrustStore
 from seal.v1 import seal_pb2 as pb
 from tongban import __version__, proofs

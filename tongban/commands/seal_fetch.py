@@ -9,8 +9,8 @@ import typer
 from rich.text import Text
 
 from runtime.clock import SYSTEM
-from seal.exchanging import Reach
-from seal.fetching import Fetched, Fetcher, FetchLimits
+from seal.pki.exchanging import Reach
+from seal.pki.fetching import Fetched, Fetcher, FetchLimits
 from tongban.console import Exit, Json, out, outcomes, print_json, print_table, say
 from tongban.trust_folder import TrustFolder
 from tongban.verifying import judge_file, question_of

@@ -15,8 +15,8 @@ from asn1crypto import algos, crl, keys, x509
 
 from runtime.errors import InvalidArgument
 from seal import der, suites
-from seal.certificates import exactly, parse_certificate
-from seal.crls import Revocation
+from seal.pki.certificates import exactly, parse_certificate
+from seal.pki.crls import Revocation
 
 if TYPE_CHECKING:
     from seal.keys.signers import Signer

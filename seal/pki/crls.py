@@ -18,7 +18,7 @@ from functools import lru_cache
 from typing import Final
 
 from seal import der
-from seal.certificates import (
+from seal.pki.certificates import (
     CertificateInfo,
     exactly,
     full_name_urls,

@@ -1,7 +1,7 @@
 """Time-stamps (RFC 3161): asking an authority for one, and reading what it gave.
 
 1. What is sent is a digest and a random number, nothing of the document.
-2. No answer is handed on before it is judged (`seal.timestamp_token`): status, number, digest,
+2. No answer is handed on before it is judged (`seal.pki.timestamp_token`): status, number, digest,
    signature, certificate, chain, and a time that this machine's clock agrees with.
 3. An authority can keep nobody waiting nor fill the memory: one deadline for the whole exchange,
    and a largest answer. No redirect is followed.
@@ -19,8 +19,8 @@ from typing import Final, Protocol
 from runtime.clock import SYSTEM, Clock
 from runtime.errors import DomainError, InvalidArgument, Unavailable
 from seal import der
-from seal.exchanging import ExchangeFailed, exchange, web_address
-from seal.timestamp_token import (
+from seal.pki.exchanging import ExchangeFailed, exchange, web_address
+from seal.pki.timestamp_token import (
     CLOCK_SKEW,
     DIGESTS,
     TimestampInfo,

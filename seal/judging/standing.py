@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from seal.check_names import ENDINGS, titled
-from seal.findings import Check, Indication, decisive, shown, worst
+from seal.judging.check_names import ENDINGS, titled
+from seal.judging.findings import Check, Indication, decisive, shown, worst
 
 PROOFS: Final = ("time_stamp", "document_time", "evidence_time")
 """What proves that a signature existed: a time-stamp of its own, of the document after it, of the

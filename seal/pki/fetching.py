@@ -23,12 +23,12 @@ from typing import Final, TypeVar
 
 from runtime.clock import SYSTEM, Clock
 from runtime.errors import InvalidArgument
-from seal.certificates import CertificateInfo, is_issued_by
-from seal.crls import MAX_CRL, CrlInfo, parse_crl
-from seal.exchanging import ExchangeFailed, Reach, exchange, web_address
-from seal.ocsp import MAX_RESPONSE, OcspSingle, ocsp_request, parse_ocsp, refusal
-from seal.revocation import is_authorised
-from seal.revocation_cache import RevocationCache
+from seal.pki.certificates import CertificateInfo, is_issued_by
+from seal.pki.crls import MAX_CRL, CrlInfo, parse_crl
+from seal.pki.exchanging import ExchangeFailed, Reach, exchange, web_address
+from seal.pki.ocsp import MAX_RESPONSE, OcspSingle, ocsp_request, parse_ocsp, refusal
+from seal.pki.revocation import is_authorised
+from seal.pki.revocation_cache import RevocationCache
 from seal.trust import ChainResult, TrustStore, kept_chains
 
 _SKEW: Final = timedelta(minutes=5)

@@ -20,9 +20,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from runtime.errors import InvalidArgument
-from seal.certificates import CertificateInfo, is_issued_by, parse_certificate
-from seal.crls import CrlInfo, Revocation, parse_crl
-from seal.ocsp import OcspResponse, parse_ocsp
+from seal.pki.certificates import CertificateInfo, is_issued_by, parse_certificate
+from seal.pki.crls import CrlInfo, Revocation, parse_crl
+from seal.pki.ocsp import OcspResponse, parse_ocsp
 
 _HOLD: Final = "certificate_hold"
 _UNTOLD: Final = "remove_from_crl"

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from seal.check_names import titled
+from seal.judging.check_names import titled
 from seal.model import Check, Indication, undetermined
 
 GROUNDS: Final = {

@@ -15,7 +15,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
-from seal.check_names import etsi_word, titled
+from seal.judging.check_names import etsi_word, titled
 
 
 class Indication(StrEnum):
@@ -56,8 +56,8 @@ class Trust:
 class Check(NamedTuple):
     """One rule and what came of it.
 
-    `name` is stable snake_case and stands in `seal.check_names`; `detail` says what was found or
-    why it does not hold, `against` what it was checked against; `reason` is UPPER_SNAKE and refines
+    `name` is stable snake_case and stands in `seal.judging.check_names`; `detail` says what was
+    found or why it does not hold, `against` what it was checked against; `reason` is UPPER_SNAKE and refines
     the name (empty: the name itself); `subject` says which signature, empty for the document; a
     `notice` is a PASSED check that a person should nevertheless read. `ended` says since when what
     was good then is no longer (`ended_why` a word of `ENDINGS`); `trust` what it rests on;

@@ -15,10 +15,10 @@ from itertools import islice
 from typing import Any, Final, TypeVar
 
 from runtime.errors import InvalidArgument
-from seal.certificates import CertificateInfo, parse_certificate
-from seal.crls import parse_crl
-from seal.ocsp import parse_ocsp
-from seal.revocation import TOLD_ONLY, RevocationData, RevocationPolicy, gather
+from seal.pki.certificates import CertificateInfo, parse_certificate
+from seal.pki.crls import parse_crl
+from seal.pki.ocsp import parse_ocsp
+from seal.pki.revocation import TOLD_ONLY, RevocationData, RevocationPolicy, gather
 
 MAX_BROUGHT: Final = 64
 """How many certificates, lists or responses of a document are looked at."""

@@ -12,8 +12,8 @@ from functools import wraps
 from typing import Final, TypeVarTuple
 
 from runtime.errors import InvalidArgument
-from seal.certificates import CertificateInfo, parse_certificate
 from seal.model import CertificateFacts, Check
+from seal.pki.certificates import CertificateInfo, parse_certificate
 
 _LONGEST: Final = 120
 _Args = TypeVarTuple("_Args")

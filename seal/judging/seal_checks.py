@@ -20,16 +20,16 @@ from typing import Final
 
 from runtime.errors import DataLoss, InvalidArgument
 from seal.der_form import Finding
+from seal.judging.telling import holder, moment, named, plain
 from seal.model import Check, Indication, Trust, failed, passed, undetermined
-from seal.ses import Seal, unknown_critical, verify_seal
-from seal.telling import holder, moment, named, plain
-from seal.timestamp_token import (
+from seal.pki.timestamp_token import (
     TimestampInfo,
     UntrustedTimestamp,
     check_token,
     read_token,
 )
-from seal.timestamp_token import digest as token_digest
+from seal.pki.timestamp_token import digest as token_digest
+from seal.ses import Seal, unknown_critical, verify_seal
 from seal.trust import ChainResult, Purpose, TrustStore, assess_chain, parse_certificate
 
 CLOCK_SKEW: Final = timedelta(minutes=5)

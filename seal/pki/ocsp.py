@@ -1,7 +1,7 @@
 """OCSP (RFC 6960): asking about a certificate, and reading what was answered.
 
 1. The signature is over the received bytes of ResponseData; who may make it, and what it is worth,
-   is `seal.revocation`'s to judge.
+   is `seal.pki.revocation`'s to judge.
 2. A certificate is identified by digests of its issuer's name and key and by its serial number:
    SHA-1, SHA-256 and SM3 are understood. They pick a certificate; they protect nothing.
 3. Bytes from outside raise `InvalidArgument` (`MALFORMED_OCSP`) only, and are bounded.
@@ -18,8 +18,8 @@ from typing import Final, Literal
 
 from runtime.errors import InvalidArgument
 from seal import der, suites
-from seal.certificates import CertificateInfo, exactly, guarded, read_extensions
-from seal.crls import REASONS, Revocation
+from seal.pki.certificates import CertificateInfo, exactly, guarded, read_extensions
+from seal.pki.crls import REASONS, Revocation
 
 SHA1_OID: Final = "1.3.14.3.2.26"
 MAX_RESPONSE: Final = 128 * 1024

@@ -16,8 +16,8 @@ from typing import Any, Final
 
 from runtime.errors import InvalidArgument
 from seal import suites
-from seal.revocation import TOLD_ONLY, RevocationPolicy
-from seal.trust_store import Purpose, TrustAnchor
+from seal.pki.revocation import TOLD_ONLY, RevocationPolicy
+from seal.pki.trust_store import Purpose, TrustAnchor
 
 _MAX_LIST: Final = 1024 * 1024
 _MAX_ANCHORS: Final = 1000

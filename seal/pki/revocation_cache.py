@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Final
 
 from runtime.errors import DomainError, Unavailable
-from seal.crls import MAX_CRL
-from seal.ocsp import MAX_RESPONSE
+from seal.pki.crls import MAX_CRL
+from seal.pki.ocsp import MAX_RESPONSE
 
 MOST_FILES: Final = 4096
 

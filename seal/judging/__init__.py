@@ -1,0 +1,1 @@
+"""What a verification asks and says: the checks, their words, what holds today."""
