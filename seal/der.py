@@ -249,7 +249,8 @@ def sequence(*members: bytes) -> bytes:
 
 def integer(value: int) -> bytes:
     """An INTEGER."""
-    return tlv(INTEGER, value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True))
+    size = (value if value >= 0 else ~value).bit_length() // 8 + 1
+    return tlv(INTEGER, value.to_bytes(size, "big", signed=True))
 
 
 def octets(value: bytes) -> bytes:

@@ -1,7 +1,8 @@
 """The folder of public trust material that verifies offline.
 
 1. `list.json` says who is trusted, for what, until when and on whose word (`seal.pki.trust_list`);
-   the certificates that it names stand in `anchors/`, `timestamp-anchors/` and `recognised-anchors/`.
+   the certificates that it names stand in `anchors/`, `timestamp-anchors/` and
+   `recognised-anchors/`.
    Without it, those in `anchors/` are trusted for everything and those in `timestamp-anchors/` for
    the time, as long as the certificates say.
 2. `intermediates/` helps to build paths; `revocation-lists/` and `ocsp-responses/` tell what is
