@@ -59,9 +59,9 @@ class Check(NamedTuple):
     `name` is stable snake_case and stands in `seal.judging.check_names`; `detail` says what was
     found or why it does not hold, `against` what it was checked against; `reason` is UPPER_SNAKE
     and refines the name (empty: the name itself); `subject` says which signature, empty for the
-    document; a `notice` is a PASSED check that a person should nevertheless read. `ended` says since when what
-    was good then is no longer (`ended_why` a word of `ENDINGS`); `trust` what it rests on;
-    `proves` the time that a trusted time-stamp proves.
+    document; a `notice` is a PASSED check that a person should nevertheless read. `ended` says
+    since when what was good then is no longer (`ended_why` a word of `ENDINGS`); `trust` what it
+    rests on; `proves` the time that a trusted time-stamp proves.
     """
 
     name: str
