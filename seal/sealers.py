@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from io import BufferedRandom
 from typing import Final
 
 from runtime.errors import FailedPrecondition
+from runtime.threads import in_passing_thread
 from seal.incoming import mapped, writing
 from seal.keys.custody import Custody, check_pair
 from seal.keys.signers import Signer
@@ -68,14 +70,17 @@ def _stamped(task: Task, signature: bytes) -> bytes | None:
 def seal_as_ofd(custody: Custody, task: Task) -> Document:
     """SES in the seal's own version, with its SM2 key (GB/T 38540-2020, GM/T 0031-2025)."""
     order, held = task.order, task.held
-    prepared = prepare_ofd(
-        order.document,
-        seal=held.seal_data,
-        placements=order.placements,
-        seal_size_mm=(held.width_mm, held.height_mm),
-        signed_at=task.at,
-        close=order.close,
-        integrity_entries=order.integrity_entries,
+    prepared = in_passing_thread(  # it reads a stranger's XML
+        partial(
+            prepare_ofd,
+            order.document,
+            seal=held.seal_data,
+            placements=order.placements,
+            seal_size_mm=(held.width_mm, held.height_mm),
+            signed_at=task.at,
+            close=order.close,
+            integrity_entries=order.integrity_entries,
+        )
     )
     signer = custody.seal_key(held.name, SM2)
     check_pair(signer, held.certificate)
