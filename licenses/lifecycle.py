@@ -52,5 +52,8 @@ def change(
         "to": after.value,
         "reason": reason,
     }
+    # As in the record of its issuing: whoever has a document finds what became of it in the log.
+    documents = {"ofd_sha256": held.ofd_sha256, "pdf_sha256": held.pdf_sha256}
+    facts |= {fact: sha256 for fact, sha256 in documents.items() if sha256}
     work.record(make_record(act.value, at=now, actor=principal.system, facts=facts))
     return changed

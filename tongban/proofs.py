@@ -1,22 +1,36 @@
-"""Receipts and checkpoints of the audit log, read and verified without any node."""
+"""Receipts, proofs and checkpoints of the audit log, read and verified without any node.
+
+A receipt is what the asker of a query got with the answer. A proof is what anybody takes out of the
+log about a document (`tongban audit prove`).
+"""
 
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from exchange.audit.note import NoteError
-from exchange.audit.verify import Answer, SavedReceipt, receipt_from_json, verify_receipt
+from exchange.audit.proved import LogProof, documents_of, is_proof, proof_from_json
+from exchange.audit.verify import (
+    Answer,
+    Outcome,
+    SavedReceipt,
+    receipt_from_json,
+    verify_leaves,
+    verify_receipt,
+)
+from exchange.audit.verify import Check as LogCheck
 from runtime.errors import InvalidArgument
 from seal.judging.telling import plain
 from seal.model import Check, failed, passed, undetermined
 from tongban.console import print_answer, print_table, say, word
-from tongban.files import read_file
+from tongban.files import map_file, read_file
 
 GREATEST_RECEIPT = 1024 * 1024
-# Facts of a record that are the SHA-256 of a document.
-_DOCUMENT_FACTS = ("sha256_after", "ofd_sha256", "pdf_sha256")
+_TOLD = 5  # records that a sentence names
+_OTHER = "RECEIPT_OF_ANOTHER_DOCUMENT"
 
 
 def read_receipt(path: Path) -> SavedReceipt:
@@ -31,16 +45,80 @@ def read_receipt(path: Path) -> SavedReceipt:
         ) from error
 
 
-def verify_file(path: Path, verifier_key: str) -> dict[str, Any]:
-    """Verify a saved receipt without any node."""
-    saved = read_receipt(path)
-    return told(
-        verify_receipt(saved, verifier_key),
-        "the answer is the one that was logged, and it is in the log"
-        if saved.proof
-        else "the answer is the one that the node promised to log",
-        "应答与日志记载一致，且已在日志中" if saved.proof else "应答与节点承诺入日志的一致",
+def read_saved(path: Path) -> SavedReceipt | LogProof:
+    """A receipt or a proof, by its own word. Raises InvalidArgument, BAD_RECEIPT."""
+    try:
+        return _parsed(read_file(path, greatest=GREATEST_RECEIPT))
+    except (NoteError, UnicodeDecodeError) as error:
+        raise InvalidArgument(
+            f"{path} is neither a receipt that was saved with --receipt nor a proof of `tongban "
+            f"audit prove`: {error}",
+            reason="BAD_RECEIPT",
+            message_zh=f"{path} 既不是用 --receipt 保存的回执，也不是 `tongban audit prove` 的证明",
+        ) from error
+
+
+def _parsed(data: bytes) -> SavedReceipt | LogProof:
+    text = data.decode()
+    return proof_from_json(text) if is_proof(text) else receipt_from_json(text)
+
+
+def verify_file(path: Path, verifier_key: str, *, document: str = "") -> dict[str, Any]:
+    """Verify a saved receipt or proof without any node.
+
+    `document`, a SHA-256 in hexadecimal, is what it has to be of; empty is any.
+    """
+    saved = read_saved(path)
+    if isinstance(saved, LogProof):
+        answer = verify_leaves(saved, verifier_key)
+        named = {saved.document}
+        count = len(saved.leaves)
+        good = f"{count} {'record' if count == 1 else 'records'} of this document in the log"
+        words = f"{good}: {_acts(saved)}", f"日志中有该文件的 {count} 条记录：{_acts(saved)}"
+    else:
+        answer, named = verify_receipt(saved, verifier_key), _named(saved.receipt.leaf)
+        words = (
+            ("the answer is the one that was logged, and it is in the log",
+             "应答与日志记载一致，且已在日志中") if saved.proof else
+            ("the answer is the one that the node promised to log", "应答与节点承诺入日志的一致")
+        )  # fmt: skip
+    if document:
+        answer = Answer(checks=(*answer.checks, _of_document(document in named)))
+    return told(answer, *words)
+
+
+def _of_document(found: bool) -> LogCheck:
+    """The check of the document that the verifier has."""
+    return LogCheck(
+        name="document",
+        outcome=Outcome.PASSED if found else Outcome.FAILED,
+        detail="it is of the file given" if found else "it is not of the file given",
+        detail_zh="属于所给的文件" if found else "不属于所给的文件",
     )
+
+
+def _named(leaf: bytes) -> set[str]:
+    """The documents that a leaf names; none where it does not read."""
+    try:
+        record = json.loads(leaf)
+    except (ValueError, RecursionError):
+        return set()
+    return documents_of(record) if isinstance(record, dict) else set()
+
+
+def act_of(leaf: bytes) -> str:
+    """What a leaf, a JSON object, says was done and when."""
+    record = json.loads(leaf)
+    return plain(f"{record.get('kind', '')}, {record.get('time', '')}")
+
+
+def _acts(saved: LogProof) -> str:
+    """The newest records of a proof whose leaves were verified."""
+    try:
+        acts = [act_of(one.leaf) for one in saved.leaves[-_TOLD:]]
+    except (ValueError, RecursionError, AttributeError):
+        return ""  # a check has failed, and tells
+    return "; ".join(["…"] * (len(saved.leaves) > _TOLD) + acts)
 
 
 def size_of(checkpoint: str) -> int:
@@ -77,10 +155,11 @@ def told(answer: Answer, good: str, good_zh: str) -> dict[str, Any]:
 def receipt_check(
     data: bytes, key_inside: str, document: str, *, own_key: str, trust_inside: bool
 ) -> Check:
-    """A receipt in a bundle of evidence as one check, by the verifier's own key of the log.
+    """A receipt or a proof in a bundle of evidence as one check, by the verifier's own key.
 
     A key that the bundle brings along proves that receipt and key fit together, and no more. A
-    record that names documents has to name this one; `document` is its SHA-256, hexadecimal.
+    record that names documents has to name this one, and every record of a proof has to;
+    `document` is its SHA-256, hexadecimal.
     """
     name = "evidence_receipt"
     against = (
@@ -88,19 +167,21 @@ def receipt_check(
         ("the log key inside the bundle", "证据包内的日志密钥")
     )  # fmt: skip
     try:
-        saved = receipt_from_json(data.decode())
+        saved = _parsed(data)
     except (NoteError, UnicodeDecodeError):
         return failed(name, "it is not a receipt", "不是有效的回执", against=against)
-    answer = verify_receipt(saved, own_key or key_inside)
-    if not answer.passed:
-        what = plain(", ".join(answer.failed()))
+    key = own_key or key_inside
+    if isinstance(saved, LogProof):
+        answer, named = verify_leaves(saved, key), {saved.document}
+    else:
+        answer, named = verify_receipt(saved, key), _named(saved.receipt.leaf)
+    wrong = answer.failed()
+    if wrong and not all(one.startswith("document:") for one in wrong):
+        what = plain(", ".join(wrong[:_TOLD]))
         return failed(name, f"these checks failed: {what}", f"未通过：{what}", against=against)
-    leaf = json.loads(saved.receipt.leaf)
-    named = [leaf[one] for one in _DOCUMENT_FACTS if leaf.get(one)]
-    if named and document not in named:
+    if wrong or (named and document not in named):
         detail = "the record is of another document"
-        return failed(name, detail, "日志记录的是另一份文件", against=against,
-                      reason="RECEIPT_OF_ANOTHER_DOCUMENT")  # fmt: skip
+        return failed(name, detail, "日志记录的是另一份文件", against=against, reason=_OTHER)
     if not own_key and not trust_inside:
         return undetermined(
             name,
@@ -110,17 +191,34 @@ def receipt_check(
             reason="LOG_KEY_NOT_TRUSTED",
             against=against,
         )
-    act = plain(f"{leaf.get('kind', '')}, {leaf.get('time', '')}")
+    told_en, told_zh, logged = _holds(saved, names_it=bool(named))
+    sure = bool(own_key and named and logged)
+    return passed(name, told_en, told_zh, notice=not sure, against=against)
+
+
+def _holds(saved: SavedReceipt | LogProof, *, names_it: bool) -> tuple[str, str, bool]:
+    """What is told of one that holds, English and Chinese; and whether it is in the log."""
+    if isinstance(saved, LogProof):
+        count, acts = len(saved.leaves), _acts(saved)
+        what = "1 record" if count == 1 else f"{count} records"
+        return (
+            f"in the log: {what} of this document: {acts}",
+            f"日志中有本文件的 {count} 条记录：{acts}",
+            True,
+        )
     state, state_zh = (
         ("in the log", "已在日志中") if saved.proof else ("promised to the log", "节点已承诺入日志")
     )  # fmt: skip
     of, of_zh = (
-        ("of this document", "本文件的") if named else ("that names no document", "未指明文件的")
-    )
-    return passed(
-        name, f"the record {of} is {state}: {act}", f"{of_zh}记录{state_zh}：{act}",
-        notice=not (own_key and named and saved.proof), against=against,
+        ("of this document", "本文件的") if names_it else ("that names no document", "未指明文件的")
     )  # fmt: skip
+    act = act_of(saved.receipt.leaf)
+    return f"the record {of} is {state}: {act}", f"{of_zh}记录{state_zh}：{act}", bool(saved.proof)
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file of up to 128 MiB, hexadecimal. Raises InvalidArgument."""
+    return sha256(map_file(path)).hexdigest()
 
 
 def key_in(path: Path) -> str:

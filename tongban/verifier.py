@@ -27,8 +27,8 @@ def verify(
         list[Path],
         typer.Argument(
             metavar="FILE...",
-            help="OFD, PDF, bundle of evidence, seal, receipt of the audit log; or folders of OFD "
-            "and PDF.",
+            help="OFD, PDF, bundle of evidence, seal, receipt or proof of the audit log; or "
+            "folders of OFD and PDF.",
         ),
     ],
     trust: Annotated[
@@ -45,7 +45,12 @@ def verify(
         str, typer.Option(help="With --digest: what it has to be of; empty is anything.")
     ] = "",
     log_key: Annotated[
-        Path | None, typer.Option(help="File with the audit log's verifier key, for receipts.")
+        Path | None,
+        typer.Option(help="File with the audit log's verifier key, for receipts and proofs."),
+    ] = None,
+    document: Annotated[
+        Path | None,
+        typer.Option(help="With a receipt or proof of the log: the file that it has to be of."),
     ] = None,
     trust_inside: Annotated[
         bool,
@@ -62,7 +67,7 @@ def verify(
     ] = 0,
     as_json: Json = False,
 ) -> None:
-    """Verify sealed documents, bundles of evidence, seals and receipts, offline.
+    """Verify sealed documents, bundles of evidence, seals, receipts and proofs, offline.
 
     Exit code 0 PASSED, 1 FAILED, 6 INDETERMINATE, 4 a file that is none of these; of several files
     the worst. With --json several files are told line by line.
@@ -73,7 +78,7 @@ def verify(
         code = verify_files(
             files,
             question_of(files, digest=digest, about=about, log_key=log_key,
-                        trust_inside=trust_inside),
+                        document=document, trust_inside=trust_inside),
             Wish(as_json=as_json, details=details, report=report, processes=processes),
             store=lambda: TrustFolder(trust).read() if trust else TrustStore(),
             trust=(f"folder {trust}", f"文件夹 {trust}") if trust else ("nobody", "未指定"),

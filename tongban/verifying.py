@@ -1,7 +1,7 @@
 """What a file is, and what can be said of it: for `tongban seal verify` and for `tongban-verify`.
 
 1. The kind is told by the first bytes, never by the name: OFD, PDF, bundle of evidence, seal,
-   signature over a digest, receipt of the audit log.
+   signature over a digest, receipt or proof of the audit log.
 2. Of a file that is none of them there is nothing to be said: it is refused, not FAILED.
 3. Public material only: no key, no node, no gRPC, here or in what this imports (a test holds that).
 """
@@ -36,18 +36,20 @@ class Question:
     """What is asked of a file besides its own word.
 
     `digest` (SM3, 32 octets) and `about` are what a signature has to be over; `log_key` is the
-    verifier key of the audit log; `trust_inside` takes a bundle's own trust list.
+    verifier key of the audit log; `document` (SHA-256, hexadecimal) is what a receipt or proof of
+    the log has to be of; `trust_inside` takes a bundle's own trust list.
     """
 
     digest: bytes = b""
     about: str = ""
     log_key: str = ""
+    document: str = ""
     trust_inside: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What is said of one file: a verdict, or for a receipt the answer of `proofs.told`."""
+    """What is said of one file: a verdict; of receipts and proofs what `proofs.told` says."""
 
     path: Path
     verdict: Verdict | None = None
@@ -140,11 +142,11 @@ def _is_seal(data: bytes) -> bool:
 def _receipt(path: Path, question: Question) -> dict[str, Any]:
     if not question.log_key:
         raise InvalidArgument(
-            f"{path} is a receipt: give the log's verifier key with --log-key",
+            f"{path} is a receipt or proof of the log: give its verifier key with --log-key",
             reason="LOG_KEY_MISSING",
-            message_zh=f"{path} 是回执：请用 --log-key 提供日志的验证密钥",
+            message_zh=f"{path} 是日志的回执或证明：请用 --log-key 提供日志的验证密钥",
         )
-    return proofs.verify_file(path, question.log_key)
+    return proofs.verify_file(path, question.log_key, document=question.document)
 
 
 def digest_value(text: str) -> bytes:
@@ -168,6 +170,7 @@ def question_of(
     digest: str = "",
     about: str = "",
     log_key: Path | None = None,
+    document: Path | None = None,
     trust_inside: bool = False,
 ) -> Question:
     """What a command line asks. Raises InvalidArgument where it contradicts itself.
@@ -190,5 +193,6 @@ def question_of(
         digest=digest_value(digest) if digest else b"",
         about=about,
         log_key=proofs.key_in(log_key) if log_key else "",
+        document=proofs.sha256_of(document) if document else "",
         trust_inside=trust_inside,
     )

@@ -10,6 +10,7 @@ from exchange.audit.model import Receipt
 from exchange.audit.service import AuditReader, Event, EventRecorder
 from exchange.v1 import audit_pb2 as pb
 from runtime.clock import SYSTEM, Clock
+from runtime.errors import FieldViolation, InvalidArgument
 from runtime.identity import Role
 from runtime.records import SealedRecord
 from runtime.rpc import ANY_ROLE, Call
@@ -42,6 +43,11 @@ class AuditServicer:
         self, request: pb.GetInclusionProofRequest, call: Call
     ) -> pb.GetInclusionProofResponse:
         """See audit.proto."""
+        if request.HasField("index"):
+            if request.shard or request.batch or request.position:
+                raise _asked_twice()
+            proof = self._reader.inclusion_proof_at(request.index)
+            return pb.GetInclusionProofResponse(index=request.index, proof=proof)
         index, proof = self._reader.inclusion_proof(request.shard, request.batch, request.position)
         return pb.GetInclusionProofResponse(index=index, proof=proof)
 
@@ -72,6 +78,14 @@ class AuditServicer:
         return pb.RecordEventsResponse(
             appended=self._recorder.record(call.principal.system, events)
         )
+
+
+def _asked_twice() -> InvalidArgument:
+    return InvalidArgument(
+        "a proof is asked for by index, or by shard, batch and position: leave one of them out",
+        message_zh="请只用序号，或只用分片、批次和位置来请求证明",
+        violations=[FieldViolation("index", "set beside shard, batch or position")],
+    )
 
 
 def receipt_of(message: pb.Receipt) -> Receipt:

@@ -88,8 +88,34 @@ class AuditReader:
         if place[1] is None or place[1] + position >= newest.size:
             raise _not_yet()
         index = place[1] + position
+        return index, self._proof(index, newest)
+
+    def inclusion_proof_at(self, index: int) -> str:
+        """The tlog-proof of the leaf at an index, as `entries` counts.
+
+        Raises InvalidArgument for a negative index, and OutOfRange (INDEX_OUT_OF_RANGE) for one
+        that the newest checkpoint does not cover.
+        """
+        if index < 0:
+            raise InvalidArgument(
+                "index must not be negative",
+                message_zh="index 不能为负",
+                violations=[FieldViolation("index", "negative")],
+            )
+        newest = self.checkpoint()
+        if index >= newest.size:
+            raise OutOfRange(
+                f"the log has {newest.size} leaves so far, counted from 0: ask for a lower index, "
+                "or again in a second",
+                reason="INDEX_OUT_OF_RANGE",
+                message_zh=f"日志目前有 {newest.size} 条，序号自 0 起：请减小序号，或稍后再试",
+            )
+        return self._proof(index, newest)
+
+    def _proof(self, index: int, newest: SignedCheckpoint) -> str:
+        """By as many tiles as the tree is high, whatever its size."""
         path = self._tree(newest.size).inclusion_proof(index)
-        return index, proof_text(Proof(index=index, path=tuple(path), checkpoint=newest.note))
+        return proof_text(Proof(index=index, path=tuple(path), checkpoint=newest.note))
 
     def consistency_proof(self, first: int, second: int) -> Consistency:
         """That the log of size `first` is a prefix of that of size `second`; 0 is the newest.

@@ -1,8 +1,8 @@
 """The offline verifier: receipts, proofs and whole logs, without trusting the node that made them.
 
-Needs no database, no network and no other part of Tongban than `merkle`, `note`, `model` and
-`saved` beside it (standard library and `cryptography`). One line must be had from elsewhere than
-the node: the log's verifier key.
+Needs no database, no network and no other part of Tongban than `merkle`, `note`, `model`, `saved`
+and `proved` beside it (standard library and `cryptography`). One line must be had from elsewhere
+than the node: the log's verifier key.
 
 1. A failed verification is an answer, never an exception: `Answer` holds every check by name, with
    what it found in English and Chinese.
@@ -38,11 +38,13 @@ from exchange.audit.note import (
     Checkpoint,
     NoteError,
     Promise,
+    Proof,
     Verifier,
     instant,
     open_checkpoint,
     read_proof,
 )
+from exchange.audit.proved import LogProof, ProvenLeaf, documents_of
 from exchange.audit.saved import SavedReceipt, receipt_from_json, receipt_to_json
 
 __all__ = [
@@ -54,6 +56,7 @@ __all__ = [
     "receipt_to_json",
     "verify_consistency",
     "verify_inclusion",
+    "verify_leaves",
     "verify_log",
     "verify_receipt",
 ]
@@ -94,7 +97,7 @@ class Answer:
         return [c.name for c in self.checks if c.outcome is Outcome.FAILED]
 
 
-# The four questions.
+# The five questions.
 
 
 def verify_receipt(saved: SavedReceipt, verifier_key: str) -> Answer:
@@ -147,6 +150,26 @@ def verify_inclusion(proof: str, leaf: bytes, verifier_key: str) -> Answer:
     """
     checks = _Checks()
     _inclusion(checks, proof, leaf, checks.key(verifier_key))
+    return checks.answer()
+
+
+def verify_leaves(saved: LogProof, verifier_key: str) -> Answer:
+    """Whether all records of a proof's file are in the log, and are of its document.
+
+    1. `key`: as in `verify_receipt`. Then of each record, by its index in the log:
+    2. `leaf:<index>`: as in `verify_receipt`.
+    3. `document:<index>`: it names the document. (The record of another document.)
+    4. `proof:<index>`, `checkpoint:<index>`, `inclusion:<index>`: as in `verify_inclusion`, and the
+       proof is of this index. (A record moved to another place, and so to another time.)
+    """
+    checks = _Checks()
+    verifier = checks.key(verifier_key)
+    for one in saved.leaves:
+        of = f":{one.index}"
+        leaf = checks.run(f"leaf{of}", partial(_read_leaf, one.leaf), "canonical JSON", "规范 JSON")
+        step = partial(_check_named, leaf, saved.document)
+        checks.run(f"document{of}", step, "is the one that the record names", "即该记录所指的文件")
+        _inclusion(checks, one.proof, one.leaf, verifier, at=one)
     return checks.answer()
 
 
@@ -294,16 +317,37 @@ class _Copy:
         return None
 
 
-def _inclusion(checks: _Checks, text: str, leaf: bytes, verifier: Verifier | None) -> None:
-    proof = checks.run("proof", lambda: read_proof(text), "is a tlog-proof", "格式正确")
+def _inclusion(
+    checks: _Checks,
+    text: str,
+    leaf: bytes,
+    verifier: Verifier | None,
+    *,
+    at: ProvenLeaf | None = None,
+) -> None:
+    """The checks of a tlog-proof; `at`, where the leaf is said to be, goes into their names."""
+    of = f":{at.index}" if at else ""
+
+    def read() -> Proof:
+        found = read_proof(text)
+        if at and found.index != at.index:
+            raise NoteError(f"the proof is of the leaf at {found.index}")
+        return found
+
+    proof = checks.run(f"proof{of}", read, "is a tlog-proof", "格式正确")
     note = proof.checkpoint if proof else ""
-    checkpoint = checks.checkpoint("checkpoint", note, verifier)
+    checkpoint = checks.checkpoint(f"checkpoint{of}", note, verifier)
 
     def included() -> None:
         path, tree = _had(proof), _had(checkpoint)
         check_inclusion(leaf_hash(leaf), path.index, tree.size, path.path, tree.root)
 
-    checks.run("inclusion", included, "the leaf is in the log", "该叶已在日志中")
+    checks.run(f"inclusion{of}", included, "the leaf is in the log", "该叶已在日志中")
+
+
+def _check_named(leaf: dict[str, Any] | None, document: str) -> None:
+    if document not in documents_of(_had(leaf)):
+        raise NoteError("the record names another document, or none")
 
 
 def _open(note: str, verifier: Verifier | None) -> Checkpoint:

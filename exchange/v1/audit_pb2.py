@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x65xchange/v1/audit.proto\x12\x13tongban.exchange.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbc\x01\n\x07Receipt\x12\x0c\n\x04leaf\x18\x01 \x01(\x0c\x12\x0c\n\x04salt\x18\x02 \x01(\x0c\x12\r\n\x05shard\x18\x03 \x01(\t\x12\r\n\x05\x62\x61tch\x18\x04 \x01(\x03\x12\x10\n\x08position\x18\x05 \x01(\x05\x12\x12\n\nbatch_size\x18\x06 \x01(\x05\x12\x0c\n\x04path\x18\x07 \x03(\x0c\x12\x30\n\x0cpromise_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tsignature\x18\t \x01(\x0c\"\x16\n\x14GetCheckpointRequest\"A\n\x15GetCheckpointResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\t\x12\x14\n\x0cverifier_key\x18\x02 \x01(\t\"J\n\x18GetInclusionProofRequest\x12\r\n\x05shard\x18\x01 \x01(\t\x12\r\n\x05\x62\x61tch\x18\x02 \x01(\x03\x12\x10\n\x08position\x18\x03 \x01(\x05\"9\n\x19GetInclusionProofResponse\x12\r\n\x05index\x18\x01 \x01(\x03\x12\r\n\x05proof\x18\x02 \x01(\t\"E\n\x1aGetConsistencyProofRequest\x12\x12\n\nfirst_size\x18\x01 \x01(\x03\x12\x13\n\x0bsecond_size\x18\x02 \x01(\x03\"V\n\x1bGetConsistencyProofResponse\x12\x0e\n\x06hashes\x18\x01 \x03(\x0c\x12\x13\n\x0bsecond_size\x18\x02 \x01(\x03\x12\x12\n\ncheckpoint\x18\x03 \x01(\t\"6\n\x12ListEntriesRequest\x12\r\n\x05start\x18\x01 \x01(\x03\x12\x11\n\tpage_size\x18\x02 \x01(\x05\"3\n\x13ListEntriesResponse\x12\x0e\n\x06leaves\x18\x01 \x03(\x0c\x12\x0c\n\x04size\x18\x02 \x01(\x03\"4\n\nAuditEvent\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04leaf\x18\x02 \x01(\x0c\x12\x0c\n\x04salt\x18\x03 \x01(\x0c\"F\n\x13RecordEventsRequest\x12/\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1f.tongban.exchange.v1.AuditEvent\"(\n\x14RecordEventsResponse\x12\x10\n\x08\x61ppended\x18\x01 \x01(\x05\x32\xab\x04\n\x0c\x41uditService\x12\x66\n\rGetCheckpoint\x12).tongban.exchange.v1.GetCheckpointRequest\x1a*.tongban.exchange.v1.GetCheckpointResponse\x12r\n\x11GetInclusionProof\x12-.tongban.exchange.v1.GetInclusionProofRequest\x1a..tongban.exchange.v1.GetInclusionProofResponse\x12x\n\x13GetConsistencyProof\x12/.tongban.exchange.v1.GetConsistencyProofRequest\x1a\x30.tongban.exchange.v1.GetConsistencyProofResponse\x12`\n\x0bListEntries\x12\'.tongban.exchange.v1.ListEntriesRequest\x1a(.tongban.exchange.v1.ListEntriesResponse\x12\x63\n\x0cRecordEvents\x12(.tongban.exchange.v1.RecordEventsRequest\x1a).tongban.exchange.v1.RecordEventsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x65xchange/v1/audit.proto\x12\x13tongban.exchange.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbc\x01\n\x07Receipt\x12\x0c\n\x04leaf\x18\x01 \x01(\x0c\x12\x0c\n\x04salt\x18\x02 \x01(\x0c\x12\r\n\x05shard\x18\x03 \x01(\t\x12\r\n\x05\x62\x61tch\x18\x04 \x01(\x03\x12\x10\n\x08position\x18\x05 \x01(\x05\x12\x12\n\nbatch_size\x18\x06 \x01(\x05\x12\x0c\n\x04path\x18\x07 \x03(\x0c\x12\x30\n\x0cpromise_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tsignature\x18\t \x01(\x0c\"\x16\n\x14GetCheckpointRequest\"A\n\x15GetCheckpointResponse\x12\x12\n\ncheckpoint\x18\x01 \x01(\t\x12\x14\n\x0cverifier_key\x18\x02 \x01(\t\"h\n\x18GetInclusionProofRequest\x12\r\n\x05shard\x18\x01 \x01(\t\x12\r\n\x05\x62\x61tch\x18\x02 \x01(\x03\x12\x10\n\x08position\x18\x03 \x01(\x05\x12\x12\n\x05index\x18\x04 \x01(\x03H\x00\x88\x01\x01\x42\x08\n\x06_index\"9\n\x19GetInclusionProofResponse\x12\r\n\x05index\x18\x01 \x01(\x03\x12\r\n\x05proof\x18\x02 \x01(\t\"E\n\x1aGetConsistencyProofRequest\x12\x12\n\nfirst_size\x18\x01 \x01(\x03\x12\x13\n\x0bsecond_size\x18\x02 \x01(\x03\"V\n\x1bGetConsistencyProofResponse\x12\x0e\n\x06hashes\x18\x01 \x03(\x0c\x12\x13\n\x0bsecond_size\x18\x02 \x01(\x03\x12\x12\n\ncheckpoint\x18\x03 \x01(\t\"6\n\x12ListEntriesRequest\x12\r\n\x05start\x18\x01 \x01(\x03\x12\x11\n\tpage_size\x18\x02 \x01(\x05\"3\n\x13ListEntriesResponse\x12\x0e\n\x06leaves\x18\x01 \x03(\x0c\x12\x0c\n\x04size\x18\x02 \x01(\x03\"4\n\nAuditEvent\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04leaf\x18\x02 \x01(\x0c\x12\x0c\n\x04salt\x18\x03 \x01(\x0c\"F\n\x13RecordEventsRequest\x12/\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1f.tongban.exchange.v1.AuditEvent\"(\n\x14RecordEventsResponse\x12\x10\n\x08\x61ppended\x18\x01 \x01(\x05\x32\xab\x04\n\x0c\x41uditService\x12\x66\n\rGetCheckpoint\x12).tongban.exchange.v1.GetCheckpointRequest\x1a*.tongban.exchange.v1.GetCheckpointResponse\x12r\n\x11GetInclusionProof\x12-.tongban.exchange.v1.GetInclusionProofRequest\x1a..tongban.exchange.v1.GetInclusionProofResponse\x12x\n\x13GetConsistencyProof\x12/.tongban.exchange.v1.GetConsistencyProofRequest\x1a\x30.tongban.exchange.v1.GetConsistencyProofResponse\x12`\n\x0bListEntries\x12\'.tongban.exchange.v1.ListEntriesRequest\x1a(.tongban.exchange.v1.ListEntriesResponse\x12\x63\n\x0cRecordEvents\x12(.tongban.exchange.v1.RecordEventsRequest\x1a).tongban.exchange.v1.RecordEventsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,23 +39,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETCHECKPOINTRESPONSE']._serialized_start=296
   _globals['_GETCHECKPOINTRESPONSE']._serialized_end=361
   _globals['_GETINCLUSIONPROOFREQUEST']._serialized_start=363
-  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_end=437
-  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_start=439
-  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_end=496
-  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_start=498
-  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_end=567
-  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_start=569
-  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_end=655
-  _globals['_LISTENTRIESREQUEST']._serialized_start=657
-  _globals['_LISTENTRIESREQUEST']._serialized_end=711
-  _globals['_LISTENTRIESRESPONSE']._serialized_start=713
-  _globals['_LISTENTRIESRESPONSE']._serialized_end=764
-  _globals['_AUDITEVENT']._serialized_start=766
-  _globals['_AUDITEVENT']._serialized_end=818
-  _globals['_RECORDEVENTSREQUEST']._serialized_start=820
-  _globals['_RECORDEVENTSREQUEST']._serialized_end=890
-  _globals['_RECORDEVENTSRESPONSE']._serialized_start=892
-  _globals['_RECORDEVENTSRESPONSE']._serialized_end=932
-  _globals['_AUDITSERVICE']._serialized_start=935
-  _globals['_AUDITSERVICE']._serialized_end=1490
+  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_end=467
+  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_start=469
+  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_end=526
+  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_start=528
+  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_end=597
+  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_start=599
+  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_end=685
+  _globals['_LISTENTRIESREQUEST']._serialized_start=687
+  _globals['_LISTENTRIESREQUEST']._serialized_end=741
+  _globals['_LISTENTRIESRESPONSE']._serialized_start=743
+  _globals['_LISTENTRIESRESPONSE']._serialized_end=794
+  _globals['_AUDITEVENT']._serialized_start=796
+  _globals['_AUDITEVENT']._serialized_end=848
+  _globals['_RECORDEVENTSREQUEST']._serialized_start=850
+  _globals['_RECORDEVENTSREQUEST']._serialized_end=920
+  _globals['_RECORDEVENTSRESPONSE']._serialized_start=922
+  _globals['_RECORDEVENTSRESPONSE']._serialized_end=962
+  _globals['_AUDITSERVICE']._serialized_start=965
+  _globals['_AUDITSERVICE']._serialized_end=1520
 # @@protoc_insertion_point(module_scope)

@@ -74,7 +74,8 @@ class AuditServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetInclusionProof(self, request, context):
-        """Exchanges the promise of a receipt for its inclusion proof (c2sp.org/tlog-proof).
+        """Exchanges the promise of a receipt, or a leaf's index, for its inclusion proof
+        (c2sp.org/tlog-proof).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,7 +36,9 @@ class AuditServiceStub:
     GetCheckpoint: _grpc.UnaryUnaryMultiCallable[_audit_pb2.GetCheckpointRequest, _audit_pb2.GetCheckpointResponse]
     """Returns the newest checkpoint, a signed note (c2sp.org/tlog-checkpoint)."""
     GetInclusionProof: _grpc.UnaryUnaryMultiCallable[_audit_pb2.GetInclusionProofRequest, _audit_pb2.GetInclusionProofResponse]
-    """Exchanges the promise of a receipt for its inclusion proof (c2sp.org/tlog-proof)."""
+    """Exchanges the promise of a receipt, or a leaf's index, for its inclusion proof
+    (c2sp.org/tlog-proof).
+    """
     GetConsistencyProof: _grpc.UnaryUnaryMultiCallable[_audit_pb2.GetConsistencyProofRequest, _audit_pb2.GetConsistencyProofResponse]
     """Proves that one size of the log is a prefix of a later one (RFC 6962 2.1.2)."""
     ListEntries: _grpc.UnaryUnaryMultiCallable[_audit_pb2.ListEntriesRequest, _audit_pb2.ListEntriesResponse]
@@ -52,7 +54,9 @@ class AuditServiceAsyncStub(AuditServiceStub):
     GetCheckpoint: _aio.UnaryUnaryMultiCallable[_audit_pb2.GetCheckpointRequest, _audit_pb2.GetCheckpointResponse]  # type: ignore[assignment]
     """Returns the newest checkpoint, a signed note (c2sp.org/tlog-checkpoint)."""
     GetInclusionProof: _aio.UnaryUnaryMultiCallable[_audit_pb2.GetInclusionProofRequest, _audit_pb2.GetInclusionProofResponse]  # type: ignore[assignment]
-    """Exchanges the promise of a receipt for its inclusion proof (c2sp.org/tlog-proof)."""
+    """Exchanges the promise of a receipt, or a leaf's index, for its inclusion proof
+    (c2sp.org/tlog-proof).
+    """
     GetConsistencyProof: _aio.UnaryUnaryMultiCallable[_audit_pb2.GetConsistencyProofRequest, _audit_pb2.GetConsistencyProofResponse]  # type: ignore[assignment]
     """Proves that one size of the log is a prefix of a later one (RFC 6962 2.1.2)."""
     ListEntries: _aio.UnaryUnaryMultiCallable[_audit_pb2.ListEntriesRequest, _audit_pb2.ListEntriesResponse]  # type: ignore[assignment]
@@ -77,7 +81,9 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _audit_pb2.GetInclusionProofRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_audit_pb2.GetInclusionProofResponse, _abc.Awaitable[_audit_pb2.GetInclusionProofResponse]]:
-        """Exchanges the promise of a receipt for its inclusion proof (c2sp.org/tlog-proof)."""
+        """Exchanges the promise of a receipt, or a leaf's index, for its inclusion proof
+        (c2sp.org/tlog-proof).
+        """
 
     @_abc_1.abstractmethod
     def GetConsistencyProof(

@@ -343,7 +343,8 @@ def test_the_verifier_stands_alone() -> None:
     loaded = set(run.stdout.split())
     ours = {name for name in loaded if name.startswith(("exchange.", "runtime"))}
     assert ours == {
-        f"exchange.audit{part}" for part in ("", ".merkle", ".model", ".note", ".saved", ".verify")
+        f"exchange.audit{part}"
+        for part in ("", ".merkle", ".model", ".note", ".proved", ".saved", ".verify")
     }
     servers = ("grpc", "google", "sqlalchemy", "sqlmodel", "orjson", "pydantic", "structlog")
     assert not [name for name in loaded if name.partition(".")[0] in servers]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from exchange.audit.proved import proof_to_json
 from exchange.audit.verify import verify_log
 from exchange.v1 import audit_pb2 as pb
 from runtime import config
-from tongban import proofs, receipts
+from tongban import proofs, proving, receipts
 from tongban.client import Client, plain
 from tongban.commands.identity import check_node_folder
 from tongban.console import (
@@ -25,10 +27,11 @@ from tongban.console import (
     out,
     outcomes,
     print_json,
+    print_table,
     say,
     with_example,
 )
-from tongban.files import read_file, write_file
+from tongban.files import check_new, read_file, write_file, write_new
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -105,13 +108,81 @@ def complete(
 
 
 @app.command()
-def verify(receipt: ReceiptPath, key_file: KeyFile, as_json: Json = False) -> None:
-    """Verify a receipt offline. Exit code 1 where a check failed.
+def prove(
+    document: Annotated[Path, typer.Argument(help="A sealed document, or a license.")],
+    to: Annotated[Path, typer.Option("--out", help="The proof to write; never over a file.")],
+    start: Annotated[
+        int, typer.Option(min=0, help="Read the log from this record on, if it is long.")
+    ] = 0,
+    node: NodeAddress = DEFAULT_NODE,
+    identity: IdentityFolder = DEFAULT_IDENTITY,
+    as_json: Json = False,
+) -> None:
+    """Take out of the log what proves offline that a document was sealed, or issued.
 
-    Example: tongban audit verify receipt.json --key log-key.txt
+    Reads the log and finds the records that name the document by its SHA-256: its sealing; a
+    license's issuing, suspending, revoking. Put the file into a bundle with `tongban seal evidence
+    make --receipt`. Exit code 1 where the log has no such record.
+
+    Example: tongban audit prove license.ofd --out proof.json
     """
     with outcomes(as_json=as_json):
-        _tell(proofs.verify_file(receipt, proofs.key_in(key_file)), as_json)
+        check_new(to)
+        sha256 = proofs.sha256_of(document)
+        with Client(node, identity) as client:
+            found = proving.prove(client, sha256, start=start)
+        if found.proof is not None:
+            write_new(to, proof_to_json(found.proof).encode())
+        leaves = found.proof.leaves if found.proof else ()
+        if as_json:
+            print_json({
+                "proof": str(to) if leaves else None,
+                "document": sha256,
+                "start": start,
+                "size": found.size,
+                "found": len(leaves),
+                "records": [{"index": one.index, "record": json.loads(one.leaf)} for one in leaves],
+            })  # fmt: skip
+        elif leaves:
+            print_table(
+                say(f"Records of {document.name}", f"{document.name} 的日志记录"),
+                (say("index", "序号"), say("record", "记录")),
+                [(one.index, proofs.act_of(one.leaf)) for one in leaves],
+            )
+            out.print(say(f"Wrote {to}", f"已写入 {to}"), markup=False)
+        else:
+            err.print(_unnamed(start, found.size, sha256), markup=False)
+        if not leaves:
+            raise typer.Exit(Exit.NO)
+
+
+def _unnamed(start: int, size: int, sha256: str) -> str:
+    return say(
+        f"None of the log's records {start} to {size} names this file (SHA-256 {sha256}): was it "
+        "sealed by this node, and is it the sealed file, unchanged? A record stands in the log "
+        "about a second after the act.",
+        f"日志第 {start} 至 {size} 条中没有指明该文件的记录（SHA-256 {sha256}）：请确认它由本节点"
+        "签章，且是未经改动的签章文件。记录约在操作一秒后进入日志。",
+    )
+
+
+@app.command()
+def verify(
+    receipt: Annotated[
+        Path,
+        typer.Argument(help="A receipt saved with --receipt, or a proof of `tongban audit prove`."),
+    ],
+    key_file: KeyFile,
+    document: Annotated[Path | None, typer.Option(help="The file that it has to be of.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Verify a receipt or a proof offline. Exit code 1 where a check failed.
+
+    Example: tongban audit verify proof.json --key log-key.txt --document license.ofd
+    """
+    with outcomes(as_json=as_json):
+        sha256 = proofs.sha256_of(document) if document else ""
+        _tell(proofs.verify_file(receipt, proofs.key_in(key_file), document=sha256), as_json)
 
 
 @app.command()

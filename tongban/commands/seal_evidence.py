@@ -62,7 +62,10 @@ def make(
     to: Annotated[Path, typer.Option("--out", help="The bundle to write, a zip file.")],
     receipt: Annotated[
         list[Path] | None,
-        typer.Option(help="A completed receipt of the audit log to put in; may be repeated."),
+        typer.Option(
+            help="A proof of `tongban audit prove`, or a completed receipt of the audit log, to "
+            "put in; may be repeated."
+        ),
     ] = None,
     log_key: Annotated[
         Path | None, typer.Option(help="File with the log's verifier key, for the receipts.")
@@ -93,7 +96,7 @@ def make(
     Verify it by `tongban seal verify` or `tongban-verify`, years later and without a network.
     Exit code 1 where the document in it is FAILED, 6 where it is INDETERMINATE: it is written too.
 
-    Example: tongban seal evidence make license.ofd --out evidence.zip --receipt sealing.json
+    Example: tongban seal evidence make license.ofd --out evidence.zip --receipt proof.json
     --log-key log-key.txt --timestamp-url https://tsa.example/tsr
     """
     with outcomes(as_json=as_json):
@@ -159,8 +162,8 @@ def _report(name: str, data: Buffer, verdict: Verdict, at: datetime) -> bytes:
 
 
 def _receipt(path: Path) -> bytes:
-    """A receipt's file as it is, that reads. Raises InvalidArgument (BAD_RECEIPT)."""
-    proofs.read_receipt(path)
+    """A receipt's or proof's file as it is, that reads. Raises InvalidArgument (BAD_RECEIPT)."""
+    proofs.read_saved(path)
     return read_file(path, greatest=proofs.GREATEST_RECEIPT)
 
 

@@ -54,6 +54,10 @@ def verify(
     log_key: Annotated[
         Path | None, typer.Option(help="File with the audit log's verifier key, for evidence.")
     ] = None,
+    document: Annotated[
+        Path | None,
+        typer.Option(help="With a receipt or proof of the log: the file that it has to be of."),
+    ] = None,
     trust_inside: Annotated[
         bool,
         typer.Option("--trust-inside", help="Judge a bundle by the trust list that it holds."),
@@ -81,7 +85,12 @@ def verify(
     """
     with outcomes(as_json=as_json):
         question = question_of(
-            documents, digest=digest, about=about, log_key=log_key, trust_inside=trust_inside
+            documents,
+            digest=digest,
+            about=about,
+            log_key=log_key,
+            document=document,
+            trust_inside=trust_inside,
         )
         code = verify_files(
             documents,
