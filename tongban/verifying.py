@@ -24,7 +24,7 @@ from seal.ofd.package import Buffer
 from seal.ses import parse_seal
 from seal.trust import TrustStore
 from seal.verify import assess, assess_seal
-from tongban import proofs
+from tongban import __version__, proofs
 from tongban.files import map_file
 from tongban.showing import print_verdict
 
@@ -114,7 +114,10 @@ def _judge_of(path: Path, data: Buffer, question: Question) -> Callable[..., Ver
             proofs.receipt_check, own_key=question.log_key, trust_inside=question.trust_inside
         )
         return partial(
-            assess_evidence, judge_receipt=judge_receipt, trust_inside=question.trust_inside
+            assess_evidence,
+            judge_receipt=judge_receipt,
+            trust_inside=question.trust_inside,
+            maker=f"tongban {__version__}",
         )
     if is_document:
         return assess

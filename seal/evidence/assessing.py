@@ -8,7 +8,8 @@
    so.
 4. Trusted is who the verifier trusts. The list inside is compared with that, and used in its place
    only on request.
-5. The report inside has to be what the material inside gives.
+5. The verdict inside has to be what the material inside gives, check by check. The printed report
+   is a picture of it that is not compared: the answer says so.
 
 Nothing here opens a socket, reads a file or the clock, or raises on what the bytes hold.
 """
@@ -24,6 +25,7 @@ from typing import Final
 
 from runtime.errors import InvalidArgument
 from seal.detached import assess_detached
+from seal.evidence.comparing import difference
 from seal.evidence.layout import (
     ABOUT,
     LIMITS,
@@ -31,11 +33,13 @@ from seal.evidence.layout import (
     MANIFEST,
     MIMETYPE,
     MISREAD,
+    REPORT,
     SIGNATURE,
     TIMESTAMP,
     UNLISTED,
     VERDICT,
     About,
+    canonical,
     layout_fault,
     read_about,
 )
@@ -75,12 +79,14 @@ def assess_evidence(
     now: datetime,
     judge_receipt: ReceiptJudge | None = None,
     trust_inside: bool = False,
+    maker: str = "",
 ) -> Verdict:
     """Judge a bundle of evidence. Never raises on what the bytes hold.
 
     `store` is the verifier's own trust; `trust_inside` takes the bundle's list in its place.
     `judge_receipt` is asked about every receipt of the audit log inside; without one, they are told
-    as not judged.
+    as not judged. `maker` names this software as `make_evidence` is told it: of a bundle made by
+    the same, the verdict inside is held to every check (`seal.evidence.comparing`).
     """
     try:
         package = read_package(data, LIMITS)
@@ -96,7 +102,7 @@ def assess_evidence(
     stamp = _time(found, trusted, now)
     answer = assess_said(found.document, found.about, store=trusted, now=now)
     checks += [_read_well(), stamp, _anchors(found.material, store, trust_inside=trust_inside)]
-    checks += [_same_verdict(found), *_receipts(found, judge_receipt), *answer.checks]
+    checks += [_same_verdict(found, maker), *_receipts(found, judge_receipt), *answer.checks]
     reports = [_proved(one, stamp) for one in answer.signatures]
     if trust_inside:
         reports = [_by_the_list_inside(one) for one in reports]
@@ -283,7 +289,7 @@ def _by_the_list_inside(report: SignatureReport) -> SignatureReport:
 # --- what it says ----------------------------------------------------------------------------
 
 
-def _same_verdict(bundle: _Bundle) -> Check:
+def _same_verdict(bundle: _Bundle, maker: str) -> Check:
     """Rule 5: by the material and the trust list inside, as of when it was made."""
     name = "evidence_verdict"
     said = bundle.about
@@ -293,20 +299,30 @@ def _same_verdict(bundle: _Bundle) -> Check:
         f"证据包内的材料，截至 {said.made_at:%Y-%m-%d %H:%M:%S}（UTC）",
     )
     try:
-        told = json.loads(bundle.package.read(VERDICT))
-        was = (told["indication"], [(one["id"], one["indication"]) for one in told["signatures"]])
+        raw = bundle.package.read(VERDICT)
+        told, found = json.loads(raw), json.loads(canonical(again.to_dict()))
+        if canonical(told) != raw:
+            raise ValueError("two readers may read it in two ways")
+        other = plain(difference(told, found, whole=said.maker == maker))
     except MISREAD:
         return failed(name, f"/{VERDICT} cannot be read", f"无法读取 /{VERDICT}", against=against)
-    found = (str(again.indication), [(one.id, str(one.indication)) for one in again.signatures])
-    if was == found:
-        return passed(name, f"it says {was[0]}, and so does the material",
-                      f"报告结论为 {was[0]}，与材料一致", against=against)  # fmt: skip
-    return failed(
-        name,
-        f"it says {plain(str(was[0])[:20])}, the material gives {found[0]}",
-        f"报告结论为 {plain(str(was[0])[:20])}，而材料得出 {found[0]}",
-        against=against,
-    )
+    if other:
+        return failed(
+            name,
+            f"/{VERDICT} says something else than the material gives: {other}",
+            f"/{VERDICT} 与材料得出的结论不一致：{other}",
+            against=against,
+        )
+    words = f"it says {again.indication.value}, and so does the material"
+    words_zh = f"报告结论为 {again.indication.value}，与材料一致"
+    if told != found:
+        words += "; its sentences, or what it lists of passed checks, differ"
+        words_zh += "；其文字说明或所列已通过的检查项有所不同"
+    if REPORT in bundle.package:
+        words += f"; the printed /{REPORT} was not compared: the answer is this one"
+        words_zh += f"；未比对打印用的 /{REPORT}：以本结论为准"
+    notice = told != found or REPORT in bundle.package
+    return passed(name, words, words_zh, notice=notice, against=against)
 
 
 def _receipts(bundle: _Bundle, judge: ReceiptJudge | None) -> Iterable[Check]:

@@ -245,6 +245,72 @@ def test_a_report_that_the_material_does_not_give_fails(store):
     assert failing(assess_evidence(bundle, store=store, now=MADE)) == {"evidence_verdict"}
 
 
+def _verdict_with(change: Callable[[dict], None]) -> Callable[[dict[str, bytes]], None]:
+    def changed(files: dict[str, bytes]) -> None:
+        said = json.loads(files["verdict.json"])
+        change(said)
+        files["verdict.json"] = canonical(said)
+
+    return changed
+
+
+LIES = {
+    "check failed": lambda said: said["signatures"][0]["checks"][3].update(indication="FAILED"),
+    "reason": lambda said: said["signatures"][0]["checks"][3].update(reason="REFERENCES"),
+    "now": lambda said: said["now"].update(indication="FAILED"),
+    "signer": lambda said: said["signatures"][0].update(signer="示范县他人"),
+    "certificate": lambda said: said["signatures"][0]["certificate"].update(serial="1"),
+    "time": lambda said: said["signatures"][0].update(signed_at="2026-01-01T00:00:00+00:00"),
+    "signature added": lambda said: said["signatures"].append(said["signatures"][0]),
+    "failed check added": lambda said: said["checks"].append(
+        {"name": "roof", "indication": "FAILED"}
+    ),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_one_word_of_the_verdict_inside_that_the_material_does_not_give_fails(store, lie):
+    bundle = rewritten(make(store), _verdict_with(LIES[lie]), redone=True)
+    for maker in ("tongban 0.1.0", "tongban 7.0.0"):
+        verdict = assess_evidence(bundle, store=store, now=MADE, maker=maker)
+        assert failing(verdict) == {"evidence_verdict"}
+        assert verdict.indication is Indication.FAILED
+
+
+def test_a_verdict_inside_that_reads_in_two_ways_fails(store):
+    def twice(files):
+        files["verdict.json"] = files["verdict.json"].replace(
+            b'"document_format"', b'"indication": "FAILED",\n "document_format"', 1
+        )
+
+    bundle = rewritten(make(store), twice, redone=True)
+    assert failing(assess_evidence(bundle, store=store, now=MADE)) == {"evidence_verdict"}
+
+
+def test_sentences_and_checks_of_another_version_are_let_be_and_told(store):
+    worded = _verdict_with(lambda said: said.update(summary="all is well"))
+    without = _verdict_with(lambda said: said["signatures"][0]["checks"].pop(3))
+    for change, maker, indication in (
+        (worded, "tongban 0.1.0", Indication.PASSED),
+        (without, "tongban 7.0.0", Indication.PASSED),
+        (without, "tongban 0.1.0", Indication.FAILED),
+    ):
+        bundle = rewritten(make(store), change, redone=True)
+        verdict = assess_evidence(bundle, store=store, now=MADE, maker=maker)
+        check = told(verdict, "evidence_verdict")
+        assert (verdict.indication, check.indication) == (indication, indication)
+        assert check.notice is (indication is Indication.PASSED)
+
+
+def test_a_printed_report_is_told_not_to_be_compared(store):
+    bundle = make(store, report=lambda _: b"%PDF-1.7 FAILED report")
+    check = told(assess_evidence(bundle, store=store, now=MADE), "evidence_verdict")
+    assert (check.indication, check.notice) == (Indication.PASSED, True)
+    assert "the printed /report.pdf was not compared: the answer is this one" in check.detail
+    plainly = told(assess_evidence(make(store), store=store, now=MADE), "evidence_verdict")
+    assert not plainly.notice
+
+
 def test_another_time_stamp_fails(stamped, store, authority):
     client = TimestampClient(authority.url, anchors=[authority.root])
 
