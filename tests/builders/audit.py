@@ -1,11 +1,14 @@
 """Audit logs for tests: a database, a folder of tiles, a key, and records without persons."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from exchange.audit.appending import AuditLog
+from exchange.audit.merkle import TiledTree, leaf_hash, tiles_over
+from exchange.audit.note import Checkpoint, Proof, checkpoint_text, proof_text, sign_note
 from exchange.audit.store import MIGRATIONS
 from runtime.clock import FixedClock
 from runtime.database import Database
@@ -38,6 +41,19 @@ def record(number: int) -> SealedRecord:
         facts={"grant": "departments/housing/grants/g1", "number": number},
         commitments={"key": b"synthetic"},
     )
+
+
+def proofs_of(leaves: Sequence[bytes], key: LogKey | None = None) -> list[str]:
+    """The tlog-proof of each leaf of a log that holds these."""
+    key = key or log_key()
+    tiles = {(level, number): tile for level, number, tile in tiles_over(map(leaf_hash, leaves))}
+    tree = TiledTree(len(leaves), lambda level, number, _: tiles[level, number])
+    text = checkpoint_text(Checkpoint(origin=ORIGIN, size=tree.size, root=tree.root()))
+    note = sign_note(text, ORIGIN, key.key_id, key.sign)
+    return [
+        proof_text(Proof(index=index, path=tuple(tree.inclusion_proof(index)), checkpoint=note))
+        for index in range(len(leaves))
+    ]
 
 
 class LogFixture:

@@ -494,6 +494,24 @@ async def test_unknown_promises_and_sizes_are_refused(node: LogFixture) -> None:
     assert reader.consistency_proof(0, 0).hashes == []
 
 
+async def test_a_leaf_is_proved_by_its_index(node: LogFixture) -> None:
+    await asyncio.gather(*(node.log.append(record(n)) for n in range(600)))
+    node.log.sequencer.run()
+    await node.log.append(record(600))  # not covered yet
+    reader = AuditReader(node.log)
+    leaves = reader.entries(0, 600)[0]
+    for index in (0, 255, 256, 599):
+        proof = reader.inclusion_proof_at(index)
+        assert f"\nindex {index}\n" in proof
+        assert verify_inclusion(proof, leaves[index], node.key.verifier_key).passed
+    for index in (600, 1 << 62):
+        with pytest.raises(OutOfRange) as beyond:
+            reader.inclusion_proof_at(index)
+        assert beyond.value.reason == "INDEX_OUT_OF_RANGE"
+    with pytest.raises(InvalidArgument):
+        reader.inclusion_proof_at(-1)
+
+
 async def test_a_missing_tile_is_told(node: LogFixture) -> None:
     receipts = [await node.log.append(record(n)) for n in range(3)]
     node.log.sequencer.run()

@@ -139,6 +139,50 @@ def test_a_batch_names_a_link_that_leads_nowhere(at: Any, tmp_path: Path) -> Non
     assert "链接" in bad["error"]["message_zh"]
 
 
+# --- proving ----------------------------------------------------------------------------------
+
+
+def test_a_sealing_is_proved_and_put_into_a_bundle(at: Any, letter: Path, tmp_path: Path) -> None:
+    sealed, proof, key = (tmp_path / name for name in ("sealed.ofd", "proof.json", "key.txt"))
+    said = run("seal", "sign", SEAL, letter, "--out", sealed, "--reason", "公告", *at("employment"))
+    assert said.returncode == 0, said.stderr
+    prove = ("audit", "prove", sealed, "--out", proof)
+    for _ in range(50):  # the log takes a record in within about a second
+        said = run(*prove, "--json", *at("market"))
+        if said.returncode == 0:
+            break
+        assert (said.returncode, proof.exists()) == (1, False), said.stderr
+        assert json.loads(said.stdout)["found"] == 0
+    told = json.loads(said.stdout)
+    (record,) = told["records"]
+    assert (told["found"], record["record"]["kind"]) == (1, "document_sealed")
+    over = run(*prove, *at("market"))
+    assert (over.returncode, "FILE_EXISTS" in over.stderr) == (4, True)
+    none = run("audit", "prove", letter, "--out", tmp_path / "none.json", *at("market"))
+    assert (none.returncode, "names this file" in none.stderr) == (1, True)
+    zh = run("audit", "prove", letter, "--out", tmp_path / "none.json", *at("market"), lang="zh")
+    assert "没有指明该文件的记录" in zh.stderr
+    assert not (tmp_path / "none.json").exists()
+
+    assert run("audit", "key", "--out", key, *at("market")).returncode == 0
+    for command in (("audit", "verify", proof, "--key", key), ("seal", "verify", proof,
+                    "--log-key", key)):  # fmt: skip
+        said = run(*command, "--document", sealed)
+        assert (said.returncode, said.stdout[:6]) == (0, "PASSED"), said.stdout + said.stderr
+        said = run(*command, "--document", letter)
+        assert (said.returncode, said.stdout[:6]) == (1, "FAILED"), said.stdout + said.stderr
+    assert run("seal", "trust", "--out", tmp_path / "trust", *at("market")).returncode == 0
+    make = ("seal", "evidence", "make", "--trust", tmp_path / "trust", "--receipt", proof,
+            "--log-key", key, "--out")  # fmt: skip
+    bundle = tmp_path / "evidence.zip"
+    said = run(*make, bundle, sealed, "--json")
+    assert said.returncode == 0, said.stdout + said.stderr
+    said = run("seal", "verify", bundle, "--trust", tmp_path / "trust", "--log-key", key, "--json")
+    (check,) = [c for c in json.loads(said.stdout)["checks"] if c["name"] == "evidence_receipt"]
+    assert "of this document: document_sealed" in check["detail"]
+    assert said.returncode == 0
+
+
 # --- replacing, images ---------------------------------------------------------------------------
 
 OVAL = (

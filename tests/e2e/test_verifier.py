@@ -9,16 +9,18 @@ import tomllib
 import zipfile
 from dataclasses import replace
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from exchange.audit.promising import promise
+from exchange.audit.proved import LogProof, ProvenLeaf, proof_to_json
 from exchange.audit.verify import SavedReceipt, receipt_to_json
 from runtime.records import make_record
 from seal.evidence.making import make_evidence
 from tests.builders import verifier
-from tests.builders.audit import NOON, log_key
+from tests.builders.audit import NOON, log_key, proofs_of
 from tests.builders.ofd import SEALED_AT, plain_ofd, seal_ofd, world
 from tests.builders.pdf import P256, plain_pdf, sealed_pdf
 
@@ -65,12 +67,19 @@ def files(tmp_path_factory) -> Path:
     (folder / "receipt.json").write_text(saved)
     key = log_key().verifier_key
     (folder / "log-key.txt").write_text(key + "\n")
+    sealing = make_record(
+        "document_sealed", at=NOON, actor="departments/housing/systems/desk",
+        facts={"sha256_after": sha256(document).hexdigest()},
+    ).leaf  # fmt: skip
+    leaves = (ProvenLeaf(index=1, leaf=sealing, proof=proofs_of([b"{}", sealing])[1]),)
+    proof = proof_to_json(LogProof(document=sha256(document).hexdigest(), leaves=leaves))
+    (folder / "proof.json").write_text(proof)
     trusted = replace(
         world().store(), anchors=(*world().store().anchors, *world(P256).store().anchors)
     )
     bundle = make_evidence(
         document, store=trusted, now=max(datetime.now(UTC), SEALED_AT), maker="tongban 0.1.0",
-        receipts=[saved.encode()], log_key=key,
+        receipts=[saved.encode(), proof.encode()], log_key=key,
     )  # fmt: skip
     (folder / "evidence.zip").write_bytes(bundle)
     return folder
@@ -98,7 +107,9 @@ def test_everything_is_verified_offline(installed, files):
         said = installed.run(files / name, *trust)
         assert (said.returncode, said.stdout[:6]) == (0, "PASSED"), said.stdout + said.stderr
     key = ("--log-key", files / "log-key.txt")
-    for name in ("receipt.json", "evidence.zip"):
+    said = installed.run(files / "proof.json", *key, "--document", files / "letter.pdf")
+    assert (said.returncode, "not of the file" in said.stdout) == (1, True)
+    for name in ("receipt.json", "proof.json", "evidence.zip"):
         said = installed.run(files / name, *trust, *key)
         assert (said.returncode, said.stdout[:6]) == (0, "PASSED"), said.stdout + said.stderr
     said = installed.run(files / "evidence.zip", *trust, "--json")

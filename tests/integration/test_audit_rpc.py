@@ -66,6 +66,9 @@ async def test_a_receipt_becomes_a_proof_that_an_auditor_checks_offline(node) ->
     told = verify_receipt(saved, key)
     assert told.passed, told
     assert verify_inclusion(proof.proof, receipt.leaf, key).passed
+    by_index = await auditor.GetInclusionProof(pb.GetInclusionProofRequest(index=proof.index))
+    assert by_index.index == proof.index
+    assert verify_inclusion(by_index.proof, receipt.leaf, key).passed
     entries = await auditor.ListEntries(pb.ListEntriesRequest(start=proof.index, page_size=1))
     assert list(entries.leaves) == [receipt.leaf]
     assert entries.size > proof.index
@@ -120,6 +123,12 @@ async def test_wrong_questions_are_refused_by_kind(node) -> None:
     unknown = await refusal(reader.GetInclusionProof(pb.GetInclusionProofRequest(shard="none")))
     assert isinstance(unknown, NotFound)
     assert unknown.reason == "PROMISE_UNKNOWN"
+    late = await refusal(reader.GetInclusionProof(pb.GetInclusionProofRequest(index=1 << 40)))
+    assert isinstance(late, OutOfRange)
+    assert late.reason == "INDEX_OUT_OF_RANGE"
+    for more in ({"shard": "s"}, {"batch": 1}, {"position": 1}):
+        twice = pb.GetInclusionProofRequest(index=0, **more)
+        assert isinstance(await refusal(reader.GetInclusionProof(twice)), InvalidArgument)
     too_large = pb.GetConsistencyProofRequest(first_size=1 << 40)
     assert isinstance(await refusal(reader.GetConsistencyProof(too_large)), OutOfRange)
     beyond = pb.ListEntriesRequest(start=1 << 40)

@@ -250,6 +250,8 @@ async def test_each_change_is_published_and_forbidden_ones_are_refused(node: Lic
         "license_resumed",
         "license_revoked",
     ]
+    documents = {(leaf["ofd_sha256"], leaf["pdf_sha256"]) for leaf in node.leaves()}
+    assert len(documents) == 1  # what became of a document is found by it in the log
 
 
 async def test_a_repeated_change_is_answered_as_first(node: LicenseNode) -> None:

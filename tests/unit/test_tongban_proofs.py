@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from exchange.audit.promising import promise
+from exchange.audit.proved import LogProof, ProvenLeaf, proof_to_json
 from exchange.audit.verify import SavedReceipt, receipt_to_json
+from runtime.errors import InvalidArgument
 from runtime.records import make_record
-from tests.builders.audit import NOON, log_key
-from tongban.proofs import receipt_check
+from tests.builders.audit import NOON, log_key, proofs_of
+from tongban.proofs import receipt_check, verify_file
 
 DOCUMENT, OTHER = "ab" * 32, "cd" * 32
 KEY = log_key().verifier_key
@@ -53,6 +57,72 @@ def test_a_receipt_of_another_document_fails(fact):
 def test_a_record_that_names_no_document_is_told():
     check = judged(receipt())
     assert (check.indication, check.notice) == ("PASSED", True)
+
+
+# Proofs that somebody took out of the log.
+
+
+def leaf_of(kind: str, **facts: str) -> bytes:
+    return make_record(kind, at=NOON, actor="departments/housing/systems/desk", facts=facts).leaf
+
+
+SEALING = leaf_of("document_sealed", phase="released", sha256_after=DOCUMENT)
+LOG = [leaf_of("query"), SEALING, leaf_of("document_sealed", sha256_after=OTHER),
+       *(leaf_of("license_suspended", ofd_sha256=DOCUMENT, reason=str(n)) for n in range(6)),
+       leaf_of("license_revoked", ofd_sha256=DOCUMENT)]  # fmt: skip
+
+
+def proof(*indexes: int, document: str = DOCUMENT, key: int = 1) -> bytes:
+    told = proofs_of(LOG, log_key(key))
+    leaves = tuple(ProvenLeaf(index=n, leaf=LOG[n], proof=told[n]) for n in indexes)
+    return proof_to_json(LogProof(document=document, leaves=leaves)).encode()
+
+
+def test_a_proof_of_the_sealing_is_judged_like_a_receipt():
+    check = judged(proof(1))
+    assert (check.indication, check.notice) == ("PASSED", False)
+    assert "1 record of this document: document_sealed, 2026-11-02" in check.detail
+    assert "1 条记录" in check.detail_zh
+    assert judged(proof(1), inside="").indication == "PASSED"
+    assert judged(proof(1, key=2)).indication == "FAILED"
+    assert judged(proof(1), own="").reason == "LOG_KEY_NOT_TRUSTED"
+    assert judged(proof(1), own="", trust_inside=True).notice
+
+
+def test_the_newest_records_are_told():
+    check = judged(proof(1, *range(3, 10)))
+    assert "8 records" in check.detail
+    assert "license_revoked" in check.detail
+    assert "document_sealed" not in check.detail
+    assert "…" in check.detail
+
+
+def test_a_proof_of_another_document_fails():
+    for data in (proof(2, document=OTHER), proof(2), proof(1, 2)):
+        check = judged(data)
+        assert (check.indication, check.reason) == ("FAILED", "RECEIPT_OF_ANOTHER_DOCUMENT")
+    body = json.loads(proof(1))
+    body["leaves"][0]["leaf"] = json.loads(proof(2))["leaves"][0]["leaf"]
+    check = judged(json.dumps(body, ensure_ascii=False, indent=2).encode() + b"\n")
+    assert (check.indication, check.reason) == ("FAILED", "")
+    assert "inclusion:1" in check.detail
+
+
+def test_a_proof_s_file_is_verified_and_compared(tmp_path):
+    path = tmp_path / "proof.json"
+    path.write_bytes(proof(1, 9))
+    told = verify_file(path, KEY)
+    assert told["indication"] == "PASSED"
+    assert "2 records of this document in the log: document_sealed" in told["summary"]
+    assert verify_file(path, KEY, document=DOCUMENT)["indication"] == "PASSED"
+    other = verify_file(path, KEY, document=OTHER)
+    assert (other["indication"], other["checks"][-1]["name"]) == ("FAILED", "document")
+    path.write_bytes(receipt(sha256_after=DOCUMENT))
+    assert verify_file(path, KEY, document=DOCUMENT)["indication"] == "PASSED"
+    assert verify_file(path, KEY, document=OTHER)["indication"] == "FAILED"
+    path.write_bytes(proof(1).replace(b"leaves", b"leafs"))
+    with pytest.raises(InvalidArgument, match="neither a receipt"):
+        verify_file(path, KEY)
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"\xff", b"[" * 100_000])
