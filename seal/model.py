@@ -7,7 +7,9 @@
    established (an unknown trust anchor, an unsupported kind of signature).
 4. A verdict without a single check, without a signature, or with a signature of which nothing was
    checked, is never PASSED.
-5. `indication` answers for the time of signing: the one a trusted time-stamp proves, else the one
+5. What others wrote (names, ids, subjects, whatever a check quotes) is made plain here, whoever
+   tells of it: on one line, bounded, nothing unseen in it (`seal.judging.plainly`).
+6. `indication` answers for the time of signing: the one a trusted time-stamp proves, else the one
    claimed. `now` answers for today: what has ended since (a certificate revoked, a seal that ran
    out) does no harm where a time-stamp proves that the signature is older, and leaves it open
    where nothing does.
@@ -33,6 +35,7 @@ from seal.judging.findings import (
     undetermined,
     worst,
 )
+from seal.judging.plainly import plain
 from seal.judging.standing import PROOFS, UNENDED, Standing, proof_of, standing_of
 
 __all__ = [
@@ -64,6 +67,10 @@ class CertificateFacts:
     valid_from: datetime
     valid_to: datetime
 
+    def __post_init__(self) -> None:
+        for name in ("subject", "issuer"):
+            object.__setattr__(self, name, plain(getattr(self, name)))
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         return {
@@ -81,7 +88,7 @@ class SignatureReport:
     """One signature: who, with which seal, when by its own account, and its checks.
 
     `format` is SES_V1, SES_V4, SES_V5, GBT_35275, PADES or PADES_TIMESTAMP; what could not be read
-    is empty or None. The checks stand in the order of `seal.judging.check_names`.
+    is empty or None. `certificate` is the signer's, `maker` the one of who made the seal. The checks stand in the order of `seal.judging.check_names`.
     """
 
     id: str
@@ -92,9 +99,13 @@ class SignatureReport:
     format: str
     checks: tuple[Check, ...]
     certificate: CertificateFacts | None = None
+    maker: CertificateFacts | None = None
 
     def __post_init__(self) -> None:
-        ordered = tuple(sorted(self.checks, key=lambda check: position(check.name)))
+        for name in ("id", "signer", "seal_name", "es_id"):
+            object.__setattr__(self, name, plain(getattr(self, name)))
+        told = (check.told_plainly() for check in self.checks)
+        ordered = tuple(sorted(told, key=lambda check: position(check.name)))
         object.__setattr__(self, "checks", ordered or (_not_checked(self.id),))
 
     @property
@@ -126,7 +137,7 @@ class SignatureReport:
 
     @property
     def now(self) -> Standing:
-        """Whether it holds today (rule 5)."""
+        """Whether it holds today (rule 6)."""
         return standing_of(self.checks, self.signed_at)
 
     def to_dict(self) -> dict[str, Any]:
@@ -140,6 +151,7 @@ class SignatureReport:
             "signer": self.signer,
             "certificate": self.certificate.to_dict() if self.certificate else None,
             "seal_name": self.seal_name,
+            "maker": self.maker.to_dict() if self.maker else None,
             "es_id": self.es_id,
             "signed_at": shown(self.signed_at),
             "proved_at": shown(self.proved_at),
@@ -212,8 +224,8 @@ class VerificationError(DomainError):
 def conclude(
     document_format: str, checks: Iterable[Check], signatures: Iterable[SignatureReport]
 ) -> Verdict:
-    """Gather checks into a verdict (rules 2 to 5); the first worst check gives its reason."""
-    own, reports = tuple(checks), tuple(signatures)
+    """Gather checks into a verdict (rules 2 to 6); the first worst check gives its reason."""
+    own, reports = tuple(check.told_plainly() for check in checks), tuple(signatures)
     every = own + tuple(check for report in reports for check in report.checks)
     indication = worst(every)
     sub, reason = "", ""

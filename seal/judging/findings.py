@@ -3,7 +3,9 @@
 1. FAILED means something is wrong; INDETERMINATE means nothing is wrong but something could not be
    established (an unknown trust anchor, an unsupported kind of signature).
 2. What is gathered of checks is as bad as the worst: FAILED before INDETERMINATE before PASSED.
-3. A check is a named tuple, since a document takes dozens: it is made, and made anew, in a fifth of
+3. What a check says may quote what others wrote: `told_plainly` is where a text that is not on one
+   line, or not seen, stops (`seal.judging.plainly`).
+4. A check is a named tuple, since a document takes dozens: it is made, and made anew, in a fifth of
    the time of a frozen dataclass, and is as little to be changed.
 """
 
@@ -16,6 +18,7 @@ from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
 from seal.judging.check_names import etsi_word, titled
+from seal.judging.plainly import LONGEST, LONGEST_SENTENCE, plain, sentence
 
 
 class Indication(StrEnum):
@@ -42,6 +45,10 @@ class Trust:
     source: str
     anchor: str
     fingerprint: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("source", "anchor"):
+            object.__setattr__(self, name, plain(getattr(self, name)))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -99,6 +106,21 @@ class Check(NamedTuple):
     def compared(self, against: str, against_zh: str) -> Check:
         """The same check, saying what it was checked against."""
         return self._told(self.subject, against, against_zh)
+
+    def told_plainly(self) -> Check:
+        """The same check: every text on one line, of bounded length, with nothing unseen in it."""
+        texts = self.detail, self.detail_zh, self.against, self.against_zh, self.subject
+        together = "".join(texts)
+        is_short = len(together) <= LONGEST_SENTENCE and len(self.subject) <= LONGEST
+        if is_short and together.isprintable():
+            return self
+        return self._replace(
+            detail=sentence(self.detail),
+            detail_zh=sentence(self.detail_zh),
+            against=sentence(self.against),
+            against_zh=sentence(self.against_zh),
+            subject=plain(self.subject),
+        )
 
     def _told(self, subject: str, against: str, against_zh: str) -> Check:
         """`_replace`, in a third of its time: every check is told so, twice."""

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from seal.judging.check_names import ENDINGS, titled
 from seal.judging.findings import Check, Indication, decisive, shown, worst
+from seal.judging.plainly import china_day
 
 PROOFS: Final = ("time_stamp", "document_time", "evidence_time")
 """What proves that a signature existed: a time-stamp of its own, of the document after it, of the
@@ -105,11 +106,11 @@ def _gravity(check: Check) -> tuple[int, float]:
 def _lapsed(check: Check, proof: datetime | None, signed_at: datetime | None) -> Standing:
     what, what_zh = _ending(check)
     if proof:
-        then = f"valid when signed; {what}, and its time-stamp ({_day(proof)}) is later"
-        then_zh = f"签章时有效；{what_zh}，时间戳（{_day(proof)}）晚于此时"
+        then = f"valid when signed; {what}, and its time-stamp ({china_day(proof)}) is later"
+        then_zh = f"签章时有效；{what_zh}，时间戳（{china_day(proof)}）晚于此时"
     else:
-        claimed = f" ({_day(signed_at)})" if signed_at else ""
-        claimed_zh = f"（{_day(signed_at)}）" if signed_at else ""
+        claimed = f" ({china_day(signed_at)})" if signed_at else ""
+        claimed_zh = f"（{china_day(signed_at)}）" if signed_at else ""
         nothing = "no time-stamp proves that it was signed before"
         then = f"valid when signed by its own word{claimed}; {what}, and {nothing}"
         then_zh = f"按签章自述时间{claimed_zh}有效；{what_zh}，没有时间戳证明签章早于此时"
@@ -125,12 +126,8 @@ def _lapsed(check: Check, proof: datetime | None, signed_at: datetime | None) ->
 
 def _ending(check: Check) -> tuple[str, str]:
     entry, known = titled(check.name), ENDINGS.get(check.ended_why)
-    when = _day(check.ended) if check.ended else ""
+    when = china_day(check.ended) if check.ended else ""
     words, words_zh = (known.words, known.words_zh) if known else ("ended", "已失效")
     return f"{entry.thing or entry.title} {words} on {when}", (
         f"{entry.thing_zh or entry.title_zh}已于 {when} {words_zh.removeprefix('已')}"
     )
-
-
-def _day(at: datetime) -> str:
-    return at.date().isoformat()

@@ -1,36 +1,23 @@
 """How checks name times and certificates to people: one spelling, both languages, bounded length.
 
-What comes out of a certificate was written by whoever made the document: control characters are
-left out and long names cut, so that no name can forge a line of a report.
+What comes out of a certificate was written by whoever made the document: it is told by `plain`, so
+that no name can forge a line of a report.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import wraps
-from typing import Final, TypeVarTuple
+from typing import TypeVarTuple
 
 from runtime.errors import InvalidArgument
+from seal.judging.plainly import moment, plain
 from seal.model import CertificateFacts, Check
 from seal.pki.certificates import CertificateInfo, parse_certificate
 
-_LONGEST: Final = 120
+__all__ = ["comparing", "facts_of", "holder", "moment", "named", "plain"]
+
 _Args = TypeVarTuple("_Args")
-
-
-def moment(at: datetime | None) -> str:
-    """An instant as `2026-02-01 08:00:00Z`; a dash for none."""
-    # `isoformat` in place of `strftime`, which takes three times as long.
-    if at is None:
-        return "-"
-    return (at if at.tzinfo is UTC else at.astimezone(UTC)).isoformat(" ")[:19] + "Z"
-
-
-def plain(text: str) -> str:
-    """Text of a document on one line: no control or direction characters, at most 120 long."""
-    shown = text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
-    return shown if len(shown) <= _LONGEST else shown[: _LONGEST - 1] + "…"
 
 
 def holder(certificate: bytes) -> tuple[str, str]:
