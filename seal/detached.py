@@ -69,7 +69,8 @@ def assess_detached(
 ) -> Verdict:
     """Judge a DER SES_Signature over `digest` (SM3, 32 octets). Never raises on what it holds.
 
-    `about` is what its propertyInfo has to say the digest is of; empty takes whatever it says.
+    `about` is what its propertyInfo has to say the digest is of; empty takes whatever it says, and
+    tells it as a notice.
     """
     try:
         value = parse_signature(signature)
@@ -81,9 +82,7 @@ def assess_detached(
     alone = replace(alone, stamp=judge_time_stamp(around, value))
     found: list[Check | None] = [rule(value.seal, store, now) for rule in SEAL_CHECKS]
     found += [rule(around, alone, value) for rule in _RULES]
-    found.append(_check_data_hash(value, digest))
-    if about:
-        found.append(_check_property_info(value, about))
+    found += [_check_data_hash(value, digest), _check_property_info(value, about)]
     report = SignatureReport(
         id=LABEL,
         signer=_signer(value),
@@ -92,6 +91,7 @@ def assess_detached(
         signed_at=value.signed_at,
         format=f"SES_V{value.version}",
         certificate=facts_of(value.certificate),
+        maker=facts_of(value.seal.maker_certificate),
         checks=tuple(check.about(LABEL) for check in asked(found)),
     )
     return conclude("SES", [], [report])
@@ -109,6 +109,13 @@ def _check_data_hash(value: SealSignature, digest: bytes) -> Check:
 
 def _check_property_info(value: SealSignature, about: str) -> Check:
     name, said = "property_info", plain(value.property_info)
+    if not about:
+        # What it is of nobody asked: so a person reads it, and judges.
+        told = (f"it says that it is over: {said}", f"签章自述其摘要来源：{said}")
+        if not said.strip():
+            told = ("it does not say what it is over", "签章未说明其摘要来源")
+        unasked = ("nothing: what it has to be over was not asked", "无：未指定摘要来源")
+        return passed(name, *told, notice=True, against=unasked)
     against = (f"made for {said}", f"所签来源 {said}")
     if value.property_info == about:
         good = ("it says what the digest is of", "摘要来源说明与此一致")

@@ -70,7 +70,8 @@ def verify(
     """Verify sealed documents, bundles of evidence, seals, receipts and proofs, offline.
 
     Exit code 0 PASSED, 1 FAILED, 6 INDETERMINATE, 4 a file that is none of these; of several files
-    the worst. With --json several files are told line by line.
+    the worst. It answers for the time of signing: 0 does not say that it holds today, which is told
+    beside it. With --json several files are told line by line.
 
     Example: tongban-verify license.ofd --trust trust --report report.pdf
     """

@@ -1,9 +1,11 @@
 """What a file is, and what can be said of it: for `tongban seal verify` and for `tongban-verify`.
 
-1. The kind is told by the first bytes, never by the name: OFD, PDF, bundle of evidence, seal,
-   signature over a digest, receipt or proof of the audit log.
-2. Of a file that is none of them there is nothing to be said: it is refused, not FAILED.
-3. Public material only: no key, no node, no gRPC, here or in what this imports (a test holds that).
+1. The kind is told by the first bytes: OFD, PDF, bundle of evidence, seal, signature over a digest,
+   receipt or proof of the audit log.
+2. A file that is none of them, but that another reader may take for a document, by its name or by
+   the end of a zip in it, is judged as one: so it is FAILED.
+3. Of any other file there is nothing to be said: it is refused, not FAILED.
+4. Public material only: no key, no node, no gRPC, here or in what this imports (a test holds that).
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from runtime.errors import InvalidArgument
 from seal.detached import assess_detached
@@ -29,6 +31,9 @@ from tongban.files import map_file
 from tongban.showing import print_verdict
 
 GREATEST = 176 * 1024 * 1024
+SUFFIXES: Final = frozenset({".ofd", ".pdf"})
+_ZIP_END: Final = b"PK\x05\x06"
+_GREATEST_END: Final = 22 + 0xFFFF  # octets that the end of a zip takes, its comment with it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +97,7 @@ def judge_file(
     `DIGEST_MISSING`, `LOG_KEY_MISSING`, and what `map_file` and `store` raise.
     """
     data = map_file(path, greatest=GREATEST) if data is None else data
-    if data[:1] == b"{":
+    if data[:1] == b"{" and not _passes_for_document(path, data):
         return Finding(path=path, answer=_receipt(path, question))
     judge = _judge_of(path, data, question)
     return Finding(path=path, verdict=judge(data, store=store(), now=now))
@@ -123,11 +128,19 @@ def _judge_of(path: Path, data: Buffer, question: Question) -> Callable[..., Ver
         return assess
     if data[:1] == b"\x30" and _is_seal(bytes(data)):
         return assess_seal
+    if _passes_for_document(path, data):
+        return assess
     raise InvalidArgument(
         f"{path} is neither an OFD nor a PDF; a signature over a digest needs --digest",
         reason="DOCUMENT_FORMAT_UNKNOWN",
         message_zh=f"{path} 不是 OFD 或 PDF 文件；对摘要的签章须用 --digest 给出摘要",
     )
+
+
+def _passes_for_document(path: Path, data: Buffer) -> bool:
+    """Rule 2."""
+    named = path.suffix.lower() in SUFFIXES
+    return named or _ZIP_END in bytes(data[max(0, len(data) - _GREATEST_END) :])
 
 
 def _detached(data: Buffer, *, question: Question, store: TrustStore, now: datetime) -> Verdict:

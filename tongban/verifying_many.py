@@ -25,13 +25,13 @@ from typing import Any, Final
 
 from runtime.errors import DomainError, InvalidArgument, Unavailable
 from runtime.threads import in_passing_thread
+from seal.judging.plainly import plain
 from seal.model import Indication, Verdict
 from seal.trust import TrustStore
 from tongban.files import map_file
-from tongban.verifying import GREATEST, Finding, Question, judge_file
+from tongban.verifying import GREATEST, SUFFIXES, Finding, Question, judge_file
 
 MOST_FILES: Final = 1_000_000
-SUFFIXES: Final = frozenset({".ofd", ".pdf"})
 _EACH: Final = 8  # files a process takes at once
 _AHEAD: Final = 4  # such portions under way for each process
 _MIB: Final = 1024 * 1024
@@ -132,9 +132,8 @@ def _tried(path: Path, question: Question, store: TrustStore, now: datetime) -> 
     try:
         return judge_one(path, question, lambda: store, now)
     except DomainError as error:
-        return Told(
-            path=path, reason=error.reason, message=error.message, message_zh=error.message_zh
-        )
+        why, why_zh = plain(error.message, 1000), plain(error.message_zh, 1000)
+        return Told(path=path, reason=error.reason, message=why, message_zh=why_zh)
 
 
 def judge_all(

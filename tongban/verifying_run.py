@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -23,9 +22,10 @@ from rich.table import Table
 from rich.text import Text
 
 from runtime.errors import InvalidArgument
+from seal.judging.plainly import plain, plain_path
 from seal.model import Indication
 from seal.trust import TrustStore
-from tongban.console import COLOURS, Exit, err, out, print_json, say, word
+from tongban.console import COLOURS, Exit, err, json_text, out, print_json, say, word
 from tongban.files import check_new, write_new
 from tongban.verifying import Question
 from tongban.verifying_many import Told, files_in, judge_all, judge_one
@@ -76,7 +76,7 @@ def verify_files(
         ):
             summary.add(told)
             if wish.as_json:
-                sys.stdout.write(json.dumps(told.to_dict(), ensure_ascii=False) + "\n")
+                sys.stdout.write(json_text(told.to_dict()) + "\n")
         if not wish.as_json:
             summary.tell()
         if wish.report is not None:
@@ -157,7 +157,10 @@ class _Summary:
         for indication in Indication:
             notice = Text("")
             if indication is Indication.PASSED and self.lapsed:
-                lapsed = (f"{self.lapsed} of them open today", f"其中 {self.lapsed} 个现在无法确定")
+                lapsed = (
+                    f"of them {self.lapsed} INDETERMINATE today",
+                    f"其中 {self.lapsed} 个现在无法确定",
+                )
                 notice = Text(say(*lapsed), "yellow")
             table.add_row(_coloured(indication), str(self.counts[indication]), notice)
         if self.counts[_NOT_JUDGED]:
@@ -180,17 +183,18 @@ def _look(rows: list[tuple[Text, Text]]) -> Table:
 
 
 def _row(told: Told) -> tuple[Text, Text]:
-    file = Text(str(told.path), "bold")
+    file = Text(plain_path(str(told.path)), "bold")
     if told.indication is None:
-        why = f"{told.reason}: {say(told.message, told.message_zh)}"
+        why = plain(f"{told.reason}: {say(told.message, told.message_zh)}", 1000)
         return Text(say("not judged", "未能验证"), "bold"), _under(file, why)
     verdict = told.verdict
     if verdict is None:
         return _coloured(told.indication), file
     if told.indication is Indication.PASSED:
         now = verdict.now
-        shown = _coloured(now.indication)
-        return shown, _under(file, say(f"today: {now.summary}", f"现在：{now.summary_zh}"))
+        today = word(now.indication.value)
+        why = say(f"today {today}: {now.summary}", f"现在{today}：{now.summary_zh}")
+        return _coloured(told.indication), _under(file, why)
     why = f"{verdict.reason}: {say(verdict.summary, verdict.summary_zh)}"
     return _coloured(told.indication), _under(file, why)
 
@@ -230,4 +234,5 @@ def _write(found: Sequence[Told], path: Path, trust: tuple[str, str], now: datet
         )
     words = " ".join(dict.fromkeys(reversed(trust)))
     write_new(path, write_report(documents, trust=words, at=now))
-    err.print(say(f"Report: {path}", f"报告：{path}"), markup=False)
+    written = plain_path(str(path), 4000)
+    err.print(say(f"Report: {written}", f"报告：{written}"), markup=False)

@@ -34,6 +34,17 @@ class Reach(Enum):
     PUBLIC = "public"
 
 
+NOT_PUBLIC: Final = (
+    "its address is of a private network, or of no web server: it was not asked",
+    "其地址属于专用网络或不是网站端口，未查询",
+)
+"""What an ExchangeFailed says where `Reach.PUBLIC` kept from asking."""
+
+
+class _NotPublicError(OSError):
+    """`Reach.PUBLIC` does not lead there."""
+
+
 class ExchangeFailed(Exception):
     """There is no whole answer. `is_late` tells that it took too long; the text names no host."""
 
@@ -89,6 +100,8 @@ def exchange(
             connection.request("GET" if body is None else "POST", target, body, headers)
             with connection.getresponse() as response:
                 return _read(response, largest)
+    except _NotPublicError as error:
+        raise ExchangeFailed(*NOT_PUBLIC) from error
     except (OSError, http.client.HTTPException, ValueError) as error:
         if late.is_set() or isinstance(error, TimeoutError):
             raise ExchangeFailed("it took too long", "响应超时", is_late=True) from error
@@ -130,12 +143,12 @@ def _connect_public(
     """`socket.create_connection` to public addresses alone. Raises OSError."""
     host, port = address
     if port not in _WEB_PORTS and port < _FIRST_FREE_PORT:
-        raise PermissionError("not a port of the web")
+        raise _NotPublicError("not a port of the web")
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     public = [one for one in found if is_public(str(one[4][0]))]
     if len(public) < len(found):
         # Not even beside a public one: whose name answers with both is up to something.
-        raise PermissionError("an address of a private network")
+        raise _NotPublicError("an address of a private network")
     last: OSError = OSError("no address")
     for family, kind, protocol, _, place in public[:_MOST_PLACES]:
         one = socket.socket(family, kind, protocol)

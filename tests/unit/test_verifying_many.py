@@ -18,7 +18,7 @@ from tests.builders.ofd import NOW, pack, plain_ofd, seal_ofd, unpack, world
 from tests.builders.pdf import plain_pdf
 from tongban.console import Exit
 from tongban.reports import Reported, too_many, write_report
-from tongban.verifying import Question
+from tongban.verifying import Question, judge_file
 from tongban.verifying_many import files_in, judge_all
 from tongban.verifying_run import Wish, verify_files
 
@@ -41,6 +41,7 @@ def folder(tmp_path: Path) -> Path:
     (here / "more" / "changed.OFD").write_bytes(_changed())
     (here / "more" / "plain.pdf").write_bytes(plain_pdf())
     (here / "more" / "broken.pdf").write_bytes(b"no document at all")
+    (here / "more" / "notes.pdf").symlink_to(here / "more" / "absent")
     (here / "notes.txt").write_text("not looked at")
     return here
 
@@ -54,20 +55,26 @@ def _run(places: list[Path], **wish: object) -> Exit:
 @pytest.mark.parametrize("processes", [1, 2])
 def test_files_are_told_in_order_by_whichever_process(folder: Path, processes: int) -> None:
     paths = files_in([folder])
-    assert [path.name for path in paths[40:]] == ["broken.pdf", "changed.OFD", "plain.pdf"]
+    assert [path.name for path in paths[40:]] == [
+        "broken.pdf",
+        "changed.OFD",
+        "notes.pdf",
+        "plain.pdf",
+    ]
     told = list(judge_all(paths, Question(), store=STORE, now=NOW, processes=processes))
     assert [one.path for one in told] == paths
     assert {one.indication for one in told[:40]} == {Indication.PASSED}
-    assert [one.reason for one in told[40:]] == ["DOCUMENT_FORMAT_UNKNOWN", "", ""]
-    assert [one.verdict and one.verdict.reason for one in told[41:]] == ["REFERENCES", "NOT_SIGNED"]
+    assert [one.reason for one in told[40:]] == ["", "", "FILE_UNREADABLE", ""]
+    reasons = [one.verdict.reason for one in told[40:] if one.verdict]
+    assert reasons == ["DOCUMENT_FORMAT", "REFERENCES", "NOT_SIGNED"]
 
 
 def test_lines_of_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert _run([folder], as_json=True, processes=2) is Exit.NO
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert len(lines) == 43
+    assert len(lines) == 44
     assert lines[0]["verdict"] == assess(GOOD, store=STORE, now=NOW).to_dict()
-    assert lines[40]["error"]["reason"] == "DOCUMENT_FORMAT_UNKNOWN"
+    assert lines[42]["error"]["reason"] == "FILE_UNREADABLE"
     assert {line["size"] for line in lines[:40]} == {len(GOOD)}
 
 
@@ -80,7 +87,7 @@ def test_summary_names_what_to_look_at(folder: Path, capsys: pytest.CaptureFixtu
     assert [line.split() for line in said.splitlines()[-4:]] == [
         ["PASSED", "40"],
         ["INDETERMINATE", "1"],
-        ["FAILED", "1"],
+        ["FAILED", "2"],
         ["not", "judged", "1"],
     ]
 
@@ -109,8 +116,25 @@ def test_what_lapsed_since_is_told_and_passes(
     )
     assert code is Exit.OK
     said = capsys.readouterr().out
-    assert "2 of them open today" in said
+    assert "PASSED         2  of them 2 INDETERMINATE today" in said
+    assert [line.split()[0] for line in said.splitlines() if ".ofd" in line] == ["PASSED"] * 2
+    assert said.count("today INDETERMINATE: ") == 2
     assert "no time-stamp proves" in said
+
+
+def test_what_others_may_take_for_a_document_is_judged(tmp_path: Path) -> None:
+    cases = {"page.ofd": b"<html></html>" + GOOD, "page.html": b"<html></html>" + GOOD,
+             "receipt.json": b"{}" + GOOD, "text.PDF": b"text", "empty.ofd": b""}  # fmt: skip
+    for name, data in cases.items():
+        (tmp_path / name).write_bytes(data)
+        found = judge_file(tmp_path / name, Question(), store=lambda: STORE, now=NOW)
+        assert found.verdict
+        assert (found.indication, found.verdict.reason) == (Indication.FAILED, "DOCUMENT_FORMAT")
+        assert _run([tmp_path / name]) is Exit.NO
+    (tmp_path / "text.txt").write_bytes(b"text")
+    with pytest.raises(InvalidArgument) as caught:
+        judge_file(tmp_path / "text.txt", Question(), store=lambda: STORE, now=NOW)
+    assert caught.value.reason == "DOCUMENT_FORMAT_UNKNOWN"
 
 
 def test_folder_without_documents(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from runtime.clock import SYSTEM
-from seal.pki.exchanging import Reach
+from seal.pki.exchanging import NOT_PUBLIC, Reach
 from seal.pki.fetching import Fetched, Fetcher, FetchLimits
 from tongban.console import Exit, Json, out, outcomes, print_json, print_table, say
 from tongban.trust_folder import TrustFolder
@@ -86,6 +86,14 @@ def _show(found: Fetched, trust: Path) -> None:
             say("Gave nothing of use", "未能取得"),
             (say("address", "地址"), say("why", "原因")),
             [(Text(one.url), say(one.why, one.why_zh)) for one in found.failures],
+        )
+    if any(one.why == NOT_PUBLIC[0] for one in found.failures):
+        out.print(
+            say(
+                "If those servers are of your own network, and you trust whoever named them: "
+                "--private asks them too",
+                "如果这些服务器属于您自己的网络，且您信任写明其地址者：加 --private 可一并查询",
+            )
         )
     for subject in found.missing:
         out.print(Text(say(f"Nothing current about {subject}", f"没有 {subject} 的有效吊销数据")))
