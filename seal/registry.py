@@ -26,6 +26,7 @@ from runtime.errors import (
 )
 from runtime.idcodes import credit_code_problem
 from runtime.identity import Principal, Role
+from seal.judging.plainly import china_day
 from seal.ses.model import SignerList
 
 MAX_DISPLAY_NAME: Final = 40
@@ -263,20 +264,20 @@ def check_use(seal: HeldSeal, *, at: datetime, actor: str | None, kind: str) -> 
     if at < seal.start_time:
         raise _not_in_force(
             "not_begun",
-            f"begins on {seal.start_time:%Y-%m-%d}: wait until then",
-            f"自 {seal.start_time:%Y-%m-%d} 起生效，请届时再用",
+            f"begins on {china_day(seal.start_time)}: wait until then",
+            f"自 {china_day(seal.start_time)} 起生效，请届时再用",
         )
     if at > seal.end_time:
         raise _not_in_force(
             "ended",
-            f"ended on {seal.end_time:%Y-%m-%d}: have a new one made",
-            f"已于 {seal.end_time:%Y-%m-%d} 到期，请重新制作",
+            f"ended on {china_day(seal.end_time)}: have a new one made",
+            f"已于 {china_day(seal.end_time)} 到期，请重新制作",
         )
     if allowed.expire_time is not None and at > allowed.expire_time:
         raise _not_in_force(
             "authorization_ended",
-            f"was authorized until {allowed.expire_time:%Y-%m-%d}: ask for a new authorization",
-            f"的使用授权已于 {allowed.expire_time:%Y-%m-%d} 到期，请重新申请授权",
+            f"was authorized until {china_day(allowed.expire_time)}: ask for a new authorization",
+            f"的使用授权已于 {china_day(allowed.expire_time)} 到期，请重新申请授权",
         )
     named = (*allowed.license_types, *allowed.document_kinds)
     if named and kind not in named:
@@ -344,10 +345,10 @@ def term(wanted: datetime | None, *, now: datetime, latest: datetime) -> tuple[d
     end = end.replace(microsecond=0)
     if not start < end <= latest:
         raise InvalidArgument(
-            f"end_time must be after now and not after {latest:%Y-%m-%d}, when the seal maker's "
+            f"end_time must be after now and not after {china_day(latest)}, when the seal maker's "
             "certificate ends",
             reason="BAD_END_TIME",
-            message_zh=f"end_time 应晚于当前时间且不晚于制章者证书的截止日 {latest:%Y-%m-%d}",
+            message_zh=f"end_time 应晚于当前时间且不晚于制章者证书的截止日 {china_day(latest)}",
             violations=[FieldViolation("end_time", "not in the future, or too far in it")],
         )
     return start, end

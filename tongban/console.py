@@ -22,19 +22,20 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.cells import cell_len
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
 from runtime import errors
-from runtime.clock import CHINA
+from seal.judging.plainly import china_time, plain, visible
 from tongban.files import problem
 
 if TYPE_CHECKING:  # the verifier's command speaks like the others, and has no gRPC
@@ -57,8 +58,26 @@ class Exit(IntEnum):
 # What goes into a file or a pipe is not folded to a screen's width, so that names stay whole.
 _WIDE = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 240
 
-out = Console(soft_wrap=True, highlight=False, width=_WIDE)
-err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+class Screen(Console):
+    """A console on which nobody but us moves the cursor, colours or hides what is printed.
+
+    Rich lets escape and direction characters of a text through, wherever the text came from.
+    """
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterator[Segment]:
+        """What is printed, with whatever is not seen in a text made visible."""
+        for one in super().render(renderable, options):
+            if one.control or (seen := visible(one.text, kept="\n")) == one.text:
+                yield one
+            else:
+                yield Segment(seen, one.style)
+
+
+out = Screen(soft_wrap=True, highlight=False, width=_WIDE)
+err = Screen(stderr=True, soft_wrap=True, highlight=False)
 
 
 def with_example(text: str, example: str) -> str:
@@ -97,11 +116,6 @@ def say(english: str, chinese_text: str = "") -> str:
 def when(at: Timestamp) -> str:
     """An instant as people in China read it; empty for none."""
     return china_time(at.ToDatetime(UTC)) if at.seconds else ""
-
-
-def china_time(at: datetime) -> str:
-    """An instant on a clock in China."""
-    return at.astimezone(CHINA).strftime("%Y-%m-%d %H:%M:%S +08:00")
 
 
 def last_day(end: Timestamp) -> str:
@@ -150,12 +164,34 @@ COLOURS = {"PASSED": "green", "INDETERMINATE": "yellow", "FAILED": "red"}
 
 def print_answer(indication: str, sentence: str) -> None:
     """The answer of a verification: its word first, then what it means."""
-    out.print(Text.assemble((word(indication), f"bold {COLOURS[indication]}"), " ", sentence))
+    print_hanging(Text(word(indication), f"bold {COLOURS[indication]}"), Text(sentence))
+
+
+def print_hanging(head: Text, told: Text) -> None:
+    """A few words of ours and a text that quotes others: on a terminal what is folded stays under
+    the text, so that nothing quoted comes to stand where an answer does.
+    """
+    if not out.is_terminal:
+        out.print(Text.assemble(head, " ", told))
+        return
+    row = Table.grid(padding=(0, 1))
+    row.add_column(no_wrap=True)
+    row.add_column(overflow="fold")
+    row.add_row(head, told)
+    out.print(row)
+
+
+def json_text(value: object, *, indent: int | None = None) -> str:
+    """JSON, Chinese left readable, and whatever a terminal would obey or not show escaped."""
+    told = json.dumps(value, ensure_ascii=False, indent=indent)
+    if told.isprintable():
+        return told
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in told)
 
 
 def print_json(value: object) -> None:
     """JSON to standard output, Chinese left readable."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+    sys.stdout.write(json_text(value, indent=2) + "\n")
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -234,6 +270,11 @@ def _full(error: OSError) -> errors.DomainError:
     )
 
 
+def _one_line(text: str) -> str:
+    """An error's text: paths and names that it quotes are not ours."""
+    return plain(text, 4000)
+
+
 def _tell(error: errors.DomainError, as_json: bool) -> None:
     code = exit_code(error)
     if as_json:
@@ -241,8 +282,8 @@ def _tell(error: errors.DomainError, as_json: bool) -> None:
             {
                 "error": {
                     "reason": error.reason,
-                    "message": error.message,
-                    "message_zh": error.message_zh,
+                    "message": _one_line(error.message),
+                    "message_zh": _one_line(error.message_zh),
                     "violations": [
                         {"field": v.field, "description": v.description} for v in error.violations
                     ],
@@ -251,10 +292,12 @@ def _tell(error: errors.DomainError, as_json: bool) -> None:
             }
         )
     else:
-        told = Text.assemble((error.reason, "bold red"), " ", say(error.message, error.message_zh))
+        why = _one_line(say(error.message, error.message_zh))
+        told = Text.assemble((error.reason, "bold red"), " ", why)
         err.print(told)
         for violation in error.violations[:20]:
-            err.print(f"  {violation.field}: {violation.description}", markup=False)
+            line = f"  {violation.field}: {violation.description}"
+            err.print(_one_line(line), markup=False)
         if len(error.violations) > 20:
             err.print(say(f"  … and {len(error.violations) - 20} more", "  ……"))
     raise typer.Exit(code)

@@ -19,9 +19,9 @@ from licenses.pages.fonts import face
 from licenses.pages.layout import wrap
 from licenses.pages.model import BLACK, Color, Document, Item, Line, Page, Rect, Text
 from licenses.pages.pdf import write_pdf
-from runtime.clock import CHINA
 from runtime.errors import InvalidArgument
 from seal.judging.check_names import titled
+from seal.judging.plainly import china_time, plain, plain_path
 from seal.model import Check, Indication, SignatureReport, Verdict
 
 MOST: Final = 1000
@@ -91,7 +91,7 @@ def write_report(
     """
     if len(documents) > MOST:
         raise too_many()
-    told = _time(at)
+    told, trust = china_time(at), plain(trust, 600)
     flow = _Flow(note=f"{told} · {program}")
     if len(documents) > 1:
         _overview(flow, documents, trust, told)
@@ -138,7 +138,7 @@ def _overview(flow: _Flow, documents: Sequence[Reported], trust: str, told: str)
         now = verdict.now.indication
         today = [] if now is verdict.indication else [_Cell(f"现在 {_word(now)}", ink=_INKS[now])]
         why = [_Cell(verdict.summary_zh), _Cell(verdict.summary, ink=_GREY)]
-        flow.row((26.0, [found, *today]), (62.0, [_Cell(one.name)]), (0.0, why))
+        flow.row((26.0, [found, *today]), (62.0, [_Cell(plain_path(one.name))]), (0.0, why))
 
 
 def _document(flow: _Flow, one: Reported, trust: str, told: str) -> None:
@@ -146,7 +146,7 @@ def _document(flow: _Flow, one: Reported, trust: str, told: str) -> None:
     flow.text("电子签章验证报告", size=7.0, bold=True)
     flow.text("Seal verification report", size=4.0, ink=_GREY)
     flow.gap(3)
-    _fact(flow, "文件 Document", one.name)
+    _fact(flow, "文件 Document", plain_path(one.name))
     _fact(flow, "格式与大小 Kind, size", f"{verdict.document_format or '-'}, {one.size:,} B")
     _fact(flow, "SHA-256", one.sha256)
     _fact(flow, "验证时间 Verified", told)
@@ -194,11 +194,11 @@ def _signature(flow: _Flow, number: int, count: int, report: SignatureReport) ->
         _fact(flow, "证书 Certificate", holder.subject)
         _fact(flow, "颁发者 Issuer", holder.issuer)
         _fact(flow, "序列号 Serial", holder.serial)
-        period = f"{_time(holder.valid_from)} – {_time(holder.valid_to)}"
+        period = f"{china_time(holder.valid_from)} – {china_time(holder.valid_to)}"
         _fact(flow, "证书有效期 Valid", period)
     if report.signed_at:
-        _fact(flow, "签章自述时间 Claimed", _time(report.signed_at))
-    proof = _time(report.proved_at) if report.proved_at else "无时间戳 no time-stamp"
+        _fact(flow, "签章自述时间 Claimed", china_time(report.signed_at))
+    proof = china_time(report.proved_at) if report.proved_at else "无时间戳 no time-stamp"
     _fact(flow, "证明时间 Proved", proof)
     for one in report.trust:
         listed = one.source or "本次使用的信任列表 the trust list in use"
@@ -239,10 +239,6 @@ def _heading(flow: _Flow, text: str) -> None:
 
 def _word(indication: Indication) -> str:
     return f"{_WORDS[indication]} {indication}"
-
-
-def _time(at: datetime) -> str:
-    return at.astimezone(CHINA).strftime("%Y-%m-%d %H:%M:%S +08:00")
 
 
 # --- how it is set ---------------------------------------------------------------------------

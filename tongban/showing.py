@@ -7,15 +7,15 @@ it was checked against and by which standard. `details` says that of all.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Final
 
 from rich.table import Table
 from rich.text import Text
 
 from seal.judging.check_names import titled
+from seal.judging.plainly import china_time, plain
 from seal.model import Check, Indication, SignatureReport, Standing, Trust, Verdict
-from tongban.console import COLOURS, china_time, out, print_answer, say, word
+from tongban.console import COLOURS, out, print_answer, print_hanging, say, word
 
 _MARKS: Final = {
     Indication.PASSED: "✓",
@@ -23,6 +23,7 @@ _MARKS: Final = {
     Indication.FAILED: "✗",
 }
 _NOTICE: Final = "!"
+_SHORT: Final = 36  # of a name in a head: a longer one stands whole among the facts
 _ROLES: Final = {
     "seal_maker_certificate": ("seal maker", "制章者"),
     "signer_certificate": ("signer", "签章者"),
@@ -49,20 +50,18 @@ def print_verdict(verdict: Verdict, *, details: bool = False) -> None:
 
 
 def _print_now(now: Standing) -> None:
-    told = Text.assemble(
-        ("  " + say("now ", "现在 "), "dim"),
-        (word(now.indication.value), COLOURS[now.indication.value]),
-        " ",
-        say(now.summary, now.summary_zh),
-    )
+    colour = COLOURS[now.indication.value]
+    head = Text.assemble(("  " + say("now ", "现在 "), "dim"), (word(now.indication.value), colour))
+    told = Text(say(now.summary, now.summary_zh))
     if now.sub_indication:
         told.append(f" ({now.sub_indication})", "dim")
-    out.print(told)
+    print_hanging(head, told)
 
 
 def _print_report(report: SignatureReport, *, details: bool) -> None:
     named = dict.fromkeys(name for name in (report.seal_name, report.signer) if name)
-    title = " · ".join((*((report.id,) if report.id else ()), *named, report.format or "-"))
+    names = (*((report.id,) if report.id else ()), *named, report.format or "-")
+    title = " · ".join(plain(name, _SHORT) for name in names)
     colour = COLOURS[report.indication.value]
     head = Text.assemble((title, "bold"), "  ", (word(report.indication.value), f"bold {colour}"))
     out.print(head)
@@ -77,6 +76,10 @@ def _print_report(report: SignatureReport, *, details: bool) -> None:
 
 def facts_of(report: SignatureReport) -> Iterable[tuple[str, str]]:
     """Who signed, when and on whose word, and what the trust rests on, in the reader's language."""
+    if len(report.id) > _SHORT:
+        yield say("signature", "签章"), report.id
+    if len(report.seal_name) > _SHORT:
+        yield say("seal", "印章"), report.seal_name
     if report.certificate:
         serial = say("serial", "序列号")
         yield (
@@ -87,9 +90,9 @@ def facts_of(report: SignatureReport) -> Iterable[tuple[str, str]]:
         yield say("seal code", "印章编码"), report.es_id
     if report.signed_at:
         own = "" if report.proved_at else say(" (its own word)", "（签章自述）")
-        yield say("signed", "签章时间"), _time(report.signed_at) + own
+        yield say("signed", "签章时间"), china_time(report.signed_at) + own
     if report.proved_at:
-        yield say("proved", "证明时间"), _time(report.proved_at)
+        yield say("proved", "证明时间"), china_time(report.proved_at)
     yield from trust_of(report.trust)
     if report.indication is Indication.PASSED:
         now = report.now
@@ -136,7 +139,3 @@ def _found(check: Check, *, full: bool) -> Text:
         words = (check.name, check.why, titled(check.name).clause)
         told.append("\n" + " · ".join(one for one in words if one), "dim")
     return told
-
-
-def _time(at: datetime) -> str:
-    return china_time(at)

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from seal.judging.plainly import china_time
 from tongban.console import (
     Json,
-    china_time,
     err,
     out,
     outcomes,
