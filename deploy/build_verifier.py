@@ -21,11 +21,13 @@ import re
 import subprocess
 import sys
 import tomllib
+import venv
 import zipapp
 import zipfile
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Mapping
 from importlib.metadata import packages_distributions
+from importlib.util import find_spec
 from pathlib import Path
 from shutil import rmtree
 from tempfile import TemporaryDirectory
@@ -154,6 +156,20 @@ def _hash(data: bytes) -> str:
     return f"sha256={digest}"
 
 
+def _pip(folder: Path) -> Path:
+    """A Python of this version that has pip: this one, or one made in `folder`."""
+    if find_spec("pip"):
+        return Path(sys.executable)
+    try:
+        venv.create(folder / "pip", with_pip=True, symlinks=True)
+    except (subprocess.CalledProcessError, OSError):
+        sys.exit(
+            "fetching the libraries takes pip, which this Python neither has nor can make: install "
+            "it (Debian and Ubuntu: apt install python3-pip python3-venv), or leave out --carry"
+        )
+    return folder / "pip" / "bin" / "python"
+
+
 def gather(wheel: Path, folder: Path) -> None:
     """The wheel and those of all its libraries, at the versions of constraints.txt."""
     pins = re.findall(r"^[^ #\n]+==[^ \\\n]+", (ROOT / "constraints.txt").read_text(), re.M)
@@ -162,11 +178,13 @@ def gather(wheel: Path, folder: Path) -> None:
     with TemporaryDirectory() as temporary:
         pinned = Path(temporary) / "constraints.txt"
         pinned.write_text("\n".join(pins) + "\n", encoding="utf-8")
-        subprocess.run(
-            [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary", ":all:",
+        done = subprocess.run(
+            [_pip(Path(temporary)), "-m", "pip", "download", "--quiet", "--only-binary", ":all:",
              "--constraint", pinned, "--dest", folder, wheel],
-            check=True,
+            check=False,
         )  # fmt: skip
+    if done.returncode:
+        sys.exit(f"the libraries could not be fetched: see above. The wheel alone is {wheel}")
 
 
 def pack(folder: Path, target: Path) -> None:

@@ -163,18 +163,53 @@ def python(installed: verifier.Verifier, code: str) -> subprocess.CompletedProce
     )
 
 
-def test_one_file_to_carry_runs_by_itself(wheel, files, tmp_path):
-    wheels = tmp_path / "wheels"
-    wheels.mkdir()
-    verifier.as_wheels(wheel, wheels)
-    carried = tmp_path / "tongban-verify.pyz"
-    verifier.pack(wheels, carried)
+@pytest.fixture(scope="module")
+def carried(wheel, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("carried")
+    (folder / "wheels").mkdir()
+    verifier.as_wheels(wheel, folder / "wheels")
+    verifier.pack(folder / "wheels", folder / "tongban-verify.pyz")
+    return folder / "tongban-verify.pyz"
+
+
+def carry(carried: Path, files: Path, **environment: object) -> subprocess.CompletedProcess[str]:
+    """Run the one file by itself."""
+    told = {name: str(value) for name, value in environment.items()}
+    return subprocess.run(
+        [sys.executable, "-I", "-S", carried, files / "letter.ofd", "--trust", files / "trust"],
+        capture_output=True, text=True, check=False,
+        env={"LANG": "C.UTF-8", "PATH": "/usr/bin:/bin", **told},
+    )  # fmt: skip
+
+
+def test_one_file_to_carry_runs_by_itself(carried, files, tmp_path):
     home = tmp_path / "home"
-    for _ in range(2):  # laid out by the first run, used by the second
-        said = subprocess.run(
-            [sys.executable, "-I", "-S", carried, files / "letter.ofd", "--trust", files / "trust"],
-            capture_output=True, text=True, check=False,
-            env={"HOME": str(home), "LANG": "C.UTF-8", "PATH": "/usr/bin:/bin"},
-        )  # fmt: skip
+    cache = home / ".cache" / "tongban-verify"
+    older, other = cache / ("0" * 64), cache / ("1" * 64)
+    (older / "tongban").mkdir(parents=True)
+    (older / "tongban" / "verifier.py").write_text("")
+    other.mkdir()  # none of ours
+    first, second = carry(carried, files, HOME=home), carry(carried, files, HOME=home)
+    for said in (first, second):  # laid out by the first run, used by the second
         assert (said.returncode, said.stdout[:6]) == (0, "PASSED"), said.stderr
-    assert len(list((home / ".cache" / "tongban-verify").iterdir())) == 1
+    (folder,) = [one for one in cache.iterdir() if one != other]
+    assert f"unpacked once into {folder} (" in first.stderr
+    assert "and removed 1 older" in first.stderr
+    assert (second.stderr, other.is_dir()) == ("", True)
+
+
+def test_the_one_file_unpacks_where_it_is_told(carried, files, tmp_path):
+    home = tmp_path / "home"
+    said = carry(carried, files, HOME=home, TONGBAN_VERIFY_CACHE=tmp_path / "here")
+    assert (said.returncode, len(list((tmp_path / "here").iterdir()))) == (0, 1), said.stderr
+    said = carry(carried, files, HOME=home, XDG_CACHE_HOME=tmp_path / "cache")
+    assert (said.returncode, (tmp_path / "cache" / "tongban-verify").is_dir()) == (0, True)
+    assert not home.exists()
+
+
+def test_the_one_file_says_what_to_do_where_it_cannot_unpack(carried, files):
+    for environment in ({"HOME": "/dev/null/home"}, {"TONGBAN_VERIFY_CACHE": "/dev/null"}):
+        said = carry(carried, files, **environment)
+        assert (said.returncode, said.stdout) == (5, "")
+        assert "TONGBAN_VERIFY_CACHE=/some/folder" in said.stderr
+        assert "Traceback" not in said.stderr
