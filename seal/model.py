@@ -88,7 +88,8 @@ class SignatureReport:
     """One signature: who, with which seal, when by its own account, and its checks.
 
     `format` is SES_V1, SES_V4, SES_V5, GBT_35275, PADES or PADES_TIMESTAMP; what could not be read
-    is empty or None. `certificate` is the signer's, `maker` the one of who made the seal. The checks stand in the order of `seal.judging.check_names`.
+    is empty or None. `certificate` is the signer's, `maker` the one of who made the seal. The
+    checks stand in the order of `seal.judging.check_names`.
     """
 
     id: str
@@ -129,6 +130,12 @@ class SignatureReport:
     def proved_at(self) -> datetime | None:
         """The earliest time that a time-stamp, still trusted, proves it existed at."""
         return proof_of(self.checks, *PROOFS)
+
+    @property
+    def is_maker_known(self) -> bool:
+        """Whether the `maker` is who it says: its signature and its certificate hold."""
+        held = {one.name for one in self.checks if one.indication is Indication.PASSED}
+        return {"seal_signature", "seal_maker_certificate"} <= held
 
     @property
     def trust(self) -> tuple[Trust, ...]:
@@ -277,4 +284,5 @@ def _now(then: Standing, reports: tuple[SignatureReport, ...]) -> Standing:
             summary="still good: time-stamps prove that it was signed before anything ended",
             summary_zh="仍然有效：时间戳证明签章早于所有失效事件",
         )
-    return UNENDED
+    # What is said of the whole is no more than what is known of each.
+    return next((found for found in today if found != UNENDED), UNENDED)

@@ -168,8 +168,9 @@ def print_answer(indication: str, sentence: str) -> None:
 
 
 def print_hanging(head: Text, told: Text) -> None:
-    """A few words of ours and a text that quotes others: on a terminal what is folded stays under
-    the text, so that nothing quoted comes to stand where an answer does.
+    """A few words of ours, and beside them a text that quotes others.
+
+    On a terminal what is folded stays under the text: nothing quoted stands where answers do.
     """
     if not out.is_terminal:
         out.print(Text.assemble(head, " ", told))

@@ -196,6 +196,10 @@ def _signature(flow: _Flow, number: int, count: int, report: SignatureReport) ->
         _fact(flow, "序列号 Serial", holder.serial)
         period = f"{china_time(holder.valid_from)} – {china_time(holder.valid_to)}"
         _fact(flow, "证书有效期 Valid", period)
+    if report.maker:
+        maker = f"{report.maker.subject} (SN {report.maker.serial})"
+        unknown = "" if report.is_maker_known else "；自述，未证实 by its own word only"
+        _fact(flow, "制章者 Seal made by", maker + unknown)
     if report.signed_at:
         _fact(flow, "签章自述时间 Claimed", china_time(report.signed_at))
     proof = china_time(report.proved_at) if report.proved_at else "无时间戳 no time-stamp"

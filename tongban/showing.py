@@ -14,8 +14,16 @@ from rich.text import Text
 
 from seal.judging.check_names import titled
 from seal.judging.plainly import china_time, plain
-from seal.model import Check, Indication, SignatureReport, Standing, Trust, Verdict
-from tongban.console import COLOURS, out, print_answer, print_hanging, say, word
+from seal.model import (
+    CertificateFacts,
+    Check,
+    Indication,
+    SignatureReport,
+    Standing,
+    Trust,
+    Verdict,
+)
+from tongban.console import COLOURS, WORDS_ZH, out, print_answer, print_hanging, say, word
 
 _MARKS: Final = {
     Indication.PASSED: "✓",
@@ -23,6 +31,7 @@ _MARKS: Final = {
     Indication.FAILED: "✗",
 }
 _NOTICE: Final = "!"
+_ANSWERS: Final = (*Indication, *(WORDS_ZH[one] for one in Indication), "VALID", "有效")
 _SHORT: Final = 36  # of a name in a head: a longer one stands whole among the facts
 _ROLES: Final = {
     "seal_maker_certificate": ("seal maker", "制章者"),
@@ -61,7 +70,7 @@ def _print_now(now: Standing) -> None:
 def _print_report(report: SignatureReport, *, details: bool) -> None:
     named = dict.fromkeys(name for name in (report.seal_name, report.signer) if name)
     names = (*((report.id,) if report.id else ()), *named, report.format or "-")
-    title = " · ".join(plain(name, _SHORT) for name in names)
+    title = " · ".join(map(_in_head, names))
     colour = COLOURS[report.indication.value]
     head = Text.assemble((title, "bold"), "  ", (word(report.indication.value), f"bold {colour}"))
     out.print(head)
@@ -74,6 +83,13 @@ def _print_report(report: SignatureReport, *, details: bool) -> None:
     out.print(_checks(report.checks, details=details))
 
 
+def _in_head(name: str) -> str:
+    """A name where answers stand: short, and in quotes if it might be taken for one."""
+    name = plain(name, _SHORT)
+    is_like_one = any(one in name.upper() for one in _ANSWERS)
+    return f"“{name}”" if is_like_one else name
+
+
 def facts_of(report: SignatureReport) -> Iterable[tuple[str, str]]:
     """Who signed, when and on whose word, and what the trust rests on, in the reader's language."""
     if len(report.id) > _SHORT:
@@ -81,11 +97,10 @@ def facts_of(report: SignatureReport) -> Iterable[tuple[str, str]]:
     if len(report.seal_name) > _SHORT:
         yield say("seal", "印章"), report.seal_name
     if report.certificate:
-        serial = say("serial", "序列号")
-        yield (
-            say("certificate", "证书"),
-            f"{report.certificate.subject} ({serial} {report.certificate.serial})",
-        )
+        yield say("certificate", "证书"), _certificate(report.certificate)
+    if report.maker:
+        unknown = "" if report.is_maker_known else say(" (by its own word)", "（自述，未证实）")
+        yield say("seal made by", "制章者"), _certificate(report.maker) + unknown
     if report.es_id:
         yield say("seal code", "印章编码"), report.es_id
     if report.signed_at:
@@ -100,6 +115,10 @@ def facts_of(report: SignatureReport) -> Iterable[tuple[str, str]]:
             say("now", "现在"),
             f"{word(now.indication.value)}: {say(now.summary, now.summary_zh)}",
         )
+
+
+def _certificate(found: CertificateFacts) -> str:
+    return f"{found.subject} ({say('serial', '序列号')} {found.serial})"
 
 
 def trust_of(trust: Iterable[Trust]) -> Iterable[tuple[str, str]]:
