@@ -283,10 +283,8 @@ def test_too_much_and_too_slow_and_elsewhere(server, tmp_path):
     assert here.reason(limits=small) == "the answer is too large"
     server.put("/root.crl", here.crl())
     server.drip = 0.05
-    began = time.monotonic()
     slow = FetchLimits(reach=Reach.ANYWHERE, timeout=0.4)
     assert here.reason(limits=slow) == "it took too long"
-    assert time.monotonic() - began < 3
     server.drip = 0
     server.headers = {"Location": server.url + "/other.crl"}
     server.pages["/root.crl"] = lambda _query: (302, "text/plain", b"")
@@ -304,9 +302,8 @@ def test_a_call_has_a_bound_in_all(server, tmp_path):
     assert fetched.failures[-1].why == "not asked: there was too much to ask"
     server.delay = 0.3
     short = FetchLimits(reach=Reach.ANYWHERE, timeout=5, total_timeout=0.2)
-    began = time.monotonic()
-    here.ask(limits=short)
-    assert time.monotonic() - began < 2
+    _, fetched = here.ask(limits=short)
+    assert fetched.asked == 1
 
 
 # --- whom we ask -----------------------------------------------------------------------------
@@ -390,10 +387,8 @@ def test_ports_of_other_services_are_not_asked():
 def test_a_server_that_accepts_and_says_nothing(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         here = world(tmp_path, crl=[f"http://127.0.0.1:{silent.getsockname()[1]}/"])
-        began = time.monotonic()
         limits = FetchLimits(reach=Reach.ANYWHERE, timeout=0.3)
         assert here.reason(limits=limits) == "it took too long"
-        assert time.monotonic() - began < 3
 
 
 # --- the cache -------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 
 import pytest
 from hypothesis import given
@@ -89,9 +88,8 @@ def test_any_octets_are_a_name_or_refused(raw: bytes) -> None:
 
 
 @pytest.mark.parametrize("part", [b"%25", b"%2", b"a.", "．".encode(), b"a/", "é".encode(), b"_."])
+@pytest.mark.timeout(30)  # what would cost the square of its length takes much longer
 def test_long_names_cost_little(part: bytes) -> None:
-    began = time.monotonic()
     raw = (part * 65535)[:65000]
     with contextlib.suppress(PackageError):
         Names().add(entry_name(raw), raw, is_utf8=False)
-    assert time.monotonic() - began < 2
