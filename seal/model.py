@@ -138,6 +138,12 @@ class SignatureReport:
         return {"seal_signature", "seal_maker_certificate"} <= held
 
     @property
+    def is_seal(self) -> bool:
+        """Whether it is a seal by itself: made at `signed_at`, with no document signed by it."""
+        names = {one.name for one in self.checks}
+        return "seal_signature" in names and "document_signature" not in names
+
+    @property
     def trust(self) -> tuple[Trust, ...]:
         """What the trust of each certificate rests on."""
         return tuple(check.trust for check in self.checks if check.trust)
@@ -237,8 +243,7 @@ def conclude(
     indication = worst(every)
     sub, reason = "", ""
     if indication is Indication.PASSED and reports:
-        summary = f"{len(reports)} signature(s): every check passed"
-        summary_zh = f"共 {len(reports)} 个签章，全部验证通过"
+        summary, summary_zh = _all_passed(reports)
     elif indication is Indication.PASSED or (first := decisive(every)) is None:
         indication, reason = Indication.INDETERMINATE, "NOT_SIGNED"
         sub, summary, summary_zh = etsi_word("", reason), "the document is not signed", "文件未签章"
@@ -261,6 +266,15 @@ def conclude(
     )  # fmt: skip
 
 
+def _all_passed(reports: tuple[SignatureReport, ...]) -> tuple[str, str]:
+    if reports[0].is_seal:
+        return "a seal by itself: every check passed", "单独的印章，全部验证通过"
+    return (
+        f"{len(reports)} signature(s): every check passed",
+        f"共 {len(reports)} 个签章，全部验证通过",
+    )
+
+
 def _of(subject: str, sentence: str, sentence_zh: str) -> tuple[str, str]:
     if not subject:
         return sentence, sentence_zh
@@ -274,7 +288,8 @@ def _now(then: Standing, reports: tuple[SignatureReport, ...]) -> Standing:
     today = [one.now for one in reports]
     for report, found in zip(reports, today, strict=True):
         if found.indication is not Indication.PASSED:
-            summary, summary_zh = _of(report.id, found.summary, found.summary_zh)
+            subject = "" if report.is_seal else report.id
+            summary, summary_zh = _of(subject, found.summary, found.summary_zh)
             return replace(found, summary=summary, summary_zh=summary_zh)
     ended = [found.since for found in today if found.since]
     if ended:

@@ -201,7 +201,8 @@ def _signature(flow: _Flow, number: int, count: int, report: SignatureReport) ->
         unknown = "" if report.is_maker_known else "；自述，未证实 by its own word only"
         _fact(flow, "制章者 Seal made by", maker + unknown)
     if report.signed_at:
-        _fact(flow, "签章自述时间 Claimed", china_time(report.signed_at))
+        label = "印章制作时间 Made" if report.is_seal else "签章自述时间 Claimed"
+        _fact(flow, label, china_time(report.signed_at))
     proof = china_time(report.proved_at) if report.proved_at else "无时间戳 no time-stamp"
     _fact(flow, "证明时间 Proved", proof)
     for one in report.trust:

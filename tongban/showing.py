@@ -104,8 +104,10 @@ def facts_of(report: SignatureReport) -> Iterable[tuple[str, str]]:
     if report.es_id:
         yield say("seal code", "印章编码"), report.es_id
     if report.signed_at:
-        own = "" if report.proved_at else say(" (its own word)", "（签章自述）")
-        yield say("signed", "签章时间"), china_time(report.signed_at) + own
+        whose = "（印章自述）" if report.is_seal else "（签章自述）"
+        own = "" if report.proved_at else say(" (its own word)", whose)
+        made = say("made", "制作时间") if report.is_seal else say("signed", "签章时间")
+        yield made, china_time(report.signed_at) + own
     if report.proved_at:
         yield say("proved", "证明时间"), china_time(report.proved_at)
     yield from trust_of(report.trust)

@@ -1,4 +1,4 @@
-"""A detached seal says of what it is, whether that was asked or not."""
+"""A detached seal says of what it is, asked or not; a seal by itself is not said to be signed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 
 from seal.detached import assess_detached
 from seal.model import Check, Indication
+from seal.verify import assess_seal
+from tongban.showing import facts_of
 from tongban.verdicts import TrustFolder
 
 FOLDER = Path(__file__).parent / "forgeries"
@@ -38,3 +40,15 @@ def test_it_tells_what_it_is_over_as_a_notice_where_nobody_asked() -> None:
 def test_it_is_held_to_what_was_asked() -> None:
     assert (_place("record 42").indication, _place("record 42").notice) == ("PASSED", False)
     assert _place("record 43").indication is Indication.FAILED
+
+
+def test_a_seal_by_itself_was_made_not_signed() -> None:
+    verdict = assess_seal(
+        (FOLDER / "sound.esl").read_bytes(),
+        store=TrustFolder(FOLDER / "trust").read(),
+        now=datetime.fromisoformat(MANIFEST["judged_at"]),
+    )
+    assert verdict.summary == "a seal by itself: every check passed"
+    (report,) = verdict.signatures
+    labels = [label for label, _ in facts_of(report)]
+    assert ("made" in labels, "signed" in labels) == (True, False)
