@@ -6,7 +6,9 @@
    same transaction as a revocation.
 3. Own roots are trusted for as long as their certificates say, those of recognised authorities as
    long as was approved, and until a withdrawal.
-4. What another process changed is seen within a second; what this one changed, at once.
+4. Own roots say which certificates make seals beneath them: the maker's and all former ones'. The
+   P-256 root, which has no maker, says the same, so that none of its signers makes a seal.
+5. What another process changed is seen within a second; what this one changed, at once.
 """
 
 from __future__ import annotations
@@ -44,7 +46,7 @@ OWN_SOURCE: Final = "this node"
 class _Known:
     """Material read from the database, until when it stands without looking again."""
 
-    state: tuple[tuple[int, ...], recognised.Version]
+    state: tuple[tuple[int, ...], recognised.Version, tuple[str, ...]]
     store: TrustStore
     own_lists: tuple[bytes, ...]
     due: datetime
@@ -90,14 +92,15 @@ class TrustMaterial:
         if found is None:
             self.renew()
             found = self._lists() or []
+        makers = self._custody.makers()
         # Which state it is comes before what it holds: what changes in between is read again.
         with self._database.reading() as session:
-            state = (tuple(one.number for one in found), recognised.version(session))
+            state = (tuple(one.number for one in found), recognised.version(session), makers)
         same = known is not None and known.state == state
         own_lists = (*(one.encoded for one in found), *self._stampers_lists)
         known = _Known(
             state=state,
-            store=known.store if known and same else self._store(own_lists),
+            store=known.store if known and same else self._store(own_lists, makers),
             own_lists=own_lists,
             due=min((_due(one) for one in found), default=self._clock.now()),
             looked=looked,
@@ -181,13 +184,13 @@ class TrustMaterial:
     def _is_due(self, held: store.RevocationList) -> bool:
         return self._clock.now() >= _due(held)
 
-    def _store(self, own_lists: tuple[bytes, ...]) -> TrustStore:
+    def _store(self, own_lists: tuple[bytes, ...], makers: tuple[str, ...]) -> TrustStore:
         with self._database.reading() as session:
             others = recognised.ever_in_force(session)
             others_lists = recognised.lists_in_force(session)
         return TrustStore(
             anchors=(
-                *(_anchor(self._custody.hierarchy.of(root)) for root in _ROOTS),
+                *(_anchor(self._custody.hierarchy.of(root), makers=makers) for root in _ROOTS),
                 *self._stampers,
                 *(anchor for other in others for anchor in other.trust_anchors()),
             ),
@@ -196,7 +199,11 @@ class TrustMaterial:
         )
 
 
-def _anchor(certificate: bytes, purposes: frozenset[Purpose] = EVERY_PURPOSE) -> TrustAnchor:
+def _anchor(
+    certificate: bytes,
+    purposes: frozenset[Purpose] = EVERY_PURPOSE,
+    makers: tuple[str, ...] = (),
+) -> TrustAnchor:
     info = parse_certificate(certificate)
     return TrustAnchor(
         name=info.subject,
@@ -205,6 +212,7 @@ def _anchor(certificate: bytes, purposes: frozenset[Purpose] = EVERY_PURPOSE) ->
         valid_to=info.not_after,
         purposes=purposes,
         source=OWN_SOURCE,
+        makers=makers,
     )
 
 

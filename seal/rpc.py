@@ -62,4 +62,5 @@ class SealRpc(VerifyingRpc):
             revocation_lists=found.crls,
             timestamp_anchors=[one.certificate for one in own if one.is_for_time_alone],
             recognised_anchors=[to_trusted(one) for one in found.anchors if one not in own],
+            makers=dict.fromkeys(maker for one in own for maker in one.makers),
         )

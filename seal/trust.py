@@ -7,7 +7,11 @@ Invariants:
 2. Nothing is trusted that does not lead to an anchor in force at that instant; and a certificate
    that is out of its dates is EXPIRED or NOT_YET_VALID whether or not its issuer is known.
 3. Certificates that a document brings along may build a path, never end one.
-4. The number of paths tried is bounded: a crowd of cross-signed certificates costs little.
+4. Who may make seals is said by an anchor's list of makers. Whoever is not on it is refused, not
+   left open: the authority itself has said who makes them, and its signers are many. Without a
+   list, a certificate for signing documents makes none.
+5. What is known of revocation is told with the day until which it is known.
+6. The number of paths tried is bounded: a crowd of cross-signed certificates costs little.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import islice, pairwise
 from typing import Final, Literal, NamedTuple
 
@@ -61,6 +65,7 @@ __all__ = [
 
 _MAX_PATH: Final = 8
 _MAX_TRIES: Final = 64
+_FOREVER: Final = datetime.max.replace(tzinfo=UTC)
 
 ChainStatus = Literal[
     "TRUSTED",
@@ -68,6 +73,8 @@ ChainStatus = Literal[
     "OTHER_KEY",
     "PURPOSE_NOT_TRUSTED",
     "SUITE_NOT_TRUSTED",
+    "MAKER_NOT_LISTED",
+    "SIGNER_AS_MAKER",
     "ANCHOR_NOT_YET_TRUSTED",
     "ANCHOR_WITHDRAWN",
     "REVOCATION_UNKNOWN",
@@ -91,9 +98,11 @@ class ChainResult(NamedTuple):
     the instant asked about; `revoked_why` is the reason its authority gave (RFC 5280 §5.3.1).
     `withdrawn_at` is when trust in the anchor ended or will end before its certificate does.
     `revocation_known` says that every certificate below the anchor had a good revocation list made
-    at or after that instant, or one still current then; `is_meant_otherwise` that a certificate
-    names uses of its key, without this one. `anchor` and `source` are the names of the anchor and
-    of the trust list it stands on, where the path led to one.
+    at or after that instant, or one still current then; `known_until` until when the least known of
+    them is (None where one has no data at all); `is_required` that its anchor asks for such data.
+    `is_listed_maker` says that its anchor lists the leaf as a seal maker; `is_meant_otherwise` that
+    a certificate names uses of its key, without this one. `anchor` and `source` are the names of
+    the anchor and of the trust list it stands on, where the path led to one.
     """
 
     status: ChainStatus
@@ -107,6 +116,9 @@ class ChainResult(NamedTuple):
     is_meant_otherwise: bool = False
     anchor: str = ""
     source: str = ""
+    known_until: datetime | None = None
+    is_required: bool = False
+    is_listed_maker: bool = False
 
     @property
     def is_trusted(self) -> bool:
@@ -190,6 +202,8 @@ _FROM_LEAST: Final[tuple[ChainStatus, ...]] = (
     "SUITE_NOT_TRUSTED",
     "ANCHOR_NOT_YET_TRUSTED",
     "ANCHOR_WITHDRAWN",
+    "SIGNER_AS_MAKER",
+    "MAKER_NOT_LISTED",
     "REVOCATION_UNKNOWN",
     "REVOKED",
     "TRUSTED",
@@ -211,6 +225,15 @@ _DETAILS: Final[dict[str, tuple[str, str]]] = {
     "SUITE_NOT_TRUSTED": (
         "its trust anchor is not trusted with keys of this kind",
         "对应的根证书不允许使用该类密钥算法",
+    ),
+    "MAKER_NOT_LISTED": (
+        "it is not among those that make seals under its trust anchor (of a maker appointed since, "
+        "get the trust list anew)",
+        "不在对应根证书的制章者名单中（如为新任制章者，请更新信任列表）",
+    ),
+    "SIGNER_AS_MAKER": (
+        "it is for signing documents (extended key usage), not for making seals",
+        "该证书用于签署文件（扩展密钥用途），不能用于制章",
     ),
     "ANCHOR_NOT_YET_TRUSTED": (
         "its trust anchor was not trusted yet at that time",
@@ -251,10 +274,12 @@ class _Try(NamedTuple):
     revoked: Revocation | None = None
     revocation_known: bool = False
     is_meant_otherwise: bool = False
+    known_until: datetime | None = None
+    is_required: bool = False
 
 
 def _result(tried: _Try) -> ChainResult:
-    status, path, anchor, revoked, known, otherwise = tried
+    status, path, anchor, revoked, known, otherwise, until, required = tried
     detail, detail_zh = _DETAILS[status]
     return ChainResult(
         status=status,
@@ -268,6 +293,9 @@ def _result(tried: _Try) -> ChainResult:
         is_meant_otherwise=otherwise,
         anchor=anchor.name if anchor else "",
         source=anchor.source if anchor else "",
+        known_until=until,
+        is_required=required,
+        is_listed_maker=anchor is not None and path[0].fingerprint in anchor.makers,
     )
 
 
@@ -283,10 +311,11 @@ def _withdrawn(anchor: TrustAnchor | None) -> datetime | None:
 # are "for servers". So that others are named is told, and only these say no: whoever has them signs
 # what strangers ask.
 _ON_DEMAND: Final = frozenset({"time_stamping", "ocsp_signing"})
+_DOCUMENTS: Final = "1.3.6.1.5.5.7.3.36"  # RFC 9336 id-kp-documentSigning
 _FOR_SIGNING: Final = frozenset(
     {
         "any_extended_key_usage",
-        "1.3.6.1.5.5.7.3.36",  # RFC 9336 id-kp-documentSigning
+        _DOCUMENTS,
         "client_auth",
         "email_protection",
         "microsoft_document_signing",
@@ -408,9 +437,21 @@ def _refuse_anchor(
         return "PURPOSE_NOT_TRUSTED"
     if anchor.suites and any(one.suite not in anchor.suites for one in path):
         return "SUITE_NOT_TRUSTED"
+    if asked.purpose is Purpose.SEAL_MAKER and (refused := _refuse_maker(anchor, path[0])):
+        return refused
     if asked.at < anchor.valid_from:
         return "ANCHOR_NOT_YET_TRUSTED"
     return None if anchor.is_in_force(asked.at) else "ANCHOR_WITHDRAWN"
+
+
+def _refuse_maker(anchor: TrustAnchor, leaf: CertificateInfo) -> ChainStatus | None:
+    """Rule 4: who has a right to sign documents has none to say whose seal it is."""
+    if anchor.makers:
+        return None if leaf.fingerprint in anchor.makers else "MAKER_NOT_LISTED"
+    listed = leaf.extended_key_usage or ()
+    if _DOCUMENTS in listed and "any_extended_key_usage" not in listed:
+        return "SIGNER_AS_MAKER"
+    return None
 
 
 def _with_revocation(
@@ -432,4 +473,6 @@ def _with_revocation(
     elif not known and policy.required:
         status = "REVOCATION_UNKNOWN"
     otherwise = any(_is_meant_otherwise(one, asked.purpose) for one in path)
-    return _Try(status, path, anchor, first, known, otherwise)
+    until = [one.known_until for one in found]
+    least = None if None in until else min((one for one in until if one), default=_FOREVER)
+    return _Try(status, path, anchor, first, known, otherwise, least, policy.required)

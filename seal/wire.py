@@ -189,6 +189,7 @@ def _to_report(one: SignatureReport) -> pb.SignatureReport:
             for basis in one.trust
         ],
         certificate=_to_certificate(one.certificate) if one.certificate else None,
+        maker=_to_certificate(one.maker) if one.maker else None,
         checks=[_to_check(check) for check in one.checks],
     )
 

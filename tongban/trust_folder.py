@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -60,7 +60,7 @@ class TrustFolder:
     def write(self, material: seal_pb2.GetTrustMaterialResponse) -> list[Path]:
         """Write what a node gave, in the place of what was written before; the files' paths."""
         anchors = {
-            "anchors": [_anchor(one, EVERY_PURPOSE) for one in material.anchors],
+            "anchors": [_own(one, material) for one in material.anchors],
             "timestamp-anchors": [_anchor(one, FOR_TIME) for one in material.timestamp_anchors],
             "recognised-anchors": [_recognised(one) for one in material.recognised_anchors],
         }
@@ -124,7 +124,7 @@ class TrustFolder:
         """The trust store of what a node gave."""
         return TrustStore(
             anchors=(
-                *(_anchor(one, EVERY_PURPOSE) for one in material.anchors),
+                *(_own(one, material) for one in material.anchors),
                 *(_anchor(one, FOR_TIME) for one in material.timestamp_anchors),
                 *(_recognised(one) for one in material.recognised_anchors),
             ),
@@ -188,6 +188,11 @@ def _anchor(
     )
 
 
+def _own(certificate: bytes, material: seal_pb2.GetTrustMaterialResponse) -> TrustAnchor:
+    """A node's own root, and who makes seals beneath it."""
+    return replace(_anchor(certificate, EVERY_PURPOSE), makers=tuple(material.makers))
+
+
 def _recognised(said: trust_pb2.RecognisedAnchor) -> TrustAnchor:
     """Another authority's root, on the terms it is recognised on."""
     found = parse_certificate(said.certificate)
@@ -198,6 +203,7 @@ def _recognised(said: trust_pb2.RecognisedAnchor) -> TrustAnchor:
         valid_to=_time(said.end_time) if said.HasField("end_time") else None,
         purposes=frozenset(_PURPOSES[one] for one in said.purposes) or EVERY_PURPOSE,
         suites=frozenset(said.suites),
+        makers=tuple(said.makers),
         source=said.source,
         policy=RevocationPolicy(
             grace=said.revocation_rule.grace.ToTimedelta(), required=said.revocation_rule.required

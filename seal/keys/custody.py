@@ -164,6 +164,18 @@ class Custody:
             self._hierarchy = replace(self.hierarchy, appointed=self._appointed())
         return self.hierarchy.maker
 
+    def makers(self) -> tuple[str, ...]:
+        """SHA-256 (hex) of the certificates of every maker there has been, the present one first.
+
+        Each made seals that stay good. They are read anew: a ceremony may have been held since.
+
+        Raises FailedPrecondition (SEAL_KEYS_MISSING) where one of them does not read.
+        """
+        former = sorted(one.stem for one in self._folder.glob(f"{MAKER}-*.pem"))
+        present = [MAKER] if self._certificate_path(MAKER).exists() else []
+        found = [self._read_certificate(one, with_key=False) for one in (*present, *former)]
+        return tuple(dict.fromkeys(parse_certificate(one).fingerprint for one in found))
+
     def appoint(self, path: Path, passphrase: Passphrase, *, anew: bool) -> Appointment:
         """Make the maker's key in a file of its own and certify it; see `seal.keys.ceremony`.
 

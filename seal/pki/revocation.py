@@ -56,10 +56,14 @@ class RevocationData:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """`revoked`: its earliest revocation; `is_known`: whether good data covers the instant."""
+    """`revoked`: its earliest revocation; `is_known`: whether good data covers the instant.
+
+    `known_until` is the latest instant that good data covers, its grace with it; None without any.
+    """
 
     revoked: Revocation | None = None
     is_known: bool = False
+    known_until: datetime | None = None
 
 
 _UNKNOWN: Final = Standing()
@@ -107,7 +111,19 @@ def standing_of(
     )
     entries = [piece.entry for index, piece in enumerate(pieces) if _stands(index, pieces)]
     told = [entry for entry in entries if entry]
-    return Standing(revoked=min(told, key=lambda entry: entry.since, default=None), is_known=known)
+    return Standing(
+        revoked=min(told, key=lambda entry: entry.since, default=None),
+        is_known=known,
+        known_until=max((_until(piece, policy) for piece in pieces if piece.covers), default=None),
+    )
+
+
+def _until(piece: _Piece, policy: RevocationPolicy) -> datetime:
+    """Until when a piece answers; one that names no next update answers for its own time."""
+    try:
+        return (piece.ends or piece.begins) + policy.grace
+    except OverflowError:  # an end in the year 9999
+        return piece.ends or piece.begins
 
 
 def _stands(index: int, pieces: list[_Piece]) -> bool:

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -26,6 +27,8 @@ _LONGEST_GRACE: Final = 3660 * 86_400
 _KEYS: Final = frozenset(
     {"file", "name", "source", "purposes", "suites", "valid_from", "valid_to", "policy"}
 )
+_FINGERPRINT: Final = re.compile(r"[0-9a-f]{64}")
+_MAX_MAKERS: Final = 1000
 _MISREAD: Final = (
     ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError,
 )  # fmt: skip
@@ -75,6 +78,9 @@ def _tell(name: str, one: TrustAnchor) -> dict[str, Any]:
         "valid_from": _instant(one.valid_from),
         "valid_to": _instant(one.valid_to) if one.valid_to else None,
         "policy": _tell_policy(one.policy) if one.policy else None,
+        # Left out where there are none: so a verifier that knows of no makers refuses the list only
+        # where it would pass them over.
+        **({"makers": list(one.makers)} if one.makers else {}),
     }
 
 
@@ -87,7 +93,7 @@ def _instant(at: datetime) -> str:
 
 
 def _anchor(said: Mapping[str, Any], read: Callable[[str], bytes]) -> TrustAnchor:
-    _only(said, _KEYS)
+    _only(said, _KEYS | ({"makers"} & set(said)))
     purposes = frozenset(map(Purpose, said["purposes"]))
     kinds = frozenset(map(_text, said["suites"]))
     begins = _time(said["valid_from"])
@@ -103,7 +109,17 @@ def _anchor(said: Mapping[str, Any], read: Callable[[str], bytes]) -> TrustAncho
         suites=kinds,
         source=_text(said["source"]),
         policy=None if said["policy"] is None else _policy(said["policy"]),
+        makers=_makers(said["makers"]) if "makers" in said else (),
     )
+
+
+def _makers(said: Any) -> tuple[str, ...]:
+    """An empty list would be read as none at all, which is wider: so it is no list."""
+    if type(said) is not list or not 1 <= len(said) <= _MAX_MAKERS:
+        raise ValueError("no list of makers")
+    if not all(type(one) is str and _FINGERPRINT.fullmatch(one) for one in said):
+        raise ValueError("not a fingerprint")
+    return tuple(said)
 
 
 def _policy(said: Mapping[str, Any]) -> RevocationPolicy:

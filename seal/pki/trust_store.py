@@ -47,9 +47,9 @@ class TrustAnchor:
     """A root we trust, for some purposes, for what was made within [valid_from, valid_to].
 
     `suites` names the kinds of key that may stand beneath it (and its own); empty allows any.
-    `source` is the trust list it stands on, for people: "this node", "recognised: 示范市". `policy`
-    None is the store's.
-    `policy` is for the chains that end at it; None is the store's.
+    `source` is the trust list it stands on, for people: "this node", "recognised: 示范市".
+    `makers` are the SHA-256 (hexadecimal) of the only certificates that make seals under it; empty
+    says nothing of that. `policy` is for the chains that end at it; None is the store's.
     """
 
     name: str
@@ -60,6 +60,7 @@ class TrustAnchor:
     suites: frozenset[str] = frozenset()
     source: str = ""
     policy: RevocationPolicy | None = None
+    makers: tuple[str, ...] = ()
 
     def is_in_force(self, at: datetime) -> bool:
         """Whether we trusted it at that instant."""

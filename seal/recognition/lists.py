@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from runtime.errors import FailedPrecondition, InvalidArgument
+from seal.judging.plainly import china_time
 from seal.pki.certificates import is_issued_by, parse_certificate
 from seal.pki.crls import MAX_CRL, CrlInfo, entries_of, parse_crl
 from seal.recognition.model import Authority
@@ -48,10 +49,10 @@ def read_list(encoded: bytes, authority: Authority, *, now: datetime) -> HeldLis
         )
     if found.this_update > now + _CLOCKS_DIFFER:
         raise InvalidArgument(
-            f"the revocation list says that it is of {found.this_update.isoformat()}, which is to "
+            f"the revocation list says that it is of {china_time(found.this_update)}, which is to "
             "come: see that this node's clock is right, or wait",
             reason="REVOCATION_LIST_OF_THE_FUTURE",
-            message_zh=f"该吊销列表的签发时间 {found.this_update.isoformat()} 尚未到来："
+            message_zh=f"该吊销列表的签发时间 {china_time(found.this_update)} 尚未到来："
             "请检查节点时钟，或届时再添加",
         )
     return HeldList(
@@ -71,10 +72,10 @@ def check_newer(found: HeldList, held: Iterable[HeldList]) -> None:
         newer = one.this_update > found.this_update
         if one.signer == found.signer and (newer or one.sha256 == found.sha256):
             raise FailedPrecondition(
-                f"a revocation list of {one.this_update.isoformat()} is held already: give a newer "
+                f"a revocation list of {china_time(one.this_update)} is held already: give a newer "
                 "one",
                 reason="REVOCATION_LIST_NOT_NEWER",
-                message_zh=f"已有 {one.this_update.isoformat()} 签发的吊销列表：请提供更新的列表",
+                message_zh=f"已有 {china_time(one.this_update)} 签发的吊销列表：请提供更新的列表",
             )
 
 

@@ -22,6 +22,7 @@ from enum import StrEnum
 from typing import Final
 
 from runtime.errors import Aborted, FailedPrecondition, InvalidArgument, NotFound
+from seal.judging.plainly import china_time
 from seal.pki.certificates import parse_certificate
 from seal.trust import Purpose, RevocationPolicy, TrustAnchor
 
@@ -46,7 +47,8 @@ LIVE: Final = frozenset({_S.PROPOSED, _S.RECOGNISED})
 class Anchor:
     """A certificate (DER) that trust begins with, for what was made from `begin` to `end`.
 
-    Empty `suites` allow any.
+    Empty `suites` allow any. `makers` are the SHA-256 (hexadecimal) of the only certificates that
+    make seals beneath it; empty says nothing of that.
     """
 
     certificate: bytes
@@ -54,6 +56,7 @@ class Anchor:
     end: datetime
     purposes: frozenset[Purpose]
     suites: frozenset[str] = frozenset()
+    makers: tuple[str, ...] = ()
 
     @property
     def sha256(self) -> str:
@@ -116,6 +119,7 @@ class Authority:
                 valid_to=min(one.end, self.withdraw_time) if self.withdraw_time else one.end,
                 purposes=one.purposes,
                 suites=one.suites,
+                makers=one.makers,
                 source=self.source,
                 policy=RevocationPolicy(
                     grace=self.terms.grace, required=self.terms.revocation_required
@@ -293,10 +297,10 @@ def withdraw(authority: Authority, *, at: datetime) -> Authority:
     ended = step(authority, EventKind.WITHDRAWN)
     if authority.withdraw_time is not None and at >= authority.withdraw_time:
         raise FailedPrecondition(
-            f"the recognition is withdrawn as of {authority.withdraw_time.isoformat()} already, "
+            f"the recognition is withdrawn as of {china_time(authority.withdraw_time)} already, "
             "and that is only moved to an earlier time: propose the authority under a new name",
             reason="WITHDRAWN_EARLIER",
-            message_zh=f"互认已自 {authority.withdraw_time.isoformat()} 起撤回，"
+            message_zh=f"互认已自 {china_time(authority.withdraw_time)} 起撤回，"
             "只能改为更早的时间：如需恢复，请以新的名称重新申请互认",
         )
     return replace(ended, withdraw_time=at, pending=None, pending_by="")

@@ -303,6 +303,7 @@ def _packed(terms: Terms) -> str:
                     "end": one.end.isoformat(),
                     "purposes": sorted(one.purposes),
                     "suites": sorted(one.suites),
+                    "makers": one.makers,
                 }
                 for one in terms.anchors
             ],
@@ -329,6 +330,7 @@ def _unpacked(text: str) -> Terms:
                 end=datetime.fromisoformat(one["end"]),
                 purposes=frozenset(map(Purpose, one["purposes"])),
                 suites=frozenset(one["suites"]),
+                makers=tuple(one.get("makers", ())),  # rows of before there were any
             )
             for one in found["anchors"]
         ),

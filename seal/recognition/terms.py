@@ -22,6 +22,7 @@ from typing import Final
 from runtime.errors import AlreadyExists, DomainError, FieldViolation, InvalidArgument
 from runtime.idcodes import credit_code_problem
 from seal import suites
+from seal.judging.plainly import china_day
 from seal.orders import holds_citizen_number
 from seal.pki.certificates import CertificateInfo, is_issued_by, parse_certificate
 from seal.pki.exchanging import web_address
@@ -33,9 +34,11 @@ MAX_BASIS: Final = 500
 MAX_ANCHORS: Final = 16
 MAX_CERTIFICATE: Final = 8192
 MAX_INTERMEDIATES: Final = 32
+MAX_MAKERS: Final = 64
 MAX_URLS: Final = 8
 MAX_URL: Final = 300
 MAX_GRACE: Final = timedelta(days=30)
+_FINGERPRINT: Final = re.compile(r"[0-9a-f]{64}")
 _FOREIGN_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:/_-]{1,63}")
 
 
@@ -51,6 +54,7 @@ def anchor(
     *,
     purposes: Collection[Purpose] = (),
     allowed: Collection[str] = (),
+    makers: Collection[str] = (),
     begin: datetime | None = None,
     end: datetime | None = None,
 ) -> Anchor:
@@ -65,6 +69,7 @@ def anchor(
         end=(end or info.not_after).replace(microsecond=0),
         purposes=frozenset(purposes) or EVERY_PURPOSE,
         suites=frozenset(allowed),
+        makers=tuple(dict.fromkeys(makers)),
     )
 
 
@@ -189,13 +194,19 @@ def _of_anchor(one: Anchor) -> Iterable[_Problem]:
             f"its own suite, {info.suite}, is not among those allowed",
             f"其自身算法 {info.suite} 不在允许之列",
         )
+    if len(one.makers) > MAX_MAKERS or not all(map(_FINGERPRINT.fullmatch, one.makers)):
+        yield _Problem(
+            at,
+            f"makers are at most {MAX_MAKERS} SHA-256 in lower-case hexadecimal",
+            f"制章者应为最多 {MAX_MAKERS} 个小写十六进制 SHA-256",
+        )
     if not info.not_before <= one.begin < one.end <= info.not_after:
         yield _Problem(
             at,
             "trusted from before until, both within the certificate's dates "
-            f"{info.not_before:%Y-%m-%d} to {info.not_after:%Y-%m-%d}",
+            f"{china_day(info.not_before)} to {china_day(info.not_after)}",
             "信任期的起止应在证书有效期之内："
-            f"{info.not_before:%Y-%m-%d} 至 {info.not_after:%Y-%m-%d}",
+            f"{china_day(info.not_before)} 至 {china_day(info.not_after)}",
         )
 
 

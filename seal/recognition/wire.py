@@ -74,6 +74,7 @@ def _from_anchor(found: pb.RecognisedAnchor) -> Anchor:
         found.certificate,
         purposes=[_MEANT[one] for one in found.purposes],
         allowed=found.suites,
+        makers=found.makers,
         begin=_time_in(found, "start_time"),
         end=_time_in(found, "end_time"),
     )
@@ -142,6 +143,7 @@ def _to_anchor(one: Anchor, *, whole: bool) -> pb.RecognisedAnchor:
         certificate=one.certificate if whole else b"",
         purposes=_to_purposes(one.purposes),
         suites=sorted(one.suites),
+        makers=one.makers,
         start_time=to_time(one.begin),
         end_time=to_time(one.end),
         subject=info.subject,
@@ -166,6 +168,7 @@ def to_trusted(one: TrustAnchor) -> pb.RecognisedAnchor:
         certificate=one.certificate,
         purposes=_to_purposes(one.purposes),
         suites=sorted(one.suites),
+        makers=one.makers,
         start_time=to_time(one.valid_from),
         end_time=_maybe(one.valid_to),
         subject=info.subject,

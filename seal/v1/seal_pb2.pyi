@@ -1874,6 +1874,7 @@ class SignatureReport(_message.Message):
     TRUST_FIELD_NUMBER: _builtins.int
     CERTIFICATE_FIELD_NUMBER: _builtins.int
     ES_ID_FIELD_NUMBER: _builtins.int
+    MAKER_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Its id or field name in the document."""
     signer: _builtins.str
@@ -1914,6 +1915,10 @@ class SignatureReport(_message.Message):
     def certificate(self) -> Global___SignerCertificate:
         """Who signed."""
 
+    @_builtins.property
+    def maker(self) -> Global___SignerCertificate:
+        """Who made the seal, where there is one."""
+
     def __init__(
         self,
         *,
@@ -1931,10 +1936,11 @@ class SignatureReport(_message.Message):
         trust: _abc.Iterable[Global___TrustBasis] | None = ...,
         certificate: Global___SignerCertificate | None = ...,
         es_id: _builtins.str = ...,
+        maker: Global___SignerCertificate | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["certificate", b"certificate", "now", b"now", "proved_time", b"proved_time", "signing_time", b"signing_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["certificate", b"certificate", "maker", b"maker", "now", b"now", "proved_time", b"proved_time", "signing_time", b"signing_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate", b"certificate", "checks", b"checks", "es_id", b"es_id", "format", b"format", "id", b"id", "indication", b"indication", "now", b"now", "proved_time", b"proved_time", "reason", b"reason", "seal_name", b"seal_name", "signer", b"signer", "signing_time", b"signing_time", "sub_indication", b"sub_indication", "trust", b"trust"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate", b"certificate", "checks", b"checks", "es_id", b"es_id", "format", b"format", "id", b"id", "indication", b"indication", "maker", b"maker", "now", b"now", "proved_time", b"proved_time", "reason", b"reason", "seal_name", b"seal_name", "signer", b"signer", "signing_time", b"signing_time", "sub_indication", b"sub_indication", "trust", b"trust"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2158,6 +2164,7 @@ class GetTrustMaterialResponse(_message.Message):
     REVOCATION_LISTS_FIELD_NUMBER: _builtins.int
     TIMESTAMP_ANCHORS_FIELD_NUMBER: _builtins.int
     RECOGNISED_ANCHORS_FIELD_NUMBER: _builtins.int
+    MAKERS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def anchors(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """This node's own roots: SM2 and P-256."""
@@ -2178,6 +2185,12 @@ class GetTrustMaterialResponse(_message.Message):
     def recognised_anchors(self) -> _containers.RepeatedCompositeFieldContainer[_trust_pb2.RecognisedAnchor]:
         """Of recognised authorities, each with what it is trusted for, and when."""
 
+    @_builtins.property
+    def makers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """SHA-256 (hex) of the only certificates that make seals beneath this node's own roots: its seal
+        maker's and those of former ones; none where no maker is appointed yet.
+        """
+
     def __init__(
         self,
         *,
@@ -2186,10 +2199,11 @@ class GetTrustMaterialResponse(_message.Message):
         revocation_lists: _abc.Iterable[_builtins.bytes] | None = ...,
         timestamp_anchors: _abc.Iterable[_builtins.bytes] | None = ...,
         recognised_anchors: _abc.Iterable[_trust_pb2.RecognisedAnchor] | None = ...,
+        makers: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchors", b"anchors", "intermediates", b"intermediates", "recognised_anchors", b"recognised_anchors", "revocation_lists", b"revocation_lists", "timestamp_anchors", b"timestamp_anchors"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchors", b"anchors", "intermediates", b"intermediates", "makers", b"makers", "recognised_anchors", b"recognised_anchors", "revocation_lists", b"revocation_lists", "timestamp_anchors", b"timestamp_anchors"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -96,6 +96,7 @@ class RecognisedAnchor(_message.Message):
     SHA256_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
     REVOCATION_RULE_FIELD_NUMBER: _builtins.int
+    MAKERS_FIELD_NUMBER: _builtins.int
     certificate: _builtins.bytes
     """X.509, DER; in answers of GetAuthority and in trust material only."""
     subject: _builtins.str
@@ -124,6 +125,12 @@ class RecognisedAnchor(_message.Message):
     def revocation_rule(self) -> Global___RevocationRule:
         """How fresh the revocation data beneath it has to be. Output only, in trust material."""
 
+    @_builtins.property
+    def makers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """SHA-256 (hex) of the only certificates that make seals beneath it, at most 64; none says nothing
+        of that.
+        """
+
     def __init__(
         self,
         *,
@@ -136,10 +143,11 @@ class RecognisedAnchor(_message.Message):
         sha256: _builtins.str = ...,
         source: _builtins.str = ...,
         revocation_rule: Global___RevocationRule | None = ...,
+        makers: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "revocation_rule", b"revocation_rule", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate", b"certificate", "end_time", b"end_time", "purposes", b"purposes", "revocation_rule", b"revocation_rule", "sha256", b"sha256", "source", b"source", "start_time", b"start_time", "subject", b"subject", "suites", b"suites"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate", b"certificate", "end_time", b"end_time", "makers", b"makers", "purposes", b"purposes", "revocation_rule", b"revocation_rule", "sha256", b"sha256", "source", b"source", "start_time", b"start_time", "subject", b"subject", "suites", b"suites"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
