@@ -21,7 +21,7 @@ from licenses.pages.model import BLACK, Color, Document, Item, Line, Page, Rect,
 from licenses.pages.pdf import write_pdf
 from runtime.errors import InvalidArgument
 from seal.judging.check_names import titled
-from seal.judging.plainly import china_time, plain, plain_path
+from seal.judging.plainly import IN_HEAD, china_time, in_head, plain, plain_path
 from seal.model import Check, Indication, SignatureReport, Verdict
 
 MOST: Final = 1000
@@ -180,13 +180,17 @@ def _answer(
 
 def _signature(flow: _Flow, number: int, count: int, report: SignatureReport) -> None:
     names = dict.fromkeys((report.seal_name, report.signer, report.id))
-    named = " · ".join(name for name in names if name)
+    named = " · ".join(in_head(name) for name in names if name)
     _heading(flow, f"签章 Signature {number}/{count}: {named}")
     found, now = report.indication, report.now
     _fact(flow, "签章时 When signed", _word(found), ink=_INKS[found])
     _fact(flow, "现在 Today", f"{_word(now.indication)}: {now.summary_zh}", _INKS[now.indication])
     _fact(flow, "", now.summary)
     _fact(flow, "格式 Format", report.format or "-")
+    if len(report.id) > IN_HEAD:
+        _fact(flow, "签章 Signature", report.id)
+    if len(report.seal_name) > IN_HEAD:
+        _fact(flow, "印章 Seal", report.seal_name)
     if report.es_id:
         _fact(flow, "印章编码 Seal code", report.es_id)
     if report.certificate:

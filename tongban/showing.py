@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from seal.judging.check_names import titled
-from seal.judging.plainly import china_time, plain
+from seal.judging.plainly import IN_HEAD, china_time, in_head
 from seal.model import (
     CertificateFacts,
     Check,
@@ -23,7 +23,7 @@ from seal.model import (
     Trust,
     Verdict,
 )
-from tongban.console import COLOURS, WORDS_ZH, out, print_answer, print_hanging, say, word
+from tongban.console import COLOURS, out, print_answer, print_hanging, say, word
 
 _MARKS: Final = {
     Indication.PASSED: "✓",
@@ -31,8 +31,6 @@ _MARKS: Final = {
     Indication.FAILED: "✗",
 }
 _NOTICE: Final = "!"
-_ANSWERS: Final = (*Indication, *(WORDS_ZH[one] for one in Indication), "VALID", "有效")
-_SHORT: Final = 36  # of a name in a head: a longer one stands whole among the facts
 _ROLES: Final = {
     "seal_maker_certificate": ("seal maker", "制章者"),
     "signer_certificate": ("signer", "签章者"),
@@ -70,7 +68,7 @@ def _print_now(now: Standing) -> None:
 def _print_report(report: SignatureReport, *, details: bool) -> None:
     named = dict.fromkeys(name for name in (report.seal_name, report.signer) if name)
     names = (*((report.id,) if report.id else ()), *named, report.format or "-")
-    title = " · ".join(map(_in_head, names))
+    title = " · ".join(map(in_head, names))
     colour = COLOURS[report.indication.value]
     head = Text.assemble((title, "bold"), "  ", (word(report.indication.value), f"bold {colour}"))
     out.print(head)
@@ -83,18 +81,11 @@ def _print_report(report: SignatureReport, *, details: bool) -> None:
     out.print(_checks(report.checks, details=details))
 
 
-def _in_head(name: str) -> str:
-    """A name where answers stand: short, and in quotes if it might be taken for one."""
-    name = plain(name, _SHORT)
-    is_like_one = any(one in name.upper() for one in _ANSWERS)
-    return f"“{name}”" if is_like_one else name
-
-
 def facts_of(report: SignatureReport) -> Iterable[tuple[str, str]]:
     """Who signed, when and on whose word, and what the trust rests on, in the reader's language."""
-    if len(report.id) > _SHORT:
+    if len(report.id) > IN_HEAD:
         yield say("signature", "签章"), report.id
-    if len(report.seal_name) > _SHORT:
+    if len(report.seal_name) > IN_HEAD:
         yield say("seal", "印章"), report.seal_name
     if report.certificate:
         yield say("certificate", "证书"), _certificate(report.certificate)

@@ -21,6 +21,21 @@ LONGEST: Final = 120
 LONGEST_SENTENCE: Final = 2000
 """Characters of a sentence, with all the names in it."""
 
+IN_HEAD: Final = 36
+"""Characters of a name in a head; a longer one stands whole among the facts."""
+
+_ANSWERS: Final = (
+    "PASS",
+    "FAIL",
+    "DETERMIN",
+    "VALID",
+    "GOOD",
+    "通过",
+    "确定",
+    "有效",
+    "合格",
+    "成立",
+)
 REPLACEMENT: Final = "�"
 # Printable by their category, and yet nothing is seen of them: fillers, blanks, selectors; and more
 # combining marks than any script has on one letter, which paint over the lines around.
@@ -39,6 +54,12 @@ def plain(text: str, longest: int = LONGEST) -> str:
     if text.isascii() and text.isprintable():
         return text
     return _UNSEEN.sub(REPLACEMENT, visible(text))
+
+
+def in_head(name: str) -> str:
+    """A name where answers stand: short, and in quotes where it might be taken for one."""
+    name = plain(name, IN_HEAD)
+    return f"“{name}”" if any(one in name.upper() for one in _ANSWERS) else name
 
 
 def plain_path(text: str, longest: int = 300) -> str:

@@ -21,7 +21,7 @@ from runtime.errors import FieldViolation, InvalidArgument
 from seal.detached import assess_detached
 from seal.evidence.assessing import assess_evidence
 from seal.evidence.making import make_evidence
-from seal.judging.plainly import china_day, china_time, moment, plain, plain_path, visible
+from seal.judging.plainly import china_day, china_time, in_head, moment, plain, plain_path, visible
 from seal.model import CertificateFacts, Trust, Verdict, conclude, failed
 from seal.trust import TrustStore
 from seal.verify import assess, assess_seal
@@ -284,7 +284,7 @@ def test_errors_that_quote(
 
 def test_errors_of_the_system_that_quote(text: str, screen: io.StringIO) -> None:
     with pytest.raises(typer.Exit), console.outcomes():
-        raise FileNotFoundError(2, "no such file", f"/tmp/{text}")
+        raise FileNotFoundError(2, "no such file", f"letters/{text}")
     assert _is_quiet(_uncoloured(screen.getvalue()), kept="\n")
 
 
@@ -394,3 +394,33 @@ def test_modules_under_test_are_those_that_print() -> None:
     assert isinstance(console.out, console.Screen)
     assert isinstance(console.err, console.Screen)
     assert sys.stdout.encoding.lower() == "utf-8"
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("示范县行政审批局", "示范县行政审批局"),
+        ("Seal1", "Seal1"),
+        ("passed", "“passed”"),
+        ("全部验证通过", "“全部验证通过”"),
+        (LIE, f"“{LIE[:35]}…”"),
+        ("a" * 50, "a" * 35 + "…"),
+    ],
+)
+def test_a_name_in_a_head_is_no_answer(name: str, told: str) -> None:
+    assert in_head(name) == told
+
+
+def test_the_maker_of_a_seal_is_named(bench: Bench, screen: io.StringIO) -> None:
+    unknown = assess(bench.sound, store=TrustStore(), now=NOW)
+    assert unknown.signatures[0].maker is not None
+    assert not unknown.signatures[0].is_maker_known
+    Finding(path=Path("x"), verdict=unknown).show()
+    told = Text.from_ansi(screen.getvalue()).plain
+    assert "seal made by  C=CN,O=示范县,CN=示范制章 (serial" in told
+    assert "(by its own word)" in told
+    report = Reported(name="x", size=1, sha256="0" * 64, verdict=unknown)
+    page = pypdfium2.PdfDocument(write_report([report], trust="t", at=NOW))[0]
+    printed = page.get_textpage().get_text_range()
+    assert "制章者 Seal made by" in printed
+    assert "未证实 by its own word only" in printed
