@@ -31,6 +31,7 @@ from seal.model import (
     VerificationError,
     conclude,
     failed,
+    undetermined,
 )
 from seal.ofd.checks import (
     CONTENT_CHECKS,
@@ -64,7 +65,7 @@ from seal.ses import parse_seal, parse_signature
 from seal.suites import SM3_OID, digest_pieces
 from seal.trust import TrustStore
 
-__all__ = ["assess", "assess_ofd", "assess_pdf", "assess_seal", "verify"]
+__all__ = ["assess", "assess_ofd", "assess_pdf", "assess_seal", "refusal", "verify"]
 
 _OFD: Final = "OFD"
 _ZIP_MAGIC: Final = b"PK\x03\x04"
@@ -202,12 +203,20 @@ def _open(package: OfdPackage, listed: ListedSignature, label: str) -> OpenedSig
 def _refused(name: str, error: InvalidArgument, data: Buffer) -> Check:
     """What can't be read in one way only."""
     against = (f"{len(data)} bytes as received", f"收到的 {len(data)} 字节")
+    return refusal(name, error, against)
+
+
+def refusal(name: str, error: InvalidArgument, against: tuple[str, str] = ("", "")) -> Check:
+    """What is too large is not wrong: nobody has looked at it."""
+    if name == "package_limits":
+        reason = "TOO_LARGE_TO_JUDGE"
+        return undetermined(name, error.message, error.message_zh, reason=reason, against=against)
     return failed(name, error.message, error.message_zh, against=against)
 
 
 def _unreadable(label: str, path: str, error: InvalidArgument) -> SignatureReport:
     name, place = getattr(error, "check", "signature_format"), "/" + plain(path)
-    check = failed(name, error.message, error.message_zh, against=(place, place))
+    check = refusal(name, error, (place, place))
     return SignatureReport(
         id=label,
         signer="",

@@ -50,7 +50,7 @@ from seal.judging.telling import moment, plain
 from seal.model import Check, SignatureReport, Verdict, conclude, failed, passed, undetermined
 from seal.ofd.package import Buffer, OfdPackage, PackageError, read_package
 from seal.trust import TrustStore
-from seal.verify import assess
+from seal.verify import assess, refusal
 
 FORMAT: Final = "EVIDENCE"
 ReceiptJudge = Callable[[bytes, str, str], Check]
@@ -97,7 +97,7 @@ def assess_evidence(
         if isinstance(found, Check):
             return conclude(FORMAT, [*checks, found], [])
     except PackageError as error:
-        return conclude(FORMAT, [failed(error.check, error.message, error.message_zh)], [])
+        return conclude(FORMAT, [refusal(error.check, error)], [])
     trusted = found.material.store() if trust_inside else found.material.beside(store)
     stamp = _time(found, trusted, now)
     answer = assess_said(found.document, found.about, store=trusted, now=now)

@@ -14,7 +14,7 @@ in `SEAL_CHECKS`. What each stops:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -177,6 +177,50 @@ def time_stamp_check(
         reason = "TIME_STAMP_NOT_GOOD"
         return failed(name, error.message, error.message_zh, reason=reason, against=against)
     return proving(name, good, store)
+
+
+def before_certificate(
+    name: str,
+    certificate: bytes,
+    *,
+    claimed: datetime | None,
+    existed_at: datetime | None,
+    store: TrustStore,
+    extra: Sequence[bytes] = (),
+) -> Check | None:
+    """A time that is said and cannot be, where a time-stamp proves a later one; None where it can.
+
+    The chain is judged as of the proven time then, so nobody else asks about the claimed one: the
+    certificate had not begun, or our list trusted its root only since (which is open, not wrong).
+    """
+    if claimed is None or existed_at is None or claimed >= existed_at:
+        return None
+    try:
+        begins = parse_certificate(certificate).not_before
+    except InvalidArgument:  # its own check says so
+        return None
+    against = (
+        f"said {moment(claimed)}; certificate begins {moment(begins)}",
+        f"自述时间 {moment(claimed)}；证书生效 {moment(begins)}",
+    )
+    if claimed < begins:
+        return failed(
+            name,
+            "the signature says it is older than its signer's certificate",
+            "自述的签署时间早于签名者证书的生效时间",
+            reason="SIGNED_BEFORE_CERTIFICATE",
+            against=against,
+        )
+    result = assess_chain(certificate, at=claimed, store=store, purpose=Purpose.SIGNER, extra=extra)
+    if result.status != "ANCHOR_NOT_YET_TRUSTED":
+        return None
+    return undetermined(
+        name,
+        f"as of the time that the signature says: {result.detail}",
+        f"按自述的签署时间：{result.detail_zh}",
+        reason=result.status,
+        against=against,
+    )
 
 
 def stamped_by(told: TimestampInfo) -> tuple[str, str]:

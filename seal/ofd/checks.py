@@ -6,12 +6,13 @@ every signature of every document of the package) or `DOCUMENT_CHECKS`. What eac
 - the seal's own checks (`seal.judging.seal_checks`);
 - `seal_match`: a seal file swapped for another after signing;
 - `seal_in_force`: sealing with a seal that had ended or not begun;
-- `signing_time`: a signature older than its seal, or from the future;
+- `signing_time`: a signature older than its seal, from the future, or by its own word older than
+  its signer's certificate, whatever a time-stamp proves;
 - `signer_listed`: anybody's certificate with somebody's seal picture;
 - `signer_certificate`: a signer nobody trusts, expired or revoked when signing;
 - `document_signature`: a forged or changed TBS_Sign, a weaker algorithm than the key's;
 - `data_hash`, `references`: changed content; `property_info`: a signature moved to another place;
-- `stamp_pages`: a seal picture shown on a page that doesn't exist;
+- `stamp_pages`: a seal picture on a page that doesn't exist, off its page or of no size;
 - `uncovered_files`: content that this signer never saw, unless it is another signature's own files;
 - `unlisted_signature`: a signature dropped from the list while its files stay;
 - `signature_extensions`: a critical extension that is silently ignored;
@@ -26,6 +27,7 @@ from typing import Final
 
 from seal.judging.seal_checks import (
     CLOCK_SKEW,
+    before_certificate,
     chain_check,
     encoding_notice,
     extensions_check,
@@ -46,7 +48,7 @@ from seal.ofd.dates import check_date_time
 from seal.ofd.entries import check_integrity_entries, proven_value
 from seal.ofd.opened import OpenedDocument, OpenedSignature
 from seal.ofd.package import PackageError
-from seal.ofd.structure import ROOT, TYPE_SEAL, TYPE_SIGN
+from seal.ofd.structure import ROOT, TYPE_SEAL, TYPE_SIGN, Stamp
 from seal.ses import SealSignature, verify_signature
 from seal.suites import SM3_OID
 from seal.trust import Purpose, assess_chain
@@ -136,9 +138,9 @@ def _no_time(name: str) -> Check:
 
 @comparing(against.signing_time)
 def check_signing_time(
-    document: OpenedDocument, _one: OpenedSignature, value: SealSignature
+    document: OpenedDocument, one: OpenedSignature, value: SealSignature
 ) -> Check | None:
-    """After the seal was made, and not in the future."""
+    """After the seal was made and the signer's certificate begun, and not in the future."""
     name = "signing_time"
     if value.signed_at is None:
         return _no_time(name)
@@ -146,6 +148,15 @@ def check_signing_time(
         return failed(name, "signed before the seal was made", "签章时间早于印章制作时间")
     if value.signed_at > document.now + CLOCK_SKEW:
         return failed(name, "the signature says it is from the future", "签章时间晚于当前时间")
+    untrue = before_certificate(
+        name,
+        value.certificate,
+        claimed=value.signed_at,
+        existed_at=one.existed_at,
+        store=document.store,
+    )
+    if untrue is not None:
+        return untrue
     return passed(name, "signed after the seal was made", "签章时间晚于印章制作时间")
 
 
@@ -271,7 +282,23 @@ def check_stamp_pages(document: OpenedDocument, one: OpenedSignature) -> Check |
         return failed(name, error.message, error.message_zh)
     if any(stamp.page_ref not in pages for stamp in one.xml.stamps):
         return failed(name, "a stamp is on a page that does not exist", "印章所在页面不存在")
+    unseen = [s for s in one.xml.stamps if not _is_seen(s, document.page_size(one.listed.body, s))]
+    if unseen:
+        return failed(
+            name,
+            f"a stamp lies off its page or has no size: {plain(unseen[0].page_ref)}",
+            f"印章位于页面之外或没有大小：页面 {plain(unseen[0].page_ref)}",
+            reason="STAMP_OFF_PAGE",
+        )
     return passed(name, "the stamps are on pages of the document", "印章位于文件的页面上")
+
+
+def _is_seen(stamp: Stamp, page: tuple[float, float] | None) -> bool:
+    """Whether some of a stamp lies on its page; slices of an edge seal (骑缝章) hang over."""
+    x, y, width, height = stamp.boundary
+    if width <= 0 or height <= 0 or x + width <= 0 or y + height <= 0:
+        return False
+    return page is None or (x < page[0] and y < page[1])
 
 
 @comparing(against.cover)
@@ -370,10 +397,14 @@ CONTENT_CHECKS: Final[tuple[SignatureRule, ...]] = (
 def check_package(document: OpenedDocument) -> Check | None:
     """Reading already proved it; say so."""
     count = len(document.package.entries)
+    empty = list(document.package.empty_folders)
+    told = f"; folders without a file: {_names(empty)}" if empty else ""
+    told_zh = f"；没有文件的文件夹：{_names(empty)}" if empty else ""
     return passed(
         "package_format",
-        f"{count} files, read in one way only",
-        f"文件包结构正确，共 {count} 个文件",
+        f"{count} files, read in one way only{told}",
+        f"文件包结构正确，共 {count} 个文件{told_zh}",
+        notice=bool(empty),
     )
 
 

@@ -7,9 +7,10 @@ from datetime import datetime
 
 from runtime.errors import InvalidArgument
 from seal.model import Check
-from seal.ofd.package import OfdPackage
+from seal.ofd.package import OfdPackage, PackageError
+from seal.ofd.placement import Pages, read_pages
 from seal.ofd.signed_data import SignedData
-from seal.ofd.structure import DocBody, ListedSignature, SignatureXml, page_ids
+from seal.ofd.structure import DocBody, ListedSignature, SignatureXml, Stamp, page_ids
 from seal.ses import SealSignature
 from seal.suites import SM3_OID, digest_pieces
 from seal.trust import TrustStore
@@ -67,6 +68,7 @@ class OpenedDocument:
     now: datetime
     digests: dict[str, bytes] = field(default_factory=dict, repr=False)
     _pages: dict[str, frozenset[str]] = field(default_factory=dict, repr=False)
+    _sized: dict[str, tuple[Pages, dict[str, int]]] = field(default_factory=dict, repr=False)
 
     def digest_of(self, name: str, by: str = SM3_OID) -> bytes:
         """The digest of a file, SM3 by default; `by` is an OID."""
@@ -84,6 +86,19 @@ class OpenedDocument:
         if root not in self._pages:
             self._pages[root] = frozenset(page_ids(self.package, root))
         return self._pages[root]
+
+    def page_size(self, body: int, stamp: Stamp) -> tuple[float, float] | None:
+        """Width and height in mm of the page a stamp is on; None where nothing says."""
+        root = self.bodies[body].doc_root
+        try:
+            if root not in self._sized:
+                pages = read_pages(self.package, root)
+                numbers = {page.id: number for number, page in enumerate(pages.pages, 1)}
+                self._sized[root] = pages, numbers
+            pages, numbers = self._sized[root]
+            return pages.size_of(numbers[stamp.page_ref])
+        except PackageError:
+            return None
 
     def lists(self) -> frozenset[str]:
         """The signature lists of all documents."""

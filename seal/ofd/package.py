@@ -43,7 +43,11 @@ _DESCRIPTOR_FLAG: Final = 0x0008
 # Encryption, patches and masked headers have no place in an OFD; deflate's own hints (bits 1, 2),
 # a data descriptor (3) and UTF-8 names (11) do.
 _KNOWN_FLAGS: Final = 0x0006 | _DESCRIPTOR_FLAG | UTF8_FLAG
-_SYMLINK: Final = 0xA000
+_KIND: Final = 0xF000  # of Unix's mode, the upper half of the external attributes
+_KINDS_OF_FILES: Final = (0, 0x8000)
+_KINDS_OF_FOLDERS: Final = (0, 0x4000, 0x8000)
+_NOT_A_FILE: Final = 0x18  # DOS: a folder, the label of a volume
+_GREATEST_RATIO: Final = 1032  # of deflate: 258 bytes take two bits at least
 _NEWEST_VERSION: Final = 63  # 6.3, APPNOTE.TXT 4.4.3
 _MIB: Final = 1024 * 1024
 _PIECE: Final = 128 * 1024
@@ -56,12 +60,12 @@ class Limits:
     """How much a package may cost to read. Bytes, counts and uncompressed/compressed ratio."""
 
     package_bytes: int = 128 * _MIB
-    entries: int = 4096
+    entries: int = 16384
     entry_bytes: int = 112 * _MIB
     total_bytes: int = 256 * _MIB
     ratio: int = 100
-    ratio_free_bytes: int = _MIB
-    """Below this total the ratio isn't looked at: a blank page of XML compresses very well."""
+    ratio_free_bytes: int = 16 * _MIB
+    """Below this total the ratio isn't looked at: blank pages and images compress very well."""
 
 
 DEFAULT_LIMITS: Final = Limits()
@@ -88,10 +92,13 @@ class OfdPackage:
     a package costs the memory of what it lies in and of its greatest file that is read whole.
     """
 
-    __slots__ = ("_kept", "_room", "entries")
+    __slots__ = ("_kept", "_room", "empty_folders", "entries")
 
-    def __init__(self, entries: Mapping[str, Entry]) -> None:
+    def __init__(
+        self, entries: Mapping[str, Entry], *, empty_folders: tuple[str, ...] = ()
+    ) -> None:
         self.entries = entries
+        self.empty_folders = empty_folders
         self._kept: dict[str, bytes] = {}
         self._room = _KEPT_BYTES
 
@@ -162,8 +169,8 @@ def read_package(document: Buffer, limits: Limits = DEFAULT_LIMITS) -> OfdPackag
     if not bounds.count:
         raise zip_error("it has no entries", "没有任何条目")
     rows = list(_central_rows(data, bounds.count, start, bounds.end))
-    _bound_sizes(rows, limits)
     entries: dict[str, Entry] = {}
+    folders: list[str] = []
     names = Names()
     position = 0
     by_offset = sorted(rows, key=lambda row: row.offset)
@@ -179,9 +186,9 @@ def read_package(document: Buffer, limits: Limits = DEFAULT_LIMITS) -> OfdPackag
             following_at = start if following is None else following.offset
             position += _descriptor(row, data[data_end:following_at], is_wide=is_wide)
         names.add(row.name, row.raw_name, is_utf8=bool(row.flags & UTF8_FLAG))
+        _refuse_impossible(row, body)
         if row.name.endswith("/"):
-            if row.size:
-                raise zip_error("a folder entry with content", "文件夹条目含有内容")
+            folders.append(row.name)
             continue
         entries[row.name] = Entry(
             name=row.name, method=row.method, crc=row.crc, size=row.size, packed=body
@@ -191,7 +198,45 @@ def read_package(document: Buffer, limits: Limits = DEFAULT_LIMITS) -> OfdPackag
             "bytes between the last entry and the directory", "最后一个条目与目录之间存在多余字节"
         )
     names.finish()
-    return OfdPackage({row.name: entries[row.name] for row in rows if row.name in entries})
+    # Only now: what lies about its sizes is wrong, what is merely large can't be judged.
+    _bound_sizes(rows, limits)
+    return OfdPackage(
+        {row.name: entries[row.name] for row in rows if row.name in entries},
+        empty_folders=_empty(folders, entries),
+    )
+
+
+def _empty(folders: list[str], entries: Mapping[str, Entry]) -> tuple[str, ...]:
+    """The folders that hold no file, at whatever depth."""
+    if not folders:
+        return ()
+    used: set[str] = set()
+    for name in entries:
+        folder = name.rpartition("/")[0]
+        while folder and folder not in used:
+            used.add(folder)
+            folder = folder.rpartition("/")[0]
+    return tuple(name for name in folders if name.removesuffix("/") not in used)
+
+
+def _refuse_impossible(row: _Row, body: memoryview) -> None:
+    """Sizes that the packed bytes can't have, and packed bytes that no size needs."""
+    if row.name.endswith("/"):
+        if row.size or row.crc or bytes(body[:3]) not in (b"", b"\x03\x00"):
+            raise zip_error("a folder entry with content", "文件夹条目含有内容")
+    elif row.method == STORED:
+        if row.size != row.packed_size:
+            raise zip_error("an entry's two sizes disagree", "条目的两个大小不一致")
+    elif row.size > row.packed_size * _GREATEST_RATIO:
+        raise zip_error(
+            "an entry says it is larger than its bytes can inflate to",
+            "条目声明的大小超出其压缩数据所能达到的大小",
+        )
+    elif row.packed_size > row.size + row.size // 1000 + 64:
+        raise zip_error(
+            "an entry's packed bytes are more than its content needs",
+            "条目的压缩数据多于其内容所需",
+        )
 
 
 class _Row(NamedTuple):
@@ -228,12 +273,11 @@ def _central_rows(data: memoryview, count: int, start: int, end: int) -> Iterato
             raise zip_error(
                 "an entry asks for software that there is not", "条目要求不存在的软件版本"
             )
-        if (external >> 16) & 0xF000 == _SYMLINK:
-            raise zip_error("an entry is a link", "条目是链接")
         if extra_length:
             wide = zip64_field(data[name_end:position_after])
             size, packed_size, offset = widened((size, packed_size, offset), wide)
         raw_name = bytes(data[position + CENTRAL.size : name_end])
+        _refuse_kind(external, is_folder=raw_name.endswith(b"/"))
         yield _Row(
             entry_name(raw_name),
             raw_name,
@@ -247,6 +291,15 @@ def _central_rows(data: memoryview, count: int, start: int, end: int) -> Iterato
         position = position_after
     if position != end:
         raise zip_error("the directory has more records than it says", "目录的记录数多于声明")
+
+
+def _refuse_kind(external: int, *, is_folder: bool) -> None:
+    """Anything but a file under a file's name: a link, a device, a folder with content."""
+    kind = (external >> 16) & _KIND
+    if kind not in (_KINDS_OF_FOLDERS if is_folder else _KINDS_OF_FILES) or (
+        external & _NOT_A_FILE and not is_folder
+    ):
+        raise zip_error("an entry is a link or no file", "条目是链接或不是文件")
 
 
 def _bound_sizes(rows: list[_Row], limits: Limits) -> None:
@@ -373,7 +426,7 @@ def _inflated(entry: Entry) -> Iterator[bytes]:
 
 def _refuse_unended(inflater: zlib._Decompress) -> None:
     if not inflater.eof or inflater.unused_data:
-        raise limits_error(
+        raise zip_error(
             "an entry inflates to another size than it says", "条目解压后的大小与声明不符"
         )
 

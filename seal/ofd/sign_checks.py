@@ -21,7 +21,13 @@ from typing import Final
 
 from runtime.errors import InvalidArgument
 from seal import suites
-from seal.judging.seal_checks import CLOCK_SKEW, chain_check, encoding_notice, time_stamp_check
+from seal.judging.seal_checks import (
+    CLOCK_SKEW,
+    before_certificate,
+    chain_check,
+    encoding_notice,
+    time_stamp_check,
+)
 from seal.judging.telling import holder, moment
 from seal.model import Check, Indication, failed, passed, undetermined
 from seal.ofd import against
@@ -141,7 +147,7 @@ def check_encoding(one: SignedXml, _signer: DataSigner) -> Check:
 
 
 def check_signing_time(one: SignedXml, signer: DataSigner) -> Check:
-    """A time, and not in the future."""
+    """A time, not in the future, nor from before the certificate."""
     name = "signing_time"
     at = one.signed_at(signer)
     if at is None:
@@ -154,6 +160,16 @@ def check_signing_time(one: SignedXml, signer: DataSigner) -> Check:
             "签名时间晚于当前时间",
             against=against,
         )
+    untrue = signer.certificate and before_certificate(
+        name,
+        signer.certificate,
+        claimed=at,
+        existed_at=_proven(one, signer),
+        store=one.store,
+        extra=one.value.certificates,
+    )
+    if untrue:
+        return untrue
     return passed(
         name,
         f"signed {moment(at)}, as the signer says",

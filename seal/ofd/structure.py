@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 
 from lxml import etree
 
+from seal.ofd.list_form import refuse_more
 from seal.ofd.markup import child, parse_xml, read_xml, required, resolve, tag, text
 from seal.ofd.package import OfdPackage, structure_error
 
@@ -112,28 +113,17 @@ def signature_list(package: OfdPackage, body: DocBody) -> tuple[ListedSignature,
     if body.signatures is None:
         return ()
     root = read_xml(package, body.signatures)
-    if root.tag != tag("Signatures"):
-        raise structure_error(
-            "the signature list is not a Signatures document", "签名列表的根元素不是 Signatures"
+    refuse_more(root, package.read(body.signatures))
+    listed = [
+        ListedSignature(
+            id=element.get("ID", ""),
+            type=element.get("Type", TYPE_SEAL),
+            path=resolve(element.get("BaseLoc", ""), base=body.signatures),
+            list_path=body.signatures,
+            body=body.index,
         )
-    listed = []
-    for element in root.iterchildren(tag=etree.Element):
-        if element.tag == tag("MaxSignId"):
-            continue
-        if element.tag != tag("Signature") or len(element) or (element.text or "").strip():
-            raise structure_error(
-                "the signature list holds something else than signatures",
-                "签名列表含有签名以外的内容",
-            )
-        listed.append(
-            ListedSignature(
-                id=element.get("ID", ""),
-                type=element.get("Type", TYPE_SEAL),
-                path=resolve(element.get("BaseLoc", ""), base=body.signatures),
-                list_path=body.signatures,
-                body=body.index,
-            )
-        )
+        for element in root.iterchildren(tag("Signature"))
+    ]
     if len(listed) > _MAX_SIGNATURES:
         raise structure_error("too many signatures", "签名数量过多")
     if len({one.id for one in listed}) != len(listed) or not all(one.id for one in listed):

@@ -20,8 +20,17 @@ END: Final = struct.Struct("<4s4H2LH")
 _END64: Final = struct.Struct("<4sQ2H2L4Q")
 _LOCATOR: Final = struct.Struct("<4sLQL")
 _ZIP64: Final = 0x0001
-# Strong encryption, AES and "Unicode path" (which would give the entry a second name).
-_REFUSED_EXTRAS: Final = frozenset({0x0017, 0x9901, 0x7075})
+# How long the fields that makers write may be: dates, owners of Unix and Java's mark. Others would
+# change how the entry is read (encryption, a second name) or carry bytes that nobody signed.
+_EXTRAS: Final = {
+    _ZIP64: range(33),
+    0x5455: range(14),  # extended timestamp
+    0x000A: range(33),  # NTFS times
+    0x5855: range(13),  # Unix, old
+    0x7855: range(5),  # Unix, second
+    0x7875: range(20),  # Unix owner, new
+    0xCAFE: range(1),  # the first entry of Java's archives
+}
 _IN_ZIP64: Final = 0xFFFFFFFF
 _IN_ZIP64_COUNT: Final = 0xFFFF
 _LONGEST_MARK: Final = 16
@@ -38,15 +47,17 @@ class Directory:
 
 def zip64_field(extra: memoryview) -> bytes | None:
     """The zip64 field among an entry's extra fields; what changes an entry otherwise is refused."""
-    position, found = 0, None
+    position, found, seen = 0, None, set()
     while position < len(extra):
         if position + 4 > len(extra):
             raise zip_error("an extra field is damaged", "条目的扩展字段损坏")
         kind, length = struct.unpack_from("<HH", extra, position)
-        if kind in _REFUSED_EXTRAS or (kind == _ZIP64 and found is not None):
+        if kind in seen or length not in _EXTRAS.get(kind, ()):
             raise zip_error(
-                "an extra field changes how the entry is read", "条目的扩展字段会改变其读法"
+                "an extra field changes how the entry is read, or holds what nobody reads",
+                "条目的扩展字段会改变其读法，或藏有无人读取的内容",
             )
+        seen.add(kind)
         if kind == _ZIP64:
             found = bytes(extra[position + 4 : position + 4 + length])
         position += 4 + length

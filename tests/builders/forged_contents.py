@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from functools import partial
 
 from seal.suites import SM2_SM3_OID, SM3_OID
 from tests.builders.forging import (
@@ -299,3 +300,31 @@ def added_file_covered_later(bench: Bench) -> bytes:
 )
 def content_in_the_list(bench: Bench) -> bytes:
     return bench.changed(LIST, b"<ofd:MaxSignId>", b"<ofd:Page/><ofd:MaxSignId>")
+
+
+# --- stamps ------------------------------------------------------------------------------------
+
+_OFF = {
+    "beyond": ("9000 9000 42 42", "far beyond its page", "页面之外很远处"),
+    "before": ("-42 -42 42 42", "just before its page", "页面左上角之外"),
+    "below": ("10 297 42 42", "just below its page", "页面下沿之外"),
+    "empty": ("10 10 0 0", "without any size", "没有大小"),
+    "negative": ("10 10 -42 -42", "of negative size", "大小为负"),
+}
+
+
+def _stamped_at(bench: Bench, *, box: str) -> bytes:
+    files = bench.files()
+    files[XML] = replaced(files[XML], b'"140 220 42 42"', f'"{box}"'.encode())
+    return bench.signed(files)
+
+
+for _key, (_box, _en, _zh) in _OFF.items():
+    forgery(
+        "stamp_off_page",
+        "stamp_pages",
+        f"The signer's own stamp lies {_en}.",
+        f"签章者自己的印章{_zh}。",
+        name=f"stamp_{_key}",
+        reason="STAMP_OFF_PAGE",
+    )(partial(_stamped_at, box=_box))

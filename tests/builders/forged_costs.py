@@ -54,16 +54,18 @@ def _with(bench: Bench, name: str, data: bytes) -> bytes:
     "package_limits",
     "A file of zeros inflates a thousandfold.",
     "全零文件解压后膨胀上千倍。",
+    indication="INDETERMINATE",
+    reason="TOO_LARGE_TO_JUDGE",
 )
 def bomb_by_ratio(bench: Bench) -> bytes:
-    return _with(bench, "Doc_0/zeros.bin", bytes(3 << 20))
+    return _with(bench, "Doc_0/zeros.bin", bytes(17 << 20))
 
 
 @forgery(
     "zip_bomb",
-    "package_limits",
-    "A file says it is larger than is allowed.",
-    "文件声明的大小超出限制。",
+    "package_zip",
+    "A file says it is larger than its packed bytes can be.",
+    "文件声明的大小超出其压缩数据所能达到的大小。",
 )
 def bomb_by_size(bench: Bench) -> bytes:
     return lying_size(_with(bench, "Doc_0/large.bin", bytes(1000)), "Doc_0/large.bin", 65 << 20)
@@ -71,7 +73,7 @@ def bomb_by_size(bench: Bench) -> bytes:
 
 @forgery(
     "zip_bomb",
-    "package_limits",
+    "package_zip",
     "A file inflates to more than it says.",
     "文件解压后大于其声明的大小。",
 )

@@ -46,6 +46,19 @@ def backdated_before_end(bench: Bench) -> bytes:
     return bench.sealed(seal=seal, stamp=bench.stamp(SEALED + 2 * _DAY))
 
 
+@forgery(
+    "backdated",
+    "signing_time",
+    "The signature says it is older than its signer's certificate; its time-stamp is younger.",
+    "签章自述时间早于签章者证书的生效时间，而时间戳晚于生效。",
+    reason="SIGNED_BEFORE_CERTIFICATE",
+)
+def backdated_before_certificate(bench: Bench) -> bytes:
+    late = bench.issued("示范县行政审批局", not_before=SEALED - 30 * _DAY)
+    seal = bench.seal(cert_list=(late.certificate,))
+    return bench.sealed(seal=seal, by=late, at=CREATED + 30 * _DAY, stamp=bench.stamp())
+
+
 @forgery("from_the_future", "signing_time", "It is signed tomorrow.", "签章时间为明天。")
 def signed_in_the_future(bench: Bench) -> bytes:
     return bench.sealed(at=JUDGED + _DAY)

@@ -23,6 +23,7 @@ from tests.builders import (
     forged_packages,
     forged_seals,
     forged_signers,
+    forged_smuggling,
     forged_times,
     forged_values,
 )
@@ -30,6 +31,7 @@ from tests.builders.forging import ABOUT, DIGEST, FORGERIES, JUDGED, Bench, Forg
 
 ROOMS = (
     forged_packages,
+    forged_smuggling,
     forged_costs,
     forged_contents,
     forged_lists,
@@ -87,6 +89,9 @@ ITEMS = {
     "comment": ("comments in the zip", "压缩包中的注释"),
     "zip64": ("zip64 fields that lie", "zip64 字段不实"),
     "dtd": ("XML with a document type, entities or another encoding", "XML 含文档类型或实体"),
+    "smuggled_list": ("content in the signature list", "签名列表中藏入内容"),
+    "smuggled_zip": ("content in the zip, outside its files", "压缩包的文件之外藏入内容"),
+    "stamp_off_page": ("a stamp off its page or of no size", "印章不在页面上或没有大小"),
     "zip_bomb": ("zip bombs by ratio and by size", "压缩炸弹"),
 }
 """Everything the list of weaknesses names, English and Chinese; each has one file at least."""

@@ -31,14 +31,16 @@ LIST = "Doc_0/Signs/Signatures.xml"
 class Habit:
     """How a maker writes a signature; the default is like ours.
 
-    `prefix` is of its elements ("" for the default namespace); `more` are further attributes of its
-    root; `location` writes a path, given it and the file it stands in; `of_seal` are changes of the
-    seal; `sign` makes it a signature of Type=Sign in that form.
+    `prefix` is of its elements ("" for the default namespace); `more` are further namespaces of its
+    root, `said` attributes in them (but for the list, which nobody signs); `location` writes a
+    path, given it and the file it stands in; `of_seal` are changes of the seal; `sign` makes it a
+    signature of Type=Sign in that form.
     """
 
     prefix: str = "ofd"
     namespace: str = NAMESPACE
     more: str = ""
+    said: str = ""
     head: str = '<?xml version="1.0" encoding="UTF-8"?>\n'
     spaced: bool = False
     date_time: str = "20260601083000Z"
@@ -89,8 +91,8 @@ HABITS: dict[str, Habit] = {
     "default namespace": Habit(prefix=""),
     "another prefix": Habit(prefix="ns0"),
     "extra namespaces": Habit(
-        more=' xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xmlns:v="urn:maker"'
-        ' xsi:schemaLocation="urn:maker maker.xsd" v:build="1"'
+        more=' xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xmlns:v="urn:maker"',
+        said=' xsi:schemaLocation="urn:maker maker.xsd" v:build="1"',
     ),
     "draft namespace": Habit(namespace=DRAFT),
     "byte order mark": Habit(head="\ufeff" + Habit().head),
@@ -176,10 +178,10 @@ def _styled(files: Mapping[str, bytes], habit: Habit) -> dict[str, bytes]:
     styled["OFD.xml"] = styled["OFD.xml"].replace(
         b"</ofd:DocBody>", f"<ofd:Signatures>{at}</ofd:Signatures></ofd:DocBody>".encode()
     )
-    return {name: _restyle(data, habit) for name, data in styled.items()}
+    return {name: _restyle(data, habit, habit.said) for name, data in styled.items()}
 
 
-def _restyle(data: bytes, habit: Habit) -> bytes:
+def _restyle(data: bytes, habit: Habit, said: str = "") -> bytes:
     text = data.decode().removeprefix(Habit().head)
     text = text.replace(NAMESPACE, habit.namespace)
     if habit.prefix != "ofd":
@@ -187,8 +189,8 @@ def _restyle(data: bytes, habit: Habit) -> bytes:
         declared = f"xmlns:{habit.prefix}" if habit.prefix else "xmlns"
         text = text.replace("xmlns:ofd", declared)
         text = re.sub(r"<(/?)ofd:", rf"<\1{with_colon}", text)
-    if habit.more:
-        text = re.sub(r"(<[^ >]+)", rf"\1{habit.more}", text, count=1)
+    if habit.more + said:
+        text = re.sub(r"(<[^ >]+)", rf"\1{habit.more}{said}", text, count=1)
     if habit.spaced:
         text = re.sub(r">(?=<)", ">\r\n  ", text)
     return (habit.head + text).encode()
@@ -236,7 +238,7 @@ def _signature_xml(files: Mapping[str, bytes], habit: Habit) -> bytes:
     value = f"<ofd:SignedValue>{at}</ofd:SignedValue>"
     both = value + info if habit.value_first else info + value
     text = f'<ofd:Signature xmlns:ofd="{NAMESPACE}">{both}</ofd:Signature>'
-    return _restyle(text.encode(), habit)
+    return _restyle(text.encode(), habit, habit.said)
 
 
 def _seal(habit: Habit, here: World) -> bytes:

@@ -322,3 +322,28 @@ def later(minutes: int) -> datetime:
 def crc(data: bytes) -> int:
     """The zip checksum."""
     return zlib.crc32(data)
+
+
+def sized(package: bytes, name: str, more: int) -> bytes:
+    """A package in which an entry's packed bytes became `more`: sizes and offsets say so."""
+    raw = bytearray(package)
+
+    def add(at: int) -> None:
+        raw[at : at + 4] = (int.from_bytes(raw[at : at + 4], "little") + more).to_bytes(4, "little")
+
+    end = raw.rindex(b"PK\x05\x06")
+    add(end + 16)
+    at, moved = int.from_bytes(raw[end + 16 : end + 20], "little"), 0
+    while raw[at : at + 4] == b"PK\x01\x02":
+        length = int.from_bytes(raw[at + 28 : at + 30], "little")
+        if raw[at + 46 : at + 46 + length] == name.encode():
+            moved = int.from_bytes(raw[at + 42 : at + 46], "little")
+            add(at + 20)
+            add(moved + 18)
+        at += 46 + sum(int.from_bytes(raw[at + k : at + k + 2], "little") for k in (28, 30, 32))
+    at = int.from_bytes(raw[end + 16 : end + 20], "little")
+    while raw[at : at + 4] == b"PK\x01\x02":
+        if int.from_bytes(raw[at + 42 : at + 46], "little") > moved:
+            add(at + 42)
+        at += 46 + sum(int.from_bytes(raw[at + k : at + k + 2], "little") for k in (28, 30, 32))
+    return bytes(raw)

@@ -347,11 +347,11 @@ def test_bombs_are_refused(stamped, store):
         files["report.pdf"] = bytes(70 * 1024 * 1024)
 
     verdict = assess_evidence(rewritten(stamped, bomb), store=store, now=MADE)
-    assert failing(verdict) == {"package_limits"}
+    assert (verdict.indication, verdict.reason) == ("INDETERMINATE", "TOO_LARGE_TO_JUDGE")
     lying = lying_size(stamped, "verdict.json", 5)
     assert assess_evidence(lying, store=store, now=MADE).indication is Indication.FAILED
     huge = lying_size(stamped, "verdict.json", 1 << 31)
-    assert failing(assess_evidence(huge, store=store, now=MADE)) == {"package_limits"}
+    assert failing(assess_evidence(huge, store=store, now=MADE)) == {"package_zip"}
 
 
 def test_a_detached_signature_has_its_evidence_too(store):

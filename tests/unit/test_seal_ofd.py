@@ -6,6 +6,7 @@ import base64
 import io
 import os
 import struct
+import time
 import zipfile
 
 import pytest
@@ -100,7 +101,20 @@ def test_name_that_is_not_utf8() -> None:
 
 
 def test_zip_bomb_by_ratio() -> None:
-    assert _refusal(pack({**unpack(PLAIN), "Doc_0/zeros": bytes(8 << 20)})) == "package_limits"
+    assert _refusal(pack({**unpack(PLAIN), "Doc_0/zeros": bytes(17 << 20)})) == "package_limits"
+
+
+def test_blank_pages_are_no_bomb() -> None:
+    """A picture of one colour packs a thousandfold, and is genuine."""
+    package = read_package(pack({**unpack(PLAIN), "Doc_0/Res/blank.bmp": b"\xff" * (3 << 20)}))
+    assert package.size("Doc_0/Res/blank.bmp") == 3 << 20
+
+
+def test_a_package_of_thousands_of_pages() -> None:
+    files = {f"Doc_0/Pages/Page_{n}/Content.xml": b"<a/>" for n in range(16_000)}
+    began = time.monotonic()
+    assert len(list(read_package(pack({**unpack(PLAIN), **files})))) > 16_000
+    assert time.monotonic() - began < 10
 
 
 @pytest.mark.parametrize(

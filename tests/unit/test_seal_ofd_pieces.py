@@ -65,7 +65,9 @@ def test_text_that_packs_well() -> None:
 @pytest.mark.parametrize("more", [-1, 1, -PIECE, PIECE])
 def test_size_that_lies(more: int) -> None:
     data = lying_size(_large(BIG), "Doc_0/big.bin", len(BIG) + more)
-    assert _refusal(read_package(data)) in {"package_zip", "package_limits"}
+    with pytest.raises(PackageError) as caught:
+        b"".join(read_package(data).pieces("Doc_0/big.bin"))
+    assert caught.value.check == "package_zip"
 
 
 def test_last_piece_waits_for_the_checksum() -> None:
@@ -82,7 +84,7 @@ def test_packed_bytes_that_end_early_or_late(cut: int) -> None:
     packed = zlib.compress(BIG, wbits=-15)
     for wrong in (packed[:-cut], packed + BIG[:cut]):
         entry = Entry(name="a", method=8, crc=zlib.crc32(BIG), size=len(BIG), packed=wrong)
-        assert _refusal(OfdPackage({"a": entry}), "a") in {"package_zip", "package_limits"}
+        assert _refusal(OfdPackage({"a": entry}), "a") == "package_zip"
 
 
 def test_bomb_ends_at_the_size_it_says() -> None:
