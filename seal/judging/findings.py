@@ -60,6 +60,17 @@ class Trust:
         }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unknown:
+    """That revocation data does not reach to the present: `until` when it does, None without any.
+
+    `required` says that its trust list asks for such data.
+    """
+
+    until: datetime | None
+    required: bool
+
+
 class Check(NamedTuple):
     """One rule and what came of it.
 
@@ -68,7 +79,8 @@ class Check(NamedTuple):
     and refines the name (empty: the name itself); `subject` says which signature, empty for the
     document; a `notice` is a PASSED check that a person should nevertheless read. `ended` says
     since when what was good then is no longer (`ended_why` a word of `ENDINGS`); `trust` what it
-    rests on; `proves` the time that a trusted time-stamp proves.
+    rests on; `proves` the time that a trusted time-stamp proves; `unknown` that whatever happened
+    lately to what is PASSED is not known.
     """
 
     name: str
@@ -84,6 +96,7 @@ class Check(NamedTuple):
     ended_why: str = ""
     trust: Trust | None = None
     proves: datetime | None = None
+    unknown: Unknown | None = None
 
     @property
     def why(self) -> str:
@@ -127,6 +140,7 @@ class Check(NamedTuple):
         return Check(
             self.name, self.indication, self.detail, self.detail_zh, against, against_zh, subject,
             self.reason, self.notice, self.ended, self.ended_why, self.trust, self.proves,
+            self.unknown,
         )  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:

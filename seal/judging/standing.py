@@ -5,7 +5,10 @@
    withdrawn) does no harm where a time-stamp proves that the signature is older.
 3. Where nothing proves it, the answer is open (REVOKED_NO_POE, OUT_OF_BOUNDS_NO_POE of
    EN 319 102-1 §5.1.3): whoever holds a key may write any date.
-4. A seal's own time-stamp proves the seal's making, not the signature. A time-stamp whose authority
+4. That nothing has ended is said only where revocation data reaches to today. Else the verdict says
+   until when it is known; and it is open (TRY_LATER) where the trust list asks for such data and no
+   time-stamp proves that the signature is from before it ends: what ended later does no harm then.
+5. A seal's own time-stamp proves the seal's making, not the signature. A time-stamp whose authority
    was revoked since proves nothing.
 """
 
@@ -16,7 +19,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from seal.judging.check_names import ENDINGS, titled
-from seal.judging.findings import Check, Indication, decisive, shown, worst
+from seal.judging.findings import Check, Indication, Unknown, decisive, shown, worst
 from seal.judging.plainly import china_day
 
 PROOFS: Final = ("time_stamp", "document_time", "evidence_time")
@@ -78,6 +81,10 @@ def standing_of(checks: tuple[Check, ...], signed_at: datetime | None) -> Standi
     open_ones = [check for check in ended if not _proved_before(check, checks)]
     if open_ones:
         return _lapsed(min(open_ones, key=_gravity), proof_of(checks, *PROOFS), signed_at)
+    unknown = [(check, check.unknown) for check in checks if check.unknown]
+    missing = [one for one in unknown if _is_missing(*one, checks)]
+    if missing:
+        return _too_little_known(missing, checks)
     if ended:
         first = min(ended, key=_gravity)
         what, what_zh = _ending(first)
@@ -88,14 +95,74 @@ def standing_of(checks: tuple[Check, ...], signed_at: datetime | None) -> Standi
             summary=f"still good: {what}, and a time-stamp proves the signature older",
             summary_zh=f"仍然有效：{what_zh}，时间戳证明签章更早",
         )
-    return UNENDED
+    return _as_known(unknown, checks) if unknown else UNENDED
 
 
 def _proved_before(check: Check, checks: tuple[Check, ...]) -> bool:
-    """Whether what ended is proved to have been used before; a seal's own stamp counts for it."""
-    made = check.name in ("seal_maker_certificate", "seal_time_stamp")
-    proof = proof_of(checks, *PROOFS, *(("seal_time_stamp",) if made else ()))
+    """Whether what ended is proved to have been used before."""
+    proof = _proof_for(check, checks)
     return check.ended is not None and proof is not None and proof <= check.ended
+
+
+def _proof_for(check: Check, checks: tuple[Check, ...]) -> datetime | None:
+    """When what was checked is proved to have been used; a seal's own stamp counts for the seal."""
+    made = check.name in ("seal_maker_certificate", "seal_time_stamp")
+    return proof_of(checks, *PROOFS, *(("seal_time_stamp",) if made else ()))
+
+
+# --- what is known of revocation (rule 4) -----------------------------------------------------
+
+
+_Found = tuple[Check, Unknown]
+
+
+def _too_little_known(missing: list[_Found], checks: tuple[Check, ...]) -> Standing:
+    what, what_zh = _reached(missing, checks)
+    return Standing(
+        indication=Indication.INDETERMINATE,
+        sub_indication="TRY_LATER",
+        since=None,
+        summary=f"valid when signed; what has happened since is not known: {what}",
+        summary_zh=f"签章时有效；此后情况不明：{what_zh}",
+    )
+
+
+def _as_known(unknown: list[_Found], checks: tuple[Check, ...]) -> Standing:
+    """Of what has not ended as far as is known: how far that is."""
+    what, what_zh = _reached(unknown, checks)
+    return Standing(
+        indication=Indication.PASSED,
+        sub_indication="",
+        since=None,
+        summary=f"nothing is known to have ended; {what}",
+        summary_zh=f"未发现失效事件；{what_zh}",
+    )
+
+
+def _is_missing(check: Check, unknown: Unknown, checks: tuple[Check, ...]) -> bool:
+    """Whether the trust list asks for more than there is, and no proof makes it needless."""
+    proof = _proof_for(check, checks)
+    proved = proof is not None and unknown.until is not None and proof <= unknown.until
+    return unknown.required and not proved
+
+
+def _reach(found: _Found) -> float:
+    until = found[1].until
+    return until.timestamp() if until else float("-inf")
+
+
+def _reached(found: list[_Found], checks: tuple[Check, ...]) -> tuple[str, str]:
+    """Until when revocation is known; of which certificate, where more is known of another."""
+    check, unknown = min(found, key=_reach)
+    entry = titled(check.name)
+    asked = sum(one.trust is not None and one.name.endswith("_certificate") for one in checks)
+    is_alone = len(found) < asked
+    of = f" of {entry.thing}" if is_alone else ""
+    of_zh = f"{entry.thing_zh}的" if is_alone else ""
+    if unknown.until is None:
+        return f"no revocation data{of} was given", f"未提供{of_zh}吊销数据"
+    day = china_day(unknown.until)
+    return f"revocation{of} is known until {day}", f"{of_zh}吊销情况仅知至 {day}"
 
 
 def _gravity(check: Check) -> tuple[int, float]:
