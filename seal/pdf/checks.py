@@ -9,11 +9,13 @@ function, as for OFD. What each stops:
 - `signature_format`: a signature of a kind whose coverage we can't judge, or none at all;
 - `byte_range`: bytes that no signature covers beside those of its value;
 - `document_signature`: changed bytes, a forged signature, a swapped certificate, a broken digest;
-- `signing_time`: a signature from the future or without a time;
+- `signing_time`: a signature from the future, without a time, or that says it is from before its
+  certificate or before a signature that it covers;
 - `signer_certificate`: a signer nobody trusts, expired or revoked when signing;
 - `covers_document`: bytes after the last signature other than evidence (certificates, revocation
   lists), or changes after this one other than that and further signatures (a filled field or an
-  annotation changes what is seen, whoever signs it later), or what the certifier allows;
+  annotation changes what is seen, whoever signs it later), or what the certifier allows; where a
+  later seal lies is told;
 - `time_stamp`: a time-stamp that is silently ignored, forged, or of another signature.
 
 A signature was there when its time-stamp says so; without one, when it says so itself. A document
@@ -37,7 +39,7 @@ from pyhanko.sign.validation.status import SignatureCoverageLevel
 
 from runtime.errors import InvalidArgument
 from seal import der
-from seal.judging.seal_checks import CLOCK_SKEW, chain_check, common_name
+from seal.judging.seal_checks import CLOCK_SKEW, before_certificate, chain_check, common_name
 from seal.judging.telling import comparing, facts_of, holder, moment, plain
 from seal.model import (
     Check,
@@ -61,17 +63,21 @@ from seal.pdf.opening import (
     check_byte_range,
     open_pdf,
 )
-from seal.pdf.revisions import ONLY_EVIDENCE, ONLY_SIGNATURES
+from seal.pdf.refused import UpdateRefused
+from seal.pdf.revisions import Updates
+from seal.pdf.signing_steps import Laid
 from seal.pdf.timestamps import (
     SignatureTime,
     ends_with_an_update,
     report_timestamp,
     revision_of,
     signature_time,
+    why_refused,
 )
 from seal.trust import Purpose, TrustStore, assess_chain
 
 _FORMAT: Final = "PDF"
+_TOLD: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +85,9 @@ class OpenedPdfSignature:
     """One embedded signature as read, and how the file went on after it.
 
     `value` is its CMS, `form` the bytes of that; `level` says what was changed since, None where
-    nobody can say.
+    nobody can say, and `refused` why that may not be. `laid` is where its seal lies, if others
+    signed before it; `laid_since` where later ones lie; `earlier` is when the good signatures
+    before it were there.
     """
 
     label: str
@@ -90,6 +98,10 @@ class OpenedPdfSignature:
     mathematics: Mathematics
     coverage: SignatureCoverageLevel
     level: ModificationLevel | None
+    refused: UpdateRefused | None
+    laid: tuple[Laid, ...]
+    laid_since: tuple[Laid, ...]
+    earlier: datetime | None
     is_allowed: bool
     signed_at: datetime | None
     stamped: SignatureTime | None
@@ -131,10 +143,14 @@ def assess_pdf(data: bytes, *, store: TrustStore, now: datetime) -> Verdict:
         lost = _taken_out(opened.lost)
         own.append(lost.compared(*against))
     store = with_brought(store, opened.reader)
-    reports = [
-        _report(one, is_last=one is opened.signatures[-1], store=store, now=now)
-        for one in opened.signatures
-    ]
+    updates = Updates(opened.reader, data, first=_first(opened.signatures))
+    reports: list[SignatureReport] = []
+    for one in opened.signatures:
+        is_last = one is opened.signatures[-1]
+        earlier = _latest(reports)
+        reports.append(
+            _report(one, updates, is_last=is_last, earlier=earlier, store=store, now=now)
+        )
     return conclude(_FORMAT, own, _with_later_proof(reports))
 
 
@@ -156,6 +172,17 @@ def _with_later_proof(reports: list[SignatureReport]) -> list[SignatureReport]:
     return found[::-1]
 
 
+def _first(signatures: tuple[FoundSignature, ...]) -> int:
+    """The revision of the first of those that can be judged; none may be told of before it."""
+    return min((one.embedded.signed_revision for one in signatures if one.embedded), default=0)
+
+
+def _latest(reports: list[SignatureReport]) -> datetime | None:
+    """The latest time at which a good signature of those was there, as proved or as it says."""
+    good = [one for one in reports if one.indication is Indication.PASSED]
+    return max((at for one in good if (at := one.proved_at or one.signed_at)), default=None)
+
+
 def _taken_out(count: int) -> Check:
     return failed(
         "unlisted_signature",
@@ -166,16 +193,31 @@ def _taken_out(count: int) -> Check:
 
 
 def _report(
-    found: FoundSignature, *, is_last: bool, store: TrustStore, now: datetime
+    found: FoundSignature,
+    updates: Updates,
+    *,
+    is_last: bool,
+    earlier: datetime | None,
+    store: TrustStore,
+    now: datetime,
 ) -> SignatureReport:
     """Ask every rule about one signature."""
     if found.embedded is None:
         return _only(found, found.trouble)
-    policy = ONLY_EVIDENCE if is_last else ONLY_SIGNATURES
+    policy = updates.evidence_alone if is_last else updates.signatures_alone
     if found.kind == TIMESTAMP:
         return report_timestamp(found.embedded, policy, store, now)
     try:
-        opened = _open(found, found.embedded, policy, is_last=is_last, store=store, now=now)
+        opened = _open(
+            found,
+            found.embedded,
+            policy,
+            updates,
+            is_last=is_last,
+            earlier=earlier,
+            store=store,
+            now=now,
+        )
         checks = [rule(opened) for rule in PDF_CHECKS]
         return SignatureReport(
             id=found.label,
@@ -214,8 +256,10 @@ def _open(
     found: FoundSignature,
     embedded: EmbeddedPdfSignature,
     policy: Any,
+    updates: Updates,
     *,
     is_last: bool,
+    earlier: datetime | None,
     store: TrustStore,
     now: datetime,
 ) -> OpenedPdfSignature:
@@ -234,7 +278,11 @@ def _open(
         mathematics=judge(embedded, value),
         coverage=status["coverage"],
         level=getattr(status["diff_result"], "modification_level", None),
+        refused=status["diff_result"] if isinstance(status["diff_result"], UpdateRefused) else None,
         is_allowed=bool(status["docmdp_ok"]),
+        laid=updates.laid_by(embedded.signed_revision),
+        laid_since=updates.laid_after(embedded.signed_revision),
+        earlier=earlier,
         signed_at=signed_at,
         stamped=signature_time(
             signer.stamps, signer.signature, store, signed_at=signed_at, now=now
@@ -342,13 +390,32 @@ def check_signature(one: OpenedPdfSignature) -> Check | None:
 
 @comparing(_time)
 def check_signing_time(one: OpenedPdfSignature) -> Check | None:
-    """A time, and not in the future."""
+    """A time that is not in the future, and not from before what it rests on."""
     name = "signing_time"
     if one.signed_at is None:
         detail = "the signature does not say when it was made"
         return undetermined(name, detail, "签名没有签署时间", reason="NO_SIGNING_TIME")
     if one.signed_at > one.now + CLOCK_SKEW:
         return failed(name, "the signature says it is from the future", "签名时间晚于当前时间")
+    if one.earlier is not None and one.signed_at < one.earlier - CLOCK_SKEW:
+        at = moment(one.earlier)
+        return failed(
+            name,
+            f"the signature says it is from before the one that it covers, which was there by {at}",
+            f"签名时间早于其所覆盖的在先签名（{at}）",
+            reason="SIGNED_BEFORE_EARLIER_SIGNATURE",
+        )
+    if one.certificate:
+        before = before_certificate(
+            name,
+            one.certificate,
+            claimed=one.signed_at,
+            existed_at=one.stamped.time if one.stamped else None,
+            store=one.store,
+            extra=one.value.certificates,
+        )
+        if before is not None:
+            return before
     return passed(name, "the signing time is not in the future", "签名时间不晚于当前时间")
 
 
@@ -371,8 +438,9 @@ def check_certificate(one: OpenedPdfSignature) -> Check | None:
 def check_coverage(one: OpenedPdfSignature) -> Check | None:
     """The last signature covers the whole file; after an earlier one only signatures were added."""
     name = "covers_document"
+    own, own_zh = _told(one.laid, "; its seal covers", "；其印章覆盖")
     if one.coverage == SignatureCoverageLevel.ENTIRE_FILE:
-        return passed(name, "the whole file is covered", "签名覆盖整个文件")
+        return passed(name, "the whole file is covered" + own, "签名覆盖整个文件" + own_zh)
     if one.coverage != SignatureCoverageLevel.ENTIRE_REVISION and not one.is_last:
         detail = "the signature leaves parts of its revision out"
         return failed(name, detail, "签名未覆盖其完整版本", reason="REVISION_NOT_COVERED")
@@ -384,10 +452,11 @@ def check_coverage(one: OpenedPdfSignature) -> Check | None:
             reason="BYTES_ADDED",
         )
     if one.level is None or one.level > ModificationLevel.FORM_FILLING:
+        why, why_zh = why_refused(one.refused)
         return failed(
             name,
-            "the document was changed since, and not by signatures and evidence alone",
-            "此后文件被修改，且不只是添加签名和验证资料",
+            "the document was changed since, and not by signatures and evidence alone" + why,
+            "此后文件被修改，且不只是添加签名和验证资料" + why_zh,
             reason="CHANGED_SINCE",
         )
     if not one.is_allowed:
@@ -398,8 +467,25 @@ def check_coverage(one: OpenedPdfSignature) -> Check | None:
             reason="CERTIFICATION_BROKEN",
         )
     if one.is_last:
-        return passed(name, "only evidence was added since", "此后仅添加了验证资料", notice=True)
-    return passed(name, "only signatures were added since", "此后仅添加了签名", notice=True)
+        only, only_zh = "only evidence was added since", "此后仅添加了验证资料"
+        return passed(name, only + own, only_zh + own_zh, notice=True)
+    later, later_zh = _told(one.laid_since, "; a later seal covers", "；后加盖的印章覆盖")
+    only, only_zh = "only signatures were added since", "此后仅添加了签名"
+    return passed(name, only + later + own, only_zh + later_zh + own_zh, notice=True)
+
+
+def _told(laid: tuple[Laid, ...], words: str, words_zh: str) -> tuple[str, str]:
+    """Where seals lie, the first of them in words; empty where there are none."""
+    if not laid:
+        return "", ""
+    told = [one.told() for one in laid[:_TOLD]]
+    more, more_zh = ("", "")
+    if len(laid) > _TOLD:
+        more, more_zh = f", and {len(laid) - _TOLD} more", f"等 {len(laid)} 处"
+    return (
+        f"{words} {', '.join(english for english, _ in told)}{more}",
+        f"{words_zh}{'、'.join(chinese for _, chinese in told)}{more_zh}",
+    )
 
 
 def check_time_stamp(one: OpenedPdfSignature) -> Check | None:

@@ -1,18 +1,24 @@
-"""What may follow a signature in a PDF: pyHanko's comparison of revisions, with less allowed.
+"""What may follow a signature in a PDF: the library's comparison of revisions, with less allowed.
 
-Its own policy lets form fields be filled in, which changes what is seen. Ours lets signatures be
-added, and evidence.
+1. Every update is compared with the revision just before it: what an earlier update may bring, no
+   later one may change.
+2. An update signs, or brings evidence; `seal.pdf.signing_steps` says what the first may bring
+   beside its signature, `seal.pdf.added` what else may change. Nothing else may, and no object may
+   come that nothing leads to.
+3. After the last signature evidence alone may come: nobody signed it.
+4. Between its objects an update holds nothing (`seal.pdf.tiling`).
 """
 
 # The PDF library publishes no types.
-# mypy: disable-error-code=no-untyped-call
+# mypy: disable-error-code="no-untyped-call,misc"
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from pyhanko.sign.diff_analysis import (
     CatalogModificationRule,
+    DiffResult,
     DocInfoRule,
     DSSCompareRule,
     FormUpdatingRule,
@@ -22,29 +28,118 @@ from pyhanko.sign.diff_analysis import (
     SigFieldCreationRule,
     SigFieldModificationRule,
     StandardDiffPolicy,
+    SuspiciousModification,
     XrefStreamRule,
 )
 
+from seal.pdf.added import check_added
+from seal.pdf.refused import UpdateRefused
+from seal.pdf.signing_steps import Laid, Step, step_of
+from seal.pdf.tiling import Tiling
+
 _LEVEL: Final = ModificationLevel.LTA_UPDATES
-# pyHanko's own policy without filled fields: a later signature may be added, nothing else.
-ONLY_SIGNATURES: Final = StandardDiffPolicy(
-    global_rules=[
-        CatalogModificationRule(),
-        DocInfoRule().as_qualified(_LEVEL),
-        XrefStreamRule().as_qualified(_LEVEL),
-        ObjectStreamRule().as_qualified(_LEVEL),
-        DSSCompareRule().as_qualified(_LEVEL),
-        MetadataUpdateRule().as_qualified(_LEVEL),
-    ],
-    form_rule=FormUpdatingRule(field_rules=[SigFieldCreationRule(), SigFieldModificationRule()]),
-)
-# After the last signature: what a verifier needs, and judges by itself.
-ONLY_EVIDENCE: Final = StandardDiffPolicy(
-    global_rules=[
-        CatalogModificationRule(ignored_keys=frozenset({"/DSS", "/Extensions", "/Version"})),
-        XrefStreamRule().as_qualified(_LEVEL),
-        ObjectStreamRule().as_qualified(_LEVEL),
-        DSSCompareRule().as_qualified(_LEVEL),
-    ],
-    form_rule=None,
-)
+# What `check_added` and `step_of` judge; all else of the catalog and of the form stays as it is.
+_OF_EVIDENCE: Final = frozenset({"/DSS", "/Extensions", "/Version"})
+_OF_SIGNING: Final = _OF_EVIDENCE | {"/AcroForm", "/Metadata"}
+_OF_FORM: Final = frozenset({"/Fields"})
+
+
+class Updates:
+    """The updates of one file, each judged once."""
+
+    def __init__(self, reader: Any, data: bytes, *, first: int) -> None:
+        """`first` is the revision that the first signature made."""
+        self._reader = reader
+        self._first = first
+        self._tiling = Tiling(reader, data)
+        self._steps: dict[int, Step | SuspiciousModification] = {}
+        self.signatures_alone = _Policy(self, is_evidence=False)
+        """The policy after any signature but the last."""
+        self.evidence_alone = _Policy(self, is_evidence=True)
+        """The policy after the last signature."""
+
+    def step(self, revision: int) -> Step:
+        """What the update that made a revision brought. Raises SuspiciousModification."""
+        if revision not in self._steps:
+            self._steps[revision] = self._judged(revision)
+        found = self._steps[revision]
+        if isinstance(found, SuspiciousModification):
+            raise found
+        return found
+
+    def laid_by(self, revision: int) -> tuple[Laid, ...]:
+        """Where the seal of a revision's signature lies, if others signed before it."""
+        return self._laid(revision) if revision > self._first else ()
+
+    def laid_after(self, revision: int) -> tuple[Laid, ...]:
+        """Where later seals lie."""
+        later = range(revision + 1, self._reader.xrefs.total_revisions)
+        return tuple(laid for one in later for laid in self._laid(one))
+
+    def _laid(self, revision: int) -> tuple[Laid, ...]:
+        try:
+            return self.step(revision).laid
+        except SuspiciousModification:
+            return ()
+
+    def _judged(self, revision: int) -> Step | SuspiciousModification:
+        try:
+            self._tiling.check(revision)
+            old, new = (self._reader.get_historical_resolver(one) for one in _pair(revision))
+            old._load_reverse_xref_cache()  # noqa: SLF001  (the library's policy asks for it too)
+            step = step_of(old, new)
+            check_added(old, new, step)
+        except SuspiciousModification as error:
+            return error
+        except Exception as error:  # noqa: BLE001  (the library raises anything on hostile bytes)
+            return UpdateRefused(f"an update does not read: {type(error).__name__}", "更新无法读取")
+        return step
+
+
+def _pair(revision: int) -> tuple[int, int]:
+    return revision - 1, revision
+
+
+class _Policy(StandardDiffPolicy):
+    """The library's rules, update by update, and ours."""
+
+    def __init__(self, updates: Updates, *, is_evidence: bool) -> None:
+        rules = [
+            CatalogModificationRule(ignored_keys=_OF_EVIDENCE if is_evidence else _OF_SIGNING),
+            XrefStreamRule().as_qualified(_LEVEL),
+            ObjectStreamRule().as_qualified(_LEVEL),
+            DSSCompareRule().as_qualified(_LEVEL),
+        ]
+        if not is_evidence:
+            rules.append(DocInfoRule().as_qualified(_LEVEL))
+            rules.append(MetadataUpdateRule().as_qualified(_LEVEL))
+        form = FormUpdatingRule(
+            field_rules=[SigFieldCreationRule(), SigFieldModificationRule()],
+            ignored_acroform_keys=_OF_FORM,
+        )
+        super().__init__(
+            global_rules=rules,
+            form_rule=None if is_evidence else form,
+            ignore_orphaned_objects=False,
+        )
+        self._updates = updates
+
+    def review_file(
+        self, reader: Any, base_revision: Any, field_mdp_spec: Any = None, doc_mdp: Any = None
+    ) -> DiffResult | SuspiciousModification:
+        """The gravest change after a revision, or why what follows may not."""
+        first = base_revision if isinstance(base_revision, int) else base_revision.revision
+        level, changed = ModificationLevel.NONE, set()
+        for revision in range(first + 1, reader.xrefs.total_revisions):
+            old, new = (reader.get_historical_resolver(one) for one in _pair(revision))
+            try:
+                self._updates.step(revision)
+                result = self.apply(old, new, field_mdp_spec, doc_mdp)
+            except SuspiciousModification as error:
+                return error
+            except Exception as error:  # noqa: BLE001  (as above)
+                name = type(error).__name__
+                return UpdateRefused(f"an update does not read: {name}", "更新无法读取")
+            level = max(level, result.modification_level)
+            changed |= result.changed_form_fields
+        return DiffResult(level, changed)

@@ -28,6 +28,7 @@ from seal.judging.seal_checks import CLOCK_SKEW, common_name, proving, stamped_b
 from seal.judging.telling import comparing, facts_of
 from seal.model import Check, SignatureReport, failed, passed, undetermined
 from seal.pdf.opening import check_byte_range
+from seal.pdf.refused import UpdateRefused
 from seal.pki.timestamp_token import (
     TimestampInfo,
     UntrustedTimestamp,
@@ -166,5 +167,13 @@ def _covers(embedded: EmbeddedPdfSignature, policy: Any) -> Check | None:
     if status["docmdp_ok"] and level <= ModificationLevel.FORM_FILLING:
         detail = "only signatures and evidence were added since"
         return passed(name, detail, "此后仅添加了签名和验证资料", notice=True)
-    detail = "more was changed since than may be"
-    return failed(name, detail, "此后有不允许的修改", reason="CHANGED_SINCE")
+    why, why_zh = why_refused(status["diff_result"])
+    detail = "more was changed since than may be" + why
+    return failed(name, detail, "此后有不允许的修改" + why_zh, reason="CHANGED_SINCE")
+
+
+def why_refused(found: Any) -> tuple[str, str]:
+    """Why an update may not be, to be added to a text; empty where only the library knows."""
+    if not isinstance(found, UpdateRefused):
+        return "", ""
+    return f": {found.detail}", f"：{found.detail_zh}"

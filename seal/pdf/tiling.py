@@ -1,0 +1,112 @@
+"""What an update of a signed PDF holds, octet by octet: objects, tables, and nothing between.
+
+Readers find objects by the tables and pass over the rest, so anything may hide between them. An
+update is read from its first octet to its last: each object stands where the tables say, beside
+them are tables, trailers and a few white octets and comments, which makers leave.
+"""
+
+# The PDF library publishes no types.
+# mypy: disable-error-code=no-untyped-call
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from pyhanko.pdf_utils import generic
+
+from seal.pdf.refused import UpdateRefused
+
+_WHITE: Final = re.compile(rb"[\x00\t\n\f\r ]+")
+_COMMENT: Final = re.compile(rb"%[^\r\n]{0,100}(?=[\r\n]|\Z)")
+_OBJECT: Final = re.compile(rb"(\d{1,10})[\x00\t\n\f\r ]+(\d{1,5})[\x00\t\n\f\r ]+obj")
+_END: Final = re.compile(rb"[\x00\t\n\f\r ]*endobj")
+_TABLE: Final = re.compile(rb"xref\s+(?:\d{1,10} \d{1,10}\s+(?:\d{10} \d{5} [nf][ \r\n]{1,2})*)*")
+_TRAILER: Final = re.compile(rb"trailer\s*(?=<<)")
+_START: Final = re.compile(rb"startxref\s+\d{1,12}(?=\s)")
+_TRAILER_KEYS: Final = frozenset(["/Root", "/Info", "/ID", "/Size", "/Prev"])
+_IDLE: Final = 4096
+"""Octets of white and comments that an update may have."""
+_MOST: Final = 100_000
+_ANY: Final = (-1, -1)  # a table that is a stream may leave itself out
+
+
+class Tiling:
+    """The octets of a file after each of its revisions."""
+
+    def __init__(self, reader: Any, data: bytes) -> None:
+        self._reader = reader
+        self._data = data
+        self._tables = [
+            reader.xrefs.get_startxref_for_revision(n) for n in range(reader.xrefs.total_revisions)
+        ]
+
+    def check(self, revision: int) -> None:
+        """Hold the octets of the update that made a revision against that. Raises UpdateRefused."""
+        at, end = self._end_of(revision - 1), self._end_of(revision)
+        listed = self._reader.xrefs.get_xref_data(revision).standard_xrefs
+        places = {(offset, number, gen) for number, (gen, offset) in listed.items()}
+        places.add((self._tables[revision], *_ANY))
+        idle = 0
+        for _ in range(_MOST):
+            if at >= end:
+                break
+            following, is_idle = self._next(at, places)
+            idle += following - at if is_idle else 0
+            if following == at or idle > _IDLE:
+                raise _hidden()
+            at = following
+        if at != end:
+            raise _hidden()
+
+    def _end_of(self, revision: int) -> int:
+        """Where a revision ends: after the mark that follows its table."""
+        if revision == len(self._tables) - 1:
+            return len(self._data)
+        begin = self._tables[revision]
+        mark = re.compile(rb"startxref\s+%d\s+%%%%EOF[\r\n]{0,2}" % begin)
+        found = mark.search(self._data, begin)
+        if found is None:
+            raise UpdateRefused("a revision has no end", "缺少版本结束标记")
+        return found.end()
+
+    def _next(self, at: int, places: set[tuple[int, int, int]]) -> tuple[int, bool]:
+        """Where the piece that begins there ends, and whether it is nothing."""
+        data = self._data
+        for idle in (_WHITE, _COMMENT):
+            if found := idle.match(data, at):
+                return found.end(), True
+        for piece in (_TABLE, _START):
+            if found := piece.match(data, at):
+                return found.end(), False
+        if found := _TRAILER.match(data, at):
+            end, held = self._read(found.end())
+            if not set(held.keys()) <= _TRAILER_KEYS | set(self._reader.trailer.keys()):
+                raise _hidden()
+            return end, False
+        found = _OBJECT.match(data, at)
+        if found is None:
+            raise _hidden()
+        place = (at, int(found[1]), int(found[2]))
+        if place not in places and (at, *_ANY) not in places:
+            raise _hidden()
+        end, _ = self._read(found.end(), (place[1], place[2]))
+        closed = _END.match(data, end)
+        if closed is None:
+            raise _hidden()
+        return closed.end(), False
+
+    def _read(self, at: int, number: tuple[int, int] = (0, 0)) -> tuple[int, Any]:
+        """The end of an object's value, and the value."""
+        stream = self._reader.stream
+        white = _WHITE.match(self._data, at)
+        stream.seek(white.end() if white else at)
+        ref = generic.Reference(*number, pdf=self._reader)
+        held = generic.read_object(stream, container_ref=ref)
+        return int(stream.tell()), held
+
+
+def _hidden() -> UpdateRefused:
+    return UpdateRefused(
+        "an update holds something that is no object of the document", "更新中含有不属于文档的内容"
+    )
