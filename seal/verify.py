@@ -121,6 +121,7 @@ def assess_seal(data: bytes, *, store: TrustStore, now: datetime) -> Verdict:
         es_id=seal.es_id,
         signed_at=seal.created,
         format=f"SES_V{seal.version}",
+        maker=facts_of(seal.maker_certificate),
         checks=tuple(asked(found)),
     )
     return conclude("SES", [], [report])
@@ -263,5 +264,6 @@ def _as_report(one: OpenedSignature, found: list[Check | None], *, form: str) ->
         signed_at=signed_at,
         format=form,
         certificate=facts_of(certificate) if certificate else None,
+        maker=facts_of(value.seal.maker_certificate) if value else None,
         checks=tuple(check.about(one.label) for check in asked(found)),
     )

@@ -6,8 +6,8 @@ in `SEAL_CHECKS`. What each stops:
 - `seal_encoding`: two readings of one DER (told, since the bytes as received are what is verified);
 - `seal_signature`: a seal nobody made, or changed since (other verifiers never look);
 - `seal_creation`: a seal whose dates contradict each other, or made in the future;
-- `seal_maker_certificate`: a maker nobody trusts, or whose certificate was no good when the seal
-  was made (expired or revoked *since* is a notice);
+- `seal_maker_certificate`: a maker nobody trusts, a signer that makes itself a seal, or a maker
+  whose certificate was no good when the seal was made (expired or revoked *since* is a notice);
 - `seal_extensions`: a critical extension that is silently ignored;
 - `seal_time_stamp`: a time-stamp that is silently ignored, or of something else.
 """
@@ -20,6 +20,7 @@ from typing import Final
 
 from runtime.errors import DataLoss, InvalidArgument
 from seal.der_form import Finding
+from seal.judging.findings import Unknown
 from seal.judging.telling import holder, moment, named, plain
 from seal.model import Check, Indication, Trust, failed, passed, undetermined
 from seal.pki.timestamp_token import (
@@ -95,9 +96,19 @@ def check_maker_certificate(seal: Seal, store: TrustStore, now: datetime) -> Che
     result = assess_chain(
         seal.maker_certificate, at=seal.created, store=store, purpose=Purpose.SEAL_MAKER
     )
-    return chain_check(
-        "seal_maker_certificate", result, at=seal.created, now=now, who=("seal maker", "制章者")
-    )
+    name = "seal_maker_certificate"
+    check = chain_check(name, result, at=seal.created, now=now, who=("seal maker", "制章者"))
+    is_open = check.indication is Indication.PASSED and not result.is_listed_maker
+    if is_open and seal.lists_certificate(seal.maker_certificate):
+        return undetermined(
+            name,
+            "the seal's maker is a signer of this seal too, and no list says that it makes seals: "
+            "whoever may sign could have made it",
+            "制章者同时是该印章的签章者，且没有名单表明其可以制章：任何签章者均可自制此章",
+            reason="SELF_MADE_SEAL",
+            against=(check.against, check.against_zh),
+        )
+    return check
 
 
 def check_extensions(seal: Seal, _store: TrustStore, _now: datetime) -> Check | None:
@@ -346,7 +357,15 @@ def chain_check(
         trust=trust,
         ended=first[0] if first else None,
         ended_why=first[1] if first else "",
+        unknown=_unknown(result, now),
     )
+
+
+def _unknown(result: ChainResult, now: datetime) -> Unknown | None:
+    """Where what is known of revocation ends before today."""
+    if result.known_until is not None and result.known_until >= now:
+        return None
+    return Unknown(until=result.known_until, required=result.is_required)
 
 
 def _chain_against(result: ChainResult, at: datetime | None) -> tuple[str, str]:
