@@ -48,7 +48,8 @@ from seal.ofd.dates import check_date_time
 from seal.ofd.entries import check_integrity_entries, proven_value
 from seal.ofd.opened import OpenedDocument, OpenedSignature
 from seal.ofd.package import PackageError
-from seal.ofd.structure import ROOT, TYPE_SEAL, TYPE_SIGN, Stamp
+from seal.ofd.stamp_checks import check_stamp_pages
+from seal.ofd.structure import ROOT, TYPE_SEAL, TYPE_SIGN
 from seal.ses import SealSignature, verify_signature
 from seal.suites import SM3_OID
 from seal.trust import Purpose, assess_chain
@@ -268,37 +269,6 @@ def check_references(document: OpenedDocument, one: OpenedSignature) -> Check | 
 def _names(paths: list[str]) -> str:
     shown = ", ".join(plain("/" + path) for path in paths[:_SHOWN])
     return shown + (" …" if len(paths) > _SHOWN else "")
-
-
-@comparing(against.stamps)
-def check_stamp_pages(document: OpenedDocument, one: OpenedSignature) -> Check | None:
-    """Every stamp is on a page of the document the signature belongs to."""
-    name = "stamp_pages"
-    if not one.xml.stamps:
-        return None
-    try:
-        pages = document.pages_of(one.listed.body)
-    except PackageError as error:
-        return failed(name, error.message, error.message_zh)
-    if any(stamp.page_ref not in pages for stamp in one.xml.stamps):
-        return failed(name, "a stamp is on a page that does not exist", "印章所在页面不存在")
-    unseen = [s for s in one.xml.stamps if not _is_seen(s, document.page_size(one.listed.body, s))]
-    if unseen:
-        return failed(
-            name,
-            f"a stamp lies off its page or has no size: {plain(unseen[0].page_ref)}",
-            f"印章位于页面之外或没有大小：页面 {plain(unseen[0].page_ref)}",
-            reason="STAMP_OFF_PAGE",
-        )
-    return passed(name, "the stamps are on pages of the document", "印章位于文件的页面上")
-
-
-def _is_seen(stamp: Stamp, page: tuple[float, float] | None) -> bool:
-    """Whether some of a stamp lies on its page; slices of an edge seal (骑缝章) hang over."""
-    x, y, width, height = stamp.boundary
-    if width <= 0 or height <= 0 or x + width <= 0 or y + height <= 0:
-        return False
-    return page is None or (x < page[0] and y < page[1])
 
 
 @comparing(against.cover)

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import mmap
 import struct
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -30,14 +29,16 @@ from seal.ofd.errors import limits_error as limits_error
 from seal.ofd.errors import paths_error as paths_error
 from seal.ofd.errors import structure_error as structure_error
 from seal.ofd.errors import zip_error
+from seal.ofd.inflating import DEFLATED as DEFLATED
+from seal.ofd.inflating import STORED as STORED
+from seal.ofd.inflating import Entry as Entry
+from seal.ofd.inflating import inflate, pieces
 from seal.ofd.names import Names, entry_name
 from seal.ofd.zip_form import END as END
 from seal.ofd.zip_form import directory, widened, zip64_field
 
 LOCAL: Final = struct.Struct("<4s5H3L2H")
 CENTRAL: Final = struct.Struct("<4s6H3L5H2L")
-STORED: Final = 0
-DEFLATED: Final = 8
 UTF8_FLAG: Final = 0x0800
 _DESCRIPTOR_FLAG: Final = 0x0008
 # Encryption, patches and masked headers have no place in an OFD; deflate's own hints (bits 1, 2),
@@ -50,7 +51,6 @@ _NOT_A_FILE: Final = 0x18  # DOS: a folder, the label of a volume
 _GREATEST_RATIO: Final = 1032  # of deflate: 258 bytes take two bits at least
 _NEWEST_VERSION: Final = 63  # 6.3, APPNOTE.TXT 4.4.3
 _MIB: Final = 1024 * 1024
-_PIECE: Final = 128 * 1024
 _KEPT_EACH: Final = 256 * 1024
 _KEPT_BYTES: Final = 8 * _MIB
 
@@ -73,16 +73,6 @@ DEFAULT_LIMITS: Final = Limits()
 
 #: What a document may lie in. Nothing of it is copied but what is read.
 Buffer = bytes | bytearray | memoryview | mmap.mmap
-
-
-class Entry(NamedTuple):
-    """One file of a package; `packed` are its bytes as stored in the zip, or a view of them."""
-
-    name: str
-    method: int
-    crc: int
-    size: int
-    packed: bytes | memoryview
 
 
 class OfdPackage:
@@ -118,7 +108,7 @@ class OfdPackage:
         known = self._kept.get(name)
         if known is None:
             entry = self._entry(name)
-            known = _inflate(entry)
+            known = inflate(entry)
             if entry.size <= min(_KEPT_EACH, self._room):
                 self._kept[name] = known
                 self._room -= entry.size
@@ -135,7 +125,7 @@ class OfdPackage:
         """
         if self.keeps(name):
             return iter((self.read(name),))
-        return _pieces(self._entry(name))
+        return pieces(self._entry(name))
 
     def _entry(self, name: str) -> Entry:
         entry = self.entries.get(name)
@@ -369,68 +359,3 @@ def _descriptor(row: _Row, found: memoryview, *, is_wide: bool) -> int:
             "a data descriptor disagrees with the directory", "条目的数据描述符与目录不一致"
         )
     return len(found)
-
-
-def _inflate(entry: Entry) -> bytes:
-    if entry.method == STORED:
-        data = bytes(entry.packed)
-    else:
-        inflater = zlib.decompressobj(-15)
-        try:
-            data = inflater.decompress(entry.packed, entry.size + 1)
-        except zlib.error as error:
-            raise zip_error(
-                "an entry's compressed bytes are damaged", "条目的压缩数据损坏"
-            ) from error
-        _refuse_unended(inflater)
-    _refuse_other(entry, len(data), zlib.crc32(data))
-    return data
-
-
-def _pieces(entry: Entry) -> Iterator[bytes]:
-    """A file in pieces of bounded size, of which the last is held back until all is checked."""
-    held, size, crc = b"", 0, 0
-    for piece in _inflated(entry) if entry.method == DEFLATED else _stored(entry):
-        size += len(piece)
-        crc = zlib.crc32(piece, crc)
-        if size > entry.size:
-            break
-        if held:
-            yield held
-        held = piece
-    _refuse_other(entry, size, crc)
-    yield held
-
-
-def _stored(entry: Entry) -> Iterator[bytes]:
-    for begin in range(0, len(entry.packed), _PIECE):
-        yield bytes(entry.packed[begin : begin + _PIECE])
-
-
-def _inflated(entry: Entry) -> Iterator[bytes]:
-    inflater = zlib.decompressobj(-15)
-    try:
-        # Packed bytes go in by pieces too: what is not consumed is copied at every call.
-        for begin in range(0, len(entry.packed), _PIECE):
-            piece = inflater.decompress(entry.packed[begin : begin + _PIECE], _PIECE)
-            yield piece
-            while not inflater.eof and (len(piece) == _PIECE or inflater.unconsumed_tail):
-                piece = inflater.decompress(inflater.unconsumed_tail, _PIECE)
-                yield piece
-            if inflater.unused_data:
-                break
-    except zlib.error as error:
-        raise zip_error("an entry's compressed bytes are damaged", "条目的压缩数据损坏") from error
-    _refuse_unended(inflater)
-
-
-def _refuse_unended(inflater: zlib._Decompress) -> None:
-    if not inflater.eof or inflater.unused_data:
-        raise zip_error(
-            "an entry inflates to another size than it says", "条目解压后的大小与声明不符"
-        )
-
-
-def _refuse_other(entry: Entry, size: int, crc: int) -> None:
-    if size != entry.size or crc != entry.crc:
-        raise zip_error("an entry's size or checksum is wrong", "条目的大小或校验和错误")
