@@ -20,6 +20,39 @@ from tests.builders.tokens import extended_by
 _MINUTE = timedelta(minutes=1)
 _DAY = timedelta(days=1)
 
+# --- who makes itself a seal ----------------------------------------------------------------------
+
+
+@forgery(
+    "self_made_seal",
+    "seal_maker_certificate",
+    "A village clinic makes itself the seal of the county's government, and signs with it.",
+    "村卫生室用自己的签章证书制作县人民政府印章并签章。",
+    indication="INDETERMINATE",
+    reason="SELF_MADE_SEAL",
+)
+def clinic_as_government(bench: Bench) -> bytes:
+    return _government(bench, bench.issued("示范县某村卫生室"))
+
+
+@forgery(
+    "self_made_seal",
+    "seal_maker_certificate",
+    "The same, and its certificate says that it is for signing documents.",
+    "同上，且其证书的扩展密钥用途为签署文件。",
+    reason="SIGNER_AS_MAKER",
+)
+def document_signer_as_maker(bench: Bench) -> bytes:
+    usage = ("document_signing",)
+    return _government(bench, bench.issued("示范县某村卫生室", extended_key_usage=usage))
+
+
+def _government(bench: Bench, clinic: Holder) -> bytes:
+    listed = (clinic.certificate,)
+    seal = bench.seal(maker=clinic, name="示范县人民政府", es_id="99010100000099", cert_list=listed)
+    return bench.sealed(seal=seal, by=clinic)
+
+
 # --- the signer and its chain ------------------------------------------------------------------
 
 

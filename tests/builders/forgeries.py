@@ -62,6 +62,7 @@ ITEMS = {
     "seal_before_made": ("a seal used before it was made", "印章在制作前被使用"),
     "seal_after_end": ("a seal used after it ended", "印章在失效后被使用"),
     "seal_before_begin": ("a seal used before it began", "印章在生效前被使用"),
+    "self_made_seal": ("a seal that a signer made itself", "签章者自制的印章"),
     "signer_not_listed": ("a signer not in the seal's list", "签章者不在印章列表中"),
     "wrong_signer_id": ("SM2 signatures with the wrong signer id", "SM2 签名者标识错误"),
     "value_out_of_range": ("r or s out of range", "r 或 s 超出范围"),

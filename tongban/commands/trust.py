@@ -89,6 +89,10 @@ Required = Annotated[
     ),
 ]
 Grace = Annotated[str, typer.Option(help="How long lists count beyond their end: 12h, 3d.")]
+Makers = Annotated[
+    list[Path] | None,
+    typer.Option("--maker", help="A certificate that makes seals; others then make none."),
+]
 ListUrls = Annotated[
     list[str] | None, typer.Option("--list-url", help="Where its revocation lists are fetched.")
 ]
@@ -112,6 +116,7 @@ def propose(
     require_revocation: Required = None,
     grace: Grace = "",
     list_url: ListUrls = None,
+    maker: Makers = None,
     node: NodeAddress = DEFAULT_NODE,
     identity: IdentityFolder = DEFAULT_IDENTITY,
     as_json: Json = False,
@@ -131,6 +136,7 @@ def propose(
             timestamp_anchor=timestamp_anchor or [], intermediate=intermediate or [],
             purpose=purpose or [], suite=suite or [], begin=begin, end=end,
             revocation_required=require_revocation, grace=grace, list_url=list_url or [],
+            maker=maker or [],
         )  # fmt: skip
         wish = pb.ProposeAuthorityRequest(
             authority_id=authority_id,
@@ -164,14 +170,15 @@ def change(
     require_revocation: Required = None,
     grace: Grace = "",
     list_url: ListUrls = None,
+    maker: Makers = None,
     node: NodeAddress = DEFAULT_NODE,
     identity: IdentityFolder = DEFAULT_IDENTITY,
     as_json: Json = False,
 ) -> None:
     """Ask for other terms of a recognised authority; another approves (administrators).
 
-    What is not said stays. Certificates come in addition. --from, --until, --purpose and --suite
-    are those of the new anchors, or of all where there is no new one.
+    What is not said stays. Certificates come in addition. --from, --until, --purpose,
+    --suite and --maker are those of the new anchors, or of all where there is no new one.
 
     Example: tongban trust change authorities/shifan-city --anchor root-2.cer --from 2027-01-01
     """
@@ -181,7 +188,7 @@ def change(
             legal_basis=legal_basis, anchor=anchor or [], timestamp_anchor=timestamp_anchor or [],
             intermediate=intermediate or [], purpose=purpose or [], suite=suite or [],
             begin=begin, end=end, revocation_required=require_revocation, grace=grace,
-            list_url=list_url or [], drop=drop or [],
+            list_url=list_url or [], drop=drop or [], maker=maker or [],
         )  # fmt: skip
         wish = pb.ProposeAuthorityChangeRequest(
             name=name,

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,7 @@ from seal.v1 import trust_pb2 as pb
 from tongban.commands.grants import end_of
 from tongban.console import print_table, say, until, when
 from tongban.files import read_file
+from tongban.trust_folder import LIST, TrustFolder
 
 GREATEST_LIST: Final = 16 * 1024 * 1024
 _GREATEST_FILE: Final = 1024 * 1024
@@ -67,6 +69,8 @@ class Wanted:
     grace: str = ""
     list_url: list[str] = field(default_factory=list)
     drop: list[str] = field(default_factory=list)
+    maker: list[Path] = field(default_factory=list)
+    _makers: dict[bytes, list[str]] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         """Take in what a trust folder holds."""
@@ -81,6 +85,10 @@ class Wanted:
                 message_zh=f"{self.folder}/anchors 中没有证书：请指定对方节点 `tongban seal trust` "
                 "生成的目录",
             )
+        if self.folder is not None and (self.folder / LIST).exists():
+            self._makers = {
+                one.certificate: list(one.makers) for one in TrustFolder(self.folder).read().anchors
+            }
 
     def lists(self) -> list[bytes]:
         """Revocation lists (DER) of the trust folder."""
@@ -126,7 +134,8 @@ class Wanted:
         found = []
         for path in paths:
             for certificate in certificates_in(path):
-                one = pb.RecognisedAnchor(certificate=certificate)
+                makers = self._makers.get(certificate)
+                one = pb.RecognisedAnchor(certificate=certificate, makers=makers)
                 self._limit(one, purposes)
                 found.append(one)
         return found
@@ -138,6 +147,10 @@ class Wanted:
             ]
         if self.suite:
             one.suites[:] = self.suite
+        if list(one.purposes) != [pb.TRUST_PURPOSE_TIMESTAMP]:
+            named = (sha256(found).hexdigest() for path in self.maker
+                     for found in certificates_in(path))  # fmt: skip
+            one.makers[:] = dict.fromkeys((*one.makers, *named))
         if self.begin:
             one.start_time.FromDatetime(instant(self.begin))
         if self.end:
@@ -264,6 +277,7 @@ def _facts(terms: pb.AuthorityTerms) -> list[tuple[str, str]]:
     required = say("required", "必须") if rule.required else say("told if missing", "缺失时提示")
     hours = rule.grace.seconds // 3600
     grace = say(f", {hours} h beyond its end", f"，宽限 {hours} 小时")
+    makers = dict.fromkeys(maker for one in terms.anchors for maker in one.makers)
     return [
         (say("display name", "名称"), terms.display_name),
         (say("credit code", "统一社会信用代码"), terms.credit_code or terms.foreign_id),
@@ -271,6 +285,7 @@ def _facts(terms: pb.AuthorityTerms) -> list[tuple[str, str]]:
         (say("revocation data", "吊销数据"), required + (grace if hours else "")),
         (say("lists fetched from", "吊销列表地址"), ", ".join(terms.list_urls) or "-"),
         (say("intermediates", "中间证书"), str(len(terms.intermediates))),
+        (say("seal makers", "制章者"), "\n".join(makers) or say("not named", "未指定")),
     ]
 
 
