@@ -274,6 +274,40 @@ def from_the_future(bench: PdfBench) -> bytes:
 
 @forgery(
     "signing_time", "signing_time",
+    "it says it is from before its certificate, and a time-stamp is from after that",
+    "自述时间早于证书生效，时间戳晚于证书生效",
+    reason="SIGNED_BEFORE_CERTIFICATE",
+)  # fmt: skip
+def before_certificate(bench: PdfBench) -> bytes:
+    late = bench.issued("示范县行政审批局", not_before=SEALED - timedelta(days=30))
+    return bench.sealed(by=late, at=SEALED - timedelta(days=90), stamper=bench.stamper)
+
+
+@forgery(
+    "signing_time", "signing_time",
+    "a second seal says it is from before the first, which it covers",
+    "后加盖的印章自述时间早于其所覆盖的印章",
+    reason="SIGNED_BEFORE_EARLIER_SIGNATURE",
+)  # fmt: skip
+def second_before_first(bench: PdfBench) -> bytes:
+    early = SEALED - timedelta(days=60)
+    return bench.sealed(bench.sound, by=bench.second, at=early, x_mm=20)
+
+
+@forgery(
+    "signing_time", "signing_time",
+    "a second seal says it is from before the time-stamp of the first",
+    "后加盖的印章自述时间早于在先签名的时间戳",
+    reason="SIGNED_BEFORE_EARLIER_SIGNATURE",
+)  # fmt: skip
+def second_before_the_time_stamp(bench: PdfBench) -> bytes:
+    late = Stamper(holder=bench.stamper.holder, at=SEALED + timedelta(days=30))
+    first = bench.sealed(stamper=late)
+    return bench.sealed(first, by=bench.second, at=SEALED + timedelta(days=1), x_mm=20)
+
+
+@forgery(
+    "signing_time", "signing_time",
     "nothing says when it was made", "签名没有签署时间",
     indication="INDETERMINATE", reason="NO_SIGNING_TIME",
 )  # fmt: skip

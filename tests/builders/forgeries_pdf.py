@@ -18,10 +18,22 @@ from typing import Any
 
 from seal.judging.check_names import etsi_word
 from seal.pdf.signing import Level
-from tests.builders import forged_pdf_bytes, forged_pdf_signers, forged_pdf_updates
+from tests.builders import (
+    forged_pdf_between,
+    forged_pdf_bytes,
+    forged_pdf_evidence,
+    forged_pdf_signers,
+    forged_pdf_updates,
+)
 from tests.builders.forging_pdf import FORGERIES, JUDGED, SEALED, PdfBench, PdfForgery
 
-ROOMS = (forged_pdf_bytes, forged_pdf_updates, forged_pdf_signers)
+ROOMS = (
+    forged_pdf_bytes,
+    forged_pdf_updates,
+    forged_pdf_between,
+    forged_pdf_evidence,
+    forged_pdf_signers,
+)
 """Where forgeries register themselves."""
 
 ITEMS = {
@@ -45,6 +57,15 @@ ITEMS = {
     "look_alike": ("look-alike certificates", "仿冒证书（同名异钥）"),
     "signing_time": ("a signature from the future or of no time", "签名时间晚于当前或缺失"),
     "time_stamp": ("a time-stamp of other bytes, before, or untrusted", "时间戳无效"),
+    "repainted": (
+        "a page painted over, and a good signature or time-stamp set after that",
+        "覆盖页面内容后再加签章或时间戳",
+    ),
+    "between": (
+        "something else changed between two good signatures",
+        "两个有效签名之间夹带其他修改",
+    ),
+    "evidence": ("something that is no evidence, added as such", "以验证资料名义夹带其他内容"),
     "certification": ("a certified document changed", "认证文件被修改"),
 }
 """English and Chinese; each has one file at least."""
@@ -61,6 +82,7 @@ def write(folder: Path) -> None:
         "sound-twice.pdf": bench.sealed(
             bench.sound, by=bench.second, at=SEALED + timedelta(hours=1), x_mm=20
         ),
+        "sound-library.pdf": forged_pdf_between.by_library(bench),
         "sound-stamped.pdf": bench.sealed(stamper=bench.stamper),
         "sound-archived.pdf": bench.sealed(stamper=bench.stamper, level=Level.B_LTA),
         "sound-closed.pdf": bench.sealed(close=True),
