@@ -295,8 +295,8 @@ def _same_verdict(bundle: _Bundle, maker: str) -> Check:
     said = bundle.about
     again = assess_said(bundle.document, said, store=bundle.material.store(), now=said.made_at)
     against = (
-        f"the material inside, as of {said.made_at:%Y-%m-%d %H:%M:%S} UTC",
-        f"证据包内的材料，截至 {said.made_at:%Y-%m-%d %H:%M:%S}（UTC）",
+        f"the material inside, as of {moment(said.made_at)}",
+        f"证据包内的材料，截至 {moment(said.made_at)}",
     )
     try:
         raw = bundle.package.read(VERDICT)
