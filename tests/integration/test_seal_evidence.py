@@ -52,8 +52,15 @@ from tests.builders.ofd import (
 )  # fmt: skip
 from tests.builders.pdf import P256, plain_pdf, sealed_pdf
 
-MADE = datetime.now(UTC).replace(microsecond=0)  # the authority's clock is this machine's
+MADE = datetime.now(UTC).replace(microsecond=0)
 YEARS_LATER = datetime(2045, 6, 1, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _made_when_run():
+    """The authority's clock is this machine's, and this file may be run long after it is read."""
+    global MADE
+    MADE = datetime.now(UTC).replace(microsecond=0)
 
 
 @pytest.fixture(scope="module")
