@@ -73,11 +73,17 @@ def check_added(old: Any, new: Any, step: Step) -> None:
     fresh = {key_of(ref) for ref in new.explicit_refs_in_revision()}
     allowed = {key_of(new.root_ref), *step.changes, *_lists(old), *_held(old)}
     for ref in new.explicit_refs_in_revision():
-        if key_of(ref) not in allowed and _was_there(old, ref) and old(ref) != new(ref):
+        if key_of(ref) not in allowed and _was_there(old, ref) and not _is_same(old(ref), new(ref)):
             raise _changed("an object that was there", "原有对象")
     _check_info(old, new)
     _check_metadata(old, new)
     _check_evidence(new, fresh)
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Whether two objects are the same, stream and all."""
+    held = [getattr(each, "encoded_data", None) for each in (one, other)]
+    return type(one) is type(other) and bool(one == other) and held[0] == held[1]
 
 
 def _changed(what: str, what_zh: str) -> UpdateRefused:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from pyhanko.pdf_utils.reader import HistoricalResolver
 from pyhanko.sign.diff_analysis import (
     CatalogModificationRule,
     DiffResult,
@@ -42,6 +43,7 @@ _LEVEL: Final = ModificationLevel.LTA_UPDATES
 _OF_EVIDENCE: Final = frozenset({"/DSS", "/Extensions", "/Version"})
 _OF_SIGNING: Final = _OF_EVIDENCE | {"/AcroForm", "/Metadata"}
 _OF_FORM: Final = frozenset({"/Fields"})
+_MOST_UPDATES: Final = 192  # each of the most signatures with its evidence and a time-stamp
 
 
 class Updates:
@@ -53,6 +55,7 @@ class Updates:
         self._first = first
         self._tiling = Tiling(reader, data)
         self._steps: dict[int, Step | SuspiciousModification] = {}
+        self._views: dict[int, Any] = {}
         self.signatures_alone = _Policy(self, is_evidence=False)
         """The policy after any signature but the last."""
         self.evidence_alone = _Policy(self, is_evidence=True)
@@ -82,10 +85,21 @@ class Updates:
         except SuspiciousModification:
             return ()
 
+    def views(self, revision: int) -> tuple[Any, Any]:
+        """The document before an update and with it. Each holds what was read of the whole file:
+        so two are kept, not all.
+        """  # noqa: D205
+        numbers = (revision - 1, revision)
+        views = {n: self._views.get(n) or HistoricalResolver(self._reader, n) for n in numbers}
+        self._views = views
+        return views[revision - 1], views[revision]
+
     def _judged(self, revision: int) -> Step | SuspiciousModification:
+        if revision > self._first + _MOST_UPDATES:
+            return UpdateRefused("there are too many updates", "增量更新过多")
         try:
             self._tiling.check(revision)
-            old, new = (self._reader.get_historical_resolver(one) for one in _pair(revision))
+            old, new = self.views(revision)
             old._load_reverse_xref_cache()  # noqa: SLF001  (the library's policy asks for it too)
             step = step_of(old, new)
             check_added(old, new, step)
@@ -94,10 +108,6 @@ class Updates:
         except Exception as error:  # noqa: BLE001  (the library raises anything on hostile bytes)
             return UpdateRefused(f"an update does not read: {type(error).__name__}", "更新无法读取")
         return step
-
-
-def _pair(revision: int) -> tuple[int, int]:
-    return revision - 1, revision
 
 
 class _Policy(StandardDiffPolicy):
@@ -123,6 +133,7 @@ class _Policy(StandardDiffPolicy):
             ignore_orphaned_objects=False,
         )
         self._updates = updates
+        self._results: dict[tuple[int, Any], DiffResult | SuspiciousModification] = {}
 
     def review_file(
         self, reader: Any, base_revision: Any, field_mdp_spec: Any = None, doc_mdp: Any = None
@@ -131,15 +142,29 @@ class _Policy(StandardDiffPolicy):
         first = base_revision if isinstance(base_revision, int) else base_revision.revision
         level, changed = ModificationLevel.NONE, set()
         for revision in range(first + 1, reader.xrefs.total_revisions):
-            old, new = (reader.get_historical_resolver(one) for one in _pair(revision))
-            try:
-                self._updates.step(revision)
-                result = self.apply(old, new, field_mdp_spec, doc_mdp)
-            except SuspiciousModification as error:
-                return error
-            except Exception as error:  # noqa: BLE001  (as above)
-                name = type(error).__name__
-                return UpdateRefused(f"an update does not read: {name}", "更新无法读取")
+            result = self._result(revision, field_mdp_spec, doc_mdp)
+            if isinstance(result, SuspiciousModification):
+                return result
             level = max(level, result.modification_level)
             changed |= result.changed_form_fields
         return DiffResult(level, changed)
+
+    def _result(
+        self, revision: int, locks: Any, permits: Any
+    ) -> DiffResult | SuspiciousModification:
+        """What one update changed; asked once where no field is locked."""
+        if locks is None and (revision, permits) in self._results:
+            return self._results[revision, permits]
+        result: DiffResult | SuspiciousModification
+        try:
+            self._updates.step(revision)
+            result = self.apply(*self._updates.views(revision), locks, permits)
+        except SuspiciousModification as error:
+            result = error
+        except Exception as error:  # noqa: BLE001  (as above)
+            result = UpdateRefused(
+                f"an update does not read: {type(error).__name__}", "更新无法读取"
+            )
+        if locks is None:
+            self._results[revision, permits] = result
+        return result

@@ -175,13 +175,16 @@ def _laid(old: Any, new: Any, widgets: dict[Key, Any], changes: set[Key]) -> Ite
                 yield from _placed(number, widgets[one], page, unit)
 
 
-def _pages(node: Any, depth: int = 0) -> Iterator[tuple[Any, Any]]:
-    if depth > _MAX_DEPTH:
-        raise UpdateRefused("the pages do not read", "页面无法读取")
+def _pages(node: Any, seen: set[Key] | None = None) -> Iterator[tuple[Any, Any]]:
+    """The pages in their order, each once."""
+    seen = set() if seen is None else seen
     for kid in node["/Kids"]:
+        if key_of(kid) in seen:
+            raise UpdateRefused("the pages do not read", "页面无法读取")
+        seen.add(key_of(kid))
         held = kid.get_object()
         if "/Kids" in held:
-            yield from _pages(held, depth + 1)
+            yield from _pages(held, seen)
         else:
             yield kid, held
 
