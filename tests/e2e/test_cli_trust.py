@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -87,10 +88,14 @@ def test_a_neighbour_is_recognised_changed_and_withdrawn(at, neighbour: Neighbou
     assert run("trust", "show", NAME, *market).returncode == 3
     shown = json.loads(run("trust", "show", NAME, "--json", *two).stdout)
     assert len(shown["terms"]["anchors"]) == len(shown["revocation_lists"]) == 2
+    (maker,) = shown["terms"]["anchors"][0]["makers"]
+    assert json.loads((neighbour.folder / "list.json").read_text())["anchors"][0]["makers"] == [
+        maker
+    ]
     assert verified(*market) == 6
     done = run("trust", "approve", NAME, "--etag", shown["etag"], *two)
     assert done.returncode == 0, done.stderr
-    for what in (shown["terms"]["anchors"][0]["sha256"], "互认协议2026年第1号", CREDIT_CODE):
+    for what in (shown["terms"]["anchors"][0]["sha256"], maker, "互认协议2026年第1号", CREDIT_CODE):
         assert what in done.stdout, "who approves is shown what"
     assert verified(*market) == 0
     told = run("seal", "verify", neighbour.document, "--json", *market).stdout
@@ -104,7 +109,7 @@ def test_a_neighbour_is_recognised_changed_and_withdrawn(at, neighbour: Neighbou
     more = run(
         "trust", "change", NAME, "--anchor", extra, "--purpose", "signer", "--suite", "sm2-sm3",
         "--from", "2026-02-01", "--until", "2026-12-31", "--grace", "3d", "--require-revocation",
-        *two,
+        "--maker", extra, *two,
     )  # fmt: skip
     assert (more.returncode, more.stdout) == (0, f"Asked for a change of {NAME}: RECOGNISED\n")
     assert run("trust", "approve", NAME, *one).returncode == 0
@@ -112,6 +117,8 @@ def test_a_neighbour_is_recognised_changed_and_withdrawn(at, neighbour: Neighbou
     added = terms["anchors"][2]
     assert added["purposes"] == ["TRUST_PURPOSE_SIGNER"]
     assert added["suites"] == ["sm2-sm3"]
+    assert added["makers"] == [sha256(pki().root.certificate).hexdigest()]
+    assert terms["anchors"][0]["makers"] == [maker], "those of before stay as they were"
     assert (added["start_time"], added["end_time"]) == (
         "2026-01-31T16:00:00Z", "2026-12-31T16:00:00Z",
     )  # fmt: skip

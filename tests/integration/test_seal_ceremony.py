@@ -104,6 +104,22 @@ def test_the_protocol_says_what_was_made(tmp_path: Path, maker: MakerKey) -> Non
     assert SECOND.decode() not in text
 
 
+def test_every_maker_there_has_been_is_told(tmp_path: Path, maker: MakerKey) -> None:
+    assert custody(tmp_path, maker).makers() == ()
+    first = ceremony(tmp_path, maker)["certificate_sha256"]
+    node = custody(tmp_path, maker)
+    node.prepare()
+    assert node.makers() == (first,)
+    (tmp_path / "vault" / "maker.key").rename(tmp_path / "vault" / "former.key")
+    second = ceremony(tmp_path, maker, replace=True)["certificate_sha256"]
+    assert node.makers() == (second, first), "whoever runs already sees it"
+    former = tmp_path / "seal" / f"maker-{first[:16]}.pem"
+    former.write_text("damaged")
+    with pytest.raises(FailedPrecondition) as caught:
+        node.makers()
+    assert caught.value.reason == "SEAL_KEYS_MISSING"
+
+
 def test_the_key_is_apart_from_the_signers_keys(tmp_path: Path, maker: MakerKey) -> None:
     ceremony(tmp_path, maker)
     assert not (tmp_path / "seal" / "maker.key").exists()

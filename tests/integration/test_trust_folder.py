@@ -26,6 +26,7 @@ from tongban.main import app
 from tongban.trust_folder import LIST, TrustFolder
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs/trust-list.schema.json").read_text())
+MAKERS = ("ab" * 32, "cd" * 32)
 VALIDATOR = Draft202012Validator(SCHEMA, format_checker=FormatChecker())
 
 
@@ -42,6 +43,7 @@ def material(*recognised: trust_pb2.RecognisedAnchor, own: Holder | None = None)
         revocation_lists=[pki().crl()],
         timestamp_anchors=[stamper().certificate],
         recognised_anchors=recognised,
+        makers=MAKERS,
     )
 
 
@@ -62,6 +64,7 @@ def recognised(**changes) -> trust_pb2.RecognisedAnchor:
         "end_time": stamp(NOON),
         "source": "recognised: 示范市 (authorities/shifan-city)",
         "revocation_rule": trust_pb2.RevocationRule(required=True, grace=Duration(seconds=3600)),
+        "makers": MAKERS[:1],
         **changes,
     }
     return trust_pb2.RecognisedAnchor(**fields)
@@ -78,6 +81,7 @@ def test_what_a_node_said_is_read_back_whole(tmp_path):
     assert (other.purposes, other.suites) == ({Purpose.SIGNER}, {suites.P256})
     assert (other.valid_from, other.valid_to) == (BEGIN, NOON)
     assert other.policy == RevocationPolicy(grace=timedelta(hours=1), required=True)
+    assert [one.makers for one in store.anchors] == [MAKERS, (), MAKERS[:1]]
 
 
 def test_the_list_follows_its_schema(tmp_path):

@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from seal.evidence.layout import TRUST_LIST
+from seal.evidence.material import material_of
 from seal.model import Indication, Verdict
 from seal.pki.trust_list import read_trust_list, tell_trust_list
 from seal.trust import Purpose, Revocation, RevocationPolicy, TrustStore, assess_chain, issue_crl
@@ -76,6 +78,12 @@ def test_a_trust_list_tells_and_reads_makers() -> None:
     assert found.makers == anchor.makers == (read(MADE.maker.certificate).fingerprint,)
     (bare,) = store_of().anchors
     assert "makers" not in tell_trust_list([("anchors/01.cer", bare)])["anchors"][0]
+
+
+def test_a_bundle_of_evidence_tells_makers_too() -> None:
+    store = store_of(MADE.maker)
+    told = json.loads(material_of(store, []).entries()[TRUST_LIST])
+    assert told["anchors"][0]["makers"] == list(store.anchors[0].makers)
 
 
 @pytest.mark.parametrize(
