@@ -24,10 +24,10 @@ check: $(VENV)/.installed-dev ## Format, lint, types, floors, protos, stubs, uni
 	@$(BIN)/buf lint
 	@$(BIN)/python deploy/check_breaking.py
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python proto/generate.py --check
-	@$(BIN)/python -m pytest -q tests/unit $(ARGS)
+	@$(BIN)/python -m pytest -q -n 2 tests/unit $(ARGS)
 
 unit: $(VENV)/.installed-dev ## Run the tests that need no server.
-	@$(BIN)/python -m pytest -q tests/unit $(ARGS)
+	@$(BIN)/python -m pytest -q -n 2 tests/unit $(ARGS)
 
 bench: $(VENV)/.installed-dev ## Measure; ONLY=name runs one. Writes bench.json.
 	@$(BIN)/python -m tests.benchmarks $(if $(ONLY),--only $(ONLY)) --output bench.json

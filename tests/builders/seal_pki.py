@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cache
 
 import pytest
 from cryptography.hazmat.primitives import hashes
@@ -100,7 +100,7 @@ def issue(  # every argument is one thing a test varies
     return Holder(signer=own, certificate=certificate)
 
 
-@lru_cache(maxsize=None)  # what tests made of one at import must stay of that one
+@cache  # what tests made of one at import must stay of that one
 def pki(suite: str = suites.SM2) -> Pki:
     """The infrastructure of one suite."""
     root = issue("示范根", None, suite=suite, is_ca=True)
