@@ -73,7 +73,7 @@ def test_migrations_make_what_the_tables_say(database: Database) -> None:
 def test_all_that_an_authority_is_is_kept(database: Database) -> None:
     anchor = Anchor(certificate=bytes(range(256)), begin=NOW, end=NOW + timedelta(days=1),
                     purposes=frozenset({Purpose.SIGNER, Purpose.TIMESTAMP}),
-                    suites=frozenset({"sm2-sm3"}))  # fmt: skip
+                    suites=frozenset({"sm2-sm3"}), makers=("ab" * 32,))  # fmt: skip
     terms = some_terms(
         credit_code="", foreign_id="EU:1", anchors=(anchor, anchor), intermediates=(b"a", b"b"),
         revocation_required=True, grace=timedelta(hours=5), list_urls=("http://a/b",),

@@ -518,6 +518,8 @@ def test_lists_are_issued_anew_before_their_time_is_over(node: SealNode) -> None
     node.clock.advance(timedelta(days=2))
     second = node.call("GetTrustMaterial", pb.GetTrustMaterialRequest())
     assert second.anchors == first.anchors
+    maker = node.server.custody.hierarchy.maker
+    assert list(second.makers) == [hashlib.sha256(maker).hexdigest()]
     assert len(second.revocation_lists) == 2
     assert set(second.revocation_lists).isdisjoint(first.revocation_lists)
 

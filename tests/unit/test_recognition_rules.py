@@ -115,6 +115,13 @@ BROKEN: dict[str, tuple[str, dict[str, Any]]] = {
     "an unknown suite": (
         "anchors", {"anchors": (anchor(MADE.root.certificate, allowed=["md5"]),)},
     ),
+    "makers that are no digests": (
+        "anchors", {"anchors": (anchor(MADE.root.certificate, makers=["AB" * 32]),)},
+    ),
+    "a crowd of makers": (
+        "anchors",
+        {"anchors": (anchor(MADE.root.certificate, makers=[f"{n:064x}" for n in range(65)]),)},
+    ),
     "without its own suite": (
         "anchors", {"anchors": (anchor(MADE.root.certificate, allowed=[P256]),)},
     ),
