@@ -28,17 +28,14 @@ time-stamp is a signature of its own here (`seal.pdf.timestamps`).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from typing import Any, Final
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
 
-from pyhanko.pdf_utils import generic
 from pyhanko.sign.diff_analysis import ModificationLevel
-from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
 from pyhanko.sign.validation.status import SignatureCoverageLevel
 
 from runtime.errors import InvalidArgument
-from seal import der
 from seal.judging.seal_checks import CLOCK_SKEW, before_certificate, chain_check, common_name
 from seal.judging.telling import comparing, facts_of, holder, moment, plain
 from seal.model import (
@@ -51,10 +48,10 @@ from seal.model import (
     passed,
     undetermined,
 )
-from seal.ofd.signed_data import DataSigner, SignedData, parse_signed_data
 from seal.pdf.brought import with_brought
 from seal.pdf.cms import has_form
-from seal.pdf.mathematics import Mathematics, judge
+from seal.pdf.mathematics import Mathematics
+from seal.pdf.opened_signature import OpenedPdfSignature, open_signature
 from seal.pdf.opening import (
     PADES,
     TIMESTAMP,
@@ -63,67 +60,18 @@ from seal.pdf.opening import (
     check_byte_range,
     open_pdf,
 )
-from seal.pdf.refused import UpdateRefused
 from seal.pdf.revisions import Updates
 from seal.pdf.signing_steps import Laid
 from seal.pdf.timestamps import (
-    SignatureTime,
     ends_with_an_update,
     report_timestamp,
     revision_of,
-    signature_time,
     why_refused,
 )
 from seal.trust import Purpose, TrustStore, assess_chain
 
 _FORMAT: Final = "PDF"
 _TOLD: Final = 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenedPdfSignature:
-    """One embedded signature as read, and how the file went on after it.
-
-    `value` is its CMS, `form` the bytes of that; `level` says what was changed since, None where
-    nobody can say, and `refused` why that may not be. `laid` is where its seal lies, if others
-    signed before it; `laid_since` where later ones lie; `earlier` is when the good signatures
-    before it were there.
-    """
-
-    label: str
-    kind: str
-    embedded: EmbeddedPdfSignature
-    value: SignedData
-    form: bytes
-    mathematics: Mathematics
-    coverage: SignatureCoverageLevel
-    level: ModificationLevel | None
-    refused: UpdateRefused | None
-    laid: tuple[Laid, ...]
-    laid_since: tuple[Laid, ...]
-    earlier: datetime | None
-    is_allowed: bool
-    signed_at: datetime | None
-    stamped: SignatureTime | None
-    is_last: bool
-    store: TrustStore
-    now: datetime
-
-    @property
-    def signer(self) -> DataSigner:
-        """There is one (`has_form`)."""
-        return self.value.signers[0]
-
-    @property
-    def certificate(self) -> bytes:
-        """The signer's; empty where it is not there."""
-        return self.signer.certificate or b""
-
-    @property
-    def existed_at(self) -> datetime:
-        """The time its certificate is judged as of."""
-        proved = self.stamped.time if self.stamped else None
-        return proved or self.signed_at or self.now
 
 
 def assess_pdf(data: bytes, *, store: TrustStore, now: datetime) -> Verdict:
@@ -208,7 +156,7 @@ def _report(
     if found.kind == TIMESTAMP:
         return report_timestamp(found.embedded, policy, store, now)
     try:
-        opened = _open(
+        opened = open_signature(
             found,
             found.embedded,
             policy,
@@ -250,56 +198,6 @@ def _only(found: FoundSignature, check: Check | None) -> SignatureReport:
         format="",
         checks=(check.about(found.label),) if check else (),
     )
-
-
-def _open(
-    found: FoundSignature,
-    embedded: EmbeddedPdfSignature,
-    policy: Any,
-    updates: Updates,
-    *,
-    is_last: bool,
-    earlier: datetime | None,
-    store: TrustStore,
-    now: datetime,
-) -> OpenedPdfSignature:
-    form = next(der.elements(bytes(embedded.pkcs7_content))).raw
-    value = parse_signed_data(form)
-    signer = value.signers[0]
-    signed_at = signer.signed_at or _date(embedded)
-    embedded.compute_integrity_info(diff_policy=policy)
-    status = embedded.summarise_integrity_info()
-    return OpenedPdfSignature(
-        label=found.label,
-        kind=found.kind,
-        embedded=embedded,
-        value=value,
-        form=form,
-        mathematics=judge(embedded, value),
-        coverage=status["coverage"],
-        level=getattr(status["diff_result"], "modification_level", None),
-        refused=status["diff_result"] if isinstance(status["diff_result"], UpdateRefused) else None,
-        is_allowed=bool(status["docmdp_ok"]),
-        laid=updates.laid_by(embedded.signed_revision),
-        laid_since=updates.laid_after(embedded.signed_revision),
-        earlier=earlier,
-        signed_at=signed_at,
-        stamped=signature_time(
-            signer.stamps, signer.signature, store, signed_at=signed_at, now=now
-        ),
-        is_last=is_last,
-        store=store,
-        now=now,
-    )
-
-
-def _date(embedded: EmbeddedPdfSignature) -> datetime | None:
-    """What the signature dictionary says; without a zone it is taken as UTC."""
-    written = embedded.sig_object.get("/M")
-    if written is None:
-        return None
-    said: datetime = generic.parse_pdf_date(written, strict=True)
-    return (said if said.tzinfo else said.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 # --- what they compare with -------------------------------------------------------------------
