@@ -232,8 +232,8 @@ _ALL: Final = (
     # --- its signer ---
     CheckName(
         "signing_time", "Time of signing", "签章时间",
-        "Is the time of signing after the seal was made, and not in the future?",
-        "签章时间是否晚于印章制作时间且不晚于当前？",
+        "Is it signed after its seal, its certificate and what it covers, and not in the future?",
+        "签章时间是否晚于印章制作、证书生效和所覆盖的在先签名，且不晚于当前？",
         _GMT31, "SIG_CONSTRAINTS_FAILURE",
     ),
     CheckName(
