@@ -135,7 +135,7 @@ def test_a_neighbour_is_recognised_changed_and_withdrawn(at, neighbour: Neighbou
     assert verified(*market) == 6, "it was sealed after that day"
     listed = run("trust", "list", *market).stdout
     assert NAME in listed
-    assert f"{day} 00:00:00 +08:00" in listed
+    assert day in listed
     history = run("trust", "history", NAME, *one).stdout
     kinds = ("withdrawn", "change_rejected", "change_approved", "list_added", "approved")
     assert all(kind in history for kind in kinds), history
