@@ -1,0 +1,1 @@
+"""Geometry in records: its check, its index, and questions by point, box and distance."""
