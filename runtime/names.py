@@ -29,6 +29,8 @@ SEAL = "departments/{department}/seals/{seal}"
 AUTHORITY = "authorities/{authority}"
 LICENSE = "departments/{department}/licenses/{license}"
 LICENSE_TYPE = "licenseTypes/{license_type}"
+DEADLINE = "deadlines/{deadline}"
+JURISDICTION = "jurisdictions/{jurisdiction}"
 PRESENTATION = "presentations/{presentation}"
 
 

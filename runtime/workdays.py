@@ -114,6 +114,12 @@ class Workdays:
             count -= self.is_workday(day)
         return Reached(day, provisional)
 
+    def knows_all(self, after: date, until: date) -> bool:
+        """Whether every day that follows `after` up to and with `until` is of an announced year."""
+        return after >= until or all(
+            self.knows(year) for year in range((after + _ONE).year, until.year + 1)
+        )
+
     def between(self, after: date, until: date) -> int:
         """How many working days follow `after` up to and with `until`; 0 where it is not later."""
         return sum(self.is_workday(day) for day in days(after + _ONE, until))
@@ -139,7 +145,7 @@ def shipped() -> Workdays:
 
 
 def read_years(text: str) -> dict[int, WorkYear]:
-    """The years of a TOML text such as `workdays.toml`. Raises InvalidArgument, CALENDAR_INVALID."""
+    """The years of a TOML text such as `workdays.toml`. Raises as `WorkYear.read` does."""
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

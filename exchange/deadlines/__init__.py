@@ -1,0 +1,1 @@
+"""The statutory clock: deadlines in working days, by jurisdiction."""
