@@ -12,8 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from datetime import datetime
-
-from sqlmodel import Session
+from typing import TYPE_CHECKING
 
 from exchange.deadlines import jurisdictions, model, store
 from exchange.deadlines.jurisdictions import Ruling
@@ -22,6 +21,9 @@ from runtime import names
 from runtime.database import UnitOfWork
 from runtime.errors import FailedPrecondition
 from runtime.records import make_record
+
+if TYPE_CHECKING:
+    from sqlmodel import Session
 
 
 def ruling(session: Session, region_code: str) -> Ruling:
