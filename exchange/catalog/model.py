@@ -1,19 +1,20 @@
-"""The catalog's things, and what a record of a resource must look like.
+"""The catalog's things: departments, data resources, service items.
 
 1. An entry is a data resource or a service item. Its etag is the hash of its content and its
    state, so equal etags mean that there is nothing to do.
-2. A record is a row of strings in the order of the resource's items; an empty string is an absent
-   value. `ResourceSchema` says what is wrong with a row, by item, and never repeats a value.
+2. A field that was added after the first release is left out of the content where it says nothing,
+   so that what was held before it keeps its etag.
+3. What the catalog knows of an entry and nobody sends (state, etag, version, times) is no content.
 
-The rules of a batch that changes a directory are in `directory`.
+The rules of a batch that changes a directory are in `directory`; what records look like is in
+`schema`; how fresh they are in `freshness`.
 """
 
 from __future__ import annotations
 
-import binascii
 import hashlib
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -21,23 +22,16 @@ from typing import Any
 
 import orjson
 
-from runtime.idcodes import STANDARDS
+# Told on: whoever needs an entry finds its parts here.
+from exchange.catalog.service_item import DepartmentLevel as DepartmentLevel
+from exchange.catalog.service_item import EntryState as EntryState
+from exchange.catalog.service_item import ServiceItem as ServiceItem
+from exchange.catalog.service_item import service_item_of
 from runtime.records import canonical
 
 #: Control characters besides tab and newline: PostgreSQL takes no NUL, people need none.
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
-_INSTANT = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:Z|[+-][0-9]{2}:[0-9]{2})"
-)
-
-
-class EntryState(StrEnum):
-    """Whether an entry is in force."""
-
-    ACTIVE = "active"
-    WITHDRAWN = "withdrawn"
 
 
 class SharingType(StrEnum):
@@ -68,6 +62,18 @@ class ItemType(StrEnum):
     TIME = "T"
     LOGICAL = "L"
     BINARY = "B"
+    #: Ours: the guide has no type for it.
+    GEOMETRY = "G"
+
+
+class Sensitivity(StrEnum):
+    """How sensitive an item's values are (敏感级别)."""
+
+    UNSPECIFIED = ""
+    PUBLIC = "public"
+    INTERNAL = "internal"
+    SENSITIVE = "sensitive"
+    HIGHLY_SENSITIVE = "highly_sensitive"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +85,23 @@ class Department:
     credit_code: str
     region_code: str
     create_time: datetime
+    level: DepartmentLevel = DepartmentLevel.UNSPECIFIED
+    parent: str = ""
+    etag: str = ""
+    version: int = 1
+    update_time: datetime | None = None
+
+
+#: What a department says of itself; its name says the rest.
+DEPARTMENT_FIELDS = ("display_name", "credit_code", "region_code", "level", "parent")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeValue:
+    """One value of a list of values."""
+
+    code: str
+    display_name: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +115,19 @@ class DataItem:
     required: bool = False
     personal: bool = False
     standard: str = ""
+    definition: str = ""
+    sensitivity: Sensitivity = Sensitivity.UNSPECIFIED
+    #: `library.word`: items of different resources with one element mean the same thing.
+    element: str = ""
+    code_list: str = ""
+    code_values: tuple[CodeValue, ...] = ()
+
+    @property
+    def effective_sensitivity(self) -> Sensitivity:
+        """What holds where nothing is said: INTERNAL, and SENSITIVE of a personal item."""
+        if self.sensitivity is not Sensitivity.UNSPECIFIED:
+            return self.sensitivity
+        return Sensitivity.SENSITIVE if self.personal else Sensitivity.INTERNAL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,48 +150,69 @@ class DataResource:
     related_resources: tuple[str, ...] = ()
     items: tuple[DataItem, ...]
     key_item: str
+    legal_basis: str = ""
+    theme: str = ""
+    quality: str = ""
+    contact_office: str = ""
     state: EntryState = EntryState.ACTIVE
     etag: str = ""
+    version: int = 0
     update_time: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServiceItem:
-    """A service item (政务服务事项)."""
-
-    name: str
-    code: str
-    display_name: str
-    handling_type: str = ""
-    remark: str = ""
-    state: EntryState = EntryState.ACTIVE
-    etag: str = ""
-    update_time: datetime | None = None
+    #: The department's credit code.
+    provider_code: str = ""
+    #: When the newest batch of records was published.
+    last_publish_time: datetime | None = None
 
 
 Entry = DataResource | ServiceItem
 
 
+#: What the catalog adds to an entry.
+_NO_CONTENT = (
+    "state", "etag", "version", "update_time", "provider_code", "last_publish_time"
+)  # fmt: skip
+#: Fields that came later: left out where they say nothing.
+_ADDED = (
+    "legal_basis", "theme", "quality", "contact_office", "item_type", "levels", "conditions",
+    "audience", "materials", "time_limit", "fee_schedule",
+)  # fmt: skip
+_ADDED_TO_ITEMS = ("definition", "sensitivity", "element", "code_list", "code_values")
+
+
 def content_of(entry: Entry) -> bytes:
-    """What an entry says, in canonical JSON, without state, etag and time."""
+    """What an entry says, in canonical JSON."""
     body = asdict(entry)
-    for key in ("state", "etag", "update_time"):
-        del body[key]
+    for key in _NO_CONTENT:
+        body.pop(key, None)
+    _drop_silent(body, _ADDED)
+    for item in body.get("items", ()):
+        _drop_silent(item, _ADDED_TO_ITEMS)
     return canonical(body)
 
 
+def _drop_silent(body: dict[str, Any], keys: Iterable[str]) -> None:
+    for key in keys:
+        if not body.get(key, True):
+            del body[key]
+
+
 def entry_from_content(content: bytes) -> Entry:
-    """The entry whose `content_of` this is: active, without etag and time."""
+    """The entry whose `content_of` this is: active, without what the catalog adds."""
     body: dict[str, Any] = orjson.loads(content)
     if "items" not in body:
-        return ServiceItem(**body)
+        return service_item_of(body)
     body["category"] = ResourceCategory(body["category"])
     body["sharing_type"] = SharingType(body["sharing_type"])
     body["related_resources"] = tuple(body["related_resources"])
-    body["items"] = tuple(
-        DataItem(**{**item, "type": ItemType(item["type"])}) for item in body["items"]
-    )
+    body["items"] = tuple(_item_of(item) for item in body["items"])
     return DataResource(**body)
+
+
+def _item_of(body: dict[str, Any]) -> DataItem:
+    body["type"] = ItemType(body["type"])
+    body["sensitivity"] = Sensitivity(body.get("sensitivity", ""))
+    body["code_values"] = tuple(CodeValue(**value) for value in body.get("code_values", ()))
+    return DataItem(**body)
 
 
 def etag_of(content: bytes, state: EntryState) -> str:
@@ -163,105 +220,9 @@ def etag_of(content: bytes, state: EntryState) -> str:
     return hashlib.sha256(state.encode() + b"\0" + content).hexdigest()[:32]
 
 
-Check = Callable[[str], str | None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResourceSchema:
-    """What the records of a resource look like: made once per version of the resource.
-
-    `items` are in order; `position` tells where an item's value stands in a row; `key_position`
-    where the one that identifies the record does.
-    """
-
-    resource: str
-    display_name: str
-    state: EntryState
-    sharing_type: SharingType
-    key_item: str
-    key_position: int
-    items: tuple[DataItem, ...]
-    position: Mapping[str, int]
-    _checks: tuple[tuple[int, str, bool, tuple[Check, ...]], ...]
-
-    def violations(self, values: Sequence[str]) -> list[tuple[str, str]]:
-        """What is wrong with a row, as (item code, description); empty when nothing is.
-
-        `values` are in the order of `items`. Descriptions never repeat a value.
-        """
-        if len(values) != len(self.items):
-            return [("", f"has {len(values)} values where {len(self.items)} items are declared")]
-        found: list[tuple[str, str]] = []
-        for position, code, required, checks in self._checks:
-            value = values[position]
-            if not value:
-                if required:
-                    found.append((code, "is required"))
-                continue
-            for check in checks:
-                problem = check(value)
-                if problem is not None:
-                    found.append((code, problem))
-                    break
-        return found
-
-    def fit(self, columns: Sequence[Collection[str]]) -> bool:
-        """Whether `violations` would find nothing in any row of a table given by its columns.
-
-        `columns` are in the order of `items`. Equal values are looked at once, and the loops are
-        the interpreter's own: several times as fast as asking row by row.
-        """
-        for position, _, required, checks in self._checks:
-            distinct = set(columns[position])
-            if "" in distinct:
-                if required:
-                    return False
-                distinct.discard("")
-            for check in checks:
-                if any(map(check, distinct)):
-                    return False
-        return True
-
-
-def schema_of(resource: DataResource) -> ResourceSchema:
-    """The schema of a resource's records."""
-    position = {item.code: place for place, item in enumerate(resource.items)}
-    return ResourceSchema(
-        resource=resource.name,
-        display_name=resource.display_name,
-        state=resource.state,
-        sharing_type=resource.sharing_type,
-        key_item=resource.key_item,
-        key_position=position[resource.key_item],
-        items=resource.items,
-        position=position,
-        _checks=tuple(
-            (place, item.code, item.required, tuple(_checks_of(item)))
-            for place, item in enumerate(resource.items)
-        ),
-    )
-
-
-def _checks_of(item: DataItem) -> list[Check]:
-    checks: list[Check] = []
-    if item.length:
-        limit = item.length
-        problem = f"is longer than {limit} characters"
-        checks.append(lambda value: problem if len(value) > limit else None)
-    checks.append(_TYPE_CHECKS[item.type])
-    if item.standard:
-        checks.append(STANDARDS[item.standard])
-    return checks
-
-
-def _character_problem(value: str) -> str | None:
-    if value.isprintable() or not CONTROL.search(value):
-        return None
-    return "holds control characters"
-
-
-def _number_problem(value: str) -> str | None:
-    return None if _NUMBER.fullmatch(value) else "is not a decimal number in its plain form"
+def department_content(department: Department) -> bytes:
+    """What a department says, in canonical JSON."""
+    return canonical({field: str(getattr(department, field)) for field in DEPARTMENT_FIELDS})
 
 
 def date_problem(value: str) -> str | None:
@@ -273,34 +234,3 @@ def date_problem(value: str) -> str | None:
     except ValueError:
         pass
     return "is not a date, YYYY-MM-DD"
-
-
-def _time_problem(value: str) -> str | None:
-    try:
-        if _INSTANT.fullmatch(value) and datetime.fromisoformat(value):
-            return None
-    except ValueError:
-        pass
-    return "is not an instant of RFC 3339"
-
-
-def _logical_problem(value: str) -> str | None:
-    return None if value in ("true", "false") else "is neither true nor false"
-
-
-def _binary_problem(value: str) -> str | None:
-    try:
-        binascii.a2b_base64(value, strict_mode=True)
-    except (binascii.Error, ValueError):
-        return "is not base64"
-    return None
-
-
-_TYPE_CHECKS: Mapping[ItemType, Check] = {
-    ItemType.CHARACTER: _character_problem,
-    ItemType.NUMBER: _number_problem,
-    ItemType.DATE: date_problem,
-    ItemType.TIME: _time_problem,
-    ItemType.LOGICAL: _logical_problem,
-    ItemType.BINARY: _binary_problem,
-}

@@ -1,8 +1,8 @@
-"""Use cases of the catalog: read it, register departments, apply a directory.
+"""Use cases of the catalog: read it, apply a directory.
 
 1. Any authenticated system reads the whole catalog.
-2. An administrator registers departments and changes any directory; a department's system changes
-   its own department's entries only.
+2. An administrator changes any directory; a department's system changes its own department's
+   entries only. Departments are registered in `registering`.
 3. A directory is applied as a whole or not at all, and its audit record is in the same
    transaction. However large the batch, it costs a fixed number of statements.
 """
@@ -12,86 +12,26 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from exchange.catalog import directory, store
+from exchange.catalog import directory, rules, store
 from exchange.catalog.directory import Change, Plan
 from exchange.catalog.model import (
     DataResource,
     Department,
     Entry,
-    ResourceSchema,
     ServiceItem,
-    schema_of,
 )
+from exchange.catalog.registering import department_not_found
+from exchange.catalog.schema import ResourceSchema, schema_of
 from exchange.freshness import Kept
 from runtime import names, paging
 from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork
-from runtime.errors import AlreadyExists, InvalidArgument, NotFound
+from runtime.errors import InvalidArgument, NotFound
 from runtime.identity import Principal
 from runtime.records import Value, canonical, make_record
 
 EVERY_DEPARTMENT = "departments/-"
 SOURCE_LIMIT = 200
-
-
-def create_department(
-    work: UnitOfWork,
-    principal: Principal,
-    *,
-    department_id: str,
-    display_name: str,
-    credit_code: str,
-    region_code: str,
-    clock: Clock,
-) -> Department:
-    """Register a department.
-
-    Raises InvalidArgument (MALFORMED_ID, DEPARTMENT_INVALID) or AlreadyExists (DEPARTMENT_EXISTS,
-    CREDIT_CODE_TAKEN: a code is of one body, GB 32100).
-    """
-    names.check_id(department_id, field="department_id")
-    violations = directory.department_violations(
-        display_name=display_name, credit_code=credit_code, region_code=region_code
-    )
-    if violations:
-        raise InvalidArgument(
-            "the department was not registered: correct the fields listed",
-            reason="DEPARTMENT_INVALID",
-            message_zh="部门未登记：请更正所列字段",
-            violations=violations,
-        )
-    name = names.make(names.DEPARTMENT, department=department_id)
-    if store.department(work.session, name) is not None:
-        raise AlreadyExists(
-            "a department of this id is registered: choose another id",
-            reason="DEPARTMENT_EXISTS",
-            message_zh="该标识的部门已登记：请另选标识",
-        )
-    holder = store.holder_of(work.session, credit_code)
-    if holder is not None:
-        raise AlreadyExists(
-            f"{holder} is registered with this credit code: give the code of this department",
-            reason="CREDIT_CODE_TAKEN",
-            message_zh=f"该统一社会信用代码已由 {holder} 登记：请填写本部门的代码",
-            department=holder,
-        )
-    department = Department(
-        name=name,
-        display_name=display_name,
-        credit_code=credit_code,
-        region_code=region_code,
-        create_time=clock.now(),
-    )
-    store.insert_department(work.session, department)
-    work.record(
-        make_record(
-            "department_created",
-            at=department.create_time,
-            actor=principal.system,
-            facts={"department": name, "credit_code": credit_code, "region_code": region_code},
-        )
-    )
-    return department
 
 
 def get_department(database: Database, name: str) -> Department:
@@ -100,12 +40,7 @@ def get_department(database: Database, name: str) -> Department:
     with database.reading() as session:
         department = store.department(session, name)
     if department is None:
-        raise NotFound(
-            "no such department: check its name with ListDepartments "
-            "(`tongban catalog departments`)",
-            reason="DEPARTMENT_NOT_FOUND",
-            message_zh="没有该部门：请用部门列表（tongban catalog departments）核对其名称",
-        )
+        raise department_not_found()
     return department
 
 
@@ -202,7 +137,9 @@ def apply_directory(
     departments = store.known_departments(work.session, {names.department_of(n) for n in wanted})
     held = store.held_for_change(work.session, wanted)
     # 3. Decide, then write what changes.
-    plan = directory.plan(changes, held=held, departments=departments)
+    replacing = directory.replacing_resources(changes)
+    resources = store.resources(work.session, replacing) if replacing else {}
+    plan = directory.plan(changes, held=held, departments=departments, replacing=resources)
     now, batch = clock.now(), names.random_id()
     if plan.versions:
         epoch = store.bump(work.session)
@@ -291,7 +228,7 @@ def _after(token: str, pattern: str) -> str:
 
 
 def _check_source(source: str) -> None:
-    violations = directory.text_violations("source", source, SOURCE_LIMIT)
+    violations = rules.text_violations("source", source, SOURCE_LIMIT)
     if violations:
         raise InvalidArgument(
             f"source says in at most {SOURCE_LIMIT} characters where the directory came from",

@@ -9,15 +9,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
+import orjson
 import sqlalchemy as sa
 from sqlmodel import Field, Session, SQLModel
 
 from exchange.catalog.directory import Held, NewVersion
-from exchange.catalog.model import Department, Entry, EntryState, entry_from_content
+from exchange.catalog.model import (
+    DEPARTMENT_FIELDS,
+    DataResource,
+    Department,
+    DepartmentLevel,
+    Entry,
+    EntryState,
+    department_content,
+    entry_from_content,
+    etag_of,
+)
 from runtime import names
 from runtime.database import Database, UtcDateTime
 
@@ -28,19 +40,42 @@ class DepartmentRow(SQLModel, table=True):
     """A department."""
 
     __tablename__ = "department"
+    __table_args__ = (sa.Index("department_by_parent", "parent"),)
 
     name: str = Field(primary_key=True, sa_type=NAME)
     display_name: str = Field(max_length=200)
     credit_code: str = Field(max_length=18)
     region_code: str = Field(max_length=6)
     create_time: datetime = Field(sa_type=UtcDateTime)
+    level: str = Field(max_length=16)
+    parent: str = Field(sa_type=NAME)
+    version: int
+    update_time: datetime | None = Field(sa_type=UtcDateTime)
+
+
+class DepartmentVersionRow(SQLModel, table=True):
+    """One version that a department has had."""
+
+    __tablename__ = "department_version"
+
+    name: str = Field(primary_key=True, sa_type=NAME)
+    version: int = Field(primary_key=True)
+    display_name: str = Field(max_length=200)
+    credit_code: str = Field(max_length=18)
+    region_code: str = Field(max_length=6)
+    level: str = Field(max_length=16)
+    parent: str = Field(sa_type=NAME)
+    changed_at: datetime = Field(sa_type=UtcDateTime)
 
 
 class EntryRow(SQLModel, table=True):
     """The newest version of a data resource or a service item."""
 
     __tablename__ = "catalog_entry"
-    __table_args__ = (sa.Index("catalog_entry_by_department", "kind", "department", "name"),)
+    __table_args__ = (
+        sa.Index("catalog_entry_by_department", "kind", "department", "name"),
+        sa.Index("catalog_entry_by_code", "kind", "code"),
+    )
 
     name: str = Field(primary_key=True, sa_type=NAME)
     kind: str = Field(max_length=16)
@@ -51,6 +86,10 @@ class EntryRow(SQLModel, table=True):
     etag: str = Field(max_length=64)
     update_time: datetime = Field(sa_type=UtcDateTime)
     epoch: int = Field(sa_type=sa.BigInteger, index=True)
+    #: Of the content, for what is asked of many entries: code, sharing type, update cycle.
+    code: str = Field(max_length=64)
+    sharing: str = Field(max_length=16)
+    cycle: str = Field(max_length=16)
 
 
 class VersionRow(SQLModel, table=True):
@@ -82,10 +121,14 @@ def _table(row: type[SQLModel]) -> sa.Table:
 
 
 DEPARTMENTS = _table(DepartmentRow)
+DEPARTMENT_VERSIONS = _table(DepartmentVersionRow)
 ENTRIES = _table(EntryRow)
 VERSIONS = _table(VersionRow)
 EPOCH = _table(CatalogEpochRow)
-TABLES = (DEPARTMENTS, ENTRIES, VERSIONS, EPOCH)
+TABLES = (DEPARTMENTS, DEPARTMENT_VERSIONS, ENTRIES, VERSIONS, EPOCH)
+
+#: What is asked of the batches of records; they belong to delivery.
+BATCHES = sa.table("batch", sa.column("resource", NAME), sa.column("published_at", UtcDateTime))
 
 #: Kind of an entry by the collection that its name has: the word after its department.
 RESOURCE_KIND = "resources"
@@ -104,16 +147,39 @@ class Version:
 
 
 def insert_department(session: Session, department: Department) -> None:
-    """Write a department that is not held."""
+    """Write a department that is not held, and its first version."""
+    columns = {
+        **_said_by(department),
+        "version": department.version,
+        "create_time": department.create_time,
+        "update_time": department.update_time,
+    }
+    session.execute(DEPARTMENTS.insert().values(name=department.name, **columns))
+    _keep_department(session, department)
+
+
+def update_department(session: Session, department: Department) -> None:
+    """Write a department that is held, and its new version."""
+    change = sa.update(DEPARTMENTS).where(DEPARTMENTS.c.name == department.name)
+    columns = _said_by(department)
+    columns |= {"version": department.version, "update_time": department.update_time}
+    session.execute(change.values(**columns))
+    _keep_department(session, department)
+
+
+def _keep_department(session: Session, department: Department) -> None:
     session.execute(
-        DEPARTMENTS.insert().values(
+        DEPARTMENT_VERSIONS.insert().values(
             name=department.name,
-            display_name=department.display_name,
-            credit_code=department.credit_code,
-            region_code=department.region_code,
-            create_time=department.create_time,
+            version=department.version,
+            changed_at=department.update_time,
+            **_said_by(department),
         )
     )
+
+
+def _said_by(department: Department) -> dict[str, object]:
+    return {field: str(getattr(department, field)) for field in DEPARTMENT_FIELDS}
 
 
 def holder_of(session: Session, credit_code: str) -> str | None:
@@ -126,7 +192,7 @@ def department(session: Session, name: str) -> Department | None:
     """The department of this name."""
     query = sa.select(DEPARTMENTS).where(DEPARTMENTS.c.name == name)
     row = session.execute(query).mappings().first()
-    return None if row is None else Department(**row)
+    return None if row is None else _department_of(row)
 
 
 def departments(session: Session, *, after: str, limit: int) -> list[Department]:
@@ -137,7 +203,23 @@ def departments(session: Session, *, after: str, limit: int) -> list[Department]
         .order_by(DEPARTMENTS.c.name)
         .limit(limit)
     )
-    return [Department(**row) for row in session.execute(query).mappings()]
+    return [_department_of(row) for row in session.execute(query).mappings()]
+
+
+def children(session: Session, parents: Collection[str]) -> list[Department]:
+    """The departments right below these."""
+    query = sa.select(DEPARTMENTS).where(DEPARTMENTS.c.parent.in_(parents))
+    return [_department_of(row) for row in session.execute(query).mappings()]
+
+
+def _department_of(row: Mapping[Any, Any]) -> Department:
+    found = Department(**{**row, "level": DepartmentLevel(row["level"])})
+    return replace(found, etag=etag_of(department_content(found), EntryState.ACTIVE))
+
+
+def lock_departments(session: Session) -> None:
+    """Keep everybody else from changing departments' places until the transaction ends."""
+    session.execute(sa.update(EPOCH).where(EPOCH.c.id == 1).values(value=EPOCH.c.value))
 
 
 def known_departments(session: Session, wanted: Collection[str]) -> set[str]:
@@ -150,6 +232,14 @@ def entry(session: Session, name: str) -> Entry | None:
     """The entry of this name, withdrawn or not."""
     row = session.execute(_entries().where(ENTRIES.c.name == name)).first()
     return None if row is None else _entry_of(row)
+
+
+def resources(session: Session, wanted: Collection[str]) -> dict[str, DataResource]:
+    """The resources in force of these names; one statement."""
+    in_force = ENTRIES.c.state == EntryState.ACTIVE.value
+    rows = session.execute(_entries().where(ENTRIES.c.name.in_(wanted), in_force))
+    found = (_entry_of(row) for row in rows)
+    return {one.name: one for one in found if isinstance(one, DataResource)}
 
 
 def entries(
@@ -215,13 +305,16 @@ def write(
             "etag": new.etag,
             "update_time": at,
             "epoch": epoch,
+            **_asked(new.content),
         }
         for new in versions
     ]
     added = [row for row in rows if row["version"] == 1]
     if added:
         session.execute(ENTRIES.insert(), added)
-    columns = ("version", "content", "state", "etag", "update_time", "epoch")
+    columns = (
+        "version", "content", "state", "etag", "update_time", "epoch", "code", "sharing", "cycle"
+    )  # fmt: skip
     changed = [
         {"of": row["name"], **{f"new_{column}": row[column] for column in columns}}
         for row in rows
@@ -247,6 +340,13 @@ def write(
                 for row in rows
             ],
         )
+
+
+def _asked(content: bytes) -> dict[str, str]:
+    """What the columns repeat of a content."""
+    said = orjson.loads(content)
+    keys = {"code": "code", "sharing": "sharing_type", "cycle": "update_cycle"}
+    return {column: said.get(key, "") for column, key in keys.items()}
 
 
 def history(session: Session, name: str) -> list[Version]:
@@ -294,15 +394,37 @@ class Freshness:
         return [row[0] for row in self._database.held.rows(self._changed, (epoch,))]
 
 
-def _entries() -> sa.Select[tuple[str, str, str, datetime]]:
-    return sa.select(ENTRIES.c.content, ENTRIES.c.state, ENTRIES.c.etag, ENTRIES.c.update_time)
+Row = tuple[str, str, str, int, datetime, str | None, datetime | None]
 
 
-def _entry_of(row: sa.Row[tuple[str, str, str, datetime]]) -> Entry:
-    content, state, etag, update_time = row
-    return replace(
+def _entries() -> sa.Select[Row]:
+    columns = ENTRIES.c
+    return sa.select(
+        columns.content,
+        columns.state,
+        columns.etag,
+        columns.version,
+        columns.update_time,
+        DEPARTMENTS.c.credit_code,
+        _newest_batch().label("published"),
+    ).join(DEPARTMENTS, DEPARTMENTS.c.name == columns.department)
+
+
+def _newest_batch() -> sa.ScalarSelect[datetime]:
+    """When the newest batch of an entry's records was published: one look into an index."""
+    newest = sa.select(sa.func.max(BATCHES.c.published_at, type_=UtcDateTime))
+    return newest.where(BATCHES.c.resource == ENTRIES.c.name).scalar_subquery()
+
+
+def _entry_of(row: sa.Row[Row]) -> Entry:
+    content, state, etag, version, update_time, credit_code, published = row
+    found = replace(
         entry_from_content(content.encode()),
         state=EntryState(state),
         etag=etag,
+        version=version,
         update_time=update_time,
     )
+    if isinstance(found, DataResource):
+        return replace(found, provider_code=credit_code or "", last_publish_time=published)
+    return found

@@ -29,7 +29,7 @@ from typing import Any
 
 import orjson
 
-from exchange.catalog.model import ResourceSchema
+from exchange.catalog.schema import ResourceSchema
 from runtime.errors import FieldViolation, InvalidArgument, ResourceExhausted
 from runtime.records import canonical, instant
 

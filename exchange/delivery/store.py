@@ -50,7 +50,10 @@ class BatchRow(_Table, table=True):
     """One published batch (发布批次)."""
 
     __tablename__ = "batch"
-    __table_args__ = (sa.Index("batch_of_resource", "resource", "last_offset"),)
+    __table_args__ = (
+        sa.Index("batch_of_resource", "resource", "last_offset"),
+        sa.Index("batch_of_resource_by_time", "resource", "published_at"),
+    )
 
     number: int = Field(sa_column=sa.Column(sa.BigInteger, primary_key=True, autoincrement=False))
     resource: str = Field(sa_type=NAME)

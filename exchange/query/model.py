@@ -14,7 +14,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from exchange.audit.model import Receipt
-from exchange.catalog.model import EntryState, ResourceSchema
+from exchange.catalog.model import EntryState
+from exchange.catalog.schema import ResourceSchema
 from exchange.grants.model import Grant, Mask
 from runtime.errors import (
     FailedPrecondition,

@@ -31,7 +31,7 @@ import orjson
 
 from exchange.audit.appending import AuditLog
 from exchange.audit.model import Usage
-from exchange.catalog.model import ResourceSchema
+from exchange.catalog.schema import ResourceSchema
 from exchange.catalog.service import Schemas
 from exchange.delivery.reading import RecordReader
 from exchange.grants.authorizing import GrantIndex

@@ -5,6 +5,7 @@ The catalog: who there is, what data they hold, what services they give."""
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -19,6 +20,158 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _DepartmentLevel:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DepartmentLevelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DepartmentLevel.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DEPARTMENT_LEVEL_UNSPECIFIED: _DepartmentLevel.ValueType  # 0
+    """Not said, as of departments that were registered before levels were kept."""
+    DEPARTMENT_LEVEL_NATIONAL: _DepartmentLevel.ValueType  # 1
+    """国家级."""
+    DEPARTMENT_LEVEL_PROVINCE: _DepartmentLevel.ValueType  # 2
+    """省级."""
+    DEPARTMENT_LEVEL_CITY: _DepartmentLevel.ValueType  # 3
+    """市级."""
+    DEPARTMENT_LEVEL_COUNTY: _DepartmentLevel.ValueType  # 4
+    """县级."""
+    DEPARTMENT_LEVEL_TOWNSHIP: _DepartmentLevel.ValueType  # 5
+    """乡级."""
+
+class DepartmentLevel(_DepartmentLevel, metaclass=_DepartmentLevelEnumTypeWrapper):
+    """On which level of government a department is (行政层级)."""
+
+DEPARTMENT_LEVEL_UNSPECIFIED: DepartmentLevel.ValueType  # 0
+"""Not said, as of departments that were registered before levels were kept."""
+DEPARTMENT_LEVEL_NATIONAL: DepartmentLevel.ValueType  # 1
+"""国家级."""
+DEPARTMENT_LEVEL_PROVINCE: DepartmentLevel.ValueType  # 2
+"""省级."""
+DEPARTMENT_LEVEL_CITY: DepartmentLevel.ValueType  # 3
+"""市级."""
+DEPARTMENT_LEVEL_COUNTY: DepartmentLevel.ValueType  # 4
+"""县级."""
+DEPARTMENT_LEVEL_TOWNSHIP: DepartmentLevel.ValueType  # 5
+"""乡级."""
+Global___DepartmentLevel: _TypeAlias = DepartmentLevel  # noqa: Y015
+
+class _Sensitivity:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SensitivityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Sensitivity.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SENSITIVITY_UNSPECIFIED: _Sensitivity.ValueType  # 0
+    """Not said: INTERNAL, and SENSITIVE of a personal item."""
+    SENSITIVITY_PUBLIC: _Sensitivity.ValueType  # 1
+    """May be known to everybody."""
+    SENSITIVITY_INTERNAL: _Sensitivity.ValueType  # 2
+    """For work within government."""
+    SENSITIVITY_SENSITIVE: _Sensitivity.ValueType  # 3
+    """Harms somebody where it leaks."""
+    SENSITIVITY_HIGHLY_SENSITIVE: _Sensitivity.ValueType  # 4
+    """Harms somebody badly where it leaks."""
+
+class Sensitivity(_Sensitivity, metaclass=_SensitivityEnumTypeWrapper):
+    """How sensitive the values of an item are (敏感级别)."""
+
+SENSITIVITY_UNSPECIFIED: Sensitivity.ValueType  # 0
+"""Not said: INTERNAL, and SENSITIVE of a personal item."""
+SENSITIVITY_PUBLIC: Sensitivity.ValueType  # 1
+"""May be known to everybody."""
+SENSITIVITY_INTERNAL: Sensitivity.ValueType  # 2
+"""For work within government."""
+SENSITIVITY_SENSITIVE: Sensitivity.ValueType  # 3
+"""Harms somebody where it leaks."""
+SENSITIVITY_HIGHLY_SENSITIVE: Sensitivity.ValueType  # 4
+"""Harms somebody badly where it leaks."""
+Global___Sensitivity: _TypeAlias = Sensitivity  # noqa: Y015
+
+class _MaterialKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _MaterialKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MaterialKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    MATERIAL_KIND_UNSPECIFIED: _MaterialKind.ValueType  # 0
+    """Never sent."""
+    MATERIAL_KIND_ORIGINAL: _MaterialKind.ValueType  # 1
+    """原件."""
+    MATERIAL_KIND_COPY: _MaterialKind.ValueType  # 2
+    """复印件."""
+    MATERIAL_KIND_ELECTRONIC: _MaterialKind.ValueType  # 3
+    """电子材料."""
+
+class MaterialKind(_MaterialKind, metaclass=_MaterialKindEnumTypeWrapper):
+    """In which form a material is handed in (材料形式)."""
+
+MATERIAL_KIND_UNSPECIFIED: MaterialKind.ValueType  # 0
+"""Never sent."""
+MATERIAL_KIND_ORIGINAL: MaterialKind.ValueType  # 1
+"""原件."""
+MATERIAL_KIND_COPY: MaterialKind.ValueType  # 2
+"""复印件."""
+MATERIAL_KIND_ELECTRONIC: MaterialKind.ValueType  # 3
+"""电子材料."""
+Global___MaterialKind: _TypeAlias = MaterialKind  # noqa: Y015
+
+class _Audience:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AudienceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Audience.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    AUDIENCE_UNSPECIFIED: _Audience.ValueType  # 0
+    """Never sent."""
+    AUDIENCE_NATURAL_PERSON: _Audience.ValueType  # 1
+    """自然人."""
+    AUDIENCE_ENTERPRISE: _Audience.ValueType  # 2
+    """企业法人."""
+    AUDIENCE_OTHER_ORGANIZATION: _Audience.ValueType  # 3
+    """其他组织: public institutions, associations and others."""
+
+class Audience(_Audience, metaclass=_AudienceEnumTypeWrapper):
+    """Whom a service item serves (服务对象)."""
+
+AUDIENCE_UNSPECIFIED: Audience.ValueType  # 0
+"""Never sent."""
+AUDIENCE_NATURAL_PERSON: Audience.ValueType  # 1
+"""自然人."""
+AUDIENCE_ENTERPRISE: Audience.ValueType  # 2
+"""企业法人."""
+AUDIENCE_OTHER_ORGANIZATION: Audience.ValueType  # 3
+"""其他组织: public institutions, associations and others."""
+Global___Audience: _TypeAlias = Audience  # noqa: Y015
+
+class _CatalogKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CatalogKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CatalogKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CATALOG_KIND_UNSPECIFIED: _CatalogKind.ValueType  # 0
+    """Not said: all of them."""
+    CATALOG_KIND_RESOURCE: _CatalogKind.ValueType  # 1
+    """A data resource."""
+    CATALOG_KIND_SERVICE_ITEM: _CatalogKind.ValueType  # 2
+    """A service item."""
+    CATALOG_KIND_DATA_ITEM: _CatalogKind.ValueType  # 3
+    """An item of a data resource."""
+
+class CatalogKind(_CatalogKind, metaclass=_CatalogKindEnumTypeWrapper):
+    """What of the catalog a search finds."""
+
+CATALOG_KIND_UNSPECIFIED: CatalogKind.ValueType  # 0
+"""Not said: all of them."""
+CATALOG_KIND_RESOURCE: CatalogKind.ValueType  # 1
+"""A data resource."""
+CATALOG_KIND_SERVICE_ITEM: CatalogKind.ValueType  # 2
+"""A service item."""
+CATALOG_KIND_DATA_ITEM: CatalogKind.ValueType  # 3
+"""An item of a data resource."""
+Global___CatalogKind: _TypeAlias = CatalogKind  # noqa: Y015
 
 class _EntryState:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -120,9 +273,11 @@ class _ItemTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ItemType.Val
     """L: true or false."""
     ITEM_TYPE_BINARY: _ItemType.ValueType  # 6
     """B: bytes, base64."""
+    ITEM_TYPE_GEOMETRY: _ItemType.ValueType  # 7
+    """G: a geometry, the JSON of RFC 7946 (GeoJSON)."""
 
 class ItemType(_ItemType, metaclass=_ItemTypeEnumTypeWrapper):
-    """The type of a data item: C, N, D, T, L, B of the guide."""
+    """The type of a data item: C, N, D, T, L, B of the guide, and G of ours."""
 
 ITEM_TYPE_UNSPECIFIED: ItemType.ValueType  # 0
 """Never sent."""
@@ -138,6 +293,8 @@ ITEM_TYPE_LOGICAL: ItemType.ValueType  # 5
 """L: true or false."""
 ITEM_TYPE_BINARY: ItemType.ValueType  # 6
 """B: bytes, base64."""
+ITEM_TYPE_GEOMETRY: ItemType.ValueType  # 7
+"""G: a geometry, the JSON of RFC 7946 (GeoJSON)."""
 Global___ItemType: _TypeAlias = ItemType  # noqa: Y015
 
 @_typing.final
@@ -151,6 +308,11 @@ class Department(_message.Message):
     CREDIT_CODE_FIELD_NUMBER: _builtins.int
     REGION_CODE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    LEVEL_FIELD_NUMBER: _builtins.int
+    PARENT_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """departments/{department}"""
     display_name: _builtins.str
@@ -159,9 +321,21 @@ class Department(_message.Message):
     """Unified social credit code, GB 32100."""
     region_code: _builtins.str
     """Region code, GB/T 2260: 6 digits."""
+    level: Global___DepartmentLevel.ValueType
+    """Its level."""
+    parent: _builtins.str
+    """The department above it, or empty; at most six stand above each other."""
+    etag: _builtins.str
+    """Changes with every change of the department."""
+    version: _builtins.int
+    """How often it has changed, from 1."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was registered."""
+
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """When it last changed."""
 
     def __init__(
         self,
@@ -171,14 +345,45 @@ class Department(_message.Message):
         credit_code: _builtins.str = ...,
         region_code: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        level: Global___DepartmentLevel.ValueType = ...,
+        parent: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+        version: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "credit_code", b"credit_code", "display_name", b"display_name", "name", b"name", "region_code", b"region_code"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "credit_code", b"credit_code", "display_name", b"display_name", "etag", b"etag", "level", b"level", "name", b"name", "parent", b"parent", "region_code", b"region_code", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Department: _TypeAlias = Department  # noqa: Y015
+
+@_typing.final
+class CodeValue(_message.Message):
+    """One value of a list of values."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    code: _builtins.str
+    """As records hold it."""
+    display_name: _builtins.str
+    """What it means."""
+    def __init__(
+        self,
+        *,
+        code: _builtins.str = ...,
+        display_name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "display_name", b"display_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CodeValue: _TypeAlias = CodeValue  # noqa: Y015
 
 @_typing.final
 class DataItem(_message.Message):
@@ -193,6 +398,11 @@ class DataItem(_message.Message):
     REQUIRED_FIELD_NUMBER: _builtins.int
     PERSONAL_FIELD_NUMBER: _builtins.int
     STANDARD_FIELD_NUMBER: _builtins.int
+    DEFINITION_FIELD_NUMBER: _builtins.int
+    SENSITIVITY_FIELD_NUMBER: _builtins.int
+    ELEMENT_FIELD_NUMBER: _builtins.int
+    CODE_LIST_FIELD_NUMBER: _builtins.int
+    CODE_VALUES_FIELD_NUMBER: _builtins.int
     code: _builtins.str
     """Stable code within the resource: lower_snake."""
     display_name: _builtins.str
@@ -207,6 +417,20 @@ class DataItem(_message.Message):
     """Whether it is personal data."""
     standard: _builtins.str
     """A standard its values follow: "GB 11643", "GB 32100", "GB/T 2260", or empty."""
+    definition: _builtins.str
+    """What it means, in a sentence."""
+    sensitivity: Global___Sensitivity.ValueType
+    """How sensitive its values are."""
+    element: _builtins.str
+    """Code of a data element, "library.word" such as "population.name": items of different resources
+    that name the same element mean the same thing.
+    """
+    code_list: _builtins.str
+    """The name of the list that its values are from, such as "GB/T 2261.1", or empty."""
+    @_builtins.property
+    def code_values(self) -> _containers.RepeatedCompositeFieldContainer[Global___CodeValue]:
+        """All values that it may have; empty is any."""
+
     def __init__(
         self,
         *,
@@ -217,10 +441,15 @@ class DataItem(_message.Message):
         required: _builtins.bool = ...,
         personal: _builtins.bool = ...,
         standard: _builtins.str = ...,
+        definition: _builtins.str = ...,
+        sensitivity: Global___Sensitivity.ValueType = ...,
+        element: _builtins.str = ...,
+        code_list: _builtins.str = ...,
+        code_values: _abc.Iterable[Global___CodeValue] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "display_name", b"display_name", "length", b"length", "personal", b"personal", "required", b"required", "standard", b"standard", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "code_list", b"code_list", "code_values", b"code_values", "definition", b"definition", "display_name", b"display_name", "element", b"element", "length", b"length", "personal", b"personal", "required", b"required", "sensitivity", b"sensitivity", "standard", b"standard", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -251,6 +480,15 @@ class DataResource(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    LEGAL_BASIS_FIELD_NUMBER: _builtins.int
+    PROVIDER_CODE_FIELD_NUMBER: _builtins.int
+    THEME_FIELD_NUMBER: _builtins.int
+    QUALITY_FIELD_NUMBER: _builtins.int
+    CONTACT_OFFICE_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    LAST_PUBLISH_TIME_FIELD_NUMBER: _builtins.int
+    FRESH_UNTIL_FIELD_NUMBER: _builtins.int
+    STALE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """departments/{department}/resources/{resource}"""
     code: _builtins.str
@@ -283,6 +521,20 @@ class DataResource(_message.Message):
     """State."""
     etag: _builtins.str
     """Changes with every change of the entry."""
+    legal_basis: _builtins.str
+    """The laws and decisions it rests on; required where it is not shared."""
+    provider_code: _builtins.str
+    """The provider's unified social credit code; from the department."""
+    theme: _builtins.str
+    """The theme of a theme resource, a word such as "credit"; or empty."""
+    quality: _builtins.str
+    """What is known of the quality of its data."""
+    contact_office: _builtins.str
+    """The office to ask; never a person."""
+    version: _builtins.int
+    """How often it has changed, from 1."""
+    stale: _builtins.bool
+    """Whether it is in force, shared, and its newest batch is older than its cycle or absent."""
     @_builtins.property
     def related_resources(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Codes of related resources, in the guide's form."""
@@ -294,6 +546,14 @@ class DataResource(_message.Message):
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When it last changed."""
+
+    @_builtins.property
+    def last_publish_time(self) -> _timestamp_pb2.Timestamp:
+        """When the newest batch of records was published; absent where none ever was."""
+
+    @_builtins.property
+    def fresh_until(self) -> _timestamp_pb2.Timestamp:
+        """Until when that batch is as fresh as the update cycle promises."""
 
     def __init__(
         self,
@@ -317,14 +577,185 @@ class DataResource(_message.Message):
         state: Global___EntryState.ValueType = ...,
         etag: _builtins.str = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        legal_basis: _builtins.str = ...,
+        provider_code: _builtins.str = ...,
+        theme: _builtins.str = ...,
+        quality: _builtins.str = ...,
+        contact_office: _builtins.str = ...,
+        version: _builtins.int = ...,
+        last_publish_time: _timestamp_pb2.Timestamp | None = ...,
+        fresh_until: _timestamp_pb2.Timestamp | None = ...,
+        stale: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["fresh_until", b"fresh_until", "last_publish_time", b"last_publish_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["abstract", b"abstract", "base_library", b"base_library", "category", b"category", "code", b"code", "display_name", b"display_name", "etag", b"etag", "format", b"format", "items", b"items", "key_item", b"key_item", "name", b"name", "open", b"open", "publish_date", b"publish_date", "related_resources", b"related_resources", "sharing_condition", b"sharing_condition", "sharing_mode", b"sharing_mode", "sharing_type", b"sharing_type", "state", b"state", "update_cycle", b"update_cycle", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["abstract", b"abstract", "base_library", b"base_library", "category", b"category", "code", b"code", "contact_office", b"contact_office", "display_name", b"display_name", "etag", b"etag", "format", b"format", "fresh_until", b"fresh_until", "items", b"items", "key_item", b"key_item", "last_publish_time", b"last_publish_time", "legal_basis", b"legal_basis", "name", b"name", "open", b"open", "provider_code", b"provider_code", "publish_date", b"publish_date", "quality", b"quality", "related_resources", b"related_resources", "sharing_condition", b"sharing_condition", "sharing_mode", b"sharing_mode", "sharing_type", b"sharing_type", "stale", b"stale", "state", b"state", "theme", b"theme", "update_cycle", b"update_cycle", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DataResource: _TypeAlias = DataResource  # noqa: Y015
+
+@_typing.final
+class Replacement(_message.Message):
+    """What stands in for a material: a license, or an item of a resource."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LICENSE_TYPE_FIELD_NUMBER: _builtins.int
+    RESOURCE_FIELD_NUMBER: _builtins.int
+    ITEM_FIELD_NUMBER: _builtins.int
+    license_type: _builtins.str
+    """licenseTypes/{license_type}, or empty."""
+    resource: _builtins.str
+    """departments/{department}/resources/{resource}, or empty."""
+    item: _builtins.str
+    """The code of an item of the resource."""
+    def __init__(
+        self,
+        *,
+        license_type: _builtins.str = ...,
+        resource: _builtins.str = ...,
+        item: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item", b"item", "license_type", b"license_type", "resource", b"resource"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Replacement: _TypeAlias = Replacement  # noqa: Y015
+
+@_typing.final
+class Material(_message.Message):
+    """One material that an applicant hands in (申请材料)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    COPIES_FIELD_NUMBER: _builtins.int
+    REQUIRED_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    REPLACED_BY_FIELD_NUMBER: _builtins.int
+    display_name: _builtins.str
+    """The name people use."""
+    kind: Global___MaterialKind.ValueType
+    """In which form."""
+    copies: _builtins.int
+    """How many, 0 to 100."""
+    required: _builtins.bool
+    """Whether it must be handed in."""
+    source: _builtins.str
+    """Who issues it."""
+    @_builtins.property
+    def replaced_by(self) -> Global___Replacement:
+        """What stands in for it."""
+
+    def __init__(
+        self,
+        *,
+        display_name: _builtins.str = ...,
+        kind: Global___MaterialKind.ValueType = ...,
+        copies: _builtins.int = ...,
+        required: _builtins.bool = ...,
+        source: _builtins.str = ...,
+        replaced_by: Global___Replacement | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["replaced_by", b"replaced_by"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["copies", b"copies", "display_name", b"display_name", "kind", b"kind", "replaced_by", b"replaced_by", "required", b"required", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Material: _TypeAlias = Material  # noqa: Y015
+
+@_typing.final
+class TimeLimit(_message.Message):
+    """How long a department may take (办理时限)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATUTORY_DAYS_FIELD_NUMBER: _builtins.int
+    PROMISED_DAYS_FIELD_NUMBER: _builtins.int
+    CALENDAR_DAYS_FIELD_NUMBER: _builtins.int
+    statutory_days: _builtins.int
+    """By law, in days."""
+    promised_days: _builtins.int
+    """As promised, in days, not more than by law; 0 is at once."""
+    calendar_days: _builtins.bool
+    """Whether every day counts, and not working days only."""
+    def __init__(
+        self,
+        *,
+        statutory_days: _builtins.int = ...,
+        promised_days: _builtins.int = ...,
+        calendar_days: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calendar_days", b"calendar_days", "promised_days", b"promised_days", "statutory_days", b"statutory_days"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TimeLimit: _TypeAlias = TimeLimit  # noqa: Y015
+
+@_typing.final
+class Fee(_message.Message):
+    """One charge (收费项目)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    UNIT_FIELD_NUMBER: _builtins.int
+    LEGAL_BASIS_FIELD_NUMBER: _builtins.int
+    display_name: _builtins.str
+    """The name people use."""
+    amount: _builtins.str
+    """Yuan, a decimal number in its plain form."""
+    unit: _builtins.str
+    """What it is charged by: one certificate, one page, or empty."""
+    legal_basis: _builtins.str
+    """The law or the decision that sets it."""
+    def __init__(
+        self,
+        *,
+        display_name: _builtins.str = ...,
+        amount: _builtins.str = ...,
+        unit: _builtins.str = ...,
+        legal_basis: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "display_name", b"display_name", "legal_basis", b"legal_basis", "unit", b"unit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Fee: _TypeAlias = Fee  # noqa: Y015
+
+@_typing.final
+class FeeSchedule(_message.Message):
+    """What is charged (收费标准): present without a fee is free of charge."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FEES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def fees(self) -> _containers.RepeatedCompositeFieldContainer[Global___Fee]:
+        """Each of them."""
+
+    def __init__(
+        self,
+        *,
+        fees: _abc.Iterable[Global___Fee] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fees", b"fees"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FeeSchedule: _TypeAlias = FeeSchedule  # noqa: Y015
 
 @_typing.final
 class ServiceItem(_message.Message):
@@ -340,6 +771,15 @@ class ServiceItem(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    ITEM_TYPE_FIELD_NUMBER: _builtins.int
+    LEGAL_BASIS_FIELD_NUMBER: _builtins.int
+    LEVELS_FIELD_NUMBER: _builtins.int
+    CONDITIONS_FIELD_NUMBER: _builtins.int
+    AUDIENCE_FIELD_NUMBER: _builtins.int
+    MATERIALS_FIELD_NUMBER: _builtins.int
+    TIME_LIMIT_FIELD_NUMBER: _builtins.int
+    FEE_SCHEDULE_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """departments/{department}/serviceItems/{service_item}"""
     code: _builtins.str
@@ -354,9 +794,41 @@ class ServiceItem(_message.Message):
     """State."""
     etag: _builtins.str
     """Changes with every change of the entry."""
+    item_type: _builtins.str
+    """事项类型: licensing, confirmation, payment, reward, adjudication, collection, penalty,
+    compulsion, inspection, other_power, public_service; or empty.
+    """
+    conditions: _builtins.str
+    """受理条件."""
+    version: _builtins.int
+    """How often it has changed, from 1."""
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When it last changed."""
+
+    @_builtins.property
+    def legal_basis(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """设定依据, each law or decision by itself."""
+
+    @_builtins.property
+    def levels(self) -> _containers.RepeatedScalarFieldContainer[Global___DepartmentLevel.ValueType]:
+        """行使层级: on which levels it is handled."""
+
+    @_builtins.property
+    def audience(self) -> _containers.RepeatedScalarFieldContainer[Global___Audience.ValueType]:
+        """服务对象."""
+
+    @_builtins.property
+    def materials(self) -> _containers.RepeatedCompositeFieldContainer[Global___Material]:
+        """申请材料."""
+
+    @_builtins.property
+    def time_limit(self) -> Global___TimeLimit:
+        """办理时限; absent where it is not said."""
+
+    @_builtins.property
+    def fee_schedule(self) -> Global___FeeSchedule:
+        """收费标准; absent where it is not said."""
 
     def __init__(
         self,
@@ -369,10 +841,19 @@ class ServiceItem(_message.Message):
         state: Global___EntryState.ValueType = ...,
         etag: _builtins.str = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        item_type: _builtins.str = ...,
+        legal_basis: _abc.Iterable[_builtins.str] | None = ...,
+        levels: _abc.Iterable[Global___DepartmentLevel.ValueType] | None = ...,
+        conditions: _builtins.str = ...,
+        audience: _abc.Iterable[Global___Audience.ValueType] | None = ...,
+        materials: _abc.Iterable[Global___Material] | None = ...,
+        time_limit: Global___TimeLimit | None = ...,
+        fee_schedule: Global___FeeSchedule | None = ...,
+        version: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["fee_schedule", b"fee_schedule", "time_limit", b"time_limit", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "display_name", b"display_name", "etag", b"etag", "handling_type", b"handling_type", "name", b"name", "remark", b"remark", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "code", b"code", "conditions", b"conditions", "display_name", b"display_name", "etag", b"etag", "fee_schedule", b"fee_schedule", "handling_type", b"handling_type", "item_type", b"item_type", "legal_basis", b"legal_basis", "levels", b"levels", "materials", b"materials", "name", b"name", "remark", b"remark", "state", b"state", "time_limit", b"time_limit", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -435,22 +916,86 @@ class CreateDepartmentResponse(_message.Message):
 Global___CreateDepartmentResponse: _TypeAlias = CreateDepartmentResponse  # noqa: Y015
 
 @_typing.final
+class UpdateDepartmentRequest(_message.Message):
+    """Asks to change a department."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEPARTMENT_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Repeats with one id return the first answer."""
+    @_builtins.property
+    def department(self) -> Global___Department:
+        """Its name, the fields as they shall be, and its etag, which must be the newest unless empty."""
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Of display_name, credit_code, region_code, level and parent; empty is all of them."""
+
+    def __init__(
+        self,
+        *,
+        department: Global___Department | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["department", b"department", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["department", b"department", "request_id", b"request_id", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateDepartmentRequest: _TypeAlias = UpdateDepartmentRequest  # noqa: Y015
+
+@_typing.final
+class UpdateDepartmentResponse(_message.Message):
+    """The department as changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEPARTMENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def department(self) -> Global___Department:
+        """As held now."""
+
+    def __init__(
+        self,
+        *,
+        department: Global___Department | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["department", b"department"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["department", b"department"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateDepartmentResponse: _TypeAlias = UpdateDepartmentResponse  # noqa: Y015
+
+@_typing.final
 class GetDepartmentRequest(_message.Message):
     """Asks for one department."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
+    READ_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name."""
+    @_builtins.property
+    def read_time(self) -> _timestamp_pb2.Timestamp:
+        """As it was then; absent is now."""
+
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
+        read_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["read_time", b"read_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "read_time", b"read_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -541,16 +1086,26 @@ class GetDataResourceRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
+    READ_TIME_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name."""
+    version: _builtins.int
+    """Or in this version; 0 is the newest."""
+    @_builtins.property
+    def read_time(self) -> _timestamp_pb2.Timestamp:
+        """As it was then; absent is now."""
+
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
+        read_time: _timestamp_pb2.Timestamp | None = ...,
+        version: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["read_time", b"read_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "read_time", b"read_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -590,6 +1145,7 @@ class ListDataResourcesRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     SHOW_WITHDRAWN_FIELD_NUMBER: _builtins.int
+    STALE_ONLY_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """A department, or "departments/-"."""
     page_size: _builtins.int
@@ -598,6 +1154,8 @@ class ListDataResourcesRequest(_message.Message):
     """From an earlier answer."""
     show_withdrawn: _builtins.bool
     """Whether withdrawn ones are wanted too."""
+    stale_only: _builtins.bool
+    """Whether only stale ones are wanted."""
     def __init__(
         self,
         *,
@@ -605,10 +1163,11 @@ class ListDataResourcesRequest(_message.Message):
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
         show_withdrawn: _builtins.bool = ...,
+        stale_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "show_withdrawn", b"show_withdrawn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "show_withdrawn", b"show_withdrawn", "stale_only", b"stale_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -649,16 +1208,26 @@ class GetServiceItemRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
+    READ_TIME_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name."""
+    version: _builtins.int
+    """Or in this version; 0 is the newest."""
+    @_builtins.property
+    def read_time(self) -> _timestamp_pb2.Timestamp:
+        """As it was then; absent is now."""
+
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
+        read_time: _timestamp_pb2.Timestamp | None = ...,
+        version: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["read_time", b"read_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "read_time", b"read_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -851,3 +1420,449 @@ class ApplyDirectoryResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ApplyDirectoryResponse: _TypeAlias = ApplyDirectoryResponse  # noqa: Y015
+
+@_typing.final
+class ListVersionsRequest(_message.Message):
+    """Asks for the versions of one thing."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name of a department, a data resource or a service item."""
+    page_size: _builtins.int
+    """At most so many; 0 means 100, and more than 1000 means 1000."""
+    page_token: _builtins.str
+    """From an earlier answer."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListVersionsRequest: _TypeAlias = ListVersionsRequest  # noqa: Y015
+
+@_typing.final
+class EntryVersion(_message.Message):
+    """One version that a thing has had."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    CHANGE_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    BATCH_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """From 1."""
+    state: Global___EntryState.ValueType
+    """Its state in this version."""
+    batch: _builtins.str
+    """The batch that made it, as its audit record names it; empty of a department."""
+    etag: _builtins.str
+    """The etag it had."""
+    @_builtins.property
+    def change_time(self) -> _timestamp_pb2.Timestamp:
+        """Since when."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Until when; absent of the newest."""
+
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+        state: Global___EntryState.ValueType = ...,
+        change_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        batch: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["change_time", b"change_time", "end_time", b"end_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "change_time", b"change_time", "end_time", b"end_time", "etag", b"etag", "state", b"state", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EntryVersion: _TypeAlias = EntryVersion  # noqa: Y015
+
+@_typing.final
+class ListVersionsResponse(_message.Message):
+    """A page of versions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty at the end."""
+    @_builtins.property
+    def versions(self) -> _containers.RepeatedCompositeFieldContainer[Global___EntryVersion]:
+        """The newest first."""
+
+    def __init__(
+        self,
+        *,
+        versions: _abc.Iterable[Global___EntryVersion] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "versions", b"versions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListVersionsResponse: _TypeAlias = ListVersionsResponse  # noqa: Y015
+
+@_typing.final
+class CompareVersionsRequest(_message.Message):
+    """Asks how two versions of one thing differ."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    FROM_VERSION_FIELD_NUMBER: _builtins.int
+    TO_VERSION_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name of a department, a data resource or a service item."""
+    from_version: _builtins.int
+    """The earlier one; 0 is the one before `to_version`."""
+    to_version: _builtins.int
+    """The later one; 0 is the newest."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        from_version: _builtins.int = ...,
+        to_version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_version", b"from_version", "name", b"name", "to_version", b"to_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompareVersionsRequest: _TypeAlias = CompareVersionsRequest  # noqa: Y015
+
+@_typing.final
+class FieldDifference(_message.Message):
+    """One field that differs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIELD_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    field: _builtins.str
+    """Such as `sharing_type`, `items[name].length` or `state`."""
+    before: _builtins.str
+    """What it was, as JSON; empty where it was not there."""
+    after: _builtins.str
+    """What it is, as JSON; empty where it is not there."""
+    def __init__(
+        self,
+        *,
+        field: _builtins.str = ...,
+        before: _builtins.str = ...,
+        after: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "field", b"field"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FieldDifference: _TypeAlias = FieldDifference  # noqa: Y015
+
+@_typing.final
+class CompareVersionsResponse(_message.Message):
+    """How two versions differ."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FROM_VERSION_FIELD_NUMBER: _builtins.int
+    TO_VERSION_FIELD_NUMBER: _builtins.int
+    DIFFERENCES_FIELD_NUMBER: _builtins.int
+    TRUNCATED_FIELD_NUMBER: _builtins.int
+    from_version: _builtins.int
+    """The earlier one."""
+    to_version: _builtins.int
+    """The later one."""
+    truncated: _builtins.bool
+    """Whether there were more."""
+    @_builtins.property
+    def differences(self) -> _containers.RepeatedCompositeFieldContainer[Global___FieldDifference]:
+        """In order of the fields; at most 1,000."""
+
+    def __init__(
+        self,
+        *,
+        from_version: _builtins.int = ...,
+        to_version: _builtins.int = ...,
+        differences: _abc.Iterable[Global___FieldDifference] | None = ...,
+        truncated: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["differences", b"differences", "from_version", b"from_version", "to_version", b"to_version", "truncated", b"truncated"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompareVersionsResponse: _TypeAlias = CompareVersionsResponse  # noqa: Y015
+
+@_typing.final
+class CompareServiceItemsRequest(_message.Message):
+    """Asks how those who offer a service item differ."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    code: _builtins.str
+    """The item's code."""
+    def __init__(
+        self,
+        *,
+        code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompareServiceItemsRequest: _TypeAlias = CompareServiceItemsRequest  # noqa: Y015
+
+@_typing.final
+class ElementVariant(_message.Message):
+    """What some of those who offer an item say of one element."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUE_FIELD_NUMBER: _builtins.int
+    SERVICE_ITEMS_FIELD_NUMBER: _builtins.int
+    value: _builtins.str
+    """As JSON; empty where they say nothing."""
+    @_builtins.property
+    def service_items(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the service items that say so."""
+
+    def __init__(
+        self,
+        *,
+        value: _builtins.str = ...,
+        service_items: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["service_items", b"service_items", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ElementVariant: _TypeAlias = ElementVariant  # noqa: Y015
+
+@_typing.final
+class ElementComparison(_message.Message):
+    """One of the ten equal elements, and what is said of it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ELEMENT_FIELD_NUMBER: _builtins.int
+    EQUAL_FIELD_NUMBER: _builtins.int
+    MISSING_FIELD_NUMBER: _builtins.int
+    VARIANTS_FIELD_NUMBER: _builtins.int
+    element: _builtins.str
+    """display_name, code, item_type, legal_basis, levels, conditions, audience, materials, time_limit
+    or fee_schedule.
+    """
+    equal: _builtins.bool
+    """Whether all say the same, and say something."""
+    missing: _builtins.bool
+    """Whether somebody says nothing."""
+    @_builtins.property
+    def variants(self) -> _containers.RepeatedCompositeFieldContainer[Global___ElementVariant]:
+        """What is said, that of the highest department first."""
+
+    def __init__(
+        self,
+        *,
+        element: _builtins.str = ...,
+        equal: _builtins.bool = ...,
+        missing: _builtins.bool = ...,
+        variants: _abc.Iterable[Global___ElementVariant] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["element", b"element", "equal", b"equal", "missing", b"missing", "variants", b"variants"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ElementComparison: _TypeAlias = ElementComparison  # noqa: Y015
+
+@_typing.final
+class CompareServiceItemsResponse(_message.Message):
+    """How those who offer a service item differ."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    SERVICE_ITEMS_FIELD_NUMBER: _builtins.int
+    ELEMENTS_FIELD_NUMBER: _builtins.int
+    TRUNCATED_FIELD_NUMBER: _builtins.int
+    code: _builtins.str
+    """The item's code."""
+    truncated: _builtins.bool
+    """Whether there were more service items than were compared."""
+    @_builtins.property
+    def service_items(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """All in force that have the code, the highest department's first; at most 200."""
+
+    @_builtins.property
+    def elements(self) -> _containers.RepeatedCompositeFieldContainer[Global___ElementComparison]:
+        """The ten elements, in their order."""
+
+    def __init__(
+        self,
+        *,
+        code: _builtins.str = ...,
+        service_items: _abc.Iterable[_builtins.str] | None = ...,
+        elements: _abc.Iterable[Global___ElementComparison] | None = ...,
+        truncated: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "elements", b"elements", "service_items", b"service_items", "truncated", b"truncated"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompareServiceItemsResponse: _TypeAlias = CompareServiceItemsResponse  # noqa: Y015
+
+@_typing.final
+class SearchCatalogRequest(_message.Message):
+    """Asks what there is about some words."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUERY_FIELD_NUMBER: _builtins.int
+    DEPARTMENT_FIELD_NUMBER: _builtins.int
+    BASE_LIBRARY_FIELD_NUMBER: _builtins.int
+    SHARING_TYPE_FIELD_NUMBER: _builtins.int
+    STALE_ONLY_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    query: _builtins.str
+    """Words, all of which must be there; at most 100 characters. Empty where a filter is given."""
+    department: _builtins.str
+    """Of this department only."""
+    base_library: _builtins.str
+    """Of this base library only."""
+    sharing_type: Global___SharingType.ValueType
+    """Of resources shared so only."""
+    stale_only: _builtins.bool
+    """Of stale resources only."""
+    kind: Global___CatalogKind.ValueType
+    """Of this kind only."""
+    page_size: _builtins.int
+    """At most so many; 0 means 100, and more than 1000 means 1000."""
+    page_token: _builtins.str
+    """From an earlier answer."""
+    def __init__(
+        self,
+        *,
+        query: _builtins.str = ...,
+        department: _builtins.str = ...,
+        base_library: _builtins.str = ...,
+        sharing_type: Global___SharingType.ValueType = ...,
+        stale_only: _builtins.bool = ...,
+        kind: Global___CatalogKind.ValueType = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_library", b"base_library", "department", b"department", "kind", b"kind", "page_size", b"page_size", "page_token", b"page_token", "query", b"query", "sharing_type", b"sharing_type", "stale_only", b"stale_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SearchCatalogRequest: _TypeAlias = SearchCatalogRequest  # noqa: Y015
+
+@_typing.final
+class SearchResult(_message.Message):
+    """One thing found."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    ITEM_FIELD_NUMBER: _builtins.int
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    RESOURCE_DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    SHARING_TYPE_FIELD_NUMBER: _builtins.int
+    kind: Global___CatalogKind.ValueType
+    """What it is."""
+    name: _builtins.str
+    """Name of the resource or the service item."""
+    item: _builtins.str
+    """Code of the data item, where it is one."""
+    display_name: _builtins.str
+    """The name people use."""
+    resource_display_name: _builtins.str
+    """Of a data item the name people use of its resource."""
+    sharing_type: Global___SharingType.ValueType
+    """How the resource is shared."""
+    def __init__(
+        self,
+        *,
+        kind: Global___CatalogKind.ValueType = ...,
+        name: _builtins.str = ...,
+        item: _builtins.str = ...,
+        display_name: _builtins.str = ...,
+        resource_display_name: _builtins.str = ...,
+        sharing_type: Global___SharingType.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "item", b"item", "kind", b"kind", "name", b"name", "resource_display_name", b"resource_display_name", "sharing_type", b"sharing_type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SearchResult: _TypeAlias = SearchResult  # noqa: Y015
+
+@_typing.final
+class SearchCatalogResponse(_message.Message):
+    """A page of what was found."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty at the end."""
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___SearchResult]:
+        """Those with the words in their names first, and resources before service items before items."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___SearchResult] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SearchCatalogResponse: _TypeAlias = SearchCatalogResponse  # noqa: Y015

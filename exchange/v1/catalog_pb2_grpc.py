@@ -40,6 +40,11 @@ class CatalogServiceStub:
                 request_serializer=exchange_dot_v1_dot_catalog__pb2.CreateDepartmentRequest.SerializeToString,
                 response_deserializer=exchange_dot_v1_dot_catalog__pb2.CreateDepartmentResponse.FromString,
                 _registered_method=True)
+        self.UpdateDepartment = channel.unary_unary(
+                '/tongban.exchange.v1.CatalogService/UpdateDepartment',
+                request_serializer=exchange_dot_v1_dot_catalog__pb2.UpdateDepartmentRequest.SerializeToString,
+                response_deserializer=exchange_dot_v1_dot_catalog__pb2.UpdateDepartmentResponse.FromString,
+                _registered_method=True)
         self.GetDepartment = channel.unary_unary(
                 '/tongban.exchange.v1.CatalogService/GetDepartment',
                 request_serializer=exchange_dot_v1_dot_catalog__pb2.GetDepartmentRequest.SerializeToString,
@@ -75,6 +80,26 @@ class CatalogServiceStub:
                 request_serializer=exchange_dot_v1_dot_catalog__pb2.ApplyDirectoryRequest.SerializeToString,
                 response_deserializer=exchange_dot_v1_dot_catalog__pb2.ApplyDirectoryResponse.FromString,
                 _registered_method=True)
+        self.ListVersions = channel.unary_unary(
+                '/tongban.exchange.v1.CatalogService/ListVersions',
+                request_serializer=exchange_dot_v1_dot_catalog__pb2.ListVersionsRequest.SerializeToString,
+                response_deserializer=exchange_dot_v1_dot_catalog__pb2.ListVersionsResponse.FromString,
+                _registered_method=True)
+        self.CompareVersions = channel.unary_unary(
+                '/tongban.exchange.v1.CatalogService/CompareVersions',
+                request_serializer=exchange_dot_v1_dot_catalog__pb2.CompareVersionsRequest.SerializeToString,
+                response_deserializer=exchange_dot_v1_dot_catalog__pb2.CompareVersionsResponse.FromString,
+                _registered_method=True)
+        self.CompareServiceItems = channel.unary_unary(
+                '/tongban.exchange.v1.CatalogService/CompareServiceItems',
+                request_serializer=exchange_dot_v1_dot_catalog__pb2.CompareServiceItemsRequest.SerializeToString,
+                response_deserializer=exchange_dot_v1_dot_catalog__pb2.CompareServiceItemsResponse.FromString,
+                _registered_method=True)
+        self.SearchCatalog = channel.unary_unary(
+                '/tongban.exchange.v1.CatalogService/SearchCatalog',
+                request_serializer=exchange_dot_v1_dot_catalog__pb2.SearchCatalogRequest.SerializeToString,
+                response_deserializer=exchange_dot_v1_dot_catalog__pb2.SearchCatalogResponse.FromString,
+                _registered_method=True)
 
 
 class CatalogServiceServicer:
@@ -83,6 +108,13 @@ class CatalogServiceServicer:
 
     def CreateDepartment(self, request, context):
         """Registers a department, the parent of everything else. Administrators only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateDepartment(self, request, context):
+        """Changes a department where the sent etag is the newest. Administrators only.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -137,6 +169,34 @@ class CatalogServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListVersions(self, request, context):
+        """Lists the versions that a department, a resource or a service item has had, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompareVersions(self, request, context):
+        """Tells in which fields two versions of one thing differ.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompareServiceItems(self, request, context):
+        """Tells which of the ten equal elements differ between those who offer one service item.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SearchCatalog(self, request, context):
+        """Finds resources, their items and service items by words.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CatalogServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -144,6 +204,11 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     servicer.CreateDepartment,
                     request_deserializer=exchange_dot_v1_dot_catalog__pb2.CreateDepartmentRequest.FromString,
                     response_serializer=exchange_dot_v1_dot_catalog__pb2.CreateDepartmentResponse.SerializeToString,
+            ),
+            'UpdateDepartment': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateDepartment,
+                    request_deserializer=exchange_dot_v1_dot_catalog__pb2.UpdateDepartmentRequest.FromString,
+                    response_serializer=exchange_dot_v1_dot_catalog__pb2.UpdateDepartmentResponse.SerializeToString,
             ),
             'GetDepartment': grpc.unary_unary_rpc_method_handler(
                     servicer.GetDepartment,
@@ -180,6 +245,26 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     request_deserializer=exchange_dot_v1_dot_catalog__pb2.ApplyDirectoryRequest.FromString,
                     response_serializer=exchange_dot_v1_dot_catalog__pb2.ApplyDirectoryResponse.SerializeToString,
             ),
+            'ListVersions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListVersions,
+                    request_deserializer=exchange_dot_v1_dot_catalog__pb2.ListVersionsRequest.FromString,
+                    response_serializer=exchange_dot_v1_dot_catalog__pb2.ListVersionsResponse.SerializeToString,
+            ),
+            'CompareVersions': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompareVersions,
+                    request_deserializer=exchange_dot_v1_dot_catalog__pb2.CompareVersionsRequest.FromString,
+                    response_serializer=exchange_dot_v1_dot_catalog__pb2.CompareVersionsResponse.SerializeToString,
+            ),
+            'CompareServiceItems': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompareServiceItems,
+                    request_deserializer=exchange_dot_v1_dot_catalog__pb2.CompareServiceItemsRequest.FromString,
+                    response_serializer=exchange_dot_v1_dot_catalog__pb2.CompareServiceItemsResponse.SerializeToString,
+            ),
+            'SearchCatalog': grpc.unary_unary_rpc_method_handler(
+                    servicer.SearchCatalog,
+                    request_deserializer=exchange_dot_v1_dot_catalog__pb2.SearchCatalogRequest.FromString,
+                    response_serializer=exchange_dot_v1_dot_catalog__pb2.SearchCatalogResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'tongban.exchange.v1.CatalogService', rpc_method_handlers)
@@ -209,6 +294,33 @@ class CatalogService:
             '/tongban.exchange.v1.CatalogService/CreateDepartment',
             exchange_dot_v1_dot_catalog__pb2.CreateDepartmentRequest.SerializeToString,
             exchange_dot_v1_dot_catalog__pb2.CreateDepartmentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateDepartment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.exchange.v1.CatalogService/UpdateDepartment',
+            exchange_dot_v1_dot_catalog__pb2.UpdateDepartmentRequest.SerializeToString,
+            exchange_dot_v1_dot_catalog__pb2.UpdateDepartmentResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -398,6 +510,114 @@ class CatalogService:
             '/tongban.exchange.v1.CatalogService/ApplyDirectory',
             exchange_dot_v1_dot_catalog__pb2.ApplyDirectoryRequest.SerializeToString,
             exchange_dot_v1_dot_catalog__pb2.ApplyDirectoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListVersions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.exchange.v1.CatalogService/ListVersions',
+            exchange_dot_v1_dot_catalog__pb2.ListVersionsRequest.SerializeToString,
+            exchange_dot_v1_dot_catalog__pb2.ListVersionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompareVersions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.exchange.v1.CatalogService/CompareVersions',
+            exchange_dot_v1_dot_catalog__pb2.CompareVersionsRequest.SerializeToString,
+            exchange_dot_v1_dot_catalog__pb2.CompareVersionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompareServiceItems(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.exchange.v1.CatalogService/CompareServiceItems',
+            exchange_dot_v1_dot_catalog__pb2.CompareServiceItemsRequest.SerializeToString,
+            exchange_dot_v1_dot_catalog__pb2.CompareServiceItemsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SearchCatalog(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.exchange.v1.CatalogService/SearchCatalog',
+            exchange_dot_v1_dot_catalog__pb2.SearchCatalogRequest.SerializeToString,
+            exchange_dot_v1_dot_catalog__pb2.SearchCatalogResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,6 +35,8 @@ class CatalogServiceStub:
     def __new__(cls, channel: _aio.Channel) -> CatalogServiceAsyncStub: ...
     CreateDepartment: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.CreateDepartmentRequest, _catalog_pb2.CreateDepartmentResponse]
     """Registers a department, the parent of everything else. Administrators only."""
+    UpdateDepartment: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.UpdateDepartmentRequest, _catalog_pb2.UpdateDepartmentResponse]
+    """Changes a department where the sent etag is the newest. Administrators only."""
     GetDepartment: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.GetDepartmentRequest, _catalog_pb2.GetDepartmentResponse]
     """Returns one department."""
     ListDepartments: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.ListDepartmentsRequest, _catalog_pb2.ListDepartmentsResponse]
@@ -49,6 +51,14 @@ class CatalogServiceStub:
     """Lists service items of a department, or of all with the parent "departments/-"."""
     ApplyDirectory: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.ApplyDirectoryRequest, _catalog_pb2.ApplyDirectoryResponse]
     """Puts and withdraws entries of a directory as one batch: all of it, or none."""
+    ListVersions: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.ListVersionsRequest, _catalog_pb2.ListVersionsResponse]
+    """Lists the versions that a department, a resource or a service item has had, newest first."""
+    CompareVersions: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.CompareVersionsRequest, _catalog_pb2.CompareVersionsResponse]
+    """Tells in which fields two versions of one thing differ."""
+    CompareServiceItems: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.CompareServiceItemsRequest, _catalog_pb2.CompareServiceItemsResponse]
+    """Tells which of the ten equal elements differ between those who offer one service item."""
+    SearchCatalog: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.SearchCatalogRequest, _catalog_pb2.SearchCatalogResponse]
+    """Finds resources, their items and service items by words."""
 
 @_typing.type_check_only
 class CatalogServiceAsyncStub(CatalogServiceStub):
@@ -57,6 +67,8 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateDepartment: _aio.UnaryUnaryMultiCallable[_catalog_pb2.CreateDepartmentRequest, _catalog_pb2.CreateDepartmentResponse]  # type: ignore[assignment]
     """Registers a department, the parent of everything else. Administrators only."""
+    UpdateDepartment: _aio.UnaryUnaryMultiCallable[_catalog_pb2.UpdateDepartmentRequest, _catalog_pb2.UpdateDepartmentResponse]  # type: ignore[assignment]
+    """Changes a department where the sent etag is the newest. Administrators only."""
     GetDepartment: _aio.UnaryUnaryMultiCallable[_catalog_pb2.GetDepartmentRequest, _catalog_pb2.GetDepartmentResponse]  # type: ignore[assignment]
     """Returns one department."""
     ListDepartments: _aio.UnaryUnaryMultiCallable[_catalog_pb2.ListDepartmentsRequest, _catalog_pb2.ListDepartmentsResponse]  # type: ignore[assignment]
@@ -71,6 +83,14 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     """Lists service items of a department, or of all with the parent "departments/-"."""
     ApplyDirectory: _aio.UnaryUnaryMultiCallable[_catalog_pb2.ApplyDirectoryRequest, _catalog_pb2.ApplyDirectoryResponse]  # type: ignore[assignment]
     """Puts and withdraws entries of a directory as one batch: all of it, or none."""
+    ListVersions: _aio.UnaryUnaryMultiCallable[_catalog_pb2.ListVersionsRequest, _catalog_pb2.ListVersionsResponse]  # type: ignore[assignment]
+    """Lists the versions that a department, a resource or a service item has had, newest first."""
+    CompareVersions: _aio.UnaryUnaryMultiCallable[_catalog_pb2.CompareVersionsRequest, _catalog_pb2.CompareVersionsResponse]  # type: ignore[assignment]
+    """Tells in which fields two versions of one thing differ."""
+    CompareServiceItems: _aio.UnaryUnaryMultiCallable[_catalog_pb2.CompareServiceItemsRequest, _catalog_pb2.CompareServiceItemsResponse]  # type: ignore[assignment]
+    """Tells which of the ten equal elements differ between those who offer one service item."""
+    SearchCatalog: _aio.UnaryUnaryMultiCallable[_catalog_pb2.SearchCatalogRequest, _catalog_pb2.SearchCatalogResponse]  # type: ignore[assignment]
+    """Finds resources, their items and service items by words."""
 
 class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     """Departments, data resources and service items, and the one batch that changes them."""
@@ -82,6 +102,14 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_pb2.CreateDepartmentResponse, _abc.Awaitable[_catalog_pb2.CreateDepartmentResponse]]:
         """Registers a department, the parent of everything else. Administrators only."""
+
+    @_abc_1.abstractmethod
+    def UpdateDepartment(
+        self,
+        request: _catalog_pb2.UpdateDepartmentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_pb2.UpdateDepartmentResponse, _abc.Awaitable[_catalog_pb2.UpdateDepartmentResponse]]:
+        """Changes a department where the sent etag is the newest. Administrators only."""
 
     @_abc_1.abstractmethod
     def GetDepartment(
@@ -138,5 +166,37 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_pb2.ApplyDirectoryResponse, _abc.Awaitable[_catalog_pb2.ApplyDirectoryResponse]]:
         """Puts and withdraws entries of a directory as one batch: all of it, or none."""
+
+    @_abc_1.abstractmethod
+    def ListVersions(
+        self,
+        request: _catalog_pb2.ListVersionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_pb2.ListVersionsResponse, _abc.Awaitable[_catalog_pb2.ListVersionsResponse]]:
+        """Lists the versions that a department, a resource or a service item has had, newest first."""
+
+    @_abc_1.abstractmethod
+    def CompareVersions(
+        self,
+        request: _catalog_pb2.CompareVersionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_pb2.CompareVersionsResponse, _abc.Awaitable[_catalog_pb2.CompareVersionsResponse]]:
+        """Tells in which fields two versions of one thing differ."""
+
+    @_abc_1.abstractmethod
+    def CompareServiceItems(
+        self,
+        request: _catalog_pb2.CompareServiceItemsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_pb2.CompareServiceItemsResponse, _abc.Awaitable[_catalog_pb2.CompareServiceItemsResponse]]:
+        """Tells which of the ten equal elements differ between those who offer one service item."""
+
+    @_abc_1.abstractmethod
+    def SearchCatalog(
+        self,
+        request: _catalog_pb2.SearchCatalogRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_pb2.SearchCatalogResponse, _abc.Awaitable[_catalog_pb2.SearchCatalogResponse]]:
+        """Finds resources, their items and service items by words."""
 
 def add_CatalogServiceServicer_to_server(servicer: CatalogServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from exchange.catalog import service
+from exchange.catalog import registering, service
 from exchange.catalog.model import (
     DataItem,
     DataResource,
@@ -134,7 +134,7 @@ def register(database: Database, *departments: str, clock: FixedClock) -> None:
     """Register departments with made-up credit codes."""
     for serial, department in enumerate(departments, 1):
         with database.unit_of_work() as work:
-            service.create_department(
+            registering.create_department(
                 work,
                 ADMINISTRATOR,
                 department_id=department.removeprefix("departments/"),

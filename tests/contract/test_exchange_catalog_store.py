@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from exchange.catalog import directory, service, store
+from exchange.catalog import directory, registering, service, store
 from exchange.catalog.directory import Withdrawal
 from exchange.catalog.model import EntryState
 from exchange.grants import store as grants_store
@@ -93,7 +93,7 @@ def test_a_department_is_read_back_and_registered_once(database: Database, clock
 def test_a_credit_code_is_of_one_department(database: Database, clock: FixedClock):
     held = service.get_department(database, build.CIVIL)
     with pytest.raises(AlreadyExists) as refused, database.unit_of_work() as work:
-        service.create_department(
+        registering.create_department(
             work,
             build.ADMINISTRATOR,
             department_id="another",
@@ -110,7 +110,7 @@ def test_a_credit_code_is_of_one_department(database: Database, clock: FixedCloc
 
 def test_a_department_with_a_wrong_credit_code_is_refused(database: Database, clock: FixedClock):
     with pytest.raises(InvalidArgument) as refused, database.unit_of_work() as work:
-        service.create_department(
+        registering.create_department(
             work,
             build.ADMINISTRATOR,
             department_id="wrong",
@@ -130,7 +130,9 @@ def test_what_is_put_is_read_back_whole(database: Database, clock: FixedClock):
     plan = apply(database, build.resource(), build.service_item(), clock=clock)
     assert (plan.added, plan.changed, plan.withdrawn, plan.unchanged) == (2, 0, 0, 0)
     got = service.get_resource(database, build.RESIDENTS)
-    assert got == build.resource(etag=got.etag, update_time=build.NOON)
+    assert got == build.resource(
+        etag=got.etag, version=1, update_time=build.NOON, provider_code=build.credit_code(1)
+    )
     item = service.get_service_item(database, build.service_item().name)
     assert item.handling_type == "即办件"
 

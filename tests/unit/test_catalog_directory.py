@@ -67,7 +67,7 @@ def item(**changes) -> DataItem:
         ({"sharing_condition": ""}, "sharing_condition"),
         (
             {"sharing_type": SharingType.NOT_SHARED, "sharing_condition": ""},
-            "sharing_condition",
+            "legal_basis",
         ),
         ({"sharing_condition": "长" * 501}, "sharing_condition"),
         ({"sharing_mode": "post"}, "sharing_mode"),

@@ -11,8 +11,8 @@ from exchange.catalog.model import (
     content_of,
     entry_from_content,
     etag_of,
-    schema_of,
 )
+from exchange.catalog.schema import schema_of
 from runtime.idcodes import citizen_check_character
 from tests.builders import catalog as build
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.catalog.model import schema_of
+from exchange.catalog.schema import schema_of
 from exchange.delivery import model
 from exchange.delivery.model import (
     Change,

@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from exchange.catalog.model import EntryState, schema_of
+from exchange.catalog.model import EntryState
+from exchange.catalog.schema import schema_of
 from exchange.grants.model import Grant, GrantedItem, Mask, Operation
 from exchange.query.model import (
     check_claims,

@@ -1,0 +1,213 @@
+"""Use cases of departments: register one, change one.
+
+1. Administrators only. A credit code is of one department (GB 32100).
+2. Where a department stands is judged with those above and below it, while nobody else may change
+   a department: the row of the catalog's epoch is the lock.
+3. Every version is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+
+from exchange.catalog import departments, rules, store
+from exchange.catalog.model import DEPARTMENT_FIELDS, Department, DepartmentLevel
+from runtime import names
+from runtime.clock import Clock
+from runtime.database import UnitOfWork
+from runtime.errors import Aborted, AlreadyExists, FieldViolation, InvalidArgument, NotFound
+from runtime.identity import Principal
+from runtime.records import make_record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a department shall say."""
+
+    display_name: str
+    credit_code: str
+    region_code: str
+    level: DepartmentLevel = DepartmentLevel.UNSPECIFIED
+    parent: str = ""
+
+
+def create_department(
+    work: UnitOfWork,
+    principal: Principal,
+    *,
+    department_id: str,
+    display_name: str,
+    credit_code: str,
+    region_code: str,
+    level: DepartmentLevel = DepartmentLevel.UNSPECIFIED,
+    parent: str = "",
+    clock: Clock,
+) -> Department:
+    """Register a department.
+
+    Raises InvalidArgument (MALFORMED_ID, DEPARTMENT_INVALID) or AlreadyExists (DEPARTMENT_EXISTS,
+    CREDIT_CODE_TAKEN).
+    """
+    names.check_id(department_id, field="department_id")
+    name = names.make(names.DEPARTMENT, department=department_id)
+    now = clock.now()
+    department = Department(
+        name=name,
+        display_name=display_name,
+        credit_code=credit_code,
+        region_code=region_code,
+        level=level,
+        parent=parent,
+        create_time=now,
+        update_time=now,
+    )
+    if parent:
+        store.lock_departments(work.session)
+    _check(work, department)
+    if store.department(work.session, name) is not None:
+        raise AlreadyExists(
+            "a department of this id is registered: choose another id",
+            reason="DEPARTMENT_EXISTS",
+            message_zh="该标识的部门已登记：请另选标识",
+        )
+    _check_holder(work, department)
+    store.insert_department(work.session, department)
+    work.record(
+        make_record("department_created", at=now, actor=principal.system, facts=_facts(department))
+    )
+    return store.department(work.session, name) or department
+
+
+def update_department(
+    work: UnitOfWork,
+    principal: Principal,
+    *,
+    name: str,
+    wanted: Wanted,
+    etag: str,
+    mask: Collection[str],
+    clock: Clock,
+) -> Department:
+    """Change the fields of `mask`, all of them where it is empty; the same again changes nothing.
+
+    Raises NotFound (DEPARTMENT_NOT_FOUND), InvalidArgument (UPDATE_MASK_UNKNOWN,
+    DEPARTMENT_INVALID), Aborted (ETAG_MISMATCH) or AlreadyExists (CREDIT_CODE_TAKEN).
+    """
+    names.parse(names.DEPARTMENT, name, field="department.name")
+    fields = _checked_mask(mask)
+    store.lock_departments(work.session)
+    held = store.department(work.session, name)
+    if held is None:
+        raise department_not_found()
+    changed = replace(held, **{field: getattr(wanted, field) for field in fields})
+    if changed == held:
+        return held
+    if etag and etag != held.etag:
+        raise Aborted(
+            "the department changed since it was read: read it again and repeat",
+            reason="ETAG_MISMATCH",
+            message_zh="读取之后部门信息已被修改：请重新读取后再试",
+            violations=[FieldViolation("department.etag", "is not the newest")],
+        )
+    _check(work, changed)
+    _check_holder(work, changed)
+    changed = replace(changed, version=held.version + 1, update_time=clock.now())
+    store.update_department(work.session, changed)
+    facts = _facts(changed) | {"version": changed.version}
+    work.record(
+        make_record("department_changed", at=clock.now(), actor=principal.system, facts=facts)
+    )
+    return store.department(work.session, name) or changed
+
+
+def department_not_found() -> NotFound:
+    """The answer where no department has the name."""
+    return NotFound(
+        "no such department: check its name with ListDepartments (`tongban catalog departments`)",
+        reason="DEPARTMENT_NOT_FOUND",
+        message_zh="没有该部门：请用部门列表（tongban catalog departments）核对其名称",
+    )
+
+
+def _facts(department: Department) -> dict[str, str | int]:
+    return {
+        "department": department.name,
+        "credit_code": department.credit_code,
+        "region_code": department.region_code,
+        "level": department.level.value,
+        "parent": department.parent,
+    }
+
+
+def _checked_mask(mask: Collection[str]) -> Collection[str]:
+    unknown = [path for path in mask if path not in DEPARTMENT_FIELDS]
+    if unknown:
+        raise InvalidArgument(
+            f"update_mask names {', '.join(DEPARTMENT_FIELDS)} only",
+            reason="UPDATE_MASK_UNKNOWN",
+            message_zh=f"update_mask 只能含 {'、'.join(DEPARTMENT_FIELDS)}",
+            violations=[FieldViolation("update_mask", "names a field that is not changed so")],
+        )
+    return mask or DEPARTMENT_FIELDS
+
+
+def _check(work: UnitOfWork, department: Department) -> None:
+    """Refuse what may not be said, by itself and with the departments around."""
+    found = rules.department_violations(
+        display_name=department.display_name,
+        credit_code=department.credit_code,
+        region_code=department.region_code,
+        parent=department.parent,
+    )
+    if not found:
+        below = _below(work, department.name)
+        found = list(
+            departments.hierarchy_violations(
+                department,
+                above=_above(work, department),
+                children=below[0] if below else [],
+                height=len(below),
+            )
+        )
+    if found:
+        raise InvalidArgument(
+            "the department was not kept: correct the fields listed",
+            reason="DEPARTMENT_INVALID",
+            message_zh="部门未登记或变更：请更正所列字段",
+            violations=found,
+        )
+
+
+def _above(work: UnitOfWork, department: Department) -> list[Department]:
+    """Its parent and so on; one more than may be, so that too many are seen."""
+    above: list[Department] = []
+    parent = department.parent
+    while parent and len(above) <= departments.GREATEST_DEPTH:
+        found = store.department(work.session, parent)
+        if found is None:
+            break
+        above.append(found)
+        parent = "" if found.name == department.name else found.parent
+    return above
+
+
+def _below(work: UnitOfWork, name: str) -> list[list[Department]]:
+    """Those right below it, those below them, and so on."""
+    below: list[list[Department]] = []
+    row = store.children(work.session, [name])
+    while row and len(below) <= departments.GREATEST_DEPTH:
+        below.append(row)
+        row = store.children(work.session, [one.name for one in row])
+    return below
+
+
+def _check_holder(work: UnitOfWork, department: Department) -> None:
+    holder = store.holder_of(work.session, department.credit_code)
+    if holder not in (None, department.name):
+        raise AlreadyExists(
+            f"{holder} is registered with this credit code: give the code of this department",
+            reason="CREDIT_CODE_TAKEN",
+            message_zh=f"该统一社会信用代码已由 {holder} 登记：请填写本部门的代码",
+            department=str(holder),
+        )
