@@ -1,7 +1,8 @@
 """What the tests of all floors stand on: a real PostgreSQL, and a fresh database for who asks.
 
 `postgres_url` is a fresh database on one server per session; `database_url` is a fresh SQLite file
-and a fresh PostgreSQL database in turn, so that one suite proves both.
+and a fresh PostgreSQL database in turn, so that one suite proves both. `spatial_database_url` is
+the same with a PostgreSQL that has PostGIS.
 """
 
 import json
@@ -65,6 +66,32 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'test.db'}"
     url: str = request.getfixturevalue("postgres_url")
+    return url
+
+
+@pytest.fixture(scope="session")
+def postgis_server() -> Iterator[str]:
+    """Address of a PostgreSQL server with PostGIS, of this session."""
+    from tests.builders.postgis import postgis_server
+
+    with postgis_server(free_port()) as address:
+        yield address
+
+
+@pytest.fixture
+def postgis_url(postgis_server: str) -> str:
+    """URL of a fresh, empty database on a server with PostGIS, the extension not yet made."""
+    from tests.builders.postgis import fresh_database
+
+    return fresh_database(postgis_server)
+
+
+@pytest.fixture(params=["sqlite", "postgis"])
+def spatial_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """URL of a fresh database of each kind that keeps geometry, in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'test.db'}"
+    url: str = request.getfixturevalue("postgis_url")
     return url
 
 

@@ -3,7 +3,8 @@
 1. Only the resource's source department publishes into it.
 2. Rows are checked as they come, before any transaction; memory holds their keys and payloads, and
    `Room` bounds what all batches under way hold. One whose sender falls silent is given up.
-3. One transaction writes changes, records, the batch's row, the audit record and the answer.
+3. One transaction writes changes, records, the index of geometries, the batch's row, the audit
+   record and the answer.
 4. The digest of a request covers its rows, so a repeated `request_id` with other rows is refused,
    and with the same rows returns the first answer, whatever happened to the schema meanwhile.
 5. Transactions of this process queue for one writer thread: batches never wait for a lock of the
@@ -18,6 +19,7 @@ from exchange.catalog.model import EntryState
 from exchange.catalog.service import Schemas
 from exchange.delivery import store
 from exchange.delivery.model import Batch, Header, Intake, Published, Room, RowDigest
+from exchange.spatial import indexing
 from runtime import names
 from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork, check_request_id
@@ -113,10 +115,21 @@ class Publishing:
         return Upload(header, Intake(header, schema), self._room, principal.department)
 
     def write(self, work: UnitOfWork, principal: Principal, upload: Upload) -> Published:
-        """Write a batch in a transaction. Raises InvalidArgument, ROWS_REJECTED."""
+        """Write a batch in a transaction.
+
+        Raises InvalidArgument (ROWS_REJECTED), and FailedPrecondition (POSTGIS_MISSING,
+        POSTGIS_NOT_ALLOWED) where geometry cannot be indexed.
+        """
         batch = upload.finish()
         at = self._clock.now()
         published = store.write_batch(work, batch, publisher=principal.system, at=at)
+        changed = published.upserted + published.withdrawn
+        indexing.index_batch(
+            work,
+            self._schemas.schema(batch.resource),
+            first=published.offset - changed + 1,
+            last=published.offset,
+        )
         work.record(
             make_record(
                 "batch_published",

@@ -1,0 +1,291 @@
+"""The index of geometries on SQLite and on PostgreSQL with PostGIS: the same answers."""
+
+import random
+from pathlib import Path
+
+import orjson
+import psycopg
+import pytest
+import shapely
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import exchange.server
+from exchange.delivery import store as delivery
+from exchange.delivery.model import Batch
+from exchange.spatial import store
+from exchange.spatial.distance import between
+from exchange.spatial.exact import test_of as exact_test_of
+from exchange.spatial.model import At, Box, Place, Within, around
+from runtime.database import Database
+from runtime.errors import FailedPrecondition
+from tests.builders.catalog import HOUSING, NOON, RESIDENTS
+
+PARCELS = f"{HOUSING}/resources/parcels"
+WORLD = (Box(west=-180, south=-90, east=180, north=90),)
+
+
+def open_database(url: str) -> Database:
+    made = Database(url, schema="exchange")
+    made.migrate(Path(exchange.server.MIGRATIONS))
+    return made
+
+
+@pytest.fixture
+def database(spatial_database_url):
+    made = open_database(spatial_database_url)
+    yield made
+    made.close()
+
+
+def point(longitude: float, latitude: float) -> dict:
+    return {"type": "Point", "coordinates": [longitude, latitude]}
+
+
+def square(west: float, south: float, size: float) -> dict:
+    east, north = west + size, south + size
+    ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
+    return {"type": "Polygon", "coordinates": [ring]}
+
+
+def publish(
+    database: Database, shapes: dict[str, dict | None], resource=PARCELS, items=("shape",)
+) -> None:
+    """Records whose one item is a geometry; None withdraws."""
+    payloads = [
+        None if shape is None else orjson.dumps({"shape": orjson.dumps(shape).decode()}).decode()
+        for shape in shapes.values()
+    ]
+    batch = Batch(resource=resource, keys=list(shapes), payloads=payloads, digest=b"d")
+    with database.unit_of_work() as work:
+        done = delivery.write_batch(work, batch, publisher="p", at=NOON)
+        changed = done.upserted + done.withdrawn
+        store.write_changes(
+            work, resource, items, first=done.offset - changed + 1, last=done.offset
+        )
+
+
+def found(database: Database, boxes=WORLD, resource=PARCELS, after=0, limit=1000) -> list[str]:
+    reader = store.PlaceReader(database)
+    layer = reader.layer(resource, "shape")
+    assert layer is not None
+    return [key for _, key in reader.candidates(layer, boxes, after=after, limit=limit)]
+
+
+def test_the_migration_makes_the_tables_that_the_store_declares(database):
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"include_name": lambda name, kind, _: kind != "table" or
+                              name in store.METADATA.tables}
+        )  # fmt: skip
+        assert compare_metadata(context, store.METADATA) == []
+
+
+def test_places_come_move_and_go_with_their_records(database):
+    publish(database, {"a": point(1, 1), "b": square(10, 10, 2)})
+    assert found(database) == ["a", "b"]
+    assert found(database, (Box(west=11, south=11, east=11, north=11),)) == ["b"]
+    publish(database, {"a": point(50, 50), "c": point(1, 1)})
+    assert found(database, (Box(west=0, south=0, east=2, north=2),)) == ["c"]
+    assert found(database, (Box(west=49, south=49, east=51, north=51),)) == ["a"]
+    publish(database, {"a": None})
+    assert found(database) == ["b", "c"]
+    publish(database, {"b": square(10, 10, 2)})  # changes nothing
+    assert found(database) == ["b", "c"]
+
+
+def test_a_layer_sees_no_other(database):
+    publish(database, {"a": point(1, 1)})
+    publish(database, {"a": point(1, 1), "z": point(2, 2)}, f"{HOUSING}/resources/houses")
+    assert found(database) == ["a"]
+    assert found(database, resource=f"{HOUSING}/resources/houses") == ["a", "z"]
+
+
+def test_pages_follow_the_numbers(database):
+    publish(database, {f"{n:03d}": point(n / 10, 1) for n in range(50)})
+    reader = store.PlaceReader(database)
+    layer = reader.layer(PARCELS, "shape")
+    seen, after = [], 0
+    while part := reader.candidates(layer, WORLD, after=after, limit=7):
+        seen += [key for _, key in part]
+        after = part[-1][0]
+    assert seen == [f"{n:03d}" for n in range(50)]
+
+
+def test_both_sides_of_the_antimeridian(database):
+    publish(database, {"east": point(179.9, 0), "west": point(-179.9, 0), "far": point(0, 0)})
+    box = Box(west=179, south=-1, east=-179, north=1)
+    assert found(database, box.parts()) == ["east", "west"]
+    assert found(database, around(Place(longitude=180, latitude=0), 20_000)) == ["east", "west"]
+
+
+def test_an_item_that_becomes_a_geometry_is_indexed_with_the_next_batch(database):
+    publish(database, {"a": point(1, 1), "b": point(2, 2)}, items=())
+    with pytest.raises(FailedPrecondition) as refused:
+        store.PlaceReader(database).layer(PARCELS, "shape")
+    assert refused.value.reason == "NOT_INDEXED"
+    assert store.PlaceReader(database).layer(RESIDENTS, "shape") is None
+    publish(database, {})
+    assert found(database) == ["a", "b"]
+    publish(database, {}, items=())  # no geometry any more
+    with pytest.raises(FailedPrecondition):
+        store.PlaceReader(database).layer(PARCELS, "shape")
+
+
+def test_what_was_published_before_may_be_no_geometry(database):
+    batch = Batch(resource=PARCELS, keys=["x", "y"],
+                  payloads=['{"shape":"north of the river"}', "{}"], digest=b"d")  # fmt: skip
+    with database.unit_of_work() as work:
+        delivery.write_batch(work, batch, publisher="p", at=NOON)
+    publish(database, {"a": point(1, 1)})
+    assert found(database) == ["a"]
+
+
+def test_a_failed_batch_leaves_no_place(database):
+    publish(database, {"a": point(1, 1)})
+    with pytest.raises(RuntimeError), database.unit_of_work() as work:
+        batch = Batch(resource=PARCELS, keys=["b"], payloads=['{"shape":""}'], digest=b"d")
+        delivery.write_batch(work, batch, publisher="p", at=NOON)
+        store.write_changes(work, PARCELS, [], first=2, last=2)
+        raise RuntimeError
+    assert found(database) == ["a"]
+
+
+ALTITUDE = {"type": "LineString", "coordinates": [[1, 1, 5], [2, 2, 6]]}
+COLLECTION = {"type": "GeometryCollection", "geometries": [ALTITUDE, square(5, 5, 1)]}
+BOXED = {**point(7, 7), "bbox": [0, 0, 1, 1]}
+ZIGZAG = {"type": "Polygon", "coordinates": [[[0, 0], [1, 1], [1, 0], [0, 1], [0, 0]]]}
+
+
+def test_every_shape_that_is_taken_can_be_indexed(database):
+    shapes = {"altitude": ALTITUDE, "collection": COLLECTION, "boxed": BOXED, "zigzag": ZIGZAG}
+    publish(database, shapes)
+    assert set(found(database)) == set(shapes)
+    assert found(database, (Box(west=6.9, south=6.9, east=7.1, north=7.1),)) == ["boxed"]
+
+
+degrees = st.floats(min_value=-2, max_value=2, allow_nan=False, width=32)
+places = st.builds(point, degrees, degrees)
+squares = st.builds(square, degrees, degrees, st.floats(min_value=0.001, max_value=1))
+lines = st.lists(st.tuples(degrees, degrees), min_size=2, max_size=5).map(
+    lambda path: {"type": "LineString", "coordinates": path}
+)
+shapes = st.lists(places | squares | lines, min_size=1, max_size=12)
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(shapes=shapes, west=degrees, south=degrees, wide=st.floats(0, 2), high=st.floats(0, 2))
+def test_answers_are_those_of_looking_at_every_geometry(database, shapes, west, south, wide, high):
+    """Index and exact test find what brute force finds, on each database."""
+    held = {f"{n:02d}": shape for n, shape in enumerate(shapes)}
+    everything = {f"{n:02d}": None for n in range(12)}
+    publish(database, everything | held)
+    box = Box(west=west, south=south, east=west + wide, north=south + high)
+    place = Place(longitude=west, latitude=south)
+    texts = {key: orjson.dumps(shape).decode() for key, shape in held.items()}
+    geometries = {key: shapely.from_geojson(text) for key, text in texts.items()}
+    corner = shapely.Point(west, south)
+    # A box as thin as a line or a point is no polygon: its hull is what it is.
+    area = shapely.MultiPoint(
+        [(box.west, box.south), (box.east, box.south), (box.east, box.north), (box.west, box.north)]
+    ).convex_hull
+    assert _asked(database, box, box.parts(), texts) == {
+        key for key, geometry in geometries.items() if geometry.intersects(area)
+    }
+    at = (Box(west=west, south=south, east=west, north=south),)
+    assert _asked(database, At(place=place), at, texts) == {
+        key for key, geometry in geometries.items() if geometry.intersects(corner)
+    }
+    for radius in (1_000.0, 50_000.0):
+        near = {
+            key
+            for key, geometry in geometries.items()
+            if geometry.intersects(corner) or _sampled(place, geometry) <= radius - 60
+        }
+        reached = _asked(database, Within(place=place, radius=radius), around(place, radius), texts)
+        assert near <= reached
+        assert all(
+            geometries[key].intersects(corner) or _sampled(place, geometries[key]) <= radius + 60
+            for key in reached
+        )
+
+
+def _asked(database, area, boxes, texts) -> set[str]:
+    test = exact_test_of(area)
+    return {key for key in found(database, boxes) if test(texts[key]) is not None}
+
+
+def _sampled(place: Place, geometry) -> float:
+    """Distance to a geometry's points, one every 60 metres at the most."""
+    dense = shapely.segmentize(geometry, 0.0005) if geometry.geom_type != "Point" else geometry
+    coordinates = shapely.get_coordinates(dense)
+    # Only those that can be the nearest: the others cost the formula for nothing.
+    flat = (coordinates[:, 0] - place.longitude) ** 2 + (coordinates[:, 1] - place.latitude) ** 2
+    nearest = coordinates[flat <= flat.min() * 1.1 + 1e-6]
+    return min(between(place, float(lon), float(lat)) for lon, lat in nearest[:400])
+
+
+def test_distances_are_those_of_postgis(postgis_url):
+    """Point to point as GeographicLib says, which PostGIS's geography uses."""
+    chance = random.Random(7)
+    plain = postgis_url.replace("postgresql+psycopg://", "postgresql://")
+    worst = 0.0
+    with psycopg.connect(plain, autocommit=True) as connection:
+        connection.execute("CREATE EXTENSION postgis")
+        for _ in range(500):
+            one = (chance.uniform(-180, 180), chance.uniform(-89, 89))
+            other = (
+                max(-180, min(180, one[0] + chance.uniform(-9, 9))),
+                max(-90, min(90, one[1] + chance.uniform(-9, 9))),
+            )
+            (metres,) = connection.execute(
+                "SELECT ST_Distance(ST_MakePoint(%s, %s)::geography, "
+                "ST_MakePoint(%s, %s)::geography)",
+                (*one, *other),
+            ).fetchone()
+            ours = between(Place(longitude=one[0], latitude=one[1]), *other)
+            worst = max(worst, abs(ours - metres))
+    assert worst < 0.002
+
+
+def test_postgresql_without_postgis_says_what_to_install(postgres_url):
+    database = open_database(postgres_url)
+    try:
+        publish(database, {"a": None}, items=())  # everything else works
+        with pytest.raises(FailedPrecondition) as refused:
+            publish(database, {"a": point(1, 1)})
+        assert refused.value.reason == "POSTGIS_MISSING"
+        assert "postgis-3" in refused.value.message
+        with pytest.raises(FailedPrecondition) as refused:
+            store.PlaceReader(database).layer(PARCELS, "shape")
+        assert refused.value.reason == "POSTGIS_MISSING"
+        with database.reading() as session:  # nothing of the refused batch is there
+            assert session.execute(sa.text("SELECT count(*) FROM record")).scalar_one() == 0
+    finally:
+        database.close()
+
+
+def test_a_node_that_may_not_create_the_extension_says_who_may(postgis_url):
+    plain = postgis_url.replace("postgresql+psycopg://", "postgresql://")
+    head, _, name = plain.rpartition("/")
+    with psycopg.connect(plain, autocommit=True) as connection:
+        connection.execute("DROP ROLE IF EXISTS plain_node")
+        connection.execute("CREATE ROLE plain_node LOGIN")
+        connection.execute(f'GRANT CREATE ON DATABASE "{name}" TO plain_node')
+    own = postgis_url.replace("tongban@", "plain_node@")
+    database = open_database(own)
+    try:
+        with pytest.raises(FailedPrecondition) as refused:
+            publish(database, {"a": point(1, 1)})
+        assert refused.value.reason == "POSTGIS_NOT_ALLOWED"
+        with psycopg.connect(plain, autocommit=True) as connection:
+            connection.execute("CREATE EXTENSION postgis SCHEMA public")
+        publish(database, {"a": point(1, 1)})
+        assert found(database) == ["a"]
+    finally:
+        database.close()
