@@ -21,6 +21,8 @@ from exchange.audit.store import AuditStore
 from exchange.catalog import rpc as catalog_rpc
 from exchange.catalog.rpc import CatalogServicer
 from exchange.catalog.service import Schemas
+from exchange.deadlines import rpc as deadlines_rpc
+from exchange.deadlines.rpc import DeadlineServicer
 from exchange.delivery import rpc as delivery_rpc
 from exchange.delivery.publishing import Publishing
 from exchange.delivery.reading import RecordReader
@@ -35,6 +37,7 @@ from exchange.query.service import Querying
 from exchange.v1 import (
     audit_pb2_grpc,
     catalog_pb2_grpc,
+    deadlines_pb2_grpc,
     delivery_pb2_grpc,
     grants_pb2_grpc,
     query_pb2_grpc,
@@ -152,7 +155,7 @@ class ExchangeService:
         )
         server.add(
             grants_pb2_grpc.add_GrantServiceServicer_to_server,
-            GrantServicer(self.database, self.grants, self._clock),
+            GrantServicer(self.database, self.grants, self._clock, self.audit.key),
             grants_rpc.POLICY,
         )
         server.add(
@@ -164,6 +167,11 @@ class ExchangeService:
             delivery_pb2_grpc.add_DeliveryServiceServicer_to_server,
             self._delivery,
             delivery_rpc.POLICY,
+        )
+        server.add(
+            deadlines_pb2_grpc.add_DeadlineServiceServicer_to_server,
+            DeadlineServicer(self.database, self._clock),
+            deadlines_rpc.POLICY,
         )
         server.add(
             audit_pb2_grpc.add_AuditServiceServicer_to_server,

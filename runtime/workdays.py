@@ -177,13 +177,26 @@ def _days(year: int, texts: Iterable[str], field: str) -> Iterator[date]:
         yield from days(start, end)
 
 
-def _day(text: str, where: str) -> date:
+def read_day(text: str, field: str) -> date:
+    """A day of `YYYY-MM-DD`. Raises InvalidArgument (DAY_INVALID) with the field."""
     try:
         if _DAY.fullmatch(text):
             return date.fromisoformat(text)
     except ValueError:
         pass
-    raise _invalid(where, "is no day such as 2026-10-01")
+    raise InvalidArgument(
+        f"{field} is no day such as 2026-10-01",
+        reason="DAY_INVALID",
+        message_zh=f"{field} 不是 2026-10-01 这样的日期",
+        violations=[FieldViolation(field, "is no day such as 2026-10-01")],
+    )
+
+
+def _day(text: str, where: str) -> date:
+    try:
+        return read_day(text, where)
+    except InvalidArgument:
+        raise _invalid(where, "is no day such as 2026-10-01") from None
 
 
 def _ranges(held: Iterable[date]) -> Iterator[str]:

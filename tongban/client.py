@@ -21,6 +21,7 @@ from google.protobuf.message import Message
 from exchange.v1 import (
     audit_pb2_grpc,
     catalog_pb2_grpc,
+    deadlines_pb2_grpc,
     delivery_pb2,
     delivery_pb2_grpc,
     grants_pb2_grpc,
@@ -83,6 +84,7 @@ class Client:
         self.channel = channels.channel(address, Credentials.read(identity))
         self.catalog = catalog_pb2_grpc.CatalogServiceStub(self.channel)
         self.grants = grants_pb2_grpc.GrantServiceStub(self.channel)
+        self.deadlines = deadlines_pb2_grpc.DeadlineServiceStub(self.channel)
         self.queries = query_pb2_grpc.QueryServiceStub(self.channel)
         self.delivery = delivery_pb2_grpc.DeliveryServiceStub(self.channel)
         self.audit = audit_pb2_grpc.AuditServiceStub(self.channel)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 def ruling(session: Session, region_code: str) -> Ruling:
     """What holds in a region: its authority, when it reviews, and its periods."""
-    return jurisdictions.ruling(store.jurisdictions(session), region_code)
+    return jurisdictions.ruling(store.fitting(session, region_code), region_code)
 
 
 def of_subjects(session: Session, subjects: Collection[str]) -> dict[tuple[str, str], Deadline]:

@@ -318,6 +318,13 @@ def jurisdictions(session: Session, *, lock: bool = False) -> list[Jurisdiction]
     return [_jurisdiction_of(row) for row in rows]
 
 
+def fitting(session: Session, region_code: str) -> list[Jurisdiction]:
+    """The tables whose prefix a region code has."""
+    prefixes = [region_code[:size] for size in range(len(region_code) + 1)]
+    query = sa.select(JURISDICTIONS).where(JURISDICTIONS.c.region_prefix.in_(prefixes))
+    return [_jurisdiction_of(row) for row in session.execute(query).mappings()]
+
+
 def put_jurisdiction(session: Session, held: Jurisdiction, content: bytes) -> None:
     """Write a table in place of the one of its name."""
     remove_jurisdiction(session, held.name)
