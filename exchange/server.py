@@ -20,6 +20,7 @@ from exchange.audit.sequencing import Tiles
 from exchange.audit.store import AuditStore
 from exchange.catalog import rpc as catalog_rpc
 from exchange.catalog.rpc import CatalogServicer
+from exchange.catalog.search.service import make_index
 from exchange.catalog.service import Schemas
 from exchange.deadlines import rpc as deadlines_rpc
 from exchange.deadlines.rpc import DeadlineServicer
@@ -92,6 +93,7 @@ class ExchangeService:
         """Bring both databases to this version."""
         self.database.migrate(MIGRATIONS)
         self.audit_database.migrate(AUDIT_MIGRATIONS)
+        make_index(self.database)
 
     async def start(self) -> None:
         """Migrate, make or open the log's key, and begin to sequence.

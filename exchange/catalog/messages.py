@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -22,6 +22,8 @@ from exchange.catalog.model import (
     ServiceItem,
     SharingType,
 )
+from exchange.catalog.search import model as search
+from exchange.catalog.search.model import Found
 from exchange.catalog.service_item import (
     Audience,
     Fee,
@@ -33,6 +35,7 @@ from exchange.catalog.service_item import (
 )
 from exchange.catalog.staleness import fresh_until, is_stale
 from exchange.v1 import catalog_pb2 as pb
+from runtime.errors import FieldViolation, InvalidArgument
 
 STATES = {
     EntryState.ACTIVE: pb.ENTRY_STATE_ACTIVE,
@@ -84,6 +87,12 @@ _AUDIENCES = {
     Audience.OTHER_ORGANIZATION: pb.AUDIENCE_OTHER_ORGANIZATION,
 }
 
+_CATALOG_KINDS = {
+    search.RESOURCE: pb.CATALOG_KIND_RESOURCE,
+    search.SERVICE_ITEM: pb.CATALOG_KIND_SERVICE_ITEM,
+    search.DATA_ITEM: pb.CATALOG_KIND_DATA_ITEM,
+}
+
 _Word = TypeVar("_Word")
 _Number = TypeVar("_Number")
 
@@ -100,6 +109,7 @@ _SENSITIVITY_OF = _turned(_SENSITIVITIES)
 LEVEL_OF = _turned(LEVELS)
 _KIND_OF = _turned(_KINDS)
 _AUDIENCE_OF = _turned(_AUDIENCES)
+KIND_OF = _turned(_CATALOG_KINDS)
 
 
 def change_of(message: pb.DirectoryChange) -> Change:
@@ -348,3 +358,32 @@ def timestamp(at: datetime | None) -> Timestamp | None:
     stamp = Timestamp()
     stamp.FromDatetime(at)
     return stamp
+
+
+def time_of(
+    request: pb.GetDepartmentRequest | pb.GetDataResourceRequest | pb.GetServiceItemRequest,
+) -> datetime | None:
+    """The time as of which something is asked; None is now. Raises InvalidArgument (BAD_TIME)."""
+    if not request.HasField("read_time"):
+        return None
+    try:
+        return request.read_time.ToDatetime(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise InvalidArgument(
+            "read_time is a time of the years 1 to 9999",
+            reason="BAD_TIME",
+            message_zh="read_time 应为公元 1 年至 9999 年的时间",
+            violations=[FieldViolation("read_time", "is no time")],
+        ) from None
+
+
+def search_result(found: Found) -> pb.SearchResult:
+    """The message of what was found."""
+    return pb.SearchResult(
+        kind=_CATALOG_KINDS[found.kind],
+        name=found.entry,
+        item=found.item,
+        display_name=found.display_name,
+        resource_display_name=found.resource_display_name,
+        sharing_type=SHARING.get(SharingType(found.sharing), pb.SHARING_TYPE_UNSPECIFIED),
+    )

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from datetime import datetime
 
 from exchange.catalog import directory, rules, store
 from exchange.catalog.directory import Change, Plan
@@ -22,6 +23,7 @@ from exchange.catalog.model import (
 )
 from exchange.catalog.registering import department_not_found
 from exchange.catalog.schema import ResourceSchema, schema_of
+from exchange.catalog.search.service import keep_index
 from exchange.freshness import Kept
 from runtime import names, paging
 from runtime.clock import Clock
@@ -75,11 +77,27 @@ def resource_in(work: UnitOfWork, name: str) -> DataResource:
 
 
 def list_resources(
-    database: Database, *, parent: str, page_size: int, page_token: str, withdrawn: bool
+    database: Database,
+    *,
+    parent: str,
+    page_size: int,
+    page_token: str,
+    withdrawn: bool,
+    stale_at: datetime | None = None,
 ) -> tuple[list[DataResource], str]:
-    """A page of resources in order of name, and the token of the next."""
+    """A page of resources in order of name, and the token of the next.
+
+    `stale_at` leaves those that are in force and stale at that time.
+    """
     rows, token = _list_entries(
-        database, store.RESOURCE_KIND, names.RESOURCE, parent, page_size, page_token, withdrawn
+        database,
+        store.RESOURCE_KIND,
+        names.RESOURCE,
+        parent,
+        page_size,
+        page_token,
+        withdrawn,
+        stale_at,
     )
     return [row for row in rows if isinstance(row, DataResource)], token
 
@@ -90,12 +108,7 @@ def get_service_item(database: Database, name: str) -> ServiceItem:
     with database.reading() as session:
         entry = store.entry(session, name)
     if not isinstance(entry, ServiceItem):
-        raise NotFound(
-            "no such service item: check its name with ListServiceItems "
-            "(`tongban catalog service-items`)",
-            reason="SERVICE_ITEM_NOT_FOUND",
-            message_zh="没有该事项：请用事项列表（tongban catalog service-items）核对其名称",
-        )
+        raise service_item_not_found()
     return entry
 
 
@@ -144,6 +157,7 @@ def apply_directory(
     if plan.versions:
         epoch = store.bump(work.session)
         store.write(work.session, plan.versions, at=now, batch=batch, epoch=epoch)
+        keep_index(work, plan.versions, epoch=epoch)
     # 4. A batch may be larger than a leaf: the record commits to it by a digest that history
     #    (name, version, etag of each entry) lets anyone recompute.
     told = canonical([[new.name, new.version, new.etag] for new in plan.versions])
@@ -185,6 +199,16 @@ class Schemas:
         return schema_of(entry) if isinstance(entry, DataResource) else None
 
 
+def service_item_not_found() -> NotFound:
+    """The answer where no service item has the name or the code."""
+    return NotFound(
+        "no such service item: check its name with ListServiceItems "
+        "(`tongban catalog service-items`)",
+        reason="SERVICE_ITEM_NOT_FOUND",
+        message_zh="没有该事项：请用事项列表（tongban catalog service-items）核对其名称",
+    )
+
+
 def resource_not_found() -> NotFound:
     """The answer where no resource has the name."""
     return NotFound(
@@ -203,6 +227,7 @@ def _list_entries(
     page_size: int,
     page_token: str,
     withdrawn: bool,
+    stale_at: datetime | None = None,
 ) -> tuple[list[Entry], str]:
     names.parse(names.DEPARTMENT, parent, field="parent", wildcard=True)
     size = paging.page_size(page_size)
@@ -215,6 +240,7 @@ def _list_entries(
             withdrawn=withdrawn,
             after=after,
             limit=size + 1,
+            stale_at=stale_at,
         )
     return paging.cut(rows, size, lambda entry: entry.name)
 

@@ -10,8 +10,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -26,10 +26,12 @@ from exchange.catalog.model import (
     DepartmentLevel,
     Entry,
     EntryState,
+    SharingType,
     department_content,
     entry_from_content,
     etag_of,
 )
+from exchange.catalog.staleness import published_before
 from runtime import names
 from runtime.database import Database, UtcDateTime
 
@@ -135,17 +137,6 @@ RESOURCE_KIND = "resources"
 SERVICE_ITEM_KIND = "serviceItems"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Version:
-    """A version as history keeps it."""
-
-    version: int
-    content: bytes
-    state: EntryState
-    changed_at: datetime
-    batch: str
-
-
 def insert_department(session: Session, department: Department) -> None:
     """Write a department that is not held, and its first version."""
     columns = {
@@ -192,7 +183,7 @@ def department(session: Session, name: str) -> Department | None:
     """The department of this name."""
     query = sa.select(DEPARTMENTS).where(DEPARTMENTS.c.name == name)
     row = session.execute(query).mappings().first()
-    return None if row is None else _department_of(row)
+    return None if row is None else department_of(row)
 
 
 def departments(session: Session, *, after: str, limit: int) -> list[Department]:
@@ -203,16 +194,17 @@ def departments(session: Session, *, after: str, limit: int) -> list[Department]
         .order_by(DEPARTMENTS.c.name)
         .limit(limit)
     )
-    return [_department_of(row) for row in session.execute(query).mappings()]
+    return [department_of(row) for row in session.execute(query).mappings()]
 
 
 def children(session: Session, parents: Collection[str]) -> list[Department]:
     """The departments right below these."""
     query = sa.select(DEPARTMENTS).where(DEPARTMENTS.c.parent.in_(parents))
-    return [_department_of(row) for row in session.execute(query).mappings()]
+    return [department_of(row) for row in session.execute(query).mappings()]
 
 
-def _department_of(row: Mapping[Any, Any]) -> Department:
+def department_of(row: Mapping[Any, Any]) -> Department:
+    """The department of a row."""
     found = Department(**{**row, "level": DepartmentLevel(row["level"])})
     return replace(found, etag=etag_of(department_content(found), EntryState.ACTIVE))
 
@@ -250,15 +242,32 @@ def entries(
     withdrawn: bool,
     after: str,
     limit: int,
+    stale_at: datetime | None = None,
 ) -> list[Entry]:
-    """At most `limit` entries of a kind whose names follow `after`; of all where None is given."""
+    """At most `limit` entries of a kind whose names follow `after`; of all where None is given.
+
+    `stale_at` leaves only what was in force and stale at that time.
+    """
     query = _entries().where(ENTRIES.c.kind == kind, ENTRIES.c.name > after)
     if department is not None:
         query = query.where(ENTRIES.c.department == department)
-    if not withdrawn:
+    if not withdrawn or stale_at is not None:
         query = query.where(ENTRIES.c.state == EntryState.ACTIVE.value)
+    if stale_at is not None:
+        query = query.where(stale(stale_at))
     rows = session.execute(query.order_by(ENTRIES.c.name).limit(limit))
     return [_entry_of(row) for row in rows]
+
+
+def stale(at: datetime) -> sa.ColumnElement[bool]:
+    """Whether an entry in force is a resource that is stale, as `staleness.is_stale` says."""
+    never = sa.literal(datetime(1970, 1, 1, tzinfo=UTC), UtcDateTime)
+    before = {cycle: sa.literal(time, UtcDateTime) for cycle, time in published_before(at).items()}
+    return sa.and_(
+        ENTRIES.c.kind == RESOURCE_KIND,
+        ENTRIES.c.sharing != SharingType.NOT_SHARED.value,
+        sa.func.coalesce(_newest_batch(), never) < sa.case(before, value=ENTRIES.c.cycle),
+    )
 
 
 def held_for_change(session: Session, wanted: Collection[str]) -> dict[str, Held]:
@@ -347,28 +356,6 @@ def _asked(content: bytes) -> dict[str, str]:
     said = orjson.loads(content)
     keys = {"code": "code", "sharing": "sharing_type", "cycle": "update_cycle"}
     return {column: said.get(key, "") for column, key in keys.items()}
-
-
-def history(session: Session, name: str) -> list[Version]:
-    """Every version of an entry, oldest first."""
-    columns = VERSIONS.c
-    query = (
-        sa.select(
-            columns.version, columns.content, columns.state, columns.changed_at, columns.batch
-        )
-        .where(columns.name == name)
-        .order_by(columns.version)
-    )
-    return [
-        Version(
-            version=version,
-            content=content.encode(),
-            state=EntryState(state),
-            changed_at=changed_at,
-            batch=batch,
-        )
-        for version, content, state, changed_at, batch in session.execute(query)
-    ]
 
 
 class Freshness:

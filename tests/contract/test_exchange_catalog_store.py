@@ -11,7 +11,9 @@ from alembic.migration import MigrationContext
 
 from exchange.catalog import directory, registering, service, store
 from exchange.catalog.directory import Withdrawal
+from exchange.catalog.history import store as history_store
 from exchange.catalog.model import EntryState
+from exchange.catalog.search import store as search_store
 from exchange.grants import store as grants_store
 from runtime.clock import FixedClock
 from runtime.database import GROUND, Database, audit_outbox
@@ -63,9 +65,22 @@ def counted(database: Database) -> tuple[list[str], object]:
 
 
 def test_migrations_make_the_tables_of_the_stores(database: Database):
-    wanted = {t.name for t in (*store.TABLES, *grants_store.TABLES, *GROUND.tables.values())}
+    wanted = {
+        t.name
+        for t in (
+            *store.TABLES,
+            *search_store.TABLES,
+            *grants_store.TABLES,
+            *GROUND.tables.values(),
+        )
+    }
     expected = sa.MetaData()
-    for table in (*store.TABLES, *grants_store.TABLES, *GROUND.tables.values()):
+    for table in (
+        *store.TABLES,
+        *search_store.TABLES,
+        *grants_store.TABLES,
+        *GROUND.tables.values(),
+    ):
         table.to_metadata(expected)
 
     def include(_object, name, kind, _reflected, _compare):
@@ -159,8 +174,8 @@ def test_a_batch_adds_changes_revives_withdraws_and_leaves_alone(
     assert service.get_resource(database, names[2]).state is EntryState.WITHDRAWN
     assert service.get_resource(database, names[3]).state is EntryState.ACTIVE
     with database.reading() as session:
-        versions = store.history(session, names[3])
-        untouched = store.history(session, names[0])
+        versions = history_store.history(session, names[3])
+        untouched = history_store.history(session, names[0])
     assert [v.state for v in versions] == ["active", "withdrawn", "active"]
     assert [v.version for v in versions] == [1, 2, 3]
     assert len({v.batch for v in versions}) == 3
@@ -302,5 +317,5 @@ def test_two_batches_on_one_entry_both_keep_their_version(database: Database, cl
     with ThreadPoolExecutor(4) as threads:
         done = sum(threads.map(change, range(8)))
     with database.reading() as session:
-        versions = store.history(session, build.RESIDENTS)
+        versions = history_store.history(session, build.RESIDENTS)
     assert [v.version for v in versions] == list(range(1, done + 2))

@@ -1,0 +1,1 @@
+"""What the catalog said then: versions, as-of reading, comparing."""
