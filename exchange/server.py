@@ -29,10 +29,14 @@ from exchange.delivery.publishing import Publishing
 from exchange.delivery.reading import RecordReader
 from exchange.delivery.rpc import DeliveryServicer
 from exchange.delivery.subscribing import Subscribing
+from exchange.discovery import rpc as discovery_rpc
+from exchange.discovery.rpc import DiscoveryServicer
 from exchange.grants import rpc as grants_rpc
 from exchange.grants.authorizing import GrantIndex
+from exchange.grants.rates import Rates
 from exchange.grants.rpc import GrantServicer
 from exchange.query import rpc as query_rpc
+from exchange.query.exporting import Exporting
 from exchange.query.rpc import QueryServicer
 from exchange.query.service import Querying
 from exchange.v1 import (
@@ -40,6 +44,7 @@ from exchange.v1 import (
     catalog_pb2_grpc,
     deadlines_pb2_grpc,
     delivery_pb2_grpc,
+    discovery_pb2_grpc,
     grants_pb2_grpc,
     query_pb2_grpc,
 )
@@ -131,8 +136,13 @@ class ExchangeService:
 
     def register(self, server: Server) -> None:
         """Add the methods of all features to a server."""
+        rates = Rates(self._clock)
         self._subscribing = Subscribing(
-            database=self.database, grants=self.grants, audit=self.audit, clock=self._clock
+            database=self.database,
+            grants=self.grants,
+            audit=self.audit,
+            clock=self._clock,
+            rates=rates,
         )
         publishing = Publishing(
             database=self.database,
@@ -146,6 +156,14 @@ class ExchangeService:
             records=RecordReader(self.database),
             audit=self.audit,
             clock=self._clock,
+            rates=rates,
+        )
+        exporting = Exporting(
+            grants=self.grants,
+            records=RecordReader(self.database),
+            audit=self.audit,
+            clock=self._clock,
+            rates=rates,
         )
         self._delivery = DeliveryServicer(
             database=self.database, publishing=publishing, subscribing=self._subscribing
@@ -156,13 +174,18 @@ class ExchangeService:
             catalog_rpc.POLICY,
         )
         server.add(
+            discovery_pb2_grpc.add_DiscoveryServiceServicer_to_server,
+            DiscoveryServicer(self.database, self._clock),
+            discovery_rpc.POLICY,
+        )
+        server.add(
             grants_pb2_grpc.add_GrantServiceServicer_to_server,
             GrantServicer(self.database, self.grants, self._clock, self.audit.key),
             grants_rpc.POLICY,
         )
         server.add(
             query_pb2_grpc.add_QueryServiceServicer_to_server,
-            QueryServicer(querying),
+            QueryServicer(querying, exporting),
             query_rpc.POLICY,
         )
         server.add(

@@ -117,6 +117,9 @@ class LogEntry:
     key: str
     payload: str | None
     publish_time: datetime
+    #: The change that it replaced, 0 for none; read only where a grant shows some records.
+    previous: int = 0
+    previous_payload: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -319,8 +322,12 @@ def project(
     entries: Iterable[LogEntry],
     shown: Callable[[Mapping[str, str]], dict[str, str]],
     secret: bytes,
+    *,
+    shown_at: Callable[[int], Callable[[Mapping[str, str]], dict[str, str]]] | None = None,
 ) -> list[Change]:
     """Entries of the log as a subscriber may see them; `shown` projects to the grant.
+
+    `shown_at` tells the projection by offset, where a grant shows earlier changes otherwise.
 
     The list ends early where it would pass `DELIVERY_SIZE`, after one entry at the least.
     """
@@ -331,12 +338,13 @@ def project(
         if changes and size > DELIVERY_SIZE:
             break
         withdrawn = entry.payload is None
+        show = shown if shown_at is None else shown_at(entry.offset)
         changes.append(
             Change(
                 offset=entry.offset,
                 type=ChangeType.WITHDRAW if withdrawn else ChangeType.UPSERT,
                 record_id=record_id(secret, entry.key),
-                items={} if entry.payload is None else shown(orjson.loads(entry.payload)),
+                items={} if entry.payload is None else show(orjson.loads(entry.payload)),
                 publish_time=entry.publish_time,
             )
         )

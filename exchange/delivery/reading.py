@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from exchange.delivery import store
 from exchange.delivery.store import LogReader
-from runtime.database import Database
+from runtime.database import Database, UnitOfWork
+
+
+def end_of_log(work: UnitOfWork) -> int:
+    """Offset of the last change that was published, as the transaction sees it."""
+    return store.end_of_log(work.session)
 
 
 class RecordReader:
@@ -13,6 +19,10 @@ class RecordReader:
 
     def __init__(self, database: Database) -> None:
         self._log = LogReader(database)
+
+    def held_after(self, resource: str, offset: int, limit: int) -> list[tuple[int, str]]:
+        """Records of a resource as (offset of the newest change, JSON text), in that order."""
+        return self._log.held_after(resource, offset, limit)
 
     def payloads(self, asked: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str | None]:
         """The canonical JSON texts of records, by (resource, key).

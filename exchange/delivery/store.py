@@ -1,7 +1,8 @@
 """Where changes, records, batches and subscriptions are held.
 
 1. `change` is the log and is only appended to. `record` points from a key to its newest change, and
-   has no row for what is withdrawn.
+   has no row for what is withdrawn. A change says which change of the same record it replaced
+   (`previous`; 0 where the record was not held), which costs nothing to know when it is written.
 2. A batch takes the offsets that follow each other from `first_offset`; it alone knows its resource
    and its time, so the log repeats neither.
 3. `log_end` has one row. Every publishing begins by locking it, so offsets are handed out in the
@@ -83,6 +84,7 @@ class ChangeRow(_Table, table=True):
     batch: int = Field(sa_type=sa.BigInteger)
     record_key: str = Field(sa_type=KEY)
     payload: str | None = Field(sa_type=sa.Text)
+    previous: int = Field(sa_type=sa.BigInteger, sa_column_kwargs={"server_default": "0"})
 
 
 class RecordRow(_Table, table=True):
@@ -116,13 +118,13 @@ _LOCK_END = """
     UPDATE log_end SET last_offset = last_offset WHERE id = 1 RETURNING last_offset, last_batch
 """
 _HELD_SQLITE = """
-    SELECT j.value, c.payload
+    SELECT j.value, c.payload, r."offset"
     FROM json_each(?) AS j
     CROSS JOIN record AS r ON r.resource = ? AND r.record_key = j.value
     CROSS JOIN change AS c ON c."offset" = r."offset"
 """
 _HELD_POSTGRESQL = """
-    SELECT r.record_key, c.payload
+    SELECT r.record_key, c.payload, r."offset"
     FROM record AS r JOIN change AS c ON c."offset" = r."offset"
     WHERE r.record_key = ANY(%s) AND r.resource = %s
 """
@@ -147,11 +149,11 @@ def write_batch(work: UnitOfWork, batch: Batch, *, publisher: str, at: datetime)
     session = work.session
     end = session.execute(sa.text(_LOCK_END)).one()
     last_offset, number = int(end[0]), int(end[1]) + 1
-    keys, payloads = _differing(session, batch)
+    keys, payloads, previous = _differing(session, batch)
     first, last = last_offset + 1, last_offset + len(keys)
     withdrawn = payloads.count(None)
     if keys:
-        _append(session, first, number, keys, payloads)
+        _append(session, first, number, keys, payloads, previous)
         span = {"resource": batch.resource, "first": first, "last": last}
         if withdrawn < len(keys):
             session.execute(sa.text(_POINT), span)
@@ -191,28 +193,35 @@ def _is_sqlite(session: Session) -> bool:
     return session.get_bind().dialect.name == "sqlite"
 
 
-def _differing(session: Session, batch: Batch) -> tuple[list[str], list[str | None]]:
-    """The rows that are not held just so."""
-    held = _held(session, batch)
-    get = held.get
+def _differing(session: Session, batch: Batch) -> tuple[list[str], list[str | None], list[int]]:
+    """The rows that are not held just so, and the changes that they replace."""
+    held, offsets = _held(session, batch)
+    if not held:  # all rows are new, but for withdrawals of nothing
+        pairs = zip(batch.keys, batch.payloads, strict=True)
+        new = [(key, payload) for key, payload in pairs if payload is not None]
+        return [key for key, _ in new], [payload for _, payload in new], [0] * len(new)
+    get, offset_of = held.get, offsets.get
     keys: list[str] = []
     payloads: list[str | None] = []
+    previous: list[int] = []
     for key, payload in zip(batch.keys, batch.payloads, strict=True):
         if get(key) != payload:
             keys.append(key)
             payloads.append(payload)
-    return keys, payloads
+            previous.append(offset_of(key, 0))
+    return keys, payloads, previous
 
 
-def _held(session: Session, batch: Batch) -> dict[str, str]:
-    """Payloads that are held now, by key; only of the batch's keys."""
+def _held(session: Session, batch: Batch) -> tuple[dict[str, str], dict[str, int]]:
+    """Payloads that are held now and their offsets, by key; only of the batch's keys."""
+    held: dict[str, str] = {}
+    offsets: dict[str, int] = {}
     first = session.execute(
         sa.select(RecordRow.record_key).where(RecordRow.resource == batch.resource).limit(1)  # type: ignore[call-overload]
     ).first()
     if first is None:
-        return {}
+        return held, offsets
     connection, sqlite = _driver(session), _is_sqlite(session)
-    held: dict[str, str] = {}
     keys = sorted(batch.keys)  # neighbours in the index are read together
     for start in range(0, len(keys), LOOKUP_CHUNK):
         chunk = keys[start : start + LOOKUP_CHUNK]
@@ -220,23 +229,35 @@ def _held(session: Session, batch: Batch) -> dict[str, str]:
             rows = connection.execute(_HELD_SQLITE, (orjson.dumps(chunk).decode(), batch.resource))
         else:
             rows = connection.execute(_HELD_POSTGRESQL, (chunk, batch.resource))
-        held.update(rows)
-    return held
+        for key, payload, offset in rows:
+            held[key] = payload
+            offsets[key] = offset
+    return held, offsets
 
 
 def _append(
-    session: Session, first: int, number: int, keys: list[str], payloads: list[str | None]
+    session: Session,
+    first: int,
+    number: int,
+    keys: list[str],
+    payloads: list[str | None],
+    previous: list[int],
 ) -> None:
     connection = _driver(session)
-    rows = zip(range(first, first + len(keys)), repeat(number), keys, payloads, strict=False)
+    offsets = range(first, first + len(keys))
+    rows = zip(offsets, repeat(number), keys, payloads, previous, strict=False)
     if _is_sqlite(session):
         connection.executemany(
-            'INSERT INTO change ("offset", batch, record_key, payload) VALUES (?, ?, ?, ?)', rows
+            'INSERT INTO change ("offset", batch, record_key, payload, previous) '
+            "VALUES (?, ?, ?, ?, ?)",
+            rows,
         )
         return
     with (
         connection.cursor() as cursor,
-        cursor.copy('COPY change ("offset", batch, record_key, payload) FROM STDIN') as copy,
+        cursor.copy(
+            'COPY change ("offset", batch, record_key, payload, previous) FROM STDIN'
+        ) as copy,
     ):
         for row in rows:
             copy.write_row(row)
@@ -273,11 +294,27 @@ class LogReader:
             'AND c."offset" >= CASE WHEN b.first_offset > ? THEN b.first_offset ELSE ? END '
             'AND c."offset" <= b.last_offset ORDER BY b.last_offset, c."offset" LIMIT ?'
         )
+        # The same with what each change replaced, for who sees some of the records only.
+        self._after_with_previous = self._after.replace(
+            "b.published_at ", "b.published_at, c.previous, p.payload ", 1
+        ).replace("WHERE", 'LEFT JOIN change AS p ON p."offset" = c.previous WHERE', 1)
+        self._held_after = sql(
+            'SELECT c."offset", c.payload FROM batch AS b CROSS JOIN change AS c '
+            "JOIN record AS r ON r.resource = b.resource AND r.record_key = c.record_key "
+            'AND r."offset" = c."offset" '
+            "WHERE b.resource = ? AND b.last_offset > ? "
+            'AND c."offset" >= CASE WHEN b.first_offset > ? THEN b.first_offset ELSE ? END '
+            'AND c."offset" <= b.last_offset ORDER BY b.last_offset, c."offset" LIMIT ?'
+        )
 
     def payload(self, resource: str, key: str) -> str | None:
         """The JSON text of a record, if it is held."""
         row = self._held.row(self._payload, (resource, key))
         return None if row is None else row[0]
+
+    def holds(self, resource: str, key: str) -> bool:
+        """Whether a record of the key is held."""
+        return self.payload(resource, key) is not None
 
     def payloads(self, resource: str, keys: Sequence[str]) -> dict[str, str | None]:
         """The JSON texts of records of a resource, by key; one not held is None or left out."""
@@ -306,6 +343,31 @@ class LogReader:
             if len(rows) < wanted:
                 return
             offset, limit = rows[-1][0], limit - wanted
+
+    def after_with_previous(self, resource: str, offset: int) -> Iterator[LogEntry]:
+        """Changes of a resource after an offset in order, with what each replaced."""
+        while True:
+            place = (resource, offset, offset + 1, offset + 1, READ_CHUNK)
+            with storage_errors():
+                rows = self._held.rows(self._after_with_previous, place)
+            for row in rows:
+                yield LogEntry(
+                    offset=row[0],
+                    key=row[1],
+                    payload=row[2],
+                    publish_time=self._time(row[3]),
+                    previous=row[4],
+                    previous_payload=row[5],
+                )
+            if len(rows) < READ_CHUNK:
+                return
+            offset = rows[-1][0]
+
+    def held_after(self, resource: str, offset: int, limit: int) -> list[tuple[int, str]]:
+        """Records that are held now, as (offset of the newest change, JSON text), in that order."""
+        place = (resource, offset, offset + 1, offset + 1, limit)
+        with storage_errors():
+            return [(row[0], row[1]) for row in self._held.rows(self._held_after, place)]
 
     def _time(self, value: str | datetime) -> datetime:
         # SQLite's driver gives the text that SQLAlchemy stored, in UTC and without a zone.

@@ -5,6 +5,8 @@
 2. Every batch is authorized anew, so a grant that is revoked or expired ends a live stream at its
    next batch, and an idle stream within `POLL_SECONDS`.
 3. What is delivered is projected to the grant, and its audit record is durable before it is sent.
+   Records outside the grant's filter are not delivered (`showing`); the cursor passes them by only
+   together with the end of the whole log, so that it tells nothing of them.
 4. Reading moves no cursor: what is not acknowledged is delivered again (at least once). A cursor
    only moves forward, and never past the end of the log.
 5. A subscriber that does not read is waited for: one batch is under way, and no more is read.
@@ -17,6 +19,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 
 from exchange.audit.appending import AuditLog
 from exchange.audit.model import Receipt
@@ -28,8 +31,10 @@ from exchange.delivery.model import (
     delivered,
     project,
 )
+from exchange.delivery.showing import Seen, is_plain
 from exchange.grants.authorizing import GrantIndex
 from exchange.grants.model import Grant, Operation
+from exchange.grants.rates import Rates
 from exchange.refusals import REFUSED, refusal
 from runtime import names, paging
 from runtime.clock import Clock
@@ -58,6 +63,13 @@ class Delivery:
     changes: list[Change]
     cursor: int
     receipt: Receipt | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    changes: list[Change]
+    cursor: int
+    record: SealedRecord | None
 
 
 class LogTail:
@@ -131,11 +143,13 @@ class Subscribing:
         grants: GrantIndex,
         audit: AuditLog,
         clock: Clock,
+        rates: Rates | None = None,
     ) -> None:
         self._database = database
         self._grants = grants
         self._audit = audit
         self._clock = clock
+        self._rates = rates or Rates(clock)
         self._log = store.LogReader(database)
         self.tail = LogTail(self._log.end)
 
@@ -237,14 +251,14 @@ class Subscribing:
         """
         subscription = self.get(principal, name)
         try:
-            changes, record = self._next(principal, subscription, subscription.cursor, limit)
+            batch = self._next(principal, subscription, subscription.cursor, limit, asked=True)
         except REFUSED as error:
             self._audit.append_blocking([self._refused(error, principal, subscription)])
             raise
-        if record is None:
-            return Delivery(changes=[], cursor=subscription.cursor, receipt=None)
-        (receipt,) = self._audit.append_blocking([record])
-        return Delivery(changes=changes, cursor=changes[-1].offset, receipt=receipt)
+        if batch.record is None:
+            return Delivery(changes=[], cursor=batch.cursor, receipt=None)
+        (receipt,) = self._audit.append_blocking([batch.record])
+        return Delivery(changes=batch.changes, cursor=batch.cursor, receipt=receipt)
 
     async def stream(
         self, principal: Principal, *, name: str, limit: int
@@ -258,13 +272,13 @@ class Subscribing:
         try:
             while not self.tail.closed:
                 seen = await asyncio.to_thread(self._log.end)
-                changes, record = await asyncio.to_thread(
+                batch = await asyncio.to_thread(
                     self._next, principal, subscription, position, limit
                 )
-                if record is not None:
-                    receipt = await self._audit.append(record)
-                    position = changes[-1].offset
-                    yield Delivery(changes=changes, cursor=position, receipt=receipt)
+                position = batch.cursor
+                if batch.record is not None:
+                    receipt = await self._audit.append(batch.record)
+                    yield Delivery(changes=batch.changes, cursor=position, receipt=receipt)
                 else:
                     while not await self.tail.wait(seen):
                         self._authorize(subscription.grant, principal)
@@ -279,13 +293,20 @@ class Subscribing:
         )
 
     def _next(
-        self, principal: Principal, subscription: Subscription, after: int, limit: int
-    ) -> tuple[list[Change], SealedRecord | None]:
+        self,
+        principal: Principal,
+        subscription: Subscription,
+        after: int,
+        limit: int,
+        *,
+        asked: bool = False,
+    ) -> _Batch:
         grant = self._authorize(subscription.grant, principal)
-        entries = self._log.after(grant.resource, after, limit)
-        changes = project(entries, grant.project, subscription.secret)
+        if asked:
+            self._rates.take(grant)
+        changes, cursor = self._changes(grant, subscription, after, limit)
         if not changes:
-            return [], None
+            return _Batch([], cursor, None)
         record = make_record(
             "changes_delivered",
             at=self._clock.now(),
@@ -302,7 +323,27 @@ class Subscribing:
             },
             commitments={"changes": delivered(changes)},
         )
-        return changes, record
+        return _Batch(changes, cursor, record)
+
+    def _changes(
+        self, grant: Grant, subscription: Subscription, after: int, limit: int
+    ) -> tuple[list[Change], int]:
+        """The next changes that are seen, and how far the log was read for them."""
+        secret = subscription.secret
+        if is_plain(grant):
+            entries = self._log.after(grant.resource, after, limit)
+            changes = project(entries, grant.project, secret)
+            return changes, changes[-1].offset if changes else after
+        end = self._log.end()  # before reading: what comes meanwhile is not passed by
+        seen = Seen(self._log.after_with_previous(grant.resource, after), grant, self._log.holds)
+        changes = project(
+            islice(seen, limit),
+            grant.project,
+            secret,
+            shown_at=lambda offset: grant.view_at(offset).project,
+        )
+        last = changes[-1].offset if changes else after
+        return changes, max(last, end) if seen.ended and not changes else last
 
     def _authorize(self, grant: str, principal: Principal) -> Grant:
         return self._grants.authorize(

@@ -8,12 +8,27 @@ mistaken request of a party is told all its faults at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from datetime import datetime, timedelta
-from itertools import chain, islice
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import chain
 
-from exchange.catalog.model import CONTROL, DataResource, EntryState, SharingType
+from exchange.catalog.model import DataResource, EntryState, SharingType
+from exchange.grants import amending
+from exchange.grants.faults import (
+    LEGAL_BASIS_LIMIT,
+    REASON_LIMIT,
+    amendment_faults,
+    faults_of_request,
+    filter_faults,
+    item_faults,
+    quota_faults,
+    refuse,
+    repeated,
+    text_faults,
+    time_faults,
+    years_after,
+)
 from exchange.grants.model import (
     AccessRequest,
     AccessRequestState,
@@ -21,13 +36,17 @@ from exchange.grants.model import (
     GrantedItem,
     GrantState,
     Operation,
+    Terms,
     grant_not_found,
+    is_authority,
     may_decide,
     may_revoke,
     may_see,
     request_not_found,
 )
+from exchange.grants.rows import RowCondition
 from runtime.errors import (
+    DomainError,
     FailedPrecondition,
     FieldViolation,
     InvalidArgument,
@@ -35,13 +54,28 @@ from runtime.errors import (
 )
 from runtime.identity import Principal
 
-GREATEST_YEARS = 5
-PURPOSE_LIMIT = 200
-LEGAL_BASIS_LIMIT = 500
-REASON_LIMIT = 500
-GREATEST_ITEMS = 500
+__all__ = ["approve", "ask", "endorse", "grant_at_once", "reject", "revoke", "years_after"]
+
 #: An unconditional resource is granted at once, for a year.
 AT_ONCE_YEARS = 1
+OPEN = (
+    AccessRequestState.PENDING,
+    AccessRequestState.AWAITING_AUTHORITY,
+    AccessRequestState.RETURNED,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    """What crossing regions or levels asks for, by the source's jurisdiction."""
+
+    cross_region: bool = False
+    cross_level: bool = False
+    needed: bool = False
+    authority: str = ""
+
+
+NO_REVIEW = Review()
 
 
 def ask(
@@ -54,11 +88,17 @@ def ask(
     purpose: str,
     legal_basis: str,
     now: datetime,
+    service_item: str = "",
+    row_filter: Sequence[RowCondition] = (),
+    amends: str = "",
+    amended: Grant | None = None,
+    review: Review = NO_REVIEW,
 ) -> AccessRequest:
-    """A new request, pending.
+    """A new request, pending; `amended` is the grant that `amends` names, if there is one.
 
-    Raises PermissionDenied (NOT_OWN_DEPARTMENT), FailedPrecondition (RESOURCE_NOT_SHARED,
-    RESOURCE_WITHDRAWN) or InvalidArgument (ACCESS_REQUEST_INVALID, with all violations).
+    Raises PermissionDenied (NOT_OWN_DEPARTMENT), NotFound (GRANT_NOT_FOUND), FailedPrecondition
+    (RESOURCE_NOT_SHARED, RESOURCE_WITHDRAWN, GRANT_ALREADY_REVOKED) or InvalidArgument
+    (ACCESS_REQUEST_INVALID, with all violations).
     """
     request = AccessRequest(
         name=name,
@@ -68,6 +108,13 @@ def ask(
         purpose=purpose,
         legal_basis=legal_basis,
         create_time=now,
+        service_item=service_item,
+        row_filter=tuple(row_filter),
+        amends=amends,
+        cross_region=review.cross_region,
+        cross_level=review.cross_level,
+        needs_review=review.needed,
+        authority=review.authority,
     )
     if principal.department != request.consumer:
         raise PermissionDenied(
@@ -76,7 +123,9 @@ def ask(
             message_zh="只能以本部门名义申请：请将 parent 设为本部门",
         )
     check_shared(resource)
-    _refuse(_faults_of(request, resource), "ACCESS_REQUEST_INVALID")
+    if amends:
+        amending.check_amendable(amended, request)
+    refuse(faults_of_request(request, resource), "ACCESS_REQUEST_INVALID")
     return request
 
 
@@ -99,21 +148,6 @@ def check_shared(resource: DataResource) -> None:
         )
 
 
-def _faults_of(request: AccessRequest, resource: DataResource) -> Iterator[FieldViolation]:
-    known = {item.code for item in resource.items}
-    if not 0 < len(request.items) <= GREATEST_ITEMS:
-        yield FieldViolation("access_request.items", f"must be 1 to {GREATEST_ITEMS}")
-    yield from _repeated("access_request.items", request.items)
-    for place, item in enumerate(request.items[:GREATEST_ITEMS]):
-        if item not in known:
-            yield FieldViolation(f"access_request.items[{place}]", "is not in the resource")
-    if not request.operations:
-        yield FieldViolation("access_request.operations", "is required")
-    yield from _repeated("access_request.operations", request.operations)
-    yield from _text("access_request.purpose", request.purpose, PURPOSE_LIMIT)
-    yield from _text("access_request.legal_basis", request.legal_basis, LEGAL_BASIS_LIMIT)
-
-
 def approve(
     principal: Principal,
     request: AccessRequest | None,
@@ -126,101 +160,184 @@ def approve(
     start_time: datetime | None,
     end_time: datetime | None,
     now: datetime,
-) -> tuple[AccessRequest, Grant]:
-    """The request approved, and the grant that answers it.
+    row_filter: Sequence[RowCondition] = (),
+    rate_per_minute: int = 0,
+    include_history: bool = False,
+    reason: str = "",
+    amended: Grant | None = None,
+    offset: int = 0,
+) -> tuple[AccessRequest, Grant | None]:
+    """The request approved, and the grant that answers it; None while the authority has to agree.
 
-    No operations mean all that were asked for; no start means now. Raises NotFound
-    (ACCESS_REQUEST_NOT_FOUND), PermissionDenied (NOT_THE_SOURCE), FailedPrecondition
-    (REQUEST_ALREADY_DECIDED, RESOURCE_NOT_SHARED, RESOURCE_WITHDRAWN) or InvalidArgument
+    No operations mean all that were asked for, no row filter the one asked for, no start means now.
+    Raises NotFound (ACCESS_REQUEST_NOT_FOUND), PermissionDenied (NOT_THE_SOURCE),
+    FailedPrecondition (REQUEST_ALREADY_DECIDED and what else `_in_state` raises,
+    RESOURCE_NOT_SHARED, RESOURCE_WITHDRAWN, GRANT_ALREADY_REVOKED) or InvalidArgument
     (GRANT_INVALID, with all violations).
     """
     request = _to_decide(principal, request)
+    _in_state(request, AccessRequestState.PENDING)
     check_shared(resource)
+    if request.amends:
+        amending.check_amendable(amended, request)
     start = start_time or now
     faults = chain(
-        _item_faults(request, resource, items),
-        _repeated("operations", operations),
+        item_faults(request, resource, items),
+        repeated("operations", operations),
         (
             FieldViolation(f"operations[{place}]", "was not asked for")
             for place, operation in enumerate(operations)
             if operation not in request.operations
         ),
-        _time_faults(start, end_time, now),
-        _quota_faults(daily_quota),
+        time_faults(start, end_time, now),
+        amendment_faults(request, start_time, include_history),
+        quota_faults(daily_quota, "daily_quota"),
+        quota_faults(rate_per_minute, "rate_per_minute"),
+        filter_faults(request, resource, row_filter, reason),
     )
-    _refuse(faults, "GRANT_INVALID")
+    refuse(faults, "GRANT_INVALID")
     if end_time is None:  # told above; the type checker does not know
         raise InvalidArgument("end_time is required", reason="GRANT_INVALID")
-    return _answer(
-        request,
-        grant_name=grant_name,
+    terms = Terms(
         items=tuple(items),
         operations=tuple(operations) or request.operations,
         daily_quota=daily_quota,
-        start=start,
-        end=end_time,
-        now=now,
+        rate_per_minute=rate_per_minute,
+        row_filter=tuple(row_filter) or request.row_filter,
+        start_time=start,
+        end_time=end_time,
+        include_history=include_history,
     )
+    request = replace(request, review_note=reason) if reason else request
+    if request.needs_review and not is_authority(principal, request):
+        waiting = AccessRequestState.AWAITING_AUTHORITY
+        return replace(request, state=waiting, proposal=terms), None
+    return _answer(request, terms, grant_name, amended=amended, offset=offset, now=now)
+
+
+def endorse(
+    principal: Principal,
+    request: AccessRequest | None,
+    *,
+    resource: DataResource,
+    grant_name: str,
+    now: datetime,
+    amended: Grant | None = None,
+    offset: int = 0,
+) -> tuple[AccessRequest, Grant]:
+    """The authority agrees to what the source proposes.
+
+    Raises NotFound (ACCESS_REQUEST_NOT_FOUND), PermissionDenied (NOT_THE_AUTHORITY) and
+    FailedPrecondition (REQUEST_AWAITS_SOURCE and others of `_in_state`, PROPOSAL_OUT_OF_DATE).
+    """
+    if request is None or not may_see(principal, request):
+        raise request_not_found()
+    if not is_authority(principal, request):
+        raise _not_the_authority()
+    _in_state(request, AccessRequestState.AWAITING_AUTHORITY)
+    check_shared(resource)
+    if request.amends:
+        amending.check_amendable(amended, request)
+    held = {item.code for item in resource.items}
+    proposal = request.proposal
+    if (
+        proposal is None
+        or proposal.end_time <= now
+        or not {given.item for given in proposal.items} <= held
+    ):
+        raise FailedPrecondition(
+            "what the source proposed can no longer be given: return the request",
+            reason="PROPOSAL_OUT_OF_DATE",
+            message_zh="数源部门的意见已不能执行（信息项或期限已变）：请退回该申请",
+        )
+    return _answer(request, proposal, grant_name, amended=amended, offset=offset, now=now)
 
 
 def grant_at_once(
-    request: AccessRequest, *, grant_name: str, now: datetime
+    request: AccessRequest,
+    *,
+    grant_name: str,
+    now: datetime,
+    amended: Grant | None = None,
+    offset: int = 0,
 ) -> tuple[AccessRequest, Grant]:
     """The node's own rule for an unconditional resource: all that was asked, whole, for a year."""
-    return _answer(
-        request,
-        grant_name=grant_name,
+    terms = Terms(
         items=tuple(GrantedItem(item=item) for item in request.items),
         operations=request.operations,
-        daily_quota=0,
-        start=now,
-        end=years_after(now, AT_ONCE_YEARS),
-        now=now,
+        row_filter=request.row_filter,
+        start_time=now,
+        end_time=years_after(now, AT_ONCE_YEARS),
+        include_history=True,  # anybody may have all of it
     )
+    return _answer(request, terms, grant_name, amended=amended, offset=offset, now=now)
 
 
 def _answer(
     request: AccessRequest,
-    *,
+    terms: Terms,
     grant_name: str,
-    items: tuple[GrantedItem, ...],
-    operations: tuple[Operation, ...],
-    daily_quota: int,
-    start: datetime,
-    end: datetime,
+    *,
+    amended: Grant | None,
+    offset: int,
     now: datetime,
 ) -> tuple[AccessRequest, Grant]:
-    grant = Grant(
-        name=grant_name,
-        resource=request.resource,
-        items=items,
-        operations=operations,
-        purpose=request.purpose,
-        legal_basis=request.legal_basis,
-        daily_quota=daily_quota,
-        start_time=start,
-        end_time=end,
-        access_request=request.name,
-        create_time=now,
-    )
+    if amended is not None:
+        grant = amending.amend(amended, request, terms, offset=offset)
+    else:
+        grant = Grant(
+            name=grant_name,
+            resource=request.resource,
+            items=terms.items,
+            operations=terms.operations,
+            purpose=request.purpose,
+            legal_basis=request.legal_basis,
+            daily_quota=terms.daily_quota,
+            rate_per_minute=terms.rate_per_minute,
+            row_filter=terms.row_filter,
+            service_item=request.service_item,
+            start_time=terms.start_time,
+            end_time=terms.end_time,
+            access_request=request.name,
+            create_time=now,
+        )
     approved = replace(
-        request, state=AccessRequestState.APPROVED, grant=grant_name, decide_time=now
+        request,
+        state=AccessRequestState.APPROVED,
+        grant=grant.name,
+        decide_time=now,
+        proposal=None,
     )
     return approved, grant
 
 
 def reject(
-    principal: Principal, request: AccessRequest | None, *, reason: str, now: datetime
+    principal: Principal,
+    request: AccessRequest | None,
+    *,
+    reason: str,
+    legal_basis: str,
+    now: datetime,
 ) -> AccessRequest:
-    """The request refused.
+    """The request refused: by the source, or by the authority once the source has agreed.
 
-    Raises NotFound (ACCESS_REQUEST_NOT_FOUND), PermissionDenied (NOT_THE_SOURCE),
-    FailedPrecondition (REQUEST_ALREADY_DECIDED) or InvalidArgument (REASON_REQUIRED).
+    Raises NotFound (ACCESS_REQUEST_NOT_FOUND), PermissionDenied (NOT_THE_SOURCE,
+    NOT_THE_AUTHORITY), FailedPrecondition (REQUEST_ALREADY_DECIDED, …) or InvalidArgument
+    (REASON_REQUIRED).
     """
-    request = _to_decide(principal, request)
-    _refuse(_text("reason", reason, REASON_LIMIT), "REASON_REQUIRED")
+    request = to_answer(principal, request)
+    faults = chain(
+        text_faults("reason", reason, REASON_LIMIT),
+        text_faults("legal_basis", legal_basis, LEGAL_BASIS_LIMIT),
+    )
+    refuse(faults, "REASON_REQUIRED")
     return replace(
-        request, state=AccessRequestState.REJECTED, decision_reason=reason, decide_time=now
+        request,
+        state=AccessRequestState.REJECTED,
+        decision_reason=reason,
+        decision_legal_basis=legal_basis,
+        decide_time=now,
+        proposal=None,
     )
 
 
@@ -233,20 +350,27 @@ def revoke(principal: Principal, grant: Grant | None, *, reason: str, now: datet
     if grant is None or not may_see(principal, grant):
         raise grant_not_found()
     if not may_revoke(principal, grant):
-        raise PermissionDenied(
-            "only the source, the consumer or an administrator revokes a grant",
-            reason="NOT_A_PARTY",
-            message_zh="只有数源部门、使用部门或管理员可以撤销授权",
-        )
+        raise amending.not_a_party()
     if grant.state is not GrantState.ACTIVE:
-        raise FailedPrecondition(
-            "this grant was revoked before: there is nothing left to do",
-            reason="GRANT_ALREADY_REVOKED",
-            message_zh="该授权此前已撤销：无需再操作",
-        )
-    _refuse(_text("reason", reason, REASON_LIMIT), "REASON_REQUIRED")
+        raise amending.already_revoked()
+    refuse(text_faults("reason", reason, REASON_LIMIT), "REASON_REQUIRED")
     # Its terms, and so its contract hash, stay.
     return replace(grant, state=GrantState.REVOKED, revoke_time=now, revoke_reason=reason)
+
+
+def to_answer(principal: Principal, request: AccessRequest | None) -> AccessRequest:
+    """A request that the caller may refuse or return now, whichever of the two deciders it is."""
+    if (
+        request is not None
+        and request.state is AccessRequestState.AWAITING_AUTHORITY
+        and may_see(principal, request)
+    ):
+        if not is_authority(principal, request):
+            raise _not_the_authority()
+        return request
+    request = _to_decide(principal, request)
+    _in_state(request, AccessRequestState.PENDING)
+    return request
 
 
 def _to_decide(principal: Principal, request: AccessRequest | None) -> AccessRequest:
@@ -258,80 +382,55 @@ def _to_decide(principal: Principal, request: AccessRequest | None) -> AccessReq
             reason="NOT_THE_SOURCE",
             message_zh="只有数源部门或管理员可以对申请作出决定",
         )
-    if request.state is not AccessRequestState.PENDING:
-        raise FailedPrecondition(
-            "this request was decided before: read it to see how",
-            reason="REQUEST_ALREADY_DECIDED",
-            message_zh="该申请此前已作出决定：请查看结果",
-            state=request.state.value,
-        )
     return request
 
 
-def _item_faults(
-    request: AccessRequest, resource: DataResource, items: Sequence[GrantedItem]
-) -> Iterator[FieldViolation]:
-    if not items:
-        yield FieldViolation("items", "is required: name what is given")
-    yield from _repeated("items", [given.item for given in items], ".item")
-    held = {item.code for item in resource.items}
-    asked = set(request.items)
-    for place, given in enumerate(items):
-        if given.item not in asked:
-            yield FieldViolation(f"items[{place}].item", "was not asked for")
-        elif given.item not in held:
-            yield FieldViolation(f"items[{place}].item", "is no longer in the resource")
+#: What is wrong where a request is in this state and ought to be in another.
+_STATES: dict[AccessRequestState, tuple[str, str, str]] = {
+    AccessRequestState.PENDING: (
+        "REQUEST_AWAITS_SOURCE",
+        "this request waits for its source department",
+        "该申请正等待数源部门审核",
+    ),
+    AccessRequestState.AWAITING_AUTHORITY: (
+        "REQUEST_AWAITS_AUTHORITY",
+        "the source has answered this request: it waits for the authority",
+        "数源部门已提出意见：该申请正等待主管部门审核",
+    ),
+    AccessRequestState.RETURNED: (
+        "REQUEST_RETURNED",
+        "this request was returned to who asked: it waits for more material",
+        "该申请已退回补正：正等待申请部门补充材料",
+    ),
+    AccessRequestState.WITHDRAWN: (
+        "REQUEST_WITHDRAWN",
+        "this request was withdrawn by who asked",
+        "该申请已由申请部门撤回",
+    ),
+}
+_DECIDED = (
+    "REQUEST_ALREADY_DECIDED",
+    "this request was decided before: read it to see how",
+    "该申请此前已作出决定：请查看结果",
+)
 
 
-def _time_faults(start: datetime, end: datetime | None, now: datetime) -> Iterator[FieldViolation]:
-    if start > years_after(now, GREATEST_YEARS):
-        yield FieldViolation("start_time", f"must be within {GREATEST_YEARS} years from now")
-    elif end is None:
-        yield FieldViolation("end_time", "is required")
-    elif end <= start:
-        yield FieldViolation("end_time", "must be after start_time")
-    elif end <= now:
-        yield FieldViolation("end_time", "is in the past")
-    elif end > years_after(start, GREATEST_YEARS):
-        yield FieldViolation("end_time", f"must be within {GREATEST_YEARS} years of start_time")
+def _in_state(request: AccessRequest, *states: AccessRequestState) -> None:
+    if request.state not in states:
+        raise wrong_state(request)
 
 
-def _quota_faults(daily_quota: int) -> Iterator[FieldViolation]:
-    if not 0 <= daily_quota < 2**31:
-        yield FieldViolation("daily_quota", "must not be negative")
+def wrong_state(request: AccessRequest) -> DomainError:
+    """The refusal of what the request's state does not allow."""
+    reason, message, message_zh = _STATES.get(request.state, _DECIDED)
+    return FailedPrecondition(
+        message, reason=reason, message_zh=message_zh, state=request.state.value
+    )
 
 
-def years_after(start: datetime, years: int) -> datetime:
-    """The same day and time some years later; the day after for 29 February."""
-    try:
-        return start.replace(year=start.year + years)
-    except ValueError:
-        return (start - timedelta(days=1)).replace(year=start.year + years) + timedelta(days=1)
-
-
-def _repeated(field: str, values: Sequence[str], suffix: str = "") -> Iterator[FieldViolation]:
-    seen: set[str] = set()
-    for place, value in enumerate(values):
-        if value in seen:
-            yield FieldViolation(f"{field}[{place}]{suffix}", "is listed already")
-        seen.add(value)
-
-
-def _text(field: str, text: str, limit: int) -> Iterator[FieldViolation]:
-    if not text.strip():
-        yield FieldViolation(field, "is required")
-    if len(text) > limit:
-        yield FieldViolation(field, f"is longer than {limit} characters")
-    if CONTROL.search(text):
-        yield FieldViolation(field, "holds control characters")
-
-
-def _refuse(faults: Iterator[FieldViolation], reason: str) -> None:
-    told = list(islice(faults, 100))
-    if told:
-        raise InvalidArgument(
-            "nothing was done: correct the fields listed and repeat",
-            reason=reason,
-            message_zh="未作任何更改：请更正所列字段后重试",
-            violations=told,
-        )
+def _not_the_authority() -> PermissionDenied:
+    return PermissionDenied(
+        "only an administrator of the authority agrees to sharing across regions or levels",
+        reason="NOT_THE_AUTHORITY",
+        message_zh="跨地区、跨层级共享只能由主管部门的管理员审核",
+    )

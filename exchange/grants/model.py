@@ -1,9 +1,10 @@
 """Access requests and grants: their states, who may do what, and what a grant allows.
 
-1. A request is decided once: pending, then approved (a grant answers it) or rejected.
+1. A request is decided once: pending, then approved (a grant answers it) or rejected. On the way
+   it may be returned for more material, wait for the authority, or be withdrawn by who asked.
 2. A grant gives no more than was asked: items and operations are subsets of the request's, its
    time is at most five years. It is active until it is revoked; that its time has not come, or is
-   over, is told by its times and never stored.
+   over, is told by its times and never stored. What its terms were is kept, version by version.
 3. The consumer, the source, an administrator and an auditor see a request and its grant. To
    anybody else they do not exist: the same NotFound as for a name never given.
 4. The source or an administrator decides. The source, the consumer or an administrator revokes.
@@ -19,6 +20,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from exchange.grants.rows import RowCondition
 from runtime import names
 from runtime.errors import NotFound, PermissionDenied
 from runtime.identity import Principal, Role
@@ -33,6 +35,7 @@ class Operation(StrEnum):
     QUERY = "query"
     VERIFY = "verify"
     SUBSCRIBE = "subscribe"
+    EXPORT = "export"
 
 
 class Mask(StrEnum):
@@ -49,8 +52,11 @@ class AccessRequestState(StrEnum):
     """State of a request."""
 
     PENDING = "pending"
+    AWAITING_AUTHORITY = "awaiting"
+    RETURNED = "returned"
     APPROVED = "approved"
     REJECTED = "rejected"
+    WITHDRAWN = "withdrawn"
 
 
 class GrantState(StrEnum):
@@ -82,8 +88,30 @@ def apply_mask(mask: Mask, value: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GrantedItem:
+    """One item given, in whole or in part."""
+
+    item: str
+    mask: Mask = Mask.WHOLE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What a grant gives; 0 is without bound. `include_history` matters to an amendment only."""
+
+    items: tuple[GrantedItem, ...]
+    operations: tuple[Operation, ...]
+    daily_quota: int = 0
+    rate_per_minute: int = 0
+    row_filter: tuple[RowCondition, ...] = ()
+    start_time: datetime
+    end_time: datetime
+    include_history: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccessRequest:
-    """A request for access (申请)."""
+    """A request for access (申请); `amends` names the grant that it asks to change."""
 
     name: str
     resource: str
@@ -96,6 +124,20 @@ class AccessRequest:
     decision_reason: str = ""
     create_time: datetime
     decide_time: datetime | None = None
+    service_item: str = ""
+    amends: str = ""
+    row_filter: tuple[RowCondition, ...] = ()
+    cross_region: bool = False
+    cross_level: bool = False
+    #: The authority has to agree to what the source proposes.
+    needs_review: bool = False
+    #: The department whose administrators are the authority; empty: any administrator.
+    authority: str = ""
+    review_note: str = ""
+    decision_legal_basis: str = ""
+    proposal: Terms | None = None
+    #: The last day of the reply, `YYYY-MM-DD`, as its clock says; empty where none runs.
+    reply_due: str = ""
 
     @property
     def consumer(self) -> str:
@@ -109,11 +151,36 @@ class AccessRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GrantedItem:
-    """One item given, in whole or in part."""
+class Earlier:
+    """How a changed grant shows changes that were published at or before an offset.
 
-    item: str
-    mask: Mask = Mask.WHOLE
+    `formerly` is the filter that they were delivered by: a record that leaves it is withdrawn.
+    """
+
+    until_offset: int
+    items: tuple[GrantedItem, ...]
+    row_filter: tuple[RowCondition, ...]
+    formerly: tuple[RowCondition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What is shown of a change: items with their masks, of records that the filter lets through.
+
+    `formerly` is the filter of an earlier version, None where there was none.
+    """
+
+    masks: Mapping[str, Mask]
+    row_filter: tuple[RowCondition, ...]
+    formerly: tuple[RowCondition, ...] | None = None
+
+    def project(self, values: Mapping[str, str]) -> dict[str, str]:
+        """What is shown of a record."""
+        return {
+            code: apply_mask(mask, values[code])
+            for code, mask in self.masks.items()
+            if code in values
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +202,12 @@ class Grant:
     contract_hash: str = ""
     access_request: str
     create_time: datetime
+    service_item: str = ""
+    row_filter: tuple[RowCondition, ...] = ()
+    rate_per_minute: int = 0
+    version: int = 1
+    #: In order of offset; empty where all changes are shown by the terms.
+    earlier: tuple[Earlier, ...] = ()
     #: Derived once, for the hot path.
     consumer: str = field(init=False, compare=False)
     source: str = field(init=False, compare=False)
@@ -156,6 +229,19 @@ class Grant:
         if not self.contract_hash:
             object.__setattr__(self, "contract_hash", hash_of_terms(self))
 
+    @property
+    def etag(self) -> str:
+        """Changes with terms and state."""
+        return f"{self.version}-{self.state.value}-{self.contract_hash[:16]}"
+
+    def view_at(self, offset: int) -> View:
+        """What is shown of a change that was published at an offset."""
+        for one in self.earlier:
+            if offset <= one.until_offset:
+                masks = {given.item: given.mask for given in one.items}
+                return View(masks, one.row_filter, one.formerly)
+        return View(self.masks, self.row_filter)
+
     def project(self, values: Mapping[str, str]) -> dict[str, str]:
         """What the grant shows of a record: granted items that it holds, masked."""
         shown = {code: values[code] for code in self._plain if code in values}
@@ -165,14 +251,29 @@ class Grant:
         return shown
 
 
-def hash_of_terms(grant: Grant) -> str:
-    """SHA-256, hex, over the canonical JSON of what was agreed; revocation does not change it."""
-    terms = {
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantVersion:
+    """A version of a grant as it was given; `until_time` is exclusive, None while it is in force.
+
+    `from_offset` is that of the last change which was published before it.
+    """
+
+    grant: Grant
+    act: str
+    actor: str
+    from_time: datetime
+    until_time: datetime | None = None
+    from_offset: int = 0
+
+
+def terms_of(grant: Grant) -> dict[str, object]:
+    """What was agreed, as its contract says it; a plain first version keeps the form it had."""
+    terms: dict[str, object] = {
         "v": 1,
         "grant": grant.name,
         "access_request": grant.access_request,
         "resource": grant.resource,
-        "items": [[given.item, given.mask.value] for given in grant.items],
+        "items": _pairs(grant.items),
         "operations": sorted(operation.value for operation in grant.operations),
         "purpose": grant.purpose,
         "legal_basis": grant.legal_basis,
@@ -180,7 +281,37 @@ def hash_of_terms(grant: Grant) -> str:
         "start_time": instant(grant.start_time),
         "end_time": instant(grant.end_time),
     }
-    return hashlib.sha256(canonical(terms)).hexdigest()
+    if grant.version == 1 and not (grant.service_item or grant.row_filter or grant.rate_per_minute):
+        return terms
+    return terms | {
+        "v": 2,
+        "version": grant.version,
+        "service_item": grant.service_item,
+        "row_filter": _triples(grant.row_filter),
+        "rate_per_minute": grant.rate_per_minute,
+        "earlier": [
+            {
+                "until_offset": one.until_offset,
+                "items": _pairs(one.items),
+                "row_filter": _triples(one.row_filter),
+                "formerly": _triples(one.formerly),
+            }
+            for one in grant.earlier
+        ],
+    }
+
+
+def _pairs(items: Sequence[GrantedItem]) -> list[list[str]]:
+    return [[given.item, given.mask.value] for given in items]
+
+
+def _triples(conditions: Sequence[RowCondition]) -> list[list[object]]:
+    return [[one.item, one.test.value, list(one.values)] for one in conditions]
+
+
+def hash_of_terms(grant: Grant) -> str:
+    """SHA-256, hex, over the canonical JSON of what was agreed; revocation does not change it."""
+    return hashlib.sha256(canonical(terms_of(grant))).hexdigest()
 
 
 def authorize(
@@ -284,6 +415,12 @@ def may_decide(principal: Principal, request: AccessRequest) -> bool:
     if principal.has(Role.ADMINISTRATOR):
         return True
     return principal.has(Role.DEPARTMENT) and principal.department == request.source
+
+
+def is_authority(principal: Principal, request: AccessRequest) -> bool:
+    """Whether the caller is the authority over sharing across regions and levels."""
+    named = request.authority in ("", principal.department)
+    return principal.has(Role.ADMINISTRATOR) and named
 
 
 def may_revoke(principal: Principal, grant: Grant) -> bool:

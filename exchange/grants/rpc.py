@@ -2,122 +2,118 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from google.protobuf.message import Message
-from google.protobuf.timestamp_pb2 import Timestamp
 
-from exchange.grants import service
+from exchange.grants import messages, requesting, service
+from exchange.grants.amending import Narrowing
 from exchange.grants.authorizing import GrantIndex
-from exchange.grants.model import (
-    AccessRequest,
-    AccessRequestState,
-    Grant,
-    GrantedItem,
-    GrantState,
-    Mask,
-    Operation,
-)
+from exchange.grants.contracts import contract_note
+from exchange.grants.messages import grant_message, request_message
+from exchange.grants.model import AccessRequest
 from exchange.v1 import grants_pb2 as pb
+from runtime import names
 from runtime.clock import Clock
-from runtime.database import Database
-from runtime.errors import FieldViolation, InvalidArgument
+from runtime.database import Database, UnitOfWork
+from runtime.errors import FailedPrecondition
 from runtime.identity import Role
 from runtime.rpc import Call
+from runtime.signing import LogKey
 
 _READERS = frozenset({Role.DEPARTMENT, Role.COUNTER, Role.ADMINISTRATOR, Role.AUDITOR})
 _DECIDERS = frozenset({Role.DEPARTMENT, Role.ADMINISTRATOR})
+_ASKERS = frozenset({Role.DEPARTMENT})
 
 POLICY: Mapping[str, frozenset[Role]] = {
-    "CreateAccessRequest": frozenset({Role.DEPARTMENT}),
+    "CreateAccessRequest": _ASKERS,
     "GetAccessRequest": _READERS,
     "ListAccessRequests": _READERS,
     "ApproveAccessRequest": _DECIDERS,
     "RejectAccessRequest": _DECIDERS,
+    "ReturnAccessRequest": _DECIDERS,
+    "ResubmitAccessRequest": _ASKERS,
+    "WithdrawAccessRequest": _ASKERS,
+    "EndorseAccessRequest": frozenset({Role.ADMINISTRATOR}),
     "GetGrant": _READERS,
     "ListGrants": _READERS,
     "RevokeGrant": _DECIDERS,
+    "NarrowGrant": _DECIDERS,
+    "ListGrantVersions": _READERS,
+    "GetGrantContract": _READERS,
 }
 
-_OPERATIONS = {
-    Operation.QUERY: pb.OPERATION_QUERY,
-    Operation.VERIFY: pb.OPERATION_VERIFY,
-    Operation.SUBSCRIBE: pb.OPERATION_SUBSCRIBE,
-}
-_MASKS = {
-    Mask.WHOLE: pb.MASK_UNSPECIFIED,
-    Mask.LAST_FOUR: pb.MASK_LAST_FOUR,
-    Mask.FIRST_CHARACTER: pb.MASK_FIRST_CHARACTER,
-    Mask.YEAR: pb.MASK_YEAR,
-    Mask.FIRST_SIX: pb.MASK_FIRST_SIX,
-}
-_REQUEST_STATES = {
-    AccessRequestState.PENDING: pb.ACCESS_REQUEST_STATE_PENDING,
-    AccessRequestState.APPROVED: pb.ACCESS_REQUEST_STATE_APPROVED,
-    AccessRequestState.REJECTED: pb.ACCESS_REQUEST_STATE_REJECTED,
-}
-_GRANT_STATES = {
-    GrantState.ACTIVE: pb.GRANT_STATE_ACTIVE,
-    GrantState.REVOKED: pb.GRANT_STATE_REVOKED,
-}
-_OPERATION_OF = {number: word for word, number in _OPERATIONS.items()}
-_MASK_OF = {number: word for word, number in _MASKS.items()}
+Answer = TypeVar("Answer", bound=Message)
 
 
 class GrantServicer:
     """The methods of GrantService; plain ones, as all of them ask the database."""
 
-    def __init__(self, database: Database, index: GrantIndex, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, index: GrantIndex, clock: Clock, key: LogKey | None = None
+    ) -> None:
         self._database = database
         self._index = index
         self._clock = clock
+        self._key = key
+
+    def _once(
+        self,
+        call: Call,
+        request: Message,
+        request_id: str,
+        answer: type[Answer],
+        act: Callable[[UnitOfWork], Answer],
+    ) -> Answer:
+        """An act in a transaction, done once by its id; what it changed is seen at once."""
+        method = answer.DESCRIPTOR.name.removesuffix("Response")
+        with self._database.unit_of_work() as work:
+            told = work.once(
+                call.principal.system, method, request, request_id, answer, lambda: act(work)
+            )
+        self._index.invalidate()
+        return told
 
     def CreateAccessRequest(  # noqa: N802  # the protocol's name
         self, request: pb.CreateAccessRequestRequest, call: Call
     ) -> pb.CreateAccessRequestResponse:
         """Ask for access."""
         asked = request.access_request
-        operations = _operations(asked.operations, "access_request.operations")
-        with self._database.unit_of_work() as work:
+        operations = messages.operations(asked.operations, "access_request.operations")
+        row_filter = messages.row_filter(asked.row_filter, "access_request.row_filter")
 
-            def act() -> pb.CreateAccessRequestResponse:
-                made = service.create_access_request(
-                    work,
-                    call.principal,
-                    parent=request.parent,
-                    resource=asked.resource,
-                    items=asked.items,
-                    operations=operations,
-                    purpose=asked.purpose,
-                    legal_basis=asked.legal_basis,
-                    clock=self._clock,
-                )
-                return pb.CreateAccessRequestResponse(access_request=request_message(made))
-
-            answer = work.once(
-                call.principal.system,
-                "CreateAccessRequest",
-                request,
-                request.request_id,
-                pb.CreateAccessRequestResponse,
-                act,
+        def act(work: UnitOfWork) -> pb.CreateAccessRequestResponse:
+            made = requesting.create_access_request(
+                work,
+                call.principal,
+                parent=request.parent,
+                resource=asked.resource,
+                items=asked.items,
+                operations=operations,
+                purpose=asked.purpose,
+                legal_basis=asked.legal_basis,
+                clock=self._clock,
+                service_item=asked.service_item,
+                row_filter=row_filter,
+                amends=asked.amends,
             )
-        self._index.invalidate()
-        return answer
+            return pb.CreateAccessRequestResponse(access_request=request_message(made))
+
+        return self._once(call, request, request.request_id, pb.CreateAccessRequestResponse, act)
 
     def GetAccessRequest(  # noqa: N802
         self, request: pb.GetAccessRequestRequest, call: Call
     ) -> pb.GetAccessRequestResponse:
         """One request."""
-        found = service.get_access_request(self._database, call.principal, request.name)
+        found = requesting.get_access_request(self._database, call.principal, request.name)
         return pb.GetAccessRequestResponse(access_request=request_message(found))
 
     def ListAccessRequests(  # noqa: N802
         self, request: pb.ListAccessRequestsRequest, call: Call
     ) -> pb.ListAccessRequestsResponse:
         """A page of requests."""
-        page, token = service.list_access_requests(
+        page, token = requesting.list_access_requests(
             self._database,
             call.principal,
             parent=request.parent,
@@ -132,61 +128,119 @@ class GrantServicer:
         self, request: pb.ApproveAccessRequestRequest, call: Call
     ) -> pb.ApproveAccessRequestResponse:
         """Answer a request with a grant."""
-        items = _given(request.items)
-        operations = _operations(request.operations, "operations")
-        start = _time(request, "start_time")
-        end = _time(request, "end_time")
-        with self._database.unit_of_work() as work:
+        items = messages.given_items(request.items)
+        operations = messages.operations(request.operations, "operations")
+        row_filter = messages.row_filter(request.row_filter, "row_filter")
+        start = messages.time_of(request, "start_time")
+        end = messages.time_of(request, "end_time")
 
-            def act() -> pb.ApproveAccessRequestResponse:
-                grant = service.approve_access_request(
-                    work,
-                    call.principal,
-                    name=request.name,
-                    items=items,
-                    operations=operations,
-                    daily_quota=request.daily_quota,
-                    start_time=start,
-                    end_time=end,
-                    clock=self._clock,
-                )
-                return pb.ApproveAccessRequestResponse(grant=grant_message(grant))
-
-            answer = work.once(
-                call.principal.system,
-                "ApproveAccessRequest",
-                request,
-                request.request_id,
-                pb.ApproveAccessRequestResponse,
-                act,
+        def act(work: UnitOfWork) -> pb.ApproveAccessRequestResponse:
+            decided, grant = requesting.approve_access_request(
+                work,
+                call.principal,
+                name=request.name,
+                items=items,
+                operations=operations,
+                daily_quota=request.daily_quota,
+                start_time=start,
+                end_time=end,
+                clock=self._clock,
+                row_filter=row_filter,
+                rate_per_minute=request.rate_per_minute,
+                include_history=request.include_history,
+                reason=request.reason,
             )
-        self._index.invalidate()
-        return answer
+            return pb.ApproveAccessRequestResponse(
+                grant=None if grant is None else grant_message(grant),
+                access_request=request_message(decided),
+            )
+
+        return self._once(call, request, request.request_id, pb.ApproveAccessRequestResponse, act)
+
+    def EndorseAccessRequest(  # noqa: N802
+        self, request: pb.EndorseAccessRequestRequest, call: Call
+    ) -> pb.EndorseAccessRequestResponse:
+        """Agree to a proposal."""
+
+        def act(work: UnitOfWork) -> pb.EndorseAccessRequestResponse:
+            decided, grant = requesting.endorse_access_request(
+                work, call.principal, name=request.name, clock=self._clock
+            )
+            return pb.EndorseAccessRequestResponse(
+                grant=grant_message(grant), access_request=request_message(decided)
+            )
+
+        return self._once(call, request, request.request_id, pb.EndorseAccessRequestResponse, act)
 
     def RejectAccessRequest(  # noqa: N802
         self, request: pb.RejectAccessRequestRequest, call: Call
     ) -> pb.RejectAccessRequestResponse:
         """Answer a request with a refusal."""
-        with self._database.unit_of_work() as work:
 
-            def act() -> pb.RejectAccessRequestResponse:
-                rejected = service.reject_access_request(
-                    work,
-                    call.principal,
-                    name=request.name,
-                    reason=request.reason,
-                    clock=self._clock,
-                )
-                return pb.RejectAccessRequestResponse(access_request=request_message(rejected))
-
-            return work.once(
-                call.principal.system,
-                "RejectAccessRequest",
-                request,
-                request.request_id,
-                pb.RejectAccessRequestResponse,
-                act,
+        def act(work: UnitOfWork) -> pb.RejectAccessRequestResponse:
+            made = requesting.reject_access_request(
+                work,
+                call.principal,
+                name=request.name,
+                reason=request.reason,
+                legal_basis=request.legal_basis,
+                clock=self._clock,
             )
+            return pb.RejectAccessRequestResponse(access_request=request_message(made))
+
+        return self._once(call, request, request.request_id, pb.RejectAccessRequestResponse, act)
+
+    def ReturnAccessRequest(  # noqa: N802
+        self, request: pb.ReturnAccessRequestRequest, call: Call
+    ) -> pb.ReturnAccessRequestResponse:
+        """Give a request back for more material."""
+
+        def act(work: UnitOfWork) -> pb.ReturnAccessRequestResponse:
+            made = requesting.return_access_request(
+                work, call.principal, name=request.name, note=request.note, clock=self._clock
+            )
+            return pb.ReturnAccessRequestResponse(access_request=request_message(made))
+
+        return self._once(call, request, request.request_id, pb.ReturnAccessRequestResponse, act)
+
+    def ResubmitAccessRequest(  # noqa: N802
+        self, request: pb.ResubmitAccessRequestRequest, call: Call
+    ) -> pb.ResubmitAccessRequestResponse:
+        """Hand a returned request in again."""
+        asked = request.access_request
+        names.parse(names.ACCESS_REQUEST, asked.name, field="access_request.name")
+        content = AccessRequest(
+            name=asked.name,
+            resource=asked.resource,
+            items=tuple(asked.items),
+            operations=tuple(messages.operations(asked.operations, "access_request.operations")),
+            purpose=asked.purpose,
+            legal_basis=asked.legal_basis,
+            create_time=self._clock.now(),
+            service_item=asked.service_item,
+            row_filter=tuple(messages.row_filter(asked.row_filter, "access_request.row_filter")),
+        )
+
+        def act(work: UnitOfWork) -> pb.ResubmitAccessRequestResponse:
+            made = requesting.resubmit_access_request(
+                work, call.principal, content=content, clock=self._clock
+            )
+            return pb.ResubmitAccessRequestResponse(access_request=request_message(made))
+
+        return self._once(call, request, request.request_id, pb.ResubmitAccessRequestResponse, act)
+
+    def WithdrawAccessRequest(  # noqa: N802
+        self, request: pb.WithdrawAccessRequestRequest, call: Call
+    ) -> pb.WithdrawAccessRequestResponse:
+        """Take one's own request back."""
+
+        def act(work: UnitOfWork) -> pb.WithdrawAccessRequestResponse:
+            made = requesting.withdraw_access_request(
+                work, call.principal, name=request.name, clock=self._clock
+            )
+            return pb.WithdrawAccessRequestResponse(access_request=request_message(made))
+
+        return self._once(call, request, request.request_id, pb.WithdrawAccessRequestResponse, act)
 
     def GetGrant(self, request: pb.GetGrantRequest, call: Call) -> pb.GetGrantResponse:  # noqa: N802
         """One grant."""
@@ -208,108 +262,59 @@ class GrantServicer:
 
     def RevokeGrant(self, request: pb.RevokeGrantRequest, call: Call) -> pb.RevokeGrantResponse:  # noqa: N802
         """End a grant."""
-        with self._database.unit_of_work() as work:
 
-            def act() -> pb.RevokeGrantResponse:
-                grant = service.revoke_grant(
-                    work,
-                    call.principal,
-                    name=request.name,
-                    reason=request.reason,
-                    clock=self._clock,
-                )
-                return pb.RevokeGrantResponse(grant=grant_message(grant))
-
-            answer = work.once(
-                call.principal.system,
-                "RevokeGrant",
-                request,
-                request.request_id,
-                pb.RevokeGrantResponse,
-                act,
+        def act(work: UnitOfWork) -> pb.RevokeGrantResponse:
+            grant = service.revoke_grant(
+                work, call.principal, name=request.name, reason=request.reason, clock=self._clock
             )
-        self._index.invalidate()
-        return answer
+            return pb.RevokeGrantResponse(grant=grant_message(grant))
 
+        return self._once(call, request, request.request_id, pb.RevokeGrantResponse, act)
 
-def request_message(request: AccessRequest) -> pb.AccessRequest:
-    """The message of a request."""
-    return pb.AccessRequest(
-        name=request.name,
-        resource=request.resource,
-        items=request.items,
-        operations=[_OPERATIONS[operation] for operation in request.operations],
-        purpose=request.purpose,
-        legal_basis=request.legal_basis,
-        state=_REQUEST_STATES[request.state],
-        grant=request.grant,
-        decision_reason=request.decision_reason,
-        create_time=_timestamp(request.create_time),
-        decide_time=_timestamp(request.decide_time),
-    )
+    def NarrowGrant(self, request: pb.NarrowGrantRequest, call: Call) -> pb.NarrowGrantResponse:  # noqa: N802
+        """Take something away from a grant."""
+        to = Narrowing(
+            items=tuple(messages.given_items(request.items)),
+            operations=tuple(messages.operations(request.operations, "operations")),
+            daily_quota=request.daily_quota if request.HasField("daily_quota") else None,
+            rate_per_minute=(
+                request.rate_per_minute if request.HasField("rate_per_minute") else None
+            ),
+            row_filter=tuple(messages.row_filter(request.row_filter, "row_filter")),
+            end_time=messages.time_of(request, "end_time"),
+        )
 
+        def act(work: UnitOfWork) -> pb.NarrowGrantResponse:
+            grant = service.narrow_grant(
+                work,
+                call.principal,
+                name=request.name,
+                to=to,
+                reason=request.reason,
+                etag=request.etag,
+                clock=self._clock,
+            )
+            return pb.NarrowGrantResponse(grant=grant_message(grant))
 
-def grant_message(grant: Grant) -> pb.Grant:
-    """The message of a grant."""
-    return pb.Grant(
-        name=grant.name,
-        resource=grant.resource,
-        items=[pb.GrantedItem(item=given.item, mask=_MASKS[given.mask]) for given in grant.items],
-        operations=[_OPERATIONS[operation] for operation in grant.operations],
-        purpose=grant.purpose,
-        legal_basis=grant.legal_basis,
-        daily_quota=grant.daily_quota,
-        start_time=_timestamp(grant.start_time),
-        end_time=_timestamp(grant.end_time),
-        state=_GRANT_STATES[grant.state],
-        revoke_time=_timestamp(grant.revoke_time),
-        revoke_reason=grant.revoke_reason,
-        contract_hash=grant.contract_hash,
-        access_request=grant.access_request,
-        create_time=_timestamp(grant.create_time),
-    )
+        return self._once(call, request, request.request_id, pb.NarrowGrantResponse, act)
 
+    def ListGrantVersions(  # noqa: N802
+        self, request: pb.ListGrantVersionsRequest, call: Call
+    ) -> pb.ListGrantVersionsResponse:
+        """All versions of a grant."""
+        found = service.list_grant_versions(self._database, call.principal, request.name)
+        return pb.ListGrantVersionsResponse(
+            versions=[messages.version_message(version) for version in found]
+        )
 
-def _operations(numbers: Iterable[int], field: str) -> list[Operation]:
-    found = []
-    for place, number in enumerate(numbers):
-        if number not in _OPERATION_OF:
-            raise _unknown(f"{field}[{place}]", "is not an operation")
-        found.append(_OPERATION_OF[pb.Operation.ValueType(number)])
-    return found
-
-
-def _given(items: Iterable[pb.GrantedItem]) -> list[GrantedItem]:
-    found = []
-    for place, given in enumerate(items):
-        if given.mask not in _MASK_OF:
-            # Never guessed: an unknown mask read as none would show the whole value.
-            raise _unknown(f"items[{place}].mask", "is not a mask")
-        found.append(GrantedItem(item=given.item, mask=_MASK_OF[given.mask]))
-    return found
-
-
-def _time(request: Message, field: str) -> datetime | None:
-    if not request.HasField(field):
-        return None
-    stamp: Timestamp = getattr(request, field)
-    try:
-        return stamp.ToDatetime(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        raise _unknown(field, "is not a time") from None
-
-
-def _unknown(field: str, problem: str) -> InvalidArgument:
-    return InvalidArgument(
-        f"{field} {problem}: correct it and repeat",
-        message_zh=f"{field} 无效：请更正后重试",
-        violations=[FieldViolation(field, problem)],
-    )
-
-
-def _timestamp(at: datetime | None) -> Timestamp | None:
-    if at is None:
-        return None
-    stamp = Timestamp()
-    stamp.FromDatetime(at)
-    return stamp
+    def GetGrantContract(  # noqa: N802
+        self, request: pb.GetGrantContractRequest, call: Call
+    ) -> pb.GetGrantContractResponse:
+        """The signed terms of a grant."""
+        grant = service.grant_version(self._database, call.principal, request.name, request.version)
+        if self._key is None:
+            raise FailedPrecondition("this process has no log key")
+        note = contract_note(
+            grant, origin=self._key.origin, key_id=self._key.key_id, sign=self._key.sign
+        )
+        return pb.GetGrantContractResponse(note=note, contract_hash=grant.contract_hash)

@@ -1,169 +1,42 @@
-"""Use cases of access requests and grants.
+"""Use cases of grants.
 
 1. Every act locks what it decides upon, and leaves its audit record in the same transaction.
-   Purpose, legal basis and reasons are free text: the log commits to them by hash only.
-2. Whoever is no party to a request or a grant gets the answer for one that does not exist.
+   Reasons are free text: the log commits to them by hash only.
+2. Whoever is no party to a grant gets the answer for one that does not exist.
 3. The epoch is raised before a grant changes, so that every index drops it.
+
+Those of requests are in `requesting`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from exchange.catalog import service as catalog
-from exchange.catalog.model import SharingType
-from exchange.grants import deciding, store
+from exchange.catalog import store as catalog_store
+from exchange.catalog.model import DataResource, ServiceItem
+from exchange.delivery import reading
+from exchange.grants import amending, deciding, store
+from exchange.grants.amending import Narrowing
 from exchange.grants.model import (
-    AccessRequest,
     Grant,
-    GrantedItem,
-    Operation,
+    GrantVersion,
     grant_not_found,
     may_see,
-    request_not_found,
     sees_everything,
 )
+from exchange.grants.rows import RowCondition, RowTest
 from runtime import names, paging
 from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork
+from runtime.errors import FieldViolation, InvalidArgument
 from runtime.identity import Principal
 from runtime.records import make_record
 
 EVERY_DEPARTMENT = "departments/-"
 #: Who grants an unconditional resource: no system, but this rule of the node.
 UNCONDITIONAL_RULE = "rules/unconditional-sharing"
-
-
-def create_access_request(
-    work: UnitOfWork,
-    principal: Principal,
-    *,
-    parent: str,
-    resource: str,
-    items: Sequence[str],
-    operations: Sequence[Operation],
-    purpose: str,
-    legal_basis: str,
-    clock: Clock,
-) -> AccessRequest:
-    """Record a request; one for an unconditional resource is granted at once.
-
-    Raises NotFound (RESOURCE_NOT_FOUND) and what `deciding.ask` raises.
-    """
-    department = names.parse(names.DEPARTMENT, parent, field="parent")["department"]
-    found = catalog.resource_in(work, resource)
-    now = clock.now()
-    request = deciding.ask(
-        principal,
-        name=names.make(
-            names.ACCESS_REQUEST, department=department, access_request=names.random_id()
-        ),
-        resource=found,
-        items=items,
-        operations=operations,
-        purpose=purpose,
-        legal_basis=legal_basis,
-        now=now,
-    )
-    work.record(
-        make_record(
-            "access_requested",
-            at=now,
-            actor=principal.system,
-            facts={
-                "access_request": request.name,
-                "resource": request.resource,
-                "items": list(request.items),
-                "operations": [operation.value for operation in request.operations],
-            },
-            commitments={"purpose": purpose.encode(), "legal_basis": legal_basis.encode()},
-        )
-    )
-    if found.sharing_type is not SharingType.UNCONDITIONAL:
-        store.insert_request(work.session, request)
-        return request
-    approved, grant = deciding.grant_at_once(request, grant_name=_grant_name(request), now=now)
-    store.insert_request(work.session, approved)
-    _write_grant(work, grant, actor=UNCONDITIONAL_RULE)
-    return approved
-
-
-def get_access_request(database: Database, principal: Principal, name: str) -> AccessRequest:
-    """One request, to who may see it. Raises NotFound, ACCESS_REQUEST_NOT_FOUND."""
-    names.parse(names.ACCESS_REQUEST, name)
-    with database.reading() as session:
-        request = store.request(session, name)
-    if request is None or not may_see(principal, request):
-        raise request_not_found()
-    return request
-
-
-def list_access_requests(
-    database: Database, principal: Principal, *, parent: str, page_size: int, page_token: str
-) -> tuple[list[AccessRequest], str]:
-    """A page of the requests of a department, or of all, that the caller may see."""
-    consumer, size, after = _page(parent, page_size, page_token, names.ACCESS_REQUEST)
-    with database.reading() as session:
-        rows = store.requests(
-            session, consumer=consumer, party=_party(principal), after=after, limit=size + 1
-        )
-    return paging.cut(rows, size, lambda request: request.name)
-
-
-def approve_access_request(
-    work: UnitOfWork,
-    principal: Principal,
-    *,
-    name: str,
-    items: Sequence[GrantedItem],
-    operations: Sequence[Operation],
-    daily_quota: int,
-    start_time: datetime | None,
-    end_time: datetime | None,
-    clock: Clock,
-) -> Grant:
-    """Answer a request with a grant. Raises what `deciding.approve` raises."""
-    names.parse(names.ACCESS_REQUEST, name)
-    held = store.request(work.session, name, lock=True)
-    if held is None or not may_see(principal, held):
-        raise request_not_found()
-    request, grant = deciding.approve(
-        principal,
-        held,
-        resource=catalog.resource_in(work, held.resource),
-        grant_name=_grant_name(held),
-        items=items,
-        operations=operations,
-        daily_quota=daily_quota,
-        start_time=start_time,
-        end_time=end_time,
-        now=clock.now(),
-    )
-    store.update_request(work.session, request)
-    _write_grant(work, grant, actor=principal.system)
-    return grant
-
-
-def reject_access_request(
-    work: UnitOfWork, principal: Principal, *, name: str, reason: str, clock: Clock
-) -> AccessRequest:
-    """Answer a request with a refusal. Raises what `deciding.reject` raises."""
-    names.parse(names.ACCESS_REQUEST, name)
-    held = store.request(work.session, name, lock=True)
-    now = clock.now()
-    request = deciding.reject(principal, held, reason=reason, now=now)
-    store.update_request(work.session, request)
-    work.record(
-        make_record(
-            "access_rejected",
-            at=now,
-            actor=principal.system,
-            facts={"access_request": request.name, "resource": request.resource},
-            commitments={"reason": reason.encode()},
-        )
-    )
-    return request
 
 
 def get_grant(database: Database, principal: Principal, name: str) -> Grant:
@@ -180,12 +53,31 @@ def list_grants(
     database: Database, principal: Principal, *, parent: str, page_size: int, page_token: str
 ) -> tuple[list[Grant], str]:
     """A page of the grants of a department, or of all, that the caller may see."""
-    consumer, size, after = _page(parent, page_size, page_token, names.GRANT)
+    consumer, size, after = page(parent, page_size, page_token, names.GRANT)
     with database.reading() as session:
         rows = store.grants(
-            session, consumer=consumer, party=_party(principal), after=after, limit=size + 1
+            session, consumer=consumer, party=party(principal), after=after, limit=size + 1
         )
     return paging.cut(rows, size, lambda grant: grant.name)
+
+
+def list_grant_versions(database: Database, principal: Principal, name: str) -> list[GrantVersion]:
+    """All versions of a grant, the newest first. Raises NotFound, GRANT_NOT_FOUND."""
+    get_grant(database, principal, name)
+    with database.reading() as session:
+        return store.versions(session, name, limit=amending.GREATEST_VERSIONS)
+
+
+def grant_version(database: Database, principal: Principal, name: str, number: int) -> Grant:
+    """A grant as a version has it; 0 is the newest. Raises NotFound, GRANT_NOT_FOUND."""
+    grant = get_grant(database, principal, name)
+    if number in (0, grant.version):
+        return grant
+    with database.reading() as session:
+        found = store.version(session, name, number)
+    if found is None:
+        raise grant_not_found()
+    return found.grant
 
 
 def revoke_grant(
@@ -197,6 +89,7 @@ def revoke_grant(
     now = clock.now()
     grant = deciding.revoke(principal, held, reason=reason, now=now)
     store.update_grant(work.session, grant, epoch=store.bump(work.session))
+    store.end_version(work.session, name, now)
     work.record(
         make_record(
             "grant_revoked",
@@ -209,32 +102,109 @@ def revoke_grant(
     return grant
 
 
-def _write_grant(work: UnitOfWork, grant: Grant, *, actor: str) -> None:
-    store.insert_grant(work.session, grant, epoch=store.bump(work.session))
+def narrow_grant(
+    work: UnitOfWork,
+    principal: Principal,
+    *,
+    name: str,
+    to: Narrowing,
+    reason: str,
+    etag: str,
+    clock: Clock,
+) -> Grant:
+    """Take something away from a grant now. Raises what `amending.narrow` raises."""
+    names.parse(names.GRANT, name)
+    held = store.grant(work.session, name, lock=True)
+    if held is None or not may_see(principal, held):
+        raise grant_not_found()
+    now = clock.now()
+    grant = amending.narrow(
+        principal,
+        held,
+        to=to,
+        resource=catalog.resource_in(work, held.resource),
+        reason=reason,
+        etag=etag,
+        offset=reading.end_of_log(work),
+        now=now,
+    )
+    check_named(work, "", to.row_filter)
+    store.update_grant(work.session, grant, epoch=store.bump(work.session))
+    _add_version(work, grant, act="narrowed", actor=principal.system, now=now)
+    work.record(
+        make_record(
+            "grant_narrowed",
+            at=now,
+            actor=principal.system,
+            facts={
+                "grant": grant.name,
+                "resource": grant.resource,
+                "version": grant.version,
+                "contract_hash": grant.contract_hash,
+            },
+            commitments={"reason": reason.encode()},
+        )
+    )
+    return grant
+
+
+def write_grant(work: UnitOfWork, grant: Grant, *, actor: str, now: datetime) -> None:
+    """Write a new grant, or the version that a request has led to."""
+    epoch = store.bump(work.session)
+    write: Callable[..., None] = store.insert_grant if grant.version == 1 else store.update_grant
+    write(work.session, grant, epoch=epoch)
+    act = "granted" if grant.version == 1 else "amended"
+    _add_version(work, grant, act=act, actor=actor, now=now)
+    facts: dict[str, str | int] = {
+        "access_request": grant.access_request,
+        "grant": grant.name,
+        "resource": grant.resource,
+        "contract_hash": grant.contract_hash,
+    }
     work.record(
         make_record(
             "access_approved",
-            at=grant.create_time,
+            at=now,
             actor=actor,
-            facts={
-                "access_request": grant.access_request,
-                "grant": grant.name,
-                "resource": grant.resource,
-                "contract_hash": grant.contract_hash,
-            },
+            facts=facts | ({"version": grant.version} if grant.version > 1 else {}),
         )
     )
 
 
-def _grant_name(request: AccessRequest) -> str:
-    return f"{request.consumer}/grants/{names.random_id()}"
+def _add_version(work: UnitOfWork, grant: Grant, *, act: str, actor: str, now: datetime) -> None:
+    version = GrantVersion(
+        grant=grant, act=act, actor=actor, from_time=now, from_offset=reading.end_of_log(work)
+    )
+    store.add_version(work.session, version)
 
 
-def _party(principal: Principal) -> str | None:
+def check_named(work: UnitOfWork, service_item: str, row_filter: Sequence[RowCondition]) -> None:
+    """Whether what a request or a filter names is in the catalog. Raises InvalidArgument."""
+    wrong = []
+    if service_item:
+        names.parse(names.SERVICE_ITEM, service_item, field="service_item")
+        if not isinstance(catalog_store.entry(work.session, service_item), ServiceItem):
+            wrong.append(FieldViolation("service_item", "is not in the catalog"))
+    for place, condition in enumerate(row_filter):
+        if condition.test is RowTest.OWN_CLIENTS and not isinstance(
+            catalog_store.entry(work.session, condition.values[0]), DataResource
+        ):
+            wrong.append(FieldViolation(f"row_filter[{place}].values", "is not in the catalog"))
+    if wrong:
+        raise InvalidArgument(
+            "nothing was done: name what is in the catalog",
+            reason="NOT_IN_CATALOG",
+            message_zh="未作任何更改：所指事项或信息资源不在目录中",
+            violations=wrong,
+        )
+
+
+def party(principal: Principal) -> str | None:
+    """The party whose things the caller sees; None where it sees everything."""
     return None if sees_everything(principal) else principal.department
 
 
-def _page(parent: str, page_size: int, token: str, pattern: str) -> tuple[str | None, int, str]:
+def page(parent: str, page_size: int, token: str, pattern: str) -> tuple[str | None, int, str]:
     """The consumer asked for (None: any), the size, and the name that the page follows."""
     names.parse(names.DEPARTMENT, parent, field="parent", wildcard=True)
     after = paging.last_of(token)

@@ -3,6 +3,8 @@
 1. Lists of names and codes are JSON texts: they are read and written whole.
 2. A row is locked before it is decided upon, so of two decisions the second sees the first.
 3. `grant_epoch` has one row, raised before every change of a grant (see `freshness`).
+4. `grant_version` keeps every version of a grant as it was given; of each grant at most the newest
+   is without an end.
 """
 
 from __future__ import annotations
@@ -14,15 +16,8 @@ import orjson
 import sqlalchemy as sa
 from sqlmodel import Field, Session, SQLModel
 
-from exchange.grants.model import (
-    AccessRequest,
-    AccessRequestState,
-    Grant,
-    GrantedItem,
-    GrantState,
-    Mask,
-    Operation,
-)
+from exchange.grants import content
+from exchange.grants.model import AccessRequest, AccessRequestState, Grant, GrantVersion
 from runtime.database import Database, UtcDateTime
 
 NAME = sa.String(200).with_variant(sa.String(200, collation="C"), "postgresql")
@@ -50,6 +45,16 @@ class AccessRequestRow(SQLModel, table=True):
     decision_reason: str = Field(max_length=500)
     create_time: datetime = Field(sa_type=UtcDateTime)
     decide_time: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    service_item: str = Field(sa_type=NAME)
+    amends: str = Field(sa_type=NAME)
+    row_filter: str = Field(sa_type=sa.Text)
+    cross_region: bool
+    cross_level: bool
+    needs_review: bool
+    authority: str = Field(sa_type=NAME)
+    review_note: str = Field(max_length=500)
+    decision_legal_basis: str = Field(max_length=500)
+    proposal: str = Field(sa_type=sa.Text)
 
 
 class GrantRow(SQLModel, table=True):
@@ -78,7 +83,29 @@ class GrantRow(SQLModel, table=True):
     contract_hash: str = Field(max_length=64)
     access_request: str = Field(sa_type=NAME, unique=True)
     create_time: datetime = Field(sa_type=UtcDateTime)
+    service_item: str = Field(sa_type=NAME)
+    row_filter: str = Field(sa_type=sa.Text)
+    rate_per_minute: int
+    version: int
+    earlier: str = Field(sa_type=sa.Text)
     epoch: int = Field(sa_type=sa.BigInteger, index=True)
+
+
+class GrantVersionRow(SQLModel, table=True):
+    """One version of a grant."""
+
+    __tablename__ = "grant_version"
+    __table_args__ = (sa.Index("grant_version_of_resource", "resource", "name", "version"),)
+
+    name: str = Field(primary_key=True, sa_type=NAME)
+    version: int = Field(primary_key=True)
+    resource: str = Field(sa_type=NAME)
+    act: str = Field(max_length=16)
+    actor: str = Field(sa_type=NAME)
+    from_time: datetime = Field(sa_type=UtcDateTime)
+    until_time: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    from_offset: int = Field(sa_type=sa.BigInteger)
+    content: str = Field(sa_type=sa.Text)
 
 
 class GrantEpochRow(SQLModel, table=True):
@@ -98,8 +125,9 @@ def _table(row: type[SQLModel]) -> sa.Table:
 
 REQUESTS = _table(AccessRequestRow)
 GRANTS = _table(GrantRow)
+VERSIONS = _table(GrantVersionRow)
 EPOCH = _table(GrantEpochRow)
-TABLES = (REQUESTS, GRANTS, EPOCH)
+TABLES = (REQUESTS, GRANTS, VERSIONS, EPOCH)
 
 
 def insert_request(session: Session, request: AccessRequest) -> None:
@@ -108,16 +136,11 @@ def insert_request(session: Session, request: AccessRequest) -> None:
 
 
 def update_request(session: Session, request: AccessRequest) -> None:
-    """Write the decision on a request."""
+    """Write what a request has become."""
     session.execute(
         sa.update(REQUESTS)
         .where(REQUESTS.c.name == request.name)
-        .values(
-            state=request.state.value,
-            grant=request.grant,
-            decision_reason=request.decision_reason,
-            decide_time=request.decide_time,
-        )
+        .values(**_request_values(request))
     )
 
 
@@ -149,17 +172,75 @@ def insert_grant(session: Session, grant: Grant, *, epoch: int) -> None:
 
 
 def update_grant(session: Session, grant: Grant, *, epoch: int) -> None:
-    """Write the end of a grant; its terms never change."""
+    """Write the end of a grant, or its next version."""
     session.execute(
         sa.update(GRANTS)
         .where(GRANTS.c.name == grant.name)
-        .values(
-            state=grant.state.value,
-            revoke_time=grant.revoke_time,
-            revoke_reason=grant.revoke_reason,
-            epoch=epoch,
+        .values(**_grant_values(grant), epoch=epoch)
+    )
+
+
+def add_version(session: Session, version: GrantVersion) -> None:
+    """Write a version, and end the one before it."""
+    end_version(session, version.grant.name, version.from_time)
+    session.execute(
+        VERSIONS.insert().values(
+            name=version.grant.name,
+            version=version.grant.version,
+            resource=version.grant.resource,
+            act=version.act,
+            actor=version.actor,
+            from_time=version.from_time,
+            until_time=version.until_time,
+            from_offset=version.from_offset,
+            content=_content_of(version.grant),
         )
     )
+
+
+def end_version(session: Session, name: str, at: datetime) -> None:
+    """End the newest version of a grant."""
+    session.execute(
+        sa.update(VERSIONS)
+        .where(VERSIONS.c.name == name, VERSIONS.c.until_time.is_(None))
+        .values(until_time=at)
+    )
+
+
+def versions(session: Session, name: str, *, limit: int) -> list[GrantVersion]:
+    """Versions of a grant, the newest first."""
+    query = (
+        sa.select(VERSIONS)
+        .where(VERSIONS.c.name == name)
+        .order_by(VERSIONS.c.version.desc())
+        .limit(limit)
+    )
+    return [_version_of(row) for row in session.execute(query).mappings()]
+
+
+def version(session: Session, name: str, number: int) -> GrantVersion | None:
+    """One version of a grant."""
+    query = sa.select(VERSIONS).where(VERSIONS.c.name == name, VERSIONS.c.version == number)
+    row = session.execute(query).mappings().first()
+    return None if row is None else _version_of(row)
+
+
+def versions_at(
+    session: Session, resource: str, at: datetime, *, after: str, limit: int
+) -> list[GrantVersion]:
+    """The versions of a resource's grants that were in force at a time, after a grant's name."""
+    query = (
+        sa.select(VERSIONS)
+        .where(
+            VERSIONS.c.resource == resource,
+            VERSIONS.c.name > after,
+            VERSIONS.c.from_time <= at,
+            sa.or_(VERSIONS.c.until_time.is_(None), VERSIONS.c.until_time > at),
+        )
+        .order_by(VERSIONS.c.name, VERSIONS.c.version)
+        .limit(limit)
+    )
+    return [_version_of(row) for row in session.execute(query).mappings()]
 
 
 def grant(session: Session, name: str, *, lock: bool = False) -> Grant | None:
@@ -213,27 +294,38 @@ def _listed(
 
 def _plain(thing: AccessRequest | Grant, columns: sa.Table) -> dict[str, Any]:
     """The columns whose values the thing has as they are."""
-    special = {"items", "operations", "state", "epoch"}
+    special = {"items", "operations", "state", "epoch", "row_filter", "earlier", "proposal"}
     return {c.name: getattr(thing, c.name) for c in columns.columns if c.name not in special}
 
 
 def _request_values(request: AccessRequest) -> dict[str, Any]:
+    proposal = request.proposal
     return {
         **_plain(request, REQUESTS),
         "items": orjson.dumps(request.items).decode(),
         "operations": orjson.dumps(request.operations).decode(),
         "state": request.state.value,
+        "row_filter": content.dumped(content.conditions(request.row_filter)),
+        "proposal": "" if proposal is None else content.dumped(content.terms(proposal)),
     }
 
 
 def _grant_values(grant: Grant) -> dict[str, Any]:
-    items = [[given.item, given.mask.value] for given in grant.items]
     return {
         **_plain(grant, GRANTS),
-        "items": orjson.dumps(items).decode(),
+        "items": content.dumped(content.items(grant.items)),
         "operations": orjson.dumps(grant.operations).decode(),
         "state": grant.state.value,
+        "row_filter": content.dumped(content.conditions(grant.row_filter)),
+        "earlier": content.dumped(content.earlier(grant.earlier)),
     }
+
+
+def _content_of(grant: Grant) -> str:
+    values = _grant_values(grant)
+    for derived in ("consumer", "source"):
+        del values[derived]
+    return content.dumped(values)
 
 
 def _request_of(row: sa.RowMapping) -> AccessRequest:
@@ -244,8 +336,10 @@ def _request_of(row: sa.RowMapping) -> AccessRequest:
         **{
             **values,
             "items": tuple(orjson.loads(values["items"])),
-            "operations": _operations(values["operations"]),
+            "operations": content.operations_of(orjson.loads(values["operations"])),
             "state": AccessRequestState(values["state"]),
+            "row_filter": content.conditions_of(orjson.loads(values["row_filter"])),
+            "proposal": content.terms_of(values["proposal"]),
         }
     )
 
@@ -254,16 +348,15 @@ def _grant_of(row: sa.RowMapping) -> Grant:
     values = dict(row)
     for derived in ("consumer", "source", "epoch"):
         del values[derived]
-    given = orjson.loads(values["items"])
-    return Grant(
-        **{
-            **values,
-            "items": tuple(GrantedItem(item=item, mask=Mask(mask)) for item, mask in given),
-            "operations": _operations(values["operations"]),
-            "state": GrantState(values["state"]),
-        }
+    return content.grant_of(values)
+
+
+def _version_of(row: sa.RowMapping) -> GrantVersion:
+    return GrantVersion(
+        grant=content.grant_of(orjson.loads(row["content"])),
+        act=row["act"],
+        actor=row["actor"],
+        from_time=row["from_time"],
+        until_time=row["until_time"],
+        from_offset=row["from_offset"],
     )
-
-
-def _operations(text: str) -> tuple[Operation, ...]:
-    return tuple(Operation(word) for word in orjson.loads(text))

@@ -134,13 +134,18 @@ def key_check(schema: ResourceSchema) -> Callable[[str], None]:
             )
 
     def withdrawn(_: str) -> None:
-        raise FailedPrecondition(
-            "its source department has withdrawn this resource from the catalog",
-            reason="RESOURCE_WITHDRAWN",
-            message_zh="数源部门已从目录撤回该信息资源",
-        )
+        raise resource_withdrawn()
 
     return withdrawn if schema.state is EntryState.WITHDRAWN else check
+
+
+def resource_withdrawn() -> FailedPrecondition:
+    """The refusal of a question about a resource that is in the catalog no longer."""
+    return FailedPrecondition(
+        "its source department has withdrawn this resource from the catalog",
+        reason="RESOURCE_WITHDRAWN",
+        message_zh="数源部门已从目录撤回该信息资源",
+    )
 
 
 def compare(held: Mapping[str, str], claims: Mapping[str, str]) -> dict[str, bool]:

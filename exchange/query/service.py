@@ -1,7 +1,8 @@
 """Query (查询) and Verify (核查): the hot path, on the loop.
 
 The steps, in this order: the question's shape → authorize under the grant → the key's shape →
-quota → read → project and mask, or compare → append the audit record → answer. No answer leaves
+rate and quota → read → leave out what the grant's row filter does not show → project and mask, or
+compare → append the audit record → answer. No answer leaves
 before its record is durable; a refusal's record is durable before the refusal is told. From reading
 on, the questions of one group commit go together: one statement reads for all of them.
 
@@ -36,6 +37,8 @@ from exchange.catalog.service import Schemas
 from exchange.delivery.reading import RecordReader
 from exchange.grants.authorizing import GrantIndex
 from exchange.grants.model import Grant, Operation
+from exchange.grants.rates import Rates
+from exchange.grants.rows import looked_up, shows
 from exchange.query.model import (
     DECOY,
     GREATEST_ITEMS,
@@ -68,13 +71,15 @@ class Querying:
         records: RecordReader,
         audit: AuditLog,
         clock: Clock,
+        rates: Rates | None = None,
     ) -> None:
+        self._rates = rates or Rates(clock)
         self._authorize = grants.authorize
         self._schema = schemas.schema
         self._records = records
         self._audit = audit
         self._clock = clock
-        self._days = _Days()
+        self._days = Days()
         self._key_checks: dict[str, tuple[ResourceSchema, Callable[[str], None]]] = {}
 
     async def query(
@@ -90,7 +95,8 @@ class Querying:
         """The granted items of one record.
 
         Raises InvalidArgument (BAD_QUESTION, MALFORMED_KEY), what `GrantIndex.authorize` raises,
-        ResourceExhausted (DAILY_QUOTA_EXCEEDED) and FailedPrecondition (RESOURCE_WITHDRAWN).
+        ResourceExhausted (RATE_EXCEEDED, DAILY_QUOTA_EXCEEDED) and FailedPrecondition
+        (RESOURCE_WITHDRAWN).
         """
         check_question(purpose, case_number)
         _check_items(items)
@@ -180,7 +186,34 @@ class Querying:
     def _answer(self, asked: Sequence[_Question]) -> list[SealedRecord]:
         """Read, project or compare, and say it: for all the questions of one group commit."""
         held = self._records.payloads((one.grant.resource, one.key) for one in asked)
-        return [one.answer(held.get((one.grant.resource, one.key))) for one in asked]
+        texts = [held.get((one.grant.resource, one.key)) for one in asked]
+        if any(one.grant.row_filter for one in asked):
+            texts = self._shown(asked, texts)
+        return [one.answer(text) for one, text in zip(asked, texts, strict=True)]
+
+    def _shown(self, asked: Sequence[_Question], texts: Sequence[str | None]) -> list[str | None]:
+        """The records with None for each outside its grant's row filter: like an absent one.
+
+        An absent one is judged too, so that both cost the same.
+        """
+        values: list[Mapping[str, str]] = [
+            orjson.loads(DECOY if text is None else text) if one.grant.row_filter else {}
+            for one, text in zip(asked, texts, strict=True)
+        ]
+        wanted = {
+            place
+            for one, value in zip(asked, values, strict=True)
+            for place in looked_up(one.grant.row_filter, value)
+        }
+        clients = self._records.payloads(wanted) if wanted else {}
+
+        def holds(resource: str, key: str) -> bool:
+            return clients.get((resource, key)) is not None
+
+        return [
+            text if shows(one.grant.row_filter, value, holds) else None
+            for one, text, value in zip(asked, texts, values, strict=True)
+        ]
 
     def _check_key(self, resource: str, key: str) -> None:
         schema = self._schema(resource)
@@ -194,6 +227,8 @@ class Querying:
 
         What is on its way to the log counts already, so questions at one time cannot pass together.
         """
+        if grant.rate_per_minute:
+            self._rates.take(grant)
         if not grant.daily_quota:
             return None
         day, left = self._days.at(now)
@@ -289,7 +324,7 @@ class _Verify(_Question):
         )
 
 
-class _Days:
+class Days:
     """Days of China, made once a day."""
 
     def __init__(self) -> None:

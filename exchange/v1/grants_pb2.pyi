@@ -34,6 +34,8 @@ class _OperationEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Operation.V
     """Ask whether claims match a record."""
     OPERATION_SUBSCRIBE: _Operation.ValueType  # 3
     """Receive changes."""
+    OPERATION_EXPORT: _Operation.ValueType  # 4
+    """Read all records that the grant shows, page by page."""
 
 class Operation(_Operation, metaclass=_OperationEnumTypeWrapper):
     """What may be done under a grant."""
@@ -46,7 +48,41 @@ OPERATION_VERIFY: Operation.ValueType  # 2
 """Ask whether claims match a record."""
 OPERATION_SUBSCRIBE: Operation.ValueType  # 3
 """Receive changes."""
+OPERATION_EXPORT: Operation.ValueType  # 4
+"""Read all records that the grant shows, page by page."""
 Global___Operation: _TypeAlias = Operation  # noqa: Y015
+
+class _RowTest:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RowTestEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RowTest.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ROW_TEST_UNSPECIFIED: _RowTest.ValueType  # 0
+    """Never sent."""
+    ROW_TEST_PREFIX: _RowTest.ValueType  # 1
+    """Begins with the one value given, such as the code of a region."""
+    ROW_TEST_EQUALS: _RowTest.ValueType  # 2
+    """Is the one value given."""
+    ROW_TEST_IN: _RowTest.ValueType  # 3
+    """Is one of the values given, at most 100."""
+    ROW_TEST_OWN_CLIENTS: _RowTest.ValueType  # 4
+    """Is the key of a record that the consumer itself holds in the resource given: its own clients."""
+
+class RowTest(_RowTest, metaclass=_RowTestEnumTypeWrapper):
+    """How a record's value is tested."""
+
+ROW_TEST_UNSPECIFIED: RowTest.ValueType  # 0
+"""Never sent."""
+ROW_TEST_PREFIX: RowTest.ValueType  # 1
+"""Begins with the one value given, such as the code of a region."""
+ROW_TEST_EQUALS: RowTest.ValueType  # 2
+"""Is the one value given."""
+ROW_TEST_IN: RowTest.ValueType  # 3
+"""Is one of the values given, at most 100."""
+ROW_TEST_OWN_CLIENTS: RowTest.ValueType  # 4
+"""Is the key of a record that the consumer itself holds in the resource given: its own clients."""
+Global___RowTest: _TypeAlias = RowTest  # noqa: Y015
 
 class _Mask:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -94,6 +130,12 @@ class _AccessRequestStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Ac
     """Answered by a grant."""
     ACCESS_REQUEST_STATE_REJECTED: _AccessRequestState.ValueType  # 3
     """Refused."""
+    ACCESS_REQUEST_STATE_AWAITING_AUTHORITY: _AccessRequestState.ValueType  # 4
+    """The source agrees and the authority has still to."""
+    ACCESS_REQUEST_STATE_RETURNED: _AccessRequestState.ValueType  # 5
+    """Given back for more material."""
+    ACCESS_REQUEST_STATE_WITHDRAWN: _AccessRequestState.ValueType  # 6
+    """Taken back by who asked."""
 
 class AccessRequestState(_AccessRequestState, metaclass=_AccessRequestStateEnumTypeWrapper):
     """State of a request."""
@@ -106,6 +148,12 @@ ACCESS_REQUEST_STATE_APPROVED: AccessRequestState.ValueType  # 2
 """Answered by a grant."""
 ACCESS_REQUEST_STATE_REJECTED: AccessRequestState.ValueType  # 3
 """Refused."""
+ACCESS_REQUEST_STATE_AWAITING_AUTHORITY: AccessRequestState.ValueType  # 4
+"""The source agrees and the authority has still to."""
+ACCESS_REQUEST_STATE_RETURNED: AccessRequestState.ValueType  # 5
+"""Given back for more material."""
+ACCESS_REQUEST_STATE_WITHDRAWN: AccessRequestState.ValueType  # 6
+"""Taken back by who asked."""
 Global___AccessRequestState: _TypeAlias = AccessRequestState  # noqa: Y015
 
 class _GrantState:
@@ -159,6 +207,98 @@ class GrantedItem(_message.Message):
 Global___GrantedItem: _TypeAlias = GrantedItem  # noqa: Y015
 
 @_typing.final
+class RowCondition(_message.Message):
+    """A condition that a record must meet to be shown; of several, all."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_FIELD_NUMBER: _builtins.int
+    TEST_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    item: _builtins.str
+    """Code of the item whose value is tested; it need not be granted."""
+    test: Global___RowTest.ValueType
+    """How it is tested."""
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Against what; for OWN_CLIENTS the name of one resource of the consumer."""
+
+    def __init__(
+        self,
+        *,
+        item: _builtins.str = ...,
+        test: Global___RowTest.ValueType = ...,
+        values: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item", b"item", "test", b"test", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RowCondition: _TypeAlias = RowCondition  # noqa: Y015
+
+@_typing.final
+class GrantTerms(_message.Message):
+    """What a grant gives: proposed, or given."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEMS_FIELD_NUMBER: _builtins.int
+    OPERATIONS_FIELD_NUMBER: _builtins.int
+    DAILY_QUOTA_FIELD_NUMBER: _builtins.int
+    RATE_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    ROW_FILTER_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    INCLUDE_HISTORY_FIELD_NUMBER: _builtins.int
+    daily_quota: _builtins.int
+    """Records per day (China time); 0 is without bound."""
+    rate_per_minute: _builtins.int
+    """Questions per minute; 0 is without bound."""
+    include_history: _builtins.bool
+    """Whether what is added to a grant is shown in changes published before, too."""
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___GrantedItem]:
+        """Items given."""
+
+    @_builtins.property
+    def operations(self) -> _containers.RepeatedScalarFieldContainer[Global___Operation.ValueType]:
+        """Operations allowed."""
+
+    @_builtins.property
+    def row_filter(self) -> _containers.RepeatedCompositeFieldContainer[Global___RowCondition]:
+        """Records shown are those that meet all of these."""
+
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """From then."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Until then, exclusive."""
+
+    def __init__(
+        self,
+        *,
+        items: _abc.Iterable[Global___GrantedItem] | None = ...,
+        operations: _abc.Iterable[Global___Operation.ValueType] | None = ...,
+        daily_quota: _builtins.int = ...,
+        rate_per_minute: _builtins.int = ...,
+        row_filter: _abc.Iterable[Global___RowCondition] | None = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        include_history: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["daily_quota", b"daily_quota", "end_time", b"end_time", "include_history", b"include_history", "items", b"items", "operations", b"operations", "rate_per_minute", b"rate_per_minute", "row_filter", b"row_filter", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GrantTerms: _TypeAlias = GrantTerms  # noqa: Y015
+
+@_typing.final
 class AccessRequest(_message.Message):
     """A request for access (申请)."""
 
@@ -175,6 +315,16 @@ class AccessRequest(_message.Message):
     DECISION_REASON_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     DECIDE_TIME_FIELD_NUMBER: _builtins.int
+    SERVICE_ITEM_FIELD_NUMBER: _builtins.int
+    AMENDS_FIELD_NUMBER: _builtins.int
+    ROW_FILTER_FIELD_NUMBER: _builtins.int
+    CROSS_REGION_FIELD_NUMBER: _builtins.int
+    CROSS_LEVEL_FIELD_NUMBER: _builtins.int
+    NEEDS_REVIEW_FIELD_NUMBER: _builtins.int
+    REVIEW_NOTE_FIELD_NUMBER: _builtins.int
+    DECISION_LEGAL_BASIS_FIELD_NUMBER: _builtins.int
+    PROPOSAL_FIELD_NUMBER: _builtins.int
+    REPLY_DUE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """departments/{consumer}/accessRequests/{access_request}"""
     resource: _builtins.str
@@ -189,6 +339,22 @@ class AccessRequest(_message.Message):
     """The grant that answered it, if one did."""
     decision_reason: _builtins.str
     """The reason of a refusal."""
+    service_item: _builtins.str
+    """The service item that it serves, if it names one."""
+    amends: _builtins.str
+    """The grant that it asks to change; empty asks for a new one."""
+    cross_region: _builtins.bool
+    """Whether consumer and source are of different regions."""
+    cross_level: _builtins.bool
+    """Whether consumer and source are of different levels."""
+    needs_review: _builtins.bool
+    """Whether the authority has to agree."""
+    review_note: _builtins.str
+    """Why it was returned, and other notes of who decides."""
+    decision_legal_basis: _builtins.str
+    """The legal basis of a refusal."""
+    reply_due: _builtins.str
+    """The last day of the reply, YYYY-MM-DD; empty where no clock runs."""
     @_builtins.property
     def items(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Codes of the items asked for."""
@@ -205,6 +371,14 @@ class AccessRequest(_message.Message):
     def decide_time(self) -> _timestamp_pb2.Timestamp:
         """When it was decided."""
 
+    @_builtins.property
+    def row_filter(self) -> _containers.RepeatedCompositeFieldContainer[Global___RowCondition]:
+        """Records asked for, where not all are."""
+
+    @_builtins.property
+    def proposal(self) -> Global___GrantTerms:
+        """What the source proposes while the authority has still to agree."""
+
     def __init__(
         self,
         *,
@@ -219,10 +393,20 @@ class AccessRequest(_message.Message):
         decision_reason: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         decide_time: _timestamp_pb2.Timestamp | None = ...,
+        service_item: _builtins.str = ...,
+        amends: _builtins.str = ...,
+        row_filter: _abc.Iterable[Global___RowCondition] | None = ...,
+        cross_region: _builtins.bool = ...,
+        cross_level: _builtins.bool = ...,
+        needs_review: _builtins.bool = ...,
+        review_note: _builtins.str = ...,
+        decision_legal_basis: _builtins.str = ...,
+        proposal: Global___GrantTerms | None = ...,
+        reply_due: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "decide_time", b"decide_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "decide_time", b"decide_time", "proposal", b"proposal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "decide_time", b"decide_time", "decision_reason", b"decision_reason", "grant", b"grant", "items", b"items", "legal_basis", b"legal_basis", "name", b"name", "operations", b"operations", "purpose", b"purpose", "resource", b"resource", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amends", b"amends", "create_time", b"create_time", "cross_level", b"cross_level", "cross_region", b"cross_region", "decide_time", b"decide_time", "decision_legal_basis", b"decision_legal_basis", "decision_reason", b"decision_reason", "grant", b"grant", "items", b"items", "legal_basis", b"legal_basis", "name", b"name", "needs_review", b"needs_review", "operations", b"operations", "proposal", b"proposal", "purpose", b"purpose", "reply_due", b"reply_due", "resource", b"resource", "review_note", b"review_note", "row_filter", b"row_filter", "service_item", b"service_item", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -249,6 +433,11 @@ class Grant(_message.Message):
     CONTRACT_HASH_FIELD_NUMBER: _builtins.int
     ACCESS_REQUEST_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    SERVICE_ITEM_FIELD_NUMBER: _builtins.int
+    ROW_FILTER_FIELD_NUMBER: _builtins.int
+    RATE_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """departments/{consumer}/grants/{grant}"""
     resource: _builtins.str
@@ -267,6 +456,14 @@ class Grant(_message.Message):
     """SHA-256 of the grant's terms, hex: stands in every receipt."""
     access_request: _builtins.str
     """The request it answers."""
+    service_item: _builtins.str
+    """The service item that it serves, if any."""
+    rate_per_minute: _builtins.int
+    """Questions per minute, for each process of the node; 0 is without bound."""
+    version: _builtins.int
+    """Counts from 1; each narrowing or amendment makes the next."""
+    etag: _builtins.str
+    """Changes with terms and state."""
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___GrantedItem]:
         """Items given."""
@@ -291,6 +488,10 @@ class Grant(_message.Message):
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was made."""
 
+    @_builtins.property
+    def row_filter(self) -> _containers.RepeatedCompositeFieldContainer[Global___RowCondition]:
+        """Records shown are those that meet all of these."""
+
     def __init__(
         self,
         *,
@@ -309,14 +510,67 @@ class Grant(_message.Message):
         contract_hash: _builtins.str = ...,
         access_request: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        service_item: _builtins.str = ...,
+        row_filter: _abc.Iterable[Global___RowCondition] | None = ...,
+        rate_per_minute: _builtins.int = ...,
+        version: _builtins.int = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "revoke_time", b"revoke_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_request", b"access_request", "contract_hash", b"contract_hash", "create_time", b"create_time", "daily_quota", b"daily_quota", "end_time", b"end_time", "items", b"items", "legal_basis", b"legal_basis", "name", b"name", "operations", b"operations", "purpose", b"purpose", "resource", b"resource", "revoke_reason", b"revoke_reason", "revoke_time", b"revoke_time", "start_time", b"start_time", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_request", b"access_request", "contract_hash", b"contract_hash", "create_time", b"create_time", "daily_quota", b"daily_quota", "end_time", b"end_time", "etag", b"etag", "items", b"items", "legal_basis", b"legal_basis", "name", b"name", "operations", b"operations", "purpose", b"purpose", "rate_per_minute", b"rate_per_minute", "resource", b"resource", "revoke_reason", b"revoke_reason", "revoke_time", b"revoke_time", "row_filter", b"row_filter", "service_item", b"service_item", "start_time", b"start_time", "state", b"state", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Grant: _TypeAlias = Grant  # noqa: Y015
+
+@_typing.final
+class GrantVersion(_message.Message):
+    """One version of a grant."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GRANT_FIELD_NUMBER: _builtins.int
+    ACT_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    FROM_TIME_FIELD_NUMBER: _builtins.int
+    UNTIL_TIME_FIELD_NUMBER: _builtins.int
+    FROM_OFFSET_FIELD_NUMBER: _builtins.int
+    act: _builtins.str
+    """What made it: granted, narrowed, amended or revoked."""
+    actor: _builtins.str
+    """The system that acted, or a rule of the node."""
+    from_offset: _builtins.int
+    """Changes up to this offset were published before it."""
+    @_builtins.property
+    def grant(self) -> Global___Grant:
+        """The grant as it was."""
+
+    @_builtins.property
+    def from_time(self) -> _timestamp_pb2.Timestamp:
+        """In force from then."""
+
+    @_builtins.property
+    def until_time(self) -> _timestamp_pb2.Timestamp:
+        """Until then, exclusive; absent for the newest."""
+
+    def __init__(
+        self,
+        *,
+        grant: Global___Grant | None = ...,
+        act: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        from_time: _timestamp_pb2.Timestamp | None = ...,
+        until_time: _timestamp_pb2.Timestamp | None = ...,
+        from_offset: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["from_time", b"from_time", "grant", b"grant", "until_time", b"until_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["act", b"act", "actor", b"actor", "from_offset", b"from_offset", "from_time", b"from_time", "grant", b"grant", "until_time", b"until_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GrantVersion: _TypeAlias = GrantVersion  # noqa: Y015
 
 @_typing.final
 class CreateAccessRequestRequest(_message.Message):
@@ -333,7 +587,9 @@ class CreateAccessRequestRequest(_message.Message):
     """Repeats with one id return the first answer."""
     @_builtins.property
     def access_request(self) -> Global___AccessRequest:
-        """resource, items, operations, purpose and legal_basis are read; the rest is ignored."""
+        """resource, items, operations, purpose, legal_basis, service_item, amends and row_filter are read;
+        the rest is ignored.
+        """
 
     def __init__(
         self,
@@ -491,12 +747,22 @@ class ApproveAccessRequestRequest(_message.Message):
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ROW_FILTER_FIELD_NUMBER: _builtins.int
+    RATE_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    INCLUDE_HISTORY_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The request's name."""
     daily_quota: _builtins.int
     """Records per day; 0 is without bound."""
     request_id: _builtins.str
     """Repeats with one id return the first answer."""
+    rate_per_minute: _builtins.int
+    """Questions per minute; 0 is without bound."""
+    include_history: _builtins.bool
+    """For an amendment: show what is added in changes published before, too."""
+    reason: _builtins.str
+    """Why records are restricted further than asked; required where row_filter is given."""
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___GrantedItem]:
         """Items given, each one of those asked for."""
@@ -513,6 +779,10 @@ class ApproveAccessRequestRequest(_message.Message):
     def end_time(self) -> _timestamp_pb2.Timestamp:
         """Until then; required."""
 
+    @_builtins.property
+    def row_filter(self) -> _containers.RepeatedCompositeFieldContainer[Global___RowCondition]:
+        """Records shown; none means those asked for."""
+
     def __init__(
         self,
         *,
@@ -523,10 +793,14 @@ class ApproveAccessRequestRequest(_message.Message):
         start_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
         request_id: _builtins.str = ...,
+        row_filter: _abc.Iterable[Global___RowCondition] | None = ...,
+        rate_per_minute: _builtins.int = ...,
+        include_history: _builtins.bool = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["daily_quota", b"daily_quota", "end_time", b"end_time", "items", b"items", "name", b"name", "operations", b"operations", "request_id", b"request_id", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["daily_quota", b"daily_quota", "end_time", b"end_time", "include_history", b"include_history", "items", b"items", "name", b"name", "operations", b"operations", "rate_per_minute", b"rate_per_minute", "reason", b"reason", "request_id", b"request_id", "row_filter", b"row_filter", "start_time", b"start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -539,18 +813,24 @@ class ApproveAccessRequestResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     GRANT_FIELD_NUMBER: _builtins.int
+    ACCESS_REQUEST_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def grant(self) -> Global___Grant:
-        """As made."""
+        """As made; absent while the authority has still to agree."""
+
+    @_builtins.property
+    def access_request(self) -> Global___AccessRequest:
+        """The request as it is now."""
 
     def __init__(
         self,
         *,
         grant: Global___Grant | None = ...,
+        access_request: Global___AccessRequest | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["grant", b"grant"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["access_request", b"access_request", "grant", b"grant"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["grant", b"grant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_request", b"access_request", "grant", b"grant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -565,22 +845,26 @@ class RejectAccessRequestRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LEGAL_BASIS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The request's name."""
     reason: _builtins.str
     """Why; required."""
     request_id: _builtins.str
     """Repeats with one id return the first answer."""
+    legal_basis: _builtins.str
+    """By what law or rule; required."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         reason: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        legal_basis: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["legal_basis", b"legal_basis", "name", b"name", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -767,3 +1051,415 @@ class RevokeGrantResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RevokeGrantResponse: _TypeAlias = RevokeGrantResponse  # noqa: Y015
+
+@_typing.final
+class ReturnAccessRequestRequest(_message.Message):
+    """Returns a request for more material."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The request's name."""
+    note: _builtins.str
+    """What is missing; required."""
+    request_id: _builtins.str
+    """Repeats with one id return the first answer."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        note: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "note", b"note", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReturnAccessRequestRequest: _TypeAlias = ReturnAccessRequestRequest  # noqa: Y015
+
+@_typing.final
+class ReturnAccessRequestResponse(_message.Message):
+    """The returned request."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCESS_REQUEST_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def access_request(self) -> Global___AccessRequest:
+        """As it is now."""
+
+    def __init__(
+        self,
+        *,
+        access_request: Global___AccessRequest | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["access_request", b"access_request"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_request", b"access_request"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReturnAccessRequestResponse: _TypeAlias = ReturnAccessRequestResponse  # noqa: Y015
+
+@_typing.final
+class ResubmitAccessRequestRequest(_message.Message):
+    """Hands a returned request in again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCESS_REQUEST_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Repeats with one id return the first answer."""
+    @_builtins.property
+    def access_request(self) -> Global___AccessRequest:
+        """name says which; items, operations, purpose, legal_basis, service_item and row_filter are taken
+        as they are sent, the rest is ignored.
+        """
+
+    def __init__(
+        self,
+        *,
+        access_request: Global___AccessRequest | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["access_request", b"access_request"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_request", b"access_request", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResubmitAccessRequestRequest: _TypeAlias = ResubmitAccessRequestRequest  # noqa: Y015
+
+@_typing.final
+class ResubmitAccessRequestResponse(_message.Message):
+    """The request as recorded."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCESS_REQUEST_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def access_request(self) -> Global___AccessRequest:
+        """As it is now."""
+
+    def __init__(
+        self,
+        *,
+        access_request: Global___AccessRequest | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["access_request", b"access_request"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_request", b"access_request"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResubmitAccessRequestResponse: _TypeAlias = ResubmitAccessRequestResponse  # noqa: Y015
+
+@_typing.final
+class WithdrawAccessRequestRequest(_message.Message):
+    """Takes a request back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The request's name."""
+    request_id: _builtins.str
+    """Repeats with one id return the first answer."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WithdrawAccessRequestRequest: _TypeAlias = WithdrawAccessRequestRequest  # noqa: Y015
+
+@_typing.final
+class WithdrawAccessRequestResponse(_message.Message):
+    """The withdrawn request."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCESS_REQUEST_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def access_request(self) -> Global___AccessRequest:
+        """As it is now."""
+
+    def __init__(
+        self,
+        *,
+        access_request: Global___AccessRequest | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["access_request", b"access_request"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_request", b"access_request"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WithdrawAccessRequestResponse: _TypeAlias = WithdrawAccessRequestResponse  # noqa: Y015
+
+@_typing.final
+class EndorseAccessRequestRequest(_message.Message):
+    """Agrees to a proposal."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The request's name."""
+    request_id: _builtins.str
+    """Repeats with one id return the first answer."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EndorseAccessRequestRequest: _TypeAlias = EndorseAccessRequestRequest  # noqa: Y015
+
+@_typing.final
+class EndorseAccessRequestResponse(_message.Message):
+    """The grant."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GRANT_FIELD_NUMBER: _builtins.int
+    ACCESS_REQUEST_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def grant(self) -> Global___Grant:
+        """As made."""
+
+    @_builtins.property
+    def access_request(self) -> Global___AccessRequest:
+        """The request as it is now."""
+
+    def __init__(
+        self,
+        *,
+        grant: Global___Grant | None = ...,
+        access_request: Global___AccessRequest | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["access_request", b"access_request", "grant", b"grant"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_request", b"access_request", "grant", b"grant"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EndorseAccessRequestResponse: _TypeAlias = EndorseAccessRequestResponse  # noqa: Y015
+
+@_typing.final
+class NarrowGrantRequest(_message.Message):
+    """Narrows a grant. What is left out stays."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    OPERATIONS_FIELD_NUMBER: _builtins.int
+    DAILY_QUOTA_FIELD_NUMBER: _builtins.int
+    RATE_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    ROW_FILTER_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name."""
+    daily_quota: _builtins.int
+    """A lower quota."""
+    rate_per_minute: _builtins.int
+    """A lower rate."""
+    reason: _builtins.str
+    """Why; required."""
+    etag: _builtins.str
+    """As read, to refuse where another change came first; empty asks for no such check."""
+    request_id: _builtins.str
+    """Repeats with one id return the first answer."""
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___GrantedItem]:
+        """What is left: items that are given, each with its mask or, where it was whole, with any mask."""
+
+    @_builtins.property
+    def operations(self) -> _containers.RepeatedScalarFieldContainer[Global___Operation.ValueType]:
+        """Operations left."""
+
+    @_builtins.property
+    def row_filter(self) -> _containers.RepeatedCompositeFieldContainer[Global___RowCondition]:
+        """Conditions that are added."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """An earlier end."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        items: _abc.Iterable[Global___GrantedItem] | None = ...,
+        operations: _abc.Iterable[Global___Operation.ValueType] | None = ...,
+        daily_quota: _builtins.int | None = ...,
+        rate_per_minute: _builtins.int | None = ...,
+        row_filter: _abc.Iterable[Global___RowCondition] | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        reason: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_daily_quota", b"_daily_quota", "_rate_per_minute", b"_rate_per_minute", "daily_quota", b"daily_quota", "end_time", b"end_time", "rate_per_minute", b"rate_per_minute"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_daily_quota", b"_daily_quota", "_rate_per_minute", b"_rate_per_minute", "daily_quota", b"daily_quota", "end_time", b"end_time", "etag", b"etag", "items", b"items", "name", b"name", "operations", b"operations", "rate_per_minute", b"rate_per_minute", "reason", b"reason", "request_id", b"request_id", "row_filter", b"row_filter"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__daily_quota: _TypeAlias = _typing.Literal["daily_quota"]  # noqa: Y015
+    _WhichOneofArgType__daily_quota: _TypeAlias = _typing.Literal["_daily_quota", b"_daily_quota"]  # noqa: Y015
+    _WhichOneofReturnType__rate_per_minute: _TypeAlias = _typing.Literal["rate_per_minute"]  # noqa: Y015
+    _WhichOneofArgType__rate_per_minute: _TypeAlias = _typing.Literal["_rate_per_minute", b"_rate_per_minute"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__daily_quota) -> _WhichOneofReturnType__daily_quota | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rate_per_minute) -> _WhichOneofReturnType__rate_per_minute | None: ...
+
+Global___NarrowGrantRequest: _TypeAlias = NarrowGrantRequest  # noqa: Y015
+
+@_typing.final
+class NarrowGrantResponse(_message.Message):
+    """The narrowed grant."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GRANT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def grant(self) -> Global___Grant:
+        """As it is now."""
+
+    def __init__(
+        self,
+        *,
+        grant: Global___Grant | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["grant", b"grant"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["grant", b"grant"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NarrowGrantResponse: _TypeAlias = NarrowGrantResponse  # noqa: Y015
+
+@_typing.final
+class ListGrantVersionsRequest(_message.Message):
+    """Asks for the versions of a grant."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListGrantVersionsRequest: _TypeAlias = ListGrantVersionsRequest  # noqa: Y015
+
+@_typing.final
+class ListGrantVersionsResponse(_message.Message):
+    """All versions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def versions(self) -> _containers.RepeatedCompositeFieldContainer[Global___GrantVersion]:
+        """The newest first; at most 100."""
+
+    def __init__(
+        self,
+        *,
+        versions: _abc.Iterable[Global___GrantVersion] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["versions", b"versions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListGrantVersionsResponse: _TypeAlias = ListGrantVersionsResponse  # noqa: Y015
+
+@_typing.final
+class GetGrantContractRequest(_message.Message):
+    """Asks for a contract."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The grant's name."""
+    version: _builtins.int
+    """Which version; 0 means the newest."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetGrantContractRequest: _TypeAlias = GetGrantContractRequest  # noqa: Y015
+
+@_typing.final
+class GetGrantContractResponse(_message.Message):
+    """The contract."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NOTE_FIELD_NUMBER: _builtins.int
+    CONTRACT_HASH_FIELD_NUMBER: _builtins.int
+    note: _builtins.str
+    """A signed note (c2sp.org/signed-note) by the key of the audit log. Its text is the line
+    "tongban-contract/v1", the log's origin, the contract hash in hex and the terms as
+    canonical JSON, whose SHA-256 the hash is.
+    """
+    contract_hash: _builtins.str
+    """SHA-256 of the terms, hex: stands in every receipt under this version."""
+    def __init__(
+        self,
+        *,
+        note: _builtins.str = ...,
+        contract_hash: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract_hash", b"contract_hash", "note", b"note"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetGrantContractResponse: _TypeAlias = GetGrantContractResponse  # noqa: Y015

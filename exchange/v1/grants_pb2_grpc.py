@@ -60,6 +60,26 @@ class GrantServiceStub:
                 request_serializer=exchange_dot_v1_dot_grants__pb2.RejectAccessRequestRequest.SerializeToString,
                 response_deserializer=exchange_dot_v1_dot_grants__pb2.RejectAccessRequestResponse.FromString,
                 _registered_method=True)
+        self.ReturnAccessRequest = channel.unary_unary(
+                '/tongban.exchange.v1.GrantService/ReturnAccessRequest',
+                request_serializer=exchange_dot_v1_dot_grants__pb2.ReturnAccessRequestRequest.SerializeToString,
+                response_deserializer=exchange_dot_v1_dot_grants__pb2.ReturnAccessRequestResponse.FromString,
+                _registered_method=True)
+        self.ResubmitAccessRequest = channel.unary_unary(
+                '/tongban.exchange.v1.GrantService/ResubmitAccessRequest',
+                request_serializer=exchange_dot_v1_dot_grants__pb2.ResubmitAccessRequestRequest.SerializeToString,
+                response_deserializer=exchange_dot_v1_dot_grants__pb2.ResubmitAccessRequestResponse.FromString,
+                _registered_method=True)
+        self.WithdrawAccessRequest = channel.unary_unary(
+                '/tongban.exchange.v1.GrantService/WithdrawAccessRequest',
+                request_serializer=exchange_dot_v1_dot_grants__pb2.WithdrawAccessRequestRequest.SerializeToString,
+                response_deserializer=exchange_dot_v1_dot_grants__pb2.WithdrawAccessRequestResponse.FromString,
+                _registered_method=True)
+        self.EndorseAccessRequest = channel.unary_unary(
+                '/tongban.exchange.v1.GrantService/EndorseAccessRequest',
+                request_serializer=exchange_dot_v1_dot_grants__pb2.EndorseAccessRequestRequest.SerializeToString,
+                response_deserializer=exchange_dot_v1_dot_grants__pb2.EndorseAccessRequestResponse.FromString,
+                _registered_method=True)
         self.GetGrant = channel.unary_unary(
                 '/tongban.exchange.v1.GrantService/GetGrant',
                 request_serializer=exchange_dot_v1_dot_grants__pb2.GetGrantRequest.SerializeToString,
@@ -74,6 +94,21 @@ class GrantServiceStub:
                 '/tongban.exchange.v1.GrantService/RevokeGrant',
                 request_serializer=exchange_dot_v1_dot_grants__pb2.RevokeGrantRequest.SerializeToString,
                 response_deserializer=exchange_dot_v1_dot_grants__pb2.RevokeGrantResponse.FromString,
+                _registered_method=True)
+        self.NarrowGrant = channel.unary_unary(
+                '/tongban.exchange.v1.GrantService/NarrowGrant',
+                request_serializer=exchange_dot_v1_dot_grants__pb2.NarrowGrantRequest.SerializeToString,
+                response_deserializer=exchange_dot_v1_dot_grants__pb2.NarrowGrantResponse.FromString,
+                _registered_method=True)
+        self.ListGrantVersions = channel.unary_unary(
+                '/tongban.exchange.v1.GrantService/ListGrantVersions',
+                request_serializer=exchange_dot_v1_dot_grants__pb2.ListGrantVersionsRequest.SerializeToString,
+                response_deserializer=exchange_dot_v1_dot_grants__pb2.ListGrantVersionsResponse.FromString,
+                _registered_method=True)
+        self.GetGrantContract = channel.unary_unary(
+                '/tongban.exchange.v1.GrantService/GetGrantContract',
+                request_serializer=exchange_dot_v1_dot_grants__pb2.GetGrantContractRequest.SerializeToString,
+                response_deserializer=exchange_dot_v1_dot_grants__pb2.GetGrantContractResponse.FromString,
                 _registered_method=True)
 
 
@@ -110,7 +145,35 @@ class GrantServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RejectAccessRequest(self, request, context):
-        """Answers a request with a refusal and its reason.
+        """Answers a request with a refusal, its reason and its legal basis.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReturnAccessRequest(self, request, context):
+        """Gives a request back to who asked, for more material; its clock pauses.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResubmitAccessRequest(self, request, context):
+        """Hands a returned request in again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WithdrawAccessRequest(self, request, context):
+        """Takes one's own request back.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EndorseAccessRequest(self, request, context):
+        """The authority agrees to what the source proposes for a request across levels or regions.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -132,6 +195,27 @@ class GrantServiceServicer:
 
     def RevokeGrant(self, request, context):
         """Ends a grant now; live streams under it are cut.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def NarrowGrant(self, request, context):
+        """Takes something away from a grant now; never adds.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListGrantVersions(self, request, context):
+        """Lists all versions of a grant, the newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetGrantContract(self, request, context):
+        """Returns the terms of a grant signed by the node, to be checked without it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -165,6 +249,26 @@ def add_GrantServiceServicer_to_server(servicer, server):
                     request_deserializer=exchange_dot_v1_dot_grants__pb2.RejectAccessRequestRequest.FromString,
                     response_serializer=exchange_dot_v1_dot_grants__pb2.RejectAccessRequestResponse.SerializeToString,
             ),
+            'ReturnAccessRequest': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReturnAccessRequest,
+                    request_deserializer=exchange_dot_v1_dot_grants__pb2.ReturnAccessRequestRequest.FromString,
+                    response_serializer=exchange_dot_v1_dot_grants__pb2.ReturnAccessRequestResponse.SerializeToString,
+            ),
+            'ResubmitAccessRequest': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResubmitAccessRequest,
+                    request_deserializer=exchange_dot_v1_dot_grants__pb2.ResubmitAccessRequestRequest.FromString,
+                    response_serializer=exchange_dot_v1_dot_grants__pb2.ResubmitAccessRequestResponse.SerializeToString,
+            ),
+            'WithdrawAccessRequest': grpc.unary_unary_rpc_method_handler(
+                    servicer.WithdrawAccessRequest,
+                    request_deserializer=exchange_dot_v1_dot_grants__pb2.WithdrawAccessRequestRequest.FromString,
+                    response_serializer=exchange_dot_v1_dot_grants__pb2.WithdrawAccessRequestResponse.SerializeToString,
+            ),
+            'EndorseAccessRequest': grpc.unary_unary_rpc_method_handler(
+                    servicer.EndorseAccessRequest,
+                    request_deserializer=exchange_dot_v1_dot_grants__pb2.EndorseAccessRequestRequest.FromString,
+                    response_serializer=exchange_dot_v1_dot_grants__pb2.EndorseAccessRequestResponse.SerializeToString,
+            ),
             'GetGrant': grpc.unary_unary_rpc_method_handler(
                     servicer.GetGrant,
                     request_deserializer=exchange_dot_v1_dot_grants__pb2.GetGrantRequest.FromString,
@@ -179,6 +283,21 @@ def add_GrantServiceServicer_to_server(servicer, server):
                     servicer.RevokeGrant,
                     request_deserializer=exchange_dot_v1_dot_grants__pb2.RevokeGrantRequest.FromString,
                     response_serializer=exchange_dot_v1_dot_grants__pb2.RevokeGrantResponse.SerializeToString,
+            ),
+            'NarrowGrant': grpc.unary_unary_rpc_method_handler(
+                    servicer.NarrowGrant,
+                    request_deserializer=exchange_dot_v1_dot_grants__pb2.NarrowGrantRequest.FromString,
+                    response_serializer=exchange_dot_v1_dot_grants__pb2.NarrowGrantResponse.SerializeToString,
+            ),
+            'ListGrantVersions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListGrantVersions,
+                    request_deserializer=exchange_dot_v1_dot_grants__pb2.ListGrantVersionsRequest.FromString,
+                    response_serializer=exchange_dot_v1_dot_grants__pb2.ListGrantVersionsResponse.SerializeToString,
+            ),
+            'GetGrantContract': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetGrantContract,
+                    request_deserializer=exchange_dot_v1_dot_grants__pb2.GetGrantContractRequest.FromString,
+                    response_serializer=exchange_dot_v1_dot_grants__pb2.GetGrantContractResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -328,6 +447,114 @@ class GrantService:
             _registered_method=True)
 
     @staticmethod
+    def ReturnAccessRequest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.exchange.v1.GrantService/ReturnAccessRequest',
+            exchange_dot_v1_dot_grants__pb2.ReturnAccessRequestRequest.SerializeToString,
+            exchange_dot_v1_dot_grants__pb2.ReturnAccessRequestResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResubmitAccessRequest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.exchange.v1.GrantService/ResubmitAccessRequest',
+            exchange_dot_v1_dot_grants__pb2.ResubmitAccessRequestRequest.SerializeToString,
+            exchange_dot_v1_dot_grants__pb2.ResubmitAccessRequestResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WithdrawAccessRequest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.exchange.v1.GrantService/WithdrawAccessRequest',
+            exchange_dot_v1_dot_grants__pb2.WithdrawAccessRequestRequest.SerializeToString,
+            exchange_dot_v1_dot_grants__pb2.WithdrawAccessRequestResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EndorseAccessRequest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.exchange.v1.GrantService/EndorseAccessRequest',
+            exchange_dot_v1_dot_grants__pb2.EndorseAccessRequestRequest.SerializeToString,
+            exchange_dot_v1_dot_grants__pb2.EndorseAccessRequestResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def GetGrant(request,
             target,
             options=(),
@@ -398,6 +625,87 @@ class GrantService:
             '/tongban.exchange.v1.GrantService/RevokeGrant',
             exchange_dot_v1_dot_grants__pb2.RevokeGrantRequest.SerializeToString,
             exchange_dot_v1_dot_grants__pb2.RevokeGrantResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def NarrowGrant(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.exchange.v1.GrantService/NarrowGrant',
+            exchange_dot_v1_dot_grants__pb2.NarrowGrantRequest.SerializeToString,
+            exchange_dot_v1_dot_grants__pb2.NarrowGrantResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListGrantVersions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.exchange.v1.GrantService/ListGrantVersions',
+            exchange_dot_v1_dot_grants__pb2.ListGrantVersionsRequest.SerializeToString,
+            exchange_dot_v1_dot_grants__pb2.ListGrantVersionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetGrantContract(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.exchange.v1.GrantService/GetGrantContract',
+            exchange_dot_v1_dot_grants__pb2.GetGrantContractRequest.SerializeToString,
+            exchange_dot_v1_dot_grants__pb2.GetGrantContractResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -42,13 +42,27 @@ class GrantServiceStub:
     ApproveAccessRequest: _grpc.UnaryUnaryMultiCallable[_grants_pb2.ApproveAccessRequestRequest, _grants_pb2.ApproveAccessRequestResponse]
     """Answers a request with a grant, which may give less than was asked."""
     RejectAccessRequest: _grpc.UnaryUnaryMultiCallable[_grants_pb2.RejectAccessRequestRequest, _grants_pb2.RejectAccessRequestResponse]
-    """Answers a request with a refusal and its reason."""
+    """Answers a request with a refusal, its reason and its legal basis."""
+    ReturnAccessRequest: _grpc.UnaryUnaryMultiCallable[_grants_pb2.ReturnAccessRequestRequest, _grants_pb2.ReturnAccessRequestResponse]
+    """Gives a request back to who asked, for more material; its clock pauses."""
+    ResubmitAccessRequest: _grpc.UnaryUnaryMultiCallable[_grants_pb2.ResubmitAccessRequestRequest, _grants_pb2.ResubmitAccessRequestResponse]
+    """Hands a returned request in again."""
+    WithdrawAccessRequest: _grpc.UnaryUnaryMultiCallable[_grants_pb2.WithdrawAccessRequestRequest, _grants_pb2.WithdrawAccessRequestResponse]
+    """Takes one's own request back."""
+    EndorseAccessRequest: _grpc.UnaryUnaryMultiCallable[_grants_pb2.EndorseAccessRequestRequest, _grants_pb2.EndorseAccessRequestResponse]
+    """The authority agrees to what the source proposes for a request across levels or regions."""
     GetGrant: _grpc.UnaryUnaryMultiCallable[_grants_pb2.GetGrantRequest, _grants_pb2.GetGrantResponse]
     """Returns one grant."""
     ListGrants: _grpc.UnaryUnaryMultiCallable[_grants_pb2.ListGrantsRequest, _grants_pb2.ListGrantsResponse]
     """Lists grants that the caller may see."""
     RevokeGrant: _grpc.UnaryUnaryMultiCallable[_grants_pb2.RevokeGrantRequest, _grants_pb2.RevokeGrantResponse]
     """Ends a grant now; live streams under it are cut."""
+    NarrowGrant: _grpc.UnaryUnaryMultiCallable[_grants_pb2.NarrowGrantRequest, _grants_pb2.NarrowGrantResponse]
+    """Takes something away from a grant now; never adds."""
+    ListGrantVersions: _grpc.UnaryUnaryMultiCallable[_grants_pb2.ListGrantVersionsRequest, _grants_pb2.ListGrantVersionsResponse]
+    """Lists all versions of a grant, the newest first."""
+    GetGrantContract: _grpc.UnaryUnaryMultiCallable[_grants_pb2.GetGrantContractRequest, _grants_pb2.GetGrantContractResponse]
+    """Returns the terms of a grant signed by the node, to be checked without it."""
 
 @_typing.type_check_only
 class GrantServiceAsyncStub(GrantServiceStub):
@@ -64,13 +78,27 @@ class GrantServiceAsyncStub(GrantServiceStub):
     ApproveAccessRequest: _aio.UnaryUnaryMultiCallable[_grants_pb2.ApproveAccessRequestRequest, _grants_pb2.ApproveAccessRequestResponse]  # type: ignore[assignment]
     """Answers a request with a grant, which may give less than was asked."""
     RejectAccessRequest: _aio.UnaryUnaryMultiCallable[_grants_pb2.RejectAccessRequestRequest, _grants_pb2.RejectAccessRequestResponse]  # type: ignore[assignment]
-    """Answers a request with a refusal and its reason."""
+    """Answers a request with a refusal, its reason and its legal basis."""
+    ReturnAccessRequest: _aio.UnaryUnaryMultiCallable[_grants_pb2.ReturnAccessRequestRequest, _grants_pb2.ReturnAccessRequestResponse]  # type: ignore[assignment]
+    """Gives a request back to who asked, for more material; its clock pauses."""
+    ResubmitAccessRequest: _aio.UnaryUnaryMultiCallable[_grants_pb2.ResubmitAccessRequestRequest, _grants_pb2.ResubmitAccessRequestResponse]  # type: ignore[assignment]
+    """Hands a returned request in again."""
+    WithdrawAccessRequest: _aio.UnaryUnaryMultiCallable[_grants_pb2.WithdrawAccessRequestRequest, _grants_pb2.WithdrawAccessRequestResponse]  # type: ignore[assignment]
+    """Takes one's own request back."""
+    EndorseAccessRequest: _aio.UnaryUnaryMultiCallable[_grants_pb2.EndorseAccessRequestRequest, _grants_pb2.EndorseAccessRequestResponse]  # type: ignore[assignment]
+    """The authority agrees to what the source proposes for a request across levels or regions."""
     GetGrant: _aio.UnaryUnaryMultiCallable[_grants_pb2.GetGrantRequest, _grants_pb2.GetGrantResponse]  # type: ignore[assignment]
     """Returns one grant."""
     ListGrants: _aio.UnaryUnaryMultiCallable[_grants_pb2.ListGrantsRequest, _grants_pb2.ListGrantsResponse]  # type: ignore[assignment]
     """Lists grants that the caller may see."""
     RevokeGrant: _aio.UnaryUnaryMultiCallable[_grants_pb2.RevokeGrantRequest, _grants_pb2.RevokeGrantResponse]  # type: ignore[assignment]
     """Ends a grant now; live streams under it are cut."""
+    NarrowGrant: _aio.UnaryUnaryMultiCallable[_grants_pb2.NarrowGrantRequest, _grants_pb2.NarrowGrantResponse]  # type: ignore[assignment]
+    """Takes something away from a grant now; never adds."""
+    ListGrantVersions: _aio.UnaryUnaryMultiCallable[_grants_pb2.ListGrantVersionsRequest, _grants_pb2.ListGrantVersionsResponse]  # type: ignore[assignment]
+    """Lists all versions of a grant, the newest first."""
+    GetGrantContract: _aio.UnaryUnaryMultiCallable[_grants_pb2.GetGrantContractRequest, _grants_pb2.GetGrantContractResponse]  # type: ignore[assignment]
+    """Returns the terms of a grant signed by the node, to be checked without it."""
 
 class GrantServiceServicer(metaclass=_abc_1.ABCMeta):
     """From a request (申请) to a grant (授权), and its end."""
@@ -113,7 +141,39 @@ class GrantServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _grants_pb2.RejectAccessRequestRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_grants_pb2.RejectAccessRequestResponse, _abc.Awaitable[_grants_pb2.RejectAccessRequestResponse]]:
-        """Answers a request with a refusal and its reason."""
+        """Answers a request with a refusal, its reason and its legal basis."""
+
+    @_abc_1.abstractmethod
+    def ReturnAccessRequest(
+        self,
+        request: _grants_pb2.ReturnAccessRequestRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_grants_pb2.ReturnAccessRequestResponse, _abc.Awaitable[_grants_pb2.ReturnAccessRequestResponse]]:
+        """Gives a request back to who asked, for more material; its clock pauses."""
+
+    @_abc_1.abstractmethod
+    def ResubmitAccessRequest(
+        self,
+        request: _grants_pb2.ResubmitAccessRequestRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_grants_pb2.ResubmitAccessRequestResponse, _abc.Awaitable[_grants_pb2.ResubmitAccessRequestResponse]]:
+        """Hands a returned request in again."""
+
+    @_abc_1.abstractmethod
+    def WithdrawAccessRequest(
+        self,
+        request: _grants_pb2.WithdrawAccessRequestRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_grants_pb2.WithdrawAccessRequestResponse, _abc.Awaitable[_grants_pb2.WithdrawAccessRequestResponse]]:
+        """Takes one's own request back."""
+
+    @_abc_1.abstractmethod
+    def EndorseAccessRequest(
+        self,
+        request: _grants_pb2.EndorseAccessRequestRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_grants_pb2.EndorseAccessRequestResponse, _abc.Awaitable[_grants_pb2.EndorseAccessRequestResponse]]:
+        """The authority agrees to what the source proposes for a request across levels or regions."""
 
     @_abc_1.abstractmethod
     def GetGrant(
@@ -138,5 +198,29 @@ class GrantServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_grants_pb2.RevokeGrantResponse, _abc.Awaitable[_grants_pb2.RevokeGrantResponse]]:
         """Ends a grant now; live streams under it are cut."""
+
+    @_abc_1.abstractmethod
+    def NarrowGrant(
+        self,
+        request: _grants_pb2.NarrowGrantRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_grants_pb2.NarrowGrantResponse, _abc.Awaitable[_grants_pb2.NarrowGrantResponse]]:
+        """Takes something away from a grant now; never adds."""
+
+    @_abc_1.abstractmethod
+    def ListGrantVersions(
+        self,
+        request: _grants_pb2.ListGrantVersionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_grants_pb2.ListGrantVersionsResponse, _abc.Awaitable[_grants_pb2.ListGrantVersionsResponse]]:
+        """Lists all versions of a grant, the newest first."""
+
+    @_abc_1.abstractmethod
+    def GetGrantContract(
+        self,
+        request: _grants_pb2.GetGrantContractRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_grants_pb2.GetGrantContractResponse, _abc.Awaitable[_grants_pb2.GetGrantContractResponse]]:
+        """Returns the terms of a grant signed by the node, to be checked without it."""
 
 def add_GrantServiceServicer_to_server(servicer: GrantServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -45,6 +45,11 @@ class QueryServiceStub:
                 request_serializer=exchange_dot_v1_dot_query__pb2.VerifyRequest.SerializeToString,
                 response_deserializer=exchange_dot_v1_dot_query__pb2.VerifyResponse.FromString,
                 _registered_method=True)
+        self.Export = channel.unary_unary(
+                '/tongban.exchange.v1.QueryService/Export',
+                request_serializer=exchange_dot_v1_dot_query__pb2.ExportRequest.SerializeToString,
+                response_deserializer=exchange_dot_v1_dot_query__pb2.ExportResponse.FromString,
+                _registered_method=True)
 
 
 class QueryServiceServicer:
@@ -65,6 +70,13 @@ class QueryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Export(self, request, context):
+        """Returns all records that the grant shows, page by page, each masked as the grant says.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_QueryServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -77,6 +89,11 @@ def add_QueryServiceServicer_to_server(servicer, server):
                     servicer.Verify,
                     request_deserializer=exchange_dot_v1_dot_query__pb2.VerifyRequest.FromString,
                     response_serializer=exchange_dot_v1_dot_query__pb2.VerifyResponse.SerializeToString,
+            ),
+            'Export': grpc.unary_unary_rpc_method_handler(
+                    servicer.Export,
+                    request_deserializer=exchange_dot_v1_dot_query__pb2.ExportRequest.FromString,
+                    response_serializer=exchange_dot_v1_dot_query__pb2.ExportResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -134,6 +151,33 @@ class QueryService:
             '/tongban.exchange.v1.QueryService/Verify',
             exchange_dot_v1_dot_query__pb2.VerifyRequest.SerializeToString,
             exchange_dot_v1_dot_query__pb2.VerifyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Export(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.exchange.v1.QueryService/Export',
+            exchange_dot_v1_dot_query__pb2.ExportRequest.SerializeToString,
+            exchange_dot_v1_dot_query__pb2.ExportResponse.FromString,
             options,
             channel_credentials,
             insecure,

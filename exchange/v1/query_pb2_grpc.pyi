@@ -37,6 +37,8 @@ class QueryServiceStub:
     """Returns the granted items of one record, masked as the grant says (查询)."""
     Verify: _grpc.UnaryUnaryMultiCallable[_query_pb2.VerifyRequest, _query_pb2.VerifyResponse]
     """Tells whether claims match a record, and nothing else of it (核查)."""
+    Export: _grpc.UnaryUnaryMultiCallable[_query_pb2.ExportRequest, _query_pb2.ExportResponse]
+    """Returns all records that the grant shows, page by page, each masked as the grant says."""
 
 @_typing.type_check_only
 class QueryServiceAsyncStub(QueryServiceStub):
@@ -47,6 +49,8 @@ class QueryServiceAsyncStub(QueryServiceStub):
     """Returns the granted items of one record, masked as the grant says (查询)."""
     Verify: _aio.UnaryUnaryMultiCallable[_query_pb2.VerifyRequest, _query_pb2.VerifyResponse]  # type: ignore[assignment]
     """Tells whether claims match a record, and nothing else of it (核查)."""
+    Export: _aio.UnaryUnaryMultiCallable[_query_pb2.ExportRequest, _query_pb2.ExportResponse]  # type: ignore[assignment]
+    """Returns all records that the grant shows, page by page, each masked as the grant says."""
 
 class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
     """Answers carry a receipt; no answer leaves before its audit record is durable."""
@@ -66,5 +70,13 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_query_pb2.VerifyResponse, _abc.Awaitable[_query_pb2.VerifyResponse]]:
         """Tells whether claims match a record, and nothing else of it (核查)."""
+
+    @_abc_1.abstractmethod
+    def Export(
+        self,
+        request: _query_pb2.ExportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_query_pb2.ExportResponse, _abc.Awaitable[_query_pb2.ExportResponse]]:
+        """Returns all records that the grant shows, page by page, each masked as the grant says."""
 
 def add_QueryServiceServicer_to_server(servicer: QueryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

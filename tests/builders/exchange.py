@@ -14,7 +14,7 @@ import grpc
 import orjson
 
 from exchange.audit.merkle import split_entries
-from exchange.grants import service as grants
+from exchange.grants import requesting
 from exchange.grants.model import GrantedItem, Mask, Operation
 from exchange.server import ExchangeService
 from exchange.v1 import (
@@ -118,10 +118,11 @@ class ExchangeNode:
         operations: Sequence[Operation] = tuple(Operation),
         daily_quota: int = 0,
         days: int = 30,
+        **terms: Any,
     ) -> str:
         """A grant of the residents' items; its name."""
         with self.service.database.unit_of_work() as work:
-            asked = grants.create_access_request(
+            asked = requesting.create_access_request(
                 work,
                 caller(department),
                 parent=department,
@@ -132,7 +133,7 @@ class ExchangeNode:
                 legal_basis="示范县政务数据共享办法第一条",
                 clock=self.clock,
             )
-            given = grants.approve_access_request(
+            _, given = requesting.approve_access_request(
                 work,
                 caller(CIVIL),
                 name=asked.name,
@@ -142,7 +143,9 @@ class ExchangeNode:
                 start_time=None,
                 end_time=self.clock.now() + timedelta(days=days),
                 clock=self.clock,
+                **terms,
             )
+        assert given is not None
         self.service.grants.invalidate()
         return given.name
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from exchange.grants import service
+from exchange.grants import requesting
 from exchange.grants.model import AccessRequest, Grant, GrantedItem, Operation
 from runtime.clock import Clock
 from runtime.database import Database
@@ -57,10 +57,11 @@ def ask(
     consumer: str = HOUSING,
     items: tuple[str, ...] = ("citizen_number", "name", "birth_date"),
     operations: tuple[Operation, ...] = ALL_OPERATIONS,
+    **asked: Any,
 ) -> AccessRequest:
     """Ask as a consumer's system."""
     with database.unit_of_work() as work:
-        return service.create_access_request(
+        return requesting.create_access_request(
             work,
             caller(consumer),
             parent=consumer,
@@ -70,6 +71,7 @@ def ask(
             purpose=PURPOSE,
             legal_basis=LEGAL_BASIS,
             clock=clock,
+            **asked,
         )
 
 
@@ -82,10 +84,11 @@ def approve(
     daily_quota: int = 0,
     start_time: datetime | None = None,
     end_time: datetime | None = None,
+    **terms: Any,
 ) -> Grant:
     """Approve as the administrator: all that was asked, for thirty days, unless told."""
     with database.unit_of_work() as work:
-        return service.approve_access_request(
+        _, grant = requesting.approve_access_request(
             work,
             ADMINISTRATOR,
             name=request.name,
@@ -95,4 +98,7 @@ def approve(
             start_time=start_time,
             end_time=end_time or clock.now() + timedelta(days=30),
             clock=clock,
+            **terms,
         )
+    assert grant is not None
+    return grant

@@ -14,7 +14,7 @@ from exchange.catalog.rpc import POLICY as CATALOG_POLICY
 from exchange.catalog.rpc import CatalogServicer
 from exchange.catalog.service import Schemas
 from exchange.freshness import CHECK_SECONDS
-from exchange.grants import service
+from exchange.grants import requesting, service
 from exchange.grants.authorizing import GrantIndex
 from exchange.grants.model import (
     AccessRequestState,
@@ -74,7 +74,7 @@ def revoke(database: Database, name: str, who: Principal, clock: FixedClock):
 def test_a_request_and_its_grant_are_read_back_whole(database: Database, clock: FixedClock):
     request = build.ask(database, clock=clock)
     consumer = caller(HOUSING)
-    assert service.get_access_request(database, consumer, request.name) == request
+    assert requesting.get_access_request(database, consumer, request.name) == request
     clock.advance(DAY)
     given = (
         GrantedItem(item="name", mask=Mask.FIRST_CHARACTER),
@@ -83,7 +83,7 @@ def test_a_request_and_its_grant_are_read_back_whole(database: Database, clock: 
     grant = build.approve(database, request, clock=clock, items=given, daily_quota=7)
     assert service.get_grant(database, consumer, grant.name) == grant
     assert grant.items == given
-    decided = service.get_access_request(database, consumer, request.name)
+    decided = requesting.get_access_request(database, consumer, request.name)
     assert (decided.state, decided.grant) == (AccessRequestState.APPROVED, grant.name)
     assert decided.decide_time == clock.now()
     ended = revoke(database, grant.name, consumer, clock)
@@ -113,8 +113,13 @@ def test_audit_records_hold_no_free_text(database: Database, clock: FixedClock):
     revoke(database, grant.name, county.ADMINISTRATOR, clock)
     second = build.ask(database, clock=clock)
     with database.unit_of_work() as work:
-        service.reject_access_request(
-            work, caller(CIVIL), name=second.name, reason="依据不足", clock=clock
+        requesting.reject_access_request(
+            work,
+            caller(CIVIL),
+            name=second.name,
+            reason="依据不足",
+            legal_basis="示范县数据共享办法第六条",
+            clock=clock,
         )
     kinds = ("access_requested", "access_approved", "grant_revoked", "access_rejected")
     text = orjson.dumps([records(database, kind) for kind in kinds]).decode()
@@ -133,7 +138,7 @@ def test_outsiders_see_nothing_and_the_parties_see_theirs(database: Database, cl
 
     def seen(who: Principal, parent: str = "departments/-") -> set[str]:
         page, _ = service.list_grants(database, who, parent=parent, page_size=0, page_token="")
-        asked, _ = service.list_access_requests(
+        asked, _ = requesting.list_access_requests(
             database, who, parent=parent, page_size=0, page_token=""
         )
         assert {request.grant for request in asked} == {grant.name for grant in page}
@@ -155,7 +160,7 @@ def test_outsiders_see_nothing_and_the_parties_see_theirs(database: Database, cl
         told.append((refused.value.reason, refused.value.message, refused.value.metadata))
     for name in (mine.access_request, f"{HOUSING}/accessRequests/none"):
         with pytest.raises(NotFound) as refused:
-            service.get_access_request(database, caller(HEALTH), name)
+            requesting.get_access_request(database, caller(HEALTH), name)
         told.append((refused.value.reason, refused.value.message, refused.value.metadata))
     assert told[0] == told[1]
     assert told[2] == told[3]
@@ -165,7 +170,7 @@ def test_pages_follow_one_another(database: Database, clock: FixedClock):
     names = sorted(build.ask(database, clock=clock).name for _ in range(5))
     seen, token = [], ""
     while True:
-        page, token = service.list_access_requests(
+        page, token = requesting.list_access_requests(
             database, caller(CIVIL), parent=HOUSING, page_size=2, page_token=token
         )
         seen += [request.name for request in page]
@@ -325,7 +330,10 @@ def test_rpc_from_request_to_revocation(wire: Wire, clock: FixedClock):
 def test_rpc_rejection_ends_a_request(wire: Wire):
     created = wire(caller(HOUSING), "CreateAccessRequest", asked()).access_request
     rejection = grants_pb2.RejectAccessRequestRequest(
-        name=created.name, reason="依据不足", request_id=str(uuid.uuid4())
+        name=created.name,
+        reason="依据不足",
+        legal_basis="示范县数据共享办法第六条",
+        request_id=str(uuid.uuid4()),
     )
     rejected = wire(caller(CIVIL), "RejectAccessRequest", rejection).access_request
     assert rejected.state == grants_pb2.ACCESS_REQUEST_STATE_REJECTED

@@ -146,10 +146,14 @@ async def _check(parties: Parties, masks: dict[str, Mask], asked: list[str]) -> 
     sent = await stream.read()
     stream.cancel()
     check_shown(sent, dict(sent.changes[0].items), masks)
-    for receipt in (answer.receipt, pulled.receipt, sent.receipt):
+    exported = await parties.consumer.query.Export(query_pb2.ExportRequest(grant=grant, **WHY))
+    assert len(exported.records) == 1
+    check_shown(exported, dict(exported.records[0].items), masks)
+    for receipt in (answer.receipt, pulled.receipt, sent.receipt, exported.receipt):
         leaf = orjson.loads(receipt.leaf)
         assert set(leaf["items"]) == set(masks)
 
 
 def test_every_operation_was_looked_at():
-    assert set(Operation) == {Operation.QUERY, Operation.VERIFY, Operation.SUBSCRIBE}
+    looked_at = {Operation.QUERY, Operation.VERIFY, Operation.SUBSCRIBE, Operation.EXPORT}
+    assert set(Operation) == looked_at

@@ -213,7 +213,9 @@ def perform(act: str, who: Principal, request: AccessRequest | None, grant: Gran
                 now=NOON,
             )
         case "reject":
-            return deciding.reject(who, request, reason="依据不足", now=NOON)
+            return deciding.reject(
+                who, request, reason="依据不足", legal_basis="示范县办法第六条", now=NOON
+            )
         case "revoke":
             return deciding.revoke(who, grant, reason="已办结", now=NOON)
         case _:

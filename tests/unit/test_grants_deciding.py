@@ -198,7 +198,9 @@ def test_an_unconditional_resource_is_granted_whole_for_a_year():
 @pytest.mark.parametrize("reason", ["", "  ", "x" * 501, "a\x07b"])
 def test_a_rejection_and_a_revocation_have_a_reason(reason):
     for act in (
-        lambda: deciding.reject(SOURCE, build.access_request(), reason=reason, now=NOON),
+        lambda: deciding.reject(
+            SOURCE, build.access_request(), reason=reason, legal_basis="某办法", now=NOON
+        ),
         lambda: deciding.revoke(SOURCE, build.grant(), reason=reason, now=NOON),
     ):
         with pytest.raises(InvalidArgument) as refused:
@@ -207,7 +209,9 @@ def test_a_rejection_and_a_revocation_have_a_reason(reason):
 
 
 def test_a_rejected_request_says_why_and_when():
-    request = deciding.reject(SOURCE, build.access_request(), reason="依据不足", now=NOON + DAY)
+    request = deciding.reject(
+        SOURCE, build.access_request(), reason="依据不足", legal_basis="某办法", now=NOON + DAY
+    )
     assert request.state is AccessRequestState.REJECTED
     assert (request.decision_reason, request.decide_time) == ("依据不足", NOON + DAY)
     assert request.grant == ""

@@ -15,7 +15,7 @@ from exchange.query.model import (
     key_check,
     quota_exceeded,
 )
-from exchange.query.service import _Days
+from exchange.query.service import Days
 from runtime.clock import CHINA
 from runtime.errors import FailedPrecondition, InvalidArgument, PermissionDenied
 from tests.builders.catalog import HOUSING, NOON, RESIDENTS, resource
@@ -98,7 +98,7 @@ def test_claims_are_compared_one_by_one():
 
 
 def test_a_day_is_a_day_in_china():
-    days = _Days()
+    days = Days()
     midnight = NOON.astimezone(CHINA).replace(hour=0, minute=0, second=0, microsecond=0)
     assert days.at(midnight)[0] == "2026-03-02"
     assert days.at(midnight - timedelta(seconds=1)) == ("2026-03-01", 1.0)

@@ -1,0 +1,60 @@
+"""Questions a minute under a grant, counted in this process.
+
+A bucket for each grant holds as many questions as its rate and fills evenly; so a burst of a whole
+minute's questions passes once. Each process of a node counts its own: the rate protects the node,
+the quota (durable, for all processes) bounds what is taken.
+"""
+
+from __future__ import annotations
+
+import threading
+from datetime import datetime
+
+from exchange.grants.model import Grant
+from runtime.clock import Clock
+from runtime.errors import ResourceExhausted
+
+GREATEST_BUCKETS = 10_000
+
+
+class Rates:
+    """Buckets by grant."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        #: What is left, and when it was counted.
+        self._left: dict[str, tuple[float, datetime]] = {}
+
+    def take(self, grant: Grant) -> None:
+        """One question. Raises ResourceExhausted, RATE_EXCEEDED."""
+        rate = grant.rate_per_minute
+        if not rate:
+            return
+        now = self._clock.now()
+        with self._lock:
+            held = self._left.get(grant.name)
+            left = float(rate)
+            if held is not None:
+                passed = max((now - held[1]).total_seconds(), 0.0)
+                left = min(left, held[0] + passed * rate / 60)
+            elif len(self._left) >= GREATEST_BUCKETS:
+                self._forget(now)
+            if left < 1:
+                raise _exceeded(rate, (1 - left) * 60 / rate)
+            self._left[grant.name] = (left - 1, now)
+
+    def _forget(self, now: datetime) -> None:
+        """Drop buckets that are full again; all of them, if none is."""
+        full = [name for name, (_, at) in self._left.items() if (now - at).total_seconds() >= 60]
+        for name in full or list(self._left):
+            del self._left[name]
+
+
+def _exceeded(rate: int, seconds: float) -> ResourceExhausted:
+    return ResourceExhausted(
+        f"the grant allows {rate} questions a minute: ask more slowly",
+        reason="RATE_EXCEEDED",
+        message_zh=f"该授权每分钟至多 {rate} 次：请降低调用频率",
+        retry_after=seconds,
+    )

@@ -1,0 +1,170 @@
+"""Export (导出): all records that a grant shows, page by page.
+
+1. A page is read in the order of the records' newest changes, so its token is an offset of the log
+   and names no record; a record that changes meanwhile comes again, later.
+2. Each record counts as one against the day's quota; a page has no more than are left.
+3. The page's audit record is durable before the page is sent: kind `export`, with `grant`,
+   `contract`, `resource`, `items`, `count`, and commitments to `purpose`, `case_number`, `request`
+   (`{grant, purpose, case_number, page_size, page_token}`) and `answer` (the list of the items).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import orjson
+
+from exchange.audit.appending import AuditLog
+from exchange.audit.model import Receipt, Usage
+from exchange.delivery.reading import RecordReader
+from exchange.grants.authorizing import GrantIndex
+from exchange.grants.model import Grant, Operation
+from exchange.grants.rates import Rates
+from exchange.grants.rows import looked_up, shows
+from exchange.query.model import check_question, quota_exceeded
+from exchange.query.service import Days
+from exchange.refusals import REFUSED, refusal
+from runtime import paging
+from runtime.clock import Clock
+from runtime.identity import Principal
+from runtime.records import canonical, make_record
+
+DEFAULT_PAGE = 500
+GREATEST_PAGE = 5_000
+CHUNK = 500
+#: A message holds about so much at most; the transport takes 20 MiB.
+PAGE_BYTES = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Records, the token of the next page (empty at the end), and the proof of having asked."""
+
+    records: Sequence[Mapping[str, str]]
+    next_page_token: str
+    receipt: Receipt
+
+
+class Exporting:
+    """The use case."""
+
+    def __init__(
+        self,
+        *,
+        grants: GrantIndex,
+        records: RecordReader,
+        audit: AuditLog,
+        clock: Clock,
+        rates: Rates,
+    ) -> None:
+        self._grants = grants
+        self._records = records
+        self._audit = audit
+        self._clock = clock
+        self._rates = rates
+        self._days = Days()
+
+    async def export(
+        self,
+        principal: Principal,
+        *,
+        grant: str,
+        purpose: str,
+        case_number: str,
+        page_size: int,
+        page_token: str,
+    ) -> Page:
+        """A page of records.
+
+        Raises InvalidArgument (BAD_QUESTION, BAD_PAGE_TOKEN), what `GrantIndex.authorize` raises
+        and ResourceExhausted (RATE_EXCEEDED, DAILY_QUOTA_EXCEEDED).
+        """
+        check_question(purpose, case_number)
+        size = paging.page_size(page_size, default=DEFAULT_PAGE, greatest=GREATEST_PAGE)
+        after = paging.last_number_of(page_token)
+        now = self._clock.now()
+        try:
+            granted = self._grants.authorize(
+                grant, department=principal.department, operation=Operation.EXPORT
+            )
+            self._rates.take(granted)
+            day, left = self._days.at(now)
+            if granted.daily_quota:
+                size = min(size, granted.daily_quota - self._audit.used(grant, day))
+                if size <= 0:
+                    raise quota_exceeded(left)
+        except REFUSED as error:
+            await self._audit.append(
+                refusal(
+                    error,
+                    at=now,
+                    actor=principal.system,
+                    operation=Operation.EXPORT.value,
+                    grant=grant,
+                )
+            )
+            raise
+        shown, token = await asyncio.to_thread(self._read, granted, after, size)
+        record = make_record(
+            "export",
+            at=now,
+            actor=principal.system,
+            facts={
+                "grant": granted.name,
+                "contract": granted.contract_hash,
+                "resource": granted.resource,
+                "items": list(granted.masks),
+                "count": len(shown),
+            },
+            commitments={
+                "purpose": purpose.encode(),
+                "case_number": case_number.encode(),
+                "request": canonical(
+                    {
+                        "grant": grant,
+                        "purpose": purpose,
+                        "case_number": case_number,
+                        "page_size": page_size,
+                        "page_token": page_token,
+                    }
+                ),
+                "answer": canonical(shown),
+            },
+        )
+        usage = Usage(grant=grant, day=day, count=len(shown)) if granted.daily_quota else None
+        receipt = await self._audit.append(record, usage)
+        return Page(records=shown, next_page_token=token, receipt=receipt)
+
+    def _read(self, grant: Grant, after: int, size: int) -> tuple[list[dict[str, str]], str]:
+        shown: list[dict[str, str]] = []
+        taken = last = 0
+        for offset, length, values in self._shown(grant, after):
+            # One more is there: the page ends before it, so a last page has no token.
+            if len(shown) == size or (shown and taken + length * 3 > PAGE_BYTES):
+                return shown, paging.token_after(str(last))
+            shown.append(grant.project(values))
+            taken += length * 3
+            last = offset
+        return shown, ""
+
+    def _shown(self, grant: Grant, after: int) -> Iterator[tuple[int, int, dict[str, str]]]:
+        """Offset, length and values of each record that the row filter lets through."""
+        while True:
+            rows = self._records.held_after(grant.resource, after, CHUNK)
+            values = [orjson.loads(text) for _, text in rows]
+            wanted = {place for one in values for place in looked_up(grant.row_filter, one)}
+            clients = self._records.payloads(wanted) if wanted else {}
+            holds = partial(_holds, clients)
+            for (offset, text), one in zip(rows, values, strict=True):
+                if shows(grant.row_filter, one, holds):
+                    yield offset, len(text), one
+            if len(rows) < CHUNK:
+                return
+            after = rows[-1][0]
+
+
+def _holds(clients: Mapping[tuple[str, str], str | None], resource: str, key: str) -> bool:
+    return clients.get((resource, key)) is not None
