@@ -24,6 +24,7 @@ from exchange.v1 import (
     deadlines_pb2_grpc,
     delivery_pb2,
     delivery_pb2_grpc,
+    discovery_pb2_grpc,
     grants_pb2_grpc,
     query_pb2,
     query_pb2_grpc,
@@ -83,6 +84,7 @@ class Client:
         self.timeout = timeout
         self.channel = channels.channel(address, Credentials.read(identity))
         self.catalog = catalog_pb2_grpc.CatalogServiceStub(self.channel)
+        self.discovery = discovery_pb2_grpc.DiscoveryServiceStub(self.channel)
         self.grants = grants_pb2_grpc.GrantServiceStub(self.channel)
         self.deadlines = deadlines_pb2_grpc.DeadlineServiceStub(self.channel)
         self.queries = query_pb2_grpc.QueryServiceStub(self.channel)
