@@ -18,6 +18,7 @@ from tongban.commands import (
     audit,
     catalog,
     data,
+    deadlines,
     demo,
     flow,
     grants,
@@ -64,6 +65,7 @@ app.command()(serve.serve)
 app.add_typer(identity.app, name="identity")
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(grants.app, name="grants")
+app.add_typer(deadlines.app, name="deadlines")
 app.command()(data.query)
 app.command()(data.verify)
 app.command()(data.publish)

@@ -16,6 +16,7 @@ from flows import directory, engine
 from flows.tables import read_table
 from runtime import config
 from runtime.identity import Credentials
+from tongban.commands.deadlines import print_sent
 from tongban.console import (
     DEFAULT_IDENTITY,
     DEFAULT_NODE,
@@ -68,6 +69,45 @@ def directory_sync(
             print_report(outcome)
         if outcome["rejected"]:
             raise typer.Exit(Exit.NO)
+
+
+@run.command("deadline-notices")
+def deadline_notices(
+    remind_before: Annotated[
+        int, typer.Option(min=0, max=60, help="Working days before the due day; 0: the node's own.")
+    ] = 0,
+    escalate_after: Annotated[
+        int, typer.Option(min=0, max=60, help="Working days after the due day; 0: the node's own.")
+    ] = 0,
+    data: DataFolder = None,
+    node: NodeAddress = DEFAULT_NODE,
+    identity: IdentityFolder = DEFAULT_IDENTITY,
+    as_json: Json = False,
+) -> None:
+    """Write the reminders and escalations of today, each once.
+
+    Example: tongban flow run deadline-notices --identity admin
+    """
+    with outcomes(as_json=as_json):
+        Credentials.read(identity)
+        engine.configure(config.load(data=data).data)
+        with err.status(say("starting the flow", "正在启动流程")):
+            engine.start()
+            from flows.deadlines import deadline_notices as flow  # imports Prefect, as above
+
+            with _interrupted_at_once():
+                sent = asyncio.run(
+                    flow(
+                        address=node,
+                        identity=str(identity),
+                        remind_before=remind_before,
+                        escalate_after=escalate_after,
+                    )
+                )
+        if as_json:
+            print_json(sent)
+        else:
+            print_sent(sent)
 
 
 def run_sync(
