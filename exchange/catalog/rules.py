@@ -242,7 +242,7 @@ def _time_limit_violations(limit: TimeLimit) -> Iterator[FieldViolation]:
         yield FieldViolation("statutory_days", f"must be 0 to {GREATEST_DAYS}")
     if not 0 <= limit.promised_days <= GREATEST_DAYS:
         yield FieldViolation("promised_days", f"must be 0 to {GREATEST_DAYS}")
-    elif limit.statutory_days and limit.promised_days > limit.statutory_days:
+    elif 0 < limit.statutory_days < limit.promised_days:
         yield FieldViolation("promised_days", "must not be more than by law")
 
 

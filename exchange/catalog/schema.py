@@ -13,8 +13,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import orjson
-
 from exchange.catalog.model import (
     CONTROL,
     DataItem,
@@ -24,16 +22,12 @@ from exchange.catalog.model import (
     SharingType,
     date_problem,
 )
+from exchange.spatial.model import geometry_problem
 from runtime.idcodes import STANDARDS
 
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
 _INSTANT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:Z|[+-][0-9]{2}:[0-9]{2})"
-)
-#: Longest text of a geometry; some 30,000 positions.
-GREATEST_GEOMETRY = 1_000_000
-_GEOMETRIES = frozenset(
-    {"Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon"}
 )
 
 Check = Callable[[str], str | None]
@@ -161,23 +155,6 @@ def _binary_problem(value: str) -> str | None:
     return None
 
 
-def _geometry_problem(value: str) -> str | None:
-    """The shape of RFC 7946 §3.1 only: a known type, and coordinates."""
-    if len(value) > GREATEST_GEOMETRY:
-        return f"is a geometry of more than {GREATEST_GEOMETRY} characters"
-    try:
-        shape = orjson.loads(value)
-    except orjson.JSONDecodeError:
-        return "is not JSON (a geometry of RFC 7946)"
-    if (
-        isinstance(shape, dict)
-        and shape.get("type") in _GEOMETRIES
-        and isinstance(shape.get("coordinates"), list)
-    ):
-        return None
-    return "is not a geometry of RFC 7946"
-
-
 _TYPE_CHECKS: Mapping[ItemType, Check] = {
     ItemType.CHARACTER: _character_problem,
     ItemType.NUMBER: _number_problem,
@@ -185,5 +162,5 @@ _TYPE_CHECKS: Mapping[ItemType, Check] = {
     ItemType.TIME: _time_problem,
     ItemType.LOGICAL: _logical_problem,
     ItemType.BINARY: _binary_problem,
-    ItemType.GEOMETRY: _geometry_problem,
+    ItemType.GEOMETRY: geometry_problem,
 }
