@@ -39,6 +39,9 @@ from exchange.query import rpc as query_rpc
 from exchange.query.exporting import Exporting
 from exchange.query.rpc import QueryServicer
 from exchange.query.service import Querying
+from exchange.spatial import rpc as spatial_rpc
+from exchange.spatial.rpc import SpatialServicer
+from exchange.spatial.service import SpatialQuerying
 from exchange.v1 import (
     audit_pb2_grpc,
     catalog_pb2_grpc,
@@ -47,6 +50,7 @@ from exchange.v1 import (
     discovery_pb2_grpc,
     grants_pb2_grpc,
     query_pb2_grpc,
+    spatial_pb2_grpc,
 )
 from runtime.clock import SYSTEM, Clock
 from runtime.config import Settings
@@ -86,6 +90,7 @@ class ExchangeService:
         self._audit: AuditLog | None = None
         self._delivery: DeliveryServicer | None = None
         self._subscribing: Subscribing | None = None
+        self._spatial: SpatialQuerying | None = None
 
     @property
     def audit(self) -> AuditLog:
@@ -165,6 +170,14 @@ class ExchangeService:
             clock=self._clock,
             rates=rates,
         )
+        self._spatial = SpatialQuerying(
+            database=self.database,
+            grants=self.grants,
+            schemas=self.schemas,
+            audit=self.audit,
+            clock=self._clock,
+            rates=rates,
+        )
         self._delivery = DeliveryServicer(
             database=self.database, publishing=publishing, subscribing=self._subscribing
         )
@@ -187,6 +200,11 @@ class ExchangeService:
             query_pb2_grpc.add_QueryServiceServicer_to_server,
             QueryServicer(querying, exporting),
             query_rpc.POLICY,
+        )
+        server.add(
+            spatial_pb2_grpc.add_SpatialServiceServicer_to_server,
+            SpatialServicer(self._spatial),
+            spatial_rpc.POLICY,
         )
         server.add(
             delivery_pb2_grpc.add_DeliveryServiceServicer_to_server,
@@ -214,6 +232,8 @@ class ExchangeService:
         self.end_streams()
         if self._delivery is not None:
             await asyncio.to_thread(self._delivery.close)
+        if self._spatial is not None:
+            await asyncio.to_thread(self._spatial.close)
         if self._audit is not None:
             await self._audit.stop()
         self.database.close()

@@ -41,6 +41,8 @@ _SHAPES: dict[str, tuple[int, bool, int]] = {
     "Polygon": (_PATHS, True, 4),
     "MultiPolygon": (_SURFACES, True, 4),
 }
+#: Least places that differ, by the least positions of a path.
+_APART = {1: 0, 2: 2, 4: 3}
 _COLLECTION = "GeometryCollection"
 _NOT_A_GEOMETRY = "is not a geometry of RFC 7946"
 
@@ -129,6 +131,9 @@ def _check_path(path: list[Any], rings: bool, least: int, vertices: list[int]) -
         raise _Wrong(f"has a {'ring' if rings else 'line'} of fewer than {least} positions")
     if rings and path[0] != path[-1]:
         raise _Wrong("has a ring that is not closed: its last position is not its first")
+    apart = {(position[0], position[1]) for position in path} if least > 1 else set()
+    if len(apart) < _APART[least]:  # GEOS has no one answer to a line without length
+        raise _Wrong(f"has a {'ring' if rings else 'line'} whose positions are the same places")
 
 
 def _check_position(position: Any) -> None:

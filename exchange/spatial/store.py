@@ -307,14 +307,24 @@ def postgis_missing() -> FailedPrecondition:
 
 
 _BOXES_SQLITE = (
-    "SELECT b.id, p.record_key FROM spatial_box AS b JOIN spatial_place AS p ON p.id = b.id "
-    "WHERE b.first_layer <= ? AND b.last_layer >= ? AND b.west <= ? AND b.east >= ? "
-    "AND b.south <= ? AND b.north >= ? AND b.id > ? ORDER BY b.id LIMIT ?"
+    "SELECT id FROM spatial_box WHERE first_layer <= ? AND last_layer >= ? "
+    "AND west <= ? AND east >= ? AND south <= ? AND north >= ? AND id > ? ORDER BY id LIMIT ?"
 )
 _BOXES_POSTGIS = (
-    "SELECT p.id, p.record_key FROM spatial_place AS p "
-    "WHERE p.layer = %s AND p.shape OPERATOR({e}.&&) {e}.ST_MakeEnvelope(%s, %s, %s, %s, 4326) "
-    "AND p.id > %s ORDER BY p.id LIMIT %s"
+    "SELECT id FROM spatial_place WHERE layer = %s "
+    "AND shape OPERATOR({e}.&&) {e}.ST_MakeEnvelope(%s, %s, %s, %s, 4326) "
+    "AND id > %s ORDER BY id LIMIT %s"
+)
+_PAYLOADS_SQLITE = (
+    "SELECT p.id, c.payload FROM json_each(?) AS j CROSS JOIN spatial_place AS p ON p.id = j.value "
+    "CROSS JOIN record AS r ON r.resource = ? AND r.record_key = p.record_key "
+    'CROSS JOIN change AS c ON c."offset" = r."offset" ORDER BY p.id'
+)
+_PAYLOADS_POSTGIS = (
+    "SELECT p.id, c.payload FROM spatial_place AS p "
+    "JOIN record AS r ON r.record_key = p.record_key "
+    'JOIN change AS c ON c."offset" = r."offset" '
+    "WHERE p.id = ANY(%s) AND r.resource = %s ORDER BY p.id"
 )
 
 
@@ -354,14 +364,21 @@ class PlaceReader:
             item=item,
         )
 
-    def candidates(
-        self, layer: int, boxes: Sequence[Box], *, after: int, limit: int
-    ) -> list[tuple[int, str]]:
-        """Numbers and keys of places whose boxes meet one of these, in order of number."""
-        found: dict[int, str] = {}
+    def candidates(self, layer: int, boxes: Sequence[Box], *, after: int, limit: int) -> list[int]:
+        """Numbers, in order, of places whose boxes meet one of these."""
+        found: set[int] = set()
         for box in boxes:
-            found.update(self._in_box(layer, box, after, limit))
-        return sorted(found.items())[:limit]
+            found.update(row[0] for row in self._in_box(layer, box, after, limit))
+        return sorted(found)[:limit]
+
+    def payloads(self, resource: str, numbers: Sequence[int]) -> list[tuple[int, str]]:
+        """The records' JSON texts of places, by number, in order; one gone since is left out."""
+        if self._is_sqlite:
+            these = orjson.dumps(numbers).decode()
+            rows = self._held.rows(_PAYLOADS_SQLITE, (these, resource))
+        else:
+            rows = self._held.rows(_PAYLOADS_POSTGIS, (list(numbers), resource))
+        return [(row[0], row[1]) for row in rows]
 
     def _in_box(self, layer: int, box: Box, after: int, limit: int) -> list[tuple[Any, ...]]:
         if self._is_sqlite:

@@ -23,6 +23,8 @@ from exchange.v1 import (
     delivery_pb2_grpc,
     grants_pb2_grpc,
     query_pb2_grpc,
+    sources_pb2_grpc,
+    spatial_pb2_grpc,
 )
 from exchange.v1 import delivery_pb2 as pb
 from runtime.channels import aio_channel
@@ -93,6 +95,8 @@ class Stubs:
         self.catalog = catalog_pb2_grpc.CatalogServiceStub(channel)
         self.grants = grants_pb2_grpc.GrantServiceStub(channel)
         self.query = query_pb2_grpc.QueryServiceStub(channel)
+        self.spatial = spatial_pb2_grpc.SpatialServiceStub(channel)
+        self.sources = sources_pb2_grpc.SourceServiceStub(channel)
         self.delivery = delivery_pb2_grpc.DeliveryServiceStub(channel)
         self.audit = audit_pb2_grpc.AuditServiceStub(channel)
 
@@ -118,15 +122,16 @@ class ExchangeNode:
         operations: Sequence[Operation] = tuple(Operation),
         daily_quota: int = 0,
         days: int = 30,
+        resource: str = RESIDENTS,
         **terms: Any,
     ) -> str:
-        """A grant of the residents' items; its name."""
+        """A grant of items of a resource, the residents' if not said; its name."""
         with self.service.database.unit_of_work() as work:
             asked = requesting.create_access_request(
                 work,
                 caller(department),
                 parent=department,
-                resource=RESIDENTS,
+                resource=resource,
                 items=list(masks),
                 operations=operations,
                 purpose="公租房资格审核",

@@ -69,6 +69,8 @@ WRONG = [
     ('{"type": "Point", "coordinates": [1, 2], "bbox": [0]}', "has a bbox"),
     ('{"type": "MultiPoint", "coordinates": []}', "lists"),
     ('{"type": "LineString", "coordinates": [[0, 0]]}', "fewer than 2"),
+    ('{"type": "LineString", "coordinates": [[1, 1], [1, 1, 5]]}', "the same places"),
+    ('{"type": "Polygon", "coordinates": [[[0,0],[1,0],[1,0],[0,0]]]}', "the same places"),
     ('{"type": "LineString", "coordinates": [0, 0]}', "has a position"),
     ('{"type": "Polygon", "coordinates": [[]]}', "lists"),
     ('{"type": "Polygon", "coordinates": [[[0,0],[1,0],[0,0]]]}', "fewer than 4"),
@@ -105,7 +107,7 @@ def test_size_is_bounded():
     assert geometry_problem(text(many)) is None
     many["coordinates"].append([1, 2])
     assert "positions" in (geometry_problem(text(many)) or "")
-    shared = {"type": "LineString", "coordinates": [[1, 2]] * (GREATEST_VERTICES // 2 + 1)}
+    shared = {"type": "LineString", "coordinates": [[1, 2], [3, 4]] * (GREATEST_VERTICES // 4 + 1)}
     assert "positions" in (
         geometry_problem(text({"type": "GeometryCollection", "geometries": [shared] * 2})) or ""
     )

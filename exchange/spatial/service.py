@@ -1,0 +1,305 @@
+"""Spatial query (空间查询): the records of an area under a grant.
+
+The steps are those of Query (see `exchange.query.service`): the question's shape → authorize under
+the grant, the geometry item granted whole → rate and quota → read, in a worker thread → leave out
+what the grant's row filter does not show → project and mask → authorize again, for a question may
+take a while → append the audit record → answer.
+
+1. The index finds candidates, `exact` judges each as its record holds it; so the answer is the same
+   on every database. What a question looks at is bounded; a page may end early, with a token.
+2. To ask about a masked geometry would tell, box by box, what the mask hides.
+3. Each record returned is taken from the day's quota, and an answer without any counts as one.
+   Where less is left than was found, the answer ends there.
+4. What a receipt's leaf says (kind `spatial_query`): `grant`, `contract`, `resource`, `items`,
+   `geometry_item`, `area` (`at`, `box`, `within`, `nearest`), `found` (how many); and commitments
+   to `purpose`, `case_number`, `request` and `answer`. `request` is canonical JSON of `{grant,
+   geometry_item, area, items, purpose, case_number, page_size, page_token}` as sent, the area as
+   `model.text_of` says it; `answer` of `{records: [{items, distance_mm}], next_page_token}`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from exchange.audit.appending import AuditLog
+from exchange.audit.model import Receipt, Usage
+from exchange.catalog.model import EntryState
+from exchange.catalog.schema import ResourceSchema
+from exchange.catalog.service import Schemas
+from exchange.delivery.reading import RecordReader
+from exchange.grants.authorizing import GrantIndex
+from exchange.grants.model import Grant, Operation
+from exchange.grants.rates import Rates
+from exchange.query.model import (
+    GREATEST_ITEMS,
+    check_granted_whole,
+    check_question,
+    quota_exceeded,
+    resource_withdrawn,
+)
+from exchange.refusals import REFUSED, refusal
+from exchange.spatial.indexing import geometry_items
+from exchange.spatial.model import Area, Nearest, check_area, page_wanted, text_of
+from exchange.spatial.searching import Found, Search
+from exchange.spatial.store import PlaceReader
+from runtime import paging
+from runtime.clock import CHINA, Clock
+from runtime.database import Database
+from runtime.errors import DomainError, FieldViolation, InvalidArgument
+from runtime.identity import Principal
+from runtime.records import SealedRecord, canonical, make_record
+
+THREADS = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpatialRecord:
+    """One record that answers, as far as the grant goes; `number` is its place in the index."""
+
+    items: dict[str, str]
+    distance_mm: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpatialAnswer:
+    """A page of records, and the proof of having asked."""
+
+    records: Sequence[SpatialRecord]
+    next_page_token: str
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What is asked, as it was sent, but for the area, which is checked and rounded."""
+
+    grant: str
+    geometry_item: str
+    area: Area
+    items: Sequence[str]
+    purpose: str
+    case_number: str
+    page_size: int = 0
+    page_token: str = ""
+
+    def text(self) -> bytes:
+        """What a receipt commits to."""
+        return canonical(
+            {
+                "grant": self.grant,
+                "geometry_item": self.geometry_item,
+                "area": text_of(self.area),
+                "items": list(self.items),
+                "purpose": self.purpose,
+                "case_number": self.case_number,
+                "page_size": self.page_size,
+                "page_token": self.page_token,
+            }
+        )
+
+
+class SpatialQuerying:
+    """The use case."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        grants: GrantIndex,
+        schemas: Schemas,
+        audit: AuditLog,
+        clock: Clock,
+        rates: Rates | None = None,
+    ) -> None:
+        self._places = PlaceReader(database)
+        self._records = RecordReader(database)
+        self._authorize = grants.authorize
+        self._schema = schemas.schema
+        self._audit = audit
+        self._clock = clock
+        self._rates = rates or Rates(clock)
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="spatial")
+
+    def close(self) -> None:
+        """Wait for questions under way."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+    async def query(self, principal: Principal, question: Question) -> SpatialAnswer:
+        """The records of an area.
+
+        Raises InvalidArgument (BAD_QUESTION, BAD_AREA, BAD_PAGE_TOKEN, GEOMETRY_ITEM_REQUIRED),
+        what `GrantIndex.authorize` raises, PermissionDenied (ITEM_GRANTED_IN_PART),
+        ResourceExhausted (RATE_EXCEEDED, DAILY_QUOTA_EXCEEDED) and FailedPrecondition
+        (RESOURCE_WITHDRAWN, POSTGIS_MISSING, NOT_INDEXED, AREA_TOO_CROWDED).
+        """
+        # 1. The question's shape.
+        check_question(question.purpose, question.case_number)
+        question = replace(question, area=check_area(question.area))
+        size, after = page_wanted(question.page_size), _after(question)
+        _check_items(question.items)
+        # 2. May it be asked, now?
+        item = await self._admit(principal, question)
+        # 3. Read, off the loop.
+        grant = self._granted(principal, question, item)
+        search = Search(self._places, self._holds, grant, item, question.area)
+        loop = asyncio.get_running_loop()
+        found, following = await loop.run_in_executor(self._threads, search.page, size, after)
+        # 4. May it still? Then what is left of the quota is taken, and the answer said, in one go:
+        #    nothing else runs on the loop until the usage is reserved.
+        now = self._clock.now()
+        try:
+            grant = self._granted(principal, question, item)
+            usage = self._usage(grant, len(found), now)
+        except REFUSED as error:
+            await self._refuse(error, principal, question.grant, now)
+            raise
+        if usage is not None and usage.count < len(found):
+            found = found[: usage.count]
+            nearest = isinstance(question.area, Nearest)
+            following = "" if nearest else paging.token_after(str(found[-1].number))
+        records = [_shown(grant, one, question.items) for one in found]
+        asked = _answered(principal, question, grant, item, records, following, now)
+        receipt = await self._audit.append(asked, usage)
+        return SpatialAnswer(records=records, next_page_token=following, receipt=receipt)
+
+    def _holds(self, resource: str, key: str) -> bool:
+        """Whether a resource holds a record of a key."""
+        place = (resource, key)
+        return self._records.payloads([place]).get(place) is not None
+
+    async def _admit(self, principal: Principal, question: Question) -> str:
+        """The geometry item that is asked about, if grant, rate and quota allow the question."""
+        now = self._clock.now()
+        try:
+            grant = self._granted(principal, question, "")
+            schema = self._schema(grant.resource)
+            if schema.state is EntryState.WITHDRAWN:
+                raise resource_withdrawn()
+            item = _item_of(schema, question.geometry_item)
+            self._granted(principal, question, item)
+            self._rates.take(grant)
+            self._usage(grant, 0, now)
+        except REFUSED as error:
+            await self._refuse(error, principal, question.grant, now)
+            raise
+        return item
+
+    def _granted(self, principal: Principal, question: Question, item: str) -> Grant:
+        items = [*question.items, item] if item else question.items
+        grant = self._authorize(
+            question.grant,
+            department=principal.department,
+            operation=Operation.QUERY,
+            items=items,
+        )
+        if item:
+            check_granted_whole(grant, {item: ""})
+        return grant
+
+    def _usage(self, grant: Grant, found: int, now: datetime) -> Usage | None:
+        """What is taken from the day's quota for so many records; None where there is none."""
+        if not grant.daily_quota:
+            return None
+        local = now.astimezone(CHINA)
+        day = local.date().isoformat()
+        left = grant.daily_quota - self._audit.used(grant.name, day)
+        if left <= 0:
+            midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
+            raise quota_exceeded((midnight + timedelta(days=1) - local).total_seconds())
+        return Usage(grant=grant.name, day=day, count=min(max(found, 1), left))
+
+    async def _refuse(
+        self, error: DomainError, principal: Principal, grant: str, now: datetime
+    ) -> None:
+        await self._audit.append(
+            refusal(error, at=now, actor=principal.system, operation="query", grant=grant)
+        )
+
+
+def _shown(grant: Grant, one: Found, items: Sequence[str]) -> SpatialRecord:
+    shown = grant.project(one.values)
+    if items:
+        shown = {code: shown[code] for code in items if code in shown}
+    return SpatialRecord(items=shown, distance_mm=one.distance_mm, number=one.number)
+
+
+def _item_of(schema: ResourceSchema, wanted: str) -> str:
+    """The geometry item asked about. Raises InvalidArgument, GEOMETRY_ITEM_REQUIRED."""
+    there = geometry_items(schema)
+    if wanted in there:
+        return wanted
+    if not wanted and len(there) == 1:
+        return there[0]
+    problem = "name the geometry item: the resource has " + (
+        f"{', '.join(there[:20])}" if there else "none, so it cannot be asked by place"
+    )
+    raise InvalidArgument(
+        problem,
+        reason="GEOMETRY_ITEM_REQUIRED",
+        message_zh="请指明空间信息项 geometry_item：该信息资源"
+        + (f"有 {'、'.join(there[:20])}" if there else "没有空间信息项，不能按位置查询"),
+        violations=[FieldViolation("geometry_item", "is not a geometry item of the resource")],
+    )
+
+
+def _after(question: Question) -> int:
+    if question.page_token and isinstance(question.area, Nearest):
+        raise InvalidArgument(
+            "the nearest records are one page: ask without page_token",
+            reason="BAD_PAGE_TOKEN",
+            message_zh="最近查询仅一页：请不带 page_token",
+            violations=[FieldViolation("page_token", "is not taken")],
+        )
+    return paging.last_number_of(question.page_token)
+
+
+def _check_items(items: Sequence[str]) -> None:
+    if len(items) > GREATEST_ITEMS:
+        raise InvalidArgument(
+            f"at most {GREATEST_ITEMS} items can be asked for",
+            reason="BAD_QUESTION",
+            message_zh=f"至多可查询 {GREATEST_ITEMS} 个信息项",
+            violations=[FieldViolation("items", f"more than {GREATEST_ITEMS}")],
+        )
+
+
+def _answered(
+    principal: Principal,
+    question: Question,
+    grant: Grant,
+    item: str,
+    records: Sequence[SpatialRecord],
+    following: str,
+    now: datetime,
+) -> SealedRecord:
+    """The record of a question and its answer."""
+    told: dict[str, Any] = {
+        "records": [{"items": one.items, "distance_mm": one.distance_mm} for one in records],
+        "next_page_token": following,
+    }
+    return make_record(
+        "spatial_query",
+        at=now,
+        actor=principal.system,
+        facts={
+            "grant": grant.name,
+            "contract": grant.contract_hash,
+            "resource": grant.resource,
+            "items": list(question.items or grant.masks),
+            "geometry_item": item,
+            "area": next(iter(text_of(question.area))),
+            "found": len(records),
+        },
+        commitments={
+            "purpose": question.purpose.encode(),
+            "case_number": question.case_number.encode(),
+            "request": question.text(),
+            "answer": canonical(told),
+        },
+    )

@@ -1,0 +1,208 @@
+"""Questions about geometry, behind a real port, on SQLite and on PostgreSQL with PostGIS."""
+
+import subprocess
+import sys
+
+import orjson
+import pytest
+
+from exchange.grants.model import Mask, Operation
+from exchange.grants.rows import RowCondition, RowTest
+from exchange.v1 import spatial_pb2 as pb
+from runtime.records import canonical, commit
+from tests.builders.catalog import CIVIL, HEALTH, HOUSING, caller, put
+from tests.builders.exchange import exchange_node, person, refusal
+from tests.builders.spatial import ITEMS, PARCELS, parcels, point, square
+
+HERE = pb.Place(longitude=10.0, latitude=40.0)
+GIVEN = {"parcel_number": Mask.WHOLE, "owner": Mask.FIRST_CHARACTER, "shape": Mask.WHOLE}
+
+
+@pytest.fixture
+async def node(tmp_path, spatial_database_url):
+    database = "" if spatial_database_url.startswith("sqlite") else spatial_database_url
+    async with exchange_node(tmp_path, database) as made:
+        put(made.service.database, parcels(), clock=made.clock)
+        made.service.schemas.invalidate()
+        civil = made.connect(caller(CIVIL))
+        await civil.publish(
+            ["p1", "某甲", square(9.999, 39.999, 0.002)],  # around HERE
+            ["p2", "某乙", square(10.01, 40.0, 0.001)],  # 854 m to the east
+            ["p3", "某丙", point(10.0, 40.009)],  # 999.5 m to the north
+            ["p4", "某丁", point(11.0, 41.0)],
+            ["p5", "某戊", ""],
+            resource=PARCELS,
+            items=ITEMS,
+        )
+        yield made
+
+
+def question(grant: str, **asked) -> pb.SpatialQueryRequest:
+    return pb.SpatialQueryRequest(
+        **{"grant": grant, "purpose": "规划核验", "case_number": "2026-0001"} | asked
+    )
+
+
+def circle(metres: float) -> pb.Circle:
+    return pb.Circle(center=HERE, radius_meters=metres)
+
+
+async def ask(node, grant, department=HOUSING, **asked):
+    stub = node.connect(caller(department)).spatial
+    return await stub.SpatialQuery(question(grant, **asked))
+
+
+def numbers(answer) -> list[str]:
+    return [record.items["parcel_number"] for record in answer.records]
+
+
+async def test_the_four_questions(node):
+    grant = node.grant(GIVEN, resource=PARCELS)
+    at = await ask(node, grant, at=HERE)
+    assert numbers(at) == ["p1"]
+    assert at.records[0].items["owner"] == "某**"
+    box = await ask(node, grant, box=pb.Box(west=9.99, south=39.99, east=10.02, north=40.005))
+    assert sorted(numbers(box)) == ["p1", "p2"]
+    within = await ask(node, grant, within=circle(900))
+    assert sorted(numbers(within)) == ["p1", "p2"]
+    assert {r.items["parcel_number"]: r.distance_mm for r in within.records}["p1"] == 0
+    nearest = await ask(node, grant, nearest=circle(1_000_000), page_size=3)
+    assert numbers(nearest) == ["p1", "p2", "p3"]
+    assert [r.distance_mm for r in nearest.records] == pytest.approx([0, 854_000, 999_300], abs=900)
+    far = await ask(node, grant, nearest=circle(1_000_000))
+    assert numbers(far) == ["p1", "p2", "p3", "p4"]
+    some = await ask(node, grant, nearest=circle(1000), items=["parcel_number"])
+    assert dict(some.records[0].items) == {"parcel_number": "p1"}
+
+
+async def test_pages_are_whole_and_never_show_a_key(node):
+    grant = node.grant(GIVEN, resource=PARCELS)
+    world = pb.Box(west=-180, south=-90, east=180, north=90)
+    seen, token = [], ""
+    while True:
+        page = await ask(node, grant, box=world, page_size=1, page_token=token)
+        seen += numbers(page)
+        token = page.next_page_token
+        if not token:
+            break
+    assert sorted(seen) == ["p1", "p2", "p3", "p4"]
+
+
+async def test_what_moves_or_goes_is_found_there_or_not(node):
+    grant = node.grant(GIVEN, resource=PARCELS)
+    civil = node.connect(caller(CIVIL))
+    await civil.publish(["p4", "某丁", point(10.0, 40.0)], resource=PARCELS, items=ITEMS)
+    assert sorted(numbers(await ask(node, grant, at=HERE))) == ["p1", "p4"]
+    await civil.publish(withdraw=["p1"], resource=PARCELS, items=ITEMS)
+    assert numbers(await ask(node, grant, at=HERE)) == ["p4"]
+
+
+async def test_the_receipt_commits_to_question_and_answer(node):
+    grant = node.grant(GIVEN, resource=PARCELS)
+    answer = await ask(node, grant, within=circle(900.0004), items=["parcel_number"])
+    leaf = orjson.loads(answer.receipt.leaf)
+    assert leaf["kind"] == "spatial_query"
+    assert leaf["found"] == 2
+    assert leaf["area"] == "within"
+    assert "规划" not in answer.receipt.leaf.decode()
+    request = {
+        "grant": grant,
+        "geometry_item": "",
+        "area": {
+            "within": {"longitude": "10.000000000", "latitude": "40.000000000",
+                       "radius_mm": 900_000}
+        },
+        "items": ["parcel_number"],
+        "purpose": "规划核验",
+        "case_number": "2026-0001",
+        "page_size": 0,
+        "page_token": "",
+    }  # fmt: skip
+    told = {
+        "records": [
+            {"items": dict(record.items), "distance_mm": record.distance_mm}
+            for record in answer.records
+        ],
+        "next_page_token": "",
+    }
+    for label, value in (("request", request), ("answer", told)):
+        committed = commit(answer.receipt.salt, label, canonical(value))
+        assert leaf["commitments"][label] == committed
+
+
+async def test_each_record_is_taken_from_the_quota(node):
+    grant = node.grant(GIVEN, resource=PARCELS, daily_quota=5)
+    world = pb.Box(west=-180, south=-90, east=180, north=90)
+    first = await ask(node, grant, box=world, page_size=3)
+    assert len(first.records) == 3
+    none = await ask(node, grant, at=pb.Place(longitude=0, latitude=0))  # counts as one
+    assert not none.records
+    rest = await ask(node, grant, box=world)
+    assert len(rest.records) == 1
+    assert rest.next_page_token
+    refused = await refusal(ask(node, grant, box=world, page_token=rest.next_page_token))
+    assert refused.reason == "DAILY_QUOTA_EXCEEDED"
+    assert [leaf["reason"] for leaf in node.leaves("query_refused")] == ["DAILY_QUOTA_EXCEEDED"]
+
+
+async def test_a_row_filter_hides_records_wherever_they_are(node):
+    only = (RowCondition(item="owner", test=RowTest.IN, values=("某乙", "某丙")),)
+    grant = node.grant(GIVEN, resource=PARCELS, row_filter=only, reason="仅限本单位办理的宗地")
+    assert numbers(await ask(node, grant, at=HERE)) == []
+    assert numbers(await ask(node, grant, nearest=circle(1_000_000))) == ["p2", "p3"]
+    assert sorted(numbers(await ask(node, grant, within=circle(2000)))) == ["p2", "p3"]
+
+
+async def test_what_is_refused(node):
+    whole = node.grant(GIVEN, resource=PARCELS)
+    masked = node.grant(GIVEN | {"shape": Mask.LAST_FOUR}, resource=PARCELS)
+    without = node.grant({"owner": Mask.WHOLE}, resource=PARCELS)
+    verify = node.grant(GIVEN, resource=PARCELS, operations=[Operation.VERIFY])
+    residents = node.grant()
+    cases = [
+        (masked, {"at": HERE}, "ITEM_GRANTED_IN_PART"),
+        (without, {"at": HERE}, "ITEM_NOT_GRANTED"),
+        (verify, {"at": HERE}, "OPERATION_NOT_GRANTED"),
+        (residents, {"at": HERE}, "GEOMETRY_ITEM_REQUIRED"),
+        (whole, {"at": HERE, "geometry_item": "owner"}, "GEOMETRY_ITEM_REQUIRED"),
+        (whole, {"at": HERE, "items": ["nothing"]}, "ITEM_NOT_GRANTED"),
+        (whole, {"at": HERE, "purpose": ""}, "BAD_QUESTION"),
+        (whole, {"at": HERE, "case_number": ""}, "BAD_QUESTION"),
+        (whole, {}, "BAD_AREA"),
+        (whole, {"at": pb.Place(longitude=200, latitude=0)}, "BAD_AREA"),
+        (whole, {"within": circle(0)}, "BAD_AREA"),
+        (whole, {"nearest": circle(5), "page_token": "MQ"}, "BAD_PAGE_TOKEN"),
+        (whole, {"at": HERE, "page_token": "p1"}, "BAD_PAGE_TOKEN"),
+    ]
+    for grant, asked, reason in cases:
+        assert (await refusal(ask(node, grant, **asked))).reason == reason, asked
+    stranger = await refusal(ask(node, whole, department=HEALTH, at=HERE))
+    assert stranger.reason == "GRANT_NOT_FOUND"
+
+
+async def test_a_wrong_geometry_rejects_its_batch(node):
+    civil = node.connect(caller(CIVIL))
+    wrong = '{"type": "Point", "coordinates": [40, 100]}'
+    refused = await refusal(civil.publish(["p9", "", wrong], resource=PARCELS, items=ITEMS))
+    assert refused.reason == "ROWS_REJECTED"
+    assert "outside" in refused.violations[0].description
+
+
+async def test_postgresql_without_postgis_says_so_and_works_otherwise(tmp_path, postgres_url):
+    async with exchange_node(tmp_path, postgres_url) as node:
+        put(node.service.database, parcels(), clock=node.clock)
+        civil = node.connect(caller(CIVIL))
+        rows = civil.publish(["p1", "某甲", point(10, 40)], resource=PARCELS, items=ITEMS)
+        assert (await refusal(rows)).reason == "POSTGIS_MISSING"
+        grant = node.grant(GIVEN, resource=PARCELS)
+        assert (await refusal(ask(node, grant, at=HERE))).reason == "POSTGIS_MISSING"
+        assert (await civil.publish(person(1))).upserted == 1
+
+
+def test_a_node_loads_no_geometry_library_until_it_is_asked():
+    told = subprocess.run(
+        [sys.executable, "-c", "import sys, exchange.server, tongban.node;"
+         "print('shapely' in sys.modules)"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert told.stdout.strip() == "False"
