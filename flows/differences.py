@@ -5,6 +5,7 @@ from __future__ import annotations
 from google.protobuf.message import Message
 
 from exchange.v1 import catalog_pb2 as pb
+from flows import columns
 
 _RESOURCE = {
     "code": "信息资源代码",
@@ -21,12 +22,14 @@ _RESOURCE = {
     "publish_date": "发布日期",
     "related_resources": "关联资源代码",
     "key_item": "主键",
+    **columns.RESOURCE,
 }
 _SERVICE_ITEM = {
     "code": "事项编码",
     "display_name": "项目名称",
     "handling_type": "办件类型",
     "remark": "备注",
+    **columns.SERVICE_ITEM,
 }
 
 

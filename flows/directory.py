@@ -15,9 +15,10 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
 
 from exchange.v1 import catalog_pb2 as pb
+from flows import columns
+from flows.cells import Refusal, choice, listed, required, whole_number
 from flows.differences import changed_fields
 from flows.tables import Row
 from runtime import names
@@ -25,7 +26,6 @@ from runtime.errors import FailedPrecondition, FieldViolation, InvalidArgument
 from runtime.idcodes import credit_code_problem
 
 Entry = pb.DataResource | pb.ServiceItem
-Enum = TypeVar("Enum")
 
 RESOURCE_CODE = re.compile(r"[1-9][0-9]{5}[0-9A-Za-z]{0,40}/[0-9]{1,12}")
 ITEM_CODE = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
@@ -65,6 +65,7 @@ TYPES = {
     "T": pb.ITEM_TYPE_TIME,
     "L": pb.ITEM_TYPE_LOGICAL,
     "B": pb.ITEM_TYPE_BINARY,
+    "G": pb.ITEM_TYPE_GEOMETRY,
 }
 MODES = {"库表": "table", "文件": "file", "接口": "service"}
 FORMATS = {
@@ -99,6 +100,8 @@ class Directory:
     kept: frozenset[str] = frozenset()
     #: File and line of each entry.
     places: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    #: Fields of each entry that its file has no column for: they stay as they are held.
+    unsaid: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -121,12 +124,6 @@ class Changes:
         for change in self.batch:
             digest.update(change.SerializeToString(deterministic=True))
         return f"directory-{digest.hexdigest()[:40]}"
-
-
-class _Refusal(Exception):  # carries a reject's words up to the row's loop
-    def __init__(self, reason: str, detail: str, detail_zh: str) -> None:
-        super().__init__(detail)
-        self.reason, self.detail, self.detail_zh = reason, detail, detail_zh
 
 
 def read_resources(
@@ -164,8 +161,10 @@ def merge(directories: Iterable[Directory]) -> Directory:
     rejects: list[Reject] = []
     kept: set[str] = set()
     places: dict[str, tuple[str, int]] = {}
+    unsaid: dict[str, frozenset[str]] = {}
     for directory in directories:
         places = {**directory.places, **places}
+        unsaid = {**directory.unsaid, **unsaid}
         for name, entry in directory.entries.items():
             if name in entries and entries[name] != entry:
                 rejects.append(
@@ -182,6 +181,7 @@ def merge(directories: Iterable[Directory]) -> Directory:
         rejects=tuple(rejects),
         kept=frozenset(kept - set(entries)),
         places=places,
+        unsaid=unsaid,
     )
 
 
@@ -222,7 +222,8 @@ def compare(
     changes = Changes()
     in_force = {n: e for n, e in held.items() if e.state == pb.ENTRY_STATE_ACTIVE}
     for name in sorted(directory.entries):
-        entry = directory.entries[name]
+        unsaid = directory.unsaid.get(name, frozenset())
+        entry = columns.keep_unsaid(directory.entries[name], held.get(name), unsaid)
         if name not in in_force:
             changes.added.append(name)
         elif _plain(held[name]) != entry:
@@ -267,13 +268,14 @@ def _collect(
     kept: set[str] = set()
     codes: dict[str, int] = {}
     places: dict[str, tuple[str, int]] = {}
+    unsaid: dict[str, frozenset[str]] = {}
     for group, code_column in groups:
         first, name = group[0], name_of(group[0])
         code = first.cells.get(code_column, "")
         try:
             entry = build(group)
             if name in entries or code in codes:
-                raise _Refusal(
+                raise Refusal(
                     "DUPLICATE_CODE",
                     f"{code_column} stands on line {codes.get(code, 0)} already",
                     f"{code_column}与第 {codes.get(code, 0)} 行重复",
@@ -281,7 +283,8 @@ def _collect(
             entries[name] = entry
             codes[code] = first.line
             places[name] = (file, first.line)
-        except _Refusal as refusal:
+            unsaid[name] = _unsaid(entry, first.cells)
+        except Refusal as refusal:
             kept.add(name)
             line = getattr(refusal, "line", first.line)
             rejects.append(
@@ -293,20 +296,30 @@ def _collect(
         rejects=tuple(rejects),
         kept=frozenset(kept - set(entries)),
         places=places,
+        unsaid=unsaid,
     )
+
+
+def _unsaid(entry: Entry, cells: Mapping[str, str]) -> frozenset[str]:
+    """The fields of an entry that its file has no column for."""
+    if isinstance(entry, pb.ServiceItem):
+        return columns.unsaid(columns.SERVICE_ITEM, cells)
+    of_items = {f"items.{name}" for name in columns.unsaid(columns.ITEM, cells)}
+    said = {"legal_basis"} if entry.legal_basis else set()
+    return (columns.unsaid(columns.RESOURCE, cells) | of_items) - said
 
 
 def _resource(group: list[Row], departments: Mapping[str, pb.Department]) -> pb.DataResource:
     first = group[0].cells
     for column in ("资源标识", "信息资源名称", "信息资源代码", "信息资源摘要", "发布日期"):
-        _required(first, column)
+        required(first, column)
     department = _department(first, departments)
     problem = credit_code_problem(first["信息资源提供方代码"])
     if problem:
-        raise _Refusal("BAD_CREDIT_CODE", f"信息资源提供方代码: {problem}",
+        raise Refusal("BAD_CREDIT_CODE", f"信息资源提供方代码: {problem}",
                        "信息资源提供方代码不是有效的统一社会信用代码（GB 32100）")  # fmt: skip
     if first["信息资源提供方代码"] != department.credit_code:
-        raise _Refusal("WRONG_PROVIDER", "信息资源提供方代码 is not that of the department",
+        raise Refusal("WRONG_PROVIDER", "信息资源提供方代码 is not that of the department",
                        "信息资源提供方代码与部门登记的不一致")  # fmt: skip
     for column in ("信息资源代码", "关联资源代码"):
         _codes(first[column], column)
@@ -316,42 +329,43 @@ def _resource(group: list[Row], departments: Mapping[str, pb.Department]) -> pb.
         code=first["信息资源代码"],
         display_name=first["信息资源名称"],
         abstract=first["信息资源摘要"],
-        category=_choice(CATEGORIES, category, "信息资源分类"),
-        base_library=_choice(BASE_LIBRARIES, library, "信息资源分类") if library else "",
-        format=_choice(FORMATS, first["信息资源格式"], "信息资源格式"),
-        sharing_type=_choice(SHARING, first["共享类型"], "共享类型"),
+        category=choice(CATEGORIES, category, "信息资源分类"),
+        base_library=choice(BASE_LIBRARIES, library, "信息资源分类") if library else "",
+        format=choice(FORMATS, first["信息资源格式"], "信息资源格式"),
+        sharing_type=choice(SHARING, first["共享类型"], "共享类型"),
         sharing_condition=first["共享条件"],
-        sharing_mode=_choice(MODES, first["共享方式"], "共享方式"),
-        open=_choice(YES, first["是否向社会开放"], "是否向社会开放"),
-        update_cycle=_choice(CYCLES, first["更新周期"], "更新周期"),
+        sharing_mode=choice(MODES, first["共享方式"], "共享方式"),
+        open=choice(YES, first["是否向社会开放"], "是否向社会开放"),
+        update_cycle=choice(CYCLES, first["更新周期"], "更新周期"),
         publish_date=first["发布日期"],
-        related_resources=[r for r in first["关联资源代码"].split(";") if r],
+        related_resources=listed(first["关联资源代码"]),
     )
+    columns.add_to_resource(resource, first)
     lines: dict[str, int] = {}
     for row in group:
         try:
             item = _item(row.cells)
             if item.code in lines:
-                raise _Refusal(
+                raise Refusal(
                     "DUPLICATE_CODE",
                     f"信息项代码 {item.code} stands on line {lines[item.code]} already",
                     f"信息项代码 {item.code} 与第 {lines[item.code]} 行重复",
                 )
             lines[item.code] = row.line
             resource.items.append(item)
-        except _Refusal as refusal:
+        except Refusal as refusal:
             refusal.line = row.line  # type: ignore[attr-defined]  # the item's own line
             raise
-        if _choice(YES, row.cells["主键"] or "否", "主键"):
+        if choice(YES, row.cells["主键"] or "否", "主键"):
             resource.key_item = row.cells["信息项代码"]
     _whole(resource)
     return resource
 
 
 def _codes(text: str, column: str) -> None:
-    for code in filter(None, text.split(";")):
+    for code in listed(text):
         if not RESOURCE_CODE.fullmatch(code):
-            raise _Refusal(
+            raise Refusal(
                 "BAD_VALUE",
                 f"{column} must be a code of the guide's form, such as 101001/000001",
                 f"{column}应为指南规定的代码，如 101001/000001",
@@ -362,41 +376,41 @@ def _whole(resource: pb.DataResource) -> None:
     """What can only be judged of all rows together."""
     keys = [item for item in resource.items if item.code == resource.key_item]
     if not keys:
-        raise _Refusal("MISSING_FIELD", "no item is marked 主键", "没有标为主键的信息项")
+        raise Refusal("MISSING_FIELD", "no item is marked 主键", "没有标为主键的信息项")
     if not keys[0].required:
-        raise _Refusal("BAD_VALUE", "the 主键 item must be 必填", "主键信息项应为必填")
-    needs_condition = resource.sharing_type != pb.SHARING_TYPE_UNCONDITIONAL
-    if needs_condition and not resource.sharing_condition:
-        raise _Refusal("MISSING_FIELD", "共享条件 is empty", "共享条件为空")
+        raise Refusal("BAD_VALUE", "the 主键 item must be 必填", "主键信息项应为必填")
+    if resource.sharing_type == pb.SHARING_TYPE_CONDITIONAL and not resource.sharing_condition:
+        raise Refusal("MISSING_FIELD", "共享条件 is empty", "共享条件为空")
+    if resource.sharing_type == pb.SHARING_TYPE_NOT_SHARED and not resource.legal_basis:
+        raise Refusal("MISSING_FIELD", "法律依据 is empty", "法律依据为空")
 
 
 def _item(cells: Mapping[str, str]) -> pb.DataItem:
     for column in ("信息项代码", "信息项名称", "数据类型"):
-        _required(cells, column)
+        required(cells, column)
     if not ITEM_CODE.fullmatch(cells["信息项代码"]):
-        raise _Refusal(
+        raise Refusal(
             "BAD_VALUE", "信息项代码 must be lower_snake", "信息项代码应为小写字母和下划线"
         )
-    length = cells["数据长度"] or "0"
-    if not length.isascii() or not length.isdigit() or len(length) > 6:
-        raise _Refusal("BAD_VALUE", "数据长度 must be a whole number", "数据长度应为整数")
-    return pb.DataItem(
+    item = pb.DataItem(
         code=cells["信息项代码"],
         display_name=cells["信息项名称"],
-        type=_choice(TYPES, cells["数据类型"], "数据类型"),
-        length=int(length),
-        required=_choice(YES, cells["必填"] or "否", "必填"),
-        personal=_choice(YES, cells["个人信息"] or "否", "个人信息"),
+        type=choice(TYPES, cells["数据类型"], "数据类型"),
+        length=whole_number(cells["数据长度"], "数据长度"),
+        required=choice(YES, cells["必填"] or "否", "必填"),
+        personal=choice(YES, cells["个人信息"] or "否", "个人信息"),
         standard=cells["标准"],
     )
+    columns.add_to_item(item, cells)
+    return item
 
 
 def _service_item(row: Row, departments: Mapping[str, pb.Department]) -> pb.ServiceItem:
     cells = row.cells
     for column in ("事项编码", "办件类型", "项目名称"):
-        _required(cells, column)
+        required(cells, column)
     _department(cells, departments)
-    return pb.ServiceItem(
+    item = pb.ServiceItem(
         name=_name(
             names.SERVICE_ITEM, department=cells["部门标识"], service_item=cells["事项编码"].lower()
         ),
@@ -405,41 +419,33 @@ def _service_item(row: Row, departments: Mapping[str, pb.Department]) -> pb.Serv
         handling_type=cells["办件类型"],
         remark=cells["备注"],
     )
+    columns.add_to_service_item(item, cells)
+    return item
 
 
 def _department(
     cells: Mapping[str, str], departments: Mapping[str, pb.Department]
 ) -> pb.Department:
-    _required(cells, "部门标识")
+    required(cells, "部门标识")
     if cells["部门标识"] not in departments:
-        raise _Refusal("UNKNOWN_DEPARTMENT", "部门标识 is not a registered department",
+        raise Refusal("UNKNOWN_DEPARTMENT", "部门标识 is not a registered department",
                        "部门标识未登记")  # fmt: skip
     return departments[cells["部门标识"]]
-
-
-def _required(cells: Mapping[str, str], column: str) -> None:
-    if not cells.get(column):
-        raise _Refusal("MISSING_FIELD", f"{column} is empty", f"{column}为空")
-
-
-def _choice(table: Mapping[str, Enum], value: str, column: str) -> Enum:
-    if value not in table:
-        listed = "、".join(table)
-        raise _Refusal("BAD_VALUE", f"{column} must be one of {listed}", f"{column}应为：{listed}")
-    return table[value]
 
 
 def _name(pattern: str, **ids: str) -> str:
     try:
         return names.make(pattern, **ids)
     except InvalidArgument as error:
-        raise _Refusal("BAD_VALUE", error.message, error.message_zh) from None
+        raise Refusal("BAD_VALUE", error.message, error.message_zh) from None
 
 
 def _plain(entry: Entry) -> Entry:
     """A held entry without what the catalog adds to it."""
     plain = type(entry)()
     plain.MergeFrom(entry)  # type: ignore[arg-type]  # of the same type
-    for added in ("state", "etag", "update_time"):
-        plain.ClearField(added)
+    added = {"state", "etag", "update_time", "version", "provider_code", "last_publish_time"}
+    for one in type(entry).DESCRIPTOR.ones:
+        if one.name in added or one.name in ("fresh_until", "stale"):
+            plain.ClearField(one.name)  # type: ignore[arg-type]  # a one of this message
     return plain

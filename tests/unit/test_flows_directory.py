@@ -221,3 +221,114 @@ def test_what_the_catalog_refuses_becomes_a_reject_with_its_line(rows, departmen
     )
     assert reject.detail == "display_name has more than 200 characters"
     assert fewer.kept == {"departments/public-security/resources/vehicles"}
+
+
+def with_columns(rows, **said):
+    return [Row(line=row.line, cells={**row.cells, **said}) for row in rows]
+
+
+def resources_of(rows, departments, **said):
+    group = [r for r in rows if r.cells["资源标识"] == "population"]
+    return directory.read_resources(
+        with_columns(group, **said), file="t.csv", departments=departments
+    )
+
+
+def items_of(departments, **said):
+    row = Row(
+        line=2,
+        cells={
+            "部门标识": "housing", "事项编码": "X-1", "部门名称": "房管局", "办件类型": "即办件",
+            "项目名称": "商品房预售合同备案", "备注": "", **said,
+        },
+    )  # fmt: skip
+    return directory.read_service_items([row], file="t.csv", departments=departments)
+
+
+POPULATION = "departments/public-security/resources/population"
+
+
+def test_further_columns_of_resources_are_read(rows, departments):
+    found = resources_of(
+        rows, departments, 所属主题="identity", 法律依据="某条例第三条", 联系处室="信息科",
+        信息项说明="依法登记的", 敏感级别="高度敏感", 数据元="population.word",
+        值域标准="某标准", 值域="1=男；2=女",
+    )  # fmt: skip
+    resource = found.entries[POPULATION]
+    assert (resource.theme, resource.legal_basis) == ("identity", "某条例第三条")
+    assert resource.contact_office == "信息科"
+    item = resource.items[0]
+    assert (item.definition, item.sensitivity) == ("依法登记的", pb.SENSITIVITY_HIGHLY_SENSITIVE)
+    assert (item.element, item.code_list) == ("population.word", "某标准")
+    assert [(v.code, v.display_name) for v in item.code_values] == [("1", "男"), ("2", "女")]
+
+
+def test_a_column_that_is_not_there_leaves_what_is_held(rows, departments):
+    plain = resources_of(rows, departments)
+    before = held(plain)
+    before[POPULATION].theme = "identity"
+    before[POPULATION].quality = "每日校验"
+    before[POPULATION].items[0].element = "population.citizen_number"
+    before[POPULATION].version = 3
+    before[POPULATION].stale = True
+    assert directory.compare(plain, before).unchanged == [POPULATION]
+    said = directory.compare(resources_of(rows, departments, 所属主题=""), before)
+    assert said.fields == {POPULATION: ["所属主题"]}
+    put = said.batch[0].put_resource
+    assert (put.theme, put.quality) == ("", "每日校验")
+    assert put.items[0].element == "population.citizen_number"
+
+
+def test_what_is_not_shared_names_its_basis_where_the_guide_does(rows, departments):
+    withheld = {"共享类型": "不予共享"}
+    found = resources_of(rows, departments, **withheld, 共享条件="某条例第三条")
+    assert found.entries[POPULATION].legal_basis == "某条例第三条"
+    found = resources_of(rows, departments, **withheld, 共享条件="", 法律依据="某办法")
+    assert found.entries[POPULATION].legal_basis == "某办法"
+    found = resources_of(rows, departments, **withheld, 共享条件="")
+    assert [reject.reason for reject in found.rejects] == ["MISSING_FIELD"]
+
+
+def test_the_ten_elements_are_read(departments):
+    found = items_of(
+        departments, 事项类型="行政确认", 设定依据="甲条例;乙办法", 行使层级="市级;县级",
+        受理条件="材料齐全", 服务对象="自然人；企业法人",
+        申请材料="身份证|复印件|1|是|公安机关|licenseTypes/identity;"
+        "合同|原件|2|是||departments/housing/resources/contracts#contract_no;照片|电子材料",
+        办理时限="20|5|工作日", 收费标准="工本费|10.50|本|某条例",
+    )  # fmt: skip
+    (item,) = found.entries.values()
+    assert (item.item_type, list(item.legal_basis)) == ("confirmation", ["甲条例", "乙办法"])
+    assert list(item.levels) == [pb.DEPARTMENT_LEVEL_CITY, pb.DEPARTMENT_LEVEL_COUNTY]
+    assert list(item.audience) == [pb.AUDIENCE_NATURAL_PERSON, pb.AUDIENCE_ENTERPRISE]
+    assert [m.replaced_by.license_type for m in item.materials] == ["licenseTypes/identity", "", ""]
+    assert item.materials[1].replaced_by.item == "contract_no"
+    assert not item.materials[2].HasField("replaced_by")
+    assert (item.time_limit.statutory_days, item.time_limit.promised_days) == (20, 5)
+    assert item.fee_schedule.fees[0].amount == "10.50"
+    free = next(iter(items_of(departments, 收费标准="不收费").entries.values()))
+    assert free.HasField("fee_schedule")
+    assert not free.fee_schedule.fees
+    silent = next(iter(items_of(departments, 收费标准="").entries.values()))
+    assert not silent.HasField("fee_schedule")
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("事项类型", "魔法"),
+        ("行使层级", "村级"),
+        ("服务对象", "神仙"),
+        ("申请材料", "身份证|抄件"),
+        ("申请材料", "|原件"),
+        ("申请材料", "身份证|原件|一"),
+        ("申请材料", "身份证|原件|1|是|局|x|y"),
+        ("办理时限", "二十"),
+        ("办理时限", "20|5|小时"),
+    ],
+)
+def test_a_broken_element_rejects_its_item(departments, column, value):
+    found = items_of(departments, **{column: value})
+    assert found.entries == {}
+    assert found.rejects[0].reason in ("BAD_VALUE", "MISSING_FIELD")
+    assert column in found.rejects[0].detail
