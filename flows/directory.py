@@ -445,7 +445,7 @@ def _plain(entry: Entry) -> Entry:
     plain = type(entry)()
     plain.MergeFrom(entry)  # type: ignore[arg-type]  # of the same type
     added = {"state", "etag", "update_time", "version", "provider_code", "last_publish_time"}
-    for one in type(entry).DESCRIPTOR.ones:
+    for one in type(entry).DESCRIPTOR.fields:
         if one.name in added or one.name in ("fresh_until", "stale"):
-            plain.ClearField(one.name)  # type: ignore[arg-type]  # a one of this message
+            plain.ClearField(one.name)  # type: ignore[arg-type]  # a field of this message
     return plain
