@@ -35,10 +35,14 @@ from exchange.grants import rpc as grants_rpc
 from exchange.grants.authorizing import GrantIndex
 from exchange.grants.rates import Rates
 from exchange.grants.rpc import GrantServicer
+from exchange.lists import rpc as lists_rpc
+from exchange.lists.rpc import ListServicer
 from exchange.query import rpc as query_rpc
 from exchange.query.exporting import Exporting
 from exchange.query.rpc import QueryServicer
 from exchange.query.service import Querying
+from exchange.sources import rpc as sources_rpc
+from exchange.sources.rpc import SourceServicer
 from exchange.spatial import rpc as spatial_rpc
 from exchange.spatial.rpc import SpatialServicer
 from exchange.spatial.service import SpatialQuerying
@@ -49,7 +53,9 @@ from exchange.v1 import (
     delivery_pb2_grpc,
     discovery_pb2_grpc,
     grants_pb2_grpc,
+    lists_pb2_grpc,
     query_pb2_grpc,
+    sources_pb2_grpc,
     spatial_pb2_grpc,
 )
 from runtime.clock import SYSTEM, Clock
@@ -207,6 +213,11 @@ class ExchangeService:
             spatial_rpc.POLICY,
         )
         server.add(
+            sources_pb2_grpc.add_SourceServiceServicer_to_server,
+            SourceServicer(self.database, self._clock),
+            sources_rpc.POLICY,
+        )
+        server.add(
             delivery_pb2_grpc.add_DeliveryServiceServicer_to_server,
             self._delivery,
             delivery_rpc.POLICY,
@@ -215,6 +226,11 @@ class ExchangeService:
             deadlines_pb2_grpc.add_DeadlineServiceServicer_to_server,
             DeadlineServicer(self.database, self._clock),
             deadlines_rpc.POLICY,
+        )
+        server.add(
+            lists_pb2_grpc.add_ListServiceServicer_to_server,
+            ListServicer(self.database, self._clock),
+            lists_rpc.POLICY,
         )
         server.add(
             audit_pb2_grpc.add_AuditServiceServicer_to_server,

@@ -629,7 +629,7 @@ class ListDifferingKeysResponse(_message.Message):
     """Empty on the last page."""
     @_builtins.property
     def key_hashes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """The hashes, in order. At most 100,000 of a pair are kept; its count tells of all."""
+        """The hashes, in order. At most 100,000 of a case are kept; its counts tell of all."""
 
     def __init__(
         self,

@@ -60,7 +60,6 @@ def _sources() -> None:
         sa.Column("create_time", TIME, nullable=False),
         sa.Column("measure_time", TIME, nullable=False),
         sa.Column("decide_time", TIME, nullable=True),
-        sa.Column("etag", sa.String(64), nullable=False),
     )
     op.create_index("source_case_by_element", "source_case", ["element", "name"])
     op.create_index(
@@ -79,7 +78,7 @@ def _sources() -> None:
     op.create_table(
         "source_difference",
         sa.Column("source_case", NAME, primary_key=True),
-        sa.Column("pair", sa.Integer, primary_key=True),
+        sa.Column("pair", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("key_hash", sa.LargeBinary, primary_key=True),
         sqlite_with_rowid=False,
     )
