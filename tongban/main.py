@@ -20,6 +20,7 @@ from tongban.commands import (
     data,
     deadlines,
     demo,
+    export,
     flow,
     grants,
     identity,
@@ -70,6 +71,7 @@ app.command()(data.query)
 app.command()(data.verify)
 app.command()(data.publish)
 app.command()(data.subscribe)
+app.command()(export.export)
 app.add_typer(
     seal.app,
     name="seal",

@@ -1,31 +1,48 @@
-"""`tongban grants`: ask for access, decide on it, end it."""
+"""`tongban grants`: what was granted, its versions and its contract; requests are beside it."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from exchange.audit.note import NoteError, Verifier
+from exchange.grants.contracts import Contract, is_under, open_contract
 from exchange.v1 import grants_pb2 as pb
-from runtime.clock import CHINA
 from runtime.errors import InvalidArgument
+from tongban import proofs
 from tongban.client import Client, new_request_id, plain
+from tongban.commands import grant_requests
+from tongban.commands.grant_requests import Rows
+from tongban.commands.grant_terms import (
+    as_json_of,
+    condition,
+    end_of,
+    granted_item,
+    items_text,
+    operation_word,
+    operations_of,
+    print_grant,
+    rows_text,
+)
 from tongban.console import (
     DEFAULT_IDENTITY,
     DEFAULT_NODE,
+    Exit,
     IdentityFolder,
     Json,
     NodeAddress,
     out,
     outcomes,
+    print_answer,
     print_json,
     print_table,
     say,
     when,
     with_example,
-    word,
 )
+from tongban.files import read_file, write_new
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -34,194 +51,57 @@ app = typer.Typer(
         "tongban grants list --parent departments/human-resources",
     ),
 )
-
-MASKS = {
-    "whole": pb.MASK_UNSPECIFIED,
-    "last-four": pb.MASK_LAST_FOUR,
-    "first-character": pb.MASK_FIRST_CHARACTER,
-    "year": pb.MASK_YEAR,
-    "first-six": pb.MASK_FIRST_SIX,
-}
-OPERATIONS = {
-    "query": pb.OPERATION_QUERY,
-    "verify": pb.OPERATION_VERIFY,
-    "subscribe": pb.OPERATION_SUBSCRIBE,
-}
+app.add_typer(grant_requests.app)
 
 
-def operations_of(text: str) -> list[pb.Operation.ValueType]:
-    """Operations of a comma-separated list. Raises InvalidArgument."""
-    try:
-        return [OPERATIONS[word] for word in text.split(",") if word]
-    except KeyError:
-        listed = ", ".join(OPERATIONS)
-        raise InvalidArgument(
-            f"an operation is one of {listed}", message_zh=f"操作应为 {listed} 之一"
-        ) from None
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="The grant.")],
+    node: NodeAddress = DEFAULT_NODE,
+    identity: IdentityFolder = DEFAULT_IDENTITY,
+    as_json: Json = False,
+) -> None:
+    """Show a grant: its items and masks, operations, quota, end and contract.
+
+    Example: tongban grants show departments/human-resources/grants/cd34
+    """
+    with outcomes(as_json=as_json), Client(node, identity) as client:
+        found = client.grants.GetGrant(pb.GetGrantRequest(name=name), timeout=client.timeout).grant
+        print_grant(found, as_json)
 
 
-def granted_item(text: str) -> pb.GrantedItem:
-    """`item` or `item:mask`. Raises InvalidArgument."""
-    item, _, mask = text.partition(":")
-    if mask and mask not in MASKS:
-        listed = ", ".join(MASKS)
-        raise InvalidArgument(
-            f"a mask is one of {listed}", message_zh=f"脱敏方式应为 {listed} 之一"
+@app.command("list")
+def list_grants(
+    parent: Annotated[str, typer.Option(help="A department; departments/- is all.")],
+    node: NodeAddress = DEFAULT_NODE,
+    identity: IdentityFolder = DEFAULT_IDENTITY,
+    as_json: Json = False,
+) -> None:
+    """List grants.
+
+    Example: tongban grants list --parent departments/human-resources
+    """
+    with outcomes(as_json=as_json), Client(node, identity) as client:
+        found = list(
+            client.every(client.grants.ListGrants, pb.ListGrantsRequest(parent=parent), "grants")
         )
-    return pb.GrantedItem(item=item, mask=MASKS[mask or "whole"])
-
-
-def end_of(text: str) -> datetime:
-    """The end of a day in China (`YYYY-MM-DD`), or of a number of days from now (`90d`)."""
-    try:
-        if text.endswith("d"):
-            return datetime.now(UTC) + timedelta(days=int(text[:-1]))
-        day = datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007  # a date, zoned below
-    except (ValueError, OverflowError):
-        raise InvalidArgument(
-            "an end is YYYY-MM-DD, or a number of days such as 90d",
-            message_zh="截止时间应为 YYYY-MM-DD，或天数如 90d",
-        ) from None
-    return datetime.combine(day + timedelta(days=1), time(), CHINA)
-
-
-def _print_grant(grant: pb.Grant, as_json: bool) -> None:
-    if as_json:
-        print_json(_as_json(grant))
-        return
-    print_table(
-        grant.name,
-        (say("field", "字段"), say("value", "值")),
-        [
-            (say("resource", "信息资源"), grant.resource),
-            (say("items", "信息项"), _items(grant)),
-            (say("operations", "操作"), ", ".join(_operation(o) for o in grant.operations)),
-            (say("purpose", "用途"), grant.purpose),
-            (say("legal basis", "依据"), grant.legal_basis),
-            (say("daily quota", "每日限额"), grant.daily_quota or say("none", "不限")),
-            (say("until", "截止"), when(grant.end_time)),
-            (say("state", "状态"), pb.GrantState.Name(grant.state).removeprefix("GRANT_STATE_")),
-            (say("contract", "合同摘要"), grant.contract_hash),
-        ],
-    )
-
-
-def _items(grant: pb.Grant) -> str:
-    """Each item with how it is shown."""
-    return ", ".join(
-        f"{i.item} ({word(pb.Mask.Name(i.mask).removeprefix('MASK_') if i.mask else 'WHOLE')})"
-        for i in grant.items
-    )
-
-
-def _as_json(grant: pb.Grant) -> dict[str, Any]:
-    """A grant for programs; an item without a mask is MASK_WHOLE, not one that nobody specified."""
-    told = plain(grant)
-    for item in told["items"]:
-        if item["mask"] == "MASK_UNSPECIFIED":
-            item["mask"] = "MASK_WHOLE"
-    return told
-
-
-def _operation(operation: pb.Operation.ValueType) -> str:
-    return pb.Operation.Name(operation).removeprefix("OPERATION_").lower()
-
-
-@app.command()
-def request(
-    parent: Annotated[str, typer.Argument(help="The asking department: your own.")],
-    resource: Annotated[str, typer.Argument(help="The resource asked for.")],
-    item: Annotated[list[str], typer.Option(help="Code of an item; several times.")],
-    purpose: Annotated[str, typer.Option(help="What it is for.")],
-    legal_basis: Annotated[str, typer.Option(help="By what right.")],
-    operations: Annotated[str, typer.Option(help="Comma-separated.")] = "query,verify,subscribe",
-    node: NodeAddress = DEFAULT_NODE,
-    identity: IdentityFolder = DEFAULT_IDENTITY,
-    as_json: Json = False,
-) -> None:
-    """Ask for items of a resource.
-
-    Example: tongban grants request departments/human-resources
-    departments/public-security/resources/population --item name --item residence_address
-    --purpose 就业登记核实身份 --legal-basis 就业促进法第三十五条
-    """
-    with outcomes(as_json=as_json), Client(node, identity) as client:
-        made = client.grants.CreateAccessRequest(
-            pb.CreateAccessRequestRequest(
-                parent=parent,
-                access_request=pb.AccessRequest(
-                    resource=resource,
-                    items=item,
-                    operations=operations_of(operations),
-                    purpose=purpose,
-                    legal_basis=legal_basis,
-                ),
-                request_id=new_request_id(),
-            ),
-            timeout=client.timeout,
-        ).access_request
         if as_json:
-            print_json(plain(made))
+            print_json([as_json_of(g) for g in found])
         else:
-            out.print(say(f"Asked: {made.name}", f"已申请：{made.name}"))
-            if made.grant:
-                out.print(say(f"Granted at once: {made.grant}", f"已即时授权：{made.grant}"))
-
-
-@app.command()
-def approve(
-    name: Annotated[str, typer.Argument(help="The request.")],
-    item: Annotated[
-        list[str],
-        typer.Option(help="Item, or item:mask; several times. Masks: " + ", ".join(MASKS)),
-    ],
-    until: Annotated[str, typer.Option(help="YYYY-MM-DD (that day included), or 90d.")],
-    operations: Annotated[str, typer.Option(help="Comma-separated; all asked if empty.")] = "",
-    daily_quota: Annotated[int, typer.Option(min=0, help="Records a day; 0 is no bound.")] = 0,
-    node: NodeAddress = DEFAULT_NODE,
-    identity: IdentityFolder = DEFAULT_IDENTITY,
-    as_json: Json = False,
-) -> None:
-    """Approve a request, giving all or part of it.
-
-    Example: tongban grants approve departments/human-resources/accessRequests/ab12
-    --item name --item residence_address:first-six --until 90d --daily-quota 500
-    """
-    with outcomes(as_json=as_json), Client(node, identity) as client:
-        call = pb.ApproveAccessRequestRequest(
-            name=name,
-            items=[granted_item(i) for i in item],
-            operations=operations_of(operations),
-            daily_quota=daily_quota,
-            request_id=new_request_id(),
-        )
-        call.end_time.FromDatetime(end_of(until))
-        made = client.grants.ApproveAccessRequest(call, timeout=client.timeout).grant
-        _print_grant(made, as_json)
-
-
-@app.command()
-def reject(
-    name: Annotated[str, typer.Argument(help="The request.")],
-    reason: Annotated[str, typer.Option(help="Why.")],
-    node: NodeAddress = DEFAULT_NODE,
-    identity: IdentityFolder = DEFAULT_IDENTITY,
-    as_json: Json = False,
-) -> None:
-    """Refuse a request.
-
-    Example: tongban grants reject departments/human-resources/accessRequests/ab12
-    --reason 申请的信息项超出用途
-    """
-    with outcomes(as_json=as_json), Client(node, identity) as client:
-        made = client.grants.RejectAccessRequest(
-            pb.RejectAccessRequestRequest(name=name, reason=reason, request_id=new_request_id()),
-            timeout=client.timeout,
-        ).access_request
-        if as_json:
-            print_json(plain(made))
-        else:
-            out.print(say(f"Refused {made.name}", f"已拒绝 {made.name}"))
+            print_table(
+                say("Grants", "授权"),
+                (say("name", "资源名"), say("resource", "信息资源"), say("items", "信息项"),
+                 say("operations", "操作"), say("a day", "每日限额"), say("until", "截止"),
+                 say("state", "状态")),
+                [
+                    (g.name, g.resource, items_text(g),
+                     ", ".join(operation_word(o) for o in g.operations),
+                     g.daily_quota or say("no bound", "不限"),
+                     when(g.end_time)[:10],
+                     pb.GrantState.Name(g.state).removeprefix("GRANT_STATE_"))
+                    for g in found
+                ],
+            )  # fmt: skip
 
 
 @app.command()
@@ -241,88 +121,162 @@ def revoke(
             pb.RevokeGrantRequest(name=name, reason=reason, request_id=new_request_id()),
             timeout=client.timeout,
         ).grant
-        _print_grant(ended, as_json)
+        print_grant(ended, as_json)
 
 
 @app.command()
-def show(
+def narrow(
+    name: Annotated[str, typer.Argument(help="The grant.")],
+    reason: Annotated[str, typer.Option(help="Why.")],
+    item: Annotated[
+        list[str] | None, typer.Option(help="What is left: item, or item:mask; several times.")
+    ] = None,
+    operations: Annotated[str, typer.Option(help="Operations left, comma-separated.")] = "",
+    daily_quota: Annotated[int | None, typer.Option(help="Records a day, lower.")] = None,
+    rate: Annotated[int | None, typer.Option(help="Questions a minute, lower.")] = None,
+    row: Rows = None,
+    until: Annotated[str, typer.Option(help="An earlier end: YYYY-MM-DD, or 90d.")] = "",
+    node: NodeAddress = DEFAULT_NODE,
+    identity: IdentityFolder = DEFAULT_IDENTITY,
+    as_json: Json = False,
+) -> None:
+    """Take something away from a grant now; live streams follow at once.
+
+    Example: tongban grants narrow departments/human-resources/grants/cd34 --item name
+    --row region^=9901 --reason 用途缩小
+    """
+    with outcomes(as_json=as_json), Client(node, identity) as client:
+        call = pb.NarrowGrantRequest(
+            name=name,
+            items=[granted_item(i) for i in item or ()],
+            operations=operations_of(operations),
+            daily_quota=daily_quota,
+            rate_per_minute=rate,
+            row_filter=[condition(r) for r in row or ()],
+            reason=reason,
+            request_id=new_request_id(),
+        )
+        if until:
+            call.end_time.FromDatetime(end_of(until))
+        print_grant(client.grants.NarrowGrant(call, timeout=client.timeout).grant, as_json)
+
+
+@app.command()
+def versions(
     name: Annotated[str, typer.Argument(help="The grant.")],
     node: NodeAddress = DEFAULT_NODE,
     identity: IdentityFolder = DEFAULT_IDENTITY,
     as_json: Json = False,
 ) -> None:
-    """Show a grant: its items and masks, operations, quota, end and contract.
+    """List the versions of a grant, the newest first.
 
-    Example: tongban grants show departments/human-resources/grants/cd34
+    Example: tongban grants versions departments/human-resources/grants/cd34
     """
     with outcomes(as_json=as_json), Client(node, identity) as client:
-        found = client.grants.GetGrant(pb.GetGrantRequest(name=name), timeout=client.timeout).grant
-        _print_grant(found, as_json)
-
-
-@app.command("list")
-def list_grants(
-    parent: Annotated[str, typer.Option(help="A department; departments/- is all.")],
-    node: NodeAddress = DEFAULT_NODE,
-    identity: IdentityFolder = DEFAULT_IDENTITY,
-    as_json: Json = False,
-) -> None:
-    """List grants.
-
-    Example: tongban grants list --parent departments/human-resources
-    """
-    with outcomes(as_json=as_json), Client(node, identity) as client:
-        found = list(
-            client.every(client.grants.ListGrants, pb.ListGrantsRequest(parent=parent), "grants")
-        )
+        found = client.grants.ListGrantVersions(
+            pb.ListGrantVersionsRequest(name=name), timeout=client.timeout
+        ).versions
         if as_json:
-            print_json([_as_json(g) for g in found])
-        else:
-            print_table(
-                say("Grants", "授权"),
-                (say("name", "资源名"), say("resource", "信息资源"), say("items", "信息项"),
-                 say("operations", "操作"), say("a day", "每日限额"), say("until", "截止"),
-                 say("state", "状态")),
-                [
-                    (g.name, g.resource, _items(g),
-                     ", ".join(_operation(o) for o in g.operations),
-                     g.daily_quota or say("no bound", "不限"),
-                     when(g.end_time)[:10],
-                     pb.GrantState.Name(g.state).removeprefix("GRANT_STATE_"))
-                    for g in found
-                ],
-            )  # fmt: skip
+            print_json([plain(v) | {"grant": as_json_of(v.grant)} for v in found])
+            return
+        print_table(
+            name,
+            (say("version", "版本"), say("act", "变更"), say("by", "操作者"), say("from", "自"),
+             say("until", "至"), say("items", "信息项"), say("records", "记录范围"),
+             say("contract", "合同摘要")),
+            [
+                (v.grant.version, v.act, v.actor, when(v.from_time),
+                 when(v.until_time) if v.HasField("until_time") else "",
+                 items_text(v.grant), rows_text(v.grant.row_filter), v.grant.contract_hash)
+                for v in found
+            ],
+        )  # fmt: skip
 
 
 @app.command()
-def requests(
-    parent: Annotated[str, typer.Option(help="A department; departments/- is all.")],
+def contract(
+    name: Annotated[str, typer.Argument(help="The grant.")],
+    to: Annotated[Path, typer.Option("--out", help="A new file for it.")],
+    version: Annotated[int, typer.Option(min=0, help="Which version; 0 is the newest.")] = 0,
     node: NodeAddress = DEFAULT_NODE,
     identity: IdentityFolder = DEFAULT_IDENTITY,
     as_json: Json = False,
 ) -> None:
-    """List access requests.
+    """Save the terms of a grant, signed by the node; `grants check` needs no node.
 
-    Example: tongban grants requests --parent departments/-
+    Example: tongban grants contract departments/human-resources/grants/cd34 --out contract.txt
     """
     with outcomes(as_json=as_json), Client(node, identity) as client:
-        found = list(
-            client.every(
-                client.grants.ListAccessRequests,
-                pb.ListAccessRequestsRequest(parent=parent),
-                "access_requests",
-            )
+        made = client.grants.GetGrantContract(
+            pb.GetGrantContractRequest(name=name, version=version), timeout=client.timeout
         )
+        write_new(to, made.note.encode())
         if as_json:
-            print_json([plain(r) for r in found])
+            print_json({"contract_hash": made.contract_hash, "file": str(to)})
         else:
-            print_table(
-                say("Access requests", "申请"),
-                (say("name", "资源名"), say("resource", "信息资源"), say("purpose", "用途"),
-                 say("state", "状态")),
-                [
-                    (r.name, r.resource, r.purpose,
-                     pb.AccessRequestState.Name(r.state).removeprefix("ACCESS_REQUEST_STATE_"))
-                    for r in found
-                ],
-            )  # fmt: skip
+            out.print(say(f"Saved the contract {made.contract_hash} in {to}",
+                          f"合同 {made.contract_hash} 已保存至 {to}"), soft_wrap=True)  # fmt: skip
+
+
+@app.command()
+def check(
+    file: Annotated[Path, typer.Argument(help="A contract saved with `grants contract`.")],
+    key: Annotated[
+        Path, typer.Option("--key", help="File with the log's verifier key, had from elsewhere.")
+    ],
+    receipt: Annotated[
+        Path | None, typer.Option(help="A receipt: was this done under the contract?")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Check a contract without any node: its signature, its hash, and whose receipt it is.
+
+    Example: tongban grants check contract.txt --key log-key.txt --receipt receipt.json
+    """
+    with outcomes(as_json=as_json):
+        found = _checked(file, key, receipt)
+        if as_json:
+            print_json(found)
+        else:
+            print_answer(found["indication"], say(found["summary"], found["summary_zh"]))
+            if found["terms"]:
+                shown = [(k, str(v)) for k, v in found["terms"].items()]
+                print_table(say("Terms", "条款"), (say("term", "条款"), say("value", "值")), shown)
+        if found["indication"] != "PASSED":
+            raise typer.Exit(Exit.NO)
+
+
+def _checked(file: Path, key: Path, receipt: Path | None) -> dict[str, Any]:
+    try:
+        verifier = Verifier(proofs.key_in(key))
+    except NoteError as error:
+        raise InvalidArgument(
+            f"{key} holds no verifier key: {error}",
+            reason="BAD_KEY",
+            message_zh=f"{key} 不是日志的验证公钥",
+        ) from error
+    try:
+        held = open_contract(read_file(file).decode(), verifier)
+    except (NoteError, UnicodeDecodeError) as error:
+        return _answer(f"the contract does not hold: {error}", "合同不成立", good=False)
+    if receipt is None:
+        return _answer("signed by the node, and unchanged", "由节点签名且未被更改", held)
+    saved = proofs.read_receipt(receipt)
+    told = proofs.verify_file(receipt, proofs.key_in(key))
+    if told["indication"] != "PASSED":
+        return _answer(f"the receipt does not hold: {told['summary']}", "回执不成立", good=False)
+    if not is_under(held, saved.receipt.leaf):
+        return _answer("the receipt is not under this contract", "回执不属于该合同", good=False)
+    return _answer("the receipt is under this contract", "回执属于该合同", held)
+
+
+def _answer(
+    summary: str, summary_zh: str, held: Contract | None = None, *, good: bool = True
+) -> dict[str, Any]:
+    return {
+        "indication": "PASSED" if good else "FAILED",
+        "summary": summary,
+        "summary_zh": summary_zh,
+        "contract_hash": held.contract_hash if held else "",
+        "terms": held.terms if held else {},
+    }

@@ -11,7 +11,7 @@ import typer
 from runtime.errors import InvalidArgument
 from seal.v1 import seal_pb2 as pb
 from tongban.client import Client, new_request_id, plain
-from tongban.commands.grants import end_of
+from tongban.commands.grant_terms import end_of
 from tongban.commands.seal_show import print_facts, replaced_by, state_of
 from tongban.console import (
     DEFAULT_IDENTITY,

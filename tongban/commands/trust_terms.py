@@ -16,7 +16,7 @@ from typing import Final
 from runtime.clock import CHINA
 from runtime.errors import DomainError, InvalidArgument
 from seal.v1 import trust_pb2 as pb
-from tongban.commands.grants import end_of
+from tongban.commands.grant_terms import end_of
 from tongban.console import print_table, say, until, when
 from tongban.files import read_file
 from tongban.trust_folder import LIST, TrustFolder
