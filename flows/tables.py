@@ -11,12 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 from runtime.errors import InvalidArgument
 
 GREATEST_FILE = 64 * 1024 * 1024
+GREATEST_UNPACKED = 1024 * 1024 * 1024
 GREATEST_ROWS = 200_000
+GREATEST_SHEETS = 50
+GREATEST_COLUMNS = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +53,13 @@ def read_table(path: Path, *, columns: Sequence[str]) -> list[Row]:
     absent = [column for column in columns if column not in heading]
     if absent:
         raise _missing(path, absent)
+
+    def padded(cells: list[str]) -> list[str]:
+        # Some programs leave out the empty cells at a row's end.
+        return cells + [""] * (len(heading) - len(cells))
+
     return [
-        Row(line=number, cells=dict(zip(heading, (c.strip() for c in cells), strict=False)))
+        Row(line=number, cells=dict(zip(heading, (c.strip() for c in padded(cells)), strict=False)))
         for number, cells in lines[1:]
         if any(cell.strip() for cell in cells)
     ]
@@ -85,23 +93,45 @@ def _csv(path: Path, data: bytes) -> list[tuple[int, list[str]]]:
 
 
 def _xlsx(path: Path, data: bytes) -> list[tuple[int, list[str]]]:
+    return next(iter(read_sheets(path.name, data).values()))
+
+
+def read_sheets(name: str, data: bytes) -> dict[str, list[tuple[int, list[str]]]]:
+    """Every sheet of an XLSX workbook by its title, in order: its lines, numbered from 1.
+
+    `name` is what the workbook is called in an error. Raises InvalidArgument: TABLE_UNREADABLE,
+    TABLE_TOO_LARGE.
+    """
     from openpyxl import load_workbook  # 100 ms that only a spreadsheet costs
     from openpyxl.utils.exceptions import InvalidFileException
 
+    found: dict[str, list[tuple[int, list[str]]]] = {}
+    rows = 0
     try:
+        with ZipFile(io.BytesIO(data)) as archive:
+            if sum(part.file_size for part in archive.infolist()) > GREATEST_UNPACKED:
+                raise _too_large(Path(name))
         book = load_workbook(io.BytesIO(data), read_only=True, data_only=True)
-        lines = []
-        for number, cells in enumerate(book.worksheets[0].iter_rows(values_only=True), start=1):
-            if number > GREATEST_ROWS:
-                raise _too_large(path)
-            lines.append((number, [_text(cell) for cell in cells]))
+        for sheet in book.worksheets[:GREATEST_SHEETS]:
+            lines = found[sheet.title] = []
+            for number, cells in enumerate(sheet.iter_rows(values_only=True), start=1):
+                rows += 1
+                if rows > GREATEST_ROWS:
+                    raise _too_large(Path(name))
+                lines.append((number, [_text(cell) for cell in cells[:GREATEST_COLUMNS]]))
     except (BadZipFile, InvalidFileException, KeyError, ValueError, IndexError) as error:
         raise InvalidArgument(
-            f"{path.name} is not an XLSX workbook: save it again as .xlsx",
+            f"{name} is not an XLSX workbook: save it again as .xlsx",
             reason="TABLE_UNREADABLE",
-            message_zh=f"{path.name} 不是有效的 XLSX 工作簿：请重新另存",
+            message_zh=f"{name} 不是有效的 XLSX 工作簿：请重新另存",
         ) from error
-    return lines
+    if not found:
+        raise InvalidArgument(
+            f"{name} has no sheet: save it again as .xlsx",
+            reason="TABLE_UNREADABLE",
+            message_zh=f"{name} 没有工作表：请重新另存",
+        )
+    return found
 
 
 def _text(cell: object) -> str:
