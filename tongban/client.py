@@ -26,6 +26,7 @@ from exchange.v1 import (
     delivery_pb2_grpc,
     discovery_pb2_grpc,
     grants_pb2_grpc,
+    lists_pb2_grpc,
     query_pb2,
     query_pb2_grpc,
 )
@@ -87,6 +88,7 @@ class Client:
         self.discovery = discovery_pb2_grpc.DiscoveryServiceStub(self.channel)
         self.grants = grants_pb2_grpc.GrantServiceStub(self.channel)
         self.deadlines = deadlines_pb2_grpc.DeadlineServiceStub(self.channel)
+        self.lists = lists_pb2_grpc.ListServiceStub(self.channel)
         self.queries = query_pb2_grpc.QueryServiceStub(self.channel)
         self.delivery = delivery_pb2_grpc.DeliveryServiceStub(self.channel)
         self.audit = audit_pb2_grpc.AuditServiceStub(self.channel)

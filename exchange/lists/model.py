@@ -1,0 +1,398 @@
+"""The three lists: what their rows say, who may write them, and how they change.
+
+1. The responsibility list (责任清单): a department must supply items of a resource, as fresh as a
+   cycle says, to some departments or to all, from a day on. An administrator writes it. It is a
+   promise: the resource may not exist yet, and `comparing` holds it against what is delivered.
+2. The demand list (需求清单): a department needs data that no resource offers, or that is not
+   shared. An administrator, or the department that is asked, answers: taken into the responsibility
+   list, declined with a reason and a legal basis, or met. Who asked may withdraw it.
+3. The negative list (负面清单): what is not shared, and on what legal basis. Its row has the id of
+   its resource, so there is one a resource. The department or an administrator writes it. What the
+   catalog calls NOT_SHARED is on the list by that alone.
+4. A row is dated by days in China and has versions. It is removed, never deleted; its id may be
+   taken up again, and its versions go on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from exchange.catalog.model import CONTROL, date_problem
+from exchange.catalog.staleness import CYCLE_DAYS
+from runtime import names
+from runtime.errors import (
+    Aborted,
+    DomainError,
+    FailedPrecondition,
+    FieldViolation,
+    InvalidArgument,
+    NotFound,
+    PermissionDenied,
+)
+from runtime.identity import Principal, Role
+from runtime.records import canonical
+
+GREATEST_ITEMS = 500
+GREATEST_RECEIVERS = 200
+NAME_LIMIT = 200
+TEXT_LIMIT = 500
+ITEM_LIMIT = 100
+_CODE = re.compile(r"[a-z][a-z0-9_]{0,63}")
+
+
+class List(StrEnum):
+    """Which list a row is of."""
+
+    RESPONSIBILITY = "responsibility"
+    DEMAND = "demand"
+    NEGATIVE = "negative"
+
+
+class RowState(StrEnum):
+    """State of a row of the responsibility or the negative list."""
+
+    ACTIVE = "active"
+    REMOVED = "removed"
+
+
+class DemandState(StrEnum):
+    """State of a demand."""
+
+    OPEN = "open"
+    ACCEPTED = "accepted"
+    DECLINED = "declined"
+    MET = "met"
+    WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Responsibility:
+    """Who must supply what, how fresh, to whom; no items or receivers are all of them."""
+
+    name: str
+    resource: str
+    display_name: str
+    items: tuple[str, ...] = ()
+    update_cycle: str
+    receivers: tuple[str, ...] = ()
+    legal_basis: str
+    note: str = ""
+    from_day: str
+    until_day: str = ""
+    state: RowState = RowState.ACTIVE
+    version: int = 0
+    etag: str = ""
+    create_time: datetime | None = None
+    update_time: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Negative:
+    """What is not shared, and why; no items are all of them."""
+
+    name: str
+    display_name: str
+    items: tuple[str, ...] = ()
+    legal_basis: str
+    reason: str = ""
+    from_day: str
+    until_day: str = ""
+    state: RowState = RowState.ACTIVE
+    version: int = 0
+    etag: str = ""
+    create_time: datetime | None = None
+    update_time: datetime | None = None
+
+    @property
+    def resource(self) -> str:
+        """The resource that it is about."""
+        return names.make(names.RESOURCE, **resource_ids(self.name))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demand:
+    """What a department needs; `supplier` and `resource` where it knows them."""
+
+    name: str
+    display_name: str
+    description: str = ""
+    items: tuple[str, ...] = ()
+    purpose: str
+    legal_basis: str
+    service_item: str = ""
+    supplier: str = ""
+    resource: str = ""
+    update_cycle: str = ""
+    state: DemandState = DemandState.OPEN
+    answer: str = ""
+    answer_legal_basis: str = ""
+    responsibility: str = ""
+    version: int = 0
+    etag: str = ""
+    create_time: datetime | None = None
+    update_time: datetime | None = None
+
+
+Row = Responsibility | Negative | Demand
+_KEPT_APART = ("state", "version", "etag", "create_time", "update_time")
+
+
+def resource_ids(negative: str) -> dict[str, str]:
+    """The ids of the resource that a row of the negative list is about."""
+    ids = names.parse(names.NEGATIVE, negative)
+    return {"department": ids["department"], "resource": ids["negative"]}
+
+
+def negative_of(resource: str) -> str:
+    """The name of a resource's row of the negative list."""
+    ids = names.parse(names.RESOURCE, resource, field="resource")
+    return names.make(names.NEGATIVE, department=ids["department"], negative=ids["resource"])
+
+
+def list_of(row: Row) -> List:
+    """Which list a row is of."""
+    match row:
+        case Responsibility():
+            return List.RESPONSIBILITY
+        case Negative():
+            return List.NEGATIVE
+        case Demand():
+            return List.DEMAND
+
+
+def content_of(row: Row) -> bytes:
+    """What a row says, in canonical JSON."""
+    body = asdict(row)
+    for key in _KEPT_APART:
+        body.pop(key)
+    return canonical(body)
+
+
+def row_of(kind: List, body: dict[str, Any], state: str) -> Row:
+    """The row of a list whose content this is, in a state."""
+    body["items"] = tuple(body["items"])
+    match kind:
+        case List.RESPONSIBILITY:
+            body["receivers"] = tuple(body["receivers"])
+            return Responsibility(**body, state=RowState(state))
+        case List.NEGATIVE:
+            return Negative(**body, state=RowState(state))
+        case List.DEMAND:
+            return Demand(**body, state=DemandState(state))
+
+
+def etag_of(row: Row) -> str:
+    """The etag of what a row says, and of its state."""
+    return hashlib.sha256(row.state.encode() + b"\0" + content_of(row)).hexdigest()[:32]
+
+
+def check(row: Row) -> None:
+    """Raises InvalidArgument (ROW_INVALID) with every field that is wrong."""
+    pattern = {
+        List.RESPONSIBILITY: names.RESPONSIBILITY,
+        List.NEGATIVE: names.NEGATIVE,
+        List.DEMAND: names.DEMAND,
+    }[list_of(row)]
+    names.parse(pattern, row.name)
+    match row:
+        case Responsibility():
+            wrong = list(_wrong_responsibility(row))
+        case Negative():
+            wrong = [*_dated(row.from_day, row.until_day), *_coded(row.items)]
+            wrong += _texts(row, long=("reason",), needed=("display_name", "legal_basis"))
+        case Demand():
+            wrong = list(_wrong_demand(row))
+    if wrong:
+        raise InvalidArgument(
+            "this row cannot be held: correct the fields named and repeat",
+            reason="ROW_INVALID",
+            message_zh="该行内容有误：请按所列字段更正后重试",
+            violations=wrong,
+        )
+
+
+def _wrong_responsibility(row: Responsibility) -> Iterator[FieldViolation]:
+    supplier = names.department_of(row.name)
+    if not names.is_name(names.RESOURCE, row.resource) or (
+        names.department_of(row.resource) != supplier
+    ):
+        yield FieldViolation("resource", f"must be one of {supplier}")
+    yield from _coded(row.items)
+    yield from _dated(row.from_day, row.until_day)
+    if row.update_cycle not in CYCLE_DAYS:
+        yield FieldViolation("update_cycle", f"is one of {', '.join(CYCLE_DAYS)}")
+    if len(row.receivers) > GREATEST_RECEIVERS or len(set(row.receivers)) != len(row.receivers):
+        yield FieldViolation("receivers", f"at most {GREATEST_RECEIVERS}, none of them twice")
+    for place, receiver in enumerate(row.receivers[:GREATEST_RECEIVERS]):
+        if not names.is_name(names.DEPARTMENT, receiver) or receiver == supplier:
+            yield FieldViolation(f"receivers[{place}]", "must be another department")
+    yield from _texts(row, long=("note",), needed=("display_name", "legal_basis"))
+
+
+def _wrong_demand(row: Demand) -> Iterator[FieldViolation]:
+    yield from _texts(
+        row,
+        long=("description", "answer", "answer_legal_basis"),
+        needed=("display_name", "purpose", "legal_basis"),
+    )
+    asker = names.department_of(row.name)
+    if len(row.items) > GREATEST_ITEMS or len(set(row.items)) != len(row.items):
+        yield FieldViolation("items", f"at most {GREATEST_ITEMS}, none of them twice")
+    for place, item in enumerate(row.items[:GREATEST_ITEMS]):
+        if not 0 < len(item.strip()) <= ITEM_LIMIT or CONTROL.search(item):
+            yield FieldViolation(f"items[{place}]", f"must have 1 to {ITEM_LIMIT} characters")
+    for field, pattern in (
+        ("service_item", names.SERVICE_ITEM),
+        ("supplier", names.DEPARTMENT),
+        ("resource", names.RESOURCE),
+        ("responsibility", names.RESPONSIBILITY),
+    ):
+        value = getattr(row, field)
+        if value and not names.is_name(pattern, value):
+            yield FieldViolation(field, f"must look like {pattern}")
+    if row.supplier == asker:
+        yield FieldViolation("supplier", "must be another department")
+    if row.supplier and row.resource and not row.resource.startswith(f"{row.supplier}/"):
+        yield FieldViolation("resource", "is not the supplier's")
+    if row.update_cycle and row.update_cycle not in CYCLE_DAYS:
+        yield FieldViolation("update_cycle", f"is one of {', '.join(CYCLE_DAYS)}")
+
+
+def _texts(row: Row, *, long: Iterable[str], needed: Iterable[str]) -> Iterator[FieldViolation]:
+    for field in (*needed, *long):
+        value = getattr(row, field)
+        limit = NAME_LIMIT if field == "display_name" else TEXT_LIMIT
+        if len(value) > limit or CONTROL.search(value) or (field in needed and not value.strip()):
+            least = 1 if field in needed else 0
+            yield FieldViolation(field, f"must have {least} to {limit} characters, none of control")
+
+
+def _coded(items: tuple[str, ...]) -> Iterator[FieldViolation]:
+    if len(items) > GREATEST_ITEMS or len(set(items)) != len(items):
+        yield FieldViolation("items", f"at most {GREATEST_ITEMS}, none of them twice")
+    for place, item in enumerate(items[:GREATEST_ITEMS]):
+        if not _CODE.fullmatch(item):
+            yield FieldViolation(f"items[{place}]", "is not a code of an item")
+
+
+def _dated(first: str, last: str) -> Iterator[FieldViolation]:
+    if problem := date_problem(first):
+        yield FieldViolation("from_day", problem)
+    elif last and (problem := date_problem(last)):
+        yield FieldViolation("until_day", problem)
+    elif last and last < first:
+        yield FieldViolation("until_day", "is before from_day")
+
+
+# What a demand may become, by who answers: the asker withdraws, others answer.
+_ANSWERS = {
+    DemandState.OPEN: {DemandState.ACCEPTED, DemandState.DECLINED, DemandState.MET},
+    DemandState.ACCEPTED: {DemandState.DECLINED, DemandState.MET},
+}
+
+
+def answer(
+    demand: Demand,
+    *,
+    state: DemandState,
+    text: str,
+    legal_basis: str = "",
+    responsibility: str = "",
+    resource: str = "",
+) -> Demand:
+    """The demand with its answer.
+
+    Raises FailedPrecondition (DEMAND_ANSWERED), and InvalidArgument (ANSWER_INCOMPLETE) where an
+    accepted one names no responsibility, a declined one no legal basis, or a met one no resource.
+    """
+    if state not in _ANSWERS.get(demand.state, ()):
+        raise FailedPrecondition(
+            f"this demand is {demand.state.value}: it cannot become {state.value}",
+            reason="DEMAND_ANSWERED",
+            message_zh="该需求当前状态不允许这样答复",
+        )
+    wrong = []
+    if not text.strip():
+        wrong.append(FieldViolation("answer", "is needed"))
+    if state is DemandState.ACCEPTED and not responsibility:
+        wrong.append(FieldViolation("responsibility", "is needed of an accepted demand"))
+    if state is DemandState.DECLINED and not legal_basis.strip():
+        wrong.append(FieldViolation("answer_legal_basis", "is needed of a declined demand"))
+    if state is DemandState.MET and not (resource or demand.resource):
+        wrong.append(FieldViolation("resource", "is needed of a met demand"))
+    if wrong:
+        raise InvalidArgument(
+            "this answer is not complete: add the fields named and repeat",
+            reason="ANSWER_INCOMPLETE",
+            message_zh="答复不完整：请补充所列字段后重试",
+            violations=wrong,
+        )
+    answered = replace(
+        demand,
+        state=state,
+        answer=text,
+        answer_legal_basis=legal_basis,
+        responsibility=responsibility or demand.responsibility,
+        resource=resource or demand.resource,
+    )
+    check(answered)
+    return answered
+
+
+def withdraw(demand: Demand) -> Demand:
+    """The demand that its asker takes back. Raises FailedPrecondition (DEMAND_ANSWERED)."""
+    if demand.state is not DemandState.OPEN:
+        raise FailedPrecondition(
+            f"this demand is {demand.state.value}: only an open one is withdrawn",
+            reason="DEMAND_ANSWERED",
+            message_zh="只有未答复的需求可以撤回",
+        )
+    return replace(demand, state=DemandState.WITHDRAWN)
+
+
+def row_not_found() -> NotFound:
+    """The one answer for a row that is absent and for one that the caller may not know of."""
+    return NotFound(
+        "no such row: check its name with the lists (`tongban lists`)",
+        reason="ROW_NOT_FOUND",
+        message_zh="清单中没有该行：请用 tongban lists 核对其名称",
+    )
+
+
+def etag_mismatch() -> DomainError:
+    """A row is not as its writer read it."""
+    return Aborted(
+        "this is not what you read: read again, and send its etag with your change",
+        reason="ETAG_MISMATCH",
+        message_zh="内容已有变化：请重新读取，并带上其 etag",
+    )
+
+
+def sees_everything(principal: Principal) -> bool:
+    """Whether the caller sees the demands of all departments."""
+    return principal.has(Role.ADMINISTRATOR) or principal.has(Role.AUDITOR)
+
+
+def may_see(principal: Principal, row: Row) -> bool:
+    """Whether the caller may know of a row: of a demand its parties; of the other lists anybody."""
+    if not isinstance(row, Demand) or sees_everything(principal):
+        return True
+    return principal.department in (names.department_of(row.name), row.supplier)
+
+
+def check_writer(principal: Principal, department: str) -> None:
+    """Raises PermissionDenied (NOT_RESPONSIBLE) unless an administrator or the department acts."""
+    if principal.has(Role.ADMINISTRATOR):
+        return
+    if not principal.has(Role.DEPARTMENT) or principal.department != department:
+        raise PermissionDenied(
+            "the department named, or an administrator, writes this: ask them",
+            reason="NOT_RESPONSIBLE",
+            message_zh="应由所列部门或管理员办理：请联系他们",
+        )
