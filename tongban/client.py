@@ -29,6 +29,8 @@ from exchange.v1 import (
     lists_pb2_grpc,
     query_pb2,
     query_pb2_grpc,
+    sources_pb2_grpc,
+    spatial_pb2_grpc,
 )
 from licenses.v1 import licenses_pb2_grpc, presentations_pb2_grpc
 from runtime import channels, status
@@ -90,6 +92,8 @@ class Client:
         self.deadlines = deadlines_pb2_grpc.DeadlineServiceStub(self.channel)
         self.lists = lists_pb2_grpc.ListServiceStub(self.channel)
         self.queries = query_pb2_grpc.QueryServiceStub(self.channel)
+        self.spatial = spatial_pb2_grpc.SpatialServiceStub(self.channel)
+        self.sources = sources_pb2_grpc.SourceServiceStub(self.channel)
         self.delivery = delivery_pb2_grpc.DeliveryServiceStub(self.channel)
         self.audit = audit_pb2_grpc.AuditServiceStub(self.channel)
         self.seals = seal_pb2_grpc.SealServiceStub(self.channel)

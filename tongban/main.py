@@ -27,6 +27,8 @@ from tongban.commands import (
     licenses,
     seal,
     serve,
+    sources,
+    spatial,
     trust,
 )
 from tongban.console import with_example
@@ -69,6 +71,8 @@ app.add_typer(grants.app, name="grants")
 app.add_typer(deadlines.app, name="deadlines")
 app.command()(data.query)
 app.command()(data.verify)
+app.add_typer(spatial.app, name="spatial")
+app.add_typer(sources.app, name="sources")
 app.command()(data.publish)
 app.command()(data.subscribe)
 app.command()(export.export)

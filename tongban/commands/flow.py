@@ -17,6 +17,7 @@ from flows.tables import read_table
 from runtime import config
 from runtime.identity import Credentials
 from tongban.commands.deadlines import print_sent
+from tongban.commands.sources import print_measured
 from tongban.console import (
     DEFAULT_IDENTITY,
     DEFAULT_NODE,
@@ -68,6 +69,34 @@ def directory_sync(
         else:
             print_report(outcome)
         if outcome["rejected"]:
+            raise typer.Exit(Exit.NO)
+
+
+@run.command("measure-sources")
+def measure_sources(
+    data: DataFolder = None,
+    node: NodeAddress = DEFAULT_NODE,
+    identity: IdentityFolder = DEFAULT_IDENTITY,
+    as_json: Json = False,
+) -> None:
+    """Measure how far the publishers of each shared element differ. Exit code 1 where one failed.
+
+    Example: tongban flow run measure-sources --identity admin
+    """
+    with outcomes(as_json=as_json):
+        Credentials.read(identity)
+        engine.configure(config.load(data=data).data)
+        with err.status(say("starting the flow", "正在启动流程")):
+            engine.start()
+            from flows.sources import measure_sources as flow  # imports Prefect, as above
+
+            with _interrupted_at_once():
+                outcome = asyncio.run(flow(address=node, identity=str(identity)))
+        if as_json:
+            print_json(outcome)
+        else:
+            print_measured(outcome)
+        if outcome["failed"]:
             raise typer.Exit(Exit.NO)
 
 
