@@ -25,6 +25,7 @@ from tongban.commands import (
     grants,
     identity,
     licenses,
+    lists,
     seal,
     serve,
     sources,
@@ -69,6 +70,7 @@ app.add_typer(identity.app, name="identity")
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(grants.app, name="grants")
 app.add_typer(deadlines.app, name="deadlines")
+app.add_typer(lists.app, name="lists")
 app.command()(data.query)
 app.command()(data.verify)
 app.add_typer(spatial.app, name="spatial")
