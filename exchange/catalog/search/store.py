@@ -1,8 +1,9 @@
 """The index of the catalog, and every SQL statement on it.
 
 1. `catalog_document` says what is shown of a thing; `catalog_tokens` what it is found by: an FTS5
-   table with a column for names, one for all words and one for marks on SQLite, a tsvector with
-   the weights A, B and C and a GIN index on PostgreSQL.
+   table with a column for names, one for all words and one for marks on SQLite, a tsvector with a
+   GIN index on PostgreSQL. There words of names stand once more, after "=": weights would do too,
+   but the index does not know them, and the planner does not count them.
 2. Ids follow from the batch's epoch, so a batch needs no statement to learn them.
 3. A batch costs two deletions and two bulk writes, however large it is.
 4. A page costs at most one statement a step (`model.steps`), each of at most a page's rows.
@@ -142,36 +143,33 @@ def _columns(document: Document) -> dict[str, str]:
 
 
 def _vector(document: Document) -> dict[str, str]:
-    """A tsvector as text: a weight tells where a token stands. Tokens hold no quotes."""
-    title = set(document.title)
-    weights = [
-        *(f"'{token}':1A" for token in document.title),
-        *(f"'{token}':1B" for token in document.body if token not in title),
-        *(f"'{token}':1C" for token in document.mark),
-    ]
-    return {"tokens": " ".join(weights)}
+    """A tsvector as text: what is in the name is there a second time. Tokens hold no quotes."""
+    said = (*_in_name(document.title), *document.body, *document.mark)
+    return {"tokens": " ".join(f"'{token}'" for token in said)}
+
+
+def _in_name(tokens: Sequence[str]) -> list[str]:
+    return [f"={token}" for token in tokens]
 
 
 def find(
     session: Session, step: Step, *, after: int, limit: int, stale_at: datetime | None
 ) -> list[Found]:
     """At most `limit` things of a step whose ids follow `after`."""
-    sqlite = _is_sqlite(session)
-    key = "rowid" if sqlite else "id"
-    condition = "catalog_tokens MATCH :asked" if sqlite else "tokens @@ CAST(:asked AS tsquery)"
-    tokens = sa.table("catalog_tokens", sa.column(key))
-    asked = _match(step) if sqlite else _tsquery(step)
+    hits = _hits(session, step, after)
     shown = DOCUMENTS.c
+    if stale_at is None:  # then the index alone knows what the page holds
+        hits = hits.limit(limit)
+    page = hits.subquery()
     query = (
         sa.select(
             shown.id, shown.entry, shown.item, shown.display_name, shown.resource_display_name,
             ENTRIES.c.sharing, ENTRIES.c.kind,
         )
-        .select_from(tokens)
-        .join(DOCUMENTS, shown.id == tokens.c[key])
+        .select_from(page)
+        .join(DOCUMENTS, shown.id == page.c.id)
         .join(ENTRIES, ENTRIES.c.name == shown.entry)
-        .where(sa.text(condition).bindparams(asked=asked), tokens.c[key] > after)
-        .order_by(tokens.c[key])
+        .order_by(page.c.id)
         .limit(limit)
     )  # fmt: skip
     if stale_at is not None:
@@ -191,6 +189,17 @@ def find(
     ]  # fmt: skip
 
 
+def _hits(session: Session, step: Step, after: int) -> sa.Select[tuple[int]]:
+    """The ids of a step's things that follow `after`, in order."""
+    sqlite = _is_sqlite(session)
+    tokens = sa.table("catalog_tokens", sa.column("id"), sa.column("rowid"))
+    key = tokens.c.rowid if sqlite else tokens.c.id
+    condition = "catalog_tokens MATCH :asked" if sqlite else "tokens @@ CAST(:asked AS tsquery)"
+    asked = _match(step) if sqlite else _tsquery(step)
+    has = sa.text(condition).bindparams(asked=asked)
+    return sa.select(key.label("id")).where(has, key > after).order_by(key)
+
+
 def _match(step: Step) -> str:
     """A step in FTS5's words."""
     marks = f"mark : ({_all(step.marks)})"
@@ -208,14 +217,14 @@ def _all(tokens: Sequence[str]) -> str:
 
 def _tsquery(step: Step) -> str:
     """A step in PostgreSQL's words."""
-    marks = " & ".join(f"'{token}':C" for token in step.marks)
-    if not step.words:
-        return marks
-    title = " & ".join(f"'{token}':A" for token in step.words)
+    title = _in_name(step.words)
     if step.in_title:
-        return f"{title} & {marks}"
-    words = " & ".join(f"'{token}':AB" for token in step.words)
-    return f"{words} & {marks} & !({title})"
+        return _both((*title, *step.marks))
+    return f"{_both((*step.words, *step.marks))} & !({_both(title)})"
+
+
+def _both(tokens: Sequence[str]) -> str:
+    return " & ".join(f"'{token}'" for token in tokens)
 
 
 def _is_sqlite(session: Session) -> bool:
