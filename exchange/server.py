@@ -37,6 +37,9 @@ from exchange.grants.rates import Rates
 from exchange.grants.rpc import GrantServicer
 from exchange.lists import rpc as lists_rpc
 from exchange.lists.rpc import ListServicer
+from exchange.oversight import rpc as oversight_rpc
+from exchange.oversight.rpc import OversightServicer
+from exchange.oversight.service import Overseeing
 from exchange.query import rpc as query_rpc
 from exchange.query.exporting import Exporting
 from exchange.query.rpc import QueryServicer
@@ -54,6 +57,7 @@ from exchange.v1 import (
     discovery_pb2_grpc,
     grants_pb2_grpc,
     lists_pb2_grpc,
+    oversight_pb2_grpc,
     query_pb2_grpc,
     sources_pb2_grpc,
     spatial_pb2_grpc,
@@ -201,6 +205,13 @@ class ExchangeService:
             grants_pb2_grpc.add_GrantServiceServicer_to_server,
             GrantServicer(self.database, self.grants, self._clock, self.audit.key),
             grants_rpc.POLICY,
+        )
+        server.add(
+            oversight_pb2_grpc.add_OversightServiceServicer_to_server,
+            OversightServicer(
+                Overseeing(database=self.database, log=self.audit.store, clock=self._clock)
+            ),
+            oversight_rpc.POLICY,
         )
         server.add(
             query_pb2_grpc.add_QueryServiceServicer_to_server,

@@ -27,6 +27,7 @@ from exchange.v1 import (
     discovery_pb2_grpc,
     grants_pb2_grpc,
     lists_pb2_grpc,
+    oversight_pb2_grpc,
     query_pb2,
     query_pb2_grpc,
     sources_pb2_grpc,
@@ -89,6 +90,7 @@ class Client:
         self.catalog = catalog_pb2_grpc.CatalogServiceStub(self.channel)
         self.discovery = discovery_pb2_grpc.DiscoveryServiceStub(self.channel)
         self.grants = grants_pb2_grpc.GrantServiceStub(self.channel)
+        self.oversight = oversight_pb2_grpc.OversightServiceStub(self.channel)
         self.deadlines = deadlines_pb2_grpc.DeadlineServiceStub(self.channel)
         self.lists = lists_pb2_grpc.ListServiceStub(self.channel)
         self.queries = query_pb2_grpc.QueryServiceStub(self.channel)

@@ -59,6 +59,16 @@ _TEST_OF = {number: word for word, number in _TESTS.items()}
 _MASK_OF = {number: word for word, number in _MASKS.items()}
 
 
+def operation_number(operation: Operation) -> pb.Operation.ValueType:
+    """The number of an operation."""
+    return _OPERATIONS[operation]
+
+
+def mask_number(mask: Mask | None) -> pb.Mask.ValueType:
+    """The number of a mask."""
+    return pb.MASK_UNSPECIFIED if mask is None else _MASKS[mask]
+
+
 def request_message(request: AccessRequest) -> pb.AccessRequest:
     """The message of a request."""
     return pb.AccessRequest(

@@ -22,6 +22,7 @@ from exchange.v1 import (
     catalog_pb2_grpc,
     delivery_pb2_grpc,
     grants_pb2_grpc,
+    oversight_pb2_grpc,
     query_pb2_grpc,
     sources_pb2_grpc,
     spatial_pb2_grpc,
@@ -94,6 +95,7 @@ class Stubs:
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self.catalog = catalog_pb2_grpc.CatalogServiceStub(channel)
         self.grants = grants_pb2_grpc.GrantServiceStub(channel)
+        self.oversight = oversight_pb2_grpc.OversightServiceStub(channel)
         self.query = query_pb2_grpc.QueryServiceStub(channel)
         self.spatial = spatial_pb2_grpc.SpatialServiceStub(channel)
         self.sources = sources_pb2_grpc.SourceServiceStub(channel)

@@ -22,6 +22,7 @@ def upgrade() -> None:
     _grants()
     _versions()
     _changes()
+    _uses()
 
 
 def _requests() -> None:
@@ -122,3 +123,22 @@ def _changes() -> None:
         WHERE held."offset" = change."offset" AND held.payload IS NOT NULL
         """
     )
+
+
+def _uses() -> None:
+    op.create_table(
+        "grant_use",
+        sa.Column("grant_name", NAME, primary_key=True),
+        sa.Column("day", sa.String(10), primary_key=True),
+        sa.Column("operation", sa.String(16), primary_key=True),
+        sa.Column("items_hash", sa.String(32), primary_key=True),
+        sa.Column("items", sa.Text, nullable=False),
+        sa.Column("uses", sa.BigInteger, nullable=False),
+        sa.Column("records", sa.BigInteger, nullable=False),
+    )
+    mark = op.create_table(
+        "grant_use_mark",
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("size", sa.BigInteger, nullable=False),
+    )
+    op.bulk_insert(mark, [{"id": 1, "size": 0}])

@@ -1,0 +1,117 @@
+"""OversightService: protobuf to the model and back, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from exchange.grants import messages
+from exchange.oversight.model import Change, Tally
+from exchange.oversight.service import Overseeing
+from exchange.v1 import oversight_pb2 as pb
+from runtime.identity import Role
+from runtime.rpc import Call
+
+_READERS = frozenset({Role.DEPARTMENT, Role.ADMINISTRATOR, Role.AUDITOR})
+
+POLICY: Mapping[str, frozenset[Role]] = {
+    "ExplainAccess": _READERS,
+    "WhatIf": _READERS,
+    "ReportGrantUse": _READERS,
+}
+
+
+class OversightServicer:
+    """The methods of OversightService; plain ones, as all of them ask the database."""
+
+    def __init__(self, overseeing: Overseeing) -> None:
+        self._overseeing = overseeing
+
+    def ExplainAccess(  # noqa: N802  # the protocol's name
+        self, request: pb.ExplainAccessRequest, call: Call
+    ) -> pb.ExplainAccessResponse:
+        """Who could read an item, and why."""
+        found, token = self._overseeing.explain_access(
+            call.principal,
+            resource=request.resource,
+            item=request.item,
+            at=messages.time_of(request, "time"),
+            page_size=request.page_size,
+            page_token=request.page_token,
+        )
+        return pb.ExplainAccessResponse(
+            accesses=[
+                pb.ItemAccess(
+                    consumer=version.grant.consumer,
+                    grant=messages.grant_message(version.grant),
+                    mask=messages.mask_number(version.grant.masks.get(request.item)),
+                    actor=version.actor,
+                    act=version.act,
+                    from_time=messages.timestamp(version.from_time),
+                )
+                for version in found
+            ],
+            next_page_token=token,
+        )
+
+    def WhatIf(self, request: pb.WhatIfRequest, call: Call) -> pb.WhatIfResponse:  # noqa: N802
+        """What a change of a grant would do."""
+        answer = self._overseeing.what_if(
+            call.principal,
+            grant=request.grant,
+            change=Change(
+                items=tuple(messages.given_items(request.items)),
+                operations=tuple(messages.operations(request.operations, "operations")),
+                daily_quota=request.daily_quota if request.HasField("daily_quota") else None,
+                end_time=messages.time_of(request, "end_time"),
+            ),
+            from_day=request.from_day,
+            until_day=request.until_day,
+        )
+        return pb.WhatIfResponse(
+            uses=answer.uses,
+            affected=[
+                pb.AffectedUses(
+                    reason=one.reason,
+                    operation=messages.operation_number(one.operation),
+                    item=one.item,
+                    uses=one.uses,
+                    refused=one.refused,
+                )
+                for one in answer.affected
+            ],
+            tally=_tally(answer.tally),
+        )
+
+    def ReportGrantUse(  # noqa: N802
+        self, request: pb.ReportGrantUseRequest, call: Call
+    ) -> pb.ReportGrantUseResponse:
+        """What was used of grants."""
+        found, token, tally = self._overseeing.report_use(
+            call.principal,
+            parent=request.parent,
+            from_day=request.from_day,
+            wider_only=request.wider_only,
+            page_size=request.page_size,
+            page_token=request.page_token,
+        )
+        return pb.ReportGrantUseResponse(
+            grants=[
+                pb.GrantUse(
+                    grant=one.grant.name,
+                    resource=one.grant.resource,
+                    uses=one.uses,
+                    last_day=one.last_day,
+                    unused_operations=map(messages.operation_number, one.unused_operations),
+                    unused_items=one.unused_items,
+                    busiest_day=one.busiest_day,
+                    daily_quota=one.grant.daily_quota,
+                )
+                for one in found
+            ],
+            next_page_token=token,
+            tally=_tally(tally),
+        )
+
+
+def _tally(tally: Tally) -> pb.LogTally:
+    return pb.LogTally(size=tally.size, complete=tally.complete)

@@ -1,0 +1,165 @@
+"""Use cases of oversight.
+
+1. Administrators and auditors see everything; a department's system sees what concerns its own
+   resources and grants.
+2. The tally is brought up to the log before an answer, at most `AT_ONCE` records a time; it is read
+   and counted before any transaction begins, so it never keeps anybody waiting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from itertools import islice
+
+from exchange.audit.merkle import split_entries
+from exchange.audit.store import AuditStore
+from exchange.grants import service as grants
+from exchange.grants import store as grant_store
+from exchange.grants.model import Grant, GrantState, GrantVersion, sees_everything
+from exchange.oversight import model, store
+from exchange.oversight.model import Affected, Change, GrantUse, Tally
+from runtime import names, paging
+from runtime.clock import CHINA, Clock
+from runtime.database import Database
+from runtime.errors import FieldViolation, InvalidArgument, PermissionDenied
+from runtime.identity import Principal
+
+AT_ONCE = 50_000
+LOOK_BACK = timedelta(days=90)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a change would do."""
+
+    uses: int
+    affected: list[Affected]
+    tally: Tally
+
+
+class Overseeing:
+    """The use cases."""
+
+    def __init__(self, *, database: Database, log: AuditStore, clock: Clock) -> None:
+        self._database = database
+        self._log = log
+        self._clock = clock
+
+    def explain_access(
+        self,
+        principal: Principal,
+        *,
+        resource: str,
+        item: str,
+        at: datetime | None,
+        page_size: int,
+        page_token: str,
+    ) -> tuple[list[GrantVersion], str]:
+        """The versions of grants by which an item (empty: any) could be read at a time.
+
+        Raises PermissionDenied (NOT_THE_SOURCE).
+        """
+        names.parse(names.RESOURCE, resource, field="resource")
+        own = names.department_of(resource) == principal.department
+        if not (own or sees_everything(principal)):
+            raise PermissionDenied(
+                "only the source department, administrators and auditors ask who could read this",
+                reason="NOT_THE_SOURCE",
+                message_zh="只有数源部门、管理员和审计员可以查询谁能读取该信息资源",
+            )
+        size, after = paging.page_size(page_size), paging.last_of(page_token)
+        then = at or self._clock.now()
+        with self._database.reading() as session:
+            rows = grant_store.versions_at(session, resource, then, after=after, limit=size + 1)
+        page, token = paging.cut(rows, size, lambda version: version.grant.name)
+        return [
+            version
+            for version in page
+            if version.grant.start_time <= then < version.grant.end_time
+            and (not item or item in version.grant.masks)
+        ], token
+
+    def what_if(
+        self, principal: Principal, *, grant: str, change: Change, from_day: str, until_day: str
+    ) -> Answer:
+        """What recorded uses of a grant a change would have met. Raises NotFound."""
+        held = grants.get_grant(self._database, principal, grant)
+        first, last = self._days(from_day, until_day)
+        tally = self.catch_up()
+        with self._database.reading() as session:
+            uses = store.uses(session, [grant], from_day=first, until_day=last).get(grant, [])
+        return Answer(
+            uses=sum(use.uses for use in uses),
+            affected=model.what_if(held, change, uses),
+            tally=tally,
+        )
+
+    def report_use(
+        self,
+        principal: Principal,
+        *,
+        parent: str,
+        from_day: str,
+        wider_only: bool,
+        page_size: int,
+        page_token: str,
+    ) -> tuple[list[GrantUse], str, Tally]:
+        """A page of grants against what was used of them."""
+        first, last = self._days(from_day, "")
+        tally = self.catch_up()
+        page, token = grants.list_grants(
+            self._database, principal, parent=parent, page_size=page_size, page_token=page_token
+        )
+        with self._database.reading() as session:
+            used = store.uses(
+                session, [grant.name for grant in page], from_day=first, until_day=last
+            )
+        found = [model.use_of(grant, used.get(grant.name, [])) for grant in page]
+        if wider_only:
+            found = [one for one in found if one.is_wider and self._in_force(one.grant)]
+        return found, token, tally
+
+    def catch_up(self) -> Tally:
+        """Count what the log has got since, up to `AT_ONCE` records."""
+        with self._database.reading() as session:
+            begin = store.mark(session)
+        leaves = list(islice(self._leaves(begin), AT_ONCE + 1))
+        complete = len(leaves) <= AT_ONCE
+        leaves = leaves[:AT_ONCE]
+        end = begin + len(leaves)
+        if leaves:
+            uses = model.counted(leaves)
+            with self._database.unit_of_work() as work:
+                if store.move_mark(work.session, was=begin, now=end):
+                    store.add(work.session, uses)
+        return Tally(size=end, complete=complete)
+
+    def _leaves(self, begin: int) -> Iterator[bytes]:
+        for first, bundle in self._log.batches_from(begin):
+            entries = split_entries(bundle)
+            yield from entries[max(begin - first, 0) :]
+
+    def _in_force(self, grant: Grant) -> bool:
+        return grant.state is GrantState.ACTIVE and self._clock.now() < grant.end_time
+
+    def _days(self, first: str, last: str) -> tuple[str, str]:
+        today = self._clock.now().astimezone(CHINA).date()
+        begin = _day("from_day", first) if first else today - LOOK_BACK
+        end = _day("until_day", last) if last else today
+        return begin.isoformat(), end.isoformat()
+
+
+def _day(field: str, text: str) -> date:
+    try:
+        found = date.fromisoformat(text)
+    except ValueError:
+        found = None
+    if found is None or found.isoformat() != text:
+        raise InvalidArgument(
+            f"{field} is a day, YYYY-MM-DD",
+            message_zh=f"{field} 应为日期 YYYY-MM-DD",
+            violations=[FieldViolation(field, "is not a day")],
+        )
+    return found

@@ -1,0 +1,236 @@
+"""Questions of oversight, from a running exchange on each database."""
+
+import asyncio
+import uuid
+from datetime import timedelta
+
+import pytest
+
+from exchange.audit.note import NoteError, Verifier
+from exchange.grants import service
+from exchange.grants.amending import Narrowing
+from exchange.grants.contracts import is_under, open_contract
+from exchange.grants.model import GrantedItem, Mask, Operation
+from exchange.v1 import delivery_pb2, grants_pb2, oversight_pb2, query_pb2
+from tests.builders.catalog import ADMINISTRATOR, AUDITOR, CIVIL, HEALTH, HOUSING, RESIDENTS, caller
+from tests.builders.exchange import citizen_number, exchange_node, person, refusal
+
+WHY = {"purpose": "公租房资格审核", "case_number": "1"}
+DAY = timedelta(days=1)
+BOTH = {"name": Mask.WHOLE, "birth_date": Mask.WHOLE}
+
+
+@pytest.fixture
+async def node(database_url, tmp_path):
+    url = "" if database_url.startswith("sqlite") else database_url
+    async with exchange_node(tmp_path / "node", url) as started:
+        yield started
+
+
+def narrow(node, grant: str, **to) -> None:
+    with node.service.database.unit_of_work() as work:
+        service.narrow_grant(
+            work,
+            caller(CIVIL),
+            name=grant,
+            to=Narrowing(**to),
+            reason="用途缩小",
+            etag="",
+            clock=node.clock,
+        )
+    node.service.grants.invalidate()
+
+
+async def counted(node, stubs, least: int, **how):
+    """A report once the log has so many records: the sequencer takes them in every second."""
+    async with asyncio.timeout(20):
+        while True:
+            answer = await stubs.oversight.ReportGrantUse(
+                oversight_pb2.ReportGrantUseRequest(parent="departments/-", **how)
+            )
+            if sum(one.uses for one in answer.grants) >= least:
+                return answer
+            await asyncio.sleep(0.2)
+
+
+async def test_who_could_read_an_item_then(node):
+    grant = node.grant({"name": Mask.WHOLE, "birth_date": Mask.YEAR})
+    other = node.grant({"name": Mask.FIRST_CHARACTER}, department=HEALTH, days=2)
+    node.clock.advance(DAY)
+    narrow(node, grant, items=(GrantedItem(item="name"),))
+    node.clock.advance(DAY)
+
+    async def who(item: str, days: float, stubs=None) -> dict[str, tuple]:
+        asked = oversight_pb2.ExplainAccessRequest(resource=RESIDENTS, item=item)
+        asked.time.FromDatetime(node.clock.now() + days * DAY)
+        stubs = stubs or node.connect(AUDITOR)
+        answer = await stubs.oversight.ExplainAccess(asked)
+        return {
+            one.grant.name: (one.consumer, one.grant.version, one.act, one.mask)
+            for one in answer.accesses
+        }
+
+    year, first = grants_pb2.MASK_YEAR, grants_pb2.MASK_FIRST_CHARACTER
+    assert await who("birth_date", -1.5) == {grant: (HOUSING, 1, "granted", year)}
+    assert await who("birth_date", -0.5) == {}
+    assert await who("name", -0.5) == {
+        grant: (HOUSING, 2, "narrowed", 0),
+        other: (HEALTH, 1, "granted", first),
+    }
+    assert set(await who("name", 0)) == {grant}  # the other's time is over
+    assert await who("name", -3) == {}
+    assert set(await who("", -1.5)) == {grant, other}
+    assert set(await who("name", -0.5, node.connect(caller(CIVIL)))) == {grant, other}
+    outsider = node.connect(caller(HEALTH))
+    error = await refusal(
+        outsider.oversight.ExplainAccess(oversight_pb2.ExplainAccessRequest(resource=RESIDENTS))
+    )
+    assert error.reason == "NOT_THE_SOURCE"
+
+
+async def test_what_a_change_would_have_refused(node):
+    source, consumer = node.connect(caller(CIVIL)), node.connect(caller(HOUSING))
+    await source.publish(person(1))
+    grant = node.grant(BOTH)
+    key = citizen_number(1)
+    for _ in range(3):
+        await consumer.query.Query(query_pb2.QueryRequest(grant=grant, key=key, **WHY))
+    claims = {"name": "某甲", "birth_date": "1990-01-02"}
+    await consumer.query.Verify(query_pb2.VerifyRequest(grant=grant, key=key, claims=claims, **WHY))
+    await refusal(
+        consumer.query.Query(query_pb2.QueryRequest(grant=grant, key=key, items=["x"], **WHY))
+    )
+    await counted(node, source, 4)
+
+    async def if_(**change) -> set[tuple]:
+        answer = await source.oversight.WhatIf(oversight_pb2.WhatIfRequest(grant=grant, **change))
+        assert (answer.uses, answer.tally.complete) == (4, True)
+        return {
+            (one.reason, one.operation, one.item, one.uses, one.refused) for one in answer.affected
+        }
+
+    query, verify = grants_pb2.OPERATION_QUERY, grants_pb2.OPERATION_VERIFY
+    assert await if_() == set()
+    assert await if_(operations=[verify]) == {("OPERATION_NOT_GRANTED", query, "", 3, True)}
+    assert await if_(items=[grants_pb2.GrantedItem(item="name")]) == {
+        ("ITEM_NOT_GRANTED", query, "birth_date", 3, False),
+        ("ITEM_NOT_GRANTED", verify, "birth_date", 1, True),
+    }
+    masked = grants_pb2.GrantedItem(item="birth_date", mask=grants_pb2.MASK_YEAR)
+    assert await if_(items=[grants_pb2.GrantedItem(item="name"), masked]) == {
+        ("ITEM_GRANTED_IN_PART", query, "birth_date", 3, False),
+        ("ITEM_GRANTED_IN_PART", verify, "birth_date", 1, True),
+    }
+    assert await if_(daily_quota=3) == {("DAILY_QUOTA_EXCEEDED", query, "", 1, True)}
+    assert await if_(daily_quota=4) == set()
+    before = oversight_pb2.WhatIfRequest(grant=grant)
+    before.end_time.FromDatetime(node.clock.now() - DAY)
+    ended = await source.oversight.WhatIf(before)
+    assert {(one.reason, one.uses) for one in ended.affected} == {
+        ("GRANT_EXPIRED", 3),
+        ("GRANT_EXPIRED", 1),
+    }
+    outsider = node.connect(caller(HEALTH))
+    hidden = outsider.oversight.WhatIf(oversight_pb2.WhatIfRequest(grant=grant))
+    assert (await refusal(hidden)).reason == "GRANT_NOT_FOUND"
+    bad = source.oversight.WhatIf(oversight_pb2.WhatIfRequest(grant=grant, from_day="yesterday"))
+    assert (await refusal(bad)).violations[0].field == "from_day"
+
+
+async def test_what_is_given_and_not_used(node):
+    source, consumer = node.connect(caller(CIVIL)), node.connect(caller(HOUSING))
+    await source.publish(person(1))
+    used, idle = node.grant(BOTH), node.grant({"name": Mask.WHOLE}, department=HEALTH)
+    exact = node.grant({"name": Mask.WHOLE}, operations=[Operation.QUERY], daily_quota=9)
+    for grant in (used, exact):
+        asked = query_pb2.QueryRequest(grant=grant, key=citizen_number(1), items=["name"], **WHY)
+        await consumer.query.Query(asked)
+    made = await consumer.delivery.CreateSubscription(
+        delivery_pb2.CreateSubscriptionRequest(
+            parent=HOUSING,
+            subscription_id="one",
+            grant=used,
+            start=delivery_pb2.START_POSITION_EARLIEST,
+            request_id=str(uuid.uuid4()),
+        )
+    )
+    await consumer.delivery.PullChanges(
+        delivery_pb2.PullChangesRequest(subscription=made.subscription.name)
+    )
+    administrator = node.connect(ADMINISTRATOR)
+    answer = await counted(node, administrator, 3)
+    told = {one.grant: one for one in answer.grants}
+    assert set(told) == {used, idle, exact}
+    assert (told[idle].uses, told[idle].last_day) == (0, "")
+    assert (told[used].uses, told[used].busiest_day) == (2, 2)
+    assert told[used].last_day == "2026-03-02"
+    verify, export = grants_pb2.OPERATION_VERIFY, grants_pb2.OPERATION_EXPORT
+    assert list(told[used].unused_operations) == [verify, export]
+    assert list(told[used].unused_items) == []  # the subscription was sent all of them
+    assert (told[exact].uses, told[exact].daily_quota) == (1, 9)
+    wider = await counted(node, administrator, 2, wider_only=True)
+    assert {one.grant for one in wider.grants} == {used, idle}
+    mine = await consumer.oversight.ReportGrantUse(
+        oversight_pb2.ReportGrantUseRequest(parent=HOUSING)
+    )
+    assert {one.grant for one in mine.grants} == {used, exact}
+
+
+async def test_of_two_who_count_one_is_in_vain(node):
+    consumer = node.connect(caller(HOUSING))
+    await node.connect(caller(CIVIL)).publish(person(1))
+    grant = node.grant(BOTH)
+    asked = query_pb2.QueryRequest(grant=grant, key=citizen_number(1), **WHY)
+    await asyncio.gather(*(consumer.query.Query(asked) for _ in range(20)))
+    administrator = node.connect(ADMINISTRATOR)
+    async with asyncio.timeout(20):
+        while True:
+            request = oversight_pb2.ReportGrantUseRequest(parent="departments/-")
+            reports = await asyncio.gather(
+                *(administrator.oversight.ReportGrantUse(request) for _ in range(4))
+            )
+            most = max(report.grants[0].uses for report in reports)
+            assert most <= 20
+            if most == 20:
+                break
+            await asyncio.sleep(0.2)
+
+
+async def test_a_contract_is_checked_without_the_node(node):
+    consumer = node.connect(caller(HOUSING))
+    grant = node.grant(BOTH)
+    asked = query_pb2.QueryRequest(grant=grant, key=citizen_number(1), **WHY)
+    first = await consumer.query.Query(asked)
+    narrow(node, grant, items=(GrantedItem(item="name"),))
+    second = await consumer.query.Query(asked)
+    verifier = Verifier(node.service.audit.key.verifier_key)
+
+    async def contract(version: int = 0):
+        answer = await consumer.grants.GetGrantContract(
+            grants_pb2.GetGrantContractRequest(name=grant, version=version)
+        )
+        held = open_contract(answer.note, verifier)
+        assert held.contract_hash == answer.contract_hash
+        return held, answer.note
+
+    old, note = await contract(1)
+    new, _ = await contract()
+    assert old.terms["items"] == [["name", "whole"], ["birth_date", "whole"]]
+    assert (new.terms["items"], new.terms["version"]) == ([["name", "whole"]], 2)
+    assert is_under(old, first.receipt.leaf)
+    assert is_under(new, second.receipt.leaf)
+    assert not is_under(new, first.receipt.leaf)
+    assert not is_under(old, b"not json")
+    for forged in (
+        note.replace("birth_date", "citizen_no"),
+        note.replace(old.contract_hash, new.contract_hash),
+        note.replace("tongban-contract/v1", "tongban-contract/v2"),
+        node.service.audit.store.newest_checkpoint().note,
+        "",
+    ):
+        with pytest.raises(NoteError):
+            open_contract(forged, verifier)
+    hidden = node.connect(caller(HEALTH)).grants.GetGrantContract(
+        grants_pb2.GetGrantContractRequest(name=grant)
+    )
+    assert (await refusal(hidden)).reason == "GRANT_NOT_FOUND"
