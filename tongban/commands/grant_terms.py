@@ -124,10 +124,12 @@ def print_grant(grant: pb.Grant, as_json: bool) -> None:
 
 def items_text(grant: pb.Grant) -> str:
     """Each item with how it is shown."""
-    return ", ".join(
-        f"{i.item} ({word(pb.Mask.Name(i.mask).removeprefix('MASK_') if i.mask else 'WHOLE')})"
-        for i in grant.items
-    )
+    return ", ".join(f"{i.item} ({mask_word(i.mask)})" for i in grant.items)
+
+
+def mask_word(mask: pb.Mask.ValueType) -> str:
+    """How an item is shown."""
+    return word(pb.Mask.Name(mask).removeprefix("MASK_") if mask else "WHOLE")
 
 
 def as_json_of(grant: pb.Grant) -> dict[str, Any]:

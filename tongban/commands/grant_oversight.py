@@ -1,0 +1,187 @@
+"""`tongban grants`: who could read what, what a change would refuse, what is given and not used."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from exchange.v1 import oversight_pb2
+from runtime.clock import CHINA
+from runtime.errors import InvalidArgument
+from tongban.client import Client, plain
+from tongban.commands.grant_terms import (
+    end_of,
+    granted_item,
+    mask_word,
+    operation_word,
+    operations_of,
+    rows_text,
+)
+from tongban.console import (
+    DEFAULT_IDENTITY,
+    DEFAULT_NODE,
+    IdentityFolder,
+    Json,
+    NodeAddress,
+    err,
+    outcomes,
+    print_json,
+    print_table,
+    say,
+    when,
+)
+
+app = typer.Typer()
+
+
+def moment_of(text: str) -> datetime:
+    """A day in China at its noon (`YYYY-MM-DD`), or a time of RFC 3339. Raises InvalidArgument."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidArgument(
+            "a time is YYYY-MM-DD, or as in 2026-03-02T12:00:00+08:00",
+            message_zh="时间应为 YYYY-MM-DD，或如 2026-03-02T12:00:00+08:00",
+        ) from None
+    if len(text) == 10:
+        found = found.replace(hour=12)
+    return found if found.tzinfo else found.replace(tzinfo=CHINA)
+
+
+@app.command()
+def explain(
+    resource: Annotated[str, typer.Argument(help="The resource.")],
+    item: Annotated[str, typer.Option(help="Code of the item; empty is any.")] = "",
+    at: Annotated[str, typer.Option(help="YYYY-MM-DD (noon) or RFC 3339; empty is now.")] = "",
+    node: NodeAddress = DEFAULT_NODE,
+    identity: IdentityFolder = DEFAULT_IDENTITY,
+    as_json: Json = False,
+) -> None:
+    """Tell who could read an item at a time, and under which grant and right.
+
+    Example: tongban grants explain departments/public-security/resources/population --item phone
+    --at 2026-03-02
+    """
+    with outcomes(as_json=as_json), Client(node, identity) as client:
+        call = oversight_pb2.ExplainAccessRequest(resource=resource, item=item)
+        if at:
+            call.time.FromDatetime(moment_of(at))
+        found = list(client.every(client.oversight.ExplainAccess, call, "accesses"))
+        if as_json:
+            print_json([plain(one) for one in found])
+            return
+        print_table(
+            say("Who could read it", "可读取者"),
+            (say("department", "部门"), say("grant", "授权"), say("version", "版本"),
+             say("shown", "显示"), say("operations", "操作"), say("records", "记录范围"),
+             say("by", "授权者"), say("since", "自"), say("purpose", "用途"),
+             say("legal basis", "依据")),
+            [
+                (one.consumer, one.grant.name, f"{one.grant.version} ({one.act})",
+                 mask_word(one.mask) if item else "",
+                 ", ".join(operation_word(o) for o in one.grant.operations),
+                 rows_text(one.grant.row_filter) or say("all", "全部"), one.actor,
+                 when(one.from_time), one.grant.purpose, one.grant.legal_basis)
+                for one in found
+            ],
+        )  # fmt: skip
+
+
+@app.command("what-if")
+def what_if(
+    name: Annotated[str, typer.Argument(help="The grant.")],
+    item: Annotated[
+        list[str] | None, typer.Option(help="What would be left: item, or item:mask.")
+    ] = None,
+    operations: Annotated[str, typer.Option(help="Operations left, comma-separated.")] = "",
+    daily_quota: Annotated[int | None, typer.Option(help="Records a day.")] = None,
+    until: Annotated[str, typer.Option(help="The end: YYYY-MM-DD, or 90d.")] = "",
+    from_day: Annotated[str, typer.Option("--from", help="First day looked at.")] = "",
+    until_day: Annotated[str, typer.Option("--to", help="Last day looked at.")] = "",
+    node: NodeAddress = DEFAULT_NODE,
+    identity: IdentityFolder = DEFAULT_IDENTITY,
+    as_json: Json = False,
+) -> None:
+    """Tell which recorded uses of a grant a change would have refused; nothing is changed.
+
+    Example: tongban grants what-if departments/human-resources/grants/cd34 --item name
+    """
+    with outcomes(as_json=as_json), Client(node, identity) as client:
+        call = oversight_pb2.WhatIfRequest(
+            grant=name,
+            items=[granted_item(i) for i in item or ()],
+            operations=operations_of(operations),
+            daily_quota=daily_quota,
+            from_day=from_day,
+            until_day=until_day,
+        )
+        if until:
+            call.end_time.FromDatetime(end_of(until))
+        found = client.oversight.WhatIf(call, timeout=client.timeout)
+        if as_json:
+            print_json(plain(found))
+            return
+        print_table(
+            say(f"Of {found.uses:,} uses", f"共 {found.uses:,} 次使用"),
+            (say("reason", "原因"), say("operation", "操作"), say("item", "信息项"),
+             say("uses", "次数"), say("outcome", "结果")),
+            [
+                (one.reason, operation_word(one.operation), one.item, one.uses,
+                 say("refused", "被拒绝") if one.refused else say("shows less", "显示减少"))
+                for one in found.affected
+            ],
+        )  # fmt: skip
+        _whether_all(found.tally)
+
+
+@app.command()
+def use(
+    parent: Annotated[str, typer.Option(help="A department; departments/- is all.")],
+    from_day: Annotated[str, typer.Option("--from", help="First day looked at.")] = "",
+    wider: Annotated[
+        bool, typer.Option("--wider", help="Only those unused, or wider than their use.")
+    ] = False,
+    node: NodeAddress = DEFAULT_NODE,
+    identity: IdentityFolder = DEFAULT_IDENTITY,
+    as_json: Json = False,
+) -> None:
+    """Compare what grants give with what was used of them.
+
+    Example: tongban grants use --parent departments/- --wider
+    """
+    with outcomes(as_json=as_json), Client(node, identity) as client:
+        call = oversight_pb2.ReportGrantUseRequest(
+            parent=parent, from_day=from_day, wider_only=wider
+        )
+        found: list[oversight_pb2.GrantUse] = []
+        while True:
+            page = client.oversight.ReportGrantUse(call, timeout=client.timeout)
+            found += page.grants
+            call.page_token = page.next_page_token
+            if not call.page_token:
+                break
+        if as_json:
+            print_json([plain(one) for one in found])
+            return
+        print_table(
+            say("Use of grants", "授权使用情况"),
+            (say("grant", "授权"), say("uses", "使用次数"), say("last", "最近使用"),
+             say("unused operations", "未用操作"), say("unused items", "未用信息项"),
+             say("busiest day", "单日最多"), say("a day", "每日限额")),
+            [
+                (one.grant, one.uses, one.last_day or say("never", "从未"),
+                 ", ".join(operation_word(o) for o in one.unused_operations),
+                 ", ".join(one.unused_items), one.busiest_day,
+                 one.daily_quota or say("no bound", "不限"))
+                for one in found
+            ],
+        )  # fmt: skip
+        _whether_all(page.tally)
+
+
+def _whether_all(tally: oversight_pb2.LogTally) -> None:
+    if not tally.complete:
+        err.print(say(f"Counted up to record {tally.size:,} of the log: ask again for the rest.",
+                      f"仅统计至日志第 {tally.size:,} 条：请再次查询以统计其余部分。"))  # fmt: skip
