@@ -9,7 +9,7 @@ from typing import TypeVar
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from exchange.deadlines import noticing, overseeing
+from exchange.deadlines import noticing, overseeing, tables
 from exchange.deadlines.jurisdictions import Jurisdiction, Period, ReviewWhen
 from exchange.deadlines.model import DeadlineState
 from exchange.deadlines.notices import Notice, Stage
@@ -194,7 +194,7 @@ class DeadlineServicer:
         self, _request: pb.ListJurisdictionsRequest, _call: Call
     ) -> pb.ListJurisdictionsResponse:
         """The tables of deadlines."""
-        found = overseeing.list_jurisdictions(self._database)
+        found = tables.list_jurisdictions(self._database)
         return pb.ListJurisdictionsResponse(jurisdictions=[_jurisdiction_message(j) for j in found])
 
     def PutJurisdiction(  # noqa: N802
@@ -204,7 +204,7 @@ class DeadlineServicer:
         asked = _jurisdiction_of(request.jurisdiction)
 
         def act(work: UnitOfWork) -> pb.PutJurisdictionResponse:
-            made = overseeing.put_jurisdiction(
+            made = tables.put_jurisdiction(
                 self._database, work, call.principal, asked=asked, clock=self._clock
             )
             return pb.PutJurisdictionResponse(jurisdiction=_jurisdiction_message(made))
@@ -217,7 +217,7 @@ class DeadlineServicer:
         """Remove a table of deadlines."""
 
         def act(work: UnitOfWork) -> pb.DeleteJurisdictionResponse:
-            overseeing.delete_jurisdiction(
+            tables.delete_jurisdiction(
                 work, call.principal, name=request.name, etag=request.etag, clock=self._clock
             )
             return pb.DeleteJurisdictionResponse()
@@ -228,7 +228,7 @@ class DeadlineServicer:
         self, _request: pb.ListWorkYearsRequest, _call: Call
     ) -> pb.ListWorkYearsResponse:
         """The announced years."""
-        found = overseeing.list_years(self._database)
+        found = tables.list_years(self._database)
         return pb.ListWorkYearsResponse(years=[_year_message(own, year) for own, year in found])
 
     def PutWorkYear(self, request: pb.PutWorkYearRequest, call: Call) -> pb.PutWorkYearResponse:  # noqa: N802
@@ -237,7 +237,7 @@ class DeadlineServicer:
         asked = WorkYear.read(sent.year, off=sent.off, working=sent.working)
 
         def act(work: UnitOfWork) -> pb.PutWorkYearResponse:
-            made, moved = overseeing.put_year(
+            made, moved = tables.put_year(
                 work, call.principal, asked=asked, etag=sent.etag, clock=self._clock
             )
             return pb.PutWorkYearResponse(year=_year_message(made, made.year), moved=moved)
@@ -248,7 +248,7 @@ class DeadlineServicer:
         self, request: pb.CountWorkdaysRequest, _call: Call
     ) -> pb.CountWorkdaysResponse:
         """Count working days."""
-        reached = overseeing.count_workdays(
+        reached = tables.count_workdays(
             self._database, after=request.after, days=request.days, clock=self._clock
         )
         return pb.CountWorkdaysResponse(
@@ -394,7 +394,7 @@ def _year_message(own: HeldYear | None, year: WorkYear) -> pb.WorkYear:
         year=year.year,
         **year.texts(),
         shipped=own is None,
-        etag=own.etag if own else overseeing.etag_of_year(year),
+        etag=own.etag if own else tables.etag_of_year(year),
         update_time=_timestamp(own.update_time) if own else None,
     )
 

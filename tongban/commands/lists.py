@@ -13,6 +13,7 @@ from runtime import names
 from runtime.errors import InvalidArgument
 from tongban.client import Client, new_request_id, plain
 from tongban.commands import lists_demands
+from tongban.commands.lists_demands import state_word
 from tongban.console import (
     DEFAULT_IDENTITY,
     DEFAULT_NODE,
@@ -112,7 +113,7 @@ def responsibilities(
                 [
                     (r.name, r.display_name, r.resource, ", ".join(r.items) or _every(),
                      r.update_cycle, ", ".join(r.receivers) or _every(),
-                     _span(r.from_day, r.until_day), lists_demands.state_word(pb.RowState.Name(r.state)))
+                     _span(r.from_day, r.until_day), state_word(pb.RowState.Name(r.state)))
                     for r in found
                 ],
             )  # fmt: skip
@@ -284,7 +285,7 @@ def history(
                  say("what", "数据"), say("by", "办理系统")),
                 [
                     (row.version, when(row.update_time),
-                     lists_demands.state_word(kinds.get(v.WhichOneof("row"), pb.RowState).Name(row.state)),
+                     state_word(kinds.get(v.WhichOneof("row"), pb.RowState).Name(row.state)),
                      row.display_name, v.actor)
                     for v, row in rows
                 ],
