@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from exchange.spatial import distance
-from exchange.spatial.model import Area, At, Box
+from exchange.spatial.model import Area, At, Box, Place, bounds
 
 #: Metres from the area's place (0 for At and Box), or None where the geometry does not answer.
 Test = Callable[[str], float | None]
@@ -41,7 +41,7 @@ def test_of(area: Area) -> Test:
 
     def in_reach(text: str) -> float | None:
         geometry = orjson.loads(text)
-        if _has_surface(geometry) and at(text) is not None:
+        if _has_surface(geometry) and _around(geometry, place) and at(text) is not None:
             return 0.0
         return distance.to_paths(place, geometry, radius)
 
@@ -52,6 +52,12 @@ def _has_surface(geometry: dict[str, Any]) -> bool:
     if geometry["type"] in _SURFACES:
         return True
     return any(_has_surface(part) for part in geometry.get("geometries", ()))
+
+
+def _around(geometry: dict[str, Any], place: Place) -> bool:
+    """Whether a place is in the box around a geometry: without this it is not covered."""
+    box = bounds(geometry)
+    return box.west <= place.longitude <= box.east and box.south <= place.latitude <= box.north
 
 
 def _shape(box: Box) -> Any:

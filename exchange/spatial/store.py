@@ -8,7 +8,8 @@
    record and its place are seen together. A layer that is new is made from all that is held.
 4. On PostgreSQL the column of geometries is added when it is first needed. Until the extension
    `postgis` can be had, geometry is refused with what to install, and everything else works.
-5. In SQLite's R*Tree a layer is a third dimension, so a question never meets another's boxes.
+5. In SQLite's R*Tree a layer is a third dimension, so a question never meets another's boxes. It
+   is half a unit thick there: of boxes without a volume the tree could not tell which are near.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ NAME = sa.String(200).with_variant(sa.String(200, collation="C"), "postgresql")
 KEY = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 CHUNK = 1_000
+THICKNESS = 0.5
 _EXTENSION = (
     "SELECT n.nspname FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace "
     "WHERE e.extname = 'postgis'"
@@ -226,14 +228,18 @@ def _write_sqlite(
     boxes = ((known[key], bounds(shape)) for key, shape in shapes.items())
     connection.executemany(
         "INSERT OR REPLACE INTO spatial_box VALUES (?, ?, ?, ?, ?, ?, ?)",
-        [(n, box.west, box.east, box.south, box.north, layer, layer) for n, box in boxes],
+        [
+            (n, box.west, box.east, box.south, box.north, layer, layer + THICKNESS)
+            for n, box in boxes
+        ],
     )
 
 
 #: `{e}` stands for the extension's schema. Altitude is left out.
 _PUT_POSTGIS = (
     "INSERT INTO spatial_place (id, layer, record_key, shape) "
-    "VALUES (%s, %s, %s, {e}.ST_Force2D({e}.ST_GeomFromGeoJSON(%s))) "
+    "SELECT t.n, %s, t.k, {e}.ST_Force2D({e}.ST_GeomFromGeoJSON(t.g)) "
+    "FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS t (n, k, g) "
     "ON CONFLICT (layer, record_key) DO UPDATE SET shape = excluded.shape"
 )
 
@@ -250,12 +256,10 @@ def _write_postgis(
             return
         cursor.execute("SELECT coalesce(max(id), 0) + 1 FROM spatial_place")
         (following,) = cursor.fetchone()
-        cursor.executemany(
-            _PUT_POSTGIS.replace("{e}", extension),
-            [
-                (following + n, layer, key, orjson.dumps(shape).decode())
-                for n, (key, shape) in enumerate(shapes.items())
-            ],
+        numbers = list(range(following, following + len(shapes)))
+        texts = [orjson.dumps(shape).decode() for shape in shapes.values()]
+        cursor.execute(
+            _PUT_POSTGIS.replace("{e}", extension), (layer, numbers, list(shapes), texts)
         )
 
 
@@ -383,7 +387,8 @@ class PlaceReader:
     def _in_box(self, layer: int, box: Box, after: int, limit: int) -> list[tuple[Any, ...]]:
         if self._is_sqlite:
             edges = (box.east, box.west, box.north, box.south)
-            return self._held.rows(self._boxes, (layer, layer, *edges, after, limit))
+            inside = layer + THICKNESS / 2
+            return self._held.rows(self._boxes, (inside, inside, *edges, after, limit))
         if not self._boxes:
             row = self._held.row(_EXTENSION, ())
             if row is None:
