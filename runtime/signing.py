@@ -1,4 +1,4 @@
-"""The audit log's key: an Ed25519 key in an encrypted file, and nothing of it but signatures.
+"""Keys of the audit log and of its witnesses: Ed25519 in an encrypted file, nothing but signatures.
 
 1. The file is an encrypted PKCS#8 PEM that only its owner may read; the settings' passphrase opens
    it.
@@ -6,6 +6,7 @@
    never makes one.
 3. Others know the key by its note verifier key (c2sp.org/signed-note):
    `<origin>+<hash, 8 hex digits>+<base64 of 0x01 and the public key>`.
+4. A witness's key is of another type (0x04, c2sp.org/tlog-cosignature): its id is another one too.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from pathlib import Path
+from typing import Self
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -22,12 +24,14 @@ from runtime.files import write_private
 
 KEY_FILE = "audit-key.pem"
 ED25519 = b"\x01"  # c2sp.org/signed-note, signature types
+COSIGNATURE = b"\x04"
 
 
 class LogKey:
     """Signs for a log of a name (`origin`)."""
 
     __slots__ = ("_key", "key_id", "origin", "verifier_key")
+    _TYPE = ED25519
 
     def __init__(self, origin: str, key: Ed25519PrivateKey) -> None:
         if not origin or "+" in origin or any(c.isspace() for c in origin):
@@ -41,12 +45,12 @@ class LogKey:
         )
         self._key = key
         self.origin = origin
-        self.key_id = hashlib.sha256(origin.encode() + b"\n" + ED25519 + public).digest()[:4]
-        text = base64.b64encode(ED25519 + public).decode()
+        self.key_id = hashlib.sha256(origin.encode() + b"\n" + self._TYPE + public).digest()[:4]
+        text = base64.b64encode(self._TYPE + public).decode()
         self.verifier_key = f"{origin}+{self.key_id.hex()}+{text}"
 
     @classmethod
-    def create(cls, folder: Path, origin: str, passphrase: bytes) -> LogKey:
+    def create(cls, folder: Path, origin: str, passphrase: bytes) -> Self:
         """Make the key file. Raises AlreadyExists (LOG_KEY_EXISTS) where there is one."""
         path = folder / KEY_FILE
         if path.exists():
@@ -68,7 +72,7 @@ class LogKey:
         return cls(origin, key)
 
     @classmethod
-    def open(cls, folder: Path, origin: str, passphrase: bytes) -> LogKey:
+    def open(cls, folder: Path, origin: str, passphrase: bytes) -> Self:
         """Open the key file.
 
         Raises FailedPrecondition: LOG_KEY_MISSING without a file, LOG_KEY_UNREADABLE where it is
@@ -94,6 +98,13 @@ class LogKey:
     def sign(self, text: bytes) -> bytes:
         """Ed25519 over the text, 64 bytes."""
         return self._key.sign(text)
+
+
+class WitnessKey(LogKey):
+    """Cosigns checkpoints under a witness's name (`origin`)."""
+
+    __slots__ = ()
+    _TYPE = COSIGNATURE
 
 
 def _unreadable(path: Path) -> FailedPrecondition:

@@ -114,6 +114,23 @@ def check_consistency(
         if proof or first_root != (second_root if first else EMPTY_ROOT):
             raise ProofError("equal or empty trees have one root each and an empty proof")
         return
+    old, new = prefix_roots(first, first_root, second, proof)
+    if old != first_root:
+        raise ProofError("the earlier tree is no prefix of the later one")
+    if new != second_root:
+        raise ProofError("the proof leads to another root")
+
+
+def prefix_roots(
+    first: int, first_root: bytes, second: int, proof: Sequence[bytes]
+) -> tuple[bytes, bytes]:
+    """The roots of the first size and of the second that a consistency proof leads to.
+
+    A proof that leads to the root of the second size shows what the root of its first leaves is,
+    whoever gave it; but where the first size is a power of two, `first_root` is taken as given.
+    0 < first < second. Raises ProofError where the proof's length does not fit.
+    """
+    _check_hashes([first_root, *proof])
     # A full subtree's root is where the climb begins, and the verifier has it already.
     hashes = [first_root, *proof] if first & (first - 1) == 0 else list(proof)
     if not hashes:
@@ -127,10 +144,7 @@ def check_consistency(
             old, new = node_hash(sibling, old), node_hash(sibling, new)
         else:
             new = node_hash(new, sibling)
-    if old != first_root:
-        raise ProofError("the earlier tree is no prefix of the later one")
-    if new != second_root:
-        raise ProofError("the proof leads to another root")
+    return old, new
 
 
 def _climb(node: int, last: int, proof: Sequence[bytes]) -> Iterator[tuple[bytes, bool]]:

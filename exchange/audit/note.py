@@ -10,6 +10,8 @@ nothing else.
 3. A promise begins with its own first line and has the origin second, where a checkpoint has a
    number: neither can be passed off as the other.
 4. Reading is strict: what we accept, we would write the same.
+5. A witness signs a time and the whole text of a checkpoint (c2sp.org/tlog-cosignature, Ed25519),
+   under a first line of its own: no cosignature passes for a signature of the log, or a promise.
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ from exchange.audit.merkle import HASH_SIZE
 PROOF_HEADER = "c2sp.org/tlog-proof@v1"
 PROMISE_HEADER = "tongban-promise/v1"
 ED25519 = b"\x01"
+COSIGNATURE = b"\x04"
+COSIGNATURE_HEADER = "cosignature/v1"
 GREATEST_NOTE = 1_000_000
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,18}")
 _VERIFIER_KEY = re.compile(r"([^\s+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/=]+)")
@@ -83,6 +87,8 @@ class Verifier:
     """A verifier key, `<name>+<key id>+<base64>`. Raises NoteError where it is malformed."""
 
     __slots__ = ("_key", "key_id", "name")
+    _KIND = ED25519
+    _WHAT = "an Ed25519 one"
 
     def __init__(self, text: str) -> None:
         match = _VERIFIER_KEY.fullmatch(text.strip())
@@ -90,8 +96,8 @@ class Verifier:
             raise NoteError("a verifier key looks like name+01234567+base64")
         self.name = match[1]
         material = decode(match[3])
-        if material[:1] != ED25519 or len(material) != 33:
-            raise NoteError("the verifier key is not an Ed25519 one")
+        if material[:1] != self._KIND or len(material) != 33:
+            raise NoteError(f"the verifier key is not {self._WHAT}")
         self.key_id = hashlib.sha256(self.name.encode() + b"\n" + material).digest()[:4]
         if self.key_id.hex() != match[2]:
             raise NoteError("the verifier key's id does not belong to its key")
@@ -104,6 +110,31 @@ class Verifier:
         except InvalidSignature:
             raise NoteError(f"the signature is not by the key of {self.name}") from None
 
+    def same_key(self, other: Verifier) -> bool:
+        """Whether both are of one key, whatever their names."""
+        return self._key.public_bytes_raw() == other._key.public_bytes_raw()
+
+
+class WitnessVerifier(Verifier):
+    """A verifier key of a witness's cosignatures, of type 0x04."""
+
+    __slots__ = ()
+    _KIND = COSIGNATURE
+    _WHAT = "one of a witness (Ed25519 cosignatures, type 04)"
+
+    def check_cosignature(self, text: str, value: bytes) -> int:
+        """Check a timed signature over a checkpoint's text; its time, seconds since 1970.
+
+        Raises NoteError.
+        """
+        if len(value) != 8 + 64:
+            raise NoteError(f"the cosignature of {self.name} is not of 72 bytes")
+        time = int.from_bytes(value[:8], "big")
+        if time >= 1 << 63:
+            raise NoteError(f"the time of the cosignature of {self.name} is out of range")
+        self.check(cosigned_text(text, time), value[8:])
+        return time
+
 
 def sign_note(text: str, name: str, key_id: bytes, sign: Callable[[bytes], bytes]) -> str:
     """The signed note of a text that ends in a newline."""
@@ -115,24 +146,67 @@ def sign_note(text: str, name: str, key_id: bytes, sign: Callable[[bytes], bytes
 
 def open_note(note: str, verifier: Verifier) -> str:
     """The text of a note signed by the verifier's key. Raises NoteError."""
-    if len(note) > GREATEST_NOTE or _CONTROL.search(note):
-        raise NoteError("the note is too long or has control characters")
-    head, blank, lines = note.rpartition("\n\n")
-    if not blank or not lines.endswith("\n"):
-        raise NoteError("the note has no signatures")
-    text, signed = head + "\n", False
-    for line in lines[:-1].split("\n"):
-        dash, _, rest = line.partition(" ")
-        name, _, signature = rest.partition(" ")
-        value = decode(signature)
-        if dash != "\N{EM DASH}" or not name or len(value) < 5:
-            raise NoteError("a signature line of the note is malformed")
+    text, signatures = split_note(note)
+    signed = False
+    for name, value in signatures:
         if (name, value[:4]) == (verifier.name, verifier.key_id):
             verifier.check(text.encode(), value[4:])
             signed = True
     if not signed:
         raise NoteError(f"the note is not signed by the key of {verifier.name}")
     return text
+
+
+def split_note(note: str) -> tuple[str, list[tuple[str, bytes]]]:
+    """Text and signatures of a note, as names and key ids with what is signed; unverified.
+
+    Raises NoteError where it is malformed.
+    """
+    if len(note) > GREATEST_NOTE or _CONTROL.search(note):
+        raise NoteError("the note is too long or has control characters")
+    head, blank, lines = note.rpartition("\n\n")
+    if not blank or not lines.endswith("\n"):
+        raise NoteError("the note has no signatures")
+    signatures = [read_signature(line) for line in lines[:-1].split("\n")]
+    return head + "\n", signatures
+
+
+def read_signature(line: str) -> tuple[str, bytes]:
+    """Name, and key id with signature, of a note's signature line. Raises NoteError."""
+    dash, _, rest = line.partition(" ")
+    name, _, signature = rest.partition(" ")
+    value = decode(signature)
+    if dash != "\N{EM DASH}" or not name or len(value) < 5:
+        raise NoteError("a signature line of the note is malformed")
+    return name, value
+
+
+def cosigned_text(text: str, time: int) -> bytes:
+    """What a witness signs: a time in seconds since 1970, and the whole text of a checkpoint."""
+    return f"{COSIGNATURE_HEADER}\ntime {time}\n{text}".encode()
+
+
+def cosign_line(
+    text: str, name: str, key_id: bytes, time: int, sign: Callable[[bytes], bytes]
+) -> str:
+    """The signature line of a witness for a checkpoint's text, without its newline."""
+    value = time.to_bytes(8, "big") + sign(cosigned_text(text, time))
+    return f"\N{EM DASH} {name} {encode(key_id + value)}"
+
+
+def cosigners(note: str, witnesses: Sequence[WitnessVerifier]) -> dict[str, int]:
+    """Who of these witnesses cosigned a checkpoint, and when (seconds since 1970; the newest).
+
+    Lines of others are ignored. Raises NoteError for one of theirs that does not verify.
+    """
+    text, signatures = split_note(note)
+    found: dict[str, int] = {}
+    for name, value in signatures:
+        for witness in witnesses:
+            if (name, value[:4]) == (witness.name, witness.key_id):
+                time = witness.check_cosignature(text, value[4:])
+                found[name] = max(time, found.get(name, 0))
+    return found
 
 
 def checkpoint_text(checkpoint: Checkpoint) -> str:

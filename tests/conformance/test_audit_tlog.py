@@ -22,10 +22,13 @@ from exchange.audit.note import (
     NoteError,
     Proof,
     Verifier,
+    WitnessVerifier,
+    cosigners,
     open_checkpoint,
     open_note,
     proof_text,
     read_proof,
+    split_note,
 )
 from runtime.signing import LogKey
 
@@ -187,3 +190,56 @@ def test_malformed_proofs_are_refused(text: str) -> None:
 ])  # fmt: skip
 def test_tile_names_of_the_specification(number: int, name: str) -> None:
     assert tile_name(0, number) == name
+
+
+# A checkpoint of a public log for certificates with the cosignatures of public witnesses, and the
+# keys that these witnesses publish.
+WITNESSED = (
+    "arche2025h1.staging.ct.transparency.dev\n1432088532\n"
+    "U7WM79jrzyhGZ5/GUBTpM7NzwdyfFx61t3RovgcC4Ro=\n\n"
+    "— arche2025h1.staging.ct.transparency.dev ui8GwCF1+kWqZrxGdhj4aX3gcw7XUlXQQabg/27lefwhUkzbC3N"
+    "ygNI75MdhL1bfTW9g8Ei59RA23oHP7Ry1k3ZFWwQ=\n"
+    "— witness1.smartit.nu/witness1 pIyCDwAAAABqEiEghIp82KWebrw7/oHQwlTAm3g2RKS4+eebl8eO0WH+/iEcxZ7"
+    "5W3u5hNI7TOQtmJbqmNWVuE0tgh0XwzdZsDsUAQ==\n"
+    "— remora.n621.de 2net5wAAAABqEiEgPlfF3V06o0Y+fHM+J5J9s27wgxxcOVSpZ/2g/KSiXCg9DEZI+aVCIobWX9sXT"
+    "ynk5XeU/zZ0WBxtqB0DrAWfBw==\n"
+    "— witness.stagemole.eu Z/euoAAAAABqEiEgw0i+7g2ENfDAWHmtRzCfKTHSDwYDJA2NmKeGi9Y8FtEyOUvVr+AJmIY"
+    "/2TUFucgKi7lI7cUiOvKFYe/TmN9DAg==\n"
+)
+LOG_OF_IT = (
+    "arche2025h1.staging.ct.transparency.dev+ba2f06c0+AU0vHmlGCS/PdN8b2OaGmKprLI8HKM+dJ472xgFYh15f"
+)
+WITNESSES = {
+    "witness1.smartit.nu/witness1": "a48c820f+BPSFWg9G6KPiO7QPryYO5Xq4oYJJ+kAvLKLSimDhoxMO",
+    "remora.n621.de": "da77ade7+BOvN63jn/bLvkieywe8R6UYAtVtNbZpXh34x7onlmtw2",
+    "witness.stagemole.eu": "67f7aea0+BEqSG3yu9YrmcM3BHvQYTxwFj3uSWakQepafafpUqklv",
+}
+
+
+def test_cosignatures_of_public_witnesses_verify() -> None:
+    witnesses = [WitnessVerifier(f"{name}+{key}") for name, key in WITNESSES.items()]
+    assert open_checkpoint(WITNESSED, Verifier(LOG_OF_IT)).size == 1432088532
+    assert cosigners(WITNESSED, witnesses) == dict.fromkeys(WITNESSES, 1779573024)
+
+
+@pytest.mark.parametrize("name", list(WITNESSES))
+def test_a_cosignature_of_another_tree_or_time_does_not_verify(name: str) -> None:
+    witness = WitnessVerifier(f"{name}+{WITNESSES[name]}")
+    with pytest.raises(NoteError):
+        cosigners(WITNESSED.replace("\n1432088532\n", "\n1432088533\n"), [witness])
+    text, signatures = split_note(WITNESSED)
+    (value,) = [value for of, value in signatures if of == name]
+    time = int.from_bytes(value[4:12], "big")
+    moved = value[:4] + (time + 1).to_bytes(8, "big") + value[12:]
+    for wrong in (moved, value[:-1], value[:4] + b"\x80" + value[5:]):
+        note = f"{text}\n— {name} {base64.b64encode(wrong).decode()}\n"
+        with pytest.raises(NoteError):
+            cosigners(note, [witness])
+
+
+def test_a_witness_key_is_no_log_key_and_a_log_key_no_witness_key() -> None:
+    with pytest.raises(NoteError):
+        WitnessVerifier(LOG_OF_IT)
+    for name, key in WITNESSES.items():
+        with pytest.raises(NoteError):
+            Verifier(f"{name}+{key}")

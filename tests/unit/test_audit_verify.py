@@ -344,7 +344,9 @@ def test_the_verifier_stands_alone() -> None:
     ours = {name for name in loaded if name.startswith(("exchange.", "runtime"))}
     assert ours == {
         f"exchange.audit{part}"
-        for part in ("", ".merkle", ".model", ".note", ".proved", ".saved", ".verify")
+        for part in (
+            "", ".answering", ".copying", ".merkle", ".model", ".note", ".proved", ".saved", ".verify",
+        )  # fmt: skip
     }
     servers = ("grpc", "google", "sqlalchemy", "sqlmodel", "orjson", "pydantic", "structlog")
     assert not [name for name in loaded if name.partition(".")[0] in servers]
