@@ -6,6 +6,7 @@
    process sees a change within that time, this one with its next look.
 3. Filling and dropping hold one lock: a row read before a change cannot be kept after the drop.
 4. If the epoch cannot be read, the look-up fails: nothing is answered from stale memory.
+5. At most `GREATEST_KEPT` values are kept; when there are as many, those kept longest make room.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from itertools import islice
 from typing import Generic, TypeVar
 
 CHECK_SECONDS = 0.05
-GREATEST_KEPT = 100_000
+GREATEST_KEPT = 200_000
+MAKES_ROOM = GREATEST_KEPT // 16
 
 Value = TypeVar("Value")
 
@@ -70,6 +73,8 @@ class Kept(Generic[Value]):
             value = self._read(name)
             if value is not None:
                 if len(self._values) >= GREATEST_KEPT:
-                    self._values.clear()
+                    # Not all at once: where there are more, most look-ups still find theirs.
+                    for oldest in list(islice(self._values, MAKES_ROOM)):
+                        del self._values[oldest]
                 self._values[name] = value
             return value

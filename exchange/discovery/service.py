@@ -23,7 +23,8 @@ from exchange.deadlines.jurisdictions import Jurisdiction, Kind, Ruling
 from exchange.discovery import descriptor, store
 from exchange.discovery.model import Access, Reply, Rules, Standing, stand
 from exchange.grants import reviewing
-from exchange.grants.model import AccessRequest, sees_everything
+from exchange.grants.model import AccessRequest
+from exchange.grants.rights import sees_everything
 from runtime import names, paging
 from runtime.clock import Clock
 from runtime.database import Database

@@ -29,9 +29,8 @@ from exchange.grants.model import (
     Operation,
     Terms,
     grant_not_found,
-    may_revoke,
-    may_see,
 )
+from exchange.grants.rights import may_revoke, may_see
 from exchange.grants.rows import RowCondition, both, faults_of, implies
 from runtime.errors import (
     Aborted,

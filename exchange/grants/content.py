@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
+from sys import intern
 from typing import Any
 
 import orjson
@@ -94,6 +96,16 @@ def terms_of(text: str) -> Terms | None:
     )
 
 
+@lru_cache(maxsize=4096)
+def _items_in(text: str) -> tuple[GrantedItem, ...]:
+    return items_of(orjson.loads(text))
+
+
+@lru_cache(maxsize=256)
+def _operations_in(text: str) -> tuple[Operation, ...]:
+    return operations_of(orjson.loads(text))
+
+
 def grant_of(values: Mapping[str, Any]) -> Grant:
     """The grant of a row, or of a version's content, where times are texts."""
     times = {
@@ -103,8 +115,9 @@ def grant_of(values: Mapping[str, Any]) -> Grant:
         **{
             **values,
             **times,
-            "items": items_of(orjson.loads(values["items"])),
-            "operations": operations_of(orjson.loads(values["operations"])),
+            "resource": intern(values["resource"]),
+            "items": _items_in(values["items"]),
+            "operations": _operations_in(values["operations"]),
             "state": GrantState(values["state"]),
             "row_filter": conditions_of(orjson.loads(values["row_filter"])),
             "earlier": tuple(

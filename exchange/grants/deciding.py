@@ -38,12 +38,9 @@ from exchange.grants.model import (
     Operation,
     Terms,
     grant_not_found,
-    is_authority,
-    may_decide,
-    may_revoke,
-    may_see,
     request_not_found,
 )
+from exchange.grants.rights import is_authority, may_decide, may_revoke, may_see
 from exchange.grants.rows import RowCondition
 from runtime.errors import (
     DomainError,

@@ -19,11 +19,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
+from sys import intern
+from types import MappingProxyType
 
 from exchange.grants.rows import RowCondition
 from runtime import names
 from runtime.errors import NotFound, PermissionDenied
-from runtime.identity import Principal, Role
 from runtime.records import canonical, instant
 
 HIDDEN = "****"
@@ -163,6 +165,22 @@ class Earlier:
     formerly: tuple[RowCondition, ...]
 
 
+@lru_cache(maxsize=4096)
+def _shown_by(
+    items: tuple[GrantedItem, ...],
+) -> tuple[Mapping[str, Mask], tuple[str, ...], tuple[tuple[str, Mask], ...]]:
+    """Masks by item, items shown whole, items masked: held once by all grants alike.
+
+    With many grants a decision takes as long as memory takes to come, so alike parts are one.
+    """
+    masks = {given.item: given.mask for given in items}
+    return (
+        MappingProxyType(masks),
+        tuple(code for code, mask in masks.items() if mask is Mask.WHOLE),
+        tuple((code, mask) for code, mask in masks.items() if mask is not Mask.WHOLE),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class View:
     """What is shown of a change: items with their masks, of records that the filter lets through.
@@ -216,13 +234,13 @@ class Grant:
     _masked: tuple[tuple[str, Mask], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        masks = {given.item: given.mask for given in self.items}
+        masks, plain, masked = _shown_by(self.items)
         derived: dict[str, object] = {
-            "consumer": names.department_of(self.name),
-            "source": names.department_of(self.resource),
+            "consumer": intern(names.department_of(self.name)),
+            "source": intern(names.department_of(self.resource)),
             "masks": masks,
-            "_plain": tuple(code for code, mask in masks.items() if mask is Mask.WHOLE),
-            "_masked": tuple((c, m) for c, m in masks.items() if m is not Mask.WHOLE),
+            "_plain": plain,
+            "_masked": masked,
         }
         for key, value in derived.items():
             object.__setattr__(self, key, value)
@@ -398,34 +416,3 @@ def request_not_found() -> NotFound:
         reason="ACCESS_REQUEST_NOT_FOUND",
         message_zh="没有该申请：请用申请列表（tongban grants requests）核对其名称",
     )
-
-
-def sees_everything(principal: Principal) -> bool:
-    """Whether the caller sees the requests and grants of all departments."""
-    return principal.has(Role.ADMINISTRATOR) or principal.has(Role.AUDITOR)
-
-
-def may_see(principal: Principal, thing: AccessRequest | Grant) -> bool:
-    """Whether the caller may know of a request or a grant."""
-    return sees_everything(principal) or principal.department in (thing.consumer, thing.source)
-
-
-def may_decide(principal: Principal, request: AccessRequest) -> bool:
-    """Whether the caller may approve or reject a request that it sees."""
-    if principal.has(Role.ADMINISTRATOR):
-        return True
-    return principal.has(Role.DEPARTMENT) and principal.department == request.source
-
-
-def is_authority(principal: Principal, request: AccessRequest) -> bool:
-    """Whether the caller is the authority over sharing across regions and levels."""
-    named = request.authority in ("", principal.department)
-    return principal.has(Role.ADMINISTRATOR) and named
-
-
-def may_revoke(principal: Principal, grant: Grant) -> bool:
-    """Whether the caller may end a grant that it sees."""
-    if principal.has(Role.ADMINISTRATOR):
-        return True
-    parties = (grant.consumer, grant.source)
-    return principal.has(Role.DEPARTMENT) and principal.department in parties

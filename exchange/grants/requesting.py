@@ -28,9 +28,9 @@ from exchange.grants.model import (
     Grant,
     GrantedItem,
     Operation,
-    may_see,
     request_not_found,
 )
+from exchange.grants.rights import may_see
 from exchange.grants.rows import RowCondition
 from runtime import names, paging
 from runtime.clock import Clock

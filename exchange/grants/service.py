@@ -19,13 +19,8 @@ from exchange.catalog.model import DataResource, ServiceItem
 from exchange.delivery import reading
 from exchange.grants import amending, deciding, store
 from exchange.grants.amending import Narrowing
-from exchange.grants.model import (
-    Grant,
-    GrantVersion,
-    grant_not_found,
-    may_see,
-    sees_everything,
-)
+from exchange.grants.model import Grant, GrantVersion, grant_not_found
+from exchange.grants.rights import may_see, sees_everything
 from exchange.grants.rows import RowCondition, RowTest
 from runtime import names, paging
 from runtime.clock import Clock

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import sqlalchemy as sa
@@ -127,6 +127,7 @@ REQUESTS = _table(AccessRequestRow)
 GRANTS = _table(GrantRow)
 VERSIONS = _table(GrantVersionRow)
 EPOCH = _table(GrantEpochRow)
+_DERIVED = ("consumer", "source", "epoch")
 TABLES = (REQUESTS, GRANTS, VERSIONS, EPOCH)
 
 
@@ -168,15 +169,18 @@ def bump(session: Session) -> int:
 
 def insert_grant(session: Session, grant: Grant, *, epoch: int) -> None:
     """Write a new grant."""
-    session.execute(GRANTS.insert().values(**_grant_values(grant), epoch=epoch))
+    session.execute(GRANTS.insert().values(**row_of(grant, epoch=epoch)))
+
+
+def row_of(grant: Grant, *, epoch: int) -> dict[str, Any]:
+    """The row of a grant."""
+    return {**_grant_values(grant), "epoch": epoch}
 
 
 def update_grant(session: Session, grant: Grant, *, epoch: int) -> None:
     """Write the end of a grant, or its next version."""
     session.execute(
-        sa.update(GRANTS)
-        .where(GRANTS.c.name == grant.name)
-        .values(**_grant_values(grant), epoch=epoch)
+        sa.update(GRANTS).where(GRANTS.c.name == grant.name).values(**row_of(grant, epoch=epoch))
     )
 
 
@@ -265,11 +269,22 @@ class Freshness:
         self._database = database
         self._epoch = database.held.sql("SELECT value FROM grant_epoch WHERE id = 1")
         self._changed = database.held.sql("SELECT name FROM access_grant WHERE epoch > ?")
+        held = [column for column in GRANTS.columns if column.name not in _DERIVED]
+        self._columns = [column.name for column in held]
+        self._times = [column.name for column in held if isinstance(column.type, UtcDateTime)]
+        self._grant = database.held.sql(
+            f"SELECT {', '.join(self._columns)} FROM access_grant WHERE name = ?"  # noqa: S608  # our own columns
+        )
 
     def read(self, name: str) -> Grant | None:
         """The grant of this name, as committed."""
-        with self._database.reading() as session:
-            return grant(session, name)
+        row = self._database.held.row(self._grant, (name,))
+        if row is None:
+            return None
+        values = dict(zip(self._columns, row, strict=True))
+        for key in self._times:
+            values[key] = _time(values[key])
+        return content.grant_of(values)
 
     def epoch(self) -> int:
         """The epoch, as committed."""
@@ -346,9 +361,16 @@ def _request_of(row: sa.RowMapping) -> AccessRequest:
 
 def _grant_of(row: sa.RowMapping) -> Grant:
     values = dict(row)
-    for derived in ("consumer", "source", "epoch"):
+    for derived in _DERIVED:
         del values[derived]
     return content.grant_of(values)
+
+
+def _time(value: str | datetime | None) -> datetime | None:
+    # SQLite's driver gives the text that SQLAlchemy stored, in UTC and without a zone.
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    return UtcDateTime().process_result_value(value, cast("sa.Dialect", None))
 
 
 def _version_of(row: sa.RowMapping) -> GrantVersion:

@@ -17,7 +17,8 @@ from exchange.audit.merkle import split_entries
 from exchange.audit.store import AuditStore
 from exchange.grants import service as grants
 from exchange.grants import store as grant_store
-from exchange.grants.model import Grant, GrantState, GrantVersion, sees_everything
+from exchange.grants.model import Grant, GrantState, GrantVersion
+from exchange.grants.rights import sees_everything
 from exchange.oversight import model, store
 from exchange.oversight.model import Affected, Change, GrantUse, Tally
 from runtime import names, paging

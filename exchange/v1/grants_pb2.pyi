@@ -537,7 +537,7 @@ class GrantVersion(_message.Message):
     UNTIL_TIME_FIELD_NUMBER: _builtins.int
     FROM_OFFSET_FIELD_NUMBER: _builtins.int
     act: _builtins.str
-    """What made it: granted, narrowed, amended or revoked."""
+    """What made it: granted, narrowed or amended."""
     actor: _builtins.str
     """The system that acted, or a rule of the node."""
     from_offset: _builtins.int
@@ -552,7 +552,7 @@ class GrantVersion(_message.Message):
 
     @_builtins.property
     def until_time(self) -> _timestamp_pb2.Timestamp:
-        """Until then, exclusive; absent for the newest."""
+        """Until then, exclusive: the next version, or the end of the grant; absent while in force."""
 
     def __init__(
         self,

@@ -19,6 +19,7 @@ from functools import cache
 from pathlib import Path
 
 from tests.benchmarks import (
+    granting,
     idle,
     pades,
     pades_verifying,
@@ -35,8 +36,8 @@ from tests.benchmarks.measure import Entry, say
 
 NAMES = (
     "start", "memory", "verify-ofd", "verify-large", "verify-bulk", "verify-pdf", "seal-ofd",
-    "seal-pdf", "seal-large", "query", "publish", "publish-whole", "issue", "seal-rpc",
-    "seal-batch",
+    "seal-pdf", "seal-large", "query", "authorize", "revocation", "publish",
+    "publish-whole", "issue", "seal-rpc", "seal-batch",
 )  # fmt: skip
 
 
@@ -95,6 +96,8 @@ def _benchmarks(
         ("seal-pdf",): lambda: [pades.run()],
         ("seal-large",): lambda: [sealing.large(folder)],
         ("query",): lambda: [query.run(county(), folder)],
+        ("authorize",): lambda: granting.authorize(folder),
+        ("revocation",): lambda: granting.revocation(county(), folder),
         ("publish", "publish-whole"): lambda: publish.run(county(), folder),
         ("issue",): lambda: [seals.issue(county(), folder)],
         ("seal-rpc",): lambda: [sealing.by_rpc(county())],

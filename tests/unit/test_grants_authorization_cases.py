@@ -18,8 +18,8 @@ from exchange.grants.model import (
     Mask,
     Operation,
     authorize,
-    may_see,
 )
+from exchange.grants.rights import may_see
 from runtime.errors import DomainError, NotFound, PermissionDenied
 from runtime.identity import Principal, Role
 from tests.builders import catalog as county

@@ -1,0 +1,37 @@
+"""Who may see, decide, endorse and revoke (rules 3 and 4 of `model`)."""
+
+from __future__ import annotations
+
+from exchange.grants.model import AccessRequest, Grant
+from runtime.identity import Principal, Role
+
+
+def sees_everything(principal: Principal) -> bool:
+    """Whether the caller sees the requests and grants of all departments."""
+    return principal.has(Role.ADMINISTRATOR) or principal.has(Role.AUDITOR)
+
+
+def may_see(principal: Principal, thing: AccessRequest | Grant) -> bool:
+    """Whether the caller may know of a request or a grant."""
+    return sees_everything(principal) or principal.department in (thing.consumer, thing.source)
+
+
+def may_decide(principal: Principal, request: AccessRequest) -> bool:
+    """Whether the caller may approve or reject a request that it sees."""
+    if principal.has(Role.ADMINISTRATOR):
+        return True
+    return principal.has(Role.DEPARTMENT) and principal.department == request.source
+
+
+def is_authority(principal: Principal, request: AccessRequest) -> bool:
+    """Whether the caller is the authority over sharing across regions and levels."""
+    named = request.authority in ("", principal.department)
+    return principal.has(Role.ADMINISTRATOR) and named
+
+
+def may_revoke(principal: Principal, grant: Grant) -> bool:
+    """Whether the caller may end a grant that it sees."""
+    if principal.has(Role.ADMINISTRATOR):
+        return True
+    parties = (grant.consumer, grant.source)
+    return principal.has(Role.DEPARTMENT) and principal.department in parties
