@@ -17,9 +17,11 @@ from tongban import __version__
 from tongban.commands import (
     audit,
     catalog,
+    catalog_forms,
     data,
     deadlines,
     demo,
+    discover,
     export,
     flow,
     grants,
@@ -67,7 +69,11 @@ def options(
 app.command()(demo.demo)
 app.command()(serve.serve)
 app.add_typer(identity.app, name="identity")
+catalog.app.command("export")(catalog_forms.export)
+catalog.app.command("import")(catalog_forms.import_)
 app.add_typer(catalog.app, name="catalog")
+app.command()(discover.discover)
+app.command()(discover.describe)
 app.add_typer(grants.app, name="grants")
 app.add_typer(deadlines.app, name="deadlines")
 app.add_typer(lists.app, name="lists")
