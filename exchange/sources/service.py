@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from exchange.catalog import service as catalog
-from exchange.catalog.model import DataResource
+from exchange.catalog.model import DataItem, DataResource, EntryState
 from exchange.sources import model, store
 from exchange.sources.model import (
     Measurement,
@@ -77,16 +77,19 @@ def publishers(database: Database, element: str = "") -> dict[str, tuple[Publish
     found: dict[str, list[Publisher]] = defaultdict(list)
     for resource in _resources(database):
         key = next(item for item in resource.items if item.code == resource.key_item)
+        first: dict[str, DataItem] = {}  # of two items with one element, the first speaks
         for item in resource.items:
             if item.element and element in ("", item.element):
-                found[item.element].append(
-                    Publisher(
-                        resource=resource.name,
-                        item=item.code,
-                        key_standard=key.standard,
-                        type=item.type,
-                    )
+                first.setdefault(item.element, item)
+        for item in first.values():
+            found[item.element].append(
+                Publisher(
+                    resource=resource.name,
+                    item=item.code,
+                    key_standard=key.standard,
+                    type=item.type,
                 )
+            )
     return {
         code: tuple(those)
         for code, those in sorted(found.items())
@@ -431,7 +434,7 @@ def authoritative_source(database: Database, element: str) -> tuple[SourceCase, 
             resource = catalog.get_resource(database, case.source)
         except DomainError:
             raise _not_named() from None
-        for item in resource.items if resource.state.value == "active" else ():
+        for item in resource.items if resource.state is EntryState.ACTIVE else ():
             if item.element == element:
                 return case, item.code
     raise _not_named()

@@ -2,10 +2,11 @@
 
 1. Between two places: Vincenty's inverse formula (Survey Review 23, 1975), good to half a
    millimetre; it is asked only up to `model.GREATEST_RADIUS`, far from where it fails.
-2. To a line: its edges are straight in longitude and latitude (RFC 7946 §3.1.1). They are cut into
-   pieces of at most a quarter of a degree. A chord through the earth is never longer than the way
-   over it, so the chord to a piece, less what the piece bulges, bounds the distance from below;
-   pieces are measured in that order until none can be nearer, each by golden section.
+2. To a line: its edges are straight in longitude and latitude (RFC 7946 §3.1.1). A chord through
+   the earth is never longer than the way over it, so the chord to a piece of an edge, less what the
+   piece bulges, bounds the distance from below. Pieces are taken in that order until none can be
+   nearer: one that bulges much (about a quarter of a degree) is halved, another is measured, by
+   golden section.
 3. Whether a surface holds the place is asked of `exact`; here a surface is its rings.
 
 Distances are good to a centimetre: the tests compare them with PostGIS's (GeographicLib).
@@ -14,22 +15,23 @@ Distances are good to a centimetre: the tests compare them with PostGIS's (Geogr
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from heapq import heapify, heappop, heappush
 from itertools import pairwise
 from typing import Any
 
-from exchange.spatial.model import Path, Place, paths
+from exchange.spatial.model import Place, paths
 
 _A = 6_378_137.0
 _F = 1 / 298.257223563
 _B = _A * (1 - _F)
 _E2 = _F * (2 - _F)
-_PIECE = 0.25  # degrees
-_GREATEST_PIECES = 20_000
+_COARSE = 20.0  # metres that a piece may bulge and still be measured
 _GOLDEN = (math.sqrt(5) - 1) / 2
 _FINE = 5e-4  # metres that a piece may bulge and still be measured where its chord is nearest
 
 _Vector = tuple[float, float, float]
+_Degrees = tuple[float, float]
 
 
 def between(one: Place, longitude: float, latitude: float) -> float:
@@ -71,58 +73,37 @@ def to_paths(place: Place, geometry: dict[str, Any], limit: float) -> float | No
     None where that is more than `limit` metres, which is at most `model.GREATEST_RADIUS`.
     """
     here = _vector(place.longitude, place.latitude)
-    nearest = limit
-    found = False
-    for least, one, other in sorted(_pieces(here, list(paths(geometry)))):
-        if least > nearest:
-            break
+    nearest, found = limit, False
+    pieces = [_piece(here, one, other) for one, other in _edges(geometry)]
+    heapify(pieces)
+    while pieces and pieces[0][0] <= nearest:
+        _, one, other = heappop(pieces)
+        if _bulge(one, other) > _COARSE:
+            middle = ((one[0] + other[0]) / 2, (one[1] + other[1]) / 2)
+            for half in (_piece(here, one, middle), _piece(here, middle, other)):
+                if half[0] <= nearest:
+                    heappush(pieces, half)
+            continue
         reached = _to_piece(place, here, one, other)
         if reached <= nearest:
             nearest, found = reached, True
     return nearest if found else None
 
 
-def _pieces(
-    here: _Vector, all_paths: list[Path]
-) -> Iterator[tuple[float, tuple[float, float], tuple[float, float]]]:
-    """Pieces of all paths: metres that it is away at the least, and its two ends."""
-    length = sum(
-        math.hypot(b[0] - a[0], b[1] - a[1]) for path in all_paths for a, b in pairwise(path)
-    )
-    step = max(_PIECE, length / _GREATEST_PIECES)
-    for one, other in _cut(all_paths, step):
-        start, end = _vector(*one), _vector(*other)
-        chord, _ = _to_chord(here, start, end)
-        yield chord - _bulge(one, other), one, other
+def _edges(geometry: dict[str, Any]) -> Iterator[tuple[_Degrees, _Degrees]]:
+    """The edges of a geometry; a point is an edge from itself to itself."""
+    for path in paths(geometry):
+        for one, other in pairwise(path) if len(path) > 1 else ((path[0], path[0]),):
+            yield (one[0], one[1]), (other[0], other[1])
 
 
-def _cut(
-    all_paths: Iterable[Path], step: float
-) -> Iterator[tuple[tuple[float, float], tuple[float, float]]]:
-    for path in all_paths:
-        before = (path[0][0], path[0][1])
-        if len(path) == 1:
-            yield before, before
-        for position in path[1:]:
-            start, end = before, (position[0], position[1])
-            parts = math.ceil(math.hypot(end[0] - start[0], end[1] - start[1]) / step) or 1
-            for part in range(1, parts + 1):
-                share = part / parts
-                after = (
-                    end
-                    if part == parts
-                    else (
-                        start[0] + (end[0] - start[0]) * share,
-                        start[1] + (end[1] - start[1]) * share,
-                    )
-                )
-                yield before, after
-                before = after
+def _piece(here: _Vector, one: _Degrees, other: _Degrees) -> tuple[float, _Degrees, _Degrees]:
+    """A piece with the metres that it is away at the least."""
+    chord, _ = _to_chord(here, _vector(*one), _vector(*other))
+    return chord - _bulge(one, other), one, other
 
 
-def _to_piece(
-    place: Place, here: _Vector, one: tuple[float, float], other: tuple[float, float]
-) -> float:
+def _to_piece(place: Place, here: _Vector, one: _Degrees, other: _Degrees) -> float:
     """Metres to the nearest point of one piece."""
     across, up = other[0] - one[0], other[1] - one[1]
 
@@ -148,7 +129,7 @@ def _to_piece(
     return min(at_left, at_right, at(0), at(1))
 
 
-def _bulge(one: tuple[float, float], other: tuple[float, float]) -> float:
+def _bulge(one: _Degrees, other: _Degrees) -> float:
     """Metres that a piece is from its chord at the most: a sagitta, half as much again."""
     turn = math.radians(math.hypot(other[0] - one[0], other[1] - one[1]))
     return _A * turn * turn / 8 * 1.5

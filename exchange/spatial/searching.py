@@ -1,7 +1,7 @@
 """Reading the records of an area: candidates of the index, each judged as its record holds it.
 
-1. What one reading looks at is bounded, in candidates and in characters; a page may end early, and
-   its token goes on from there.
+1. What one reading looks at is bounded, in candidates, characters and seconds; a page may end
+   early, and its token goes on from there.
 2. A record that the grant's row filter does not show is passed by like one that does not answer.
 3. The nearest are found by circles: one grows until it holds enough, and shrinks again where it
    holds more than may be looked at.
@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -27,6 +28,7 @@ READ_AT_ONCE = 200
 #: What one question looks at: candidates, and characters of their records.
 GREATEST_LOOKED_AT = 10_000
 GREATEST_TEXT_READ = 64 * 1024 * 1024
+GREATEST_SECONDS = 5.0
 FIRST_RADIUS = 100.0  # metres; grows until enough is near
 GREATEST_CIRCLES = 48
 
@@ -56,6 +58,9 @@ class Search:
         self._grant = grant
         self._item = item
         self._area = area
+        self._ends = time.monotonic() + GREATEST_SECONDS
+        #: What circles have judged, by number: a greater one holds the smaller.
+        self._judged: dict[int, Found | None] = {}
 
     def page(self, size: int, after: int) -> tuple[list[Found], str]:
         """Records that answer, and the token of the next page."""
@@ -81,7 +86,7 @@ class Search:
                 if found and told > DELIVERY_SIZE:
                     return found, paging.token_after(str(number - 1))
                 found.append(one)
-            if len(found) == size or read >= GREATEST_TEXT_READ:
+            if len(found) == size or read >= GREATEST_TEXT_READ or self._late():
                 more = more or number != numbers[-1]
                 return found, paging.token_after(str(number)) if more else ""
         return found, paging.token_after(str(numbers[-1])) if more else ""
@@ -91,6 +96,8 @@ class Search:
         few, many = 0.0, 0.0  # a radius with too few records, and one with too many candidates
         radius = min(FIRST_RADIUS, area.radius)
         for _ in range(GREATEST_CIRCLES):
+            if self._late():
+                break
             found = self._in_circle(area, layer, test, radius)
             if found is None:
                 many = radius
@@ -101,11 +108,10 @@ class Search:
                 few = radius
             radius = (few + many) / 2 if many else min(radius * 2, area.radius)
         raise FailedPrecondition(
-            f"more than {GREATEST_LOOKED_AT:,} geometries are equally near: ask for fewer records, "
-            "or by box",
+            "too many geometries are equally near, or they are too intricate: ask for fewer "
+            "records, or by box",
             reason="AREA_TOO_CROWDED",
-            message_zh=f"距离相近的几何对象超过 {GREATEST_LOOKED_AT:,} 个：请减少查询条数，"
-            "或按范围查询",
+            message_zh="距离相近的几何对象过多或过于复杂：请减少查询条数，或按范围查询",
         )
 
     def _in_circle(
@@ -117,16 +123,18 @@ class Search:
         )
         if len(numbers) == GREATEST_LOOKED_AT:
             return None
-        found: list[Found] = []
         read = 0
-        for number, payload in self._records(numbers):
+        new = [number for number in numbers if number not in self._judged]
+        for number, payload in self._records(new):
             read += len(payload)
-            if read >= GREATEST_TEXT_READ:
+            if read >= GREATEST_TEXT_READ or self._late():
                 return None
-            one = self._answers(test, number, payload)
-            if one is not None and one.distance_mm <= radius * 1000:
-                found.append(one)
-        return found
+            self._judged[number] = self._answers(test, number, payload)
+        judged = (self._judged.get(number) for number in numbers)
+        return [one for one in judged if one is not None and one.distance_mm <= radius * 1000]
+
+    def _late(self) -> bool:
+        return time.monotonic() > self._ends
 
     def _records(self, numbers: Sequence[int]) -> Iterator[tuple[int, str]]:
         """Numbers and JSON texts of the records of places, read in parts."""

@@ -50,7 +50,7 @@ from exchange.spatial.store import PlaceReader
 from runtime import paging
 from runtime.clock import CHINA, Clock
 from runtime.database import Database
-from runtime.errors import DomainError, FieldViolation, InvalidArgument
+from runtime.errors import Aborted, DomainError, FieldViolation, InvalidArgument
 from runtime.identity import Principal
 from runtime.records import SealedRecord, canonical, make_record
 
@@ -136,7 +136,8 @@ class SpatialQuerying:
         Raises InvalidArgument (BAD_QUESTION, BAD_AREA, BAD_PAGE_TOKEN, GEOMETRY_ITEM_REQUIRED),
         what `GrantIndex.authorize` raises, PermissionDenied (ITEM_GRANTED_IN_PART),
         ResourceExhausted (RATE_EXCEEDED, DAILY_QUOTA_EXCEEDED) and FailedPrecondition
-        (RESOURCE_WITHDRAWN, POSTGIS_MISSING, NOT_INDEXED, AREA_TOO_CROWDED).
+        (RESOURCE_WITHDRAWN, POSTGIS_MISSING, NOT_INDEXED, AREA_TOO_CROWDED) and Aborted
+        (GRANT_CHANGED).
         """
         # 1. The question's shape.
         check_question(question.purpose, question.case_number)
@@ -146,8 +147,8 @@ class SpatialQuerying:
         # 2. May it be asked, now?
         item = await self._admit(principal, question)
         # 3. Read, off the loop.
-        grant = self._granted(principal, question, item)
-        search = Search(self._places, self._holds, grant, item, question.area)
+        asked_under = self._granted(principal, question, item)
+        search = Search(self._places, self._holds, asked_under, item, question.area)
         loop = asyncio.get_running_loop()
         found, following = await loop.run_in_executor(self._threads, search.page, size, after)
         # 4. May it still? Then what is left of the quota is taken, and the answer said, in one go:
@@ -155,6 +156,8 @@ class SpatialQuerying:
         now = self._clock.now()
         try:
             grant = self._granted(principal, question, item)
+            if grant.contract_hash != asked_under.contract_hash:
+                raise _terms_changed()
             usage = self._usage(grant, len(found), now)
         except REFUSED as error:
             await self._refuse(error, principal, question.grant, now)
@@ -220,6 +223,14 @@ class SpatialQuerying:
         await self._audit.append(
             refusal(error, at=now, actor=principal.system, operation="query", grant=grant)
         )
+
+
+def _terms_changed() -> Aborted:
+    return Aborted(
+        "the grant's terms changed while it was read under them: ask again",
+        reason="GRANT_CHANGED",
+        message_zh="读取期间授权条款已变更：请重新查询",
+    )
 
 
 def _shown(grant: Grant, one: Found, items: Sequence[str]) -> SpatialRecord:

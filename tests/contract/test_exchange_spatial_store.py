@@ -1,6 +1,7 @@
 """The index of geometries on SQLite and on PostgreSQL with PostGIS: the same answers."""
 
 import random
+from datetime import timedelta
 from pathlib import Path
 
 import orjson
@@ -16,13 +17,16 @@ from hypothesis import strategies as st
 import exchange.server
 from exchange.delivery import store as delivery
 from exchange.delivery.model import Batch
-from exchange.spatial import store
+from exchange.grants.model import Grant, GrantedItem, Operation
+from exchange.spatial import searching, store
 from exchange.spatial.distance import between
 from exchange.spatial.exact import test_of as exact_test_of
-from exchange.spatial.model import At, Box, Place, Within, around
+from exchange.spatial.model import At, Box, Nearest, Place, Within, around
+from exchange.spatial.searching import Search
+from runtime import paging
 from runtime.database import Database
 from runtime.errors import FailedPrecondition
-from tests.builders.catalog import HOUSING, NOON, RESIDENTS
+from tests.builders.catalog import CIVIL, HOUSING, NOON, RESIDENTS
 
 PARCELS = f"{HOUSING}/resources/parcels"
 WORLD = (Box(west=-180, south=-90, east=180, north=90),)
@@ -235,6 +239,56 @@ def _sampled(place: Place, geometry) -> float:
     flat = (coordinates[:, 0] - place.longitude) ** 2 + (coordinates[:, 1] - place.latitude) ** 2
     nearest = coordinates[flat <= flat.min() * 1.1 + 1e-6]
     return min(between(place, float(lon), float(lat)) for lon, lat in nearest[:400])
+
+
+def search(database, area) -> Search:
+    grant = Grant(
+        name=f"{CIVIL}/grants/g",
+        resource=PARCELS,
+        items=(GrantedItem(item="shape"),),
+        operations=(Operation.QUERY,),
+        purpose="p",
+        legal_basis="l",
+        start_time=NOON,
+        end_time=NOON + timedelta(days=1),
+        access_request="r",
+        create_time=NOON,
+    )
+    return Search(store.PlaceReader(database), lambda *_: False, grant, "shape", area)
+
+
+@pytest.mark.parametrize("looked_at", [10_000, 40])
+def test_the_nearest_are_those_of_measuring_all(database, monkeypatch, looked_at):
+    """Where a circle holds too much it shrinks, and the answer is the same."""
+    monkeypatch.setattr(searching, "GREATEST_LOOKED_AT", looked_at)
+    chance = random.Random(11)
+    places = {f"{n:03d}": (chance.gauss(10, 0.05), chance.gauss(40, 0.05)) for n in range(300)}
+    publish(database, {key: point(*place) for key, place in places.items()})
+    for _ in range(5):
+        here = Place(longitude=chance.gauss(10, 0.05), latitude=chance.gauss(40, 0.05))
+        all_of_them = sorted((between(here, *place), key) for key, place in places.items())
+        found, token = search(database, Nearest(place=here, radius=1_000_000)).page(7, 0)
+        assert [one.values["key"] for one in found] == [key for _, key in all_of_them[:7]]
+        assert [one.distance_mm for one in found] == [round(m * 1000) for m, _ in all_of_them[:7]]
+        assert not token
+
+
+def test_a_crowd_is_refused_and_a_page_may_end_early(database, monkeypatch):
+    monkeypatch.setattr(searching, "GREATEST_LOOKED_AT", 20)
+    publish(database, {f"{n:03d}": point(10, 40) for n in range(50)})
+    here = Place(longitude=10.001, latitude=40)
+    with pytest.raises(FailedPrecondition) as refused:
+        search(database, Nearest(place=here, radius=1000)).page(5, 0)
+    assert refused.value.reason == "AREA_TOO_CROWDED"
+    seen, after = [], 0
+    while True:
+        found, token = search(database, WORLD[0]).page(100, after)
+        seen += [one.values["key"] for one in found]
+        if not token:
+            break
+        assert len(found) <= 20
+        after = paging.last_number_of(token)
+    assert seen == [f"{n:03d}" for n in range(50)]
 
 
 def test_distances_are_those_of_postgis(postgis_url):
