@@ -247,7 +247,7 @@ def _rows(tallies: Iterable[Tally], today: date, calendar: Workdays) -> list[Lat
     for tally in tallies:
         key = (tally.department, tally.kind)
         row = found.setdefault(key, Lateness(department=key[0], kind=key[1]))
-        if tally.state is DeadlineState.MET:
+        if tally.due is None:
             row.met += tally.count
             continue
         if tally.state is not DeadlineState.LATE and tally.due >= today:

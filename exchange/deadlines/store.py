@@ -115,12 +115,12 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """How many clocks are alike in all that a report asks."""
+    """How many clocks are alike in all that a report asks; no days of those that were met."""
 
     department: str
     kind: str
     state: DeadlineState
-    due: date
+    due: date | None
     end_day: date | None
     count: int
 
@@ -238,7 +238,11 @@ def counted_in(session: Session, year: int) -> Iterator[list[Deadline]]:
 def tallies(session: Session, *, first: date, last: date, department: str | None) -> list[Tally]:
     """Clocks due from one day to another, counted by department, kind, state and days."""
     columns = DEADLINES.c
-    by = (columns.department, columns.kind, columns.state, columns.due, columns.end_day)
+    # Of what was met the days are not asked: without them it is one group, not one for each day.
+    met = columns.state == DeadlineState.MET.value
+    due = sa.case((met, ""), else_=columns.due)
+    ended = sa.case((met, ""), else_=columns.end_day)
+    by = (columns.department, columns.kind, columns.state, due, ended)
     query = sa.select(*by, sa.func.count()).where(
         columns.due >= first.isoformat(),
         columns.due <= last.isoformat(),
@@ -251,11 +255,14 @@ def tallies(session: Session, *, first: date, last: date, department: str | None
             department=who,
             kind=kind,
             state=DeadlineState(state),
-            due=date.fromisoformat(due),
+            due=date.fromisoformat(due) if due else None,
             end_day=date.fromisoformat(ended) if ended else None,
             count=count,
         )
-        for who, kind, state, due, ended, count in session.execute(query.group_by(*by))
+        for who, kind, state, due, ended, count in session.execute(
+            # By place, since PostgreSQL takes two parameters of one value for two expressions.
+            query.group_by(*(sa.literal_column(str(place)) for place in range(1, 6)))
+        )
     ]
 
 

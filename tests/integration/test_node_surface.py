@@ -15,8 +15,10 @@ from tests.builders import county
 SERVICES = {
     "tongban.exchange.v1.AuditService",
     "tongban.exchange.v1.CatalogService",
+    "tongban.exchange.v1.DeadlineService",
     "tongban.exchange.v1.DeliveryService",
     "tongban.exchange.v1.GrantService",
+    "tongban.exchange.v1.ListService",
     "tongban.exchange.v1.QueryService",
     "tongban.licenses.v1.LicenseService",
     "tongban.licenses.v1.PresentationService",
