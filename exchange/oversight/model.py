@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 import orjson
 
@@ -28,6 +29,7 @@ USES = {
     "verify": Operation.VERIFY,
     "changes_delivered": Operation.SUBSCRIBE,
     "export": Operation.EXPORT,
+    "spatial_query": Operation.QUERY,
 }
 
 
@@ -106,14 +108,23 @@ def counted(leaves: Iterable[bytes]) -> list[Use]:
         if operation is None or "grant" not in record:
             continue
         day = datetime.fromisoformat(record["time"]).astimezone(CHINA).date().isoformat()
-        items = tuple(sorted(record.get("items", ())))
+        # A question by place uses the geometry that it looks at, shown or not.
+        looked_at = {record["geometry_item"]} if "geometry_item" in record else set()
+        items = tuple(sorted({*record.get("items", ()), *looked_at}))
         both = found[record["grant"], day, operation, items]
         both[0] += 1
-        both[1] += record.get("count", 0) if operation is Operation.EXPORT else 1
+        both[1] += _taken(record)
     return [
         Use(grant=grant, day=day, operation=operation, items=items, uses=uses, records=records)
         for (grant, day, operation, items), (uses, records) in found.items()
     ]
+
+
+def _taken(record: dict[str, Any]) -> int:
+    """What a use took from the quota."""
+    if record["kind"] == "export":
+        return int(record.get("count", 0))
+    return max(int(record["found"]), 1) if record["kind"] == "spatial_query" else 1
 
 
 def what_if(grant: Grant, change: Change, uses: Sequence[Use]) -> list[Affected]:

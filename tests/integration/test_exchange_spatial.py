@@ -8,6 +8,7 @@ import pytest
 
 from exchange.grants.model import Mask, Operation
 from exchange.grants.rows import RowCondition, RowTest
+from exchange.oversight.model import counted
 from exchange.v1 import spatial_pb2 as pb
 from runtime.records import canonical, commit
 from tests.builders.catalog import CIVIL, HEALTH, HOUSING, caller, put
@@ -105,6 +106,9 @@ async def test_the_receipt_commits_to_question_and_answer(node):
     assert leaf["found"] == 2
     assert leaf["area"] == "within"
     assert "规划" not in answer.receipt.leaf.decode()
+    (use,) = counted([answer.receipt.leaf])
+    assert (use.operation, use.records) == (Operation.QUERY, 2)
+    assert use.items == ("parcel_number", "shape")
     request = {
         "grant": grant,
         "geometry_item": "",
