@@ -195,32 +195,31 @@ def _is_sqlite(session: Session) -> bool:
 
 def _differing(session: Session, batch: Batch) -> tuple[list[str], list[str | None], list[int]]:
     """The rows that are not held just so, and the changes that they replace."""
-    held, offsets = _held(session, batch)
-    if not held:  # all rows are new, but for withdrawals of nothing
-        pairs = zip(batch.keys, batch.payloads, strict=True)
-        new = [(key, payload) for key, payload in pairs if payload is not None]
-        return [key for key, _ in new], [payload for _, payload in new], [0] * len(new)
-    get, offset_of = held.get, offsets.get
+    get = _held(session, batch).get
     keys: list[str] = []
     payloads: list[str | None] = []
     previous: list[int] = []
     for key, payload in zip(batch.keys, batch.payloads, strict=True):
-        if get(key) != payload:
+        _, held, offset = get(key, _NOTHING)
+        if held != payload:
             keys.append(key)
             payloads.append(payload)
-            previous.append(offset_of(key, 0))
+            previous.append(offset)
     return keys, payloads, previous
 
 
-def _held(session: Session, batch: Batch) -> tuple[dict[str, str], dict[str, int]]:
-    """Payloads that are held now and their offsets, by key; only of the batch's keys."""
-    held: dict[str, str] = {}
-    offsets: dict[str, int] = {}
+_Held = tuple[str, str | None, int]
+_NOTHING: _Held = ("", None, 0)
+
+
+def _held(session: Session, batch: Batch) -> dict[str, _Held]:
+    """Key, payload and offset of what is held now, by key; only of the batch's keys."""
+    held: dict[str, _Held] = {}
     first = session.execute(
         sa.select(RecordRow.record_key).where(RecordRow.resource == batch.resource).limit(1)  # type: ignore[call-overload]
     ).first()
     if first is None:
-        return held, offsets
+        return held
     connection, sqlite = _driver(session), _is_sqlite(session)
     keys = sorted(batch.keys)  # neighbours in the index are read together
     for start in range(0, len(keys), LOOKUP_CHUNK):
@@ -229,10 +228,8 @@ def _held(session: Session, batch: Batch) -> tuple[dict[str, str], dict[str, int
             rows = connection.execute(_HELD_SQLITE, (orjson.dumps(chunk).decode(), batch.resource))
         else:
             rows = connection.execute(_HELD_POSTGRESQL, (chunk, batch.resource))
-        for key, payload, offset in rows:
-            held[key] = payload
-            offsets[key] = offset
-    return held, offsets
+        held.update({row[0]: row for row in rows})
+    return held
 
 
 def _append(
