@@ -131,7 +131,7 @@ class ExchangeService:
             self.audit_database,
             key=self._log_key(),
             objects=self._objects,
-            outboxes=self._outboxes,
+            outboxes=(self.audit_database, *self._outboxes),
             clock=self._clock,
         )
         # What a killed node left is taken in before anybody asks; a log that cannot be trusted

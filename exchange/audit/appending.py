@@ -74,6 +74,7 @@ class AuditLog:
         shard: str = "",
         clock: Clock = SYSTEM,
     ) -> None:
+        self.database = database
         self.store = AuditStore(database)
         self.key = key
         self.objects = objects

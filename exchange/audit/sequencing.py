@@ -44,6 +44,7 @@ from runtime.clock import Clock
 from runtime.database import Database
 from runtime.errors import DataLoss, NotFound
 from runtime.objects import ObjectStore
+from runtime.records import instant
 from runtime.signing import LogKey
 
 CHECKPOINT = "checkpoint"
@@ -186,7 +187,8 @@ class Sequencer:
         leaves = self._leaves(size, min(ordered, size + LEAVES_A_STEP))
         filled = [*self._write_entries(size, leaves), *self._write_tiles(size, leaves)]
         grown = self._checked(size, root, size + len(leaves))
-        self._store.add_checkpoint(grown, after=newest.size if newest else None)
+        at = instant(self._clock.now())
+        self._store.add_checkpoint(grown, after=newest.size if newest else None, at=at)
         self._publish(grown)
         for level, number in filled:
             self.tiles.clear_partial(level, number)

@@ -16,6 +16,7 @@ from exchange.audit.model import SignedCheckpoint
 from exchange.audit.note import Proof, proof_text
 from exchange.audit.promising import promise
 from exchange.audit.store import AuditStore
+from exchange.audit.witnesses.service import Witnessing
 from runtime.clock import Clock
 from runtime.errors import (
     Aborted,
@@ -59,20 +60,34 @@ class Event:
 class AuditReader:
     """What anyone may ask of the log."""
 
-    def __init__(self, log: AuditLog) -> None:
+    def __init__(self, log: AuditLog, witnessing: Witnessing | None = None) -> None:
         self._store = log.store
+        self._witnessing = witnessing
         self._tiles = log.sequencer.tiles
         self.verifier_key = log.key.verifier_key
 
-    def checkpoint(self) -> SignedCheckpoint:
-        """The newest checkpoint. Raises Unavailable (NOT_YET_SEQUENCED) in the first second."""
+    def checkpoint(self, cosignatures: int = 0) -> SignedCheckpoint:
+        """The newest checkpoint, or the newest that at least so many witnesses cosigned.
+
+        Raises Unavailable (NOT_YET_SEQUENCED) in the first second, and as `Witnessing.newest`.
+        """
+        if cosignatures and self._witnessing is not None:
+            return self._witnessing.newest(cosignatures)
         newest = self._store.newest_checkpoint()
         if newest is None:
             raise _not_yet()
         return newest
 
-    def inclusion_proof(self, shard: str, batch: int, position: int) -> tuple[int, str]:
-        """The index of a promised leaf and its tlog-proof.
+    def note(self, checkpoint: SignedCheckpoint) -> str:
+        """A checkpoint's note as readers get it, with the cosignatures there are."""
+        return (
+            checkpoint.note if self._witnessing is None else self._witnessing.with_lines(checkpoint)
+        )
+
+    def inclusion_proof(
+        self, shard: str, batch: int, position: int, *, cosignatures: int = 0
+    ) -> tuple[int, str]:
+        """The index of a promised leaf and its tlog-proof, to `checkpoint(cosignatures)`.
 
         Raises NotFound (PROMISE_UNKNOWN) for a promise that this node did not make, and Unavailable
         (NOT_YET_SEQUENCED, retry after a second) until a checkpoint covers the leaf.
@@ -84,13 +99,13 @@ class AuditReader:
                 reason="PROMISE_UNKNOWN",
                 message_zh="本节点没有作出该承诺：请核对回执的分片、批次和位置",
             )
-        newest = self.checkpoint()
+        newest = self.checkpoint(cosignatures)
         if place[1] is None or place[1] + position >= newest.size:
             raise _not_yet()
         index = place[1] + position
         return index, self._proof(index, newest)
 
-    def inclusion_proof_at(self, index: int) -> str:
+    def inclusion_proof_at(self, index: int, *, cosignatures: int = 0) -> str:
         """The tlog-proof of the leaf at an index, as `entries` counts.
 
         Raises InvalidArgument for a negative index, and OutOfRange (INDEX_OUT_OF_RANGE) for one
@@ -102,7 +117,7 @@ class AuditReader:
                 message_zh="index 不能为负",
                 violations=[FieldViolation("index", "negative")],
             )
-        newest = self.checkpoint()
+        newest = self.checkpoint(cosignatures)
         if index >= newest.size:
             raise OutOfRange(
                 f"the log has {newest.size} leaves so far, counted from 0: ask for a lower index, "
@@ -115,7 +130,7 @@ class AuditReader:
     def _proof(self, index: int, newest: SignedCheckpoint) -> str:
         """By as many tiles as the tree is high, whatever its size."""
         path = self._tree(newest.size).inclusion_proof(index)
-        return proof_text(Proof(index=index, path=tuple(path), checkpoint=newest.note))
+        return proof_text(Proof(index=index, path=tuple(path), checkpoint=self.note(newest)))
 
     def consistency_proof(self, first: int, second: int) -> Consistency:
         """That the log of size `first` is a prefix of that of size `second`; 0 is the newest.
@@ -132,7 +147,9 @@ class AuditReader:
             )
         hashes = self._tree(newest.size).prefix(second).consistency_proof(first)
         held = self._store.checkpoint(second)
-        return Consistency(hashes=hashes, second_size=second, checkpoint=held.note if held else "")
+        return Consistency(
+            hashes=hashes, second_size=second, checkpoint=self.note(held) if held else ""
+        )
 
     def entries(self, start: int, count: int) -> tuple[list[bytes], int]:
         """Leaves from `start` on, and the size of the log; fewer than asked near its end.

@@ -29,7 +29,7 @@ METADATA = sa.MetaData()
 MIGRATIONS = Path(__file__).parent / "migrations"
 _SEQUENCING = 0x746F6E67  # PostgreSQL's advisory lock of the one who sequences
 # As in the other services: names sort by bytes in both databases.
-_NAME = sa.String(200).with_variant(sa.String(200, collation="C"), "postgresql")
+NAME = sa.String(200).with_variant(sa.String(200, collation="C"), "postgresql")
 _BIG = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
@@ -66,6 +66,8 @@ class AuditCheckpoint(_Table, table=True):
     size: int = Field(sa_type=sa.BigInteger, primary_key=True)
     root: bytes
     note: str = Field(sa_type=sa.Text)
+    #: RFC 3339, UTC, microseconds; None of those signed before it was kept.
+    signed_at: str | None = Field(default=None, max_length=27)
 
 
 class GrantUsage(_Table, table=True):
@@ -73,7 +75,7 @@ class GrantUsage(_Table, table=True):
 
     __tablename__ = "grant_usage"
 
-    grant_name: str = Field(sa_type=_NAME, primary_key=True)
+    grant_name: str = Field(sa_type=NAME, primary_key=True)
     day: str = Field(max_length=10, primary_key=True)
     used: int = Field(sa_type=sa.BigInteger)
 
@@ -88,12 +90,21 @@ class OutboxMark(_Table, table=True):
     salt: bytes
 
 
+class SaltWatermark(_Table, table=True):
+    """One row: batches up to this id have no salts any more."""
+
+    __tablename__ = "salt_watermark"
+
+    id: int = Field(sa_type=sa.Integer, primary_key=True)
+    batch_id: int = Field(sa_type=sa.BigInteger)
+
+
 class RecordedEvent(_Table, table=True):
     """An event of another service that was appended."""
 
     __tablename__ = "recorded_event"
 
-    source: str = Field(sa_type=_NAME, primary_key=True)
+    source: str = Field(sa_type=NAME, primary_key=True)
     event_id: str = Field(max_length=100, primary_key=True)
 
 
@@ -329,19 +340,21 @@ class AuditStore:
                 at = int(row[0])
                 yield SignedCheckpoint(size=at, root=bytes(row[1]), note=row[2])
 
-    def add_checkpoint(self, checkpoint: SignedCheckpoint, after: int | None) -> None:
-        """Keep a signed checkpoint.
+    def add_checkpoint(self, checkpoint: SignedCheckpoint, after: int | None, at: str) -> None:
+        """Keep a checkpoint signed at a time (RFC 3339, UTC, microseconds).
 
         Raises Aborted (CONCURRENT_CHANGE) unless the newest one is still that of size `after`.
         """
-        insert = self._held.sql("INSERT INTO audit_checkpoint (size, root, note) VALUES (?, ?, ?)")
+        insert = self._held.sql(
+            "INSERT INTO audit_checkpoint (size, root, note, signed_at) VALUES (?, ?, ?, ?)"
+        )
         with self._held.transaction() as connection:
             if not self._database.is_sqlite:
                 connection.execute("SELECT pg_advisory_xact_lock(%s)", (_SEQUENCING + 1,))
             newest = connection.execute(self._newest).fetchone()
             if (newest and newest[0]) != after:
                 raise _overtaken()
-            connection.execute(insert, (checkpoint.size, checkpoint.root, checkpoint.note))
+            connection.execute(insert, (checkpoint.size, checkpoint.root, checkpoint.note, at))
 
 
 OutboxRow = tuple[int, SealedRecord]

@@ -60,6 +60,36 @@ class AuditServiceStub:
                 request_serializer=exchange_dot_v1_dot_audit__pb2.RecordEventsRequest.SerializeToString,
                 response_deserializer=exchange_dot_v1_dot_audit__pb2.RecordEventsResponse.FromString,
                 _registered_method=True)
+        self.RegisterWitness = channel.unary_unary(
+                '/tongban.exchange.v1.AuditService/RegisterWitness',
+                request_serializer=exchange_dot_v1_dot_audit__pb2.RegisterWitnessRequest.SerializeToString,
+                response_deserializer=exchange_dot_v1_dot_audit__pb2.RegisterWitnessResponse.FromString,
+                _registered_method=True)
+        self.RemoveWitness = channel.unary_unary(
+                '/tongban.exchange.v1.AuditService/RemoveWitness',
+                request_serializer=exchange_dot_v1_dot_audit__pb2.RemoveWitnessRequest.SerializeToString,
+                response_deserializer=exchange_dot_v1_dot_audit__pb2.RemoveWitnessResponse.FromString,
+                _registered_method=True)
+        self.ListWitnesses = channel.unary_unary(
+                '/tongban.exchange.v1.AuditService/ListWitnesses',
+                request_serializer=exchange_dot_v1_dot_audit__pb2.ListWitnessesRequest.SerializeToString,
+                response_deserializer=exchange_dot_v1_dot_audit__pb2.ListWitnessesResponse.FromString,
+                _registered_method=True)
+        self.AddCosignature = channel.unary_unary(
+                '/tongban.exchange.v1.AuditService/AddCosignature',
+                request_serializer=exchange_dot_v1_dot_audit__pb2.AddCosignatureRequest.SerializeToString,
+                response_deserializer=exchange_dot_v1_dot_audit__pb2.AddCosignatureResponse.FromString,
+                _registered_method=True)
+        self.EraseSalts = channel.unary_unary(
+                '/tongban.exchange.v1.AuditService/EraseSalts',
+                request_serializer=exchange_dot_v1_dot_audit__pb2.EraseSaltsRequest.SerializeToString,
+                response_deserializer=exchange_dot_v1_dot_audit__pb2.EraseSaltsResponse.FromString,
+                _registered_method=True)
+        self.ThinCheckpoints = channel.unary_unary(
+                '/tongban.exchange.v1.AuditService/ThinCheckpoints',
+                request_serializer=exchange_dot_v1_dot_audit__pb2.ThinCheckpointsRequest.SerializeToString,
+                response_deserializer=exchange_dot_v1_dot_audit__pb2.ThinCheckpointsResponse.FromString,
+                _registered_method=True)
 
 
 class AuditServiceServicer:
@@ -102,6 +132,49 @@ class AuditServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RegisterWitness(self, request, context):
+        """Registers a department's witness by its key; an administrator's act.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveWitness(self, request, context):
+        """Ends a witness; its cosignatures are no longer handed out.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListWitnesses(self, request, context):
+        """Lists the witnesses, with the last size that each of them cosigned.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddCosignature(self, request, context):
+        """Takes a witness's cosignature of a checkpoint (c2sp.org/tlog-cosignature).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EraseSalts(self, request, context):
+        """Erases salts, so that the commitments of their records cannot be linked to anything any more;
+        the log stays as it is. An administrator's act, with a reason; it cannot be undone.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ThinCheckpoints(self, request, context):
+        """Thins out old checkpoints that nobody cosigned; an administrator's act.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AuditServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -129,6 +202,36 @@ def add_AuditServiceServicer_to_server(servicer, server):
                     servicer.RecordEvents,
                     request_deserializer=exchange_dot_v1_dot_audit__pb2.RecordEventsRequest.FromString,
                     response_serializer=exchange_dot_v1_dot_audit__pb2.RecordEventsResponse.SerializeToString,
+            ),
+            'RegisterWitness': grpc.unary_unary_rpc_method_handler(
+                    servicer.RegisterWitness,
+                    request_deserializer=exchange_dot_v1_dot_audit__pb2.RegisterWitnessRequest.FromString,
+                    response_serializer=exchange_dot_v1_dot_audit__pb2.RegisterWitnessResponse.SerializeToString,
+            ),
+            'RemoveWitness': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveWitness,
+                    request_deserializer=exchange_dot_v1_dot_audit__pb2.RemoveWitnessRequest.FromString,
+                    response_serializer=exchange_dot_v1_dot_audit__pb2.RemoveWitnessResponse.SerializeToString,
+            ),
+            'ListWitnesses': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListWitnesses,
+                    request_deserializer=exchange_dot_v1_dot_audit__pb2.ListWitnessesRequest.FromString,
+                    response_serializer=exchange_dot_v1_dot_audit__pb2.ListWitnessesResponse.SerializeToString,
+            ),
+            'AddCosignature': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddCosignature,
+                    request_deserializer=exchange_dot_v1_dot_audit__pb2.AddCosignatureRequest.FromString,
+                    response_serializer=exchange_dot_v1_dot_audit__pb2.AddCosignatureResponse.SerializeToString,
+            ),
+            'EraseSalts': grpc.unary_unary_rpc_method_handler(
+                    servicer.EraseSalts,
+                    request_deserializer=exchange_dot_v1_dot_audit__pb2.EraseSaltsRequest.FromString,
+                    response_serializer=exchange_dot_v1_dot_audit__pb2.EraseSaltsResponse.SerializeToString,
+            ),
+            'ThinCheckpoints': grpc.unary_unary_rpc_method_handler(
+                    servicer.ThinCheckpoints,
+                    request_deserializer=exchange_dot_v1_dot_audit__pb2.ThinCheckpointsRequest.FromString,
+                    response_serializer=exchange_dot_v1_dot_audit__pb2.ThinCheckpointsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -267,6 +370,168 @@ class AuditService:
             '/tongban.exchange.v1.AuditService/RecordEvents',
             exchange_dot_v1_dot_audit__pb2.RecordEventsRequest.SerializeToString,
             exchange_dot_v1_dot_audit__pb2.RecordEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RegisterWitness(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.exchange.v1.AuditService/RegisterWitness',
+            exchange_dot_v1_dot_audit__pb2.RegisterWitnessRequest.SerializeToString,
+            exchange_dot_v1_dot_audit__pb2.RegisterWitnessResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveWitness(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.exchange.v1.AuditService/RemoveWitness',
+            exchange_dot_v1_dot_audit__pb2.RemoveWitnessRequest.SerializeToString,
+            exchange_dot_v1_dot_audit__pb2.RemoveWitnessResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListWitnesses(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.exchange.v1.AuditService/ListWitnesses',
+            exchange_dot_v1_dot_audit__pb2.ListWitnessesRequest.SerializeToString,
+            exchange_dot_v1_dot_audit__pb2.ListWitnessesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddCosignature(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.exchange.v1.AuditService/AddCosignature',
+            exchange_dot_v1_dot_audit__pb2.AddCosignatureRequest.SerializeToString,
+            exchange_dot_v1_dot_audit__pb2.AddCosignatureResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EraseSalts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.exchange.v1.AuditService/EraseSalts',
+            exchange_dot_v1_dot_audit__pb2.EraseSaltsRequest.SerializeToString,
+            exchange_dot_v1_dot_audit__pb2.EraseSaltsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ThinCheckpoints(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.exchange.v1.AuditService/ThinCheckpoints',
+            exchange_dot_v1_dot_audit__pb2.ThinCheckpointsRequest.SerializeToString,
+            exchange_dot_v1_dot_audit__pb2.ThinCheckpointsResponse.FromString,
             options,
             channel_credentials,
             insecure,

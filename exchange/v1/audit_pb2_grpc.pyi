@@ -45,6 +45,20 @@ class AuditServiceStub:
     """Lists leaves in their order."""
     RecordEvents: _grpc.UnaryUnaryMultiCallable[_audit_pb2.RecordEventsRequest, _audit_pb2.RecordEventsResponse]
     """Appends events of the node's other services; each is appended once."""
+    RegisterWitness: _grpc.UnaryUnaryMultiCallable[_audit_pb2.RegisterWitnessRequest, _audit_pb2.RegisterWitnessResponse]
+    """Registers a department's witness by its key; an administrator's act."""
+    RemoveWitness: _grpc.UnaryUnaryMultiCallable[_audit_pb2.RemoveWitnessRequest, _audit_pb2.RemoveWitnessResponse]
+    """Ends a witness; its cosignatures are no longer handed out."""
+    ListWitnesses: _grpc.UnaryUnaryMultiCallable[_audit_pb2.ListWitnessesRequest, _audit_pb2.ListWitnessesResponse]
+    """Lists the witnesses, with the last size that each of them cosigned."""
+    AddCosignature: _grpc.UnaryUnaryMultiCallable[_audit_pb2.AddCosignatureRequest, _audit_pb2.AddCosignatureResponse]
+    """Takes a witness's cosignature of a checkpoint (c2sp.org/tlog-cosignature)."""
+    EraseSalts: _grpc.UnaryUnaryMultiCallable[_audit_pb2.EraseSaltsRequest, _audit_pb2.EraseSaltsResponse]
+    """Erases salts, so that the commitments of their records cannot be linked to anything any more;
+    the log stays as it is. An administrator's act, with a reason; it cannot be undone.
+    """
+    ThinCheckpoints: _grpc.UnaryUnaryMultiCallable[_audit_pb2.ThinCheckpointsRequest, _audit_pb2.ThinCheckpointsResponse]
+    """Thins out old checkpoints that nobody cosigned; an administrator's act."""
 
 @_typing.type_check_only
 class AuditServiceAsyncStub(AuditServiceStub):
@@ -63,6 +77,20 @@ class AuditServiceAsyncStub(AuditServiceStub):
     """Lists leaves in their order."""
     RecordEvents: _aio.UnaryUnaryMultiCallable[_audit_pb2.RecordEventsRequest, _audit_pb2.RecordEventsResponse]  # type: ignore[assignment]
     """Appends events of the node's other services; each is appended once."""
+    RegisterWitness: _aio.UnaryUnaryMultiCallable[_audit_pb2.RegisterWitnessRequest, _audit_pb2.RegisterWitnessResponse]  # type: ignore[assignment]
+    """Registers a department's witness by its key; an administrator's act."""
+    RemoveWitness: _aio.UnaryUnaryMultiCallable[_audit_pb2.RemoveWitnessRequest, _audit_pb2.RemoveWitnessResponse]  # type: ignore[assignment]
+    """Ends a witness; its cosignatures are no longer handed out."""
+    ListWitnesses: _aio.UnaryUnaryMultiCallable[_audit_pb2.ListWitnessesRequest, _audit_pb2.ListWitnessesResponse]  # type: ignore[assignment]
+    """Lists the witnesses, with the last size that each of them cosigned."""
+    AddCosignature: _aio.UnaryUnaryMultiCallable[_audit_pb2.AddCosignatureRequest, _audit_pb2.AddCosignatureResponse]  # type: ignore[assignment]
+    """Takes a witness's cosignature of a checkpoint (c2sp.org/tlog-cosignature)."""
+    EraseSalts: _aio.UnaryUnaryMultiCallable[_audit_pb2.EraseSaltsRequest, _audit_pb2.EraseSaltsResponse]  # type: ignore[assignment]
+    """Erases salts, so that the commitments of their records cannot be linked to anything any more;
+    the log stays as it is. An administrator's act, with a reason; it cannot be undone.
+    """
+    ThinCheckpoints: _aio.UnaryUnaryMultiCallable[_audit_pb2.ThinCheckpointsRequest, _audit_pb2.ThinCheckpointsResponse]  # type: ignore[assignment]
+    """Thins out old checkpoints that nobody cosigned; an administrator's act."""
 
 class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
     """Reads the append-only log; every caller with a certificate may, since leaves hold no personal data."""
@@ -108,5 +136,55 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_audit_pb2.RecordEventsResponse, _abc.Awaitable[_audit_pb2.RecordEventsResponse]]:
         """Appends events of the node's other services; each is appended once."""
+
+    @_abc_1.abstractmethod
+    def RegisterWitness(
+        self,
+        request: _audit_pb2.RegisterWitnessRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_pb2.RegisterWitnessResponse, _abc.Awaitable[_audit_pb2.RegisterWitnessResponse]]:
+        """Registers a department's witness by its key; an administrator's act."""
+
+    @_abc_1.abstractmethod
+    def RemoveWitness(
+        self,
+        request: _audit_pb2.RemoveWitnessRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_pb2.RemoveWitnessResponse, _abc.Awaitable[_audit_pb2.RemoveWitnessResponse]]:
+        """Ends a witness; its cosignatures are no longer handed out."""
+
+    @_abc_1.abstractmethod
+    def ListWitnesses(
+        self,
+        request: _audit_pb2.ListWitnessesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_pb2.ListWitnessesResponse, _abc.Awaitable[_audit_pb2.ListWitnessesResponse]]:
+        """Lists the witnesses, with the last size that each of them cosigned."""
+
+    @_abc_1.abstractmethod
+    def AddCosignature(
+        self,
+        request: _audit_pb2.AddCosignatureRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_pb2.AddCosignatureResponse, _abc.Awaitable[_audit_pb2.AddCosignatureResponse]]:
+        """Takes a witness's cosignature of a checkpoint (c2sp.org/tlog-cosignature)."""
+
+    @_abc_1.abstractmethod
+    def EraseSalts(
+        self,
+        request: _audit_pb2.EraseSaltsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_pb2.EraseSaltsResponse, _abc.Awaitable[_audit_pb2.EraseSaltsResponse]]:
+        """Erases salts, so that the commitments of their records cannot be linked to anything any more;
+        the log stays as it is. An administrator's act, with a reason; it cannot be undone.
+        """
+
+    @_abc_1.abstractmethod
+    def ThinCheckpoints(
+        self,
+        request: _audit_pb2.ThinCheckpointsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_pb2.ThinCheckpointsResponse, _abc.Awaitable[_audit_pb2.ThinCheckpointsResponse]]:
+        """Thins out old checkpoints that nobody cosigned; an administrator's act."""
 
 def add_AuditServiceServicer_to_server(servicer: AuditServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -14,7 +14,7 @@ from runtime.clock import FixedClock
 from runtime.database import Database
 from runtime.objects import FileStore
 from runtime.records import SealedRecord, make_record
-from runtime.signing import LogKey
+from runtime.signing import LogKey, WitnessKey
 
 ORIGIN = "shifan.example/log"
 NOON = datetime(2026, 11, 2, 4, 0, tzinfo=UTC)
@@ -23,6 +23,12 @@ NOON = datetime(2026, 11, 2, 4, 0, tzinfo=UTC)
 def log_key(number: int = 1, origin: str = ORIGIN) -> LogKey:
     """A key that is the same in every test."""
     return LogKey(origin, Ed25519PrivateKey.from_private_bytes(bytes([number]) * 32))
+
+
+def witness_key(number: int = 1, name: str = "") -> WitnessKey:
+    """A witness's key that is the same in every test, and no log's."""
+    key = Ed25519PrivateKey.from_private_bytes(bytes([number, 2]) * 16)
+    return WitnessKey(name or f"witness{number}.example/w", key)
 
 
 def audit_database(url: str) -> Database:

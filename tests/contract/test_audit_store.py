@@ -23,6 +23,7 @@ from exchange.audit.verify import (
     verify_log,
     verify_receipt,
 )
+from exchange.audit.witnesses.store import CosignatureRow, WitnessRow
 from runtime.database import GROUND
 from runtime.errors import (
     Aborted,
@@ -82,6 +83,9 @@ def leaves_of(node: LogFixture) -> list[dict]:
 
 def test_the_migration_makes_the_tables_that_the_code_expects(node: LogFixture) -> None:
     # Like the services, compare both sets of tables with what the migration made.
+    assert {WitnessRow.__tablename__, CosignatureRow.__tablename__} <= set(
+        audit_store.METADATA.tables
+    )
     both = sa.MetaData()
     for metadata in (audit_store.METADATA, GROUND):
         for table in metadata.tables.values():

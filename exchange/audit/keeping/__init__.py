@@ -1,0 +1,1 @@
+"""What of the log is kept for how long: salts and old checkpoints."""

@@ -1,0 +1,114 @@
+"""What erases salts and thins out checkpoints: all its SQL.
+
+1. A salt that is erased is an empty entry of its batch's bundle; a batch whose salts are all erased
+   has an empty bundle. Nothing else of a batch changes, so the log stays what it was.
+2. On SQLite what was erased is overwritten in the file, and the write-ahead log is emptied after.
+   PostgreSQL keeps old row versions until its vacuum has gone by.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from exchange.audit.merkle import join_entries, split_entries
+from exchange.audit.store import AuditBatch, AuditCheckpoint, SaltWatermark
+from exchange.audit.witnesses.store import CosignatureRow
+from runtime.database import Database, UnitOfWork
+
+BATCHES_AT_ONCE = 1000
+_TRIES = 3
+
+_BATCH = AuditBatch.__table__.c  # type: ignore[attr-defined]
+_COUNT = _BATCH["count"].label("held")  # a row has a method of the column's own name
+_CHECKPOINT = AuditCheckpoint.__table__.c  # type: ignore[attr-defined]
+_COSIGNED = CosignatureRow.__table__.c  # type: ignore[attr-defined]
+
+
+def place_of(work: UnitOfWork, index: int) -> tuple[str, int, int] | None:
+    """Shard, batch and position of the leaf at an index; None where there is none."""
+    row = work.session.execute(
+        sa.select(_BATCH.shard, _BATCH.sequence, _BATCH.first_index, _COUNT)
+        .where(_BATCH.first_index <= index)
+        .order_by(_BATCH.first_index.desc())
+        .limit(1)
+    ).first()
+    if row is None or index >= row.first_index + row.held:
+        return None
+    return row.shard, int(row.sequence), index - int(row.first_index)
+
+
+def erase_salt(work: UnitOfWork, shard: str, batch: int, position: int) -> int | None:
+    """How many salts went, 0 or 1; None where there is no such record."""
+    _overwrite(work)
+    query = sa.select(_BATCH.id, _COUNT, _BATCH.salts)
+    row = work.session.execute(
+        query.where(_BATCH.shard == shard, _BATCH.sequence == batch).with_for_update()
+    ).first()
+    if row is None or not 0 <= position < row.held:
+        return None
+    salts = split_entries(row.salts)
+    if not salts or not salts[position]:
+        return 0
+    salts[position] = b""
+    left = join_entries(salts) if any(salts) else b""
+    work.session.execute(sa.update(AuditBatch).where(_BATCH.id == row.id).values(salts=left))
+    return 1
+
+
+def erase_before(work: UnitOfWork, promised_before: str) -> tuple[int, bool]:
+    """Erase the salts of the oldest batches; how many records, and whether there may be more.
+
+    Batches are taken in the order they were written, up to the first that is not old enough.
+    """
+    _overwrite(work)
+    session = work.session
+    watermark = session.get(SaltWatermark, 1, with_for_update=True)
+    rows = session.execute(
+        sa.select(_BATCH.id, _COUNT, _BATCH.promised_at)
+        .where(_BATCH.id > (watermark.batch_id if watermark else 0))
+        .order_by(_BATCH.id)
+        .limit(BATCHES_AT_ONCE + 1)
+    ).all()
+    cut = next((n for n, row in enumerate(rows) if row.promised_at >= promised_before), len(rows))
+    old = rows[: min(cut, BATCHES_AT_ONCE)]
+    if not old:
+        return 0, False
+    last = int(old[-1].id)
+    first = int(old[0].id)
+    session.execute(
+        sa.update(AuditBatch)
+        .where(_BATCH.id.between(first, last), sa.func.length(_BATCH.salts) > 0)
+        .values(salts=b"")
+    )
+    session.merge(SaltWatermark(id=1, batch_id=last))
+    return sum(int(row.held) for row in old), cut > BATCHES_AT_ONCE
+
+
+def thin_checkpoints(work: UnitOfWork, signed_before: str) -> int:
+    """Remove what was signed before, but for the last of each hour and what is cosigned."""
+    old = _CHECKPOINT.signed_at < signed_before
+    hour = sa.func.substr(_CHECKPOINT.signed_at, 1, 13)
+    last = sa.select(sa.func.max(_CHECKPOINT.size)).where(old).group_by(hour)
+    found = work.session.execute(
+        sa.delete(AuditCheckpoint).where(
+            old,
+            _CHECKPOINT.size.not_in(last),
+            _CHECKPOINT.size.not_in(sa.select(_COSIGNED.size)),
+        )
+    )
+    return int(found.rowcount)  # type: ignore[attr-defined]
+
+
+def empty_the_wal(database: Database) -> None:
+    """After erasing: nothing of it is left in SQLite's write-ahead log either."""
+    if not database.is_sqlite:
+        return
+    for _ in range(_TRIES):
+        row = database.held.row("PRAGMA wal_checkpoint(TRUNCATE)", ())
+        if row is None or not row[0]:
+            return
+
+
+def _overwrite(work: UnitOfWork) -> None:
+    if work.session.get_bind().dialect.name == "sqlite":
+        work.session.execute(sa.text("PRAGMA secure_delete = ON"))

@@ -1,0 +1,1 @@
+"""Who watches the log, and what they signed."""
