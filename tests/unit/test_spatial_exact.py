@@ -1,0 +1,68 @@
+"""The exact test takes every geometry that the check takes, however crossed or thin."""
+
+import math
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exchange.spatial.exact import test_of as exact_test_of
+from exchange.spatial.model import At, Box, Nearest, Place, Within, around, bounds, geometry_problem
+
+degrees = st.tuples(
+    st.floats(-180, 180) | st.sampled_from([-180, 0, 180]),
+    st.floats(-90, 90) | st.sampled_from([-90, 0, 90]),
+)
+near = st.tuples(st.integers(-3, 3), st.integers(-3, 3))
+positions = degrees | near | st.tuples(st.integers(-3, 3), st.integers(-3, 3), st.integers(0, 9))
+paths = st.lists(positions, min_size=2, max_size=7)
+rings = st.lists(positions, min_size=3, max_size=7).map(lambda path: [*path, path[0]])
+
+
+def made(kind, coordinates):
+    return coordinates.map(lambda found: {"type": kind, "coordinates": found})
+
+
+simple = (
+    made("Point", positions)
+    | made("MultiPoint", st.lists(positions, min_size=1, max_size=5))
+    | made("LineString", paths)
+    | made("MultiLineString", st.lists(paths, min_size=1, max_size=3))
+    | made("Polygon", st.lists(rings, min_size=1, max_size=3))
+    | made("MultiPolygon", st.lists(st.lists(rings, min_size=1, max_size=2), max_size=3))
+)
+geometries = simple | st.lists(simple, min_size=1, max_size=3).map(
+    lambda parts: {"type": "GeometryCollection", "geometries": parts}
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(geometry=geometries, place=degrees | near, far=st.floats(0.001, 1_000_000))
+def test_whatever_is_taken_is_answered_and_the_index_would_have_found_it(geometry, place, far):
+    text = orjson.dumps(geometry).decode()
+    if geometry_problem(text) is not None:
+        return
+    here = Place(longitude=place[0], latitude=place[1])
+    box = bounds(orjson.loads(text))
+    covered = exact_test_of(At(place=here))(text)
+    if covered is not None:
+        assert _meet(box, Box(west=place[0], south=place[1], east=place[0], north=place[1]))
+        assert exact_test_of(Nearest(place=here, radius=far))(text) == pytest.approx(0, abs=1e-3)
+    asked = Box(west=place[0], south=place[1], east=place[0], north=min(90, place[1] + 1))
+    if exact_test_of(asked)(text) is not None:
+        assert _meet(box, asked)
+    reached = exact_test_of(Within(place=here, radius=far))(text)
+    if reached is not None:
+        assert 0 <= reached <= far
+        assert math.isfinite(reached)
+        assert any(_meet(box, part) for part in around(here, far))
+
+
+def _meet(one: Box, other: Box) -> bool:
+    return (
+        one.west <= other.east
+        and other.west <= one.east
+        and one.south <= other.north
+        and other.south <= one.north
+    )
