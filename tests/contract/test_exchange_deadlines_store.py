@@ -1,6 +1,7 @@
 """The statutory clock on SQLite and PostgreSQL alike."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 
 import orjson
@@ -12,7 +13,7 @@ from exchange.deadlines.jurisdictions import Kind
 from exchange.deadlines.model import Deadline, DeadlineState
 from runtime.clock import FixedClock
 from runtime.database import Database, audit_outbox
-from runtime.errors import FailedPrecondition
+from runtime.errors import DomainError, FailedPrecondition
 from tests.builders import catalog as county
 from tests.builders.catalog import CIVIL, HOUSING
 
@@ -97,6 +98,36 @@ def test_one_clock_runs_for_a_subject_and_a_kind(database: Database, clock: Fixe
     begin(database, clock, kind=Kind.SUPPLY_AFTER_CONSENT)
     act(database, clock, "cancel")
     assert begin(database, clock).name != first.name
+
+
+def test_of_two_that_start_at_once_one_wins(database: Database, clock: FixedClock):
+    def attempt(_number: int) -> str:
+        try:
+            begin(database, clock)
+        except DomainError as error:
+            return error.reason
+        return ""
+
+    with ThreadPoolExecutor(4) as pool:
+        told = sorted(pool.map(attempt, range(4)))
+    assert told[0] == ""
+    assert set(told[1:]) <= {"DEADLINE_RUNS", "CONCURRENT_CHANGE"}
+    assert kinds(database) == ["deadline_started"]
+
+
+def test_of_two_that_extend_at_once_the_bound_holds(database: Database, clock: FixedClock):
+    begin(database, clock)
+
+    def attempt(_number: int) -> str:
+        try:
+            act(database, clock, "extend", days=4, reason="数据量大")
+        except DomainError as error:
+            return error.reason
+        return ""
+
+    with ThreadPoolExecutor(4) as pool:
+        told = list(pool.map(attempt, range(4)))
+    assert sorted(told) == ["", "", "EXTENSION_TOO_LONG", "EXTENSION_TOO_LONG"]
 
 
 def test_where_no_clock_runs_the_other_verbs_do_nothing(database: Database, clock: FixedClock):
