@@ -21,6 +21,7 @@ from exchange.v1 import (
     audit_pb2_grpc,
     catalog_pb2_grpc,
     delivery_pb2_grpc,
+    discovery_pb2_grpc,
     grants_pb2_grpc,
     oversight_pb2_grpc,
     query_pb2_grpc,
@@ -101,6 +102,7 @@ class Stubs:
         self.sources = sources_pb2_grpc.SourceServiceStub(channel)
         self.delivery = delivery_pb2_grpc.DeliveryServiceStub(channel)
         self.audit = audit_pb2_grpc.AuditServiceStub(channel)
+        self.discovery = discovery_pb2_grpc.DiscoveryServiceStub(channel)
 
     async def publish(self, *rows: Sequence[str], **how: Any) -> pb.PublishResponse:
         return await self.delivery.Publish(iter(batch(*rows, **how)))
