@@ -19,6 +19,7 @@ from exchange.catalog import store as catalog_store
 from exchange.catalog.model import DataResource, SharingType
 from exchange.deadlines import service as deadlines
 from exchange.deadlines.jurisdictions import Kind
+from exchange.deadlines.model import DeadlineState
 from exchange.delivery import reading
 from exchange.grants import deciding, reviewing, service, store
 from exchange.grants.deciding import NO_REVIEW, Review
@@ -253,7 +254,7 @@ def return_access_request(
     request = reviewing.give_back(principal, held, note=note)
     if held is not None and held.state is AccessRequestState.AWAITING_AUTHORITY:
         _end_clock(work, held, principal, now)  # it comes back to the source, whose clock is over
-    else:
+    elif _clock_is(work, name, DeadlineState.RUNNING):
         deadlines.pause(
             work,
             subject=name,
@@ -279,10 +280,11 @@ def resubmit_access_request(
     request = reviewing.resubmit(principal, held, resource=resource, content=content)
     service.check_named(work, request.service_item, request.row_filter)
     now = clock.now()
-    resumed = deadlines.resume(
-        work, subject=name, kind=Kind.REPLY_CONDITIONAL, at=now, actor=principal.system
-    )
-    if resumed is None:
+    if _clock_is(work, name, DeadlineState.PAUSED):
+        deadlines.resume(
+            work, subject=name, kind=Kind.REPLY_CONDITIONAL, at=now, actor=principal.system
+        )
+    elif not _clock_is(work, name, DeadlineState.RUNNING):
         _start_clock(work, request, Kind.REPLY_CONDITIONAL, request.source, principal, now)
     return _step(
         work,
@@ -365,6 +367,12 @@ def _start_clock(
         actor=principal.system,
     )
     return replace(request, reply_due=clock.due.isoformat() if clock.due else "")
+
+
+def _clock_is(work: UnitOfWork, name: str, state: DeadlineState) -> bool:
+    """Whether the source's clock is so; people may have paused or resumed it, too."""
+    held = deadlines.of_subjects(work.session, [name]).get((name, Kind.REPLY_CONDITIONAL))
+    return held is not None and held.state is state
 
 
 def _end_clock(

@@ -30,6 +30,7 @@ class AccessRequestRow(SQLModel, table=True):
     __table_args__ = (
         sa.Index("access_request_by_consumer", "consumer", "name"),
         sa.Index("access_request_by_source", "source", "name"),
+        sa.Index("access_request_by_resource", "consumer", "resource"),
     )
 
     name: str = Field(primary_key=True, sa_type=NAME)
@@ -64,6 +65,7 @@ class GrantRow(SQLModel, table=True):
     __table_args__ = (
         sa.Index("access_grant_by_consumer", "consumer", "name"),
         sa.Index("access_grant_by_source", "source", "name"),
+        sa.Index("access_grant_by_resource", "consumer", "resource"),
     )
 
     name: str = Field(primary_key=True, sa_type=NAME)

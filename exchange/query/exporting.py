@@ -2,7 +2,8 @@
 
 1. A page is read in the order of the records' newest changes, so its token is an offset of the log
    and names no record; a record that changes meanwhile comes again, later.
-2. Each record counts as one against the day's quota; a page has no more than are left.
+2. Each record counts as one against the day's quota; a page has no more than are left when it is
+   recorded, whoever asks at the same time.
 3. The page's audit record is durable before the page is sent: kind `export`, with `grant`,
    `contract`, `resource`, `items`, `count`, and commitments to `purpose`, `case_number`, `request`
    (`{grant, purpose, case_number, page_size, page_token}`) and `answer` (the list of the items).
@@ -96,6 +97,13 @@ class Exporting:
                 size = min(size, granted.daily_quota - self._audit.used(grant, day))
                 if size <= 0:
                     raise quota_exceeded(left)
+            page, more = await asyncio.to_thread(self._read, granted, after, size)
+            if granted.daily_quota and page:
+                # Others may have taken of it meanwhile; from here to the log nobody comes between.
+                rest = granted.daily_quota - self._audit.used(grant, day)
+                if rest <= 0:
+                    raise quota_exceeded(left)
+                page, more = page[:rest], more or len(page) > rest
         except REFUSED as error:
             await self._audit.append(
                 refusal(
@@ -107,7 +115,8 @@ class Exporting:
                 )
             )
             raise
-        shown, token = await asyncio.to_thread(self._read, granted, after, size)
+        shown = [items for _, items in page]
+        token = paging.token_after(str(page[-1][0])) if more else ""
         record = make_record(
             "export",
             at=now,
@@ -138,17 +147,19 @@ class Exporting:
         receipt = await self._audit.append(record, usage)
         return Page(records=shown, next_page_token=token, receipt=receipt)
 
-    def _read(self, grant: Grant, after: int, size: int) -> tuple[list[dict[str, str]], str]:
-        shown: list[dict[str, str]] = []
-        taken = last = 0
+    def _read(
+        self, grant: Grant, after: int, size: int
+    ) -> tuple[list[tuple[int, dict[str, str]]], bool]:
+        """Records with their offsets, and whether there are more."""
+        page: list[tuple[int, dict[str, str]]] = []
+        taken = 0
         for offset, length, values in self._shown(grant, after):
             # One more is there: the page ends before it, so a last page has no token.
-            if len(shown) == size or (shown and taken + length * 3 > PAGE_BYTES):
-                return shown, paging.token_after(str(last))
-            shown.append(grant.project(values))
+            if len(page) == size or (page and taken + length * 3 > PAGE_BYTES):
+                return page, True
+            page.append((offset, grant.project(values)))
             taken += length * 3
-            last = offset
-        return shown, ""
+        return page, False
 
     def _shown(self, grant: Grant, after: int) -> Iterator[tuple[int, int, dict[str, str]]]:
         """Offset, length and values of each record that the row filter lets through."""

@@ -264,6 +264,24 @@ def test_the_clock_of_a_reply_stands_while_the_request_is_returned(
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("by_hand", ["pause", "resume"])
+def test_a_clock_that_people_have_stopped_or_set_going_keeps_no_request_from_its_way(
+    database: Database, clock: FixedClock, by_hand: str
+):
+    asked = build.ask(database, clock=clock)
+    how = {"subject": asked.name, "kind": Kind.REPLY_CONDITIONAL, "actor": "test"}
+    with database.unit_of_work() as work:
+        if by_hand == "pause":
+            deadlines.pause(work, reason="停", at=clock.now(), **how)
+        requesting.return_access_request(
+            work, caller(CIVIL), name=asked.name, note="请补充", clock=clock
+        )
+        if by_hand == "resume":
+            deadlines.resume(work, at=clock.now(), **how)
+        requesting.resubmit_access_request(work, caller(HOUSING), content=asked, clock=clock)
+    assert clock_of(database, asked.name).state is DeadlineState.RUNNING
+
+
 def test_a_late_answer_is_late(database: Database, clock: FixedClock):
     asked = build.ask(database, clock=clock)
     clock.advance(30 * DAY)

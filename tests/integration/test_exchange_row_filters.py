@@ -8,6 +8,7 @@ import asyncio
 import uuid
 from datetime import timedelta
 
+import grpc
 import orjson
 import pytest
 
@@ -265,6 +266,26 @@ async def test_an_export_is_paged_filtered_counted_and_proved(node):
     assert not whole.next_page_token
     bad = query_pb2.ExportRequest(grant=unbounded, page_token="8JCAgA", **WHY)
     assert (await refusal(consumer.query.Export(bad))).reason == "BAD_PAGE_TOKEN"
+
+
+async def test_exports_and_queries_at_one_time_pass_no_quota_together(node):
+    consumer = node.connect(caller(HOUSING))
+    await node.connect(caller(CIVIL)).publish(*(person(n) for n in range(20)))
+    grant = node.grant(NAMED, daily_quota=10)
+    exported = query_pb2.ExportRequest(grant=grant, page_size=7, **WHY)
+
+    async def taken(call, count) -> int:
+        try:
+            return count(await call)
+        except grpc.aio.AioRpcError as error:
+            assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+            return 0
+
+    exports = [
+        taken(consumer.query.Export(exported), lambda page: len(page.records)) for _ in range(6)
+    ]
+    queries = [taken(consumer.query.Query(ask(grant, n)), lambda _: 1) for n in range(6)]
+    assert sum(await asyncio.gather(*exports, *queries)) == 10
 
 
 async def test_a_rate_bounds_the_questions_of_a_minute(node):
