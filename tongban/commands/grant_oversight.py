@@ -74,15 +74,13 @@ def explain(
             return
         print_table(
             say("Who could read it", "可读取者"),
-            (say("department", "部门"), say("grant", "授权"), say("version", "版本"),
-             say("shown", "显示"), say("operations", "操作"), say("records", "记录范围"),
-             say("by", "授权者"), say("since", "自"), say("purpose", "用途"),
+            (say("grant", "授权"), say("version", "版本"), say("shown", "显示"),
+             say("records", "记录范围"), say("since", "自"), say("purpose", "用途"),
              say("legal basis", "依据")),
             [
-                (one.consumer, one.grant.name, f"{one.grant.version} ({one.act})",
+                (one.grant.name, f"{one.grant.version} ({one.act})",
                  mask_word(one.mask) if item else "",
-                 ", ".join(operation_word(o) for o in one.grant.operations),
-                 rows_text(one.grant.row_filter) or say("all", "全部"), one.actor,
+                 rows_text(one.grant.row_filter) or say("all", "全部"),
                  when(one.from_time), one.grant.purpose, one.grant.legal_basis)
                 for one in found
             ],
@@ -169,12 +167,11 @@ def use(
             say("Use of grants", "授权使用情况"),
             (say("grant", "授权"), say("uses", "使用次数"), say("last", "最近使用"),
              say("unused operations", "未用操作"), say("unused items", "未用信息项"),
-             say("busiest day", "单日最多"), say("a day", "每日限额")),
+             say("busiest", "单日最多")),
             [
                 (one.grant, one.uses, one.last_day or say("never", "从未"),
                  ", ".join(operation_word(o) for o in one.unused_operations),
-                 ", ".join(one.unused_items), one.busiest_day,
-                 one.daily_quota or say("no bound", "不限"))
+                 ", ".join(one.unused_items), one.busiest_day)
                 for one in found
             ],
         )  # fmt: skip
