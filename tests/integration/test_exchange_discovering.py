@@ -36,7 +36,7 @@ async def test_what_is_discovered_is_what_the_node_does(node):
     fresh = await residents(consumer)
     assert not fresh.stale
     masks = {"citizen_number": Mask.WHOLE, "name": Mask.WHOLE, "birth_date": Mask.YEAR}
-    name = node.grant(masks, operations=[Operation.QUERY])
+    node.grant(masks, operations=[Operation.QUERY])
     found = await residents(consumer)
     assert found.access == pb.ACCESS_USABLE
     (grant,) = found.grants
