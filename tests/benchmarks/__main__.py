@@ -29,6 +29,7 @@ from tests.benchmarks import (
     query,
     sealing,
     seals,
+    searching,
     verifying,
 )
 from tests.benchmarks.county import County, county_on
@@ -36,8 +37,8 @@ from tests.benchmarks.measure import Entry, say
 
 NAMES = (
     "start", "memory", "verify-ofd", "verify-large", "verify-bulk", "verify-pdf", "seal-ofd",
-    "seal-pdf", "seal-large", "query", "authorize", "revocation", "publish",
-    "publish-whole", "issue", "seal-rpc", "seal-batch",
+    "seal-pdf", "seal-large", "query", "search", "search-postgresql", "authorize", "revocation",
+    "publish", "publish-whole", "issue", "seal-rpc", "seal-batch",
 )  # fmt: skip
 
 
@@ -96,6 +97,7 @@ def _benchmarks(
         ("seal-pdf",): lambda: [pades.run()],
         ("seal-large",): lambda: [sealing.large(folder)],
         ("query",): lambda: [query.run(county(), folder)],
+        ("search", "search-postgresql"): lambda: searching.run(folder),
         ("authorize",): lambda: granting.authorize(folder),
         ("revocation",): lambda: granting.revocation(county(), folder),
         ("publish", "publish-whole"): lambda: publish.run(county(), folder),
