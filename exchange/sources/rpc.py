@@ -44,14 +44,18 @@ class SourceServicer:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        self._measuring = service.Measuring(database)
+        self._elements = service.Elements(database)
+        self._measuring = service.Measuring(database, self._elements)
 
     def ListSharedElements(  # noqa: N802  # the protocol's name
         self, request: pb.ListSharedElementsRequest, _call: Call
     ) -> pb.ListSharedElementsResponse:
         """A page of elements."""
         page, token = service.list_shared_elements(
-            self._database, page_size=request.page_size, page_token=request.page_token
+            self._database,
+            self._elements,
+            page_size=request.page_size,
+            page_token=request.page_token,
         )
         return pb.ListSharedElementsResponse(
             elements=[

@@ -69,17 +69,32 @@ class Run:
     hashes: Sequence[tuple[int, bytes]]
 
 
-def publishers(database: Database, element: str = "") -> dict[str, tuple[Publisher, ...]]:
-    """Who publishes an element, or each one, of the resources in force; in order of resource.
+class Elements:
+    """Who publishes each shared element: read from the catalog when it has changed."""
 
-    Only elements that two or more departments publish.
-    """
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lock = threading.Lock()
+        self._epoch = -2
+        self._found: dict[str, tuple[Publisher, ...]] = {}
+
+    def publishers(self) -> dict[str, tuple[Publisher, ...]]:
+        """Publishers of the elements that two or more departments publish, in order of resource."""
+        with self._lock:
+            # Read before the catalog is: a change meanwhile is then seen by the next who asks.
+            epoch = store.catalog_epoch(self._database)
+            if epoch != self._epoch:
+                self._found, self._epoch = _publishers(self._database), epoch
+            return self._found
+
+
+def _publishers(database: Database) -> dict[str, tuple[Publisher, ...]]:
     found: dict[str, list[Publisher]] = defaultdict(list)
     for resource in _resources(database):
         key = next(item for item in resource.items if item.code == resource.key_item)
         first: dict[str, DataItem] = {}  # of two items with one element, the first speaks
         for item in resource.items:
-            if item.element and element in ("", item.element):
+            if item.element:
                 first.setdefault(item.element, item)
         for item in first.values():
             found[item.element].append(
@@ -113,11 +128,11 @@ def _resources(database: Database) -> Iterator[DataResource]:
 
 
 def list_shared_elements(
-    database: Database, *, page_size: int, page_token: str
+    database: Database, elements: Elements, *, page_size: int, page_token: str
 ) -> tuple[list[SharedElement], str]:
     """A page of shared elements in order of code, and the token of the next."""
     size, after = paging.page_size(page_size), paging.last_of(page_token)
-    there = [(code, those) for code, those in publishers(database).items() if code > after]
+    there = [(code, those) for code, those in elements.publishers().items() if code > after]
     page, token = paging.cut(there[: size + 1], size, lambda one: one[0])
     with database.reading() as session:
         cases = store.cases_about(session, [code for code, _ in page])
@@ -141,8 +156,9 @@ def _still(source: str, those: Sequence[Publisher]) -> str:
 class Measuring:
     """Measures elements, one at a time in this process."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, elements: Elements) -> None:
         self._database = database
+        self._elements = elements
         self._lock = threading.Lock()
 
     def measure(self, element: str, *, time_remaining: Callable[[], float | None]) -> Run:
@@ -171,7 +187,7 @@ class Measuring:
             self._lock.release()
 
     def _run(self, element: str, time_remaining: Callable[[], float | None]) -> Run:
-        those = publishers(self._database, element).get(element)
+        those = self._elements.publishers().get(element)
         if those is None:
             raise FailedPrecondition(
                 "no two departments publish this element: see `tongban sources elements`",

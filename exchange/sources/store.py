@@ -217,6 +217,12 @@ def values(session: Session, publisher: Publisher) -> Iterator[tuple[str, str]]:
         after = rows[-1][0]
 
 
+def catalog_epoch(database: Database) -> int:
+    """How often the catalog has changed."""
+    row = database.held.row("SELECT value FROM catalog_epoch WHERE id = 1", ())
+    return -1 if row is None else int(row[0])
+
+
 def _values(case: SourceCase) -> dict[str, Any]:
     return {
         "name": case.name,

@@ -114,6 +114,8 @@ async def test_a_source_that_leaves_the_catalog_is_one_no_more(node):
         )
     )
     listed = await admin.catalog.GetDataResource(catalog_pb2.GetDataResourceRequest(name=RESIDENTS))
+    before = await admin.sources.ListSharedElements(pb.ListSharedElementsRequest())
+    assert len(before.elements) == 1
     assert listed.resource.state == catalog_pb2.ENTRY_STATE_ACTIVE
     await admin.catalog.ApplyDirectory(
         catalog_pb2.ApplyDirectoryRequest(
@@ -122,6 +124,7 @@ async def test_a_source_that_leaves_the_catalog_is_one_no_more(node):
             request_id=fresh(),
         )
     )
+    assert not (await admin.sources.ListSharedElements(pb.ListSharedElementsRequest())).elements
     gone = admin.sources.GetAuthoritativeSource(
         pb.GetAuthoritativeSourceRequest(element="population.name")
     )
