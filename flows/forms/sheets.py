@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TypeVar
 
 from exchange.v1 import catalog_pb2 as pb
@@ -88,6 +89,7 @@ AUDIENCE_WORDS, KIND_WORDS = turned(columns.AUDIENCES), turned(columns.KINDS)
 DAYS_WORDS = turned(DAYS)
 
 
+@lru_cache(maxsize=4096)  # a resource's cells are repeated
 def to_cell(text: str) -> str:
     """A text as a cell holds it."""
     text = _LOOKS_ESCAPED.sub("_x005F_", text)
@@ -99,6 +101,7 @@ def to_cell(text: str) -> str:
     return text[:tail] + "".join(map(_escaped, text[tail:]))
 
 
+@lru_cache(maxsize=4096)
 def from_cell(cell: str) -> str:
     """The text that a cell holds; blanks at its edges are somebody's slip."""
     return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), cell.strip())

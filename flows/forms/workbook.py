@@ -19,6 +19,9 @@ from runtime.errors import InvalidArgument
 
 #: What a cell of a workbook holds; the library would cut a longer text.
 GREATEST_CELL = 32_767
+WRAPPED = 40
+#: What a program takes for the beginning of a formula.
+_FORMULA = ("=", "+", "-", "@", "\t")
 
 Cells = Mapping[str, str]
 
@@ -42,13 +45,15 @@ def write(snapshot: Snapshot) -> bytes:
             sheet.column_dimensions[letter].width = max(12, 2 * len(column) + 2)
 
         def cell(text: str) -> Cell:
-            made: Cell = WriteOnlyCell(sheet, value="")  # noqa: B023  # of this sheet
-            # Set past the library's guess, which takes "=1+1" for a formula.
+            made: Cell = WriteOnlyCell(sheet)  # noqa: B023  # of this sheet
             made.value = text
+            # Whatever the library takes it for: "=1+1" for a formula.
             made.data_type = "s"
-            # Nor does a program make a formula of it when somebody edits the cell.
-            made.quotePrefix = text[:1] in ("=", "+", "-", "@", "\t")
-            made.alignment = wrapped
+            if text[:1] in _FORMULA:
+                # A program makes no formula of it, not even when somebody edits the cell.
+                made.quotePrefix = True
+            if len(text) > WRAPPED or "\n" in text:  # a style costs more than the cell
+                made.alignment = wrapped
             return made
 
         heading = [cell(column) for column in columns]
