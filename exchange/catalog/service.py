@@ -76,6 +76,16 @@ def resource_in(work: UnitOfWork, name: str) -> DataResource:
     return entry
 
 
+def department_in(work: UnitOfWork, name: str) -> Department | None:
+    """A department as the transaction sees it; None where it is not registered."""
+    return store.department(work.session, name)
+
+
+def entry_in(work: UnitOfWork, name: str) -> Entry | None:
+    """A resource or a service item as the transaction sees it, withdrawn or not."""
+    return store.entry(work.session, name)
+
+
 def list_resources(
     database: Database,
     *,

@@ -15,7 +15,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from exchange.catalog import service as catalog
-from exchange.catalog import store as catalog_store
 from exchange.catalog.model import DataResource, SharingType
 from exchange.deadlines import service as deadlines
 from exchange.deadlines.jurisdictions import Kind
@@ -332,8 +331,8 @@ def _amended(work: UnitOfWork, name: str) -> Grant | None:
 
 def _review(work: UnitOfWork, consumer: str, resource: str) -> Review:
     """Whether what is asked for crosses regions or levels, by the source's jurisdiction."""
-    asking = catalog_store.department(work.session, consumer)
-    source = catalog_store.department(work.session, names.department_of(resource))
+    asking = catalog.department_in(work, consumer)
+    source = catalog.department_in(work, names.department_of(resource))
     if source is None:
         return NO_REVIEW
     held = deadlines.ruling(work.session, source.region_code)
@@ -356,7 +355,7 @@ def _start_clock(
     now: datetime,
 ) -> AccessRequest:
     """Start the clock of who has to answer; the request with the day that it is due."""
-    source = catalog_store.department(work.session, request.source)
+    source = catalog.department_in(work, request.source)
     clock = deadlines.start(
         work,
         subject=request.name,

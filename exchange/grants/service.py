@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from exchange.catalog import service as catalog
-from exchange.catalog import store as catalog_store
 from exchange.catalog.model import DataResource, ServiceItem
 from exchange.delivery import reading
 from exchange.grants import amending, deciding, store
@@ -178,11 +177,11 @@ def check_named(work: UnitOfWork, service_item: str, row_filter: Sequence[RowCon
     wrong = []
     if service_item:
         names.parse(names.SERVICE_ITEM, service_item, field="service_item")
-        if not isinstance(catalog_store.entry(work.session, service_item), ServiceItem):
+        if not isinstance(catalog.entry_in(work, service_item), ServiceItem):
             wrong.append(FieldViolation("service_item", "is not in the catalog"))
     for place, condition in enumerate(row_filter):
         if condition.test is RowTest.OWN_CLIENTS and not isinstance(
-            catalog_store.entry(work.session, condition.values[0]), DataResource
+            catalog.entry_in(work, condition.values[0]), DataResource
         ):
             wrong.append(FieldViolation(f"row_filter[{place}].values", "is not in the catalog"))
     if wrong:
