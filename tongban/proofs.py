@@ -7,11 +7,20 @@ log about a document (`tongban audit prove`).
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from exchange.audit.note import NoteError
+from exchange.audit.answering import NO_QUORUM, Checks, Quorum
+from exchange.audit.evidence import (
+    Evidence,
+    Kind,
+    evidence_from_json,
+    is_evidence,
+    verify_evidence,
+)
+from exchange.audit.note import NoteError, WitnessVerifier
 from exchange.audit.proved import LogProof, documents_of, is_proof, proof_from_json
 from exchange.audit.verify import (
     Answer,
@@ -19,6 +28,7 @@ from exchange.audit.verify import (
     SavedReceipt,
     receipt_from_json,
     verify_leaves,
+    verify_log,
     verify_receipt,
 )
 from exchange.audit.verify import Check as LogCheck
@@ -30,6 +40,17 @@ from tongban.files import map_file, read_file
 
 GREATEST_RECEIPT = 1024 * 1024
 _TOLD = 5  # records that a sentence names
+_SHOWS: Final = {
+    Kind.CONTINUED: ("the log has only grown between the two checkpoints",
+                     "两个检查点之间日志只增未改"),
+    Kind.SPLIT_VIEW: ("this proves that the log showed two histories: keep the file",
+                      "该文件证明日志向不同方展示了两段历史：请妥善保存"),
+    Kind.REWRITTEN: ("this proves that the log's history was rewritten: keep the file",
+                     "该文件证明日志的历史被改写：请妥善保存"),
+    Kind.NOT_CONTINUED: ("this proves nothing by itself", "该文件本身不能证明什么"),
+    Kind.PROMISE_BROKEN: ("this proves that the log broke its promise: keep the file and the copy",
+                          "该文件证明日志未兑现承诺：请与日志副本一并保存"),
+}  # fmt: skip
 _OTHER = "RECEIPT_OF_ANOTHER_DOCUMENT"
 
 
@@ -47,6 +68,18 @@ def read_receipt(path: Path) -> SavedReceipt:
 
 def read_saved(path: Path) -> SavedReceipt | LogProof:
     """A receipt or a proof, by its own word. Raises InvalidArgument, BAD_RECEIPT."""
+    saved = read_about_log(path)
+    if isinstance(saved, Evidence):
+        raise InvalidArgument(
+            f"{path} is about the log, and neither a receipt nor a proof",
+            reason="BAD_RECEIPT",
+            message_zh=f"{path} 是关于日志本身的文件，不是回执或证明",
+        )
+    return saved
+
+
+def read_about_log(path: Path) -> SavedReceipt | LogProof | Evidence:
+    """A receipt, a proof or evidence, by its own word. Raises InvalidArgument, BAD_RECEIPT."""
     try:
         return _parsed(read_file(path, greatest=GREATEST_RECEIPT))
     except (NoteError, UnicodeDecodeError) as error:
@@ -58,25 +91,41 @@ def read_saved(path: Path) -> SavedReceipt | LogProof:
         ) from error
 
 
-def _parsed(data: bytes) -> SavedReceipt | LogProof:
+def _parsed(data: bytes) -> SavedReceipt | LogProof | Evidence:
     text = data.decode()
+    if is_evidence(text):
+        return evidence_from_json(text)
     return proof_from_json(text) if is_proof(text) else receipt_from_json(text)
 
 
-def verify_file(path: Path, verifier_key: str, *, document: str = "") -> dict[str, Any]:
-    """Verify a saved receipt or proof without any node.
+def verify_file(
+    path: Path,
+    verifier_key: str,
+    *,
+    document: str = "",
+    quorum: Quorum = NO_QUORUM,
+    copy: Path | None = None,
+) -> dict[str, Any]:
+    """Verify a saved receipt or proof, or evidence about the log, without any node.
 
-    `document`, a SHA-256 in hexadecimal, is what it has to be of; empty is any.
+    `document`, a SHA-256 in hexadecimal, is what it has to be of; empty is any. `quorum` is asked
+    of the checkpoint that it leads to. `copy`, a copy of the log, shows a broken promise.
     """
-    saved = read_saved(path)
+    saved = read_about_log(path)
+    if isinstance(saved, Evidence):
+        answer = verify_evidence(saved, verifier_key, copy=copy, quorum=quorum)
+        if document:
+            answer = Answer(checks=(*answer.checks, _of_document(found=False)))
+        return told(answer, *_SHOWS[saved.kind])
     if isinstance(saved, LogProof):
-        answer = verify_leaves(saved, verifier_key)
+        answer = verify_leaves(saved, verifier_key, quorum=quorum)
         named = {saved.document}
         count = len(saved.leaves)
         good = f"{count} {'record' if count == 1 else 'records'} of this document in the log"
         words = f"{good}: {_acts(saved)}", f"日志中有该文件的 {count} 条记录：{_acts(saved)}"
     else:
-        answer, named = verify_receipt(saved, verifier_key), _named(saved.receipt.leaf)
+        answer = verify_receipt(saved, verifier_key, quorum=quorum)
+        named = _named(saved.receipt.leaf)
         words = (
             ("the answer is the one that was logged, and it is in the log",
              "应答与日志记载一致，且已在日志中") if saved.proof else
@@ -85,6 +134,62 @@ def verify_file(path: Path, verifier_key: str, *, document: str = "") -> dict[st
     if document:
         answer = Answer(checks=(*answer.checks, _of_document(document in named)))
     return told(answer, *words)
+
+
+def verify_copy(
+    folder: Path, verifier_key: str, *, earlier: Sequence[str] = (), quorum: Quorum = NO_QUORUM
+) -> dict[str, Any]:
+    """Verify a whole copy of the log without any node.
+
+    Witnesses, if any are asked for, are looked for on the newest checkpoint, and on the earlier
+    ones, the newest first.
+    """
+    newest = read_file(folder / "checkpoint").decode(errors="replace")
+    notes = sorted([newest, *earlier], key=size_of, reverse=True)
+    witnessed = next((note for note in notes if _reaches(note, verifier_key, quorum)), "")
+    answer = verify_log(
+        folder, newest, verifier_key, earlier=earlier, quorum=quorum, witnessed=witnessed
+    )
+    size = size_of(newest)
+    return told(answer, f"all {size} records are as signed", f"全部 {size} 条记录与签名一致")
+
+
+def _reaches(note: str, verifier_key: str, quorum: Quorum) -> bool:
+    checks = Checks(quorum)
+    checks.cosignatures("cosignatures", note, checks.key(verifier_key))
+    return checks.answer().passed
+
+
+def quorum_of(witnesses: Sequence[Path] | None, required: int | None) -> Quorum:
+    """How many of which witnesses are asked for; all that are named, if no number is given.
+
+    A file holds one key, or several, one a line. Raises InvalidArgument: BAD_QUORUM, and for a
+    file that is not of keys BAD_KEY.
+    """
+    keys = [key for path in witnesses or () for key in _keys_in(path)]
+    wanted = len(keys) if required is None else required
+    if not 0 <= wanted <= len(keys):
+        raise InvalidArgument(
+            f"--require {wanted} asks for more witnesses than are named with --witness",
+            reason="BAD_QUORUM",
+            message_zh=f"--require {wanted} 超过了 --witness 所列见证方的数量",
+        )
+    return Quorum(witnesses=tuple(keys), required=wanted)
+
+
+def _keys_in(path: Path) -> list[str]:
+    try:
+        lines = read_file(path, greatest=64 * 1024).decode("utf-8").split("\n")
+        found = [line.strip() for line in lines if line.strip()]
+        for key in found:
+            WitnessVerifier(key)
+    except (NoteError, UnicodeDecodeError) as error:
+        raise InvalidArgument(
+            f"{path} is not of witnesses' keys: {error}",
+            reason="BAD_KEY",
+            message_zh=f"{path} 不是见证方密钥文件",
+        ) from None
+    return found
 
 
 def _of_document(found: bool) -> LogCheck:
@@ -168,6 +273,8 @@ def receipt_check(
     )  # fmt: skip
     try:
         saved = _parsed(data)
+        if isinstance(saved, Evidence):
+            raise NoteError("it is about the log, and of no document")
     except (NoteError, UnicodeDecodeError):
         return failed(name, "it is not a receipt", "不是有效的回执", against=against)
     key = own_key or key_inside

@@ -13,6 +13,8 @@ from typing import Any
 
 import grpc
 
+from exchange.audit.answering import NO_QUORUM, Quorum
+from exchange.audit.evidence import Evidence, Kind
 from exchange.audit.model import Receipt
 from exchange.audit.verify import SavedReceipt, receipt_to_json, verify_consistency
 from exchange.v1 import audit_pb2 as pb
@@ -47,8 +49,10 @@ def save_receipt(
     write_file(path, receipt_to_json(saved).encode())
 
 
-def complete(client: Client, path: Path) -> int:
+def complete(client: Client, path: Path, *, cosignatures: int = 0) -> int:
     """Exchange the promise of a saved receipt for the log's proof; the leaf's index.
+
+    The proof is to the newest checkpoint that so many witnesses have cosigned.
 
     Waits for the log to take the record in, about a second. Raises what the node refuses, and
     Unavailable (NOT_YET_SEQUENCED) where it takes longer than 30 seconds.
@@ -56,7 +60,10 @@ def complete(client: Client, path: Path) -> int:
     saved = read_receipt(path)
     receipt = saved.receipt
     question = pb.GetInclusionProofRequest(
-        shard=receipt.shard, batch=receipt.batch, position=receipt.position
+        shard=receipt.shard,
+        batch=receipt.batch,
+        position=receipt.position,
+        cosignatures=cosignatures,
     )
     deadline = time.monotonic() + PROOF_SECONDS
     while True:
@@ -74,15 +81,24 @@ def complete(client: Client, path: Path) -> int:
     return found.index
 
 
-def verify_since(client: Client, earlier: str, verifier_key: str) -> dict[str, Any]:
-    """Verify that the log has only grown since a checkpoint that was kept."""
-    now = client.audit.GetCheckpoint(pb.GetCheckpointRequest(), timeout=client.timeout).checkpoint
+def verify_since(
+    client: Client, earlier: str, verifier_key: str, *, quorum: Quorum = NO_QUORUM
+) -> tuple[dict[str, Any], Evidence]:
+    """Verify that the log has only grown since a checkpoint that was kept; and that as a file.
+
+    Where witnesses are asked for, it is up to the newest checkpoint that so many cosigned.
+    """
+    now = client.audit.GetCheckpoint(
+        pb.GetCheckpointRequest(cosignatures=quorum.required), timeout=client.timeout
+    ).checkpoint
     proof = client.audit.GetConsistencyProof(
         pb.GetConsistencyProofRequest(first_size=size_of(earlier), second_size=size_of(now)),
         timeout=client.timeout,
     )
+    hashes = tuple(proof.hashes)
+    found = Evidence(kind=Kind.CONTINUED, earlier=earlier, later=now, proof=hashes)
     return told(
-        verify_consistency(earlier, now, list(proof.hashes), verifier_key),
+        verify_consistency(earlier, now, hashes, verifier_key, quorum=quorum),
         f"the log has only grown: {size_of(earlier)} to {size_of(now)} records",
         f"日志只增未改：由 {size_of(earlier)} 条增至 {size_of(now)} 条",
-    )
+    ), found

@@ -27,8 +27,8 @@ def verify(
         list[Path],
         typer.Argument(
             metavar="FILE...",
-            help="OFD, PDF, bundle of evidence, seal, receipt or proof of the audit log; or "
-            "folders of OFD and PDF.",
+            help="OFD, PDF, bundle of evidence, seal; receipt or proof of the audit log, evidence "
+            "about it, or the file `checkpoint` of a whole copy of it; or folders of OFD and PDF.",
         ),
     ],
     trust: Annotated[
@@ -52,6 +52,21 @@ def verify(
         Path | None,
         typer.Option(help="With a receipt or proof of the log: the file that it has to be of."),
     ] = None,
+    witness: Annotated[
+        list[Path] | None,
+        typer.Option(help="File with the key of a witness of the log; several times."),
+    ] = None,
+    require: Annotated[
+        int | None,
+        typer.Option(min=0, help="How many of them must have cosigned; all, if not said."),
+    ] = None,
+    log: Annotated[
+        Path | None, typer.Option(help="A copy of the log, for evidence of a broken promise.")
+    ] = None,
+    earlier: Annotated[
+        list[Path] | None,
+        typer.Option(help="With a copy of the log: a checkpoint saved before; several times."),
+    ] = None,
     trust_inside: Annotated[
         bool,
         typer.Option("--trust-inside", help="Judge a bundle by the trust list that it holds."),
@@ -67,7 +82,7 @@ def verify(
     ] = 0,
     as_json: Json = False,
 ) -> None:
-    """Verify sealed documents, bundles of evidence, seals, receipts and proofs, offline.
+    """Verify sealed documents, bundles of evidence, seals, receipts, proofs and logs, offline.
 
     Exit code 0 PASSED, 1 FAILED, 6 INDETERMINATE, 4 a file that is none of these; of several files
     the worst. It answers for the time of signing: 0 does not say that it holds today, which is told
@@ -79,7 +94,8 @@ def verify(
         code = verify_files(
             files,
             question_of(files, digest=digest, about=about, log_key=log_key,
-                        document=document, trust_inside=trust_inside),
+                        document=document, trust_inside=trust_inside, witnesses=witness,
+                        require=require, log_copy=log, earlier=earlier),
             Wish(as_json=as_json, details=details, report=report, processes=processes),
             store=lambda: TrustFolder(trust).read() if trust else TrustStore(),
             trust=(f"folder {trust}", f"文件夹 {trust}") if trust else ("nobody", "未指定"),

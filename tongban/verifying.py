@@ -1,7 +1,7 @@
 """What a file is, and what can be said of it: for `tongban seal verify` and for `tongban-verify`.
 
 1. The kind is told by the first bytes: OFD, PDF, bundle of evidence, seal, signature over a digest,
-   receipt or proof of the audit log.
+   receipt or proof of the audit log, evidence about it, a whole copy of it (its checkpoint).
 2. A file that is none of them, but that another reader may take for a document, by its name or by
    the end of a zip in it, is judged as one: so it is FAILED.
 3. Of any other file there is nothing to be said: it is refused, not FAILED.
@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from exchange.audit.answering import NO_QUORUM, Quorum
 from runtime.errors import InvalidArgument
 from seal.detached import assess_detached
 from seal.evidence.assessing import assess_evidence
@@ -27,7 +28,7 @@ from seal.ses import parse_seal
 from seal.trust import TrustStore
 from seal.verify import assess, assess_seal
 from tongban import __version__, proofs
-from tongban.files import map_file
+from tongban.files import map_file, read_file
 from tongban.showing import print_verdict
 
 GREATEST = 176 * 1024 * 1024
@@ -42,7 +43,9 @@ class Question:
 
     `digest` (SM3, 32 octets) and `about` are what a signature has to be over; `log_key` is the
     verifier key of the audit log; `document` (SHA-256, hexadecimal) is what a receipt or proof of
-    the log has to be of; `trust_inside` takes a bundle's own trust list.
+    the log has to be of; `trust_inside` takes a bundle's own trust list. Of the log: `quorum` is
+    how many witnesses must have cosigned it, `log_copy` a copy of it that shows a broken promise,
+    and `earlier` are notes of checkpoints that a copy has to continue.
     """
 
     digest: bytes = b""
@@ -50,6 +53,9 @@ class Question:
     log_key: str = ""
     document: str = ""
     trust_inside: bool = False
+    quorum: Quorum = NO_QUORUM
+    log_copy: Path | None = None
+    earlier: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +105,8 @@ def judge_file(
     data = map_file(path, greatest=GREATEST) if data is None else data
     if data[:1] == b"{" and not _passes_for_document(path, data):
         return Finding(path=path, answer=_receipt(path, question))
+    if _is_copy_of_log(path, data):
+        return Finding(path=path, answer=_copy(path, question))
     judge = _judge_of(path, data, question)
     return Finding(path=path, verdict=judge(data, store=store(), now=now))
 
@@ -157,12 +165,36 @@ def _is_seal(data: bytes) -> bool:
 
 def _receipt(path: Path, question: Question) -> dict[str, Any]:
     if not question.log_key:
-        raise InvalidArgument(
-            f"{path} is a receipt or proof of the log: give its verifier key with --log-key",
-            reason="LOG_KEY_MISSING",
-            message_zh=f"{path} 是日志的回执或证明：请用 --log-key 提供日志的验证密钥",
-        )
-    return proofs.verify_file(path, question.log_key, document=question.document)
+        raise _no_log_key(path)
+    return proofs.verify_file(
+        path,
+        question.log_key,
+        document=question.document,
+        quorum=question.quorum,
+        copy=question.log_copy,
+    )
+
+
+def _is_copy_of_log(path: Path, data: Buffer) -> bool:
+    """Whether it is the checkpoint of a copy of the log, with its tiles beside it."""
+    named = path.name == "checkpoint" and (path.parent / "tile").is_dir()
+    return named and bytes(data[:1]).isalnum()
+
+
+def _copy(path: Path, question: Question) -> dict[str, Any]:
+    if not question.log_key:
+        raise _no_log_key(path)
+    return proofs.verify_copy(
+        path.parent, question.log_key, earlier=question.earlier, quorum=question.quorum
+    )
+
+
+def _no_log_key(path: Path) -> InvalidArgument:
+    return InvalidArgument(
+        f"{path} is of the log: give its verifier key with --log-key",
+        reason="LOG_KEY_MISSING",
+        message_zh=f"{path} 属于审计日志：请用 --log-key 提供日志的验证密钥",
+    )
 
 
 def digest_value(text: str) -> bytes:
@@ -188,10 +220,14 @@ def question_of(
     log_key: Path | None = None,
     document: Path | None = None,
     trust_inside: bool = False,
+    witnesses: Sequence[Path] | None = None,
+    require: int | None = None,
+    log_copy: Path | None = None,
+    earlier: Sequence[Path] | None = None,
 ) -> Question:
     """What a command line asks. Raises InvalidArgument where it contradicts itself.
 
-    Reasons: `ABOUT_WITHOUT_DIGEST`, `DIGEST_OF_ONE`, `BAD_DIGEST`.
+    Reasons: `ABOUT_WITHOUT_DIGEST`, `DIGEST_OF_ONE`, `BAD_DIGEST`, `BAD_QUORUM`.
     """
     if about and not digest:
         raise InvalidArgument(
@@ -211,4 +247,7 @@ def question_of(
         log_key=proofs.key_in(log_key) if log_key else "",
         document=proofs.sha256_of(document) if document else "",
         trust_inside=trust_inside,
+        quorum=proofs.quorum_of(witnesses, require),
+        log_copy=log_copy,
+        earlier=tuple(read_file(one).decode(errors="replace") for one in earlier or ()),
     )

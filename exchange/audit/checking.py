@@ -109,6 +109,8 @@ class _Pass:
             hashes = [leaf_hash(entry) for entry in entries]
             if len(entries) != batch.count or root_of(hashes) != batch.root:
                 raise ProofError("the leaves are not those that were promised")
+            if batch.salts and len(split_entries(batch.salts)) != batch.count:
+                raise ProofError("the salts are not as many as the leaves")
             promise = Promise(
                 origin=self._verifier.name,
                 shard=batch.shard,

@@ -130,8 +130,11 @@ class Sequencer:
                 return None
             for outbox in self._outboxes:
                 self._drain(outbox)
-            ordered = self._store.assign_indexes(BATCHES_A_RUN)
             newest = self._last_signed()
+            signed = newest.size if newest else 0
+            ordered = self._store.assign_indexes(BATCHES_A_RUN, least=signed)
+            if ordered < signed:
+                raise _conflict(f"{signed - ordered} of the records that it covers are missing")
             while newest is None or newest.size < ordered:
                 newest = self._extend(newest, ordered)
             self._publish(newest)
@@ -150,12 +153,7 @@ class Sequencer:
                 if outside > (newest.size if newest else -1):
                     raise NoteError("the published checkpoint is newer than the database")
         except NoteError as error:
-            raise DataLoss(
-                f"the last checkpoint cannot be trusted ({error}): nothing was signed; restore the "
-                "audit database from its newest backup",
-                reason="CHECKPOINT_CONFLICT",
-                message_zh="上一个检查点不可信：未签署新检查点；请用最新备份恢复审计数据库",
-            ) from error
+            raise _conflict(str(error)) from error
         return newest
 
     # Step 1: outboxes.
@@ -246,3 +244,12 @@ class Sequencer:
     def _publish(self, checkpoint: SignedCheckpoint) -> None:
         if self.tiles.read_checkpoint() != checkpoint.note:
             self.tiles.write_checkpoint(checkpoint.note)
+
+
+def _conflict(why: str) -> DataLoss:
+    return DataLoss(
+        f"the last checkpoint and the audit database do not agree ({why}): nothing was signed; "
+        "restore the audit database from its newest backup",
+        reason="CHECKPOINT_CONFLICT",
+        message_zh="上一个检查点与审计数据库不一致：未签署新检查点；请用最新备份恢复审计数据库",
+    )

@@ -249,10 +249,11 @@ class AuditStore:
                 with suppress(Exception):  # a lost connection has let go of it already
                     self._held.row("SELECT pg_advisory_unlock(%s)", (_SEQUENCING,))
 
-    def assign_indexes(self, limit: int) -> int:
+    def assign_indexes(self, limit: int, *, least: int = 0) -> int:
         """Give up to `limit` batches without an index theirs, in order of id; the log's new size.
 
-        Two that do this at once wait for each other, so the order is one whoever holds the guard.
+        Nothing is assigned, and the size that is there returned, where it is below `least`: new
+        records must not take the places of lost ones. Two that do this at once wait for each other, so the order is one whoever holds the guard.
         """
         with self._held.transaction() as connection:
             if not self._database.is_sqlite:
@@ -262,6 +263,8 @@ class AuditStore:
                 " ORDER BY first_index DESC LIMIT 1"
             ).fetchone()
             size = int(last[0]) if last else 0
+            if size < least:
+                return size
             waiting = connection.execute(
                 self._held.sql(
                     "SELECT id, count FROM audit_batch WHERE first_index IS NULL"

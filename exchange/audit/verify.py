@@ -250,6 +250,14 @@ def _check_named(leaf: dict[str, Any] | None, document: str) -> None:
         raise NoteError("the record names another document, or none")
 
 
+def promise_of(receipt: Receipt, verifier: Verifier | None) -> None:
+    """Check that the log's key promised the leaf. Raises ProofError and NoteError."""
+    root = root_from_path(
+        leaf_hash(receipt.leaf), receipt.position, receipt.batch_size, receipt.path
+    )
+    _check_promise(receipt, root, verifier)
+
+
 def _check_promise(receipt: Receipt, root: bytes | None, verifier: Verifier | None) -> None:
     key = had(verifier)
     promise = Promise(

@@ -6,20 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from exchange.audit.note import WitnessVerifier, cosign_line, cosigners, split_note
+from exchange.audit.note import WitnessVerifier, cosigners
 from exchange.audit.service import AuditReader
 from exchange.audit.verify import Quorum, verify_inclusion
 from exchange.audit.witnesses.model import CLOCKS_APART, GREATEST_WITNESSES
 from exchange.audit.witnesses.service import Witnessing
 from runtime.database import UnitOfWork
 from runtime.errors import DomainError
-from runtime.identity import Role
-from runtime.signing import LogKey, WitnessKey
+from runtime.signing import WitnessKey
 from tests.builders.audit import NOON, LogFixture, record, witness_key
-from tests.builders.catalog import CIVIL, HOUSING, caller
-
-ADMINISTRATOR = caller("departments/data-office", Role.ADMINISTRATOR)
-WATCHER = caller(HOUSING)
+from tests.builders.catalog import CIVIL, caller
+from tests.builders.witnesses import ADMINISTRATOR, hand_in, line_of, register
 
 
 @pytest.fixture
@@ -34,25 +31,6 @@ def witnessing(node: LogFixture) -> Witnessing:
     return Witnessing(
         node.database, node.log.store, log_key=node.key.verifier_key, clock=node.clock
     )
-
-
-def register(node: LogFixture, witnessing: Witnessing, key: LogKey, department=HOUSING) -> None:
-    with node.database.unit_of_work() as work:
-        witnessing.register(
-            work, ADMINISTRATOR, verifier_key=key.verifier_key, department=department
-        )
-
-
-def line_of(note: str, key: LogKey, time: int) -> str:
-    return cosign_line(split_note(note)[0], key.origin, key.key_id, time, key.sign)
-
-
-def hand_in(node, witnessing, key: LogKey, size: int, *, time=None, who=WATCHER, line="") -> int:
-    found = node.log.store.checkpoint(size)
-    note = found.note if found else node.log.store.newest_checkpoint().note
-    at = int(NOON.timestamp()) if time is None else time
-    with node.database.unit_of_work() as work:
-        return witnessing.add_cosignature(work, who, size, line or line_of(note, key, at))
 
 
 def refused(act) -> str:

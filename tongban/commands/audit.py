@@ -8,12 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
+from exchange.audit.evidence import evidence_to_json
 from exchange.audit.proved import proof_to_json
-from exchange.audit.verify import verify_log
 from exchange.v1 import audit_pb2 as pb
 from runtime import config
 from tongban import proofs, proving, receipts
 from tongban.client import Client, plain
+from tongban.commands import audit_keeping, audit_witness
 from tongban.commands.identity import check_node_folder
 from tongban.console import (
     DEFAULT_IDENTITY,
@@ -39,9 +40,19 @@ app = typer.Typer(
         "Check the log and its receipts.", "tongban audit verify receipt.json --key log-key.txt"
     ),
 )
+app.add_typer(audit_witness.app)
+app.add_typer(audit_keeping.app)
 
 KeyFile = Annotated[
     Path, typer.Option("--key", help="File with the log's verifier key, had from elsewhere.")
+]
+Witnesses = Annotated[
+    list[Path] | None,
+    typer.Option("--witness", help="File with a witness's key, had from elsewhere; several times."),
+]
+Required = Annotated[
+    int | None,
+    typer.Option("--require", min=0, help="How many of them must have cosigned; all, if not said."),
 ]
 ReceiptPath = Annotated[Path, typer.Argument(help="A receipt saved with --receipt.")]
 
@@ -91,6 +102,9 @@ def checkpoint(
 @app.command()
 def complete(
     receipt: ReceiptPath,
+    cosignatures: Annotated[
+        int, typer.Option(min=0, help="To the newest checkpoint that so many witnesses cosigned.")
+    ] = 0,
     node: NodeAddress = DEFAULT_NODE,
     identity: IdentityFolder = DEFAULT_IDENTITY,
     as_json: Json = False,
@@ -100,7 +114,7 @@ def complete(
     Example: tongban audit complete receipt.json
     """
     with outcomes(as_json=as_json), Client(node, identity) as client:
-        index = receipts.complete(client, receipt)
+        index = receipts.complete(client, receipt, cosignatures=cosignatures)
         if as_json:
             print_json({"receipt": str(receipt), "index": index})
         else:
@@ -170,25 +184,47 @@ def _unnamed(start: int, size: int, sha256: str) -> str:
 def verify(
     receipt: Annotated[
         Path,
-        typer.Argument(help="A receipt saved with --receipt, or a proof of `tongban audit prove`."),
+        typer.Argument(
+            help="A receipt saved with --receipt, a proof of `tongban audit prove`, or evidence of "
+            "`tongban audit witness`, `promise` or `consistency --out`."
+        ),
     ],
     key_file: KeyFile,
     document: Annotated[Path | None, typer.Option(help="The file that it has to be of.")] = None,
+    copy: Annotated[
+        Path | None, typer.Option("--log", help="A copy of the log, for a broken promise.")
+    ] = None,
+    witness: Witnesses = None,
+    require: Required = None,
     as_json: Json = False,
 ) -> None:
-    """Verify a receipt or a proof offline. Exit code 1 where a check failed.
+    """Verify a receipt, a proof, or evidence about the log, offline.
+
+    Exit code 1 where a check failed. With --witness the checkpoint that the proof leads to must be
+    cosigned by them.
 
     Example: tongban audit verify proof.json --key log-key.txt --document license.ofd
     """
     with outcomes(as_json=as_json):
-        sha256 = proofs.sha256_of(document) if document else ""
-        _tell(proofs.verify_file(receipt, proofs.key_in(key_file), document=sha256), as_json)
+        found = proofs.verify_file(
+            receipt,
+            proofs.key_in(key_file),
+            document=proofs.sha256_of(document) if document else "",
+            quorum=proofs.quorum_of(witness, require),
+            copy=copy,
+        )
+        tell_answer(found, as_json)
 
 
 @app.command()
 def consistency(
     earlier: Annotated[Path, typer.Argument(help="A checkpoint saved before.")],
     key_file: KeyFile,
+    to: Annotated[
+        Path | None, typer.Option("--out", help="Save both checkpoints with the proof.")
+    ] = None,
+    witness: Witnesses = None,
+    require: Required = None,
     node: NodeAddress = DEFAULT_NODE,
     identity: IdentityFolder = DEFAULT_IDENTITY,
     as_json: Json = False,
@@ -199,7 +235,11 @@ def consistency(
     """
     with outcomes(as_json=as_json), Client(node, identity) as client:
         text = read_file(earlier).decode(errors="replace")
-        _tell(receipts.verify_since(client, text, proofs.key_in(key_file)), as_json)
+        quorum = proofs.quorum_of(witness, require)
+        found, saved = receipts.verify_since(client, text, proofs.key_in(key_file), quorum=quorum)
+        if to:
+            write_new(to, evidence_to_json(saved).encode())
+        tell_answer(found, as_json)
 
 
 @app.command()
@@ -209,23 +249,21 @@ def log(
     earlier: Annotated[
         list[Path] | None, typer.Option(help="Checkpoints saved before; several times.")
     ] = None,
+    witness: Witnesses = None,
+    require: Required = None,
     as_json: Json = False,
 ) -> None:
     """Verify a whole copy of the log offline, leaf by leaf.
 
+    With --witness they must have cosigned the newest checkpoint, or one given with --earlier.
+
     Example: tongban audit log tongban-data/objects/audit --key log-key.txt
     """
     with outcomes(as_json=as_json):
-        newest = read_file(folder / "checkpoint").decode(errors="replace")
         kept = [read_file(path).decode(errors="replace") for path in earlier or ()]
-        answer = verify_log(folder, newest, proofs.key_in(key_file), earlier=kept)
-        size = proofs.size_of(newest)
-        _tell(
-            proofs.told(
-                answer, f"all {size} records are as signed", f"全部 {size} 条记录与签名一致"
-            ),
-            as_json,
-        )
+        quorum = proofs.quorum_of(witness, require)
+        found = proofs.verify_copy(folder, proofs.key_in(key_file), earlier=kept, quorum=quorum)
+        tell_answer(found, as_json)
 
 
 @app.command()
@@ -261,7 +299,8 @@ def fsck(data: DataFolder = None, as_json: Json = False) -> None:
             raise typer.Exit(Exit.NO)
 
 
-def _tell(found: dict[str, Any], as_json: bool) -> None:
+def tell_answer(found: dict[str, Any], as_json: bool) -> None:
+    """Print an answer of `tongban.proofs`. Raises typer.Exit unless it passed."""
     if as_json:
         print_json(found)
     else:
