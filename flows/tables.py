@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import csv
 import io
+import struct
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -16,10 +18,17 @@ from zipfile import BadZipFile, ZipFile
 from runtime.errors import InvalidArgument
 
 GREATEST_FILE = 64 * 1024 * 1024
-GREATEST_UNPACKED = 1024 * 1024 * 1024
+GREATEST_UNPACKED = 512 * 1024 * 1024
 GREATEST_ROWS = 200_000
 GREATEST_SHEETS = 50
 GREATEST_COLUMNS = 1_000
+
+
+#: What the library lets through from damaged packages; XML's own errors are SyntaxErrors.
+_DAMAGED = (
+    *(BadZipFile, zlib.error, EOFError, OSError, SyntaxError, LookupError, ValueError, TypeError),
+    *(AttributeError, ArithmeticError, RuntimeError, struct.error),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +128,7 @@ def read_sheets(name: str, data: bytes) -> dict[str, list[tuple[int, list[str]]]
                 if rows > GREATEST_ROWS:
                     raise _too_large(Path(name))
                 lines.append((number, [_text(cell) for cell in cells[:GREATEST_COLUMNS]]))
-    except (BadZipFile, InvalidFileException, KeyError, ValueError, IndexError) as error:
+    except (InvalidFileException, *_DAMAGED) as error:
         raise InvalidArgument(
             f"{name} is not an XLSX workbook: save it again as .xlsx",
             reason="TABLE_UNREADABLE",

@@ -1,9 +1,12 @@
 """A catalog as the guide's workbook and back: nothing lost, nothing run, every fault told."""
 
 import io
+from contextlib import suppress
+from zipfile import ZipFile
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 from openpyxl import Workbook, load_workbook
 
 from exchange.v1 import catalog_pb2 as pb
@@ -156,6 +159,30 @@ def test_faults_are_bounded_and_counted():
 def test_what_is_no_workbook_is_refused(data):
     with pytest.raises(InvalidArgument):
         workbook_reading.read(data)
+
+
+WHOLE = workbook.write(catalogs.snapshot())
+
+
+@QUICK
+@given(st.lists(st.tuples(st.integers(0, len(WHOLE) - 1), st.integers(0, 255)), min_size=1))
+def test_a_damaged_workbook_is_read_or_refused(flips):
+    damaged = bytearray(WHOLE)
+    for place, byte in flips:
+        damaged[place] = byte
+    with suppress(InvalidArgument):
+        workbook_reading.read(bytes(damaged))
+
+
+@pytest.mark.parametrize("part", ["xl/workbook.xml", "xl/worksheets/sheet1.xml"])
+@pytest.mark.parametrize("text", ["", "<a", "<a/>", "<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>"])
+def test_a_workbook_with_a_broken_part_is_read_or_refused(part, text):
+    changed = io.BytesIO()
+    with ZipFile(io.BytesIO(WHOLE)) as whole, ZipFile(changed, "w") as broken:
+        for name in whole.namelist():
+            broken.writestr(name, text if name == part else whole.read(name))
+    with suppress(InvalidArgument):
+        workbook_reading.read(changed.getvalue())
 
 
 def test_a_workbook_of_something_else_is_refused():
