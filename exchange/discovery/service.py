@@ -28,7 +28,7 @@ from exchange.grants.rights import sees_everything
 from runtime import names, paging
 from runtime.clock import Clock
 from runtime.database import Database
-from runtime.errors import FailedPrecondition, FieldViolation, InvalidArgument, PermissionDenied
+from runtime.errors import FailedPrecondition, PermissionDenied
 from runtime.identity import Principal
 from runtime.records import canonical
 from runtime.workdays import china_day
@@ -128,17 +128,6 @@ def _consumer(principal: Principal, consumer: str) -> str:
             message_zh="只能以本部门名义查询：请不要填写 consumer",
         )
     return consumer
-
-
-def check_library(word: str) -> str:
-    """A word that may name a base library. Raises InvalidArgument."""
-    if word and not (len(word) <= 64 and word.isascii() and word.isidentifier()):
-        raise InvalidArgument(
-            "base_library is a word such as population",
-            message_zh="base_library 应为 population 这样的词",
-            violations=[FieldViolation("base_library", "is no lower_snake word")],
-        )
-    return word
 
 
 def _filters(wanted: Wanted) -> bool:

@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 from google.protobuf.json_format import Parse
 
+from exchange.catalog import registering
 from exchange.catalog.directory import Withdrawal
 from exchange.catalog.model import SharingType
 from exchange.discovery.rpc import DiscoveryServicer
@@ -179,6 +180,30 @@ def test_a_refusal_is_told_to_who_asked_with_its_law(database: Database, clock: 
     assert refused.reason == pb.OBSTACLE_REASON_REQUEST_REJECTED
     assert refused.detail == "与用途不符"
     assert refused.legal_basis == "示范县政务数据共享办法第九条"
+
+
+def test_who_is_elsewhere_needs_the_authority_too(database: Database, clock: FixedClock):
+    with database.unit_of_work() as work:
+        registering.create_department(
+            work,
+            county.ADMINISTRATOR,
+            department_id="neighbour",
+            display_name="邻县住房局",
+            credit_code=county.credit_code(9),
+            region_code="990102",
+            clock=clock,
+        )
+    neighbour = caller("departments/neighbour")
+    asked = by_name(discover(database, clock, neighbour))
+    assert asked[RESIDENTS].how_to_ask.needs_review
+    assert asked[RESIDENTS].how_to_ask.review_working_days == 10
+    assert not asked[REGIONS].how_to_ask.needs_review  # granted at once, wherever
+    # It is what the node then does.
+    request = build.ask(database, clock=clock, consumer="departments/neighbour")
+    assert request.needs_review
+    # Nobody knows where a department is that is not registered.
+    nobody = by_name(discover(database, clock, caller("departments/nobody")))
+    assert nobody[RESIDENTS].how_to_ask.needs_review
 
 
 def test_others_see_nothing_of_it(database: Database, clock: FixedClock):
