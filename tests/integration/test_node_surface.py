@@ -17,6 +17,7 @@ SERVICES = {
     "tongban.exchange.v1.CatalogService",
     "tongban.exchange.v1.DeadlineService",
     "tongban.exchange.v1.DeliveryService",
+    "tongban.exchange.v1.DiscoveryService",
     "tongban.exchange.v1.GrantService",
     "tongban.exchange.v1.ListService",
     "tongban.exchange.v1.QueryService",
