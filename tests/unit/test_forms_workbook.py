@@ -2,16 +2,19 @@
 
 import io
 from contextlib import suppress
+from datetime import UTC, datetime
 from zipfile import ZipFile
 
 import pytest
+from google.protobuf.json_format import ParseDict
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from openpyxl import Workbook, load_workbook
 
+from exchange.catalog import libraries
 from exchange.v1 import catalog_pb2 as pb
 from flows import directory
-from flows.forms import sheets, snapshot, workbook, workbook_reading
+from flows.forms import dcat, dcat_reading, sheets, snapshot, workbook, workbook_reading
 from flows.tables import read_table
 from runtime.errors import InvalidArgument
 from tests.builders import catalogs
@@ -40,6 +43,18 @@ def faults(data: bytes) -> dict[str, str]:
 def test_the_countys_catalog_comes_back_whole():
     held = catalogs.snapshot()
     assert workbook_reading.read(workbook.write(held)) == held
+    assert snapshot.from_json(snapshot.to_json(held)) == held
+
+
+@pytest.mark.parametrize("word", libraries.WORDS)
+def test_the_libraries_that_are_shipped_come_back_whole(word):
+    library = libraries.libraries()[word]
+    bodies = library.bodies(catalogs.CIVIL)
+    resources = [ParseDict(body, pb.DataResource()) for body in bodies]
+    held = snapshot.take(catalogs.snapshot().departments.values(), resources, [])
+    assert workbook_reading.read(workbook.write(held)) == held
+    written = dcat.write(held, endpoint="https://node.example", at=datetime.now(UTC))
+    assert dcat_reading.read(written) == held
     assert snapshot.from_json(snapshot.to_json(held)) == held
 
 
