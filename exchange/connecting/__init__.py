@@ -1,0 +1,1 @@
+"""Connectors: resources that their department answers from its own system."""
