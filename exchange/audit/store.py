@@ -253,7 +253,8 @@ class AuditStore:
         """Give up to `limit` batches without an index theirs, in order of id; the log's new size.
 
         Nothing is assigned, and the size that is there returned, where it is below `least`: new
-        records must not take the places of lost ones. Two that do this at once wait for each other, so the order is one whoever holds the guard.
+        records must not take the places of lost ones. Two that do this at once wait for each other,
+        so the order is one whoever holds the guard.
         """
         with self._held.transaction() as connection:
             if not self._database.is_sqlite:
