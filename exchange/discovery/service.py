@@ -84,7 +84,7 @@ def discover(
     found: list[Found] = []
     with database.reading() as session:
         knowledge = _Knowledge(session, consumer, clock.now())
-        scanned = 0
+        scanned, limit = 0, CHUNK if _filters(wanted) else size + 1
         while scanned < GREATEST_SCAN:
             chunk = catalog_store.entries(
                 session,
@@ -92,16 +92,16 @@ def discover(
                 department=None if parent == catalog.EVERY_DEPARTMENT else parent,
                 withdrawn=wanted.withdrawn,
                 after=after,
-                limit=CHUNK if _filters(wanted) else size + 1,
+                limit=limit,
             )
-            if not chunk:
-                return found, ""
             asked = [one for one in chunk if isinstance(one, DataResource) and _fits(one, wanted)]
             for one in knowledge.of(asked):
                 if wanted.access in (None, one.standing.access):
                     if len(found) == size:
                         return found, paging.token_after(found[-1].standing.resource.name)
                     found.append(one)
+            if len(chunk) < limit:
+                return found, ""
             after, scanned = chunk[-1].name, scanned + len(chunk)
     return found, paging.token_after(after)
 
