@@ -1,0 +1,212 @@
+"""Every method that changes or tells something leaves a leaf of the log, or is said why not.
+
+1. Every method of every policy table stands here, once: with the kinds of its records, or the
+   reason why it has none. A method that is added without saying so fails.
+2. Every kind is one that the code of its own feature records.
+3. What reads personal data is no exception: the answer itself is recorded.
+"""
+
+import ast
+import importlib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+CATALOG = "the catalog is public to every caller: it holds descriptions, no data of persons"
+DECISIONS = "who may what, told to those it concerns and to auditors; no data of persons"
+LOG = "the log itself, public to every caller; reading it leaves no trace on purpose"
+LISTS = "lists of duties, public to every caller"
+OWN = "its caller's own material"
+PUBLIC = "public material: certificates, lists, verdicts of what the caller brought"
+
+#: By the module and name of a policy table: by method, its kinds, or why it has none.
+TABLES: dict[tuple[str, str], dict[str, str | tuple[str, ...]]] = {
+    ("exchange.catalog.rpc", "POLICY"): {
+        "CreateDepartment": ("department_created",),
+        "UpdateDepartment": ("department_changed",),
+        "ApplyDirectory": ("directory_applied",),
+        **dict.fromkeys((
+            "GetDepartment", "ListDepartments", "GetDataResource", "ListDataResources",
+            "GetServiceItem", "ListServiceItems", "ListVersions", "CompareVersions",
+            "CompareServiceItems", "SearchCatalog",
+        ), CATALOG),
+    },
+    ("exchange.discovery.rpc", "POLICY"): dict.fromkeys(("Discover", "GetDescriptor"), CATALOG),
+    ("exchange.grants.rpc", "POLICY"): {
+        "CreateAccessRequest": ("access_requested", "access_approved"),
+        "ApproveAccessRequest": ("access_approved", "access_proposed"),
+        "RejectAccessRequest": ("access_rejected",),
+        "ReturnAccessRequest": ("access_returned",),
+        "ResubmitAccessRequest": ("access_resubmitted",),
+        "WithdrawAccessRequest": ("access_withdrawn",),
+        "EndorseAccessRequest": ("access_approved",),
+        "RevokeGrant": ("grant_revoked",),
+        "NarrowGrant": ("grant_narrowed",),
+        **dict.fromkeys((
+            "GetAccessRequest", "ListAccessRequests", "GetGrant", "ListGrants",
+            "ListGrantVersions", "GetGrantContract",
+        ), DECISIONS),
+    },
+    ("exchange.oversight.rpc", "POLICY"): dict.fromkeys(
+        ("ExplainAccess", "WhatIf", "ReportGrantUse"), DECISIONS
+    ),
+    ("exchange.delivery.rpc", "POLICY"): {
+        "Publish": ("batch_published",),
+        "CreateSubscription": ("subscription_created",),
+        "PullChanges": ("changes_delivered",),
+        "Subscribe": ("changes_delivered",),
+        "AcknowledgeChanges": "moves the caller's own cursor; what was sent is recorded already",
+        **dict.fromkeys(("GetSubscription", "ListSubscriptions"), OWN),
+    },
+    ("exchange.query.rpc", "POLICY"): {
+        "Query": ("query", "query_refused"),
+        "Verify": ("verify", "query_refused"),
+        "Export": ("export", "query_refused"),
+    },
+    ("exchange.spatial.rpc", "POLICY"): {"SpatialQuery": ("spatial_query", "query_refused")},
+    ("exchange.sources.rpc", "POLICY"): {
+        "MeasureElement": ("element_measured", "source_case_measured", "source_case_opened"),
+        "DecideSourceCase": ("source_case_decided",),
+        "DismissSourceCase": ("source_case_dismissed",),
+        "ListDifferingKeys": ("differing_keys_listed",),
+        **dict.fromkeys((
+            "ListSharedElements", "GetSourceCase", "ListSourceCases", "GetAuthoritativeSource",
+        ), DECISIONS),
+    },
+    ("exchange.deadlines.rpc", "POLICY"): {
+        "PauseDeadline": ("deadline_paused",),
+        "ResumeDeadline": ("deadline_resumed",),
+        "ExtendDeadline": ("deadline_extended",),
+        "SendNotices": ("notices_sent",),
+        "PutJurisdiction": ("jurisdiction_put",),
+        "DeleteJurisdiction": ("jurisdiction_deleted",),
+        "PutWorkYear": ("work_year_put",),
+        **dict.fromkeys((
+            "GetDeadline", "ListDeadlines", "ReportLateness", "ListNotices", "ListJurisdictions",
+            "ListWorkYears", "CountWorkdays",
+        ), DECISIONS),
+    },
+    ("exchange.lists.rpc", "POLICY"): {
+        "PutResponsibility": ("responsibility_put",),
+        "RemoveResponsibility": ("responsibility_removed",),
+        "CreateDemand": ("demand_made",),
+        "AnswerDemand": ("demand_answered",),
+        "WithdrawDemand": ("demand_withdrawn",),
+        "PutNegative": ("negative_put",),
+        "RemoveNegative": ("negative_removed",),
+        **dict.fromkeys((
+            "ListResponsibilities", "CompareDelivery", "ListDemands", "ListNegatives",
+            "ListRowVersions",
+        ), LISTS),
+    },
+    ("exchange.audit.rpc", "POLICY"): {
+        "RecordEvents": "appends the leaves of the node's other services, whatever their kinds",
+        "RegisterWitness": ("witness_registered",),
+        "RemoveWitness": ("witness_removed",),
+        "AddCosignature": "the log would grow by being watched; a cosignature is its own evidence",
+        "EraseSalts": ("salt_erased", "salts_erased"),
+        "ThinCheckpoints": ("checkpoints_thinned",),
+        **dict.fromkeys((
+            "GetCheckpoint", "GetInclusionProof", "GetConsistencyProof", "ListEntries",
+            "ListWitnesses",
+        ), LOG),
+    },
+    ("seal.rpc", "POLICY"): {
+        "CreateSeal": ("seal_requested",),
+        "ApproveSeal": ("seal_approved", "seal_change_approved"),
+        "RejectSeal": ("seal_rejected", "seal_change_rejected"),
+        "FreezeSeal": ("seal_frozen",),
+        "UnfreezeSeal": ("seal_unfrozen",),
+        "RevokeSeal": ("seal_revoked",),
+        "UpdateSealAuthorization": ("seal_change_requested",),
+        **dict.fromkeys(
+            ("SealDocument", "StreamSealDocument", "BatchSealDocuments"), ("document_sealed",)
+        ),
+        **dict.fromkeys(("ListSealings", "ListSealEvents", "GetSeal", "ListSeals"), DECISIONS),
+        **dict.fromkeys((
+            "VerifyDocument", "StreamVerifyDocument", "VerifySealSignature", "GetTrustMaterial",
+        ), PUBLIC),
+    },
+    ("seal.recognition.rpc", "POLICY"): {
+        "ProposeAuthority": ("authority_proposed",),
+        "ProposeAuthorityChange": ("authority_change_proposed",),
+        "ApproveAuthority": ("authority_approved", "authority_change_approved"),
+        "RejectAuthority": ("authority_rejected",),
+        "WithdrawAuthority": ("authority_withdrawn",),
+        "AddRevocationList": ("authority_list_added",),
+        **dict.fromkeys(("GetAuthority", "ListAuthorities", "ListAuthorityEvents"), PUBLIC),
+    },
+    ("licenses.rpc", "LICENSE_POLICY"): {
+        "IssueLicense": ("license_issued",),
+        "SuspendLicense": ("license_suspended",),
+        "ResumeLicense": ("license_resumed",),
+        "RevokeLicense": ("license_revoked",),
+        "CancelLicense": ("license_cancelled",),
+        "ListHeldLicenses": ("held_licenses_listed",),
+        "GetLicenseDocument": ("license_document_read",),
+        **dict.fromkeys(("GetLicenseType", "ListLicenseTypes"), CATALOG),
+        **dict.fromkeys(("GetLicense", "ListLicenses"), OWN),
+    },
+    ("licenses.rpc", "PRESENTATION_POLICY"): {
+        "PresentLicense": ("license_presented",),
+        "VerifyPresentation": ("presentation_verified",),
+        "EndPresentation": ("presentation_ended",),
+    },
+}  # fmt: skip
+READING = ("Get", "List", "Compare", "Search", "Count", "Report", "Explain", "WhatIf", "Discover")
+
+
+def words_of(package: str) -> set[str]:
+    """Every text that stands in the code of a feature, and what it makes of its pieces."""
+    folder = ROOT / package.replace(".", "/")
+    files = sorted(folder.rglob("*.py")) if folder.is_dir() else []
+    if package.startswith("exchange"):
+        files.append(ROOT / "exchange" / "refusals.py")
+    return {
+        node.value
+        for path in files
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+
+
+@pytest.mark.parametrize(("module", "table"), TABLES, ids=lambda one: one)
+def test_every_act_leaves_a_leaf(module: str, table: str) -> None:
+    policy = getattr(importlib.import_module(module), table)
+    said = TABLES[module, table]
+    assert set(said) == set(policy)
+    words = words_of(module.rpartition(".")[0])
+    for method, kinds in said.items():
+        if isinstance(kinds, str):
+            assert method.startswith(READING) or len(kinds) > 20, f"{method} changes something"
+            continue
+        for kind in kinds:
+            head, _, tail = kind.partition("_")
+            # Some are put together: `seal_{kind}`, `{list}_put`.
+            parts = {f"{head}_"} <= words and tail in words
+            parts |= head in words and f"_{tail}" in words
+            assert kind in words or parts, f"{method}: nothing records {kind}"
+
+
+def test_every_policy_table_stands_here() -> None:
+    """But the parts of the seal service's, which are in its whole one."""
+    found = {
+        (".".join(path.relative_to(ROOT).with_suffix("").parts), target.id)
+        for package in ("exchange", "seal", "licenses")
+        for path in (ROOT / package).rglob("rpc*.py")
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.AnnAssign)
+        for target in [node.target]
+        if isinstance(target, ast.Name) and target.id.endswith("POLICY")
+    }
+    parts = {
+        ("seal.rpc_life", "LIFE_POLICY"),
+        ("seal.rpc_sealing", "SEALING_POLICY"),
+        ("seal.rpc_verifying", "VERIFYING_POLICY"),
+    }
+    assert found - parts == set(TABLES)
+    whole = importlib.import_module("seal.rpc").POLICY
+    for module, table in parts:
+        assert set(getattr(importlib.import_module(module), table)) <= set(whole)
