@@ -21,6 +21,7 @@ from pathlib import Path
 from tests.benchmarks import (
     granting,
     idle,
+    log_growth,
     pades,
     pades_verifying,
     processes,
@@ -38,7 +39,7 @@ from tests.benchmarks.measure import Entry, say
 NAMES = (
     "start", "memory", "verify-ofd", "verify-large", "verify-bulk", "verify-pdf", "seal-ofd",
     "seal-pdf", "seal-large", "query", "search", "search-postgresql", "authorize", "revocation",
-    "publish", "publish-whole", "issue", "seal-rpc", "seal-batch",
+    "publish", "publish-whole", "issue", "seal-rpc", "seal-batch", "log-growth", "log-proof",
 )  # fmt: skip
 
 
@@ -103,6 +104,7 @@ def _benchmarks(
         ("publish", "publish-whole"): lambda: publish.run(county(), folder),
         ("issue",): lambda: [seals.issue(county(), folder)],
         ("seal-rpc",): lambda: [sealing.by_rpc(county())],
+        ("log-growth", "log-proof"): lambda: log_growth.run(folder),
         ("seal-batch",): lambda: [sealing.in_a_batch(county())],
     }
     return [run for names, run in every.items() if not only or set(names) & set(only)]
