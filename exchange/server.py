@@ -22,6 +22,9 @@ from exchange.catalog import rpc as catalog_rpc
 from exchange.catalog.rpc import CatalogServicer
 from exchange.catalog.search.service import make_index
 from exchange.catalog.service import Schemas
+from exchange.connecting import rpc as connecting_rpc
+from exchange.connecting.forwarding import Forwarding
+from exchange.connecting.rpc import ConnectorServicer
 from exchange.deadlines import rpc as deadlines_rpc
 from exchange.deadlines.rpc import DeadlineServicer
 from exchange.delivery import rpc as delivery_rpc
@@ -52,6 +55,7 @@ from exchange.spatial.service import SpatialQuerying
 from exchange.v1 import (
     audit_pb2_grpc,
     catalog_pb2_grpc,
+    connecting_pb2_grpc,
     deadlines_pb2_grpc,
     delivery_pb2_grpc,
     discovery_pb2_grpc,
@@ -69,6 +73,7 @@ from runtime.errors import FailedPrecondition
 from runtime.objects import ObjectStore
 from runtime.rpc import Server
 from runtime.signing import KEY_FILE, LogKey
+from runtime.vault import Vault
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 AUDIT_MIGRATIONS = Path(__file__).parent / "audit" / "migrations"
@@ -93,6 +98,13 @@ class ExchangeService:
         self.audit_database = Database(settings.database_url("audit"), schema="audit")
         self.grants = GrantIndex(self.database, clock)
         self.schemas = Schemas(self.database)
+        self._vault = Vault(settings.passphrase)
+        self.forwarding = Forwarding(
+            self.database,
+            identity=settings.authority_folder / "node",
+            vault=self._vault,
+            clock=clock,
+        )
         self._settings = settings
         self._objects = objects
         self._outboxes = (self.database, *outboxes)
@@ -172,6 +184,7 @@ class ExchangeService:
             audit=self.audit,
             clock=self._clock,
             rates=rates,
+            forwarding=self.forwarding,
         )
         exporting = Exporting(
             grants=self.grants,
@@ -219,6 +232,18 @@ class ExchangeService:
             query_rpc.POLICY,
         )
         server.add(
+            connecting_pb2_grpc.add_ConnectorServiceServicer_to_server,
+            ConnectorServicer(
+                self.database,
+                self.forwarding,
+                vault=self._vault,
+                schemas=self.schemas,
+                audit=self.audit,
+                clock=self._clock,
+            ),
+            connecting_rpc.POLICY,
+        )
+        server.add(
             spatial_pb2_grpc.add_SpatialServiceServicer_to_server,
             SpatialServicer(self._spatial),
             spatial_rpc.POLICY,
@@ -261,6 +286,7 @@ class ExchangeService:
             await asyncio.to_thread(self._delivery.close)
         if self._spatial is not None:
             await asyncio.to_thread(self._spatial.close)
+        await self.forwarding.close()
         if self._audit is not None:
             await self._audit.stop()
         self.database.close()

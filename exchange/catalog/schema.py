@@ -45,6 +45,7 @@ class ResourceSchema:
     display_name: str
     state: EntryState
     sharing_type: SharingType
+    sharing_mode: str
     key_item: str
     key_position: int
     items: tuple[DataItem, ...]
@@ -98,6 +99,7 @@ def schema_of(resource: DataResource) -> ResourceSchema:
         display_name=resource.display_name,
         state=resource.state,
         sharing_type=resource.sharing_type,
+        sharing_mode=resource.sharing_mode,
         key_item=resource.key_item,
         key_position=position[resource.key_item],
         items=resource.items,

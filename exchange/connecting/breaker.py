@@ -37,7 +37,8 @@ class Rule:
 
     def pause(self, trips: int) -> timedelta:
         """How long it stays open after having opened so often in a row."""
-        return min(self.cool_down * 2 ** min(trips - 1, 20), LONGEST)
+        doubled: timedelta = self.cool_down * (1 << min(trips - 1, 20))
+        return min(doubled, LONGEST)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

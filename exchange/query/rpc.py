@@ -37,6 +37,7 @@ class QueryServicer:
             items=tuple(request.items),
             purpose=request.purpose,
             case_number=request.case_number,
+            time_remaining=call.time_remaining,
         )
         return pb.QueryResponse(
             found=answer.found, items=answer.items, receipt=to_message(answer.receipt)
@@ -53,6 +54,7 @@ class QueryServicer:
             claims=dict(request.claims),
             purpose=request.purpose,
             case_number=request.case_number,
+            time_remaining=call.time_remaining,
         )
         return pb.VerifyResponse(
             result=_RESULTS[answer.matches],

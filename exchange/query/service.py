@@ -6,6 +6,11 @@ compare → append the audit record → answer. No answer leaves
 before its record is durable; a refusal's record is durable before the refusal is told. From reading
 on, the questions of one group commit go together: one statement reads for all of them.
 
+Where a resource's department answers from its own system (`exchange.connecting`), reading is asking
+there. Since that takes time, the grant is looked at again when the answer has come: one that was
+revoked meanwhile shows nothing. The leaf then says `source: endpoint`; that a source does not
+answer is a refusal like others, and on record.
+
 What a receipt's leaf says (kinds `query` and `verify`): `grant`, `contract` (hash of the grant's
 terms), `resource`, `items` (codes asked for), for a query `found`; and these commitments, each
 SHA-256(salt || label || 0x00 || value), where `{…}` is canonical JSON (sorted keys, no spaces,
@@ -34,6 +39,10 @@ from exchange.audit.appending import AuditLog
 from exchange.audit.model import Usage
 from exchange.catalog.schema import ResourceSchema
 from exchange.catalog.service import Schemas
+from exchange.connecting.asking import SourceFailed
+from exchange.connecting.asking import told as told_of
+from exchange.connecting.forwarding import Forwarding
+from exchange.connecting.model import SERVICE
 from exchange.delivery.reading import RecordReader
 from exchange.grants.authorizing import GrantIndex
 from exchange.grants.model import Grant, Operation
@@ -60,6 +69,14 @@ from runtime.identity import Principal
 from runtime.records import SealedRecord, Value, canonical, make_record
 
 
+def _unbounded() -> None:
+    """No deadline."""
+
+
+def _never(_resource: str) -> bool:
+    return False
+
+
 class Querying:
     """The two questions."""
 
@@ -72,8 +89,11 @@ class Querying:
         audit: AuditLog,
         clock: Clock,
         rates: Rates | None = None,
+        forwarding: Forwarding | None = None,
     ) -> None:
         self._rates = rates or Rates(clock)
+        self._forwarding = forwarding
+        self._is_forwarded = forwarding.serves if forwarding else _never
         self._authorize = grants.authorize
         self._schema = schemas.schema
         self._records = records
@@ -91,12 +111,14 @@ class Querying:
         items: Sequence[str],
         purpose: str,
         case_number: str,
+        time_remaining: Callable[[], float | None] = _unbounded,
     ) -> QueryAnswer:
         """The granted items of one record.
 
-        Raises InvalidArgument (BAD_QUESTION, MALFORMED_KEY), what `GrantIndex.authorize` raises,
-        ResourceExhausted (RATE_EXCEEDED, DAILY_QUOTA_EXCEEDED) and FailedPrecondition
-        (RESOURCE_WITHDRAWN).
+        `time_remaining` tells the seconds that the caller still waits. Raises InvalidArgument
+        (BAD_QUESTION, MALFORMED_KEY), what `GrantIndex.authorize` raises, ResourceExhausted
+        (RATE_EXCEEDED, DAILY_QUOTA_EXCEEDED), FailedPrecondition (RESOURCE_WITHDRAWN) and, of a
+        source's own system, Unavailable (SOURCE_UNAVAILABLE) and DataLoss (SOURCE_DATA_INVALID).
         """
         check_question(purpose, case_number)
         _check_items(items)
@@ -128,7 +150,10 @@ class Querying:
             purpose=purpose,
             case_number=case_number,
         )
-        receipt = await self._audit.append_made(self._answer, asked, usage)
+        make: _Make = self._answer
+        if self._is_forwarded(granted.resource):
+            make, usage = await self._forward(asked, principal, usage, time_remaining)
+        receipt = await self._audit.append_made(make, asked, usage)
         return QueryAnswer(found=asked.found, items=asked.shown, receipt=receipt)
 
     async def verify(
@@ -140,6 +165,7 @@ class Querying:
         claims: Mapping[str, str],
         purpose: str,
         case_number: str,
+        time_remaining: Callable[[], float | None] = _unbounded,
     ) -> VerifyAnswer:
         """Whether claims are true of a record, and nothing else of it.
 
@@ -180,7 +206,10 @@ class Querying:
             purpose=purpose,
             case_number=case_number,
         )
-        receipt = await self._audit.append_made(self._answer, asked, usage)
+        make: _Make = self._answer
+        if self._is_forwarded(granted.resource):
+            make, usage = await self._forward(asked, principal, usage, time_remaining)
+        receipt = await self._audit.append_made(make, asked, usage)
         return VerifyAnswer(claims=asked.results, receipt=receipt)
 
     def _answer(self, asked: Sequence[_Question]) -> list[SealedRecord]:
@@ -190,6 +219,59 @@ class Querying:
         if any(one.grant.row_filter for one in asked):
             texts = self._shown(asked, texts)
         return [one.answer(text) for one, text in zip(asked, texts, strict=True)]
+
+    def _answer_forwarded(self, asked: Sequence[_Question]) -> list[SealedRecord]:
+        """`_answer` of what the sources' own systems sent."""
+        texts = self._shown(asked, [one.fetched for one in asked])
+        return [one.answer(text) for one, text in zip(asked, texts, strict=True)]
+
+    async def _forward(
+        self,
+        asked: _Question,
+        principal: Principal,
+        usage: Usage | None,
+        time_remaining: Callable[[], float | None],
+    ) -> tuple[_Make, Usage | None]:
+        """Ask the source's own system; what makes the answer, and the usage it causes.
+
+        Raises Unavailable, DataLoss, and what authorizing raises once the answer has come.
+        """
+        assert self._forwarding is not None  # noqa: S101  # it told that it serves the resource
+        grant, operation = asked.grant, asked.operation
+        schema = self._schema(grant.resource)
+        if schema.sharing_mode != SERVICE:
+            return self._answer, usage
+        tested = (one.item for one in grant.row_filter)
+        try:
+            records = await self._forwarding.fetch(
+                schema=schema,
+                keys=(asked.key,),
+                items=tuple(dict.fromkeys((*asked.wanted, *tested))),
+                purpose=asked.purpose,
+                case_number=asked.case_number,
+                consumer=principal.department,
+                grant=grant.name,
+                time_remaining=time_remaining,
+            )
+            asked.fetched, asked.forwarded = records[asked.key], True
+            # The grant may have changed, and its quota been used up, while the source was asked.
+            asked.grant = self._authorize(
+                grant.name,
+                department=principal.department,
+                operation=operation,
+                items=asked.asked_items,
+            )
+            if operation is Operation.VERIFY:
+                check_granted_whole(asked.grant, dict.fromkeys(asked.asked_items, ""))
+            usage = self._take(asked.grant, self._clock.now(), counted=True)
+        except SourceFailed as failed:
+            error = told_of(failed)
+            await self._refuse(error, principal, operation, grant.name, asked.at)
+            raise error from None
+        except REFUSED as error:
+            await self._refuse(error, principal, operation, grant.name, asked.at)
+            raise
+        return self._answer_forwarded, usage
 
     def _shown(self, asked: Sequence[_Question], texts: Sequence[str | None]) -> list[str | None]:
         """The records with None for each outside its grant's row filter: like an absent one.
@@ -222,12 +304,13 @@ class Querying:
             known = self._key_checks[resource] = (schema, key_check(schema))
         known[1](key)
 
-    def _take(self, grant: Grant, now: datetime) -> Usage | None:
+    def _take(self, grant: Grant, now: datetime, *, counted: bool = False) -> Usage | None:
         """One record from the day's quota; None where the grant has no quota.
 
         What is on its way to the log counts already, so questions at one time cannot pass together.
+        `counted`: against the rate it was, when the question came.
         """
-        if grant.rate_per_minute:
+        if grant.rate_per_minute and not counted:
             self._rates.take(grant)
         if not grant.daily_quota:
             return None
@@ -261,22 +344,43 @@ class _Question:
     request: bytes
     purpose: str
     case_number: str
+    #: Whether the source's own system was asked, and the record that it sent.
+    forwarded: bool = False
+    fetched: str | None = None
+
+    @property
+    def operation(self) -> Operation:
+        """What is asked."""
+        raise NotImplementedError
+
+    @property
+    def asked_items(self) -> tuple[str, ...]:
+        """Items as they were asked for."""
+        raise NotImplementedError
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """Items that the answer is made from."""
+        return self.asked_items or tuple(self.grant.masks)
 
     def answer(self, payload: str | None) -> SealedRecord:
         """Keep the answer; the record that says it."""
         raise NotImplementedError
 
     def _record(self, kind: str, facts: Mapping[str, Value], answer: bytes) -> SealedRecord:
+        told: dict[str, Value] = {
+            "grant": self.grant.name,
+            "contract": self.grant.contract_hash,
+            "resource": self.grant.resource,
+            **facts,
+        }
+        if self.forwarded:
+            told["source"] = "endpoint"
         return make_record(
             kind,
             at=self.at,
             actor=self.actor,
-            facts={
-                "grant": self.grant.name,
-                "contract": self.grant.contract_hash,
-                "resource": self.grant.resource,
-                **facts,
-            },
+            facts=told,
             commitments={
                 "key": self.key.encode(),
                 "purpose": self.purpose.encode(),
@@ -292,6 +396,16 @@ class _Query(_Question):
     items: Sequence[str]
     found: bool = False
     shown: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def operation(self) -> Operation:
+        """A query."""
+        return Operation.QUERY
+
+    @property
+    def asked_items(self) -> tuple[str, ...]:
+        """Those named; none is all."""
+        return tuple(self.items)
 
     def answer(self, payload: str | None) -> SealedRecord:
         if payload is not None:
@@ -311,6 +425,16 @@ class _Verify(_Question):
     claims: Mapping[str, str]
     results: Mapping[str, bool] = field(default_factory=dict)
 
+    @property
+    def operation(self) -> Operation:
+        """A verification."""
+        return Operation.VERIFY
+
+    @property
+    def asked_items(self) -> tuple[str, ...]:
+        """Those of the claims."""
+        return tuple(self.claims)
+
     def answer(self, payload: str | None) -> SealedRecord:
         # An absent record is compared too, against one that no claim can match.
         held = orjson.loads(DECOY if payload is None else payload)
@@ -322,6 +446,9 @@ class _Verify(_Question):
             {"items": sorted(self.claims)},
             canonical({"claims": told, "result": MATCH if matches else NO_MATCH}),
         )
+
+
+_Make = Callable[[Sequence[_Question]], list[SealedRecord]]
 
 
 class Days:
