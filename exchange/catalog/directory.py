@@ -6,7 +6,9 @@
    withdrawal keeps the content, and a second one touches nothing.
 3. An etag sent along must be the newest one, unless nothing would change: a stale copy never
    overwrites what somebody else wrote.
-4. The key item of a resource never changes: published records are found by it.
+4. The key item of a resource never changes: published records are found by it. Once there are any,
+   the type of an item that it has becomes character, which every number, day, time and truth value
+   is, or stays as it is.
 5. What a material is replaced by is in the catalog, or comes with the same batch.
 
 What one entry may say is in `rules`.
@@ -22,6 +24,7 @@ from exchange.catalog.model import (
     DataResource,
     Entry,
     EntryState,
+    ItemType,
     ServiceItem,
     content_of,
     entry_from_content,
@@ -39,6 +42,8 @@ from runtime.identity import Principal, Role
 
 GREATEST_BATCH = 5_000
 GREATEST_VIOLATIONS = 100
+#: What is no plain text to whoever reads it: base64 and geometry, whose index stays.
+_NOT_TEXT = (ItemType.BINARY, ItemType.GEOMETRY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +66,8 @@ class Held:
     content: bytes
     state: EntryState
     etag: str
+    #: Records were published into it, in whatever batch.
+    published: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,10 +245,27 @@ def _violations_against(
             yield FieldViolation(f"{path}.name", "is of a department that is not registered")
         if was is not None and isinstance(change, DataResource):
             before = entry_from_content(was.content)
-            if isinstance(before, DataResource) and before.key_item != change.key_item:
-                yield FieldViolation(
-                    f"{path}.key_item", "never changes: withdraw this resource and put a new one"
-                )
+            if isinstance(before, DataResource):
+                yield from _violations_against_resource(path, change, before, was.published)
+
+
+def _violations_against_resource(
+    path: str, change: DataResource, before: DataResource, published: bool
+) -> Iterator[FieldViolation]:
+    if before.key_item != change.key_item:
+        yield FieldViolation(
+            f"{path}.key_item", "never changes: withdraw this resource and put a new one"
+        )
+    if not published:
+        return
+    types = {item.code: item.type for item in before.items}
+    for place, item in enumerate(change.items):
+        was = types.get(item.code, item.type)
+        if item.type is not was and (item.type is not ItemType.CHARACTER or was in _NOT_TEXT):
+            yield FieldViolation(
+                f"{path}.items[{place}].type",
+                f"is {was.value} and has published records: add an item of another code",
+            )
 
 
 def _replacement_violations(

@@ -15,6 +15,7 @@ from exchange.catalog.model import (
     DataResource,
     ItemType,
     ResourceCategory,
+    Sensitivity,
     ServiceItem,
     SharingType,
     date_problem,
@@ -113,6 +114,8 @@ def resource_violations(resource: DataResource) -> Iterator[FieldViolation]:
     refused = resource.sharing_type is SharingType.NOT_SHARED
     yield from _text("legal_basis", resource.legal_basis, CONDITION_LIMIT, required=refused)
     yield from _word("theme", resource.theme)
+    if resource.open and (kept := _not_for_all(resource.items)):
+        yield FieldViolation("open", f"to all goes with no personal or sensitive item: {kept}")
     yield from _text("quality", resource.quality, TEXT_LIMIT)
     yield from _text("contact_office", resource.contact_office, NAME_LIMIT)
     yield from _one_of("sharing_mode", resource.sharing_mode, SHARING_MODES)
@@ -121,6 +124,13 @@ def resource_violations(resource: DataResource) -> Iterator[FieldViolation]:
         yield FieldViolation("publish_date", problem)
     yield from _related_violations(resource)
     yield from _items_violations(resource)
+
+
+def _not_for_all(items: Sequence[DataItem]) -> str:
+    """The first item that may not be open to all (社会开放); empty where all may."""
+    kept = (Sensitivity.SENSITIVE, Sensitivity.HIGHLY_SENSITIVE)
+    found = (i.code for i in items if i.personal or i.effective_sensitivity in kept)
+    return next((code if WORD.fullmatch(code) else "items" for code in found), "")
 
 
 def _related_violations(resource: DataResource) -> Iterator[FieldViolation]:

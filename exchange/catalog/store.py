@@ -274,11 +274,16 @@ def held_for_change(session: Session, wanted: Collection[str]) -> dict[str, Held
     """What is held under these names, locked until the transaction ends; one statement."""
     query = (
         sa.select(
-            ENTRIES.c.name, ENTRIES.c.version, ENTRIES.c.content, ENTRIES.c.state, ENTRIES.c.etag
+            ENTRIES.c.name,
+            ENTRIES.c.version,
+            ENTRIES.c.content,
+            ENTRIES.c.state,
+            ENTRIES.c.etag,
+            sa.exists().where(BATCHES.c.resource == ENTRIES.c.name),
         )
         .where(ENTRIES.c.name.in_(wanted))
         .order_by(ENTRIES.c.name)  # two batches lock in one order: no deadlock
-        .with_for_update()
+        .with_for_update(of=ENTRIES)
     )
     return {
         name: Held(
@@ -287,8 +292,9 @@ def held_for_change(session: Session, wanted: Collection[str]) -> dict[str, Held
             content=content.encode(),
             state=EntryState(state),
             etag=etag,
+            published=published,
         )
-        for name, version, content, state, etag in session.execute(query)
+        for name, version, content, state, etag, published in session.execute(query)
     }
 
 

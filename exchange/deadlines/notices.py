@@ -2,7 +2,8 @@
 
 1. A reminder comes some working days before the due day, to who must act; so does the notice that
    the day is over. Some working days later the authority of the region is told.
-2. Each is given once for a due day; after an extension the new due day has its own.
+2. One is acknowledged once, by whom it is for. That tells of reading: the clock goes on.
+3. Each is given once for a due day; after an extension the new due day has its own.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ class Notice:
     due: date
     recipient: str
     create_time: datetime
+    acknowledge_time: datetime | None = None
+    acknowledged_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

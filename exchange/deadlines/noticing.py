@@ -4,12 +4,13 @@
    whether more are due; run twice or in two processes, it writes each notice once.
 2. A notice goes to the department that must act; an escalation to the authority of its region, or
    to the node's administrators where none is named.
-3. A department reads its own notices; an administrator and an auditor read all.
+3. A department reads and acknowledges its own notices; an administrator reads and acknowledges all,
+   an auditor reads all.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from exchange.deadlines import service, store
 from exchange.deadlines.model import Deadline, sees_everything
@@ -24,8 +25,8 @@ from exchange.deadlines.notices import (
 from runtime import names, paging
 from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork
-from runtime.errors import FieldViolation, InvalidArgument, PermissionDenied
-from runtime.identity import Principal
+from runtime.errors import FieldViolation, InvalidArgument, NotFound, PermissionDenied
+from runtime.identity import Principal, Role
 from runtime.records import make_record
 from runtime.workdays import china_day
 
@@ -90,7 +91,13 @@ def send(
 
 
 def list_notices(
-    database: Database, principal: Principal, *, parent: str, page_size: int, page_token: str
+    database: Database,
+    principal: Principal,
+    *,
+    parent: str,
+    open_only: bool,
+    page_size: int,
+    page_token: str,
 ) -> tuple[list[Notice], str]:
     """A page of notices, oldest first. Raises PermissionDenied (OWN_DEPARTMENT_ONLY)."""
     names.parse(names.DEPARTMENT, parent, field="parent", wildcard=True)
@@ -103,8 +110,33 @@ def list_notices(
     size, after = paging.page_size(page_size), paging.last_number_of(page_token)
     recipient = None if parent == EVERY_DEPARTMENT else parent
     with database.reading() as session:
-        rows = store.notices(session, recipient=recipient, after=after, limit=size + 1)
+        rows = store.notices(
+            session, recipient=recipient, open_only=open_only, after=after, limit=size + 1
+        )
     return paging.cut(rows, size, lambda notice: str(notice.number))
+
+
+def acknowledge(work: UnitOfWork, principal: Principal, *, number: int, clock: Clock) -> Notice:
+    """Say that a notice has been read; once, whoever of the department repeats it.
+
+    Raises NotFound (NOTICE_NOT_FOUND) where there is none or it is to another department.
+    """
+    held = store.notice(work.session, number) if 0 < number < 2**63 else None
+    told = held is not None and held.recipient == principal.department
+    if held is None or not (told or principal.has(Role.ADMINISTRATOR)):
+        raise NotFound(
+            "no such notice: look it up with ListNotices (`tongban deadlines notices`)",
+            reason="NOTICE_NOT_FOUND",
+            message_zh="没有该提醒：请用提醒列表（tongban deadlines notices）查找",
+        )
+    if held.acknowledge_time is not None:
+        return held
+    now = clock.now()
+    read = replace(held, acknowledge_time=now, acknowledged_by=principal.system)
+    store.acknowledge(work.session, read)
+    facts = {"deadline": read.deadline, "stage": read.stage.value, "due": read.due.isoformat()}
+    work.record(make_record("notice_acknowledged", at=now, actor=principal.system, facts=facts))
+    return read
 
 
 def _recipient(work: UnitOfWork, held: Deadline, stage: Stage, authorities: dict[str, str]) -> str:

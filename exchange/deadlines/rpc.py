@@ -36,6 +36,7 @@ POLICY: Mapping[str, frozenset[Role]] = {
     "ReportLateness": _READERS,
     "SendNotices": frozenset({Role.ADMINISTRATOR, Role.NODE}),
     "ListNotices": _READERS,
+    "AcknowledgeNotice": _CHANGERS,
     "ListJurisdictions": ANY_ROLE,
     "PutJurisdiction": _ADMINISTRATOR,
     "DeleteJurisdiction": _ADMINISTRATOR,
@@ -183,12 +184,26 @@ class DeadlineServicer:
             self._database,
             call.principal,
             parent=request.parent,
+            open_only=request.open_only,
             page_size=request.page_size,
             page_token=request.page_token,
         )
         return pb.ListNoticesResponse(
             notices=[_notice_message(notice) for notice in page], next_page_token=token
         )
+
+    def AcknowledgeNotice(  # noqa: N802
+        self, request: pb.AcknowledgeNoticeRequest, call: Call
+    ) -> pb.AcknowledgeNoticeResponse:
+        """Say that a notice has been read."""
+
+        def act(work: UnitOfWork) -> pb.AcknowledgeNoticeResponse:
+            read = noticing.acknowledge(
+                work, call.principal, number=request.number, clock=self._clock
+            )
+            return pb.AcknowledgeNoticeResponse(notice=_notice_message(read))
+
+        return self._once(call, request, request.request_id, pb.AcknowledgeNoticeResponse, act)
 
     def ListJurisdictions(  # noqa: N802
         self, _request: pb.ListJurisdictionsRequest, _call: Call
@@ -328,6 +343,8 @@ def _notice_message(notice: Notice) -> pb.Notice:
         due=notice.due.isoformat(),
         recipient=notice.recipient,
         create_time=_timestamp(notice.create_time),
+        acknowledge_time=_timestamp(notice.acknowledge_time),
+        acknowledged_by=notice.acknowledged_by,
     )
 
 

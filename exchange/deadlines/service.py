@@ -36,6 +36,11 @@ def of_subjects(session: Session, subjects: Collection[str]) -> dict[tuple[str, 
     return store.newest(session, subjects)
 
 
+def subjects_owed(work: UnitOfWork, *, department: str, kind: str) -> list[str]:
+    """What a department owes acts of a kind about; one statement."""
+    return store.subjects_owed(work.session, department, kind)
+
+
 def start(
     work: UnitOfWork,
     *,

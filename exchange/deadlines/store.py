@@ -63,6 +63,8 @@ class NoticeRow(SQLModel, table=True):
     due: str = Field(sa_type=DAY)
     recipient: str = Field(sa_type=NAME)
     create_time: datetime = Field(sa_type=UtcDateTime)
+    acknowledge_time: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    acknowledged_by: str = Field(sa_type=NAME)
 
 
 class JurisdictionRow(SQLModel, table=True):
@@ -167,6 +169,16 @@ def running(session: Session, subject: str, kind: str) -> Deadline | None:
     )
     row = session.execute(query.with_for_update()).mappings().first()
     return None if row is None else _deadline_of(row)
+
+
+def subjects_owed(session: Session, department: str, kind: str) -> list[str]:
+    """What clocks of a kind that are open for a department are about; one statement."""
+    query = sa.select(DEADLINES.c.subject).where(
+        DEADLINES.c.department == department,
+        DEADLINES.c.kind == kind,
+        DEADLINES.c.state.in_(_OPEN),
+    )
+    return list(session.scalars(query))
 
 
 def newest(session: Session, subjects: Collection[str]) -> dict[tuple[str, str], Deadline]:
@@ -295,6 +307,7 @@ def add_notices(session: Session, notices: Sequence[Notice]) -> None:
             "due": notice.due.isoformat(),
             "recipient": notice.recipient,
             "create_time": notice.create_time,
+            "acknowledged_by": "",
         }
         for notice in notices
     ]
@@ -302,20 +315,48 @@ def add_notices(session: Session, notices: Sequence[Notice]) -> None:
         session.execute(NOTICES.insert(), rows)
 
 
-def notices(session: Session, *, recipient: str | None, after: int, limit: int) -> list[Notice]:
+def notices(
+    session: Session, *, recipient: str | None, open_only: bool, after: int, limit: int
+) -> list[Notice]:
     """At most `limit` notices after a number: to a recipient (None: to any)."""
     columns = NOTICES.c
-    query = sa.select(NOTICES, DEADLINES.c.subject, DEADLINES.c.kind).join_from(
-        NOTICES, DEADLINES, DEADLINES.c.name == columns.deadline
-    )
-    query = query.where(columns.number > after)
+    query = _notices().where(columns.number > after)
     if recipient is not None:
         query = query.where(columns.recipient == recipient)
+    if open_only:
+        query = query.where(columns.acknowledge_time.is_(None))
     rows = session.execute(query.order_by(columns.number).limit(limit)).mappings()
-    return [
-        Notice(**{**row, "stage": Stage(row["stage"]), "due": date.fromisoformat(row["due"])})
-        for row in rows
-    ]
+    return [_notice_of(row) for row in rows]
+
+
+def notice(session: Session, number: int) -> Notice | None:
+    """The notice of this number, locked until the transaction ends."""
+    query = (
+        _notices()
+        .where(NOTICES.c.number == sa.literal(number, sa.BigInteger))
+        .with_for_update(of=NOTICES)
+    )
+    row = session.execute(query).mappings().first()
+    return None if row is None else _notice_of(row)
+
+
+def acknowledge(session: Session, notice: Notice) -> None:
+    """Write who has acknowledged a notice, and when."""
+    session.execute(
+        sa.update(NOTICES)
+        .where(NOTICES.c.number == notice.number)
+        .values(acknowledge_time=notice.acknowledge_time, acknowledged_by=notice.acknowledged_by)
+    )
+
+
+def _notices() -> sa.Select[Any]:
+    return sa.select(NOTICES, DEADLINES.c.subject, DEADLINES.c.kind).join_from(
+        NOTICES, DEADLINES, DEADLINES.c.name == NOTICES.c.deadline
+    )
+
+
+def _notice_of(row: Mapping[Any, Any]) -> Notice:
+    return Notice(**{**row, "stage": Stage(row["stage"]), "due": date.fromisoformat(row["due"])})
 
 
 def jurisdictions(session: Session, *, lock: bool = False) -> list[Jurisdiction]:

@@ -3,8 +3,8 @@
 1. Only the resource's source department publishes into it.
 2. Rows are checked as they come, before any transaction; memory holds their keys and payloads, and
    `Room` bounds what all batches under way hold. One whose sender falls silent is given up.
-3. One transaction writes changes, records, the index of geometries, the batch's row, the audit
-   record and the answer.
+3. One transaction writes changes, records, the index of geometries, the batch's row, the end of the
+   clocks of a first supply, the audit record and the answer.
 4. The digest of a request covers its rows, so a repeated `request_id` with other rows is refused,
    and with the same rows returns the first answer, whatever happened to the schema meanwhile.
 5. Transactions of this process queue for one writer thread: batches never wait for a lock of the
@@ -19,6 +19,7 @@ from exchange.catalog.model import EntryState
 from exchange.catalog.service import Schemas
 from exchange.delivery import store
 from exchange.delivery.model import Batch, Header, Intake, Published, Room, RowDigest
+from exchange.grants import supplying
 from exchange.spatial import indexing
 from runtime import names
 from runtime.clock import Clock
@@ -130,6 +131,7 @@ class Publishing:
             first=published.offset - changed + 1,
             last=published.offset,
         )
+        supplying.published(work, batch.resource, actor=principal.system, at=at)
         work.record(
             make_record(
                 "batch_published",

@@ -5,6 +5,7 @@
 2. Whoever is no party to a request gets the answer for one that does not exist.
 3. The clock of a reply (`exchange.deadlines`) starts with the request, stands while the request is
    with who asked, and ends with the answer; that of the authority likewise, where one is named.
+   That of the first supply (`supplying`) starts with the grant.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from exchange.deadlines import service as deadlines
 from exchange.deadlines.jurisdictions import Kind
 from exchange.deadlines.model import DeadlineState
 from exchange.delivery import reading
-from exchange.grants import deciding, reviewing, service, store
+from exchange.grants import deciding, reviewing, service, store, supplying
 from exchange.grants.deciding import NO_REVIEW, Review
 from exchange.grants.model import (
     AccessRequest,
@@ -183,6 +184,7 @@ def approve_access_request(
     _end_clock(work, held, principal, now)
     if grant is not None:
         service.write_grant(work, grant, actor=principal.system, now=now)
+        supplying.consented(work, grant, resource, actor=principal.system, at=now)
         return request, grant
     work.record(
         make_record(
@@ -215,6 +217,7 @@ def endorse_access_request(
     store.update_request(work.session, request)
     _end_clock(work, held, principal, now)
     service.write_grant(work, grant, actor=principal.system, now=now)
+    supplying.consented(work, grant, resource, actor=principal.system, at=now)
     return request, grant
 
 

@@ -16,7 +16,7 @@ from datetime import datetime
 from exchange.catalog import service as catalog
 from exchange.catalog.model import DataResource, ServiceItem
 from exchange.delivery import reading
-from exchange.grants import amending, deciding, store
+from exchange.grants import amending, deciding, store, supplying
 from exchange.grants.amending import Narrowing
 from exchange.grants.model import Grant, GrantVersion, grant_not_found
 from exchange.grants.rights import may_see, sees_everything
@@ -84,6 +84,7 @@ def revoke_grant(
     grant = deciding.revoke(principal, held, reason=reason, now=now)
     store.update_grant(work.session, grant, epoch=store.bump(work.session))
     store.end_version(work.session, name, now)
+    supplying.revoked(work, grant, actor=principal.system, at=now)
     work.record(
         make_record(
             "grant_revoked",

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, cast
 
@@ -262,6 +263,12 @@ def grants(
     """Grants after a name: of a consumer (None: of any) that a party sees (None: all)."""
     query = _listed(GRANTS, consumer=consumer, party=party, after=after, limit=limit)
     return [_grant_of(row) for row in session.execute(query).mappings()]
+
+
+def grants_of(session: Session, resource: str, among: Collection[str]) -> list[str]:
+    """Which of these grants are of a resource, by name; one statement."""
+    query = sa.select(GRANTS.c.name).where(GRANTS.c.resource == resource, GRANTS.c.name.in_(among))
+    return list(session.scalars(query.order_by(GRANTS.c.name)))
 
 
 class Freshness:

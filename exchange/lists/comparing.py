@@ -4,12 +4,13 @@
 2. Of a resource that is missing, withdrawn or not shared nothing more is told: the rest follows.
 3. What was published is stale by the promised cycle, whichever one the catalog has; that the
    catalog has a slower one is told by itself.
-4. A receiver named in the list should have a grant in force; who asked for none finds it here too.
+4. A receiver named in the list should have grants in force that give all promised items, shown in
+   part or whole; who asked for none finds it here too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -30,6 +31,7 @@ class Shortfall(StrEnum):
     NEVER_PUBLISHED = "never_published"
     STALE = "stale"
     RECEIVERS_WITHOUT_GRANT = "receivers_without_grant"
+    GRANTS_LACK_ITEMS = "grants_lack_items"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +48,8 @@ class Delivered:
 
     resource: DataResource | None
     withdrawn: bool
-    granted: Collection[str]
+    #: The items that each receiver's grants in force give, all of them together.
+    granted: Mapping[str, Collection[str]]
 
 
 def fresh_until(promised: Responsibility, resource: DataResource | None) -> datetime | None:
@@ -85,3 +88,7 @@ def _findings(promised: Responsibility, delivered: Delivered, now: datetime) -> 
         yield Finding(shortfall=Shortfall.STALE)
     if without := tuple(r for r in promised.receivers if r not in delivered.granted):
         yield Finding(shortfall=Shortfall.RECEIVERS_WITHOUT_GRANT, about=without)
+    wanted = held.intersection(promised.items) if promised.items else held
+    given = delivered.granted
+    if less := tuple(r for r in promised.receivers if r in given and not wanted <= set(given[r])):
+        yield Finding(shortfall=Shortfall.GRANTS_LACK_ITEMS, about=less)

@@ -125,6 +125,7 @@ class ListServicer:
             self._database,
             call.principal,
             parent=request.parent,
+            receiver=request.receiver,
             shortfalls_only=request.shortfalls_only,
             page_size=request.page_size,
             page_token=request.page_token,

@@ -4,7 +4,8 @@
    audit record in the same transaction. Free text is committed to by hash only.
 2. The responsibility and the negative list are open to every department; a demand is known to its
    department, to the one that is asked, to administrators and auditors.
-3. What costs more than a page's fixed statements is not asked here.
+3. A demand has the clock of a reply (`exchange.deadlines`), which its first answer ends.
+4. What costs more than a page's fixed statements is not asked here.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TypeVar
 
+from exchange.catalog import service as catalog
 from exchange.catalog.model import DataResource, SharingType
+from exchange.deadlines import service as deadlines
+from exchange.deadlines.jurisdictions import Kind
 from exchange.lists import model, store
 from exchange.lists.model import (
     Demand,
@@ -159,6 +163,7 @@ def create_demand(
                 reason="RESOURCE_IS_SHARED",
                 message_zh="该信息资源已共享且含这些信息项：请直接申请（tongban grants request）",
             )
+    _start_reply(work, principal, made, clock)
     return _write(work, principal, made, None, word="demand_made", clock=clock)
 
 
@@ -206,6 +211,9 @@ def answer_demand(
                 reason="RESOURCE_NOT_OFFERED",
                 message_zh="该信息资源未生效或不予共享：请指明可用的信息资源",
             )
+    deadlines.finish(
+        work, subject=name, kind=Kind.REPLY_CONDITIONAL, at=clock.now(), actor=principal.system
+    )
     return _write(work, principal, answered, held, word="demand_answered", clock=clock)
 
 
@@ -215,6 +223,9 @@ def withdraw_demand(work: UnitOfWork, principal: Principal, *, name: str, clock:
     if principal.department != names.department_of(name):
         raise _own_demands_only()
     gone = model.withdraw(held)
+    deadlines.cancel(
+        work, subject=name, kind=Kind.REPLY_CONDITIONAL, at=clock.now(), actor=principal.system
+    )
     return _write(work, principal, gone, held, word="demand_withdrawn", clock=clock)
 
 
@@ -309,6 +320,27 @@ def list_versions(
             raise row_not_found()
         rows = store.versions(session, name, after=after, limit=size + 1)
     return paging.cut(rows, size, lambda version: str(version.row.version))
+
+
+def _start_reply(work: UnitOfWork, principal: Principal, demand: Demand, clock: Clock) -> None:
+    """Start the clock of who has to answer: the department that is asked, else the authority.
+
+    Where no department is asked and no authority is named, administrators answer, whom no clock
+    holds.
+    """
+    asked = catalog.department_in(work, demand.supplier or names.department_of(demand.name))
+    region = asked.region_code if asked else ""
+    department = demand.supplier or deadlines.ruling(work.session, region).authority
+    if department:
+        deadlines.start(
+            work,
+            subject=demand.name,
+            kind=Kind.REPLY_CONDITIONAL,
+            region_code=region,
+            department=department,
+            at=clock.now(),
+            actor=principal.system,
+        )
 
 
 _Any = TypeVar("_Any", Responsibility, Negative, Demand)

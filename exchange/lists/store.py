@@ -87,6 +87,9 @@ class Wanted:
     resource: str | None = None
     states: Collection[str] | None = None
     in_force_on: str | None = None
+    #: Of the responsibility list: what may be promised to this department, by its name or to all.
+    #: A few rows more, of which some text is its name, may be found.
+    receiver: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +170,14 @@ def _wanted(wanted: Wanted) -> sa.Select[Any]:
         )
     if wanted.resource is not None:
         query = query.where(columns.resource == wanted.resource)
+    if wanted.receiver is not None:
+        # Content is canonical JSON, so that a name stands in it as it is, in quotes.
+        query = query.where(
+            sa.or_(
+                columns.content.contains(f'"{wanted.receiver}"', autoescape=True),
+                columns.content.contains('"receivers":[]', autoescape=True),
+            )
+        )
     if wanted.states is not None:
         query = query.where(columns.state.in_(wanted.states))
     if wanted.in_force_on is not None:
@@ -228,11 +239,11 @@ def not_shared(session: Session, *, department: str | None, after: str, limit: i
 
 def granted(
     session: Session, *, resources: Collection[str], consumers: Collection[str], now: datetime
-) -> Mapping[str, set[str]]:
-    """Which of these consumers have a grant in force, by resource; one statement."""
+) -> Mapping[str, Mapping[str, set[str]]]:
+    """The items that these consumers' grants in force give, by resource; one statement."""
     at, columns = sa.literal(now, UtcDateTime), GRANTS.c
     query = (
-        sa.select(columns.resource, columns.consumer)
+        sa.select(columns.resource, columns.consumer, columns["items"])
         .where(
             columns.consumer.in_(consumers),
             columns.resource.in_(resources),
@@ -242,9 +253,9 @@ def granted(
         )
         .distinct()
     )
-    found: dict[str, set[str]] = defaultdict(set)
-    for resource, consumer in session.execute(query):
-        found[resource].add(consumer)
+    found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for resource, consumer, items in session.execute(query):
+        found[resource][consumer].update(code for code, _ in orjson.loads(items))
     return found
 
 

@@ -75,6 +75,11 @@ class DeadlineServiceStub:
                 request_serializer=exchange_dot_v1_dot_deadlines__pb2.ListNoticesRequest.SerializeToString,
                 response_deserializer=exchange_dot_v1_dot_deadlines__pb2.ListNoticesResponse.FromString,
                 _registered_method=True)
+        self.AcknowledgeNotice = channel.unary_unary(
+                '/tongban.exchange.v1.DeadlineService/AcknowledgeNotice',
+                request_serializer=exchange_dot_v1_dot_deadlines__pb2.AcknowledgeNoticeRequest.SerializeToString,
+                response_deserializer=exchange_dot_v1_dot_deadlines__pb2.AcknowledgeNoticeResponse.FromString,
+                _registered_method=True)
         self.ListJurisdictions = channel.unary_unary(
                 '/tongban.exchange.v1.DeadlineService/ListJurisdictions',
                 request_serializer=exchange_dot_v1_dot_deadlines__pb2.ListJurisdictionsRequest.SerializeToString,
@@ -167,6 +172,14 @@ class DeadlineServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AcknowledgeNotice(self, request, context):
+        """Says that a notice has been read: the department that is told, or an administrator. Once; a
+        repeat changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListJurisdictions(self, request, context):
         """Lists the tables of deadlines, the shipped one too.
         """
@@ -252,6 +265,11 @@ def add_DeadlineServiceServicer_to_server(servicer, server):
                     servicer.ListNotices,
                     request_deserializer=exchange_dot_v1_dot_deadlines__pb2.ListNoticesRequest.FromString,
                     response_serializer=exchange_dot_v1_dot_deadlines__pb2.ListNoticesResponse.SerializeToString,
+            ),
+            'AcknowledgeNotice': grpc.unary_unary_rpc_method_handler(
+                    servicer.AcknowledgeNotice,
+                    request_deserializer=exchange_dot_v1_dot_deadlines__pb2.AcknowledgeNoticeRequest.FromString,
+                    response_serializer=exchange_dot_v1_dot_deadlines__pb2.AcknowledgeNoticeResponse.SerializeToString,
             ),
             'ListJurisdictions': grpc.unary_unary_rpc_method_handler(
                     servicer.ListJurisdictions,
@@ -501,6 +519,33 @@ class DeadlineService:
             '/tongban.exchange.v1.DeadlineService/ListNotices',
             exchange_dot_v1_dot_deadlines__pb2.ListNoticesRequest.SerializeToString,
             exchange_dot_v1_dot_deadlines__pb2.ListNoticesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AcknowledgeNotice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.exchange.v1.DeadlineService/AcknowledgeNotice',
+            exchange_dot_v1_dot_deadlines__pb2.AcknowledgeNoticeRequest.SerializeToString,
+            exchange_dot_v1_dot_deadlines__pb2.AcknowledgeNoticeResponse.FromString,
             options,
             channel_credentials,
             insecure,

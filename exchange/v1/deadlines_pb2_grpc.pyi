@@ -49,6 +49,10 @@ class DeadlineServiceStub:
     """Writes the notices that are due today; each is written once. Administrators and the node."""
     ListNotices: _grpc.UnaryUnaryMultiCallable[_deadlines_pb2.ListNoticesRequest, _deadlines_pb2.ListNoticesResponse]
     """Lists notices to a department; of all, and those to administrators, with "departments/-"."""
+    AcknowledgeNotice: _grpc.UnaryUnaryMultiCallable[_deadlines_pb2.AcknowledgeNoticeRequest, _deadlines_pb2.AcknowledgeNoticeResponse]
+    """Says that a notice has been read: the department that is told, or an administrator. Once; a
+    repeat changes nothing.
+    """
     ListJurisdictions: _grpc.UnaryUnaryMultiCallable[_deadlines_pb2.ListJurisdictionsRequest, _deadlines_pb2.ListJurisdictionsResponse]
     """Lists the tables of deadlines, the shipped one too."""
     PutJurisdiction: _grpc.UnaryUnaryMultiCallable[_deadlines_pb2.PutJurisdictionRequest, _deadlines_pb2.PutJurisdictionResponse]
@@ -85,6 +89,10 @@ class DeadlineServiceAsyncStub(DeadlineServiceStub):
     """Writes the notices that are due today; each is written once. Administrators and the node."""
     ListNotices: _aio.UnaryUnaryMultiCallable[_deadlines_pb2.ListNoticesRequest, _deadlines_pb2.ListNoticesResponse]  # type: ignore[assignment]
     """Lists notices to a department; of all, and those to administrators, with "departments/-"."""
+    AcknowledgeNotice: _aio.UnaryUnaryMultiCallable[_deadlines_pb2.AcknowledgeNoticeRequest, _deadlines_pb2.AcknowledgeNoticeResponse]  # type: ignore[assignment]
+    """Says that a notice has been read: the department that is told, or an administrator. Once; a
+    repeat changes nothing.
+    """
     ListJurisdictions: _aio.UnaryUnaryMultiCallable[_deadlines_pb2.ListJurisdictionsRequest, _deadlines_pb2.ListJurisdictionsResponse]  # type: ignore[assignment]
     """Lists the tables of deadlines, the shipped one too."""
     PutJurisdiction: _aio.UnaryUnaryMultiCallable[_deadlines_pb2.PutJurisdictionRequest, _deadlines_pb2.PutJurisdictionResponse]  # type: ignore[assignment]
@@ -166,6 +174,16 @@ class DeadlineServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_deadlines_pb2.ListNoticesResponse, _abc.Awaitable[_deadlines_pb2.ListNoticesResponse]]:
         """Lists notices to a department; of all, and those to administrators, with "departments/-"."""
+
+    @_abc_1.abstractmethod
+    def AcknowledgeNotice(
+        self,
+        request: _deadlines_pb2.AcknowledgeNoticeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_deadlines_pb2.AcknowledgeNoticeResponse, _abc.Awaitable[_deadlines_pb2.AcknowledgeNoticeResponse]]:
+        """Says that a notice has been read: the department that is told, or an administrator. Once; a
+        repeat changes nothing.
+        """
 
     @_abc_1.abstractmethod
     def ListJurisdictions(

@@ -104,6 +104,8 @@ class _ShortfallEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Shortfall.V
     """The newest batch is older than the promised cycle."""
     SHORTFALL_RECEIVERS_WITHOUT_GRANT: _Shortfall.ValueType  # 8
     """Departments that should receive it have no grant in force."""
+    SHORTFALL_GRANTS_LACK_ITEMS: _Shortfall.ValueType  # 9
+    """Departments that should receive it have grants that do not give all promised items."""
 
 class Shortfall(_Shortfall, metaclass=_ShortfallEnumTypeWrapper):
     """How what is delivered falls short of what is promised."""
@@ -126,6 +128,8 @@ SHORTFALL_STALE: Shortfall.ValueType  # 7
 """The newest batch is older than the promised cycle."""
 SHORTFALL_RECEIVERS_WITHOUT_GRANT: Shortfall.ValueType  # 8
 """Departments that should receive it have no grant in force."""
+SHORTFALL_GRANTS_LACK_ITEMS: Shortfall.ValueType  # 9
+"""Departments that should receive it have grants that do not give all promised items."""
 Global___Shortfall: _TypeAlias = Shortfall  # noqa: Y015
 
 class _NegativeDoubt:
@@ -720,6 +724,7 @@ class CompareDeliveryRequest(_message.Message):
     SHORTFALLS_ONLY_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    RECEIVER_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The supplier, or "departments/-" for all that the caller may see."""
     shortfalls_only: _builtins.bool
@@ -728,6 +733,11 @@ class CompareDeliveryRequest(_message.Message):
     """At most so many promises, 100 if not set, 1000 at most."""
     page_token: _builtins.str
     """From the page before."""
+    receiver: _builtins.str
+    """Only what is promised to this department, by its name or to all: the caller's own, or any for
+    administrators and auditors. `parent` then may be any supplier; nothing is told of other
+    receivers.
+    """
     def __init__(
         self,
         *,
@@ -735,10 +745,11 @@ class CompareDeliveryRequest(_message.Message):
         shortfalls_only: _builtins.bool = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        receiver: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "shortfalls_only", b"shortfalls_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "receiver", b"receiver", "shortfalls_only", b"shortfalls_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

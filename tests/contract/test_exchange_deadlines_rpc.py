@@ -260,6 +260,30 @@ def test_notices_come_in_stages_each_once(node: Node):
     assert len(node.records("notices_sent")) == 4
 
 
+def test_a_notice_is_acknowledged_once_by_whom_it_is_for(node: Node):
+    node.begin()  # due on the 16th of March
+    node.clock.set(datetime(2026, 3, 20, 1, tzinfo=UTC))
+    node(ADMINISTRATOR, "SendNotices")
+    own, up = node(ADMINISTRATOR, "ListNotices", parent=EVERY).notices
+    assert (own.recipient, up.recipient) == (CIVIL, "")
+    assert not own.HasField("acknowledge_time")
+    read = lambda who, number: node(who, "AcknowledgeNotice", number=number)  # noqa: E731
+    for who, number in ((CONSUMER, own.number), (SOURCE, up.number), (SOURCE, 0), (SOURCE, -1),
+                        (ADMINISTRATOR, 99), (SOURCE, 2**63 - 1)):  # fmt: skip
+        assert refused(NotFound, read, who, number).reason == "NOTICE_NOT_FOUND"
+    first = read(SOURCE, own.number).notice
+    assert first.acknowledged_by == SOURCE.system
+    assert first.acknowledge_time.ToDatetime(UTC) == node.clock.now()
+    node.clock.advance(DAY)
+    assert read(ADMINISTRATOR, own.number).notice == first
+    assert list(node(SOURCE, "ListNotices", parent=CIVIL).notices) == [first]
+    assert not node(SOURCE, "ListNotices", parent=CIVIL, open_only=True).notices
+    left = node(ADMINISTRATOR, "ListNotices", parent=EVERY, open_only=True).notices
+    assert [n.number for n in left] == [up.number]
+    assert read(ADMINISTRATOR, up.number).notice.acknowledged_by == ADMINISTRATOR.system
+    assert [r["stage"] for r in node.records("notice_acknowledged")] == ["overdue", "escalation"]
+
+
 def test_a_paused_or_finished_clock_gets_no_notice(node: Node):
     node(SOURCE, "PauseDeadline", name=node.begin(1).name, reason="等")
     node.finish(node.begin(2))

@@ -200,6 +200,20 @@ def test_every_version_is_kept(database: Database, clock: FixedClock):
         assert store.versions_at(session, RESIDENTS, county.NOON - DAY, after="", limit=9) == []
 
 
+def test_a_later_version_starts_no_clock_of_a_supply(database: Database, clock: FixedClock):
+    kind = Kind.SUPPLY_AFTER_CONSENT
+    grant = build.approve(database, build.ask(database, clock=clock), clock=clock)
+    began = clock_of(database, grant.name, kind)
+    clock.advance(DAY)
+    asked = build.ask(database, clock=clock, amends=grant.name)
+    build.approve(database, asked, clock=clock)
+    assert clock_of(database, grant.name, kind) == began
+    at_once = build.ask(
+        database, clock=clock, resource=county.unconditional().name, items=("region",)
+    )
+    assert clock_of(database, at_once.grant, kind) is None
+
+
 def test_an_unconditional_resource_is_amended_at_once(database: Database, clock: FixedClock):
     regions = county.unconditional().name
     first = build.ask(database, clock=clock, resource=regions, items=("region",))

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, timedelta
 
 import orjson
@@ -10,6 +11,11 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from exchange.catalog.model import SharingType
+from exchange.deadlines import service as deadlines
+from exchange.deadlines.jurisdictions import Jurisdiction, Kind
+from exchange.deadlines.jurisdictions import content_of as jurisdiction_content
+from exchange.deadlines.model import DeadlineState
+from exchange.deadlines.store import put_jurisdiction
 from exchange.delivery.model import Batch
 from exchange.delivery.store import write_batch
 from exchange.lists.rpc import POLICY, ListServicer
@@ -268,6 +274,48 @@ def test_what_is_promised_is_held_against_what_is_delivered(node: Node):
     assert node.shortfalls()[ROW][-1] == ("RECEIVERS_WITHOUT_GRANT", [HOUSING])
 
 
+def test_grants_have_to_give_what_was_promised(node: Node):
+    every = node.promise(items=[])
+    node.publish()
+
+    def give(*items: str, consumer: str = HOUSING) -> None:
+        asked = build.ask(node.database, clock=node.clock, items=items, consumer=consumer)
+        build.approve(node.database, asked, clock=node.clock)
+
+    give("name")
+    assert node.shortfalls()[ROW] == [("GRANTS_LACK_ITEMS", [HOUSING])]
+    some = node.promise(items=["citizen_number", "name"], receivers=[HOUSING], etag=every.etag)
+    assert node.shortfalls()[ROW] == [("GRANTS_LACK_ITEMS", [HOUSING])]
+    give("citizen_number")  # by two grants together
+    assert node.shortfalls()[ROW] == []
+    # What the resource lacks is told once, and of no grant.
+    node.promise(items=["name", "nonesuch"], receivers=[HOUSING, HEALTH], etag=some.etag)
+    assert node.shortfalls()[ROW] == [
+        ("ITEMS_MISSING", ["nonesuch"]), ("RECEIVERS_WITHOUT_GRANT", [HEALTH])
+    ]  # fmt: skip
+
+
+def test_a_receiver_compares_what_it_should_receive_and_hears_of_no_other(node: Node):
+    node.publish()
+    node.promise(receivers=[HOUSING, HEALTH])
+    node.promise(name=f"{ROW}-all", receivers=[])
+    node.promise(name=f"{ROW}-health", receivers=[HEALTH])
+    node.promise(name=f"{ROW}-named", receivers=[HEALTH], display_name=HOUSING, note=HOUSING)
+    own = {ROW: [("RECEIVERS_WITHOUT_GRANT", [HOUSING])], f"{ROW}-all": []}
+    assert node.shortfalls(CONSUMER, receiver=HOUSING) == own
+    assert node.shortfalls(CONSUMER, receiver=HOUSING, parent=CIVIL) == own
+    assert node.shortfalls(ADMINISTRATOR, receiver=HOUSING, shortfalls_only=True) == {
+        ROW: [("RECEIVERS_WITHOUT_GRANT", [HOUSING])]
+    }
+    assert node.shortfalls(CONSUMER, receiver=HOUSING, parent=HEALTH) == {}
+    for who in (CONSUMER, SUPPLIER):
+        told = refused(PermissionDenied, node.shortfalls, who, receiver=HEALTH)
+        assert told.reason == "OWN_DEPARTMENT_ONLY"
+    assert refused(InvalidArgument, node.shortfalls, CONSUMER, receiver="x")
+    (one, _) = node(CONSUMER, "CompareDelivery", parent=EVERY, receiver=HOUSING).comparisons
+    assert one.responsibility.receivers == [HOUSING, HEALTH]  # the list is open to all
+
+
 def test_each_shortfall_has_its_name(node: Node):
     first = node.promise(items=["citizen_number", "nonesuch", "other"], receivers=[])
     assert node.shortfalls()[ROW][0] == ("ITEMS_MISSING", ["nonesuch", "other"])
@@ -436,6 +484,45 @@ FORBIDDEN = [
     ("accepted", "accepted"),
     ("accepted", "withdrawn"),
 ]
+
+
+def clock_of(node: Node, demand: str):
+    with node.database.reading() as session:
+        return deadlines.of_subjects(session, [demand]).get((demand, Kind.REPLY_CONDITIONAL))
+
+
+@pytest.mark.parametrize("word", [*ANSWERS, "withdrawn"])
+def test_a_demand_has_a_clock_that_its_answer_ends(node: Node, word: str):
+    node.promise()
+    name = node(CONSUMER, "CreateDemand", parent=HOUSING, demand=demand()).demand.name
+    held = clock_of(node, name)
+    assert (held.department, held.owner) == (CIVIL, HOUSING)
+    assert held.due.isoformat() == "2026-03-16"
+    node.clock.advance(15 * DAY)
+    step(node, name, word)
+    ended = DeadlineState.CANCELLED if word == "withdrawn" else DeadlineState.LATE
+    assert clock_of(node, name).state is ended
+    if word == "accepted":
+        node.clock.advance(DAY)
+        step(node, name, "met")  # of a second answer there is no clock
+        assert clock_of(node, name).end_time == node.clock.now() - DAY
+
+
+def test_a_demand_to_nobody_is_the_authoritys_to_answer(node: Node):
+    ask = lambda: node(CONSUMER, "CreateDemand", parent=HOUSING, demand=demand(supplier=""))  # noqa: E731
+    first = ask().demand.name
+    assert clock_of(node, first) is None
+    table = Jurisdiction(
+        name="jurisdictions/shifan", region_prefix="9901", display_name="示范市", authority=HEALTH
+    )
+    with node.database.unit_of_work() as work:
+        table = replace(table, etag="e", update_time=node.clock.now())
+        put_jurisdiction(work.session, table, jurisdiction_content(table))
+    second = ask().demand.name
+    assert clock_of(node, second).department == HEALTH
+    for name in (first, second):
+        step(node, name, "declined")
+    assert clock_of(node, second).state is DeadlineState.MET
 
 
 def test_a_demand_goes_no_forbidden_way(node: Node):

@@ -95,6 +95,12 @@ def test_who_is_late_is_reported_and_told(at):
     assert notice["stage"] == "NOTICE_STAGE_OVERDUE"
     assert "administrators" in run("notices", "--parent", "departments/-", *at("centre")).stdout
     assert run("remind", *at("police")).returncode == 3
+    read = told("acknowledge", notice["number"], *at("police"))
+    assert read["acknowledged_by"].startswith("departments/public-security/")
+    assert notice["number"] in run("acknowledge", notice["number"], *at("police")).stdout
+    assert run("acknowledge", notice["number"], *at("employment")).returncode == 3
+    mine = ("--parent", "departments/public-security", *at("police"))
+    assert told("notices", "--open", *mine) == []
 
 
 def test_tables_are_written_from_a_file(at, tmp_path):

@@ -91,6 +91,8 @@ def test_what_is_missing_is_told_in_words(at, written):
     assert "缺少信息项 (nonesuch)" in shown
     assert "使用部门没有有效授权" in shown
     assert told("compare", *at("employment")) == []
+    (received,) = told("compare", "--receiver", EMPLOYMENT, *at("employment"))
+    assert received["responsibility"]["name"] == ROW
 
 
 def test_a_demand_is_made_answered_and_withdrawn(at, written):

@@ -145,6 +145,38 @@ def test_the_key_item_never_changes():
     assert paths(other, held=[held(build.resource())]) == ["changes[0].put_resource.key_item"]
 
 
+T = ItemType
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "may"),
+    [
+        *((was, T.CHARACTER, True) for was in (T.CHARACTER, T.NUMBER, T.DATE, T.TIME, T.LOGICAL)),
+        (T.BINARY, T.BINARY, True),
+        (T.GEOMETRY, T.GEOMETRY, True),
+        (T.BINARY, T.CHARACTER, False),
+        (T.GEOMETRY, T.CHARACTER, False),
+        *((T.CHARACTER, to, False) for to in (T.NUMBER, T.DATE, T.LOGICAL, T.BINARY, T.GEOMETRY)),
+        (T.DATE, T.TIME, False),
+        (T.NUMBER, T.LOGICAL, False),
+    ],
+)
+def test_published_records_keep_their_items_types(before, after, may):
+    key = build.resource().items[0]
+    was, becomes = (
+        build.resource(items=(key, replace(key, code="x", type=kind))) for kind in (before, after)
+    )
+    published = replace(held(was), published=True)
+    plan(becomes, held=[held(was)])  # where nothing was published, any
+    if may:
+        plan(becomes, held=[published])
+    else:
+        field = "changes[0].put_resource.items[1].type"
+        assert paths(becomes, held=[published]) == [field]
+    more = build.resource(items=(key, replace(key, code="y", type=after)))
+    plan(more, held=[published])  # another code is another item
+
+
 def test_problems_of_shape_and_of_what_is_held_are_told_together():
     assert paths(
         build.resource(code=""),

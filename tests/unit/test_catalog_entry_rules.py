@@ -49,6 +49,19 @@ def material(**changes) -> Material:
     return replace(said, **changes)
 
 
+def test_what_is_open_to_all_has_no_sensitive_item():
+    plain = item(personal=False)
+    for kept in (Sensitivity.SENSITIVE, Sensitivity.HIGHLY_SENSITIVE):
+        wrong = replace(plain, code="x", sensitivity=kept)
+        assert paths(build.resource(open=True, items=(plain, wrong))) == [
+            "changes[0].put_resource.open"
+        ]
+    # A personal item is no open one, whatever is said of how sensitive it is.
+    said = replace(plain, personal=True, sensitivity=Sensitivity.PUBLIC)
+    assert paths(build.resource(open=True, items=(said,)))
+    directory.plan([build.resource(open=True, items=(plain,))], held={}, departments=(CIVIL,))
+
+
 VALUES = tuple(CodeValue(code=str(n), display_name=f"值{n}") for n in range(3))
 
 
@@ -58,6 +71,7 @@ VALUES = tuple(CodeValue(code=str(n), display_name=f"值{n}") for n in range(3))
         ({"legal_basis": "长" * 501}, "legal_basis"),
         ({"sharing_type": SharingType.NOT_SHARED, "legal_basis": " "}, "legal_basis"),
         ({"theme": "Credit"}, "theme"),
+        ({"open": True}, "open"),
         ({"theme": "a" * 65}, "theme"),
         ({"quality": "长" * 2001}, "quality"),
         ({"contact_office": "长" * 201}, "contact_office"),

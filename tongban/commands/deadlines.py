@@ -286,6 +286,9 @@ def print_sent(counts: dict[str, int]) -> None:
 @app.command()
 def notices(
     parent: Annotated[str, typer.Option(help="The department that is told; departments/-: all.")],
+    open_only: Annotated[
+        bool, typer.Option("--open", help="Only those that nobody has acknowledged.")
+    ] = False,
     node: NodeAddress = DEFAULT_NODE,
     identity: IdentityFolder = DEFAULT_IDENTITY,
     as_json: Json = False,
@@ -295,22 +298,47 @@ def notices(
     Example: tongban deadlines notices --parent departments/public-security
     """
     with outcomes(as_json=as_json), Client(node, identity) as client:
-        asked = pb.ListNoticesRequest(parent=parent)
+        asked = pb.ListNoticesRequest(parent=parent, open_only=open_only)
         found = list(client.every(client.deadlines.ListNotices, asked, "notices"))
         if as_json:
             print_json([plain(n) for n in found])
         else:
-            print_table(
-                say("Notices", "提醒"),
-                (say("written", "时间"), say("says", "内容"), say("due", "到期日"),
-                 say("to", "发给"), say("kind", "类别"), say("about", "事项"),
-                 say("deadline", "期限")),
-                [
-                    (when(n.create_time)[:10], _stage(n), n.due,
-                     n.recipient or say("administrators", "管理员"), n.kind, n.subject, n.deadline)
-                    for n in found
-                ],
-            )  # fmt: skip
+            _print_notices(found)
+
+
+@app.command()
+def acknowledge(
+    number: Annotated[int, typer.Argument(help="The notice, by its number.", min=1)],
+    node: NodeAddress = DEFAULT_NODE,
+    identity: IdentityFolder = DEFAULT_IDENTITY,
+    as_json: Json = False,
+) -> None:
+    """Say that a notice to the own department has been read; its clock goes on.
+
+    Example: tongban deadlines acknowledge 12
+    """
+    with outcomes(as_json=as_json), Client(node, identity) as client:
+        asked = pb.AcknowledgeNoticeRequest(number=number, request_id=new_request_id())
+        read = client.deadlines.AcknowledgeNotice(asked, timeout=client.timeout).notice
+        if as_json:
+            print_json(plain(read))
+        else:
+            _print_notices([read])
+
+
+def _print_notices(found: list[pb.Notice]) -> None:
+    print_table(
+        say("Notices", "提醒"),
+        (say("number", "编号"), say("written", "时间"), say("says", "内容"), say("due", "到期日"),
+         say("to", "发给"), say("read", "已阅"), say("kind", "类别"), say("about", "事项"),
+         say("deadline", "期限")),
+        [
+            (n.number, when(n.create_time)[:10], _stage(n), n.due,
+             n.recipient or say("administrators", "管理员"), when(n.acknowledge_time)[:10], n.kind,
+             n.subject, n.deadline)
+            for n in found
+        ],
+    )  # fmt: skip
 
 
 def _stage(notice: pb.Notice) -> str:

@@ -54,6 +54,7 @@ SHORTFALLS_ZH = {
     "NEVER_PUBLISHED": "从未发布数据",
     "STALE": "数据超过承诺的更新周期",
     "RECEIVERS_WITHOUT_GRANT": "使用部门没有有效授权",
+    "GRANTS_LACK_ITEMS": "使用部门的授权未含全部承诺的信息项",
 }
 DOUBTS_ZH = {
     "NOT_LISTED": "未列入清单",
@@ -122,6 +123,9 @@ def responsibilities(
 @app.command()
 def compare(
     parent: Parent = EVERY,
+    receiver: Annotated[
+        str, typer.Option(help="Only what is promised to this department, by name or to all.")
+    ] = "",
     shortfalls: Annotated[
         bool, typer.Option("--shortfalls", help="Only promises that are not kept.")
     ] = False,
@@ -134,7 +138,9 @@ def compare(
     Example: tongban lists compare --shortfalls
     """
     with outcomes(as_json=as_json), Client(node, identity) as client:
-        asked = pb.CompareDeliveryRequest(parent=parent, shortfalls_only=shortfalls)
+        asked = pb.CompareDeliveryRequest(
+            parent=parent, receiver=receiver, shortfalls_only=shortfalls
+        )
         found = list(client.every(client.lists.CompareDelivery, asked, "comparisons"))
         if as_json:
             print_json([plain(c) for c in found])

@@ -59,6 +59,8 @@ def upgrade() -> None:
         sa.Column("due", DAY, nullable=False),
         sa.Column("recipient", NAME, nullable=False),
         sa.Column("create_time", TIME, nullable=False),
+        sa.Column("acknowledge_time", TIME, nullable=True),
+        sa.Column("acknowledged_by", NAME, nullable=False),
         # Each is given once; a clock whose due day moved is a new matter.
         sa.UniqueConstraint("deadline", "stage", "due", name="deadline_notice_once"),
         sqlite_autoincrement=True,
