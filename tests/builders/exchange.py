@@ -20,6 +20,7 @@ from exchange.server import ExchangeService
 from exchange.v1 import (
     audit_pb2_grpc,
     catalog_pb2_grpc,
+    connecting_pb2_grpc,
     delivery_pb2_grpc,
     discovery_pb2_grpc,
     grants_pb2_grpc,
@@ -95,6 +96,7 @@ class Stubs:
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self.catalog = catalog_pb2_grpc.CatalogServiceStub(channel)
+        self.connectors = connecting_pb2_grpc.ConnectorServiceStub(channel)
         self.grants = grants_pb2_grpc.GrantServiceStub(channel)
         self.oversight = oversight_pb2_grpc.OversightServiceStub(channel)
         self.query = query_pb2_grpc.QueryServiceStub(channel)
@@ -117,6 +119,8 @@ class ExchangeNode:
     server: Server
     connect: Callable[[Principal], Stubs]
     revoke: Callable[[Principal], None]
+    #: Of the node's own certificate, PEM.
+    authority: bytes = b""
 
     def grant(
         self,
@@ -196,6 +200,7 @@ async def exchange_node(
         now=now,
         hosts=["127.0.0.1"],
     )
+    own.write(folder / "identity" / "node")
     server = Server(credentials=own, authenticator=Authenticator(authority.pem, authority.crl_path))
     service.register(server)
     port = await server.start("127.0.0.1:0")
@@ -212,7 +217,7 @@ async def exchange_node(
         authority.revoke(issued[principal.system], now=datetime.now(UTC))
 
     try:
-        yield ExchangeNode(service, clock, server, connect, revoke)
+        yield ExchangeNode(service, clock, server, connect, revoke, authority.pem)
     finally:
         for channel in channels:
             await channel.close()
