@@ -80,6 +80,7 @@ TABLES: dict[tuple[str, str], dict[str, str | tuple[str, ...]]] = {
         "ResumeDeadline": ("deadline_resumed",),
         "ExtendDeadline": ("deadline_extended",),
         "SendNotices": ("notices_sent",),
+        "AcknowledgeNotice": ("notice_acknowledged",),
         "PutJurisdiction": ("jurisdiction_put",),
         "DeleteJurisdiction": ("jurisdiction_deleted",),
         "PutWorkYear": ("work_year_put",),
