@@ -21,6 +21,7 @@ from google.protobuf.message import Message
 from exchange.v1 import (
     audit_pb2_grpc,
     catalog_pb2_grpc,
+    connecting_pb2_grpc,
     deadlines_pb2_grpc,
     delivery_pb2,
     delivery_pb2_grpc,
@@ -96,6 +97,7 @@ class Client:
         self.queries = query_pb2_grpc.QueryServiceStub(self.channel)
         self.spatial = spatial_pb2_grpc.SpatialServiceStub(self.channel)
         self.sources = sources_pb2_grpc.SourceServiceStub(self.channel)
+        self.connectors = connecting_pb2_grpc.ConnectorServiceStub(self.channel)
         self.delivery = delivery_pb2_grpc.DeliveryServiceStub(self.channel)
         self.audit = audit_pb2_grpc.AuditServiceStub(self.channel)
         self.seals = seal_pb2_grpc.SealServiceStub(self.channel)

@@ -18,6 +18,7 @@ from tongban.commands import (
     audit,
     catalog,
     catalog_forms,
+    connectors,
     data,
     deadlines,
     demo,
@@ -81,6 +82,7 @@ app.command()(data.query)
 app.command()(data.verify)
 app.add_typer(spatial.app, name="spatial")
 app.add_typer(sources.app, name="sources")
+app.add_typer(connectors.app, name="connectors")
 app.command()(data.publish)
 app.command()(data.subscribe)
 app.command()(export.export)
