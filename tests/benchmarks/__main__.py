@@ -31,6 +31,7 @@ from tests.benchmarks import (
     sealing,
     seals,
     searching,
+    spatial,
     verifying,
 )
 from tests.benchmarks.county import County, county_on
@@ -38,8 +39,9 @@ from tests.benchmarks.measure import Entry, say
 
 NAMES = (
     "start", "memory", "verify-ofd", "verify-large", "verify-bulk", "verify-pdf", "seal-ofd",
-    "seal-pdf", "seal-large", "query", "search", "search-postgresql", "authorize", "revocation",
-    "publish", "publish-whole", "issue", "seal-rpc", "seal-batch", "log-growth", "log-proof",
+    "seal-pdf", "seal-large", "query", "search", "search-postgresql", "spatial", "authorize",
+    "revocation", "publish", "publish-whole", "issue", "seal-rpc", "seal-batch", "log-growth",
+    "log-proof",
 )  # fmt: skip
 
 
@@ -99,6 +101,7 @@ def _benchmarks(
         ("seal-large",): lambda: [sealing.large(folder)],
         ("query",): lambda: [query.run(county(), folder)],
         ("search", "search-postgresql"): lambda: searching.run(folder),
+        ("spatial",): lambda: [spatial.run(folder / "spatial")],
         ("authorize",): lambda: granting.authorize(folder),
         ("revocation",): lambda: granting.revocation(county(), folder),
         ("publish", "publish-whole"): lambda: publish.run(county(), folder),
