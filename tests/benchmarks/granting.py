@@ -70,9 +70,9 @@ def authorize(folder: Path) -> list[Entry]:
         dict_lookup=rounded(statistics.median(times["dict"])),
         first_reading=rounded(filled * 1e6),
         note="one decision in process, names in random order, the look at the epoch every 50 ms "
-        f"included; against the same index with {FEW} grants, which all lie in the processor's cache: "
-        "the rule is the same, what is more is memory's answer; `dict_lookup` is the bare look-up "
-        "of the same names, `first_reading` what the first question under a grant takes",
+        f"included; against the same index with {FEW} grants, which the processor's cache holds: "
+        "the rule is the same, what is more is waiting for memory; `dict_lookup` is the bare "
+        "look-up of the same names, `first_reading` what the first question under a grant takes",
     )
     return [_against(entry, f"the same with {FEW} grants", theirs)]
 
