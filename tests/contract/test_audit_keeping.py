@@ -182,3 +182,18 @@ def test_old_checkpoints_are_thinned_out_and_the_log_stays_provable(node: LogFix
     check(node, [kept])
     with node.database.engine.connect() as connection:
         assert connection.execute(sa.text("SELECT count(*) FROM cosignature")).scalar() == 1
+
+
+def test_few_salts_are_erased_at_once_so_that_nobody_waits_long(node, monkeypatch) -> None:
+    monkeypatch.setattr(store, "RECORDS_AT_ONCE", 4)
+    for _ in range(3):
+        grow(node, 3)
+    node.clock.advance(timedelta(days=3))
+    found = []
+    for _ in range(3):
+        with node.database.unit_of_work() as work:
+            found.append(service.erase_before(
+                work, ADMINISTRATOR, node.clock.now() - timedelta(days=2), reason=REASON,
+                clock=node.clock,
+            ))  # fmt: skip
+    assert found == [(6, True), (3, False), (0, False)]

@@ -72,7 +72,8 @@ def erase_before(
 ) -> tuple[int, bool]:
     """Erase the salts of records promised before a time; how many, and whether more are left.
 
-    At most a thousand batches at once. Raises InvalidArgument (REASON_REQUIRED, TOO_RECENT).
+    At most a thousand batches, or about 20,000 records, at once. Raises InvalidArgument
+    (REASON_REQUIRED, TOO_RECENT).
     """
     check_reason(reason)
     _check_age(before, clock)

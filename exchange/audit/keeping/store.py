@@ -16,6 +16,7 @@ from exchange.audit.witnesses.store import CosignatureRow
 from runtime.database import Database, UnitOfWork
 
 BATCHES_AT_ONCE = 1000
+RECORDS_AT_ONCE = 20_000  # a row is rewritten with its leaves, and appends wait for it meanwhile
 _TRIES = 3
 
 _BATCH = AuditBatch.__table__.c  # type: ignore[attr-defined]
@@ -69,8 +70,12 @@ def erase_before(work: UnitOfWork, promised_before: str) -> tuple[int, bool]:
         .order_by(_BATCH.id)
         .limit(BATCHES_AT_ONCE + 1)
     ).all()
-    cut = next((n for n, row in enumerate(rows) if row.promised_at >= promised_before), len(rows))
-    old = rows[: min(cut, BATCHES_AT_ONCE)]
+    old, records = [], 0
+    for row in rows[:BATCHES_AT_ONCE]:
+        if row.promised_at >= promised_before or records >= RECORDS_AT_ONCE:
+            break
+        old.append(row)
+        records += int(row.held)
     if not old:
         return 0, False
     last = int(old[-1].id)
@@ -81,7 +86,8 @@ def erase_before(work: UnitOfWork, promised_before: str) -> tuple[int, bool]:
         .values(salts=b"")
     )
     session.merge(SaltWatermark(id=1, batch_id=last))
-    return sum(int(row.held) for row in old), cut > BATCHES_AT_ONCE
+    more = len(rows) > len(old) and rows[len(old)].promised_at < promised_before
+    return records, more
 
 
 def thin_checkpoints(work: UnitOfWork, signed_before: str) -> int:
