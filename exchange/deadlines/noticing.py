@@ -22,6 +22,7 @@ from exchange.deadlines.notices import (
     Stage,
     spans,
 )
+from exchange.deadlines.tables import store as tables
 from runtime import names, paging
 from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork
@@ -62,7 +63,7 @@ def send(
                 violations=[FieldViolation(field, "out of range")],
             )
     now = clock.now()
-    calendar = store.calendar(work.session)
+    calendar = tables.calendar(work.session)
     wanted = spans(china_day(now), calendar, remind_before=before, escalate_after=after)
     authorities: dict[str, str] = {}
     counts, more = {}, False

@@ -21,7 +21,8 @@ from exchange.deadlines.model import (
     sees_everything,
 )
 from exchange.deadlines.store import Tally, Wanted
-from exchange.deadlines.tables import day_after
+from exchange.deadlines.tables import store as tables
+from exchange.deadlines.tables.service import day_after
 from runtime import names, paging
 from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork
@@ -70,7 +71,7 @@ def get(database: Database, principal: Principal, name: str, *, clock: Clock) ->
     names.parse(names.DEADLINE, name)
     with database.reading() as session:
         held = store.deadline(session, name)
-        calendar = store.calendar(session)
+        calendar = tables.calendar(session)
     if held is None or not may_see(principal, held):
         raise deadline_not_found()
     return seen(held, calendar, clock)
@@ -97,7 +98,7 @@ def list_deadlines(
         names.parse(names.DEADLINE, name, field="page_token")
     today = china_day(clock.now())
     with database.reading() as session:
-        calendar = store.calendar(session)
+        calendar = tables.calendar(session)
         wanted = Wanted(
             department=None if parent == EVERY_DEPARTMENT else parent,
             party=None if sees_everything(principal) else principal.department,
@@ -139,7 +140,7 @@ def change(
             reason="NOT_RESPONSIBLE",
             message_zh="计时由承办部门或管理员更改：请联系他们",
         )
-    calendar = store.calendar(work.session)
+    calendar = tables.calendar(work.session)
     changed = act(held, calendar)
     store.update(work.session, [changed])
     service.record(work, word, changed, at=clock.now(), actor=principal.system, reason=reason)
@@ -231,7 +232,7 @@ def report_lateness(
             violations=[FieldViolation("last_day", "before first_day, or too far from it")],
         )
     with database.reading() as session:
-        calendar = store.calendar(session)
+        calendar = tables.calendar(session)
         tallies = store.tallies(
             session,
             first=first,

@@ -9,12 +9,13 @@ from typing import TypeVar
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from exchange.deadlines import noticing, overseeing, tables
+from exchange.deadlines import noticing, overseeing
 from exchange.deadlines.jurisdictions import Jurisdiction, Period, ReviewWhen
 from exchange.deadlines.model import DeadlineState
 from exchange.deadlines.notices import Notice, Stage
 from exchange.deadlines.overseeing import Lateness, Seen
-from exchange.deadlines.store import HeldYear
+from exchange.deadlines.tables import service as tables
+from exchange.deadlines.tables.store import HeldYear
 from exchange.v1 import deadlines_pb2 as pb
 from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork

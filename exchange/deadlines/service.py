@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from exchange.deadlines import jurisdictions, model, store
 from exchange.deadlines.jurisdictions import Ruling
 from exchange.deadlines.model import Deadline
+from exchange.deadlines.tables import store as tables
 from runtime import names
 from runtime.database import UnitOfWork
 from runtime.errors import FailedPrecondition
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 def ruling(session: Session, region_code: str) -> Ruling:
     """What holds in a region: its authority, when it reviews, and its periods."""
-    return jurisdictions.ruling(store.fitting(session, region_code), region_code)
+    return jurisdictions.ruling(tables.fitting(session, region_code), region_code)
 
 
 def of_subjects(session: Session, subjects: Collection[str]) -> dict[tuple[str, str], Deadline]:
@@ -74,7 +75,7 @@ def start(
         days=period.days,
         extension_limit=period.extension,
         at=at,
-        calendar=store.calendar(work.session),
+        calendar=tables.calendar(work.session),
     )
     store.insert(work.session, made)
     record(work, "deadline_started", made, at=at, actor=actor)
@@ -85,7 +86,7 @@ def pause(
     work: UnitOfWork, *, subject: str, kind: str, reason: str, at: datetime, actor: str
 ) -> Deadline | None:
     """Stop the clock, as while material is awaited. Raises as `model.pause`."""
-    calendar = store.calendar(work.session)
+    calendar = tables.calendar(work.session)
     return _change(
         work,
         subject,
@@ -102,7 +103,7 @@ def resume(
     work: UnitOfWork, *, subject: str, kind: str, at: datetime, actor: str
 ) -> Deadline | None:
     """Let the clock go on. Raises as `model.resume`."""
-    calendar = store.calendar(work.session)
+    calendar = tables.calendar(work.session)
     return _change(
         work,
         subject,
@@ -118,7 +119,7 @@ def extend(
     work: UnitOfWork, *, subject: str, kind: str, days: int, reason: str, at: datetime, actor: str
 ) -> Deadline | None:
     """Add working days. Raises as `model.extend`."""
-    calendar = store.calendar(work.session)
+    calendar = tables.calendar(work.session)
     return _change(
         work,
         subject,
@@ -137,7 +138,7 @@ def finish(
     work: UnitOfWork, *, subject: str, kind: str, at: datetime, actor: str
 ) -> Deadline | None:
     """The act is done, in time or late."""
-    calendar = store.calendar(work.session)
+    calendar = tables.calendar(work.session)
     return _change(
         work,
         subject,

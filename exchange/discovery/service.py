@@ -18,8 +18,8 @@ from exchange.catalog import store as catalog_store
 from exchange.catalog.model import DataResource, Department, SharingType
 from exchange.deadlines import jurisdictions
 from exchange.deadlines import service as deadlines
-from exchange.deadlines import store as deadlines_store
 from exchange.deadlines.jurisdictions import Jurisdiction, Kind, Ruling
+from exchange.deadlines.tables import store as deadline_tables
 from exchange.discovery import descriptor, store
 from exchange.discovery.model import Access, Reply, Rules, Standing, stand
 from exchange.grants import reviewing
@@ -148,8 +148,8 @@ class _Knowledge:
         self._session = session
         self._consumer = consumer
         self._now = now
-        self._tables: list[Jurisdiction] = deadlines_store.jurisdictions(session)
-        self._calendar = deadlines_store.calendar(session)
+        self._tables: list[Jurisdiction] = deadline_tables.jurisdictions(session)
+        self._calendar = deadline_tables.calendar(session)
         self._rules: dict[tuple[str, SharingType], Rules] = {}
         self._departments: dict[str, Department] = {}
 

@@ -15,7 +15,7 @@ from exchange.deadlines import service as deadlines
 from exchange.deadlines.jurisdictions import Jurisdiction, Kind
 from exchange.deadlines.jurisdictions import content_of as jurisdiction_content
 from exchange.deadlines.model import DeadlineState
-from exchange.deadlines.store import put_jurisdiction
+from exchange.deadlines.tables.store import put_jurisdiction
 from exchange.delivery.model import Batch
 from exchange.delivery.store import write_batch
 from exchange.lists.rpc import POLICY, ListServicer

@@ -12,9 +12,11 @@ from dataclasses import replace
 from datetime import date
 
 from exchange.catalog import service as catalog
-from exchange.deadlines import jurisdictions, model, store
+from exchange.deadlines import jurisdictions, model
+from exchange.deadlines import store as clocks
 from exchange.deadlines.jurisdictions import Jurisdiction
-from exchange.deadlines.store import HeldYear
+from exchange.deadlines.tables import store
+from exchange.deadlines.tables.store import HeldYear
 from runtime import names
 from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork
@@ -128,11 +130,11 @@ def put_year(
     made = HeldYear(year=asked, etag=etag_of_year(asked), update_time=now)
     store.put_year(work.session, made)
     calendar, moved = store.calendar(work.session), 0
-    for piece in store.counted_in(work.session, asked.year):
+    for piece in clocks.counted_in(work.session, asked.year):
         again = [model.counted(held, calendar) for held in piece]
         changed = [new for new, old in zip(again, piece, strict=True) if new != old]
         moved += sum(new.due != old.due for new, old in zip(again, piece, strict=True))
-        store.update(work.session, changed)
+        clocks.update(work.session, changed)
     work.record(
         make_record(
             "work_year_put",

@@ -1,0 +1,1 @@
+"""What the statutory clock runs by: jurisdictions and the calendar."""
