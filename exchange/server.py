@@ -44,6 +44,7 @@ from exchange.oversight import rpc as oversight_rpc
 from exchange.oversight.rpc import OversightServicer
 from exchange.oversight.service import Overseeing
 from exchange.query import rpc as query_rpc
+from exchange.query.batching import Batching
 from exchange.query.exporting import Exporting
 from exchange.query.rpc import QueryServicer
 from exchange.query.service import Querying
@@ -113,6 +114,7 @@ class ExchangeService:
         self._delivery: DeliveryServicer | None = None
         self._subscribing: Subscribing | None = None
         self._spatial: SpatialQuerying | None = None
+        self._batching: Batching | None = None
 
     @property
     def audit(self) -> AuditLog:
@@ -186,6 +188,14 @@ class ExchangeService:
             rates=rates,
             forwarding=self.forwarding,
         )
+        self._batching = Batching(
+            grants=self.grants,
+            schemas=self.schemas,
+            records=RecordReader(self.database),
+            audit=self.audit,
+            clock=self._clock,
+            rates=rates,
+        )
         exporting = Exporting(
             grants=self.grants,
             records=RecordReader(self.database),
@@ -228,7 +238,7 @@ class ExchangeService:
         )
         server.add(
             query_pb2_grpc.add_QueryServiceServicer_to_server,
-            QueryServicer(querying, exporting),
+            QueryServicer(querying, self._batching, exporting),
             query_rpc.POLICY,
         )
         server.add(
@@ -284,8 +294,9 @@ class ExchangeService:
         self.end_streams()
         if self._delivery is not None:
             await asyncio.to_thread(self._delivery.close)
-        if self._spatial is not None:
-            await asyncio.to_thread(self._spatial.close)
+        for reading in (self._spatial, self._batching):
+            if reading is not None:
+                await asyncio.to_thread(reading.close)
         await self.forwarding.close()
         if self._audit is not None:
             await self._audit.stop()

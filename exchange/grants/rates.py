@@ -26,8 +26,8 @@ class Rates:
         #: What is left, and when it was counted.
         self._left: dict[str, tuple[float, datetime]] = {}
 
-    def take(self, grant: Grant) -> None:
-        """One question. Raises ResourceExhausted, RATE_EXCEEDED."""
+    def take(self, grant: Grant, count: int = 1) -> None:
+        """So many questions, all or none. Raises ResourceExhausted, RATE_EXCEEDED."""
         rate = grant.rate_per_minute
         if not rate:
             return
@@ -40,9 +40,9 @@ class Rates:
                 left = min(left, held[0] + passed * rate / 60)
             elif len(self._left) >= GREATEST_BUCKETS:
                 self._forget(now)
-            if left < 1:
-                raise _exceeded(rate, (1 - left) * 60 / rate)
-            self._left[grant.name] = (left - 1, now)
+            if left < count:
+                raise _exceeded(rate, (min(count, rate) - left) * 60 / rate)
+            self._left[grant.name] = (left - count, now)
 
     def _forget(self, now: datetime) -> None:
         """Drop buckets that are full again; all of them, if none is."""

@@ -4,14 +4,19 @@
 2. A key must be what the key item's standard says; the refusal names the item, never the value.
 3. A claim is made only on an item that is granted whole: to verify a masked item would tell, guess
    by guess, what the mask hides.
-4. An absent record answers like a false claim, with the same shape and the same work done.
+4. A claim matches, does not match, or finds nothing held to compare with. An absent record, or one
+   outside the grant's row filter, answers like a record that holds none of the items, with the same
+   shape and the same work done. So `not held` says no more than that: only of an item which every
+   record must hold does it say that there is no record. (Who knows one true value learns as much
+   from `match`; whether a record exists is no secret to who may verify it.)
 """
 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from exchange.audit.model import Receipt
 from exchange.catalog.model import EntryState
@@ -33,8 +38,14 @@ GREATEST_CLAIMS = 20
 GREATEST_VALUE = 100_000
 GREATEST_ITEMS = 500
 
-MATCH = "match"
-NO_MATCH = "no_match"
+
+class Match(StrEnum):
+    """Whether a claim is true."""
+
+    MATCH = "match"
+    NO_MATCH = "no_match"
+    NOT_HELD = "not_held"
+
 
 #: Stands in for a record that is absent, so that verifying does the same work.
 DECOY = canonical({f"item_{n}": "x" * 16 for n in range(8)}).decode()
@@ -53,13 +64,13 @@ class QueryAnswer:
 class VerifyAnswer:
     """Whether each claim is true, and the proof of having asked."""
 
-    claims: Mapping[str, bool]
+    claims: Mapping[str, Match]
     receipt: Receipt
 
     @property
-    def matches(self) -> bool:
-        """Whether every claim is true."""
-        return all(self.claims.values())
+    def result(self) -> Match:
+        """What the claims come to."""
+        return overall(self.claims)
 
 
 def check_question(purpose: str, case_number: str) -> None:
@@ -148,12 +159,40 @@ def resource_withdrawn() -> FailedPrecondition:
     )
 
 
-def compare(held: Mapping[str, str], claims: Mapping[str, str]) -> dict[str, bool]:
-    """Which claims are true of a record, each compared in constant time."""
-    same = hmac.compare_digest
-    return {
-        code: same(held.get(code, "").encode(), value.encode()) for code, value in claims.items()
-    }
+def compare(held: Mapping[str, str], claims: Mapping[str, str]) -> dict[str, Match]:
+    """What is true of a record, claim by claim, each compared in constant time."""
+    results = {}
+    for code, claimed in claims.items():
+        # No claim is empty, so what is not held never matches; it is compared all the same.
+        value = held.get(code, "")
+        same = hmac.compare_digest(value.encode(), claimed.encode())
+        results[code] = _MATCHES[bool(value), same]
+    return results
+
+
+_MATCHES = {
+    (True, True): Match.MATCH,
+    (True, False): Match.NO_MATCH,
+    (False, True): Match.NOT_HELD,
+    (False, False): Match.NOT_HELD,
+}
+
+
+def overall(results: Mapping[str, Match]) -> Match:
+    """MATCH where every claim is true, else NO_MATCH: whatever is not held is not confirmed."""
+    every = all(result is Match.MATCH for result in results.values())
+    return Match.MATCH if every else Match.NO_MATCH
+
+
+def check_items(items: Sequence[str]) -> None:
+    """Refuse too many items. Raises InvalidArgument, BAD_QUESTION."""
+    if len(items) > GREATEST_ITEMS:
+        raise InvalidArgument(
+            f"at most {GREATEST_ITEMS} items can be asked for",
+            reason="BAD_QUESTION",
+            message_zh=f"至多可查询 {GREATEST_ITEMS} 个信息项",
+            violations=[FieldViolation("items", f"more than {GREATEST_ITEMS}")],
+        )
 
 
 def quota_exceeded(seconds: float) -> ResourceExhausted:

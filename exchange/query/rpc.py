@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterable, Mapping
 
+from exchange.query.batching import Batch, Batching, ManyRecords, ReadBatch, check_few, in_turn
 from exchange.query.exporting import Exporting
+from exchange.query.model import Match
 from exchange.query.service import Querying
 from exchange.receipts import to_message
 from exchange.v1 import query_pb2 as pb
@@ -13,23 +17,31 @@ from runtime.rpc import Call
 
 POLICY: Mapping[str, frozenset[Role]] = {
     "Query": frozenset({Role.DEPARTMENT}),
+    "BatchQuery": frozenset({Role.DEPARTMENT}),
     "Verify": frozenset({Role.DEPARTMENT}),
     "Export": frozenset({Role.DEPARTMENT}),
 }
-_RESULTS = {True: pb.MATCH_RESULT_MATCH, False: pb.MATCH_RESULT_NO_MATCH}
+_RESULTS = {
+    Match.MATCH: pb.MATCH_RESULT_MATCH,
+    Match.NO_MATCH: pb.MATCH_RESULT_NO_MATCH,
+    Match.NOT_HELD: pb.MATCH_RESULT_NOT_HELD,
+}
 
 
 class QueryServicer:
     """Serves `QueryService`."""
 
-    def __init__(self, querying: Querying, exporting: Exporting) -> None:
+    def __init__(self, querying: Querying, batching: Batching, exporting: Exporting) -> None:
         self._querying = querying
+        self._batching = batching
         self._exporting = exporting
 
     async def Query(  # noqa: N802  # the method's name in the proto
         self, request: pb.QueryRequest, call: Call
     ) -> pb.QueryResponse:
-        """One record."""
+        """One record, or a few."""
+        if request.keys:
+            return await self._few(request, call)
         answer = await self._querying.query(
             call.principal,
             grant=request.grant,
@@ -42,6 +54,29 @@ class QueryServicer:
         return pb.QueryResponse(
             found=answer.found, items=answer.items, receipt=to_message(answer.receipt)
         )
+
+    async def _few(self, request: pb.QueryRequest, call: Call) -> pb.QueryResponse:
+        check_few(request.key, len(request.keys))
+        answer = await self._batching.ask(call.principal, _batch(request))
+        return await asyncio.to_thread(
+            lambda: pb.QueryResponse(
+                found=answer.any_found, records=_keyed(answer), receipt=to_message(answer.receipt)
+            )
+        )
+
+    async def BatchQuery(  # noqa: N802
+        self, requests: AsyncIterator[pb.BatchQueryRequest], call: Call
+    ) -> AsyncIterator[pb.BatchQueryResponse]:
+        """Many records."""
+
+        async def read(request: pb.BatchQueryRequest) -> ReadBatch:
+            return await self._batching.read(call.principal, _batch(request))
+
+        async with contextlib.aclosing(in_turn(requests, read)) as chunks:
+            async for chunk in chunks:
+                answer = await self._batching.answer(chunk)
+                # Off the loop: it takes milliseconds.
+                yield await asyncio.to_thread(_many, answer)
 
     async def Verify(  # noqa: N802
         self, request: pb.VerifyRequest, call: Call
@@ -57,8 +92,8 @@ class QueryServicer:
             time_remaining=call.time_remaining,
         )
         return pb.VerifyResponse(
-            result=_RESULTS[answer.matches],
-            claims={code: _RESULTS[true] for code, true in answer.claims.items()},
+            result=_RESULTS[answer.result],
+            claims={code: _RESULTS[match] for code, match in answer.claims.items()},
             receipt=to_message(answer.receipt),
         )
 
@@ -79,3 +114,24 @@ class QueryServicer:
             next_page_token=page.next_page_token,
             receipt=to_message(page.receipt),
         )
+
+
+def _batch(request: pb.QueryRequest | pb.BatchQueryRequest) -> Batch:
+    return Batch(
+        grant=request.grant,
+        keys=tuple(request.keys),
+        items=tuple(request.items),
+        purpose=request.purpose,
+        case_number=request.case_number,
+    )
+
+
+def _many(answer: ManyRecords) -> pb.BatchQueryResponse:
+    return pb.BatchQueryResponse(records=_keyed(answer), receipt=to_message(answer.receipt))
+
+
+def _keyed(answer: ManyRecords) -> Iterable[pb.KeyedRecord]:
+    return [
+        pb.KeyedRecord() if items is None else pb.KeyedRecord(found=True, items=items)
+        for items in answer.records
+    ]

@@ -22,7 +22,8 @@ UTF-8):
 | `purpose`, `case_number` | as asked: free text, which may hold what it should not |
 | `request` | Query: `{grant, key, items, purpose, case_number}`, items as sent; |
 |           | Verify: `{grant, key, claims, purpose, case_number}` |
-| `answer` | Query: `{found, items}`; Verify: `{claims, result}` with `match` or `no_match` |
+| `answer` | Query: `{found, items}`; |
+|          | Verify: `{claims, result}` with `match`, `no_match`, `not_held` |
 
 So whoever holds a receipt, its question and its answer shows that they belong together.
 """
@@ -47,24 +48,24 @@ from exchange.delivery.reading import RecordReader
 from exchange.grants.authorizing import GrantIndex
 from exchange.grants.model import Grant, Operation
 from exchange.grants.rates import Rates
-from exchange.grants.rows import looked_up, shows
+from exchange.query.filtering import shown
 from exchange.query.model import (
     DECOY,
-    GREATEST_ITEMS,
-    MATCH,
-    NO_MATCH,
+    Match,
     QueryAnswer,
     VerifyAnswer,
     check_claims,
     check_granted_whole,
+    check_items,
     check_question,
     compare,
     key_check,
+    overall,
     quota_exceeded,
 )
 from exchange.refusals import REFUSED, refusal
 from runtime.clock import CHINA, Clock
-from runtime.errors import DomainError, FieldViolation, InvalidArgument
+from runtime.errors import DomainError
 from runtime.identity import Principal
 from runtime.records import SealedRecord, Value, canonical, make_record
 
@@ -121,7 +122,7 @@ class Querying:
         source's own system, Unavailable (SOURCE_UNAVAILABLE) and DataLoss (SOURCE_DATA_INVALID).
         """
         check_question(purpose, case_number)
-        _check_items(items)
+        check_items(items)
         now = self._clock.now()
         try:
             granted = self._authorize(
@@ -217,12 +218,12 @@ class Querying:
         held = self._records.payloads((one.grant.resource, one.key) for one in asked)
         texts = [held.get((one.grant.resource, one.key)) for one in asked]
         if any(one.grant.row_filter for one in asked):
-            texts = self._shown(asked, texts)
+            texts = shown(self._records, [one.grant for one in asked], texts)
         return [one.answer(text) for one, text in zip(asked, texts, strict=True)]
 
     def _answer_forwarded(self, asked: Sequence[_Question]) -> list[SealedRecord]:
         """`_answer` of what the sources' own systems sent."""
-        texts = self._shown(asked, [one.fetched for one in asked])
+        texts = shown(self._records, [one.grant for one in asked], [one.fetched for one in asked])
         return [one.answer(text) for one, text in zip(asked, texts, strict=True)]
 
     async def _forward(
@@ -272,30 +273,6 @@ class Querying:
             await self._refuse(error, principal, operation, grant.name, asked.at)
             raise
         return self._answer_forwarded, usage
-
-    def _shown(self, asked: Sequence[_Question], texts: Sequence[str | None]) -> list[str | None]:
-        """The records with None for each outside its grant's row filter: like an absent one.
-
-        An absent one is judged too, so that both cost the same.
-        """
-        values: list[Mapping[str, str]] = [
-            orjson.loads(DECOY if text is None else text) if one.grant.row_filter else {}
-            for one, text in zip(asked, texts, strict=True)
-        ]
-        wanted = {
-            place
-            for one, value in zip(asked, values, strict=True)
-            for place in looked_up(one.grant.row_filter, value)
-        }
-        clients = self._records.payloads(wanted) if wanted else {}
-
-        def holds(resource: str, key: str) -> bool:
-            return clients.get((resource, key)) is not None
-
-        return [
-            text if shows(one.grant.row_filter, value, holds) else None
-            for one, text, value in zip(asked, texts, values, strict=True)
-        ]
 
     def _check_key(self, resource: str, key: str) -> None:
         schema = self._schema(resource)
@@ -409,10 +386,10 @@ class _Query(_Question):
 
     def answer(self, payload: str | None) -> SealedRecord:
         if payload is not None:
-            shown = self.grant.project(orjson.loads(payload))
+            items = self.grant.project(orjson.loads(payload))
             if self.items:
-                shown = {code: shown[code] for code in self.items if code in shown}
-            self.found, self.shown = True, shown
+                items = {code: items[code] for code in self.items if code in items}
+            self.found, self.shown = True, items
         return self._record(
             "query",
             {"items": list(self.items or self.grant.masks), "found": self.found},
@@ -423,7 +400,7 @@ class _Query(_Question):
 @dataclass(slots=True, kw_only=True)
 class _Verify(_Question):
     claims: Mapping[str, str]
-    results: Mapping[str, bool] = field(default_factory=dict)
+    results: Mapping[str, Match] = field(default_factory=dict)
 
     @property
     def operation(self) -> Operation:
@@ -436,15 +413,13 @@ class _Verify(_Question):
         return tuple(self.claims)
 
     def answer(self, payload: str | None) -> SealedRecord:
-        # An absent record is compared too, against one that no claim can match.
+        # An absent record is read and compared too: as one that holds none of the items.
         held = orjson.loads(DECOY if payload is None else payload)
         self.results = compare({} if payload is None else held, self.claims)
-        told = {code: MATCH if true else NO_MATCH for code, true in self.results.items()}
-        matches = all(self.results.values())
         return self._record(
             "verify",
             {"items": sorted(self.claims)},
-            canonical({"claims": told, "result": MATCH if matches else NO_MATCH}),
+            canonical({"claims": self.results, "result": overall(self.results)}),
         )
 
 
@@ -466,13 +441,3 @@ class Days:
             self._end = self._begin + timedelta(days=1)
             self._day = local.date().isoformat()
         return self._day, (self._end - now).total_seconds()
-
-
-def _check_items(items: Sequence[str]) -> None:
-    if len(items) > GREATEST_ITEMS:
-        raise InvalidArgument(
-            f"at most {GREATEST_ITEMS} items can be asked for",
-            reason="BAD_QUESTION",
-            message_zh=f"至多可查询 {GREATEST_ITEMS} 个信息项",
-            violations=[FieldViolation("items", f"more than {GREATEST_ITEMS}")],
-        )

@@ -23,9 +23,10 @@ _sym_db = _symbol_database.Default()
 
 
 from exchange.v1 import audit_pb2 as exchange_dot_v1_dot_audit__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x65xchange/v1/query.proto\x12\x13tongban.exchange.v1\x1a\x17\x65xchange/v1/audit.proto\"_\n\x0cQueryRequest\x12\r\n\x05grant\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\r\n\x05items\x18\x03 \x03(\t\x12\x0f\n\x07purpose\x18\x04 \x01(\t\x12\x13\n\x0b\x63\x61se_number\x18\x05 \x01(\t\"\xb9\x01\n\rQueryResponse\x12\r\n\x05\x66ound\x18\x01 \x01(\x08\x12<\n\x05items\x18\x02 \x03(\x0b\x32-.tongban.exchange.v1.QueryResponse.ItemsEntry\x12-\n\x07receipt\x18\x03 \x01(\x0b\x32\x1c.tongban.exchange.v1.Receipt\x1a,\n\nItemsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xc0\x01\n\rVerifyRequest\x12\r\n\x05grant\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12>\n\x06\x63laims\x18\x03 \x03(\x0b\x32..tongban.exchange.v1.VerifyRequest.ClaimsEntry\x12\x0f\n\x07purpose\x18\x04 \x01(\t\x12\x13\n\x0b\x63\x61se_number\x18\x05 \x01(\t\x1a-\n\x0b\x43laimsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x83\x02\n\x0eVerifyResponse\x12\x30\n\x06result\x18\x01 \x01(\x0e\x32 .tongban.exchange.v1.MatchResult\x12?\n\x06\x63laims\x18\x02 \x03(\x0b\x32/.tongban.exchange.v1.VerifyResponse.ClaimsEntry\x12-\n\x07receipt\x18\x03 \x01(\x0b\x32\x1c.tongban.exchange.v1.Receipt\x1aO\n\x0b\x43laimsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12/\n\x05value\x18\x02 \x01(\x0e\x32 .tongban.exchange.v1.MatchResult:\x02\x38\x01\"k\n\rExportRequest\x12\r\n\x05grant\x18\x01 \x01(\t\x12\x0f\n\x07purpose\x18\x02 \x01(\t\x12\x13\n\x0b\x63\x61se_number\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"}\n\x0e\x45xportedRecord\x12=\n\x05items\x18\x01 \x03(\x0b\x32..tongban.exchange.v1.ExportedRecord.ItemsEntry\x1a,\n\nItemsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8e\x01\n\x0e\x45xportResponse\x12\x34\n\x07records\x18\x01 \x03(\x0b\x32#.tongban.exchange.v1.ExportedRecord\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12-\n\x07receipt\x18\x03 \x01(\x0b\x32\x1c.tongban.exchange.v1.Receipt*^\n\x0bMatchResult\x12\x1c\n\x18MATCH_RESULT_UNSPECIFIED\x10\x00\x12\x16\n\x12MATCH_RESULT_MATCH\x10\x01\x12\x19\n\x15MATCH_RESULT_NO_MATCH\x10\x02\x32\x84\x02\n\x0cQueryService\x12N\n\x05Query\x12!.tongban.exchange.v1.QueryRequest\x1a\".tongban.exchange.v1.QueryResponse\x12Q\n\x06Verify\x12\".tongban.exchange.v1.VerifyRequest\x1a#.tongban.exchange.v1.VerifyResponse\x12Q\n\x06\x45xport\x12\".tongban.exchange.v1.ExportRequest\x1a#.tongban.exchange.v1.ExportResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x65xchange/v1/query.proto\x12\x13tongban.exchange.v1\x1a\x17\x65xchange/v1/audit.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"c\n\x10RequestSignature\x12-\n\tsign_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05nonce\x18\x02 \x01(\x0c\x12\x11\n\tsignature\x18\x03 \x01(\x0c\"\xd6\x01\n\x0cQueryRequest\x12\r\n\x05grant\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\r\n\x05items\x18\x03 \x03(\t\x12\x0f\n\x07purpose\x18\x04 \x01(\t\x12\x13\n\x0b\x63\x61se_number\x18\x05 \x01(\t\x12\x0c\n\x04keys\x18\x06 \x03(\t\x12-\n\tread_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x38\n\tsignature\x18\x08 \x01(\x0b\x32%.tongban.exchange.v1.RequestSignature\"\xec\x01\n\rQueryResponse\x12\r\n\x05\x66ound\x18\x01 \x01(\x08\x12<\n\x05items\x18\x02 \x03(\x0b\x32-.tongban.exchange.v1.QueryResponse.ItemsEntry\x12-\n\x07receipt\x18\x03 \x01(\x0b\x32\x1c.tongban.exchange.v1.Receipt\x12\x31\n\x07records\x18\x04 \x03(\x0b\x32 .tongban.exchange.v1.KeyedRecord\x1a,\n\nItemsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x86\x01\n\x0bKeyedRecord\x12\r\n\x05\x66ound\x18\x01 \x01(\x08\x12:\n\x05items\x18\x02 \x03(\x0b\x32+.tongban.exchange.v1.KeyedRecord.ItemsEntry\x1a,\n\nItemsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x9f\x01\n\x11\x42\x61tchQueryRequest\x12\r\n\x05grant\x18\x01 \x01(\t\x12\x0c\n\x04keys\x18\x02 \x03(\t\x12\r\n\x05items\x18\x03 \x03(\t\x12\x0f\n\x07purpose\x18\x04 \x01(\t\x12\x13\n\x0b\x63\x61se_number\x18\x05 \x01(\t\x12\x38\n\tsignature\x18\x06 \x01(\x0b\x32%.tongban.exchange.v1.RequestSignature\"v\n\x12\x42\x61tchQueryResponse\x12\x31\n\x07records\x18\x01 \x03(\x0b\x32 .tongban.exchange.v1.KeyedRecord\x12-\n\x07receipt\x18\x02 \x01(\x0b\x32\x1c.tongban.exchange.v1.Receipt\"\xfa\x01\n\rVerifyRequest\x12\r\n\x05grant\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12>\n\x06\x63laims\x18\x03 \x03(\x0b\x32..tongban.exchange.v1.VerifyRequest.ClaimsEntry\x12\x0f\n\x07purpose\x18\x04 \x01(\t\x12\x13\n\x0b\x63\x61se_number\x18\x05 \x01(\t\x12\x38\n\tsignature\x18\x06 \x01(\x0b\x32%.tongban.exchange.v1.RequestSignature\x1a-\n\x0b\x43laimsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x83\x02\n\x0eVerifyResponse\x12\x30\n\x06result\x18\x01 \x01(\x0e\x32 .tongban.exchange.v1.MatchResult\x12?\n\x06\x63laims\x18\x02 \x03(\x0b\x32/.tongban.exchange.v1.VerifyResponse.ClaimsEntry\x12-\n\x07receipt\x18\x03 \x01(\x0b\x32\x1c.tongban.exchange.v1.Receipt\x1aO\n\x0b\x43laimsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12/\n\x05value\x18\x02 \x01(\x0e\x32 .tongban.exchange.v1.MatchResult:\x02\x38\x01\"\xa5\x01\n\rExportRequest\x12\r\n\x05grant\x18\x01 \x01(\t\x12\x0f\n\x07purpose\x18\x02 \x01(\t\x12\x13\n\x0b\x63\x61se_number\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\x12\x38\n\tsignature\x18\x06 \x01(\x0b\x32%.tongban.exchange.v1.RequestSignature\"}\n\x0e\x45xportedRecord\x12=\n\x05items\x18\x01 \x03(\x0b\x32..tongban.exchange.v1.ExportedRecord.ItemsEntry\x1a,\n\nItemsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8e\x01\n\x0e\x45xportResponse\x12\x34\n\x07records\x18\x01 \x03(\x0b\x32#.tongban.exchange.v1.ExportedRecord\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12-\n\x07receipt\x18\x03 \x01(\x0b\x32\x1c.tongban.exchange.v1.Receipt*y\n\x0bMatchResult\x12\x1c\n\x18MATCH_RESULT_UNSPECIFIED\x10\x00\x12\x16\n\x12MATCH_RESULT_MATCH\x10\x01\x12\x19\n\x15MATCH_RESULT_NO_MATCH\x10\x02\x12\x19\n\x15MATCH_RESULT_NOT_HELD\x10\x03\x32\xe7\x02\n\x0cQueryService\x12N\n\x05Query\x12!.tongban.exchange.v1.QueryRequest\x1a\".tongban.exchange.v1.QueryResponse\x12\x61\n\nBatchQuery\x12&.tongban.exchange.v1.BatchQueryRequest\x1a\'.tongban.exchange.v1.BatchQueryResponse(\x01\x30\x01\x12Q\n\x06Verify\x12\".tongban.exchange.v1.VerifyRequest\x1a#.tongban.exchange.v1.VerifyResponse\x12Q\n\x06\x45xport\x12\".tongban.exchange.v1.ExportRequest\x1a#.tongban.exchange.v1.ExportResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,36 +35,48 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_QUERYRESPONSE_ITEMSENTRY']._loaded_options = None
   _globals['_QUERYRESPONSE_ITEMSENTRY']._serialized_options = b'8\001'
+  _globals['_KEYEDRECORD_ITEMSENTRY']._loaded_options = None
+  _globals['_KEYEDRECORD_ITEMSENTRY']._serialized_options = b'8\001'
   _globals['_VERIFYREQUEST_CLAIMSENTRY']._loaded_options = None
   _globals['_VERIFYREQUEST_CLAIMSENTRY']._serialized_options = b'8\001'
   _globals['_VERIFYRESPONSE_CLAIMSENTRY']._loaded_options = None
   _globals['_VERIFYRESPONSE_CLAIMSENTRY']._serialized_options = b'8\001'
   _globals['_EXPORTEDRECORD_ITEMSENTRY']._loaded_options = None
   _globals['_EXPORTEDRECORD_ITEMSENTRY']._serialized_options = b'8\001'
-  _globals['_MATCHRESULT']._serialized_start=1196
-  _globals['_MATCHRESULT']._serialized_end=1290
-  _globals['_QUERYREQUEST']._serialized_start=73
-  _globals['_QUERYREQUEST']._serialized_end=168
-  _globals['_QUERYRESPONSE']._serialized_start=171
-  _globals['_QUERYRESPONSE']._serialized_end=356
-  _globals['_QUERYRESPONSE_ITEMSENTRY']._serialized_start=312
-  _globals['_QUERYRESPONSE_ITEMSENTRY']._serialized_end=356
-  _globals['_VERIFYREQUEST']._serialized_start=359
-  _globals['_VERIFYREQUEST']._serialized_end=551
-  _globals['_VERIFYREQUEST_CLAIMSENTRY']._serialized_start=506
-  _globals['_VERIFYREQUEST_CLAIMSENTRY']._serialized_end=551
-  _globals['_VERIFYRESPONSE']._serialized_start=554
-  _globals['_VERIFYRESPONSE']._serialized_end=813
-  _globals['_VERIFYRESPONSE_CLAIMSENTRY']._serialized_start=734
-  _globals['_VERIFYRESPONSE_CLAIMSENTRY']._serialized_end=813
-  _globals['_EXPORTREQUEST']._serialized_start=815
-  _globals['_EXPORTREQUEST']._serialized_end=922
-  _globals['_EXPORTEDRECORD']._serialized_start=924
-  _globals['_EXPORTEDRECORD']._serialized_end=1049
-  _globals['_EXPORTEDRECORD_ITEMSENTRY']._serialized_start=312
-  _globals['_EXPORTEDRECORD_ITEMSENTRY']._serialized_end=356
-  _globals['_EXPORTRESPONSE']._serialized_start=1052
-  _globals['_EXPORTRESPONSE']._serialized_end=1194
-  _globals['_QUERYSERVICE']._serialized_start=1293
-  _globals['_QUERYSERVICE']._serialized_end=1553
+  _globals['_MATCHRESULT']._serialized_start=2037
+  _globals['_MATCHRESULT']._serialized_end=2158
+  _globals['_REQUESTSIGNATURE']._serialized_start=106
+  _globals['_REQUESTSIGNATURE']._serialized_end=205
+  _globals['_QUERYREQUEST']._serialized_start=208
+  _globals['_QUERYREQUEST']._serialized_end=422
+  _globals['_QUERYRESPONSE']._serialized_start=425
+  _globals['_QUERYRESPONSE']._serialized_end=661
+  _globals['_QUERYRESPONSE_ITEMSENTRY']._serialized_start=617
+  _globals['_QUERYRESPONSE_ITEMSENTRY']._serialized_end=661
+  _globals['_KEYEDRECORD']._serialized_start=664
+  _globals['_KEYEDRECORD']._serialized_end=798
+  _globals['_KEYEDRECORD_ITEMSENTRY']._serialized_start=617
+  _globals['_KEYEDRECORD_ITEMSENTRY']._serialized_end=661
+  _globals['_BATCHQUERYREQUEST']._serialized_start=801
+  _globals['_BATCHQUERYREQUEST']._serialized_end=960
+  _globals['_BATCHQUERYRESPONSE']._serialized_start=962
+  _globals['_BATCHQUERYRESPONSE']._serialized_end=1080
+  _globals['_VERIFYREQUEST']._serialized_start=1083
+  _globals['_VERIFYREQUEST']._serialized_end=1333
+  _globals['_VERIFYREQUEST_CLAIMSENTRY']._serialized_start=1288
+  _globals['_VERIFYREQUEST_CLAIMSENTRY']._serialized_end=1333
+  _globals['_VERIFYRESPONSE']._serialized_start=1336
+  _globals['_VERIFYRESPONSE']._serialized_end=1595
+  _globals['_VERIFYRESPONSE_CLAIMSENTRY']._serialized_start=1516
+  _globals['_VERIFYRESPONSE_CLAIMSENTRY']._serialized_end=1595
+  _globals['_EXPORTREQUEST']._serialized_start=1598
+  _globals['_EXPORTREQUEST']._serialized_end=1763
+  _globals['_EXPORTEDRECORD']._serialized_start=1765
+  _globals['_EXPORTEDRECORD']._serialized_end=1890
+  _globals['_EXPORTEDRECORD_ITEMSENTRY']._serialized_start=617
+  _globals['_EXPORTEDRECORD_ITEMSENTRY']._serialized_end=661
+  _globals['_EXPORTRESPONSE']._serialized_start=1893
+  _globals['_EXPORTRESPONSE']._serialized_end=2035
+  _globals['_QUERYSERVICE']._serialized_start=2161
+  _globals['_QUERYSERVICE']._serialized_end=2520
 # @@protoc_insertion_point(module_scope)

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from exchange.v1 import audit_pb2 as _audit_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
@@ -31,7 +32,9 @@ class _MatchResultEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MatchResu
     MATCH_RESULT_MATCH: _MatchResult.ValueType  # 1
     """The record holds the claimed value."""
     MATCH_RESULT_NO_MATCH: _MatchResult.ValueType  # 2
-    """It holds another, or no record has the key."""
+    """It holds another."""
+    MATCH_RESULT_NOT_HELD: _MatchResult.ValueType  # 3
+    """Nothing is held to compare with: the record has no such item, or no record has the key."""
 
 class MatchResult(_MatchResult, metaclass=_MatchResultEnumTypeWrapper):
     """Whether a claim is true."""
@@ -41,12 +44,46 @@ MATCH_RESULT_UNSPECIFIED: MatchResult.ValueType  # 0
 MATCH_RESULT_MATCH: MatchResult.ValueType  # 1
 """The record holds the claimed value."""
 MATCH_RESULT_NO_MATCH: MatchResult.ValueType  # 2
-"""It holds another, or no record has the key."""
+"""It holds another."""
+MATCH_RESULT_NOT_HELD: MatchResult.ValueType  # 3
+"""Nothing is held to compare with: the record has no such item, or no record has the key."""
 Global___MatchResult: _TypeAlias = MatchResult  # noqa: Y015
 
 @_typing.final
+class RequestSignature(_message.Message):
+    """The asking system's own signature over its request, see the integrator's guide."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SIGN_TIME_FIELD_NUMBER: _builtins.int
+    NONCE_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
+    nonce: _builtins.bytes
+    """16 random bytes, fresh for every request; whoever keeps them can show what was asked."""
+    signature: _builtins.bytes
+    """ECDSA with SHA-256, DER, by the key of the certificate that the connection was made with."""
+    @_builtins.property
+    def sign_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was signed; within five minutes of the node's clock."""
+
+    def __init__(
+        self,
+        *,
+        sign_time: _timestamp_pb2.Timestamp | None = ...,
+        nonce: _builtins.bytes = ...,
+        signature: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["sign_time", b"sign_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["nonce", b"nonce", "sign_time", b"sign_time", "signature", b"signature"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RequestSignature: _TypeAlias = RequestSignature  # noqa: Y015
+
+@_typing.final
 class QueryRequest(_message.Message):
-    """Asks for one record."""
+    """Asks for one record, or for a few."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -55,6 +92,9 @@ class QueryRequest(_message.Message):
     ITEMS_FIELD_NUMBER: _builtins.int
     PURPOSE_FIELD_NUMBER: _builtins.int
     CASE_NUMBER_FIELD_NUMBER: _builtins.int
+    KEYS_FIELD_NUMBER: _builtins.int
+    READ_TIME_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
     grant: _builtins.str
     """The grant it is asked under."""
     key: _builtins.str
@@ -67,6 +107,20 @@ class QueryRequest(_message.Message):
     def items(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Codes of the items wanted; none means all that are granted."""
 
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Instead of key: at most 100 keys, each once. For more, see BatchQuery."""
+
+    @_builtins.property
+    def read_time(self) -> _timestamp_pb2.Timestamp:
+        """The record as it was then; one key only. Not before the grant began, unless the grant allows to
+        subscribe, which shows every change there is.
+        """
+
+    @_builtins.property
+    def signature(self) -> Global___RequestSignature:
+        """Required where the resource says so."""
+
     def __init__(
         self,
         *,
@@ -75,10 +129,13 @@ class QueryRequest(_message.Message):
         items: _abc.Iterable[_builtins.str] | None = ...,
         purpose: _builtins.str = ...,
         case_number: _builtins.str = ...,
+        keys: _abc.Iterable[_builtins.str] | None = ...,
+        read_time: _timestamp_pb2.Timestamp | None = ...,
+        signature: Global___RequestSignature | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["read_time", b"read_time", "signature", b"signature"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_number", b"case_number", "grant", b"grant", "items", b"items", "key", b"key", "purpose", b"purpose"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_number", b"case_number", "grant", b"grant", "items", b"items", "key", b"key", "keys", b"keys", "purpose", b"purpose", "read_time", b"read_time", "signature", b"signature"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -113,8 +170,9 @@ class QueryResponse(_message.Message):
     FOUND_FIELD_NUMBER: _builtins.int
     ITEMS_FIELD_NUMBER: _builtins.int
     RECEIPT_FIELD_NUMBER: _builtins.int
+    RECORDS_FIELD_NUMBER: _builtins.int
     found: _builtins.bool
-    """Whether a record has the key."""
+    """Whether a record has the key; of several keys, whether any of them has one."""
     @_builtins.property
     def items(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Values by item code; an item that the record does not hold is absent."""
@@ -123,20 +181,153 @@ class QueryResponse(_message.Message):
     def receipt(self) -> _audit_pb2.Receipt:
         """Proves the question and the answer."""
 
+    @_builtins.property
+    def records(self) -> _containers.RepeatedCompositeFieldContainer[Global___KeyedRecord]:
+        """Where several keys were asked for: one for each, in their order."""
+
     def __init__(
         self,
         *,
         found: _builtins.bool = ...,
         items: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         receipt: _audit_pb2.Receipt | None = ...,
+        records: _abc.Iterable[Global___KeyedRecord] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["found", b"found", "items", b"items", "receipt", b"receipt"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["found", b"found", "items", b"items", "receipt", b"receipt", "records", b"records"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___QueryResponse: _TypeAlias = QueryResponse  # noqa: Y015
+
+@_typing.final
+class KeyedRecord(_message.Message):
+    """What was found under one of several keys."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class ItemsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    FOUND_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    found: _builtins.bool
+    """Whether a record has the key."""
+    @_builtins.property
+    def items(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Values by item code; an item that the record does not hold is absent."""
+
+    def __init__(
+        self,
+        *,
+        found: _builtins.bool = ...,
+        items: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["found", b"found", "items", b"items"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KeyedRecord: _TypeAlias = KeyedRecord  # noqa: Y015
+
+@_typing.final
+class BatchQueryRequest(_message.Message):
+    """Asks for many records. The next may be sent before this one is answered."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GRANT_FIELD_NUMBER: _builtins.int
+    KEYS_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    CASE_NUMBER_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
+    grant: _builtins.str
+    """The grant it is asked under."""
+    purpose: _builtins.str
+    """What this question is for; required, at most 200 characters."""
+    case_number: _builtins.str
+    """The case it serves (办件编号); required, at most 64 characters."""
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Values of the resource's key item: 1 to 1000, each once. Each counts as one against quota and
+        rate of the grant; where not all are left, none is taken and the call ends.
+        """
+
+    @_builtins.property
+    def items(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Codes of the items wanted; none means all that are granted."""
+
+    @_builtins.property
+    def signature(self) -> Global___RequestSignature:
+        """Required where the resource says so."""
+
+    def __init__(
+        self,
+        *,
+        grant: _builtins.str = ...,
+        keys: _abc.Iterable[_builtins.str] | None = ...,
+        items: _abc.Iterable[_builtins.str] | None = ...,
+        purpose: _builtins.str = ...,
+        case_number: _builtins.str = ...,
+        signature: Global___RequestSignature | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["signature", b"signature"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_number", b"case_number", "grant", b"grant", "items", b"items", "keys", b"keys", "purpose", b"purpose", "signature", b"signature"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchQueryRequest: _TypeAlias = BatchQueryRequest  # noqa: Y015
+
+@_typing.final
+class BatchQueryResponse(_message.Message):
+    """Answers one BatchQueryRequest; answers come in the order of the questions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECORDS_FIELD_NUMBER: _builtins.int
+    RECEIPT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def records(self) -> _containers.RepeatedCompositeFieldContainer[Global___KeyedRecord]:
+        """One for each key, in their order."""
+
+    @_builtins.property
+    def receipt(self) -> _audit_pb2.Receipt:
+        """Proves this question and this answer."""
+
+    def __init__(
+        self,
+        *,
+        records: _abc.Iterable[Global___KeyedRecord] | None = ...,
+        receipt: _audit_pb2.Receipt | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt", "records", b"records"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchQueryResponse: _TypeAlias = BatchQueryResponse  # noqa: Y015
 
 @_typing.final
 class VerifyRequest(_message.Message):
@@ -169,6 +360,7 @@ class VerifyRequest(_message.Message):
     CLAIMS_FIELD_NUMBER: _builtins.int
     PURPOSE_FIELD_NUMBER: _builtins.int
     CASE_NUMBER_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
     grant: _builtins.str
     """The grant it is asked under."""
     key: _builtins.str
@@ -181,6 +373,10 @@ class VerifyRequest(_message.Message):
     def claims(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Claimed values by item code, at most 20."""
 
+    @_builtins.property
+    def signature(self) -> Global___RequestSignature:
+        """Required where the resource says so."""
+
     def __init__(
         self,
         *,
@@ -189,10 +385,11 @@ class VerifyRequest(_message.Message):
         claims: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         purpose: _builtins.str = ...,
         case_number: _builtins.str = ...,
+        signature: Global___RequestSignature | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["signature", b"signature"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_number", b"case_number", "claims", b"claims", "grant", b"grant", "key", b"key", "purpose", b"purpose"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_number", b"case_number", "claims", b"claims", "grant", b"grant", "key", b"key", "purpose", b"purpose", "signature", b"signature"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -200,7 +397,7 @@ Global___VerifyRequest: _TypeAlias = VerifyRequest  # noqa: Y015
 
 @_typing.final
 class VerifyResponse(_message.Message):
-    """An answer without data: an absent record looks like a false claim."""
+    """An answer without data: an absent record looks like one that holds none of the items."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -228,7 +425,7 @@ class VerifyResponse(_message.Message):
     CLAIMS_FIELD_NUMBER: _builtins.int
     RECEIPT_FIELD_NUMBER: _builtins.int
     result: Global___MatchResult.ValueType
-    """MATCH when every claim matches."""
+    """MATCH when every claim matches, else NO_MATCH."""
     @_builtins.property
     def claims(self) -> _containers.ScalarMap[_builtins.str, Global___MatchResult.ValueType]:
         """Each claim's result by item code."""
@@ -263,6 +460,7 @@ class ExportRequest(_message.Message):
     CASE_NUMBER_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
     grant: _builtins.str
     """The grant it is asked under."""
     purpose: _builtins.str
@@ -273,6 +471,10 @@ class ExportRequest(_message.Message):
     """At most so many records; 0 means 500, and more than 5000 means 5000."""
     page_token: _builtins.str
     """From an earlier answer."""
+    @_builtins.property
+    def signature(self) -> Global___RequestSignature:
+        """Required where the resource says so."""
+
     def __init__(
         self,
         *,
@@ -281,10 +483,11 @@ class ExportRequest(_message.Message):
         case_number: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        signature: Global___RequestSignature | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["signature", b"signature"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_number", b"case_number", "grant", b"grant", "page_size", b"page_size", "page_token", b"page_token", "purpose", b"purpose"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_number", b"case_number", "grant", b"grant", "page_size", b"page_size", "page_token", b"page_token", "purpose", b"purpose", "signature", b"signature"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -40,6 +40,11 @@ class QueryServiceStub:
                 request_serializer=exchange_dot_v1_dot_query__pb2.QueryRequest.SerializeToString,
                 response_deserializer=exchange_dot_v1_dot_query__pb2.QueryResponse.FromString,
                 _registered_method=True)
+        self.BatchQuery = channel.stream_stream(
+                '/tongban.exchange.v1.QueryService/BatchQuery',
+                request_serializer=exchange_dot_v1_dot_query__pb2.BatchQueryRequest.SerializeToString,
+                response_deserializer=exchange_dot_v1_dot_query__pb2.BatchQueryResponse.FromString,
+                _registered_method=True)
         self.Verify = channel.unary_unary(
                 '/tongban.exchange.v1.QueryService/Verify',
                 request_serializer=exchange_dot_v1_dot_query__pb2.VerifyRequest.SerializeToString,
@@ -58,6 +63,13 @@ class QueryServiceServicer:
 
     def Query(self, request, context):
         """Returns the granted items of one record, masked as the grant says (查询).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchQuery(self, request_iterator, context):
+        """Queries many records: each message is a question of its own, and is answered in its turn.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -84,6 +96,11 @@ def add_QueryServiceServicer_to_server(servicer, server):
                     servicer.Query,
                     request_deserializer=exchange_dot_v1_dot_query__pb2.QueryRequest.FromString,
                     response_serializer=exchange_dot_v1_dot_query__pb2.QueryResponse.SerializeToString,
+            ),
+            'BatchQuery': grpc.stream_stream_rpc_method_handler(
+                    servicer.BatchQuery,
+                    request_deserializer=exchange_dot_v1_dot_query__pb2.BatchQueryRequest.FromString,
+                    response_serializer=exchange_dot_v1_dot_query__pb2.BatchQueryResponse.SerializeToString,
             ),
             'Verify': grpc.unary_unary_rpc_method_handler(
                     servicer.Verify,
@@ -124,6 +141,33 @@ class QueryService:
             '/tongban.exchange.v1.QueryService/Query',
             exchange_dot_v1_dot_query__pb2.QueryRequest.SerializeToString,
             exchange_dot_v1_dot_query__pb2.QueryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchQuery(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/tongban.exchange.v1.QueryService/BatchQuery',
+            exchange_dot_v1_dot_query__pb2.BatchQueryRequest.SerializeToString,
+            exchange_dot_v1_dot_query__pb2.BatchQueryResponse.FromString,
             options,
             channel_credentials,
             insecure,

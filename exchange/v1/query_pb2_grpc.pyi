@@ -35,6 +35,8 @@ class QueryServiceStub:
     def __new__(cls, channel: _aio.Channel) -> QueryServiceAsyncStub: ...
     Query: _grpc.UnaryUnaryMultiCallable[_query_pb2.QueryRequest, _query_pb2.QueryResponse]
     """Returns the granted items of one record, masked as the grant says (查询)."""
+    BatchQuery: _grpc.StreamStreamMultiCallable[_query_pb2.BatchQueryRequest, _query_pb2.BatchQueryResponse]
+    """Queries many records: each message is a question of its own, and is answered in its turn."""
     Verify: _grpc.UnaryUnaryMultiCallable[_query_pb2.VerifyRequest, _query_pb2.VerifyResponse]
     """Tells whether claims match a record, and nothing else of it (核查)."""
     Export: _grpc.UnaryUnaryMultiCallable[_query_pb2.ExportRequest, _query_pb2.ExportResponse]
@@ -47,6 +49,8 @@ class QueryServiceAsyncStub(QueryServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Query: _aio.UnaryUnaryMultiCallable[_query_pb2.QueryRequest, _query_pb2.QueryResponse]  # type: ignore[assignment]
     """Returns the granted items of one record, masked as the grant says (查询)."""
+    BatchQuery: _aio.StreamStreamMultiCallable[_query_pb2.BatchQueryRequest, _query_pb2.BatchQueryResponse]  # type: ignore[assignment]
+    """Queries many records: each message is a question of its own, and is answered in its turn."""
     Verify: _aio.UnaryUnaryMultiCallable[_query_pb2.VerifyRequest, _query_pb2.VerifyResponse]  # type: ignore[assignment]
     """Tells whether claims match a record, and nothing else of it (核查)."""
     Export: _aio.UnaryUnaryMultiCallable[_query_pb2.ExportRequest, _query_pb2.ExportResponse]  # type: ignore[assignment]
@@ -62,6 +66,14 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_query_pb2.QueryResponse, _abc.Awaitable[_query_pb2.QueryResponse]]:
         """Returns the granted items of one record, masked as the grant says (查询)."""
+
+    @_abc_1.abstractmethod
+    def BatchQuery(
+        self,
+        request_iterator: _MaybeAsyncIterator[_query_pb2.BatchQueryRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_query_pb2.BatchQueryResponse], _abc.AsyncIterator[_query_pb2.BatchQueryResponse]]:
+        """Queries many records: each message is a question of its own, and is answered in its turn."""
 
     @_abc_1.abstractmethod
     def Verify(

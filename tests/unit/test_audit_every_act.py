@@ -61,11 +61,21 @@ TABLES: dict[tuple[str, str], dict[str, str | tuple[str, ...]]] = {
         **dict.fromkeys(("GetSubscription", "ListSubscriptions"), OWN),
     },
     ("exchange.query.rpc", "POLICY"): {
-        "Query": ("query", "query_refused"),
+        "Query": ("query", "batch_query", "query_refused"),
+        "BatchQuery": ("batch_query", "query_refused"),
         "Verify": ("verify", "query_refused"),
         "Export": ("export", "query_refused"),
     },
     ("exchange.spatial.rpc", "POLICY"): {"SpatialQuery": ("spatial_query", "query_refused")},
+    ("exchange.connecting.rpc", "POLICY"): {
+        "PutEndpoint": ("endpoint_put",),
+        "DeleteEndpoint": ("endpoint_deleted",),
+        "TestEndpoint": ("endpoint_tried",),
+        "ApproveHost": ("host_approved",),
+        "DisapproveHost": ("host_disapproved",),
+        **dict.fromkeys(("GetEndpoint", "ListEndpoints", "ListApprovedHosts"),
+                        "addresses of systems, told to those who keep them; no data of persons"),
+    },
     ("exchange.sources.rpc", "POLICY"): {
         "MeasureElement": ("element_measured", "source_case_measured", "source_case_opened"),
         "DecideSourceCase": ("source_case_decided",),

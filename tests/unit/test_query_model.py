@@ -8,11 +8,13 @@ from exchange.catalog.model import EntryState
 from exchange.catalog.schema import schema_of
 from exchange.grants.model import Grant, GrantedItem, Mask, Operation
 from exchange.query.model import (
+    Match,
     check_claims,
     check_granted_whole,
     check_question,
     compare,
     key_check,
+    overall,
     quota_exceeded,
 )
 from exchange.query.service import Days
@@ -93,8 +95,17 @@ def test_a_good_key_passes_and_a_withdrawn_resource_does_not():
 def test_claims_are_compared_one_by_one():
     held = {"name": "某甲", "region": "990101"}
     claims = {"name": "某甲", "region": "990102", "status": "x"}
-    assert compare(held, claims) == {"name": True, "region": False, "status": False}
-    assert compare({}, claims) == {"name": False, "region": False, "status": False}
+    results = {"name": Match.MATCH, "region": Match.NO_MATCH, "status": Match.NOT_HELD}
+    assert compare(held, claims) == results
+    assert overall(results) is Match.NO_MATCH
+    assert overall({"name": Match.MATCH}) is Match.MATCH
+
+
+def test_an_absent_record_compares_like_one_that_holds_none_of_the_items():
+    claims = {"name": "某甲", "region": "990102"}
+    results = compare({}, claims)
+    assert results == compare({"phone": "1"}, claims) == dict.fromkeys(claims, Match.NOT_HELD)
+    assert overall(results) is Match.NO_MATCH
 
 
 def test_a_day_is_a_day_in_china():

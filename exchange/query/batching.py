@@ -1,0 +1,336 @@
+"""Batch query (批量查询): the granted items of many records, chunk by chunk.
+
+The steps are those of Query (see `exchange.query.service`), once for each chunk: the question's
+shape → authorize under the grant → the keys' shape → rate and quota → read, in a worker thread →
+leave out what the grant's row filter does not show → project and mask → authorize again, for a
+chunk may take a while → append the audit record → answer.
+
+1. A chunk is a question of its own, with its own leaf and receipt: it is answered whole or not at
+   all, and what was answered before it stays answered.
+2. Each key counts as one against rate and quota. Where not all are left, none is taken.
+3. The next chunks are read while this one's record becomes durable. Quota is taken, and answers
+   come, in the order of the chunks.
+4. What a receipt's leaf says (kind `batch_query`): `grant`, `contract`, `resource`, `items`,
+   `count` (of keys), `found` (how many); and commitments to `keys` (the list), `purpose`,
+   `case_number`, `request` (`{grant, keys, items, purpose, case_number}`) and `answer`
+   (`{records: [{found, items}]}`, in the order of the keys).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+import orjson
+
+from exchange.audit.appending import AuditLog
+from exchange.audit.model import Receipt, Usage
+from exchange.catalog.service import Schemas
+from exchange.delivery.reading import RecordReader
+from exchange.grants.authorizing import GrantIndex
+from exchange.grants.model import Grant, Operation
+from exchange.grants.rates import Rates
+from exchange.query.filtering import shown
+from exchange.query.model import check_items, check_question, key_check, quota_exceeded
+from exchange.query.service import Days
+from exchange.refusals import REFUSED, refusal
+from runtime.clock import Clock
+from runtime.errors import Aborted, DomainError, FieldViolation, InvalidArgument
+from runtime.identity import Principal
+from runtime.records import SealedRecord, canonical, make_record
+
+GREATEST_KEYS = 1_000
+GREATEST_FEW = 100
+THREADS = 2
+#: Chunks that are read, or being read, before their turn.
+AHEAD = 2
+
+Asked = TypeVar("Asked")
+Answered = TypeVar("Answered")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """One chunk, as it was sent."""
+
+    grant: str
+    keys: Sequence[str]
+    items: Sequence[str]
+    purpose: str
+    case_number: str
+
+    def text(self) -> bytes:
+        """What a receipt commits to."""
+        return canonical(
+            {
+                "grant": self.grant,
+                "keys": self.keys,
+                "items": self.items,
+                "purpose": self.purpose,
+                "case_number": self.case_number,
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManyRecords:
+    """Records in the order of the keys, None for an absent one; and the proof of having asked."""
+
+    records: Sequence[Mapping[str, str] | None]
+    receipt: Receipt
+
+    @property
+    def any_found(self) -> bool:
+        """Whether any key has a record."""
+        return any(record is not None for record in self.records)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadBatch:
+    """A chunk whose records are read, and whose answer is not logged yet."""
+
+    principal: Principal
+    batch: Batch
+    #: As it was when they were read.
+    grant: Grant
+    at: datetime
+    found: Sequence[Mapping[str, str] | None]
+    record: SealedRecord
+
+
+class Batching:
+    """The use case."""
+
+    def __init__(
+        self,
+        *,
+        grants: GrantIndex,
+        schemas: Schemas,
+        records: RecordReader,
+        audit: AuditLog,
+        clock: Clock,
+        rates: Rates,
+    ) -> None:
+        self._grants = grants
+        self._schemas = schemas
+        self._records = records
+        self._audit = audit
+        self._clock = clock
+        self._rates = rates
+        self._days = Days()
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="batch")
+
+    def close(self) -> None:
+        """Wait for chunks under way."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+    async def ask(self, principal: Principal, batch: Batch) -> ManyRecords:
+        """The records of one chunk. Raises as `read` and `answer`."""
+        return await self.answer(await self.read(principal, batch))
+
+    async def read(self, principal: Principal, batch: Batch) -> ReadBatch:
+        """Read the records of one chunk; nobody has seen them yet.
+
+        Raises InvalidArgument (BAD_QUESTION, BAD_KEYS, MALFORMED_KEY), what `GrantIndex.authorize`
+        raises, ResourceExhausted (RATE_EXCEEDED, DAILY_QUOTA_EXCEEDED) and FailedPrecondition
+        (RESOURCE_WITHDRAWN).
+        """
+        check_question(batch.purpose, batch.case_number)
+        check_items(batch.items)
+        _check_keys(batch.keys)
+        now = self._clock.now()
+        try:
+            # Up to here nothing is waited for: of two chunks the first comes first.
+            grant = self._granted(principal, batch)
+            self._rates.take(grant, len(batch.keys))
+            self._usage(grant, len(batch.keys), now)
+        except REFUSED as error:
+            await self._refuse(error, principal, batch, now)
+            raise
+        loop = asyncio.get_running_loop()
+        found, record = await loop.run_in_executor(
+            self._threads, self._found, principal.system, grant, batch, now
+        )
+        return ReadBatch(
+            principal=principal, batch=batch, grant=grant, at=now, found=found, record=record
+        )
+
+    async def answer(self, done: ReadBatch) -> ManyRecords:
+        """Log what was read, and tell it.
+
+        Raises what `GrantIndex.authorize` raises, ResourceExhausted (DAILY_QUOTA_EXCEEDED) and
+        Aborted (GRANT_CHANGED).
+        """
+        try:
+            # Does it still hold? From here to the log nobody comes between.
+            grant = self._granted(done.principal, done.batch)
+            if grant.contract_hash != done.grant.contract_hash:
+                raise _terms_changed()
+            usage = self._usage(grant, len(done.batch.keys), done.at)
+        except REFUSED as error:
+            await self._refuse(error, done.principal, done.batch, done.at)
+            raise
+        receipt = await self._audit.append(done.record, usage)
+        return ManyRecords(records=done.found, receipt=receipt)
+
+    async def _refuse(
+        self, error: DomainError, principal: Principal, batch: Batch, now: datetime
+    ) -> None:
+        operation = Operation.QUERY.value
+        await self._audit.append(
+            refusal(error, at=now, actor=principal.system, operation=operation, grant=batch.grant)
+        )
+
+    def _granted(self, principal: Principal, batch: Batch) -> Grant:
+        return self._grants.authorize(
+            batch.grant,
+            department=principal.department,
+            operation=Operation.QUERY,
+            items=batch.items,
+        )
+
+    def _check_each(self, grant: Grant, keys: Sequence[str]) -> None:
+        check = key_check(self._schemas.schema(grant.resource))
+        for place, key in enumerate(keys):
+            try:
+                check(key)
+            except InvalidArgument as error:
+                told = tuple(
+                    FieldViolation(f"keys[{place}]", violation.description)
+                    for violation in error.violations
+                )
+                error.violations = told
+                raise
+
+    def _usage(self, grant: Grant, count: int, now: datetime) -> Usage | None:
+        """What the chunk takes from the day's quota; None where the grant has none."""
+        if not grant.daily_quota:
+            return None
+        day, left = self._days.at(now)
+        if self._audit.used(grant.name, day) + count > grant.daily_quota:
+            raise quota_exceeded(left)
+        return Usage(grant=grant.name, day=day, count=count)
+
+    def _found(
+        self, actor: str, grant: Grant, batch: Batch, now: datetime
+    ) -> tuple[list[Mapping[str, str] | None], SealedRecord]:
+        """What is shown of each record, and the record that says so; in a worker thread."""
+        self._check_each(grant, batch.keys)
+        found = self._read(grant, batch.keys, batch.items)
+        told = [_ABSENT if items is None else {"found": True, "items": items} for items in found]
+        record = make_record(
+            "batch_query",
+            at=now,
+            actor=actor,
+            facts={
+                "grant": grant.name,
+                "contract": grant.contract_hash,
+                "resource": grant.resource,
+                "items": list(batch.items or grant.masks),
+                "count": len(batch.keys),
+                "found": len(found) - found.count(None),
+            },
+            commitments={
+                "keys": canonical(batch.keys),
+                "purpose": batch.purpose.encode(),
+                "case_number": batch.case_number.encode(),
+                "request": batch.text(),
+                "answer": canonical({"records": told}),
+            },
+        )
+        return found, record
+
+    def _read(
+        self, grant: Grant, keys: Sequence[str], items: Sequence[str]
+    ) -> list[Mapping[str, str] | None]:
+        held = self._records.payloads((grant.resource, key) for key in keys)
+        texts = [held.get((grant.resource, key)) for key in keys]
+        if grant.row_filter:
+            texts = shown(self._records, [grant] * len(texts), texts)
+        project, loads = grant.project, orjson.loads
+        found: list[Mapping[str, str] | None] = []
+        for text in texts:
+            if text is None:
+                found.append(None)
+                continue
+            values = project(loads(text))
+            if items:
+                values = {code: values[code] for code in items if code in values}
+            found.append(values)
+        return found
+
+
+_ABSENT: Mapping[str, object] = {"found": False, "items": {}}
+
+
+async def in_turn(
+    questions: AsyncIterator[Asked], ask: Callable[[Asked], Awaitable[Answered]]
+) -> AsyncGenerator[Answered, None]:
+    """What is asked, in the order of the questions, up to `AHEAD` of them being asked at a time.
+
+    Ends with the first question that fails, which is raised after the answers before it.
+    """
+    line: asyncio.Queue[asyncio.Task[Answered] | None] = asyncio.Queue(AHEAD - 1)
+    begun: set[asyncio.Task[Answered]] = set()
+
+    async def read() -> None:
+        try:
+            async for question in questions:
+                task = asyncio.ensure_future(_awaited(ask(question)))
+                begun.add(task)
+                await line.put(task)
+        finally:
+            await line.put(None)
+
+    reader = asyncio.ensure_future(read())
+    try:
+        while (task := await line.get()) is not None:
+            yield await task
+            begun.discard(task)
+        await reader
+    finally:
+        for one in (reader, *begun):
+            one.cancel()
+        await asyncio.gather(reader, *begun, return_exceptions=True)
+
+
+async def _awaited(one: Awaitable[Answered]) -> Answered:
+    return await one
+
+
+def check_few(key: str, keys: int) -> None:
+    """Refuse a key beside keys, and more than a few. Raises InvalidArgument, BAD_KEYS."""
+    if key or keys > GREATEST_FEW:
+        raise _bad_keys(
+            f"give either key, or 1 to {GREATEST_FEW} keys; for more, use BatchQuery",
+            f"请只填 key，或填 1 至 {GREATEST_FEW} 个 keys；更多请用批量查询（BatchQuery）",
+        )
+
+
+def _check_keys(keys: Sequence[str]) -> None:
+    if not 0 < len(keys) <= GREATEST_KEYS or len(set(keys)) < len(keys):
+        raise _bad_keys(
+            f"a message has 1 to {GREATEST_KEYS} keys, each once",
+            f"每条消息须有 1 至 {GREATEST_KEYS} 个 keys，且不得重复",
+        )
+
+
+def _bad_keys(message: str, message_zh: str) -> InvalidArgument:
+    return InvalidArgument(
+        message,
+        reason="BAD_KEYS",
+        message_zh=message_zh,
+        violations=[FieldViolation("keys", "too many, none, or one of them twice")],
+    )
+
+
+def _terms_changed() -> Aborted:
+    return Aborted(
+        "the grant's terms changed while it was read under them: ask again",
+        reason="GRANT_CHANGED",
+        message_zh="读取期间授权条款已变更：请重新查询",
+    )
