@@ -76,7 +76,7 @@ class Shell:
 
     def __init__(self, folder: Path, language: str) -> None:
         self.folder = folder
-        self.ports = {"7443": str(free_port()), "9464": str(free_port())}
+        self.ports = {number: str(free_port()) for number in ("7443", "7444", "9464")}
         for name in ("examples", "proto"):
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("node_mod*"))
         shutil.copytree(ROOT / "tests/conformance/forgeries", folder / "practice")
