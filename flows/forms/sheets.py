@@ -15,16 +15,8 @@ from typing import TypeVar
 
 from exchange.v1 import catalog_pb2 as pb
 from flows import columns
-from flows.directory import (
-    BASE_LIBRARIES,
-    CATEGORIES,
-    CYCLES,
-    FORMATS,
-    MODES,
-    RESOURCE_COLUMNS,
-    SHARING,
-    TYPES,
-)
+from flows.directory import RESOURCE_COLUMNS
+from flows.guide import BASE_LIBRARIES, CATEGORIES, CYCLES, FORMATS, MODES, SHARING, TYPES
 
 Word = TypeVar("Word")
 

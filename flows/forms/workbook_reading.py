@@ -17,11 +17,11 @@ from typing import TypeVar
 from exchange.v1 import catalog_pb2 as pb
 from flows import columns
 from flows.cells import Refusal, choice, listed, required, whole_number
-from flows.directory import BASE_LIBRARIES, CATEGORIES, CYCLES, FORMATS, MODES, SHARING, TYPES
 from flows.forms import sheets
 from flows.forms.problems import Problems, unreadable
 from flows.forms.sheets import COLUMNS, from_cell
 from flows.forms.snapshot import Snapshot
+from flows.guide import BASE_LIBRARIES, CATEGORIES, CYCLES, FORMATS, MODES, SHARING, TYPES
 from flows.tables import Row, read_sheets
 from runtime import names
 from runtime.errors import InvalidArgument
