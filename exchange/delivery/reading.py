@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from exchange.delivery import store
 from exchange.delivery.store import LogReader
@@ -23,6 +23,13 @@ class RecordReader:
     def held_after(self, resource: str, offset: int, limit: int) -> list[tuple[int, str]]:
         """Records of a resource as (offset of the newest change, JSON text), in that order."""
         return self._log.held_after(resource, offset, limit)
+
+    def texts(self, resource: str, keys: Sequence[str]) -> dict[str, str | None]:
+        """The canonical JSON texts of records of a resource, by key, in one statement.
+
+        One that is not held is None or left out.
+        """
+        return self._log.payloads(resource, keys)
 
     def payloads(self, asked: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str | None]:
         """The canonical JSON texts of records, by (resource, key).

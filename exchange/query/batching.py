@@ -247,8 +247,7 @@ class Batching:
     def _read(
         self, grant: Grant, keys: Sequence[str], items: Sequence[str]
     ) -> list[Mapping[str, str] | None]:
-        held = self._records.payloads((grant.resource, key) for key in keys)
-        texts = [held.get((grant.resource, key)) for key in keys]
+        texts = list(map(self._records.texts(grant.resource, keys).get, keys))
         if grant.row_filter:
             texts = shown(self._records, [grant] * len(texts), texts)
         project, loads = grant.project, orjson.loads

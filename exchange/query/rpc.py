@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 
 from exchange.query.batching import Batch, Batching, ManyRecords, ReadBatch, check_few, in_turn
 from exchange.query.exporting import Exporting
@@ -58,11 +58,7 @@ class QueryServicer:
     async def _few(self, request: pb.QueryRequest, call: Call) -> pb.QueryResponse:
         check_few(request.key, len(request.keys))
         answer = await self._batching.ask(call.principal, _batch(request))
-        return await asyncio.to_thread(
-            lambda: pb.QueryResponse(
-                found=answer.any_found, records=_keyed(answer), receipt=to_message(answer.receipt)
-            )
-        )
+        return await asyncio.to_thread(_few, answer)
 
     async def BatchQuery(  # noqa: N802
         self, requests: AsyncIterator[pb.BatchQueryRequest], call: Call
@@ -127,11 +123,22 @@ def _batch(request: pb.QueryRequest | pb.BatchQueryRequest) -> Batch:
 
 
 def _many(answer: ManyRecords) -> pb.BatchQueryResponse:
-    return pb.BatchQueryResponse(records=_keyed(answer), receipt=to_message(answer.receipt))
+    message = pb.BatchQueryResponse(receipt=to_message(answer.receipt))
+    _add(message, answer)
+    return message
 
 
-def _keyed(answer: ManyRecords) -> Iterable[pb.KeyedRecord]:
-    return [
-        pb.KeyedRecord() if items is None else pb.KeyedRecord(found=True, items=items)
-        for items in answer.records
-    ]
+def _few(answer: ManyRecords) -> pb.QueryResponse:
+    message = pb.QueryResponse(found=answer.any_found, receipt=to_message(answer.receipt))
+    _add(message, answer)
+    return message
+
+
+def _add(message: pb.BatchQueryResponse | pb.QueryResponse, answer: ManyRecords) -> None:
+    # In place: half the time of messages that are made and copied.
+    add = message.records.add
+    for items in answer.records:
+        record = add()
+        if items is not None:
+            record.found = True
+            record.items.update(items)

@@ -19,6 +19,7 @@ from functools import cache
 from pathlib import Path
 
 from tests.benchmarks import (
+    batch_query,
     granting,
     idle,
     log_growth,
@@ -39,9 +40,9 @@ from tests.benchmarks.measure import Entry, say
 
 NAMES = (
     "start", "memory", "verify-ofd", "verify-large", "verify-bulk", "verify-pdf", "seal-ofd",
-    "seal-pdf", "seal-large", "query", "search", "search-postgresql", "spatial", "authorize",
-    "revocation", "publish", "publish-whole", "issue", "seal-rpc", "seal-batch", "log-growth",
-    "log-proof",
+    "seal-pdf", "seal-large", "query", "batch-query", "search", "search-postgresql", "spatial",
+    "authorize", "revocation", "publish", "publish-whole", "issue", "seal-rpc", "seal-batch",
+    "log-growth", "log-proof",
 )  # fmt: skip
 
 
@@ -100,6 +101,7 @@ def _benchmarks(
         ("seal-pdf",): lambda: [pades.run()],
         ("seal-large",): lambda: [sealing.large(folder)],
         ("query",): lambda: [query.run(county(), folder)],
+        ("batch-query",): lambda: [batch_query.run(county())],
         ("search", "search-postgresql"): lambda: searching.run(folder),
         ("spatial",): lambda: [spatial.run(folder / "spatial")],
         ("authorize",): lambda: granting.authorize(folder),
