@@ -27,7 +27,7 @@ from tongban.commands import (
     serve,
     trust,
 )
-from tongban.console import with_example
+from tongban.console import run, with_example
 
 app = typer.Typer(
     name="tongban",
@@ -81,7 +81,7 @@ app.add_typer(flow.app, name="flow")
 
 def main() -> None:
     """Run the command."""
-    app()
+    run(app)
 
 
 if __name__ == "__main__":

@@ -4,14 +4,15 @@
    counts of all. JSON of one file is its verdict, of several a line for each as it comes.
 2. The exit code is that of the worst: FAILED, then a file that could not be judged, then
    INDETERMINATE. It answers for the time of signing; what holds today is told beside it.
-3. A report is written once, whole, and never over a file that is there.
+3. A report is written once, whole, and never over a file that is there; before anything is told,
+   so that it stands there whatever becomes of the output.
 """
 
 from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -66,25 +67,34 @@ def verify_files(
         _check_count(len(paths))
     if len(paths) == 1 and not places[0].is_dir():
         told = judge_one(paths[0], question, store, now)
-        _tell_one(told, wish)
-        found = [told]
-    else:
-        summary = _Summary(keep=wish.report is not None)
-        for told in _with_bar(
-            judge_all(paths, question, store=store(), now=now, processes=wish.processes),
-            len(paths),
-        ):
-            summary.add(told)
-            if wish.as_json:
-                sys.stdout.write(json_text(told.to_dict()) + "\n")
-        if not wish.as_json:
-            summary.tell()
-        if wish.report is not None:
-            _write(summary.kept, wish.report, trust, now)
-        return summary.exit()
-    if wish.report is not None:
-        _write(found, wish.report, trust, now)
-    return exit_of(Counter([_key(told)]))
+        try:
+            _write([told], wish.report, trust, now)
+        finally:
+            _tell_one(told, wish)
+        return exit_of(Counter([_key(told)]))
+    all_told: Iterable[Told] = _with_bar(
+        judge_all(paths, question, store=store(), now=now, processes=wish.processes), len(paths)
+    )
+    if wish.report is None:
+        return _tell_all(all_told, wish)
+    kept = list(all_told)
+    try:
+        _write(kept, wish.report, trust, now)
+    finally:
+        code = _tell_all(kept, wish)
+    return code
+
+
+def _tell_all(found: Iterable[Told], wish: Wish) -> Exit:
+    """Rule 1, of several."""
+    summary = _Summary()
+    for told in found:
+        summary.add(told)
+        if wish.as_json:
+            sys.stdout.write(json_text(told.to_dict()) + "\n")
+    if not wish.as_json:
+        summary.tell()
+    return exit_of(summary.counts)
 
 
 def exit_of(counts: Counter[str]) -> Exit:
@@ -125,17 +135,13 @@ def _with_bar(found: Iterator[Told], total: int) -> Iterator[Told]:
 class _Summary:
     """Counts of all, and the rows of the first of those that a person should look at."""
 
-    keep: bool
     counts: Counter[str] = field(default_factory=Counter)
     lapsed: int = 0
     rows: list[tuple[Text, Text]] = field(default_factory=list)
-    kept: list[Told] = field(default_factory=list)
 
     def add(self, told: Told) -> None:
         self.counts[_key(told)] += 1
         self.lapsed += told.indication is Indication.PASSED and not told.is_good_today
-        if self.keep:
-            self.kept.append(told)
         if not told.is_good_today and len(self.rows) < _SHOWN:
             self.rows.append(_row(told))
 
@@ -167,9 +173,6 @@ class _Summary:
             label = Text(say("not judged", "未能验证"), "bold")
             table.add_row(label, str(self.counts[_NOT_JUDGED]))
         out.print(table)
-
-    def exit(self) -> Exit:
-        return exit_of(self.counts)
 
 
 def _look(rows: list[tuple[Text, Text]]) -> Table:
@@ -217,8 +220,10 @@ def _check_count(count: int) -> None:
         raise too_many()
 
 
-def _write(found: Sequence[Told], path: Path, trust: tuple[str, str], now: datetime) -> None:
-    """The report of those that are documents; the others have their say in the summary."""
+def _write(found: Sequence[Told], path: Path | None, trust: tuple[str, str], now: datetime) -> None:
+    """The report, if one is wished, of those that are documents; the summary tells of the rest."""
+    if path is None:
+        return
     from tongban.reports import Reported, write_report
 
     documents = [
