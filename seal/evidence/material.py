@@ -143,10 +143,15 @@ def _read_list(package: OfdPackage) -> tuple[tuple[TrustAnchor, ...], Revocation
 
     try:
         found = read_trust_list(package.read(TRUST_LIST), read)
-    except (InvalidArgument, KeyError):
-        found = None
-    # Every root is told of, once, and nothing is told of that is no root.
+    except InvalidArgument as error:
+        why, why_zh = f"inside, {error.message}", f"证据包内：{error.message_zh}"
+        raise malformed(why, why_zh) from error
+    except KeyError:
+        raise malformed("there is no trust list inside", "证据包内没有信任列表") from None
     held = {name for name in package if name.startswith("trust/anchors/")}
-    if found is None or set(named) != held or len(named) != len(held):
-        raise malformed("the trust list inside cannot be read", "无法读取证据包内的信任列表")
+    if set(named) != held or len(named) != len(held):
+        raise malformed(
+            "the trust list inside does not name every root there, each once",
+            "证据包内的信任列表未将每个根证书恰好列出一次",
+        )
     return found
