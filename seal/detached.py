@@ -37,7 +37,7 @@ from seal.ofd.checks import (
 )
 from seal.ofd.opened import OpenedDocument, OpenedSignature
 from seal.ofd.package import OfdPackage
-from seal.ofd.structure import TYPE_SEAL, ListedSignature, SignatureXml
+from seal.ofd.structure import TYPE_SEAL, ListedSignature, SignatureList, SignatureXml
 from seal.ses import SealSignature, parse_signature
 from seal.trust import TrustStore
 
@@ -152,7 +152,7 @@ def _nothing_around(
     document = OpenedDocument(
         package=OfdPackage({}),
         bodies=(),
-        listed=(listed,),
+        of_bodies=(SignatureList((listed,)),),
         signatures=(opened,),
         store=store,
         now=now,

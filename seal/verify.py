@@ -59,7 +59,7 @@ from seal.ofd.structure import (
     ListedSignature,
     doc_bodies,
     parse_signature_xml,
-    signature_list,
+    read_list,
 )
 from seal.ses import parse_seal, parse_signature
 from seal.suites import SM3_OID, digest_pieces
@@ -138,13 +138,13 @@ def assess_ofd(
         package = read_package(data, limits)
         digests = _read_all(package)
         bodies = doc_bodies(package)
-        listed = tuple(one for body in bodies for one in signature_list(package, body))
+        lists = tuple(read_list(package, body) for body in bodies)
     except PackageError as error:
         return conclude(_OFD, [_refused(error.check, error, data)], [])
     opened: list[OpenedSignature] = []
     unreadable: dict[str, SignatureReport] = {}
     size = 0
-    for one in listed:
+    for one in (line for each in lists for line in each.lines):
         label = one.id if one.body == 0 else f"{one.body}/{one.id}"
         # A file that is listed again is read again: so what is read counts, not what is there.
         size += package.size(one.path)
@@ -162,7 +162,7 @@ def assess_ofd(
     document = OpenedDocument(
         package=package,
         bodies=bodies,
-        listed=listed,
+        of_bodies=lists,
         signatures=tuple(opened),
         store=store,
         now=now,

@@ -6,7 +6,7 @@ that no name can forge a line of a report.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import TypeVarTuple
 
@@ -15,7 +15,9 @@ from seal.judging.plainly import moment, plain
 from seal.model import CertificateFacts, Check
 from seal.pki.certificates import CertificateInfo, parse_certificate
 
-__all__ = ["comparing", "facts_of", "holder", "moment", "named", "plain"]
+__all__ = ["comparing", "facts_of", "holder", "moment", "named", "paths_shown", "plain"]
+
+_MOST_PATHS = 10
 
 _Args = TypeVarTuple("_Args")
 
@@ -35,6 +37,12 @@ def named(info: CertificateInfo) -> tuple[str, str]:
         f"certificate '{name}' (serial {info.serial:x})",
         f"证书“{name}”（序列号 {info.serial:x}）",
     )
+
+
+def paths_shown(paths: Sequence[str]) -> str:
+    """The first ten of these entry names."""
+    shown = ", ".join(plain("/" + path) for path in paths[:_MOST_PATHS])
+    return shown + (" …" if len(paths) > _MOST_PATHS else "")
 
 
 def facts_of(certificate: bytes) -> CertificateFacts | None:

@@ -34,7 +34,7 @@ from seal.judging.seal_checks import (
     in_force,
     time_stamp_check,
 )
-from seal.judging.telling import comparing, plain
+from seal.judging.telling import comparing, paths_shown
 from seal.model import (
     Check,
     Indication,
@@ -46,6 +46,7 @@ from seal.ofd import against
 from seal.ofd.check_method import check_method
 from seal.ofd.dates import check_date_time
 from seal.ofd.entries import check_integrity_entries, proven_value
+from seal.ofd.list_checks import check_listed
 from seal.ofd.opened import OpenedDocument, OpenedSignature
 from seal.ofd.package import PackageError
 from seal.ofd.stamp_checks import check_stamp_pages
@@ -53,9 +54,6 @@ from seal.ofd.structure import ROOT, TYPE_SEAL, TYPE_SIGN
 from seal.ses import SealSignature, verify_signature
 from seal.suites import SM3_OID
 from seal.trust import Purpose, assess_chain
-
-_SHOWN: Final = 10
-
 
 # --- rules about one signature --------------------------------------------------------------
 
@@ -237,8 +235,8 @@ def check_references(document: OpenedDocument, one: OpenedSignature) -> Check | 
         twice = [path for path, count in Counter(paths).items() if count > 1]
         return failed(
             name,
-            f"the signature refers to a file twice: {_names(twice)}",
-            f"签章重复引用文件：{_names(twice)}",
+            f"the signature refers to a file twice: {paths_shown(twice)}",
+            f"签章重复引用文件：{paths_shown(twice)}",
             reason="REFERENCES_REPEATED",
         )
     missing = [path for path in paths if path not in document.package]
@@ -253,8 +251,8 @@ def check_references(document: OpenedDocument, one: OpenedSignature) -> Check | 
         found = [("changed after signing", "签章后被修改", changed), ("missing", "缺失", missing)]
         return failed(
             name,
-            "; ".join(f"{word}: {_names(paths)}" for word, _, paths in found if paths),
-            "；".join(f"{word}：{_names(paths)}" for _, word, paths in found if paths),
+            "; ".join(f"{word}: {paths_shown(paths)}" for word, _, paths in found if paths),
+            "；".join(f"{word}：{paths_shown(paths)}" for _, word, paths in found if paths),
         )
     by = "" if method == SM3_OID else " (by a digest other than SM3)"
     by_zh = "" if method == SM3_OID else "（摘要算法不是 SM3）"
@@ -264,11 +262,6 @@ def check_references(document: OpenedDocument, one: OpenedSignature) -> Check | 
         f"{len(paths)} 个文件与签章时一致{by_zh}",
         notice=method != SM3_OID,
     )
-
-
-def _names(paths: list[str]) -> str:
-    shown = ", ".join(plain("/" + path) for path in paths[:_SHOWN])
-    return shown + (" …" if len(paths) > _SHOWN else "")
 
 
 @comparing(against.cover)
@@ -296,8 +289,8 @@ def check_uncovered_files(document: OpenedDocument, one: OpenedSignature) -> Che
     if uncovered:
         return failed(
             name,
-            f"not covered by the signature: {_names(uncovered)}",
-            f"未被签章保护的文件：{_names(uncovered)}",
+            f"not covered by the signature: {paths_shown(uncovered)}",
+            f"未被签章保护的文件：{paths_shown(uncovered)}",
             reason="ROOT_NOT_COVERED" if ROOT in uncovered else "",
         )
     return passed(name, "every file is covered", "所有文件均受签章保护")
@@ -368,37 +361,14 @@ def check_package(document: OpenedDocument) -> Check | None:
     """Reading already proved it; say so."""
     count = len(document.package.entries)
     empty = list(document.package.empty_folders)
-    told = f"; folders without a file: {_names(empty)}" if empty else ""
-    told_zh = f"；没有文件的文件夹：{_names(empty)}" if empty else ""
+    told = f"; folders without a file: {paths_shown(empty)}" if empty else ""
+    told_zh = f"；没有文件的文件夹：{paths_shown(empty)}" if empty else ""
     return passed(
         "package_format",
         f"{count} files, read in one way only{told}",
         f"文件包结构正确，共 {count} 个文件{told_zh}",
         notice=bool(empty),
     )
-
-
-@comparing(against.listed)
-def check_listed(document: OpenedDocument) -> Check | None:
-    """No two lines of the lists share a file, and no signature lies about unlisted."""
-    name = "unlisted_signature"
-    paths = [one.path for one in document.listed]
-    values = [one.xml.signed_value for one in document.signatures]
-    if len(set(paths)) != len(paths) or len(set(values)) != len(values):
-        return failed(
-            name,
-            "two signatures share their files",
-            "两个签章使用同一文件",
-            reason="SIGNATURE_LISTED_TWICE",
-        )
-    hidden = document.hidden_signatures()
-    if hidden:
-        return failed(
-            name,
-            f"not in the signature list: {_names(hidden)}",
-            f"未列入签名列表：{_names(hidden)}",
-        )
-    return passed(name, "every signature is listed", "所有签章均在签名列表中")
 
 
 @comparing(against.entries)

@@ -1,9 +1,13 @@
 """The closed grammar of Signatures.xml, the one file of an OFD that no signature covers.
 
 Whatever it held besides its lines, no signer saw. So there is at most one MaxSignId of digits,
-lines of ID, Type and BaseLoc, and nothing else: no comment, instruction, text, further attribute or
-element, and no more bytes than so many lines need. Prefixes, the order of attributes, white space
-between lines and a few namespaces that are declared and not used differ between makers.
+lines of ID, Type and BaseLoc, and no instruction, text, further attribute or element, and no more
+bytes than so many lines need. Prefixes, the order of attributes, white space between lines and the
+namespaces that every XML tool knows differ between makers.
+
+What a maker may well have written, though it means nothing and anybody may have written it since,
+is told and not refused (`ODDITIES`): comments, where the schema lies, a namespace of somebody's own
+that nothing uses, an identifier that is no number, a MaxSignId without one.
 
 Source: GB/T 33190-2016 §18.1.
 """
@@ -16,17 +20,37 @@ from typing import Final
 from lxml import etree
 
 from seal.ofd.errors import PackageError, structure_error
-from seal.ofd.markup import tag
+from seal.ofd.markup import NAMESPACE, child, tag, text
 
 _URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[A-Za-z0-9/:.#_-]{1,48}")
+_XSI: Final = "http://www.w3.org/2001/XMLSchema-instance"
+_KNOWN: Final = frozenset(
+    {NAMESPACE, "http://www.ofdspec.org", _XSI, "http://www.w3.org/2001/XMLSchema"}
+)
+_SCHEMA: Final = frozenset({f"{{{_XSI}}}schemaLocation", f"{{{_XSI}}}noNamespaceSchemaLocation"})
+_LOCATION: Final = re.compile(r"[A-Za-z0-9/:.#_\s-]{1,256}")
+_COMMENT: Final = type(etree.Comment(""))
 _MOST_NAMESPACES: Final = 4
+_MOST_COMMENTS: Final = 4
+_LONGEST_COMMENT: Final = 128
 _LONGEST_PREFIX: Final = 16
 _ATTRIBUTES: Final = frozenset({"ID", "Type", "BaseLoc"})
 # A number, or an xs:ID of a number, as the standard recommends ("sNNN").
-_GREATEST: Final = re.compile(r"\s*[A-Za-z_]{0,8}[0-9]{1,10}\s*")
-_LONGEST: Final = {"ID": 64, "Type": 16, "BaseLoc": 512}
+_NUMBER: Final = re.compile(r"\s*[A-Za-z_-]{0,8}([0-9]{1,10})\s*")
+# What else a program writes without a person's help: a UUID, a number with a longer word before it.
+_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,40}")
+_LONGEST: Final = {"Type": 16, "BaseLoc": 512}
 _HEAD_BYTES: Final = 1024
 _LINE_BYTES: Final = 1024
+
+ODDITIES: Final = {
+    "COMMENT": ("a comment", "注释"),
+    "SCHEMA": ("where its schema lies", "模式位置"),
+    "NAMESPACE": ("a namespace that nothing uses", "未使用的命名空间"),
+    "ID": ("an identifier that is no number", "非编号的标识"),
+    "NO_NUMBER": ("a MaxSignId without a number", "没有编号的 MaxSignId"),
+}
+"""What the list may hold besides signatures: told in English and Chinese."""
 
 
 def refuse_more(root: etree._Element, data: bytes) -> None:
@@ -35,21 +59,64 @@ def refuse_more(root: etree._Element, data: bytes) -> None:
         raise structure_error(
             "the signature list is not a Signatures document", "签名列表的根元素不是 Signatures"
         )
-    lines = [*root]
+    lines = [one for one in root if not isinstance(one, _COMMENT)]
     greatest = [one for one in lines if one.tag == tag("MaxSignId")]
     if (
-        root.getprevious() is not None
-        or root.getnext() is not None
-        or root.attrib
+        not _has_few_comments(root)
+        or not all(key in _SCHEMA and _LOCATION.fullmatch(str(value)) for key, value in
+                   root.attrib.items())
         or _is_said(root.text)
         or len(greatest) > 1
         or not all(map(_is_greatest, greatest))
         or not all(_is_line(one) for one in lines if one not in greatest)
-        or any(_is_said(one.tail) or not _is_declared(one)
-               for one in (root, *lines))
+        or any(map(_is_said, (one.tail for one in root)))
+        or not all(map(_is_declared, (root, *lines)))
         or len(data) > _HEAD_BYTES + _LINE_BYTES * len(lines)
     ):  # fmt: skip
         raise _more()
+
+
+def oddities(root: etree._Element) -> frozenset[str]:
+    """Which of `ODDITIES` a list that was not refused holds."""
+    lines = [one for one in root if not isinstance(one, _COMMENT)]
+    greatest = child(root, "MaxSignId")
+    ids = [one.get("ID", "") for one in lines if one is not greatest]
+    found = {
+        "COMMENT": bool(_comments(root)),
+        "SCHEMA": bool(root.attrib),
+        "NAMESPACE": any(not _KNOWN.issuperset(one.nsmap.values()) for one in (root, *lines)),
+        "ID": not all(map(_NUMBER.fullmatch, ids)),
+        "NO_NUMBER": greatest is not None and not text(greatest),
+    }
+    return frozenset(name for name, holds in found.items() if holds)
+
+
+def greatest_number(root: etree._Element) -> int | None:
+    """The number that MaxSignId says; None where it says none."""
+    greatest = child(root, "MaxSignId")
+    return None if greatest is None else number_of(text(greatest))
+
+
+def number_of(identifier: str) -> int | None:
+    """The number of an identifier ("s001", "1"); None where it is none."""
+    found = _NUMBER.fullmatch(identifier)
+    return int(found[1]) if found else None
+
+
+def _comments(root: etree._Element) -> list[etree._Element]:
+    around = [*root.itersiblings(preceding=True), *root.itersiblings(), *root]
+    return [one for one in around if isinstance(one, _COMMENT)]
+
+
+def _has_few_comments(root: etree._Element) -> bool:
+    """No instruction around the list, and of comments what a maker says of itself."""
+    around = [*root.itersiblings(preceding=True), *root.itersiblings()]
+    comments = _comments(root)
+    return (
+        all(isinstance(one, _COMMENT) for one in around)
+        and len(comments) <= _MOST_COMMENTS
+        and all(len(one.text or "") <= _LONGEST_COMMENT for one in comments)
+    )
 
 
 def _is_said(text: str | None) -> bool:
@@ -66,7 +133,9 @@ def _is_declared(one: etree._Element) -> bool:
 
 
 def _is_greatest(one: etree._Element) -> bool:
-    return not len(one) and not one.attrib and _GREATEST.fullmatch(one.text or "") is not None
+    if len(one) or one.attrib:
+        return False
+    return not _is_said(one.text) or _NUMBER.fullmatch(one.text or "") is not None
 
 
 def _is_line(one: etree._Element) -> bool:
@@ -75,6 +144,7 @@ def _is_line(one: etree._Element) -> bool:
         and not len(one)
         and not _is_said(one.text)
         and _ATTRIBUTES.issuperset(map(str, one.attrib))
+        and _ID.fullmatch(one.get("ID", "-")) is not None
         and all(len(one.get(key, "")) <= longest for key, longest in _LONGEST.items())
     )
 

@@ -10,7 +10,14 @@ from seal.model import Check
 from seal.ofd.package import OfdPackage, PackageError
 from seal.ofd.placement import Pages, read_pages
 from seal.ofd.signed_data import SignedData
-from seal.ofd.structure import DocBody, ListedSignature, SignatureXml, Stamp, page_ids
+from seal.ofd.structure import (
+    DocBody,
+    ListedSignature,
+    SignatureList,
+    SignatureXml,
+    Stamp,
+    page_ids,
+)
 from seal.ses import SealSignature
 from seal.suites import SM3_OID, digest_pieces
 from seal.trust import TrustStore
@@ -57,18 +64,25 @@ class OpenedSignature:
 class OpenedDocument:
     """The package with its signatures opened; each file is digested, and read for pages, once.
 
-    `digests` are the SM3 of files that are known already.
+    `of_bodies` are the signature lists, one for each document; `digests` are the SM3 of files that
+    are known already.
     """
 
     package: OfdPackage
     bodies: tuple[DocBody, ...]
-    listed: tuple[ListedSignature, ...]
+    of_bodies: tuple[SignatureList, ...]
     signatures: tuple[OpenedSignature, ...]
     store: TrustStore
     now: datetime
     digests: dict[str, bytes] = field(default_factory=dict, repr=False)
-    _pages: dict[str, frozenset[str]] = field(default_factory=dict, repr=False)
+    _pages: dict[str, dict[str, int]] = field(default_factory=dict, repr=False)
     _sized: dict[str, tuple[Pages, dict[str, int]]] = field(default_factory=dict, repr=False)
+    _seen: dict[str, frozenset[str]] = field(default_factory=dict, repr=False)
+
+    @property
+    def listed(self) -> tuple[ListedSignature, ...]:
+        """The lines of all lists."""
+        return tuple(one for each in self.of_bodies for one in each.lines)
 
     def digest_of(self, name: str, by: str = SM3_OID) -> bytes:
         """The digest of a file, SM3 by default; `by` is an OID."""
@@ -80,11 +94,12 @@ class OpenedDocument:
             self.digests[name] = known
         return known
 
-    def pages_of(self, body: int) -> frozenset[str]:
-        """The identifiers of a document's pages. Raises PackageError."""
+    def pages_of(self, body: int) -> dict[str, int]:
+        """The number (from 1) of each page of a document, by its identifier. Raises PackageError."""
         root = self.bodies[body].doc_root
         if root not in self._pages:
-            self._pages[root] = frozenset(page_ids(self.package, root))
+            found = page_ids(self.package, root)
+            self._pages[root] = {name: number for number, name in enumerate(found, 1)}
         return self._pages[root]
 
     def page_size(self, body: int, stamp: Stamp) -> tuple[float, float] | None:
@@ -107,6 +122,21 @@ class OpenedDocument:
     def signature_files(self) -> frozenset[str]:
         """The files that signatures consist of."""
         return frozenset().union(*(one.own_files() for one in self.signatures))
+
+    def seen_by(self, one: OpenedSignature) -> frozenset[str]:
+        """The Signature.xml of the signatures that this one covers: they were there before it."""
+        path = one.listed.path
+        if path not in self._seen:
+            listed = {each.path for each in self.listed}
+            self._seen[path] = frozenset(
+                each.path for each in one.xml.references if each.path in listed
+            )
+        return self._seen[path]
+
+    def unseen_by(self, one: OpenedSignature) -> list[OpenedSignature]:
+        """The other signatures that this one does not cover: as a rule, those laid since."""
+        seen = {one.listed.path, *self.seen_by(one)}
+        return [each for each in self.signatures if each.listed.path not in seen]
 
     def hidden_signatures(self) -> list[str]:
         """What is named as a Signature.xml and stands in no list."""

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from lxml import etree
 
-from seal.ofd.list_form import refuse_more
+from seal.ofd.list_form import greatest_number, oddities, refuse_more
 from seal.ofd.markup import child, parse_xml, read_xml, required, resolve, tag, text
 from seal.ofd.package import OfdPackage, structure_error
 
@@ -25,7 +25,10 @@ TYPE_SEAL: Final = "Seal"
 TYPE_SIGN: Final = "Sign"
 _MAX_DOCUMENTS: Final = 64
 _MAX_SIGNATURES: Final = 256
-_BOX: Final = re.compile(r"\s+".join([r"(-?\d{1,6}(?:\.\d{1,6})?)"] * 4))
+_BOX: Final = re.compile(r"\s+".join([r"(-?\d{1,6}(?:\.\d{1,15})?)"] * 4))
+
+Box = tuple[float, float, float, float]
+"""x, y, width, height in mm."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +51,14 @@ class ListedSignature:
     body: int
 
 
+class SignatureList(NamedTuple):
+    """Signatures.xml: its lines, what else it holds (`list_form.ODDITIES`), MaxSignId's number."""
+
+    lines: tuple[ListedSignature, ...] = ()
+    oddities: frozenset[str] = frozenset()
+    greatest: int | None = None
+
+
 class Reference(NamedTuple):
     """A file (entry name) and the digest the signer saw."""
 
@@ -57,11 +68,15 @@ class Reference(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stamp:
-    """Where a seal shows: page id of Document.xml and x, y, width, height in mm."""
+    """Where a seal shows: page id of Document.xml and x, y, width, height in mm.
+
+    `clip` is the part of it that shows, within the boundary; None shows all of it.
+    """
 
     id: str
     page_ref: str
-    boundary: tuple[float, float, float, float]
+    boundary: Box
+    clip: Box | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,12 +121,17 @@ def bodies_of(root: etree._Element) -> tuple[DocBody, ...]:
 
 
 def signature_list(package: OfdPackage, body: DocBody) -> tuple[ListedSignature, ...]:
-    """The signatures of one document, in order. Raises PackageError.
+    """The signatures of one document, in order. Raises PackageError."""
+    return read_list(package, body).lines
+
+
+def read_list(package: OfdPackage, body: DocBody) -> SignatureList:
+    """The signature list of one document; without one it is empty. Raises PackageError.
 
     Signatures.xml is the one file nobody signs, so it may hold nothing but the list.
     """
     if body.signatures is None:
-        return ()
+        return SignatureList()
     root = read_xml(package, body.signatures)
     refuse_more(root, package.read(body.signatures))
     listed = [
@@ -130,7 +150,7 @@ def signature_list(package: OfdPackage, body: DocBody) -> tuple[ListedSignature,
         raise structure_error(
             "a signature has no identifier or that of another", "签名缺少标识或标识重复"
         )
-    return tuple(listed)
+    return SignatureList(tuple(listed), oddities(root), greatest_number(root))
 
 
 def parse_signature_xml(data: bytes, path: str) -> SignatureXml:
@@ -181,18 +201,24 @@ def _base64(value: str) -> bytes:
 
 
 def _stamp(element: etree._Element) -> Stamp:
-    # Plain decimals only: float() alone would also take "nan", "1e9" and "1_0".
-    numbers = _BOX.fullmatch(element.get("Boundary", "").strip())
-    if numbers is None:
-        raise structure_error(
-            "a StampAnnot has no usable Boundary", "StampAnnot 的 Boundary 不正确"
-        )
-    x, y, width, height = map(float, numbers.groups())
+    clip = element.get("Clip", "").strip()
     return Stamp(
         id=element.get("ID", ""),
         page_ref=element.get("PageRef", ""),
-        boundary=(x, y, width, height),
+        boundary=_box(element.get("Boundary", ""), "Boundary"),
+        clip=_box(clip, "Clip") if clip else None,
     )
+
+
+def _box(written: str, name: str) -> Box:
+    # Plain decimals only: float() alone would also take "nan", "1e9" and "1_0".
+    numbers = _BOX.fullmatch(written.strip())
+    if numbers is None:
+        raise structure_error(
+            f"a StampAnnot has no usable {name}", f"StampAnnot 的 {name} 不正确"
+        )
+    x, y, width, height = map(float, numbers.groups())
+    return x, y, width, height
 
 
 def page_ids(package: OfdPackage, doc_root: str) -> tuple[str, ...]:
