@@ -20,15 +20,10 @@ from typing import Final
 
 from runtime.errors import DataLoss, InvalidArgument
 from seal.der_form import Finding
-from seal.judging.findings import Unknown
+from seal.judging.stamps import proving, stamped_by, unknown_since
 from seal.judging.telling import holder, moment, named, plain
 from seal.model import Check, Indication, Trust, failed, passed, undetermined
-from seal.pki.timestamp_token import (
-    TimestampInfo,
-    UntrustedTimestamp,
-    check_token,
-    read_token,
-)
+from seal.pki.timestamp_token import UntrustedTimestamp, check_token, read_token
 from seal.pki.timestamp_token import digest as token_digest
 from seal.ses import Seal, unknown_critical, verify_seal
 from seal.trust import ChainResult, Purpose, TrustStore, assess_chain, parse_certificate
@@ -187,7 +182,7 @@ def time_stamp_check(
     except DataLoss as error:
         reason = "TIME_STAMP_NOT_GOOD"
         return failed(name, error.message, error.message_zh, reason=reason, against=against)
-    return proving(name, good, store)
+    return proving(name, good, store, now)
 
 
 def before_certificate(
@@ -232,28 +227,6 @@ def before_certificate(
         reason=result.status,
         against=against,
     )
-
-
-def stamped_by(told: TimestampInfo) -> tuple[str, str]:
-    """What a time-stamp is over, by whom and of when."""
-    (who, who_zh), word, at = holder(told.certificate), told.digest.upper(), moment(told.time)
-    return f"{word} of what is stamped; {who}; {at}", f"所盖内容的 {word} 摘要；{who_zh}；{at}"
-
-
-def proving(name: str, good: TimestampInfo, store: TrustStore) -> Check:
-    """A time-stamp that was found good: what it proves, and whom that rests on."""
-    at, against = moment(good.time), stamped_by(good)
-    check = passed(name, f"the time-stamp proves {at}", f"时间戳证明时间为 {at}", against=against)
-    return check._replace(proves=good.time, trust=_time_trust(name, good, store))
-
-
-def _time_trust(name: str, good: TimestampInfo, store: TrustStore) -> Trust | None:
-    """The anchor that the checked token led to."""
-    anchor = next((a for a in store.anchors if a.certificate == good.anchor), None)
-    if anchor is None:
-        return None
-    print_of = parse_certificate(anchor.certificate).fingerprint
-    return Trust(role=name, source=anchor.source, anchor=plain(anchor.name), fingerprint=print_of)
 
 
 def in_force(seal: Seal, *, at: datetime) -> Check:
@@ -357,15 +330,8 @@ def chain_check(
         trust=trust,
         ended=first[0] if first else None,
         ended_why=first[1] if first else "",
-        unknown=_unknown(result, now),
+        unknown=unknown_since(result, now),
     )
-
-
-def _unknown(result: ChainResult, now: datetime) -> Unknown | None:
-    """Where what is known of revocation ends before today."""
-    if result.known_until is not None and result.known_until >= now:
-        return None
-    return Unknown(until=result.known_until, required=result.is_required)
 
 
 def _chain_against(result: ChainResult, at: datetime | None) -> tuple[str, str]:

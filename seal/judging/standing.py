@@ -9,7 +9,7 @@
    until when it is known; and it is open (TRY_LATER) where the trust list asks for such data and no
    time-stamp proves that the signature is from before it ends: what ended later does no harm then.
 5. A seal's own time-stamp proves the seal's making, not the signature. A time-stamp whose authority
-   was revoked since proves nothing.
+   was revoked since proves nothing, and none proves that its own authority was good.
 """
 
 from __future__ import annotations
@@ -105,9 +105,13 @@ def _proved_before(check: Check, checks: tuple[Check, ...]) -> bool:
 
 
 def _proof_for(check: Check, checks: tuple[Check, ...]) -> datetime | None:
-    """When what was checked is proved to have been used; a seal's own stamp counts for the seal."""
-    made = check.name in ("seal_maker_certificate", "seal_time_stamp")
-    return proof_of(checks, *PROOFS, *(("seal_time_stamp",) if made else ()))
+    """When what was checked is proved to have been used; a seal's own stamp counts for the seal.
+
+    A time-stamp is proved by others alone: a key that is lost makes any time.
+    """
+    made = check.name == "seal_maker_certificate"
+    others = tuple(one for one in checks if one is not check)
+    return proof_of(others, *PROOFS, *(("seal_time_stamp",) if made else ()))
 
 
 # --- what is known of revocation (rule 4) -----------------------------------------------------
@@ -155,7 +159,7 @@ def _reached(found: list[_Found], checks: tuple[Check, ...]) -> tuple[str, str]:
     """Until when revocation is known; of which certificate, where more is known of another."""
     check, unknown = min(found, key=_reach)
     entry = titled(check.name)
-    asked = sum(one.trust is not None and one.name.endswith("_certificate") for one in checks)
+    asked = sum(one.trust is not None for one in checks)
     is_alone = len(found) < asked
     of = f" of {entry.thing}" if is_alone else ""
     of_zh = f"{entry.thing_zh}的" if is_alone else ""

@@ -49,11 +49,10 @@ from seal.model import (
     undetermined,
 )
 from seal.pdf.brought import with_brought
-from seal.pdf.cms import has_form
+from seal.pdf.format_check import check_format
 from seal.pdf.mathematics import Mathematics
 from seal.pdf.opened_signature import OpenedPdfSignature, open_signature
 from seal.pdf.opening import (
-    PADES,
     TIMESTAMP,
     FoundSignature,
     PdfRefused,
@@ -71,6 +70,7 @@ from seal.pdf.timestamps import (
 from seal.trust import Purpose, TrustStore, assess_chain
 
 _FORMAT: Final = "PDF"
+_SIGNATURES: Final = frozenset({"PADES", "PDF_CMS"})
 _TOLD: Final = 3
 
 
@@ -108,7 +108,7 @@ def _with_later_proof(reports: list[SignatureReport]) -> list[SignatureReport]:
     proof: datetime | None = None
     against = ("", "")
     for report in reversed(reports):
-        if proof is not None and report.format == "PADES":
+        if proof is not None and _may_prove(proof, report):
             at = moment(proof)
             words = (f"there by {at} at the latest", f"最晚于 {at} 已存在")
             told = passed("document_time", *words, against=against)._replace(proves=proof)
@@ -118,6 +118,13 @@ def _with_later_proof(reports: list[SignatureReport]) -> list[SignatureReport]:
             against = (f"the time-stamp in field '{field}'", f"域“{field}”中的时间戳")
         found.append(report)
     return found[::-1]
+
+
+def _may_prove(proof: datetime, report: SignatureReport) -> bool:
+    """Whether the document's time-stamp can be one over that signature, as it says itself."""
+    if report.format not in _SIGNATURES:
+        return False
+    return report.signed_at is None or proof >= report.signed_at - CLOCK_SKEW
 
 
 def _first(signatures: tuple[FoundSignature, ...]) -> int:
@@ -154,7 +161,7 @@ def _report(
         return _only(found, found.trouble)
     policy = updates.evidence_alone if is_last else updates.signatures_alone
     if found.kind == TIMESTAMP:
-        return report_timestamp(found.embedded, policy, store, now)
+        return report_timestamp(found.embedded, policy, store, now, earlier=earlier)
     try:
         opened = open_signature(
             found,
@@ -173,7 +180,7 @@ def _report(
             seal_name="",
             es_id="",
             signed_at=opened.signed_at,
-            format="PADES",
+            format="PADES" if opened.is_pades else "PDF_CMS",
             certificate=facts_of(opened.certificate),
             checks=tuple(one.about(found.label) for one in checks if one is not None),
         )
@@ -203,10 +210,6 @@ def _only(found: FoundSignature, check: Check | None) -> SignatureReport:
 # --- what they compare with -------------------------------------------------------------------
 
 
-def _form(one: OpenedPdfSignature) -> tuple[str, str]:
-    return f"SubFilter {plain(one.kind)}", f"SubFilter {plain(one.kind)}"
-
-
 def _signer(one: OpenedPdfSignature) -> tuple[str, str]:
     (who, who_zh), word = holder(one.certificate), plain(str(one.embedded.md_algorithm)).upper()
     return f"{who}, {word} of the signed bytes", f"{who_zh}，所签字节的 {word} 摘要"
@@ -222,21 +225,6 @@ def _cover(one: OpenedPdfSignature) -> tuple[str, str]:
 
 
 # --- rules ----------------------------------------------------------------------------------
-
-
-@comparing(_form)
-def check_format(one: OpenedPdfSignature) -> Check | None:
-    """PAdES, or the older detached CMS, which is told; the room left for the value is empty."""
-    name = "signature_format"
-    if bytes(one.embedded.pkcs7_content)[len(one.form) :].strip(b"\x00"):
-        return failed(name, "there is something after the signature value", "签名值之后有多余内容")
-    if one.value.content is not None or not has_form(one.form):
-        return failed(name, "the signature value has not one meaning", "签名值的结构有歧义")
-    if one.kind == PADES:
-        return passed(name, "the signature is PAdES", "签名为 PAdES 格式")
-    return passed(
-        name, "the signature is CMS, not PAdES", "签名为 CMS 格式，不是 PAdES", notice=True
-    )
 
 
 def check_range(one: OpenedPdfSignature) -> Check | None:

@@ -24,8 +24,9 @@ from pyhanko.sign.validation.status import SignatureCoverageLevel
 
 from runtime.errors import DataLoss, InvalidArgument
 from seal import der
-from seal.judging.seal_checks import CLOCK_SKEW, common_name, proving, stamped_by
-from seal.judging.telling import comparing, facts_of
+from seal.judging.seal_checks import CLOCK_SKEW, common_name
+from seal.judging.stamps import proving, stamped_by
+from seal.judging.telling import comparing, facts_of, moment
 from seal.model import Check, SignatureReport, failed, passed, undetermined
 from seal.pdf.opening import check_byte_range
 from seal.pdf.refused import UpdateRefused
@@ -72,19 +73,27 @@ def signature_time(
         if isinstance(told, Check):
             return SignatureTime(time=None, check=told)
         found.append(told)
-    first = min(found, key=lambda one: one.time)
+    first = min(found, key=lambda one: one.proves)
     if signed_at is not None and signed_at > first.time + CLOCK_SKEW:
         late = ("the signature says it was made after its time-stamp", "签名时间晚于时间戳")
         against = stamped_by(first)
         check = failed(_NAME, *late, reason="TIME_STAMP_TOO_EARLY", against=against)
         return SignatureTime(time=None, check=check)
-    return SignatureTime(time=first.time, check=proving(_NAME, first, store))
+    return SignatureTime(time=first.proves, check=proving(_NAME, first, store, now))
 
 
 def report_timestamp(
-    embedded: EmbeddedPdfSignature, policy: Any, store: TrustStore, now: datetime
+    embedded: EmbeddedPdfSignature,
+    policy: Any,
+    store: TrustStore,
+    now: datetime,
+    *,
+    earlier: datetime | None,
 ) -> SignatureReport:
-    """Judge a document time-stamp; its report's `signed_at` is the time it tells."""
+    """Judge a document time-stamp; its report's `signed_at` is the time it tells.
+
+    `earlier` is when the good signatures that it covers were there.
+    """
     label, signer, time, facts = "", "", None, None
     checks: list[Check | None]
     try:
@@ -96,7 +105,7 @@ def report_timestamp(
         facts = facts_of(info.certificate)
         told = _judge(token, embedded.compute_digest, store, now)
         checks = [
-            told if isinstance(told, Check) else proving(_NAME, told, store),
+            told if isinstance(told, Check) else _in_order(told, earlier, store, now),
             check_byte_range(embedded),
             _covers(embedded, policy),
         ]
@@ -114,6 +123,22 @@ def report_timestamp(
         format="PADES_TIMESTAMP",
         certificate=facts,
         checks=tuple(one.about(label) for one in checks if one),
+    )
+
+
+def _in_order(
+    told: TimestampInfo, earlier: datetime | None, store: TrustStore, now: datetime
+) -> Check:
+    """A good one that is not from before what it covers."""
+    if earlier is None or told.proves >= earlier - CLOCK_SKEW:
+        return proving(_NAME, told, store, now)
+    at = moment(earlier)
+    return failed(
+        _NAME,
+        f"the time-stamp is from before a signature that it covers, which is of {at}",
+        f"时间戳早于其所覆盖的签名（{at}）",
+        reason="TIME_STAMP_TOO_EARLY",
+        against=stamped_by(told),
     )
 
 
