@@ -281,7 +281,8 @@ _ALL: Final = (
     ),
     CheckName(
         "stamp_pages", "Place of the stamps", "印章所在页面",
-        "Is every stamp on a page of the document?", "每个印章是否位于文件的页面上？",
+        "Is every stamp on a page of the document, to be seen, and no larger than a seal may be?",
+        "每个印章是否位于文件的页面上、可见且大小适当？",
         _OFD, "SIG_CONSTRAINTS_FAILURE",
     ),
     CheckName(
@@ -365,6 +366,7 @@ REASONS: Final = {
     "MALFORMED_SIGNED_DATA": "FORMAT_FAILURE",
     "NO_SIGNER_CERTIFICATE": "NO_SIGNING_CERTIFICATE_FOUND",
     "SEAL_NOT_IN_FORCE": "SIG_CONSTRAINTS_FAILURE",
+    "SEAL_NOT_SIGNED": "SIG_CONSTRAINTS_FAILURE",
     "SIGNATURE_LISTED_TWICE": "FORMAT_FAILURE",
     "INTEGRITY_LIST_DIFFERS": "SIG_CONSTRAINTS_FAILURE",
     "TIME_STAMP_OF_OTHER_BYTES": "HASH_FAILURE",
@@ -376,6 +378,7 @@ REASONS: Final = {
     "SIGNED_BEFORE_CERTIFICATE": "NOT_YET_VALID",
     "SIGNED_BEFORE_EARLIER_SIGNATURE": "SIG_CONSTRAINTS_FAILURE",
     "STAMP_OFF_PAGE": "SIG_CONSTRAINTS_FAILURE",
+    "STAMP_TOO_LARGE": "SIG_CONSTRAINTS_FAILURE",
     "TOO_LARGE_TO_JUDGE": "GENERIC",
 }
 """The ETSI word of a reason, whichever check gave it."""

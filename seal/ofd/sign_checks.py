@@ -9,6 +9,8 @@ answer is the rule's. What each stops:
 - `signer_certificate`: a signer nobody trusts, expired or revoked when signing;
 - `document_signature`: a forged signature, a certificate swapped for a look-alike;
 - `data_hash`: a SignedData of another Signature.xml;
+- `seal_match`: somebody's seal and stamp shown with a signature that vouches for none;
+- `signature_date_time`: two accounts of the signing time (told);
 - `time_stamp`: a time-stamp that is silently ignored, or of another signature.
 """
 
@@ -31,7 +33,7 @@ from seal.judging.seal_checks import (
 from seal.judging.telling import holder, moment
 from seal.model import Check, Indication, failed, passed, undetermined
 from seal.ofd import against
-from seal.ofd.dates import parse_date_time
+from seal.ofd.dates import compared_dates, parse_date_time
 from seal.ofd.opened import OpenedDocument, OpenedSignature
 from seal.ofd.signed_data import (
     BARE_VALUE,
@@ -297,9 +299,41 @@ def sign_checks(one: SignedXml) -> list[Check]:
         if (check := check_time_stamps(one, signer)) is not None
     ]
     found = [ask(rule, one) for rule in _RULES]
+    found[0] = _with_remarks(found[0], one.value)
+    dates = [compared_dates(one.date_time, signer.signed_at) for signer in one.value.signers]
+    found += sorted((date for date in dates if date), key=lambda check: check.notice)[-1:]
     if stamped:
         found.append(max(stamped, key=lambda check: _BADNESS[check.indication]))
     return found
+
+
+def _with_remarks(check: Check, value: SignedData) -> Check:
+    """What else the value holds, of which its signers know nothing."""
+    if check.indication is not Indication.PASSED or not value.remarks:
+        return check
+    told, told_zh = zip(*value.remarks, strict=True)
+    return check._replace(
+        detail="; ".join((check.detail, *told)),
+        detail_zh="；".join((check.detail_zh, *told_zh)),
+        notice=True,
+    )
+
+
+def check_no_seal(one: OpenedSignature) -> Check | None:
+    """A signature of Type=Sign has no seal: one that is shown with it, nobody vouches for.
+
+    The seal's maker and list of signers are signed into a signature of Type=Seal only.
+    """
+    if one.xml.seal is None and not one.xml.stamps:
+        return None
+    return failed(
+        "seal_match",
+        "a seal or its place is shown with a signature of Type=Sign, which vouches for no seal: "
+        "anybody could show anybody's",
+        "类型为 Sign 的签名附带了印章或印章位置，但此类签名不能证明印章属于签名者",
+        reason="SEAL_NOT_SIGNED",
+        against=against.form_of(one),
+    )
 
 
 def unread(error: InvalidArgument) -> Check:
@@ -316,7 +350,7 @@ def sign_rules(document: OpenedDocument, one: OpenedSignature) -> list[Check]:
     if one.signed is None:
         refused = [unread(one.unread)] if one.unread is not None else []
         return [check.compared(*against.form(document, one)) for check in refused]
-    return sign_checks(
+    checks = sign_checks(
         SignedXml(
             value=one.signed,
             document=document.package.read(one.listed.path),
@@ -326,3 +360,5 @@ def sign_rules(document: OpenedDocument, one: OpenedSignature) -> list[Check]:
             now=document.now,
         )
     )
+    shown = check_no_seal(one)
+    return [*checks, shown] if shown else checks

@@ -6,9 +6,11 @@
 3. What is signed stands in one of three places, and each has one meaning: the signed attributes,
    whose digest is of the document; the content, which is the document or its digest (GM/T 0099-2020
    §7.2.2); the document itself, where there is neither.
-4. What departs from the standard yet has one meaning is read, and named in `findings`: r and s side
+4. What nobody signed of it is read as strictly as what somebody did (`seal.pki.cms_form`), so that
+   nothing can be hidden there; what is of no use is named in `remarks`.
+5. What departs from the standard yet has one meaning is read, and named in `findings`: r and s side
    by side instead of DER, a digest in base64, attributes that are not sorted.
-5. Reading proves nothing: `covers` and `is_signed` prove the mathematics, trust is `seal.trust`'s.
+6. Reading proves nothing: `covers` and `is_signed` prove the mathematics, trust is `seal.trust`'s.
 
 Raises `InvalidArgument` (`MALFORMED_SIGNED_DATA`, `BARE_SIGNATURE_VALUE`) only, which says what
 does not conform.
@@ -25,6 +27,7 @@ from typing import Final
 from runtime.errors import InvalidArgument
 from seal import der, der_form, suites
 from seal.der_form import Finding
+from seal.pki.cms_form import Brought, brought, check_unsigned, is_bare, remarks
 from seal.trust import CertificateInfo, parse_certificate
 
 MALFORMED: Final = "MALFORMED_SIGNED_DATA"
@@ -43,9 +46,10 @@ _SM2_NAMES: Final = frozenset(
 )
 _RSA_KEY: Final = "1.2.840.113549.1.1.1"
 _SM3_WITHOUT_KEY: Final = "1.2.156.10197.1.401.1"
-_IMPLICIT_0, _IMPLICIT_1 = 0xA0, 0xA1
+_IMPLICIT_0: Final = 0xA0
 _MAX_SIGNED_DATA: Final = 8 * 1024 * 1024
-_MAX_CERTIFICATES: Final = 16
+_VERSIONS: Final = frozenset({1, 3, 4, 5})  # RFC 5652 §5.1; makers differ about which
+_SIGNER_VERSIONS: Final = frozenset({1, 3})
 _MAX_SIGNERS: Final = 8
 _MAX_STAMPS: Final = 4
 
@@ -55,7 +59,8 @@ class DataSigner:
     """One SignerInfo as read. `certificate` is the one its identifier names, None if it is absent.
 
     `digest_oid` is the digest's name; `attributes` is the SET OF that is signed, as received;
-    `named` the attributes' single values by OID; `stamps` are tokens over the signature value.
+    `named` the attributes' single values by OID; `stamps` are tokens over the signature value;
+    `unused` names what else stands among the attributes that nobody signed.
     """
 
     certificate: bytes | None
@@ -65,6 +70,7 @@ class DataSigner:
     attributes: bytes | None
     named: dict[str, der.Element] = field(repr=False)
     stamps: tuple[bytes, ...] = ()
+    unused: tuple[str, ...] = ()
 
     @property
     def signed_at(self) -> datetime | None:
@@ -75,13 +81,39 @@ class DataSigner:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedData:
-    """A SignedData as read; `content` is None where it is detached, `lists` are of revocations."""
+    """A SignedData as read; `content` is None where it is detached.
+
+    Nobody signed what it brings `along`, nor the digests named ahead (`hashes`, OIDs).
+    """
 
     content: bytes | None
-    certificates: tuple[bytes, ...]
-    lists: tuple[bytes, ...]
+    along: Brought
+    hashes: frozenset[str]
     signers: tuple[DataSigner, ...]
     raw: bytes = field(repr=False)
+
+    @property
+    def certificates(self) -> tuple[bytes, ...]:
+        """The X.509 certificates that come along."""
+        return self.along.certificates
+
+    @property
+    def lists(self) -> tuple[bytes, ...]:
+        """The revocation lists that come along as evidence."""
+        return self.along.lists
+
+    @property
+    def remarks(self) -> tuple[tuple[str, str], ...]:
+        """What it holds that nobody signed and that is of no use here, English and Chinese."""
+        told = remarks(self.along, [one.certificate for one in self.signers if one.certificate])
+        idle = sorted(self.hashes - {one.digest_oid for one in self.signers})
+        if not idle:
+            return told
+        named = ", ".join(one[:64] for one in idle[:3])
+        return (
+            *told,
+            (f"it names digests that are not used: {named}", f"列出未使用的摘要算法：{named}"),
+        )
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -236,18 +268,19 @@ def _read(data: bytes) -> SignedData:
     members = inner.expect(der.SEQUENCE).members()
     if len(members) < 4:
         raise der.malformed("parts are missing")
-    members[0].integer()
-    members[1].expect(der.SET)
-    content = _content(members[2])
-    certificates = _certificates(members[3:-1])
+    _check_version(members[0], _VERSIONS)
+    hashes, content = _hashes(members[1]), _content(members[2])
+    along = brought(members[3:-1], None)
     signers = members[-1].expect(der.SET).members()
     if not 1 <= len(signers) <= _MAX_SIGNERS:
         raise der.malformed(f"it has {len(signers)} signers")
+    read = tuple(_read_signer(one, along.certificates) for one in signers)
+    unused = dict.fromkeys(oid for one in read for oid in one.unused)
     return SignedData(
         content=content,
-        certificates=certificates,
-        lists=_lists(members[3:-1]),
-        signers=tuple(_read_signer(one, certificates) for one in signers),
+        along=along._replace(attributes=tuple(unused)),
+        hashes=hashes,
+        signers=read,
         raw=data,
     )
 
@@ -269,26 +302,17 @@ def _content(element: der.Element) -> bytes | None:
     return _exactly(inner, 1)[0].octets() if inner else None
 
 
-def _certificates(optional: list[der.Element]) -> tuple[bytes, ...]:
-    """The X.509 ones of `[0] certificates`."""
-    if any(one.tag not in (_IMPLICIT_0, _IMPLICIT_1) for one in optional):
-        raise der.malformed("it has parts that no SignedData has")
-    found = [
-        one.raw
-        for part in optional
-        if part.tag == _IMPLICIT_0
-        for one in part.members()
-        if one.tag == der.SEQUENCE
-    ]
-    if len(found) > _MAX_CERTIFICATES:
-        raise der.malformed("it has too many certificates")
-    return tuple(found)
+def _hashes(element: der.Element) -> frozenset[str]:
+    """The digests named ahead, which nobody signed: names alone."""
+    members = element.expect(der.SET).members()
+    if len(members) > _MAX_SIGNERS or not all(map(is_bare, members)):
+        raise der.malformed("the digests named ahead are malformed")
+    return frozenset(_digest_name(_first(one).oid()) for one in members)
 
 
-def _lists(optional: list[der.Element]) -> tuple[bytes, ...]:
-    """The revocation lists of `[1] crls`, which come along as evidence."""
-    parts = [part for part in optional if part.tag == _IMPLICIT_1]
-    return tuple(one.raw for part in parts for one in part.members()[:_MAX_CERTIFICATES])
+def _check_version(element: der.Element, allowed: frozenset[int]) -> None:
+    if element.integer() not in allowed:
+        raise der.malformed("it has a version that no SignedData has")
 
 
 def _read_signer(element: der.Element, certificates: tuple[bytes, ...]) -> DataSigner:
@@ -297,11 +321,15 @@ def _read_signer(element: der.Element, certificates: tuple[bytes, ...]) -> DataS
     if len(members) < 5:
         raise der.malformed("a signer has too few parts")
     version, sid, hashed, *rest = members
-    version.integer()
+    _check_version(version, _SIGNER_VERSIONS)
     signed = rest.pop(0) if rest[0].tag == _IMPLICIT_0 else None
     if len(rest) not in (2, 3):
         raise der.malformed("a signer has too few or too many parts")
     algorithm, value, *others = rest
+    if not is_bare(hashed) or not _has_few_parameters(algorithm):
+        raise der.malformed("an algorithm has parameters that do not belong to it")
+    unsigned = others[0] if others else None
+    unused = check_unsigned(unsigned)
     named = _attributes(signed) if signed else {}
     if signed is not None:
         _check_attributes(named)
@@ -312,8 +340,15 @@ def _read_signer(element: der.Element, certificates: tuple[bytes, ...]) -> DataS
         signature=value.octets(),
         attributes=der.tlv(der.SET, signed.content) if signed else None,
         named=named,
-        stamps=_stamps(others),
+        stamps=_stamps(unsigned),
+        unused=unused,
     )
+
+
+def _has_few_parameters(algorithm: der.Element) -> bool:
+    """None, NULL, or SM2's curve, which some makers name."""
+    rest = algorithm.expect(der.SEQUENCE).members()[1:]
+    return is_bare(algorithm) or [one.raw for one in rest] == [der.oid(suites.SM2_CURVE_OID)]
 
 
 def _digest_name(oid: str) -> str:
@@ -355,15 +390,16 @@ def _certificate_of(sid: der.Element, certificates: tuple[bytes, ...]) -> bytes 
     return None
 
 
-def _stamps(others: list[der.Element]) -> tuple[bytes, ...]:
+def _stamps(unsigned: der.Element | None) -> tuple[bytes, ...]:
     """Time-stamps over the signature value, among the attributes that nobody signed."""
+    if unsigned is None:
+        return ()
     found = [
         value.raw
-        for part in others
-        for one in part.expect(_IMPLICIT_1).members()
-        if _first(one).oid() == _TIME_STAMP
-        for values in one.members()[1:]
-        for value in values.expect(der.SET).members()
+        for one in unsigned.members()
+        for kind, values in [one.members()]
+        if kind.oid() == _TIME_STAMP
+        for value in values.members()
     ]
     if len(found) > _MAX_STAMPS:
         raise der.malformed("it has too many time-stamps")

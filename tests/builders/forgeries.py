@@ -23,6 +23,7 @@ from tests.builders import (
     forged_packages,
     forged_seals,
     forged_signers,
+    forged_signs,
     forged_smuggling,
     forged_times,
     forged_values,
@@ -37,6 +38,7 @@ ROOMS = (
     forged_lists,
     forged_seals,
     forged_signers,
+    forged_signs,
     forged_times,
     forged_values,
 )
@@ -91,6 +93,9 @@ ITEMS = {
     "zip64": ("zip64 fields that lie", "zip64 字段不实"),
     "dtd": ("XML with a document type, entities or another encoding", "XML 含文档类型或实体"),
     "smuggled_list": ("content in the signature list", "签名列表中藏入内容"),
+    "smuggled_value": ("content in a signature value that nobody signed", "签名值中藏入内容"),
+    "seal_unvouched": ("a seal shown that no signature vouches for", "显示无签名证明的印章"),
+    "two_dates": ("two accounts of the time of signing", "签署时间的两种说法"),
     "smuggled_zip": ("content in the zip, outside its files", "压缩包的文件之外藏入内容"),
     "stamp_off_page": ("a stamp off its page or of no size", "印章不在页面上或没有大小"),
     "zip_bomb": ("zip bombs by ratio and by size", "压缩炸弹"),
@@ -111,6 +116,7 @@ def write(folder: Path) -> None:
         "sound-stamped.ofd": bench.sealed(stamp=bench.stamp()),
         "sound-revoked-since.ofd": bench.used_by(bench.later_revoked, stamp=bench.stamp()),
         "sound-closed.ofd": bench.sealed(close=True),
+        "sound-sign.ofd": forged_signs.signed(bench),
         "sound.esl": bench.good_seal,
         "sound.dat": bench.detached(),
     }
