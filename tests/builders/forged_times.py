@@ -15,7 +15,7 @@ from tests.builders.forging import (
     forgery,
 )
 from tests.builders.seal_pki import Holder, issue
-from tests.builders.tokens import stamping, token
+from tests.builders.tokens import accuracy, bent, critical_extension, stamping, token, unsigned
 
 _MINUTE = timedelta(minutes=1)
 _DAY = timedelta(days=1)
@@ -194,6 +194,92 @@ def time_stamp_by_signer(bench: Bench) -> bytes:
 def time_stamp_forged(bench: Bench) -> bytes:
     false = Holder(signer=bench.other_root.signer, certificate=bench.stamper.certificate)
     return bench.sealed(stamp=lambda value: token(false, value, at=SEALED + _MINUTE))
+
+
+@forgery(
+    "backdated",
+    "signer_certificate",
+    "Its time-stamp is from before its signer's revocation, and may be a year late.",
+    "时间戳早于签章者证书的吊销时间，但误差可达一年。",
+    reason="CERTIFICATE_REVOKED",
+)
+def time_stamp_inaccurate(bench: Bench) -> bytes:
+    year = accuracy(365 * 24 * 3600)
+    return bench.used_by(
+        bench.later_revoked,
+        stamp=lambda value: token(bench.stamper, value, at=SEALED + _MINUTE, more=[year]),
+    )
+
+
+@forgery(
+    "time_stamp_untrusted",
+    "time_stamp",
+    "The time-stamp has a critical extension that nobody understands.",
+    "时间戳含有无法识别的关键扩展。",
+    indication="INDETERMINATE",
+    reason="TIME_STAMP_NOT_TRUSTED",
+)
+def time_stamp_critical_extension(bench: Bench) -> bytes:
+    more = [critical_extension()]
+    return bench.sealed(
+        stamp=lambda value: token(bench.stamper, value, at=SEALED + _MINUTE, more=more)
+    )
+
+
+@forgery(
+    "time_stamp_other_bytes",
+    "time_stamp",
+    "The time-stamp tells more than a time.",
+    "时间戳中夹带时间以外的内容。",
+)
+def time_stamp_tells_more(bench: Bench) -> bytes:
+    more = [der.octets(b"VOID" * 50)]
+    return bench.sealed(
+        stamp=lambda value: token(bench.stamper, value, at=SEALED + _MINUTE, more=more)
+    )
+
+
+@forgery(
+    "time_stamp_other_bytes",
+    "time_stamp",
+    "The time-stamp has an unsigned attribute that nobody knows.",
+    "时间戳含有未知的未签名属性。",
+)
+def time_stamp_with_attribute(bench: Bench) -> bytes:
+    junk = unsigned("1.3.6.1.4.1.99999.9", der.octets(b"VOID" * 50))
+    return bench.sealed(stamp=lambda value: bent(bench.stamp()(value), attribute=junk))
+
+
+@forgery(
+    "time_stamp_other_bytes",
+    "time_stamp",
+    "The time-stamp has a text where revocation lists belong.",
+    "时间戳的吊销列表处夹带文字。",
+)
+def time_stamp_with_text(bench: Bench) -> bytes:
+    junk = der.octets(b"VOID" * 50)
+    return bench.sealed(stamp=lambda value: bent(bench.stamp()(value), lists=[junk]))
+
+
+@forgery(
+    "time_stamp_other_bytes",
+    "time_stamp",
+    "The time-stamp has a certificate that is none.",
+    "时间戳所附的证书不是证书。",
+)
+def time_stamp_with_no_certificate(bench: Bench) -> bytes:
+    junk = der.sequence(der.octets(b"VOID" * 50))
+    return bench.sealed(stamp=lambda value: bent(bench.stamp()(value), certificates=[junk]))
+
+
+@forgery(
+    "time_stamp_other_bytes",
+    "time_stamp",
+    "The time-stamp is of version 99.",
+    "时间戳的版本号为 99。",
+)
+def time_stamp_version(bench: Bench) -> bytes:
+    return bench.sealed(stamp=lambda value: bent(bench.stamp()(value), version=99))
 
 
 def stamped_seal(bench: Bench, stamp: Callable[[bytes], bytes]) -> bytes:
