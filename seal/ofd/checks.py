@@ -12,7 +12,8 @@ every signature of every document of the package) or `DOCUMENT_CHECKS`. What eac
 - `signer_certificate`: a signer nobody trusts, expired or revoked when signing;
 - `document_signature`: a forged or changed TBS_Sign, a weaker algorithm than the key's;
 - `data_hash`, `references`: changed content; `property_info`: a signature moved to another place;
-- `stamp_pages`: a seal picture on a page that doesn't exist, off its page or of no size;
+- `stamp_pages`: a seal picture on a page that doesn't exist, off its page, of no size or so large
+  that it hides what others signed;
 - `uncovered_files`: content that this signer never saw, unless it is another signature's own files;
 - `unlisted_signature`: a signature dropped from the list while its files stay;
 - `signature_extensions`: a critical extension that is silently ignored;
@@ -49,7 +50,7 @@ from seal.ofd.entries import check_integrity_entries, proven_value
 from seal.ofd.list_checks import check_listed
 from seal.ofd.opened import OpenedDocument, OpenedSignature
 from seal.ofd.package import PackageError
-from seal.ofd.stamp_checks import check_stamp_pages
+from seal.ofd.stamp_checks import check_stamp_pages, told_unseen
 from seal.ofd.structure import ROOT, TYPE_SEAL, TYPE_SIGN
 from seal.ses import SealSignature, verify_signature
 from seal.suites import SM3_OID
@@ -274,6 +275,7 @@ def check_uncovered_files(document: OpenedDocument, one: OpenedSignature) -> Che
     Signature.xml is hashed into its signature, Seal.esl equals the signed seal) and a bad one fails
     the verdict. So does the signature value of an integrity list this signer covers and signed, and
     what lies beside a signature that does not read or is not listed, which has failed by that.
+    Where the seals lie of which this signer saw nothing is told.
     """
     name = "uncovered_files"
     covered = {reference.path for reference in one.xml.references}
@@ -293,7 +295,9 @@ def check_uncovered_files(document: OpenedDocument, one: OpenedSignature) -> Che
             f"未被签章保护的文件：{paths_shown(uncovered)}",
             reason="ROOT_NOT_COVERED" if ROOT in uncovered else "",
         )
-    return passed(name, "every file is covered", "所有文件均受签章保护")
+    since, since_zh = told_unseen(document, one)
+    detail, detail_zh = "every file is covered" + since, "所有文件均受签章保护" + since_zh
+    return passed(name, detail, detail_zh, notice=bool(since))
 
 
 def check_extensions(

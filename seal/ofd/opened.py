@@ -95,7 +95,7 @@ class OpenedDocument:
         return known
 
     def pages_of(self, body: int) -> dict[str, int]:
-        """The number (from 1) of each page of a document, by its identifier. Raises PackageError."""
+        """The number (from 1) of each page, by its identifier. Raises PackageError."""
         root = self.bodies[body].doc_root
         if root not in self._pages:
             found = page_ids(self.package, root)

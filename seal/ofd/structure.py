@@ -214,9 +214,7 @@ def _box(written: str, name: str) -> Box:
     # Plain decimals only: float() alone would also take "nan", "1e9" and "1_0".
     numbers = _BOX.fullmatch(written.strip())
     if numbers is None:
-        raise structure_error(
-            f"a StampAnnot has no usable {name}", f"StampAnnot 的 {name} 不正确"
-        )
+        raise structure_error(f"a StampAnnot has no usable {name}", f"StampAnnot 的 {name} 不正确")
     x, y, width, height = map(float, numbers.groups())
     return x, y, width, height
 

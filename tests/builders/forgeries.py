@@ -25,6 +25,7 @@ from tests.builders import (
     forged_signers,
     forged_signs,
     forged_smuggling,
+    forged_stamps,
     forged_times,
     forged_values,
 )
@@ -39,6 +40,7 @@ ROOMS = (
     forged_seals,
     forged_signers,
     forged_signs,
+    forged_stamps,
     forged_times,
     forged_values,
 )
@@ -98,6 +100,7 @@ ITEMS = {
     "two_dates": ("two accounts of the time of signing", "签署时间的两种说法"),
     "smuggled_zip": ("content in the zip, outside its files", "压缩包的文件之外藏入内容"),
     "stamp_off_page": ("a stamp off its page or of no size", "印章不在页面上或没有大小"),
+    "covering_seal": ("a later seal over what others signed", "后盖印章遮盖他人所签内容"),
     "zip_bomb": ("zip bombs by ratio and by size", "压缩炸弹"),
 }
 """Everything the list of weaknesses names, English and Chinese; each has one file at least."""
