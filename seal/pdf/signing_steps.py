@@ -21,12 +21,11 @@ from typing import Any, Final
 from pyhanko.pdf_utils import generic
 from pyhanko.sign.fields import enumerate_sig_fields
 
+from seal.pdf.appearance import check_appearance
+from seal.pdf.entries import Key, entry, key_of
 from seal.pdf.refused import UpdateRefused
+from seal.placement import LARGEST_MM
 
-LARGEST_MM: Final = 100.0
-"""Longest side of a seal, and the side of the square that all seals of one signature on one page
-may fill together.
-"""
 _MM: Final = 25.4 / 72
 _MAX_DEPTH: Final = 64
 _STAMPS: Final = "/ETSI.RFC3161"
@@ -37,8 +36,6 @@ _FIELD_KEYS: Final = frozenset(
         *("/H", "/M", "/NM", "/StructParent", "/Lang"),
     }
 )
-
-Key = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,19 +68,6 @@ class Step:
     """Objects that were there and are changed by signing."""
 
 
-def key_of(ref: Any) -> Key:
-    """What an object is told by."""
-    return int(ref.idnum), int(ref.generation)
-
-
-def entry(held: Any, name: str, default: Any = None) -> Any:
-    """What a dictionary has under a name, wherever it stands (`get` would not look there)."""
-    try:
-        return held[name]
-    except KeyError:
-        return default
-
-
 def step_of(old: Any, new: Any) -> Step:
     """What the update from one revision to the next brought. Raises UpdateRefused."""
     before = {key_of(ref): value is not None for _, value, ref in enumerate_sig_fields(old)}
@@ -104,6 +88,8 @@ def step_of(old: Any, new: Any) -> Step:
     if str(entry(value.get_object(), "/SubFilter", "")) == _STAMPS:
         _check_unseen(widgets, laid)
     _check_sizes(laid)
+    for widget in widgets.values():
+        check_appearance(widget)
     return Step(signs=name, laid=laid, changes=frozenset(changes))
 
 
