@@ -7,7 +7,8 @@
 3. every rule of `seal.judging.seal_checks` and `seal.ofd.checks` is asked of each, over the bytes
    as received, in the order of GM/T 0031-2025, but for what rests on a failed one
    (`seal.judging.resting`);
-4. the worst answer is the verdict's.
+4. good signatures that cover others are held to be later (`seal.ofd.order`);
+5. the worst answer is the verdict's.
 
 PDF goes the same way through `seal.pdf.checks`. Nothing here opens a socket, reads a file or the
 clock, or raises on what the bytes hold.
@@ -43,6 +44,7 @@ from seal.ofd.checks import (
 from seal.ofd.dates import parse_date_time
 from seal.ofd.markup import check_file, checked_pieces
 from seal.ofd.opened import OpenedDocument, OpenedSignature
+from seal.ofd.order import in_order
 from seal.ofd.package import (
     DEFAULT_LIMITS,
     Buffer,
@@ -143,6 +145,7 @@ def assess_ofd(
         return conclude(_OFD, [_refused(error.check, error, data)], [])
     opened: list[OpenedSignature] = []
     unreadable: dict[str, SignatureReport] = {}
+    alone = sum(len(each.lines) for each in lists) == 1
     size = 0
     for one in (line for each in lists for line in each.lines):
         label = one.id if one.body == 0 else f"{one.body}/{one.id}"
@@ -153,7 +156,7 @@ def assess_ofd(
                 raise limits_error(
                     "the signatures are larger than is allowed", "签章数据超出大小限制"
                 )
-            read = _open(package, one, label)
+            read = _open(package, one, label, alone=alone)
         except InvalidArgument as error:
             unreadable[label] = _unreadable(label, one.path, error)
         else:
@@ -169,8 +172,8 @@ def assess_ofd(
         digests=digests,
     )
     checks = [found for rule in DOCUMENT_CHECKS if (found := rule(document)) is not None]
-    reports = [*unreadable.values(), *(_report(document, one) for one in opened)]
-    return conclude(_OFD, checks, reports)
+    judged = in_order(document, [_report(document, one) for one in opened])
+    return conclude(_OFD, checks, [*unreadable.values(), *judged])
 
 
 def _read_all(package: OfdPackage) -> dict[str, bytes]:
@@ -187,9 +190,11 @@ def _read_all(package: OfdPackage) -> dict[str, bytes]:
     return digests
 
 
-def _open(package: OfdPackage, listed: ListedSignature, label: str) -> OpenedSignature:
+def _open(
+    package: OfdPackage, listed: ListedSignature, label: str, *, alone: bool
+) -> OpenedSignature:
     """Read Signature.xml and SignedValue.dat. Raises InvalidArgument."""
-    xml = parse_signature_xml(package.read(listed.path), listed.path)
+    xml = parse_signature_xml(package.read(listed.path), listed.path, alone=alone)
     raw = package.read(xml.signed_value)
     if listed.type != TYPE_SIGN:
         value = parse_signature(raw)

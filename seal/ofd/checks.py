@@ -35,7 +35,7 @@ from seal.judging.seal_checks import (
     in_force,
     time_stamp_check,
 )
-from seal.judging.telling import comparing, paths_shown
+from seal.judging.telling import comparing, paths_shown, plain
 from seal.model import (
     Check,
     Indication,
@@ -275,11 +275,12 @@ def check_uncovered_files(document: OpenedDocument, one: OpenedSignature) -> Che
     Signature.xml is hashed into its signature, Seal.esl equals the signed seal) and a bad one fails
     the verdict. So does the signature value of an integrity list this signer covers and signed, and
     what lies beside a signature that does not read or is not listed, which has failed by that.
-    Where the seals lie of which this signer saw nothing is told.
+    Where the seals lie of which this signer saw nothing is told, and what their Signature.xml hold
+    beside signatures; one that is not named like a signature may be what a link was waiting for.
     """
     name = "uncovered_files"
     covered = {reference.path for reference in one.xml.references}
-    allowed = document.lists() | document.signature_files()
+    allowed = document.lists() | document.signature_files() - document.misnamed(one)
     if one.certificate is not None:
         allowed |= proven_value(document.package, covered, one.certificate)
     lost = document.lost_folders()
@@ -296,8 +297,23 @@ def check_uncovered_files(document: OpenedDocument, one: OpenedSignature) -> Che
             reason="ROOT_NOT_COVERED" if ROOT in uncovered else "",
         )
     since, since_zh = told_unseen(document, one)
-    detail, detail_zh = "every file is covered" + since, "所有文件均受签章保护" + since_zh
+    more, more_zh = _told_more(document, one)
+    detail = "every file is covered" + since + more
+    detail_zh = "所有文件均受签章保护" + since_zh + more_zh
     return passed(name, detail, detail_zh, notice=bool(since))
+
+
+def _told_more(document: OpenedDocument, one: OpenedSignature) -> tuple[str, str]:
+    """What the Signature.xml this signer did not see hold beside signatures; empty for nothing."""
+    found = [(each.listed.path, each.xml.more) for each in document.unseen_by(one) if each.xml.more]
+    if not found:
+        return "", ""
+    words = plain(", ".join(dict.fromkeys(word for _, more in found for word in more)))
+    paths = paths_shown([path for path, _ in found])
+    return (
+        f"; it did not see what else stands in {paths} either: {words}",
+        f"；{paths} 中还有其未见过的其他内容：{words}",
+    )
 
 
 def check_extensions(

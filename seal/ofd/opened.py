@@ -138,6 +138,11 @@ class OpenedDocument:
         seen = {one.listed.path, *self.seen_by(one)}
         return [each for each in self.signatures if each.listed.path not in seen]
 
+    def misnamed(self, one: OpenedSignature) -> frozenset[str]:
+        """The Signature.xml that this signature does not cover and that have no such name."""
+        paths = [each.listed.path for each in self.unseen_by(one)]
+        return frozenset(path for path in paths if "sign" not in path.rpartition("/")[2].lower())
+
     def hidden_signatures(self) -> list[str]:
         """What is named as a Signature.xml and stands in no list."""
         listed = {one.path for one in self.listed}

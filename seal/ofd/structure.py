@@ -19,6 +19,7 @@ from lxml import etree
 from seal.ofd.list_form import greatest_number, oddities, refuse_more
 from seal.ofd.markup import child, parse_xml, read_xml, required, resolve, tag, text
 from seal.ofd.package import OfdPackage, structure_error
+from seal.ofd.xml_form import more_in
 
 ROOT: Final = "OFD.xml"
 TYPE_SEAL: Final = "Seal"
@@ -81,7 +82,10 @@ class Stamp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignatureXml:
-    """Signature.xml as read; paths are entry names, `check_method` as written."""
+    """Signature.xml as read; paths are entry names, `check_method` as written.
+
+    `more` names what it holds beside a signature, where that was asked.
+    """
 
     signed_value: str
     seal: str | None
@@ -90,6 +94,7 @@ class SignatureXml:
     check_method: str
     references: tuple[Reference, ...]
     stamps: tuple[Stamp, ...]
+    more: tuple[str, ...] = ()
 
 
 def doc_bodies(package: OfdPackage) -> tuple[DocBody, ...]:
@@ -153,8 +158,11 @@ def read_list(package: OfdPackage, body: DocBody) -> SignatureList:
     return SignatureList(tuple(listed), oddities(root), greatest_number(root))
 
 
-def parse_signature_xml(data: bytes, path: str) -> SignatureXml:
-    """Read a Signature.xml; element order is not insisted on. Raises PackageError."""
+def parse_signature_xml(data: bytes, path: str, *, alone: bool = True) -> SignatureXml:
+    """Read a Signature.xml; element order is not insisted on. Raises PackageError.
+
+    Where it is not `alone`, it is asked too what it holds that others did not see.
+    """
     root = parse_xml(data, path)
     if root.tag != tag("Signature"):
         raise structure_error(
@@ -182,6 +190,7 @@ def parse_signature_xml(data: bytes, path: str) -> SignatureXml:
             for one in references.iterchildren(tag("Reference"))
         ),
         stamps=tuple(_stamp(one) for one in info.iterchildren(tag("StampAnnot"))),
+        more=() if alone else more_in(root),
     )
 
 
