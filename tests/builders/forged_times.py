@@ -288,3 +288,40 @@ def stamped_seal(bench: Bench, stamp: Callable[[bytes], bytes]) -> bytes:
     members = [one.raw for one in der.children(seal)]
     value = der.children(seal)[3].bits()
     return der.sequence(*members, der.tlv(0xA0, der.bits(stamp(value))))
+
+
+# --- order in time ------------------------------------------------------------------------------
+
+
+@forgery(
+    "backdated",
+    "signing_time",
+    "A later signature says it is of months before the one that it covers.",
+    "后一签章自述时间早于其所覆盖的签章数月。",
+    reason="SIGNED_BEFORE_EARLIER_SIGNATURE",
+)
+def backdated_before_covered(bench: Bench) -> bytes:
+    return bench.sealed(bench.sound, at=CREATED + _DAY)
+
+
+@forgery(
+    "backdated",
+    "signing_time",
+    "A later signature says it is of an hour before the time-stamp of the one that it covers.",
+    "后一签章自述时间比其所覆盖签章的时间戳早一小时。",
+    reason="SIGNED_BEFORE_EARLIER_SIGNATURE",
+)
+def backdated_before_covered_stamp(bench: Bench) -> bytes:
+    return bench.sealed(bench.sealed(stamp=bench.stamp()), at=SEALED - 60 * _MINUTE)
+
+
+@forgery(
+    "backdated",
+    "signing_time",
+    "A later signature has a time-stamp of a month before the one that it covers.",
+    "后一签章的时间戳比其所覆盖的签章早一个月。",
+    reason="SIGNED_BEFORE_EARLIER_SIGNATURE",
+)
+def stamped_before_covered(bench: Bench) -> bytes:
+    first, at = bench.sealed(stamp=bench.stamp()), SEALED - 30 * _DAY
+    return bench.sealed(first, at=at, stamp=bench.stamp(at + _MINUTE))
