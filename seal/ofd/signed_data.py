@@ -45,6 +45,7 @@ _SM2_NAMES: Final = frozenset(
     {suites.SM2_SM3_OID, "1.2.156.10197.1.301.1", "1.2.156.10197.1.301.3", suites.SM2_CURVE_OID}
 )
 _RSA_KEY: Final = "1.2.840.113549.1.1.1"
+_RSA_PSS: Final = "1.2.840.113549.1.1.10"
 _SM3_WITHOUT_KEY: Final = "1.2.156.10197.1.401.1"
 _IMPLICIT_0: Final = 0xA0
 _MAX_SIGNED_DATA: Final = 8 * 1024 * 1024
@@ -346,8 +347,10 @@ def _read_signer(element: der.Element, certificates: tuple[bytes, ...]) -> DataS
 
 
 def _has_few_parameters(algorithm: der.Element) -> bool:
-    """None, NULL, or SM2's curve, which some makers name."""
-    rest = algorithm.expect(der.SEQUENCE).members()[1:]
+    """None, NULL, or SM2's curve, which some makers name; of RSA-PSS they are part of its value."""
+    kind, *rest = algorithm.expect(der.SEQUENCE).members() or [algorithm]
+    if kind.oid() == _RSA_PSS:
+        return [one.tag for one in rest] == [der.SEQUENCE]
     return is_bare(algorithm) or [one.raw for one in rest] == [der.oid(suites.SM2_CURVE_OID)]
 
 
