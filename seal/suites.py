@@ -16,7 +16,10 @@ Invariants:
    distribution patches, and which works without the interpreter lock. The others run in
    `cryptography`.
 
-Where each may be used: SES seals and OFD, SM2; PDF, P-256, RSA, and Ed25519 (ISO/TS 32002);
+5. Certificates and what their issuers sign are judged with more than we sign with: RSA with longer
+   digests, and a curve with another's digest (`can_verify`, `verify`).
+
+Where each may be used: SES seals and OFD, SM2; PDF, P-256, P-384, RSA, and Ed25519 (ISO/TS 32002);
 certificates and revocation lists, all.
 """
 
@@ -42,14 +45,19 @@ SHA512_OID = "2.16.840.1.101.3.4.2.3"
 SM2_SM3_OID = "1.2.156.10197.1.501"
 SM2_CURVE_OID = "1.2.156.10197.1.301"
 ECDSA_SHA256_OID = "1.2.840.10045.4.3.2"
+ECDSA_SHA384_OID = "1.2.840.10045.4.3.3"
+P384_CURVE_OID = "1.3.132.0.34"
 P256_CURVE_OID = "1.2.840.10045.3.1.7"
 RSA_SHA256_OID = "1.2.840.113549.1.1.11"
+RSA_SHA384_OID = "1.2.840.113549.1.1.12"
+RSA_SHA512_OID = "1.2.840.113549.1.1.13"
 ED25519_OID = "1.3.101.112"
 _EC_KEY_OID = "1.2.840.10045.2.1"
 _RSA_KEY_OID = "1.2.840.113549.1.1.1"
 
 SM2 = "sm2-sm3"
 P256 = "ecdsa-p256-sha256"
+P384 = "ecdsa-p384-sha384"
 RSA = "rsa-pkcs1-sha256"
 ED25519 = "ed25519"
 
@@ -63,6 +71,11 @@ _SM2_PARAMETERS = bytes.fromhex(
     "BC3736A2F4F6779C59BDCEE36B692153D0A9877CC62A474002DF32E52139F0A0"
 )
 _P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+_P384_ORDER = int(
+    "FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF"
+    "C7634D81F4372DDF581A0DB248B0A77AECEC196ACCC52973",
+    16,
+)
 # NIST SP 800-57 part 1: 3072 bits are worth the 128 of the curves. Verified from 2048 on (those
 # of time-stamp authorities today) up to what costs no more than a millisecond.
 _RSA_BITS = 3072
@@ -377,10 +390,23 @@ class EcdsaSuite(_LibrarySuite):
         self.digest_name = digest.name
         self.digest_algorithm = _digest_algorithm(digest.name)
         self.device_signing = DeviceSigning(mechanism="ECDSA", over_digest=True)
+        self._curve_oid = curve_oid
         self._curve = curve
         self._order = order
+        self._digest = digest
         self._algorithm = ec.ECDSA(digest)
         self._generate = lambda: ec.generate_private_key(curve)
+
+    def with_digest_of(self, other: EcdsaSuite) -> EcdsaSuite:
+        """This curve with the other's digest (RFC 5480 §4 leaves the choice to who signs)."""
+        return EcdsaSuite(
+            self.name,
+            signature_oid=other.signature_oid,
+            curve_oid=self._curve_oid,
+            curve=self._curve,
+            order=self._order,
+            digest=other._digest,
+        )
 
     def _takes(self, public: Any) -> bool:
         return (
@@ -491,6 +517,13 @@ def register(one: Suite) -> None:
     _BY_KEY.setdefault(one.key_algorithm, one)
 
 
+def register_judged(one: Suite) -> None:
+    """Add what certificates may be signed with, and nothing of ours: it is found by its OID."""
+    if one.signature_oid in _BY_WORD:
+        raise ValueError(f"there is a suite {one.signature_oid}")
+    _BY_WORD[one.signature_oid] = one
+
+
 def suite(name_or_oid: str) -> Suite:
     """The suite of that name or signature OID. Raises `InvalidArgument` (`UNKNOWN_SUITE`)."""
     try:
@@ -512,7 +545,33 @@ def suite_of_key(key_algorithm: bytes) -> Suite:
 
 def suite_names() -> tuple[str, ...]:
     """The names one may configure."""
-    return tuple(dict.fromkeys(one.name for one in _BY_WORD.values()))
+    return tuple(word for word, one in _BY_WORD.items() if word == one.name)
+
+
+def can_verify(signature_oid: str, holder: str) -> bool:
+    """Whether signatures of that OID by keys of the suite `holder` can be judged at all."""
+    return signature_oid in _BY_WORD and holder in _BY_WORD
+
+
+def verify(
+    signature_oid: str, holder: str, public_key: bytes, message: bytes, signature: bytes
+) -> bool:
+    """Whether a key of the suite `holder` made this signature, by the algorithm of that OID."""
+    chosen = _verifying(signature_oid, holder)
+    return chosen is not None and chosen.verify(public_key, message, signature)
+
+
+@lru_cache(maxsize=64)
+def _verifying(signature_oid: str, holder: str) -> Suite | None:
+    """What judges such a signature; None where no key of that kind makes one."""
+    if not can_verify(signature_oid, holder):
+        return None
+    chosen, keys = _BY_WORD[signature_oid], _BY_WORD[holder]
+    if chosen.key_algorithm == keys.key_algorithm:
+        return chosen
+    if isinstance(chosen, EcdsaSuite) and isinstance(keys, EcdsaSuite):
+        return keys.with_digest_of(chosen)
+    return None
 
 
 def digest(name_or_oid: str, data: bytes) -> bytes:
@@ -552,5 +611,17 @@ register(
         digest=hashes.SHA256(),
     )
 )
+register(
+    EcdsaSuite(
+        P384,
+        signature_oid=ECDSA_SHA384_OID,
+        curve_oid=P384_CURVE_OID,
+        curve=ec.SECP384R1(),
+        order=_P384_ORDER,
+        digest=hashes.SHA384(),
+    )
+)
 register(RsaSuite(RSA, signature_oid=RSA_SHA256_OID, digest=hashes.SHA256()))
 register(_Ed25519Suite())
+register_judged(RsaSuite("rsa-pkcs1-sha384", signature_oid=RSA_SHA384_OID, digest=hashes.SHA384()))
+register_judged(RsaSuite("rsa-pkcs1-sha512", signature_oid=RSA_SHA512_OID, digest=hashes.SHA512()))

@@ -18,6 +18,7 @@ AT = str(int(NOON.timestamp()))
 DIGEST = {
     suites.SM2: ["-sm3", "-sigopt", ID],
     suites.P256: ["-sha256"],
+    suites.P384: ["-sha384"],
     suites.RSA: ["-sha256"],
     suites.ED25519: [],
 }
@@ -25,6 +26,7 @@ VERIFY = {suites.SM2: ["-vfyopt", ID]}
 GENERATE = {
     suites.SM2: ["-algorithm", "SM2"],
     suites.P256: ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"],
+    suites.P384: ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"],
     suites.RSA: ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:3072"],
     suites.ED25519: ["-algorithm", "ED25519"],
 }
@@ -154,7 +156,9 @@ def test_openssl_verifies_our_revocation_lists(tmp_path, chain, openssl, suite):
     openssl(*signing(suite, "pub.pem", "-verify", "signature", "signed"))
 
 
-@pytest.mark.parametrize("suite", [suites.P256, suites.RSA, suites.ED25519], indirect=True)
+@pytest.mark.parametrize(
+    "suite", [suites.P256, suites.P384, suites.RSA, suites.ED25519], indirect=True
+)
 def test_openssl_honours_our_revocation_lists(tmp_path, chain, openssl):
     made, verify = chain
     serial = trust.parse_certificate(made.signer.certificate).serial

@@ -336,7 +336,7 @@ def test_what_we_cannot_judge_is_not_called_forged():
     root = pki().root
     leaf = issue("叶", root)
     info = trust.parse_certificate(leaf.certificate)
-    foreign = der.sequence(der.oid("1.2.840.113549.1.1.13"), der.tlv(der.NULL, b""))
+    foreign = der.sequence(der.oid("1.2.840.113549.1.1.10"), der.tlv(der.NULL, b""))
     parts = [one.raw for one in der.children(info.signed_bytes)]
     parts[2] = foreign  # version, serial number, algorithm
     odd = der.sequence(der.sequence(*parts), foreign, der.bits(info.signature))
