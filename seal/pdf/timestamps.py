@@ -199,6 +199,6 @@ def _covers(embedded: EmbeddedPdfSignature, policy: Any) -> Check | None:
 
 def why_refused(found: Any) -> tuple[str, str]:
     """Why an update may not be, to be added to a text; empty where only the library knows."""
-    if not isinstance(found, UpdateRefused):
+    if not isinstance(found, UpdateRefused) or not found.detail:
         return "", ""
     return f": {found.detail}", f"：{found.detail_zh}"
