@@ -19,6 +19,7 @@ from seal.judging.check_names import etsi_word
 from tests.builders import (
     forged_contents,
     forged_costs,
+    forged_later,
     forged_lists,
     forged_packages,
     forged_seals,
@@ -36,6 +37,7 @@ ROOMS = (
     forged_smuggling,
     forged_costs,
     forged_contents,
+    forged_later,
     forged_lists,
     forged_seals,
     forged_signers,
@@ -95,6 +97,7 @@ ITEMS = {
     "zip64": ("zip64 fields that lie", "zip64 字段不实"),
     "dtd": ("XML with a document type, entities or another encoding", "XML 含文档类型或实体"),
     "smuggled_list": ("content in the signature list", "签名列表中藏入内容"),
+    "smuggled_signature": ("content in a later Signature.xml", "后一 Signature.xml 中藏入内容"),
     "smuggled_value": ("content in a signature value that nobody signed", "签名值中藏入内容"),
     "seal_unvouched": ("a seal shown that no signature vouches for", "显示无签名证明的印章"),
     "two_dates": ("two accounts of the time of signing", "签署时间的两种说法"),
