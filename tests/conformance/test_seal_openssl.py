@@ -193,3 +193,46 @@ def test_we_trust_openssls_certificates(tmp_path, openssl, suite):
         ).status
         == "EXPIRED"
     )
+
+
+RSA_KEY = ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"]
+
+
+@pytest.mark.parametrize(
+    ("key", "digest", "is_known"),
+    [
+        (RSA_KEY, "-sha384", True),
+        (RSA_KEY, "-sha512", True),
+        (GENERATE[suites.P384], "-sha384", True),
+        (GENERATE[suites.P384], "-sha256", True),
+        (GENERATE[suites.P256], "-sha384", True),
+        (GENERATE[suites.P256], "-sha512", False),
+    ],
+    ids=["rsa-384", "rsa-512", "p384-384", "p384-256", "p256-384", "p256-512"],
+)
+def test_authorities_with_longer_digests(tmp_path, openssl, key, digest, is_known):
+    """Their certificates for keys of ours, made by OpenSSL; what is not known is left open."""
+    subject, of_root = "/C=CN/O=Test/CN=", ["-CA", "root.pem", "-CAkey", "root.key"]
+    openssl("genpkey", *key, "-out", "root.key")
+    openssl("genpkey", *GENERATE[suites.P384], "-out", "leaf.key")
+    openssl(
+        "req", "-x509", "-new", "-key", "root.key", digest, "-subj", subject + "Root",
+        "-days", "3650", "-out", "root.pem",
+    )  # fmt: skip
+    openssl("req", "-new", "-key", "leaf.key", "-subj", subject + "Leaf", "-out", "leaf.csr")
+    openssl(
+        "x509", "-req", "-in", "leaf.csr", *of_root, digest, "-days", "365",
+        "-set_serial", "7", "-outform", "DER", "-out", "leaf.der",
+    )  # fmt: skip
+    openssl("x509", "-in", "root.pem", "-outform", "DER", "-out", "root.der")
+    root, leaf = ((tmp_path / name).read_bytes() for name in ("root.der", "leaf.der"))
+    begins = trust.parse_certificate(leaf).not_before
+    anchor = trust.TrustAnchor(name="r", certificate=root, valid_from=begins.replace(year=2000))
+    store = trust.TrustStore(anchors=(anchor,))
+
+    def judged(one):
+        return trust.assess_chain(one, at=begins, store=store, purpose=trust.Purpose.SIGNER).status
+
+    assert judged(leaf) == ("TRUSTED" if is_known else "UNSUPPORTED_KEY")
+    changed = leaf[:-1] + bytes([leaf[-1] ^ 1])
+    assert judged(changed) == ("BAD_SIGNATURE" if is_known else "UNSUPPORTED_KEY")
