@@ -42,7 +42,7 @@ def check_listed(document: OpenedDocument) -> Check | None:
 
 def _told(document: OpenedDocument, check: Check) -> Check:
     """The check with what else the lists say."""
-    odd = frozenset().union(*(one.oddities for one in document.of_bodies))
+    odd = frozenset().union(*(one.form.oddities for one in document.of_bodies))
     told = [words for name, words in ODDITIES.items() if name in odd]
     parts = [f"a list holds {', '.join(en for en, _ in told)}, which nobody signed"] if told else []
     parts_zh = [f"列表中含有无人签署的{'、'.join(zh for _, zh in told)}"] if told else []
@@ -60,7 +60,8 @@ def _told(document: OpenedDocument, check: Check) -> Check:
 
 def _is_beyond(document: OpenedDocument, body: int, one: SignatureList) -> bool:
     """Makers give one number after another to signatures, some to their stamps too."""
-    return one.greatest is not None and one.greatest > max(_numbers(document, body), default=0)
+    greatest = one.form.greatest
+    return greatest is not None and greatest > max(_numbers(document, body), default=0)
 
 
 def _numbers(document: OpenedDocument, body: int) -> Iterator[int]:

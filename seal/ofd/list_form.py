@@ -15,12 +15,13 @@ Source: GB/T 33190-2016 §18.1.
 from __future__ import annotations
 
 import re
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 from lxml import etree
 
 from seal.ofd.errors import PackageError, structure_error
-from seal.ofd.markup import NAMESPACE, child, tag, text
+from seal.ofd.markup import NAMESPACE, tag
 
 _URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[A-Za-z0-9/:.#_-]{1,48}")
 _XSI: Final = "http://www.w3.org/2001/XMLSchema-instance"
@@ -53,48 +54,51 @@ ODDITIES: Final = {
 """What the list may hold besides signatures: told in English and Chinese."""
 
 
-def refuse_more(root: etree._Element, data: bytes) -> None:
+class ListForm(NamedTuple):
+    """What a list that was not refused holds besides its lines.
+
+    Which of `ODDITIES`, and the number that MaxSignId says (None where it says none).
+    """
+
+    oddities: frozenset[str] = frozenset()
+    greatest: int | None = None
+
+
+def read_form(root: etree._Element, data: bytes) -> ListForm:
     """Raise PackageError (`ofd_structure`) where a signature list holds more than signatures."""
     if root.tag != tag("Signatures"):
         raise structure_error(
             "the signature list is not a Signatures document", "签名列表的根元素不是 Signatures"
         )
-    lines = [one for one in root if not isinstance(one, _COMMENT)]
-    greatest = [one for one in lines if one.tag == tag("MaxSignId")]
+    around = [*root.itersiblings(preceding=True), *root.itersiblings()]
+    comments = [one for one in (*around, *root) if isinstance(one, _COMMENT)]
+    elements = [one for one in root if not isinstance(one, _COMMENT)] if comments else [*root]
+    greatest = [one for one in elements if one.tag == tag("MaxSignId")]
+    lines = [one for one in elements if one not in greatest] if greatest else elements
+    spaces = [one.nsmap for one in (root, *elements)]
     if (
-        not _has_few_comments(root)
-        or not all(key in _SCHEMA and _LOCATION.fullmatch(str(value)) for key, value in
-                   root.attrib.items())
+        not all(isinstance(one, _COMMENT) for one in around)
+        or not _are_few(comments)
+        or not _is_schema_at_most(root)
         or _is_said(root.text)
         or len(greatest) > 1
         or not all(map(_is_greatest, greatest))
-        or not all(_is_line(one) for one in lines if one not in greatest)
-        or any(map(_is_said, (one.tail for one in root)))
-        or not all(map(_is_declared, (root, *lines)))
-        or len(data) > _HEAD_BYTES + _LINE_BYTES * len(lines)
-    ):  # fmt: skip
+        or not all(map(_is_line, lines))
+        or any(_is_said(one.tail) for one in root)
+        or not all(map(_is_declared, spaces))
+        or len(data) > _HEAD_BYTES + _LINE_BYTES * len(elements)
+    ):
         raise _more()
-
-
-def oddities(root: etree._Element) -> frozenset[str]:
-    """Which of `ODDITIES` a list that was not refused holds."""
-    lines = [one for one in root if not isinstance(one, _COMMENT)]
-    greatest = child(root, "MaxSignId")
-    ids = [one.get("ID", "") for one in lines if one is not greatest]
-    found = {
-        "COMMENT": bool(_comments(root)),
+    said = greatest[0].text or "" if greatest else None
+    holds = {
+        "COMMENT": bool(comments),
         "SCHEMA": bool(root.attrib),
-        "NAMESPACE": any(not _KNOWN.issuperset(one.nsmap.values()) for one in (root, *lines)),
-        "ID": not all(map(_NUMBER.fullmatch, ids)),
-        "NO_NUMBER": greatest is not None and not text(greatest),
+        "NAMESPACE": any(not _KNOWN.issuperset(each.values()) for each in spaces),
+        "ID": any(_NUMBER.fullmatch(one.get("ID", "")) is None for one in lines),
+        "NO_NUMBER": said is not None and not _is_said(said),
     }
-    return frozenset(name for name, holds in found.items() if holds)
-
-
-def greatest_number(root: etree._Element) -> int | None:
-    """The number that MaxSignId says; None where it says none."""
-    greatest = child(root, "MaxSignId")
-    return None if greatest is None else number_of(text(greatest))
+    found = frozenset(name for name, is_held in holds.items() if is_held)
+    return ListForm(found, number_of(said) if said else None)
 
 
 def number_of(identifier: str) -> int | None:
@@ -103,19 +107,16 @@ def number_of(identifier: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def _comments(root: etree._Element) -> list[etree._Element]:
-    around = [*root.itersiblings(preceding=True), *root.itersiblings(), *root]
-    return [one for one in around if isinstance(one, _COMMENT)]
+def _are_few(comments: Sequence[etree._Element]) -> bool:
+    """What a maker says of itself."""
+    return len(comments) <= _MOST_COMMENTS and all(
+        len(one.text or "") <= _LONGEST_COMMENT for one in comments
+    )
 
 
-def _has_few_comments(root: etree._Element) -> bool:
-    """No instruction around the list, and of comments what a maker says of itself."""
-    around = [*root.itersiblings(preceding=True), *root.itersiblings()]
-    comments = _comments(root)
-    return (
-        all(isinstance(one, _COMMENT) for one in around)
-        and len(comments) <= _MOST_COMMENTS
-        and all(len(one.text or "") <= _LONGEST_COMMENT for one in comments)
+def _is_schema_at_most(root: etree._Element) -> bool:
+    return all(
+        key in _SCHEMA and _LOCATION.fullmatch(str(value)) for key, value in root.attrib.items()
     )
 
 
@@ -123,11 +124,10 @@ def _is_said(text: str | None) -> bool:
     return bool(text and text.strip(" \t\r\n"))
 
 
-def _is_declared(one: etree._Element) -> bool:
+def _is_declared(spaces: dict[str | None, str]) -> bool:
     """Namespaces that an element inherits count too."""
-    spaces = one.nsmap
     return len(spaces) <= _MOST_NAMESPACES and all(
-        len(prefix or "") <= _LONGEST_PREFIX and _URI.fullmatch(uri) is not None
+        len(prefix or "") <= _LONGEST_PREFIX and (uri in _KNOWN or _URI.fullmatch(uri) is not None)
         for prefix, uri in spaces.items()
     )
 

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from lxml import etree
 
-from seal.ofd.list_form import greatest_number, oddities, refuse_more
+from seal.ofd.list_form import ListForm, read_form
 from seal.ofd.markup import child, parse_xml, read_xml, required, resolve, tag, text
 from seal.ofd.package import OfdPackage, structure_error
 from seal.ofd.xml_form import more_in
@@ -53,11 +53,10 @@ class ListedSignature:
 
 
 class SignatureList(NamedTuple):
-    """Signatures.xml: its lines, what else it holds (`list_form.ODDITIES`), MaxSignId's number."""
+    """Signatures.xml: its lines, and what else it holds."""
 
     lines: tuple[ListedSignature, ...] = ()
-    oddities: frozenset[str] = frozenset()
-    greatest: int | None = None
+    form: ListForm = ListForm()
 
 
 class Reference(NamedTuple):
@@ -138,7 +137,7 @@ def read_list(package: OfdPackage, body: DocBody) -> SignatureList:
     if body.signatures is None:
         return SignatureList()
     root = read_xml(package, body.signatures)
-    refuse_more(root, package.read(body.signatures))
+    form = read_form(root, package.read(body.signatures))
     listed = [
         ListedSignature(
             id=element.get("ID", ""),
@@ -155,7 +154,7 @@ def read_list(package: OfdPackage, body: DocBody) -> SignatureList:
         raise structure_error(
             "a signature has no identifier or that of another", "签名缺少标识或标识重复"
         )
-    return SignatureList(tuple(listed), oddities(root), greatest_number(root))
+    return SignatureList(tuple(listed), form)
 
 
 def parse_signature_xml(data: bytes, path: str, *, alone: bool = True) -> SignatureXml:
