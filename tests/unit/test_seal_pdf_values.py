@@ -25,7 +25,7 @@ from seal.verify import assess
 from tests.builders.forged_pdf_values import cms as value_of
 from tests.builders.forged_pdf_values import later_stamped
 from tests.builders.forging_pdf import JUDGED, SEALED, PdfBench
-from tests.builders.seal_pki import BEGIN, END
+from tests.builders.seal_pki import BEGIN, END, issue
 from tests.builders.tokens import bent, unsigned
 
 
@@ -127,8 +127,9 @@ def test_what_is_of_no_use_in_a_value_is_told() -> None:
     assert "attributes that nobody signed" in check.detail
     lists = [data for name, data in here.trust_folder().items() if name.endswith("02.crl")]
     assert not _told(lists=lists).notice, "its own authority's"
+    stranger = issue("外省根", None, is_ca=True)
     other = issue_crl(
-        issuer=here.time_root.signer, issuer_certificate=here.time_root.certificate,
+        issuer=stranger.signer, issuer_certificate=stranger.certificate,
         this_update=BEGIN, next_update=END, number=1, revoked=(),
     )  # fmt: skip
     assert "revocation list(s) of somebody else" in _told(lists=[other]).detail
