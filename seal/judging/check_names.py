@@ -161,6 +161,12 @@ _ALL: Final = (
         _OFD, "FORMAT_FAILURE",
     ),
     CheckName(
+        "active_content", "Active content", "活动内容",
+        "Does the document do, or show, something else by itself?",
+        "文件自身是否会执行动作或改变显示内容？",
+        "ISO 32000-2", "GENERIC",
+    ),
+    CheckName(
         "integrity_entries", "Integrity list", "完整性清单",
         "Does OFDEntries.xml name exactly the files there are, and is it signed?",
         "OFDEntries.xml 是否恰好列出全部文件且签名有效？",

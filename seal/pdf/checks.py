@@ -6,6 +6,7 @@ function, as for OFD. What each stops:
 
 - `pdf_format`: encrypted, damaged or hybrid files, which readers see differently;
 - `unlisted_signature`: a signature that an update took out of the form;
+- `active_content` (told, never refused): scripts, layers and whatever else acts by itself;
 - `signature_format`: a signature of a kind whose coverage we can't judge, or none at all;
 - `byte_range`: bytes that no signature covers beside those of its value;
 - `document_signature`: changed bytes, a forged signature, a swapped certificate, a broken digest;
@@ -48,6 +49,7 @@ from seal.model import (
     passed,
     undetermined,
 )
+from seal.pdf.active import check_active
 from seal.pdf.brought import with_brought
 from seal.pdf.format_check import check_format
 from seal.pdf.mathematics import Mathematics
@@ -99,6 +101,10 @@ def assess_pdf(data: bytes, *, store: TrustStore, now: datetime) -> Verdict:
         reports.append(
             _report(one, updates, is_last=is_last, earlier=earlier, store=store, now=now)
         )
+    # Last of all: what is read for it counts towards what may be read at all.
+    active = check_active(opened.reader) if reports else None
+    if active is not None:
+        own.append(active.compared(*against))
     return conclude(_FORMAT, own, _with_later_proof(reports))
 
 
