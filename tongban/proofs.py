@@ -30,6 +30,9 @@ from tongban.files import map_file, read_file
 
 GREATEST_RECEIPT = 1024 * 1024
 _TOLD = 5  # records that a sentence names
+# Whoever took a proof out of the log chose its records: that of a revocation may be left out.
+_MORE = ("; whether it holds others, later ones too, the log alone says",
+         "；是否另有记录（包括之后的记录）须向日志查询")  # fmt: skip
 _OTHER = "RECEIPT_OF_ANOTHER_DOCUMENT"
 
 
@@ -74,7 +77,10 @@ def verify_file(path: Path, verifier_key: str, *, document: str = "") -> dict[st
         named = {saved.document}
         count = len(saved.leaves)
         good = f"{count} {'record' if count == 1 else 'records'} of this document in the log"
-        words = f"{good}: {_acts(saved)}", f"日志中有该文件的 {count} 条记录：{_acts(saved)}"
+        words = (
+            f"{good}: {_acts(saved)}{_MORE[0]}",
+            f"日志中有该文件的 {count} 条记录：{_acts(saved)}{_MORE[1]}",
+        )
     else:
         answer, named = verify_receipt(saved, verifier_key), _named(saved.receipt.leaf)
         words = (
@@ -202,8 +208,8 @@ def _holds(saved: SavedReceipt | LogProof, *, names_it: bool) -> tuple[str, str,
         count, acts = len(saved.leaves), _acts(saved)
         what = "1 record" if count == 1 else f"{count} records"
         return (
-            f"in the log: {what} of this document: {acts}",
-            f"日志中有本文件的 {count} 条记录：{acts}",
+            f"in the log: {what} of this document: {acts}{_MORE[0]}",
+            f"日志中有本文件的 {count} 条记录：{acts}{_MORE[1]}",
             True,
         )
     state, state_zh = (
