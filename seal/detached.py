@@ -12,7 +12,7 @@ from typing import Final
 
 from runtime.errors import InvalidArgument
 from seal.judging.resting import asked
-from seal.judging.seal_checks import SEAL_CHECKS, common_name
+from seal.judging.seal_checks import common_name, judge_seal
 from seal.judging.telling import facts_of, plain
 from seal.model import (
     Check,
@@ -80,7 +80,7 @@ def assess_detached(
         return conclude("SES", [check], [])
     around, alone = _nothing_around(value, store, now)
     alone = replace(alone, stamp=judge_time_stamp(around, value))
-    found: list[Check | None] = [rule(value.seal, store, now) for rule in SEAL_CHECKS]
+    found = judge_seal(value.seal, store, now, signer=value.certificate)
     found += [rule(around, alone, value) for rule in _RULES]
     found += [_check_data_hash(value, digest), _check_property_info(value, about)]
     report = SignatureReport(

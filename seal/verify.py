@@ -22,7 +22,7 @@ from typing import Final
 
 from runtime.errors import InvalidArgument
 from seal.judging.resting import asked
-from seal.judging.seal_checks import SEAL_CHECKS, common_name, in_force
+from seal.judging.seal_checks import common_name, in_force, judge_seal
 from seal.judging.telling import facts_of, plain
 from seal.model import (
     Check,
@@ -115,7 +115,7 @@ def assess_seal(data: bytes, *, store: TrustStore, now: datetime) -> Verdict:
         seal = parse_seal(data)
     except InvalidArgument as error:
         return conclude("SES", [_refused("seal_format", error, data)], [])
-    found = [*(rule(seal, store, now) for rule in SEAL_CHECKS), in_force(seal, at=now)]
+    found = [*judge_seal(seal, store, now), in_force(seal, at=now)]
     report = SignatureReport(
         id=seal.es_id,
         signer="",
@@ -244,7 +244,7 @@ def _report(document: OpenedDocument, one: OpenedSignature) -> SignatureReport:
     stamp = judge_time_stamp(document, value)
     one = replace(one, stamp=stamp) if stamp else one
     found = [check_signature_format(document, one)]
-    found += [rule(value.seal, document.store, document.now) for rule in SEAL_CHECKS]
+    found += judge_seal(value.seal, document.store, document.now, signer=value.certificate)
     found += [rule(document, one, value) for rule in SEALED_CHECKS]
     found += [rule(document, one) for rule in CONTENT_CHECKS]
     return _as_report(one, found, form=f"SES_V{value.version}")

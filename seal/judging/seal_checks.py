@@ -1,13 +1,14 @@
 """The checks of a seal (SESeal) by itself, in the order of GM/T 0031-2025.
 
 One rule, one function: (seal, store, now) -> Check. To add a rule, write the function and put it
-in `SEAL_CHECKS`. What each stops:
+in `SEAL_CHECKS`; but the maker's, which has to know who signs. What each stops:
 
 - `seal_encoding`: two readings of one DER (told, since the bytes as received are what is verified);
 - `seal_signature`: a seal nobody made, or changed since (other verifiers never look);
 - `seal_creation`: a seal whose dates contradict each other, or made in the future;
 - `seal_maker_certificate`: a maker nobody trusts, a signer that makes itself a seal, or a maker
-  whose certificate was no good when the seal was made (expired or revoked *since* is a notice);
+  whose certificate was no good when the seal was made (expired or revoked *since* is a notice; and
+  so is that no list says who makes seals);
 - `seal_extensions`: a critical extension that is silently ignored;
 - `seal_time_stamp`: a time-stamp that is silently ignored, or of something else.
 """
@@ -20,6 +21,7 @@ from typing import Final
 
 from runtime.errors import DataLoss, InvalidArgument
 from seal.der_form import Finding
+from seal.judging.self_made import is_self_made
 from seal.judging.stamps import proving, stamped_by, unknown_since
 from seal.judging.telling import holder, moment, named, plain
 from seal.model import Check, Indication, Trust, failed, passed, undetermined
@@ -86,24 +88,34 @@ def _period(seal: Seal) -> tuple[str, str]:
     return f"valid {first} to {last}", f"有效期 {first} 至 {last}"
 
 
-def check_maker_certificate(seal: Seal, store: TrustStore, now: datetime) -> Check | None:
-    """The maker's certificate as of the seal's creation."""
+def check_maker_certificate(
+    seal: Seal, store: TrustStore, now: datetime, signer: bytes = b""
+) -> Check:
+    """The maker's certificate as of the seal's creation; `signer` is who signs with the seal."""
     result = assess_chain(
         seal.maker_certificate, at=seal.created, store=store, purpose=Purpose.SEAL_MAKER
     )
     name = "seal_maker_certificate"
     check = chain_check(name, result, at=seal.created, now=now, who=("seal maker", "制章者"))
-    is_open = check.indication is Indication.PASSED and not result.is_listed_maker
-    if is_open and seal.lists_certificate(seal.maker_certificate):
+    # A list of makers names it, or the trust list itself does: as an anchor of its own.
+    is_named = result.is_listed_maker or len(result.path) == 1
+    if check.indication is not Indication.PASSED or is_named:
+        return check
+    if is_self_made(seal, signer):
         return undetermined(
             name,
-            "the seal's maker is a signer of this seal too, and no list says that it makes seals: "
-            "whoever may sign could have made it",
-            "制章者同时是该印章的签章者，且没有名单表明其可以制章：任何签章者均可自制此章",
+            "the seal's maker is a signer of this seal too (by its certificate, its key or its "
+            "name), and no list says that it makes seals: whoever may sign could have made it",
+            "制章者同时是该印章的签章者（证书、密钥或名称相同），且没有名单表明其可以制章："
+            "任何签章者均可自制此章",
             reason="SELF_MADE_SEAL",
             against=(check.against, check.against_zh),
         )
-    return check
+    return check._replace(
+        detail=check.detail + "; no list says who makes seals under that root",
+        detail_zh=check.detail_zh + "；没有名单表明该根证书下由谁制章",
+        notice=True,
+    )
 
 
 def check_extensions(seal: Seal, _store: TrustStore, _now: datetime) -> Check | None:
@@ -247,10 +259,18 @@ SEAL_CHECKS: Final[tuple[SealCheck, ...]] = (
     check_encoding,
     check_signature,
     check_creation,
-    check_maker_certificate,
     check_extensions,
     check_time_stamp,
 )
+
+
+def judge_seal(
+    seal: Seal, store: TrustStore, now: datetime, *, signer: bytes = b""
+) -> list[Check | None]:
+    """Every rule about a seal, by itself or as a signer (DER certificate) signs with it."""
+    found = [rule(seal, store, now) for rule in SEAL_CHECKS]
+    return [*found, check_maker_certificate(seal, store, now, signer)]
+
 
 _CHAIN_REASONS: Final = {
     "NO_ANCHOR": "NO_TRUST_ANCHOR",
