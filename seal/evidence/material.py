@@ -100,7 +100,8 @@ def material_of(store: TrustStore, chains: Iterable[ChainResult]) -> Material:
     issuers = {one.issuer_name for one in paths} | set(times)
     serials = {one.serial for one in paths}
     return Material(
-        anchors=store.anchors,
+        # A list has no place for what nobody ever trusted.
+        anchors=tuple(one for one in store.anchors if one.is_ever_in_force),
         certificates=certificates,
         crls=tuple(one for one in store.crls if parse_crl(one).issuer_name in issuers),
         ocsp=tuple(one for one in store.ocsp if _is_about(one, serials)),

@@ -67,6 +67,11 @@ class TrustAnchor:
         return self.valid_from <= at and (self.valid_to is None or at <= self.valid_to)
 
     @property
+    def is_ever_in_force(self) -> bool:
+        """Whether we ever trusted it: one withdrawn as of before its beginning we never did."""
+        return self.valid_to is None or self.valid_from <= self.valid_to
+
+    @property
     def is_for_time_alone(self) -> bool:
         """Whether it is a time-stamp authority's root and nothing else."""
         return self.purposes == FOR_TIME
