@@ -72,7 +72,7 @@ from seal.pdf.timestamps import (
 from seal.trust import Purpose, TrustStore, assess_chain
 
 _FORMAT: Final = "PDF"
-_SIGNATURES: Final = frozenset({"PADES", "PDF_CMS"})
+_READ: Final = frozenset({"PADES", "PDF_CMS", "PADES_TIMESTAMP"})
 _TOLD: Final = 3
 
 
@@ -127,8 +127,8 @@ def _with_later_proof(reports: list[SignatureReport]) -> list[SignatureReport]:
 
 
 def _may_prove(proof: datetime, report: SignatureReport) -> bool:
-    """Whether the document's time-stamp can be one over that signature, as it says itself."""
-    if report.format not in _SIGNATURES:
+    """Whether the document's time-stamp can be one over that signature or time-stamp."""
+    if report.format not in _READ:
         return False
     return report.signed_at is None or proof >= report.signed_at - CLOCK_SKEW
 

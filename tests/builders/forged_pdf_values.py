@@ -1,35 +1,14 @@
 """Forged PDFs: what nobody signed of a signature value, and time-stamps out of order."""
 
-# The PDF library publishes no types.
-# mypy: disable-error-code=no-untyped-call
-
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import datetime, timedelta
-from io import BytesIO
-
-from pyhanko.pdf_utils.reader import PdfFileReader
+from datetime import timedelta
 
 from seal import der
-from seal.pdf.levels import _names, _stamped
-from seal.pdf.update import SealWriter
 from tests.builders.forging_pdf import SEALED, PdfBench, forgery
 from tests.builders.tokens import bent, unsigned
 
 _MONTH = timedelta(days=30)
-
-
-def cms(bench: PdfBench) -> bytes:
-    """The value of `roomy`, without what follows it."""
-    return next(der.elements(bench.value(bench.roomy))).raw
-
-
-def later_stamped(bench: PdfBench, document: bytes, at: datetime) -> bytes:
-    """The document with a good document time-stamp of that time."""
-    reader = PdfFileReader(BytesIO(document))
-    writer = SealWriter.from_reader(reader)
-    return _stamped(writer, replace(bench.stamper, at=at), _names(reader)).getvalue()
 
 
 @forgery(
@@ -39,7 +18,7 @@ def later_stamped(bench: PdfBench, document: bytes, at: datetime) -> bytes:
 )  # fmt: skip
 def value_with_attribute(bench: PdfBench) -> bytes:
     junk = unsigned("1.3.6.1.4.1.99999.9", der.octets(b"VOID" * 20))
-    return bench.with_value(bent(cms(bench), attribute=junk), bench.roomy)
+    return bench.with_value(bent(bench.roomy_value, attribute=junk), bench.roomy)
 
 
 @forgery(
@@ -48,7 +27,7 @@ def value_with_attribute(bench: PdfBench) -> bytes:
     "签名值的吊销列表处夹带文字",
 )  # fmt: skip
 def value_with_text(bench: PdfBench) -> bytes:
-    return bench.with_value(bent(cms(bench), lists=[der.octets(b"VOID" * 20)]), bench.roomy)
+    return bench.with_value(bent(bench.roomy_value, lists=[der.octets(b"VOID" * 20)]), bench.roomy)
 
 
 @forgery(
@@ -58,7 +37,7 @@ def value_with_text(bench: PdfBench) -> bytes:
     reason="TIME_STAMP_TOO_EARLY",
 )  # fmt: skip
 def document_stamp_before_signing(bench: PdfBench) -> bytes:
-    return later_stamped(bench, bench.sound, SEALED - _MONTH)
+    return bench.later_stamped(bench.sound, SEALED - _MONTH)
 
 
 @forgery(
@@ -68,5 +47,5 @@ def document_stamp_before_signing(bench: PdfBench) -> bytes:
     reason="TIME_STAMP_TOO_EARLY",
 )  # fmt: skip
 def document_stamp_before_another(bench: PdfBench) -> bytes:
-    first = later_stamped(bench, bench.sound, SEALED + 2 * _MONTH)
-    return later_stamped(bench, first, SEALED + _MONTH)
+    first = bench.later_stamped(bench.sound, SEALED + 2 * _MONTH)
+    return bench.later_stamped(first, SEALED + _MONTH)

@@ -22,8 +22,6 @@ from seal.trust import (
     parse_certificate,
 )
 from seal.verify import assess
-from tests.builders.forged_pdf_values import cms as value_of
-from tests.builders.forged_pdf_values import later_stamped
 from tests.builders.forging_pdf import JUDGED, SEALED, PdfBench
 from tests.builders.seal_pki import BEGIN, END, issue
 from tests.builders.tokens import bent, unsigned
@@ -111,7 +109,7 @@ def test_who_names_no_certificate_is_not_pades(monkeypatch: pytest.MonkeyPatch) 
 
 def _told(**more: Any) -> Check:
     here = bench()
-    verdict = _judge(here.with_value(bent(value_of(here), **more), here.roomy))
+    verdict = _judge(here.with_value(bent(here.roomy_value, **more), here.roomy))
     assert verdict.indication is Indication.PASSED
     return _check(verdict, "signature_format")
 
@@ -141,9 +139,9 @@ def test_what_is_of_no_use_in_a_value_is_told() -> None:
 def test_a_document_stamp_proves_nothing_of_what_says_it_is_later() -> None:
     here = bench()
     month = timedelta(days=30)
-    good = _judge(later_stamped(here, here.sound, SEALED + month))
+    good = _judge(here.later_stamped(here.sound, SEALED + month))
     assert _check(good, "document_time").proves == SEALED + month
-    early = _judge(later_stamped(here, here.sound, SEALED - month))
+    early = _judge(here.later_stamped(here.sound, SEALED - month))
     assert early.reason == "TIME_STAMP_TOO_EARLY"
     assert "document_time" not in {one.name for one in early.all_checks()}
 
@@ -189,3 +187,18 @@ def test_until_when_the_authority_is_known_counts_today() -> None:
     now = _judge(here.roomy, _store(short, policy=required)).now
     assert (now.indication, now.sub_indication) == (Indication.INDETERMINATE, "TRY_LATER")
     assert _judge(here.roomy, _store(policy=required)).now.indication is Indication.PASSED
+
+
+def test_a_later_document_stamp_proves_an_earlier_one() -> None:
+    """So its authority's data need not reach further than to the later one (B-LTA, renewed)."""
+    here = bench()
+    strict = RevocationPolicy(required=True)
+    known = _list(until=SEALED + timedelta(days=40))
+    once = here.later_stamped(here.sound, SEALED + timedelta(days=10))
+    twice = here.later_stamped(once, SEALED + timedelta(days=30))
+    for document, expected in ((once, ["TRY_LATER"]), (twice, ["", "TRY_LATER"])):
+        reports = _judge(document, _store(known, policy=strict)).signatures
+        stamps = [one for one in reports if one.format == "PADES_TIMESTAMP"]
+        assert [one.now.sub_indication for one in stamps] == expected
+    twice_then = _judge(twice, _store(policy=strict))
+    assert twice_then.now.indication is Indication.PASSED
