@@ -6,6 +6,7 @@ maker is compared with signers by both, and not by the certificate alone.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import chain
 
 from runtime.errors import InvalidArgument
@@ -35,6 +36,7 @@ def _is_holder(certificate: bytes, subject: bytes, key: bytes) -> bool:
     return found[0] == subject or found[1] == key
 
 
+@lru_cache(maxsize=64)
 def _holder(certificate: bytes) -> tuple[bytes, bytes]:
     """Subject and public key, as received. Raises InvalidArgument."""
     members = der.children(certificate)[0].members()

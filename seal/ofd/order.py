@@ -5,10 +5,13 @@
    clocks differ (`CLOCK_SKEW`).
 3. Where the covered one has only its own word, makers are known to write the local time as if it
    were UTC, and China is 8 hours ahead: as much earlier is told, and no more is believed.
+4. Of two that do not cover each other, the one that says it was first is told: who signed after it
+   saw nothing of it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
@@ -40,7 +43,10 @@ def in_order(document: OpenedDocument, reports: list[SignatureReport]) -> list[S
         for one, report in pairs
         if report.indication is Indication.PASSED and (found := _there(report)) is not None
     }
-    return [_ordered(report, _covered(document, one, good)) for one, report in pairs]
+    return [
+        _beside(_ordered(report, _covered(document, one, good)), _apart(document, one, good))
+        for one, report in pairs
+    ]
 
 
 def _there(report: SignatureReport) -> _There | None:
@@ -59,6 +65,30 @@ def _covered(
     return [good[path] for path in document.seen_by(one) if path in good and path != own]
 
 
+def _apart(document: OpenedDocument, one: OpenedSignature, good: dict[str, _There]) -> list[_There]:
+    """The good ones that neither cover it nor are covered by it; none where it is not good."""
+    own = one.listed.path
+    if own not in good:
+        return []
+    return [
+        good[each.listed.path]
+        for each in document.unseen_by(one)
+        if each.listed.path in good and own not in document.seen_by(each)
+    ]
+
+
+def _beside(report: SignatureReport, apart: list[_There]) -> SignatureReport:
+    """Rule 4."""
+    own = report.proved_at or report.signed_at
+    later = max((one for one in apart if own and own < one.at - CLOCK_SKEW - _ZONE), default=None)
+    if later is None:
+        return report
+    name, at = plain(later.id), moment(later.at)
+    words = f"it is from before the signature {name} ({at}), which did not see it"
+    words_zh = f"早于签章 {name}（{at}），而后者未见过它"
+    return _with(report, lambda check: _remarked(check, words, words_zh))
+
+
 def _ordered(report: SignatureReport, covered: list[_There]) -> SignatureReport:
     times = [at for at in (report.signed_at, report.proved_at) if at is not None]
     if not covered or not times:
@@ -69,11 +99,20 @@ def _ordered(report: SignatureReport, covered: list[_There]) -> SignatureReport:
         return report
     wrong = [one for one in too_late if one.is_proved or own < one.at - CLOCK_SKEW - _ZONE]
     first = max(wrong or too_late)
-    checks = [
-        _told(check, first, is_wrong=bool(wrong)) if check.name == _CHECK else check
-        for check in report.checks
-    ]
+    return _with(report, lambda check: _told(check, first, is_wrong=bool(wrong)))
+
+
+def _with(report: SignatureReport, told: Callable[[Check], Check]) -> SignatureReport:
+    checks = (told(check) if check.name == _CHECK else check for check in report.checks)
     return replace(report, checks=tuple(checks))
+
+
+def _remarked(check: Check, words: str, words_zh: str) -> Check:
+    return check._replace(
+        detail=f"{check.detail}; by its own word {words}",
+        detail_zh=f"{check.detail_zh}；自述时间{words_zh}",
+        notice=True,
+    )
 
 
 def _told(check: Check, covered: _There, *, is_wrong: bool) -> Check:
@@ -82,11 +121,7 @@ def _told(check: Check, covered: _There, *, is_wrong: bool) -> Check:
     detail = f"it is from before the signature {name} that it covers, which is of {at}, {by}"
     detail_zh = f"早于其所覆盖的签章 {name}（{at}，{by_zh}）"
     if not is_wrong:
-        return check._replace(
-            detail=f"{check.detail}; by its own word {detail}",
-            detail_zh=f"{check.detail_zh}；自述时间{detail_zh}",
-            notice=True,
-        )
+        return _remarked(check, detail, detail_zh)
     against = check.against, check.against_zh
     reason = "SIGNED_BEFORE_EARLIER_SIGNATURE"
     found = failed(_CHECK, detail, "签章时间" + detail_zh, reason=reason, against=against)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 
 import pytest
 
+from seal import ses
 from seal.model import Check, Indication, Verdict
+from seal.suites import SM2_SM3_OID, SM3_OID, digest
 from seal.verify import assess
 from tests.builders.forging import JUDGED, SEALED, Bench
+from tests.builders.ofd import pack
 
 BENCH = Bench()
 STORE = BENCH.store()
@@ -68,3 +72,33 @@ def test_a_bad_signature_is_no_measure() -> None:
     verdict = judge(BENCH.sealed(late))
     wrong = [(one.subject, one.why) for one in verdict.all_checks() if one.indication != "PASSED"]
     assert wrong == [("s001", "SIGNING_TIME")]
+
+
+_SEEN = re.compile(rb'<ofd:Reference FileRef="/Doc_0/Signs/Sign_0/[^"]*">.*?</ofd:Reference>')
+
+
+@pytest.mark.parametrize(
+    ("before", "told"), [(timedelta(days=60), True), (HOUR, False), (-HOUR, False)]
+)
+def test_who_did_not_cover_a_later_one_is_told(before: timedelta, *, told: bool) -> None:
+    """Who says he was first and covers nothing of the other: the other would have covered him."""
+    files = BENCH.files(BENCH.sealed(BENCH.sound, at=SEALED - before))
+    folder = "Doc_0/Signs/Sign_1/"
+    xml = files[folder + "Signature.xml"] = _SEEN.sub(b"", files[folder + "Signature.xml"])
+    tbs = ses.to_be_signed(
+        seal=files[folder + "Seal.esl"],
+        signed_at=SEALED - before,
+        data_hash=digest(SM3_OID, xml),
+        property_info=f"/{folder}Signature.xml",
+    )
+    files[folder + "SignedValue.dat"] = ses.assemble_signature(
+        tbs,
+        certificate=BENCH.signer.certificate,
+        signature=BENCH.signer.signer.sign(tbs),
+        suite_oid=SM2_SM3_OID,
+    )
+    verdict = judge(pack(files))
+    assert verdict.indication is Indication.PASSED
+    (found,) = (one for one in verdict.signatures[1].checks if one.name == "signing_time")
+    assert found.notice is told
+    assert not told or found.detail.endswith("which did not see it")
