@@ -130,10 +130,21 @@ def judge_one(
 def _tried(path: Path, question: Question, store: TrustStore, now: datetime) -> Told:
     """What came of one file of many (rule 2)."""
     try:
+        _check_regular(path)
         return judge_one(path, question, lambda: store, now)
     except DomainError as error:
         why, why_zh = plain(error.message, 1000), plain(error.message_zh, 1000)
         return Told(path=path, reason=error.reason, message=why, message_zh=why_zh)
+
+
+def _check_regular(path: Path) -> None:
+    """A pipe that lies in a folder would be waited for, and nobody may ever write to it."""
+    if path.exists() and not path.is_file():
+        raise InvalidArgument(
+            f"{path} is no file, but a pipe, a device or a folder",
+            reason="FILE_UNREADABLE",
+            message_zh=f"{path} 不是普通文件，而是管道、设备或文件夹",
+        )
 
 
 def judge_all(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
@@ -17,6 +18,7 @@ from seal.verify import assess
 from tests.builders.ofd import NOW, pack, plain_ofd, seal_ofd, unpack, world
 from tests.builders.pdf import plain_pdf
 from tongban.console import Exit
+from tongban.files import read_file
 from tongban.reports import Reported, too_many, write_report
 from tongban.verifying import Question, judge_file
 from tongban.verifying_many import files_in, judge_all
@@ -50,6 +52,27 @@ def _run(places: list[Path], **wish: object) -> Exit:
     return verify_files(
         places, Question(), Wish(**wish), store=lambda: STORE, trust=("test", "测试"), now=NOW
     )  # type: ignore[arg-type]
+
+
+def test_pipes_and_devices_in_a_folder_are_told_not_waited_for(folder: Path) -> None:
+    os.mkfifo(folder / "more" / "a-pipe.pdf")
+    (folder / "more" / "b-device.pdf").symlink_to("/dev/zero")
+    found = judge_all(files_in([folder / "more"]), Question(), store=STORE, now=NOW, processes=1)
+    told = {one.path.name: one for one in found}
+    for name in ("a-pipe.pdf", "b-device.pdf"):
+        assert told[name].reason == "FILE_UNREADABLE"
+        assert "no file" in told[name].message
+
+
+def test_what_has_no_end_is_too_large(tmp_path: Path) -> None:
+    endless = tmp_path / "endless.pdf"
+    endless.symlink_to("/dev/zero")
+    with pytest.raises(InvalidArgument) as caught:
+        read_file(endless, greatest=1024)
+    assert caught.value.reason == "FILE_TOO_LARGE"
+    exact = tmp_path / "exact.pdf"
+    exact.write_bytes(b"x" * 1024)
+    assert read_file(exact, greatest=1024) == b"x" * 1024
 
 
 @pytest.mark.parametrize("processes", [1, 2])
