@@ -54,6 +54,7 @@ from seal.ofd.structure import (
 )
 from seal.ofd.write import Names, Provider, extended_list, signature_xml, with_list
 from seal.placement import Placement
+from seal.placing import refuse_covering
 from seal.ses import V1, assemble_signature, parse_seal, to_be_signed
 from seal.suites import SM2_SM3_OID, SM3_OID, digest, digest_pieces
 
@@ -128,6 +129,8 @@ def prepare_ofd(
     covered = [_covered(package, one) for one in listed]
     pages = read_pages(package, body.doc_root)
     stamps = place(pages, placements, seal_size_mm)
+    if listed:
+        refuse_covering(stamps)
 
     # 2. Where the new files go.
     list_name = body.signatures or _list_name(package, body)
