@@ -234,11 +234,12 @@ class PdfBench:
         """The value of `roomy`, without the room after it."""
         return next(der.elements(self.value(self.roomy))).raw
 
-    def later_stamped(self, document: bytes, at: datetime) -> bytes:
+    def later_stamped(self, document: bytes, at: datetime, *, by: Holder | None = None) -> bytes:
         """The document with a good document time-stamp of that time."""
         reader = PdfFileReader(BytesIO(document))
         writer = SealWriter.from_reader(reader)
-        return _stamped(writer, replace(self.stamper, at=at), _names(reader)).getvalue()
+        stamper = replace(self.stamper, at=at, holder=by or self.stamper.holder)
+        return _stamped(writer, stamper, _names(reader)).getvalue()
 
     def spans(self, document: bytes | None = None) -> list[int]:
         """The numbers of the (last) ByteRange."""
