@@ -33,7 +33,7 @@ _TOLD = 5  # records that a sentence names
 # Whoever took a proof out of the log chose its records: that of a revocation may be left out.
 _MORE = ("; whether it holds others, later ones too, the log alone says",
          "；是否另有记录（包括之后的记录）须向日志查询")  # fmt: skip
-_OTHER = "RECEIPT_OF_ANOTHER_DOCUMENT"
+OTHER_DOCUMENT = "RECEIPT_OF_ANOTHER_DOCUMENT"
 
 
 def read_receipt(path: Path) -> SavedReceipt:
@@ -112,6 +112,11 @@ def _named(leaf: bytes) -> set[str]:
     return documents_of(record) if isinstance(record, dict) else set()
 
 
+def documents_in(saved: SavedReceipt | LogProof) -> set[str]:
+    """The documents that a receipt or proof names, by their SHA-256; unverified, perhaps none."""
+    return {saved.document} if isinstance(saved, LogProof) else _named(saved.receipt.leaf)
+
+
 def act_of(leaf: bytes) -> str:
     """What a leaf, a JSON object, says was done and when."""
     record = json.loads(leaf)
@@ -177,17 +182,19 @@ def receipt_check(
     except (NoteError, UnicodeDecodeError):
         return failed(name, "it is not a receipt", "不是有效的回执", against=against)
     key = own_key or key_inside
-    if isinstance(saved, LogProof):
-        answer, named = verify_leaves(saved, key), {saved.document}
-    else:
-        answer, named = verify_receipt(saved, key), _named(saved.receipt.leaf)
+    named = documents_in(saved)
+    answer = (
+        verify_leaves(saved, key) if isinstance(saved, LogProof) else verify_receipt(saved, key)
+    )
     wrong = answer.failed()
     if wrong and not all(one.startswith("document:") for one in wrong):
         what = plain(", ".join(wrong[:_TOLD]))
         return failed(name, f"these checks failed: {what}", f"未通过：{what}", against=against)
     if wrong or (named and document not in named):
         detail = "the record is of another document"
-        return failed(name, detail, "日志记录的是另一份文件", against=against, reason=_OTHER)
+        return failed(
+            name, detail, "日志记录的是另一份文件", against=against, reason=OTHER_DOCUMENT
+        )
     if not own_key and not trust_inside:
         return undetermined(
             name,
