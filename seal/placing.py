@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final, Protocol
 
@@ -83,10 +83,10 @@ def refuse_covering(stamps: Sequence[Stamp]) -> None:
 
     Raises InvalidArgument (`STAMP_POSITION`) for more than `LARGEST_MM` allows.
     """
-    filled: Counter[int] = Counter()
+    filled: dict[int, float] = defaultdict(float)
     for one in stamps:
         width, height = one.clip_mm[2:] if one.clip_mm else (one.width_mm, one.height_mm)
-        filled[one.page] += int(width * height)
+        filled[one.page] += width * height
         if max(width, height) > LARGEST_MM or filled[one.page] > LARGEST_MM**2:
             raise bad_position(
                 "the document is signed already, and a seal over it is at most "

@@ -13,7 +13,7 @@ Source: GB/T 33190-2016 §18.2.3 (StampAnnot), GB/T 38540-2020 (size of a seal, 
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
@@ -109,9 +109,9 @@ def _shown(document: OpenedDocument, one: OpenedSignature, stamp: Stamp) -> Show
 
 
 def _too_large(document: OpenedDocument, one: OpenedSignature, seen: list[Shown]) -> Check | None:
-    filled: Counter[int] = Counter()
+    filled: dict[int, float] = defaultdict(float)
     for each in seen:
-        filled[each.page] += int(each.width * each.height)
+        filled[each.page] += each.width * each.height
         if max(each.width, each.height) > LARGEST_MM or filled[each.page] > LARGEST_MM**2:
             return _covering(document, one, each)
     return None

@@ -124,6 +124,7 @@ def write(folder: Path) -> None:
         "sound-stamped.ofd": bench.sealed(stamp=bench.stamp()),
         "sound-revoked-since.ofd": bench.used_by(bench.later_revoked, stamp=bench.stamp()),
         "sound-closed.ofd": bench.sealed(close=True),
+        "sound-version-1.ofd": forged_old.old_sound(bench),
         "sound-sign.ofd": forged_signs.signed(bench),
         "sound.esl": bench.good_seal,
         "sound.dat": bench.detached(),

@@ -154,10 +154,33 @@ def test_a_seal_laid_since_is_told_to_whom_never_saw_it() -> None:
     assert (first.notice, second.notice) == (True, False)
     assert first.detail == (
         "every file is covered; this signer did not see the signature s002 "
-        "(/Doc_0/Signs/Sign_1/Signature.xml), which covers 42 x 42 mm of page 1, 20 mm from its left and "
-        "20 mm from its top"
+        "(/Doc_0/Signs/Sign_1/Signature.xml), which covers 42 x 42 mm of page 1, "
+        "20 mm from its left and 20 mm from its top"
     )
     assert "s002" in first.detail_zh
+
+
+def test_a_later_crowd_of_specks_is_a_covering_too() -> None:
+    places = [(0.9 * column, 0.9 * row) for column in range(120) for row in range(120)]
+    stamp = '<ofd:StampAnnot ID="a{}" PageRef="10" Boundary="{:.1f} {:.1f} 0.9 0.9"/>'
+    written = "".join(stamp.format(index, *place) for index, place in enumerate(places))
+    found = stamps(judge(relaid(BENCH, written.encode())), 1)
+    assert found.reason == "STAMP_TOO_LARGE"
+    assert found.detail.startswith("the seals of a page cover more than a seal may")
+
+
+def test_parts_on_the_edges_of_facing_pages_are_whole() -> None:
+    """Not clipped: the page itself cuts what hangs over, right and left."""
+    files = dict(EDGES[2])
+    first, second = _STAMP.findall(files[XML])
+    boxes = {
+        first: b'PageRef="10" Boundary="189 9 42 42"',
+        second: b'PageRef="11" Boundary="-21 9 42 42"',
+    }
+    for old, box in boxes.items():
+        files[XML] = replaced(files[XML], old, b'<ofd:StampAnnot ID="%d" ' % len(box) + box + b"/>")
+    found = stamps(judge(BENCH.signed(files)))
+    assert (found.indication, found.notice) == ("PASSED", False)
 
 
 def test_a_signature_that_shows_nothing_is_told_too() -> None:
