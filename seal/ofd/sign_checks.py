@@ -35,15 +35,8 @@ from seal.model import Check, Indication, failed, passed, undetermined
 from seal.ofd import against
 from seal.ofd.dates import compared_dates, parse_date_time
 from seal.ofd.opened import OpenedDocument, OpenedSignature
-from seal.ofd.signed_data import (
-    BARE_VALUE,
-    DataSigner,
-    SignedData,
-    covers,
-    is_named,
-    is_signed,
-    names_its_certificate,
-)
+from seal.ofd.signed_data import BARE_VALUE, DataSigner, SignedData
+from seal.ofd.signed_proof import covers, is_named, is_signed, names_its_certificate
 from seal.trust import Purpose, TrustStore, assess_chain, parse_certificate
 
 _WEAK: Final = {"1.3.14.3.2.26": "SHA-1", "1.2.840.113549.2.5": "MD5"}
