@@ -15,7 +15,7 @@ from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
 from pyhanko.sign.validation.status import SignatureCoverageLevel
 
 from seal import der
-from seal.ofd.signed_data import DataSigner, SignedData, parse_signed_data
+from seal.ofd.signed_data import CMS, DataSigner, SignedData, parse_signed_data
 from seal.pdf.mathematics import Mathematics, judge
 from seal.pdf.opening import PADES, FoundSignature
 from seal.pdf.refused import UpdateRefused
@@ -97,7 +97,7 @@ def open_signature(
 ) -> OpenedPdfSignature:
     """Read a signature and what followed it. Raises whatever the library does on hostile bytes."""
     form = next(der.elements(bytes(embedded.pkcs7_content))).raw
-    value = parse_signed_data(form)
+    value = parse_signed_data(form, standard=CMS)
     signer = value.signers[0]
     signed_at = signer.signed_at or _date(embedded)
     embedded.compute_integrity_info(diff_policy=policy)

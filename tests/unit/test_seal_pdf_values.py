@@ -56,6 +56,16 @@ def _check(verdict: Verdict, name: str) -> Check:
     return next(one for one in verdict.all_checks() if one.name == name)
 
 
+def test_a_value_that_is_none_is_told_as_one_of_a_pdf() -> None:
+    here = bench()
+    check = _check(
+        _judge(here.with_value(bent(here.roomy_value, version=9), here.roomy)), "signature_format"
+    )
+    assert check.indication is Indication.FAILED
+    assert "not a SignedData of CMS (RFC 5652): " in check.detail
+    assert "GB/T" not in check.detail + check.detail_zh
+
+
 # --- the signer's certificate is named -------------------------------------------------------
 
 
