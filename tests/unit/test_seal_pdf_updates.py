@@ -31,7 +31,7 @@ from seal.pdf.signing_steps import _pages
 from seal.pdf.update import SealWriter
 from seal.trust import Purpose, TrustAnchor, TrustStore
 from seal.verify import assess
-from tests.builders.forged_pdf_between import quietly, sealed_again
+from tests.builders.forged_pdf_between import quietly, sealed_again, sealed_in
 from tests.builders.forgeries_pdf import ROOMS
 from tests.builders.forging_pdf import (
     FORGERIES,
@@ -76,6 +76,33 @@ def test_where_a_later_seal_lies_is_told_of_both() -> None:
     assert second.detail == f"the whole file is covered; its seal covers {where}"
     assert (first.notice, second.notice) == (True, False)
     assert "第 1 页" in first.detail_zh
+
+
+@pytest.mark.parametrize(
+    ("flags", "words", "words_zh"),
+    [
+        (132, "", ""),
+        (134, "hidden: no reader shows it", "已隐藏"),
+        (32, "hidden: no reader shows it", "已隐藏"),
+        (36, "hidden on the screen", "仅打印时显示"),
+    ],
+)
+def test_a_later_seal_that_is_hidden_is_told_as_hidden(
+    flags: int, words: str, words_zh: str
+) -> None:
+    data = sealed_in(_bench(), (40, 40, 160, 160), F=generic.NumberObject(flags))
+    first, second = _covers(data)
+    assert first.notice
+    for one in (first, second):
+        assert one.indication is Indication.PASSED
+        assert ("hidden" in one.detail, "隐藏" in one.detail_zh) == (bool(words), bool(words))
+        assert words in one.detail
+        assert words_zh in one.detail_zh
+
+
+def test_flags_of_a_seal_that_do_not_read_are_refused() -> None:
+    data = sealed_in(_bench(), (40, 40, 160, 160), F=name("Hidden"))
+    assert _covers(data)[0].reason == "CHANGED_SINCE"
 
 
 def _later(hours: int) -> Any:
