@@ -2,12 +2,13 @@
 
 Whatever it held besides its lines, no signer saw. So there is at most one MaxSignId of digits,
 lines of ID, Type and BaseLoc, and no instruction, text, further attribute or element, and no more
-bytes than so many lines need. Prefixes, the order of attributes, white space between lines and the
-namespaces that every XML tool knows differ between makers.
+bytes than so many lines need. The order of attributes, white space between lines and the namespaces
+that every XML tool knows, under their usual prefixes or none, differ between makers.
 
 What a maker may well have written, though it means nothing and anybody may have written it since,
 is told and not refused (`ODDITIES`): comments, where the schema lies, a namespace of somebody's own
-that nothing uses, an identifier that is no number, a MaxSignId without one.
+that nothing uses, another prefix than the usual one, an identifier that is no number, a MaxSignId
+without one.
 
 Source: GB/T 33190-2016 §18.1.
 """
@@ -25,9 +26,14 @@ from seal.ofd.markup import NAMESPACE, tag
 
 _URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[A-Za-z0-9/:.#_-]{1,48}")
 _XSI: Final = "http://www.w3.org/2001/XMLSchema-instance"
-_KNOWN: Final = frozenset(
-    {NAMESPACE, "http://www.ofdspec.org", _XSI, "http://www.w3.org/2001/XMLSchema"}
-)
+_OWN: Final = frozenset({None, "ofd"})
+_PREFIXES: Final[dict[str, frozenset[str | None]]] = {
+    NAMESPACE: _OWN,
+    "http://www.ofdspec.org": _OWN,
+    _XSI: frozenset({"xsi"}),
+    "http://www.w3.org/2001/XMLSchema": frozenset({"xsd", "xs"}),
+}
+"""The namespaces that are known, each with the prefixes that all write for it."""
 _SCHEMA: Final = frozenset({f"{{{_XSI}}}schemaLocation", f"{{{_XSI}}}noNamespaceSchemaLocation"})
 _LOCATION: Final = re.compile(r"[A-Za-z0-9/:.#_\s-]{1,256}")
 _COMMENT: Final = type(etree.Comment(""))
@@ -48,6 +54,7 @@ ODDITIES: Final = {
     "COMMENT": ("a comment", "注释"),
     "SCHEMA": ("where its schema lies", "模式位置"),
     "NAMESPACE": ("a namespace that nothing uses", "未使用的命名空间"),
+    "PREFIX": ("an unusual prefix of a namespace", "不常用的命名空间前缀"),
     "ID": ("an identifier that is no number", "非编号的标识"),
     "NO_NUMBER": ("a MaxSignId without a number", "没有编号的 MaxSignId"),
 }
@@ -75,7 +82,10 @@ def read_form(root: etree._Element, data: bytes) -> ListForm:
     elements = [one for one in root if not isinstance(one, _COMMENT)] if comments else [*root]
     greatest = [one for one in elements if one.tag == tag("MaxSignId")]
     lines = [one for one in elements if one not in greatest] if greatest else elements
-    spaces = [one.nsmap for one in (root, *elements)]
+    spaces = [root.nsmap]
+    # Nearly all lists declare nothing but at their root.
+    if data.count(b"xmlns") > len(spaces[0]):
+        spaces += [one.nsmap for one in elements]
     if (
         not all(isinstance(one, _COMMENT) for one in around)
         or not _are_few(comments)
@@ -93,7 +103,12 @@ def read_form(root: etree._Element, data: bytes) -> ListForm:
     holds = {
         "COMMENT": bool(comments),
         "SCHEMA": bool(root.attrib),
-        "NAMESPACE": any(not _KNOWN.issuperset(each.values()) for each in spaces),
+        "NAMESPACE": any(uri not in _PREFIXES for each in spaces for uri in each.values()),
+        "PREFIX": any(
+            prefix not in _PREFIXES.get(uri, {prefix})
+            for each in spaces
+            for prefix, uri in each.items()
+        ),
         "ID": any(_NUMBER.fullmatch(one.get("ID", "")) is None for one in lines),
         "NO_NUMBER": said is not None and not _is_said(said),
     }
@@ -127,7 +142,8 @@ def _is_said(text: str | None) -> bool:
 def _is_declared(spaces: dict[str | None, str]) -> bool:
     """Namespaces that an element inherits count too."""
     return len(spaces) <= _MOST_NAMESPACES and all(
-        len(prefix or "") <= _LONGEST_PREFIX and (uri in _KNOWN or _URI.fullmatch(uri) is not None)
+        len(prefix or "") <= _LONGEST_PREFIX
+        and (uri in _PREFIXES or _URI.fullmatch(uri) is not None)
         for prefix, uri in spaces.items()
     )
 

@@ -56,6 +56,11 @@ TOLD: dict[str, tuple[Change, str]] = {
         "where its schema lies",
     ),
     "namespace": (_put(_LINE, b'<ofd:Signature xmlns:v="urn:maker" '), "a namespace"),
+    "prefix of a known namespace": (
+        _put(_LINE, b'<ofd:Signature xmlns:checked_by_hand="http://www.w3.org/2001/XMLSchema" '),
+        "an unusual prefix",
+    ),
+    "prefix of all": (lambda data: data.replace(b"ofd:", b"o:").replace(b":ofd", b":o"), "prefix"),
     "uuid": (_id("_6f9619ff-8b86-d011-b42d-00c04fc964ff"), "an identifier"),
     "no number": (_greatest(b" "), "a MaxSignId without"),
     "a number beyond": (_greatest(b"s0010"), "MaxSignId is beyond"),
@@ -75,6 +80,8 @@ QUIET: dict[str, Change] = {
     "as made": lambda data: data,
     "another number": _id("s001"),
     "no MaxSignId": lambda data: re.sub(rb"<ofd:MaxSignId>.*</ofd:MaxSignId>", b"", data),
+    "no prefix": lambda data: data.replace(b"ofd:", b"").replace(b":ofd", b""),
+    "xsd": _put(_LINE, b'<ofd:Signature xmlns:xsd="http://www.w3.org/2001/XMLSchema" '),
     "xsi and nothing of it": _put(_LINE, b"<ofd:Signature " + _XSI),
     "numbers go on with the stamps": _greatest(b"9"),
 }
