@@ -76,7 +76,7 @@ class OpenedDocument:
     now: datetime
     digests: dict[str, bytes] = field(default_factory=dict, repr=False)
     _pages: dict[str, dict[str, int]] = field(default_factory=dict, repr=False)
-    _sized: dict[str, tuple[Pages, dict[str, int]]] = field(default_factory=dict, repr=False)
+    _sized: dict[str, tuple[Pages, dict[str, int]] | None] = field(default_factory=dict, repr=False)
     _seen: dict[str, frozenset[str]] = field(default_factory=dict, repr=False)
 
     @property
@@ -96,6 +96,9 @@ class OpenedDocument:
 
     def pages_of(self, body: int) -> dict[str, int]:
         """The number (from 1) of each page, by its identifier. Raises PackageError."""
+        sized = self._sized_of(body)
+        if sized is not None:
+            return sized[1]
         root = self.bodies[body].doc_root
         if root not in self._pages:
             found = page_ids(self.package, root)
@@ -104,16 +107,27 @@ class OpenedDocument:
 
     def page_size(self, body: int, stamp: Stamp) -> tuple[float, float] | None:
         """Width and height in mm of the page a stamp is on; None where nothing says."""
-        root = self.bodies[body].doc_root
+        sized = self._sized_of(body)
+        if sized is None:
+            return None
+        pages, numbers = sized
         try:
-            if root not in self._sized:
-                pages = read_pages(self.package, root)
-                numbers = {page.id: number for number, page in enumerate(pages.pages, 1)}
-                self._sized[root] = pages, numbers
-            pages, numbers = self._sized[root]
             return pages.size_of(numbers[stamp.page_ref])
         except PackageError:
             return None
+
+    def _sized_of(self, body: int) -> tuple[Pages, dict[str, int]] | None:
+        """The pages and their numbers; None where something of them does not read."""
+        root = self.bodies[body].doc_root
+        if root not in self._sized:
+            try:
+                pages = read_pages(self.package, root)
+            except PackageError:
+                self._sized[root] = None
+            else:
+                numbers = {page.id: number for number, page in enumerate(pages.pages, 1)}
+                self._sized[root] = pages, numbers
+        return self._sized[root]
 
     def lists(self) -> frozenset[str]:
         """The signature lists of all documents."""
