@@ -51,6 +51,7 @@ from seal.model import (
 )
 from seal.pdf.active import check_active
 from seal.pdf.brought import with_brought
+from seal.pdf.endings import brings_evidence, check_white, ends_with_an_update
 from seal.pdf.format_check import check_format
 from seal.pdf.mathematics import Mathematics
 from seal.pdf.opened_signature import OpenedPdfSignature, open_signature
@@ -64,7 +65,6 @@ from seal.pdf.opening import (
 from seal.pdf.revisions import Updates
 from seal.pdf.signing_steps import Laid
 from seal.pdf.timestamps import (
-    ends_with_an_update,
     report_timestamp,
     revision_of,
     why_refused,
@@ -336,6 +336,8 @@ def check_coverage(one: OpenedPdfSignature) -> Check | None:
     if one.coverage != SignatureCoverageLevel.ENTIRE_REVISION and not one.is_last:
         detail = "the signature leaves parts of its revision out"
         return failed(name, detail, "签名未覆盖其完整版本", reason="REVISION_NOT_COVERED")
+    if one.is_last and (white := check_white(name, one.embedded)):
+        return white._replace(detail=white.detail + own, detail_zh=white.detail_zh + own_zh)
     if one.is_last and not ends_with_an_update(one.embedded):
         return failed(
             name,
@@ -360,6 +362,9 @@ def check_coverage(one: OpenedPdfSignature) -> Check | None:
         )
     if one.is_last:
         only, only_zh = "only evidence was added since", "此后仅添加了验证资料"
+        if not brings_evidence(one.embedded):
+            only = "an update was added since: it brings no evidence, and changes nothing shown"
+            only_zh = "此后有一次增量更新，未添加验证资料，也未改变显示内容"
         return passed(name, only + own, only_zh + own_zh, notice=True)
     later, later_zh = _told(one.laid_since, "; a later seal covers", "；后加盖的印章覆盖")
     only, only_zh = "only signatures were added since", "此后仅添加了签名"

@@ -11,11 +11,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from io import SEEK_END
 from typing import Any, Final
 
 from pyhanko.sign.diff_analysis import ModificationLevel
@@ -28,6 +26,7 @@ from seal.judging.seal_checks import CLOCK_SKEW, common_name
 from seal.judging.stamps import proving, stamped_by
 from seal.judging.telling import comparing, facts_of, moment
 from seal.model import Check, SignatureReport, failed, passed, undetermined
+from seal.pdf.endings import check_white, ends_with_an_update
 from seal.pdf.opening import check_byte_range
 from seal.pdf.refused import UpdateRefused
 from seal.pki.timestamp_token import (
@@ -40,8 +39,6 @@ from seal.pki.timestamp_token import (
 from seal.trust import TrustStore
 
 _NAME: Final = "time_stamp"
-_TAIL: Final = 64
-_END: Final = re.compile(rb"startxref[\r\n]+\d+[\r\n]+%%EOF[\r\n]*\Z")
 _MOST: Final = 4  # over one signature
 
 
@@ -142,15 +139,6 @@ def _in_order(
     )
 
 
-def ends_with_an_update(embedded: EmbeddedPdfSignature) -> bool:
-    """Whether what follows a signature's revision is another one, and nothing after the last."""
-    stream: Any = embedded.reader.stream
-    stream.seek(0, SEEK_END)
-    stream.seek(-min(_TAIL, stream.tell()), SEEK_END)
-    is_followed = embedded.signed_revision + 1 < embedded.reader.xrefs.total_revisions
-    return is_followed and bool(_END.search(stream.read(_TAIL)))
-
-
 def _judge(
     token: bytes, imprint: Callable[[str], bytes], store: TrustStore, now: datetime
 ) -> TimestampInfo | Check:
@@ -186,12 +174,14 @@ def _covers(embedded: EmbeddedPdfSignature, policy: Any) -> Check | None:
     if status["coverage"] == SignatureCoverageLevel.ENTIRE_FILE:
         return passed(name, "the whole file is covered", "时间戳覆盖整个文件")
     level = getattr(status["diff_result"], "modification_level", ModificationLevel.OTHER)
+    if white := check_white(name, embedded):
+        return white
     if not ends_with_an_update(embedded):
         detail = "bytes were added at the end of the file"
         return failed(name, detail, "文件末尾添加了内容", reason="BYTES_ADDED")
     if status["docmdp_ok"] and level <= ModificationLevel.FORM_FILLING:
-        detail = "only signatures and evidence were added since"
-        return passed(name, detail, "此后仅添加了签名和验证资料", notice=True)
+        detail = "nothing but signatures and evidence was added since"
+        return passed(name, detail, "此后除签名和验证资料外没有添加其他内容", notice=True)
     why, why_zh = why_refused(status["diff_result"])
     detail = "more was changed since than may be" + why
     return failed(name, detail, "此后有不允许的修改" + why_zh, reason="CHANGED_SINCE")
