@@ -66,6 +66,24 @@ def test_two_entries_of_one_root_add_up():
     assert found.status == "ANCHOR_WITHDRAWN"
 
 
+def test_of_several_paths_the_one_counts_that_lasts_the_longest():
+    made = pki()
+    withdrawn = anchor(made.root, name="withdrawn", valid_to=NOON + DAY)
+    again = anchor(made.root, name="again")
+    for both in ((withdrawn, again), (again, withdrawn)):
+        found = judge(made.signer, *both, known=[made.intermediate])
+        assert (found.status, found.anchor, found.withdrawn_at) == ("TRUSTED", "again", None)
+
+
+def test_an_authority_that_had_a_newer_certificate_lasts_as_long_as_that():
+    root = pki().root
+    now = issue("中", root, is_ca=True)
+    before = issue("中", root, is_ca=True, signer=now.signer, not_after=NOON + DAY)
+    for known in ((before, now), (now, before)):
+        found = judge(issue("叶", now), anchor(root), known=known)
+        assert min(one.not_after for one in found.path) == END
+
+
 @pytest.mark.parametrize(
     ("allowed", "status"),
     [
