@@ -44,7 +44,7 @@ from seal.model import (
     undetermined,
 )
 from seal.ofd import against
-from seal.ofd.check_method import check_method
+from seal.ofd.check_method import check_method, names_algorithm, told_of_method
 from seal.ofd.dates import check_date_time
 from seal.ofd.entries import check_integrity_entries, proven_value
 from seal.ofd.list_checks import check_listed
@@ -67,7 +67,7 @@ def check_signature_format(_document: OpenedDocument, one: OpenedSignature) -> C
         return failed(
             name, "the signature's Type is neither Seal nor Sign", "签名类型不是 Seal 或 Sign"
         )
-    if one.value is not None and one.xml.method != one.value.signature_oid:
+    if one.value is not None and not names_algorithm(one.xml.method, one.value.signature_oid):
         return failed(
             name,
             "Signature.xml and SignedValue.dat name different algorithms",
@@ -77,7 +77,8 @@ def check_signature_format(_document: OpenedDocument, one: OpenedSignature) -> C
         return failed(
             name, "the signature's version is not its seal's", "签章数据与印章的版本不一致"
         )
-    return passed(name, "the signature reads", "签章格式正确")
+    told, told_zh = told_of_method(one.xml.method)
+    return passed(name, "the signature reads" + told, "签章格式正确" + told_zh, notice=bool(told))
 
 
 def check_encoding(
@@ -168,6 +169,15 @@ def check_signer_listed(
     name = "signer_listed"
     if value.seal.lists_certificate(value.certificate):
         return passed(name, "the seal lists the signer", "签章者在印章的签章者证书列表中")
+    unknown = plain(", ".join(value.seal.unknown_digests[:3]))
+    if value.seal.unknown_digests:
+        return undetermined(
+            name,
+            "the seal lists its signers by a digest that is not known, or proves nothing, so "
+            f"nobody can tell whether it lists this one: {unknown!a}",
+            f"印章以无法识别或不可靠的摘要算法列出签章者，无法判断是否包含该签章者：{unknown}",
+            reason="SIGNER_DIGEST_UNKNOWN",
+        )
     return failed(name, "the seal does not list the signer", "签章者不在印章的签章者证书列表中")
 
 

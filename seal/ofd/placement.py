@@ -10,12 +10,12 @@ Source: GB/T 33190-2016 §7.5, §7.6 (pages), §18.2.3 (StampAnnot).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from seal import placing
+from seal.ofd.boxes import box_of
 from seal.ofd.markup import child, read_head, read_xml, required, resolve, tag, text
 from seal.ofd.package import OfdPackage, structure_error
 from seal.ofd.text import WordSearch, in_reading_order
@@ -25,7 +25,6 @@ from seal.placing import Point, Size
 _MAX_TEMPLATES: Final = 16  # of one page, theirs included
 _MAX_MM: Final = 100_000.0
 _SMALL: Final = 64 * 1024
-_BOX: Final = re.compile(r"\s+".join([r"(-?\d{1,6}(?:\.\d{0,15})?)"] * 4))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,8 +152,7 @@ def read_pages(package: OfdPackage, doc_root: str) -> Pages:
 
 
 def _size(box: str) -> Size:
-    found = _BOX.fullmatch(box.strip())
-    width, height = map(float, found.groups()[2:]) if found else (0.0, 0.0)
+    *_, width, height = box_of(box) or (0.0, 0.0, 0.0, 0.0)
     if not 0 < width < _MAX_MM or not 0 < height < _MAX_MM:
         raise structure_error("a PhysicalBox is not a box", "页面尺寸（PhysicalBox）不正确")
     return width, height

@@ -22,7 +22,6 @@ from datetime import datetime
 from typing import Final
 
 from runtime.errors import InvalidArgument
-from seal import suites
 from seal.judging.seal_checks import (
     CLOCK_SKEW,
     before_certificate,
@@ -33,6 +32,7 @@ from seal.judging.seal_checks import (
 from seal.judging.telling import holder, moment
 from seal.model import Check, Indication, failed, passed, undetermined
 from seal.ofd import against
+from seal.ofd.check_method import is_method_of, told_of_method
 from seal.ofd.dates import compared_dates, parse_date_time
 from seal.ofd.opened import OpenedDocument, OpenedSignature
 from seal.ofd.signed_data import BARE_VALUE, DataSigner, SignedData
@@ -111,25 +111,14 @@ def check_format(one: SignedXml, signer: DataSigner) -> Check:
             "Signature.xml 与签名数据的签名算法不一致",
             against=(whose, whose_zh),
         )
+    told, told_zh = told_of_method(one.method)
     return passed(
         name,
-        "the value is a SignedData that names its signer",
-        "签名值为签名数据，并指明签名者",
+        "the value is a SignedData that names its signer" + told,
+        "签名值为签名数据，并指明签名者" + told_zh,
+        notice=bool(told),
         against=(whose, whose_zh),
     )
-
-
-def is_method_of(method: str, suite: str) -> bool:
-    """Whether a SignatureMethod, an OID or a name as makers write it, is of that suite."""
-    if not method or not suite:
-        return True
-    word = method.replace("-", "").replace("_", "").upper()
-    if suite == suites.SM2:
-        return method in _SM2_METHODS or word in ("SM2", "SM2WITHSM3", "SM3WITHSM2")
-    return method == suites.suite(suite).signature_oid
-
-
-_SM2_METHODS: Final = frozenset({suites.SM2_SM3_OID, "1.2.156.10197.1.301.1"})
 
 
 def check_encoding(one: SignedXml, _signer: DataSigner) -> Check:

@@ -20,9 +20,10 @@ from typing import Final, NamedTuple
 from seal.judging.telling import comparing, plain
 from seal.model import Check, failed, passed
 from seal.ofd import against
+from seal.ofd.boxes import Box
 from seal.ofd.opened import OpenedDocument, OpenedSignature
 from seal.ofd.package import PackageError
-from seal.ofd.structure import Box, Stamp
+from seal.ofd.structure import Stamp
 from seal.placement import LARGEST_MM
 
 _LEAST_MM: Final = 0.05  # a seal across the edges of a thousand pages still shows as much

@@ -10,12 +10,12 @@ Source: GB/T 33190-2016 §7.4 (OFD.xml), §18 (signatures).
 from __future__ import annotations
 
 import base64
-import re
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from lxml import etree
 
+from seal.ofd.boxes import Box, box_of
 from seal.ofd.list_form import ListForm, read_form
 from seal.ofd.markup import child, parse_xml, read_xml, required, resolve, tag, text
 from seal.ofd.package import OfdPackage, structure_error
@@ -26,10 +26,6 @@ TYPE_SEAL: Final = "Seal"
 TYPE_SIGN: Final = "Sign"
 _MAX_DOCUMENTS: Final = 64
 _MAX_SIGNATURES: Final = 256
-_BOX: Final = re.compile(r"\s+".join([r"(-?\d{1,6}(?:\.\d{1,15})?)"] * 4))
-
-Box = tuple[float, float, float, float]
-"""x, y, width, height in mm."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,12 +215,10 @@ def _stamp(element: etree._Element) -> Stamp:
 
 
 def _box(written: str, name: str) -> Box:
-    # Plain decimals only: float() alone would also take "nan", "1e9" and "1_0".
-    numbers = _BOX.fullmatch(written.strip())
-    if numbers is None:
+    box = box_of(written)
+    if box is None:
         raise structure_error(f"a StampAnnot has no usable {name}", f"StampAnnot 的 {name} 不正确")
-    x, y, width, height = map(float, numbers.groups())
-    return x, y, width, height
+    return box
 
 
 def page_ids(package: OfdPackage, doc_root: str) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import timedelta
 
 from seal import der
@@ -118,6 +119,21 @@ def signer_not_listed(bench: Bench) -> bytes:
 )
 def signer_not_listed_by_digest(bench: Bench) -> bytes:
     return bench.sealed(seal=bench.seal(signer_list=2), by=bench.issued("示范县他人"))
+
+
+@forgery(
+    "signer_not_listed",
+    "signer_listed",
+    "The seal lists its signers by MD5, of which anybody may make two certificates alike.",
+    "印章以 MD5 摘要列出签章者，可能存在摘要相同的其他证书。",
+    indication="INDETERMINATE",
+    reason="SIGNER_DIGEST_UNKNOWN",
+)
+def signer_listed_by_weak_digest(bench: Bench) -> bytes:
+    value = hashlib.md5(bench.signer.certificate, usedforsecurity=False).digest()
+    pair = der.sequence(der.text(der.PRINTABLE_STRING, "MD5"), der.octets(value))
+    seal = rebuilt((0, 2, 3), der.sequence(pair), bench.seal(signer_list=SignerList.DIGESTS))
+    return bench.sealed(seal=made_anew(bench, seal))
 
 
 @forgery(
