@@ -34,6 +34,8 @@ _PREFIXES: Final[dict[str, frozenset[str | None]]] = {
     "http://www.w3.org/2001/XMLSchema": frozenset({"xsd", "xs"}),
 }
 """The namespaces that are known, each with the prefixes that all write for it."""
+# What programs write that give names themselves; and what is read of the draft has it too.
+_NUMBERED: Final = re.compile(r"ns[0-9]{1,2}")
 _SCHEMA: Final = frozenset({f"{{{_XSI}}}schemaLocation", f"{{{_XSI}}}noNamespaceSchemaLocation"})
 _LOCATION: Final = re.compile(r"[A-Za-z0-9/:.#_\s-]{1,256}")
 _COMMENT: Final = type(etree.Comment(""))
@@ -83,8 +85,8 @@ def read_form(root: etree._Element, data: bytes) -> ListForm:
     greatest = [one for one in elements if one.tag == tag("MaxSignId")]
     lines = [one for one in elements if one not in greatest] if greatest else elements
     spaces = [root.nsmap]
-    # Nearly all lists declare nothing but at their root.
-    if data.count(b"xmlns") > len(spaces[0]):
+    # Nearly all lists declare one namespace, and that has to be at their root, which is in it.
+    if data.count(b"xmlns") > 1:
         spaces += [one.nsmap for one in elements]
     if (
         not all(isinstance(one, _COMMENT) for one in around)
@@ -105,9 +107,7 @@ def read_form(root: etree._Element, data: bytes) -> ListForm:
         "SCHEMA": bool(root.attrib),
         "NAMESPACE": any(uri not in _PREFIXES for each in spaces for uri in each.values()),
         "PREFIX": any(
-            prefix not in _PREFIXES.get(uri, {prefix})
-            for each in spaces
-            for prefix, uri in each.items()
+            not _is_usual(prefix, uri) for each in spaces for prefix, uri in each.items()
         ),
         "ID": any(_NUMBER.fullmatch(one.get("ID", "")) is None for one in lines),
         "NO_NUMBER": said is not None and not _is_said(said),
@@ -146,6 +146,12 @@ def _is_declared(spaces: dict[str | None, str]) -> bool:
         and (uri in _PREFIXES or _URI.fullmatch(uri) is not None)
         for prefix, uri in spaces.items()
     )
+
+
+def _is_usual(prefix: str | None, uri: str) -> bool:
+    """Whether all write it so; of a namespace of somebody's own that itself is told."""
+    known = _PREFIXES.get(uri)
+    return known is None or prefix in known or _NUMBERED.fullmatch(prefix or "") is not None
 
 
 def _is_greatest(one: etree._Element) -> bool:

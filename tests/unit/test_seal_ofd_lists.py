@@ -60,6 +60,12 @@ TOLD: dict[str, tuple[Change, str]] = {
         _put(_LINE, b'<ofd:Signature xmlns:checked_by_hand="http://www.w3.org/2001/XMLSchema" '),
         "an unusual prefix",
     ),
+    "prefix in a list of the draft": (
+        lambda data: _put(_LINE, b'<ofd:Signature xmlns:checked="http://www.ofdspec.org" ')(
+            data.replace(b"http://www.ofdspec.org/2016", b"http://www.ofdspec.org")
+        ),
+        "an unusual prefix",
+    ),
     "prefix of all": (lambda data: data.replace(b"ofd:", b"o:").replace(b":ofd", b":o"), "prefix"),
     "uuid": (_id("_6f9619ff-8b86-d011-b42d-00c04fc964ff"), "an identifier"),
     "no number": (_greatest(b" "), "a MaxSignId without"),
@@ -81,6 +87,7 @@ QUIET: dict[str, Change] = {
     "another number": _id("s001"),
     "no MaxSignId": lambda data: re.sub(rb"<ofd:MaxSignId>.*</ofd:MaxSignId>", b"", data),
     "no prefix": lambda data: data.replace(b"ofd:", b"").replace(b":ofd", b""),
+    "a prefix by a program": lambda data: data.replace(b"ofd:", b"ns1:").replace(b":ofd", b":ns1"),
     "xsd": _put(_LINE, b'<ofd:Signature xmlns:xsd="http://www.w3.org/2001/XMLSchema" '),
     "xsi and nothing of it": _put(_LINE, b"<ofd:Signature " + _XSI),
     "numbers go on with the stamps": _greatest(b"9"),
