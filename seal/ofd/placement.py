@@ -130,7 +130,7 @@ def read_pages(package: OfdPackage, doc_root: str) -> Pages:
     common, listed = child(root, "CommonData"), child(root, "Pages")
     pages = tuple(
         PageFile(id=one.get("ID", ""), file=resolve(one.get("BaseLoc", ""), base=doc_root))
-        for one in (() if listed is None else listed.findall(tag("Page")))
+        for one in (() if listed is None else listed.iterchildren(tag("Page")))
     )
     if not pages or not all(one.id for one in pages):
         raise structure_error(
@@ -145,7 +145,7 @@ def read_pages(package: OfdPackage, doc_root: str) -> Pages:
         pages=pages,
         templates={
             one.get("ID", ""): resolve(one.get("BaseLoc", ""), base=doc_root)
-            for one in (() if common is None else common.findall(tag("TemplatePage")))
+            for one in (() if common is None else common.iterchildren(tag("TemplatePage")))
         },
         size=None if area is None else _size(required(area, "PhysicalBox")),
     )

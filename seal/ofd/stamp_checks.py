@@ -186,6 +186,8 @@ def _in_parts(seen: list[Shown]) -> list[Words]:
             rows.append((top, bottom))
         else:
             corners += 1
+    if not (corners or columns or rows):
+        return []
     if not corners and _is_whole(columns) and _is_whole(rows):
         return []
     return [

@@ -102,7 +102,7 @@ def bodies_of(root: etree._Element) -> tuple[DocBody, ...]:
     if root.tag != tag("OFD"):
         raise structure_error("OFD.xml is not an OFD document", "OFD.xml 的根元素不是 OFD")
     bodies = []
-    elements = root.findall(tag("DocBody"))
+    elements = [*root.iterchildren(tag("DocBody"))]
     if len(elements) > _MAX_DOCUMENTS:
         raise structure_error("OFD.xml names too many documents", "OFD.xml 列出的文档过多")
     for index, element in enumerate(elements):
