@@ -1,8 +1,8 @@
 """What a PDF does, or shows otherwise, by itself: told of a signed document, never refused.
 
 A signature covers a script, a layer or a picture that is fetched from elsewhere, and not what
-becomes of it on the reader's screen (ISO 32000-2 §12.6, §8.11, §8.10.4). Well-meaning makers use
-all of them; whoever relies on what is seen has to know.
+becomes of it on the reader's screen or paper (ISO 32000-2 §12.6, §8.11, §8.10.4, §7.3.8.2,
+§12.5.3). Well-meaning makers use all of them; whoever relies on what is seen has to know.
 
 The document is walked from its catalog, breadth first, so what acts on opening comes early; what
 is too large to be walked is told. It never raises on what the file holds.
@@ -50,21 +50,37 @@ _ACTIONS: Final = {
 _ANNOTATIONS: Final = {
     "/RichMedia": _MEDIA, "/3D": _MEDIA, "/Screen": _MEDIA, "/Movie": _MEDIA, "/Sound": _MEDIA,
 }  # fmt: skip
+_LAYERS: Final = ("layers (OCProperties)", "图层（OCProperties）")
 _ENTRIES: Final = {
     "/AA": ("actions on opening, printing or moving (AA)", "打开、打印或移动时触发的动作（AA）"),
     "/XFA": ("a form that is shown instead of the pages (XFA)", "替代页面显示的动态表单（XFA）"),
-    "/OCGs": ("layers (OCProperties)", "图层（OCProperties）"),
+    "/OCGs": _LAYERS,
+    "/OC": _LAYERS,
     "/Ref": ("a picture taken from another file (Ref)", "引自其他文件的图形（Ref）"),
     "/Collection": ("files that are shown instead (Collection)", "文件集（Collection）"),
+    "/Alternates": ("other pictures for printing (Alternates)", "打印时替换的图像（Alternates）"),
+    "/OPI": ("pictures exchanged for printing (OPI)", "打印时从外部替换的图像（OPI）"),
 }
+_EXTERNAL: Final = ("data kept in another file (F)", "存于其他文件中的数据（F）")
+_REDRAWN: Final = (
+    "a form that every reader draws anew (NeedAppearances)",
+    "由各阅读器重新绘制的表单（NeedAppearances）",
+)
+_MOUSE: Final = ("another look under the mouse (AP)", "鼠标移入或按下时变化的外观（AP）")
+_SCREEN: Final = ("annotations that are not printed", "打印时不出现的批注")
+_PAPER: Final = ("annotations that are printed only", "仅打印时出现的批注")
+_TOGGLED: Final = ("annotations that come and go (ToggleNoView)", "时隐时现的批注（ToggleNoView）")
+_HIDDEN, _PRINT, _NO_VIEW, _TOGGLE = 2, 4, 32, 256  # ISO 32000-2, table 167
+_SHOW_NOTHING: Final = frozenset(["/Link", "/Popup"])
+_TURNS: Final = frozenset(["/NextPage", "/PrevPage", "/FirstPage", "/LastPage"])
 _OPEN: Final = ("an action on opening (OpenAction)", "打开文件时触发的动作（OpenAction）")
 _PART: Final = ("more than was looked through", "过多内容，未能全部检查")
 # What leads back, or to what paints alone and is large.
 _PASSED_OVER: Final = frozenset(
     {
-        *("/Parent", "/P", "/Prev", "/Last", "/Dest", "/Popup", "/Contents", "/Thumb", "/DSS"),
-        *("/StructTreeRoot", "/ParentTree", "/Metadata", "/Font", "/ColorSpace", "/ProcSet"),
-        *("/SMask", "/Mask", "/DecodeParms", "/Pg", "/Info", "/V", "/DV", "/EmbeddedFiles", "/EF"),
+        *("/P", "/Prev", "/Last", "/Dest", "/Contents", "/Thumb", "/DSS", "/CharProcs"),
+        *("/StructTreeRoot", "/ParentTree", "/Metadata", "/ColorSpace", "/ProcSet"),
+        *("/DecodeParms", "/Pg", "/Info", "/V", "/DV", "/EmbeddedFiles", "/EF"),
         *("/IRT", "/D", "/Dests", "/PageLabels", "/B", "/MK"),
     }
 )
@@ -96,8 +112,12 @@ def check_active(reader: Any) -> Check | None:
 
 
 def _is_action(held: Any) -> bool:
-    is_action = isinstance(held, generic.DictionaryObject)
-    return is_action and entry(held, "/S") not in ("/GoTo", "/Named", None)
+    if not isinstance(held, generic.DictionaryObject):
+        return False
+    kind = entry(held, "/S")
+    if kind == "/Named":
+        return entry(held, "/N") not in _TURNS
+    return kind not in ("/GoTo", None)
 
 
 def _active(held: Any) -> Iterator[Words]:
@@ -116,6 +136,38 @@ def _active(held: Any) -> Iterator[Words]:
         value = held[name]
         if not isinstance(value, generic.NullObject) and value not in ([], {}):
             yield words
+    if entry(held, "/Type") in ("/OCG", "/OCMD"):
+        yield _LAYERS
+    painted = entry(held, "/Contents") if entry(held, "/Type") == "/Page" else held
+    streams = painted if isinstance(painted, generic.ArrayObject) else [painted]
+    if any(isinstance(one, generic.StreamObject) and "/F" in one for one in map(_at, streams)):
+        yield _EXTERNAL
+    if getattr(entry(held, "/NeedAppearances"), "value", False) is True:
+        yield _REDRAWN
+    if "/AP" in held and "/Rect" in held:
+        yield from _shown(held)
+
+
+def _at(raw: Any) -> Any:
+    return raw.get_object() if isinstance(raw, generic.IndirectObject) else raw
+
+
+def _shown(held: Any) -> Iterator[Words]:
+    """When an annotation shows, if not always."""
+    looks, box = entry(held, "/AP"), [float(one) for one in entry(held, "/Rect")]
+    if entry(held, "/Subtype") in _SHOW_NOTHING or box[0] == box[2] or box[1] == box[3]:
+        return
+    if "/R" in looks or "/D" in looks:
+        yield _MOUSE
+    flags = int(entry(held, "/F", 0))
+    if flags & _HIDDEN or "/N" not in looks:
+        return
+    if flags & _TOGGLE:
+        yield _TOGGLED
+    elif flags & _NO_VIEW and flags & _PRINT:
+        yield _PAPER
+    elif not flags & (_NO_VIEW | _PRINT):
+        yield _SCREEN
 
 
 def _dictionaries(root: Any) -> Iterator[Any]:
@@ -132,6 +184,8 @@ def _dictionaries(root: Any) -> Iterator[Any]:
             held = held.get_object()
         if isinstance(held, generic.DictionaryObject):
             yield held
+            if _only_writes(held):
+                continue
             names = [name for name in held if name not in _PASSED_OVER or _is_more(held, name)]
             inner = [held.raw_get(name) for name in names]
         elif isinstance(held, generic.ArrayObject):
@@ -145,6 +199,11 @@ def _dictionaries(root: Any) -> Iterator[Any]:
 
 
 _LEADS: Final = (generic.IndirectObject, generic.DictionaryObject, generic.ArrayObject)
+
+
+def _only_writes(held: Any) -> bool:
+    """A font whose letters are a font program's, not pictures of its own: large, and still."""
+    return bool(entry(held, "/Type") == "/Font" and entry(held, "/Subtype") != "/Type3")
 
 
 def _is_more(held: Any, name: str) -> bool:

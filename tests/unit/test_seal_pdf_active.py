@@ -106,6 +106,117 @@ def film(writer: Any) -> None:
     writer.update_container(page)
 
 
+# --- what shows otherwise -------------------------------------------------------------------------
+
+
+def _stream(**entries: Any) -> Any:
+    return generic.StreamObject(dictionary(**entries), stream_data=b"")
+
+
+def _picture(**entries: Any) -> Any:
+    sizes = {one: generic.NumberObject(1) for one in ("Width", "Height", "BitsPerComponent")}
+    return _stream(Subtype=name("Image"), ColorSpace=name("DeviceGray"), **sizes, **entries)
+
+
+def _painted(writer: Any, held: Any, kind: str = "XObject") -> None:
+    page = page_of(writer)
+    page["/Resources"][name(kind)] = dictionary(R=writer.add_object(held))
+    writer.update_container(page["/Resources"])
+
+
+def _annotated(writer: Any, *, looks: tuple[str, ...] = ("N",), **entries: Any) -> None:
+    drawn = {one: writer.add_object(_stream(Subtype=name("Form"))) for one in looks}
+    note = dictionary(Rect=numbers(0, 0, 99, 99), AP=dictionary(**drawn))
+    note.update(dictionary(**{"Subtype": name("Stamp"), **entries}))
+    page = page_of(writer)
+    page[name("Annots")] = generic.ArrayObject([writer.add_object(note)])
+    writer.update_container(page)
+
+
+def _flags(value: int) -> Any:
+    return generic.NumberObject(value)
+
+
+@_tells("another file (F)")
+def page_from_elsewhere(writer: Any) -> None:
+    page = page_of(writer)
+    there = _stream(F=generic.pdf_string("https://example.test/page"))
+    page[name("Contents")] = writer.add_object(there)
+    writer.update_container(page)
+
+
+@_tells("another file (F)")
+def picture_of_an_address(writer: Any) -> None:
+    there = dictionary(FS=name("URL"), F=generic.pdf_string("https://example.test/picture"))
+    _painted(writer, _picture(F=there))
+
+
+@_tells("Alternates")
+def picture_for_printing(writer: Any) -> None:
+    other = dictionary(Image=writer.add_object(_picture()))
+    _painted(writer, _picture(Alternates=generic.ArrayObject([other])))
+
+
+@_tells("OPI")
+def picture_exchanged(writer: Any) -> None:
+    there = dictionary(Type=name("OPI"), F=generic.pdf_string("picture.tif"))
+    _painted(writer, _picture(OPI=dictionary(**{"2.0": there})))
+
+
+@_tells("Ref")
+def letter_from_elsewhere(writer: Any) -> None:
+    inner = _stream(Subtype=name("Form"), Ref=dictionary(F=generic.pdf_string("other.pdf")))
+    held = dictionary(XObject=dictionary(R=writer.add_object(inner)))
+    _painted(writer, dictionary(Type=name("Font"), Subtype=name("Type3"), Resources=held), "Font")
+
+
+@_tells("OCProperties")
+def layer_that_no_list_has(writer: Any) -> None:
+    _painted(writer, _stream(Subtype=name("Form"), OC=dictionary(Type=name("OCG"))))
+
+
+@_tells("not printed")
+def on_screen(writer: Any) -> None:
+    _annotated(writer, F=_flags(0))
+
+
+@_tells("printed only")
+def on_paper(writer: Any) -> None:
+    _annotated(writer, F=_flags(4 + 32))
+
+
+@_tells("ToggleNoView")
+def now_and_then(writer: Any) -> None:
+    _annotated(writer, F=_flags(4 + 256))
+
+
+@_tells("under the mouse")
+def button(writer: Any) -> None:
+    _annotated(writer, looks=("N", "R"), Subtype=name("Widget"), F=_flags(4))
+
+
+@_tells("under the mouse")
+def button_pressed(writer: Any) -> None:
+    _annotated(writer, looks=("N", "D"), Subtype=name("Widget"), F=_flags(4))
+
+
+@_tells("AA")
+def popup_alone(writer: Any) -> None:
+    acts = dictionary(Subtype=name("Popup"), Rect=numbers(0, 0, 9, 9), AA=dictionary(PO=_script()))
+    _annotated(writer, Popup=writer.add_object(acts), F=_flags(4))
+
+
+@_tells("AA")
+def parent_alone(writer: Any) -> None:
+    acts = writer.add_object(dictionary(FT=name("Tx"), AA=dictionary(K=_script())))
+    _annotated(writer, Subtype=name("Widget"), Parent=acts, F=_flags(4))
+
+
+@_tells("OpenAction")
+def printing(writer: Any) -> None:
+    _in_catalog(writer, "OpenAction", dictionary(S=name("Named"), N=name("Print")))
+
+
 def _look(data: bytes) -> Check | None:
     return check_active(PdfFileReader(BytesIO(data)))
 
@@ -126,6 +237,19 @@ def test_what_acts_by_itself_is_told(change: str) -> None:
     assert check.name in CHECKS
 
 
+def test_a_form_that_readers_draw_is_told() -> None:
+    """Our own signing takes the word out."""
+
+    def change(writer: Any) -> None:
+        fields = dictionary(Fields=generic.ArrayObject())
+        fields[name("NeedAppearances")] = generic.BooleanObject(True)
+        _in_catalog(writer, "AcroForm", fields)
+
+    check = _look(quietly(plain(), change))
+    assert check is not None
+    assert "NeedAppearances" in check.detail
+
+
 def test_what_leads_around_is_not_told() -> None:
     def change(writer: Any) -> None:
         there = generic.ArrayObject([writer.root["/Pages"].raw_get("/Kids")[0], name("Fit")])
@@ -136,7 +260,18 @@ def test_what_leads_around_is_not_told() -> None:
         page[name("Annots")] = generic.ArrayObject([writer.add_object(note)])
         writer.update_container(page)
 
-    assert _look(PdfBench().sealed(quietly(plain(), change))) is None
+    def turning(writer: Any) -> None:
+        _in_catalog(writer, "OpenAction", dictionary(S=name("Named"), N=name("LastPage")))
+        _annotated(writer, F=_flags(4))
+
+    def as_it_is(writer: Any) -> None:
+        fields = dictionary(Fields=generic.ArrayObject())
+        fields[name("NeedAppearances")] = generic.BooleanObject(False)
+        _in_catalog(writer, "AcroForm", fields)
+        _annotated(writer, Subtype=name("Link"), F=_flags(0))
+
+    for one in (change, turning, as_it_is):
+        assert _look(PdfBench().sealed(quietly(plain(), one))) is None
     assert _look(plain(field=True)) is None
 
 
