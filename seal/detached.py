@@ -13,6 +13,7 @@ from typing import Final
 from runtime.errors import InvalidArgument
 from seal.judging.resting import asked
 from seal.judging.seal_checks import common_name, judge_seal
+from seal.judging.signing_times import stamped_since
 from seal.judging.telling import facts_of, plain
 from seal.model import (
     Check,
@@ -79,8 +80,9 @@ def assess_detached(
         check = failed("signature_format", error.message, error.message_zh, against=against)
         return conclude("SES", [check], [])
     around, alone = _nothing_around(value, store, now)
-    alone = replace(alone, stamp=judge_time_stamp(around, value))
     found = judge_seal(value.seal, store, now, signer=value.certificate)
+    stamped = stamped_since(value.seal, found)
+    alone = replace(alone, stamp=judge_time_stamp(around, value), seal_stamped=stamped)
     found += [rule(around, alone, value) for rule in _RULES]
     found += [_check_data_hash(value, digest), _check_property_info(value, about)]
     report = SignatureReport(

@@ -23,6 +23,7 @@ from typing import Final
 from runtime.errors import InvalidArgument
 from seal.judging.resting import asked
 from seal.judging.seal_checks import common_name, in_force, judge_seal
+from seal.judging.signing_times import stamped_since
 from seal.judging.telling import facts_of, plain
 from seal.model import (
     Check,
@@ -242,9 +243,10 @@ def _report(document: OpenedDocument, one: OpenedSignature) -> SignatureReport:
         found = [*sign_rules(document, one), *(rule(document, one) for rule in CONTENT_CHECKS)]
         return _as_report(one, found, form="GBT_35275")
     stamp = judge_time_stamp(document, value)
-    one = replace(one, stamp=stamp) if stamp else one
-    found = [check_signature_format(document, one)]
-    found += judge_seal(value.seal, document.store, document.now, signer=value.certificate)
+    of_seal = judge_seal(value.seal, document.store, document.now, signer=value.certificate)
+    stamped = stamped_since(value.seal, of_seal)
+    one = replace(one, stamp=stamp, seal_stamped=stamped) if stamp or stamped else one
+    found = [check_signature_format(document, one), *of_seal]
     found += [rule(document, one, value) for rule in SEALED_CHECKS]
     found += [rule(document, one) for rule in CONTENT_CHECKS]
     return _as_report(one, found, form=f"SES_V{value.version}")

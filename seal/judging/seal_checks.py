@@ -15,7 +15,7 @@ in `SEAL_CHECKS`; but the maker's, which has to know who signs. What each stops:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -93,7 +93,7 @@ def check_maker_certificate(
 ) -> Check:
     """The maker's certificate as of the seal's creation; `signer` is who signs with the seal."""
     result = assess_chain(
-        seal.maker_certificate, at=seal.created, store=store, purpose=Purpose.SEAL_MAKER
+        seal.maker_certificate, at=seal.created, store=store, purpose=Purpose.SEAL_MAKER, now=now
     )
     name = "seal_maker_certificate"
     check = chain_check(name, result, at=seal.created, now=now, who=("seal maker", "制章者"))
@@ -197,50 +197,6 @@ def time_stamp_check(
     return proving(name, good, store, now)
 
 
-def before_certificate(
-    name: str,
-    certificate: bytes,
-    *,
-    claimed: datetime | None,
-    existed_at: datetime | None,
-    store: TrustStore,
-    extra: Sequence[bytes] = (),
-) -> Check | None:
-    """A time that is said and cannot be, where a time-stamp proves a later one; None where it can.
-
-    The chain is judged as of the proven time then, so nobody else asks about the claimed one: the
-    certificate had not begun, or our list trusted its root only since (which is open, not wrong).
-    """
-    if claimed is None or existed_at is None or claimed >= existed_at:
-        return None
-    try:
-        begins = parse_certificate(certificate).not_before
-    except InvalidArgument:  # its own check says so
-        return None
-    against = (
-        f"said {moment(claimed)}; certificate begins {moment(begins)}",
-        f"自述时间 {moment(claimed)}；证书生效 {moment(begins)}",
-    )
-    if claimed < begins:
-        return failed(
-            name,
-            "the signature says it is older than its signer's certificate",
-            "自述的签署时间早于签名者证书的生效时间",
-            reason="SIGNED_BEFORE_CERTIFICATE",
-            against=against,
-        )
-    result = assess_chain(certificate, at=claimed, store=store, purpose=Purpose.SIGNER, extra=extra)
-    if result.status != "ANCHOR_NOT_YET_TRUSTED":
-        return None
-    return undetermined(
-        name,
-        f"as of the time that the signature says: {result.detail}",
-        f"按自述的签署时间：{result.detail_zh}",
-        reason=result.status,
-        against=against,
-    )
-
-
 def in_force(seal: Seal, *, at: datetime) -> Check:
     """Whether the seal may be used at that instant (GM/T 0031-2025: validity at signing)."""
     name, reason = "seal_in_force", "SEAL_NOT_IN_FORCE"
@@ -330,6 +286,8 @@ def chain_check(
     told = [ending[2:] for ending in endings]
     if not result.revocation_known:
         told.append(("no revocation data covers it", "没有覆盖该时刻的吊销信息"))
+    if result.is_data_ahead:
+        told.append(("revocation data from the future is left out", "来自未来的吊销信息不予采用"))
     if result.is_meant_otherwise:
         told.append(("its extended key usage names other uses", "扩展密钥用途所列为其他用途"))
     first = min(endings, default=None)

@@ -28,17 +28,20 @@ from typing import Final
 
 from seal.judging.seal_checks import (
     CLOCK_SKEW,
-    before_certificate,
     chain_check,
     encoding_notice,
     extensions_check,
-    in_force,
     time_stamp_check,
+)
+from seal.judging.signing_times import (
+    before_certificate,
+    before_seal,
+    seal_in_force,
+    signer_chain,
 )
 from seal.judging.telling import comparing, paths_shown, plain
 from seal.model import (
     Check,
-    Indication,
     failed,
     passed,
     undetermined,
@@ -54,7 +57,6 @@ from seal.ofd.stamp_checks import check_stamp_pages, told_unseen
 from seal.ofd.structure import ROOT, TYPE_SEAL, TYPE_SIGN
 from seal.ses import SealSignature, verify_signature
 from seal.suites import SM3_OID
-from seal.trust import Purpose, assess_chain
 
 # --- rules about one signature --------------------------------------------------------------
 
@@ -114,18 +116,9 @@ def check_seal_in_force(
     name = "seal_in_force"
     if value.signed_at is None:
         return _no_time(name)
-    check = in_force(value.seal, at=one.existed_at or value.signed_at)
-    if check.indication is Indication.PASSED and value.signed_at < value.seal.valid_from:
-        return in_force(value.seal, at=value.signed_at)
-    if check.indication is Indication.PASSED and document.now > value.seal.valid_to:
-        return check._replace(
-            detail="the seal was in force and has ended since",
-            detail_zh="签章时印章有效，现已过期",
-            notice=True,
-            ended=value.seal.valid_to,
-            ended_why="SEAL_ENDED",
-        )
-    return check
+    return seal_in_force(
+        value.seal, claimed=value.signed_at, existed_at=one.existed_at, now=document.now
+    )
 
 
 def _no_time(name: str) -> Check:
@@ -149,6 +142,11 @@ def check_signing_time(
         return failed(name, "signed before the seal was made", "签章时间早于印章制作时间")
     if value.signed_at > document.now + CLOCK_SKEW:
         return failed(name, "the signature says it is from the future", "签章时间晚于当前时间")
+    unmade = before_seal(
+        name, stamped=one.seal_stamped, claimed=value.signed_at, existed_at=one.existed_at
+    )
+    if unmade is not None:
+        return unmade
     untrue = before_certificate(
         name,
         value.certificate,
@@ -186,10 +184,16 @@ def check_signer_certificate(
 ) -> Check | None:
     """The signer's certificate, chain and revocation at the time of signing."""
     name = "signer_certificate"
-    at = one.existed_at or value.signed_at
-    if at is None:
+    found = signer_chain(
+        value.certificate,
+        claimed=value.signed_at,
+        existed_at=one.existed_at,
+        store=document.store,
+        now=document.now,
+    )
+    if found is None:
         return _no_time(name)
-    result = assess_chain(value.certificate, at=at, store=document.store, purpose=Purpose.SIGNER)
+    result, at = found
     return chain_check(name, result, at=at, now=document.now, who=("signer", "签章者"))
 
 

@@ -28,7 +28,8 @@ class OpenedSignature:
     """A listed signature with what could be read of it: `value` of a seal, `signed` of Type=Sign.
 
     `unread` says why a value of Type=Sign could not be read; `stamp` is the check of a seal
-    signature's time-stamp, judged before all others.
+    signature's time-stamp, judged before all others; `seal_stamped` when the seal's own good
+    time-stamp was made at the earliest.
     """
 
     listed: ListedSignature
@@ -38,6 +39,7 @@ class OpenedSignature:
     signed: SignedData | None = None
     unread: InvalidArgument | None = None
     stamp: Check | None = None
+    seal_stamped: datetime | None = None
 
     @property
     def certificate(self) -> bytes | None:

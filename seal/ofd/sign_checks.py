@@ -24,11 +24,11 @@ from typing import Final
 from runtime.errors import InvalidArgument
 from seal.judging.seal_checks import (
     CLOCK_SKEW,
-    before_certificate,
     chain_check,
     encoding_notice,
     time_stamp_check,
 )
+from seal.judging.signing_times import before_certificate, signer_chain
 from seal.judging.telling import holder, moment
 from seal.model import Check, Indication, failed, passed, undetermined
 from seal.ofd import against
@@ -37,7 +37,7 @@ from seal.ofd.dates import compared_dates, parse_date_time
 from seal.ofd.opened import OpenedDocument, OpenedSignature
 from seal.ofd.signed_data import BARE_VALUE, DataSigner, SignedData
 from seal.ofd.signed_proof import covers, is_named, is_signed, names_its_certificate
-from seal.trust import Purpose, TrustStore, assess_chain, parse_certificate
+from seal.trust import TrustStore, parse_certificate
 
 _WEAK: Final = {"1.3.14.3.2.26": "SHA-1", "1.2.840.113549.2.5": "MD5"}
 _TIME_STAMP: Final = "time_stamp"
@@ -174,9 +174,6 @@ def _no_time(name: str) -> Check:
 def check_signer_certificate(one: SignedXml, signer: DataSigner) -> Check:
     """The certificate, chain and revocation as of the proven time, else the stated one."""
     name = "signer_certificate"
-    at = _proven(one, signer) or one.signed_at(signer)
-    if at is None:
-        return _no_time(name)
     if signer.certificate is None:
         return undetermined(
             name,
@@ -184,13 +181,17 @@ def check_signer_certificate(one: SignedXml, signer: DataSigner) -> Check:
             "没有签名者证书",
             reason="NO_SIGNER_CERTIFICATE",
         )
-    result = assess_chain(
+    found = signer_chain(
         signer.certificate,
-        at=at,
+        claimed=one.signed_at(signer),
+        existed_at=_proven(one, signer),
         store=one.store,
-        purpose=Purpose.SIGNER,
+        now=one.now,
         extra=one.value.certificates,
     )
+    if found is None:
+        return _no_time(name)
+    result, at = found
     return chain_check(name, result, now=one.now, who=("signer", "签名者"), at=at)
 
 

@@ -37,7 +37,8 @@ from pyhanko.sign.diff_analysis import ModificationLevel
 from pyhanko.sign.validation.status import SignatureCoverageLevel
 
 from runtime.errors import InvalidArgument
-from seal.judging.seal_checks import CLOCK_SKEW, before_certificate, chain_check, common_name
+from seal.judging.seal_checks import CLOCK_SKEW, chain_check, common_name
+from seal.judging.signing_times import before_certificate, signer_chain
 from seal.judging.telling import comparing, facts_of, holder, moment, plain
 from seal.model import (
     Check,
@@ -69,7 +70,7 @@ from seal.pdf.timestamps import (
     revision_of,
     why_refused,
 )
-from seal.trust import Purpose, TrustStore, assess_chain
+from seal.trust import TrustStore
 
 _FORMAT: Final = "PDF"
 _READ: Final = frozenset({"PADES", "PDF_CMS", "PADES_TIMESTAMP"})
@@ -316,14 +317,18 @@ def check_certificate(one: OpenedPdfSignature) -> Check | None:
     name = "signer_certificate"
     if not one.certificate:
         return None  # `document_signature` says so
-    result = assess_chain(
+    found = signer_chain(
         one.certificate,
-        at=one.existed_at,
+        claimed=one.signed_at or one.now,
+        existed_at=one.stamped.time if one.stamped else None,
         store=one.store,
-        purpose=Purpose.SIGNER,
+        now=one.now,
         extra=one.value.certificates,
     )
-    return chain_check(name, result, at=one.existed_at, now=one.now, who=("signer", "签名者"))
+    if found is None:
+        return None
+    result, at = found
+    return chain_check(name, result, at=at, now=one.now, who=("signer", "签名者"))
 
 
 @comparing(_cover)

@@ -77,12 +77,6 @@ class OpenedPdfSignature:
         """ETSI EN 319 142-1 §4.1, §6.3: by its word, and by naming the signer's certificate."""
         return self.kind == PADES and self.names_certificate
 
-    @property
-    def existed_at(self) -> datetime:
-        """The time its certificate is judged as of."""
-        proved = self.stamped.time if self.stamped else None
-        return proved or self.signed_at or self.now
-
 
 def open_signature(
     found: FoundSignature,

@@ -138,7 +138,7 @@ def check_imprint(
         _check_attributes(signed)
         _check_purpose(info.certificate)
         _check_value(signed)
-        anchor, chain = _check_chain(info, store)
+        anchor, chain = _check_chain(info, store, at)
     except DataLoss:
         raise
     except DomainError as error:
@@ -325,7 +325,9 @@ def _wrong() -> DataLoss:
     return not_good("its signature is wrong", "时间戳签名无效")
 
 
-def _check_chain(info: TimestampInfo, store: TrustStore) -> tuple[bytes, ChainResult | None]:
+def _check_chain(
+    info: TimestampInfo, store: TrustStore, now: datetime | None
+) -> tuple[bytes, ChainResult | None]:
     """The root that the signer's certificate led to at the time told, and how."""
     result = assess_chain(
         info.certificate,
@@ -333,6 +335,7 @@ def _check_chain(info: TimestampInfo, store: TrustStore) -> tuple[bytes, ChainRe
         store=store,
         purpose=Purpose.TIMESTAMP,
         extra=info.certificates,
+        now=now,
     )
     if result.is_trusted:
         return result.path[-1].raw, result

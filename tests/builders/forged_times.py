@@ -15,7 +15,7 @@ from tests.builders.forging import (
     forgery,
 )
 from tests.builders.seal_pki import Holder, issue
-from tests.builders.tokens import accuracy, bent, critical_extension, stamping, token, unsigned
+from tests.builders.tokens import bent, critical_extension, stamping, token, unsigned
 
 _MINUTE = timedelta(minutes=1)
 _DAY = timedelta(days=1)
@@ -28,7 +28,8 @@ _DAY = timedelta(days=1)
     "signer_certificate",
     "The signature says it is older than its signer's revocation; its time-stamp is younger.",
     "签章自述时间早于签章者证书的吊销时间，而时间戳晚于吊销。",
-    reason="CERTIFICATE_REVOKED",
+    indication="PASSED",
+    now="REVOKED_NO_POE",
 )
 def backdated_before_revocation(bench: Bench) -> bytes:
     return bench.used_by(bench.later_revoked, stamp=bench.stamp(REVOKED_SINCE + _DAY))
@@ -39,7 +40,8 @@ def backdated_before_revocation(bench: Bench) -> bytes:
     "seal_in_force",
     "The signature says it is older than its seal's end; its time-stamp is younger.",
     "签章自述时间早于印章失效时间，而时间戳晚于失效。",
-    reason="SEAL_NOT_IN_FORCE",
+    indication="PASSED",
+    now="OUT_OF_BOUNDS_NO_POE",
 )
 def backdated_before_end(bench: Bench) -> bytes:
     seal = bench.seal(valid_to=SEALED + _DAY)
@@ -197,21 +199,6 @@ def time_stamp_forged(bench: Bench) -> bytes:
 
 
 @forgery(
-    "backdated",
-    "signer_certificate",
-    "Its time-stamp is from before its signer's revocation, and may be a year late.",
-    "时间戳早于签章者证书的吊销时间，但误差可达一年。",
-    reason="CERTIFICATE_REVOKED",
-)
-def time_stamp_inaccurate(bench: Bench) -> bytes:
-    year = accuracy(365 * 24 * 3600)
-    return bench.used_by(
-        bench.later_revoked,
-        stamp=lambda value: token(bench.stamper, value, at=SEALED + _MINUTE, more=[year]),
-    )
-
-
-@forgery(
     "time_stamp_untrusted",
     "time_stamp",
     "The time-stamp has a critical extension that nobody understands.",
@@ -288,6 +275,41 @@ def stamped_seal(bench: Bench, stamp: Callable[[bytes], bytes]) -> bytes:
     members = [one.raw for one in der.children(seal)]
     value = der.children(seal)[3].bits()
     return der.sequence(*members, der.tlv(0xA0, der.bits(stamp(value))))
+
+
+@forgery(
+    "seal_before_made",
+    "signing_time",
+    "The seal holds a time-stamp of its own that is of months after the signature.",
+    "印章自带的时间戳比签章晚数月。",
+    reason="SIGNED_BEFORE_SEAL",
+)
+def seal_stamped_since(bench: Bench) -> bytes:
+    return bench.sealed(seal=stamped_seal(bench, bench.stamp(SEALED + 90 * _DAY)))
+
+
+@forgery(
+    "seal_before_made",
+    "signing_time",
+    "The seal holds a time-stamp of its own that is of months after the signature's.",
+    "印章自带的时间戳比签章的时间戳晚数月。",
+    reason="SIGNED_BEFORE_SEAL",
+)
+def seal_stamped_since_stamp(bench: Bench) -> bytes:
+    seal = stamped_seal(bench, bench.stamp(SEALED + 90 * _DAY))
+    return bench.sealed(seal=seal, stamp=bench.stamp())
+
+
+@forgery(
+    "seal_before_made",
+    "signing_time",
+    "A detached signature is of months before the time-stamp in its seal.",
+    "独立签章比其印章自带的时间戳早数月。",
+    kind="detached",
+    reason="SIGNED_BEFORE_SEAL",
+)
+def detached_stamped_since(bench: Bench) -> bytes:
+    return bench.detached(stamped_seal(bench, bench.stamp(SEALED + 90 * _DAY)))
 
 
 # --- order in time ------------------------------------------------------------------------------
