@@ -31,7 +31,7 @@ from seal.pki.chain_result import DETAILS, TELLING, ChainResult, ChainStatus
 from seal.pki.crls import CrlInfo, Revocation, parse_crl
 from seal.pki.issuing import issue_certificate, issue_crl
 from seal.pki.ocsp import parse_ocsp
-from seal.pki.revocation import RevocationPolicy, standing_of
+from seal.pki.revocation import IsSigned, RevocationPolicy, standing_of
 from seal.pki.trust_store import (
     EVERY_PURPOSE,
     FOR_TIME,
@@ -56,6 +56,7 @@ __all__ = [
     "TrustAnchor",
     "TrustStore",
     "assess_chain",
+    "assess_path",
     "is_issued_by",
     "issue_certificate",
     "issue_crl",
@@ -269,6 +270,21 @@ class _Question:
         return (*self.store.issuers(name), *self.brought.get(name, ()))
 
 
+def assess_path(
+    path: tuple[CertificateInfo, ...],
+    *,
+    at: datetime,
+    store: TrustStore,
+    purpose: Purpose,
+    anchor: TrustAnchor,
+    now: datetime | None,
+    is_signed: IsSigned,
+) -> ChainResult:
+    """Judge the revocation of a path, from leaf to anchor, that somebody else found good."""
+    asked = _Question(at, store, purpose, {}, now)
+    return _result(_with_revocation(path, asked, anchor, is_signed))
+
+
 def _search(leaf: CertificateInfo, asked: _Question) -> ChainResult:
     """The trusted path that lasts the longest, else the most telling failure among those tried."""
     best = _Try("NO_ANCHOR", (leaf,))
@@ -355,13 +371,24 @@ def _refuse_maker(anchor: TrustAnchor, leaf: CertificateInfo) -> ChainStatus | N
 
 
 def _with_revocation(
-    path: tuple[CertificateInfo, ...], asked: _Question, anchor: TrustAnchor
+    path: tuple[CertificateInfo, ...],
+    asked: _Question,
+    anchor: TrustAnchor,
+    is_signed: IsSigned = is_issued_by,
 ) -> _Try:
     """A complete path, judged by the revocation data of its issuers as of the instant asked."""
     policy = anchor.policy or asked.store.policy
     data = asked.store.revocation_data
     found = [
-        standing_of(child, issuer, at=asked.at, data=data, policy=policy, now=asked.now)
+        standing_of(
+            child,
+            issuer,
+            at=asked.at,
+            data=data,
+            policy=policy,
+            now=asked.now,
+            is_signed=is_signed,
+        )
         for child, issuer in pairwise(path)
     ]
     revoked = [one.revoked for one in found if one.revoked]

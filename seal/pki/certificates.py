@@ -307,6 +307,9 @@ class Signed(Protocol):
     @property
     def signature(self) -> bytes: ...  # noqa: D102
 
+    @property
+    def raw(self) -> bytes: ...  # noqa: D102
+
 
 # Answers by what was signed and by whose key. Whole lists as keys would fill the memory.
 _judged: dict[tuple[str, str, bytes], bool] = {}

@@ -5,8 +5,7 @@
    led to an anchor at the time it tells, and the signature over its signed attributes holds. What
    it proves is that time and its accuracy after it: the latest that its authority stands for.
 2. The bytes as received are judged: what is signed is cut out, never encoded again.
-3. Chains are `seal.trust`'s to judge; those with kinds of keys that we have no suite for go through
-   pyHanko's path validation, with no fetcher, no clock and no trust list of the operating system.
+3. Chains are `seal.trust`'s to judge, and `seal.pki.other_kinds`' where we have no suite for a key.
 4. Whoever reads a token that nobody checked knows a claim, not a time.
 """
 
@@ -24,7 +23,6 @@ from typing import Any, Final
 
 from runtime.errors import DataLoss, DomainError, InvalidArgument
 from seal import der, suites
-from seal.pdf import coroutines
 from seal.pki import cms_form
 from seal.pki.certificates import exactly
 from seal.pki.tst_info import DIGESTS as DIGESTS
@@ -327,7 +325,7 @@ def _wrong() -> DataLoss:
 
 def _check_chain(
     info: TimestampInfo, store: TrustStore, now: datetime | None
-) -> tuple[bytes, ChainResult | None]:
+) -> tuple[bytes, ChainResult]:
     """The root that the signer's certificate led to at the time told, and how."""
     result = assess_chain(
         info.certificate,
@@ -337,48 +335,27 @@ def _check_chain(
         extra=info.certificates,
         now=now,
     )
+    if result.status == "UNSUPPORTED_KEY":
+        result = _other_chain(info, store, now) or result
     if result.is_trusted:
         return result.path[-1].raw, result
-    if result.status == "UNSUPPORTED_KEY":
-        return coroutines.run(lambda: _check_other_chain(info, store)), None
     raise _nobody_known(result.detail, result.detail_zh)
 
 
-async def _check_other_chain(info: TimestampInfo, store: TrustStore) -> bytes:
-    """Chains with kinds of keys or signatures that we have no suite for, as public ones have.
+def _other_chain(
+    info: TimestampInfo, store: TrustStore, now: datetime | None
+) -> ChainResult | None:
+    """Of a kind of key that we have no suite for. The libraries are loaded by the first of them."""
+    from seal.pki.other_kinds import assess_other_chain
 
-    The library judges the path, with our roots alone and the data that we have.
-    """
-    from asn1crypto import ocsp, x509
-    from pyhanko_certvalidator import CertificateValidator, ValidationContext
-
-    load = x509.Certificate.load
-    anchors = [
-        one
-        for one in store.anchors
-        if Purpose.TIMESTAMP in one.purposes and one.is_in_force(info.time) and not one.suites
-    ]
-    needs_data = any((one.policy or store.policy).required for one in anchors)
-    try:
-        context = ValidationContext(
-            trust_roots=[load(one.certificate) for one in anchors],
-            other_certs=[load(one) for one in (*store.intermediates, *info.certificates)],
-            crls=list(store.crls),
-            ocsps=[ocsp.OCSPResponse.load(one) for one in store.ocsp],
-            moment=info.time,
-            allow_fetching=False,
-            revocation_mode="require" if needs_data else "soft-fail",
-            retroactive_revinfo=True,
-        )
-        # Its usage was judged before, and more strictly; this is the path alone.
-        leaf = load(info.certificate)
-        path: Any = await CertificateValidator(
-            leaf, validation_context=context
-        ).async_validate_path()
-        anchor: bytes = path.trust_anchor.certificate.dump()
-    except Exception as error:  # the library raises anything on hostile bytes
-        raise _nobody_known("no trust anchor is known for it", "没有受信任的根证书") from error
-    return anchor
+    return assess_other_chain(
+        info.certificate,
+        at=info.time,
+        store=store,
+        purpose=Purpose.TIMESTAMP,
+        extra=info.certificates,
+        now=now,
+    )
 
 
 def _not_understood(info: TimestampInfo) -> DataLoss:
