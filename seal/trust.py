@@ -244,7 +244,7 @@ def _refuse_issuer(
 ) -> ChainStatus | None:
     """What speaks against a certificate as the issuer of the path beneath it."""
     # A key's own new certificate costs no step of the length (RFC 5280 §6.1.4 (l)).
-    below = sum(one.subject_name != one.issuer_name for one in path[1:])
+    below = sum(one.subject_key != one.issuer_key for one in path[1:])
     if not issuer.is_ca or (issuer.path_length is not None and below > issuer.path_length):
         return "NOT_CA"
     if issuer.key_usage is not None and "key_cert_sign" not in issuer.key_usage:
@@ -265,9 +265,9 @@ class _Question:
     brought: Pool
     now: datetime | None = None
 
-    def issuers(self, name: bytes) -> tuple[CertificateInfo, ...]:
-        """Candidates of that subject name, ours first."""
-        return (*self.store.issuers(name), *self.brought.get(name, ()))
+    def issuers(self, key: bytes) -> tuple[CertificateInfo, ...]:
+        """Candidates whose subject has that key, ours first."""
+        return (*self.store.issuers(key), *self.brought.get(key, ()))
 
 
 def assess_path(
@@ -327,11 +327,11 @@ def _paths(path: tuple[CertificateInfo, ...], asked: _Question) -> Iterator[_Try
     yield _Try("NO_ANCHOR", path)
     if len(path) >= _MAX_PATH:
         return
-    for issuer in asked.issuers(tip.issuer_name):
+    for issuer in asked.issuers(tip.issuer_key):
         if any(issuer.fingerprint == one.fingerprint for one in path):
             continue
         if tip.aki and issuer.ski and tip.aki != issuer.ski:
-            if issuer in asked.store.issuers(tip.issuer_name):
+            if issuer in asked.store.issuers(tip.issuer_key):
                 yield _Try("OTHER_KEY", path)
             continue
         longer = (*path, issuer)

@@ -93,17 +93,17 @@ def material_of(store: TrustStore, chains: Iterable[ChainResult]) -> Material:
     roots = {one.certificate for one in store.anchors}
     certificates = _once((one.raw for one in paths if one.raw not in roots), store.intermediates)
     times = [
-        parse_certificate(one.certificate).subject_name
+        parse_certificate(one.certificate).subject_key
         for one in store.anchors
         if Purpose.TIMESTAMP in one.purposes
     ]
-    issuers = {one.issuer_name for one in paths} | set(times)
+    issuers = {one.issuer_key for one in paths} | set(times)
     serials = {one.serial for one in paths}
     return Material(
         # A list has no place for what nobody ever trusted.
         anchors=tuple(one for one in store.anchors if one.is_ever_in_force),
         certificates=certificates,
-        crls=tuple(one for one in store.crls if parse_crl(one).issuer_name in issuers),
+        crls=tuple(one for one in store.crls if parse_crl(one).issuer_key in issuers),
         ocsp=tuple(one for one in store.ocsp if _is_about(one, serials)),
         policy=store.policy,
     )

@@ -26,6 +26,7 @@ from runtime.errors import InvalidArgument
 from seal import der, der_form, suites
 from seal.der_form import Finding
 from seal.pki.cms_form import Brought, brought, check_unsigned, is_bare, remarks
+from seal.pki.naming import name_key
 from seal.trust import parse_certificate
 
 MALFORMED: Final = "MALFORMED_SIGNED_DATA"
@@ -299,7 +300,7 @@ def _certificate_of(sid: der.Element, certificates: tuple[bytes, ...]) -> bytes 
                 return one
         else:
             issuer, serial = _exactly(sid.expect(der.SEQUENCE).members(), 2)
-            if (issuer.raw, serial.integer()) == (info.issuer_name, info.serial):
+            if (name_key(issuer.raw), serial.integer()) == (info.issuer_key, info.serial):
                 return one
     return None
 

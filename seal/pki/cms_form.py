@@ -115,8 +115,8 @@ def remarks(value: Brought, signers: Iterable[bytes]) -> tuple[tuple[str, str], 
                 f"附带 {idle} 个与签名者证书路径无关的证书",
             )
         )
-    issuers = {name for one in used.values() for name in (one.issuer_name, one.subject_name)}
-    strange = sum(parse_crl(one).issuer_name not in issuers for one in value.lists)
+    issuers = {key for one in used.values() for key in (one.issuer_key, one.subject_key)}
+    strange = sum(parse_crl(one).issuer_key not in issuers for one in value.lists)
     if strange:
         told.append(
             (
@@ -152,7 +152,7 @@ def _above(
 
 def _issued(child: CertificateInfo, issuer: CertificateInfo) -> bool:
     """By name, and by key where we can tell."""
-    if child.issuer_name != issuer.subject_name:
+    if child.issuer_key != issuer.subject_key:
         return False
     return is_issued_by(child, issuer) or not can_judge(child, issuer)
 

@@ -190,7 +190,7 @@ class _Run:
         except InvalidArgument as error:
             return None, (error.message, error.message_zh)
         may_sign = issuer.key_usage is None or "crl_sign" in issuer.key_usage
-        theirs = found.issuer_name == issuer.subject_name and may_sign
+        theirs = found.issuer_key == issuer.subject_key and may_sign
         if not theirs or not is_issued_by(found, issuer):
             return None, ("the list is not its issuer's", "吊销列表不是颁发者签发的")
         if not self._is_current(found.this_update, found.next_update):

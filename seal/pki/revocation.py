@@ -59,7 +59,7 @@ TOLD_ONLY: Final = RevocationPolicy()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevocationData:
-    """Lists by their issuer's name and responses by serial number, none of them judged yet.
+    """Lists by their issuer's key and responses by serial number, none of them judged yet.
 
     `latest` is when the last of them says that it was made.
     """
@@ -107,7 +107,7 @@ def gather(crls: Iterable[bytes], responses: Iterable[bytes]) -> RevocationData:
     begun = [_LONG_AGO]
     for one in map(parse_crl, crls):
         begun.append(one.this_update)
-        lists[one.issuer_name] = (*lists.get(one.issuer_name, ()), one)
+        lists[one.issuer_key] = (*lists.get(one.issuer_key, ()), one)
     answers: dict[int, tuple[OcspResponse, ...]] = {}
     for response in map(parse_ocsp, responses):
         begun += [single.this_update for single in response.singles]
@@ -180,7 +180,7 @@ def _lists(
     """What the issuer's lists say of the certificate."""
     if issuer.key_usage is not None and "crl_sign" not in issuer.key_usage:
         return
-    for found in data.lists.get(child.issuer_name, ())[:_MAX_PIECES]:
+    for found in data.lists.get(child.issuer_key, ())[:_MAX_PIECES]:
         if not is_signed(found, issuer):
             continue
         try:
@@ -265,7 +265,7 @@ def _is_delegate(
     is_signed: IsSigned,
 ) -> bool:
     if (
-        one.issuer_name != issuer.subject_name
+        one.issuer_key != issuer.subject_key
         or not is_signed(one, issuer)
         or "ocsp_signing" not in (one.extended_key_usage or ())
         or (one.key_usage is not None and "digital_signature" not in one.key_usage)

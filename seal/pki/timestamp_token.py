@@ -25,6 +25,7 @@ from runtime.errors import DataLoss, DomainError, InvalidArgument
 from seal import der, suites
 from seal.pki import cms_form
 from seal.pki.certificates import exactly
+from seal.pki.naming import name_key
 from seal.pki.tst_info import DIGESTS as DIGESTS
 from seal.pki.tst_info import WORDS, first, read_tst
 from seal.pki.tst_info import TimestampInfo as TimestampInfo
@@ -230,7 +231,7 @@ def _signer_certificate(sid: der.Element, certificates: tuple[bytes, ...]) -> by
                 return one
         else:
             issuer, serial = exactly(sid.expect(der.SEQUENCE).members(), 2)
-            if (issuer.raw, serial.integer()) == (info.issuer_name, info.serial):
+            if (name_key(issuer.raw), serial.integer()) == (info.issuer_key, info.serial):
                 return one
     raise der.malformed("the signer's certificate is missing")
 

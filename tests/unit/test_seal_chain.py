@@ -261,7 +261,7 @@ ROWS = {
         "CRITICAL_EXTENSION", middle={"extensions": strange("2.5.29.54", b"\x02\x01\x00")}
     ),
     "critical policies": Row(
-        "CRITICAL_EXTENSION",
+        "TRUSTED",
         leaf={"extensions": strange("2.5.29.32", der.sequence(der.sequence(der.oid(OWN))))},
     ),
     # extended key usage

@@ -81,7 +81,6 @@ class Authority:
         made: datetime = NOON + DAY,
         reason: x509.ReasonFlags = LOST,
         key: ec.EllipticCurvePrivateKey | None = None,
-        by: hashes.HashAlgorithm | None = None,
     ) -> bytes:
         one = x509.CertificateRevocationListBuilder().issuer_name(self.root.subject)
         one = one.last_update(made).next_update(END)
@@ -90,7 +89,7 @@ class Authority:
             entry = entry.revocation_date(revoked)
             entry = entry.add_extension(x509.CRLReason(reason), critical=False)
             one = one.add_revoked_certificate(entry.build())
-        return one.sign(key or self.root_key, by or hashes.SHA512()).public_bytes(Encoding.DER)
+        return one.sign(key or self.root_key, hashes.SHA512()).public_bytes(Encoding.DER)
 
     def answer(self, revoked: datetime | None = None) -> bytes:
         """An OCSP response by the root."""
