@@ -4,7 +4,8 @@ pyHanko reads the file and compares its revisions; the mathematics is `seal.suit
 the algorithm, pyHanko's else; who is trusted is `seal.trust`'s answer alone. One rule, one
 function, as for OFD. What each stops:
 
-- `pdf_format`: encrypted, damaged or hybrid files, which readers see differently;
+- `pdf_format`: files that readers see differently: encrypted, damaged, hybrid, with objects or
+  pages that are found in two ways;
 - `unlisted_signature`: a signature that an update took out of the form;
 - `active_content` (told, never refused): scripts, layers and whatever else acts by itself;
 - `signature_format`: a signature of a kind whose coverage we can't judge, or none at all;
@@ -89,7 +90,7 @@ def assess_pdf(data: bytes, *, store: TrustStore, now: datetime) -> Verdict:
         return conclude(_FORMAT, [check], [])
     count = len(opened.signatures)
     against = (f"{size[0]}, {count} signature(s)", f"{size[1]}，{count} 个签名")
-    own = [passed("pdf_format", "the PDF reads", "PDF 结构正确", against=against)]
+    own = [_reads(opened.told).compared(*against)]
     if opened.lost:
         lost = _taken_out(opened.lost)
         own.append(lost.compared(*against))
@@ -107,6 +108,11 @@ def assess_pdf(data: bytes, *, store: TrustStore, now: datetime) -> Verdict:
     if active is not None:
         own.append(active.compared(*against))
     return conclude(_FORMAT, own, _with_later_proof(reports))
+
+
+def _reads(told: tuple[tuple[str, str], ...]) -> Check:
+    english, chinese = zip(("the PDF reads", "PDF 结构正确"), *told, strict=True)
+    return passed("pdf_format", "; ".join(english), "；".join(chinese), notice=bool(told))
 
 
 def _with_later_proof(reports: list[SignatureReport]) -> list[SignatureReport]:

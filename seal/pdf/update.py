@@ -36,6 +36,8 @@ from pyhanko.sign.signers.pdf_byterange import SignatureObject
 
 from runtime.errors import DomainError, FailedPrecondition
 from seal.pdf import cms, picture
+from seal.pdf.one_reading import check_objects
+from seal.pdf.page_tree import check_pages
 from seal.pdf.pages import PdfPages, boxes, encrypted, hybrid, unreadable
 from seal.pdf.signing import Document, Level, PdfSealing
 from seal.pki.timestamp_token import not_good
@@ -134,6 +136,8 @@ def _open(data: bytes) -> tuple[IncrementalPdfFileWriter, bool, str]:
         raise encrypted()
     if reader.xrefs.hybrid_xrefs_present:
         raise hybrid()
+    check_objects(reader, data)
+    check_pages(reader.root)
     listed = []
     for one in fields.enumerate_sig_fields(reader):
         listed.append(one)
