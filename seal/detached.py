@@ -36,6 +36,7 @@ from seal.ofd.checks import (
     check_time_stamp,
     judge_time_stamp,
 )
+from seal.ofd.digests import Digests
 from seal.ofd.opened import OpenedDocument, OpenedSignature
 from seal.ofd.package import OfdPackage
 from seal.ofd.structure import TYPE_SEAL, ListedSignature, SignatureList, SignatureXml
@@ -151,12 +152,14 @@ def _nothing_around(
         stamps=(),
     )
     opened = OpenedSignature(listed=listed, label=LABEL, xml=xml, value=value)
+    package = OfdPackage({})
     document = OpenedDocument(
-        package=OfdPackage({}),
+        package=package,
         bodies=(),
         of_bodies=(SignatureList((listed,)),),
         signatures=(opened,),
         store=store,
         now=now,
+        digests=Digests(package),
     )
     return document, opened

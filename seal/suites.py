@@ -226,14 +226,18 @@ def digest(name_or_oid: str, data: bytes) -> bytes:
 
 def digest_pieces(name_or_oid: str, pieces: Iterable[bytes]) -> bytes:
     """`digest` of bytes that come a piece at a time."""
-    try:
-        algorithm = _DIGESTS[name_or_oid]
-    except KeyError:
-        raise _unknown("digest", "杂凑算法", name_or_oid) from None
-    hasher = hashes.Hash(algorithm)
+    hasher = new_hash(name_or_oid)
     for piece in pieces:
         hasher.update(piece)
     return hasher.finalize()
+
+
+def new_hash(name_or_oid: str) -> hashes.Hash:
+    """What such a digest is made with, piece by piece. Raises as `digest`."""
+    try:
+        return hashes.Hash(_DIGESTS[name_or_oid])
+    except KeyError:
+        raise _unknown("digest", "杂凑算法", name_or_oid) from None
 
 
 def _unknown(what: str, what_zh: str, word: str) -> InvalidArgument:

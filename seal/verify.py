@@ -43,7 +43,6 @@ from seal.ofd.checks import (
     judge_time_stamp,
 )
 from seal.ofd.dates import parse_date_time
-from seal.ofd.markup import check_file, checked_pieces
 from seal.ofd.opened import OpenedDocument, OpenedSignature
 from seal.ofd.order import in_order
 from seal.ofd.package import (
@@ -64,8 +63,8 @@ from seal.ofd.structure import (
     parse_signature_xml,
     read_list,
 )
+from seal.ofd.xml_parts import read_all
 from seal.ses import parse_seal, parse_signature
-from seal.suites import SM3_OID, digest_pieces
 from seal.trust import TrustStore
 
 __all__ = ["assess", "assess_ofd", "assess_pdf", "assess_seal", "refusal", "verify"]
@@ -73,6 +72,7 @@ __all__ = ["assess", "assess_ofd", "assess_pdf", "assess_seal", "refusal", "veri
 _OFD: Final = "OFD"
 _ZIP_MAGIC: Final = b"PK\x03\x04"
 _PDF_MAGIC: Final = b"%PDF-"
+_MOST_COMPARED: Final = 256 * 4096  # signatures times files
 _GREATEST_SIGNATURES: Final = 32 * 1024 * 1024  # bytes of Signature.xml and SignedValue.dat
 
 
@@ -139,9 +139,10 @@ def assess_ofd(
     """
     try:
         package = read_package(data, limits)
-        digests = _read_all(package)
+        digests, large_xml = read_all(package)
         bodies = doc_bodies(package)
         lists = tuple(read_list(package, body) for body in bodies)
+        _bound_work(package, sum(len(each.lines) for each in lists))
     except PackageError as error:
         return conclude(_OFD, [_refused(error.check, error, data)], [])
     opened: list[OpenedSignature] = []
@@ -171,24 +172,20 @@ def assess_ofd(
         store=store,
         now=now,
         digests=digests,
+        large_xml=large_xml,
     )
     checks = [found for rule in DOCUMENT_CHECKS if (found := rule(document)) is not None]
     judged = in_order(document, [_report(document, one) for one in opened])
     return conclude(_OFD, checks, [*unreadable.values(), *judged])
 
 
-def _read_all(package: OfdPackage) -> dict[str, bytes]:
-    """Look at every file once, for what it declares; the digests of those too large to be kept.
-
-    Those take pieces, and the one look at them is for the digest too. Raises PackageError.
-    """
-    digests = {}
-    for name in package:
-        if package.keeps(name):
-            check_file(package.read(name), name)
-        else:
-            digests[name] = digest_pieces(SM3_OID, checked_pieces(package, name))
-    return digests
+def _bound_work(package: OfdPackage, signatures: int) -> None:
+    """Each signature is compared with every file and every other one. Raises PackageError."""
+    if signatures * len(package.entries) > _MOST_COMPARED:
+        raise limits_error(
+            f"{signatures} signatures over {len(package.entries)} files are more than is judged",
+            f"{signatures} 个签章与 {len(package.entries)} 个文件超出可验证的数量",
+        )
 
 
 def _open(

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from runtime.errors import InvalidArgument
 from seal.model import Check
+from seal.ofd.digests import Digests
 from seal.ofd.package import OfdPackage, PackageError
 from seal.ofd.placement import Pages, read_pages
 from seal.ofd.signed_data import SignedData
@@ -18,8 +19,9 @@ from seal.ofd.structure import (
     Stamp,
     page_ids,
 )
+from seal.ofd.well_formed import LargeXml
 from seal.ses import SealSignature
-from seal.suites import SM3_OID, digest_pieces
+from seal.suites import SM3_OID
 from seal.trust import TrustStore
 
 
@@ -66,8 +68,8 @@ class OpenedSignature:
 class OpenedDocument:
     """The package with its signatures opened; each file is digested, and read for pages, once.
 
-    `of_bodies` are the signature lists, one for each document; `digests` are the SM3 of files that
-    are known already.
+    `of_bodies` are the signature lists, one for each document; `large_xml` tells what was seen of
+    files too large to be kept.
     """
 
     package: OfdPackage
@@ -76,7 +78,8 @@ class OpenedDocument:
     signatures: tuple[OpenedSignature, ...]
     store: TrustStore
     now: datetime
-    digests: dict[str, bytes] = field(default_factory=dict, repr=False)
+    digests: Digests = field(repr=False)
+    large_xml: LargeXml = field(default_factory=LargeXml, repr=False)
     _pages: dict[str, dict[str, int]] = field(default_factory=dict, repr=False)
     _sized: dict[str, tuple[Pages, dict[str, int]] | None] = field(default_factory=dict, repr=False)
     _seen: dict[str, frozenset[str]] = field(default_factory=dict, repr=False)
@@ -87,14 +90,8 @@ class OpenedDocument:
         return tuple(one for each in self.of_bodies for one in each.lines)
 
     def digest_of(self, name: str, by: str = SM3_OID) -> bytes:
-        """The digest of a file, SM3 by default; `by` is an OID."""
-        if by != SM3_OID:
-            return digest_pieces(by, self.package.pieces(name))
-        known = self.digests.get(name)
-        if known is None:
-            known = digest_pieces(SM3_OID, self.package.pieces(name))
-            self.digests[name] = known
-        return known
+        """The digest of a file, SM3 by default; `by` is an OID. Raises PackageError."""
+        return self.digests.of(name, by)
 
     def pages_of(self, body: int) -> dict[str, int]:
         """The number (from 1) of each page, by its identifier. Raises PackageError."""
@@ -117,6 +114,11 @@ class OpenedDocument:
             return pages.size_of(numbers[stamp.page_ref])
         except PackageError:
             return None
+
+    def page_files(self, body: int) -> frozenset[str]:
+        """The files of the pages and templates of one document; none where it does not read."""
+        sized = self._sized_of(body)
+        return frozenset() if sized is None else sized[0].files
 
     def _sized_of(self, body: int) -> tuple[Pages, dict[str, int]] | None:
         """The pages and their numbers; None where something of them does not read."""

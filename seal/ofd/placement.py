@@ -51,6 +51,11 @@ class Pages:
         """How many there are."""
         return len(self.pages)
 
+    @property
+    def files(self) -> frozenset[str]:
+        """The files of all pages and templates."""
+        return frozenset((*(one.file for one in self.pages), *self.templates.values()))
+
     def size_of(self, page: int) -> Size:
         """Width and height in mm of a page (from 1). Raises PackageError where nothing says."""
         for file in self.layers(page):
