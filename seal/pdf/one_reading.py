@@ -3,8 +3,8 @@
 A reader follows the tables (ISO 32000-2 §7.5.4), and where one of them is wrong, or on its own
 account, looks for objects itself: the last of a number counts. So both have to give the same.
 
-1. A table leads to the very object that it names, but for white space and comments before it. One
-   that says 0, as some makers do for what is not there, must name a number that nothing has.
+1. A table leads to the very object that it names, but for white space before it. Where it leads to
+   nothing, as some makers' do for what they took out, no object of that number is in the file.
 2. No object stands between those of the tables, after the one of its number that is in force: the
    last of a number is the one in force.
 3. A stream ends where its `/Length` says: white space alone, or up to two octets too many, which
@@ -26,11 +26,11 @@ from typing import Any, Final
 
 from pyhanko.pdf_utils import generic
 
-from seal.pdf.entries import Key, entry
+from seal.pdf.entries import entry
 
 _S: Final = rb"[\x00\t\n\f\r ]"
 _IDLE: Final = rb"(?:" + _S + rb"|%[^\r\n]*(?=[\r\n]|\Z))*+"
-_HEAD: Final = re.compile(_IDLE + rb"(\d{1,10})" + _S + rb"++(\d{1,5})" + _S + rb"++obj")
+_HEAD: Final = re.compile(_S + rb"{0,64}+(\d{1,10})" + _S + rb"++(\d{1,5})" + _S + rb"++obj")
 _LOOSE: Final = re.compile(rb"(?<!\d)(\d{1,10})" + _S + rb"++\d{1,5}" + _S + rb"++obj(?![a-z])")
 _STREAM: Final = re.compile(rb">>" + _S + rb"{0,32}stream(?:\r\n|\n|\r)")
 _LENGTH: Final = re.compile(
@@ -44,9 +44,13 @@ _KEYWORD: Final = b"endstream"
 _TOO_LONG: Final = 2
 _HEADER: Final = re.compile(rb"%PDF-\d")
 _LARGEST_LIST: Final = 1024 * 1024  # octets of the numbers that a stream of objects begins with
-_TOLD: Final = (
+_LENGTH_TOLD: Final = (
     "the length of a stream is wrong by an octet or two",
     "数据流长度有一两个字节的误差",
+)
+_PLACE_TOLD: Final = (
+    "its table names objects that are nowhere",
+    "对象表列出了不存在的对象",
 )
 
 Words = tuple[str, str]
@@ -62,24 +66,27 @@ class TwoReadings(Exception):
 
 def check_objects(reader: Any, data: bytes) -> tuple[Words, ...]:
     """Hold a file against the rules above: what is told of it. Raises TwoReadings."""
-    places = _Places(reader)
+    places = _Places(reader, data)
     pass_ = _Pass(reader, data, places)
     pass_.run()
     _check_object_streams(reader, places)
-    return (_TOLD,) if pass_.is_imprecise else ()
+    told = ((pass_.is_imprecise, _LENGTH_TOLD), (places.is_imprecise, _PLACE_TOLD))
+    return tuple(words for is_so, words in told if is_so)
 
 
 class _Places:
     """Where the tables say that objects are."""
 
-    def __init__(self, reader: Any) -> None:
-        self.at: dict[int, tuple[int, Key]] = {}
-        """By offset: the revision whose table says so, and the object's number and generation."""
+    def __init__(self, reader: Any, data: bytes) -> None:
+        self._data = data
+        self.at: dict[int, tuple[int, re.Match[bytes]]] = {}
+        """By offset: the revision whose table says so, and the object's own first words."""
         self.current: dict[int, int] = {}
         """By number: where the object in force is, or the stream of objects that it is in."""
         self.streams: set[int] = set()
         """The numbers of the streams of objects in force."""
         self.absent: set[int] = set()
+        self.is_imprecise = False
         self.tables: list[int] = []
         held: dict[int, int] = {}
         for revision in range(reader.xrefs.total_revisions):
@@ -98,14 +105,21 @@ class _Places:
 
     def _add(self, number: int, generation: int, offset: int, revision: int) -> None:
         if not offset:
-            self.absent.add(number)
-            self.current.pop(number, None)
+            self.leave_out(number)
+            return
+        head = _HEAD.match(self._data, offset)
+        if head is None or (number, generation) != (int(head[1]), int(head[2])):
+            self.is_imprecise = True
+            self.leave_out(number)
             return
         self.absent.discard(number)
-        known = self.at.setdefault(offset, (revision, (number, generation)))
-        if known[1] != (number, generation):
-            raise _wrong_place(number)
+        self.at[offset] = (revision, head)
         self.current[number] = offset
+
+    def leave_out(self, number: int) -> None:
+        """There is no such object, as far as the tables go."""
+        self.absent.add(number)
+        self.current.pop(number, None)
 
 
 class _Pass:
@@ -133,17 +147,15 @@ class _Pass:
                 raise _wrong_place(0)
             if after < end:
                 self._check_rest(after, end)
-        for offset, (_, (number, _generation)) in self._places.at.items():
-            self._check_last(number, offset)
+        for offset, (_, head) in self._places.at.items():
+            self._check_last(int(head[1]), offset)
 
     def _end_of(self, begin: int, end: int) -> int:
         """Where what begins there ends: an object, or nothing known (a table)."""
         data, listed = self._data, self._places.at.get(begin)
-        head = _HEAD.match(data, begin, end)
-        if listed is None and head is None:
+        head = listed[1] if listed else _HEAD.match(data, begin, end)
+        if head is None:
             return begin
-        if head is None or (listed and listed[1] != (int(head[1]), int(head[2]))):
-            raise _wrong_place(listed[1][0] if listed else 0)
         after = self._quick_end(head, listed[0] if listed else 0, end)
         # `match` takes `end` for the end of all.
         if after is None or not (after > end or _CLOSED.match(data, after, end)):
@@ -153,10 +165,11 @@ class _Pass:
     def _quick_end(self, head: re.Match[bytes], revision: int, end: int) -> int | None:
         """Where an object ends, told by its words alone; None where they do not tell."""
         data = self._data
-        stream = _STREAM.search(data, head.end(), end)
+        closed = data.find(b"endobj", head.end(), end)
+        first = closed if closed >= 0 else end
+        stream = _STREAM.search(data, head.end(), first)
         if stream is None:
-            closed = data.find(b"endobj", head.end(), end)
-            is_plain = closed >= 0 and data.find(_KEYWORD, head.end(), end) < 0
+            is_plain = closed >= 0 and data.find(_KEYWORD, head.end(), first) < 0
             return closed + len(b"endobj") if is_plain else None
         lengths = _LENGTH.findall(data, head.end(), stream.start())
         length = self._number(lengths[0], revision) if len(lengths) == 1 else None
@@ -209,12 +222,11 @@ class _Pass:
     def _check_rest(self, begin: int, end: int) -> None:
         """What stands between objects: tables, comments, and no object in another's stead."""
         for found in _LOOSE.finditer(self._data, begin, end):
-            number = int(found[1])
-            if number in self._places.absent:
-                raise _twice(number)
-            self._check_last(number, found.start())
+            self._check_last(int(found[1]), found.start())
 
     def _check_last(self, number: int, offset: int) -> None:
+        if number in self._places.absent:
+            raise _wrong_place(number)
         current = self._places.current.get(number)
         if current is not None and offset > current:
             raise _twice(number)

@@ -22,7 +22,7 @@ FAULTS = {
     "object_off_its_place": "PDF_TABLE_WRONG",
     "font_off_its_place": "PDF_TABLE_WRONG",
     "object_in_a_stream": "PDF_TABLE_WRONG",
-    "no_place_and_there": "PDF_OBJECT_TWICE",
+    "no_place_and_there": "PDF_TABLE_WRONG",
     "stream_too_short": "PDF_STREAM_LENGTH",
     "stream_too_long": "PDF_STREAM_LENGTH",
     "stream_of_nothing": "PDF_STREAM_LENGTH",

@@ -86,6 +86,16 @@ def test_an_older_one_before_the_one_in_force_is_taken() -> None:
     assert _format(PdfBench().sealed(by_hand(before=b"5 0 obj\nnull\nendobj\n"))) == GOOD
 
 
+def test_a_place_of_what_is_nowhere_is_told() -> None:
+    """As makers leave it that took an object out, and not its line of the table."""
+    data = by_hand(objects={7: b"null"})
+    at = data.index(b"7 0 obj")
+    gone = data.replace(b"7 0 obj\nnull\nendobj\n", b" " * len(b"7 0 obj\nnull\nendobj\n"))
+    for place in (at, 20, 0):
+        changed = gone.replace(b"%010d 00000 n" % at, b"%010d 00000 n" % place)
+        assert _format(PdfBench().sealed(changed)) == (TOLD if place else GOOD)
+
+
 def test_a_page_shown_twice_is_taken() -> None:
     pages = b"<< /Type /Pages /Kids [3 0 R 3 0 R] /Count 2 >>"
     assert _format(PdfBench().sealed(by_hand(objects={2: pages}))) == GOOD
