@@ -181,15 +181,14 @@ def _gravity(check: Check) -> tuple[int, float]:
 
 def _lapsed(check: Check, proof: datetime | None, signed_at: datetime | None) -> Standing:
     what, what_zh = _ending(check)
+    claimed = f" ({china_day(signed_at)})" if signed_at else ""
+    claimed_zh = f"（{china_day(signed_at)}）" if signed_at else ""
+    late, late_zh = "no time-stamp proves that it was signed before", "没有时间戳证明签章早于此时"
     if proof:
-        then = f"valid when signed; {what}, and its time-stamp ({china_day(proof)}) is later"
-        then_zh = f"签章时有效；{what_zh}，时间戳（{china_day(proof)}）晚于此时"
-    else:
-        claimed = f" ({china_day(signed_at)})" if signed_at else ""
-        claimed_zh = f"（{china_day(signed_at)}）" if signed_at else ""
-        nothing = "no time-stamp proves that it was signed before"
-        then = f"valid when signed by its own word{claimed}; {what}, and {nothing}"
-        then_zh = f"按签章自述时间{claimed_zh}有效；{what_zh}，没有时间戳证明签章早于此时"
+        late = f"its time-stamp ({china_day(proof)}) is later"
+        late_zh = f"时间戳（{china_day(proof)}）晚于此时"
+    then = f"valid when signed by its own word{claimed}; {what}, and {late}"
+    then_zh = f"按签章自述时间{claimed_zh}有效；{what_zh}，{late_zh}"
     known = ENDINGS.get(check.ended_why)
     return Standing(
         indication=Indication.INDETERMINATE,
