@@ -27,9 +27,9 @@ from seal.judging.plainly import plain, plain_path
 from seal.model import Indication
 from seal.trust import TrustStore
 from tongban.console import COLOURS, Exit, err, json_text, out, print_json, say, word
-from tongban.files import check_new, write_new
+from tongban.files import check_new, check_target, write_new
 from tongban.verifying import Question
-from tongban.verifying_many import Told, files_in, judge_all, judge_one
+from tongban.verifying_many import Told, files_in, judge_all, judge_one, others_in
 
 _SHOWN: Final = 200
 _NOT_JUDGED: Final = "NOT_JUDGED"
@@ -58,10 +58,10 @@ def verify_files(
 
     `trust` says in words, English and Chinese, whose roots `store` holds; it is asked once, and
     only where there is something to judge. Raises InvalidArgument: REPORT_TOO_LARGE, FILE_EXISTS,
-    REPORT_OF_RECEIPTS, and for a single file what `judge_file` raises.
+    FILE_UNWRITABLE, REPORT_OF_RECEIPTS, and for a single file what `judge_file` raises.
     """
     if wish.report is not None:
-        check_new(wish.report)
+        _check_place(wish.report)
     paths = files_in(places)
     if wish.report is not None:
         _check_count(len(paths))
@@ -76,16 +76,16 @@ def verify_files(
         judge_all(paths, question, store=store(), now=now, processes=wish.processes), len(paths)
     )
     if wish.report is None:
-        return _tell_all(all_told, wish)
+        return _tell_all(all_told, wish, places)
     kept = list(all_told)
     try:
         _write(kept, wish.report, trust, now)
     finally:
-        code = _tell_all(kept, wish)
+        code = _tell_all(kept, wish, places)
     return code
 
 
-def _tell_all(found: Iterable[Told], wish: Wish) -> Exit:
+def _tell_all(found: Iterable[Told], wish: Wish, places: Sequence[Path]) -> Exit:
     """Rule 1, of several."""
     summary = _Summary()
     for told in found:
@@ -94,7 +94,26 @@ def _tell_all(found: Iterable[Told], wish: Wish) -> Exit:
             sys.stdout.write(json_text(told.to_dict()) + "\n")
     if not wish.as_json:
         summary.tell()
+    _tell_others(places)
     return exit_of(summary.counts)
+
+
+def _tell_others(places: Sequence[Path]) -> None:
+    """What nobody looked at, beside the output: a line of JSON is of a file that was."""
+    count, first = others_in(places)
+    if count:
+        names = ", ".join(plain_path(str(path)) for path in first)
+        more = ", …" if count > len(first) else ""
+        err.print(
+            say(
+                f"Not looked at, being named neither .ofd nor .pdf: {count} ({names}{more}). Name "
+                "them one by one to have them verified.",
+                f"未检查的其他文件（名称不以 .ofd 或 .pdf 结尾）：{count} 个（{names}{more}）。"
+                "如需验证，请逐个指定。",
+            ),
+            markup=False,
+            highlight=False,
+        )
 
 
 def exit_of(counts: Counter[str]) -> Exit:
@@ -211,6 +230,18 @@ def _coloured(indication: Indication) -> Text:
 
 
 # --- the report ------------------------------------------------------------------------------
+
+
+def _check_place(path: Path) -> None:
+    """Asked before any work: a report goes into a folder that is there, and over no file."""
+    check_new(path)
+    if not path.absolute().parent.exists():
+        raise InvalidArgument(
+            f"cannot write {path}: its folder is not there: make it, or name another place",
+            reason="FILE_UNWRITABLE",
+            message_zh=f"无法写入 {path}：所在文件夹不存在：请先创建，或另选位置",
+        )
+    check_target(path)
 
 
 def _check_count(count: int) -> None:

@@ -161,6 +161,38 @@ def test_what_others_may_take_for_a_document_is_judged(tmp_path: Path) -> None:
     assert caught.value.reason == "DOCUMENT_FORMAT_UNKNOWN"
 
 
+def test_json_that_is_no_receipt_is_not_called_one(tmp_path: Path) -> None:
+    path = tmp_path / "settings.json"
+    path.write_bytes(b'{"a": 1}')
+    with pytest.raises(InvalidArgument) as caught:
+        judge_file(path, Question(), store=lambda: STORE, now=NOW)
+    assert caught.value.reason == "DOCUMENT_FORMAT_UNKNOWN"
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_what_is_not_looked_at_is_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], as_json: bool
+) -> None:
+    for name in ("a.ofd", "b.ofd", "seal.esl", "no-suffix", "more.zip", "note.txt"):
+        (tmp_path / name).write_bytes(GOOD)
+    assert _run([tmp_path], as_json=as_json) is Exit.OK
+    said = capsys.readouterr()
+    told = " ".join(said.err.split())
+    assert "Not looked at, being named neither .ofd nor .pdf: 4 (" in told
+    assert not as_json or len(said.out.splitlines()) == 2
+    assert _run([tmp_path / "a.ofd", tmp_path / "b.ofd"]) is Exit.OK
+    assert "Not looked at" not in capsys.readouterr().err
+
+
+def test_report_makes_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "a.ofd").write_bytes(GOOD)
+    with pytest.raises(InvalidArgument) as caught:
+        _run([tmp_path / "a.ofd"], report=tmp_path / "absent" / "report.pdf")
+    assert caught.value.reason == "FILE_UNWRITABLE"
+    assert not (tmp_path / "absent").exists()
+    assert _run([tmp_path / "a.ofd"], report=tmp_path / "report.pdf") is Exit.OK
+
+
 def test_folder_without_documents(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgument) as caught:
         files_in([tmp_path])
@@ -217,7 +249,7 @@ def test_any_name_is_shown(name: str) -> None:
 
 
 def test_report_never_goes_over_a_file(folder: Path, tmp_path: Path) -> None:
-    to = tmp_path / "reports" / "report.pdf"
+    to = tmp_path / "report.pdf"
     assert _run([folder / "00.ofd"], report=to) is Exit.OK
     assert to.read_bytes().startswith(b"%PDF-")
     before = to.read_bytes()
