@@ -14,6 +14,7 @@ from reportlab.pdfgen.canvas import Canvas
 from runtime.errors import InvalidArgument
 from seal.judging.check_names import REASONS
 from seal.model import Indication, Verdict
+from seal.pdf.one_reading import TwoReadings, check_objects
 from seal.trust import TrustStore
 from seal.verify import assess
 from tests.builders.forged_pdf_readings import FAULTS, TEXT_STREAM, by_hand, faulty
@@ -120,6 +121,37 @@ def _picture() -> object:
     from PIL import Image
 
     return Image.new("RGB", (64, 64), "red")
+
+
+def _packed(listed: bytes) -> bytes:
+    """A document whose font is in a stream of objects, which lists what is said."""
+    font = b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>"
+    held = {
+        1: b"<< /Type /Catalog /Pages 2 0 R >>",
+        2: b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        3: b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 9 9] /Resources << /F 4 0 R >> >>",
+        5: b"<< /Type /ObjStm /N %d /First %d /Length %d >>\nstream\n%s\nendstream"
+        % (len(listed.split()) // 2, len(listed), len(listed + font), listed + font),
+    }
+    out, rows = bytearray(b"%PDF-1.7\n"), {0: b"\x00\x00\x00\xff", 4: b"\x02\x00\x05\x00"}
+    for number, body in held.items():
+        rows[number] = b"\x01%s\x00" % len(out).to_bytes(2, "big")
+        out += b"%d 0 obj\n%s\nendobj\n" % (number, body)
+    begin = len(out)
+    rows[6] = b"\x01%s\x00" % begin.to_bytes(2, "big")
+    table = b"".join(rows[number] for number in sorted(rows))
+    out += b"6 0 obj\n<< /Type /XRef /Size 7 /W [1 2 1] /Root 1 0 R /Length %d >>\n" % len(table)
+    return bytes(out + b"stream\n%s\nendstream\nendobj\nstartxref\n%d\n%%%%EOF\n" % (table, begin))
+
+
+def test_a_stream_of_objects_has_no_number_twice() -> None:
+    def told(data: bytes) -> object:
+        return check_objects(PdfFileReader(BytesIO(data), strict=True), data)
+
+    assert told(_packed(b"4 0 ")) == ()
+    with pytest.raises(TwoReadings) as caught:
+        told(_packed(b"4 0 4 0 "))
+    assert caught.value.reason == "PDF_OBJECT_TWICE"
 
 
 @pytest.mark.parametrize(
