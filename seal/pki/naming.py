@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
+from functools import lru_cache
 from typing import Final
 
 from runtime.errors import InvalidArgument
@@ -23,6 +24,7 @@ _STRINGS: Final = {
 }
 
 
+@lru_cache(maxsize=512)
 def name_key(name: bytes) -> bytes:
     """The same for DER Names that say the same; of what is no name, its own. Never raises."""
     try:
