@@ -62,6 +62,7 @@ from seal.pdf.opening import (
     FoundSignature,
     PdfRefused,
     check_byte_range,
+    check_opened,
     open_pdf,
 )
 from seal.pdf.revisions import Updates
@@ -90,10 +91,7 @@ def assess_pdf(data: bytes, *, store: TrustStore, now: datetime) -> Verdict:
         return conclude(_FORMAT, [check], [])
     count = len(opened.signatures)
     against = (f"{size[0]}, {count} signature(s)", f"{size[1]}，{count} 个签名")
-    own = [_reads(opened.told).compared(*against)]
-    if opened.lost:
-        lost = _taken_out(opened.lost)
-        own.append(lost.compared(*against))
+    own = [one.compared(*against) for one in check_opened(opened)]
     store = with_brought(store, opened.reader)
     updates = Updates(opened.reader, data, first=_first(opened.signatures))
     reports: list[SignatureReport] = []
@@ -108,11 +106,6 @@ def assess_pdf(data: bytes, *, store: TrustStore, now: datetime) -> Verdict:
     if active is not None:
         own.append(active.compared(*against))
     return conclude(_FORMAT, own, _with_later_proof(reports))
-
-
-def _reads(told: tuple[tuple[str, str], ...]) -> Check:
-    english, chinese = zip(("the PDF reads", "PDF 结构正确"), *told, strict=True)
-    return passed("pdf_format", "; ".join(english), "；".join(chinese), notice=bool(told))
 
 
 def _with_later_proof(reports: list[SignatureReport]) -> list[SignatureReport]:
@@ -149,15 +142,6 @@ def _latest(reports: list[SignatureReport]) -> datetime | None:
     """The latest time at which a good signature of those was there, as proved or as it says."""
     good = [one for one in reports if one.indication is Indication.PASSED]
     return max((at for one in good if (at := one.proved_at or one.signed_at)), default=None)
-
-
-def _taken_out(count: int) -> Check:
-    return failed(
-        "unlisted_signature",
-        f"{count} signature(s) of the file were taken out of its form: they do not show",
-        f"有 {count} 个签名被移出表单，不再显示",
-        reason="SIGNATURE_REMOVED",
-    )
 
 
 def _report(

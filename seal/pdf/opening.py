@@ -42,7 +42,14 @@ from seal.pdf.one_reading import TwoReadings, Words, check_objects
 from seal.pdf.page_tree import check_pages
 from seal.suites import SM3_OID
 
-__all__ = ["FoundSignature", "OpenedPdf", "PdfRefused", "check_byte_range", "open_pdf"]
+__all__ = [
+    "FoundSignature",
+    "OpenedPdf",
+    "PdfRefused",
+    "check_byte_range",
+    "check_opened",
+    "open_pdf",
+]
 
 PADES: Final = "/ETSI.CAdES.detached"
 TIMESTAMP: Final = "/ETSI.RFC3161"
@@ -132,6 +139,22 @@ def open_pdf(data: bytes) -> OpenedPdf:
         signatures=tuple(sorted(found, key=lambda one: one.revision)),
         lost=lost,
     )
+
+
+def check_opened(opened: OpenedPdf) -> list[Check]:
+    """That it reads, with what is unusual of it; and where signatures were taken out."""
+    english, chinese = zip(("the PDF reads", "PDF 结构正确"), *opened.told, strict=True)
+    is_told = bool(opened.told)
+    own = [passed("pdf_format", "; ".join(english), "；".join(chinese), notice=is_told)]
+    if opened.lost:
+        lost = failed(
+            "unlisted_signature",
+            f"{opened.lost} signature(s) of the file were taken out of its form: they do not show",
+            f"有 {opened.lost} 个签名被移出表单，不再显示",
+            reason="SIGNATURE_REMOVED",
+        )
+        own.append(lost)
+    return own
 
 
 def _refused(reason: str, detail: str, detail_zh: str) -> PdfRefused:
