@@ -83,6 +83,7 @@ class OpenedDocument:
     _pages: dict[str, dict[str, int]] = field(default_factory=dict, repr=False)
     _sized: dict[str, tuple[Pages, dict[str, int]] | None] = field(default_factory=dict, repr=False)
     _seen: dict[str, frozenset[str]] = field(default_factory=dict, repr=False)
+    _once: dict[str, frozenset[str]] = field(default_factory=dict, repr=False)
 
     @property
     def listed(self) -> tuple[ListedSignature, ...]:
@@ -139,7 +140,10 @@ class OpenedDocument:
 
     def signature_files(self) -> frozenset[str]:
         """The files that signatures consist of."""
-        return frozenset().union(*(one.own_files() for one in self.signatures))
+        if "own" not in self._once:
+            own = (one.own_files() for one in self.signatures)
+            self._once["own"] = frozenset[str]().union(*own)
+        return self._once["own"]
 
     def seen_by(self, one: OpenedSignature) -> frozenset[str]:
         """The Signature.xml of the signatures that this one covers: they were there before it."""
@@ -172,7 +176,9 @@ class OpenedDocument:
 
     def lost_folders(self) -> frozenset[str]:
         """The folders of signatures that could not be opened, or are not listed."""
-        opened = {one.listed.path for one in self.signatures}
-        lost = [one.path for one in self.listed if one.path not in opened]
-        folders = {path.rpartition("/")[0] for path in (*lost, *self.hidden_signatures())}
-        return frozenset(folders - {""})
+        if "lost" not in self._once:
+            opened = {one.listed.path for one in self.signatures}
+            lost = [one.path for one in self.listed if one.path not in opened]
+            folders = {path.rpartition("/")[0] for path in (*lost, *self.hidden_signatures())}
+            self._once["lost"] = frozenset(folders - {""})
+        return self._once["lost"]
