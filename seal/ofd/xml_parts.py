@@ -32,6 +32,11 @@ from seal.ofd.structure import ROOT, DocBody
 from seal.ofd.well_formed import LargeXml, is_named_xml, is_well_formed
 
 _NAME: Final = "xml_well_formed"
+#: Against what: English and Chinese.
+_AGAINST: Final = (
+    "XML 1.0, UTF-8 (GB/T 33190-2016 §6)",
+    "XML 1.0，UTF-8 编码（GB/T 33190-2016 第6章）",
+)
 
 
 def read_all(package: OfdPackage) -> tuple[Digests, LargeXml]:
@@ -59,7 +64,7 @@ def check_xml(document: OpenedDocument) -> Check | None:
     found = _faults(document.package, document.bodies, pages, parsed, document.large_xml)
     unseen = sorted(document.large_xml.unseen)
     if found.parts:
-        return failed(_NAME, *_words(found.parts))
+        return failed(_NAME, *_words(found.parts), against=_AGAINST)
     if not found.attached and not unseen:
         return None
     told = [("attached files that are no XML", "并非 XML 的附件", found.attached),
@@ -70,6 +75,7 @@ def check_xml(document: OpenedDocument) -> Check | None:
         + "; ".join(f"{words}: {paths_shown(names)}" for words, _, names in told if names),
         "XML 格式良好，但有例外："
         + "；".join(f"{words}：{paths_shown(names)}" for _, words, names in told if names),
+        against=_AGAINST,
         notice=True,
     )
 
