@@ -55,6 +55,11 @@ class SealSettings(BaseModel):
         description="Fetch the revocation lists of recognised authorities hourly, from the "
         "addresses in their terms.",
     )
+    revocation_hosts: list[str] = Field(
+        [],
+        description="Hosts (host or host:port) that are asked, while verifying, whether a "
+        "certificate is revoked, where the certificate names them.",
+    )
     keys: Path | None = Field(
         None, description="Folder of the key files; keys/seal in the data folder if not set."
     )

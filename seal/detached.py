@@ -12,7 +12,8 @@ from typing import Final
 
 from runtime.errors import InvalidArgument
 from seal.judging.resting import asked
-from seal.judging.seal_checks import SEAL_CHECKS, common_name
+from seal.judging.seal_checks import common_name, judge_seal
+from seal.judging.signing_times import stamped_since
 from seal.judging.telling import facts_of, plain
 from seal.model import (
     Check,
@@ -35,9 +36,10 @@ from seal.ofd.checks import (
     check_time_stamp,
     judge_time_stamp,
 )
+from seal.ofd.digests import Digests
 from seal.ofd.opened import OpenedDocument, OpenedSignature
 from seal.ofd.package import OfdPackage
-from seal.ofd.structure import TYPE_SEAL, ListedSignature, SignatureXml
+from seal.ofd.structure import TYPE_SEAL, ListedSignature, SignatureList, SignatureXml
 from seal.ses import SealSignature, parse_signature
 from seal.trust import TrustStore
 
@@ -79,8 +81,9 @@ def assess_detached(
         check = failed("signature_format", error.message, error.message_zh, against=against)
         return conclude("SES", [check], [])
     around, alone = _nothing_around(value, store, now)
-    alone = replace(alone, stamp=judge_time_stamp(around, value))
-    found: list[Check | None] = [rule(value.seal, store, now) for rule in SEAL_CHECKS]
+    found = judge_seal(value.seal, store, now, signer=value.certificate)
+    stamped = stamped_since(value.seal, found)
+    alone = replace(alone, stamp=judge_time_stamp(around, value), seal_stamped=stamped)
     found += [rule(around, alone, value) for rule in _RULES]
     found += [_check_data_hash(value, digest), _check_property_info(value, about)]
     report = SignatureReport(
@@ -149,12 +152,14 @@ def _nothing_around(
         stamps=(),
     )
     opened = OpenedSignature(listed=listed, label=LABEL, xml=xml, value=value)
+    package = OfdPackage({})
     document = OpenedDocument(
-        package=OfdPackage({}),
+        package=package,
         bodies=(),
-        listed=(listed,),
+        of_bodies=(SignatureList((listed,)),),
         signatures=(opened,),
         store=store,
         now=now,
+        digests=Digests(package),
     )
     return document, opened

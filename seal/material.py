@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -29,6 +29,7 @@ from seal.detached import assess_detached
 from seal.keys.custody import ROOT_P256, ROOT_SM2, Custody
 from seal.model import Verdict
 from seal.orders import MAX_DOCUMENT, Document, check_size
+from seal.pki.asking import Asking
 from seal.pki.certificates import parse_certificate
 from seal.pki.crls import Revocation
 from seal.pki.issuing import issue_crl
@@ -64,13 +65,18 @@ class TrustMaterial:
         *,
         stampers: Sequence[bytes] = (),
         stampers_lists: Sequence[bytes] = (),
+        asking: Asking | None = None,
     ) -> None:
-        """`stampers` are the roots (DER) of time-stamp authorities, with revocation lists."""
+        """`stampers` are the roots (DER) of time-stamp authorities, with revocation lists.
+
+        With `asking` those who verify for others ask what is known now of the certificates.
+        """
         self._database = database
         self._custody = custody
         self._clock = clock
         self._stampers = tuple(_anchor(one, FOR_TIME) for one in stampers)
         self._stampers_lists = tuple(stampers_lists)
+        self._asking = asking
         self._lock = threading.Lock()
         self._known: _Known | None = None
         self._forgotten = 0
@@ -109,20 +115,33 @@ class TrustMaterial:
             self._known = known
         return known
 
-    def verify(self, document: Document, *, greatest: int = MAX_DOCUMENT) -> Verdict:
+    def verify(
+        self, document: Document, *, greatest: int = MAX_DOCUMENT, asks: bool = False
+    ) -> Verdict:
         """Judge a document with this node's material; whatever it holds, the answer is a Verdict.
 
         Raises InvalidArgument (DOCUMENT_EMPTY), ResourceExhausted (DOCUMENT_TOO_LARGE).
         """
         check_size(document, greatest=greatest, stream="StreamVerifyDocument")
-        store, now = self.current(), self._clock.now()
-        return in_passing_thread(lambda: assess(document, store=store, now=now))
-
-    def verify_signature(self, signature: bytes, digest: bytes, *, about: str = "") -> Verdict:
-        """Judge a DER SES_Signature over a digest (SM3), as `verify` does a document."""
-        return assess_detached(
-            signature, digest, store=self.current(), now=self._clock.now(), about=about
+        now = self._clock.now()
+        return in_passing_thread(
+            lambda: self._asked(lambda store: assess(document, store=store, now=now), asks=asks)
         )
+
+    def verify_signature(
+        self, signature: bytes, digest: bytes, *, about: str = "", asks: bool = False
+    ) -> Verdict:
+        """Judge a DER SES_Signature over a digest (SM3), as `verify` does a document."""
+        now = self._clock.now()
+        return self._asked(
+            lambda store: assess_detached(signature, digest, store=store, now=now, about=about),
+            asks=asks,
+        )
+
+    def _asked(self, judge: Callable[[TrustStore], Verdict], *, asks: bool) -> Verdict:
+        """By what there is here, and with `asks` by what those say who are set to be asked."""
+        store = self.current()
+        return self._asking.judge(judge, store) if asks and self._asking else judge(store)
 
     def renew(self) -> None:
         """Issue the lists that are missing or half over."""

@@ -9,6 +9,13 @@ by slicing the image over consecutive pages.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
+
+LARGEST_MM: Final = 100.0
+"""Longest side of a seal that those who signed before may find on their pages, and the side of the
+square that all seals of one signature on one page may fill together (GB/T 33481: seals are at most
+some 58 mm wide).
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,11 +10,12 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final, Protocol
 
 from runtime.errors import InvalidArgument
-from seal.placement import AcrossEdges, At, EveryPage, Keyword, Placement, Stamp
+from seal.placement import LARGEST_MM, AcrossEdges, At, EveryPage, Keyword, Placement, Stamp
 
 MAX_STAMPS: Final = 4096
 _MAX_PLACEMENTS: Final = 256
@@ -75,6 +76,25 @@ def place(pages: Sheets, placements: Sequence[Placement], seal_size_mm: Size) ->
             found += _across(pages, one, box)
         _bound(len(found))
     return tuple(found)
+
+
+def refuse_covering(stamps: Sequence[Stamp]) -> None:
+    """A seal laid where others have signed may not hide what they did: nobody would accept it.
+
+    Raises InvalidArgument (`STAMP_POSITION`) for more than `LARGEST_MM` allows.
+    """
+    filled: dict[int, float] = defaultdict(float)
+    for one in stamps:
+        width, height = one.clip_mm[2:] if one.clip_mm else (one.width_mm, one.height_mm)
+        filled[one.page] += width * height
+        if max(width, height) > LARGEST_MM or filled[one.page] > LARGEST_MM**2:
+            raise bad_position(
+                "the document is signed already, and a seal over it is at most "
+                f"{LARGEST_MM:.0f} mm long, all of a page together "
+                f"{LARGEST_MM:.0f} x {LARGEST_MM:.0f} mm",
+                f"文件已有签名，后加盖的印章边长不得超过 {LARGEST_MM:.0f} 毫米，"
+                f"每页合计不得超过 {LARGEST_MM:.0f} × {LARGEST_MM:.0f} 毫米",
+            )
 
 
 def _bound(count: int) -> None:

@@ -61,7 +61,7 @@ class VerifyingRpc(LifeRpc):
         self, request: pb.VerifyDocumentRequest, _call: Call
     ) -> pb.VerifyDocumentResponse:
         """See the proto."""
-        verdict = self._material.verify(request.document)
+        verdict = self._material.verify(request.document, asks=True)
         return pb.VerifyDocumentResponse(verdict=to_verdict(verdict))
 
     def VerifySealSignature(  # noqa: N802
@@ -87,7 +87,7 @@ class VerifyingRpc(LifeRpc):
                 message_zh=f"signature 不超过 {_GREATEST_SIGNATURE >> 20} MiB",
             )
         verdict = self._material.verify_signature(
-            request.signature, request.digest, about=request.about
+            request.signature, request.digest, about=request.about, asks=True
         )
         return pb.VerifySealSignatureResponse(verdict=to_verdict(verdict))
 
@@ -137,7 +137,7 @@ class VerifyingRpc(LifeRpc):
 
     def _judged(self, upload: Upload) -> Verdict:
         try:
-            return self._material.verify(upload.view(), greatest=GREATEST)
+            return self._material.verify(upload.view(), greatest=GREATEST, asks=True)
         except BaseException as error:
             # Else the mapped file lives as long as the error, which is told to the caller.
             traceback.clear_frames(error.__traceback__)

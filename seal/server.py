@@ -19,6 +19,8 @@ from seal.keys.custody import Custody
 from seal.keys.maker import MakerKey
 from seal.making import SealMaking
 from seal.material import TrustMaterial
+from seal.pki.asking import Asking
+from seal.pki.revocation_cache import RevocationCache
 from seal.recognition.fetching import ListFetching
 from seal.recognition.rpc import POLICY as TRUST_POLICY
 from seal.recognition.rpc import TrustRpc
@@ -47,6 +49,15 @@ def custody_of(settings: Settings, clock: Clock = SYSTEM) -> Custody:
     )
 
 
+def asking_of(settings: Settings, clock: Clock) -> Asking | None:
+    """Who asks for revocation data while verifying; None where nobody is to be asked."""
+    if not settings.seal.revocation_hosts:
+        return None
+    folder = settings.data / "revocation"
+    cache = RevocationCache(folder / "lists", folder / "responses")
+    return Asking(cache, settings.seal.revocation_hosts, clock=clock)
+
+
 class SealServer:
     """One node's seal service. Its audit records wait in `database` for the node's relay."""
 
@@ -60,6 +71,7 @@ class SealServer:
             clock,
             stampers=evidence.certificates,
             stampers_lists=evidence.crls,
+            asking=asking_of(settings, clock),
         )
         self.making = SealMaking(self.database, self.custody, self.material, clock)
         self.keeping = SealKeeping(self.database, self.material, clock)

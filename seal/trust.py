@@ -4,14 +4,15 @@ Invariants:
 
 1. `assess_chain` asks about one instant `at` (when a seal was made or a document signed): dates and
    revocation are judged as of then. What happened later is told (`revoked_at`), not punished.
-2. Nothing is trusted that does not lead to an anchor in force at that instant; and a certificate
+2. Of several paths the best counts: who was recognised anew is recognised.
+3. Nothing is trusted that does not lead to an anchor in force at that instant; and a certificate
    that is out of its dates is EXPIRED or NOT_YET_VALID whether or not its issuer is known.
-3. Certificates that a document brings along may build a path, never end one.
-4. Who may make seals is said by an anchor's list of makers. Whoever is not on it is refused, not
+4. Certificates that a document brings along may build a path, never end one.
+5. Who may make seals is said by an anchor's list of makers. Whoever is not on it is refused, not
    left open: the authority itself has said who makes them, and its signers are many. Without a
    list, a certificate for signing documents makes none.
-5. What is known of revocation is told with the day until which it is known.
-6. The number of paths tried is bounded: a crowd of cross-signed certificates costs little.
+6. What is known of revocation is told with the day until which it is known.
+7. The number of paths tried is bounded: a crowd of cross-signed certificates costs little.
 """
 
 from __future__ import annotations
@@ -22,14 +23,15 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice, pairwise
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 from runtime.errors import InvalidArgument
 from seal.pki.certificates import CertificateInfo, can_judge, is_issued_by, parse_certificate
+from seal.pki.chain_result import DETAILS, TELLING, ChainResult, ChainStatus
 from seal.pki.crls import CrlInfo, Revocation, parse_crl
 from seal.pki.issuing import issue_certificate, issue_crl
 from seal.pki.ocsp import parse_ocsp
-from seal.pki.revocation import RevocationPolicy, standing_of
+from seal.pki.revocation import IsSigned, RevocationPolicy, standing_of
 from seal.pki.trust_store import (
     EVERY_PURPOSE,
     FOR_TIME,
@@ -54,6 +56,7 @@ __all__ = [
     "TrustAnchor",
     "TrustStore",
     "assess_chain",
+    "assess_path",
     "is_issued_by",
     "issue_certificate",
     "issue_crl",
@@ -65,66 +68,8 @@ __all__ = [
 
 _MAX_PATH: Final = 8
 _MAX_TRIES: Final = 64
+_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 _FOREVER: Final = datetime.max.replace(tzinfo=UTC)
-
-ChainStatus = Literal[
-    "TRUSTED",
-    "NO_ANCHOR",
-    "OTHER_KEY",
-    "PURPOSE_NOT_TRUSTED",
-    "SUITE_NOT_TRUSTED",
-    "MAKER_NOT_LISTED",
-    "SIGNER_AS_MAKER",
-    "ANCHOR_NOT_YET_TRUSTED",
-    "ANCHOR_WITHDRAWN",
-    "REVOCATION_UNKNOWN",
-    "EXPIRED",
-    "NOT_YET_VALID",
-    "REVOKED",
-    "BAD_SIGNATURE",
-    "NOT_CA",
-    "KEY_USAGE",
-    "EXTENDED_KEY_USAGE",
-    "CRITICAL_EXTENSION",
-    "UNSUPPORTED_KEY",
-    "MALFORMED",
-]
-
-
-class ChainResult(NamedTuple):
-    """`path` runs from the leaf to the anchor, as far as it went.
-
-    `revoked_at` is set for REVOKED, and for TRUSTED when the leaf or an issuer was revoked after
-    the instant asked about; `revoked_why` is the reason its authority gave (RFC 5280 §5.3.1).
-    `withdrawn_at` is when trust in the anchor ended or will end before its certificate does.
-    `revocation_known` says that every certificate below the anchor had a good revocation list made
-    at or after that instant, or one still current then; `known_until` until when the least known of
-    them is (None where one has no data at all); `is_required` that its anchor asks for such data.
-    `is_listed_maker` says that its anchor lists the leaf as a seal maker; `is_meant_otherwise` that
-    a certificate names uses of its key, without this one. `anchor` and `source` are the names of
-    the anchor and of the trust list it stands on, where the path led to one.
-    """
-
-    status: ChainStatus
-    path: tuple[CertificateInfo, ...]
-    detail: str
-    detail_zh: str
-    revoked_at: datetime | None = None
-    revoked_why: str = ""
-    withdrawn_at: datetime | None = None
-    revocation_known: bool = False
-    is_meant_otherwise: bool = False
-    anchor: str = ""
-    source: str = ""
-    known_until: datetime | None = None
-    is_required: bool = False
-    is_listed_maker: bool = False
-
-    @property
-    def is_trusted(self) -> bool:
-        """Whether the leaf led to an anchor in force."""
-        return self.status == "TRUSTED"
-
 
 # --- the chain -------------------------------------------------------------------------------
 
@@ -136,6 +81,7 @@ def assess_chain(
     store: TrustStore,
     purpose: Purpose,
     extra: Sequence[bytes] = (),
+    now: datetime | None = None,
 ) -> ChainResult:
     """Judge a leaf certificate for a purpose as of `at` (aware). Never raises on what it holds.
 
@@ -144,9 +90,10 @@ def assess_chain(
     anchor in force, for this purpose and these keys (anybody's own root); each link is signed by
     a CA with the right to (a leaf playing CA), within its dates and path length; (4) revocation
     at `at`.
-    `extra` holds certificates the document brought along: they may build a path, not end one.
+    `extra` holds certificates the document brought along: they may build a path, not end one. With
+    `now`, revocation data that says it is from after that covers nothing.
     """
-    result = _assess(leaf_der, at, store, purpose, extra)
+    result = _assess(leaf_der, at, store, purpose, extra, now)
     kept = _KEPT.get()
     if kept is not None:
         kept.append(result)
@@ -168,7 +115,12 @@ def kept_chains() -> Iterator[list[ChainResult]]:
 
 
 def _assess(
-    leaf_der: bytes, at: datetime, store: TrustStore, purpose: Purpose, extra: Sequence[bytes]
+    leaf_der: bytes,
+    at: datetime,
+    store: TrustStore,
+    purpose: Purpose,
+    extra: Sequence[bytes],
+    now: datetime | None,
 ) -> ChainResult:
     try:
         leaf = parse_certificate(leaf_der)
@@ -179,90 +131,13 @@ def _assess(
     refused = _refuse_certificate(leaf, at, purpose)
     if refused:
         return _result(_Try(refused, (leaf,)))
+    # Of most stores the answer is the same whenever it is asked for.
+    when = now if now is not None and store.revocation_data.is_ahead_of(now) else None
     if not extra:  # of a seal's maker the same is asked with every document
-        alone = _Question(at, store, purpose, {})
-        return store.answered((leaf.fingerprint, at, purpose), lambda: _search(leaf, alone))
+        alone = _Question(at, store, purpose, {}, when)
+        return store.answered((leaf.fingerprint, at, purpose, when), lambda: _search(leaf, alone))
     brought = by_name(map(parse_certificate, readable(extra, parse_certificate)))
-    return _search(leaf, _Question(at, store, purpose, brought))
-
-
-# From the least to the most telling: of several failed paths, the most telling one is reported.
-_FROM_LEAST: Final[tuple[ChainStatus, ...]] = (
-    "NO_ANCHOR",
-    "OTHER_KEY",
-    "BAD_SIGNATURE",
-    "UNSUPPORTED_KEY",
-    "CRITICAL_EXTENSION",
-    "EXTENDED_KEY_USAGE",
-    "KEY_USAGE",
-    "NOT_CA",
-    "NOT_YET_VALID",
-    "EXPIRED",
-    "PURPOSE_NOT_TRUSTED",
-    "SUITE_NOT_TRUSTED",
-    "ANCHOR_NOT_YET_TRUSTED",
-    "ANCHOR_WITHDRAWN",
-    "SIGNER_AS_MAKER",
-    "MAKER_NOT_LISTED",
-    "REVOCATION_UNKNOWN",
-    "REVOKED",
-    "TRUSTED",
-)
-_TELLING: Final = {status: rank for rank, status in enumerate(_FROM_LEAST)}
-
-_DETAILS: Final[dict[str, tuple[str, str]]] = {
-    "TRUSTED": ("the chain leads to a trust anchor", "证书链可追溯到受信任的根证书"),
-    "NO_ANCHOR": ("no trust anchor is known for the chain", "证书链没有对应的受信任根证书"),
-    "OTHER_KEY": (
-        "an issuer of that name is known, but with another key: it has a new one, or somebody "
-        "took its name",
-        "已知同名颁发者，但密钥不同：颁发者可能已更换密钥，或有人冒用其名称",
-    ),
-    "PURPOSE_NOT_TRUSTED": (
-        "its trust anchor is not trusted for this purpose",
-        "对应的根证书未被授予该用途的信任",
-    ),
-    "SUITE_NOT_TRUSTED": (
-        "its trust anchor is not trusted with keys of this kind",
-        "对应的根证书不允许使用该类密钥算法",
-    ),
-    "MAKER_NOT_LISTED": (
-        "it is not among those that make seals under its trust anchor (of a maker appointed since, "
-        "get the trust list anew)",
-        "不在对应根证书的制章者名单中（如为新任制章者，请更新信任列表）",
-    ),
-    "SIGNER_AS_MAKER": (
-        "it is for signing documents (extended key usage), not for making seals",
-        "该证书用于签署文件（扩展密钥用途），不能用于制章",
-    ),
-    "ANCHOR_NOT_YET_TRUSTED": (
-        "its trust anchor was not trusted yet at that time",
-        "对应的根证书在该时刻尚未被信任",
-    ),
-    "ANCHOR_WITHDRAWN": (
-        "trust in its anchor had been withdrawn by that time",
-        "对应的根证书在该时刻已被撤销信任",
-    ),
-    "REVOCATION_UNKNOWN": (
-        "no revocation data covers that time: fetch it and verify again",
-        "没有覆盖该时刻的吊销数据：请获取后重新验证",
-    ),
-    "EXPIRED": ("a certificate had ended at that time", "证书在该时刻已过有效期"),
-    "NOT_YET_VALID": ("a certificate had not begun at that time", "证书在该时刻尚未生效"),
-    "REVOKED": ("a certificate was revoked at that time", "证书在该时刻已被吊销"),
-    "BAD_SIGNATURE": ("a certificate's signature is not its issuer's", "证书签名与颁发者不符"),
-    "NOT_CA": ("an issuer is not a certificate authority", "颁发者不是 CA 证书"),
-    "KEY_USAGE": ("a key was used for what its certificate forbids", "密钥用途不符"),
-    "EXTENDED_KEY_USAGE": (
-        "a certificate is for other purposes than this (extended key usage)",
-        "证书的扩展密钥用途不包含此用途",
-    ),
-    "CRITICAL_EXTENSION": ("a critical extension is not understood", "存在无法识别的关键扩展"),
-    "UNSUPPORTED_KEY": (
-        "a key or a signature is of an unsupported kind",
-        "不支持的密钥或签名算法类型",
-    ),
-}
+    return _search(leaf, _Question(at, store, purpose, brought, when))
 
 
 class _Try(NamedTuple):
@@ -276,11 +151,12 @@ class _Try(NamedTuple):
     is_meant_otherwise: bool = False
     known_until: datetime | None = None
     is_required: bool = False
+    is_data_ahead: bool = False
 
 
 def _result(tried: _Try) -> ChainResult:
-    status, path, anchor, revoked, known, otherwise, until, required = tried
-    detail, detail_zh = _DETAILS[status]
+    status, path, anchor, revoked, known, otherwise, until, required, ahead = tried
+    detail, detail_zh = DETAILS[status]
     return ChainResult(
         status=status,
         path=path,
@@ -295,8 +171,13 @@ def _result(tried: _Try) -> ChainResult:
         source=anchor.source if anchor else "",
         known_until=until,
         is_required=required,
-        is_listed_maker=anchor is not None and path[0].fingerprint in anchor.makers,
+        is_listed_maker=_is_listed(tried),
+        is_data_ahead=ahead,
     )
+
+
+def _is_listed(tried: _Try) -> bool:
+    return tried.anchor is not None and tried.path[0].fingerprint in tried.anchor.makers
 
 
 def _withdrawn(anchor: TrustAnchor | None) -> datetime | None:
@@ -363,7 +244,7 @@ def _refuse_issuer(
 ) -> ChainStatus | None:
     """What speaks against a certificate as the issuer of the path beneath it."""
     # A key's own new certificate costs no step of the length (RFC 5280 §6.1.4 (l)).
-    below = sum(one.subject_name != one.issuer_name for one in path[1:])
+    below = sum(one.subject_key != one.issuer_key for one in path[1:])
     if not issuer.is_ca or (issuer.path_length is not None and below > issuer.path_length):
         return "NOT_CA"
     if issuer.key_usage is not None and "key_cert_sign" not in issuer.key_usage:
@@ -373,27 +254,62 @@ def _refuse_issuer(
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """What is asked of a leaf, and out of what it is answered; `brought` came with a document."""
+    """What is asked of a leaf, and out of what it is answered; `brought` came with a document.
+
+    `now` is there where some revocation data is from after it.
+    """
 
     at: datetime
     store: TrustStore
     purpose: Purpose
     brought: Pool
+    now: datetime | None = None
 
-    def issuers(self, name: bytes) -> tuple[CertificateInfo, ...]:
-        """Candidates of that subject name, ours first."""
-        return (*self.store.issuers(name), *self.brought.get(name, ()))
+    def issuers(self, key: bytes) -> tuple[CertificateInfo, ...]:
+        """Candidates whose subject has that key, ours first."""
+        return (*self.store.issuers(key), *self.brought.get(key, ()))
+
+
+def assess_path(
+    path: tuple[CertificateInfo, ...],
+    *,
+    at: datetime,
+    store: TrustStore,
+    purpose: Purpose,
+    anchor: TrustAnchor,
+    now: datetime | None,
+    is_signed: IsSigned,
+) -> ChainResult:
+    """Judge the revocation of a path, from leaf to anchor, that somebody else found good."""
+    asked = _Question(at, store, purpose, {}, now)
+    return _result(_with_revocation(path, asked, anchor, is_signed))
 
 
 def _search(leaf: CertificateInfo, asked: _Question) -> ChainResult:
-    """The first trusted path, else the most telling failure among those tried."""
+    """The trusted path that lasts the longest, else the most telling failure among those tried."""
     best = _Try("NO_ANCHOR", (leaf,))
     for tried in islice(_paths((leaf,), asked), _MAX_TRIES):
-        if _TELLING[tried.status] > _TELLING[best.status]:
+        if TELLING[tried.status] > TELLING[best.status] or (
+            tried.status == best.status == "TRUSTED" and _merit(tried) > _merit(best)
+        ):
             best = tried
-        if tried.status == "TRUSTED":
-            break
+        if best.status == "TRUSTED" and best.revocation_known and _ends(best) >= leaf.not_after:
+            break  # no path outlasts its leaf
     return _result(best)
+
+
+def _merit(tried: _Try) -> tuple[datetime, bool, bool, datetime]:
+    """Of two trusted paths the one counts that ends later, and of which more is known."""
+    listed, until = _is_listed(tried), tried.known_until or _LONG_AGO
+    return _ends(tried), listed, tried.revocation_known, until
+
+
+def _ends(tried: _Try) -> datetime:
+    """When the first of all that a path rests on ends."""
+    revoked = [tried.revoked.since] if tried.revoked else []
+    withdrawn = _withdrawn(tried.anchor)
+    dates = [one.not_after for one in tried.path]
+    return min([*dates, *revoked, *([withdrawn] if withdrawn else [])])
 
 
 def _paths(path: tuple[CertificateInfo, ...], asked: _Question) -> Iterator[_Try]:
@@ -402,20 +318,20 @@ def _paths(path: tuple[CertificateInfo, ...], asked: _Question) -> Iterator[_Try
     for anchor in asked.store.anchors:
         if anchor.certificate == tip.raw:
             refused = _refuse_anchor(anchor, path, asked)
-            if not refused:
+            if refused:
+                yield _Try(refused, path, anchor)
+            else:
                 yield _with_revocation(path, asked, anchor)
-                return
-            yield _Try(refused, path, anchor)
     # Every step counts as a try: certificates of one key all sign each other, and their paths
     # would otherwise multiply without one ever being told of.
     yield _Try("NO_ANCHOR", path)
     if len(path) >= _MAX_PATH:
         return
-    for issuer in asked.issuers(tip.issuer_name):
+    for issuer in asked.issuers(tip.issuer_key):
         if any(issuer.fingerprint == one.fingerprint for one in path):
             continue
         if tip.aki and issuer.ski and tip.aki != issuer.ski:
-            if issuer in asked.store.issuers(tip.issuer_name):
+            if issuer in asked.store.issuers(tip.issuer_key):
                 yield _Try("OTHER_KEY", path)
             continue
         longer = (*path, issuer)
@@ -445,7 +361,7 @@ def _refuse_anchor(
 
 
 def _refuse_maker(anchor: TrustAnchor, leaf: CertificateInfo) -> ChainStatus | None:
-    """Rule 4: who has a right to sign documents has none to say whose seal it is."""
+    """Rule 5: who has a right to sign documents has none to say whose seal it is."""
     if anchor.makers:
         return None if leaf.fingerprint in anchor.makers else "MAKER_NOT_LISTED"
     listed = leaf.extended_key_usage or ()
@@ -455,13 +371,24 @@ def _refuse_maker(anchor: TrustAnchor, leaf: CertificateInfo) -> ChainStatus | N
 
 
 def _with_revocation(
-    path: tuple[CertificateInfo, ...], asked: _Question, anchor: TrustAnchor
+    path: tuple[CertificateInfo, ...],
+    asked: _Question,
+    anchor: TrustAnchor,
+    is_signed: IsSigned = is_issued_by,
 ) -> _Try:
     """A complete path, judged by the revocation data of its issuers as of the instant asked."""
     policy = anchor.policy or asked.store.policy
     data = asked.store.revocation_data
     found = [
-        standing_of(child, issuer, at=asked.at, data=data, policy=policy)
+        standing_of(
+            child,
+            issuer,
+            at=asked.at,
+            data=data,
+            policy=policy,
+            now=asked.now,
+            is_signed=is_signed,
+        )
         for child, issuer in pairwise(path)
     ]
     revoked = [one.revoked for one in found if one.revoked]
@@ -475,4 +402,5 @@ def _with_revocation(
     otherwise = any(_is_meant_otherwise(one, asked.purpose) for one in path)
     until = [one.known_until for one in found]
     least = None if None in until else min((one for one in until if one), default=_FOREVER)
-    return _Try(status, path, anchor, first, known, otherwise, least, policy.required)
+    ahead = any(one.is_ahead for one in found)
+    return _Try(status, path, anchor, first, known, otherwise, least, policy.required, ahead)

@@ -7,7 +7,8 @@
 3. every rule of `seal.judging.seal_checks` and `seal.ofd.checks` is asked of each, over the bytes
    as received, in the order of GM/T 0031-2025, but for what rests on a failed one
    (`seal.judging.resting`);
-4. the worst answer is the verdict's.
+4. good signatures that cover others are held to be later (`seal.ofd.order`);
+5. the worst answer is the verdict's.
 
 PDF goes the same way through `seal.pdf.checks`. Nothing here opens a socket, reads a file or the
 clock, or raises on what the bytes hold.
@@ -21,7 +22,8 @@ from typing import Final
 
 from runtime.errors import InvalidArgument
 from seal.judging.resting import asked
-from seal.judging.seal_checks import SEAL_CHECKS, common_name, in_force
+from seal.judging.seal_checks import common_name, in_force, judge_seal
+from seal.judging.signing_times import stamped_since
 from seal.judging.telling import facts_of, plain
 from seal.model import (
     Check,
@@ -41,8 +43,8 @@ from seal.ofd.checks import (
     judge_time_stamp,
 )
 from seal.ofd.dates import parse_date_time
-from seal.ofd.markup import check_file, checked_pieces
 from seal.ofd.opened import OpenedDocument, OpenedSignature
+from seal.ofd.order import in_order
 from seal.ofd.package import (
     DEFAULT_LIMITS,
     Buffer,
@@ -59,10 +61,10 @@ from seal.ofd.structure import (
     ListedSignature,
     doc_bodies,
     parse_signature_xml,
-    signature_list,
+    read_list,
 )
+from seal.ofd.xml_parts import read_all
 from seal.ses import parse_seal, parse_signature
-from seal.suites import SM3_OID, digest_pieces
 from seal.trust import TrustStore
 
 __all__ = ["assess", "assess_ofd", "assess_pdf", "assess_seal", "refusal", "verify"]
@@ -70,6 +72,7 @@ __all__ = ["assess", "assess_ofd", "assess_pdf", "assess_seal", "refusal", "veri
 _OFD: Final = "OFD"
 _ZIP_MAGIC: Final = b"PK\x03\x04"
 _PDF_MAGIC: Final = b"%PDF-"
+_MOST_COMPARED: Final = 256 * 4096  # signatures times files
 _GREATEST_SIGNATURES: Final = 32 * 1024 * 1024  # bytes of Signature.xml and SignedValue.dat
 
 
@@ -113,7 +116,7 @@ def assess_seal(data: bytes, *, store: TrustStore, now: datetime) -> Verdict:
         seal = parse_seal(data)
     except InvalidArgument as error:
         return conclude("SES", [_refused("seal_format", error, data)], [])
-    found = [*(rule(seal, store, now) for rule in SEAL_CHECKS), in_force(seal, at=now)]
+    found = [*judge_seal(seal, store, now), in_force(seal, at=now)]
     report = SignatureReport(
         id=seal.es_id,
         signer="",
@@ -136,15 +139,17 @@ def assess_ofd(
     """
     try:
         package = read_package(data, limits)
-        digests = _read_all(package)
+        digests, large_xml = read_all(package)
         bodies = doc_bodies(package)
-        listed = tuple(one for body in bodies for one in signature_list(package, body))
+        lists = tuple(read_list(package, body) for body in bodies)
+        _bound_work(package, sum(len(each.lines) for each in lists))
     except PackageError as error:
         return conclude(_OFD, [_refused(error.check, error, data)], [])
     opened: list[OpenedSignature] = []
     unreadable: dict[str, SignatureReport] = {}
+    alone = sum(len(each.lines) for each in lists) == 1
     size = 0
-    for one in listed:
+    for one in (line for each in lists for line in each.lines):
         label = one.id if one.body == 0 else f"{one.body}/{one.id}"
         # A file that is listed again is read again: so what is read counts, not what is there.
         size += package.size(one.path)
@@ -153,7 +158,7 @@ def assess_ofd(
                 raise limits_error(
                     "the signatures are larger than is allowed", "签章数据超出大小限制"
                 )
-            read = _open(package, one, label)
+            read = _open(package, one, label, alone=alone)
         except InvalidArgument as error:
             unreadable[label] = _unreadable(label, one.path, error)
         else:
@@ -162,34 +167,32 @@ def assess_ofd(
     document = OpenedDocument(
         package=package,
         bodies=bodies,
-        listed=listed,
+        of_bodies=lists,
         signatures=tuple(opened),
         store=store,
         now=now,
         digests=digests,
+        large_xml=large_xml,
     )
     checks = [found for rule in DOCUMENT_CHECKS if (found := rule(document)) is not None]
-    reports = [*unreadable.values(), *(_report(document, one) for one in opened)]
-    return conclude(_OFD, checks, reports)
+    judged = in_order(document, [_report(document, one) for one in opened])
+    return conclude(_OFD, checks, [*unreadable.values(), *judged])
 
 
-def _read_all(package: OfdPackage) -> dict[str, bytes]:
-    """Look at every file once, for what it declares; the digests of those too large to be kept.
-
-    Those take pieces, and the one look at them is for the digest too. Raises PackageError.
-    """
-    digests = {}
-    for name in package:
-        if package.keeps(name):
-            check_file(package.read(name), name)
-        else:
-            digests[name] = digest_pieces(SM3_OID, checked_pieces(package, name))
-    return digests
+def _bound_work(package: OfdPackage, signatures: int) -> None:
+    """Each signature is compared with every file and every other one. Raises PackageError."""
+    if signatures * len(package.entries) > _MOST_COMPARED:
+        raise limits_error(
+            f"{signatures} signatures over {len(package.entries)} files are more than is judged",
+            f"{signatures} 个签章与 {len(package.entries)} 个文件超出可验证的数量",
+        )
 
 
-def _open(package: OfdPackage, listed: ListedSignature, label: str) -> OpenedSignature:
+def _open(
+    package: OfdPackage, listed: ListedSignature, label: str, *, alone: bool
+) -> OpenedSignature:
     """Read Signature.xml and SignedValue.dat. Raises InvalidArgument."""
-    xml = parse_signature_xml(package.read(listed.path), listed.path)
+    xml = parse_signature_xml(package.read(listed.path), listed.path, alone=alone)
     raw = package.read(xml.signed_value)
     if listed.type != TYPE_SIGN:
         value = parse_signature(raw)
@@ -237,9 +240,10 @@ def _report(document: OpenedDocument, one: OpenedSignature) -> SignatureReport:
         found = [*sign_rules(document, one), *(rule(document, one) for rule in CONTENT_CHECKS)]
         return _as_report(one, found, form="GBT_35275")
     stamp = judge_time_stamp(document, value)
-    one = replace(one, stamp=stamp) if stamp else one
-    found = [check_signature_format(document, one)]
-    found += [rule(value.seal, document.store, document.now) for rule in SEAL_CHECKS]
+    of_seal = judge_seal(value.seal, document.store, document.now, signer=value.certificate)
+    stamped = stamped_since(value.seal, of_seal)
+    one = replace(one, stamp=stamp, seal_stamped=stamped) if stamp or stamped else one
+    found = [check_signature_format(document, one), *of_seal]
     found += [rule(document, one, value) for rule in SEALED_CHECKS]
     found += [rule(document, one) for rule in CONTENT_CHECKS]
     return _as_report(one, found, form=f"SES_V{value.version}")

@@ -11,6 +11,7 @@
 | 6 | the answer is neither: INDETERMINATE |
 | 70 | a fault of the program, or of what it has stored: see the node's log |
 | 130 | stopped by Ctrl-C |
+| 141 | what it was piped into wanted no more of it (`| head`), as other tools end |
 """
 
 from __future__ import annotations
@@ -78,6 +79,33 @@ class Screen(Console):
 
 out = Screen(soft_wrap=True, highlight=False, width=_WIDE)
 err = Screen(stderr=True, soft_wrap=True, highlight=False)
+
+
+def run(app: Callable[[], object]) -> None:
+    """Run a command to its end; quietly where nobody reads on, whichever library met that.
+
+    They all make a code 1 of it, which would be an answer here.
+    """
+    try:
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
+    except (BrokenPipeError, SystemExit) as error:
+        if not _met_closed_pipe(error):
+            raise
+        # What is still held back goes nowhere, or the interpreter complains of it at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(_CLOSED_PIPE) from None
+
+
+_CLOSED_PIPE = 141  # 128 and SIGPIPE
+
+
+def _met_closed_pipe(error: BaseException | None) -> bool:
+    while error is not None and not isinstance(error, BrokenPipeError):
+        error = error.__context__
+    return error is not None
 
 
 def with_example(text: str, example: str) -> str:

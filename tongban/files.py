@@ -20,30 +20,35 @@ _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
 
 
 def read_file(path: Path, *, greatest: int = GREATEST_DOCUMENT) -> bytes:
-    """The bytes of a file of at most `greatest` bytes. Raises InvalidArgument."""
+    """The bytes of a file, or of a pipe, of at most `greatest` bytes. Raises InvalidArgument."""
     try:
-        if path.stat().st_size > greatest:
-            raise InvalidArgument(
-                f"{path} is larger than {greatest >> 20} MiB",
-                reason="FILE_TOO_LARGE",
-                message_zh=f"{path} 超过 {greatest >> 20} MiB",
-            )
-        return path.read_bytes()
+        with path.open("rb") as file:
+            # A device has no size that it tells, and no end perhaps.
+            if os.fstat(file.fileno()).st_size <= greatest:
+                data = file.read(greatest + 1)
+                if len(data) <= greatest:
+                    return data
     except OSError as error:
         raise InvalidArgument(
             f"cannot read {path}: {os.strerror(error.errno or 0)}",
             reason="FILE_UNREADABLE",
             message_zh=f"无法读取 {path}：{os.strerror(error.errno or 0)}",
         ) from error
+    raise InvalidArgument(
+        f"{path} is larger than {greatest >> 20} MiB",
+        reason="FILE_TOO_LARGE",
+        message_zh=f"{path} 超过 {greatest >> 20} MiB",
+    )
 
 
 def map_file(path: Path, *, greatest: int = GREATEST_VERIFIED) -> bytes | mmap:
     """`read_file`, but a file above 16 MiB is mapped: its pages come and go as memory allows."""
     try:
-        with path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            if GREATEST_DOCUMENT < size <= greatest:
-                return mmap(file.fileno(), 0, access=ACCESS_READ)
+        if path.is_file():  # a pipe is opened once
+            with path.open("rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                if GREATEST_DOCUMENT < size <= greatest:
+                    return mmap(file.fileno(), 0, access=ACCESS_READ)
     except OSError:
         pass  # `read_file` says what is wrong with it
     return read_file(path, greatest=greatest)

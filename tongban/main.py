@@ -35,7 +35,7 @@ from tongban.commands import (
     spatial,
     trust,
 )
-from tongban.console import with_example
+from tongban.console import run, with_example
 
 app = typer.Typer(
     name="tongban",
@@ -99,7 +99,7 @@ app.add_typer(flow.app, name="flow")
 
 def main() -> None:
     """Run the command."""
-    app()
+    run(app)
 
 
 if __name__ == "__main__":

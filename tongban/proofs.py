@@ -51,7 +51,10 @@ _SHOWS: Final = {
     Kind.PROMISE_BROKEN: ("this proves that the log broke its promise: keep the file and the copy",
                           "该文件证明日志未兑现承诺：请与日志副本一并保存"),
 }  # fmt: skip
-_OTHER = "RECEIPT_OF_ANOTHER_DOCUMENT"
+# Whoever took a proof out of the log chose its records: that of a revocation may be left out.
+_MORE = ("; whether it holds others, later ones too, the log alone says",
+         "；是否另有记录（包括之后的记录）须向日志查询")  # fmt: skip
+OTHER_DOCUMENT = "RECEIPT_OF_ANOTHER_DOCUMENT"
 
 
 def read_receipt(path: Path) -> SavedReceipt:
@@ -122,7 +125,10 @@ def verify_file(
         named = {saved.document}
         count = len(saved.leaves)
         good = f"{count} {'record' if count == 1 else 'records'} of this document in the log"
-        words = f"{good}: {_acts(saved)}", f"日志中有该文件的 {count} 条记录：{_acts(saved)}"
+        words = (
+            f"{good}: {_acts(saved)}{_MORE[0]}",
+            f"日志中有该文件的 {count} 条记录：{_acts(saved)}{_MORE[1]}",
+        )
     else:
         answer = verify_receipt(saved, verifier_key, quorum=quorum)
         named = _named(saved.receipt.leaf)
@@ -211,6 +217,11 @@ def _named(leaf: bytes) -> set[str]:
     return documents_of(record) if isinstance(record, dict) else set()
 
 
+def documents_in(saved: SavedReceipt | LogProof) -> set[str]:
+    """The documents that a receipt or proof names, by their SHA-256; unverified, perhaps none."""
+    return {saved.document} if isinstance(saved, LogProof) else _named(saved.receipt.leaf)
+
+
 def act_of(leaf: bytes) -> str:
     """What a leaf, a JSON object, says was done and when."""
     record = json.loads(leaf)
@@ -278,17 +289,19 @@ def receipt_check(
     except (NoteError, UnicodeDecodeError):
         return failed(name, "it is not a receipt", "不是有效的回执", against=against)
     key = own_key or key_inside
-    if isinstance(saved, LogProof):
-        answer, named = verify_leaves(saved, key), {saved.document}
-    else:
-        answer, named = verify_receipt(saved, key), _named(saved.receipt.leaf)
+    named = documents_in(saved)
+    answer = (
+        verify_leaves(saved, key) if isinstance(saved, LogProof) else verify_receipt(saved, key)
+    )
     wrong = answer.failed()
     if wrong and not all(one.startswith("document:") for one in wrong):
         what = plain(", ".join(wrong[:_TOLD]))
         return failed(name, f"these checks failed: {what}", f"未通过：{what}", against=against)
     if wrong or (named and document not in named):
         detail = "the record is of another document"
-        return failed(name, detail, "日志记录的是另一份文件", against=against, reason=_OTHER)
+        return failed(
+            name, detail, "日志记录的是另一份文件", against=against, reason=OTHER_DOCUMENT
+        )
     if not own_key and not trust_inside:
         return undetermined(
             name,
@@ -309,8 +322,8 @@ def _holds(saved: SavedReceipt | LogProof, *, names_it: bool) -> tuple[str, str,
         count, acts = len(saved.leaves), _acts(saved)
         what = "1 record" if count == 1 else f"{count} records"
         return (
-            f"in the log: {what} of this document: {acts}",
-            f"日志中有本文件的 {count} 条记录：{acts}",
+            f"in the log: {what} of this document: {acts}{_MORE[0]}",
+            f"日志中有本文件的 {count} 条记录：{acts}{_MORE[1]}",
             True,
         )
     state, state_zh = (

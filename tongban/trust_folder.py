@@ -59,10 +59,12 @@ class TrustFolder:
 
     def write(self, material: seal_pb2.GetTrustMaterialResponse) -> list[Path]:
         """Write what a node gave, in the place of what was written before; the files' paths."""
+        # One withdrawn as of before its beginning was never trusted: no list names it.
+        recognised = [_recognised(one) for one in material.recognised_anchors]
         anchors = {
             "anchors": [_own(one, material) for one in material.anchors],
             "timestamp-anchors": [_anchor(one, FOR_TIME) for one in material.timestamp_anchors],
-            "recognised-anchors": [_recognised(one) for one in material.recognised_anchors],
+            "recognised-anchors": [one for one in recognised if one.is_ever_in_force],
         }
         files: dict[str, bytes] = {}
         listed: list[tuple[str, TrustAnchor]] = []

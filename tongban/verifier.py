@@ -13,7 +13,7 @@ import typer
 
 from runtime.clock import SYSTEM
 from seal.trust import TrustStore
-from tongban.console import Json, outcomes
+from tongban.console import Json, outcomes, run
 from tongban.verdicts import TrustFolder
 from tongban.verifying import question_of
 from tongban.verifying_run import Wish, verify_files
@@ -106,4 +106,4 @@ def verify(
 
 def main() -> None:
     """Run the command."""
-    app()
+    run(app)

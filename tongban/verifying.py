@@ -138,7 +138,11 @@ def _judge_of(path: Path, data: Buffer, question: Question) -> Callable[..., Ver
         return assess_seal
     if _passes_for_document(path, data):
         return assess
-    raise InvalidArgument(
+    raise _unknown(path)
+
+
+def _unknown(path: Path) -> InvalidArgument:
+    return InvalidArgument(
         f"{path} is neither an OFD nor a PDF; a signature over a digest needs --digest",
         reason="DOCUMENT_FORMAT_UNKNOWN",
         message_zh=f"{path} 不是 OFD 或 PDF 文件；对摘要的签章须用 --digest 给出摘要",
@@ -165,6 +169,10 @@ def _is_seal(data: bytes) -> bool:
 
 def _receipt(path: Path, question: Question) -> dict[str, Any]:
     if not question.log_key:
+        try:
+            proofs.read_about_log(path)
+        except InvalidArgument:  # some other file of JSON
+            raise _unknown(path) from None
         raise _no_log_key(path)
     return proofs.verify_file(
         path,

@@ -34,6 +34,7 @@ from tongban.verifying import GREATEST, SUFFIXES, Finding, Question, judge_file
 MOST_FILES: Final = 1_000_000
 _EACH: Final = 8  # files a process takes at once
 _AHEAD: Final = 4  # such portions under way for each process
+_NAMED: Final = 3
 _MIB: Final = 1024 * 1024
 
 
@@ -104,11 +105,29 @@ def files_in(places: Sequence[Path]) -> list[Path]:
     return found
 
 
+def others_in(places: Sequence[Path]) -> tuple[int, list[Path]]:
+    """What else lies in the folders that are named, and is not looked at: how many, the first few.
+
+    A forger's file may have any name; it is judged where it is named itself.
+    """
+    count, first = 0, list[Path]()
+    for place in places:
+        for path in _files(place) if place.is_dir() else ():
+            if path.suffix.lower() not in SUFFIXES:
+                count += 1
+                if len(first) < _NAMED:
+                    first.append(path)
+    return count, sorted(first)
+
+
 def _documents(folder: Path) -> Iterator[Path]:
+    return (path for path in _files(folder) if path.suffix.lower() in SUFFIXES)
+
+
+def _files(folder: Path) -> Iterator[Path]:
     for here, _, names in os.walk(folder, onerror=_raise):
         for name in names:
-            if Path(name).suffix.lower() in SUFFIXES:
-                yield Path(here) / name
+            yield Path(here, name)
 
 
 def _raise(error: OSError) -> None:
@@ -130,10 +149,21 @@ def judge_one(
 def _tried(path: Path, question: Question, store: TrustStore, now: datetime) -> Told:
     """What came of one file of many (rule 2)."""
     try:
+        _check_regular(path)
         return judge_one(path, question, lambda: store, now)
     except DomainError as error:
         why, why_zh = plain(error.message, 1000), plain(error.message_zh, 1000)
         return Told(path=path, reason=error.reason, message=why, message_zh=why_zh)
+
+
+def _check_regular(path: Path) -> None:
+    """A pipe that lies in a folder would be waited for, and nobody may ever write to it."""
+    if path.exists() and not path.is_file():
+        raise InvalidArgument(
+            f"{path} is no file, but a pipe, a device or a folder",
+            reason="FILE_UNREADABLE",
+            message_zh=f"{path} 不是普通文件，而是管道、设备或文件夹",
+        )
 
 
 def judge_all(

@@ -4,14 +4,15 @@
    counts of all. JSON of one file is its verdict, of several a line for each as it comes.
 2. The exit code is that of the worst: FAILED, then a file that could not be judged, then
    INDETERMINATE. It answers for the time of signing; what holds today is told beside it.
-3. A report is written once, whole, and never over a file that is there.
+3. A report is written once, whole, and never over a file that is there; before anything is told,
+   so that it stands there whatever becomes of the output.
 """
 
 from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -26,9 +27,9 @@ from seal.judging.plainly import plain, plain_path
 from seal.model import Indication
 from seal.trust import TrustStore
 from tongban.console import COLOURS, Exit, err, json_text, out, print_json, say, word
-from tongban.files import check_new, write_new
+from tongban.files import check_new, check_target, write_new
 from tongban.verifying import Question
-from tongban.verifying_many import Told, files_in, judge_all, judge_one
+from tongban.verifying_many import Told, files_in, judge_all, judge_one, others_in
 
 _SHOWN: Final = 200
 _NOT_JUDGED: Final = "NOT_JUDGED"
@@ -57,34 +58,62 @@ def verify_files(
 
     `trust` says in words, English and Chinese, whose roots `store` holds; it is asked once, and
     only where there is something to judge. Raises InvalidArgument: REPORT_TOO_LARGE, FILE_EXISTS,
-    REPORT_OF_RECEIPTS, and for a single file what `judge_file` raises.
+    FILE_UNWRITABLE, REPORT_OF_RECEIPTS, and for a single file what `judge_file` raises.
     """
     if wish.report is not None:
-        check_new(wish.report)
+        _check_place(wish.report)
     paths = files_in(places)
     if wish.report is not None:
         _check_count(len(paths))
     if len(paths) == 1 and not places[0].is_dir():
         told = judge_one(paths[0], question, store, now)
-        _tell_one(told, wish)
-        found = [told]
-    else:
-        summary = _Summary(keep=wish.report is not None)
-        for told in _with_bar(
-            judge_all(paths, question, store=store(), now=now, processes=wish.processes),
-            len(paths),
-        ):
-            summary.add(told)
-            if wish.as_json:
-                sys.stdout.write(json_text(told.to_dict()) + "\n")
-        if not wish.as_json:
-            summary.tell()
-        if wish.report is not None:
-            _write(summary.kept, wish.report, trust, now)
-        return summary.exit()
-    if wish.report is not None:
-        _write(found, wish.report, trust, now)
-    return exit_of(Counter([_key(told)]))
+        try:
+            _write([told], wish.report, trust, now)
+        finally:
+            _tell_one(told, wish)
+        return exit_of(Counter([_key(told)]))
+    all_told: Iterable[Told] = _with_bar(
+        judge_all(paths, question, store=store(), now=now, processes=wish.processes), len(paths)
+    )
+    if wish.report is None:
+        return _tell_all(all_told, wish, places)
+    kept = list(all_told)
+    try:
+        _write(kept, wish.report, trust, now)
+    finally:
+        code = _tell_all(kept, wish, places)
+    return code
+
+
+def _tell_all(found: Iterable[Told], wish: Wish, places: Sequence[Path]) -> Exit:
+    """Rule 1, of several."""
+    summary = _Summary()
+    for told in found:
+        summary.add(told)
+        if wish.as_json:
+            sys.stdout.write(json_text(told.to_dict()) + "\n")
+    if not wish.as_json:
+        summary.tell()
+    _tell_others(places)
+    return exit_of(summary.counts)
+
+
+def _tell_others(places: Sequence[Path]) -> None:
+    """What nobody looked at, beside the output: a line of JSON is of a file that was."""
+    count, first = others_in(places)
+    if count:
+        names = ", ".join(plain_path(str(path)) for path in first)
+        more = ", …" if count > len(first) else ""
+        err.print(
+            say(
+                f"Not looked at, being named neither .ofd nor .pdf: {count} ({names}{more}). Name "
+                "them one by one to have them verified.",
+                f"未检查的其他文件（名称不以 .ofd 或 .pdf 结尾）：{count} 个（{names}{more}）。"
+                "如需验证，请逐个指定。",
+            ),
+            markup=False,
+            highlight=False,
+        )
 
 
 def exit_of(counts: Counter[str]) -> Exit:
@@ -125,17 +154,13 @@ def _with_bar(found: Iterator[Told], total: int) -> Iterator[Told]:
 class _Summary:
     """Counts of all, and the rows of the first of those that a person should look at."""
 
-    keep: bool
     counts: Counter[str] = field(default_factory=Counter)
     lapsed: int = 0
     rows: list[tuple[Text, Text]] = field(default_factory=list)
-    kept: list[Told] = field(default_factory=list)
 
     def add(self, told: Told) -> None:
         self.counts[_key(told)] += 1
         self.lapsed += told.indication is Indication.PASSED and not told.is_good_today
-        if self.keep:
-            self.kept.append(told)
         if not told.is_good_today and len(self.rows) < _SHOWN:
             self.rows.append(_row(told))
 
@@ -167,9 +192,6 @@ class _Summary:
             label = Text(say("not judged", "未能验证"), "bold")
             table.add_row(label, str(self.counts[_NOT_JUDGED]))
         out.print(table)
-
-    def exit(self) -> Exit:
-        return exit_of(self.counts)
 
 
 def _look(rows: list[tuple[Text, Text]]) -> Table:
@@ -210,6 +232,18 @@ def _coloured(indication: Indication) -> Text:
 # --- the report ------------------------------------------------------------------------------
 
 
+def _check_place(path: Path) -> None:
+    """Asked before any work: a report goes into a folder that is there, and over no file."""
+    check_new(path)
+    if not path.absolute().parent.exists():
+        raise InvalidArgument(
+            f"cannot write {path}: its folder is not there: make it, or name another place",
+            reason="FILE_UNWRITABLE",
+            message_zh=f"无法写入 {path}：所在文件夹不存在：请先创建，或另选位置",
+        )
+    check_target(path)
+
+
 def _check_count(count: int) -> None:
     from tongban.reports import MOST, too_many
 
@@ -217,8 +251,10 @@ def _check_count(count: int) -> None:
         raise too_many()
 
 
-def _write(found: Sequence[Told], path: Path, trust: tuple[str, str], now: datetime) -> None:
-    """The report of those that are documents; the others have their say in the summary."""
+def _write(found: Sequence[Told], path: Path | None, trust: tuple[str, str], now: datetime) -> None:
+    """The report, if one is wished, of those that are documents; the summary tells of the rest."""
+    if path is None:
+        return
     from tongban.reports import Reported, write_report
 
     documents = [

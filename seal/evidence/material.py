@@ -93,16 +93,17 @@ def material_of(store: TrustStore, chains: Iterable[ChainResult]) -> Material:
     roots = {one.certificate for one in store.anchors}
     certificates = _once((one.raw for one in paths if one.raw not in roots), store.intermediates)
     times = [
-        parse_certificate(one.certificate).subject_name
+        parse_certificate(one.certificate).subject_key
         for one in store.anchors
         if Purpose.TIMESTAMP in one.purposes
     ]
-    issuers = {one.issuer_name for one in paths} | set(times)
+    issuers = {one.issuer_key for one in paths} | set(times)
     serials = {one.serial for one in paths}
     return Material(
-        anchors=store.anchors,
+        # A list has no place for what nobody ever trusted.
+        anchors=tuple(one for one in store.anchors if one.is_ever_in_force),
         certificates=certificates,
-        crls=tuple(one for one in store.crls if parse_crl(one).issuer_name in issuers),
+        crls=tuple(one for one in store.crls if parse_crl(one).issuer_key in issuers),
         ocsp=tuple(one for one in store.ocsp if _is_about(one, serials)),
         policy=store.policy,
     )
@@ -143,10 +144,15 @@ def _read_list(package: OfdPackage) -> tuple[tuple[TrustAnchor, ...], Revocation
 
     try:
         found = read_trust_list(package.read(TRUST_LIST), read)
-    except (InvalidArgument, KeyError):
-        found = None
-    # Every root is told of, once, and nothing is told of that is no root.
+    except InvalidArgument as error:
+        why, why_zh = f"inside, {error.message}", f"证据包内：{error.message_zh}"
+        raise malformed(why, why_zh) from error
+    except KeyError:
+        raise malformed("there is no trust list inside", "证据包内没有信任列表") from None
     held = {name for name in package if name.startswith("trust/anchors/")}
-    if found is None or set(named) != held or len(named) != len(held):
-        raise malformed("the trust list inside cannot be read", "无法读取证据包内的信任列表")
+    if set(named) != held or len(named) != len(held):
+        raise malformed(
+            "the trust list inside does not name every root there, each once",
+            "证据包内的信任列表未将每个根证书恰好列出一次",
+        )
     return found

@@ -2,15 +2,17 @@
 
 1. Every check that is ever emitted stands here once (a test holds that); the order is that of
    GM/T 0031-2025 (format, seal, signer, signature, content, time-stamp), whatever order rules run.
-2. Every reason has a word of ETSI EN 319 102-1 §5.1.3, so that a caller who knows that standard
-   needs no table of ours; a reason that is not listed in `REASONS` takes its check's word.
-3. Data alone: nothing here imports the rest of the project. The auditors' chapter is written of it.
+2. What refines a check's answer stands in `seal.judging.reasons`; a reason without a word of its
+   own there takes its check's.
+3. Data alone: of the project it imports that table. The auditors' chapter is written of both.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
+
+from seal.judging.reasons import ENDINGS, REASONS, Ending
 
 __all__ = ["CHECKS", "ENDINGS", "REASONS", "CheckName", "Ending", "etsi_word", "position", "titled"]
 
@@ -32,15 +34,6 @@ class CheckName:
     etsi: str
     thing: str = ""
     thing_zh: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """What may have ended since signing; `etsi` where no time-stamp proves the signature older."""
-
-    etsi: str
-    words: str
-    words_zh: str
 
 
 _GMT31: Final = "GM/T 0031-2025"
@@ -159,6 +152,12 @@ _ALL: Final = (
         "Is every signature in the list, with files of its own?",
         "每个签章是否都在列表中且有各自的文件？",
         _OFD, "FORMAT_FAILURE",
+    ),
+    CheckName(
+        "active_content", "Active content", "活动内容",
+        "Does the document do, or show, something else by itself?",
+        "文件自身是否会执行动作或改变显示内容？",
+        "ISO 32000-2", "GENERIC",
     ),
     CheckName(
         "integrity_entries", "Integrity list", "完整性清单",
@@ -281,7 +280,8 @@ _ALL: Final = (
     ),
     CheckName(
         "stamp_pages", "Place of the stamps", "印章所在页面",
-        "Is every stamp on a page of the document?", "每个印章是否位于文件的页面上？",
+        "Is every stamp on a page of the document, to be seen, and no larger than a seal may be?",
+        "每个印章是否位于文件的页面上、可见且大小适当？",
         _OFD, "SIG_CONSTRAINTS_FAILURE",
     ),
     CheckName(
@@ -319,74 +319,6 @@ _ALL: Final = (
 
 CHECKS: Final = {one.name: one for one in _ALL}
 _POSITIONS: Final = {one.name: number for number, one in enumerate(_ALL)}
-
-REASONS: Final = {
-    "NOT_SIGNED": "SIGNED_DATA_NOT_FOUND",
-    "NOT_ASKED": "GENERIC",
-    "NOT_CHECKED": "GENERIC",
-    "NO_SIGNING_TIME": "NO_POE",
-    "NO_TRUST_ANCHOR": "NO_CERTIFICATE_CHAIN_FOUND",
-    "LOG_KEY_NOT_TRUSTED": "NO_CERTIFICATE_CHAIN_FOUND",
-    "ISSUER_KEY_DIFFERS": "NO_CERTIFICATE_CHAIN_FOUND",
-    "PURPOSE_NOT_TRUSTED": "NO_CERTIFICATE_CHAIN_FOUND",
-    "SUITE_NOT_TRUSTED": "CRYPTO_CONSTRAINTS_FAILURE",
-    "MAKER_NOT_LISTED": "CHAIN_CONSTRAINTS_FAILURE",
-    "SIGNER_AS_MAKER": "CHAIN_CONSTRAINTS_FAILURE",
-    "SELF_MADE_SEAL": "CHAIN_CONSTRAINTS_FAILURE",
-    "ANCHOR_NOT_YET_TRUSTED": "OUT_OF_BOUNDS_NO_POE",
-    "ANCHOR_WITHDRAWN": "OUT_OF_BOUNDS_NO_POE",
-    "CERTIFICATE_EXPIRED": "EXPIRED",
-    "CERTIFICATE_NOT_YET_VALID": "NOT_YET_VALID",
-    "CERTIFICATE_REVOKED": "REVOKED",
-    "CERTIFICATE_FORGED": "CHAIN_CONSTRAINTS_FAILURE",
-    "CERTIFICATE_MALFORMED": "CHAIN_CONSTRAINTS_FAILURE",
-    "CERTIFICATE_SWAPPED": "CHAIN_CONSTRAINTS_FAILURE",
-    "ALGORITHM_UNKNOWN": "CRYPTO_CONSTRAINTS_FAILURE",
-    "SIGNATURE_KIND_UNKNOWN": "FORMAT_FAILURE",
-    "SIGNATURE_EMPTY": "FORMAT_FAILURE",
-    "SIGNATURE_REMOVED": "FORMAT_FAILURE",
-    "BYTES_ADDED": "SIG_CONSTRAINTS_FAILURE",
-    "CHANGED_SINCE": "SIG_CONSTRAINTS_FAILURE",
-    "CERTIFICATION_BROKEN": "SIG_CONSTRAINTS_FAILURE",
-    "REVISION_NOT_COVERED": "SIG_CONSTRAINTS_FAILURE",
-    "PDF_ENCRYPTED": "FORMAT_FAILURE",
-    "PDF_HYBRID": "FORMAT_FAILURE",
-    "PDF_DAMAGED": "FORMAT_FAILURE",
-    "PDF_TOO_LARGE": "FORMAT_FAILURE",
-    "ISSUER_NOT_CA": "CHAIN_CONSTRAINTS_FAILURE",
-    "KEY_USAGE": "CHAIN_CONSTRAINTS_FAILURE",
-    "EXTENDED_KEY_USAGE": "CHAIN_CONSTRAINTS_FAILURE",
-    "CRITICAL_EXTENSION": "CHAIN_CONSTRAINTS_FAILURE",
-    "UNSUPPORTED_KEY": "CRYPTO_CONSTRAINTS_FAILURE",
-    "REVOCATION_UNKNOWN": "TRY_LATER",
-    "CHECK_METHOD": "CRYPTO_CONSTRAINTS_FAILURE",
-    "DIGEST_WEAK": "CRYPTO_CONSTRAINTS_FAILURE",
-    "BARE_SIGNATURE_VALUE": "FORMAT_FAILURE",
-    "MALFORMED_SIGNED_DATA": "FORMAT_FAILURE",
-    "NO_SIGNER_CERTIFICATE": "NO_SIGNING_CERTIFICATE_FOUND",
-    "SEAL_NOT_IN_FORCE": "SIG_CONSTRAINTS_FAILURE",
-    "SIGNATURE_LISTED_TWICE": "FORMAT_FAILURE",
-    "INTEGRITY_LIST_DIFFERS": "SIG_CONSTRAINTS_FAILURE",
-    "TIME_STAMP_OF_OTHER_BYTES": "HASH_FAILURE",
-    "TIME_STAMP_TOO_EARLY": "TIMESTAMP_ORDER_FAILURE",
-    "TIME_STAMP_NOT_TRUSTED": "NO_POE",
-    "TIME_STAMP_NOT_GOOD": "SIG_CRYPTO_FAILURE",
-    "REFERENCES_REPEATED": "FORMAT_FAILURE",
-    "ROOT_NOT_COVERED": "SIG_CONSTRAINTS_FAILURE",
-    "SIGNED_BEFORE_CERTIFICATE": "NOT_YET_VALID",
-    "SIGNED_BEFORE_EARLIER_SIGNATURE": "SIG_CONSTRAINTS_FAILURE",
-    "STAMP_OFF_PAGE": "SIG_CONSTRAINTS_FAILURE",
-    "TOO_LARGE_TO_JUDGE": "GENERIC",
-}
-"""The ETSI word of a reason, whichever check gave it."""
-
-ENDINGS: Final = {
-    "CERTIFICATE_REVOKED": Ending("REVOKED_NO_POE", "was revoked", "被吊销"),
-    "CERTIFICATE_EXPIRED": Ending("OUT_OF_BOUNDS_NO_POE", "expired", "已过有效期"),
-    "SEAL_ENDED": Ending("OUT_OF_BOUNDS_NO_POE", "ended", "已过有效期"),
-    "TRUST_WITHDRAWN": Ending("OUT_OF_BOUNDS_NO_POE", "lost its trust anchor", "不再受信任"),
-}
-"""What `Check.ended_why` may say; the gravest first."""
 
 
 def titled(name: str) -> CheckName:

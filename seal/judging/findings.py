@@ -182,15 +182,8 @@ def passed(
     against: tuple[str, str] = NOTHING,
 ) -> Check:
     """A check that holds. `against` says what it was checked against, English and Chinese."""
-    return Check(
-        name=name,
-        indication=_PASSED,
-        detail=detail,
-        detail_zh=detail_zh,
-        notice=notice,
-        against=against[0],
-        against_zh=against[1],
-    )
+    # By position: names take twice as long, and nearly every check passes.
+    return Check(name, _PASSED, detail, detail_zh, *against, "", "", notice)
 
 
 def failed(

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 from runtime.clock import CHINA
@@ -21,6 +22,7 @@ LONGEST: Final = 120
 LONGEST_SENTENCE: Final = 2000
 """Characters of a sentence, with all the names in it."""
 
+_KEPT_TIMES: Final = 1024
 IN_HEAD: Final = 36
 """Characters of a name in a head; a longer one stands whole among the facts."""
 
@@ -50,8 +52,9 @@ _SPACES: Final = frozenset("\u00a0\u1680\u202f\u205f\u3000") | {chr(c) for c in 
 
 def plain(text: str, longest: int = LONGEST) -> str:
     """Text of a document on one line: nothing in it that is not seen (rule 1)."""
-    text = text if len(text) <= longest else text[: longest - 1] + "…"
-    if text.isascii() and text.isprintable():
+    if len(text) > longest:
+        text = text[: longest - 1] + "…"
+    elif text.isascii() and text.isprintable():
         return text
     return _UNSEEN.sub(REPLACEMENT, visible(text))
 
@@ -83,6 +86,7 @@ def visible(text: str, kept: str = "") -> str:
     )
 
 
+@lru_cache(maxsize=_KEPT_TIMES)
 def china_time(at: datetime) -> str:
     """An instant on a clock in China, `2026-02-01 16:00:00 +08:00` (rule 2)."""
     # `isoformat` in place of `strftime`, which takes three times as long.

@@ -1,34 +1,31 @@
 """The checks of a seal (SESeal) by itself, in the order of GM/T 0031-2025.
 
 One rule, one function: (seal, store, now) -> Check. To add a rule, write the function and put it
-in `SEAL_CHECKS`. What each stops:
+in `SEAL_CHECKS`; but the maker's, which has to know who signs. What each stops:
 
 - `seal_encoding`: two readings of one DER (told, since the bytes as received are what is verified);
 - `seal_signature`: a seal nobody made, or changed since (other verifiers never look);
 - `seal_creation`: a seal whose dates contradict each other, or made in the future;
 - `seal_maker_certificate`: a maker nobody trusts, a signer that makes itself a seal, or a maker
-  whose certificate was no good when the seal was made (expired or revoked *since* is a notice);
+  whose certificate was no good when the seal was made (expired or revoked *since* is a notice; and
+  so is that no list says who makes seals);
 - `seal_extensions`: a critical extension that is silently ignored;
 - `seal_time_stamp`: a time-stamp that is silently ignored, or of something else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
 from runtime.errors import DataLoss, InvalidArgument
 from seal.der_form import Finding
-from seal.judging.findings import Unknown
+from seal.judging.self_made import is_self_made
+from seal.judging.stamps import proving, stamped_by, unknown_since
 from seal.judging.telling import holder, moment, named, plain
 from seal.model import Check, Indication, Trust, failed, passed, undetermined
-from seal.pki.timestamp_token import (
-    TimestampInfo,
-    UntrustedTimestamp,
-    check_token,
-    read_token,
-)
+from seal.pki.timestamp_token import UntrustedTimestamp, check_token, read_token
 from seal.pki.timestamp_token import digest as token_digest
 from seal.ses import Seal, unknown_critical, verify_seal
 from seal.trust import ChainResult, Purpose, TrustStore, assess_chain, parse_certificate
@@ -91,24 +88,34 @@ def _period(seal: Seal) -> tuple[str, str]:
     return f"valid {first} to {last}", f"有效期 {first} 至 {last}"
 
 
-def check_maker_certificate(seal: Seal, store: TrustStore, now: datetime) -> Check | None:
-    """The maker's certificate as of the seal's creation."""
+def check_maker_certificate(
+    seal: Seal, store: TrustStore, now: datetime, signer: bytes = b""
+) -> Check:
+    """The maker's certificate as of the seal's creation; `signer` is who signs with the seal."""
     result = assess_chain(
-        seal.maker_certificate, at=seal.created, store=store, purpose=Purpose.SEAL_MAKER
+        seal.maker_certificate, at=seal.created, store=store, purpose=Purpose.SEAL_MAKER, now=now
     )
     name = "seal_maker_certificate"
     check = chain_check(name, result, at=seal.created, now=now, who=("seal maker", "制章者"))
-    is_open = check.indication is Indication.PASSED and not result.is_listed_maker
-    if is_open and seal.lists_certificate(seal.maker_certificate):
+    # A list of makers names it, or the trust list itself does: as an anchor of its own.
+    is_named = result.is_listed_maker or len(result.path) == 1
+    if check.indication is not Indication.PASSED or is_named:
+        return check
+    if is_self_made(seal, signer):
         return undetermined(
             name,
-            "the seal's maker is a signer of this seal too, and no list says that it makes seals: "
-            "whoever may sign could have made it",
-            "制章者同时是该印章的签章者，且没有名单表明其可以制章：任何签章者均可自制此章",
+            "the seal's maker is a signer of this seal too (by its certificate, its key or its "
+            "name), and no list says that it makes seals: whoever may sign could have made it",
+            "制章者同时是该印章的签章者（证书、密钥或名称相同），且没有名单表明其可以制章："
+            "任何签章者均可自制此章",
             reason="SELF_MADE_SEAL",
             against=(check.against, check.against_zh),
         )
-    return check
+    return check._replace(
+        detail=check.detail + "; no list says who makes seals under that root",
+        detail_zh=check.detail_zh + "；没有名单表明该根证书下由谁制章",
+        notice=True,
+    )
 
 
 def check_extensions(seal: Seal, _store: TrustStore, _now: datetime) -> Check | None:
@@ -187,73 +194,7 @@ def time_stamp_check(
     except DataLoss as error:
         reason = "TIME_STAMP_NOT_GOOD"
         return failed(name, error.message, error.message_zh, reason=reason, against=against)
-    return proving(name, good, store)
-
-
-def before_certificate(
-    name: str,
-    certificate: bytes,
-    *,
-    claimed: datetime | None,
-    existed_at: datetime | None,
-    store: TrustStore,
-    extra: Sequence[bytes] = (),
-) -> Check | None:
-    """A time that is said and cannot be, where a time-stamp proves a later one; None where it can.
-
-    The chain is judged as of the proven time then, so nobody else asks about the claimed one: the
-    certificate had not begun, or our list trusted its root only since (which is open, not wrong).
-    """
-    if claimed is None or existed_at is None or claimed >= existed_at:
-        return None
-    try:
-        begins = parse_certificate(certificate).not_before
-    except InvalidArgument:  # its own check says so
-        return None
-    against = (
-        f"said {moment(claimed)}; certificate begins {moment(begins)}",
-        f"自述时间 {moment(claimed)}；证书生效 {moment(begins)}",
-    )
-    if claimed < begins:
-        return failed(
-            name,
-            "the signature says it is older than its signer's certificate",
-            "自述的签署时间早于签名者证书的生效时间",
-            reason="SIGNED_BEFORE_CERTIFICATE",
-            against=against,
-        )
-    result = assess_chain(certificate, at=claimed, store=store, purpose=Purpose.SIGNER, extra=extra)
-    if result.status != "ANCHOR_NOT_YET_TRUSTED":
-        return None
-    return undetermined(
-        name,
-        f"as of the time that the signature says: {result.detail}",
-        f"按自述的签署时间：{result.detail_zh}",
-        reason=result.status,
-        against=against,
-    )
-
-
-def stamped_by(told: TimestampInfo) -> tuple[str, str]:
-    """What a time-stamp is over, by whom and of when."""
-    (who, who_zh), word, at = holder(told.certificate), told.digest.upper(), moment(told.time)
-    return f"{word} of what is stamped; {who}; {at}", f"所盖内容的 {word} 摘要；{who_zh}；{at}"
-
-
-def proving(name: str, good: TimestampInfo, store: TrustStore) -> Check:
-    """A time-stamp that was found good: what it proves, and whom that rests on."""
-    at, against = moment(good.time), stamped_by(good)
-    check = passed(name, f"the time-stamp proves {at}", f"时间戳证明时间为 {at}", against=against)
-    return check._replace(proves=good.time, trust=_time_trust(name, good, store))
-
-
-def _time_trust(name: str, good: TimestampInfo, store: TrustStore) -> Trust | None:
-    """The anchor that the checked token led to."""
-    anchor = next((a for a in store.anchors if a.certificate == good.anchor), None)
-    if anchor is None:
-        return None
-    print_of = parse_certificate(anchor.certificate).fingerprint
-    return Trust(role=name, source=anchor.source, anchor=plain(anchor.name), fingerprint=print_of)
+    return proving(name, good, store, now)
 
 
 def in_force(seal: Seal, *, at: datetime) -> Check:
@@ -274,10 +215,18 @@ SEAL_CHECKS: Final[tuple[SealCheck, ...]] = (
     check_encoding,
     check_signature,
     check_creation,
-    check_maker_certificate,
     check_extensions,
     check_time_stamp,
 )
+
+
+def judge_seal(
+    seal: Seal, store: TrustStore, now: datetime, *, signer: bytes = b""
+) -> list[Check | None]:
+    """Every rule about a seal, by itself or as a signer (DER certificate) signs with it."""
+    found = [rule(seal, store, now) for rule in SEAL_CHECKS]
+    return [*found, check_maker_certificate(seal, store, now, signer)]
+
 
 _CHAIN_REASONS: Final = {
     "NO_ANCHOR": "NO_TRUST_ANCHOR",
@@ -337,6 +286,8 @@ def chain_check(
     told = [ending[2:] for ending in endings]
     if not result.revocation_known:
         told.append(("no revocation data covers it", "没有覆盖该时刻的吊销信息"))
+    if result.is_data_ahead:
+        told.append(("revocation data from the future is left out", "来自未来的吊销信息不予采用"))
     if result.is_meant_otherwise:
         told.append(("its extended key usage names other uses", "扩展密钥用途所列为其他用途"))
     first = min(endings, default=None)
@@ -357,15 +308,8 @@ def chain_check(
         trust=trust,
         ended=first[0] if first else None,
         ended_why=first[1] if first else "",
-        unknown=_unknown(result, now),
+        unknown=unknown_since(result, now),
     )
-
-
-def _unknown(result: ChainResult, now: datetime) -> Unknown | None:
-    """Where what is known of revocation ends before today."""
-    if result.known_until is not None and result.known_until >= now:
-        return None
-    return Unknown(until=result.known_until, required=result.is_required)
 
 
 def _chain_against(result: ChainResult, at: datetime | None) -> tuple[str, str]:

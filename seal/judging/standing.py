@@ -9,7 +9,9 @@
    until when it is known; and it is open (TRY_LATER) where the trust list asks for such data and no
    time-stamp proves that the signature is from before it ends: what ended later does no harm then.
 5. A seal's own time-stamp proves the seal's making, not the signature. A time-stamp whose authority
-   was revoked since proves nothing.
+   was revoked since proves nothing, and none proves that its own authority was good.
+6. Until when a time-stamp's authority is known to be good is told, and leaves nothing open: else no
+   proof would outlast the lists of its day, which is what proofs are for.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from seal.judging.plainly import china_day
 PROOFS: Final = ("time_stamp", "document_time", "evidence_time")
 """What proves that a signature existed: a time-stamp of its own, of the document after it, of the
 bundle around it."""
+_STAMPS: Final = frozenset({*PROOFS, "seal_time_stamp"})
 _ORDER: Final = {word: number for number, word in enumerate(ENDINGS)}
 
 
@@ -105,9 +108,13 @@ def _proved_before(check: Check, checks: tuple[Check, ...]) -> bool:
 
 
 def _proof_for(check: Check, checks: tuple[Check, ...]) -> datetime | None:
-    """When what was checked is proved to have been used; a seal's own stamp counts for the seal."""
-    made = check.name in ("seal_maker_certificate", "seal_time_stamp")
-    return proof_of(checks, *PROOFS, *(("seal_time_stamp",) if made else ()))
+    """When what was checked is proved to have been used; a seal's own stamp counts for the seal.
+
+    A time-stamp is proved by others alone: a key that is lost makes any time.
+    """
+    made = check.name == "seal_maker_certificate"
+    others = tuple(one for one in checks if one is not check)
+    return proof_of(others, *PROOFS, *(("seal_time_stamp",) if made else ()))
 
 
 # --- what is known of revocation (rule 4) -----------------------------------------------------
@@ -141,6 +148,8 @@ def _as_known(unknown: list[_Found], checks: tuple[Check, ...]) -> Standing:
 
 def _is_missing(check: Check, unknown: Unknown, checks: tuple[Check, ...]) -> bool:
     """Whether the trust list asks for more than there is, and no proof makes it needless."""
+    if check.name in _STAMPS:
+        return False
     proof = _proof_for(check, checks)
     proved = proof is not None and unknown.until is not None and proof <= unknown.until
     return unknown.required and not proved
@@ -155,7 +164,7 @@ def _reached(found: list[_Found], checks: tuple[Check, ...]) -> tuple[str, str]:
     """Until when revocation is known; of which certificate, where more is known of another."""
     check, unknown = min(found, key=_reach)
     entry = titled(check.name)
-    asked = sum(one.trust is not None and one.name.endswith("_certificate") for one in checks)
+    asked = sum(one.trust is not None for one in checks)
     is_alone = len(found) < asked
     of = f" of {entry.thing}" if is_alone else ""
     of_zh = f"{entry.thing_zh}的" if is_alone else ""
@@ -172,15 +181,14 @@ def _gravity(check: Check) -> tuple[int, float]:
 
 def _lapsed(check: Check, proof: datetime | None, signed_at: datetime | None) -> Standing:
     what, what_zh = _ending(check)
+    claimed = f" ({china_day(signed_at)})" if signed_at else ""
+    claimed_zh = f"（{china_day(signed_at)}）" if signed_at else ""
+    late, late_zh = "no time-stamp proves that it was signed before", "没有时间戳证明签章早于此时"
     if proof:
-        then = f"valid when signed; {what}, and its time-stamp ({china_day(proof)}) is later"
-        then_zh = f"签章时有效；{what_zh}，时间戳（{china_day(proof)}）晚于此时"
-    else:
-        claimed = f" ({china_day(signed_at)})" if signed_at else ""
-        claimed_zh = f"（{china_day(signed_at)}）" if signed_at else ""
-        nothing = "no time-stamp proves that it was signed before"
-        then = f"valid when signed by its own word{claimed}; {what}, and {nothing}"
-        then_zh = f"按签章自述时间{claimed_zh}有效；{what_zh}，没有时间戳证明签章早于此时"
+        late = f"its time-stamp ({china_day(proof)}) is later"
+        late_zh = f"时间戳（{china_day(proof)}）晚于此时"
+    then = f"valid when signed by its own word{claimed}; {what}, and {late}"
+    then_zh = f"按签章自述时间{claimed_zh}有效；{what_zh}，{late_zh}"
     known = ENDINGS.get(check.ended_why)
     return Standing(
         indication=Indication.INDETERMINATE,

@@ -6,8 +6,8 @@ that no name can forge a line of a report.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
+from collections.abc import Callable, Sequence
+from functools import lru_cache, wraps
 from typing import TypeVarTuple
 
 from runtime.errors import InvalidArgument
@@ -15,7 +15,10 @@ from seal.judging.plainly import moment, plain
 from seal.model import CertificateFacts, Check
 from seal.pki.certificates import CertificateInfo, parse_certificate
 
-__all__ = ["comparing", "facts_of", "holder", "moment", "named", "plain"]
+__all__ = ["comparing", "facts_of", "holder", "moment", "named", "paths_shown", "plain"]
+
+_MOST_PATHS = 10
+_KEPT = 1024  # as many as certificates that are kept parsed
 
 _Args = TypeVarTuple("_Args")
 
@@ -30,13 +33,22 @@ def holder(certificate: bytes) -> tuple[str, str]:
 
 def named(info: CertificateInfo) -> tuple[str, str]:
     """`holder` of a certificate that was read."""
-    name = plain(info.subject_fields.get("CN") or info.subject)
-    return (
-        f"certificate '{name}' (serial {info.serial:x})",
-        f"证书“{name}”（序列号 {info.serial:x}）",
-    )
+    return _named(info.subject_fields.get("CN") or info.subject, info.serial)
 
 
+@lru_cache(maxsize=_KEPT)
+def _named(name: str, serial: int) -> tuple[str, str]:
+    name = plain(name)
+    return f"certificate '{name}' (serial {serial:x})", f"证书“{name}”（序列号 {serial:x}）"
+
+
+def paths_shown(paths: Sequence[str]) -> str:
+    """The first ten of these entry names."""
+    shown = ", ".join(plain("/" + path) for path in paths[:_MOST_PATHS])
+    return shown + (" …" if len(paths) > _MOST_PATHS else "")
+
+
+@lru_cache(maxsize=_KEPT)
 def facts_of(certificate: bytes) -> CertificateFacts | None:
     """Who a certificate is; None where it does not read."""
     try:

@@ -35,6 +35,11 @@ def entries(document: OpenedDocument) -> Words:
 
 def form(_document: OpenedDocument, one: OpenedSignature) -> Words:
     """Where it stands and of what kind it says it is."""
+    return form_of(one)
+
+
+def form_of(one: OpenedSignature) -> Words:
+    """`form`, without its document."""
     path = "/" + plain(one.listed.path)
     return f"{path}; Type {plain(one.listed.type)}", f"{path}；类型 {plain(one.listed.type)}"
 

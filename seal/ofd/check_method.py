@@ -1,8 +1,12 @@
-"""The CheckMethod of a signature's References: by which digest the files are compared.
+"""The algorithms that Signature.xml names: of the files' digests, and of the signature.
 
+CheckMethod of the References says by which digest the files are compared.
 GB/T 33190 §18.2.2 takes any, and MD5 where nothing is said; GM/T 0031 takes SM3. Makers write the
 name or the OID. A digest that is broken proves nothing: whoever knows two files of one digest has
 one signed and shows the other.
+
+SignatureMethod says once more what the value itself says, and may be left out (§18.2.1). Makers
+write an OID of SM2, with SM3 or without, or its name.
 """
 
 from __future__ import annotations
@@ -10,7 +14,16 @@ from __future__ import annotations
 from typing import Final
 
 from seal.model import Check, failed
-from seal.suites import SHA256_OID, SHA384_OID, SHA512_OID, SM3_OID
+from seal.suites import (
+    SHA256_OID,
+    SHA384_OID,
+    SHA512_OID,
+    SM2,
+    SM2_CURVE_OID,
+    SM2_SM3_OID,
+    SM3_OID,
+    suite,
+)
 
 _NAME: Final = "references"
 _KNOWN: Final = {
@@ -61,4 +74,40 @@ def check_method(written: str) -> str | Check:
         f"the CheckMethod {shown!a} is not known",
         f"无法识别的摘要算法：{shown}",
         reason="CHECK_METHOD",
+    )
+
+
+_SM2_METHODS: Final = frozenset(
+    {
+        "SM2",
+        "SM2WITHSM3",
+        "SM3WITHSM2",
+        SM2_SM3_OID,
+        SM2_CURVE_OID,
+        f"{SM2_CURVE_OID}.1",  # GM/T 0006: the signatures of SM2
+    }
+)
+
+
+def is_method_of(method: str, suite_name: str) -> bool:
+    """Whether a SignatureMethod as written is of that suite; one that says nothing is of any."""
+    if not method or not suite_name:
+        return True
+    if suite_name == SM2:
+        return method.strip().replace("-", "").replace("_", "").upper() in _SM2_METHODS
+    return method == suite(suite_name).signature_oid
+
+
+def names_algorithm(method: str, oid: str) -> bool:
+    """Whether a SignatureMethod as written names, if any, the algorithm that the value names."""
+    return method in ("", oid) or (oid == SM2_SM3_OID and is_method_of(method, SM2))
+
+
+def told_of_method(method: str) -> tuple[str, str]:
+    """What is worth a notice of a SignatureMethod; empty for nothing."""
+    if method:
+        return "", ""
+    return (
+        "; Signature.xml names no SignatureMethod, the value names it alone",
+        "；Signature.xml 未写明签名算法，仅签名值中有",
     )

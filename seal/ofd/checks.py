@@ -12,7 +12,8 @@ every signature of every document of the package) or `DOCUMENT_CHECKS`. What eac
 - `signer_certificate`: a signer nobody trusts, expired or revoked when signing;
 - `document_signature`: a forged or changed TBS_Sign, a weaker algorithm than the key's;
 - `data_hash`, `references`: changed content; `property_info`: a signature moved to another place;
-- `stamp_pages`: a seal picture on a page that doesn't exist, off its page or of no size;
+- `stamp_pages`: a seal picture on a page that doesn't exist, off its page, of no size or so large
+  that it hides what others signed;
 - `uncovered_files`: content that this signer never saw, unless it is another signature's own files;
 - `unlisted_signature`: a signature dropped from the list while its files stay;
 - `signature_extensions`: a critical extension that is silently ignored;
@@ -21,41 +22,41 @@ every signature of every document of the package) or `DOCUMENT_CHECKS`. What eac
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
 from seal.judging.seal_checks import (
     CLOCK_SKEW,
-    before_certificate,
     chain_check,
     encoding_notice,
     extensions_check,
-    in_force,
     time_stamp_check,
 )
-from seal.judging.telling import comparing, plain
+from seal.judging.signing_times import (
+    before_certificate,
+    before_seal,
+    seal_in_force,
+    signer_chain,
+)
+from seal.judging.telling import comparing, paths_shown, plain
 from seal.model import (
     Check,
-    Indication,
     failed,
     passed,
     undetermined,
 )
 from seal.ofd import against
-from seal.ofd.check_method import check_method
+from seal.ofd.check_method import names_algorithm, told_of_method
 from seal.ofd.dates import check_date_time
 from seal.ofd.entries import check_integrity_entries, proven_value
+from seal.ofd.list_checks import check_listed
 from seal.ofd.opened import OpenedDocument, OpenedSignature
 from seal.ofd.package import PackageError
-from seal.ofd.stamp_checks import check_stamp_pages
+from seal.ofd.reference_checks import check_references
+from seal.ofd.stamp_checks import check_stamp_pages, told_unseen
 from seal.ofd.structure import ROOT, TYPE_SEAL, TYPE_SIGN
+from seal.ofd.xml_parts import check_xml
 from seal.ses import SealSignature, verify_signature
-from seal.suites import SM3_OID
-from seal.trust import Purpose, assess_chain
-
-_SHOWN: Final = 10
-
 
 # --- rules about one signature --------------------------------------------------------------
 
@@ -68,7 +69,7 @@ def check_signature_format(_document: OpenedDocument, one: OpenedSignature) -> C
         return failed(
             name, "the signature's Type is neither Seal nor Sign", "签名类型不是 Seal 或 Sign"
         )
-    if one.value is not None and one.xml.method != one.value.signature_oid:
+    if one.value is not None and not names_algorithm(one.xml.method, one.value.signature_oid):
         return failed(
             name,
             "Signature.xml and SignedValue.dat name different algorithms",
@@ -78,7 +79,8 @@ def check_signature_format(_document: OpenedDocument, one: OpenedSignature) -> C
         return failed(
             name, "the signature's version is not its seal's", "签章数据与印章的版本不一致"
         )
-    return passed(name, "the signature reads", "签章格式正确")
+    told, told_zh = told_of_method(one.xml.method)
+    return passed(name, "the signature reads" + told, "签章格式正确" + told_zh, notice=bool(told))
 
 
 def check_encoding(
@@ -97,7 +99,9 @@ def check_seal_match(
     if one.xml.seal is None:
         return passed(name, "there is no seal file beside the signed seal", "没有单独的印章文件")
     try:
-        held = document.package.read(one.xml.seal)
+        # A large file that many signatures name as theirs is not read by each.
+        is_other = document.package.size(one.xml.seal) not in (0, len(value.seal.raw))
+        held = b"" if is_other else document.package.read(one.xml.seal)
     except PackageError as error:
         return failed(name, error.message, error.message_zh)
     if held != value.seal.raw:
@@ -114,18 +118,9 @@ def check_seal_in_force(
     name = "seal_in_force"
     if value.signed_at is None:
         return _no_time(name)
-    check = in_force(value.seal, at=one.existed_at or value.signed_at)
-    if check.indication is Indication.PASSED and value.signed_at < value.seal.valid_from:
-        return in_force(value.seal, at=value.signed_at)
-    if check.indication is Indication.PASSED and document.now > value.seal.valid_to:
-        return check._replace(
-            detail="the seal was in force and has ended since",
-            detail_zh="签章时印章有效，现已过期",
-            notice=True,
-            ended=value.seal.valid_to,
-            ended_why="SEAL_ENDED",
-        )
-    return check
+    return seal_in_force(
+        value.seal, claimed=value.signed_at, existed_at=one.existed_at, now=document.now
+    )
 
 
 def _no_time(name: str) -> Check:
@@ -149,6 +144,11 @@ def check_signing_time(
         return failed(name, "signed before the seal was made", "签章时间早于印章制作时间")
     if value.signed_at > document.now + CLOCK_SKEW:
         return failed(name, "the signature says it is from the future", "签章时间晚于当前时间")
+    unmade = before_seal(
+        name, stamped=one.seal_stamped, claimed=value.signed_at, existed_at=one.existed_at
+    )
+    if unmade is not None:
+        return unmade
     untrue = before_certificate(
         name,
         value.certificate,
@@ -169,6 +169,15 @@ def check_signer_listed(
     name = "signer_listed"
     if value.seal.lists_certificate(value.certificate):
         return passed(name, "the seal lists the signer", "签章者在印章的签章者证书列表中")
+    unknown = plain(", ".join(value.seal.unknown_digests[:3]))
+    if value.seal.unknown_digests:
+        return undetermined(
+            name,
+            "the seal lists its signers by a digest that is not known, or proves nothing, so "
+            f"nobody can tell whether it lists this one: {unknown!a}",
+            f"印章以无法识别或不可靠的摘要算法列出签章者，无法判断是否包含该签章者：{unknown}",
+            reason="SIGNER_DIGEST_UNKNOWN",
+        )
     return failed(name, "the seal does not list the signer", "签章者不在印章的签章者证书列表中")
 
 
@@ -177,10 +186,16 @@ def check_signer_certificate(
 ) -> Check | None:
     """The signer's certificate, chain and revocation at the time of signing."""
     name = "signer_certificate"
-    at = one.existed_at or value.signed_at
-    if at is None:
+    found = signer_chain(
+        value.certificate,
+        claimed=value.signed_at,
+        existed_at=one.existed_at,
+        store=document.store,
+        now=document.now,
+    )
+    if found is None:
         return _no_time(name)
-    result = assess_chain(value.certificate, at=at, store=document.store, purpose=Purpose.SIGNER)
+    result, at = found
     return chain_check(name, result, at=at, now=document.now, who=("signer", "签章者"))
 
 
@@ -220,57 +235,6 @@ def check_property_info(
     return failed(name, "the signature was made for another place", "签章数据中的位置与实际不一致")
 
 
-@comparing(against.references)
-def check_references(document: OpenedDocument, one: OpenedSignature) -> Check | None:
-    """Every file the signer saw is there and unchanged.
-
-    But for the signature's own seal file, which is compared with the signed seal (`seal_match`).
-    """
-    name = "references"
-    method = check_method(one.xml.check_method)
-    if isinstance(method, Check):
-        return method
-    paths = [reference.path for reference in one.xml.references]
-    if not paths:
-        return failed(name, "the signature refers to no file", "签章未引用任何文件")
-    if len(set(paths)) != len(paths):
-        twice = [path for path, count in Counter(paths).items() if count > 1]
-        return failed(
-            name,
-            f"the signature refers to a file twice: {_names(twice)}",
-            f"签章重复引用文件：{_names(twice)}",
-            reason="REFERENCES_REPEATED",
-        )
-    missing = [path for path in paths if path not in document.package]
-    changed = [
-        reference.path
-        for reference in one.xml.references
-        if reference.path in document.package
-        and (one.value is None or reference.path != one.xml.seal)
-        and document.digest_of(reference.path, method) != reference.check_value
-    ]
-    if missing or changed:
-        found = [("changed after signing", "签章后被修改", changed), ("missing", "缺失", missing)]
-        return failed(
-            name,
-            "; ".join(f"{word}: {_names(paths)}" for word, _, paths in found if paths),
-            "；".join(f"{word}：{_names(paths)}" for _, word, paths in found if paths),
-        )
-    by = "" if method == SM3_OID else " (by a digest other than SM3)"
-    by_zh = "" if method == SM3_OID else "（摘要算法不是 SM3）"
-    return passed(
-        name,
-        f"{len(paths)} files are as signed{by}",
-        f"{len(paths)} 个文件与签章时一致{by_zh}",
-        notice=method != SM3_OID,
-    )
-
-
-def _names(paths: list[str]) -> str:
-    shown = ", ".join(plain("/" + path) for path in paths[:_SHOWN])
-    return shown + (" …" if len(paths) > _SHOWN else "")
-
-
 @comparing(against.cover)
 def check_uncovered_files(document: OpenedDocument, one: OpenedSignature) -> Check | None:
     """Every file is covered by *this* signature, but for the files that are signatures.
@@ -281,10 +245,12 @@ def check_uncovered_files(document: OpenedDocument, one: OpenedSignature) -> Che
     Signature.xml is hashed into its signature, Seal.esl equals the signed seal) and a bad one fails
     the verdict. So does the signature value of an integrity list this signer covers and signed, and
     what lies beside a signature that does not read or is not listed, which has failed by that.
+    Where the seals lie of which this signer saw nothing is told, and what their Signature.xml hold
+    beside signatures; one that is not named like a signature may be what a link was waiting for.
     """
     name = "uncovered_files"
     covered = {reference.path for reference in one.xml.references}
-    allowed = document.lists() | document.signature_files()
+    allowed = document.lists() | document.signature_files() - document.misnamed(one)
     if one.certificate is not None:
         allowed |= proven_value(document.package, covered, one.certificate)
     lost = document.lost_folders()
@@ -296,11 +262,28 @@ def check_uncovered_files(document: OpenedDocument, one: OpenedSignature) -> Che
     if uncovered:
         return failed(
             name,
-            f"not covered by the signature: {_names(uncovered)}",
-            f"未被签章保护的文件：{_names(uncovered)}",
+            f"not covered by the signature: {paths_shown(uncovered)}",
+            f"未被签章保护的文件：{paths_shown(uncovered)}",
             reason="ROOT_NOT_COVERED" if ROOT in uncovered else "",
         )
-    return passed(name, "every file is covered", "所有文件均受签章保护")
+    since, since_zh = told_unseen(document, one)
+    more, more_zh = _told_more(document, one)
+    detail = "every file is covered" + since + more
+    detail_zh = "所有文件均受签章保护" + since_zh + more_zh
+    return passed(name, detail, detail_zh, notice=bool(since))
+
+
+def _told_more(document: OpenedDocument, one: OpenedSignature) -> tuple[str, str]:
+    """What the Signature.xml this signer did not see hold beside signatures; empty for nothing."""
+    found = [(each.listed.path, each.xml.more) for each in document.unseen_by(one) if each.xml.more]
+    if not found:
+        return "", ""
+    words = plain(", ".join(dict.fromkeys(word for _, more in found for word in more)))
+    paths = paths_shown([path for path, _ in found])
+    return (
+        f"; it did not see what else stands in {paths} either: {words}",
+        f"；{paths} 中还有其未见过的其他内容：{words}",
+    )
 
 
 def check_extensions(
@@ -368,8 +351,8 @@ def check_package(document: OpenedDocument) -> Check | None:
     """Reading already proved it; say so."""
     count = len(document.package.entries)
     empty = list(document.package.empty_folders)
-    told = f"; folders without a file: {_names(empty)}" if empty else ""
-    told_zh = f"；没有文件的文件夹：{_names(empty)}" if empty else ""
+    told = f"; folders without a file: {paths_shown(empty)}" if empty else ""
+    told_zh = f"；没有文件的文件夹：{paths_shown(empty)}" if empty else ""
     return passed(
         "package_format",
         f"{count} files, read in one way only{told}",
@@ -378,33 +361,15 @@ def check_package(document: OpenedDocument) -> Check | None:
     )
 
 
-@comparing(against.listed)
-def check_listed(document: OpenedDocument) -> Check | None:
-    """No two lines of the lists share a file, and no signature lies about unlisted."""
-    name = "unlisted_signature"
-    paths = [one.path for one in document.listed]
-    values = [one.xml.signed_value for one in document.signatures]
-    if len(set(paths)) != len(paths) or len(set(values)) != len(values):
-        return failed(
-            name,
-            "two signatures share their files",
-            "两个签章使用同一文件",
-            reason="SIGNATURE_LISTED_TWICE",
-        )
-    hidden = document.hidden_signatures()
-    if hidden:
-        return failed(
-            name,
-            f"not in the signature list: {_names(hidden)}",
-            f"未列入签名列表：{_names(hidden)}",
-        )
-    return passed(name, "every signature is listed", "所有签章均在签名列表中")
-
-
 @comparing(against.entries)
 def check_entries(document: OpenedDocument) -> Check | None:
     """The integrity list of GM/T 0099, where there is one."""
     return check_integrity_entries(document.package, document.lists() | document.signature_files())
 
 
-DOCUMENT_CHECKS: Final[tuple[DocumentRule, ...]] = (check_package, check_listed, check_entries)
+DOCUMENT_CHECKS: Final[tuple[DocumentRule, ...]] = (
+    check_package,
+    check_xml,
+    check_listed,
+    check_entries,
+)

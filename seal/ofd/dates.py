@@ -60,13 +60,18 @@ def check_date_time(
     _document: OpenedDocument, one: OpenedSignature, value: SealSignature
 ) -> Check | None:
     """What people are shown as the date is what the signature says; makers differ by their zone."""
-    name, written = "signature_date_time", one.xml.signed_at_text
-    if value.signed_at is None or not written:
+    return compared_dates(one.xml.signed_at_text, value.signed_at)
+
+
+def compared_dates(written: str, signed_at: datetime | None) -> Check | None:
+    """The date of Signature.xml with the one inside the signature; None where one is absent."""
+    name = "signature_date_time"
+    if signed_at is None or not written:
         return None
     shown = parse_date_time(written)
-    words = f"SignatureDateTime {plain(written)}; signed {moment(value.signed_at)}"
-    words_zh = f"SignatureDateTime {plain(written)}；签章 {moment(value.signed_at)}"
-    if shown is not None and abs(shown - value.signed_at) <= _ZONES:
+    words = f"SignatureDateTime {plain(written)}; signed {moment(signed_at)}"
+    words_zh = f"SignatureDateTime {plain(written)}；签章 {moment(signed_at)}"
+    if shown is not None and abs(shown - signed_at) <= _ZONES:
         detail, detail_zh = (
             "Signature.xml tells the signing time",
             "Signature.xml 中的时间与签章一致",

@@ -22,7 +22,8 @@ from seal import der
 from seal.model import Check, failed, passed
 from seal.ofd.markup import NAMESPACE, child, parse_xml, required, resolve, tag
 from seal.ofd.package import OfdPackage, PackageError, structure_error
-from seal.ofd.signed_data import covers, is_signed, parse_signed_data
+from seal.ofd.signed_data import parse_signed_data
+from seal.ofd.signed_proof import covers, is_signed
 from seal.suites import SM2_SM3_OID, SM3_OID, digest
 from seal.trust import parse_certificate
 

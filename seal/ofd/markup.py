@@ -227,9 +227,14 @@ def _by_little(pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _refuse_encoding(head: bytes, name: str) -> None:
-    said = _DECLARED.match(head)
-    if said is not None and said[1].upper() not in (b"UTF-8", b"UTF8", b"ASCII", b"US-ASCII"):
+    if not is_utf8_declared(head):
         raise PackageError("xml_well_formed", f"/{name} is not UTF-8", f"/{name} 不是 UTF-8 编码")
+
+
+def is_utf8_declared(head: bytes) -> bool:
+    """Whether a file, by its beginning, says that it is UTF-8, or nothing."""
+    said = _DECLARED.match(head)
+    return said is None or said[1].upper() in (b"UTF-8", b"UTF8", b"ASCII", b"US-ASCII")
 
 
 _DECLARED: Final = re.compile(

@@ -7,12 +7,21 @@ from datetime import datetime
 
 from runtime.errors import InvalidArgument
 from seal.model import Check
+from seal.ofd.digests import Digests
 from seal.ofd.package import OfdPackage, PackageError
 from seal.ofd.placement import Pages, read_pages
 from seal.ofd.signed_data import SignedData
-from seal.ofd.structure import DocBody, ListedSignature, SignatureXml, Stamp, page_ids
+from seal.ofd.structure import (
+    DocBody,
+    ListedSignature,
+    SignatureList,
+    SignatureXml,
+    Stamp,
+    page_ids,
+)
+from seal.ofd.well_formed import LargeXml
 from seal.ses import SealSignature
-from seal.suites import SM3_OID, digest_pieces
+from seal.suites import SM3_OID
 from seal.trust import TrustStore
 
 
@@ -21,7 +30,8 @@ class OpenedSignature:
     """A listed signature with what could be read of it: `value` of a seal, `signed` of Type=Sign.
 
     `unread` says why a value of Type=Sign could not be read; `stamp` is the check of a seal
-    signature's time-stamp, judged before all others.
+    signature's time-stamp, judged before all others; `seal_stamped` when the seal's own good
+    time-stamp was made at the earliest.
     """
 
     listed: ListedSignature
@@ -31,6 +41,7 @@ class OpenedSignature:
     signed: SignedData | None = None
     unread: InvalidArgument | None = None
     stamp: Check | None = None
+    seal_stamped: datetime | None = None
 
     @property
     def certificate(self) -> bytes | None:
@@ -57,48 +68,71 @@ class OpenedSignature:
 class OpenedDocument:
     """The package with its signatures opened; each file is digested, and read for pages, once.
 
-    `digests` are the SM3 of files that are known already.
+    `of_bodies` are the signature lists, one for each document; `large_xml` tells what was seen of
+    files too large to be kept.
     """
 
     package: OfdPackage
     bodies: tuple[DocBody, ...]
-    listed: tuple[ListedSignature, ...]
+    of_bodies: tuple[SignatureList, ...]
     signatures: tuple[OpenedSignature, ...]
     store: TrustStore
     now: datetime
-    digests: dict[str, bytes] = field(default_factory=dict, repr=False)
-    _pages: dict[str, frozenset[str]] = field(default_factory=dict, repr=False)
-    _sized: dict[str, tuple[Pages, dict[str, int]]] = field(default_factory=dict, repr=False)
+    digests: Digests = field(repr=False)
+    large_xml: LargeXml = field(default_factory=LargeXml, repr=False)
+    _pages: dict[str, dict[str, int]] = field(default_factory=dict, repr=False)
+    _sized: dict[str, tuple[Pages, dict[str, int]] | None] = field(default_factory=dict, repr=False)
+    _seen: dict[str, frozenset[str]] = field(default_factory=dict, repr=False)
+    _once: dict[str, frozenset[str]] = field(default_factory=dict, repr=False)
+
+    @property
+    def listed(self) -> tuple[ListedSignature, ...]:
+        """The lines of all lists."""
+        return tuple(one for each in self.of_bodies for one in each.lines)
 
     def digest_of(self, name: str, by: str = SM3_OID) -> bytes:
-        """The digest of a file, SM3 by default; `by` is an OID."""
-        if by != SM3_OID:
-            return digest_pieces(by, self.package.pieces(name))
-        known = self.digests.get(name)
-        if known is None:
-            known = digest_pieces(SM3_OID, self.package.pieces(name))
-            self.digests[name] = known
-        return known
+        """The digest of a file, SM3 by default; `by` is an OID. Raises PackageError."""
+        return self.digests.of(name, by)
 
-    def pages_of(self, body: int) -> frozenset[str]:
-        """The identifiers of a document's pages. Raises PackageError."""
+    def pages_of(self, body: int) -> dict[str, int]:
+        """The number (from 1) of each page, by its identifier. Raises PackageError."""
+        sized = self._sized_of(body)
+        if sized is not None:
+            return sized[1]
         root = self.bodies[body].doc_root
         if root not in self._pages:
-            self._pages[root] = frozenset(page_ids(self.package, root))
+            found = page_ids(self.package, root)
+            self._pages[root] = {name: number for number, name in enumerate(found, 1)}
         return self._pages[root]
 
     def page_size(self, body: int, stamp: Stamp) -> tuple[float, float] | None:
         """Width and height in mm of the page a stamp is on; None where nothing says."""
-        root = self.bodies[body].doc_root
+        sized = self._sized_of(body)
+        if sized is None:
+            return None
+        pages, numbers = sized
         try:
-            if root not in self._sized:
-                pages = read_pages(self.package, root)
-                numbers = {page.id: number for number, page in enumerate(pages.pages, 1)}
-                self._sized[root] = pages, numbers
-            pages, numbers = self._sized[root]
             return pages.size_of(numbers[stamp.page_ref])
         except PackageError:
             return None
+
+    def page_files(self, body: int) -> frozenset[str]:
+        """The files of the pages and templates of one document; none where it does not read."""
+        sized = self._sized_of(body)
+        return frozenset() if sized is None else sized[0].files
+
+    def _sized_of(self, body: int) -> tuple[Pages, dict[str, int]] | None:
+        """The pages and their numbers; None where something of them does not read."""
+        root = self.bodies[body].doc_root
+        if root not in self._sized:
+            try:
+                pages = read_pages(self.package, root)
+            except PackageError:
+                self._sized[root] = None
+            else:
+                numbers = {page.id: number for number, page in enumerate(pages.pages, 1)}
+                self._sized[root] = pages, numbers
+        return self._sized[root]
 
     def lists(self) -> frozenset[str]:
         """The signature lists of all documents."""
@@ -106,7 +140,30 @@ class OpenedDocument:
 
     def signature_files(self) -> frozenset[str]:
         """The files that signatures consist of."""
-        return frozenset().union(*(one.own_files() for one in self.signatures))
+        if "own" not in self._once:
+            own = (one.own_files() for one in self.signatures)
+            self._once["own"] = frozenset[str]().union(*own)
+        return self._once["own"]
+
+    def seen_by(self, one: OpenedSignature) -> frozenset[str]:
+        """The Signature.xml of the signatures that this one covers: they were there before it."""
+        path = one.listed.path
+        if path not in self._seen:
+            listed = {each.path for each in self.listed}
+            self._seen[path] = frozenset(
+                each.path for each in one.xml.references if each.path in listed
+            )
+        return self._seen[path]
+
+    def unseen_by(self, one: OpenedSignature) -> list[OpenedSignature]:
+        """The other signatures that this one does not cover: as a rule, those laid since."""
+        seen = {one.listed.path, *self.seen_by(one)}
+        return [each for each in self.signatures if each.listed.path not in seen]
+
+    def misnamed(self, one: OpenedSignature) -> frozenset[str]:
+        """The Signature.xml that this signature does not cover and that have no such name."""
+        paths = [each.listed.path for each in self.unseen_by(one)]
+        return frozenset(path for path in paths if "sign" not in path.rpartition("/")[2].lower())
 
     def hidden_signatures(self) -> list[str]:
         """What is named as a Signature.xml and stands in no list."""
@@ -119,7 +176,9 @@ class OpenedDocument:
 
     def lost_folders(self) -> frozenset[str]:
         """The folders of signatures that could not be opened, or are not listed."""
-        opened = {one.listed.path for one in self.signatures}
-        lost = [one.path for one in self.listed if one.path not in opened]
-        folders = {path.rpartition("/")[0] for path in (*lost, *self.hidden_signatures())}
-        return frozenset(folders - {""})
+        if "lost" not in self._once:
+            opened = {one.listed.path for one in self.signatures}
+            lost = [one.path for one in self.listed if one.path not in opened]
+            folders = {path.rpartition("/")[0] for path in (*lost, *self.hidden_signatures())}
+            self._once["lost"] = frozenset(folders - {""})
+        return self._once["lost"]

@@ -123,6 +123,9 @@ class OfdPackage:
 
         Raises PackageError as `read` does, at the latest before the last piece.
         """
+        known = self._kept.get(name)
+        if known is not None:
+            return iter((known,))
         if self.keeps(name):
             return iter((self.read(name),))
         return pieces(self._entry(name))

@@ -10,12 +10,12 @@ Source: GB/T 33190-2016 §7.5, §7.6 (pages), §18.2.3 (StampAnnot).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from seal import placing
+from seal.ofd.boxes import box_of
 from seal.ofd.markup import child, read_head, read_xml, required, resolve, tag, text
 from seal.ofd.package import OfdPackage, structure_error
 from seal.ofd.text import WordSearch, in_reading_order
@@ -25,7 +25,6 @@ from seal.placing import Point, Size
 _MAX_TEMPLATES: Final = 16  # of one page, theirs included
 _MAX_MM: Final = 100_000.0
 _SMALL: Final = 64 * 1024
-_BOX: Final = re.compile(r"\s+".join([r"(-?\d{1,6}(?:\.\d{0,15})?)"] * 4))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +50,11 @@ class Pages:
     def count(self) -> int:
         """How many there are."""
         return len(self.pages)
+
+    @property
+    def files(self) -> frozenset[str]:
+        """The files of all pages and templates."""
+        return frozenset((*(one.file for one in self.pages), *self.templates.values()))
 
     def size_of(self, page: int) -> Size:
         """Width and height in mm of a page (from 1). Raises PackageError where nothing says."""
@@ -131,7 +135,7 @@ def read_pages(package: OfdPackage, doc_root: str) -> Pages:
     common, listed = child(root, "CommonData"), child(root, "Pages")
     pages = tuple(
         PageFile(id=one.get("ID", ""), file=resolve(one.get("BaseLoc", ""), base=doc_root))
-        for one in (() if listed is None else listed.findall(tag("Page")))
+        for one in (() if listed is None else listed.iterchildren(tag("Page")))
     )
     if not pages or not all(one.id for one in pages):
         raise structure_error(
@@ -146,15 +150,14 @@ def read_pages(package: OfdPackage, doc_root: str) -> Pages:
         pages=pages,
         templates={
             one.get("ID", ""): resolve(one.get("BaseLoc", ""), base=doc_root)
-            for one in (() if common is None else common.findall(tag("TemplatePage")))
+            for one in (() if common is None else common.iterchildren(tag("TemplatePage")))
         },
         size=None if area is None else _size(required(area, "PhysicalBox")),
     )
 
 
 def _size(box: str) -> Size:
-    found = _BOX.fullmatch(box.strip())
-    width, height = map(float, found.groups()[2:]) if found else (0.0, 0.0)
+    *_, width, height = box_of(box) or (0.0, 0.0, 0.0, 0.0)
     if not 0 < width < _MAX_MM or not 0 < height < _MAX_MM:
         raise structure_error("a PhysicalBox is not a box", "页面尺寸（PhysicalBox）不正确")
     return width, height

@@ -9,6 +9,8 @@ answer is the rule's. What each stops:
 - `signer_certificate`: a signer nobody trusts, expired or revoked when signing;
 - `document_signature`: a forged signature, a certificate swapped for a look-alike;
 - `data_hash`: a SignedData of another Signature.xml;
+- `seal_match`: somebody's seal and stamp shown with a signature that vouches for none;
+- `signature_date_time`: two accounts of the signing time (told);
 - `time_stamp`: a time-stamp that is silently ignored, or of another signature.
 """
 
@@ -20,29 +22,22 @@ from datetime import datetime
 from typing import Final
 
 from runtime.errors import InvalidArgument
-from seal import suites
 from seal.judging.seal_checks import (
     CLOCK_SKEW,
-    before_certificate,
     chain_check,
     encoding_notice,
     time_stamp_check,
 )
+from seal.judging.signing_times import before_certificate, signer_chain
 from seal.judging.telling import holder, moment
 from seal.model import Check, Indication, failed, passed, undetermined
 from seal.ofd import against
-from seal.ofd.dates import parse_date_time
+from seal.ofd.check_method import is_method_of, told_of_method
+from seal.ofd.dates import compared_dates, parse_date_time
 from seal.ofd.opened import OpenedDocument, OpenedSignature
-from seal.ofd.signed_data import (
-    BARE_VALUE,
-    DataSigner,
-    SignedData,
-    covers,
-    is_named,
-    is_signed,
-    names_its_certificate,
-)
-from seal.trust import Purpose, TrustStore, assess_chain, parse_certificate
+from seal.ofd.signed_data import BARE_VALUE, DataSigner, SignedData
+from seal.ofd.signed_proof import covers, is_named, is_signed, names_its_certificate
+from seal.trust import TrustStore, parse_certificate
 
 _WEAK: Final = {"1.3.14.3.2.26": "SHA-1", "1.2.840.113549.2.5": "MD5"}
 _TIME_STAMP: Final = "time_stamp"
@@ -116,25 +111,14 @@ def check_format(one: SignedXml, signer: DataSigner) -> Check:
             "Signature.xml 与签名数据的签名算法不一致",
             against=(whose, whose_zh),
         )
+    told, told_zh = told_of_method(one.method)
     return passed(
         name,
-        "the value is a SignedData that names its signer",
-        "签名值为签名数据，并指明签名者",
+        "the value is a SignedData that names its signer" + told,
+        "签名值为签名数据，并指明签名者" + told_zh,
+        notice=bool(told),
         against=(whose, whose_zh),
     )
-
-
-def is_method_of(method: str, suite: str) -> bool:
-    """Whether a SignatureMethod, an OID or a name as makers write it, is of that suite."""
-    if not method or not suite:
-        return True
-    word = method.replace("-", "").replace("_", "").upper()
-    if suite == suites.SM2:
-        return method in _SM2_METHODS or word in ("SM2", "SM2WITHSM3", "SM3WITHSM2")
-    return method == suites.suite(suite).signature_oid
-
-
-_SM2_METHODS: Final = frozenset({suites.SM2_SM3_OID, "1.2.156.10197.1.301.1"})
 
 
 def check_encoding(one: SignedXml, _signer: DataSigner) -> Check:
@@ -190,9 +174,6 @@ def _no_time(name: str) -> Check:
 def check_signer_certificate(one: SignedXml, signer: DataSigner) -> Check:
     """The certificate, chain and revocation as of the proven time, else the stated one."""
     name = "signer_certificate"
-    at = _proven(one, signer) or one.signed_at(signer)
-    if at is None:
-        return _no_time(name)
     if signer.certificate is None:
         return undetermined(
             name,
@@ -200,13 +181,17 @@ def check_signer_certificate(one: SignedXml, signer: DataSigner) -> Check:
             "没有签名者证书",
             reason="NO_SIGNER_CERTIFICATE",
         )
-    result = assess_chain(
+    found = signer_chain(
         signer.certificate,
-        at=at,
+        claimed=one.signed_at(signer),
+        existed_at=_proven(one, signer),
         store=one.store,
-        purpose=Purpose.SIGNER,
+        now=one.now,
         extra=one.value.certificates,
     )
+    if found is None:
+        return _no_time(name)
+    result, at = found
     return chain_check(name, result, now=one.now, who=("signer", "签名者"), at=at)
 
 
@@ -297,9 +282,41 @@ def sign_checks(one: SignedXml) -> list[Check]:
         if (check := check_time_stamps(one, signer)) is not None
     ]
     found = [ask(rule, one) for rule in _RULES]
+    found[0] = _with_remarks(found[0], one.value)
+    dates = [compared_dates(one.date_time, signer.signed_at) for signer in one.value.signers]
+    found += sorted((date for date in dates if date), key=lambda check: check.notice)[-1:]
     if stamped:
         found.append(max(stamped, key=lambda check: _BADNESS[check.indication]))
     return found
+
+
+def _with_remarks(check: Check, value: SignedData) -> Check:
+    """What else the value holds, of which its signers know nothing."""
+    if check.indication is not Indication.PASSED or not value.remarks:
+        return check
+    told, told_zh = zip(*value.remarks, strict=True)
+    return check._replace(
+        detail="; ".join((check.detail, *told)),
+        detail_zh="；".join((check.detail_zh, *told_zh)),
+        notice=True,
+    )
+
+
+def check_no_seal(one: OpenedSignature) -> Check | None:
+    """A signature of Type=Sign has no seal: one that is shown with it, nobody vouches for.
+
+    The seal's maker and list of signers are signed into a signature of Type=Seal only.
+    """
+    if one.xml.seal is None and not one.xml.stamps:
+        return None
+    return failed(
+        "seal_match",
+        "a seal or its place is shown with a signature of Type=Sign, which vouches for no seal: "
+        "anybody could show anybody's",
+        "类型为 Sign 的签名附带了印章或印章位置，但此类签名不能证明印章属于签名者",
+        reason="SEAL_NOT_SIGNED",
+        against=against.form_of(one),
+    )
 
 
 def unread(error: InvalidArgument) -> Check:
@@ -316,7 +333,7 @@ def sign_rules(document: OpenedDocument, one: OpenedSignature) -> list[Check]:
     if one.signed is None:
         refused = [unread(one.unread)] if one.unread is not None else []
         return [check.compared(*against.form(document, one)) for check in refused]
-    return sign_checks(
+    checks = sign_checks(
         SignedXml(
             value=one.signed,
             document=document.package.read(one.listed.path),
@@ -326,3 +343,5 @@ def sign_rules(document: OpenedDocument, one: OpenedSignature) -> list[Check]:
             now=document.now,
         )
     )
+    shown = check_no_seal(one)
+    return [*checks, shown] if shown else checks

@@ -30,7 +30,7 @@ from seal.ofd.entries import (
     entries_values,
     entries_xml,
 )
-from seal.ofd.markup import checked_pieces, is_draft, read_xml
+from seal.ofd.markup import is_draft, read_xml
 from seal.ofd.package import (
     DEFAULT_LIMITS,
     Buffer,
@@ -53,9 +53,11 @@ from seal.ofd.structure import (
     signature_list,
 )
 from seal.ofd.write import Names, Provider, extended_list, signature_xml, with_list
+from seal.ofd.xml_parts import read_all, refuse_malformed
 from seal.placement import Placement
+from seal.placing import refuse_covering
 from seal.ses import V1, assemble_signature, parse_seal, to_be_signed
-from seal.suites import SM2_SM3_OID, SM3_OID, digest, digest_pieces
+from seal.suites import SM2_SM3_OID, SM3_OID, digest
 
 __all__ = [
     "Limits",
@@ -128,6 +130,8 @@ def prepare_ofd(
     covered = [_covered(package, one) for one in listed]
     pages = read_pages(package, body.doc_root)
     stamps = place(pages, placements, seal_size_mm)
+    if listed:
+        refuse_covering(stamps)
 
     # 2. Where the new files go.
     list_name = body.signatures or _list_name(package, body)
@@ -151,12 +155,14 @@ def prepare_ofd(
 
     # 4. Hash every file, and only then write Signature.xml.
     final = OfdPackage(files)
+    digests, large = read_all(final)
+    refuse_malformed(final, bodies, pages.files, large)
     lists = {list_name} | {one.signatures for one in bodies if one.signatures}
     document_xml = signature_xml(
         names,
         method=suite_oid,
         hashes=[
-            (name, _seal_digest(seal) if name == names.seal else _digest(final, name))
+            (name, _seal_digest(seal) if name == names.seal else digests.of(name, SM3_OID))
             for name in final
             if close or name not in lists
         ],
@@ -259,11 +265,6 @@ def _refuse_old(seal: bytes) -> None:
             reason="SEAL_VERSION",
             message_zh="第 1 版印章只能验证，不能用于签章：请重新制作",
         )
-
-
-def _digest(package: OfdPackage, name: str) -> bytes:
-    """SM3 of a file, which a verifier would not refuse to look at."""
-    return digest_pieces(SM3_OID, checked_pieces(package, name))
 
 
 def _seal_digest(seal: bytes) -> bytes:

@@ -10,22 +10,22 @@ Source: GB/T 33190-2016 §7.4 (OFD.xml), §18 (signatures).
 from __future__ import annotations
 
 import base64
-import re
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from lxml import etree
 
-from seal.ofd.list_form import refuse_more
+from seal.ofd.boxes import Box, box_of
+from seal.ofd.list_form import ListForm, read_form
 from seal.ofd.markup import child, parse_xml, read_xml, required, resolve, tag, text
 from seal.ofd.package import OfdPackage, structure_error
+from seal.ofd.xml_form import more_in
 
 ROOT: Final = "OFD.xml"
 TYPE_SEAL: Final = "Seal"
 TYPE_SIGN: Final = "Sign"
 _MAX_DOCUMENTS: Final = 64
 _MAX_SIGNATURES: Final = 256
-_BOX: Final = re.compile(r"\s+".join([r"(-?\d{1,6}(?:\.\d{1,6})?)"] * 4))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +48,13 @@ class ListedSignature:
     body: int
 
 
+class SignatureList(NamedTuple):
+    """Signatures.xml: its lines, and what else it holds."""
+
+    lines: tuple[ListedSignature, ...] = ()
+    form: ListForm = ListForm()
+
+
 class Reference(NamedTuple):
     """A file (entry name) and the digest the signer saw."""
 
@@ -57,16 +64,23 @@ class Reference(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stamp:
-    """Where a seal shows: page id of Document.xml and x, y, width, height in mm."""
+    """Where a seal shows: page id of Document.xml and x, y, width, height in mm.
+
+    `clip` is the part of it that shows, within the boundary; None shows all of it.
+    """
 
     id: str
     page_ref: str
-    boundary: tuple[float, float, float, float]
+    boundary: Box
+    clip: Box | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignatureXml:
-    """Signature.xml as read; paths are entry names, `check_method` as written."""
+    """Signature.xml as read; paths are entry names, `check_method` as written.
+
+    `more` names what it holds beside a signature, where that was asked.
+    """
 
     signed_value: str
     seal: str | None
@@ -75,6 +89,7 @@ class SignatureXml:
     check_method: str
     references: tuple[Reference, ...]
     stamps: tuple[Stamp, ...]
+    more: tuple[str, ...] = ()
 
 
 def doc_bodies(package: OfdPackage) -> tuple[DocBody, ...]:
@@ -87,7 +102,7 @@ def bodies_of(root: etree._Element) -> tuple[DocBody, ...]:
     if root.tag != tag("OFD"):
         raise structure_error("OFD.xml is not an OFD document", "OFD.xml 的根元素不是 OFD")
     bodies = []
-    elements = root.findall(tag("DocBody"))
+    elements = [*root.iterchildren(tag("DocBody"))]
     if len(elements) > _MAX_DOCUMENTS:
         raise structure_error("OFD.xml names too many documents", "OFD.xml 列出的文档过多")
     for index, element in enumerate(elements):
@@ -106,14 +121,19 @@ def bodies_of(root: etree._Element) -> tuple[DocBody, ...]:
 
 
 def signature_list(package: OfdPackage, body: DocBody) -> tuple[ListedSignature, ...]:
-    """The signatures of one document, in order. Raises PackageError.
+    """The signatures of one document, in order. Raises PackageError."""
+    return read_list(package, body).lines
+
+
+def read_list(package: OfdPackage, body: DocBody) -> SignatureList:
+    """The signature list of one document; without one it is empty. Raises PackageError.
 
     Signatures.xml is the one file nobody signs, so it may hold nothing but the list.
     """
     if body.signatures is None:
-        return ()
+        return SignatureList()
     root = read_xml(package, body.signatures)
-    refuse_more(root, package.read(body.signatures))
+    form = read_form(root, package.read(body.signatures))
     listed = [
         ListedSignature(
             id=element.get("ID", ""),
@@ -130,11 +150,14 @@ def signature_list(package: OfdPackage, body: DocBody) -> tuple[ListedSignature,
         raise structure_error(
             "a signature has no identifier or that of another", "签名缺少标识或标识重复"
         )
-    return tuple(listed)
+    return SignatureList(tuple(listed), form)
 
 
-def parse_signature_xml(data: bytes, path: str) -> SignatureXml:
-    """Read a Signature.xml; element order is not insisted on. Raises PackageError."""
+def parse_signature_xml(data: bytes, path: str, *, alone: bool = True) -> SignatureXml:
+    """Read a Signature.xml; element order is not insisted on. Raises PackageError.
+
+    Where it is not `alone`, it is asked too what it holds that others did not see.
+    """
     root = parse_xml(data, path)
     if root.tag != tag("Signature"):
         raise structure_error(
@@ -162,6 +185,7 @@ def parse_signature_xml(data: bytes, path: str) -> SignatureXml:
             for one in references.iterchildren(tag("Reference"))
         ),
         stamps=tuple(_stamp(one) for one in info.iterchildren(tag("StampAnnot"))),
+        more=() if alone else more_in(root),
     )
 
 
@@ -181,18 +205,20 @@ def _base64(value: str) -> bytes:
 
 
 def _stamp(element: etree._Element) -> Stamp:
-    # Plain decimals only: float() alone would also take "nan", "1e9" and "1_0".
-    numbers = _BOX.fullmatch(element.get("Boundary", "").strip())
-    if numbers is None:
-        raise structure_error(
-            "a StampAnnot has no usable Boundary", "StampAnnot 的 Boundary 不正确"
-        )
-    x, y, width, height = map(float, numbers.groups())
+    clip = element.get("Clip", "").strip()
     return Stamp(
         id=element.get("ID", ""),
         page_ref=element.get("PageRef", ""),
-        boundary=(x, y, width, height),
+        boundary=_box(element.get("Boundary", ""), "Boundary"),
+        clip=_box(clip, "Clip") if clip else None,
     )
+
+
+def _box(written: str, name: str) -> Box:
+    box = box_of(written)
+    if box is None:
+        raise structure_error(f"a StampAnnot has no usable {name}", f"StampAnnot 的 {name} 不正确")
+    return box
 
 
 def page_ids(package: OfdPackage, doc_root: str) -> tuple[str, ...]:

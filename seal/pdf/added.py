@@ -1,7 +1,7 @@
 """What else an update of a signed PDF may bring: evidence that reads as such, and bookkeeping.
 
 1. What was there stays, but for what signing changes, the catalog, the evidence's lists, and the
-   dates of the metadata.
+   dates of the metadata (`seal.pdf.metadata`).
 2. Evidence (ISO 32000-2 §12.8.4.3) is streams that are a certificate, a revocation list, an OCSP
    response or a time-stamp, to the last octet; what is none of those is not evidence.
 3. The catalog's version and extensions are names and numbers (ISO 32000-2 §7.12): nothing that a
@@ -14,16 +14,17 @@
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from lxml import etree
 from pyhanko.pdf_utils import generic
 
 from runtime.errors import InvalidArgument
+from seal.pdf.entries import Key, entry, key_of
+from seal.pdf.metadata import check_information, check_metadata, is_short
 from seal.pdf.refused import UpdateRefused
-from seal.pdf.signing_steps import Key, Step, entry, key_of
+from seal.pdf.signing_steps import Step
+from seal.pdf.streams import STREAM_KEYS, inflated
 from seal.pki.certificates import parse_certificate
 from seal.pki.crls import parse_crl
 from seal.pki.ocsp import parse_ocsp
@@ -35,7 +36,6 @@ _READS: Final[dict[str, Callable[[bytes], object]]] = {
     "/OCSPs": parse_ocsp, "/OCSP": parse_ocsp,
     "/TS": read_token,
 }  # fmt: skip
-_LARGEST: Final = 32 * 1024 * 1024
 _VRI: Final = re.compile(r"/[A-Z0-9]{40}")
 _VERSIONS: Final = frozenset({*(f"/1.{minor}" for minor in range(8)), "/2.0"})
 _PREFIX: Final = re.compile(r"/[A-Za-z0-9_]{1,8}")
@@ -44,25 +44,7 @@ _EXTENSION: Final = frozenset(
 )
 _MAX_EXTENSIONS: Final = 32
 _TRAILER: Final = frozenset(["/Root", "/Info", "/ID", "/Size", "/Prev"])
-_DATED: Final = frozenset({"/ModDate", "/Producer"})
 _LONGEST: Final = 200
-_STREAM_KEYS: Final = frozenset(["/Type", "/Subtype", "/Length", "/Filter"])
-_XMP_DATED: Final = frozenset(
-    {
-        "{http://ns.adobe.com/xap/1.0/}ModifyDate",
-        "{http://ns.adobe.com/xap/1.0/}MetadataDate",
-        "{http://ns.adobe.com/pdf/1.3/}Producer",
-        "{http://ns.adobe.com/xap/1.0/mm/}InstanceID",
-    }
-)
-_XMP_FRAME: Final = frozenset(
-    {
-        "{adobe:ns:meta/}xmpmeta",
-        "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}RDF",
-        "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}Description",
-    }
-)
-_XMP_ROOM: Final = 8 * 1024
 
 
 def check_added(old: Any, new: Any, step: Step) -> None:
@@ -75,8 +57,8 @@ def check_added(old: Any, new: Any, step: Step) -> None:
     for ref in new.explicit_refs_in_revision():
         if key_of(ref) not in allowed and _was_there(old, ref) and not _is_same(old(ref), new(ref)):
             raise _changed("an object that was there", "原有对象")
-    _check_info(old, new)
-    _check_metadata(old, new)
+    check_information(old, new)
+    check_metadata(old, new)
     _check_evidence(new, fresh)
 
 
@@ -179,72 +161,8 @@ def _is_extension(held: Any) -> bool:
         and entry(held, "/Type", "/DeveloperExtensions") == "/DeveloperExtensions"
         and str(held["/BaseVersion"]) in _VERSIONS
         and isinstance(held["/ExtensionLevel"], generic.NumberObject)
-        and all(_is_short(held[one]) for one in ("/ExtensionRevision", "/URL") if one in held)
+        and all(is_short(held[one]) for one in ("/ExtensionRevision", "/URL") if one in held)
     )
-
-
-def _is_short(text: Any) -> bool:
-    strings = (generic.TextStringObject, generic.ByteStringObject)
-    return isinstance(text, strings) and len(text) <= _LONGEST
-
-
-# --- metadata -----------------------------------------------------------------------------------
-
-
-def _check_info(old: Any, new: Any) -> None:
-    """Who wrote it last and when: nothing else of the information is new, or gone."""
-    before, after = (entry(one.trailer_view, "/Info", {}) for one in (old, new))
-    for name in {*before.keys(), *after.keys()}:
-        if name in _DATED:
-            if name in after and not _is_short(after[name]):
-                raise _changed("the document's information", "文档信息")
-        elif entry(before, name) != entry(after, name):
-            raise _changed("the document's information", "文档信息")
-
-
-def _check_metadata(old: Any, new: Any) -> None:
-    # Not by the name: the library makes another kind of object of it then.
-    before, after = (
-        one.root.raw_get("/Metadata").get_object() if "/Metadata" in one.root else None
-        for one in (old, new)
-    )
-    if after is None and before is None:
-        return
-    if after is None or not set(after.keys()) <= _STREAM_KEYS:
-        raise _changed("the metadata", "元数据")
-    was, now = (b"" if one is None else _inflated(one) for one in (before, after))
-    if was == now:
-        return
-    if len(now) > len(was) + _XMP_ROOM or _said(was) != _said(now):
-        raise _changed("the metadata", "元数据")
-
-
-def _said(xmp: bytes) -> list[tuple[str, str, str]]:
-    """What XMP says but for its own dates: element, attribute and text, in their order."""
-    if not xmp:
-        return []
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False)
-    root = etree.fromstring(xmp.strip(b"\x00"), parser)
-    return list(_said_by(root))
-
-
-def _said_by(element: Any) -> Iterator[tuple[str, str, str]]:
-    tag = str(element.tag)
-    if tag in _XMP_DATED and len(element) == 0 and len(element.text or "") <= _LONGEST:
-        return
-    if not isinstance(element.tag, str):
-        yield "comment", "", str(element.text)
-        return
-    for name, value in sorted(element.attrib.items()):
-        is_free = name in _XMP_DATED or (tag in _XMP_FRAME and name.endswith(("}about", "}xmptk")))
-        if not (is_free and len(value) <= _LONGEST):
-            yield tag, str(name), str(value)
-    if tag not in _XMP_FRAME or (element.text or "").strip():
-        yield tag, "", (element.text or "").strip()
-    for one in element:
-        yield from _said_by(one)
-        if (one.tail or "").strip():
-            yield tag, "tail", str(one.tail).strip()
 
 
 # --- evidence -----------------------------------------------------------------------------------
@@ -263,7 +181,7 @@ def _check_evidence(new: Any, fresh: set[Key]) -> None:
             raise _not_evidence()
         about = held.get_object()
         _check_streams(about, fresh)
-        if "/TU" in about and not _is_short(about["/TU"]):
+        if "/TU" in about and not is_short(about["/TU"]):
             raise _not_evidence()
 
 
@@ -281,10 +199,10 @@ def _check_streams(held: Any, fresh: set[Key]) -> None:
 
 def _check_stream(stream: Any, read: Callable[[bytes], object]) -> None:
     """Rule 2."""
-    if not isinstance(stream, generic.StreamObject) or not set(stream.keys()) <= _STREAM_KEYS:
+    if not isinstance(stream, generic.StreamObject) or not set(stream.keys()) <= STREAM_KEYS:
         raise _not_evidence()
     try:
-        read(_inflated(stream))
+        read(inflated(stream))
     except InvalidArgument:
         raise _not_evidence() from None
 
@@ -294,18 +212,3 @@ def _not_evidence() -> UpdateRefused:
         "what was added as evidence is no certificate, revocation list or answer",
         "作为验证资料添加的内容不是证书、吊销列表或状态应答",
     )
-
-
-def _inflated(stream: Any) -> bytes:
-    """What a stream holds; nothing may stand after it. Raises UpdateRefused."""
-    data, kind = bytes(stream.encoded_data), entry(stream, "/Filter")
-    if kind is None:
-        return data
-    names = list(kind) if isinstance(kind, generic.ArrayObject) else [kind]
-    if names != ["/FlateDecode"]:
-        raise UpdateRefused("a stream is packed in an unusual way", "数据流的压缩方式不被支持")
-    inflater = zlib.decompressobj()
-    held = inflater.decompress(data, _LARGEST)
-    if not inflater.eof or inflater.unused_data.strip(b"\r\n"):
-        raise UpdateRefused("a stream holds more than it shows", "数据流中有多余内容")
-    return held

@@ -4,8 +4,10 @@ pyHanko reads the file and compares its revisions; the mathematics is `seal.suit
 the algorithm, pyHanko's else; who is trusted is `seal.trust`'s answer alone. One rule, one
 function, as for OFD. What each stops:
 
-- `pdf_format`: encrypted, damaged or hybrid files, which readers see differently;
+- `pdf_format`: files that readers see differently: encrypted, damaged, hybrid, with objects or
+  pages that are found in two ways;
 - `unlisted_signature`: a signature that an update took out of the form;
+- `active_content` (told, never refused): scripts, layers and whatever else acts by itself;
 - `signature_format`: a signature of a kind whose coverage we can't judge, or none at all;
 - `byte_range`: bytes that no signature covers beside those of its value;
 - `document_signature`: changed bytes, a forged signature, a swapped certificate, a broken digest;
@@ -36,7 +38,8 @@ from pyhanko.sign.diff_analysis import ModificationLevel
 from pyhanko.sign.validation.status import SignatureCoverageLevel
 
 from runtime.errors import InvalidArgument
-from seal.judging.seal_checks import CLOCK_SKEW, before_certificate, chain_check, common_name
+from seal.judging.seal_checks import CLOCK_SKEW, chain_check, common_name
+from seal.judging.signing_times import before_certificate, signer_chain
 from seal.judging.telling import comparing, facts_of, holder, moment, plain
 from seal.model import (
     Check,
@@ -48,29 +51,31 @@ from seal.model import (
     passed,
     undetermined,
 )
+from seal.pdf.active import check_active
 from seal.pdf.brought import with_brought
-from seal.pdf.cms import has_form
+from seal.pdf.endings import brings_evidence, check_white, ends_with_an_update
+from seal.pdf.format_check import check_format
 from seal.pdf.mathematics import Mathematics
 from seal.pdf.opened_signature import OpenedPdfSignature, open_signature
 from seal.pdf.opening import (
-    PADES,
     TIMESTAMP,
     FoundSignature,
     PdfRefused,
     check_byte_range,
+    check_opened,
     open_pdf,
 )
 from seal.pdf.revisions import Updates
 from seal.pdf.signing_steps import Laid
 from seal.pdf.timestamps import (
-    ends_with_an_update,
     report_timestamp,
     revision_of,
     why_refused,
 )
-from seal.trust import Purpose, TrustStore, assess_chain
+from seal.trust import TrustStore
 
 _FORMAT: Final = "PDF"
+_READ: Final = frozenset({"PADES", "PDF_CMS", "PADES_TIMESTAMP"})
 _TOLD: Final = 3
 
 
@@ -86,10 +91,7 @@ def assess_pdf(data: bytes, *, store: TrustStore, now: datetime) -> Verdict:
         return conclude(_FORMAT, [check], [])
     count = len(opened.signatures)
     against = (f"{size[0]}, {count} signature(s)", f"{size[1]}，{count} 个签名")
-    own = [passed("pdf_format", "the PDF reads", "PDF 结构正确", against=against)]
-    if opened.lost:
-        lost = _taken_out(opened.lost)
-        own.append(lost.compared(*against))
+    own = [one.compared(*against) for one in check_opened(opened)]
     store = with_brought(store, opened.reader)
     updates = Updates(opened.reader, data, first=_first(opened.signatures))
     reports: list[SignatureReport] = []
@@ -99,6 +101,10 @@ def assess_pdf(data: bytes, *, store: TrustStore, now: datetime) -> Verdict:
         reports.append(
             _report(one, updates, is_last=is_last, earlier=earlier, store=store, now=now)
         )
+    # Last of all: what is read for it counts towards what may be read at all.
+    active = check_active(opened.reader) if reports else None
+    if active is not None:
+        own.append(active.compared(*against))
     return conclude(_FORMAT, own, _with_later_proof(reports))
 
 
@@ -108,7 +114,7 @@ def _with_later_proof(reports: list[SignatureReport]) -> list[SignatureReport]:
     proof: datetime | None = None
     against = ("", "")
     for report in reversed(reports):
-        if proof is not None and report.format == "PADES":
+        if proof is not None and _may_prove(proof, report):
             at = moment(proof)
             words = (f"there by {at} at the latest", f"最晚于 {at} 已存在")
             told = passed("document_time", *words, against=against)._replace(proves=proof)
@@ -120,6 +126,13 @@ def _with_later_proof(reports: list[SignatureReport]) -> list[SignatureReport]:
     return found[::-1]
 
 
+def _may_prove(proof: datetime, report: SignatureReport) -> bool:
+    """Whether the document's time-stamp can be one over that signature or time-stamp."""
+    if report.format not in _READ:
+        return False
+    return report.signed_at is None or proof >= report.signed_at - CLOCK_SKEW
+
+
 def _first(signatures: tuple[FoundSignature, ...]) -> int:
     """The revision of the first of those that can be judged; none may be told of before it."""
     return min((one.embedded.signed_revision for one in signatures if one.embedded), default=0)
@@ -129,15 +142,6 @@ def _latest(reports: list[SignatureReport]) -> datetime | None:
     """The latest time at which a good signature of those was there, as proved or as it says."""
     good = [one for one in reports if one.indication is Indication.PASSED]
     return max((at for one in good if (at := one.proved_at or one.signed_at)), default=None)
-
-
-def _taken_out(count: int) -> Check:
-    return failed(
-        "unlisted_signature",
-        f"{count} signature(s) of the file were taken out of its form: they do not show",
-        f"有 {count} 个签名被移出表单，不再显示",
-        reason="SIGNATURE_REMOVED",
-    )
 
 
 def _report(
@@ -154,7 +158,7 @@ def _report(
         return _only(found, found.trouble)
     policy = updates.evidence_alone if is_last else updates.signatures_alone
     if found.kind == TIMESTAMP:
-        return report_timestamp(found.embedded, policy, store, now)
+        return report_timestamp(found.embedded, policy, store, now, earlier=earlier)
     try:
         opened = open_signature(
             found,
@@ -173,7 +177,7 @@ def _report(
             seal_name="",
             es_id="",
             signed_at=opened.signed_at,
-            format="PADES",
+            format="PADES" if opened.is_pades else "PDF_CMS",
             certificate=facts_of(opened.certificate),
             checks=tuple(one.about(found.label) for one in checks if one is not None),
         )
@@ -203,10 +207,6 @@ def _only(found: FoundSignature, check: Check | None) -> SignatureReport:
 # --- what they compare with -------------------------------------------------------------------
 
 
-def _form(one: OpenedPdfSignature) -> tuple[str, str]:
-    return f"SubFilter {plain(one.kind)}", f"SubFilter {plain(one.kind)}"
-
-
 def _signer(one: OpenedPdfSignature) -> tuple[str, str]:
     (who, who_zh), word = holder(one.certificate), plain(str(one.embedded.md_algorithm)).upper()
     return f"{who}, {word} of the signed bytes", f"{who_zh}，所签字节的 {word} 摘要"
@@ -222,21 +222,6 @@ def _cover(one: OpenedPdfSignature) -> tuple[str, str]:
 
 
 # --- rules ----------------------------------------------------------------------------------
-
-
-@comparing(_form)
-def check_format(one: OpenedPdfSignature) -> Check | None:
-    """PAdES, or the older detached CMS, which is told; the room left for the value is empty."""
-    name = "signature_format"
-    if bytes(one.embedded.pkcs7_content)[len(one.form) :].strip(b"\x00"):
-        return failed(name, "there is something after the signature value", "签名值之后有多余内容")
-    if one.value.content is not None or not has_form(one.form):
-        return failed(name, "the signature value has not one meaning", "签名值的结构有歧义")
-    if one.kind == PADES:
-        return passed(name, "the signature is PAdES", "签名为 PAdES 格式")
-    return passed(
-        name, "the signature is CMS, not PAdES", "签名为 CMS 格式，不是 PAdES", notice=True
-    )
 
 
 def check_range(one: OpenedPdfSignature) -> Check | None:
@@ -322,14 +307,18 @@ def check_certificate(one: OpenedPdfSignature) -> Check | None:
     name = "signer_certificate"
     if not one.certificate:
         return None  # `document_signature` says so
-    result = assess_chain(
+    found = signer_chain(
         one.certificate,
-        at=one.existed_at,
+        claimed=one.signed_at or one.now,
+        existed_at=one.stamped.time if one.stamped else None,
         store=one.store,
-        purpose=Purpose.SIGNER,
+        now=one.now,
         extra=one.value.certificates,
     )
-    return chain_check(name, result, at=one.existed_at, now=one.now, who=("signer", "签名者"))
+    if found is None:
+        return None
+    result, at = found
+    return chain_check(name, result, at=at, now=one.now, who=("signer", "签名者"))
 
 
 @comparing(_cover)
@@ -342,6 +331,8 @@ def check_coverage(one: OpenedPdfSignature) -> Check | None:
     if one.coverage != SignatureCoverageLevel.ENTIRE_REVISION and not one.is_last:
         detail = "the signature leaves parts of its revision out"
         return failed(name, detail, "签名未覆盖其完整版本", reason="REVISION_NOT_COVERED")
+    if one.is_last and (white := check_white(name, one.embedded)):
+        return white._replace(detail=white.detail + own, detail_zh=white.detail_zh + own_zh)
     if one.is_last and not ends_with_an_update(one.embedded):
         return failed(
             name,
@@ -366,6 +357,9 @@ def check_coverage(one: OpenedPdfSignature) -> Check | None:
         )
     if one.is_last:
         only, only_zh = "only evidence was added since", "此后仅添加了验证资料"
+        if not brings_evidence(one.embedded):
+            only = "an update was added since: it brings no evidence, and changes nothing shown"
+            only_zh = "此后有一次增量更新，未添加验证资料，也未改变显示内容"
         return passed(name, only + own, only_zh + own_zh, notice=True)
     later, later_zh = _told(one.laid_since, "; a later seal covers", "；后加盖的印章覆盖")
     only, only_zh = "only signatures were added since", "此后仅添加了签名"

@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from seal import der
+from seal.pki import cms_form
+from seal.pki.certificates import exactly
 from seal.suites import P256, SHA256_OID, digest
 from seal.suites import suite as suite_named
 from seal.trust import CertificateInfo, parse_certificate
@@ -27,7 +29,7 @@ _SIGNING_CERTIFICATE_V2 = "1.2.840.113549.1.9.16.2.47"
 _TIME_STAMP = "1.2.840.113549.1.9.16.2.14"
 _IMPLICIT_0, _IMPLICIT_1 = 0xA0, 0xA1
 _DIRECTORY_NAME = 0xA4
-_NULL = der.tlv(der.NULL, b"")
+_NEWER = (3, 4, 5)  # with certificates or lists of other kinds
 
 
 def signed_attributes(document_digest: bytes, *, certificate: bytes) -> bytes:
@@ -84,34 +86,30 @@ def signed_data(
     return der.sequence(der.oid(_SIGNED_DATA), der.tlv(_IMPLICIT_0, content))
 
 
-def has_form(value: bytes) -> bool:
-    """Whether what nobody signed of a detached value with one signer stands as RFC 5652 §5 says.
+def unsigned_of(value: bytes) -> cms_form.Brought:
+    """What nobody signed of a detached value with one signer, if it stands as RFC 5652 §5 says.
 
     The versions and the digests named ahead mean nothing to the mathematics: so they could be
-    changed by anybody, and two readers could differ about them. Raises InvalidArgument
-    (`MALFORMED_DER`).
+    changed by anybody, and two readers could differ about them. Raises InvalidArgument.
     """
-    kind, wrapped = der.children(value)
-    (inner,) = wrapped.expect(_IMPLICIT_0).members()
+    kind, wrapped = exactly(der.children(value), 2)
+    (inner,) = exactly(wrapped.expect(_IMPLICIT_0).members(), 1)
     version, hashes, content, *optional, signers = inner.expect(der.SEQUENCE).members()
-    (signer,) = signers.expect(der.SET).members()
-    signer_version, sid, hashed, *_ = signer.expect(der.SEQUENCE).members()
+    (signer,) = exactly(signers.expect(der.SET).members(), 1)
+    signer_version, sid, hashed, *rest = signer.expect(der.SEQUENCE).members()
+    unsigned = rest[-1] if rest[-1].tag == _IMPLICIT_1 else None
+    found = cms_form.brought(optional, unsigned)
     by_name = sid.tag == der.SEQUENCE
-    plain = all(one.tag == der.SEQUENCE for part in optional[:1] for one in part.members())
-    (listed,) = hashes.expect(der.SET).members()
-    named = {tuple(part.raw for part in one.members()[:1]) for one in (listed, hashed)}
-    return (
+    others = found.others > 0 or any(one.tag == _IMPLICIT_1 for one in optional)
+    is_sound = (
         (kind.oid(), content.members()[0].oid()) == (_SIGNED_DATA, _DATA)
         and signer_version.integer() == (1 if by_name else 3)
-        and (version.integer() == (1 if by_name else 3) or not plain)
-        and len(named) == 1
-        and all(_is_bare(one) for one in (listed, hashed))
+        and (version.integer() == (1 if by_name else 3) or (others and version.integer() in _NEWER))
+        and cms_form.names_digest(hashes, hashed)
     )
-
-
-def _is_bare(algorithm: der.Element) -> bool:
-    """A digest's identifier has no parameters, or NULL (RFC 5754 §2)."""
-    return [one.raw for one in algorithm.expect(der.SEQUENCE).members()[1:]] in ([], [_NULL])
+    if not is_sound:
+        raise der.malformed("its versions or digests are not those of what it holds")
+    return found
 
 
 def _is_self_issued(one: CertificateInfo) -> bool:

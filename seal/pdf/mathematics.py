@@ -20,14 +20,8 @@ from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
 from pyhanko_certvalidator.policy_decl import DisallowWeakAlgorithmsPolicy
 
 from seal import suites
-from seal.ofd.signed_data import (
-    DataSigner,
-    SignedData,
-    is_named,
-    is_signed,
-    message_digest,
-    names_its_certificate,
-)
+from seal.ofd.signed_data import DataSigner, SignedData
+from seal.ofd.signed_proof import is_named, is_signed, message_digest, names_its_certificate
 from seal.trust import parse_certificate
 
 _STRONG: Final = frozenset(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from pyhanko.pdf_utils import generic
 from pyhanko.sign.diff_analysis import ModificationLevel
@@ -15,14 +15,17 @@ from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
 from pyhanko.sign.validation.status import SignatureCoverageLevel
 
 from seal import der
-from seal.ofd.signed_data import DataSigner, SignedData, parse_signed_data
+from seal.ofd.signed_data import CMS, DataSigner, SignedData, parse_signed_data
 from seal.pdf.mathematics import Mathematics, judge
-from seal.pdf.opening import FoundSignature
+from seal.pdf.opening import PADES, FoundSignature
 from seal.pdf.refused import UpdateRefused
 from seal.pdf.revisions import Updates
 from seal.pdf.signing_steps import Laid
 from seal.pdf.timestamps import SignatureTime, signature_time
 from seal.trust import TrustStore
+
+NAMING: Final = frozenset({"1.2.840.113549.1.9.16.2.12", "1.2.840.113549.1.9.16.2.47"})
+"""The attributes signing-certificate and signing-certificate-v2 (RFC 5035)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +59,7 @@ class OpenedPdfSignature:
 
     @property
     def signer(self) -> DataSigner:
-        """There is one (`has_form`)."""
+        """There is one (`unsigned_of`)."""
         return self.value.signers[0]
 
     @property
@@ -65,10 +68,14 @@ class OpenedPdfSignature:
         return self.signer.certificate or b""
 
     @property
-    def existed_at(self) -> datetime:
-        """The time its certificate is judged as of."""
-        proved = self.stamped.time if self.stamped else None
-        return proved or self.signed_at or self.now
+    def names_certificate(self) -> bool:
+        """Whether its signed attributes name the signer's certificate."""
+        return not NAMING.isdisjoint(self.signer.named)
+
+    @property
+    def is_pades(self) -> bool:
+        """ETSI EN 319 142-1 §4.1, §6.3: by its word, and by naming the signer's certificate."""
+        return self.kind == PADES and self.names_certificate
 
 
 def open_signature(
@@ -84,7 +91,7 @@ def open_signature(
 ) -> OpenedPdfSignature:
     """Read a signature and what followed it. Raises whatever the library does on hostile bytes."""
     form = next(der.elements(bytes(embedded.pkcs7_content))).raw
-    value = parse_signed_data(form)
+    value = parse_signed_data(form, standard=CMS)
     signer = value.signers[0]
     signed_at = signer.signed_at or _date(embedded)
     embedded.compute_integrity_info(diff_policy=policy)

@@ -1,6 +1,7 @@
 """A PDF opened for its checks: strictly, with every signature there is in it.
 
-1. What readers see differently is refused by name: encrypted, hybrid and damaged files.
+1. What readers see differently is refused by name: encrypted, hybrid and damaged files, objects
+   (`seal.pdf.one_reading`) and pages (`seal.pdf.page_tree`) that can be read in two ways.
 2. The signatures are those of the form, whatever their kind: one that can't be judged is found too,
    or a document of two signatures would pass by one of them.
 3. A signature covers the file from its first byte, all but its own value: the bytes that its
@@ -37,9 +38,18 @@ from runtime.errors import InvalidArgument
 from seal.judging.telling import plain
 from seal.model import Check, failed, passed, undetermined
 from seal.pdf.cms import MAX_PDF
+from seal.pdf.one_reading import TwoReadings, Words, check_objects
+from seal.pdf.page_tree import check_pages
 from seal.suites import SM3_OID
 
-__all__ = ["FoundSignature", "OpenedPdf", "PdfRefused", "check_byte_range", "open_pdf"]
+__all__ = [
+    "FoundSignature",
+    "OpenedPdf",
+    "PdfRefused",
+    "check_byte_range",
+    "check_opened",
+    "open_pdf",
+]
 
 PADES: Final = "/ETSI.CAdES.detached"
 TIMESTAMP: Final = "/ETSI.RFC3161"
@@ -82,9 +92,13 @@ class FoundSignature:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedPdf:
-    """The signatures in the order of their revisions; `lost` many are no longer in the form."""
+    """The signatures in the order of their revisions; `lost` many are no longer in the form.
+
+    `told` is what is unusual of its objects, in words.
+    """
 
     reader: Any
+    told: tuple[Words, ...]
     signatures: tuple[FoundSignature, ...]
     lost: int
 
@@ -107,18 +121,40 @@ def open_pdf(data: bytes) -> OpenedPdf:
                 "it has two tables of its objects: old and new readers see different documents",
                 "PDF 含有两套对象表，不同阅读器看到的内容可能不同",
             )
-        # Walk to the pages: a file that opens nowhere is not one whose signature means anything.
-        int(reader.root["/Pages"]["/Count"])
+        told = check_objects(reader, data)
+        # A file that opens nowhere is not one whose signature means anything.
+        check_pages(reader.root)
         found = list(_signatures(reader, data))
         lost = _lost(reader, data, found)
     except PdfRefused:
         raise
+    except TwoReadings as error:
+        raise _refused(error.reason, error.detail, error.detail_zh) from None
     except Exception:  # noqa: BLE001  (the library raises anything on hostile bytes)
         detail = "it is damaged, or of a kind that readers see differently"
         raise _refused("PDF_DAMAGED", detail, "PDF 文件已损坏或结构不规范") from None
     return OpenedPdf(
-        reader=reader, signatures=tuple(sorted(found, key=lambda one: one.revision)), lost=lost
+        reader=reader,
+        told=told,
+        signatures=tuple(sorted(found, key=lambda one: one.revision)),
+        lost=lost,
     )
+
+
+def check_opened(opened: OpenedPdf) -> list[Check]:
+    """That it reads, with what is unusual of it; and where signatures were taken out."""
+    english, chinese = zip(("the PDF reads", "PDF 结构正确"), *opened.told, strict=True)
+    is_told = bool(opened.told)
+    own = [passed("pdf_format", "; ".join(english), "；".join(chinese), notice=is_told)]
+    if opened.lost:
+        lost = failed(
+            "unlisted_signature",
+            f"{opened.lost} signature(s) of the file were taken out of its form: they do not show",
+            f"有 {opened.lost} 个签名被移出表单，不再显示",
+            reason="SIGNATURE_REMOVED",
+        )
+        own.append(lost)
+    return own
 
 
 def _refused(reason: str, detail: str, detail_zh: str) -> PdfRefused:

@@ -32,8 +32,10 @@ from pyhanko.sign.diff_analysis import (
     SuspiciousModification,
     XrefStreamRule,
 )
+from pyhanko.sign.fields import MDPPerm
 
 from seal.pdf.added import check_added
+from seal.pdf.changed import Changes, changes_between
 from seal.pdf.refused import UpdateRefused
 from seal.pdf.signing_steps import Laid, Step, step_of
 from seal.pdf.tiling import Tiling
@@ -44,6 +46,17 @@ _OF_EVIDENCE: Final = frozenset({"/DSS", "/Extensions", "/Version"})
 _OF_SIGNING: Final = _OF_EVIDENCE | {"/AcroForm", "/Metadata"}
 _OF_FORM: Final = frozenset({"/Fields"})
 _MOST_UPDATES: Final = 192  # each of the most signatures with its evidence and a time-stamp
+
+_FILLED: Final = (
+    "the certification allows fields to be filled, and still what they show is not what was signed "
+    "there: have a form filled before it is signed",
+    "认证签名允许填写表单，但所填内容不在其签署范围内：请先填写再签章",
+)
+
+_NEW_FIELD: Final = (
+    "the certification allows no new signature field, only to sign in one that was there",
+    "认证签名不允许新增签名域，只能在原有的签名域中签名",
+)
 
 
 class Updates:
@@ -56,6 +69,7 @@ class Updates:
         self._tiling = Tiling(reader, data)
         self._steps: dict[int, Step | SuspiciousModification] = {}
         self._views: dict[int, Any] = {}
+        self._changes: dict[int, Changes] = {}
         self.signatures_alone = _Policy(self, is_evidence=False)
         """The policy after any signature but the last."""
         self.evidence_alone = _Policy(self, is_evidence=True)
@@ -93,6 +107,21 @@ class Updates:
         views = {n: self._views.get(n) or HistoricalResolver(self._reader, n) for n in numbers}
         self._views = views
         return views[revision - 1], views[revision]
+
+    def explained(
+        self, revision: int, why: SuspiciousModification | None, permits: Any
+    ) -> UpdateRefused:
+        """Why an update is refused, and what it changed. The library says the first to nobody."""
+        if revision not in self._changes:
+            self._changes[revision] = changes_between(*self.views(revision))
+        found = self._changes[revision]
+        said = [(why.detail, why.detail_zh)] if isinstance(why, UpdateRefused) else []
+        said += [(found.told, found.told_zh)] if found.told else []
+        if "after an approval signature" in str(why):
+            said.append(_NEW_FIELD)
+        if found.fills and permits in (MDPPerm.FILL_FORMS, MDPPerm.ANNOTATE):
+            said.append(_FILLED)
+        return UpdateRefused("; ".join(one for one, _ in said), "；".join(one for _, one in said))
 
     def _judged(self, revision: int) -> Step | SuspiciousModification:
         if revision > self._first + _MOST_UPDATES:
@@ -159,8 +188,10 @@ class _Policy(StandardDiffPolicy):
         try:
             self._updates.step(revision)
             result = self.apply(*self._updates.views(revision), locks, permits)
+            if result.modification_level > ModificationLevel.FORM_FILLING:
+                result = self._updates.explained(revision, None, permits)
         except SuspiciousModification as error:
-            result = error
+            result = self._updates.explained(revision, error, permits)
         except Exception as error:  # noqa: BLE001  (as above)
             result = UpdateRefused(
                 f"an update does not read: {type(error).__name__}", "更新无法读取"

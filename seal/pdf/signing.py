@@ -184,9 +184,9 @@ def _check_proof(
 
 def check_lists(certificates: Sequence[bytes], crls: Sequence[bytes]) -> None:
     """Every certificate but the roots has a list of its issuer, or `REVOCATION_LISTS_MISSING`."""
-    listed = {parse_crl(one).issuer_name for one in crls}
+    listed = {parse_crl(one).issuer_key for one in crls}
     for one in map(parse_certificate, certificates):
-        if one.issuer_name != one.subject_name and one.issuer_name not in listed:
+        if one.issuer_key != one.subject_key and one.issuer_key not in listed:
             raise FailedPrecondition(
                 "long-term proof needs a revocation list of every issuer, of the signer's and of "
                 "the time-stamp authority's: one is missing",

@@ -3,8 +3,9 @@
 1. One field is filled by one update: a new one, or one that was there and empty. An empty one may
    not come: its picture is seen, and nobody signed it.
 2. A document time-stamp shows nothing (ISO 32000-2 §12.8.5): no area, no picture.
-3. What a later signer's seal lays over pages is told; it is as large as a seal may be, on each page
-   all together, or it is no seal (GB/T 33481: seals are at most some 58 mm wide).
+3. What a later signer's seal lays over pages is told, and that it is hidden where it is. It is as
+   large as a seal may be, on each page all together, or it is no seal (GB/T 33481: seals are at
+   most some 58 mm wide).
 4. The annotations of a page stay in their order: which lies over which is part of what is seen.
 """
 
@@ -21,14 +22,17 @@ from typing import Any, Final
 from pyhanko.pdf_utils import generic
 from pyhanko.sign.fields import enumerate_sig_fields
 
+from seal.pdf.appearance import check_appearance
+from seal.pdf.entries import Key, entry, key_of
 from seal.pdf.refused import UpdateRefused
+from seal.placement import LARGEST_MM
 
-LARGEST_MM: Final = 100.0
-"""Longest side of a seal, and the side of the square that all seals of one signature on one page
-may fill together.
-"""
 _MM: Final = 25.4 / 72
 _MAX_DEPTH: Final = 64
+# ISO 32000-2 table 167, flags of an annotation.
+_HIDDEN: Final = 0x02
+_PRINT: Final = 0x04
+_NO_VIEW: Final = 0x20
 _STAMPS: Final = "/ETSI.RFC3161"
 _FIELD_KEYS: Final = frozenset(
     {
@@ -38,27 +42,39 @@ _FIELD_KEYS: Final = frozenset(
     }
 )
 
-Key = tuple[int, int]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Laid:
-    """A seal's rectangle on a page (from 1), in millimetres from its left and its bottom."""
+    """A seal's rectangle on a page (from 1), in millimetres from its left and its bottom.
+
+    `flags` are those of its annotation (ISO 32000-2 §12.5.3): they may keep it from being seen.
+    """
 
     page: int
     left: float
     bottom: float
     width: float
     height: float
+    flags: int = 0
 
     def told(self) -> tuple[str, str]:
         """In words."""
         size = f"{self.width:.0f} x {self.height:.0f} mm"
+        seen, seen_zh = self._seen()
         return (
             f"{size} of page {self.page}, {self.left:.0f} mm from its left and "
-            f"{self.bottom:.0f} mm from its bottom",
-            f"第 {self.page} 页 {size}（距左 {self.left:.0f} mm，距下 {self.bottom:.0f} mm）",
+            f"{self.bottom:.0f} mm from its bottom{seen}",
+            f"第 {self.page} 页 {size}（距左 {self.left:.0f} mm，距下 {self.bottom:.0f} mm"
+            f"{seen_zh}）",
         )
+
+    def _seen(self) -> tuple[str, str]:
+        """How a reader is told to show it, where that is not always."""
+        if self.flags & _HIDDEN or self.flags & (_NO_VIEW | _PRINT) == _NO_VIEW:
+            return " (hidden: no reader shows it)", "，已隐藏，阅读器不显示"
+        if self.flags & _NO_VIEW:
+            return " (hidden on the screen, and printed)", "，屏幕上隐藏，仅打印时显示"
+        return "", ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,19 +85,6 @@ class Step:
     laid: tuple[Laid, ...] = ()
     changes: frozenset[Key] = field(default_factory=frozenset)
     """Objects that were there and are changed by signing."""
-
-
-def key_of(ref: Any) -> Key:
-    """What an object is told by."""
-    return int(ref.idnum), int(ref.generation)
-
-
-def entry(held: Any, name: str, default: Any = None) -> Any:
-    """What a dictionary has under a name, wherever it stands (`get` would not look there)."""
-    try:
-        return held[name]
-    except KeyError:
-        return default
 
 
 def step_of(old: Any, new: Any) -> Step:
@@ -104,6 +107,8 @@ def step_of(old: Any, new: Any) -> Step:
     if str(entry(value.get_object(), "/SubFilter", "")) == _STAMPS:
         _check_unseen(widgets, laid)
     _check_sizes(laid)
+    for widget in widgets.values():
+        check_appearance(widget)
     return Step(signs=name, laid=laid, changes=frozenset(changes))
 
 
@@ -209,7 +214,15 @@ def _placed(number: int, widget: Any, page: Any, unit: float) -> Iterator[Laid]:
         bottom=(bottom - under) * unit,
         width=width * unit,
         height=height * unit,
+        flags=_flags(widget),
     )
+
+
+def _flags(widget: Any) -> int:
+    found = entry(widget, "/F", generic.NumberObject(0))
+    if not isinstance(found, generic.NumberObject):
+        raise UpdateRefused("the flags of a seal do not read", "印章的标志无法读取")
+    return int(found)
 
 
 def _inherited(page: Any, name: str) -> Any:

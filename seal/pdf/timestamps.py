@@ -11,11 +11,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from io import SEEK_END
 from typing import Any, Final
 
 from pyhanko.sign.diff_analysis import ModificationLevel
@@ -24,9 +22,11 @@ from pyhanko.sign.validation.status import SignatureCoverageLevel
 
 from runtime.errors import DataLoss, InvalidArgument
 from seal import der
-from seal.judging.seal_checks import CLOCK_SKEW, common_name, proving, stamped_by
-from seal.judging.telling import comparing, facts_of
+from seal.judging.seal_checks import CLOCK_SKEW, common_name
+from seal.judging.stamps import proving, stamped_by
+from seal.judging.telling import comparing, facts_of, moment
 from seal.model import Check, SignatureReport, failed, passed, undetermined
+from seal.pdf.endings import check_white, ends_with_an_update
 from seal.pdf.opening import check_byte_range
 from seal.pdf.refused import UpdateRefused
 from seal.pki.timestamp_token import (
@@ -39,8 +39,6 @@ from seal.pki.timestamp_token import (
 from seal.trust import TrustStore
 
 _NAME: Final = "time_stamp"
-_TAIL: Final = 64
-_END: Final = re.compile(rb"startxref[\r\n]+\d+[\r\n]+%%EOF[\r\n]*\Z")
 _MOST: Final = 4  # over one signature
 
 
@@ -72,19 +70,27 @@ def signature_time(
         if isinstance(told, Check):
             return SignatureTime(time=None, check=told)
         found.append(told)
-    first = min(found, key=lambda one: one.time)
+    first = min(found, key=lambda one: one.proves)
     if signed_at is not None and signed_at > first.time + CLOCK_SKEW:
         late = ("the signature says it was made after its time-stamp", "签名时间晚于时间戳")
         against = stamped_by(first)
         check = failed(_NAME, *late, reason="TIME_STAMP_TOO_EARLY", against=against)
         return SignatureTime(time=None, check=check)
-    return SignatureTime(time=first.time, check=proving(_NAME, first, store))
+    return SignatureTime(time=first.proves, check=proving(_NAME, first, store, now))
 
 
 def report_timestamp(
-    embedded: EmbeddedPdfSignature, policy: Any, store: TrustStore, now: datetime
+    embedded: EmbeddedPdfSignature,
+    policy: Any,
+    store: TrustStore,
+    now: datetime,
+    *,
+    earlier: datetime | None,
 ) -> SignatureReport:
-    """Judge a document time-stamp; its report's `signed_at` is the time it tells."""
+    """Judge a document time-stamp; its report's `signed_at` is the time it tells.
+
+    `earlier` is when the good signatures that it covers were there.
+    """
     label, signer, time, facts = "", "", None, None
     checks: list[Check | None]
     try:
@@ -96,7 +102,7 @@ def report_timestamp(
         facts = facts_of(info.certificate)
         told = _judge(token, embedded.compute_digest, store, now)
         checks = [
-            told if isinstance(told, Check) else proving(_NAME, told, store),
+            told if isinstance(told, Check) else _in_order(told, earlier, store, now),
             check_byte_range(embedded),
             _covers(embedded, policy),
         ]
@@ -117,13 +123,20 @@ def report_timestamp(
     )
 
 
-def ends_with_an_update(embedded: EmbeddedPdfSignature) -> bool:
-    """Whether what follows a signature's revision is another one, and nothing after the last."""
-    stream: Any = embedded.reader.stream
-    stream.seek(0, SEEK_END)
-    stream.seek(-min(_TAIL, stream.tell()), SEEK_END)
-    is_followed = embedded.signed_revision + 1 < embedded.reader.xrefs.total_revisions
-    return is_followed and bool(_END.search(stream.read(_TAIL)))
+def _in_order(
+    told: TimestampInfo, earlier: datetime | None, store: TrustStore, now: datetime
+) -> Check:
+    """A good one that is not from before what it covers."""
+    if earlier is None or told.proves >= earlier - CLOCK_SKEW:
+        return proving(_NAME, told, store, now)
+    at = moment(earlier)
+    return failed(
+        _NAME,
+        f"the time-stamp is from before a signature that it covers, which is of {at}",
+        f"时间戳早于其所覆盖的签名（{at}）",
+        reason="TIME_STAMP_TOO_EARLY",
+        against=stamped_by(told),
+    )
 
 
 def _judge(
@@ -161,12 +174,14 @@ def _covers(embedded: EmbeddedPdfSignature, policy: Any) -> Check | None:
     if status["coverage"] == SignatureCoverageLevel.ENTIRE_FILE:
         return passed(name, "the whole file is covered", "时间戳覆盖整个文件")
     level = getattr(status["diff_result"], "modification_level", ModificationLevel.OTHER)
+    if white := check_white(name, embedded):
+        return white
     if not ends_with_an_update(embedded):
         detail = "bytes were added at the end of the file"
         return failed(name, detail, "文件末尾添加了内容", reason="BYTES_ADDED")
     if status["docmdp_ok"] and level <= ModificationLevel.FORM_FILLING:
-        detail = "only signatures and evidence were added since"
-        return passed(name, detail, "此后仅添加了签名和验证资料", notice=True)
+        detail = "nothing but signatures and evidence was added since"
+        return passed(name, detail, "此后除签名和验证资料外没有添加其他内容", notice=True)
     why, why_zh = why_refused(status["diff_result"])
     detail = "more was changed since than may be" + why
     return failed(name, detail, "此后有不允许的修改" + why_zh, reason="CHANGED_SINCE")
@@ -174,6 +189,6 @@ def _covers(embedded: EmbeddedPdfSignature, policy: Any) -> Check | None:
 
 def why_refused(found: Any) -> tuple[str, str]:
     """Why an update may not be, to be added to a text; empty where only the library knows."""
-    if not isinstance(found, UpdateRefused):
+    if not isinstance(found, UpdateRefused) or not found.detail:
         return "", ""
     return f": {found.detail}", f"：{found.detail_zh}"

@@ -36,11 +36,13 @@ from pyhanko.sign.signers.pdf_byterange import SignatureObject
 
 from runtime.errors import DomainError, FailedPrecondition
 from seal.pdf import cms, picture
+from seal.pdf.one_reading import check_objects
+from seal.pdf.page_tree import check_pages
 from seal.pdf.pages import PdfPages, boxes, encrypted, hybrid, unreadable
 from seal.pdf.signing import Document, Level, PdfSealing
 from seal.pki.timestamp_token import not_good
 from seal.placement import At, Stamp
-from seal.placing import place
+from seal.placing import place, refuse_covering
 from seal.suites import suite
 from seal.trust import parse_certificate
 
@@ -73,7 +75,7 @@ def seal(document: Document, wish: PdfSealing) -> BytesIO:
         whole = not all(isinstance(one, At) for one in wish.placements)
         with closing(PdfPages(writer, data, whole=whole)) as pages:
             stamps = place(pages, wish.placements, wish.seal_size_mm)
-            _check_count(stamps, is_signed=is_signed)
+            _check_stamps(stamps, is_signed=is_signed)
             # 2. Everything but the value: the appearances, the field, the byte range.
             embedding, digest, output = _prepare(
                 writer, pages, stamps, wish, name=name, is_signed=is_signed
@@ -134,6 +136,8 @@ def _open(data: bytes) -> tuple[IncrementalPdfFileWriter, bool, str]:
         raise encrypted()
     if reader.xrefs.hybrid_xrefs_present:
         raise hybrid()
+    check_objects(reader, data)
+    check_pages(reader.root)
     listed = []
     for one in fields.enumerate_sig_fields(reader):
         listed.append(one)
@@ -164,7 +168,7 @@ def _closes(value: Any, field: Any) -> bool:
     )
 
 
-def _check_count(stamps: Sequence[Stamp], *, is_signed: bool) -> None:
+def _check_stamps(stamps: Sequence[Stamp], *, is_signed: bool) -> None:
     if is_signed and len(stamps) > 1:
         raise FailedPrecondition(
             "the document is signed already, and more than one further stamp would break that "
@@ -172,6 +176,8 @@ def _check_count(stamps: Sequence[Stamp], *, is_signed: bool) -> None:
             reason="PDF_ALREADY_SIGNED",
             message_zh="文件已有签名，再盖多处印章会使其失效：请只盖一处，或在他人签名之前盖章",
         )
+    if is_signed:
+        refuse_covering(stamps)
 
 
 def _prepare(

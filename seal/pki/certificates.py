@@ -25,11 +25,19 @@ from asn1crypto import core, x509
 
 from runtime.errors import InvalidArgument
 from seal import der, suites
+from seal.pki.naming import name_key
 
-_KNOWN_CRITICAL: Final = frozenset({"basic_constraints", "key_usage", "extended_key_usage"})
+# Policies say under which rules a certificate was issued, and we ask for none (RFC 5280 §6.1.1);
+# constraints on them remain unknown.
+_KNOWN_CRITICAL: Final = frozenset(
+    {"basic_constraints", "key_usage", "extended_key_usage", "certificate_policies"}
+)
 # RFC 5280 §4.2.1.10 would have them critical; limits on names bind us, however they are marked.
 _BINDING: Final = "name_constraints"
-_WANTED: Final = frozenset({*_KNOWN_CRITICAL, "key_identifier", "authority_key_identifier"})
+_WANTED: Final = frozenset(
+    {"basic_constraints", "key_usage", "extended_key_usage", "key_identifier",
+     "authority_key_identifier"}
+)  # fmt: skip
 _POINTS: Final = "crl_distribution_points"
 _ACCESS: Final = "authority_information_access"
 _OCSP: Final = "1.3.6.1.5.5.7.48.1"
@@ -57,7 +65,8 @@ _T = TypeVar("_T")
 class CertificateInfo:
     """What we need of a certificate. `suite` is "" for a foreign kind of key.
 
-    `subject` and `issuer` read `CN=…,O=…`; the `_name` fields are their DER as received. Times are
+    `subject` and `issuer` read `CN=…,O=…`; the `_name` fields are their DER as received, the `_key`
+    fields what they are compared by (`seal.pki.naming`). Times are
     aware UTC. `key_usage` and `extended_key_usage` are None when the extension is absent.
     `public_key` is SubjectPublicKeyInfo as received. `unknown_critical` holds the extensions that
     we do not process and may not pass over: critical ones, and name constraints however marked. The
@@ -69,6 +78,8 @@ class CertificateInfo:
     subject_fields: Mapping[str, str]
     subject_name: bytes
     issuer_name: bytes
+    subject_key: bytes
+    issuer_key: bytes
     serial: int
     not_before: datetime
     not_after: datetime
@@ -150,6 +161,8 @@ def _read_certificate(data: bytes) -> CertificateInfo:
         subject_fields=_name_fields(body["subject"].dump()),
         subject_name=body["subject"].dump(),
         issuer_name=body["issuer"].dump(),
+        subject_key=name_key(body["subject"].dump()),
+        issuer_key=name_key(body["issuer"].dump()),
         serial=int(body["serial_number"].native),
         not_before=_instant(body["validity"]["not_before"].native),
         not_after=_instant(body["validity"]["not_after"].native),
@@ -262,7 +275,7 @@ def _name_fields(name: bytes) -> dict[str, str]:
 
     Certificate authorities put other kinds of string into some attributes than those are defined
     with, and UTF-8 into all: what stands there is shown, and a name that cannot be shown whole is
-    no reason not to read the certificate. Names are compared by their bytes, never by this.
+    no reason not to read the certificate. Names are never compared by this (`seal.pki.naming`).
     """
     fields: dict[str, str] = {}
     for relative in der.children(name):
@@ -307,6 +320,9 @@ class Signed(Protocol):
     @property
     def signature(self) -> bytes: ...  # noqa: D102
 
+    @property
+    def raw(self) -> bytes: ...  # noqa: D102
+
 
 # Answers by what was signed and by whose key. Whole lists as keys would fill the memory.
 _judged: dict[tuple[str, str, bytes], bool] = {}
@@ -325,19 +341,11 @@ def is_issued_by(child: Signed, issuer: CertificateInfo) -> bool:
 
 def _is_signed_by(child: Signed, issuer: CertificateInfo) -> bool:
     """By the issuer's key, with an algorithm for that kind of key."""
-    try:
-        chosen, holder = suites.suite(child.signature_oid), suites.suite(issuer.suite)
-    except InvalidArgument:
-        return False
-    if chosen.key_algorithm != holder.key_algorithm:
-        return False
-    return chosen.verify(issuer.public_key, child.signed_bytes, child.signature)
+    return suites.verify(
+        child.signature_oid, issuer.suite, issuer.public_key, child.signed_bytes, child.signature
+    )
 
 
 def can_judge(child: Signed, issuer: CertificateInfo) -> bool:
     """Whether we know the signature's algorithm and the key's kind: else nothing is known of it."""
-    try:
-        suites.suite(child.signature_oid)
-    except InvalidArgument:
-        return False
-    return bool(issuer.suite)
+    return suites.can_verify(child.signature_oid, issuer.suite)

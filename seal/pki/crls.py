@@ -27,6 +27,7 @@ from seal.pki.certificates import (
     spell,
     split_signed,
 )
+from seal.pki.naming import name_key
 
 MAX_CRL: Final = 16 * 1024 * 1024
 _NUMBER: Final = "2.5.29.20"
@@ -99,6 +100,7 @@ class CrlInfo:
 
     issuer: str
     issuer_name: bytes
+    issuer_key: bytes
     this_update: datetime
     next_update: datetime | None
     number: int | None
@@ -221,6 +223,7 @@ def _read_crl(data: bytes) -> CrlInfo:
     return CrlInfo(
         issuer=spell(issuer.expect(der.SEQUENCE).raw),
         issuer_name=issuer.raw,
+        issuer_key=name_key(issuer.raw),
         this_update=begins.time(),
         next_update=ends,
         number=der.read(extensions[_NUMBER][1]).integer() if _NUMBER in extensions else None,

@@ -75,6 +75,16 @@ def web_address(url: str) -> SplitResult | None:
     return parts if url.isascii() and url.isprintable() and " " not in url else None
 
 
+def host_of(url: str) -> str:
+    """`host`, or `host:port` where it is not the scheme's own, in small letters; else empty."""
+    parts = web_address(url)
+    if parts is None:
+        return ""
+    own = 443 if parts.scheme == "https" else 80
+    host = (parts.hostname or "").lower()
+    return host if parts.port in (None, own) else f"{host}:{parts.port}"
+
+
 def exchange(
     address: SplitResult,
     *,

@@ -25,7 +25,7 @@ from runtime.clock import SYSTEM, Clock
 from runtime.errors import InvalidArgument
 from seal.pki.certificates import CertificateInfo, is_issued_by
 from seal.pki.crls import MAX_CRL, CrlInfo, parse_crl
-from seal.pki.exchanging import ExchangeFailed, Reach, exchange, web_address
+from seal.pki.exchanging import ExchangeFailed, Reach, exchange, host_of, web_address
 from seal.pki.ocsp import MAX_RESPONSE, OcspSingle, ocsp_request, parse_ocsp, refusal
 from seal.pki.revocation import is_authorised
 from seal.pki.revocation_cache import RevocationCache
@@ -40,7 +40,10 @@ _Judged = TypeVar("_Judged")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchLimits:
-    """Bounds of one call, for all its certificates; seconds and octets."""
+    """Bounds of one call, for all its certificates; seconds and octets.
+
+    `hosts` are those that may be asked (`host_of`); None is any.
+    """
 
     reach: Reach = Reach.PUBLIC
     timeout: float = 10.0
@@ -48,6 +51,7 @@ class FetchLimits:
     largest_list: int = MAX_CRL
     largest_response: int = MAX_RESPONSE
     exchanges: int = 32
+    hosts: frozenset[str] | None = None
 
 
 PUBLIC_ONLY: Final = FetchLimits()
@@ -55,11 +59,12 @@ PUBLIC_ONLY: Final = FetchLimits()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchFailure:
-    """An address that gave nothing of use, and why."""
+    """An address that gave nothing of use, and why; `is_silent` where there was no answer."""
 
     url: str
     why: str
     why_zh: str
+    is_silent: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,7 +190,7 @@ class _Run:
         except InvalidArgument as error:
             return None, (error.message, error.message_zh)
         may_sign = issuer.key_usage is None or "crl_sign" in issuer.key_usage
-        theirs = found.issuer_name == issuer.subject_name and may_sign
+        theirs = found.issuer_key == issuer.subject_key and may_sign
         if not theirs or not is_issued_by(found, issuer):
             return None, ("the list is not its issuer's", "吊销列表不是颁发者签发的")
         if not self._is_current(found.this_update, found.next_update):
@@ -271,6 +276,10 @@ class _Run:
         if address is None:
             self._failed(url, "not an http:// or https:// address", "不是 http:// 或 https:// 地址")
             return None
+        hosts = self._limits.hosts
+        if hosts is not None and host_of(url) not in hosts:
+            self._failed(url, "its host is none that may be asked", "该主机不在可查询之列")
+            return None
         left = self._ends - time.monotonic()
         if left <= 0 or self._asked >= self._limits.exchanges:
             self._failed(url, "not asked: there was too much to ask", "未查询：需查询的地址过多")
@@ -286,7 +295,7 @@ class _Run:
                 reach=self._limits.reach,
             )
         except ExchangeFailed as error:
-            self._failed(url, error.what, error.what_zh)
+            self._failed(url, error.what, error.what_zh, is_silent=True)
             return None
         if answer.status != http.client.OK:
             self._failed(url, f"it answered HTTP {answer.status}", f"返回 HTTP {answer.status}")
@@ -295,6 +304,6 @@ class _Run:
             self._failed(url, "the answer is too large", "返回的内容过大")
         return answer.body
 
-    def _failed(self, url: str, why: str, why_zh: str) -> None:
+    def _failed(self, url: str, why: str, why_zh: str, *, is_silent: bool = False) -> None:
         shown = url if url.isprintable() else repr(url)
-        self._failures.append(FetchFailure(url=shown, why=why, why_zh=why_zh))
+        self._failures.append(FetchFailure(url=shown, why=why, why_zh=why_zh, is_silent=is_silent))

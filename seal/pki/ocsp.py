@@ -20,6 +20,7 @@ from runtime.errors import InvalidArgument
 from seal import der, suites
 from seal.pki.certificates import CertificateInfo, exactly, guarded, read_extensions
 from seal.pki.crls import REASONS, Revocation
+from seal.pki.naming import name_key
 
 SHA1_OID: Final = "1.3.14.3.2.26"
 MAX_RESPONSE: Final = 128 * 1024
@@ -60,15 +61,16 @@ class OcspSingle:
 
     def is_about(self, child: CertificateInfo, issuer: CertificateInfo) -> bool:
         """Whether it is this certificate, of this issuer."""
+        if self.serial != child.serial:
+            return False
         try:
-            name, key = certificate_id(issuer, self.digest)
+            _, key = certificate_id(issuer, self.digest)
+            # The certificate may write its issuer's name in another way than the issuer does.
+            names = {child.issuer_name, issuer.subject_name}
+            digests = [_identify(name, key_bits(issuer), self.digest)[0] for name in names]
         except InvalidArgument:
             return False
-        return (
-            self.serial == child.serial
-            and hmac.compare_digest(self.name_digest, name)
-            and hmac.compare_digest(self.key_digest, key)
-        )
+        return self.name_digest in digests and hmac.compare_digest(self.key_digest, key)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +92,9 @@ class OcspResponse:
     def is_by(self, one: CertificateInfo) -> bool:
         """Whether the response names this certificate's subject or key as its responder."""
         key = hashlib.sha1(key_bits(one), usedforsecurity=False).digest()
-        return self.responder in (one.subject_name, key)
+        return self.responder in (one.subject_name, key) or (
+            len(self.responder) != len(key) and name_key(self.responder) == one.subject_key
+        )
 
 
 def key_bits(one: CertificateInfo) -> bytes:

@@ -2,10 +2,10 @@
 
 1. A token is good when it is over these bytes, its one signer is the certificate it names by
    digest (RFC 5816), that certificate is for time-stamping alone (RFC 3161 §2.3: critical) and
-   led to an anchor at the time it tells, and the signature over its signed attributes holds.
+   led to an anchor at the time it tells, and the signature over its signed attributes holds. What
+   it proves is that time and its accuracy after it: the latest that its authority stands for.
 2. The bytes as received are judged: what is signed is cut out, never encoded again.
-3. Chains are `seal.trust`'s to judge; those with kinds of keys that we have no suite for go through
-   pyHanko's path validation, with no fetcher, no clock and no trust list of the operating system.
+3. Chains are `seal.trust`'s to judge, and `seal.pki.other_kinds`' where we have no suite for a key.
 4. Whoever reads a token that nobody checked knows a claim, not a time.
 """
 
@@ -17,15 +17,21 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from runtime.errors import DataLoss, DomainError, InvalidArgument
 from seal import der, suites
-from seal.pdf import coroutines
+from seal.pki import cms_form
+from seal.pki.certificates import exactly
+from seal.pki.naming import name_key
+from seal.pki.tst_info import DIGESTS as DIGESTS
+from seal.pki.tst_info import WORDS, first, read_tst
+from seal.pki.tst_info import TimestampInfo as TimestampInfo
 from seal.trust import (
     FOR_TIME,
+    ChainResult,
     Purpose,
     TrustAnchor,
     TrustStore,
@@ -42,7 +48,7 @@ _ESS_V2: Final = "1.2.840.113549.1.9.16.2.47"
 _TIME_STAMPING: Final = "time_stamping"
 _IMPLICIT_0: Final = 0xA0
 _MAX_TOKEN: Final = 128 * 1024
-_MAX_CERTIFICATES: Final = 16
+_VERSIONS: Final = (1, 3)  # RFC 5652 §5.1 and §5.3 ask for 3; PKCS#7 wrote 1
 CLOCK_SKEW: Final = timedelta(minutes=5)
 
 TIMESTAMP_NOT_GOOD: Final = "TIMESTAMP_NOT_GOOD"
@@ -54,16 +60,6 @@ class UntrustedTimestamp(DataLoss):
     reason = TIMESTAMP_NOT_GOOD
 
 
-DIGESTS: Final = {
-    "sm3": suites.SM3_OID,
-    "sha256": suites.SHA256_OID,
-    "sha384": "2.16.840.1.101.3.4.2.2",
-    "sha512": "2.16.840.1.101.3.4.2.3",
-}
-"""What may be stamped: digests by their words, with their OIDs."""
-_WORDS: Final = {oid: word for word, oid in DIGESTS.items()}
-
-
 def digest(word: str, data: bytes) -> bytes:
     """One of DIGESTS of the data. Raises InvalidArgument (`UNKNOWN_SUITE`)."""
     if word in ("sha384", "sha512"):
@@ -72,29 +68,11 @@ def digest(word: str, data: bytes) -> bytes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TimestampInfo:
-    """What a token says. `time` is aware UTC, `policy` an OID, `digest` a word of DIGESTS.
-
-    `certificate` (DER) is the one the signer's identifier names, out of `certificates`; `anchor`
-    (DER) the root it led to, of a token that was checked.
-    """
-
-    time: datetime
-    serial: int
-    policy: str
-    digest: str
-    imprint: bytes
-    nonce: int | None
-    certificate: bytes
-    certificates: tuple[bytes, ...] = field(repr=False)
-    anchor: bytes = field(default=b"", repr=False, compare=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _Signed:
     """The parts of the one SignerInfo that its checking needs, as received."""
 
     info: TimestampInfo
+    brought: cms_form.Brought
     content: bytes  # TSTInfo
     digest_algorithm: der.Element
     algorithm: der.Element
@@ -159,12 +137,17 @@ def check_imprint(
         _check_attributes(signed)
         _check_purpose(info.certificate)
         _check_value(signed)
-        anchor = _check_chain(info, store)
+        anchor, chain = _check_chain(info, store, at)
     except DataLoss:
         raise
     except DomainError as error:
         raise not_good(error.message, error.message_zh) from error
-    return replace(info, anchor=anchor)
+    if info.unknown_critical:
+        raise _not_understood(info)
+    # It is here now, however inaccurate it says it is.
+    proves = info.proves if at is None else max(info.time, min(info.proves, at))
+    told = cms_form.remarks(signed.brought, [info.certificate])
+    return replace(info, anchor=anchor, chain=chain, proves=proves, remarks=told)
 
 
 def not_good(why: str, why_zh: str) -> DataLoss:
@@ -193,52 +176,43 @@ def _read(token: bytes) -> _Signed:
 
 def _read_content_info(token: bytes) -> _Signed:
     """ContentInfo -> SignedData -> TSTInfo and the one SignerInfo (RFC 5652 §5)."""
-    kind, wrapped = _exactly(der.children(token), 2)
+    kind, wrapped = exactly(der.children(token), 2)
     if kind.oid() != _SIGNED_DATA:
         raise der.malformed("it is not signed")
-    (inner,) = _exactly(wrapped.expect(_IMPLICIT_0).members(), 1)
+    (inner,) = exactly(wrapped.expect(_IMPLICIT_0).members(), 1)
     members = inner.expect(der.SEQUENCE).members()
     if len(members) < 4:
         raise der.malformed("parts are missing")
-    content_kind, content = _exactly(members[2].expect(der.SEQUENCE).members(), 2)
+    if members[0].integer() not in _VERSIONS:
+        raise der.malformed("it is of an unknown version")
+    content_kind, content = exactly(members[2].expect(der.SEQUENCE).members(), 2)
     if content_kind.oid() != _TST_INFO:
         raise der.malformed("it signs something else than a time")
-    (octets,) = _exactly(content.expect(_IMPLICIT_0).members(), 1)
-    certificates = _certificates(members[3:-1])
-    (signer,) = _exactly(members[-1].expect(der.SET).members(), 1)
-    return _read_signer(signer.expect(der.SEQUENCE).members(), octets.octets(), certificates)
-
-
-def _certificates(optional: list[der.Element]) -> tuple[bytes, ...]:
-    """The X.509 ones of `[0] certificates`; other kinds are of no use here."""
-    found = [
-        one.raw
-        for part in optional
-        if part.tag == _IMPLICIT_0
-        for one in part.members()
-        if one.tag == der.SEQUENCE
-    ]
-    if len(found) > _MAX_CERTIFICATES:
-        raise der.malformed("it has too many certificates")
-    return tuple(found)
-
-
-def _read_signer(
-    members: list[der.Element], content: bytes, certificates: tuple[bytes, ...]
-) -> _Signed:
-    """SignerInfo ::= SEQ{version, sid, digestAlgorithm, [0] signedAttrs, algorithm, value, …}."""
-    if len(members) not in (6, 7):
+    (octets,) = exactly(content.expect(_IMPLICIT_0).members(), 1)
+    (signer,) = exactly(members[-1].expect(der.SET).members(), 1)
+    parts = signer.expect(der.SEQUENCE).members()
+    if len(parts) not in (6, 7) or parts[0].integer() not in _VERSIONS:
         raise der.malformed("it signs no attributes")
+    if not cms_form.names_digest(members[1], parts[2]):
+        raise der.malformed("it names other digests than its signer's")
+    brought = cms_form.brought(members[3:-1], parts[6] if len(parts) == 7 else None)
+    return _read_signer(parts, octets.octets(), brought)
+
+
+def _read_signer(members: list[der.Element], content: bytes, brought: cms_form.Brought) -> _Signed:
+    """SignerInfo ::= SEQ{version, sid, digestAlgorithm, [0] signedAttrs, algorithm, value, …}."""
     _, sid, hashed, attributes, algorithm, value = members[:6]
+    certificates = brought.certificates
     named: dict[str, der.Element] = {}
     for attribute in attributes.expect(_IMPLICIT_0).members():
-        kind, values = _exactly(attribute.expect(der.SEQUENCE).members(), 2)
-        (only,) = _exactly(values.expect(der.SET).members(), 1)
+        kind, values = exactly(attribute.expect(der.SEQUENCE).members(), 2)
+        (only,) = exactly(values.expect(der.SET).members(), 1)
         if kind.oid() in named:
             raise der.malformed("an attribute stands twice")
         named[kind.oid()] = only
     return _Signed(
-        info=_read_tst(content, _signer_certificate(sid, certificates), certificates),
+        info=read_tst(content, _signer_certificate(sid, certificates), certificates),
+        brought=brought,
         content=content,
         digest_algorithm=hashed.expect(der.SEQUENCE),
         algorithm=algorithm.expect(der.SEQUENCE),
@@ -256,47 +230,10 @@ def _signer_certificate(sid: der.Element, certificates: tuple[bytes, ...]) -> by
             if info.ski is not None and info.ski == sid.content:
                 return one
         else:
-            issuer, serial = _exactly(sid.expect(der.SEQUENCE).members(), 2)
-            if (issuer.raw, serial.integer()) == (info.issuer_name, info.serial):
+            issuer, serial = exactly(sid.expect(der.SEQUENCE).members(), 2)
+            if (name_key(issuer.raw), serial.integer()) == (info.issuer_key, info.serial):
                 return one
     raise der.malformed("the signer's certificate is missing")
-
-
-def _read_tst(content: bytes, certificate: bytes, certificates: tuple[bytes, ...]) -> TimestampInfo:
-    """TSTInfo ::= SEQ{version, policy, SEQ{algorithm, imprint}, serial, genTime, …, nonce?, …}."""
-    members = der.children(content)
-    if len(members) < 5 or members[0].integer() != 1:
-        raise der.malformed("it is of an unknown version")
-    algorithm, imprint = _exactly(members[2].expect(der.SEQUENCE).members(), 2)
-    word = _WORDS.get(_first(algorithm).oid())
-    if word is None:
-        raise der.malformed("its digest is none of " + ", ".join(DIGESTS))
-    nonces = [one.integer() for one in members[5:] if one.tag == der.INTEGER]
-    if len(nonces) > 1:
-        raise der.malformed("it has two nonces")
-    return TimestampInfo(
-        time=members[4].expect(der.GENERALIZED_TIME).time().astimezone(UTC),
-        serial=members[3].integer(),
-        policy=members[1].oid(),
-        digest=word,
-        imprint=imprint.octets(),
-        nonce=nonces[0] if nonces else None,
-        certificate=certificate,
-        certificates=certificates,
-    )
-
-
-def _first(element: der.Element) -> der.Element:
-    members = element.expect(der.SEQUENCE).members()
-    if not members:
-        raise der.malformed("a structure is empty")
-    return members[0]
-
-
-def _exactly(members: list[der.Element], count: int) -> list[der.Element]:
-    if len(members) != count:
-        raise der.malformed(f"{len(members)} parts where {count} belong")
-    return members
 
 
 # --- judging ---------------------------------------------------------------------------------
@@ -307,7 +244,7 @@ def _check_attributes(signed: _Signed) -> None:
     kind, told = signed.named.get(_CONTENT_TYPE), signed.named.get(_MESSAGE_DIGEST)
     if kind is None or kind.oid() != _TST_INFO or told is None:
         raise not_good("its signed attributes are incomplete", "时间戳签名属性不完整")
-    word = _WORDS.get(_first(signed.digest_algorithm).oid())
+    word = WORDS.get(first(signed.digest_algorithm).oid())
     if word is None or not hmac.compare_digest(digest(word, signed.content), told.octets()):
         raise not_good("it was changed", "时间戳内容被修改")
     if not _names(signed, signed.info.certificate):
@@ -319,13 +256,13 @@ def _names(signed: _Signed, certificate: bytes) -> bool:
     for oid in (_ESS_V2, _ESS_V1):
         if (value := signed.named.get(oid)) is None:
             continue
-        parts = _first(_first(value)).expect(der.SEQUENCE).members() or [value]
+        parts = first(first(value)).expect(der.SEQUENCE).members() or [value]
         if oid == _ESS_V1:  # SHA-1 by definition; it picks a certificate, the chain judges it
             expected = hashlib.sha1(certificate, usedforsecurity=False).digest()
             return hmac.compare_digest(parts[0].octets(), expected)
         word = "sha256"  # the default of RFC 5035 §5.4.1.1
         if parts[0].tag == der.SEQUENCE and len(parts) > 1:
-            word = _WORDS.get(_first(parts.pop(0)).oid(), "")
+            word = WORDS.get(first(parts.pop(0)).oid(), "")
         return bool(word) and hmac.compare_digest(parts[0].octets(), digest(word, certificate))
     return False
 
@@ -345,9 +282,9 @@ def _check_value(signed: _Signed) -> None:
     leaf = parse_certificate(signed.info.certificate)
     if leaf.suite != suites.SM2:
         _check_other_value(signed)
-    elif _first(signed.algorithm).oid() != suites.SM2_SM3_OID or not suites.suite(
-        suites.SM2
-    ).verify(leaf.public_key, signed.attributes, signed.signature):
+    elif first(signed.algorithm).oid() != suites.SM2_SM3_OID or not suites.suite(suites.SM2).verify(
+        leaf.public_key, signed.attributes, signed.signature
+    ):
         raise _wrong()
 
 
@@ -387,57 +324,48 @@ def _wrong() -> DataLoss:
     return not_good("its signature is wrong", "时间戳签名无效")
 
 
-def _check_chain(info: TimestampInfo, store: TrustStore) -> bytes:
-    """The root that the signer's certificate led to at the time told."""
+def _check_chain(
+    info: TimestampInfo, store: TrustStore, now: datetime | None
+) -> tuple[bytes, ChainResult]:
+    """The root that the signer's certificate led to at the time told, and how."""
     result = assess_chain(
         info.certificate,
         at=info.time,
         store=store,
         purpose=Purpose.TIMESTAMP,
         extra=info.certificates,
+        now=now,
     )
-    if result.is_trusted:
-        return result.path[-1].raw
     if result.status == "UNSUPPORTED_KEY":
-        return coroutines.run(lambda: _check_other_chain(info, store))
+        result = _other_chain(info, store, now) or result
+    if result.is_trusted:
+        return result.path[-1].raw, result
     raise _nobody_known(result.detail, result.detail_zh)
 
 
-async def _check_other_chain(info: TimestampInfo, store: TrustStore) -> bytes:
-    """Chains with kinds of keys or signatures that we have no suite for, as public ones have.
+def _other_chain(
+    info: TimestampInfo, store: TrustStore, now: datetime | None
+) -> ChainResult | None:
+    """Of a kind of key that we have no suite for. The libraries are loaded by the first of them."""
+    from seal.pki.other_kinds import assess_other_chain
 
-    The library judges the path, with our roots alone and the data that we have.
-    """
-    from asn1crypto import ocsp, x509
-    from pyhanko_certvalidator import CertificateValidator, ValidationContext
+    return assess_other_chain(
+        info.certificate,
+        at=info.time,
+        store=store,
+        purpose=Purpose.TIMESTAMP,
+        extra=info.certificates,
+        now=now,
+    )
 
-    load = x509.Certificate.load
-    anchors = [
-        one
-        for one in store.anchors
-        if Purpose.TIMESTAMP in one.purposes and one.is_in_force(info.time) and not one.suites
-    ]
-    needs_data = any((one.policy or store.policy).required for one in anchors)
-    try:
-        context = ValidationContext(
-            trust_roots=[load(one.certificate) for one in anchors],
-            other_certs=[load(one) for one in (*store.intermediates, *info.certificates)],
-            crls=list(store.crls),
-            ocsps=[ocsp.OCSPResponse.load(one) for one in store.ocsp],
-            moment=info.time,
-            allow_fetching=False,
-            revocation_mode="require" if needs_data else "soft-fail",
-            retroactive_revinfo=True,
-        )
-        # Its usage was judged before, and more strictly; this is the path alone.
-        leaf = load(info.certificate)
-        path: Any = await CertificateValidator(
-            leaf, validation_context=context
-        ).async_validate_path()
-        anchor: bytes = path.trust_anchor.certificate.dump()
-    except Exception as error:  # the library raises anything on hostile bytes
-        raise _nobody_known("no trust anchor is known for it", "没有受信任的根证书") from error
-    return anchor
+
+def _not_understood(info: TimestampInfo) -> DataLoss:
+    shown = ", ".join(info.unknown_critical[:3])
+    return UntrustedTimestamp(
+        f"the time-stamp has a critical extension that is not understood: {shown}",
+        reason=TIMESTAMP_NOT_GOOD,
+        message_zh=f"时间戳含有无法识别的关键扩展：{shown}",
+    )
 
 
 def _nobody_known(why: str, why_zh: str) -> DataLoss:

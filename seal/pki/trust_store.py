@@ -27,7 +27,7 @@ _MOST_ANSWERS: Final = 256  # of up to 8 certificates of 32 KiB each, most of th
 _T = TypeVar("_T")
 
 Pool = Mapping[bytes, tuple[CertificateInfo, ...]]
-"""Certificates by subject name."""
+"""Certificates by what their subject's name is compared by."""
 
 
 class Purpose(StrEnum):
@@ -65,6 +65,11 @@ class TrustAnchor:
     def is_in_force(self, at: datetime) -> bool:
         """Whether we trusted it at that instant."""
         return self.valid_from <= at and (self.valid_to is None or at <= self.valid_to)
+
+    @property
+    def is_ever_in_force(self) -> bool:
+        """Whether we ever trusted it: one withdrawn as of before its beginning we never did."""
+        return self.valid_to is None or self.valid_from <= self.valid_to
 
     @property
     def is_for_time_alone(self) -> bool:
@@ -124,9 +129,9 @@ class TrustStore:
             if purpose in one.purposes and one.is_in_force(at)
         ]
 
-    def issuers(self, name: bytes) -> tuple[CertificateInfo, ...]:
-        """Its certificates of that subject (DER Name)."""
-        return self._known.get(name, ())
+    def issuers(self, key: bytes) -> tuple[CertificateInfo, ...]:
+        """Its certificates of that subject (`CertificateInfo.subject_key`)."""
+        return self._known.get(key, ())
 
     def with_evidence(
         self,
@@ -166,8 +171,8 @@ def readable(encoded: Iterable[bytes], parse: Callable[[bytes], object]) -> Iter
 
 
 def by_name(certificates: Iterable[CertificateInfo]) -> Pool:
-    """Certificates by subject, each once."""
+    """Certificates by their subject's key, each once."""
     found: dict[bytes, dict[str, CertificateInfo]] = {}
     for one in certificates:
-        found.setdefault(one.subject_name, {})[one.fingerprint] = one
+        found.setdefault(one.subject_key, {})[one.fingerprint] = one
     return {name: tuple(each.values()) for name, each in found.items()}

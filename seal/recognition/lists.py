@@ -104,6 +104,6 @@ def _signer(found: CrlInfo, authority: Authority) -> bytes | None:
     for certificate in dict.fromkeys((*authority.terms.issuers, *waiting)):
         info = parse_certificate(certificate)
         may_sign = info.key_usage is None or "crl_sign" in info.key_usage
-        if may_sign and info.subject_name == found.issuer_name and is_issued_by(found, info):
+        if may_sign and info.subject_key == found.issuer_key and is_issued_by(found, info):
             return info.public_key
     return None

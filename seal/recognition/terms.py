@@ -220,7 +220,7 @@ def _refuse_issuer(info: CertificateInfo) -> tuple[str, str] | None:
         return "it is not a certificate authority's", "不是 CA 证书"
     if info.unknown_critical:
         return "it has a critical extension that is not understood", "含有无法识别的关键扩展"
-    if info.subject_name == info.issuer_name and not is_issued_by(info, info):
+    if info.subject_key == info.issuer_key and not is_issued_by(info, info):
         return "it says that it signed itself, and did not", "自签名证书的签名无效"
     return None
 
@@ -237,7 +237,7 @@ def _of_windows(anchors: tuple[Anchor, ...]) -> Iterable[_Problem]:
 
 
 def _is_under(one: CertificateInfo, above: CertificateInfo) -> bool:
-    return one.issuer_name == above.subject_name and is_issued_by(one, above)
+    return one.issuer_key == above.subject_key and is_issued_by(one, above)
 
 
 def _of_intermediates(wanted: Terms) -> Iterable[_Problem]:

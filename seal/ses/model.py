@@ -18,6 +18,7 @@ V1, V4, V5 = 1, 4, 5
 DIGEST_NAME: Final = "SM3"
 """How we name the digest in a list of digests; the standard leaves the word to the maker."""
 TIMESTAMP_TAG: Final = 0xA0
+_SM3_WITHOUT_KEY: Final = f"{SM3_OID}.1"  # GM/T 0006
 DIGEST_ONLY: Final = "digest"
 """propertyInfo where no document is at hand: what is protected is the digest's preimage, whole."""
 
@@ -97,6 +98,12 @@ class Seal:
                 continue  # a digest we do not know proves nothing
         return False
 
+    @property
+    def unknown_digests(self) -> tuple[str, ...]:
+        """The names of digests in its list, once each, of which nobody here knows what they say."""
+        names = dict.fromkeys(name for name, _ in self.cert_digests)
+        return tuple(name for name in names if not _is_known(name))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SealSignature:
@@ -123,5 +130,14 @@ def unknown_critical(extensions: tuple[tuple[str, bool, bytes], ...]) -> tuple[s
 
 
 def _digest_name(name: str) -> str:
-    """A certDigestList type as written: an OID, or a name in any case."""
-    return SM3_OID if name.upper() == "SM3" else name.lower()
+    """A certDigestList type as written: an OID, or a name in any case ("SHA-256", "sha256")."""
+    word = name.strip().lower().replace("-", "").replace("_", "")
+    return SM3_OID if word == _SM3_WITHOUT_KEY else word
+
+
+def _is_known(name: str) -> bool:
+    try:
+        digest(_digest_name(name), b"")
+    except InvalidArgument:
+        return False
+    return True

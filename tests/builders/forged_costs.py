@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
-from tests.builders.forging import PAGE, Bench, forgery
+from tests.builders.forging import PAGE, XML, Bench, forgery, reference, replaced
 from tests.builders.ofd import lying_size, pack
 
 
@@ -43,6 +44,49 @@ def xml_utf16(bench: Bench) -> bytes:
     files = bench.files()
     files[PAGE] = files[PAGE].decode().encode("utf-16")
     return pack(files)
+
+
+# --- pages that are no XML, and signed so --------------------------------------------------------
+
+
+def _signed_page(bench: Bench, *, change: Callable[[bytes], bytes]) -> bytes:
+    """The document with another page, as its own signer signed it."""
+    files = bench.files()
+    page = files[PAGE]
+    files[PAGE] = change(page)
+    files[XML] = replaced(files[XML], reference(PAGE, page), reference(PAGE, files[PAGE]))
+    return bench.signed(files)
+
+
+def _ebcdic(page: bytes) -> bytes:
+    text = page.decode().replace("UTF-8", "IBM037").replace("?>", "?>" + _DTD.decode(), 1)
+    return text.encode("cp037")
+
+
+for _key, _change, _en, _zh in (
+    ("ebcdic", _ebcdic, "is EBCDIC, with a document type inside", "为 EBCDIC 编码，含文档类型声明"),
+    (
+        "utf7",
+        lambda page: page.replace(b"UTF-8", b"UTF-7").replace(b"?>", b"?>+ADwAIQ-DOCTYPE x+AD4-"),
+        "is UTF-7, with a document type inside",
+        "为 UTF-7 编码，含文档类型声明",
+    ),
+    (
+        "gbk",
+        lambda page: page.replace(b"HELLO", "示范县".encode("gb18030")),
+        "says UTF-8 and is GB 18030",
+        "声明为 UTF-8，实为 GB 18030 编码",
+    ),
+    ("cut", lambda page: page[:-11], "ends before its root does", "在根元素结束之前中断"),
+    ("empty", lambda _page: b"", "is empty", "为空"),
+):
+    forgery(
+        "dtd",
+        "xml_well_formed",
+        f"The page {_en}: its signer signed it so.",
+        f"页面{_zh}，且由签章者签署。",
+        name=f"page_{_key}",
+    )(partial(_signed_page, change=_change))
 
 
 def _with(bench: Bench, name: str, data: bytes) -> bytes:

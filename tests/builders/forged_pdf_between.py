@@ -211,7 +211,7 @@ def time_stamp_seen(bench: PdfBench) -> bytes:
     reason="CHANGED_SINCE",
 )  # fmt: skip
 def seal_over_the_page(bench: PdfBench) -> bytes:
-    return _sealed_in(bench, _PAGE)
+    return sealed_in(bench, _PAGE)
 
 
 @forgery(
@@ -221,7 +221,7 @@ def seal_over_the_page(bench: PdfBench) -> bytes:
 )  # fmt: skip
 def seal_with_a_script(bench: PdfBench) -> bytes:
     script = dictionary(S=name("JavaScript"), JS=generic.pdf_string("app.alert(1)"))
-    return _sealed_in(bench, (40, 40, 160, 160), AA=dictionary(PV=script))
+    return sealed_in(bench, (40, 40, 160, 160), AA=dictionary(PV=script))
 
 
 @forgery(
@@ -231,10 +231,10 @@ def seal_with_a_script(bench: PdfBench) -> bytes:
     reason="CHANGED_SINCE",
 )  # fmt: skip
 def annotations_in_another_order(bench: PdfBench) -> bytes:
-    return _sealed_in(bench, (40, 40, 160, 160), is_below=True)
+    return sealed_in(bench, (40, 40, 160, 160), is_below=True)
 
 
-def _sealed_in(
+def sealed_in(
     bench: PdfBench, box: tuple[int, int, int, int], *, is_below: bool = False, **entries: Any
 ) -> bytes:
     """A good seal of another signer in that box, made as our own sealing doesn't."""

@@ -233,18 +233,6 @@ def key_may_not_sign(bench: PdfBench) -> bytes:
 
 
 @forgery(
-    "signer_not_good", "signer_certificate",
-    "the time-stamp proves that it was made after the certificate ended",
-    "时间戳表明签名晚于证书失效",
-    reason="CERTIFICATE_EXPIRED",
-)  # fmt: skip
-def backdated(bench: PdfBench) -> bytes:
-    ended = SEALED + timedelta(days=1)
-    late = Stamper(holder=bench.stamper.holder, at=SEALED + timedelta(days=30))
-    return bench.sealed(by=bench.issued("示范县行政审批局", not_after=ended), stamper=late)
-
-
-@forgery(
     "stranger", "signer_certificate",
     "a stranger signed", "签名者不受信任",
     indication="INDETERMINATE", reason="NO_TRUST_ANCHOR",

@@ -209,7 +209,7 @@ def table_alone(bench: PdfBench) -> bytes:
     twin = b"%d 0 obj\n<< /Length %d >>\nstream\n%s\nendstream\nendobj\n" % (
         number, len(words), words,
     )  # fmt: skip
-    data = bench.sealed(_with_table(first + twin, first, 0, 0))
+    data = bench.sealed_unseen(_with_table(first + twin, first, 0, 0))
     return _with_table(data, data, number, len(first))
 
 

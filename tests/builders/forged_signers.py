@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import timedelta
 
 from seal import der
+from seal.ses import SignerList
+from seal.trust import issue_certificate
 from tests.builders.forging import (
     SEALED,
     Bench,
@@ -13,7 +16,7 @@ from tests.builders.forging import (
     twin,
     with_unknown,
 )
-from tests.builders.seal_pki import Holder, issue
+from tests.builders.seal_pki import BEGIN, END, Holder, issue
 from tests.builders.ses import rebuilt
 from tests.builders.tokens import extended_by
 
@@ -47,9 +50,51 @@ def document_signer_as_maker(bench: Bench) -> bytes:
     return _government(bench, bench.issued("示范县某村卫生室", extended_key_usage=usage))
 
 
-def _government(bench: Bench, clinic: Holder) -> bytes:
-    listed = (clinic.certificate,)
-    seal = bench.seal(maker=clinic, name="示范县人民政府", es_id="99010100000099", cert_list=listed)
+@forgery(
+    "self_made_seal",
+    "seal_maker_certificate",
+    "The clinic has two certificates: with one it makes the seal, with the other it signs.",
+    "村卫生室持有两张证书：用一张制章，用另一张签章。",
+    indication="INDETERMINATE",
+    reason="SELF_MADE_SEAL",
+)
+def clinic_with_two_certificates(bench: Bench) -> bytes:
+    one, other = (bench.issued("示范县某村卫生室") for _ in range(2))
+    return _government(bench, other, maker=one)
+
+
+@forgery(
+    "self_made_seal",
+    "seal_maker_certificate",
+    "The clinic signs with the same key under another name, and its seal lists it by digest.",
+    "村卫生室以同一密钥、另一名称的证书签章，印章以摘要列出该证书。",
+    indication="INDETERMINATE",
+    reason="SELF_MADE_SEAL",
+)
+def clinic_with_one_key(bench: Bench) -> bytes:
+    one = bench.issued("示范县某村卫生室")
+    certificate = issue_certificate(
+        issuer=bench.intermediate.signer,
+        issuer_certificate=bench.intermediate.certificate,
+        subject_key=one.signer.public_key,
+        subject={"C": "CN", "O": "示范县", "CN": "示范县某村委会"},
+        not_before=BEGIN,
+        not_after=END,
+    )
+    other = Holder(signer=one.signer, certificate=certificate)
+    return _government(bench, other, maker=one, version=5, signer_list=SignerList.DIGESTS)
+
+
+def _government(
+    bench: Bench, clinic: Holder, *, maker: Holder | None = None, **changes: object
+) -> bytes:
+    seal = bench.seal(
+        maker=maker or clinic,
+        name="示范县人民政府",
+        es_id="99010100000099",
+        cert_list=(clinic.certificate,),
+        **changes,
+    )
     return bench.sealed(seal=seal, by=clinic)
 
 
@@ -74,6 +119,21 @@ def signer_not_listed(bench: Bench) -> bytes:
 )
 def signer_not_listed_by_digest(bench: Bench) -> bytes:
     return bench.sealed(seal=bench.seal(signer_list=2), by=bench.issued("示范县他人"))
+
+
+@forgery(
+    "signer_not_listed",
+    "signer_listed",
+    "The seal lists its signers by MD5, of which anybody may make two certificates alike.",
+    "印章以 MD5 摘要列出签章者，可能存在摘要相同的其他证书。",
+    indication="INDETERMINATE",
+    reason="SIGNER_DIGEST_UNKNOWN",
+)
+def signer_listed_by_weak_digest(bench: Bench) -> bytes:
+    value = hashlib.md5(bench.signer.certificate, usedforsecurity=False).digest()
+    pair = der.sequence(der.text(der.PRINTABLE_STRING, "MD5"), der.octets(value))
+    seal = rebuilt((0, 2, 3), der.sequence(pair), bench.seal(signer_list=SignerList.DIGESTS))
+    return bench.sealed(seal=made_anew(bench, seal))
 
 
 @forgery(

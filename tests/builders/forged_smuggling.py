@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import zipfile
 import zlib
@@ -26,8 +27,14 @@ _IN_LIST = {
         "嵌在编号中的签名",
     ),
     "number_twice": (_END, b"<ofd:MaxSignId>1</ofd:MaxSignId>" + _END, "two numbers", "两个编号"),
-    "comment": (_END, b"<!-- smuggled -->" + _END, "a comment", "注释"),
-    "comment_after": (_END, _END + b"<!-- smuggled -->", "a comment behind it", "末尾注释"),
+    "long_comment": (_END, b"<!-- " + _WORDS + b" -->" + _END, "a long comment", "过长的注释"),
+    "comment_in_number": (
+        b"</ofd:MaxSignId>",
+        b"<!-- x --></ofd:MaxSignId>",
+        "a comment inside the number",
+        "编号中的注释",
+    ),
+    "id_of_words": (b'"s001"', '"s001 · 已核验"'.encode(), "words as an identifier", "文字标识"),
     "instruction": (_END, b"<?smuggled data?>" + _END, "an instruction", "处理指令"),
     "text": (_END, b"smuggled" + _END, "text between lines", "行间文字"),
     "spaces": (_END, b" \t" * 2000 + _END, "thousands of spaces", "大量空白字符"),
@@ -42,6 +49,29 @@ _IN_LIST = {
 }
 
 
+_TOLD_IN_LIST = {
+    "comment": (_END, b"<!-- smuggled -->" + _END, "a comment", "注释"),
+    "comment_after": (_END, _END + b"<!-- smuggled -->", "a comment behind it", "末尾注释"),
+    "own_namespace": (
+        b"<ofd:Signatures ",
+        b'<ofd:Signatures xmlns:VOID="urn:VOID/PAY-9000" ',
+        "a namespace that nothing uses",
+        "未使用的命名空间",
+    ),
+    "schema": (
+        b"<ofd:Signatures ",
+        b'<ofd:Signatures xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" '
+        b'xsi:schemaLocation="http://www.ofdspec.org/2016 ofd.xsd" ',
+        "where its schema lies",
+        "模式位置",
+    ),
+    "id_of_nobody": (b'"s001"', b'"VOID-PAY-9000-TO-MALLORY"', "an odd identifier", "异常标识"),
+    "no_number": (b"s0001</ofd", b"</ofd", "no number in MaxSignId", "没有编号的 MaxSignId"),
+    "later_number": (b"s0001</ofd", b"s0009</ofd", "a number beyond its lines", "过大的编号"),
+}
+"""What a maker may have written, too: told."""
+
+
 def _in_list(bench: Bench, *, old: bytes, new: bytes) -> bytes:
     return bench.changed(LIST, old, new)
 
@@ -54,6 +84,30 @@ for _key, (_old, _new, _en, _zh) in _IN_LIST.items():
         f"无人签署的签名列表中含有{_zh}。",
         name=f"list_with_{_key}",
     )(partial(_in_list, old=_old, new=_new))
+
+for _key, (_old, _new, _en, _zh) in _TOLD_IN_LIST.items():
+    forgery(
+        "smuggled_list",
+        "unlisted_signature",
+        f"The signature list, which nobody signs, holds {_en}: told.",
+        f"无人签署的签名列表中含有{_zh}：提示。",
+        name=f"list_with_{_key}",
+        indication="PASSED",
+    )(partial(_in_list, old=_old, new=_new))
+
+
+@forgery(
+    "hidden_signature",
+    "unlisted_signature",
+    "The last of two signatures is taken out with its line: MaxSignId tells.",
+    "两个签章中的后一个连同列表中的行被移除：MaxSignId 有提示。",
+    indication="PASSED",
+)
+def last_signature_taken_out(bench: Bench) -> bytes:
+    files = bench.files(bench.twice)
+    left = {name: data for name, data in files.items() if "/Sign_1/" not in name}
+    left[LIST] = re.sub(rb'<ofd:Signature ID="s002"[^>]*/>', b"", files[LIST])
+    return pack(left)
 
 
 # --- the zip -----------------------------------------------------------------------------------

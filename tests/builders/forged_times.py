@@ -15,7 +15,7 @@ from tests.builders.forging import (
     forgery,
 )
 from tests.builders.seal_pki import Holder, issue
-from tests.builders.tokens import stamping, token
+from tests.builders.tokens import bent, critical_extension, stamping, token, unsigned
 
 _MINUTE = timedelta(minutes=1)
 _DAY = timedelta(days=1)
@@ -28,7 +28,8 @@ _DAY = timedelta(days=1)
     "signer_certificate",
     "The signature says it is older than its signer's revocation; its time-stamp is younger.",
     "签章自述时间早于签章者证书的吊销时间，而时间戳晚于吊销。",
-    reason="CERTIFICATE_REVOKED",
+    indication="PASSED",
+    now="REVOKED_NO_POE",
 )
 def backdated_before_revocation(bench: Bench) -> bytes:
     return bench.used_by(bench.later_revoked, stamp=bench.stamp(REVOKED_SINCE + _DAY))
@@ -39,7 +40,8 @@ def backdated_before_revocation(bench: Bench) -> bytes:
     "seal_in_force",
     "The signature says it is older than its seal's end; its time-stamp is younger.",
     "签章自述时间早于印章失效时间，而时间戳晚于失效。",
-    reason="SEAL_NOT_IN_FORCE",
+    indication="PASSED",
+    now="OUT_OF_BOUNDS_NO_POE",
 )
 def backdated_before_end(bench: Bench) -> bytes:
     seal = bench.seal(valid_to=SEALED + _DAY)
@@ -196,9 +198,152 @@ def time_stamp_forged(bench: Bench) -> bytes:
     return bench.sealed(stamp=lambda value: token(false, value, at=SEALED + _MINUTE))
 
 
+@forgery(
+    "time_stamp_untrusted",
+    "time_stamp",
+    "The time-stamp has a critical extension that nobody understands.",
+    "时间戳含有无法识别的关键扩展。",
+    indication="INDETERMINATE",
+    reason="TIME_STAMP_NOT_TRUSTED",
+)
+def time_stamp_critical_extension(bench: Bench) -> bytes:
+    more = [critical_extension()]
+    return bench.sealed(
+        stamp=lambda value: token(bench.stamper, value, at=SEALED + _MINUTE, more=more)
+    )
+
+
+@forgery(
+    "time_stamp_other_bytes",
+    "time_stamp",
+    "The time-stamp tells more than a time.",
+    "时间戳中夹带时间以外的内容。",
+)
+def time_stamp_tells_more(bench: Bench) -> bytes:
+    more = [der.octets(b"VOID" * 50)]
+    return bench.sealed(
+        stamp=lambda value: token(bench.stamper, value, at=SEALED + _MINUTE, more=more)
+    )
+
+
+@forgery(
+    "time_stamp_other_bytes",
+    "time_stamp",
+    "The time-stamp has an unsigned attribute that nobody knows.",
+    "时间戳含有未知的未签名属性。",
+)
+def time_stamp_with_attribute(bench: Bench) -> bytes:
+    junk = unsigned("1.3.6.1.4.1.99999.9", der.octets(b"VOID" * 50))
+    return bench.sealed(stamp=lambda value: bent(bench.stamp()(value), attribute=junk))
+
+
+@forgery(
+    "time_stamp_other_bytes",
+    "time_stamp",
+    "The time-stamp has a text where revocation lists belong.",
+    "时间戳的吊销列表处夹带文字。",
+)
+def time_stamp_with_text(bench: Bench) -> bytes:
+    junk = der.octets(b"VOID" * 50)
+    return bench.sealed(stamp=lambda value: bent(bench.stamp()(value), lists=[junk]))
+
+
+@forgery(
+    "time_stamp_other_bytes",
+    "time_stamp",
+    "The time-stamp has a certificate that is none.",
+    "时间戳所附的证书不是证书。",
+)
+def time_stamp_with_no_certificate(bench: Bench) -> bytes:
+    junk = der.sequence(der.octets(b"VOID" * 50))
+    return bench.sealed(stamp=lambda value: bent(bench.stamp()(value), certificates=[junk]))
+
+
+@forgery(
+    "time_stamp_other_bytes",
+    "time_stamp",
+    "The time-stamp is of version 99.",
+    "时间戳的版本号为 99。",
+)
+def time_stamp_version(bench: Bench) -> bytes:
+    return bench.sealed(stamp=lambda value: bent(bench.stamp()(value), version=99))
+
+
 def stamped_seal(bench: Bench, stamp: Callable[[bytes], bytes]) -> bytes:
     """A seal of version 5 with a time-stamp over its maker's signature."""
     seal = bench.seal(version=5)
     members = [one.raw for one in der.children(seal)]
     value = der.children(seal)[3].bits()
     return der.sequence(*members, der.tlv(0xA0, der.bits(stamp(value))))
+
+
+@forgery(
+    "seal_before_made",
+    "signing_time",
+    "The seal holds a time-stamp of its own that is of months after the signature.",
+    "印章自带的时间戳比签章晚数月。",
+    reason="SIGNED_BEFORE_SEAL",
+)
+def seal_stamped_since(bench: Bench) -> bytes:
+    return bench.sealed(seal=stamped_seal(bench, bench.stamp(SEALED + 90 * _DAY)))
+
+
+@forgery(
+    "seal_before_made",
+    "signing_time",
+    "The seal holds a time-stamp of its own that is of months after the signature's.",
+    "印章自带的时间戳比签章的时间戳晚数月。",
+    reason="SIGNED_BEFORE_SEAL",
+)
+def seal_stamped_since_stamp(bench: Bench) -> bytes:
+    seal = stamped_seal(bench, bench.stamp(SEALED + 90 * _DAY))
+    return bench.sealed(seal=seal, stamp=bench.stamp())
+
+
+@forgery(
+    "seal_before_made",
+    "signing_time",
+    "A detached signature is of months before the time-stamp in its seal.",
+    "独立签章比其印章自带的时间戳早数月。",
+    kind="detached",
+    reason="SIGNED_BEFORE_SEAL",
+)
+def detached_stamped_since(bench: Bench) -> bytes:
+    return bench.detached(stamped_seal(bench, bench.stamp(SEALED + 90 * _DAY)))
+
+
+# --- order in time ------------------------------------------------------------------------------
+
+
+@forgery(
+    "backdated",
+    "signing_time",
+    "A later signature says it is of months before the one that it covers.",
+    "后一签章自述时间早于其所覆盖的签章数月。",
+    reason="SIGNED_BEFORE_EARLIER_SIGNATURE",
+)
+def backdated_before_covered(bench: Bench) -> bytes:
+    return bench.sealed(bench.sound, at=CREATED + _DAY)
+
+
+@forgery(
+    "backdated",
+    "signing_time",
+    "A later signature says it is of an hour before the time-stamp of the one that it covers.",
+    "后一签章自述时间比其所覆盖签章的时间戳早一小时。",
+    reason="SIGNED_BEFORE_EARLIER_SIGNATURE",
+)
+def backdated_before_covered_stamp(bench: Bench) -> bytes:
+    return bench.sealed(bench.sealed(stamp=bench.stamp()), at=SEALED - 60 * _MINUTE)
+
+
+@forgery(
+    "backdated",
+    "signing_time",
+    "A later signature has a time-stamp of a month before the one that it covers.",
+    "后一签章的时间戳比其所覆盖的签章早一个月。",
+    reason="SIGNED_BEFORE_EARLIER_SIGNATURE",
+)
+def stamped_before_covered(bench: Bench) -> bytes:
+    first, at = bench.sealed(stamp=bench.stamp()), SEALED - 30 * _DAY
+    return bench.sealed(first, at=at, stamp=bench.stamp(at + _MINUTE))

@@ -19,11 +19,15 @@ from seal.judging.check_names import etsi_word
 from tests.builders import (
     forged_contents,
     forged_costs,
+    forged_later,
     forged_lists,
+    forged_old,
     forged_packages,
     forged_seals,
     forged_signers,
+    forged_signs,
     forged_smuggling,
+    forged_stamps,
     forged_times,
     forged_values,
 )
@@ -34,9 +38,13 @@ ROOMS = (
     forged_smuggling,
     forged_costs,
     forged_contents,
+    forged_later,
     forged_lists,
+    forged_old,
     forged_seals,
     forged_signers,
+    forged_signs,
+    forged_stamps,
     forged_times,
     forged_values,
 )
@@ -91,8 +99,13 @@ ITEMS = {
     "zip64": ("zip64 fields that lie", "zip64 字段不实"),
     "dtd": ("XML with a document type, entities or another encoding", "XML 含文档类型或实体"),
     "smuggled_list": ("content in the signature list", "签名列表中藏入内容"),
+    "smuggled_signature": ("content in a later Signature.xml", "后一 Signature.xml 中藏入内容"),
+    "smuggled_value": ("content in a signature value that nobody signed", "签名值中藏入内容"),
+    "seal_unvouched": ("a seal shown that no signature vouches for", "显示无签名证明的印章"),
+    "two_dates": ("two accounts of the time of signing", "签署时间的两种说法"),
     "smuggled_zip": ("content in the zip, outside its files", "压缩包的文件之外藏入内容"),
     "stamp_off_page": ("a stamp off its page or of no size", "印章不在页面上或没有大小"),
+    "covering_seal": ("a later seal over what others signed", "后盖印章遮盖他人所签内容"),
     "zip_bomb": ("zip bombs by ratio and by size", "压缩炸弹"),
 }
 """Everything the list of weaknesses names, English and Chinese; each has one file at least."""
@@ -111,6 +124,8 @@ def write(folder: Path) -> None:
         "sound-stamped.ofd": bench.sealed(stamp=bench.stamp()),
         "sound-revoked-since.ofd": bench.used_by(bench.later_revoked, stamp=bench.stamp()),
         "sound-closed.ofd": bench.sealed(close=True),
+        "sound-version-1.ofd": forged_old.old_sound(bench),
+        "sound-sign.ofd": forged_signs.signed(bench),
         "sound.esl": bench.good_seal,
         "sound.dat": bench.detached(),
     }

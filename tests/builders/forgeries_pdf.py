@@ -22,8 +22,11 @@ from tests.builders import (
     forged_pdf_between,
     forged_pdf_bytes,
     forged_pdf_evidence,
+    forged_pdf_readings,
     forged_pdf_signers,
+    forged_pdf_smuggling,
     forged_pdf_updates,
+    forged_pdf_values,
 )
 from tests.builders.forging_pdf import FORGERIES, JUDGED, SEALED, PdfBench, PdfForgery
 
@@ -32,7 +35,10 @@ ROOMS = (
     forged_pdf_updates,
     forged_pdf_between,
     forged_pdf_evidence,
+    forged_pdf_readings,
     forged_pdf_signers,
+    forged_pdf_smuggling,
+    forged_pdf_values,
 )
 """Where forgeries register themselves."""
 
@@ -83,6 +89,7 @@ def write(folder: Path) -> None:
             bench.sound, by=bench.second, at=SEALED + timedelta(hours=1), x_mm=20
         ),
         "sound-library.pdf": forged_pdf_between.by_library(bench),
+        "sound-redated.pdf": forged_pdf_smuggling.redated(bench),
         "sound-stamped.pdf": bench.sealed(stamper=bench.stamper),
         "sound-archived.pdf": bench.sealed(stamper=bench.stamper, level=Level.B_LTA),
         "sound-closed.pdf": bench.sealed(close=True),

@@ -19,7 +19,16 @@ from seal import der, libcrypto, ses
 from seal.ofd.signing import finish_ofd, prepare_ofd
 from seal.placement import At
 from seal.suites import SM2_SM3_OID, SM3_OID, digest
-from seal.trust import Revocation, issue_certificate, issue_crl, parse_certificate
+from seal.trust import (
+    EVERY_PURPOSE,
+    Purpose,
+    Revocation,
+    TrustAnchor,
+    TrustStore,
+    issue_certificate,
+    issue_crl,
+    parse_certificate,
+)
 from tests.builders.ofd import HEAD, NS, pack, png, unpack
 from tests.builders.seal_pki import BEGIN, END, Holder, issue
 from tests.builders.ses import rebuilt
@@ -168,6 +177,29 @@ class Bench:
             "timestamp-anchors/01.cer": self.time_root.certificate,
             "revocation-lists/04.crl": _list(self.time_root),
         }
+
+    def store(self) -> TrustStore:
+        """The same, as read."""
+        files = self.trust_folder()
+        time = frozenset({Purpose.TIMESTAMP})
+        return TrustStore(
+            anchors=(
+                TrustAnchor(
+                    name="root",
+                    certificate=self.root.certificate,
+                    valid_from=BEGIN,
+                    purposes=EVERY_PURPOSE - time,
+                ),
+                TrustAnchor(
+                    name="time",
+                    certificate=self.time_root.certificate,
+                    valid_from=BEGIN,
+                    purposes=time,
+                ),
+            ),
+            intermediates=tuple(files[name] for name in files if name.startswith("intermediates/")),
+            crls=tuple(files[name] for name in files if name.endswith(".crl")),
+        )
 
     # --- sealing -------------------------------------------------------------------------------
 

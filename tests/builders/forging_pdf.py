@@ -9,19 +9,23 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from io import BytesIO
 from typing import Any
+from unittest.mock import patch
 
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.reader import PdfFileReader
 from reportlab.pdfgen.canvas import Canvas
 
+from seal import der
 from seal.pdf.cms import signed_attributes, signed_data
+from seal.pdf.levels import _names, _stamped
 from seal.pdf.signing import Evidence, Level, seal_pdf
+from seal.pdf.update import SealWriter
 from seal.placement import At
 from seal.suites import P256
 from seal.trust import Revocation, issue_crl, parse_certificate
@@ -202,6 +206,14 @@ class PdfBench:
         assert len(old) == len(new)
         return data.replace(old, new)
 
+    def sealed_unseen(self, document: bytes) -> bytes:
+        """The document sealed by who looks at nothing: ours would refuse what reads in two ways."""
+        with (
+            patch("seal.pdf.update.check_objects", lambda *_: ()),
+            patch("seal.pdf.update.check_pages", lambda *_: None),
+        ):
+            return self.sealed(document)
+
     def updated(
         self, change: Callable[[IncrementalPdfFileWriter], None], document: bytes | None = None
     ) -> bytes:
@@ -225,6 +237,18 @@ class PdfBench:
         """The signature value, and the room after it."""
         found = list(_VALUE.finditer(document or self.sound))[-1]
         return bytes.fromhex(found[1].decode())
+
+    @property
+    def roomy_value(self) -> bytes:
+        """The value of `roomy`, without the room after it."""
+        return next(der.elements(self.value(self.roomy))).raw
+
+    def later_stamped(self, document: bytes, at: datetime, *, by: Holder | None = None) -> bytes:
+        """The document with a good document time-stamp of that time."""
+        reader = PdfFileReader(BytesIO(document))
+        writer = SealWriter.from_reader(reader)
+        stamper = replace(self.stamper, at=at, holder=by or self.stamper.holder)
+        return _stamped(writer, stamper, _names(reader)).getvalue()
 
     def spans(self, document: bytes | None = None) -> list[int]:
         """The numbers of the (last) ByteRange."""

@@ -139,17 +139,17 @@ def seal(made: Pki | None = None, **changes: object) -> bytes:
     return ses.make_seal(spec, maker=made.maker.signer, maker_certificate=made.maker.certificate)
 
 
-def register_p384(monkeypatch: pytest.MonkeyPatch) -> suites.Suite:
+def register_brainpool(monkeypatch: pytest.MonkeyPatch) -> suites.Suite:
     """A suite that no build has, until the test ends."""
     monkeypatch.setattr(suites, "_BY_WORD", dict(suites._BY_WORD))
     monkeypatch.setattr(suites, "_BY_KEY", dict(suites._BY_KEY))
     made = suites.EcdsaSuite(
-        "ecdsa-p384-sha384",
-        signature_oid="1.2.840.10045.4.3.3",
-        curve_oid="1.3.132.0.34",
-        curve=ec.SECP384R1(),
-        order=ec.SECP384R1().group_order,
-        digest=hashes.SHA384(),
+        "ecdsa-brainpool384-sha512",
+        signature_oid="1.2.840.10045.4.3.4",
+        curve_oid="1.3.36.3.3.2.8.1.1.11",
+        curve=ec.BrainpoolP384R1(),
+        order=ec.BrainpoolP384R1().group_order,
+        digest=hashes.SHA512(),
     )
     suites.register(made)
     return made

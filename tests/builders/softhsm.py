@@ -68,7 +68,7 @@ class SoftHsm:
                 suites.P256: (KeyType.EC, der.oid(suites.P256_CURVE_OID)),
                 suites.SM2: (KeyType.EC, der.oid(suites.SM2_CURVE_OID)),
                 suites.ED25519: (KeyType.EC_EDWARDS, der.oid(suites.ED25519_OID)),
-                "p384": (KeyType.EC, der.oid("1.3.132.0.34")),
+                "brainpool": (KeyType.EC, der.oid("1.3.36.3.3.2.8.1.1.11")),
             }[suite]
             domain = session.create_domain_parameters(
                 kind, {Attribute.EC_PARAMS: parameters}, local=True

@@ -48,17 +48,18 @@ def token(
     word: str = "sm3",
     named: bytes | None = None,
     imprint: bytes | None = None,
+    more: Sequence[bytes] = (),
 ) -> bytes:
     """A token over the message, or over its digest `imprint`.
 
-    `named` is the certificate it names as its signer's.
+    `named` is the certificate it names as its signer's; `more` stands in its TSTInfo at the end.
     """
     info = parse_certificate(holder.certificate)
     stamped = imprint or digest(word, message)
     content = der.sequence(
         der.integer(1), der.oid("1.3.6.1.4.1.99999.1"),
         der.sequence(_algorithm(DIGESTS[word]), der.octets(stamped)), der.integer(7),
-        der.generalized_time(at),
+        der.generalized_time(at), *more,
     )  # fmt: skip
     certificate_id = der.sequence(
         _algorithm(DIGESTS[word]), der.octets(digest(word, named or holder.certificate))
@@ -84,6 +85,49 @@ def token(
         _set(signer),
     )
     return der.sequence(der.oid("1.2.840.113549.1.7.2"), der.tlv(0xA0, signed))
+
+
+def accuracy(seconds: int) -> bytes:
+    """Accuracy, for `more`."""
+    return der.sequence(der.integer(seconds))
+
+
+def critical_extension() -> bytes:
+    """Extensions of a TSTInfo with one that nobody knows, for `more`."""
+    one = der.sequence(der.oid("1.3.6.1.4.1.99999.7"), b"\x01\x01\xff", der.octets(b"\x05\x00"))
+    return der.tlv(0xA1, one)
+
+
+def unsigned(oid: str, value: bytes) -> bytes:
+    """An attribute for `bent`."""
+    return _attribute(oid, value)
+
+
+def bent(
+    value: bytes,
+    *,
+    attribute: bytes = b"",
+    certificates: Sequence[bytes] = (),
+    lists: Sequence[bytes] = (),
+    version: int | None = None,
+) -> bytes:
+    """A CMS value with more of what nobody signs, or another version: what anybody can make."""
+    kind, wrapped = der.children(value)
+    number, hashes, content, held, *_, signers = wrapped.members()[0].members()
+    parts = [one.raw for one in signers.members()[0].members()]
+    if attribute:
+        last = der.read(parts[-1])
+        former = parts.pop() and last.content if last.tag == 0xA1 else b""
+        parts.append(der.tlv(0xA1, former + attribute))
+    signed = der.sequence(
+        number.raw if version is None else der.integer(version),
+        hashes.raw,
+        content.raw,
+        der.tlv(0xA0, held.content + b"".join(certificates)),
+        *([der.tlv(0xA1, b"".join(lists))] if lists else []),
+        der.tlv(der.SET, der.sequence(*parts)),
+    )
+    return der.sequence(kind.raw, der.tlv(0xA0, signed))
 
 
 def _set(*members: bytes) -> bytes:

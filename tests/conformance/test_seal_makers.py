@@ -21,6 +21,7 @@ TOLD = {
     "SHA-256 by name": "references",
     "SHA-512 by OID": "references",
     "date of nobody": "signature_date_time",
+    "extra namespaces": "unlisted_signature",
 }
 """What passes, and yet is something a person should read."""
 FILES = sign(unpack(plain_ofd()), Habit())

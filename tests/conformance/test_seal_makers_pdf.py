@@ -132,8 +132,8 @@ def test_rsa_in_all_its_forms(kind: SigSeedSubFilter, digest: str, pss: bool) ->
 
 def test_a_key_of_a_kind_without_suite_is_left_open() -> None:
     """The mathematics is good; what the key is worth nobody here says."""
-    key = ec.generate_private_key(ec.SECP384R1())
-    data = _by_pyhanko(key, _foreign_certificate(_spki(key)), kind=PADES, digest="sha384")
+    key = ec.generate_private_key(ec.SECP521R1())
+    data = _by_pyhanko(key, _foreign_certificate(_spki(key)), kind=PADES, digest="sha512")
     verdict = _assess(data)
     assert _wrong(verdict) == {"signer_certificate": "UNSUPPORTED_KEY"}
     assert verdict.indication is Indication.INDETERMINATE

@@ -18,6 +18,7 @@ AT = str(int(NOON.timestamp()))
 DIGEST = {
     suites.SM2: ["-sm3", "-sigopt", ID],
     suites.P256: ["-sha256"],
+    suites.P384: ["-sha384"],
     suites.RSA: ["-sha256"],
     suites.ED25519: [],
 }
@@ -25,6 +26,7 @@ VERIFY = {suites.SM2: ["-vfyopt", ID]}
 GENERATE = {
     suites.SM2: ["-algorithm", "SM2"],
     suites.P256: ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"],
+    suites.P384: ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"],
     suites.RSA: ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:3072"],
     suites.ED25519: ["-algorithm", "ED25519"],
 }
@@ -154,7 +156,9 @@ def test_openssl_verifies_our_revocation_lists(tmp_path, chain, openssl, suite):
     openssl(*signing(suite, "pub.pem", "-verify", "signature", "signed"))
 
 
-@pytest.mark.parametrize("suite", [suites.P256, suites.RSA, suites.ED25519], indirect=True)
+@pytest.mark.parametrize(
+    "suite", [suites.P256, suites.P384, suites.RSA, suites.ED25519], indirect=True
+)
 def test_openssl_honours_our_revocation_lists(tmp_path, chain, openssl):
     made, verify = chain
     serial = trust.parse_certificate(made.signer.certificate).serial
@@ -189,3 +193,46 @@ def test_we_trust_openssls_certificates(tmp_path, openssl, suite):
         ).status
         == "EXPIRED"
     )
+
+
+RSA_KEY = ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"]
+
+
+@pytest.mark.parametrize(
+    ("key", "digest", "is_known"),
+    [
+        (RSA_KEY, "-sha384", True),
+        (RSA_KEY, "-sha512", True),
+        (GENERATE[suites.P384], "-sha384", True),
+        (GENERATE[suites.P384], "-sha256", True),
+        (GENERATE[suites.P256], "-sha384", True),
+        (GENERATE[suites.P256], "-sha512", False),
+    ],
+    ids=["rsa-384", "rsa-512", "p384-384", "p384-256", "p256-384", "p256-512"],
+)
+def test_authorities_with_longer_digests(tmp_path, openssl, key, digest, is_known):
+    """Their certificates for keys of ours, made by OpenSSL; what is not known is left open."""
+    subject, of_root = "/C=CN/O=Test/CN=", ["-CA", "root.pem", "-CAkey", "root.key"]
+    openssl("genpkey", *key, "-out", "root.key")
+    openssl("genpkey", *GENERATE[suites.P384], "-out", "leaf.key")
+    openssl(
+        "req", "-x509", "-new", "-key", "root.key", digest, "-subj", subject + "Root",
+        "-days", "3650", "-out", "root.pem",
+    )  # fmt: skip
+    openssl("req", "-new", "-key", "leaf.key", "-subj", subject + "Leaf", "-out", "leaf.csr")
+    openssl(
+        "x509", "-req", "-in", "leaf.csr", *of_root, digest, "-days", "365",
+        "-set_serial", "7", "-outform", "DER", "-out", "leaf.der",
+    )  # fmt: skip
+    openssl("x509", "-in", "root.pem", "-outform", "DER", "-out", "root.der")
+    root, leaf = ((tmp_path / name).read_bytes() for name in ("root.der", "leaf.der"))
+    begins = trust.parse_certificate(leaf).not_before
+    anchor = trust.TrustAnchor(name="r", certificate=root, valid_from=begins.replace(year=2000))
+    store = trust.TrustStore(anchors=(anchor,))
+
+    def judged(one):
+        return trust.assess_chain(one, at=begins, store=store, purpose=trust.Purpose.SIGNER).status
+
+    assert judged(leaf) == ("TRUSTED" if is_known else "UNSUPPORTED_KEY")
+    changed = leaf[:-1] + bytes([leaf[-1] ^ 1])
+    assert judged(changed) == ("BAD_SIGNATURE" if is_known else "UNSUPPORTED_KEY")

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from runtime.errors import InvalidArgument
 from seal import der, suites
 from seal.model import Indication, Verdict
-from seal.ofd.signed_data import covers, is_signed, parse_signed_data
+from seal.ofd.signed_data import parse_signed_data
+from seal.ofd.signed_proof import covers, is_signed
 from seal.pki.issuing import issue_certificate
 from seal.trust import Revocation, TrustStore, issue_crl, parse_certificate
 from seal.verify import assess

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from exchange.audit.proved import LogProof, ProvenLeaf, proof_to_json
 from seal.trust import issue_crl
 from tests.builders import tsa
 from tests.builders.ocsp import addresses, http_server
@@ -65,6 +66,20 @@ def test_a_bundle_is_made_and_verified_by_commands(given, tmp_path):
     data[len(data) // 2] ^= 1
     bundle.write_bytes(data)
     assert run("seal", "verify", bundle, *trust).returncode == 1
+
+
+def test_a_proof_of_another_document_is_not_put_into_a_bundle(given, tmp_path):
+    proof = tmp_path / "proof.json"
+    other = LogProof(
+        document="ab" * 32, leaves=(ProvenLeaf(index=0, leaf=b"{}", proof="unverified"),)
+    )
+    proof.write_text(proof_to_json(other))
+    made = run(
+        "seal", "evidence", "make", given / "letter.ofd", "--out", tmp_path / "evidence.zip",
+        "--trust", given / "trust", "--receipt", proof,
+    )  # fmt: skip
+    assert (made.returncode, made.stderr.partition(" ")[0]) == (4, "RECEIPT_OF_ANOTHER_DOCUMENT")
+    assert not (tmp_path / "evidence.zip").exists()
 
 
 def test_a_bundle_of_what_is_not_trusted_is_written_and_told(given, tmp_path):

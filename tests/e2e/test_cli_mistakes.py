@@ -20,6 +20,7 @@ from tongban import __version__
 from tongban.main import app
 
 SYSTEM = "departments/a/systems/b"
+FORGERIES = Path(__file__).resolve().parents[1] / "conformance" / "forgeries"
 
 
 def environment(**extra: str) -> dict[str, str]:
@@ -167,3 +168,23 @@ def test_enrolling_leaves_the_identity_of_another_system_alone(place):
     revoke = ("identity", "revoke", "departments/a/systems/second", "--data", "node")
     said = run(*revoke, folder=place)
     assert (said.returncode, said.stderr.split()[0]) == (3, "SYSTEM_NOT_ENROLLED")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["seal", "verify", FORGERIES, "--json"]])
+def test_a_reader_that_goes_away_ends_a_command_quietly(arguments, tmp_path):
+    """`tongban … | head`: no answer (code 1), and no complaint; the report stands all the same."""
+    report = tmp_path / "report.pdf"
+    if "verify" in arguments:
+        arguments = [*arguments, "--trust", FORGERIES / "trust", "--report", report]
+    reading, writing = os.pipe()
+    os.close(reading)
+    ended = subprocess.run(
+        [sys.executable, "-m", "tongban", *map(str, arguments)],
+        stdout=writing, stderr=subprocess.PIPE, text=True, timeout=120, check=False,
+        env=environment(PYTHONPATH=str(Path(__file__).resolve().parents[2])),
+    )  # fmt: skip
+    os.close(writing)
+    assert ended.returncode == 141
+    assert "Traceback" not in ended.stderr
+    assert "Broken pipe" not in ended.stderr
+    assert report.exists() == ("verify" in arguments)

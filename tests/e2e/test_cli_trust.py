@@ -142,6 +142,28 @@ def test_a_neighbour_is_recognised_changed_and_withdrawn(at, neighbour: Neighbou
     assert run("trust", "history", NAME, *market).returncode == 3
 
 
+def test_what_is_withdrawn_from_its_beginning_on_leaves_the_rest_readable(
+    at, neighbour: Neighbour, tmp_path: Path
+):
+    """It is told by nobody's list: a list says from when until when somebody is trusted."""
+    one, two, market = at("centre"), at("seals"), at("market")
+    asked = run("trust", "propose", "void", *TERMS, "--folder", neighbour.folder, *one)
+    assert asked.returncode == 0, asked.stderr
+    assert run("trust", "approve", "authorities/void", *two).returncode == 0
+    ended = run(
+        "trust", "withdraw", "authorities/void", "--as-of", "1990-01-01", "--reason", "误认", *one
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert run("seal", "trust", "--out", tmp_path / "trust", *market).returncode == 0
+    offline = run("seal", "verify", neighbour.document, "--trust", tmp_path / "trust")
+    assert offline.returncode == 6, offline.stderr
+    bundle = tmp_path / "evidence.zip"
+    made = run("seal", "evidence", "make", neighbour.document, "--out", bundle, *market)
+    assert made.returncode == 6, made.stderr
+    assert "EVIDENCE" not in run("seal", "verify", bundle, *market).stdout
+    assert run("seal", "verify", bundle, *market).returncode == 6
+
+
 def test_mistakes_are_told_with_what_to_do(at, neighbour: Neighbour, tmp_path: Path):
     admin = at("centre")
     text = tmp_path / "text.txt"

@@ -219,7 +219,21 @@ def test_who_was_withdrawn_is_recognised_again_under_a_new_name(
         node.trust("ProposeAuthority", proposal(terms=neighbour.terms), ADMINISTRATOR)
     assert caught.value.reason == "AUTHORITY_EXISTS"
     recognise(node, terms=neighbour.terms, authority_id="shifan-city-2")
-    assert judge(node, neighbour.early).indication is Indication.PASSED
+    verdict = judge(node, neighbour.early)
+    assert verdict.indication is Indication.PASSED
+    assert verdict.now.indication is Indication.PASSED
+
+
+def test_whose_withdrawal_was_later_than_the_document_is_recognised_again_for_today(
+    node: SealNode, neighbour: Neighbour
+) -> None:
+    recognise(node, terms=neighbour.terms)
+    withdraw(node, NOW + 5 * DAY)
+    assert judge(node, neighbour.early).now.indication is Indication.INDETERMINATE
+    recognise(node, terms=neighbour.terms, authority_id="shifan-city-2")
+    verdict = judge(node, neighbour.early)
+    assert verdict.indication is Indication.PASSED
+    assert verdict.now.indication is Indication.PASSED, verdict.now
 
 
 def test_an_anchor_is_trusted_for_its_purposes_alone(node: SealNode, neighbour: Neighbour) -> None:

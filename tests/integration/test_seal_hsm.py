@@ -17,7 +17,7 @@ from runtime.errors import DomainError, FailedPrecondition, InvalidArgument
 from seal import suites, trust
 from seal.keys import pkcs11, pkcs11_device, pkcs11_errors, pkcs11_uri
 from seal.keys import signers as keys
-from tests.builders.seal_pki import BEGIN, NOON, issue, register_p384
+from tests.builders.seal_pki import BEGIN, NOON, issue, register_brainpool
 from tests.builders.softhsm import PIN, SoftHsm, module, softhsm
 
 SUITES = (suites.P256, suites.RSA, suites.ED25519)
@@ -138,18 +138,18 @@ def test_a_mechanism_that_is_not_sm2_is_found_out(hsm: SoftHsm, number: str) -> 
 
 
 def test_another_curve_is_refused(hsm: SoftHsm) -> None:
-    hsm.generate("p384", "other")
+    hsm.generate("brainpool", "other")
     assert refusal(hsm.address(object="other")).reason == "HSM_KEY_UNUSABLE"
 
 
 def test_another_curve_signs_once_its_suite_is_registered(
     hsm: SoftHsm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    p384 = register_p384(monkeypatch)
-    public = hsm.generate("p384", "other")
+    brainpool = register_brainpool(monkeypatch)
+    public = hsm.generate("brainpool", "other")
     signer = keys.open_key(hsm.address(object="other"))
-    assert (signer.suite_name, signer.public_key) == (p384.name, public)
-    assert p384.verify(public, b"message", signer.sign(b"message"))
+    assert (signer.suite_name, signer.public_key) == (brainpool.name, public)
+    assert brainpool.verify(public, b"message", signer.sign(b"message"))
 
 
 # --- PINs ------------------------------------------------------------------------------------

@@ -325,18 +325,22 @@ def test_signature_that_says_it_is_later_than_its_time_stamp(tsa: Authority) -> 
     assert "time_stamp" in _failed(_assess(tsa, sealed))
 
 
-def test_the_time_stamp_decides_whether_the_certificate_had_expired(tsa: Authority) -> None:
+def test_a_time_stamp_after_the_certificate_ended_proves_nothing_and_takes_nothing(
+    tsa: Authority,
+) -> None:
     here = world(P256)
     ended = datetime.now(UTC) - timedelta(days=1)
     old = here.issue(here.signer.public_key, "旧", BEGIN, ended)
-    backdated = sealed_pdf(
+    stamped = sealed_pdf(
         plain_pdf(),
         certificate=old,
         signed_at=ended - timedelta(days=1),
         level=Level.B_T,
         timestamper=TimestampClient(tsa.url, anchors=[tsa.root]),
     )
-    assert "signer_certificate" in _failed(_assess(tsa, backdated))
+    verdict = _assess(tsa, stamped)
+    assert verdict.indication is Indication.PASSED
+    assert verdict.now.sub_indication == "OUT_OF_BOUNDS_NO_POE"
 
 
 def test_what_long_term_proof_needs_is_asked_for(tsa: Authority) -> None:

@@ -157,7 +157,12 @@ async def test_a_department_has_its_seal_made_uses_it_and_anybody_verifies(tmp_p
 
         trust = await auditor.GetTrustMaterial(pb.GetTrustMaterialRequest())
         anchors = [
-            TrustAnchor(name=str(n), certificate=c, valid_from=parse_certificate(c).not_before)
+            TrustAnchor(
+                name=str(n),
+                certificate=c,
+                valid_from=parse_certificate(c).not_before,
+                makers=tuple(trust.makers),
+            )
             for n, c in enumerate(trust.anchors)
         ]
         public = TrustStore(anchors=tuple(anchors), crls=tuple(trust.revocation_lists))

@@ -7,7 +7,7 @@ import hashlib
 import os
 import shutil
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +96,15 @@ def open_scratch(folder: Path) -> list[str]:
     return [one for one in found if one.startswith(str(folder))]
 
 
+async def until(holds: Callable[[], object]) -> None:
+    """Wait for what is to come, however slow the machine is; it fails where it does not."""
+    for _ in range(3000):
+        if holds():
+            return
+        await asyncio.sleep(0.02)
+    pytest.fail("it has not come within a minute")
+
+
 # --- one large document ------------------------------------------------------------------------
 
 
@@ -139,8 +148,7 @@ async def test_a_large_document_comes_and_goes_in_parts(
     assert (again, same == sealed) == (answer, True)
     assert states(node) == [SealingState.RELEASED]
     assert list((data / "incoming").iterdir()) == []
-    await asyncio.sleep(0.1)
-    assert open_scratch(data / "incoming") == []
+    await until(lambda: not open_scratch(data / "incoming"))
 
 
 async def test_one_id_has_one_answer_however_the_document_came(node: SealNode, stub: Any) -> None:
@@ -253,13 +261,11 @@ async def test_a_cancelled_stream_leaves_nothing(node: SealNode, stub: Any, data
     call = stub.StreamSealDocument(waiting())
     reading = asyncio.ensure_future(call.read())
     await begun.wait()
-    await asyncio.sleep(0.2)
-    assert open_scratch(data / "incoming")
+    await until(lambda: open_scratch(data / "incoming"))
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading
-    await asyncio.sleep(0.3)
-    assert open_scratch(data / "incoming") == []
+    await until(lambda: not open_scratch(data / "incoming"))
     assert states(node) == []
     answer, _ = await streamed(stub, parts(seal_request(b""), plain_ofd()))  # its place is free
     assert answer.sha256
@@ -272,19 +278,12 @@ async def test_a_sealing_whose_caller_left_is_ended_and_kept(
     request = seal_request(b"")
     call = stub.StreamSealDocument(parts(request, document))
     reading = asyncio.ensure_future(call.read())
-    for _ in range(2000):
-        if states(node):
-            break
-        await asyncio.sleep(0.005)
+    await until(lambda: states(node))
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading
-    for _ in range(100):
-        if states(node) == [SealingState.RELEASED] and not open_scratch(data / "incoming"):
-            break
-        await asyncio.sleep(0.05)
-    assert states(node) == [SealingState.RELEASED]
-    assert open_scratch(data / "incoming") == []
+    await until(lambda: states(node) == [SealingState.RELEASED])
+    await until(lambda: not open_scratch(data / "incoming"))
     _, sealed = await streamed(stub, parts(request, document))
     assert passed(node, sealed)
     assert states(node) == [SealingState.RELEASED]
@@ -317,31 +316,28 @@ async def test_a_slow_receiver_is_given_up(
     for _ in range(100):
         if not open_scratch(data / "incoming"):
             break
-        await asyncio.sleep(0.1)
-    assert open_scratch(data / "incoming") == []
+        await until(lambda: not open_scratch(data / "incoming"))
     error = await refusal(answers)
     assert (type(error), error.reason) == (Aborted, "RECEIVER_SLOW")
 
 
-async def test_streams_at_once_are_bounded(stub: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def open_ended(begun: asyncio.Event) -> AsyncIterator[Any]:
+async def test_streams_at_once_are_bounded(stub: Any, data: Path) -> None:
+    async def open_ended() -> AsyncIterator[Any]:
         yield pb.StreamSealDocumentRequest(request=seal_request(b""))
-        begun.set()
         await asyncio.sleep(60)
 
     calls = []
-    for _ in range(rpc_streams.STREAMS_EACH):
-        begun = asyncio.Event()
-        calls.append(stub.StreamSealDocument(open_ended(begun)))
+    for number in range(1, rpc_streams.STREAMS_EACH + 1):
+        calls.append(stub.StreamSealDocument(open_ended()))
         calls.append(asyncio.ensure_future(calls[-1].read()))
-        await begun.wait()
-    await asyncio.sleep(0.2)
-    error = await refusal(stub.StreamSealDocument(open_ended(asyncio.Event())))
+        # Each has a file for what comes and one for what goes, once it has its place.
+        await until(lambda: len(open_scratch(data / "incoming")) == 2 * number)  # noqa: B023
+    error = await refusal(stub.StreamSealDocument(open_ended()))
     assert (type(error), error.reason) == (ResourceExhausted, "TOO_MANY_UNDER_WAY")
     assert error.retry_after
     for call in calls:
         call.cancel()
-    await asyncio.sleep(0.3)
+    await until(lambda: not open_scratch(data / "incoming"))
     answer, _ = await streamed(stub, parts(seal_request(b""), plain_ofd()))
     assert answer.sha256
 
@@ -424,11 +420,12 @@ async def test_a_batch_sent_again_is_answered_the_same(node: SealNode, stub: Any
         answer = await call.read()
         before[answer.item] = answer
     call.cancel()  # the connection was lost
-    await asyncio.sleep(0.5)
     found = await batched(stub, iter(requests))
     assert sorted(found) == list(range(20))
     assert all(found[n] == one for n, one in before.items())
-    assert states(node) == [SealingState.RELEASED] * 20
+    # What was under way when the connection was lost may be a twin, which is not answered.
+    assert states(node).count(SealingState.RELEASED) == 20
+    assert set(states(node)) <= {SealingState.RELEASED, SealingState.FAILED}
 
 
 @pytest.mark.parametrize(("act", "why"), [("Freeze", "frozen"), ("Revoke", "revoked")])
@@ -438,7 +435,7 @@ async def test_a_seal_stopped_in_the_middle_stops_the_rest(
     async def requests() -> AsyncIterator[pb.BatchSealDocumentsRequest]:
         for one in items(30):
             if one.item == 15:
-                await asyncio.sleep(0.5)
+                await until(lambda: states(node) == [SealingState.RELEASED] * 15)
                 await asyncio.to_thread(node.act, act)
             yield one
 

@@ -163,6 +163,8 @@ def told() -> dict:
         (("policy", "grace_seconds"), 10**12),
         (("policy", "grace_seconds"), True),
         (("anchors",), {}),
+        (("anchors", 1, "makers"), ["0a"]),
+        (("anchors", 1), []),
         (("more",), 1),
     ],
 )
@@ -181,8 +183,35 @@ def test_a_list_that_we_do_not_understand_is_refused(tmp_path, where, value):
         place = place[key]
     place[where[-1]] = value
     (tmp_path / LIST).write_text(json.dumps(body))
-    assert reason(folder) == "TRUST_LIST_MALFORMED"
+    with pytest.raises(InvalidArgument) as caught:
+        folder.read()
+    assert caught.value.reason == "TRUST_LIST_MALFORMED"
+    told_at = "".join(f"[{key}]" if type(key) is int else f".{key}" for key in where).lstrip(".")
+    assert f" at {told_at}" in caught.value.message
+    assert f"：{told_at}" in caught.value.message_zh
     assert not VALIDATOR.is_valid(body)
+
+
+def test_what_is_wrong_is_said_and_what_is_expected():
+    body = told()
+    body["anchors"][1]["not_after"] = body["anchors"][1].pop("valid_to")
+    with pytest.raises(InvalidArgument) as caught:
+        read_trust_list(json.dumps(body).encode(), lambda _name: pki().root.certificate)
+    assert "anchors[1].not_after: there is no such key" in caught.value.message
+    body["anchors"][0]["purposes"] = ["SIGNER", "MAKER"]
+    with pytest.raises(InvalidArgument) as caught:
+        read_trust_list(json.dumps(body).encode(), lambda _name: pki().root.certificate)
+    wanted = "anchors[0].purposes[1]: it has to be one of SEAL_MAKER, SIGNER, TIMESTAMP"
+    assert wanted in caught.value.message
+    assert "anchors[0].purposes[1]：应为 SEAL_MAKER" in caught.value.message_zh
+
+
+def test_a_key_that_stands_twice_is_refused():
+    """Or a limit would be taken back by a line that nobody looks for."""
+    limited = json.dumps(told()).replace('"valid_to": "', '"valid_to": null, "valid_to": "', 1)
+    with pytest.raises(InvalidArgument) as caught:
+        read_trust_list(limited.encode(), lambda _name: pki().root.certificate)
+    assert "'valid_to' twice" in caught.value.message
 
 
 def test_an_end_before_the_beginning_is_refused():

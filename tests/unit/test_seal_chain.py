@@ -66,6 +66,24 @@ def test_two_entries_of_one_root_add_up():
     assert found.status == "ANCHOR_WITHDRAWN"
 
 
+def test_of_several_paths_the_one_counts_that_lasts_the_longest():
+    made = pki()
+    withdrawn = anchor(made.root, name="withdrawn", valid_to=NOON + DAY)
+    again = anchor(made.root, name="again")
+    for both in ((withdrawn, again), (again, withdrawn)):
+        found = judge(made.signer, *both, known=[made.intermediate])
+        assert (found.status, found.anchor, found.withdrawn_at) == ("TRUSTED", "again", None)
+
+
+def test_an_authority_that_had_a_newer_certificate_lasts_as_long_as_that():
+    root = pki().root
+    now = issue("中", root, is_ca=True)
+    before = issue("中", root, is_ca=True, signer=now.signer, not_after=NOON + DAY)
+    for known in ((before, now), (now, before)):
+        found = judge(issue("叶", now), anchor(root), known=known)
+        assert min(one.not_after for one in found.path) == END
+
+
 @pytest.mark.parametrize(
     ("allowed", "status"),
     [
@@ -243,7 +261,7 @@ ROWS = {
         "CRITICAL_EXTENSION", middle={"extensions": strange("2.5.29.54", b"\x02\x01\x00")}
     ),
     "critical policies": Row(
-        "CRITICAL_EXTENSION",
+        "TRUSTED",
         leaf={"extensions": strange("2.5.29.32", der.sequence(der.sequence(der.oid(OWN))))},
     ),
     # extended key usage
@@ -336,7 +354,7 @@ def test_what_we_cannot_judge_is_not_called_forged():
     root = pki().root
     leaf = issue("叶", root)
     info = trust.parse_certificate(leaf.certificate)
-    foreign = der.sequence(der.oid("1.2.840.113549.1.1.13"), der.tlv(der.NULL, b""))
+    foreign = der.sequence(der.oid("1.2.840.113549.1.1.10"), der.tlv(der.NULL, b""))
     parts = [one.raw for one in der.children(info.signed_bytes)]
     parts[2] = foreign  # version, serial number, algorithm
     odd = der.sequence(der.sequence(*parts), foreign, der.bits(info.signature))

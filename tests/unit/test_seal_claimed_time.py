@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import pytest
 
-from seal.judging.seal_checks import before_certificate
+from seal.judging.signing_times import before_certificate
 from seal.ofd.sign_checks import SignedXml, check_signer_certificate, check_signing_time
 from seal.ofd.signed_data import parse_signed_data
 from seal.trust import TrustAnchor, TrustStore

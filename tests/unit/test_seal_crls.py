@@ -21,10 +21,11 @@ POINT, DELTA, REASON, INVALIDITY, KEPT = (
 URL = "http://ca.example/1.crl"
 
 
-def judge(leaf, *lists, at=NOON, **policy):
+def judge(leaf, *lists, at=NOON, now=None, **policy):
     anchor = trust.TrustAnchor(name="r", certificate=ROOT.certificate, valid_from=BEGIN)
     store = trust.TrustStore(anchors=(anchor,), crls=lists, policy=trust.RevocationPolicy(**policy))
-    return trust.assess_chain(leaf.certificate, at=at, store=store, purpose=trust.Purpose.SIGNER)
+    purpose = trust.Purpose.SIGNER
+    return trust.assess_chain(leaf.certificate, at=at, store=store, purpose=purpose, now=now)
 
 
 def leaf(**changes):
@@ -136,6 +137,52 @@ def test_a_hold_ends_where_a_later_list_drops_it():
     assert judge(one, held, partial).status == "REVOKED"
     for_good = raw_list(ROOT, entry(serial(one)), this_update=NOON + DAY)
     assert judge(one, held, for_good).status == "REVOKED"
+
+
+@pytest.mark.parametrize("difference", [False, True])
+def test_a_hold_ends_where_a_later_list_says_that_it_is_off(difference):
+    one = leaf()
+    marks = [extension(DELTA, der.integer(1), critical=True)] if difference else []
+    held = raw_list(ROOT, entry(serial(one), reason("certificate_hold")))
+    off = entry(serial(one), reason("remove_from_crl"), at=NOON + DAY)
+    released = raw_list(ROOT, off, this_update=NOON + DAY, extensions=marks)
+    assert judge(one, held, released).status == "TRUSTED"
+    again = entry(serial(one), reason("certificate_hold"))
+    again = raw_list(ROOT, again, this_update=NOON + 2 * DAY)
+    assert judge(one, held, released, again).status == "REVOKED"
+    # What is said with a critical extension that nobody understands takes nothing back.
+    strange = [*marks, extension("1.2.3.4", b"x", critical=True)]
+    unheard_of = raw_list(ROOT, off, this_update=NOON + DAY, extensions=strange)
+    assert judge(one, held, unheard_of).status == "REVOKED"
+    for_good = raw_list(ROOT, entry(serial(one), reason("key_compromise")))
+    assert judge(one, for_good, released).status == "REVOKED"
+
+
+def test_a_list_without_a_next_update_answers_for_its_own_time():
+    one = leaf()
+    old = raw_list(ROOT, this_update=NOON - 30 * DAY, next_update=None)
+    assert judge(one, old, required=True).status == "REVOCATION_UNKNOWN"
+    assert judge(one, old, required=True, grace=30 * DAY).status == "TRUSTED"
+    later = raw_list(ROOT, this_update=NOON + DAY, next_update=None)
+    found = judge(one, later, required=True)
+    assert (found.status, found.known_until) == ("TRUSTED", NOON + DAY)
+
+
+def test_a_list_from_the_future_covers_nothing_and_what_it_tells_counts():
+    one = leaf()
+    ahead = {"this_update": NOON + 900 * DAY, "next_update": NOON + 999 * DAY}
+    future = raw_list(ROOT, **ahead)
+    assert judge(one, future, now=NOON + DAY, required=True).status == "REVOCATION_UNKNOWN"
+    found = judge(one, future, now=NOON + DAY)
+    assert (found.status, found.revocation_known, found.known_until) == ("TRUSTED", False, None)
+    assert found.is_data_ahead
+    found = judge(one, future, now=NOON + 901 * DAY)
+    assert (found.revocation_known, found.is_data_ahead) == (True, False)
+    assert judge(one, raw_list(ROOT, entry(serial(one)), **ahead), now=NOON).status == "REVOKED"
+    held = raw_list(ROOT, entry(serial(one), reason("certificate_hold")))
+    assert judge(one, held, future, now=NOON + DAY).status == "REVOKED"
+    soon = raw_list(ROOT, this_update=NOON + timedelta(minutes=4))
+    assert judge(one, soon, now=NOON).revocation_known
 
 
 def test_a_list_made_after_the_end_covers_only_what_it_keeps():

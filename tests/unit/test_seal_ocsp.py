@@ -306,3 +306,20 @@ def test_mutants_raise_nothing_else_and_never_count(data):
         trust.parse_ocsp(bytes(changed))
         found = judge(bytes(changed))
         assert found.revoked_at is None
+
+
+def test_an_answer_without_a_next_update_answers_for_its_own_time():
+    asked = trust.RevocationPolicy(required=True)
+    old = told(this_update=NOON - 60 * DAY, next_update=None)
+    assert judge(old, policy=asked).status == "REVOCATION_UNKNOWN"
+    assert judge(told(this_update=NOON + DAY, next_update=None), policy=asked).is_trusted
+
+
+def test_an_answer_from_the_future_covers_nothing():
+    made, ahead = pki(), told(this_update=NOON + 900 * DAY, next_update=NOON + 999 * DAY)
+    store = replace(made.store(crls=[root_list(made)]), ocsp=(ahead,))
+    for now, known in ((NOON + DAY, False), (NOON + 901 * DAY, True)):
+        found = trust.assess_chain(
+            made.signer.certificate, at=NOON, store=store, purpose=trust.Purpose.SIGNER, now=now
+        )
+        assert (found.revocation_known, found.is_data_ahead) == (known, not known)

@@ -12,7 +12,8 @@ from runtime.errors import InvalidArgument
 from seal.ofd.package import PackageError, read_package
 from seal.ofd.placement import Pages, place, read_pages
 from seal.placement import AcrossEdges, At, EveryPage, Keyword, Placement, Stamp
-from tests.builders.ofd import ofd_of, plain_ofd, text_object
+from seal.verify import assess
+from tests.builders.ofd import NOW, later, ofd_of, plain_ofd, seal_ofd, text_object, world
 
 SEAL = (42.0, 42.0)
 A3 = "<ofd:Area><ofd:PhysicalBox>0 0 420 297</ofd:PhysicalBox></ofd:Area>"
@@ -378,3 +379,19 @@ def test_last_occurrence_is_on_the_last_page_that_has_one() -> None:
     (last,) = _place(document, Keyword(text="盖章", occurrence=-1, size_mm=1))
     assert last.page == 2
     assert _near([_centre(last)], (40, MIDDLE))
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [At(page=1, x_mm=1, y_mm=1, size_mm=101), AcrossEdges(y_mm=1, size_mm=101), Keyword(text="章")],
+)
+def test_a_seal_over_a_signed_document_may_not_hide_it(wish: Placement) -> None:
+    document = ofd_of(*[text_object("章 " * 20)] * 2)
+    once = seal_ofd(document, placements=[wish])
+    small = At(page=1, x_mm=1, y_mm=1, size_mm=100)
+    assert assess(once, store=world().store(), now=NOW).indication == "PASSED"
+    assert seal_ofd(once, placements=[small], signed_at=later(5))
+    with pytest.raises(InvalidArgument) as caught:
+        seal_ofd(once, placements=[wish], signed_at=later(5))
+    assert caught.value.reason == "STAMP_POSITION"
+    assert "signed already" in caught.value.message

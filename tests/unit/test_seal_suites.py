@@ -12,13 +12,13 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from runtime.errors import InvalidArgument, Unavailable
-from seal import der, libcrypto, suites, trust
+from seal import der, libcrypto, library_suites, suites, trust
 from seal.keys import signers as keys
 from seal.model import Indication
 from seal.verify import assess
 from tests.builders.ofd import NOW, world
 from tests.builders.pdf import plain_pdf, sealed_pdf
-from tests.builders.seal_pki import BEGIN, NOON, issue, register_p384
+from tests.builders.seal_pki import BEGIN, NOON, issue, register_brainpool
 
 NAMES = suites.suite_names()
 ORDERS = {suites.SM2: suites._SM2_ORDER, suites.P256: suites._P256_ORDER}
@@ -157,14 +157,14 @@ def test_short_rsa_keys_verify_nothing(bits, exponent):
     chosen = suites.suite(suites.RSA)
     private = rsa.generate_private_key(exponent, bits)
     signature = private.sign(b"m", padding.PKCS1v15(), hashes.SHA256())
-    public = suites._encoded(private.public_key())
+    public = library_suites.spki_of(private.public_key())
     assert chosen.verify(public, b"m", signature) == (bits >= 2048)
 
 
 def test_an_rsa_key_with_a_large_exponent_is_refused():
     chosen = suites.suite(suites.RSA)
     modulus = made(suites.RSA).private.public_key().public_numbers().n
-    slow = suites._encoded(rsa.RSAPublicNumbers(2**63 + 29, modulus).public_key())
+    slow = library_suites.spki_of(rsa.RSAPublicNumbers(2**63 + 29, modulus).public_key())
     assert not chosen.verify(slow, b"m", chosen.sign(made(suites.RSA), b"m"))
 
 
@@ -242,21 +242,21 @@ def test_a_library_that_is_no_openssl_3_is_passed_over(monkeypatch):
 
 
 def test_another_suite_is_one_registration(monkeypatch, tmp_path):
-    """P-384, which is not built in: its key files, certificates, chains and PDFs work at once."""
-    p384 = register_p384(monkeypatch)
-    assert p384.name in suites.suite_names()
+    """Brainpool, not built in: its key files, certificates, chains and PDFs work at once."""
+    brainpool = register_brainpool(monkeypatch)
+    assert brainpool.name in suites.suite_names()
     with pytest.raises(ValueError, match="there is a suite"):
-        suites.register(p384)
+        suites.register(brainpool)
     key_file = tmp_path / "key"
-    made = keys.create_key(key_file, suite=p384.name, passphrase=b"a long passphrase")
+    made = keys.create_key(key_file, suite=brainpool.name, passphrase=b"a long passphrase")
     opened = keys.open_key(key_file.as_uri(), passphrase=b"a long passphrase")
-    assert (opened.suite_name, opened.public_key) == (p384.name, made.public_key)
-    root = issue("根", None, suite=p384.name, is_ca=True)
+    assert (opened.suite_name, opened.public_key) == (brainpool.name, made.public_key)
+    root = issue("根", None, suite=brainpool.name, is_ca=True)
     leaf = issue("叶", root, suite=suites.SM2).certificate
     anchor = trust.TrustAnchor(name="r", certificate=root.certificate, valid_from=BEGIN)
     assert trust.assess_chain(
         leaf, at=NOON, store=trust.TrustStore(anchors=(anchor,)), purpose=trust.Purpose.SIGNER
     ).is_trusted
-    here = world.__wrapped__(p384.name)  # not kept beyond this test
+    here = world.__wrapped__(brainpool.name)  # not kept beyond this test
     verdict = assess(sealed_pdf(plain_pdf(), here=here), store=here.store(), now=NOW)
     assert verdict.indication is Indication.PASSED

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from runtime.errors import DataLoss, InvalidArgument
+from seal import der
 from seal.pki.timestamp_token import UntrustedTimestamp, check_token, read_token, time_store
 from seal.suites import P256, SM2
 from seal.trust import (
@@ -19,7 +20,14 @@ from seal.trust import (
 )
 from tests.builders.ocsp import DAY, answer
 from tests.builders.seal_pki import Holder, issue
-from tests.builders.tokens import stamping, token
+from tests.builders.tokens import (
+    accuracy,
+    bent,
+    critical_extension,
+    stamping,
+    token,
+    unsigned,
+)
 
 MESSAGE = b"a document"
 AT = datetime(2026, 6, 1, 8, 30, tzinfo=UTC)
@@ -142,3 +150,77 @@ def test_the_chain_of_a_time_stamp_is_kept_for_fetching_and_evidence(name: str, 
     with kept_chains() as chains:
         check_token(_token(stamper, word=word), MESSAGE, store=time_store([root.certificate]))
     assert [one.path[0].raw for one in chains] == [stamper.certificate]
+
+
+# --- what it says besides the time --------------------------------------------------------------
+
+
+def _with(*more: bytes) -> tuple[bytes, TrustStore]:
+    root = _root(P256)
+    made = token(stamping(root), MESSAGE, at=AT, word="sha256", more=more)
+    return made, time_store([root.certificate])
+
+
+def test_what_is_proved_is_the_latest_time_it_stands_for() -> None:
+    second = timedelta(seconds=1)
+    parts = der.integer(2) + der.tlv(0x80, b"\x05") + der.tlv(0x81, b"\x07")
+    for more, inexact in [
+        ([], timedelta(0)),
+        ([accuracy(90)], 90 * second),
+        ([der.sequence(parts)], timedelta(seconds=2, milliseconds=5, microseconds=7)),
+        ([accuracy(1), b"\x01\x01\xff", der.integer(5), der.tlv(0xA0, b"\x86\x01a")], second),
+    ]:
+        made, store = _with(*more)
+        said = check_token(made, MESSAGE, store=store)
+        assert (said.time, said.proves) == (AT, AT + inexact)
+    made, store = _with(accuracy(10**8))
+    said = check_token(made, MESSAGE, store=store, at=AT + 5 * second)
+    assert said.proves == AT + 5 * second, "it is here now"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        [der.integer(1), accuracy(1)],
+        [accuracy(1), accuracy(1)],
+        [accuracy(-1)],
+        [accuracy(10**12)],
+        [der.sequence(der.tlv(0x80, b"\x05"), der.integer(1))],
+        [der.sequence(der.tlv(0x80, b"\x07\xd0"))],
+        [der.octets(b"VOID" * 1000)],
+        [der.tlv(0xA2, b"")],
+    ],
+)
+def test_more_than_a_time_is_malformed(more: list[bytes]) -> None:
+    made, store = _with(*more)
+    with pytest.raises(InvalidArgument):
+        read_token(made)
+    with pytest.raises(DataLoss):
+        check_token(made, MESSAGE, store=store)
+
+
+def test_a_critical_extension_leaves_it_open() -> None:
+    made, store = _with(critical_extension())
+    with pytest.raises(UntrustedTimestamp, match="critical extension"):
+        check_token(made, MESSAGE, store=store)
+    plain = der.sequence(der.oid("1.3.6.1.4.1.99999.7"), der.octets(b"\x05\x00"))
+    made, store = _with(der.tlv(0xA1, plain))
+    assert check_token(made, MESSAGE, store=store).proves == AT
+
+
+def test_what_nobody_signed_is_refused_or_told() -> None:
+    made, store = _with()
+    strange = issue("示范", _root(P256), suite=P256).certificate
+    told = check_token(bent(made, certificates=[strange]), MESSAGE, store=store).remarks
+    assert ["on no path" in english for english, _ in told] == [True]
+    assert check_token(made, MESSAGE, store=store).remarks == ()
+    junk = der.octets(b"VOID" * 1000)
+    for changed in (
+        bent(made, attribute=unsigned("1.3.6.1.4.1.99999.9", junk)),
+        bent(made, lists=[junk]),
+        bent(made, lists=[der.sequence(junk)]),
+        bent(made, certificates=[der.sequence(junk)]),
+        bent(made, version=99),
+    ):
+        with pytest.raises(DataLoss, match="cannot be read"):
+            check_token(changed, MESSAGE, store=store)

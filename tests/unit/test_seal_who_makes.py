@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
+from seal.detached import assess_detached
 from seal.evidence.layout import TRUST_LIST
 from seal.evidence.material import material_of
-from seal.model import Indication, Verdict
+from seal.model import Check, Indication, Verdict
 from seal.pki.trust_list import read_trust_list, tell_trust_list
+from seal.ses import SignerList
 from seal.trust import Purpose, Revocation, RevocationPolicy, TrustStore, assess_chain, issue_crl
 from seal.trust import parse_certificate as read
 from seal.verify import assess
-from tests.builders.forged_signers import clinic_as_government, document_signer_as_maker
-from tests.builders.forging import JUDGED, SEALED, Bench
+from tests.builders.forged_signers import (
+    clinic_as_government,
+    clinic_with_one_key,
+    clinic_with_two_certificates,
+    document_signer_as_maker,
+)
+from tests.builders.forging import ABOUT, DIGEST, JUDGED, SEALED, Bench
 from tests.builders.seal_pki import BEGIN, NOON, Holder, issue, pki
 
 DAY = timedelta(days=1)
@@ -136,6 +144,39 @@ def test_a_clinic_is_no_government(bench: Bench) -> None:
     assert report.maker is not None
     assert "示范县某村卫生室" in report.maker.subject
     assert report.to_dict()["maker"]["subject"] == report.maker.subject
+
+
+@pytest.mark.parametrize("forge", [clinic_with_two_certificates, clinic_with_one_key])
+def test_another_certificate_of_a_signer_makes_no_seal(
+    bench: Bench, forge: Callable[[Bench], bytes]
+) -> None:
+    document = forge(bench)
+    verdict = judged(bench, document)
+    assert verdict.indication is Indication.INDETERMINATE
+    assert reasons(verdict) == {("seal_maker_certificate", "SELF_MADE_SEAL")}
+    named = (read(bench.maker.certificate).fingerprint,)
+    assert reasons(judged(bench, document, makers=named)) == {
+        ("seal_maker_certificate", "MAKER_NOT_LISTED")
+    }
+
+
+def test_a_signature_by_itself_tells_a_maker_that_signs(bench: Bench) -> None:
+    one, other = (bench.issued("示范县某村卫生室") for _ in range(2))
+    listed = {"cert_list": (other.certificate,), "version": 5, "signer_list": SignerList.DIGESTS}
+    value = bench.detached(bench.seal(maker=one, **listed), by=other)
+    verdict = assess_detached(value, DIGEST, store=bench.store(), now=JUDGED, about=ABOUT)
+    assert reasons(verdict) == {("seal_maker_certificate", "SELF_MADE_SEAL")}
+
+
+def test_that_no_list_names_makers_is_told(bench: Bench) -> None:
+    def of_maker(verdict: Verdict) -> Check:
+        return next(one for one in verdict.all_checks() if one.name == "seal_maker_certificate")
+
+    told = of_maker(judged(bench, bench.sound))
+    assert told.notice
+    assert told.detail.endswith("no list says who makes seals under that root")
+    named = (read(bench.maker.certificate).fingerprint,)
+    assert not of_maker(judged(bench, bench.sound, makers=named)).notice
 
 
 def test_a_signer_of_documents_is_no_maker(bench: Bench) -> None:

@@ -83,6 +83,9 @@ def test_a_proof_of_the_sealing_is_judged_like_a_receipt():
     assert (check.indication, check.notice) == ("PASSED", False)
     assert "1 record of this document: document_sealed, 2026-11-02" in check.detail
     assert "1 条记录" in check.detail_zh
+    # The license's revocation, record 9, was left out: nobody can see that from here.
+    assert "whether it holds others" in check.detail
+    assert "是否另有记录" in check.detail_zh
     assert judged(proof(1), inside="").indication == "PASSED"
     assert judged(proof(1, key=2)).indication == "FAILED"
     assert judged(proof(1), own="").reason == "LOG_KEY_NOT_TRUSTED"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
@@ -17,6 +18,7 @@ from seal.verify import assess
 from tests.builders.ofd import NOW, pack, plain_ofd, seal_ofd, unpack, world
 from tests.builders.pdf import plain_pdf
 from tongban.console import Exit
+from tongban.files import read_file
 from tongban.reports import Reported, too_many, write_report
 from tongban.verifying import Question, judge_file
 from tongban.verifying_many import files_in, judge_all
@@ -50,6 +52,27 @@ def _run(places: list[Path], **wish: object) -> Exit:
     return verify_files(
         places, Question(), Wish(**wish), store=lambda: STORE, trust=("test", "测试"), now=NOW
     )  # type: ignore[arg-type]
+
+
+def test_pipes_and_devices_in_a_folder_are_told_not_waited_for(folder: Path) -> None:
+    os.mkfifo(folder / "more" / "a-pipe.pdf")
+    (folder / "more" / "b-device.pdf").symlink_to("/dev/zero")
+    found = judge_all(files_in([folder / "more"]), Question(), store=STORE, now=NOW, processes=1)
+    told = {one.path.name: one for one in found}
+    for name in ("a-pipe.pdf", "b-device.pdf"):
+        assert told[name].reason == "FILE_UNREADABLE"
+        assert "no file" in told[name].message
+
+
+def test_what_has_no_end_is_too_large(tmp_path: Path) -> None:
+    endless = tmp_path / "endless.pdf"
+    endless.symlink_to("/dev/zero")
+    with pytest.raises(InvalidArgument) as caught:
+        read_file(endless, greatest=1024)
+    assert caught.value.reason == "FILE_TOO_LARGE"
+    exact = tmp_path / "exact.pdf"
+    exact.write_bytes(b"x" * 1024)
+    assert read_file(exact, greatest=1024) == b"x" * 1024
 
 
 @pytest.mark.parametrize("processes", [1, 2])
@@ -138,6 +161,38 @@ def test_what_others_may_take_for_a_document_is_judged(tmp_path: Path) -> None:
     assert caught.value.reason == "DOCUMENT_FORMAT_UNKNOWN"
 
 
+def test_json_that_is_no_receipt_is_not_called_one(tmp_path: Path) -> None:
+    path = tmp_path / "settings.json"
+    path.write_bytes(b'{"a": 1}')
+    with pytest.raises(InvalidArgument) as caught:
+        judge_file(path, Question(), store=lambda: STORE, now=NOW)
+    assert caught.value.reason == "DOCUMENT_FORMAT_UNKNOWN"
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_what_is_not_looked_at_is_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], as_json: bool
+) -> None:
+    for name in ("a.ofd", "b.ofd", "seal.esl", "no-suffix", "more.zip", "note.txt"):
+        (tmp_path / name).write_bytes(GOOD)
+    assert _run([tmp_path], as_json=as_json) is Exit.OK
+    said = capsys.readouterr()
+    told = " ".join(said.err.split())
+    assert "Not looked at, being named neither .ofd nor .pdf: 4 (" in told
+    assert not as_json or len(said.out.splitlines()) == 2
+    assert _run([tmp_path / "a.ofd", tmp_path / "b.ofd"]) is Exit.OK
+    assert "Not looked at" not in capsys.readouterr().err
+
+
+def test_report_makes_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "a.ofd").write_bytes(GOOD)
+    with pytest.raises(InvalidArgument) as caught:
+        _run([tmp_path / "a.ofd"], report=tmp_path / "absent" / "report.pdf")
+    assert caught.value.reason == "FILE_UNWRITABLE"
+    assert not (tmp_path / "absent").exists()
+    assert _run([tmp_path / "a.ofd"], report=tmp_path / "report.pdf") is Exit.OK
+
+
 def test_folder_without_documents(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgument) as caught:
         files_in([tmp_path])
@@ -194,7 +249,7 @@ def test_any_name_is_shown(name: str) -> None:
 
 
 def test_report_never_goes_over_a_file(folder: Path, tmp_path: Path) -> None:
-    to = tmp_path / "reports" / "report.pdf"
+    to = tmp_path / "report.pdf"
     assert _run([folder / "00.ofd"], report=to) is Exit.OK
     assert to.read_bytes().startswith(b"%PDF-")
     before = to.read_bytes()

@@ -115,7 +115,7 @@ def make(
                 maker=f"tongban {__version__}",
                 digest=asked.digest,
                 about=about,
-                receipts=[_receipt(path) for path in receipt or ()],
+                receipts=[_receipt(path, data) for path in receipt or ()],
                 log_key=key,
                 report=lambda verdict: _report(document.name, data, verdict, now),
                 timestamper=_timestamper(timestamp_url, store),
@@ -161,9 +161,18 @@ def _report(name: str, data: Buffer, verdict: Verdict, at: datetime) -> bytes:
     return write_report([one], trust=trust, at=at, program=f"Tongban {__version__}")
 
 
-def _receipt(path: Path) -> bytes:
-    """A receipt's or proof's file as it is, that reads. Raises InvalidArgument (BAD_RECEIPT)."""
-    proofs.read_saved(path)
+def _receipt(path: Path, document: Buffer) -> bytes:
+    """A receipt's or proof's file as it is, that reads and names no other document alone.
+
+    Raises InvalidArgument (BAD_RECEIPT, RECEIPT_OF_ANOTHER_DOCUMENT).
+    """
+    named = proofs.documents_in(proofs.read_saved(path))
+    if named and sha256(document).hexdigest() not in named:
+        raise InvalidArgument(
+            f"{path} is of another document: a bundle with it would never pass",
+            reason=proofs.OTHER_DOCUMENT,
+            message_zh=f"{path} 属于另一份文件：放入证据包后将无法通过验证",
+        )
     return read_file(path, greatest=proofs.GREATEST_RECEIPT)
 
 
