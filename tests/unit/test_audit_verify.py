@@ -354,7 +354,7 @@ def test_the_verifier_stands_alone() -> None:
             ".proved",
             ".saved",
             ".verify",
-        )  # fmt: skip
+        )
     }
     servers = ("grpc", "google", "sqlalchemy", "sqlmodel", "orjson", "pydantic", "structlog")
     assert not [name for name in loaded if name.partition(".")[0] in servers]
