@@ -44,8 +44,10 @@ from exchange.oversight import rpc as oversight_rpc
 from exchange.oversight.rpc import OversightServicer
 from exchange.oversight.service import Overseeing
 from exchange.query import rpc as query_rpc
+from exchange.query.as_of import AsOf
 from exchange.query.batching import Batching
 from exchange.query.exporting import Exporting
+from exchange.query.forwarded import Sources
 from exchange.query.rpc import QueryServicer
 from exchange.query.service import Querying
 from exchange.sources import rpc as sources_rpc
@@ -179,6 +181,7 @@ class ExchangeService:
             clock=self._clock,
             announce=self._subscribing.tail.announce,
         )
+        sources = Sources(self.forwarding, self.schemas)
         querying = Querying(
             grants=self.grants,
             schemas=self.schemas,
@@ -186,9 +189,18 @@ class ExchangeService:
             audit=self.audit,
             clock=self._clock,
             rates=rates,
-            forwarding=self.forwarding,
+            sources=sources,
         )
         self._batching = Batching(
+            grants=self.grants,
+            schemas=self.schemas,
+            records=RecordReader(self.database),
+            audit=self.audit,
+            clock=self._clock,
+            rates=rates,
+            sources=sources,
+        )
+        as_of = AsOf(
             grants=self.grants,
             schemas=self.schemas,
             records=RecordReader(self.database),
@@ -238,7 +250,7 @@ class ExchangeService:
         )
         server.add(
             query_pb2_grpc.add_QueryServiceServicer_to_server,
-            QueryServicer(querying, self._batching, exporting),
+            QueryServicer(querying, self._batching, as_of, exporting),
             query_rpc.POLICY,
         )
         server.add(

@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from exchange.query.as_of import AsOf, PastQuestion
 from exchange.query.batching import Batch, Batching, ManyRecords, ReadBatch, check_few, in_turn
 from exchange.query.exporting import Exporting
 from exchange.query.model import Match
 from exchange.query.service import Querying
 from exchange.receipts import to_message
 from exchange.v1 import query_pb2 as pb
+from runtime.errors import FieldViolation, InvalidArgument
 from runtime.identity import Role
 from runtime.rpc import Call
 
@@ -31,8 +36,11 @@ _RESULTS = {
 class QueryServicer:
     """Serves `QueryService`."""
 
-    def __init__(self, querying: Querying, batching: Batching, exporting: Exporting) -> None:
+    def __init__(
+        self, querying: Querying, batching: Batching, as_of: AsOf, exporting: Exporting
+    ) -> None:
         self._querying = querying
+        self._as_of = as_of
         self._batching = batching
         self._exporting = exporting
 
@@ -42,6 +50,8 @@ class QueryServicer:
         """One record, or a few."""
         if request.keys:
             return await self._few(request, call)
+        if request.HasField("read_time"):
+            return await self._past(request, call)
         answer = await self._querying.query(
             call.principal,
             grant=request.grant,
@@ -56,9 +66,25 @@ class QueryServicer:
         )
 
     async def _few(self, request: pb.QueryRequest, call: Call) -> pb.QueryResponse:
-        check_few(request.key, len(request.keys))
-        answer = await self._batching.ask(call.principal, _batch(request))
+        check_few(request.key, len(request.keys), past=request.HasField("read_time"))
+        answer = await self._batching.ask(call.principal, _batch(request), call.time_remaining)
         return await asyncio.to_thread(_few, answer)
+
+    async def _past(self, request: pb.QueryRequest, call: Call) -> pb.QueryResponse:
+        answer = await self._as_of.query(
+            call.principal,
+            PastQuestion(
+                grant=request.grant,
+                key=request.key,
+                items=tuple(request.items),
+                purpose=request.purpose,
+                case_number=request.case_number,
+                read_time=_time(request.read_time),
+            ),
+        )
+        return pb.QueryResponse(
+            found=answer.found, items=answer.items, receipt=to_message(answer.receipt)
+        )
 
     async def BatchQuery(  # noqa: N802
         self, requests: AsyncIterator[pb.BatchQueryRequest], call: Call
@@ -66,7 +92,7 @@ class QueryServicer:
         """Many records."""
 
         async def read(request: pb.BatchQueryRequest) -> ReadBatch:
-            return await self._batching.read(call.principal, _batch(request))
+            return await self._batching.read(call.principal, _batch(request), call.time_remaining)
 
         async with contextlib.aclosing(in_turn(requests, read)) as chunks:
             async for chunk in chunks:
@@ -120,6 +146,18 @@ def _batch(request: pb.QueryRequest | pb.BatchQueryRequest) -> Batch:
         purpose=request.purpose,
         case_number=request.case_number,
     )
+
+
+def _time(message: Timestamp) -> datetime:
+    try:
+        return message.ToDatetime(UTC)
+    except ValueError:
+        raise InvalidArgument(
+            "read_time is no time",
+            reason="BAD_READ_TIME",
+            message_zh="read_time 不是有效时间",
+            violations=[FieldViolation("read_time", "is no time")],
+        ) from None
 
 
 def _many(answer: ManyRecords) -> pb.BatchQueryResponse:

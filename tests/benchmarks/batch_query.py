@@ -32,7 +32,7 @@ _SELECT = (
 def run(county: County) -> Entry:
     """Measure."""
     keys = [person.citizen_number for person in county.people]
-    random.Random(7).shuffle(keys)  # noqa: S311  # an order, no secret
+    random.Random(7).shuffle(keys)  # an order, no secret
     chunks = requests(county, keys)
     database = sqlite3.connect(f"file:{county.node.data / 'exchange.db'}?mode=ro", uri=True)
     with county.client("employment") as client:
