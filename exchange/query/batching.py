@@ -290,7 +290,8 @@ class Batching:
     def _read(
         self, grant: Grant, keys: Sequence[str], items: Sequence[str], fetched: Fetched | None
     ) -> list[Mapping[str, str] | None]:
-        texts = list(map(self._records.texts(grant.resource, keys).get, keys))
+        held = self._records.texts(grant.resource, keys) if fetched is None else fetched
+        texts = list(map(held.get, keys))
         if grant.row_filter:
             texts = shown(self._records, [grant] * len(texts), texts)
         project, loads = grant.project, orjson.loads
