@@ -50,6 +50,7 @@ from exchange.query.exporting import Exporting
 from exchange.query.forwarded import Sources
 from exchange.query.rpc import QueryServicer
 from exchange.query.service import Querying
+from exchange.query.telling import Telling
 from exchange.sources import rpc as sources_rpc
 from exchange.sources.rpc import SourceServicer
 from exchange.spatial import rpc as spatial_rpc
@@ -210,11 +211,13 @@ class ExchangeService:
         )
         exporting = Exporting(
             grants=self.grants,
+            schemas=self.schemas,
             records=RecordReader(self.database),
             audit=self.audit,
             clock=self._clock,
             rates=rates,
         )
+        telling = Telling(database=self.database, audit=self.audit, clock=self._clock)
         self._spatial = SpatialQuerying(
             database=self.database,
             grants=self.grants,
@@ -250,7 +253,7 @@ class ExchangeService:
         )
         server.add(
             query_pb2_grpc.add_QueryServiceServicer_to_server,
-            QueryServicer(querying, self._batching, as_of, exporting),
+            QueryServicer(querying, self._batching, as_of, exporting, telling),
             query_rpc.POLICY,
         )
         server.add(

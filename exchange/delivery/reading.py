@@ -36,7 +36,7 @@ class RecordReader:
 
         One that is not held is None or left out.
         """
-        return self._log.payloads(resource, keys)
+        return self._log.payloads(resource, list(keys))
 
     def payloads(self, asked: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str | None]:
         """The canonical JSON texts of records, by (resource, key).

@@ -148,7 +148,7 @@ class AsOf:
                 "answer": canonical({"found": found, "items": values}),
             },
         )
-        receipt = await self._audit.append(record, usage)
+        receipt = await self._audit.append(record, usage, self._audit.tags((question.key,)))
         return QueryAnswer(found=found, items=values, receipt=receipt)
 
     def _granted(self, principal: Principal, question: PastQuestion) -> Grant:

@@ -37,7 +37,7 @@ from exchange.grants.authorizing import GrantIndex
 from exchange.grants.model import Grant, Operation
 from exchange.grants.rates import Rates
 from exchange.query.filtering import shown
-from exchange.query.forwarded import SOURCE_ERRORS, Remaining, Sources, unbounded
+from exchange.query.forwarded import SOURCE_ERRORS, Remaining, Sources, caller_gone, unbounded
 from exchange.query.model import (
     check_items,
     check_question,
@@ -110,6 +110,7 @@ class ReadBatch:
     at: datetime
     found: Sequence[Mapping[str, str] | None]
     record: SealedRecord
+    tags: bytes
 
 
 class Batching:
@@ -172,11 +173,17 @@ class Batching:
         if self._sources.serves(grant.resource):
             await loop.run_in_executor(self._threads, self._check_each, grant, batch.keys)
             fetched = await self._fetched(principal, grant, batch, now, time_remaining)
-        found, record = await loop.run_in_executor(
+        found, record, tags = await loop.run_in_executor(
             self._threads, self._found, principal.system, grant, batch, now, fetched
         )
         return ReadBatch(
-            principal=principal, batch=batch, grant=grant, at=now, found=found, record=record
+            principal=principal,
+            batch=batch,
+            grant=grant,
+            at=now,
+            found=found,
+            record=record,
+            tags=tags,
         )
 
     async def answer(self, done: ReadBatch) -> ManyRecords:
@@ -194,7 +201,7 @@ class Batching:
         except REFUSED as error:
             await self._refuse(error, done.principal, done.batch, done.at)
             raise
-        receipt = await self._audit.append(done.record, usage)
+        receipt = await self._audit.append(done.record, usage, done.tags)
         return ManyRecords(records=done.found, receipt=receipt)
 
     async def _fetched(
@@ -217,6 +224,9 @@ class Batching:
             )
         except SOURCE_ERRORS as error:
             await self._refuse(error, principal, batch, now)
+            raise
+        except asyncio.CancelledError:
+            self._sources.leave(self._refuse(caller_gone(), principal, batch, now))
             raise
 
     async def _refuse(
@@ -259,8 +269,11 @@ class Batching:
 
     def _found(
         self, actor: str, grant: Grant, batch: Batch, now: datetime, fetched: Fetched | None
-    ) -> tuple[list[Mapping[str, str] | None], SealedRecord]:
-        """What is shown of each record, and the record that says so; in a worker thread."""
+    ) -> tuple[list[Mapping[str, str] | None], SealedRecord, bytes]:
+        """What is shown of each record, the record that says so, and whom it is about.
+
+        In a worker thread.
+        """
         self._check_each(grant, batch.keys)
         found = self._read(grant, batch.keys, batch.items, fetched)
         told = [_ABSENT if items is None else {"found": True, "items": items} for items in found]
@@ -285,7 +298,7 @@ class Batching:
                 "answer": canonical({"records": told}),
             },
         )
-        return found, record
+        return found, record, self._audit.tags(batch.keys)
 
     def _read(
         self, grant: Grant, keys: Sequence[str], items: Sequence[str], fetched: Fetched | None

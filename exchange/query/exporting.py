@@ -20,6 +20,7 @@ import orjson
 
 from exchange.audit.appending import AuditLog
 from exchange.audit.model import Receipt, Usage
+from exchange.catalog.service import Schemas
 from exchange.delivery.reading import RecordReader
 from exchange.grants.authorizing import GrantIndex
 from exchange.grants.model import Grant, Operation
@@ -56,12 +57,14 @@ class Exporting:
         self,
         *,
         grants: GrantIndex,
+        schemas: Schemas,
         records: RecordReader,
         audit: AuditLog,
         clock: Clock,
         rates: Rates,
     ) -> None:
         self._grants = grants
+        self._schemas = schemas
         self._records = records
         self._audit = audit
         self._clock = clock
@@ -97,7 +100,8 @@ class Exporting:
                 size = min(size, granted.daily_quota - self._audit.used(grant, day))
                 if size <= 0:
                     raise quota_exceeded(left)
-            page, more = await asyncio.to_thread(self._read, granted, after, size)
+            key_item = self._schemas.schema(granted.resource).key_item
+            page, more = await asyncio.to_thread(self._read, granted, key_item, after, size)
             if granted.daily_quota and page:
                 # Others may have taken of it meanwhile; from here to the log nobody comes between.
                 rest = granted.daily_quota - self._audit.used(grant, day)
@@ -115,7 +119,7 @@ class Exporting:
                 )
             )
             raise
-        shown = [items for _, items in page]
+        shown = [items for _, items, _ in page]
         token = paging.token_after(str(page[-1][0])) if more else ""
         record = make_record(
             "export",
@@ -144,20 +148,21 @@ class Exporting:
             },
         )
         usage = Usage(grant=grant, day=day, count=len(shown)) if granted.daily_quota else None
-        receipt = await self._audit.append(record, usage)
+        receipt = await self._audit.append(record, usage, b"".join(tags for _, _, tags in page))
         return Page(records=shown, next_page_token=token, receipt=receipt)
 
     def _read(
-        self, grant: Grant, after: int, size: int
-    ) -> tuple[list[tuple[int, dict[str, str]]], bool]:
-        """Records with their offsets, and whether there are more."""
-        page: list[tuple[int, dict[str, str]]] = []
+        self, grant: Grant, key_item: str, after: int, size: int
+    ) -> tuple[list[tuple[int, dict[str, str], bytes]], bool]:
+        """Records with their offsets and whom they are about, and whether there are more."""
+        page: list[tuple[int, dict[str, str], bytes]] = []
         taken = 0
         for offset, length, values in self._shown(grant, after):
             # One more is there: the page ends before it, so a last page has no token.
             if len(page) == size or (page and taken + length * 3 > PAGE_BYTES):
                 return page, True
-            page.append((offset, grant.project(values)))
+            about = self._audit.tags((values[key_item],))
+            page.append((offset, grant.project(values), about))
             taken += length * 3
         return page, False
 

@@ -14,6 +14,7 @@ from exchange.query.batching import Batch, Batching, ManyRecords, ReadBatch, che
 from exchange.query.exporting import Exporting
 from exchange.query.model import Match
 from exchange.query.service import Querying
+from exchange.query.telling import PastAccess, Telling
 from exchange.receipts import to_message
 from exchange.v1 import query_pb2 as pb
 from runtime.errors import FieldViolation, InvalidArgument
@@ -25,6 +26,7 @@ POLICY: Mapping[str, frozenset[Role]] = {
     "BatchQuery": frozenset({Role.DEPARTMENT}),
     "Verify": frozenset({Role.DEPARTMENT}),
     "Export": frozenset({Role.DEPARTMENT}),
+    "MyAccess": frozenset({Role.COUNTER}),
 }
 _RESULTS = {
     Match.MATCH: pb.MATCH_RESULT_MATCH,
@@ -37,8 +39,14 @@ class QueryServicer:
     """Serves `QueryService`."""
 
     def __init__(
-        self, querying: Querying, batching: Batching, as_of: AsOf, exporting: Exporting
+        self,
+        querying: Querying,
+        batching: Batching,
+        as_of: AsOf,
+        exporting: Exporting,
+        telling: Telling,
     ) -> None:
+        self._telling = telling
         self._querying = querying
         self._as_of = as_of
         self._batching = batching
@@ -136,6 +144,36 @@ class QueryServicer:
             next_page_token=page.next_page_token,
             receipt=to_message(page.receipt),
         )
+
+    async def MyAccess(  # noqa: N802
+        self, request: pb.MyAccessRequest, call: Call
+    ) -> pb.MyAccessResponse:
+        """Who asked for an applicant's data."""
+        accesses, token = await self._telling.accesses(
+            call.principal,
+            key=request.key,
+            case_number=request.case_number,
+            page_size=request.page_size,
+            page_token=request.page_token,
+        )
+        return pb.MyAccessResponse(accesses=map(_access, accesses), next_page_token=token)
+
+
+def _access(one: PastAccess) -> pb.PastAccess:
+    message = pb.PastAccess(
+        index=one.index,
+        actor=one.actor,
+        kind=one.kind,
+        resource=one.resource,
+        items=one.items,
+        grant=one.grant,
+        purpose=one.purpose,
+        legal_basis=one.legal_basis,
+        leaf=one.leaf,
+        salt=one.salt,
+    )
+    message.time.FromDatetime(one.time)
+    return message
 
 
 def _batch(request: pb.QueryRequest | pb.BatchQueryRequest) -> Batch:

@@ -46,7 +46,7 @@ from exchange.grants.authorizing import GrantIndex
 from exchange.grants.model import Grant, Operation
 from exchange.grants.rates import Rates
 from exchange.query.filtering import shown
-from exchange.query.forwarded import SOURCE_ERRORS, Remaining, Sources, unbounded
+from exchange.query.forwarded import SOURCE_ERRORS, Remaining, Sources, caller_gone, unbounded
 from exchange.query.model import (
     DECOY,
     Match,
@@ -63,13 +63,9 @@ from exchange.query.model import (
 )
 from exchange.refusals import REFUSED, refusal
 from runtime.clock import CHINA, Clock
-from runtime.errors import Aborted, DomainError
+from runtime.errors import DomainError
 from runtime.identity import Principal
 from runtime.records import SealedRecord, Value, canonical, make_record
-
-
-def _caller_gone() -> Aborted:
-    return Aborted("the caller did not wait for the source's answer", reason="CALLER_GONE")
 
 
 class Querying:
@@ -88,7 +84,6 @@ class Querying:
     ) -> None:
         self._rates = rates or Rates(clock)
         self._sources = sources or Sources(None, schemas)
-        self._kept: set[asyncio.Future[None]] = set()
         self._authorize = grants.authorize
         self._schema = schemas.schema
         self._records = records
@@ -148,7 +143,7 @@ class Querying:
         make: _Make = self._answer
         if self._sources.serves(granted.resource):
             make, usage = await self._forward(asked, principal, time_remaining)
-        receipt = await self._audit.append_made(make, asked, usage)
+        receipt = await self._audit.append_made(make, asked, usage, self._audit.tags((key,)))
         return QueryAnswer(found=asked.found, items=asked.shown, receipt=receipt)
 
     async def verify(
@@ -204,7 +199,7 @@ class Querying:
         make: _Make = self._answer
         if self._sources.serves(granted.resource):
             make, usage = await self._forward(asked, principal, time_remaining)
-        receipt = await self._audit.append_made(make, asked, usage)
+        receipt = await self._audit.append_made(make, asked, usage, self._audit.tags((key,)))
         return VerifyAnswer(claims=asked.results, receipt=receipt)
 
     def _answer(self, asked: Sequence[_Question]) -> list[SealedRecord]:
@@ -253,13 +248,8 @@ class Querying:
             await self._refuse(error, principal, operation, name, asked.at)
             raise
         except asyncio.CancelledError:
-            # The caller is gone, but its question has left the node: that stays on record.
-            self._kept.add(
-                one := asyncio.ensure_future(
-                    self._refuse(_caller_gone(), principal, operation, name, asked.at)
-                )
-            )
-            one.add_done_callback(self._kept.discard)
+            gone = caller_gone()
+            self._sources.leave(self._refuse(gone, principal, operation, name, asked.at))
             raise
         return self._answer_forwarded, usage
 

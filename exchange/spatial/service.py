@@ -168,7 +168,9 @@ class SpatialQuerying:
             following = "" if nearest else paging.token_after(str(found[-1].number))
         records = [_shown(grant, one, question.items) for one in found]
         asked = _answered(principal, question, grant, item, records, following, now)
-        receipt = await self._audit.append(asked, usage)
+        key_item = self._schema(grant.resource).key_item
+        about = self._audit.tags(one.values[key_item] for one in found)
+        receipt = await self._audit.append(asked, usage, about)
         return SpatialAnswer(records=records, next_page_token=following, receipt=receipt)
 
     def _holds(self, resource: str, key: str) -> bool:

@@ -65,6 +65,7 @@ TABLES: dict[tuple[str, str], dict[str, str | tuple[str, ...]]] = {
         "BatchQuery": ("batch_query", "query_refused"),
         "Verify": ("verify", "query_refused"),
         "Export": ("export", "query_refused"),
+        "MyAccess": ("accesses_told",),
     },
     ("exchange.spatial.rpc", "POLICY"): {"SpatialQuery": ("spatial_query", "query_refused")},
     ("exchange.connecting.rpc", "POLICY"): {
