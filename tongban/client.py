@@ -7,6 +7,7 @@ with Client("127.0.0.1:7443", Path("identity")) as node:
 from __future__ import annotations
 
 import uuid
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -42,6 +43,7 @@ from seal.v1 import seal_pb2_grpc, trust_pb2_grpc
 from tongban.console import tell_as
 
 ROWS_PER_MESSAGE = 2000
+KEYS_PER_MESSAGE = 1000
 PAGE = 1000
 
 tell_as(grpc.RpcError, status.from_rpc_error)
@@ -122,6 +124,32 @@ class Client:
             timeout=self.timeout,
         )
 
+    def batch_query(
+        self,
+        grant: str,
+        keys: Iterable[str],
+        *,
+        items: Sequence[str] = (),
+        purpose: str,
+        case_number: str,
+    ) -> Iterator[tuple[Sequence[str], query_pb2.BatchQueryResponse]]:
+        """The granted items of many records: the keys of each chunk, and its answer.
+
+        However many keys: a thousand at a time are sent, and as few are held.
+        """
+        sent: deque[Sequence[str]] = deque()
+
+        def chunks() -> Iterator[query_pb2.BatchQueryRequest]:
+            left = iter(keys)
+            while chunk := list(islice(left, KEYS_PER_MESSAGE)):
+                sent.append(chunk)
+                yield query_pb2.BatchQueryRequest(
+                    grant=grant, keys=chunk, items=items, purpose=purpose, case_number=case_number
+                )
+
+        for answer in self.queries.BatchQuery(chunks()):
+            yield sent.popleft(), answer
+
     def verify(
         self, grant: str, key: str, claims: Mapping[str, str], *, purpose: str, case_number: str
     ) -> query_pb2.VerifyResponse:
@@ -161,15 +189,15 @@ class Client:
 
         return self.delivery.Publish(messages(), timeout=max(self.timeout, 600))
 
-    def every(self, call: Any, request: Any, entries: str) -> Iterator[Any]:
+    def every(self, call: Any, request: Any, entries: str, *, page: int = PAGE) -> Iterator[Any]:
         """All entries of a paged list, whichever page they are on."""
-        request.page_size = PAGE
+        request.page_size = page
         while True:
-            page = call(request, timeout=self.timeout)
-            yield from getattr(page, entries)
-            if not page.next_page_token:
+            part = call(request, timeout=self.timeout)
+            yield from getattr(part, entries)
+            if not part.next_page_token:
                 return
-            request.page_token = page.next_page_token
+            request.page_token = part.next_page_token
 
     def close(self) -> None:
         """Close the channel."""
