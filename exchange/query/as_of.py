@@ -39,11 +39,13 @@ from exchange.query.model import (
     terms_changed,
 )
 from exchange.query.service import Days
+from exchange.query.signing import signed_facts
 from exchange.refusals import REFUSED, refusal
 from runtime.clock import Clock
 from runtime.errors import FieldViolation, InvalidArgument, PermissionDenied
 from runtime.identity import Principal
 from runtime.records import canonical, instant, make_record
+from runtime.signed import RequestSignature
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +58,7 @@ class PastQuestion:
     purpose: str
     case_number: str
     read_time: datetime
+    signed: RequestSignature | None = None
 
     def text(self) -> bytes:
         """What a receipt commits to."""
@@ -107,7 +110,10 @@ class AsOf:
             raise _not_yet()
         try:
             asked_under = self._granted(principal, question)
-            key_check(self._schemas.schema(asked_under.resource))(question.key)
+            schema = self._schemas.schema(asked_under.resource)
+            key_check(schema)(question.key)
+            request = question.text()
+            facts = signed_facts(schema, question.signed, "Query", request, now)
             self._rates.take(asked_under)
             self._usage(asked_under, now)
             items = await asyncio.to_thread(self._read, asked_under, question)
@@ -139,12 +145,13 @@ class AsOf:
                 "items": list(question.items or grant.masks),
                 "found": found,
                 "read_time": instant(question.read_time),
+                **facts,
             },
             commitments={
                 "key": question.key.encode(),
                 "purpose": question.purpose.encode(),
                 "case_number": question.case_number.encode(),
-                "request": question.text(),
+                "request": request,
                 "answer": canonical({"found": found, "items": values}),
             },
         )

@@ -25,6 +25,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
 import orjson
@@ -46,11 +47,13 @@ from exchange.query.model import (
     terms_changed,
 )
 from exchange.query.service import Days
+from exchange.query.signing import Facts, signed_facts
 from exchange.refusals import REFUSED, refusal
 from runtime.clock import Clock
 from runtime.errors import DomainError, FieldViolation, InvalidArgument
 from runtime.identity import Principal
 from runtime.records import SealedRecord, canonical, make_record
+from runtime.signed import RequestSignature
 
 GREATEST_KEYS = 1_000
 GREATEST_FEW = 100
@@ -72,6 +75,9 @@ class Batch:
     items: Sequence[str]
     purpose: str
     case_number: str
+    signed: RequestSignature | None = None
+    #: As whom it came: `Query` of several keys, or `BatchQuery`.
+    method: str = "BatchQuery"
 
     def text(self) -> bytes:
         """What a receipt commits to."""
@@ -165,6 +171,9 @@ class Batching:
             grant = self._granted(principal, batch)
             self._rates.take(grant, len(batch.keys))
             self._usage(grant, len(batch.keys), now)
+            request = batch.text()
+            schema = self._schemas.schema(grant.resource)
+            facts = signed_facts(schema, batch.signed, batch.method, request, now)
         except REFUSED as error:
             await self._refuse(error, principal, batch, now)
             raise
@@ -174,7 +183,13 @@ class Batching:
             await loop.run_in_executor(self._threads, self._check_each, grant, batch.keys)
             fetched = await self._fetched(principal, grant, batch, now, time_remaining)
         found, record, tags = await loop.run_in_executor(
-            self._threads, self._found, principal.system, grant, batch, now, fetched
+            self._threads,
+            partial(self._found, request=request, signed=facts),
+            principal.system,
+            grant,
+            batch,
+            now,
+            fetched,
         )
         return ReadBatch(
             principal=principal,
@@ -268,7 +283,15 @@ class Batching:
         return Usage(grant=grant.name, day=day, count=count)
 
     def _found(
-        self, actor: str, grant: Grant, batch: Batch, now: datetime, fetched: Fetched | None
+        self,
+        actor: str,
+        grant: Grant,
+        batch: Batch,
+        now: datetime,
+        fetched: Fetched | None,
+        *,
+        request: bytes,
+        signed: Facts,
     ) -> tuple[list[Mapping[str, str] | None], SealedRecord, bytes]:
         """What is shown of each record, the record that says so, and whom it is about.
 
@@ -289,12 +312,13 @@ class Batching:
                 "count": len(batch.keys),
                 "found": len(found) - found.count(None),
                 **({} if fetched is None else {"source": "endpoint"}),
+                **signed,
             },
             commitments={
                 "keys": canonical(batch.keys),
                 "purpose": batch.purpose.encode(),
                 "case_number": batch.case_number.encode(),
-                "request": batch.text(),
+                "request": request,
                 "answer": canonical({"records": told}),
             },
         )

@@ -28,11 +28,13 @@ from exchange.grants.rates import Rates
 from exchange.grants.rows import looked_up, shows
 from exchange.query.model import check_question, quota_exceeded
 from exchange.query.service import Days
+from exchange.query.signing import signed_facts
 from exchange.refusals import REFUSED, refusal
 from runtime import paging
 from runtime.clock import Clock
 from runtime.identity import Principal
 from runtime.records import canonical, make_record
+from runtime.signed import RequestSignature
 
 DEFAULT_PAGE = 500
 GREATEST_PAGE = 5_000
@@ -80,6 +82,7 @@ class Exporting:
         case_number: str,
         page_size: int,
         page_token: str,
+        signed: RequestSignature | None = None,
     ) -> Page:
         """A page of records.
 
@@ -89,19 +92,29 @@ class Exporting:
         check_question(purpose, case_number)
         size = paging.page_size(page_size, default=DEFAULT_PAGE, greatest=GREATEST_PAGE)
         after = paging.last_number_of(page_token)
+        request = canonical(
+            {
+                "grant": grant,
+                "purpose": purpose,
+                "case_number": case_number,
+                "page_size": page_size,
+                "page_token": page_token,
+            }
+        )
         now = self._clock.now()
         try:
             granted = self._grants.authorize(
                 grant, department=principal.department, operation=Operation.EXPORT
             )
+            schema = self._schemas.schema(granted.resource)
+            facts = signed_facts(schema, signed, "Export", request, now)
             self._rates.take(granted)
             day, left = self._days.at(now)
             if granted.daily_quota:
                 size = min(size, granted.daily_quota - self._audit.used(grant, day))
                 if size <= 0:
                     raise quota_exceeded(left)
-            key_item = self._schemas.schema(granted.resource).key_item
-            page, more = await asyncio.to_thread(self._read, granted, key_item, after, size)
+            page, more = await asyncio.to_thread(self._read, granted, schema.key_item, after, size)
             if granted.daily_quota and page:
                 # Others may have taken of it meanwhile; from here to the log nobody comes between.
                 rest = granted.daily_quota - self._audit.used(grant, day)
@@ -131,19 +144,12 @@ class Exporting:
                 "resource": granted.resource,
                 "items": list(granted.masks),
                 "count": len(shown),
+                **facts,
             },
             commitments={
                 "purpose": purpose.encode(),
                 "case_number": case_number.encode(),
-                "request": canonical(
-                    {
-                        "grant": grant,
-                        "purpose": purpose,
-                        "case_number": case_number,
-                        "page_size": page_size,
-                        "page_token": page_token,
-                    }
-                ),
+                "request": request,
                 "answer": canonical(shown),
             },
         )

@@ -20,6 +20,7 @@ from exchange.v1 import query_pb2 as pb
 from runtime.errors import FieldViolation, InvalidArgument
 from runtime.identity import Role
 from runtime.rpc import Call
+from runtime.signed import RequestSignature
 
 POLICY: Mapping[str, frozenset[Role]] = {
     "Query": frozenset({Role.DEPARTMENT}),
@@ -68,6 +69,7 @@ class QueryServicer:
             purpose=request.purpose,
             case_number=request.case_number,
             time_remaining=call.time_remaining,
+            signed=_signed(request, call) if request.HasField("signature") else None,
         )
         return pb.QueryResponse(
             found=answer.found, items=answer.items, receipt=to_message(answer.receipt)
@@ -75,7 +77,9 @@ class QueryServicer:
 
     async def _few(self, request: pb.QueryRequest, call: Call) -> pb.QueryResponse:
         check_few(request.key, len(request.keys), past=request.HasField("read_time"))
-        answer = await self._batching.ask(call.principal, _batch(request), call.time_remaining)
+        answer = await self._batching.ask(
+            call.principal, _batch(request, call), call.time_remaining
+        )
         return await asyncio.to_thread(_few, answer)
 
     async def _past(self, request: pb.QueryRequest, call: Call) -> pb.QueryResponse:
@@ -88,6 +92,7 @@ class QueryServicer:
                 purpose=request.purpose,
                 case_number=request.case_number,
                 read_time=_time(request.read_time),
+                signed=_signed(request, call) if request.HasField("signature") else None,
             ),
         )
         return pb.QueryResponse(
@@ -100,7 +105,9 @@ class QueryServicer:
         """Many records."""
 
         async def read(request: pb.BatchQueryRequest) -> ReadBatch:
-            return await self._batching.read(call.principal, _batch(request), call.time_remaining)
+            return await self._batching.read(
+                call.principal, _batch(request, call), call.time_remaining
+            )
 
         async with contextlib.aclosing(in_turn(requests, read)) as chunks:
             async for chunk in chunks:
@@ -120,6 +127,7 @@ class QueryServicer:
             purpose=request.purpose,
             case_number=request.case_number,
             time_remaining=call.time_remaining,
+            signed=_signed(request, call) if request.HasField("signature") else None,
         )
         return pb.VerifyResponse(
             result=_RESULTS[answer.result],
@@ -138,6 +146,7 @@ class QueryServicer:
             case_number=request.case_number,
             page_size=request.page_size,
             page_token=request.page_token,
+            signed=_signed(request, call) if request.HasField("signature") else None,
         )
         return pb.ExportResponse(
             records=[pb.ExportedRecord(items=record) for record in page.records],
@@ -176,25 +185,40 @@ def _access(one: PastAccess) -> pb.PastAccess:
     return message
 
 
-def _batch(request: pb.QueryRequest | pb.BatchQueryRequest) -> Batch:
+def _batch(request: pb.QueryRequest | pb.BatchQueryRequest, call: Call) -> Batch:
     return Batch(
         grant=request.grant,
         keys=tuple(request.keys),
         items=tuple(request.items),
         purpose=request.purpose,
         case_number=request.case_number,
+        signed=_signed(request, call) if request.HasField("signature") else None,
+        method="Query" if isinstance(request, pb.QueryRequest) else "BatchQuery",
     )
 
 
-def _time(message: Timestamp) -> datetime:
+def _signed(
+    request: pb.QueryRequest | pb.BatchQueryRequest | pb.VerifyRequest | pb.ExportRequest,
+    call: Call,
+) -> RequestSignature:
+    given = request.signature
+    return RequestSignature(
+        time=_time(given.sign_time, "signature.sign_time"),
+        nonce=given.nonce,
+        signature=given.signature,
+        certificate=call.context.auth_context()["x509_pem_cert"][0],
+    )
+
+
+def _time(message: Timestamp, field: str = "read_time") -> datetime:
     try:
         return message.ToDatetime(UTC)
     except ValueError:
         raise InvalidArgument(
-            "read_time is no time",
-            reason="BAD_READ_TIME",
-            message_zh="read_time 不是有效时间",
-            violations=[FieldViolation("read_time", "is no time")],
+            f"{field} is no time",
+            reason="BAD_READ_TIME" if field == "read_time" else "BAD_SIGNATURE",
+            message_zh=f"{field} 不是有效时间",
+            violations=[FieldViolation(field, "is no time")],
         ) from None
 
 

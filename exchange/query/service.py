@@ -61,11 +61,13 @@ from exchange.query.model import (
     overall,
     quota_exceeded,
 )
+from exchange.query.signing import Facts, signed_facts
 from exchange.refusals import REFUSED, refusal
 from runtime.clock import CHINA, Clock
 from runtime.errors import DomainError
 from runtime.identity import Principal
 from runtime.records import SealedRecord, Value, canonical, make_record
+from runtime.signed import RequestSignature
 
 
 class Querying:
@@ -102,6 +104,7 @@ class Querying:
         purpose: str,
         case_number: str,
         time_remaining: Remaining = unbounded,
+        signed: RequestSignature | None = None,
     ) -> QueryAnswer:
         """The granted items of one record.
 
@@ -112,12 +115,22 @@ class Querying:
         """
         check_question(purpose, case_number)
         check_items(items)
+        request = canonical(
+            {
+                "grant": grant,
+                "key": key,
+                "items": items,
+                "purpose": purpose,
+                "case_number": case_number,
+            }
+        )
         now = self._clock.now()
         try:
             granted = self._authorize(
                 grant, department=principal.department, operation=Operation.QUERY, items=items
             )
-            self._check_key(granted.resource, key)
+            schema = self._check_key(granted.resource, key)
+            facts = signed_facts(schema, signed, "Query", request, now)
             usage = self._take(granted, now)
         except REFUSED as error:
             await self._refuse(error, principal, Operation.QUERY, grant, now)
@@ -128,15 +141,8 @@ class Querying:
             actor=principal.system,
             at=now,
             items=items,
-            request=canonical(
-                {
-                    "grant": grant,
-                    "key": key,
-                    "items": items,
-                    "purpose": purpose,
-                    "case_number": case_number,
-                }
-            ),
+            request=request,
+            signed=facts,
             purpose=purpose,
             case_number=case_number,
         )
@@ -156,6 +162,7 @@ class Querying:
         purpose: str,
         case_number: str,
         time_remaining: Remaining = unbounded,
+        signed: RequestSignature | None = None,
     ) -> VerifyAnswer:
         """Whether claims are true of a record, and nothing else of it.
 
@@ -164,6 +171,15 @@ class Querying:
         """
         check_question(purpose, case_number)
         check_claims(claims)
+        request = canonical(
+            {
+                "grant": grant,
+                "key": key,
+                "claims": claims,
+                "purpose": purpose,
+                "case_number": case_number,
+            }
+        )
         now = self._clock.now()
         try:
             granted = self._authorize(
@@ -173,7 +189,8 @@ class Querying:
                 items=tuple(claims),
             )
             check_granted_whole(granted, claims)
-            self._check_key(granted.resource, key)
+            schema = self._check_key(granted.resource, key)
+            facts = signed_facts(schema, signed, "Verify", request, now)
             usage = self._take(granted, now)
         except REFUSED as error:
             await self._refuse(error, principal, Operation.VERIFY, grant, now)
@@ -184,15 +201,8 @@ class Querying:
             actor=principal.system,
             at=now,
             claims=claims,
-            request=canonical(
-                {
-                    "grant": grant,
-                    "key": key,
-                    "claims": claims,
-                    "purpose": purpose,
-                    "case_number": case_number,
-                }
-            ),
+            request=request,
+            signed=facts,
             purpose=purpose,
             case_number=case_number,
         )
@@ -253,12 +263,13 @@ class Querying:
             raise
         return self._answer_forwarded, usage
 
-    def _check_key(self, resource: str, key: str) -> None:
+    def _check_key(self, resource: str, key: str) -> ResourceSchema:
         schema = self._schema(resource)
         known = self._key_checks.get(resource)
         if known is None or known[0] is not schema:
             known = self._key_checks[resource] = (schema, key_check(schema))
         known[1](key)
+        return schema
 
     def _take(self, grant: Grant, now: datetime, *, counted: bool = False) -> Usage | None:
         """One record from the day's quota; None where the grant has no quota.
@@ -300,6 +311,7 @@ class _Question:
     request: bytes
     purpose: str
     case_number: str
+    signed: Facts
     #: Whether the source's own system was asked, and the record that it sent.
     forwarded: bool = False
     fetched: str | None = None
@@ -324,6 +336,7 @@ class _Question:
             "contract": self.grant.contract_hash,
             "resource": self.grant.resource,
             **facts,
+            **self.signed,
         }
         if self.forwarded:
             told["source"] = "endpoint"

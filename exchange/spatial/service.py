@@ -53,6 +53,7 @@ from runtime.database import Database
 from runtime.errors import Aborted, DomainError, FieldViolation, InvalidArgument
 from runtime.identity import Principal
 from runtime.records import SealedRecord, canonical, make_record
+from runtime.signed import signature_required
 
 THREADS = 2
 
@@ -186,6 +187,8 @@ class SpatialQuerying:
             schema = self._schema(grant.resource)
             if schema.state is EntryState.WITHDRAWN:
                 raise resource_withdrawn()
+            if schema.signed_requests:  # a question by place takes no signature
+                raise signature_required()
             item = _item_of(schema, question.geometry_item)
             self._granted(principal, question, item)
             self._rates.take(grant)
