@@ -98,6 +98,7 @@ class Client:
         self.address = address
         self.timeout = timeout
         credentials = Credentials.read(identity)
+        self.certificate = credentials.certificate
         self._signer = RequestSigner(credentials) if sign else None
         self.channel = channels.channel(address, credentials)
         self.catalog = catalog_pb2_grpc.CatalogServiceStub(self.channel)
@@ -128,10 +129,26 @@ class Client:
         case_number: str,
     ) -> query_pb2.QueryResponse:
         """The granted items of one record, with the receipt that proves the answer."""
+        request = self.query_request(
+            grant, key, items=items, purpose=purpose, case_number=case_number
+        )
+        return self.queries.Query(request, timeout=self.timeout)
+
+    def query_request(
+        self,
+        grant: str,
+        key: str,
+        *,
+        items: Sequence[str] = (),
+        purpose: str,
+        case_number: str,
+    ) -> query_pb2.QueryRequest:
+        """What `query` sends: whoever signs keeps its nonce with the receipt."""
         request = query_pb2.QueryRequest(
             grant=grant, key=key, items=items, purpose=purpose, case_number=case_number
         )
-        return self.queries.Query(self._signed("Query", request), timeout=self.timeout)
+        self._sign("Query", request)
+        return request
 
     def batch_query(
         self,
@@ -155,7 +172,8 @@ class Client:
                 request = query_pb2.BatchQueryRequest(
                     grant=grant, keys=chunk, items=items, purpose=purpose, case_number=case_number
                 )
-                yield self._signed("BatchQuery", request)
+                self._sign("BatchQuery", request)
+                yield request
 
         for answer in self.queries.BatchQuery(chunks()):
             yield sent.popleft(), answer
@@ -167,13 +185,13 @@ class Client:
         request = query_pb2.VerifyRequest(
             grant=grant, key=key, claims=claims, purpose=purpose, case_number=case_number
         )
-        return self.queries.Verify(self._signed("Verify", request), timeout=self.timeout)
+        self._sign("Verify", request)
+        return self.queries.Verify(request, timeout=self.timeout)
 
-    def _signed(self, method: str, request: Any) -> Any:
-        """The request, signed where this client signs."""
+    def _sign(self, method: str, request: Message) -> None:
+        """Sign a request where this client signs."""
         if self._signer is not None:
             sign_request(self._signer, method, request)
-        return request
 
     def publish(
         self,

@@ -347,8 +347,8 @@ def test_the_verifier_stands_alone() -> None:
         for part in (
             "", ".answering", ".copying", ".merkle", ".model", ".note", ".proved", ".saved",
             ".signed", ".verify",
-        )  # fmt: skip
-    }
+        )
+    }  # fmt: skip
     servers = ("grpc", "google", "sqlalchemy", "sqlmodel", "orjson", "pydantic", "structlog")
     assert not [name for name in loaded if name.partition(".")[0] in servers]
 
