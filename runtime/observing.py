@@ -14,36 +14,33 @@ Look = Callable[["Seen", Any], None]
 
 
 class Seen:
-    """One call as it went. Times are of `time.perf_counter`; `at` is the same as `began`, UTC."""
+    """One call as it went. Times are of `time.perf_counter`; `at` is the same as `began`, UTC.
 
-    __slots__ = (
-        "answered", "at", "began", "code", "ended", "grant", "handled", "items", "keys", "method",
-        "purpose", "reason", "request_bytes", "resource", "response_bytes", "rows", "system",
-        "trace",
-    )  # fmt: skip
+    Most stays as the class has it, so that making one costs little.
+    """
+
+    # When the method began, when it ended, when its answer was handed on; 0 where it did not.
+    handled = answered = ended = 0.0
+    request_bytes = response_bytes = 0
+    system = ""
+    #: Name of the gRPC status.
+    code = "CANCELLED"
+    reason = ""
+    # What only the messages tell; what is the caller's word is not to be believed on refusal.
+    grant = resource = purpose = ""
+    #: In memory, for the rules; never written.
+    keys: tuple[str, ...] = ()
+    rows = 0
+    items: tuple[str, ...] = ()
+    #: W3C `traceparent` of the caller, where traces are on.
+    trace = ""
 
     def __init__(self, method: str, began: float) -> None:
         self.method = method
         #: Nanoseconds since 1970.
         self.at = time.time_ns()
-        #: When the request was there, its method began, its method ended, its answer was handed on.
+        #: When the request was there.
         self.began = began
-        self.handled = self.answered = self.ended = 0.0
-        self.request_bytes = self.response_bytes = 0
-        self.system = ""
-        #: Name of the gRPC status.
-        self.code = "CANCELLED"
-        self.reason = ""
-        # What only the messages tell; what is the caller's word is not to be believed on refusal.
-        self.grant = ""
-        self.resource = ""
-        self.purpose = ""
-        #: In memory, for the rules; never written.
-        self.keys: tuple[str, ...] = ()
-        self.rows = 0
-        self.items: tuple[str, ...] = ()
-        #: W3C `traceparent` of the caller, where traces are on.
-        self.trace = ""
 
 
 class Observer(Protocol):

@@ -48,14 +48,7 @@ class MonitoringStore:
 
         Which alerts are new, and how many were not put into the outbox because it is full.
         """
-        rows = [
-            (
-                call.system, call.method, call.request_in, call.handler_begin, call.handler_end,
-                call.response_out, call.request_bytes, call.response_bytes, call.code, call.reason,
-                call.grant, call.resource, call.purpose, call.rows, ",".join(call.items)[:2000],
-            )
-            for call in calls
-        ]  # fmt: skip
+        rows = [(*call[:-2], ",".join(call.items)[:2000]) for call in calls]
         new, dropped = [], 0
         with self._held.transaction() as connection:
             if rows:

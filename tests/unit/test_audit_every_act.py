@@ -52,6 +52,10 @@ TABLES: dict[tuple[str, str], dict[str, str | tuple[str, ...]]] = {
     ("exchange.oversight.rpc", "POLICY"): dict.fromkeys(
         ("ExplainAccess", "WhatIf", "ReportGrantUse"), DECISIONS
     ),
+    ("exchange.monitoring.rpc", "POLICY"): dict.fromkeys(
+        ("ListCallRecords", "ListAlerts"),
+        "what systems called, for those who oversee them; no data of persons",
+    ),
     ("exchange.delivery.rpc", "POLICY"): {
         "Publish": ("batch_published",),
         "CreateSubscription": ("subscription_created",),
