@@ -27,6 +27,7 @@ from exchange.connecting.forwarding import Forwarding
 from exchange.connecting.rpc import ConnectorServicer
 from exchange.deadlines import rpc as deadlines_rpc
 from exchange.deadlines.rpc import DeadlineServicer
+from exchange.deadlines.tables.store import calendar
 from exchange.delivery import rpc as delivery_rpc
 from exchange.delivery.publishing import Publishing
 from exchange.delivery.reading import RecordReader
@@ -35,19 +36,25 @@ from exchange.delivery.subscribing import Subscribing
 from exchange.discovery import rpc as discovery_rpc
 from exchange.discovery.rpc import DiscoveryServicer
 from exchange.grants import rpc as grants_rpc
-from exchange.grants.authorizing import GrantIndex
+from exchange.grants.authorizing import GrantIndex, resources_of
 from exchange.grants.rates import Rates
 from exchange.grants.rpc import GrantServicer
 from exchange.lists import rpc as lists_rpc
 from exchange.lists.rpc import ListServicer
+from exchange.monitoring import rpc as monitoring_rpc
+from exchange.monitoring.rpc import MonitoringServicer
+from exchange.monitoring.service import Monitoring
 from exchange.oversight import rpc as oversight_rpc
 from exchange.oversight.rpc import OversightServicer
 from exchange.oversight.service import Overseeing
 from exchange.query import rpc as query_rpc
+from exchange.query.as_of import AsOf
 from exchange.query.batching import Batching
 from exchange.query.exporting import Exporting
+from exchange.query.forwarded import Sources
 from exchange.query.rpc import QueryServicer
 from exchange.query.service import Querying
+from exchange.query.telling import Telling
 from exchange.sources import rpc as sources_rpc
 from exchange.sources.rpc import SourceServicer
 from exchange.spatial import rpc as spatial_rpc
@@ -62,6 +69,7 @@ from exchange.v1 import (
     discovery_pb2_grpc,
     grants_pb2_grpc,
     lists_pb2_grpc,
+    monitoring_pb2_grpc,
     oversight_pb2_grpc,
     query_pb2_grpc,
     sources_pb2_grpc,
@@ -75,9 +83,11 @@ from runtime.objects import ObjectStore
 from runtime.rpc import Server
 from runtime.signing import KEY_FILE, LogKey
 from runtime.vault import Vault
+from runtime.workdays import Workdays
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 AUDIT_MIGRATIONS = Path(__file__).parent / "audit" / "migrations"
+MONITORING_MIGRATIONS = Path(__file__).parent / "monitoring" / "migrations"
 
 
 class ExchangeService:
@@ -97,6 +107,16 @@ class ExchangeService:
     ) -> None:
         self.database = Database(settings.database_url("exchange"), schema="exchange")
         self.audit_database = Database(settings.database_url("audit"), schema="audit")
+        self._monitoring_database = Database(
+            settings.database_url("monitoring"), schema="monitoring"
+        )
+        self.monitoring = Monitoring(
+            self._monitoring_database,
+            settings.monitoring,
+            secret=settings.data / "secrets" / "monitoring",
+            calendar=self._calendar,
+            resource_of=resources_of(self.database),
+        )
         self.grants = GrantIndex(self.database, clock)
         self.schemas = Schemas(self.database)
         self._vault = Vault(settings.passphrase)
@@ -127,6 +147,7 @@ class ExchangeService:
         """Bring both databases to this version."""
         self.database.migrate(MIGRATIONS)
         self.audit_database.migrate(AUDIT_MIGRATIONS)
+        self._monitoring_database.migrate(MONITORING_MIGRATIONS)
         make_index(self.database)
 
     async def start(self) -> None:
@@ -164,7 +185,9 @@ class ExchangeService:
         return held.row("SELECT 1 FROM audit_batch LIMIT 1", ()) is None
 
     def register(self, server: Server) -> None:
-        """Add the methods of all features to a server."""
+        """Add the methods of all features to a server, and look at the calls of all it serves."""
+        self.monitoring.start()
+        server.observe(self.monitoring)
         rates = Rates(self._clock)
         self._subscribing = Subscribing(
             database=self.database,
@@ -179,6 +202,7 @@ class ExchangeService:
             clock=self._clock,
             announce=self._subscribing.tail.announce,
         )
+        sources = Sources(self.forwarding, self.schemas)
         querying = Querying(
             grants=self.grants,
             schemas=self.schemas,
@@ -186,9 +210,18 @@ class ExchangeService:
             audit=self.audit,
             clock=self._clock,
             rates=rates,
-            forwarding=self.forwarding,
+            sources=sources,
         )
         self._batching = Batching(
+            grants=self.grants,
+            schemas=self.schemas,
+            records=RecordReader(self.database),
+            audit=self.audit,
+            clock=self._clock,
+            rates=rates,
+            sources=sources,
+        )
+        as_of = AsOf(
             grants=self.grants,
             schemas=self.schemas,
             records=RecordReader(self.database),
@@ -198,11 +231,13 @@ class ExchangeService:
         )
         exporting = Exporting(
             grants=self.grants,
+            schemas=self.schemas,
             records=RecordReader(self.database),
             audit=self.audit,
             clock=self._clock,
             rates=rates,
         )
+        telling = Telling(database=self.database, audit=self.audit, clock=self._clock)
         self._spatial = SpatialQuerying(
             database=self.database,
             grants=self.grants,
@@ -238,7 +273,7 @@ class ExchangeService:
         )
         server.add(
             query_pb2_grpc.add_QueryServiceServicer_to_server,
-            QueryServicer(querying, self._batching, exporting),
+            QueryServicer(querying, self._batching, as_of, exporting, telling),
             query_rpc.POLICY,
         )
         server.add(
@@ -279,10 +314,19 @@ class ExchangeService:
             lists_rpc.POLICY,
         )
         server.add(
+            monitoring_pb2_grpc.add_MonitoringServiceServicer_to_server,
+            MonitoringServicer(self.monitoring.store),
+            monitoring_rpc.POLICY,
+        )
+        server.add(
             audit_pb2_grpc.add_AuditServiceServicer_to_server,
             AuditServicer(self.audit, clock=self._clock),
             audit_rpc.POLICY,
         )
+
+    def _calendar(self) -> Workdays:
+        with self.database.reading() as session:
+            return calendar(session)
 
     def end_streams(self) -> None:
         """Tell live subscribers that the node is stopping; before the server's own stop."""
@@ -300,6 +344,8 @@ class ExchangeService:
         await self.forwarding.close()
         if self._audit is not None:
             await self._audit.stop()
+        await asyncio.to_thread(self.monitoring.stop)
+        self._monitoring_database.close()
         self.database.close()
         self.audit_database.close()
 

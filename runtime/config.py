@@ -9,7 +9,9 @@ import errno
 import os
 import re
 import secrets
+from datetime import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
@@ -107,6 +109,77 @@ class SealSettings(BaseModel):
         return self
 
 
+class MonitoringSettings(BaseModel):
+    """What is set for monitoring, under `[monitoring]`: what raises alerts, and who is told."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    retention_days: int = Field(30, ge=1, le=3660, description="Days that records are kept.")
+    hours: str = Field(
+        "07:00-21:00",
+        description="Hours of work in China on working days; answers outside raise an alert; "
+        "empty is none.",
+    )
+    volume_factor: int = Field(
+        5, ge=1, description="Alert at so many times the usual hour of a grant."
+    )
+    volume_floor: int = Field(200, ge=1, description="Least rows that count as a usual hour.")
+    sequence: int = Field(
+        20, ge=2, le=64, description="Alert at so many neighbouring keys among 64 of a grant."
+    )
+    refused: int = Field(10, ge=1, description="Alert at so many refusals in ten minutes.")
+    webhooks: list[str] = Field([], description="https addresses that alerts are posted to.")
+    webhook_hosts: list[str] = Field([], description="Hosts that they may be at.")
+    webhook_secret_file: Path | None = Field(
+        None, description="File with the secret that signs what is posted."
+    )
+    syslog: list[str] = Field(
+        [], description="udp://, tcp:// or tls://host:port that alerts are sent to (RFC 5424)."
+    )
+    feed_authority: Path | None = Field(
+        None, description="PEM file that those hosts lead to; the system's if not set."
+    )
+    traces: str = Field(
+        "", description="http(s) address of an OpenTelemetry collector (OTLP); empty is none."
+    )
+
+    @model_validator(mode="after")
+    def _agree(self) -> MonitoringSettings:
+        self.work_hours()
+        for url in map(urlsplit, self.webhooks):
+            if url.scheme != "https" or url.hostname not in self.webhook_hosts:
+                raise ValueError(
+                    "webhooks are https:// addresses at hosts of webhook_hosts / "
+                    "webhooks 应为 webhook_hosts 中主机的 https:// 地址"
+                )
+        if self.webhooks and self.webhook_secret_file is None:
+            raise ValueError(
+                "webhooks need a webhook_secret_file / webhooks 须配置 webhook_secret_file"
+            )
+        for url in map(urlsplit, self.syslog):
+            if url.scheme not in ("udp", "tcp", "tls") or not url.hostname or not url.port:
+                raise ValueError(
+                    "syslog is udp://, tcp:// or tls://host:port / "
+                    "syslog 应为 udp://、tcp:// 或 tls://主机:端口"
+                )
+        if self.traces and urlsplit(self.traces).scheme not in ("http", "https"):
+            raise ValueError("traces is an http(s) address / traces 应为 http(s) 地址")
+        return self
+
+    def work_hours(self) -> tuple[time, time] | None:
+        """Begin and end of a day's work; None where there is none."""
+        if not self.hours:
+            return None
+        try:
+            begin, _, end = self.hours.partition("-")
+            found = time.fromisoformat(begin), time.fromisoformat(end)
+        except ValueError:
+            found = time(0), time(0)
+        if found[0] >= found[1]:
+            raise ValueError("hours is like 07:00-21:00 / hours 形如 07:00-21:00")
+        return found
+
+
 class Settings(BaseSettings):
     """Everything that may be set; each name is also a variable, `TONGBAN_LISTEN` for `listen`."""
 
@@ -137,6 +210,10 @@ class Settings(BaseSettings):
     seal: SealSettings = Field(
         default_factory=SealSettings,
         description="Sealing; also TONGBAN_SEAL__TIMESTAMP_URL and so on.",
+    )
+    monitoring: MonitoringSettings = Field(
+        default_factory=MonitoringSettings,
+        description="Monitoring; also TONGBAN_MONITORING__HOURS and so on.",
     )
     origin: str = Field("tongban.local/log", description="The audit log's name in checkpoints.")
     metrics: str = Field("", description="host:port of Prometheus metrics; empty is none.")

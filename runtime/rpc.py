@@ -2,8 +2,8 @@
 
 1. A method that no policy names does not exist: registration fails (deny by default).
 2. The guard runs in this order: who calls (identity) → may they (policy) → the method → domain
-   errors to statuses → metrics and one log line. It is put around the handlers when they are
-   registered, which costs less on the hot path than a chain of interceptors.
+   errors to statuses → metrics and a note for the observer. It is put around the handlers when
+   they are registered, which costs less on the hot path than a chain of interceptors.
 3. A plain method runs in a worker thread; an `async` one on the loop. What blocks must be plain.
 4. An unexpected error is logged with its trace here and told as INTERNAL without details there.
 """
@@ -29,6 +29,7 @@ from grpc_reflection.v1alpha._async import ReflectionServicer
 from runtime.channels import LIMITS
 from runtime.errors import DomainError, InvalidArgument, PermissionDenied, Unavailable
 from runtime.identity import Authenticator, Credentials, Principal, Role
+from runtime.observing import Look, Nobody, Observer, Seen
 from runtime.status import DETAILS_KEY, code_of, to_status
 from runtime.telemetry import CALLS, SECONDS
 
@@ -72,6 +73,11 @@ class Server:
         self._services: list[str] = []
         self._port = 0
         self._health = HealthServicer()
+        self._observer: Observer = Nobody()
+
+    def observe(self, observer: Observer) -> None:
+        """Tell an observer of every call from now on, in place of an earlier one."""
+        self._observer = observer
 
     def add(self, register: Callable[[Any, Any], None], servicer: object, policy: Policy) -> None:
         """Register a servicer, with the roles that may call each of its methods.
@@ -100,62 +106,99 @@ class Server:
             or handler.stream_unary
             or handler.stream_stream
         )
-        # A single message is read here, after its sender was admitted, so that one that cannot be
-        # read is told like any other wrong request. A stream's are read by gRPC.
-        read = _unchanged if handler.request_streaming else _reader(handler.request_deserializer)
-        codecs = {
-            "request_deserializer": (
-                handler.request_deserializer if handler.request_streaming else None
-            ),
-            "response_serializer": handler.response_serializer,
-        }
-        admit = self._admit
-        finish = _Finish(path)
-
         if handler.response_streaming:
-
-            async def streaming(request: Any, context: Any) -> AsyncIterator[Any]:
-                began = time.perf_counter()
-                try:
-                    call = Call(path, admit(path, roles, context), context)
-                    async with contextlib.aclosing(behaviour(read(request), call)) as answers:
-                        async for answer in answers:
-                            # A stream may outlive its caller's certificate.
-                            admit(path, roles, context)
-                            yield answer
-                except asyncio.CancelledError:
-                    finish.ok(began)
-                    raise
-                except Exception as error:  # noqa: BLE001  # told as INTERNAL
-                    await finish.failed(began, error, context)
-                finish.ok(began)
-
-            make: Any = (
+            return (
                 grpc.stream_stream_rpc_method_handler
                 if handler.request_streaming
                 else grpc.unary_stream_rpc_method_handler
-            )
-            return make(streaming, **codecs)
-
-        run = behaviour if inspect.iscoroutinefunction(behaviour) else self._off_loop(behaviour)
-
-        async def unary(request: Any, context: Any) -> Any:
-            began = time.perf_counter()
-            try:
-                call = Call(path, admit(path, roles, context), context)
-                answer = await run(read(request), call)
-            except Exception as error:  # noqa: BLE001  # told as INTERNAL
-                await finish.failed(began, error, context)
-            else:
-                finish.ok(began)
-                return answer
-
-        make = (
+            )(self._streaming(path, behaviour, handler, roles))
+        if not inspect.iscoroutinefunction(behaviour):
+            behaviour = self._off_loop(behaviour)
+        return (
             grpc.stream_unary_rpc_method_handler
             if handler.request_streaming
             else grpc.unary_unary_rpc_method_handler
-        )
-        return make(unary, **codecs)
+        )(self._unary(path, behaviour, handler, roles))
+
+    # Messages are read here, after their sender was admitted, so that one that cannot be read is
+    # told like any other wrong request; and written here, so that both are measured.
+
+    def _streaming(
+        self, path: str, behaviour: Any, handler: Any, roles: frozenset[Role]
+    ) -> Callable[[Any, Any], AsyncIterator[bytes]]:
+        receive = _receiver(handler)
+        write = handler.response_serializer
+        admit = self._admit
+        finish = _Finish(path)
+
+        async def streaming(request: Any, context: Any) -> AsyncIterator[bytes]:
+            seen = self._seen(path, context)
+            asked, told = self._observer.looks.get(path, _NO_LOOKS)
+            try:
+                principal = admit(path, roles, context)
+                seen.system = principal.system
+                message = receive(request, context, seen, asked)
+                seen.handled = time.perf_counter()
+                call = Call(path, principal, context)
+                async with contextlib.aclosing(behaviour(message, call)) as answers:
+                    async for answer in answers:
+                        # A stream may outlive its caller's certificate.
+                        admit(path, roles, context)
+                        if told is not None:
+                            told(seen, answer)
+                        data = write(answer)
+                        seen.response_bytes += len(data)
+                        yield data
+                seen.code = "OK"
+            except asyncio.CancelledError:
+                finish.ok(seen.began)
+                raise
+            except Exception as error:  # noqa: BLE001  # told as INTERNAL
+                await finish.failed(seen, error, context)
+            finally:
+                self._observer.done(seen)
+            finish.ok(seen.began)
+
+        return streaming
+
+    def _unary(
+        self, path: str, behaviour: Any, handler: Any, roles: frozenset[Role]
+    ) -> Callable[[Any, Any], Awaitable[bytes]]:
+        receive = _receiver(handler)
+        write = handler.response_serializer
+        admit = self._admit
+        finish = _Finish(path)
+
+        async def unary(request: Any, context: Any) -> bytes:
+            seen = self._seen(path, context)
+            asked, told = self._observer.looks.get(path, _NO_LOOKS)
+            try:
+                principal = admit(path, roles, context)
+                seen.system = principal.system
+                message = receive(request, context, seen, asked)
+                seen.handled = time.perf_counter()
+                answer = await behaviour(message, Call(path, principal, context))
+                seen.answered = time.perf_counter()
+                if told is not None:
+                    told(seen, answer)
+                data: bytes = write(answer)
+                seen.response_bytes = len(data)
+                seen.code = "OK"
+            except Exception as error:  # told as INTERNAL
+                await finish.failed(seen, error, context)
+                raise  # it never comes here: telling raises
+            finally:
+                self._observer.done(seen)
+            finish.ok(seen.began)
+            return data
+
+        return unary
+
+    def _seen(self, path: str, context: Any) -> Seen:
+        seen = Seen(path, time.perf_counter())
+        if self._observer.tracing:
+            seen.trace = _traceparent(context)
+        return seen
 
     def _off_loop(self, behaviour: Callable[[Any, Call], Any]) -> Callable[..., Awaitable[Any]]:
         async def threaded(request: Any, call: Call) -> Any:
@@ -226,8 +269,63 @@ def _role_not_allowed(method: str, roles: frozenset[Role]) -> PermissionDenied:
     )
 
 
-def _unchanged(request: Any) -> Any:
-    return request
+_NO_LOOKS: tuple[Look | None, Look | None] = (None, None)
+
+
+def _traceparent(context: Any) -> str:
+    for key, value in context.invocation_metadata() or ():
+        if key == "traceparent":
+            return str(value)[:64]
+    return ""
+
+
+def _receiver(handler: Any) -> Callable[[Any, Any, Seen, Look | None], Any]:
+    """What makes of bytes a message, and of an iterator of bytes one of messages."""
+    read = _reader(handler.request_deserializer)
+
+    def one(data: bytes, _context: Any, seen: Seen, asked: Look | None) -> Any:
+        seen.request_bytes = len(data)
+        message = read(data)
+        if asked is not None:
+            asked(seen, message)
+        return message
+
+    def many(_source: Any, context: Any, seen: Seen, asked: Look | None) -> Any:
+        # Not by gRPC's iterator: it is a generator that somebody would have to close.
+        return _Messages(context.read, read, seen, asked)
+
+    return many if handler.request_streaming else one
+
+
+class _Messages:
+    """The messages of a stream, read and counted one by one."""
+
+    __slots__ = ("_asked", "_read", "_seen", "_source")
+
+    def __init__(
+        self,
+        source: Callable[[], Awaitable[Any]],
+        read: Callable[[bytes], Any],
+        seen: Seen,
+        asked: Look | None,
+    ) -> None:
+        self._source = source
+        self._read = read
+        self._seen = seen
+        self._asked = asked
+
+    def __aiter__(self) -> _Messages:
+        return self
+
+    async def __anext__(self) -> Any:
+        data = await self._source()
+        if data is grpc.aio.EOF:  # type: ignore[attr-defined]  # the stubs lack it
+            raise StopAsyncIteration
+        self._seen.request_bytes += len(data)
+        message = self._read(data)
+        if self._asked is not None:
+            self._asked(self._seen, message)
+        return message
 
 
 def _reader(parse: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
@@ -273,8 +371,9 @@ class _Finish:
         self._ok.inc()
         self._seconds.observe(time.perf_counter() - began)
 
-    async def failed(self, began: float, error: Exception, context: Any) -> None:
+    async def failed(self, seen: Seen, error: Exception, context: Any) -> None:
         """Tell the caller; never returns, as `abort` raises."""
+        seen.code = "UNKNOWN"
         if not isinstance(error, DomainError):
             if isinstance(error, grpc.aio.AbortError | grpc.aio.UsageError):
                 raise error
@@ -285,8 +384,9 @@ class _Finish:
                 message_zh="节点处理该调用时出错，原因已记入日志",
             )
         code = code_of(error)
+        seen.code, seen.reason = code.name, error.reason
         CALLS.labels(method=self._path, code=code.name).inc()
-        self._seconds.observe(time.perf_counter() - began)
+        self._seconds.observe(time.perf_counter() - seen.began)
         status = to_status(error)
         details = ((DETAILS_KEY, status.SerializeToString()),)
         await context.abort(code, status.message, trailing_metadata=details)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 from pathlib import Path
 from typing import Self
 
@@ -94,6 +95,15 @@ class LogKey:
         if not isinstance(key, Ed25519PrivateKey):
             raise _unreadable(path)
         return cls(origin, key)
+
+    def secret_for(self, purpose: str) -> bytes:
+        """A secret of 32 bytes for another purpose, the same as long as the key is the same."""
+        raw = self._key.private_bytes(
+            serialization.Encoding.Raw,
+            serialization.PrivateFormat.Raw,
+            serialization.NoEncryption(),
+        )
+        return hmac.digest(raw, b"tongban secret for " + purpose.encode(), "sha256")
 
     def sign(self, text: bytes) -> bytes:
         """Ed25519 over the text, 64 bytes."""

@@ -27,7 +27,8 @@ _log = structlog.get_logger()
 def configure_logging(*, level: str = "INFO", as_json: bool = True) -> None:
     """Send structlog events to standard error, one line each: JSON for machines, or for people."""
     logging.basicConfig(level=level, stream=sys.stderr, format="%(message)s")
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    for library in ("alembic", "httpx", "httpcore"):  # lines of their own, one for each call
+        logging.getLogger(library).setLevel(logging.WARNING)
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
     )

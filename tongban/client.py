@@ -7,8 +7,10 @@ with Client("127.0.0.1:7443", Path("identity")) as node:
 from __future__ import annotations
 
 import uuid
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +30,7 @@ from exchange.v1 import (
     discovery_pb2_grpc,
     grants_pb2_grpc,
     lists_pb2_grpc,
+    monitoring_pb2_grpc,
     oversight_pb2_grpc,
     query_pb2,
     query_pb2_grpc,
@@ -36,12 +39,16 @@ from exchange.v1 import (
 )
 from licenses.v1 import licenses_pb2_grpc, presentations_pb2_grpc
 from runtime import channels, status
+from runtime.clock import SYSTEM
 from runtime.errors import DomainError, Unavailable
 from runtime.identity import Credentials
+from runtime.records import canonical, instant
+from runtime.signed import RequestSigner
 from seal.v1 import seal_pb2_grpc, trust_pb2_grpc
 from tongban.console import tell_as
 
 ROWS_PER_MESSAGE = 2000
+KEYS_PER_MESSAGE = 1000
 PAGE = 1000
 
 tell_as(grpc.RpcError, status.from_rpc_error)
@@ -81,17 +88,24 @@ class Client:
     """A connection of one system to a node.
 
     The identity folder holds `ca.pem`, `cert.pem` and `key.pem`. Calls raise `grpc.RpcError`, which
-    `runtime.status.from_rpc_error` turns into the domain error that the node meant.
+    `runtime.status.from_rpc_error` turns into the domain error that the node meant. With `sign`,
+    queries and verifications are signed with `key.pem`, so that neither side can deny them.
     """
 
-    def __init__(self, address: str, identity: Path, *, timeout: float = 60.0) -> None:
+    def __init__(
+        self, address: str, identity: Path, *, timeout: float = 60.0, sign: bool = False
+    ) -> None:
         self.address = address
         self.timeout = timeout
-        self.channel = channels.channel(address, Credentials.read(identity))
+        credentials = Credentials.read(identity)
+        self.certificate = credentials.certificate
+        self._signer = RequestSigner(credentials) if sign else None
+        self.channel = channels.channel(address, credentials)
         self.catalog = catalog_pb2_grpc.CatalogServiceStub(self.channel)
         self.discovery = discovery_pb2_grpc.DiscoveryServiceStub(self.channel)
         self.grants = grants_pb2_grpc.GrantServiceStub(self.channel)
         self.oversight = oversight_pb2_grpc.OversightServiceStub(self.channel)
+        self.monitoring = monitoring_pb2_grpc.MonitoringServiceStub(self.channel)
         self.deadlines = deadlines_pb2_grpc.DeadlineServiceStub(self.channel)
         self.lists = lists_pb2_grpc.ListServiceStub(self.channel)
         self.queries = query_pb2_grpc.QueryServiceStub(self.channel)
@@ -115,23 +129,69 @@ class Client:
         case_number: str,
     ) -> query_pb2.QueryResponse:
         """The granted items of one record, with the receipt that proves the answer."""
-        return self.queries.Query(
-            query_pb2.QueryRequest(
-                grant=grant, key=key, items=items, purpose=purpose, case_number=case_number
-            ),
-            timeout=self.timeout,
+        request = self.query_request(
+            grant, key, items=items, purpose=purpose, case_number=case_number
         )
+        return self.queries.Query(request, timeout=self.timeout)
+
+    def query_request(
+        self,
+        grant: str,
+        key: str,
+        *,
+        items: Sequence[str] = (),
+        purpose: str,
+        case_number: str,
+    ) -> query_pb2.QueryRequest:
+        """What `query` sends: whoever signs keeps its nonce with the receipt."""
+        request = query_pb2.QueryRequest(
+            grant=grant, key=key, items=items, purpose=purpose, case_number=case_number
+        )
+        self._sign("Query", request)
+        return request
+
+    def batch_query(
+        self,
+        grant: str,
+        keys: Iterable[str],
+        *,
+        items: Sequence[str] = (),
+        purpose: str,
+        case_number: str,
+    ) -> Iterator[tuple[Sequence[str], query_pb2.BatchQueryResponse]]:
+        """The granted items of many records: the keys of each chunk, and its answer.
+
+        However many keys: a thousand at a time are sent, and as few are held.
+        """
+        sent: deque[Sequence[str]] = deque()
+
+        def chunks() -> Iterator[query_pb2.BatchQueryRequest]:
+            left = iter(keys)
+            while chunk := list(islice(left, KEYS_PER_MESSAGE)):
+                sent.append(chunk)
+                request = query_pb2.BatchQueryRequest(
+                    grant=grant, keys=chunk, items=items, purpose=purpose, case_number=case_number
+                )
+                self._sign("BatchQuery", request)
+                yield request
+
+        for answer in self.queries.BatchQuery(chunks()):
+            yield sent.popleft(), answer
 
     def verify(
         self, grant: str, key: str, claims: Mapping[str, str], *, purpose: str, case_number: str
     ) -> query_pb2.VerifyResponse:
         """Whether claims are true of a record, and nothing else of it."""
-        return self.queries.Verify(
-            query_pb2.VerifyRequest(
-                grant=grant, key=key, claims=claims, purpose=purpose, case_number=case_number
-            ),
-            timeout=self.timeout,
+        request = query_pb2.VerifyRequest(
+            grant=grant, key=key, claims=claims, purpose=purpose, case_number=case_number
         )
+        self._sign("Verify", request)
+        return self.queries.Verify(request, timeout=self.timeout)
+
+    def _sign(self, method: str, request: Message) -> None:
+        """Sign a request where this client signs."""
+        if self._signer is not None:
+            sign_request(self._signer, method, request)
 
     def publish(
         self,
@@ -161,15 +221,15 @@ class Client:
 
         return self.delivery.Publish(messages(), timeout=max(self.timeout, 600))
 
-    def every(self, call: Any, request: Any, entries: str) -> Iterator[Any]:
+    def every(self, call: Any, request: Any, entries: str, *, page: int = PAGE) -> Iterator[Any]:
         """All entries of a paged list, whichever page they are on."""
-        request.page_size = PAGE
+        request.page_size = page
         while True:
-            page = call(request, timeout=self.timeout)
-            yield from getattr(page, entries)
-            if not page.next_page_token:
+            part = call(request, timeout=self.timeout)
+            yield from getattr(part, entries)
+            if not part.next_page_token:
                 return
-            request.page_token = page.next_page_token
+            request.page_token = part.next_page_token
 
     def close(self) -> None:
         """Close the channel."""
@@ -187,6 +247,49 @@ class Client:
         if isinstance(error, grpc.RpcError):
             error.node = self.address  # type: ignore[attr-defined]  # see status.from_rpc_error
         self.close()
+
+
+def sign_request(
+    signer: RequestSigner, method: str, request: Any, *, at: datetime | None = None
+) -> None:
+    """Put a signature into a request of QueryService: over all its other fields.
+
+    They are signed as canonical JSON of what the request's record commits to.
+    """
+    signed = {
+        field.name: _value(field.name, getattr(request, field.name))
+        for field in request.DESCRIPTOR.fields
+        if field.name in _ALWAYS_SIGNED[method] or _is_set(field.name, request)
+    }
+    signed.pop("signature", None)
+    if "keys" in signed and method == "Query":
+        signed.pop("key", None)
+    time = at or SYSTEM.now()
+    nonce, signature = signer.sign(method, canonical(signed), time)
+    request.signature.nonce, request.signature.signature = nonce, signature
+    request.signature.sign_time.FromDatetime(time)
+
+
+_ALWAYS_SIGNED = {
+    "Query": {"grant", "key", "items", "purpose", "case_number"},
+    "BatchQuery": {"grant", "keys", "items", "purpose", "case_number"},
+    "Verify": {"grant", "key", "claims", "purpose", "case_number"},
+    "Export": {"grant", "purpose", "case_number", "page_size", "page_token"},
+}
+
+
+def _is_set(name: str, request: Any) -> bool:
+    if name in ("read_time", "signature"):
+        return bool(request.HasField(name))
+    return bool(getattr(request, name))
+
+
+def _value(name: str, value: Any) -> Any:
+    if name == "read_time":
+        return instant(value.ToDatetime(UTC))
+    if name == "claims":
+        return dict(value)
+    return list(value) if name in ("items", "keys") else value
 
 
 def new_request_id() -> str:

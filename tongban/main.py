@@ -29,6 +29,7 @@ from tongban.commands import (
     identity,
     licenses,
     lists,
+    monitor,
     seal,
     serve,
     sources,
@@ -83,6 +84,7 @@ app.command()(data.verify)
 app.add_typer(spatial.app, name="spatial")
 app.add_typer(sources.app, name="sources")
 app.add_typer(connectors.app, name="connectors")
+app.add_typer(monitor.app, name="monitor")
 app.command()(data.publish)
 app.command()(data.subscribe)
 app.command()(export.export)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC
 from pathlib import Path
 from typing import Any
@@ -28,9 +29,17 @@ PROOF_SECONDS = 30.0
 
 
 def save_receipt(
-    path: Path, message: pb.Receipt, *, request: Mapping[str, Any], answer: Mapping[str, Any]
+    path: Path,
+    message: pb.Receipt,
+    *,
+    request: Mapping[str, Any],
+    answer: Mapping[str, Any],
+    certificate: bytes = b"",
+    nonce: bytes = b"",
 ) -> None:
     """Save a receipt with the question and the answer that it proves.
+
+    Of a signed request the signer's certificate and its nonce go with it.
 
     The file holds what they hold: keep it as carefully.
     """
@@ -45,7 +54,12 @@ def save_receipt(
         promise_time=message.promise_time.ToDatetime(UTC),
         signature=message.signature,
     )
-    saved = SavedReceipt(receipt=receipt, values={"request": request, "answer": answer})
+    saved = SavedReceipt(
+        receipt=receipt,
+        values={"request": request, "answer": answer},
+        certificate=certificate.decode(),
+        nonce=nonce,
+    )
     write_file(path, receipt_to_json(saved).encode())
 
 
@@ -76,7 +90,7 @@ def complete(client: Client, path: Path, *, cosignatures: int = 0) -> int:
             if late or time.monotonic() > deadline:
                 raise error from None
             time.sleep(error.retry_after or 0.5)
-    complete_one = SavedReceipt(receipt=receipt, values=saved.values, proof=found.proof)
+    complete_one = replace(saved, proof=found.proof)
     write_file(path, receipt_to_json(complete_one).encode())
     return found.index
 

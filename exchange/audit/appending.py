@@ -17,11 +17,13 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future as ThreadFuture
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from exchange.audit.accesses.model import joined, tag
+from exchange.audit.accesses.store import AccessStore
 from exchange.audit.model import Receipt, Usage
 from exchange.audit.promising import fresh_shard, promise
 from exchange.audit.sequencing import Sequencer
@@ -55,6 +57,8 @@ class _Waiter:
     receipt: asyncio.Future[Receipt] | ThreadFuture[Receipt]
     make: Callable[[Sequence[Any]], Sequence[SealedRecord]] | None = None
     act: Any = None
+    #: Whose data the record is about: `AuditLog.tags`.
+    tags: bytes = b""
 
 
 class AuditLog:
@@ -78,8 +82,15 @@ class AuditLog:
         self.store = AuditStore(database)
         self.key = key
         self.objects = objects
+        self.accesses = AccessStore(database)
+        self._tag_secret = key.secret_for("index of accesses")
         self.sequencer = Sequencer(
-            self.store, key=key, objects=objects, outboxes=outboxes, clock=clock
+            self.store,
+            key=key,
+            objects=objects,
+            outboxes=outboxes,
+            clock=clock,
+            afterwards=self.accesses.index,
         )
         self._clock = clock
         self._shard = shard or fresh_shard()
@@ -96,7 +107,13 @@ class AuditLog:
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
-    async def append(self, record: SealedRecord, usage: Usage | None = None) -> Receipt:
+    def tags(self, keys: Iterable[str]) -> bytes:
+        """Of the keys that a record is about, what the index of accesses knows them by."""
+        return b"".join([tag(self._tag_secret, key) for key in keys])
+
+    async def append(
+        self, record: SealedRecord, usage: Usage | None = None, tags: bytes = b""
+    ) -> Receipt:
         """Make a record durable, with the usage it causes, and return its receipt.
 
         Raises Unavailable where the storage fails; then neither record nor usage is there. Raises
@@ -105,7 +122,7 @@ class AuditLog:
         check_record(record)
         loop = asyncio.get_running_loop()
         receipt: asyncio.Future[Receipt] = loop.create_future()
-        self._join(loop, [_Waiter(record, usage, receipt)])
+        self._join(loop, [_Waiter(record, usage, receipt, tags=tags)])
         return await receipt
 
     async def append_made(
@@ -113,6 +130,7 @@ class AuditLog:
         make: Callable[[Sequence[Act]], Sequence[SealedRecord]],
         act: Act,
         usage: Usage | None = None,
+        tags: bytes = b"",
     ) -> Receipt:
         """`append` of a record that is made when it is committed, with all others of its batch.
 
@@ -121,10 +139,10 @@ class AuditLog:
         """
         loop = asyncio.get_running_loop()
         receipt: asyncio.Future[Receipt] = loop.create_future()
-        self._join(loop, [_Waiter(None, usage, receipt, make, act)])
+        self._join(loop, [_Waiter(None, usage, receipt, make, act, tags)])
         return await receipt
 
-    def append_blocking(self, records: Sequence[SealedRecord]) -> list[Receipt]:
+    def append_blocking(self, records: Sequence[SealedRecord], tags: bytes = b"") -> list[Receipt]:
         """Make records durable from a worker thread; they join the loop's next group commit.
 
         All of them are in one batch (at most 512 at once, else in several). Raises as `append`.
@@ -252,13 +270,14 @@ class AuditLog:
         with self._lock:
             durable: dict[tuple[str, str], int] = {}
             try:
-                receipts, durable = self._write(records, usages)
+                tags = joined((place, waiter.tags) for place, waiter in enumerate(waiters))
+                receipts, durable = self._write(records, usages, tags)
             finally:
                 self._usage.settle(usages, durable)
         return receipts
 
     def _write(
-        self, records: Sequence[SealedRecord], usages: dict[tuple[str, str], int]
+        self, records: Sequence[SealedRecord], usages: dict[tuple[str, str], int], tags: bytes
     ) -> tuple[list[Receipt], dict[tuple[str, str], int]]:
         for last_try in (False, True):
             # After a failure the number is read again: what a broken commit left is not known.
@@ -266,7 +285,12 @@ class AuditLog:
             if sequence is None:
                 sequence = self.store.next_sequence(self._shard)
             batch, receipts = promise(
-                records, shard=self._shard, sequence=sequence, at=self._clock.now(), key=self.key
+                records,
+                shard=self._shard,
+                sequence=sequence,
+                at=self._clock.now(),
+                key=self.key,
+                tags=tags,
             )
             try:
                 durable = self.store.append(batch, usages)

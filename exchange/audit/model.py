@@ -63,6 +63,8 @@ class Batch:
     #: RFC 3339, UTC, microseconds: as it is signed.
     promised_at: str
     signature: bytes
+    #: Whose data the leaves are about (`accesses.model.joined`); goes to the index, not to the log.
+    tags: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

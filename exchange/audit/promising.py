@@ -19,7 +19,13 @@ from runtime.signing import LogKey
 
 
 def promise(
-    records: Sequence[SealedRecord], *, shard: str, sequence: int, at: datetime, key: LogKey
+    records: Sequence[SealedRecord],
+    *,
+    shard: str,
+    sequence: int,
+    at: datetime,
+    key: LogKey,
+    tags: bytes = b"",
 ) -> tuple[Batch, list[Receipt]]:
     """The batch of at least one record, signed, and the receipts in the order of the records."""
     leaves = [record.leaf for record in records]
@@ -39,6 +45,7 @@ def promise(
         root=root,
         promised_at=time,
         signature=signature,
+        tags=tags,
     )
     receipts = [
         Receipt(

@@ -26,6 +26,9 @@ class SavedReceipt:
     #: Plain values by the label of their commitment ("request", "answer", "key", …): a text, or
     #: what JSON has, which is committed to in canonical form.
     values: Mapping[str, Any] = field(default_factory=dict)
+    #: Of a signed request: the signer's certificate, PEM, and the nonce; empty where it is not.
+    certificate: str = ""
+    nonce: bytes = b""
     #: The tlog-proof that the promise was exchanged for; empty before.
     proof: str = ""
 
@@ -47,6 +50,8 @@ def receipt_to_json(saved: SavedReceipt) -> str:
     }
     if saved.values:
         body["values"] = dict(saved.values)
+    if saved.certificate:
+        body["signed"] = {"certificate": saved.certificate, "nonce": encode(saved.nonce)}
     if saved.proof:
         body["proof"] = saved.proof
     return json.dumps(body, ensure_ascii=False, indent=2) + "\n"
@@ -73,7 +78,14 @@ def receipt_from_json(text: str) -> SavedReceipt:
             signature=decode(body["signature"]),
         )
         values = dict(body.get("values", {}))
-        return SavedReceipt(receipt=receipt, values=values, proof=str(body.get("proof", "")))
+        signed = dict(body.get("signed", {}))
+        return SavedReceipt(
+            receipt=receipt,
+            values=values,
+            certificate=str(signed.get("certificate", "")),
+            nonce=decode(signed["nonce"]) if signed else b"",
+            proof=str(body.get("proof", "")),
+        )
     except (KeyError, TypeError, AttributeError, RecursionError, ValueError) as error:
         if isinstance(error, NoteError):
             raise

@@ -13,7 +13,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 
 from exchange.audit.merkle import (
@@ -111,11 +111,13 @@ class Sequencer:
         objects: ObjectStore,
         clock: Clock,
         outboxes: Sequence[Database] = (),
+        afterwards: Callable[[], object] | None = None,
     ) -> None:
         self._store = store
         self._key = key
         self._verifier = Verifier(key.verifier_key)
         self._clock = clock
+        self._afterwards = afterwards
         self._outboxes = [Outbox(database) for database in outboxes]
         self.tiles = Tiles(objects)
 
@@ -138,6 +140,8 @@ class Sequencer:
             while newest is None or newest.size < ordered:
                 newest = self._extend(newest, ordered)
             self._publish(newest)
+            if self._afterwards is not None:
+                self._afterwards()
             return newest.size
 
     def _last_signed(self) -> SignedCheckpoint | None:

@@ -119,6 +119,7 @@ class AuditStore:
             "INSERT INTO audit_batch (shard, sequence, leaves, salts, count, root, promised_at,"
             " signature) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
         )
+        self._tag = sql("INSERT INTO access_waiting (shard, sequence, tags) VALUES (?, ?, ?)")
         self._use = sql(
             "INSERT INTO grant_usage (grant_name, day, used) VALUES (?, ?, ?) ON CONFLICT"
             " (grant_name, day) DO UPDATE SET used = grant_usage.used + excluded.used"
@@ -161,6 +162,8 @@ class AuditStore:
         """
         with self._held.transaction() as connection:
             self._insert_batch(connection, batch)
+            if batch.tags:
+                connection.execute(self._tag, (batch.shard, batch.sequence, batch.tags))
             return {
                 key: connection.execute(self._use, (*key, taken)).fetchone()[0]
                 for key, taken in sorted(usages.items())

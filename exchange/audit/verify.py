@@ -45,6 +45,8 @@ from exchange.audit.note import (
 )
 from exchange.audit.proved import LogProof, ProvenLeaf, documents_of
 from exchange.audit.saved import SavedReceipt, receipt_from_json, receipt_to_json
+from exchange.audit.signed import canonical as _canonical
+from exchange.audit.signed import check_signed
 
 __all__ = [
     "Answer",
@@ -75,7 +77,11 @@ def verify_receipt(saved: SavedReceipt, verifier_key: str, *, quorum: Quorum = N
        receipt; one of another log; one moved to another batch or antedated.)
     5. `opening:<label>`: a given plain value is what the leaf commits to. (An owner who shows
        another question or another answer than was logged.)
-    6. with a proof, the checks of `verify_inclusion`. (A node that promised and did not log.)
+    6. where the request was signed, `request_signature`: the certificate in the file is the one
+       that the leaf names, and is the asking system's; its key signed method, time and digest; the
+       digest is that of the given request. (A node that made a request up; a consumer who denies
+       one.) Whether the certificate is to be trusted is told by who issued it.
+    7. with a proof, the checks of `verify_inclusion`. (A node that promised and did not log.)
     """
     checks = Checks(quorum)
     receipt = saved.receipt
@@ -98,6 +104,13 @@ def verify_receipt(saved: SavedReceipt, verifier_key: str, *, quorum: Quorum = N
     for label, value in saved.values.items():
         step = partial(_check_opening, leaf, receipt.salt, label, value)
         checks.run(f"opening:{label}", step, "is what the leaf commits to", "与叶中的承诺一致")
+    if saved.certificate or (leaf and "signed" in leaf):
+        checks.run(
+            "request_signature",
+            lambda: check_signed(had(leaf), saved),
+            "the request is signed by the asking system's key",
+            "请求由查询方系统的密钥签名",
+        )
     if saved.proof:
         _inclusion(checks, saved.proof, receipt.leaf, verifier)
     else:
@@ -296,14 +309,3 @@ def _plain(value: Any) -> bytes:
         return value.encode() if isinstance(value, str) else _canonical(value)
     except UnicodeError:
         raise NoteError("the value is not text") from None
-
-
-def _canonical(value: Any) -> bytes:
-    """As `runtime.records.canonical`, by the standard library. Raises NoteError."""
-    try:
-        text = json.dumps(
-            value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
-        )
-        return text.encode()
-    except (ValueError, TypeError, RecursionError):
-        raise NoteError("the value has no canonical form") from None

@@ -221,6 +221,7 @@ def resource_of(message: pb.DataResource) -> DataResource:
         theme=message.theme,
         quality=message.quality,
         contact_office=message.contact_office,
+        signed_requests=message.signed_requests,
         etag=message.etag,
     )
 
@@ -267,6 +268,7 @@ def resource_message(resource: DataResource, now: datetime) -> pb.DataResource:
         theme=resource.theme,
         quality=resource.quality,
         contact_office=resource.contact_office,
+        signed_requests=resource.signed_requests,
         provider_code=resource.provider_code,
         version=resource.version,
         last_publish_time=timestamp(resource.last_publish_time),

@@ -154,6 +154,7 @@ class DataResource:
     theme: str = ""
     quality: str = ""
     contact_office: str = ""
+    signed_requests: bool = False
     state: EntryState = EntryState.ACTIVE
     etag: str = ""
     version: int = 0
@@ -174,7 +175,7 @@ _NO_CONTENT = (
 #: Fields that came later: left out where they say nothing.
 _ADDED = (
     "legal_basis", "theme", "quality", "contact_office", "item_type", "levels", "conditions",
-    "audience", "materials", "time_limit", "fee_schedule",
+    "audience", "materials", "time_limit", "fee_schedule", "signed_requests",
 )  # fmt: skip
 _ADDED_TO_ITEMS = ("definition", "sensitivity", "element", "code_list", "code_values")
 

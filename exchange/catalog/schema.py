@@ -46,6 +46,7 @@ class ResourceSchema:
     state: EntryState
     sharing_type: SharingType
     sharing_mode: str
+    signed_requests: bool
     key_item: str
     key_position: int
     items: tuple[DataItem, ...]
@@ -100,6 +101,7 @@ def schema_of(resource: DataResource) -> ResourceSchema:
         state=resource.state,
         sharing_type=resource.sharing_type,
         sharing_mode=resource.sharing_mode,
+        signed_requests=resource.signed_requests,
         key_item=resource.key_item,
         key_position=position[resource.key_item],
         items=resource.items,

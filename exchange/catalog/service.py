@@ -4,7 +4,8 @@
 2. An administrator changes any directory; a department's system changes its own department's
    entries only. Departments are registered in `registering`.
 3. A directory is applied as a whole or not at all, and its audit record is in the same
-   transaction. However large the batch, it costs a fixed number of statements.
+   transaction. However large the batch, it costs a fixed number of statements, and a few for each
+   clock of the responsibility list that it ends (`exchange.lists.changing`).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from exchange.catalog.registering import department_not_found
 from exchange.catalog.schema import ResourceSchema, schema_of
 from exchange.catalog.search.service import keep_index
 from exchange.freshness import Kept
+from exchange.lists import changing
 from runtime import names, paging
 from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork
@@ -168,6 +170,8 @@ def apply_directory(
         epoch = store.bump(work.session)
         store.write(work.session, plan.versions, at=now, batch=batch, epoch=epoch)
         keep_index(work, plan.versions, epoch=epoch)
+        changed = [new.name for new in plan.versions]
+        changing.applied(work, changed, actor=principal.system, at=now)
     # 4. A batch may be larger than a leaf: the record commits to it by a digest that history
     #    (name, version, etag of each entry) lets anyone recompute.
     told = canonical([[new.name, new.version, new.etag] for new in plan.versions])

@@ -37,6 +37,11 @@ def of_subjects(session: Session, subjects: Collection[str]) -> dict[tuple[str, 
     return store.newest(session, subjects)
 
 
+def open_subjects(work: UnitOfWork, subjects: Collection[str], kind: str) -> set[str]:
+    """For which of these subjects a clock of a kind is open; one statement."""
+    return store.open_subjects(work.session, subjects, kind)
+
+
 def subjects_owed(work: UnitOfWork, *, department: str, kind: str) -> list[str]:
     """What a department owes acts of a kind about; one statement."""
     return store.subjects_owed(work.session, department, kind)

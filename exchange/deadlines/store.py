@@ -148,6 +148,16 @@ def subjects_owed(session: Session, department: str, kind: str) -> list[str]:
     return list(session.scalars(query))
 
 
+def open_subjects(session: Session, subjects: Collection[str], kind: str) -> set[str]:
+    """For which of these subjects a clock of a kind is open; one statement."""
+    query = sa.select(DEADLINES.c.subject).where(
+        DEADLINES.c.subject.in_(subjects),
+        DEADLINES.c.kind == kind,
+        DEADLINES.c.state.in_(_OPEN),
+    )
+    return set(session.scalars(query))
+
+
 def newest(session: Session, subjects: Collection[str]) -> dict[tuple[str, str], Deadline]:
     """The newest clock by subject and kind; one statement."""
     if not subjects:

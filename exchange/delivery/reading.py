@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from exchange.delivery import store
+from exchange.delivery.history.store import HistoryReader
 from exchange.delivery.store import LogReader
 from runtime.database import Database, UnitOfWork
 
@@ -19,17 +21,22 @@ class RecordReader:
 
     def __init__(self, database: Database) -> None:
         self._log = LogReader(database)
+        self._history = HistoryReader(database)
 
     def held_after(self, resource: str, offset: int, limit: int) -> list[tuple[int, str]]:
         """Records of a resource as (offset of the newest change, JSON text), in that order."""
         return self._log.held_after(resource, offset, limit)
+
+    def as_of(self, resource: str, key: str, at: datetime) -> tuple[int, str | None]:
+        """Offset and JSON text of what a record was at a time; no text where there was none."""
+        return self._history.as_of(resource, key, at)
 
     def texts(self, resource: str, keys: Sequence[str]) -> dict[str, str | None]:
         """The canonical JSON texts of records of a resource, by key, in one statement.
 
         One that is not held is None or left out.
         """
-        return self._log.payloads(resource, keys)
+        return self._log.payloads(resource, list(keys))
 
     def payloads(self, asked: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str | None]:
         """The canonical JSON texts of records, by (resource, key).

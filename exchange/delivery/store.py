@@ -1,8 +1,8 @@
 """Where changes, records, batches and subscriptions are held.
 
 1. `change` is the log and is only appended to. `record` points from a key to its newest change, and
-   has no row for what is withdrawn. A change says which change of the same record it replaced
-   (`previous`; 0 where the record was not held), which costs nothing to know when it is written.
+   has no row for what is withdrawn. A change says which change of the same record came before it
+   (`previous`; 0 for none), which costs little to know when it is written.
 2. A batch takes the offsets that follow each other from `first_offset`; it alone knows its resource
    and its time, so the log repeats neither.
 3. `log_end` has one row. Every publishing begins by locking it, so offsets are handed out in the
@@ -23,6 +23,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import registry
 from sqlmodel import Field, Session, SQLModel, select
 
+from exchange.delivery.history import store as history
 from exchange.delivery.model import Batch, LogEntry, Published, Subscription
 from runtime.database import Database, UnitOfWork, UtcDateTime, storage_errors
 
@@ -150,6 +151,7 @@ def write_batch(work: UnitOfWork, batch: Batch, *, publisher: str, at: datetime)
     end = session.execute(sa.text(_LOCK_END)).one()
     last_offset, number = int(end[0]), int(end[1]) + 1
     keys, payloads, previous = _differing(session, batch)
+    back = _ended(session, batch.resource, keys, previous)
     first, last = last_offset + 1, last_offset + len(keys)
     withdrawn = payloads.count(None)
     if keys:
@@ -157,8 +159,11 @@ def write_batch(work: UnitOfWork, batch: Batch, *, publisher: str, at: datetime)
         span = {"resource": batch.resource, "first": first, "last": last}
         if withdrawn < len(keys):
             session.execute(sa.text(_POINT), span)
+        if back:
+            history.begin_again(session, batch.resource, first, last)
         if withdrawn:
             session.execute(sa.text(_DROP), span)
+            history.end(session, batch.resource, first, last)
     published = Published(
         batch=number,
         offset=last,
@@ -206,6 +211,17 @@ def _differing(session: Session, batch: Batch) -> tuple[list[str], list[str | No
             payloads.append(payload)
             previous.append(offset)
     return keys, payloads, previous
+
+
+def _ended(session: Session, resource: str, keys: list[str], previous: list[int]) -> int:
+    """Put in which changes withdrew what comes back; how many there are."""
+    new = [key for key, before in zip(keys, previous, strict=True) if not before]
+    found = history.ended(session, _driver(session), resource, new, chunk=LOOKUP_CHUNK)
+    if found:
+        previous[:] = [
+            before or found.get(key, 0) for key, before in zip(keys, previous, strict=True)
+        ]
+    return len(found)
 
 
 _Held = tuple[str, str | None, int]

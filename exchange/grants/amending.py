@@ -1,7 +1,8 @@
 """Changing a grant: taking away at once, and adding by a request; pure.
 
 1. Whoever may revoke may narrow, and narrowing never adds: items and operations stay or go, a whole
-   item may get a mask, bounds sink, conditions are added, the end comes earlier.
+   item may get a mask, bounds sink, conditions are added, the end comes earlier. The consumer adds
+   conditions on items that it is shown whole: another would tell it what is hidden.
 2. Only a request that is approved adds. Each change makes the next version of the same grant.
 3. Widening leaks no history: changes that were published before are shown by what the versions
    before and the new one both show (`Earlier`), unless the decision includes history. A query,
@@ -30,7 +31,7 @@ from exchange.grants.model import (
     Terms,
     grant_not_found,
 )
-from exchange.grants.rights import may_revoke, may_see
+from exchange.grants.rights import may_decide, may_revoke, may_see
 from exchange.grants.rows import RowCondition, both, faults_of, implies
 from runtime.errors import (
     Aborted,
@@ -89,6 +90,7 @@ def narrow(
         text_faults("reason", reason, REASON_LIMIT),
         _wider(grant, to, now),
         faults_of(to.row_filter, held=held, consumer=grant.consumer),
+        () if may_decide(principal, grant) else _hidden(grant, to.row_filter),
     )
     refuse(faults, "NOT_NARROWER")
     terms = Terms(
@@ -138,6 +140,17 @@ def _wider(grant: Grant, to: Narrowing, now: datetime) -> Iterator[FieldViolatio
                 yield FieldViolation(field, "is not lower than now")
     if to.end_time is not None and not now < to.end_time <= grant.end_time:
         yield FieldViolation("end_time", "must be in the future and not after the end as it is")
+
+
+def _hidden(grant: Grant, row_filter: Sequence[RowCondition]) -> Iterator[FieldViolation]:
+    """New conditions on items that the grant does not show whole, or did not of earlier changes."""
+    shown = set(grant.whole)
+    for one in grant.earlier:
+        shown &= {given.item for given in one.items if given.mask is Mask.WHOLE}
+    for place, condition in enumerate(row_filter):
+        if condition.item not in shown and condition not in grant.row_filter:
+            problem = "is not granted whole: the source or an administrator adds such a condition"
+            yield FieldViolation(f"row_filter[{place}].item", problem)
 
 
 def check_amendable(grant: Grant | None, request: AccessRequest) -> None:

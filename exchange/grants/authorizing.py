@@ -7,7 +7,8 @@ process is seen with its next look once `invalidate` is called, one made by anot
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 from exchange.freshness import Kept
 from exchange.grants import model
@@ -44,3 +45,15 @@ class GrantIndex:
     def invalidate(self) -> None:
         """See this process's own change with the next look: called after its commit."""
         self._kept.invalidate()
+
+
+def resources_of(database: Database) -> Callable[[str], str]:
+    """Tells the resource of a grant, which never changes; empty of an unknown one."""
+    fresh = Freshness(database)
+
+    @lru_cache(maxsize=10_000)
+    def resource_of(grant_name: str) -> str:
+        held = fresh.read(grant_name)
+        return held.resource if held else ""
+
+    return resource_of

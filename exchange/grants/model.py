@@ -252,6 +252,11 @@ class Grant:
         """Changes with terms and state."""
         return f"{self.version}-{self.state.value}-{self.contract_hash[:16]}"
 
+    @property
+    def whole(self) -> tuple[str, ...]:
+        """Codes of the items that are shown whole."""
+        return self._plain
+
     def view_at(self, offset: int) -> View:
         """What is shown of a change that was published at an offset."""
         for one in self.earlier:

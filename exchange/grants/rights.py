@@ -16,11 +16,11 @@ def may_see(principal: Principal, thing: AccessRequest | Grant) -> bool:
     return sees_everything(principal) or principal.department in (thing.consumer, thing.source)
 
 
-def may_decide(principal: Principal, request: AccessRequest) -> bool:
-    """Whether the caller may approve or reject a request that it sees."""
+def may_decide(principal: Principal, thing: AccessRequest | Grant) -> bool:
+    """Whether the caller may approve or reject a request that it sees, or set terms of a grant."""
     if principal.has(Role.ADMINISTRATOR):
         return True
-    return principal.has(Role.DEPARTMENT) and principal.department == request.source
+    return principal.has(Role.DEPARTMENT) and principal.department == thing.source
 
 
 def is_authority(principal: Principal, request: AccessRequest) -> bool:

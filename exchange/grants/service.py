@@ -10,7 +10,7 @@ Those of requests are in `requesting`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
 from exchange.catalog import service as catalog
@@ -41,6 +41,13 @@ def get_grant(database: Database, principal: Principal, name: str) -> Grant:
     if grant is None or not may_see(principal, grant):
         raise grant_not_found()
     return grant
+
+
+def purposes(database: Database, names_of: Collection[str]) -> dict[str, tuple[str, str]]:
+    """Purpose and legal basis of grants, by name, for whom the law lets know of them."""
+    with database.reading() as session:
+        found = [store.grant(session, name) for name in names_of]
+    return {one.name: (one.purpose, one.legal_basis) for one in found if one is not None}
 
 
 def list_grants(

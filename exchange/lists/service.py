@@ -4,7 +4,8 @@
    audit record in the same transaction. Free text is committed to by hash only.
 2. The responsibility and the negative list are open to every department; a demand is known to its
    department, to the one that is asked, to administrators and auditors.
-3. A demand has the clock of a reply (`exchange.deadlines`), which its first answer ends.
+3. A demand has the clock of a reply (`exchange.deadlines`), which its first answer ends; a row of
+   the responsibility list one where the catalog lacks what it promises (`changing`).
 4. What costs more than a page's fixed statements is not asked here.
 """
 
@@ -20,7 +21,7 @@ from exchange.catalog import service as catalog
 from exchange.catalog.model import DataResource, SharingType
 from exchange.deadlines import service as deadlines
 from exchange.deadlines.jurisdictions import Kind
-from exchange.lists import model, store
+from exchange.lists import changing, model, store
 from exchange.lists.model import (
     Demand,
     DemandState,
@@ -88,7 +89,17 @@ def put(work: UnitOfWork, principal: Principal, *, row: _Kept, clock: Clock) -> 
     on_list = held is not None and held.state is RowState.ACTIVE
     if asked.etag != (held.etag if held is not None and on_list else ""):
         raise etag_mismatch()
-    return _write(work, principal, asked, held, word=f"{model.list_of(asked)}_put", clock=clock)
+    made = _write(work, principal, asked, held, word=f"{model.list_of(asked)}_put", clock=clock)
+    if isinstance(made, Responsibility):
+        supplier = catalog.department_in(work, department)
+        changing.promised(
+            work,
+            made,
+            region_code=supplier.region_code if supplier else "",
+            actor=principal.system,
+            at=clock.now(),
+        )
+    return made
 
 
 def remove(
@@ -102,6 +113,8 @@ def remove(
     if etag != held.etag:
         raise etag_mismatch()
     gone = replace(held, state=RowState.REMOVED)
+    if isinstance(gone, Responsibility):
+        changing.removed(work, gone, actor=principal.system, at=clock.now())
     return _write(work, principal, gone, held, word=f"{model.list_of(held)}_removed", clock=clock)
 
 

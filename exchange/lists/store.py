@@ -22,7 +22,16 @@ from exchange.catalog.model import DataResource, EntryState, SharingType
 from exchange.catalog.store import DEPARTMENTS, ENTRIES
 from exchange.grants.model import GrantState
 from exchange.grants.store import GRANTS
-from exchange.lists.model import Demand, List, Row, RowState, content_of, list_of, row_of
+from exchange.lists.model import (
+    Demand,
+    List,
+    Responsibility,
+    Row,
+    RowState,
+    content_of,
+    list_of,
+    row_of,
+)
 from runtime import names
 from runtime.database import UtcDateTime
 
@@ -150,6 +159,17 @@ def rows(session: Session, wanted: Wanted, *, after: str, limit: int) -> list[Ro
     """At most `limit` rows whose names follow `after`."""
     query = _wanted(wanted).where(ROWS.c.name > after).order_by(ROWS.c.name).limit(limit)
     return [_row_of(found) for found in session.execute(query).mappings()]
+
+
+def promises_of(session: Session, of: Collection[str]) -> list[Responsibility]:
+    """The rows on the responsibility list that promise these resources; one statement."""
+    query = sa.select(ROWS).where(
+        ROWS.c.list == List.RESPONSIBILITY.value,
+        ROWS.c.resource.in_(of),
+        ROWS.c.state == RowState.ACTIVE.value,
+    )
+    found = (_row_of(one) for one in session.execute(query.order_by(ROWS.c.name)).mappings())
+    return [one for one in found if isinstance(one, Responsibility)]
 
 
 def by_resource(session: Session, wanted: Wanted, *, after: str, limit: int) -> dict[str, Row]:

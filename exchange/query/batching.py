@@ -10,7 +10,9 @@ chunk may take a while → append the audit record → answer.
 2. Each key counts as one against rate and quota. Where not all are left, none is taken.
 3. The next chunks are read while this one's record becomes durable. Quota is taken, and answers
    come, in the order of the chunks.
-4. What a receipt's leaf says (kind `batch_query`): `grant`, `contract`, `resource`, `items`,
+4. Where a resource's department answers from its own system, that is asked, up to 100 keys at a
+   time; the leaf then says `source: endpoint`.
+5. What a receipt's leaf says (kind `batch_query`): `grant`, `contract`, `resource`, `items`,
    `count` (of keys), `found` (how many); and commitments to `keys` (the list), `purpose`,
    `case_number`, `request` (`{grant, keys, items, purpose, case_number}`) and `answer`
    (`{records: [{found, items}]}`, in the order of the keys).
@@ -23,6 +25,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
 import orjson
@@ -35,13 +38,22 @@ from exchange.grants.authorizing import GrantIndex
 from exchange.grants.model import Grant, Operation
 from exchange.grants.rates import Rates
 from exchange.query.filtering import shown
-from exchange.query.model import check_items, check_question, key_check, quota_exceeded
+from exchange.query.forwarded import SOURCE_ERRORS, Remaining, Sources, caller_gone, unbounded
+from exchange.query.model import (
+    check_items,
+    check_question,
+    key_check,
+    quota_exceeded,
+    terms_changed,
+)
 from exchange.query.service import Days
+from exchange.query.signing import Facts, signed_facts
 from exchange.refusals import REFUSED, refusal
 from runtime.clock import Clock
-from runtime.errors import Aborted, DomainError, FieldViolation, InvalidArgument
+from runtime.errors import DomainError, FieldViolation, InvalidArgument
 from runtime.identity import Principal
 from runtime.records import SealedRecord, canonical, make_record
+from runtime.signed import RequestSignature
 
 GREATEST_KEYS = 1_000
 GREATEST_FEW = 100
@@ -51,6 +63,7 @@ AHEAD = 2
 
 Asked = TypeVar("Asked")
 Answered = TypeVar("Answered")
+Fetched = Mapping[str, str | None]  # what sources sent, by key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +75,9 @@ class Batch:
     items: Sequence[str]
     purpose: str
     case_number: str
+    signed: RequestSignature | None = None
+    #: As whom it came: `Query` of several keys, or `BatchQuery`.
+    method: str = "BatchQuery"
 
     def text(self) -> bytes:
         """What a receipt commits to."""
@@ -100,6 +116,7 @@ class ReadBatch:
     at: datetime
     found: Sequence[Mapping[str, str] | None]
     record: SealedRecord
+    tags: bytes
 
 
 class Batching:
@@ -114,7 +131,9 @@ class Batching:
         audit: AuditLog,
         clock: Clock,
         rates: Rates,
+        sources: Sources | None = None,
     ) -> None:
+        self._sources = sources or Sources(None, schemas)
         self._grants = grants
         self._schemas = schemas
         self._records = records
@@ -128,16 +147,20 @@ class Batching:
         """Wait for chunks under way."""
         self._threads.shutdown(wait=True, cancel_futures=True)
 
-    async def ask(self, principal: Principal, batch: Batch) -> ManyRecords:
+    async def ask(
+        self, principal: Principal, batch: Batch, time_remaining: Remaining = unbounded
+    ) -> ManyRecords:
         """The records of one chunk. Raises as `read` and `answer`."""
-        return await self.answer(await self.read(principal, batch))
+        return await self.answer(await self.read(principal, batch, time_remaining))
 
-    async def read(self, principal: Principal, batch: Batch) -> ReadBatch:
+    async def read(
+        self, principal: Principal, batch: Batch, time_remaining: Remaining = unbounded
+    ) -> ReadBatch:
         """Read the records of one chunk; nobody has seen them yet.
 
         Raises InvalidArgument (BAD_QUESTION, BAD_KEYS, MALFORMED_KEY), what `GrantIndex.authorize`
-        raises, ResourceExhausted (RATE_EXCEEDED, DAILY_QUOTA_EXCEEDED) and FailedPrecondition
-        (RESOURCE_WITHDRAWN).
+        raises, ResourceExhausted (RATE_EXCEEDED, DAILY_QUOTA_EXCEEDED), FailedPrecondition
+        (RESOURCE_WITHDRAWN) and what `Sources.records` raises.
         """
         check_question(batch.purpose, batch.case_number)
         check_items(batch.items)
@@ -148,15 +171,34 @@ class Batching:
             grant = self._granted(principal, batch)
             self._rates.take(grant, len(batch.keys))
             self._usage(grant, len(batch.keys), now)
+            request = batch.text()
+            schema = self._schemas.schema(grant.resource)
+            facts = signed_facts(schema, batch.signed, batch.method, request, now)
         except REFUSED as error:
             await self._refuse(error, principal, batch, now)
             raise
         loop = asyncio.get_running_loop()
-        found, record = await loop.run_in_executor(
-            self._threads, self._found, principal.system, grant, batch, now
+        fetched = None
+        if self._sources.serves(grant.resource):
+            await loop.run_in_executor(self._threads, self._check_each, grant, batch.keys)
+            fetched = await self._fetched(principal, grant, batch, now, time_remaining)
+        found, record, tags = await loop.run_in_executor(
+            self._threads,
+            partial(self._found, request=request, signed=facts),
+            principal.system,
+            grant,
+            batch,
+            now,
+            fetched,
         )
         return ReadBatch(
-            principal=principal, batch=batch, grant=grant, at=now, found=found, record=record
+            principal=principal,
+            batch=batch,
+            grant=grant,
+            at=now,
+            found=found,
+            record=record,
+            tags=tags,
         )
 
     async def answer(self, done: ReadBatch) -> ManyRecords:
@@ -169,13 +211,38 @@ class Batching:
             # Does it still hold? From here to the log nobody comes between.
             grant = self._granted(done.principal, done.batch)
             if grant.contract_hash != done.grant.contract_hash:
-                raise _terms_changed()
+                raise terms_changed()
             usage = self._usage(grant, len(done.batch.keys), done.at)
         except REFUSED as error:
             await self._refuse(error, done.principal, done.batch, done.at)
             raise
-        receipt = await self._audit.append(done.record, usage)
+        receipt = await self._audit.append(done.record, usage, done.tags)
         return ManyRecords(records=done.found, receipt=receipt)
+
+    async def _fetched(
+        self,
+        principal: Principal,
+        grant: Grant,
+        batch: Batch,
+        now: datetime,
+        time_remaining: Remaining,
+    ) -> Fetched:
+        try:
+            return await self._sources.records(
+                principal,
+                grant,
+                keys=batch.keys,
+                items=batch.items,
+                purpose=batch.purpose,
+                case_number=batch.case_number,
+                time_remaining=time_remaining,
+            )
+        except SOURCE_ERRORS as error:
+            await self._refuse(error, principal, batch, now)
+            raise
+        except asyncio.CancelledError:
+            self._sources.leave(self._refuse(caller_gone(), principal, batch, now))
+            raise
 
     async def _refuse(
         self, error: DomainError, principal: Principal, batch: Batch, now: datetime
@@ -216,11 +283,22 @@ class Batching:
         return Usage(grant=grant.name, day=day, count=count)
 
     def _found(
-        self, actor: str, grant: Grant, batch: Batch, now: datetime
-    ) -> tuple[list[Mapping[str, str] | None], SealedRecord]:
-        """What is shown of each record, and the record that says so; in a worker thread."""
+        self,
+        actor: str,
+        grant: Grant,
+        batch: Batch,
+        now: datetime,
+        fetched: Fetched | None,
+        *,
+        request: bytes,
+        signed: Facts,
+    ) -> tuple[list[Mapping[str, str] | None], SealedRecord, bytes]:
+        """What is shown of each record, the record that says so, and whom it is about.
+
+        In a worker thread.
+        """
         self._check_each(grant, batch.keys)
-        found = self._read(grant, batch.keys, batch.items)
+        found = self._read(grant, batch.keys, batch.items, fetched)
         told = [_ABSENT if items is None else {"found": True, "items": items} for items in found]
         record = make_record(
             "batch_query",
@@ -233,21 +311,24 @@ class Batching:
                 "items": list(batch.items or grant.masks),
                 "count": len(batch.keys),
                 "found": len(found) - found.count(None),
+                **({} if fetched is None else {"source": "endpoint"}),
+                **signed,
             },
             commitments={
                 "keys": canonical(batch.keys),
                 "purpose": batch.purpose.encode(),
                 "case_number": batch.case_number.encode(),
-                "request": batch.text(),
+                "request": request,
                 "answer": canonical({"records": told}),
             },
         )
-        return found, record
+        return found, record, self._audit.tags(batch.keys)
 
     def _read(
-        self, grant: Grant, keys: Sequence[str], items: Sequence[str]
+        self, grant: Grant, keys: Sequence[str], items: Sequence[str], fetched: Fetched | None
     ) -> list[Mapping[str, str] | None]:
-        texts = list(map(self._records.texts(grant.resource, keys).get, keys))
+        held = self._records.texts(grant.resource, keys) if fetched is None else fetched
+        texts = list(map(held.get, keys))
         if grant.row_filter:
             texts = shown(self._records, [grant] * len(texts), texts)
         project, loads = grant.project, orjson.loads
@@ -301,12 +382,14 @@ async def _awaited(one: Awaitable[Answered]) -> Answered:
     return await one
 
 
-def check_few(key: str, keys: int) -> None:
-    """Refuse a key beside keys, and more than a few. Raises InvalidArgument, BAD_KEYS."""
-    if key or keys > GREATEST_FEW:
+def check_few(key: str, keys: int, *, past: bool) -> None:
+    """Refuse a key beside keys, more than a few, and the past of several. Raises BAD_KEYS."""
+    if key or keys > GREATEST_FEW or past:
         raise _bad_keys(
-            f"give either key, or 1 to {GREATEST_FEW} keys; for more, use BatchQuery",
-            f"请只填 key，或填 1 至 {GREATEST_FEW} 个 keys；更多请用批量查询（BatchQuery）",
+            f"give either key, or 1 to {GREATEST_FEW} keys without read_time; for more, use "
+            "BatchQuery",
+            f"请只填 key，或填 1 至 {GREATEST_FEW} 个 keys（不带 read_time）；"
+            "更多请用批量查询（BatchQuery）",
         )
 
 
@@ -324,12 +407,4 @@ def _bad_keys(message: str, message_zh: str) -> InvalidArgument:
         reason="BAD_KEYS",
         message_zh=message_zh,
         violations=[FieldViolation("keys", "too many, none, or one of them twice")],
-    )
-
-
-def _terms_changed() -> Aborted:
-    return Aborted(
-        "the grant's terms changed while it was read under them: ask again",
-        reason="GRANT_CHANGED",
-        message_zh="读取期间授权条款已变更：请重新查询",
     )

@@ -20,6 +20,7 @@ import orjson
 
 from exchange.audit.appending import AuditLog
 from exchange.audit.model import Receipt, Usage
+from exchange.catalog.service import Schemas
 from exchange.delivery.reading import RecordReader
 from exchange.grants.authorizing import GrantIndex
 from exchange.grants.model import Grant, Operation
@@ -27,11 +28,13 @@ from exchange.grants.rates import Rates
 from exchange.grants.rows import looked_up, shows
 from exchange.query.model import check_question, quota_exceeded
 from exchange.query.service import Days
+from exchange.query.signing import signed_facts
 from exchange.refusals import REFUSED, refusal
 from runtime import paging
 from runtime.clock import Clock
 from runtime.identity import Principal
 from runtime.records import canonical, make_record
+from runtime.signed import RequestSignature
 
 DEFAULT_PAGE = 500
 GREATEST_PAGE = 5_000
@@ -56,12 +59,14 @@ class Exporting:
         self,
         *,
         grants: GrantIndex,
+        schemas: Schemas,
         records: RecordReader,
         audit: AuditLog,
         clock: Clock,
         rates: Rates,
     ) -> None:
         self._grants = grants
+        self._schemas = schemas
         self._records = records
         self._audit = audit
         self._clock = clock
@@ -77,6 +82,7 @@ class Exporting:
         case_number: str,
         page_size: int,
         page_token: str,
+        signed: RequestSignature | None = None,
     ) -> Page:
         """A page of records.
 
@@ -86,18 +92,29 @@ class Exporting:
         check_question(purpose, case_number)
         size = paging.page_size(page_size, default=DEFAULT_PAGE, greatest=GREATEST_PAGE)
         after = paging.last_number_of(page_token)
+        request = canonical(
+            {
+                "grant": grant,
+                "purpose": purpose,
+                "case_number": case_number,
+                "page_size": page_size,
+                "page_token": page_token,
+            }
+        )
         now = self._clock.now()
         try:
             granted = self._grants.authorize(
                 grant, department=principal.department, operation=Operation.EXPORT
             )
+            schema = self._schemas.schema(granted.resource)
+            facts = signed_facts(schema, signed, "Export", request, now)
             self._rates.take(granted)
             day, left = self._days.at(now)
             if granted.daily_quota:
                 size = min(size, granted.daily_quota - self._audit.used(grant, day))
                 if size <= 0:
                     raise quota_exceeded(left)
-            page, more = await asyncio.to_thread(self._read, granted, after, size)
+            page, more = await asyncio.to_thread(self._read, granted, schema.key_item, after, size)
             if granted.daily_quota and page:
                 # Others may have taken of it meanwhile; from here to the log nobody comes between.
                 rest = granted.daily_quota - self._audit.used(grant, day)
@@ -115,7 +132,7 @@ class Exporting:
                 )
             )
             raise
-        shown = [items for _, items in page]
+        shown = [items for _, items, _ in page]
         token = paging.token_after(str(page[-1][0])) if more else ""
         record = make_record(
             "export",
@@ -127,37 +144,31 @@ class Exporting:
                 "resource": granted.resource,
                 "items": list(granted.masks),
                 "count": len(shown),
+                **facts,
             },
             commitments={
                 "purpose": purpose.encode(),
                 "case_number": case_number.encode(),
-                "request": canonical(
-                    {
-                        "grant": grant,
-                        "purpose": purpose,
-                        "case_number": case_number,
-                        "page_size": page_size,
-                        "page_token": page_token,
-                    }
-                ),
+                "request": request,
                 "answer": canonical(shown),
             },
         )
         usage = Usage(grant=grant, day=day, count=len(shown)) if granted.daily_quota else None
-        receipt = await self._audit.append(record, usage)
+        receipt = await self._audit.append(record, usage, b"".join(tags for _, _, tags in page))
         return Page(records=shown, next_page_token=token, receipt=receipt)
 
     def _read(
-        self, grant: Grant, after: int, size: int
-    ) -> tuple[list[tuple[int, dict[str, str]]], bool]:
-        """Records with their offsets, and whether there are more."""
-        page: list[tuple[int, dict[str, str]]] = []
+        self, grant: Grant, key_item: str, after: int, size: int
+    ) -> tuple[list[tuple[int, dict[str, str], bytes]], bool]:
+        """Records with their offsets and whom they are about, and whether there are more."""
+        page: list[tuple[int, dict[str, str], bytes]] = []
         taken = 0
         for offset, length, values in self._shown(grant, after):
             # One more is there: the page ends before it, so a last page has no token.
             if len(page) == size or (page and taken + length * 3 > PAGE_BYTES):
                 return page, True
-            page.append((offset, grant.project(values)))
+            about = self._audit.tags((values[key_item],))
+            page.append((offset, grant.project(values), about))
             taken += length * 3
         return page, False
 

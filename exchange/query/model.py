@@ -23,6 +23,7 @@ from exchange.catalog.model import EntryState
 from exchange.catalog.schema import ResourceSchema
 from exchange.grants.model import Grant, Mask
 from runtime.errors import (
+    Aborted,
     FailedPrecondition,
     FieldViolation,
     InvalidArgument,
@@ -202,4 +203,13 @@ def quota_exceeded(seconds: float) -> ResourceExhausted:
         reason="DAILY_QUOTA_EXCEEDED",
         message_zh="该授权今日的调用额度已用完：请明日（北京时间）再试，或申请更高额度",
         retry_after=seconds,
+    )
+
+
+def terms_changed() -> Aborted:
+    """The refusal where a grant changed between reading and answering."""
+    return Aborted(
+        "the grant's terms changed while it was read under them: ask again",
+        reason="GRANT_CHANGED",
+        message_zh="读取期间授权条款已变更：请重新查询",
     )

@@ -5,21 +5,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from exchange.query.as_of import AsOf, PastQuestion
 from exchange.query.batching import Batch, Batching, ManyRecords, ReadBatch, check_few, in_turn
 from exchange.query.exporting import Exporting
 from exchange.query.model import Match
 from exchange.query.service import Querying
+from exchange.query.telling import PastAccess, Telling
 from exchange.receipts import to_message
 from exchange.v1 import query_pb2 as pb
+from runtime.errors import FieldViolation, InvalidArgument
 from runtime.identity import Role
 from runtime.rpc import Call
+from runtime.signed import RequestSignature
 
 POLICY: Mapping[str, frozenset[Role]] = {
     "Query": frozenset({Role.DEPARTMENT}),
     "BatchQuery": frozenset({Role.DEPARTMENT}),
     "Verify": frozenset({Role.DEPARTMENT}),
     "Export": frozenset({Role.DEPARTMENT}),
+    "MyAccess": frozenset({Role.COUNTER}),
 }
 _RESULTS = {
     Match.MATCH: pb.MATCH_RESULT_MATCH,
@@ -31,8 +39,17 @@ _RESULTS = {
 class QueryServicer:
     """Serves `QueryService`."""
 
-    def __init__(self, querying: Querying, batching: Batching, exporting: Exporting) -> None:
+    def __init__(
+        self,
+        querying: Querying,
+        batching: Batching,
+        as_of: AsOf,
+        exporting: Exporting,
+        telling: Telling,
+    ) -> None:
+        self._telling = telling
         self._querying = querying
+        self._as_of = as_of
         self._batching = batching
         self._exporting = exporting
 
@@ -42,6 +59,8 @@ class QueryServicer:
         """One record, or a few."""
         if request.keys:
             return await self._few(request, call)
+        if request.HasField("read_time"):
+            return await self._past(request, call)
         answer = await self._querying.query(
             call.principal,
             grant=request.grant,
@@ -50,15 +69,35 @@ class QueryServicer:
             purpose=request.purpose,
             case_number=request.case_number,
             time_remaining=call.time_remaining,
+            signed=_signed(request, call) if request.HasField("signature") else None,
         )
         return pb.QueryResponse(
             found=answer.found, items=answer.items, receipt=to_message(answer.receipt)
         )
 
     async def _few(self, request: pb.QueryRequest, call: Call) -> pb.QueryResponse:
-        check_few(request.key, len(request.keys))
-        answer = await self._batching.ask(call.principal, _batch(request))
+        check_few(request.key, len(request.keys), past=request.HasField("read_time"))
+        answer = await self._batching.ask(
+            call.principal, _batch(request, call), call.time_remaining
+        )
         return await asyncio.to_thread(_few, answer)
+
+    async def _past(self, request: pb.QueryRequest, call: Call) -> pb.QueryResponse:
+        answer = await self._as_of.query(
+            call.principal,
+            PastQuestion(
+                grant=request.grant,
+                key=request.key,
+                items=tuple(request.items),
+                purpose=request.purpose,
+                case_number=request.case_number,
+                read_time=_time(request.read_time),
+                signed=_signed(request, call) if request.HasField("signature") else None,
+            ),
+        )
+        return pb.QueryResponse(
+            found=answer.found, items=answer.items, receipt=to_message(answer.receipt)
+        )
 
     async def BatchQuery(  # noqa: N802
         self, requests: AsyncIterator[pb.BatchQueryRequest], call: Call
@@ -66,7 +105,9 @@ class QueryServicer:
         """Many records."""
 
         async def read(request: pb.BatchQueryRequest) -> ReadBatch:
-            return await self._batching.read(call.principal, _batch(request))
+            return await self._batching.read(
+                call.principal, _batch(request, call), call.time_remaining
+            )
 
         async with contextlib.aclosing(in_turn(requests, read)) as chunks:
             async for chunk in chunks:
@@ -86,6 +127,7 @@ class QueryServicer:
             purpose=request.purpose,
             case_number=request.case_number,
             time_remaining=call.time_remaining,
+            signed=_signed(request, call) if request.HasField("signature") else None,
         )
         return pb.VerifyResponse(
             result=_RESULTS[answer.result],
@@ -104,6 +146,7 @@ class QueryServicer:
             case_number=request.case_number,
             page_size=request.page_size,
             page_token=request.page_token,
+            signed=_signed(request, call) if request.HasField("signature") else None,
         )
         return pb.ExportResponse(
             records=[pb.ExportedRecord(items=record) for record in page.records],
@@ -111,15 +154,72 @@ class QueryServicer:
             receipt=to_message(page.receipt),
         )
 
+    async def MyAccess(  # noqa: N802
+        self, request: pb.MyAccessRequest, call: Call
+    ) -> pb.MyAccessResponse:
+        """Who asked for an applicant's data."""
+        accesses, token = await self._telling.accesses(
+            call.principal,
+            key=request.key,
+            case_number=request.case_number,
+            page_size=request.page_size,
+            page_token=request.page_token,
+        )
+        return pb.MyAccessResponse(accesses=map(_access, accesses), next_page_token=token)
 
-def _batch(request: pb.QueryRequest | pb.BatchQueryRequest) -> Batch:
+
+def _access(one: PastAccess) -> pb.PastAccess:
+    message = pb.PastAccess(
+        index=one.index,
+        actor=one.actor,
+        kind=one.kind,
+        resource=one.resource,
+        items=one.items,
+        grant=one.grant,
+        purpose=one.purpose,
+        legal_basis=one.legal_basis,
+        leaf=one.leaf,
+        salt=one.salt,
+    )
+    message.time.FromDatetime(one.time)
+    return message
+
+
+def _batch(request: pb.QueryRequest | pb.BatchQueryRequest, call: Call) -> Batch:
     return Batch(
         grant=request.grant,
         keys=tuple(request.keys),
         items=tuple(request.items),
         purpose=request.purpose,
         case_number=request.case_number,
+        signed=_signed(request, call) if request.HasField("signature") else None,
+        method="Query" if isinstance(request, pb.QueryRequest) else "BatchQuery",
     )
+
+
+def _signed(
+    request: pb.QueryRequest | pb.BatchQueryRequest | pb.VerifyRequest | pb.ExportRequest,
+    call: Call,
+) -> RequestSignature:
+    given = request.signature
+    return RequestSignature(
+        time=_time(given.sign_time, "signature.sign_time"),
+        nonce=given.nonce,
+        signature=given.signature,
+        certificate=call.context.auth_context()["x509_pem_cert"][0],
+    )
+
+
+def _time(message: Timestamp, field: str = "read_time") -> datetime:
+    try:
+        return message.ToDatetime(UTC)
+    except ValueError:
+        raise InvalidArgument(
+            f"{field} is no time",
+            reason="BAD_READ_TIME" if field == "read_time" else "BAD_SIGNATURE",
+            message_zh=f"{field} 不是有效时间",
+            violations=[FieldViolation(field, "is no time")],
+        ) from None
 
 
 def _many(answer: ManyRecords) -> pb.BatchQueryResponse:

@@ -30,6 +30,7 @@ So whoever holds a receipt, its question and its answer shows that they belong t
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -40,15 +41,12 @@ from exchange.audit.appending import AuditLog
 from exchange.audit.model import Usage
 from exchange.catalog.schema import ResourceSchema
 from exchange.catalog.service import Schemas
-from exchange.connecting.asking import SourceFailed
-from exchange.connecting.asking import told as told_of
-from exchange.connecting.forwarding import Forwarding
-from exchange.connecting.model import SERVICE
 from exchange.delivery.reading import RecordReader
 from exchange.grants.authorizing import GrantIndex
 from exchange.grants.model import Grant, Operation
 from exchange.grants.rates import Rates
 from exchange.query.filtering import shown
+from exchange.query.forwarded import SOURCE_ERRORS, Remaining, Sources, caller_gone, unbounded
 from exchange.query.model import (
     DECOY,
     Match,
@@ -63,19 +61,13 @@ from exchange.query.model import (
     overall,
     quota_exceeded,
 )
+from exchange.query.signing import Facts, signed_facts
 from exchange.refusals import REFUSED, refusal
 from runtime.clock import CHINA, Clock
 from runtime.errors import DomainError
 from runtime.identity import Principal
 from runtime.records import SealedRecord, Value, canonical, make_record
-
-
-def _unbounded() -> None:
-    """No deadline."""
-
-
-def _never(_resource: str) -> bool:
-    return False
+from runtime.signed import RequestSignature
 
 
 class Querying:
@@ -90,11 +82,10 @@ class Querying:
         audit: AuditLog,
         clock: Clock,
         rates: Rates | None = None,
-        forwarding: Forwarding | None = None,
+        sources: Sources | None = None,
     ) -> None:
         self._rates = rates or Rates(clock)
-        self._forwarding = forwarding
-        self._is_forwarded = forwarding.serves if forwarding else _never
+        self._sources = sources or Sources(None, schemas)
         self._authorize = grants.authorize
         self._schema = schemas.schema
         self._records = records
@@ -112,7 +103,8 @@ class Querying:
         items: Sequence[str],
         purpose: str,
         case_number: str,
-        time_remaining: Callable[[], float | None] = _unbounded,
+        time_remaining: Remaining = unbounded,
+        signed: RequestSignature | None = None,
     ) -> QueryAnswer:
         """The granted items of one record.
 
@@ -123,12 +115,22 @@ class Querying:
         """
         check_question(purpose, case_number)
         check_items(items)
+        request = canonical(
+            {
+                "grant": grant,
+                "key": key,
+                "items": items,
+                "purpose": purpose,
+                "case_number": case_number,
+            }
+        )
         now = self._clock.now()
         try:
             granted = self._authorize(
                 grant, department=principal.department, operation=Operation.QUERY, items=items
             )
-            self._check_key(granted.resource, key)
+            schema = self._check_key(granted.resource, key)
+            facts = signed_facts(schema, signed, "Query", request, now)
             usage = self._take(granted, now)
         except REFUSED as error:
             await self._refuse(error, principal, Operation.QUERY, grant, now)
@@ -139,22 +141,15 @@ class Querying:
             actor=principal.system,
             at=now,
             items=items,
-            request=canonical(
-                {
-                    "grant": grant,
-                    "key": key,
-                    "items": items,
-                    "purpose": purpose,
-                    "case_number": case_number,
-                }
-            ),
+            request=request,
+            signed=facts,
             purpose=purpose,
             case_number=case_number,
         )
         make: _Make = self._answer
-        if self._is_forwarded(granted.resource):
-            make, usage = await self._forward(asked, principal, usage, time_remaining)
-        receipt = await self._audit.append_made(make, asked, usage)
+        if self._sources.serves(granted.resource):
+            make, usage = await self._forward(asked, principal, time_remaining)
+        receipt = await self._audit.append_made(make, asked, usage, self._audit.tags((key,)))
         return QueryAnswer(found=asked.found, items=asked.shown, receipt=receipt)
 
     async def verify(
@@ -166,7 +161,8 @@ class Querying:
         claims: Mapping[str, str],
         purpose: str,
         case_number: str,
-        time_remaining: Callable[[], float | None] = _unbounded,
+        time_remaining: Remaining = unbounded,
+        signed: RequestSignature | None = None,
     ) -> VerifyAnswer:
         """Whether claims are true of a record, and nothing else of it.
 
@@ -175,6 +171,15 @@ class Querying:
         """
         check_question(purpose, case_number)
         check_claims(claims)
+        request = canonical(
+            {
+                "grant": grant,
+                "key": key,
+                "claims": claims,
+                "purpose": purpose,
+                "case_number": case_number,
+            }
+        )
         now = self._clock.now()
         try:
             granted = self._authorize(
@@ -184,7 +189,8 @@ class Querying:
                 items=tuple(claims),
             )
             check_granted_whole(granted, claims)
-            self._check_key(granted.resource, key)
+            schema = self._check_key(granted.resource, key)
+            facts = signed_facts(schema, signed, "Verify", request, now)
             usage = self._take(granted, now)
         except REFUSED as error:
             await self._refuse(error, principal, Operation.VERIFY, grant, now)
@@ -195,22 +201,15 @@ class Querying:
             actor=principal.system,
             at=now,
             claims=claims,
-            request=canonical(
-                {
-                    "grant": grant,
-                    "key": key,
-                    "claims": claims,
-                    "purpose": purpose,
-                    "case_number": case_number,
-                }
-            ),
+            request=request,
+            signed=facts,
             purpose=purpose,
             case_number=case_number,
         )
         make: _Make = self._answer
-        if self._is_forwarded(granted.resource):
-            make, usage = await self._forward(asked, principal, usage, time_remaining)
-        receipt = await self._audit.append_made(make, asked, usage)
+        if self._sources.serves(granted.resource):
+            make, usage = await self._forward(asked, principal, time_remaining)
+        receipt = await self._audit.append_made(make, asked, usage, self._audit.tags((key,)))
         return VerifyAnswer(claims=asked.results, receipt=receipt)
 
     def _answer(self, asked: Sequence[_Question]) -> list[SealedRecord]:
@@ -230,56 +229,47 @@ class Querying:
         self,
         asked: _Question,
         principal: Principal,
-        usage: Usage | None,
-        time_remaining: Callable[[], float | None],
+        time_remaining: Remaining,
     ) -> tuple[_Make, Usage | None]:
         """Ask the source's own system; what makes the answer, and the usage it causes.
 
-        Raises Unavailable, DataLoss, and what authorizing raises once the answer has come.
+        Raises as `Sources.records`, and what authorizing raises once the answer has come.
         """
-        assert self._forwarding is not None  # noqa: S101  # it told that it serves the resource
-        grant, operation = asked.grant, asked.operation
-        schema = self._schema(grant.resource)
-        if schema.sharing_mode != SERVICE:
-            return self._answer, usage
-        tested = (one.item for one in grant.row_filter)
+        name, operation, items = asked.grant.name, asked.operation, asked.asked_items
         try:
-            records = await self._forwarding.fetch(
-                schema=schema,
+            records = await self._sources.records(
+                principal,
+                asked.grant,
                 keys=(asked.key,),
-                items=tuple(dict.fromkeys((*asked.wanted, *tested))),
+                items=items,
                 purpose=asked.purpose,
                 case_number=asked.case_number,
-                consumer=principal.department,
-                grant=grant.name,
                 time_remaining=time_remaining,
             )
             asked.fetched, asked.forwarded = records[asked.key], True
             # The grant may have changed, and its quota been used up, while the source was asked.
             asked.grant = self._authorize(
-                grant.name,
-                department=principal.department,
-                operation=operation,
-                items=asked.asked_items,
+                name, department=principal.department, operation=operation, items=items
             )
             if operation is Operation.VERIFY:
-                check_granted_whole(asked.grant, dict.fromkeys(asked.asked_items, ""))
+                check_granted_whole(asked.grant, dict.fromkeys(items, ""))
             usage = self._take(asked.grant, self._clock.now(), counted=True)
-        except SourceFailed as failed:
-            error = told_of(failed)
-            await self._refuse(error, principal, operation, grant.name, asked.at)
-            raise error from None
-        except REFUSED as error:
-            await self._refuse(error, principal, operation, grant.name, asked.at)
+        except (*REFUSED, *SOURCE_ERRORS) as error:
+            await self._refuse(error, principal, operation, name, asked.at)
+            raise
+        except asyncio.CancelledError:
+            gone = caller_gone()
+            self._sources.leave(self._refuse(gone, principal, operation, name, asked.at))
             raise
         return self._answer_forwarded, usage
 
-    def _check_key(self, resource: str, key: str) -> None:
+    def _check_key(self, resource: str, key: str) -> ResourceSchema:
         schema = self._schema(resource)
         known = self._key_checks.get(resource)
         if known is None or known[0] is not schema:
             known = self._key_checks[resource] = (schema, key_check(schema))
         known[1](key)
+        return schema
 
     def _take(self, grant: Grant, now: datetime, *, counted: bool = False) -> Usage | None:
         """One record from the day's quota; None where the grant has no quota.
@@ -321,6 +311,7 @@ class _Question:
     request: bytes
     purpose: str
     case_number: str
+    signed: Facts
     #: Whether the source's own system was asked, and the record that it sent.
     forwarded: bool = False
     fetched: str | None = None
@@ -335,11 +326,6 @@ class _Question:
         """Items as they were asked for."""
         raise NotImplementedError
 
-    @property
-    def wanted(self) -> tuple[str, ...]:
-        """Items that the answer is made from."""
-        return self.asked_items or tuple(self.grant.masks)
-
     def answer(self, payload: str | None) -> SealedRecord:
         """Keep the answer; the record that says it."""
         raise NotImplementedError
@@ -350,6 +336,7 @@ class _Question:
             "contract": self.grant.contract_hash,
             "resource": self.grant.resource,
             **facts,
+            **self.signed,
         }
         if self.forwarded:
             told["source"] = "endpoint"

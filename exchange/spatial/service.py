@@ -53,6 +53,7 @@ from runtime.database import Database
 from runtime.errors import Aborted, DomainError, FieldViolation, InvalidArgument
 from runtime.identity import Principal
 from runtime.records import SealedRecord, canonical, make_record
+from runtime.signed import signature_required
 
 THREADS = 2
 
@@ -168,7 +169,9 @@ class SpatialQuerying:
             following = "" if nearest else paging.token_after(str(found[-1].number))
         records = [_shown(grant, one, question.items) for one in found]
         asked = _answered(principal, question, grant, item, records, following, now)
-        receipt = await self._audit.append(asked, usage)
+        key_item = self._schema(grant.resource).key_item
+        about = self._audit.tags(one.values[key_item] for one in found)
+        receipt = await self._audit.append(asked, usage, about)
         return SpatialAnswer(records=records, next_page_token=following, receipt=receipt)
 
     def _holds(self, resource: str, key: str) -> bool:
@@ -184,6 +187,8 @@ class SpatialQuerying:
             schema = self._schema(grant.resource)
             if schema.state is EntryState.WITHDRAWN:
                 raise resource_withdrawn()
+            if schema.signed_requests:  # a question by place takes no signature
+                raise signature_required()
             item = _item_of(schema, question.geometry_item)
             self._granted(principal, question, item)
             self._rates.take(grant)

@@ -489,6 +489,7 @@ class DataResource(_message.Message):
     LAST_PUBLISH_TIME_FIELD_NUMBER: _builtins.int
     FRESH_UNTIL_FIELD_NUMBER: _builtins.int
     STALE_FIELD_NUMBER: _builtins.int
+    SIGNED_REQUESTS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """departments/{department}/resources/{resource}"""
     code: _builtins.str
@@ -535,6 +536,8 @@ class DataResource(_message.Message):
     """How often it has changed, from 1."""
     stale: _builtins.bool
     """Whether it is in force, shared, and its newest batch is older than its cycle or absent."""
+    signed_requests: _builtins.bool
+    """Whether questions about it must be signed by who asks (RequestSignature of query.proto)."""
     @_builtins.property
     def related_resources(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Codes of related resources, in the guide's form."""
@@ -586,10 +589,11 @@ class DataResource(_message.Message):
         last_publish_time: _timestamp_pb2.Timestamp | None = ...,
         fresh_until: _timestamp_pb2.Timestamp | None = ...,
         stale: _builtins.bool = ...,
+        signed_requests: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["fresh_until", b"fresh_until", "last_publish_time", b"last_publish_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["abstract", b"abstract", "base_library", b"base_library", "category", b"category", "code", b"code", "contact_office", b"contact_office", "display_name", b"display_name", "etag", b"etag", "format", b"format", "fresh_until", b"fresh_until", "items", b"items", "key_item", b"key_item", "last_publish_time", b"last_publish_time", "legal_basis", b"legal_basis", "name", b"name", "open", b"open", "provider_code", b"provider_code", "publish_date", b"publish_date", "quality", b"quality", "related_resources", b"related_resources", "sharing_condition", b"sharing_condition", "sharing_mode", b"sharing_mode", "sharing_type", b"sharing_type", "stale", b"stale", "state", b"state", "theme", b"theme", "update_cycle", b"update_cycle", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["abstract", b"abstract", "base_library", b"base_library", "category", b"category", "code", b"code", "contact_office", b"contact_office", "display_name", b"display_name", "etag", b"etag", "format", b"format", "fresh_until", b"fresh_until", "items", b"items", "key_item", b"key_item", "last_publish_time", b"last_publish_time", "legal_basis", b"legal_basis", "name", b"name", "open", b"open", "provider_code", b"provider_code", "publish_date", b"publish_date", "quality", b"quality", "related_resources", b"related_resources", "sharing_condition", b"sharing_condition", "sharing_mode", b"sharing_mode", "sharing_type", b"sharing_type", "signed_requests", b"signed_requests", "stale", b"stale", "state", b"state", "theme", b"theme", "update_cycle", b"update_cycle", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -570,3 +570,133 @@ class ExportResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ExportResponse: _TypeAlias = ExportResponse  # noqa: Y015
+
+@_typing.final
+class MyAccessRequest(_message.Message):
+    """Asks who asked for the data of an applicant whom the caller has identified. Deliveries to
+    subscribers are not among the answers: they are of whole resources, under grants that are listed.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    CASE_NUMBER_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    """The applicant's number, as it is the key of records: a citizen number or a credit code."""
+    case_number: _builtins.str
+    """How the caller identified the applicant, and for which case; required, at most 64 characters."""
+    page_size: _builtins.int
+    """At most so many; 0 means 50, and more than 200 means 200."""
+    page_token: _builtins.str
+    """From an earlier answer."""
+    def __init__(
+        self,
+        *,
+        key: _builtins.str = ...,
+        case_number: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_number", b"case_number", "key", b"key", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MyAccessRequest: _TypeAlias = MyAccessRequest  # noqa: Y015
+
+@_typing.final
+class PastAccess(_message.Message):
+    """One time that somebody asked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    RESOURCE_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    GRANT_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    LEGAL_BASIS_FIELD_NUMBER: _builtins.int
+    LEAF_FIELD_NUMBER: _builtins.int
+    SALT_FIELD_NUMBER: _builtins.int
+    index: _builtins.int
+    """Index of the record in the log: GetInclusionProof proves it."""
+    actor: _builtins.str
+    """The system that asked."""
+    kind: _builtins.str
+    """`query`, `verify`, `batch_query`, `spatial_query` or `export`."""
+    resource: _builtins.str
+    """The resource."""
+    grant: _builtins.str
+    """The grant that it was asked under."""
+    purpose: _builtins.str
+    """What the grant is for. What the question itself was for is in the log as a commitment only."""
+    legal_basis: _builtins.str
+    """On which law the grant stands."""
+    leaf: _builtins.bytes
+    """The record as it is in the log."""
+    salt: _builtins.bytes
+    """Opens the record's commitment to the key; empty where the record is of many people."""
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """When it was asked."""
+
+    @_builtins.property
+    def items(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Codes of the items that were asked for."""
+
+    def __init__(
+        self,
+        *,
+        index: _builtins.int = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        actor: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        resource: _builtins.str = ...,
+        items: _abc.Iterable[_builtins.str] | None = ...,
+        grant: _builtins.str = ...,
+        purpose: _builtins.str = ...,
+        legal_basis: _builtins.str = ...,
+        leaf: _builtins.bytes = ...,
+        salt: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "grant", b"grant", "index", b"index", "items", b"items", "kind", b"kind", "leaf", b"leaf", "legal_basis", b"legal_basis", "purpose", b"purpose", "resource", b"resource", "salt", b"salt", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PastAccess: _TypeAlias = PastAccess  # noqa: Y015
+
+@_typing.final
+class MyAccessResponse(_message.Message):
+    """A page of accesses, the newest first. What was asked within the last second may be missing."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCESSES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty at the end."""
+    @_builtins.property
+    def accesses(self) -> _containers.RepeatedCompositeFieldContainer[Global___PastAccess]:
+        """Each with its record."""
+
+    def __init__(
+        self,
+        *,
+        accesses: _abc.Iterable[Global___PastAccess] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accesses", b"accesses", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MyAccessResponse: _TypeAlias = MyAccessResponse  # noqa: Y015

@@ -55,6 +55,11 @@ class QueryServiceStub:
                 request_serializer=exchange_dot_v1_dot_query__pb2.ExportRequest.SerializeToString,
                 response_deserializer=exchange_dot_v1_dot_query__pb2.ExportResponse.FromString,
                 _registered_method=True)
+        self.MyAccess = channel.unary_unary(
+                '/tongban.exchange.v1.QueryService/MyAccess',
+                request_serializer=exchange_dot_v1_dot_query__pb2.MyAccessRequest.SerializeToString,
+                response_deserializer=exchange_dot_v1_dot_query__pb2.MyAccessResponse.FromString,
+                _registered_method=True)
 
 
 class QueryServiceServicer:
@@ -89,6 +94,13 @@ class QueryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def MyAccess(self, request, context):
+        """Tells an applicant who asked for their data (本人数据被查询情况); a counter asks on their behalf.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_QueryServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -111,6 +123,11 @@ def add_QueryServiceServicer_to_server(servicer, server):
                     servicer.Export,
                     request_deserializer=exchange_dot_v1_dot_query__pb2.ExportRequest.FromString,
                     response_serializer=exchange_dot_v1_dot_query__pb2.ExportResponse.SerializeToString,
+            ),
+            'MyAccess': grpc.unary_unary_rpc_method_handler(
+                    servicer.MyAccess,
+                    request_deserializer=exchange_dot_v1_dot_query__pb2.MyAccessRequest.FromString,
+                    response_serializer=exchange_dot_v1_dot_query__pb2.MyAccessResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -222,6 +239,33 @@ class QueryService:
             '/tongban.exchange.v1.QueryService/Export',
             exchange_dot_v1_dot_query__pb2.ExportRequest.SerializeToString,
             exchange_dot_v1_dot_query__pb2.ExportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MyAccess(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.exchange.v1.QueryService/MyAccess',
+            exchange_dot_v1_dot_query__pb2.MyAccessRequest.SerializeToString,
+            exchange_dot_v1_dot_query__pb2.MyAccessResponse.FromString,
             options,
             channel_credentials,
             insecure,

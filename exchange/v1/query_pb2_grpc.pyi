@@ -41,6 +41,8 @@ class QueryServiceStub:
     """Tells whether claims match a record, and nothing else of it (核查)."""
     Export: _grpc.UnaryUnaryMultiCallable[_query_pb2.ExportRequest, _query_pb2.ExportResponse]
     """Returns all records that the grant shows, page by page, each masked as the grant says."""
+    MyAccess: _grpc.UnaryUnaryMultiCallable[_query_pb2.MyAccessRequest, _query_pb2.MyAccessResponse]
+    """Tells an applicant who asked for their data (本人数据被查询情况); a counter asks on their behalf."""
 
 @_typing.type_check_only
 class QueryServiceAsyncStub(QueryServiceStub):
@@ -55,6 +57,8 @@ class QueryServiceAsyncStub(QueryServiceStub):
     """Tells whether claims match a record, and nothing else of it (核查)."""
     Export: _aio.UnaryUnaryMultiCallable[_query_pb2.ExportRequest, _query_pb2.ExportResponse]  # type: ignore[assignment]
     """Returns all records that the grant shows, page by page, each masked as the grant says."""
+    MyAccess: _aio.UnaryUnaryMultiCallable[_query_pb2.MyAccessRequest, _query_pb2.MyAccessResponse]  # type: ignore[assignment]
+    """Tells an applicant who asked for their data (本人数据被查询情况); a counter asks on their behalf."""
 
 class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
     """Answers carry a receipt; no answer leaves before its audit record is durable."""
@@ -90,5 +94,13 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_query_pb2.ExportResponse, _abc.Awaitable[_query_pb2.ExportResponse]]:
         """Returns all records that the grant shows, page by page, each masked as the grant says."""
+
+    @_abc_1.abstractmethod
+    def MyAccess(
+        self,
+        request: _query_pb2.MyAccessRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_query_pb2.MyAccessResponse, _abc.Awaitable[_query_pb2.MyAccessResponse]]:
+        """Tells an applicant who asked for their data (本人数据被查询情况); a counter asks on their behalf."""
 
 def add_QueryServiceServicer_to_server(servicer: QueryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -24,6 +24,7 @@ from exchange.v1 import (
     delivery_pb2_grpc,
     discovery_pb2_grpc,
     grants_pb2_grpc,
+    monitoring_pb2_grpc,
     oversight_pb2_grpc,
     query_pb2_grpc,
     sources_pb2_grpc,
@@ -35,7 +36,7 @@ from runtime.clock import FixedClock
 from runtime.config import Settings
 from runtime.errors import DomainError
 from runtime.idcodes import citizen_check_character
-from runtime.identity import Authenticator, Authority, Principal, Role
+from runtime.identity import Authenticator, Authority, Credentials, Principal, Role
 from runtime.objects import FileStore
 from runtime.rpc import Server
 from runtime.status import from_rpc_error
@@ -94,11 +95,13 @@ def batch(
 class Stubs:
     """A caller's stubs of every service."""
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
+    def __init__(self, channel: grpc.aio.Channel, credentials: Credentials) -> None:
+        self.credentials = credentials
         self.catalog = catalog_pb2_grpc.CatalogServiceStub(channel)
         self.connectors = connecting_pb2_grpc.ConnectorServiceStub(channel)
         self.grants = grants_pb2_grpc.GrantServiceStub(channel)
         self.oversight = oversight_pb2_grpc.OversightServiceStub(channel)
+        self.monitoring = monitoring_pb2_grpc.MonitoringServiceStub(channel)
         self.query = query_pb2_grpc.QueryServiceStub(channel)
         self.spatial = spatial_pb2_grpc.SpatialServiceStub(channel)
         self.sources = sources_pb2_grpc.SourceServiceStub(channel)
@@ -211,7 +214,7 @@ async def exchange_node(
         credentials = authority.issue(system=principal.system, roles=principal.roles, now=now)
         issued[principal.system] = credentials.certificate
         channels.append(aio_channel(f"127.0.0.1:{port}", credentials))
-        return Stubs(channels[-1])
+        return Stubs(channels[-1], credentials)
 
     def revoke(principal: Principal) -> None:
         authority.revoke(issued[principal.system], now=datetime.now(UTC))

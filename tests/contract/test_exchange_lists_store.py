@@ -274,6 +274,53 @@ def test_what_is_promised_is_held_against_what_is_delivered(node: Node):
     assert node.shortfalls()[ROW][-1] == ("RECEIVERS_WITHOUT_GRANT", [HOUSING])
 
 
+def change_of(node: Node, row: str = ROW):
+    with node.database.reading() as session:
+        return deadlines.of_subjects(session, [row]).get((row, Kind.CATALOG_CHANGE))
+
+
+def test_what_the_catalog_lacks_of_a_promise_is_owed_until_it_has_it(node: Node):
+    node.promise()
+    assert change_of(node) is None  # the catalog has it
+    wide = county.resource().items[0]
+    later = f"{CIVIL}/resources/later"
+    row = node.promise(name=f"{ROW}-2", resource=later, items=["citizen_number", "name"])
+    began = change_of(node, row.name)
+    assert (began.department, began.days) == (CIVIL, 10)
+    assert began.due.isoformat() == "2026-03-16"
+    made = county.resource(later, code="101001/000009", items=(wide,))
+    county.put(node.database, made, clock=node.clock)
+    assert change_of(node, row.name).state is DeadlineState.RUNNING  # the name is not there
+    row = node.promise(**{**fields_of(row), "note": "再写一次", "etag": row.etag})
+    assert change_of(node, row.name) == began
+    node.clock.advance(14 * DAY)
+    more = (*county.resource().items[:2],)
+    county.put(node.database, county.resource(later, code="101001/000009", items=more),
+               clock=node.clock)  # fmt: skip
+    assert change_of(node, row.name).state is DeadlineState.MET
+    assert len(node.records("deadline_finished")) == 1
+
+
+def fields_of(row: pb.Responsibility) -> dict:
+    return {f.name: value for f, value in row.ListFields() if not f.name.endswith("_time")}
+
+
+def test_a_promise_of_later_counts_from_its_first_day_and_ends_with_its_row(node: Node):
+    later = f"{CIVIL}/resources/later"
+    row = node.promise(resource=later, from_day="2026-06-01")  # a Monday
+    assert change_of(node).due.isoformat() == "2026-06-15"
+    node(ADMINISTRATOR, "RemoveResponsibility", name=ROW, etag=row.etag)
+    assert change_of(node).state is DeadlineState.CANCELLED
+    again = node.promise(resource=later)
+    again = node.promise(resource=later, note="再写一次", etag=again.etag)
+    node(ADMINISTRATOR, "RemoveResponsibility", name=ROW, etag=again.etag)
+    node.clock.advance(100 * DAY)
+    again = node.promise(resource=later)
+    assert change_of(node).state is DeadlineState.RUNNING
+    node.promise(etag=again.etag)  # of what is there
+    assert change_of(node).state is DeadlineState.MET
+
+
 def test_grants_have_to_give_what_was_promised(node: Node):
     every = node.promise(items=[])
     node.publish()

@@ -211,6 +211,33 @@ async def test_on_each_database(kind, database_url, tmp_path):
         assert (await refusal(scene.ask(grant))).reason == "DAILY_QUOTA_EXCEEDED"
 
 
+async def test_many_records_come_in_few_questions(http):
+    await http.connect()
+    for serial in range(1, 251):
+        http.hold({**RECORD, "citizen_number": citizen_number(serial), "name": f"某{serial}"})
+    outside = {"citizen_number": citizen_number(7), "name": "某7", "region": "980101"}
+    http.hold(outside)
+    here = RowCondition(item="region", test=RowTest.PREFIX, values=("9901",))
+    grant = http.node.grant({"name": Mask.WHOLE}, row_filter=(here,), reason="仅限示范县")
+    keys = [citizen_number(serial) for serial in range(1, 260)]
+
+    async def chunks():
+        yield query_pb2.BatchQueryRequest(grant=grant, keys=keys, **WHY)
+
+    (answer,) = [one async for one in http.consumer.query.BatchQuery(chunks(), timeout=20)]
+    assert [len(one["keys"]) for one in http.source.asked] == [100, 100, 59]
+    names = [record.items.get("name", "") for record in answer.records]
+    assert names == [f"某{n}" if n <= 250 and n != 7 else "" for n in range(1, 260)]
+    leaf = facts(answer.receipt)
+    assert (leaf["kind"], leaf["source"], leaf["found"]) == ("batch_query", "endpoint", 249)
+    few = query_pb2.QueryRequest(grant=grant, keys=keys[:3], **WHY)
+    assert len((await http.consumer.query.Query(few)).records) == 3
+    http.source.behaviour = "refuse_500"
+    error = await refusal(http.consumer.query.Query(few))
+    assert error.reason == "SOURCE_UNAVAILABLE"
+    assert http.node.leaves("query_refused")[0]["reason"] == "SOURCE_UNAVAILABLE"
+
+
 async def test_a_row_filter_is_judged_by_what_the_source_sends(http):
     await http.connect()
     outside = {**RECORD, "citizen_number": citizen_number(2), "region": "980101"}
@@ -386,6 +413,12 @@ async def test_who_has_no_time_does_not_close_a_source_to_the_others(scene):
     with pytest.raises(grpc.aio.AioRpcError):
         await scene.ask(grant, timeout=0.03)
     assert await scene.state() == pb.BREAKER_STATE_CLOSED
+    asking = scene.ask(grant)
+    await asyncio.sleep(0.3)
+    asking.cancel()
+    await asyncio.sleep(0.3)
+    # Who does not wait has asked all the same.
+    assert "CALLER_GONE" in {leaf["reason"] for leaf in scene.node.leaves("query_refused")}
     # An answer of a source that is asked for no record that fits closes nothing either.
     assert (await scene.ask(grant)).found
 

@@ -116,6 +116,28 @@ async def _check(parties: Parties, masks: dict[str, Mask], asked: list[str]) -> 
     else:
         assert (await refusal(narrowed)).reason == "ITEM_NOT_GRANTED"
 
+    keys = {"grant": grant, "keys": [RECORD["citizen_number"]], **WHY}
+    past = query_pb2.QueryRequest(**question)
+    past.read_time.FromDatetime(parties.node.clock.now())
+    was = await query(past)
+    check_shown(was, dict(was.items), masks)
+    few = await query(query_pb2.QueryRequest(**keys))
+    stream = parties.consumer.query.BatchQuery(iter([query_pb2.BatchQueryRequest(**keys)]))
+    (many,) = [one async for one in stream]
+    for several in (few, many):
+        check_shown(several, dict(several.records[0].items), masks)
+    narrow = parties.consumer.query.BatchQuery(
+        iter([query_pb2.BatchQueryRequest(**keys, items=asked)])
+    )
+    if set(asked) <= set(masks):
+        (part,) = [one async for one in narrow]
+        check_shown(part, dict(part.records[0].items), wanted)
+    else:
+        error = await refusal(narrow.read())
+        told = error.message + error.message_zh + repr(error.metadata)
+        assert error.reason == "ITEM_NOT_GRANTED"
+        assert not any(v in told for v in RECORD.values() if v != "true")
+
     for code in RECORD:
         claimed = verify(query_pb2.VerifyRequest(**question, claims={code: RECORD[code]}))
         if masks.get(code) is Mask.WHOLE:
@@ -149,7 +171,7 @@ async def _check(parties: Parties, masks: dict[str, Mask], asked: list[str]) -> 
     exported = await parties.consumer.query.Export(query_pb2.ExportRequest(grant=grant, **WHY))
     assert len(exported.records) == 1
     check_shown(exported, dict(exported.records[0].items), masks)
-    for receipt in (answer.receipt, pulled.receipt, sent.receipt, exported.receipt):
+    for receipt in (one.receipt for one in (answer, was, few, many, pulled, sent, exported)):
         leaf = orjson.loads(receipt.leaf)
         assert set(leaf["items"]) == set(masks)
 

@@ -52,6 +52,10 @@ TABLES: dict[tuple[str, str], dict[str, str | tuple[str, ...]]] = {
     ("exchange.oversight.rpc", "POLICY"): dict.fromkeys(
         ("ExplainAccess", "WhatIf", "ReportGrantUse"), DECISIONS
     ),
+    ("exchange.monitoring.rpc", "POLICY"): dict.fromkeys(
+        ("ListCallRecords", "ListAlerts"),
+        "what systems called, for those who oversee them; no data of persons",
+    ),
     ("exchange.delivery.rpc", "POLICY"): {
         "Publish": ("batch_published",),
         "CreateSubscription": ("subscription_created",),
@@ -65,6 +69,7 @@ TABLES: dict[tuple[str, str], dict[str, str | tuple[str, ...]]] = {
         "BatchQuery": ("batch_query", "query_refused"),
         "Verify": ("verify", "query_refused"),
         "Export": ("export", "query_refused"),
+        "MyAccess": ("accesses_told",),
     },
     ("exchange.spatial.rpc", "POLICY"): {"SpatialQuery": ("spatial_query", "query_refused")},
     ("exchange.connecting.rpc", "POLICY"): {

@@ -345,17 +345,10 @@ def test_the_verifier_stands_alone() -> None:
     assert ours == {
         f"exchange.audit{part}"
         for part in (
-            "",
-            ".answering",
-            ".copying",
-            ".merkle",
-            ".model",
-            ".note",
-            ".proved",
-            ".saved",
-            ".verify",
+            "", ".answering", ".copying", ".merkle", ".model", ".note", ".proved", ".saved",
+            ".signed", ".verify",
         )
-    }
+    }  # fmt: skip
     servers = ("grpc", "google", "sqlalchemy", "sqlmodel", "orjson", "pydantic", "structlog")
     assert not [name for name in loaded if name.partition(".")[0] in servers]
 

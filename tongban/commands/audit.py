@@ -14,7 +14,7 @@ from exchange.v1 import audit_pb2 as pb
 from runtime import config
 from tongban import proofs, proving, receipts
 from tongban.client import Client, plain
-from tongban.commands import audit_keeping, audit_witness
+from tongban.commands import audit_access, audit_keeping, audit_witness
 from tongban.commands.identity import check_node_folder
 from tongban.console import (
     DEFAULT_IDENTITY,
@@ -42,6 +42,7 @@ app = typer.Typer(
 )
 app.add_typer(audit_witness.app)
 app.add_typer(audit_keeping.app)
+app.add_typer(audit_access.app)
 
 KeyFile = Annotated[
     Path, typer.Option("--key", help="File with the log's verifier key, had from elsewhere.")

@@ -50,6 +50,9 @@ Key = Annotated[
 ]
 Purpose = Annotated[str, typer.Option(help="What this question is for.")]
 CaseNumber = Annotated[str, typer.Option("--case", help="The case it serves.")]
+Sign = Annotated[
+    bool, typer.Option("--sign", help="Sign the request, so that neither side can deny it.")
+]
 ReceiptFile = Annotated[Path | None, typer.Option("--receipt", help="Save the receipt there.")]
 
 
@@ -60,6 +63,7 @@ def query(
     case_number: CaseNumber,
     item: Annotated[list[str] | None, typer.Option(help="An item; all granted if none.")] = None,
     receipt: ReceiptFile = None,
+    sign: Sign = False,
     node: NodeAddress = DEFAULT_NODE,
     identity: IdentityFolder = DEFAULT_IDENTITY,
     as_json: Json = False,
@@ -69,11 +73,12 @@ def query(
     Example: tongban query departments/human-resources/grants/cd34
     --purpose 就业登记 --case 2026-0001 --receipt receipt.json
     """
-    with outcomes(as_json=as_json), Client(node, identity) as client:
+    with outcomes(as_json=as_json), Client(node, identity, sign=sign) as client:
         names.parse(names.GRANT, grant, field="grant")
-        answer = client.query(
+        request = client.query_request(
             grant, key, items=item or (), purpose=purpose, case_number=case_number
         )
+        answer = client.queries.Query(request, timeout=client.timeout)
         if as_json:
             print_json({"found": answer.found, "items": dict(sorted(answer.items.items()))})
         elif answer.found:
@@ -94,6 +99,8 @@ def query(
                     request={"grant": grant, "key": key, "items": list(item or ()),
                              "purpose": purpose, "case_number": case_number},
                     answer={"found": answer.found, "items": dict(answer.items)},
+                    certificate=client.certificate if sign else b"",
+                    nonce=request.signature.nonce,
                 )  # fmt: skip
         if not answer.found:
             raise typer.Exit(Exit.NO)
@@ -105,6 +112,7 @@ def verify(
     claim: Annotated[list[str], typer.Option(help="item=value; several times.")],
     purpose: Purpose,
     case_number: CaseNumber,
+    sign: Sign = False,
     node: NodeAddress = DEFAULT_NODE,
     identity: IdentityFolder = DEFAULT_IDENTITY,
     as_json: Json = False,
@@ -114,7 +122,7 @@ def verify(
     Example: tongban verify departments/human-resources/grants/cd34 --claim name=王芳
     --purpose 就业登记 --case 2026-0001
     """
-    with outcomes(as_json=as_json), Client(node, identity) as client:
+    with outcomes(as_json=as_json), Client(node, identity, sign=sign) as client:
         names.parse(names.GRANT, grant, field="grant")
         claims = dict(_pair(c) for c in claim)
         answer = client.verify(grant, key, claims, purpose=purpose, case_number=case_number)

@@ -15,6 +15,7 @@ from tongban.commands.grant_terms import (
     granted_item,
     operations_of,
     print_grant,
+    start_of,
 )
 from tongban.console import (
     DEFAULT_IDENTITY,
@@ -106,6 +107,9 @@ def approve(
         typer.Option(help="Item, or item:mask; several times. Masks: " + ", ".join(MASKS)),
     ],
     until: Annotated[str, typer.Option(help="YYYY-MM-DD (that day included), or 90d.")],
+    start: Annotated[
+        str, typer.Option(help="From when: YYYY-MM-DD (that day included), or 7d; now if empty.")
+    ] = "",
     operations: Annotated[str, typer.Option(help="Comma-separated; all asked if empty.")] = "",
     daily_quota: Annotated[int, typer.Option(min=0, help="Records a day; 0 is no bound.")] = 0,
     rate: Annotated[int, typer.Option(min=0, help="Questions a minute; 0 is no bound.")] = 0,
@@ -135,6 +139,8 @@ def approve(
             include_history=include_history,
             request_id=new_request_id(),
         )
+        if start:
+            call.start_time.FromDatetime(start_of(start))
         call.end_time.FromDatetime(end_of(until))
         made = client.grants.ApproveAccessRequest(call, timeout=client.timeout)
         if made.HasField("grant"):

@@ -69,6 +69,13 @@ def end_of(text: str) -> datetime:
     return datetime.combine(day + timedelta(days=1), time(), CHINA)
 
 
+def start_of(text: str) -> datetime:
+    """The start of a day in China (`YYYY-MM-DD`), or a number of days from now (`7d`)."""
+    if text.endswith("d"):
+        return end_of(text)
+    return end_of(text) - timedelta(days=1)
+
+
 def condition(text: str) -> pb.RowCondition:
     """A condition on records: `item^=prefix`, `item=value`, `item=one,other` or `item@resource`.
 
@@ -114,6 +121,7 @@ def print_grant(grant: pb.Grant, as_json: bool) -> None:
             (say("records", "记录范围"), rows_text(grant.row_filter) or say("all", "全部")),
             (say("daily quota", "每日限额"), grant.daily_quota or say("none", "不限")),
             (say("a minute", "每分钟"), grant.rate_per_minute or say("no bound", "不限")),
+            (say("from", "起始"), when(grant.start_time)),
             (say("until", "截止"), when(grant.end_time)),
             (say("state", "状态"), pb.GrantState.Name(grant.state).removeprefix("GRANT_STATE_")),
             (say("version", "版本"), grant.version),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from exchange.audit.accesses import store as accesses
 from exchange.audit.merkle import join_entries, split_entries
 from exchange.audit.store import AuditBatch, AuditCheckpoint, SaltWatermark
 from exchange.audit.witnesses.store import CosignatureRow
@@ -41,12 +42,14 @@ def place_of(work: UnitOfWork, index: int) -> tuple[str, int, int] | None:
 def erase_salt(work: UnitOfWork, shard: str, batch: int, position: int) -> int | None:
     """How many salts went, 0 or 1; None where there is no such record."""
     _overwrite(work)
-    query = sa.select(_BATCH.id, _COUNT, _BATCH.salts)
+    query = sa.select(_BATCH.id, _COUNT, _BATCH.salts, _BATCH.first_index)
     row = work.session.execute(
         query.where(_BATCH.shard == shard, _BATCH.sequence == batch).with_for_update()
     ).first()
     if row is None or not 0 <= position < row.held:
         return None
+    index = None if row.first_index is None else int(row.first_index) + position
+    accesses.forget(work.session, shard, batch, position, index)
     salts = split_entries(row.salts)
     if not salts or not salts[position]:
         return 0
@@ -65,7 +68,9 @@ def erase_before(work: UnitOfWork, promised_before: str) -> tuple[int, bool]:
     session = work.session
     watermark = session.get(SaltWatermark, 1, with_for_update=True)
     rows = session.execute(
-        sa.select(_BATCH.id, _COUNT, _BATCH.promised_at)
+        sa.select(
+            _BATCH.id, _COUNT, _BATCH.promised_at, _BATCH.shard, _BATCH.sequence, _BATCH.first_index
+        )
         .where(_BATCH.id > (watermark.batch_id if watermark else 0))
         .order_by(_BATCH.id)
         .limit(BATCHES_AT_ONCE + 1)
@@ -84,6 +89,9 @@ def erase_before(work: UnitOfWork, promised_before: str) -> tuple[int, bool]:
         sa.update(AuditBatch)
         .where(_BATCH.id.between(first, last), sa.func.length(_BATCH.salts) > 0)
         .values(salts=b"")
+    )
+    accesses.forget_batches(
+        session, [(row.shard, row.sequence, row.first_index, int(row.held)) for row in old]
     )
     session.merge(SaltWatermark(id=1, batch_id=last))
     more = len(rows) > len(old) and rows[len(old)].promised_at < promised_before

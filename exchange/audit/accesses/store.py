@@ -1,0 +1,146 @@
+"""The index of accesses: its two tables and all their SQL.
+
+1. The tags of a batch are written with it, in its transaction, as one value of `access_waiting`: a
+   group commit stays one small write. Once the log has ordered the batch, they move to `access`, a
+   few at a time and off the hot path.
+2. What is erased from the salts is erased here too: an entry that nobody can link to a person any
+   more must not be linked by the index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from sqlmodel import Field, Session, SQLModel
+
+from exchange.audit.accesses.model import joined, rows_of, split
+from exchange.audit.merkle import split_entries
+from exchange.audit.store import METADATA
+from runtime.database import Database
+
+BATCHES_AT_ONCE = 8
+ROWS_A_RUN = 20_000
+_BIG = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
+
+class _Table(SQLModel):
+    metadata = METADATA
+
+
+class AccessWaiting(_Table, table=True):
+    """The tags of a batch that is not in the index yet."""
+
+    __tablename__ = "access_waiting"
+    __table_args__ = (sa.UniqueConstraint("shard", "sequence", name="access_waiting_batch"),)
+
+    id: int = Field(sa_type=_BIG, primary_key=True)
+    shard: str = Field(max_length=100)
+    sequence: int = Field(sa_type=sa.BigInteger)
+    tags: bytes
+
+
+class Access(_Table, table=True):
+    """A leaf of the log, by the tag of a key that it is about."""
+
+    __tablename__ = "access"
+    __table_args__ = (
+        sa.Index("access_of_leaf", "leaf_index"),
+        {"sqlite_with_rowid": False},
+    )
+
+    tag: bytes = Field(primary_key=True, sa_type=sa.LargeBinary)
+    leaf_index: int = Field(primary_key=True, sa_type=sa.BigInteger)
+
+
+_ORDERED = """
+    SELECT w.id, b.first_index, w.tags FROM access_waiting AS w
+    JOIN audit_batch AS b ON b.shard = w.shard AND b.sequence = w.sequence
+    WHERE b.first_index IS NOT NULL ORDER BY w.id LIMIT ?
+"""
+_ORDERED_POSTGRESQL = _ORDERED + " FOR UPDATE OF w"
+_TAGS = "SELECT tags FROM access_waiting WHERE shard = :shard AND sequence = :sequence"
+_LEAVE = "UPDATE access_waiting SET tags = :tags WHERE shard = :shard AND sequence = :sequence"
+
+
+class AccessStore:
+    """The index, on the driver's own connection."""
+
+    def __init__(self, database: Database) -> None:
+        self._held = database.held
+        sql = self._held.sql
+        # Held on to, so that what is being erased is not moved meanwhile.
+        self._ordered = sql(_ORDERED if database.is_sqlite else _ORDERED_POSTGRESQL)
+        self._add = sql("INSERT INTO access (tag, leaf_index) VALUES (?, ?) ON CONFLICT DO NOTHING")
+        self._done = sql("DELETE FROM access_waiting WHERE id = ?")
+        self._of = sql(
+            "SELECT leaf_index FROM access WHERE tag = ? AND leaf_index < ?"
+            " ORDER BY leaf_index DESC LIMIT ?"
+        )
+        self._holding = sql(
+            "SELECT first_index, leaves, salts FROM audit_batch WHERE first_index <= ?"
+            " ORDER BY first_index DESC LIMIT 1"
+        )
+
+    def index(self) -> int:
+        """Move the tags of ordered batches into the index, up to a bound; how many.
+
+        In small transactions, since group commits wait for each. Repeating is harmless.
+        """
+        moved = 0
+        while moved < ROWS_A_RUN:
+            with self._held.transaction() as connection:
+                waiting = connection.execute(self._ordered, (BATCHES_AT_ONCE,)).fetchall()
+                rows: list[tuple[bytes, int]] = []
+                for _, first_index, tags in waiting:
+                    rows += rows_of(int(first_index), bytes(tags))
+                if rows:
+                    connection.cursor().executemany(self._add, sorted(rows))
+                if waiting:
+                    connection.cursor().executemany(self._done, [(row[0],) for row in waiting])
+            moved += len(rows)
+            if len(waiting) < BATCHES_AT_ONCE:
+                break
+        return moved
+
+    def of(self, tag: bytes, before: int, limit: int) -> list[int]:
+        """Indexes of leaves below one, the newest first."""
+        return [int(row[0]) for row in self._held.rows(self._of, (tag, before, limit))]
+
+    def leaf(self, index: int) -> tuple[bytes, bytes] | None:
+        """Leaf and salt at an index; the salt is empty once it was erased."""
+        row = self._held.row(self._holding, (index,))
+        leaves = [] if row is None else split_entries(bytes(row[1]))
+        place = index - int(row[0]) if row else 0
+        if row is None or place >= len(leaves):
+            return None
+        salts = split_entries(bytes(row[2])) if row[2] else []
+        return leaves[place], salts[place] if place < len(salts) else b""
+
+
+def forget(session: Session, shard: str, sequence: int, position: int, index: int | None) -> None:
+    """Forget whose data one leaf is about."""
+    if index is not None:
+        session.execute(sa.text("DELETE FROM access WHERE leaf_index = :i"), {"i": index})
+    place = {"shard": shard, "sequence": sequence}
+    held = session.execute(sa.text(_TAGS), place).scalar()
+    if held is not None:
+        left = joined(one for one in split(bytes(held)) if one[0] != position)
+        session.execute(sa.text(_LEAVE), {**place, "tags": left})
+
+
+def forget_batches(session: Session, places: Sequence[tuple[str, int, int | None, int]]) -> None:
+    """Forget whose data the leaves of batches are about: (shard, number, first index, count)."""
+    waiting = [{"shard": shard, "sequence": sequence} for shard, sequence, _, _ in places]
+    ordered = [
+        {"first": first, "end": first + count} for _, _, first, count in places if first is not None
+    ]
+    if waiting:
+        session.execute(
+            sa.text("DELETE FROM access_waiting WHERE shard = :shard AND sequence = :sequence"),
+            waiting,
+        )
+    if ordered:
+        session.execute(
+            sa.text("DELETE FROM access WHERE leaf_index >= :first AND leaf_index < :end"), ordered
+        )

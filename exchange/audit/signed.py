@@ -1,0 +1,81 @@
+"""Signatures of requests, checked offline: standard library and `cryptography` only.
+
+What is signed, and with what, is said in `runtime.signed`, which this must agree with.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from exchange.audit.note import NoteError
+from exchange.audit.saved import SavedReceipt
+
+_TRUST_DOMAIN = "spiffe://tongban/"
+_PARTS = ("method", "time", "digest", "certificate", "signature")
+
+
+def check_signed(leaf: Mapping[str, Any], saved: SavedReceipt) -> None:
+    """Whether the leaf's request was signed with the certificate in the file. Raises NoteError."""
+    signed = leaf.get("signed")
+    if not isinstance(signed, dict) or not all(isinstance(signed.get(p), str) for p in _PARTS):
+        raise NoteError("the leaf names no signature of its request")
+    if not saved.certificate:
+        raise NoteError("the request was signed, and the file has no certificate to check it with")
+    certificate, key = _read(saved.certificate)
+    if hashlib.sha256(certificate).hexdigest() != signed["certificate"]:
+        raise NoteError("the leaf names another certificate")
+    if leaf.get("actor") not in _systems(certificate):
+        raise NoteError("the certificate is not the asking system's")
+    text = f"tongban-request/v1\n{signed['method']}\n{signed['time']}\n{signed['digest']}\n"
+    try:
+        raw = base64.b64decode(signed["signature"], validate=True)
+        key.verify(raw, text.encode(), ec.ECDSA(hashes.SHA256()))
+    except (ValueError, InvalidSignature):
+        raise NoteError("the signature is not the certificate's over this request") from None
+    if "request" in saved.values:
+        plain = canonical(saved.values["request"])
+        digest = hashlib.sha256(saved.nonce + b"request\0" + plain).hexdigest()
+        if digest != signed["digest"]:
+            raise NoteError("another request was signed, or the nonce is another one")
+
+
+def canonical(value: Any) -> bytes:
+    """As `runtime.records.canonical`, by the standard library. Raises NoteError."""
+    try:
+        text = json.dumps(
+            value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
+        )
+        return text.encode()
+    except (ValueError, TypeError, RecursionError):
+        raise NoteError("the value has no canonical form") from None
+
+
+def _read(pem: str) -> tuple[bytes, ec.EllipticCurvePublicKey]:
+    try:
+        certificate = x509.load_pem_x509_certificate(pem.encode())
+        key = certificate.public_key()
+    except ValueError:
+        raise NoteError("the certificate cannot be read") from None
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        raise NoteError("the certificate's key is not an EC key")
+    return certificate.public_bytes(serialization.Encoding.DER), key
+
+
+def _systems(der: bytes) -> list[str]:
+    try:
+        names = x509.load_der_x509_certificate(der).extensions.get_extension_for_class(
+            x509.SubjectAlternativeName
+        )
+    except (ValueError, x509.ExtensionNotFound):
+        return []
+    uris = names.value.get_values_for_type(x509.UniformResourceIdentifier)
+    return [uri.removeprefix(_TRUST_DOMAIN) for uri in uris if uri.startswith(_TRUST_DOMAIN)]

@@ -1,0 +1,1 @@
+"""Older versions of records: the log of changes keeps them all."""

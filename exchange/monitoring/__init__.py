@@ -1,0 +1,1 @@
+"""Operational monitoring: a record of every call, alerts, and the feed to a supervisor."""

@@ -1,0 +1,209 @@
+"""As-of reading (历史版本查询): one record as it was at a time.
+
+The steps are those of Query (see `exchange.query.service`), but that reading is off the loop, so
+the grant is looked at again after it.
+
+1. What a record was at a time is the newest version, in the order of the log, that was published by
+   then. A batch on its way at that moment may still come.
+2. A grant shows a version by the terms that hold for its place in the log (`Grant.view_at`): what a
+   later amendment widened is not shown of what was published before, unless it includes history.
+3. No time before the grant began: nobody could have asked then. A grant that allows to subscribe
+   shows every change there is, and so may be asked for any time.
+4. What a receipt's leaf says: as `query`, and `read_time`; its `request` has `read_time` too (RFC
+   3339, UTC, microseconds), and no `keys`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import orjson
+
+from exchange.audit.appending import AuditLog
+from exchange.audit.model import Usage
+from exchange.catalog.service import Schemas
+from exchange.delivery.reading import RecordReader
+from exchange.grants.authorizing import GrantIndex
+from exchange.grants.model import Grant, Operation
+from exchange.grants.rates import Rates
+from exchange.query.filtering import shown
+from exchange.query.model import (
+    QueryAnswer,
+    check_items,
+    check_question,
+    key_check,
+    quota_exceeded,
+    terms_changed,
+)
+from exchange.query.service import Days
+from exchange.query.signing import signed_facts
+from exchange.refusals import REFUSED, refusal
+from runtime.clock import Clock
+from runtime.errors import FieldViolation, InvalidArgument, PermissionDenied
+from runtime.identity import Principal
+from runtime.records import canonical, instant, make_record
+from runtime.signed import RequestSignature
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastQuestion:
+    """A question about the past, as it was sent."""
+
+    grant: str
+    key: str
+    items: Sequence[str]
+    purpose: str
+    case_number: str
+    read_time: datetime
+    signed: RequestSignature | None = None
+
+    def text(self) -> bytes:
+        """What a receipt commits to."""
+        return canonical(
+            {
+                "grant": self.grant,
+                "key": self.key,
+                "items": self.items,
+                "purpose": self.purpose,
+                "case_number": self.case_number,
+                "read_time": instant(self.read_time),
+            }
+        )
+
+
+class AsOf:
+    """The use case."""
+
+    def __init__(
+        self,
+        *,
+        grants: GrantIndex,
+        schemas: Schemas,
+        records: RecordReader,
+        audit: AuditLog,
+        clock: Clock,
+        rates: Rates,
+    ) -> None:
+        self._grants = grants
+        self._schemas = schemas
+        self._records = records
+        self._audit = audit
+        self._clock = clock
+        self._rates = rates
+        self._days = Days()
+
+    async def query(self, principal: Principal, question: PastQuestion) -> QueryAnswer:
+        """One record as it was.
+
+        Raises InvalidArgument (BAD_QUESTION, BAD_READ_TIME, MALFORMED_KEY), what
+        `GrantIndex.authorize` raises, PermissionDenied (READ_TIME_BEFORE_GRANT),
+        ResourceExhausted (RATE_EXCEEDED, DAILY_QUOTA_EXCEEDED), FailedPrecondition
+        (RESOURCE_WITHDRAWN) and Aborted (GRANT_CHANGED).
+        """
+        check_question(question.purpose, question.case_number)
+        check_items(question.items)
+        now = self._clock.now()
+        if question.read_time > now:
+            raise _not_yet()
+        try:
+            asked_under = self._granted(principal, question)
+            schema = self._schemas.schema(asked_under.resource)
+            key_check(schema)(question.key)
+            request = question.text()
+            facts = signed_facts(schema, question.signed, "Query", request, now)
+            self._rates.take(asked_under)
+            self._usage(asked_under, now)
+            items = await asyncio.to_thread(self._read, asked_under, question)
+            # Does it still hold? From here to the log nobody comes between.
+            grant = self._granted(principal, question)
+            if grant.contract_hash != asked_under.contract_hash:
+                raise terms_changed()
+            usage = self._usage(grant, now)
+        except REFUSED as error:
+            await self._audit.append(
+                refusal(
+                    error,
+                    at=now,
+                    actor=principal.system,
+                    operation=Operation.QUERY.value,
+                    grant=question.grant,
+                )
+            )
+            raise
+        found, values = items is not None, items or {}
+        record = make_record(
+            "query",
+            at=now,
+            actor=principal.system,
+            facts={
+                "grant": grant.name,
+                "contract": grant.contract_hash,
+                "resource": grant.resource,
+                "items": list(question.items or grant.masks),
+                "found": found,
+                "read_time": instant(question.read_time),
+                **facts,
+            },
+            commitments={
+                "key": question.key.encode(),
+                "purpose": question.purpose.encode(),
+                "case_number": question.case_number.encode(),
+                "request": request,
+                "answer": canonical({"found": found, "items": values}),
+            },
+        )
+        receipt = await self._audit.append(record, usage, self._audit.tags((question.key,)))
+        return QueryAnswer(found=found, items=values, receipt=receipt)
+
+    def _granted(self, principal: Principal, question: PastQuestion) -> Grant:
+        grant = self._grants.authorize(
+            question.grant,
+            department=principal.department,
+            operation=Operation.QUERY,
+            items=question.items,
+        )
+        if question.read_time < grant.start_time and Operation.SUBSCRIBE not in grant.operations:
+            raise _before_grant()
+        return grant
+
+    def _usage(self, grant: Grant, now: datetime) -> Usage | None:
+        if not grant.daily_quota:
+            return None
+        day, left = self._days.at(now)
+        if self._audit.used(grant.name, day) >= grant.daily_quota:
+            raise quota_exceeded(left)
+        return Usage(grant=grant.name, day=day, count=1)
+
+    def _read(self, grant: Grant, question: PastQuestion) -> dict[str, str] | None:
+        """What the grant shows of the record as it was; None where there was none to be shown."""
+        offset, text = self._records.as_of(grant.resource, question.key, question.read_time)
+        view = grant.view_at(offset)
+        (seen,) = shown(self._records, [view], [text])
+        if seen is None or not view.masks:
+            return None
+        items = view.project(orjson.loads(seen))
+        if question.items:
+            items = {code: items[code] for code in question.items if code in items}
+        return items
+
+
+def _not_yet() -> InvalidArgument:
+    return InvalidArgument(
+        "read_time is in the future: leave it out to read what is held now",
+        reason="BAD_READ_TIME",
+        message_zh="read_time 晚于当前时间：如需当前数据，请不填该字段",
+        violations=[FieldViolation("read_time", "is in the future")],
+    )
+
+
+def _before_grant() -> PermissionDenied:
+    return PermissionDenied(
+        "read_time is before the grant began: ask for a later time, or for a grant that allows to "
+        "subscribe, which shows earlier changes",
+        reason="READ_TIME_BEFORE_GRANT",
+        message_zh="read_time 早于授权生效时间：请查询其后的时间，"
+        "或申请允许订阅（可见历史变更）的授权",
+    )

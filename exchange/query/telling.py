@@ -1,0 +1,161 @@
+"""Telling an applicant who asked for their data (本人数据被查询情况).
+
+1. A counter or a portal that has identified the applicant asks on their behalf, without any
+   department's grant: the right is the applicant's own. It is told nothing of the data itself.
+2. What is told stands in the log: each access is a leaf, with its index for a proof. Of what a
+   question itself was for the log holds a commitment only; the purpose told is the grant's.
+3. A record about one person is told with its salt, so that the applicant can show that it is about
+   them. One about many is not: its commitments are about the others too.
+4. What was erased from the salts is not told any more: nobody can show whom it was about.
+5. To ask leaves a leaf too (kind `accesses_told`): `count`, and commitments to `key` and
+   `case_number`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import orjson
+
+from exchange.audit.appending import AuditLog
+from exchange.grants import service as grants
+from exchange.query.model import GREATEST_CASE_NUMBER
+from runtime import paging
+from runtime.clock import Clock
+from runtime.database import Database
+from runtime.errors import FieldViolation, InvalidArgument
+from runtime.idcodes import citizen_number_problem, credit_code_problem
+from runtime.identity import Principal
+from runtime.records import commit, make_record
+
+DEFAULT_PAGE = 50
+GREATEST_PAGE = 200
+_NEWEST = (1 << 63) - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastAccess:
+    """One time that somebody asked (`PastAccess` of query.proto)."""
+
+    index: int
+    time: datetime
+    actor: str
+    kind: str
+    resource: str
+    items: Sequence[str]
+    grant: str
+    purpose: str
+    legal_basis: str
+    leaf: bytes
+    salt: bytes
+
+
+class Telling:
+    """The use case."""
+
+    def __init__(self, *, database: Database, audit: AuditLog, clock: Clock) -> None:
+        self._database = database
+        self._audit = audit
+        self._clock = clock
+
+    async def accesses(
+        self, principal: Principal, *, key: str, case_number: str, page_size: int, page_token: str
+    ) -> tuple[list[PastAccess], str]:
+        """A page of accesses, the newest first, and the token of the next.
+
+        Raises InvalidArgument (BAD_QUESTION, MALFORMED_KEY, BAD_PAGE_TOKEN).
+        """
+        _check(key, case_number)
+        size = paging.page_size(page_size, default=DEFAULT_PAGE, greatest=GREATEST_PAGE)
+        before = paging.last_number_of(page_token) or _NEWEST
+        found, token = await asyncio.to_thread(self._read, key, before, size)
+        await self._audit.append(
+            make_record(
+                "accesses_told",
+                at=self._clock.now(),
+                actor=principal.system,
+                facts={"count": len(found)},
+                commitments={"key": key.encode(), "case_number": case_number.encode()},
+            )
+        )
+        return found, token
+
+    def _read(self, key: str, before: int, size: int) -> tuple[list[PastAccess], str]:
+        store = self._audit.accesses
+        indexes = store.of(self._audit.tags((key,)), before, size + 1)
+        found = [
+            one
+            for index in indexes[:size]
+            if (held := store.leaf(index)) and (one := _access(index, *held, key))
+        ]
+        said = grants.purposes(self._database, {one[0].grant for one in found})
+        told = [
+            PastAccess(
+                index=body.index,
+                time=body.time,
+                actor=body.actor,
+                kind=body.kind,
+                resource=body.resource,
+                items=body.items,
+                grant=body.grant,
+                purpose=said.get(body.grant, ("", ""))[0],
+                legal_basis=said.get(body.grant, ("", ""))[1],
+                leaf=leaf,
+                salt=salt,
+            )
+            for body, leaf, salt in found
+        ]
+        more = len(indexes) > size
+        # Below index 0 is nothing, and 0 in a token would mean the newest.
+        return told, paging.token_after(str(indexes[size - 1])) if more else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Said:
+    """What a leaf says of a question."""
+
+    index: int
+    time: datetime
+    actor: str
+    kind: str
+    resource: str
+    items: Sequence[str]
+    grant: str
+
+
+def _access(index: int, leaf: bytes, salt: bytes, key: str) -> tuple[_Said, bytes, bytes] | None:
+    """What a leaf says, and what is told of it; None where it is not shown to be about the key."""
+    body = orjson.loads(leaf)
+    committed = body.get("commitments", {}).get("key")
+    if not salt or (committed is not None and commit(salt, "key", key.encode()) != committed):
+        return None
+    said = _Said(
+        index=index,
+        time=datetime.fromisoformat(body["time"]),
+        actor=body["actor"],
+        kind=body["kind"],
+        resource=body["resource"],
+        items=body["items"],
+        grant=body["grant"],
+    )
+    return said, leaf, salt if committed is not None else b""
+
+
+def _check(key: str, case_number: str) -> None:
+    if not 0 < len(case_number) <= GREATEST_CASE_NUMBER:
+        raise InvalidArgument(
+            "say which case the applicant was identified for: case_number is required",
+            reason="BAD_QUESTION",
+            message_zh="请说明为哪一办件核验了申请人身份：case_number（办件编号）为必填项",
+            violations=[FieldViolation("case_number", f"1 to {GREATEST_CASE_NUMBER} characters")],
+        )
+    if citizen_number_problem(key) and credit_code_problem(key):
+        raise InvalidArgument(
+            "key is neither a citizen number nor a credit code",
+            reason="MALFORMED_KEY",
+            message_zh="key 既不是公民身份号码，也不是统一社会信用代码",
+            violations=[FieldViolation("key", "is neither a citizen number nor a credit code")],
+        )

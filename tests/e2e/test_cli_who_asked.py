@@ -1,0 +1,80 @@
+"""An applicant's view and signed requests, by commands: the number is never on a command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from exchange.v1 import audit_pb2
+from tests.builders import county
+from tongban.demonstration import sharing
+from tongban.people import people
+
+PERSON = next(iter(people(1)))
+ASK = ("--purpose", "就业登记", "--case", "2026-1")
+
+
+def run(*arguments, stdin="", env=None):
+    return subprocess.run(
+        [sys.executable, "-m", "tongban", *map(str, arguments)],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+        env={**os.environ, "COLUMNS": "200", "TONGBAN_LANG": "en", **(env or {})},
+    )
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory):
+    with county.county(tmp_path_factory.mktemp("asked") / "data") as found:
+        columns = ["citizen_number", "name", "sex", "birth_date", "residence_address", "phone"]
+        found["police"].publish(sharing.POPULATION, columns, [PERSON.row()])
+        yield found
+
+
+def at(scene, key):
+    return ("--node", scene.address, "--identity", scene.identity(key))
+
+
+def test_an_applicant_learns_who_asked_and_the_receipt_holds_the_signature(scene, tmp_path):
+    grant = county.grant(scene)
+    env = {"TONGBAN_KEY": PERSON.citizen_number}
+    receipt = tmp_path / "receipt.json"
+    said = run("query", grant, *ASK, "--sign", "--receipt", receipt, *at(scene, "employment"),
+               env=env)  # fmt: skip
+    assert said.returncode == 0, said.stderr
+    key = tmp_path / "log-key.txt"
+    key.write_text(
+        scene["centre"].audit.GetCheckpoint(audit_pb2.GetCheckpointRequest()).verifier_key + "\n"
+    )
+    verified = run("audit", "verify", receipt, "--key", key, "--json")
+    names = [check["name"] for check in json.loads(verified.stdout)["checks"]]
+    assert "request_signature" in names, verified.stdout
+    assert verified.returncode == 0, verified.stdout
+
+    number = tmp_path / "number.txt"
+    number.write_text(PERSON.citizen_number + "\n")
+    ask = ("audit", "who-asked", "--case", "SF-1", *at(scene, "centre"))
+    deadline = time.monotonic() + 20
+    while True:  # the log takes about a second
+        told = json.loads(run(*ask, "--key-file", number, "--json").stdout)
+        if told["accesses"] or time.monotonic() > deadline:
+            break
+    (access,) = told["accesses"]
+    assert (access["kind"], access["grant"], access["items"]) == ("query", grant, ["name"])
+    assert access["purpose"] == sharing.PURPOSE
+    table = run(*ask, stdin=PERSON.citizen_number + "\n")
+    assert "departments/human-resources/systems/" in table.stdout
+    assert PERSON.citizen_number not in table.stdout + table.stderr
+    nobody = run(*ask, stdin=list(people(2))[1].citizen_number + "\n")
+    assert nobody.stdout == "Nobody asked, as far as the log goes.\n"
+    assert "KEY_MISSING" in run(*ask).stderr
+    refused = run("audit", "who-asked", "--case", "1", "--key-file", number, *at(scene, "police"))
+    assert (refused.returncode, "ROLE_NOT_ALLOWED" in refused.stderr) == (3, True)

@@ -1,0 +1,143 @@
+"""An applicant's own view: who asked for their data, as the log has it, on each database."""
+
+import asyncio
+from datetime import timedelta
+
+import orjson
+import pytest
+
+from exchange.audit.verify import verify_inclusion
+from exchange.grants.model import Mask
+from exchange.v1 import audit_pb2, query_pb2
+from runtime.identity import Principal, Role
+from runtime.records import commit
+from tests.builders.catalog import CIVIL, HOUSING, caller
+from tests.builders.exchange import citizen_number, exchange_node, person, refusal
+
+WHY = {"purpose": "公租房资格审核", "case_number": "990101-2026-0001"}
+KEY = citizen_number(1)
+
+
+@pytest.fixture
+async def node(database_url, tmp_path):
+    url = "" if database_url.startswith("sqlite") else database_url
+    async with exchange_node(tmp_path / "node", url) as started:
+        await started.connect(caller(CIVIL)).publish(person(1), person(2))
+        yield started
+
+
+@pytest.fixture
+def counter(node):
+    system = "departments/service-centre/systems/counter"
+    return node.connect(
+        Principal(
+            system=system,
+            department="departments/service-centre",
+            roles=frozenset({Role.COUNTER}),
+            serial=0,
+        )
+    )
+
+
+async def told(node, counter, key: str = KEY, **page) -> query_pb2.MyAccessResponse:
+    await asyncio.to_thread(node.service.audit.sequencer.run)
+    return await counter.query.MyAccess(
+        query_pb2.MyAccessRequest(key=key, case_number="SF-1", **page)
+    )
+
+
+async def ask_in_every_way(node) -> str:
+    consumer = node.connect(caller(HOUSING))
+    grant = node.grant({"name": Mask.WHOLE, "birth_date": Mask.YEAR})
+    await consumer.query.Query(query_pb2.QueryRequest(grant=grant, key=KEY, **WHY))
+    await consumer.query.Verify(
+        query_pb2.VerifyRequest(grant=grant, key=KEY, claims={"name": "某甲"}, **WHY)
+    )
+    keys = [citizen_number(2), KEY]
+    await consumer.query.Query(query_pb2.QueryRequest(grant=grant, keys=keys, **WHY))
+    await consumer.query.Export(query_pb2.ExportRequest(grant=grant, **WHY))
+    past = query_pb2.QueryRequest(grant=grant, key=KEY, items=["name"], **WHY)
+    past.read_time.FromDatetime(node.clock.now())
+    await consumer.query.Query(past)
+    await consumer.query.Query(query_pb2.QueryRequest(grant=grant, key=citizen_number(2), **WHY))
+    return grant
+
+
+async def test_every_question_is_told_with_its_proof(node, counter):
+    grant = await ask_in_every_way(node)
+    answer = await told(node, counter)
+    assert [one.kind for one in answer.accesses] == [
+        "query", "export", "batch_query", "verify", "query",
+    ]  # fmt: skip
+    assert list(answer.accesses[0].items) == ["name"]
+    key = node.service.audit.key.verifier_key
+    for one in answer.accesses:
+        assert (one.grant, one.purpose) == (grant, "公租房资格审核")
+        assert one.legal_basis == "示范县政务数据共享办法第一条"
+        assert one.actor.startswith(HOUSING)
+        proof = await counter.audit.GetInclusionProof(
+            audit_pb2.GetInclusionProofRequest(index=one.index)
+        )
+        assert verify_inclusion(proof.proof, one.leaf, key).passed
+        leaf = orjson.loads(one.leaf)
+        alone = "key" in leaf["commitments"]
+        assert bool(one.salt) == alone
+        if alone:
+            assert leaf["commitments"]["key"] == commit(one.salt, "key", KEY.encode())
+    assert len((await told(node, counter, citizen_number(2))).accesses) == 3
+    assert not (await told(node, counter, citizen_number(3))).accesses
+    assert [leaf["count"] for leaf in node.leaves("accesses_told")] == [5, 3, 0]
+
+
+async def test_page_by_page_the_newest_first(node, counter):
+    await ask_in_every_way(node)
+    whole = [one.index for one in (await told(node, counter)).accesses]
+    token, found = "", []
+    for _ in range(3):
+        page = await told(node, counter, page_size=2, page_token=token)
+        found += [one.index for one in page.accesses]
+        token = page.next_page_token
+    assert found == whole == sorted(whole, reverse=True)
+    assert not token
+
+
+async def test_only_who_acts_for_an_applicant_may_ask(node, counter):
+    asked = query_pb2.MyAccessRequest(key=KEY, case_number="SF-1")
+    for who in (caller(HOUSING), caller(CIVIL)):
+        error = await refusal(node.connect(who).query.MyAccess(asked))
+        assert error.reason == "ROLE_NOT_ALLOWED"
+    for wrong, reason in (({"key": "1"}, "MALFORMED_KEY"), ({"case_number": ""}, "BAD_QUESTION")):
+        request = query_pb2.MyAccessRequest(**{"key": KEY, "case_number": "SF-1", **wrong})
+        assert (await refusal(counter.query.MyAccess(request))).reason == reason
+
+
+async def test_the_database_holds_no_key_and_the_log_no_tag(node, counter):
+    await ask_in_every_way(node)
+    await told(node, counter)
+    held = node.service.audit_database.held
+    tags = {bytes(row[0]) for row in held.rows("SELECT tag FROM access", ())}
+    assert len(tags) == 2
+    assert not held.rows("SELECT 1 FROM access_waiting", ())
+    bundles = b"".join(bytes(r[0]) for r in held.rows("SELECT leaves FROM audit_batch", ()))
+    assert KEY.encode() not in bundles
+    assert not any(tag in bundles or tag.hex().encode() in bundles for tag in tags)
+
+
+async def test_what_is_erased_is_not_linked_any_more(node, counter):
+    await ask_in_every_way(node)
+    first, *rest = (await told(node, counter)).accesses
+    office = node.connect(caller("departments/data-office", Role.ADMINISTRATOR))
+    await office.audit.EraseSalts(
+        audit_pb2.EraseSaltsRequest(index=first.index, reason="本人要求", request_id="1")
+    )
+    left = await told(node, counter)
+    assert [one.index for one in left.accesses] == [one.index for one in rest]
+    held = node.service.audit_database.held
+    sql = held.sql("SELECT 1 FROM access WHERE leaf_index = ?")
+    assert held.row(sql, (first.index,)) is None
+    node.clock.advance(timedelta(days=2))
+    request = audit_pb2.EraseSaltsRequest(reason="到期", request_id="2")
+    request.before.FromDatetime(node.clock.now() - timedelta(days=1))
+    await office.audit.EraseSalts(request)
+    assert not (await told(node, counter)).accesses
+    assert held.row("SELECT 1 FROM access", ()) is None

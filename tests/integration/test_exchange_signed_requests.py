@@ -1,0 +1,136 @@
+"""Signed requests, over mTLS: required where the resource says so, and checked offline after."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import orjson
+import pytest
+
+from exchange.audit.rpc import receipt_of
+from exchange.audit.verify import SavedReceipt, receipt_from_json, receipt_to_json, verify_receipt
+from exchange.grants.model import Mask
+from exchange.v1 import query_pb2, spatial_pb2
+from runtime.signed import RequestSigner
+from tests.builders.catalog import CIVIL, HOUSING, caller, put, resource
+from tests.builders.exchange import citizen_number, exchange_node, person, refusal
+from tongban.client import sign_request
+
+WHY = {"purpose": "公租房资格审核", "case_number": "990101-2026-0001"}
+KEY = citizen_number(1)
+
+
+@pytest.fixture
+async def node(tmp_path):
+    async with exchange_node(tmp_path / "node") as started:
+        await started.connect(caller(CIVIL)).publish(person(1), person(2))
+        put(started.service.database, resource(signed_requests=True), clock=started.clock)
+        started.service.schemas.invalidate()
+        yield started
+
+
+def signed(node, stubs, method: str, request, *, at=None, signer=None):
+    made = signer or RequestSigner(stubs.credentials)
+    sign_request(made, method, request, at=at or node.clock.now())
+    return request
+
+
+def query(grant: str, **more) -> query_pb2.QueryRequest:
+    return query_pb2.QueryRequest(**{"grant": grant, "key": KEY, **WHY, **more})
+
+
+async def test_every_way_of_asking_takes_a_signature_and_needs_one(node):
+    consumer = node.connect(caller(HOUSING))
+    grant = node.grant({"name": Mask.WHOLE})
+    past = query(grant)
+    past.read_time.FromDatetime(node.clock.now())
+    call = consumer.query
+    claims = {"name": "某甲"}
+    ways = [
+        (call.Query, "Query", query(grant)),
+        (call.Query, "Query", query(grant, items=["name"])),
+        (call.Query, "Query", past),
+        (call.Query, "Query", query_pb2.QueryRequest(grant=grant, keys=[KEY], **WHY)),
+        (call.Verify, "Verify", query_pb2.VerifyRequest(
+            grant=grant, key=KEY, claims=claims, **WHY)),
+        (call.Export, "Export", query_pb2.ExportRequest(grant=grant, page_size=1, **WHY)),
+    ]  # fmt: skip
+    for method, name, request in ways:
+        error = await refusal(method(request))
+        assert error.reason == "SIGNATURE_REQUIRED", name
+        assert node.leaves("query_refused")[-1]["reason"] == "SIGNATURE_REQUIRED"
+        answer = await method(signed(node, consumer, name, request))
+        leaf = orjson.loads(answer.receipt.leaf)
+        assert leaf["signed"]["method"] == name
+        assert request.signature.nonce.hex() not in answer.receipt.leaf.decode()
+    chunk = query_pb2.BatchQueryRequest(grant=grant, keys=[KEY], **WHY)
+    error = await refusal(call.BatchQuery(iter([chunk])).read())
+    assert error.reason == "SIGNATURE_REQUIRED"
+    stream = call.BatchQuery(iter([signed(node, consumer, "BatchQuery", chunk)]))
+    (many,) = [one async for one in stream]
+    assert orjson.loads(many.receipt.leaf)["signed"]["method"] == "BatchQuery"
+
+
+async def test_no_other_signature_passes(node):
+    consumer = node.connect(caller(HOUSING))
+    grant = node.grant({"name": Mask.WHOLE})
+    other = node.connect(caller(HOUSING, system="second"))
+    late = node.clock.now() - timedelta(minutes=6)
+    early = node.clock.now() + timedelta(minutes=6)
+    wrong = [
+        signed(node, consumer, "Verify", query(grant)),
+        signed(node, other, "Query", query(grant)),
+        signed(node, consumer, "Query", query(grant), at=late),
+        signed(node, consumer, "Query", query(grant), at=early),
+    ]
+    for change in (
+        {"key": citizen_number(2)}, {"items": ["name"]}, {"purpose": "其他"}, {"case_number": "2"},
+    ):  # fmt: skip
+        request = signed(node, consumer, "Query", query(grant))
+        changed = query(grant, **change)
+        changed.signature.CopyFrom(request.signature)
+        wrong.append(changed)
+    weak = signed(node, consumer, "Query", query(grant))
+    weak.signature.nonce = bytes(16)
+    for request in (*wrong, weak):
+        error = await refusal(consumer.query.Query(request))
+        assert error.reason == "BAD_SIGNATURE"
+        assert KEY not in error.message + error.message_zh
+
+
+async def test_the_receipt_proves_the_request_offline(node):
+    consumer = node.connect(caller(HOUSING))
+    grant = node.grant({"name": Mask.WHOLE})
+    request = signed(node, consumer, "Query", query(grant))
+    answer = await consumer.query.Query(request)
+    asked = {"grant": grant, "key": KEY, "items": [], **WHY}
+    key = node.service.audit.key.verifier_key
+    saved = SavedReceipt(
+        receipt=receipt_of(answer.receipt),
+        values={"request": asked, "answer": {"found": True, "items": {"name": "某甲"}}},
+        certificate=consumer.credentials.certificate.decode(),
+        nonce=request.signature.nonce,
+    )
+    read = receipt_from_json(receipt_to_json(saved))
+    assert read == saved
+    found = verify_receipt(read, key)
+    assert found.passed, found
+    assert "request_signature" in [check.name for check in found.checks]
+    other = node.connect(caller(HOUSING, system="second")).credentials.certificate.decode()
+    for broken in (
+        replace(saved, certificate=other),
+        replace(saved, certificate=""),
+        replace(saved, certificate="-----BEGIN"),
+        replace(saved, nonce=b"x" * 16),
+    ):
+        assert verify_receipt(broken, key).failed() == ["request_signature"]
+    denied = replace(saved, values={"request": {**asked, "key": citizen_number(2)}})
+    assert verify_receipt(denied, key).failed() == ["opening:request", "request_signature"]
+
+
+async def test_what_takes_no_signature_is_refused(node):
+    consumer = node.connect(caller(HOUSING))
+    grant = node.grant({"name": Mask.WHOLE})
+    asked = spatial_pb2.SpatialQueryRequest(grant=grant, geometry_item="name", **WHY)
+    asked.at.longitude, asked.at.latitude = 116, 30
+    error = await refusal(consumer.spatial.SpatialQuery(asked))
+    assert error.reason == "SIGNATURE_REQUIRED"

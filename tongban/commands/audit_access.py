@@ -1,0 +1,107 @@
+"""`tongban audit who-asked`: what the log has of who asked for an applicant's data."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from exchange.v1 import query_pb2
+from runtime.clock import CHINA
+from runtime.errors import InvalidArgument
+from tongban.client import Client, plain
+from tongban.console import (
+    DEFAULT_IDENTITY,
+    DEFAULT_NODE,
+    IdentityFolder,
+    Json,
+    NodeAddress,
+    out,
+    outcomes,
+    print_json,
+    print_table,
+    say,
+    with_example,
+)
+from tongban.files import read_file
+
+app = typer.Typer(no_args_is_help=True)
+PAGE = 200
+GREATEST_KEY_FILE = 1000  # bytes
+
+
+@app.command(
+    "who-asked",
+    help=with_example(
+        "Tell an identified applicant who asked for their data. Needs the identity of a counter.",
+        "tongban audit who-asked --case SF-2026-0001 --key-file number.txt",
+    ),
+)
+def who_asked(
+    case_number: Annotated[
+        str, typer.Option("--case", help="The case that the applicant was identified for.")
+    ],
+    key_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--key-file", help="File with the applicant's number; standard input if none."
+        ),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 1000,
+    node: NodeAddress = DEFAULT_NODE,
+    identity: IdentityFolder = DEFAULT_IDENTITY,
+    as_json: Json = False,
+) -> None:
+    """The number is read from a file or standard input, never from the command line."""
+    with outcomes(as_json=as_json), Client(node, identity) as client:
+        key = _key(key_file)
+        request = query_pb2.MyAccessRequest(key=key, case_number=case_number)
+        found = []
+        for access in client.every(client.queries.MyAccess, request, "accesses", page=PAGE):
+            found.append(access)
+            if len(found) == limit:
+                break
+        if as_json:
+            print_json({"accesses": [_plain(one) for one in found]})
+        elif not found:
+            out.print(say("Nobody asked, as far as the log goes.", "日志中没有查询记录。"))
+        else:
+            print_table(
+                say("Who asked", "谁查询过"),
+                (say("time", "时间"), say("system", "系统"), say("how", "方式"),
+                 say("resource", "信息资源"), say("items", "信息项"),
+                 say("what the grant is for", "授权用途"), say("log index", "日志序号")),
+                [_row(one) for one in found],
+            )  # fmt: skip
+
+
+def _key(file: Path | None) -> str:
+    text = read_file(file).decode(errors="replace") if file else sys.stdin.readline()
+    key = text.strip()
+    if not key or len(text) > GREATEST_KEY_FILE:
+        raise InvalidArgument(
+            "give the applicant's number in a file (--key-file) or on standard input",
+            reason="KEY_MISSING",
+            message_zh="请用文件（--key-file）或标准输入给出申请人的号码",
+        )
+    return key
+
+
+def _plain(one: query_pb2.PastAccess) -> dict[str, Any]:
+    return plain(one)
+
+
+def _row(one: query_pb2.PastAccess) -> tuple[object, ...]:
+    at = one.time.ToDatetime(UTC).astimezone(CHINA)
+    return (
+        f"{at:%Y-%m-%d %H:%M:%S}",
+        one.actor,
+        one.kind,
+        one.resource,
+        ", ".join(one.items),
+        one.purpose,
+        one.index,
+    )

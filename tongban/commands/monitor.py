@@ -1,0 +1,115 @@
+"""`tongban monitor`: what was called, and what a supervisor should look at."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Annotated
+
+import typer
+
+from exchange.v1 import monitoring_pb2 as pb
+from runtime.errors import InvalidArgument
+from tongban.client import Client, plain
+from tongban.console import (
+    DEFAULT_IDENTITY,
+    DEFAULT_NODE,
+    IdentityFolder,
+    Json,
+    NodeAddress,
+    outcomes,
+    print_json,
+    print_table,
+    say,
+    when,
+    with_example,
+)
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help=with_example("Records of calls, and alerts.", "tongban monitor alerts --identity admin"),
+)
+KINDS: dict[str, tuple[pb.AlertKind.ValueType, str, str]] = {
+    "volume": (pb.ALERT_KIND_UNUSUAL_VOLUME, "unusual volume", "异常访问量"),
+    "sequence": (pb.ALERT_KIND_SEQUENTIAL_KEYS, "keys in sequence", "顺序遍历主键"),
+    "off-hours": (pb.ALERT_KIND_OFF_HOURS, "off hours", "非工作时间"),
+    "refused": (pb.ALERT_KIND_REFUSED_ATTEMPTS, "refused attempts", "多次被拒"),
+}
+_WORDS = {number: (english, chinese) for number, english, chinese in KINDS.values()}
+Limit = Annotated[int, typer.Option(min=1, max=100_000, help="At most so many.")]
+
+
+@app.command()
+def records(
+    system: Annotated[str, typer.Option(help="Of this system only.")] = "",
+    grant: Annotated[str, typer.Option(help="Under this grant only.")] = "",
+    refused: Annotated[bool, typer.Option("--refused", help="Refused calls only.")] = False,
+    limit: Limit = 100,
+    node: NodeAddress = DEFAULT_NODE,
+    identity: IdentityFolder = DEFAULT_IDENTITY,
+    as_json: Json = False,
+) -> None:
+    """List records of calls, the newest first.
+
+    Example: tongban monitor records --refused --identity admin
+    """
+    with outcomes(as_json=as_json), Client(node, identity) as client:
+        request = pb.ListCallRecordsRequest(system=system, grant=grant, refused_only=refused)
+        found = list(
+            islice(client.every(client.monitoring.ListCallRecords, request, "records"), limit)
+        )
+        if as_json:
+            print_json([plain(one) for one in found])
+            return
+        print_table(
+            say("Calls", "调用"),
+            (say("time", "时间"), say("system", "系统"), say("method", "方法"),
+             say("outcome", "结果"), say("ms", "毫秒"), say("bytes", "字节"), say("rows", "条数")),
+            [
+                (when(one.request_time), one.system, one.method.rpartition("/")[2],
+                 one.reason or one.code, _took(one), f"{one.request_bytes}/{one.response_bytes}",
+                 one.rows)
+                for one in found
+            ],
+        )  # fmt: skip
+
+
+@app.command()
+def alerts(
+    kind: Annotated[
+        str, typer.Option(help="volume, sequence, off-hours or refused; empty is all.")
+    ] = "",
+    limit: Limit = 100,
+    node: NodeAddress = DEFAULT_NODE,
+    identity: IdentityFolder = DEFAULT_IDENTITY,
+    as_json: Json = False,
+) -> None:
+    """List alerts, the newest first.
+
+    Example: tongban monitor alerts --identity admin
+    """
+    with outcomes(as_json=as_json), Client(node, identity) as client:
+        if kind and kind not in KINDS:
+            raise InvalidArgument(
+                f"--kind is one of {', '.join(KINDS)}",
+                message_zh=f"--kind 应为 {'、'.join(KINDS)} 之一",
+            )
+        request = pb.ListAlertsRequest(kind=KINDS[kind][0] if kind else pb.ALERT_KIND_UNSPECIFIED)
+        found = list(islice(client.every(client.monitoring.ListAlerts, request, "alerts"), limit))
+        if as_json:
+            print_json([plain(one) for one in found])
+            return
+        print_table(
+            say("Alerts", "告警"),
+            (say("since", "起"), say("kind", "类型"), say("subject", "对象"),
+             say("count", "次数"), say("threshold", "阈值")),
+            [
+                (when(one.window_start_time), say(*_WORDS[one.kind]), one.subject, one.count,
+                 one.threshold)
+                for one in found
+            ],
+        )  # fmt: skip
+
+
+def _took(one: pb.CallRecord) -> str:
+    nanos = one.response_time.ToNanoseconds() - one.request_time.ToNanoseconds()
+    return f"{nanos / 1e6:.1f}"
