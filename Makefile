@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ONLY ?=
 ARGS ?=
 
-.PHONY: help demo test check unit bench verifier stubs lock clean
+.PHONY: help demo test check lint unit bench verifier stubs lock clean
 
 help: ## Say what there is.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -16,7 +16,9 @@ demo: $(VENV)/.installed ## Run the main job on the embedded default.
 test: $(VENV)/.tested-tools ## Install what the tests need and run them all.
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
-check: $(VENV)/.installed-dev ## Format, lint, types, floors, protos, stubs, unit tests.
+check: lint unit ## Format, lint, types, floors, protos, stubs, unit tests.
+
+lint: $(VENV)/.installed-dev ## All of check but the tests.
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
@@ -24,7 +26,6 @@ check: $(VENV)/.installed-dev ## Format, lint, types, floors, protos, stubs, uni
 	@$(BIN)/buf lint
 	@$(BIN)/python deploy/check_breaking.py
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python proto/generate.py --check
-	@$(BIN)/python -m pytest -q -n 2 tests/unit $(ARGS)
 
 unit: $(VENV)/.installed-dev ## Run the tests that need no server.
 	@$(BIN)/python -m pytest -q -n 2 tests/unit $(ARGS)

@@ -289,6 +289,7 @@ def test_schemas_are_kept_and_follow_changes(database: Database, clock: FixedClo
     with pytest.raises(NotFound):
         schemas.schema(build.RESIDENTS)
     apply(database, build.resource(), build.service_item(), clock=clock)
+    schemas.invalidate()
     first = schemas.schema(build.RESIDENTS)
     assert first.key_position == 0
     assert schemas.schema(build.RESIDENTS) is first
