@@ -136,7 +136,7 @@ def show(
 def put(
     resource: Resource,
     kind: Annotated[str, typer.Option(help="grpc, http or platform.")] = "",
-    address: Annotated[str, typer.Option(help="https://host[:port][/path]")] = "",
+    address: Annotated[str, typer.Option(help="https://host, with :port and /path where needed")] = "",
     authority: Annotated[
         Path | None, typer.Option(help="PEM file: the authority of its certificate.")
     ] = None,
