@@ -228,19 +228,56 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
     if not rows:
         out.print(f"{title}: {say('none', '无')}", markup=False)
         return
-    table = Table(title=Text(title, "table.title"), title_justify="left", header_style="bold")
     # What comes from a node is text: brackets in it are no markup.
     cells = [[cell if isinstance(cell, Text) else Text(str(cell)) for cell in row] for row in rows]
+    least = [_least(column, [row[n].plain for row in cells]) for n, column in enumerate(columns)]
+    if len(columns) > 2 and _width(least) > out.width:
+        # A screen too narrow for all columns gets the rows one after another, fields below fields.
+        out.print(Text(title, "table.title"))
+        for row in cells:
+            out.print(
+                _table("", ("", ""), [(Text(c), v) for c, v in zip(columns, row, strict=True)])
+            )
+    else:
+        out.print(_table(title, columns, cells))
+
+
+def _table(title: str, columns: Sequence[str], cells: Sequence[Sequence[Text]]) -> Table:
+    table = Table(
+        title=Text(title, "table.title") if title else None,
+        title_justify="left",
+        header_style="bold",
+        show_header=any(columns),
+    )
+    least: list[int] = []
     for number, column in enumerate(columns):
         texts = [row[number].plain for row in cells]
-        longest = max((cell_len(w) for t in texts for w in t.split() if w.isascii()), default=1)
         # A name, a code or a path is one word, which is copied: it is never broken, even where the
         # table gets wider than the screen; only other columns are folded to make room.
-        named = longest == max(map(cell_len, texts))
-        table.add_column(column, overflow="fold", min_width=longest, no_wrap=named)
+        named = _longest(texts) == max(map(cell_len, texts))
+        least.append(_least(column, texts))
+        table.add_column(column, overflow="fold", min_width=least[-1], no_wrap=named)
+    if _width(least) > out.width:
+        table.width = _width(least)  # else rich leaves columns out
     for row in cells:
         table.add_row(*row)
-    out.print(table)
+    return table
+
+
+def _width(least: Sequence[int]) -> int:
+    """The width of a table whose columns are as narrow as they may be."""
+    return sum(least) + 3 * len(least) + 1
+
+
+def _longest(texts: Sequence[str]) -> int:
+    """The width of the longest word that is never broken."""
+    return max((cell_len(w) for t in texts for w in t.split() if w.isascii()), default=1)
+
+
+def _least(column: str, texts: Sequence[str]) -> int:
+    """The width below which a column cannot be read: its words, and a few signs of Chinese."""
+    widest = max(map(cell_len, (column, *texts)))
+    return max(_longest([column, *texts]), min(widest, 8))
 
 
 def exit_code(error: errors.DomainError) -> Exit:

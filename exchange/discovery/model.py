@@ -314,11 +314,10 @@ def _asking(
     operations: tuple[Operation, ...] = (Operation.QUERY, Operation.VERIFY)
     amends = ""
     if in_force and missing:
-        # What an amendment asks for is all that the grant gives afterwards.
-        held = in_force[0]
-        wanted = {*held.masks, *missing}
-        items = tuple(code for code in items if code in wanted)
-        operations, amends = held.operations, held.name
+        # What an amendment asks for is all that its grant gives afterwards: of several grants one
+        # is amended, so that it is asked for what all of them give, and no other has to stay.
+        amends = in_force[0].name
+        operations = tuple(dict.fromkeys(one for held in in_force for one in held.operations))
     return Asking(
         at_once=resource.sharing_type is SharingType.UNCONDITIONAL,
         rules=rules,

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -44,6 +45,8 @@ REASON_LIMIT = 500
 GREATEST_PARTIES = 10
 #: Hashes of differing keys that a case keeps.
 GREATEST_KEPT = 100_000
+_HAN = "\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_BESIDE_HAN = re.compile(f"(?<=[{_HAN}]) | (?=[{_HAN}])")
 
 
 class SourceCaseState(StrEnum):
@@ -134,10 +137,11 @@ def comparable(first: Publisher, second: Publisher) -> bool:
 def normal_form(kind: ItemType, value: str) -> str:
     """A value as it is compared: width, case and spaces do not matter, nor how a number is written.
 
-    Unicode NFKC, spaces cut and folded, lower case; a number without needless zeros; an instant in
-    UTC.
+    Unicode NFKC, spaces folded, and cut at the ends and beside Han characters, between which they
+    part no words; lower case; a number without needless zeros; an instant in UTC.
     """
     text = " ".join(unicodedata.normalize("NFKC", value).casefold().split())
+    text = _BESIDE_HAN.sub("", text)
     try:
         if kind is ItemType.NUMBER:
             number = Decimal(text)

@@ -609,7 +609,7 @@ class Replacement(_message.Message):
     RESOURCE_FIELD_NUMBER: _builtins.int
     ITEM_FIELD_NUMBER: _builtins.int
     license_type: _builtins.str
-    """licenseTypes/{license_type}, or empty."""
+    """licenseTypes/{license_type}, or empty. Only its form is checked."""
     resource: _builtins.str
     """departments/{department}/resources/{resource}, or empty."""
     item: _builtins.str

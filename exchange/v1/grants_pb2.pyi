@@ -447,7 +447,9 @@ class Grant(_message.Message):
     legal_basis: _builtins.str
     """By what right."""
     daily_quota: _builtins.int
-    """Records per day (China time) that may be asked for; 0 is without bound."""
+    """Records per day (China time) that may be asked for; 0 is without bound. Changes that are
+    delivered to a subscription are not counted.
+    """
     state: Global___GrantState.ValueType
     """State."""
     revoke_reason: _builtins.str

@@ -107,6 +107,8 @@ class _Reader:
 
     def resource(self, node: Node) -> pb.DataResource:
         cycle = self._reference(node, "dct:accrualPeriodicity")
+        if cycle not in _CYCLES:
+            self._wrong(node, "dct:accrualPeriodicity", "is missing, or no frequency that is known")
         abstract = self._text(node, "dct:description", needed=True)
         return pb.DataResource(
             name=self._name(node),

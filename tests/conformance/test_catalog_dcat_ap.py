@@ -175,6 +175,21 @@ def test_what_is_no_such_document_is_refused(data):
     assert refused.value.reason == "CATALOG_FILE_INVALID"
 
 
+@pytest.mark.parametrize("frequency", [None, {"@id": "urn:nonesuch"}, "urn:nonesuch"])
+def test_a_frequency_that_is_not_known_is_refused_on_reading(frequency):
+    def break_it(document: dict) -> None:
+        node = _node(document, catalogs.RESIDENTS)
+        node.pop("dct:accrualPeriodicity")
+        if frequency:
+            node["dct:accrualPeriodicity"] = frequency
+
+    with pytest.raises(InvalidArgument) as refused:
+        dcat_reading.read(changed(break_it))
+    assert [violation.field for violation in refused.value.violations] == [
+        f"urn:tongban:{catalogs.RESIDENTS} dct:accrualPeriodicity",
+    ]
+
+
 def test_every_fault_is_told_at_once():
     def break_two(document: dict) -> None:
         _node(document, catalogs.RESIDENTS).pop("dct:title")

@@ -367,7 +367,7 @@ def test_each_shortfall_has_its_name(node: Node):
     first = node.promise(items=["citizen_number", "nonesuch", "other"], receivers=[])
     assert node.shortfalls()[ROW][0] == ("ITEMS_MISSING", ["nonesuch", "other"])
     real_time = node.promise(update_cycle="real_time", items=[], receivers=[], etag=first.etag)
-    assert node.shortfalls()[ROW] == [("NEVER_PUBLISHED", [])]  # a day is as fast as it is told
+    assert node.shortfalls()[ROW] == [("SLOWER_CYCLE", ["daily"]), ("NEVER_PUBLISHED", [])]
     county.put(node.database, county.resource(update_cycle="weekly"), clock=node.clock)
     assert node.shortfalls()[ROW][0] == ("SLOWER_CYCLE", ["weekly"])
     closed = county.resource(

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.config import SealSettings, Settings, load
+from runtime.config import MonitoringSettings, SealSettings, Settings, load
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDES = (
@@ -187,7 +187,7 @@ def test_the_operators_guide_lists_every_setting() -> None:
     guide = (ROOT / "docs/operator.md").read_text(encoding="utf-8")
     settings = guide.partition("\n## Settings\n")[2].partition("\n## ")[0]
     listed = re.findall(r"^\| `([\w.]+)` \|", settings, re.MULTILINE)
-    parts = {"seal": SealSettings}
+    parts = {"seal": SealSettings, "monitoring": MonitoringSettings}
     assert listed == [
         name if inner is None else f"{name}.{inner}"
         for name in Settings.model_fields

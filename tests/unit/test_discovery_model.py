@@ -144,6 +144,26 @@ def test_who_holds_some_items_asks_for_the_rest_as_an_amendment():
     assert set(asking.items) == {item.code for item in RESIDENTS.items}
 
 
+def test_of_several_grants_one_is_amended_to_give_what_all_of_them_give():
+    first, second, third = (item.code for item in RESIDENTS.items[:3])
+
+    def grant(number: int, item: str, *operations: Operation) -> Grant:
+        return build.grant(
+            name=f"{HOUSING}/grants/{number:016d}",
+            items=(GrantedItem(item=item),),
+            operations=operations,
+        )
+
+    grants = [grant(1, first, Operation.QUERY), grant(2, second, Operation.EXPORT)]
+    asking = stand(
+        RESIDENTS, consumer=HOUSING, grants=grants, requests=[], rules=Rules(), now=NOON
+    ).asking
+    assert asking is not None
+    assert asking.amends == grants[0].name
+    assert {first, second, third} <= set(asking.items)
+    assert asking.operations == (Operation.QUERY, Operation.EXPORT)
+
+
 def test_of_many_grants_a_few_are_told_those_in_force_first():
     def grant(number: int, **changes) -> Grant:
         return build.grant(name=f"{HOUSING}/grants/{number:016d}", **changes)

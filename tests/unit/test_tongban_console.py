@@ -40,6 +40,16 @@ def test_a_name_is_never_broken(screen):
     assert "申请人的身份信息" not in said  # what is no name is folded, to make room
 
 
+def test_no_column_is_lost_on_a_narrow_screen(screen):
+    columns = ("名称", "信息资源", "状态", "进度")
+    console.print_table("授权", columns, [(NAME, NAME, "计时中", ""), ("x", "y", "已暂停", "三日")])
+    said = screen.getvalue()
+    assert all(said.count(column) == 2 for column in columns)
+    assert said.count(NAME) == 2
+    assert "计时中" in said
+    assert "三日" in said
+
+
 def test_long_texts_are_still_folded(screen):
     console.print_table("T", ("field", "value"), [("purpose", "just words " * 20), ("n", "a/b")])
     assert max(map(len, screen.getvalue().splitlines())) <= 60
