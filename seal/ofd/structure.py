@@ -26,6 +26,7 @@ TYPE_SEAL: Final = "Seal"
 TYPE_SIGN: Final = "Sign"
 _MAX_DOCUMENTS: Final = 64
 _MAX_SIGNATURES: Final = 256
+_OF_STAMP: Final = frozenset({"ID", "PageRef", "Boundary", "Clip"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +104,11 @@ def bodies_of(root: etree._Element) -> tuple[DocBody, ...]:
         raise structure_error("OFD.xml is not an OFD document", "OFD.xml 的根元素不是 OFD")
     bodies = []
     elements = [*root.iterchildren(tag("DocBody"))]
+    if len(elements) != sum(1 for _ in root.iter("{*}DocBody")):
+        raise structure_error(
+            "a DocBody stands where GB/T 33190 has none, or in another namespace",
+            "DocBody 位于标准规定之外的位置或属于其他命名空间",
+        )
     if len(elements) > _MAX_DOCUMENTS:
         raise structure_error("OFD.xml names too many documents", "OFD.xml 列出的文档过多")
     for index, element in enumerate(elements):
@@ -170,6 +176,7 @@ def parse_signature_xml(data: bytes, path: str, *, alone: bool = True) -> Signat
             "Signature.xml has no SignedInfo or no References",
             "Signature.xml 缺少 SignedInfo 或 References",
         )
+    _refuse_misplaced(root, info)
     seal = child(info, "Seal")
     return SignatureXml(
         signed_value=resolve(required(root, "SignedValue"), base=path),
@@ -187,6 +194,22 @@ def parse_signature_xml(data: bytes, path: str, *, alone: bool = True) -> Signat
         stamps=tuple(_stamp(one) for one in info.iterchildren(tag("StampAnnot"))),
         more=() if alone else more_in(root),
     )
+
+
+def _refuse_misplaced(root: etree._Element, info: etree._Element) -> None:
+    """Some readers show every element of that local name, wherever it stands."""
+    stamps = [*root.iter("{*}StampAnnot")]
+    if len(stamps) != sum(1 for _ in info.iterchildren(tag("StampAnnot"))):
+        raise structure_error(
+            "a StampAnnot stands where GB/T 33190 has none, or in another namespace",
+            "StampAnnot 位于标准规定之外的位置或属于其他命名空间",
+        )
+    named = {str(name) for one in stamps for name in one.attrib}
+    if any(name[0] == "{" and name.rpartition("}")[2] in _OF_STAMP for name in named):
+        raise structure_error(
+            "a StampAnnot has a place or a page in another namespace",
+            "StampAnnot 的位置或页面属性属于其他命名空间",
+        )
 
 
 def optional(parent: etree._Element, local: str) -> str:

@@ -14,7 +14,7 @@ import struct
 from dataclasses import dataclass
 from typing import Final
 
-from seal.ofd.errors import zip_error
+from seal.ofd.errors import PackageError, zip_error
 
 END: Final = struct.Struct("<4s4H2LH")
 _END64: Final = struct.Struct("<4sQ2H2L4Q")
@@ -31,6 +31,7 @@ _EXTRAS: Final = {
     0x7875: range(20),  # Unix owner, new
     0xCAFE: range(1),  # the first entry of Java's archives
 }
+_END_MAGIC: Final = b"PK\x05\x06"
 _IN_ZIP64: Final = 0xFFFFFFFF
 _IN_ZIP64_COUNT: Final = 0xFFFF
 _LONGEST_MARK: Final = 16
@@ -112,12 +113,24 @@ def _end_record(data: memoryview) -> int:
         at = len(data) - END.size - mark
         if at < 0:
             break
-        if bytes(data[at : at + 4]) == b"PK\x05\x06":
+        if bytes(data[at : at + 4]) == _END_MAGIC:
             after = bytes(data[at + END.size :])
             if after and not after.isalnum():
-                raise zip_error("there is a comment at the end", "压缩包末尾带有注释")
+                raise _more_at_end(data, at)
             return at
+    at = max(0, len(data) - END.size - _IN_ZIP64_COUNT)
+    found = bytes(data[at:]).rfind(_END_MAGIC)
+    if 0 <= found <= len(data) - at - END.size:
+        raise _more_at_end(data, at + found)
     raise zip_error("no end record at the end of the file", "文件末尾没有结束记录")
+
+
+def _more_at_end(data: memoryview, at: int) -> PackageError:
+    """What is wrong with what follows the end record: it is its comment, or nothing of the zip."""
+    *_, comment = END.unpack_from(data, at)
+    if comment == len(data) - at - END.size:
+        return zip_error("there is a comment at the end", "压缩包末尾带有注释")
+    return zip_error("bytes follow the end of the package", "压缩包结束之后还有其他字节")
 
 
 def _end64(data: memoryview, end: int) -> Directory | None:

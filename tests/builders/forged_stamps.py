@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import partial
+from typing import Final
 
 from seal import ses
 from seal.ofd.signing import finish_ofd, prepare_ofd
@@ -124,3 +125,36 @@ def later_seals_side_by_side(bench: Bench) -> bytes:
         for index, (x, y) in enumerate(places)
     )
     return relaid(bench, "".join(stamps).encode())
+
+
+# --- stamps that some readers show and others do not -------------------------------------------
+
+_OWN: Final = b'<ofd:StampAnnot ID="s2a1" PageRef="10" Boundary="100 100 42 42"/>'
+_WHOLE_PAGE: Final = b'ID="9" PageRef="10" Boundary="0 0 210 297"/>'
+for _key, _more, _en, _zh in (
+    (
+        "foreign",
+        b'<x:StampAnnot xmlns:x="urn:x" ' + _WHOLE_PAGE + _OWN,
+        "a StampAnnot of a foreign namespace over the whole page",
+        "其他命名空间的 StampAnnot，覆盖整页",
+    ),
+    (
+        "deep",
+        b"<ofd:Parameters><ofd:StampAnnot " + _WHOLE_PAGE + b"</ofd:Parameters>" + _OWN,
+        "a StampAnnot over the whole page inside another element",
+        "位于其他元素之内的 StampAnnot，覆盖整页",
+    ),
+    (
+        "attribute",
+        _OWN.replace(b" ID", b' xmlns:x="urn:x" x:Boundary="0 0 210 297" ID'),
+        "a second Boundary of a foreign namespace on its StampAnnot",
+        "StampAnnot 上其他命名空间的第二个 Boundary",
+    ),
+):
+    forgery(
+        "covering_seal",
+        "ofd_structure",
+        f"A later signer's Signature.xml has {_en}.",
+        f"后一签章者的 Signature.xml 含有{_zh}。",
+        name=f"later_stamp_{_key}",
+    )(partial(relaid, stamp=_more))

@@ -19,7 +19,7 @@ from seal.ofd.signing import (
     prepare_ofd,
     read_package,
 )
-from seal.ofd.structure import parse_signature_xml
+from seal.ofd.structure import doc_bodies, parse_signature_xml
 from seal.placement import At
 from seal.ses import parse_signature
 from seal.suites import SM3_OID, digest
@@ -136,6 +136,30 @@ def test_a_limit_is_told_with_its_file_and_number() -> None:
 def test_entry_that_inflates_past_what_it_says() -> None:
     size = len(unpack(PLAIN)["OFD.xml"])
     assert _refusal(lying_size(PLAIN, "OFD.xml", size - 9)) in {"package_limits", "package_zip"}
+
+
+@pytest.mark.parametrize(
+    ("after", "comment", "told"),
+    [
+        (b"\n", 0, "bytes follow the end of the package"),
+        (bytes(200), 0, "bytes follow the end of the package"),
+        (b"hi!", 3, "there is a comment at the end"),
+        (b"A" * 300, 300, "there is a comment at the end"),
+    ],
+)
+def test_what_follows_the_end_is_named(after: bytes, comment: int, told: str) -> None:
+    data = PLAIN[:-2] + struct.pack("<H", comment) + after
+    with pytest.raises(PackageError, match=told):
+        read_package(data)
+
+
+def test_document_of_another_namespace() -> None:
+    files = unpack(PLAIN)
+    other = b'<x:DocBody xmlns:x="urn:x"><x:DocRoot>Doc_0/Other.xml</x:DocRoot></x:DocBody>'
+    files["OFD.xml"] = files["OFD.xml"].replace(b"<ofd:DocBody>", other + b"<ofd:DocBody>", 1)
+    with pytest.raises(PackageError) as caught:
+        doc_bodies(read_package(pack(files)))
+    assert caught.value.check == "ofd_structure"
 
 
 def test_prefix_comment_and_trailing_bytes() -> None:
