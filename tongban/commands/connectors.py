@@ -136,7 +136,9 @@ def show(
 def put(
     resource: Resource,
     kind: Annotated[str, typer.Option(help="grpc, http or platform.")] = "",
-    address: Annotated[str, typer.Option(help="https://host, with :port and /path where needed")] = "",
+    address: Annotated[
+        str, typer.Option(help="https://host, with :port and /path where needed")
+    ] = "",
     authority: Annotated[
         Path | None, typer.Option(help="PEM file: the authority of its certificate.")
     ] = None,
