@@ -192,6 +192,7 @@ class ExchangeService:
         self._subscribing = Subscribing(
             database=self.database,
             grants=self.grants,
+            schemas=self.schemas,
             audit=self.audit,
             clock=self._clock,
             rates=rates,

@@ -2,8 +2,8 @@
 
 1. A subscription belongs to its department, and to one grant. To other departments it does not
    exist.
-2. Every batch is authorized anew, so a grant that is revoked or expired ends a live stream at its
-   next batch, and an idle stream within `POLL_SECONDS`.
+2. Every batch is authorized anew, so a grant that is revoked or expired, and a resource that is
+   shared no longer, ends a live stream at its next batch, an idle one within `POLL_SECONDS`.
 3. What is delivered is projected to the grant, and its audit record is durable before it is sent.
    Records outside the grant's filter are not delivered (`showing`); the cursor passes them by only
    together with the end of the whole log, so that it tells nothing of them.
@@ -23,6 +23,7 @@ from itertools import islice
 
 from exchange.audit.appending import AuditLog
 from exchange.audit.model import Receipt
+from exchange.catalog.service import Schemas
 from exchange.delivery import store
 from exchange.delivery.model import (
     Change,
@@ -35,6 +36,7 @@ from exchange.delivery.showing import Seen, is_plain
 from exchange.grants.authorizing import GrantIndex
 from exchange.grants.model import Grant, Operation
 from exchange.grants.rates import Rates
+from exchange.grants.sharing import admitted
 from exchange.refusals import REFUSED, refusal
 from runtime import names, paging
 from runtime.clock import Clock
@@ -141,12 +143,14 @@ class Subscribing:
         *,
         database: Database,
         grants: GrantIndex,
+        schemas: Schemas,
         audit: AuditLog,
         clock: Clock,
         rates: Rates | None = None,
     ) -> None:
         self._database = database
         self._grants = grants
+        self._schemas = schemas
         self._audit = audit
         self._clock = clock
         self._rates = rates or Rates(clock)
@@ -247,7 +251,8 @@ class Subscribing:
     def pull(self, principal: Principal, *, name: str, limit: int) -> Delivery:
         """The next changes after the cursor; from a worker thread.
 
-        Raises NotFound (SUBSCRIPTION_NOT_FOUND, GRANT_NOT_FOUND) and PermissionDenied.
+        Raises NotFound (SUBSCRIPTION_NOT_FOUND, GRANT_NOT_FOUND), PermissionDenied and what
+        `admitted` raises.
         """
         subscription = self.get(principal, name)
         try:
@@ -346,9 +351,10 @@ class Subscribing:
         return changes, max(last, end) if seen.ended and not changes else last
 
     def _authorize(self, grant: str, principal: Principal) -> Grant:
-        return self._grants.authorize(
+        granted = self._grants.authorize(
             grant, department=principal.department, operation=Operation.SUBSCRIBE
         )
+        return admitted(granted, self._schemas.schema(granted.resource))
 
     def _refused(
         self, error: DomainError, principal: Principal, subscription: Subscription

@@ -3,8 +3,8 @@
 1. What is told comes from the open catalog, and from the department's own requests and grants: of
    others nothing, not even how many there are.
 2. `may use` is the rule of the hot path, item by item: a grant that is active, whose time has come
-   and is not over. A resource that is no longer shared, or was withdrawn, is still read under the
-   grants that stand; nobody asks for it anew.
+   and is not over. A resource that is no longer shared, or was withdrawn, is neither read under
+   the grants that stand nor asked for anew: the rule of `grants.sharing`.
 3. Every obstacle that stands in the way is told, not the first one only; without a grant in force
    there is always at least one.
 4. How to ask is what the node will do: at once for an unconditional resource, else by the source,
@@ -20,6 +20,7 @@ from enum import StrEnum
 
 from exchange.catalog.model import DataResource, EntryState, SharingType
 from exchange.grants.model import AccessRequest, AccessRequestState, Grant, GrantState, Operation
+from exchange.grants.sharing import is_closed
 from runtime import names
 
 GREATEST_GRANTS = 20
@@ -200,7 +201,8 @@ def stand(
         key=lambda grant: (grant.start_time > now, grant.name),
     )
     in_force = [grant for grant in live if is_in_force(grant, now)]
-    given = {code for grant in in_force for code in grant.masks}
+    readable = () if is_closed(resource) else in_force
+    given = {code for grant in readable for code in grant.masks}
     codes = [item.code for item in resource.items]
     missing = tuple(code for code in codes if code not in given)
     open_requests = [request for request in requests if request.state in OPEN]
@@ -220,25 +222,21 @@ def stand(
     )
 
 
-def is_closed(resource: DataResource) -> bool:
-    """Whether nobody can ask for a resource: the rule of `grants.deciding.check_shared`."""
-    not_shared = resource.sharing_type is SharingType.NOT_SHARED
-    return not_shared or resource.state is EntryState.WITHDRAWN
-
-
 def _access(
     resource: DataResource,
     live: Sequence[Grant],
     in_force: Sequence[Grant],
     open_requests: Sequence[AccessRequest],
 ) -> Access:
+    if is_closed(resource):
+        return Access.CLOSED
     if in_force:
         return Access.USABLE
     if live:
         return Access.NOT_YET
     if open_requests:
         return Access.REQUESTED
-    return Access.CLOSED if is_closed(resource) else Access.REQUESTABLE
+    return Access.REQUESTABLE
 
 
 def _of_catalog(resource: DataResource) -> Iterator[Obstacle]:
@@ -257,7 +255,7 @@ def _of_grants(
     now: datetime,
 ) -> Iterator[Obstacle]:
     if in_force:
-        if missing:
+        if missing and not is_closed(resource):
             yield Obstacle(reason=Reason.ITEMS_NOT_GRANTED)
         return
     if live:

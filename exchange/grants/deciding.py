@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain
 
-from exchange.catalog.model import DataResource, EntryState, SharingType
+from exchange.catalog.model import DataResource
 from exchange.grants import amending
 from exchange.grants.faults import (
     LEGAL_BASIS_LIMIT,
@@ -42,6 +42,7 @@ from exchange.grants.model import (
 )
 from exchange.grants.rights import is_authority, may_decide, may_revoke, may_see
 from exchange.grants.rows import RowCondition
+from exchange.grants.sharing import check_shared
 from runtime.errors import (
     DomainError,
     FailedPrecondition,
@@ -124,25 +125,6 @@ def ask(
         amending.check_amendable(amended, request)
     refuse(faults_of_request(request, resource), "ACCESS_REQUEST_INVALID")
     return request
-
-
-def check_shared(resource: DataResource) -> None:
-    """Whether a resource can be granted at all.
-
-    Raises FailedPrecondition, RESOURCE_NOT_SHARED or RESOURCE_WITHDRAWN.
-    """
-    if resource.state is EntryState.WITHDRAWN:
-        raise FailedPrecondition(
-            "this resource was withdrawn by its department: look for its successor in the catalog",
-            reason="RESOURCE_WITHDRAWN",
-            message_zh="该信息资源已由数源部门撤下：请在目录中查找替代资源",
-        )
-    if resource.sharing_type is SharingType.NOT_SHARED:
-        raise FailedPrecondition(
-            "this resource is not shared: its legal basis is in its sharing_condition",
-            reason="RESOURCE_NOT_SHARED",
-            message_zh="该信息资源不予共享：依据见其共享条件",
-        )
 
 
 def approve(

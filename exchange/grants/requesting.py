@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -33,8 +33,10 @@ from exchange.grants.model import (
 )
 from exchange.grants.rights import may_see
 from exchange.grants.rows import RowCondition
+from exchange.lists import store as list_store
+from exchange.lists.model import check_unlisted
 from runtime import names, paging
-from runtime.clock import Clock
+from runtime.clock import Clock, china_date
 from runtime.database import Database, UnitOfWork
 from runtime.identity import Principal
 from runtime.records import make_record
@@ -85,6 +87,7 @@ def create_access_request(
         review=NO_REVIEW if at_once else _review(work, parent, resource),
     )
     service.check_named(work, service_item, row_filter)
+    _check_unlisted(work, request, request.items, now)
     facts: dict[str, str | int | list[str]] = {
         "access_request": request.name,
         "resource": request.resource,
@@ -180,6 +183,7 @@ def approve_access_request(
         offset=reading.end_of_log(work),
     )
     service.check_named(work, "", row_filter)
+    _check_unlisted(work, held, [given.item for given in items], now)
     store.update_request(work.session, request)
     _end_clock(work, held, principal, now)
     if grant is not None:
@@ -214,6 +218,7 @@ def endorse_access_request(
         amended=amended,
         offset=reading.end_of_log(work),
     )
+    _check_unlisted(work, held, grant.masks, now)
     store.update_request(work.session, request)
     _end_clock(work, held, principal, now)
     service.write_grant(work, grant, actor=principal.system, now=now)
@@ -282,6 +287,7 @@ def resubmit_access_request(
     request = reviewing.resubmit(principal, held, resource=resource, content=content)
     service.check_named(work, request.service_item, request.row_filter)
     now = clock.now()
+    _check_unlisted(work, request, request.items, now)
     if _clock_is(work, name, DeadlineState.PAUSED):
         deadlines.resume(
             work, subject=name, kind=Kind.REPLY_CONDITIONAL, at=now, actor=principal.system
@@ -314,6 +320,14 @@ def withdraw_access_request(
     return _step(work, request, principal, "access_withdrawn", now)
 
 
+def _check_unlisted(
+    work: UnitOfWork, request: AccessRequest, items: Iterable[str], now: datetime
+) -> None:
+    """Refuse what the negative list keeps today. Raises FailedPrecondition, ON_NEGATIVE_LIST."""
+    rows = list_store.negatives_of(work.session, [request.resource], china_date(now))
+    check_unlisted(rows.get(request.resource), items)
+
+
 def _to_decide(
     work: UnitOfWork, principal: Principal, name: str
 ) -> tuple[AccessRequest, DataResource, Grant | None]:
@@ -322,7 +336,26 @@ def _to_decide(
     held = store.request(work.session, name, lock=True)
     if held is None or not may_see(principal, held):
         raise request_not_found()
-    return held, catalog.resource_in(work, held.resource), _amended(work, held.amends)
+    resource = catalog.resource_in(work, held.resource)
+    return _reviewed(work, held, resource), resource, _amended(work, held.amends)
+
+
+def _reviewed(work: UnitOfWork, held: AccessRequest, resource: DataResource) -> AccessRequest:
+    """A request with what it crosses now: departments and rules may have changed since.
+
+    One that waits for an authority goes on waiting for one.
+    """
+    at_once = resource.sharing_type is SharingType.UNCONDITIONAL
+    review = NO_REVIEW if at_once else _review(work, held.consumer, held.resource)
+    if held.state is AccessRequestState.AWAITING_AUTHORITY and not review.needed:
+        return held
+    return replace(
+        held,
+        cross_region=review.cross_region,
+        cross_level=review.cross_level,
+        needs_review=review.needed,
+        authority=review.authority,
+    )
 
 
 def _amended(work: UnitOfWork, name: str) -> Grant | None:

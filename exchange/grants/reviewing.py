@@ -15,10 +15,11 @@ from dataclasses import replace
 from datetime import datetime
 
 from exchange.catalog.model import DataResource, Department
-from exchange.grants.deciding import OPEN, Review, check_shared, to_answer, wrong_state
+from exchange.grants.deciding import OPEN, Review, to_answer, wrong_state
 from exchange.grants.faults import REASON_LIMIT, faults_of_request, refuse, text_faults
 from exchange.grants.model import AccessRequest, AccessRequestState, request_not_found
 from exchange.grants.rights import may_see
+from exchange.grants.sharing import check_shared
 from runtime.errors import PermissionDenied
 from runtime.identity import Principal, Role
 

@@ -115,6 +115,31 @@ class Negative:
         return names.make(names.RESOURCE, **resource_ids(self.name))
 
 
+def listed(negative: Negative | None, items: Iterable[str]) -> tuple[str, ...]:
+    """Which of these items of its resource a row of the negative list keeps back."""
+    if negative is None:
+        return ()
+    return tuple(item for item in items if not negative.items or item in negative.items)
+
+
+def check_unlisted(negative: Negative | None, items: Iterable[str]) -> None:
+    """Refuse what a row in force keeps. Raises FailedPrecondition, ON_NEGATIVE_LIST."""
+    kept = listed(negative, items)
+    if negative is None or not kept:
+        return
+    known = [item for item in kept if item in negative.items]
+    basis = negative.legal_basis
+    what, what_zh = ("items " + ", ".join(known[:20]), "信息项 " + "、".join(known[:20]))
+    if not negative.items:
+        what, what_zh = "the resource", "该信息资源"
+    raise FailedPrecondition(
+        f"{what} cannot be asked for or granted: on the negative list by {basis}",
+        reason="ON_NEGATIVE_LIST",
+        message_zh=f"{what_zh}已列入负面清单，不予共享：依据{basis}",
+        negative=negative.name,
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demand:
     """What a department needs; `supplier` and `resource` where it knows them."""

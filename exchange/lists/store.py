@@ -25,6 +25,7 @@ from exchange.grants.store import GRANTS
 from exchange.lists.model import (
     Demand,
     List,
+    Negative,
     Responsibility,
     Row,
     RowState,
@@ -170,6 +171,13 @@ def promises_of(session: Session, of: Collection[str]) -> list[Responsibility]:
     )
     found = (_row_of(one) for one in session.execute(query.order_by(ROWS.c.name)).mappings())
     return [one for one in found if isinstance(one, Responsibility)]
+
+
+def negatives_of(session: Session, of: Collection[str], day: str) -> dict[str, Negative]:
+    """The rows of the negative list in force on a day, by resource; one statement."""
+    query = _wanted(Wanted(list=List.NEGATIVE, in_force_on=day)).where(ROWS.c.resource.in_(of))
+    found = (_row_of(one) for one in session.execute(query).mappings())
+    return {one.resource: one for one in found if isinstance(one, Negative)}
 
 
 def by_resource(session: Session, wanted: Wanted, *, after: str, limit: int) -> dict[str, Row]:

@@ -15,16 +15,19 @@ from itertools import islice
 
 from exchange.audit.merkle import split_entries
 from exchange.audit.store import AuditStore
+from exchange.catalog.history import service as history
+from exchange.catalog.model import DataResource
 from exchange.grants import service as grants
 from exchange.grants import store as grant_store
 from exchange.grants.model import Grant, GrantState, GrantVersion
 from exchange.grants.rights import sees_everything
+from exchange.grants.sharing import is_closed
 from exchange.oversight import model, store
 from exchange.oversight.model import Affected, Change, GrantUse, Tally
 from runtime import names, paging
 from runtime.clock import CHINA, Clock
 from runtime.database import Database
-from runtime.errors import FieldViolation, InvalidArgument, PermissionDenied
+from runtime.errors import FieldViolation, InvalidArgument, NotFound, PermissionDenied
 from runtime.identity import Principal
 
 AT_ONCE = 50_000
@@ -60,7 +63,8 @@ class Overseeing:
     ) -> tuple[list[GrantVersion], str]:
         """The versions of grants by which an item (empty: any) could be read at a time.
 
-        Raises PermissionDenied (NOT_THE_SOURCE).
+        Where the resource was not shared then, or had no such item, there are none. Raises
+        PermissionDenied (NOT_THE_SOURCE).
         """
         names.parse(names.RESOURCE, resource, field="resource")
         own = names.department_of(resource) == principal.department
@@ -72,6 +76,9 @@ class Overseeing:
             )
         size, after = paging.page_size(page_size), paging.last_of(page_token)
         then = at or self._clock.now()
+        held = self._items_then(resource, then)
+        if not held or (item and item not in held):
+            return [], ""
         with self._database.reading() as session:
             rows = grant_store.versions_at(session, resource, then, after=after, limit=size + 1)
         page, token = paging.cut(rows, size, lambda version: version.grant.name)
@@ -79,8 +86,20 @@ class Overseeing:
             version
             for version in page
             if version.grant.start_time <= then < version.grant.end_time
-            and (not item or item in version.grant.masks)
+            and (item in version.grant.masks if item else held & version.grant.masks.keys())
         ], token
+
+    def _items_then(self, resource: str, then: datetime) -> set[str]:
+        """Items that anybody could read at a time by the catalog (`grants.sharing`)."""
+        try:
+            entry, _ = history.entry_then(
+                self._database, resource, at=then, version=0, clock=self._clock
+            )
+        except NotFound:
+            return set()
+        if not isinstance(entry, DataResource) or is_closed(entry):
+            return set()
+        return {item.code for item in entry.items}
 
     def what_if(
         self, principal: Principal, *, grant: str, change: Change, from_day: str, until_day: str

@@ -29,6 +29,7 @@ from exchange.delivery.reading import RecordReader
 from exchange.grants.authorizing import GrantIndex
 from exchange.grants.model import Grant, Operation
 from exchange.grants.rates import Rates
+from exchange.grants.sharing import admitted
 from exchange.query.filtering import shown
 from exchange.query.model import (
     QueryAnswer,
@@ -100,8 +101,8 @@ class AsOf:
 
         Raises InvalidArgument (BAD_QUESTION, BAD_READ_TIME, MALFORMED_KEY), what
         `GrantIndex.authorize` raises, PermissionDenied (READ_TIME_BEFORE_GRANT),
-        ResourceExhausted (RATE_EXCEEDED, DAILY_QUOTA_EXCEEDED), FailedPrecondition
-        (RESOURCE_WITHDRAWN) and Aborted (GRANT_CHANGED).
+        ResourceExhausted (RATE_EXCEEDED, DAILY_QUOTA_EXCEEDED), what `admitted` raises and
+        Aborted (GRANT_CHANGED).
         """
         check_question(question.purpose, question.case_number)
         check_items(question.items)
@@ -119,7 +120,8 @@ class AsOf:
             items = await asyncio.to_thread(self._read, asked_under, question)
             # Does it still hold? From here to the log nobody comes between.
             grant = self._granted(principal, question)
-            if grant.contract_hash != asked_under.contract_hash:
+            was = asked_under
+            if (grant.contract_hash, grant.items) != (was.contract_hash, was.items):
                 raise terms_changed()
             usage = self._usage(grant, now)
         except REFUSED as error:
@@ -165,6 +167,7 @@ class AsOf:
             operation=Operation.QUERY,
             items=question.items,
         )
+        grant = admitted(grant, self._schemas.schema(grant.resource), question.items)
         if question.read_time < grant.start_time and Operation.SUBSCRIBE not in grant.operations:
             raise _before_grant()
         return grant

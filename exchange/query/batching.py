@@ -37,6 +37,7 @@ from exchange.delivery.reading import RecordReader
 from exchange.grants.authorizing import GrantIndex
 from exchange.grants.model import Grant, Operation
 from exchange.grants.rates import Rates
+from exchange.grants.sharing import admitted
 from exchange.query.filtering import shown
 from exchange.query.forwarded import SOURCE_ERRORS, Remaining, Sources, caller_gone, unbounded
 from exchange.query.model import (
@@ -159,8 +160,8 @@ class Batching:
         """Read the records of one chunk; nobody has seen them yet.
 
         Raises InvalidArgument (BAD_QUESTION, BAD_KEYS, MALFORMED_KEY), what `GrantIndex.authorize`
-        raises, ResourceExhausted (RATE_EXCEEDED, DAILY_QUOTA_EXCEEDED), FailedPrecondition
-        (RESOURCE_WITHDRAWN) and what `Sources.records` raises.
+        raises, ResourceExhausted (RATE_EXCEEDED, DAILY_QUOTA_EXCEEDED), what `admitted`
+        raises and what `Sources.records` raises.
         """
         check_question(batch.purpose, batch.case_number)
         check_items(batch.items)
@@ -210,7 +211,8 @@ class Batching:
         try:
             # Does it still hold? From here to the log nobody comes between.
             grant = self._granted(done.principal, done.batch)
-            if grant.contract_hash != done.grant.contract_hash:
+            was = done.grant
+            if (grant.contract_hash, grant.items) != (was.contract_hash, was.items):
                 raise terms_changed()
             usage = self._usage(grant, len(done.batch.keys), done.at)
         except REFUSED as error:
@@ -253,12 +255,13 @@ class Batching:
         )
 
     def _granted(self, principal: Principal, batch: Batch) -> Grant:
-        return self._grants.authorize(
+        grant = self._grants.authorize(
             batch.grant,
             department=principal.department,
             operation=Operation.QUERY,
             items=batch.items,
         )
+        return admitted(grant, self._schemas.schema(grant.resource), batch.items)
 
     def _check_each(self, grant: Grant, keys: Sequence[str]) -> None:
         check = key_check(self._schemas.schema(grant.resource))

@@ -26,6 +26,7 @@ from exchange.grants.authorizing import GrantIndex
 from exchange.grants.model import Grant, Operation
 from exchange.grants.rates import Rates
 from exchange.grants.rows import looked_up, shows
+from exchange.grants.sharing import admitted
 from exchange.query.model import check_question, quota_exceeded
 from exchange.query.service import Days
 from exchange.query.signing import signed_facts
@@ -86,8 +87,8 @@ class Exporting:
     ) -> Page:
         """A page of records.
 
-        Raises InvalidArgument (BAD_QUESTION, BAD_PAGE_TOKEN), what `GrantIndex.authorize` raises
-        and ResourceExhausted (RATE_EXCEEDED, DAILY_QUOTA_EXCEEDED).
+        Raises InvalidArgument (BAD_QUESTION, BAD_PAGE_TOKEN), what `GrantIndex.authorize` and
+        `admitted` raise and ResourceExhausted (RATE_EXCEEDED, DAILY_QUOTA_EXCEEDED).
         """
         check_question(purpose, case_number)
         size = paging.page_size(page_size, default=DEFAULT_PAGE, greatest=GREATEST_PAGE)
@@ -107,6 +108,7 @@ class Exporting:
                 grant, department=principal.department, operation=Operation.EXPORT
             )
             schema = self._schemas.schema(granted.resource)
+            granted = admitted(granted, schema)
             facts = signed_facts(schema, signed, "Export", request, now)
             self._rates.take(granted)
             day, left = self._days.at(now)

@@ -19,12 +19,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from exchange.audit.model import Receipt
-from exchange.catalog.model import EntryState
 from exchange.catalog.schema import ResourceSchema
 from exchange.grants.model import Grant, Mask
 from runtime.errors import (
     Aborted,
-    FailedPrecondition,
     FieldViolation,
     InvalidArgument,
     PermissionDenied,
@@ -123,7 +121,7 @@ def check_granted_whole(grant: Grant, claims: Mapping[str, str]) -> None:
 def key_check(schema: ResourceSchema) -> Callable[[str], None]:
     """What refuses a malformed key of a resource; made once per version of its schema.
 
-    It raises FailedPrecondition (RESOURCE_WITHDRAWN) and InvalidArgument (MALFORMED_KEY).
+    It raises InvalidArgument (MALFORMED_KEY).
     """
     item = schema.items[schema.key_position]
     problem_of = STANDARDS.get(item.standard)
@@ -145,19 +143,7 @@ def key_check(schema: ResourceSchema) -> Callable[[str], None]:
                 item=item.code,
             )
 
-    def withdrawn(_: str) -> None:
-        raise resource_withdrawn()
-
-    return withdrawn if schema.state is EntryState.WITHDRAWN else check
-
-
-def resource_withdrawn() -> FailedPrecondition:
-    """The refusal of a question about a resource that is in the catalog no longer."""
-    return FailedPrecondition(
-        "its source department has withdrawn this resource from the catalog",
-        reason="RESOURCE_WITHDRAWN",
-        message_zh="数源部门已从目录撤回该信息资源",
-    )
+    return check
 
 
 def compare(held: Mapping[str, str], claims: Mapping[str, str]) -> dict[str, Match]:

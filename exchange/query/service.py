@@ -45,6 +45,7 @@ from exchange.delivery.reading import RecordReader
 from exchange.grants.authorizing import GrantIndex
 from exchange.grants.model import Grant, Operation
 from exchange.grants.rates import Rates
+from exchange.grants.sharing import admitted
 from exchange.query.filtering import shown
 from exchange.query.forwarded import SOURCE_ERRORS, Remaining, Sources, caller_gone, unbounded
 from exchange.query.model import (
@@ -110,7 +111,7 @@ class Querying:
 
         `time_remaining` tells the seconds that the caller still waits. Raises InvalidArgument
         (BAD_QUESTION, MALFORMED_KEY), what `GrantIndex.authorize` raises, ResourceExhausted
-        (RATE_EXCEEDED, DAILY_QUOTA_EXCEEDED), FailedPrecondition (RESOURCE_WITHDRAWN) and, of a
+        (RATE_EXCEEDED, DAILY_QUOTA_EXCEEDED), what `admitted` raises and, of a
         source's own system, Unavailable (SOURCE_UNAVAILABLE) and DataLoss (SOURCE_DATA_INVALID).
         """
         check_question(purpose, case_number)
@@ -129,7 +130,9 @@ class Querying:
             granted = self._authorize(
                 grant, department=principal.department, operation=Operation.QUERY, items=items
             )
-            schema = self._check_key(granted.resource, key)
+            schema = self._schema(granted.resource)
+            granted = admitted(granted, schema, items)
+            self._check_key(schema, key)
             facts = signed_facts(schema, signed, "Query", request, now)
             usage = self._take(granted, now)
         except REFUSED as error:
@@ -188,8 +191,10 @@ class Querying:
                 operation=Operation.VERIFY,
                 items=tuple(claims),
             )
+            schema = self._schema(granted.resource)
+            granted = admitted(granted, schema, tuple(claims))
             check_granted_whole(granted, claims)
-            schema = self._check_key(granted.resource, key)
+            self._check_key(schema, key)
             facts = signed_facts(schema, signed, "Verify", request, now)
             usage = self._take(granted, now)
         except REFUSED as error:
@@ -248,9 +253,10 @@ class Querying:
             )
             asked.fetched, asked.forwarded = records[asked.key], True
             # The grant may have changed, and its quota been used up, while the source was asked.
-            asked.grant = self._authorize(
+            granted = self._authorize(
                 name, department=principal.department, operation=operation, items=items
             )
+            asked.grant = admitted(granted, self._schema(granted.resource), items)
             if operation is Operation.VERIFY:
                 check_granted_whole(asked.grant, dict.fromkeys(items, ""))
             usage = self._take(asked.grant, self._clock.now(), counted=True)
@@ -263,13 +269,11 @@ class Querying:
             raise
         return self._answer_forwarded, usage
 
-    def _check_key(self, resource: str, key: str) -> ResourceSchema:
-        schema = self._schema(resource)
-        known = self._key_checks.get(resource)
+    def _check_key(self, schema: ResourceSchema, key: str) -> None:
+        known = self._key_checks.get(schema.resource)
         if known is None or known[0] is not schema:
-            known = self._key_checks[resource] = (schema, key_check(schema))
+            known = self._key_checks[schema.resource] = (schema, key_check(schema))
         known[1](key)
-        return schema
 
     def _take(self, grant: Grant, now: datetime, *, counted: bool = False) -> Usage | None:
         """One record from the day's quota; None where the grant has no quota.

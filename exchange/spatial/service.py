@@ -28,19 +28,18 @@ from typing import Any
 
 from exchange.audit.appending import AuditLog
 from exchange.audit.model import Receipt, Usage
-from exchange.catalog.model import EntryState
 from exchange.catalog.schema import ResourceSchema
 from exchange.catalog.service import Schemas
 from exchange.delivery.reading import RecordReader
 from exchange.grants.authorizing import GrantIndex
 from exchange.grants.model import Grant, Operation
 from exchange.grants.rates import Rates
+from exchange.grants.sharing import admitted
 from exchange.query.model import (
     GREATEST_ITEMS,
     check_granted_whole,
     check_question,
     quota_exceeded,
-    resource_withdrawn,
 )
 from exchange.refusals import REFUSED, refusal
 from exchange.spatial.indexing import geometry_items
@@ -137,8 +136,8 @@ class SpatialQuerying:
         Raises InvalidArgument (BAD_QUESTION, BAD_AREA, BAD_PAGE_TOKEN, GEOMETRY_ITEM_REQUIRED),
         what `GrantIndex.authorize` raises, PermissionDenied (ITEM_GRANTED_IN_PART),
         ResourceExhausted (RATE_EXCEEDED, DAILY_QUOTA_EXCEEDED) and FailedPrecondition
-        (RESOURCE_WITHDRAWN, POSTGIS_MISSING, NOT_INDEXED, AREA_TOO_CROWDED) and Aborted
-        (GRANT_CHANGED).
+        (RESOURCE_WITHDRAWN, RESOURCE_NOT_SHARED, POSTGIS_MISSING, NOT_INDEXED,
+        AREA_TOO_CROWDED) and Aborted (GRANT_CHANGED).
         """
         # 1. The question's shape.
         check_question(question.purpose, question.case_number)
@@ -157,7 +156,8 @@ class SpatialQuerying:
         now = self._clock.now()
         try:
             grant = self._granted(principal, question, item)
-            if grant.contract_hash != asked_under.contract_hash:
+            was = asked_under
+            if (grant.contract_hash, grant.items) != (was.contract_hash, was.items):
                 raise _terms_changed()
             usage = self._usage(grant, len(found), now)
         except REFUSED as error:
@@ -185,8 +185,6 @@ class SpatialQuerying:
         try:
             grant = self._granted(principal, question, "")
             schema = self._schema(grant.resource)
-            if schema.state is EntryState.WITHDRAWN:
-                raise resource_withdrawn()
             if schema.signed_requests:  # a question by place takes no signature
                 raise signature_required()
             item = _item_of(schema, question.geometry_item)
@@ -206,6 +204,7 @@ class SpatialQuerying:
             operation=Operation.QUERY,
             items=items,
         )
+        grant = admitted(grant, self._schema(grant.resource), items)
         if item:
             check_granted_whole(grant, {item: ""})
         return grant

@@ -226,7 +226,7 @@ def test_what_was_withdrawn_is_told_where_it_is_asked_for(database: Database, cl
     county.put(database, Withdrawal(name=RESIDENTS), clock=clock)
     assert RESIDENTS not in by_name(discover(database, clock, caller(HOUSING)))
     found = by_name(discover(database, clock, caller(HOUSING), show_withdrawn=True))[RESIDENTS]
-    assert found.access == pb.ACCESS_USABLE  # what was granted stands
+    assert found.access == pb.ACCESS_CLOSED  # whatever was granted
     assert pb.OBSTACLE_REASON_WITHDRAWN in reasons(found)
     assert not found.HasField("how_to_ask")
 

@@ -131,10 +131,11 @@ def test_what_the_node_refuses_is_told_by_the_entrys_name(scene, tmp_path):
     document = json.loads(path.read_text())
     document["resources"][0]["update_cycle"] = "sometimes"
     path.write_text(json.dumps(document))
-    said = run("catalog", "import", path, "--json", *at(scene, "centre"))
-    assert said.returncode == 4
-    (violation,) = json.loads(said.stdout)["error"]["violations"]
-    assert violation["field"] == f"{document['resources'][0]['name']} update_cycle"
+    for dry in ((), ("--dry-run",)):
+        said = run("catalog", "import", path, "--json", *dry, *at(scene, "centre"))
+        assert said.returncode == 4
+        (violation,) = json.loads(said.stdout)["error"]["violations"]
+        assert violation["field"] == f"{document['resources'][0]['name']} update_cycle"
     said = run("catalog", "import", path, *at(scene, "employment"))
     assert said.returncode == 3  # another department's directory
 

@@ -65,9 +65,9 @@ CASES = [
     (RESIDENTS, [REVOKED], [], NOON, Access.REQUESTABLE, [R.GRANT_REVOKED], True),
     (RESIDENTS, [OVER], [], NOON, Access.REQUESTABLE, [R.GRANT_EXPIRED], True),
     (RESIDENTS, [REVOKED, OVER], [], NOON, Access.REQUESTABLE, [R.GRANT_EXPIRED], True),
-    # What is closed stays readable under the grants that stand.
-    (WITHDRAWN, [ALL], [], NOON, Access.USABLE, [R.WITHDRAWN], False),
-    (NOT_SHARED, [ALL], [], NOON, Access.USABLE, [R.NOT_SHARED], False),
+    # What is closed is not read, whatever grants stand.
+    (WITHDRAWN, [ALL], [], NOON, Access.CLOSED, [R.WITHDRAWN], False),
+    (NOT_SHARED, [ALL], [], NOON, Access.CLOSED, [R.NOT_SHARED], False),
     (WITHDRAWN, [REVOKED], [], NOON, Access.CLOSED, [R.WITHDRAWN, R.GRANT_REVOKED], False),
     # Requests.
     (RESIDENTS, [], [PENDING], NOON, Access.REQUESTED, [R.NO_GRANT, R.REQUEST_PENDING], True),

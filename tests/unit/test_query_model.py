@@ -4,7 +4,6 @@ from datetime import timedelta
 
 import pytest
 
-from exchange.catalog.model import EntryState
 from exchange.catalog.schema import schema_of
 from exchange.grants.model import Grant, GrantedItem, Mask, Operation
 from exchange.query.model import (
@@ -19,7 +18,7 @@ from exchange.query.model import (
 )
 from exchange.query.service import Days
 from runtime.clock import CHINA
-from runtime.errors import FailedPrecondition, InvalidArgument, PermissionDenied
+from runtime.errors import InvalidArgument, PermissionDenied
 from tests.builders.catalog import HOUSING, NOON, RESIDENTS, resource
 from tests.builders.exchange import citizen_number
 
@@ -85,11 +84,8 @@ def test_a_malformed_key_is_refused_by_its_item(key):
     assert len(key) < 2 or key not in told
 
 
-def test_a_good_key_passes_and_a_withdrawn_resource_does_not():
+def test_a_good_key_passes():
     key_check(schema_of(resource()))(citizen_number(1))
-    with pytest.raises(FailedPrecondition) as caught:
-        key_check(schema_of(resource(state=EntryState.WITHDRAWN)))(citizen_number(1))
-    assert caught.value.reason == "RESOURCE_WITHDRAWN"
 
 
 def test_claims_are_compared_one_by_one():

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
 import typer
 
+from exchange.catalog import messages, rules
+from exchange.catalog.model import DataResource
+from exchange.catalog.service_item import ServiceItem
 from exchange.v1 import catalog_pb2 as pb
 from flows.forms import applying, dcat, dcat_reading, snapshot, workbook, workbook_reading
 from flows.forms.applying import Difference
-from flows.forms.problems import GREATEST_FILE
+from flows.forms.problems import GREATEST_FILE, GREATEST_PROBLEMS
 from flows.forms.snapshot import Snapshot
 from runtime.clock import SYSTEM
+from runtime.errors import FieldViolation, InvalidArgument
 from tongban.client import Client
 from tongban.console import (
     DEFAULT_IDENTITY,
@@ -127,10 +133,50 @@ def import_(
             )
             if not as_json:
                 _print_difference(difference, wanted)
+            if dry_run:
+                judge(difference)
             batches = 0
             if difference and not dry_run:
                 batches = applying.apply(client.catalog, difference, source=source.name[:200])
             _tell_end(difference, dry_run=dry_run, batches=batches, as_json=as_json)
+
+
+def judge(difference: Difference) -> None:
+    """Judge what would change by the node's own rules for each entry, without a node.
+
+    What depends on what the node holds beside it is judged when it is applied. Raises
+    InvalidArgument (DIRECTORY_INVALID), with at most `GREATEST_PROBLEMS` violations.
+    """
+    found = list(islice(_violations(difference), GREATEST_PROBLEMS))
+    if found:
+        raise InvalidArgument(
+            "this would be refused: correct the fields listed and repeat",
+            reason="DIRECTORY_INVALID",
+            message_zh="节点将拒绝这些内容：请更正所列字段后重试",
+            violations=found,
+        )
+
+
+def _violations(difference: Difference) -> Iterator[FieldViolation]:
+    for department in (*difference.departments_added, *difference.departments_changed):
+        for wrong in rules.department_violations(
+            display_name=department.display_name,
+            credit_code=department.credit_code,
+            region_code=department.region_code,
+            parent=department.parent,
+        ):
+            field = wrong.field.removeprefix("department.")
+            yield FieldViolation(f"{department.name} {field}", wrong.description)
+    for message in difference.entries.batch:
+        change = messages.change_of(message)
+        if isinstance(change, DataResource):
+            wrongs = rules.resource_violations(change)
+        elif isinstance(change, ServiceItem):
+            wrongs = rules.service_item_violations(change)
+        else:
+            continue
+        for wrong in wrongs:
+            yield FieldViolation(f"{change.name} {wrong.field}", wrong.description)
 
 
 def read(source: Path) -> Snapshot:

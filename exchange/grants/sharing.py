@@ -1,0 +1,85 @@
+"""What the catalog still lets be shared, whatever a grant says; pure, and one rule for every path.
+
+1. A resource that its department has withdrawn, or calls NOT_SHARED, is neither asked for nor read:
+   by query, verification, batch, export, by place, of the past, or by subscription, live streams
+   included. What was published before is no exception. Grants stand, and hold again once the
+   resource is shared again.
+2. An item that was taken out of the resource is shown no longer, whatever records still hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from exchange.catalog.model import EntryState, SharingType
+from exchange.catalog.schema import ResourceSchema
+from exchange.grants.model import Grant, GrantedItem
+from runtime.errors import FailedPrecondition, PermissionDenied
+
+
+class Shareable(Protocol):
+    """A resource, or its schema."""
+
+    @property
+    def state(self) -> EntryState:
+        """Whether it is in force."""
+
+    @property
+    def sharing_type(self) -> SharingType:
+        """On what conditions it is shared."""
+
+
+def is_closed(resource: Shareable) -> bool:
+    """Whether nobody can ask for a resource, or read it."""
+    return resource.state is EntryState.WITHDRAWN or resource.sharing_type is SharingType.NOT_SHARED
+
+
+def check_shared(resource: Shareable) -> None:
+    """Whether anybody can be granted a resource, or read it under a grant.
+
+    Raises FailedPrecondition, RESOURCE_WITHDRAWN or RESOURCE_NOT_SHARED.
+    """
+    if resource.state is EntryState.WITHDRAWN:
+        raise FailedPrecondition(
+            "this resource was withdrawn by its department: look for its successor in the catalog",
+            reason="RESOURCE_WITHDRAWN",
+            message_zh="该信息资源已由数源部门撤下：请在目录中查找替代资源",
+        )
+    if resource.sharing_type is SharingType.NOT_SHARED:
+        raise FailedPrecondition(
+            "this resource is not shared: its catalog entry names the legal basis",
+            reason="RESOURCE_NOT_SHARED",
+            message_zh="该信息资源不予共享：依据见其目录条目",
+        )
+
+
+def admitted(grant: Grant, schema: ResourceSchema, items: Sequence[str] = ()) -> Grant:
+    """The grant, as far as the catalog lets it be used now; the rule of the hot path.
+
+    Its contract stays what was agreed. Raises as `check_shared`, and PermissionDenied
+    (ITEM_NOT_IN_RESOURCE) where one of `items` was taken out of the resource.
+    """
+    if is_closed(schema):
+        check_shared(schema)
+    held = schema.position
+    if grant.masks.keys() <= held.keys():
+        return grant
+    for item in items:
+        if item not in held:
+            raise PermissionDenied(
+                f"item {item} was taken out of the resource: leave it out",
+                reason="ITEM_NOT_IN_RESOURCE",
+                message_zh=f"信息项 {item} 已不在该信息资源中：请去掉该项",
+                item=item,
+            )
+
+    def left(items: Sequence[GrantedItem]) -> tuple[GrantedItem, ...]:
+        return tuple(given for given in items if given.item in held)
+
+    return replace(
+        grant,
+        items=left(grant.items),
+        earlier=tuple(replace(one, items=left(one.items)) for one in grant.earlier),
+    )
