@@ -37,8 +37,10 @@ from seal.ofd.checks import (
     judge_time_stamp,
 )
 from seal.ofd.digests import Digests
+from seal.ofd.linked import Linked
 from seal.ofd.opened import OpenedDocument, OpenedSignature
 from seal.ofd.package import OfdPackage
+from seal.ofd.seen import Seen
 from seal.ofd.structure import TYPE_SEAL, ListedSignature, SignatureList, SignatureXml
 from seal.ses import SealSignature, parse_signature
 from seal.trust import TrustStore
@@ -160,6 +162,7 @@ def _nothing_around(
         signatures=(opened,),
         store=store,
         now=now,
-        digests=Digests(package),
+        seen=Seen(Digests(package)),
+        linked=Linked(package, ()),
     )
     return document, opened

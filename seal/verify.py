@@ -43,6 +43,7 @@ from seal.ofd.checks import (
     judge_time_stamp,
 )
 from seal.ofd.dates import parse_date_time
+from seal.ofd.linked import Linked
 from seal.ofd.opened import OpenedDocument, OpenedSignature
 from seal.ofd.order import in_order
 from seal.ofd.package import (
@@ -54,6 +55,7 @@ from seal.ofd.package import (
     limits_error,
     read_package,
 )
+from seal.ofd.seen import look
 from seal.ofd.sign_checks import sign_rules
 from seal.ofd.signed_data import parse_signed_data
 from seal.ofd.structure import (
@@ -63,7 +65,7 @@ from seal.ofd.structure import (
     parse_signature_xml,
     read_list,
 )
-from seal.ofd.xml_parts import read_all
+from seal.ofd.xml_parts import refuse_declared
 from seal.ses import parse_seal, parse_signature
 from seal.trust import TrustStore
 
@@ -139,8 +141,10 @@ def assess_ofd(
     """
     try:
         package = read_package(data, limits)
-        digests, large_xml = read_all(package)
+        seen = look(package)
         bodies = doc_bodies(package)
+        linked = Linked(package, bodies)
+        refuse_declared(seen, linked)
         lists = tuple(read_list(package, body) for body in bodies)
         _bound_work(package, sum(len(each.lines) for each in lists))
     except PackageError as error:
@@ -171,8 +175,8 @@ def assess_ofd(
         signatures=tuple(opened),
         store=store,
         now=now,
-        digests=digests,
-        large_xml=large_xml,
+        seen=seen,
+        linked=linked,
     )
     checks = [found for rule in DOCUMENT_CHECKS if (found := rule(document)) is not None]
     judged = in_order(document, [_report(document, one) for one in opened])

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, cast
 
 from lxml import etree
@@ -33,6 +33,10 @@ GREATEST_XML: Final = 4 * 1024 * 1024
 def read_xml(package: OfdPackage, name: str) -> etree._Element:
     """The root element of a file of the package. Raises PackageError."""
     return parse_xml(package.read(name), name)
+
+
+#: What `refuse_dtd` finds wrong.
+DECLARED: Final = frozenset({"xml_no_dtd", "xml_well_formed"})
 
 
 def refuse_dtd(data: bytes, name: str) -> None:
@@ -54,10 +58,15 @@ def check_file(data: bytes, name: str) -> None:
 
 
 def checked_pieces(package: OfdPackage, name: str) -> Iterator[bytes]:
-    """The bytes of a file by pieces; `refuse_dtd` of what is XML, before the piece is given out."""
+    """The bytes of a file by pieces, `check_pieces` done."""
+    return check_pieces(package.pieces(name), name)
+
+
+def check_pieces(pieces: Iterable[bytes], name: str) -> Iterator[bytes]:
+    """These pieces; `refuse_dtd` of what is XML, before the piece is given out."""
     is_xml = name.lower().endswith(".xml")
     tail = b""
-    for index, piece in enumerate(package.pieces(name)):
+    for index, piece in enumerate(pieces):
         if index == 0:
             is_xml = is_xml or piece[:1] == b"<"
         if is_xml:

@@ -47,7 +47,7 @@ def entry_name(raw: bytes) -> str:
         raise paths_error(
             "a part of an entry's name ends in a dot or a space", "条目名称的某一级以句点或空格结尾"
         )
-    for spelled in (name, _as_read(name).replace("\\", "/")):
+    for spelled in (name, spelled_out(name)):
         if any(part in ("", ".", "..") for part in spelled.removesuffix("/").split("/")):
             raise paths_error(
                 "an entry's name leaves the package or has an empty part",
@@ -71,7 +71,7 @@ class Names:
             keys = [plain.lower()]
         else:
             others = [] if is_utf8 else _other_readings(raw)
-            keys = [*{_folded(one) for one in (plain, *others)}]
+            keys = [*{folded(one) for one in (plain, *others)}]
         for key in keys:
             if key in self._taken:
                 raise duplicate_error()
@@ -90,12 +90,19 @@ class Names:
                 parent = parent.rpartition("/")[0]
 
 
-def _folded(name: str) -> str:
+def spelled_out(location: str) -> str:
+    """A location as lenient software reads it. Raises PackageError."""
+    return _as_read(location).replace("\\", "/")
+
+
+def folded(name: str) -> str:
     """Rule 2. Twice: composing can make a folded name foldable again, and the other way round."""
-    folded = _as_read(name)
+    if _PLAIN.fullmatch(name):
+        return name.lower()
+    found = _as_read(name)
     for _ in range(2):
-        folded = unicodedata.normalize("NFC", folded.casefold())
-    return folded
+        found = unicodedata.normalize("NFC", found.casefold())
+    return found
 
 
 def _as_read(name: str) -> str:

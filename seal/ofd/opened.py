@@ -7,9 +7,10 @@ from datetime import datetime
 
 from runtime.errors import InvalidArgument
 from seal.model import Check
-from seal.ofd.digests import Digests
+from seal.ofd.linked import Linked
 from seal.ofd.package import OfdPackage, PackageError
-from seal.ofd.placement import Pages, read_pages
+from seal.ofd.placement import Pages
+from seal.ofd.seen import Seen
 from seal.ofd.signed_data import SignedData
 from seal.ofd.structure import (
     DocBody,
@@ -19,7 +20,6 @@ from seal.ofd.structure import (
     Stamp,
     page_ids,
 )
-from seal.ofd.well_formed import LargeXml
 from seal.ses import SealSignature
 from seal.suites import SM3_OID
 from seal.trust import TrustStore
@@ -68,8 +68,8 @@ class OpenedSignature:
 class OpenedDocument:
     """The package with its signatures opened; each file is digested, and read for pages, once.
 
-    `of_bodies` are the signature lists, one for each document; `large_xml` tells what was seen of
-    files too large to be kept.
+    `of_bodies` are the signature lists, one for each document; `seen` is what the one look at every
+    file told, `linked` what the documents lead to.
     """
 
     package: OfdPackage
@@ -78,8 +78,8 @@ class OpenedDocument:
     signatures: tuple[OpenedSignature, ...]
     store: TrustStore
     now: datetime
-    digests: Digests = field(repr=False)
-    large_xml: LargeXml = field(default_factory=LargeXml, repr=False)
+    seen: Seen = field(repr=False)
+    linked: Linked = field(repr=False)
     _pages: dict[str, dict[str, int]] = field(default_factory=dict, repr=False)
     _sized: dict[str, tuple[Pages, dict[str, int]] | None] = field(default_factory=dict, repr=False)
     _seen: dict[str, frozenset[str]] = field(default_factory=dict, repr=False)
@@ -92,7 +92,7 @@ class OpenedDocument:
 
     def digest_of(self, name: str, by: str = SM3_OID) -> bytes:
         """The digest of a file, SM3 by default; `by` is an OID. Raises PackageError."""
-        return self.digests.of(name, by)
+        return self.seen.digests.of(name, by)
 
     def pages_of(self, body: int) -> dict[str, int]:
         """The number (from 1) of each page, by its identifier. Raises PackageError."""
@@ -116,18 +116,12 @@ class OpenedDocument:
         except PackageError:
             return None
 
-    def page_files(self, body: int) -> frozenset[str]:
-        """The files of the pages and templates of one document; none where it does not read."""
-        sized = self._sized_of(body)
-        return frozenset() if sized is None else sized[0].files
-
     def _sized_of(self, body: int) -> tuple[Pages, dict[str, int]] | None:
         """The pages and their numbers; None where something of them does not read."""
         root = self.bodies[body].doc_root
         if root not in self._sized:
-            try:
-                pages = read_pages(self.package, root)
-            except PackageError:
+            pages = self.linked.pages(root)
+            if pages is None:
                 self._sized[root] = None
             else:
                 numbers = {page.id: number for number, page in enumerate(pages.pages, 1)}

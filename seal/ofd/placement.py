@@ -14,6 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from lxml import etree
+
 from seal import placing
 from seal.ofd.boxes import box_of
 from seal.ofd.markup import child, read_head, read_xml, required, resolve, tag, text
@@ -50,11 +52,6 @@ class Pages:
     def count(self) -> int:
         """How many there are."""
         return len(self.pages)
-
-    @property
-    def files(self) -> frozenset[str]:
-        """The files of all pages and templates."""
-        return frozenset((*(one.file for one in self.pages), *self.templates.values()))
 
     def size_of(self, page: int) -> Size:
         """Width and height in mm of a page (from 1). Raises PackageError where nothing says."""
@@ -131,7 +128,11 @@ _PHYSICAL_BOX: Final = tag("PhysicalBox")
 
 def read_pages(package: OfdPackage, doc_root: str) -> Pages:
     """The pages of the document whose root that is. Raises PackageError (`ofd_structure`)."""
-    root = read_xml(package, doc_root)
+    return pages_in(package, doc_root, read_xml(package, doc_root))
+
+
+def pages_in(package: OfdPackage, doc_root: str, root: etree._Element) -> Pages:
+    """`read_pages` of a Document.xml as parsed."""
     common, listed = child(root, "CommonData"), child(root, "Pages")
     pages = tuple(
         PageFile(id=one.get("ID", ""), file=resolve(one.get("BaseLoc", ""), base=doc_root))

@@ -30,6 +30,7 @@ from seal.ofd.entries import (
     entries_values,
     entries_xml,
 )
+from seal.ofd.linked import Linked
 from seal.ofd.markup import is_draft, read_xml
 from seal.ofd.package import (
     DEFAULT_LIMITS,
@@ -43,6 +44,7 @@ from seal.ofd.package import (
 )
 from seal.ofd.package_writer import PackageWriter, packed_entry, stored_entry
 from seal.ofd.placement import place, read_pages
+from seal.ofd.seen import look
 from seal.ofd.structure import (
     ROOT,
     DocBody,
@@ -53,7 +55,7 @@ from seal.ofd.structure import (
     signature_list,
 )
 from seal.ofd.write import Names, Provider, extended_list, signature_xml, with_list
-from seal.ofd.xml_parts import read_all, refuse_malformed
+from seal.ofd.xml_parts import refuse_malformed
 from seal.placement import Placement
 from seal.placing import refuse_covering
 from seal.ses import V1, assemble_signature, parse_seal, to_be_signed
@@ -155,14 +157,14 @@ def prepare_ofd(
 
     # 4. Hash every file, and only then write Signature.xml.
     final = OfdPackage(files)
-    digests, large = read_all(final)
-    refuse_malformed(final, bodies, pages.files, large)
+    seen = look(final)
+    refuse_malformed(final, Linked(final, bodies), seen)
     lists = {list_name} | {one.signatures for one in bodies if one.signatures}
     document_xml = signature_xml(
         names,
         method=suite_oid,
         hashes=[
-            (name, _seal_digest(seal) if name == names.seal else digests.of(name, SM3_OID))
+            (name, _seal_digest(seal) if name == names.seal else seen.digests.of(name, SM3_OID))
             for name in final
             if close or name not in lists
         ],

@@ -5,7 +5,8 @@ becomes of it on the reader's screen or paper (ISO 32000-2 §12.6, §8.11, §8.1
 §12.5.3). Well-meaning makers use all of them; whoever relies on what is seen has to know.
 
 The document is walked from its catalog, breadth first, so what acts on opening comes early; what
-is too large to be walked is told. It never raises on what the file holds.
+is too large to be walked is told. It never raises on what the file holds. What a resource or a look
+is named says nothing: whoever writes the document chooses those names (§7.8.3).
 """
 
 # The PDF library publishes no types.
@@ -59,9 +60,14 @@ _ENTRIES: Final = {
     "/Ref": ("a picture taken from another file (Ref)", "引自其他文件的图形（Ref）"),
     "/Collection": ("files that are shown instead (Collection)", "文件集（Collection）"),
     "/Alternates": ("other pictures for printing (Alternates)", "打印时替换的图像（Alternates）"),
+    "/Dur": ("pages that turn by themselves (Dur)", "自动翻页（Dur）"),
     "/OPI": ("pictures exchanged for printing (OPI)", "打印时从外部替换的图像（OPI）"),
 }
 _EXTERNAL: Final = ("data kept in another file (F)", "存于其他文件中的数据（F）")
+_PROGRAM: Final = (
+    "drawings that some printers alone make (PostScript)",
+    "仅打印时执行的 PostScript",
+)
 _REDRAWN: Final = (
     "a form that every reader draws anew (NeedAppearances)",
     "由各阅读器重新绘制的表单（NeedAppearances）",
@@ -78,12 +84,22 @@ _PART: Final = ("more than was looked through", "过多内容，未能全部检�
 # What leads back, or to what paints alone and is large.
 _PASSED_OVER: Final = frozenset(
     {
-        *("/P", "/Prev", "/Last", "/Dest", "/Contents", "/Thumb", "/DSS", "/CharProcs"),
-        *("/StructTreeRoot", "/ParentTree", "/Metadata", "/ColorSpace", "/ProcSet"),
-        *("/DecodeParms", "/Pg", "/Info", "/V", "/DV", "/EmbeddedFiles", "/EF"),
+        *("/P", "/Prev", "/Last", "/Dest", "/Contents", "/Thumb", "/DSS"),
+        *("/StructTreeRoot", "/ParentTree", "/Metadata", "/ProcSet"),
+        *("/Pg", "/Info", "/V", "/DV", "/EmbeddedFiles", "/EF"),
         *("/IRT", "/D", "/Dests", "/PageLabels", "/B", "/MK"),
     }
 )
+# What the names of a dictionary of these mean is for whoever writes the document to say.
+_RESOURCES: Final = frozenset(
+    {
+        *("/XObject", "/Font", "/ExtGState", "/Pattern", "/Shading", "/Properties"),
+        *("/ColorSpace", "/CharProcs"),
+    }
+)
+_LOOKS: Final = "/AP"
+# A font whose letters are a program's: of it, what may be kept elsewhere. The rest is large.
+_OF_FONT: Final = ("/FontDescriptor", "/DescendantFonts", "/Encoding")
 
 Words = tuple[str, str]
 
@@ -142,10 +158,17 @@ def _active(held: Any) -> Iterator[Words]:
     streams = painted if isinstance(painted, generic.ArrayObject) else [painted]
     if any(isinstance(one, generic.StreamObject) and "/F" in one for one in map(_at, streams)):
         yield _EXTERNAL
+    if isinstance(held, generic.StreamObject) and _is_program(held):
+        yield _PROGRAM
     if getattr(entry(held, "/NeedAppearances"), "value", False) is True:
         yield _REDRAWN
     if "/AP" in held and "/Rect" in held:
         yield from _shown(held)
+
+
+def _is_program(held: Any) -> bool:
+    """A PostScript XObject, in either of its forms (ISO 32000-1 §8.8.2)."""
+    return "/PS" in (entry(held, "/Subtype"), entry(held, "/Subtype2")) or "/PS" in held
 
 
 def _at(raw: Any) -> Any:
@@ -172,38 +195,55 @@ def _shown(held: Any) -> Iterator[Words]:
 
 def _dictionaries(root: Any) -> Iterator[Any]:
     """Every dictionary that the catalog leads to. Raises OverflowError where there are too many."""
-    waiting, seen, values = deque([root]), set[Key](), 0
+    waiting, seen, values = deque([("", root)]), set[tuple[Key, str]](), 0
     while waiting:
-        held = waiting.popleft()
+        under, held = waiting.popleft()
         if isinstance(held, generic.IndirectObject):
-            if key_of(held) in seen:
+            # One object may be resources here, and something else there.
+            place = key_of(held), under if under in _RESOURCES or under == _LOOKS else ""
+            if place in seen:
                 continue
-            seen.add(key_of(held))
+            seen.add(place)
             if len(seen) > _MAX_OBJECTS:
                 raise OverflowError
             held = held.get_object()
         if isinstance(held, generic.DictionaryObject):
-            yield held
-            if _only_writes(held):
-                continue
-            names = [name for name in held if name not in _PASSED_OVER or _is_more(held, name)]
-            inner = [held.raw_get(name) for name in names]
+            is_named = under in _RESOURCES and not isinstance(held, generic.StreamObject)
+            if not is_named:
+                yield held
+            inner = list(_named(held) if is_named else _within(held, under))
         elif isinstance(held, generic.ArrayObject):
-            inner = [held.raw_get(number) for number in range(len(held))]
+            inner = [("", held.raw_get(number)) for number in range(len(held))]
         else:
             continue
         values += len(inner)
         if values > _MAX_VALUES:
             raise OverflowError
-        waiting += (one for one in inner if isinstance(one, _LEADS))
+        waiting += (one for one in inner if isinstance(one[1], _LEADS))
 
 
 _LEADS: Final = (generic.IndirectObject, generic.DictionaryObject, generic.ArrayObject)
 
 
+def _named(held: Any) -> Iterator[tuple[str, Any]]:
+    """What a dictionary of resources names."""
+    for name in held:
+        yield "", held.raw_get(name)
+
+
+def _within(held: Any, under: str) -> Iterator[tuple[str, Any]]:
+    """What a dictionary leads to, and as what."""
+    is_font = _only_writes(held)
+    for name in held:
+        if name in _OF_FONT if is_font else name not in _PASSED_OVER or _is_more(held, name):
+            # The looks of an annotation are drawings, or drawings by names of its own (§12.5.5).
+            yield "/XObject" if under == _LOOKS else name, held.raw_get(name)
+
+
 def _only_writes(held: Any) -> bool:
-    """A font whose letters are a font program's, not pictures of its own: large, and still."""
-    return bool(entry(held, "/Type") == "/Font" and entry(held, "/Subtype") != "/Type3")
+    """A font whose letters are a font program's, not pictures of its own."""
+    is_font = entry(held, "/Type") == "/Font" and not isinstance(held, generic.StreamObject)
+    return bool(is_font and entry(held, "/Subtype") != "/Type3")
 
 
 def _is_more(held: Any, name: str) -> bool:

@@ -93,7 +93,7 @@ def assess_pdf(data: bytes, *, store: TrustStore, now: datetime) -> Verdict:
     against = (f"{size[0]}, {count} signature(s)", f"{size[1]}，{count} 个签名")
     own = [one.compared(*against) for one in check_opened(opened)]
     store = with_brought(store, opened.reader)
-    updates = Updates(opened.reader, data, first=_first(opened.signatures))
+    updates = Updates(opened.reader, data, signed=_signed(opened.signatures))
     reports: list[SignatureReport] = []
     for one in opened.signatures:
         is_last = one is opened.signatures[-1]
@@ -133,9 +133,9 @@ def _may_prove(proof: datetime, report: SignatureReport) -> bool:
     return report.signed_at is None or proof >= report.signed_at - CLOCK_SKEW
 
 
-def _first(signatures: tuple[FoundSignature, ...]) -> int:
-    """The revision of the first of those that can be judged; none may be told of before it."""
-    return min((one.embedded.signed_revision for one in signatures if one.embedded), default=0)
+def _signed(signatures: tuple[FoundSignature, ...]) -> list[int]:
+    """The revisions of those that can be judged."""
+    return [one.embedded.signed_revision for one in signatures if one.embedded]
 
 
 def _latest(reports: list[SignatureReport]) -> datetime | None:

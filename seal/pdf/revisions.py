@@ -7,6 +7,8 @@
    come that nothing leads to.
 3. After the last signature evidence alone may come: nobody signed it.
 4. Between its objects an update holds nothing (`seal.pdf.tiling`).
+5. An update is compared once, however many signatures are before it; updates beyond what signatures
+   and their evidence need are refused before any is looked at.
 """
 
 # The PDF library publishes no types.
@@ -14,6 +16,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from functools import lru_cache
 from typing import Any, Final
 
 from pyhanko.pdf_utils.reader import HistoricalResolver
@@ -45,7 +49,8 @@ _LEVEL: Final = ModificationLevel.LTA_UPDATES
 _OF_EVIDENCE: Final = frozenset({"/DSS", "/Extensions", "/Version"})
 _OF_SIGNING: Final = _OF_EVIDENCE | {"/AcroForm", "/Metadata"}
 _OF_FORM: Final = frozenset({"/Fields"})
-_MOST_UPDATES: Final = 192  # each of the most signatures with its evidence and a time-stamp
+_UPDATES_EACH: Final = 2  # of a signature or a time-stamp: itself, and its evidence
+_UPDATES_SPARE: Final = 32  # what viewers write on saving, and evidence that is renewed
 
 _FILLED: Final = (
     "the certification allows fields to be filled, and still what they show is not what was signed "
@@ -62,10 +67,14 @@ _NEW_FIELD: Final = (
 class Updates:
     """The updates of one file, each judged once."""
 
-    def __init__(self, reader: Any, data: bytes, *, first: int) -> None:
-        """`first` is the revision that the first signature made."""
+    def __init__(self, reader: Any, data: bytes, *, signed: Collection[int]) -> None:
+        """`signed` are the revisions that the signatures made; none may be told of before them."""
         self._reader = reader
-        self._first = first
+        self._first, self.last = min(signed, default=0), max(signed, default=0)
+        most = self._first + _UPDATES_EACH * len(signed) + _UPDATES_SPARE
+        self.are_too_many = reader.xrefs.total_revisions > most
+        # The library looks through the tables of all updates each time that it is asked.
+        reader.xrefs.get_last_change = lru_cache(maxsize=None)(reader.xrefs.get_last_change)
         self._tiling = Tiling(reader, data)
         self._steps: dict[int, Step | SuspiciousModification] = {}
         self._views: dict[int, Any] = {}
@@ -77,6 +86,8 @@ class Updates:
 
     def step(self, revision: int) -> Step:
         """What the update that made a revision brought. Raises SuspiciousModification."""
+        if self.are_too_many:
+            raise too_many()
         if revision not in self._steps:
             self._steps[revision] = self._judged(revision)
         found = self._steps[revision]
@@ -124,8 +135,6 @@ class Updates:
         return UpdateRefused("; ".join(one for one, _ in said), "；".join(one for _, one in said))
 
     def _judged(self, revision: int) -> Step | SuspiciousModification:
-        if revision > self._first + _MOST_UPDATES:
-            return UpdateRefused("there are too many updates", "增量更新过多")
         try:
             self._tiling.check(revision)
             old, new = self.views(revision)
@@ -137,6 +146,23 @@ class Updates:
         except Exception as error:  # noqa: BLE001  (the library raises anything on hostile bytes)
             return UpdateRefused(f"an update does not read: {type(error).__name__}", "更新无法读取")
         return step
+
+
+def too_many() -> UpdateRefused:
+    """More updates than signatures and their evidence need."""
+    return UpdateRefused("there are too many updates", "增量更新过多")
+
+
+class _Asked:
+    """Stands for any signature's locks: notes the fields that an update must not find locked."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+
+    def is_locked(self, name: str) -> bool:
+        """Not here; whether it is, each signature says."""
+        self.names.add(name)
+        return False
 
 
 class _Policy(StandardDiffPolicy):
@@ -162,12 +188,17 @@ class _Policy(StandardDiffPolicy):
             ignore_orphaned_objects=False,
         )
         self._updates = updates
-        self._results: dict[tuple[int, Any], DiffResult | SuspiciousModification] = {}
+        self._is_evidence = is_evidence
+        self._results: dict[
+            tuple[int, Any], tuple[DiffResult | SuspiciousModification, set[str]]
+        ] = {}
 
     def review_file(
         self, reader: Any, base_revision: Any, field_mdp_spec: Any = None, doc_mdp: Any = None
     ) -> DiffResult | SuspiciousModification:
         """The gravest change after a revision, or why what follows may not."""
+        if self._updates.are_too_many:
+            return too_many()
         first = base_revision if isinstance(base_revision, int) else base_revision.revision
         level, changed = ModificationLevel.NONE, set()
         for revision in range(first + 1, reader.xrefs.total_revisions):
@@ -181,21 +212,38 @@ class _Policy(StandardDiffPolicy):
     def _result(
         self, revision: int, locks: Any, permits: Any
     ) -> DiffResult | SuspiciousModification:
-        """What one update changed; asked once where no field is locked."""
-        if locks is None and (revision, permits) in self._results:
-            return self._results[revision, permits]
-        result: DiffResult | SuspiciousModification
+        """What one update changed, for a signature that locks these fields."""
+        result, asked = self._unlocked(revision, permits)
+        for name in sorted(asked) if locks is not None else ():
+            if locks.is_locked(name):
+                return self._updates.explained(revision, None, permits)
+        return result
+
+    def _unlocked(
+        self, revision: int, permits: Any
+    ) -> tuple[DiffResult | SuspiciousModification, set[str]]:
+        """What one update changed, asked once, and the fields that may not be locked for it."""
+        if (revision, permits) not in self._results:
+            found = None
+            if not self._is_evidence and revision > self._updates.last:
+                # What may follow the last signature may follow any: that is asked in any case.
+                found = self._updates.evidence_alone._unlocked(revision, permits)  # noqa: SLF001
+            if found is None or isinstance(found[0], SuspiciousModification):
+                asked = _Asked()
+                found = self._compared(revision, asked, permits), asked.names
+            self._results[revision, permits] = found
+        return self._results[revision, permits]
+
+    def _compared(
+        self, revision: int, locks: Any, permits: Any
+    ) -> DiffResult | SuspiciousModification:
         try:
             self._updates.step(revision)
             result = self.apply(*self._updates.views(revision), locks, permits)
             if result.modification_level > ModificationLevel.FORM_FILLING:
-                result = self._updates.explained(revision, None, permits)
+                return self._updates.explained(revision, None, permits)
         except SuspiciousModification as error:
-            result = self._updates.explained(revision, error, permits)
+            return self._updates.explained(revision, error, permits)
         except Exception as error:  # noqa: BLE001  (as above)
-            result = UpdateRefused(
-                f"an update does not read: {type(error).__name__}", "更新无法读取"
-            )
-        if locks is None:
-            self._results[revision, permits] = result
+            return UpdateRefused(f"an update does not read: {type(error).__name__}", "更新无法读取")
         return result

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from tests.builders.forging import PAGE, XML, Bench, forgery, reference, replaced
+from tests.builders.forging import (
+    LIST,
+    NS,
+    PAGE,
+    VALUE,
+    XML,
+    Bench,
+    Files,
+    forgery,
+    reference,
+    replaced,
+)
 from tests.builders.ofd import lying_size, pack
 
 
@@ -87,6 +98,69 @@ for _key, _change, _en, _zh in (
         f"页面{_zh}，且由签章者签署。",
         name=f"page_{_key}",
     )(partial(_signed_page, change=_change))
+
+
+# --- other parts of the document that are no XML, and signed so ----------------------------------
+
+_DOCUMENT, _PUBLIC = "Doc_0/Document.xml", "Doc_0/PublicRes.xml"
+_ATTACHED = "Doc_0/Attachs/Attachments.xml"
+
+
+def _signed_as(bench: Bench, files: Files) -> bytes:
+    """The document with other files, of which its own signer signed all."""
+    head, _, rest = files[XML].partition(b"<ofd:Reference ")
+    *_, tail = rest.rpartition(b"</ofd:Reference>")
+    own = (XML, VALUE, LIST)
+    lines = b"".join(reference(name, data) for name, data in files.items() if name not in own)
+    return bench.signed({**files, XML: head + lines + tail})
+
+
+@forgery(
+    "dtd",
+    "xml_well_formed",
+    "An annotation is EBCDIC under a name that is none of XML: its signer signed it so.",
+    "注释文件名称并非 XML，内容为 EBCDIC 编码，且由签章者签署。",
+)
+def annotation_ebcdic(bench: Bench) -> bytes:
+    files = bench.files()
+    listed = b"<ofd:Annotations>Annotations.xml</ofd:Annotations><ofd:Attachments>"
+    files[_DOCUMENT] = replaced(files[_DOCUMENT], b"<ofd:Attachments>", listed)
+    files["Doc_0/Annotations.xml"] = (
+        f'<ofd:Annotations {NS}><ofd:Page PageID="10"><ofd:FileLoc>a.dat</ofd:FileLoc></ofd:Page>'
+        "</ofd:Annotations>"
+    ).encode()
+    files["Doc_0/a.dat"] = _ebcdic(files[PAGE])
+    return _signed_as(bench, files)
+
+
+@forgery(
+    "dtd",
+    "xml_well_formed",
+    "The document's resources are EBCDIC, and listed as an attachment too.",
+    "文档的资源文件为 EBCDIC 编码，并同时列为附件。",
+)
+def resources_as_attachment(bench: Bench) -> bytes:
+    files = bench.files()
+    line = (
+        b'<ofd:Attachment ID="91" Name="a"><ofd:FileLoc>../PublicRes.xml</ofd:FileLoc>'
+        b"</ofd:Attachment></ofd:Attachments>"
+    )
+    files[_ATTACHED] = replaced(files[_ATTACHED], b"</ofd:Attachments>", line)
+    files[_PUBLIC] = _ebcdic(files[_PUBLIC])
+    return _signed_as(bench, files)
+
+
+@forgery(
+    "dtd",
+    "xml_well_formed",
+    "The page is EBCDIC, and named with a backslash and a percent sign.",
+    "页面为 EBCDIC 编码，路径以反斜杠和百分号书写。",
+)
+def page_spelled_otherwise(bench: Bench) -> bytes:
+    files = bench.files()
+    files["Doc_0/Pages/p.dat"] = _ebcdic(files.pop(PAGE))
+    files[_DOCUMENT] = replaced(files[_DOCUMENT], b"Pages/Page_0/Content.xml", b"Pages\\%70.dat")
+    return _signed_as(bench, files)
 
 
 def _with(bench: Bench, name: str, data: bytes) -> bytes:

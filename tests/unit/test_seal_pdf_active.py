@@ -217,6 +217,90 @@ def printing(writer: Any) -> None:
     _in_catalog(writer, "OpenAction", dictionary(S=name("Named"), N=name("Print")))
 
 
+# --- what is hidden by a name, or kept elsewhere ------------------------------------------------
+
+_ELSEWHERE = generic.pdf_string("https://example.test/data")
+
+
+def _of_name(chosen: str) -> Callable[[Any], None]:
+    def change(writer: Any) -> None:
+        other = dictionary(Image=writer.add_object(_picture()))
+        held = writer.add_object(_picture(Alternates=generic.ArrayObject([other])))
+        page = page_of(writer)
+        page["/Resources"][name("XObject")] = dictionary(**{chosen: held})
+        writer.update_container(page["/Resources"])
+
+    return change
+
+
+for _chosen in ("V", "P", "B", "D", "MK", "Info", "Contents", "Metadata", "Prev", "EF", "Thumb"):
+    _CHANGES[f"picture_named_{_chosen}"] = _of_name(_chosen)
+    _TOLD[f"picture_named_{_chosen}"] = "Alternates"
+
+
+@_tells("Alternates")
+def look_of_a_name(writer: Any) -> None:
+    other = dictionary(Image=writer.add_object(_picture()))
+    picture = writer.add_object(_picture(Alternates=generic.ArrayObject([other])))
+    inner = dictionary(XObject=dictionary(R=picture))
+    look = writer.add_object(_stream(Subtype=name("Form"), Resources=inner))
+    note = dictionary(Rect=numbers(0, 0, 99, 99), AP=dictionary(N=dictionary(V=look)))
+    note.update(dictionary(Subtype=name("Widget"), F=_flags(4), AS=name("V")))
+    page = page_of(writer)
+    page[name("Annots")] = generic.ArrayObject([writer.add_object(note)])
+    writer.update_container(page)
+
+
+@_tells("another file (F)")
+def letter_kept_elsewhere(writer: Any) -> None:
+    letters = dictionary(P=writer.add_object(_stream(F=_ELSEWHERE)))
+    font = dictionary(Type=name("Font"), Subtype=name("Type3"), CharProcs=letters)
+    _painted(writer, font, "Font")
+
+
+@_tells("another file (F)")
+def font_kept_elsewhere(writer: Any) -> None:
+    program = writer.add_object(_stream(F=_ELSEWHERE))
+    about = dictionary(Type=name("FontDescriptor"), FontFile2=program)
+    within = dictionary(Type=name("Font"), Subtype=name("CIDFontType2"), FontDescriptor=about)
+    fonts = generic.ArrayObject([writer.add_object(within)])
+    font = dictionary(Type=name("Font"), Subtype=name("Type0"), DescendantFonts=fonts)
+    _painted(writer, font, "Font")
+
+
+@_tells("another file (F)")
+def profile_kept_elsewhere(writer: Any) -> None:
+    profile = writer.add_object(_stream(N=_flags(3), F=_ELSEWHERE))
+    picture = _picture()
+    picture[name("ColorSpace")] = generic.ArrayObject([name("ICCBased"), profile])
+    _painted(writer, picture)
+
+
+@_tells("another file (F)")
+def palette_kept_elsewhere(writer: Any) -> None:
+    palette = writer.add_object(_stream(F=_ELSEWHERE))
+    colours = [name("Indexed"), name("DeviceRGB"), _flags(255), palette]
+    _painted(writer, generic.ArrayObject(colours), "ColorSpace")
+
+
+@_tells("PostScript")
+def program_for_printers(writer: Any) -> None:
+    _painted(writer, _stream(Type=name("XObject"), Subtype=name("PS")))
+
+
+@_tells("PostScript")
+def drawing_with_a_program(writer: Any) -> None:
+    program = writer.add_object(_stream())
+    _painted(writer, _stream(Subtype=name("Form"), Subtype2=name("PS"), PS=program))
+
+
+@_tells("turn by themselves")
+def page_that_turns(writer: Any) -> None:
+    page = page_of(writer)
+    page[name("Dur")] = _flags(1)
+    writer.update_container(page)
+
+
 def _look(data: bytes) -> Check | None:
     return check_active(PdfFileReader(BytesIO(data)))
 

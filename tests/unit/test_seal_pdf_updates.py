@@ -14,7 +14,8 @@ import pytest
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.pdf_utils.writer import copy_into_new_writer
-from pyhanko.sign.fields import MDPPerm, SigFieldSpec
+from pyhanko.sign.diff_analysis import StandardDiffPolicy
+from pyhanko.sign.fields import FieldMDPAction, FieldMDPSpec, MDPPerm, SigFieldSpec
 from pyhanko.sign.signers.cms_embedder import (
     PdfCMSEmbedder,
     SigIOSetup,
@@ -22,10 +23,11 @@ from pyhanko.sign.signers.cms_embedder import (
     SigObjSetup,
 )
 from pyhanko.sign.signers.pdf_byterange import SignatureObject
+from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
 
 from seal.model import Check, Indication, Verdict
 from seal.pdf.refused import UpdateRefused
-from seal.pdf.revisions import _MOST_UPDATES
+from seal.pdf.revisions import _UPDATES_EACH, _UPDATES_SPARE, Updates
 from seal.pdf.signing import Level
 from seal.pdf.signing_steps import _pages
 from seal.pdf.update import SealWriter
@@ -137,15 +139,40 @@ def _with_certificate(writer: Any) -> None:
     writer.update_root()
 
 
-def test_updates_are_bounded() -> None:
+def test_updates_are_bounded_before_any_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     data = _bench().sound
-    for number in range(_MOST_UPDATES + 1):
+    for number in range(_UPDATES_EACH + _UPDATES_SPARE):
         data = quietly(data, _with_certificate)
-        if number == 2:
+        if number == _UPDATES_EACH + _UPDATES_SPARE - 2:
             assert _covers(data)[0].indication is Indication.PASSED
+    monkeypatch.setattr(Updates, "_judged", None)
     (check,) = _covers(data)
     assert check.indication is Indication.FAILED
     assert "too many updates" in check.detail
+
+
+def test_an_update_is_compared_once_however_many_signatures_are_before_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = _bench().sound
+    for hour in range(1, 6):
+        at = SEALED + timedelta(hours=hour)
+        data = _bench().sealed(data, by=_bench().second, at=at, x_mm=20 + 20 * hour)
+    for _ in range(4):
+        data = quietly(data, _with_certificate)
+    compared: list[int] = []
+    apply = StandardDiffPolicy.apply
+
+    def noted(self: Any, old: Any, new: Any, locks: Any, permits: Any) -> Any:
+        compared.append(new.revision)
+        return apply(self, old, new, locks, permits)
+
+    monkeypatch.setattr(StandardDiffPolicy, "apply", noted)
+    # Every signature locks a field of another name; none is one that was signed.
+    lock = property(lambda one: FieldMDPSpec(FieldMDPAction.INCLUDE, fields=[one.field_name + "x"]))
+    monkeypatch.setattr(EmbeddedPdfSignature, "fieldmdp", lock)
+    assert _assess(data).indication is Indication.PASSED
+    assert len(compared) == len(set(compared)) == 9
 
 
 def _why(name_: str) -> tuple[str, str]:
