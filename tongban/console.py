@@ -56,8 +56,9 @@ class Exit(IntEnum):
     FAULT = 70
 
 
+PIPE = 240
 # What goes into a file or a pipe is not folded to a screen's width, so that names stay whole.
-_WIDE = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 240
+_WIDE = None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPE
 
 
 class Screen(Console):
@@ -231,7 +232,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
     # What comes from a node is text: brackets in it are no markup.
     cells = [[cell if isinstance(cell, Text) else Text(str(cell)) for cell in row] for row in rows]
     least = [_least(column, [row[n].plain for row in cells]) for n, column in enumerate(columns)]
-    if len(columns) > 2 and _width(least) > out.width:
+    if len(columns) > 2 and _width(least) > out.width and out.width < PIPE:
         # A screen too narrow for all columns gets the rows one after another, fields below fields.
         out.print(Text(title, "table.title"))
         for row in cells:

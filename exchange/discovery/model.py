@@ -21,6 +21,7 @@ from enum import StrEnum
 from exchange.catalog.model import DataResource, EntryState, SharingType
 from exchange.grants.model import AccessRequest, AccessRequestState, Grant, GrantState, Operation
 from exchange.grants.sharing import is_closed
+from exchange.lists.model import Negative, listed
 from runtime import names
 
 GREATEST_GRANTS = 20
@@ -188,11 +189,13 @@ def stand(
     requests: Sequence[AccessRequest],
     rules: Rules,
     now: datetime,
+    negative: Negative | None = None,
 ) -> Standing:
     """How `consumer` stands to a resource.
 
     `grants` are its own of this resource: all that are live, or one more than `GREATEST_GRANTS`,
-    and the newest that is over; `requests` those that are open, and the newest that was decided.
+    and the newest that is over; `requests` those that are open, and the newest that was decided;
+    `negative` the row of the negative list in force, whose items are not asked for.
     """
     if names.department_of(resource.name) == consumer:
         return Standing(resource=resource, access=Access.OWN)
@@ -205,20 +208,24 @@ def stand(
     given = {code for grant in readable for code in grant.masks}
     codes = [item.code for item in resource.items]
     missing = tuple(code for code in codes if code not in given)
+    kept = listed(negative, codes)
+    askable = () if is_closed(resource) else tuple(code for code in codes if code not in kept)
+    lacking = tuple(code for code in missing if code in askable)
     open_requests = [request for request in requests if request.state in OPEN]
     return Standing(
         resource=resource,
-        access=_access(resource, live, in_force, open_requests),
+        access=_access(resource, live, in_force, open_requests, askable),
         grants=tuple(live[:GREATEST_GRANTS]),
         more_grants=len(live) > GREATEST_GRANTS,
         usable_items=tuple(code for code in codes if code in given),
         missing_items=missing,
         obstacles=(
             *_of_catalog(resource),
-            *_of_grants(resource, grants, live, in_force, missing, now),
-            *_of_requests(requests, open_requests, done=bool(in_force) and not missing),
+            *_of_list(negative, kept),
+            *_of_grants(askable, grants, live, in_force, lacking, now),
+            *_of_requests(requests, open_requests, done=bool(in_force) and not lacking),
         ),
-        asking=_asking(resource, rules, in_force, missing),
+        asking=_asking(resource, rules, in_force, askable, lacking),
     )
 
 
@@ -227,6 +234,7 @@ def _access(
     live: Sequence[Grant],
     in_force: Sequence[Grant],
     open_requests: Sequence[AccessRequest],
+    askable: Sequence[str],
 ) -> Access:
     if is_closed(resource):
         return Access.CLOSED
@@ -236,7 +244,7 @@ def _access(
         return Access.NOT_YET
     if open_requests:
         return Access.REQUESTED
-    return Access.REQUESTABLE
+    return Access.REQUESTABLE if askable else Access.CLOSED
 
 
 def _of_catalog(resource: DataResource) -> Iterator[Obstacle]:
@@ -246,16 +254,26 @@ def _of_catalog(resource: DataResource) -> Iterator[Obstacle]:
         yield Obstacle(reason=Reason.WITHDRAWN, time=resource.update_time)
 
 
+def _of_list(negative: Negative | None, kept: Sequence[str]) -> Iterator[Obstacle]:
+    if negative is not None and kept:
+        yield Obstacle(
+            reason=Reason.NOT_SHARED,
+            subject=negative.name,
+            legal_basis=negative.legal_basis,
+            detail=", ".join(kept) if negative.items else "",
+        )
+
+
 def _of_grants(
-    resource: DataResource,
+    askable: Sequence[str],
     grants: Sequence[Grant],
     live: Sequence[Grant],
     in_force: Sequence[Grant],
-    missing: Sequence[str],
+    lacking: Sequence[str],
     now: datetime,
 ) -> Iterator[Obstacle]:
     if in_force:
-        if missing and not is_closed(resource):
+        if lacking:
             yield Obstacle(reason=Reason.ITEMS_NOT_GRANTED)
         return
     if live:
@@ -264,7 +282,7 @@ def _of_grants(
         return
     over = [grant for grant in grants if not is_live(grant, now)]
     if not over:
-        if not is_closed(resource):
+        if askable:
             yield Obstacle(reason=Reason.NO_GRANT)
         return
     last = max(over, key=lambda grant: grant.revoke_time or grant.end_time)
@@ -304,14 +322,22 @@ def _of_requests(
 
 
 def _asking(
-    resource: DataResource, rules: Rules, in_force: Sequence[Grant], missing: Sequence[str]
+    resource: DataResource,
+    rules: Rules,
+    in_force: Sequence[Grant],
+    askable: Sequence[str],
+    lacking: Sequence[str],
 ) -> Asking | None:
-    if is_closed(resource):
+    if not askable:
         return None
-    items = tuple(item.code for item in resource.items)
+    items = tuple(askable)
     operations: tuple[Operation, ...] = (Operation.QUERY, Operation.VERIFY)
     amends = ""
-    if in_force and missing:
+    keeps = all(code in askable for held in in_force for code in held.masks)
+    if in_force and lacking and not keeps:
+        # An amendment would lose what is given and can be asked for no longer: a grant beside.
+        items = tuple(lacking)
+    elif in_force and lacking:
         # What an amendment asks for is all that its grant gives afterwards: of several grants one
         # is amended, so that it is asked for what all of them give, and no other has to stay.
         amends = in_force[0].name

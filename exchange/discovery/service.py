@@ -25,8 +25,9 @@ from exchange.discovery.model import Access, Reply, Rules, Standing, stand
 from exchange.grants import reviewing
 from exchange.grants.model import AccessRequest
 from exchange.grants.rights import sees_everything
+from exchange.lists import store as list_store
 from runtime import names, paging
-from runtime.clock import Clock
+from runtime.clock import Clock, china_date
 from runtime.database import Database
 from runtime.errors import FailedPrecondition, PermissionDenied
 from runtime.identity import Principal
@@ -164,6 +165,7 @@ class _Knowledge:
             self._session, consumer=self._consumer, resources=wanted, now=self._now
         )
         requests = store.requests(self._session, consumer=self._consumer, resources=wanted)
+        negatives = list_store.negatives_of(self._session, wanted, china_date(self._now))
         clocks = self._due([one for of_one in requests.values() for one in of_one])
         return [
             Found(
@@ -177,6 +179,7 @@ class _Knowledge:
                     ],
                     rules=self._rules_of(resource),
                     now=self._now,
+                    negative=negatives.get(resource.name),
                 ),
                 source_display_name=self._name_of(names.department_of(resource.name)),
             )

@@ -421,7 +421,7 @@ def test_grants_from_before_there_were_versions_have_one(
             assert (version.from_time, version.until_time) == (county.NOON, ended)
             assert version.grant.state.value == "active"
         rows = database.held.rows('SELECT previous FROM change ORDER BY "offset"', ())
-        assert [row[0] for row in rows] == [0, 0, 1, 3, 0, 0]
+        assert [row[0] for row in rows] == [0, 0, 1, 3, 4, 0]
     finally:
         database.close()
 

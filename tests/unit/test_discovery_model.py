@@ -8,6 +8,7 @@ import pytest
 from exchange.catalog.model import EntryState, SharingType
 from exchange.discovery.model import GREATEST_GRANTS, Access, Reason, Rules, stand
 from exchange.grants.model import AccessRequestState, Grant, GrantedItem, GrantState, Operation
+from exchange.lists.model import Negative
 from tests.builders import catalog as county
 from tests.builders import grants as build
 from tests.builders.catalog import CIVIL, HOUSING, NOON
@@ -181,3 +182,37 @@ def test_every_reason_has_words_in_both_languages():
         english, chinese = reason.words
         assert english
         assert chinese
+
+
+def kept(*items: str) -> Negative:
+    return Negative(
+        name=f"{CIVIL}/negatives/residents",
+        display_name="不予共享的信息",
+        items=items,
+        legal_basis="示范县保密规定第三条",
+        from_day="2026-01-01",
+    )
+
+
+def test_what_is_on_the_negative_list_is_left_out_of_the_request_and_told():
+    told = {"consumer": HOUSING, "requests": [], "rules": Rules(), "now": NOON}
+    standing = stand(RESIDENTS, grants=[], negative=kept("name"), **told)
+    assert standing.access is Access.REQUESTABLE
+    assert standing.asking is not None
+    every = [item.code for item in RESIDENTS.items]
+    assert list(standing.asking.items) == [code for code in every if code != "name"]
+    (why, _) = standing.obstacles
+    assert (why.reason, why.detail) == (R.NOT_SHARED, "name")
+    assert why.legal_basis == "示范县保密规定第三条"
+    # What a grant gives of it stays: an amendment would lose it.
+    asking = stand(RESIDENTS, grants=[build.grant()], negative=kept("name"), **told).asking
+    assert asking is not None
+    assert not asking.amends
+    assert set(asking.items) == set(every) - set(build.grant().masks)
+
+
+def test_a_resource_that_is_all_on_the_negative_list_is_closed():
+    told = {"consumer": HOUSING, "requests": [], "rules": Rules(), "now": NOON}
+    standing = stand(RESIDENTS, grants=[], negative=kept(), **told)
+    assert (standing.access, standing.asking) == (Access.CLOSED, None)
+    assert [one.reason for one in standing.obstacles] == [R.NOT_SHARED]
