@@ -155,6 +155,7 @@ def _nothing_around(
     )
     opened = OpenedSignature(listed=listed, label=LABEL, xml=xml, value=value)
     package = OfdPackage({})
+    seen = Seen(Digests(package))
     document = OpenedDocument(
         package=package,
         bodies=(),
@@ -162,7 +163,7 @@ def _nothing_around(
         signatures=(opened,),
         store=store,
         now=now,
-        seen=Seen(Digests(package)),
-        linked=Linked(package, ()),
+        seen=seen,
+        linked=Linked(package, (), seen),
     )
     return document, opened

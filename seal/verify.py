@@ -143,7 +143,7 @@ def assess_ofd(
         package = read_package(data, limits)
         seen = look(package)
         bodies = doc_bodies(package)
-        linked = Linked(package, bodies)
+        linked = Linked(package, bodies, seen)
         refuse_declared(seen, linked)
         lists = tuple(read_list(package, body) for body in bodies)
         _bound_work(package, sum(len(each.lines) for each in lists))

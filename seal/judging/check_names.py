@@ -237,8 +237,8 @@ _ALL: Final = (
     ),
     CheckName(
         "signature_date_time", "Date shown", "显示的时间",
-        "Does Signature.xml tell the same time as the signature?",
-        "Signature.xml 中的时间是否与签章时间一致？",
+        "Does Signature.xml, or the PDF, tell the same time as the signature?",
+        "Signature.xml 或 PDF 中写明的时间是否与签章时间一致？",
         _OFD, "SIG_CONSTRAINTS_FAILURE",
     ),
     CheckName(

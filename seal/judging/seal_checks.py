@@ -345,6 +345,5 @@ def _endings(result: ChainResult, now: datetime) -> list[tuple[datetime, str, st
 
 
 def common_name(certificate: bytes) -> str:
-    """The subject's common name, or its whole subject. Raises InvalidArgument."""
-    info = parse_certificate(certificate)
-    return info.subject_fields.get("CN") or info.subject
+    """The subject's common names, or its whole subject. Raises InvalidArgument."""
+    return parse_certificate(certificate).shown_name

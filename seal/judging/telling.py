@@ -13,7 +13,7 @@ from typing import TypeVarTuple
 from runtime.errors import InvalidArgument
 from seal.judging.plainly import moment, plain
 from seal.model import CertificateFacts, Check
-from seal.pki.certificates import CertificateInfo, parse_certificate
+from seal.pki.certificates import UNNAMED, CertificateInfo, parse_certificate
 
 __all__ = ["comparing", "facts_of", "holder", "moment", "named", "paths_shown", "plain"]
 
@@ -33,7 +33,7 @@ def holder(certificate: bytes) -> tuple[str, str]:
 
 def named(info: CertificateInfo) -> tuple[str, str]:
     """`holder` of a certificate that was read."""
-    return _named(info.subject_fields.get("CN") or info.subject, info.serial)
+    return _named(info.shown_name, info.serial)
 
 
 @lru_cache(maxsize=_KEPT)
@@ -56,7 +56,7 @@ def facts_of(certificate: bytes) -> CertificateFacts | None:
     except InvalidArgument:
         return None
     return CertificateFacts(
-        subject=plain(info.subject),
+        subject=plain(info.subject or UNNAMED),
         issuer=plain(info.issuer),
         serial=f"{info.serial:x}",
         fingerprint=info.fingerprint,

@@ -23,6 +23,7 @@ from seal.ofd.markup import read_head, read_xml, resolve, tag
 from seal.ofd.names import folded, spelled_out
 from seal.ofd.package import OfdPackage, PackageError
 from seal.ofd.placement import Pages, pages_in
+from seal.ofd.seen import MARK, Seen
 from seal.ofd.structure import DocBody
 
 _RESOURCES: Final = frozenset({"PublicRes", "DocumentRes"})
@@ -42,11 +43,21 @@ class Linked:
     `parsed` are the files that were read as XML while looking.
     """
 
-    __slots__ = ("_attached", "_lists", "_names", "_package", "_pages", "_resources", "parsed",
-                 "parts")  # fmt: skip
+    __slots__ = (
+        "_attached",
+        "_lists",
+        "_mentioning",
+        "_names",
+        "_package",
+        "_pages",
+        "_resources",
+        "parsed",
+        "parts",
+    )
 
-    def __init__(self, package: OfdPackage, bodies: Sequence[DocBody]) -> None:
+    def __init__(self, package: OfdPackage, bodies: Sequence[DocBody], seen: Seen) -> None:
         self._package = package
+        self._mentioning = seen.mentioning
         self._names: dict[str, str] | None = None
         self._pages: dict[str, Pages | None] = {}
         self._lists: set[str] = set()
@@ -113,10 +124,12 @@ class Linked:
     def _resources_of(self, page: str) -> list[str]:
         """What a page names as resources of its own, which hardly any does."""
         if self._package.keeps(page):
-            if b"PageRes" not in self._package.read(page):
+            if MARK not in self._package.read(page):
                 return []
             root = self._parsed(page)
             return [] if root is None else _texts(root, _PAGE_RESOURCES)
+        if page not in self._mentioning:
+            return []
         try:
             head = read_head(self._package, page, ends_before=tag("Content"))
         except PackageError:
@@ -158,6 +171,9 @@ class Linked:
     def _to(self, location: str, base: str) -> set[str]:
         """The files that a location may lead to; none for most that lead nowhere."""
         where = location.strip()
+        quick = f"{base.rpartition('/')[0]}/{where}"
+        if quick in self._package:  # nearly all; a name there has no part to be resolved
+            return {quick}
         try:
             name = resolve(where, base=base)
         except PackageError:

@@ -216,10 +216,10 @@ def read_head(package: OfdPackage, name: str, *, ends_before: str) -> tuple[etre
                     found.append(element)
                 elif element.tag == ends_before:
                     return tuple(found)
-            if fed > _GREATEST_HEAD:
+            if fed > GREATEST_HEAD:
                 raise limits_error(
-                    f"/{name} has a head of more than {_GREATEST_HEAD} bytes",
-                    f"/{name} 的开头部分大于 {_GREATEST_HEAD} 字节",
+                    f"/{name} has a head of more than {GREATEST_HEAD} bytes",
+                    f"/{name} 的开头部分大于 {GREATEST_HEAD} 字节",
                 )
         parser.close()
     except (etree.XMLSyntaxError, ValueError) as error:
@@ -250,7 +250,7 @@ _DECLARED: Final = re.compile(
     rb"""(?:\xef\xbb\xbf)?<\?xml[^>]*?\sencoding\s*=\s*["']([^"']*)["']"""
 )
 _LITTLE: Final = 2048
-_GREATEST_HEAD: Final = 128 * 1024
+GREATEST_HEAD: Final = 128 * 1024
 _LONGEST_MARK: Final = 8  # one less than "<!DOCTYPE"
 
 

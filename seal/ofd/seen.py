@@ -8,20 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Final
 
 from seal.ofd.digests import Digests
-from seal.ofd.markup import DECLARED, check_file, check_pieces
+from seal.ofd.markup import DECLARED, GREATEST_HEAD, check_file, check_pieces
 from seal.ofd.package import OfdPackage, PackageError
 from seal.ofd.well_formed import LargeXml, is_named_xml
+
+MARK: Final = b"PageRes"
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Digests, the form of XML too large to be kept, and by name what is refused."""
+    """Digests, the form of XML too large to be kept, and by name what is refused.
+
+    `mentioning` are the large files that may name resources of a page (`MARK`) in their head.
+    """
 
     digests: Digests
     large: LargeXml = field(default_factory=LargeXml)
     refused: dict[str, PackageError] = field(default_factory=dict)
+    mentioning: set[str] = field(default_factory=set)
 
 
 def look(package: OfdPackage) -> Seen:
@@ -50,7 +57,13 @@ def look(package: OfdPackage) -> Seen:
 
 def _until_refused(seen: Seen, name: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
     try:
-        yield from check_pieces(pieces, name)
+        head = b""
+        for piece in check_pieces(pieces, name):
+            if len(head) < GREATEST_HEAD:
+                head = (head + piece)[:GREATEST_HEAD]
+                if MARK in head:
+                    seen.mentioning.add(name)
+            yield piece
     except PackageError as error:
         if error.check not in DECLARED:
             raise

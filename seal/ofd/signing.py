@@ -158,7 +158,7 @@ def prepare_ofd(
     # 4. Hash every file, and only then write Signature.xml.
     final = OfdPackage(files)
     seen = look(final)
-    refuse_malformed(final, Linked(final, bodies), seen)
+    refuse_malformed(final, Linked(final, bodies, seen), seen)
     lists = {list_name} | {one.signatures for one in bodies if one.signatures}
     document_xml = signature_xml(
         names,

@@ -18,6 +18,7 @@ function, as for OFD. What each stops:
   lists), or changes after this one other than that and further signatures (a filled field or an
   annotation changes what is seen, whoever signs it later), or what the certifier allows; where a
   later seal lies is told;
+- `signature_date_time`, `signature_encoding`: two dates, BER instead of DER (told);
 - `time_stamp`: a time-stamp that is silently ignored, forged, or of another signature.
 
 A signature was there when its time-stamp says so; without one, when it says so itself. A document
@@ -72,6 +73,7 @@ from seal.pdf.timestamps import (
     revision_of,
     why_refused,
 )
+from seal.pdf.told import check_date_time, check_encoding
 from seal.trust import TrustStore
 
 _FORMAT: Final = "PDF"
@@ -393,4 +395,6 @@ PDF_CHECKS: Final[tuple[Callable[[OpenedPdfSignature], Check | None], ...]] = (
     check_certificate,
     check_coverage,
     check_time_stamp,
+    check_date_time,
+    check_encoding,
 )

@@ -93,7 +93,7 @@ def open_signature(
     form = next(der.elements(bytes(embedded.pkcs7_content))).raw
     value = parse_signed_data(form, standard=CMS)
     signer = value.signers[0]
-    signed_at = signer.signed_at or _date(embedded)
+    signed_at = signer.signed_at or date_of(embedded)
     embedded.compute_integrity_info(diff_policy=policy)
     status = embedded.summarise_integrity_info()
     return OpenedPdfSignature(
@@ -120,7 +120,7 @@ def open_signature(
     )
 
 
-def _date(embedded: EmbeddedPdfSignature) -> datetime | None:
+def date_of(embedded: EmbeddedPdfSignature) -> datetime | None:
     """What the signature dictionary says; without a zone it is taken as UTC."""
     written = embedded.sig_object.get("/M")
     if written is None:

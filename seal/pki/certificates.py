@@ -54,6 +54,7 @@ _SHORT: Final = {
     "2.5.4.8": "ST",
     "2.5.4.7": "L",
 }
+UNNAMED: Final = "(no name / 未写名称)"
 _WIDE: Final = {0x1E: "utf-16-be", 0x1C: "utf-32-be"}  # BMPString, UniversalString
 # What asn1crypto raises, here and there, on bytes it cannot read.
 _UNREADABLE: Final = (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError)
@@ -65,9 +66,10 @@ _T = TypeVar("_T")
 class CertificateInfo:
     """What we need of a certificate. `suite` is "" for a foreign kind of key.
 
-    `subject` and `issuer` read `CN=…,O=…`; the `_name` fields are their DER as received, the `_key`
-    fields what they are compared by (`seal.pki.naming`). Times are
-    aware UTC. `key_usage` and `extended_key_usage` are None when the extension is absent.
+    `subject` and `issuer` read `CN=…,O=…`; of `subject_fields` one that stands twice has both
+    values, ` / ` between them, and `shown_name` is what people are told; the `_name` fields are
+    their DER as received, the `_key` fields what they are compared by (`seal.pki.naming`). Times
+    are aware UTC. `key_usage` and `extended_key_usage` are None when the extension is absent.
     `public_key` is SubjectPublicKeyInfo as received. `unknown_critical` holds the extensions that
     we do not process and may not pass over: critical ones, and name constraints however marked. The
     addresses are whatever the certificate says: nothing to be opened unseen.
@@ -101,6 +103,11 @@ class CertificateInfo:
     signature: bytes
     signed_bytes: bytes
     raw: bytes
+
+    @property
+    def shown_name(self) -> str:
+        """The subject's common names, or its whole subject; says so where it has none."""
+        return self.subject_fields.get("CN") or self.subject or UNNAMED
 
 
 # --- reading ---------------------------------------------------------------------------------
@@ -270,20 +277,28 @@ def _words(values: Any) -> frozenset[str] | None:
     return None if values is None else frozenset(str(one) for one in values)
 
 
-def _name_fields(name: bytes) -> dict[str, str]:
-    """The first value of each well-known attribute, by its short name (RFC 5280 §4.1.2.4).
+def _name_parts(name: bytes) -> list[tuple[str, str]]:
+    """Each attribute by its short name, in order, with its value (RFC 5280 §4.1.2.4).
 
     Certificate authorities put other kinds of string into some attributes than those are defined
     with, and UTF-8 into all: what stands there is shown, and a name that cannot be shown whole is
     no reason not to read the certificate. Names are never compared by this (`seal.pki.naming`).
     """
-    fields: dict[str, str] = {}
+    parts: list[tuple[str, str]] = []
     for relative in der.children(name):
         for pair in relative.expect(der.SET).members():
             kind, value = exactly(pair.expect(der.SEQUENCE).members(), 2)
             dotted = kind.oid()
-            fields.setdefault(_SHORT.get(dotted, dotted), _shown(value))
-    return fields
+            parts.append((_SHORT.get(dotted, dotted), _shown(value)))
+    return parts
+
+
+def _name_fields(name: bytes) -> dict[str, str]:
+    """Each attribute with all its values: which of two names is the holder's nobody can say."""
+    fields: dict[str, list[str]] = {}
+    for key, value in _name_parts(name):
+        fields.setdefault(key, []).append(value)
+    return {key: " / ".join(values) for key, values in fields.items()}
 
 
 def _shown(value: der.Element) -> str:
@@ -293,7 +308,7 @@ def _shown(value: der.Element) -> str:
 
 def spell(name: bytes) -> str:
     """A DER Name as `CN=…,O=…`."""
-    return ",".join(f"{key}={value}" for key, value in _name_fields(name).items())
+    return ",".join(f"{key}={value}" for key, value in _name_parts(name))
 
 
 def _instant(at: Any) -> datetime:

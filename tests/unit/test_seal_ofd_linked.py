@@ -9,6 +9,7 @@ import pytest
 from seal.model import Indication, Verdict
 from seal.ofd.linked import Linked
 from seal.ofd.package import PackageError, read_package
+from seal.ofd.seen import look
 from seal.ofd.structure import doc_bodies
 from seal.verify import assess
 from tests.builders.makers import LIST, NAMESPACE, Habit, sign
@@ -147,11 +148,11 @@ def test_page_of_annotations() -> None:
     assert _wrong(verdict) == {NAME}
 
 
-def test_resources_of_a_page() -> None:
+@pytest.mark.parametrize("size", [0, 400_000])
+def test_resources_of_a_page(size: int) -> None:
     def name(files: Files) -> None:
-        files[PAGE] = files[PAGE].replace(
-            b"<ofd:Content>", b"<ofd:PageRes>res.dat</ofd:PageRes><ofd:Content>"
-        )
+        more = b"<ofd:PageRes>res.dat</ofd:PageRes><ofd:Content>" + b" " * size
+        files[PAGE] = files[PAGE].replace(b"<ofd:Content>", more)
 
     verdict = _judged(name, _holding("Doc_0/Pages/Page_0/res.dat", EBCDIC))
     assert _wrong(verdict) == {NAME}
@@ -176,7 +177,11 @@ def test_what_leads_nowhere_is_no_part() -> None:
     for where in ("", "%25%32%35%32%35" * 9, "../../../x", "http://x/y", "nowhere.xml"):
         _linked(f"<ofd:DocumentRes>{where}</ofd:DocumentRes>")(files)
     package = read_package(pack(files))
-    assert Linked(package, doc_bodies(package)).parts == {DOCUMENT, PAGE, "Doc_0/PublicRes.xml"}
+    assert Linked(package, doc_bodies(package), look(package)).parts == {
+        DOCUMENT,
+        PAGE,
+        "Doc_0/PublicRes.xml",
+    }
 
 
 def test_part_that_is_no_xml_is_not_sealed() -> None:

@@ -114,6 +114,50 @@ def test_who_names_no_certificate_is_not_pades(monkeypatch: pytest.MonkeyPatch) 
     assert verdict.signatures[0].format == "PDF_CMS"
 
 
+# --- two dates, and BER -------------------------------------------------------------------------
+
+
+def _dated(when: bytes, year: bytes = b"2026") -> Verdict:
+    """Sealed with a signingTime inside, and another year in the PDF."""
+    here = bench()
+    data = here.roomy.replace(rb"(D\0722026", rb"(D\072" + year)
+    own = here.signer
+    attributes = der.read(
+        cms.signed_attributes(here.digest(document=data), certificate=own.certificate)
+    ).expect(der.SET)
+    at = cms._attribute("1.2.840.113549.1.9.5", der.tlv(der.UTC_TIME, when))
+    whole = cms._set(*(one.raw for one in attributes.members()), at)
+    value = cms.signed_data(
+        whole, signature=own.signer.sign(whole), certificate=own.certificate,
+        chain=[here.intermediate.certificate],
+    )  # fmt: skip
+    return _judge(here.with_value(value, data))
+
+
+def test_two_dates_that_differ_are_told() -> None:
+    at = f"{SEALED:%y%m%d%H%M%S}Z".encode()
+    verdict = _dated(at, b"2019")
+    check = _check(verdict, "signature_date_time")
+    assert verdict.indication is Indication.PASSED
+    assert (check.notice, verdict.signatures[0].signed_at) == (True, SEALED)
+    assert "M D:2019" in check.against
+    near = f"{SEALED + timedelta(hours=8):%y%m%d%H%M%S}Z".encode()
+    for same in (_dated(at), _dated(near), _judge(bench().sound)):
+        assert "signature_date_time" not in {one.name for one in same.all_checks()}
+
+
+def test_a_value_in_ber_is_told() -> None:
+    here = bench()
+    one = next(der.elements(here.roomy_value))
+    verdict = _judge(here.with_value(b"\x30\x80" + one.content + b"\x00\x00", here.roomy))
+    check = _check(verdict, "signature_encoding")
+    assert verdict.indication is Indication.PASSED
+    assert check.notice
+    assert "the length is indefinite" in check.detail
+    sound = _judge(here.sound)
+    assert "signature_encoding" not in {one.name for one in sound.all_checks()}
+
+
 # --- what nobody signed -----------------------------------------------------------------------
 
 

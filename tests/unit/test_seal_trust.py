@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from runtime.errors import InvalidArgument
 from seal import der, der_form, suites, trust
+from seal.judging.seal_checks import common_name
+from seal.judging.telling import facts_of, holder
 from tests.builders.seal_pki import BEGIN, END, NOON, Holder, issue, pki
 
 DAY = timedelta(days=1)
@@ -65,6 +67,34 @@ def test_the_fields_of_a_certificate():
     assert info.aki == trust.parse_certificate(made.intermediate.certificate).ski
     assert len(info.fingerprint) == 64
     assert der_form.findings(made.signer.certificate) == ()
+
+
+def _renamed(*common_names: str) -> bytes:
+    """A certificate whose subject is these common names alone; nobody signed it."""
+    text = (der.tlv(0x0C, one.encode()) for one in common_names)
+    parts = (der.tlv(der.SET, der.sequence(der.oid("2.5.4.3"), one)) for one in text)
+    body, *rest = der.children(pki().signer.certificate)
+    fields = [one.raw for one in body.members()]
+    fields[5] = der.sequence(*parts)
+    return der.sequence(der.sequence(*fields), *(one.raw for one in rest))
+
+
+def test_every_common_name_is_shown() -> None:
+    certificate = _renamed("示范县人民政府", "示范诊所")
+    info = trust.parse_certificate(certificate)
+    assert info.subject == "CN=示范县人民政府,CN=示范诊所"
+    assert info.subject_fields == {"CN": "示范县人民政府 / 示范诊所"}
+    assert common_name(certificate) == "示范县人民政府 / 示范诊所"
+    assert "'示范县人民政府 / 示范诊所'" in holder(certificate)[0]
+
+
+def test_who_has_no_name_is_told_to_have_none() -> None:
+    certificate = _renamed()
+    facts = facts_of(certificate)
+    assert facts is not None
+    assert trust.parse_certificate(certificate).subject == ""
+    for told in (common_name(certificate), facts.subject, *holder(certificate)):
+        assert "no name / 未写名称" in told
 
 
 def test_document_signing_and_dates_after_2049():
