@@ -232,8 +232,9 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
     # What comes from a node is text: brackets in it are no markup.
     cells = [[cell if isinstance(cell, Text) else Text(str(cell)) for cell in row] for row in rows]
     least = [_least(column, [row[n].plain for row in cells]) for n, column in enumerate(columns)]
-    if len(columns) > 2 and _width(least) > out.width and out.width < PIPE:
-        # A screen too narrow for all columns gets the rows one after another, fields below fields.
+    if out.is_terminal and len(columns) > 2 and _width(least) > out.width:
+        # A screen too narrow for all columns gets the rows one after another, fields below fields;
+        # a pipe keeps one line for each row.
         out.print(Text(title, "table.title"))
         for row in cells:
             out.print(

@@ -21,7 +21,10 @@ def screen(monkeypatch):
     """A terminal of 60 columns."""
     said = io.StringIO()
     for name in ("out", "err"):
-        monkeypatch.setattr(console, name, Console(file=said, width=60, soft_wrap=True))
+        terminal = Console(
+            file=said, width=60, soft_wrap=True, force_terminal=True, color_system=None
+        )
+        monkeypatch.setattr(console, name, terminal)
     monkeypatch.setenv("TONGBAN_LANG", "en")
     return said
 
