@@ -83,7 +83,7 @@ def test_a_refused_call_is_not_to_be_repeated():
 
 def test_an_answer_is_shown_also_where_its_receipt_cannot_be_kept(monkeypatch, capsys, tmp_path):
     class Answering:
-        def __init__(self, *_where):
+        def __init__(self, *_where, **_how):
             pass
 
         def __enter__(self):
