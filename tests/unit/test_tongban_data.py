@@ -92,7 +92,16 @@ def test_an_answer_is_shown_also_where_its_receipt_cannot_be_kept(monkeypatch, c
         def __exit__(self, *_error):
             pass
 
-        def query(self, *_what, **_more):
+        def query_request(self, *_what, **_more):
+            return query_pb2.QueryRequest()
+
+        @property
+        def queries(self):
+            return self
+
+        timeout = 1
+
+        def Query(self, *_what, **_more):  # noqa: N802  # the protocol's name
             return query_pb2.QueryResponse(found=True, items={"name": "x"})
 
     def full(*_what, **_more):
