@@ -14,7 +14,7 @@ Invariants:
 4. SM2 (GB/T 32918) hashes Z(id, key) || message with SM3; the id is the standard's default
    `1234567812345678` (GB/T 35276 §10). It runs in the system's OpenSSL 3 libcrypto, which the
    distribution patches, and which works without the interpreter lock. The others run in
-   `cryptography` (`seal.library_suites`).
+   `cryptography` (`seal.other_suites`).
 5. Certificates and what their issuers sign are judged with more than we sign with: RSA with longer
    digests, and a curve with another's digest (`can_verify`, `verify`).
 
@@ -33,9 +33,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from runtime.errors import InvalidArgument
 from seal import der, libcrypto
 from seal.libcrypto import SM2_DEFAULT_ID as SM2_DEFAULT_ID
-from seal.library_suites import EcdsaSuite as EcdsaSuite
-from seal.library_suites import Ed25519Suite
-from seal.library_suites import RsaSuite as RsaSuite
+from seal.other_suites import EcdsaSuite as EcdsaSuite
+from seal.other_suites import Ed25519Suite
+from seal.other_suites import RsaSuite as RsaSuite
 from seal.suite_kinds import EC_KEY_OID, is_canonical, longest_pair, not_a_key, own
 from seal.suite_kinds import ECDSA_SHA256_OID as ECDSA_SHA256_OID
 from seal.suite_kinds import ECDSA_SHA384_OID as ECDSA_SHA384_OID

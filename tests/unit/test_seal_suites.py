@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from runtime.errors import InvalidArgument, Unavailable
-from seal import der, libcrypto, library_suites, suites, trust
+from seal import der, libcrypto, other_suites, suites, trust
 from seal.keys import signers as keys
 from seal.model import Indication
 from seal.verify import assess
@@ -157,14 +157,14 @@ def test_short_rsa_keys_verify_nothing(bits, exponent):
     chosen = suites.suite(suites.RSA)
     private = rsa.generate_private_key(exponent, bits)
     signature = private.sign(b"m", padding.PKCS1v15(), hashes.SHA256())
-    public = library_suites.spki_of(private.public_key())
+    public = other_suites.spki_of(private.public_key())
     assert chosen.verify(public, b"m", signature) == (bits >= 2048)
 
 
 def test_an_rsa_key_with_a_large_exponent_is_refused():
     chosen = suites.suite(suites.RSA)
     modulus = made(suites.RSA).private.public_key().public_numbers().n
-    slow = library_suites.spki_of(rsa.RSAPublicNumbers(2**63 + 29, modulus).public_key())
+    slow = other_suites.spki_of(rsa.RSAPublicNumbers(2**63 + 29, modulus).public_key())
     assert not chosen.verify(slow, b"m", chosen.sign(made(suites.RSA), b"m"))
 
 
