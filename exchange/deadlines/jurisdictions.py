@@ -40,7 +40,6 @@ class Kind:
     AUTHORITY_REVIEW = "authority_review"
     SUPPLY_AFTER_CONSENT = "supply_after_consent"
     CATALOG_CHANGE = "catalog_change"
-    PUBLISH_REVIEW = "publish_review"
     CORRECTION = "correction"
 
 
