@@ -1,0 +1,10 @@
+"""Sharing the work of a subscription."""
+
+revision = "0011"
+down_revision = "0010"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    pass
