@@ -104,6 +104,17 @@ def signature_required() -> PermissionDenied:
     )
 
 
+def takes_no_signature() -> PermissionDenied:
+    """The refusal where a resource asks for signed requests, and this way of reading has none."""
+    return PermissionDenied(
+        "this resource answers signed requests only, and this way of reading it takes no "
+        "signature: query, verify or export it with one (`--sign`)",
+        reason="SIGNATURE_REQUIRED",
+        message_zh="该信息资源只接受签名请求，而此种读取方式不带签名："
+        "请改用带签名的查询、核查或导出（`--sign`）",
+    )
+
+
 @lru_cache(maxsize=1024)
 def _key_of(certificate_pem: bytes) -> tuple[str, ec.EllipticCurvePublicKey]:
     certificate = x509.load_pem_x509_certificate(certificate_pem)

@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future as ThreadFuture
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any, TypeVar
 
 from exchange.audit.accesses.model import joined, tag
@@ -142,14 +143,20 @@ class AuditLog:
         self._join(loop, [_Waiter(None, usage, receipt, make, act, tags)])
         return await receipt
 
-    def append_blocking(self, records: Sequence[SealedRecord], tags: bytes = b"") -> list[Receipt]:
+    def append_blocking(
+        self, records: Sequence[SealedRecord], tags: Sequence[bytes] = ()
+    ) -> list[Receipt]:
         """Make records durable from a worker thread; they join the loop's next group commit.
 
-        All of them are in one batch (at most 512 at once, else in several). Raises as `append`.
+        All of them are in one batch (at most 512 at once, else in several). `tags`: none, or those
+        of each record. Raises as `append`.
         """
         for record in records:
             check_record(record)
-        waiters = [_Waiter(record, None, ThreadFuture()) for record in records]
+        waiters = [
+            _Waiter(record, None, ThreadFuture(), tags=about)
+            for record, about in zip(records, tags or repeat(b""), strict=bool(tags))
+        ]
         loop = self._loop
         if loop is None or not loop.is_running() or _on(loop):
             self._commit(waiters)

@@ -9,14 +9,17 @@
    together with the end of the whole log, so that it tells nothing of them.
 4. Reading moves no cursor: what is not acknowledged is delivered again (at least once). A cursor
    only moves forward, and never past the end of the log.
-5. A subscriber that does not read is waited for: one batch is under way, and no more is read.
+5. Whose records were delivered goes to the index of accesses with the delivery's own audit record,
+   in the same write: an applicant is told of deliveries too.
+6. A resource whose requests must be signed is not delivered: no delivery has a request to sign.
+7. A subscriber that does not read is waited for: one batch is under way, and no more is read.
 """
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -27,6 +30,7 @@ from exchange.catalog.service import Schemas
 from exchange.delivery import store
 from exchange.delivery.model import (
     Change,
+    LogEntry,
     StartPosition,
     Subscription,
     delivered,
@@ -53,6 +57,7 @@ from runtime.errors import (
 )
 from runtime.identity import Principal
 from runtime.records import SealedRecord, make_record
+from runtime.signed import takes_no_signature
 
 #: How long another process's batch may stay unseen, and a revoked stream open.
 POLL_SECONDS = 0.2
@@ -72,6 +77,8 @@ class _Batch:
     changes: list[Change]
     cursor: int
     record: SealedRecord | None
+    #: Whose data the changes are: `AuditLog.tags`.
+    about: bytes = b""
 
 
 class LogTail:
@@ -262,7 +269,7 @@ class Subscribing:
             raise
         if batch.record is None:
             return Delivery(changes=[], cursor=batch.cursor, receipt=None)
-        (receipt,) = self._audit.append_blocking([batch.record])
+        (receipt,) = self._audit.append_blocking([batch.record], [batch.about])
         return Delivery(changes=batch.changes, cursor=batch.cursor, receipt=receipt)
 
     async def stream(
@@ -282,7 +289,7 @@ class Subscribing:
                 )
                 position = batch.cursor
                 if batch.record is not None:
-                    receipt = await self._audit.append(batch.record)
+                    receipt = await self._audit.append(batch.record, tags=batch.about)
                     yield Delivery(changes=batch.changes, cursor=position, receipt=receipt)
                 else:
                     while not await self.tail.wait(seen):
@@ -309,7 +316,7 @@ class Subscribing:
         grant = self._authorize(subscription.grant, principal)
         if asked:
             self._rates.take(grant)
-        changes, cursor = self._changes(grant, subscription, after, limit)
+        changes, cursor, about = self._changes(grant, subscription, after, limit)
         if not changes:
             return _Batch([], cursor, None)
         record = make_record(
@@ -328,33 +335,39 @@ class Subscribing:
             },
             commitments={"changes": delivered(changes)},
         )
-        return _Batch(changes, cursor, record)
+        return _Batch(changes, cursor, record, about)
 
     def _changes(
         self, grant: Grant, subscription: Subscription, after: int, limit: int
-    ) -> tuple[list[Change], int]:
-        """The next changes that are seen, and how far the log was read for them."""
+    ) -> tuple[list[Change], int, bytes]:
+        """The next changes that are seen, how far the log was read for them, and whose they are."""
         secret = subscription.secret
+        keys: list[str] = []
         if is_plain(grant):
             entries = self._log.after(grant.resource, after, limit)
-            changes = project(entries, grant.project, secret)
-            return changes, changes[-1].offset if changes else after
+            changes = project(_noting(entries, keys), grant.project, secret)
+            about = self._audit.tags(keys[: len(changes)])
+            return changes, changes[-1].offset if changes else after, about
         end = self._log.end()  # before reading: what comes meanwhile is not passed by
         seen = Seen(self._log.after_with_previous(grant.resource, after), grant, self._log.holds)
         changes = project(
-            islice(seen, limit),
+            _noting(islice(seen, limit), keys),
             grant.project,
             secret,
             shown_at=lambda offset: grant.view_at(offset).project,
         )
         last = changes[-1].offset if changes else after
-        return changes, max(last, end) if seen.ended and not changes else last
+        about = self._audit.tags(keys[: len(changes)])
+        return changes, max(last, end) if seen.ended and not changes else last, about
 
     def _authorize(self, grant: str, principal: Principal) -> Grant:
         granted = self._grants.authorize(
             grant, department=principal.department, operation=Operation.SUBSCRIBE
         )
-        return admitted(granted, self._schemas.schema(granted.resource))
+        schema = self._schemas.schema(granted.resource)
+        if schema.signed_requests:  # a delivery answers no single request that could be signed
+            raise takes_no_signature()
+        return admitted(granted, schema)
 
     def _refused(
         self, error: DomainError, principal: Principal, subscription: Subscription
@@ -366,6 +379,13 @@ class Subscribing:
             operation=Operation.SUBSCRIBE.value,
             grant=subscription.grant,
         )
+
+
+def _noting(entries: Iterable[LogEntry], keys: list[str]) -> Iterator[LogEntry]:
+    """The entries; notes whose they are as they go by."""
+    for entry in entries:
+        keys.append(entry.key)
+        yield entry
 
 
 def _own(principal: Principal, parent: str) -> None:

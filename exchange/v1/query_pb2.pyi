@@ -573,9 +573,7 @@ Global___ExportResponse: _TypeAlias = ExportResponse  # noqa: Y015
 
 @_typing.final
 class MyAccessRequest(_message.Message):
-    """Asks who asked for the data of an applicant whom the caller has identified. Deliveries to
-    subscribers are not among the answers: they are of whole resources, under grants that are listed.
-    """
+    """Asks who asked for the data of an applicant whom the caller has identified, or was delivered them."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -629,7 +627,7 @@ class PastAccess(_message.Message):
     actor: _builtins.str
     """The system that asked."""
     kind: _builtins.str
-    """`query`, `verify`, `batch_query`, `spatial_query` or `export`."""
+    """`query`, `verify`, `batch_query`, `spatial_query`, `export` or `changes_delivered`."""
     resource: _builtins.str
     """The resource."""
     grant: _builtins.str
@@ -648,7 +646,7 @@ class PastAccess(_message.Message):
 
     @_builtins.property
     def items(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Codes of the items that were asked for."""
+        """Codes of the items that were asked for, or delivered."""
 
     def __init__(
         self,
@@ -675,7 +673,9 @@ Global___PastAccess: _TypeAlias = PastAccess  # noqa: Y015
 
 @_typing.final
 class MyAccessResponse(_message.Message):
-    """A page of accesses, the newest first. What was asked within the last second may be missing."""
+    """A page of accesses, the newest first. What was asked within the last second may be missing, and
+    for some time what went out in deliveries or exports of a whole resource.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 

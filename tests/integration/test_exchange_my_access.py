@@ -8,7 +8,8 @@ import pytest
 
 from exchange.audit.verify import verify_inclusion
 from exchange.grants.model import Mask
-from exchange.v1 import audit_pb2, query_pb2
+from exchange.grants.rows import RowCondition, RowTest
+from exchange.v1 import audit_pb2, delivery_pb2, query_pb2
 from runtime.identity import Principal, Role
 from runtime.records import commit
 from tests.builders.catalog import CIVIL, HOUSING, caller
@@ -141,3 +142,57 @@ async def test_what_is_erased_is_not_linked_any_more(node, counter):
     await office.audit.EraseSalts(request)
     assert not (await told(node, counter)).accesses
     assert held.row("SELECT 1 FROM access", ()) is None
+
+
+async def pull(consumer, grant: str) -> tuple[str, delivery_pb2.PullChangesResponse]:
+    made = await consumer.delivery.CreateSubscription(
+        delivery_pb2.CreateSubscriptionRequest(
+            parent=HOUSING,
+            subscription_id="residents",
+            request_id="subscribe",
+            grant=grant,
+            start=delivery_pb2.START_POSITION_EARLIEST,
+        )
+    )
+    name = made.subscription.name
+    asked = delivery_pb2.PullChangesRequest(subscription=name)
+    return name, await consumer.delivery.PullChanges(asked)
+
+
+async def test_what_was_delivered_to_subscribers_is_told(node, counter):
+    consumer = node.connect(caller(HOUSING))
+    grant = node.grant({"name": Mask.WHOLE, "birth_date": Mask.YEAR})
+    subscription, pulled = await pull(consumer, grant)
+    assert [change.items["name"] for change in pulled.changes] == ["某甲", "某甲"]
+    stream = consumer.delivery.Subscribe(delivery_pb2.SubscribeRequest(subscription=subscription))
+    sent = await stream.read()
+    stream.cancel()
+    for number, times in ((1, 2), (2, 2), (3, 0)):
+        answer = await told(node, counter, citizen_number(number))
+        assert len(answer.accesses) == times
+        assert {one.kind for one in answer.accesses} <= {"changes_delivered"}
+    answer = await told(node, counter)
+    leaves = [orjson.loads(one.leaf) for one in answer.accesses]
+    assert [leaf["count"] for leaf in leaves] == [2, 2]
+    assert answer.accesses[0].leaf == sent.receipt.leaf
+    assert answer.accesses[1].leaf == pulled.receipt.leaf
+    key = node.service.audit.key.verifier_key
+    for one in answer.accesses:
+        assert (one.grant, sorted(one.items)) == (grant, ["birth_date", "name"])
+        assert (one.actor, one.purpose) == (caller(HOUSING).system, "公租房资格审核")
+        assert not one.salt  # it would open the other people's records too
+        proof = await counter.audit.GetInclusionProof(
+            audit_pb2.GetInclusionProofRequest(index=one.index)
+        )
+        assert verify_inclusion(proof.proof, one.leaf, key).passed
+
+
+async def test_what_a_filter_kept_back_is_no_access(node, counter):
+    consumer = node.connect(caller(HOUSING))
+    condition = RowCondition(
+        item="citizen_number", test=RowTest.PREFIX, values=(citizen_number(2)[:17],)
+    )
+    grant = node.grant({"name": Mask.WHOLE}, row_filter=(condition,), reason="仅限本人")
+    assert len((await pull(consumer, grant))[1].changes) == 1
+    assert not (await told(node, counter)).accesses
+    assert len((await told(node, counter, citizen_number(2))).accesses) == 1

@@ -9,7 +9,7 @@ import pytest
 from exchange.audit.rpc import receipt_of
 from exchange.audit.verify import SavedReceipt, receipt_from_json, receipt_to_json, verify_receipt
 from exchange.grants.model import Mask
-from exchange.v1 import query_pb2, spatial_pb2
+from exchange.v1 import delivery_pb2, query_pb2, spatial_pb2
 from runtime.signed import RequestSigner
 from tests.builders.catalog import CIVIL, HOUSING, caller, put, resource
 from tests.builders.exchange import citizen_number, exchange_node, person, refusal
@@ -134,3 +134,34 @@ async def test_what_takes_no_signature_is_refused(node):
     asked.at.longitude, asked.at.latitude = 116, 30
     error = await refusal(consumer.spatial.SpatialQuery(asked))
     assert error.reason == "SIGNATURE_REQUIRED"
+    asked = delivery_pb2.CreateSubscriptionRequest(
+        parent=HOUSING, subscription_id="residents", grant=grant, request_id="1"
+    )
+    error = await refusal(consumer.delivery.CreateSubscription(asked))
+    assert error.reason == "SIGNATURE_REQUIRED"
+
+
+async def test_a_subscription_ends_where_signatures_come_to_be_required(node):
+    consumer = node.connect(caller(HOUSING))
+    grant = node.grant({"name": Mask.WHOLE})
+    put(node.service.database, resource(signed_requests=False), clock=node.clock)
+    node.service.schemas.invalidate()
+    made = await consumer.delivery.CreateSubscription(
+        delivery_pb2.CreateSubscriptionRequest(
+            parent=HOUSING,
+            subscription_id="residents",
+            request_id="subscribe",
+            grant=grant,
+            start=delivery_pb2.START_POSITION_EARLIEST,
+        )
+    )
+    asked = delivery_pb2.PullChangesRequest(subscription=made.subscription.name)
+    assert (await consumer.delivery.PullChanges(asked)).changes
+    stream = consumer.delivery.Subscribe(
+        delivery_pb2.SubscribeRequest(subscription=made.subscription.name)
+    )
+    assert (await stream.read()).changes
+    put(node.service.database, resource(signed_requests=True), clock=node.clock)
+    node.service.schemas.invalidate()
+    for call in (consumer.delivery.PullChanges(asked), stream.read()):
+        assert (await refusal(call)).reason == "SIGNATURE_REQUIRED"
