@@ -195,6 +195,12 @@ _ALL: Final = (
         _GMT31, "SIG_CRYPTO_FAILURE",
     ),
     CheckName(
+        "seal_picture", "Picture of the seal", "印章图像",
+        "Is the picture of the kind that the seal says, and of bounded size?",
+        "印章图像是否为其声明的类型且大小适当？",
+        _GBT38540, "SIG_CONSTRAINTS_FAILURE",
+    ),
+    CheckName(
         "seal_creation", "Making of the seal", "印章制作时间",
         "Are the seal's dates consistent and not in the future?",
         "印章的时间是否一致且不晚于当前？",

@@ -5,6 +5,7 @@ in `SEAL_CHECKS`; but the maker's, which has to know who signs. What each stops:
 
 - `seal_encoding`: two readings of one DER (told, since the bytes as received are what is verified);
 - `seal_signature`: a seal nobody made, or changed since (other verifiers never look);
+- `seal_picture`: a picture that is none, or is shown by some readers as something else;
 - `seal_creation`: a seal whose dates contradict each other, or made in the future;
 - `seal_maker_certificate`: a maker nobody trusts, a signer that makes itself a seal, or a maker
   whose certificate was no good when the seal was made (expired or revoked *since* is a notice; and
@@ -21,6 +22,7 @@ from typing import Final
 
 from runtime.errors import DataLoss, InvalidArgument
 from seal.der_form import Finding
+from seal.judging.seal_picture import check_picture
 from seal.judging.self_made import is_self_made
 from seal.judging.stamps import proving, stamped_by, unknown_since
 from seal.judging.telling import holder, moment, named, plain
@@ -66,6 +68,11 @@ def check_signature(seal: Seal, _store: TrustStore, _now: datetime) -> Check | N
         return passed(name, *good, against=against)
     wrong = ("the seal maker's signature is wrong", "印章的制章者签名无效")
     return failed(name, *wrong, against=against)
+
+
+def check_its_picture(seal: Seal, _store: TrustStore, _now: datetime) -> Check | None:
+    """GB/T 38540 §6: the picture is of the kind that the seal says."""
+    return check_picture(seal.picture_type, seal.picture)
 
 
 def check_creation(seal: Seal, _store: TrustStore, now: datetime) -> Check | None:
@@ -214,6 +221,7 @@ def in_force(seal: Seal, *, at: datetime) -> Check:
 SEAL_CHECKS: Final[tuple[SealCheck, ...]] = (
     check_encoding,
     check_signature,
+    check_its_picture,
     check_creation,
     check_extensions,
     check_time_stamp,

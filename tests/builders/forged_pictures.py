@@ -1,0 +1,81 @@
+"""Forged pictures of seals: what the maker signs is not what every reader draws."""
+
+from __future__ import annotations
+
+import struct
+
+from tests.builders.forging import Bench, forgery
+from tests.builders.ofd import png
+
+
+@forgery(
+    "seal_picture",
+    "seal_picture",
+    "The picture is said to be an OFD and is a PNG.",
+    "印章图像声明为 OFD，实为 PNG。",
+    reason="SEAL_PICTURE_DIFFERS",
+)
+def picture_of_another_kind(bench: Bench) -> bytes:
+    return bench.sealed(seal=bench.seal(picture_type="OFD"))
+
+
+@forgery(
+    "seal_picture",
+    "seal_picture",
+    "The picture is said to be a PNG and is a whole document.",
+    "印章图像声明为 PNG，实为一份完整的文件。",
+    reason="SEAL_PICTURE_DIFFERS",
+)
+def picture_that_is_a_document(bench: Bench) -> bytes:
+    return bench.sealed(seal=bench.seal(picture=bench.unsealed))
+
+
+@forgery(
+    "seal_picture",
+    "seal_picture",
+    "The picture is a web page.",
+    "印章图像为网页。",
+    indication="INDETERMINATE",
+    reason="SEAL_PICTURE_UNKNOWN",
+)
+def picture_that_is_a_page(bench: Bench) -> bytes:
+    page = b"<!doctype html><html><body>HELLO</body></html>"
+    return bench.sealed(seal=bench.seal(picture_type="HTML", picture=page))
+
+
+@forgery(
+    "seal_picture",
+    "seal_picture",
+    "The picture is a drawing with a script.",
+    "印章图像为带脚本的矢量图。",
+    indication="INDETERMINATE",
+    reason="SEAL_PICTURE_ACTIVE",
+)
+def picture_with_script(bench: Bench) -> bytes:
+    drawing = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
+    return bench.sealed(seal=bench.seal(picture_type="SVG", picture=drawing))
+
+
+@forgery(
+    "seal_picture",
+    "seal_picture",
+    "The picture says that it has 900 million pixels.",
+    "印章图像声明有 9 亿像素。",
+    indication="INDETERMINATE",
+    reason="SEAL_PICTURE_TOO_LARGE",
+)
+def picture_too_large(bench: Bench) -> bytes:
+    small = png((220, 0, 0, 255), 16)
+    large = small[:16] + struct.pack(">LL", 30_000, 30_000) + small[24:]
+    return bench.sealed(seal=bench.seal(picture=large))
+
+
+@forgery(
+    "seal_picture",
+    "seal_picture",
+    "The picture is said to be a JPEG and is a PNG: told, as every reader shows the same.",
+    "印章图像声明为 JPEG，实为 PNG：提示，各软件显示一致。",
+    indication="PASSED",
+)
+def picture_by_another_name(bench: Bench) -> bytes:
+    return bench.sealed(seal=bench.seal(picture_type="JPG"))

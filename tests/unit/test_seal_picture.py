@@ -1,0 +1,94 @@
+"""The pictures of seals: what they say they are, what they are, and how large."""
+
+from __future__ import annotations
+
+import struct
+from io import BytesIO
+
+import pytest
+from PIL import Image
+
+from seal.judging.seal_picture import check_picture, kind_of, size_of
+from seal.model import Indication
+from tests.builders.ofd import pack, png
+
+_NESTED = pack({"OFD.xml": b"<ofd/>"})
+_DRAWING = b'<?xml version="1.0" encoding="UTF-8"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>'
+
+
+def _encoded(kind: str) -> bytes:
+    out = BytesIO()
+    Image.new("RGB", (37, 21), "red").save(out, format=kind)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP"])
+def test_reads_the_size_of_every_kind_of_pixels(kind: str) -> None:
+    data = _encoded(kind)
+    assert kind_of(data) == kind
+    assert size_of(kind, data) == (37, 21)
+    check = check_picture(kind, data)
+    assert (check.indication, check.notice) == (Indication.PASSED, False)
+
+
+@pytest.mark.parametrize(
+    ("written", "data"),
+    [
+        *[(word, _encoded("JPEG")) for word in ("JPG", "jpg", ".jpeg", " JPEG ", "image/jpeg")],
+        ("bmp", _encoded("BMP")),
+        ("ofd", _NESTED),
+        ("OFD", _NESTED),
+        ("SVG", _DRAWING),
+        ("svg", _DRAWING.replace(b"/>", b'><use href="#a"/></svg>')),
+        ("png", png((220, 0, 0, 255), 16)),
+    ],
+)
+def test_takes_the_words_that_makers_write(written: str, data: bytes) -> None:
+    check = check_picture(written, data)
+    assert (check.indication, check.notice) == (Indication.PASSED, False)
+
+
+@pytest.mark.parametrize(
+    ("written", "data"),
+    [
+        ("JPG", _encoded("PNG")),
+        ("", _encoded("PNG")),
+        ("1", _encoded("GIF")),
+        ("es", _NESTED),
+    ],
+)
+def test_tells_what_every_reader_shows_alike(written: str, data: bytes) -> None:
+    check = check_picture(written, data)
+    assert (check.indication, check.notice) == (Indication.PASSED, True)
+
+
+@pytest.mark.parametrize(
+    ("written", "data", "reason"),
+    [
+        ("OFD", _encoded("PNG"), "SEAL_PICTURE_DIFFERS"),
+        ("PNG", _NESTED, "SEAL_PICTURE_DIFFERS"),
+        ("PNG", _DRAWING, "SEAL_PICTURE_DIFFERS"),
+        ("SVG", _encoded("PNG"), "SEAL_PICTURE_DIFFERS"),
+        ("PNG", b"", "SEAL_PICTURE_DIFFERS"),
+        ("OFD", pack({"a.txt": b"a"}), "SEAL_PICTURE_DIFFERS"),
+        ("", b"", "SEAL_PICTURE_UNKNOWN"),
+        ("HTML", b"<html><svg/></html>", "SEAL_PICTURE_UNKNOWN"),
+        ("PNG", _encoded("PNG")[:20], "SEAL_PICTURE_UNKNOWN"),
+        ("PNG", b"\x89PNG\r\n\x1a\n" + bytes(40), "SEAL_PICTURE_UNKNOWN"),
+        ("JPG", _encoded("JPEG")[:40], "SEAL_PICTURE_UNKNOWN"),
+        ("JPG", b"\xff\xd8\xff" + b"\xff" * 2000, "SEAL_PICTURE_UNKNOWN"),
+        ("GIF", b"GIF89a", "SEAL_PICTURE_UNKNOWN"),
+        ("BMP", b"BM" + bytes(4), "SEAL_PICTURE_UNKNOWN"),
+        ("GIF", b"GIF89a" + struct.pack("<HH", 65_000, 65_000), "SEAL_PICTURE_TOO_LARGE"),
+        ("SVG", _DRAWING.replace(b"/>", b' onload="x()"/>'), "SEAL_PICTURE_ACTIVE"),
+        ("SVG", _DRAWING.replace(b"UTF-8", b"UTF-7"), "SEAL_PICTURE_ACTIVE"),
+        ("SVG", _DRAWING.replace(b"/>", b'><use href="a.svg#b"/></svg>'), "SEAL_PICTURE_ACTIVE"),
+        ("SVG", _DRAWING.replace(b"<svg", b"<!DOCTYPE s [<!ENTITY a 'b'>]><svg"),
+         "SEAL_PICTURE_ACTIVE"),
+    ],
+)  # fmt: skip
+def test_does_not_pass_what_readers_show_otherwise(written: str, data: bytes, reason: str) -> None:
+    check = check_picture(written, data)
+    assert (check.indication is Indication.PASSED, check.reason) == (False, reason)
+    assert check.detail.isascii()
+    assert not check.detail_zh.isascii()
