@@ -40,18 +40,19 @@ def last_of(token: str) -> str:
         padded = token + "=" * (-len(token) % 4)
         return base64.urlsafe_b64decode(padded.encode("ascii")).decode()
     except (binascii.Error, UnicodeError, ValueError):
-        raise _bad_token() from None
+        raise bad_token() from None
 
 
 def last_number_of(token: str) -> int:
     """`last_of` in a list that is in order of numbers; 0 at the beginning. Raises likewise."""
     text = last_of(token)
     if text and not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise _bad_token()
+        raise bad_token()
     return int(text or 0)
 
 
-def _bad_token() -> InvalidArgument:
+def bad_token() -> InvalidArgument:
+    """The refusal of a token that no list gave."""
     return InvalidArgument(
         "page_token is not one that this list gave: begin again without it",
         reason="BAD_PAGE_TOKEN",

@@ -1,8 +1,11 @@
 """Reading the records of an area: candidates of the index, each judged as its record holds it.
 
 1. What one reading looks at is bounded, in candidates, characters and seconds; a page may end
-   early, and its token goes on from there.
-2. A record that the grant's row filter does not show is passed by like one that does not answer.
+   early, and the next one goes on from there.
+2. A record that the grant's row filter does not show is no candidate: the database leaves it out
+   before anything is counted. So bounds, pages and refusals depend on what the caller may see. What
+   leaving out takes has seconds of its own, and only where they are not enough, or by a clock, can
+   it be told that there is much more than is shown.
 3. The nearest are found by circles: one grows until it holds enough, and shrinks again where it
    holds more than may be looked at.
 """
@@ -20,8 +23,7 @@ from exchange.grants.model import Grant
 from exchange.grants.rows import shows
 from exchange.spatial.exact import Test, test_of
 from exchange.spatial.model import Area, At, Box, Nearest, around
-from exchange.spatial.store import PlaceReader
-from runtime import paging
+from exchange.spatial.places.store import PlaceReader
 from runtime.errors import FailedPrecondition
 
 READ_AT_ONCE = 200
@@ -29,6 +31,10 @@ READ_AT_ONCE = 200
 GREATEST_LOOKED_AT = 10_000
 GREATEST_TEXT_READ = 64 * 1024 * 1024
 GREATEST_SECONDS = 5.0
+#: What leaving out may take besides; places that it takes from the index, and looks at, at once.
+GREATEST_SECONDS_OUT = 5.0
+PLACES_AT_ONCE = 100_000
+LEFT_OUT_AT_ONCE = 2_000
 FIRST_RADIUS = 100.0  # metres; grows until enough is near
 GREATEST_CIRCLES = 48
 
@@ -58,47 +64,72 @@ class Search:
         self._grant = grant
         self._item = item
         self._area = area
-        self._ends = time.monotonic() + GREATEST_SECONDS
+        #: What is left of the seconds, of reading and of leaving out.
+        self._left = GREATEST_SECONDS
+        self._left_out = GREATEST_SECONDS_OUT
         #: What circles have judged, by number: a greater one holds the smaller.
         self._judged: dict[int, Found | None] = {}
 
-    def page(self, size: int, after: int) -> tuple[list[Found], str]:
-        """Records that answer, and the token of the next page."""
+    def page(self, size: int, after: int) -> tuple[list[Found], int]:
+        """Records that answer, and the number that the next page follows; 0 at the end.
+
+        Raises FailedPrecondition: POSTGIS_MISSING, NOT_INDEXED, AREA_TOO_CROWDED.
+        """
         layer = self._places.layer(self._grant.resource, self._item)
         if layer is None:
-            return [], ""
+            return [], 0
         test = test_of(self._area)
         if isinstance(self._area, Nearest):
-            return self._nearest(self._area, layer, test, size), ""
+            return self._nearest(self._area, layer, test, size), 0
         return self._listed(layer, test, size, after)
 
-    def _listed(self, layer: int, test: Test, size: int, after: int) -> tuple[list[Found], str]:
-        boxes = _boxes(self._area)
-        numbers = self._places.candidates(layer, boxes, after=after, limit=GREATEST_LOOKED_AT)
+    def _listed(self, layer: int, test: Test, size: int, after: int) -> tuple[list[Found], int]:
+        numbers = self._candidates(layer, _boxes(self._area), after=after)
         more = len(numbers) == GREATEST_LOOKED_AT
         found: list[Found] = []
         told = read = 0
+        ends = time.monotonic() + self._left
         for number, payload in self._records(numbers):
             read += len(payload)
             one = self._answers(test, number, payload)
             if one is not None:
                 told += len(payload) * 3
                 if found and told > DELIVERY_SIZE:
-                    return found, paging.token_after(str(number - 1))
+                    return found, found[-1].number
                 found.append(one)
-            if len(found) == size or read >= GREATEST_TEXT_READ or self._late():
-                more = more or number != numbers[-1]
-                return found, paging.token_after(str(number)) if more else ""
-        return found, paging.token_after(str(numbers[-1])) if more else ""
+            late = time.monotonic() > ends
+            if len(found) == size or read >= GREATEST_TEXT_READ or late:
+                return found, number if more or number != numbers[-1] else 0
+        return found, numbers[-1] if more else 0
+
+    def _candidates(self, layer: int, boxes: Sequence[Box], *, after: int) -> list[int]:
+        """Numbers, in order, of as many places as may be looked at, of records that are shown."""
+        if not self._grant.row_filter:
+            return self._places.candidates(layer, boxes, after=after, limit=GREATEST_LOOKED_AT)
+        found: list[int] = []
+        ends = time.monotonic() + self._left_out
+        while True:
+            part = self._places.candidates(layer, boxes, after=after, limit=PLACES_AT_ONCE)
+            for start in range(0, len(part), LEFT_OUT_AT_ONCE):
+                these = part[start : start + LEFT_OUT_AT_ONCE]
+                found += self._places.shown(self._grant.resource, these, self._grant.row_filter)
+                if time.monotonic() > ends:
+                    raise _too_crowded()
+                if len(found) >= GREATEST_LOOKED_AT:
+                    break
+            if len(found) >= GREATEST_LOOKED_AT or len(part) < PLACES_AT_ONCE:
+                self._left_out = ends - time.monotonic()
+                return found[:GREATEST_LOOKED_AT]
+            after = part[-1]
 
     def _nearest(self, area: Nearest, layer: int, test: Test, size: int) -> list[Found]:
         """Grow the circle until it holds enough; shrink it again where it holds too much."""
         few, many = 0.0, 0.0  # a radius with too few records, and one with too many candidates
         radius = min(FIRST_RADIUS, area.radius)
         for _ in range(GREATEST_CIRCLES):
-            if self._late():
-                break
             found = self._in_circle(area, layer, test, radius)
+            if self._left <= 0:
+                break
             if found is None:
                 many = radius
             elif len(found) >= size or radius >= area.radius:
@@ -107,34 +138,28 @@ class Search:
             else:
                 few = radius
             radius = (few + many) / 2 if many else min(radius * 2, area.radius)
-        raise FailedPrecondition(
-            "too many geometries are equally near, or they are too intricate: ask for fewer "
-            "records, or by box",
-            reason="AREA_TOO_CROWDED",
-            message_zh="距离相近的几何对象过多或过于复杂：请减少查询条数，或按范围查询",
-        )
+        raise _too_crowded()
 
     def _in_circle(
         self, area: Nearest, layer: int, test: Test, radius: float
     ) -> list[Found] | None:
         """Records within a radius; None where there are too many candidates."""
-        numbers = self._places.candidates(
-            layer, around(area.place, radius), after=0, limit=GREATEST_LOOKED_AT
-        )
+        numbers = self._candidates(layer, around(area.place, radius), after=0)
         if len(numbers) == GREATEST_LOOKED_AT:
             return None
         read = 0
+        ends = time.monotonic() + self._left
         new = [number for number in numbers if number not in self._judged]
         for number, payload in self._records(new):
             read += len(payload)
-            if read >= GREATEST_TEXT_READ or self._late():
-                return None
+            if read >= GREATEST_TEXT_READ or time.monotonic() > ends:
+                break
             self._judged[number] = self._answers(test, number, payload)
+        self._left = ends - time.monotonic()
+        if read >= GREATEST_TEXT_READ or self._left <= 0:
+            return None
         judged = (self._judged.get(number) for number in numbers)
         return [one for one in judged if one is not None and one.distance_mm <= radius * 1000]
-
-    def _late(self) -> bool:
-        return time.monotonic() > self._ends
 
     def _records(self, numbers: Sequence[int]) -> Iterator[tuple[int, str]]:
         """Numbers and JSON texts of the records of places, read in parts."""
@@ -149,6 +174,15 @@ class Search:
         if distance is None or not shows(self._grant.row_filter, values, self._holds):
             return None
         return Found(number, round(distance * 1000), values)
+
+
+def _too_crowded() -> FailedPrecondition:
+    return FailedPrecondition(
+        "too many geometries are there or equally near, or they are too intricate: ask for fewer "
+        "records, or of a smaller area",
+        reason="AREA_TOO_CROWDED",
+        message_zh="范围内或距离相近的几何对象过多或过于复杂：请减少查询条数，或缩小查询范围",
+    )
 
 
 def _fitting(found: list[Found]) -> list[Found]:

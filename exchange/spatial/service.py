@@ -7,6 +7,7 @@ take a while → append the audit record → answer.
 
 1. The index finds candidates, `exact` judges each as its record holds it; so the answer is the same
    on every database. What a question looks at is bounded; a page may end early, with a token.
+   Records that the grant's row filter does not show count for nothing (`searching`, `places`).
 2. To ask about a masked geometry would tell, box by box, what the mask hides.
 3. Each record returned is taken from the day's quota, and an answer without any counts as one.
    Where less is left than was found, the answer ends there.
@@ -44,15 +45,15 @@ from exchange.query.model import (
 from exchange.refusals import REFUSED, refusal
 from exchange.spatial.indexing import geometry_items
 from exchange.spatial.model import Area, Nearest, check_area, page_wanted, text_of
+from exchange.spatial.places.pages import PlaceTokens
+from exchange.spatial.places.store import PlaceReader
 from exchange.spatial.searching import Found, Search
-from exchange.spatial.store import PlaceReader
-from runtime import paging
 from runtime.clock import CHINA, Clock
 from runtime.database import Database
 from runtime.errors import Aborted, DomainError, FieldViolation, InvalidArgument
 from runtime.identity import Principal
 from runtime.records import SealedRecord, canonical, make_record
-from runtime.signed import signature_required
+from runtime.signed import takes_no_signature
 
 THREADS = 2
 
@@ -122,6 +123,7 @@ class SpatialQuerying:
         self._authorize = grants.authorize
         self._schema = schemas.schema
         self._audit = audit
+        self._tokens = PlaceTokens(audit.key.secret_for("pages of places"))
         self._clock = clock
         self._rates = rates or Rates(clock)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="spatial")
@@ -142,7 +144,7 @@ class SpatialQuerying:
         # 1. The question's shape.
         check_question(question.purpose, question.case_number)
         question = replace(question, area=check_area(question.area))
-        size, after = page_wanted(question.page_size), _after(question)
+        size, after = page_wanted(question.page_size), self._after(question)
         _check_items(question.items)
         # 2. May it be asked, now?
         item = await self._admit(principal, question)
@@ -166,13 +168,24 @@ class SpatialQuerying:
         if usage is not None and usage.count < len(found):
             found = found[: usage.count]
             nearest = isinstance(question.area, Nearest)
-            following = "" if nearest else paging.token_after(str(found[-1].number))
+            following = 0 if nearest else found[-1].number
         records = [_shown(grant, one, question.items) for one in found]
-        asked = _answered(principal, question, grant, item, records, following, now)
+        token = self._tokens.after(grant.name, following)
+        asked = _answered(principal, question, grant, item, records, token, now)
         key_item = self._schema(grant.resource).key_item
         about = self._audit.tags(one.values[key_item] for one in found)
         receipt = await self._audit.append(asked, usage, about)
-        return SpatialAnswer(records=records, next_page_token=following, receipt=receipt)
+        return SpatialAnswer(records=records, next_page_token=token, receipt=receipt)
+
+    def _after(self, question: Question) -> int:
+        if question.page_token and isinstance(question.area, Nearest):
+            raise InvalidArgument(
+                "the nearest records are one page: ask without page_token",
+                reason="BAD_PAGE_TOKEN",
+                message_zh="最近查询仅一页：请不带 page_token",
+                violations=[FieldViolation("page_token", "is not taken")],
+            )
+        return self._tokens.number(question.grant, question.page_token)
 
     def _holds(self, resource: str, key: str) -> bool:
         """Whether a resource holds a record of a key."""
@@ -186,7 +199,7 @@ class SpatialQuerying:
             grant = self._granted(principal, question, "")
             schema = self._schema(grant.resource)
             if schema.signed_requests:  # a question by place takes no signature
-                raise signature_required()
+                raise takes_no_signature()
             item = _item_of(schema, question.geometry_item)
             self._granted(principal, question, item)
             self._rates.take(grant)
@@ -261,17 +274,6 @@ def _item_of(schema: ResourceSchema, wanted: str) -> str:
         + (f"有 {'、'.join(there[:20])}" if there else "没有空间信息项，不能按位置查询"),
         violations=[FieldViolation("geometry_item", "is not a geometry item of the resource")],
     )
-
-
-def _after(question: Question) -> int:
-    if question.page_token and isinstance(question.area, Nearest):
-        raise InvalidArgument(
-            "the nearest records are one page: ask without page_token",
-            reason="BAD_PAGE_TOKEN",
-            message_zh="最近查询仅一页：请不带 page_token",
-            violations=[FieldViolation("page_token", "is not taken")],
-        )
-    return paging.last_number_of(question.page_token)
 
 
 def _check_items(items: Sequence[str]) -> None:

@@ -22,8 +22,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import registry
 from sqlmodel import Field, Session, SQLModel
 
-from exchange.spatial.model import Box, bounds, geometry_problem
-from runtime.database import Database, UnitOfWork
+from exchange.spatial.model import bounds, geometry_problem
+from runtime.database import UnitOfWork
 from runtime.errors import FailedPrecondition
 
 NAME = sa.String(200).with_variant(sa.String(200, collation="C"), "postgresql")
@@ -31,7 +31,7 @@ KEY = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 CHUNK = 1_000
 THICKNESS = 0.5
-_EXTENSION = (
+EXTENSION = (
     "SELECT n.nspname FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace "
     "WHERE e.extname = 'postgis'"
 )
@@ -265,10 +265,10 @@ def _write_postgis(
 
 def _prepare_postgis(session: Session) -> str:
     """The schema of the extension, quoted, with the column and its index made."""
-    schema = session.execute(sa.text(_EXTENSION)).scalar_one_or_none()
+    schema = session.execute(sa.text(EXTENSION)).scalar_one_or_none()
     if schema is None:
         _create_extension(session)
-        schema = session.execute(sa.text(_EXTENSION)).scalar_one()
+        schema = session.execute(sa.text(EXTENSION)).scalar_one()
     quoted = session.connection().dialect.identifier_preparer.quote_identifier(schema)
     if session.execute(sa.text(_SHAPED)).first() is None:
         session.execute(
@@ -308,92 +308,3 @@ def postgis_missing() -> FailedPrecondition:
         message_zh="空间数据需要在数据库服务器上安装 PostGIS（Debian 软件包 "
         "postgresql-15-postgis-3，数字为 PostgreSQL 版本）：安装后重试；其他功能不受影响",
     )
-
-
-_BOXES_SQLITE = (
-    "SELECT id FROM spatial_box WHERE first_layer <= ? AND last_layer >= ? "
-    "AND west <= ? AND east >= ? AND south <= ? AND north >= ? AND id > ? ORDER BY id LIMIT ?"
-)
-_BOXES_POSTGIS = (
-    "SELECT id FROM spatial_place WHERE layer = %s "
-    "AND shape OPERATOR({e}.&&) {e}.ST_MakeEnvelope(%s, %s, %s, %s, 4326) "
-    "AND id > %s ORDER BY id LIMIT %s"
-)
-_PAYLOADS_SQLITE = (
-    "SELECT p.id, c.payload FROM json_each(?) AS j CROSS JOIN spatial_place AS p ON p.id = j.value "
-    "CROSS JOIN record AS r ON r.resource = ? AND r.record_key = p.record_key "
-    'CROSS JOIN change AS c ON c."offset" = r."offset" ORDER BY p.id'
-)
-_PAYLOADS_POSTGIS = (
-    "SELECT p.id, c.payload FROM spatial_place AS p "
-    "JOIN record AS r ON r.record_key = p.record_key "
-    'JOIN change AS c ON c."offset" = r."offset" '
-    "WHERE p.id = ANY(%s) AND r.resource = %s ORDER BY p.id"
-)
-
-
-class PlaceReader:
-    """Candidates by their boxes, by fixed SQL on a connection of the calling thread."""
-
-    def __init__(self, database: Database) -> None:
-        self._held = database.held
-        self._is_sqlite = database.is_sqlite
-        self._layer = database.held.sql(
-            "SELECT id FROM spatial_layer WHERE resource = ? AND item = ?"
-        )
-        self._any_record = database.held.sql("SELECT 1 FROM record WHERE resource = ? LIMIT 1")
-        self._boxes = _BOXES_SQLITE if database.is_sqlite else ""
-
-    def layer(self, resource: str, item: str) -> int | None:
-        """The layer of an item; None where nothing was ever published into the resource.
-
-        Raises FailedPrecondition: POSTGIS_MISSING, and NOT_INDEXED where records were published
-        before the item was a geometry.
-        """
-        row = self._held.row(self._layer, (resource, item))
-        if row is not None:
-            return int(row[0])
-        if not self._is_sqlite and self._held.row(_EXTENSION, ()) is None:
-            available = "SELECT 1 FROM pg_available_extensions WHERE name = 'postgis'"
-            if self._held.row(available, ()) is None:
-                raise postgis_missing()
-        if self._held.row(self._any_record, (resource,)) is None:
-            return None
-        raise FailedPrecondition(
-            f"item {item} became a geometry after the newest batch: its source department's next "
-            "batch, an empty one too, indexes all that is held",
-            reason="NOT_INDEXED",
-            message_zh=f"信息项 {item} 在最近批次之后才成为空间数据：数源部门再发布任一批次"
-            "（可为空批次）即可建立索引",
-            item=item,
-        )
-
-    def candidates(self, layer: int, boxes: Sequence[Box], *, after: int, limit: int) -> list[int]:
-        """Numbers, in order, of places whose boxes meet one of these."""
-        found: set[int] = set()
-        for box in boxes:
-            found.update(row[0] for row in self._in_box(layer, box, after, limit))
-        return sorted(found)[:limit]
-
-    def payloads(self, resource: str, numbers: Sequence[int]) -> list[tuple[int, str]]:
-        """The records' JSON texts of places, by number, in order; one gone since is left out."""
-        if self._is_sqlite:
-            these = orjson.dumps(numbers).decode()
-            rows = self._held.rows(_PAYLOADS_SQLITE, (these, resource))
-        else:
-            rows = self._held.rows(_PAYLOADS_POSTGIS, (list(numbers), resource))
-        return [(row[0], row[1]) for row in rows]
-
-    def _in_box(self, layer: int, box: Box, after: int, limit: int) -> list[tuple[Any, ...]]:
-        if self._is_sqlite:
-            edges = (box.east, box.west, box.north, box.south)
-            inside = layer + THICKNESS / 2
-            return self._held.rows(self._boxes, (inside, inside, *edges, after, limit))
-        if not self._boxes:
-            row = self._held.row(_EXTENSION, ())
-            if row is None:
-                raise postgis_missing()
-            schema = str(row[0]).replace('"', '""')
-            self._boxes = _BOXES_POSTGIS.replace("{e}", f'"{schema}"')
-        edges = (box.west, box.south, box.east, box.north)
-        return self._held.rows(self._boxes, (layer, *edges, after, limit))

@@ -22,6 +22,7 @@ from exchange.grants.model import Grant, GrantedItem
 from exchange.server import MIGRATIONS
 from exchange.spatial import store
 from exchange.spatial.model import Box
+from exchange.spatial.places.store import PlaceReader
 from exchange.spatial.searching import Search
 from runtime.database import Database
 from tests.benchmarks.measure import Entry, compare, rate, rounded, say
@@ -77,7 +78,7 @@ def run(folder: Path) -> Entry:
 
 
 def _ours(database: Database) -> Callable[[Box], list[object]]:
-    places, grant = store.PlaceReader(database), _grant()
+    places, grant = PlaceReader(database), _grant()
 
     def ask(box: Box) -> list[object]:
         found, _ = Search(places, lambda *_: False, grant, "shape", box).page(1000, 0)
