@@ -21,12 +21,11 @@ chunk may take a while → append the audit record → answer.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import TypeVar
 
 import orjson
 
@@ -38,8 +37,10 @@ from exchange.grants.authorizing import GrantIndex
 from exchange.grants.model import Grant, Operation
 from exchange.grants.rates import Rates
 from exchange.grants.sharing import admitted
+from exchange.query.days import Days
 from exchange.query.filtering import shown
 from exchange.query.forwarded import SOURCE_ERRORS, Remaining, Sources, caller_gone, unbounded
+from exchange.query.keys import check_keys
 from exchange.query.model import (
     check_items,
     check_question,
@@ -47,7 +48,6 @@ from exchange.query.model import (
     quota_exceeded,
     terms_changed,
 )
-from exchange.query.service import Days
 from exchange.query.signing import Facts, signed_facts
 from exchange.refusals import REFUSED, refusal
 from runtime.clock import Clock
@@ -56,14 +56,7 @@ from runtime.identity import Principal
 from runtime.records import SealedRecord, canonical, make_record
 from runtime.signed import RequestSignature
 
-GREATEST_KEYS = 1_000
-GREATEST_FEW = 100
 THREADS = 2
-#: Chunks that are read, or being read, before their turn.
-AHEAD = 2
-
-Asked = TypeVar("Asked")
-Answered = TypeVar("Answered")
 Fetched = Mapping[str, str | None]  # what sources sent, by key
 
 
@@ -165,7 +158,7 @@ class Batching:
         """
         check_question(batch.purpose, batch.case_number)
         check_items(batch.items)
-        _check_keys(batch.keys)
+        check_keys(batch.keys)
         now = self._clock.now()
         try:
             # Up to here nothing is waited for: of two chunks the first comes first.
@@ -348,66 +341,3 @@ class Batching:
 
 
 _ABSENT: Mapping[str, object] = {"found": False, "items": {}}
-
-
-async def in_turn(
-    questions: AsyncIterator[Asked], ask: Callable[[Asked], Awaitable[Answered]]
-) -> AsyncGenerator[Answered, None]:
-    """What is asked, in the order of the questions, up to `AHEAD` of them being asked at a time.
-
-    Ends with the first question that fails, which is raised after the answers before it.
-    """
-    line: asyncio.Queue[asyncio.Task[Answered] | None] = asyncio.Queue(AHEAD - 1)
-    begun: set[asyncio.Task[Answered]] = set()
-
-    async def read() -> None:
-        try:
-            async for question in questions:
-                task = asyncio.ensure_future(_awaited(ask(question)))
-                begun.add(task)
-                await line.put(task)
-        finally:
-            await line.put(None)
-
-    reader = asyncio.ensure_future(read())
-    try:
-        while (task := await line.get()) is not None:
-            yield await task
-            begun.discard(task)
-        await reader
-    finally:
-        for one in (reader, *begun):
-            one.cancel()
-        await asyncio.gather(reader, *begun, return_exceptions=True)
-
-
-async def _awaited(one: Awaitable[Answered]) -> Answered:
-    return await one
-
-
-def check_few(key: str, keys: int, *, past: bool) -> None:
-    """Refuse a key beside keys, more than a few, and the past of several. Raises BAD_KEYS."""
-    if key or keys > GREATEST_FEW or past:
-        raise _bad_keys(
-            f"give either key, or 1 to {GREATEST_FEW} keys without read_time; for more, use "
-            "BatchQuery",
-            f"请只填 key，或填 1 至 {GREATEST_FEW} 个 keys（不带 read_time）；"
-            "更多请用批量查询（BatchQuery）",
-        )
-
-
-def _check_keys(keys: Sequence[str]) -> None:
-    if not 0 < len(keys) <= GREATEST_KEYS or len(set(keys)) < len(keys):
-        raise _bad_keys(
-            f"a message has 1 to {GREATEST_KEYS} keys, each once",
-            f"每条消息须有 1 至 {GREATEST_KEYS} 个 keys，且不得重复",
-        )
-
-
-def _bad_keys(message: str, message_zh: str) -> InvalidArgument:
-    return InvalidArgument(
-        message,
-        reason="BAD_KEYS",
-        message_zh=message_zh,
-        violations=[FieldViolation("keys", "too many, none, or one of them twice")],
-    )

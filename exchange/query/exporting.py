@@ -27,8 +27,8 @@ from exchange.grants.model import Grant, Operation
 from exchange.grants.rates import Rates
 from exchange.grants.rows import looked_up, shows
 from exchange.grants.sharing import admitted
+from exchange.query.days import Days
 from exchange.query.model import check_question, quota_exceeded
-from exchange.query.service import Days
 from exchange.query.signing import signed_facts
 from exchange.refusals import REFUSED, refusal
 from runtime import paging

@@ -10,11 +10,13 @@ from datetime import UTC, datetime
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from exchange.query.as_of import AsOf, PastQuestion
-from exchange.query.batching import Batch, Batching, ManyRecords, ReadBatch, check_few, in_turn
+from exchange.query.batching import Batch, Batching, ManyRecords, ReadBatch
 from exchange.query.exporting import Exporting
+from exchange.query.keys import check_few
 from exchange.query.model import Match
 from exchange.query.service import Querying
 from exchange.query.telling import PastAccess, Telling
+from exchange.query.turns import in_turn
 from exchange.receipts import to_message
 from exchange.v1 import query_pb2 as pb
 from runtime.errors import FieldViolation, InvalidArgument

@@ -32,10 +32,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-
-import orjson
+from datetime import datetime
 
 from exchange.audit.appending import AuditLog
 from exchange.audit.model import Usage
@@ -46,29 +43,29 @@ from exchange.grants.authorizing import GrantIndex
 from exchange.grants.model import Grant, Operation
 from exchange.grants.rates import Rates
 from exchange.grants.sharing import admitted
+from exchange.query.days import Days
 from exchange.query.filtering import shown
 from exchange.query.forwarded import SOURCE_ERRORS, Remaining, Sources, caller_gone, unbounded
 from exchange.query.model import (
-    DECOY,
-    Match,
     QueryAnswer,
     VerifyAnswer,
     check_claims,
     check_granted_whole,
     check_items,
     check_question,
-    compare,
     key_check,
-    overall,
     quota_exceeded,
 )
-from exchange.query.signing import Facts, signed_facts
+from exchange.query.questions import QueryQuestion, Question, VerifyQuestion
+from exchange.query.signing import signed_facts
 from exchange.refusals import REFUSED, refusal
-from runtime.clock import CHINA, Clock
+from runtime.clock import Clock
 from runtime.errors import DomainError
 from runtime.identity import Principal
-from runtime.records import SealedRecord, Value, canonical, make_record
+from runtime.records import SealedRecord, canonical
 from runtime.signed import RequestSignature
+
+_Make = Callable[[Sequence[Question]], list[SealedRecord]]
 
 
 class Querying:
@@ -138,7 +135,7 @@ class Querying:
         except REFUSED as error:
             await self._refuse(error, principal, Operation.QUERY, grant, now)
             raise
-        asked = _Query(
+        asked = QueryQuestion(
             grant=granted,
             key=key,
             actor=principal.system,
@@ -200,7 +197,7 @@ class Querying:
         except REFUSED as error:
             await self._refuse(error, principal, Operation.VERIFY, grant, now)
             raise
-        asked = _Verify(
+        asked = VerifyQuestion(
             grant=granted,
             key=key,
             actor=principal.system,
@@ -217,7 +214,7 @@ class Querying:
         receipt = await self._audit.append_made(make, asked, usage, self._audit.tags((key,)))
         return VerifyAnswer(claims=asked.results, receipt=receipt)
 
-    def _answer(self, asked: Sequence[_Question]) -> list[SealedRecord]:
+    def _answer(self, asked: Sequence[Question]) -> list[SealedRecord]:
         """Read, project or compare, and say it: for all the questions of one group commit."""
         held = self._records.payloads((one.grant.resource, one.key) for one in asked)
         texts = [held.get((one.grant.resource, one.key)) for one in asked]
@@ -225,14 +222,14 @@ class Querying:
             texts = shown(self._records, [one.grant for one in asked], texts)
         return [one.answer(text) for one, text in zip(asked, texts, strict=True)]
 
-    def _answer_forwarded(self, asked: Sequence[_Question]) -> list[SealedRecord]:
+    def _answer_forwarded(self, asked: Sequence[Question]) -> list[SealedRecord]:
         """`_answer` of what the sources' own systems sent."""
         texts = shown(self._records, [one.grant for one in asked], [one.fetched for one in asked])
         return [one.answer(text) for one, text in zip(asked, texts, strict=True)]
 
     async def _forward(
         self,
-        asked: _Question,
+        asked: Question,
         principal: Principal,
         time_remaining: Remaining,
     ) -> tuple[_Make, Usage | None]:
@@ -301,134 +298,3 @@ class Querying:
         await self._audit.append(
             refusal(error, at=now, actor=principal.system, operation=operation.value, grant=grant)
         )
-
-
-@dataclass(slots=True, kw_only=True)
-class _Question:
-    """An authorized question, until its record is read and its answer is known."""
-
-    grant: Grant
-    key: str
-    actor: str
-    at: datetime
-    #: What was asked, canonical JSON.
-    request: bytes
-    purpose: str
-    case_number: str
-    signed: Facts
-    #: Whether the source's own system was asked, and the record that it sent.
-    forwarded: bool = False
-    fetched: str | None = None
-
-    @property
-    def operation(self) -> Operation:
-        """What is asked."""
-        raise NotImplementedError
-
-    @property
-    def asked_items(self) -> tuple[str, ...]:
-        """Items as they were asked for."""
-        raise NotImplementedError
-
-    def answer(self, payload: str | None) -> SealedRecord:
-        """Keep the answer; the record that says it."""
-        raise NotImplementedError
-
-    def _record(self, kind: str, facts: Mapping[str, Value], answer: bytes) -> SealedRecord:
-        told: dict[str, Value] = {
-            "grant": self.grant.name,
-            "contract": self.grant.contract_hash,
-            "resource": self.grant.resource,
-            **facts,
-            **self.signed,
-        }
-        if self.forwarded:
-            told["source"] = "endpoint"
-        return make_record(
-            kind,
-            at=self.at,
-            actor=self.actor,
-            facts=told,
-            commitments={
-                "key": self.key.encode(),
-                "purpose": self.purpose.encode(),
-                "case_number": self.case_number.encode(),
-                "request": self.request,
-                "answer": answer,
-            },
-        )
-
-
-@dataclass(slots=True, kw_only=True)
-class _Query(_Question):
-    items: Sequence[str]
-    found: bool = False
-    shown: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def operation(self) -> Operation:
-        """A query."""
-        return Operation.QUERY
-
-    @property
-    def asked_items(self) -> tuple[str, ...]:
-        """Those named; none is all."""
-        return tuple(self.items)
-
-    def answer(self, payload: str | None) -> SealedRecord:
-        if payload is not None:
-            items = self.grant.project(orjson.loads(payload))
-            if self.items:
-                items = {code: items[code] for code in self.items if code in items}
-            self.found, self.shown = True, items
-        return self._record(
-            "query",
-            {"items": list(self.items or self.grant.masks), "found": self.found},
-            canonical({"found": self.found, "items": self.shown}),
-        )
-
-
-@dataclass(slots=True, kw_only=True)
-class _Verify(_Question):
-    claims: Mapping[str, str]
-    results: Mapping[str, Match] = field(default_factory=dict)
-
-    @property
-    def operation(self) -> Operation:
-        """A verification."""
-        return Operation.VERIFY
-
-    @property
-    def asked_items(self) -> tuple[str, ...]:
-        """Those of the claims."""
-        return tuple(self.claims)
-
-    def answer(self, payload: str | None) -> SealedRecord:
-        # An absent record is read and compared too: as one that holds none of the items.
-        held = orjson.loads(DECOY if payload is None else payload)
-        self.results = compare({} if payload is None else held, self.claims)
-        return self._record(
-            "verify",
-            {"items": sorted(self.claims)},
-            canonical({"claims": self.results, "result": overall(self.results)}),
-        )
-
-
-_Make = Callable[[Sequence[_Question]], list[SealedRecord]]
-
-
-class Days:
-    """Days of China, made once a day."""
-
-    def __init__(self) -> None:
-        self._begin = self._end = datetime.fromtimestamp(0, CHINA)
-        self._day = ""
-
-    def at(self, now: datetime) -> tuple[str, float]:
-        """The day, `YYYY-MM-DD`, and the seconds left of it."""
-        if not self._begin <= now < self._end:
-            local = now.astimezone(CHINA)
-            self._begin = local.replace(hour=0, minute=0, second=0, microsecond=0)
-            self._end = self._begin + timedelta(days=1)
-            self._day = local.date().isoformat()
-        return self._day, (self._end - now).total_seconds()

@@ -6,6 +6,7 @@ import pytest
 
 from exchange.catalog.schema import schema_of
 from exchange.grants.model import Grant, GrantedItem, Mask, Operation
+from exchange.query.days import Days
 from exchange.query.model import (
     Match,
     check_claims,
@@ -16,7 +17,6 @@ from exchange.query.model import (
     overall,
     quota_exceeded,
 )
-from exchange.query.service import Days
 from runtime.clock import CHINA
 from runtime.errors import InvalidArgument, PermissionDenied
 from tests.builders.catalog import HOUSING, NOON, RESIDENTS, resource

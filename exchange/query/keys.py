@@ -1,0 +1,38 @@
+"""How many keys one message may have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from runtime.errors import FieldViolation, InvalidArgument
+
+GREATEST_KEYS = 1_000
+GREATEST_FEW = 100
+
+
+def check_few(key: str, keys: int, *, past: bool) -> None:
+    """Refuse a key beside keys, more than a few, and the past of several. Raises BAD_KEYS."""
+    if key or keys > GREATEST_FEW or past:
+        raise _bad_keys(
+            f"give either key, or 1 to {GREATEST_FEW} keys without read_time; for more, use "
+            "BatchQuery",
+            f"请只填 key，或填 1 至 {GREATEST_FEW} 个 keys（不带 read_time）；"
+            "更多请用批量查询（BatchQuery）",
+        )
+
+
+def check_keys(keys: Sequence[str]) -> None:
+    if not 0 < len(keys) <= GREATEST_KEYS or len(set(keys)) < len(keys):
+        raise _bad_keys(
+            f"a message has 1 to {GREATEST_KEYS} keys, each once",
+            f"每条消息须有 1 至 {GREATEST_KEYS} 个 keys，且不得重复",
+        )
+
+
+def _bad_keys(message: str, message_zh: str) -> InvalidArgument:
+    return InvalidArgument(
+        message,
+        reason="BAD_KEYS",
+        message_zh=message_zh,
+        violations=[FieldViolation("keys", "too many, none, or one of them twice")],
+    )
