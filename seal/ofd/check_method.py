@@ -2,8 +2,9 @@
 
 CheckMethod of the References says by which digest the files are compared.
 GB/T 33190 §18.2.2 takes any, and MD5 where nothing is said; GM/T 0031 takes SM3. Makers write the
-name or the OID. A digest that is broken proves nothing: whoever knows two files of one digest has
-one signed and shows the other.
+name or the OID; what names the same digest in other words (`urn:oid:`, `GM-SM3`, a URI of XML
+signatures) has no other meaning, and is told. A digest that is broken proves nothing: whoever knows
+two files of one digest has one signed and shows the other.
 
 SignatureMethod says once more what the value itself says, and may be left out (§18.2.1). Makers
 write an OID of SM2, with SM3 or without, or its name.
@@ -11,6 +12,7 @@ write an OID of SM2, with SM3 or without, or its name.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from seal.model import Check, failed
@@ -45,11 +47,34 @@ _BROKEN: Final = {
     "1.3.14.3.2.26": "SHA-1",
 }
 _SHOWN: Final = 40
+_AROUND: Final = re.compile(r"(?:URN:)?OID[:.]\s*|HTTPS?://[^#\s]*#|GM(?=SM)")
+_AS: Final = {"SM3256": "SM3", "SHA2256": "SHA256", "SHA2384": "SHA384", "SHA2512": "SHA512"}
+
+
+def _word(written: str) -> str:
+    return written.strip().upper().replace("-", "").replace("_", "")
+
+
+def _bare(written: str) -> str:
+    """The name or OID in a spelling of nobody's standard that can mean nothing else."""
+    word = written.strip().upper()
+    if not word.startswith("HTTP"):
+        word = re.sub(r"[-_/\s]", "", word)
+    start = _AROUND.match(word)
+    bare = _word(word[start.end() :] if start else word)
+    return _AS.get(bare, bare)
+
+
+def is_usual(written: str) -> bool:
+    """Whether a CheckMethod is a digest's name or OID and no more."""
+    return _word(written) in _KNOWN
 
 
 def check_method(written: str) -> str | Check:
     """The OID of the digest; or why the files can't be compared by what is written."""
-    word = written.strip().upper().replace("-", "").replace("_", "")
+    word = _word(written)
+    if word not in _KNOWN and word:
+        word = _bare(written)
     if word in _KNOWN:
         return _KNOWN[word]
     broken = _BROKEN.get(word)
@@ -94,17 +119,24 @@ def is_method_of(method: str, suite_name: str) -> bool:
     if not method or not suite_name:
         return True
     if suite_name == SM2:
-        return method.strip().replace("-", "").replace("_", "").upper() in _SM2_METHODS
-    return method == suite(suite_name).signature_oid
+        return _word(method) in _SM2_METHODS or _bare(method) in _SM2_METHODS
+    return suite(suite_name).signature_oid in (method, _bare(method))
 
 
 def names_algorithm(method: str, oid: str) -> bool:
     """Whether a SignatureMethod as written names, if any, the algorithm that the value names."""
-    return method in ("", oid) or (oid == SM2_SM3_OID and is_method_of(method, SM2))
+    if method in ("", oid):  # nearly all
+        return True
+    return is_method_of(method, SM2) if oid == SM2_SM3_OID else _bare(method) == oid
 
 
 def told_of_method(method: str) -> tuple[str, str]:
     """What is worth a notice of a SignatureMethod; empty for nothing."""
+    if method and _AROUND.match(method.upper().replace("-", "")):
+        return (
+            "; its algorithm is spelled in a way of nobody's standard",
+            "；签名算法的写法不合标准，但含义唯一",
+        )
     if method:
         return "", ""
     return (

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final
 
-from seal.judging.telling import comparing, paths_shown
+from seal.judging.telling import comparing, paths_shown, plain
 from seal.model import Check, failed, passed, undetermined
 from seal.ofd import against
-from seal.ofd.check_method import check_method
+from seal.ofd.check_method import check_method, is_usual
 from seal.ofd.opened import OpenedDocument, OpenedSignature
 from seal.ofd.package import PackageError
 from seal.suites import SM3_OID
@@ -49,14 +49,24 @@ def check_references(document: OpenedDocument, one: OpenedSignature) -> Check | 
             "; ".join(f"{word}: {paths_shown(paths)}" for word, _, paths in found if paths),
             "；".join(f"{word}：{paths_shown(paths)}" for _, word, paths in found if paths),
         )
-    by = "" if method == SM3_OID else " (by a digest other than SM3)"
-    by_zh = "" if method == SM3_OID else "（摘要算法不是 SM3）"
+    by, by_zh = _told(one.xml.check_method, method)
     return passed(
         _NAME,
         f"{len(paths)} files are as signed{by}",
         f"{len(paths)} 个文件与签章时一致{by_zh}",
-        notice=method != SM3_OID,
+        notice=bool(by),
     )
+
+
+def _told(written: str, method: str) -> tuple[str, str]:
+    """What is worth a notice of a CheckMethod; empty for nothing."""
+    told, told_zh = "", ""
+    if method != SM3_OID:
+        told, told_zh = " (by a digest other than SM3)", "（摘要算法不是 SM3）"
+    if not is_usual(written):
+        told += f"; the digest is spelled {plain(written)!a}, which is nobody's standard"
+        told_zh += f"；摘要算法写作“{plain(written)}”，不合标准，但含义唯一"
+    return told, told_zh
 
 
 def _changed(document: OpenedDocument, one: OpenedSignature, method: str) -> list[str]:

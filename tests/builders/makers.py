@@ -117,6 +117,13 @@ HABITS: dict[str, Habit] = {
     "SM3 by name": Habit(check_method="SM3"),
     "SM3 by name, lower case": Habit(check_method="sm3"),
     "SM3 without a key": Habit(check_method=SM3 + ".1"),
+    "method by URN": Habit(method=f"urn:oid:{suites.SM2_SM3_OID}"),
+    "SM3 by URN": Habit(check_method=f"urn:oid:{SM3}"),
+    "SM3 as of a standard": Habit(check_method="GM-SM3"),
+    "SM3 with its length": Habit(check_method="sm3-256"),
+    "SHA-256 by URI": Habit(
+        check_method="http://www.w3.org/2001/04/xmlenc#sha256", digest=suites.SHA256_OID
+    ),
     "SHA-256 by name": Habit(check_method="SHA-256", digest=suites.SHA256_OID),
     "SHA-512 by OID": Habit(check_method=suites.SHA512_OID, digest=suites.SHA512_OID),
     # paths
@@ -136,6 +143,8 @@ HABITS: dict[str, Habit] = {
 REFUSED: dict[str, tuple[Habit, str, str]] = {
     "MD5": (Habit(check_method="MD5"), "references", "DIGEST_WEAK"),
     "SHA-1 by OID": (Habit(check_method="1.3.14.3.2.26"), "references", "DIGEST_WEAK"),
+    "SHA-1 by URN": (Habit(check_method="urn:oid:1.3.14.3.2.26"), "references", "DIGEST_WEAK"),
+    "HMAC of SM3": (Habit(check_method="HMAC-SM3"), "references", "CHECK_METHOD"),
     "no CheckMethod": (Habit(check_method=None), "references", "DIGEST_WEAK"),
     "SM3 with a key": (Habit(check_method=SM3 + ".2"), "references", "CHECK_METHOD"),
     "digest of nobody": (Habit(check_method="ROT13"), "references", "CHECK_METHOD"),

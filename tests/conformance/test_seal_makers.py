@@ -18,6 +18,11 @@ from tests.builders.zips import ZIPS
 
 TOLD = {
     "value r and s side by side": "signature_encoding",
+    "method by URN": "signature_format",
+    "SM3 by URN": "references",
+    "SM3 as of a standard": "references",
+    "SM3 with its length": "references",
+    "SHA-256 by URI": "references",
     "SHA-256 by name": "references",
     "SHA-512 by OID": "references",
     "date of nobody": "signature_date_time",
