@@ -1,0 +1,1 @@
+"""Files: what a grant shows, written in bulk and encrypted for its receiver."""
