@@ -81,6 +81,30 @@ _AS_OF = """
 """
 
 
+# What was held at an offset: what still is, and what changed or ended since (`_NEWEST_AT` tells).
+_HELD_AT = """
+    SELECT c."offset", c.payload, coalesce(r."offset", w."offset")
+    FROM batch AS b CROSS JOIN change AS c
+    LEFT JOIN record AS r ON r.resource = b.resource AND r.record_key = c.record_key
+    LEFT JOIN withdrawn AS w ON w.resource = b.resource AND w.record_key = c.record_key
+    WHERE b.resource = ? AND b.last_offset > ? AND b.first_offset <= ?
+    AND c."offset" >= CASE WHEN b.first_offset > ? THEN b.first_offset ELSE ? END
+    AND c."offset" <= CASE WHEN b.last_offset < ? THEN b.last_offset ELSE ? END
+    AND c.payload IS NOT NULL
+    AND (r."offset" = c."offset" OR coalesce(r."offset", w."offset") > ?)
+    ORDER BY b.last_offset, c."offset" LIMIT ?
+"""
+_NEWEST_AT = """
+    WITH RECURSIVE chain ("offset", previous) AS (
+        SELECT "offset", previous FROM change WHERE "offset" = ?
+        UNION ALL
+        SELECT c."offset", c.previous FROM chain JOIN change AS c ON c."offset" = chain.previous
+        WHERE chain."offset" > ?
+    )
+    SELECT max("offset") FROM chain WHERE "offset" <= ?
+"""
+
+
 def ended(
     session: Session, connection: Any, resource: str, keys: Sequence[str], *, chunk: int
 ) -> dict[str, int]:
@@ -116,6 +140,8 @@ class HistoryReader:
     def __init__(self, database: Database) -> None:
         self._held = database.held
         self._as_of = database.held.sql(_AS_OF)
+        self._held_at = database.held.sql(_HELD_AT)
+        self._newest_at = database.held.sql(_NEWEST_AT)
 
     def as_of(self, resource: str, key: str, at: datetime) -> tuple[int, str | None]:
         """Offset and JSON text of what a record was at a time.
@@ -126,3 +152,24 @@ class HistoryReader:
         place = (resource, key)
         row = self._held.row(self._as_of, (*place, *place, time, time))
         return (0, None) if row is None else (int(row[0]), row[1])
+
+    def held_at(
+        self, resource: str, offset: int, after: int, limit: int
+    ) -> tuple[list[tuple[int, str]], int | None]:
+        """Records as they were once the log ended at an offset, and where to go on.
+
+        They are (offset of the change, JSON text) in that order, those after `after`; there are no
+        more where it says None. Each record comes once, whatever is published meanwhile.
+        """
+        place = (resource, after, offset, after + 1, after + 1, offset, offset, offset, limit)
+        rows = self._held.rows(self._held_at, place)
+        found = [
+            (int(row[0]), str(row[1]))
+            for row in rows
+            if row[2] <= offset or self._was_newest(int(row[0]), int(row[2]), offset)
+        ]
+        return found, int(rows[-1][0]) if len(rows) == limit else None
+
+    def _was_newest(self, change: int, newest: int, offset: int) -> bool:
+        row = self._held.row(self._newest_at, (newest, offset, offset))
+        return row is not None and row[0] == change
