@@ -118,7 +118,7 @@ class ExchangeService:
             resource_of=resources_of(self.database),
         )
         self.grants = GrantIndex(self.database, clock)
-        self.schemas = Schemas(self.database)
+        self.schemas = Schemas(self.database, clock)
         self._vault = Vault(settings.passphrase)
         self.forwarding = Forwarding(
             self.database,
@@ -229,6 +229,7 @@ class ExchangeService:
             audit=self.audit,
             clock=self._clock,
             rates=rates,
+            sources=sources,
         )
         exporting = Exporting(
             grants=self.grants,
@@ -311,7 +312,7 @@ class ExchangeService:
         )
         server.add(
             lists_pb2_grpc.add_ListServiceServicer_to_server,
-            ListServicer(self.database, self._clock),
+            ListServicer(self.database, self.schemas, self._clock),
             lists_rpc.POLICY,
         )
         server.add(

@@ -22,6 +22,7 @@ from exchange.catalog.model import (
     SharingType,
     date_problem,
 )
+from exchange.lists.model import Negative
 from exchange.spatial.model import geometry_problem
 from runtime.idcodes import STANDARDS
 
@@ -38,7 +39,7 @@ class ResourceSchema:
     """What the records of a resource look like: made once per version of the resource.
 
     `items` are in order; `position` tells where an item's value stands in a row; `key_position`
-    where the one that identifies the record does.
+    where the one that identifies the record does; `kept_back` is the row of the negative list.
     """
 
     resource: str
@@ -52,6 +53,7 @@ class ResourceSchema:
     items: tuple[DataItem, ...]
     position: Mapping[str, int]
     _checks: tuple[tuple[int, str, bool, tuple[Check, ...]], ...]
+    kept_back: Negative | None = None
 
     def violations(self, values: Sequence[str]) -> list[tuple[str, str]]:
         """What is wrong with a row, as (item code, description); empty when nothing is.
@@ -92,8 +94,8 @@ class ResourceSchema:
         return True
 
 
-def schema_of(resource: DataResource) -> ResourceSchema:
-    """The schema of a resource's records."""
+def schema_of(resource: DataResource, kept_back: Negative | None = None) -> ResourceSchema:
+    """The schema of a resource's records, and what the negative list keeps back of them."""
     position = {item.code: place for place, item in enumerate(resource.items)}
     return ResourceSchema(
         resource=resource.name,
@@ -110,6 +112,7 @@ def schema_of(resource: DataResource) -> ResourceSchema:
             (place, item.code, item.required, tuple(_checks_of(item)))
             for place, item in enumerate(resource.items)
         ),
+        kept_back=kept_back,
     )
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from exchange.catalog import directory, rules, store
@@ -27,8 +28,10 @@ from exchange.catalog.schema import ResourceSchema, schema_of
 from exchange.catalog.search.service import keep_index
 from exchange.freshness import Kept
 from exchange.lists import changing
+from exchange.lists import store as list_store
+from exchange.lists.keeping import is_in_force
 from runtime import names, paging
-from runtime.clock import Clock
+from runtime.clock import SYSTEM, Clock, china_date
 from runtime.database import Database, UnitOfWork
 from runtime.errors import InvalidArgument, NotFound
 from runtime.identity import Principal
@@ -189,9 +192,14 @@ def apply_directory(
 
 
 class Schemas:
-    """The schemas of resources, in memory, and fresh within `freshness.CHECK_SECONDS`."""
+    """The schemas of resources, in memory, and fresh within `freshness.CHECK_SECONDS`.
 
-    def __init__(self, database: Database) -> None:
+    Each has the row of the negative list that is in force about it today.
+    """
+
+    def __init__(self, database: Database, clock: Clock = SYSTEM) -> None:
+        self._database = database
+        self._clock = clock
         self._fresh = store.Freshness(database)
         self._kept = Kept(
             read=self._read, epoch=self._fresh.epoch, changed_since=self._fresh.changed_since
@@ -202,15 +210,20 @@ class Schemas:
         schema = self._kept.get(resource)
         if schema is None:
             raise resource_not_found()
-        return schema
+        if schema.kept_back is None or is_in_force(schema.kept_back, china_date(self._clock.now())):
+            return schema
+        return replace(schema, kept_back=None)
 
     def invalidate(self) -> None:
         """See this process's own change with the next look: called after its commit."""
         self._kept.invalidate()
 
     def _read(self, name: str) -> ResourceSchema | None:
-        entry = self._fresh.read(name)
-        return schema_of(entry) if isinstance(entry, DataResource) else None
+        with self._database.reading() as session:
+            entry = store.entry(session, name)
+            if not isinstance(entry, DataResource):
+                return None
+            return schema_of(entry, list_store.negative(session, name))
 
 
 def service_item_not_found() -> NotFound:

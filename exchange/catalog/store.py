@@ -305,6 +305,12 @@ def bump(session: Session) -> int:
     return int(session.execute(raised).scalar_one())
 
 
+def touch(session: Session, name: str) -> None:
+    """Let every process read an entry anew, of which something beside it has changed."""
+    epoch = bump(session)
+    session.execute(sa.update(ENTRIES).where(ENTRIES.c.name == name).values(epoch=epoch))
+
+
 def write(
     session: Session, versions: Sequence[NewVersion], *, at: datetime, batch: str, epoch: int
 ) -> None:

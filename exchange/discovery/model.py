@@ -21,7 +21,8 @@ from enum import StrEnum
 from exchange.catalog.model import DataResource, EntryState, SharingType
 from exchange.grants.model import AccessRequest, AccessRequestState, Grant, GrantState, Operation
 from exchange.grants.sharing import is_closed
-from exchange.lists.model import Negative, listed
+from exchange.lists.keeping import listed
+from exchange.lists.model import Negative
 from runtime import names
 
 GREATEST_GRANTS = 20
@@ -205,16 +206,16 @@ def stand(
     )
     in_force = [grant for grant in live if is_in_force(grant, now)]
     readable = () if is_closed(resource) else in_force
-    given = {code for grant in readable for code in grant.masks}
     codes = [item.code for item in resource.items]
-    missing = tuple(code for code in codes if code not in given)
     kept = listed(negative, codes)
+    given = {code for grant in readable for code in grant.masks} - {*kept}
+    missing = tuple(code for code in codes if code not in given)
     askable = () if is_closed(resource) else tuple(code for code in codes if code not in kept)
     lacking = tuple(code for code in missing if code in askable)
     open_requests = [request for request in requests if request.state in OPEN]
     return Standing(
         resource=resource,
-        access=_access(resource, live, in_force, open_requests, askable),
+        access=_access(resource, live, in_force, open_requests, askable, bool(given)),
         grants=tuple(live[:GREATEST_GRANTS]),
         more_grants=len(live) > GREATEST_GRANTS,
         usable_items=tuple(code for code in codes if code in given),
@@ -235,12 +236,13 @@ def _access(
     in_force: Sequence[Grant],
     open_requests: Sequence[AccessRequest],
     askable: Sequence[str],
+    usable: bool,
 ) -> Access:
-    if is_closed(resource):
+    if is_closed(resource) or (in_force and not (usable or askable)):
         return Access.CLOSED
-    if in_force:
+    if in_force and usable:
         return Access.USABLE
-    if live:
+    if len(live) > len(in_force):
         return Access.NOT_YET
     if open_requests:
         return Access.REQUESTED

@@ -34,7 +34,7 @@ from exchange.grants.model import (
 from exchange.grants.rights import may_see
 from exchange.grants.rows import RowCondition
 from exchange.lists import store as list_store
-from exchange.lists.model import check_unlisted
+from exchange.lists.keeping import check_unlisted
 from runtime import names, paging
 from runtime.clock import Clock, china_date
 from runtime.database import Database, UnitOfWork

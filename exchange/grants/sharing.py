@@ -5,6 +5,9 @@
    included. What was published before is no exception. Grants stand, and hold again once the
    resource is shared again.
 2. An item that was taken out of the resource is shown no longer, whatever records still hold.
+3. What the negative list keeps back is read no longer, from the row's first day to its last: an
+   item is left out like one that was taken out, and refused where it is asked for by name; where
+   all of a resource is kept, or all that a grant gives, every reading is refused.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from typing import Protocol
 from exchange.catalog.model import EntryState, SharingType
 from exchange.catalog.schema import ResourceSchema
 from exchange.grants.model import Grant, GrantedItem
+from exchange.lists.keeping import check_readable, listed
 from runtime.errors import FailedPrecondition, PermissionDenied
 
 
@@ -58,13 +62,14 @@ def check_shared(resource: Shareable) -> None:
 def admitted(grant: Grant, schema: ResourceSchema, items: Sequence[str] = ()) -> Grant:
     """The grant, as far as the catalog lets it be used now; the rule of the hot path.
 
-    Its contract stays what was agreed. Raises as `check_shared`, and PermissionDenied
-    (ITEM_NOT_IN_RESOURCE) where one of `items` was taken out of the resource.
+    Its contract stays what was agreed. Raises as `check_shared`, PermissionDenied
+    (ITEM_NOT_IN_RESOURCE) where one of `items` was taken out of the resource, and as
+    `check_readable` (ON_NEGATIVE_LIST).
     """
     if is_closed(schema):
         check_shared(schema)
-    held = schema.position
-    if grant.masks.keys() <= held.keys():
+    held, kept = schema.position, schema.kept_back
+    if kept is None and grant.masks.keys() <= held.keys():
         return grant
     for item in items:
         if item not in held:
@@ -74,9 +79,12 @@ def admitted(grant: Grant, schema: ResourceSchema, items: Sequence[str] = ()) ->
                 message_zh=f"信息项 {item} 已不在该信息资源中：请去掉该项",
                 item=item,
             )
+    if kept is not None:
+        check_readable(kept, grant.masks, items)
 
     def left(items: Sequence[GrantedItem]) -> tuple[GrantedItem, ...]:
-        return tuple(given for given in items if given.item in held)
+        back = {*listed(kept, (given.item for given in items))}
+        return tuple(g for g in items if g.item in held and g.item not in back)
 
     return replace(
         grant,

@@ -18,7 +18,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -29,7 +29,6 @@ from runtime import names
 from runtime.errors import (
     Aborted,
     DomainError,
-    FailedPrecondition,
     FieldViolation,
     InvalidArgument,
     NotFound,
@@ -113,31 +112,6 @@ class Negative:
     def resource(self) -> str:
         """The resource that it is about."""
         return names.make(names.RESOURCE, **resource_ids(self.name))
-
-
-def listed(negative: Negative | None, items: Iterable[str]) -> tuple[str, ...]:
-    """Which of these items of its resource a row of the negative list keeps back."""
-    if negative is None:
-        return ()
-    return tuple(item for item in items if not negative.items or item in negative.items)
-
-
-def check_unlisted(negative: Negative | None, items: Iterable[str]) -> None:
-    """Refuse what a row in force keeps. Raises FailedPrecondition, ON_NEGATIVE_LIST."""
-    kept = listed(negative, items)
-    if negative is None or not kept:
-        return
-    known = [item for item in kept if item in negative.items]
-    basis = negative.legal_basis
-    what, what_zh = ("items " + ", ".join(known[:20]), "信息项 " + "、".join(known[:20]))
-    if not negative.items:
-        what, what_zh = "the resource", "该信息资源"
-    raise FailedPrecondition(
-        f"{what} cannot be asked for or granted: on the negative list by {basis}",
-        reason="ON_NEGATIVE_LIST",
-        message_zh=f"{what_zh}已列入负面清单，不予共享：依据{basis}",
-        negative=negative.name,
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -313,72 +287,6 @@ def _dated(first: str, last: str) -> Iterator[FieldViolation]:
         yield FieldViolation("until_day", problem)
     elif last and last < first:
         yield FieldViolation("until_day", "is before from_day")
-
-
-# What a demand may become, by who answers: the asker withdraws, others answer.
-_ANSWERS = {
-    DemandState.OPEN: {DemandState.ACCEPTED, DemandState.DECLINED, DemandState.MET},
-    DemandState.ACCEPTED: {DemandState.DECLINED, DemandState.MET},
-}
-
-
-def answer(
-    demand: Demand,
-    *,
-    state: DemandState,
-    text: str,
-    legal_basis: str = "",
-    responsibility: str = "",
-    resource: str = "",
-) -> Demand:
-    """The demand with its answer.
-
-    Raises FailedPrecondition (DEMAND_ANSWERED), and InvalidArgument (ANSWER_INCOMPLETE) where an
-    accepted one names no responsibility, a declined one no legal basis, or a met one no resource.
-    """
-    if state not in _ANSWERS.get(demand.state, ()):
-        raise FailedPrecondition(
-            f"this demand is {demand.state.value}: it cannot become {state.value}",
-            reason="DEMAND_ANSWERED",
-            message_zh="该需求当前状态不允许这样答复",
-        )
-    wrong = []
-    if not text.strip():
-        wrong.append(FieldViolation("answer", "is needed"))
-    if state is DemandState.ACCEPTED and not responsibility:
-        wrong.append(FieldViolation("responsibility", "is needed of an accepted demand"))
-    if state is DemandState.DECLINED and not legal_basis.strip():
-        wrong.append(FieldViolation("answer_legal_basis", "is needed of a declined demand"))
-    if state is DemandState.MET and not (resource or demand.resource):
-        wrong.append(FieldViolation("resource", "is needed of a met demand"))
-    if wrong:
-        raise InvalidArgument(
-            "this answer is not complete: add the fields named and repeat",
-            reason="ANSWER_INCOMPLETE",
-            message_zh="答复不完整：请补充所列字段后重试",
-            violations=wrong,
-        )
-    answered = replace(
-        demand,
-        state=state,
-        answer=text,
-        answer_legal_basis=legal_basis,
-        responsibility=responsibility or demand.responsibility,
-        resource=resource or demand.resource,
-    )
-    check(answered)
-    return answered
-
-
-def withdraw(demand: Demand) -> Demand:
-    """The demand that its asker takes back. Raises FailedPrecondition (DEMAND_ANSWERED)."""
-    if demand.state is not DemandState.OPEN:
-        raise FailedPrecondition(
-            f"this demand is {demand.state.value}: only an open one is withdrawn",
-            reason="DEMAND_ANSWERED",
-            message_zh="只有未答复的需求可以撤回",
-        )
-    return replace(demand, state=DemandState.WITHDRAWN)
 
 
 def row_not_found() -> NotFound:

@@ -2,11 +2,12 @@
 
 1. A change locks its row, carries the etag of what it replaces, keeps a version, and leaves its
    audit record in the same transaction. Free text is committed to by hash only.
-2. The responsibility and the negative list are open to every department; a demand is known to its
-   department, to the one that is asked, to administrators and auditors.
-3. A demand has the clock of a reply (`exchange.deadlines`), which its first answer ends; a row of
-   the responsibility list one where the catalog lacks what it promises (`changing`).
-4. What costs more than a page's fixed statements is not asked here.
+2. The responsibility and the negative list are open to every department.
+3. A row of the responsibility list has a clock where the catalog lacks what it promises
+   (`changing`). Demands are in `demands`.
+4. A row of the negative list is seen by every process that reads, with its commit: it raises the
+   catalog's epoch for its resource (`catalog.service.Schemas`).
+5. What costs more than a page's fixed statements is not asked here.
 """
 
 from __future__ import annotations
@@ -15,16 +16,15 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from exchange.catalog import service as catalog
+from exchange.catalog import store as catalog_store
 from exchange.catalog.model import DataResource, SharingType
-from exchange.deadlines import service as deadlines
-from exchange.deadlines.jurisdictions import Kind
 from exchange.lists import changing, model, store
+from exchange.lists.keeping import Collision, listed
 from exchange.lists.model import (
     Demand,
-    DemandState,
     List,
     Negative,
     Responsibility,
@@ -40,10 +40,13 @@ from exchange.lists.store import Version, Wanted
 from runtime import names, paging
 from runtime.clock import Clock, china_date
 from runtime.database import Database, UnitOfWork
-from runtime.errors import FailedPrecondition, NotFound, PermissionDenied
+from runtime.errors import NotFound
 from runtime.identity import Principal
 from runtime.records import make_record
 from runtime.workdays import read_day
+
+if TYPE_CHECKING:
+    from sqlmodel import Session
 
 EVERY_DEPARTMENT = "departments/-"
 _PATTERNS = (names.RESPONSIBILITY, names.DEMAND, names.NEGATIVE)
@@ -84,12 +87,14 @@ def put(work: UnitOfWork, principal: Principal, *, row: _Kept, clock: Clock) -> 
     named = {department}
     if isinstance(asked, Responsibility):
         named.update(asked.receivers)
-    _check_registered(work, named)
+    check_registered(work, named)
     held = store.row(work.session, asked.name, lock=True)
     on_list = held is not None and held.state is RowState.ACTIVE
     if asked.etag != (held.etag if held is not None and on_list else ""):
         raise etag_mismatch()
-    made = _write(work, principal, asked, held, word=f"{model.list_of(asked)}_put", clock=clock)
+    made = write(work, principal, asked, held, word=f"{model.list_of(asked)}_put", clock=clock)
+    if isinstance(made, Negative):
+        catalog_store.touch(work.session, made.resource)
     if isinstance(made, Responsibility):
         supplier = catalog.department_in(work, department)
         changing.promised(
@@ -113,9 +118,11 @@ def remove(
     if etag != held.etag:
         raise etag_mismatch()
     gone = replace(held, state=RowState.REMOVED)
+    if isinstance(gone, Negative):
+        catalog_store.touch(work.session, gone.resource)
     if isinstance(gone, Responsibility):
         changing.removed(work, gone, actor=principal.system, at=clock.now())
-    return _write(work, principal, gone, held, word=f"{model.list_of(held)}_removed", clock=clock)
+    return write(work, principal, gone, held, word=f"{model.list_of(held)}_removed", clock=clock)
 
 
 def list_responsibilities(
@@ -129,10 +136,10 @@ def list_responsibilities(
     page_token: str,
 ) -> tuple[list[Responsibility], str]:
     """A page of the responsibility list; one statement."""
-    size, after = _page(parent, page_size, page_token, names.RESPONSIBILITY)
+    size, after = page_of(parent, page_size, page_token, names.RESPONSIBILITY)
     wanted = Wanted(
         list=List.RESPONSIBILITY,
-        department=_department(parent),
+        department=department_of(parent),
         resource=resource or None,
         states=None if show_removed else [RowState.ACTIVE.value],
         in_force_on=read_day(day, "day").isoformat() if day else None,
@@ -143,141 +150,6 @@ def list_responsibilities(
     return paging.cut(found, size, lambda row: row.name)
 
 
-def create_demand(
-    work: UnitOfWork, principal: Principal, *, parent: str, asked: Demand, clock: Clock
-) -> Demand:
-    """Say what a department needs.
-
-    Raises PermissionDenied (NOT_RESPONSIBLE) for another department, NotFound
-    (DEPARTMENT_NOT_FOUND) of a supplier, InvalidArgument (ROW_INVALID), and FailedPrecondition
-    (RESOURCE_IS_SHARED) where the resource offers all of it: access is asked for then.
-    """
-    department = names.parse(names.DEPARTMENT, parent, field="parent")["department"]
-    if principal.department != parent:
-        raise _own_demands_only()
-    name = names.make(names.DEMAND, department=department, demand=names.random_id())
-    made = replace(
-        asked,
-        name=name,
-        state=DemandState.OPEN,
-        answer="",
-        answer_legal_basis="",
-        responsibility="",
-        supplier=asked.supplier or _supplier_of(asked.resource),
-    )
-    model.check(made)
-    _check_registered(work, {parent, *([made.supplier] if made.supplier else ())})
-    if made.resource:
-        held = store.resources(work.session, [made.resource]).get(made.resource)
-        if is_offered(made, held):
-            raise FailedPrecondition(
-                "this resource is shared and has these items: ask for access to it "
-                "(`tongban grants request`)",
-                reason="RESOURCE_IS_SHARED",
-                message_zh="该信息资源已共享且含这些信息项：请直接申请（tongban grants request）",
-            )
-    _start_reply(work, principal, made, clock)
-    return _write(work, principal, made, None, word="demand_made", clock=clock)
-
-
-def answer_demand(
-    work: UnitOfWork,
-    principal: Principal,
-    *,
-    name: str,
-    state: DemandState,
-    text: str,
-    legal_basis: str,
-    responsibility: str,
-    resource: str,
-    clock: Clock,
-) -> Demand:
-    """Answer a demand: an administrator, or the department that is asked.
-
-    Raises NotFound (ROW_NOT_FOUND; RESPONSIBILITY_NOT_FOUND of a row that is not on the list),
-    PermissionDenied (NOT_RESPONSIBLE), FailedPrecondition (RESOURCE_NOT_OFFERED) of a resource that
-    does not offer what is said to be met, and what `model.answer` raises.
-    """
-    held = _demand(work, principal, name)
-    check_writer(principal, held.supplier)
-    answered = model.answer(
-        held,
-        state=state,
-        text=text,
-        legal_basis=legal_basis,
-        responsibility=responsibility,
-        resource=resource,
-    )
-    if state is DemandState.ACCEPTED:
-        row = store.row(work.session, answered.responsibility)
-        if not isinstance(row, Responsibility) or row.state is not RowState.ACTIVE:
-            raise NotFound(
-                "the responsibility list has no such row: write it first",
-                reason="RESPONSIBILITY_NOT_FOUND",
-                message_zh="责任清单中没有该行：请先写入",
-            )
-    if state is DemandState.MET:
-        offered = store.resources(work.session, [answered.resource]).get(answered.resource)
-        if offered is None or offered.sharing_type is SharingType.NOT_SHARED:
-            raise FailedPrecondition(
-                "this resource is not in force, or not shared: name one that is",
-                reason="RESOURCE_NOT_OFFERED",
-                message_zh="该信息资源未生效或不予共享：请指明可用的信息资源",
-            )
-    deadlines.finish(
-        work, subject=name, kind=Kind.REPLY_CONDITIONAL, at=clock.now(), actor=principal.system
-    )
-    return _write(work, principal, answered, held, word="demand_answered", clock=clock)
-
-
-def withdraw_demand(work: UnitOfWork, principal: Principal, *, name: str, clock: Clock) -> Demand:
-    """Take a demand back: its department only. Raises as `model.withdraw`, and NotFound."""
-    held = _demand(work, principal, name)
-    if principal.department != names.department_of(name):
-        raise _own_demands_only()
-    gone = model.withdraw(held)
-    deadlines.cancel(
-        work, subject=name, kind=Kind.REPLY_CONDITIONAL, at=clock.now(), actor=principal.system
-    )
-    return _write(work, principal, gone, held, word="demand_withdrawn", clock=clock)
-
-
-def list_demands(
-    database: Database,
-    principal: Principal,
-    *,
-    parent: str,
-    open_only: bool,
-    page_size: int,
-    page_token: str,
-) -> tuple[list[tuple[Demand, bool]], str]:
-    """A page of demands that the caller may see, each with whether it is offered now.
-
-    Two statements.
-    """
-    size, after = _page(parent, page_size, page_token, names.DEMAND)
-    wanted = Wanted(
-        list=List.DEMAND,
-        department=_department(parent),
-        party=None if sees_everything(principal) else principal.department,
-        states=[DemandState.OPEN.value] if open_only else None,
-    )
-    with database.reading() as session:
-        rows = store.rows(session, wanted, after=after, limit=size + 1)
-        found = [row for row in rows if isinstance(row, Demand)]
-        page, token = paging.cut(found, size, lambda row: row.name)
-        held = store.resources(session, {row.resource for row in page if row.resource})
-    return [(row, is_offered(row, held.get(row.resource))) for row in page], token
-
-
-def is_offered(demand: Demand, resource: DataResource | None) -> bool:
-    """Whether a resource in force is shared and has all items that are asked for."""
-    if resource is None or resource.sharing_type is SharingType.NOT_SHARED:
-        return False
-    held = {item.code for item in resource.items} | {item.display_name for item in resource.items}
-    return held.issuperset(demand.items)
-
-
 def list_negatives(
     database: Database, *, parent: str, page_size: int, page_token: str, clock: Clock
 ) -> tuple[list[NotShared], str]:
@@ -285,8 +157,8 @@ def list_negatives(
 
     Three statements.
     """
-    size, after = _page(parent, page_size, page_token, names.RESOURCE)
-    department = _department(parent)
+    size, after = page_of(parent, page_size, page_token, names.RESOURCE)
+    department = department_of(parent)
     wanted = Wanted(list=List.NEGATIVE, department=department, in_force_on=china_date(clock.now()))
     with database.reading() as session:
         derived = store.not_shared(session, department=department, after=after, limit=size + 1)
@@ -320,6 +192,57 @@ def _not_shared(name: str, resource: DataResource | None, row: Row | None) -> No
     )
 
 
+def collisions_in(
+    work: UnitOfWork, negative: Negative, *, clock: Clock
+) -> tuple[list[Collision], str]:
+    """The first page of the grants that give what a row keeps back, and the token of the next."""
+    return _collisions(work.session, negative, clock.now(), after="", size=paging.DEFAULT_SIZE)
+
+
+def list_collisions(
+    database: Database,
+    principal: Principal,
+    *,
+    name: str,
+    page_size: int,
+    page_token: str,
+    clock: Clock,
+) -> tuple[list[Collision], str]:
+    """A page of the grants, not over yet, that give what a row keeps back; one statement.
+
+    Raises NotFound (ROW_NOT_FOUND) and PermissionDenied (NOT_RESPONSIBLE).
+    """
+    names.parse(names.NEGATIVE, name)
+    size, after = paging.page_size(page_size), paging.last_of(page_token)
+    if after:
+        names.parse(names.GRANT, after, field="page_token")
+    with database.reading() as session:
+        held = store.row(session, name)
+        if not isinstance(held, Negative) or held.state is RowState.REMOVED:
+            raise row_not_found()
+        if not sees_everything(principal):
+            check_writer(principal, names.department_of(name))
+        return _collisions(session, held, clock.now(), after=after, size=size)
+
+
+def _collisions(
+    session: Session, negative: Negative, now: datetime, *, after: str, size: int
+) -> tuple[list[Collision], str]:
+    rows = store.live_grants(session, negative.resource, now=now, after=after, limit=size + 1)
+    page, token = paging.cut(rows, size, lambda row: row[0])
+    found = [
+        Collision(
+            grant=grant,
+            consumer=consumer,
+            items=listed(negative, items),
+            start_time=start,
+            end_time=end,
+        )
+        for grant, consumer, items, start, end in page
+    ]
+    return [one for one in found if one.items], token
+
+
 def list_versions(
     database: Database, principal: Principal, *, name: str, page_size: int, page_token: str
 ) -> tuple[list[Version], str]:
@@ -335,33 +258,13 @@ def list_versions(
     return paging.cut(rows, size, lambda version: str(version.row.version))
 
 
-def _start_reply(work: UnitOfWork, principal: Principal, demand: Demand, clock: Clock) -> None:
-    """Start the clock of who has to answer: the department that is asked, else the authority.
-
-    Where no department is asked and no authority is named, administrators answer, whom no clock
-    holds.
-    """
-    asked = catalog.department_in(work, demand.supplier or names.department_of(demand.name))
-    region = asked.region_code if asked else ""
-    department = demand.supplier or deadlines.ruling(work.session, region).authority
-    if department:
-        deadlines.start(
-            work,
-            subject=demand.name,
-            kind=Kind.REPLY_CONDITIONAL,
-            region_code=region,
-            department=department,
-            at=clock.now(),
-            actor=principal.system,
-        )
-
-
 _Any = TypeVar("_Any", Responsibility, Negative, Demand)
 
 
-def _write(
+def write(
     work: UnitOfWork, principal: Principal, row: _Any, held: Row | None, *, word: str, clock: Clock
 ) -> _Any:
+    """Write the next version of a row, with its record."""
     now = clock.now()
     made = replace(
         row,
@@ -397,15 +300,8 @@ def _record(work: UnitOfWork, principal: Principal, row: Row, *, word: str, now:
     )
 
 
-def _demand(work: UnitOfWork, principal: Principal, name: str) -> Demand:
-    names.parse(names.DEMAND, name)
-    held = store.row(work.session, name, lock=True)
-    if not isinstance(held, Demand) or not may_see(principal, held):
-        raise row_not_found()
-    return held
-
-
-def _check_registered(work: UnitOfWork, departments: Collection[str]) -> None:
+def check_registered(work: UnitOfWork, departments: Collection[str]) -> None:
+    """Raises NotFound (DEPARTMENT_NOT_FOUND) where one of these is not registered."""
     if store.unknown_departments(work.session, departments):
         raise NotFound(
             "a department named here is not registered: see `tongban catalog departments`",
@@ -414,26 +310,15 @@ def _check_registered(work: UnitOfWork, departments: Collection[str]) -> None:
         )
 
 
-def _supplier_of(resource: str) -> str:
-    return names.department_of(resource) if names.is_name(names.RESOURCE, resource) else ""
-
-
-def _department(parent: str) -> str | None:
+def department_of(parent: str) -> str | None:
+    """The department that a list is asked of; None for all."""
     return None if parent == EVERY_DEPARTMENT else parent
 
 
-def _page(parent: str, page_size: int, token: str, pattern: str) -> tuple[int, str]:
+def page_of(parent: str, page_size: int, token: str, pattern: str) -> tuple[int, str]:
     """The size, and the name that the page follows."""
     names.parse(names.DEPARTMENT, parent, field="parent", wildcard=True)
     after = paging.last_of(token)
     if after:
         names.parse(pattern, after, field="page_token")
     return paging.page_size(page_size), after
-
-
-def _own_demands_only() -> PermissionDenied:
-    return PermissionDenied(
-        "a department makes and withdraws its own demands only",
-        reason="NOT_RESPONSIBLE",
-        message_zh="只能提出和撤回本部门的需求",
-    )

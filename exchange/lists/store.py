@@ -31,6 +31,7 @@ from exchange.lists.model import (
     RowState,
     content_of,
     list_of,
+    negative_of,
     row_of,
 )
 from runtime import names
@@ -178,6 +179,52 @@ def negatives_of(session: Session, of: Collection[str], day: str) -> dict[str, N
     query = _wanted(Wanted(list=List.NEGATIVE, in_force_on=day)).where(ROWS.c.resource.in_(of))
     found = (_row_of(one) for one in session.execute(query).mappings())
     return {one.resource: one for one in found if isinstance(one, Negative)}
+
+
+def negative(session: Session, resource: str) -> Negative | None:
+    """The row of the negative list about a resource, in force or to come; None where none is."""
+    found = row(session, negative_of(resource))
+    return found if isinstance(found, Negative) and found.state is RowState.ACTIVE else None
+
+
+def negative_then(session: Session, resource: str, at: datetime) -> Negative | None:
+    """What the negative list said of a resource at a time, whatever its days; None for nothing."""
+    query = (
+        sa.select(VERSIONS.c.state, VERSIONS.c.content)
+        .where(VERSIONS.c.name == negative_of(resource), VERSIONS.c.changed_at <= at)
+        .order_by(VERSIONS.c.version.desc())
+        .limit(1)
+    )
+    found = session.execute(query).first()
+    if found is None:
+        return None
+    made = row_of(List.NEGATIVE, orjson.loads(found.content), found.state)
+    return made if isinstance(made, Negative) else None
+
+
+def live_grants(
+    session: Session, resource: str, *, now: datetime, after: str, limit: int
+) -> list[tuple[str, str, tuple[str, ...], datetime, datetime]]:
+    """Grants of a resource after a name: name, consumer, items, start and end of those not over."""
+    at, columns = sa.literal(now, UtcDateTime), GRANTS.c
+    query = (
+        sa.select(
+            columns.name, columns.consumer, columns["items"], columns.start_time, columns.end_time
+        )
+        .where(
+            columns.source == names.department_of(resource),
+            columns.name > after,
+            columns.resource == resource,
+            columns.state == GrantState.ACTIVE.value,
+            columns.end_time > at,
+        )
+        .order_by(columns.name)
+        .limit(limit)
+    )
+    return [
+        (name, consumer, tuple(code for code, _ in orjson.loads(items)), start, end)
+        for name, consumer, items, start, end in session.execute(query)
+    ]
 
 
 def by_resource(session: Session, wanted: Wanted, *, after: str, limit: int) -> dict[str, Row]:

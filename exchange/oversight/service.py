@@ -22,10 +22,12 @@ from exchange.grants import store as grant_store
 from exchange.grants.model import Grant, GrantState, GrantVersion
 from exchange.grants.rights import sees_everything
 from exchange.grants.sharing import is_closed
+from exchange.lists import store as list_store
+from exchange.lists.keeping import is_in_force, listed
 from exchange.oversight import model, store
 from exchange.oversight.model import Affected, Change, GrantUse, Tally
 from runtime import names, paging
-from runtime.clock import CHINA, Clock
+from runtime.clock import CHINA, Clock, china_date
 from runtime.database import Database
 from runtime.errors import FieldViolation, InvalidArgument, NotFound, PermissionDenied
 from runtime.identity import Principal
@@ -90,7 +92,7 @@ class Overseeing:
         ], token
 
     def _items_then(self, resource: str, then: datetime) -> set[str]:
-        """Items that anybody could read at a time by the catalog (`grants.sharing`)."""
+        """Items that anybody could read at a time by catalog and lists (`grants.sharing`)."""
         try:
             entry, _ = history.entry_then(
                 self._database, resource, at=then, version=0, clock=self._clock
@@ -99,7 +101,12 @@ class Overseeing:
             return set()
         if not isinstance(entry, DataResource) or is_closed(entry):
             return set()
-        return {item.code for item in entry.items}
+        with self._database.reading() as session:
+            kept_back = list_store.negative_then(session, resource, then)
+        if kept_back is not None and not is_in_force(kept_back, china_date(then)):
+            kept_back = None
+        codes = [item.code for item in entry.items]
+        return set(codes) - {*listed(kept_back, codes)}
 
     def what_if(
         self, principal: Principal, *, grant: str, change: Change, from_day: str, until_day: str

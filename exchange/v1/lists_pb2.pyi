@@ -1056,22 +1056,136 @@ class PutNegativeResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NEGATIVE_FIELD_NUMBER: _builtins.int
+    COLLISIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Goes on in ListGrantCollisions; empty where that is all."""
     @_builtins.property
     def negative(self) -> Global___Negative:
         """The row."""
+
+    @_builtins.property
+    def collisions(self) -> _containers.RepeatedCompositeFieldContainer[Global___GrantCollision]:
+        """Grants in force, or that will be, which give what it keeps back: from its first day on they are
+        read without that. The first page, in order of name.
+        """
 
     def __init__(
         self,
         *,
         negative: Global___Negative | None = ...,
+        collisions: _abc.Iterable[Global___GrantCollision] | None = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["negative", b"negative"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["negative", b"negative"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collisions", b"collisions", "negative", b"negative", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PutNegativeResponse: _TypeAlias = PutNegativeResponse  # noqa: Y015
+
+@_typing.final
+class GrantCollision(_message.Message):
+    """A grant that gives what a row of the negative list keeps back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GRANT_FIELD_NUMBER: _builtins.int
+    CONSUMER_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    grant: _builtins.str
+    """The grant."""
+    consumer: _builtins.str
+    """Whose it is."""
+    @_builtins.property
+    def items(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Codes of the items that it gives and the row keeps."""
+
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """In force from."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """In force until, exclusive."""
+
+    def __init__(
+        self,
+        *,
+        grant: _builtins.str = ...,
+        consumer: _builtins.str = ...,
+        items: _abc.Iterable[_builtins.str] | None = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumer", b"consumer", "end_time", b"end_time", "grant", b"grant", "items", b"items", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GrantCollision: _TypeAlias = GrantCollision  # noqa: Y015
+
+@_typing.final
+class ListGrantCollisionsRequest(_message.Message):
+    """Asks for a page of the grants that collide with a row of the negative list."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name of the row, which is on the list."""
+    page_size: _builtins.int
+    """At most so many grants are looked at; 0 means 100, and more than 1000 means 1000."""
+    page_token: _builtins.str
+    """From an earlier answer."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListGrantCollisionsRequest: _TypeAlias = ListGrantCollisionsRequest  # noqa: Y015
+
+@_typing.final
+class ListGrantCollisionsResponse(_message.Message):
+    """Grants that collide."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COLLISIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty at the end."""
+    @_builtins.property
+    def collisions(self) -> _containers.RepeatedCompositeFieldContainer[Global___GrantCollision]:
+        """In order of name; a page may be empty and not the last."""
+
+    def __init__(
+        self,
+        *,
+        collisions: _abc.Iterable[Global___GrantCollision] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collisions", b"collisions", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListGrantCollisionsResponse: _TypeAlias = ListGrantCollisionsResponse  # noqa: Y015
 
 @_typing.final
 class RemoveNegativeRequest(_message.Message):

@@ -91,6 +91,11 @@ class ListServiceStub:
                 request_serializer=exchange_dot_v1_dot_lists__pb2.ListNegativesRequest.SerializeToString,
                 response_deserializer=exchange_dot_v1_dot_lists__pb2.ListNegativesResponse.FromString,
                 _registered_method=True)
+        self.ListGrantCollisions = channel.unary_unary(
+                '/tongban.exchange.v1.ListService/ListGrantCollisions',
+                request_serializer=exchange_dot_v1_dot_lists__pb2.ListGrantCollisionsRequest.SerializeToString,
+                response_deserializer=exchange_dot_v1_dot_lists__pb2.ListGrantCollisionsResponse.FromString,
+                _registered_method=True)
         self.ListRowVersions = channel.unary_unary(
                 '/tongban.exchange.v1.ListService/ListRowVersions',
                 request_serializer=exchange_dot_v1_dot_lists__pb2.ListRowVersionsRequest.SerializeToString,
@@ -180,6 +185,14 @@ class ListServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListGrantCollisions(self, request, context):
+        """Lists the grants that give what a row of the negative list keeps back: to its department,
+        administrators and auditors.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListRowVersions(self, request, context):
         """Lists the versions that a row of any list has had, oldest first.
         """
@@ -244,6 +257,11 @@ def add_ListServiceServicer_to_server(servicer, server):
                     servicer.ListNegatives,
                     request_deserializer=exchange_dot_v1_dot_lists__pb2.ListNegativesRequest.FromString,
                     response_serializer=exchange_dot_v1_dot_lists__pb2.ListNegativesResponse.SerializeToString,
+            ),
+            'ListGrantCollisions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListGrantCollisions,
+                    request_deserializer=exchange_dot_v1_dot_lists__pb2.ListGrantCollisionsRequest.FromString,
+                    response_serializer=exchange_dot_v1_dot_lists__pb2.ListGrantCollisionsResponse.SerializeToString,
             ),
             'ListRowVersions': grpc.unary_unary_rpc_method_handler(
                     servicer.ListRowVersions,
@@ -550,6 +568,33 @@ class ListService:
             '/tongban.exchange.v1.ListService/ListNegatives',
             exchange_dot_v1_dot_lists__pb2.ListNegativesRequest.SerializeToString,
             exchange_dot_v1_dot_lists__pb2.ListNegativesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListGrantCollisions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.exchange.v1.ListService/ListGrantCollisions',
+            exchange_dot_v1_dot_lists__pb2.ListGrantCollisionsRequest.SerializeToString,
+            exchange_dot_v1_dot_lists__pb2.ListGrantCollisionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

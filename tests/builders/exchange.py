@@ -24,6 +24,7 @@ from exchange.v1 import (
     delivery_pb2_grpc,
     discovery_pb2_grpc,
     grants_pb2_grpc,
+    lists_pb2_grpc,
     monitoring_pb2_grpc,
     oversight_pb2_grpc,
     query_pb2_grpc,
@@ -100,6 +101,7 @@ class Stubs:
         self.catalog = catalog_pb2_grpc.CatalogServiceStub(channel)
         self.connectors = connecting_pb2_grpc.ConnectorServiceStub(channel)
         self.grants = grants_pb2_grpc.GrantServiceStub(channel)
+        self.lists = lists_pb2_grpc.ListServiceStub(channel)
         self.oversight = oversight_pb2_grpc.OversightServiceStub(channel)
         self.monitoring = monitoring_pb2_grpc.MonitoringServiceStub(channel)
         self.query = query_pb2_grpc.QueryServiceStub(channel)

@@ -11,12 +11,13 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from exchange.catalog.model import SharingType
+from exchange.catalog.service import Schemas
 from exchange.deadlines import service as deadlines
 from exchange.deadlines.jurisdictions import Jurisdiction, Kind
 from exchange.deadlines.jurisdictions import content_of as jurisdiction_content
 from exchange.deadlines.model import DeadlineState
 from exchange.deadlines.tables.store import put_jurisdiction
-from exchange.delivery.model import Batch
+from exchange.delivery.intake import Batch
 from exchange.delivery.store import write_batch
 from exchange.lists.rpc import POLICY, ListServicer
 from exchange.v1 import lists_pb2 as pb
@@ -56,7 +57,7 @@ class Node:
 
     def __init__(self, database: Database, clock: FixedClock) -> None:
         self.database, self.clock = database, clock
-        self._servicer = ListServicer(database, clock)
+        self._servicer = ListServicer(database, Schemas(database, clock), clock)
 
     def __call__(self, who: Principal, method: str, **fields):
         request = getattr(pb, f"{method}Request")(**fields)
