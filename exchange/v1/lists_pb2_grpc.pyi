@@ -57,6 +57,10 @@ class ListServiceStub:
     """Takes a row off the negative list: the department, or an administrator."""
     ListNegatives: _grpc.UnaryUnaryMultiCallable[_lists_pb2.ListNegativesRequest, _lists_pb2.ListNegativesResponse]
     """Lists what is not shared, by rows of the list and by the catalog's word."""
+    ListGrantCollisions: _grpc.UnaryUnaryMultiCallable[_lists_pb2.ListGrantCollisionsRequest, _lists_pb2.ListGrantCollisionsResponse]
+    """Lists the grants that give what a row of the negative list keeps back: to its department,
+    administrators and auditors.
+    """
     ListRowVersions: _grpc.UnaryUnaryMultiCallable[_lists_pb2.ListRowVersionsRequest, _lists_pb2.ListRowVersionsResponse]
     """Lists the versions that a row of any list has had, oldest first."""
 
@@ -89,6 +93,10 @@ class ListServiceAsyncStub(ListServiceStub):
     """Takes a row off the negative list: the department, or an administrator."""
     ListNegatives: _aio.UnaryUnaryMultiCallable[_lists_pb2.ListNegativesRequest, _lists_pb2.ListNegativesResponse]  # type: ignore[assignment]
     """Lists what is not shared, by rows of the list and by the catalog's word."""
+    ListGrantCollisions: _aio.UnaryUnaryMultiCallable[_lists_pb2.ListGrantCollisionsRequest, _lists_pb2.ListGrantCollisionsResponse]  # type: ignore[assignment]
+    """Lists the grants that give what a row of the negative list keeps back: to its department,
+    administrators and auditors.
+    """
     ListRowVersions: _aio.UnaryUnaryMultiCallable[_lists_pb2.ListRowVersionsRequest, _lists_pb2.ListRowVersionsResponse]  # type: ignore[assignment]
     """Lists the versions that a row of any list has had, oldest first."""
 
@@ -184,6 +192,16 @@ class ListServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_lists_pb2.ListNegativesResponse, _abc.Awaitable[_lists_pb2.ListNegativesResponse]]:
         """Lists what is not shared, by rows of the list and by the catalog's word."""
+
+    @_abc_1.abstractmethod
+    def ListGrantCollisions(
+        self,
+        request: _lists_pb2.ListGrantCollisionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lists_pb2.ListGrantCollisionsResponse, _abc.Awaitable[_lists_pb2.ListGrantCollisionsResponse]]:
+        """Lists the grants that give what a row of the negative list keeps back: to its department,
+        administrators and auditors.
+        """
 
     @_abc_1.abstractmethod
     def ListRowVersions(
