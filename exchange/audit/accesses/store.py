@@ -77,6 +77,11 @@ class AccessStore:
             "SELECT leaf_index FROM access WHERE tag = ? AND leaf_index < ?"
             " ORDER BY leaf_index DESC LIMIT ?"
         )
+        self._behind = sql(
+            "SELECT 1 FROM access_waiting AS w JOIN audit_batch AS b"
+            " ON b.shard = w.shard AND b.sequence = w.sequence"
+            " WHERE b.promised_at <= ? LIMIT 1"
+        )
         self._holding = sql(
             "SELECT first_index, leaves, salts FROM audit_batch WHERE first_index <= ?"
             " ORDER BY first_index DESC LIMIT 1"
@@ -106,6 +111,10 @@ class AccessStore:
     def of(self, tag: bytes, before: int, limit: int) -> list[int]:
         """Indexes of leaves below one, the newest first."""
         return [int(row[0]) for row in self._held.rows(self._of, (tag, before, limit))]
+
+    def is_behind(self, promised_at: str) -> bool:
+        """Whether tags of batches promised up to a time (RFC 3339, UTC) are not in the index."""
+        return self._held.row(self._behind, (promised_at,)) is not None
 
     def leaf(self, index: int) -> tuple[bytes, bytes] | None:
         """Leaf and salt at an index; the salt is empty once it was erased."""

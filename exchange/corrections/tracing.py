@@ -1,0 +1,266 @@
+"""Who got a wrong record: found in the log once a request is accepted, and told by notices.
+
+1. One notice for each grant that a wrong version was told under, and for each subscription that
+   delivered one. All of them are written in one transaction, once; a process that ends before has
+   written none, and the next one begins again.
+2. The search waits until the index of accesses has all that was told before the answer.
+3. What was told is judged by the terms of then, which the leaf names by their contract: of the
+   corrected items only those count that were asked for and shown, of records only those that the
+   row filter lets through. So a notice tells nobody of an item or a record that it was not shown.
+   Where a grant was narrowed or has ended since, what it was shown then is corrected all the same.
+4. A verification counts: it was answered by the wrong values. A delivery counts by its offsets.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from exchange.audit.appending import AuditLog
+from exchange.catalog.service import Schemas
+from exchange.corrections import store
+from exchange.corrections.model import (
+    SHOWN_ACCESSES,
+    Correction,
+    Notice,
+    Tracing,
+    Version,
+)
+from exchange.corrections.receiving import DELIVERED, SLACK, Told, told_of
+from exchange.delivery.reading import RecordReader
+from exchange.grants.model import Grant, Mask
+from exchange.grants.rows import shows
+from runtime import names
+from runtime.clock import Clock
+from runtime.database import Database
+from runtime.records import instant, make_record
+from runtime.telemetry import Repeated
+
+GREATEST_LEAVES = 200_000
+#: Of the wrong versions so many, the newest, are held against the terms of a grant.
+JUDGED_VERSIONS = 20
+#: After the answer, for what was on its way to the log.
+SETTLED = timedelta(seconds=2)
+ONCE = 20
+POLL_SECONDS = 1.0
+_ACTOR = "rule/correction-notices"
+
+
+@dataclass(slots=True)
+class _Got:
+    """What was told under one grant, or by one subscription."""
+
+    items: set[str] = field(default_factory=set)
+    accesses: list[int] = field(default_factory=list)
+    count: int = 0
+    key_known: bool = False
+    first: datetime | None = None
+    last: datetime | None = None
+
+    def add(self, told: Told, items: set[str], *, key_known: bool) -> None:
+        self.items |= items
+        self.count += 1
+        self.key_known = self.key_known or key_known
+        self.first = told.time if self.first is None else min(self.first, told.time)
+        self.last = told.time if self.last is None else max(self.last, told.time)
+        if len(self.accesses) < SHOWN_ACCESSES:
+            self.accesses.append(told.index)
+
+
+class Tracer:
+    """The search, now and then in a thread."""
+
+    def __init__(
+        self, *, database: Database, audit: AuditLog, schemas: Schemas, clock: Clock
+    ) -> None:
+        self._database = database
+        self._audit = audit
+        self._schemas = schemas
+        self._records = RecordReader(database)
+        self._clock = clock
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin to look for what is to be traced, every second."""
+        if self._thread is None:
+            self._stopping.clear()
+            self._thread = threading.Thread(target=self._go_on, name="corrections", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; a search that is under way begins again with the next start."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._stopping.set()
+            thread.join()
+
+    def run(self) -> int:
+        """Trace what is ready; how many requests were."""
+        with self._database.reading() as session:
+            waiting = store.pending(session, ONCE)
+        return sum(self._trace(held) for held in waiting)
+
+    def _go_on(self) -> None:
+        told = Repeated("correction_tracing_failed", "correction_tracing_resumed")
+        while not self._stopping.wait(POLL_SECONDS):
+            try:
+                self.run()
+            except Exception as error:  # noqa: BLE001  # the next round tries again
+                told.failed(error)
+            else:
+                told.succeeded()
+
+    def _trace(self, held: Correction) -> bool:
+        """Find who got a wrong version and write the notices; whether it was time for it."""
+        assert held.end_time is not None  # noqa: S101  # accepted
+        settled = held.end_time + SETTLED
+        if self._clock.now() < settled or self._audit.accesses.is_behind(instant(settled)):
+            return False
+        found = self._found(held) if held.wrong else {}
+        if self._stopping.is_set():
+            return False
+        now = self._clock.now()
+        made = [_notice(held, via, got, now) for via, got in found.items()]
+        with self._database.unit_of_work() as work:
+            current = store.correction(work.session, held.name, lock=True)
+            if current is None or current.tracing is not Tracing.PENDING:
+                return False
+            store.add_notices(work.session, made)
+            store.update(work.session, replace(current, tracing=Tracing.DONE))
+            work.record(
+                make_record(
+                    "correction_notices_made",
+                    at=now,
+                    actor=_ACTOR,
+                    facts={
+                        "correction": held.name,
+                        "resource": held.resource,
+                        "items": list(held.accepted_items),
+                        "first_wrong_offset": held.wrong[0] if held.wrong else 0,
+                        "last_wrong_offset": held.wrong[-1] if held.wrong else 0,
+                        "corrected_offset": held.corrected,
+                        "recipients": sorted({notice.recipient for notice in made}),
+                        "count": len(made),
+                    },
+                )
+            )
+        return True
+
+    def _found(self, held: Correction) -> Mapping[tuple[str, str], _Got]:
+        """What was told of the wrong versions, by grant and subscription."""
+        with self._database.reading() as session:
+            first = store.change(session, held.wrong[0])
+            corrected = store.change(session, held.corrected)
+            latest = [
+                one.version
+                for offset in held.wrong[-JUDGED_VERSIONS:]
+                if (one := store.change(session, offset)) is not None
+            ]
+        if first is None or corrected is None:
+            return {}
+        judging = _Judging(
+            held=held,
+            begin=first.version.publish_time,
+            end=corrected.version.publish_time,
+            versions=latest,
+            key_item=self._schemas.schema(held.resource).key_item,
+            terms=self._terms,
+            holds=self._holds,
+        )
+        found: dict[tuple[str, str], _Got] = {}
+        for told in told_of(self._audit, held.record_key, limit=GREATEST_LEAVES):
+            if told.time < judging.begin - SLACK * 2 or self._stopping.is_set():
+                break
+            items, key_known = judging.shown(told)
+            if items:
+                got = found.setdefault((told.grant, told.subscription), _Got())
+                got.add(told, items, key_known=key_known)
+        return found
+
+    def _terms(self, grant: str) -> Mapping[str, Grant]:
+        with self._database.reading() as session:
+            return store.terms_of(session, grant)
+
+    def _holds(self, resource: str, key: str) -> bool:
+        place = (resource, key)
+        return self._records.payloads([place]).get(place) is not None
+
+
+@dataclass(slots=True, kw_only=True)
+class _Judging:
+    """Which of the corrected items a leaf says that somebody was shown wrong."""
+
+    held: Correction
+    begin: datetime
+    end: datetime
+    versions: list[Version]
+    key_item: str
+    terms: Callable[[str], Mapping[str, Grant]]
+    holds: Callable[[str, str], bool]
+    _known: dict[str, Mapping[str, Grant]] = field(default_factory=dict)
+
+    def shown(self, told: Told) -> tuple[set[str], bool]:
+        """The items, and whether the key was told too."""
+        nothing: tuple[set[str], bool] = (set(), False)
+        wanted = set(self.held.accepted_items) & set(told.items)
+        if told.resource != self.held.resource or told.by_endpoint or told.found is False:
+            return nothing
+        if not wanted or not self._in_time(told):
+            return nothing
+        if told.grant not in self._known:
+            self._known[told.grant] = self.terms(told.grant)
+        known = self._known[told.grant]
+        grant = known.get(told.contract) or known.get("")
+        if grant is None:
+            return nothing
+        shown: set[str] = set()
+        key_known = told.by_key
+        for version in self._versions(told):
+            view = grant.view_at(version.offset)
+            values = version.values
+            if values is None or not view.masks:
+                continue
+            # A leaf tells that one record was found, or was among those told; else ask the filter.
+            if told.kind in ("batch_query", "verify") and not shows(
+                view.row_filter, values, self.holds
+            ):
+                continue
+            shown |= wanted & view.masks.keys()
+            key_known = key_known or (
+                self.key_item in told.items and view.masks.get(self.key_item) is Mask.WHOLE
+            )
+        return shown, key_known
+
+    def _in_time(self, told: Told) -> bool:
+        if told.kind == DELIVERED:
+            return bool(self._versions(told))
+        if told.read_time is not None:
+            return self.begin <= told.read_time < self.end
+        return self.begin - SLACK <= told.time <= self.end + SLACK
+
+    def _versions(self, told: Told) -> list[Version]:
+        if told.kind != DELIVERED:
+            return self.versions
+        return [v for v in self.versions if told.first_offset <= v.offset <= told.last_offset]
+
+
+def _notice(held: Correction, via: tuple[str, str], got: _Got, now: datetime) -> Notice:
+    grant, subscription = via
+    assert got.first is not None  # noqa: S101  # there is one at least
+    assert got.last is not None  # noqa: S101
+    return Notice(
+        name=f"{names.department_of(grant)}/correctionNotices/{names.random_id()}",
+        correction=held.name,
+        items=tuple(code for code in held.accepted_items if code in got.items),
+        grant_name=grant,
+        subscription=subscription,
+        key_known=got.key_known,
+        accesses=tuple(got.accesses),
+        access_count=got.count,
+        first_access_time=got.first,
+        last_access_time=got.last,
+        create_time=now,
+    )
