@@ -18,13 +18,19 @@ from collections.abc import Callable, Sequence
 from exchange.catalog.model import EntryState
 from exchange.catalog.service import Schemas
 from exchange.delivery import store
-from exchange.delivery.model import Batch, Header, Intake, Published, Room, RowDigest
+from exchange.delivery.intake import Batch, Header, Intake, Published, Room, RowDigest
 from exchange.grants import supplying
 from exchange.spatial import indexing
 from runtime import names
 from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork, check_request_id
-from runtime.errors import Aborted, FailedPrecondition, InvalidArgument, PermissionDenied
+from runtime.errors import (
+    Aborted,
+    FailedPrecondition,
+    FieldViolation,
+    InvalidArgument,
+    PermissionDenied,
+)
 from runtime.identity import Principal
 from runtime.records import make_record
 
@@ -144,6 +150,7 @@ class Publishing:
                     "upserted": published.upserted,
                     "withdrawn": published.withdrawn,
                     "unchanged": published.unchanged,
+                    **({"mode": "snapshot"} if batch.snapshot else {}),
                 },
                 commitments={"rows": batch.digest},
             )
@@ -175,6 +182,16 @@ def not_whole() -> Aborted:
         "the batch did not end with its `last` message, so nothing was written: publish it again",
         reason="BATCH_NOT_WHOLE",
         message_zh="批次未以 last 消息结束，未写入任何数据：请重新发布",
+    )
+
+
+def unknown_mode() -> InvalidArgument:
+    """The refusal of a batch in a mode that this version does not know."""
+    return InvalidArgument(
+        "header.mode is not a mode of this node",
+        reason="BAD_HEADER",
+        message_zh="header.mode 不是本节点支持的模式",
+        violations=[FieldViolation("header.mode", "is not known")],
     )
 
 

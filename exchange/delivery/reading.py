@@ -7,7 +7,7 @@ from datetime import datetime
 
 from exchange.delivery import store
 from exchange.delivery.history.store import HistoryReader
-from exchange.delivery.store import LogReader
+from exchange.delivery.log.store import LogReader
 from runtime.database import Database, UnitOfWork
 
 
@@ -27,9 +27,19 @@ class RecordReader:
         """Records of a resource as (offset of the newest change, JSON text), in that order."""
         return self._log.held_after(resource, offset, limit)
 
+    def held_at(
+        self, resource: str, offset: int, after: int, limit: int
+    ) -> tuple[list[tuple[int, str]], int | None]:
+        """Records as they were once the log ended at an offset: `HistoryReader.held_at`."""
+        return self._history.held_at(resource, offset, after, limit)
+
     def as_of(self, resource: str, key: str, at: datetime) -> tuple[int, str | None]:
         """Offset and JSON text of what a record was at a time; no text where there was none."""
         return self._history.as_of(resource, key, at)
+
+    def publish_time(self, offset: int) -> datetime | None:
+        """When a change was published; None where there is none at the offset."""
+        return self._log.publish_time(offset) if offset else None
 
     def texts(self, resource: str, keys: Sequence[str]) -> dict[str, str | None]:
         """The canonical JSON texts of records of a resource, by key, in one statement.

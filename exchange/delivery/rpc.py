@@ -9,20 +9,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
+from google.protobuf.timestamp_pb2 import Timestamp
 from google.protobuf.wrappers_pb2 import BytesValue
 
 from exchange.delivery import publishing
+from exchange.delivery.intake import Header
 from exchange.delivery.model import (
     Change,
     ChangeType,
-    Header,
+    Start,
     StartPosition,
     Subscription,
     changes_wanted,
 )
 from exchange.delivery.publishing import METHOD, Publishing, Upload, batch_name, header_required
-from exchange.delivery.subscribing import Delivery, Subscribing
+from exchange.delivery.subscribing import Delivery, Subscribing, bad_start
 from exchange.receipts import to_message
 from exchange.v1 import delivery_pb2 as pb
 from runtime.database import Database
@@ -45,6 +48,9 @@ _STARTS = {
     pb.START_POSITION_UNSPECIFIED: StartPosition.NOW,
     pb.START_POSITION_NOW: StartPosition.NOW,
     pb.START_POSITION_EARLIEST: StartPosition.EARLIEST,
+    pb.START_POSITION_SNAPSHOT: StartPosition.SNAPSHOT,
+    pb.START_POSITION_TIME: StartPosition.TIME,
+    pb.START_POSITION_OFFSET: StartPosition.OFFSET,
 }
 _TYPES = {
     ChangeType.UPSERT: pb.CHANGE_TYPE_UPSERT,
@@ -132,7 +138,7 @@ class DeliveryServicer:
                 parent=request.parent,
                 subscription_id=request.subscription_id,
                 grant=request.grant,
-                start=_STARTS.get(request.start, StartPosition.NOW),
+                start=_start(request),
             )
             return pb.CreateSubscriptionResponse(subscription=_subscription(made))
 
@@ -204,8 +210,33 @@ class DeliveryServicer:
         self._writer.shutdown(wait=True)
 
 
+def _start(request: pb.CreateSubscriptionRequest) -> Start:
+    if request.start not in _STARTS:
+        raise bad_start("start", "is not a position")
+    return Start(
+        position=_STARTS[request.start],
+        time=_time(request.start_time) if request.HasField("start_time") else None,
+        offset=request.start_offset,
+    )
+
+
+def _time(stamp: Timestamp) -> datetime:
+    try:
+        return stamp.ToDatetime(tzinfo=UTC)
+    except ValueError:
+        raise bad_start("start_time", "is not a time") from None
+
+
 def _header(header: pb.PublishHeader) -> Header:
-    return Header(resource=header.resource, items=tuple(header.items), request_id=header.request_id)
+    if header.mode not in pb.PublishMode.values():
+        # Never guessed: a mode of a later version may mean to withdraw.
+        raise publishing.unknown_mode()
+    return Header(
+        resource=header.resource,
+        items=tuple(header.items),
+        request_id=header.request_id,
+        snapshot=header.mode == pb.PUBLISH_MODE_SNAPSHOT,
+    )
 
 
 async def _while_sent(

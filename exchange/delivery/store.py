@@ -1,4 +1,4 @@
-"""Where changes, records, batches and subscriptions are held.
+"""Where changes, records and batches are held; `log.store` reads them.
 
 1. `change` is the log and is only appended to. `record` points from a key to its newest change, and
    has no row for what is withdrawn. A change says which change of the same record came before it
@@ -13,25 +13,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import repeat
-from typing import Any, cast
+from typing import Any
 
 import orjson
 import sqlalchemy as sa
 from sqlalchemy.orm import registry
-from sqlmodel import Field, Session, SQLModel, select
+from sqlmodel import Field, Session, SQLModel
 
 from exchange.delivery.history import store as history
-from exchange.delivery.model import Batch, LogEntry, Published, Subscription
-from runtime.database import Database, UnitOfWork, UtcDateTime, storage_errors
+from exchange.delivery.intake import GREATEST_BATCH, Batch, Published, too_large
+from runtime.database import UnitOfWork, UtcDateTime
 
 NAME = sa.String(200).with_variant(sa.String(200, collation="C"), "postgresql")
 KEY = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 LOOKUP_CHUNK = 5_000
-READ_CHUNK = 500
 
 
 class _Table(SQLModel, registry=registry()):
@@ -99,20 +98,6 @@ class RecordRow(_Table, table=True):
     offset: int = Field(sa_type=sa.BigInteger)
 
 
-class SubscriptionRow(_Table, table=True):
-    """A subscription."""
-
-    __tablename__ = "subscription"
-    __table_args__ = (sa.Index("subscription_of_department", "department", "name"),)
-
-    name: str = Field(primary_key=True, sa_type=NAME)
-    department: str = Field(sa_type=NAME)
-    grant_name: str = Field(sa_type=NAME)
-    cursor: int = Field(sa_type=sa.BigInteger)
-    secret: bytes
-    created_at: datetime = Field(sa_type=UtcDateTime)
-
-
 METADATA = _Table.metadata
 
 _LOCK_END = """
@@ -142,13 +127,19 @@ _DROP = """
         WHERE "offset" BETWEEN :first AND :last AND payload IS NULL
     )
 """
+_KEYS = "SELECT record_key FROM record WHERE resource = :resource ORDER BY record_key"
 _MOVE_END = "UPDATE log_end SET last_offset = :last, last_batch = :batch WHERE id = 1"
 
 
 def write_batch(work: UnitOfWork, batch: Batch, *, publisher: str, at: datetime) -> Published:
-    """Append what differs from what is held, point the records to it, and keep the batch's row."""
+    """Append what differs from what is held, point the records to it, and keep the batch's row.
+
+    Raises InvalidArgument (BATCH_TOO_LARGE) where a snapshot leaves out more than a batch holds.
+    """
     session = work.session
     end = session.execute(sa.text(_LOCK_END)).one()
+    if batch.snapshot:
+        batch = _with_withdrawals(session, batch)
     last_offset, number = int(end[0]), int(end[1]) + 1
     keys, payloads, previous = _differing(session, batch)
     back = _ended(session, batch.resource, keys, previous)
@@ -187,6 +178,20 @@ def write_batch(work: UnitOfWork, batch: Batch, *, publisher: str, at: datetime)
     )
     session.execute(sa.text(_MOVE_END), {"last": last, "batch": number})
     return published
+
+
+def _with_withdrawals(session: Session, batch: Batch) -> Batch:
+    """A snapshot with the withdrawals of what it leaves out."""
+    kept = set(batch.keys)
+    gone: list[str] = []
+    held = session.execute(sa.text(_KEYS), {"resource": batch.resource})
+    for part in held.partitions(LOOKUP_CHUNK):
+        gone += [key for (key,) in part if key not in kept]
+        if len(gone) > GREATEST_BATCH:
+            raise too_large()
+    return replace(
+        batch, keys=[*batch.keys, *gone], payloads=[*batch.payloads, *repeat(None, len(gone))]
+    )
 
 
 def _driver(session: Session) -> Any:
@@ -276,176 +281,8 @@ def _append(
             copy.write_row(row)
 
 
-_PAYLOADS_SQLITE = (
-    'SELECT r.record_key, c.payload FROM record AS r JOIN change AS c ON c."offset" = r."offset" '
-    "WHERE r.resource = ? AND r.record_key IN (SELECT value FROM json_each(?))"
-)
-_PAYLOADS_POSTGRESQL = (
-    'SELECT r.record_key, c.payload FROM record AS r JOIN change AS c ON c."offset" = r."offset" '
-    "WHERE r.resource = ? AND r.record_key = ANY(?)"
-)
-
-
-class LogReader:
-    """Reads the log and the records by fixed SQL on held connections."""
-
-    def __init__(self, database: Database) -> None:
-        self._held = database.held
-        sql = database.held.sql
-        self._payload = sql(
-            'SELECT c.payload FROM record AS r JOIN change AS c ON c."offset" = r."offset" '
-            "WHERE r.resource = ? AND r.record_key = ?"
-        )
-        self._payloads = sql(_PAYLOADS_SQLITE if database.is_sqlite else _PAYLOADS_POSTGRESQL)
-        self._is_sqlite = database.is_sqlite
-        self._end = sql("SELECT last_offset FROM log_end WHERE id = 1")
-        # CROSS JOIN keeps SQLite to this order: batches of the resource, then each one's changes.
-        self._after = sql(
-            'SELECT c."offset", c.record_key, c.payload, b.published_at '
-            "FROM batch AS b CROSS JOIN change AS c "
-            "WHERE b.resource = ? AND b.last_offset > ? "
-            'AND c."offset" >= CASE WHEN b.first_offset > ? THEN b.first_offset ELSE ? END '
-            'AND c."offset" <= b.last_offset ORDER BY b.last_offset, c."offset" LIMIT ?'
-        )
-        # The same with what each change replaced, for who sees some of the records only.
-        self._after_with_previous = self._after.replace(
-            "b.published_at ", "b.published_at, c.previous, p.payload ", 1
-        ).replace("WHERE", 'LEFT JOIN change AS p ON p."offset" = c.previous WHERE', 1)
-        self._held_after = sql(
-            'SELECT c."offset", c.payload FROM batch AS b CROSS JOIN change AS c '
-            "JOIN record AS r ON r.resource = b.resource AND r.record_key = c.record_key "
-            'AND r."offset" = c."offset" '
-            "WHERE b.resource = ? AND b.last_offset > ? "
-            'AND c."offset" >= CASE WHEN b.first_offset > ? THEN b.first_offset ELSE ? END '
-            'AND c."offset" <= b.last_offset ORDER BY b.last_offset, c."offset" LIMIT ?'
-        )
-
-    def payload(self, resource: str, key: str) -> str | None:
-        """The JSON text of a record, if it is held."""
-        row = self._held.row(self._payload, (resource, key))
-        return None if row is None else row[0]
-
-    def holds(self, resource: str, key: str) -> bool:
-        """Whether a record of the key is held."""
-        return self.payload(resource, key) is not None
-
-    def payloads(self, resource: str, keys: Sequence[str]) -> dict[str, str | None]:
-        """The JSON texts of records of a resource, by key; one not held is None or left out."""
-        if len(keys) == 1:
-            return {keys[0]: self.payload(resource, keys[0])}
-        these = orjson.dumps(keys).decode() if self._is_sqlite else keys
-        return dict(self._held.rows(self._payloads, (resource, these)))
-
-    def end(self) -> int:
-        """Offset of the last change there is, of any resource."""
-        with storage_errors():
-            row = self._held.row(self._end, ())
-        return int(row[0]) if row else 0
-
-    def after(self, resource: str, offset: int, limit: int) -> Iterator[LogEntry]:
-        """Changes of a resource after an offset in order, at most `limit`; read as consumed."""
-        while limit > 0:
-            wanted = min(limit, READ_CHUNK)
-            place = (resource, offset, offset + 1, offset + 1, wanted)
-            with storage_errors():
-                rows = self._held.rows(self._after, place)
-            for row in rows:
-                yield LogEntry(
-                    offset=row[0], key=row[1], payload=row[2], publish_time=self._time(row[3])
-                )
-            if len(rows) < wanted:
-                return
-            offset, limit = rows[-1][0], limit - wanted
-
-    def after_with_previous(self, resource: str, offset: int) -> Iterator[LogEntry]:
-        """Changes of a resource after an offset in order, with what each replaced."""
-        while True:
-            place = (resource, offset, offset + 1, offset + 1, READ_CHUNK)
-            with storage_errors():
-                rows = self._held.rows(self._after_with_previous, place)
-            for row in rows:
-                yield LogEntry(
-                    offset=row[0],
-                    key=row[1],
-                    payload=row[2],
-                    publish_time=self._time(row[3]),
-                    previous=row[4],
-                    previous_payload=row[5],
-                )
-            if len(rows) < READ_CHUNK:
-                return
-            offset = rows[-1][0]
-
-    def held_after(self, resource: str, offset: int, limit: int) -> list[tuple[int, str]]:
-        """Records that are held now, as (offset of the newest change, JSON text), in that order."""
-        place = (resource, offset, offset + 1, offset + 1, limit)
-        with storage_errors():
-            return [(row[0], row[1]) for row in self._held.rows(self._held_after, place)]
-
-    def _time(self, value: str | datetime) -> datetime:
-        # SQLite's driver gives the text that SQLAlchemy stored, in UTC and without a zone.
-        if isinstance(value, str):
-            value = datetime.fromisoformat(value)
-        aware = UtcDateTime().process_result_value(value, cast("sa.Dialect", None))
-        return cast("datetime", aware)
-
-
-def add_subscription(session: Session, subscription: Subscription) -> bool:
-    """Hold a new subscription; False where its name is taken."""
-    if session.get(SubscriptionRow, subscription.name) is not None:
-        return False
-    session.add(
-        SubscriptionRow(
-            name=subscription.name,
-            department=subscription.department,
-            grant_name=subscription.grant,
-            cursor=subscription.cursor,
-            secret=subscription.secret,
-            created_at=subscription.create_time,
-        )
-    )
-    session.flush()
-    return True
-
-
-def subscription(session: Session, name: str) -> Subscription | None:
-    """The subscription of a name."""
-    row = session.get(SubscriptionRow, name)
-    return None if row is None else _subscription(row)
-
-
-def subscriptions(session: Session, department: str, after: str, limit: int) -> list[Subscription]:
-    """Subscriptions of a department in order of name."""
-    found = session.exec(
-        select(SubscriptionRow)
-        .where(SubscriptionRow.department == department, SubscriptionRow.name > after)
-        .order_by(SubscriptionRow.name)
-        .limit(limit)
-    )
-    return [_subscription(row) for row in found]
-
-
-def advance_cursor(session: Session, name: str, cursor: int) -> None:
-    """Move a cursor forward; one that is there or further already stays."""
-    row = sa.table("subscription", sa.column("name"), sa.column("cursor"))
-    session.execute(
-        sa.update(row).where(row.c.name == name, row.c.cursor < cursor).values(cursor=cursor)
-    )
-
-
 def end_of_log(session: Session) -> int:
     """Offset of the last change there is, within a transaction."""
     return int(
         session.execute(sa.text("SELECT last_offset FROM log_end WHERE id = 1")).scalar_one()
-    )
-
-
-def _subscription(row: SubscriptionRow) -> Subscription:
-    return Subscription(
-        name=row.name,
-        department=row.department,
-        grant=row.grant_name,
-        cursor=row.cursor,
-        create_time=row.created_at,
-        secret=row.secret,
     )

@@ -5,7 +5,7 @@
 2. Every batch is authorized anew, so a grant that is revoked or expired, and a resource that is
    shared no longer, ends a live stream at its next batch, an idle one within `POLL_SECONDS`.
 3. What is delivered is projected to the grant, and its audit record is durable before it is sent.
-   Records outside the grant's filter are not delivered (`showing`); the cursor passes them by only
+   Records outside its filter are not delivered (`projecting`); the cursor passes them by only
    together with the end of the whole log, so that it tells nothing of them.
 4. Reading moves no cursor: what is not acknowledged is delivered again (at least once). A cursor
    only moves forward, and never past the end of the log.
@@ -19,24 +19,18 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from itertools import islice
 
 from exchange.audit.appending import AuditLog
 from exchange.audit.model import Receipt
 from exchange.catalog.service import Schemas
 from exchange.delivery import store
-from exchange.delivery.model import (
-    Change,
-    LogEntry,
-    StartPosition,
-    Subscription,
-    delivered,
-    project,
-)
-from exchange.delivery.showing import Seen, is_plain
+from exchange.delivery.log.store import LogReader
+from exchange.delivery.model import Change, Start, StartPosition, Subscription, delivered
+from exchange.delivery.projecting import Projection
+from exchange.delivery.subscriptions import store as subscriptions
+from exchange.delivery.tail import LogTail
 from exchange.grants.authorizing import GrantIndex
 from exchange.grants.model import Grant, Operation
 from exchange.grants.rates import Rates
@@ -59,9 +53,6 @@ from runtime.identity import Principal
 from runtime.records import SealedRecord, make_record
 from runtime.signed import takes_no_signature
 
-#: How long another process's batch may stay unseen, and a revoked stream open.
-POLL_SECONDS = 0.2
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
@@ -79,67 +70,6 @@ class _Batch:
     record: SealedRecord | None
     #: Whose data the changes are: `AuditLog.tags`.
     about: bytes = b""
-
-
-class LogTail:
-    """Where the log ends, as far as this process knows, and who waits for more of it."""
-
-    def __init__(self, read_end: Callable[[], int]) -> None:
-        self._read_end = read_end
-        self._end = 0
-        self._closed = False
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._waiting: set[asyncio.Future[None]] = set()
-        self._poll: asyncio.Task[None] | None = None
-
-    @property
-    def closed(self) -> bool:
-        """Whether the node is stopping."""
-        return self._closed
-
-    def announce(self, offset: int) -> None:
-        """The log has grown; from any thread."""
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._advance, offset)
-
-    async def wait(self, after: int) -> bool:
-        """Wait for the log to pass an offset; False when it did not within `POLL_SECONDS`."""
-        self._loop = asyncio.get_running_loop()
-        if self._end > after or self._closed:
-            return True
-        if self._poll is None or self._poll.done():
-            self._poll = self._loop.create_task(self._watch())
-        woken: asyncio.Future[None] = self._loop.create_future()
-        self._waiting.add(woken)
-        try:
-            await asyncio.wait((woken,), timeout=POLL_SECONDS)
-        finally:
-            self._waiting.discard(woken)
-        return self._end > after or self._closed
-
-    def close(self) -> None:
-        """Wake everybody, to end."""
-        self._closed = True
-        self._wake()
-        if self._poll is not None:
-            self._poll.cancel()
-
-    def _advance(self, offset: int) -> None:
-        if offset > self._end:
-            self._end = offset
-            self._wake()
-
-    def _wake(self) -> None:
-        for woken in self._waiting:
-            if not woken.done():
-                woken.set_result(None)
-
-    async def _watch(self) -> None:
-        # One look serves all who wait: batches of other processes announce nothing here.
-        while self._waiting:
-            with suppress(Unavailable):  # those who read next will be told
-                self._advance(await asyncio.to_thread(self._read_end))
-            await asyncio.sleep(POLL_SECONDS)
 
 
 class Subscribing:
@@ -161,7 +91,7 @@ class Subscribing:
         self._audit = audit
         self._clock = clock
         self._rates = rates or Rates(clock)
-        self._log = store.LogReader(database)
+        self._log = LogReader(database)
         self.tail = LogTail(self._log.end)
 
     def create(
@@ -172,26 +102,30 @@ class Subscribing:
         parent: str,
         subscription_id: str,
         grant: str,
-        start: StartPosition,
+        start: Start,
     ) -> Subscription:
         """Make a subscription.
 
         Raises PermissionDenied (NOT_YOUR_DEPARTMENT, or what the grant does not allow), NotFound
-        (GRANT_NOT_FOUND) and AlreadyExists (SUBSCRIPTION_EXISTS).
+        (GRANT_NOT_FOUND), InvalidArgument and OutOfRange (BAD_START, CURSOR_BEYOND_LOG) and
+        AlreadyExists (SUBSCRIPTION_EXISTS).
         """
         _own(principal, parent)
         names.check_id(subscription_id, field="subscription_id")
         granted = self._authorize(grant, principal)
         at = self._clock.now()
+        end = store.end_of_log(work.session)
         subscription = Subscription(
             name=f"{principal.department}/subscriptions/{subscription_id}",
             department=principal.department,
             grant=grant,
-            cursor=0 if start is StartPosition.EARLIEST else store.end_of_log(work.session),
+            cursor=self._first_cursor(granted.resource, start, end),
             create_time=at,
             secret=secrets.token_bytes(32),
+            origin=end,
+            snapshot_end=end if start.position is StartPosition.SNAPSHOT else 0,
         )
-        if not store.add_subscription(work.session, subscription):
+        if not subscriptions.add(work.session, subscription):
             raise AlreadyExists(
                 "the department has a subscription of this name: choose another",
                 reason="SUBSCRIPTION_EXISTS",
@@ -213,11 +147,29 @@ class Subscribing:
         )
         return subscription
 
+    def _first_cursor(self, resource: str, start: Start, end: int) -> int:
+        match start.position:
+            case StartPosition.NOW:
+                return end
+            case StartPosition.EARLIEST | StartPosition.SNAPSHOT:
+                return 0
+            case StartPosition.TIME:
+                if start.time is None:
+                    raise bad_start("start_time", "is required to start from a time")
+                first = self._log.begins(resource, start.time)
+                return end if first is None else min(first - 1, end)
+            case StartPosition.OFFSET:
+                if start.offset < 0:
+                    raise bad_start("start_offset", "is negative")
+                if start.offset > end:
+                    raise beyond_log()
+                return start.offset
+
     def get(self, principal: Principal, name: str) -> Subscription:
         """A subscription of the caller's department. Raises NotFound, SUBSCRIPTION_NOT_FOUND."""
         names.parse(names.SUBSCRIPTION, name, field="subscription")
         with self._database.reading() as session:
-            return _found(principal, store.subscription(session, name))
+            return _found(principal, subscriptions.get(session, name))
 
     def page(
         self, principal: Principal, *, parent: str, page_size: int, page_token: str
@@ -226,7 +178,7 @@ class Subscribing:
         _own(principal, parent)
         size, after = paging.page_size(page_size), paging.last_of(page_token)
         with self._database.reading() as session:
-            found = store.subscriptions(session, principal.department, after, size + 1)
+            found = subscriptions.page(session, principal.department, after, size + 1)
         return paging.cut(found, size, lambda subscription: subscription.name)
 
     def acknowledge(
@@ -238,7 +190,7 @@ class Subscribing:
         is negative.
         """
         names.parse(names.SUBSCRIPTION, name, field="subscription")
-        _found(principal, store.subscription(work.session, name))
+        _found(principal, subscriptions.get(work.session, name))
         if cursor < 0:
             raise InvalidArgument(
                 "cursor must not be negative",
@@ -246,14 +198,10 @@ class Subscribing:
                 violations=[FieldViolation("cursor", "negative")],
             )
         if cursor > store.end_of_log(work.session):
-            raise OutOfRange(
-                "the log is not that long: acknowledge the cursor of a message of changes",
-                reason="CURSOR_BEYOND_LOG",
-                message_zh="游标超出日志末尾：请使用收到的变更消息中的游标",
-            )
-        store.advance_cursor(work.session, name, cursor)
+            raise beyond_log()
+        subscriptions.advance(work.session, name, cursor)
         work.session.expire_all()
-        return _found(principal, store.subscription(work.session, name))
+        return _found(principal, subscriptions.get(work.session, name))
 
     def pull(self, principal: Principal, *, name: str, limit: int) -> Delivery:
         """The next changes after the cursor; from a worker thread.
@@ -316,9 +264,10 @@ class Subscribing:
         grant = self._authorize(subscription.grant, principal)
         if asked:
             self._rates.take(grant)
-        changes, cursor, about = self._changes(grant, subscription, after, limit)
+        reading = Projection(self._log, grant, subscription).read(after, limit)
+        changes = reading.changes
         if not changes:
-            return _Batch([], cursor, None)
+            return _Batch([], reading.upto, None)
         record = make_record(
             "changes_delivered",
             at=self._clock.now(),
@@ -335,30 +284,7 @@ class Subscribing:
             },
             commitments={"changes": delivered(changes)},
         )
-        return _Batch(changes, cursor, record, about)
-
-    def _changes(
-        self, grant: Grant, subscription: Subscription, after: int, limit: int
-    ) -> tuple[list[Change], int, bytes]:
-        """The next changes that are seen, how far the log was read for them, and whose they are."""
-        secret = subscription.secret
-        keys: list[str] = []
-        if is_plain(grant):
-            entries = self._log.after(grant.resource, after, limit)
-            changes = project(_noting(entries, keys), grant.project, secret)
-            about = self._audit.tags(keys[: len(changes)])
-            return changes, changes[-1].offset if changes else after, about
-        end = self._log.end()  # before reading: what comes meanwhile is not passed by
-        seen = Seen(self._log.after_with_previous(grant.resource, after), grant, self._log.holds)
-        changes = project(
-            _noting(islice(seen, limit), keys),
-            grant.project,
-            secret,
-            shown_at=lambda offset: grant.view_at(offset).project,
-        )
-        last = changes[-1].offset if changes else after
-        about = self._audit.tags(keys[: len(changes)])
-        return changes, max(last, end) if seen.ended and not changes else last, about
+        return _Batch(changes, reading.upto, record, self._audit.tags(reading.keys))
 
     def _authorize(self, grant: str, principal: Principal) -> Grant:
         granted = self._grants.authorize(
@@ -381,13 +307,6 @@ class Subscribing:
         )
 
 
-def _noting(entries: Iterable[LogEntry], keys: list[str]) -> Iterator[LogEntry]:
-    """The entries; notes whose they are as they go by."""
-    for entry in entries:
-        keys.append(entry.key)
-        yield entry
-
-
 def _own(principal: Principal, parent: str) -> None:
     names.parse(names.DEPARTMENT, parent, field="parent")
     if parent != principal.department:
@@ -406,3 +325,22 @@ def _found(principal: Principal, subscription: Subscription | None) -> Subscript
             message_zh="没有该订阅：请用订阅列表核对其名称",
         )
     return subscription
+
+
+def bad_start(field: str, wrong: str) -> InvalidArgument:
+    """The refusal of a start that is none."""
+    return InvalidArgument(
+        f"the start of the subscription is not right: {field} {wrong}",
+        reason="BAD_START",
+        message_zh=f"订阅起点有误：请检查 {field}",
+        violations=[FieldViolation(field, wrong)],
+    )
+
+
+def beyond_log() -> OutOfRange:
+    """The refusal of an offset that the log has not come to."""
+    return OutOfRange(
+        "the log is not that long: acknowledge the cursor of a message of changes",
+        reason="CURSOR_BEYOND_LOG",
+        message_zh="游标超出日志末尾：请使用收到的变更消息中的游标",
+    )

@@ -7,13 +7,14 @@
 3. Widening leaks no history: changes that were published before are shown by what the versions
    before and the new one both show (`Earlier`), unless the decision includes history. A query,
    a verification and an export answer from what is held now, by the terms as they are now.
+   One that newly lets the log be read begins its history anew (rule 7 of `model`).
 4. A record that leaves the filter is withdrawn from a subscriber if an earlier version may have
    shown it: `Earlier.formerly` keeps what that version let through.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain
@@ -67,8 +68,9 @@ def narrow(
     etag: str,
     offset: int,
     now: datetime,
+    above: Collection[str] = (),
 ) -> Grant:
-    """The next version of the grant, with less in it.
+    """The next version of the grant, with less in it; `above` are departments above the source.
 
     Raises NotFound (GRANT_NOT_FOUND), PermissionDenied (NOT_A_PARTY), FailedPrecondition
     (GRANT_ALREADY_REVOKED, GRANT_TOO_OFTEN_CHANGED), Aborted (ETAG_MISMATCH) or InvalidArgument
@@ -90,7 +92,7 @@ def narrow(
         text_faults("reason", reason, REASON_LIMIT),
         _wider(grant, to, now),
         faults_of(to.row_filter, held=held, consumer=grant.consumer),
-        () if may_decide(principal, grant) else _hidden(grant, to.row_filter),
+        () if may_decide(principal, grant, above) else _hidden(grant, to.row_filter),
     )
     refuse(faults, "NOT_NARROWER")
     terms = Terms(
@@ -149,7 +151,7 @@ def _hidden(grant: Grant, row_filter: Sequence[RowCondition]) -> Iterator[FieldV
         shown &= {given.item for given in one.items if given.mask is Mask.WHOLE}
     for place, condition in enumerate(row_filter):
         if condition.item not in shown and condition not in grant.row_filter:
-            problem = "is not granted whole: the source or an administrator adds such a condition"
+            problem = "is not granted whole: the source, or who is above it, adds such a condition"
             yield FieldViolation(f"row_filter[{place}].item", problem)
 
 
@@ -176,7 +178,21 @@ def amend(grant: Grant, request: AccessRequest, terms: Terms, *, offset: int) ->
         service_item=request.service_item or grant.service_item,
         access_request=request.name,
     )
+    if terms.include_history:
+        made = replace(made, include_history=True, history_from=0)
+    elif _reads_more(grant, terms):
+        made = replace(made, include_history=False, history_from=offset)
     return _next_version(made, replace(terms, start_time=grant.start_time), offset=offset)
+
+
+def _reads_more(grant: Grant, terms: Terms) -> bool:
+    """Whether the terms newly let the log be read: by subscription, or a record as it was."""
+    before, after = set(grant.operations), set(terms.operations)
+    if Operation.SUBSCRIBE in before:
+        return False
+    return Operation.SUBSCRIBE in after or (
+        Operation.QUERY in after and Operation.QUERY not in before
+    )
 
 
 def _next_version(grant: Grant, terms: Terms, *, offset: int) -> Grant:

@@ -3,12 +3,13 @@
 Each function takes the thing as it is (None where there is none) and who acts, and returns the
 thing as it becomes. The order of refusals is always: does it exist for the caller → may the caller
 do this → does its state allow it → is what was sent right. So an outsider learns nothing, and a
-mistaken request of a party is told all its faults at once.
+mistaken request of a party is told all its faults at once. `above` are the departments above the
+source, whose administrators may act in its place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain
@@ -145,6 +146,7 @@ def approve(
     reason: str = "",
     amended: Grant | None = None,
     offset: int = 0,
+    above: Collection[str] = (),
 ) -> tuple[AccessRequest, Grant | None]:
     """The request approved, and the grant that answers it; None while the authority has to agree.
 
@@ -154,7 +156,7 @@ def approve(
     RESOURCE_NOT_SHARED, RESOURCE_WITHDRAWN, GRANT_ALREADY_REVOKED) or InvalidArgument
     (GRANT_INVALID, with all violations).
     """
-    request = _to_decide(principal, request)
+    request = _to_decide(principal, request, above)
     _in_state(request, AccessRequestState.PENDING)
     check_shared(resource)
     if request.amends:
@@ -169,7 +171,7 @@ def approve(
             if operation not in request.operations
         ),
         time_faults(start, end_time, now),
-        amendment_faults(request, start_time, include_history),
+        amendment_faults(request, start_time),
         quota_faults(daily_quota, "daily_quota"),
         quota_faults(rate_per_minute, "rate_per_minute"),
         filter_faults(request, resource, row_filter, reason),
@@ -188,7 +190,7 @@ def approve(
         include_history=include_history,
     )
     request = replace(request, review_note=reason) if reason else request
-    if request.needs_review and not is_authority(principal, request):
+    if request.needs_review and not is_authority(principal, request, above):
         waiting = AccessRequestState.AWAITING_AUTHORITY
         return replace(request, state=waiting, proposal=terms), None
     return _answer(request, terms, grant_name, amended=amended, offset=offset, now=now)
@@ -203,6 +205,7 @@ def endorse(
     now: datetime,
     amended: Grant | None = None,
     offset: int = 0,
+    above: Collection[str] = (),
 ) -> tuple[AccessRequest, Grant]:
     """The authority agrees to what the source proposes.
 
@@ -211,7 +214,7 @@ def endorse(
     """
     if request is None or not may_see(principal, request):
         raise request_not_found()
-    if not is_authority(principal, request):
+    if not is_authority(principal, request, above):
         raise _not_the_authority()
     _in_state(request, AccessRequestState.AWAITING_AUTHORITY)
     check_shared(resource)
@@ -279,6 +282,8 @@ def _answer(
             end_time=terms.end_time,
             access_request=request.name,
             create_time=now,
+            include_history=terms.include_history,
+            history_from=0 if terms.include_history else offset,
         )
     approved = replace(
         request,
@@ -297,6 +302,7 @@ def reject(
     reason: str,
     legal_basis: str,
     now: datetime,
+    above: Collection[str] = (),
 ) -> AccessRequest:
     """The request refused: by the source, or by the authority once the source has agreed.
 
@@ -304,7 +310,7 @@ def reject(
     NOT_THE_AUTHORITY), FailedPrecondition (REQUEST_ALREADY_DECIDED, …) or InvalidArgument
     (REASON_REQUIRED).
     """
-    request = to_answer(principal, request)
+    request = to_answer(principal, request, above)
     faults = chain(
         text_faults("reason", reason, REASON_LIMIT),
         text_faults("legal_basis", legal_basis, LEGAL_BASIS_LIMIT),
@@ -337,29 +343,34 @@ def revoke(principal: Principal, grant: Grant | None, *, reason: str, now: datet
     return replace(grant, state=GrantState.REVOKED, revoke_time=now, revoke_reason=reason)
 
 
-def to_answer(principal: Principal, request: AccessRequest | None) -> AccessRequest:
+def to_answer(
+    principal: Principal, request: AccessRequest | None, above: Collection[str] = ()
+) -> AccessRequest:
     """A request that the caller may refuse or return now, whichever of the two deciders it is."""
     if (
         request is not None
         and request.state is AccessRequestState.AWAITING_AUTHORITY
         and may_see(principal, request)
     ):
-        if not is_authority(principal, request):
+        if not is_authority(principal, request, above):
             raise _not_the_authority()
         return request
-    request = _to_decide(principal, request)
+    request = _to_decide(principal, request, above)
     _in_state(request, AccessRequestState.PENDING)
     return request
 
 
-def _to_decide(principal: Principal, request: AccessRequest | None) -> AccessRequest:
+def _to_decide(
+    principal: Principal, request: AccessRequest | None, above: Collection[str]
+) -> AccessRequest:
     if request is None or not may_see(principal, request):
         raise request_not_found()
-    if not may_decide(principal, request):
+    if not may_decide(principal, request, above):
         raise PermissionDenied(
-            "only the source department or an administrator decides on a request",
+            "only the source department, or an administrator of a department above it, decides on "
+            "a request",
             reason="NOT_THE_SOURCE",
-            message_zh="只有数源部门或管理员可以对申请作出决定",
+            message_zh="只有数源部门，或其上级部门、主管部门的管理员可以对申请作出决定",
         )
     return request
 

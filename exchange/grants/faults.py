@@ -41,13 +41,11 @@ def faults_of_request(request: AccessRequest, resource: DataResource) -> Iterato
 
 
 def amendment_faults(
-    request: AccessRequest, start_time: datetime | None, include_history: bool
+    request: AccessRequest, start_time: datetime | None
 ) -> Iterator[FieldViolation]:
-    """What an amendment, or what only an amendment may say."""
+    """What an amendment may not say."""
     if request.amends and start_time is not None:
         yield FieldViolation("start_time", "an amendment is in force at once: leave it out")
-    if include_history and not request.amends:
-        yield FieldViolation("include_history", "is for amendments only")
 
 
 def filter_faults(

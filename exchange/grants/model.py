@@ -7,9 +7,14 @@
    over, is told by its times and never stored. What its terms were is kept, version by version.
 3. The consumer, the source, an administrator and an auditor see a request and its grant. To
    anybody else they do not exist: the same NotFound as for a name never given.
-4. The source or an administrator decides. The source, the consumer or an administrator revokes.
+4. The source decides: a system or an administrator of its own, or an administrator of a department
+   above it (a parent, or the authority of its jurisdiction), never of who asks. The source, the
+   consumer or any administrator takes away: revokes, narrows.
 5. An unconditional resource (无条件共享) is granted at once, by a rule of the node.
 6. A masked value never shows a whole value: one no longer than what would be left is hidden.
+7. Of what was published up to `history_from`, the end of the log when the grant was decided, only
+   what is still held is shown: a value that was superseded is not, on any path, unless the decision
+   includes history.
 """
 
 from __future__ import annotations
@@ -99,7 +104,7 @@ class GrantedItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What a grant gives; 0 is without bound. `include_history` matters to an amendment only."""
+    """What a grant gives; 0 is without bound."""
 
     items: tuple[GrantedItem, ...]
     operations: tuple[Operation, ...]
@@ -226,6 +231,10 @@ class Grant:
     version: int = 1
     #: In order of offset; empty where all changes are shown by the terms.
     earlier: tuple[Earlier, ...] = ()
+    #: The decision gives superseded values too (rule 7).
+    include_history: bool = False
+    #: The end of the log at the decision; 0 where nothing is withheld.
+    history_from: int = 0
     #: Derived once, for the hot path.
     consumer: str = field(init=False, compare=False)
     source: str = field(init=False, compare=False)
@@ -304,7 +313,11 @@ def terms_of(grant: Grant) -> dict[str, object]:
         "start_time": instant(grant.start_time),
         "end_time": instant(grant.end_time),
     }
-    if grant.version == 1 and not (grant.service_item or grant.row_filter or grant.rate_per_minute):
+    if grant.include_history:
+        terms["include_history"] = True
+    elif grant.version == 1 and not (
+        grant.service_item or grant.row_filter or grant.rate_per_minute
+    ):
         return terms
     return terms | {
         "v": 2,

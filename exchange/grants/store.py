@@ -91,6 +91,8 @@ class GrantRow(SQLModel, table=True):
     rate_per_minute: int
     version: int
     earlier: str = Field(sa_type=sa.Text)
+    include_history: bool
+    history_from: int = Field(sa_type=sa.BigInteger)
     epoch: int = Field(sa_type=sa.BigInteger, index=True)
 
 

@@ -26,7 +26,7 @@ from exchange.v1 import audit_pb2 as exchange_dot_v1_dot_audit__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x65xchange/v1/delivery.proto\x12\x13tongban.exchange.v1\x1a\x17\x65xchange/v1/audit.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"D\n\rPublishHeader\x12\x10\n\x08resource\x18\x01 \x01(\t\x12\r\n\x05items\x18\x02 \x03(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\".\n\nPublishRow\x12\x0e\n\x06values\x18\x01 \x03(\t\x12\x10\n\x08withdraw\x18\x02 \x01(\x08\"\x81\x01\n\x0ePublishRequest\x12\x32\n\x06header\x18\x01 \x01(\x0b\x32\".tongban.exchange.v1.PublishHeader\x12-\n\x04rows\x18\x02 \x03(\x0b\x32\x1f.tongban.exchange.v1.PublishRow\x12\x0c\n\x04last\x18\x03 \x01(\x08\">\n\x0cRowViolation\x12\x0b\n\x03row\x18\x01 \x01(\x03\x12\x0c\n\x04item\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\"h\n\x0fPublishResponse\x12\r\n\x05\x62\x61tch\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x03\x12\x10\n\x08upserted\x18\x03 \x01(\x03\x12\x11\n\twithdrawn\x18\x04 \x01(\x03\x12\x11\n\tunchanged\x18\x05 \x01(\x03\"l\n\x0cSubscription\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05grant\x18\x02 \x01(\t\x12\x0e\n\x06\x63ursor\x18\x03 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x9a\x01\n\x19\x43reateSubscriptionRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x17\n\x0fsubscription_id\x18\x02 \x01(\t\x12\r\n\x05grant\x18\x03 \x01(\t\x12\x31\n\x05start\x18\x04 \x01(\x0e\x32\".tongban.exchange.v1.StartPosition\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"U\n\x1a\x43reateSubscriptionResponse\x12\x37\n\x0csubscription\x18\x01 \x01(\x0b\x32!.tongban.exchange.v1.Subscription\"&\n\x16GetSubscriptionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"R\n\x17GetSubscriptionResponse\x12\x37\n\x0csubscription\x18\x01 \x01(\x0b\x32!.tongban.exchange.v1.Subscription\"Q\n\x18ListSubscriptionsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"n\n\x19ListSubscriptionsResponse\x12\x38\n\rsubscriptions\x18\x01 \x03(\x0b\x32!.tongban.exchange.v1.Subscription\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xf1\x01\n\x06\x43hange\x12\x0e\n\x06offset\x18\x01 \x01(\x03\x12-\n\x04type\x18\x02 \x01(\x0e\x32\x1f.tongban.exchange.v1.ChangeType\x12\x11\n\trecord_id\x18\x03 \x01(\t\x12\x35\n\x05items\x18\x04 \x03(\x0b\x32&.tongban.exchange.v1.Change.ItemsEntry\x12\x30\n\x0cpublish_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a,\n\nItemsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"?\n\x12PullChangesRequest\x12\x14\n\x0csubscription\x18\x01 \x01(\t\x12\x13\n\x0bmax_changes\x18\x02 \x01(\x05\"\x82\x01\n\x13PullChangesResponse\x12,\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x1b.tongban.exchange.v1.Change\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\x03\x12-\n\x07receipt\x18\x03 \x01(\x0b\x32\x1c.tongban.exchange.v1.Receipt\"=\n\x10SubscribeRequest\x12\x14\n\x0csubscription\x18\x01 \x01(\t\x12\x13\n\x0bmax_changes\x18\x02 \x01(\x05\"\x80\x01\n\x11SubscribeResponse\x12,\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x1b.tongban.exchange.v1.Change\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\x03\x12-\n\x07receipt\x18\x03 \x01(\x0b\x32\x1c.tongban.exchange.v1.Receipt\"A\n\x19\x41\x63knowledgeChangesRequest\x12\x14\n\x0csubscription\x18\x01 \x01(\t\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\x03\"U\n\x1a\x41\x63knowledgeChangesResponse\x12\x37\n\x0csubscription\x18\x01 \x01(\x0b\x32!.tongban.exchange.v1.Subscription*d\n\rStartPosition\x12\x1e\n\x1aSTART_POSITION_UNSPECIFIED\x10\x00\x12\x16\n\x12START_POSITION_NOW\x10\x01\x12\x1b\n\x17START_POSITION_EARLIEST\x10\x02*[\n\nChangeType\x12\x1b\n\x17\x43HANGE_TYPE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43HANGE_TYPE_UPSERT\x10\x01\x12\x18\n\x14\x43HANGE_TYPE_WITHDRAW\x10\x02\x32\xf9\x05\n\x0f\x44\x65liveryService\x12V\n\x07Publish\x12#.tongban.exchange.v1.PublishRequest\x1a$.tongban.exchange.v1.PublishResponse(\x01\x12u\n\x12\x43reateSubscription\x12..tongban.exchange.v1.CreateSubscriptionRequest\x1a/.tongban.exchange.v1.CreateSubscriptionResponse\x12l\n\x0fGetSubscription\x12+.tongban.exchange.v1.GetSubscriptionRequest\x1a,.tongban.exchange.v1.GetSubscriptionResponse\x12r\n\x11ListSubscriptions\x12-.tongban.exchange.v1.ListSubscriptionsRequest\x1a..tongban.exchange.v1.ListSubscriptionsResponse\x12`\n\x0bPullChanges\x12\'.tongban.exchange.v1.PullChangesRequest\x1a(.tongban.exchange.v1.PullChangesResponse\x12\\\n\tSubscribe\x12%.tongban.exchange.v1.SubscribeRequest\x1a&.tongban.exchange.v1.SubscribeResponse0\x01\x12u\n\x12\x41\x63knowledgeChanges\x12..tongban.exchange.v1.AcknowledgeChangesRequest\x1a/.tongban.exchange.v1.AcknowledgeChangesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x65xchange/v1/delivery.proto\x12\x13tongban.exchange.v1\x1a\x17\x65xchange/v1/audit.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"t\n\rPublishHeader\x12\x10\n\x08resource\x18\x01 \x01(\t\x12\r\n\x05items\x18\x02 \x03(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12.\n\x04mode\x18\x04 \x01(\x0e\x32 .tongban.exchange.v1.PublishMode\".\n\nPublishRow\x12\x0e\n\x06values\x18\x01 \x03(\t\x12\x10\n\x08withdraw\x18\x02 \x01(\x08\"\x81\x01\n\x0ePublishRequest\x12\x32\n\x06header\x18\x01 \x01(\x0b\x32\".tongban.exchange.v1.PublishHeader\x12-\n\x04rows\x18\x02 \x03(\x0b\x32\x1f.tongban.exchange.v1.PublishRow\x12\x0c\n\x04last\x18\x03 \x01(\x08\">\n\x0cRowViolation\x12\x0b\n\x03row\x18\x01 \x01(\x03\x12\x0c\n\x04item\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\"h\n\x0fPublishResponse\x12\r\n\x05\x62\x61tch\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x03\x12\x10\n\x08upserted\x18\x03 \x01(\x03\x12\x11\n\twithdrawn\x18\x04 \x01(\x03\x12\x11\n\tunchanged\x18\x05 \x01(\x03\"l\n\x0cSubscription\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05grant\x18\x02 \x01(\t\x12\x0e\n\x06\x63ursor\x18\x03 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xe0\x01\n\x19\x43reateSubscriptionRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x17\n\x0fsubscription_id\x18\x02 \x01(\t\x12\r\n\x05grant\x18\x03 \x01(\t\x12\x31\n\x05start\x18\x04 \x01(\x0e\x32\".tongban.exchange.v1.StartPosition\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12.\n\nstart_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cstart_offset\x18\x07 \x01(\x03\"U\n\x1a\x43reateSubscriptionResponse\x12\x37\n\x0csubscription\x18\x01 \x01(\x0b\x32!.tongban.exchange.v1.Subscription\"&\n\x16GetSubscriptionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"R\n\x17GetSubscriptionResponse\x12\x37\n\x0csubscription\x18\x01 \x01(\x0b\x32!.tongban.exchange.v1.Subscription\"Q\n\x18ListSubscriptionsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"n\n\x19ListSubscriptionsResponse\x12\x38\n\rsubscriptions\x18\x01 \x03(\x0b\x32!.tongban.exchange.v1.Subscription\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xf1\x01\n\x06\x43hange\x12\x0e\n\x06offset\x18\x01 \x01(\x03\x12-\n\x04type\x18\x02 \x01(\x0e\x32\x1f.tongban.exchange.v1.ChangeType\x12\x11\n\trecord_id\x18\x03 \x01(\t\x12\x35\n\x05items\x18\x04 \x03(\x0b\x32&.tongban.exchange.v1.Change.ItemsEntry\x12\x30\n\x0cpublish_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a,\n\nItemsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"?\n\x12PullChangesRequest\x12\x14\n\x0csubscription\x18\x01 \x01(\t\x12\x13\n\x0bmax_changes\x18\x02 \x01(\x05\"\x82\x01\n\x13PullChangesResponse\x12,\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x1b.tongban.exchange.v1.Change\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\x03\x12-\n\x07receipt\x18\x03 \x01(\x0b\x32\x1c.tongban.exchange.v1.Receipt\"=\n\x10SubscribeRequest\x12\x14\n\x0csubscription\x18\x01 \x01(\t\x12\x13\n\x0bmax_changes\x18\x02 \x01(\x05\"\x80\x01\n\x11SubscribeResponse\x12,\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x1b.tongban.exchange.v1.Change\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\x03\x12-\n\x07receipt\x18\x03 \x01(\x0b\x32\x1c.tongban.exchange.v1.Receipt\"A\n\x19\x41\x63knowledgeChangesRequest\x12\x14\n\x0csubscription\x18\x01 \x01(\t\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\x03\"U\n\x1a\x41\x63knowledgeChangesResponse\x12\x37\n\x0csubscription\x18\x01 \x01(\x0b\x32!.tongban.exchange.v1.Subscription*`\n\x0bPublishMode\x12\x1c\n\x18PUBLISH_MODE_UNSPECIFIED\x10\x00\x12\x18\n\x14PUBLISH_MODE_CHANGES\x10\x01\x12\x19\n\x15PUBLISH_MODE_SNAPSHOT\x10\x02*\xb5\x01\n\rStartPosition\x12\x1e\n\x1aSTART_POSITION_UNSPECIFIED\x10\x00\x12\x16\n\x12START_POSITION_NOW\x10\x01\x12\x1b\n\x17START_POSITION_EARLIEST\x10\x02\x12\x1b\n\x17START_POSITION_SNAPSHOT\x10\x03\x12\x17\n\x13START_POSITION_TIME\x10\x04\x12\x19\n\x15START_POSITION_OFFSET\x10\x05*[\n\nChangeType\x12\x1b\n\x17\x43HANGE_TYPE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43HANGE_TYPE_UPSERT\x10\x01\x12\x18\n\x14\x43HANGE_TYPE_WITHDRAW\x10\x02\x32\xf9\x05\n\x0f\x44\x65liveryService\x12V\n\x07Publish\x12#.tongban.exchange.v1.PublishRequest\x1a$.tongban.exchange.v1.PublishResponse(\x01\x12u\n\x12\x43reateSubscription\x12..tongban.exchange.v1.CreateSubscriptionRequest\x1a/.tongban.exchange.v1.CreateSubscriptionResponse\x12l\n\x0fGetSubscription\x12+.tongban.exchange.v1.GetSubscriptionRequest\x1a,.tongban.exchange.v1.GetSubscriptionResponse\x12r\n\x11ListSubscriptions\x12-.tongban.exchange.v1.ListSubscriptionsRequest\x1a..tongban.exchange.v1.ListSubscriptionsResponse\x12`\n\x0bPullChanges\x12\'.tongban.exchange.v1.PullChangesRequest\x1a(.tongban.exchange.v1.PullChangesResponse\x12\\\n\tSubscribe\x12%.tongban.exchange.v1.SubscribeRequest\x1a&.tongban.exchange.v1.SubscribeResponse0\x01\x12u\n\x12\x41\x63knowledgeChanges\x12..tongban.exchange.v1.AcknowledgeChangesRequest\x1a/.tongban.exchange.v1.AcknowledgeChangesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,50 +35,52 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_CHANGE_ITEMSENTRY']._loaded_options = None
   _globals['_CHANGE_ITEMSENTRY']._serialized_options = b'8\001'
-  _globals['_STARTPOSITION']._serialized_start=1992
-  _globals['_STARTPOSITION']._serialized_end=2092
-  _globals['_CHANGETYPE']._serialized_start=2094
-  _globals['_CHANGETYPE']._serialized_end=2185
+  _globals['_PUBLISHMODE']._serialized_start=2110
+  _globals['_PUBLISHMODE']._serialized_end=2206
+  _globals['_STARTPOSITION']._serialized_start=2209
+  _globals['_STARTPOSITION']._serialized_end=2390
+  _globals['_CHANGETYPE']._serialized_start=2392
+  _globals['_CHANGETYPE']._serialized_end=2483
   _globals['_PUBLISHHEADER']._serialized_start=109
-  _globals['_PUBLISHHEADER']._serialized_end=177
-  _globals['_PUBLISHROW']._serialized_start=179
-  _globals['_PUBLISHROW']._serialized_end=225
-  _globals['_PUBLISHREQUEST']._serialized_start=228
-  _globals['_PUBLISHREQUEST']._serialized_end=357
-  _globals['_ROWVIOLATION']._serialized_start=359
-  _globals['_ROWVIOLATION']._serialized_end=421
-  _globals['_PUBLISHRESPONSE']._serialized_start=423
-  _globals['_PUBLISHRESPONSE']._serialized_end=527
-  _globals['_SUBSCRIPTION']._serialized_start=529
-  _globals['_SUBSCRIPTION']._serialized_end=637
-  _globals['_CREATESUBSCRIPTIONREQUEST']._serialized_start=640
-  _globals['_CREATESUBSCRIPTIONREQUEST']._serialized_end=794
-  _globals['_CREATESUBSCRIPTIONRESPONSE']._serialized_start=796
-  _globals['_CREATESUBSCRIPTIONRESPONSE']._serialized_end=881
-  _globals['_GETSUBSCRIPTIONREQUEST']._serialized_start=883
-  _globals['_GETSUBSCRIPTIONREQUEST']._serialized_end=921
-  _globals['_GETSUBSCRIPTIONRESPONSE']._serialized_start=923
-  _globals['_GETSUBSCRIPTIONRESPONSE']._serialized_end=1005
-  _globals['_LISTSUBSCRIPTIONSREQUEST']._serialized_start=1007
-  _globals['_LISTSUBSCRIPTIONSREQUEST']._serialized_end=1088
-  _globals['_LISTSUBSCRIPTIONSRESPONSE']._serialized_start=1090
-  _globals['_LISTSUBSCRIPTIONSRESPONSE']._serialized_end=1200
-  _globals['_CHANGE']._serialized_start=1203
-  _globals['_CHANGE']._serialized_end=1444
-  _globals['_CHANGE_ITEMSENTRY']._serialized_start=1400
-  _globals['_CHANGE_ITEMSENTRY']._serialized_end=1444
-  _globals['_PULLCHANGESREQUEST']._serialized_start=1446
-  _globals['_PULLCHANGESREQUEST']._serialized_end=1509
-  _globals['_PULLCHANGESRESPONSE']._serialized_start=1512
-  _globals['_PULLCHANGESRESPONSE']._serialized_end=1642
-  _globals['_SUBSCRIBEREQUEST']._serialized_start=1644
-  _globals['_SUBSCRIBEREQUEST']._serialized_end=1705
-  _globals['_SUBSCRIBERESPONSE']._serialized_start=1708
-  _globals['_SUBSCRIBERESPONSE']._serialized_end=1836
-  _globals['_ACKNOWLEDGECHANGESREQUEST']._serialized_start=1838
-  _globals['_ACKNOWLEDGECHANGESREQUEST']._serialized_end=1903
-  _globals['_ACKNOWLEDGECHANGESRESPONSE']._serialized_start=1905
-  _globals['_ACKNOWLEDGECHANGESRESPONSE']._serialized_end=1990
-  _globals['_DELIVERYSERVICE']._serialized_start=2188
-  _globals['_DELIVERYSERVICE']._serialized_end=2949
+  _globals['_PUBLISHHEADER']._serialized_end=225
+  _globals['_PUBLISHROW']._serialized_start=227
+  _globals['_PUBLISHROW']._serialized_end=273
+  _globals['_PUBLISHREQUEST']._serialized_start=276
+  _globals['_PUBLISHREQUEST']._serialized_end=405
+  _globals['_ROWVIOLATION']._serialized_start=407
+  _globals['_ROWVIOLATION']._serialized_end=469
+  _globals['_PUBLISHRESPONSE']._serialized_start=471
+  _globals['_PUBLISHRESPONSE']._serialized_end=575
+  _globals['_SUBSCRIPTION']._serialized_start=577
+  _globals['_SUBSCRIPTION']._serialized_end=685
+  _globals['_CREATESUBSCRIPTIONREQUEST']._serialized_start=688
+  _globals['_CREATESUBSCRIPTIONREQUEST']._serialized_end=912
+  _globals['_CREATESUBSCRIPTIONRESPONSE']._serialized_start=914
+  _globals['_CREATESUBSCRIPTIONRESPONSE']._serialized_end=999
+  _globals['_GETSUBSCRIPTIONREQUEST']._serialized_start=1001
+  _globals['_GETSUBSCRIPTIONREQUEST']._serialized_end=1039
+  _globals['_GETSUBSCRIPTIONRESPONSE']._serialized_start=1041
+  _globals['_GETSUBSCRIPTIONRESPONSE']._serialized_end=1123
+  _globals['_LISTSUBSCRIPTIONSREQUEST']._serialized_start=1125
+  _globals['_LISTSUBSCRIPTIONSREQUEST']._serialized_end=1206
+  _globals['_LISTSUBSCRIPTIONSRESPONSE']._serialized_start=1208
+  _globals['_LISTSUBSCRIPTIONSRESPONSE']._serialized_end=1318
+  _globals['_CHANGE']._serialized_start=1321
+  _globals['_CHANGE']._serialized_end=1562
+  _globals['_CHANGE_ITEMSENTRY']._serialized_start=1518
+  _globals['_CHANGE_ITEMSENTRY']._serialized_end=1562
+  _globals['_PULLCHANGESREQUEST']._serialized_start=1564
+  _globals['_PULLCHANGESREQUEST']._serialized_end=1627
+  _globals['_PULLCHANGESRESPONSE']._serialized_start=1630
+  _globals['_PULLCHANGESRESPONSE']._serialized_end=1760
+  _globals['_SUBSCRIBEREQUEST']._serialized_start=1762
+  _globals['_SUBSCRIBEREQUEST']._serialized_end=1823
+  _globals['_SUBSCRIBERESPONSE']._serialized_start=1826
+  _globals['_SUBSCRIBERESPONSE']._serialized_end=1954
+  _globals['_ACKNOWLEDGECHANGESREQUEST']._serialized_start=1956
+  _globals['_ACKNOWLEDGECHANGESREQUEST']._serialized_end=2021
+  _globals['_ACKNOWLEDGECHANGESRESPONSE']._serialized_start=2023
+  _globals['_ACKNOWLEDGECHANGESRESPONSE']._serialized_end=2108
+  _globals['_DELIVERYSERVICE']._serialized_start=2486
+  _globals['_DELIVERYSERVICE']._serialized_end=3247
 # @@protoc_insertion_point(module_scope)

@@ -21,6 +21,30 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _PublishMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PublishModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PublishMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PUBLISH_MODE_UNSPECIFIED: _PublishMode.ValueType  # 0
+    """As CHANGES."""
+    PUBLISH_MODE_CHANGES: _PublishMode.ValueType  # 1
+    """Nothing: they stay as they are."""
+    PUBLISH_MODE_SNAPSHOT: _PublishMode.ValueType  # 2
+    """That there are none: what is held and not in the batch is withdrawn with it (全量快照)."""
+
+class PublishMode(_PublishMode, metaclass=_PublishModeEnumTypeWrapper):
+    """What a batch says of the records that it leaves out."""
+
+PUBLISH_MODE_UNSPECIFIED: PublishMode.ValueType  # 0
+"""As CHANGES."""
+PUBLISH_MODE_CHANGES: PublishMode.ValueType  # 1
+"""Nothing: they stay as they are."""
+PUBLISH_MODE_SNAPSHOT: PublishMode.ValueType  # 2
+"""That there are none: what is held and not in the batch is withdrawn with it (全量快照)."""
+Global___PublishMode: _TypeAlias = PublishMode  # noqa: Y015
+
 class _StartPosition:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -32,7 +56,13 @@ class _StartPositionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StartPo
     START_POSITION_NOW: _StartPosition.ValueType  # 1
     """After the last change there is."""
     START_POSITION_EARLIEST: _StartPosition.ValueType  # 2
-    """With the first change there is."""
+    """With the first change there is, as far back as the grant includes history."""
+    START_POSITION_SNAPSHOT: _StartPosition.ValueType  # 3
+    """With all that is held, each record once, and then its changes, without a gap."""
+    START_POSITION_TIME: _StartPosition.ValueType  # 4
+    """With the first change published at or after start_time."""
+    START_POSITION_OFFSET: _StartPosition.ValueType  # 5
+    """After start_offset."""
 
 class StartPosition(_StartPosition, metaclass=_StartPositionEnumTypeWrapper):
     """Where a new subscription begins."""
@@ -42,7 +72,13 @@ START_POSITION_UNSPECIFIED: StartPosition.ValueType  # 0
 START_POSITION_NOW: StartPosition.ValueType  # 1
 """After the last change there is."""
 START_POSITION_EARLIEST: StartPosition.ValueType  # 2
-"""With the first change there is."""
+"""With the first change there is, as far back as the grant includes history."""
+START_POSITION_SNAPSHOT: StartPosition.ValueType  # 3
+"""With all that is held, each record once, and then its changes, without a gap."""
+START_POSITION_TIME: StartPosition.ValueType  # 4
+"""With the first change published at or after start_time."""
+START_POSITION_OFFSET: StartPosition.ValueType  # 5
+"""After start_offset."""
 Global___StartPosition: _TypeAlias = StartPosition  # noqa: Y015
 
 class _ChangeType:
@@ -78,13 +114,16 @@ class PublishHeader(_message.Message):
     RESOURCE_FIELD_NUMBER: _builtins.int
     ITEMS_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
     resource: _builtins.str
     """The resource; the caller is its source department."""
     request_id: _builtins.str
     """Repeats with one id return the first answer."""
+    mode: Global___PublishMode.ValueType
+    """Whether the batch is all there is. A snapshot has one row at least, and withdraws by none."""
     @_builtins.property
     def items(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Codes of the items in the order of each row's values."""
+        """Codes of the items in the order of each row's values, or of the columns of Arrow."""
 
     def __init__(
         self,
@@ -92,10 +131,11 @@ class PublishHeader(_message.Message):
         resource: _builtins.str = ...,
         items: _abc.Iterable[_builtins.str] | None = ...,
         request_id: _builtins.str = ...,
+        mode: Global___PublishMode.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items", "request_id", b"request_id", "resource", b"resource"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items", "mode", b"mode", "request_id", b"request_id", "resource", b"resource"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -280,6 +320,8 @@ class CreateSubscriptionRequest(_message.Message):
     GRANT_FIELD_NUMBER: _builtins.int
     START_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    START_OFFSET_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The caller's department."""
     subscription_id: _builtins.str
@@ -287,9 +329,17 @@ class CreateSubscriptionRequest(_message.Message):
     grant: _builtins.str
     """The grant it lives under."""
     start: Global___StartPosition.ValueType
-    """Where it begins."""
+    """Where it begins. Of what was published before the grant's decision only what is still held is
+    sent, wherever it begins, unless the decision includes history.
+    """
     request_id: _builtins.str
     """Repeats with one id return the first answer."""
+    start_offset: _builtins.int
+    """For START_POSITION_OFFSET."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """For START_POSITION_TIME."""
+
     def __init__(
         self,
         *,
@@ -298,10 +348,12 @@ class CreateSubscriptionRequest(_message.Message):
         grant: _builtins.str = ...,
         start: Global___StartPosition.ValueType = ...,
         request_id: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        start_offset: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["grant", b"grant", "parent", b"parent", "request_id", b"request_id", "start", b"start", "subscription_id", b"subscription_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["grant", b"grant", "parent", b"parent", "request_id", b"request_id", "start", b"start", "start_offset", b"start_offset", "start_time", b"start_time", "subscription_id", b"subscription_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

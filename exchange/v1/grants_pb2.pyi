@@ -257,7 +257,7 @@ class GrantTerms(_message.Message):
     rate_per_minute: _builtins.int
     """Questions per minute; 0 is without bound."""
     include_history: _builtins.bool
-    """Whether what is added to a grant is shown in changes published before, too."""
+    """Whether what was published before is shown with its superseded values too."""
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___GrantedItem]:
         """Items given."""
@@ -762,7 +762,9 @@ class ApproveAccessRequestRequest(_message.Message):
     rate_per_minute: _builtins.int
     """Questions per minute; 0 is without bound."""
     include_history: _builtins.bool
-    """For an amendment: show what is added in changes published before, too."""
+    """Show what was published before the decision with its superseded values too, and by an amendment
+    all that it adds. Without it only what is still held is shown of that.
+    """
     reason: _builtins.str
     """Why records are restricted further than asked; required where row_filter is given."""
     @_builtins.property

@@ -17,7 +17,7 @@ from pathlib import Path
 import orjson
 
 from exchange.delivery import store as delivery
-from exchange.delivery.model import Batch
+from exchange.delivery.intake import Batch
 from exchange.grants.model import Grant, GrantedItem
 from exchange.server import MIGRATIONS
 from exchange.spatial import store

@@ -11,8 +11,11 @@ from alembic.migration import MigrationContext
 
 import exchange.server
 from exchange.delivery import store
-from exchange.delivery.model import Batch, LogEntry, Published, Subscription
+from exchange.delivery.intake import Batch, Published
+from exchange.delivery.log.store import LogReader
+from exchange.delivery.model import LogEntry, Subscription
 from exchange.delivery.reading import RecordReader
+from exchange.delivery.subscriptions import store as subscriptions
 from runtime.database import Database
 from tests.builders.catalog import HOUSING, NOON, RESIDENTS
 
@@ -38,17 +41,18 @@ def publish(
 
 
 def log(database: Database, resource: str = RESIDENTS, after: int = 0, limit: int = 100_000):
-    entries = store.LogReader(database).after(resource, after, limit)
+    entries = LogReader(database).after(resource, after, limit)
     return [(entry.offset, entry.key, entry.payload) for entry in entries]
 
 
-def test_the_migration_makes_the_tables_that_the_store_declares(database):
+@pytest.mark.parametrize("metadata", [store.METADATA, subscriptions.METADATA])
+def test_the_migration_makes_the_tables_that_the_stores_declare(database, metadata):
     with database.engine.connect() as connection:
         context = MigrationContext.configure(
             connection, opts={"include_name": lambda name, kind, _: kind != "table" or
-                              name in store.METADATA.tables}
+                              name in metadata.tables}
         )  # fmt: skip
-        assert compare_metadata(context, store.METADATA) == []
+        assert compare_metadata(context, metadata) == []
 
 
 def test_publish_change_repeat_withdraw(database):
@@ -60,7 +64,7 @@ def test_publish_change_repeat_withdraw(database):
     assert mixed == Published(batch=3, offset=4, upserted=2, withdrawn=0, unchanged=2)
     gone = publish(database, {"a": None})
     assert gone == Published(batch=4, offset=5, upserted=0, withdrawn=1, unchanged=0)
-    reader = store.LogReader(database)
+    reader = LogReader(database)
     assert [reader.payload(RESIDENTS, key) for key in "abc"] == [None, "3", "4"]
     assert log(database) == [
         (1, "a", "1"),
@@ -78,7 +82,7 @@ def test_resources_share_the_log_and_nothing_else(database):
     for round_ in range(3):
         publish(database, {"a": f"r{round_}"}, RESIDENTS)
         publish(database, {"a": f"o{round_}", "b": f"o{round_}"}, OTHER)
-    reader = store.LogReader(database)
+    reader = LogReader(database)
     assert reader.payload(RESIDENTS, "a") == "r2"
     assert reader.payload(OTHER, "a") == "o2"
     assert reader.payload(RESIDENTS, "b") is None
@@ -134,7 +138,7 @@ def test_a_large_batch_is_read_in_pages_and_compared_in_chunks(database):
 def test_times_come_back_as_they_went_in(database):
     at = NOON + timedelta(microseconds=17)
     publish(database, {"a": "1"}, at=at)
-    (entry,) = store.LogReader(database).after(RESIDENTS, 0, 10)
+    (entry,) = LogReader(database).after(RESIDENTS, 0, 10)
     assert entry == LogEntry(offset=1, key="a", payload="1", publish_time=at)
 
 
@@ -168,7 +172,7 @@ def test_offsets_are_in_the_order_of_commits_under_many_writers(database):
             failures.append(error)
 
     def follow() -> None:
-        reader = store.LogReader(database)
+        reader = LogReader(database)
         while True:
             last = done.is_set()
             seen.extend(e.offset for e in reader.after(RESIDENTS, seen[-1] if seen else 0, 50))
@@ -201,25 +205,25 @@ def subscription(name: str, department: str = HOUSING) -> Subscription:
 def test_subscriptions(database):
     made = [subscription("b"), subscription("a-1"), subscription("a"), subscription("x", "d/o")]
     with database.unit_of_work() as work:
-        assert all(store.add_subscription(work.session, one) for one in made)
-        assert not store.add_subscription(work.session, made[0])
+        assert all(subscriptions.add(work.session, one) for one in made)
+        assert not subscriptions.add(work.session, made[0])
     with database.reading() as session:
-        assert store.subscription(session, made[0].name) == made[0]
-        assert store.subscription(session, "absent") is None
-        found = store.subscriptions(session, HOUSING, "", 10)
+        assert subscriptions.get(session, made[0].name) == made[0]
+        assert subscriptions.get(session, "absent") is None
+        found = subscriptions.page(session, HOUSING, "", 10)
         assert found == [made[2], made[1], made[0]]
-        assert store.subscriptions(session, HOUSING, made[2].name, 1) == [made[1]]
+        assert subscriptions.page(session, HOUSING, made[2].name, 1) == [made[1]]
 
 
 def test_a_cursor_only_moves_forward(database):
     one = subscription("a")
     with database.unit_of_work() as work:
-        store.add_subscription(work.session, one)
+        subscriptions.add(work.session, one)
     for cursor, held in ((2, 3), (9, 9), (9, 9), (4, 9)):
         with database.unit_of_work() as work:
-            store.advance_cursor(work.session, one.name, cursor)
+            subscriptions.advance(work.session, one.name, cursor)
         with database.reading() as session:
-            assert store.subscription(session, one.name).cursor == held
+            assert subscriptions.get(session, one.name).cursor == held
 
 
 def test_the_log_is_read_by_its_indexes(database):
@@ -231,7 +235,7 @@ def test_the_log_is_read_by_its_indexes(database):
     if not database.is_sqlite:
         with database.engine.begin() as connection:
             connection.execute(sa.text("ANALYZE"))
-    reader = store.LogReader(database)
+    reader = LogReader(database)
     explain = "EXPLAIN QUERY PLAN " if database.is_sqlite else "EXPLAIN "
     rows = database.held.rows(explain + reader._after, (RESIDENTS, 0, 1, 1, 500))
     plan = "\n".join(str(row[-1]) for row in rows)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import exchange.server
 from exchange.delivery import store as log
 from exchange.delivery.history import store
-from exchange.delivery.model import Batch
+from exchange.delivery.intake import Batch
 from exchange.delivery.reading import RecordReader
 from runtime.database import Database
 from tests.builders.catalog import CIVIL, NOON

@@ -10,7 +10,7 @@ from alembic.migration import MigrationContext
 
 import exchange.server
 from exchange.delivery import store as delivery
-from exchange.delivery.model import Batch
+from exchange.delivery.intake import Batch
 from exchange.sources import store
 from exchange.sources.model import Measurement, Publisher, SourceCase, SourceCaseState
 from runtime.database import Database

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import exchange.server
 from exchange.delivery import store as delivery
-from exchange.delivery.model import Batch
+from exchange.delivery.intake import Batch
 from exchange.delivery.reading import RecordReader
 from exchange.grants.rows import RowCondition, RowTest, shows
 from exchange.spatial import searching, store

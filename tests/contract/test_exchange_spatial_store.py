@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import exchange.server
 from exchange.delivery import store as delivery
-from exchange.delivery.model import Batch
+from exchange.delivery.intake import Batch
 from exchange.grants.model import Grant, GrantedItem, Operation
 from exchange.spatial import searching, store
 from exchange.spatial.distance import between

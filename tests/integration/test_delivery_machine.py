@@ -8,7 +8,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from exchange.delivery import store
-from exchange.delivery.model import Batch, Subscription
+from exchange.delivery.intake import Batch
+from exchange.delivery.log.store import LogReader
+from exchange.delivery.model import Subscription
+from exchange.delivery.subscriptions import store as subscriptions
 from exchange.server import MIGRATIONS
 from runtime.database import Database
 from tests.builders.catalog import HOUSING, NOON
@@ -26,11 +29,11 @@ class Delivery(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory()
         self.database = Database(f"sqlite:///{self.folder.name}/x.db", schema="exchange")
         self.database.migrate(Path(MIGRATIONS))
-        self.reader = store.LogReader(self.database)
+        self.reader = LogReader(self.database)
         self.published = {resource: {} for resource in RESOURCES}
         self.durable: dict[str, str] = {}  # what the subscriber keeps, together with its cursor
         with self.database.unit_of_work() as work:
-            store.add_subscription(
+            subscriptions.add(
                 work.session,
                 Subscription(
                     name=NAME,
@@ -80,13 +83,13 @@ class Delivery(RuleBasedStateMachine):
                 self.durable[entry.key] = entry.payload
         if not dies:
             with self.database.unit_of_work() as work:
-                store.advance_cursor(work.session, NAME, entries[-1].offset)
+                subscriptions.advance(work.session, NAME, entries[-1].offset)
 
     @rule(cursor=st.integers(0, 3))
     def acknowledge_something_old(self, cursor):
         before = self._cursor()
         with self.database.unit_of_work() as work:
-            store.advance_cursor(work.session, NAME, min(cursor, before))
+            subscriptions.advance(work.session, NAME, min(cursor, before))
         assert self._cursor() == before
 
     @invariant()
@@ -107,7 +110,7 @@ class Delivery(RuleBasedStateMachine):
 
     def _cursor(self) -> int:
         with self.database.reading() as session:
-            return store.subscription(session, NAME).cursor
+            return subscriptions.get(session, NAME).cursor
 
 
 Delivery.TestCase.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)

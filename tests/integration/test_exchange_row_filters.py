@@ -12,7 +12,7 @@ import grpc
 import orjson
 import pytest
 
-from exchange.grants import requesting, service
+from exchange.grants import replying, requesting, service
 from exchange.grants.amending import Narrowing
 from exchange.grants.model import GrantedItem, Mask, Operation
 from exchange.grants.rows import RowCondition, RowTest
@@ -100,12 +100,12 @@ def amend(node, grant: str, masks: dict[str, Mask], **terms) -> None:
             clock=node.clock,
             amends=grant,
         )
-        requesting.approve_access_request(
+        replying.approve_access_request(
             work,
             caller(CIVIL),
             name=asked.name,
             items=[GrantedItem(item=item, mask=mask) for item, mask in masks.items()],
-            operations=(),
+            operations=terms.pop("operations", ()),
             daily_quota=0,
             start_time=None,
             end_time=node.clock.now().replace(year=2027),

@@ -11,7 +11,7 @@ import pytest
 from exchange.audit.merkle import leaf_hash, root_from_path
 from exchange.audit.note import Promise, Verifier
 from exchange.delivery import publishing
-from exchange.delivery.model import Room
+from exchange.delivery.intake import Room
 from exchange.grants.model import Mask, Operation
 from exchange.v1 import audit_pb2, catalog_pb2, delivery_pb2, grants_pb2, query_pb2
 from runtime.errors import (
@@ -390,7 +390,7 @@ async def test_pull_and_acknowledge(node):
     source, consumer = node.connect(caller(CIVIL)), node.connect(caller(HOUSING))
     await source.publish(person(1), person(2, "某乙"))
     await source.publish(withdraw=[citizen_number(1)])
-    name = await subscribed(consumer, node.grant())
+    name = await subscribed(consumer, node.grant(include_history=True))
     pull = delivery_pb2.PullChangesRequest(subscription=name, max_changes=2)
     first = await consumer.delivery.PullChanges(pull)
     assert [c.offset for c in first.changes] == [1, 2]

@@ -6,15 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.catalog.schema import schema_of
+from exchange.delivery import intake as taking
 from exchange.delivery import model
+from exchange.delivery.intake import Header, Intake, Room, RowDigest
 from exchange.delivery.model import (
     Change,
     ChangeType,
-    Header,
-    Intake,
     LogEntry,
-    Room,
-    RowDigest,
     changes_wanted,
     delivered,
     project,
@@ -109,7 +107,7 @@ def test_all_rejected_rows_are_counted_and_a_hundred_violations_shown():
 
 
 def test_a_batch_is_bounded(monkeypatch):
-    monkeypatch.setattr(model, "GREATEST_BATCH", 2)
+    monkeypatch.setattr(taking, "GREATEST_BATCH", 2)
     intake = Intake(HEADER, SCHEMA)
     intake.add([row(1), row(2)])
     with pytest.raises(InvalidArgument) as caught:
@@ -118,7 +116,7 @@ def test_a_batch_is_bounded(monkeypatch):
 
 
 def test_the_memory_of_a_batch_is_bounded(monkeypatch):
-    monkeypatch.setattr(model, "GREATEST_BATCH_SIZE", 150)
+    monkeypatch.setattr(taking, "GREATEST_BATCH_SIZE", 150)
     intake = Intake(HEADER, SCHEMA)
     intake.add([row(1)])
     with pytest.raises(InvalidArgument) as caught:

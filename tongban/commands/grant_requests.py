@@ -116,7 +116,7 @@ def approve(
     row: Rows = None,
     reason: Annotated[str, typer.Option(help="Why records are restricted.")] = "",
     include_history: Annotated[
-        bool, typer.Option(help="For an amendment: show what is added in earlier changes, too.")
+        bool, typer.Option(help="Show what was published before, superseded values too.")
     ] = False,
     node: NodeAddress = DEFAULT_NODE,
     identity: IdentityFolder = DEFAULT_IDENTITY,

@@ -1,0 +1,141 @@
+"""What a subscriber sees of the log under a grant: the one way to read it, on every path.
+
+1. A change is seen by the terms that hold at its offset (`Grant.view_at`). One outside them does
+   not exist, but where what it replaced was shown, or may have been: then it is a withdrawal.
+2. Who has seen nothing of a record is told nothing of it: not that it changed, not that it ended.
+3. Up to `Grant.history_from`, and up to a subscription's `snapshot_end`, the log is read compacted:
+   no superseded value is shown (rule 4 of `model`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import chain, islice
+
+import orjson
+
+from exchange.delivery.log.store import LogReader
+from exchange.delivery.model import Change, LogEntry, Subscription, project
+from exchange.grants.model import Grant
+from exchange.grants.rows import Holds, shows
+
+ENDLESS = 1 << 62
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Changes as they are seen, whose they are, and how far the log was read for them."""
+
+    changes: list[Change]
+    keys: list[str]
+    upto: int
+
+
+class Projection:
+    """The log as one subscription sees it under its grant as that is now.
+
+    Made anew for each reading: a grant changes. `ended` tells that the log had no more.
+    """
+
+    def __init__(self, log: LogReader, grant: Grant, subscription: Subscription) -> None:
+        self._log = log
+        self._grant = grant
+        self._subscription = subscription
+        self._bound = max(grant.history_from, subscription.snapshot_end)
+        #: Every change is shown, and alike.
+        self._plain = not (grant.row_filter or grant.earlier)
+        self._holds: Holds = log.holds
+        self.ended = False
+
+    def read(self, after: int, limit: int) -> Reading:
+        """The next changes after an offset, at most `limit`."""
+        end = after if self._plain else self._log.end()  # what comes meanwhile is not passed by
+        keys: list[str] = []
+        entries = islice(self.entries(after, limit), limit)
+        changes = self.project(_noting(entries, keys))
+        if changes:
+            return Reading(changes, keys[: len(changes)], changes[-1].offset)
+        # Records that are not shown are passed by only together with the end of the whole log, so
+        # that the cursor tells nothing of them.
+        passed = end if self.ended else after
+        return Reading([], [], max(after, passed, self._bound))
+
+    def entries(self, after: int, limit: int = ENDLESS) -> Iterator[LogEntry]:
+        """Entries that are seen after an offset; where all are, about `limit` are read."""
+        older: Iterable[LogEntry] = ()
+        bound, resource = max(after, self._bound), self._grant.resource
+        if after < self._bound:
+            origin = self._subscription.origin
+            older = self._log.newest_after(resource, after, self._bound, ended_after=origin)
+        if self._plain:
+            yield from chain(older, self._log.after(resource, bound, limit))
+            self.ended = True
+            return
+        for entry in older:
+            seen = self._newest_seen(entry)
+            if seen is not None:
+                yield seen
+        for entry in self._log.after_with_previous(resource, bound):
+            seen = self._seen(entry)
+            if seen is not None:
+                yield seen
+        self.ended = True
+
+    def project(self, entries: Iterable[LogEntry]) -> list[Change]:
+        """Entries as the subscriber sees them; ends early where they would pass a message."""
+        grant, secret = self._grant, self._subscription.secret
+        if self._plain:
+            return project(entries, grant.project, secret)
+        return project(
+            entries,
+            grant.project,
+            secret,
+            shown_at=lambda offset: grant.view_at(offset).project,
+        )
+
+    def state(self, entry: LogEntry) -> LogEntry:
+        """The newest change of a record, as who has its record id may see it now.
+
+        One that is not shown is a withdrawal.
+        """
+        if self._plain or self._shown(entry.offset, entry.payload):
+            return entry
+        return replace(entry, payload=None)
+
+    def _newest_seen(self, entry: LogEntry) -> LogEntry | None:
+        """The same of a compacted reading: what lies between is not known, so it may be."""
+        if self._shown(entry.offset, entry.payload):
+            return entry
+        told = entry.previous and entry.offset > self._subscription.origin
+        return replace(entry, payload=None) if told else None
+
+    def _seen(self, entry: LogEntry) -> LogEntry | None:
+        if self._shown(entry.offset, entry.payload):
+            return entry
+        if entry.previous and self._was_shown(entry):
+            return entry if entry.payload is None else replace(entry, payload=None)
+        return None
+
+    def _shown(self, offset: int, payload: str | None) -> bool:
+        if payload is None:
+            return False
+        view = self._grant.view_at(offset)
+        return bool(view.masks) and shows(view.row_filter, orjson.loads(payload), self._holds)
+
+    def _was_shown(self, entry: LogEntry) -> bool:
+        if entry.previous_payload is None:
+            return False
+        if self._shown(entry.previous, entry.previous_payload):
+            return True
+        formerly = self._grant.view_at(entry.previous).formerly
+        return formerly is not None and shows(
+            formerly, orjson.loads(entry.previous_payload), self._holds
+        )
+
+
+def _noting(entries: Iterable[LogEntry], keys: list[str]) -> Iterator[LogEntry]:
+    """The entries; notes whose they are as they go by."""
+    for entry in entries:
+        keys.append(entry.key)
+        yield entry

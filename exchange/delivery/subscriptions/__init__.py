@@ -1,0 +1,1 @@
+"""Subscriptions as they are held."""
