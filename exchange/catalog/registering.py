@@ -165,7 +165,7 @@ def _check(work: UnitOfWork, department: Department) -> None:
         found = list(
             departments.hierarchy_violations(
                 department,
-                above=_above(work, department),
+                above=above(work, department),
                 children=below[0] if below else [],
                 height=len(below),
             )
@@ -179,17 +179,17 @@ def _check(work: UnitOfWork, department: Department) -> None:
         )
 
 
-def _above(work: UnitOfWork, department: Department) -> list[Department]:
+def above(work: UnitOfWork, department: Department) -> list[Department]:
     """Its parent and so on; one more than may be, so that too many are seen."""
-    above: list[Department] = []
+    found_above: list[Department] = []
     parent = department.parent
-    while parent and len(above) <= departments.GREATEST_DEPTH:
+    while parent and len(found_above) <= departments.GREATEST_DEPTH:
         found = store.department(work.session, parent)
         if found is None:
             break
-        above.append(found)
+        found_above.append(found)
         parent = "" if found.name == department.name else found.parent
-    return above
+    return found_above
 
 
 def _below(work: UnitOfWork, name: str) -> list[list[Department]]:

@@ -44,13 +44,19 @@ def review_of(
     )
 
 
-def give_back(principal: Principal, request: AccessRequest | None, *, note: str) -> AccessRequest:
+def give_back(
+    principal: Principal,
+    request: AccessRequest | None,
+    *,
+    note: str,
+    above: Collection[str] = (),
+) -> AccessRequest:
     """The request returned for more material.
 
     Raises as `deciding.reject`: NotFound, PermissionDenied, FailedPrecondition, InvalidArgument
     (REASON_REQUIRED).
     """
-    request = to_answer(principal, request)
+    request = to_answer(principal, request, above)
     refuse(text_faults("note", note, REASON_LIMIT), "REASON_REQUIRED")
     return replace(request, state=AccessRequestState.RETURNED, review_note=note, proposal=None)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from exchange.grants.model import AccessRequest, Grant
 from runtime.identity import Principal, Role
 
@@ -16,17 +18,34 @@ def may_see(principal: Principal, thing: AccessRequest | Grant) -> bool:
     return sees_everything(principal) or principal.department in (thing.consumer, thing.source)
 
 
-def may_decide(principal: Principal, thing: AccessRequest | Grant) -> bool:
-    """Whether the caller may approve or reject a request that it sees, or set terms of a grant."""
-    if principal.has(Role.ADMINISTRATOR):
-        return True
-    return principal.has(Role.DEPARTMENT) and principal.department == thing.source
+def may_decide(
+    principal: Principal, thing: AccessRequest | Grant, above: Collection[str] = ()
+) -> bool:
+    """Whether the caller may approve or reject a request that it sees, or set terms of a grant.
+
+    `above` are the departments above the source. Nobody decides on what its own department asks of
+    another.
+    """
+    if principal.department == thing.source:
+        return principal.has(Role.DEPARTMENT) or principal.has(Role.ADMINISTRATOR)
+    if principal.department == thing.consumer:
+        return False
+    return principal.has(Role.ADMINISTRATOR) and principal.department in above
 
 
-def is_authority(principal: Principal, request: AccessRequest) -> bool:
-    """Whether the caller is the authority over sharing across regions and levels."""
-    named = request.authority in ("", principal.department)
-    return principal.has(Role.ADMINISTRATOR) and named
+def is_authority(principal: Principal, request: AccessRequest, above: Collection[str] = ()) -> bool:
+    """Whether the caller is the authority over sharing across regions and levels.
+
+    Where none is named, departments above the source are; where there are none either, every
+    administrator, but for those of who asks.
+    """
+    if not principal.has(Role.ADMINISTRATOR):
+        return False
+    if request.authority:
+        return principal.department == request.authority
+    if above:
+        return principal.department in above
+    return principal.department != request.consumer
 
 
 def may_revoke(principal: Principal, grant: Grant) -> bool:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from google.protobuf.message import Message
 
-from exchange.grants import messages, requesting, service
+from exchange.grants import messages, replying, requesting, service
 from exchange.grants.amending import Narrowing
 from exchange.grants.authorizing import GrantIndex
 from exchange.grants.contracts import contract_note
@@ -135,7 +135,7 @@ class GrantServicer:
         end = messages.time_of(request, "end_time")
 
         def act(work: UnitOfWork) -> pb.ApproveAccessRequestResponse:
-            decided, grant = requesting.approve_access_request(
+            decided, grant = replying.approve_access_request(
                 work,
                 call.principal,
                 name=request.name,
@@ -163,7 +163,7 @@ class GrantServicer:
         """Agree to a proposal."""
 
         def act(work: UnitOfWork) -> pb.EndorseAccessRequestResponse:
-            decided, grant = requesting.endorse_access_request(
+            decided, grant = replying.endorse_access_request(
                 work, call.principal, name=request.name, clock=self._clock
             )
             return pb.EndorseAccessRequestResponse(
@@ -178,7 +178,7 @@ class GrantServicer:
         """Answer a request with a refusal."""
 
         def act(work: UnitOfWork) -> pb.RejectAccessRequestResponse:
-            made = requesting.reject_access_request(
+            made = replying.reject_access_request(
                 work,
                 call.principal,
                 name=request.name,
@@ -196,7 +196,7 @@ class GrantServicer:
         """Give a request back for more material."""
 
         def act(work: UnitOfWork) -> pb.ReturnAccessRequestResponse:
-            made = requesting.return_access_request(
+            made = replying.return_access_request(
                 work, call.principal, name=request.name, note=request.note, clock=self._clock
             )
             return pb.ReturnAccessRequestResponse(access_request=request_message(made))

@@ -16,7 +16,7 @@ from datetime import datetime
 from exchange.catalog import service as catalog
 from exchange.catalog.model import DataResource, ServiceItem
 from exchange.delivery import reading
-from exchange.grants import amending, deciding, store, supplying
+from exchange.grants import amending, deciding, standing, store, supplying
 from exchange.grants.amending import Narrowing
 from exchange.grants.model import Grant, GrantVersion, grant_not_found
 from exchange.grants.rights import may_see, sees_everything
@@ -129,6 +129,7 @@ def narrow_grant(
         etag=etag,
         offset=reading.end_of_log(work),
         now=now,
+        above=standing.above(work, held.source),
     )
     check_named(work, "", to.row_filter)
     store.update_grant(work.session, grant, epoch=store.bump(work.session))

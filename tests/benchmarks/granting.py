@@ -202,7 +202,7 @@ def _worker(database: Path, names: list[str]) -> Iterator[subprocess.Popen[str]]
 
 
 def _stream_ended(county: County, number: int) -> float:
-    with county.client("employment") as employment, county.client("centre") as centre:
+    with county.client("employment") as employment, county.client("police") as police:
         asked = employment.grants.CreateAccessRequest(
             grants_pb2.CreateAccessRequestRequest(
                 parent=EMPLOYMENT,
@@ -221,7 +221,7 @@ def _stream_ended(county: County, number: int) -> float:
             name=asked.name, items=[grants_pb2.GrantedItem(item="name")], request_id=fresh()
         )
         approval.end_time.FromDatetime(SYSTEM.now() + timedelta(days=1))
-        grant = centre.grants.ApproveAccessRequest(approval, timeout=30).grant
+        grant = police.grants.ApproveAccessRequest(approval, timeout=30).grant
         subscription = employment.delivery.CreateSubscription(
             delivery_pb2.CreateSubscriptionRequest(
                 parent=EMPLOYMENT,
@@ -236,7 +236,7 @@ def _stream_ended(county: County, number: int) -> float:
         )
         time.sleep(0.5)  # it is idle, waiting for changes
         began = time.perf_counter()
-        centre.grants.RevokeGrant(
+        police.grants.RevokeGrant(
             grants_pb2.RevokeGrantRequest(name=grant.name, reason="测量", request_id=fresh()),
             timeout=30,
         )

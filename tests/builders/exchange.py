@@ -14,7 +14,7 @@ import grpc
 import orjson
 
 from exchange.audit.merkle import split_entries
-from exchange.grants import requesting
+from exchange.grants import replying, requesting
 from exchange.grants.model import GrantedItem, Mask, Operation
 from exchange.server import ExchangeService
 from exchange.v1 import (
@@ -151,7 +151,7 @@ class ExchangeNode:
                 legal_basis="示范县政务数据共享办法第一条",
                 clock=self.clock,
             )
-            _, given = requesting.approve_access_request(
+            _, given = replying.approve_access_request(
                 work,
                 caller(CIVIL),
                 name=asked.name,

@@ -4,11 +4,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from exchange.grants import requesting
+from exchange.grants import replying, requesting
 from exchange.grants.model import AccessRequest, Grant, GrantedItem, Operation
 from runtime.clock import Clock
 from runtime.database import Database
-from tests.builders.catalog import ADMINISTRATOR, HOUSING, NOON, RESIDENTS, caller
+from tests.builders.catalog import HOUSING, NOON, RESIDENTS, caller
 
 PURPOSE = "公共租赁住房资格审核"
 LEGAL_BASIS = "示范县公共租赁住房管理办法第九条"
@@ -86,11 +86,11 @@ def approve(
     end_time: datetime | None = None,
     **terms: Any,
 ) -> Grant:
-    """Approve as the administrator: all that was asked, for thirty days, unless told."""
+    """Approve as the source: all that was asked, for thirty days, unless told."""
     with database.unit_of_work() as work:
-        _, grant = requesting.approve_access_request(
+        _, grant = replying.approve_access_request(
             work,
-            ADMINISTRATOR,
+            caller(request.source),
             name=request.name,
             items=items or tuple(GrantedItem(item=item) for item in request.items),
             operations=(),

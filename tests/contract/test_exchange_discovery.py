@@ -15,7 +15,7 @@ from exchange.catalog import registering
 from exchange.catalog.directory import Withdrawal
 from exchange.catalog.model import SharingType
 from exchange.discovery.rpc import DiscoveryServicer
-from exchange.grants import requesting, service
+from exchange.grants import replying, service
 from exchange.grants.authorizing import GrantIndex
 from exchange.grants.model import GrantedItem
 from exchange.grants.rpc import GrantServicer
@@ -167,7 +167,7 @@ def test_from_request_to_grant_to_amendment_to_its_end(database: Database, clock
 def test_a_refusal_is_told_to_who_asked_with_its_law(database: Database, clock: FixedClock):
     request = build.ask(database, clock=clock)
     with database.unit_of_work() as work:
-        requesting.reject_access_request(
+        replying.reject_access_request(
             work,
             caller(CIVIL),
             name=request.name,

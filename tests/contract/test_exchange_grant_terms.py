@@ -17,7 +17,7 @@ from exchange.catalog import registering
 from exchange.deadlines import service as deadlines
 from exchange.deadlines.jurisdictions import Kind
 from exchange.deadlines.model import DeadlineState
-from exchange.grants import content, requesting, service, store
+from exchange.grants import content, replying, requesting, service, store
 from exchange.grants.amending import Narrowing
 from exchange.grants.model import AccessRequestState, GrantedItem, Mask, Operation
 from exchange.grants.rows import RowCondition, RowTest
@@ -147,7 +147,7 @@ def test_all_terms_are_read_back_whole(database: Database, clock: FixedClock):
     assert service.get_grant(database, consumer, grant.name) == grant
     (version,) = service.list_grant_versions(database, consumer, grant.name)
     assert version.grant == grant
-    assert (version.act, version.actor) == ("granted", ADMINISTRATOR.system)
+    assert (version.act, version.actor) == ("granted", caller(CIVIL).system)
     assert version.until_time is None
 
 
@@ -251,7 +251,7 @@ def test_the_clock_of_a_reply_stands_while_the_request_is_returned(
     clock.advance(2 * DAY)
     returned = act(
         database,
-        requesting.return_access_request,
+        replying.return_access_request,
         caller(CIVIL),
         name=asked.name,
         note="请补充依据原文",
@@ -289,7 +289,7 @@ def test_a_clock_that_people_have_stopped_or_set_going_keeps_no_request_from_its
     with database.unit_of_work() as work:
         if by_hand == "pause":
             deadlines.pause(work, reason="停", at=clock.now(), **how)
-        requesting.return_access_request(
+        replying.return_access_request(
             work, caller(CIVIL), name=asked.name, note="请补充", clock=clock
         )
         if by_hand == "resume":
@@ -337,7 +337,7 @@ def test_across_regions_the_authority_has_to_agree(
         "reason": "仅限示范县户籍人员",
         "clock": clock,
     }
-    proposed, grant = act(database, requesting.approve_access_request, caller(CIVIL), **how)
+    proposed, grant = act(database, replying.approve_access_request, caller(CIVIL), **how)
     assert (proposed.state, grant) == (AccessRequestState.AWAITING_AUTHORITY, None)
     assert clock_of(database, asked.name).state is DeadlineState.MET
     read = requesting.get_access_request(database, caller(elsewhere), asked.name)
@@ -345,7 +345,7 @@ def test_across_regions_the_authority_has_to_agree(
     clock.advance(DAY)
     _, grant = act(
         database,
-        requesting.endorse_access_request,
+        replying.endorse_access_request,
         ADMINISTRATOR,
         name=asked.name,
         clock=clock,
@@ -491,7 +491,7 @@ def test_what_crosses_is_decided_at_the_decision(database: Database, clock: Fixe
         "end_time": clock.now() + 30 * DAY,
         "clock": clock,
     }
-    decided, grant = act(database, requesting.approve_access_request, caller(CIVIL), **how)
+    decided, grant = act(database, replying.approve_access_request, caller(CIVIL), **how)
     assert (decided.cross_region, decided.needs_review, grant is None) == (moves, moves, moves)
     read = requesting.get_access_request(database, caller(HOUSING), asked.name)
     assert (read.cross_region, read.needs_review) == (moves, moves)
@@ -555,5 +555,5 @@ def test_what_got_onto_the_negative_list_is_not_granted(database: Database, cloc
         "end_time": clock.now() + 30 * DAY,
         "clock": clock,
     }
-    _, grant = act(database, requesting.approve_access_request, caller(CIVIL), **how)
+    _, grant = act(database, replying.approve_access_request, caller(CIVIL), **how)
     assert set(grant.masks) == {"birth_date"}

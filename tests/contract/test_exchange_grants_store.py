@@ -14,7 +14,7 @@ from exchange.catalog.rpc import POLICY as CATALOG_POLICY
 from exchange.catalog.rpc import CatalogServicer
 from exchange.catalog.service import Schemas
 from exchange.freshness import CHECK_SECONDS
-from exchange.grants import requesting, service
+from exchange.grants import replying, requesting, service
 from exchange.grants.authorizing import GrantIndex
 from exchange.grants.model import (
     AccessRequestState,
@@ -113,7 +113,7 @@ def test_audit_records_hold_no_free_text(database: Database, clock: FixedClock):
     revoke(database, grant.name, county.ADMINISTRATOR, clock)
     second = build.ask(database, clock=clock)
     with database.unit_of_work() as work:
-        requesting.reject_access_request(
+        replying.reject_access_request(
             work,
             caller(CIVIL),
             name=second.name,

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from exchange.grants import requesting, service
+from exchange.grants import replying, requesting, service
 from exchange.grants.amending import Narrowing
 from exchange.v1 import delivery_pb2, query_pb2
 from runtime.errors import DomainError
@@ -66,7 +66,7 @@ def _decided(node: ExchangeNode, given: Given, operations, items, rows, *, amend
             clock=node.clock,
             amends=amends,
         )
-        _, grant = requesting.approve_access_request(
+        _, grant = replying.approve_access_request(
             work,
             caller(CIVIL),
             name=asked.name,

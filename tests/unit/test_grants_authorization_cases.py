@@ -4,11 +4,13 @@
 `ACTS` is the rule of seeing, deciding and revoking: (who, act, allowed or reason).
 """
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from exchange.grants import deciding
+from exchange.grants import amending, deciding, reviewing
+from exchange.grants.amending import Narrowing
 from exchange.grants.model import (
     AccessRequest,
     AccessRequestState,
@@ -17,9 +19,11 @@ from exchange.grants.model import (
     GrantState,
     Mask,
     Operation,
+    Terms,
     authorize,
 )
 from exchange.grants.rights import may_see
+from exchange.grants.rows import RowCondition, RowTest
 from runtime.errors import DomainError, NotFound, PermissionDenied
 from runtime.identity import Principal, Role
 from tests.builders import catalog as county
@@ -121,9 +125,18 @@ CONSUMER_COUNTER = caller(HOUSING, Role.COUNTER)
 SOURCE_COUNTER = caller(CIVIL, Role.COUNTER)
 OTHER_COUNTER = caller(HEALTH, Role.COUNTER)
 CONSUMER_AUDITOR = caller(HOUSING, Role.AUDITOR)
+SOURCE_ADMIN = caller(CIVIL, Role.ADMINISTRATOR)
+CONSUMER_ADMIN = caller(HOUSING, Role.ADMINISTRATOR, Role.DEPARTMENT)
+OTHER_ADMIN = caller(HEALTH, Role.ADMINISTRATOR)
+CITY = "departments/city-civil-affairs"
+ABOVE = frozenset({CITY, "departments/city-data-office"})
+CITY_ADMIN, CITY_SYSTEM = caller(CITY, Role.ADMINISTRATOR), caller(CITY)
+CITY_AUDITOR = caller(CITY, Role.AUDITOR)
+OFFICE_ADMIN = caller("departments/city-data-office", Role.ADMINISTRATOR)
 NODE = caller("departments/data-office", Role.NODE)
 NO_REQUEST = "ACCESS_REQUEST_NOT_FOUND"
 HIDDEN = "HIDDEN"
+HERE = RowCondition(item="region", test=RowTest.PREFIX, values=("9901",))
 
 ACTS = [
     # Who sees a request and its grant.
@@ -135,9 +148,16 @@ ACTS = [
     (OTHER, "see", HIDDEN),
     (OTHER_COUNTER, "see", HIDDEN),
     (NODE, "see", HIDDEN),
-    # Who approves: the source's own system or an administrator.
+    # Who approves: the source's own system or administrator, or an administrator above it.
     (SOURCE, "approve", None),
-    (ADMIN, "approve", None),
+    (SOURCE_ADMIN, "approve", None),
+    (CITY_ADMIN, "approve", None),
+    (OFFICE_ADMIN, "approve", None),
+    (ADMIN, "approve", "NOT_THE_SOURCE"),
+    (OTHER_ADMIN, "approve", "NOT_THE_SOURCE"),
+    (CONSUMER_ADMIN, "approve", "NOT_THE_SOURCE"),
+    (CITY_SYSTEM, "approve", NO_REQUEST),
+    (CITY_AUDITOR, "approve", "NOT_THE_SOURCE"),
     (CONSUMER, "approve", "NOT_THE_SOURCE"),
     (CONSUMER_COUNTER, "approve", "NOT_THE_SOURCE"),
     (SOURCE_COUNTER, "approve", "NOT_THE_SOURCE"),
@@ -147,14 +167,53 @@ ACTS = [
     (NODE, "approve", NO_REQUEST),
     # Who rejects: the same.
     (SOURCE, "reject", None),
-    (ADMIN, "reject", None),
+    (SOURCE_ADMIN, "reject", None),
+    (CITY_ADMIN, "reject", None),
+    (OFFICE_ADMIN, "reject", None),
+    (ADMIN, "reject", "NOT_THE_SOURCE"),
+    (OTHER_ADMIN, "reject", "NOT_THE_SOURCE"),
+    (CONSUMER_ADMIN, "reject", "NOT_THE_SOURCE"),
+    (CITY_SYSTEM, "reject", NO_REQUEST),
     (CONSUMER, "reject", "NOT_THE_SOURCE"),
     (SOURCE_COUNTER, "reject", "NOT_THE_SOURCE"),
     (AUDITOR, "reject", "NOT_THE_SOURCE"),
     (OTHER, "reject", NO_REQUEST),
+    # Who returns one for more material: the same.
+    (SOURCE, "return", None),
+    (SOURCE_ADMIN, "return", None),
+    (CITY_ADMIN, "return", None),
+    (ADMIN, "return", "NOT_THE_SOURCE"),
+    (OTHER_ADMIN, "return", "NOT_THE_SOURCE"),
+    (CONSUMER_ADMIN, "return", "NOT_THE_SOURCE"),
+    (OTHER, "return", NO_REQUEST),
+    # Who adds a condition on an item that is not granted whole: the same.
+    (SOURCE, "filter", None),
+    (SOURCE_ADMIN, "filter", None),
+    (CITY_ADMIN, "filter", None),
+    (ADMIN, "filter", "NOT_NARROWER"),
+    (OTHER_ADMIN, "filter", "NOT_NARROWER"),
+    (CONSUMER_ADMIN, "filter", "NOT_NARROWER"),
+    (CONSUMER, "filter", "NOT_NARROWER"),
+    (OTHER, "filter", NOT_FOUND),
+    # Who endorses where no authority is named: administrators above the source.
+    (CITY_ADMIN, "endorse", None),
+    (OFFICE_ADMIN, "endorse", None),
+    (ADMIN, "endorse", "NOT_THE_AUTHORITY"),
+    (SOURCE_ADMIN, "endorse", "NOT_THE_AUTHORITY"),
+    (CONSUMER_ADMIN, "endorse", "NOT_THE_AUTHORITY"),
+    (CITY_SYSTEM, "endorse", NO_REQUEST),
+    # Who endorses where one is named: its administrators, nobody else.
+    (OFFICE_ADMIN, "endorse as named", None),
+    (CITY_ADMIN, "endorse as named", "NOT_THE_AUTHORITY"),
+    (ADMIN, "endorse as named", "NOT_THE_AUTHORITY"),
+    # Who endorses where none is named and none is above: any administrator but of who asks.
+    (ADMIN, "endorse alone", None),
+    (SOURCE_ADMIN, "endorse alone", None),
+    (CONSUMER_ADMIN, "endorse alone", "NOT_THE_AUTHORITY"),
     # Who revokes: both parties or an administrator.
     (SOURCE, "revoke", None),
     (ADMIN, "revoke", None),
+    (OTHER_ADMIN, "revoke", None),
     (CONSUMER, "revoke", None),
     (CONSUMER_COUNTER, "revoke", "NOT_A_PARTY"),
     (SOURCE_COUNTER, "revoke", "NOT_A_PARTY"),
@@ -197,6 +256,18 @@ def test_act(who: Principal, act: str, answer: str | None):
     assert refused.value.reason == answer
 
 
+def proposed(request: AccessRequest, authority: str) -> AccessRequest:
+    """What the source proposes to an authority; to any that may be, where none is named."""
+    terms = Terms(items=(GrantedItem(item="name"),), operations=(Q,), start_time=NOON, end_time=END)
+    return replace(
+        request,
+        state=AccessRequestState.AWAITING_AUTHORITY,
+        needs_review=True,
+        authority=authority,
+        proposal=terms,
+    )
+
+
 def perform(act: str, who: Principal, request: AccessRequest | None, grant: Grant | None) -> object:
     match act:
         case "approve":
@@ -211,10 +282,40 @@ def perform(act: str, who: Principal, request: AccessRequest | None, grant: Gran
                 start_time=None,
                 end_time=END,
                 now=NOON,
+                above=ABOVE,
             )
         case "reject":
             return deciding.reject(
-                who, request, reason="依据不足", legal_basis="示范县办法第六条", now=NOON
+                who,
+                request,
+                reason="依据不足",
+                legal_basis="示范县办法第六条",
+                now=NOON,
+                above=ABOVE,
+            )
+        case "return":
+            return reviewing.give_back(who, request, note="请补充依据", above=ABOVE)
+        case "filter":
+            return amending.narrow(
+                who,
+                grant,
+                to=Narrowing(row_filter=(HERE,)),
+                resource=county.resource(),
+                reason="按地区",
+                etag="",
+                offset=0,
+                now=NOON,
+                above=ABOVE,
+            )
+        case "endorse" | "endorse as named" | "endorse alone":
+            return deciding.endorse(
+                who,
+                request
+                and proposed(request, "departments/city-data-office" if "named" in act else ""),
+                resource=county.resource(),
+                grant_name=build.GRANT,
+                now=NOON,
+                above=() if act == "endorse alone" else ABOVE,
             )
         case "revoke":
             return deciding.revoke(who, grant, reason="已办结", now=NOON)

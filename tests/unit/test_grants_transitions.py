@@ -32,6 +32,7 @@ P, AW, RE, AP, RJ, WD = (
 DAY = timedelta(days=1)
 SOURCE, CONSUMER, OTHER = caller(CIVIL), caller(HOUSING), caller(HEALTH)
 AUTHORITY = county.ADMINISTRATOR
+ABOVE = frozenset({AUTHORITY.department})
 ELSEWHERE = caller("departments/other-office", Role.ADMINISTRATOR)
 BY = {
     "approve": SOURCE,
@@ -81,11 +82,17 @@ def act(what: str, held: AccessRequest, who=None) -> AccessRequest:
                 start_time=None,
                 end_time=NOON + DAY,
                 now=NOON,
+                above=ABOVE,
             )
             return made
         case "endorse":
             return deciding.endorse(
-                who, held, resource=county.resource(), grant_name=build.GRANT, now=NOON
+                who,
+                held,
+                resource=county.resource(),
+                grant_name=build.GRANT,
+                now=NOON,
+                above=ABOVE,
             )[0]
         case "reject":
             return deciding.reject(who, held, reason="依据不足", legal_basis="某办法", now=NOON)
@@ -172,14 +179,21 @@ def test_what_crosses_waits_for_the_authority_and_gives_nothing_until_then():
     assert (given.daily_quota, given.items) == (5, (GrantedItem(item="name"),))
 
 
-def test_without_a_named_authority_any_administrator_is_it():
-    assert act("endorse", request(AW, needs_review=True), ELSEWHERE).state is AP
+def test_without_a_named_authority_who_is_above_the_source_is_it():
+    held = request(AW, needs_review=True)
+    assert act("endorse", held, AUTHORITY).state is AP
+    with pytest.raises(DomainError) as refused:
+        act("endorse", held, ELSEWHERE)
+    assert refused.value.reason == "NOT_THE_AUTHORITY"
 
 
 def test_the_authority_itself_approves_at_once():
     held = request(needs_review=True, authority=AUTHORITY.department)
     assert act("approve", held, AUTHORITY).state is AP
-    assert act("approve", held, ELSEWHERE).state is AW
+    assert act("approve", held, SOURCE).state is AW
+    with pytest.raises(DomainError) as refused:
+        act("approve", held, ELSEWHERE)
+    assert refused.value.reason == "NOT_THE_SOURCE"
 
 
 def test_a_proposal_that_can_no_longer_be_given_is_not_endorsed():

@@ -139,7 +139,7 @@ def grant_access(stage: Stage) -> Facts:
     """Three items are asked for; two are given, one of them masked, for 90 days, 500 a day."""
     asked = ask(stage["employment"], POPULATION, ["name", "residence_address", "phone"], PURPOSE)
     grant = approve(
-        stage["centre"],
+        stage["police"],
         asked.name,
         [
             grants_pb2.GrantedItem(item="name"),
@@ -290,7 +290,7 @@ def refusals(stage: Stage, grant: str) -> Facts:
     """An ungranted item, an expired grant, an unknown caller: each with its reason."""
     client, number = stage["employment"], applicant().citizen_number
     short = approve(
-        stage["centre"],
+        stage["police"],
         ask(client, POPULATION, ["name"], "一次性核对").name,
         [grants_pb2.GrantedItem(item="name")],
         timedelta(seconds=1.5),

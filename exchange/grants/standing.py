@@ -1,0 +1,38 @@
+"""Who stands where: what a request crosses, and whose administrators may act for its source."""
+
+from __future__ import annotations
+
+from exchange.catalog import registering
+from exchange.catalog import service as catalog
+from exchange.deadlines import service as deadlines
+from exchange.grants import reviewing
+from exchange.grants.deciding import NO_REVIEW, Review
+from runtime import names
+from runtime.database import UnitOfWork
+
+
+def above(work: UnitOfWork, source: str) -> frozenset[str]:
+    """Departments above a source: parents, and the authority that its jurisdiction names."""
+    held = catalog.department_in(work, source)
+    if held is None:
+        return frozenset()
+    found = {one.name for one in registering.above(work, held)}
+    authority = deadlines.ruling(work.session, held.region_code).authority
+    return frozenset(found | {authority} - {"", source})
+
+
+def review(work: UnitOfWork, consumer: str, resource: str) -> Review:
+    """Whether what is asked for crosses regions or levels, by the source's jurisdiction."""
+    asking = catalog.department_in(work, consumer)
+    source = catalog.department_in(work, names.department_of(resource))
+    if source is None:
+        return NO_REVIEW
+    held = deadlines.ruling(work.session, source.region_code)
+    if asking is None:
+        # Nobody knows where it is: to be safe, elsewhere.
+        return Review(
+            cross_region=True, needed="cross_region" in held.review_when, authority=held.authority
+        )
+    return reviewing.review_of(
+        asking, source, review_when=held.review_when, authority=held.authority
+    )
