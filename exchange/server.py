@@ -25,6 +25,9 @@ from exchange.catalog.service import Schemas
 from exchange.connecting import rpc as connecting_rpc
 from exchange.connecting.forwarding import Forwarding
 from exchange.connecting.rpc import ConnectorServicer
+from exchange.corrections import rpc as corrections_rpc
+from exchange.corrections.rpc import CorrectionServicer
+from exchange.corrections.tracing import Tracer
 from exchange.deadlines import rpc as deadlines_rpc
 from exchange.deadlines.rpc import DeadlineServicer
 from exchange.deadlines.tables.store import calendar
@@ -64,6 +67,7 @@ from exchange.v1 import (
     audit_pb2_grpc,
     catalog_pb2_grpc,
     connecting_pb2_grpc,
+    corrections_pb2_grpc,
     deadlines_pb2_grpc,
     delivery_pb2_grpc,
     discovery_pb2_grpc,
@@ -135,6 +139,7 @@ class ExchangeService:
         self._subscribing: Subscribing | None = None
         self._spatial: SpatialQuerying | None = None
         self._batching: Batching | None = None
+        self.tracer: Tracer | None = None
 
     @property
     def audit(self) -> AuditLog:
@@ -311,6 +316,17 @@ class ExchangeService:
             deadlines_rpc.POLICY,
         )
         server.add(
+            corrections_pb2_grpc.add_CorrectionServiceServicer_to_server,
+            CorrectionServicer(
+                self.database, audit=self.audit, schemas=self.schemas, clock=self._clock
+            ),
+            corrections_rpc.POLICY,
+        )
+        self.tracer = Tracer(
+            database=self.database, audit=self.audit, schemas=self.schemas, clock=self._clock
+        )
+        self.tracer.start()
+        server.add(
             lists_pb2_grpc.add_ListServiceServicer_to_server,
             ListServicer(self.database, self.schemas, self._clock),
             lists_rpc.POLICY,
@@ -338,6 +354,8 @@ class ExchangeService:
     async def stop(self) -> None:
         """Finish what is being written, sequence what is logged, and close the databases."""
         self.end_streams()
+        if self.tracer is not None:
+            await asyncio.to_thread(self.tracer.stop)
         if self._delivery is not None:
             await asyncio.to_thread(self._delivery.close)
         for reading in (self._spatial, self._batching):
