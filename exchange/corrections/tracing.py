@@ -86,7 +86,6 @@ class Tracer:
     def start(self) -> None:
         """Begin to look for what is to be traced, every second."""
         if self._thread is None:
-            self._stopping.clear()
             self._thread = threading.Thread(target=self._go_on, name="corrections", daemon=True)
             self._thread.start()
 
@@ -96,6 +95,7 @@ class Tracer:
         if thread is not None:
             self._stopping.set()
             thread.join()
+            self._stopping.clear()
 
     def run(self) -> int:
         """Trace what is ready; how many requests were."""

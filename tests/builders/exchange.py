@@ -21,9 +21,12 @@ from exchange.v1 import (
     audit_pb2_grpc,
     catalog_pb2_grpc,
     connecting_pb2_grpc,
+    corrections_pb2_grpc,
     delivery_pb2_grpc,
     discovery_pb2_grpc,
+    files_pb2_grpc,
     grants_pb2_grpc,
+    inquiries_pb2_grpc,
     lists_pb2_grpc,
     monitoring_pb2_grpc,
     oversight_pb2_grpc,
@@ -38,7 +41,7 @@ from runtime.config import Settings
 from runtime.errors import DomainError
 from runtime.idcodes import citizen_check_character
 from runtime.identity import Authenticator, Authority, Credentials, Principal, Role
-from runtime.objects import FileStore
+from runtime.objects import FileStore, ObjectStore
 from runtime.rpc import Server
 from runtime.status import from_rpc_error
 from tests.builders.catalog import (
@@ -100,7 +103,9 @@ class Stubs:
         self.credentials = credentials
         self.catalog = catalog_pb2_grpc.CatalogServiceStub(channel)
         self.connectors = connecting_pb2_grpc.ConnectorServiceStub(channel)
+        self.corrections = corrections_pb2_grpc.CorrectionServiceStub(channel)
         self.grants = grants_pb2_grpc.GrantServiceStub(channel)
+        self.inquiries = inquiries_pb2_grpc.InquiryServiceStub(channel)
         self.lists = lists_pb2_grpc.ListServiceStub(channel)
         self.oversight = oversight_pb2_grpc.OversightServiceStub(channel)
         self.monitoring = monitoring_pb2_grpc.MonitoringServiceStub(channel)
@@ -110,6 +115,7 @@ class Stubs:
         self.delivery = delivery_pb2_grpc.DeliveryServiceStub(channel)
         self.audit = audit_pb2_grpc.AuditServiceStub(channel)
         self.discovery = discovery_pb2_grpc.DiscoveryServiceStub(channel)
+        self.files = files_pb2_grpc.FileServiceStub(channel)
 
     async def publish(self, *rows: Sequence[str], **how: Any) -> pb.PublishResponse:
         return await self.delivery.Publish(iter(batch(*rows, **how)))
@@ -186,11 +192,12 @@ def settings_in(folder: Path, database: str = "") -> Settings:
 
 @asynccontextmanager
 async def exchange_node(
-    folder: Path, database: str = "", *, seed: bool = True
+    folder: Path, database: str = "", *, seed: bool = True, objects: ObjectStore | None = None
 ) -> AsyncIterator[ExchangeNode]:
     """A node behind a real port; `connect(principal)` gives a caller's stubs."""
     clock = FixedClock(NOON)
-    service = ExchangeService(settings_in(folder, database), FileStore(folder / "objects"), clock)
+    store = objects or FileStore(folder / "objects")
+    service = ExchangeService(settings_in(folder, database), store, clock)
     await service.start()
     if seed:
         register(service.database, CIVIL, HOUSING, HEALTH, clock=clock)
