@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
+from functools import lru_cache
 
 from stdnum.cn import ric, uscc
 from stdnum.exceptions import InvalidChecksum, InvalidLength, ValidationError
@@ -27,13 +28,20 @@ def citizen_number_problem(number: str) -> str | None:
     """What is wrong with a citizen number (GB 11643), in words without the number; None if good."""
     if not _CITIZEN.fullmatch(number):
         return "a citizen number is 17 digits and a check character (GB 11643)"
-    try:
-        date(int(number[6:10]), int(number[10:12]), int(number[12:14]))
-    except ValueError:
+    if not _is_date(number[6:14]):
         return "digits 7 to 14 are not a date (GB 11643)"
     if ric.calc_check_digit(number) != number[17]:
         return "the check character is wrong (GB 11643)"
     return None
+
+
+@lru_cache(maxsize=50_000)  # of a century's dates each is looked at once
+def _is_date(digits: str) -> bool:
+    try:
+        date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
+    except ValueError:
+        return False
+    return True
 
 
 def citizen_check_character(first_17: str) -> str:

@@ -70,6 +70,8 @@ class Server:
             root_certificates=credentials.authority,
             require_client_auth=True,
         )
+        self._methods = _Methods()
+        self._server.add_generic_rpc_handlers((self._methods,))
         self._services: list[str] = []
         self._port = 0
         self._health = HealthServicer()
@@ -94,9 +96,7 @@ class Server:
             name: self._guard(f"/{service}/{name}", handler, policy[name])
             for name, handler in handlers.items()
         }
-        self._server.add_generic_rpc_handlers(
-            (grpc.method_handlers_generic_handler(service, guarded),)
-        )
+        self._methods.add(service, guarded)
         self._services.append(service)
 
     def _guard(self, path: str, handler: Any, roles: frozenset[Role]) -> Any:
@@ -340,6 +340,22 @@ def _reader(parse: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
             ) from None
 
     return read
+
+
+class _Methods(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # not generic when it runs
+    """All methods by path: handlers of services would be asked one by one, for every call."""
+
+    def __init__(self) -> None:
+        self._by_path: dict[str, Any] = {}
+
+    def add(self, service: str, handlers: Mapping[str, Any]) -> None:
+        """The methods of one service."""
+        for name, handler in handlers.items():
+            self._by_path[f"/{service}/{name}"] = handler
+
+    def service(self, handler_call_details: Any) -> Any:
+        """The handler of a call; None where there is no such method."""
+        return self._by_path.get(handler_call_details.method)
 
 
 class _Registrar:

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from itertools import repeat
 from typing import Any, TypeVar
 
-from exchange.audit.accesses.model import joined, tag
+from exchange.audit.accesses.model import joined, tagging
 from exchange.audit.accesses.store import AccessStore
 from exchange.audit.model import Receipt, Usage
 from exchange.audit.promising import fresh_shard, promise
@@ -84,7 +84,7 @@ class AuditLog:
         self.key = key
         self.objects = objects
         self.accesses = AccessStore(database)
-        self._tag_secret = key.secret_for("index of accesses")
+        self._tag = tagging(key.secret_for("index of accesses"))
         self.sequencer = Sequencer(
             self.store,
             key=key,
@@ -110,7 +110,7 @@ class AuditLog:
 
     def tags(self, keys: Iterable[str]) -> bytes:
         """Of the keys that a record is about, what the index of accesses knows them by."""
-        return b"".join([tag(self._tag_secret, key) for key in keys])
+        return b"".join([self._tag(key) for key in keys])
 
     async def append(
         self, record: SealedRecord, usage: Usage | None = None, tags: bytes = b""

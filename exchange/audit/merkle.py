@@ -76,6 +76,18 @@ def path_of(levels: Sequence[Sequence[bytes]], index: int) -> tuple[bytes, ...]:
     return tuple(path)
 
 
+def paths_of(levels: Sequence[Sequence[bytes]]) -> list[tuple[bytes, ...]]:
+    """`path_of` of every leaf, in order: from the root down, what neighbours share is made once."""
+    paths: list[tuple[bytes, ...]] = [()]
+    for level in reversed(levels[:-1]):
+        size = len(level)
+        paths = [
+            (level[place ^ 1], *paths[place >> 1]) if place ^ 1 < size else paths[place >> 1]
+            for place in range(size)
+        ]
+    return paths
+
+
 # Verifying: from the proof alone.
 
 

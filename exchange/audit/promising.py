@@ -11,7 +11,7 @@ import os
 from collections.abc import Sequence
 from datetime import datetime
 
-from exchange.audit.merkle import join_entries, leaf_hash, levels_of, path_of
+from exchange.audit.merkle import join_entries, leaf_hash, levels_of, paths_of
 from exchange.audit.model import Batch, Receipt
 from exchange.audit.note import Promise
 from runtime.records import SealedRecord, instant
@@ -55,11 +55,11 @@ def promise(
             batch=sequence,
             position=position,
             batch_size=len(leaves),
-            path=path_of(levels, position),
+            path=path,
             promise_time=at,
             signature=signature,
         )
-        for position, record in enumerate(records)
+        for position, (record, path) in enumerate(zip(records, paths_of(levels), strict=True))
     ]
     return batch, receipts
 

@@ -20,6 +20,7 @@ from exchange.audit.merkle import (
     levels_of,
     node_hash,
     path_of,
+    paths_of,
     root_of,
     split_entries,
     tile_name,
@@ -88,6 +89,12 @@ def tiled(size):
     tiles = MemoryTiles()
     tiles.add(LEAVES[:size])
     return TiledTree(size, tiles.read)
+
+
+@pytest.mark.parametrize("size", [*range(1, 20), 127, 128, 129, 512])
+def test_all_paths_at_once_are_the_paths(size):
+    levels = levels_of(LEAVES[:size])
+    assert paths_of(levels) == [path_of(levels, index) for index in range(size)]
 
 
 @given(st.integers(1, 300), st.data())
