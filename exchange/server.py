@@ -38,6 +38,10 @@ from exchange.delivery.rpc import DeliveryServicer
 from exchange.delivery.subscribing import Subscribing
 from exchange.discovery import rpc as discovery_rpc
 from exchange.discovery.rpc import DiscoveryServicer
+from exchange.files import rpc as files_rpc
+from exchange.files.rpc import FileServicer
+from exchange.files.service import Allowing, Files
+from exchange.files.working import FileWorker
 from exchange.grants import rpc as grants_rpc
 from exchange.grants.authorizing import GrantIndex, resources_of
 from exchange.grants.rates import Rates
@@ -71,6 +75,7 @@ from exchange.v1 import (
     deadlines_pb2_grpc,
     delivery_pb2_grpc,
     discovery_pb2_grpc,
+    files_pb2_grpc,
     grants_pb2_grpc,
     lists_pb2_grpc,
     monitoring_pb2_grpc,
@@ -139,6 +144,7 @@ class ExchangeService:
         self._subscribing: Subscribing | None = None
         self._spatial: SpatialQuerying | None = None
         self._batching: Batching | None = None
+        self._file_worker: FileWorker | None = None
         self.tracer: Tracer | None = None
 
     @property
@@ -164,6 +170,14 @@ class ExchangeService:
         """
         await asyncio.to_thread(self._open)
         self.audit.start()
+        self._file_worker = FileWorker(
+            database=self.database,
+            allowing=Allowing(self.grants, self.schemas),
+            audit=self.audit,
+            objects=self._objects,
+            clock=self._clock,
+        )
+        self._file_worker.start()
 
     def _open(self) -> None:
         self.migrate()
@@ -311,6 +325,22 @@ class ExchangeService:
             delivery_rpc.POLICY,
         )
         server.add(
+            files_pb2_grpc.add_FileServiceServicer_to_server,
+            FileServicer(
+                self.database,
+                Files(
+                    database=self.database,
+                    allowing=Allowing(self.grants, self.schemas),
+                    audit=self.audit,
+                    objects=self._objects,
+                    clock=self._clock,
+                    rates=rates,
+                ),
+                wake=self._file_worker.wake if self._file_worker else lambda: None,
+            ),
+            files_rpc.POLICY,
+        )
+        server.add(
             deadlines_pb2_grpc.add_DeadlineServiceServicer_to_server,
             DeadlineServicer(self.database, self._clock),
             deadlines_rpc.POLICY,
@@ -361,6 +391,8 @@ class ExchangeService:
         for reading in (self._spatial, self._batching):
             if reading is not None:
                 await asyncio.to_thread(reading.close)
+        if self._file_worker is not None:
+            await self._file_worker.stop()
         await self.forwarding.close()
         if self._audit is not None:
             await self._audit.stop()

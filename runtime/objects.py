@@ -15,6 +15,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, TypeVar
 from urllib.parse import urlsplit
@@ -60,6 +61,10 @@ class ObjectStore(Protocol):
 
     def delete(self, name: str) -> None:
         """Remove; nothing happens where there is nothing."""
+        ...
+
+    def link(self, name: str, seconds: int) -> str:
+        """An address where anybody gets the object for so long; empty where there is none."""
         ...
 
 
@@ -162,6 +167,11 @@ class FileStore:
         """See ObjectStore."""
         with _disk_errors():
             self._path(name).unlink(missing_ok=True)
+
+    def link(self, name: str, seconds: int) -> str:
+        """See ObjectStore. A folder has no addresses."""
+        check_name(name)
+        return ""
 
     def _path(self, name: str) -> Path:
         return self._root / check_name(name)
@@ -284,6 +294,15 @@ class S3Store:
         """See ObjectStore."""
         with _s3_errors():
             self._client.remove_object(self._bucket, self._key(name))
+
+    def link(self, name: str, seconds: int) -> str:
+        """See ObjectStore."""
+        with _s3_errors():
+            return str(
+                self._client.presigned_get_object(
+                    self._bucket, self._key(name), expires=timedelta(seconds=seconds)
+                )
+            )
 
     def _key(self, name: str) -> str:
         return self._prefix + check_name(name)

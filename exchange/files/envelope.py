@@ -88,8 +88,8 @@ class Receiver:
             good = isinstance(key, rsa.RSAPublicKey) and key.key_size >= LEAST_RSA
         if not good or not (own or _may_encrypt(certificate)):
             raise _unusable(
-                f"its key must be on P-256, P-384 or P-521, or RSA of {LEAST_RSA} bits or more, and "
-                "its key usage, if it says one, must allow to agree on keys or to encrypt them",
+                f"its key must be on P-256, P-384 or P-521, or RSA of {LEAST_RSA} bits or more, "
+                "and its key usage, if it says one, must allow to agree on keys or to encrypt them",
                 f"密钥须为 P-256、P-384、P-521，或 {LEAST_RSA} 位以上的 RSA，"
                 "且密钥用途（如有）须允许密钥协商或密钥加密",
             )
@@ -207,7 +207,7 @@ def _unwrapped(recipients: memoryview, key: object) -> bytes:
     except (InvalidUnwrap, ValueError):
         pass
     raise PermissionDenied(
-        "this key does not open the file: use the key of the certificate that it was asked for with",
+        "this key does not open the file: use that of the certificate that it was asked for with",
         reason="NOT_FOR_THIS_KEY",
         message_zh="该私钥打不开此文件：请使用申请导出时所用证书的私钥",
     )

@@ -71,6 +71,14 @@ TABLES: dict[tuple[str, str], dict[str, str | tuple[str, ...]]] = {
         "Export": ("export", "query_refused"),
         "MyAccess": ("accesses_told",),
     },
+    ("exchange.files.rpc", "POLICY"): {
+        # What is shown is recorded file by file by the worker: kinds export and file_exported.
+        "CreateExportJob": ("export_job_created", "export", "file_exported", "query_refused"),
+        "CancelExportJob": ("export_job_ended",),
+        "CreateDownloadLinks": ("file_links_made",),
+        "DownloadPart": ("file_downloaded",),
+        **dict.fromkeys(("GetExportJob", "ListExportJobs"), OWN),
+    },
     ("exchange.spatial.rpc", "POLICY"): {"SpatialQuery": ("spatial_query", "query_refused")},
     ("exchange.connecting.rpc", "POLICY"): {
         "PutEndpoint": ("endpoint_put",),
