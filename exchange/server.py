@@ -288,7 +288,13 @@ class ExchangeService:
         server.add(
             oversight_pb2_grpc.add_OversightServiceServicer_to_server,
             OversightServicer(
-                Overseeing(database=self.database, log=self.audit.store, clock=self._clock)
+                Overseeing(
+                    database=self.database,
+                    log=self.audit.store,
+                    tags=self.audit.tags,
+                    schemas=self.schemas,
+                    clock=self._clock,
+                )
             ),
             oversight_rpc.POLICY,
         )

@@ -6,6 +6,7 @@ with Client("127.0.0.1:7443", Path("identity")) as node:
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -49,6 +50,8 @@ from tongban.console import tell_as
 
 ROWS_PER_MESSAGE = 2000
 KEYS_PER_MESSAGE = 1000
+#: Messages of keys that are sent and not answered yet.
+MESSAGES_AHEAD = 4
 PAGE = 1000
 
 tell_as(grpc.RpcError, status.from_rpc_error)
@@ -127,10 +130,16 @@ class Client:
         items: Sequence[str] = (),
         purpose: str,
         case_number: str,
+        read_time: datetime | None = None,
     ) -> query_pb2.QueryResponse:
         """The granted items of one record, with the receipt that proves the answer."""
         request = self.query_request(
-            grant, key, items=items, purpose=purpose, case_number=case_number
+            grant,
+            key,
+            items=items,
+            purpose=purpose,
+            case_number=case_number,
+            read_time=read_time,
         )
         return self.queries.Query(request, timeout=self.timeout)
 
@@ -142,12 +151,15 @@ class Client:
         items: Sequence[str] = (),
         purpose: str,
         case_number: str,
+        read_time: datetime | None = None,
     ) -> query_pb2.QueryRequest:
         """What `query` sends: whoever signs keeps its nonce with the receipt."""
         request = query_pb2.QueryRequest(
             grant=grant, key=key, items=items, purpose=purpose, case_number=case_number
         )
-        self._sign("Query", request)
+        if read_time is not None:
+            request.read_time.FromDatetime(read_time)
+        self.sign("Query", request)
         return request
 
     def batch_query(
@@ -158,25 +170,36 @@ class Client:
         items: Sequence[str] = (),
         purpose: str,
         case_number: str,
-    ) -> Iterator[tuple[Sequence[str], query_pb2.BatchQueryResponse]]:
-        """The granted items of many records: the keys of each chunk, and its answer.
+        read_time: datetime | None = None,
+    ) -> Iterator[tuple[query_pb2.BatchQueryRequest, query_pb2.BatchQueryResponse]]:
+        """The granted items of many records: each message that was sent, and its answer.
 
-        However many keys: a thousand at a time are sent, and as few are held.
+        However many keys: a thousand at a time are sent, and a few messages are held. A key that
+        comes again begins a new message, since within one each stands once.
         """
-        sent: deque[Sequence[str]] = deque()
+        sent: deque[query_pb2.BatchQueryRequest] = deque()
+        room, ended = threading.Semaphore(MESSAGES_AHEAD), threading.Event()
 
-        def chunks() -> Iterator[query_pb2.BatchQueryRequest]:
-            left = iter(keys)
-            while chunk := list(islice(left, KEYS_PER_MESSAGE)):
-                sent.append(chunk)
+        def messages() -> Iterator[query_pb2.BatchQueryRequest]:
+            for chunk in chunks_of(keys, KEYS_PER_MESSAGE):
+                while not room.acquire(timeout=0.2):
+                    if ended.is_set():
+                        return
                 request = query_pb2.BatchQueryRequest(
                     grant=grant, keys=chunk, items=items, purpose=purpose, case_number=case_number
                 )
-                self._sign("BatchQuery", request)
+                if read_time is not None:
+                    request.read_time.FromDatetime(read_time)
+                self.sign("BatchQuery", request)
+                sent.append(request)
                 yield request
 
-        for answer in self.queries.BatchQuery(chunks()):
-            yield sent.popleft(), answer
+        try:
+            for answer in self.queries.BatchQuery(messages()):
+                yield sent.popleft(), answer
+                room.release()
+        finally:
+            ended.set()
 
     def verify(
         self, grant: str, key: str, claims: Mapping[str, str], *, purpose: str, case_number: str
@@ -185,11 +208,11 @@ class Client:
         request = query_pb2.VerifyRequest(
             grant=grant, key=key, claims=claims, purpose=purpose, case_number=case_number
         )
-        self._sign("Verify", request)
+        self.sign("Verify", request)
         return self.queries.Verify(request, timeout=self.timeout)
 
-    def _sign(self, method: str, request: Message) -> None:
-        """Sign a request where this client signs."""
+    def sign(self, method: str, request: Message) -> None:
+        """Sign a request of QueryService where this client signs."""
         if self._signer is not None:
             sign_request(self._signer, method, request)
 
@@ -247,6 +270,18 @@ class Client:
         if isinstance(error, grpc.RpcError):
             error.node = self.address  # type: ignore[attr-defined]  # see status.from_rpc_error
         self.close()
+
+
+def chunks_of(keys: Iterable[str], size: int) -> Iterator[list[str]]:
+    """Keys in their order, at most so many at once, each once among them."""
+    chunk: dict[str, None] = {}
+    for key in keys:
+        if len(chunk) == size or key in chunk:
+            yield list(chunk)
+            chunk = {}
+        chunk[key] = None
+    if chunk:
+        yield list(chunk)
 
 
 def sign_request(

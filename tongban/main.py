@@ -30,6 +30,7 @@ from tongban.commands import (
     licenses,
     lists,
     monitor,
+    query,
     seal,
     serve,
     sources,
@@ -79,7 +80,7 @@ app.command()(discover.describe)
 app.add_typer(grants.app, name="grants")
 app.add_typer(deadlines.app, name="deadlines")
 app.add_typer(lists.app, name="lists")
-app.command()(data.query)
+app.command()(query.query)
 app.command()(data.verify)
 app.add_typer(spatial.app, name="spatial")
 app.add_typer(sources.app, name="sources")

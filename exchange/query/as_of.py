@@ -1,16 +1,11 @@
 """As-of reading (历史版本查询): one record as it was at a time.
 
 The steps are those of Query (see `exchange.query.service`), but that reading is off the loop, so
-the grant is looked at again after it.
+the grant is looked at again after it. What may be read of the past is in `exchange.query.past`; of
+several keys, `exchange.query.batching` reads it.
 
-1. What a record was at a time is the newest version, in the order of the log, that was published by
-   then. A batch on its way at that moment may still come.
-2. A grant shows a version by the terms that hold for its place in the log (`Grant.view_at`): what a
-   later amendment widened is not shown of what was published before, unless it includes history.
-3. No time before the grant began: nobody could have asked then. A grant that allows to subscribe
-   shows every change there is, and so may be asked for any time.
-4. What a receipt's leaf says: as `query`, and `read_time`; its `request` has `read_time` too (RFC
-   3339, UTC, microseconds), and no `keys`.
+What a receipt's leaf says: as `query`, and `read_time`; its `request` has `read_time` too (RFC
+3339, UTC, microseconds), and no `keys`.
 """
 
 from __future__ import annotations
@@ -20,8 +15,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import orjson
-
 from exchange.audit.appending import AuditLog
 from exchange.audit.model import Usage
 from exchange.catalog.service import Schemas
@@ -30,7 +23,9 @@ from exchange.grants.authorizing import GrantIndex
 from exchange.grants.model import Grant, Operation
 from exchange.grants.rates import Rates
 from exchange.grants.sharing import admitted
-from exchange.query.filtering import shown
+from exchange.query import past
+from exchange.query.days import Days
+from exchange.query.forwarded import Sources
 from exchange.query.model import (
     QueryAnswer,
     check_items,
@@ -39,11 +34,9 @@ from exchange.query.model import (
     quota_exceeded,
     terms_changed,
 )
-from exchange.query.service import Days
 from exchange.query.signing import signed_facts
 from exchange.refusals import REFUSED, refusal
 from runtime.clock import Clock
-from runtime.errors import FieldViolation, InvalidArgument, PermissionDenied
 from runtime.identity import Principal
 from runtime.records import canonical, instant, make_record
 from runtime.signed import RequestSignature
@@ -87,7 +80,9 @@ class AsOf:
         audit: AuditLog,
         clock: Clock,
         rates: Rates,
+        sources: Sources | None = None,
     ) -> None:
+        self._sources = sources or Sources(None, schemas)
         self._grants = grants
         self._schemas = schemas
         self._records = records
@@ -107,17 +102,24 @@ class AsOf:
         check_question(question.purpose, question.case_number)
         check_items(question.items)
         now = self._clock.now()
-        if question.read_time > now:
-            raise _not_yet()
+        past.check_read_time(question.read_time, now)
         try:
             asked_under = self._granted(principal, question)
             schema = self._schemas.schema(asked_under.resource)
             key_check(schema)(question.key)
             request = question.text()
             facts = signed_facts(schema, question.signed, "Query", request, now)
+            past.check_held(forwarded=self._sources.serves(asked_under.resource))
             self._rates.take(asked_under)
             self._usage(asked_under, now)
-            items = await asyncio.to_thread(self._read, asked_under, question)
+            (items,) = await asyncio.to_thread(
+                past.read,
+                self._records,
+                asked_under,
+                (question.key,),
+                question.items,
+                question.read_time,
+            )
             # Does it still hold? From here to the log nobody comes between.
             grant = self._granted(principal, question)
             was = asked_under
@@ -168,8 +170,7 @@ class AsOf:
             items=question.items,
         )
         grant = admitted(grant, self._schemas.schema(grant.resource), question.items)
-        if question.read_time < grant.start_time and Operation.SUBSCRIBE not in grant.operations:
-            raise _before_grant()
+        past.check_begun(grant, question.read_time)
         return grant
 
     def _usage(self, grant: Grant, now: datetime) -> Usage | None:
@@ -179,34 +180,3 @@ class AsOf:
         if self._audit.used(grant.name, day) >= grant.daily_quota:
             raise quota_exceeded(left)
         return Usage(grant=grant.name, day=day, count=1)
-
-    def _read(self, grant: Grant, question: PastQuestion) -> dict[str, str] | None:
-        """What the grant shows of the record as it was; None where there was none to be shown."""
-        offset, text = self._records.as_of(grant.resource, question.key, question.read_time)
-        view = grant.view_at(offset)
-        (seen,) = shown(self._records, [view], [text])
-        if seen is None or not view.masks:
-            return None
-        items = view.project(orjson.loads(seen))
-        if question.items:
-            items = {code: items[code] for code in question.items if code in items}
-        return items
-
-
-def _not_yet() -> InvalidArgument:
-    return InvalidArgument(
-        "read_time is in the future: leave it out to read what is held now",
-        reason="BAD_READ_TIME",
-        message_zh="read_time 晚于当前时间：如需当前数据，请不填该字段",
-        violations=[FieldViolation("read_time", "is in the future")],
-    )
-
-
-def _before_grant() -> PermissionDenied:
-    return PermissionDenied(
-        "read_time is before the grant began: ask for a later time, or for a grant that allows to "
-        "subscribe, which shows earlier changes",
-        reason="READ_TIME_BEFORE_GRANT",
-        message_zh="read_time 早于授权生效时间：请查询其后的时间，"
-        "或申请允许订阅（可见历史变更）的授权",
-    )

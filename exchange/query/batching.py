@@ -10,9 +10,11 @@ chunk may take a while → append the audit record → answer.
 2. Each key counts as one against rate and quota. Where not all are left, none is taken.
 3. The next chunks are read while this one's record becomes durable. Quota is taken, and answers
    come, in the order of the chunks.
-4. Where a resource's department answers from its own system, that is asked, up to 100 keys at a
+4. With `read_time` each record is told as it was then (see `exchange.query.past`); the leaf then
+   says so, and `request` has it too (RFC 3339, UTC, microseconds).
+5. Where a resource's department answers from its own system, that is asked, up to 100 keys at a
    time; the leaf then says `source: endpoint`.
-5. What a receipt's leaf says (kind `batch_query`): `grant`, `contract`, `resource`, `items`,
+6. What a receipt's leaf says (kind `batch_query`): `grant`, `contract`, `resource`, `items`,
    `count` (of keys), `found` (how many); and commitments to `keys` (the list), `purpose`,
    `case_number`, `request` (`{grant, keys, items, purpose, case_number}`) and `answer`
    (`{records: [{found, items}]}`, in the order of the keys).
@@ -37,6 +39,7 @@ from exchange.grants.authorizing import GrantIndex
 from exchange.grants.model import Grant, Operation
 from exchange.grants.rates import Rates
 from exchange.grants.sharing import admitted
+from exchange.query import past
 from exchange.query.days import Days
 from exchange.query.filtering import shown
 from exchange.query.forwarded import SOURCE_ERRORS, Remaining, Sources, caller_gone, unbounded
@@ -53,7 +56,7 @@ from exchange.refusals import REFUSED, refusal
 from runtime.clock import Clock
 from runtime.errors import DomainError, FieldViolation, InvalidArgument
 from runtime.identity import Principal
-from runtime.records import SealedRecord, canonical, make_record
+from runtime.records import SealedRecord, canonical, instant, make_record
 from runtime.signed import RequestSignature
 
 THREADS = 2
@@ -72,6 +75,8 @@ class Batch:
     signed: RequestSignature | None = None
     #: As whom it came: `Query` of several keys, or `BatchQuery`.
     method: str = "BatchQuery"
+    #: As of when; None for what is held now.
+    read_time: datetime | None = None
 
     def text(self) -> bytes:
         """What a receipt commits to."""
@@ -82,8 +87,14 @@ class Batch:
                 "items": self.items,
                 "purpose": self.purpose,
                 "case_number": self.case_number,
+                **self.then,
             }
         )
+
+    @property
+    def then(self) -> Mapping[str, str]:
+        """What a leaf and a request say of the time; nothing where none was asked for."""
+        return {} if self.read_time is None else {"read_time": instant(self.read_time)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,39 +163,42 @@ class Batching:
     ) -> ReadBatch:
         """Read the records of one chunk; nobody has seen them yet.
 
-        Raises InvalidArgument (BAD_QUESTION, BAD_KEYS, MALFORMED_KEY), what `GrantIndex.authorize`
-        raises, ResourceExhausted (RATE_EXCEEDED, DAILY_QUOTA_EXCEEDED), what `admitted`
-        raises and what `Sources.records` raises.
+        Raises InvalidArgument (BAD_QUESTION, BAD_KEYS, MALFORMED_KEY, BAD_READ_TIME), what
+        `GrantIndex.authorize` raises, PermissionDenied (READ_TIME_BEFORE_GRANT), ResourceExhausted
+        (RATE_EXCEEDED, DAILY_QUOTA_EXCEEDED), what `admitted` raises and what `Sources.records`
+        raises.
         """
         check_question(batch.purpose, batch.case_number)
         check_items(batch.items)
         check_keys(batch.keys)
         now = self._clock.now()
+        if batch.read_time is not None:
+            past.check_read_time(batch.read_time, now)
         try:
             # Up to here nothing is waited for: of two chunks the first comes first.
             grant = self._granted(principal, batch)
-            self._rates.take(grant, len(batch.keys))
-            self._usage(grant, len(batch.keys), now)
             request = batch.text()
             schema = self._schemas.schema(grant.resource)
             facts = signed_facts(schema, batch.signed, batch.method, request, now)
+            self._rates.take(grant, len(batch.keys))
+            self._usage(grant, len(batch.keys), now)
         except REFUSED as error:
             await self._refuse(error, principal, batch, now)
             raise
         loop = asyncio.get_running_loop()
         fetched = None
         if self._sources.serves(grant.resource):
+            past.check_held(forwarded=batch.read_time is not None)
             await loop.run_in_executor(self._threads, self._check_each, grant, batch.keys)
             fetched = await self._fetched(principal, grant, batch, now, time_remaining)
-        found, record, tags = await loop.run_in_executor(
-            self._threads,
-            partial(self._found, request=request, signed=facts),
-            principal.system,
-            grant,
-            batch,
-            now,
-            fetched,
-        )
+        find = partial(self._found, request=request, signed=facts)
+        try:
+            found, record, tags = await loop.run_in_executor(
+                self._threads, find, principal.system, grant, batch, now, fetched
+            )
+        except REFUSED as error:
+            await self._refuse(error, principal, batch, now)
+            raise
         return ReadBatch(
             principal=principal,
             batch=batch,
@@ -254,7 +268,10 @@ class Batching:
             operation=Operation.QUERY,
             items=batch.items,
         )
-        return admitted(grant, self._schemas.schema(grant.resource), batch.items)
+        grant = admitted(grant, self._schemas.schema(grant.resource), batch.items)
+        if batch.read_time is not None:
+            past.check_begun(grant, batch.read_time)
+        return grant
 
     def _check_each(self, grant: Grant, keys: Sequence[str]) -> None:
         check = key_check(self._schemas.schema(grant.resource))
@@ -294,7 +311,10 @@ class Batching:
         In a worker thread.
         """
         self._check_each(grant, batch.keys)
-        found = self._read(grant, batch.keys, batch.items, fetched)
+        if batch.read_time is None:
+            found = self._read(grant, batch.keys, batch.items, fetched)
+        else:
+            found = past.read(self._records, grant, batch.keys, batch.items, batch.read_time)
         told = [_ABSENT if items is None else {"found": True, "items": items} for items in found]
         record = make_record(
             "batch_query",
@@ -308,6 +328,7 @@ class Batching:
                 "count": len(batch.keys),
                 "found": len(found) - found.count(None),
                 **({} if fetched is None else {"source": "endpoint"}),
+                **batch.then,
                 **signed,
             },
             commitments={

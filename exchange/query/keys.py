@@ -10,18 +10,17 @@ GREATEST_KEYS = 1_000
 GREATEST_FEW = 100
 
 
-def check_few(key: str, keys: int, *, past: bool) -> None:
-    """Refuse a key beside keys, more than a few, and the past of several. Raises BAD_KEYS."""
-    if key or keys > GREATEST_FEW or past:
+def check_few(key: str, keys: int) -> None:
+    """Refuse a key beside keys, and more than a few. Raises InvalidArgument, BAD_KEYS."""
+    if key or keys > GREATEST_FEW:
         raise _bad_keys(
-            f"give either key, or 1 to {GREATEST_FEW} keys without read_time; for more, use "
-            "BatchQuery",
-            f"请只填 key，或填 1 至 {GREATEST_FEW} 个 keys（不带 read_time）；"
-            "更多请用批量查询（BatchQuery）",
+            f"give either key, or 1 to {GREATEST_FEW} keys; for more, use BatchQuery",
+            f"请只填 key，或填 1 至 {GREATEST_FEW} 个 keys；更多请用批量查询（BatchQuery）",
         )
 
 
 def check_keys(keys: Sequence[str]) -> None:
+    """Refuse no keys, too many, and one that stands twice. Raises InvalidArgument, BAD_KEYS."""
     if not 0 < len(keys) <= GREATEST_KEYS or len(set(keys)) < len(keys):
         raise _bad_keys(
             f"a message has 1 to {GREATEST_KEYS} keys, each once",

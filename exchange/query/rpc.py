@@ -17,7 +17,7 @@ from exchange.query.model import Match
 from exchange.query.service import Querying
 from exchange.query.telling import PastAccess, Telling
 from exchange.query.turns import in_turn
-from exchange.receipts import to_message
+from exchange.receipts import fill, to_message
 from exchange.v1 import query_pb2 as pb
 from runtime.errors import FieldViolation, InvalidArgument
 from runtime.identity import Role
@@ -73,12 +73,12 @@ class QueryServicer:
             time_remaining=call.time_remaining,
             signed=_signed(request, call) if request.HasField("signature") else None,
         )
-        return pb.QueryResponse(
-            found=answer.found, items=answer.items, receipt=to_message(answer.receipt)
-        )
+        message = pb.QueryResponse(found=answer.found, items=answer.items)
+        fill(message.receipt, answer.receipt)
+        return message
 
     async def _few(self, request: pb.QueryRequest, call: Call) -> pb.QueryResponse:
-        check_few(request.key, len(request.keys), past=request.HasField("read_time"))
+        check_few(request.key, len(request.keys))
         answer = await self._batching.ask(
             call.principal, _batch(request, call), call.time_remaining
         )
@@ -97,9 +97,9 @@ class QueryServicer:
                 signed=_signed(request, call) if request.HasField("signature") else None,
             ),
         )
-        return pb.QueryResponse(
-            found=answer.found, items=answer.items, receipt=to_message(answer.receipt)
-        )
+        message = pb.QueryResponse(found=answer.found, items=answer.items)
+        fill(message.receipt, answer.receipt)
+        return message
 
     async def BatchQuery(  # noqa: N802
         self, requests: AsyncIterator[pb.BatchQueryRequest], call: Call
@@ -131,11 +131,12 @@ class QueryServicer:
             time_remaining=call.time_remaining,
             signed=_signed(request, call) if request.HasField("signature") else None,
         )
-        return pb.VerifyResponse(
+        message = pb.VerifyResponse(
             result=_RESULTS[answer.result],
             claims={code: _RESULTS[match] for code, match in answer.claims.items()},
-            receipt=to_message(answer.receipt),
         )
+        fill(message.receipt, answer.receipt)
+        return message
 
     async def Export(  # noqa: N802
         self, request: pb.ExportRequest, call: Call
@@ -196,6 +197,7 @@ def _batch(request: pb.QueryRequest | pb.BatchQueryRequest, call: Call) -> Batch
         case_number=request.case_number,
         signed=_signed(request, call) if request.HasField("signature") else None,
         method="Query" if isinstance(request, pb.QueryRequest) else "BatchQuery",
+        read_time=_time(request.read_time) if request.HasField("read_time") else None,
     )
 
 

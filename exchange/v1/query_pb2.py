@@ -26,7 +26,7 @@ from exchange.v1 import audit_pb2 as exchange_dot_v1_dot_audit__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x65xchange/v1/query.proto\x12\x13tongban.exchange.v1\x1a\x17\x65xchange/v1/audit.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"c\n\x10RequestSignature\x12-\n\tsign_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05nonce\x18\x02 \x01(\x0c\x12\x11\n\tsignature\x18\x03 \x01(\x0c\"\xd6\x01\n\x0cQueryRequest\x12\r\n\x05grant\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\r\n\x05items\x18\x03 \x03(\t\x12\x0f\n\x07purpose\x18\x04 \x01(\t\x12\x13\n\x0b\x63\x61se_number\x18\x05 \x01(\t\x12\x0c\n\x04keys\x18\x06 \x03(\t\x12-\n\tread_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x38\n\tsignature\x18\x08 \x01(\x0b\x32%.tongban.exchange.v1.RequestSignature\"\xec\x01\n\rQueryResponse\x12\r\n\x05\x66ound\x18\x01 \x01(\x08\x12<\n\x05items\x18\x02 \x03(\x0b\x32-.tongban.exchange.v1.QueryResponse.ItemsEntry\x12-\n\x07receipt\x18\x03 \x01(\x0b\x32\x1c.tongban.exchange.v1.Receipt\x12\x31\n\x07records\x18\x04 \x03(\x0b\x32 .tongban.exchange.v1.KeyedRecord\x1a,\n\nItemsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x86\x01\n\x0bKeyedRecord\x12\r\n\x05\x66ound\x18\x01 \x01(\x08\x12:\n\x05items\x18\x02 \x03(\x0b\x32+.tongban.exchange.v1.KeyedRecord.ItemsEntry\x1a,\n\nItemsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x9f\x01\n\x11\x42\x61tchQueryRequest\x12\r\n\x05grant\x18\x01 \x01(\t\x12\x0c\n\x04keys\x18\x02 \x03(\t\x12\r\n\x05items\x18\x03 \x03(\t\x12\x0f\n\x07purpose\x18\x04 \x01(\t\x12\x13\n\x0b\x63\x61se_number\x18\x05 \x01(\t\x12\x38\n\tsignature\x18\x06 \x01(\x0b\x32%.tongban.exchange.v1.RequestSignature\"v\n\x12\x42\x61tchQueryResponse\x12\x31\n\x07records\x18\x01 \x03(\x0b\x32 .tongban.exchange.v1.KeyedRecord\x12-\n\x07receipt\x18\x02 \x01(\x0b\x32\x1c.tongban.exchange.v1.Receipt\"\xfa\x01\n\rVerifyRequest\x12\r\n\x05grant\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12>\n\x06\x63laims\x18\x03 \x03(\x0b\x32..tongban.exchange.v1.VerifyRequest.ClaimsEntry\x12\x0f\n\x07purpose\x18\x04 \x01(\t\x12\x13\n\x0b\x63\x61se_number\x18\x05 \x01(\t\x12\x38\n\tsignature\x18\x06 \x01(\x0b\x32%.tongban.exchange.v1.RequestSignature\x1a-\n\x0b\x43laimsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x83\x02\n\x0eVerifyResponse\x12\x30\n\x06result\x18\x01 \x01(\x0e\x32 .tongban.exchange.v1.MatchResult\x12?\n\x06\x63laims\x18\x02 \x03(\x0b\x32/.tongban.exchange.v1.VerifyResponse.ClaimsEntry\x12-\n\x07receipt\x18\x03 \x01(\x0b\x32\x1c.tongban.exchange.v1.Receipt\x1aO\n\x0b\x43laimsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12/\n\x05value\x18\x02 \x01(\x0e\x32 .tongban.exchange.v1.MatchResult:\x02\x38\x01\"\xa5\x01\n\rExportRequest\x12\r\n\x05grant\x18\x01 \x01(\t\x12\x0f\n\x07purpose\x18\x02 \x01(\t\x12\x13\n\x0b\x63\x61se_number\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\x12\x38\n\tsignature\x18\x06 \x01(\x0b\x32%.tongban.exchange.v1.RequestSignature\"}\n\x0e\x45xportedRecord\x12=\n\x05items\x18\x01 \x03(\x0b\x32..tongban.exchange.v1.ExportedRecord.ItemsEntry\x1a,\n\nItemsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8e\x01\n\x0e\x45xportResponse\x12\x34\n\x07records\x18\x01 \x03(\x0b\x32#.tongban.exchange.v1.ExportedRecord\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12-\n\x07receipt\x18\x03 \x01(\x0b\x32\x1c.tongban.exchange.v1.Receipt\"Z\n\x0fMyAccessRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x13\n\x0b\x63\x61se_number\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"\xd4\x01\n\nPastAccess\x12\r\n\x05index\x18\x01 \x01(\x03\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x0c\n\x04kind\x18\x04 \x01(\t\x12\x10\n\x08resource\x18\x05 \x01(\t\x12\r\n\x05items\x18\x06 \x03(\t\x12\r\n\x05grant\x18\x07 \x01(\t\x12\x0f\n\x07purpose\x18\x08 \x01(\t\x12\x13\n\x0blegal_basis\x18\t \x01(\t\x12\x0c\n\x04leaf\x18\n \x01(\x0c\x12\x0c\n\x04salt\x18\x0b \x01(\x0c\"^\n\x10MyAccessResponse\x12\x31\n\x08\x61\x63\x63\x65sses\x18\x01 \x03(\x0b\x32\x1f.tongban.exchange.v1.PastAccess\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*y\n\x0bMatchResult\x12\x1c\n\x18MATCH_RESULT_UNSPECIFIED\x10\x00\x12\x16\n\x12MATCH_RESULT_MATCH\x10\x01\x12\x19\n\x15MATCH_RESULT_NO_MATCH\x10\x02\x12\x19\n\x15MATCH_RESULT_NOT_HELD\x10\x03\x32\xc0\x03\n\x0cQueryService\x12N\n\x05Query\x12!.tongban.exchange.v1.QueryRequest\x1a\".tongban.exchange.v1.QueryResponse\x12\x61\n\nBatchQuery\x12&.tongban.exchange.v1.BatchQueryRequest\x1a\'.tongban.exchange.v1.BatchQueryResponse(\x01\x30\x01\x12Q\n\x06Verify\x12\".tongban.exchange.v1.VerifyRequest\x1a#.tongban.exchange.v1.VerifyResponse\x12Q\n\x06\x45xport\x12\".tongban.exchange.v1.ExportRequest\x1a#.tongban.exchange.v1.ExportResponse\x12W\n\x08MyAccess\x12$.tongban.exchange.v1.MyAccessRequest\x1a%.tongban.exchange.v1.MyAccessResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x65xchange/v1/query.proto\x12\x13tongban.exchange.v1\x1a\x17\x65xchange/v1/audit.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"c\n\x10RequestSignature\x12-\n\tsign_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05nonce\x18\x02 \x01(\x0c\x12\x11\n\tsignature\x18\x03 \x01(\x0c\"\xd6\x01\n\x0cQueryRequest\x12\r\n\x05grant\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\r\n\x05items\x18\x03 \x03(\t\x12\x0f\n\x07purpose\x18\x04 \x01(\t\x12\x13\n\x0b\x63\x61se_number\x18\x05 \x01(\t\x12\x0c\n\x04keys\x18\x06 \x03(\t\x12-\n\tread_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x38\n\tsignature\x18\x08 \x01(\x0b\x32%.tongban.exchange.v1.RequestSignature\"\xec\x01\n\rQueryResponse\x12\r\n\x05\x66ound\x18\x01 \x01(\x08\x12<\n\x05items\x18\x02 \x03(\x0b\x32-.tongban.exchange.v1.QueryResponse.ItemsEntry\x12-\n\x07receipt\x18\x03 \x01(\x0b\x32\x1c.tongban.exchange.v1.Receipt\x12\x31\n\x07records\x18\x04 \x03(\x0b\x32 .tongban.exchange.v1.KeyedRecord\x1a,\n\nItemsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x86\x01\n\x0bKeyedRecord\x12\r\n\x05\x66ound\x18\x01 \x01(\x08\x12:\n\x05items\x18\x02 \x03(\x0b\x32+.tongban.exchange.v1.KeyedRecord.ItemsEntry\x1a,\n\nItemsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xce\x01\n\x11\x42\x61tchQueryRequest\x12\r\n\x05grant\x18\x01 \x01(\t\x12\x0c\n\x04keys\x18\x02 \x03(\t\x12\r\n\x05items\x18\x03 \x03(\t\x12\x0f\n\x07purpose\x18\x04 \x01(\t\x12\x13\n\x0b\x63\x61se_number\x18\x05 \x01(\t\x12\x38\n\tsignature\x18\x06 \x01(\x0b\x32%.tongban.exchange.v1.RequestSignature\x12-\n\tread_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"v\n\x12\x42\x61tchQueryResponse\x12\x31\n\x07records\x18\x01 \x03(\x0b\x32 .tongban.exchange.v1.KeyedRecord\x12-\n\x07receipt\x18\x02 \x01(\x0b\x32\x1c.tongban.exchange.v1.Receipt\"\xfa\x01\n\rVerifyRequest\x12\r\n\x05grant\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12>\n\x06\x63laims\x18\x03 \x03(\x0b\x32..tongban.exchange.v1.VerifyRequest.ClaimsEntry\x12\x0f\n\x07purpose\x18\x04 \x01(\t\x12\x13\n\x0b\x63\x61se_number\x18\x05 \x01(\t\x12\x38\n\tsignature\x18\x06 \x01(\x0b\x32%.tongban.exchange.v1.RequestSignature\x1a-\n\x0b\x43laimsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x83\x02\n\x0eVerifyResponse\x12\x30\n\x06result\x18\x01 \x01(\x0e\x32 .tongban.exchange.v1.MatchResult\x12?\n\x06\x63laims\x18\x02 \x03(\x0b\x32/.tongban.exchange.v1.VerifyResponse.ClaimsEntry\x12-\n\x07receipt\x18\x03 \x01(\x0b\x32\x1c.tongban.exchange.v1.Receipt\x1aO\n\x0b\x43laimsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12/\n\x05value\x18\x02 \x01(\x0e\x32 .tongban.exchange.v1.MatchResult:\x02\x38\x01\"\xa5\x01\n\rExportRequest\x12\r\n\x05grant\x18\x01 \x01(\t\x12\x0f\n\x07purpose\x18\x02 \x01(\t\x12\x13\n\x0b\x63\x61se_number\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\x12\x38\n\tsignature\x18\x06 \x01(\x0b\x32%.tongban.exchange.v1.RequestSignature\"}\n\x0e\x45xportedRecord\x12=\n\x05items\x18\x01 \x03(\x0b\x32..tongban.exchange.v1.ExportedRecord.ItemsEntry\x1a,\n\nItemsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8e\x01\n\x0e\x45xportResponse\x12\x34\n\x07records\x18\x01 \x03(\x0b\x32#.tongban.exchange.v1.ExportedRecord\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12-\n\x07receipt\x18\x03 \x01(\x0b\x32\x1c.tongban.exchange.v1.Receipt\"Z\n\x0fMyAccessRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x13\n\x0b\x63\x61se_number\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"\xd4\x01\n\nPastAccess\x12\r\n\x05index\x18\x01 \x01(\x03\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x0c\n\x04kind\x18\x04 \x01(\t\x12\x10\n\x08resource\x18\x05 \x01(\t\x12\r\n\x05items\x18\x06 \x03(\t\x12\r\n\x05grant\x18\x07 \x01(\t\x12\x0f\n\x07purpose\x18\x08 \x01(\t\x12\x13\n\x0blegal_basis\x18\t \x01(\t\x12\x0c\n\x04leaf\x18\n \x01(\x0c\x12\x0c\n\x04salt\x18\x0b \x01(\x0c\"^\n\x10MyAccessResponse\x12\x31\n\x08\x61\x63\x63\x65sses\x18\x01 \x03(\x0b\x32\x1f.tongban.exchange.v1.PastAccess\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*y\n\x0bMatchResult\x12\x1c\n\x18MATCH_RESULT_UNSPECIFIED\x10\x00\x12\x16\n\x12MATCH_RESULT_MATCH\x10\x01\x12\x19\n\x15MATCH_RESULT_NO_MATCH\x10\x02\x12\x19\n\x15MATCH_RESULT_NOT_HELD\x10\x03\x32\xc0\x03\n\x0cQueryService\x12N\n\x05Query\x12!.tongban.exchange.v1.QueryRequest\x1a\".tongban.exchange.v1.QueryResponse\x12\x61\n\nBatchQuery\x12&.tongban.exchange.v1.BatchQueryRequest\x1a\'.tongban.exchange.v1.BatchQueryResponse(\x01\x30\x01\x12Q\n\x06Verify\x12\".tongban.exchange.v1.VerifyRequest\x1a#.tongban.exchange.v1.VerifyResponse\x12Q\n\x06\x45xport\x12\".tongban.exchange.v1.ExportRequest\x1a#.tongban.exchange.v1.ExportResponse\x12W\n\x08MyAccess\x12$.tongban.exchange.v1.MyAccessRequest\x1a%.tongban.exchange.v1.MyAccessResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,8 +43,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_VERIFYRESPONSE_CLAIMSENTRY']._serialized_options = b'8\001'
   _globals['_EXPORTEDRECORD_ITEMSENTRY']._loaded_options = None
   _globals['_EXPORTEDRECORD_ITEMSENTRY']._serialized_options = b'8\001'
-  _globals['_MATCHRESULT']._serialized_start=2440
-  _globals['_MATCHRESULT']._serialized_end=2561
+  _globals['_MATCHRESULT']._serialized_start=2487
+  _globals['_MATCHRESULT']._serialized_end=2608
   _globals['_REQUESTSIGNATURE']._serialized_start=106
   _globals['_REQUESTSIGNATURE']._serialized_end=205
   _globals['_QUERYREQUEST']._serialized_start=208
@@ -58,31 +58,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_KEYEDRECORD_ITEMSENTRY']._serialized_start=617
   _globals['_KEYEDRECORD_ITEMSENTRY']._serialized_end=661
   _globals['_BATCHQUERYREQUEST']._serialized_start=801
-  _globals['_BATCHQUERYREQUEST']._serialized_end=960
-  _globals['_BATCHQUERYRESPONSE']._serialized_start=962
-  _globals['_BATCHQUERYRESPONSE']._serialized_end=1080
-  _globals['_VERIFYREQUEST']._serialized_start=1083
-  _globals['_VERIFYREQUEST']._serialized_end=1333
-  _globals['_VERIFYREQUEST_CLAIMSENTRY']._serialized_start=1288
-  _globals['_VERIFYREQUEST_CLAIMSENTRY']._serialized_end=1333
-  _globals['_VERIFYRESPONSE']._serialized_start=1336
-  _globals['_VERIFYRESPONSE']._serialized_end=1595
-  _globals['_VERIFYRESPONSE_CLAIMSENTRY']._serialized_start=1516
-  _globals['_VERIFYRESPONSE_CLAIMSENTRY']._serialized_end=1595
-  _globals['_EXPORTREQUEST']._serialized_start=1598
-  _globals['_EXPORTREQUEST']._serialized_end=1763
-  _globals['_EXPORTEDRECORD']._serialized_start=1765
-  _globals['_EXPORTEDRECORD']._serialized_end=1890
+  _globals['_BATCHQUERYREQUEST']._serialized_end=1007
+  _globals['_BATCHQUERYRESPONSE']._serialized_start=1009
+  _globals['_BATCHQUERYRESPONSE']._serialized_end=1127
+  _globals['_VERIFYREQUEST']._serialized_start=1130
+  _globals['_VERIFYREQUEST']._serialized_end=1380
+  _globals['_VERIFYREQUEST_CLAIMSENTRY']._serialized_start=1335
+  _globals['_VERIFYREQUEST_CLAIMSENTRY']._serialized_end=1380
+  _globals['_VERIFYRESPONSE']._serialized_start=1383
+  _globals['_VERIFYRESPONSE']._serialized_end=1642
+  _globals['_VERIFYRESPONSE_CLAIMSENTRY']._serialized_start=1563
+  _globals['_VERIFYRESPONSE_CLAIMSENTRY']._serialized_end=1642
+  _globals['_EXPORTREQUEST']._serialized_start=1645
+  _globals['_EXPORTREQUEST']._serialized_end=1810
+  _globals['_EXPORTEDRECORD']._serialized_start=1812
+  _globals['_EXPORTEDRECORD']._serialized_end=1937
   _globals['_EXPORTEDRECORD_ITEMSENTRY']._serialized_start=617
   _globals['_EXPORTEDRECORD_ITEMSENTRY']._serialized_end=661
-  _globals['_EXPORTRESPONSE']._serialized_start=1893
-  _globals['_EXPORTRESPONSE']._serialized_end=2035
-  _globals['_MYACCESSREQUEST']._serialized_start=2037
-  _globals['_MYACCESSREQUEST']._serialized_end=2127
-  _globals['_PASTACCESS']._serialized_start=2130
-  _globals['_PASTACCESS']._serialized_end=2342
-  _globals['_MYACCESSRESPONSE']._serialized_start=2344
-  _globals['_MYACCESSRESPONSE']._serialized_end=2438
-  _globals['_QUERYSERVICE']._serialized_start=2564
-  _globals['_QUERYSERVICE']._serialized_end=3012
+  _globals['_EXPORTRESPONSE']._serialized_start=1940
+  _globals['_EXPORTRESPONSE']._serialized_end=2082
+  _globals['_MYACCESSREQUEST']._serialized_start=2084
+  _globals['_MYACCESSREQUEST']._serialized_end=2174
+  _globals['_PASTACCESS']._serialized_start=2177
+  _globals['_PASTACCESS']._serialized_end=2389
+  _globals['_MYACCESSRESPONSE']._serialized_start=2391
+  _globals['_MYACCESSRESPONSE']._serialized_end=2485
+  _globals['_QUERYSERVICE']._serialized_start=2611
+  _globals['_QUERYSERVICE']._serialized_end=3059
 # @@protoc_insertion_point(module_scope)

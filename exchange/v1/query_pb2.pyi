@@ -113,8 +113,9 @@ class QueryRequest(_message.Message):
 
     @_builtins.property
     def read_time(self) -> _timestamp_pb2.Timestamp:
-        """The record as it was then; one key only. Not before the grant began, unless the grant allows to
-        subscribe, which shows every change there is.
+        """Records as they were then. Not before the grant began, unless the grant includes history and
+        allows to subscribe, which shows every change there is. What a department answers from its own
+        system has no past here.
         """
 
     @_builtins.property
@@ -261,6 +262,7 @@ class BatchQueryRequest(_message.Message):
     PURPOSE_FIELD_NUMBER: _builtins.int
     CASE_NUMBER_FIELD_NUMBER: _builtins.int
     SIGNATURE_FIELD_NUMBER: _builtins.int
+    READ_TIME_FIELD_NUMBER: _builtins.int
     grant: _builtins.str
     """The grant it is asked under."""
     purpose: _builtins.str
@@ -281,6 +283,10 @@ class BatchQueryRequest(_message.Message):
     def signature(self) -> Global___RequestSignature:
         """Required where the resource says so."""
 
+    @_builtins.property
+    def read_time(self) -> _timestamp_pb2.Timestamp:
+        """Records as they were then; see QueryRequest."""
+
     def __init__(
         self,
         *,
@@ -290,10 +296,11 @@ class BatchQueryRequest(_message.Message):
         purpose: _builtins.str = ...,
         case_number: _builtins.str = ...,
         signature: Global___RequestSignature | None = ...,
+        read_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["signature", b"signature"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["read_time", b"read_time", "signature", b"signature"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_number", b"case_number", "grant", b"grant", "items", b"items", "keys", b"keys", "purpose", b"purpose", "signature", b"signature"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_number", b"case_number", "grant", b"grant", "items", b"items", "keys", b"keys", "purpose", b"purpose", "read_time", b"read_time", "signature", b"signature"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -12,7 +12,7 @@ import typer
 from exchange.v1 import query_pb2
 from runtime import errors, status
 from tongban.client import repeatable
-from tongban.commands import data
+from tongban.commands import data, query
 
 
 class FailedCall(grpc.RpcError):
@@ -107,11 +107,11 @@ def test_an_answer_is_shown_also_where_its_receipt_cannot_be_kept(monkeypatch, c
     def full(*_what, **_more):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(data, "Client", Answering)
-    monkeypatch.setattr(data, "save_receipt", full)
+    monkeypatch.setattr(query, "Client", Answering)
+    monkeypatch.setattr(query, "save_receipt", full)
     with pytest.raises(typer.Exit) as ended:
-        data.query(
-            "departments/a/grants/b", "k", "p", "c", receipt=tmp_path / "receipt", as_json=True
+        query.query(
+            "departments/a/grants/b", "p", "c", key="k", receipt=tmp_path / "receipt", as_json=True
         )
     assert ended.value.exit_code == 5
     said = capsys.readouterr()

@@ -1,4 +1,4 @@
-"""`tongban query`, `verify`, `publish` and `subscribe`: a department's system at work."""
+"""`tongban verify`, `publish` and `subscribe`: a department's system at work."""
 
 from __future__ import annotations
 
@@ -35,7 +35,6 @@ from tongban.console import (
     print_table,
     say,
 )
-from tongban.receipts import save_receipt
 
 Grant = Annotated[str, typer.Argument(help="The grant it is asked under.")]
 Key = Annotated[
@@ -54,56 +53,6 @@ Sign = Annotated[
     bool, typer.Option("--sign", help="Sign the request, so that neither side can deny it.")
 ]
 ReceiptFile = Annotated[Path | None, typer.Option("--receipt", help="Save the receipt there.")]
-
-
-def query(
-    grant: Grant,
-    key: Key,
-    purpose: Purpose,
-    case_number: CaseNumber,
-    item: Annotated[list[str] | None, typer.Option(help="An item; all granted if none.")] = None,
-    receipt: ReceiptFile = None,
-    sign: Sign = False,
-    node: NodeAddress = DEFAULT_NODE,
-    identity: IdentityFolder = DEFAULT_IDENTITY,
-    as_json: Json = False,
-) -> None:
-    """Query the granted items of one record. Exit code 1 where no record has the key.
-
-    Example: tongban query departments/human-resources/grants/cd34
-    --purpose 就业登记 --case 2026-0001 --receipt receipt.json
-    """
-    with outcomes(as_json=as_json), Client(node, identity, sign=sign) as client:
-        names.parse(names.GRANT, grant, field="grant")
-        request = client.query_request(
-            grant, key, items=item or (), purpose=purpose, case_number=case_number
-        )
-        answer = client.queries.Query(request, timeout=client.timeout)
-        if as_json:
-            print_json({"found": answer.found, "items": dict(sorted(answer.items.items()))})
-        elif answer.found:
-            print_table(
-                say("Record", "记录"),
-                (say("item", "信息项"), say("value", "值")),
-                sorted(answer.items.items()),
-            )
-        else:
-            out.print(say("No record has this key.", "没有该标识的记录。"))
-        if receipt:
-            # After the answer was shown: it is logged and counted, whatever becomes of the file,
-            # and what becomes of it is told on standard error.
-            with outcomes():
-                save_receipt(
-                    receipt,
-                    answer.receipt,
-                    request={"grant": grant, "key": key, "items": list(item or ()),
-                             "purpose": purpose, "case_number": case_number},
-                    answer={"found": answer.found, "items": dict(answer.items)},
-                    certificate=client.certificate if sign else b"",
-                    nonce=request.signature.nonce,
-                )  # fmt: skip
-        if not answer.found:
-            raise typer.Exit(Exit.NO)
 
 
 def verify(

@@ -12,6 +12,7 @@ import typer
 from exchange.v1 import grants_pb2, query_pb2
 from runtime import names
 from tongban.client import Client
+from tongban.commands.data import Sign
 from tongban.console import (
     DEFAULT_IDENTITY,
     DEFAULT_NODE,
@@ -33,6 +34,7 @@ def export(
     to: Annotated[Path, typer.Option("--out", help="A new CSV file.")],
     purpose: Annotated[str, typer.Option(help="What it is for.")],
     case_number: Annotated[str, typer.Option("--case", help="The case it serves.")],
+    sign: Sign = False,
     node: NodeAddress = DEFAULT_NODE,
     identity: IdentityFolder = DEFAULT_IDENTITY,
     as_json: Json = False,
@@ -42,7 +44,7 @@ def export(
     Example: tongban export departments/human-resources/grants/cd34 --out people.csv
     --purpose 就业登记 --case 2026-0001
     """
-    with outcomes(as_json=as_json), Client(node, identity) as client:
+    with outcomes(as_json=as_json), Client(node, identity, sign=sign) as client:
         names.parse(names.GRANT, grant, field="grant")
         check_new(to)
         given = client.grants.GetGrant(
@@ -53,16 +55,15 @@ def export(
         rows.writeheader()
         count, token = 0, ""
         while True:
-            page = client.queries.Export(
-                query_pb2.ExportRequest(
-                    grant=grant,
-                    purpose=purpose,
-                    case_number=case_number,
-                    page_size=PAGE,
-                    page_token=token,
-                ),
-                timeout=client.timeout,
+            request = query_pb2.ExportRequest(
+                grant=grant,
+                purpose=purpose,
+                case_number=case_number,
+                page_size=PAGE,
+                page_token=token,
             )
+            client.sign("Export", request)
+            page = client.queries.Export(request, timeout=client.timeout)
             rows.writerows(dict(record.items) for record in page.records)
             count, token = count + len(page.records), page.next_page_token
             if not token:
