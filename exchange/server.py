@@ -46,6 +46,9 @@ from exchange.grants import rpc as grants_rpc
 from exchange.grants.authorizing import GrantIndex, resources_of
 from exchange.grants.rates import Rates
 from exchange.grants.rpc import GrantServicer
+from exchange.inquiries import rpc as inquiries_rpc
+from exchange.inquiries.attaching import Attaching, Cleaner
+from exchange.inquiries.rpc import InquiryServicer
 from exchange.lists import rpc as lists_rpc
 from exchange.lists.rpc import ListServicer
 from exchange.monitoring import rpc as monitoring_rpc
@@ -77,6 +80,7 @@ from exchange.v1 import (
     discovery_pb2_grpc,
     files_pb2_grpc,
     grants_pb2_grpc,
+    inquiries_pb2_grpc,
     lists_pb2_grpc,
     monitoring_pb2_grpc,
     oversight_pb2_grpc,
@@ -146,6 +150,8 @@ class ExchangeService:
         self._batching: Batching | None = None
         self._file_worker: FileWorker | None = None
         self.tracer: Tracer | None = None
+        self.attaching = Attaching(database=self.database, objects=objects, clock=clock)
+        self._cleaner = Cleaner(self.attaching)
 
     @property
     def audit(self) -> AuditLog:
@@ -363,6 +369,12 @@ class ExchangeService:
         )
         self.tracer.start()
         server.add(
+            inquiries_pb2_grpc.add_InquiryServiceServicer_to_server,
+            InquiryServicer(self.database, self.attaching, self._clock),
+            inquiries_rpc.POLICY,
+        )
+        self._cleaner.start()
+        server.add(
             lists_pb2_grpc.add_ListServiceServicer_to_server,
             ListServicer(self.database, self.schemas, self._clock),
             lists_rpc.POLICY,
@@ -392,6 +404,7 @@ class ExchangeService:
         self.end_streams()
         if self.tracer is not None:
             await asyncio.to_thread(self.tracer.stop)
+        await asyncio.to_thread(self._cleaner.stop)
         if self._delivery is not None:
             await asyncio.to_thread(self._delivery.close)
         for reading in (self._spatial, self._batching):

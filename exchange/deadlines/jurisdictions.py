@@ -41,6 +41,7 @@ class Kind:
     SUPPLY_AFTER_CONSENT = "supply_after_consent"
     CATALOG_CHANGE = "catalog_change"
     CORRECTION = "correction"
+    INQUIRY = "inquiry"
 
 
 class ReviewWhen(StrEnum):

@@ -56,11 +56,13 @@ def start(
     department: str,
     at: datetime,
     actor: str,
+    days: int = 0,
 ) -> Deadline:
     """Start a clock: `department` owes an act of this kind about `subject`.
 
-    `region_code` is of whose jurisdiction holds, `actor` the system that acts or a rule. Raises
-    FailedPrecondition: DEADLINE_KIND_UNKNOWN, DEADLINE_RUNS.
+    `region_code` is of whose jurisdiction holds, `actor` the system that acts or a rule. More
+    working days than the table's may be given in `days`. Raises FailedPrecondition:
+    DEADLINE_KIND_UNKNOWN, DEADLINE_RUNS.
     """
     held = ruling(work.session, region_code)
     _, period = held.period(kind)
@@ -77,7 +79,7 @@ def start(
         department=department,
         region_code=region_code,
         jurisdiction=held.jurisdiction.name,
-        days=period.days,
+        days=max(days, period.days),
         extension_limit=period.extension,
         at=at,
         calendar=tables.calendar(work.session),

@@ -22,6 +22,7 @@ from exchange.v1 import (
     catalog_pb2_grpc,
     connecting_pb2_grpc,
     corrections_pb2_grpc,
+    deadlines_pb2_grpc,
     delivery_pb2_grpc,
     discovery_pb2_grpc,
     files_pb2_grpc,
@@ -104,6 +105,7 @@ class Stubs:
         self.catalog = catalog_pb2_grpc.CatalogServiceStub(channel)
         self.connectors = connecting_pb2_grpc.ConnectorServiceStub(channel)
         self.corrections = corrections_pb2_grpc.CorrectionServiceStub(channel)
+        self.deadlines = deadlines_pb2_grpc.DeadlineServiceStub(channel)
         self.grants = grants_pb2_grpc.GrantServiceStub(channel)
         self.inquiries = inquiries_pb2_grpc.InquiryServiceStub(channel)
         self.lists = lists_pb2_grpc.ListServiceStub(channel)

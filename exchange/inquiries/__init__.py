@@ -1,0 +1,1 @@
+"""Inquiries (函询): one department asks another in writing, and is owed an answer."""
