@@ -62,7 +62,7 @@ def grant(
     """A grant of the employment bureau over the population library; its name."""
     asked = sharing.ask(scene["employment"], sharing.POPULATION, list(items), sharing.PURPOSE)
     given = [grants_pb2.GrantedItem(item=item) for item in items]
-    return sharing.approve(scene["centre"], asked.name, given, lasting, quota=quota).name
+    return sharing.approve(scene["police"], asked.name, given, lasting, quota=quota).name
 
 
 def seal(scene: Stage) -> str:

@@ -63,11 +63,12 @@ def records(
         print_table(
             say("Calls", "调用"),
             (say("time", "时间"), say("system", "系统"), say("method", "方法"),
-             say("outcome", "结果"), say("ms", "毫秒"), say("bytes", "字节"), say("rows", "条数")),
+             say("outcome", "结果"), say("ms", "毫秒"), say("bytes", "字节"), say("rows", "条数"),
+             say("grant", "授权")),
             [
                 (when(one.request_time), one.system, one.method.rpartition("/")[2],
                  one.reason or one.code, _took(one), f"{one.request_bytes}/{one.response_bytes}",
-                 one.rows)
+                 one.rows, one.grant)
                 for one in found
             ],
         )  # fmt: skip
