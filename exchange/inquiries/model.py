@@ -123,7 +123,7 @@ def check_file(file_name: str, media_type: str, content: bytes) -> None:
     wrong = []
     if (
         not 0 < len(file_name.strip()) <= GREATEST_FILE_NAME
-        or CONTROL.search(file_name)
+        or not file_name.isprintable()
         or {"/", "\\"} & set(file_name)
     ):
         wrong.append(
@@ -170,8 +170,7 @@ def check(inquiry: Inquiry, *, attachments: Sequence[str], reply_days: int) -> N
 
 
 def _text(field: str, text: str, limit: int) -> Iterator[FieldViolation]:
-    # Lines may be broken in what is written; nothing else of control.
-    if not text.strip() or len(text) > limit or CONTROL.search(text.replace("\n", " ")):
+    if not text.strip() or len(text) > limit or CONTROL.search(text):
         yield FieldViolation(field, f"must have 1 to {limit} characters, none of control")
 
 

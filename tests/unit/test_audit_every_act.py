@@ -112,6 +112,27 @@ TABLES: dict[tuple[str, str], dict[str, str | tuple[str, ...]]] = {
             "ListWorkYears", "CountWorkdays",
         ), DECISIONS),
     },
+    ("exchange.corrections.rpc", "POLICY"): {
+        "SubmitCorrection": ("correction_submitted",),
+        "ReviewCorrection": ("correction_reviewed",),
+        # Who is told is found after the answer, by the tracer.
+        "AnswerCorrection": ("correction_answered", "correction_notices_made"),
+        "WithdrawCorrection": ("correction_withdrawn",),
+        "MyCorrections": ("corrections_told",),
+        "AcknowledgeCorrectionNotice": ("correction_notice_acknowledged",),
+        **dict.fromkeys((
+            "GetCorrection", "ListCorrections", "GetCorrectionLineage", "ListCorrectionNotices",
+        ), OWN),
+    },
+    ("exchange.inquiries.rpc", "POLICY"): {
+        "UploadAttachment": ("attachment_uploaded",),
+        "DownloadAttachment": ("attachment_read",),
+        "SendInquiry": ("inquiry_sent",),
+        "AnswerInquiry": ("inquiry_answered",),
+        "CloseInquiry": ("inquiry_closed",),
+        "WithdrawInquiry": ("inquiry_withdrawn",),
+        **dict.fromkeys(("GetInquiry", "ListInquiries"), OWN),
+    },
     ("exchange.lists.rpc", "POLICY"): {
         "PutResponsibility": ("responsibility_put",),
         "RemoveResponsibility": ("responsibility_removed",),
