@@ -56,8 +56,9 @@ class Exit(IntEnum):
     FAULT = 70
 
 
-PIPE = 240
-# What goes into a file or a pipe is not folded to a screen's width, so that names stay whole.
+PIPE = 10_000
+# What goes into a file or a pipe is folded to no screen's width: a row is a line, and whole. Who
+# sets COLUMNS has said how wide it is to be; names are not broken then either.
 _WIDE = None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPE
 
 

@@ -97,7 +97,7 @@ def granted(scene, at, tmp_path_factory):
     assert asked.returncode == 0, asked.stderr
     approved = run(
         "grants", "approve", json.loads(asked.stdout)["name"], "--item", "name",
-        "--item", "birth_date:year", "--until", "30d", "--json", *at("centre"),
+        "--item", "birth_date:year", "--until", "30d", "--json", *at("police"),
     )  # fmt: skip
     assert approved.returncode == 0, approved.stderr
     return json.loads(approved.stdout)["name"]

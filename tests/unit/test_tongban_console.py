@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno
 import io
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,6 +59,28 @@ def test_no_column_is_lost_on_a_narrow_screen(screen):
 def test_long_texts_are_still_folded(screen):
     console.print_table("T", ("field", "value"), [("purpose", "just words " * 20), ("n", "a/b")])
     assert max(map(len, screen.getvalue().splitlines())) <= 60
+
+
+@pytest.mark.parametrize("columns", [None, "80"])
+def test_in_a_pipe_a_row_is_a_line_and_whole(columns):
+    long = "为就业登记核实申请人的身份信息，" * 40
+    rows = [(NAME, long, NAME, "just words " * 60), ("x", "y", "z", "w")]
+    program = f"from tongban.console import print_table; print_table('T', list('abcd'), {rows!r})"
+    environment = {k: v for k, v in os.environ.items() if k != "COLUMNS"}
+    said = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**environment, **({"COLUMNS": columns} if columns else {})},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+    assert sum(NAME in line for line in said) == 1
+    if columns is None:
+        assert len(said) == 7  # the title, three rules, the heads and two rows
+        assert long in said[4]
+        assert ("just words " * 60).strip() in said[4]
+    else:  # who says how wide it is gets it folded, but for names
+        assert len(said) > 7
 
 
 def test_brackets_are_text(screen):
