@@ -41,6 +41,8 @@ class Kept(Generic[Value]):
         self._values: dict[str, Value] = {}
         self._seen = -1
         self._check_at = 0.0
+        #: Another object after each `invalidate`.
+        self._turn = object()
 
     def get(self, name: str) -> Value | None:
         """The value of this name, no older than `CHECK_SECONDS`; None where there is none."""
@@ -51,22 +53,24 @@ class Kept(Generic[Value]):
 
     def invalidate(self) -> None:
         """Look at the epoch with the next `get`: called after a commit of this process."""
+        self._turn = object()
         self._check_at = 0.0
 
     def _refresh(self) -> None:
         with self._lock:
-            # Set before the epoch is read: an `invalidate` meanwhile is then not lost.
-            self._check_at = time.monotonic() + CHECK_SECONDS
-            try:
-                epoch = self._epoch()
-                if epoch != self._seen:
-                    if self._values:
-                        for name in self._changed_since(self._seen):
-                            self._values.pop(name, None)
-                    self._seen = epoch
-            except BaseException:
+            if time.monotonic() < self._check_at:
+                return  # another thread looked while this one waited
+            turn, looked_at = self._turn, time.monotonic()
+            epoch = self._epoch()
+            if epoch != self._seen:
+                if self._values:
+                    for name in self._changed_since(self._seen):
+                        self._values.pop(name, None)
+                self._seen = epoch
+            # Only now, so that nobody is answered from what is about to be dropped.
+            self._check_at = looked_at + CHECK_SECONDS
+            if self._turn is not turn:  # an `invalidate` meanwhile is not lost
                 self._check_at = 0.0
-                raise
 
     def _fill(self, name: str) -> Value | None:
         with self._lock:

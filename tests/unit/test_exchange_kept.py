@@ -1,5 +1,7 @@
 """What is kept in memory: no more than there is room for, and nothing stale."""
 
+import threading
+
 import pytest
 
 from exchange import freshness
@@ -61,6 +63,41 @@ def test_a_change_is_seen_after_invalidate(table: Table, kept: Kept[str]):
     assert kept.get("a") == "a@0"
     table.change("a")
     kept.invalidate()
+    assert kept.get("a") == "a@1"
+
+
+def test_nobody_is_answered_from_what_another_thread_is_about_to_drop(table: Table):
+    looking, go_on = threading.Event(), threading.Event()
+
+    def slow_epoch() -> int:
+        if threading.current_thread() is looker:
+            looking.set()
+            go_on.wait(10)
+        return table.epoch
+
+    kept: Kept[str] = Kept(read=table.read, epoch=slow_epoch, changed_since=table.changed_since)
+    looker = threading.Thread(target=lambda: kept.get("a"))
+    assert kept.get("a") == "a@0"
+    table.change("a")
+    kept.invalidate()
+    looker.start()
+    assert looking.wait(10)
+    threading.Timer(0.1, go_on.set).start()
+    assert kept.get("a") == "a@1"
+    looker.join(10)
+
+
+def test_a_change_is_seen_that_comes_while_the_epoch_is_read(table: Table):
+    def epoch() -> int:
+        read = table.epoch
+        if read == 0:  # changed, and said so, after the reading
+            table.change("a")
+            kept.invalidate()
+        return read
+
+    kept: Kept[str] = Kept(read=table.read, epoch=epoch, changed_since=table.changed_since)
+    kept.get("b")
+    kept._values["a"] = "a@0"
     assert kept.get("a") == "a@1"
 
 
