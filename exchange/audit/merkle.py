@@ -22,6 +22,8 @@ EMPTY_ROOT = hashlib.sha256().digest()
 
 #: The hashes of a tile, by level, number and width, joined; at least so wide.
 TileReader = Callable[[int, int, int], bytes]
+#: The same as the levels of the tree over them: `levels_of`.
+TreeReader = Callable[[int, int, int], Sequence[Sequence[bytes]]]
 
 
 class ProofError(ValueError):
@@ -188,14 +190,24 @@ def _check_hashes(hashes: Iterable[bytes]) -> None:
 class TiledTree:
     """A tree of a size, read from tiles."""
 
-    def __init__(self, size: int, read: TileReader, *, held: int | None = None) -> None:
+    def __init__(
+        self,
+        size: int,
+        read: TileReader,
+        *,
+        held: int | None = None,
+        upper: TreeReader | None = None,
+    ) -> None:
         self.size = size
         self._read = read
         self._held = size if held is None else held  # the size whose partial tiles there are
+        self._upper = upper
+        #: Of each level the tile that was read last: a path asks it once for each height.
+        self._last: dict[int, tuple[tuple[int, int], Sequence[Sequence[bytes]]]] = {}
 
     def prefix(self, size: int) -> TiledTree:
         """The tree that this one was at an earlier size, read from this one's tiles."""
-        return TiledTree(size, self._read, held=self._held)
+        return TiledTree(size, self._read, held=self._held, upper=self._upper)
 
     def node(self, height: int, index: int) -> bytes:
         """Root of the full subtree of 2**height leaves that begins at index * 2**height."""
@@ -203,8 +215,21 @@ class TiledTree:
         first = index << within
         number, start = divmod(first, TILE_WIDTH)
         width = min(TILE_WIDTH, (self._held >> (level * TILE_HEIGHT)) - number * TILE_WIDTH)
-        tile = self._read(level, number, width)
-        return root_of(split_hashes(tile)[start : start + (1 << within)])
+        try:
+            return self._tree_of(level, number, width)[within][start >> within]
+        except IndexError:
+            raise ProofError("a tile is shorter than its name says") from None
+
+    def _tree_of(self, level: int, number: int, width: int) -> Sequence[Sequence[bytes]]:
+        last = self._last.get(level)
+        if last is not None and last[0] == (number, width):
+            return last[1]
+        if level and self._upper is not None:
+            levels = self._upper(level, number, width)
+        else:
+            levels = levels_of(split_hashes(self._read(level, number, width)))
+        self._last[level] = ((number, width), levels)
+        return levels
 
     def root(self) -> bytes:
         """Root of the whole tree."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from exchange.audit.appending import AuditLog
-from exchange.audit.merkle import TILE_WIDTH, ProofError, TiledTree
+from exchange.audit.merkle import TILE_WIDTH, ProofError, TiledTree, levels_of, split_hashes
 from exchange.audit.model import SignedCheckpoint
 from exchange.audit.note import Proof, proof_text
 from exchange.audit.promising import promise
@@ -36,6 +37,8 @@ GREATEST_ENTRIES = 4096
 GREATEST_PAGE_BYTES = 8 * 1024 * 1024
 GREATEST_EVENTS = 1000
 EVENTS = "events"
+#: About 10 MiB; the tiles of a log of sixteen million leaves.
+UPPER_TILES_KEPT = 256
 _TRIES = 5
 
 
@@ -64,6 +67,8 @@ class AuditReader:
         self._store = log.store
         self._witnessing = witnessing
         self._tiles = log.sequencer.tiles
+        # A tile never changes while its width is the same; those above the leaves' are few.
+        self._upper = lru_cache(maxsize=UPPER_TILES_KEPT)(self._read_tree)
         self.verifier_key = log.key.verifier_key
 
     def checkpoint(self, cosignatures: int = 0) -> SignedCheckpoint:
@@ -192,7 +197,10 @@ class AuditReader:
         return entries
 
     def _tree(self, size: int) -> TiledTree:
-        return TiledTree(size, self._read)
+        return TiledTree(size, self._read, upper=self._upper)
+
+    def _read_tree(self, level: int, number: int, width: int) -> list[list[bytes]]:
+        return levels_of(split_hashes(self._read(level, number, width)))
 
     def _read(self, level: int, number: int, width: int) -> bytes:
         try:
