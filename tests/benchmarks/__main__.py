@@ -15,10 +15,11 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from tests.benchmarks import (
+    audit_log,
     batch_query,
     granting,
     idle,
@@ -29,6 +30,8 @@ from tests.benchmarks import (
     profiling,
     publish,
     query,
+    receipts,
+    record_growth,
     sealing,
     seals,
     searching,
@@ -37,12 +40,15 @@ from tests.benchmarks import (
 )
 from tests.benchmarks.county import County, county_on
 from tests.benchmarks.measure import Entry, say
+from tests.benchmarks.postgres import postgresql
 
 NAMES = (
     "start", "memory", "verify-ofd", "verify-large", "verify-bulk", "verify-pdf", "seal-ofd",
-    "seal-pdf", "seal-large", "query", "batch-query", "search", "search-postgresql", "spatial",
-    "authorize", "revocation", "publish", "publish-whole", "issue", "seal-rpc", "seal-batch",
-    "log-growth", "log-proof",
+    "seal-pdf", "seal-large", *query.names("query"), *query.names("verify"),
+    *query.names("query", "PostgreSQL"), *query.names("verify", "PostgreSQL"), "batch-query",
+    "receipts", "receipts-proved", "audit-append", "audit-append-alone", "search",
+    "search-postgresql", "spatial", "authorize", "revocation", "publish", "publish-whole", "issue",
+    "seal-rpc", "seal-batch", "log-growth", "log-proof", "record-growth",
 )  # fmt: skip
 
 
@@ -91,6 +97,13 @@ def _benchmarks(
     def county() -> County:
         return stack.enter_context(county_on(processes.node, folder))
 
+    @cache
+    def county_on_postgresql() -> County:
+        url = stack.enter_context(postgresql())
+        place = folder / "postgresql"
+        place.mkdir()
+        return stack.enter_context(county_on(partial(processes.node, database=url), place))
+
     every: dict[tuple[str, ...], Callable[[], list[Entry]]] = {
         ("start", "memory"): lambda: idle.run(folder),
         ("verify-ofd",): lambda: [verifying.ofd(folder)],
@@ -100,7 +113,16 @@ def _benchmarks(
         ("seal-ofd",): lambda: [sealing.by_library()],
         ("seal-pdf",): lambda: [pades.run()],
         ("seal-large",): lambda: [sealing.large(folder)],
-        ("query",): lambda: [query.run(county(), folder)],
+        query.names("query"): lambda: query.run(county(), folder, "query"),
+        query.names("verify"): lambda: query.run(county(), folder, "verify"),
+        query.names("query", "PostgreSQL"): lambda: query.run(
+            county_on_postgresql(), folder, "query", "PostgreSQL"
+        ),
+        query.names("verify", "PostgreSQL"): lambda: query.run(
+            county_on_postgresql(), folder, "verify", "PostgreSQL"
+        ),
+        ("receipts", "receipts-proved"): receipts.run,
+        ("audit-append", "audit-append-alone"): lambda: audit_log.run(folder),
         ("batch-query",): lambda: [batch_query.run(county())],
         ("search", "search-postgresql"): lambda: searching.run(folder),
         ("spatial",): lambda: [spatial.run(folder / "spatial")],
@@ -110,6 +132,7 @@ def _benchmarks(
         ("issue",): lambda: [seals.issue(county(), folder)],
         ("seal-rpc",): lambda: [sealing.by_rpc(county())],
         ("log-growth", "log-proof"): lambda: log_growth.run(folder),
+        ("record-growth",): lambda: record_growth.run(folder),
         ("seal-batch",): lambda: [sealing.in_a_batch(county())],
     }
     return [run for names, run in every.items() if not only or set(names) & set(only)]
@@ -120,7 +143,7 @@ def _summarise(entries: Sequence[Entry], seconds: float) -> None:
     for entry in entries:
         met = {True: "met", False: "NOT met", None: "no aim"}[entry.met]
         theirs = "" if entry.theirs is None else f" against {entry.theirs:,g}, {entry.ratio}x"
-        say(f"{entry.name:13} {entry.ours:>10,g} {entry.unit}{theirs}; aim {entry.aim}: {met}")
+        say(f"{entry.name:24} {entry.ours:>10,g} {entry.unit}{theirs}; aim {entry.aim}: {met}")
     say(f"{seconds:.0f} s in all")
 
 

@@ -1,25 +1,55 @@
-"""What an append costs: bare commits, appends one by one, and 64 callers at once.
+"""Durable audit appends a second against bare commits of the same leaves.
 
-Run: python -m tests.benchmarks.audit_log
+Theirs is one insert a transaction on the same kind of database: what an append cost if each had a
+commit of its own. `audit-append` is 64 callers at once, as a busy node has; `audit-append-alone` is
+one caller, who waits for each receipt before the next record. Both sign what they promise.
 """
 
+from __future__ import annotations
+
 import asyncio
-import tempfile
 import time
-import timeit
 from pathlib import Path
 
-from exchange.audit.merkle import leaf_hash, levels_of, path_of
-from exchange.audit.note import Verifier
 from runtime.database import Database
+from tests.benchmarks.measure import Entry, compare
 from tests.builders.audit import LogFixture, record
 
-APPENDS = 6000
+CALLERS = 64
+APPENDS = 4_000
+ALONE = 1_500
+AIM = 0.8
 
 
-def bare_commits(folder: Path, count: int) -> float:
-    database = Database(f"sqlite:///{folder / 'bare.db'}", schema="audit")
-    database.held.rows("CREATE TABLE bare (id INTEGER PRIMARY KEY, leaf BLOB)", ())
+def run(folder: Path) -> list[Entry]:
+    """Measure both."""
+    place = folder / "audit-append"
+    place.mkdir()
+    bare = Database(f"sqlite:///{place / 'bare.db'}", schema="audit")
+    bare.held.rows("CREATE TABLE bare (id INTEGER PRIMARY KEY, leaf BLOB)", ())
+    node = LogFixture(f"sqlite:///{place / 'audit.db'}", place)
+    try:
+        return [
+            compare(
+                name,
+                "appends/s",
+                ours=lambda callers=callers, count=count: _appends(node, callers, count),
+                theirs=lambda: _commits(bare, ALONE),
+                against="bare commits of one leaf each, SQLite, synchronous=FULL",
+                aim=AIM,
+                extra=lambda callers=callers: {"callers": callers},
+            )
+            for name, callers, count in (
+                ("audit-append", CALLERS, APPENDS),
+                ("audit-append-alone", 1, ALONE),
+            )
+        ]
+    finally:
+        node.close()
+        bare.close()
+
+
+def _commits(database: Database, count: int) -> float:
     leaf = record(1).leaf
     began = time.perf_counter()
     for _ in range(count):
@@ -28,59 +58,16 @@ def bare_commits(folder: Path, count: int) -> float:
     return count / (time.perf_counter() - began)
 
 
-async def appends(node: LogFixture, callers: int, count: int) -> tuple[float, float, int]:
-    records = [record(n) for n in range(count // callers)]
-    batches: set[int] = set()
-    waits: list[float] = []
+def _appends(node: LogFixture, callers: int, count: int) -> float:
+    records = [record(number) for number in range(count // callers)]
 
     async def caller() -> None:
         for one in records:
-            at = time.perf_counter()
-            batches.add((await node.log.append(one)).batch)
-            waits.append(time.perf_counter() - at)
+            await node.log.append(one)
 
-    began = time.perf_counter()
-    await asyncio.gather(*(caller() for _ in range(callers)))
-    rate = len(waits) / (time.perf_counter() - began)
-    return rate, sorted(waits)[len(waits) // 2] * 1000, len(batches)
-
-
-def nanoseconds(what: str, step: object, number: int) -> None:
-    took = min(timeit.repeat(step, number=number, repeat=3)) / number  # type: ignore[arg-type]
-    print(f"{what:44} {took * 1e9:12,.0f} ns")
-
-
-def main() -> None:
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        print(f"{'bare commits, one insert each':44} {bare_commits(folder, APPENDS):12,.0f} /s")
-        node = LogFixture(f"sqlite:///{folder / 'audit.db'}", folder)
+    async def all_of_them() -> float:
         began = time.perf_counter()
-        for number in range(APPENDS):
-            node.log.append_blocking([record(number)])
-        rate = APPENDS / (time.perf_counter() - began)
-        print(f"{'appends one by one, from a thread':44} {rate:12,.0f} /s")
-        for callers in (1, 16, 64, 256):
-            rate, wait, batches = asyncio.run(appends(node, callers, APPENDS))
-            text = f"appends, {callers} at once ({batches} batches, p50 {wait:.2f} ms)"
-            print(f"{text:44} {rate:12,.0f} /s")
-        began = time.perf_counter()
-        size = node.log.sequencer.run()
-        assert size is not None
-        rate = size / (time.perf_counter() - began)
-        print(f"{'sequencing: tiles and checkpoint':44} {rate:12,.0f} /s")
-        node.close()
-    hashes = [leaf_hash(str(n).encode()) for n in range(64)]
-    levels = levels_of(hashes)
-    nanoseconds("leaf hash", lambda: leaf_hash(b"x" * 300), 20_000)
-    nanoseconds("tree over 64 leaves", lambda: levels_of(hashes), 500)
-    nanoseconds("path in a tree of 64", lambda: path_of(levels, 33), 20_000)
-    key = node.key
-    signature = key.sign(b"x" * 150)
-    nanoseconds("signature of a promise", lambda: key.sign(b"x" * 150), 2000)
-    verifier = Verifier(key.verifier_key)
-    nanoseconds("its verification", lambda: verifier.check(b"x" * 150, signature), 2000)
+        await asyncio.gather(*(caller() for _ in range(callers)))
+        return callers * len(records) / (time.perf_counter() - began)
 
-
-if __name__ == "__main__":
-    main()
+    return asyncio.run(all_of_them())

@@ -155,7 +155,7 @@ def _grant(employment: Client, centre: Client) -> str:
             access_request=grants_pb2.AccessRequest(
                 resource=POPULATION,
                 items=["name", "birth_date", "residence_address"],
-                operations=[grants_pb2.OPERATION_QUERY],
+                operations=[grants_pb2.OPERATION_QUERY, grants_pb2.OPERATION_VERIFY],
                 purpose="办理就业创业登记时核实申请人身份",
                 legal_basis="《就业服务与就业管理规定》",
             ),

@@ -51,15 +51,21 @@ class NodeProcess:
 
 
 @contextmanager
-def node(data: Path) -> Iterator[NodeProcess]:
-    """`tongban serve` on a data folder, on a free port; stopped as an operator stops it."""
+def node(data: Path, *, database: str = "") -> Iterator[NodeProcess]:
+    """`tongban serve` on a data folder, on a free port; stopped as an operator stops it.
+
+    `database` is the URL of a PostgreSQL; without one, SQLite files in the folder.
+    """
     data.mkdir(parents=True, exist_ok=True)
     log = data.parent / f"{data.name}.log"
     command = [sys.executable, "-m", "tongban", "serve", "--data", str(data),
                "--listen", "127.0.0.1:0"]  # fmt: skip
     began = time.perf_counter()
+    settings = {"TONGBAN_DATABASE": database} if database else {}
     with log.open("wb") as errors:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment(), stderr=errors)
+        process = subprocess.Popen(
+            command, cwd=ROOT, env={**environment(), **settings}, stderr=errors
+        )
     try:
         port = _port_in(log, process)
         _wait_until_healthy(port, data)
@@ -92,12 +98,12 @@ def node_here(data: Path) -> Iterator[NodeProcess]:
 
 
 @contextmanager
-def echo(identity: Path, path: str, answer: bytes, folder: Path) -> Iterator[int]:
-    """A bare server that answers `path` with these bytes; its port."""
+def echo(identity: Path, path: str, answer: bytes, folder: Path, kind: str) -> Iterator[int]:
+    """A bare server of a kind (`echo.KINDS`) that answers `path` with these bytes; its port."""
     file = folder / "answer"
     file.write_bytes(answer)
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.benchmarks.echo", str(identity), path, str(file)],
+        [sys.executable, "-m", "tests.benchmarks.echo", kind, str(identity), path, str(file)],
         cwd=ROOT,
         env=environment(),
         stdin=subprocess.PIPE,

