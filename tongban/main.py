@@ -19,6 +19,7 @@ from tongban.commands import (
     catalog,
     catalog_forms,
     connectors,
+    corrections,
     data,
     deadlines,
     demo,
@@ -27,6 +28,7 @@ from tongban.commands import (
     flow,
     grants,
     identity,
+    inquiries,
     licenses,
     lists,
     monitor,
@@ -85,6 +87,8 @@ app.command()(data.verify)
 app.add_typer(spatial.app, name="spatial")
 app.add_typer(sources.app, name="sources")
 app.add_typer(connectors.app, name="connectors")
+app.add_typer(corrections.app, name="corrections")
+app.add_typer(inquiries.app, name="inquiries")
 app.add_typer(monitor.app, name="monitor")
 app.command()(data.publish)
 app.command()(data.subscribe)
