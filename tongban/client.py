@@ -25,11 +25,13 @@ from exchange.v1 import (
     audit_pb2_grpc,
     catalog_pb2_grpc,
     connecting_pb2_grpc,
+    corrections_pb2_grpc,
     deadlines_pb2_grpc,
     delivery_pb2,
     delivery_pb2_grpc,
     discovery_pb2_grpc,
     grants_pb2_grpc,
+    inquiries_pb2_grpc,
     lists_pb2_grpc,
     monitoring_pb2_grpc,
     oversight_pb2_grpc,
@@ -109,6 +111,8 @@ class Client:
         self.grants = grants_pb2_grpc.GrantServiceStub(self.channel)
         self.oversight = oversight_pb2_grpc.OversightServiceStub(self.channel)
         self.monitoring = monitoring_pb2_grpc.MonitoringServiceStub(self.channel)
+        self.corrections = corrections_pb2_grpc.CorrectionServiceStub(self.channel)
+        self.inquiries = inquiries_pb2_grpc.InquiryServiceStub(self.channel)
         self.deadlines = deadlines_pb2_grpc.DeadlineServiceStub(self.channel)
         self.lists = lists_pb2_grpc.ListServiceStub(self.channel)
         self.queries = query_pb2_grpc.QueryServiceStub(self.channel)
