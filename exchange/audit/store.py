@@ -112,7 +112,7 @@ class AuditStore:
     """The audit database."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self.database = self._database = database
         self._held = database.held
         sql = self._held.sql
         self._insert = sql(

@@ -256,7 +256,7 @@ def grant(session: Session, name: str, *, lock: bool = False) -> Grant | None:
     """The grant of this name; locked until the transaction ends where it will be changed."""
     query = sa.select(GRANTS).where(GRANTS.c.name == name)
     row = session.execute(query.with_for_update() if lock else query).mappings().first()
-    return None if row is None else _grant_of(row)
+    return None if row is None else grant_of(row)
 
 
 def grants(
@@ -264,7 +264,7 @@ def grants(
 ) -> list[Grant]:
     """Grants after a name: of a consumer (None: of any) that a party sees (None: all)."""
     query = _listed(GRANTS, consumer=consumer, party=party, after=after, limit=limit)
-    return [_grant_of(row) for row in session.execute(query).mappings()]
+    return [grant_of(row) for row in session.execute(query).mappings()]
 
 
 def grants_of(session: Session, resource: str, among: Collection[str]) -> list[str]:
@@ -370,7 +370,8 @@ def _request_of(row: sa.RowMapping) -> AccessRequest:
     )
 
 
-def _grant_of(row: sa.RowMapping) -> Grant:
+def grant_of(row: sa.RowMapping) -> Grant:
+    """The grant of a row."""
     values = dict(row)
     for derived in _DERIVED:
         del values[derived]

@@ -1,31 +1,28 @@
-"""What was used of grants, and what a change of one would have met; pure.
+"""What was used of grants, as the log tells it; pure.
 
 1. A use is one record of the audit log about an answer: a question, a page of an export, a message
    of changes. Refusals are no uses.
-2. The log says of a use its grant, operation, items and time, and commits to the rest: so what a
-   change of the row filter would do cannot be told from it.
-3. A query that named no items stands in the log with all that it was shown. If one of them went, it
-   would show less; one that named it would be refused. The log does not tell the two apart, so such
-   uses are told as shown less.
+2. The log says of a use its grant, operation, items and time, and commits to the rest.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
 import orjson
 
-from exchange.grants.model import Grant, GrantedItem, Mask, Operation
+from exchange.grants.model import Grant, Operation
 from runtime.clock import CHINA
 
 #: Kinds of records that are uses, with their operation.
 USES = {
     "query": Operation.QUERY,
+    "batch_query": Operation.QUERY,
     "verify": Operation.VERIFY,
     "changes_delivered": Operation.SUBSCRIBE,
     "export": Operation.EXPORT,
@@ -52,32 +49,24 @@ class Use:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """One use; `index` is its place in the log, `questions` what it took from the rate."""
+
+    index: int
+    grant: str
+    time: datetime
+    operation: Operation
+    items: tuple[str, ...]
+    taken: int
+    questions: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
     """How far the log is counted."""
 
     size: int
     complete: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """What would hold for a grant; what is empty or None stays."""
-
-    items: tuple[GrantedItem, ...] = ()
-    operations: tuple[Operation, ...] = ()
-    daily_quota: int | None = None
-    end_time: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Affected:
-    """Uses that a change would have refused, or that would have shown less."""
-
-    reason: str
-    operation: Operation
-    item: str = ""
-    uses: int
-    refused: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,77 +92,47 @@ def counted(leaves: Iterable[bytes]) -> list[Use]:
         lambda: [0, 0]
     )
     for leaf in leaves:
-        record = orjson.loads(leaf)
-        operation = USES.get(record.get("kind"))
-        if operation is None or "grant" not in record:
+        used = recorded(0, leaf)
+        if used is None:
             continue
-        day = datetime.fromisoformat(record["time"]).astimezone(CHINA).date().isoformat()
-        # A question by place uses the geometry that it looks at, shown or not.
-        looked_at = {record["geometry_item"]} if "geometry_item" in record else set()
-        items = tuple(sorted({*record.get("items", ()), *looked_at}))
-        both = found[record["grant"], day, operation, items]
+        both = found[used.grant, day_of(used.time).isoformat(), used.operation, used.items]
         both[0] += 1
-        both[1] += _taken(record)
+        both[1] += used.taken
     return [
         Use(grant=grant, day=day, operation=operation, items=items, uses=uses, records=records)
         for (grant, day, operation, items), (uses, records) in found.items()
     ]
 
 
+def recorded(index: int, leaf: bytes) -> Recorded | None:
+    """The use that a leaf of the log tells of, if it does."""
+    record = orjson.loads(leaf)
+    operation = USES.get(record.get("kind"))
+    if operation is None or "grant" not in record:
+        return None
+    # A question by place uses the geometry that it looks at, shown or not.
+    looked_at = {record["geometry_item"]} if "geometry_item" in record else set()
+    return Recorded(
+        index=index,
+        grant=record["grant"],
+        time=datetime.fromisoformat(record["time"]),
+        operation=operation,
+        items=tuple(sorted({*record.get("items", ()), *looked_at})),
+        taken=_taken(record),
+        questions=int(record["count"]) if record["kind"] == "batch_query" else 1,
+    )
+
+
+def day_of(at: datetime) -> date:
+    """The day in China."""
+    return at.astimezone(CHINA).date()
+
+
 def _taken(record: dict[str, Any]) -> int:
     """What a use took from the quota."""
-    if record["kind"] == "export":
+    if record["kind"] in ("export", "batch_query"):
         return int(record.get("count", 0))
     return max(int(record["found"]), 1) if record["kind"] == "spatial_query" else 1
-
-
-def what_if(grant: Grant, change: Change, uses: Sequence[Use]) -> list[Affected]:
-    """What recorded uses would have met, by reason, operation and item; in order of those."""
-    met: dict[tuple[str, Operation, str, bool], int] = defaultdict(int)
-    for use in uses:
-        for reason, item, refused in _met(grant, change, use):
-            met[reason, use.operation, item, refused] += use.uses
-    for use_operation, over in _over_quota(change, uses):
-        met["DAILY_QUOTA_EXCEEDED", use_operation, "", True] += over
-    return [
-        Affected(reason=reason, operation=operation, item=item, uses=count, refused=refused)
-        for (reason, operation, item, refused), count in sorted(met.items())
-    ]
-
-
-def _met(grant: Grant, change: Change, use: Use) -> Iterator[tuple[str, str, bool]]:
-    operation = use.operation
-    if change.end_time is not None and _day_of(change.end_time) <= date.fromisoformat(use.day):
-        yield "GRANT_EXPIRED", "", True
-    if change.operations and operation not in change.operations:
-        yield "OPERATION_NOT_GRANTED", "", True
-    if not change.items:
-        return
-    left = {given.item: given.mask for given in change.items}
-    for item in use.items:
-        mask = left.get(item)
-        if mask is None:
-            yield "ITEM_NOT_GRANTED", item, operation is Operation.VERIFY
-        elif mask not in (Mask.WHOLE, grant.masks.get(item)):
-            yield "ITEM_GRANTED_IN_PART", item, operation is Operation.VERIFY
-
-
-def _over_quota(change: Change, uses: Sequence[Use]) -> Iterator[tuple[Operation, int]]:
-    """By operation what a day's quota would have refused; which of a day's is not told apart."""
-    if not change.daily_quota:
-        return
-    days: dict[str, list[Use]] = defaultdict(list)
-    for use in uses:
-        if use.operation is not Operation.SUBSCRIBE:  # changes are not counted against it
-            days[use.day].append(use)
-    for day in days.values():
-        over = sum(use.records for use in day) - change.daily_quota
-        for use in sorted(day, key=lambda one: one.records, reverse=True):
-            if over <= 0:
-                break
-            cut = min(over, use.records)
-            yield use.operation, cut
-            over -= cut
 
 
 def use_of(grant: Grant, uses: Sequence[Use]) -> GrantUse:
@@ -191,7 +150,3 @@ def use_of(grant: Grant, uses: Sequence[Use]) -> GrantUse:
         unused_items=tuple(item for item in grant.masks if item not in asked),
         busiest_day=max(days.values(), default=0),
     )
-
-
-def _day_of(at: datetime) -> date:
-    return at.astimezone(CHINA).date()

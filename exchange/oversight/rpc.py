@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from exchange.catalog.messages import SHARING_OF
+from exchange.catalog.model import SharingType
 from exchange.grants import messages
-from exchange.oversight.model import Change, Tally
+from exchange.oversight.model import Tally
 from exchange.oversight.service import Overseeing
+from exchange.oversight.supposing import Affected, CatalogChange, Change
 from exchange.v1 import oversight_pb2 as pb
 from runtime.identity import Role
 from runtime.rpc import Call
@@ -16,6 +19,7 @@ _READERS = frozenset({Role.DEPARTMENT, Role.ADMINISTRATOR, Role.AUDITOR})
 POLICY: Mapping[str, frozenset[Role]] = {
     "ExplainAccess": _READERS,
     "WhatIf": _READERS,
+    "WhatIfCatalog": _READERS,
     "ReportGrantUse": _READERS,
 }
 
@@ -62,6 +66,10 @@ class OversightServicer:
                 items=tuple(messages.given_items(request.items)),
                 operations=tuple(messages.operations(request.operations, "operations")),
                 daily_quota=request.daily_quota if request.HasField("daily_quota") else None,
+                rate_per_minute=(
+                    request.rate_per_minute if request.HasField("rate_per_minute") else None
+                ),
+                row_filter=tuple(messages.row_filter(request.row_filter, "row_filter")),
                 end_time=messages.time_of(request, "end_time"),
             ),
             from_day=request.from_day,
@@ -69,16 +77,51 @@ class OversightServicer:
         )
         return pb.WhatIfResponse(
             uses=answer.uses,
-            affected=[
-                pb.AffectedUses(
-                    reason=one.reason,
-                    operation=messages.operation_number(one.operation),
-                    item=one.item,
+            affected=map(_affected, answer.affected),
+            look=None
+            if answer.look is None
+            else pb.LogLook(
+                uses=len(answer.look.uses),
+                from_time=messages.timestamp(answer.look.from_time),
+                complete=answer.look.complete,
+                unjudged=answer.unjudged,
+            ),
+            tally=_tally(answer.tally),
+        )
+
+    def WhatIfCatalog(  # noqa: N802
+        self, request: pb.WhatIfCatalogRequest, call: Call
+    ) -> pb.WhatIfCatalogResponse:
+        """What a change of the catalog would do to the grants of a resource."""
+        answer = self._overseeing.what_if_catalog(
+            call.principal,
+            resource=request.resource,
+            change=CatalogChange(
+                removed_items=tuple(request.removed_items),
+                withdrawn=request.withdrawn,
+                sharing_type=SHARING_OF.get(request.sharing_type, SharingType.UNSPECIFIED),
+                negative_items=tuple(request.negative_items),
+                negative=request.negative,
+            ),
+            from_day=request.from_day,
+            until_day=request.until_day,
+            page_size=request.page_size,
+            page_token=request.page_token,
+        )
+        return pb.WhatIfCatalogResponse(
+            grants=[
+                pb.GrantAffected(
+                    grant=one.grant.name,
+                    consumer=one.grant.consumer,
+                    closed=one.closed,
+                    lost_items=one.lost_items,
                     uses=one.uses,
-                    refused=one.refused,
+                    affected=map(_affected, one.affected),
                 )
-                for one in answer.affected
+                for one in answer.grants
             ],
+            next_page_token=answer.next_page_token,
+            requests=answer.requests,
             tally=_tally(answer.tally),
         )
 
@@ -111,6 +154,17 @@ class OversightServicer:
             next_page_token=token,
             tally=_tally(tally),
         )
+
+
+def _affected(one: Affected) -> pb.AffectedUses:
+    return pb.AffectedUses(
+        reason=one.reason,
+        operation=messages.operation_number(one.operation),
+        item=one.item,
+        uses=one.uses,
+        refused=one.refused,
+        records=one.records,
+    )
 
 
 def _tally(tally: Tally) -> pb.LogTally:

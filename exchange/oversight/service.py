@@ -4,11 +4,13 @@
    resources and grants.
 2. The tally is brought up to the log before an answer, at most `AT_ONCE` records a time; it is read
    and counted before any transaction begins, so it never keeps anybody waiting.
+3. What the tally cannot tell (a rate, a row filter) is read from the log itself (`traffic`), within
+   bounds that the answer tells.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import islice
@@ -16,16 +18,21 @@ from itertools import islice
 from exchange.audit.merkle import split_entries
 from exchange.audit.store import AuditStore
 from exchange.catalog.history import service as history
-from exchange.catalog.model import DataResource
+from exchange.catalog.model import DataResource, SharingType
+from exchange.catalog.service import Schemas
 from exchange.grants import service as grants
 from exchange.grants import store as grant_store
+from exchange.grants.faults import quota_faults, refuse
 from exchange.grants.model import Grant, GrantState, GrantVersion
 from exchange.grants.rights import sees_everything
+from exchange.grants.rows import faults_of
 from exchange.grants.sharing import is_closed
 from exchange.lists import store as list_store
 from exchange.lists.keeping import is_in_force, listed
-from exchange.oversight import model, store
-from exchange.oversight.model import Affected, Change, GrantUse, Tally
+from exchange.oversight import model, store, supposing
+from exchange.oversight.model import GrantUse, Tally
+from exchange.oversight.supposing import Affected, CatalogChange, Change, GrantAffected
+from exchange.oversight.traffic.reading import Look, Traffic
 from runtime import names, paging
 from runtime.clock import CHINA, Clock, china_date
 from runtime.database import Database
@@ -34,6 +41,7 @@ from runtime.identity import Principal
 
 AT_ONCE = 50_000
 LOOK_BACK = timedelta(days=90)
+GREATEST_ITEMS = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,14 +51,36 @@ class Answer:
     uses: int
     affected: list[Affected]
     tally: Tally
+    look: Look | None = None
+    unjudged: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogAnswer:
+    """What a change of the catalog would do; a page of grants."""
+
+    grants: list[GrantAffected]
+    next_page_token: str
+    requests: int
+    tally: Tally
 
 
 class Overseeing:
     """The use cases."""
 
-    def __init__(self, *, database: Database, log: AuditStore, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        database: Database,
+        log: AuditStore,
+        tags: Callable[[Iterable[str]], bytes],
+        schemas: Schemas,
+        clock: Clock,
+    ) -> None:
         self._database = database
         self._log = log
+        self._traffic = Traffic(database=database, log=log, tags=tags)
+        self._schemas = schemas
         self._clock = clock
 
     def explain_access(
@@ -68,14 +98,7 @@ class Overseeing:
         Where the resource was not shared then, or had no such item, there are none. Raises
         PermissionDenied (NOT_THE_SOURCE).
         """
-        names.parse(names.RESOURCE, resource, field="resource")
-        own = names.department_of(resource) == principal.department
-        if not (own or sees_everything(principal)):
-            raise PermissionDenied(
-                "only the source department, administrators and auditors ask who could read this",
-                reason="NOT_THE_SOURCE",
-                message_zh="只有数源部门、管理员和审计员可以查询谁能读取该信息资源",
-            )
+        _check_own(principal, resource)
         size, after = paging.page_size(page_size), paging.last_of(page_token)
         then = at or self._clock.now()
         held = self._items_then(resource, then)
@@ -111,15 +134,97 @@ class Overseeing:
     def what_if(
         self, principal: Principal, *, grant: str, change: Change, from_day: str, until_day: str
     ) -> Answer:
-        """What recorded uses of a grant a change would have met. Raises NotFound."""
+        """What recorded uses of a grant a change would have met.
+
+        Raises NotFound (GRANT_NOT_FOUND) and InvalidArgument (CHANGE_INVALID).
+        """
         held = grants.get_grant(self._database, principal, grant)
+        self._check_change(held, change)
         first, last = self._days(from_day, until_day)
         tally = self.catch_up()
         with self._database.reading() as session:
             uses = store.uses(session, [grant], from_day=first, until_day=last).get(grant, [])
+        affected = supposing.what_if(held, change, uses)
+        look, unjudged = None, 0
+        if change.row_filter or change.rate_per_minute:
+            look = self._traffic.look(grant, first, last)
+            affected += supposing.by_rate(change.rate_per_minute or 0, look.uses)
+        if look is not None and change.row_filter:
+            more, unjudged = self._by_rows(held, change, look)
+            affected += more
         return Answer(
             uses=sum(use.uses for use in uses),
-            affected=model.what_if(held, change, uses),
+            affected=affected,
+            tally=tally,
+            look=look,
+            unjudged=unjudged,
+        )
+
+    def _by_rows(self, grant: Grant, change: Change, look: Look) -> tuple[list[Affected], int]:
+        about = self._traffic.about(look)
+        shown = self._traffic.shown(
+            grant.resource,
+            self._schemas.schema(grant.resource).key_item,
+            {tag for tags in about.values() for tag in tags},
+            change.row_filter,
+        )
+        return supposing.by_rows(look.uses, about, shown)
+
+    def _check_change(self, grant: Grant, change: Change) -> None:
+        resource = self._schemas.schema(grant.resource)
+        wrong = [
+            *faults_of(change.row_filter, held=set(resource.position), consumer=grant.consumer),
+            *quota_faults(change.rate_per_minute or 0, "rate_per_minute"),
+            *quota_faults(change.daily_quota or 0, "daily_quota"),
+        ]
+        refuse(iter(wrong), "CHANGE_INVALID")
+
+    def what_if_catalog(
+        self,
+        principal: Principal,
+        *,
+        resource: str,
+        change: CatalogChange,
+        from_day: str,
+        until_day: str,
+        page_size: int,
+        page_token: str,
+    ) -> CatalogAnswer:
+        """What a change of the catalog or the negative list would do to a resource's grants.
+
+        Raises PermissionDenied (NOT_THE_SOURCE), NotFound (RESOURCE_NOT_FOUND) and InvalidArgument
+        (CHANGE_INVALID).
+        """
+        _check_own(principal, resource)
+        schema = self._schemas.schema(resource)
+        wrong = [
+            FieldViolation(f"{field}[{place}]", "is not in the resource")
+            for field in ("removed_items", "negative_items")
+            for place, item in enumerate(getattr(change, field)[:GREATEST_ITEMS])
+            if item not in schema.position
+        ]
+        if schema.key_item in change.removed_items:
+            wrong.append(FieldViolation("removed_items", "has the item that identifies records"))
+        refuse(iter(wrong), "CHANGE_INVALID")
+        first, last = self._days(from_day, until_day)
+        size, after = paging.page_size(page_size), paging.last_of(page_token)
+        if after:
+            names.parse(names.GRANT, after, field="page_token")
+        tally = self.catch_up()
+        now = self._clock.now()
+        with self._database.reading() as session:
+            rows = store.live_grants(session, resource, now=now, after=after, limit=size + 1)
+            page, token = paging.cut(rows, size, lambda grant: grant.name)
+            used = store.uses(session, [g.name for g in page], from_day=first, until_day=last)
+            other = _decided_otherwise(schema.sharing_type, change.sharing_type)
+            asked = store.requests(session, resource, first, last) if other else 0
+        found = [
+            supposing.what_if_catalog(grant, change, used.get(grant.name, [])) for grant in page
+        ]
+        return CatalogAnswer(
+            grants=[one for one in found if one.closed or one.lost_items],
+            next_page_token=token,
+            requests=asked,
             tally=tally,
         )
 
@@ -176,6 +281,23 @@ class Overseeing:
         begin = _day("from_day", first) if first else today - LOOK_BACK
         end = _day("until_day", last) if last else today
         return begin.isoformat(), end.isoformat()
+
+
+def _check_own(principal: Principal, resource: str) -> None:
+    names.parse(names.RESOURCE, resource, field="resource")
+    own = names.department_of(resource) == principal.department
+    if not (own or sees_everything(principal)):
+        raise PermissionDenied(
+            "only the source department, administrators and auditors ask who could read this",
+            reason="NOT_THE_SOURCE",
+            message_zh="只有数源部门、管理员和审计员可以查询谁能读取该信息资源",
+        )
+
+
+def _decided_otherwise(now: SharingType, then: SharingType) -> bool:
+    """Whether requests would be decided by another rule: at once, or not."""
+    at_once = SharingType.UNCONDITIONAL
+    return then is not SharingType.UNSPECIFIED and (now is at_once) != (then is at_once)
 
 
 def _day(field: str, text: str) -> date:

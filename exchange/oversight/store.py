@@ -7,6 +7,7 @@ transaction that adds the counts, and only from where it began: of two who count
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 import orjson
@@ -14,8 +15,13 @@ import sqlalchemy as sa
 from sqlalchemy.orm import registry
 from sqlmodel import Field, Session, SQLModel
 
-from exchange.grants.model import Operation
+from exchange.grants import store as grant_store
+from exchange.grants.model import Grant, GrantState, Operation
+from exchange.grants.store import GRANTS, REQUESTS
 from exchange.oversight.model import Use
+from runtime import names
+from runtime.clock import CHINA
+from runtime.database import UtcDateTime
 
 NAME = sa.String(200).with_variant(sa.String(200, collation="C"), "postgresql")
 
@@ -108,3 +114,38 @@ def uses(
             )
         )
     return found
+
+
+def live_grants(
+    session: Session, resource: str, *, now: datetime, after: str, limit: int
+) -> list[Grant]:
+    """Grants of a resource after a name that are in force or will be."""
+    columns = GRANTS.c
+    query = (
+        sa.select(GRANTS)
+        .where(
+            columns.source == names.department_of(resource),
+            columns.name > after,
+            columns.resource == resource,
+            columns.state == GrantState.ACTIVE.value,
+            columns.end_time > sa.literal(now, UtcDateTime),
+        )
+        .order_by(columns.name)
+        .limit(limit)
+    )
+    return [grant_store.grant_of(row) for row in session.execute(query).mappings()]
+
+
+def requests(session: Session, resource: str, from_day: str, until_day: str) -> int:
+    """How many requests for a resource were made between two days of China, both included."""
+    first, last = (
+        datetime.combine(date.fromisoformat(day), time(), CHINA) for day in (from_day, until_day)
+    )
+    columns = REQUESTS.c
+    query = sa.select(sa.func.count()).where(
+        columns.source == names.department_of(resource),
+        columns.resource == resource,
+        columns.create_time >= sa.literal(first, UtcDateTime),
+        columns.create_time < sa.literal(last + timedelta(days=1), UtcDateTime),
+    )
+    return int(session.execute(query).scalar_one())

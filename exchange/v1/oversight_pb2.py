@@ -22,37 +22,46 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from exchange.v1 import catalog_pb2 as exchange_dot_v1_dot_catalog__pb2
 from exchange.v1 import grants_pb2 as exchange_dot_v1_dot_grants__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x65xchange/v1/oversight.proto\x12\x13tongban.exchange.v1\x1a\x18\x65xchange/v1/grants.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbd\x01\n\nItemAccess\x12\x10\n\x08\x63onsumer\x18\x01 \x01(\t\x12)\n\x05grant\x18\x02 \x01(\x0b\x32\x1a.tongban.exchange.v1.Grant\x12\'\n\x04mask\x18\x03 \x01(\x0e\x32\x19.tongban.exchange.v1.Mask\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\x12\x0b\n\x03\x61\x63t\x18\x05 \x01(\t\x12-\n\tfrom_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x87\x01\n\x14\x45xplainAccessRequest\x12\x10\n\x08resource\x18\x01 \x01(\t\x12\x0c\n\x04item\x18\x02 \x01(\t\x12(\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"c\n\x15\x45xplainAccessResponse\x12\x31\n\x08\x61\x63\x63\x65sses\x18\x01 \x03(\x0b\x32\x1f.tongban.exchange.v1.ItemAccess\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"*\n\x08LogTally\x12\x0c\n\x04size\x18\x01 \x01(\x03\x12\x10\n\x08\x63omplete\x18\x02 \x01(\x08\"\x80\x02\n\rWhatIfRequest\x12\r\n\x05grant\x18\x01 \x01(\t\x12/\n\x05items\x18\x02 \x03(\x0b\x32 .tongban.exchange.v1.GrantedItem\x12\x32\n\noperations\x18\x03 \x03(\x0e\x32\x1e.tongban.exchange.v1.Operation\x12\x18\n\x0b\x64\x61ily_quota\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12,\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x66rom_day\x18\x06 \x01(\t\x12\x11\n\tuntil_day\x18\x07 \x01(\tB\x0e\n\x0c_daily_quota\"~\n\x0c\x41\x66\x66\x65\x63tedUses\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x31\n\toperation\x18\x02 \x01(\x0e\x32\x1e.tongban.exchange.v1.Operation\x12\x0c\n\x04item\x18\x03 \x01(\t\x12\x0c\n\x04uses\x18\x04 \x01(\x03\x12\x0f\n\x07refused\x18\x05 \x01(\x08\"\x81\x01\n\x0eWhatIfResponse\x12\x0c\n\x04uses\x18\x01 \x01(\x03\x12\x33\n\x08\x61\x66\x66\x65\x63ted\x18\x02 \x03(\x0b\x32!.tongban.exchange.v1.AffectedUses\x12,\n\x05tally\x18\x03 \x01(\x0b\x32\x1d.tongban.exchange.v1.LogTally\"t\n\x15ReportGrantUseRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x10\n\x08\x66rom_day\x18\x02 \x01(\t\x12\x12\n\nwider_only\x18\x03 \x01(\x08\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"\xc6\x01\n\x08GrantUse\x12\r\n\x05grant\x18\x01 \x01(\t\x12\x10\n\x08resource\x18\x02 \x01(\t\x12\x0c\n\x04uses\x18\x03 \x01(\x03\x12\x10\n\x08last_day\x18\x04 \x01(\t\x12\x39\n\x11unused_operations\x18\x05 \x03(\x0e\x32\x1e.tongban.exchange.v1.Operation\x12\x14\n\x0cunused_items\x18\x06 \x03(\t\x12\x13\n\x0b\x62usiest_day\x18\x07 \x01(\x03\x12\x13\n\x0b\x64\x61ily_quota\x18\x08 \x01(\x05\"\x8e\x01\n\x16ReportGrantUseResponse\x12-\n\x06grants\x18\x01 \x03(\x0b\x32\x1d.tongban.exchange.v1.GrantUse\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12,\n\x05tally\x18\x03 \x01(\x0b\x32\x1d.tongban.exchange.v1.LogTally2\xb8\x02\n\x10OversightService\x12\x66\n\rExplainAccess\x12).tongban.exchange.v1.ExplainAccessRequest\x1a*.tongban.exchange.v1.ExplainAccessResponse\x12Q\n\x06WhatIf\x12\".tongban.exchange.v1.WhatIfRequest\x1a#.tongban.exchange.v1.WhatIfResponse\x12i\n\x0eReportGrantUse\x12*.tongban.exchange.v1.ReportGrantUseRequest\x1a+.tongban.exchange.v1.ReportGrantUseResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x65xchange/v1/oversight.proto\x12\x13tongban.exchange.v1\x1a\x19\x65xchange/v1/catalog.proto\x1a\x18\x65xchange/v1/grants.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbd\x01\n\nItemAccess\x12\x10\n\x08\x63onsumer\x18\x01 \x01(\t\x12)\n\x05grant\x18\x02 \x01(\x0b\x32\x1a.tongban.exchange.v1.Grant\x12\'\n\x04mask\x18\x03 \x01(\x0e\x32\x19.tongban.exchange.v1.Mask\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\x12\x0b\n\x03\x61\x63t\x18\x05 \x01(\t\x12-\n\tfrom_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x87\x01\n\x14\x45xplainAccessRequest\x12\x10\n\x08resource\x18\x01 \x01(\t\x12\x0c\n\x04item\x18\x02 \x01(\t\x12(\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"c\n\x15\x45xplainAccessResponse\x12\x31\n\x08\x61\x63\x63\x65sses\x18\x01 \x03(\x0b\x32\x1f.tongban.exchange.v1.ItemAccess\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"*\n\x08LogTally\x12\x0c\n\x04size\x18\x01 \x01(\x03\x12\x10\n\x08\x63omplete\x18\x02 \x01(\x08\"\xe9\x02\n\rWhatIfRequest\x12\r\n\x05grant\x18\x01 \x01(\t\x12/\n\x05items\x18\x02 \x03(\x0b\x32 .tongban.exchange.v1.GrantedItem\x12\x32\n\noperations\x18\x03 \x03(\x0e\x32\x1e.tongban.exchange.v1.Operation\x12\x18\n\x0b\x64\x61ily_quota\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12,\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x66rom_day\x18\x06 \x01(\t\x12\x11\n\tuntil_day\x18\x07 \x01(\t\x12\x35\n\nrow_filter\x18\x08 \x03(\x0b\x32!.tongban.exchange.v1.RowCondition\x12\x1c\n\x0frate_per_minute\x18\t \x01(\x05H\x01\x88\x01\x01\x42\x0e\n\x0c_daily_quotaB\x12\n\x10_rate_per_minute\"\x8f\x01\n\x0c\x41\x66\x66\x65\x63tedUses\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x31\n\toperation\x18\x02 \x01(\x0e\x32\x1e.tongban.exchange.v1.Operation\x12\x0c\n\x04item\x18\x03 \x01(\t\x12\x0c\n\x04uses\x18\x04 \x01(\x03\x12\x0f\n\x07refused\x18\x05 \x01(\x08\x12\x0f\n\x07records\x18\x06 \x01(\x03\"j\n\x07LogLook\x12\x0c\n\x04uses\x18\x01 \x01(\x03\x12-\n\tfrom_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x63omplete\x18\x03 \x01(\x08\x12\x10\n\x08unjudged\x18\x04 \x01(\x03\"\xad\x01\n\x0eWhatIfResponse\x12\x0c\n\x04uses\x18\x01 \x01(\x03\x12\x33\n\x08\x61\x66\x66\x65\x63ted\x18\x02 \x03(\x0b\x32!.tongban.exchange.v1.AffectedUses\x12,\n\x05tally\x18\x03 \x01(\x0b\x32\x1d.tongban.exchange.v1.LogTally\x12*\n\x04look\x18\x04 \x01(\x0b\x32\x1c.tongban.exchange.v1.LogLook\"\x80\x02\n\x14WhatIfCatalogRequest\x12\x10\n\x08resource\x18\x01 \x01(\t\x12\x15\n\rremoved_items\x18\x02 \x03(\t\x12\x11\n\twithdrawn\x18\x03 \x01(\x08\x12\x36\n\x0csharing_type\x18\x04 \x01(\x0e\x32 .tongban.exchange.v1.SharingType\x12\x16\n\x0enegative_items\x18\x05 \x03(\t\x12\x10\n\x08negative\x18\x06 \x01(\x08\x12\x10\n\x08\x66rom_day\x18\x07 \x01(\t\x12\x11\n\tuntil_day\x18\x08 \x01(\t\x12\x11\n\tpage_size\x18\t \x01(\x05\x12\x12\n\npage_token\x18\n \x01(\t\"\x97\x01\n\rGrantAffected\x12\r\n\x05grant\x18\x01 \x01(\t\x12\x10\n\x08\x63onsumer\x18\x02 \x01(\t\x12\x0e\n\x06\x63losed\x18\x03 \x01(\x08\x12\x12\n\nlost_items\x18\x04 \x03(\t\x12\x0c\n\x04uses\x18\x05 \x01(\x03\x12\x33\n\x08\x61\x66\x66\x65\x63ted\x18\x06 \x03(\x0b\x32!.tongban.exchange.v1.AffectedUses\"\xa4\x01\n\x15WhatIfCatalogResponse\x12\x32\n\x06grants\x18\x01 \x03(\x0b\x32\".tongban.exchange.v1.GrantAffected\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x10\n\x08requests\x18\x03 \x01(\x03\x12,\n\x05tally\x18\x04 \x01(\x0b\x32\x1d.tongban.exchange.v1.LogTally\"t\n\x15ReportGrantUseRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x10\n\x08\x66rom_day\x18\x02 \x01(\t\x12\x12\n\nwider_only\x18\x03 \x01(\x08\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"\xc6\x01\n\x08GrantUse\x12\r\n\x05grant\x18\x01 \x01(\t\x12\x10\n\x08resource\x18\x02 \x01(\t\x12\x0c\n\x04uses\x18\x03 \x01(\x03\x12\x10\n\x08last_day\x18\x04 \x01(\t\x12\x39\n\x11unused_operations\x18\x05 \x03(\x0e\x32\x1e.tongban.exchange.v1.Operation\x12\x14\n\x0cunused_items\x18\x06 \x03(\t\x12\x13\n\x0b\x62usiest_day\x18\x07 \x01(\x03\x12\x13\n\x0b\x64\x61ily_quota\x18\x08 \x01(\x05\"\x8e\x01\n\x16ReportGrantUseResponse\x12-\n\x06grants\x18\x01 \x03(\x0b\x32\x1d.tongban.exchange.v1.GrantUse\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12,\n\x05tally\x18\x03 \x01(\x0b\x32\x1d.tongban.exchange.v1.LogTally2\xa0\x03\n\x10OversightService\x12\x66\n\rExplainAccess\x12).tongban.exchange.v1.ExplainAccessRequest\x1a*.tongban.exchange.v1.ExplainAccessResponse\x12Q\n\x06WhatIf\x12\".tongban.exchange.v1.WhatIfRequest\x1a#.tongban.exchange.v1.WhatIfResponse\x12\x66\n\rWhatIfCatalog\x12).tongban.exchange.v1.WhatIfCatalogRequest\x1a*.tongban.exchange.v1.WhatIfCatalogResponse\x12i\n\x0eReportGrantUse\x12*.tongban.exchange.v1.ReportGrantUseRequest\x1a+.tongban.exchange.v1.ReportGrantUseResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'exchange.v1.oversight_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ITEMACCESS']._serialized_start=112
-  _globals['_ITEMACCESS']._serialized_end=301
-  _globals['_EXPLAINACCESSREQUEST']._serialized_start=304
-  _globals['_EXPLAINACCESSREQUEST']._serialized_end=439
-  _globals['_EXPLAINACCESSRESPONSE']._serialized_start=441
-  _globals['_EXPLAINACCESSRESPONSE']._serialized_end=540
-  _globals['_LOGTALLY']._serialized_start=542
-  _globals['_LOGTALLY']._serialized_end=584
-  _globals['_WHATIFREQUEST']._serialized_start=587
-  _globals['_WHATIFREQUEST']._serialized_end=843
-  _globals['_AFFECTEDUSES']._serialized_start=845
-  _globals['_AFFECTEDUSES']._serialized_end=971
-  _globals['_WHATIFRESPONSE']._serialized_start=974
-  _globals['_WHATIFRESPONSE']._serialized_end=1103
-  _globals['_REPORTGRANTUSEREQUEST']._serialized_start=1105
-  _globals['_REPORTGRANTUSEREQUEST']._serialized_end=1221
-  _globals['_GRANTUSE']._serialized_start=1224
-  _globals['_GRANTUSE']._serialized_end=1422
-  _globals['_REPORTGRANTUSERESPONSE']._serialized_start=1425
-  _globals['_REPORTGRANTUSERESPONSE']._serialized_end=1567
-  _globals['_OVERSIGHTSERVICE']._serialized_start=1570
-  _globals['_OVERSIGHTSERVICE']._serialized_end=1882
+  _globals['_ITEMACCESS']._serialized_start=139
+  _globals['_ITEMACCESS']._serialized_end=328
+  _globals['_EXPLAINACCESSREQUEST']._serialized_start=331
+  _globals['_EXPLAINACCESSREQUEST']._serialized_end=466
+  _globals['_EXPLAINACCESSRESPONSE']._serialized_start=468
+  _globals['_EXPLAINACCESSRESPONSE']._serialized_end=567
+  _globals['_LOGTALLY']._serialized_start=569
+  _globals['_LOGTALLY']._serialized_end=611
+  _globals['_WHATIFREQUEST']._serialized_start=614
+  _globals['_WHATIFREQUEST']._serialized_end=975
+  _globals['_AFFECTEDUSES']._serialized_start=978
+  _globals['_AFFECTEDUSES']._serialized_end=1121
+  _globals['_LOGLOOK']._serialized_start=1123
+  _globals['_LOGLOOK']._serialized_end=1229
+  _globals['_WHATIFRESPONSE']._serialized_start=1232
+  _globals['_WHATIFRESPONSE']._serialized_end=1405
+  _globals['_WHATIFCATALOGREQUEST']._serialized_start=1408
+  _globals['_WHATIFCATALOGREQUEST']._serialized_end=1664
+  _globals['_GRANTAFFECTED']._serialized_start=1667
+  _globals['_GRANTAFFECTED']._serialized_end=1818
+  _globals['_WHATIFCATALOGRESPONSE']._serialized_start=1821
+  _globals['_WHATIFCATALOGRESPONSE']._serialized_end=1985
+  _globals['_REPORTGRANTUSEREQUEST']._serialized_start=1987
+  _globals['_REPORTGRANTUSEREQUEST']._serialized_end=2103
+  _globals['_GRANTUSE']._serialized_start=2106
+  _globals['_GRANTUSE']._serialized_end=2304
+  _globals['_REPORTGRANTUSERESPONSE']._serialized_start=2307
+  _globals['_REPORTGRANTUSERESPONSE']._serialized_end=2449
+  _globals['_OVERSIGHTSERVICE']._serialized_start=2452
+  _globals['_OVERSIGHTSERVICE']._serialized_end=2868
 # @@protoc_insertion_point(module_scope)

@@ -6,6 +6,7 @@ grants give more than is used.
 """
 
 from collections import abc as _abc
+from exchange.v1 import catalog_pb2 as _catalog_pb2
 from exchange.v1 import grants_pb2 as _grants_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -175,6 +176,8 @@ class WhatIfRequest(_message.Message):
     END_TIME_FIELD_NUMBER: _builtins.int
     FROM_DAY_FIELD_NUMBER: _builtins.int
     UNTIL_DAY_FIELD_NUMBER: _builtins.int
+    ROW_FILTER_FIELD_NUMBER: _builtins.int
+    RATE_PER_MINUTE_FIELD_NUMBER: _builtins.int
     grant: _builtins.str
     """The grant."""
     daily_quota: _builtins.int
@@ -183,6 +186,8 @@ class WhatIfRequest(_message.Message):
     """The first day of the traffic looked at, YYYY-MM-DD in China; empty looks 90 days back."""
     until_day: _builtins.str
     """The last day; empty is today."""
+    rate_per_minute: _builtins.int
+    """The rate that would hold."""
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[_grants_pb2.GrantedItem]:
         """Items that would be left, each with its mask."""
@@ -195,6 +200,10 @@ class WhatIfRequest(_message.Message):
     def end_time(self) -> _timestamp_pb2.Timestamp:
         """The end that would hold."""
 
+    @_builtins.property
+    def row_filter(self) -> _containers.RepeatedCompositeFieldContainer[_grants_pb2.RowCondition]:
+        """Conditions that would be added to its row filter."""
+
     def __init__(
         self,
         *,
@@ -205,14 +214,21 @@ class WhatIfRequest(_message.Message):
         end_time: _timestamp_pb2.Timestamp | None = ...,
         from_day: _builtins.str = ...,
         until_day: _builtins.str = ...,
+        row_filter: _abc.Iterable[_grants_pb2.RowCondition] | None = ...,
+        rate_per_minute: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_daily_quota", b"_daily_quota", "daily_quota", b"daily_quota", "end_time", b"end_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_daily_quota", b"_daily_quota", "_rate_per_minute", b"_rate_per_minute", "daily_quota", b"daily_quota", "end_time", b"end_time", "rate_per_minute", b"rate_per_minute"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_daily_quota", b"_daily_quota", "daily_quota", b"daily_quota", "end_time", b"end_time", "from_day", b"from_day", "grant", b"grant", "items", b"items", "operations", b"operations", "until_day", b"until_day"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_daily_quota", b"_daily_quota", "_rate_per_minute", b"_rate_per_minute", "daily_quota", b"daily_quota", "end_time", b"end_time", "from_day", b"from_day", "grant", b"grant", "items", b"items", "operations", b"operations", "rate_per_minute", b"rate_per_minute", "row_filter", b"row_filter", "until_day", b"until_day"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__daily_quota: _TypeAlias = _typing.Literal["daily_quota"]  # noqa: Y015
     _WhichOneofArgType__daily_quota: _TypeAlias = _typing.Literal["_daily_quota", b"_daily_quota"]  # noqa: Y015
+    _WhichOneofReturnType__rate_per_minute: _TypeAlias = _typing.Literal["rate_per_minute"]  # noqa: Y015
+    _WhichOneofArgType__rate_per_minute: _TypeAlias = _typing.Literal["_rate_per_minute", b"_rate_per_minute"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__daily_quota) -> _WhichOneofReturnType__daily_quota | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rate_per_minute) -> _WhichOneofReturnType__rate_per_minute | None: ...
 
 Global___WhatIfRequest: _TypeAlias = WhatIfRequest  # noqa: Y015
 
@@ -227,6 +243,7 @@ class AffectedUses(_message.Message):
     ITEM_FIELD_NUMBER: _builtins.int
     USES_FIELD_NUMBER: _builtins.int
     REFUSED_FIELD_NUMBER: _builtins.int
+    RECORDS_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
     """Why: the reason that a refusal would have had."""
     operation: _grants_pb2.Operation.ValueType
@@ -237,6 +254,8 @@ class AffectedUses(_message.Message):
     """How many uses."""
     refused: _builtins.bool
     """Whether they would have been refused; if not, they would have shown less."""
+    records: _builtins.int
+    """How many records they would not have shown (reason RECORD_NOT_SHOWN), each as often as it was."""
     def __init__(
         self,
         *,
@@ -245,14 +264,53 @@ class AffectedUses(_message.Message):
         item: _builtins.str = ...,
         uses: _builtins.int = ...,
         refused: _builtins.bool = ...,
+        records: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["item", b"item", "operation", b"operation", "reason", b"reason", "refused", b"refused", "uses", b"uses"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item", b"item", "operation", b"operation", "reason", b"reason", "records", b"records", "refused", b"refused", "uses", b"uses"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AffectedUses: _TypeAlias = AffectedUses  # noqa: Y015
+
+@_typing.final
+class LogLook(_message.Message):
+    """How far single records of the log were looked at, for a row filter or a rate."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USES_FIELD_NUMBER: _builtins.int
+    FROM_TIME_FIELD_NUMBER: _builtins.int
+    COMPLETE_FIELD_NUMBER: _builtins.int
+    UNJUDGED_FIELD_NUMBER: _builtins.int
+    uses: _builtins.int
+    """Uses of the grant that were looked at."""
+    complete: _builtins.bool
+    """Whether those were all of the days asked for."""
+    unjudged: _builtins.int
+    """Uses about records that cannot be judged any more: they are held no longer or somewhere else,
+    or whom the use was about was erased.
+    """
+    @_builtins.property
+    def from_time(self) -> _timestamp_pb2.Timestamp:
+        """From then on: the newest records of the log are looked at, 200,000 of them at the most."""
+
+    def __init__(
+        self,
+        *,
+        uses: _builtins.int = ...,
+        from_time: _timestamp_pb2.Timestamp | None = ...,
+        complete: _builtins.bool = ...,
+        unjudged: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["from_time", b"from_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete", b"complete", "from_time", b"from_time", "unjudged", b"unjudged", "uses", b"uses"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LogLook: _TypeAlias = LogLook  # noqa: Y015
 
 @_typing.final
 class WhatIfResponse(_message.Message):
@@ -263,6 +321,7 @@ class WhatIfResponse(_message.Message):
     USES_FIELD_NUMBER: _builtins.int
     AFFECTED_FIELD_NUMBER: _builtins.int
     TALLY_FIELD_NUMBER: _builtins.int
+    LOOK_FIELD_NUMBER: _builtins.int
     uses: _builtins.int
     """Uses in the time looked at."""
     @_builtins.property
@@ -273,20 +332,173 @@ class WhatIfResponse(_message.Message):
     def tally(self) -> Global___LogTally:
         """How far the log is counted."""
 
+    @_builtins.property
+    def look(self) -> Global___LogLook:
+        """How far its single records were looked at; absent where nothing asked for that."""
+
     def __init__(
         self,
         *,
         uses: _builtins.int = ...,
         affected: _abc.Iterable[Global___AffectedUses] | None = ...,
         tally: Global___LogTally | None = ...,
+        look: Global___LogLook | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["tally", b"tally"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["look", b"look", "tally", b"tally"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affected", b"affected", "tally", b"tally", "uses", b"uses"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affected", b"affected", "look", b"look", "tally", b"tally", "uses", b"uses"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WhatIfResponse: _TypeAlias = WhatIfResponse  # noqa: Y015
+
+@_typing.final
+class WhatIfCatalogRequest(_message.Message):
+    """Asks what a change of the catalog, or of the negative list, would do to the grants of a resource."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESOURCE_FIELD_NUMBER: _builtins.int
+    REMOVED_ITEMS_FIELD_NUMBER: _builtins.int
+    WITHDRAWN_FIELD_NUMBER: _builtins.int
+    SHARING_TYPE_FIELD_NUMBER: _builtins.int
+    NEGATIVE_ITEMS_FIELD_NUMBER: _builtins.int
+    NEGATIVE_FIELD_NUMBER: _builtins.int
+    FROM_DAY_FIELD_NUMBER: _builtins.int
+    UNTIL_DAY_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    resource: _builtins.str
+    """The resource."""
+    withdrawn: _builtins.bool
+    """Whether it would be withdrawn."""
+    sharing_type: _catalog_pb2.SharingType.ValueType
+    """Its sharing type; unspecified stays."""
+    negative: _builtins.bool
+    """Whether all of it would be on the negative list."""
+    from_day: _builtins.str
+    """The first day of the traffic looked at, YYYY-MM-DD in China; empty looks 90 days back."""
+    until_day: _builtins.str
+    """The last day; empty is today."""
+    page_size: _builtins.int
+    """At most so many grants are looked at; 0 means 100, and more than 1000 means 1000."""
+    page_token: _builtins.str
+    """From an earlier answer."""
+    @_builtins.property
+    def removed_items(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Items that would be taken out of it."""
+
+    @_builtins.property
+    def negative_items(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Items that would be on the negative list."""
+
+    def __init__(
+        self,
+        *,
+        resource: _builtins.str = ...,
+        removed_items: _abc.Iterable[_builtins.str] | None = ...,
+        withdrawn: _builtins.bool = ...,
+        sharing_type: _catalog_pb2.SharingType.ValueType = ...,
+        negative_items: _abc.Iterable[_builtins.str] | None = ...,
+        negative: _builtins.bool = ...,
+        from_day: _builtins.str = ...,
+        until_day: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_day", b"from_day", "negative", b"negative", "negative_items", b"negative_items", "page_size", b"page_size", "page_token", b"page_token", "removed_items", b"removed_items", "resource", b"resource", "sharing_type", b"sharing_type", "until_day", b"until_day", "withdrawn", b"withdrawn"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WhatIfCatalogRequest: _TypeAlias = WhatIfCatalogRequest  # noqa: Y015
+
+@_typing.final
+class GrantAffected(_message.Message):
+    """What the change would do to one grant."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GRANT_FIELD_NUMBER: _builtins.int
+    CONSUMER_FIELD_NUMBER: _builtins.int
+    CLOSED_FIELD_NUMBER: _builtins.int
+    LOST_ITEMS_FIELD_NUMBER: _builtins.int
+    USES_FIELD_NUMBER: _builtins.int
+    AFFECTED_FIELD_NUMBER: _builtins.int
+    grant: _builtins.str
+    """The grant, in force or to come."""
+    consumer: _builtins.str
+    """Whose it is."""
+    closed: _builtins.bool
+    """Whether nothing could be read under it any more."""
+    uses: _builtins.int
+    """Uses in the time looked at."""
+    @_builtins.property
+    def lost_items(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Items that it would show no longer."""
+
+    @_builtins.property
+    def affected(self) -> _containers.RepeatedCompositeFieldContainer[Global___AffectedUses]:
+        """Of them, those that would have been refused or have shown less; one may count under several."""
+
+    def __init__(
+        self,
+        *,
+        grant: _builtins.str = ...,
+        consumer: _builtins.str = ...,
+        closed: _builtins.bool = ...,
+        lost_items: _abc.Iterable[_builtins.str] | None = ...,
+        uses: _builtins.int = ...,
+        affected: _abc.Iterable[Global___AffectedUses] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affected", b"affected", "closed", b"closed", "consumer", b"consumer", "grant", b"grant", "lost_items", b"lost_items", "uses", b"uses"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GrantAffected: _TypeAlias = GrantAffected  # noqa: Y015
+
+@_typing.final
+class WhatIfCatalogResponse(_message.Message):
+    """What the change would do."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GRANTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    REQUESTS_FIELD_NUMBER: _builtins.int
+    TALLY_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty at the end."""
+    requests: _builtins.int
+    """Requests for the resource in the time looked at that would have been decided by another rule:
+    granted at once and not by the source, or the other way round.
+    """
+    @_builtins.property
+    def grants(self) -> _containers.RepeatedCompositeFieldContainer[Global___GrantAffected]:
+        """Grants that would be affected, in order of name; a page may be empty and not the last."""
+
+    @_builtins.property
+    def tally(self) -> Global___LogTally:
+        """How far the log is counted."""
+
+    def __init__(
+        self,
+        *,
+        grants: _abc.Iterable[Global___GrantAffected] | None = ...,
+        next_page_token: _builtins.str = ...,
+        requests: _builtins.int = ...,
+        tally: Global___LogTally | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["tally", b"tally"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["grants", b"grants", "next_page_token", b"next_page_token", "requests", b"requests", "tally", b"tally"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WhatIfCatalogResponse: _TypeAlias = WhatIfCatalogResponse  # noqa: Y015
 
 @_typing.final
 class ReportGrantUseRequest(_message.Message):

@@ -45,6 +45,11 @@ class OversightServiceStub:
                 request_serializer=exchange_dot_v1_dot_oversight__pb2.WhatIfRequest.SerializeToString,
                 response_deserializer=exchange_dot_v1_dot_oversight__pb2.WhatIfResponse.FromString,
                 _registered_method=True)
+        self.WhatIfCatalog = channel.unary_unary(
+                '/tongban.exchange.v1.OversightService/WhatIfCatalog',
+                request_serializer=exchange_dot_v1_dot_oversight__pb2.WhatIfCatalogRequest.SerializeToString,
+                response_deserializer=exchange_dot_v1_dot_oversight__pb2.WhatIfCatalogResponse.FromString,
+                _registered_method=True)
         self.ReportGrantUse = channel.unary_unary(
                 '/tongban.exchange.v1.OversightService/ReportGrantUse',
                 request_serializer=exchange_dot_v1_dot_oversight__pb2.ReportGrantUseRequest.SerializeToString,
@@ -70,6 +75,14 @@ class OversightServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WhatIfCatalog(self, request, context):
+        """Tells which recorded uses of the grants of a resource a change of the catalog or of the negative
+        list would have refused or cut: to its source, administrators and auditors.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ReportGrantUse(self, request, context):
         """Compares what grants give with what was used of them.
         """
@@ -89,6 +102,11 @@ def add_OversightServiceServicer_to_server(servicer, server):
                     servicer.WhatIf,
                     request_deserializer=exchange_dot_v1_dot_oversight__pb2.WhatIfRequest.FromString,
                     response_serializer=exchange_dot_v1_dot_oversight__pb2.WhatIfResponse.SerializeToString,
+            ),
+            'WhatIfCatalog': grpc.unary_unary_rpc_method_handler(
+                    servicer.WhatIfCatalog,
+                    request_deserializer=exchange_dot_v1_dot_oversight__pb2.WhatIfCatalogRequest.FromString,
+                    response_serializer=exchange_dot_v1_dot_oversight__pb2.WhatIfCatalogResponse.SerializeToString,
             ),
             'ReportGrantUse': grpc.unary_unary_rpc_method_handler(
                     servicer.ReportGrantUse,
@@ -151,6 +169,33 @@ class OversightService:
             '/tongban.exchange.v1.OversightService/WhatIf',
             exchange_dot_v1_dot_oversight__pb2.WhatIfRequest.SerializeToString,
             exchange_dot_v1_dot_oversight__pb2.WhatIfResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WhatIfCatalog(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.exchange.v1.OversightService/WhatIfCatalog',
+            exchange_dot_v1_dot_oversight__pb2.WhatIfCatalogRequest.SerializeToString,
+            exchange_dot_v1_dot_oversight__pb2.WhatIfCatalogResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,6 +39,10 @@ class OversightServiceStub:
     """Tells who could read an item at a time, and why: to administrators, auditors and the source."""
     WhatIf: _grpc.UnaryUnaryMultiCallable[_oversight_pb2.WhatIfRequest, _oversight_pb2.WhatIfResponse]
     """Tells which recorded uses of a grant a change would have refused or cut."""
+    WhatIfCatalog: _grpc.UnaryUnaryMultiCallable[_oversight_pb2.WhatIfCatalogRequest, _oversight_pb2.WhatIfCatalogResponse]
+    """Tells which recorded uses of the grants of a resource a change of the catalog or of the negative
+    list would have refused or cut: to its source, administrators and auditors.
+    """
     ReportGrantUse: _grpc.UnaryUnaryMultiCallable[_oversight_pb2.ReportGrantUseRequest, _oversight_pb2.ReportGrantUseResponse]
     """Compares what grants give with what was used of them."""
 
@@ -51,6 +55,10 @@ class OversightServiceAsyncStub(OversightServiceStub):
     """Tells who could read an item at a time, and why: to administrators, auditors and the source."""
     WhatIf: _aio.UnaryUnaryMultiCallable[_oversight_pb2.WhatIfRequest, _oversight_pb2.WhatIfResponse]  # type: ignore[assignment]
     """Tells which recorded uses of a grant a change would have refused or cut."""
+    WhatIfCatalog: _aio.UnaryUnaryMultiCallable[_oversight_pb2.WhatIfCatalogRequest, _oversight_pb2.WhatIfCatalogResponse]  # type: ignore[assignment]
+    """Tells which recorded uses of the grants of a resource a change of the catalog or of the negative
+    list would have refused or cut: to its source, administrators and auditors.
+    """
     ReportGrantUse: _aio.UnaryUnaryMultiCallable[_oversight_pb2.ReportGrantUseRequest, _oversight_pb2.ReportGrantUseResponse]  # type: ignore[assignment]
     """Compares what grants give with what was used of them."""
 
@@ -72,6 +80,16 @@ class OversightServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_oversight_pb2.WhatIfResponse, _abc.Awaitable[_oversight_pb2.WhatIfResponse]]:
         """Tells which recorded uses of a grant a change would have refused or cut."""
+
+    @_abc_1.abstractmethod
+    def WhatIfCatalog(
+        self,
+        request: _oversight_pb2.WhatIfCatalogRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_oversight_pb2.WhatIfCatalogResponse, _abc.Awaitable[_oversight_pb2.WhatIfCatalogResponse]]:
+        """Tells which recorded uses of the grants of a resource a change of the catalog or of the negative
+        list would have refused or cut: to its source, administrators and auditors.
+        """
 
     @_abc_1.abstractmethod
     def ReportGrantUse(

@@ -11,8 +11,18 @@ from exchange.grants import service
 from exchange.grants.amending import Narrowing
 from exchange.grants.contracts import is_under, open_contract
 from exchange.grants.model import GrantedItem, Mask, Operation
-from exchange.v1 import delivery_pb2, grants_pb2, oversight_pb2, query_pb2
-from tests.builders.catalog import ADMINISTRATOR, AUDITOR, CIVIL, HEALTH, HOUSING, RESIDENTS, caller
+from exchange.oversight.traffic import reading
+from exchange.v1 import catalog_pb2, delivery_pb2, grants_pb2, oversight_pb2, query_pb2
+from tests.builders.catalog import (
+    ADMINISTRATOR,
+    AUDITOR,
+    CIVIL,
+    HEALTH,
+    HOUSING,
+    NOON,
+    RESIDENTS,
+    caller,
+)
 from tests.builders.exchange import citizen_number, exchange_node, person, refusal
 
 WHY = {"purpose": "公租房资格审核", "case_number": "1"}
@@ -135,6 +145,150 @@ async def test_what_a_change_would_have_refused(node):
     assert (await refusal(hidden)).reason == "GRANT_NOT_FOUND"
     bad = source.oversight.WhatIf(oversight_pb2.WhatIfRequest(grant=grant, from_day="yesterday"))
     assert (await refusal(bad)).violations[0].field == "from_day"
+
+
+async def test_what_a_row_filter_or_a_rate_would_have_met(node):
+    source, consumer = node.connect(caller(CIVIL)), node.connect(caller(HOUSING))
+    far = [*person(2)[:3], "980101"]
+    await source.publish(person(1), far, person(3))
+    grant = node.grant(BOTH)
+    here, there, gone = (citizen_number(serial) for serial in (1, 2, 3))
+    ask, many = consumer.query.Query, consumer.query.BatchQuery
+    for key in (here, there, there, gone):
+        await ask(query_pb2.QueryRequest(grant=grant, key=key, **WHY))
+    await consumer.query.Verify(
+        query_pb2.VerifyRequest(grant=grant, key=there, claims={"name": "某甲"}, **WHY)
+    )
+    asked = query_pb2.BatchQueryRequest(grant=grant, keys=[here, there], **WHY)
+    assert [one async for one in many(iter([asked]))]
+    await consumer.query.Export(query_pb2.ExportRequest(grant=grant, **WHY))
+    await source.publish(withdraw=[gone])
+    await counted(node, source, 7)
+
+    async def if_(**change):
+        answer = await source.oversight.WhatIf(oversight_pb2.WhatIfRequest(grant=grant, **change))
+        assert (answer.look.uses, answer.look.complete) == (7, True)
+        told = {
+            (one.reason, one.operation, one.uses, one.records, one.refused)
+            for one in answer.affected
+        }
+        return told, answer.look.unjudged
+
+    query, verify = grants_pb2.OPERATION_QUERY, grants_pb2.OPERATION_VERIFY
+    export = grants_pb2.OPERATION_EXPORT
+    near = grants_pb2.RowCondition(item="region", test=grants_pb2.ROW_TEST_PREFIX, values=["9901"])
+    # Nobody can say any more where the one was that is gone: it was asked for and exported.
+    assert await if_(row_filter=[near]) == (
+        {
+            ("RECORD_NOT_SHOWN", query, 3, 3, False),
+            ("RECORD_NOT_SHOWN", verify, 1, 1, False),
+            ("RECORD_NOT_SHOWN", export, 1, 1, False),
+        },
+        2,
+    )
+    # All at one moment: of 8 questions, a rate of 7 has none left for the last.
+    told, _ = await if_(rate_per_minute=7)
+    assert {(reason, uses, refused) for reason, _, uses, _, refused in told} == {
+        ("RATE_EXCEEDED", 1, True)
+    }
+    assert await if_(rate_per_minute=8) == (set(), 0)
+    bad = source.oversight.WhatIf(
+        oversight_pb2.WhatIfRequest(
+            grant=grant,
+            row_filter=[grants_pb2.RowCondition(item="x", test=near.test, values=["9"])],
+        )
+    )
+    assert (await refusal(bad)).reason == "CHANGE_INVALID"
+    away = oversight_pb2.WhatIfRequest(
+        grant=grant, rate_per_minute=1, from_day="2026-01-01", until_day="2026-03-01"
+    )
+    assert (await source.oversight.WhatIf(away)).look.uses == 0
+
+
+async def test_what_is_looked_at_is_bounded_and_told(node, monkeypatch):
+    monkeypatch.setattr(reading, "GREATEST_LEAVES", 3)
+    consumer = node.connect(caller(HOUSING))
+    await node.connect(caller(CIVIL)).publish(person(1))
+    grant = node.grant(BOTH)
+    asked = query_pb2.QueryRequest(grant=grant, key=citizen_number(1), **WHY)
+    for _ in range(9):
+        await consumer.query.Query(asked)
+        node.clock.advance(timedelta(minutes=1))
+    await counted(node, consumer, 9)
+    answer = await consumer.oversight.WhatIf(
+        oversight_pb2.WhatIfRequest(grant=grant, rate_per_minute=1)
+    )
+    assert not answer.look.complete
+    assert answer.look.uses <= 3
+    assert answer.look.from_time.ToDatetime(NOON.tzinfo) >= NOON
+
+
+async def test_what_a_change_of_the_catalog_would_have_met(node):
+    source, consumer = node.connect(caller(CIVIL)), node.connect(caller(HOUSING))
+    await source.publish(person(1))
+    both, name = node.grant(BOTH), node.grant({"name": Mask.WHOLE}, department=HEALTH)
+    over = node.grant(BOTH, days=0.5)
+    key = citizen_number(1)
+    await consumer.query.Query(query_pb2.QueryRequest(grant=both, key=key, **WHY))
+    claims = {"birth_date": "1990-01-02"}
+    await consumer.query.Verify(query_pb2.VerifyRequest(grant=both, key=key, claims=claims, **WHY))
+    await counted(node, source, 2)
+    node.clock.advance(DAY)
+
+    async def if_(stubs=source, **change):
+        answer = await stubs.oversight.WhatIfCatalog(
+            oversight_pb2.WhatIfCatalogRequest(resource=RESIDENTS, **change)
+        )
+        return answer, {
+            one.grant: (
+                one.closed,
+                list(one.lost_items),
+                {(a.reason, a.operation, a.item, a.uses, a.refused) for a in one.affected},
+            )
+            for one in answer.grants
+        }
+
+    query, verify = grants_pb2.OPERATION_QUERY, grants_pb2.OPERATION_VERIFY
+    assert (await if_())[1] == {}
+    assert (await if_(removed_items=["birth_date"]))[1] == {
+        both: (
+            False,
+            ["birth_date"],
+            {
+                ("ITEM_NOT_IN_RESOURCE", query, "birth_date", 1, False),
+                ("ITEM_NOT_IN_RESOURCE", verify, "birth_date", 1, True),
+            },
+        )
+    }
+    listed = (await if_(negative_items=["name"]))[1]
+    assert listed[name] == (True, ["name"], set())
+    assert listed[both][:2] == (False, ["name"])
+    not_shared = catalog_pb2.SHARING_TYPE_NOT_SHARED
+    for change, reason in (
+        ({"withdrawn": True}, "RESOURCE_WITHDRAWN"),
+        ({"negative": True}, "ON_NEGATIVE_LIST"),
+        ({"sharing_type": not_shared}, "RESOURCE_NOT_SHARED"),
+    ):
+        answer, told = await if_(**change)
+        assert set(told) == {both, name}
+        assert over not in told
+        assert told[both][2] == {(reason, query, "", 1, True), (reason, verify, "", 1, True)}
+        assert told[name] == (True, [], set())
+        assert answer.requests == 0
+    answer, told = await if_(sharing_type=catalog_pb2.SHARING_TYPE_UNCONDITIONAL)
+    assert (answer.requests, told) == (3, {})
+    seen, token = [], ""
+    while True:
+        page, told = await if_(withdrawn=True, page_size=1, page_token=token)
+        seen += told
+        if not (token := page.next_page_token):
+            break
+    assert seen == sorted({both, name})
+    assert set((await if_(node.connect(AUDITOR), withdrawn=True))[1]) == {both, name}
+    error = await refusal(if_(consumer, withdrawn=True))
+    assert error.reason == "NOT_THE_SOURCE"
+    for wrong in ({"removed_items": ["x"]}, {"removed_items": ["citizen_number"]}):
+        assert (await refusal(if_(**wrong))).reason == "CHANGE_INVALID"
 
 
 async def test_what_is_given_and_not_used(node):

@@ -7,11 +7,13 @@ from typing import Annotated
 
 import typer
 
-from exchange.v1 import oversight_pb2
+from exchange.v1 import catalog_pb2, oversight_pb2
 from runtime.clock import CHINA
 from runtime.errors import InvalidArgument
 from tongban.client import Client, plain
+from tongban.commands.grant_requests import Rows
 from tongban.commands.grant_terms import (
+    condition,
     end_of,
     granted_item,
     mask_word,
@@ -26,6 +28,7 @@ from tongban.console import (
     Json,
     NodeAddress,
     err,
+    out,
     outcomes,
     print_json,
     print_table,
@@ -95,6 +98,8 @@ def what_if(
     ] = None,
     operations: Annotated[str, typer.Option(help="Operations left, comma-separated.")] = "",
     daily_quota: Annotated[int | None, typer.Option(help="Records a day.")] = None,
+    rate: Annotated[int | None, typer.Option(help="Questions a minute.")] = None,
+    row: Rows = None,
     until: Annotated[str, typer.Option(help="The end: YYYY-MM-DD, or 90d.")] = "",
     from_day: Annotated[str, typer.Option("--from", help="First day looked at.")] = "",
     until_day: Annotated[str, typer.Option("--to", help="Last day looked at.")] = "",
@@ -112,6 +117,8 @@ def what_if(
             items=[granted_item(i) for i in item or ()],
             operations=operations_of(operations),
             daily_quota=daily_quota,
+            rate_per_minute=rate,
+            row_filter=[condition(r) for r in row or ()],
             from_day=from_day,
             until_day=until_day,
         )
@@ -124,14 +131,113 @@ def what_if(
         print_table(
             say(f"Of {found.uses:,} uses", f"共 {found.uses:,} 次使用"),
             (say("reason", "原因"), say("operation", "操作"), say("item", "信息项"),
-             say("uses", "次数"), say("outcome", "结果")),
+             say("uses", "次数"), say("records", "记录数"), say("outcome", "结果")),
             [
-                (one.reason, operation_word(one.operation), one.item, one.uses,
-                 say("refused", "被拒绝") if one.refused else say("shows less", "显示减少"))
+                (one.reason, operation_word(one.operation), one.item, one.uses, one.records or "",
+                 _outcome(one))
                 for one in found.affected
             ],
         )  # fmt: skip
         _whether_all(found.tally)
+        if found.HasField("look"):
+            _how_far(found.look)
+
+
+@app.command("what-if-catalog")
+def what_if_catalog(
+    resource: Annotated[str, typer.Argument(help="The resource.")],
+    without: Annotated[
+        list[str] | None, typer.Option(help="Item that would be taken out; several times.")
+    ] = None,
+    withdrawn: Annotated[
+        bool, typer.Option("--withdrawn", help="The resource would be withdrawn.")
+    ] = False,
+    sharing: Annotated[
+        str, typer.Option(help="Its sharing type: unconditional, conditional, not-shared.")
+    ] = "",
+    negative: Annotated[
+        list[str] | None,
+        typer.Option(help="Item that would be on the negative list; `all` for all of it."),
+    ] = None,
+    from_day: Annotated[str, typer.Option("--from", help="First day looked at.")] = "",
+    until_day: Annotated[str, typer.Option("--to", help="Last day looked at.")] = "",
+    node: NodeAddress = DEFAULT_NODE,
+    identity: IdentityFolder = DEFAULT_IDENTITY,
+    as_json: Json = False,
+) -> None:
+    """Tell what a change of the catalog would do to grants and their uses; nothing is changed.
+
+    Example: tongban grants what-if-catalog departments/public-security/resources/population
+    --without phone
+    """
+    with outcomes(as_json=as_json), Client(node, identity) as client:
+        kept = set(negative or ())
+        call = oversight_pb2.WhatIfCatalogRequest(
+            resource=resource,
+            removed_items=without,
+            withdrawn=withdrawn,
+            sharing_type=_sharing(sharing),
+            negative_items=sorted(kept - {"all"}),
+            negative="all" in kept,
+            from_day=from_day,
+            until_day=until_day,
+        )
+        grants: list[oversight_pb2.GrantAffected] = []
+        while True:
+            page = client.oversight.WhatIfCatalog(call, timeout=client.timeout)
+            grants += page.grants
+            call.page_token = page.next_page_token
+            if not call.page_token:
+                break
+        if as_json:
+            print_json({"grants": [plain(one) for one in grants], "requests": page.requests})
+            return
+        print_table(
+            say("Grants affected", "受影响的授权"),
+            (say("grant", "授权"), say("shows no longer", "不再显示"), say("uses", "使用次数"),
+             say("of them affected", "其中受影响")),
+            [
+                (one.grant, say("all of it", "全部") if one.closed else ", ".join(one.lost_items),
+                 one.uses,
+                 say("; ", "；").join(
+                     f"{a.reason} {operation_word(a.operation)} {a.item} {a.uses:,} {_outcome(a)}"
+                     for a in one.affected))
+                for one in grants
+            ],
+        )  # fmt: skip
+        if page.requests:
+            out.print(say(f"{page.requests:,} requests would have been decided by another rule.",
+                          f"{page.requests:,} 件申请的决定方式会不同。"))  # fmt: skip
+        _whether_all(page.tally)
+
+
+def _sharing(word: str) -> catalog_pb2.SharingType.ValueType:
+    words = {
+        "": catalog_pb2.SHARING_TYPE_UNSPECIFIED,
+        "unconditional": catalog_pb2.SHARING_TYPE_UNCONDITIONAL,
+        "conditional": catalog_pb2.SHARING_TYPE_CONDITIONAL,
+        "not-shared": catalog_pb2.SHARING_TYPE_NOT_SHARED,
+    }
+    if word not in words:
+        raise InvalidArgument(
+            "a sharing type is unconditional, conditional or not-shared",
+            message_zh="共享类型应为 unconditional、conditional 或 not-shared",
+        )
+    return words[word]
+
+
+def _outcome(one: oversight_pb2.AffectedUses) -> str:
+    return say("refused", "被拒绝") if one.refused else say("shows less", "显示减少")
+
+
+def _how_far(look: oversight_pb2.LogLook) -> None:
+    if not look.complete:
+        err.print(say(f"Single uses were looked at since {when(look.from_time)} only.",
+                      f"逐条查看仅自 {when(look.from_time)} 起。"))  # fmt: skip
+    if look.unjudged:
+        err.print(say(f"{look.unjudged:,} of {look.uses:,} uses are about records that cannot be "
+                      "judged any more.",
+                      f"{look.uses:,} 次使用中有 {look.unjudged:,} 次的记录已无法判断。"))  # fmt: skip
 
 
 @app.command()
