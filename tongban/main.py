@@ -25,6 +25,7 @@ from tongban.commands import (
     demo,
     discover,
     export,
+    files,
     flow,
     grants,
     identity,
@@ -33,6 +34,7 @@ from tongban.commands import (
     lists,
     monitor,
     query,
+    relay,
     seal,
     serve,
     sources,
@@ -92,7 +94,9 @@ app.add_typer(inquiries.app, name="inquiries")
 app.add_typer(monitor.app, name="monitor")
 app.command()(data.publish)
 app.command()(data.subscribe)
+app.command()(relay.relay)
 app.command()(export.export)
+app.add_typer(files.app, name="files")
 app.add_typer(
     seal.app,
     name="seal",

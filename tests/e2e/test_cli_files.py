@@ -1,0 +1,119 @@
+"""Files of what a grant shows, by commands: asked for, fetched, opened; their receipt verifies."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from datetime import timedelta
+
+import pyarrow.parquet as pq
+import pytest
+
+from exchange.v1 import grants_pb2
+from tests.builders import county
+from tongban.demonstration import sharing
+
+ASKED = ("--purpose", "就业登记", "--case", "2026-0001")
+DEPARTMENT = "departments/human-resources"
+
+
+def run(*arguments, lang="en"):
+    return subprocess.run(
+        [sys.executable, "-m", "tongban", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+        env={**os.environ, "COLUMNS": "200", "TONGBAN_LANG": lang},
+    )
+
+
+def told(*arguments):
+    said = run(*arguments, "--json")
+    assert said.returncode == 0, said.stdout + said.stderr
+    return json.loads(said.stdout)
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory):
+    with county.county(tmp_path_factory.mktemp("files") / "data") as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def grant(scene):
+    sharing.publish_libraries(scene, 50, lambda _: None)
+    employment, police = scene["employment"], scene["police"]
+    items, export = ["citizen_number", "name"], [grants_pb2.OPERATION_EXPORT]
+    asked = employment.grants.CreateAccessRequest(
+        grants_pb2.CreateAccessRequestRequest(
+            parent=DEPARTMENT,
+            access_request=grants_pb2.AccessRequest(
+                resource=sharing.POPULATION,
+                items=items,
+                operations=export,
+                purpose="就业登记",
+                legal_basis="《就业服务与就业管理规定》",
+            ),
+            request_id="files",
+        )
+    ).access_request
+    given = [grants_pb2.GrantedItem(item=item) for item in items]
+    return sharing.approve(police, asked.name, given, timedelta(days=1)).name
+
+
+def at(scene):
+    return ("--node", scene.address, "--identity", scene.identity("employment"))
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_files_are_asked_for_fetched_and_opened(scene, grant, form, tmp_path):
+    job = told(
+        "files", "request", grant, *ASKED, "--format", form, "--id", f"all-{form}", *at(scene)
+    )
+    assert job["name"] == f"{DEPARTMENT}/exportJobs/all-{form}"
+    path, receipt = tmp_path / f"people.{form}", tmp_path / "receipt.json"
+    done = told(
+        "files", "fetch", job["name"], "--out", path, "--receipt", receipt, *ASKED, *at(scene)
+    )
+    if form == "csv":
+        rows = list(csv.reader(path.read_text(encoding="utf-8").splitlines()))
+        assert rows[0] == ["citizen_number", "name"]
+        count = len(rows) - 1
+    else:
+        table = pq.read_table(path)
+        assert table.column_names == ["citizen_number", "name"]
+        count = table.num_rows
+    assert count == done["records"] > 0
+    run("audit", "key", "--out", tmp_path / "log-key.txt", *at(scene))
+    verified = run("audit", "verify", receipt, "--key", tmp_path / "log-key.txt")
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    again = run("files", "fetch", job["name"], "--out", path, *at(scene))
+    assert "FILE_EXISTS" in again.stderr
+
+
+def test_jobs_are_listed_shown_and_cancelled(scene, grant, tmp_path):
+    name = told("files", "request", grant, *ASKED, "--id", "gone", *at(scene))["name"]
+    assert name in {job["name"] for job in told("files", "list", DEPARTMENT, *at(scene))}
+    assert name in run("files", "list", DEPARTMENT, *at(scene), lang="zh").stdout
+    assert "for the certificate" in run("files", "show", name, *at(scene)).stdout
+    assert run("files", "link", name, *at(scene)).returncode != 0
+    assert told("files", "cancel", name, *at(scene))["state"] == "EXPORT_JOB_STATE_CANCELLED"
+    said = run("files", "fetch", name, "--out", tmp_path / "x.csv", *at(scene))
+    assert said.returncode != 0
+    assert "EXPORT_JOB_ENDED" in said.stderr
+    assert not (tmp_path / "x.csv").exists()
+
+
+def test_another_key_does_not_open_what_was_fetched(scene, grant, tmp_path):
+    name = told("files", "request", grant, *ASKED, "--id", "other", *at(scene))["name"]
+    key = tmp_path / "key.pem"
+    subprocess.run(
+        ["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", str(key)],
+        check=True,
+        capture_output=True,
+    )
+    said = run("files", "fetch", name, "--out", tmp_path / "x.csv", "--key", key, *at(scene))
+    assert "NOT_FOR_THIS_KEY" in said.stderr
+    assert list(tmp_path.iterdir()) == [key]
