@@ -1,13 +1,18 @@
 """The table of authorization cases (tests/unit/authorization.toml), read for all its judges."""
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from exchange.catalog.model import DataResource, EntryState, SharingType
 from exchange.grants.model import GrantedItem, Mask, Operation
 from exchange.grants.rows import RowCondition, RowTest
+from exchange.lists.model import Negative
+from runtime.clock import china_date
+from tests.builders import catalog as county
+from tests.builders.catalog import CIVIL, NOON
 from tests.builders.exchange import citizen_number
 
 TABLE = Path(__file__).parents[1] / "unit" / "authorization.toml"
@@ -31,8 +36,12 @@ class Case:
 
 @dataclass(frozen=True)
 class Given:
-    """What a grant of the table gives; `was` is its first version, if it was changed."""
+    """What a grant of the table gives; `was` is its first version, if it was changed by `by`.
 
+    Where that was `refused`, it gives what it was.
+    """
+
+    resource: str
     consumer: str
     operations: tuple[Operation, ...]
     items: tuple[GrantedItem, ...]
@@ -41,6 +50,13 @@ class Given:
     end: timedelta
     revoked: bool
     was: tuple[tuple[Operation, ...], tuple[GrantedItem, ...]] | None
+    by: str
+    refused: str
+
+    @property
+    def rows_now(self) -> tuple[RowCondition, ...]:
+        """The row filter that it has in the end."""
+        return () if self.refused else self.rows
 
 
 def _read() -> dict[str, Any]:
@@ -70,6 +86,7 @@ def _operations(text: str) -> tuple[Operation, ...]:
 def _given(told: dict[str, Any]) -> Given:
     was = told.get("was", "").split(" / ")
     return Given(
+        resource=told.get("resource", "residents"),
         consumer=f"departments/{told['consumer']}",
         operations=_operations(told["operations"]),
         items=_items(told["items"]),
@@ -78,6 +95,8 @@ def _given(told: dict[str, Any]) -> Given:
         end=timedelta(days=told.get("end", DAYS)),
         revoked=told.get("revoked", False),
         was=(_operations(was[0]), _items(was[1])) if len(was) == 2 else None,
+        by=f"departments/{told.get('by', 'civil-affairs')}",
+        refused=told.get("refused", ""),
     )
 
 
@@ -120,4 +139,38 @@ def values_of(record: str) -> dict[str, str] | None:
     }
 
 
+def resource_name(resource: str) -> str:
+    """The name in the catalog."""
+    return f"{CIVIL}/resources/{resource.replace('_', '-')}"
+
+
+def resource_of(resource: str, *, then: bool = False) -> DataResource:
+    """A resource of the table as it is when grants are made, or as it becomes."""
+    told = _TABLE["resources"][resource] if then else {}
+    number = list(_TABLE["resources"]).index(resource) + 1
+    made = county.resource(resource_name(resource), code=f"101001/{number:06d}")
+    gone = told.get("without", "").split()
+    made = replace(made, items=tuple(item for item in made.items if item.code not in gone))
+    if "sharing" in told:
+        made = replace(made, sharing_type=SharingType(told["sharing"]), legal_basis="示范县办法")
+    return replace(made, state=EntryState(told.get("state", "active")))
+
+
+def negative_of(resource: str) -> Negative | None:
+    """What the negative list says of a resource; None for nothing."""
+    told = _TABLE["resources"][resource]
+    if "negative" not in told:
+        return None
+    days = {key: NOON + timedelta(days=told[key]) for key in ("from", "until") if key in told}
+    return Negative(
+        name=resource_name(resource).replace("/resources/", "/negatives/"),
+        display_name="不予共享的信息",
+        items=() if told["negative"] == "all" else tuple(told["negative"].split()),
+        legal_basis="示范县保密规定第三条",
+        from_day=china_date(days.get("from", NOON)),
+        until_day=china_date(days["until"]) if "until" in days else "",
+    )
+
+
 RECORDS = list(_TABLE["records"])
+RESOURCES = list(_TABLE["resources"])

@@ -232,12 +232,16 @@ def _outcome(one: oversight_pb2.AffectedUses) -> str:
 
 def _how_far(look: oversight_pb2.LogLook) -> None:
     if not look.complete:
-        err.print(say(f"Single uses were looked at since {when(look.from_time)} only.",
-                      f"逐条查看仅自 {when(look.from_time)} 起。"))  # fmt: skip
+        since = when(look.from_time)
+        err.print(say(f"Single uses were looked at since {since} only.", f"逐条查看仅自 {since} 起。"))
     if look.unjudged:
-        err.print(say(f"{look.unjudged:,} of {look.uses:,} uses are about records that cannot be "
-                      "judged any more.",
-                      f"{look.uses:,} 次使用中有 {look.unjudged:,} 次的记录已无法判断。"))  # fmt: skip
+        of_all = f"{look.unjudged:,} / {look.uses:,}"
+        err.print(
+            say(
+                f"{of_all} uses are about records that cannot be judged any more.",
+                f"{of_all} 次使用所涉的记录已无法判断。",
+            )
+        )
 
 
 @app.command()
