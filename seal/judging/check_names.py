@@ -157,7 +157,7 @@ _ALL: Final = (
         "active_content", "Active content", "活动内容",
         "Does the document do, or show, something else by itself?",
         "文件自身是否会执行动作或改变显示内容？",
-        "ISO 32000-2", "GENERIC",
+        "ISO 32000-2; GB/T 33190-2016", "GENERIC",
     ),
     CheckName(
         "integrity_entries", "Integrity list", "完整性清单",

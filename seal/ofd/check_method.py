@@ -67,11 +67,13 @@ def _bare(written: str) -> str:
 
 def is_usual(written: str) -> bool:
     """Whether a CheckMethod is a digest's name or OID and no more."""
-    return _word(written) in _KNOWN
+    return written in _KNOWN or _word(written) in _KNOWN
 
 
 def check_method(written: str) -> str | Check:
     """The OID of the digest; or why the files can't be compared by what is written."""
+    if written in _KNOWN:  # nearly all
+        return _KNOWN[written]
     word = _word(written)
     if word not in _KNOWN and word:
         word = _bare(written)

@@ -51,7 +51,9 @@ from seal.ofd.dates import check_date_time
 from seal.ofd.entries import check_integrity_entries, proven_value
 from seal.ofd.list_checks import check_listed
 from seal.ofd.opened import OpenedDocument, OpenedSignature
+from seal.ofd.outside import check_outside
 from seal.ofd.package import PackageError
+from seal.ofd.readings import check_readings
 from seal.ofd.reference_checks import check_references
 from seal.ofd.stamp_checks import check_stamp_pages, told_unseen
 from seal.ofd.structure import ROOT, TYPE_SEAL, TYPE_SIGN
@@ -370,6 +372,8 @@ def check_entries(document: OpenedDocument) -> Check | None:
 DOCUMENT_CHECKS: Final[tuple[DocumentRule, ...]] = (
     check_package,
     check_xml,
+    check_readings,
+    check_outside,
     check_listed,
     check_entries,
 )

@@ -6,6 +6,8 @@
    other letters: other software follows it, so it is followed here too.
 3. A file that a list of attachments names is attached if nothing else leads to it.
 
+4. What readers may show differently, or not find, is gathered on the way (`readings`).
+
 Each Document.xml is parsed once.
 
 Source: GB/T 33190-2016 §7.5 to §7.9, §15, §16, §17, §20.
@@ -13,21 +15,24 @@ Source: GB/T 33190-2016 §7.5 to §7.9, §15, §16, §17, §20.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import suppress
 from typing import Final
 
 from lxml import etree
 
-from seal.ofd.markup import read_head, read_xml, resolve, tag
+from seal.ofd.markup import GREATEST_XML, read_xml, resolve, scan_xml
 from seal.ofd.names import folded, spelled_out
 from seal.ofd.package import OfdPackage, PackageError
+from seal.ofd.page_form import PageScan, is_plain
 from seal.ofd.placement import Pages, pages_in
-from seal.ofd.seen import MARK, Seen
+from seal.ofd.readings import Readings, Told, differing, plain_resources
+from seal.ofd.seen import Seen
 from seal.ofd.structure import DocBody
 
 _RESOURCES: Final = frozenset({"PublicRes", "DocumentRes"})
 _MOST_MEDIA: Final = 10_000
+_MOST_SCANNED: Final = 64 * 1024 * 1024
 _PAGE_RESOURCES: Final = "PageRes"
 _ANNOTATIONS: Final = "Annotations"
 _ATTACHMENTS: Final = "Attachments"
@@ -46,18 +51,26 @@ class Linked:
     __slots__ = (
         "_attached",
         "_lists",
-        "_mentioning",
         "_names",
+        "_numbers",
         "_package",
         "_pages",
+        "_plain",
         "_resources",
+        "_room",
+        "_told",
         "parsed",
         "parts",
+        "readings",
     )
 
     def __init__(self, package: OfdPackage, bodies: Sequence[DocBody], seen: Seen) -> None:
         self._package = package
-        self._mentioning = seen.mentioning
+        self._plain = seen.plain
+        self._room = _MOST_SCANNED
+        self._numbers: dict[str, Set[str]] = {}
+        self._told: dict[str, Told] = {}
+        self.readings = Readings()
         self._names: dict[str, str] | None = None
         self._pages: dict[str, Pages | None] = {}
         self._lists: set[str] = set()
@@ -95,19 +108,93 @@ class Linked:
             return
         with suppress(PackageError):  # told where it matters
             self._pages[doc_root] = pages_in(self._package, doc_root, root)
-        located: set[str] = set()
+        located: list[tuple[etree._Element, str]] = []
+        named: list[str] = []
         for element in root.iter(etree.Element):
             where = element.get("BaseLoc")
             if where is not None:
-                located.add(where)
+                located.append((element, where))
                 continue
             local = str(element.tag).rpartition("}")[2]
             if local in _NAMING:
-                self._take(local, self._to(element.text or "", doc_root))
-        pages = self._all_of(doc_root, located)
+                held = self._to(element.text or "", doc_root)
+                self._take(local, held)
+                named += held if local in _RESOURCES else ()
+        if len(located) > 1:
+            self.readings.number(located)
+        known: dict[str, str] = {}
+        for name in named:
+            self.readings.twice += self._beside(known, name)
+        pages = self._present(doc_root, {where for _, where in located})
         self.parts |= pages
-        for page in pages:
-            self._take(_PAGE_RESOURCES, self._all_of(page, self._resources_of(page)))
+        for page in sorted(pages) if len(pages) > 1 else pages:
+            if where_named := self._resources_of(page):
+                self._read_of_page(page, where_named, known)
+
+    def _read_of_page(self, page: str, locations: list[str], known: dict[str, str]) -> None:
+        """The resources of a page, of whose document some are `known`."""
+        found = self._all_of(page, locations)
+        self._take(_PAGE_RESOURCES, found)
+        of_page: dict[str, str] = {}
+        for name in sorted(found):
+            self.readings.twice += self._beside(of_page, name)
+            self.readings.again += self._beside({**known}, name)
+
+    def _present(self, base: str, locations: Iterable[str]) -> set[str]:
+        """The files that locations lead to; one that leads nowhere is told."""
+        found: set[str] = set()
+        for where in locations:
+            names = self._to(where, base)
+            found |= names
+            if not names:
+                self.readings.absent.append(where)
+        return found
+
+    def _beside(self, known: dict[str, str], name: str) -> list[str]:
+        """What a file of resources identifies otherwise than the files that are `known`."""
+        numbers = self._numbers_of(name)
+        if not numbers or not self.readings.counts(len(numbers)):
+            return []
+        if not known:  # nearly all
+            known |= dict.fromkeys(numbers, name)
+            return []
+        both = known.keys() & numbers
+        others = {known[number] for number in both} - {name}
+        known |= dict.fromkeys(numbers - both, name)
+        return [
+            one
+            for other in sorted(others)
+            for one in differing(self._told_by(other), self._told_by(name), both)
+        ]
+
+    def _told_by(self, name: str) -> Told:
+        if name not in self._told:
+            root = self._parsed(name)
+            self._told[name] = {} if root is None else self.readings.tell(name, root)
+        return self._told[name]
+
+    def _numbers_of(self, name: str) -> Set[str]:
+        """The identifiers in a file of resources; what it leads to is looked for, once."""
+        if name not in self._numbers:
+            quick = self._package.keeps(name) and plain_resources(self._package.read(name))
+            if quick and all(self._to(where, name) for where in quick[1]):
+                self._numbers[name] = quick[0]
+            else:
+                self._numbers[name] = self._looked_at(name)
+        return self._numbers[name]
+
+    def _looked_at(self, name: str) -> Set[str]:
+        root = self._parsed(name)
+        if root is None:
+            if self._package.size(name) > GREATEST_XML:
+                self.readings.unseen.append(name)
+            return frozenset()
+        folder = root.get("BaseLoc", "").strip().rstrip("/\\")
+        numbers, located = self.readings.look(name, root)
+        for where in located:
+            if not (folder and self._to(f"{folder}/{where}", name)) and not self._to(where, name):
+                self.readings.absent.append(where)
+        return numbers
 
     def _take(self, local: str, found: set[str]) -> None:
         self.parts |= found
@@ -122,21 +209,27 @@ class Linked:
                     self.parts |= self._all_of(listed, _texts(root, "FileLoc"))
 
     def _resources_of(self, page: str) -> list[str]:
-        """What a page names as resources of its own, which hardly any does."""
+        """What a page names as resources of its own, which hardly any does; its form is looked at.
+
+        All of a page is: other software finds what stands in no place of the standard's too.
+        """
         if self._package.keeps(page):
-            if MARK not in self._package.read(page):
+            if is_plain(self._package.read(page)):
                 return []
-            root = self._parsed(page)
-            return [] if root is None else _texts(root, _PAGE_RESOURCES)
-        if page not in self._mentioning:
+        elif page in self._plain:
             return []
+        self._room -= self._package.size(page)
+        if self._room < 0:
+            self.readings.unseen.append(page)
+            return []
+        scan = PageScan()
         try:
-            head = read_head(self._package, page, ends_before=tag("Content"))
+            scan_xml(self._package, page, scan)
         except PackageError:
-            return []
-        return [
-            one.text or "" for one in head if str(one.tag).rpartition("}")[2] == _PAGE_RESOURCES
-        ]
+            return []  # its form is looked at with that of all XML
+        if not scan.is_alike or scan.is_mixed:
+            self.readings.unalike.append(page)
+        return scan.resources
 
     def _media(self, named: set[str]) -> set[str]:
         """The files that resources name: images, fonts, profiles. All `named` if they are many."""

@@ -259,9 +259,20 @@ def tag(local: str) -> str:
     return f"{{{NAMESPACE}}}{local}"
 
 
+class _Tags(dict[str, str]):
+    """Qualified names by local names, each made once: of our own words, so there are few."""
+
+    def __missing__(self, local: str) -> str:
+        made = self[local] = tag(local)
+        return made
+
+
+_TAGS: Final = _Tags()
+
+
 def child(parent: etree._Element, local: str) -> etree._Element | None:
     """The only child of that name, or None. Two of them are refused: rule 3."""
-    found = [*parent.iterchildren(tag(local))]
+    found = [*parent.iterchildren(_TAGS[local])]
     if len(found) > 1:
         raise structure_error(f"more than one {local} element", f"{local} 元素重复")
     return found[0] if found else None

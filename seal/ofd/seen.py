@@ -1,5 +1,8 @@
 """The one look at every file of a package: what it declares, its digest where it is large.
 
+What may act, and what large file may be no page that all readers show alike, is told by its bytes;
+whoever has to know looks closer (`seal.ofd.linked`, `seal.ofd.outside`).
+
 A file that declares a document type or another encoding is refused, unless it is attached: that is
 told once it is known what the documents lead to (`seal.ofd.xml_parts`). No parser sees it.
 """
@@ -11,24 +14,27 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from seal.ofd.digests import Digests
-from seal.ofd.markup import DECLARED, GREATEST_HEAD, check_file, check_pieces
+from seal.ofd.markup import DECLARED, check_file, check_pieces
 from seal.ofd.package import OfdPackage, PackageError
+from seal.ofd.page_form import PageLook
 from seal.ofd.well_formed import LargeXml, is_named_xml
 
-MARK: Final = b"PageRes"
+_BEFORE: Final = b"\xef\xbb\xbf \t\r\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
     """Digests, the form of XML too large to be kept, and by name what is refused.
 
-    `mentioning` are the large files that may name resources of a page (`MARK`) in their head.
+    Of the large files, by their bytes: `acting` may hold an action, `plain` have the form of a page
+    and no resources of their own.
     """
 
     digests: Digests
     large: LargeXml = field(default_factory=LargeXml)
     refused: dict[str, PackageError] = field(default_factory=dict)
-    mentioning: set[str] = field(default_factory=set)
+    acting: set[str] = field(default_factory=set)
+    plain: set[str] = field(default_factory=set)
 
 
 def look(package: OfdPackage) -> Seen:
@@ -56,15 +62,22 @@ def look(package: OfdPackage) -> Seen:
 
 
 def _until_refused(seen: Seen, name: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    looked: PageLook | None = None
     try:
-        head = b""
+        is_begun = False
         for piece in check_pieces(pieces, name):
-            if len(head) < GREATEST_HEAD:
-                head = (head + piece)[:GREATEST_HEAD]
-                if MARK in head:
-                    seen.mentioning.add(name)
+            begins = b"" if is_begun else piece.lstrip(_BEFORE)[:1]
+            is_begun = is_begun or begins != b""
+            if begins == b"<":
+                looked = PageLook()
+            if looked is not None:
+                looked.take(piece)
             yield piece
     except PackageError as error:
         if error.check not in DECLARED:
             raise
         seen.refused[name] = error
+    if looked is not None and looked.acts:
+        seen.acting.add(name)
+    if looked is not None and looked.is_plain:
+        seen.plain.add(name)

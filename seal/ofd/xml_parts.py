@@ -21,6 +21,7 @@ from seal.model import Check, failed, passed
 from seal.ofd.linked import Linked
 from seal.ofd.opened import OpenedDocument
 from seal.ofd.package import OfdPackage, PackageError
+from seal.ofd.readings import refuse_differing
 from seal.ofd.seen import Seen
 from seal.ofd.structure import ROOT
 from seal.ofd.well_formed import is_named_xml, is_well_formed
@@ -67,11 +68,12 @@ def check_xml(document: OpenedDocument) -> Check | None:
 
 
 def refuse_malformed(package: OfdPackage, linked: Linked, seen: Seen) -> None:
-    """Raise PackageError for what `refuse_declared` and `check_xml` do not let pass."""
+    """Raise PackageError for what `refuse_declared`, `check_xml` and `check_readings` refuse."""
     refuse_declared(seen, linked)
     found = _faults(package, linked, {ROOT}, seen)
     if found.parts:
         raise PackageError(_NAME, *_words(found.parts))
+    refuse_differing(linked.readings)
 
 
 def _words(names: list[str]) -> tuple[str, str]:

@@ -131,7 +131,8 @@ def test_every_part_is_xml_whatever_its_name(kind: str, is_listed: bool) -> None
     link, name = PARTS[kind]
     listed = [_attached("/" + name)] if is_listed else []
     assert _wrong(_judged(link, _holding(name, EBCDIC), *listed)) == {NAME}
-    assert _wrong(_judged(link, _holding(name, b"<a/>"), *listed)) == set()
+    sound = f"<ofd:Page {NS}/>".encode() if kind == "a template" else b"<a/>"
+    assert _wrong(_judged(link, _holding(name, sound), *listed)) == set()
     assert _wrong(_judged(link, _holding(name, DOCTYPE), *listed)) == {"xml_no_dtd"}
 
 
@@ -148,11 +149,25 @@ def test_page_of_annotations() -> None:
     assert _wrong(verdict) == {NAME}
 
 
+NAMED: dict[str, tuple[bytes, bytes]] = {
+    "before": (b"<ofd:PageRes>res.dat</ofd:PageRes>", b""),
+    "at the edge of a piece": (b" " * 65_500 + b"<ofd:PageRes>res.dat</ofd:PageRes>", b""),
+    "far from the head": (b" " * 200_000 + b"<ofd:PageRes>res.dat</ofd:PageRes>", b""),
+    "behind": (b"", b"<ofd:PageRes>res.dat</ofd:PageRes>"),
+    "with a comment": (b"<ofd:PageRes>res<!-- -->.dat</ofd:PageRes>", b""),
+    "by characters": (b"<ofd:PageRes>res&#46;d<![CDATA[at]]></ofd:PageRes>", b""),
+    "in another namespace": (b'<x:PageRes xmlns:x="urn:x">res.dat</x:PageRes>', b""),
+}
+
+
+@pytest.mark.parametrize("where", NAMED)
 @pytest.mark.parametrize("size", [0, 400_000])
-def test_resources_of_a_page(size: int) -> None:
+def test_resources_of_a_page(where: str, size: int) -> None:
+    before, behind = NAMED[where]
+
     def name(files: Files) -> None:
-        more = b"<ofd:PageRes>res.dat</ofd:PageRes><ofd:Content>" + b" " * size
-        files[PAGE] = files[PAGE].replace(b"<ofd:Content>", more)
+        page = files[PAGE].replace(b"<ofd:Content>", before + b"<ofd:Content>" + b" " * size)
+        files[PAGE] = page.replace(b"</ofd:Page>", behind + b"</ofd:Page>")
 
     verdict = _judged(name, _holding("Doc_0/Pages/Page_0/res.dat", EBCDIC))
     assert _wrong(verdict) == {NAME}
