@@ -1,38 +1,27 @@
-"""Whatever a grant says, no way of reading shows an item that it does not give, or more of it."""
+"""Whatever a grant says, no way of reading shows an item that it does not give, or more of it.
+
+Those by place and from a source's own system are in `test_exchange_projection_elsewhere`.
+"""
 
 import uuid
 from dataclasses import dataclass
-from typing import Any
 
 import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from exchange.grants.model import Mask, Operation, apply_mask
-from exchange.v1 import audit_pb2, delivery_pb2, query_pb2
+from exchange.grants.model import Mask, Operation
+from exchange.v1 import delivery_pb2, query_pb2
 from runtime.errors import PermissionDenied
 from tests.builders.catalog import CIVIL, HOUSING, caller
 from tests.builders.exchange import (
     ExchangeNode,
     Stubs,
-    citizen_number,
     exchange_node,
     refusal,
 )
-
-#: A value of every item, unlike every other, so that any leak is seen in the bytes.
-RECORD = {
-    "citizen_number": citizen_number(4321),
-    "name": "某甲乙丙丁",
-    "birth_date": "1987-11-23",
-    "household_size": "31415",
-    "registered_at": "2019-07-06T05:04:03Z",
-    "local": "true",
-    "photo": "cGhvdG8tYnl0ZXM=",
-    "region": "990102",
-}
-WHY = {"purpose": "核验", "case_number": "1"}
+from tests.builders.projection import MASKS, RECORD, WHY, check_shown
 
 
 @dataclass
@@ -65,32 +54,6 @@ def parties(loop, tmp_path_factory):
 
 async def _connected(node: ExchangeNode, department: str) -> Stubs:
     return node.connect(caller(department))
-
-
-MASKS = st.dictionaries(
-    st.sampled_from(sorted(RECORD)), st.sampled_from(list(Mask)), min_size=1, max_size=len(RECORD)
-)
-
-
-def check_shown(message: Any, items: dict[str, str], masks: dict[str, Mask]) -> None:
-    """Only granted items, as masked, and no other value anywhere in the message's bytes."""
-    assert items == {code: apply_mask(mask, RECORD[code]) for code, mask in masks.items()}
-    raw = _without_noise(message).SerializeToString()
-    for code, value in RECORD.items():
-        if masks.get(code) is not Mask.WHOLE and value != "true":
-            assert value.encode() not in raw, code
-
-
-def _without_noise(message: Any) -> Any:
-    """The message without hashes, signatures and random ids, in which any digits may stand."""
-    bare = type(message).FromString(message.SerializeToString())
-    leaf = orjson.loads(bare.receipt.leaf)
-    for noise in ("commitments", "contract", "grant", "subscription"):
-        leaf.pop(noise, None)
-    bare.receipt.CopyFrom(audit_pb2.Receipt(leaf=orjson.dumps(leaf)))
-    for change in getattr(bare, "changes", ()):
-        change.record_id = ""
-    return bare
 
 
 @settings(
