@@ -233,7 +233,8 @@ def _outcome(one: oversight_pb2.AffectedUses) -> str:
 def _how_far(look: oversight_pb2.LogLook) -> None:
     if not look.complete:
         since = when(look.from_time)
-        err.print(say(f"Single uses were looked at since {since} only.", f"逐条查看仅自 {since} 起。"))
+        text = f"Single uses were looked at since {since} only."
+        err.print(say(text, f"逐条查看仅自 {since} 起。"))
     if look.unjudged:
         of_all = f"{look.unjudged:,} / {look.uses:,}"
         err.print(
