@@ -22,11 +22,13 @@ from exchange.audit.evidence import (
 )
 from exchange.audit.note import NoteError, WitnessVerifier
 from exchange.audit.proved import LogProof, documents_of, is_proof, proof_from_json
+from exchange.audit.told import ToldAccesses, accesses_from_json, is_accesses
 from exchange.audit.verify import (
     Answer,
     Outcome,
     SavedReceipt,
     receipt_from_json,
+    verify_accesses,
     verify_leaves,
     verify_log,
     verify_receipt,
@@ -72,17 +74,17 @@ def read_receipt(path: Path) -> SavedReceipt:
 def read_saved(path: Path) -> SavedReceipt | LogProof:
     """A receipt or a proof, by its own word. Raises InvalidArgument, BAD_RECEIPT."""
     saved = read_about_log(path)
-    if isinstance(saved, Evidence):
+    if isinstance(saved, Evidence | ToldAccesses):
         raise InvalidArgument(
-            f"{path} is about the log, and neither a receipt nor a proof",
+            f"{path} is about the log or a person, and neither a receipt nor a proof",
             reason="BAD_RECEIPT",
-            message_zh=f"{path} 是关于日志本身的文件，不是回执或证明",
+            message_zh=f"{path} 是关于日志或个人查询记录的文件，不是回执或证明",
         )
     return saved
 
 
-def read_about_log(path: Path) -> SavedReceipt | LogProof | Evidence:
-    """A receipt, a proof or evidence, by its own word. Raises InvalidArgument, BAD_RECEIPT."""
+def read_about_log(path: Path) -> SavedReceipt | LogProof | Evidence | ToldAccesses:
+    """What a file of the log's is, by its own word. Raises InvalidArgument, BAD_RECEIPT."""
     try:
         return _parsed(read_file(path, greatest=GREATEST_RECEIPT))
     except (NoteError, UnicodeDecodeError) as error:
@@ -94,8 +96,10 @@ def read_about_log(path: Path) -> SavedReceipt | LogProof | Evidence:
         ) from error
 
 
-def _parsed(data: bytes) -> SavedReceipt | LogProof | Evidence:
+def _parsed(data: bytes) -> SavedReceipt | LogProof | Evidence | ToldAccesses:
     text = data.decode()
+    if is_accesses(text):
+        return accesses_from_json(text)
     if is_evidence(text):
         return evidence_from_json(text)
     return proof_from_json(text) if is_proof(text) else receipt_from_json(text)
@@ -120,6 +124,19 @@ def verify_file(
         if document:
             answer = Answer(checks=(*answer.checks, _of_document(found=False)))
         return told(answer, *_SHOWS[saved.kind])
+    if isinstance(saved, ToldAccesses):
+        answer = verify_accesses(saved, verifier_key, quorum=quorum)
+        if document:
+            answer = Answer(checks=(*answer.checks, _of_document(found=False)))
+        alone = sum(bool(one.salt) for one in saved.accesses)
+        of = len(saved.accesses)
+        return told(
+            answer,
+            f"all {of} records are in the log, and {alone} of them are about this number; of the "
+            "others, which are about many people, the node alone says so",
+            f"全部 {of} 条记录均在日志中，其中 {alone} 条可证明与该号码有关；其余涉及多人，"
+            "仅由节点说明",
+        )
     if isinstance(saved, LogProof):
         answer = verify_leaves(saved, verifier_key, quorum=quorum)
         named = {saved.document}
@@ -284,8 +301,8 @@ def receipt_check(
     )  # fmt: skip
     try:
         saved = _parsed(data)
-        if isinstance(saved, Evidence):
-            raise NoteError("it is about the log, and of no document")
+        if isinstance(saved, Evidence | ToldAccesses):
+            raise NoteError("it is about the log or a person, and of no document")
     except (NoteError, UnicodeDecodeError):
         return failed(name, "it is not a receipt", "不是有效的回执", against=against)
     key = own_key or key_inside

@@ -47,6 +47,7 @@ from exchange.audit.proved import LogProof, ProvenLeaf, documents_of
 from exchange.audit.saved import SavedReceipt, receipt_from_json, receipt_to_json
 from exchange.audit.signed import canonical as _canonical
 from exchange.audit.signed import check_signed
+from exchange.audit.told import ToldAccesses
 
 __all__ = [
     "Answer",
@@ -56,6 +57,7 @@ __all__ = [
     "SavedReceipt",
     "receipt_from_json",
     "receipt_to_json",
+    "verify_accesses",
     "verify_consistency",
     "verify_inclusion",
     "verify_leaves",
@@ -153,6 +155,31 @@ def verify_leaves(saved: LogProof, verifier_key: str, *, quorum: Quorum = NO_QUO
         step = partial(_check_named, leaf, saved.document)
         checks.run(f"document{of}", step, "is the one that the record names", "即该记录所指的文件")
         _inclusion(checks, one.proof, one.leaf, verifier, at=one)
+    return checks.answer()
+
+
+def verify_accesses(
+    saved: ToldAccesses, verifier_key: str, *, quorum: Quorum = NO_QUORUM
+) -> Answer:
+    """Whether all records that an applicant was told are in the log, and those of one are theirs.
+
+    1. `key`: as in `verify_receipt`. Then of each record, by its index in the log:
+    2. `leaf:<index>`: as in `verify_receipt`.
+    3. `opening:<index>`, where the record commits to one key: it is the applicant's. (The record of
+       somebody else.)
+    4. `proof:<index>`, `checkpoint:<index>`, `inclusion:<index>`: as in `verify_leaves`.
+    """
+    checks = Checks(quorum)
+    verifier = checks.key(verifier_key)
+    for one in saved.accesses:
+        of = f":{one.proven.index}"
+        read = partial(_read_leaf, one.proven.leaf)
+        leaf = checks.run(f"leaf{of}", read, "canonical JSON", "规范 JSON")
+        commitments = (leaf or {}).get("commitments")
+        if one.salt or (isinstance(commitments, dict) and "key" in commitments):
+            step = partial(_check_opening, leaf, one.salt, "key", saved.key)
+            checks.run(f"opening{of}", step, "is about this number", "与该号码有关")
+        _inclusion(checks, one.proven.proof, one.proven.leaf, verifier, at=one.proven)
     return checks.answer()
 
 

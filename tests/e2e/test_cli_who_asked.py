@@ -70,7 +70,14 @@ def test_an_applicant_learns_who_asked_and_the_receipt_holds_the_signature(scene
     (access,) = told["accesses"]
     assert (access["kind"], access["grant"], access["items"]) == ("query", grant, ["name"])
     assert access["purpose"] == sharing.PURPOSE
-    table = run(*ask, stdin=PERSON.citizen_number + "\n")
+    proof = tmp_path / "accesses.json"
+    table = run(*ask, "--proof", proof, stdin=PERSON.citizen_number + "\n")
+    offline = run("audit", "verify", proof, "--key", key)
+    assert offline.returncode == 0, offline.stdout
+    assert "all 1 records are in the log, and 1 of them are about this number" in offline.stdout
+    other = tmp_path / "other.json"
+    other.write_text(proof.read_text().replace(PERSON.citizen_number, "990101197109070014"))
+    assert "opening:" in run("audit", "verify", other, "--key", key).stdout.split("failed: ")[1]
     assert "departments/human-resources/systems/" in table.stdout
     assert PERSON.citizen_number not in table.stdout + table.stderr
     nobody = run(*ask, stdin=list(people(2))[1].citizen_number + "\n")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from datetime import UTC
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from exchange.v1 import query_pb2
+from exchange.audit.proved import ProvenLeaf
+from exchange.audit.told import GREATEST_ACCESSES, ToldAccess, ToldAccesses, accesses_to_json
+from exchange.v1 import audit_pb2, query_pb2
 from runtime.clock import CHINA
 from runtime.errors import InvalidArgument
 from tongban.client import Client, plain
@@ -26,7 +29,7 @@ from tongban.console import (
     say,
     with_example,
 )
-from tongban.files import read_file
+from tongban.files import read_file, write_file
 
 app = typer.Typer(no_args_is_help=True)
 PAGE = 200
@@ -51,6 +54,14 @@ def who_asked(
         ),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 1000,
+    proof: Annotated[
+        Path | None,
+        typer.Option(
+            "--proof",
+            help="Save the records with their proofs there, for the applicant: at most the newest "
+            f"{GREATEST_ACCESSES}. `tongban audit verify` checks the file offline.",
+        ),
+    ] = None,
     node: NodeAddress = DEFAULT_NODE,
     identity: IdentityFolder = DEFAULT_IDENTITY,
     as_json: Json = False,
@@ -64,6 +75,8 @@ def who_asked(
             found.append(access)
             if len(found) == limit:
                 break
+        if proof and found:
+            write_file(proof, _proven(client, key, found[:GREATEST_ACCESSES]).encode())
         if as_json:
             print_json({"accesses": [_plain(one) for one in found]})
         elif not found:
@@ -88,6 +101,17 @@ def _key(file: Path | None) -> str:
             message_zh="请用文件（--key-file）或标准输入给出申请人的号码",
         )
     return key
+
+
+def _proven(client: Client, key: str, found: Sequence[query_pb2.PastAccess]) -> str:
+    """The applicant's file."""
+    told = []
+    for one in found:
+        request = audit_pb2.GetInclusionProofRequest(index=one.index)
+        answer = client.audit.GetInclusionProof(request, timeout=client.timeout)
+        proven = ProvenLeaf(index=one.index, leaf=one.leaf, proof=answer.proof)
+        told.append(ToldAccess(proven=proven, salt=one.salt))
+    return accesses_to_json(ToldAccesses(key=key, accesses=tuple(told)))
 
 
 def _plain(one: query_pb2.PastAccess) -> dict[str, Any]:

@@ -1,0 +1,71 @@
+"""The file that an applicant takes away: one form, and nothing in it is believed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from exchange.audit.note import NoteError
+from exchange.audit.proved import ProvenLeaf
+from exchange.audit.told import (
+    GREATEST_ACCESSES,
+    ToldAccess,
+    ToldAccesses,
+    accesses_from_json,
+    accesses_to_json,
+    is_accesses,
+)
+from exchange.audit.verify import verify_accesses
+from runtime.records import canonical, commit
+
+KEY, SALT = "990101197109070014", bytes(range(32))
+
+
+def access(index: int, *, salt: bytes = SALT, key: str = KEY) -> ToldAccess:
+    commitments = {"key": commit(salt, "key", key.encode())} if salt else {"keys": "00"}
+    leaf = canonical({"kind": "query", "commitments": commitments})
+    return ToldAccess(proven=ProvenLeaf(index=index, leaf=leaf, proof="no proof"), salt=salt)
+
+
+TOLD = ToldAccesses(key=KEY, accesses=(access(9), access(4, salt=b"")))
+
+
+def test_what_is_written_is_read_again():
+    text = accesses_to_json(TOLD)
+    assert is_accesses(text)
+    assert accesses_from_json(text) == TOLD
+    assert not is_accesses("{")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        accesses_to_json(TOLD).replace("\n", "\r\n"),
+        accesses_to_json(TOLD).replace('"index": 9', '"index": 9.0'),
+        accesses_to_json(TOLD).replace('"index": 9', '"index": 3'),
+        accesses_to_json(TOLD).replace('"key"', '"kay"'),
+        accesses_to_json(replace(TOLD, accesses=())),
+        accesses_to_json(
+            replace(TOLD, accesses=tuple(access(n) for n in range(GREATEST_ACCESSES, -1, -1)))
+        ),
+        '{"format": "tongban-accesses/v1"}',
+    ],
+)
+def test_another_form_is_refused(text):
+    with pytest.raises(NoteError):
+        accesses_from_json(text)
+
+
+def test_a_record_of_somebody_else_is_told():
+    def openings(told: ToldAccesses) -> dict[str, str]:
+        checks = verify_accesses(told, "not a key").checks
+        return {c.name: c.outcome.value for c in checks if c.name.startswith("opening")}
+
+    assert openings(TOLD) == {"opening:9": "PASSED"}
+    assert openings(replace(TOLD, key="other")) == {"opening:9": "FAILED"}
+    # One whose salt was taken away does not pass for a record of many.
+    (first, _) = TOLD.accesses
+    bare = replace(TOLD, accesses=(replace(first, salt=b""),))
+    assert openings(bare) == {"opening:9": "FAILED"}
+    assert not verify_accesses(TOLD, "not a key").passed
