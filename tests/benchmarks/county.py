@@ -89,7 +89,7 @@ def county_on(
             _catalog(centre)
             police.publish(POPULATION, PERSON_ITEMS, (p.row() for p in registered))
             with bare.client("employment") as employment:
-                grant = _grant(employment, centre)
+                grant = _grant(employment, police)
         yield County(node=node, people=registered, grant=grant)
 
 
@@ -147,7 +147,7 @@ def _catalog(centre: Client) -> None:
     )
 
 
-def _grant(employment: Client, centre: Client) -> str:
+def _grant(employment: Client, police: Client) -> str:
     """Three items, one of them masked; no quota, so that the load may go on."""
     asked = employment.grants.CreateAccessRequest(
         grants_pb2.CreateAccessRequestRequest(
@@ -173,7 +173,7 @@ def _grant(employment: Client, centre: Client) -> str:
         request_id=fresh(),
     )
     approval.end_time.FromDatetime(SYSTEM.now() + timedelta(days=90))
-    return centre.grants.ApproveAccessRequest(approval, timeout=30).grant.name
+    return police.grants.ApproveAccessRequest(approval, timeout=30).grant.name
 
 
 def make_seal(centre: Client, second: Client) -> None:
