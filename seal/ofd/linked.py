@@ -227,7 +227,7 @@ class Linked:
             scan_xml(self._package, page, scan)
         except PackageError:
             return []  # its form is looked at with that of all XML
-        if not scan.is_alike or scan.is_mixed:
+        if not scan.is_deep and (not scan.is_alike or scan.is_mixed):
             self.readings.unalike.append(page)
         return scan.resources
 

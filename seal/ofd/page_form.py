@@ -86,10 +86,25 @@ class PageLook:
 _SEAM: Final = 6  # one less than the longest of the words
 
 
-class PageScan(XmlScan):
-    """What a page is found to be, element by element (rule 1); its `resources` as written."""
+_DEEPEST: Final = 256  # what libxml2 takes of a file, though not of pieces
 
-    __slots__ = ("_depth", "_found", "_namespaces", "_roots", "_text", "is_alike", "resources")
+
+class PageScan(XmlScan):
+    """What a page is found to be, element by element (rule 1); its `resources` as written.
+
+    One that `is_deep` is no XML to other parsers of ours, who tell.
+    """
+
+    __slots__ = (
+        "_depth",
+        "_found",
+        "_namespaces",
+        "_roots",
+        "_text",
+        "is_alike",
+        "is_deep",
+        "resources",
+    )
 
     def __init__(self) -> None:
         super().__init__()
@@ -99,6 +114,7 @@ class PageScan(XmlScan):
         self._namespaces: set[str] = set()
         self._text: list[str] | None = None
         self.is_alike = True
+        self.is_deep = False
         self.resources: list[str] = []
 
     def start(self, name: str, attributes: Mapping[str, str]) -> None:
@@ -116,6 +132,8 @@ class PageScan(XmlScan):
             self._text = []
         self._namespaces.add(of)
         self._depth += 1
+        if self._depth > _DEEPEST:
+            self.is_deep = self.done = True
 
     def end(self, name: str) -> None:
         """An element ends."""
