@@ -32,10 +32,10 @@ from exchange.deadlines import rpc as deadlines_rpc
 from exchange.deadlines.rpc import DeadlineServicer
 from exchange.deadlines.tables.store import calendar
 from exchange.delivery import rpc as delivery_rpc
-from exchange.delivery.publishing import Publishing
+from exchange.delivery.assembling import assemble
 from exchange.delivery.reading import RecordReader
 from exchange.delivery.rpc import DeliveryServicer
-from exchange.delivery.subscribing import Subscribing
+from exchange.delivery.tail import LogTail
 from exchange.discovery import rpc as discovery_rpc
 from exchange.discovery.rpc import DiscoveryServicer
 from exchange.files import rpc as files_rpc
@@ -145,7 +145,7 @@ class ExchangeService:
         self._clock = clock
         self._audit: AuditLog | None = None
         self._delivery: DeliveryServicer | None = None
-        self._subscribing: Subscribing | None = None
+        self._tail: LogTail | None = None
         self._spatial: SpatialQuerying | None = None
         self._batching: Batching | None = None
         self._file_worker: FileWorker | None = None
@@ -214,19 +214,13 @@ class ExchangeService:
         self.monitoring.start()
         server.observe(self.monitoring)
         rates = Rates(self._clock)
-        self._subscribing = Subscribing(
-            database=self.database,
+        self._delivery, self._tail = assemble(
+            self.database,
             grants=self.grants,
             schemas=self.schemas,
             audit=self.audit,
             clock=self._clock,
             rates=rates,
-        )
-        publishing = Publishing(
-            database=self.database,
-            schemas=self.schemas,
-            clock=self._clock,
-            announce=self._subscribing.tail.announce,
         )
         sources = Sources(self.forwarding, self.schemas)
         querying = Querying(
@@ -272,9 +266,6 @@ class ExchangeService:
             audit=self.audit,
             clock=self._clock,
             rates=rates,
-        )
-        self._delivery = DeliveryServicer(
-            database=self.database, publishing=publishing, subscribing=self._subscribing
         )
         server.add(
             catalog_pb2_grpc.add_CatalogServiceServicer_to_server,
@@ -396,8 +387,8 @@ class ExchangeService:
 
     def end_streams(self) -> None:
         """Tell live subscribers that the node is stopping; before the server's own stop."""
-        if self._subscribing is not None:
-            self._subscribing.tail.close()
+        if self._tail is not None:
+            self._tail.close()
 
     async def stop(self) -> None:
         """Finish what is being written, sequence what is logged, and close the databases."""

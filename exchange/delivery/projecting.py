@@ -94,6 +94,20 @@ class Projection:
             shown_at=lambda offset: grant.view_at(offset).project,
         )
 
+    def at(self, offset: int) -> LogEntry | None:
+        """One change of the log, where it is shown now."""
+        found = self._log.at(offset)
+        if found is None or found[0] != self._grant.resource:
+            return None
+        entry = found[1]
+        if offset <= self._bound:  # compacted: shown only where it is still the newest
+            newest = self._log.last_of(self._grant.resource, entry.key)
+            if newest is None or newest.offset != offset:
+                return None
+        if self._plain or entry.payload is None or self._shown(offset, entry.payload):
+            return entry
+        return None
+
     def state(self, entry: LogEntry) -> LogEntry:
         """The newest change of a record, as who has its record id may see it now.
 

@@ -7,31 +7,28 @@ thread, the transactions in one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from typing import TypeVar
 
-from google.protobuf.timestamp_pb2 import Timestamp
+from google.protobuf.message import Message
 from google.protobuf.wrappers_pb2 import BytesValue
 
-from exchange.delivery import publishing
-from exchange.delivery.intake import Header
-from exchange.delivery.model import (
-    Change,
-    ChangeType,
-    Start,
-    StartPosition,
-    Subscription,
-    changes_wanted,
-)
+from exchange.delivery import messages, publishing
+from exchange.delivery.acknowledging import Acknowledging
+from exchange.delivery.dead_letters import DeadLetters
+from exchange.delivery.leasing import Leasing
+from exchange.delivery.managing import Managing
+from exchange.delivery.model import changes_wanted
 from exchange.delivery.publishing import METHOD, Publishing, Upload, batch_name, header_required
-from exchange.delivery.subscribing import Delivery, Subscribing, bad_start
+from exchange.delivery.subscribing import Subscribing
 from exchange.receipts import to_message
 from exchange.v1 import delivery_pb2 as pb
-from runtime.database import Database
+from runtime.database import Database, UnitOfWork
 from runtime.identity import Role
 from runtime.rpc import Call
 
+Answer = TypeVar("Answer", bound=Message)
 _DEPARTMENT = frozenset({Role.DEPARTMENT})
 
 POLICY: Mapping[str, frozenset[Role]] = {
@@ -43,30 +40,43 @@ POLICY: Mapping[str, frozenset[Role]] = {
     "PullChanges": _DEPARTMENT,
     "Subscribe": _DEPARTMENT,
     "AcknowledgeChanges": _DEPARTMENT,
+    "RejectChange": _DEPARTMENT,
+    "ListDeadLetters": _DEPARTMENT,
+    "GetDeadLetter": _DEPARTMENT,
+    "ReplayDeadLetters": _DEPARTMENT,
+    "CloseDeadLetters": _DEPARTMENT,
 }
-_STARTS = {
-    pb.START_POSITION_UNSPECIFIED: StartPosition.NOW,
-    pb.START_POSITION_NOW: StartPosition.NOW,
-    pb.START_POSITION_EARLIEST: StartPosition.EARLIEST,
-    pb.START_POSITION_SNAPSHOT: StartPosition.SNAPSHOT,
-    pb.START_POSITION_TIME: StartPosition.TIME,
-    pb.START_POSITION_OFFSET: StartPosition.OFFSET,
-}
-_TYPES = {
-    ChangeType.UPSERT: pb.CHANGE_TYPE_UPSERT,
-    ChangeType.WITHDRAW: pb.CHANGE_TYPE_WITHDRAW,
-}
+
+#: What has a request id.
+_Repeatable = (
+    pb.CreateSubscriptionRequest
+    | pb.RejectChangeRequest
+    | pb.ReplayDeadLettersRequest
+    | pb.CloseDeadLettersRequest
+)
 
 
 class DeliveryServicer:
     """Serves `DeliveryService`."""
 
     def __init__(
-        self, *, database: Database, publishing: Publishing, subscribing: Subscribing
+        self,
+        *,
+        database: Database,
+        publishing: Publishing,
+        managing: Managing,
+        subscribing: Subscribing,
+        leasing: Leasing,
+        acknowledging: Acknowledging,
+        dead_letters: DeadLetters,
     ) -> None:
         self._database = database
         self._publishing = publishing
+        self._managing = managing
         self._subscribing = subscribing
+        self._leasing = leasing
+        self._acknowledging = acknowledging
+        self._dead_letters = dead_letters
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="publish")
 
     async def Publish(  # noqa: N802  # the method's name in the proto
@@ -84,7 +94,7 @@ class DeliveryServicer:
                     raise header_required()
                 if upload is None:
                     upload = await asyncio.to_thread(
-                        self._publishing.begin, call.principal, _header(request.header)
+                        self._publishing.begin, call.principal, messages.header(request.header)
                     )
                 if request.rows:
                     await asyncio.to_thread(_take, upload, request)
@@ -131,112 +141,191 @@ class DeliveryServicer:
     ) -> pb.CreateSubscriptionResponse:
         """Make a subscription."""
 
-        def act() -> pb.CreateSubscriptionResponse:
-            made = self._subscribing.create(
+        def act(work: UnitOfWork) -> pb.CreateSubscriptionResponse:
+            made = self._managing.create(
                 work,
                 call.principal,
                 parent=request.parent,
                 subscription_id=request.subscription_id,
                 grant=request.grant,
-                start=_start(request),
+                start=messages.start(request),
+                sharing=messages.sharing(request),
             )
-            return pb.CreateSubscriptionResponse(subscription=_subscription(made))
+            return pb.CreateSubscriptionResponse(subscription=messages.subscription(made))
 
-        with self._database.unit_of_work() as work:
-            return work.once(
-                call.principal.system,
-                "CreateSubscription",
-                request,
-                request.request_id,
-                pb.CreateSubscriptionResponse,
-                act,
-            )
+        return self._once(call, "CreateSubscription", request, pb.CreateSubscriptionResponse, act)
 
     def GetSubscription(  # noqa: N802
         self, request: pb.GetSubscriptionRequest, call: Call
     ) -> pb.GetSubscriptionResponse:
-        """One subscription."""
-        found = self._subscribing.get(call.principal, request.name)
-        return pb.GetSubscriptionResponse(subscription=_subscription(found))
+        """One subscription with its lanes."""
+        found = self._managing.get(call.principal, request.name)
+        return pb.GetSubscriptionResponse(subscription=messages.looked(found))
 
     def ListSubscriptions(  # noqa: N802
         self, request: pb.ListSubscriptionsRequest, call: Call
     ) -> pb.ListSubscriptionsResponse:
         """A page of subscriptions."""
-        found, token = self._subscribing.page(
+        found, token = self._managing.page(
             call.principal,
             parent=request.parent,
             page_size=request.page_size,
             page_token=request.page_token,
         )
         return pb.ListSubscriptionsResponse(
-            subscriptions=[_subscription(s) for s in found], next_page_token=token
+            subscriptions=[messages.subscription(s) for s in found], next_page_token=token
         )
 
     def PullChanges(  # noqa: N802
         self, request: pb.PullChangesRequest, call: Call
     ) -> pb.PullChangesResponse:
         """The next changes."""
-        delivery = self._subscribing.pull(
-            call.principal, name=request.subscription, limit=changes_wanted(request.max_changes)
-        )
-        return pb.PullChangesResponse(
-            changes=[_change(change) for change in delivery.changes],
-            cursor=delivery.cursor,
-            receipt=to_message(delivery.receipt) if delivery.receipt else None,
-        )
+        name, limit = request.subscription, changes_wanted(request.max_changes)
+        held = self._subscribing.subscription(call.principal, name)
+        consumer = messages.consumer(request, held, call.principal)
+        if consumer is not None:
+            leased = self._leasing.lease(call.principal, name=name, consumer=consumer)
+            return messages.leased_pulled(leased)
+        return messages.pulled(self._subscribing.pull(call.principal, held, limit=limit))
 
     async def Subscribe(  # noqa: N802
         self, request: pb.SubscribeRequest, call: Call
     ) -> AsyncIterator[pb.SubscribeResponse]:
         """Changes as they come."""
-        async for delivery in self._subscribing.stream(
-            call.principal, name=request.subscription, limit=changes_wanted(request.max_changes)
-        ):
-            yield await asyncio.to_thread(_streamed, delivery)
+        name, limit = request.subscription, changes_wanted(request.max_changes)
+        held = await asyncio.to_thread(self._subscribing.subscription, call.principal, name)
+        consumer = messages.consumer(request, held, call.principal)
+        most = request.max_outstanding
+        if consumer is not None:
+            shared = self._subscribing.work(
+                call.principal, name=name, consumer=consumer, max_outstanding=most
+            )
+            async for leased in shared:
+                yield await asyncio.to_thread(messages.leased_streamed, leased)
+        stream = self._subscribing.stream(call.principal, held, limit=limit, max_outstanding=most)
+        async for delivery in stream:
+            yield await asyncio.to_thread(messages.streamed, delivery)
 
     def AcknowledgeChanges(  # noqa: N802
         self, request: pb.AcknowledgeChangesRequest, call: Call
     ) -> pb.AcknowledgeChangesResponse:
-        """Move a cursor."""
+        """Move a cursor, or those of lanes."""
+        name, leases = request.subscription, messages.acknowledgements(request)
         with self._database.unit_of_work() as work:
-            held = self._subscribing.acknowledge(
-                work, call.principal, name=request.subscription, cursor=request.cursor
+            if leases:
+                held = self._acknowledging.acknowledge(
+                    work, call.principal, name=name, acknowledgements=leases
+                )
+            else:
+                held = self._acknowledging.move(
+                    work, call.principal, name=name, cursor=request.cursor
+                )
+        self._acknowledging.committed(name)
+        return pb.AcknowledgeChangesResponse(subscription=messages.subscription(held))
+
+    def RejectChange(  # noqa: N802
+        self, request: pb.RejectChangeRequest, call: Call
+    ) -> pb.RejectChangeResponse:
+        """Give a lane back with a change that could not be taken."""
+
+        def act(work: UnitOfWork) -> pb.RejectChangeResponse:
+            lane, dead = self._acknowledging.reject(
+                work,
+                call.principal,
+                name=request.subscription,
+                rejection=messages.rejection(request),
             )
-        return pb.AcknowledgeChangesResponse(subscription=_subscription(held))
+            return pb.RejectChangeResponse(
+                dead_letter=dead,
+                retry_time=lane.not_before,  # type: ignore[arg-type]  # takes datetimes
+            )
+
+        answer = self._once(call, "RejectChange", request, pb.RejectChangeResponse, act)
+        self._acknowledging.committed(request.subscription)
+        return answer
+
+    def ListDeadLetters(  # noqa: N802
+        self, request: pb.ListDeadLettersRequest, call: Call
+    ) -> pb.ListDeadLettersResponse:
+        """A page of dead letters."""
+        found, token, owner = self._dead_letters.page(
+            call.principal,
+            parent=request.parent,
+            states=messages.states(request.states),
+            page_size=request.page_size,
+            page_token=request.page_token,
+        )
+        return pb.ListDeadLettersResponse(
+            dead_letters=[messages.dead_letter(one, owner) for one in found],
+            next_page_token=token,
+        )
+
+    def GetDeadLetter(  # noqa: N802
+        self, request: pb.GetDeadLetterRequest, call: Call
+    ) -> pb.GetDeadLetterResponse:
+        """A dead letter with its change."""
+        shown = self._dead_letters.get(call.principal, request.name)
+        return pb.GetDeadLetterResponse(
+            dead_letter=messages.dead_letter(shown.letter, shown.owner),
+            change=messages.change(shown.change, shown.letter.lane) if shown.change else None,
+            receipt=to_message(shown.receipt) if shown.receipt else None,
+        )
+
+    def ReplayDeadLetters(  # noqa: N802
+        self, request: pb.ReplayDeadLettersRequest, call: Call
+    ) -> pb.ReplayDeadLettersResponse:
+        """Have dead letters delivered again."""
+
+        def act(work: UnitOfWork) -> pb.ReplayDeadLettersResponse:
+            done = self._dead_letters.replay(
+                work, call.principal, parent=request.parent, offsets=request.offsets
+            )
+            letters = messages.dead_letters(done)
+            return pb.ReplayDeadLettersResponse(dead_letters=letters, more=done.more)
+
+        answer = self._once(call, "ReplayDeadLetters", request, pb.ReplayDeadLettersResponse, act)
+        self._acknowledging.committed(request.parent)
+        return answer
+
+    def CloseDeadLetters(  # noqa: N802
+        self, request: pb.CloseDeadLettersRequest, call: Call
+    ) -> pb.CloseDeadLettersResponse:
+        """Give dead letters up."""
+
+        def act(work: UnitOfWork) -> pb.CloseDeadLettersResponse:
+            done = self._dead_letters.close(
+                work,
+                call.principal,
+                parent=request.parent,
+                offsets=request.offsets,
+                reason=request.reason,
+            )
+            letters = messages.dead_letters(done)
+            return pb.CloseDeadLettersResponse(dead_letters=letters, more=done.more)
+
+        return self._once(call, "CloseDeadLetters", request, pb.CloseDeadLettersResponse, act)
+
+    def _once(
+        self,
+        call: Call,
+        method: str,
+        request: _Repeatable,
+        answer: type[Answer],
+        act: Callable[[UnitOfWork], Answer],
+    ) -> Answer:
+        with self._database.unit_of_work() as work:
+            return work.once(
+                call.principal.system,
+                method,
+                request,
+                request.request_id,
+                answer,
+                lambda: act(work),
+            )
 
     def close(self) -> None:
         """Finish the batches that are being written."""
         self._writer.shutdown(wait=True)
-
-
-def _start(request: pb.CreateSubscriptionRequest) -> Start:
-    if request.start not in _STARTS:
-        raise bad_start("start", "is not a position")
-    return Start(
-        position=_STARTS[request.start],
-        time=_time(request.start_time) if request.HasField("start_time") else None,
-        offset=request.start_offset,
-    )
-
-
-def _time(stamp: Timestamp) -> datetime:
-    try:
-        return stamp.ToDatetime(tzinfo=UTC)
-    except ValueError:
-        raise bad_start("start_time", "is not a time") from None
-
-
-def _header(header: pb.PublishHeader) -> Header:
-    if header.mode not in pb.PublishMode.values():
-        # Never guessed: a mode of a later version may mean to withdraw.
-        raise publishing.unknown_mode()
-    return Header(
-        resource=header.resource,
-        items=tuple(header.items),
-        request_id=header.request_id,
-        snapshot=header.mode == pb.PUBLISH_MODE_SNAPSHOT,
-    )
 
 
 async def _while_sent(
@@ -257,30 +346,3 @@ async def _while_sent(
 
 def _take(upload: Upload, request: pb.PublishRequest) -> None:
     upload.add([(row.withdraw, list(row.values)) for row in request.rows])
-
-
-def _streamed(delivery: Delivery) -> pb.SubscribeResponse:
-    return pb.SubscribeResponse(
-        changes=[_change(change) for change in delivery.changes],
-        cursor=delivery.cursor,
-        receipt=to_message(delivery.receipt) if delivery.receipt else None,
-    )
-
-
-def _change(change: Change) -> pb.Change:
-    return pb.Change(
-        offset=change.offset,
-        type=_TYPES[change.type],
-        record_id=change.record_id,
-        items=change.items,
-        publish_time=change.publish_time,  # type: ignore[arg-type]  # a Timestamp takes datetimes
-    )
-
-
-def _subscription(held: Subscription) -> pb.Subscription:
-    return pb.Subscription(
-        name=held.name,
-        grant=held.grant,
-        cursor=held.cursor,
-        create_time=held.create_time,  # type: ignore[arg-type]  # a Timestamp takes datetimes
-    )

@@ -12,46 +12,33 @@
 5. Whose records were delivered goes to the index of accesses with the delivery's own audit record,
    in the same write: an applicant is told of deliveries too.
 6. A resource whose requests must be signed is not delivered: no delivery has a request to sign.
-7. A subscriber that does not read is waited for: one batch is under way, and no more is read.
+7. A subscriber that does not read is waited for: one batch is under way, and no more is read. One
+   that asks for it is waited for too while so many changes are not acknowledged.
+8. Where consumers share the work, a stream is a consumer that leases again and again (`leasing`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import secrets
+from collections import deque
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from exchange.audit.appending import AuditLog
 from exchange.audit.model import Receipt
-from exchange.catalog.service import Schemas
-from exchange.delivery import store
+from exchange.delivery.access import Access
+from exchange.delivery.leasing import Consumer, Leased, Leasing
 from exchange.delivery.log.store import LogReader
-from exchange.delivery.model import Change, Start, StartPosition, Subscription, delivered
+from exchange.delivery.model import Change, Subscription
 from exchange.delivery.projecting import Projection
-from exchange.delivery.subscriptions import store as subscriptions
-from exchange.delivery.tail import LogTail
-from exchange.grants.authorizing import GrantIndex
-from exchange.grants.model import Grant, Operation
+from exchange.delivery.tail import POLL_SECONDS, LogTail, Woken
 from exchange.grants.rates import Rates
-from exchange.grants.sharing import admitted
-from exchange.refusals import REFUSED, refusal
-from runtime import names, paging
-from runtime.clock import Clock
-from runtime.database import Database, UnitOfWork
-from runtime.errors import (
-    AlreadyExists,
-    DomainError,
-    FieldViolation,
-    InvalidArgument,
-    NotFound,
-    OutOfRange,
-    PermissionDenied,
-    Unavailable,
-)
+from exchange.refusals import REFUSED
+from runtime.errors import DomainError, FieldViolation, InvalidArgument, Unavailable
 from runtime.identity import Principal
-from runtime.records import SealedRecord, make_record
-from runtime.signed import takes_no_signature
+from runtime.records import SealedRecord
+
+GREATEST_OUTSTANDING = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,144 +59,55 @@ class _Batch:
     about: bytes = b""
 
 
+@dataclass(slots=True)
+class _Window:
+    """How much of a stream is sent and not acknowledged."""
+
+    greatest: int  # 0 is without bound
+    sent: deque[int] = field(default_factory=deque)
+
+    def acknowledged(self, cursor: int) -> None:
+        while self.sent and self.sent[0] <= cursor:
+            self.sent.popleft()
+
+    def limit(self, limit: int) -> int:
+        return min(limit, self.greatest - len(self.sent)) if self.greatest else limit
+
+    def take(self, changes: list[Change]) -> None:
+        if self.greatest:
+            self.sent.extend(change.offset for change in changes)
+
+
 class Subscribing:
     """The use cases of subscribers."""
 
     def __init__(
         self,
         *,
-        database: Database,
-        grants: GrantIndex,
-        schemas: Schemas,
+        access: Access,
+        log: LogReader,
+        leasing: Leasing,
         audit: AuditLog,
-        clock: Clock,
-        rates: Rates | None = None,
+        rates: Rates,
+        woken: Woken,
     ) -> None:
-        self._database = database
-        self._grants = grants
-        self._schemas = schemas
+        self._access = access
+        self._log = log
+        self._leasing = leasing
         self._audit = audit
-        self._clock = clock
-        self._rates = rates or Rates(clock)
-        self._log = LogReader(database)
+        self._rates = rates
+        self._woken = woken
         self.tail = LogTail(self._log.end)
 
-    def create(
-        self,
-        work: UnitOfWork,
-        principal: Principal,
-        *,
-        parent: str,
-        subscription_id: str,
-        grant: str,
-        start: Start,
-    ) -> Subscription:
-        """Make a subscription.
-
-        Raises PermissionDenied (NOT_YOUR_DEPARTMENT, or what the grant does not allow), NotFound
-        (GRANT_NOT_FOUND), InvalidArgument and OutOfRange (BAD_START, CURSOR_BEYOND_LOG) and
-        AlreadyExists (SUBSCRIPTION_EXISTS).
-        """
-        _own(principal, parent)
-        names.check_id(subscription_id, field="subscription_id")
-        granted = self._authorize(grant, principal)
-        at = self._clock.now()
-        end = store.end_of_log(work.session)
-        subscription = Subscription(
-            name=f"{principal.department}/subscriptions/{subscription_id}",
-            department=principal.department,
-            grant=grant,
-            cursor=self._first_cursor(granted.resource, start, end),
-            create_time=at,
-            secret=secrets.token_bytes(32),
-            origin=end,
-            snapshot_end=end if start.position is StartPosition.SNAPSHOT else 0,
-        )
-        if not subscriptions.add(work.session, subscription):
-            raise AlreadyExists(
-                "the department has a subscription of this name: choose another",
-                reason="SUBSCRIPTION_EXISTS",
-                message_zh="本部门已有同名订阅：请换一个名称",
-            )
-        work.record(
-            make_record(
-                "subscription_created",
-                at=at,
-                actor=principal.system,
-                facts={
-                    "subscription": subscription.name,
-                    "grant": grant,
-                    "contract": granted.contract_hash,
-                    "resource": granted.resource,
-                    "cursor": subscription.cursor,
-                },
-            )
-        )
-        return subscription
-
-    def _first_cursor(self, resource: str, start: Start, end: int) -> int:
-        match start.position:
-            case StartPosition.NOW:
-                return end
-            case StartPosition.EARLIEST | StartPosition.SNAPSHOT:
-                return 0
-            case StartPosition.TIME:
-                if start.time is None:
-                    raise bad_start("start_time", "is required to start from a time")
-                first = self._log.begins(resource, start.time)
-                return end if first is None else min(first - 1, end)
-            case StartPosition.OFFSET:
-                if start.offset < 0:
-                    raise bad_start("start_offset", "is negative")
-                if start.offset > end:
-                    raise beyond_log()
-                return start.offset
-
-    def get(self, principal: Principal, name: str) -> Subscription:
+    def subscription(self, principal: Principal, name: str) -> Subscription:
         """A subscription of the caller's department. Raises NotFound, SUBSCRIPTION_NOT_FOUND."""
-        names.parse(names.SUBSCRIPTION, name, field="subscription")
-        with self._database.reading() as session:
-            return _found(principal, subscriptions.get(session, name))
+        return self._access.subscription(principal, name)
 
-    def page(
-        self, principal: Principal, *, parent: str, page_size: int, page_token: str
-    ) -> tuple[list[Subscription], str]:
-        """A page of the caller's department's subscriptions, and the token of the next page."""
-        _own(principal, parent)
-        size, after = paging.page_size(page_size), paging.last_of(page_token)
-        with self._database.reading() as session:
-            found = subscriptions.page(session, principal.department, after, size + 1)
-        return paging.cut(found, size, lambda subscription: subscription.name)
-
-    def acknowledge(
-        self, work: UnitOfWork, principal: Principal, *, name: str, cursor: int
-    ) -> Subscription:
-        """Move a cursor forward.
-
-        Raises OutOfRange (CURSOR_BEYOND_LOG) past the end of the log, and InvalidArgument where it
-        is negative.
-        """
-        names.parse(names.SUBSCRIPTION, name, field="subscription")
-        _found(principal, subscriptions.get(work.session, name))
-        if cursor < 0:
-            raise InvalidArgument(
-                "cursor must not be negative",
-                message_zh="cursor 不能为负",
-                violations=[FieldViolation("cursor", "negative")],
-            )
-        if cursor > store.end_of_log(work.session):
-            raise beyond_log()
-        subscriptions.advance(work.session, name, cursor)
-        work.session.expire_all()
-        return _found(principal, subscriptions.get(work.session, name))
-
-    def pull(self, principal: Principal, *, name: str, limit: int) -> Delivery:
+    def pull(self, principal: Principal, subscription: Subscription, *, limit: int) -> Delivery:
         """The next changes after the cursor; from a worker thread.
 
-        Raises NotFound (SUBSCRIPTION_NOT_FOUND, GRANT_NOT_FOUND), PermissionDenied and what
-        `admitted` raises.
+        Raises NotFound (GRANT_NOT_FOUND), PermissionDenied and what `admitted` raises.
         """
-        subscription = self.get(principal, name)
         try:
             batch = self._next(principal, subscription, subscription.cursor, limit, asked=True)
         except REFUSED as error:
@@ -221,36 +119,103 @@ class Subscribing:
         return Delivery(changes=batch.changes, cursor=batch.cursor, receipt=receipt)
 
     async def stream(
-        self, principal: Principal, *, name: str, limit: int
+        self,
+        principal: Principal,
+        subscription: Subscription,
+        *,
+        limit: int,
+        max_outstanding: int = 0,
     ) -> AsyncIterator[Delivery]:
         """Changes from the cursor on, as they come; ends only by an error or by cancellation.
 
+        No more than `max_outstanding` are sent before they are acknowledged; 0 is without bound.
         Raises as `pull`, at any time, and Unavailable (NODE_STOPPING).
         """
-        subscription = await asyncio.to_thread(self.get, principal, name)
-        position = subscription.cursor
+        position, window = subscription.cursor, _window(max_outstanding)
         try:
             while not self.tail.closed:
+                await self._room(principal, subscription, window)
                 seen = await asyncio.to_thread(self._log.end)
                 batch = await asyncio.to_thread(
-                    self._next, principal, subscription, position, limit
+                    self._next, principal, subscription, position, window.limit(limit)
                 )
                 position = batch.cursor
                 if batch.record is not None:
                     receipt = await self._audit.append(batch.record, tags=batch.about)
+                    window.take(batch.changes)
                     yield Delivery(changes=batch.changes, cursor=position, receipt=receipt)
                 else:
                     while not await self.tail.wait(seen):
-                        self._authorize(subscription.grant, principal)
+                        self._access.granted(subscription.grant, principal)
         except REFUSED as error:
             await self._audit.append(self._refused(error, principal, subscription))
             raise
-        raise Unavailable(
-            "the node is stopping: subscribe again, from the cursor",
-            reason="NODE_STOPPING",
-            message_zh="节点正在停止：请稍后从游标处重新订阅",
-            retry_after=1,
-        )
+        raise _stopping()
+
+    async def work(
+        self, principal: Principal, *, name: str, consumer: Consumer, max_outstanding: int = 0
+    ) -> AsyncIterator[Leased]:
+        """Changes of lanes as these come free, as `Leasing.lease` gives them; ends like `stream`.
+
+        What is under way when it ends is delivered again after its lease.
+        """
+        window = _window(max_outstanding)
+        with self._woken.listening(name) as acknowledged:
+            while not self.tail.closed:
+                acknowledged.clear()
+                seen = await asyncio.to_thread(self._log.end)
+                left = consumer.max_changes
+                if window.greatest:
+                    under_way = await asyncio.to_thread(
+                        self._leasing.outstanding, name, consumer.name
+                    )
+                    left = min(left, window.greatest - under_way)
+                leased = None
+                if left > 0:
+                    asking = replace(consumer, max_changes=left)
+                    leased = await asyncio.to_thread(self._lease, principal, name, asking)
+                if leased is not None and leased.changes:
+                    yield leased
+                    continue
+                await self._something(seen, acknowledged)
+        raise _stopping()
+
+    def _lease(self, principal: Principal, name: str, consumer: Consumer) -> Leased:
+        return self._leasing.lease(principal, name=name, consumer=consumer, asked=False)
+
+    async def _something(self, seen: int, acknowledged: asyncio.Event) -> None:
+        """Wait until the log has grown, a lane may have come free, or `POLL_SECONDS`."""
+        grown = asyncio.ensure_future(self.tail.wait(seen))
+        freed = asyncio.ensure_future(acknowledged.wait())
+        try:
+            await asyncio.wait(
+                (grown, freed), timeout=POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            grown.cancel()
+            freed.cancel()
+
+    async def _room(
+        self, principal: Principal, subscription: Subscription, window: _Window
+    ) -> None:
+        """Wait until so few changes are under way that one more may be."""
+        if not window.greatest or window.limit(1) > 0:
+            return
+        with self._woken.listening(subscription.name) as acknowledged:
+            while not self.tail.closed:
+                acknowledged.clear()
+                held = await asyncio.to_thread(
+                    self._access.subscription, principal, subscription.name
+                )
+                window.acknowledged(held.cursor)
+                if window.limit(1) > 0:
+                    return
+                self._access.granted(subscription.grant, principal)
+                try:
+                    async with asyncio.timeout(POLL_SECONDS):
+                        await acknowledged.wait()
+                except TimeoutError:
+                    continue
 
     def _next(
         self,
@@ -261,86 +226,37 @@ class Subscribing:
         *,
         asked: bool = False,
     ) -> _Batch:
-        grant = self._authorize(subscription.grant, principal)
+        grant = self._access.granted(subscription.grant, principal)
         if asked:
             self._rates.take(grant)
         reading = Projection(self._log, grant, subscription).read(after, limit)
         changes = reading.changes
         if not changes:
             return _Batch([], reading.upto, None)
-        record = make_record(
-            "changes_delivered",
-            at=self._clock.now(),
-            actor=principal.system,
-            facts={
-                "subscription": subscription.name,
-                "grant": grant.name,
-                "contract": grant.contract_hash,
-                "resource": grant.resource,
-                "items": list(grant.masks),
-                "first_offset": changes[0].offset,
-                "last_offset": changes[-1].offset,
-                "count": len(changes),
-            },
-            commitments={"changes": delivered(changes)},
-        )
+        record = self._access.delivered(principal, grant, subscription, changes)
         return _Batch(changes, reading.upto, record, self._audit.tags(reading.keys))
-
-    def _authorize(self, grant: str, principal: Principal) -> Grant:
-        granted = self._grants.authorize(
-            grant, department=principal.department, operation=Operation.SUBSCRIBE
-        )
-        schema = self._schemas.schema(granted.resource)
-        if schema.signed_requests:  # a delivery answers no single request that could be signed
-            raise takes_no_signature()
-        return admitted(granted, schema)
 
     def _refused(
         self, error: DomainError, principal: Principal, subscription: Subscription
     ) -> SealedRecord:
-        return refusal(
-            error,
-            at=self._clock.now(),
-            actor=principal.system,
-            operation=Operation.SUBSCRIBE.value,
-            grant=subscription.grant,
+        return self._access.refused(error, principal, subscription.grant)
+
+
+def _window(max_outstanding: int) -> _Window:
+    if not 0 <= max_outstanding <= GREATEST_OUTSTANDING:
+        raise InvalidArgument(
+            f"max_outstanding is 0 to {GREATEST_OUTSTANDING:,}",
+            reason="BAD_CONSUMER",
+            message_zh=f"max_outstanding 应为 0 至 {GREATEST_OUTSTANDING:,}",
+            violations=[FieldViolation("max_outstanding", "is out of its bounds")],
         )
+    return _Window(max_outstanding)
 
 
-def _own(principal: Principal, parent: str) -> None:
-    names.parse(names.DEPARTMENT, parent, field="parent")
-    if parent != principal.department:
-        raise PermissionDenied(
-            "subscriptions are made and listed by their own department",
-            reason="NOT_YOUR_DEPARTMENT",
-            message_zh="只能创建和查看本部门的订阅",
-        )
-
-
-def _found(principal: Principal, subscription: Subscription | None) -> Subscription:
-    if subscription is None or subscription.department != principal.department:
-        raise NotFound(
-            "no such subscription: check its name with ListSubscriptions",
-            reason="SUBSCRIPTION_NOT_FOUND",
-            message_zh="没有该订阅：请用订阅列表核对其名称",
-        )
-    return subscription
-
-
-def bad_start(field: str, wrong: str) -> InvalidArgument:
-    """The refusal of a start that is none."""
-    return InvalidArgument(
-        f"the start of the subscription is not right: {field} {wrong}",
-        reason="BAD_START",
-        message_zh=f"订阅起点有误：请检查 {field}",
-        violations=[FieldViolation(field, wrong)],
-    )
-
-
-def beyond_log() -> OutOfRange:
-    """The refusal of an offset that the log has not come to."""
-    return OutOfRange(
-        "the log is not that long: acknowledge the cursor of a message of changes",
-        reason="CURSOR_BEYOND_LOG",
-        message_zh="游标超出日志末尾：请使用收到的变更消息中的游标",
+def _stopping() -> Unavailable:
+    return Unavailable(
+        "the node is stopping: subscribe again, from the cursor",
+        reason="NODE_STOPPING",
+        message_zh="节点正在停止：请稍后从游标处重新订阅",
+        retry_after=1,
     )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 from runtime.errors import Unavailable
 
@@ -71,3 +71,34 @@ class LogTail:
             with suppress(Unavailable):  # those who read next will be told
                 self._advance(await asyncio.to_thread(self._read_end))
             await asyncio.sleep(POLL_SECONDS)
+
+
+class Woken:
+    """Streams of one process that wait for an acknowledgement, by subscription."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._waiting: dict[str, set[asyncio.Event]] = {}
+
+    def wake(self, name: str) -> None:
+        """Something was acknowledged; from any thread."""
+        if name in self._waiting and self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._wake, name)
+
+    @contextmanager
+    def listening(self, name: str) -> Iterator[asyncio.Event]:
+        """An event that is set at every acknowledgement of a subscription; on the loop."""
+        self._loop = asyncio.get_running_loop()
+        event = asyncio.Event()
+        self._waiting.setdefault(name, set()).add(event)
+        try:
+            yield event
+        finally:
+            left = self._waiting[name]
+            left.discard(event)
+            if not left:
+                del self._waiting[name]
+
+    def _wake(self, name: str) -> None:
+        for event in self._waiting.get(name, ()):
+            event.set()

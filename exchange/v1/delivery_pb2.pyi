@@ -105,6 +105,42 @@ CHANGE_TYPE_WITHDRAW: ChangeType.ValueType  # 2
 """It is withdrawn."""
 Global___ChangeType: _TypeAlias = ChangeType  # noqa: Y015
 
+class _DeadLetterState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DeadLetterStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DeadLetterState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DEAD_LETTER_STATE_UNSPECIFIED: _DeadLetterState.ValueType  # 0
+    """Never told."""
+    DEAD_LETTER_STATE_OPEN: _DeadLetterState.ValueType  # 1
+    """It waits for somebody."""
+    DEAD_LETTER_STATE_REPLAYING: _DeadLetterState.ValueType  # 2
+    """It is being delivered again."""
+    DEAD_LETTER_STATE_DELIVERED: _DeadLetterState.ValueType  # 3
+    """It was delivered after all."""
+    DEAD_LETTER_STATE_SUPERSEDED: _DeadLetterState.ValueType  # 4
+    """A later change of its record was delivered, or will be."""
+    DEAD_LETTER_STATE_CLOSED: _DeadLetterState.ValueType  # 5
+    """It was given up."""
+
+class DeadLetterState(_DeadLetterState, metaclass=_DeadLetterStateEnumTypeWrapper):
+    """What becomes of a dead letter."""
+
+DEAD_LETTER_STATE_UNSPECIFIED: DeadLetterState.ValueType  # 0
+"""Never told."""
+DEAD_LETTER_STATE_OPEN: DeadLetterState.ValueType  # 1
+"""It waits for somebody."""
+DEAD_LETTER_STATE_REPLAYING: DeadLetterState.ValueType  # 2
+"""It is being delivered again."""
+DEAD_LETTER_STATE_DELIVERED: DeadLetterState.ValueType  # 3
+"""It was delivered after all."""
+DEAD_LETTER_STATE_SUPERSEDED: DeadLetterState.ValueType  # 4
+"""A later change of its record was delivered, or will be."""
+DEAD_LETTER_STATE_CLOSED: DeadLetterState.ValueType  # 5
+"""It was given up."""
+Global___DeadLetterState: _TypeAlias = DeadLetterState  # noqa: Y015
+
 @_typing.final
 class PublishHeader(_message.Message):
     """Begins a batch."""
@@ -283,15 +319,32 @@ class Subscription(_message.Message):
     GRANT_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    LANES_FIELD_NUMBER: _builtins.int
+    MAX_DELIVERIES_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
+    LANE_STATES_FIELD_NUMBER: _builtins.int
+    DEAD_LETTERS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """departments/{consumer}/subscriptions/{subscription}"""
     grant: _builtins.str
     """The grant it lives under."""
     cursor: _builtins.int
-    """Offset up to which all was acknowledged."""
+    """Offset up to which all was acknowledged, in every lane."""
+    lanes: _builtins.int
+    """How many consumers may work at it at once; 1 is one cursor."""
+    max_deliveries: _builtins.int
+    """After so many deliveries in vain a change becomes a dead letter; only leased lanes count."""
+    owner: _builtins.str
+    """The office that looks after its dead letters."""
+    dead_letters: _builtins.int
+    """Dead letters that wait; told by GetSubscription only."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was made."""
+
+    @_builtins.property
+    def lane_states(self) -> _containers.RepeatedCompositeFieldContainer[Global___LaneState]:
+        """Told by GetSubscription only, once there was a consumer."""
 
     def __init__(
         self,
@@ -300,14 +353,109 @@ class Subscription(_message.Message):
         grant: _builtins.str = ...,
         cursor: _builtins.int = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        lanes: _builtins.int = ...,
+        max_deliveries: _builtins.int = ...,
+        owner: _builtins.str = ...,
+        lane_states: _abc.Iterable[Global___LaneState] | None = ...,
+        dead_letters: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "cursor", b"cursor", "grant", b"grant", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "cursor", b"cursor", "dead_letters", b"dead_letters", "grant", b"grant", "lane_states", b"lane_states", "lanes", b"lanes", "max_deliveries", b"max_deliveries", "name", b"name", "owner", b"owner"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Subscription: _TypeAlias = Subscription  # noqa: Y015
+
+@_typing.final
+class LaneState(_message.Message):
+    """How far a lane has come."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LANE_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    CONSUMER_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    RETRY_TIME_FIELD_NUMBER: _builtins.int
+    FAILED_DELIVERIES_FIELD_NUMBER: _builtins.int
+    lane: _builtins.int
+    """From 0."""
+    cursor: _builtins.int
+    """Offset up to which all of it was acknowledged."""
+    consumer: _builtins.str
+    """Who holds it, or held it last."""
+    failed_deliveries: _builtins.int
+    """Deliveries of its first change that failed."""
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """Its lease ends then; absent while it is free."""
+
+    @_builtins.property
+    def retry_time(self) -> _timestamp_pb2.Timestamp:
+        """It rests until then after a failure."""
+
+    def __init__(
+        self,
+        *,
+        lane: _builtins.int = ...,
+        cursor: _builtins.int = ...,
+        consumer: _builtins.str = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        retry_time: _timestamp_pb2.Timestamp | None = ...,
+        failed_deliveries: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "retry_time", b"retry_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumer", b"consumer", "cursor", b"cursor", "expire_time", b"expire_time", "failed_deliveries", b"failed_deliveries", "lane", b"lane", "retry_time", b"retry_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LaneState: _TypeAlias = LaneState  # noqa: Y015
+
+@_typing.final
+class Lease(_message.Message):
+    """What a consumer holds of a lane, until it is acknowledged, rejected or over."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LANE_FIELD_NUMBER: _builtins.int
+    TOKEN_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    DELIVERIES_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    lane: _builtins.int
+    """The lane."""
+    token: _builtins.str
+    """Acknowledges and rejects."""
+    cursor: _builtins.int
+    """Acknowledge this when all of the lane's changes are done."""
+    deliveries: _builtins.int
+    """How often its first change is delivered with this time."""
+    replayed: _builtins.bool
+    """Its one change is that of a dead letter; to reject it, say `cursor` for the offset."""
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """The lease ends then, and what is not acknowledged is delivered again."""
+
+    def __init__(
+        self,
+        *,
+        lane: _builtins.int = ...,
+        token: _builtins.str = ...,
+        cursor: _builtins.int = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        deliveries: _builtins.int = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "deliveries", b"deliveries", "expire_time", b"expire_time", "lane", b"lane", "replayed", b"replayed", "token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Lease: _TypeAlias = Lease  # noqa: Y015
 
 @_typing.final
 class CreateSubscriptionRequest(_message.Message):
@@ -322,6 +470,9 @@ class CreateSubscriptionRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     START_TIME_FIELD_NUMBER: _builtins.int
     START_OFFSET_FIELD_NUMBER: _builtins.int
+    LANES_FIELD_NUMBER: _builtins.int
+    MAX_DELIVERIES_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The caller's department."""
     subscription_id: _builtins.str
@@ -336,6 +487,14 @@ class CreateSubscriptionRequest(_message.Message):
     """Repeats with one id return the first answer."""
     start_offset: _builtins.int
     """For START_POSITION_OFFSET."""
+    lanes: _builtins.int
+    """How many consumers may share the work: 1 to 64; 0 means 1. Changes of one record are in one
+    lane, in order.
+    """
+    max_deliveries: _builtins.int
+    """1 to 100; 0 means 5."""
+    owner: _builtins.str
+    """The office that looks after dead letters; no name of a person."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """For START_POSITION_TIME."""
@@ -350,10 +509,13 @@ class CreateSubscriptionRequest(_message.Message):
         request_id: _builtins.str = ...,
         start_time: _timestamp_pb2.Timestamp | None = ...,
         start_offset: _builtins.int = ...,
+        lanes: _builtins.int = ...,
+        max_deliveries: _builtins.int = ...,
+        owner: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["grant", b"grant", "parent", b"parent", "request_id", b"request_id", "start", b"start", "start_offset", b"start_offset", "start_time", b"start_time", "subscription_id", b"subscription_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["grant", b"grant", "lanes", b"lanes", "max_deliveries", b"max_deliveries", "owner", b"owner", "parent", b"parent", "request_id", b"request_id", "start", b"start", "start_offset", b"start_offset", "start_time", b"start_time", "subscription_id", b"subscription_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -518,12 +680,15 @@ class Change(_message.Message):
     RECORD_ID_FIELD_NUMBER: _builtins.int
     ITEMS_FIELD_NUMBER: _builtins.int
     PUBLISH_TIME_FIELD_NUMBER: _builtins.int
+    LANE_FIELD_NUMBER: _builtins.int
     offset: _builtins.int
     """Its place in the log."""
     type: Global___ChangeType.ValueType
     """What happened."""
     record_id: _builtins.str
     """Names the record for this subscription without being its key: the same record, the same id."""
+    lane: _builtins.int
+    """Its lane; 0 where there is one."""
     @_builtins.property
     def items(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Granted values by item code, masked as the grant says."""
@@ -540,10 +705,11 @@ class Change(_message.Message):
         record_id: _builtins.str = ...,
         items: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         publish_time: _timestamp_pb2.Timestamp | None = ...,
+        lane: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["publish_time", b"publish_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items", "offset", b"offset", "publish_time", b"publish_time", "record_id", b"record_id", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items", "lane", b"lane", "offset", b"offset", "publish_time", b"publish_time", "record_id", b"record_id", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -557,19 +723,33 @@ class PullChangesRequest(_message.Message):
 
     SUBSCRIPTION_FIELD_NUMBER: _builtins.int
     MAX_CHANGES_FIELD_NUMBER: _builtins.int
+    CONSUMER_FIELD_NUMBER: _builtins.int
+    MAX_LANES_FIELD_NUMBER: _builtins.int
+    LEASE_SECONDS_FIELD_NUMBER: _builtins.int
     subscription: _builtins.str
     """The subscription."""
     max_changes: _builtins.int
     """At most so many; 0 means 500, and more than 5000 means 5000."""
+    consumer: _builtins.str
+    """Leases lanes for this consumer, a name of the caller's choice. Where the subscription has
+    several lanes and none is named, the caller's system is the consumer.
+    """
+    max_lanes: _builtins.int
+    """Lanes to lease at most; 0 means a fair share among consumers at work."""
+    lease_seconds: _builtins.int
+    """How long the work may take: 1 to 3600; 0 means 60."""
     def __init__(
         self,
         *,
         subscription: _builtins.str = ...,
         max_changes: _builtins.int = ...,
+        consumer: _builtins.str = ...,
+        max_lanes: _builtins.int = ...,
+        lease_seconds: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_changes", b"max_changes", "subscription", b"subscription"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumer", b"consumer", "lease_seconds", b"lease_seconds", "max_changes", b"max_changes", "max_lanes", b"max_lanes", "subscription", b"subscription"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -584,6 +764,7 @@ class PullChangesResponse(_message.Message):
     CHANGES_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
     RECEIPT_FIELD_NUMBER: _builtins.int
+    LEASES_FIELD_NUMBER: _builtins.int
     cursor: _builtins.int
     """Acknowledge this when they are done."""
     @_builtins.property
@@ -594,16 +775,21 @@ class PullChangesResponse(_message.Message):
     def receipt(self) -> _audit_pb2.Receipt:
         """Proves the delivery; absent when there is none."""
 
+    @_builtins.property
+    def leases(self) -> _containers.RepeatedCompositeFieldContainer[Global___Lease]:
+        """Where lanes are leased: one for each lane that changes are of."""
+
     def __init__(
         self,
         *,
         changes: _abc.Iterable[Global___Change] | None = ...,
         cursor: _builtins.int = ...,
         receipt: _audit_pb2.Receipt | None = ...,
+        leases: _abc.Iterable[Global___Lease] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "cursor", b"cursor", "receipt", b"receipt"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "cursor", b"cursor", "leases", b"leases", "receipt", b"receipt"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -617,19 +803,35 @@ class SubscribeRequest(_message.Message):
 
     SUBSCRIPTION_FIELD_NUMBER: _builtins.int
     MAX_CHANGES_FIELD_NUMBER: _builtins.int
+    CONSUMER_FIELD_NUMBER: _builtins.int
+    MAX_LANES_FIELD_NUMBER: _builtins.int
+    LEASE_SECONDS_FIELD_NUMBER: _builtins.int
+    MAX_OUTSTANDING_FIELD_NUMBER: _builtins.int
     subscription: _builtins.str
     """The subscription."""
     max_changes: _builtins.int
     """At most so many a message; 0 means 500, and more than 5000 means 5000."""
+    consumer: _builtins.str
+    """As for PullChanges."""
+    max_lanes: _builtins.int
+    """As for PullChanges."""
+    lease_seconds: _builtins.int
+    """As for PullChanges."""
+    max_outstanding: _builtins.int
+    """No more changes than these are sent before they are acknowledged; 0 is without bound."""
     def __init__(
         self,
         *,
         subscription: _builtins.str = ...,
         max_changes: _builtins.int = ...,
+        consumer: _builtins.str = ...,
+        max_lanes: _builtins.int = ...,
+        lease_seconds: _builtins.int = ...,
+        max_outstanding: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_changes", b"max_changes", "subscription", b"subscription"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumer", b"consumer", "lease_seconds", b"lease_seconds", "max_changes", b"max_changes", "max_lanes", b"max_lanes", "max_outstanding", b"max_outstanding", "subscription", b"subscription"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -644,6 +846,7 @@ class SubscribeResponse(_message.Message):
     CHANGES_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
     RECEIPT_FIELD_NUMBER: _builtins.int
+    LEASES_FIELD_NUMBER: _builtins.int
     cursor: _builtins.int
     """Acknowledge this when they are done."""
     @_builtins.property
@@ -654,20 +857,55 @@ class SubscribeResponse(_message.Message):
     def receipt(self) -> _audit_pb2.Receipt:
         """Proves the delivery."""
 
+    @_builtins.property
+    def leases(self) -> _containers.RepeatedCompositeFieldContainer[Global___Lease]:
+        """Where lanes are leased: one for each lane that changes are of."""
+
     def __init__(
         self,
         *,
         changes: _abc.Iterable[Global___Change] | None = ...,
         cursor: _builtins.int = ...,
         receipt: _audit_pb2.Receipt | None = ...,
+        leases: _abc.Iterable[Global___Lease] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "cursor", b"cursor", "receipt", b"receipt"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "cursor", b"cursor", "leases", b"leases", "receipt", b"receipt"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SubscribeResponse: _TypeAlias = SubscribeResponse  # noqa: Y015
+
+@_typing.final
+class LeaseAcknowledgement(_message.Message):
+    """All of a lane up to the cursor is done."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LANE_FIELD_NUMBER: _builtins.int
+    TOKEN_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    lane: _builtins.int
+    """The lane."""
+    token: _builtins.str
+    """Of its lease."""
+    cursor: _builtins.int
+    """Of its lease, or the offset of a change of the lane before it."""
+    def __init__(
+        self,
+        *,
+        lane: _builtins.int = ...,
+        token: _builtins.str = ...,
+        cursor: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "lane", b"lane", "token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LeaseAcknowledgement: _TypeAlias = LeaseAcknowledgement  # noqa: Y015
 
 @_typing.final
 class AcknowledgeChangesRequest(_message.Message):
@@ -677,19 +915,25 @@ class AcknowledgeChangesRequest(_message.Message):
 
     SUBSCRIPTION_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
+    LEASES_FIELD_NUMBER: _builtins.int
     subscription: _builtins.str
     """The subscription."""
     cursor: _builtins.int
     """From a message of changes; one behind the held cursor changes nothing."""
+    @_builtins.property
+    def leases(self) -> _containers.RepeatedCompositeFieldContainer[Global___LeaseAcknowledgement]:
+        """Of leased lanes, instead of the cursor: all of them, or none."""
+
     def __init__(
         self,
         *,
         subscription: _builtins.str = ...,
         cursor: _builtins.int = ...,
+        leases: _abc.Iterable[Global___LeaseAcknowledgement] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "subscription", b"subscription"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "leases", b"leases", "subscription", b"subscription"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -718,3 +962,385 @@ class AcknowledgeChangesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AcknowledgeChangesResponse: _TypeAlias = AcknowledgeChangesResponse  # noqa: Y015
+
+@_typing.final
+class RejectChangeRequest(_message.Message):
+    """Gives a lane back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBSCRIPTION_FIELD_NUMBER: _builtins.int
+    LANE_FIELD_NUMBER: _builtins.int
+    TOKEN_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    PERMANENT_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    subscription: _builtins.str
+    """The subscription."""
+    lane: _builtins.int
+    """The lane."""
+    token: _builtins.str
+    """Of its lease."""
+    offset: _builtins.int
+    """The change that could not be taken; all of the lane before it is done."""
+    reason: _builtins.str
+    """Why, as a code such as ADDRESS_UNKNOWN; no text, and nothing of the record."""
+    permanent: _builtins.bool
+    """It never will be: it becomes a dead letter at once."""
+    request_id: _builtins.str
+    """Repeats with one id return the first answer."""
+    def __init__(
+        self,
+        *,
+        subscription: _builtins.str = ...,
+        lane: _builtins.int = ...,
+        token: _builtins.str = ...,
+        offset: _builtins.int = ...,
+        reason: _builtins.str = ...,
+        permanent: _builtins.bool = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lane", b"lane", "offset", b"offset", "permanent", b"permanent", "reason", b"reason", "request_id", b"request_id", "subscription", b"subscription", "token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RejectChangeRequest: _TypeAlias = RejectChangeRequest  # noqa: Y015
+
+@_typing.final
+class RejectChangeResponse(_message.Message):
+    """What became of it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEAD_LETTER_FIELD_NUMBER: _builtins.int
+    RETRY_TIME_FIELD_NUMBER: _builtins.int
+    dead_letter: _builtins.bool
+    """Whether it is a dead letter now."""
+    @_builtins.property
+    def retry_time(self) -> _timestamp_pb2.Timestamp:
+        """The lane rests until then; absent where it goes on."""
+
+    def __init__(
+        self,
+        *,
+        dead_letter: _builtins.bool = ...,
+        retry_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["retry_time", b"retry_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dead_letter", b"dead_letter", "retry_time", b"retry_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RejectChangeResponse: _TypeAlias = RejectChangeResponse  # noqa: Y015
+
+@_typing.final
+class DeadLetter(_message.Message):
+    """A change that could not be delivered; it holds none of the record's values."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
+    LANE_FIELD_NUMBER: _builtins.int
+    RECORD_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    DELIVERIES_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """departments/{consumer}/subscriptions/{subscription}/deadLetters/{offset}"""
+    offset: _builtins.int
+    """Its place in the log."""
+    lane: _builtins.int
+    """Its lane."""
+    record_id: _builtins.str
+    """As in changes."""
+    reason: _builtins.str
+    """The code it was rejected with, or LEASE_ENDED."""
+    deliveries: _builtins.int
+    """How often it was delivered in vain."""
+    state: Global___DeadLetterState.ValueType
+    """State."""
+    owner: _builtins.str
+    """The office that looks after it."""
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it became one."""
+
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """When its state changed last."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        offset: _builtins.int = ...,
+        lane: _builtins.int = ...,
+        record_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        deliveries: _builtins.int = ...,
+        state: Global___DeadLetterState.ValueType = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+        owner: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "deliveries", b"deliveries", "lane", b"lane", "name", b"name", "offset", b"offset", "owner", b"owner", "reason", b"reason", "record_id", b"record_id", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeadLetter: _TypeAlias = DeadLetter  # noqa: Y015
+
+@_typing.final
+class ListDeadLettersRequest(_message.Message):
+    """Asks for a page of dead letters."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    STATES_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """The subscription."""
+    page_size: _builtins.int
+    """At most so many; 0 means 100, and more than 1000 means 1000."""
+    page_token: _builtins.str
+    """From an earlier answer."""
+    @_builtins.property
+    def states(self) -> _containers.RepeatedScalarFieldContainer[Global___DeadLetterState.ValueType]:
+        """Of these states; none means those that wait: OPEN and REPLAYING."""
+
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        states: _abc.Iterable[Global___DeadLetterState.ValueType] | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "states", b"states"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDeadLettersRequest: _TypeAlias = ListDeadLettersRequest  # noqa: Y015
+
+@_typing.final
+class ListDeadLettersResponse(_message.Message):
+    """A page of dead letters."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEAD_LETTERS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty at the end."""
+    @_builtins.property
+    def dead_letters(self) -> _containers.RepeatedCompositeFieldContainer[Global___DeadLetter]:
+        """In order of offset."""
+
+    def __init__(
+        self,
+        *,
+        dead_letters: _abc.Iterable[Global___DeadLetter] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dead_letters", b"dead_letters", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDeadLettersResponse: _TypeAlias = ListDeadLettersResponse  # noqa: Y015
+
+@_typing.final
+class GetDeadLetterRequest(_message.Message):
+    """Asks for one dead letter."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetDeadLetterRequest: _TypeAlias = GetDeadLetterRequest  # noqa: Y015
+
+@_typing.final
+class GetDeadLetterResponse(_message.Message):
+    """The dead letter."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEAD_LETTER_FIELD_NUMBER: _builtins.int
+    CHANGE_FIELD_NUMBER: _builtins.int
+    RECEIPT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def dead_letter(self) -> Global___DeadLetter:
+        """As held."""
+
+    @_builtins.property
+    def change(self) -> Global___Change:
+        """What it is of; absent where the grant does not show it now."""
+
+    @_builtins.property
+    def receipt(self) -> _audit_pb2.Receipt:
+        """Proves that it was shown."""
+
+    def __init__(
+        self,
+        *,
+        dead_letter: Global___DeadLetter | None = ...,
+        change: Global___Change | None = ...,
+        receipt: _audit_pb2.Receipt | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "dead_letter", b"dead_letter", "receipt", b"receipt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "dead_letter", b"dead_letter", "receipt", b"receipt"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetDeadLetterResponse: _TypeAlias = GetDeadLetterResponse  # noqa: Y015
+
+@_typing.final
+class ReplayDeadLettersRequest(_message.Message):
+    """Has dead letters delivered again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    OFFSETS_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """The subscription."""
+    request_id: _builtins.str
+    """Repeats with one id return the first answer."""
+    @_builtins.property
+    def offsets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Of these, at most 1000; none means all that are open, as many as one call takes."""
+
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        offsets: _abc.Iterable[_builtins.int] | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["offsets", b"offsets", "parent", b"parent", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplayDeadLettersRequest: _TypeAlias = ReplayDeadLettersRequest  # noqa: Y015
+
+@_typing.final
+class ReplayDeadLettersResponse(_message.Message):
+    """What became of them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEAD_LETTERS_FIELD_NUMBER: _builtins.int
+    MORE_FIELD_NUMBER: _builtins.int
+    more: _builtins.bool
+    """Whether others are open still: call again."""
+    @_builtins.property
+    def dead_letters(self) -> _containers.RepeatedCompositeFieldContainer[Global___DeadLetter]:
+        """REPLAYING, or SUPERSEDED where there is nothing left to deliver."""
+
+    def __init__(
+        self,
+        *,
+        dead_letters: _abc.Iterable[Global___DeadLetter] | None = ...,
+        more: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dead_letters", b"dead_letters", "more", b"more"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplayDeadLettersResponse: _TypeAlias = ReplayDeadLettersResponse  # noqa: Y015
+
+@_typing.final
+class CloseDeadLettersRequest(_message.Message):
+    """Gives dead letters up."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    OFFSETS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """The subscription."""
+    reason: _builtins.str
+    """Why; the log keeps its commitment."""
+    request_id: _builtins.str
+    """Repeats with one id return the first answer."""
+    @_builtins.property
+    def offsets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Of these, at most 1000; none means all that wait, as many as one call takes."""
+
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        offsets: _abc.Iterable[_builtins.int] | None = ...,
+        reason: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["offsets", b"offsets", "parent", b"parent", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CloseDeadLettersRequest: _TypeAlias = CloseDeadLettersRequest  # noqa: Y015
+
+@_typing.final
+class CloseDeadLettersResponse(_message.Message):
+    """What became of them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEAD_LETTERS_FIELD_NUMBER: _builtins.int
+    MORE_FIELD_NUMBER: _builtins.int
+    more: _builtins.bool
+    """Whether others wait still: call again."""
+    @_builtins.property
+    def dead_letters(self) -> _containers.RepeatedCompositeFieldContainer[Global___DeadLetter]:
+        """CLOSED."""
+
+    def __init__(
+        self,
+        *,
+        dead_letters: _abc.Iterable[Global___DeadLetter] | None = ...,
+        more: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dead_letters", b"dead_letters", "more", b"more"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CloseDeadLettersResponse: _TypeAlias = CloseDeadLettersResponse  # noqa: Y015

@@ -70,6 +70,31 @@ class DeliveryServiceStub:
                 request_serializer=exchange_dot_v1_dot_delivery__pb2.AcknowledgeChangesRequest.SerializeToString,
                 response_deserializer=exchange_dot_v1_dot_delivery__pb2.AcknowledgeChangesResponse.FromString,
                 _registered_method=True)
+        self.RejectChange = channel.unary_unary(
+                '/tongban.exchange.v1.DeliveryService/RejectChange',
+                request_serializer=exchange_dot_v1_dot_delivery__pb2.RejectChangeRequest.SerializeToString,
+                response_deserializer=exchange_dot_v1_dot_delivery__pb2.RejectChangeResponse.FromString,
+                _registered_method=True)
+        self.ListDeadLetters = channel.unary_unary(
+                '/tongban.exchange.v1.DeliveryService/ListDeadLetters',
+                request_serializer=exchange_dot_v1_dot_delivery__pb2.ListDeadLettersRequest.SerializeToString,
+                response_deserializer=exchange_dot_v1_dot_delivery__pb2.ListDeadLettersResponse.FromString,
+                _registered_method=True)
+        self.GetDeadLetter = channel.unary_unary(
+                '/tongban.exchange.v1.DeliveryService/GetDeadLetter',
+                request_serializer=exchange_dot_v1_dot_delivery__pb2.GetDeadLetterRequest.SerializeToString,
+                response_deserializer=exchange_dot_v1_dot_delivery__pb2.GetDeadLetterResponse.FromString,
+                _registered_method=True)
+        self.ReplayDeadLetters = channel.unary_unary(
+                '/tongban.exchange.v1.DeliveryService/ReplayDeadLetters',
+                request_serializer=exchange_dot_v1_dot_delivery__pb2.ReplayDeadLettersRequest.SerializeToString,
+                response_deserializer=exchange_dot_v1_dot_delivery__pb2.ReplayDeadLettersResponse.FromString,
+                _registered_method=True)
+        self.CloseDeadLetters = channel.unary_unary(
+                '/tongban.exchange.v1.DeliveryService/CloseDeadLetters',
+                request_serializer=exchange_dot_v1_dot_delivery__pb2.CloseDeadLettersRequest.SerializeToString,
+                response_deserializer=exchange_dot_v1_dot_delivery__pb2.CloseDeadLettersResponse.FromString,
+                _registered_method=True)
 
 
 class DeliveryServiceServicer:
@@ -119,7 +144,42 @@ class DeliveryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AcknowledgeChanges(self, request, context):
-        """Moves the cursor (游标): all up to it is done.
+        """Moves the cursor (游标), or those of leased lanes: all up to it is done.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RejectChange(self, request, context):
+        """Gives a leased lane back with a change that could not be taken; all before it is done.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDeadLetters(self, request, context):
+        """Lists dead letters (死信) of a subscription: changes that could not be delivered.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetDeadLetter(self, request, context):
+        """Returns a dead letter with its change, as the grant shows that now.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplayDeadLetters(self, request, context):
+        """Has dead letters delivered again, as their records are now.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CloseDeadLetters(self, request, context):
+        """Gives dead letters up.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -162,6 +222,31 @@ def add_DeliveryServiceServicer_to_server(servicer, server):
                     servicer.AcknowledgeChanges,
                     request_deserializer=exchange_dot_v1_dot_delivery__pb2.AcknowledgeChangesRequest.FromString,
                     response_serializer=exchange_dot_v1_dot_delivery__pb2.AcknowledgeChangesResponse.SerializeToString,
+            ),
+            'RejectChange': grpc.unary_unary_rpc_method_handler(
+                    servicer.RejectChange,
+                    request_deserializer=exchange_dot_v1_dot_delivery__pb2.RejectChangeRequest.FromString,
+                    response_serializer=exchange_dot_v1_dot_delivery__pb2.RejectChangeResponse.SerializeToString,
+            ),
+            'ListDeadLetters': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDeadLetters,
+                    request_deserializer=exchange_dot_v1_dot_delivery__pb2.ListDeadLettersRequest.FromString,
+                    response_serializer=exchange_dot_v1_dot_delivery__pb2.ListDeadLettersResponse.SerializeToString,
+            ),
+            'GetDeadLetter': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDeadLetter,
+                    request_deserializer=exchange_dot_v1_dot_delivery__pb2.GetDeadLetterRequest.FromString,
+                    response_serializer=exchange_dot_v1_dot_delivery__pb2.GetDeadLetterResponse.SerializeToString,
+            ),
+            'ReplayDeadLetters': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplayDeadLetters,
+                    request_deserializer=exchange_dot_v1_dot_delivery__pb2.ReplayDeadLettersRequest.FromString,
+                    response_serializer=exchange_dot_v1_dot_delivery__pb2.ReplayDeadLettersResponse.SerializeToString,
+            ),
+            'CloseDeadLetters': grpc.unary_unary_rpc_method_handler(
+                    servicer.CloseDeadLetters,
+                    request_deserializer=exchange_dot_v1_dot_delivery__pb2.CloseDeadLettersRequest.FromString,
+                    response_serializer=exchange_dot_v1_dot_delivery__pb2.CloseDeadLettersResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -354,6 +439,141 @@ class DeliveryService:
             '/tongban.exchange.v1.DeliveryService/AcknowledgeChanges',
             exchange_dot_v1_dot_delivery__pb2.AcknowledgeChangesRequest.SerializeToString,
             exchange_dot_v1_dot_delivery__pb2.AcknowledgeChangesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RejectChange(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.exchange.v1.DeliveryService/RejectChange',
+            exchange_dot_v1_dot_delivery__pb2.RejectChangeRequest.SerializeToString,
+            exchange_dot_v1_dot_delivery__pb2.RejectChangeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDeadLetters(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.exchange.v1.DeliveryService/ListDeadLetters',
+            exchange_dot_v1_dot_delivery__pb2.ListDeadLettersRequest.SerializeToString,
+            exchange_dot_v1_dot_delivery__pb2.ListDeadLettersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDeadLetter(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.exchange.v1.DeliveryService/GetDeadLetter',
+            exchange_dot_v1_dot_delivery__pb2.GetDeadLetterRequest.SerializeToString,
+            exchange_dot_v1_dot_delivery__pb2.GetDeadLetterResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplayDeadLetters(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.exchange.v1.DeliveryService/ReplayDeadLetters',
+            exchange_dot_v1_dot_delivery__pb2.ReplayDeadLettersRequest.SerializeToString,
+            exchange_dot_v1_dot_delivery__pb2.ReplayDeadLettersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CloseDeadLetters(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.exchange.v1.DeliveryService/CloseDeadLetters',
+            exchange_dot_v1_dot_delivery__pb2.CloseDeadLettersRequest.SerializeToString,
+            exchange_dot_v1_dot_delivery__pb2.CloseDeadLettersResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -46,7 +46,17 @@ class DeliveryServiceStub:
     Subscribe: _grpc.UnaryStreamMultiCallable[_delivery_pb2.SubscribeRequest, _delivery_pb2.SubscribeResponse]
     """Sends changes as they come, from the cursor on; does not move the cursor."""
     AcknowledgeChanges: _grpc.UnaryUnaryMultiCallable[_delivery_pb2.AcknowledgeChangesRequest, _delivery_pb2.AcknowledgeChangesResponse]
-    """Moves the cursor (游标): all up to it is done."""
+    """Moves the cursor (游标), or those of leased lanes: all up to it is done."""
+    RejectChange: _grpc.UnaryUnaryMultiCallable[_delivery_pb2.RejectChangeRequest, _delivery_pb2.RejectChangeResponse]
+    """Gives a leased lane back with a change that could not be taken; all before it is done."""
+    ListDeadLetters: _grpc.UnaryUnaryMultiCallable[_delivery_pb2.ListDeadLettersRequest, _delivery_pb2.ListDeadLettersResponse]
+    """Lists dead letters (死信) of a subscription: changes that could not be delivered."""
+    GetDeadLetter: _grpc.UnaryUnaryMultiCallable[_delivery_pb2.GetDeadLetterRequest, _delivery_pb2.GetDeadLetterResponse]
+    """Returns a dead letter with its change, as the grant shows that now."""
+    ReplayDeadLetters: _grpc.UnaryUnaryMultiCallable[_delivery_pb2.ReplayDeadLettersRequest, _delivery_pb2.ReplayDeadLettersResponse]
+    """Has dead letters delivered again, as their records are now."""
+    CloseDeadLetters: _grpc.UnaryUnaryMultiCallable[_delivery_pb2.CloseDeadLettersRequest, _delivery_pb2.CloseDeadLettersResponse]
+    """Gives dead letters up."""
 
 @_typing.type_check_only
 class DeliveryServiceAsyncStub(DeliveryServiceStub):
@@ -66,7 +76,17 @@ class DeliveryServiceAsyncStub(DeliveryServiceStub):
     Subscribe: _aio.UnaryStreamMultiCallable[_delivery_pb2.SubscribeRequest, _delivery_pb2.SubscribeResponse]  # type: ignore[assignment]
     """Sends changes as they come, from the cursor on; does not move the cursor."""
     AcknowledgeChanges: _aio.UnaryUnaryMultiCallable[_delivery_pb2.AcknowledgeChangesRequest, _delivery_pb2.AcknowledgeChangesResponse]  # type: ignore[assignment]
-    """Moves the cursor (游标): all up to it is done."""
+    """Moves the cursor (游标), or those of leased lanes: all up to it is done."""
+    RejectChange: _aio.UnaryUnaryMultiCallable[_delivery_pb2.RejectChangeRequest, _delivery_pb2.RejectChangeResponse]  # type: ignore[assignment]
+    """Gives a leased lane back with a change that could not be taken; all before it is done."""
+    ListDeadLetters: _aio.UnaryUnaryMultiCallable[_delivery_pb2.ListDeadLettersRequest, _delivery_pb2.ListDeadLettersResponse]  # type: ignore[assignment]
+    """Lists dead letters (死信) of a subscription: changes that could not be delivered."""
+    GetDeadLetter: _aio.UnaryUnaryMultiCallable[_delivery_pb2.GetDeadLetterRequest, _delivery_pb2.GetDeadLetterResponse]  # type: ignore[assignment]
+    """Returns a dead letter with its change, as the grant shows that now."""
+    ReplayDeadLetters: _aio.UnaryUnaryMultiCallable[_delivery_pb2.ReplayDeadLettersRequest, _delivery_pb2.ReplayDeadLettersResponse]  # type: ignore[assignment]
+    """Has dead letters delivered again, as their records are now."""
+    CloseDeadLetters: _aio.UnaryUnaryMultiCallable[_delivery_pb2.CloseDeadLettersRequest, _delivery_pb2.CloseDeadLettersResponse]  # type: ignore[assignment]
+    """Gives dead letters up."""
 
 class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
     """One log of changes: publishers append to it, subscribers read it after their cursor."""
@@ -125,6 +145,46 @@ class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _delivery_pb2.AcknowledgeChangesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_delivery_pb2.AcknowledgeChangesResponse, _abc.Awaitable[_delivery_pb2.AcknowledgeChangesResponse]]:
-        """Moves the cursor (游标): all up to it is done."""
+        """Moves the cursor (游标), or those of leased lanes: all up to it is done."""
+
+    @_abc_1.abstractmethod
+    def RejectChange(
+        self,
+        request: _delivery_pb2.RejectChangeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_delivery_pb2.RejectChangeResponse, _abc.Awaitable[_delivery_pb2.RejectChangeResponse]]:
+        """Gives a leased lane back with a change that could not be taken; all before it is done."""
+
+    @_abc_1.abstractmethod
+    def ListDeadLetters(
+        self,
+        request: _delivery_pb2.ListDeadLettersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_delivery_pb2.ListDeadLettersResponse, _abc.Awaitable[_delivery_pb2.ListDeadLettersResponse]]:
+        """Lists dead letters (死信) of a subscription: changes that could not be delivered."""
+
+    @_abc_1.abstractmethod
+    def GetDeadLetter(
+        self,
+        request: _delivery_pb2.GetDeadLetterRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_delivery_pb2.GetDeadLetterResponse, _abc.Awaitable[_delivery_pb2.GetDeadLetterResponse]]:
+        """Returns a dead letter with its change, as the grant shows that now."""
+
+    @_abc_1.abstractmethod
+    def ReplayDeadLetters(
+        self,
+        request: _delivery_pb2.ReplayDeadLettersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_delivery_pb2.ReplayDeadLettersResponse, _abc.Awaitable[_delivery_pb2.ReplayDeadLettersResponse]]:
+        """Has dead letters delivered again, as their records are now."""
+
+    @_abc_1.abstractmethod
+    def CloseDeadLetters(
+        self,
+        request: _delivery_pb2.CloseDeadLettersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_delivery_pb2.CloseDeadLettersResponse, _abc.Awaitable[_delivery_pb2.CloseDeadLettersResponse]]:
+        """Gives dead letters up."""
 
 def add_DeliveryServiceServicer_to_server(servicer: DeliveryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

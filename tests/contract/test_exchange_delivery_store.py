@@ -12,6 +12,8 @@ from alembic.migration import MigrationContext
 import exchange.server
 from exchange.delivery import store
 from exchange.delivery.intake import Batch, Published
+from exchange.delivery.lanes import store as lanes
+from exchange.delivery.lanes.model import DeadLetter, DeadLetterState, Lane
 from exchange.delivery.log.store import LogReader
 from exchange.delivery.model import LogEntry, Subscription
 from exchange.delivery.reading import RecordReader
@@ -45,7 +47,7 @@ def log(database: Database, resource: str = RESIDENTS, after: int = 0, limit: in
     return [(entry.offset, entry.key, entry.payload) for entry in entries]
 
 
-@pytest.mark.parametrize("metadata", [store.METADATA, subscriptions.METADATA])
+@pytest.mark.parametrize("metadata", [store.METADATA, subscriptions.METADATA, lanes.METADATA])
 def test_the_migration_makes_the_tables_that_the_stores_declare(database, metadata):
     with database.engine.connect() as connection:
         context = MigrationContext.configure(
@@ -224,6 +226,96 @@ def test_a_cursor_only_moves_forward(database):
             subscriptions.advance(work.session, one.name, cursor)
         with database.reading() as session:
             assert subscriptions.get(session, one.name).cursor == held
+
+
+def test_lanes_and_dead_letters(database):
+    name = f"{HOUSING}/subscriptions/a"
+    later = NOON + timedelta(seconds=9)
+    with database.unit_of_work() as work:
+        assert lanes.lanes(work.session, name) == []
+        lanes.add(work.session, name, 7, 3)
+    made = [Lane(number=number, cursor=7) for number in range(3)]
+    busy = Lane(
+        number=1, cursor=9, consumer="c", token="t" * 32, lease_until=later, not_before=NOON,
+        head=8, sent=12, size=4, deliveries=1, failures=2, width=16, replays=3,
+    )  # fmt: skip
+    with database.unit_of_work() as work:
+        assert lanes.lanes(work.session, name, lock=True) == made
+        lanes.update(work.session, name, [busy])
+    letters = [
+        DeadLetter(
+            subscription=name, offset=offset, lane=offset % 2, record_id="ab" * 16, reason="X",
+            deliveries=5, state=state, create_time=NOON, update_time=later, actor="s",
+        )
+        for offset, state in enumerate(DeadLetterState, 1)
+    ]  # fmt: skip
+    with database.unit_of_work() as work:
+        for letter in letters:
+            lanes.put_dead_letter(work.session, letter)
+        lanes.put_dead_letter(work.session, letters[0])
+    with database.reading() as session:
+        assert lanes.lanes(session, name) == [made[0], busy, made[2]]
+        assert lanes.dead_letter(session, name, 2) == letters[1]
+        assert lanes.dead_letter(session, name, 9) is None
+        every = list(DeadLetterState)
+        found = lanes.dead_letters(session, name, states=every, after=1, limit=3)
+        assert found == letters[1:4]
+        assert lanes.open_count(session, name) == 2
+        assert lanes.replaying(session, name) == {0: 2}
+        assert lanes.are_dead(session, name, [1, 2, 3, 9]) == {1, 2}
+
+
+def test_the_log_is_read_compacted(database):
+    """Each record's newest change, withdrawals after a place only, in parts of any size."""
+    publish(database, {"a": "1", "b": "1", "c": "1", "d": "1"})
+    publish(database, {"a": "2", "c": None})
+    publish(database, {"x": "1"}, OTHER)
+    publish(database, {"b": "2", "d": None})
+    reader = LogReader(database)
+
+    def newest(after: int, until: int, ended_after: int = 99) -> list[tuple[int, str | None]]:
+        read = reader.newest_after(RESIDENTS, after, until, ended_after=ended_after)
+        return [(entry.offset, entry.payload) for entry in read]
+
+    assert newest(0, 9) == [(5, "2"), (8, "2")]
+    assert newest(0, 7) == [(5, "2")]
+    assert newest(5, 9) == [(8, "2")]
+    assert newest(0, 9, ended_after=0) == [(5, "2"), (6, None), (8, "2"), (9, None)]
+    assert newest(0, 9, ended_after=6) == [(5, "2"), (8, "2"), (9, None)]
+    assert newest(9, 9) == []
+    assert reader.at(6)[1].key == "c"
+    assert reader.at(99) is None
+    assert reader.last_of(RESIDENTS, "c").offset == 6
+    assert reader.last_of(RESIDENTS, "none") is None
+    assert reader.since(8, 2, 10) == [8]
+    assert reader.since(8, 1, 10) == [8, 2]
+    assert reader.begins(RESIDENTS, NOON) == 1
+    assert reader.begins(RESIDENTS, NOON + timedelta(seconds=1)) is None
+
+
+def test_a_compacted_reading_is_whole_whatever_the_parts(database, monkeypatch):
+    monkeypatch.setattr("exchange.delivery.log.store.READ_CHUNK", 3)
+    rows = {f"{n:03d}": "1" for n in range(40)}
+    publish(database, rows)
+    publish(database, dict.fromkeys(list(rows)[::2]))
+    publish(database, dict.fromkeys(list(rows)[1::4], "2"))
+    read = LogReader(database).newest_after(RESIDENTS, 0, 70, ended_after=0)
+    found = [(entry.offset, entry.key, entry.payload) for entry in read]
+    last = {key: (offset, key, payload) for offset, key, payload in log(database)}
+    assert found == sorted(last.values())
+
+
+def test_a_snapshot_withdraws_the_rest_of_its_resource(database):
+    publish(database, {"a": "1", "b": "1", "c": "1"})
+    publish(database, {"z": "1"}, OTHER)
+    batch = Batch(
+        resource=RESIDENTS, keys=["b", "d"], payloads=["1", "2"], digest=b"", snapshot=True
+    )
+    with database.unit_of_work() as work:
+        done = store.write_batch(work, batch, publisher="p", at=NOON)
+    assert (done.upserted, done.withdrawn, done.unchanged) == (1, 2, 1)
+    assert log(database, after=4) == [(5, "d", "2"), (6, "a", None), (7, "c", None)]
+    assert LogReader(database).payload(OTHER, "z") == "1"
 
 
 def test_the_log_is_read_by_its_indexes(database):

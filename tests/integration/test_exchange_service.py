@@ -539,7 +539,7 @@ async def test_a_stream_sees_what_another_process_publishes(node):
     stream = consumer.delivery.Subscribe(delivery_pb2.SubscribeRequest(subscription=name))
     reading = asyncio.ensure_future(stream.read())
     await asyncio.sleep(0.3)
-    node.service._subscribing.tail.announce = lambda offset: None
+    node.service._tail.announce = lambda offset: None
     node.service._delivery._publishing._announce = lambda offset: None
     await node.connect(caller(CIVIL)).publish(person(1))
     assert (await asyncio.wait_for(reading, 5)).cursor == 1
@@ -548,7 +548,7 @@ async def test_a_stream_sees_what_another_process_publishes(node):
 async def test_a_cancelled_stream_leaves_nothing_behind(embedded):
     consumer = embedded.connect(caller(HOUSING))
     name = await subscribed(consumer, embedded.grant())
-    tail = embedded.service._subscribing.tail
+    tail = embedded.service._tail
     streams = [
         consumer.delivery.Subscribe(delivery_pb2.SubscribeRequest(subscription=name))
         for _ in range(5)

@@ -62,7 +62,11 @@ TABLES: dict[tuple[str, str], dict[str, str | tuple[str, ...]]] = {
         "PullChanges": ("changes_delivered",),
         "Subscribe": ("changes_delivered",),
         "AcknowledgeChanges": "moves the caller's own cursor; what was sent is recorded already",
-        **dict.fromkeys(("GetSubscription", "ListSubscriptions"), OWN),
+        "RejectChange": ("change_rejected", "dead_letter_made"),
+        "GetDeadLetter": ("changes_delivered",),
+        "ReplayDeadLetters": ("dead_letters_replayed",),
+        "CloseDeadLetters": ("dead_letters_closed",),
+        **dict.fromkeys(("GetSubscription", "ListSubscriptions", "ListDeadLetters"), OWN),
     },
     ("exchange.query.rpc", "POLICY"): {
         "Query": ("query", "batch_query", "query_refused"),

@@ -46,6 +46,21 @@ class LogReader:
             "SELECT b.published_at FROM change AS c JOIN batch AS b ON b.number = c.batch "
             'WHERE c."offset" = ?'
         )
+        self._at = sql(
+            'SELECT c."offset", c.record_key, c.payload, b.published_at, c.previous, b.resource '
+            'FROM change AS c JOIN batch AS b ON b.number = c.batch WHERE c."offset" = ?'
+        )
+        self._last_of = sql(
+            'SELECT coalesce((SELECT "offset" FROM record WHERE resource = ? AND record_key = ?), '
+            '(SELECT "offset" FROM withdrawn WHERE resource = ? AND record_key = ?))'
+        )
+        self._since = sql(
+            'WITH RECURSIVE chain ("offset", previous) AS ('
+            'SELECT c."offset", c.previous FROM change AS c WHERE c."offset" = ? '
+            'UNION ALL SELECT c."offset", c.previous FROM chain '
+            'JOIN change AS c ON c."offset" = chain.previous WHERE chain.previous > ?) '
+            'SELECT "offset" FROM chain WHERE "offset" > ? LIMIT ?'
+        )
         # CROSS JOIN keeps SQLite to this order: batches of the resource, then each one's changes.
         self._after = sql(
             'SELECT c."offset", c.record_key, c.payload, b.published_at '
@@ -110,6 +125,31 @@ class LogReader:
         row = self._held.row(self._published, (offset,))
         return None if row is None else self._time(row[0])
 
+    def at(self, offset: int) -> tuple[str, LogEntry] | None:
+        """The resource and the change at an offset, if there is one."""
+        row = self._held.row(self._at, (offset,))
+        return None if row is None else (row[5], self._entry(row))
+
+    def last_of(self, resource: str, key: str) -> LogEntry | None:
+        """The newest change of a record, a withdrawal included."""
+        row = self._held.row(self._last_of, (resource, key, resource, key))
+        found = None if row is None or row[0] is None else self.at(int(row[0]))
+        return None if found is None else found[1]
+
+    def since(self, last: int, offset: int, limit: int) -> list[int]:
+        """Offsets of a record's changes after an offset, from its newest one `last` back."""
+        rows = self._held.rows(self._since, (last, offset, offset, limit))
+        return [int(row[0]) for row in rows]
+
+    def _entry(self, row: tuple[Any, ...]) -> LogEntry:
+        return LogEntry(
+            offset=row[0],
+            key=row[1],
+            payload=row[2],
+            publish_time=self._time(row[3]),
+            previous=row[4],
+        )
+
     def after(self, resource: str, offset: int, limit: int) -> Iterator[LogEntry]:
         """Changes of a resource after an offset in order, at most `limit`; read as consumed."""
         while limit > 0:
@@ -161,13 +201,7 @@ class LogReader:
                     rows = [row for row in rows if row[0] <= upto]
                 rows = sorted([*rows, *gone], key=itemgetter(0))
             for row in rows:
-                yield LogEntry(
-                    offset=row[0],
-                    key=row[1],
-                    payload=row[2],
-                    publish_time=self._time(row[3]),
-                    previous=row[4],
-                )
+                yield self._entry(row)
             offset = upto
 
     def _newest_rows(

@@ -1,0 +1,104 @@
+"""What every use case of a subscriber asks first: is it theirs, does the grant hold now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from exchange.catalog.service import Schemas
+from exchange.delivery.model import Change, Subscription, delivered
+from exchange.delivery.subscriptions import store as subscriptions
+from exchange.grants.authorizing import GrantIndex
+from exchange.grants.model import Grant, Operation
+from exchange.grants.sharing import admitted
+from exchange.refusals import refusal
+from runtime import names
+from runtime.clock import Clock
+from runtime.database import Database, UnitOfWork
+from runtime.errors import DomainError, NotFound
+from runtime.identity import Principal
+from runtime.records import SealedRecord, make_record
+from runtime.signed import takes_no_signature
+
+
+class Access:
+    """Subscriptions of callers, and their grants as these are now."""
+
+    def __init__(
+        self, *, database: Database, grants: GrantIndex, schemas: Schemas, clock: Clock
+    ) -> None:
+        self._database = database
+        self._grants = grants
+        self._schemas = schemas
+        self._clock = clock
+
+    def subscription(self, principal: Principal, name: str) -> Subscription:
+        """A subscription of the caller's department. Raises NotFound, SUBSCRIPTION_NOT_FOUND."""
+        names.parse(names.SUBSCRIPTION, name, field="subscription")
+        with self._database.reading() as session:
+            return _of(principal, subscriptions.get(session, name))
+
+    def held(self, work: UnitOfWork, principal: Principal, name: str) -> Subscription:
+        """The same within a transaction."""
+        names.parse(names.SUBSCRIPTION, name, field="subscription")
+        return _of(principal, subscriptions.get(work.session, name))
+
+    def granted(self, grant: str, principal: Principal) -> Grant:
+        """The grant, if it lets the caller subscribe now.
+
+        Raises what `GrantIndex.authorize` and `admitted` raise, and where requests have to be
+        signed what `takes_no_signature` is.
+        """
+        granted = self._grants.authorize(
+            grant, department=principal.department, operation=Operation.SUBSCRIBE
+        )
+        schema = self._schemas.schema(granted.resource)
+        if schema.signed_requests:  # a delivery answers no single request that could be signed
+            raise takes_no_signature()
+        return admitted(granted, schema)
+
+    def delivered(
+        self,
+        principal: Principal,
+        grant: Grant,
+        subscription: Subscription,
+        changes: Sequence[Change],
+        **facts: str | int,
+    ) -> SealedRecord:
+        """The record of changes that are about to be sent; there is one at the least."""
+        return make_record(
+            "changes_delivered",
+            at=self._clock.now(),
+            actor=principal.system,
+            facts={
+                "subscription": subscription.name,
+                "grant": grant.name,
+                "contract": grant.contract_hash,
+                "resource": grant.resource,
+                "items": list(grant.masks),
+                "first_offset": changes[0].offset,
+                "last_offset": changes[-1].offset,
+                "count": len(changes),
+                **facts,
+            },
+            commitments={"changes": delivered(changes)},
+        )
+
+    def refused(self, error: DomainError, principal: Principal, grant: str) -> SealedRecord:
+        """The record of a refusal."""
+        return refusal(
+            error,
+            at=self._clock.now(),
+            actor=principal.system,
+            operation=Operation.SUBSCRIBE.value,
+            grant=grant,
+        )
+
+
+def _of(principal: Principal, subscription: Subscription | None) -> Subscription:
+    if subscription is None or subscription.department != principal.department:
+        raise NotFound(
+            "no such subscription: check its name with ListSubscriptions",
+            reason="SUBSCRIPTION_NOT_FOUND",
+            message_zh="没有该订阅：请用订阅列表核对其名称",
+        )
+    return subscription

@@ -1,0 +1,188 @@
+"""Subscriptions as they are made and looked at, by their own department."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+
+from exchange.delivery import store
+from exchange.delivery.access import Access
+from exchange.delivery.acknowledging import beyond_log
+from exchange.delivery.lanes import model as rules
+from exchange.delivery.lanes import store as lanes
+from exchange.delivery.lanes.model import Lane
+from exchange.delivery.log.store import LogReader
+from exchange.delivery.model import Start, StartPosition, Subscription
+from exchange.delivery.subscriptions import store as subscriptions
+from runtime import names, paging
+from runtime.clock import Clock
+from runtime.database import Database, UnitOfWork
+from runtime.errors import AlreadyExists, FieldViolation, InvalidArgument, PermissionDenied
+from runtime.identity import Principal
+from runtime.records import make_record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sharing:
+    """How the work of a new subscription is shared; 0 means as many as usual."""
+
+    lanes: int = 0
+    max_deliveries: int = 0
+    owner: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """A subscription with its lanes, and how many dead letters wait."""
+
+    subscription: Subscription
+    lanes: list[Lane]
+    dead_letters: int
+
+
+class Managing:
+    """The use cases."""
+
+    def __init__(self, *, database: Database, access: Access, clock: Clock) -> None:
+        self._database = database
+        self._access = access
+        self._clock = clock
+        self._log = LogReader(database)
+
+    def create(
+        self,
+        work: UnitOfWork,
+        principal: Principal,
+        *,
+        parent: str,
+        subscription_id: str,
+        grant: str,
+        start: Start,
+        sharing: Sharing,
+    ) -> Subscription:
+        """Make a subscription.
+
+        Raises PermissionDenied (NOT_YOUR_DEPARTMENT, or what the grant does not allow), NotFound
+        (GRANT_NOT_FOUND), InvalidArgument and OutOfRange (BAD_START, CURSOR_BEYOND_LOG,
+        BAD_SHARING) and AlreadyExists (SUBSCRIPTION_EXISTS).
+        """
+        _own(principal, parent)
+        names.check_id(subscription_id, field="subscription_id")
+        _check(sharing)
+        granted = self._access.granted(grant, principal)
+        at = self._clock.now()
+        end = store.end_of_log(work.session)
+        subscription = Subscription(
+            name=f"{principal.department}/subscriptions/{subscription_id}",
+            department=principal.department,
+            grant=grant,
+            cursor=self._first_cursor(granted.resource, start, end),
+            create_time=at,
+            secret=secrets.token_bytes(32),
+            origin=end,
+            snapshot_end=end if start.position is StartPosition.SNAPSHOT else 0,
+            lanes=sharing.lanes or 1,
+            max_deliveries=sharing.max_deliveries or rules.DEFAULT_DELIVERIES,
+            owner=sharing.owner,
+        )
+        if not subscriptions.add(work.session, subscription):
+            raise AlreadyExists(
+                "the department has a subscription of this name: choose another",
+                reason="SUBSCRIPTION_EXISTS",
+                message_zh="本部门已有同名订阅：请换一个名称",
+            )
+        shared = {"lanes": subscription.lanes} if subscription.lanes > 1 else {}
+        work.record(
+            make_record(
+                "subscription_created",
+                at=at,
+                actor=principal.system,
+                facts={
+                    "subscription": subscription.name,
+                    "grant": grant,
+                    "contract": granted.contract_hash,
+                    "resource": granted.resource,
+                    "cursor": subscription.cursor,
+                    **shared,
+                },
+            )
+        )
+        return subscription
+
+    def get(self, principal: Principal, name: str) -> Looked:
+        """A subscription of the caller's department. Raises NotFound, SUBSCRIPTION_NOT_FOUND."""
+        subscription = self._access.subscription(principal, name)
+        with self._database.reading() as session:
+            return Looked(
+                subscription=subscription,
+                lanes=lanes.lanes(session, name),
+                dead_letters=lanes.open_count(session, name),
+            )
+
+    def page(
+        self, principal: Principal, *, parent: str, page_size: int, page_token: str
+    ) -> tuple[list[Subscription], str]:
+        """A page of the caller's department's subscriptions, and the token of the next page."""
+        _own(principal, parent)
+        size, after = paging.page_size(page_size), paging.last_of(page_token)
+        with self._database.reading() as session:
+            found = subscriptions.page(session, principal.department, after, size + 1)
+        return paging.cut(found, size, lambda subscription: subscription.name)
+
+    def _first_cursor(self, resource: str, start: Start, end: int) -> int:
+        match start.position:
+            case StartPosition.NOW:
+                return end
+            case StartPosition.EARLIEST | StartPosition.SNAPSHOT:
+                return 0
+            case StartPosition.TIME:
+                if start.time is None:
+                    raise bad_start("start_time", "is required to start from a time")
+                first = self._log.begins(resource, start.time)
+                return end if first is None else min(first - 1, end)
+            case StartPosition.OFFSET:
+                if start.offset < 0:
+                    raise bad_start("start_offset", "is negative")
+                if start.offset > end:
+                    raise beyond_log()
+                return start.offset
+
+
+def _own(principal: Principal, parent: str) -> None:
+    names.parse(names.DEPARTMENT, parent, field="parent")
+    if parent != principal.department:
+        raise PermissionDenied(
+            "subscriptions are made and listed by their own department",
+            reason="NOT_YOUR_DEPARTMENT",
+            message_zh="只能创建和查看本部门的订阅",
+        )
+
+
+def _check(sharing: Sharing) -> None:
+    wrong = []
+    for field, value, greatest in (
+        ("lanes", sharing.lanes, rules.GREATEST_LANES),
+        ("max_deliveries", sharing.max_deliveries, rules.GREATEST_DELIVERIES),
+    ):
+        if not 0 <= value <= greatest:
+            wrong.append(FieldViolation(field, f"is 1 to {greatest}"))
+    if len(sharing.owner) > rules.GREATEST_OWNER or not (sharing.owner or "-").isprintable():
+        limit = f"is up to {rules.GREATEST_OWNER} printable characters"
+        wrong.append(FieldViolation("owner", limit))
+    if wrong:
+        raise InvalidArgument(
+            "the work cannot be shared so: see the violations",
+            reason="BAD_SHARING",
+            message_zh="订阅的分道设置有误：请查看字段说明",
+            violations=wrong,
+        )
+
+
+def bad_start(field: str, wrong: str) -> InvalidArgument:
+    """The refusal of a start that is none."""
+    return InvalidArgument(
+        f"the start of the subscription is not right: {field} {wrong}",
+        reason="BAD_START",
+        message_zh=f"订阅起点有误：请检查 {field}",
+        violations=[FieldViolation(field, wrong)],
+    )
