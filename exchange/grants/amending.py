@@ -277,6 +277,23 @@ def _check_changeable(grant: Grant) -> None:
         )
 
 
+def revoke(principal: Principal, grant: Grant | None, *, reason: str, now: datetime) -> Grant:
+    """The grant ended.
+
+    Raises NotFound (GRANT_NOT_FOUND), PermissionDenied (NOT_A_PARTY), FailedPrecondition
+    (GRANT_ALREADY_REVOKED) or InvalidArgument (REASON_REQUIRED).
+    """
+    if grant is None or not may_see(principal, grant):
+        raise grant_not_found()
+    if not may_revoke(principal, grant):
+        raise not_a_party()
+    if grant.state is not GrantState.ACTIVE:
+        raise already_revoked()
+    refuse(text_faults("reason", reason, REASON_LIMIT), "REASON_REQUIRED")
+    # Its terms, and so its contract hash, stay.
+    return replace(grant, state=GrantState.REVOKED, revoke_time=now, revoke_reason=reason)
+
+
 def already_revoked() -> FailedPrecondition:
     """The refusal of a change to a grant that has ended."""
     return FailedPrecondition(

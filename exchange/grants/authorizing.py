@@ -1,6 +1,6 @@
 """May this department do this under this grant, now? In memory, for the hot path.
 
-The index holds grants as they were committed; the rule is `model.authorize`. A change made by this
+The index holds grants as they were committed; the rule is `rule.authorize`. A change made by this
 process is seen with its next look once `invalidate` is called, one made by another process within
 `freshness.CHECK_SECONDS`. If the store cannot be asked, nothing is allowed.
 """
@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from exchange.freshness import Kept
-from exchange.grants import model
+from exchange.grants import rule
 from exchange.grants.model import Grant, Operation
 from exchange.grants.store import Freshness
 from runtime.clock import Clock
@@ -31,10 +31,10 @@ class GrantIndex:
     ) -> Grant:
         """The grant, if it allows this now.
 
-        Raises what `model.authorize` raises: NotFound (GRANT_NOT_FOUND) or PermissionDenied with
+        Raises what `rule.authorize` raises: NotFound (GRANT_NOT_FOUND) or PermissionDenied with
         GRANT_REVOKED, GRANT_NOT_YET_VALID, GRANT_EXPIRED, OPERATION_NOT_GRANTED, ITEM_NOT_GRANTED.
         """
-        return model.authorize(
+        return rule.authorize(
             self._kept.get(grant_name),
             department=department,
             operation=operation,

@@ -35,17 +35,15 @@ from exchange.grants.model import (
     AccessRequestState,
     Grant,
     GrantedItem,
-    GrantState,
     Operation,
     Terms,
-    grant_not_found,
     request_not_found,
 )
-from exchange.grants.rights import is_authority, may_decide, may_revoke, may_see
+from exchange.grants.rights import is_authority, may_decide, may_see
 from exchange.grants.rows import RowCondition
 from exchange.grants.sharing import check_shared
+from exchange.grants.states import check_state
 from runtime.errors import (
-    DomainError,
     FailedPrecondition,
     FieldViolation,
     InvalidArgument,
@@ -53,7 +51,7 @@ from runtime.errors import (
 )
 from runtime.identity import Principal
 
-__all__ = ["approve", "ask", "endorse", "grant_at_once", "reject", "revoke", "years_after"]
+__all__ = ["approve", "ask", "endorse", "grant_at_once", "reject", "years_after"]
 
 #: An unconditional resource is granted at once, for a year.
 AT_ONCE_YEARS = 1
@@ -152,12 +150,12 @@ def approve(
 
     No operations mean all that were asked for, no row filter the one asked for, no start means now.
     Raises NotFound (ACCESS_REQUEST_NOT_FOUND), PermissionDenied (NOT_THE_SOURCE),
-    FailedPrecondition (REQUEST_ALREADY_DECIDED and what else `_in_state` raises,
+    FailedPrecondition (REQUEST_ALREADY_DECIDED and what else `check_state` raises,
     RESOURCE_NOT_SHARED, RESOURCE_WITHDRAWN, GRANT_ALREADY_REVOKED) or InvalidArgument
     (GRANT_INVALID, with all violations).
     """
     request = _to_decide(principal, request, above)
-    _in_state(request, AccessRequestState.PENDING)
+    check_state(request, AccessRequestState.PENDING)
     check_shared(resource)
     if request.amends:
         amending.check_amendable(amended, request)
@@ -210,13 +208,13 @@ def endorse(
     """The authority agrees to what the source proposes.
 
     Raises NotFound (ACCESS_REQUEST_NOT_FOUND), PermissionDenied (NOT_THE_AUTHORITY) and
-    FailedPrecondition (REQUEST_AWAITS_SOURCE and others of `_in_state`, PROPOSAL_OUT_OF_DATE).
+    FailedPrecondition (REQUEST_AWAITS_SOURCE and others of `check_state`, PROPOSAL_OUT_OF_DATE).
     """
     if request is None or not may_see(principal, request):
         raise request_not_found()
     if not is_authority(principal, request, above):
         raise _not_the_authority()
-    _in_state(request, AccessRequestState.AWAITING_AUTHORITY)
+    check_state(request, AccessRequestState.AWAITING_AUTHORITY)
     check_shared(resource)
     if request.amends:
         amending.check_amendable(amended, request)
@@ -326,23 +324,6 @@ def reject(
     )
 
 
-def revoke(principal: Principal, grant: Grant | None, *, reason: str, now: datetime) -> Grant:
-    """The grant ended.
-
-    Raises NotFound (GRANT_NOT_FOUND), PermissionDenied (NOT_A_PARTY), FailedPrecondition
-    (GRANT_ALREADY_REVOKED) or InvalidArgument (REASON_REQUIRED).
-    """
-    if grant is None or not may_see(principal, grant):
-        raise grant_not_found()
-    if not may_revoke(principal, grant):
-        raise amending.not_a_party()
-    if grant.state is not GrantState.ACTIVE:
-        raise amending.already_revoked()
-    refuse(text_faults("reason", reason, REASON_LIMIT), "REASON_REQUIRED")
-    # Its terms, and so its contract hash, stay.
-    return replace(grant, state=GrantState.REVOKED, revoke_time=now, revoke_reason=reason)
-
-
 def to_answer(
     principal: Principal, request: AccessRequest | None, above: Collection[str] = ()
 ) -> AccessRequest:
@@ -356,7 +337,7 @@ def to_answer(
             raise _not_the_authority()
         return request
     request = _to_decide(principal, request, above)
-    _in_state(request, AccessRequestState.PENDING)
+    check_state(request, AccessRequestState.PENDING)
     return request
 
 
@@ -373,49 +354,6 @@ def _to_decide(
             message_zh="只有数源部门，或其上级部门、主管部门的管理员可以对申请作出决定",
         )
     return request
-
-
-#: What is wrong where a request is in this state and ought to be in another.
-_STATES: dict[AccessRequestState, tuple[str, str, str]] = {
-    AccessRequestState.PENDING: (
-        "REQUEST_AWAITS_SOURCE",
-        "this request waits for its source department",
-        "该申请正等待数源部门审核",
-    ),
-    AccessRequestState.AWAITING_AUTHORITY: (
-        "REQUEST_AWAITS_AUTHORITY",
-        "the source has answered this request: it waits for the authority",
-        "数源部门已提出意见：该申请正等待主管部门审核",
-    ),
-    AccessRequestState.RETURNED: (
-        "REQUEST_RETURNED",
-        "this request was returned to who asked: it waits for more material",
-        "该申请已退回补正：正等待申请部门补充材料",
-    ),
-    AccessRequestState.WITHDRAWN: (
-        "REQUEST_WITHDRAWN",
-        "this request was withdrawn by who asked",
-        "该申请已由申请部门撤回",
-    ),
-}
-_DECIDED = (
-    "REQUEST_ALREADY_DECIDED",
-    "this request was decided before: read it to see how",
-    "该申请此前已作出决定：请查看结果",
-)
-
-
-def _in_state(request: AccessRequest, *states: AccessRequestState) -> None:
-    if request.state not in states:
-        raise wrong_state(request)
-
-
-def wrong_state(request: AccessRequest) -> DomainError:
-    """The refusal of what the request's state does not allow."""
-    reason, message, message_zh = _STATES.get(request.state, _DECIDED)
-    return FailedPrecondition(
-        message, reason=reason, message_zh=message_zh, state=request.state.value
-    )
 
 
 def _not_the_authority() -> PermissionDenied:

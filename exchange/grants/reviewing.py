@@ -15,11 +15,12 @@ from dataclasses import replace
 from datetime import datetime
 
 from exchange.catalog.model import DataResource, Department
-from exchange.grants.deciding import OPEN, Review, to_answer, wrong_state
+from exchange.grants.deciding import OPEN, Review, to_answer
 from exchange.grants.faults import REASON_LIMIT, faults_of_request, refuse, text_faults
 from exchange.grants.model import AccessRequest, AccessRequestState, request_not_found
 from exchange.grants.rights import may_see
 from exchange.grants.sharing import check_shared
+from exchange.grants.states import wrong_state
 from runtime.errors import PermissionDenied
 from runtime.identity import Principal, Role
 

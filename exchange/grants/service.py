@@ -16,7 +16,7 @@ from datetime import datetime
 from exchange.catalog import service as catalog
 from exchange.catalog.model import DataResource, ServiceItem
 from exchange.delivery import reading
-from exchange.grants import amending, deciding, standing, store, supplying
+from exchange.grants import amending, standing, store, supplying
 from exchange.grants.amending import Narrowing
 from exchange.grants.model import Grant, GrantVersion, grant_not_found
 from exchange.grants.rights import may_see, sees_everything
@@ -84,11 +84,11 @@ def grant_version(database: Database, principal: Principal, name: str, number: i
 def revoke_grant(
     work: UnitOfWork, principal: Principal, *, name: str, reason: str, clock: Clock
 ) -> Grant:
-    """End a grant now. Raises what `deciding.revoke` raises."""
+    """End a grant now. Raises what `amending.revoke` raises."""
     names.parse(names.GRANT, name)
     held = store.grant(work.session, name, lock=True)
     now = clock.now()
-    grant = deciding.revoke(principal, held, reason=reason, now=now)
+    grant = amending.revoke(principal, held, reason=reason, now=now)
     store.update_grant(work.session, grant, epoch=store.bump(work.session))
     store.end_version(work.session, name, now)
     supplying.revoked(work, grant, actor=principal.system, at=now)

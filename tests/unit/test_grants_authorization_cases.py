@@ -20,10 +20,10 @@ from exchange.grants.model import (
     Mask,
     Operation,
     Terms,
-    authorize,
 )
 from exchange.grants.rights import may_see
 from exchange.grants.rows import RowCondition, RowTest
+from exchange.grants.rule import authorize
 from runtime.errors import DomainError, NotFound, PermissionDenied
 from runtime.identity import Principal, Role
 from tests.builders import catalog as county
@@ -318,7 +318,7 @@ def perform(act: str, who: Principal, request: AccessRequest | None, grant: Gran
                 above=() if act == "endorse alone" else ABOVE,
             )
         case "revoke":
-            return deciding.revoke(who, grant, reason="已办结", now=NOON)
+            return amending.revoke(who, grant, reason="已办结", now=NOON)
         case _:
             return deciding.ask(
                 who,

@@ -5,8 +5,9 @@ from collections import Counter
 import pytest
 
 from exchange.catalog.schema import ResourceSchema, schema_of
-from exchange.grants.model import Grant, GrantState, authorize
+from exchange.grants.model import Grant, GrantState
 from exchange.grants.rows import shows
+from exchange.grants.rule import authorize
 from exchange.grants.sharing import admitted
 from exchange.lists.keeping import is_in_force
 from exchange.query.model import check_granted_whole

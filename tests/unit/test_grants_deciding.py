@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from exchange.catalog.model import EntryState, SharingType
-from exchange.grants import deciding
+from exchange.grants import amending, deciding
 from exchange.grants.model import (
     AccessRequestState,
     GrantedItem,
@@ -201,7 +201,7 @@ def test_a_rejection_and_a_revocation_have_a_reason(reason):
         lambda: deciding.reject(
             SOURCE, build.access_request(), reason=reason, legal_basis="某办法", now=NOON
         ),
-        lambda: deciding.revoke(SOURCE, build.grant(), reason=reason, now=NOON),
+        lambda: amending.revoke(SOURCE, build.grant(), reason=reason, now=NOON),
     ):
         with pytest.raises(InvalidArgument) as refused:
             act()
@@ -219,7 +219,7 @@ def test_a_rejected_request_says_why_and_when():
 
 def test_a_revoked_grant_keeps_its_terms():
     grant = build.grant()
-    ended = deciding.revoke(CONSUMER, grant, reason="已办结", now=NOON + DAY)
+    ended = amending.revoke(CONSUMER, grant, reason="已办结", now=NOON + DAY)
     assert ended.state is GrantState.REVOKED
     assert (ended.revoke_time, ended.revoke_reason) == (NOON + DAY, "已办结")
     assert ended.contract_hash == grant.contract_hash

@@ -239,7 +239,7 @@ def test_a_grant(what: str, state: GrantState):
 
     def change():
         if what == "revoke":
-            return deciding.revoke(SOURCE, grant, reason="已办结", now=NOON)
+            return amending.revoke(SOURCE, grant, reason="已办结", now=NOON)
         if what == "narrow":
             return amending.narrow(
                 SOURCE,
