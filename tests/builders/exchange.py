@@ -102,6 +102,7 @@ class Stubs:
 
     def __init__(self, channel: grpc.aio.Channel, credentials: Credentials) -> None:
         self.credentials = credentials
+        self.channel = channel
         self.catalog = catalog_pb2_grpc.CatalogServiceStub(channel)
         self.connectors = connecting_pb2_grpc.ConnectorServiceStub(channel)
         self.corrections = corrections_pb2_grpc.CorrectionServiceStub(channel)
@@ -134,6 +135,7 @@ class ExchangeNode:
     revoke: Callable[[Principal], None]
     #: Of the node's own certificate, PEM.
     authority: bytes = b""
+    address: str = ""
 
     def grant(
         self,
@@ -231,7 +233,8 @@ async def exchange_node(
         authority.revoke(issued[principal.system], now=datetime.now(UTC))
 
     try:
-        yield ExchangeNode(service, clock, server, connect, revoke, authority.pem)
+        address = f"127.0.0.1:{port}"
+        yield ExchangeNode(service, clock, server, connect, revoke, authority.pem, address)
     finally:
         for channel in channels:
             await channel.close()
