@@ -40,7 +40,6 @@ from tongban.console import (
     with_example,
 )
 from tongban.files import check_new, map_file, read_file, write_new
-from tongban.reports import Reported, write_report
 from tongban.showing import print_verdict
 from tongban.verdicts import TrustFolder, stop_by
 from tongban.verifying import Question, digest_value, judge_file
@@ -156,6 +155,8 @@ def _fetched(document: Path, asked: Question, store: TrustStore, reach: Reach) -
 
 def _report(name: str, data: Buffer, verdict: Verdict, at: datetime) -> bytes:
     """The verdict on paper; it names no folder of this machine."""
+    from tongban.reports import Reported, write_report  # fonts: no other command waits for them
+
     one = Reported(name=name, size=len(data), sha256=sha256(data).hexdigest(), verdict=verdict)
     trust = "证据包内的信任列表 the list inside the bundle"
     return write_report([one], trust=trust, at=at, program=f"Tongban {__version__}")
