@@ -21,12 +21,10 @@ from exchange.grants import content, replying, requesting, service, store
 from exchange.grants.amending import Narrowing
 from exchange.grants.model import AccessRequestState, GrantedItem, Mask, Operation
 from exchange.grants.rows import RowCondition, RowTest
-from exchange.lists import service as lists
-from exchange.lists.model import Negative
 from exchange.oversight import store as oversight_store
 from runtime.clock import FixedClock
 from runtime.database import Database, UtcDateTime, audit_outbox
-from runtime.errors import DomainError, FailedPrecondition, InvalidArgument, NotFound
+from runtime.errors import DomainError, InvalidArgument, NotFound
 from runtime.identity import Principal
 from tests.builders import catalog as county
 from tests.builders import grants as build
@@ -464,96 +462,3 @@ def _publish_before(database: Database) -> None:
                 ),
                 {"o": offset, "b": 1 if offset < 6 else 2, "k": key, "p": payload},
             )
-
-
-@pytest.mark.parametrize("moves", [True, False])
-def test_what_crosses_is_decided_at_the_decision(database: Database, clock: FixedClock, moves):
-    asked = build.ask(database, clock=clock)
-    assert not asked.needs_review
-    if moves:  # the consumer is of another region now
-        wanted = registering.Wanted(display_name="", credit_code="", region_code="990201")
-        act(
-            database,
-            registering.update_department,
-            ADMINISTRATOR,
-            name=HOUSING,
-            wanted=wanted,
-            etag="",
-            mask=["region_code"],
-            clock=clock,
-        )
-    how = {
-        "name": asked.name,
-        "items": [GrantedItem(item="name")],
-        "operations": [],
-        "daily_quota": 0,
-        "start_time": None,
-        "end_time": clock.now() + 30 * DAY,
-        "clock": clock,
-    }
-    decided, grant = act(database, replying.approve_access_request, caller(CIVIL), **how)
-    assert (decided.cross_region, decided.needs_review, grant is None) == (moves, moves, moves)
-    read = requesting.get_access_request(database, caller(HOUSING), asked.name)
-    assert (read.cross_region, read.needs_review) == (moves, moves)
-    if moves:
-        state = AccessRequestState.AWAITING_AUTHORITY
-        assert (decided.state, read.state) == (state, state)
-
-
-def keep_back(database: Database, clock: FixedClock, resource: str = RESIDENTS, **row) -> None:
-    """Put a resource, or items of it, on the negative list."""
-    values = {
-        "name": resource.replace("/resources/", "/negatives/"),
-        "display_name": "不予共享的信息",
-        "legal_basis": "示范县保密规定第三条",
-        "from_day": "2026-01-01",
-    }
-    act(database, lists.put, caller(CIVIL), row=Negative(**(values | row)), clock=clock)
-
-
-@pytest.mark.parametrize(("items", "told"), [((), "该信息资源"), (("name",), "name")])
-def test_what_is_on_the_negative_list_is_not_asked_for(
-    database: Database, clock: FixedClock, items, told
-):
-    keep_back(database, clock, items=items)
-    with pytest.raises(FailedPrecondition) as refused:
-        build.ask(database, clock=clock)
-    assert refused.value.reason == "ON_NEGATIVE_LIST"
-    assert "示范县保密规定第三条" in refused.value.message
-    assert told in refused.value.message_zh
-    if items:
-        assert build.ask(database, clock=clock, items=("birth_date",)).name
-
-
-def test_a_row_that_is_not_in_force_keeps_nothing(database: Database, clock: FixedClock):
-    keep_back(database, clock, until_day="2026-02-01")
-    assert build.ask(database, clock=clock).name
-
-
-def test_the_negative_list_keeps_what_is_unconditional_too(database: Database, clock: FixedClock):
-    name = county.unconditional().name
-    keep_back(database, clock, name)
-    with pytest.raises(FailedPrecondition) as refused:
-        build.ask(
-            database, clock=clock, resource=name, items=[county.unconditional().items[0].code]
-        )
-    assert refused.value.reason == "ON_NEGATIVE_LIST"
-
-
-def test_what_got_onto_the_negative_list_is_not_granted(database: Database, clock: FixedClock):
-    asked = build.ask(database, clock=clock)
-    keep_back(database, clock, items=("name",))
-    with pytest.raises(FailedPrecondition) as refused:
-        build.approve(database, asked, clock=clock)
-    assert refused.value.reason == "ON_NEGATIVE_LIST"
-    how = {
-        "name": asked.name,
-        "items": [GrantedItem(item="birth_date")],
-        "operations": [],
-        "daily_quota": 0,
-        "start_time": None,
-        "end_time": clock.now() + 30 * DAY,
-        "clock": clock,
-    }
-    _, grant = act(database, replying.approve_access_request, caller(CIVIL), **how)
-    assert set(grant.masks) == {"birth_date"}
