@@ -9,7 +9,7 @@ import pytest
 from exchange.grants.model import Mask, Operation
 from exchange.grants.rows import RowCondition, RowTest
 from exchange.v1 import corrections_pb2 as pb
-from exchange.v1 import deadlines_pb2, delivery_pb2, query_pb2
+from exchange.v1 import deadlines_pb2, delivery_pb2, grants_pb2, query_pb2
 from runtime.identity import Role
 from tests.builders.catalog import (
     ADMINISTRATOR,
@@ -72,9 +72,7 @@ class Scene:
 
     async def pull(self, department: str, subscription: str):
         delivery = self.node.connect(caller(department)).delivery
-        got = await delivery.PullChanges(
-            delivery_pb2.PullChangesRequest(subscription=subscription)
-        )
+        got = await delivery.PullChanges(delivery_pb2.PullChangesRequest(subscription=subscription))
         await asyncio.to_thread(self.node.service.audit.sequencer.run)
         return got.changes
 
@@ -186,3 +184,160 @@ async def test_all_who_got_the_wrong_record_are_told_and_acknowledge(scene):
     assert KEY not in str([scene.node.leaves(kind) for kind in kinds])
     told = await scene(COUNTER, "MyCorrections", key=KEY, case_number="SF-2")
     assert [one.state for one in told.corrections] == [pb.CORRECTION_STATE_ACCEPTED]
+
+
+async def test_a_receiver_doubts_what_it_was_told_and_learns_nothing_by_it(scene):
+    grant = scene.node.grant(
+        {"name": Mask.WHOLE},
+        row_filter=[RowCondition(item="region", test=RowTest.PREFIX, values=("9902",))],
+        reason="仅限邻县",
+    )
+    absent = citizen_number(9)
+    for key in (KEY, absent):  # one is there and hidden by the filter, one is not
+        assert not (await scene.query(HOUSING, grant, key)).found
+    hidden = await scene.submit(caller(HOUSING), **answered(grant))
+    nobody = await scene.submit(caller(HOUSING), **answered(grant, absent))
+    told = [pb.Correction.FromString(one.SerializeToString()) for one in (hidden, nobody)]
+    for one in told:
+        one.ClearField("name")
+        one.ClearField("create_time")
+    assert told[0] == told[1]
+    await scene.publish(person(1, "某乙"), person(9))
+    lineages = []
+    for made in (hidden, nobody):
+        await scene.accept(made.name)
+        await scene.trace()
+        found = await scene.lineage(caller(HOUSING), made.name)
+        lineages.append((list(found.wrong), found.HasField("corrected"), found.notice_count))
+    assert lineages == [([], False, 0)] * 2
+    assert await scene.notices(caller(HOUSING)) == []
+
+
+async def test_what_was_never_told_to_the_caller_is_like_what_is_not_there(scene):
+    grant = scene.node.grant({"name": Mask.WHOLE})
+    takes = scene.node.grant({"name": Mask.WHOLE}, department=HEALTH)
+    subscription = await scene.subscribe(HEALTH, takes)
+    (change, other) = await scene.pull(HEALTH, subscription)
+    good = {"subscription": subscription, "record_id": change.record_id, "offset": change.offset}
+    unknown = f"{HEALTH}/subscriptions/x"
+    attempts = [
+        (HOUSING, answered(grant)),
+        (HOUSING, answered(grant, "x")),
+        (HOUSING, {"delivered": pb.DeliveredRecord(**good)}),
+        (HEALTH, {"delivered": pb.DeliveredRecord(**{**good, "offset": other.offset})}),
+        (HEALTH, {"delivered": pb.DeliveredRecord(**{**good, "offset": 10**6})}),
+        (HEALTH, {"delivered": pb.DeliveredRecord(**{**good, "offset": -1})}),
+        (HEALTH, {"delivered": pb.DeliveredRecord(**{**good, "record_id": "0" * 32})}),
+        (HEALTH, {"delivered": pb.DeliveredRecord(**{**good, "subscription": unknown})}),
+    ]  # fmt: skip
+    for department, record in attempts:
+        refused = await refusal(scene.submit(caller(department), **record))
+        assert refused.reason == "RECORD_NOT_RECEIVED", record
+    assert (await refusal(scene.submit(caller(HEALTH), **answered(grant)))).reason == (
+        "GRANT_NOT_FOUND"
+    )
+    made = await scene.submit(caller(HEALTH), delivered=pb.DeliveredRecord(**good))
+    assert (made.record_id, made.key, made.origin) == (
+        change.record_id,
+        "",
+        pb.CORRECTION_ORIGIN_SUBSCRIPTION,
+    )
+    for method in ("GetCorrection", "ReviewCorrection", "WithdrawCorrection",
+                   "GetCorrectionLineage"):  # fmt: skip
+        told = await refusal(scene(caller(HOUSING), method, name=made.name))
+        same = await refusal(scene(caller(HOUSING), method, name=f"{HEALTH}/corrections/x"))
+        assert (told.reason, told.message) == (same.reason, same.message)
+        assert told.reason == "CORRECTION_NOT_FOUND"
+    assert not (await scene(caller(HOUSING), "ListCorrections")).corrections
+    for who in (ADMINISTRATOR, AUDITOR):
+        (seen,) = (await scene(who, "ListCorrections")).corrections
+        assert (seen.name, seen.statement, seen.key, seen.record_id) == (made.name, "", "", "")
+
+
+async def test_who_may_doubt_what(scene):
+    own = {"own": pb.OwnRecord(resource=RESIDENTS, key=KEY, case_number="")}
+    citizens = {"own": pb.OwnRecord(resource=RESIDENTS, key=KEY, case_number="SF-1")}
+    assert (await refusal(scene.submit(caller(HOUSING), **citizens))).reason == "NOT_YOUR_RECORD"
+    assert (await refusal(scene.submit(COUNTER, **own))).reason == "BAD_QUESTION"
+    short = {"own": pb.OwnRecord(resource=RESIDENTS, key="1", case_number="SF-1")}
+    assert (await refusal(scene.submit(COUNTER, **short))).reason == "MALFORMED_KEY"
+    grant = scene.node.grant({"name": Mask.WHOLE})
+    await scene.query(HOUSING, grant)
+    narrow = await refusal(scene.submit(caller(HOUSING), "birth_date", **answered(grant)))
+    assert (narrow.reason, narrow.metadata["item"]) == ("ITEM_NOT_RECEIVED", "birth_date")
+    assert (await refusal(scene.submit(COUNTER, **answered(grant)))).reason == (
+        "COUNTERS_ACT_FOR_CITIZENS"
+    )
+    made = await scene.submit(caller(CIVIL), **own)
+    assert made.origin == pb.CORRECTION_ORIGIN_SOURCE
+    assert made.key == KEY
+    again = await refusal(scene.submit(caller(CIVIL), **own))
+    assert (again.reason, again.metadata["correction"]) == ("CORRECTION_OPEN", made.name)
+    gone = (await scene(caller(CIVIL), "WithdrawCorrection", name=made.name)).correction
+    assert gone.state == pb.CORRECTION_STATE_WITHDRAWN
+    await scene.submit(caller(CIVIL), **own)
+
+
+async def test_a_repeat_has_the_first_answer(scene):
+    own = pb.OwnRecord(resource=RESIDENTS, key=KEY)
+    asked = {
+        "items": ["name"],
+        "fault": pb.CORRECTION_FAULT_OUTDATED,
+        "statement": "已改名",
+        "own": own,
+        "request_id": "one",
+    }
+    first = await scene(caller(CIVIL), "SubmitCorrection", **asked)
+    assert await scene(caller(CIVIL), "SubmitCorrection", **asked) == first
+    assert len(scene.node.leaves("correction_submitted")) == 1
+
+
+async def test_an_answer_that_does_not_come_is_late_in_the_report(scene):
+    await scene.submit(caller(CIVIL), own=pb.OwnRecord(resource=RESIDENTS, key=KEY))
+    scene.node.clock.advance(timedelta(days=15))
+    report = await scene.at(ADMINISTRATOR).deadlines.ReportLateness(
+        deadlines_pb2.ReportLatenessRequest(parent="departments/-")
+    )
+    late = [(one.department, one.kind) for one in report.rows if one.overdue]
+    assert (CIVIL, "correction") in late
+
+
+async def test_every_way_to_get_a_record_counts_and_others_do_not(scene):
+    grants = {
+        way: scene.node.grant({"name": Mask.WHOLE, "citizen_number": Mask.WHOLE})
+        for way in ("verify", "batch", "export", "past", "ended", "other", "after")
+    }
+    housing = scene.at(caller(HOUSING)).query
+    seen = scene.node.clock.now()
+    await housing.Verify(
+        query_pb2.VerifyRequest(grant=grants["verify"], key=KEY, claims={"name": "x"}, **WHY)
+    )
+    keys = [citizen_number(2), KEY]
+    await housing.Query(query_pb2.QueryRequest(grant=grants["batch"], keys=keys, **WHY))
+    await housing.Export(query_pb2.ExportRequest(grant=grants["export"], **WHY))
+    await scene.query(HOUSING, grants["ended"])
+    await scene.query(HOUSING, grants["other"], citizen_number(2))
+    await scene.publish(person(1, "某乙"))
+    past = query_pb2.QueryRequest(grant=grants["past"], key=KEY, **WHY)
+    past.read_time.FromDatetime(seen)
+    assert (await housing.Query(past)).items["name"] == "某甲"
+    await scene.query(HOUSING, grants["after"])
+    await scene.at(caller(HOUSING)).grants.RevokeGrant(
+        grants_pb2.RevokeGrantRequest(name=grants["ended"], reason="不再需要", request_id="r")
+    )
+    made = await scene.submit(caller(CIVIL), own=pb.OwnRecord(resource=RESIDENTS, key=KEY))
+    # The doubted version is the newest, which is right: so the source says that nothing was wrong.
+    assert (await refusal(scene.accept(made.name))).reason == "NOT_CORRECTED"
+    await scene.publish(person(1, "某丙"))
+    await scene(caller(CIVIL), "AnswerCorrection", name=made.name,
+                state=pb.CORRECTION_STATE_ACCEPTED)  # fmt: skip
+    await scene.trace()
+    assert [one.grant for one in await scene.notices(caller(HOUSING))] == [grants["after"]]
+    # And of the first version, which a receiver doubts by what it was told.
+    doubted = await scene.submit(caller(HOUSING), **answered(grants["batch"]))
+    await scene.accept(doubted.name)
+    await scene.trace()
+    notices = {one.grant: one for one in await scene.notices(caller(HOUSING))}
+    ways = {way for way, name in grants.items() if name in notices}
+    assert ways == {"verify", "batch", "export", "past", "ended", "after"}
+    assert {one.key for one in notices.values()} == {KEY}
