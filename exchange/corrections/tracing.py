@@ -45,6 +45,7 @@ JUDGED_VERSIONS = 20
 SETTLED = timedelta(seconds=2)
 ONCE = 20
 POLL_SECONDS = 1.0
+_BY_FILTER = frozenset({"batch_query", "verify", DELIVERED})
 _ACTOR = "rule/correction-notices"
 
 
@@ -161,7 +162,7 @@ class Tracer:
             ]
         if first is None or corrected is None:
             return {}
-        judging = _Judging(
+        judging = Judging(
             held=held,
             begin=first.version.publish_time,
             end=corrected.version.publish_time,
@@ -190,7 +191,7 @@ class Tracer:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Judging:
+class Judging:
     """Which of the corrected items a leaf says that somebody was shown wrong."""
 
     held: Correction
@@ -223,10 +224,8 @@ class _Judging:
             values = version.values
             if values is None or not view.masks:
                 continue
-            # A leaf tells that one record was found, or was among those told; else ask the filter.
-            if told.kind in ("batch_query", "verify") and not shows(
-                view.row_filter, values, self.holds
-            ):
+            # The leaf does not say that this record, in this version, was told: the filter does.
+            if told.kind in _BY_FILTER and not shows(view.row_filter, values, self.holds):
                 continue
             shown |= wanted & view.masks.keys()
             key_known = key_known or (

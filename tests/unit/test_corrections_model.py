@@ -8,11 +8,9 @@ from exchange.corrections import model
 from exchange.corrections.model import (
     Correction,
     CorrectionState,
-    Fault,
     Notice,
     Origin,
     Tracing,
-    Version,
 )
 from runtime.errors import DomainError, InvalidArgument
 from runtime.identity import Role
@@ -23,9 +21,9 @@ from tests.builders.catalog import (
     HEALTH,
     HOUSING,
     NOON,
-    RESIDENTS,
     caller,
 )
+from tests.builders.corrections import correction, version
 
 S, R, A, J, W = CorrectionState
 CLOSED, UNDER, NOT_UNDER = (
@@ -40,28 +38,6 @@ ACTS = {
     "reject": {S: NOT_UNDER, R: J, A: CLOSED, J: CLOSED, W: CLOSED},
     "withdraw": {S: W, R: W, A: CLOSED, J: CLOSED, W: CLOSED},
 }
-
-
-def correction(**changes) -> Correction:
-    values = {
-        "name": f"{HOUSING}/corrections/one",
-        "resource": RESIDENTS,
-        "origin": Origin.QUERY,
-        "items": ("name", "birth_date"),
-        "fault": Fault.WRONG_VALUE,
-        "statement": "姓名有误",
-        "record_key": "key",
-        "grant_name": f"{HOUSING}/grants/one",
-        "subscription": f"{HOUSING}/subscriptions/one",
-        "record_id": "id",
-        "doubted": 3,
-        "create_time": NOON,
-    }
-    return Correction(**{**values, **changes})
-
-
-def version(offset: int, values: dict[str, str] | None) -> Version:
-    return Version(offset=offset, batch=offset, publish_time=NOON, values=values)
 
 
 VERSIONS = [version(3, {"name": "a"}), version(5, {"name": "b"})]

@@ -1,0 +1,121 @@
+"""Whatever was granted and told: a notice names no item, record or key that was not shown."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exchange.corrections.receiving import BY_KEY, DELIVERED, SLACK, Told
+from exchange.corrections.tracing import Judging
+from exchange.grants.model import Earlier, Grant, GrantedItem, Mask, Operation
+from exchange.grants.rows import RowCondition, RowTest, shows
+from tests.builders.catalog import HOUSING, NOON, RESIDENTS
+from tests.builders.corrections import correction, version
+
+CODES = ("citizen_number", "name", "birth_date", "region")
+REGIONS = ("990101", "990102")
+MINUTE = timedelta(minutes=1)
+
+items = st.lists(st.sampled_from(CODES), unique=True).flatmap(
+    lambda codes: st.tuples(
+        *(st.builds(GrantedItem, item=st.just(c), mask=st.sampled_from(Mask)) for c in codes)
+    )
+)
+filters = st.sampled_from(
+    [()]
+    + [(RowCondition(item="region", test=RowTest.EQUALS, values=(one,)),) for one in REGIONS]
+    + [(RowCondition(item="absent", test=RowTest.EQUALS, values=("x",)),)]
+)
+earlier = st.lists(
+    st.builds(
+        Earlier,
+        until_offset=st.integers(0, 12),
+        items=items,
+        row_filter=filters,
+        formerly=filters,
+    ),
+    max_size=2,
+).map(lambda these: tuple(sorted(these, key=lambda one: one.until_offset)))
+grants = st.builds(
+    Grant,
+    name=st.just(f"{HOUSING}/grants/one"),
+    resource=st.just(RESIDENTS),
+    items=items,
+    operations=st.just((Operation.QUERY,)),
+    purpose=st.just("用途"),
+    legal_basis=st.just("第一条"),
+    start_time=st.just(NOON),
+    end_time=st.just(NOON + timedelta(days=1)),
+    access_request=st.just(f"{HOUSING}/accessRequests/one"),
+    create_time=st.just(NOON),
+    row_filter=filters,
+    earlier=earlier,
+)
+values = st.dictionaries(st.sampled_from(CODES), st.sampled_from(REGIONS), min_size=1) | st.just(
+    {"name": "某甲", "region": "990101"}
+)
+versions = st.lists(values | st.none(), min_size=1, max_size=4).map(
+    lambda those: [version(n * 3, held) for n, held in enumerate(those, 1)]
+)
+
+
+@st.composite
+def told(draw, known: Grant) -> Told:
+    kind = draw(st.sampled_from([*sorted(BY_KEY), "export", "spatial_query", DELIVERED]))
+    first = draw(st.integers(0, 13))
+    asked = draw(st.lists(st.sampled_from(CODES), unique=True))
+    return Told(
+        index=0,
+        time=NOON + draw(st.integers(-10, 20)) * MINUTE,
+        kind=kind,
+        resource=draw(st.sampled_from([RESIDENTS, RESIDENTS + "-other"])),
+        grant=known.name,
+        contract=draw(st.sampled_from([known.contract_hash, "unknown"])),
+        items=tuple(asked),
+        found=draw(st.sampled_from([True, False])) if kind == "query" else None,
+        subscription=f"{HOUSING}/subscriptions/one" if kind == DELIVERED else "",
+        read_time=draw(st.none() | st.just(NOON + 5 * MINUTE)) if kind == "query" else None,
+        first_offset=first,
+        last_offset=first + draw(st.integers(0, 6)),
+        by_endpoint=draw(st.sampled_from([False, False, True])),
+    )
+
+
+@given(st.data())
+def test_no_notice_tells_of_what_was_not_granted(data):
+    then, now = data.draw(grants), data.draw(grants)
+    wrong = data.draw(versions)
+    leaf = data.draw(told(then))
+    accepted = tuple(data.draw(st.lists(st.sampled_from(CODES), min_size=1, unique=True)))
+    judging = Judging(
+        held=replace(correction(), accepted_items=accepted),
+        begin=NOON,
+        end=NOON + 10 * MINUTE,
+        versions=wrong,
+        key_item="citizen_number",
+        terms=lambda _: {then.contract_hash: then, "": now},
+        holds=lambda *_: False,
+    )
+    shown, key_known = judging.shown(leaf)
+    assert shown <= set(accepted) & set(leaf.items)
+    if not shown:
+        return
+    assert leaf.resource == RESIDENTS
+    assert leaf.found is not False
+    assert not leaf.by_endpoint
+    terms = then if leaf.contract == then.contract_hash else now
+    in_span = [v for v in wrong if leaf.first_offset <= v.offset <= leaf.last_offset]
+    seen = [v for v in (in_span if leaf.kind == DELIVERED else wrong) if v.values is not None]
+    views = [terms.view_at(v.offset) for v in seen]
+    assert shown <= set().union(*(view.masks for view in views))
+    if leaf.kind in ("batch_query", "verify", DELIVERED):
+        assert any(
+            shows(view.row_filter, v.values or {}, lambda *_: False)
+            for view, v in zip(views, seen, strict=True)
+        )
+    if key_known and leaf.kind not in BY_KEY:
+        assert "citizen_number" in leaf.items
+        assert any(view.masks.get("citizen_number") is Mask.WHOLE for view in views)
+    if leaf.kind != DELIVERED and leaf.read_time is None:
+        assert NOON - SLACK <= leaf.time <= NOON + 10 * MINUTE + SLACK
