@@ -6,6 +6,7 @@ from datetime import timedelta
 import orjson
 import pytest
 
+from exchange.audit.accesses import store as accesses
 from exchange.audit.verify import verify_inclusion
 from exchange.grants.model import Mask
 from exchange.grants.rows import RowCondition, RowTest
@@ -159,7 +160,8 @@ async def pull(consumer, grant: str) -> tuple[str, delivery_pb2.PullChangesRespo
     return name, await consumer.delivery.PullChanges(asked)
 
 
-async def test_what_was_delivered_to_subscribers_is_told(node, counter):
+async def test_what_was_delivered_to_subscribers_is_told(node, counter, monkeypatch):
+    monkeypatch.setattr(accesses, "ROWS_AT_ONCE", 1)
     consumer = node.connect(caller(HOUSING))
     grant = node.grant({"name": Mask.WHOLE, "birth_date": Mask.YEAR})
     subscription, pulled = await pull(consumer, grant)

@@ -53,6 +53,18 @@ def split(data: bytes) -> Iterator[tuple[int, bytes]]:
         at += count * TAG_SIZE
 
 
+def cut(data: bytes, limit: int) -> tuple[bytes, bytes]:
+    """The first tags of a batch, at most `limit` of them, and the rest; both as `joined`."""
+    first: list[tuple[int, bytes]] = []
+    rest: list[tuple[int, bytes]] = []
+    room = limit * TAG_SIZE
+    for position, those in split(data):
+        first.append((position, those[:room]))
+        rest.append((position, those[room:]))
+        room = max(0, room - len(those))
+    return joined(first), joined(rest)
+
+
 def rows_of(first_index: int, data: bytes) -> list[tuple[bytes, int]]:
     """(tag, index of the leaf) of a batch whose first leaf has an index, in order of tag."""
     found: Mapping[tuple[bytes, int], None] = {

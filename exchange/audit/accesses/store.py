@@ -14,12 +14,14 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from sqlmodel import Field, Session, SQLModel
 
-from exchange.audit.accesses.model import joined, rows_of, split
+from exchange.audit.accesses.model import cut, joined, rows_of, split
 from exchange.audit.merkle import split_entries
 from exchange.audit.store import METADATA
 from runtime.database import Database
 
 BATCHES_AT_ONCE = 8
+#: Of one transaction, which group commits wait for: one delivery alone may be of 5,000 records.
+ROWS_AT_ONCE = 2_000
 ROWS_A_RUN = 20_000
 _BIG = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
@@ -73,6 +75,7 @@ class AccessStore:
         self._ordered = sql(_ORDERED if database.is_sqlite else _ORDERED_POSTGRESQL)
         self._add = sql("INSERT INTO access (tag, leaf_index) VALUES (?, ?) ON CONFLICT DO NOTHING")
         self._done = sql("DELETE FROM access_waiting WHERE id = ?")
+        self._leave = sql("UPDATE access_waiting SET tags = ? WHERE id = ?")
         self._of = sql(
             "SELECT leaf_index FROM access WHERE tag = ? AND leaf_index < ?"
             " ORDER BY leaf_index DESC LIMIT ?"
@@ -97,14 +100,21 @@ class AccessStore:
             with self._held.transaction() as connection:
                 waiting = connection.execute(self._ordered, (BATCHES_AT_ONCE,)).fetchall()
                 rows: list[tuple[bytes, int]] = []
-                for _, first_index, tags in waiting:
-                    rows += rows_of(int(first_index), bytes(tags))
+                done: list[tuple[int]] = []
+                left = b""
+                for number, first_index, tags in waiting:
+                    now, left = cut(bytes(tags), ROWS_AT_ONCE - len(rows))
+                    rows += rows_of(int(first_index), now)
+                    if left:
+                        connection.execute(self._leave, (left, number))
+                        break
+                    done.append((number,))
                 if rows:
                     connection.cursor().executemany(self._add, sorted(rows))
-                if waiting:
-                    connection.cursor().executemany(self._done, [(row[0],) for row in waiting])
+                if done:
+                    connection.cursor().executemany(self._done, done)
             moved += len(rows)
-            if len(waiting) < BATCHES_AT_ONCE:
+            if len(waiting) < BATCHES_AT_ONCE and not left:
                 break
         return moved
 
