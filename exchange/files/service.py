@@ -38,7 +38,7 @@ from runtime.errors import (
 from runtime.identity import Principal
 from runtime.objects import ObjectStore
 from runtime.records import Value, make_record
-from runtime.signed import signature_required
+from runtime.signed import takes_no_signature
 
 DEFAULT_PAGE, GREATEST_PAGE = 50, 100
 
@@ -59,7 +59,7 @@ class Allowing:
         found = self._grants.authorize(grant, department=department, operation=Operation.EXPORT)
         schema = self._schemas.schema(found.resource)
         if schema.signed_requests:
-            raise signature_required()
+            raise takes_no_signature()
         return admitted(found, schema)
 
     def for_job(self, job: ExportJob) -> Grant:

@@ -21,7 +21,7 @@ import asyncio
 import hashlib
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -30,7 +30,7 @@ from functools import partial
 import orjson
 
 from exchange.audit.appending import AuditLog
-from exchange.audit.model import Usage
+from exchange.audit.model import Receipt, Usage
 from exchange.audit.saved import SavedReceipt, receipt_to_json
 from exchange.delivery.reading import RecordReader
 from exchange.files import model, store
@@ -56,8 +56,9 @@ from runtime.telemetry import Repeated
 
 CHUNK = 1_000
 GREATEST_LOOK = 100_000  # records read for one part: a filter may show few of them
+LEAF_RECORDS = 5_000
 POLL_SECONDS = 2.0
-LEASE_SECONDS = 30.0
+LEASE_SECONDS = 15.0
 GREATEST_REST = 300.0
 QUOTA = "DAILY_QUOTA_EXCEEDED"
 _FINAL = (PermissionDenied, NotFound, FailedPrecondition, InvalidArgument)
@@ -206,10 +207,7 @@ class FileWorker:
                 part = await asyncio.to_thread(self._put, job, read, receiver, lease)
                 # Once more, as close to the record as can be: reading took its time.
                 self._allowing.for_job(job)
-                usage = None
-                if granted.daily_quota and part.records:
-                    usage = Usage(grant=job.grant, day=day, count=part.records)
-                await self._audit.append(self._part_record(job, part), usage, read.tags)
+                await self._record(job, part, read, day if granted.daily_quota else "")
                 job = replace(job, parts=(*job.parts, part), records=job.records + part.records)
             else:
                 part = None
@@ -273,7 +271,21 @@ class FileWorker:
             records=len(read.records),
         )
 
-    def _part_record(self, job: ExportJob, part: Part) -> SealedRecord:
+    async def _record(self, job: ExportJob, part: Part, read: _Read, day: str) -> None:
+        """Make durable what a part shows and whom of, a leaf for every so many records."""
+        size = len(self._audit.tags(("",)))
+
+        def leaf(first: int, count: int) -> Awaitable[Receipt]:
+            usage = Usage(grant=job.grant, day=day, count=count) if day and count else None
+            tags = read.tags[first * size : (first + count) * size]
+            return self._audit.append(self._leaf(job, part, count), usage, tags)
+
+        starts = range(0, max(part.records, 1), LEAF_RECORDS)
+        await asyncio.gather(
+            *(leaf(first, min(LEAF_RECORDS, part.records - first)) for first in starts)
+        )
+
+    def _leaf(self, job: ExportJob, part: Part, count: int) -> SealedRecord:
         return make_record(
             "export",
             at=self._clock.now(),
@@ -283,7 +295,7 @@ class FileWorker:
                 "contract": job.contract,
                 "resource": job.resource,
                 "items": list(job.items),
-                "count": part.records,
+                "count": count,
                 "job": job.name,
                 "part": part.number,
                 "sha256": part.sha256,

@@ -3,12 +3,14 @@
 import hashlib
 import os
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import pytest
 
 from runtime.errors import DataLoss, InvalidArgument, NotFound, Unavailable
-from runtime.objects import content_name, get_content, open_store
+from runtime.objects import FileStore, content_name, get_content, open_store
 
 
 @pytest.fixture(params=["file", "s3"])
@@ -147,3 +149,18 @@ def test_what_is_mapped_goes_in_and_comes_out_into_a_file(store, tmp_path):
         with pytest.raises(NotFound) as caught:
             store.get_into("large/none", file)
     assert caught.value.reason == "OBJECT_NOT_FOUND"
+
+
+def test_a_link_gives_the_object_until_its_end_and_a_folder_has_none(store):
+    store.put("exports/a", b"content")
+    url = store.link("exports/a", 2)
+    if not url:
+        assert isinstance(store, FileStore)
+        return
+    assert httpx.get(url, trust_env=False).content == b"content"
+    assert httpx.get(url.replace("exports/a", "exports/b"), trust_env=False).status_code == 403
+    time.sleep(3.2)
+    assert httpx.get(url, trust_env=False).status_code == 403
+    gone = store.link("exports/a", 60)
+    store.delete("exports/a")
+    assert httpx.get(gone, trust_env=False).status_code == 404

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from datetime import timedelta
 
 import pyarrow.parquet as pq
@@ -12,7 +13,8 @@ import pytest
 
 from exchange.v1 import grants_pb2
 from tests.builders import county
-from tongban.demonstration import sharing
+from tongban.client import Client
+from tongban.demonstration import sharing, stage
 
 ASKED = ("--purpose", "就业登记", "--case", "2026-0001")
 DEPARTMENT = "departments/human-resources"
@@ -44,6 +46,10 @@ def scene(tmp_path_factory):
 @pytest.fixture(scope="module")
 def grant(scene):
     sharing.publish_libraries(scene, 50, lambda _: None)
+    return granted(scene)
+
+
+def granted(scene):
     employment, police = scene["employment"], scene["police"]
     items, export = ["citizen_number", "name"], [grants_pb2.OPERATION_EXPORT]
     asked = employment.grants.CreateAccessRequest(
@@ -117,3 +123,28 @@ def test_another_key_does_not_open_what_was_fetched(scene, grant, tmp_path):
     said = run("files", "fetch", name, "--out", tmp_path / "x.csv", "--key", key, *at(scene))
     assert "NOT_FOR_THIS_KEY" in said.stderr
     assert list(tmp_path.iterdir()) == [key]
+
+
+def test_a_job_outlives_a_node_that_is_killed(tmp_path):
+    scene = county.new_stage(tmp_path / "data")
+    process = stage.start_node(scene)
+    try:
+        for system in stage.SYSTEMS:
+            scene.clients[system.key] = Client(scene.address, scene.identity(system.key))
+        county.fill_catalog(scene)
+        sharing.publish_libraries(scene, 60_000, lambda _: None)
+        made = told("files", "request", granted(scene), *ASKED, *at(scene))["name"]
+        while not (found := told("files", "show", made, *at(scene)))["parts"]:
+            time.sleep(0.05)
+        assert found["state"] == "EXPORT_JOB_STATE_RUNNING"
+        process.kill()
+        process.wait()
+        process = stage.start_node(scene)
+        path = tmp_path / "people.csv"
+        done = told("files", "fetch", made, "--out", path, *at(scene))
+        rows = list(csv.reader(path.read_text(encoding="utf-8").splitlines()))
+        assert done["records"] == len(rows) - 1 == len({row[0] for row in rows[1:]}) == 60_000
+    finally:
+        for client in scene.clients.values():
+            client.close()
+        stage.stop_node(process)

@@ -55,6 +55,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(working, "POLL_SECONDS", 0.1)
     monkeypatch.setattr(working, "PART_RECORDS", 20)
     monkeypatch.setattr(working, "CHUNK", 7)
+    monkeypatch.setattr(working, "LEAF_RECORDS", 15)
 
 
 def asking(grant, **how):
@@ -191,8 +192,9 @@ async def test_files_show_what_the_grant_shows_and_openssl_opens_them(tmp_path, 
             job.receipt.path,
         )
         parts = node.leaves("export")
-        assert [leaf["count"] for leaf in parts] == [20, 20, 20, 9]
-        assert [leaf["sha256"] for leaf in parts] == [part.sha256 for part in job.parts]
+        assert [leaf["count"] for leaf in parts] == [15, 5, 15, 5, 15, 5, 9]
+        assert [leaf["part"] for leaf in parts] == [1, 1, 2, 2, 3, 3, 4]
+        assert {leaf["sha256"] for leaf in parts} == {part.sha256 for part in job.parts}
 
 
 async def test_parquet_holds_every_value_as_it_is(tmp_path):
