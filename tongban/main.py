@@ -9,50 +9,47 @@ import os
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
+import sys
+from functools import lru_cache
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
 from tongban import __version__
-from tongban.commands import (
-    audit,
-    catalog,
-    catalog_forms,
-    connectors,
-    corrections,
-    data,
-    deadlines,
-    demo,
-    discover,
-    export,
-    files,
-    flow,
-    grants,
-    identity,
-    inquiries,
-    licenses,
-    lists,
-    monitor,
-    query,
-    relay,
-    seal,
-    serve,
-    sources,
-    spatial,
-    trust,
-)
 from tongban.console import run, with_example
 
-app = typer.Typer(
-    name="tongban",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-    help=with_example(
-        "Data travels between departments so that people don't have to. 数据多跑路，群众少跑腿。",
-        "tongban demo",
-    ),
-)
+#: Commands and groups in the order of the help: the module of each in `tongban.commands`, and what
+#: of it. To load all of them takes longer than most commands do; the one asked for is enough.
+COMMANDS = {
+    "demo": ("demo", "demo"),
+    "serve": ("serve", "serve"),
+    "identity": ("identity", "app"),
+    "catalog": ("catalog_forms", "app"),
+    "discover": ("discover", "discover"),
+    "describe": ("discover", "describe"),
+    "grants": ("grants", "app"),
+    "deadlines": ("deadlines", "app"),
+    "lists": ("lists", "app"),
+    "query": ("query", "query"),
+    "verify": ("data", "verify"),
+    "spatial": ("spatial", "app"),
+    "sources": ("sources", "app"),
+    "connectors": ("connectors", "app"),
+    "corrections": ("corrections", "app"),
+    "inquiries": ("inquiries", "app"),
+    "monitor": ("monitor", "app"),
+    "publish": ("data", "publish"),
+    "subscribe": ("data", "subscribe"),
+    "relay": ("relay", "relay"),
+    "export": ("export", "export"),
+    "files": ("files", "app"),
+    "seal": ("seal", "app"),
+    "trust": ("trust", "app"),
+    "license": ("licenses", "app"),
+    "audit": ("audit", "app"),
+    "flow": ("flow", "app"),
+}
 
 
 def _print_version(wanted: bool) -> None:
@@ -61,7 +58,6 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def options(
     _version: Annotated[
         bool,
@@ -73,44 +69,42 @@ def options(
     """Options of the command itself; its help is the app's."""
 
 
-app.command()(demo.demo)
-app.command()(serve.serve)
-app.add_typer(identity.app, name="identity")
-catalog.app.command("export")(catalog_forms.export)
-catalog.app.command("import")(catalog_forms.import_)
-app.add_typer(catalog.app, name="catalog")
-app.command()(discover.discover)
-app.command()(discover.describe)
-app.add_typer(grants.app, name="grants")
-app.add_typer(deadlines.app, name="deadlines")
-app.add_typer(lists.app, name="lists")
-app.command()(query.query)
-app.command()(data.verify)
-app.add_typer(spatial.app, name="spatial")
-app.add_typer(sources.app, name="sources")
-app.add_typer(connectors.app, name="connectors")
-app.add_typer(corrections.app, name="corrections")
-app.add_typer(inquiries.app, name="inquiries")
-app.add_typer(monitor.app, name="monitor")
-app.command()(data.publish)
-app.command()(data.subscribe)
-app.command()(relay.relay)
-app.command()(export.export)
-app.add_typer(files.app, name="files")
-app.add_typer(
-    seal.app,
-    name="seal",
-    help=with_example(str(seal.app.info.help), "tongban seal verify license.ofd --trust trust"),
-)
-app.add_typer(trust.app, name="trust")
-app.add_typer(licenses.app, name="license")
-app.add_typer(audit.app, name="audit")
-app.add_typer(flow.app, name="flow")
+@lru_cache
+def application(only: str = "") -> typer.Typer:
+    """`tongban` with all that it can do, or with one command or group only."""
+    app = typer.Typer(
+        name="tongban",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+        help=with_example(
+            "Data travels between departments so that people don't have to. "
+            "数据多跑路，群众少跑腿。",
+            "tongban demo",
+        ),
+    )
+    app.callback()(options)
+    for name in (only,) if only else COMMANDS:
+        module, attribute = COMMANDS[name]
+        found = getattr(import_module(f"tongban.commands.{module}"), attribute)
+        if isinstance(found, typer.Typer):
+            app.add_typer(found, name=name)
+        else:
+            app.command(name)(found)
+    return app
+
+
+def __getattr__(name: str) -> typer.Typer:
+    """`app` is the whole of it, made when it is asked for."""
+    if name == "app":
+        return application()
+    raise AttributeError(name)
 
 
 def main() -> None:
     """Run the command."""
-    run(app)
+    asked = sys.argv[1] if len(sys.argv) > 1 else ""
+    run(application(asked if asked in COMMANDS else ""))
 
 
 if __name__ == "__main__":

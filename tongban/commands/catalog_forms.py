@@ -23,6 +23,7 @@ from flows.forms.snapshot import Snapshot
 from runtime.clock import SYSTEM
 from runtime.errors import FieldViolation, InvalidArgument
 from tongban.client import Client
+from tongban.commands.catalog import app
 from tongban.console import (
     DEFAULT_IDENTITY,
     DEFAULT_NODE,
@@ -46,6 +47,7 @@ class Form(StrEnum):
     JSON = "json"
 
 
+@app.command("export")
 def export(
     target: Annotated[Path, typer.Option("--out", help="The file to write.")],
     form: Annotated[Form, typer.Option("--format", help="In which form.")] = Form.XLSX,
@@ -103,6 +105,7 @@ def export(
             )
 
 
+@app.command("import")
 def import_(
     source: Annotated[Path, typer.Argument(help="A file that export wrote, or of its form.")],
     dry_run: Annotated[

@@ -28,10 +28,17 @@ from tongban.console import (
     outcomes,
     print_json,
     say,
+    with_example,
 )
 from tongban.verdicts import TrustFolder
 
-app = typer.Typer(no_args_is_help=True, help="Make seals, seal documents, verify sealed ones.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help=with_example(
+        "Make seals, seal documents, verify sealed ones.",
+        "tongban seal verify license.ofd --trust trust",
+    ),
+)
 app.add_typer(seal_life.app)
 app.add_typer(seal_show.app)
 app.add_typer(seal_sign.app)
