@@ -26,6 +26,7 @@ from itertools import islice, pairwise
 from typing import Final, NamedTuple
 
 from runtime.errors import InvalidArgument
+from seal.pki.certificate_uses import FOR_DOCUMENTS, is_meant_otherwise, refuse_certificate
 from seal.pki.certificates import CertificateInfo, can_judge, is_issued_by, parse_certificate
 from seal.pki.chain_result import DETAILS, TELLING, ChainResult, ChainStatus
 from seal.pki.crls import CrlInfo, Revocation, parse_crl
@@ -128,7 +129,7 @@ def _assess(
         return ChainResult(
             status="MALFORMED", path=(), detail=error.message, detail_zh=error.message_zh
         )
-    refused = _refuse_certificate(leaf, at, purpose)
+    refused = refuse_certificate(leaf, at, purpose)
     if refused:
         return _result(_Try(refused, (leaf,)))
     # Of most stores the answer is the same whenever it is asked for.
@@ -188,57 +189,6 @@ def _withdrawn(anchor: TrustAnchor | None) -> datetime | None:
     return anchor.valid_to if anchor.valid_to < own_end else None
 
 
-# GM/T 0031 asks for no extended key usage, and authorities put many there: seal makers of real ones
-# are "for servers". So that others are named is told, and only these say no: whoever has them signs
-# what strangers ask.
-_ON_DEMAND: Final = frozenset({"time_stamping", "ocsp_signing"})
-_DOCUMENTS: Final = "1.3.6.1.5.5.7.3.36"  # RFC 9336 id-kp-documentSigning
-_FOR_SIGNING: Final = frozenset(
-    {
-        "any_extended_key_usage",
-        _DOCUMENTS,
-        "client_auth",
-        "email_protection",
-        "microsoft_document_signing",
-        "adobe_authentic_documents_trust",
-    }
-)
-_FOR_STAMPING: Final = frozenset({"any_extended_key_usage", "time_stamping"})
-
-
-def _refuse_usage(one: CertificateInfo, purpose: Purpose) -> bool:
-    """Whether its extended key usage forbids the purpose (RFC 5280 §4.2.1.12), a CA's to all."""
-    listed = one.extended_key_usage
-    if listed is None:
-        return False
-    if purpose is Purpose.TIMESTAMP:
-        return not listed & _FOR_STAMPING
-    if listed & _FOR_SIGNING:
-        return False
-    return one.is_usage_critical or listed <= _ON_DEMAND
-
-
-def _is_meant_otherwise(one: CertificateInfo, purpose: Purpose) -> bool:
-    """Whether the certificate names uses, and none of them is the one at hand."""
-    listed = one.extended_key_usage
-    return purpose is not Purpose.TIMESTAMP and listed is not None and not listed & _FOR_SIGNING
-
-
-def _refuse_certificate(one: CertificateInfo, at: datetime, purpose: Purpose) -> ChainStatus | None:
-    """What alone speaks against a certificate, leaf or issuer."""
-    if not one.suite:
-        return "UNSUPPORTED_KEY"
-    if one.unknown_critical:
-        return "CRITICAL_EXTENSION"
-    if _refuse_usage(one, purpose):
-        return "EXTENDED_KEY_USAGE"
-    if at < one.not_before:
-        return "NOT_YET_VALID"
-    if at > one.not_after:
-        return "EXPIRED"
-    return None
-
-
 def _refuse_issuer(
     issuer: CertificateInfo, path: tuple[CertificateInfo, ...], asked: _Question
 ) -> ChainStatus | None:
@@ -249,7 +199,7 @@ def _refuse_issuer(
         return "NOT_CA"
     if issuer.key_usage is not None and "key_cert_sign" not in issuer.key_usage:
         return "KEY_USAGE"
-    return _refuse_certificate(issuer, asked.at, asked.purpose)
+    return refuse_certificate(issuer, asked.at, asked.purpose)
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,7 +315,7 @@ def _refuse_maker(anchor: TrustAnchor, leaf: CertificateInfo) -> ChainStatus | N
     if anchor.makers:
         return None if leaf.fingerprint in anchor.makers else "MAKER_NOT_LISTED"
     listed = leaf.extended_key_usage or ()
-    if _DOCUMENTS in listed and "any_extended_key_usage" not in listed:
+    if FOR_DOCUMENTS in listed and "any_extended_key_usage" not in listed:
         return "SIGNER_AS_MAKER"
     return None
 
@@ -399,7 +349,7 @@ def _with_revocation(
         status = "REVOKED"
     elif not known and policy.required:
         status = "REVOCATION_UNKNOWN"
-    otherwise = any(_is_meant_otherwise(one, asked.purpose) for one in path)
+    otherwise = any(is_meant_otherwise(one, asked.purpose) for one in path)
     until = [one.known_until for one in found]
     least = None if None in until else min((one for one in until if one), default=_FOREVER)
     ahead = any(one.is_ahead for one in found)
