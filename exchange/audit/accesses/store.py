@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 import sqlalchemy as sa
@@ -23,6 +24,8 @@ BATCHES_AT_ONCE = 8
 #: Of one transaction, which group commits wait for: one delivery alone may be of 5,000 records.
 ROWS_AT_ONCE = 2_000
 ROWS_A_RUN = 20_000
+#: The sequencer waits for a run: checkpoints come about every second all the same.
+SECONDS_A_RUN = 0.3
 _BIG = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
@@ -95,8 +98,8 @@ class AccessStore:
 
         In small transactions, since group commits wait for each. Repeating is harmless.
         """
-        moved = 0
-        while moved < ROWS_A_RUN:
+        moved, end = 0, time.monotonic() + SECONDS_A_RUN
+        while moved < ROWS_A_RUN and time.monotonic() < end:
             with self._held.transaction() as connection:
                 waiting = connection.execute(self._ordered, (BATCHES_AT_ONCE,)).fetchall()
                 rows: list[tuple[bytes, int]] = []
