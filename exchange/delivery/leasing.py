@@ -1,14 +1,15 @@
 """Leasing lanes (租约): several consumers share the work of one subscription.
 
-1. Leasing is three steps: take lanes in a transaction, read the log without one, say in another
-   what is sent. Whoever dies between them leaves leases that end, and nothing is lost.
+1. The log is read without a lock, for it only grows; then one short transaction takes the lanes
+   that are still as they were, and says what is sent of them. Whoever dies after it leaves leases
+   that end, and nothing is lost.
 2. A lease and its delivery are in the database, so consumers may be at different nodes.
 3. A lease that ended is noticed by the next leasing, which tells what it failed at.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -22,10 +23,12 @@ from exchange.delivery.lanes.model import DeadLetterState, Lane
 from exchange.delivery.lanes.service import LaneKeeping, cursor_of
 from exchange.delivery.log.store import LogReader
 from exchange.delivery.model import (
+    DELIVERY_SIZE,
     Change,
     LogEntry,
     Subscription,
     changes_wanted,
+    cost_of,
     record_id,
 )
 from exchange.delivery.projecting import Projection
@@ -37,6 +40,9 @@ from runtime.database import Database, UnitOfWork
 from runtime.errors import FieldViolation, InvalidArgument
 from runtime.identity import Principal
 from runtime.records import SealedRecord
+
+#: A lane that has nothing to deliver is moved on where it lies so many changes behind.
+WORTH_WRITING = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +79,32 @@ class Leased:
 
 
 NOTHING = Leased(changes=[], lanes=[], leases=[])
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """Lanes as they are, the dead letter to replay next by lane, and the time of that."""
+
+    lanes: dict[int, Lane]
+    waiting: dict[int, int]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Scan:
+    """Entries to deliver, free lanes without any up to `upto`."""
+
+    entries: list[LogEntry]
+    idle: set[int]
+    upto: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Lanes as they were leased, and what is delivered of them."""
+
+    lanes: list[Lane]
+    entries: list[LogEntry]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,82 +170,158 @@ class Leasing:
         subscription: Subscription,
         consumer: Consumer,
     ) -> _Prepared | None:
-        if not self._has_work(subscription):
-            return None
-        with self._database.unit_of_work() as work:
-            taken = self._take(work, subscription, consumer)
-        if not taken:
-            return None
-        end = self._log.end()  # before reading: what comes meanwhile is not passed by
+        held = self._standing(subscription)
         projection = Projection(self._log, grant, subscription)
-        replays = [lane for lane in taken if lane.replays]
-        if replays:
-            # One dead letter alone; other lanes that were taken wait for the next leasing.
-            entries = [projection.state(newest_of(self._log, replays[0].replays))]
-            upto = 0
-        else:
-            entries, upto = self._entries(subscription, projection, taken, consumer, end)
-        changes = projection.project(entries)
-        if len(changes) < len(entries):  # the message is full: nothing after it was sent
-            entries = entries[: len(changes)]
-            upto = entries[-1].offset
-        with self._database.unit_of_work() as work:
-            sent = self._sent(work, subscription, taken, entries, upto)
-        if not sent or not changes:
+        found = self._replay(subscription, projection, consumer, held)
+        if found is None:
+            found = self._next(subscription, projection, consumer, held)
+        if found is None or not found.entries:
             return None
-        numbers = [self._lane_of(subscription, entry.key) for entry in entries]
-        leases = [_lease(lane) for lane in sent]
-        kept = {lane.number for lane in sent}
-        shown = [place for place, number in enumerate(numbers) if number in kept]
-        changes = [changes[place] for place in shown]
+        changes = projection.project(found.entries)
+        numbers = [self._lane_of(subscription, entry.key) for entry in found.entries]
         record = self._access.delivered(
             principal, grant, subscription, changes, consumer=consumer.name
         )
-        leased = Leased(changes=changes, lanes=[numbers[p] for p in shown], leases=leases)
-        return _Prepared(leased, record, self._audit.tags([entries[p].key for p in shown]))
+        leased = Leased(changes=changes, lanes=numbers, leases=[_lease(one) for one in found.lanes])
+        about = self._audit.tags([entry.key for entry in found.entries])
+        return _Prepared(leased, record, about)
 
-    def _has_work(self, subscription: Subscription) -> bool:
-        """Whether it is worth a transaction; costs nothing but reading."""
-        now, end = self._clock.now(), self._log.end()
+    def _standing(self, subscription: Subscription) -> _Standing:
+        """Lanes as they are now; what lapsed is told first."""
+        now = self._clock.now()
         with self._database.reading() as session:
             held = lanes.lanes(session, subscription.name)
             waiting = lanes.replaying(session, subscription.name) if held else {}
-        return not held or any(
-            rules.has_lapsed(lane, now)
-            or (
-                rules.is_free(lane, now)
-                and (cursor_of(subscription, lane) < end or lane.number in waiting)
-            )
-            for lane in held
+        if not held or waiting or any(rules.has_lapsed(lane, now) for lane in held):
+            with self._database.unit_of_work() as work:
+                locked = self._keeping.locked(work, subscription)
+                changed = {
+                    lane.number: self._lapsed(work, subscription, lane)
+                    for lane in locked.values()
+                    if rules.has_lapsed(lane, now)
+                }
+                self._keeping.written(work, subscription, locked, changed)
+                locked |= changed
+                waiting = self._replayable(work, subscription, locked)
+            held = list(locked.values())
+        now_held = {
+            lane.number: replace(lane, cursor=cursor_of(subscription, lane)) for lane in held
+        }
+        return _Standing(now_held, waiting, now)
+
+    def _replay(
+        self,
+        subscription: Subscription,
+        projection: Projection,
+        consumer: Consumer,
+        standing: _Standing,
+    ) -> _Found | None:
+        """A dead letter that is to be replayed, alone; None where there is none to be taken now."""
+        for number, offset in standing.waiting.items():
+            if not rules.is_free(standing.lanes[number], standing.at):
+                continue
+            entry = projection.state(newest_of(self._log, offset))
+            with self._database.unit_of_work() as work:
+                locked = self._keeping.locked(work, subscription)
+                lane, at = locked[number], self._clock.now()
+                # Asked anew under the lock: the lane may have gone on meanwhile.
+                still = self._replayable(work, subscription, locked).get(number) == offset
+                if not still or not rules.is_free(lane, at):
+                    continue
+                taken = rules.leased(
+                    lane, consumer.name, at, consumer.lease_seconds, replays=offset
+                )
+                taken = rules.delivered(taken, offset, offset, 1)
+                self._keeping.written(work, subscription, locked, {number: taken})
+            return _Found([taken], [entry])
+        return None
+
+    def _next(
+        self,
+        subscription: Subscription,
+        projection: Projection,
+        consumer: Consumer,
+        standing: _Standing,
+    ) -> _Found | None:
+        """The next changes of free lanes, with their leases."""
+        end = self._log.end()  # before reading: what comes meanwhile is not passed by
+        free = {
+            lane.number: lane
+            for lane in standing.lanes.values()
+            if rules.is_free(lane, standing.at) and lane.cursor < end
+        }
+        if not free:
+            return None
+        most = consumer.max_lanes or _fair_share(standing.lanes.values(), consumer.name)
+        scan = self._scan(subscription, projection, free, consumer, most, end)
+        behind = max((scan.upto - free[number].cursor for number in scan.idle), default=0)
+        if not scan.entries and behind < WORTH_WRITING:
+            return None
+        offsets: dict[int, list[int]] = {}
+        for entry in scan.entries:
+            number = self._lane_of(subscription, entry.key)
+            offsets.setdefault(number, []).append(entry.offset)
+        with self._database.unit_of_work() as work:
+            locked = self._keeping.locked(work, subscription)
+            at = self._clock.now()
+            changed: dict[int, Lane] = {}
+            taken: list[Lane] = []
+            for number, was in free.items():
+                lane = locked[number]
+                if not rules.is_free(lane, at) or lane.cursor != was.cursor:
+                    continue  # somebody else has it
+                if of_lane := offsets.get(number):
+                    made = rules.leased(lane, consumer.name, at, consumer.lease_seconds)
+                    made = rules.delivered(made, of_lane[0], of_lane[-1], len(of_lane))
+                    taken.append(made)
+                    changed[number] = made
+                elif number in scan.idle:
+                    changed[number] = rules.released(lane, scan.upto)
+            self._keeping.written(work, subscription, locked, changed)
+        kept = {lane.number for lane in taken}
+        return _Found(
+            taken,
+            [one for one in scan.entries if self._lane_of(subscription, one.key) in kept],
         )
 
-    def _take(self, work: UnitOfWork, subscription: Subscription, consumer: Consumer) -> list[Lane]:
-        """Lease free lanes that may have work, those that are furthest behind first."""
-        now, end = self._clock.now(), self._log.end()
-        held = self._keeping.locked(work, subscription)
-        changed: dict[int, Lane] = {}
-        for lane in held.values():
-            if rules.has_lapsed(lane, now):
-                changed[lane.number] = self._lapsed(work, subscription, lane)
-        lanes.update(work.session, subscription.name, changed.values())
-        held |= changed
-        waiting = self._replayable(work, subscription, held)
-        free = [
-            lane
-            for lane in held.values()
-            if rules.is_free(lane, now) and (lane.cursor < end or lane.number in waiting)
-        ]
-        free.sort(key=lambda lane: (lane.number not in waiting, lane.cursor))
-        most = consumer.max_lanes or _fair_share(held.values(), consumer.name)
-        replays = next((waiting[lane.number] for lane in free if lane.number in waiting), 0)
-        if replays:
-            most = 1
-        taken = [
-            rules.leased(lane, consumer.name, now, consumer.lease_seconds, replays=replays)
-            for lane in free[:most]
-        ]
-        self._keeping.written(work, subscription, held, {lane.number: lane for lane in taken})
-        return taken
+    def _scan(
+        self,
+        subscription: Subscription,
+        projection: Projection,
+        free: Mapping[int, Lane],
+        consumer: Consumer,
+        most: int,
+        end: int,
+    ) -> _Scan:
+        """Entries of as many free lanes as have any, which have none, and how far that was read."""
+        limit = changes_wanted(consumer.max_changes)
+        left: dict[int, int] = {}
+        busy: set[int] = set()
+        found: list[LogEntry] = []
+        size = 0
+        upto = min(lane.cursor for lane in free.values())
+        for entry in projection.entries(upto):
+            number = self._lane_of(subscription, entry.key)
+            lane = free.get(number)
+            if lane is None or entry.offset <= lane.cursor:
+                upto = entry.offset
+                continue
+            if number not in left and len(left) < most:
+                left[number] = lane.width
+            if left.get(number, 0) > 0:
+                size += cost_of(entry)
+                if found and size > DELIVERY_SIZE:  # the message is full without it
+                    busy.add(number)
+                    break
+                found.append(entry)
+                left[number] -= 1
+            busy.add(number)
+            upto = entry.offset
+            if len(found) == limit or (len(left) == most and not any(left.values())):
+                break
+        else:
+            upto = max(upto, end)
+        return _Scan(found, set(free) - busy, upto)
 
     def _replayable(
         self, work: UnitOfWork, subscription: Subscription, held: dict[int, Lane]
@@ -244,62 +352,6 @@ class Leasing:
             )
         self._keeping.fail(work, subscription, failure, rules.LEASE_ENDED, actor)
         return failure.lane
-
-    def _entries(
-        self,
-        subscription: Subscription,
-        projection: Projection,
-        taken: Sequence[Lane],
-        consumer: Consumer,
-        end: int,
-    ) -> tuple[list[LogEntry], int]:
-        """Entries for these lanes, and how far the log was read."""
-        left = {lane.number: lane.width for lane in taken}
-        cursors = {lane.number: lane.cursor for lane in taken}
-        most = changes_wanted(consumer.max_changes)
-        found: list[LogEntry] = []
-        upto = after = min(cursors.values())
-        for entry in projection.entries(after):
-            upto = entry.offset
-            number = self._lane_of(subscription, entry.key)
-            if left.get(number, 0) and entry.offset > cursors[number]:
-                found.append(entry)
-                left[number] -= 1
-                if len(found) == most or not any(left.values()):
-                    return found, upto
-        return found, max(upto, end)
-
-    def _sent(
-        self,
-        work: UnitOfWork,
-        subscription: Subscription,
-        taken: Sequence[Lane],
-        entries: Sequence[LogEntry],
-        upto: int,
-    ) -> list[Lane]:
-        """Say what is sent of each lane that is still leased; give back the others."""
-        held = self._keeping.locked(work, subscription)
-        offsets: dict[int, list[int]] = {}
-        for entry in entries:
-            number = self._lane_of(subscription, entry.key)
-            offsets.setdefault(number, []).append(entry.offset)
-        changed: dict[int, Lane] = {}
-        sent: list[Lane] = []
-        for lane in taken:
-            if held[lane.number].token != lane.token:
-                continue
-            if lane.replays:
-                made = rules.delivered(lane, lane.replays, lane.replays, 1)
-                sent.append(made)
-            elif of_lane := offsets.get(lane.number):
-                made = rules.delivered(lane, of_lane[0], of_lane[-1], len(of_lane))
-                sent.append(made)
-            else:
-                # Nothing of it lies before the first change that another lane was cut at.
-                made = rules.released(lane, upto)
-            changed[lane.number] = made
-        self._keeping.written(work, subscription, held, changed)
-        return sent
 
     def _lane_of(self, subscription: Subscription, key: str) -> int:
         if subscription.lanes == 1:

@@ -122,7 +122,7 @@ def project(
     changes: list[Change] = []
     size = 0
     for entry in entries:
-        size += 160 + len(entry.payload or "") * 3
+        size += cost_of(entry)
         if changes and size > DELIVERY_SIZE:
             break
         withdrawn = entry.payload is None
@@ -137,6 +137,11 @@ def project(
             )
         )
     return changes
+
+
+def cost_of(entry: LogEntry) -> int:
+    """What an entry takes of a message, in bytes, at most about."""
+    return 160 + len(entry.payload or "") * 3
 
 
 def record_id(secret: bytes, key: str) -> str:
