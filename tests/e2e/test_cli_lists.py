@@ -84,6 +84,21 @@ def test_rows_of_a_file_are_written_once_and_listed(at, written):
     assert "常住人口信息" in run("history", ROW, *at("police")).stdout
 
 
+def test_grants_that_collide_with_the_negative_list_are_named(at, scene, tmp_path):
+    row = f"{POLICE}/negatives/population"
+    file = tmp_path / "kept.toml"
+    file.write_text(
+        f'[[negative]]\nname = "{row}"\ndisplay_name = "电话"\nitems = ["phone"]\n'
+        'legal_basis = "示范县保密规定第三条"\nfrom_day = "2999-01-01"\n',
+        encoding="utf-8",
+    )
+    (made,) = told("put", file, *at("police"))
+    assert made["collisions"] == told("collisions", row, *at("police")) == []
+    assert "NOT_RESPONSIBLE" in run("collisions", row, *at("employment")).stderr
+    told("remove", row, *at("police"))
+    assert "ROW_NOT_FOUND" in run("collisions", row, *at("police")).stderr
+
+
 def test_what_is_missing_is_told_in_words(at, written):
     (one,) = told("compare", "--shortfalls", *at("centre"))
     assert one["findings"][0]["shortfall"] == "SHORTFALL_ITEMS_MISSING"

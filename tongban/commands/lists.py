@@ -6,11 +6,13 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
+import grpc
 import typer
 
 from exchange.v1 import lists_pb2 as pb
 from runtime import names
-from runtime.errors import InvalidArgument
+from runtime.errors import InvalidArgument, NotFound
+from runtime.status import from_rpc_error
 from tongban.client import Client, new_request_id, plain
 from tongban.commands import lists_demands
 from tongban.commands.lists_demands import state_word
@@ -205,6 +207,7 @@ def put(
     with outcomes(as_json=as_json):
         promised, kept_back = read_rows(read_file(file, greatest=GREATEST_FILE))
         made: list[pb.Responsibility | pb.Negative] = []
+        collisions: dict[str, list[pb.GrantCollision]] = {}
         with Client(node, identity) as client:
             for row in promised:
                 held = _responsibility(client, row.name)
@@ -224,14 +227,65 @@ def put(
                 wish = pb.PutNegativeRequest(negative=entry, request_id=new_request_id())
                 told = client.lists.PutNegative(wish, timeout=client.timeout)
                 made.append(told.negative)
+                collisions[told.negative.name] = _collisions(client, told.negative.name, told)
         if as_json:
-            print_json([plain(row) for row in made])
+            print_json(
+                [
+                    plain(row) | {"collisions": [plain(one) for one in collisions[row.name]]}
+                    if row.name in collisions
+                    else plain(row)
+                    for row in made
+                ]
+            )
         else:
             print_table(
                 say("Written", "已写入"),
                 (say("name", "资源名"), say("version", "版本")),
                 [(row.name, row.version) for row in made],
             )
+            if any(collisions.values()):
+                _print_collisions([one for found in collisions.values() for one in found])
+
+
+@app.command()
+def collisions(
+    name: Annotated[str, typer.Argument(help="A row of the negative list.")],
+    node: NodeAddress = DEFAULT_NODE,
+    identity: IdentityFolder = DEFAULT_IDENTITY,
+    as_json: Json = False,
+) -> None:
+    """List the grants that give what a row of the negative list keeps back.
+
+    Example: tongban lists collisions departments/public-security/negatives/population
+    """
+    with outcomes(as_json=as_json), Client(node, identity) as client:
+        found = _collisions(client, name, pb.PutNegativeResponse())
+        if as_json:
+            print_json([plain(one) for one in found])
+        else:
+            _print_collisions(found)
+
+
+def _collisions(
+    client: Client, name: str, first: pb.PutNegativeResponse
+) -> list[pb.GrantCollision]:
+    """All grants that collide with a row; the first page is in the answer that wrote it."""
+    if first.HasField("negative") and not first.next_page_token:
+        return list(first.collisions)
+    asked = pb.ListGrantCollisionsRequest(name=name, page_token=first.next_page_token)
+    rest = client.every(client.lists.ListGrantCollisions, asked, "collisions")
+    return [*first.collisions, *rest]
+
+
+def _print_collisions(found: list[pb.GrantCollision]) -> None:
+    print_table(
+        say("Grants that lose what is kept back", "受负面清单影响的授权"),
+        (say("grant", "授权"), say("items", "信息项"), say("from", "自"), say("until", "至")),
+        [
+            (one.grant, ", ".join(one.items), when(one.start_time), when(one.end_time))
+            for one in found
+        ],
+    )
 
 
 @app.command()
@@ -330,7 +384,13 @@ def _responsibility(client: Client, name: str) -> pb.Responsibility | None:
 
 
 def _negative(client: Client, name: str) -> pb.Negative | None:
+    """The row on the list, in force or to come; None where there is none."""
     names.parse(names.NEGATIVE, name)
-    asked = pb.ListNegativesRequest(parent=names.department_of(name))
-    found = client.every(client.lists.ListNegatives, asked, "rows")
-    return next((one.negative for one in found if one.negative.name == name), None)
+    asked = pb.ListRowVersionsRequest(name=name)
+    try:
+        newest = list(client.every(client.lists.ListRowVersions, asked, "versions"))[-1].negative
+    except grpc.RpcError as error:
+        if isinstance(from_rpc_error(error), NotFound):
+            return None
+        raise
+    return newest if newest.state == pb.ROW_STATE_ACTIVE else None
