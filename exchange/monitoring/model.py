@@ -122,13 +122,16 @@ class Rules:
 class _Kept(Generic[State]):
     """State by subject, of the subjects seen last."""
 
-    __slots__ = ("_held", "_make")
+    __slots__ = ("_held", "_make", "_newest")
 
     def __init__(self, make: Callable[[], State]) -> None:
         self._make = make
         self._held: OrderedDict[str, State] = OrderedDict()
+        self._newest: tuple[str, State] | None = None
 
     def of(self, subject: str) -> State:
+        if self._newest is not None and self._newest[0] == subject:
+            return self._newest[1]
         held = self._held.get(subject)
         if held is None:
             held = self._held[subject] = self._make()
@@ -136,6 +139,7 @@ class _Kept(Generic[State]):
                 self._held.popitem(last=False)
         else:
             self._held.move_to_end(subject)
+        self._newest = (subject, held)
         return held
 
     def __len__(self) -> int:
@@ -196,7 +200,10 @@ class _Sequence:
         """How many of the last answers were of neighbouring keys."""
         if number in self.last:  # asked again: says nothing
             return self.nears
-        near = any(abs(number - other) <= NEIGHBOURS for other in self.last)
+        near = False
+        for other in self.last:
+            if -NEIGHBOURS <= number - other <= NEIGHBOURS:
+                near = True
         if self.last:
             stride = number - self.last[-1]
             near = near or stride == self.stride
@@ -240,7 +247,9 @@ class Watch:
         self._off: _Kept[_Count] = _Kept(_Count)
         self._refused: _Kept[_Count] = _Kept(_Count)
         self._raised: dict[tuple[AlertKind, str, int], _Raised] = {}
+        #: Between these instants it is open, or off hours (of the day that began then).
         self._open = (0, 0)
+        self._off_hours = (0, 0, 0)
 
     def remember(self, grant: str, rows_by_hour: Iterable[tuple[int, int]]) -> None:
         """A grant's rows of earlier hours (number of the hour since 1970, rows), in order."""
@@ -308,17 +317,32 @@ class Watch:
                 )
 
     def _see_hours(self, call: CallRecord) -> None:
-        if not self._open[0] <= call.request_in < self._open[1]:
-            at = datetime.fromtimestamp(call.request_in / MICROSECONDS, CHINA)
-            assert self._rules.hours is not None  # noqa: S101  # the caller looked
-            begin, end = self._rules.hours
-            day = at.replace(hour=0, minute=0, second=0, microsecond=0)
-            if self._calendar().is_workday(day.date()) and begin <= at.time() < end:
+        at = call.request_in
+        if self._open[0] <= at < self._open[1]:
+            return
+        if not self._off_hours[0] <= at < self._off_hours[1]:
+            self._tell_hours(at)
+            if self._open[0] <= at < self._open[1]:
+                return
+        start = self._off_hours[2]
+        count = self._off.of(call.grant).add(start)
+        self._raise(AlertKind.OFF_HOURS, call.grant, call, start, 24 * HOUR, count, 0)
+
+    def _tell_hours(self, instant: int) -> None:
+        """Whether it is open now, and until when that holds; off hours ask again in ten minutes."""
+        assert self._rules.hours is not None  # noqa: S101  # the caller looked
+        begin, end = self._rules.hours
+        at = datetime.fromtimestamp(instant / MICROSECONDS, CHINA)
+        day = at.replace(hour=0, minute=0, second=0, microsecond=0)
+        start = _micros(day, time())
+        until = start + 24 * HOUR
+        if self._calendar().is_workday(day.date()):
+            if begin <= at.time() < end:
                 self._open = (_micros(day, begin), _micros(day, end))
                 return
-            start = _micros(day, time())
-            count = self._off.of(call.grant).add(start)
-            self._raise(AlertKind.OFF_HOURS, call.grant, call, start, 24 * HOUR, count, 0)
+            if at.time() < begin:
+                until = _micros(day, begin)
+        self._off_hours = (instant, min(until, instant + TEN_MINUTES), start)
 
     def _raise(
         self,

@@ -1,7 +1,7 @@
 """The rules of alerts, and what is recorded of purposes and keys."""
 
 import random
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 
@@ -101,6 +101,21 @@ def test_hours_of_work_follow_the_calendar():
     made = watch(hours=None)
     made.see(call(holiday))
     assert kinds(made) == {}
+
+
+@pytest.mark.parametrize("back", [0, 3, 90])
+def test_one_watch_tells_off_hours_as_one_that_sees_a_single_call(back):
+    made, hours = watch(hours=(time(8, 45), time(17, 20))), []
+    for minutes in range(0, 6 * 24 * 60, 7):
+        # What is noted later may have begun earlier.
+        at = NOON + timedelta(minutes=minutes - (back if minutes % 2 else 0))
+        alone = watch(hours=(time(8, 45), time(17, 20)))
+        alone.see(call(at))
+        made.see(call(at))
+        starts = [[alert.window_start for alert in one.raised()] for one in (made, alone)]
+        assert starts[0] == starts[1], at
+        hours += starts[0]
+    assert 0 < len(set(hours)) <= 7
 
 
 def test_refusals_are_counted_by_system_and_window():
