@@ -227,11 +227,22 @@ class Client:
         rows: Iterable[Sequence[str]],
         *,
         withdraw: Iterable[Sequence[str]] = (),
+        snapshot: bool = False,
         request_id: str = "",
     ) -> delivery_pb2.PublishResponse:
-        """Publish one batch of records; `withdraw` rows need only the key's value."""
+        """Publish one batch of records; `withdraw` rows need only the key's value.
+
+        A snapshot is all there is: what is held and not among the rows is withdrawn.
+        """
         header = delivery_pb2.PublishHeader(
-            resource=resource, items=items, request_id=request_id or new_request_id()
+            resource=resource,
+            items=items,
+            request_id=request_id or new_request_id(),
+            mode=(
+                delivery_pb2.PUBLISH_MODE_SNAPSHOT
+                if snapshot
+                else delivery_pb2.PUBLISH_MODE_UNSPECIFIED
+            ),
         )
 
         def messages() -> Iterator[delivery_pb2.PublishRequest]:

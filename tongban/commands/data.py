@@ -5,17 +5,15 @@ from __future__ import annotations
 import csv
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import grpc
-import orjson
 import typer
 from rich.progress import track
 
-from exchange.v1 import delivery_pb2 as delivery
 from exchange.v1 import query_pb2 as queries
 from runtime import names
 from runtime.errors import FieldViolation, InvalidArgument
@@ -94,6 +92,9 @@ def publish(
     withdraw: Annotated[
         bool, typer.Option("--withdraw", help="Withdraw the records with these keys.")
     ] = False,
+    snapshot: Annotated[
+        bool, typer.Option("--snapshot", help="The file is all there is: withdraw the others.")
+    ] = False,
     request_id: Annotated[str, typer.Option(help="The same id repeats safely.")] = "",
     node: NodeAddress = DEFAULT_NODE,
     identity: IdentityFolder = DEFAULT_IDENTITY,
@@ -117,6 +118,7 @@ def publish(
                 items,
                 () if withdraw else shown,
                 withdraw=shown if withdraw else (),
+                snapshot=snapshot,
                 request_id=request_id,
             )
         if as_json:
@@ -128,73 +130,6 @@ def publish(
                  say("unchanged", "未变"), say("offset", "偏移")),
                 [(done.upserted, done.withdrawn, done.unchanged, done.offset)],
             )  # fmt: skip
-
-
-def subscribe(
-    grant: Annotated[str, typer.Argument(help="The grant; or a subscription that exists.")],
-    name: Annotated[str, typer.Option("--id", help="Last part of the subscription's name.")] = "",
-    earliest: Annotated[
-        bool, typer.Option("--earliest", help="Begin with the first change there is.")
-    ] = False,
-    follow: Annotated[
-        bool, typer.Option("--follow", help="Go on as changes come; otherwise stop when done.")
-    ] = False,
-    node: NodeAddress = DEFAULT_NODE,
-    identity: IdentityFolder = DEFAULT_IDENTITY,
-    as_json: Json = False,
-) -> None:
-    """Receive changes, one JSON line each, and acknowledge them.
-
-    Example: tongban subscribe departments/human-resources/grants/cd34 --id people --earliest
-    """
-    with outcomes(as_json=as_json), Client(node, identity) as client:
-        subscription = _subscription(client, grant, name, earliest=earliest)
-        if follow:
-            call = client.delivery.Subscribe(delivery.SubscribeRequest(subscription=subscription))
-            for sent in call:
-                _deliver(client, subscription, sent.changes, sent.cursor)
-            return
-        while True:
-            part = client.delivery.PullChanges(
-                delivery.PullChangesRequest(subscription=subscription), timeout=client.timeout
-            )
-            if not part.changes:
-                return
-            _deliver(client, subscription, part.changes, part.cursor)
-
-
-def _subscription(client: Client, grant: str, name: str, *, earliest: bool) -> str:
-    if "/subscriptions/" in grant:
-        return grant
-    names.parse(names.GRANT, grant, field="grant")
-    parent = names.department_of(grant)
-    return client.delivery.CreateSubscription(
-        delivery.CreateSubscriptionRequest(
-            parent=parent,
-            subscription_id=name or f"s-{new_request_id()[:8]}",
-            grant=grant,
-            start=(delivery.START_POSITION_EARLIEST if earliest else delivery.START_POSITION_NOW),
-            request_id=new_request_id(),
-        ),
-        timeout=client.timeout,
-    ).subscription.name
-
-
-def _deliver(
-    client: Client, subscription: str, changes: Iterable[delivery.Change], cursor: int
-) -> None:
-    for change in changes:
-        line = {
-            "offset": change.offset,
-            "type": delivery.ChangeType.Name(change.type).removeprefix("CHANGE_TYPE_"),
-            "record_id": change.record_id,
-            "items": dict(sorted(change.items.items())),  # a message keeps no order
-        }
-        typer.echo(orjson.dumps(line).decode())
-    client.delivery.AcknowledgeChanges(
-        delivery.AcknowledgeChangesRequest(subscription=subscription, cursor=cursor),
-        timeout=client.timeout,
-    )
 
 
 def read_records(file: Path) -> tuple[list[str], list[list[str]], list[int]]:
