@@ -257,6 +257,7 @@ class ExchangeService:
             audit=self.audit,
             clock=self._clock,
             rates=rates,
+            sources=sources,
         )
         telling = Telling(database=self.database, audit=self.audit, clock=self._clock)
         self._spatial = SpatialQuerying(

@@ -7,6 +7,7 @@
 3. The page's audit record is durable before the page is sent: kind `export`, with `grant`,
    `contract`, `resource`, `items`, `count`, and commitments to `purpose`, `case_number`, `request`
    (`{grant, purpose, case_number, page_size, page_token}`) and `answer` (the list of the items).
+4. What a department answers from its own system is not held here, and so not exported.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from exchange.grants.rates import Rates
 from exchange.grants.rows import looked_up, shows
 from exchange.grants.sharing import admitted
 from exchange.query.days import Days
+from exchange.query.forwarded import Sources, check_held
 from exchange.query.model import check_question, quota_exceeded
 from exchange.query.signing import signed_facts
 from exchange.refusals import REFUSED, refusal
@@ -65,7 +67,9 @@ class Exporting:
         audit: AuditLog,
         clock: Clock,
         rates: Rates,
+        sources: Sources | None = None,
     ) -> None:
+        self._sources = sources or Sources(None, schemas)
         self._grants = grants
         self._schemas = schemas
         self._records = records
@@ -88,7 +92,8 @@ class Exporting:
         """A page of records.
 
         Raises InvalidArgument (BAD_QUESTION, BAD_PAGE_TOKEN), what `GrantIndex.authorize` and
-        `admitted` raise and ResourceExhausted (RATE_EXCEEDED, DAILY_QUOTA_EXCEEDED).
+        `admitted` raise, FailedPrecondition (RESOURCE_NOT_HELD) and ResourceExhausted
+        (RATE_EXCEEDED, DAILY_QUOTA_EXCEEDED).
         """
         check_question(purpose, case_number)
         size = paging.page_size(page_size, default=DEFAULT_PAGE, greatest=GREATEST_PAGE)
@@ -109,6 +114,7 @@ class Exporting:
             )
             schema = self._schemas.schema(granted.resource)
             granted = admitted(granted, schema)
+            check_held(forwarded=self._sources.serves(granted.resource))
             facts = signed_facts(schema, signed, "Export", request, now)
             self._rates.take(granted)
             day, left = self._days.at(now)

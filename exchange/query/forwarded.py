@@ -15,7 +15,7 @@ from exchange.connecting.asking import GREATEST_KEYS, SourceFailed, told
 from exchange.connecting.forwarding import Forwarding
 from exchange.connecting.model import SERVICE
 from exchange.grants.model import Grant
-from runtime.errors import Aborted, DataLoss, Unavailable
+from runtime.errors import Aborted, DataLoss, FailedPrecondition, Unavailable
 from runtime.identity import Principal
 
 #: Seconds that a caller still waits, None without end.
@@ -31,6 +31,17 @@ def unbounded() -> None:
 def caller_gone() -> Aborted:
     """What is on record of a question whose caller did not wait for the source's answer."""
     return Aborted("the caller did not wait for the source's answer", reason="CALLER_GONE")
+
+
+def check_held(*, forwarded: bool) -> None:
+    """Refuse to read all of what is not held here. Raises FailedPrecondition, RESOURCE_NOT_HELD."""
+    if forwarded:
+        raise FailedPrecondition(
+            "this resource is answered by its department's own system, and not held here: ask for "
+            "records by their keys",
+            reason="RESOURCE_NOT_HELD",
+            message_zh="该信息资源由部门自有系统应答，本节点不保存其数据：请按主键查询",
+        )
 
 
 class Sources:

@@ -1,0 +1,33 @@
+"""What is answered by a department's own system has no past here, and nothing to export."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+
+import pytest
+
+from exchange.grants.model import Operation
+from exchange.v1 import query_pb2
+from tests.builders.exchange import exchange_node, refusal
+from tests.integration.test_exchange_connectors import KEY, MASKS, WHY, opened
+
+
+@pytest.fixture
+async def http(tmp_path):
+    async with exchange_node(tmp_path / "node") as node, AsyncExitStack() as stack:
+        yield await opened(stack, node, "http", tmp_path / "source")
+
+
+async def test_it_has_no_past_and_is_not_exported(http):
+    await http.connect()
+    grant = http.node.grant(MASKS, operations=[Operation.QUERY, Operation.EXPORT])
+    assert (await http.ask(grant)).found
+    asked = len(http.source.asked)
+    for which in ({"key": KEY}, {"keys": [KEY]}):
+        then = query_pb2.QueryRequest(grant=grant, **which, **WHY)
+        then.read_time.FromDatetime(http.node.clock.now())
+        assert (await refusal(http.consumer.query.Query(then))).reason == "BAD_READ_TIME"
+    everything = query_pb2.ExportRequest(grant=grant, **WHY)
+    error = await refusal(http.consumer.query.Export(everything))
+    assert error.reason == "RESOURCE_NOT_HELD"
+    assert len(http.source.asked) == asked
