@@ -15,6 +15,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import orjson
 
@@ -64,9 +65,9 @@ class Search:
         self._grant = grant
         self._item = item
         self._area = area
-        #: What is left of the seconds, of reading and of leaving out.
+        #: Seconds: what is left for reading, and what leaving out has taken.
         self._left = GREATEST_SECONDS
-        self._left_out = GREATEST_SECONDS_OUT
+        self._spent_out = 0.0
         #: What circles have judged, by number: a greater one holds the smaller.
         self._judged: dict[int, Found | None] = {}
 
@@ -85,42 +86,52 @@ class Search:
 
     def _listed(self, layer: int, test: Test, size: int, after: int) -> tuple[list[Found], int]:
         numbers = self._candidates(layer, _boxes(self._area), after=after)
-        more = len(numbers) == GREATEST_LOOKED_AT
         found: list[Found] = []
-        told = read = 0
-        ends = time.monotonic() + self._left
-        for number, payload in self._records(numbers):
-            read += len(payload)
-            one = self._answers(test, number, payload)
-            if one is not None:
-                told += len(payload) * 3
-                if found and told > DELIVERY_SIZE:
-                    return found, found[-1].number
-                found.append(one)
-            late = time.monotonic() > ends
-            if len(found) == size or read >= GREATEST_TEXT_READ or late:
-                return found, number if more or number != numbers[-1] else 0
-        return found, numbers[-1] if more else 0
+        told = read = looked_at = last = 0
+        began = time.monotonic() - self._spent_out
+        while part := list(islice(numbers, min(READ_AT_ONCE, size))):
+            looked_at += len(part)
+            last = part[-1]
+            for number, payload in self._places.payloads(self._grant.resource, part):
+                read += len(payload)
+                one = self._answers(test, number, payload)
+                if one is not None:
+                    told += len(payload) * 3
+                    if found and told > DELIVERY_SIZE:
+                        return found, found[-1].number
+                    found.append(one)
+                late = time.monotonic() - self._spent_out - began > self._left
+                if len(found) == size or read >= GREATEST_TEXT_READ or late:
+                    more = number != last or looked_at == GREATEST_LOOKED_AT
+                    return found, number if more or next(numbers, None) is not None else 0
+        return found, last if looked_at == GREATEST_LOOKED_AT else 0
 
-    def _candidates(self, layer: int, boxes: Sequence[Box], *, after: int) -> list[int]:
+    def _candidates(self, layer: int, boxes: Sequence[Box], *, after: int) -> Iterator[int]:
         """Numbers, in order, of as many places as may be looked at, of records that are shown."""
         if not self._grant.row_filter:
-            return self._places.candidates(layer, boxes, after=after, limit=GREATEST_LOOKED_AT)
-        found: list[int] = []
-        ends = time.monotonic() + self._left_out
-        while True:
+            limit = GREATEST_LOOKED_AT
+            return iter(self._places.candidates(layer, boxes, after=after, limit=limit))
+        return islice(self._shown(layer, boxes, after), GREATEST_LOOKED_AT)
+
+    def _shown(self, layer: int, boxes: Sequence[Box], after: int) -> Iterator[int]:
+        """Numbers of places whose records the row filter shows."""
+        resource, row_filter = self._grant.resource, self._grant.row_filter
+        part: list[int] = []
+        while not part or len(part) == PLACES_AT_ONCE:
+            began = time.monotonic()
             part = self._places.candidates(layer, boxes, after=after, limit=PLACES_AT_ONCE)
-            for start in range(0, len(part), LEFT_OUT_AT_ONCE):
-                these = part[start : start + LEFT_OUT_AT_ONCE]
-                found += self._places.shown(self._grant.resource, these, self._grant.row_filter)
-                if time.monotonic() > ends:
-                    raise _too_crowded()
-                if len(found) >= GREATEST_LOOKED_AT:
-                    break
-            if len(found) >= GREATEST_LOOKED_AT or len(part) < PLACES_AT_ONCE:
-                self._left_out = ends - time.monotonic()
-                return found[:GREATEST_LOOKED_AT]
+            if not part:
+                return
             after = part[-1]
+            for start in range(0, len(part), LEFT_OUT_AT_ONCE):
+                these = self._places.shown(
+                    resource, part[start : start + LEFT_OUT_AT_ONCE], row_filter
+                )
+                self._spent_out += time.monotonic() - began
+                if self._spent_out > GREATEST_SECONDS_OUT:
+                    raise _too_crowded()
+                yield from these
+                began = time.monotonic()
 
     def _nearest(self, area: Nearest, layer: int, test: Test, size: int) -> list[Found]:
         """Grow the circle until it holds enough; shrink it again where it holds too much."""
@@ -144,7 +155,7 @@ class Search:
         self, area: Nearest, layer: int, test: Test, radius: float
     ) -> list[Found] | None:
         """Records within a radius; None where there are too many candidates."""
-        numbers = self._candidates(layer, around(area.place, radius), after=0)
+        numbers = list(self._candidates(layer, around(area.place, radius), after=0))
         if len(numbers) == GREATEST_LOOKED_AT:
             return None
         read = 0
