@@ -31,6 +31,8 @@ def configure(data: Path) -> None:
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",
         # What fails is told by the command in its own words, without a trace.
         "PREFECT_LOGGING_LEVEL": "CRITICAL",
+        # Nor does a server that is ended while it still writes an event tell of that.
+        "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
         # The flows of this node are started by it or by hand: no schedules, no late runs.
         "PREFECT_API_SERVICES_SCHEDULER_ENABLED": "false",
         "PREFECT_API_SERVICES_LATE_RUNS_ENABLED": "false",
