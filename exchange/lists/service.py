@@ -5,9 +5,11 @@
 2. The responsibility and the negative list are open to every department.
 3. A row of the responsibility list has a clock where the catalog lacks what it promises
    (`changing`). Demands are in `demands`.
-4. A row of the negative list is seen by every process that reads, with its commit: it raises the
+4. Any administrator puts a row on the negative list, as any may revoke a grant; but only its
+   department, or an administrator above it, changes it or takes it off: that gives data back.
+5. A row of the negative list is seen by every process that reads, with its commit: it raises the
    catalog's epoch for its resource (`catalog.service.Schemas`).
-5. What costs more than a page's fixed statements is not asked here.
+6. What costs more than a page's fixed statements is not asked here.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from typing import TYPE_CHECKING, TypeVar
 from exchange.catalog import service as catalog
 from exchange.catalog import store as catalog_store
 from exchange.catalog.model import DataResource, SharingType
+from exchange.grants import standing
 from exchange.lists import changing, model, store
 from exchange.lists.keeping import Collision, listed
 from exchange.lists.model import (
@@ -40,8 +43,8 @@ from exchange.lists.store import Version, Wanted
 from runtime import names, paging
 from runtime.clock import Clock, china_date
 from runtime.database import Database, UnitOfWork
-from runtime.errors import NotFound
-from runtime.identity import Principal
+from runtime.errors import NotFound, PermissionDenied
+from runtime.identity import Principal, Role
 from runtime.records import make_record
 from runtime.workdays import read_day
 
@@ -90,6 +93,8 @@ def put(work: UnitOfWork, principal: Principal, *, row: _Kept, clock: Clock) -> 
     check_registered(work, named)
     held = store.row(work.session, asked.name, lock=True)
     on_list = held is not None and held.state is RowState.ACTIVE
+    if on_list and isinstance(asked, Negative):
+        _check_keeper(work, principal, department)
     if asked.etag != (held.etag if held is not None and on_list else ""):
         raise etag_mismatch()
     made = write(work, principal, asked, held, word=f"{model.list_of(asked)}_put", clock=clock)
@@ -112,6 +117,8 @@ def remove(
 ) -> _Kept:
     """Take a row off its list. Raises NotFound (ROW_NOT_FOUND), Aborted (ETAG_MISMATCH)."""
     check_writer(principal, names.department_of(name))
+    if kind is Negative:
+        _check_keeper(work, principal, names.department_of(name))
     held = store.row(work.session, name, lock=True)
     if not isinstance(held, kind) or held.state is RowState.REMOVED:
         raise row_not_found()
@@ -298,6 +305,19 @@ def _record(work: UnitOfWork, principal: Principal, row: Row, *, word: str, now:
             commitments={key: text.encode() for key, text in texts.items() if text},
         )
     )
+
+
+def _check_keeper(work: UnitOfWork, principal: Principal, department: str) -> None:
+    """Raises PermissionDenied (NOT_RESPONSIBLE) unless the caller may give back what is kept."""
+    own = principal.department == department
+    above = principal.has(Role.ADMINISTRATOR) and not own
+    if not own and not (above and principal.department in standing.above(work, department)):
+        raise PermissionDenied(
+            "the department, or an administrator of one above it, changes a row of the negative "
+            "list or takes it off: ask them",
+            reason="NOT_RESPONSIBLE",
+            message_zh="负面清单中的行只能由本部门，或其上级部门、主管部门的管理员更改或移出",
+        )
 
 
 def check_registered(work: UnitOfWork, departments: Collection[str]) -> None:

@@ -138,6 +138,7 @@ def test_rows_are_removed_and_bad_files_refused(at, written, tmp_path):
     assert run("remove", f"{POLICE}/demands/x", *at("centre")).returncode == 4
     assert run("remove", f"{POLICE}/responsibilities/none", *at("centre")).returncode == 3
     for name in (f"{POLICE}/negatives/cases", ROW):
-        assert told("remove", name, *at("centre"))["state"] == "ROW_STATE_REMOVED"
+        whose = "centre" if name == ROW else "police"
+        assert told("remove", name, *at(whose))["state"] == "ROW_STATE_REMOVED"
     assert told("responsibilities", *at("police")) == []
     assert told("responsibilities", "--removed", *at("police"))[0]["name"] == ROW
