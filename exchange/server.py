@@ -352,7 +352,11 @@ class ExchangeService:
         server.add(
             corrections_pb2_grpc.add_CorrectionServiceServicer_to_server,
             CorrectionServicer(
-                self.database, audit=self.audit, schemas=self.schemas, clock=self._clock
+                self.database,
+                audit=self.audit,
+                schemas=self.schemas,
+                sources=sources,
+                clock=self._clock,
             ),
             corrections_rpc.POLICY,
         )

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from exchange.corrections import model, service, store
-from exchange.corrections.model import Correction, Notice, Tracing, correction_not_found, may_see
-from exchange.corrections.service import Seen
-from exchange.corrections.store import Change
+from exchange.corrections import model, reading, rights, store
+from exchange.corrections.model import Correction, Notice, Tracing, correction_not_found
+from exchange.corrections.reading import Seen
+from exchange.corrections.versions import store as log
+from exchange.corrections.versions.store import Change
 from exchange.delivery.model import record_id
 from exchange.delivery.reading import RecordReader
 from exchange.grants.model import Grant, GrantState, Operation
@@ -66,7 +67,7 @@ def page(
 ) -> tuple[list[Told], str]:
     """A page of notices to the caller's department, or of all."""
     size, after = paging.page_size(page_size), _after(page_token)
-    everything = model.sees_everything(principal)
+    everything = rights.sees_everything(principal)
     with database.reading() as session:
         rows = store.notices(
             session,
@@ -108,15 +109,15 @@ def lineage(
     database: Database, principal: Principal, *, name: str, page_size: int, page_token: str
 ) -> Lineage:
     """What a request led to. Raises NotFound (CORRECTION_NOT_FOUND)."""
-    seen = service.get(database, principal, name)
+    seen = reading.get(database, principal, name)
     size, after = paging.page_size(page_size), _after(page_token)
     with database.reading() as session:
         held = store.correction(session, name)
-        if held is None or not may_see(principal, held):
+        if held is None or not rights.may_see(principal, held):
             raise correction_not_found()
-        whole = model.sees_everything(principal) or model.is_source(principal, held)
-        wrong = [one for offset in held.wrong if (one := store.change(session, offset))]
-        corrected = store.change(session, held.corrected) if held.corrected else None
+        whole = rights.sees_everything(principal) or rights.is_source(principal, held)
+        wrong = [one for offset in held.wrong if (one := log.change(session, offset))]
+        corrected = log.change(session, held.corrected) if held.corrected else None
         grant = store.grant_of(session, held.grant_name) if held.grant_name else None
         rows = store.notices(session, correction=name, after=after, limit=size + 1) if whole else []
         found, token = paging.cut(rows, size, lambda notice: notice.name)
@@ -165,8 +166,8 @@ def _told(session: Session, principal: Principal, found: Sequence[Notice]) -> li
     """Notices with what else they tell; three statements and one for each correct version."""
     about = store.of_notices(session, {notice.correction for notice in found})
     mine = [notice for notice in found if notice.recipient == principal.department]
-    secrets = store.secrets_of(session, {one.subscription for one in mine if one.subscription})
-    corrected = {held.corrected: store.change(session, held.corrected) for held in about.values()}
+    secrets = log.secrets_of(session, {one.subscription for one in mine if one.subscription})
+    corrected = {held.corrected: log.change(session, held.corrected) for held in about.values()}
     told = []
     for notice in found:
         held = about[notice.correction]

@@ -11,11 +11,13 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from exchange.audit.appending import AuditLog
 from exchange.catalog.service import Schemas
-from exchange.corrections import noticing, service
+from exchange.corrections import finding, noticing, reading, service
+from exchange.corrections.finding import Finding, Record
 from exchange.corrections.model import CorrectionState, Fault, Origin
 from exchange.corrections.noticing import Told
-from exchange.corrections.service import Finding, Record, Seen
-from exchange.corrections.store import Change
+from exchange.corrections.reading import Seen
+from exchange.corrections.versions.store import Change
+from exchange.query.forwarded import Sources
 from exchange.v1 import corrections_pb2 as pb
 from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork
@@ -56,11 +58,17 @@ class CorrectionServicer:
     """The methods of CorrectionService; plain ones, as all of them ask the database."""
 
     def __init__(
-        self, database: Database, *, audit: AuditLog, schemas: Schemas, clock: Clock
+        self,
+        database: Database,
+        *,
+        audit: AuditLog,
+        schemas: Schemas,
+        sources: Sources,
+        clock: Clock,
     ) -> None:
         self._database = database
         self._clock = clock
-        self._finding = Finding(database=database, audit=audit, schemas=schemas, clock=clock)
+        self._finding = Finding(database=database, audit=audit, schemas=schemas, sources=sources)
 
     def SubmitCorrection(  # noqa: N802  # the protocol's name
         self, request: pb.SubmitCorrectionRequest, call: Call
@@ -82,7 +90,7 @@ class CorrectionServicer:
                 statement=request.statement,
                 clock=self._clock,
             )
-            seen = service.due_of(work, call.principal, made)
+            seen = reading.due_of(work, call.principal, made)
             return pb.SubmitCorrectionResponse(correction=correction_message(seen))
 
         return self._once(call, request, request.request_id, pb.SubmitCorrectionResponse, act)
@@ -91,14 +99,14 @@ class CorrectionServicer:
         self, request: pb.GetCorrectionRequest, call: Call
     ) -> pb.GetCorrectionResponse:
         """One request."""
-        seen = service.get(self._database, call.principal, request.name)
+        seen = reading.get(self._database, call.principal, request.name)
         return pb.GetCorrectionResponse(correction=correction_message(seen))
 
     def ListCorrections(  # noqa: N802
         self, request: pb.ListCorrectionsRequest, call: Call
     ) -> pb.ListCorrectionsResponse:
         """A page of requests."""
-        page, token = service.page(
+        page, token = reading.page(
             self._database,
             call.principal,
             resource=request.resource,
@@ -114,8 +122,8 @@ class CorrectionServicer:
         self, request: pb.MyCorrectionsRequest, call: Call
     ) -> pb.MyCorrectionsResponse:
         """A page of a citizen's requests."""
-        service.check_citizen(request.key, request.case_number)
-        page, token = service.page_of_citizen(
+        finding.check_citizen(request.key, request.case_number)
+        page, token = reading.page_of_citizen(
             self._database,
             call.principal,
             key=request.key,
@@ -123,7 +131,7 @@ class CorrectionServicer:
             page_token=request.page_token,
         )
         with self._database.unit_of_work() as work:
-            service.tell_citizen(
+            reading.tell_citizen(
                 work,
                 call.principal,
                 key=request.key,
@@ -142,7 +150,7 @@ class CorrectionServicer:
 
         def act(work: UnitOfWork) -> pb.ReviewCorrectionResponse:
             made = service.review(work, call.principal, name=request.name, clock=self._clock)
-            seen = service.due_of(work, call.principal, made)
+            seen = reading.due_of(work, call.principal, made)
             return pb.ReviewCorrectionResponse(correction=correction_message(seen))
 
         return self._once(call, request, request.request_id, pb.ReviewCorrectionResponse, act)
@@ -167,7 +175,7 @@ class CorrectionServicer:
                 legal_basis=request.answer_legal_basis,
                 clock=self._clock,
             )
-            seen = service.due_of(work, call.principal, made)
+            seen = reading.due_of(work, call.principal, made)
             return pb.AnswerCorrectionResponse(correction=correction_message(seen))
 
         return self._once(call, request, request.request_id, pb.AnswerCorrectionResponse, act)
@@ -179,7 +187,7 @@ class CorrectionServicer:
 
         def act(work: UnitOfWork) -> pb.WithdrawCorrectionResponse:
             made = service.withdraw(work, call.principal, name=request.name, clock=self._clock)
-            seen = service.due_of(work, call.principal, made)
+            seen = reading.due_of(work, call.principal, made)
             return pb.WithdrawCorrectionResponse(correction=correction_message(seen))
 
         return self._once(call, request, request.request_id, pb.WithdrawCorrectionResponse, act)

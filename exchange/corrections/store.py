@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -24,7 +24,6 @@ from exchange.corrections.model import (
     Notice,
     Origin,
     Tracing,
-    Version,
 )
 from exchange.grants.model import Grant
 from exchange.grants.store import grant, versions
@@ -117,14 +116,6 @@ class Wanted:
     citizen_key: str | None = None
     resource: str | None = None
     open_only: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivered:
-    """A subscription, as far as it tells whose record a change is."""
-
-    grant: str
-    secret: bytes
 
 
 def insert(session: Session, held: Correction) -> None:
@@ -244,75 +235,6 @@ def notice_counts(session: Session, name: str) -> tuple[int, int]:
     counted = sa.select(sa.func.count(), sa.func.count(columns.acknowledge_time))
     row = session.execute(counted.where(columns.correction == name)).one()
     return int(row[0]), int(row[1])
-
-
-# What is read of other tables.
-
-_DELIVERED = "SELECT grant_name, secret FROM subscription WHERE name = :name"
-_CHANGE = """
-    SELECT c."offset", c.batch, c.record_key, c.payload, c.previous, b.resource, b.published_at
-    FROM change AS c JOIN batch AS b ON b.number = c.batch WHERE c."offset" = :offset
-"""
-_NEWEST = """
-    SELECT coalesce(
-        (SELECT "offset" FROM record WHERE resource = :resource AND record_key = :key),
-        (SELECT "offset" FROM withdrawn WHERE resource = :resource AND record_key = :key), 0)
-"""
-
-
-def delivered(session: Session, subscription: str) -> Delivered | None:
-    """The grant and the secret of a subscription."""
-    row = session.execute(sa.text(_DELIVERED), {"name": subscription}).first()
-    return None if row is None else Delivered(grant=row[0], secret=bytes(row[1]))
-
-
-def secrets_of(session: Session, subscriptions: Collection[str]) -> dict[str, bytes]:
-    """The secrets of these subscriptions; one statement."""
-    columns = sa.table("subscription", sa.column("name"), sa.column("secret"))
-    query = sa.select(columns).where(columns.c.name.in_(subscriptions))
-    return {row[0]: bytes(row[1]) for row in session.execute(query)} if subscriptions else {}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """A change of the log, with whose it is."""
-
-    resource: str
-    key: str
-    previous: int
-    version: Version
-
-
-def change(session: Session, offset: int) -> Change | None:
-    """The change at an offset."""
-    statement = sa.text(_CHANGE).columns(published_at=UtcDateTime)
-    row = session.execute(statement, {"offset": offset}).mappings().first()
-    if row is None:
-        return None
-    payload = row["payload"]
-    return Change(
-        resource=row["resource"],
-        key=row["record_key"],
-        previous=int(row["previous"]),
-        version=Version(
-            offset=int(row["offset"]),
-            batch=int(row["batch"]),
-            publish_time=row["published_at"],
-            values=None if payload is None else orjson.loads(payload),
-        ),
-    )
-
-
-def newest(session: Session, resource: str, key: str) -> int:
-    """Offset of the newest change of a record, 0 where it never was."""
-    return int(session.scalar(sa.text(_NEWEST), {"resource": resource, "key": key}) or 0)
-
-
-def back(session: Session, offset: int) -> Iterator[Version]:
-    """The versions of a record from one back, the newest first."""
-    while offset and (found := change(session, offset)) is not None:
-        yield found.version
-        offset = found.previous
 
 
 def grant_of(session: Session, name: str) -> Grant | None:

@@ -29,6 +29,7 @@ from exchange.corrections.model import (
     Version,
 )
 from exchange.corrections.receiving import DELIVERED, SLACK, Told, told_of
+from exchange.corrections.versions import store as log
 from exchange.delivery.reading import RecordReader
 from exchange.grants.model import Grant, Mask
 from exchange.grants.rows import shows
@@ -102,7 +103,15 @@ class Tracer:
         """Trace what is ready; how many requests were."""
         with self._database.reading() as session:
             waiting = store.pending(session, ONCE)
-        return sum(self._trace(held) for held in waiting)
+        done, failure = 0, None
+        for held in waiting:
+            try:
+                done += self._trace(held)
+            except Exception as error:  # noqa: BLE001  # one that fails does not keep the others
+                failure = error
+        if failure is not None:
+            raise failure
+        return done
 
     def _go_on(self) -> None:
         told = Repeated("correction_tracing_failed", "correction_tracing_resumed")
@@ -153,12 +162,12 @@ class Tracer:
     def _found(self, held: Correction) -> Mapping[tuple[str, str], _Got]:
         """What was told of the wrong versions, by grant and subscription."""
         with self._database.reading() as session:
-            first = store.change(session, held.wrong[0])
-            corrected = store.change(session, held.corrected)
+            first = log.change(session, held.wrong[0])
+            corrected = log.change(session, held.corrected)
             latest = [
                 one.version
                 for offset in held.wrong[-JUDGED_VERSIONS:]
-                if (one := store.change(session, offset)) is not None
+                if (one := log.change(session, offset)) is not None
             ]
         if first is None or corrected is None:
             return {}

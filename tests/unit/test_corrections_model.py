@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from exchange.corrections import model
+from exchange.corrections import model, rights
 from exchange.corrections.model import (
     Correction,
     CorrectionState,
@@ -145,22 +145,22 @@ def test_what_is_asked_is_bounded(items, statement):
 
 def test_each_sees_what_is_theirs():
     held = correction(answer="核对无误")
-    source = model.shown_to(caller(CIVIL), held)
+    source = rights.shown_to(caller(CIVIL), held)
     assert (source.record_key, source.statement) == ("key", "姓名有误")
     assert (source.subscription, source.record_id) == ("", "")
-    requester = model.shown_to(caller(HOUSING), held)
+    requester = rights.shown_to(caller(HOUSING), held)
     assert (requester.record_key, requester.record_id) == ("", "id")
     assert requester.answer == "核对无误"
     for who in (ADMINISTRATOR, AUDITOR):
-        assert model.may_see(who, held)
-        seen = model.shown_to(who, held)
+        assert rights.may_see(who, held)
+        seen = rights.shown_to(who, held)
         hidden = (seen.record_key, seen.statement, seen.answer, seen.grant_name, seen.record_id)
         assert hidden == ("",) * 5
-    assert not model.may_see(caller(HEALTH), held)
+    assert not rights.may_see(caller(HEALTH), held)
     citizens = replace(held, origin=Origin.CITIZEN)
-    assert not model.may_see(caller(HOUSING), citizens)
-    assert model.may_see(caller(HOUSING, Role.COUNTER), citizens)
-    assert not model.may_see(caller(CIVIL, Role.COUNTER), held)
+    assert not rights.may_see(caller(HOUSING), citizens)
+    assert rights.may_see(caller(HOUSING, Role.COUNTER), citizens)
+    assert not rights.may_see(caller(CIVIL, Role.COUNTER), held)
 
 
 def test_a_notice_is_acknowledged_once():

@@ -1,0 +1,206 @@
+"""Which record a caller doubts, and that it may: what it was told, its own, or a citizen's.
+
+1. A receiver doubts what it was told: the log has an answer to it under that grant about that key,
+   or it knows the subscription's id of the record, which nobody guesses. Whether there is such a
+   record decides nothing, so that a request tells nothing of records; and absent, hidden and never
+   told get one answer. A grant may have ended since.
+2. A counter doubts for the citizen whom it identified, whether or not there is a record. A source
+   doubts what is its own.
+3. What a source's own system answers is no version that the node knows: that is asked in writing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hmac import compare_digest
+
+from exchange.audit.appending import AuditLog
+from exchange.catalog.service import Schemas
+from exchange.corrections import store
+from exchange.corrections.model import Origin, record_not_received
+from exchange.corrections.receiving import DELIVERED, told_of
+from exchange.corrections.versions import store as log
+from exchange.delivery.model import record_id
+from exchange.delivery.reading import RecordReader
+from exchange.grants.model import grant_not_found
+from exchange.query.forwarded import Sources
+from exchange.query.model import GREATEST_CASE_NUMBER, key_check
+from runtime import names
+from runtime.database import Database
+from runtime.errors import FailedPrecondition, FieldViolation, InvalidArgument, PermissionDenied
+from runtime.idcodes import citizen_number_problem, credit_code_problem
+from runtime.identity import Principal, Role
+
+GREATEST_LEAVES = 5_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """The record that a request is about, and the change of it that is doubted (0: none)."""
+
+    resource: str
+    origin: Origin
+    key: str
+    doubted: int
+    grant: str = ""
+    subscription: str = ""
+    record_id: str = ""
+    case_number: str = ""
+    #: Items that may be doubted.
+    items: frozenset[str]
+
+
+class Finding:
+    """Finds the record that a caller names. Reads only, and before the transaction."""
+
+    def __init__(
+        self, *, database: Database, audit: AuditLog, schemas: Schemas, sources: Sources
+    ) -> None:
+        self._database = database
+        self._audit = audit
+        self._schemas = schemas
+        self._records = RecordReader(database)
+        self._sources = sources
+
+    def answered(self, principal: Principal, *, grant: str, key: str) -> Record:
+        """A record that was asked for under a grant.
+
+        Raises NotFound (GRANT_NOT_FOUND; RECORD_NOT_RECEIVED), FailedPrecondition
+        (RESOURCE_NOT_HELD) and PermissionDenied (COUNTERS_ACT_FOR_CITIZENS).
+        """
+        _check_department(principal)
+        names.parse(names.GRANT, grant, field="answered.grant")
+        with self._database.reading() as session:
+            held = store.grant_of(session, grant)
+        if held is None or held.consumer != principal.department:
+            raise grant_not_found()
+        self._check_held(held.resource)
+        newest = next(
+            (
+                one
+                for one in told_of(self._audit, key, limit=GREATEST_LEAVES)
+                if one.grant == grant and one.kind != DELIVERED and not one.by_endpoint
+            ),
+            None,
+        )
+        if newest is None:
+            raise record_not_received()
+        at = newest.read_time or newest.time
+        return Record(
+            resource=held.resource,
+            origin=Origin.QUERY,
+            key=key,
+            doubted=self._records.as_of(held.resource, key, at)[0],
+            grant=grant,
+            items=frozenset(held.masks) | frozenset(newest.items),
+        )
+
+    def delivered(
+        self, principal: Principal, *, subscription: str, record: str, offset: int
+    ) -> Record:
+        """A record that a subscription delivered. Raises NotFound (RECORD_NOT_RECEIVED)."""
+        _check_department(principal)
+        names.parse(names.SUBSCRIPTION, subscription, field="delivered.subscription")
+        with self._database.reading() as session:
+            held = log.delivered(session, subscription)
+            change = log.change(session, offset) if 0 < offset < 1 << 63 else None
+            grant = store.grant_of(session, held.grant) if held else None
+        if (
+            held is None
+            or grant is None
+            or change is None
+            or names.department_of(subscription) != principal.department
+            or change.resource != grant.resource
+            or not compare_digest(record_id(held.secret, change.key).encode(), record.encode())
+        ):
+            raise record_not_received()
+        return Record(
+            resource=grant.resource,
+            origin=Origin.SUBSCRIPTION,
+            key=change.key,
+            doubted=offset,
+            grant=held.grant,
+            subscription=subscription,
+            record_id=record,
+            items=frozenset(grant.masks),
+        )
+
+    def own(self, principal: Principal, *, resource: str, key: str, case_number: str) -> Record:
+        """A record of the source's own, or of the citizen whom a counter has identified.
+
+        Raises NotFound (RESOURCE_NOT_FOUND), InvalidArgument (MALFORMED_KEY, BAD_QUESTION),
+        FailedPrecondition (RESOURCE_NOT_HELD) and PermissionDenied (NOT_YOUR_RECORD).
+        """
+        names.parse(names.RESOURCE, resource, field="own.resource")
+        schema = self._schemas.schema(resource)
+        key_check(schema)(key)
+        self._check_held(resource)
+        is_source = names.department_of(resource) == principal.department
+        if case_number and principal.has(Role.COUNTER):
+            origin = Origin.CITIZEN
+            check_citizen(key, case_number)
+        elif is_source and principal.has(Role.DEPARTMENT):
+            origin = Origin.SOURCE
+        elif principal.has(Role.COUNTER):
+            raise _bad_case()
+        else:
+            raise PermissionDenied(
+                "only the source, or a counter for the citizen it identified, doubts a record by "
+                "its key: a receiver names the grant or the subscription",
+                reason="NOT_YOUR_RECORD",
+                message_zh="仅数源部门，或已核验申请人身份的窗口，可直接按主键提出；"
+                "使用部门请指明授权或订阅",
+            )
+        return Record(
+            resource=resource,
+            origin=origin,
+            key=key,
+            doubted=self._newest(resource, key),
+            case_number=case_number if origin is Origin.CITIZEN else "",
+            items=frozenset(schema.position),
+        )
+
+    def _check_held(self, resource: str) -> None:
+        if self._sources.serves(resource):
+            raise FailedPrecondition(
+                "this resource is answered by its department's own system, and the node knows no "
+                "versions of it: ask the department in writing (`tongban inquiries send`)",
+                reason="RESOURCE_NOT_HELD",
+                message_zh="该信息资源由部门自有系统应答，本节点不存其版本："
+                "请向该部门函询（tongban inquiries send）",
+            )
+
+    def _newest(self, resource: str, key: str) -> int:
+        with self._database.reading() as session:
+            return log.newest(session, resource, key)
+
+
+def _check_department(principal: Principal) -> None:
+    if not principal.has(Role.DEPARTMENT):
+        raise PermissionDenied(
+            "a counter acts for the citizen it identified: name the citizen's own record",
+            reason="COUNTERS_ACT_FOR_CITIZENS",
+            message_zh="窗口只能代已核验身份的申请人就其本人数据提出",
+        )
+
+
+def check_citizen(key: str, case_number: str) -> None:
+    """Raises InvalidArgument (BAD_QUESTION, MALFORMED_KEY) unless a citizen was identified."""
+    if not 0 < len(case_number) <= GREATEST_CASE_NUMBER:
+        raise _bad_case()
+    if citizen_number_problem(key) and credit_code_problem(key):
+        raise InvalidArgument(
+            "key is neither a citizen number nor a credit code",
+            reason="MALFORMED_KEY",
+            message_zh="key 既不是公民身份号码，也不是统一社会信用代码",
+            violations=[FieldViolation("key", "is neither a citizen number nor a credit code")],
+        )
+
+
+def _bad_case() -> InvalidArgument:
+    return InvalidArgument(
+        "say which case the citizen was identified for: case_number is required",
+        reason="BAD_QUESTION",
+        message_zh="请说明为哪一办件核验了申请人身份：case_number（办件编号）为必填项",
+        violations=[FieldViolation("case_number", f"1 to {GREATEST_CASE_NUMBER} characters")],
+    )

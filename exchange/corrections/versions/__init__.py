@@ -1,0 +1,1 @@
+"""The versions of a record, as the log of changes has them."""
