@@ -232,6 +232,7 @@ class Held:
         self._local = threading.local()
         self._lock = threading.Lock()
         self._opened: list[Any] = []
+        self._turn = threading.RLock()
         self.add_record = self.sql("INSERT INTO audit_outbox (leaf, salt) VALUES (?, ?)")
         self.find_answer = self.sql(
             "SELECT request_digest, answer FROM answered_request "
@@ -288,9 +289,38 @@ class Held:
             )
 
     @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        # SQLite lets one write at a time, and whoever waits for it sleeps and asks again. Threads
+        # of one process wait for each other here, and go on at once; what waits for longer than it
+        # may is told so by SQLite.
+        taken = self._database.is_sqlite and self._turn.acquire(timeout=BUSY_TIMEOUT_MS / 1000)
+        try:
+            yield
+        finally:
+            if taken:
+                self._turn.release()
+
+    @contextmanager
+    def undelayed(self) -> Iterator[None]:
+        """Until it ends, this thread's transactions do not wait for SQLite's disk.
+
+        They are whole or not there, in their order, after a power cut too; those of the last moment
+        may then be gone, until any other transaction has waited. PostgreSQL's wait as ever.
+        """
+        if not self._database.is_sqlite:
+            yield
+            return
+        connection = self._connection()
+        connection.execute("PRAGMA synchronous=NORMAL")
+        try:
+            yield
+        finally:
+            connection.execute("PRAGMA synchronous=FULL")
+
+    @contextmanager
     def transaction(self) -> Iterator[Any]:
         """A durable transaction on the driver's connection."""
-        with storage_errors(self._database.folder):
+        with storage_errors(self._database.folder), self._in_turn():
             connection = self._connection()
             connection.execute("BEGIN IMMEDIATE" if self._database.is_sqlite else "BEGIN")
             try:

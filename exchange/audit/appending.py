@@ -6,8 +6,9 @@
    each other: a record is committed in the next iteration of the loop, but for every eighth, which
    looks whether that is still so. Callers who come together are gathered until none came for a
    millisecond and at least half as many wait as the last time, for at most ten times what the last
-   commit took (5 to 20 ms) or 512 records: so commits take about a tenth of the loop's time, on a
-   slow disk too.
+   commit took (5 to 20 ms) or 512 records; and no longer than until as many wait as the last time,
+   where that commit is as long ago. So commits take about a tenth of the loop's time, on a slow
+   disk too.
 3. If the storage fails, every waiter of the batch is told so, and neither record nor usage is kept.
 4. Each process appends to a shard of its own; the sequencer gives all shards one order.
 """
@@ -102,6 +103,7 @@ class AuditLog:
         self._timer: asyncio.Handle | None = None
         self._began = self._newest = 0.0  # when the first and the newest that wait came
         self._window = LEAST_WINDOW
+        self._flushed = 0.0  # when the last commit had ended
         self._last = 0  # how many the last batch held
         self._alone = 0  # batches of one in a row
         self._usage = _UsageBook(self.store)
@@ -195,7 +197,9 @@ class AuditLog:
                     self._usage.reserve(waiter.usage)
         self._waiting.extend(waiters)
         now = self._newest = time.monotonic()
-        if len(self._waiting) >= GREATEST_BATCH:
+        count = len(self._waiting)
+        everybody = count >= self._last > 1 and now - self._flushed >= self._window
+        if everybody or count >= GREATEST_BATCH:
             self._flush()
         elif self._timer is None:
             self._began = now
@@ -224,7 +228,8 @@ class AuditLog:
         self._alone = self._alone + 1 if self._last == 1 else 0
         began = time.monotonic()
         self._commit(waiting)
-        took = time.monotonic() - began
+        self._flushed = time.monotonic()
+        took = self._flushed - began
         self._window = min(max(took * COMMITS_A_WINDOW, LEAST_WINDOW), GREATEST_WINDOW)
 
     # The commit; on the loop or, without one, on the caller's thread.

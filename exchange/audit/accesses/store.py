@@ -20,7 +20,7 @@ from exchange.audit.merkle import split_entries
 from exchange.audit.store import METADATA
 from runtime.database import Database
 
-BATCHES_AT_ONCE = 8
+BATCHES_AT_ONCE = 4
 #: Of one transaction, which group commits wait for: one delivery alone may be of 5,000 records.
 ROWS_AT_ONCE = 2_000
 ROWS_A_RUN = 20_000
@@ -96,8 +96,13 @@ class AccessStore:
     def index(self) -> int:
         """Move the tags of ordered batches into the index, up to a bound; how many.
 
-        In small transactions, since group commits wait for each. Repeating is harmless.
+        In small transactions, since group commits wait for each; so none waits for the disk either.
+        What a power cut takes back of them, it takes back whole, and the next run moves it again.
         """
+        with self._held.undelayed():
+            return self._index()
+
+    def _index(self) -> int:
         moved, end = 0, time.monotonic() + SECONDS_A_RUN
         while moved < ROWS_A_RUN and time.monotonic() < end:
             with self._held.transaction() as connection:
