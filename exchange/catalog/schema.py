@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from exchange.catalog.model import (
     CONTROL,
@@ -89,7 +90,8 @@ class ResourceSchema:
                     return False
                 distinct.discard("")
             for check in checks:
-                if any(map(check, distinct)):
+                whole = _OF_ALL.get(check)
+                if not (whole and whole(distinct)) and any(map(check, distinct)):
                     return False
         return True
 
@@ -119,9 +121,7 @@ def schema_of(resource: DataResource, kept_back: Negative | None = None) -> Reso
 def _checks_of(item: DataItem) -> list[Check]:
     checks: list[Check] = []
     if item.length:
-        limit = item.length
-        problem = f"is longer than {limit} characters"
-        checks.append(lambda value: problem if len(value) > limit else None)
+        checks.append(_within(item.length))
     checks.append(_TYPE_CHECKS[item.type])
     if item.standard:
         checks.append(STANDARDS[item.standard])
@@ -129,6 +129,16 @@ def _checks_of(item: DataItem) -> list[Check]:
         codes = frozenset(value.code for value in item.code_values)
         checks.append(lambda value: None if value in codes else "is not in the item's list")
     return checks
+
+
+@lru_cache(maxsize=1024)
+def _within(limit: int) -> Check:
+    problem = f"is longer than {limit} characters"
+
+    def check(value: str) -> str | None:
+        return problem if len(value) > limit else None
+
+    return check
 
 
 def _character_problem(value: str) -> str | None:
@@ -162,6 +172,10 @@ def _binary_problem(value: str) -> str | None:
     return None
 
 
+#: Checks that are quicker of many values at once: these tell that surely none is wrong.
+_OF_ALL: Mapping[Check, Callable[[Collection[str]], bool]] = {
+    _character_problem: lambda values: "".join(values).isprintable(),
+}
 _TYPE_CHECKS: Mapping[ItemType, Check] = {
     ItemType.CHARACTER: _character_problem,
     ItemType.NUMBER: _number_problem,

@@ -74,6 +74,19 @@ class Published:
     unchanged: int
 
 
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Rows by their columns, at least one; `withdraw` is None where no row withdraws."""
+
+    values: Sequence[Sequence[str]]
+    withdraw: Sequence[bool] | None = None
+
+    def rows(self) -> list[tuple[bool, list[str]]]:
+        """The same as rows."""
+        withdraws = self.withdraw if self.withdraw is not None else repeat(False)
+        return list(zip(withdraws, map(list, zip(*self.values, strict=True)), strict=False))
+
+
 class Intake:
     """Takes the rows of one batch as they come, and says at the end whether it is good.
 
@@ -93,6 +106,9 @@ class Intake:
         self._in_order = _picker([place.get(code, self._width) for code in schema.position])
         self._codes = sorted(header.items)
         self._by_code = _picker([place[code] for code in self._codes])
+        #: What `orjson` makes of values that need no escape.
+        members = ",".join(f'"{code.replace("%", "%%")}":"%s"' for code in self._codes)
+        self._template = f"{{{members}}}"
         self._check, self._fit = schema.violations, schema.fit
         self._seen: set[str] = set()
         self._keys: list[str] = []
@@ -107,26 +123,45 @@ class Intake:
 
         Raises InvalidArgument, BATCH_TOO_LARGE.
         """
+        if not rows:
+            return
+        first = self._count(len(rows))
+        kept = len(self._payloads)
+        withdraws, table = zip(*rows, strict=True)
+        plain = not any(withdraws) and set(map(len, table)) == {self._width}
+        if not plain or not self._take_good(list(zip(*table, strict=True))):
+            self._take_each(rows, first)
+        self._weigh(kept)
+
+    def add_columns(self, columns: Columns) -> None:
+        """Take rows by their columns, in the header's order; raises as `add`."""
+        if columns.withdraw is not None:
+            self.add(columns.rows())
+            return
+        first = self._count(len(columns.values[0]))
+        kept = len(self._payloads)
+        if not self._take_good(columns.values):
+            self._take_each(columns.rows(), first)
+        self._weigh(kept)
+
+    def _count(self, rows: int) -> int:
         first = self._rows
-        self._rows += len(rows)
+        self._rows += rows
         if self._rows > GREATEST_BATCH:
             raise too_large()
-        kept = len(self._payloads)
-        if rows and not self._take_good(rows):
-            self._take_each(rows, first)
+        return first
+
+    def _weigh(self, kept: int) -> None:
         self._size += sum(len(payload) for payload in self._payloads[kept:] if payload)
         if self._size > GREATEST_BATCH_SIZE:
             raise too_large()
 
-    def _take_good(self, rows: Sequence[tuple[bool, list[str]]]) -> bool:
-        """Take rows among which none withdraws and none is wrong, or none at all.
+    def _take_good(self, table: Sequence[Sequence[str]]) -> bool:
+        """Take rows by their columns, if none of them is wrong, or none at all.
 
         Works by columns, at several times the speed of rows; `_take_each` says the same of a row.
         """
-        withdraws, table = zip(*rows, strict=True)
-        if any(withdraws) or set(map(len, table)) != {self._width}:
-            return False
-        columns = [*zip(*table, strict=True), ("",)]
+        columns = [*table, ("",)]
         keys = columns[self._key_column]
         new = set(keys)
         if (
@@ -136,19 +171,24 @@ class Intake:
             or not self._fit(self._in_order(columns))
         ):
             return False
-        named = self._by_code(columns)
-        records: Iterable[dict[str, str]] = map(
-            dict, map(zip, repeat(self._codes), zip(*named, strict=True))
-        )
-        if any("" in column for column in named):
-            records = [{c: v for c, v in record.items() if v} for record in records]
-        payloads = list(map(bytes.decode, map(orjson.dumps, records)))
+        payloads = self._payloads_of(self._by_code(columns))
         if max(map(len, payloads)) > GREATEST_PAYLOAD:
             return False
         self._seen |= new
         self._keys += keys
         self._payloads += payloads
         return True
+
+    def _payloads_of(self, named: Sequence[Sequence[str]]) -> list[str]:
+        """The payloads of rows, given by columns in the order of `_codes`."""
+        if all(map(_needs_no_escape, named)):
+            return list(map(self._template.__mod__, zip(*named, strict=True)))
+        records: Iterable[dict[str, str]] = map(
+            dict, map(zip, repeat(self._codes), zip(*named, strict=True))
+        )
+        if any("" in column for column in named):
+            records = [{c: v for c, v in record.items() if v} for record in records]
+        return list(map(bytes.decode, map(orjson.dumps, records)))
 
     def _take_each(self, rows: Sequence[tuple[bool, list[str]]], first: int) -> None:
         for number, (withdraw, values) in enumerate(rows, first):
@@ -266,10 +306,15 @@ class RowDigest:
         mode = ["snapshot"] if header.snapshot else []
         self._hash = hashlib.sha256(canonical([header.resource, list(header.items), *mode]))
 
-    def add(self, rows: Sequence[tuple[bool, list[str]]]) -> None:
+    def add(self, rows: Sequence[tuple[bool, Sequence[str]]]) -> None:
         """Take rows."""
         if rows:
             self._hash.update(b"," + orjson.dumps(rows)[1:-1])
+
+    def add_columns(self, columns: Columns) -> None:
+        """Take rows by their columns: the digest is that of the rows."""
+        withdraws = columns.withdraw if columns.withdraw is not None else repeat(False)
+        self.add(list(zip(withdraws, zip(*columns.values, strict=True), strict=False)))
 
     def digest(self) -> bytes:
         """32 bytes."""
@@ -285,6 +330,14 @@ def too_large() -> InvalidArgument:
         message_zh=f"每个批次至多 {GREATEST_BATCH:,} 行、{GREATEST_BATCH_SIZE:,} 个字符："
         "请拆分为多个批次",
     )
+
+
+def _needs_no_escape(values: Sequence[str]) -> bool:
+    """Whether JSON holds these values as they are, and all of them."""
+    if "" in values:
+        return False
+    text = "".join(values)
+    return text.isprintable() and '"' not in text and "\\" not in text
 
 
 def _plain_key(key: str) -> bool:

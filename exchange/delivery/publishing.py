@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from exchange.catalog.model import EntryState
 from exchange.catalog.service import Schemas
 from exchange.delivery import store
-from exchange.delivery.intake import Batch, Header, Intake, Published, Room, RowDigest
+from exchange.delivery.intake import Batch, Columns, Header, Intake, Published, Room, RowDigest
 from exchange.grants import supplying
 from exchange.spatial import indexing
 from runtime import names
@@ -57,6 +57,17 @@ class Upload:
         self._digest.add(rows)
         if self._intake is not None:
             self._intake.add(rows)
+            self._hold()
+
+    def add_columns(self, columns: Columns) -> None:
+        """Take rows by their columns, in the header's order; raises as `add`."""
+        self._digest.add_columns(columns)
+        if self._intake is not None:
+            self._intake.add_columns(columns)
+            self._hold()
+
+    def _hold(self) -> None:
+        if self._intake is not None:
             more = self._intake.held - self._taken
             self._room.take(self._department, more)
             self._taken += more

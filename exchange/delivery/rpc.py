@@ -16,7 +16,9 @@ from google.protobuf.wrappers_pb2 import BytesValue
 
 from exchange.delivery import messages, publishing
 from exchange.delivery.acknowledging import Acknowledging
+from exchange.delivery.arrow import columns_of
 from exchange.delivery.dead_letters import DeadLetters
+from exchange.delivery.intake import Columns
 from exchange.delivery.leasing import Leasing
 from exchange.delivery.managing import Managing
 from exchange.delivery.model import changes_wanted
@@ -96,7 +98,7 @@ class DeliveryServicer:
                     upload = await asyncio.to_thread(
                         self._publishing.begin, call.principal, messages.header(request.header)
                     )
-                if request.rows:
+                if request.rows or request.arrow:
                     await asyncio.to_thread(_take, upload, request)
             if upload is None:
                 raise header_required()
@@ -345,4 +347,15 @@ async def _while_sent(
 
 
 def _take(upload: Upload, request: pb.PublishRequest) -> None:
-    upload.add([(row.withdraw, list(row.values)) for row in request.rows])
+    if request.rows:
+        values = [row.values for row in request.rows]
+        withdraw = [row.withdraw for row in request.rows]
+        if set(map(len, values)) == {len(upload.header.items)}:
+            # By columns, so that no row is an object more than it has to be.
+            table = list(zip(*values, strict=True))
+            upload.add_columns(Columns(table, withdraw if any(withdraw) else None))
+        else:
+            upload.add(list(zip(withdraw, map(list, values), strict=True)))
+    if request.arrow:
+        for columns in columns_of(request.arrow, upload.header.items):
+            upload.add_columns(columns)

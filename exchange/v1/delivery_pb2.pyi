@@ -214,9 +214,15 @@ class PublishRequest(_message.Message):
     HEADER_FIELD_NUMBER: _builtins.int
     ROWS_FIELD_NUMBER: _builtins.int
     LAST_FIELD_NUMBER: _builtins.int
+    ARROW_FIELD_NUMBER: _builtins.int
     last: _builtins.bool
     """Whether this is the batch's last message. A batch whose last message did not come is not
     written: its sender may have been cut off.
+    """
+    arrow: _builtins.bytes
+    """Rows in bulk, instead of `rows` or after them: an Arrow IPC stream of its own (uncompressed), with
+    a column of UTF-8 texts for each item of the header, named by its code; null is an empty value. A
+    Boolean column `tongban.withdraw` may tell which rows withdraw. Some megabytes a message.
     """
     @_builtins.property
     def header(self) -> Global___PublishHeader:
@@ -232,10 +238,11 @@ class PublishRequest(_message.Message):
         header: Global___PublishHeader | None = ...,
         rows: _abc.Iterable[Global___PublishRow] | None = ...,
         last: _builtins.bool = ...,
+        arrow: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["header", b"header"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["header", b"header", "last", b"last", "rows", b"rows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arrow", b"arrow", "header", b"header", "last", b"last", "rows", b"rows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

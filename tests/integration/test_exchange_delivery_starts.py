@@ -3,13 +3,15 @@
 import uuid
 from datetime import timedelta
 
+import pyarrow as pa
+import pyarrow.ipc
 import pytest
 
 from exchange.grants.model import Mask, Operation
 from exchange.grants.rows import RowCondition, RowTest
 from exchange.v1 import delivery_pb2 as pb
-from tests.builders.catalog import CIVIL, HOUSING, NOON, caller
-from tests.builders.exchange import batch, citizen_number, exchange_node, person, refusal
+from tests.builders.catalog import CIVIL, HOUSING, NOON, RESIDENTS, caller
+from tests.builders.exchange import ITEMS, batch, citizen_number, exchange_node, person, refusal
 from tests.integration.test_exchange_row_filters import amend
 
 HERE = RowCondition(item="region", test=RowTest.PREFIX, values=("990101",))
@@ -199,3 +201,41 @@ async def test_a_published_snapshot_withdraws_what_it_leaves_out(node):
     unknown[0].header.mode = 9
     assert (await refusal(source.delivery.Publish(iter(unknown)))).reason == "BAD_HEADER"
     assert [leaf.get("mode") for leaf in node.leaves("batch_published")] == [None, "snapshot"]
+
+
+async def test_a_batch_may_come_as_arrow(node):
+    source = node.connect(caller(CIVIL))
+    rows = [person(n, f"某{n}") for n in range(1, 6)]
+
+    def part(rows: list[list[str]], **more) -> bytes:
+        columns = dict(zip(ITEMS, map(list, zip(*rows, strict=True)), strict=True)) | more
+        made = pa.record_batch(columns)
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, made.schema) as writer:
+            writer.write_batch(made)
+        return sink.getvalue().to_pybytes()
+
+    def messages(*parts: bytes, request_id: str) -> list[pb.PublishRequest]:
+        header = pb.PublishHeader(resource=RESIDENTS, items=ITEMS, request_id=request_id)
+        made = [pb.PublishRequest(header=header), *(pb.PublishRequest(arrow=p) for p in parts)]
+        made[-1].last = True
+        return made
+
+    arrow = messages(part(rows[:3]), part(rows[3:]), request_id="one")
+    done = await source.delivery.Publish(iter(arrow))
+    assert (done.upserted, done.offset) == (5, 5)
+    # The rows are the same batch, however they come.
+    assert await source.publish(*rows, request_id="one") == done
+    assert (await source.publish(*rows)).unchanged == 5
+    flags = {"tongban.withdraw": [True, False]}
+    mixed = messages(part([rows[0], person(2, "另")], **flags), request_id="two")
+    done = await source.delivery.Publish(iter(mixed))
+    assert (done.upserted, done.withdrawn) == (1, 1)
+    wrong = messages(part([person(1), ["1", "某", "x", "990101"]]), request_id="three")
+    error = await refusal(source.delivery.Publish(iter(wrong)))
+    assert error.reason == "ROWS_REJECTED"
+    assert {v.field for v in error.violations} == {
+        "rows[1].citizen_number", "rows[1].birth_date",
+    }  # fmt: skip
+    error = await refusal(source.delivery.Publish(iter(messages(b"x", request_id="four"))))
+    assert error.reason == "BAD_ARROW"

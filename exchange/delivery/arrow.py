@@ -1,0 +1,108 @@
+"""Batches as Apache Arrow: the bulk form of rows.
+
+1. Each part is an IPC stream of its own (columnar format 1.5): a schema, then record batches.
+   Columns are named as the header's items are, in any order, and are UTF-8 texts; null is an empty
+   value. A Boolean column `WITHDRAW` may tell which rows withdraw.
+2. What comes from outside is validated in full before a value is read. Compressed parts,
+   dictionaries and other types are refused: so a part takes no more memory than it has bytes,
+   about.
+3. The library is loaded with the first part that comes: most nodes never see one.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from exchange.delivery.intake import GREATEST_BATCH, Columns, too_large
+from runtime.errors import FieldViolation, InvalidArgument
+
+#: No code of an item has a dot.
+WITHDRAW = "tongban.withdraw"
+#: Of the tables in a message's metadata (Message.fbs, RecordBatch).
+_HEADER, _COMPRESSION = 2, 3
+
+
+def columns_of(part: bytes, items: Sequence[str]) -> Iterator[Columns]:
+    """Whether each row withdraws (None where none does), and the columns in the order of `items`.
+
+    Raises InvalidArgument, BAD_ARROW and BATCH_TOO_LARGE.
+    """
+    import pyarrow as pa  # only where it is asked for
+    from pyarrow import ipc
+
+    try:
+        reader = ipc.MessageReader.open_stream(pa.py_buffer(part))
+        schema = ipc.read_schema(reader.read_next_message())
+        places = _places(pa, schema, items)
+        for message in _messages(reader):
+            if message.type != "record batch" or _is_compressed(message.metadata.to_pybytes()):
+                raise _bad("must be record batches without compression and dictionaries")
+            batch = ipc.read_record_batch(message, schema)
+            if batch.num_rows > GREATEST_BATCH:
+                raise too_large()
+            batch.validate(full=True)
+            withdraw = _values(batch.column(places[-1]), False) if len(places) > len(items) else []
+            columns = [_values(batch.column(place), "") for place in places[: len(items)]]
+            if batch.num_rows:
+                yield Columns(columns, withdraw if any(withdraw) else None)
+    except (pa.ArrowException, OSError, EOFError, StopIteration, struct.error) as error:
+        # What the library says of it may repeat what is in it.
+        raise _bad("is not an Arrow IPC stream") from error
+
+
+def _messages(reader: Any) -> Iterator[Any]:
+    while True:
+        try:
+            yield reader.read_next_message()
+        except StopIteration:
+            return
+
+
+def _places(pa: Any, schema: Any, items: Sequence[str]) -> list[int]:
+    """Where each item's column stands, and last that of withdrawals where there is one."""
+    names = list(schema.names)
+    wanted = [*items, WITHDRAW] if WITHDRAW in names else list(items)
+    if sorted(names) != sorted(wanted):
+        raise _bad("must have one column for each item of the header, named by its code")
+    for field in schema:
+        texts = (pa.string(), pa.large_string())
+        if field.type not in ((pa.bool_(),) if field.name == WITHDRAW else texts):
+            raise _bad("must have columns of UTF-8 texts, and a Boolean one for withdrawals")
+    return [names.index(name) for name in wanted]
+
+
+def _values(column: Any, absent: object) -> list[Any]:
+    if column.null_count:
+        column = column.fill_null(absent)
+    values: list[Any] = column.to_numpy(zero_copy_only=False).tolist()
+    return values
+
+
+def _is_compressed(metadata: bytes) -> bool:
+    """Whether a record batch's table says that its body is compressed."""
+    (root,) = struct.unpack_from("<I", metadata)
+    place = _field(metadata, root, _HEADER)
+    (step,) = struct.unpack_from("<I", metadata, place)
+    return _field(metadata, place + step, _COMPRESSION) != 0
+
+
+def _field(data: bytes, table: int, number: int) -> int:
+    """Where a field of a flatbuffers table is, 0 where it is absent."""
+    (back,) = struct.unpack_from("<i", data, table)
+    (size,) = struct.unpack_from("<H", data, table - back)
+    if 4 + 2 * number >= size:
+        return 0
+    (offset,) = struct.unpack_from("<H", data, table - back + 4 + 2 * number)
+    return table + int(offset) if offset else 0
+
+
+def _bad(wrong: str) -> InvalidArgument:
+    return InvalidArgument(
+        f"this part of the batch cannot be taken: it {wrong}",
+        reason="BAD_ARROW",
+        message_zh="该批次的 Arrow 数据有误：应为未压缩的 IPC 流，"
+        "每个信息项一列文本（列名为信息项代码）",
+        violations=[FieldViolation("arrow", wrong)],
+    )
