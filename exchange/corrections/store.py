@@ -40,6 +40,12 @@ class CorrectionRow(SQLModel, table=True):
     """A request."""
 
     __tablename__ = "correction"
+    __table_args__ = (
+        sa.Index("correction_of_requester", "requester", "name"),
+        sa.Index("correction_of_source", "source", "name"),
+        sa.Index("correction_of_record", "record_key", "name"),
+        sa.Index("correction_by_tracing", "tracing", "name"),
+    )
 
     name: str = Field(primary_key=True, sa_type=NAME)
     requester: str = Field(sa_type=NAME)
@@ -74,6 +80,8 @@ class NoticeRow(SQLModel, table=True):
         sa.UniqueConstraint(
             "correction", "grant_name", "subscription", name="correction_notice_once"
         ),
+        sa.Index("correction_notice_to", "recipient", "name"),
+        sa.Index("correction_notice_of", "correction", "name"),
     )
 
     name: str = Field(primary_key=True, sa_type=NAME)

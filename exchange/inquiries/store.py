@@ -30,6 +30,10 @@ class InquiryRow(SQLModel, table=True):
     """An inquiry."""
 
     __tablename__ = "inquiry"
+    __table_args__ = (
+        sa.Index("inquiry_of_asker", "asker", "name"),
+        sa.Index("inquiry_of_recipient", "recipient", "name"),
+    )
 
     name: str = Field(primary_key=True, sa_type=NAME)
     asker: str = Field(sa_type=NAME)
@@ -48,6 +52,10 @@ class AttachmentRow(SQLModel, table=True):
     """A file."""
 
     __tablename__ = "inquiry_attachment"
+    __table_args__ = (
+        sa.Index("inquiry_attachment_of", "inquiry", "part", "place"),
+        sa.Index("inquiry_attachment_by", "department", "inquiry", "name"),
+    )
 
     name: str = Field(primary_key=True, sa_type=NAME)
     department: str = Field(sa_type=NAME)

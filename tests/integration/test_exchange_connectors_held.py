@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from exchange.grants.model import Operation
-from exchange.v1 import query_pb2
+from exchange.v1 import corrections_pb2, query_pb2
 from tests.builders.exchange import exchange_node, refusal
 from tests.integration.test_exchange_connectors import KEY, MASKS, WHY, opened
 
@@ -31,3 +31,18 @@ async def test_it_has_no_past_and_is_not_exported(http):
     error = await refusal(http.consumer.query.Export(everything))
     assert error.reason == "RESOURCE_NOT_HELD"
     assert len(http.source.asked) == asked
+
+
+async def test_its_records_are_doubted_in_writing(http):
+    await http.connect()
+    grant = http.node.grant(MASKS)
+    assert (await http.ask(grant)).found
+    doubt = corrections_pb2.SubmitCorrectionRequest(
+        answered=corrections_pb2.AnsweredRecord(grant=grant, key=KEY),
+        items=["name"],
+        fault=corrections_pb2.CORRECTION_FAULT_WRONG_VALUE,
+        statement="疑有误",
+        request_id="doubt",
+    )
+    error = await refusal(http.consumer.corrections.SubmitCorrection(doubt))
+    assert error.reason == "RESOURCE_NOT_HELD"
