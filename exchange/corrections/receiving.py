@@ -2,8 +2,9 @@
 
 1. Leaves are found through the index of accesses, by the record's key; what was erased from the
    salts is found no more, and what was told before the index was kept never was in it.
-2. Which version was told: of a question about the past the one of its `read_time`, of a delivery
-   those between its offsets, of any other what was held at its time. A batch that is published at
+2. Which version was told: of a question about the past the one of its `read_time`, of an export
+   into files the one held at its `offset`, of a delivery those between its offsets, of any other
+   what was held at its time. A batch that is published at
    that moment may have been seen or not, so that `SLACK` around it counts as seen.
 3. What a source's own system answered (`source`: `endpoint`) is no version that the node knows.
 """
@@ -43,6 +44,8 @@ class Told:
     read_time: datetime | None
     first_offset: int
     last_offset: int
+    #: Of an export into files; 0 of any other.
+    read_offset: int
     by_endpoint: bool
 
     @property
@@ -85,5 +88,6 @@ def _told(index: int, leaf: bytes) -> Told | None:
         read_time=datetime.fromisoformat(past) if past else None,
         first_offset=int(body.get("first_offset", 0)),
         last_offset=int(body.get("last_offset", 0)),
+        read_offset=int(body.get("offset", 0)),
         by_endpoint=body.get("source") == "endpoint",
     )

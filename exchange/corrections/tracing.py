@@ -245,6 +245,8 @@ class Judging:
     def _in_time(self, told: Told) -> bool:
         if told.kind == DELIVERED:
             return bool(self._versions(told))
+        if told.read_offset:
+            return self.held.wrong[0] <= told.read_offset < self.held.corrected
         if told.read_time is not None:
             return self.begin <= told.read_time < self.end
         return self.begin - SLACK <= told.time <= self.end + SLACK

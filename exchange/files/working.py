@@ -296,6 +296,7 @@ class FileWorker:
                 "resource": job.resource,
                 "items": list(job.items),
                 "count": count,
+                "offset": job.offset,
                 "job": job.name,
                 "part": part.number,
                 "sha256": part.sha256,

@@ -78,6 +78,7 @@ def told(draw, known: Grant) -> Told:
         read_time=draw(st.none() | st.just(NOON + 5 * MINUTE)) if kind == "query" else None,
         first_offset=first,
         last_offset=first + draw(st.integers(0, 6)),
+        read_offset=draw(st.integers(0, 13)) if kind == "export" else 0,
         by_endpoint=draw(st.sampled_from([False, False, True])),
     )
 
@@ -89,7 +90,12 @@ def test_no_notice_tells_of_what_was_not_granted(data):
     leaf = data.draw(told(then))
     accepted = tuple(data.draw(st.lists(st.sampled_from(CODES), min_size=1, unique=True)))
     judging = Judging(
-        held=replace(correction(), accepted_items=accepted),
+        held=replace(
+            correction(),
+            accepted_items=accepted,
+            wrong=tuple(one.offset for one in wrong),
+            corrected=wrong[-1].offset + 1,
+        ),
         begin=NOON,
         end=NOON + 10 * MINUTE,
         versions=wrong,
@@ -117,5 +123,7 @@ def test_no_notice_tells_of_what_was_not_granted(data):
     if key_known and leaf.kind not in BY_KEY:
         assert "citizen_number" in leaf.items
         assert any(view.masks.get("citizen_number") is Mask.WHOLE for view in views)
-    if leaf.kind != DELIVERED and leaf.read_time is None:
+    if leaf.read_offset:
+        assert wrong[0].offset <= leaf.read_offset <= wrong[-1].offset
+    elif leaf.kind != DELIVERED and leaf.read_time is None:
         assert NOON - SLACK <= leaf.time <= NOON + 10 * MINUTE + SLACK
