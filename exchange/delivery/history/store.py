@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -39,6 +39,7 @@ class WithdrawnRow(_Table, table=True):
 
 
 METADATA = _Table.metadata
+BATCHES_AT_ONCE = 200
 
 _ENDED_SQLITE = """
     SELECT j.value, w."offset" FROM json_each(?) AS j
@@ -81,18 +82,23 @@ _AS_OF = """
 """
 
 
+# Batches of a resource that hold changes after an offset, up to another.
+_BATCHES = """
+    SELECT first_offset, last_offset FROM batch
+    WHERE resource = ? AND last_offset > ? AND first_offset <= ? AND last_offset >= first_offset
+    ORDER BY last_offset LIMIT ?
+"""
 # What was held at an offset: what still is, and what changed or ended since (`_NEWEST_AT` tells).
+# A plain range of the log's key, in its order: with the batches joined, every part would sort all
+# that is left of a batch.
 _HELD_AT = """
     SELECT c."offset", c.payload, coalesce(r."offset", w."offset")
-    FROM batch AS b CROSS JOIN change AS c
-    LEFT JOIN record AS r ON r.resource = b.resource AND r.record_key = c.record_key
-    LEFT JOIN withdrawn AS w ON w.resource = b.resource AND w.record_key = c.record_key
-    WHERE b.resource = ? AND b.last_offset > ? AND b.first_offset <= ?
-    AND c."offset" >= CASE WHEN b.first_offset > ? THEN b.first_offset ELSE ? END
-    AND c."offset" <= CASE WHEN b.last_offset < ? THEN b.last_offset ELSE ? END
-    AND c.payload IS NOT NULL
+    FROM change AS c
+    LEFT JOIN record AS r ON r.resource = ? AND r.record_key = c.record_key
+    LEFT JOIN withdrawn AS w ON w.resource = ? AND w.record_key = c.record_key
+    WHERE c."offset" BETWEEN ? AND ? AND c.payload IS NOT NULL
     AND (r."offset" = c."offset" OR coalesce(r."offset", w."offset") > ?)
-    ORDER BY b.last_offset, c."offset" LIMIT ?
+    ORDER BY c."offset" LIMIT ?
 """
 _NEWEST_AT = """
     WITH RECURSIVE chain ("offset", previous) AS (
@@ -140,6 +146,7 @@ class HistoryReader:
     def __init__(self, database: Database) -> None:
         self._held = database.held
         self._as_of = database.held.sql(_AS_OF)
+        self._batches = database.held.sql(_BATCHES)
         self._held_at = database.held.sql(_HELD_AT)
         self._newest_at = database.held.sql(_NEWEST_AT)
 
@@ -161,15 +168,35 @@ class HistoryReader:
         They are (offset of the change, JSON text) in that order, those after `after`; there are no
         more where it says None. Each record comes once, whatever is published meanwhile.
         """
-        place = (resource, after, offset, after + 1, after + 1, offset, offset, offset, limit)
-        rows = self._held.rows(self._held_at, place)
-        found = [
-            (int(row[0]), str(row[1]))
-            for row in rows
-            if row[2] <= offset or self._was_newest(int(row[0]), int(row[2]), offset)
-        ]
-        return found, int(rows[-1][0]) if len(rows) == limit else None
+        batches = self._held.rows(self._batches, (resource, after, offset, BATCHES_AT_ONCE))
+        found: list[tuple[int, str]] = []
+        for first, last in _spans(batches):
+            wanted = limit - len(found)
+            place = (resource, resource, max(first, after + 1), min(last, offset), offset, wanted)
+            rows = self._held.rows(self._held_at, place)
+            found += [
+                (int(row[0]), str(row[1]))
+                for row in rows
+                if row[2] <= offset or self._was_newest(int(row[0]), int(row[2]), offset)
+            ]
+            if len(rows) == wanted:
+                return found, int(rows[-1][0])
+        return found, int(batches[-1][1]) if len(batches) == BATCHES_AT_ONCE else None
 
     def _was_newest(self, change: int, newest: int, offset: int) -> bool:
         row = self._held.row(self._newest_at, (newest, offset, offset))
         return row is not None and row[0] == change
+
+
+def _spans(batches: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, int]]:
+    """First and last offset of batches, neighbours joined."""
+    begun: tuple[int, int] | None = None
+    for first, last in batches:
+        if begun is not None and first == begun[1] + 1:
+            begun = (begun[0], int(last))
+            continue
+        if begun is not None:
+            yield begun
+        begun = (int(first), int(last))
+    if begun is not None:
+        yield begun
