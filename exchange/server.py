@@ -178,7 +178,7 @@ class ExchangeService:
         self.audit.start()
         self._file_worker = FileWorker(
             database=self.database,
-            allowing=Allowing(self.grants, self.schemas),
+            allowing=self._allowing(),
             audit=self.audit,
             objects=self._objects,
             clock=self._clock,
@@ -334,7 +334,7 @@ class ExchangeService:
                 self.database,
                 Files(
                     database=self.database,
-                    allowing=Allowing(self.grants, self.schemas),
+                    allowing=self._allowing(),
                     audit=self.audit,
                     objects=self._objects,
                     clock=self._clock,
@@ -385,6 +385,9 @@ class ExchangeService:
             AuditServicer(self.audit, clock=self._clock),
             audit_rpc.POLICY,
         )
+
+    def _allowing(self) -> Allowing:
+        return Allowing(self.grants, self.schemas, Sources(self.forwarding, self.schemas))
 
     def _calendar(self) -> Workdays:
         with self.database.reading() as session:

@@ -23,6 +23,7 @@ from exchange.grants.authorizing import GrantIndex
 from exchange.grants.model import Grant, Operation
 from exchange.grants.rates import Rates
 from exchange.grants.sharing import admitted
+from exchange.query.forwarded import Sources, check_held
 from exchange.query.model import check_question
 from exchange.refusals import refusal
 from runtime import names, paging
@@ -46,20 +47,22 @@ DEFAULT_PAGE, GREATEST_PAGE = 50, 100
 class Allowing:
     """What lets a job go on; one rule for asking, writing, linking and sending."""
 
-    def __init__(self, grants: GrantIndex, schemas: Schemas) -> None:
+    def __init__(self, grants: GrantIndex, schemas: Schemas, sources: Sources) -> None:
         self._grants = grants
         self._schemas = schemas
+        self._sources = sources
 
     def granted(self, grant: str, department: str) -> Grant:
         """The grant, if it allows to export now.
 
-        Raises what `GrantIndex.authorize` and `admitted` raise, and PermissionDenied
-        (SIGNATURE_REQUIRED).
+        Raises what `GrantIndex.authorize` and `admitted` raise, PermissionDenied
+        (SIGNATURE_REQUIRED) and FailedPrecondition (RESOURCE_NOT_HELD).
         """
         found = self._grants.authorize(grant, department=department, operation=Operation.EXPORT)
         schema = self._schemas.schema(found.resource)
         if schema.signed_requests:
             raise takes_no_signature()
+        check_held(forwarded=self._sources.serves(found.resource))
         return admitted(found, schema)
 
     def for_job(self, job: ExportJob) -> Grant:
