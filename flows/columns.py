@@ -1,7 +1,8 @@
 """The columns that a directory may have beyond those it must have.
 
 A file without such a column says nothing of it: what the catalog holds stays (`unsaid`). A column
-that is there and empty says that there is nothing.
+that is there and empty says that there is nothing; but an empty 只接受签名请求 says nothing either,
+so that only 否 lets unsigned requests in again.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ RESOURCE = {
     "theme": "所属主题",
     "quality": "数据质量说明",
     "contact_office": "联系处室",
+    "signed_requests": "只接受签名请求",
 }
 ITEM = {
     "definition": "信息项说明",
@@ -82,6 +84,11 @@ def unsaid(table: Mapping[str, str], cells: Mapping[str, str]) -> frozenset[str]
     return frozenset(field for field, column in table.items() if column not in cells)
 
 
+def takes_unsigned(cells: Mapping[str, str]) -> bool:
+    """Whether a row says that its resource answers unsigned requests, too."""
+    return cells.get(RESOURCE["signed_requests"], "") == "否"
+
+
 def add_to_resource(resource: pb.DataResource, cells: Mapping[str, str]) -> None:
     """Read a resource's further columns.
 
@@ -94,6 +101,7 @@ def add_to_resource(resource: pb.DataResource, cells: Mapping[str, str]) -> None
     resource.theme = cells.get("所属主题", "")
     resource.quality = cells.get("数据质量说明", "")
     resource.contact_office = cells.get("联系处室", "")
+    resource.signed_requests = choice(YES, cells.get("只接受签名请求", ""), "只接受签名请求")
 
 
 def add_to_item(item: pb.DataItem, cells: Mapping[str, str]) -> None:

@@ -63,6 +63,9 @@ class Directory:
     places: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     #: Fields of each entry that its file has no column for: they stay as they are held.
     unsaid: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    #: Resources that a file says answer unsigned requests; of all others what is held stays, since
+    #: a source that does not know of signatures would else switch them off.
+    unsigned: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -123,7 +126,9 @@ def merge(directories: Iterable[Directory]) -> Directory:
     kept: set[str] = set()
     places: dict[str, tuple[str, int]] = {}
     unsaid: dict[str, frozenset[str]] = {}
+    unsigned: frozenset[str] = frozenset()
     for directory in directories:
+        unsigned |= directory.unsigned
         places = {**directory.places, **places}
         unsaid = {**directory.unsaid, **unsaid}
         for name, entry in directory.entries.items():
@@ -143,6 +148,7 @@ def merge(directories: Iterable[Directory]) -> Directory:
         kept=frozenset(kept - set(entries)),
         places=places,
         unsaid=unsaid,
+        unsigned=unsigned,
     )
 
 
@@ -184,6 +190,8 @@ def compare(
     in_force = {n: e for n, e in held.items() if e.state == pb.ENTRY_STATE_ACTIVE}
     for name in sorted(directory.entries):
         unsaid = directory.unsaid.get(name, frozenset())
+        if _keeps_signing(directory, name, held.get(name)):
+            unsaid |= {"signed_requests"}
         entry = columns.keep_unsaid(directory.entries[name], held.get(name), unsaid)
         if name not in in_force:
             changes.added.append(name)
@@ -218,6 +226,13 @@ def compare(
     return changes
 
 
+def _keeps_signing(directory: Directory, name: str, held: Entry | None) -> bool:
+    entry = directory.entries[name]
+    if not isinstance(entry, pb.DataResource) or not isinstance(held, pb.DataResource):
+        return False
+    return not entry.signed_requests and name not in directory.unsigned
+
+
 def _collect(
     file: str,
     groups: Sequence[tuple[list[Row], str]],
@@ -230,6 +245,7 @@ def _collect(
     codes: dict[str, int] = {}
     places: dict[str, tuple[str, int]] = {}
     unsaid: dict[str, frozenset[str]] = {}
+    unsigned: set[str] = set()
     for group, code_column in groups:
         first, name = group[0], name_of(group[0])
         code = first.cells.get(code_column, "")
@@ -245,6 +261,8 @@ def _collect(
             codes[code] = first.line
             places[name] = (file, first.line)
             unsaid[name] = _unsaid(entry, first.cells)
+            if columns.takes_unsigned(first.cells):
+                unsigned.add(name)
         except Refusal as refusal:
             kept.add(name)
             line = getattr(refusal, "line", first.line)
@@ -258,6 +276,7 @@ def _collect(
         kept=frozenset(kept - set(entries)),
         places=places,
         unsaid=unsaid,
+        unsigned=frozenset(unsigned),
     )
 
 

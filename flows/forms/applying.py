@@ -118,7 +118,9 @@ def compare(
     }
     found = Difference(
         entries=directory.compare(
-            Directory(entries=entries), compared, allow_mass_withdrawal=allow_mass_withdrawal
+            Directory(entries=entries, unsigned=wanted.unsigned),
+            compared,
+            allow_mass_withdrawal=allow_mass_withdrawal,
         )
     )
     for department in _from_above(wanted.departments):

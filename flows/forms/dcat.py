@@ -148,6 +148,7 @@ def _dataset(
         "tb:category": _word(pb.ResourceCategory, resource.category),
         "tb:baseLibrary": resource.base_library,
         "tb:theme": resource.theme,
+        "tb:signedRequests": resource.signed_requests,
         "tb:format": resource.format,
         "tb:sharingType": _word(pb.SharingType, resource.sharing_type),
         "tb:sharingCondition": resource.sharing_condition,

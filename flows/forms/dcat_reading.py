@@ -131,6 +131,7 @@ class _Reader:
             theme=self._text(node, "tb:theme"),
             quality=self._text(node, "tb:quality"),
             contact_office=self._text(self._node(node, "dcat:contactPoint"), "vcard:fn"),
+            signed_requests=self._yes(node, "tb:signedRequests"),
         )
 
     def _item(self, node: Node) -> pb.DataItem:

@@ -36,6 +36,8 @@ class Snapshot:
     departments: Mapping[str, pb.Department] = field(default_factory=dict)
     resources: Mapping[str, pb.DataResource] = field(default_factory=dict)
     service_items: Mapping[str, pb.ServiceItem] = field(default_factory=dict)
+    #: Resources of which a workbook says in words that they answer unsigned requests, too.
+    unsigned: frozenset[str] = frozenset()
 
     @property
     def entries(self) -> dict[str, Entry]:
@@ -101,7 +103,7 @@ def from_json(data: bytes) -> Snapshot:
     if not isinstance(told, dict) or told.get("form") != FORM:
         raise unreadable(f"says no form {FORM}", f"未注明格式 {FORM}")
     problems = Problems()
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, Any] = {}
     for kind, message in _KINDS:
         things = told.get(kind, [])
         if not isinstance(things, list):

@@ -144,6 +144,7 @@ def _resource(
         "所属主题": resource.theme,
         "数据质量说明": resource.quality,
         "联系处室": resource.contact_office,
+        "只接受签名请求": "是" if resource.signed_requests else "",
     }
     for item in resource.items:
         yield {

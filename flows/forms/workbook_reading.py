@@ -57,7 +57,7 @@ def read(data: bytes) -> Snapshot:
             f"has no sheet named {'、'.join(COLUMNS)}", f"没有名为{'、'.join(COLUMNS)}的工作表"
         )
     departments = _departments(tables.get(sheets.DEPARTMENTS))
-    resources = _resources(tables.get(sheets.RESOURCES), departments)
+    resources, unsigned = _resources(tables.get(sheets.RESOURCES), departments)
     _values(tables.get(sheets.VALUES), resources)
     items = _service_items(tables.get(sheets.SERVICE_ITEMS))
     _materials(tables.get(sheets.MATERIALS), items)
@@ -67,6 +67,7 @@ def read(data: bytes) -> Snapshot:
         departments={name: departments[name] for name in sorted(departments)},
         resources={name: resources[name] for name in sorted(resources)},
         service_items={name: items[name] for name in sorted(items)},
+        unsigned=unsigned,
     )
 
 
@@ -183,7 +184,8 @@ def _departments(table: _Table | None) -> dict[str, pb.Department]:
 
 def _resources(
     table: _Table | None, departments: Mapping[str, pb.Department]
-) -> dict[str, pb.DataResource]:
+) -> tuple[dict[str, pb.DataResource], frozenset[str]]:
+    """The resources by name, and those that take unsigned requests by the sheet's own word."""
     found: dict[str, pb.DataResource] = {}
     first: dict[str, Mapping[str, str]] = {}
     for row in table.entries("资源标识", sheets.OF_RESOURCE) if table else ():
@@ -213,7 +215,7 @@ def _resources(
             table.problems.add(
                 where, "MISSING_FIELD", "no item is marked 主键", "没有标为主键的信息项"
             )
-    return found
+    return found, frozenset(n for n, cells in first.items() if columns.takes_unsigned(cells))
 
 
 def _resource(row: _Cells, name: str, departments: Mapping[str, pb.Department]) -> pb.DataResource:
@@ -246,6 +248,7 @@ def _resource(row: _Cells, name: str, departments: Mapping[str, pb.Department]) 
         publish_date=row.text("发布日期"),
         related_resources=listed(row.text("关联资源代码")),
     )
+    row.yes("只接受签名请求")  # for its fault
     columns.add_to_resource(resource, row.cells)
     return resource
 

@@ -155,6 +155,7 @@ def _resources(draw, name: str) -> pb.DataResource:
         theme=draw(st.one_of(st.just(""), WORD)),
         quality=draw(TEXT),
         contact_office=draw(TEXT),
+        signed_requests=draw(st.booleans()),
         items=items,
     )  # fmt: skip
 

@@ -332,3 +332,43 @@ def test_a_broken_element_rejects_its_item(departments, column, value):
     assert found.entries == {}
     assert found.rejects[0].reason in ("BAD_VALUE", "MISSING_FIELD")
     assert column in found.rejects[0].detail
+
+
+POPULATION = "departments/public-security/resources/population"
+
+
+def signed(entries):
+    entries[POPULATION].signed_requests = True
+    return entries
+
+
+def with_column(rows, value):
+    return [Row(line=r.line, cells={**r.cells, "只接受签名请求": value}) for r in rows]
+
+
+@pytest.mark.parametrize("column", [None, ""])
+def test_a_file_that_says_nothing_of_signatures_keeps_them_asked_for(rows, departments, column):
+    given = rows if column is None else with_column(rows, column)
+    found = directory.read_resources(given, file="r.csv", departments=departments)
+    assert directory.compare(found, signed(held(found))).batch == []
+
+
+def test_what_a_file_says_of_signatures_is_done_and_told(rows, departments):
+    on = directory.read_resources(with_column(rows, "是"), file="r.csv", departments=departments)
+    silent = directory.read_resources(rows, file="r.csv", departments=departments)
+    changes = directory.compare(on, held(silent))
+    assert changes.fields[POPULATION] == ["只接受签名请求"]
+    assert changes.batch[0].put_resource.signed_requests
+    off = directory.merge(
+        [directory.read_resources(with_column(rows, "否"), file="r.csv", departments=departments)]
+    )
+    changes = directory.compare(off, signed(held(silent)))
+    assert changes.fields[POPULATION] == ["只接受签名请求"]
+    assert not changes.batch[0].put_resource.signed_requests
+
+
+def test_a_word_that_is_neither_yes_nor_no_of_signatures_is_rejected(rows, departments):
+    found = directory.read_resources(
+        with_column(rows, "也许"), file="r.csv", departments=departments
+    )
+    assert {reject.reason for reject in found.rejects} == {"BAD_VALUE"}
