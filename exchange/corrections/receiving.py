@@ -59,9 +59,8 @@ def told_of(audit: AuditLog, key: str, *, limit: int) -> Iterator[Told]:
     store, tag, before = audit.accesses, audit.tags((key,)), _NEWEST
     while limit > 0:
         indexes = store.of(tag, before, min(PAGE, limit))
-        for index in indexes:
-            held = store.leaf(index)
-            if held is not None and (told := _told(index, held[0])) is not None:
+        for index, leaf in store.leaves(indexes):
+            if (told := _told(index, leaf)) is not None:
                 yield told
         if len(indexes) < min(PAGE, limit):
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -176,6 +177,14 @@ class ExchangeNode:
         assert given is not None
         self.service.grants.invalidate()
         return given.name
+
+    async def index(self) -> None:
+        """Order what is logged, and wait until the index of accesses has all of it."""
+        audit = self.service.audit
+        while True:
+            await asyncio.to_thread(audit.sequencer.run)
+            if not await asyncio.to_thread(audit.accesses.is_behind, "9999"):
+                return
 
     def leaves(self, kind: str) -> list[dict[str, Any]]:
         """Records of one kind that are in the log or on their way to it."""

@@ -54,7 +54,7 @@ class Scene:
     async def query(self, department: str, grant: str, key: str = KEY, **how):
         question = query_pb2.QueryRequest(grant=grant, key=key, **{**WHY, **how})
         answer = await self.node.connect(caller(department)).query.Query(question)
-        await asyncio.to_thread(self.node.service.audit.sequencer.run)
+        await self.node.index()
         return answer
 
     async def subscribe(self, department: str, grant: str, name: str = "s"):
@@ -73,7 +73,7 @@ class Scene:
     async def pull(self, department: str, subscription: str):
         delivery = self.node.connect(caller(department)).delivery
         got = await delivery.PullChanges(delivery_pb2.PullChangesRequest(subscription=subscription))
-        await asyncio.to_thread(self.node.service.audit.sequencer.run)
+        await self.node.index()
         return got.changes
 
     async def submit(self, who, *items, **record) -> pb.Correction:
@@ -96,7 +96,7 @@ class Scene:
 
     async def trace(self) -> int:
         self.node.clock.advance(MINUTES)
-        await asyncio.to_thread(self.node.service.audit.sequencer.run)
+        await self.node.index()
         return await asyncio.to_thread(self.node.service.tracer.run)
 
     async def notices(self, who, **how):

@@ -135,7 +135,7 @@ async def correct(one: Round) -> tuple[pb.Correction, list[str]]:
         )
     )
     one.node.clock.advance(MINUTES)
-    await asyncio.to_thread(one.node.service.audit.sequencer.run)
+    await one.node.index()
     await asyncio.to_thread(one.node.service.tracer.run)
     return answered.correction, items
 

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import sqlalchemy as sa
 from sqlmodel import Field, Session, SQLModel
@@ -143,6 +143,18 @@ class AccessStore:
             return None
         salts = split_entries(bytes(row[2])) if row[2] else []
         return leaves[place], salts[place] if place < len(salts) else b""
+
+    def leaves(self, indexes: Sequence[int]) -> Iterator[tuple[int, bytes]]:
+        """(index, leaf) of those that are there; a batch is read once for neighbours."""
+        first, held = 0, list[bytes]()
+        for index in indexes:
+            if not first <= index < first + len(held):
+                row = self._held.row(self._holding, (index,))
+                first, held = (
+                    (0, []) if row is None else (int(row[0]), split_entries(bytes(row[1])))
+                )
+            if first <= index < first + len(held):
+                yield index, held[index - first]
 
 
 def forget(session: Session, shard: str, sequence: int, position: int, index: int | None) -> None:
