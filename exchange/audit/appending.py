@@ -10,6 +10,7 @@
    where that commit is as long ago. So commits take about a tenth of the loop's time, on a slow
    disk too.
 3. If the storage fails, every waiter of the batch is told so, and neither record nor usage is kept.
+   What fails for any other reason fails alone: a caller's own text harms nobody else's question.
 4. Each process appends to a shard of its own; the sequencer gives all shards one order.
 """
 
@@ -26,13 +27,15 @@ from typing import Any, TypeVar
 
 from exchange.audit.accesses.model import joined, tagging
 from exchange.audit.accesses.store import AccessStore
+from exchange.audit.making import made
 from exchange.audit.model import Receipt, Usage
 from exchange.audit.promising import fresh_shard, promise
 from exchange.audit.sequencing import Sequencer
 from exchange.audit.store import AuditStore
+from exchange.audit.usage import UsageBook, summed
 from runtime.clock import SYSTEM, Clock
 from runtime.database import Database
-from runtime.errors import Aborted, InvalidArgument
+from runtime.errors import Aborted
 from runtime.objects import ObjectStore
 from runtime.records import SealedRecord, check_record
 from runtime.signing import LogKey
@@ -106,7 +109,7 @@ class AuditLog:
         self._flushed = 0.0  # when the last commit had ended
         self._last = 0  # how many the last batch held
         self._alone = 0  # batches of one in a row
-        self._usage = _UsageBook(self.store)
+        self._usage = UsageBook(self.store)
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -138,7 +141,7 @@ class AuditLog:
         """`append` of a record that is made when it is committed, with all others of its batch.
 
         `make` gets the acts that wait for it, in order, and returns a record for each; it runs on
-        the loop. Raises what `make` raises.
+        the loop. Raises what `make` raises of this act: of the others only that storage fails.
         """
         loop = asyncio.get_running_loop()
         receipt: asyncio.Future[Receipt] = loop.create_future()
@@ -256,17 +259,14 @@ class AuditLog:
                 making.setdefault(waiter.make, []).append(waiter)
         failed: list[_Waiter] = []
         for make, those in making.items():
-            try:
-                records = make([waiter.act for waiter in those])
-            except Exception as error:  # noqa: BLE001  # whatever it is, each waiter is told
-                failed += those
-                _tell(those, error)
-                continue
+            records = made(make, [waiter.act for waiter in those])
             for waiter, record in zip(those, records, strict=True):
                 try:
+                    if isinstance(record, Exception):
+                        raise record
                     check_record(record)
                     waiter.record = record
-                except InvalidArgument as error:
+                except Exception as error:  # noqa: BLE001  # whatever it is, its waiter is told
                     failed.append(waiter)
                     _tell([waiter], error)
         if not failed:
@@ -330,50 +330,9 @@ class AuditLog:
                 told.succeeded()
 
 
-class _UsageBook:
-    """What grants have used: durable counts, and those on their way."""
-
-    def __init__(self, store: AuditStore) -> None:
-        self._store = store
-        self._durable: dict[tuple[str, str], int] = {}
-        self._coming: dict[tuple[str, str], int] = {}
-
-    def used(self, grant: str, day: str) -> int:
-        pair = (grant, day)
-        if pair not in self._durable:
-            self._forget_other_days(day)
-            self._durable[pair] = self._store.used(grant, day)
-        return self._durable[pair] + self._coming.get(pair, 0)
-
-    def reserve(self, usage: Usage) -> None:
-        pair = (usage.grant, usage.day)
-        self._coming[pair] = self._coming.get(pair, 0) + usage.count
-
-    def settle(
-        self, usages: dict[tuple[str, str], int], durable: dict[tuple[str, str], int]
-    ) -> None:
-        """What was on its way is durable now, or has failed."""
-        self._durable.update(durable)
-        for pair, taken in usages.items():
-            left = self._coming.get(pair, 0) - taken
-            if left > 0:
-                self._coming[pair] = left
-            else:
-                self._coming.pop(pair, None)
-
-    def _forget_other_days(self, day: str) -> None:
-        if len(self._durable) >= 10_000:
-            self._durable = {p: n for p, n in self._durable.items() if p[1] == day}
-
-
 def _usages(waiters: Sequence[_Waiter]) -> dict[tuple[str, str], int]:
     """What they take, by grant and day."""
-    usages: dict[tuple[str, str], int] = {}
-    for usage in (waiter.usage for waiter in waiters):
-        if usage is not None:
-            pair = (usage.grant, usage.day)
-            usages[pair] = usages.get(pair, 0) + usage.count
-    return usages
+    return summed(waiter.usage for waiter in waiters)
 
 
 def _tell(waiters: Sequence[_Waiter], error: Exception) -> None:

@@ -33,6 +33,8 @@ from runtime.records import canonical
 
 GREATEST_PURPOSE = 200  # characters
 GREATEST_CASE_NUMBER = 64
+#: Of a key, in characters: none longer is published.
+GREATEST_KEY = 200
 GREATEST_CLAIMS = 20
 GREATEST_VALUE = 100_000
 GREATEST_ITEMS = 500
@@ -125,13 +127,15 @@ def key_check(schema: ResourceSchema) -> Callable[[str], None]:
     """
     item = schema.items[schema.key_position]
     problem_of = STANDARDS.get(item.standard)
-    limit = item.length or GREATEST_VALUE
+    limit = min(item.length or GREATEST_KEY, GREATEST_KEY)
 
     def check(key: str) -> None:
         if not key:
             problem: str | None = "is required"
         elif len(key) > limit:
             problem = f"is longer than {limit} characters"
+        elif not key.isprintable():  # as publishing asks: no NUL, which PostgreSQL cannot hold
+            problem = "has characters that cannot be printed"
         else:
             problem = None if problem_of is None else problem_of(key)
         if problem is not None:

@@ -1,5 +1,6 @@
 """The rules of questions and answers."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -82,6 +83,17 @@ def test_a_malformed_key_is_refused_by_its_item(key):
     assert error.metadata == {"item": "citizen_number"}
     told = error.message + error.message_zh + repr(error.violations)
     assert len(key) < 2 or key not in told
+
+
+@pytest.mark.parametrize("key", ["a\0b", "a\nb", "k" * 201])
+def test_a_key_that_cannot_be_published_is_refused_where_no_standard_says_so(key):
+    schema = schema_of(resource())
+    free = replace(schema.items[schema.key_position], standard="", length=0)
+    assert schema.key_position == 0
+    items = (free, *schema.items[1:])
+    with pytest.raises(InvalidArgument) as caught:
+        key_check(replace(schema, items=items))(key)
+    assert caught.value.reason == "MALFORMED_KEY"
 
 
 def test_a_good_key_passes():
