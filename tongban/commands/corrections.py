@@ -10,6 +10,12 @@ import typer
 from exchange.v1 import corrections_pb2 as pb
 from runtime.errors import InvalidArgument
 from tongban.client import Client, new_request_id, plain
+from tongban.commands.corrections_shown import (
+    print_all,
+    print_fields,
+    print_notices,
+    print_one,
+)
 from tongban.console import (
     DEFAULT_IDENTITY,
     DEFAULT_NODE,
@@ -33,20 +39,6 @@ app = typer.Typer(
     ),
 )
 
-STATES_ZH = {
-    "SUBMITTED": "待受理",
-    "UNDER_REVIEW": "核查中",
-    "ACCEPTED": "已更正",
-    "REJECTED": "不予更正",
-    "WITHDRAWN": "已撤回",
-}
-FAULTS_ZH = {
-    "WRONG_VALUE": "内容有误",
-    "OUTDATED": "内容过时",
-    "MISSING": "内容缺失",
-    "WRONG_RECORD": "张冠李戴或重复",
-}
-
 
 class Fault(StrEnum):
     """What is wrong."""
@@ -66,17 +58,6 @@ Key = Annotated[
         help="Value of the key item; asked for where it is needed. Best by prompt or variable.",
     ),
 ]
-
-
-def state_word(state: pb.CorrectionState.ValueType) -> str:
-    """A state in the reader's language."""
-    told = pb.CorrectionState.Name(state).removeprefix("CORRECTION_STATE_")
-    return say(told, STATES_ZH[told])
-
-
-def _fault_word(fault: pb.CorrectionFault.ValueType) -> str:
-    told = pb.CorrectionFault.Name(fault).removeprefix("CORRECTION_FAULT_")
-    return say(told, FAULTS_ZH[told])
 
 
 @app.command()
@@ -128,7 +109,7 @@ def submit(
             request.own.CopyFrom(pb.OwnRecord(resource=resource, key=key, case_number=case_number))
         with Client(node, identity) as client:
             made = client.corrections.SubmitCorrection(request, timeout=client.timeout)
-            _print(made.correction, as_json)
+            print_one(made.correction, as_json)
 
 
 @app.command("list")
@@ -145,7 +126,7 @@ def list_(
     """
     with outcomes(as_json=as_json), Client(node, identity) as client:
         asked = pb.ListCorrectionsRequest(open_only=unanswered, resource=resource)
-        _print_all(list(client.every(client.corrections.ListCorrections, asked, "corrections")),
+        print_all(list(client.every(client.corrections.ListCorrections, asked, "corrections")),
                    as_json)  # fmt: skip
 
 
@@ -169,7 +150,7 @@ def mine(
     """
     with outcomes(as_json=as_json), Client(node, identity) as client:
         asked = pb.MyCorrectionsRequest(key=key, case_number=case_number)
-        _print_all(list(client.every(client.corrections.MyCorrections, asked, "corrections")),
+        print_all(list(client.every(client.corrections.MyCorrections, asked, "corrections")),
                    as_json)  # fmt: skip
 
 
@@ -190,7 +171,7 @@ def show(
         if as_json:
             print_json(plain(held))
         else:
-            _print_fields(held)
+            print_fields(held)
 
 
 @app.command()
@@ -207,7 +188,7 @@ def review(
     with outcomes(as_json=as_json), Client(node, identity) as client:
         asked = pb.ReviewCorrectionRequest(name=name, request_id=new_request_id())
         made = client.corrections.ReviewCorrection(asked, timeout=client.timeout)
-        _print(made.correction, as_json)
+        print_one(made.correction, as_json)
 
 
 @app.command()
@@ -275,7 +256,7 @@ def withdraw(
     with outcomes(as_json=as_json), Client(node, identity) as client:
         asked = pb.WithdrawCorrectionRequest(name=name, request_id=new_request_id())
         made = client.corrections.WithdrawCorrection(asked, timeout=client.timeout)
-        _print(made.correction, as_json)
+        print_one(made.correction, as_json)
 
 
 @app.command()
@@ -299,7 +280,7 @@ def lineage(
                 plain(told) | {"notices": [plain(one) for one in notices], "next_page_token": ""}
             )
             return
-        _print(told.correction, as_json=False)
+        print_one(told.correction, as_json=False)
         versions = [(say("wrong", "有误"), one) for one in told.wrong]
         if told.HasField("corrected"):
             versions.append((say("correct", "更正后"), told.corrected))
@@ -322,7 +303,7 @@ def lineage(
             )
         )
         if notices:
-            _print_notices(notices)
+            print_notices(notices)
 
 
 @app.command()
@@ -342,7 +323,7 @@ def notices(
         if as_json:
             print_json([plain(one) for one in found])
         else:
-            _print_notices(found)
+            print_notices(found)
 
 
 @app.command()
@@ -375,66 +356,4 @@ def _answer(
 ) -> None:
     with outcomes(as_json=as_json), Client(node, identity) as client:
         made = client.corrections.AnswerCorrection(asked, timeout=client.timeout)
-        _print(made.correction, as_json)
-
-
-def _print(held: pb.Correction, as_json: bool) -> None:
-    if as_json:
-        print_json(plain(held))
-    else:
-        due = say(f", due {held.due}", f"，期限 {held.due}") if held.due else ""
-        out.print(f"{held.name}: {state_word(held.state)}{due}", markup=False)
-
-
-def _print_all(found: list[pb.Correction], as_json: bool) -> None:
-    if as_json:
-        print_json([plain(one) for one in found])
-        return
-    print_table(
-        say("Requests for correction", "校核异议"),
-        (say("name", "资源名"), say("resource", "信息资源"), say("items", "信息项"),
-         say("what", "问题"), say("state", "状态"), say("due", "期限"), say("made", "提出时间")),
-        [
-            (one.name, one.resource, ", ".join(one.items), _fault_word(one.fault),
-             state_word(one.state), one.due, when(one.create_time))
-            for one in found
-        ],
-    )  # fmt: skip
-
-
-def _print_fields(held: pb.Correction) -> None:
-    rows = (
-        (say("resource", "信息资源"), held.resource),
-        (say("key", "主键"), held.key),
-        (say("items", "信息项"), ", ".join(held.items)),
-        (say("what", "问题"), _fault_word(held.fault)),
-        (say("statement", "说明"), held.statement),
-        (say("grant", "授权"), held.grant),
-        (say("subscription", "订阅"), held.subscription),
-        (say("state", "状态"), state_word(held.state)),
-        (say("due", "期限"), held.due),
-        (say("answer", "答复"), held.answer),
-        (say("legal basis", "依据"), held.answer_legal_basis),
-        (say("made", "提出时间"), when(held.create_time)),
-        (say("ended", "办结时间"), when(held.end_time)),
-    )
-    print_table(
-        held.name, (say("field", "字段"), say("value", "内容")), [row for row in rows if row[1]]
-    )
-
-
-def _print_notices(found: list[pb.CorrectionNotice]) -> None:
-    print_table(
-        say("Notices of wrong records", "更正通知"),
-        (say("name", "资源名"), say("resource", "信息资源"), say("wrong items", "有误信息项"),
-         say("received by", "获取途径"), say("record", "数据"), say("times", "次数"),
-         say("log indexes", "日志序号"), say("corrected", "更正时间"),
-         say("acknowledged", "确认时间")),
-        [
-            (one.name, one.resource, ", ".join(one.items), one.subscription or one.grant,
-             one.key or one.record_id, one.access_count, ", ".join(map(str, one.accesses)),
-             when(one.correct_time) + (say(" (withdrawn)", "（已撤回）") if one.withdrawn else ""),
-             when(one.acknowledge_time))
-            for one in found
-        ],
-    )  # fmt: skip
+        print_one(made.correction, as_json)

@@ -246,5 +246,6 @@ def _print(held: pb.Inquiry, as_json: bool) -> None:
     if as_json:
         print_json(plain(held))
     else:
-        due = say(f", due {held.due}", f"，期限 {held.due}") if held.due else ""
+        owed = held.due and held.state == pb.INQUIRY_STATE_OPEN
+        due = say(f", due {held.due}", f"，期限 {held.due}") if owed else ""
         out.print(f"{held.name}: {state_word(held.state)}{due}", markup=False)
