@@ -22,12 +22,13 @@ import orjson
 from exchange.delivery.model import DELIVERY_SIZE
 from exchange.grants.model import Grant
 from exchange.grants.rows import shows
-from exchange.spatial.exact import Test, test_of
+from exchange.spatial.exact import Tests, tests_of
 from exchange.spatial.model import Area, At, Box, Nearest, around
 from exchange.spatial.places.store import PlaceReader
 from runtime.errors import FailedPrecondition
 
 READ_AT_ONCE = 200
+JUDGED_AT_ONCE = 200_000  # characters of records
 #: What one question looks at: candidates, and characters of their records.
 GREATEST_LOOKED_AT = 10_000
 GREATEST_TEXT_READ = 64 * 1024 * 1024
@@ -79,12 +80,12 @@ class Search:
         layer = self._places.layer(self._grant.resource, self._item)
         if layer is None:
             return [], 0
-        test = test_of(self._area)
+        tests = tests_of(self._area)
         if isinstance(self._area, Nearest):
-            return self._nearest(self._area, layer, test, size), 0
-        return self._listed(layer, test, size, after)
+            return self._nearest(self._area, layer, tests, size), 0
+        return self._listed(layer, tests, size, after)
 
-    def _listed(self, layer: int, test: Test, size: int, after: int) -> tuple[list[Found], int]:
+    def _listed(self, layer: int, tests: Tests, size: int, after: int) -> tuple[list[Found], int]:
         numbers = self._candidates(layer, _boxes(self._area), after=after)
         found: list[Found] = []
         told = read = looked_at = last = 0
@@ -92,11 +93,10 @@ class Search:
         while part := list(islice(numbers, min(READ_AT_ONCE, size))):
             looked_at += len(part)
             last = part[-1]
-            for number, payload in self._places.payloads(self._grant.resource, part):
-                read += len(payload)
-                one = self._answers(test, number, payload)
+            for number, length, one in self._judge(tests, part):
+                read += length
                 if one is not None:
-                    told += len(payload) * 3
+                    told += length * 3
                     if found and told > DELIVERY_SIZE:
                         return found, found[-1].number
                     found.append(one)
@@ -133,12 +133,12 @@ class Search:
                 yield from these
                 began = time.monotonic()
 
-    def _nearest(self, area: Nearest, layer: int, test: Test, size: int) -> list[Found]:
+    def _nearest(self, area: Nearest, layer: int, tests: Tests, size: int) -> list[Found]:
         """Grow the circle until it holds enough; shrink it again where it holds too much."""
         few, many = 0.0, 0.0  # a radius with too few records, and one with too many candidates
         radius = min(FIRST_RADIUS, area.radius)
         for _ in range(GREATEST_CIRCLES):
-            found = self._in_circle(area, layer, test, radius)
+            found = self._in_circle(area, layer, tests, radius)
             if self._left <= 0:
                 break
             if found is None:
@@ -152,7 +152,7 @@ class Search:
         raise _too_crowded()
 
     def _in_circle(
-        self, area: Nearest, layer: int, test: Test, radius: float
+        self, area: Nearest, layer: int, tests: Tests, radius: float
     ) -> list[Found] | None:
         """Records within a radius; None where there are too many candidates."""
         numbers = list(self._candidates(layer, around(area.place, radius), after=0))
@@ -161,30 +161,54 @@ class Search:
         read = 0
         ends = time.monotonic() + self._left
         new = [number for number in numbers if number not in self._judged]
-        for number, payload in self._records(new):
-            read += len(payload)
+        for number, length, one in self._judge(tests, new):
+            read += length
             if read >= GREATEST_TEXT_READ or time.monotonic() > ends:
                 break
-            self._judged[number] = self._answers(test, number, payload)
+            self._judged[number] = one
         self._left = ends - time.monotonic()
         if read >= GREATEST_TEXT_READ or self._left <= 0:
             return None
         judged = (self._judged.get(number) for number in numbers)
         return [one for one in judged if one is not None and one.distance_mm <= radius * 1000]
 
-    def _records(self, numbers: Sequence[int]) -> Iterator[tuple[int, str]]:
-        """Numbers and JSON texts of the records of places, read in parts."""
+    def _judge(
+        self, tests: Tests, numbers: Sequence[int]
+    ) -> Iterator[tuple[int, int, Found | None]]:
+        """Numbers of places, characters of their records, and those that answer; read in parts."""
         for start in range(0, len(numbers), READ_AT_ONCE):
             part = numbers[start : start + READ_AT_ONCE]
-            yield from self._places.payloads(self._grant.resource, part)
+            rows = self._places.payloads(self._grant.resource, part)
+            for some in _portions(rows):
+                yield from self._answers(tests, some)
 
-    def _answers(self, test: Test, number: int, payload: str) -> Found | None:
-        values: dict[str, str] = orjson.loads(payload)
-        text = values.get(self._item)
-        distance = test(text) if text else None
-        if distance is None or not shows(self._grant.row_filter, values, self._holds):
-            return None
-        return Found(number, round(distance * 1000), values)
+    def _answers(
+        self, tests: Tests, rows: Sequence[tuple[int, str]]
+    ) -> Iterator[tuple[int, int, Found | None]]:
+        conditions = self._grant.row_filter
+        records: list[dict[str, str]] = [orjson.loads(payload) for _, payload in rows]
+        texts = [text for record in records if (text := record.get(self._item))]
+        distances = iter(tests(texts) if texts else ())
+        for (number, payload), values in zip(rows, records, strict=True):
+            distance = next(distances) if values.get(self._item) else None
+            found = None
+            if distance is not None and (not conditions or shows(conditions, values, self._holds)):
+                found = Found(number, round(distance * 1000), values)
+            yield number, len(payload), found
+
+
+def _portions(rows: Sequence[tuple[int, str]]) -> Iterator[list[tuple[int, str]]]:
+    """Rows by a bound of characters, one row at the least: what is judged at once takes time."""
+    some: list[tuple[int, str]] = []
+    length = 0
+    for row in rows:
+        length += len(row[1])
+        if some and length > JUDGED_AT_ONCE:
+            yield some
+            some, length = [], len(row[1])
+        some.append(row)
+    if some:
+        yield some
 
 
 def _too_crowded() -> FailedPrecondition:

@@ -4,10 +4,12 @@ import math
 
 import orjson
 import pytest
+import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exchange.spatial.exact import test_of as exact_test_of
+from exchange.spatial.exact import tests_of as exact_tests_of
 from exchange.spatial.model import At, Box, Nearest, Place, Within, around, bounds, geometry_problem
 
 degrees = st.tuples(
@@ -57,6 +59,28 @@ def test_whatever_is_taken_is_answered_and_the_index_would_have_found_it(geometr
         assert 0 <= reached <= far
         assert math.isfinite(reached)
         assert any(_meet(box, part) for part in around(here, far))
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    some=st.lists(geometries, min_size=1, max_size=6),
+    corner=st.tuples(st.integers(-4, 3), st.integers(-4, 3)),
+    sides=st.tuples(st.integers(0, 3), st.integers(0, 3)),
+)
+def test_many_at_once_answer_a_box_as_geos_says_of_each(some, corner, sides):
+    texts = [text for text in map(orjson.dumps, some) if geometry_problem(text.decode()) is None]
+    west, south = corner
+    east, north = west + sides[0], south + sides[1]
+    asked = Box(west=west, south=south, east=east, north=north)
+    shape = shapely.box(west, south, east, north)
+    if not all(sides):
+        shape = shapely.LineString([(west, south), (east, north)])
+    if not any(sides):
+        shape = shapely.Point(west, south)
+    told = exact_tests_of(asked)([text.decode() for text in texts])
+    said = [bool(shapely.intersects(shape, shapely.from_geojson(text))) for text in texts]
+    assert [one is not None for one in told] == said
+    assert told == [exact_test_of(asked)(text.decode()) for text in texts]
 
 
 def _meet(one: Box, other: Box) -> bool:
