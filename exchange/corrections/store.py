@@ -43,6 +43,7 @@ class CorrectionRow(SQLModel, table=True):
     __table_args__ = (
         sa.Index("correction_of_requester", "requester", "name"),
         sa.Index("correction_of_source", "source", "name"),
+        sa.Index("correction_open_of", "requester", "state", "record_key"),
         sa.Index("correction_of_record", "record_key", "name"),
         sa.Index("correction_by_tracing", "tracing", "name"),
     )

@@ -32,6 +32,7 @@ class InquiryRow(SQLModel, table=True):
     __tablename__ = "inquiry"
     __table_args__ = (
         sa.Index("inquiry_of_asker", "asker", "name"),
+        sa.Index("inquiry_open_of", "asker", "state"),
         sa.Index("inquiry_of_recipient", "recipient", "name"),
     )
 

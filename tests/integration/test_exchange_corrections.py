@@ -6,6 +6,8 @@ from datetime import timedelta
 
 import pytest
 
+from exchange.corrections import store
+from exchange.corrections.tracing import Tracer
 from exchange.grants.model import Mask, Operation
 from exchange.grants.rows import RowCondition, RowTest
 from exchange.v1 import corrections_pb2 as pb
@@ -292,6 +294,36 @@ async def test_a_repeat_has_the_first_answer(scene):
     assert len(scene.node.leaves("correction_submitted")) == 1
 
 
+async def test_notices_are_written_once_whoever_looks_and_after_a_crash_too(scene, monkeypatch):
+    grant = scene.node.grant({"name": Mask.WHOLE})
+    await scene.query(HOUSING, grant)
+    made = await scene.submit(caller(CIVIL), own=pb.OwnRecord(resource=RESIDENTS, key=KEY))
+    await scene.publish(person(1, "某乙"))
+    await scene.accept(made.name)
+    scene.node.clock.advance(MINUTES)
+    await scene.node.index()
+    service = scene.node.service
+    others = [
+        Tracer(
+            database=service.database,
+            audit=service.audit,
+            schemas=service.schemas,
+            clock=scene.node.clock,
+        )
+        for _ in range(3)
+    ]
+    with monkeypatch.context() as broken:
+        broken.setattr(store, "add_notices", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            others[0].run()
+    assert not (await scene.lineage(caller(CIVIL), made.name)).traced
+    runs = await asyncio.gather(*(asyncio.to_thread(one.run) for one in others))
+    assert sum(runs) == 1
+    found = await scene.lineage(caller(CIVIL), made.name)
+    assert (found.traced, found.notice_count) == (True, 1)
+    assert len(scene.node.leaves("correction_notices_made")) == 1
+
+
 async def test_an_answer_that_does_not_come_is_late_in_the_report(scene):
     await scene.submit(caller(CIVIL), own=pb.OwnRecord(resource=RESIDENTS, key=KEY))
     scene.node.clock.advance(timedelta(days=15))
@@ -341,3 +373,5 @@ async def test_every_way_to_get_a_record_counts_and_others_do_not(scene):
     ways = {way for way, name in grants.items() if name in notices}
     assert ways == {"verify", "batch", "export", "past", "ended", "after"}
     assert {one.key for one in notices.values()} == {KEY}
+    told = await scene.lineage(caller(HOUSING), doubted.name)
+    assert (len(told.wrong), told.HasField("corrected"), list(told.notices)) == (1, True, [])

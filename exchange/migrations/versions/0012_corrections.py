@@ -51,6 +51,7 @@ def _corrections() -> None:
     )
     op.create_index("correction_of_requester", "correction", ["requester", "name"])
     op.create_index("correction_of_source", "correction", ["source", "name"])
+    op.create_index("correction_open_of", "correction", ["requester", "state", "record_key"])
     op.create_index("correction_of_record", "correction", ["record_key", "name"])
     op.create_index("correction_by_tracing", "correction", ["tracing", "name"])
     op.create_table(
@@ -93,6 +94,7 @@ def _inquiries() -> None:
         sa.Column("end_time", TIME),
     )
     op.create_index("inquiry_of_asker", "inquiry", ["asker", "name"])
+    op.create_index("inquiry_open_of", "inquiry", ["asker", "state"])
     op.create_index("inquiry_of_recipient", "inquiry", ["recipient", "name"])
     op.create_table(
         "inquiry_attachment",
