@@ -194,6 +194,7 @@ class AuditLog:
     def _join(self, loop: asyncio.AbstractEventLoop, waiters: Sequence[_Waiter]) -> None:
         if loop is not self._loop:
             self._loop, self._timer = loop, None
+            self.database.held.leave_checkpoints()  # to the sequencer
         with self._lock:
             for waiter in waiters:
                 if waiter.usage is not None:

@@ -87,3 +87,20 @@ def test_a_turn_that_does_not_come_is_told(database, monkeypatch):
         waiting.result(10)
     assert told.value.reason == "STORAGE_BUSY"
     add(database)
+
+
+def test_what_a_thread_wrote_ahead_another_moves_into_the_file(database):
+    if not database.is_sqlite:
+        database.held.leave_checkpoints()
+        add(database)  # as ever
+        return
+    database.held.leave_checkpoints()
+    for _ in range(80):  # twice of what other connections move by themselves
+        with database.held.transaction() as connection:
+            connection.execute(ADD, (b"x" * 100_000, b"salt"))
+    file = database.folder / "test.db"
+    before = file.stat().st_size
+    with ThreadPoolExecutor(1) as other:
+        other.submit(add, database).result(30)
+    assert before < 4_000_000 < file.stat().st_size
+    assert count(database) == 82
