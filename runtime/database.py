@@ -15,33 +15,27 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shutil
 import sqlite3
-import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import sqlalchemy as sa
-import structlog
 from alembic import command
 from alembic.config import Config as AlembicConfig
 from google.protobuf.message import Message
 from sqlalchemy import event
 from sqlmodel import Session
 
-from runtime.errors import Aborted, AlreadyExists, DomainError, InvalidArgument, Unavailable
+from runtime.errors import AlreadyExists, InvalidArgument
+from runtime.held import BUSY_TIMEOUT_MS, Held
 from runtime.records import SealedRecord, check_record
+from runtime.storage_errors import storage_errors
 
 Answer = TypeVar("Answer", bound=Message)
-BUSY_TIMEOUT_MS = 10_000
-GREATEST_AHEAD = 16_384  # pages of 4 KiB
 REQUEST_ID_LIMIT = 64
-LEAST_FREE = 1024 * 1024
-_log = structlog.get_logger()
 _PRINTABLE = re.compile(r"[!-~]+")
 
 GROUND = sa.MetaData()
@@ -221,128 +215,6 @@ def check_request_id(request_id: str) -> None:
         )
 
 
-class Held:
-    """A driver's own connection, kept per thread, for fixed SQL on a hot path.
-
-    Placeholders are `?` and are rewritten once for PostgreSQL. Statements outside `transaction`
-    commit by themselves.
-    """
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._local = threading.local()
-        self._lock = threading.Lock()
-        self._opened: list[Any] = []
-        self._turn = threading.RLock()
-        self.add_record = self.sql("INSERT INTO audit_outbox (leaf, salt) VALUES (?, ?)")
-        self.find_answer = self.sql(
-            "SELECT request_digest, answer FROM answered_request "
-            "WHERE actor = ? AND method = ? AND request_id = ?"
-        )
-        self.add_answer = self.sql(
-            "INSERT INTO answered_request "
-            "(actor, method, request_id, request_digest, answer, answered_at) "
-            "VALUES (?, ?, ?, ?, ?, ?)"
-        )
-
-    def _connection(self) -> Any:
-        connection = getattr(self._local, "connection", None)
-        # PostgreSQL's is closed when the server went away; SQLite's has no such state.
-        if connection is None or getattr(connection, "closed", False):
-            connection = self._database.connect_driver()
-            self._local.connection = connection
-            with self._lock:
-                self._opened.append(connection)
-        return connection
-
-    def close(self) -> None:
-        """Close the connections of all threads, which must be done with them."""
-        with self._lock:
-            opened, self._opened = self._opened, []
-        for connection in opened:
-            connection.close()
-
-    def sql(self, text: str) -> str:
-        """`text` with the placeholders of this database."""
-        return text if self._database.is_sqlite else text.replace("?", "%s")
-
-    def time(self, at: datetime) -> object:
-        """An aware time as a parameter, stored as `UtcDateTime` does."""
-        at = at.astimezone(UTC)
-        return at.strftime("%Y-%m-%d %H:%M:%S.%f") if self._database.is_sqlite else at
-
-    def answered(self, actor: str, method: str, request_id: str) -> bool:
-        """Whether an answer is held for a request id."""
-        return self.row(self.find_answer, (actor, method, request_id)) is not None
-
-    def row(self, text: str, parameters: Sequence[object]) -> tuple[Any, ...] | None:
-        """The first row of a fixed statement already passed through `sql`."""
-        with storage_errors(self._database.folder):
-            return cast(
-                "tuple[Any, ...] | None", self._connection().execute(text, parameters).fetchone()
-            )
-
-    def rows(self, text: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
-        """All rows of a fixed statement already passed through `sql`."""
-        with storage_errors(self._database.folder):
-            return cast(
-                "list[tuple[Any, ...]]", self._connection().execute(text, parameters).fetchall()
-            )
-
-    @contextmanager
-    def _in_turn(self) -> Iterator[None]:
-        # SQLite lets one write at a time, and whoever waits for it sleeps and asks again. Threads
-        # of one process wait for each other here, and go on at once; what waits for longer than it
-        # may is told so by SQLite.
-        taken = self._database.is_sqlite and self._turn.acquire(timeout=BUSY_TIMEOUT_MS / 1000)
-        try:
-            yield
-        finally:
-            if taken:
-                self._turn.release()
-
-    def leave_checkpoints(self) -> None:
-        """Let other threads' transactions move into the file what this one's wrote ahead of it.
-
-        Of SQLite, and up to `GREATEST_AHEAD`: a transaction that does it takes ten times as long as
-        another. So some other thread has to write now and then.
-        """
-        if self._database.is_sqlite:
-            self._connection().execute(f"PRAGMA wal_autocheckpoint={GREATEST_AHEAD}")
-
-    @contextmanager
-    def undelayed(self) -> Iterator[None]:
-        """Until it ends, this thread's transactions do not wait for SQLite's disk.
-
-        They are whole or not there, in their order, after a power cut too; those of the last moment
-        may then be gone, until any other transaction has waited. PostgreSQL's wait as ever.
-        """
-        if not self._database.is_sqlite:
-            yield
-            return
-        connection = self._connection()
-        connection.execute("PRAGMA synchronous=NORMAL")
-        try:
-            yield
-        finally:
-            connection.execute("PRAGMA synchronous=FULL")
-
-    @contextmanager
-    def transaction(self) -> Iterator[Any]:
-        """A durable transaction on the driver's connection."""
-        with storage_errors(self._database.folder), self._in_turn():
-            connection = self._connection()
-            connection.execute("BEGIN IMMEDIATE" if self._database.is_sqlite else "BEGIN")
-            try:
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                # A full disk may have rolled back already: then there is nothing to undo.
-                with suppress(*_errors_of("Error")):
-                    connection.execute("ROLLBACK")
-                raise
-
-
 class Database:
     """An engine over SQLite or PostgreSQL."""
 
@@ -430,85 +302,6 @@ def run_migrations() -> None:
     context.configure(connection=context.config.attributes["connection"], render_as_batch=True)
     with context.begin_transaction():
         context.run_migrations()
-
-
-@contextmanager
-def storage_errors(folder: Path | None = None) -> Iterator[None]:
-    """Turn the driver's errors into domain errors that say what to do.
-
-    `folder` is that of a database in a file: an I/O error may be that its disk is full.
-    """
-    try:
-        yield
-    except DomainError:
-        raise
-    except _errors_of("IntegrityError") as error:
-        raise Aborted(
-            "another change came first: read again and repeat",
-            reason="CONCURRENT_CHANGE",
-            message_zh="有并发修改在先：请重新读取后再试",
-        ) from error
-    except _errors_of("DataError") as error:
-        raise InvalidArgument(
-            "a value cannot be stored, such as a text with a NUL: correct the request",
-            reason="VALUE_NOT_STORABLE",
-            message_zh="请求中有无法存储的值（如含 NUL 的文本）：请更正后重试",
-        ) from error
-    except _errors_of("DBAPIError", "Error") as error:
-        raise _explain(getattr(error, "orig", None) or error, folder) from error
-
-
-def _errors_of(*names: str) -> tuple[type[Exception], ...]:
-    """The classes of these names of SQLAlchemy and of the drivers, which `Held` uses bare.
-
-    A driver that nobody imported cannot have raised.
-    """
-    loaded = [sys.modules.get(module) for module in ("sqlalchemy.exc", "sqlite3", "psycopg")]
-    return tuple(
-        getattr(module, name) for module in loaded for name in names if hasattr(module, name)
-    )
-
-
-def _no_room(folder: Path | None) -> bool:
-    try:
-        return folder is not None and shutil.disk_usage(folder).free < LEAST_FREE
-    except OSError:
-        return False
-
-
-def _explain(error: BaseException, folder: Path | None) -> DomainError:
-    lowered = str(error).lower()
-    full = "full" in lowered or "no space" in lowered
-    # SQLite says SQLITE_FULL of the file itself, but SQLITE_IOERR of its shared memory (-shm).
-    maybe = "disk i/o error" in lowered or "unable to open" in lowered
-    if full or (maybe and _no_room(folder)):
-        return Unavailable(
-            "the disk of the data folder is full: free some space; nothing was changed",
-            reason="STORAGE_FULL",
-            message_zh="数据目录所在磁盘已满：请清理空间；未作任何更改",
-            retry_after=30,
-        )
-    if "readonly" in lowered or "unable to open" in lowered or "read-only" in lowered:
-        return Unavailable(
-            "the data folder cannot be written: check its owner and permissions",
-            reason="STORAGE_UNWRITABLE",
-            message_zh="数据目录不可写：请检查其属主和权限",
-        )
-    if "locked" in lowered or "busy" in lowered:
-        return Unavailable(
-            "the database is busy: try again",
-            reason="STORAGE_BUSY",
-            message_zh="数据库繁忙：请重试",
-            retry_after=1,
-        )
-    # The first line names what failed; those after it may quote a row.
-    _log.error("storage_failed", error=type(error).__name__, detail=str(error).partition("\n")[0])
-    return Unavailable(
-        "the database did not answer: see the node's log",
-        reason="STORAGE_FAILED",
-        message_zh="数据库无应答：请查看节点日志",
-        retry_after=5,
-    )
 
 
 def _pragmas(connection: Any) -> None:

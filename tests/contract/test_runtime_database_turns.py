@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import runtime.database
+import runtime.held
 from runtime.database import GROUND, Database
 from runtime.errors import Unavailable
 
@@ -68,7 +69,8 @@ def test_a_turn_that_does_not_come_is_told(database, monkeypatch):
         with database.held.transaction(), ThreadPoolExecutor(1) as other:
             other.submit(add, database).result(10)
         return
-    monkeypatch.setattr(runtime.database, "BUSY_TIMEOUT_MS", 50)
+    for module in (runtime.held, runtime.database):
+        monkeypatch.setattr(module, "BUSY_TIMEOUT_MS", 50)
     begun, end = threading.Event(), threading.Event()
 
     def long():
