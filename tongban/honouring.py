@@ -55,7 +55,7 @@ def in_copy(saved: SavedReceipt, verifier_key: str, copy: Path) -> Honour:
     evidence = promise_broken(saved, newest)
     answer = verify_evidence(evidence, verifier_key, copy=copy)
     failed = answer.failed()
-    if not failed:
+    if answer.passed:
         return _broken("a log that went on for a minute beyond it does not hold the record",
                        "日志在承诺之后继续了一分钟以上，却没有该记录", evidence)  # fmt: skip
     sound = not {"later", "entries", "root"} & set(failed)

@@ -12,6 +12,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
+from rich.text import Text
+
 from exchange.audit.answering import NO_QUORUM, Checks, Quorum
 from exchange.audit.evidence import (
     Evidence,
@@ -37,7 +39,7 @@ from exchange.audit.verify import Check as LogCheck
 from runtime.errors import InvalidArgument
 from seal.judging.telling import plain
 from seal.model import Check, failed, passed, undetermined
-from tongban.console import print_answer, print_table, say, word
+from tongban.console import out, print_answer, print_table, say, word
 from tongban.files import map_file, read_file
 
 GREATEST_RECEIPT = 1024 * 1024
@@ -149,14 +151,35 @@ def verify_file(
     else:
         answer = verify_receipt(saved, verifier_key, quorum=quorum)
         named = _named(saved.receipt.leaf)
-        words = (
-            ("the answer is the one that was logged, and it is in the log",
-             "应答与日志记载一致，且已在日志中") if saved.proof else
-            ("the answer is the one that the node promised to log", "应答与节点承诺入日志的一致")
-        )  # fmt: skip
+        words = _of_receipt(saved)
     if document:
         answer = Answer(checks=(*answer.checks, _of_document(document in named)))
-    return told(answer, *words)
+    found = told(answer, *words)
+    if isinstance(saved, SavedReceipt) and not answer.failed():
+        found["record"] = facts_of(saved.receipt.leaf)
+    return found
+
+
+def _of_receipt(saved: SavedReceipt) -> tuple[str, str]:
+    """What a receipt shows that holds: of the answer only where the file has it."""
+    if "answer" in saved.values:
+        if saved.proof:
+            return ("the answer is the one that was logged, and it is in the log",
+                    "应答与日志记载一致，且已在日志中")  # fmt: skip
+        return ("the answer is the one that the node promised to log",
+                "应答与节点承诺入日志的一致")  # fmt: skip
+    if saved.proof:
+        return ("the record is in the log; nothing else was compared with it",
+                "该记录已在日志中；未与其他内容比对")  # fmt: skip
+    return ("the node promised to log the record; nothing else was compared with it",
+            "节点已承诺将该记录记入日志；未与其他内容比对")  # fmt: skip
+
+
+def facts_of(leaf: bytes) -> dict[str, Any]:
+    """Who did what and when, under which grant, as a verified leaf says."""
+    record = json.loads(leaf)
+    told_of = ("actor", "kind", "time", "grant", "resource", "items", "operation", "reason")
+    return {name: record[name] for name in told_of if name in record}
 
 
 def verify_copy(
@@ -268,11 +291,18 @@ def size_of(checkpoint: str) -> int:
 
 def told(answer: Answer, good: str, good_zh: str) -> dict[str, Any]:
     """An answer as data: its outcome, one sentence, and every check."""
-    failed = ", ".join(answer.failed())
+    indication, failed, lacking = "PASSED", ", ".join(answer.failed()), ", ".join(answer.open())
+    if failed or not answer.checks:
+        indication = "FAILED"
+        good, good_zh = f"these checks failed: {failed}", f"未通过的检查：{failed}"
+    elif lacking:
+        indication = "INDETERMINATE"
+        good = f"what is there holds, and there was nothing to check {lacking} by"
+        good_zh = f"已有内容均成立，但缺少以下检查所需的内容：{lacking}"
     return {
-        "indication": "PASSED" if answer.passed else "FAILED",
-        "summary": good if answer.passed else f"these checks failed: {failed}",
-        "summary_zh": good_zh if answer.passed else f"未通过的检查：{failed}",
+        "indication": indication,
+        "summary": good,
+        "summary_zh": good_zh,
         "checks": [
             {
                 "name": check.name,
@@ -364,8 +394,12 @@ def key_in(path: Path) -> str:
 
 
 def print_told(found: dict[str, Any]) -> None:
-    """An answer of `told` as a sentence and a table of its checks."""
+    """An answer of `told` as a sentence, the record that it is of, and a table of its checks."""
     print_answer(found["indication"], say(found["summary"], found["summary_zh"]))
+    if record := found.get("record"):
+        for name, value in record.items():
+            text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            out.print(Text(f"  {name} {plain(text)}", "dim"))
     print_table(
         say("Checks", "检查项"),
         (say("check", "检查项"), say("outcome", "结果"), say("found", "说明")),

@@ -2,7 +2,8 @@
 
 Standard library only, like all that the offline verifier stands on.
 
-1. A check that cannot be made has failed; a failed check never raises.
+1. A check that cannot be made has failed; a failed check never raises. What nobody gave, so that
+   nothing could be compared with it, is INDETERMINATE: neither true nor false.
 2. Witnesses are counted by their keys, not by their names, and the log's own key is none of them:
    nobody counts twice, and the log does not watch itself.
 """
@@ -29,11 +30,17 @@ from exchange.audit.note import (
 T = TypeVar("T")
 
 
+class NothingToCheckError(NoteError):
+    """What a check needs was not given: it is INDETERMINATE, rule 1."""
+
+
 class Outcome(StrEnum):
     """What a check found."""
 
     PASSED = "PASSED"
     FAILED = "FAILED"
+    #: There was nothing to check: the answer says less than it could.
+    INDETERMINATE = "INDETERMINATE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +67,10 @@ class Answer:
     def failed(self) -> list[str]:
         """Names of the checks that failed."""
         return [c.name for c in self.checks if c.outcome is Outcome.FAILED]
+
+    def open(self) -> list[str]:
+        """Names of the checks that there was nothing for."""
+        return [c.name for c in self.checks if c.outcome is Outcome.INDETERMINATE]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,12 +107,21 @@ class Checks:
             result = step()
             if tell:
                 detail, detail_zh = tell(result)
+        except NothingToCheckError as lacking:
+            outcome, detail = Outcome.INDETERMINATE, str(lacking)
+            detail_zh = f"无法检查：{detail}"
         except (ProofError, NoteError, OSError) as error:
             outcome = Outcome.FAILED
             detail = str(error) if isinstance(error, ValueError) else "a file cannot be read"
             detail_zh = f"未通过：{detail}"
         self._checks.append(Check(name=name, outcome=outcome, detail=detail, detail_zh=detail_zh))
         return result
+
+    def undetermined(self, name: str, detail: str, detail_zh: str) -> None:
+        """Say that there was nothing to check."""
+        self._checks.append(
+            Check(name=name, outcome=Outcome.INDETERMINATE, detail=detail, detail_zh=detail_zh)
+        )
 
     def key(self, verifier_key: str) -> Verifier | None:
         """The verifier of a key, checked."""

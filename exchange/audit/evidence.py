@@ -23,7 +23,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
-from exchange.audit.answering import NO_QUORUM, Answer, Checks, Quorum, had
+from exchange.audit.answering import (
+    NO_QUORUM,
+    Answer,
+    Checks,
+    NothingToCheckError,
+    Quorum,
+    had,
+)
 from exchange.audit.copying import LogCopy
 from exchange.audit.merkle import (
     ProofError,
@@ -32,7 +39,15 @@ from exchange.audit.merkle import (
     prefix_roots,
     root_from_path,
 )
-from exchange.audit.note import Checkpoint, NoteError, Verifier, decode, decode_all, encode
+from exchange.audit.note import (
+    Checkpoint,
+    NoteError,
+    Verifier,
+    decode,
+    decode_all,
+    encode,
+    open_checkpoint,
+)
 from exchange.audit.saved import SavedReceipt, receipt_from_json, receipt_to_json
 from exchange.audit.verify import promise_of
 
@@ -149,6 +164,7 @@ def verify_evidence(
        cut the leaf out of.)
     7. `overdue`: the copy goes on for a minute beyond the promise, by its own last record.
     8. `absent`: the copy has no such leaf.
+    Without a copy, or with one that ends too early, 6 to 8 are INDETERMINATE.
     """
     checks = Checks(quorum)
     verifier = checks.key(verifier_key)
@@ -220,20 +236,22 @@ def _promise(
     newest = checks.checkpoint("later", found.later, verifier)
     checks.cosignatures("cosignatures", found.later, verifier)
     wanted = leaf_hash(receipt.leaf)
-    log = None if copy is None else LogCopy(copy, {newest.size} if newest else (), [wanted])
+    end = newest if copy is None else _end_of(copy, newest, verifier)
+    sizes = {one.size for one in (newest, end) if one is not None}
+    log = None if copy is None else LogCopy(copy, sizes, [wanted])
 
-    def read() -> None:
-        if log is None:
-            raise NoteError("only a copy of the log shows it: name one")
-        log.read(had(newest).size)
+    def rooted() -> None:
+        _given(log).check_root(newest)
+        _given(log).check_root(end)
 
+    read: Callable[[], None] = lambda: _given(log).read(had(end).size)  # noqa: E731
     checks.run("entries", read, "all are there", "条目齐全")
-    checks.run("root", lambda: had(log).check_root(newest), "is the checkpoint's", "与检查点一致")
+    checks.run("root", rooted, "is the checkpoint's", "与检查点一致")
 
     def overdue() -> None:
-        last = _time_of(had(log).last)
+        last = _time_of(_given(log).last)
         if last < receipt.promise_time + timedelta(seconds=HONOUR_SECONDS):
-            raise NoteError(
+            raise NothingToCheckError(
                 f"the copy's last record is of {last:%Y-%m-%dT%H:%M:%SZ}, which is not a minute "
                 "beyond the promise: take a newer copy"
             )
@@ -241,14 +259,35 @@ def _promise(
     checks.run("overdue", overdue, "the log went on beyond the promise", "日志已越过承诺时间")
 
     def absent() -> None:
-        at = had(log).found.get(wanted)
+        at = _given(log).found.get(wanted)
         if at is not None:
             raise NoteError(f"the promise was kept: the leaf is record {at} of the log")
+        if not checks.answer().failed() and checks.answer().open():
+            raise NothingToCheckError("the copy ends too early to tell")
         if checks.answer().failed():
             raise NoteError("an earlier check that this one needs has failed")
 
     checks.run("absent", absent, "the log does not hold the record that it promised",
                "日志中没有其承诺记入的记录")  # fmt: skip
+
+
+def _end_of(copy: Path, newest: Checkpoint | None, verifier: Verifier | None) -> Checkpoint | None:
+    """The copy's own checkpoint, where the log signed it and it is the later one.
+
+    Evidence may be written as soon as a node denies a promise; what the log went on with for the
+    minute after that is in a copy that was taken later.
+    """
+    try:
+        own = open_checkpoint((copy / "checkpoint").read_text(), had(verifier))
+    except (NoteError, OSError, UnicodeDecodeError):
+        return newest
+    return own if newest is not None and own.size > newest.size else newest
+
+
+def _given(log: LogCopy | None) -> LogCopy:
+    if log is None:
+        raise NothingToCheckError("only a copy of the log shows it: give one with --log")
+    return log
 
 
 def _time_of(leaf: bytes) -> datetime:

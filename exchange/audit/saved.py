@@ -1,7 +1,10 @@
 """A receipt's file: what its owner keeps, as JSON with base64.
 
-Standard library only, like all that the offline verifier stands on. Reading is strict, and proves
-nothing: `verify` does.
+Standard library only, like all that the offline verifier stands on. Reading proves nothing:
+`verify` does.
+
+There is one reading of a file: a member that stands twice, or that nobody knows, is refused. What
+somebody puts beside the receipt's own members would else look as if it had been verified, too.
 """
 
 from __future__ import annotations
@@ -16,6 +19,12 @@ from exchange.audit.model import Receipt
 from exchange.audit.note import NoteError, decode, decode_all, encode, instant
 
 FORMAT = "tongban-receipt/v1"
+_NEEDED = frozenset(
+    {"format", "leaf", "salt", "shard", "batch", "position", "batch_size", "path", "promise_time",
+     "signature"}
+)  # fmt: skip
+_MEMBERS = _NEEDED | {"values", "signed", "proof"}
+_SIGNED = frozenset({"certificate", "nonce"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,31 +69,34 @@ def receipt_to_json(saved: SavedReceipt) -> str:
 def receipt_from_json(text: str) -> SavedReceipt:
     """Read a receipt's file; unverified. Raises NoteError where it is malformed."""
     try:
-        body = json.loads(text)
+        body = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
         if body["format"] != FORMAT:
             raise NoteError(f"the file is not a {FORMAT}")
+        _known(body, _MEMBERS)
         numbers = [body[name] for name in ("batch", "position", "batch_size")]
         if not all(type(number) is int for number in numbers):
             raise NoteError("batch, position and batch_size are whole numbers")
         receipt = Receipt(
             leaf=decode(body["leaf"]),
             salt=decode(body["salt"]),
-            shard=str(body["shard"]),
+            shard=_text(body["shard"]),
             batch=numbers[0],
             position=numbers[1],
             batch_size=numbers[2],
             path=decode_all(body["path"]),
-            promise_time=_read_instant(body["promise_time"]),
+            promise_time=_read_instant(_text(body["promise_time"])),
             signature=decode(body["signature"]),
         )
-        values = dict(body.get("values", {}))
-        signed = dict(body.get("signed", {}))
+        values, signed = body.get("values", {}), body.get("signed", {})
+        if not isinstance(values, dict) or not isinstance(signed, dict):
+            raise NoteError("values and signed are objects")
+        _known(signed, _SIGNED)
         return SavedReceipt(
             receipt=receipt,
             values=values,
-            certificate=str(signed.get("certificate", "")),
+            certificate=_text(signed["certificate"]) if signed else "",
             nonce=decode(signed["nonce"]) if signed else b"",
-            proof=str(body.get("proof", "")),
+            proof=_text(body.get("proof", "")),
         )
     except (KeyError, TypeError, AttributeError, RecursionError, ValueError) as error:
         if isinstance(error, NoteError):
@@ -92,6 +104,29 @@ def receipt_from_json(text: str) -> SavedReceipt:
         missing = isinstance(error, KeyError)
         what = f"{error.args[0]} is missing" if missing else "it is not JSON of this format"
         raise NoteError(f"the receipt's file is malformed: {what}") from None
+
+
+def _once(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(members)
+    if len(found) != len(members):
+        raise NoteError("a member stands twice in the file")
+    return found
+
+
+def _known(body: Mapping[str, Any], known: frozenset[str]) -> None:
+    unknown = body.keys() - known
+    if unknown:
+        raise NoteError(f"the file has {len(unknown)} members that no receipt has")
+
+
+def _no_number(_: str) -> Any:
+    raise NoteError("the file has a number that JSON has not")
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise NoteError("a member that is text is something else")
+    return value
 
 
 def _read_instant(text: str) -> datetime:

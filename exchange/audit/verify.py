@@ -65,6 +65,9 @@ __all__ = [
     "verify_receipt",
 ]
 
+#: Labels of what was asked and of what was told.
+ASKED_AND_TOLD = ("request", "answer", "changes")
+
 # The five questions.
 
 
@@ -78,7 +81,8 @@ def verify_receipt(saved: SavedReceipt, verifier_key: str, *, quorum: Quorum = N
     4. `promise`: the log's key signed origin, shard, number, count, root and time. (A forged
        receipt; one of another log; one moved to another batch or antedated.)
     5. `opening:<label>`: a given plain value is what the leaf commits to. (An owner who shows
-       another question or another answer than was logged.)
+       another question or another answer than was logged.) A question or an answer that the leaf
+       commits to and the file lacks is INDETERMINATE. (An owner who shows another one beside it.)
     6. where the request was signed, `request_signature`: the certificate in the file is the one
        that the leaf names, and is the asking system's; its key signed method, time and digest; the
        digest is that of the given request. (A node that made a request up; a consumer who denies
@@ -106,6 +110,12 @@ def verify_receipt(saved: SavedReceipt, verifier_key: str, *, quorum: Quorum = N
     for label, value in saved.values.items():
         step = partial(_check_opening, leaf, receipt.salt, label, value)
         checks.run(f"opening:{label}", step, "is what the leaf commits to", "与叶中的承诺一致")
+    for label in _lacking(leaf, saved):
+        checks.undetermined(
+            f"opening:{label}",
+            "the leaf commits to it, and the file does not hold it",
+            "叶中有其承诺，而文件中没有该内容",
+        )
     if saved.certificate or (leaf and "signed" in leaf):
         checks.run(
             "request_signature",
@@ -329,6 +339,13 @@ def _check_opening(leaf: dict[str, Any] | None, salt: bytes, label: str, value: 
     plain = _plain(value)
     if hashlib.sha256(salt + label.encode() + b"\0" + plain).hexdigest() != wanted:
         raise NoteError("the leaf commits to another value, or the salt is another one")
+
+
+def _lacking(leaf: dict[str, Any] | None, saved: SavedReceipt) -> list[str]:
+    commitments = (leaf or {}).get("commitments")
+    if not isinstance(commitments, dict):
+        return []
+    return [one for one in ASKED_AND_TOLD if one in commitments and one not in saved.values]
 
 
 def _plain(value: Any) -> bytes:

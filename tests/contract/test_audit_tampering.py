@@ -344,6 +344,22 @@ def test_evidence_against_a_size_of_a_power_of_two(scene: Scene) -> None:
     assert not verify_evidence(honest, key).passed
 
 
+def test_evidence_of_a_denied_promise_convicts_by_a_later_copy(scene: Scene, tmp_path) -> None:
+    """It is written when the node denies; the minute beyond the promise comes after that."""
+    withheld(scene)
+    key, copy = scene.node.key.verifier_key, scene.node.folder / "audit"
+    early = tmp_path / "early"
+    shutil.copytree(copy, early)
+    newest = (copy / "checkpoint").read_text(encoding="utf-8")
+    found = promise_broken(SavedReceipt(receipt=scene.receipts[150]), newest)
+    told = verify_evidence(found, key, copy=early)
+    assert (told.failed(), told.open()) == ([], ["overdue", "absent"])
+    go_on(scene)
+    assert verify_evidence(found, key, copy=copy).passed
+    (copy / "checkpoint").write_text(newest.replace("— ", "— x"), encoding="utf-8")
+    assert not verify_evidence(found, key, copy=copy).passed, "a checkpoint that nobody signed"
+
+
 def test_a_broken_promise_is_evidence(scene: Scene) -> None:
     withheld(scene)
     key, copy = scene.node.key.verifier_key, scene.node.folder / "audit"
@@ -359,7 +375,9 @@ def test_a_broken_promise_is_evidence(scene: Scene) -> None:
     assert encode(saved.receipt.salt) not in text
     found = evidence_from_json(text)
     assert verify_evidence(found, key, copy=copy).passed
-    assert verify_evidence(found, key).failed() == ["entries", "root", "overdue", "absent"]
+    alone = verify_evidence(found, key)
+    assert alone.failed() == []
+    assert alone.open() == ["entries", "root", "overdue", "absent"], "there is no copy"
     # Of a promise that was kept, and of one that nobody made, there is none.
     kept = SavedReceipt(receipt=scene.receipts[10])
     assert honouring.in_copy(kept, key, copy).outcome == honouring.HONOURED

@@ -92,6 +92,8 @@ def test_a_witness_watches_and_its_word_is_asked_for(scene, receipt, key, tmp_pa
     second = told("audit", "witness", watch, *at(scene, "auditor"))
     assert (second["cosigned"], second["handed_in"]) == (True, True)
     assert second["before"] == first["size"]
+    foreign = run("audit", "witness", watch, *at(scene, "employment"))
+    assert (foreign.returncode, "NOT_YOUR_WITNESS" in foreign.stderr) == (3, True)
     (listed,) = told("audit", "witnesses", *at(scene, "auditor"))["witnesses"]
     assert (listed["name"], int(listed["size"])) == (WATCH, second["size"])
     assert run("audit", "complete", receipt, "--cosignatures", 1,

@@ -120,7 +120,7 @@ def files(tmp_path_factory) -> Path:
         ("rewritten.json", 0),
         ("honest.json", 1),
         ("broken.json --log copy", 0),
-        ("broken.json", 1),
+        ("broken.json", 6),
         ("kept.json --log copy", 1),
         ("copy/checkpoint", 0),
         ("copy/checkpoint --earlier monday.txt --witness witness1.txt", 0),

@@ -138,6 +138,40 @@ def test_the_file_is_read_back_as_it_was() -> None:
     assert "合成" in text
 
 
+def lacking(*labels: str) -> SavedReceipt:
+    return replace(SAVED, values={k: v for k, v in SAVED.values.items() if k not in labels})
+
+
+@pytest.mark.parametrize("labels", [("answer",), ("request",), ("request", "answer", "key")])
+def test_a_receipt_without_question_or_answer_says_less(labels) -> None:
+    answer = verify_receipt(lacking(*labels), KEY.verifier_key)
+    assert not answer.passed
+    assert answer.failed() == []
+    assert answer.open() == [f"opening:{one}" for one in labels if one != "key"]
+
+
+def twice(text: str, member: str, forged: str) -> str:
+    return text.replace(f'"{member}":', f'"{member}": {forged}, "{member}":', 1)
+
+
+@pytest.mark.parametrize("change", [
+    lambda text: twice(text, "values", '{"answer": {"found": false}}'),
+    lambda text: twice(text, "answer", '{"found": false, "items": {}}'),
+    lambda text: twice(text, "found", "false"),
+    lambda text: text.replace('"shard":', '"answer": {"found": true}, "shard":', 1),
+    lambda text: text.replace('"shard":', '"signed": {"nonce": "", "x": 1}, "shard":', 1),
+    lambda text: text.replace('"found": true', '"found": NaN', 1),
+    lambda text: text.replace('"shard": "s1"', '"shard": ["s1"]', 1),
+    lambda text: text.replace('"values": {', '"values": [], "proof": {', 1),
+])  # fmt: skip
+def test_a_file_with_two_readings_is_refused(change) -> None:
+    text = receipt_to_json(SAVED)
+    assert receipt_from_json(text) == SAVED
+    assert change(text) != text
+    with pytest.raises(NoteError):
+        receipt_from_json(change(text))
+
+
 def other_leaf(receipt: Receipt) -> Receipt:
     return replace(receipt, leaf=receipt.leaf.replace(b'"number":3', b'"number":4'))
 
@@ -346,7 +380,7 @@ def test_the_verifier_stands_alone() -> None:
         f"exchange.audit{part}"
         for part in (
             "", ".answering", ".copying", ".merkle", ".model", ".note", ".proved", ".saved",
-            ".signed", ".verify",
+            ".signed", ".told", ".verify",
         )
     }  # fmt: skip
     servers = ("grpc", "google", "sqlalchemy", "sqlmodel", "orjson", "pydantic", "structlog")

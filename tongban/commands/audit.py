@@ -201,8 +201,9 @@ def verify(
 ) -> None:
     """Verify a receipt, a proof, or evidence about the log, offline.
 
-    Exit code 1 where a check failed. With --witness the checkpoint that the proof leads to must be
-    cosigned by them.
+    Exit code 1 where a check failed, 6 where the file lacks what there was to check: a receipt
+    without question or answer, a broken promise without a copy of the log. With --witness the
+    checkpoint that the proof leads to must be cosigned by them.
 
     Example: tongban audit verify proof.json --key log-key.txt --document license.ofd
     """
@@ -306,5 +307,7 @@ def tell_answer(found: dict[str, Any], as_json: bool) -> None:
         print_json(found)
     else:
         proofs.print_told(found)
+    if found["indication"] == "INDETERMINATE":
+        raise typer.Exit(Exit.UNKNOWN)
     if found["indication"] != "PASSED":
         raise typer.Exit(Exit.NO)

@@ -32,6 +32,7 @@ from tongban.files import check_new, read_file, write_new
 from tongban.witnessing import NodeSource, Seen, WitnessFolder
 
 app = typer.Typer()
+_NOT_REGISTERED = ("WITNESS_UNKNOWN", "UNKNOWN_WITNESS")
 
 
 @app.command()
@@ -58,7 +59,8 @@ def witness(
 
     Run it on a machine of another department. If history was rewritten, or the node shows two
     histories, nothing is cosigned, a file of evidence is written, and the exit code is 1. The
-    cosignature is handed to the node, if an administrator has registered the witness's key.
+    cosignature is handed to the node, if an administrator has registered the witness's key; exit
+    code 3 where it is registered and the node refuses it.
 
     Example: tongban audit witness watch --name witness.audit.example --key log-key.txt
     """
@@ -68,18 +70,20 @@ def witness(
         begin = read_file(earlier).decode(errors="replace") if earlier else ""
         with watch.locked(), Client(node, identity) as client:
             while True:
-                caught = _look(watch, client, begin, patient=every > 0, as_json=as_json)
-                if caught:
-                    raise typer.Exit(Exit.NO)
-                if not every:
-                    return
+                code = _look(watch, client, begin, patient=every > 0, as_json=as_json)
+                if code is Exit.NO or not every:
+                    raise typer.Exit(code)
                 time.sleep(every)
 
 
 def _look(
     watch: WitnessFolder, client: Client, earlier: str, *, patient: bool, as_json: bool
-) -> bool:
-    """One look; whether the log was caught. With patience, who doesn't answer is asked again."""
+) -> Exit:
+    """One look: NO where the log was caught, REFUSED where the node took no cosignature.
+
+    With patience, who doesn't answer is asked again. That a key is not registered yet is no
+    refusal: it is printed, to be registered.
+    """
     source = NodeSource(client)
     try:
         seen = watch.look(source, at=int(time.time()), earlier=earlier)
@@ -88,7 +92,7 @@ def _look(
         if not patient:
             raise
         err.print(say(error.message, error.message_zh), markup=False)
-        return False
+        return Exit.OK
     told = {
         "witness": watch.name,
         "verifier_key": watch.verifier_key,
@@ -110,7 +114,9 @@ def _look(
             out.print(watch.verifier_key, markup=False)
     else:
         err.print(_caught(seen), markup=False)
-    return seen.evidence is not None
+    if seen.evidence is not None:
+        return Exit.NO
+    return Exit.REFUSED if handed and not handed.startswith(_NOT_REGISTERED) else Exit.OK
 
 
 def _hand_in(source: NodeSource, seen: Seen) -> str:
@@ -263,5 +269,12 @@ def promise(
             })  # fmt: skip
         else:
             out.print(f"{found.outcome} {say(found.detail, found.detail_zh)}", markup=False)
+            if found.evidence and to:
+                out.print(say(
+                    f"Wrote {to}. It convicts with a copy of this log that goes on for a minute "
+                    f"beyond the promise: tongban audit verify {to} --key … --log COPY",
+                    f"已写入 {to}。须与该日志在承诺之后继续满一分钟的副本一并验证："
+                    f"tongban audit verify {to} --key … --log COPY",
+                ), markup=False)  # fmt: skip
         if found.outcome != honouring.HONOURED:
             raise typer.Exit(Exit.UNKNOWN if found.outcome == honouring.PENDING else Exit.NO)
