@@ -32,8 +32,8 @@ from exchange.deadlines import rpc as deadlines_rpc
 from exchange.deadlines.rpc import DeadlineServicer
 from exchange.deadlines.tables.store import calendar
 from exchange.delivery import rpc as delivery_rpc
+from exchange.delivery.access import grants_of
 from exchange.delivery.assembling import assemble
-from exchange.delivery.reading import RecordReader
 from exchange.delivery.rpc import DeliveryServicer
 from exchange.delivery.tail import LogTail
 from exchange.discovery import rpc as discovery_rpc
@@ -58,13 +58,9 @@ from exchange.oversight import rpc as oversight_rpc
 from exchange.oversight.rpc import OversightServicer
 from exchange.oversight.service import Overseeing
 from exchange.query import rpc as query_rpc
-from exchange.query.as_of import AsOf
+from exchange.query.assembling import assemble as assemble_questions
 from exchange.query.batching import Batching
-from exchange.query.exporting import Exporting
 from exchange.query.forwarded import Sources
-from exchange.query.rpc import QueryServicer
-from exchange.query.service import Querying
-from exchange.query.telling import Telling
 from exchange.sources import rpc as sources_rpc
 from exchange.sources.rpc import SourceServicer
 from exchange.spatial import rpc as spatial_rpc
@@ -129,6 +125,7 @@ class ExchangeService:
             secret=settings.data / "secrets" / "monitoring",
             calendar=self._calendar,
             resource_of=resources_of(self.database),
+            grant_of=grants_of(self.database),
         )
         self.grants = GrantIndex(self.database, clock)
         self.schemas = Schemas(self.database, clock)
@@ -223,43 +220,15 @@ class ExchangeService:
             rates=rates,
         )
         sources = Sources(self.forwarding, self.schemas)
-        querying = Querying(
+        questions, self._batching = assemble_questions(
+            self.database,
             grants=self.grants,
             schemas=self.schemas,
-            records=RecordReader(self.database),
             audit=self.audit,
             clock=self._clock,
             rates=rates,
             sources=sources,
         )
-        self._batching = Batching(
-            grants=self.grants,
-            schemas=self.schemas,
-            records=RecordReader(self.database),
-            audit=self.audit,
-            clock=self._clock,
-            rates=rates,
-            sources=sources,
-        )
-        as_of = AsOf(
-            grants=self.grants,
-            schemas=self.schemas,
-            records=RecordReader(self.database),
-            audit=self.audit,
-            clock=self._clock,
-            rates=rates,
-            sources=sources,
-        )
-        exporting = Exporting(
-            grants=self.grants,
-            schemas=self.schemas,
-            records=RecordReader(self.database),
-            audit=self.audit,
-            clock=self._clock,
-            rates=rates,
-            sources=sources,
-        )
-        telling = Telling(database=self.database, audit=self.audit, clock=self._clock)
         self._spatial = SpatialQuerying(
             database=self.database,
             grants=self.grants,
@@ -298,8 +267,9 @@ class ExchangeService:
         )
         server.add(
             query_pb2_grpc.add_QueryServiceServicer_to_server,
-            QueryServicer(querying, self._batching, as_of, exporting, telling),
+            questions,
             query_rpc.POLICY,
+            query_rpc.SIZES,
         )
         server.add(
             connecting_pb2_grpc.add_ConnectorServiceServicer_to_server,
