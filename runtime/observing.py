@@ -6,6 +6,7 @@ Nothing here is kept or written: `Observer.done` must only take the note and ret
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -32,6 +33,8 @@ class Seen:
     keys: tuple[str, ...] = ()
     rows = 0
     items: tuple[str, ...] = ()
+    #: Of a stream: what was asked and not yet answered.
+    asked: deque[tuple[str, tuple[str, ...]]] | None = None
     #: W3C `traceparent` of the caller, where traces are on.
     trace = ""
 

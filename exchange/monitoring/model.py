@@ -72,6 +72,17 @@ class CallRecord(NamedTuple):
     number: int = 0
 
 
+class Answer(NamedTuple):
+    """What was answered, as the rules look at it; `at` is microseconds since 1970."""
+
+    #: A grant; of a counter's questions for applicants, which need none, the counter's system.
+    subject: str
+    system: str
+    at: int
+    rows: int
+    keys: Sequence[str] = ()
+
+
 class AlertKind(StrEnum):
     """What an alert is about."""
 
@@ -87,7 +98,7 @@ class Alert:
 
     number: int = 0
     kind: AlertKind
-    #: A grant; of refused attempts the system that tried.
+    #: A grant; of refused attempts, and of a counter's questions for applicants, the system.
     subject: str
     #: The system whose call raised it.
     system: str
@@ -258,16 +269,19 @@ class Watch:
             volume.add(hour * HOUR, rows, self._rules)
 
     def see(self, call: CallRecord, keys: Sequence[str] = ()) -> None:
-        """Look at one call; `keys` are those it asked for."""
+        """Look at one call that is over; `keys` are those it asked for."""
         if call.code in REFUSALS and call.system:
             self._see_refused(call)
-        if call.code != "OK" or not call.grant:
-            return
-        self._see_volume(call)
-        if keys:
-            self._see_keys(call, keys)
+        if call.grant and (call.code == "OK" or call.rows):
+            self.see_answer(Answer(call.grant, call.system, call.request_in, call.rows, keys))
+
+    def see_answer(self, answer: Answer) -> None:
+        """Look at what was answered, whatever became of the call later."""
+        self._see_volume(answer)
+        if answer.keys:
+            self._see_keys(answer)
         if self._rules.hours is not None:
-            self._see_hours(call)
+            self._see_hours(answer)
 
     def raised(self) -> list[Alert]:
         """Alerts that are new or grew since this was asked last."""
@@ -293,31 +307,38 @@ class Watch:
         count = self._refused.of(call.system).add(start)
         if count >= self._rules.refused:
             self._raise(
-                AlertKind.REFUSED, call.system, call, start, TEN_MINUTES, count, self._rules.refused
-            )
+                AlertKind.REFUSED, call.system, call.system, start, TEN_MINUTES,
+                count, self._rules.refused,
+            )  # fmt: skip
 
-    def _see_volume(self, call: CallRecord) -> None:
-        start = call.request_in - call.request_in % HOUR
-        volume = self._volumes.of(call.grant)
-        count = volume.add(start, max(call.rows, 1), self._rules)
+    def _see_volume(self, answer: Answer) -> None:
+        start = answer.at - answer.at % HOUR
+        volume = self._volumes.of(answer.subject)
+        count = volume.add(start, max(answer.rows, 1), self._rules)
         if count > volume.threshold:
-            self._raise(AlertKind.VOLUME, call.grant, call, start, HOUR, count, volume.threshold)
+            self._raise(
+                AlertKind.VOLUME, answer.subject, answer.system, start, HOUR,
+                count, volume.threshold,
+            )  # fmt: skip
 
-    def _see_keys(self, call: CallRecord, keys: Sequence[str]) -> None:
-        sequence = self._sequences.of(call.grant)
-        for key in keys[:KEYS_OF_A_CALL]:
+    def _see_keys(self, answer: Answer) -> None:
+        sequence = self._sequences.of(answer.subject)
+        keys = answer.keys
+        # The order in which they were asked in one question may hide how they follow each other.
+        for key in sorted(keys)[:KEYS_OF_A_CALL] if len(keys) > 1 else keys:
             number = number_of(key)
             if number is None:
                 continue
             near = sequence.add(number)
             if near >= self._rules.sequence:
-                start = call.request_in - call.request_in % HOUR
+                start = answer.at - answer.at % HOUR
                 self._raise(
-                    AlertKind.SEQUENCE, call.grant, call, start, HOUR, near, self._rules.sequence
-                )
+                    AlertKind.SEQUENCE, answer.subject, answer.system, start, HOUR,
+                    near, self._rules.sequence,
+                )  # fmt: skip
 
-    def _see_hours(self, call: CallRecord) -> None:
-        at = call.request_in
+    def _see_hours(self, answer: Answer) -> None:
+        at = answer.at
         if self._open[0] <= at < self._open[1]:
             return
         if not self._off_hours[0] <= at < self._off_hours[1]:
@@ -325,8 +346,8 @@ class Watch:
             if self._open[0] <= at < self._open[1]:
                 return
         start = self._off_hours[2]
-        count = self._off.of(call.grant).add(start)
-        self._raise(AlertKind.OFF_HOURS, call.grant, call, start, 24 * HOUR, count, 0)
+        count = self._off.of(answer.subject).add(start)
+        self._raise(AlertKind.OFF_HOURS, answer.subject, answer.system, start, 24 * HOUR, count, 0)
 
     def _tell_hours(self, instant: int) -> None:
         """Whether it is open now, and until when that holds; off hours ask again in ten minutes."""
@@ -348,7 +369,7 @@ class Watch:
         self,
         kind: AlertKind,
         subject: str,
-        call: CallRecord,
+        system: str,
         start: int,
         width: int,
         count: int,
@@ -356,7 +377,7 @@ class Watch:
     ) -> None:
         held = self._raised.get((kind, subject, start))
         if held is None:
-            self._raised[kind, subject, start] = _Raised(call.system, width, count, threshold)
+            self._raised[kind, subject, start] = _Raised(system, width, count, threshold)
         elif count > held.count:
             held.count = count
 

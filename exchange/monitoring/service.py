@@ -24,15 +24,23 @@ import structlog
 from prometheus_client import Counter, Gauge
 
 from exchange.monitoring import feeding
-from exchange.monitoring.looking import GREATEST_ITEMS, LOOKS
-from exchange.monitoring.model import DOUBTFUL, HISTORY_HOURS, HOUR, CallRecord, Rules, Watch
+from exchange.monitoring.looking import GREATEST_ITEMS, MY_ACCESS, Looks, Sent, looks
+from exchange.monitoring.model import (
+    DOUBTFUL,
+    HISTORY_HOURS,
+    HOUR,
+    Answer,
+    CallRecord,
+    Rules,
+    Watch,
+)
 from exchange.monitoring.store import MonitoringStore
 from exchange.monitoring.tracing import Tracer
 from runtime.config import MonitoringSettings
 from runtime.database import Database
 from runtime.errors import DomainError
 from runtime.files import write_private
-from runtime.observing import Look, Seen
+from runtime.observing import Seen
 from runtime.telemetry import Repeated
 from runtime.workdays import Workdays
 
@@ -63,13 +71,16 @@ class Monitoring:
         secret: Path,
         calendar: Callable[[], Workdays],
         resource_of: Callable[[str], str],
+        grant_of: Callable[[str], str],
     ) -> None:
+        """`resource_of` a grant, `grant_of` a subscription: by name, empty of an unknown one."""
         self.store = MonitoringStore(database)
-        self.looks: dict[str, tuple[Look | None, Look | None]] = LOOKS
+        self.looks: Looks = looks(self._sent, time.time_ns)
         self._settings = settings
         self._secret = secret
         self._hash_key = b""
         self._resource_of = resource_of
+        self._grant_of = grant_of
         self._read_calendar = calendar
         self._calendar_read: tuple[float, Workdays] | None = None
         self._watch = Watch(
@@ -84,7 +95,7 @@ class Monitoring:
         )
         self._tracer = Tracer(settings.traces) if settings.traces else None
         self.tracing = self._tracer is not None
-        self._ring: deque[Seen] = deque()
+        self._ring: deque[Seen | Sent] = deque()
         self._feeders = feeding.feeders(settings)
         self._purposes: dict[str, str] = {}
         self._stopping = threading.Event()
@@ -101,6 +112,11 @@ class Monitoring:
             self._ring.append(seen)
         else:
             self._dropped.inc()
+
+    def _sent(self, sent: Sent) -> None:
+        """Take a note of one answer of a stream; on the loop."""
+        if len(self._ring) < RING:
+            self._ring.append(sent)
 
     def start(self) -> None:
         """Begin to write, from what the grants' last week was like."""
@@ -143,12 +159,15 @@ class Monitoring:
         if not notes:
             return 0
         if self._tracer is not None:
-            self._tracer.take(notes)
+            self._tracer.take([note for note in notes if isinstance(note, Seen)])
         try:
             calls = []
             for note in notes:
+                if isinstance(note, Sent):
+                    self._see_sent(note)
+                    continue
                 call = self._record(note)
-                self._watch.see(call, note.keys)
+                self._see(call, note)
                 calls.append(call)
             self._count_bytes(calls)
             now = time.time_ns() // 1000
@@ -165,14 +184,34 @@ class Monitoring:
             FEED.labels(target="", outcome="outbox_full").inc(dropped)
         return len(calls)
 
+    def _see(self, call: CallRecord, note: Seen) -> None:
+        """Show a call to the rules; what a stream answered they have seen already."""
+        if note.asked is not None:
+            call = call._replace(grant="")
+        elif note.method == MY_ACCESS:
+            call = call._replace(grant=call.system)
+        self._watch.see(call, note.keys)
+
+    def _see_sent(self, sent: Sent) -> None:
+        grant = self._granted(sent.grant)
+        if grant:
+            answer = Answer(grant, sent.seen.system, sent.at // 1000, sent.rows, sent.keys)
+            self._watch.see_answer(answer)
+
+    def _granted(self, name: str) -> str:
+        """The grant of this name, or of the subscription of this name."""
+        return self._grant_of(name) if "/subscriptions/" in name else name
+
     def _record(self, note: Seen) -> CallRecord:
         begin = note.at // 1000
         handled = note.handled or note.ended
         answered = note.answered or note.ended
         grant, resource = note.grant, ""
         if grant:
-            # A grant that there is, of a call that was its consumer's.
-            resource = "" if note.code in DOUBTFUL else self._resource_of(grant)
+            # A grant that there is, of a call that was its consumer's: what was answered was.
+            doubtful = note.code in DOUBTFUL and not note.rows
+            grant = "" if doubtful else self._granted(grant)
+            resource = self._resource_of(grant) if grant else ""
             if not resource:
                 grant = ""
         if note.resource and note.code == "OK":

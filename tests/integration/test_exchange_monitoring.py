@@ -139,6 +139,7 @@ def monitoring(folder: Path, **settings):
         secret=folder / "hash-key",
         calendar=workdays.shipped,
         resource_of=lambda _grant: "",
+        grant_of=lambda _subscription: "",
     )
     yield made
     database.close()
