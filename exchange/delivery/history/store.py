@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import registry
 from sqlmodel import Field, Session, SQLModel
 
+from exchange.delivery.log.store import spans, windows
 from runtime.database import Database
 
 NAME = sa.String(200).with_variant(sa.String(200, collation="C"), "postgresql")
@@ -170,33 +171,20 @@ class HistoryReader:
         """
         batches = self._held.rows(self._batches, (resource, after, offset, BATCHES_AT_ONCE))
         found: list[tuple[int, str]] = []
-        for first, last in _spans(batches):
-            wanted = limit - len(found)
-            place = (resource, resource, max(first, after + 1), min(last, offset), offset, wanted)
-            rows = self._held.rows(self._held_at, place)
-            found += [
-                (int(row[0]), str(row[1]))
-                for row in rows
-                if row[2] <= offset or self._was_newest(int(row[0]), int(row[2]), offset)
-            ]
-            if len(rows) == wanted:
-                return found, int(rows[-1][0])
+        for first, last in spans((row[0], row[1]) for row in batches):
+            for ends in windows(max(first, after + 1), min(last, offset)):
+                wanted = limit - len(found)
+                place = (resource, resource, *ends, offset, wanted)
+                rows = self._held.rows(self._held_at, place)
+                found += [
+                    (int(row[0]), str(row[1]))
+                    for row in rows
+                    if row[2] <= offset or self._was_newest(int(row[0]), int(row[2]), offset)
+                ]
+                if len(rows) == wanted:
+                    return found, int(rows[-1][0])
         return found, int(batches[-1][1]) if len(batches) == BATCHES_AT_ONCE else None
 
     def _was_newest(self, change: int, newest: int, offset: int) -> bool:
         row = self._held.row(self._newest_at, (newest, offset, offset))
         return row is not None and row[0] == change
-
-
-def _spans(batches: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, int]]:
-    """First and last offset of batches, neighbours joined."""
-    begun: tuple[int, int] | None = None
-    for first, last in batches:
-        if begun is not None and first == begun[1] + 1:
-            begun = (begun[0], int(last))
-            continue
-        if begun is not None:
-            yield begun
-        begun = (int(first), int(last))
-    if begun is not None:
-        yield begun

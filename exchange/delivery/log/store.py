@@ -1,12 +1,14 @@
 """Reading the log and the records, by fixed SQL on a connection of the calling thread.
 
-1. What is read after an offset comes in the order of the log, and in parts of `READ_CHUNK`.
+1. What is read after an offset comes in the order of the log, and in parts of `READ_CHUNK`. Each
+   part is plain ranges of the log's key (`_ranges`): joined with the batches in one statement, it
+   would sort all that is left of a batch, and reading would take the square of a batch's size.
 2. Read compacted (`newest_after`), the log gives of each record its newest change and no other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from operator import itemgetter
 from typing import Any, cast
@@ -15,9 +17,12 @@ import orjson
 import sqlalchemy as sa
 
 from exchange.delivery.model import LogEntry
-from runtime.database import Database, UtcDateTime, storage_errors
+from runtime.database import Database, UtcDateTime
+from runtime.storage_errors import storage_errors
 
 READ_CHUNK = 500
+BATCHES_AT_ONCE = 200
+_END = 1 << 62
 
 _PAYLOADS_SQLITE = (
     'SELECT r.record_key, c.payload FROM record AS r JOIN change AS c ON c."offset" = r."offset" '
@@ -61,41 +66,28 @@ class LogReader:
             'JOIN change AS c ON c."offset" = chain.previous WHERE chain.previous > ?) '
             'SELECT "offset" FROM chain WHERE "offset" > ? LIMIT ?'
         )
-        # CROSS JOIN keeps SQLite to this order: batches of the resource, then each one's changes.
-        self._after = sql(
-            'SELECT c."offset", c.record_key, c.payload, b.published_at '
-            "FROM batch AS b CROSS JOIN change AS c "
-            "WHERE b.resource = ? AND b.last_offset > ? "
-            'AND c."offset" >= CASE WHEN b.first_offset > ? THEN b.first_offset ELSE ? END '
-            'AND c."offset" <= b.last_offset ORDER BY b.last_offset, c."offset" LIMIT ?'
+        self._batches = sql(
+            "SELECT number, first_offset, last_offset, published_at FROM batch WHERE resource = ? "
+            "AND last_offset > ? AND first_offset <= ? AND last_offset >= first_offset "
+            "ORDER BY last_offset LIMIT ?"
         )
+        columns = 'SELECT c."offset", c.record_key, c.payload, c.batch, c.previous '
+        ranged = 'c."offset" BETWEEN ? AND ? ORDER BY c."offset" LIMIT ?'
+        self._after = sql(f"{columns} FROM change AS c WHERE {ranged}")
         # The same with what each change replaced, for who sees some of the records only.
-        self._after_with_previous = self._after.replace(
-            "b.published_at ", "b.published_at, c.previous, p.payload ", 1
-        ).replace("WHERE", 'LEFT JOIN change AS p ON p."offset" = c.previous WHERE', 1)
+        self._after_with_previous = sql(
+            f"{columns}, p.payload FROM change AS c "
+            f'LEFT JOIN change AS p ON p."offset" = c.previous WHERE {ranged}'
+        )
+        # CROSS JOIN keeps SQLite to this order: the changes of the range, then each one's record.
         newest = (
-            'SELECT c."offset", c.record_key, c.payload, b.published_at, c.previous '
-            "FROM batch AS b CROSS JOIN change AS c "
-            "JOIN record AS r ON r.resource = b.resource AND r.record_key = c.record_key "
-            'AND r."offset" = c."offset" '
-            "WHERE b.resource = ? AND b.last_offset > ? AND b.first_offset <= ? "
-            'AND c."offset" >= CASE WHEN b.first_offset > ? THEN b.first_offset ELSE ? END '
-            'AND c."offset" <= CASE WHEN b.last_offset < ? THEN b.last_offset ELSE ? END '
-            'ORDER BY b.last_offset, c."offset" LIMIT ?'
+            f"{columns} FROM change AS c CROSS JOIN record AS r WHERE r.resource = ? "
+            f'AND r.record_key = c.record_key AND r."offset" = c."offset" AND {ranged}'
         )
         self._newest = sql(newest)
-        ended = newest.replace("JOIN record", "JOIN withdrawn")
-        self._ended = sql(ended)
+        self._ended = sql(newest.replace("CROSS JOIN record", "CROSS JOIN withdrawn"))
         self._begins = sql(
             "SELECT min(first_offset) FROM batch WHERE resource = ? AND published_at >= ?"
-        )
-        self._held_after = sql(
-            'SELECT c."offset", c.payload FROM batch AS b CROSS JOIN change AS c '
-            "JOIN record AS r ON r.resource = b.resource AND r.record_key = c.record_key "
-            'AND r."offset" = c."offset" '
-            "WHERE b.resource = ? AND b.last_offset > ? "
-            'AND c."offset" >= CASE WHEN b.first_offset > ? THEN b.first_offset ELSE ? END '
-            'AND c."offset" <= b.last_offset ORDER BY b.last_offset, c."offset" LIMIT ?'
         )
 
     def payload(self, resource: str, key: str) -> str | None:
@@ -154,12 +146,10 @@ class LogReader:
         """Changes of a resource after an offset in order, at most `limit`; read as consumed."""
         while limit > 0:
             wanted = min(limit, READ_CHUNK)
-            place = (resource, offset, offset + 1, offset + 1, wanted)
-            with storage_errors():
-                rows = self._held.rows(self._after, place)
+            rows, times = self._ranges(self._after, resource, offset, _END, wanted)
             for row in rows:
                 yield LogEntry(
-                    offset=row[0], key=row[1], payload=row[2], publish_time=self._time(row[3])
+                    offset=row[0], key=row[1], payload=row[2], publish_time=times[row[3]]
                 )
             if len(rows) < wanted:
                 return
@@ -167,16 +157,15 @@ class LogReader:
 
     def after_with_previous(self, resource: str, offset: int) -> Iterator[LogEntry]:
         """Changes of a resource after an offset in order, with what each replaced."""
+        text = self._after_with_previous
         while True:
-            place = (resource, offset, offset + 1, offset + 1, READ_CHUNK)
-            with storage_errors():
-                rows = self._held.rows(self._after_with_previous, place)
+            rows, times = self._ranges(text, resource, offset, _END, READ_CHUNK)
             for row in rows:
                 yield LogEntry(
                     offset=row[0],
                     key=row[1],
                     payload=row[2],
-                    publish_time=self._time(row[3]),
+                    publish_time=times[row[3]],
                     previous=row[4],
                     previous_payload=row[5],
                 )
@@ -192,25 +181,51 @@ class LogReader:
         Withdrawals among them only after `ended_after`; `previous_payload` is not read.
         """
         while offset < until:
-            rows = self._newest_rows(self._newest, resource, offset, until)
+            rows, times = self._ranges(self._newest, resource, offset, until, READ_CHUNK, resource)
             upto = rows[-1][0] if len(rows) == READ_CHUNK else until
             if upto > ended_after:
-                gone = self._newest_rows(self._ended, resource, max(offset, ended_after), upto)
+                after = max(offset, ended_after)
+                gone, others = self._ranges(
+                    self._ended, resource, after, upto, READ_CHUNK, resource
+                )
                 if len(gone) == READ_CHUNK:  # more than fit: the rest comes with the next part
                     upto = gone[-1][0]
                     rows = [row for row in rows if row[0] <= upto]
                 rows = sorted([*rows, *gone], key=itemgetter(0))
+                times |= others
             for row in rows:
-                yield self._entry(row)
+                yield LogEntry(
+                    offset=row[0],
+                    key=row[1],
+                    payload=row[2],
+                    publish_time=times[row[3]],
+                    previous=row[4],
+                )
             offset = upto
 
-    def _newest_rows(
-        self, text: str, resource: str, offset: int, until: int
-    ) -> list[tuple[Any, ...]]:
-        after = offset + 1
-        place = (resource, offset, until, after, after, until, until, READ_CHUNK)
+    def _ranges(
+        self, text: str, resource: str, offset: int, until: int, limit: int, *first: object
+    ) -> tuple[list[tuple[Any, ...]], dict[int, datetime]]:
+        """Rows of a statement over changes of a resource, and when their batches were published.
+
+        They are after an offset and up to another, in order, at most `limit`. The statement takes
+        `first`, then the ends of a range, and how many rows it may give.
+        """
+        found: list[tuple[Any, ...]] = []
+        times: dict[int, datetime] = {}
         with storage_errors():
-            return self._held.rows(text, place)
+            while True:
+                at_once = min(limit, BATCHES_AT_ONCE)
+                batches = self._held.rows(self._batches, (resource, offset, until, at_once))
+                times |= {row[0]: self._time(row[3]) for row in batches}
+                for begin, end in spans((row[1], row[2]) for row in batches):
+                    for ends in windows(max(begin, offset + 1), min(end, until)):
+                        found += self._held.rows(text, (*first, *ends, limit - len(found)))
+                        if len(found) == limit:
+                            return found, times
+                if len(batches) < at_once:
+                    return found, times
+                offset = batches[-1][2]
 
     def begins(self, resource: str, at: datetime) -> int | None:
         """Offset of a resource's first change that was published at or after a time, if any."""
@@ -219,9 +234,8 @@ class LogReader:
 
     def held_after(self, resource: str, offset: int, limit: int) -> list[tuple[int, str]]:
         """Records that are held now, as (offset of the newest change, JSON text), in that order."""
-        place = (resource, offset, offset + 1, offset + 1, limit)
-        with storage_errors():
-            return [(row[0], row[1]) for row in self._held.rows(self._held_after, place)]
+        rows, _ = self._ranges(self._newest, resource, offset, _END, limit, resource)
+        return [(row[0], row[2]) for row in rows]
 
     def _time(self, value: str | datetime) -> datetime:
         # SQLite's driver gives the text that SQLAlchemy stored, in UTC and without a zone.
@@ -229,3 +243,23 @@ class LogReader:
             value = datetime.fromisoformat(value)
         aware = UtcDateTime().process_result_value(value, cast("sa.Dialect", None))
         return cast("datetime", aware)
+
+
+def spans(batches: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """First and last offsets of batches in order, neighbours joined."""
+    begun: tuple[int, int] | None = None
+    for first, last in batches:
+        if begun is not None and first == begun[1] + 1:
+            begun = (begun[0], last)
+            continue
+        if begun is not None:
+            yield begun
+        begun = (first, last)
+    if begun is not None:
+        yield begun
+
+
+def windows(begin: int, end: int) -> Iterator[tuple[int, int]]:
+    """A span in parts: in a larger one PostgreSQL would rather sort than follow the key."""
+    for start in range(begin, end + 1, READ_CHUNK):
+        yield start, min(start + READ_CHUNK - 1, end)
