@@ -92,7 +92,7 @@ def amend(node, grant: str, masks: dict[str, Mask], **terms) -> None:
             work,
             caller(HOUSING),
             parent=HOUSING,
-            resource=RESIDENTS,
+            resource=terms.pop("resource", RESIDENTS),
             items=list(masks),
             operations=list(Operation),
             purpose="公租房资格审核",
