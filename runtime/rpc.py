@@ -20,16 +20,16 @@ from typing import Any, cast
 
 import grpc
 import structlog
-from google.protobuf.message import DecodeError
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 from grpc_reflection.v1alpha._async import ReflectionServicer
 
-from runtime.channels import LIMITS
-from runtime.errors import DomainError, InvalidArgument, PermissionDenied, Unavailable
+from runtime.channels import LIMITS, MAX_MESSAGE
+from runtime.errors import DomainError, PermissionDenied, Unavailable
 from runtime.identity import Authenticator, Credentials, Principal, Role
 from runtime.observing import Look, Nobody, Observer, Seen
+from runtime.receiving import receiver
 from runtime.status import DETAILS_KEY, code_of, to_status
 from runtime.telemetry import CALLS, SECONDS
 
@@ -81,25 +81,39 @@ class Server:
         """Tell an observer of every call from now on, in place of an earlier one."""
         self._observer = observer
 
-    def add(self, register: Callable[[Any, Any], None], servicer: object, policy: Policy) -> None:
+    def add(
+        self,
+        register: Callable[[Any, Any], None],
+        servicer: object,
+        policy: Policy,
+        sizes: Mapping[str, int] | None = None,
+    ) -> None:
         """Register a servicer, with the roles that may call each of its methods.
 
-        Raises ValueError where the policy and the service do not name the same methods.
+        `sizes`: bytes that one message to a method has at most, where that is less than the
+        transport takes. Raises ValueError where the policy and the service do not name the same
+        methods, or sizes are of methods that there are not.
         """
-        register(servicer, _Registrar(self, policy))
+        register(servicer, _Registrar(self, policy, sizes or {}))
 
-    def add_handlers(self, service: str, handlers: Mapping[str, Any], policy: Policy) -> None:
+    def add_handlers(
+        self, service: str, handlers: Mapping[str, Any], policy: Policy, sizes: Mapping[str, int]
+    ) -> None:
         """Guard and add the handlers of one service; `add` comes here by generated code."""
         if set(handlers) != set(policy):
             raise ValueError(f"{service}: policy and methods differ: {set(handlers) ^ set(policy)}")
+        if not set(sizes) <= set(handlers):
+            raise ValueError(f"{service}: no such methods: {set(sizes) - set(handlers)}")
         guarded = {
-            name: self._guard(f"/{service}/{name}", handler, policy[name])
+            name: self._guard(
+                f"/{service}/{name}", handler, policy[name], sizes.get(name, MAX_MESSAGE)
+            )
             for name, handler in handlers.items()
         }
         self._methods.add(service, guarded)
         self._services.append(service)
 
-    def _guard(self, path: str, handler: Any, roles: frozenset[Role]) -> Any:
+    def _guard(self, path: str, handler: Any, roles: frozenset[Role], size: int) -> Any:
         behaviour = (
             handler.unary_unary
             or handler.unary_stream
@@ -111,22 +125,22 @@ class Server:
                 grpc.stream_stream_rpc_method_handler
                 if handler.request_streaming
                 else grpc.unary_stream_rpc_method_handler
-            )(self._streaming(path, behaviour, handler, roles))
+            )(self._streaming(path, behaviour, handler, roles, size))
         if not inspect.iscoroutinefunction(behaviour):
             behaviour = self._off_loop(behaviour)
         return (
             grpc.stream_unary_rpc_method_handler
             if handler.request_streaming
             else grpc.unary_unary_rpc_method_handler
-        )(self._unary(path, behaviour, handler, roles))
+        )(self._unary(path, behaviour, handler, roles, size))
 
     # Messages are read here, after their sender was admitted, so that one that cannot be read is
     # told like any other wrong request; and written here, so that both are measured.
 
     def _streaming(
-        self, path: str, behaviour: Any, handler: Any, roles: frozenset[Role]
+        self, path: str, behaviour: Any, handler: Any, roles: frozenset[Role], size: int
     ) -> Callable[[Any, Any], AsyncIterator[bytes]]:
-        receive = _receiver(handler)
+        receive = receiver(handler, size)
         write = handler.response_serializer
         admit = self._admit
         finish = _Finish(path)
@@ -162,9 +176,9 @@ class Server:
         return streaming
 
     def _unary(
-        self, path: str, behaviour: Any, handler: Any, roles: frozenset[Role]
+        self, path: str, behaviour: Any, handler: Any, roles: frozenset[Role], size: int
     ) -> Callable[[Any, Any], Awaitable[bytes]]:
-        receive = _receiver(handler)
+        receive = receiver(handler, size)
         write = handler.response_serializer
         admit = self._admit
         finish = _Finish(path)
@@ -279,69 +293,6 @@ def _traceparent(context: Any) -> str:
     return ""
 
 
-def _receiver(handler: Any) -> Callable[[Any, Any, Seen, Look | None], Any]:
-    """What makes of bytes a message, and of an iterator of bytes one of messages."""
-    read = _reader(handler.request_deserializer)
-
-    def one(data: bytes, _context: Any, seen: Seen, asked: Look | None) -> Any:
-        seen.request_bytes = len(data)
-        message = read(data)
-        if asked is not None:
-            asked(seen, message)
-        return message
-
-    def many(_source: Any, context: Any, seen: Seen, asked: Look | None) -> Any:
-        # Not by gRPC's iterator: it is a generator that somebody would have to close.
-        return _Messages(context.read, read, seen, asked)
-
-    return many if handler.request_streaming else one
-
-
-class _Messages:
-    """The messages of a stream, read and counted one by one."""
-
-    __slots__ = ("_asked", "_read", "_seen", "_source")
-
-    def __init__(
-        self,
-        source: Callable[[], Awaitable[Any]],
-        read: Callable[[bytes], Any],
-        seen: Seen,
-        asked: Look | None,
-    ) -> None:
-        self._source = source
-        self._read = read
-        self._seen = seen
-        self._asked = asked
-
-    def __aiter__(self) -> _Messages:
-        return self
-
-    async def __anext__(self) -> Any:
-        data = await self._source()
-        if data is grpc.aio.EOF:  # type: ignore[attr-defined]  # the stubs lack it
-            raise StopAsyncIteration
-        self._seen.request_bytes += len(data)
-        message = self._read(data)
-        if self._asked is not None:
-            self._asked(self._seen, message)
-        return message
-
-
-def _reader(parse: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
-    def read(data: bytes) -> Any:
-        try:
-            return parse(data)
-        except DecodeError:
-            raise InvalidArgument(
-                "the message is not of this method's type: generate the stubs anew",
-                reason="MALFORMED_MESSAGE",
-                message_zh="消息不是该方法的类型：请重新生成存根",
-            ) from None
-
-    return read
-
-
 class _Methods(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # not generic when it runs
     """All methods by path: handlers of services would be asked one by one, for every call."""
 
@@ -361,16 +312,17 @@ class _Methods(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # not generic
 class _Registrar:
     """Stands in for a server while generated code registers its handlers."""
 
-    def __init__(self, server: Server, policy: Policy) -> None:
+    def __init__(self, server: Server, policy: Policy, sizes: Mapping[str, int]) -> None:
         self._server = server
         self._policy = policy
+        self._sizes = sizes
 
     def add_generic_rpc_handlers(self, handlers: object) -> None:
         """Not needed: the registered handlers below say the same."""
 
     def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Any]) -> None:
         """Guard and add the handlers of one service."""
-        self._server.add_handlers(service, handlers, self._policy)
+        self._server.add_handlers(service, handlers, self._policy, self._sizes)
 
 
 class _Finish:

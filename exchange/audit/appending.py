@@ -19,7 +19,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import Future as ThreadFuture
 from dataclasses import dataclass
 from itertools import repeat
@@ -112,6 +112,7 @@ class AuditLog:
         self._usage = UsageBook(self.store)
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
+        self._owed: list[Callable[[], Awaitable[None]]] = []
 
     def tags(self, keys: Iterable[str]) -> bytes:
         """Of the keys that a record is about, what the index of accesses knows them by."""
@@ -181,8 +182,14 @@ class AuditLog:
             self._thread = threading.Thread(target=self._sequence_on, name="audit", daemon=True)
             self._thread.start()
 
+    def before_stopping(self, act: Callable[[], Awaitable[None]]) -> None:
+        """Let somebody write what is still owed a record, when the log is about to stop."""
+        self._owed.append(act)
+
     async def stop(self) -> None:
-        """Commit what waits, sequence it, and end the thread."""
+        """Commit what waits and what is owed, sequence it, and end the thread."""
+        for act in self._owed:
+            await act()
         self._flush()
         thread, self._thread = self._thread, None
         if thread is not None:

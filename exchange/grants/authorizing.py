@@ -14,6 +14,7 @@ from exchange.freshness import Kept
 from exchange.grants import rule
 from exchange.grants.model import Grant, Operation
 from exchange.grants.store import Freshness
+from runtime import names
 from runtime.clock import Clock
 from runtime.database import Database
 
@@ -24,7 +25,12 @@ class GrantIndex:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._clock = clock
         fresh = Freshness(database)
-        self._kept = Kept(read=fresh.read, epoch=fresh.epoch, changed_since=fresh.changed_since)
+
+        def read(name: str) -> Grant | None:
+            # What no grant is called is not looked for: PostgreSQL takes no text with a NUL.
+            return fresh.read(name) if names.is_name(names.GRANT, name) else None
+
+        self._kept = Kept(read=read, epoch=fresh.epoch, changed_since=fresh.changed_since)
 
     def authorize(
         self, grant_name: str, *, department: str, operation: Operation, items: Sequence[str] = ()
@@ -53,7 +59,7 @@ def resources_of(database: Database) -> Callable[[str], str]:
 
     @lru_cache(maxsize=10_000)
     def resource_of(grant_name: str) -> str:
-        held = fresh.read(grant_name)
+        held = fresh.read(grant_name) if names.is_name(names.GRANT, grant_name) else None
         return held.resource if held else ""
 
     return resource_of

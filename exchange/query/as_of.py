@@ -28,14 +28,17 @@ from exchange.query.days import Days
 from exchange.query.forwarded import Sources
 from exchange.query.model import (
     QueryAnswer,
+    check_answer_size,
     check_items,
     check_question,
+    check_sizes,
     key_check,
     quota_exceeded,
     terms_changed,
 )
 from exchange.query.signing import signed_facts
-from exchange.refusals import REFUSED, refusal
+from exchange.refusals import ATTEMPTED
+from exchange.refusing import Attempt, Refusals
 from runtime.clock import Clock
 from runtime.identity import Principal
 from runtime.records import canonical, instant, make_record
@@ -67,6 +70,14 @@ class PastQuestion:
             }
         )
 
+    def committed(self) -> dict[str, bytes]:
+        """What else a record commits to."""
+        return {
+            "key": self.key.encode(),
+            "purpose": self.purpose.encode(),
+            "case_number": self.case_number.encode(),
+        }
+
 
 class AsOf:
     """The use case."""
@@ -81,7 +92,9 @@ class AsOf:
         clock: Clock,
         rates: Rates,
         sources: Sources | None = None,
+        refusals: Refusals | None = None,
     ) -> None:
+        self._refusals = refusals or Refusals(audit)
         self._sources = sources or Sources(None, schemas)
         self._grants = grants
         self._schemas = schemas
@@ -99,15 +112,17 @@ class AsOf:
         ResourceExhausted (RATE_EXCEEDED, DAILY_QUOTA_EXCEEDED), what `admitted` raises and
         Aborted (GRANT_CHANGED).
         """
-        check_question(question.purpose, question.case_number)
-        check_items(question.items)
         now = self._clock.now()
-        past.check_read_time(question.read_time, now)
+        request = b""
         try:
+            check_sizes(question.grant, question.key)
+            check_question(question.purpose, question.case_number)
+            check_items(question.items)
+            past.check_read_time(question.read_time, now)
+            request = question.text()
             asked_under = self._granted(principal, question)
             schema = self._schemas.schema(asked_under.resource)
             key_check(schema)(question.key)
-            request = question.text()
             facts = signed_facts(schema, question.signed, "Query", request, now)
             past.check_held(forwarded=self._sources.serves(asked_under.resource))
             self._rates.take(asked_under)
@@ -126,18 +141,22 @@ class AsOf:
             if (grant.contract_hash, grant.items) != (was.contract_hash, was.items):
                 raise terms_changed()
             usage = self._usage(grant, now)
-        except REFUSED as error:
-            await self._audit.append(
-                refusal(
-                    error,
-                    at=now,
-                    actor=principal.system,
-                    operation=Operation.QUERY.value,
-                    grant=question.grant,
-                )
+            found, values = items is not None, items or {}
+            answer = canonical({"found": found, "items": values})
+            check_answer_size(len(answer))
+        except ATTEMPTED as error:
+            attempt = Attempt(
+                at=now,
+                actor=principal.system,
+                operation=Operation.QUERY.value,
+                grant=question.grant,
+                request=request,
+                asked=question.committed() if request else {},
+                method="Query",
+                signature=question.signed,
             )
+            await self._refusals.keep(error, attempt)
             raise
-        found, values = items is not None, items or {}
         record = make_record(
             "query",
             at=now,
@@ -151,13 +170,7 @@ class AsOf:
                 "read_time": instant(question.read_time),
                 **facts,
             },
-            commitments={
-                "key": question.key.encode(),
-                "purpose": question.purpose.encode(),
-                "case_number": question.case_number.encode(),
-                "request": request,
-                "answer": canonical({"found": found, "items": values}),
-            },
+            commitments={**question.committed(), "request": request, "answer": answer},
         )
         receipt = await self._audit.append(record, usage, self._audit.tags((question.key,)))
         return QueryAnswer(found=found, items=values, receipt=receipt)

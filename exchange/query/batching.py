@@ -45,14 +45,17 @@ from exchange.query.filtering import shown
 from exchange.query.forwarded import SOURCE_ERRORS, Remaining, Sources, caller_gone, unbounded
 from exchange.query.keys import check_keys
 from exchange.query.model import (
+    check_answer_size,
     check_items,
     check_question,
+    check_sizes,
     key_check,
     quota_exceeded,
     terms_changed,
 )
 from exchange.query.signing import Facts, signed_facts
-from exchange.refusals import REFUSED, refusal
+from exchange.refusals import ATTEMPTED
+from exchange.refusing import Attempt, Refusals
 from runtime.clock import Clock
 from runtime.errors import DomainError, FieldViolation, InvalidArgument
 from runtime.identity import Principal
@@ -90,6 +93,14 @@ class Batch:
                 **self.then,
             }
         )
+
+    def committed(self) -> dict[str, bytes]:
+        """What else a record commits to."""
+        return {
+            "keys": canonical(self.keys),
+            "purpose": self.purpose.encode(),
+            "case_number": self.case_number.encode(),
+        }
 
     @property
     def then(self) -> Mapping[str, str]:
@@ -137,7 +148,9 @@ class Batching:
         clock: Clock,
         rates: Rates,
         sources: Sources | None = None,
+        refusals: Refusals | None = None,
     ) -> None:
+        self._refusals = refusals or Refusals(audit)
         self._sources = sources or Sources(None, schemas)
         self._grants = grants
         self._schemas = schemas
@@ -168,36 +181,39 @@ class Batching:
         (RATE_EXCEEDED, DAILY_QUOTA_EXCEEDED), what `admitted` raises and what `Sources.records`
         raises.
         """
-        check_question(batch.purpose, batch.case_number)
-        check_items(batch.items)
-        check_keys(batch.keys)
         now = self._clock.now()
-        if batch.read_time is not None:
-            past.check_read_time(batch.read_time, now)
+        request = b""
+        refuse = partial(self._refuse, principal=principal, batch=batch, now=now)
         try:
-            # Up to here nothing is waited for: of two chunks the first comes first.
-            grant = self._granted(principal, batch)
+            # Up to the quota nothing is waited for: of two chunks the first comes first.
+            check_sizes(batch.grant)
+            check_question(batch.purpose, batch.case_number)
+            check_items(batch.items)
+            check_keys(batch.keys)
+            if batch.read_time is not None:
+                past.check_read_time(batch.read_time, now)
             request = batch.text()
+            grant = self._granted(principal, batch)
             schema = self._schemas.schema(grant.resource)
             facts = signed_facts(schema, batch.signed, batch.method, request, now)
             self._rates.take(grant, len(batch.keys))
             self._usage(grant, len(batch.keys), now)
-        except REFUSED as error:
-            await self._refuse(error, principal, batch, now)
+        except ATTEMPTED as error:
+            await refuse(error, request)
             raise
         loop = asyncio.get_running_loop()
         fetched = None
-        if self._sources.serves(grant.resource):
-            past.check_held(forwarded=batch.read_time is not None)
-            await loop.run_in_executor(self._threads, self._check_each, grant, batch.keys)
-            fetched = await self._fetched(principal, grant, batch, now, time_remaining)
         find = partial(self._found, request=request, signed=facts)
         try:
+            if self._sources.serves(grant.resource):
+                past.check_held(forwarded=batch.read_time is not None)
+                await loop.run_in_executor(self._threads, self._check_each, grant, batch.keys)
+                fetched = await self._fetched(principal, grant, batch, now, time_remaining)
             found, record, tags = await loop.run_in_executor(
                 self._threads, find, principal.system, grant, batch, now, fetched
             )
-        except REFUSED as error:
-            await self._refuse(error, principal, batch, now)
+        except (*ATTEMPTED, *SOURCE_ERRORS) as error:
+            await refuse(error, request)
             raise
         return ReadBatch(
             principal=principal,
@@ -222,8 +238,10 @@ class Batching:
             if (grant.contract_hash, grant.items) != (was.contract_hash, was.items):
                 raise terms_changed()
             usage = self._usage(grant, len(done.batch.keys), done.at)
-        except REFUSED as error:
-            await self._refuse(error, done.principal, done.batch, done.at)
+        except ATTEMPTED as error:
+            await self._refuse(
+                error, done.batch.text(), principal=done.principal, batch=done.batch, now=done.at
+            )
             raise
         receipt = await self._audit.append(done.record, usage, done.tags)
         return ManyRecords(records=done.found, receipt=receipt)
@@ -246,20 +264,33 @@ class Batching:
                 case_number=batch.case_number,
                 time_remaining=time_remaining,
             )
-        except SOURCE_ERRORS as error:
-            await self._refuse(error, principal, batch, now)
-            raise
         except asyncio.CancelledError:
-            self._sources.leave(self._refuse(caller_gone(), principal, batch, now))
+            refusing = self._refuse(
+                caller_gone(), batch.text(), principal=principal, batch=batch, now=now
+            )
+            self._sources.leave(refusing)
             raise
 
     async def _refuse(
-        self, error: DomainError, principal: Principal, batch: Batch, now: datetime
+        self,
+        error: DomainError,
+        request: bytes,
+        *,
+        principal: Principal,
+        batch: Batch,
+        now: datetime,
     ) -> None:
-        operation = Operation.QUERY.value
-        await self._audit.append(
-            refusal(error, at=now, actor=principal.system, operation=operation, grant=batch.grant)
+        attempt = Attempt(
+            at=now,
+            actor=principal.system,
+            operation=Operation.QUERY.value,
+            grant=batch.grant,
+            request=request,
+            asked=batch.committed() if request else {},
+            method=batch.method,
+            signature=batch.signed,
         )
+        await self._refusals.keep(error, attempt)
 
     def _granted(self, principal: Principal, batch: Batch) -> Grant:
         grant = self._grants.authorize(
@@ -315,7 +346,8 @@ class Batching:
             found = self._read(grant, batch.keys, batch.items, fetched)
         else:
             found = past.read(self._records, grant, batch.keys, batch.items, batch.read_time)
-        told = [_ABSENT if items is None else {"found": True, "items": items} for items in found]
+        answer = _said(found)
+        check_answer_size(len(answer))
         record = make_record(
             "batch_query",
             at=now,
@@ -331,13 +363,7 @@ class Batching:
                 **batch.then,
                 **signed,
             },
-            commitments={
-                "keys": canonical(batch.keys),
-                "purpose": batch.purpose.encode(),
-                "case_number": batch.case_number.encode(),
-                "request": request,
-                "answer": canonical({"records": told}),
-            },
+            commitments={**batch.committed(), "request": request, "answer": answer},
         )
         return found, record, self._audit.tags(batch.keys)
 
@@ -361,4 +387,16 @@ class Batching:
         return found
 
 
-_ABSENT: Mapping[str, object] = {"found": False, "items": {}}
+def _said(found: Sequence[Mapping[str, str] | None]) -> bytes:
+    """`{records: [{found, items}]}` in canonical JSON.
+
+    Made record by record: one call for all would keep the loop waiting for the interpreter.
+    """
+    said = (
+        _ABSENT if items is None else b'{"found":true,"items":%b}' % canonical(items)
+        for items in found
+    )
+    return b'{"records":[%b]}' % b",".join(said)
+
+
+_ABSENT = b'{"found":false,"items":{}}'

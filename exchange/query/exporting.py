@@ -30,9 +30,10 @@ from exchange.grants.rows import looked_up, shows
 from exchange.grants.sharing import admitted
 from exchange.query.days import Days
 from exchange.query.forwarded import Sources, check_held
-from exchange.query.model import check_question, quota_exceeded
+from exchange.query.model import check_question, check_sizes, quota_exceeded
 from exchange.query.signing import signed_facts
-from exchange.refusals import REFUSED, refusal
+from exchange.refusals import ATTEMPTED
+from exchange.refusing import Attempt, Refusals
 from runtime import paging
 from runtime.clock import Clock
 from runtime.identity import Principal
@@ -68,7 +69,9 @@ class Exporting:
         clock: Clock,
         rates: Rates,
         sources: Sources | None = None,
+        refusals: Refusals | None = None,
     ) -> None:
+        self._refusals = refusals or Refusals(audit)
         self._sources = sources or Sources(None, schemas)
         self._grants = grants
         self._schemas = schemas
@@ -95,20 +98,22 @@ class Exporting:
         `admitted` raise, FailedPrecondition (RESOURCE_NOT_HELD) and ResourceExhausted
         (RATE_EXCEEDED, DAILY_QUOTA_EXCEEDED).
         """
-        check_question(purpose, case_number)
-        size = paging.page_size(page_size, default=DEFAULT_PAGE, greatest=GREATEST_PAGE)
-        after = paging.last_number_of(page_token)
-        request = canonical(
-            {
-                "grant": grant,
-                "purpose": purpose,
-                "case_number": case_number,
-                "page_size": page_size,
-                "page_token": page_token,
-            }
-        )
         now = self._clock.now()
+        request = b""
         try:
+            check_sizes(grant)
+            check_question(purpose, case_number)
+            size = paging.page_size(page_size, default=DEFAULT_PAGE, greatest=GREATEST_PAGE)
+            after = paging.last_number_of(page_token)
+            request = canonical(
+                {
+                    "grant": grant,
+                    "purpose": purpose,
+                    "case_number": case_number,
+                    "page_size": page_size,
+                    "page_token": page_token,
+                }
+            )
             granted = self._grants.authorize(
                 grant, department=principal.department, operation=Operation.EXPORT
             )
@@ -129,16 +134,18 @@ class Exporting:
                 if rest <= 0:
                     raise quota_exceeded(left)
                 page, more = page[:rest], more or len(page) > rest
-        except REFUSED as error:
-            await self._audit.append(
-                refusal(
-                    error,
-                    at=now,
-                    actor=principal.system,
-                    operation=Operation.EXPORT.value,
-                    grant=grant,
-                )
+        except ATTEMPTED as error:
+            attempt = Attempt(
+                at=now,
+                actor=principal.system,
+                operation=Operation.EXPORT.value,
+                grant=grant,
+                request=request,
+                asked={"purpose": purpose.encode(), "case_number": case_number.encode()},
+                method="Export",
+                signature=signed,
             )
+            await self._refusals.keep(error, attempt)
             raise
         shown = [items for _, items, _ in page]
         token = paging.token_after(str(page[-1][0])) if more else ""

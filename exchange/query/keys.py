@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from exchange.query.model import GREATEST_KEY
 from runtime.errors import FieldViolation, InvalidArgument
 
 GREATEST_KEYS = 1_000
@@ -20,11 +21,19 @@ def check_few(key: str, keys: int) -> None:
 
 
 def check_keys(keys: Sequence[str]) -> None:
-    """Refuse no keys, too many, and one that stands twice. Raises InvalidArgument, BAD_KEYS."""
-    if not 0 < len(keys) <= GREATEST_KEYS or len(set(keys)) < len(keys):
+    """Refuse no keys, too many, too long ones and one that stands twice.
+
+    Raises InvalidArgument, BAD_KEYS.
+    """
+    if (
+        not 0 < len(keys) <= GREATEST_KEYS
+        or max(map(len, keys)) > GREATEST_KEY
+        or len(set(keys)) < len(keys)
+    ):
         raise _bad_keys(
-            f"a message has 1 to {GREATEST_KEYS} keys, each once",
-            f"每条消息须有 1 至 {GREATEST_KEYS} 个 keys，且不得重复",
+            f"a message has 1 to {GREATEST_KEYS} keys, each once and of {GREATEST_KEY} characters "
+            "at most",
+            f"每条消息须有 1 至 {GREATEST_KEYS} 个 keys，不得重复，每个最多 {GREATEST_KEY} 个字符",
         )
 
 
@@ -33,5 +42,5 @@ def _bad_keys(message: str, message_zh: str) -> InvalidArgument:
         message,
         reason="BAD_KEYS",
         message_zh=message_zh,
-        violations=[FieldViolation("keys", "too many, none, or one of them twice")],
+        violations=[FieldViolation("keys", "too many, none, one too long, or one of them twice")],
     )

@@ -36,8 +36,14 @@ GREATEST_CASE_NUMBER = 64
 #: Of a key, in characters: none longer is published.
 GREATEST_KEY = 200
 GREATEST_CLAIMS = 20
-GREATEST_VALUE = 100_000
+#: Of all the values that are claimed in one question, in characters.
+GREATEST_CLAIMED = 20_000
 GREATEST_ITEMS = 500
+GREATEST_CODE = 64
+#: Of a grant, in characters.
+GREATEST_NAME = 200
+#: Of an answer in canonical JSON, in bytes; the transport takes 20 MiB.
+GREATEST_ANSWER = 8 * 1024 * 1024
 
 
 class Match(StrEnum):
@@ -93,16 +99,37 @@ def check_question(purpose: str, case_number: str) -> None:
     )
 
 
+def check_sizes(grant: str, key: str = "") -> None:
+    """Refuse what is too long for any grant's name and any key, before anything is done with it.
+
+    Raises InvalidArgument, BAD_QUESTION.
+    """
+    if len(grant) > GREATEST_NAME or len(key) > GREATEST_KEY:
+        long_name = len(grant) > GREATEST_NAME
+        field, most = ("grant", GREATEST_NAME) if long_name else ("key", GREATEST_KEY)
+        raise InvalidArgument(
+            f"{field} has at most {most} characters",
+            reason="BAD_QUESTION",
+            message_zh=f"{field} 最多 {most} 个字符",
+            violations=[FieldViolation(field, f"longer than {most} characters")],
+        )
+
+
 def check_claims(claims: Mapping[str, str]) -> None:
-    """Refuse none, too many and empty claims. Raises InvalidArgument, BAD_CLAIMS."""
-    if 0 < len(claims) <= GREATEST_CLAIMS and all(
-        0 < len(value) <= GREATEST_VALUE for value in claims.values()
+    """Refuse none, too many, empty and too long claims. Raises InvalidArgument, BAD_CLAIMS."""
+    if (
+        0 < len(claims) <= GREATEST_CLAIMS
+        and all(claims.values())
+        and sum(map(len, claims.values())) <= GREATEST_CLAIMED
+        and max(map(len, claims)) <= GREATEST_CODE
     ):
         return
     raise InvalidArgument(
-        f"claims are 1 to {GREATEST_CLAIMS} items, each with a value",
+        f"claims are 1 to {GREATEST_CLAIMS} items, each with a value, and have "
+        f"{GREATEST_CLAIMED:,} characters together at most",
         reason="BAD_CLAIMS",
-        message_zh=f"核查声明为 1 至 {GREATEST_CLAIMS} 个信息项，且每项均须有值",
+        message_zh=f"核查声明为 1 至 {GREATEST_CLAIMS} 个信息项，每项均须有值，"
+        f"合计最多 {GREATEST_CLAIMED:,} 个字符",
         violations=[FieldViolation("claims", f"1 to {GREATEST_CLAIMS} values are required")],
     )
 
@@ -176,13 +203,39 @@ def overall(results: Mapping[str, Match]) -> Match:
 
 
 def check_items(items: Sequence[str]) -> None:
-    """Refuse too many items. Raises InvalidArgument, BAD_QUESTION."""
+    """Refuse too many items, one that stands twice and what is too long for an item's code.
+
+    Raises InvalidArgument, BAD_QUESTION.
+    """
+    if not items:
+        return
     if len(items) > GREATEST_ITEMS:
-        raise InvalidArgument(
-            f"at most {GREATEST_ITEMS} items can be asked for",
-            reason="BAD_QUESTION",
-            message_zh=f"至多可查询 {GREATEST_ITEMS} 个信息项",
-            violations=[FieldViolation("items", f"more than {GREATEST_ITEMS}")],
+        problem, problem_zh = f"more than {GREATEST_ITEMS}", f"至多 {GREATEST_ITEMS} 个"
+    elif max(map(len, items)) > GREATEST_CODE:
+        problem, problem_zh = f"a code has at most {GREATEST_CODE} characters", "信息项代码过长"
+    elif len(set(items)) < len(items):
+        problem, problem_zh = "one of them stands twice", "不得重复"
+    else:
+        return
+    raise InvalidArgument(
+        f"items are at most {GREATEST_ITEMS} codes, each once: {problem}",
+        reason="BAD_QUESTION",
+        message_zh=f"至多可查询 {GREATEST_ITEMS} 个信息项，每项一次：{problem_zh}",
+        violations=[FieldViolation("items", problem)],
+    )
+
+
+def check_answer_size(size: int) -> None:
+    """Refuse an answer that one message should not hold, before it is said to have been given.
+
+    Raises ResourceExhausted, ANSWER_TOO_LARGE.
+    """
+    if size > GREATEST_ANSWER:
+        mib = GREATEST_ANSWER // 1024 // 1024
+        raise ResourceExhausted(
+            f"the answer has more than {mib} MiB: ask for fewer keys at a time, or fewer items",
+            reason="ANSWER_TOO_LARGE",
+            message_zh=f"应答超过 {mib} MiB：请减少单次查询的主键数或信息项",
         )
 
 

@@ -13,9 +13,10 @@ from datetime import datetime
 import orjson
 
 from exchange.grants.model import Grant, Operation
-from exchange.query.model import DECOY, Match, compare, overall
+from exchange.query.model import DECOY, Match, check_answer_size, compare, overall
 from exchange.query.signing import Facts
 from runtime.records import SealedRecord, Value, canonical, make_record
+from runtime.signed import RequestSignature
 
 
 @dataclass(slots=True, kw_only=True)
@@ -30,7 +31,9 @@ class Question:
     request: bytes
     purpose: str
     case_number: str
+    #: What the record says of the signature, and the signature.
     signed: Facts
+    signature: RequestSignature | None = None
     #: Whether the source's own system was asked, and the record that it sent.
     forwarded: bool = False
     fetched: str | None = None
@@ -41,12 +44,20 @@ class Question:
         raise NotImplementedError
 
     @property
+    def method(self) -> str:
+        """What it was asked by."""
+        raise NotImplementedError
+
+    @property
     def asked_items(self) -> tuple[str, ...]:
         """Items as they were asked for."""
         raise NotImplementedError
 
     def answer(self, payload: str | None) -> SealedRecord:
-        """Keep the answer; the record that says it."""
+        """Keep the answer; the record that says it.
+
+        Raises ResourceExhausted, ANSWER_TOO_LARGE.
+        """
         raise NotImplementedError
 
     def _record(self, kind: str, facts: Mapping[str, Value], answer: bytes) -> SealedRecord:
@@ -88,6 +99,11 @@ class QueryQuestion(Question):
         return Operation.QUERY
 
     @property
+    def method(self) -> str:
+        """As a signature names it."""
+        return "Query"
+
+    @property
     def asked_items(self) -> tuple[str, ...]:
         """Those named; none is all."""
         return tuple(self.items)
@@ -99,10 +115,12 @@ class QueryQuestion(Question):
             if self.items:
                 items = {code: items[code] for code in self.items if code in items}
             self.found, self.shown = True, items
+        answer = canonical({"found": self.found, "items": self.shown})
+        check_answer_size(len(answer))
         return self._record(
             "query",
             {"items": list(self.items or self.grant.masks), "found": self.found},
-            canonical({"found": self.found, "items": self.shown}),
+            answer,
         )
 
 
@@ -117,6 +135,11 @@ class VerifyQuestion(Question):
     def operation(self) -> Operation:
         """A verification."""
         return Operation.VERIFY
+
+    @property
+    def method(self) -> str:
+        """As a signature names it."""
+        return "Verify"
 
     @property
     def asked_items(self) -> tuple[str, ...]:

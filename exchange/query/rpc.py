@@ -31,6 +31,14 @@ POLICY: Mapping[str, frozenset[Role]] = {
     "Export": frozenset({Role.DEPARTMENT}),
     "MyAccess": frozenset({Role.COUNTER}),
 }
+#: Bytes of a message at most: what a question holds, each of its fields at its longest.
+SIZES: Mapping[str, int] = {
+    "Query": 160 * 1024,
+    "BatchQuery": 1024 * 1024,
+    "Verify": 128 * 1024,
+    "Export": 16 * 1024,
+    "MyAccess": 16 * 1024,
+}
 _RESULTS = {
     Match.MATCH: pb.MATCH_RESULT_MATCH,
     Match.NO_MATCH: pb.MATCH_RESULT_NO_MATCH,

@@ -3,7 +3,8 @@
 The steps, in this order: the question's shape → authorize under the grant → the key's shape →
 rate and quota → read → leave out what the grant's row filter does not show → project and mask, or
 compare → append the audit record → answer. No answer leaves
-before its record is durable; a refusal's record is durable before the refusal is told. From reading
+before its record is durable; a refusal's record is durable before the refusal is told (but for what
+`exchange.refusing` only counts). From reading
 on, the questions of one group commit go together: one statement reads for all of them.
 
 Where a resource's department answers from its own system (`exchange.connecting`), reading is asking
@@ -53,14 +54,16 @@ from exchange.query.model import (
     check_granted_whole,
     check_items,
     check_question,
+    check_sizes,
     key_check,
     quota_exceeded,
 )
 from exchange.query.questions import QueryQuestion, Question, VerifyQuestion
 from exchange.query.signing import signed_facts
-from exchange.refusals import REFUSED, refusal
+from exchange.refusals import ATTEMPTED
+from exchange.refusing import Attempt, Refusals
 from runtime.clock import Clock
-from runtime.errors import DomainError
+from runtime.errors import DomainError, PermissionDenied, ResourceExhausted
 from runtime.identity import Principal
 from runtime.records import SealedRecord, canonical
 from runtime.signed import RequestSignature
@@ -81,7 +84,9 @@ class Querying:
         clock: Clock,
         rates: Rates | None = None,
         sources: Sources | None = None,
+        refusals: Refusals | None = None,
     ) -> None:
+        self._refusals = refusals or Refusals(audit)
         self._rates = rates or Rates(clock)
         self._sources = sources or Sources(None, schemas)
         self._authorize = grants.authorize
@@ -111,19 +116,21 @@ class Querying:
         (RATE_EXCEEDED, DAILY_QUOTA_EXCEEDED), what `admitted` raises and, of a
         source's own system, Unavailable (SOURCE_UNAVAILABLE) and DataLoss (SOURCE_DATA_INVALID).
         """
-        check_question(purpose, case_number)
-        check_items(items)
-        request = canonical(
-            {
-                "grant": grant,
-                "key": key,
-                "items": items,
-                "purpose": purpose,
-                "case_number": case_number,
-            }
-        )
         now = self._clock.now()
+        request = b""
         try:
+            check_sizes(grant, key)
+            check_question(purpose, case_number)
+            check_items(items)
+            request = canonical(
+                {
+                    "grant": grant,
+                    "key": key,
+                    "items": items,
+                    "purpose": purpose,
+                    "case_number": case_number,
+                }
+            )
             granted = self._authorize(
                 grant, department=principal.department, operation=Operation.QUERY, items=items
             )
@@ -132,8 +139,18 @@ class Querying:
             self._check_key(schema, key)
             facts = signed_facts(schema, signed, "Query", request, now)
             usage = self._take(granted, now)
-        except REFUSED as error:
-            await self._refuse(error, principal, Operation.QUERY, grant, now)
+        except ATTEMPTED as error:
+            attempt = Attempt(
+                at=now,
+                actor=principal.system,
+                operation=Operation.QUERY.value,
+                grant=grant,
+                request=request,
+                asked=_asked(key, purpose, case_number),
+                method="Query",
+                signature=signed,
+            )
+            await self._refusals.keep(error, attempt)
             raise
         asked = QueryQuestion(
             grant=granted,
@@ -143,13 +160,18 @@ class Querying:
             items=items,
             request=request,
             signed=facts,
+            signature=signed,
             purpose=purpose,
             case_number=case_number,
         )
         make: _Make = self._answer
         if self._sources.serves(granted.resource):
             make, usage = await self._forward(asked, principal, time_remaining)
-        receipt = await self._audit.append_made(make, asked, usage, self._audit.tags((key,)))
+        try:
+            receipt = await self._audit.append_made(make, asked, usage, self._audit.tags((key,)))
+        except (PermissionDenied, ResourceExhausted) as error:  # nothing was said to be answered
+            await self._refuse(error, asked)
+            raise
         return QueryAnswer(found=asked.found, items=asked.shown, receipt=receipt)
 
     async def verify(
@@ -169,19 +191,21 @@ class Querying:
         Raises as `query`, and InvalidArgument (BAD_CLAIMS) and PermissionDenied
         (ITEM_GRANTED_IN_PART).
         """
-        check_question(purpose, case_number)
-        check_claims(claims)
-        request = canonical(
-            {
-                "grant": grant,
-                "key": key,
-                "claims": claims,
-                "purpose": purpose,
-                "case_number": case_number,
-            }
-        )
         now = self._clock.now()
+        request = b""
         try:
+            check_sizes(grant, key)
+            check_question(purpose, case_number)
+            check_claims(claims)
+            request = canonical(
+                {
+                    "grant": grant,
+                    "key": key,
+                    "claims": claims,
+                    "purpose": purpose,
+                    "case_number": case_number,
+                }
+            )
             granted = self._authorize(
                 grant,
                 department=principal.department,
@@ -194,8 +218,18 @@ class Querying:
             self._check_key(schema, key)
             facts = signed_facts(schema, signed, "Verify", request, now)
             usage = self._take(granted, now)
-        except REFUSED as error:
-            await self._refuse(error, principal, Operation.VERIFY, grant, now)
+        except ATTEMPTED as error:
+            attempt = Attempt(
+                at=now,
+                actor=principal.system,
+                operation=Operation.VERIFY.value,
+                grant=grant,
+                request=request,
+                asked=_asked(key, purpose, case_number),
+                method="Verify",
+                signature=signed,
+            )
+            await self._refusals.keep(error, attempt)
             raise
         asked = VerifyQuestion(
             grant=granted,
@@ -205,13 +239,18 @@ class Querying:
             claims=claims,
             request=request,
             signed=facts,
+            signature=signed,
             purpose=purpose,
             case_number=case_number,
         )
         make: _Make = self._answer
         if self._sources.serves(granted.resource):
             make, usage = await self._forward(asked, principal, time_remaining)
-        receipt = await self._audit.append_made(make, asked, usage, self._audit.tags((key,)))
+        try:
+            receipt = await self._audit.append_made(make, asked, usage, self._audit.tags((key,)))
+        except (PermissionDenied, ResourceExhausted) as error:  # nothing was said to be answered
+            await self._refuse(error, asked)
+            raise
         return VerifyAnswer(claims=asked.results, receipt=receipt)
 
     def _answer(self, asked: Sequence[Question]) -> list[SealedRecord]:
@@ -257,12 +296,11 @@ class Querying:
             if operation is Operation.VERIFY:
                 check_granted_whole(asked.grant, dict.fromkeys(items, ""))
             usage = self._take(asked.grant, self._clock.now(), counted=True)
-        except (*REFUSED, *SOURCE_ERRORS) as error:
-            await self._refuse(error, principal, operation, name, asked.at)
+        except (*ATTEMPTED, *SOURCE_ERRORS) as error:
+            await self._refuse(error, asked)
             raise
         except asyncio.CancelledError:
-            gone = caller_gone()
-            self._sources.leave(self._refuse(gone, principal, operation, name, asked.at))
+            self._sources.leave(self._refuse(caller_gone(), asked))
             raise
         return self._answer_forwarded, usage
 
@@ -287,14 +325,24 @@ class Querying:
             raise quota_exceeded(left)
         return Usage(grant=grant.name, day=day, count=1)
 
-    async def _refuse(
-        self,
-        error: DomainError,
-        principal: Principal,
-        operation: Operation,
-        grant: str,
-        now: datetime,
-    ) -> None:
-        await self._audit.append(
-            refusal(error, at=now, actor=principal.system, operation=operation.value, grant=grant)
+    async def _refuse(self, error: DomainError, asked: Question) -> None:
+        attempt = Attempt(
+            at=asked.at,
+            actor=asked.actor,
+            operation=asked.operation.value,
+            grant=asked.grant.name,
+            request=asked.request,
+            asked=_asked(asked.key, asked.purpose, asked.case_number),
+            method=asked.method,
+            signature=asked.signature,
         )
+        await self._refusals.keep(error, attempt)
+
+
+def _asked(key: str, purpose: str, case_number: str) -> dict[str, bytes]:
+    """What the record of a refusal commits to."""
+    return {
+        "key": key.encode(),
+        "purpose": purpose.encode(),
+        "case_number": case_number.encode(),
+    }

@@ -196,6 +196,13 @@ class ExchangeNode:
         found = dict.fromkeys([*logged, *(bytes(leaf) for (leaf,) in waiting)])
         return [leaf for raw in found if (leaf := orjson.loads(raw))["kind"] == kind]
 
+    def salts(self) -> list[bytes]:
+        """Salts of the records that are in the log."""
+        rows = self.service.audit_database.held.rows(
+            "SELECT salts FROM audit_batch ORDER BY id", ()
+        )
+        return [salt for (bundle,) in rows for salt in split_entries(bytes(bundle))]
+
 
 def settings_in(folder: Path, database: str = "") -> Settings:
     """Settings of an exchange in a folder."""

@@ -69,10 +69,10 @@ TABLES: dict[tuple[str, str], dict[str, str | tuple[str, ...]]] = {
         **dict.fromkeys(("GetSubscription", "ListSubscriptions", "ListDeadLetters"), OWN),
     },
     ("exchange.query.rpc", "POLICY"): {
-        "Query": ("query", "batch_query", "query_refused"),
-        "BatchQuery": ("batch_query", "query_refused"),
-        "Verify": ("verify", "query_refused"),
-        "Export": ("export", "query_refused"),
+        "Query": ("query", "batch_query", "query_refused", "queries_refused"),
+        "BatchQuery": ("batch_query", "query_refused", "queries_refused"),
+        "Verify": ("verify", "query_refused", "queries_refused"),
+        "Export": ("export", "query_refused", "queries_refused"),
         "MyAccess": ("accesses_told",),
     },
     ("exchange.files.rpc", "POLICY"): {
@@ -212,7 +212,7 @@ def words_of(package: str) -> set[str]:
     folder = ROOT / package.replace(".", "/")
     files = sorted(folder.rglob("*.py")) if folder.is_dir() else []
     if package.startswith("exchange"):
-        files.append(ROOT / "exchange" / "refusals.py")
+        files += [ROOT / "exchange" / "refusals.py", ROOT / "exchange" / "refusing.py"]
     return {
         node.value
         for path in files
