@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -171,9 +172,17 @@ def change(one: Change, lane: int = 0) -> pb.Change:
         type=_TYPES[one.type],
         record_id=one.record_id,
         items=one.items,
-        publish_time=one.publish_time,  # type: ignore[arg-type]  # a Timestamp takes datetimes
+        publish_time=_stamp(one.publish_time),
         lane=lane,
     )
+
+
+@lru_cache(maxsize=64)
+def _stamp(at: datetime) -> Timestamp:
+    # All changes of a batch have one time, and converting it costs as much as the rest of a change.
+    made = Timestamp()
+    made.FromDatetime(at)
+    return made
 
 
 def subscription(held: Subscription) -> pb.Subscription:

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 
 import orjson
 
@@ -149,6 +150,10 @@ def record_id(secret: bytes, key: str) -> str:
     return hmac.digest(secret, key.encode(), "sha256")[:16].hex()
 
 
+#: All changes of a batch have one time.
+_instant = lru_cache(maxsize=64)(instant)
+
+
 def delivered(changes: Sequence[Change]) -> bytes:
     """What a receipt of a delivery commits to as `changes`: canonical JSON of the list.
 
@@ -162,7 +167,7 @@ def delivered(changes: Sequence[Change]) -> bytes:
                 "type": change.type.value,
                 "record_id": change.record_id,
                 "items": change.items,
-                "publish_time": instant(change.publish_time),
+                "publish_time": _instant(change.publish_time),
             }
             for change in changes
         ]
