@@ -1,9 +1,9 @@
 """Which record a caller doubts, and that it may: what it was told, its own, or a citizen's.
 
 1. A receiver doubts what it was told: the log has an answer to it under that grant about that key,
-   or it knows the subscription's id of the record, which nobody guesses. Whether there is such a
-   record decides nothing, so that a request tells nothing of records; and absent, hidden and never
-   told get one answer. A grant may have ended since.
+   which it had sent or was shown whole; or it knows the subscription's id of the record, which
+   nobody guesses. Whether there is such a record decides nothing, so that a request tells none of
+   records; and absent, hidden and never told get one answer. A grant may have ended since.
 2. A counter doubts for the citizen whom it identified, whether or not there is a record. A source
    doubts what is its own.
 3. What a source's own system answers is no version that the node knows: that is asked in writing.
@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hmac import compare_digest
 
@@ -18,11 +19,11 @@ from exchange.audit.appending import AuditLog
 from exchange.catalog.service import Schemas
 from exchange.corrections import store
 from exchange.corrections.model import Origin, record_not_received
-from exchange.corrections.receiving import DELIVERED, told_of
+from exchange.corrections.receiving import DELIVERED, Told, told_of
 from exchange.corrections.versions import store as log
 from exchange.delivery.model import record_id
 from exchange.delivery.reading import RecordReader
-from exchange.grants.model import grant_not_found
+from exchange.grants.model import Grant, Mask, grant_not_found
 from exchange.query.forwarded import Sources
 from exchange.query.model import GREATEST_CASE_NUMBER, key_check
 from runtime import names
@@ -71,26 +72,26 @@ class Finding:
         _check_department(principal)
         names.parse(names.GRANT, grant, field="answered.grant")
         with self._database.reading() as session:
-            held = store.grant_of(session, grant)
+            terms = store.terms_of(session, grant)
+        held = terms.get("")
         if held is None or held.consumer != principal.department:
             raise grant_not_found()
         self._check_held(held.resource)
-        newest = next(
-            (
-                one
-                for one in told_of(self._audit, key, limit=GREATEST_LEAVES)
-                if one.grant == grant and one.kind != DELIVERED and not one.by_endpoint
-            ),
-            None,
-        )
-        if newest is None:
+        key_item = self._schemas.schema(held.resource).key_item
+        for newest in told_of(self._audit, key, limit=GREATEST_LEAVES):
+            if newest.grant != grant or newest.kind == DELIVERED or newest.by_endpoint:
+                continue
+            doubted = self._told(newest, held.resource, key)
+            # Who was told of a record without its key could try keys out here.
+            if newest.by_key or _showed(terms, newest, key_item, doubted):
+                break
+        else:
             raise record_not_received()
-        at = newest.read_time or newest.time
         return Record(
             resource=held.resource,
             origin=Origin.QUERY,
             key=key,
-            doubted=self._records.as_of(held.resource, key, at)[0],
+            doubted=doubted,
             grant=grant,
             items=frozenset(held.masks) | frozenset(newest.items),
         )
@@ -160,6 +161,14 @@ class Finding:
             items=frozenset(schema.position),
         )
 
+    def _told(self, told: Told, resource: str, key: str) -> int:
+        """The change that a leaf told of."""
+        if not told.read_offset:
+            return self._records.as_of(resource, key, told.read_time or told.time)[0]
+        with self._database.reading() as session:
+            versions = log.back(session, log.newest(session, resource, key))
+            return next((one.offset for one in versions if one.offset <= told.read_offset), 0)
+
     def _check_held(self, resource: str) -> None:
         if self._sources.serves(resource):
             raise FailedPrecondition(
@@ -173,6 +182,14 @@ class Finding:
     def _newest(self, resource: str, key: str) -> int:
         with self._database.reading() as session:
             return log.newest(session, resource, key)
+
+
+def _showed(terms: Mapping[str, Grant], told: Told, key_item: str, offset: int) -> bool:
+    """Whether what a leaf told had the record's whole key in it."""
+    grant = terms.get(told.contract)
+    if grant is None or key_item not in told.items:
+        return False
+    return grant.view_at(offset).masks.get(key_item) is Mask.WHOLE
 
 
 def _check_department(principal: Principal) -> None:

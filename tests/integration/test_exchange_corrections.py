@@ -256,6 +256,21 @@ async def test_what_was_never_told_to_the_caller_is_like_what_is_not_there(scene
         assert (seen.name, seen.statement, seen.key, seen.record_id) == (made.name, "", "", "")
 
 
+async def test_nobody_tries_keys_out_of_records_that_were_told_without_theirs(scene):
+    await scene.publish(person(1), person(2))
+    housing = scene.at(caller(HOUSING)).query
+    for mask in (None, Mask.LAST_FOUR, Mask.WHOLE):
+        shown = {"name": Mask.WHOLE} | ({} if mask is None else {"citizen_number": mask})
+        grant = scene.node.grant(shown)
+        await housing.Export(query_pb2.ExportRequest(grant=grant, **WHY))
+        await scene.node.index()
+        if mask is Mask.WHOLE:
+            assert (await scene.submit(caller(HOUSING), **answered(grant))).grant == grant
+        else:
+            refused = await refusal(scene.submit(caller(HOUSING), **answered(grant)))
+            assert refused.reason == "RECORD_NOT_RECEIVED"
+
+
 async def test_who_may_doubt_what(scene):
     own = {"own": pb.OwnRecord(resource=RESIDENTS, key=KEY, case_number="")}
     citizens = {"own": pb.OwnRecord(resource=RESIDENTS, key=KEY, case_number="SF-1")}
