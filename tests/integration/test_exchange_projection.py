@@ -131,12 +131,74 @@ async def _check(parties: Parties, masks: dict[str, Mask], asked: list[str]) -> 
     sent = await stream.read()
     stream.cancel()
     check_shown(sent, dict(sent.changes[0].items), masks)
+    shared = await _check_shared(parties, grant, masks)
     exported = await parties.consumer.query.Export(query_pb2.ExportRequest(grant=grant, **WHY))
     assert len(exported.records) == 1
     check_shown(exported, dict(exported.records[0].items), masks)
-    for receipt in (one.receipt for one in (answer, was, few, many, pulled, sent, exported)):
+    answers = (answer, was, few, many, pulled, sent, *shared, exported)
+    for receipt in (one.receipt for one in answers):
         leaf = orjson.loads(receipt.leaf)
         assert set(leaf["items"]) == set(masks)
+
+
+async def _check_shared(parties: Parties, grant: str, masks: dict[str, Mask]) -> list:
+    """A snapshot in lanes, pulled and streamed; a dead letter, shown and replayed."""
+    delivery = parties.consumer.delivery
+    request = delivery_pb2.CreateSubscriptionRequest(
+        parent=HOUSING,
+        subscription_id=uuid.uuid4().hex,
+        grant=grant,
+        start=delivery_pb2.START_POSITION_SNAPSHOT,
+        request_id=str(uuid.uuid4()),
+        lanes=2,
+    )
+    name = (await delivery.CreateSubscription(request)).subscription.name
+    leased = await delivery.PullChanges(delivery_pb2.PullChangesRequest(subscription=name))
+    (lease,) = leased.leases
+    await delivery.RejectChange(
+        delivery_pb2.RejectChangeRequest(
+            subscription=name,
+            lane=lease.lane,
+            token=lease.token,
+            offset=lease.cursor,
+            reason="BAD",
+            permanent=True,
+            request_id=str(uuid.uuid4()),
+        )
+    )
+    letters = await delivery.ListDeadLetters(delivery_pb2.ListDeadLettersRequest(parent=name))
+    letter = letters.dead_letters[0].name
+    told = letters.SerializeToString().decode(errors="replace")
+    assert not any(value in told for value in RECORD.values() if len(value) > 4)
+    shown = await delivery.GetDeadLetter(delivery_pb2.GetDeadLetterRequest(name=letter))
+    await delivery.ReplayDeadLetters(
+        delivery_pb2.ReplayDeadLettersRequest(parent=name, request_id=str(uuid.uuid4()))
+    )
+    stream = delivery.Subscribe(
+        delivery_pb2.SubscribeRequest(subscription=name, consumer="w", max_outstanding=1)
+    )
+    replayed = await stream.read()
+    stream.cancel()
+    assert replayed.leases[0].replayed
+    for answer in (leased, replayed):
+        _check_leased(answer, masks)
+    check_shown(_without_names(shown), dict(shown.change.items), masks)
+    return [leased, shown, replayed]
+
+
+def _check_leased(answer, masks: dict[str, Mask]) -> None:
+    bare = type(answer)()
+    bare.CopyFrom(answer)
+    del bare.leases[:]  # their tokens are random
+    check_shown(bare, dict(bare.changes[0].items), masks)
+
+
+def _without_names(shown) -> delivery_pb2.GetDeadLetterResponse:
+    bare = delivery_pb2.GetDeadLetterResponse()
+    bare.CopyFrom(shown)
+    bare.ClearField("dead_letter")
+    bare.change.record_id = ""
+    return bare
 
 
 def test_every_operation_was_looked_at():
