@@ -21,6 +21,7 @@ from pathlib import Path
 from tests.benchmarks import (
     audit_log,
     batch_query,
+    fanning_out,
     granting,
     idle,
     log_growth,
@@ -29,12 +30,14 @@ from tests.benchmarks import (
     processes,
     profiling,
     publish,
+    publishing_forms,
     query,
     receipts,
     record_growth,
     sealing,
     seals,
     searching,
+    snapshots,
     spatial,
     verifying,
 )
@@ -49,6 +52,8 @@ NAMES = (
     "receipts", "receipts-proved", "audit-append", "audit-append-alone", "search",
     "search-postgresql", "spatial", "authorize", "revocation", "publish", "publish-whole", "issue",
     "seal-rpc", "seal-batch", "log-growth", "log-proof", "record-growth",
+    *publishing_forms.names(), *publishing_forms.names("-postgresql"), *fanning_out.names(),
+    *snapshots.NAMES,
 )  # fmt: skip
 
 
@@ -98,11 +103,21 @@ def _benchmarks(
         return stack.enter_context(county_on(processes.node, folder))
 
     @cache
+    def postgresql_url() -> str:
+        return stack.enter_context(postgresql())
+
+    @cache
     def county_on_postgresql() -> County:
-        url = stack.enter_context(postgresql())
         place = folder / "postgresql"
         place.mkdir()
-        return stack.enter_context(county_on(partial(processes.node, database=url), place))
+        serve = partial(processes.node, database=postgresql_url())
+        return stack.enter_context(county_on(serve, place))
+
+    @cache
+    def large_county() -> County:
+        place = folder / "large"
+        place.mkdir()
+        return stack.enter_context(county_on(processes.node, place, published=1))
 
     every: dict[tuple[str, ...], Callable[[], list[Entry]]] = {
         ("start", "memory"): lambda: idle.run(folder),
@@ -129,6 +144,12 @@ def _benchmarks(
         ("authorize",): lambda: granting.authorize(folder),
         ("revocation",): lambda: granting.revocation(county(), folder),
         ("publish", "publish-whole"): lambda: publish.run(county(), folder),
+        publishing_forms.names(): lambda: publishing_forms.run(county(), folder),
+        publishing_forms.names("-postgresql"): lambda: publishing_forms.run(
+            county_on_postgresql(), folder, postgresql_url()
+        ),
+        fanning_out.names(): lambda: fanning_out.run(county(), folder, only or ()),
+        snapshots.NAMES: lambda: snapshots.run(large_county(), folder),
         ("issue",): lambda: [seals.issue(county(), folder)],
         ("seal-rpc",): lambda: [sealing.by_rpc(county())],
         ("log-growth", "log-proof"): lambda: log_growth.run(folder),
