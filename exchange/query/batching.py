@@ -1,7 +1,8 @@
 """Batch query (批量查询): the granted items of many records, chunk by chunk.
 
 The steps are those of Query (see `exchange.query.service`), once for each chunk: the question's
-shape → authorize under the grant → the keys' shape → rate and quota → read, in a worker thread →
+shape → authorize under the grant → the keys' shape → rate and quota → read, in a worker thread, in
+fair turns with other callers (`exchange.query.fair`) →
 leave out what the grant's row filter does not show → project and mask → authorize again, for a
 chunk may take a while → append the audit record → answer.
 
@@ -23,16 +24,15 @@ chunk may take a while → append the audit record → answer.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
+from typing import TypeVar
 
 import orjson
 
 from exchange.audit.appending import AuditLog
-from exchange.audit.model import Receipt, Usage
+from exchange.audit.model import Usage
 from exchange.catalog.service import Schemas
 from exchange.delivery.reading import RecordReader
 from exchange.grants.authorizing import GrantIndex
@@ -40,7 +40,9 @@ from exchange.grants.model import Grant, Operation
 from exchange.grants.rates import Rates
 from exchange.grants.sharing import admitted
 from exchange.query import past
+from exchange.query.batches import Batch, ManyRecords, ReadBatch
 from exchange.query.days import Days
+from exchange.query.fair import FairThreads
 from exchange.query.filtering import shown
 from exchange.query.forwarded import SOURCE_ERRORS, Remaining, Sources, caller_gone, unbounded
 from exchange.query.keys import check_keys
@@ -57,82 +59,14 @@ from exchange.query.signing import Facts, signed_facts
 from exchange.refusals import ATTEMPTED
 from exchange.refusing import Attempt, Refusals
 from runtime.clock import Clock
-from runtime.errors import DomainError, FieldViolation, InvalidArgument
+from runtime.errors import DomainError, FieldViolation, InvalidArgument, PermissionDenied
 from runtime.identity import Principal
-from runtime.records import SealedRecord, canonical, instant, make_record
-from runtime.signed import RequestSignature
+from runtime.records import SealedRecord, canonical, make_record
 
+#: More would take the interpreter from the loop, which serves everybody.
 THREADS = 2
+Done = TypeVar("Done")
 Fetched = Mapping[str, str | None]  # what sources sent, by key
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
-    """One chunk, as it was sent."""
-
-    grant: str
-    keys: Sequence[str]
-    items: Sequence[str]
-    purpose: str
-    case_number: str
-    signed: RequestSignature | None = None
-    #: As whom it came: `Query` of several keys, or `BatchQuery`.
-    method: str = "BatchQuery"
-    #: As of when; None for what is held now.
-    read_time: datetime | None = None
-
-    def text(self) -> bytes:
-        """What a receipt commits to."""
-        return canonical(
-            {
-                "grant": self.grant,
-                "keys": self.keys,
-                "items": self.items,
-                "purpose": self.purpose,
-                "case_number": self.case_number,
-                **self.then,
-            }
-        )
-
-    def committed(self) -> dict[str, bytes]:
-        """What else a record commits to."""
-        return {
-            "keys": canonical(self.keys),
-            "purpose": self.purpose.encode(),
-            "case_number": self.case_number.encode(),
-        }
-
-    @property
-    def then(self) -> Mapping[str, str]:
-        """What a leaf and a request say of the time; nothing where none was asked for."""
-        return {} if self.read_time is None else {"read_time": instant(self.read_time)}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ManyRecords:
-    """Records in the order of the keys, None for an absent one; and the proof of having asked."""
-
-    records: Sequence[Mapping[str, str] | None]
-    receipt: Receipt
-
-    @property
-    def any_found(self) -> bool:
-        """Whether any key has a record."""
-        return any(record is not None for record in self.records)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadBatch:
-    """A chunk whose records are read, and whose answer is not logged yet."""
-
-    principal: Principal
-    batch: Batch
-    #: As it was when they were read.
-    grant: Grant
-    at: datetime
-    found: Sequence[Mapping[str, str] | None]
-    record: SealedRecord
-    tags: bytes
 
 
 class Batching:
@@ -159,11 +93,15 @@ class Batching:
         self._clock = clock
         self._rates = rates
         self._days = Days()
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="batch")
+        self._threads = FairThreads(THREADS, name="batch")
 
     def close(self) -> None:
         """Wait for chunks under way."""
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        self._threads.close()
+
+    async def in_turn(self, principal: Principal, work: Callable[[], Done]) -> Done:
+        """What `work` returns, done off the loop when it is the calling system's turn."""
+        return await self._threads.run(principal.system, work)
 
     async def ask(
         self, principal: Principal, batch: Batch, time_remaining: Remaining = unbounded
@@ -201,16 +139,15 @@ class Batching:
         except ATTEMPTED as error:
             await refuse(error, request)
             raise
-        loop = asyncio.get_running_loop()
         fetched = None
-        find = partial(self._found, request=request, signed=facts)
         try:
             if self._sources.serves(grant.resource):
                 past.check_held(forwarded=batch.read_time is not None)
-                await loop.run_in_executor(self._threads, self._check_each, grant, batch.keys)
+                await self.in_turn(principal, partial(self._check_each, grant, batch.keys))
                 fetched = await self._fetched(principal, grant, batch, now, time_remaining)
-            found, record, tags = await loop.run_in_executor(
-                self._threads, find, principal.system, grant, batch, now, fetched
+            find = partial(self._found, principal.system, grant, batch, now, fetched)
+            found, record, tags = await self.in_turn(
+                principal, partial(find, request=request, signed=facts)
             )
         except (*ATTEMPTED, *SOURCE_ERRORS) as error:
             await refuse(error, request)
@@ -243,7 +180,13 @@ class Batching:
                 error, done.batch.text(), principal=done.principal, batch=done.batch, now=done.at
             )
             raise
-        receipt = await self._audit.append(done.record, usage, done.tags)
+        try:
+            receipt = await self._audit.append(done.record, usage, done.tags)
+        except PermissionDenied as error:  # SIGNATURE_USED
+            await self._refuse(
+                error, done.batch.text(), principal=done.principal, batch=done.batch, now=done.at
+            )
+            raise
         return ManyRecords(records=done.found, receipt=receipt)
 
     async def _fetched(

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
+from functools import partial
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from exchange.query.as_of import AsOf, PastQuestion
-from exchange.query.batching import Batch, Batching, ManyRecords, ReadBatch
+from exchange.query.batches import Batch, ManyRecords, ReadBatch
+from exchange.query.batching import Batching
 from exchange.query.exporting import Exporting
 from exchange.query.keys import check_few
 from exchange.query.model import Match
@@ -90,7 +91,7 @@ class QueryServicer:
         answer = await self._batching.ask(
             call.principal, _batch(request, call), call.time_remaining
         )
-        return await asyncio.to_thread(_few, answer)
+        return await self._batching.in_turn(call.principal, partial(_few, answer))
 
     async def _past(self, request: pb.QueryRequest, call: Call) -> pb.QueryResponse:
         answer = await self._as_of.query(
@@ -123,7 +124,7 @@ class QueryServicer:
             async for chunk in chunks:
                 answer = await self._batching.answer(chunk)
                 # Off the loop: it takes milliseconds.
-                yield await asyncio.to_thread(_many, answer)
+                yield await self._batching.in_turn(call.principal, partial(_many, answer))
 
     async def Verify(  # noqa: N802
         self, request: pb.VerifyRequest, call: Call
