@@ -40,6 +40,11 @@ def _postgres_server() -> Iterator[Callable[[], str]]:
         # Started by root, the server runs as another user, who must reach its folder.
         Path(folder).chmod(0o755)
         uri, stop = _server_uri(Path(folder) / "data")
+        with psycopg.connect(uri, autocommit=True) as connection:
+            # No test cuts the power: waiting for the disk shows nothing, and costs the most.
+            for setting in ("fsync", "full_page_writes"):
+                connection.execute(f"ALTER SYSTEM SET {setting} = off")
+            connection.execute("SELECT pg_reload_conf()")
 
         def fresh() -> str:
             name = f"t{uuid.uuid4().hex}"
