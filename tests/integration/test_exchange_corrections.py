@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from exchange.corrections import service as corrections
 from exchange.corrections import store
 from exchange.corrections.tracing import Tracer
 from exchange.grants.model import Mask, Operation
@@ -293,6 +294,13 @@ async def test_who_may_doubt_what(scene):
     gone = (await scene(caller(CIVIL), "WithdrawCorrection", name=made.name)).correction
     assert gone.state == pb.CORRECTION_STATE_WITHDRAWN
     await scene.submit(caller(CIVIL), **own)
+
+
+async def test_open_requests_are_bounded(scene, monkeypatch):
+    monkeypatch.setattr(corrections, "GREATEST_OPEN", 1)
+    own = [pb.OwnRecord(resource=RESIDENTS, key=citizen_number(n)) for n in (1, 2)]
+    await scene.submit(caller(CIVIL), own=own[0])
+    assert (await refusal(scene.submit(caller(CIVIL), own=own[1]))).reason == "TOO_MANY_OPEN"
 
 
 async def test_a_repeat_has_the_first_answer(scene):

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from exchange.inquiries import service
 from exchange.v1 import deadlines_pb2
 from exchange.v1 import inquiries_pb2 as pb
 from tests.builders.catalog import ADMINISTRATOR, AUDITOR, CIVIL, HEALTH, HOUSING, caller
@@ -131,3 +132,20 @@ async def test_files_are_bounded_and_removed_where_nothing_names_them(node, ask)
     for _ in range(50):
         await uploaded(ask)
     assert (await refusal(uploaded(ask))).reason == "TOO_MANY_ATTACHMENTS"
+
+
+async def test_a_department_asks_a_bounded_number_of_known_ones(node, ask, monkeypatch):
+    nobody = await refusal(sent(ask, recipient="departments/nobody"))
+    assert nobody.reason == "DEPARTMENT_NOT_FOUND"
+    assert (await refusal(sent(ask, recipient=HOUSING))).reason == "INQUIRY_INVALID"
+    monkeypatch.setattr(service, "GREATEST_OPEN", 2)
+    made = [await sent(ask, about=f"{CIVIL}/resources/residents") for _ in range(2)]
+    assert (await refusal(sent(ask))).reason == "TOO_MANY_OPEN"
+    await ask(ASKED, "AnswerInquiry", name=made[0].name, answer="已核实")
+    again = await sent(ask)
+    page = await ask(ASKER, "ListInquiries", page_size=2)
+    rest = await ask(ASKER, "ListInquiries", page_size=2, page_token=page.next_page_token)
+    names = {one.name for one in (*page.inquiries, *rest.inquiries)}
+    assert names == {again.name, *(one.name for one in made)}
+    owed = (await ask(ASKED, "ListInquiries", open_only=True)).inquiries
+    assert {one.name for one in owed} == {again.name, made[1].name}
