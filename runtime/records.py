@@ -32,10 +32,14 @@ Value = str | int | list[str] | Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class SealedRecord:
-    """A finished record: the leaf that is logged, and the salt that opens its commitments."""
+    """A finished record: the leaf that is logged, and the salt that opens its commitments.
+
+    `once` is empty; but of an answer to a signed request it is what no second answer may have.
+    """
 
     leaf: bytes
     salt: bytes
+    once: bytes = b""
 
 
 def commit(salt: bytes, label: str, value: bytes) -> str:
@@ -89,7 +93,16 @@ def make_record(
             label: _sha256(b"%b%b\0%b" % (salt, label.encode(), value)).hexdigest()
             for label, value in commitments.items()
         }
-    return SealedRecord(leaf=canonical(body), salt=salt)
+    signed = facts.get("signed")
+    if signed and commitments and "answer" in commitments:
+        return SealedRecord(canonical(body), salt, _signed_once(signed))
+    return SealedRecord(canonical(body), salt)
+
+
+def _signed_once(signed: Value) -> bytes:
+    """What was signed and by whom, without the signature itself, which the signer can vary."""
+    told = signed if isinstance(signed, Mapping) else {}
+    return _sha256(canonical({key: told[key] for key in told if key != "signature"})).digest()
 
 
 class _Salts:

@@ -5,8 +5,9 @@
    who has the nonce can tell, or try out, what was asked.
 2. The key is that of the certificate of the connection (ECDSA, P-256, SHA-256): who may call may
    sign, and nobody else may for them.
-3. A signature is good for five minutes around its time. That the same one stands in two records
-   means that one request was made.
+3. A signature is good for five minutes around its time, and for one answer: a request that comes
+   again is refused, whoever sent it (`exchange.audit.answered`). That the same one stands in two
+   records (an answer's and a refusal's) means that one request was made.
 """
 
 from __future__ import annotations
@@ -112,6 +113,16 @@ def takes_no_signature() -> PermissionDenied:
         reason="SIGNATURE_REQUIRED",
         message_zh="该信息资源只接受签名请求，而此种读取方式不带签名："
         "请改用带签名的查询、核查或导出（`--sign`）",
+    )
+
+
+def signature_used() -> PermissionDenied:
+    """The refusal of a signed request that was answered before."""
+    return PermissionDenied(
+        "this signed request was answered already, and one signature gets one answer: to ask "
+        "again, sign anew with a fresh nonce",
+        reason="SIGNATURE_USED",
+        message_zh="该签名请求已获应答，一次签名只应答一次：如需再次查询，请用新的随机数重新签名",
     )
 
 

@@ -11,7 +11,8 @@
    disk too.
 3. If the storage fails, every waiter of the batch is told so, and neither record nor usage is kept.
    What fails for any other reason fails alone: a caller's own text harms nobody else's question.
-4. Each process appends to a shard of its own; the sequencer gives all shards one order.
+4. A signed request is answered once (`once`): a record that answers it again fails alone, too.
+5. Each process appends to a shard of its own; the sequencer gives all shards one order.
 """
 
 from __future__ import annotations
@@ -22,11 +23,14 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import Future as ThreadFuture
 from dataclasses import dataclass
+from functools import partial
 from itertools import repeat
 from typing import Any, TypeVar
 
 from exchange.audit.accesses.model import joined, tagging
 from exchange.audit.accesses.store import AccessStore
+from exchange.audit.answered.model import AnsweredBeforeError, twice
+from exchange.audit.answered.store import AnsweredStore
 from exchange.audit.making import made
 from exchange.audit.model import Receipt, Usage
 from exchange.audit.promising import fresh_shard, promise
@@ -38,6 +42,7 @@ from runtime.database import Database
 from runtime.errors import Aborted
 from runtime.objects import ObjectStore
 from runtime.records import SealedRecord, check_record
+from runtime.signed import signature_used
 from runtime.signing import LogKey
 from runtime.telemetry import Repeated
 
@@ -112,6 +117,7 @@ class AuditLog:
         self._usage = UsageBook(self.store)
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
+        self._answered = AnsweredStore(database)
         self._owed: list[Callable[[], Awaitable[None]]] = []
 
     def tags(self, keys: Iterable[str]) -> bytes:
@@ -248,16 +254,36 @@ class AuditLog:
     def _commit(self, waiters: Sequence[_Waiter]) -> None:
         for start in range(0, len(waiters), GREATEST_BATCH):
             part = self._made(waiters[start : start + GREATEST_BATCH])
-            if not part:
-                continue
-            try:
-                receipts = self._commit_batch(part)
-            except Exception as error:  # noqa: BLE001  # whatever it is, each waiter is told
-                _tell(part, error)
-            else:
-                for waiter, receipt in zip(part, receipts, strict=True):
-                    if not waiter.receipt.done():
-                        waiter.receipt.set_result(receipt)
+            part = self._without(part, twice(_once_of(waiter) for waiter in part))
+            while part:
+                try:
+                    receipts = self._commit_batch(part)
+                except AnsweredBeforeError as before:
+                    with self._lock:  # what was given back with the batch is taken again
+                        for waiter in part:
+                            if waiter.usage is not None:
+                                self._usage.reserve(waiter.usage)
+                    part = self._without(
+                        part, {n for n, one in enumerate(part) if _once_of(one) in before.digests}
+                    )
+                    continue
+                except Exception as error:  # noqa: BLE001  # whatever it is, each waiter is told
+                    _tell(part, error)
+                else:
+                    for waiter, receipt in zip(part, receipts, strict=True):
+                        if not waiter.receipt.done():
+                            waiter.receipt.set_result(receipt)
+                break
+
+    def _without(self, waiters: Sequence[_Waiter], answered: set[int]) -> Sequence[_Waiter]:
+        """Those whose signed request is not answered yet; the others, by their places, are told."""
+        if not answered:
+            return waiters
+        gone = [waiters[place] for place in sorted(answered)]
+        with self._lock:
+            self._usage.settle(_usages(gone), {})
+        _tell(gone, signature_used())
+        return [waiter for place, waiter in enumerate(waiters) if place not in answered]
 
     def _made(self, waiters: Sequence[_Waiter]) -> Sequence[_Waiter]:
         """Make the records that are still to be made; those that wait on, the others being told."""
@@ -304,16 +330,19 @@ class AuditLog:
             sequence, self._sequence = self._sequence, None
             if sequence is None:
                 sequence = self.store.next_sequence(self._shard)
+            now = self._clock.now()
             batch, receipts = promise(
                 records,
                 shard=self._shard,
                 sequence=sequence,
-                at=self._clock.now(),
+                at=now,
                 key=self.key,
                 tags=tags,
             )
             try:
-                durable = self.store.append(batch, usages)
+                once = [record.once for record in records if record.once]
+                also = partial(self._answered.add, once, now) if once else None
+                durable = self.store.append(batch, usages, also)
             except Aborted:
                 if last_try:
                     raise
@@ -332,10 +361,15 @@ class AuditLog:
             pause = SEQUENCE_SECONDS
             try:
                 self.sequencer.run()
+                self._answered.forget(self._clock.now())
             except Exception as error:  # noqa: BLE001  # the next round tries again
                 told.failed(error)
             else:
                 told.succeeded()
+
+
+def _once_of(waiter: _Waiter) -> bytes:
+    return waiter.record.once if waiter.record else b""
 
 
 def _usages(waiters: Sequence[_Waiter]) -> dict[tuple[str, str], int]:

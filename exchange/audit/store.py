@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -154,14 +154,20 @@ class AuditStore:
         return int(row[0]) if row else 0
 
     def append(
-        self, batch: Batch, usages: Mapping[tuple[str, str], int]
+        self,
+        batch: Batch,
+        usages: Mapping[tuple[str, str], int],
+        also: Callable[[Any], None] | None = None,
     ) -> dict[tuple[str, str], int]:
         """Make a batch and its usage durable; what each (grant, day) has used since.
 
-        Raises Aborted (CONCURRENT_CHANGE) where the shard has a batch of this number.
+        `also` is done on the connection in the same transaction. Raises what that does, and Aborted
+        (CONCURRENT_CHANGE) where the shard has a batch of this number.
         """
         with self._held.transaction() as connection:
             self._insert_batch(connection, batch)
+            if also is not None:
+                also(connection)
             if batch.tags:
                 connection.execute(self._tag, (batch.shard, batch.sequence, batch.tags))
             return {

@@ -40,6 +40,7 @@ from exchange.query.signing import signed_facts
 from exchange.refusals import ATTEMPTED
 from exchange.refusing import Attempt, Refusals
 from runtime.clock import Clock
+from runtime.errors import PermissionDenied
 from runtime.identity import Principal
 from runtime.records import canonical, instant, make_record
 from runtime.signed import RequestSignature
@@ -77,6 +78,19 @@ class PastQuestion:
             "purpose": self.purpose.encode(),
             "case_number": self.case_number.encode(),
         }
+
+    def attempt(self, actor: str, request: bytes, now: datetime) -> Attempt:
+        """It, as it is refused."""
+        return Attempt(
+            at=now,
+            actor=actor,
+            operation=Operation.QUERY.value,
+            grant=self.grant,
+            request=request,
+            asked=self.committed() if request else {},
+            method="Query",
+            signature=self.signed,
+        )
 
 
 class AsOf:
@@ -145,17 +159,7 @@ class AsOf:
             answer = canonical({"found": found, "items": values})
             check_answer_size(len(answer))
         except ATTEMPTED as error:
-            attempt = Attempt(
-                at=now,
-                actor=principal.system,
-                operation=Operation.QUERY.value,
-                grant=question.grant,
-                request=request,
-                asked=question.committed() if request else {},
-                method="Query",
-                signature=question.signed,
-            )
-            await self._refusals.keep(error, attempt)
+            await self._refusals.keep(error, question.attempt(principal.system, request, now))
             raise
         record = make_record(
             "query",
@@ -172,7 +176,11 @@ class AsOf:
             },
             commitments={**question.committed(), "request": request, "answer": answer},
         )
-        receipt = await self._audit.append(record, usage, self._audit.tags((question.key,)))
+        try:
+            receipt = await self._audit.append(record, usage, self._audit.tags((question.key,)))
+        except PermissionDenied as error:  # SIGNATURE_USED
+            await self._refusals.keep(error, question.attempt(principal.system, request, now))
+            raise
         return QueryAnswer(found=found, items=values, receipt=receipt)
 
     def _granted(self, principal: Principal, question: PastQuestion) -> Grant:

@@ -36,6 +36,7 @@ from exchange.refusals import ATTEMPTED
 from exchange.refusing import Attempt, Refusals
 from runtime import paging
 from runtime.clock import Clock
+from runtime.errors import PermissionDenied
 from runtime.identity import Principal
 from runtime.records import canonical, make_record
 from runtime.signed import RequestSignature
@@ -100,6 +101,19 @@ class Exporting:
         """
         now = self._clock.now()
         request = b""
+
+        def attempt(request: bytes) -> Attempt:
+            return Attempt(
+                at=now,
+                actor=principal.system,
+                operation=Operation.EXPORT.value,
+                grant=grant,
+                request=request,
+                asked={"purpose": purpose.encode(), "case_number": case_number.encode()},
+                method="Export",
+                signature=signed,
+            )
+
         try:
             check_sizes(grant)
             check_question(purpose, case_number)
@@ -135,17 +149,7 @@ class Exporting:
                     raise quota_exceeded(left)
                 page, more = page[:rest], more or len(page) > rest
         except ATTEMPTED as error:
-            attempt = Attempt(
-                at=now,
-                actor=principal.system,
-                operation=Operation.EXPORT.value,
-                grant=grant,
-                request=request,
-                asked={"purpose": purpose.encode(), "case_number": case_number.encode()},
-                method="Export",
-                signature=signed,
-            )
-            await self._refusals.keep(error, attempt)
+            await self._refusals.keep(error, attempt(request))
             raise
         shown = [items for _, items, _ in page]
         token = paging.token_after(str(page[-1][0])) if more else ""
@@ -169,7 +173,11 @@ class Exporting:
             },
         )
         usage = Usage(grant=grant, day=day, count=len(shown)) if granted.daily_quota else None
-        receipt = await self._audit.append(record, usage, b"".join(tags for _, _, tags in page))
+        try:
+            receipt = await self._audit.append(record, usage, b"".join(tags for _, _, tags in page))
+        except PermissionDenied as error:  # SIGNATURE_USED
+            await self._refusals.keep(error, attempt(request))
+            raise
         return Page(records=shown, next_page_token=token, receipt=receipt)
 
     def _read(

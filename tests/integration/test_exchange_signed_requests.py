@@ -1,5 +1,6 @@
 """Signed requests, over mTLS: required where the resource says so, and checked offline after."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
@@ -95,6 +96,46 @@ async def test_no_other_signature_passes(node):
         error = await refusal(consumer.query.Query(request))
         assert error.reason == "BAD_SIGNATURE"
         assert KEY not in error.message + error.message_zh
+
+
+async def test_a_signed_request_is_answered_once(node):
+    consumer = node.connect(caller(HOUSING))
+    grant = node.grant({"name": Mask.WHOLE}, daily_quota=50)
+    call = consumer.query
+    past = query(grant)
+    past.read_time.FromDatetime(node.clock.now())
+    claims = {"name": "某甲"}
+    ways = [
+        (call.Query, "Query", query(grant)),
+        (call.Query, "Query", past),
+        (call.Query, "Query", query_pb2.QueryRequest(grant=grant, keys=[KEY], **WHY)),
+        (call.Verify, "Verify", query_pb2.VerifyRequest(
+            grant=grant, key=KEY, claims=claims, **WHY)),
+        (call.Export, "Export", query_pb2.ExportRequest(grant=grant, page_size=1, **WHY)),
+    ]  # fmt: skip
+    for method, name, request in ways:
+        signed(node, consumer, name, request)
+        first = orjson.loads((await method(request)).receipt.leaf)
+        error = await refusal(method(request))
+        assert error.reason == "SIGNATURE_USED", name
+        # A nanosecond is not signed, so it makes no other request of it.
+        request.signature.sign_time.nanos += 1
+        assert (await refusal(method(request))).reason == "SIGNATURE_USED"
+        kind = first["kind"]
+        same = [one for one in node.leaves(kind) if one["signed"] == first["signed"]]
+        assert len(same) == 1, "one signature, one answer"
+        refused = node.leaves("query_refused")[-1]
+        assert (refused["reason"], refused["signed"]) == ("SIGNATURE_USED", first["signed"])
+        assert (await method(signed(node, consumer, name, request))).receipt.leaf
+    # Together in one group commit, too.
+    request = signed(node, consumer, "Query", query(grant))
+    told = await asyncio.gather(*(call.Query(request) for _ in range(8)), return_exceptions=True)
+    assert sum(not isinstance(one, BaseException) for one in told) == 1
+    chunk = signed(node, consumer, "BatchQuery",
+                   query_pb2.BatchQueryRequest(grant=grant, keys=[KEY], **WHY))  # fmt: skip
+    (_,) = [one async for one in call.BatchQuery(iter([chunk]))]
+    error = await refusal(call.BatchQuery(iter([chunk])).read())
+    assert error.reason == "SIGNATURE_USED"
 
 
 async def test_the_receipt_proves_the_request_offline(node):

@@ -1,0 +1,1 @@
+"""Signatures whose requests were answered: one signature gets one answer."""
