@@ -165,8 +165,8 @@ def _below_rpc(code: grpc.StatusCode, message: str, node: str) -> errors.DomainE
         )
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in message:
         return errors.InvalidArgument(
-            "a message of this call is larger than 20 MiB: send it in several parts, or ask for less "
-            "at a time",
+            "a message of this call is larger than 20 MiB: send it in several parts, or ask for "
+            "less at a time",
             reason="MESSAGE_TOO_LARGE",
             message_zh="该调用的消息超过 20 MiB：请分多次发送，或减少单次请求的内容",
         )
