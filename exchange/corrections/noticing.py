@@ -3,8 +3,8 @@
 1. A notice is its recipient's; administrators and auditors see that it is there. The record's id
    and key are shown to the recipient only, and of these what it was told already.
 2. The lineage is the requester's, the source's, administrators' and auditors'. Whom else a record
-   was told is not for a requester to know: it is told how many notices there are. Which versions
-   there were it is told as far as its grant shows them, as the grant is now.
+   was told is not for a requester to know: it is told how many notices there are. A receiver is
+   told of versions and of that number as far as its grant shows it the record, as it is now.
 """
 
 from __future__ import annotations
@@ -15,7 +15,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from exchange.corrections import model, reading, rights, store
-from exchange.corrections.model import Correction, Notice, Tracing, correction_not_found
+from exchange.corrections.model import (
+    Correction,
+    Notice,
+    Origin,
+    Tracing,
+    correction_not_found,
+)
 from exchange.corrections.reading import Seen
 from exchange.corrections.versions import store as log
 from exchange.corrections.versions.store import Change
@@ -128,6 +134,8 @@ def lineage(
         wrong = [one for one in wrong if _shown(reader, held, grant, one)]
         if corrected is not None and not _may_know(reader, held, grant, corrected, bool(wrong)):
             corrected = None
+        if held.origin is not Origin.CITIZEN and not wrong:
+            count = acknowledged = 0  # that others have the record would tell that there is one
     return Lineage(
         seen=seen,
         wrong=wrong,

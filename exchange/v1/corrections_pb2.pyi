@@ -796,8 +796,8 @@ Global___RecordVersion: _TypeAlias = RecordVersion  # noqa: Y015
 
 @_typing.final
 class GetCorrectionLineageResponse(_message.Message):
-    """What a request led to. A requester is told of notices how many there are: who else received a
-    record is for the source, administrators and auditors to know.
+    """What a request led to. A requester is told of notices how many there are, where it is shown the
+    record: who else received it is for the source, administrators and auditors to know.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

@@ -198,6 +198,8 @@ async def test_a_receiver_doubts_what_it_was_told_and_learns_nothing_by_it(scene
     absent = citizen_number(9)
     for key in (KEY, absent):  # one is there and hidden by the filter, one is not
         assert not (await scene.query(HOUSING, grant, key)).found
+    others = scene.node.grant({"name": Mask.WHOLE}, department=HEALTH)
+    await scene.query(HEALTH, others)  # who is told of it then, and is not the first one's business
     hidden = await scene.submit(caller(HOUSING), **answered(grant))
     nobody = await scene.submit(caller(HOUSING), **answered(grant, absent))
     told = [pb.Correction.FromString(one.SerializeToString()) for one in (hidden, nobody)]
@@ -214,6 +216,7 @@ async def test_a_receiver_doubts_what_it_was_told_and_learns_nothing_by_it(scene
         lineages.append((list(found.wrong), found.HasField("corrected"), found.notice_count))
     assert lineages == [([], False, 0)] * 2
     assert await scene.notices(caller(HOUSING)) == []
+    assert len(await scene.notices(caller(HEALTH))) == 1
 
 
 async def test_what_was_never_told_to_the_caller_is_like_what_is_not_there(scene):
