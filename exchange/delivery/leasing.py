@@ -157,6 +157,14 @@ class Leasing:
         (receipt,) = self._audit.append_blocking([prepared.record], [prepared.about])
         return replace(prepared.leased, receipt=receipt)
 
+    def end(self, name: str, tokens: Collection[str]) -> None:
+        """End leases whose consumer is gone: its lanes need not wait for them to run out."""
+        with self._database.unit_of_work() as work:
+            now = self._clock.now()
+            held = lanes.lanes(work.session, name, lock=True)
+            gone = [replace(one, lease_until=now) for one in held if one.token in tokens]
+            lanes.update(work.session, name, [one for one in gone if one.sent > one.cursor])
+
     def outstanding(self, name: str, consumer: str) -> int:
         """How many changes are under way to a consumer, about."""
         with self._database.reading() as session:
@@ -252,7 +260,7 @@ class Leasing:
         }
         if not free:
             return None
-        most = consumer.max_lanes or _fair_share(standing.lanes.values(), consumer.name)
+        most = consumer.max_lanes or rules.fair_share(standing.lanes.values(), consumer.name)
         scan = self._scan(subscription, projection, free, consumer, most, end)
         behind = max((scan.upto - free[number].cursor for number in scan.idle), default=0)
         if not scan.entries and behind < WORTH_WRITING:
@@ -357,12 +365,6 @@ class Leasing:
         if subscription.lanes == 1:
             return 0
         return rules.lane_of(record_id(subscription.secret, key), subscription.lanes)
-
-
-def _fair_share(every: Collection[Lane], consumer: str) -> int:
-    """So many lanes that each consumer at work may have as many."""
-    others = {lane.consumer for lane in every if lane.token} | {consumer}
-    return -(-len(every) // len(others))
 
 
 def _lease(lane: Lane) -> Lease:

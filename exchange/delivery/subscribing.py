@@ -157,9 +157,22 @@ class Subscribing:
     ) -> AsyncIterator[Leased]:
         """Changes of lanes as these come free, as `Leasing.lease` gives them; ends like `stream`.
 
-        What is under way when it ends is delivered again after its lease.
+        What is under way when it ends is delivered again soon: its leases end with it.
         """
         window = _window(max_outstanding)
+        tokens: dict[int, str] = {}
+        try:
+            async for leased in self._leased(principal, name, consumer, window):
+                tokens |= {lease.lane: lease.token for lease in leased.leases}
+                yield leased
+        finally:
+            if tokens:
+                ending = asyncio.to_thread(self._leasing.end, name, set(tokens.values()))
+                await asyncio.shield(ending)
+
+    async def _leased(
+        self, principal: Principal, name: str, consumer: Consumer, window: _Window
+    ) -> AsyncIterator[Leased]:
         with self._woken.listening(name) as acknowledged:
             while not self.tail.closed:
                 acknowledged.clear()

@@ -2,7 +2,8 @@
 
 import asyncio
 import uuid
-from datetime import timedelta
+from datetime import UTC, timedelta
+from itertools import chain
 
 import pytest
 
@@ -141,7 +142,7 @@ async def test_what_is_not_acknowledged_goes_to_another_in_order(node, parties):
             break
         await acknowledge(consumer, name, *again.leases)
         again = await pull(consumer, name, "b")
-    assert sorted(sum(seen.values(), [])) == list(range(1, 41))
+    assert sorted(chain.from_iterable(seen.values())) == list(range(1, 41))
     assert all(offsets == sorted(offsets) for offsets in seen.values())
 
 
@@ -325,6 +326,35 @@ async def test_a_stream_leases_lanes_and_waits_for_acknowledgements(node, partie
         await acknowledge(consumer, name, *part.leases)
     assert sorted(seen) == list(range(1, 31))
     stream.cancel()
+
+
+async def test_the_leases_of_a_stream_end_with_it(node, parties):
+    source, consumer, name = parties
+    await source.publish(*(person(n) for n in range(8)))
+    stream = consumer.delivery.Subscribe(
+        pb.SubscribeRequest(subscription=name, consumer="a", lease_seconds=3600)
+    )
+    part = await stream.read()
+    await acknowledge(consumer, name, part.leases[0])
+    stream.cancel()
+
+    async def ended() -> bool:
+        request = pb.GetSubscriptionRequest(name=name)
+        found = (await consumer.delivery.GetSubscription(request)).subscription
+        now = node.clock.now()
+        return all(
+            lane.expire_time.ToDatetime(UTC) <= now
+            for lane in found.lane_states
+            if lane.HasField("expire_time")
+        )
+
+    async with asyncio.timeout(10):
+        while not await ended():  # noqa: ASYNC110  # what is waited for has no event
+            await asyncio.sleep(0.05)
+    assert not (await pull(consumer, name, "b")).changes  # the lanes rest
+    node.clock.advance(timedelta(seconds=3))
+    rest = await pull(consumer, name, "b")
+    assert {c.lane for c in rest.changes} == {one.lane for one in part.leases[1:]}
 
 
 async def test_a_stream_is_bounded_by_what_is_not_acknowledged(node):

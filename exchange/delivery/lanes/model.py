@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -115,6 +116,12 @@ def backoff(failures: int) -> timedelta:
 def has_lapsed(lane: Lane, now: datetime) -> bool:
     """Whether its lease has ended and nobody has said so yet."""
     return bool(lane.token) and lane.lease_until is not None and lane.lease_until <= now
+
+
+def fair_share(every: Collection[Lane], consumer: str) -> int:
+    """So many lanes that each consumer at work may have as many."""
+    others = {lane.consumer for lane in every if lane.token} | {consumer}
+    return -(-len(every) // len(others))
 
 
 def is_free(lane: Lane, now: datetime) -> bool:
