@@ -5,12 +5,15 @@
 2. Each batch must still have the root that was promised, under a good signature; each checkpoint
    that was ever signed must still be a prefix of the log.
 3. It changes nothing.
+4. The index of accesses must tell of the keys that each leaf is about, and of no more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from exchange.audit.accesses.checking import difference
+from exchange.audit.accesses.store import AccessStore
 from exchange.audit.merkle import (
     HASH_SIZE,
     TILE_WIDTH,
@@ -37,21 +40,28 @@ class _Found(Exception):
         self.difference = Difference(where=where, detail=detail, detail_zh=detail_zh)
 
 
-def fsck(store: AuditStore, tiles: Tiles, verifier_key: str) -> Difference | None:
+def fsck(
+    store: AuditStore, tiles: Tiles, verifier_key: str, accesses: AccessStore | None = None
+) -> Difference | None:
     """The first difference between database, tiles and checkpoints; None where they agree.
+
+    With `accesses` the index of them is compared too.
 
     Raises Unavailable where a storage does not answer.
     """
     try:
-        _Pass(store, tiles, Verifier(verifier_key)).run()
+        _Pass(store, tiles, Verifier(verifier_key), accesses).run()
     except _Found as found:
         return found.difference
     return None
 
 
 class _Pass:
-    def __init__(self, store: AuditStore, tiles: Tiles, verifier: Verifier) -> None:
+    def __init__(
+        self, store: AuditStore, tiles: Tiles, verifier: Verifier, accesses: AccessStore | None
+    ) -> None:
         self._store = store
+        self._accesses = accesses
         self._tiles = tiles
         self._verifier = verifier
         self._frontier = Frontier()
@@ -122,16 +132,32 @@ class _Pass:
             self._verifier.check(promise.text(), batch.signature)
         except (ProofError, NoteError) as error:
             raise _Found(where, str(error), "该批次的叶或签名与承诺不一致") from None
+        if self._accesses is not None:
+            self._compare_accesses(self._accesses, batch, entries)
         yield from zip(entries, hashes, strict=True)
+
+    def _compare_accesses(
+        self, accesses: AccessStore, batch: Batch, entries: Sequence[bytes]
+    ) -> None:
+        salts = split_entries(batch.salts) if batch.salts else []
+        position = difference(accesses, self._frontier.size, batch, entries, salts)
+        if position is not None:
+            raise _Found(
+                f"leaf {self._frontier.size + position}",
+                "the index of accesses tells of other people than the leaf: who asks who looked "
+                "at their data is told too little or too much",
+                "访问索引与该叶不一致：本人查询被访问情况时，所告知的会有遗漏或多出",
+            )
 
     def _compare_bundle(self) -> None:
         width = len(self._entries)
         number = (self._frontier.size - 1) // TILE_WIDTH
         try:
-            held = self._tiles.entries(number, width)
+            held = self._tiles.bundle(number, width)
         except (NotFound, ProofError):
             held = []
-        if held != self._entries:
+        # The log may have grown meanwhile, to a whole bundle at most.
+        if held[:width] != self._entries or len(held) not in (width, TILE_WIDTH):
             raise _Found(
                 tile_name("entries", number, width),
                 "the entry bundle is missing or does not hold the database's leaves",

@@ -70,7 +70,11 @@ class Tiles:
 
     def entries(self, number: int, width: int) -> list[bytes]:
         """The first `width` entries of a bundle. Raises NotFound."""
-        return split_entries(self._get("entries", number, width))[:width]
+        return self.bundle(number, width)[:width]
+
+    def bundle(self, number: int, width: int) -> list[bytes]:
+        """All entries of a bundle at least `width` wide. Raises NotFound."""
+        return split_entries(self._get("entries", number, width))
 
     def _get(self, level: int | str, number: int, width: int) -> bytes:
         try:

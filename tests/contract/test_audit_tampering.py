@@ -154,6 +154,18 @@ def swapped_entries(scene: Scene) -> None:
     scene.change_entries(lambda entries: entries.insert(150, entries.pop(151)))
 
 
+def added_entry(scene: Scene) -> None:
+    """More than a bundle holds: what reads the first 256 of it sees nothing."""
+    scene.change_entries(lambda entries: entries.append(record(-1).leaf))
+
+
+def changed_older(scene: Scene) -> None:
+    """A partial bundle that the log has grown beyond, as who mirrors it may still hold it."""
+    folder = scene.node.folder / "audit/tile/entries"
+    entries = split_entries((folder / "001.p/44").read_bytes())[:20]
+    (folder / "001.p/20").write_bytes(join_entries([*entries[:19], record(-1).leaf]))
+
+
 def changed_tile(scene: Scene) -> None:
     scene.change("tile/0/000", flip(32 * 150))
 
@@ -210,6 +222,8 @@ WAYS: dict[str, tuple[Callable[[Scene], None], set[str]]] = {
     "leaf dropped from the published log": (dropped_entry, _COPY),
     "leaves reordered in the database": (swapped_rows, {"fsck", "complete"}),
     "leaves reordered in the published log": (swapped_entries, _COPY),
+    "leaf added to a full bundle of the published log": (added_entry, _COPY),
+    "left-over partial bundle changed": (changed_older, {"log", "log --earlier"}),
     "history rewritten with the log's key": (rewritten, _ANEW),
     "history cut off with the log's key": (shortened, _ANEW),
     "split view: two histories of one size": (split, _ANEW),

@@ -83,6 +83,10 @@ class AccessStore:
             "SELECT leaf_index FROM access WHERE tag = ? AND leaf_index < ?"
             " ORDER BY leaf_index DESC LIMIT ?"
         )
+        self._rows = sql(
+            "SELECT tag, leaf_index FROM access WHERE leaf_index >= ? AND leaf_index < ?"
+        )
+        self._waiting = sql("SELECT tags FROM access_waiting WHERE shard = ? AND sequence = ?")
         self._behind = sql(
             "SELECT 1 FROM access_waiting AS w JOIN audit_batch AS b"
             " ON b.shard = w.shard AND b.sequence = w.sequence"
@@ -129,6 +133,15 @@ class AccessStore:
     def of(self, tag: bytes, before: int, limit: int) -> list[int]:
         """Indexes of leaves below one, the newest first."""
         return [int(row[0]) for row in self._held.rows(self._of, (tag, before, limit))]
+
+    def rows(self, first: int, end: int) -> set[tuple[bytes, int]]:
+        """(tag, index) of the leaves from `first` on and before `end`."""
+        return {(bytes(tag), int(at)) for tag, at in self._held.rows(self._rows, (first, end))}
+
+    def waiting(self, shard: str, sequence: int) -> bytes:
+        """The tags of a batch that are not in the index yet, as `joined`."""
+        row = self._held.row(self._waiting, (shard, sequence))
+        return b"" if row is None else bytes(row[0])
 
     def is_behind(self, promised_at: str) -> bool:
         """Whether tags of batches promised up to a time (RFC 3339, UTC) are not in the index."""
