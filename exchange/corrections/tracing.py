@@ -8,7 +8,8 @@
    corrected items only those count that were asked for and shown, of records only those that the
    row filter lets through. So a notice tells nobody of an item or a record that it was not shown.
    Where a grant was narrowed or has ended since, what it was shown then is corrected all the same.
-4. A verification counts: it was answered by the wrong values. A delivery counts by its offsets.
+4. A verification counts for what the record held: it was answered by that. A delivery counts by
+   its offsets.
 """
 
 from __future__ import annotations
@@ -236,7 +237,9 @@ class Judging:
             # The leaf does not say that this record, in this version, was told: the filter does.
             if told.kind in _BY_FILTER and not shows(view.row_filter, values, self.holds):
                 continue
-            shown |= wanted & view.masks.keys()
+            items = wanted & view.masks.keys()
+            # Verifying what a record does not hold is answered like verifying against none.
+            shown |= items & values.keys() if told.kind == "verify" else items
             key_known = key_known or (
                 self.key_item in told.items and view.masks.get(self.key_item) is Mask.WHOLE
             )

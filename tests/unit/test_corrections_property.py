@@ -120,6 +120,8 @@ def test_no_notice_tells_of_what_was_not_granted(data):
             shows(view.row_filter, v.values or {}, lambda *_: False)
             for view, v in zip(views, seen, strict=True)
         )
+    if leaf.kind == "verify":
+        assert shown <= set().union(*(v.values or {} for v in seen))
     if key_known and leaf.kind not in BY_KEY:
         assert "citizen_number" in leaf.items
         assert any(view.masks.get("citizen_number") is Mask.WHOLE for view in views)
