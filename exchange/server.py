@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from exchange.audit import rpc as audit_rpc
+from exchange.audit.accesses.store import AccessStore
 from exchange.audit.appending import AuditLog
 from exchange.audit.checking import fsck
 from exchange.audit.model import Difference
@@ -38,6 +39,7 @@ from exchange.delivery.rpc import DeliveryServicer
 from exchange.delivery.tail import LogTail
 from exchange.discovery import rpc as discovery_rpc
 from exchange.discovery.rpc import DiscoveryServicer
+from exchange.enrolling import Enrolments
 from exchange.files import rpc as files_rpc
 from exchange.files.rpc import FileServicer
 from exchange.files.service import Allowing, Files
@@ -146,6 +148,7 @@ class ExchangeService:
         self._spatial: SpatialQuerying | None = None
         self._batching: Batching | None = None
         self._file_worker: FileWorker | None = None
+        self._enrolments: Enrolments | None = None
         self.tracer: Tracer | None = None
         self.attaching = Attaching(database=self.database, objects=objects, clock=clock)
         self._cleaner = Cleaner(self.attaching)
@@ -181,6 +184,14 @@ class ExchangeService:
             clock=self._clock,
         )
         self._file_worker.start()
+        self._enrolments = Enrolments(
+            self._settings.authority_folder / "issued",
+            audit=self.audit,
+            actor=f"departments/{self._settings.department}/systems/node",
+            clock=self._clock,
+        )
+        await self._enrolments.record()
+        self._enrolments.start()
 
     def _open(self) -> None:
         self.migrate()
@@ -379,6 +390,8 @@ class ExchangeService:
         for reading in (self._spatial, self._batching):
             if reading is not None:
                 await asyncio.to_thread(reading.close)
+        if self._enrolments is not None:
+            await self._enrolments.stop()
         if self._file_worker is not None:
             await self._file_worker.stop()
         await self.forwarding.close()
@@ -407,6 +420,6 @@ def check_log(settings: Settings) -> Difference | None:
         )
     try:
         tiles = Tiles(settings.open_objects(reading=True))
-        return fsck(AuditStore(database), tiles, key.verifier_key)
+        return fsck(AuditStore(database), tiles, key.verifier_key, AccessStore(database))
     finally:
         database.close()

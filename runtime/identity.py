@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from runtime import issued, names
+from runtime.enrolment import key_of_request
 from runtime.errors import (
     AlreadyExists,
     FailedPrecondition,
@@ -354,10 +355,50 @@ class Authority:
     ) -> Credentials:
         """A new key and certificate for `departments/{d}/systems/{s}`.
 
-        `hosts` are the names and addresses under which it serves, if it does.
+        The key is made here, so whoever runs the node may have it: for the node itself, and for
+        demonstrations. `hosts` are the names and addresses under which it serves, if it does.
         """
-        names.parse(names.SYSTEM, system, field="system")
         key = ec.generate_private_key(ec.SECP256R1())
+        pem = self._certified(system, roles, key.public_key(), now, lifetime, hosts)
+        issued.keep(self.issued_folder, pem)
+        return Credentials(
+            authority=self.pem,
+            certificate=pem,
+            key=key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            ),
+        )
+
+    def certify(
+        self,
+        *,
+        system: str,
+        roles: Iterable[Role],
+        request: bytes,
+        now: datetime,
+        lifetime: timedelta = timedelta(days=365),
+    ) -> bytes:
+        """The certificate of a system that has made its own key, by its request (PKCS #10, PEM).
+
+        Raises InvalidArgument: BAD_CERTIFICATE_REQUEST, REQUEST_OF_ANOTHER.
+        """
+        key = key_of_request(request, system)
+        pem = self._certified(system, roles, key, now, lifetime, ())
+        issued.keep(self.issued_folder, pem, request)
+        return pem
+
+    def _certified(
+        self,
+        system: str,
+        roles: Iterable[Role],
+        key: ec.EllipticCurvePublicKey,
+        now: datetime,
+        lifetime: timedelta,
+        hosts: Sequence[str],
+    ) -> bytes:
+        names.parse(names.SYSTEM, system, field="system")
         subject = x509.Name(
             [
                 x509.NameAttribute(NameOID.COMMON_NAME, system),
@@ -375,7 +416,7 @@ class Authority:
         if hosts:
             usages.append(ExtendedKeyUsageOID.SERVER_AUTH)
         certificate = (
-            _builder(subject, self.certificate.subject, key.public_key(), now, lifetime)
+            _builder(subject, self.certificate.subject, key, now, lifetime)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(authority=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
@@ -386,17 +427,7 @@ class Authority:
             )
             .sign(self._key, hashes.SHA256())
         )
-        pem = certificate.public_bytes(serialization.Encoding.PEM)
-        issued.keep(self.issued_folder, pem)
-        return Credentials(
-            authority=self.pem,
-            certificate=pem,
-            key=key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            ),
-        )
+        return certificate.public_bytes(serialization.Encoding.PEM)
 
     def revoke_system(self, system: str, *, now: datetime) -> int:
         """Revoke every certificate that a system was given, and return how many they are.

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from runtime import config, names
+from runtime import config, enrolment, names
 from runtime.clock import SYSTEM
 from runtime.errors import InvalidArgument
+from runtime.files import PUBLIC, write_together
 from runtime.identity import Authority, Credentials, Role
-from tongban.console import DataFolder, Json, out, outcomes, print_json, say, with_example
-from tongban.files import check_target
+from tongban.console import DataFolder, Json, err, out, outcomes, print_json, say, with_example
+from tongban.files import check_target, read_file
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -77,6 +79,36 @@ def init(data: DataFolder = None, as_json: Json = False) -> None:
 
 
 @app.command()
+def request(
+    system: Annotated[str, typer.Argument(help="departments/{department}/systems/{system}")],
+    folder: Annotated[Path, typer.Option("--out", help="Where its key and request are written.")],
+    as_json: Json = False,
+) -> None:
+    """Make a system's key where the system runs, and the request to be enrolled by.
+
+    Give request.pem to the node's operator, and put the ca.pem and cert.pem that come back beside
+    key.pem, which nobody else ever has.
+
+    Example: tongban identity request departments/public-security/systems/household --out psb
+    """
+    with outcomes(as_json=as_json):
+        check_target(folder / enrolment.REQUEST)
+        made = enrolment.make_request(folder, system)
+        facts = {"system": system, "request": str(folder / enrolment.REQUEST),
+                 "key": str(folder / enrolment.KEY)}  # fmt: skip
+        if as_json:
+            print_json({**facts, "sha256": sha256(made).hexdigest()})
+        else:
+            asked, kept = facts["request"], facts["key"]
+            out.print(
+                say(
+                    f"Give the node's operator {asked}; keep {kept}.",
+                    f"请将 {asked} 交给节点运营者；{kept} 请自行保管。",
+                )
+            )
+
+
+@app.command()
 def enrol(
     system: Annotated[str, typer.Argument(help="departments/{department}/systems/{system}")],
     folder: Annotated[Path, typer.Option("--out", help="Where its identity is written.")],
@@ -85,12 +117,21 @@ def enrol(
         typer.Option(help=f"One of {', '.join(ROLES)}; may be given several times."),
     ] = None,
     days: Annotated[int, typer.Option(min=1, max=1825, help="Days of validity.")] = 365,
+    request_file: Annotated[
+        Path | None,
+        typer.Option("--request", help="What `tongban identity request` made where it runs."),
+    ] = None,
     data: DataFolder = None,
     as_json: Json = False,
 ) -> None:
-    """Enrol a system of a department: make its key and certificate.
+    """Enrol a system of a department: certify the key that it has made.
+
+    With --request the private key stays with the system, so nobody here can act as it. Without, the
+    key is made here, for demonstrations: whoever runs the node could sign in the system's name, and
+    the log says so. Each enrolment is a record of the log.
 
     Example: tongban identity enrol departments/public-security/systems/household --out psb
+    --request request.pem
     """
     with outcomes(as_json=as_json):
         roles = _roles(role or [Role.DEPARTMENT.value])
@@ -98,6 +139,9 @@ def enrol(
         authority = open_authority(config.load(data=data))
         check_target(folder / "cert.pem")
         Credentials.check_folder(folder, system=system, authority=authority.pem)
+        if request_file is not None:
+            _certify(authority, system, roles, request_file, folder, days, as_json)
+            return
         credentials = authority.issue(
             system=system, roles=roles, now=SYSTEM.now(), lifetime=timedelta(days=days)
         )
@@ -106,6 +150,46 @@ def enrol(
             print_json({"system": system, "roles": sorted(roles), "identity": str(folder)})
         else:
             out.print(say(f"Enrolled {system}: {folder}", f"已登记 {system}：{folder}"))
+        err.print(
+            say(
+                "Its key was made here, which is for demonstrations: who runs this node can act as "
+                "it. Let it make its own: tongban identity request",
+                "其私钥由本节点生成，仅供演示：节点运营者可冒用。正式使用请由该系统自行生成："
+                "tongban identity request",
+            ),
+            markup=False,
+        )
+
+
+def _certify(
+    authority: Authority,
+    system: str,
+    roles: list[Role],
+    request_file: Path,
+    folder: Path,
+    days: int,
+    as_json: bool,
+) -> None:
+    made = authority.certify(
+        system=system,
+        roles=roles,
+        request=read_file(request_file, greatest=enrolment.GREATEST_REQUEST),
+        now=SYSTEM.now(),
+        lifetime=timedelta(days=days),
+    )
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    write_together(
+        (folder / "ca.pem", authority.pem, PUBLIC), (folder / enrolment.CERTIFICATE, made, PUBLIC)
+    )
+    if as_json:
+        print_json({"system": system, "roles": sorted(roles), "identity": str(folder)})
+    else:
+        out.print(
+            say(
+                f"Enrolled {system}: give it ca.pem and cert.pem in {folder}",
+                f"已登记 {system}：请将 {folder} 中的 ca.pem 和 cert.pem 交给它",
+            )
+        )
 
 
 @app.command()
