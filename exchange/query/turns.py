@@ -20,23 +20,28 @@ async def in_turn(
 
     Ends with the first question that fails, which is raised after the answers before it.
     """
-    line: asyncio.Queue[asyncio.Task[Answered] | None] = asyncio.Queue(AHEAD - 1)
+    # Without a bound of its own, so that its end can always be put into it.
+    line: asyncio.Queue[asyncio.Task[Answered] | None] = asyncio.Queue()
+    room = asyncio.Semaphore(AHEAD)
     begun: set[asyncio.Task[Answered]] = set()
 
     async def read() -> None:
         try:
             async for question in questions:
-                task = asyncio.ensure_future(_awaited(ask(question)))
+                await room.acquire()
+                task = asyncio.ensure_future(_asked(ask, question))
                 begun.add(task)
-                await line.put(task)
+                line.put_nowait(task)
         finally:
-            await line.put(None)
+            line.put_nowait(None)
 
     reader = asyncio.ensure_future(read())
     try:
         while (task := await line.get()) is not None:
-            yield await task
+            answered = await task
             begun.discard(task)
+            room.release()
+            yield answered
         await reader
     finally:
         for one in (reader, *begun):
@@ -44,5 +49,6 @@ async def in_turn(
         await asyncio.gather(reader, *begun, return_exceptions=True)
 
 
-async def _awaited(one: Awaitable[Answered]) -> Answered:
-    return await one
+async def _asked(ask: Callable[[Asked], Awaitable[Answered]], question: Asked) -> Answered:
+    # Not begun before its task is: one that is cancelled before has nothing to clear up.
+    return await ask(question)
