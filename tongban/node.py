@@ -14,6 +14,7 @@ import contextlib
 import gc
 import os
 import signal
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -31,6 +32,9 @@ from tongban.commands.identity import ensure_authority
 from tongban.locking import FolderLock
 
 RENEW_BEFORE = timedelta(days=30)
+#: How long a thread may keep the interpreter from the loop, which answers calls; Python's own five
+#: milliseconds are as long as it takes to answer fifty.
+SWITCH_SECONDS = 0.001
 
 _log = structlog.get_logger()
 
@@ -169,4 +173,5 @@ def run(settings: config.Settings, ready: Callable[[int], None]) -> None:
     # Databases, logs and documents are the owner's only, also in a folder that others may enter.
     os.umask(0o077)
     configure_logging(level=settings.log_level, as_json=settings.log_json)
+    sys.setswitchinterval(SWITCH_SECONDS)
     uvloop.run(serve(settings, ready))
