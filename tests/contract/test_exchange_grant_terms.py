@@ -418,6 +418,8 @@ def test_grants_from_before_there_were_versions_have_one(
             assert version.grant.end_time == held.end_time
             assert (version.from_time, version.until_time) == (county.NOON, ended)
             assert version.grant.state.value == "active"
+            # Of what was published by then it shows what is held, as grants made since do.
+            assert (held.history_from, held.include_history) == (6, False)
         rows = database.held.rows('SELECT previous FROM change ORDER BY "offset"', ())
         assert [row[0] for row in rows] == [0, 0, 1, 3, 4, 0]
     finally:

@@ -26,15 +26,22 @@ def _grants() -> None:
         sa.Column("history_from", sa.BigInteger, nullable=False, server_default="0"),
     ):
         op.add_column("access_grant", column)
-    # A grant from before this begins where its first version did; an unconditional resource is
-    # everybody's, and so is what it was.
+    # A grant from before this begins where its first version did, or, where that was not kept yet,
+    # where the log ended when it was made; an unconditional resource is everybody's, and so is what
+    # it was.
     op.execute(
         """
-        UPDATE access_grant SET history_from = coalesce((
-            SELECT v.from_offset FROM grant_version AS v
-            WHERE v.name = access_grant.name AND v.version = 1
-                  AND v.actor <> 'rules/unconditional-sharing'
-        ), 0)
+        UPDATE access_grant SET history_from = coalesce(
+            (SELECT nullif(v.from_offset, 0) FROM grant_version AS v
+             WHERE v.name = access_grant.name AND v.version = 1),
+            (SELECT max(b.last_offset) FROM batch AS b
+             WHERE b.published_at <= access_grant.create_time),
+            0
+        )
+        WHERE name NOT IN (
+            SELECT v.name FROM grant_version AS v
+            WHERE v.version = 1 AND v.actor = 'rules/unconditional-sharing'
+        )
         """
     )
 
