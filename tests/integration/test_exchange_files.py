@@ -20,13 +20,22 @@ from exchange.files.envelope import open_envelope
 from exchange.files.writing import plain
 from exchange.grants.model import Mask, Operation
 from exchange.v1 import files_pb2 as pb
-from exchange.v1 import grants_pb2
+from exchange.v1 import files_pb2_grpc, grants_pb2, query_pb2
+from runtime.channels import channel
 from runtime.clock import china_date
-from runtime.errors import FailedPrecondition, NotFound, PermissionDenied, ResourceExhausted
+from runtime.errors import (
+    DataLoss,
+    FailedPrecondition,
+    NotFound,
+    PermissionDenied,
+    ResourceExhausted,
+)
+from runtime.identity import Principal, Role
 from runtime.objects import FileStore, open_store
 from runtime.records import canonical, commit
 from tests.builders.catalog import CIVIL, HEALTH, HOUSING, caller
 from tests.builders.exchange import citizen_number, exchange_node, person, refusal
+from tongban.exported import joined
 
 SHOWN = {"citizen_number": Mask.WHOLE, "name": Mask.FIRST_CHARACTER, "birth_date": Mask.YEAR}
 PURPOSE, CASE = "公租房资格审核", "2026-0001"
@@ -195,6 +204,64 @@ async def test_files_show_what_the_grant_shows_and_openssl_opens_them(tmp_path, 
         assert [leaf["count"] for leaf in parts] == [15, 5, 15, 5, 15, 5, 9]
         assert [leaf["part"] for leaf in parts] == [1, 1, 2, 2, 3, 3, 4]
         assert {leaf["sha256"] for leaf in parts} == {part.sha256 for part in job.parts}
+
+
+async def test_an_applicant_is_told_of_the_file_that_they_are_in(tmp_path):
+    async with exchange_node(tmp_path) as node:
+        civil, housing = node.connect(caller(CIVIL)), node.connect(caller(HOUSING))
+        await civil.publish(person(1), person(2))
+        grant = node.grant(SHOWN)
+        await made(housing, grant)
+        await asyncio.to_thread(node.service.audit.sequencer.run)
+        centre = "departments/service-centre"
+        counter = node.connect(
+            Principal(
+                system=f"{centre}/systems/counter",
+                department=centre,
+                roles=frozenset({Role.COUNTER}),
+                serial=0,
+            )
+        )
+        for number, grants in ((1, [grant]), (3, [])):
+            told = await counter.query.MyAccess(
+                query_pb2.MyAccessRequest(key=citizen_number(number), case_number="SF-1")
+            )
+            assert [one.grant for one in told.accesses] == grants
+
+
+async def test_the_receiver_joins_what_comes_by_links_and_by_the_node(tmp_path, objects):
+    async with exchange_node(tmp_path, objects=objects) as node:
+        civil, housing = node.connect(caller(CIVIL)), node.connect(caller(HOUSING))
+        await civil.publish(*(person(n) for n in range(50)))
+        grant = node.grant({"citizen_number": Mask.WHOLE})
+        both = [
+            await made(housing, grant, format=form)
+            for form in (pb.FILE_FORMAT_CSV, pb.FILE_FORMAT_PARQUET)
+        ]
+
+        def join(job, by_node):
+            path = tmp_path / "joined"
+            with channel(node.address, housing.credentials) as connection:
+                joined(
+                    files_pb2_grpc.FileServiceStub(connection),
+                    job,
+                    key=housing.credentials.key,
+                    to=path,
+                    by_node=by_node,
+                    done=lambda _: None,
+                )
+            return path
+
+        for by_node in (False, True):
+            text = await asyncio.to_thread(lambda by=by_node: join(both[0], by).read_text("utf-8"))
+            assert text.split() == ["citizen_number", *(citizen_number(n) for n in range(50))]
+            table = await asyncio.to_thread(lambda by=by_node: pq.read_table(join(both[1], by)))
+            assert table["citizen_number"].to_pylist() == [citizen_number(n) for n in range(50)]
+        other = pb.ExportJob.FromString(both[0].SerializeToString())
+        other.parts[1].sha256 = "0" * 64
+        with pytest.raises(DataLoss) as refused:
+            await asyncio.to_thread(join, other, True)
+        assert refused.value.reason == "MANIFEST_DIFFERS"
 
 
 async def test_parquet_holds_every_value_as_it_is(tmp_path):
