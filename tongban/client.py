@@ -11,7 +11,7 @@ import uuid
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -42,19 +42,19 @@ from exchange.v1 import (
 )
 from licenses.v1 import licenses_pb2_grpc, presentations_pb2_grpc
 from runtime import channels, status
-from runtime.clock import SYSTEM
 from runtime.errors import DomainError, Unavailable
 from runtime.identity import Credentials
-from runtime.records import canonical, instant
 from runtime.signed import RequestSigner
 from seal.v1 import seal_pb2_grpc, trust_pb2_grpc
 from tongban.console import tell_as
+from tongban.keeping import Keep, proof_of, sign_request
 
 ROWS_PER_MESSAGE = 2000
 KEYS_PER_MESSAGE = 1000
 #: Messages of keys that are sent and not answered yet.
 MESSAGES_AHEAD = 4
 PAGE = 1000
+EXPORT_PAGE = 5_000
 
 tell_as(grpc.RpcError, status.from_rpc_error)
 # What was done may not have come to its file: a repeat fetches it.
@@ -94,17 +94,27 @@ class Client:
 
     The identity folder holds `ca.pem`, `cert.pem` and `key.pem`. Calls raise `grpc.RpcError`, which
     `runtime.status.from_rpc_error` turns into the domain error that the node meant. With `sign`,
-    queries and verifications are signed with `key.pem`, so that neither side can deny them.
+    queries, verifications and exports are signed with `key.pem`, so that neither side can deny
+    them. `keep` is given what proves each answer (`keeping.proof_of`): the receipt, the question,
+    the answer and, where it was signed, the nonce and the certificate. Without it who asks by a
+    stub or by these methods keeps them; the nonce is in the request alone.
     """
 
     def __init__(
-        self, address: str, identity: Path, *, timeout: float = 60.0, sign: bool = False
+        self,
+        address: str,
+        identity: Path,
+        *,
+        timeout: float = 60.0,
+        sign: bool = False,
+        keep: Keep | None = None,
     ) -> None:
         self.address = address
         self.timeout = timeout
         credentials = Credentials.read(identity)
         self.certificate = credentials.certificate
         self._signer = RequestSigner(credentials) if sign else None
+        self._keep = keep
         self.channel = channels.channel(address, credentials)
         self.catalog = catalog_pb2_grpc.CatalogServiceStub(self.channel)
         self.discovery = discovery_pb2_grpc.DiscoveryServiceStub(self.channel)
@@ -145,7 +155,9 @@ class Client:
             case_number=case_number,
             read_time=read_time,
         )
-        return self.queries.Query(request, timeout=self.timeout)
+        answer = self.queries.Query(request, timeout=self.timeout)
+        self.kept("Query", request, answer)
+        return answer
 
     def query_request(
         self,
@@ -200,7 +212,9 @@ class Client:
 
         try:
             for answer in self.queries.BatchQuery(messages()):
-                yield sent.popleft(), answer
+                request = sent.popleft()
+                self.kept("BatchQuery", request, answer)
+                yield request, answer
                 room.release()
         finally:
             ended.set()
@@ -213,7 +227,35 @@ class Client:
             grant=grant, key=key, claims=claims, purpose=purpose, case_number=case_number
         )
         self.sign("Verify", request)
-        return self.queries.Verify(request, timeout=self.timeout)
+        answer = self.queries.Verify(request, timeout=self.timeout)
+        self.kept("Verify", request, answer)
+        return answer
+
+    def export(
+        self, grant: str, *, purpose: str, case_number: str, page: int = EXPORT_PAGE
+    ) -> Iterator[query_pb2.ExportResponse]:
+        """The pages of all records that a grant shows, each with its receipt."""
+        token = ""
+        while True:
+            request = query_pb2.ExportRequest(
+                grant=grant,
+                purpose=purpose,
+                case_number=case_number,
+                page_size=page,
+                page_token=token,
+            )
+            self.sign("Export", request)
+            answer = self.queries.Export(request, timeout=self.timeout)
+            self.kept("Export", request, answer)
+            yield answer
+            token = answer.next_page_token
+            if not token:
+                return
+
+    def kept(self, method: str, request: Any, answer: Any) -> None:
+        """Give to `keep` what proves an answer; whoever asks by a stub may call it, too."""
+        if self._keep is not None:
+            self._keep(method, proof_of(method, request, answer, self.certificate))
 
     def sign(self, method: str, request: Message) -> None:
         """Sign a request of QueryService where this client signs."""
@@ -227,12 +269,14 @@ class Client:
         rows: Iterable[Sequence[str]],
         *,
         withdraw: Iterable[Sequence[str]] = (),
+        arrow: Iterable[bytes] = (),
         snapshot: bool = False,
         request_id: str = "",
     ) -> delivery_pb2.PublishResponse:
         """Publish one batch of records; `withdraw` rows need only the key's value.
 
-        A snapshot is all there is: what is held and not among the rows is withdrawn.
+        `arrow` are more rows, as Arrow IPC streams. A snapshot is all there is: what is held and
+        not among the rows is withdrawn.
         """
         header = delivery_pb2.PublishHeader(
             resource=resource,
@@ -255,6 +299,8 @@ class Client:
             )
             while part := list(islice(parts, ROWS_PER_MESSAGE)):
                 yield delivery_pb2.PublishRequest(rows=part)
+            for stream in arrow:
+                yield delivery_pb2.PublishRequest(arrow=stream)
             yield delivery_pb2.PublishRequest(last=True)
 
         return self.delivery.Publish(messages(), timeout=max(self.timeout, 600))
@@ -297,49 +343,6 @@ def chunks_of(keys: Iterable[str], size: int) -> Iterator[list[str]]:
         chunk[key] = None
     if chunk:
         yield list(chunk)
-
-
-def sign_request(
-    signer: RequestSigner, method: str, request: Any, *, at: datetime | None = None
-) -> None:
-    """Put a signature into a request of QueryService: over all its other fields.
-
-    They are signed as canonical JSON of what the request's record commits to.
-    """
-    signed = {
-        field.name: _value(field.name, getattr(request, field.name))
-        for field in request.DESCRIPTOR.fields
-        if field.name in _ALWAYS_SIGNED[method] or _is_set(field.name, request)
-    }
-    signed.pop("signature", None)
-    if "keys" in signed and method == "Query":
-        signed.pop("key", None)
-    time = at or SYSTEM.now()
-    nonce, signature = signer.sign(method, canonical(signed), time)
-    request.signature.nonce, request.signature.signature = nonce, signature
-    request.signature.sign_time.FromDatetime(time)
-
-
-_ALWAYS_SIGNED = {
-    "Query": {"grant", "key", "items", "purpose", "case_number"},
-    "BatchQuery": {"grant", "keys", "items", "purpose", "case_number"},
-    "Verify": {"grant", "key", "claims", "purpose", "case_number"},
-    "Export": {"grant", "purpose", "case_number", "page_size", "page_token"},
-}
-
-
-def _is_set(name: str, request: Any) -> bool:
-    if name in ("read_time", "signature"):
-        return bool(request.HasField(name))
-    return bool(getattr(request, name))
-
-
-def _value(name: str, value: Any) -> Any:
-    if name == "read_time":
-        return instant(value.ToDatetime(UTC))
-    if name == "claims":
-        return dict(value)
-    return list(value) if name in ("items", "keys") else value
 
 
 def new_request_id() -> str:

@@ -14,10 +14,12 @@ import grpc
 import typer
 from rich.progress import track
 
+from exchange.audit.saved import SavedReceipt
 from exchange.v1 import query_pb2 as queries
 from runtime import names
 from runtime.errors import FieldViolation, InvalidArgument
 from runtime.status import from_rpc_error
+from tongban import arrow_files
 from tongban.client import Client, new_request_id, plain, repeatable
 from tongban.console import (
     DEFAULT_IDENTITY,
@@ -33,6 +35,8 @@ from tongban.console import (
     print_table,
     say,
 )
+from tongban.keeping import Keep
+from tongban.receipts import save_proof
 
 Grant = Annotated[str, typer.Argument(help="The grant it is asked under.")]
 Key = Annotated[
@@ -60,6 +64,7 @@ def verify(
     purpose: Purpose,
     case_number: CaseNumber,
     sign: Sign = False,
+    receipt: ReceiptFile = None,
     node: NodeAddress = DEFAULT_NODE,
     identity: IdentityFolder = DEFAULT_IDENTITY,
     as_json: Json = False,
@@ -69,7 +74,9 @@ def verify(
     Example: tongban verify departments/human-resources/grants/cd34 --claim name=王芳
     --purpose 就业登记 --case 2026-0001
     """
-    with outcomes(as_json=as_json), Client(node, identity, sign=sign) as client:
+    kept: list[SavedReceipt] = []
+    keep: Keep = lambda _, saved: kept.append(saved)  # noqa: E731
+    with outcomes(as_json=as_json), Client(node, identity, sign=sign, keep=keep) as client:
         names.parse(names.GRANT, grant, field="grant")
         claims = dict(_pair(c) for c in claim)
         answer = client.verify(grant, key, claims, purpose=purpose, case_number=case_number)
@@ -82,13 +89,19 @@ def verify(
                 if matched
                 else say("[red]NO MATCH[/]", "[red]不一致[/]")
             )
+        if receipt:
+            with outcomes():  # after the answer was shown: it is logged, whatever becomes of this
+                save_proof(receipt, kept[0])
         if not matched:
             raise typer.Exit(Exit.NO)
 
 
 def publish(
     resource: Annotated[str, typer.Argument(help="A resource of your department.")],
-    file: Annotated[Path, typer.Argument(help="CSV in UTF-8; its heading has item codes.")],
+    file: Annotated[
+        Path,
+        typer.Argument(help="CSV in UTF-8, its heading has item codes; or Arrow IPC (.arrow)."),
+    ],
     withdraw: Annotated[
         bool, typer.Option("--withdraw", help="Withdraw the records with these keys.")
     ] = False,
@@ -106,7 +119,10 @@ def publish(
     """
     request_id = request_id or new_request_id()
     with outcomes(as_json=as_json):
-        items, rows, places = read_records(file)
+        arrow = file.suffix in arrow_files.SUFFIXES
+        if arrow and withdraw:
+            raise _named_by_column()
+        items, rows, places = _arrow(file) if arrow else read_records(file)
         shown: Iterator[list[str]] = iter(
             rows
             if as_json
@@ -118,6 +134,7 @@ def publish(
                 items,
                 () if withdraw else shown,
                 withdraw=shown if withdraw else (),
+                arrow=arrow_files.parts_of(file) if arrow else (),
                 snapshot=snapshot,
                 request_id=request_id,
             )
@@ -130,6 +147,19 @@ def publish(
                  say("unchanged", "未变"), say("offset", "偏移")),
                 [(done.upserted, done.withdrawn, done.unchanged, done.offset)],
             )  # fmt: skip
+
+
+def _arrow(file: Path) -> tuple[list[str], list[list[str]], list[int]]:
+    """As `read_records`, of a file whose rows come in parts."""
+    return arrow_files.columns_of(file), [], []
+
+
+def _named_by_column() -> InvalidArgument:
+    return InvalidArgument(
+        "an Arrow file says by its column tongban.withdraw which records to withdraw",
+        reason="TABLE_UNREADABLE",
+        message_zh="Arrow 文件以 tongban.withdraw 列标明要撤回的记录",
+    )
 
 
 def read_records(file: Path) -> tuple[list[str], list[list[str]], list[int]]:
