@@ -7,7 +7,8 @@
    HALF_OPEN lets one question try; if nothing is heard of it for a cool-down, the next one tries.
 2. A call is judged by the state in which it began (its `turn`): what comes late changes nothing.
 3. A call that ended for a reason of the caller's own (gone, or a deadline shorter than the
-   endpoint's) says nothing about the source: a consumer cannot close a source to the others.
+   endpoint's) says nothing about the source, and what one consumer's questions alone are answered
+   badly may be of those questions: a consumer cannot close a source to the others.
 4. A clock that jumps back keeps nothing closed longer than the longest cool-down.
 """
 
@@ -49,6 +50,8 @@ class Breaker:
     state: BreakerState = BreakerState.CLOSED
     turn: int = 0
     failures: int = 0
+    #: Whose questions failed in a row; "" where no question can be the cause.
+    askers: frozenset[str] = frozenset()
     trips: int = 0
     since: datetime | None = None
     until: datetime | None = None
@@ -73,22 +76,28 @@ class Breaker:
         if turn != self.turn or self.state is BreakerState.OPEN:
             return self
         if self.state is BreakerState.CLOSED:
-            return self if not self.failures else replace(self, failures=0)
+            return self if not self.failures else replace(self, failures=0, askers=frozenset())
         return Breaker(rule=self.rule, turn=self.turn + 1)
 
-    def failed(self, turn: int, now: datetime) -> Breaker:
-        """A call of a turn failed, and it was the source's fault."""
+    def failed(self, turn: int, now: datetime, asker: str = "") -> Breaker:
+        """A call of a turn failed by the source's fault; `asker`: on a question of one consumer."""
         if turn != self.turn or self.state is BreakerState.OPEN:
             return self
-        failures = self.failures + 1
-        if self.state is BreakerState.CLOSED and failures < self.rule.failures:
-            return replace(self, failures=failures)
+        if self.state is BreakerState.HALF_OPEN and asker and self.askers == {asker}:
+            return self.abandoned(turn, now)
+        failures, askers = self.failures + 1, self.askers | {asker}
+        is_certain = "" in askers or len(askers) > 1
+        if self.state is BreakerState.CLOSED and not (
+            failures >= self.rule.failures and is_certain
+        ):
+            return replace(self, failures=failures, askers=askers)
         trips = self.trips + 1
         return replace(
             self,
             state=BreakerState.OPEN,
             turn=self.turn + 1,
             failures=failures,
+            askers=frozenset({asker}),
             trips=trips,
             since=now,
             until=now + self.rule.pause(trips),

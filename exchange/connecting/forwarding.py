@@ -209,7 +209,7 @@ class _Line:
         try:
             found = await self._ask(asked, schema, seconds)
         except SourceFailed as failed:
-            self._judge(turn, failed, whole)
+            self._judge(turn, failed, whole, asked.consumer)
             raise
         except BaseException:  # the caller is gone
             self.breaker = self.breaker.abandoned(turn, self._clock.now())
@@ -229,13 +229,15 @@ class _Line:
         fetched = await connector.fetch(asked, timeout=seconds)
         return records_of(fetched, asked, schema)
 
-    def _judge(self, turn: int, failed: SourceFailed, whole: bool) -> None:
+    def _judge(self, turn: int, failed: SourceFailed, whole: bool, consumer: str) -> None:
         now = self._clock.now()
         if failed.outcome is Outcome.TIMED_OUT and not whole:
             self.breaker = self.breaker.abandoned(turn, now)
         elif failed.down:
             before = self.breaker.state
-            self.breaker = self.breaker.failed(turn, now)
+            # It answered, if badly: perhaps because of what was asked.
+            answered = failed.outcome in (Outcome.REFUSED, Outcome.MALFORMED)
+            self.breaker = self.breaker.failed(turn, now, consumer if answered else "")
             if self.breaker.state is not before:
                 _log.warning("source_closed", resource=self.endpoint.resource)
         else:

@@ -20,6 +20,7 @@ from tests.builders.catalog import (
     ADMINISTRATOR,
     AUDITOR,
     CIVIL,
+    HEALTH,
     HOUSING,
     RESIDENTS,
     caller,
@@ -384,8 +385,12 @@ async def test_a_source_that_is_down_is_asked_no_more_and_comes_back(scene):
     await scene.connect(failures=3, cool_down_seconds=10)
     grant = scene.node.grant(MASKS)
     scene.source.behaviour = "refuse_500"
-    for _ in range(3):
+    for _ in range(5):  # one consumer's questions alone close nothing to the others
         await refusal(scene.ask(grant))
+    assert await scene.state() == pb.BREAKER_STATE_CLOSED
+    other = scene.node.connect(caller(HEALTH))
+    asked = query_pb2.QueryRequest(grant=scene.node.grant(MASKS, department=HEALTH), key=KEY, **WHY)
+    await refusal(other.query.Query(asked))
     assert await scene.state() == pb.BREAKER_STATE_OPEN
     scene.source.behaviour, scene.source.delay = "slow", 1
     asked = len(scene.source.asked)

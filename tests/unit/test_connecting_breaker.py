@@ -135,3 +135,27 @@ def test_whatever_happens_it_comes_back(steps):
     assert may
     assert later.succeeded(later.turn).state is CLOSED
     assert replace(later, turn=0).rule == RULE
+
+
+def test_one_consumers_questions_alone_never_close_a_source_to_the_others():
+    breaker = Breaker(rule=RULE)
+    for _ in range(20):
+        breaker = breaker.failed(breaker.turn, at(0), "departments/housing")
+    assert breaker.state is CLOSED
+    assert breaker.failed(breaker.turn, at(0), "departments/civil").state is OPEN
+    assert breaker.failed(breaker.turn, at(0)).state is OPEN
+
+
+def test_nor_does_the_try_of_who_alone_failed_before():
+    breaker = Breaker(rule=RULE)
+    for asker in ["a", "b", "a", "b", "a", "b"]:
+        breaker = breaker.failed(breaker.turn, at(0), asker)
+    assert breaker.state is OPEN
+    opened_by = next(iter(breaker.askers))
+    trying, may = breaker.admit(at(1000))
+    assert may
+    again = trying.failed(trying.turn, at(1000), opened_by)
+    assert again.trips == breaker.trips
+    _, may = again.admit(at(1000))
+    assert may
+    assert trying.failed(trying.turn, at(1000), "c").trips == breaker.trips + 1
