@@ -213,6 +213,8 @@ class FileWorker:
                 part = None
             job = replace(job, cursor=read.cursor)
             if not await asyncio.to_thread(self._keep, job, part, lease):
+                if part is not None:  # what deletes the job's objects may have come before it
+                    await asyncio.to_thread(self._objects.delete, part.object)
                 return
             if not read.more:
                 await self._finish(job, lease)

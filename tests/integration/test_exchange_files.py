@@ -432,6 +432,45 @@ async def test_a_record_that_changes_meanwhile_is_in_the_file_once_and_as_it_was
         assert sorted(found) == sorted([citizen_number(n), "某甲"] for n in range(50))
 
 
+@pytest.mark.parametrize("step", ["_read", "_put", "_record", "_keep", "_finish", "_succeed"])
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+async def test_a_crash_at_any_step_costs_no_record_and_doubles_none(
+    tmp_path, monkeypatch, step, after
+):
+    done = getattr(working.FileWorker, step)
+    calls = []
+
+    def crash(self, *args):
+        calls.append(step)
+        if len(calls) != min(2, 1 + (step in ("_read", "_put", "_record", "_keep"))):
+            return done(self, *args)
+        if not after or asyncio.iscoroutinefunction(done):
+            raise ArithmeticError("a crash")
+        done(self, *args)
+        raise ArithmeticError("a crash")
+
+    monkeypatch.setattr(working.FileWorker, step, crash)
+    async with exchange_node(tmp_path) as node:
+        civil, housing = node.connect(caller(CIVIL)), node.connect(caller(HOUSING))
+        await civil.publish(*(person(n) for n in range(50)))
+        job = (await housing.files.CreateExportJob(asking(node.grant(SHOWN)))).export_job
+        for _ in range(200):
+            if calls and job.state == pb.EXPORT_JOB_STATE_SUCCEEDED:
+                break
+            node.clock.advance(timedelta(seconds=20))
+            await asyncio.sleep(0.1)
+            job = (
+                await housing.files.GetExportJob(pb.GetExportJobRequest(name=job.name))
+            ).export_job
+        assert [part.records for part in job.parts] == [20, 20, 10]
+        found = [row[0] for row in rows_of(await contents(housing, job))]
+        assert found == [citizen_number(n) for n in range(50)]
+        await housing.files.CancelExportJob(
+            pb.CancelExportJobRequest(name=job.name, request_id="c")
+        )
+        await gone(node.service._objects)
+
+
 async def test_a_department_keeps_so_many_jobs(tmp_path, monkeypatch):
     monkeypatch.setattr(model, "GREATEST_JOBS", 1)
     async with exchange_node(tmp_path) as node:
