@@ -17,7 +17,7 @@ from exchange.query.keys import check_few
 from exchange.query.model import Match
 from exchange.query.service import Querying
 from exchange.query.telling import PastAccess, Telling
-from exchange.query.turns import in_turn
+from exchange.query.turns import Streams, in_turn
 from exchange.receipts import fill, to_message
 from exchange.v1 import query_pb2 as pb
 from runtime.errors import FieldViolation, InvalidArgument
@@ -63,6 +63,7 @@ class QueryServicer:
         self._as_of = as_of
         self._batching = batching
         self._exporting = exporting
+        self._streams = Streams()
 
     async def Query(  # noqa: N802  # the method's name in the proto
         self, request: pb.QueryRequest, call: Call
@@ -120,11 +121,12 @@ class QueryServicer:
                 call.principal, _batch(request, call), call.time_remaining
             )
 
-        async with contextlib.aclosing(in_turn(requests, read)) as chunks:
-            async for chunk in chunks:
-                answer = await self._batching.answer(chunk)
-                # Off the loop: it takes milliseconds.
-                yield await self._batching.in_turn(call.principal, partial(_many, answer))
+        with self._streams.one_more(call.principal.system):
+            async with contextlib.aclosing(in_turn(requests, read)) as chunks:
+                async for chunk in chunks:
+                    answer = await self._batching.answer(chunk)
+                    # Off the loop: it takes milliseconds.
+                    yield await self._batching.in_turn(call.principal, partial(_many, answer))
 
     async def Verify(  # noqa: N802
         self, request: pb.VerifyRequest, call: Call

@@ -3,14 +3,47 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
+
+from runtime.errors import ResourceExhausted
 
 #: Chunks that are read, or being read, before their turn.
 AHEAD = 2
+#: Streams of one system at a time: each may hold `AHEAD` answers that its caller does not take.
+GREATEST_STREAMS = 16
+
 
 Asked = TypeVar("Asked")
 Answered = TypeVar("Answered")
+
+
+class Streams:
+    """How many streams each system has; on the loop."""
+
+    def __init__(self) -> None:
+        self._open: Counter[str] = Counter()
+
+    @contextmanager
+    def one_more(self, system: str) -> Iterator[None]:
+        """A stream while it lasts. Raises ResourceExhausted, TOO_MANY_STREAMS."""
+        if self._open[system] >= GREATEST_STREAMS:
+            raise ResourceExhausted(
+                f"a system asks in {GREATEST_STREAMS} streams at a time at most: end one, or ask "
+                "on in it",
+                reason="TOO_MANY_STREAMS",
+                message_zh=f"每个系统最多同时使用 {GREATEST_STREAMS} 个流：请结束其一或继续使用",
+                retry_after=1,
+            )
+        self._open[system] += 1
+        try:
+            yield
+        finally:
+            self._open[system] -= 1
+            if not self._open[system]:
+                del self._open[system]
 
 
 async def in_turn(

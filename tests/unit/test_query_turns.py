@@ -1,10 +1,12 @@
 """Chunks are asked ahead of their turn and answered in it, however a stream ends."""
 
 import asyncio
+from contextlib import ExitStack
 
 import pytest
 
-from exchange.query.turns import AHEAD, in_turn
+from exchange.query.turns import AHEAD, GREATEST_STREAMS, Streams, in_turn
+from runtime.errors import ResourceExhausted
 
 
 async def questions(count: int):
@@ -55,3 +57,17 @@ async def test_no_more_are_asked_than_may_be():
 
     assert [answer async for answer in in_turn(questions(20), ask)] == list(range(20))
     assert most == AHEAD
+
+
+def test_a_system_has_so_many_streams_and_takes_none_of_anothers():
+    streams = Streams()
+    with ExitStack() as held:
+        for _ in range(GREATEST_STREAMS):
+            held.enter_context(streams.one_more("a"))
+        with pytest.raises(ResourceExhausted) as caught, streams.one_more("a"):
+            pass
+        assert caught.value.reason == "TOO_MANY_STREAMS"
+        with streams.one_more("b"):
+            pass
+    with streams.one_more("a"):
+        pass
