@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,13 @@ import grpc
 
 from exchange.audit.answering import NO_QUORUM, Quorum
 from exchange.audit.evidence import Evidence, Kind
-from exchange.audit.model import Receipt
 from exchange.audit.verify import SavedReceipt, receipt_to_json, verify_consistency
 from exchange.v1 import audit_pb2 as pb
 from runtime import status
 from runtime.errors import Unavailable
 from tongban.client import Client
 from tongban.files import write_file
+from tongban.keeping import receipt_of
 from tongban.proofs import read_receipt, size_of, told
 
 PROOF_SECONDS = 30.0
@@ -43,23 +42,17 @@ def save_receipt(
 
     The file holds what they hold: keep it as carefully.
     """
-    receipt = Receipt(
-        leaf=message.leaf,
-        salt=message.salt,
-        shard=message.shard,
-        batch=message.batch,
-        position=message.position,
-        batch_size=message.batch_size,
-        path=tuple(message.path),
-        promise_time=message.promise_time.ToDatetime(UTC),
-        signature=message.signature,
-    )
     saved = SavedReceipt(
-        receipt=receipt,
+        receipt=receipt_of(message),
         values={"request": request, "answer": answer},
         certificate=certificate.decode(),
         nonce=nonce,
     )
+    write_file(path, receipt_to_json(saved).encode())
+
+
+def save_proof(path: Path, saved: SavedReceipt) -> None:
+    """Save what proves an answer (`keeping.proof_of`). Keep the file as carefully as the answer."""
     write_file(path, receipt_to_json(saved).encode())
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from exchange.v1 import grants_pb2, query_pb2
+from exchange.audit.saved import SavedReceipt
+from exchange.v1 import grants_pb2
 from runtime import names
 from tongban.client import Client
 from tongban.commands.data import Sign
@@ -24,9 +26,8 @@ from tongban.console import (
     print_json,
     say,
 )
-from tongban.files import check_new, write_new
-
-PAGE = 5_000
+from tongban.files import check_folder, check_new, write_new
+from tongban.receipts import save_proof
 
 
 def export(
@@ -35,6 +36,9 @@ def export(
     purpose: Annotated[str, typer.Option(help="What it is for.")],
     case_number: Annotated[str, typer.Option("--case", help="The case it serves.")],
     sign: Sign = False,
+    receipts: Annotated[
+        Path | None, typer.Option("--receipts", help="A folder for the receipt of each page.")
+    ] = None,
     node: NodeAddress = DEFAULT_NODE,
     identity: IdentityFolder = DEFAULT_IDENTITY,
     as_json: Json = False,
@@ -44,30 +48,27 @@ def export(
     Example: tongban export departments/human-resources/grants/cd34 --out people.csv
     --purpose 就业登记 --case 2026-0001
     """
-    with outcomes(as_json=as_json), Client(node, identity, sign=sign) as client:
+    pages = itertools.count(1)
+
+    def keep(_: str, saved: SavedReceipt) -> None:
+        if receipts is not None:
+            save_proof(receipts / f"receipt-{next(pages):05}.json", saved)
+
+    with outcomes(as_json=as_json), Client(node, identity, sign=sign, keep=keep) as client:
         names.parse(names.GRANT, grant, field="grant")
         check_new(to)
+        if receipts is not None:
+            check_folder(receipts)
         given = client.grants.GetGrant(
             grants_pb2.GetGrantRequest(name=grant), timeout=client.timeout
         ).grant
         text = io.StringIO()
         rows = csv.DictWriter(text, [item.item for item in given.items], restval="")
         rows.writeheader()
-        count, token = 0, ""
-        while True:
-            request = query_pb2.ExportRequest(
-                grant=grant,
-                purpose=purpose,
-                case_number=case_number,
-                page_size=PAGE,
-                page_token=token,
-            )
-            client.sign("Export", request)
-            page = client.queries.Export(request, timeout=client.timeout)
+        count = 0
+        for page in client.export(grant, purpose=purpose, case_number=case_number):
             rows.writerows(dict(record.items) for record in page.records)
-            count, token = count + len(page.records), page.next_page_token
-            if not token:
-                break
+            count += len(page.records)
         write_new(to, text.getvalue().encode())
         if as_json:
             print_json({"records": count, "file": str(to)})
