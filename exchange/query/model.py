@@ -233,9 +233,10 @@ def check_answer_size(size: int) -> None:
     if size > GREATEST_ANSWER:
         mib = GREATEST_ANSWER // 1024 // 1024
         raise ResourceExhausted(
-            f"the answer has more than {mib} MiB: ask for fewer keys at a time, or fewer items",
+            f"the answer has more than {mib} MiB: ask for fewer keys or records at a time, or for "
+            "fewer items",
             reason="ANSWER_TOO_LARGE",
-            message_zh=f"应答超过 {mib} MiB：请减少单次查询的主键数或信息项",
+            message_zh=f"应答超过 {mib} MiB：请减少单次查询的主键数、记录数或信息项",
         )
 
 

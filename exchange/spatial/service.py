@@ -37,12 +37,15 @@ from exchange.grants.model import Grant, Operation
 from exchange.grants.rates import Rates
 from exchange.grants.sharing import admitted
 from exchange.query.model import (
-    GREATEST_ITEMS,
+    check_answer_size,
     check_granted_whole,
+    check_items,
     check_question,
+    check_sizes,
     quota_exceeded,
 )
-from exchange.refusals import REFUSED, refusal
+from exchange.refusals import ATTEMPTED
+from exchange.refusing import Attempt, Refusals
 from exchange.spatial.indexing import geometry_items
 from exchange.spatial.model import Area, Nearest, check_area, page_wanted, text_of
 from exchange.spatial.places.pages import PlaceTokens
@@ -126,6 +129,7 @@ class SpatialQuerying:
         self._tokens = PlaceTokens(audit.key.secret_for("pages of places"))
         self._clock = clock
         self._rates = rates or Rates(clock)
+        self._refusals = Refusals(audit)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="spatial")
 
     def close(self) -> None:
@@ -142,10 +146,16 @@ class SpatialQuerying:
         AREA_TOO_CROWDED) and Aborted (GRANT_CHANGED).
         """
         # 1. The question's shape.
-        check_question(question.purpose, question.case_number)
-        question = replace(question, area=check_area(question.area))
-        size, after = page_wanted(question.page_size), self._after(question)
-        _check_items(question.items)
+        try:
+            check_sizes(question.grant)
+            check_items((question.geometry_item,))
+            check_question(question.purpose, question.case_number)
+            question = replace(question, area=check_area(question.area))
+            size, after = page_wanted(question.page_size), self._after(question)
+            check_items(question.items)
+        except InvalidArgument as error:
+            await self._refuse(error, principal, question, self._clock.now(), understood=False)
+            raise
         # 2. May it be asked, now?
         item = await self._admit(principal, question)
         # 3. Read, off the loop.
@@ -162,16 +172,16 @@ class SpatialQuerying:
             if (grant.contract_hash, grant.items) != (was.contract_hash, was.items):
                 raise _terms_changed()
             usage = self._usage(grant, len(found), now)
-        except REFUSED as error:
-            await self._refuse(error, principal, question.grant, now)
+            if usage is not None and usage.count < len(found):
+                found = found[: usage.count]
+                nearest = isinstance(question.area, Nearest)
+                following = 0 if nearest else found[-1].number
+            records = [_shown(grant, one, question.items) for one in found]
+            token = self._tokens.after(grant.name, following)
+            asked = _answered(principal, question, grant, item, records, token, now)
+        except ATTEMPTED as error:
+            await self._refuse(error, principal, question, now)
             raise
-        if usage is not None and usage.count < len(found):
-            found = found[: usage.count]
-            nearest = isinstance(question.area, Nearest)
-            following = 0 if nearest else found[-1].number
-        records = [_shown(grant, one, question.items) for one in found]
-        token = self._tokens.after(grant.name, following)
-        asked = _answered(principal, question, grant, item, records, token, now)
         key_item = self._schema(grant.resource).key_item
         about = self._audit.tags(one.values[key_item] for one in found)
         receipt = await self._audit.append(asked, usage, about)
@@ -204,8 +214,8 @@ class SpatialQuerying:
             self._granted(principal, question, item)
             self._rates.take(grant)
             self._usage(grant, 0, now)
-        except REFUSED as error:
-            await self._refuse(error, principal, question.grant, now)
+        except ATTEMPTED as error:
+            await self._refuse(error, principal, question, now)
             raise
         return item
 
@@ -235,11 +245,26 @@ class SpatialQuerying:
         return Usage(grant=grant.name, day=day, count=min(max(found, 1), left))
 
     async def _refuse(
-        self, error: DomainError, principal: Principal, grant: str, now: datetime
+        self,
+        error: DomainError,
+        principal: Principal,
+        question: Question,
+        now: datetime,
+        *,
+        understood: bool = True,
     ) -> None:
-        await self._audit.append(
-            refusal(error, at=now, actor=principal.system, operation="query", grant=grant)
+        attempt = Attempt(
+            at=now,
+            actor=principal.system,
+            operation=Operation.QUERY.value,
+            grant=question.grant,
+            request=question.text() if understood else b"",
+            asked={
+                "purpose": question.purpose.encode(),
+                "case_number": question.case_number.encode(),
+            },
         )
+        await self._refusals.keep(error, attempt)
 
 
 def _terms_changed() -> Aborted:
@@ -276,16 +301,6 @@ def _item_of(schema: ResourceSchema, wanted: str) -> str:
     )
 
 
-def _check_items(items: Sequence[str]) -> None:
-    if len(items) > GREATEST_ITEMS:
-        raise InvalidArgument(
-            f"at most {GREATEST_ITEMS} items can be asked for",
-            reason="BAD_QUESTION",
-            message_zh=f"至多可查询 {GREATEST_ITEMS} 个信息项",
-            violations=[FieldViolation("items", f"more than {GREATEST_ITEMS}")],
-        )
-
-
 def _answered(
     principal: Principal,
     question: Question,
@@ -295,11 +310,13 @@ def _answered(
     following: str,
     now: datetime,
 ) -> SealedRecord:
-    """The record of a question and its answer."""
+    """The record of a question and its answer. Raises ResourceExhausted, ANSWER_TOO_LARGE."""
     told: dict[str, Any] = {
         "records": [{"items": one.items, "distance_mm": one.distance_mm} for one in records],
         "next_page_token": following,
     }
+    answer = canonical(told)
+    check_answer_size(len(answer))
     return make_record(
         "spatial_query",
         at=now,
@@ -317,6 +334,6 @@ def _answered(
             "purpose": question.purpose.encode(),
             "case_number": question.case_number.encode(),
             "request": question.text(),
-            "answer": canonical(told),
+            "answer": answer,
         },
     )

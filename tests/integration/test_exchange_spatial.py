@@ -9,6 +9,7 @@ import pytest
 from exchange.grants.model import Mask, Operation
 from exchange.grants.rows import RowCondition, RowTest
 from exchange.oversight.model import counted
+from exchange.query import model as query_model
 from exchange.v1 import spatial_pb2 as pb
 from runtime.records import canonical, commit
 from tests.builders.catalog import CIVIL, HEALTH, HOUSING, caller, put
@@ -146,7 +147,26 @@ async def test_each_record_is_taken_from_the_quota(node):
     assert rest.next_page_token
     refused = await refusal(ask(node, grant, box=world, page_token=rest.next_page_token))
     assert refused.reason == "DAILY_QUOTA_EXCEEDED"
-    assert [leaf["reason"] for leaf in node.leaves("query_refused")] == ["DAILY_QUOTA_EXCEEDED"]
+    (leaf,) = node.leaves("query_refused")
+    assert leaf["reason"] == "DAILY_QUOTA_EXCEEDED"
+    assert set(leaf["commitments"]) == {"purpose", "case_number", "request"}
+
+
+async def test_what_a_question_holds_and_its_answer_have_bounds(node, monkeypatch):
+    grant = node.grant(GIVEN, resource=PARCELS)
+    place = pb.Place(longitude=0, latitude=0)
+    for wrong in (
+        {"items": [next(iter(GIVEN))] * 2},
+        {"geometry_item": "g" * 65},
+    ):
+        assert (await refusal(ask(node, grant, at=place, **wrong))).reason == "BAD_QUESTION"
+    long_name = f"{grant}{'y' * 300}"
+    assert (await refusal(ask(node, long_name, at=place))).reason == "BAD_QUESTION"
+    monkeypatch.setattr(query_model, "GREATEST_ANSWER", 10)
+    error = await refusal(ask(node, grant, at=place))
+    assert error.reason == "ANSWER_TOO_LARGE"
+    assert not node.leaves("spatial_query")
+    assert [leaf["reason"] for leaf in node.leaves("query_refused")] == ["ANSWER_TOO_LARGE"]
 
 
 async def test_a_row_filter_hides_records_wherever_they_are(node):

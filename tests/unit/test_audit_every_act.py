@@ -83,7 +83,9 @@ TABLES: dict[tuple[str, str], dict[str, str | tuple[str, ...]]] = {
         "DownloadPart": ("file_downloaded",),
         **dict.fromkeys(("GetExportJob", "ListExportJobs"), OWN),
     },
-    ("exchange.spatial.rpc", "POLICY"): {"SpatialQuery": ("spatial_query", "query_refused")},
+    ("exchange.spatial.rpc", "POLICY"): {
+        "SpatialQuery": ("spatial_query", "query_refused", "queries_refused"),
+    },
     ("exchange.connecting.rpc", "POLICY"): {
         "PutEndpoint": ("endpoint_put",),
         "DeleteEndpoint": ("endpoint_deleted",),
