@@ -7,7 +7,9 @@ log about a document (`tongban audit prove`).
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +26,7 @@ from exchange.audit.evidence import (
 )
 from exchange.audit.note import NoteError, WitnessVerifier
 from exchange.audit.proved import LogProof, documents_of, is_proof, proof_from_json
+from exchange.audit.signed import fingerprint_of
 from exchange.audit.told import ToldAccesses, accesses_from_json, is_accesses
 from exchange.audit.verify import (
     Answer,
@@ -43,6 +46,7 @@ from tongban.console import out, print_answer, print_table, say, word
 from tongban.files import map_file, read_file
 
 GREATEST_RECEIPT = 1024 * 1024
+_PEM: Final = b"-----BEGIN CERTIFICATE-----"
 _TOLD = 5  # records that a sentence names
 _SHOWS: Final = {
     Kind.CONTINUED: ("the log has only grown between the two checkpoints",
@@ -114,8 +118,15 @@ def verify_file(
     document: str = "",
     quorum: Quorum = NO_QUORUM,
     copy: Path | None = None,
+    certificate: Path | None = None,
+    enrolment: Path | None = None,
+    openings: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Verify a saved receipt or proof, or evidence about the log, without any node.
+
+    `certificate` is what signed its request, had from the signer, `enrolment` the proof of its
+    record in the log; both go with a receipt. `openings` are plain values by the label of what
+    the record commits to, such as what an asker says that its purpose was.
 
     `document`, a SHA-256 in hexadecimal, is what it has to be of; empty is any. `quorum` is asked
     of the checkpoint that it leads to. `copy`, a copy of the log, shows a broken promise.
@@ -127,7 +138,7 @@ def verify_file(
             answer = Answer(checks=(*answer.checks, _of_document(found=False)))
         return told(answer, *_SHOWS[saved.kind])
     if isinstance(saved, ToldAccesses):
-        answer = verify_accesses(saved, verifier_key, quorum=quorum)
+        answer = verify_accesses(saved, verifier_key, quorum=quorum, openings=openings)
         if document:
             answer = Answer(checks=(*answer.checks, _of_document(found=False)))
         alone = sum(bool(one.salt) for one in saved.accesses)
@@ -149,7 +160,13 @@ def verify_file(
             f"日志中有该文件的 {count} 条记录：{_acts(saved)}{_MORE[1]}",
         )
     else:
-        answer = verify_receipt(saved, verifier_key, quorum=quorum)
+        answer = verify_receipt(
+            replace(saved, values={**saved.values, **(openings or {})}),
+            verifier_key,
+            quorum=quorum,
+            certificate=read_file(certificate).decode(errors="replace") if certificate else "",
+            enrolment=_enrolment(enrolment) if enrolment else None,
+        )
         named = _named(saved.receipt.leaf)
         words = _of_receipt(saved)
     if document:
@@ -158,6 +175,17 @@ def verify_file(
     if isinstance(saved, SavedReceipt) and not answer.failed():
         found["record"] = facts_of(saved.receipt.leaf)
     return found
+
+
+def _enrolment(path: Path) -> LogProof:
+    saved = read_saved(path)
+    if isinstance(saved, LogProof):
+        return saved
+    raise InvalidArgument(
+        f"{path} is not the proof of an enrolment: make it with `tongban audit prove cert.pem`",
+        reason="BAD_RECEIPT",
+        message_zh=f"{path} 不是登记证明：请用 `tongban audit prove cert.pem` 生成",
+    )
 
 
 def _of_receipt(saved: SavedReceipt) -> tuple[str, str]:
@@ -384,7 +412,14 @@ def _holds(saved: SavedReceipt | LogProof, *, names_it: bool) -> tuple[str, str,
 
 
 def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file of up to 128 MiB, hexadecimal. Raises InvalidArgument."""
+    """The SHA-256 of a file of up to 128 MiB, hexadecimal. Raises InvalidArgument.
+
+    Of a system's certificate in PEM it is that of its DER, which names it in the log.
+    """
+    found = map_file(path)
+    if found[: len(_PEM)] == _PEM:
+        with suppress(NoteError):
+            return fingerprint_of(bytes(found).decode("ascii", "replace"))
     return sha256(map_file(path)).hexdigest()
 
 

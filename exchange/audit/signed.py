@@ -23,8 +23,11 @@ _TRUST_DOMAIN = "spiffe://tongban/"
 _PARTS = ("method", "time", "digest", "certificate", "signature")
 
 
-def check_signed(leaf: Mapping[str, Any], saved: SavedReceipt) -> None:
-    """Whether the leaf's request was signed with the certificate in the file. Raises NoteError."""
+def check_signed(leaf: Mapping[str, Any], saved: SavedReceipt) -> str:
+    """Whether the leaf's request was signed with the certificate in the file; which one that is.
+
+    Raises NoteError.
+    """
     signed = leaf.get("signed")
     if not isinstance(signed, dict) or not all(isinstance(signed.get(p), str) for p in _PARTS):
         raise NoteError("the leaf names no signature of its request")
@@ -46,6 +49,55 @@ def check_signed(leaf: Mapping[str, Any], saved: SavedReceipt) -> None:
         digest = hashlib.sha256(saved.nonce + b"request\0" + plain).hexdigest()
         if digest != signed["digest"]:
             raise NoteError("another request was signed, or the nonce is another one")
+    return described(certificate)
+
+
+def described(der: bytes) -> str:
+    """A certificate's fingerprint and the time from which it is valid: when it was issued."""
+    found = x509.load_der_x509_certificate(der)
+    return (
+        f"certificate {hashlib.sha256(der).hexdigest()}, issued "
+        f"{found.not_valid_before_utc:%Y-%m-%dT%H:%M:%SZ} by its own word"
+    )
+
+
+def check_same(saved: SavedReceipt, certificate: str) -> None:
+    """Whether the file's certificate is the one had from its owner, PEM. Raises NoteError."""
+    if not saved.certificate:
+        raise NoteError("the file has no certificate")
+    if _read(saved.certificate)[0] != _read(certificate)[0]:
+        raise NoteError("the request was signed with another certificate")
+
+
+def fingerprint_of(pem: str) -> str:
+    """SHA-256 of a certificate's DER, hexadecimal. Raises NoteError."""
+    return hashlib.sha256(_read(pem)[0]).hexdigest()
+
+
+def check_enrolled(
+    leaf: Mapping[str, Any], enrolment: Mapping[str, Any], certificate: str
+) -> tuple[str, str]:
+    """Whether a leaf enrols the certificate that signed another one; when, and who made the key.
+
+    Raises NoteError.
+    """
+    der = _read(certificate)[0]
+    if enrolment.get("kind") != "system_enrolled":
+        raise NoteError("the record is not of an enrolment")
+    if enrolment.get("certificate") != base64.b64encode(der).decode():
+        raise NoteError("the record enrols another certificate")
+    if enrolment.get("system") != leaf.get("actor"):
+        raise NoteError("the record enrols another system")
+    signed = leaf.get("signed")
+    if isinstance(signed, dict) and str(signed.get("time")) < str(enrolment.get("not_before")):
+        raise NoteError("the request was signed before the certificate was issued")
+    by = enrolment.get("key_made_by")
+    when = enrolment.get("time")
+    if by == "system":
+        return (f"enrolled {when}, with a key that the system made",
+                f"{when} 登记，密钥由该系统自行生成")  # fmt: skip
+    return (f"enrolled {when}, with a key that the node made: its operator could sign as it",
+            f"{when} 登记，密钥由节点生成：节点运营者可冒签")  # fmt: skip
 
 
 def canonical(value: Any) -> bytes:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ from exchange.audit.note import (
 from exchange.audit.proved import LogProof, ProvenLeaf, documents_of
 from exchange.audit.saved import SavedReceipt, receipt_from_json, receipt_to_json
 from exchange.audit.signed import canonical as _canonical
-from exchange.audit.signed import check_signed
+from exchange.audit.signed import check_enrolled, check_same, check_signed
 from exchange.audit.told import ToldAccesses
 
 __all__ = [
@@ -71,7 +71,14 @@ ASKED_AND_TOLD = ("request", "answer", "changes")
 # The five questions.
 
 
-def verify_receipt(saved: SavedReceipt, verifier_key: str, *, quorum: Quorum = NO_QUORUM) -> Answer:
+def verify_receipt(
+    saved: SavedReceipt,
+    verifier_key: str,
+    *,
+    quorum: Quorum = NO_QUORUM,
+    certificate: str = "",
+    enrolment: LogProof | None = None,
+) -> Answer:
     """Whether the log promised this leaf, and whether it says what its owner says it does.
 
     1. `key`: the verifier key is whole. (A key with another id would let two keys pass for one.)
@@ -87,6 +94,10 @@ def verify_receipt(saved: SavedReceipt, verifier_key: str, *, quorum: Quorum = N
        that the leaf names, and is the asking system's; its key signed method, time and digest; the
        digest is that of the given request. (A node that made a request up; a consumer who denies
        one.) Whether the certificate is to be trusted is told by who issued it.
+       `certificate`, where the signer's is given, PEM, had from the signer: it is the file's. (A
+       node that had another one issued in the signer's name.)
+       `enrolment`, where the proof of the certificate's enrolment is given: it holds by the checks
+       of `verify_leaves`, and enrols this certificate of this system. (One that nobody can see.)
     7. with a proof, the checks of `verify_inclusion`. (A node that promised and did not log.)
     """
     checks = Checks(quorum)
@@ -122,6 +133,21 @@ def verify_receipt(saved: SavedReceipt, verifier_key: str, *, quorum: Quorum = N
             lambda: check_signed(had(leaf), saved),
             "the request is signed by the asking system's key",
             "请求由查询方系统的密钥签名",
+            tell=lambda which: (
+                f"the request is signed by the asking system's key: {which}",
+                f"请求由查询方系统的密钥签名：{which}",
+            ),
+        )
+    if certificate:
+        same = partial(check_same, saved, certificate)
+        checks.run("certificate", same, "is the one given", "与所给证书一致")
+    if enrolment is not None:
+        checks.run(
+            "enrolment",
+            lambda: _enrolled(had(leaf), saved, enrolment, verifier_key, quorum),
+            "",
+            "",
+            tell=lambda told: told,
         )
     if saved.proof:
         _inclusion(checks, saved.proof, receipt.leaf, verifier)
@@ -169,7 +195,11 @@ def verify_leaves(saved: LogProof, verifier_key: str, *, quorum: Quorum = NO_QUO
 
 
 def verify_accesses(
-    saved: ToldAccesses, verifier_key: str, *, quorum: Quorum = NO_QUORUM
+    saved: ToldAccesses,
+    verifier_key: str,
+    *,
+    quorum: Quorum = NO_QUORUM,
+    openings: Mapping[str, str] | None = None,
 ) -> Answer:
     """Whether all records that an applicant was told are in the log, and those of one are theirs.
 
@@ -178,9 +208,14 @@ def verify_accesses(
     3. `opening:<index>`, where the record commits to one key: it is the applicant's. (The record of
        somebody else.)
     4. `proof:<index>`, `checkpoint:<index>`, `inclusion:<index>`: as in `verify_leaves`.
+    5. `opening:<label>` of each of `openings`: some of them commit to this value, and which. (An
+       asker who tells the applicant another purpose or case than it asked for.)
     """
     checks = Checks(quorum)
     verifier = checks.key(verifier_key)
+    for label, value in (openings or {}).items():
+        committed = partial(_committed, saved, label, value)
+        checks.run(f"opening:{label}", committed, "", "", tell=_in_records)
     for one in saved.accesses:
         of = f":{one.proven.index}"
         read = partial(_read_leaf, one.proven.leaf)
@@ -339,6 +374,42 @@ def _check_opening(leaf: dict[str, Any] | None, salt: bytes, label: str, value: 
     plain = _plain(value)
     if hashlib.sha256(salt + label.encode() + b"\0" + plain).hexdigest() != wanted:
         raise NoteError("the leaf commits to another value, or the salt is another one")
+
+
+def _committed(saved: ToldAccesses, label: str, value: str) -> list[int]:
+    """Indexes of the records that commit to a value. Raises NoteError where none does."""
+    found = []
+    for one in saved.accesses:
+        try:
+            _check_opening(_read_leaf(one.proven.leaf), one.salt, label, value)
+        except NoteError:
+            continue
+        found.append(one.proven.index)
+    if not found:
+        raise NoteError("none of the records about this number alone commits to this value")
+    return found
+
+
+def _in_records(indexes: list[int]) -> tuple[str, str]:
+    listed = ", ".join(map(str, indexes))
+    return f"is what these records commit to: {listed}", f"与以下记录的承诺一致：{listed}"
+
+
+def _enrolled(
+    leaf: dict[str, Any],
+    saved: SavedReceipt,
+    enrolment: LogProof,
+    verifier_key: str,
+    quorum: Quorum,
+) -> tuple[str, str]:
+    if not saved.certificate:
+        raise NoteError("the request was not signed, so no enrolment shows whose it is")
+    failed = verify_leaves(enrolment, verifier_key, quorum=quorum).failed()
+    if failed:
+        raise NoteError(f"the proof of the enrolment does not hold: {', '.join(failed)}")
+    told = check_enrolled(leaf, _read_leaf(enrolment.leaves[0].leaf), saved.certificate)
+    index = enrolment.leaves[0].index
+    return f"{told[0]} (record {index} of the log)", f"{told[1]}（日志第 {index} 条）"
 
 
 def _lacking(leaf: dict[str, Any] | None, saved: SavedReceipt) -> list[str]:

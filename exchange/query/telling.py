@@ -7,7 +7,9 @@
 3. A record about one person is told with its salt, so that the applicant can show that it is about
    them. One about many is not: its commitments are about the others too.
 4. What was erased from the salts is not told any more: nobody can show whom it was about.
-5. To ask leaves a leaf too (kind `accesses_told`): `count`, and commitments to `key` and
+5. A counter asks about at most 60 people a minute, so that it cannot tell by trying who is asked
+   about; further pages of one person are not counted.
+6. To ask leaves a leaf too (kind `accesses_told`): `count`, and commitments to `key` and
    `case_number`.
 """
 
@@ -22,6 +24,7 @@ import orjson
 
 from exchange.audit.appending import AuditLog
 from exchange.grants import service as grants
+from exchange.grants.rates import Rates
 from exchange.query.model import GREATEST_CASE_NUMBER
 from runtime import paging
 from runtime.clock import Clock
@@ -33,6 +36,9 @@ from runtime.records import commit, make_record
 
 DEFAULT_PAGE = 50
 GREATEST_PAGE = 200
+#: Different people that a system is told about in a minute.
+PEOPLE_A_MINUTE = 60
+GREATEST_SYSTEMS = 10_000
 _NEWEST = (1 << 63) - 1
 
 
@@ -60,17 +66,22 @@ class Telling:
         self._database = database
         self._audit = audit
         self._clock = clock
+        self._rates = Rates(clock)
+        #: Whom each system asked about last, as the index knows them.
+        self._last: dict[str, bytes] = {}
 
     async def accesses(
         self, principal: Principal, *, key: str, case_number: str, page_size: int, page_token: str
     ) -> tuple[list[PastAccess], str]:
         """A page of accesses, the newest first, and the token of the next.
 
-        Raises InvalidArgument (BAD_QUESTION, MALFORMED_KEY, BAD_PAGE_TOKEN).
+        Raises InvalidArgument (BAD_QUESTION, MALFORMED_KEY, BAD_PAGE_TOKEN) and ResourceExhausted
+        (RATE_EXCEEDED).
         """
         _check(key, case_number)
         size = paging.page_size(page_size, default=DEFAULT_PAGE, greatest=GREATEST_PAGE)
         before = paging.last_number_of(page_token) or _NEWEST
+        self._take(principal.system, key, first=not page_token)
         found, token = await asyncio.to_thread(self._read, key, before, size)
         await self._audit.append(
             make_record(
@@ -82,6 +93,15 @@ class Telling:
             )
         )
         return found, token
+
+    def _take(self, system: str, key: str, *, first: bool) -> None:
+        """Count a person; a token is whatever its caller sends, so another person counts, too."""
+        tag = self._audit.tags((key,))
+        if first or self._last.get(system) != tag:
+            self._rates.take_of(system, PEOPLE_A_MINUTE)
+            if len(self._last) >= GREATEST_SYSTEMS:
+                self._last.clear()
+            self._last[system] = tag
 
     def _read(self, key: str, before: int, size: int) -> tuple[list[PastAccess], str]:
         store = self._audit.accesses

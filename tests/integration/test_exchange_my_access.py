@@ -10,7 +10,9 @@ from exchange.audit.accesses import store as accesses
 from exchange.audit.verify import verify_inclusion
 from exchange.grants.model import Mask
 from exchange.grants.rows import RowCondition, RowTest
+from exchange.query.telling import PEOPLE_A_MINUTE
 from exchange.v1 import audit_pb2, delivery_pb2, query_pb2
+from runtime import paging
 from runtime.identity import Principal, Role
 from runtime.records import commit
 from tests.builders.catalog import CIVIL, HOUSING, caller
@@ -101,6 +103,30 @@ async def test_page_by_page_the_newest_first(node, counter):
         token = page.next_page_token
     assert found == whole == sorted(whole, reverse=True)
     assert not token
+
+
+async def test_a_counter_asks_about_so_many_people_a_minute(node, counter):
+    people = [citizen_number(n) for n in range(1, PEOPLE_A_MINUTE + 2)]
+    for key in people[:-1]:
+        await counter.query.MyAccess(query_pb2.MyAccessRequest(key=key, case_number="SF-1"))
+    # Further pages of one are not counted; another person's with a token are.
+    last = query_pb2.MyAccessRequest(
+        key=people[-2], case_number="SF-1", page_token=paging.token_after("7")
+    )
+    await counter.query.MyAccess(last)
+    for page_token in ("", last.page_token):
+        error = await refusal(
+            counter.query.MyAccess(
+                query_pb2.MyAccessRequest(
+                    key=people[-1], case_number="SF-1", page_token=page_token
+                )
+            )
+        )
+        assert error.reason == "RATE_EXCEEDED"
+        assert 0 < error.retry_after <= 60
+    node.clock.advance(timedelta(minutes=1))
+    last.page_token = ""
+    await counter.query.MyAccess(last)
 
 
 async def test_only_who_acts_for_an_applicant_may_ask(node, counter):

@@ -69,3 +69,22 @@ def test_a_record_of_somebody_else_is_told():
     bare = replace(TOLD, accesses=(replace(first, salt=b""),))
     assert openings(bare) == {"opening:9": "FAILED"}
     assert not verify_accesses(TOLD, "not a key").passed
+
+
+def test_what_an_asker_says_it_was_for_is_compared():
+    leaf = canonical({"commitments": {
+        "key": commit(SALT, "key", KEY.encode()),
+        "purpose": commit(SALT, "purpose", "就业登记".encode()),
+    }})  # fmt: skip
+    told = ToldAccesses(
+        key=KEY,
+        accesses=(
+            ToldAccess(proven=ProvenLeaf(index=12, leaf=leaf, proof="no proof"), salt=SALT),
+            *TOLD.accesses,
+        ),
+    )
+    for purpose, outcome in (("就业登记", "PASSED"), ("核实身份", "FAILED")):
+        answer = verify_accesses(told, "not a key", openings={"purpose": purpose})
+        (check,) = (one for one in answer.checks if one.name == "opening:purpose")
+        assert check.outcome.value == outcome
+        assert ("12" in check.detail) is (outcome == "PASSED")

@@ -12,6 +12,7 @@ from exchange.audit.evidence import evidence_to_json
 from exchange.audit.proved import proof_to_json
 from exchange.v1 import audit_pb2 as pb
 from runtime import config
+from runtime.errors import InvalidArgument
 from tongban import proofs, proving, receipts
 from tongban.client import Client, plain
 from tongban.commands import audit_access, audit_keeping, audit_witness
@@ -124,7 +125,9 @@ def complete(
 
 @app.command()
 def prove(
-    document: Annotated[Path, typer.Argument(help="A sealed document, or a license.")],
+    document: Annotated[
+        Path, typer.Argument(help="A sealed document, a license, or a system's certificate.")
+    ],
     to: Annotated[Path, typer.Option("--out", help="The proof to write; never over a file.")],
     start: Annotated[
         int, typer.Option(min=0, help="Read the log from this record on, if it is long.")
@@ -136,8 +139,8 @@ def prove(
     """Take out of the log what proves offline that a document was sealed, or issued.
 
     Reads the log and finds the records that name the document by its SHA-256: its sealing; a
-    license's issuing, suspending, revoking. Put the file into a bundle with `tongban seal evidence
-    make --receipt`. Exit code 1 where the log has no such record.
+    license's issuing, suspending, revoking; a certificate's enrolment. Put the file into a bundle
+    with `tongban seal evidence make --receipt`. Exit code 1 where the log has no such record.
 
     Example: tongban audit prove license.ofd --out proof.json
     """
@@ -195,6 +198,21 @@ def verify(
     copy: Annotated[
         Path | None, typer.Option("--log", help="A copy of the log, for a broken promise.")
     ] = None,
+    certificate: Annotated[
+        Path | None,
+        typer.Option(help="The certificate that signed the request, had from its system."),
+    ] = None,
+    enrolment: Annotated[
+        Path | None,
+        typer.Option(help="The certificate's record: `tongban audit prove cert.pem --out …`."),
+    ] = None,
+    opening: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="label=value that the record has to commit to, such as purpose=… or "
+            "case_number=… that an asker tells; several times."
+        ),
+    ] = None,
     witness: Witnesses = None,
     require: Required = None,
     as_json: Json = False,
@@ -214,8 +232,22 @@ def verify(
             document=proofs.sha256_of(document) if document else "",
             quorum=proofs.quorum_of(witness, require),
             copy=copy,
+            certificate=certificate,
+            enrolment=enrolment,
+            openings=dict(map(_opening, opening or ())),
         )
         tell_answer(found, as_json)
+
+
+def _opening(text: str) -> tuple[str, str]:
+    label, equals, value = text.partition("=")
+    if not (label and equals):
+        raise InvalidArgument(
+            "an opening is label=value",
+            reason="BAD_OPENING",
+            message_zh="--opening 应为 标签=内容",
+        )
+    return label, value
 
 
 @app.command()

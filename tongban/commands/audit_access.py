@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from datetime import UTC
@@ -86,9 +87,23 @@ def who_asked(
                 say("Who asked", "谁查询过"),
                 (say("time", "时间"), say("system", "系统"), say("how", "方式"),
                  say("resource", "信息资源"), say("items", "信息项"),
-                 say("what the grant is for", "授权用途"), say("log index", "日志序号")),
+                 say("what the grant is for", "授权用途"),
+                 say("purpose asked with (commitment)", "本次用途（承诺值）"),
+                 say("case (commitment)", "办件编号（承诺值）"), say("log index", "日志序号")),
                 [_row(one) for one in found],
             )  # fmt: skip
+            out.print(
+                say(
+                    "Purpose and case of each question stand in the log as commitments. Ask the "
+                    "department for both; tongban audit verify FILE --opening purpose=… "
+                    "--opening case_number=… tells whether they are what it asked with (FILE of "
+                    "--proof).",
+                    "每次查询的用途和办件编号在日志中只有承诺值。可请查询部门告知原文，再用 "
+                    "tongban audit verify 文件 --opening purpose=… --opening case_number=… "
+                    "核对（文件由 --proof 生成）。",
+                ),
+                markup=False,
+            )
 
 
 def _key(file: Path | None) -> str:
@@ -115,7 +130,17 @@ def _proven(client: Client, key: str, found: Sequence[query_pb2.PastAccess]) -> 
 
 
 def _plain(one: query_pb2.PastAccess) -> dict[str, Any]:
-    return plain(one)
+    """`purpose` is the grant's; of the question's own the log holds commitments alone."""
+    told = plain(one)
+    told["grant_purpose"] = told["purpose"]
+    for label in ("purpose", "case_number"):
+        told[f"asked_{label}_commitment"] = _commitments(one).get(label, "")
+    return told
+
+
+def _commitments(one: query_pb2.PastAccess) -> dict[str, str]:
+    found = json.loads(one.leaf).get("commitments", {})
+    return {label: str(value) for label, value in found.items()}
 
 
 def _row(one: query_pb2.PastAccess) -> tuple[object, ...]:
@@ -127,5 +152,7 @@ def _row(one: query_pb2.PastAccess) -> tuple[object, ...]:
         one.resource,
         ", ".join(one.items),
         one.purpose,
+        _commitments(one).get("purpose", "")[:12],
+        _commitments(one).get("case_number", "")[:12],
         one.index,
     )
