@@ -35,15 +35,13 @@ from exchange.deadlines.tables.store import calendar
 from exchange.delivery import rpc as delivery_rpc
 from exchange.delivery.access import grants_of
 from exchange.delivery.assembling import assemble
+from exchange.delivery.reading import RecordReader
 from exchange.delivery.rpc import DeliveryServicer
 from exchange.delivery.tail import LogTail
 from exchange.discovery import rpc as discovery_rpc
 from exchange.discovery.rpc import DiscoveryServicer
 from exchange.enrolling import Enrolments
-from exchange.files import rpc as files_rpc
-from exchange.files.rpc import FileServicer
-from exchange.files.service import Allowing, Files
-from exchange.files.working import FileWorker
+from exchange.files.serving import FileExchange
 from exchange.grants import rpc as grants_rpc
 from exchange.grants.authorizing import GrantIndex, resources_of
 from exchange.grants.rates import Rates
@@ -76,7 +74,6 @@ from exchange.v1 import (
     deadlines_pb2_grpc,
     delivery_pb2_grpc,
     discovery_pb2_grpc,
-    files_pb2_grpc,
     grants_pb2_grpc,
     inquiries_pb2_grpc,
     lists_pb2_grpc,
@@ -147,7 +144,7 @@ class ExchangeService:
         self._tail: LogTail | None = None
         self._spatial: SpatialQuerying | None = None
         self._batching: Batching | None = None
-        self._file_worker: FileWorker | None = None
+        self._files: FileExchange | None = None
         self._enrolments: Enrolments | None = None
         self.tracer: Tracer | None = None
         self.attaching = Attaching(database=self.database, objects=objects, clock=clock)
@@ -176,14 +173,6 @@ class ExchangeService:
         """
         await asyncio.to_thread(self._open)
         self.audit.start()
-        self._file_worker = FileWorker(
-            database=self.database,
-            allowing=self._allowing(),
-            audit=self.audit,
-            objects=self._objects,
-            clock=self._clock,
-        )
-        self._file_worker.start()
         self._enrolments = Enrolments(
             self._settings.authority_folder / "issued",
             audit=self.audit,
@@ -230,7 +219,7 @@ class ExchangeService:
             clock=self._clock,
             rates=rates,
         )
-        sources = Sources(self.forwarding, self.schemas)
+        sources = self._sources()
         questions, self._batching = assemble_questions(
             self.database,
             grants=self.grants,
@@ -309,22 +298,16 @@ class ExchangeService:
             self._delivery,
             delivery_rpc.POLICY,
         )
-        server.add(
-            files_pb2_grpc.add_FileServiceServicer_to_server,
-            FileServicer(
-                self.database,
-                Files(
-                    database=self.database,
-                    allowing=self._allowing(),
-                    audit=self.audit,
-                    objects=self._objects,
-                    clock=self._clock,
-                    rates=rates,
-                ),
-                wake=self._file_worker.wake if self._file_worker else lambda: None,
-            ),
-            files_rpc.POLICY,
+        self._files = FileExchange(
+            database=self.database,
+            grants=self.grants,
+            schemas=self.schemas,
+            sources=sources,
+            audit=self.audit,
+            objects=self._objects,
+            clock=self._clock,
         )
+        self._files.begin(server, rates)
         server.add(
             deadlines_pb2_grpc.add_DeadlineServiceServicer_to_server,
             DeadlineServicer(self.database, self._clock),
@@ -367,8 +350,8 @@ class ExchangeService:
             audit_rpc.POLICY,
         )
 
-    def _allowing(self) -> Allowing:
-        return Allowing(self.grants, self.schemas, Sources(self.forwarding, self.schemas))
+    def _sources(self) -> Sources:
+        return Sources(self.forwarding, self.schemas, RecordReader(self.database))
 
     def _calendar(self) -> Workdays:
         with self.database.reading() as session:
@@ -392,8 +375,8 @@ class ExchangeService:
                 await asyncio.to_thread(reading.close)
         if self._enrolments is not None:
             await self._enrolments.stop()
-        if self._file_worker is not None:
-            await self._file_worker.stop()
+        if self._files is not None:
+            await self._files.stop()
         await self.forwarding.close()
         if self._audit is not None:
             await self._audit.stop()

@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -79,6 +79,10 @@ class Fetched:
     items: Mapping[str, object]
 
 
+#: Whether a record is hidden from who asks; told what of it fits, as canonical JSON.
+Hides = Callable[[str], bool]
+
+
 class Connector(Protocol):
     """Speaks to one endpoint; usable by many questions at one time."""
 
@@ -91,26 +95,38 @@ class Connector(Protocol):
         ...
 
 
+def nothing(_text: str) -> bool:
+    """Hides no record."""
+    return False
+
+
 def records_of(
-    fetched: Sequence[Fetched], asked: Asked, schema: ResourceSchema
+    fetched: Sequence[Fetched], asked: Asked, schema: ResourceSchema, hides: Hides = nothing
 ) -> dict[str, str | None]:
     """The records by key as canonical JSON texts, as held ones are read; None for an absent one.
 
-    Raises SourceFailed: MALFORMED where the keys are not those asked, INVALID_RECORD where a
-    record does not fit.
+    A record that does not fit is as absent where `hides` says so of what fits of it: that there is
+    one must not be told by its faults. Raises SourceFailed: MALFORMED where the keys are not those
+    asked, INVALID_RECORD where a record does not fit.
     """
     by_key = {one.key: one for one in fetched}
     if len(by_key) != len(fetched) or by_key.keys() != set(asked.keys):
         raise SourceFailed(Outcome.MALFORMED)
     return {
-        key: _text(key, by_key[key].items, asked.items, schema) if by_key[key].found else None
+        key: _text(key, by_key[key].items, asked.items, schema, hides)
+        if by_key[key].found
+        else None
         for key in asked.keys
     }
 
 
 def _text(
-    key: str, sent: Mapping[str, object], wanted: Sequence[str], schema: ResourceSchema
-) -> str:
+    key: str,
+    sent: Mapping[str, object],
+    wanted: Sequence[str],
+    schema: ResourceSchema,
+    hides: Hides,
+) -> str | None:
     values: dict[str, str] = {}
     wrong: set[str] = set()
     # The key item is checked where it is sent, wanted or not: a source must not mix people up.
@@ -118,20 +134,30 @@ def _text(
         wrong.add(schema.key_item)
     for code in wanted:
         value = key if code == schema.key_item else sent.get(code, "")
-        if not isinstance(value, str) or len(value) > GREATEST_VALUE or "\0" in value:
+        if not _is_text(value):
             wrong.add(code)
         elif value:
-            values[code] = value
+            values[code] = str(value)
     row = [values.get(item.code, "") for item in schema.items]
     wrong.update(code for code, _ in schema.violations(row) if code in wanted)
-    if wrong:
-        failed = SourceFailed(Outcome.INVALID_RECORD, down=False)
-        failed.invalid_items = tuple(sorted(wrong))
-        raise failed
-    try:
+    if not wrong:
         return canonical(values).decode()
-    except (TypeError, UnicodeError):  # half a surrogate pair
-        raise SourceFailed(Outcome.MALFORMED) from None
+    fitting = {code: value for code, value in values.items() if code not in wrong}
+    if hides(canonical(fitting).decode()):
+        return None
+    failed = SourceFailed(Outcome.INVALID_RECORD, down=False)
+    failed.invalid_items = tuple(sorted(wrong))
+    raise failed
+
+
+def _is_text(value: object) -> bool:
+    if not isinstance(value, str) or len(value) > GREATEST_VALUE or "\0" in value:
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # half a surrogate pair
+        return False
+    return True
 
 
 def told(failed: SourceFailed) -> DomainError:

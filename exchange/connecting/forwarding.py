@@ -23,7 +23,15 @@ import structlog
 from prometheus_client import Counter, Histogram
 
 from exchange.catalog.schema import ResourceSchema
-from exchange.connecting.asking import Asked, Connector, Outcome, SourceFailed, records_of
+from exchange.connecting.asking import (
+    Asked,
+    Connector,
+    Hides,
+    Outcome,
+    SourceFailed,
+    nothing,
+    records_of,
+)
 from exchange.connecting.breaker import Breaker, BreakerState, Rule
 from exchange.connecting.grpc_fetch import GrpcConnector
 from exchange.connecting.http_json import HttpConnector
@@ -95,8 +103,11 @@ class Forwarding:
         consumer: str,
         grant: str,
         time_remaining: Callable[[], float | None],
+        hides: Hides = nothing,
     ) -> dict[str, str | None]:
         """The records by key, as canonical JSON of the wanted items; None for an absent one.
+
+        What does not fit and is hidden counts as absent (`records_of`).
 
         At most `asking.GREATEST_KEYS` keys, each once. Raises SourceFailed.
         """
@@ -113,7 +124,7 @@ class Forwarding:
         began = time.monotonic()
         outcome = Outcome.NOT_CALLED
         try:
-            found = await self._fetch(asked, schema, time_remaining())
+            found = await self._fetch(asked, schema, time_remaining(), hides)
             outcome = Outcome.ANSWERED
         except SourceFailed as failed:
             outcome = failed.outcome
@@ -131,7 +142,7 @@ class Forwarding:
         return found
 
     async def _fetch(
-        self, asked: Asked, schema: ResourceSchema, remaining: float | None
+        self, asked: Asked, schema: ResourceSchema, remaining: float | None, hides: Hides
     ) -> dict[str, str | None]:
         endpoint, approved = self._endpoints.get(asked.resource, (None, False))
         if endpoint is None:  # removed since it was looked up
@@ -143,7 +154,7 @@ class Forwarding:
         if seconds < LEAST:
             raise SourceFailed(Outcome.TIMED_OUT, retry_after=1)
         line = self._line(endpoint)
-        return await line.fetch(asked, schema, seconds, whole=seconds >= own)
+        return await line.fetch(asked, schema, seconds, hides, whole=seconds >= own)
 
     def _line(self, endpoint: Endpoint) -> _Line:
         line = self._lines.get(endpoint.resource)
@@ -194,7 +205,7 @@ class _Line:
         self._idle.set()
 
     async def fetch(
-        self, asked: Asked, schema: ResourceSchema, seconds: float, *, whole: bool
+        self, asked: Asked, schema: ResourceSchema, seconds: float, hides: Hides, *, whole: bool
     ) -> dict[str, str | None]:
         """The records. `whole`: the source gets all of its own time, and must answer in it."""
         if self._under_way >= self.endpoint.max_in_flight:
@@ -207,7 +218,7 @@ class _Line:
         self._under_way += 1
         self._idle.clear()
         try:
-            found = await self._ask(asked, schema, seconds)
+            found = await self._ask(asked, schema, seconds, hides)
         except SourceFailed as failed:
             self._judge(turn, failed, whole, asked.consumer)
             raise
@@ -223,11 +234,11 @@ class _Line:
                 self._idle.set()
 
     async def _ask(
-        self, asked: Asked, schema: ResourceSchema, seconds: float
+        self, asked: Asked, schema: ResourceSchema, seconds: float, hides: Hides
     ) -> dict[str, str | None]:
         connector = self._connector or await self._made()
         fetched = await connector.fetch(asked, timeout=seconds)
-        return records_of(fetched, asked, schema)
+        return records_of(fetched, asked, schema, hides)
 
     def _judge(self, turn: int, failed: SourceFailed, whole: bool, consumer: str) -> None:
         now = self._clock.now()

@@ -109,7 +109,7 @@ class AsOf:
         refusals: Refusals | None = None,
     ) -> None:
         self._refusals = refusals or Refusals(audit)
-        self._sources = sources or Sources(None, schemas)
+        self._sources = sources or Sources(None, schemas, records)
         self._grants = grants
         self._schemas = schemas
         self._records = records

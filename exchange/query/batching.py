@@ -85,7 +85,7 @@ class Batching:
         refusals: Refusals | None = None,
     ) -> None:
         self._refusals = refusals or Refusals(audit)
-        self._sources = sources or Sources(None, schemas)
+        self._sources = sources or Sources(None, schemas, records)
         self._grants = grants
         self._schemas = schemas
         self._records = records

@@ -14,7 +14,9 @@ from exchange.catalog.service import Schemas
 from exchange.connecting.asking import GREATEST_KEYS, SourceFailed, told
 from exchange.connecting.forwarding import Forwarding
 from exchange.connecting.model import SERVICE
+from exchange.delivery.reading import RecordReader
 from exchange.grants.model import Grant
+from exchange.query.filtering import shown
 from runtime.errors import Aborted, DataLoss, FailedPrecondition, Unavailable
 from runtime.identity import Principal
 
@@ -47,8 +49,11 @@ def check_held(*, forwarded: bool) -> None:
 class Sources:
     """The sources that are asked; without `forwarding` there is none."""
 
-    def __init__(self, forwarding: Forwarding | None, schemas: Schemas) -> None:
+    def __init__(
+        self, forwarding: Forwarding | None, schemas: Schemas, records: RecordReader
+    ) -> None:
         self._forwarding = forwarding
+        self._records = records
         self._schema = schemas.schema
         self._left: set[asyncio.Future[None]] = set()
 
@@ -85,6 +90,10 @@ class Sources:
         tested = (one.item for one in grant.row_filter)
         wanted = tuple(dict.fromkeys((*(items or grant.masks), *tested)))
         found: dict[str, str | None] = {}
+
+        def hides(text: str) -> bool:
+            return shown(self._records, [grant], [text]) == [None]
+
         try:
             for start in range(0, len(keys), GREATEST_KEYS):
                 found |= await self._forwarding.fetch(
@@ -96,6 +105,7 @@ class Sources:
                     consumer=principal.department,
                     grant=grant.name,
                     time_remaining=time_remaining,
+                    hides=hides,
                 )
         except SourceFailed as failed:
             raise told(failed) from None

@@ -88,7 +88,7 @@ class Querying:
     ) -> None:
         self._refusals = refusals or Refusals(audit)
         self._rates = rates or Rates(clock)
-        self._sources = sources or Sources(None, schemas)
+        self._sources = sources or Sources(None, schemas, records)
         self._authorize = grants.authorize
         self._schema = schemas.schema
         self._records = records

@@ -369,6 +369,21 @@ async def test_items_that_nobody_asked_for_go_nowhere(scene):
     assert len(scene.source.asked) == 2  # the refused question did not reach the source
 
 
+async def test_a_hidden_records_faults_do_not_tell_that_there_is_one(scene):
+    await scene.connect()
+    elsewhere = RowCondition(item="birth_date", test=RowTest.PREFIX, values=("2001",))
+    grant = scene.node.grant(MASKS, row_filter=(elsewhere,), reason="仅限本地")
+    here = scene.node.grant(MASKS)
+    scene.hold({**RECORD, "name": "x" * 100_000})
+    error = await refusal(scene.ask(here))
+    assert error.reason == "SOURCE_DATA_INVALID"
+    hidden = await scene.ask(grant)
+    absent = await scene.ask(grant, citizen_number(999_999))
+    assert (hidden.found, absent.found) == (False, False)
+    told = await scene.claim(grant, name="某甲")
+    assert list(told.claims.values()) == [query_pb2.MATCH_RESULT_NOT_HELD]
+
+
 async def test_a_source_gets_no_cookie_back(http):
     http.source.behaviour = "cookie"
     await http.connect()

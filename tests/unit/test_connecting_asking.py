@@ -118,6 +118,21 @@ def test_a_record_that_does_not_fit_is_refused_by_item(item, value):
     assert item not in error.message
 
 
+def test_a_record_that_does_not_fit_and_is_hidden_is_as_absent():
+    seen = []
+
+    def hides(fitting: str) -> bool:
+        seen.append(orjson.loads(fitting))
+        return True
+
+    sent = fetched(name="x" * 100_000, household_size="3", birth_date="no")
+    wanted = asked("name", "household_size", "birth_date")
+    assert records_of([sent], wanted, SCHEMA, hides) == {KEY: None}
+    assert seen == [{"household_size": "3"}]
+    failed = failure(records_of, [sent], wanted, SCHEMA, lambda _: False)
+    assert failed.outcome is Outcome.INVALID_RECORD
+
+
 def test_half_a_surrogate_pair_is_no_text():
     sent = json.loads('"\\ud800"')
     assert failure(records_of, [fetched(name=sent)], asked("name"), SCHEMA).outcome in (
