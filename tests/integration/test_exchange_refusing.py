@@ -15,8 +15,9 @@ from runtime.errors import DomainError
 from runtime.records import canonical, commit
 from runtime.signed import RequestSigner, digest_of
 from runtime.status import from_rpc_error
-from tests.builders.catalog import CIVIL, HOUSING, caller
+from tests.builders.catalog import CIVIL, HOUSING, caller, put
 from tests.builders.exchange import citizen_number, exchange_node, person, refusal
+from tests.builders.spatial import PARCELS, parcels
 from tongban.client import sign_request
 
 WHY = {"purpose": "公租房资格审核", "case_number": "990101-2026-0001"}
@@ -74,6 +75,24 @@ async def test_everything_a_caller_sends_has_a_bound(node):
         assert (await refusal(ask(query(name)))).reason == "GRANT_NOT_FOUND"
     assert (await ask(query(grant, items=["name"]))).found
     assert dict(LIMITS)["grpc.max_receive_message_length"] > 1024 * 1024
+
+
+async def test_a_key_that_no_database_holds_fails_its_own_question_only(node):
+    put(node.service.database, parcels(), clock=node.clock)  # whose key is any text
+    node.service.schemas.invalidate()
+    free = node.grant({"parcel_number": Mask.WHOLE}, resource=PARCELS)
+    consumer, grant = node.connect(caller(HOUSING)), node.grant()
+    past = query(free, key="a\0b")
+    past.read_time.FromDatetime(node.clock.now())
+    wrong = [query(free, key="a\0b"), query(free, keys=["a\0b", "c"]), past]
+    told = await asyncio.gather(
+        *(consumer.query.Query(query(grant)) for _ in range(20)),
+        *(refusal(consumer.query.Query(one)) for one in wrong),
+        *(consumer.query.Query(query(grant)) for _ in range(20)),
+    )
+    assert [error.reason for error in told[20:23]] == ["MALFORMED_KEY"] * 3
+    assert all(answer.found for answer in (*told[:20], *told[23:]))
+    assert not (await consumer.query.Query(query(free, key="c"))).found
 
 
 async def test_a_refused_attempt_keeps_what_was_asked_and_its_signature(node):
