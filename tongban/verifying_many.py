@@ -154,6 +154,16 @@ def _tried(path: Path, question: Question, store: TrustStore, now: datetime) -> 
     except DomainError as error:
         why, why_zh = plain(error.message, 1000), plain(error.message_zh, 1000)
         return Told(path=path, reason=error.reason, message=why, message_zh=why_zh)
+    except Exception as error:  # noqa: BLE001  a fault of ours, and the others are to be told
+        kind = type(error).__name__
+        return Told(
+            path=path,
+            reason="VERIFIER_FAULT",
+            message=f"the verifier itself failed on this file ({kind}): it says nothing of the "
+            "file, so have the file looked at by hand, and tell who maintains the verifier",
+            message_zh=f"验证软件处理该文件时自身出错（{kind}）：这不说明文件的真伪，"
+            "请人工检查该文件，并告知软件维护者",
+        )
 
 
 def _check_regular(path: Path) -> None:

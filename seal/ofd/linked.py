@@ -15,7 +15,7 @@ Source: GB/T 33190-2016 §7.5 to §7.9, §15, §16, §17, §20.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from typing import Final
 
@@ -26,13 +26,15 @@ from seal.ofd.names import folded, spelled_out
 from seal.ofd.package import OfdPackage, PackageError
 from seal.ofd.page_form import PageScan, is_plain
 from seal.ofd.placement import Pages, pages_in
-from seal.ofd.readings import Readings, Told, differing, plain_resources
+from seal.ofd.readings import Key, Leads, Readings, Told, differing, key_of, plain_resources
 from seal.ofd.seen import Seen
 from seal.ofd.structure import DocBody
 
 _RESOURCES: Final = frozenset({"PublicRes", "DocumentRes"})
 _MOST_MEDIA: Final = 10_000
 _MOST_SCANNED: Final = 64 * 1024 * 1024
+_MOST_WAYS: Final = 20_000  # of locations that lead nowhere as they stand
+_LONG: Final = 256
 _PAGE_RESOURCES: Final = "PageRes"
 _ANNOTATIONS: Final = "Annotations"
 _ATTACHMENTS: Final = "Attachments"
@@ -59,6 +61,7 @@ class Linked:
         "_resources",
         "_room",
         "_told",
+        "_ways",
         "parsed",
         "parts",
         "readings",
@@ -68,6 +71,7 @@ class Linked:
         self._package = package
         self._plain = seen.plain
         self._room = _MOST_SCANNED
+        self._ways = _MOST_WAYS
         self._numbers: dict[str, Set[str]] = {}
         self._told: dict[str, Told] = {}
         self.readings = Readings()
@@ -108,59 +112,60 @@ class Linked:
             return
         with suppress(PackageError):  # told where it matters
             self._pages[doc_root] = pages_in(self._package, doc_root, root)
-        located: list[tuple[etree._Element, str]] = []
+        found: dict[Key, Hashable] = {}
         named: list[str] = []
+        pages: set[str] = set()
         for element in root.iter(etree.Element):
             where = element.get("BaseLoc")
             if where is not None:
-                located.append((element, where))
+                files = self._to(where, doc_root)
+                pages |= files
+                if not files:
+                    self.readings.absent.append(where)
+                key = key_of(element, element.get("ID", ""))
+                self.readings.number(key, frozenset(files) or where.strip(), found)
                 continue
             local = str(element.tag).rpartition("}")[2]
             if local in _NAMING:
                 held = self._to(element.text or "", doc_root)
                 self._take(local, held)
                 named += held if local in _RESOURCES else ()
-        if len(located) > 1:
-            self.readings.number(located)
         known: dict[str, str] = {}
         for name in named:
             self.readings.twice += self._beside(known, name)
-        pages = self._present(doc_root, {where for _, where in located})
         self.parts |= pages
+        compared: set[frozenset[str]] = set()
         for page in sorted(pages) if len(pages) > 1 else pages:
             if where_named := self._resources_of(page):
-                self._read_of_page(page, where_named, known)
+                of_page = frozenset(self._all_of(page, where_named))
+                if of_page not in compared:
+                    compared.add(of_page)
+                    self._read_of_page(of_page, known)
 
-    def _read_of_page(self, page: str, locations: list[str], known: dict[str, str]) -> None:
-        """The resources of a page, of whose document some are `known`."""
-        found = self._all_of(page, locations)
+    def _read_of_page(self, found: Set[str], of_document: Mapping[str, str]) -> None:
+        """The resources of a page, beside those of its document."""
         self._take(_PAGE_RESOURCES, found)
         of_page: dict[str, str] = {}
         for name in sorted(found):
             self.readings.twice += self._beside(of_page, name)
-            self.readings.again += self._beside({**known}, name)
-
-    def _present(self, base: str, locations: Iterable[str]) -> set[str]:
-        """The files that locations lead to; one that leads nowhere is told."""
-        found: set[str] = set()
-        for where in locations:
-            names = self._to(where, base)
-            found |= names
-            if not names:
-                self.readings.absent.append(where)
-        return found
+            self.readings.again += self._against(of_document, name)
 
     def _beside(self, known: dict[str, str], name: str) -> list[str]:
+        """`_against`; from now on its identifiers are known too."""
+        told = self._against(known, name)
+        known |= {one: name for one in self._numbers_of(name) if one not in known}
+        return told
+
+    def _against(self, known: Mapping[str, str], name: str) -> list[str]:
         """What a file of resources identifies otherwise than the files that are `known`."""
         numbers = self._numbers_of(name)
-        if not numbers or not self.readings.counts(len(numbers)):
+        if not known or not numbers:  # nearly all
             return []
-        if not known:  # nearly all
-            known |= dict.fromkeys(numbers, name)
+        if not self.readings.counts(len(numbers)):
+            self.readings.unseen.append(name)
             return []
         both = known.keys() & numbers
         others = {known[number] for number in both} - {name}
-        known |= dict.fromkeys(numbers - both, name)
         return [
             one
             for other in sorted(others)
@@ -170,7 +175,7 @@ class Linked:
     def _told_by(self, name: str) -> Told:
         if name not in self._told:
             root = self._parsed(name)
-            self._told[name] = {} if root is None else self.readings.tell(name, root)
+            self._told[name] = {} if root is None else self._tell(name, root)
         return self._told[name]
 
     def _numbers_of(self, name: str) -> Set[str]:
@@ -189,14 +194,29 @@ class Linked:
             if self._package.size(name) > GREATEST_XML:
                 self.readings.unseen.append(name)
             return frozenset()
-        folder = root.get("BaseLoc", "").strip().rstrip("/\\")
-        numbers, located = self.readings.look(name, root)
-        for where in located:
-            if not (folder and self._to(f"{folder}/{where}", name)) and not self._to(where, name):
-                self.readings.absent.append(where)
+        leads = self._leads(name, root)
+        numbers, located = self.readings.look(name, root, leads)
+        self.readings.absent += [where for where in located if leads(where) == where]
         return numbers
 
-    def _take(self, local: str, found: set[str]) -> None:
+    def _tell(self, name: str, root: etree._Element) -> Told:
+        return self.readings.tell(name, root, self._leads(name, root))
+
+    def _leads(self, name: str, root: etree._Element) -> Leads:
+        """To what locations of a file of resources lead, with its BaseLoc and without it.
+
+        One that leads nowhere is itself.
+        """
+        folder = root.get("BaseLoc", "").strip().rstrip("/\\")
+
+        def leads(where: str) -> Hashable:
+            of_folder = self._to(f"{folder}/{where}", name) if folder else set()
+            found = frozenset(of_folder), frozenset(self._to(where, name))
+            return found if any(found) else where
+
+        return leads
+
+    def _take(self, local: str, found: Set[str]) -> None:
         self.parts |= found
         if local in _RESOURCES or local == _PAGE_RESOURCES:
             self._resources |= found
@@ -273,6 +293,10 @@ class Linked:
             name = ""
         if name in self._package:
             return {name}
+        self._ways -= 1 + len(where) // _LONG
+        if self._ways < 0:
+            self.readings.unseen.append(where)
+            return set()
         return {*self._spelled(where, base)}
 
     def _spelled(self, where: str, base: str) -> Iterator[str]:

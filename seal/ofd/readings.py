@@ -13,7 +13,7 @@ Source: GB/T 33190-2016 §7.3 (ST_ID), §7.7 (pages), §7.9 (resources).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Hashable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -40,6 +40,8 @@ _FOLDER: Final = re.compile(rb' BaseLoc="([^"<>]*)"')
 
 Key = tuple[str, str]  # the kind of a resource and its identifier
 Told = Mapping[Key, int]
+#: To what a location of a file of resources leads.
+Leads = Callable[[str], Hashable]
 
 
 @dataclass(slots=True)
@@ -60,42 +62,43 @@ class Readings:
     unseen: list[str] = field(default_factory=list)
     count: int = 0
 
-    def number(self, located: Iterable[tuple[etree._Element, str]]) -> None:
-        """Take pages and templates, each with its location."""
-        known: dict[Key, str] = {}
-        for one, where in located:
-            key = one.tag.rpartition("}")[2], _number(one.get("ID", ""))
-            if known.setdefault(key, where.strip()) != where.strip():
-                self.twice.append(" ".join(key))
+    def number(self, key: Key, leads: Hashable, known: dict[Key, Hashable]) -> None:
+        """Take a page or template of those `known`, and what its location leads to."""
+        if known.setdefault(key, leads) != leads:
+            self.twice.append(" ".join(key))
 
-    def look(self, name: str, root: etree._Element) -> tuple[set[str], list[str]]:
+    def look(self, name: str, root: etree._Element, leads: Leads) -> tuple[set[str], list[str]]:
         """Take a file of resources; its identifiers, and the locations that it names.
 
         No element is kept: a tree takes many times its text.
         """
         known: dict[Key, etree._Element] = {}
+        told: dict[Key, int] = {}
         located: list[str] = []
         for key, one in _identified(root):
             if not self.counts(1):
                 self.unseen.append(name)
                 break
             before = known.setdefault(key, one)
-            if before is not one and _told_of(before, name) != _told_of(one, name):
-                self.twice.append(" ".join(key))
+            if before is not one:
+                if key not in told:
+                    told[key] = _told_of(before, leads)
+                if told[key] != _told_of(one, leads):
+                    self.twice.append(" ".join(key))
             if key[0] in _HOLDING:
                 located += _located(one)
                 if one.get("Type") in ("Audio", "Video"):
                     self.media.add(one.get("Type", ""))
         return {number for _, number in known}, located
 
-    def tell(self, name: str, root: etree._Element) -> Told:
+    def tell(self, name: str, root: etree._Element, leads: Leads) -> Told:
         """What the resources of a file are."""
         told: dict[Key, int] = {}
         for key, one in _identified(root):
             if not self.counts(1):
                 self.unseen.append(name)
                 break
-            told[key] = _told_of(one, name)
+            told[key] = _told_of(one, leads)
         return told
 
     def counts(self, more: int) -> bool:
@@ -114,7 +117,7 @@ def plain_resources(data: bytes) -> tuple[set[str], list[str]] | None:
     numbers, files, folder = _ID.findall(data), _FILE.findall(data), _FOLDER.findall(data)
     if len(numbers) != data.count(b"ID") or len(folder) != data.count(b"BaseLoc"):
         return None
-    known = {one.lstrip(b"0 ") for one in numbers}
+    known = {one.lstrip(b"0") or b"0" for one in numbers}
     if len(known) < len(numbers) or 2 * len(files) != data.count(b"File") or len(folder) > 1:
         return None
     base = folder[0].rstrip(b"/ ") + b"/" if folder else b""
@@ -130,24 +133,41 @@ def differing(one: Told, other: Told, numbers: Set[str]) -> list[str]:
     return [" ".join(key) for key in both if key[1] in numbers and one[key] != other[key]]
 
 
+def key_of(element: etree._Element, written: str) -> Key:
+    """The kind of an element and its identifier."""
+    return str(element.tag).rpartition("}")[2], _number(written)
+
+
 def _identified(root: etree._Element) -> Iterator[tuple[Key, etree._Element]]:
     """The resources of a file, each under its kind and identifier."""
-    for section in root:
-        for one in section:
+    for section in root.iterchildren(etree.Element):
+        for one in section.iterchildren(etree.Element):
             written = one.get("ID")
             if written is not None:
-                yield (one.tag.rpartition("}")[2], _number(written)), one
+                yield key_of(one, written), one
 
 
-def _told_of(resource: etree._Element, name: str) -> int:
-    """What a resource of a file is: its bytes, and where the files that it names are looked for."""
-    base = resource.getroottree().getroot().get("BaseLoc", "")
-    folder = (name.rpartition("/")[0], base) if _located(resource) else ()
-    return hash((etree.tostring(resource, with_tail=False), folder))
+def _told_of(resource: etree._Element, leads: Leads) -> int:
+    """What a resource of a file is, in whatever form it is written, and the files that it names."""
+    files = {where: leads(where) for where in _located(resource)}
+    said: list[Hashable] = [tuple(files.values())]
+    for one in resource.iter():
+        attributes = sorted(
+            (str(name), files.get(str(value), value) if name == "Profile" else value)
+            for name, value in one.attrib.items()
+            if one is not resource or name != "ID"
+        )
+        texts = [text for text in (one.text, None if one is resource else one.tail) if text]
+        said.append((one.tag, tuple(attributes), len(one)))
+        said += [text for text in texts if (bare := text.strip()) and bare not in files]
+    return hash(tuple(said))
 
 
 def _located(resource: etree._Element) -> list[str]:
-    local = _HOLDING.get(resource.tag.rpartition("}")[2], "")
+    """The locations that a resource names."""
+    local = _HOLDING.get(str(resource.tag).rpartition("}")[2])
+    if local is None:
+        return []
     profile = resource.get(local)
     named = [(one.text or "").strip() for one in resource.iterchildren(f"{{*}}{local}")]
     return [*named, profile] if profile else named

@@ -95,7 +95,12 @@ class SignatureXml:
 
 def doc_bodies(package: OfdPackage) -> tuple[DocBody, ...]:
     """The documents OFD.xml names. Raises PackageError (`ofd_structure`)."""
-    return bodies_of(read_xml(package, ROOT))
+    bodies = bodies_of(read_xml(package, ROOT))
+    if any(one.doc_root not in package for one in bodies):
+        raise structure_error(
+            "OFD.xml names a document that is not in the package", "OFD.xml 列出的文档不在文件包中"
+        )
+    return bodies
 
 
 def bodies_of(root: etree._Element) -> tuple[DocBody, ...]:

@@ -181,7 +181,7 @@ TWICE: dict[str, Change] = {
     ),
     "in two folders": _each(
         _resources(_picture("4", "a.png")),
-        _resources(_picture("4", "a.png"), name="Doc_0/Res2.xml", base="Res/."),
+        _resources(_picture("4", "a.png"), name="Doc_0/Pages/Res2.xml", base="."),
     ),
     "pages": _in(
         DOCUMENT, "</ofd:Pages>", '<ofd:Page ID="10" BaseLoc="/Doc_0/P.xml"/></ofd:Pages>'
