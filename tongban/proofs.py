@@ -33,21 +33,20 @@ from exchange.audit.verify import (
     Outcome,
     SavedReceipt,
     receipt_from_json,
-    verify_accesses,
     verify_leaves,
     verify_log,
     verify_receipt,
 )
 from exchange.audit.verify import Check as LogCheck
+from exchange.audit.verify_told import verify_accesses
 from runtime.errors import InvalidArgument
 from seal.judging.telling import plain
-from seal.model import Check, failed, passed, undetermined
 from tongban.console import out, print_answer, print_table, say, word
 from tongban.files import map_file, read_file
 
 GREATEST_RECEIPT = 1024 * 1024
 _PEM: Final = b"-----BEGIN CERTIFICATE-----"
-_TOLD = 5  # records that a sentence names
+TOLD = 5  # records that a sentence names
 _SHOWS: Final = {
     Kind.CONTINUED: ("the log has only grown between the two checkpoints",
                      "两个检查点之间日志只增未改"),
@@ -60,7 +59,7 @@ _SHOWS: Final = {
                           "该文件证明日志未兑现承诺：请与日志副本一并保存"),
 }  # fmt: skip
 # Whoever took a proof out of the log chose its records: that of a revocation may be left out.
-_MORE = ("; whether it holds others, later ones too, the log alone says",
+MORE = ("; whether it holds others, later ones too, the log alone says",
          "；是否另有记录（包括之后的记录）须向日志查询")  # fmt: skip
 OTHER_DOCUMENT = "RECEIPT_OF_ANOTHER_DOCUMENT"
 
@@ -92,7 +91,7 @@ def read_saved(path: Path) -> SavedReceipt | LogProof:
 def read_about_log(path: Path) -> SavedReceipt | LogProof | Evidence | ToldAccesses:
     """What a file of the log's is, by its own word. Raises InvalidArgument, BAD_RECEIPT."""
     try:
-        return _parsed(read_file(path, greatest=GREATEST_RECEIPT))
+        return parsed(read_file(path, greatest=GREATEST_RECEIPT))
     except (NoteError, UnicodeDecodeError) as error:
         raise InvalidArgument(
             f"{path} is neither a receipt that was saved with --receipt nor a proof of `tongban "
@@ -102,7 +101,8 @@ def read_about_log(path: Path) -> SavedReceipt | LogProof | Evidence | ToldAcces
         ) from error
 
 
-def _parsed(data: bytes) -> SavedReceipt | LogProof | Evidence | ToldAccesses:
+def parsed(data: bytes) -> SavedReceipt | LogProof | Evidence | ToldAccesses:
+    """What a file's bytes are, by their own word. Raises NoteError and UnicodeDecodeError."""
     text = data.decode()
     if is_accesses(text):
         return accesses_from_json(text)
@@ -156,8 +156,8 @@ def verify_file(
         count = len(saved.leaves)
         good = f"{count} {'record' if count == 1 else 'records'} of this document in the log"
         words = (
-            f"{good}: {_acts(saved)}{_MORE[0]}",
-            f"日志中有该文件的 {count} 条记录：{_acts(saved)}{_MORE[1]}",
+            f"{good}: {acts(saved)}{MORE[0]}",
+            f"日志中有该文件的 {count} 条记录：{acts(saved)}{MORE[1]}",
         )
     else:
         answer = verify_receipt(
@@ -296,13 +296,13 @@ def act_of(leaf: bytes) -> str:
     return plain(f"{record.get('kind', '')}, {record.get('time', '')}")
 
 
-def _acts(saved: LogProof) -> str:
+def acts(saved: LogProof) -> str:
     """The newest records of a proof whose leaves were verified."""
     try:
-        acts = [act_of(one.leaf) for one in saved.leaves[-_TOLD:]]
+        told_of = [act_of(one.leaf) for one in saved.leaves[-TOLD:]]
     except (ValueError, RecursionError, AttributeError):
         return ""  # a check has failed, and tells
-    return "; ".join(["…"] * (len(saved.leaves) > _TOLD) + acts)
+    return "; ".join(["…"] * (len(saved.leaves) > TOLD) + told_of)
 
 
 def size_of(checkpoint: str) -> int:
@@ -341,74 +341,6 @@ def told(answer: Answer, good: str, good_zh: str) -> dict[str, Any]:
             for check in answer.checks
         ],
     }
-
-
-def receipt_check(
-    data: bytes, key_inside: str, document: str, *, own_key: str, trust_inside: bool
-) -> Check:
-    """A receipt or a proof in a bundle of evidence as one check, by the verifier's own key.
-
-    A key that the bundle brings along proves that receipt and key fit together, and no more. A
-    record that names documents has to name this one, and every record of a proof has to;
-    `document` is its SHA-256, hexadecimal.
-    """
-    name = "evidence_receipt"
-    against = (
-        ("the log key given", "所给的日志密钥") if own_key else
-        ("the log key inside the bundle", "证据包内的日志密钥")
-    )  # fmt: skip
-    try:
-        saved = _parsed(data)
-        if isinstance(saved, Evidence | ToldAccesses):
-            raise NoteError("it is about the log or a person, and of no document")
-    except (NoteError, UnicodeDecodeError):
-        return failed(name, "it is not a receipt", "不是有效的回执", against=against)
-    key = own_key or key_inside
-    named = documents_in(saved)
-    answer = (
-        verify_leaves(saved, key) if isinstance(saved, LogProof) else verify_receipt(saved, key)
-    )
-    wrong = answer.failed()
-    if wrong and not all(one.startswith("document:") for one in wrong):
-        what = plain(", ".join(wrong[:_TOLD]))
-        return failed(name, f"these checks failed: {what}", f"未通过：{what}", against=against)
-    if wrong or (named and document not in named):
-        detail = "the record is of another document"
-        return failed(
-            name, detail, "日志记录的是另一份文件", against=against, reason=OTHER_DOCUMENT
-        )
-    if not own_key and not trust_inside:
-        return undetermined(
-            name,
-            "it holds by the log key inside; get the log's key from its operator and give it with "
-            "--log-key",
-            "以证据包内的日志密钥验证成立；请向日志运营者取得密钥并用 --log-key 提供",
-            reason="LOG_KEY_NOT_TRUSTED",
-            against=against,
-        )
-    told_en, told_zh, logged = _holds(saved, names_it=bool(named))
-    sure = bool(own_key and named and logged)
-    return passed(name, told_en, told_zh, notice=not sure, against=against)
-
-
-def _holds(saved: SavedReceipt | LogProof, *, names_it: bool) -> tuple[str, str, bool]:
-    """What is told of one that holds, English and Chinese; and whether it is in the log."""
-    if isinstance(saved, LogProof):
-        count, acts = len(saved.leaves), _acts(saved)
-        what = "1 record" if count == 1 else f"{count} records"
-        return (
-            f"in the log: {what} of this document: {acts}{_MORE[0]}",
-            f"日志中有本文件的 {count} 条记录：{acts}{_MORE[1]}",
-            True,
-        )
-    state, state_zh = (
-        ("in the log", "已在日志中") if saved.proof else ("promised to the log", "节点已承诺入日志")
-    )  # fmt: skip
-    of, of_zh = (
-        ("of this document", "本文件的") if names_it else ("that names no document", "未指明文件的")
-    )  # fmt: skip
-    act = act_of(saved.receipt.leaf)
-    return f"the record {of} is {state}: {act}", f"{of_zh}记录{state_zh}：{act}", bool(saved.proof)
 
 
 def sha256_of(path: Path) -> str:

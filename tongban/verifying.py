@@ -28,6 +28,7 @@ from seal.ses import parse_seal
 from seal.trust import TrustStore
 from seal.verify import assess, assess_seal
 from tongban import __version__, proofs
+from tongban.bundled import receipt_check
 from tongban.files import map_file, read_file
 from tongban.showing import print_verdict
 
@@ -124,7 +125,7 @@ def _judge_of(path: Path, data: Buffer, question: Question) -> Callable[..., Ver
         return partial(_detached, question=question)
     if is_evidence(data):
         judge_receipt = partial(
-            proofs.receipt_check, own_key=question.log_key, trust_inside=question.trust_inside
+            receipt_check, own_key=question.log_key, trust_inside=question.trust_inside
         )
         return partial(
             assess_evidence,

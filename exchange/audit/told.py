@@ -1,7 +1,7 @@
 """A file that an applicant takes away: who asked for their data, each record with its tlog-proof.
 
 Standard library only, like all that the offline verifier stands on. Reading proves nothing:
-`verify.verify_accesses` does.
+`verify_told.verify_accesses` does.
 
 1. There is one form of a file: what is read and written again has the same bytes.
 2. Records are those that `QueryService.MyAccess` told: the newest first, each once.

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,6 @@ from exchange.audit.proved import LogProof, ProvenLeaf, documents_of
 from exchange.audit.saved import SavedReceipt, receipt_from_json, receipt_to_json
 from exchange.audit.signed import canonical as _canonical
 from exchange.audit.signed import check_enrolled, check_same, check_signed
-from exchange.audit.told import ToldAccesses
 
 __all__ = [
     "Answer",
@@ -57,7 +56,6 @@ __all__ = [
     "SavedReceipt",
     "receipt_from_json",
     "receipt_to_json",
-    "verify_accesses",
     "verify_consistency",
     "verify_inclusion",
     "verify_leaves",
@@ -103,7 +101,7 @@ def verify_receipt(
     checks = Checks(quorum)
     receipt = saved.receipt
     verifier = checks.key(verifier_key)
-    leaf = checks.run("leaf", lambda: _read_leaf(receipt.leaf), "canonical JSON", "规范 JSON")
+    leaf = checks.run("leaf", lambda: read_leaf(receipt.leaf), "canonical JSON", "规范 JSON")
     root = checks.run(
         "path",
         lambda: root_from_path(
@@ -119,7 +117,7 @@ def verify_receipt(
         "由日志密钥签名",
     )
     for label, value in saved.values.items():
-        step = partial(_check_opening, leaf, receipt.salt, label, value)
+        step = partial(check_opening, leaf, receipt.salt, label, value)
         checks.run(f"opening:{label}", step, "is what the leaf commits to", "与叶中的承诺一致")
     for label in _lacking(leaf, saved):
         checks.undetermined(
@@ -150,7 +148,7 @@ def verify_receipt(
             tell=lambda told: told,
         )
     if saved.proof:
-        _inclusion(checks, saved.proof, receipt.leaf, verifier)
+        inclusion(checks, saved.proof, receipt.leaf, verifier)
     else:
         checks.cosignatures("cosignatures", "", verifier)
     return checks.answer()
@@ -170,7 +168,7 @@ def verify_inclusion(
        of the log that was made up for one reader.)
     """
     checks = Checks(quorum)
-    _inclusion(checks, proof, leaf, checks.key(verifier_key))
+    inclusion(checks, proof, leaf, checks.key(verifier_key))
     return checks.answer()
 
 
@@ -187,44 +185,10 @@ def verify_leaves(saved: LogProof, verifier_key: str, *, quorum: Quorum = NO_QUO
     verifier = checks.key(verifier_key)
     for one in saved.leaves:
         of = f":{one.index}"
-        leaf = checks.run(f"leaf{of}", partial(_read_leaf, one.leaf), "canonical JSON", "规范 JSON")
+        leaf = checks.run(f"leaf{of}", partial(read_leaf, one.leaf), "canonical JSON", "规范 JSON")
         step = partial(_check_named, leaf, saved.document)
         checks.run(f"document{of}", step, "is the one that the record names", "即该记录所指的文件")
-        _inclusion(checks, one.proof, one.leaf, verifier, at=one)
-    return checks.answer()
-
-
-def verify_accesses(
-    saved: ToldAccesses,
-    verifier_key: str,
-    *,
-    quorum: Quorum = NO_QUORUM,
-    openings: Mapping[str, str] | None = None,
-) -> Answer:
-    """Whether all records that an applicant was told are in the log, and those of one are theirs.
-
-    1. `key`: as in `verify_receipt`. Then of each record, by its index in the log:
-    2. `leaf:<index>`: as in `verify_receipt`.
-    3. `opening:<index>`, where the record commits to one key: it is the applicant's. (The record of
-       somebody else.)
-    4. `proof:<index>`, `checkpoint:<index>`, `inclusion:<index>`: as in `verify_leaves`.
-    5. `opening:<label>` of each of `openings`: some of them commit to this value, and which. (An
-       asker who tells the applicant another purpose or case than it asked for.)
-    """
-    checks = Checks(quorum)
-    verifier = checks.key(verifier_key)
-    for label, value in (openings or {}).items():
-        committed = partial(_committed, saved, label, value)
-        checks.run(f"opening:{label}", committed, "", "", tell=_in_records)
-    for one in saved.accesses:
-        of = f":{one.proven.index}"
-        read = partial(_read_leaf, one.proven.leaf)
-        leaf = checks.run(f"leaf{of}", read, "canonical JSON", "规范 JSON")
-        commitments = (leaf or {}).get("commitments")
-        if one.salt or (isinstance(commitments, dict) and "key" in commitments):
-            step = partial(_check_opening, leaf, one.salt, "key", saved.key)
-            checks.run(f"opening{of}", step, "is about this number", "与该号码有关")
-        _inclusion(checks, one.proven.proof, one.proven.leaf, verifier, at=one.proven)
+        inclusion(checks, one.proof, one.leaf, verifier, at=one)
     return checks.answer()
 
 
@@ -301,7 +265,7 @@ def verify_log(
 # The steps.
 
 
-def _inclusion(
+def inclusion(
     checks: Checks,
     text: str,
     leaf: bytes,
@@ -356,7 +320,7 @@ def _check_promise(receipt: Receipt, root: bytes | None, verifier: Verifier | No
     key.check(promise.text(), receipt.signature)
 
 
-def _read_leaf(leaf: bytes) -> dict[str, Any]:
+def read_leaf(leaf: bytes) -> dict[str, Any]:
     try:
         body = json.loads(leaf)
     except (ValueError, RecursionError):
@@ -366,7 +330,7 @@ def _read_leaf(leaf: bytes) -> dict[str, Any]:
     return body
 
 
-def _check_opening(leaf: dict[str, Any] | None, salt: bytes, label: str, value: Any) -> None:
+def check_opening(leaf: dict[str, Any] | None, salt: bytes, label: str, value: Any) -> None:
     commitments = had(leaf).get("commitments")
     wanted = commitments.get(label) if isinstance(commitments, dict) else None
     if wanted is None:
@@ -374,25 +338,6 @@ def _check_opening(leaf: dict[str, Any] | None, salt: bytes, label: str, value: 
     plain = _plain(value)
     if hashlib.sha256(salt + label.encode() + b"\0" + plain).hexdigest() != wanted:
         raise NoteError("the leaf commits to another value, or the salt is another one")
-
-
-def _committed(saved: ToldAccesses, label: str, value: str) -> list[int]:
-    """Indexes of the records that commit to a value. Raises NoteError where none does."""
-    found = []
-    for one in saved.accesses:
-        try:
-            _check_opening(_read_leaf(one.proven.leaf), one.salt, label, value)
-        except NoteError:
-            continue
-        found.append(one.proven.index)
-    if not found:
-        raise NoteError("none of the records about this number alone commits to this value")
-    return found
-
-
-def _in_records(indexes: list[int]) -> tuple[str, str]:
-    listed = ", ".join(map(str, indexes))
-    return f"is what these records commit to: {listed}", f"与以下记录的承诺一致：{listed}"
 
 
 def _enrolled(
@@ -407,7 +352,7 @@ def _enrolled(
     failed = verify_leaves(enrolment, verifier_key, quorum=quorum).failed()
     if failed:
         raise NoteError(f"the proof of the enrolment does not hold: {', '.join(failed)}")
-    told = check_enrolled(leaf, _read_leaf(enrolment.leaves[0].leaf), saved.certificate)
+    told = check_enrolled(leaf, read_leaf(enrolment.leaves[0].leaf), saved.certificate)
     index = enrolment.leaves[0].index
     return f"{told[0]} (record {index} of the log)", f"{told[1]}（日志第 {index} 条）"
 

@@ -26,8 +26,9 @@ from tests.builders import county
 from tests.builders.audit import log_key
 from tests.builders.ofd import plain_ofd
 from tests.builders.seal_node import CORNER
+from tongban.bundled import receipt_check
 from tongban.demonstration import auditing, licensing
-from tongban.proofs import receipt_check, size_of, verify_file
+from tongban.proofs import size_of, verify_file
 from tongban.proving import Found, prove
 from tongban.trust_folder import TrustFolder
 

@@ -16,7 +16,7 @@ from exchange.audit.told import (
     accesses_to_json,
     is_accesses,
 )
-from exchange.audit.verify import verify_accesses
+from exchange.audit.verify_told import verify_accesses
 from runtime.records import canonical, commit
 
 KEY, SALT = "990101197109070014", bytes(range(32))

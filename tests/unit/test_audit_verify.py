@@ -380,7 +380,7 @@ def test_the_verifier_stands_alone() -> None:
         f"exchange.audit{part}"
         for part in (
             "", ".answering", ".copying", ".merkle", ".model", ".note", ".proved", ".saved",
-            ".signed", ".told", ".verify",
+            ".signed", ".verify",
         )
     }  # fmt: skip
     servers = ("grpc", "google", "sqlalchemy", "sqlmodel", "orjson", "pydantic", "structlog")

@@ -12,7 +12,8 @@ from exchange.audit.verify import SavedReceipt, receipt_to_json
 from runtime.errors import InvalidArgument
 from runtime.records import make_record
 from tests.builders.audit import NOON, log_key, proofs_of
-from tongban.proofs import receipt_check, verify_file
+from tongban.bundled import receipt_check
+from tongban.proofs import verify_file
 
 DOCUMENT, OTHER = "ab" * 32, "cd" * 32
 KEY = log_key().verifier_key

@@ -1,0 +1,67 @@
+"""Checks of what an applicant takes away: who asked for their data (`exchange.audit.told`).
+
+As `exchange.audit.verify`, offline and without trusting the node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+from exchange.audit.answering import NO_QUORUM, Answer, Checks, Quorum
+from exchange.audit.note import NoteError
+from exchange.audit.told import ToldAccesses
+from exchange.audit.verify import check_opening, inclusion, read_leaf
+
+
+def verify_accesses(
+    saved: ToldAccesses,
+    verifier_key: str,
+    *,
+    quorum: Quorum = NO_QUORUM,
+    openings: Mapping[str, str] | None = None,
+) -> Answer:
+    """Whether all records that an applicant was told are in the log, and those of one are theirs.
+
+    1. `key`: as in `verify_receipt`. Then of each record, by its index in the log:
+    2. `leaf:<index>`: as in `verify_receipt`.
+    3. `opening:<index>`, where the record commits to one key: it is the applicant's. (The record of
+       somebody else.)
+    4. `proof:<index>`, `checkpoint:<index>`, `inclusion:<index>`: as in `verify_leaves`.
+    5. `opening:<label>` of each of `openings`: some of them commit to this value, and which. (An
+       asker who tells the applicant another purpose or case than it asked for.)
+    """
+    checks = Checks(quorum)
+    verifier = checks.key(verifier_key)
+    for label, value in (openings or {}).items():
+        committed = partial(_committed, saved, label, value)
+        checks.run(f"opening:{label}", committed, "", "", tell=_in_records)
+    for one in saved.accesses:
+        of = f":{one.proven.index}"
+        read = partial(read_leaf, one.proven.leaf)
+        leaf = checks.run(f"leaf{of}", read, "canonical JSON", "规范 JSON")
+        commitments = (leaf or {}).get("commitments")
+        if one.salt or (isinstance(commitments, dict) and "key" in commitments):
+            step = partial(check_opening, leaf, one.salt, "key", saved.key)
+            checks.run(f"opening{of}", step, "is about this number", "与该号码有关")
+        inclusion(checks, one.proven.proof, one.proven.leaf, verifier, at=one.proven)
+    return checks.answer()
+
+
+def _committed(saved: ToldAccesses, label: str, value: str) -> list[int]:
+    """Indexes of the records that commit to a value. Raises NoteError where none does."""
+    found = []
+    for one in saved.accesses:
+        try:
+            check_opening(read_leaf(one.proven.leaf), one.salt, label, value)
+        except NoteError:
+            continue
+        found.append(one.proven.index)
+    if not found:
+        raise NoteError("none of the records about this number alone commits to this value")
+    return found
+
+
+def _in_records(indexes: list[int]) -> tuple[str, str]:
+    listed = ", ".join(map(str, indexes))
+    return f"is what these records commit to: {listed}", f"与以下记录的承诺一致：{listed}"
