@@ -14,7 +14,7 @@ demo: $(VENV)/.installed ## Run the main job on the embedded default.
 	@$(BIN)/tongban demo $(ARGS)
 
 test: $(VENV)/.tested-tools ## Install what the tests need and run them all.
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: lint unit ## Format, lint, types, floors, protos, stubs, unit tests.
 
