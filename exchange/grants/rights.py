@@ -36,16 +36,15 @@ def may_decide(
 def is_authority(principal: Principal, request: AccessRequest, above: Collection[str] = ()) -> bool:
     """Whether the caller is the authority over sharing across regions and levels.
 
-    Where none is named, departments above the source are; where there are none either, every
-    administrator, but for those of who asks.
+    Nobody is over what its own department asks for. Where no authority is named, or it asks itself,
+    departments above the source are; where there are none either, every administrator.
     """
-    if not principal.has(Role.ADMINISTRATOR):
+    if not principal.has(Role.ADMINISTRATOR) or principal.department == request.consumer:
         return False
-    if request.authority:
+    if request.authority and request.authority != request.consumer:
         return principal.department == request.authority
-    if above:
-        return principal.department in above
-    return principal.department != request.consumer
+    others = {*above} - {request.consumer}
+    return not others or principal.department in others
 
 
 def may_revoke(principal: Principal, grant: Grant) -> bool:

@@ -28,11 +28,11 @@ def review(work: UnitOfWork, consumer: str, resource: str) -> Review:
     if source is None:
         return NO_REVIEW
     held = deadlines.ruling(work.session, source.region_code)
+    # The authority agrees to nothing that it asks for itself, and so no clock of its own runs.
+    authority = "" if held.authority == consumer else held.authority
     if asking is None:
         # Nobody knows where it is: to be safe, elsewhere.
         return Review(
-            cross_region=True, needed="cross_region" in held.review_when, authority=held.authority
+            cross_region=True, needed="cross_region" in held.review_when, authority=authority
         )
-    return reviewing.review_of(
-        asking, source, review_when=held.review_when, authority=held.authority
-    )
+    return reviewing.review_of(asking, source, review_when=held.review_when, authority=authority)

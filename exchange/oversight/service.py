@@ -6,6 +6,8 @@
    and counted before any transaction begins, so it never keeps anybody waiting.
 3. What the tally cannot tell (a rate, a row filter) is read from the log itself (`traffic`), within
    bounds that the answer tells.
+4. What a row filter would hide is told by what records hold: to the source only, whose records they
+   are. To anybody else it would tell, value by value, what its grant hides.
 """
 
 from __future__ import annotations
@@ -136,9 +138,12 @@ class Overseeing:
     ) -> Answer:
         """What recorded uses of a grant a change would have met.
 
-        Raises NotFound (GRANT_NOT_FOUND) and InvalidArgument (CHANGE_INVALID).
+        Raises NotFound (GRANT_NOT_FOUND), PermissionDenied (NOT_THE_SOURCE: rule 4) and
+        InvalidArgument (CHANGE_INVALID).
         """
         held = grants.get_grant(self._database, principal, grant)
+        if change.row_filter and principal.department != held.source:
+            raise _not_told_of_records()
         self._check_change(held, change)
         first, last = self._days(from_day, until_day)
         tally = self.catch_up()
@@ -292,6 +297,14 @@ def _check_own(principal: Principal, resource: str) -> None:
             reason="NOT_THE_SOURCE",
             message_zh="只有数源部门、管理员和审计员可以查询谁能读取该信息资源",
         )
+
+
+def _not_told_of_records() -> PermissionDenied:
+    return PermissionDenied(
+        "only the source department asks what a row filter would hide: leave the filter out",
+        reason="NOT_THE_SOURCE",
+        message_zh="只有数源部门可以推演行过滤条件：请去掉该条件",
+    )
 
 
 def _decided_otherwise(now: SharingType, then: SharingType) -> bool:

@@ -210,6 +210,14 @@ ACTS = [
     (ADMIN, "endorse alone", None),
     (SOURCE_ADMIN, "endorse alone", None),
     (CONSUMER_ADMIN, "endorse alone", "NOT_THE_AUTHORITY"),
+    # Who endorses what the authority itself asks: others above the source, else any administrator.
+    (OFFICE_ADMIN, "endorse own", "NOT_THE_AUTHORITY"),
+    (CITY_ADMIN, "endorse own", None),
+    (ADMIN, "endorse own", "NOT_THE_AUTHORITY"),
+    (OFFICE_ADMIN, "endorse own above", "NOT_THE_AUTHORITY"),
+    (CITY_ADMIN, "endorse own above", None),
+    (OFFICE_ADMIN, "endorse own alone", "NOT_THE_AUTHORITY"),
+    (ADMIN, "endorse own alone", None),
     # Who revokes: both parties or an administrator.
     (SOURCE, "revoke", None),
     (ADMIN, "revoke", None),
@@ -307,15 +315,18 @@ def perform(act: str, who: Principal, request: AccessRequest | None, grant: Gran
                 now=NOON,
                 above=ABOVE,
             )
-        case "endorse" | "endorse as named" | "endorse alone":
+        case _ if act.startswith("endorse"):
+            office = "departments/city-data-office"
+            if request and "own" in act:
+                request = replace(request, name=f"{office}/accessRequests/aaaaaaaaaaaaaaaa")
+            named = act in ("endorse as named", "endorse own", "endorse own alone")
             return deciding.endorse(
                 who,
-                request
-                and proposed(request, "departments/city-data-office" if "named" in act else ""),
+                request and proposed(request, office if named else ""),
                 resource=county.resource(),
                 grant_name=build.GRANT,
                 now=NOON,
-                above=() if act == "endorse alone" else ABOVE,
+                above={office} if act == "endorse own alone" else () if "alone" in act else ABOVE,
             )
         case "revoke":
             return amending.revoke(who, grant, reason="已办结", now=NOON)
