@@ -50,7 +50,7 @@ TABLES: dict[tuple[str, str], dict[str, str | tuple[str, ...]]] = {
         ), DECISIONS),
     },
     ("exchange.oversight.rpc", "POLICY"): dict.fromkeys(
-        ("ExplainAccess", "WhatIf", "ReportGrantUse"), DECISIONS
+        ("ExplainAccess", "WhatIf", "WhatIfCatalog", "ReportGrantUse"), DECISIONS
     ),
     ("exchange.monitoring.rpc", "POLICY"): dict.fromkeys(
         ("ListCallRecords", "ListAlerts"),
@@ -140,6 +140,7 @@ TABLES: dict[tuple[str, str], dict[str, str | tuple[str, ...]]] = {
         **dict.fromkeys(("GetInquiry", "ListInquiries"), OWN),
     },
     ("exchange.lists.rpc", "POLICY"): {
+        "ListGrantCollisions": DECISIONS,
         "PutResponsibility": ("responsibility_put",),
         "RemoveResponsibility": ("responsibility_removed",),
         "CreateDemand": ("demand_made",),
