@@ -136,6 +136,7 @@ class ExchangeService:
             clock=clock,
         )
         self._settings = settings
+        self._office = f"departments/{settings.department}"
         self._objects = objects
         self._outboxes = (self.database, *outboxes)
         self._clock = clock
@@ -239,7 +240,7 @@ class ExchangeService:
         )
         server.add(
             catalog_pb2_grpc.add_CatalogServiceServicer_to_server,
-            CatalogServicer(self.database, self.schemas, self._clock),
+            CatalogServicer(self.database, self.schemas, self._clock, office=self._office),
             catalog_rpc.POLICY,
         )
         server.add(

@@ -16,10 +16,11 @@ What one entry may say is in `rules`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 
+from exchange.catalog.acting import may_act_for
 from exchange.catalog.model import (
     DataResource,
     Entry,
@@ -92,26 +93,46 @@ class Plan:
     unchanged: int
 
 
-def check_directory_permission(principal: Principal, changes: Sequence[Change]) -> None:
-    """An administrator changes any directory, a department's system its own department's.
+def check_directory_permission(
+    principal: Principal,
+    changes: Sequence[Change],
+    *,
+    above: Callable[[str], Collection[str]] = lambda _: (),
+    office: str = "",
+) -> None:
+    """A department changes its own directory, an administrator those it may act for too.
 
-    Raises PermissionDenied, NOT_OWN_DIRECTORY, with the first changes that are not its own. A name
-    that is none is left to `plan`.
+    `above` tells the departments above one. Raises PermissionDenied, NOT_OWN_DIRECTORY, with the
+    first changes that are not the caller's. A name that is none is left to `plan`.
     """
-    if principal.has(Role.ADMINISTRATOR):
-        return
-    own = principal.department + "/"
+    owners = {names.department_of(name) for name in entry_names(changes)}
+    own = {
+        owner
+        for owner in owners
+        if owner == principal.department
+        or (
+            principal.has(Role.ADMINISTRATOR)
+            and (
+                may_act_for(principal, owner, office=office)
+                or may_act_for(principal, owner, above=above(owner))
+            )
+        )
+    }
     foreign = [
         FieldViolation(f"changes[{place}]", "belongs to another department")
         for place, change in enumerate(changes)
-        if change is not None and not change.name.startswith(own) and is_entry(change.name)
+        if change is not None
+        and is_entry(change.name)
+        and names.department_of(change.name) not in own
     ]
     if foreign:
         raise PermissionDenied(
-            "a department changes its own directory only: leave out the others' entries, or ask an "
-            "administrator",
+            "a department changes its own directory only, and an administrator those of "
+            "departments below its own: leave out the others' entries, or ask the department that "
+            "runs the node",
             reason="NOT_OWN_DIRECTORY",
-            message_zh="部门只能变更本部门的目录：请去掉其他部门的条目，或由管理员处理",
+            message_zh="部门只能变更本部门的目录，管理员可变更下级部门的目录："
+            "请去掉其他部门的条目，或由节点管理部门处理",
             violations=foreign[:GREATEST_VIOLATIONS],
         )
 

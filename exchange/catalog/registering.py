@@ -1,6 +1,6 @@
 """Use cases of departments: register one, change one.
 
-1. Administrators only. A credit code is of one department (GB 32100).
+1. Administrators only, and of whom `acting` says. A credit code is of one department (GB 32100).
 2. Where a department stands is judged with those above and below it, while nobody else may change
    a department: the row of the catalog's epoch is the lock.
 3. Every version is kept.
@@ -12,6 +12,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from exchange.catalog import departments, rules, store
+from exchange.catalog.acting import check_place, may_act_for
 from exchange.catalog.model import DEPARTMENT_FIELDS, Department, DepartmentLevel
 from runtime import names
 from runtime.clock import Clock
@@ -43,11 +44,12 @@ def create_department(
     level: DepartmentLevel = DepartmentLevel.UNSPECIFIED,
     parent: str = "",
     clock: Clock,
+    office: str = "",
 ) -> Department:
-    """Register a department.
+    """Register a department: below the caller's own, or anywhere where it is the node's office.
 
-    Raises InvalidArgument (MALFORMED_ID, DEPARTMENT_INVALID) or AlreadyExists (DEPARTMENT_EXISTS,
-    CREDIT_CODE_TAKEN).
+    Raises PermissionDenied (NOT_ABOVE), InvalidArgument (MALFORMED_ID, DEPARTMENT_INVALID)
+    or AlreadyExists (DEPARTMENT_EXISTS, CREDIT_CODE_TAKEN).
     """
     names.check_id(department_id, field="department_id")
     name = names.make(names.DEPARTMENT, department=department_id)
@@ -64,6 +66,7 @@ def create_department(
     )
     if parent:
         store.lock_departments(work.session)
+    check_place(principal, above=None, then=_names_of(above(work, department)), office=office)
     _check(work, department)
     if store.department(work.session, name) is not None:
         raise AlreadyExists(
@@ -88,11 +91,13 @@ def update_department(
     etag: str,
     mask: Collection[str],
     clock: Clock,
+    office: str = "",
 ) -> Department:
     """Change the fields of `mask`, all of them where it is empty; the same again changes nothing.
 
-    Raises NotFound (DEPARTMENT_NOT_FOUND), InvalidArgument (UPDATE_MASK_UNKNOWN,
-    DEPARTMENT_INVALID), Aborted (ETAG_MISMATCH) or AlreadyExists (CREDIT_CODE_TAKEN).
+    A department's own administrator changes its display name; the rest is changed from above.
+    Raises PermissionDenied (NOT_ABOVE), NotFound (DEPARTMENT_NOT_FOUND), InvalidArgument
+    (UPDATE_MASK_UNKNOWN, DEPARTMENT_INVALID), Aborted (ETAG_MISMATCH) or AlreadyExists (CREDIT_CODE_TAKEN).
     """
     names.parse(names.DEPARTMENT, name, field="department.name")
     fields = _checked_mask(mask)
@@ -109,6 +114,15 @@ def update_department(
             reason="ETAG_MISMATCH",
             message_zh="读取之后部门信息已被修改：请重新读取后再试",
             violations=[FieldViolation("department.etag", "is not the newest")],
+        )
+    if replace(changed, display_name=held.display_name) != held or not may_act_for(
+        principal, name, office=office
+    ):
+        check_place(
+            principal,
+            above=_names_of(above(work, held)),
+            then=_names_of(above(work, changed)),
+            office=office,
         )
     _check(work, changed)
     _check_holder(work, changed)
@@ -190,6 +204,16 @@ def above(work: UnitOfWork, department: Department) -> list[Department]:
         found_above.append(found)
         parent = "" if found.name == department.name else found.parent
     return found_above
+
+
+def names_above(work: UnitOfWork, name: str) -> frozenset[str]:
+    """The names of the departments above one; none where it is not registered."""
+    held = store.department(work.session, name)
+    return frozenset() if held is None else _names_of(above(work, held))
+
+
+def _names_of(found: Collection[Department]) -> frozenset[str]:
+    return frozenset(one.name for one in found)
 
 
 def _below(work: UnitOfWork, name: str) -> list[list[Department]]:

@@ -52,8 +52,11 @@ POLICY: Mapping[str, frozenset[Role]] = {
 class CatalogServicer:
     """The methods of CatalogService; plain ones, as all of them ask the database."""
 
-    def __init__(self, database: Database, schemas: Schemas, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, schemas: Schemas, clock: Clock, *, office: str = ""
+    ) -> None:
         self._database = database
+        self._office = office
         self._schemas = schemas
         self._clock = clock
 
@@ -74,6 +77,7 @@ class CatalogServicer:
                     level=LEVEL_OF.get(request.department.level, DepartmentLevel.UNSPECIFIED),
                     parent=request.department.parent,
                     clock=self._clock,
+                    office=self._office,
                 )
                 return pb.CreateDepartmentResponse(department=department_message(department))
 
@@ -108,6 +112,7 @@ class CatalogServicer:
                     etag=asked.etag,
                     mask=tuple(request.update_mask.paths),
                     clock=self._clock,
+                    office=self._office,
                 )
                 return pb.UpdateDepartmentResponse(department=department_message(department))
 
@@ -224,6 +229,7 @@ class CatalogServicer:
                     changes=[change_of(change) for change in request.changes],
                     source=request.source,
                     clock=self._clock,
+                    office=self._office,
                 )
                 return pb.ApplyDirectoryResponse(
                     added=plan.added,

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from exchange.catalog import directory, rules, store
+from exchange.catalog import directory, registering, rules, store
 from exchange.catalog.directory import Change, Plan
 from exchange.catalog.model import (
     DataResource,
@@ -150,15 +150,23 @@ def apply_directory(
     changes: Sequence[Change],
     source: str,
     clock: Clock,
+    office: str = "",
 ) -> Plan:
     """Apply a batch, all of it or nothing, and tell what it did.
+
+    `office` is the department that runs the node, whose administrators keep every directory.
 
     Raises PermissionDenied (NOT_OWN_DIRECTORY), InvalidArgument (BATCH_SIZE, DIRECTORY_INVALID) or
     Aborted (ETAG_MISMATCH).
     """
     # 1. Size and right first: nothing is read for a batch that may not be.
     directory.check_size(changes)
-    directory.check_directory_permission(principal, changes)
+    directory.check_directory_permission(
+        principal,
+        changes,
+        above=lambda owner: registering.names_above(work, owner),
+        office=office,
+    )
     _check_source(source)
     # 2. What is held, in one statement a table, and locked.
     wanted = directory.entry_names(changes)

@@ -104,7 +104,12 @@ def _fill(database: Database, clock: FixedClock) -> None:
         batch = [_resource(dice, n) for n in numbers[first : first + RESOURCES_A_BATCH]]
         with database.unit_of_work() as work:
             catalog.apply_directory(
-                work, build.ADMINISTRATOR, changes=batch, source="benchmark", clock=clock
+                work,
+                build.ADMINISTRATOR,
+                changes=batch,
+                source="benchmark",
+                clock=clock,
+                office=build.OFFICE,
             )
     if not database.is_sqlite:  # as the server does by itself after a while
         with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as one:

@@ -46,6 +46,8 @@ def caller(department: str, *roles: Role, system: str = "main") -> Principal:
     )
 
 
+#: The department that runs the node.
+OFFICE = "departments/data-office"
 ADMINISTRATOR = caller("departments/data-office", Role.ADMINISTRATOR)
 AUDITOR = caller("departments/audit-office", Role.AUDITOR)
 
@@ -142,10 +144,13 @@ def register(database: Database, *departments: str, clock: FixedClock) -> None:
                 credit_code=credit_code(serial),
                 region_code="990101",
                 clock=clock,
+                office=OFFICE,
             )
 
 
 def put(database: Database, *entries: DataResource | ServiceItem, clock: FixedClock) -> None:
     """Put entries into the catalog as the administrator."""
     with database.unit_of_work() as work:
-        service.apply_directory(work, ADMINISTRATOR, changes=entries, source="test", clock=clock)
+        service.apply_directory(
+            work, ADMINISTRATOR, changes=entries, source="test", clock=clock, office=OFFICE
+        )

@@ -207,7 +207,7 @@ class ExchangeNode:
 def settings_in(folder: Path, database: str = "") -> Settings:
     """Settings of an exchange in a folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    return Settings(data=folder, database=database)
+    return Settings(data=folder, database=database, department="data-office")
 
 
 @asynccontextmanager

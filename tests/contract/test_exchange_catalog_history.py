@@ -16,7 +16,8 @@ from exchange.catalog.service_item import FeeSchedule, Material, MaterialKind, T
 from exchange.delivery.store import BatchRow
 from runtime.clock import FixedClock
 from runtime.database import Database
-from runtime.errors import Aborted, AlreadyExists, InvalidArgument, NotFound
+from runtime.errors import Aborted, AlreadyExists, InvalidArgument, NotFound, PermissionDenied
+from runtime.identity import Role
 from tests.builders import catalog as build
 
 DAY = timedelta(days=1)
@@ -51,6 +52,7 @@ def update(database: Database, clock: FixedClock, name=build.HOUSING, mask=(), e
             etag=etag,
             mask=mask,
             clock=clock,
+            office=build.OFFICE,
         )
 
 
@@ -136,6 +138,7 @@ def test_a_tree_of_departments_has_a_depth(database: Database, clock: FixedClock
                 region_code="990101",
                 parent=parent,
                 clock=clock,
+                office=build.OFFICE,
             )
     with pytest.raises(InvalidArgument):  # five stand below it
         update(database, clock, name=build.CIVIL, parent=build.HOUSING)
@@ -154,6 +157,7 @@ def test_an_absent_department_is_not_changed(database: Database, clock: FixedClo
             etag="",
             mask=(),
             clock=clock,
+            office=build.OFFICE,
         )
     assert refused.value.reason == "DEPARTMENT_NOT_FOUND"
 
@@ -362,3 +366,50 @@ def test_what_was_held_before_is_migrated(database_url: str):
         ).one()
     assert tuple(row) == ("101001/000001", "conditional", "daily")
     database.close()
+
+
+def test_no_administrator_takes_another_department(database: Database, clock: FixedClock):
+    housing = build.caller(build.HOUSING, Role.ADMINISTRATOR)
+
+    def change(who, **said):
+        held = service.get_department(database, build.CIVIL)
+        with database.unit_of_work() as work:
+            return registering.update_department(
+                work,
+                who,
+                name=held.name,
+                wanted=Wanted(
+                    display_name=said.get("display_name", held.display_name),
+                    credit_code=held.credit_code,
+                    region_code=said.get("region_code", held.region_code),
+                    level=held.level,
+                    parent=said.get("parent", held.parent),
+                ),
+                etag="",
+                mask=tuple(said),
+                clock=clock,
+                office=build.OFFICE,
+            )
+
+    for said in ({"parent": build.HOUSING}, {"region_code": "990102"}, {"display_name": "改"}):
+        with pytest.raises(PermissionDenied) as refused:
+            change(housing, **said)
+        assert refused.value.reason == "NOT_ABOVE"
+    own = build.caller(build.CIVIL, Role.ADMINISTRATOR)
+    with pytest.raises(PermissionDenied):
+        change(own, region_code="990102")
+    assert change(own, display_name="示范县民政局（改）").version == 2
+    with pytest.raises(PermissionDenied) as refused, database.unit_of_work() as work:
+        service.apply_directory(
+            work, housing, changes=[build.resource()], source="x", clock=clock, office=build.OFFICE
+        )
+    assert refused.value.reason == "NOT_OWN_DIRECTORY"
+    # The office puts it below another: from then on, its administrators act for it.
+    change(build.ADMINISTRATOR, parent=build.HOUSING)
+    with database.unit_of_work() as work:
+        service.apply_directory(
+            work, housing, changes=[build.resource()], source="x", clock=clock, office=build.OFFICE
+        )
+    assert change(housing, display_name="示范县民政局").version == 4
+    with pytest.raises(PermissionDenied):  # it stays below, and no one else gets it
+        change(housing, parent=build.HEALTH)

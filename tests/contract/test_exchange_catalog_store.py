@@ -44,7 +44,12 @@ def database(database_url: str, clock: FixedClock) -> Iterator[Database]:
 def apply(database: Database, *changes: directory.Change, clock: FixedClock, who=None):
     with database.unit_of_work() as work:
         return service.apply_directory(
-            work, who or build.ADMINISTRATOR, changes=changes, source="directory.xlsx", clock=clock
+            work,
+            who or build.ADMINISTRATOR,
+            changes=changes,
+            source="directory.xlsx",
+            clock=clock,
+            office=build.OFFICE,
         )
 
 
@@ -116,6 +121,7 @@ def test_a_credit_code_is_of_one_department(database: Database, clock: FixedCloc
             credit_code=held.credit_code,
             region_code="990101",
             clock=clock,
+            office=build.OFFICE,
         )
     assert refused.value.reason == "CREDIT_CODE_TAKEN"
     assert build.CIVIL in refused.value.message
@@ -133,6 +139,7 @@ def test_a_department_with_a_wrong_credit_code_is_refused(database: Database, cl
             credit_code="119901010000000000",
             region_code="0",
             clock=clock,
+            office=build.OFFICE,
         )
     assert [v.field for v in refused.value.violations] == [
         "department.display_name",

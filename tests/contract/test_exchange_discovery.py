@@ -192,6 +192,7 @@ def test_who_is_elsewhere_needs_the_authority_too(database: Database, clock: Fix
             credit_code=county.credit_code(9),
             region_code="990102",
             clock=clock,
+            office=county.OFFICE,
         )
     neighbour = caller("departments/neighbour")
     asked = by_name(discover(database, clock, neighbour))

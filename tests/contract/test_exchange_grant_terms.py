@@ -74,6 +74,7 @@ def elsewhere(database: Database, clock: FixedClock) -> str:
             credit_code=county.credit_code(8),
             region_code="990201",
             clock=clock,
+            office=county.OFFICE,
         )
     return FAR
 

@@ -244,7 +244,7 @@ class Wire:
         self.index = GrantIndex(database, clock)
         self.schemas = Schemas(database)
         self.grants = GrantServicer(database, self.index, clock)
-        self.catalog = CatalogServicer(database, self.schemas, clock)
+        self.catalog = CatalogServicer(database, self.schemas, clock, office=county.OFFICE)
 
     def __call__(self, who: Principal, method: str, request):
         servicer = self.grants if method in POLICY else self.catalog

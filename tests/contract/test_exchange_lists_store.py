@@ -388,7 +388,12 @@ def withdraw(node: Node, name: str) -> None:
 
     with node.database.unit_of_work() as work:
         service.apply_directory(
-            work, ADMINISTRATOR, changes=[Withdrawal(name=name)], source="test", clock=node.clock
+            work,
+            ADMINISTRATOR,
+            changes=[Withdrawal(name=name)],
+            source="test",
+            clock=node.clock,
+            office=ADMINISTRATOR.department,
         )
 
 

@@ -227,12 +227,19 @@ def test_a_stale_etag_aborts():
         assert refused.value.violations[0].field == "changes[0].put_resource.etag"
 
 
-def test_a_department_changes_its_own_directory_and_an_administrator_any():
+def test_a_department_changes_its_own_directory_and_those_below_it():
     changes = [build.resource(), Withdrawal(name=f"{HOUSING}/resources/houses")]
-    directory.check_directory_permission(build.ADMINISTRATOR, changes)
+    directory.check_directory_permission(build.ADMINISTRATOR, changes, office=build.OFFICE)
     directory.check_directory_permission(build.caller(CIVIL), changes[:1])
     both = build.caller(HOUSING, Role.DEPARTMENT, Role.ADMINISTRATOR)
-    directory.check_directory_permission(both, changes)
+    above = {CIVIL: {HOUSING}}
+    directory.check_directory_permission(both, changes, above=lambda one: above.get(one, ()))
+    for who in (both, build.ADMINISTRATOR):
+        with pytest.raises(PermissionDenied):
+            directory.check_directory_permission(who, changes[:1], office="departments/centre")
+    system = build.caller(HOUSING)
+    with pytest.raises(PermissionDenied):
+        directory.check_directory_permission(system, changes[:1], above=lambda one: above[one])
     with pytest.raises(PermissionDenied) as refused:
         directory.check_directory_permission(build.caller(CIVIL), changes)
     assert [v.field for v in refused.value.violations] == ["changes[1]"]
