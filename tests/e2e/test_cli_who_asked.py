@@ -72,6 +72,14 @@ def test_an_applicant_learns_who_asked_and_the_receipt_holds_the_signature(scene
     assert access["purpose"] == sharing.PURPOSE
     proof = tmp_path / "accesses.json"
     table = run(*ask, "--proof", proof, stdin=PERSON.citizen_number + "\n")
+    named = run(*ask, "--json", env={"TONGBAN_KEY": PERSON.citizen_number})
+    assert json.loads(named.stdout)["accesses"], named.stderr
+    meant = json.loads(run(*ask, "--json", "--proof", proof, stdin=PERSON.citizen_number + "\n",
+                           env={"TONGBAN_KEY": "990101195001010010"}).stdout)  # fmt: skip
+    assert meant["accesses"]
+    opened = ("audit", "verify", proof, "--key", key, "--opening")
+    assert run(*opened, f"purpose={ASK[1]}").returncode == 0
+    assert run(*opened, f"purpose={sharing.PURPOSE}x").returncode == 1
     offline = run("audit", "verify", proof, "--key", key)
     assert offline.returncode == 0, offline.stdout
     assert "all 1 records are in the log, and 1 of them are about this number" in offline.stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC
@@ -67,7 +68,7 @@ def who_asked(
     identity: IdentityFolder = DEFAULT_IDENTITY,
     as_json: Json = False,
 ) -> None:
-    """The number is read from a file or standard input, never from the command line."""
+    """The number comes from a file, standard input or TONGBAN_KEY, never from the command line."""
     with outcomes(as_json=as_json), Client(node, identity) as client:
         key = _key(key_file)
         request = query_pb2.MyAccessRequest(key=key, case_number=case_number)
@@ -107,7 +108,11 @@ def who_asked(
 
 
 def _key(file: Path | None) -> str:
-    text = read_file(file).decode(errors="replace") if file else sys.stdin.readline()
+    if file:
+        text = read_file(file).decode(errors="replace")
+    else:  # who pipes a number in means that one, whatever the variable holds
+        piped = "" if sys.stdin.isatty() else sys.stdin.readline()
+        text = piped.strip() or os.environ.get("TONGBAN_KEY", "") or sys.stdin.readline()
     key = text.strip()
     if not key or len(text) > GREATEST_KEY_FILE:
         raise InvalidArgument(
