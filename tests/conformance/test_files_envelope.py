@@ -112,7 +112,7 @@ def test_equal_contents_have_different_envelopes():
         b"not a certificate",
         b"x" * 20_000,
         identity(ec.generate_private_key(ec.SECP256K1()))[0],
-        identity(rsa.generate_private_key(65537, 1024))[0],
+        identity(rsa.generate_private_key(65537, 1024))[0],  # noqa: S505  # too weak, so refused
         identity(KEYS["p256"](), "digital_signature")[0],
         identity(KEYS["rsa"](), "key_agreement")[0],
     ],

@@ -88,9 +88,7 @@ def test_a_system_that_made_its_key_is_bound_by_what_it_signed(scene, key, tmp_p
         "--receipt", receipt, *at)  # fmt: skip
     proof = enrolment(scene, own / "cert.pem", tmp_path / "enrolment.json")
     verify = ("audit", "verify", receipt, "--key", key, "--json")
-    told = json.loads(
-        run(*verify, "--certificate", own / "cert.pem", "--enrolment", proof).stdout
-    )
+    told = json.loads(run(*verify, "--certificate", own / "cert.pem", "--enrolment", proof).stdout)
     details = {check["name"]: check["detail"] for check in told["checks"]}
     assert "issued 2" in details["request_signature"]
     assert "a key that the system made" in details["enrolment"]

@@ -117,9 +117,7 @@ async def test_a_counter_asks_about_so_many_people_a_minute(node, counter):
     for page_token in ("", last.page_token):
         error = await refusal(
             counter.query.MyAccess(
-                query_pb2.MyAccessRequest(
-                    key=people[-1], case_number="SF-1", page_token=page_token
-                )
+                query_pb2.MyAccessRequest(key=people[-1], case_number="SF-1", page_token=page_token)
             )
         )
         assert error.reason == "RATE_EXCEEDED"
