@@ -5,9 +5,10 @@
    refused: one reader shows what another does not. One sort of pixels under the name of another is
    told, since every reader shows the same.
 2. What no reader is known to draw (a web page, no bytes at all) is nobody's seal.
-3. Sizes are read from the head of the file and nothing is decoded: a picture of a few bytes that
+3. Sizes are read from the head of the file and no pixels are decoded: a picture of a few bytes that
    takes gigabytes to draw is not judged.
-4. A drawing (SVG) that does anything but draw, or takes something from elsewhere, is not judged.
+4. A drawing (SVG, OFD) that does anything but draw, or takes something from elsewhere, is not
+   judged; nor is an OFD that does not read in one way only (`seal.ofd.nested`).
 
 Source: GB/T 38540-2020 §6 (SES_ESPictrueInfo: type, data).
 """
@@ -22,9 +23,9 @@ from seal.judging.telling import plain
 from seal.model import Check, failed, passed, undetermined
 
 _NAME: Final = "seal_picture"
-_PIXELS: Final = frozenset({"PNG", "JPEG", "GIF", "BMP"})
-_KINDS: Final = {"JPG": "JPEG", "DIB": "BMP"} | {one: one for one in (*_PIXELS, "OFD", "SVG")}
-_MOST_PIXELS: Final = 36_000_000  # 100 mm at 1500 dpi; 144 MB to draw
+PIXELS: Final = frozenset({"PNG", "JPEG", "GIF", "BMP"})
+_KINDS: Final = {"JPG": "JPEG", "DIB": "BMP"} | {one: one for one in (*PIXELS, "OFD", "SVG")}
+MOST_PIXELS: Final = 36_000_000  # 100 mm at 1500 dpi; 144 MB to draw
 _MAX_MARKERS: Final = 256
 _MOST_HEAD: Final = 4096
 _ACTS: Final = re.compile(
@@ -39,7 +40,7 @@ Words = tuple[str, str]
 
 
 def check_picture(written: str, picture: bytes) -> Check:
-    """What comes of a picture and the word `written` for its kind. Reads no more than its head."""
+    """What comes of a picture and the word `written` for its kind."""
     kind = kind_of(picture)
     against = _against(written, kind, len(picture))
     said = _KINDS.get(written.strip().lstrip(".").upper().removeprefix("IMAGE/"), "")
@@ -48,7 +49,7 @@ def check_picture(written: str, picture: bytes) -> Check:
     if not kind and not said:
         unknown = ("no reader is known to draw this picture", "印章图像的类型无法识别")
         return undetermined(_NAME, *unknown, reason="SEAL_PICTURE_UNKNOWN", against=against)
-    if kind != said and not (kind and not said) and not {kind, said} <= _PIXELS:
+    if kind != said and not (kind and not said) and not {kind, said} <= PIXELS:
         other = (
             f"the picture is not what the seal says that it is ({said}): readers differ on what "
             "they show",
@@ -58,7 +59,7 @@ def check_picture(written: str, picture: bytes) -> Check:
     told: list[Words] = []
     if kind != said:
         told.append((f"the picture is {kind}, by another name", f"图像实为 {kind}，声明有误"))
-    if kind in _PIXELS:
+    if kind in PIXELS:
         return _of_pixels(kind, picture, tuple(told), against)
     if kind == "SVG" and (_ACTS.search(picture) or _OTHER_ENCODING.search(picture[:_MOST_HEAD])):
         acts = (
@@ -66,6 +67,12 @@ def check_picture(written: str, picture: bytes) -> Check:
             "矢量图像不止于绘制：含有脚本、事件或外部内容",
         )
         return undetermined(_NAME, *acts, reason="SEAL_PICTURE_ACTIVE", against=against)
+    if kind == "OFD":
+        from seal.ofd.nested import fault_in  # who judges no such picture loads none of it
+
+        if fault := fault_in(picture):
+            reason, *words = fault
+            return undetermined(_NAME, *words, reason=reason, against=against)
     return _good(kind, tuple(told), against)
 
 
@@ -128,7 +135,7 @@ def _of_pixels(kind: str, picture: bytes, told: tuple[Words, ...], against: Word
         broken = ("the head of the picture is damaged", "印章图像的文件头已损坏")
         return undetermined(_NAME, *broken, reason="SEAL_PICTURE_UNKNOWN", against=against)
     width, height = size
-    if width * height > _MOST_PIXELS:
+    if width * height > MOST_PIXELS:
         large = (
             f"the picture has {width} x {height} pixels, more than is drawn",
             f"印章图像为 {width} × {height} 像素，超出可绘制的大小",

@@ -47,7 +47,8 @@ _NAMING: Final = frozenset(
 class Linked:
     """The parts of all documents of a package, and what is attached to them.
 
-    `parsed` are the files that were read as XML while looking.
+    `parsed` are the files that were read as XML while looking; of pages that need it, `room` octets
+    are scanned.
     """
 
     __slots__ = (
@@ -67,10 +68,17 @@ class Linked:
         "readings",
     )
 
-    def __init__(self, package: OfdPackage, bodies: Sequence[DocBody], seen: Seen) -> None:
+    def __init__(
+        self,
+        package: OfdPackage,
+        bodies: Sequence[DocBody],
+        seen: Seen,
+        *,
+        room: int = _MOST_SCANNED,
+    ) -> None:
         self._package = package
         self._plain = seen.plain
-        self._room = _MOST_SCANNED
+        self._room = room
         self._ways = _MOST_WAYS
         self._numbers: dict[str, Set[str]] = {}
         self._told: dict[str, Told] = {}
@@ -196,7 +204,10 @@ class Linked:
             return frozenset()
         leads = self._leads(name, root)
         numbers, located = self.readings.look(name, root, leads)
-        self.readings.absent += [where for where in located if leads(where) == where]
+        base = root.get("BaseLoc", "").strip()
+        from_elsewhere = f"{base}/" if ":" in base else ""
+        absent = (where for where in located if leads(where) == where)
+        self.readings.absent += [from_elsewhere + where for where in absent]
         return numbers
 
     def _tell(self, name: str, root: etree._Element) -> Told:

@@ -10,15 +10,19 @@ Source: GB/T 33190-2016 §14 (actions), §7.9 and §15 (multimedia), §19 (versi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from seal.judging.telling import paths_shown
 from seal.model import Check, passed
+from seal.ofd.linked import Linked
 from seal.ofd.markup import XmlScan, scan_xml
-from seal.ofd.opened import OpenedDocument
-from seal.ofd.package import PackageError
+from seal.ofd.package import OfdPackage, PackageError
 from seal.ofd.page_form import ACTING
+from seal.ofd.seen import Seen
 from seal.ofd.structure import ROOT
+
+if TYPE_CHECKING:
+    from seal.ofd.opened import OpenedDocument
 
 _NAME: Final = "active_content"
 _MOST_OCTETS: Final = 16 * 1024 * 1024
@@ -34,7 +38,7 @@ _BY_ITSELF: Final = (
     "打开文件或页面时触发的动作",
 )
 _VERSIONS: Final = ("other versions of the document (Versions)", "文件的其他版本（Versions）")
-_PART: Final = ("more than was looked through", "过多内容，未能全部检查")
+PART: Final = ("more than was looked through", "过多内容，未能全部检查")
 #: Against what: English and Chinese.
 _AGAINST: Final = (
     "actions, multimedia and locations (GB/T 33190-2016 §14, §7.9)",
@@ -47,27 +51,12 @@ Words = tuple[str, str]
 def check_outside(document: OpenedDocument) -> Check | None:
     """A notice of what leads out of the document; None where nothing does."""
     readings = document.linked.readings
-    package = document.package
-    acting = [
-        name
-        for name in document.linked.parts
-        if name in document.seen.acting or (package.keeps(name) and ACTING in package.read(name))
-    ]
-    has_versions = b"Versions" in package.read(ROOT)
-    if not (acting or readings.media or readings.absent or readings.unseen or has_versions):
-        return None  # nearly all
-    found = _actions(document, sorted(acting))
-    if readings.media:
-        found[_MEDIA] = None
+    found = acts_of(document.package, document.linked, document.seen)
     if readings.absent:
         paths = paths_shown(readings.absent)
         found[f"what is not in the document ({paths})", f"不在文件中的内容（{paths}）"] = None
-    if readings.unseen:
-        found[_PART] = None
-    if has_versions:
-        found[_VERSIONS] = None
     if not found:
-        return None
+        return None  # nearly all
     return passed(
         _NAME,
         f"the document holds {', '.join(one for one, _ in found)}: it is signed, and still may "
@@ -79,17 +68,40 @@ def check_outside(document: OpenedDocument) -> Check | None:
     )
 
 
-def _actions(document: OpenedDocument, names: list[str]) -> dict[Words, None]:
+def acts_of(
+    package: OfdPackage, linked: Linked, seen: Seen, *, most: int = _MOST_OCTETS
+) -> dict[Words, None]:
+    """What a package does besides showing pages, in English and Chinese; empty for nearly all.
+
+    No more than `most` octets are looked through for actions: it is told (`PART`).
+    """
+    readings = linked.readings
+    acting = [
+        name
+        for name in linked.parts
+        if name in seen.acting or (package.keeps(name) and ACTING in package.read(name))
+    ]
+    found = _actions(package, sorted(acting), most) if acting else {}
+    if readings.media:
+        found[_MEDIA] = None
+    if readings.unseen:
+        found[PART] = None
+    if b"Versions" in package.read(ROOT):
+        found[_VERSIONS] = None
+    return found
+
+
+def _actions(package: OfdPackage, names: list[str], most: int) -> dict[Words, None]:
     found: dict[Words, None] = {}
     octets = 0
     for name in names:
-        octets += document.package.size(name)
-        if octets > _MOST_OCTETS:
-            found[_PART] = None
+        octets += package.size(name)
+        if octets > most:
+            found[PART] = None
             break
         scan = _Actions()
         try:
-            scan_xml(document.package, name, scan)
+            scan_xml(package, name, scan)
         except PackageError:
             continue  # its form is looked at with that of all XML
         found |= scan.found

@@ -10,9 +10,9 @@ from PIL import Image
 
 from seal.judging.seal_picture import check_picture, kind_of, size_of
 from seal.model import Indication
-from tests.builders.ofd import pack, png
+from tests.builders.ofd import pack, plain_ofd, png, unpack
 
-_NESTED = pack({"OFD.xml": b"<ofd/>"})
+_NESTED = plain_ofd()
 _DRAWING = b'<?xml version="1.0" encoding="UTF-8"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>'
 
 
@@ -92,3 +92,83 @@ def test_does_not_pass_what_readers_show_otherwise(written: str, data: bytes, re
     assert (check.indication is Indication.PASSED, check.reason) == (False, reason)
     assert check.detail.isascii()
     assert not check.detail_zh.isascii()
+
+
+# --- pictures that are documents themselves -------------------------------------------------------
+
+
+def _nested(**changed: tuple[str, str, str]) -> bytes:
+    files = unpack(plain_ofd())
+    for name, old, new in changed.values():
+        assert old.encode() in files[name]
+        files[name] = files[name].replace(old.encode(), new.encode(), 1)
+    return pack(files)
+
+
+def _with(more: dict[str, bytes]) -> bytes:
+    return pack({**unpack(plain_ofd()), **more})
+
+
+_ROOT, _DOC = "OFD.xml", "Doc_0/Document.xml"
+_ACTION = (
+    '<ofd:Actions><ofd:Action Event="DO"><ofd:URI URI="http://example.invalid/"/></ofd:Action>'
+    "</ofd:Actions></ofd:Document>"
+)
+_RES = (
+    b'<ofd:Res xmlns:ofd="http://www.ofdspec.org/2016"><ofd:MultiMedias><ofd:MultiMedia ID="4" '
+    b'Type="Image"><ofd:MediaFile>http://example.invalid/a.png</ofd:MediaFile></ofd:MultiMedia>'
+    b"</ofd:MultiMedias></ofd:Res>"
+)
+_NAMES_RES = (_DOC, "</ofd:CommonData>", "<ofd:PublicRes>R.xml</ofd:PublicRes></ofd:CommonData>")
+_WIDE = png((220, 0, 0, 255), 16)[:16] + struct.pack(">LL", 30_000, 30_000)
+_BODY = "<ofd:DocBody><ofd:DocRoot>Doc_0/Document.xml</ofd:DocRoot></ofd:DocBody></ofd:OFD>"
+DOCUMENTS = {
+    "cut short": (plain_ofd()[:-40], "UNKNOWN"),
+    "two names": (plain_ofd() + plain_ofd(), "UNKNOWN"),
+    "no document": (pack({"OFD.xml": b"<ofd/>"}), "UNKNOWN"),
+    "nowhere": (_nested(a=(_ROOT, "Doc_0/Doc", "Doc_9/Doc")), "UNKNOWN"),
+    "two documents": (_nested(a=(_ROOT, "</ofd:OFD>", _BODY)), "UNKNOWN"),
+    "document type": (
+        _nested(a=(_DOC, "<ofd:Document", '<!DOCTYPE a SYSTEM "file:///a"><ofd:Document')),
+        "UNKNOWN",
+    ),
+    "two contents": (
+        _nested(a=("Doc_0/Pages/Page_0/Content.xml", "</ofd:Page>", "<ofd:Content/></ofd:Page>")),
+        "UNKNOWN",
+    ),
+    "action": (_nested(a=(_DOC, "</ofd:Document>", _ACTION)), "ACTIVE"),
+    "from elsewhere": (
+        pack({**unpack(_nested(a=_NAMES_RES)), "Doc_0/R.xml": _RES}),
+        "ACTIVE",
+    ),
+    "based elsewhere": (
+        pack({
+            **unpack(_nested(a=_NAMES_RES)),
+            "Doc_0/R.xml": _RES.replace(b"http://example.invalid/", b"").replace(
+                b"<ofd:Res ", b'<ofd:Res BaseLoc="http://example.invalid/" '
+            ),
+        }),
+        "ACTIVE",
+    ),
+    "bomb": (_with({"Doc_0/a": bytes(20_000_000)}), "TOO_LARGE"),
+    "ratio": (_with({"Doc_0/a": bytes(2_000_000)}), "TOO_LARGE"),
+    "pixels": (_with({"Doc_0/a.png": _WIDE}), "TOO_LARGE"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", DOCUMENTS)
+def test_looks_into_a_picture_that_is_a_document(kind: str) -> None:
+    data, reason = DOCUMENTS[kind]
+    for written in ("ofd", ""):
+        check = check_picture(written, data)
+        assert (check.indication, check.reason) == (
+            Indication.INDETERMINATE,
+            f"SEAL_PICTURE_{reason}",
+        )
+        assert not check.detail_zh.isascii()
+
+
+def test_a_document_that_only_draws_passes() -> None:
+    drawn = _with({"Doc_0/a.png": png((220, 0, 0, 255), 16)})
+    check = check_picture("ofd", drawn)
+    assert (check.indication, check.notice) == (Indication.PASSED, False)
