@@ -311,7 +311,7 @@ class ExchangeService:
         self._files.begin(server, rates)
         server.add(
             deadlines_pb2_grpc.add_DeadlineServiceServicer_to_server,
-            DeadlineServicer(self.database, self._clock),
+            DeadlineServicer(self.database, self._clock, office=self._office),
             deadlines_rpc.POLICY,
         )
         server.add(

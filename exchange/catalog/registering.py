@@ -97,7 +97,8 @@ def update_department(
 
     A department's own administrator changes its display name; the rest is changed from above.
     Raises PermissionDenied (NOT_ABOVE), NotFound (DEPARTMENT_NOT_FOUND), InvalidArgument
-    (UPDATE_MASK_UNKNOWN, DEPARTMENT_INVALID), Aborted (ETAG_MISMATCH) or AlreadyExists (CREDIT_CODE_TAKEN).
+    (UPDATE_MASK_UNKNOWN, DEPARTMENT_INVALID), Aborted (ETAG_MISMATCH) or AlreadyExists
+    (CREDIT_CODE_TAKEN).
     """
     names.parse(names.DEPARTMENT, name, field="department.name")
     fields = _checked_mask(mask)

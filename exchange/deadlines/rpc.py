@@ -53,8 +53,9 @@ _Answer = TypeVar("_Answer", bound=Message)
 class DeadlineServicer:
     """The methods of DeadlineService; plain ones, as all of them ask the database."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, *, office: str = "") -> None:
         self._database = database
+        self._office = office
         self._clock = clock
 
     def GetDeadline(self, request: pb.GetDeadlineRequest, call: Call) -> pb.GetDeadlineResponse:  # noqa: N802  # the protocol's name
@@ -204,7 +205,12 @@ class DeadlineServicer:
 
         def act(work: UnitOfWork) -> pb.PutJurisdictionResponse:
             made = tables.put_jurisdiction(
-                self._database, work, call.principal, asked=asked, clock=self._clock
+                self._database,
+                work,
+                call.principal,
+                asked=asked,
+                clock=self._clock,
+                office=self._office,
             )
             return pb.PutJurisdictionResponse(jurisdiction=jurisdiction_message(made))
 
@@ -217,7 +223,12 @@ class DeadlineServicer:
 
         def act(work: UnitOfWork) -> pb.DeleteJurisdictionResponse:
             tables.delete_jurisdiction(
-                work, call.principal, name=request.name, etag=request.etag, clock=self._clock
+                work,
+                call.principal,
+                name=request.name,
+                etag=request.etag,
+                clock=self._clock,
+                office=self._office,
             )
             return pb.DeleteJurisdictionResponse()
 

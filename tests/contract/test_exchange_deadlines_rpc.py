@@ -25,7 +25,7 @@ from runtime.errors import (
     NotFound,
     PermissionDenied,
 )
-from runtime.identity import Principal
+from runtime.identity import Principal, Role
 from runtime.rpc import Call
 from tests.builders import catalog as county
 from tests.builders.catalog import ADMINISTRATOR, AUDITOR, CIVIL, HEALTH, HOUSING, caller
@@ -40,7 +40,7 @@ class Node:
 
     def __init__(self, database: Database, clock: FixedClock) -> None:
         self.database, self.clock = database, clock
-        self._servicer = DeadlineServicer(database, clock)
+        self._servicer = DeadlineServicer(database, clock, office=county.OFFICE)
 
     def __call__(self, who: Principal, method: str, **fields):
         request = getattr(pb, f"{method}Request")(**fields)
@@ -345,6 +345,42 @@ def test_a_localitys_table_holds_for_clocks_that_start_in_its_region(node: Node)
     assert node(STRANGER, "ListNotices", parent=HEALTH).notices[0].stage == (
         pb.NOTICE_STAGE_ESCALATION
     )
+
+
+NOBODYS = [  # who, what of a table whose authority is HEALTH
+    (CIVIL, {"authority": CIVIL}),
+    (CIVIL, {"name": "jurisdictions/own", "region_prefix": "990101", "authority": CIVIL}),
+    (CIVIL, {"name": "jurisdictions/own", "region_prefix": "990101", "inherit_review": False}),
+    (HEALTH, {"name": "jurisdictions/wider", "region_prefix": "99"}),
+    (HEALTH, {"name": "jurisdictions/beside", "region_prefix": "9902"}),
+    (HEALTH, {"region_prefix": "99"}),
+]
+
+
+@pytest.mark.parametrize(("department", "changes"), NOBODYS)
+def test_no_party_names_who_reviews(node: Node, department: str, changes: dict):
+    made = node(ADMINISTRATOR, "PutJurisdiction", jurisdiction=own_table(region_prefix="9901"))
+    who = caller(department, Role.ADMINISTRATOR)
+    etag = "" if "name" in changes else made.jurisdiction.etag
+    table = own_table(**{"region_prefix": "9901", "etag": etag, **changes})
+    told = refused(PermissionDenied, node, who, "PutJurisdiction", jurisdiction=table)
+    assert told.reason == "NOT_THE_AUTHORITY"
+
+
+def test_the_authority_in_force_writes_its_table(node: Node):
+    made = node(ADMINISTRATOR, "PutJurisdiction", jurisdiction=own_table(region_prefix="9901"))
+    health, civil = caller(HEALTH, Role.ADMINISTRATOR), caller(CIVIL, Role.ADMINISTRATOR)
+    again = own_table(region_prefix="9901", display_name="新", etag=made.jurisdiction.etag)
+    held = node(health, "PutJurisdiction", jurisdiction=again).jurisdiction
+    remove = {"name": held.name, "etag": held.etag}
+    told = refused(PermissionDenied, node, civil, "DeleteJurisdiction", **remove)
+    assert told.reason == "NOT_THE_AUTHORITY"
+    node(
+        health,
+        "PutJurisdiction",
+        jurisdiction=own_table(name="jurisdictions/n", region_prefix="990101"),
+    )
+    node(health, "DeleteJurisdiction", **remove)
 
 
 def test_a_table_is_changed_and_removed_under_its_etag(node: Node):

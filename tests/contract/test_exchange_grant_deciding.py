@@ -62,6 +62,7 @@ def put_under(database: Database, clock: FixedClock, parent: str) -> None:
         etag="",
         mask=["parent"],
         clock=clock,
+        office=county.OFFICE,
     )
 
 
@@ -76,7 +77,9 @@ def name_authority(database: Database, clock: FixedClock, authority: str) -> Non
     held = [one.etag for one in tables.list_jurisdictions(database) if one.name == table.name]
     with database.unit_of_work() as work:
         asked = replace(table, etag=held[0] if held else "")
-        tables.put_jurisdiction(database, work, ADMINISTRATOR, asked=asked, clock=clock)
+        tables.put_jurisdiction(
+            database, work, ADMINISTRATOR, asked=asked, clock=clock, office=county.OFFICE
+        )
 
 
 def decide(database: Database, clock: FixedClock, who: Principal) -> str:
@@ -161,6 +164,7 @@ def test_what_crosses_is_decided_at_the_decision(database: Database, clock: Fixe
             etag="",
             mask=["region_code"],
             clock=clock,
+            office=county.OFFICE,
         )
     how = {
         "name": asked.name,

@@ -1,7 +1,9 @@
 """What the statutory clock runs by, and who changes it: tables of deadlines, and the calendar.
 
-Both are the administrator's, each under its etag. A table is for clocks that start; a year of the
-calendar moves the due days of those that run. Every change leaves its audit record.
+Both are administrators', each under its etag. A table is written by the node's office, or by the
+authority that it has now, or one above that: no party of a request names who reviews it. A table is
+for clocks that start; a year of the calendar moves the due days of those that run. Every change
+leaves its audit record.
 """
 
 from __future__ import annotations
@@ -11,7 +13,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date
 
+from exchange.catalog import registering
 from exchange.catalog import service as catalog
+from exchange.catalog.acting import may_act_for
 from exchange.deadlines import jurisdictions, model
 from exchange.deadlines import store as clocks
 from exchange.deadlines.jurisdictions import Jurisdiction
@@ -20,7 +24,14 @@ from exchange.deadlines.tables.store import HeldYear
 from runtime import names
 from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork
-from runtime.errors import Aborted, AlreadyExists, FieldViolation, InvalidArgument, NotFound
+from runtime.errors import (
+    Aborted,
+    AlreadyExists,
+    FieldViolation,
+    InvalidArgument,
+    NotFound,
+    PermissionDenied,
+)
 from runtime.identity import Principal
 from runtime.records import canonical, make_record
 from runtime.workdays import (
@@ -46,17 +57,27 @@ def list_jurisdictions(database: Database) -> list[Jurisdiction]:
 
 
 def put_jurisdiction(
-    database: Database, work: UnitOfWork, principal: Principal, *, asked: Jurisdiction, clock: Clock
+    database: Database,
+    work: UnitOfWork,
+    principal: Principal,
+    *,
+    asked: Jurisdiction,
+    clock: Clock,
+    office: str = "",
 ) -> Jurisdiction:
     """Write a table in place of the one of its name.
 
-    Raises InvalidArgument (JURISDICTION_INVALID), NotFound (DEPARTMENT_NOT_FOUND) of its authority,
-    Aborted (ETAG_MISMATCH) and AlreadyExists (REGION_TAKEN).
+    Raises InvalidArgument (JURISDICTION_INVALID), PermissionDenied (NOT_THE_AUTHORITY), NotFound
+    (DEPARTMENT_NOT_FOUND) of its authority, Aborted (ETAG_MISMATCH) and AlreadyExists
+    (REGION_TAKEN).
     """
     jurisdictions.check(asked)
     if asked.authority:
         catalog.get_department(database, asked.authority)
     held = store.jurisdictions(work.session, lock=True)
+    was = [one.region_prefix for one in held if one.name == asked.name]
+    for prefix in {asked.region_prefix, *was}:
+        _check_writer(work, principal, held, prefix, office)
     _check_etag(asked.etag, _etag_of(held, asked.name))
     others = [one for one in held if one.name != asked.name]
     if len(others) >= GREATEST_JURISDICTIONS:
@@ -85,9 +106,19 @@ def put_jurisdiction(
 
 
 def delete_jurisdiction(
-    work: UnitOfWork, principal: Principal, *, name: str, etag: str, clock: Clock
+    work: UnitOfWork,
+    principal: Principal,
+    *,
+    name: str,
+    etag: str,
+    clock: Clock,
+    office: str = "",
 ) -> None:
-    """Remove a table. Raises NotFound (JURISDICTION_NOT_FOUND) and Aborted (ETAG_MISMATCH)."""
+    """Remove a table.
+
+    Raises NotFound (JURISDICTION_NOT_FOUND), PermissionDenied (NOT_THE_AUTHORITY) and Aborted
+    (ETAG_MISMATCH).
+    """
     names.parse(names.JURISDICTION, name)
     held = {one.name: one for one in store.jurisdictions(work.session, lock=True)}
     if name not in held:
@@ -96,6 +127,7 @@ def delete_jurisdiction(
             reason="JURISDICTION_NOT_FOUND",
             message_zh="没有该管辖区：请查看列表（tongban deadlines jurisdictions）",
         )
+    _check_writer(work, principal, held.values(), held[name].region_prefix, office)
     _check_etag(etag, held[name].etag)
     store.remove_jurisdiction(work.session, name)
     work.record(
@@ -169,6 +201,22 @@ def day_after(calendar: Workdays, day: date, count: int, field: str) -> Reached:
             message_zh=f"{field} 应为 0 到 {GREATEST_COUNT}",
             violations=[FieldViolation(field, "out of range")],
         ) from None
+
+
+def _check_writer(
+    work: UnitOfWork, principal: Principal, held: Iterable[Jurisdiction], prefix: str, office: str
+) -> None:
+    """Only the office and who is, or is above, the authority of a region now writes its table."""
+    authority = jurisdictions.ruling(held, prefix).authority
+    above = registering.names_above(work, authority) if authority else ()
+    if not may_act_for(principal, authority, above=above, office=office):
+        raise PermissionDenied(
+            "the authority of a region, one above it, or the department that runs the node writes "
+            "the region's table of deadlines: ask one of them",
+            reason="NOT_THE_AUTHORITY",
+            message_zh="地区的期限表由该地区现行主管部门、其上级部门或节点管理部门维护："
+            "请联系其管理员",
+        )
 
 
 def _etag_of(held: Iterable[Jurisdiction], name: str) -> str:
