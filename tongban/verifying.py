@@ -4,6 +4,7 @@
    receipt or proof of the audit log, evidence about it, a whole copy of it (its checkpoint).
 2. A file that is none of them, but that another reader may take for a document, by its name or by
    the end of a zip in it, is judged as one: so it is FAILED.
+   What begins as a seal is judged as one.
 3. Of any other file there is nothing to be said: it is refused, not FAILED.
 4. Public material only: no key, no node, no gRPC, here or in what this imports (a test holds that).
 """
@@ -34,6 +35,7 @@ from tongban.showing import print_verdict
 
 GREATEST = 176 * 1024 * 1024
 SUFFIXES: Final = frozenset({".ofd", ".pdf"})
+_HEAD: Final = 64
 _ZIP_END: Final = b"PK\x05\x06"
 _GREATEST_END: Final = 22 + 0xFFFF  # octets that the end of a zip takes, its comment with it
 
@@ -161,11 +163,25 @@ def _detached(data: Buffer, *, question: Question, store: TrustStore, now: datet
 
 
 def _is_seal(data: bytes) -> bool:
+    """Whether it reads as a seal, or begins as one: then it is a seal that does not read."""
+    if _begins_as_seal(data[:_HEAD]):
+        return True
     try:
         parse_seal(data)
     except InvalidArgument:
         return False
     return True
+
+
+def _begins_as_seal(head: bytes) -> bool:
+    """The first octets of any SESeal (GB/T 38540 §6): its info, the head of that, "ES"."""
+    at = 0
+    for _ in range(3):
+        if head[at : at + 1] != b"\x30":
+            return False
+        length = head[at + 1 : at + 2]
+        at += 2 + (length[0] & 0x7F if length >= b"\x80" else 0)
+    return head[at : at + 4] == b"\x16\x02ES"
 
 
 def _receipt(path: Path, question: Question) -> dict[str, Any]:

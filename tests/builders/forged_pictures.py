@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import struct
 
-from tests.builders.forging import Bench, forgery
-from tests.builders.ofd import png
+from tests.builders.forging import Bench, forgery, replaced
+from tests.builders.ofd import pack, png, unpack
 
 
 @forgery(
@@ -79,3 +79,53 @@ def picture_too_large(bench: Bench) -> bytes:
 )
 def picture_by_another_name(bench: Bench) -> bytes:
     return bench.sealed(seal=bench.seal(picture_type="JPG"))
+
+
+def _drawn(bench: Bench, name: str, old: bytes, new: bytes) -> bytes:
+    """Sealed with a picture that is an OFD, changed so."""
+    files = unpack(bench.unsealed)
+    files[name] = replaced(files[name], old, new)
+    seal = bench.seal(picture_type="OFD", picture=pack(files))
+    return bench.sealed(seal=seal)
+
+
+@forgery(
+    "seal_picture",
+    "seal_picture",
+    "The picture, an OFD, opens an address when it is opened.",
+    "印章图像（OFD）打开时自动打开网址。",
+    indication="INDETERMINATE",
+    reason="SEAL_PICTURE_ACTIVE",
+)
+def picture_that_opens_an_address(bench: Bench) -> bytes:
+    action = (
+        b'<ofd:Actions><ofd:Action Event="DO"><ofd:URI URI="http://example.invalid/"/>'
+        b"</ofd:Action></ofd:Actions></ofd:Document>"
+    )
+    return _drawn(bench, "Doc_0/Document.xml", b"</ofd:Document>", action)
+
+
+@forgery(
+    "seal_picture",
+    "seal_picture",
+    "The picture, an OFD, is two documents.",
+    "印章图像（OFD）含有两个文档。",
+    indication="INDETERMINATE",
+    reason="SEAL_PICTURE_UNKNOWN",
+)
+def picture_of_two_documents(bench: Bench) -> bytes:
+    more = b"<ofd:DocBody><ofd:DocRoot>Doc_0/Document.xml</ofd:DocRoot></ofd:DocBody></ofd:OFD>"
+    return _drawn(bench, "OFD.xml", b"</ofd:OFD>", more)
+
+
+@forgery(
+    "seal_picture",
+    "seal_picture",
+    "The picture, an OFD, unpacks to far more than a picture takes.",
+    "印章图像（OFD）解压后远超图像所需的大小。",
+    indication="INDETERMINATE",
+    reason="SEAL_PICTURE_TOO_LARGE",
+)
+def picture_that_is_a_bomb(bench: Bench) -> bytes:
+    files = {**unpack(bench.unsealed), "Doc_0/Res/b.bin": bytes(2 * 1024 * 1024)}
+    return bench.sealed(seal=bench.seal(picture_type="OFD", picture=pack(files)))

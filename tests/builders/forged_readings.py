@@ -14,7 +14,7 @@ from tests.builders.forging import (
     reference,
     replaced,
 )
-from tests.builders.ofd import png
+from tests.builders.ofd import pack, png
 
 _RESOURCES = "Doc_0/PublicRes.xml"
 _DOCUMENT = "Doc_0/Document.xml"
@@ -161,3 +161,46 @@ def picture_from_elsewhere(bench: Bench) -> bytes:
     where = b"http://example.invalid/logo.png"
     files[_RESOURCES] = replaced(files[_RESOURCES], b"logo.png", where)
     return _resigned(bench, files)
+
+
+@forgery(
+    "readers_differ",
+    "ofd_structure",
+    "Two sets of drawing parameters have one identifier.",
+    "两组绘制参数使用同一标识。",
+    indication="INDETERMINATE",
+    reason="IDENTIFIER_TWICE",
+)
+def two_draw_params_one_id(bench: Bench) -> bytes:
+    files = bench.files()
+    more = (
+        b'<ofd:DrawParams><ofd:DrawParam ID="7" LineWidth="1"/><ofd:DrawParam ID="7" '
+        b'LineWidth="9"/></ofd:DrawParams></ofd:Res>'
+    )
+    files[_RESOURCES] = replaced(files[_RESOURCES], b"</ofd:Res>", more)
+    return _resigned(bench, files)
+
+
+@forgery(
+    "second_document",
+    "ofd_structure",
+    "OFD.xml names a second document that is not there.",
+    "OFD.xml 列出一个不存在的第二文档。",
+)
+def document_nowhere(bench: Bench) -> bytes:
+    files = bench.files()
+    more = b"<ofd:DocBody><ofd:DocRoot>Doc_9/Document.xml</ofd:DocRoot></ofd:DocBody></ofd:OFD>"
+    files["OFD.xml"] = replaced(files["OFD.xml"], b"</ofd:OFD>", more)
+    return pack(files)
+
+
+@forgery(
+    "second_document",
+    "ofd_structure",
+    "OFD.xml spells the document with a percent sign, so that nobody finds it.",
+    "OFD.xml 以百分号编码书写文档位置，致使无法找到文档。",
+)
+def document_spelled(bench: Bench) -> bytes:
+    files = bench.files()
+    files["OFD.xml"] = replaced(files["OFD.xml"], b"Doc_0/Document", b"Doc_0/%44ocument")
+    return pack(files)
