@@ -11,6 +11,7 @@ from seal.model import Check, Indication, Verdict
 from seal.ofd.dates import parse_date_time
 from seal.verify import assess
 from tests.builders import zips
+from tests.builders.drawn import DRAWN, drawn
 from tests.builders.makers import HABITS, REFUSED, Habit, made, sign
 from tests.builders.ofd import NOW, pack, plain_ofd, seal_ofd, unpack, world
 from tests.builders.signed_data import FORMS
@@ -62,6 +63,14 @@ def test_what_has_no_one_meaning_is_refused_by_name(name: str) -> None:
     assert wrong.name == check
     assert wrong.reason == reason
     assert wrong.indication is Indication.FAILED
+
+
+@pytest.mark.parametrize("name", DRAWN)
+@pytest.mark.parametrize("prefix", ["ofd", ""])
+def test_what_other_makers_draw(name: str, prefix: str) -> None:
+    data = made(Habit(prefix=prefix), drawn(name))
+    _passes(_assess(data))
+    _passes(_assess(seal_ofd(drawn(name))))
 
 
 @pytest.mark.parametrize("name", ZIPS)

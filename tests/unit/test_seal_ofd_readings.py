@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
 
 from seal.model import Check, Indication, Verdict
-from seal.ofd.package import PackageError
+from seal.ofd.linked import Linked
+from seal.ofd.package import PackageError, read_package
 from seal.ofd.page_form import PageLook, is_plain
+from seal.ofd.seen import look
+from seal.ofd.structure import doc_bodies
 from seal.verify import assess
 from tests.builders.makers import LIST, NAMESPACE, Habit, sign
 from tests.builders.ofd import NOW, pack, plain_ofd, seal_ofd, unpack, world
@@ -166,6 +170,15 @@ def test_look_by_pieces_never_takes_for_plain_what_is_not(size: int) -> None:
     assert is_plain(sound)
 
 
+def _of_kind(held: str) -> str:
+    return f"</ofd:MultiMedias>{held}<ofd:MultiMedias>"
+
+
+def _params(width: str) -> str:
+    held = f'<ofd:DrawParam ID="7" LineWidth="{width}"/>'
+    return _of_kind(f"<ofd:DrawParams>{held}</ofd:DrawParams>")
+
+
 # --- identifiers --------------------------------------------------------------------------------
 
 TWICE: dict[str, Change] = {
@@ -183,6 +196,7 @@ TWICE: dict[str, Change] = {
         _resources(_picture("4", "a.png")),
         _resources(_picture("4", "a.png"), name="Doc_0/Pages/Res2.xml", base="."),
     ),
+    "parameters": _resources(_params("1"), _params("2")),
     "pages": _in(
         DOCUMENT, "</ofd:Pages>", '<ofd:Page ID="10" BaseLoc="/Doc_0/P.xml"/></ofd:Pages>'
     ),
@@ -201,6 +215,83 @@ def test_one_thing_told_twice_is_one() -> None:
     verdict = _judged(_resources(same, same, _font("x")), _resources(same, name="Doc_0/Res2.xml"))
     assert verdict.indication is Indication.PASSED
     assert _named(verdict, "ofd_structure") is None
+
+
+ONE_THING: dict[str, Change] = {
+    "other order": _resources(
+        _picture("4", "a.png"),
+        '<ofd:MultiMedia Type="Image" ID="4"><ofd:MediaFile>a.png</ofd:MediaFile></ofd:MultiMedia>',
+    ),
+    "other spaces": _resources(
+        _picture("4", "a.png"),
+        '<ofd:MultiMedia ID="04" Type="Image">\n<ofd:MediaFile> a.png </ofd:MediaFile>\n'
+        "</ofd:MultiMedia>",
+    ),
+    "other prefix": _resources(
+        _picture("4", "a.png"),
+        f'<o:MultiMedia xmlns:o="{NAMESPACE}" ID="4" Type="Image"><o:MediaFile>a.png</o:MediaFile>'
+        "</o:MultiMedia>",
+    ),
+    "other path": _each(
+        _resources(_picture("4", "a.png")),
+        _resources(_picture("4", "a.png"), name="Doc_0/Res2.xml", base="/Doc_0/Res/."),
+    ),
+    "parameters": _each(
+        _resources(_params("1"), _params("1")), _resources(_params("1"), name="Doc_0/Res2.xml")
+    ),
+    "another kind": _resources(_params("1"), _picture("7", "a.png")),
+    "instructions": _resources('<?x ID="4"?>', _picture("4", "a.png"), '<!-- ID="4" -->'),
+    "one template": _in(
+        DOCUMENT,
+        "</ofd:CommonData>",
+        '<ofd:TemplatePage ID="7" BaseLoc="Pages/Page_0/Content.xml"/><ofd:TemplatePage ID="7" '
+        'BaseLoc="./Pages/Page_0/Content.xml"/></ofd:CommonData>',
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", ONE_THING)
+def test_one_thing_in_two_forms_is_one(kind: str) -> None:
+    verdict = _judged(ONE_THING[kind])
+    assert verdict.indication is Indication.PASSED
+    assert _named(verdict, "ofd_structure") is None
+
+
+def test_a_document_that_is_not_there_is_told() -> None:
+    for old, new in (("Doc_0/Document", "Doc_9/Document"), ("Doc_0/Document", "Doc_0/%44ocument")):
+        check = _named(_judged(_in("OFD.xml", old, new)), "ofd_structure")
+        assert check is not None
+        assert check.indication is Indication.FAILED
+        assert "not in the package" in check.detail
+
+
+def test_many_pages_and_many_resources_take_time_of_both_together() -> None:
+    """Pages times resources: what took 14 s once."""
+    fonts = "".join(f'<ofd:Font ID="{one}" FontName="S"/>' for one in range(100, 40_100))
+    own = f'<ofd:Res {NS}><ofd:Fonts><ofd:Font ID="5" FontName="S"/></ofd:Fonts></ofd:Res>'
+    page = f"<ofd:Page {NS}><ofd:PageRes>own.xml</ofd:PageRes><ofd:Content/></ofd:Page>".encode()
+    listed = "".join(f'<ofd:Page ID="{one}" BaseLoc="P/{one}.xml"/>' for one in range(200, 2200))
+    files = unpack(plain_ofd())
+    _resources(_of_kind(f"<ofd:Fonts>{fonts}</ofd:Fonts>"))(files)
+    _in(DOCUMENT, "</ofd:Pages>", f"{listed}</ofd:Pages>")(files)
+    files |= {f"Doc_0/P/{one}.xml": page for one in range(200, 2200)}
+    files["Doc_0/P/own.xml"] = own.encode()
+    package = read_package(pack(files))
+    seen, bodies = look(package), doc_bodies(package)
+    begin = time.process_time()
+    linked = Linked(package, bodies, seen)
+    assert time.process_time() - begin < 3.0
+    assert linked.readings.count < 100_000
+    assert not linked.readings.unseen
+
+
+def test_locations_that_lead_nowhere_are_followed_within_a_bound() -> None:
+    where = "".join(f"<ofd:PageRes>{'../' * 99}{one}</ofd:PageRes>" for one in range(12_000))
+    verdict = _judged(_in(PAGE, "<ofd:Content>", f"{where}<ofd:Content>"))
+    check = _named(verdict, "active_content")
+    assert verdict.indication is Indication.PASSED
+    assert check is not None
+    assert "more than was looked through" in check.detail
 
 
 def test_number_of_a_page_that_is_its_documents_too_is_told() -> None:

@@ -262,3 +262,43 @@ def test_report_has_an_end() -> None:
     with pytest.raises(InvalidArgument) as caught:
         write_report([_reported(GOOD)] * 1001, trust="t", at=AT)
     assert caught.value.reason == too_many().reason == "REPORT_TOO_LARGE"
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_fault_of_the_verifier_is_the_answer_for_that_file_alone(
+    folder: Path,
+    processes: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def faulty(path: Path, *args: object, **named: object) -> object:
+        if path.name == "07.ofd":
+            raise IndexError("what a file holds stays out of messages")
+        return judge_file(path, *args, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("tongban.verifying_many.judge_file", faulty)
+    code = _run([folder], as_json=True, processes=processes)
+    lines = [json.loads(one) for one in capsys.readouterr().out.splitlines()]
+    assert len(lines) == 44
+    (wrong,) = [one for one in lines if one["file"].endswith("07.ofd")]
+    assert wrong["error"]["reason"] == "VERIFIER_FAULT"
+    assert "IndexError" in wrong["error"]["message"]
+    assert "stays out" not in json.dumps(wrong)
+    assert code is Exit.NO  # of the changed one; a fault alone is BAD_INPUT
+    assert _run([folder / "07.ofd", folder / "08.ofd"], processes=processes) is Exit.BAD_INPUT
+    assert "VERIFIER_FAULT" in capsys.readouterr().out
+
+
+def test_what_begins_as_a_seal_is_judged_as_one(tmp_path: Path) -> None:
+    forged = Path(__file__).parents[1] / "conformance" / "forgeries"
+    good = (forged / "sound.esl").read_bytes()
+    for data in (good + b"\0", good[:-1], good[:40]):
+        path = tmp_path / "a.esl"
+        path.write_bytes(data)
+        found = judge_file(path, Question(), store=lambda: STORE, now=NOW)
+        assert found.indication is Indication.FAILED
+        assert [one.name for one in found.verdict.checks] == ["seal_format"]  # type: ignore[union-attr]
+    for data in (b"\x30", b"\x30\x03\x02\x01\x05", b"\x30\x80\x30\x80\x30\x80\x16\x02ET"):
+        path.write_bytes(data)
+        with pytest.raises(InvalidArgument):
+            judge_file(path, Question(), store=lambda: STORE, now=NOW)
