@@ -20,7 +20,7 @@ from enum import StrEnum
 
 from exchange.catalog.model import DataResource, EntryState, SharingType
 from exchange.grants.model import AccessRequest, AccessRequestState, Grant, GrantState, Operation
-from exchange.grants.sharing import is_closed
+from exchange.grants.sharing import is_closed, tested_by
 from exchange.lists.keeping import listed
 from exchange.lists.model import Negative
 from runtime import names
@@ -205,9 +205,13 @@ def stand(
         key=lambda grant: (grant.start_time > now, grant.name),
     )
     in_force = [grant for grant in live if is_in_force(grant, now)]
-    readable = () if is_closed(resource) else in_force
     codes = [item.code for item in resource.items]
     kept = listed(negative, codes)
+    readable = [
+        grant
+        for grant in in_force
+        if not is_closed(resource) and not listed(negative, tested_by(grant))
+    ]
     given = {code for grant in readable for code in grant.masks} - {*kept}
     missing = tuple(code for code in codes if code not in given)
     askable = () if is_closed(resource) else tuple(code for code in codes if code not in kept)

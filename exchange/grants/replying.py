@@ -40,6 +40,7 @@ from exchange.grants.model import (
 )
 from exchange.grants.rights import may_see
 from exchange.grants.rows import RowCondition
+from exchange.grants.sharing import tested_by
 from runtime import names
 from runtime.clock import Clock
 from runtime.database import UnitOfWork
@@ -89,7 +90,9 @@ def approve_access_request(
         above=standing.above(work, held.source),
     )
     service.check_named(work, "", row_filter)
-    requesting.check_shareable(work, held, [given.item for given in items], now)
+    given = [one.item for one in items]
+    tested = [one.item for one in row_filter or held.row_filter]
+    service.check_shareable(work, held.resource, [*given, *tested], now)
     store.update_request(work.session, request)
     waiting.end(work, held, principal, now)
     if grant is not None:
@@ -125,7 +128,7 @@ def endorse_access_request(
         offset=reading.end_of_log(work),
         above=standing.above(work, held.source),
     )
-    requesting.check_shareable(work, held, grant.masks, now)
+    service.check_shareable(work, held.resource, [*grant.masks, *tested_by(grant)], now)
     store.update_request(work.session, request)
     waiting.end(work, held, principal, now)
     service.write_grant(work, grant, actor=principal.system, now=now)

@@ -10,7 +10,7 @@ Those of who answers are in `replying`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from exchange.catalog import service as catalog
@@ -29,10 +29,8 @@ from exchange.grants.model import (
 )
 from exchange.grants.rights import may_see
 from exchange.grants.rows import RowCondition
-from exchange.lists import store as list_store
-from exchange.lists.keeping import check_unlisted
 from runtime import names, paging
-from runtime.clock import Clock, china_date
+from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork
 from runtime.identity import Principal
 from runtime.records import make_record
@@ -80,7 +78,7 @@ def create_access_request(
         review=NO_REVIEW if at_once else standing.review(work, parent, resource),
     )
     service.check_named(work, service_item, row_filter)
-    check_shareable(work, request, request.items, now)
+    service.check_shareable(work, request.resource, asked_of(request), now)
     facts: dict[str, str | int | list[str]] = {
         "access_request": request.name,
         "resource": request.resource,
@@ -147,7 +145,7 @@ def resubmit_access_request(
     request = reviewing.resubmit(principal, held, resource=resource, content=content)
     service.check_named(work, request.service_item, request.row_filter)
     now = clock.now()
-    check_shareable(work, request, request.items, now)
+    service.check_shareable(work, request.resource, asked_of(request), now)
     if waiting.is_so(work, name, DeadlineState.PAUSED):
         deadlines.resume(
             work, subject=name, kind=Kind.REPLY_CONDITIONAL, at=now, actor=principal.system
@@ -180,12 +178,9 @@ def withdraw_access_request(
     return write_step(work, request, principal, "access_withdrawn", now)
 
 
-def check_shareable(
-    work: UnitOfWork, request: AccessRequest, items: Iterable[str], now: datetime
-) -> None:
-    """Refuse what the negative list keeps today. Raises FailedPrecondition, ON_NEGATIVE_LIST."""
-    rows = list_store.negatives_of(work.session, [request.resource], china_date(now))
-    check_unlisted(rows.get(request.resource), items)
+def asked_of(request: AccessRequest) -> list[str]:
+    """The items that a request asks to see, and those that its row filter tests."""
+    return [*request.items, *(condition.item for condition in request.row_filter)]
 
 
 def amended_by(work: UnitOfWork, name: str) -> Grant | None:

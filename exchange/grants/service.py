@@ -10,7 +10,7 @@ Those of requests are in `requesting`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 
 from exchange.catalog import service as catalog
@@ -21,8 +21,10 @@ from exchange.grants.amending import Narrowing
 from exchange.grants.model import Grant, GrantVersion, grant_not_found
 from exchange.grants.rights import may_see, sees_everything
 from exchange.grants.rows import RowCondition, RowTest
+from exchange.lists import store as list_store
+from exchange.lists.keeping import check_unlisted
 from runtime import names, paging
-from runtime.clock import Clock
+from runtime.clock import Clock, china_date
 from runtime.database import Database, UnitOfWork
 from runtime.errors import FieldViolation, InvalidArgument
 from runtime.identity import Principal
@@ -132,6 +134,7 @@ def narrow_grant(
         above=standing.above(work, held.source),
     )
     check_named(work, "", to.row_filter)
+    check_shareable(work, held.resource, [one.item for one in to.row_filter], now)
     store.update_grant(work.session, grant, epoch=store.bump(work.session))
     _add_version(work, grant, act="narrowed", actor=principal.system, now=now)
     work.record(
@@ -200,6 +203,15 @@ def check_named(work: UnitOfWork, service_item: str, row_filter: Sequence[RowCon
             message_zh="未作任何更改：所指事项或信息资源不在目录中",
             violations=wrong,
         )
+
+
+def check_shareable(work: UnitOfWork, resource: str, items: Iterable[str], now: datetime) -> None:
+    """Refuse to show or test what the negative list keeps today.
+
+    Raises FailedPrecondition, ON_NEGATIVE_LIST.
+    """
+    rows = list_store.negatives_of(work.session, [resource], china_date(now))
+    check_unlisted(rows.get(resource), items)
 
 
 def party(principal: Principal) -> str | None:

@@ -7,7 +7,9 @@
 2. An item that was taken out of the resource is shown no longer, whatever records still hold.
 3. What the negative list keeps back is read no longer, from the row's first day to its last: an
    item is left out like one that was taken out, and refused where it is asked for by name; where
-   all of a resource is kept, or all that a grant gives, every reading is refused.
+   all of a resource is kept, or all that a grant gives, every reading is refused. So it is where a
+   grant's row filter, as it is or as an earlier version has it, tests what is kept: to be shown or
+   not would tell it. No filter that tests it is added either, whoever adds it.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from typing import Protocol
 from exchange.catalog.model import EntryState, SharingType
 from exchange.catalog.schema import ResourceSchema
 from exchange.grants.model import Grant, GrantedItem
-from exchange.lists.keeping import check_readable, listed
+from exchange.lists.keeping import check_readable, listed, on_negative_list
 from runtime.errors import FailedPrecondition, PermissionDenied
 
 
@@ -59,6 +61,14 @@ def check_shared(resource: Shareable) -> None:
         )
 
 
+def tested_by(grant: Grant) -> tuple[str, ...]:
+    """The items that a grant's row filters test, those of its earlier versions included."""
+    filters = [grant.row_filter]
+    for one in grant.earlier:
+        filters += one.row_filter, one.formerly
+    return tuple({condition.item: None for each in filters for condition in each})
+
+
 def admitted(grant: Grant, schema: ResourceSchema, items: Sequence[str] = ()) -> Grant:
     """The grant, as far as the catalog lets it be used now; the rule of the hot path.
 
@@ -81,6 +91,8 @@ def admitted(grant: Grant, schema: ResourceSchema, items: Sequence[str] = ()) ->
             )
     if kept is not None:
         check_readable(kept, grant.masks, items)
+        if tested := listed(kept, tested_by(grant)):
+            raise on_negative_list(kept, tested)
 
     def left(items: Sequence[GrantedItem]) -> tuple[GrantedItem, ...]:
         back = {*listed(kept, (given.item for given in items))}

@@ -205,11 +205,19 @@ def negative_then(session: Session, resource: str, at: datetime) -> Negative | N
 def live_grants(
     session: Session, resource: str, *, now: datetime, after: str, limit: int
 ) -> list[tuple[str, str, tuple[str, ...], datetime, datetime]]:
-    """Grants of a resource after a name: name, consumer, items, start and end of those not over."""
+    """Grants of a resource after a name: name, consumer, items, start and end of those not over.
+
+    Items that a row filter tests are among them.
+    """
     at, columns = sa.literal(now, UtcDateTime), GRANTS.c
     query = (
         sa.select(
-            columns.name, columns.consumer, columns["items"], columns.start_time, columns.end_time
+            columns.name,
+            columns.consumer,
+            columns["items"],
+            columns.row_filter,
+            columns.start_time,
+            columns.end_time,
         )
         .where(
             columns.source == names.department_of(resource),
@@ -222,8 +230,9 @@ def live_grants(
         .limit(limit)
     )
     return [
-        (name, consumer, tuple(code for code, _ in orjson.loads(items)), start, end)
-        for name, consumer, items, start, end in session.execute(query)
+        (name, consumer, tuple(dict.fromkeys(one[0] for text in told for one in text)), start, end)
+        for name, consumer, items, row_filter, start, end in session.execute(query)
+        for told in [(orjson.loads(items), orjson.loads(row_filter))]
     ]
 
 

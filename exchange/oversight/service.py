@@ -28,9 +28,10 @@ from exchange.grants.faults import quota_faults, refuse
 from exchange.grants.model import Grant, GrantState, GrantVersion
 from exchange.grants.rights import sees_everything
 from exchange.grants.rows import faults_of
-from exchange.grants.sharing import is_closed
+from exchange.grants.sharing import is_closed, tested_by
 from exchange.lists import store as list_store
 from exchange.lists.keeping import is_in_force, listed
+from exchange.lists.model import Negative
 from exchange.oversight import model, store, supposing
 from exchange.oversight.model import GrantUse, Tally
 from exchange.oversight.supposing import Affected, CatalogChange, Change, GrantAffected
@@ -103,7 +104,7 @@ class Overseeing:
         _check_own(principal, resource)
         size, after = paging.page_size(page_size), paging.last_of(page_token)
         then = at or self._clock.now()
-        held = self._items_then(resource, then)
+        held, kept = self._items_then(resource, then)
         if not held or (item and item not in held):
             return [], ""
         with self._database.reading() as session:
@@ -113,25 +114,29 @@ class Overseeing:
             version
             for version in page
             if version.grant.start_time <= then < version.grant.end_time
+            and not listed(kept, tested_by(version.grant))
             and (item in version.grant.masks if item else held & version.grant.masks.keys())
         ], token
 
-    def _items_then(self, resource: str, then: datetime) -> set[str]:
-        """Items that anybody could read at a time by catalog and lists (`grants.sharing`)."""
+    def _items_then(self, resource: str, then: datetime) -> tuple[set[str], Negative | None]:
+        """Items that anybody could read at a time by catalog and lists (`grants.sharing`).
+
+        With them the row of the negative list that was in force.
+        """
         try:
             entry, _ = history.entry_then(
                 self._database, resource, at=then, version=0, clock=self._clock
             )
         except NotFound:
-            return set()
+            return set(), None
         if not isinstance(entry, DataResource) or is_closed(entry):
-            return set()
+            return set(), None
         with self._database.reading() as session:
             kept_back = list_store.negative_then(session, resource, then)
         if kept_back is not None and not is_in_force(kept_back, china_date(then)):
             kept_back = None
         codes = [item.code for item in entry.items]
-        return set(codes) - {*listed(kept_back, codes)}
+        return set(codes) - {*listed(kept_back, codes)}, kept_back
 
     def what_if(
         self, principal: Principal, *, grant: str, change: Change, from_day: str, until_day: str

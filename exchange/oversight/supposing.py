@@ -19,6 +19,7 @@ from datetime import date, datetime
 from exchange.catalog.model import SharingType
 from exchange.grants.model import Grant, GrantedItem, Mask, Operation
 from exchange.grants.rows import RowCondition
+from exchange.grants.sharing import tested_by
 from exchange.oversight.model import Recorded, Use, day_of
 
 
@@ -129,6 +130,8 @@ def what_if_catalog(grant: Grant, change: CatalogChange, uses: Sequence[Use]) ->
     lost = tuple(item for item in grant.masks if change.why(item))
     closing = change.closing
     nothing_left = len(lost) == len(grant.masks) and change.why(lost[0]) if lost else ""
+    if any(item in change.negative_items for item in tested_by(grant)):
+        nothing_left = "ON_NEGATIVE_LIST"
     met = _Met()
     for use in uses:
         if reason := closing or nothing_left:
