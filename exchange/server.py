@@ -291,7 +291,7 @@ class ExchangeService:
         )
         server.add(
             sources_pb2_grpc.add_SourceServiceServicer_to_server,
-            SourceServicer(self.database, self._clock),
+            SourceServicer(self.database, self._clock, office=self._office),
             sources_rpc.POLICY,
         )
         server.add(

@@ -8,7 +8,9 @@
 4. Values are compared by keyed hashes only: HMAC-SHA-256 under a random key of the run, of the
    record's key and of its value in normal form, so equal values of two people do not show. What
    leaves a comparison is counts, and the hashes of the keys of which both hold values that differ.
-5. Only the two departments of a pair get those hashes and the key of the run, while the case is
+5. Fewer common records than `FEWEST` are told to nobody, nor do they open a case; `rights` has who
+   measures, and who sees counts.
+6. Only the two departments of a pair get those hashes and the key of the run, while the case is
    open. Both hold the records in question, so they learn which of their own to look at and nothing
    else; keys that only one holds are counted and never listed.
 """
@@ -43,6 +45,8 @@ RUN_KEY_SIZE = 32
 HASH_SIZE = 16
 REASON_LIMIT = 500
 GREATEST_PARTIES = 10
+#: Least records in common of which counts are told.
+FEWEST = 20
 #: Hashes of differing keys that a case keeps.
 GREATEST_KEPT = 100_000
 _HAN = "\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
@@ -65,6 +69,8 @@ class Publisher:
     item: str
     key_standard: str
     type: ItemType = ItemType.CHARACTER
+    #: The catalog, or the negative list, keeps it from everybody; not part of a case.
+    closed: bool = False
 
     @property
     def department(self) -> str:
@@ -89,6 +95,19 @@ class Measurement:
     def both(self) -> int:
         """Records of which both hold a value."""
         return self.equal + self.different
+
+    @property
+    def withheld(self) -> bool:
+        """Whether there are too few to tell of."""
+        return self.comparable and self.both < FEWEST
+
+    def without_counts(self) -> Measurement:
+        """The same pair, and nothing about its records."""
+        return replace(self, equal=0, different=0, only_first=0, only_second=0)
+
+    def told(self) -> Measurement:
+        """What may be told of it, and kept."""
+        return self.without_counts() if self.withheld else self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,10 +238,10 @@ def opens(
 ) -> bool:
     """Whether a measurement opens a case, where none is open.
 
-    Two publishers must hold a record in common, and the question must be new: never asked, asked of
-    others, or answered with a resource that publishes the element no more.
+    Two publishers must hold `FEWEST` records in common, and the question must be new: never asked,
+    asked of others, or answered with a resource that publishes the element no more.
     """
-    if not any(one.both for one in found):
+    if not any(one.both >= FEWEST for one in found):
         return False
     if newest is None:
         return True
@@ -239,6 +258,16 @@ def may_see(principal: Principal, case: SourceCase) -> bool:
     return principal.department in case.departments
 
 
+def party_to_the_element() -> PermissionDenied:
+    """The answer to an administrator of a department that publishes the element."""
+    return PermissionDenied(
+        "your department publishes this element itself: who is above all parties, or the "
+        "department that runs the node, measures and decides",
+        reason="PARTY_TO_THE_ELEMENT",
+        message_zh="本部门是该数据元的发布方：由各方的上级、主管部门或节点管理部门测量和确定",
+    )
+
+
 def decide(
     principal: Principal,
     case: SourceCase | None,
@@ -250,9 +279,9 @@ def decide(
 ) -> SourceCase:
     """The case with its source named.
 
-    Raises NotFound (SOURCE_CASE_NOT_FOUND), PermissionDenied (NOT_AN_ADMINISTRATOR),
-    FailedPrecondition (SOURCE_CASE_CLOSED), Aborted (ETAG_MISMATCH) or InvalidArgument
-    (SOURCE_CASE_INVALID, with all violations).
+    Raises NotFound (SOURCE_CASE_NOT_FOUND), PermissionDenied (NOT_AN_ADMINISTRATOR,
+    PARTY_TO_THE_ELEMENT), FailedPrecondition (SOURCE_CASE_CLOSED), Aborted (ETAG_MISMATCH)
+    or InvalidArgument (SOURCE_CASE_INVALID, with all violations).
     """
     case = _to_close(principal, case, etag)
     wrong = _reason_faults(reason)
@@ -310,6 +339,8 @@ def _to_close(principal: Principal, case: SourceCase | None, etag: str) -> Sourc
             reason="NOT_AN_ADMINISTRATOR",
             message_zh="由管理员确定数源",
         )
+    if principal.department in case.departments:
+        raise party_to_the_element()
     if case.state is not SourceCaseState.OPEN:
         raise _closed()
     if etag and etag != case.etag:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from exchange.sources import service
+from exchange.sources import measuring, service
 from exchange.sources.model import Measurement, Publisher, SourceCase, SourceCaseState
 from exchange.v1 import sources_pb2 as pb
 from runtime.clock import Clock
@@ -41,11 +41,11 @@ _STATE_OF = {number: state for state, number in _STATES.items()}
 class SourceServicer:
     """The methods of SourceService; plain ones, as all of them ask the database."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, *, office: str = "") -> None:
         self._database = database
         self._clock = clock
-        self._elements = service.Elements(database)
-        self._measuring = service.Measuring(database, self._elements)
+        self._elements = measuring.Elements(database)
+        self._measuring = measuring.Measuring(database, self._elements, clock, office=office)
 
     def ListSharedElements(  # noqa: N802  # the protocol's name
         self, request: pb.ListSharedElementsRequest, _call: Call
@@ -82,7 +82,9 @@ class SourceServicer:
         run = (
             None
             if known is not None
-            else self._measuring.measure(request.element, time_remaining=call.time_remaining)
+            else self._measuring.measure(
+                call.principal, request.element, time_remaining=call.time_remaining
+            )
         )
         with self._database.unit_of_work() as work:
 
@@ -245,6 +247,7 @@ def _measurement(one: Measurement) -> pb.Measurement:
         only_first=one.only_first,
         only_second=one.only_second,
         pair=one.pair,
+        withheld=one.withheld,
     )
 
 

@@ -196,17 +196,30 @@ def snapshot(database: Database, session: Session) -> None:
         session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
 
 
-def values(session: Session, publisher: Publisher) -> Iterator[tuple[str, str]]:
-    """Keys and values of a publisher's item in order of key; a record without one is left out."""
+def values(session: Session, publisher: Publisher, *, until: datetime) -> Iterator[tuple[str, str]]:
+    """Keys and values of a publisher's item in order of key; a record without one is left out.
+
+    So is one that has changed after a time.
+    """
     after = ""
+    batches = sa.text(
+        "SELECT MAX(last_offset) FROM batch WHERE resource = :resource AND published_at <= :until"
+    ).bindparams(sa.bindparam("until", type_=UtcDateTime))
+    before = {"resource": publisher.resource, "until": until}
+    settled = session.execute(batches, before).scalar()
     statement = sa.text(
         "SELECT r.record_key, c.payload FROM record AS r"
         ' JOIN change AS c ON c."offset" = r."offset"'
-        " WHERE r.resource = :resource AND r.record_key > :after"
+        ' WHERE r.resource = :resource AND r.record_key > :after AND r."offset" <= :settled'
         " ORDER BY r.record_key LIMIT :limit"
     )
-    while True:
-        place = {"resource": publisher.resource, "after": after, "limit": READ_AT_ONCE}
+    while settled is not None:
+        place = {
+            "resource": publisher.resource,
+            "after": after,
+            "limit": READ_AT_ONCE,
+            "settled": settled,
+        }
         rows = session.execute(statement, place).all()
         for key, payload in rows:
             value = orjson.loads(payload).get(publisher.item)

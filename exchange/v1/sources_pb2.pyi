@@ -129,6 +129,7 @@ class Measurement(_message.Message):
     ONLY_FIRST_FIELD_NUMBER: _builtins.int
     ONLY_SECOND_FIELD_NUMBER: _builtins.int
     PAIR_FIELD_NUMBER: _builtins.int
+    WITHHELD_FIELD_NUMBER: _builtins.int
     first: _builtins.str
     """One publisher."""
     second: _builtins.str
@@ -147,6 +148,8 @@ class Measurement(_message.Message):
     """Records that only the second holds."""
     pair: _builtins.int
     """Number of this pair in the case."""
+    withheld: _builtins.bool
+    """Counts are not told: too few records are in common, or the caller's department is a party."""
     def __init__(
         self,
         *,
@@ -159,10 +162,11 @@ class Measurement(_message.Message):
         only_first: _builtins.int = ...,
         only_second: _builtins.int = ...,
         pair: _builtins.int = ...,
+        withheld: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["both", b"both", "comparable", b"comparable", "different", b"different", "equal", b"equal", "first", b"first", "only_first", b"only_first", "only_second", b"only_second", "pair", b"pair", "second", b"second"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["both", b"both", "comparable", b"comparable", "different", b"different", "equal", b"equal", "first", b"first", "only_first", b"only_first", "only_second", b"only_second", "pair", b"pair", "second", b"second", "withheld", b"withheld"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,6 +1,7 @@
 """Source cases on every database: what is kept, streamed and deleted."""
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import orjson
@@ -121,5 +122,7 @@ def test_values_stream_in_the_order_of_bytes(database):
         delivery.write_batch(work, batch, publisher="p", at=NOON)
     with database.reading() as session:
         store.snapshot(database, session)
-        streamed = [key for key, _ in store.values(session, ONE)]
+        streamed = [key for key, _ in store.values(session, ONE, until=NOON)]
+        before = store.values(session, ONE, until=NOON - timedelta(seconds=1))
+        assert not list(before)  # what has changed since does not count
     assert streamed == sorted(keys, key=str.encode)

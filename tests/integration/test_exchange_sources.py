@@ -6,9 +6,11 @@ from datetime import timedelta
 
 import pytest
 
+from exchange.catalog.model import SharingType
 from exchange.sources.model import key_hash
 from exchange.v1 import catalog_pb2
 from exchange.v1 import sources_pb2 as pb
+from runtime.identity import Role
 from tests.builders.catalog import (
     ADMINISTRATOR,
     AUDITOR,
@@ -41,11 +43,12 @@ async def node(tmp_path, database_url):
         put(made.service.database, with_element(RESIDENTS, "101001/000001"), clock=made.clock)
         put(made.service.database, with_element(TENANTS, "101001/000002"), clock=made.clock)
         made.service.schemas.invalidate()
-        await made.connect(caller(CIVIL)).publish(*(person(n) for n in range(10)))
+        await made.connect(caller(CIVIL)).publish(*(person(n) for n in range(40)))
         await made.connect(caller(HOUSING)).publish(
-            *(person(n, "某乙" if n in (7, 8) else " 某甲") for n in range(5, 13)),
+            *(person(n, "某乙" if n in (27, 28) else " 某甲") for n in range(20, 48)),
             resource=TENANTS,
         )
+        made.clock.advance(timedelta(days=30))
         yield made
 
 
@@ -72,8 +75,8 @@ async def test_from_measuring_to_the_named_source(node):
 
     measured = await measure(admin)
     (found,) = measured.measurements
-    assert (found.both, found.equal, found.different) == (5, 3, 2)
-    assert (found.only_first, found.only_second) == (5, 3)
+    assert (found.both, found.equal, found.different) == (20, 18, 2)
+    assert (found.only_first, found.only_second) == (20, 8)
     case = measured.source_case
     assert case.state == pb.SOURCE_CASE_STATE_OPEN
 
@@ -92,6 +95,7 @@ async def test_from_measuring_to_the_named_source(node):
         pb.GetAuthoritativeSourceRequest(element="population.name")
     )
     assert (told.resource, told.item, told.source_case) == (RESIDENTS, "name", case.name)
+    node.clock.advance(timedelta(days=1))
     settled = await measure(admin)  # the question is answered: nothing opens
     assert settled.source_case.name == case.name
     assert settled.source_case.state == pb.SOURCE_CASE_STATE_DECIDED
@@ -100,7 +104,7 @@ async def test_from_measuring_to_the_named_source(node):
     assert not shared.elements[0].source_case
 
     (opened,) = node.leaves("source_case_opened")
-    assert (opened["both"], opened["different"]) == (5, 2)
+    assert (opened["both"], opened["different"]) == (20, 2)
     (logged,) = node.leaves("source_case_decided")
     assert "以民政为准" not in str(logged)
 
@@ -134,11 +138,11 @@ async def test_a_source_that_leaves_the_catalog_is_one_no_more(node):
 async def test_a_party_finds_its_differing_records_and_nobody_else_does(node):
     case = (await measure(node.connect(ADMINISTRATOR))).source_case
     asked = pb.ListDifferingKeysRequest(name=case.name, pair=1)
-    for department, serials in ((CIVIL, range(10)), (HOUSING, range(5, 13))):
+    for department, serials in ((CIVIL, range(40)), (HOUSING, range(20, 48))):
         told = await node.connect(caller(department)).sources.ListDifferingKeys(asked)
         hashes = set(told.key_hashes)
         own = [n for n in serials if key_hash(told.run_key, citizen_number(n)) in hashes]
-        assert own == [7, 8]
+        assert own == [27, 28]
     outsider = node.connect(caller(HEALTH)).sources
     assert (await refusal(outsider.ListDifferingKeys(asked))).reason == "SOURCE_CASE_NOT_FOUND"
     seen = outsider.GetSourceCase(pb.GetSourceCaseRequest(name=case.name))
@@ -161,7 +165,7 @@ async def test_no_value_and_no_key_is_kept_or_logged(node):
     kept = str(held.rows("SELECT * FROM source_case", ()))
     kept += str([bytes(h[0]) for h in held.rows("SELECT key_hash FROM source_difference", ())])
     logged = str(node.leaves("source_case_opened"))
-    for secret in ("某甲", "某乙", citizen_number(7)):
+    for secret in ("某甲", "某乙", citizen_number(27)):
         assert secret not in kept
         assert secret not in logged
 
@@ -198,3 +202,69 @@ async def test_a_repeated_request_measures_once(node):
     assert not node.leaves("source_case_measured")
     asked.element = "population.other"
     assert (await refusal(admin.MeasureElement(asked))).reason == "REQUEST_ID_REUSED"
+
+
+async def guess(node, value: str) -> None:
+    await node.connect(caller(HOUSING)).publish(person(3, value), resource=TENANTS)
+
+
+async def test_who_publishes_a_guess_learns_nothing_by_measuring(node):
+    admin = node.connect(ADMINISTRATOR)
+    (before,) = (await measure(admin)).measurements
+    await guess(node, "某丙")
+    node.clock.advance(timedelta(days=29))
+    after = await measure(admin)
+    assert list(after.measurements) == [before]  # it has not stood for long enough
+    party = node.connect(caller(HOUSING)).sources
+    seen = await party.GetSourceCase(pb.GetSourceCaseRequest(name=after.source_case.name))
+    listed = await party.ListSourceCases(pb.ListSourceCasesRequest())
+    for case in (seen.source_case, *listed.source_cases):
+        (one,) = case.measurements
+        assert one.withheld
+        assert not any((one.both, one.equal, one.different, one.only_first, one.only_second))
+    told = await party.ListDifferingKeys(
+        pb.ListDifferingKeysRequest(name=after.source_case.name, pair=1)
+    )
+    assert key_hash(told.run_key, citizen_number(3)) not in set(told.key_hashes)
+
+
+async def test_an_element_is_measured_once_a_day(node):
+    await measure(node.connect(ADMINISTRATOR))
+    told = await refusal(measure(node.connect(ADMINISTRATOR)))
+    assert told.reason == "MEASURED_LATELY"
+    node.clock.advance(timedelta(hours=20))
+    await measure(node.connect(ADMINISTRATOR))
+
+
+async def test_no_party_measures_or_decides(node):
+    party = node.connect(caller(HOUSING, Role.ADMINISTRATOR))
+    assert (await refusal(measure(party))).reason == "PARTY_TO_THE_ELEMENT"
+    stranger = node.connect(caller(HEALTH, Role.ADMINISTRATOR))
+    assert (await refusal(measure(stranger))).reason == "NOT_ABOVE_THE_PARTIES"
+    case = (await measure(node.connect(ADMINISTRATOR))).source_case
+    asked = pb.DecideSourceCaseRequest(
+        name=case.name, source=TENANTS, reason="我们是数源", request_id=fresh()
+    )
+    assert (await refusal(party.sources.DecideSourceCase(asked))).reason == "PARTY_TO_THE_ELEMENT"
+
+
+async def test_few_records_in_common_are_not_counted_to_anybody(node):
+    gone = [citizen_number(n) for n in range(39, 40)]
+    await node.connect(caller(CIVIL)).publish(withdraw=gone)
+    found = await measure(node.connect(ADMINISTRATOR))
+    (one,) = found.measurements
+    assert (one.withheld, one.both, one.only_first) == (True, 0, 0)
+    assert not found.HasField("source_case")
+    assert node.leaves("element_measured")[0]["both"] == 0
+
+
+async def test_what_is_kept_from_sharing_is_measured_from_above_only(node):
+    closed = replace(
+        with_element(RESIDENTS, "101001/000001"),
+        sharing_type=SharingType.NOT_SHARED,
+        sharing_condition="",
+        legal_basis="某法第一条",
+    )
+    put(node.service.database, closed, clock=node.clock)
+    told = await refusal(measure(node.connect(ADMINISTRATOR)))
+    assert told.reason == "NOT_ABOVE_THE_PARTIES"

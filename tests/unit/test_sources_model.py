@@ -130,7 +130,9 @@ def test_what_can_be_compared():
 
 
 def test_when_a_case_opens():
-    some = [Measurement(pair=1, first=ONE.resource, second=OTHER.resource, equal=1)]
+    some = [Measurement(pair=1, first=ONE.resource, second=OTHER.resource, equal=20)]
+    few = [Measurement(pair=1, first=ONE.resource, second=OTHER.resource, equal=19)]
+    assert not opens(None, [ONE, OTHER], few)
     none = [Measurement(pair=1, first=ONE.resource, second=OTHER.resource, only_first=9)]
     assert opens(None, [ONE, OTHER], some)
     assert not opens(None, [ONE, OTHER], none)

@@ -342,7 +342,8 @@ def _print_measurements(element: str, found: Sequence[pb.Measurement]) -> None:
          say("only second", "仅乙方")),
         [
             (one.pair, one.first, one.second,
-             *((one.both, one.equal, one.different, one.only_first, one.only_second)
+             *((say("not told", "不予显示"), "", "", "", "") if one.withheld
+               else (one.both, one.equal, one.different, one.only_first, one.only_second)
                if one.comparable
                else (say("keys are of different standards", "标识标准不同，无法比对"),
                      "", "", "", "")))
