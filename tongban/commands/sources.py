@@ -144,7 +144,7 @@ def cases(
              say("different", "不一致"), say("source", "数源"), say("opened", "立案时间")),
             [
                 (case.name, case.element, _state(case),
-                 sum(one.different for one in case.measurements), case.source,
+                 _different(case), case.source,
                  when(case.create_time))
                 for case in found
             ],
@@ -332,6 +332,11 @@ def _print_case(case: pb.SourceCase, as_json: bool) -> None:
         ],
     )
     _print_measurements(case.element, case.measurements)
+
+
+def _different(case: pb.SourceCase) -> str:
+    told = [one.different for one in case.measurements if not one.withheld]
+    return str(sum(told)) if told else ""
 
 
 def _print_measurements(element: str, found: Sequence[pb.Measurement]) -> None:
