@@ -120,7 +120,7 @@ class Linked:
             return
         with suppress(PackageError):  # told where it matters
             self._pages[doc_root] = pages_in(self._package, doc_root, root)
-        found: dict[Key, Hashable] = {}
+        found: dict[Key, str] = {}
         named: list[str] = []
         pages: set[str] = set()
         for element in root.iter(etree.Element):
@@ -131,7 +131,9 @@ class Linked:
                 if not files:
                     self.readings.absent.append(where)
                 key = key_of(element, element.get("ID", ""))
-                self.readings.number(key, frozenset(files) or where.strip(), found)
+                before = found.setdefault(key, where)
+                if before != where and not (files and files == self._to(before, doc_root)):
+                    self.readings.twice.append(" ".join(key))
                 continue
             local = str(element.tag).rpartition("}")[2]
             if local in _NAMING:
@@ -160,6 +162,9 @@ class Linked:
 
     def _beside(self, known: dict[str, str], name: str) -> list[str]:
         """`_against`; from now on its identifiers are known too."""
+        if not known:  # nearly all
+            known |= dict.fromkeys(self._numbers_of(name), name)
+            return []
         told = self._against(known, name)
         known |= {one: name for one in self._numbers_of(name) if one not in known}
         return told
@@ -167,7 +172,7 @@ class Linked:
     def _against(self, known: Mapping[str, str], name: str) -> list[str]:
         """What a file of resources identifies otherwise than the files that are `known`."""
         numbers = self._numbers_of(name)
-        if not known or not numbers:  # nearly all
+        if not known or not numbers:
             return []
         if not self.readings.counts(len(numbers)):
             self.readings.unseen.append(name)

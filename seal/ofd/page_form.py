@@ -32,6 +32,7 @@ _ROOT: Final = re.compile(
 )
 _ONCE: Final = frozenset({"Content", "Area"})
 _NAMESPACES: Final = (NAMESPACE, NAMESPACE.rpartition("/")[0])
+_OF_STANDARD: Final = f'="{NAMESPACE}"'.encode()
 _CLIPPED: Final = rb"<%bClip(?:\s[^<>/]*)?>\s*<%bArea(?=[\s/>])"
 
 
@@ -61,7 +62,7 @@ def _declares(found: re.Match[bytes]) -> bool:
     """Whether the root's own start tag gives its prefix the standard's namespace, and no more."""
     own, said = found[1], found[2]
     name = b"xmlns:" + own[:-1] if own else b" xmlns"
-    is_standard = name + b'="' + NAMESPACE.encode() + b'"' in said
+    is_standard = name + _OF_STANDARD in said
     return is_standard and said.count(b"ofdspec.org") == 1 and b"&" not in said
 
 

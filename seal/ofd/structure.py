@@ -96,10 +96,12 @@ class SignatureXml:
 def doc_bodies(package: OfdPackage) -> tuple[DocBody, ...]:
     """The documents OFD.xml names. Raises PackageError (`ofd_structure`)."""
     bodies = bodies_of(read_xml(package, ROOT))
-    if any(one.doc_root not in package for one in bodies):
-        raise structure_error(
-            "OFD.xml names a document that is not in the package", "OFD.xml 列出的文档不在文件包中"
-        )
+    for one in bodies:
+        if one.doc_root not in package:
+            raise structure_error(
+                "OFD.xml names a document that is not in the package",
+                "OFD.xml 列出的文档不在文件包中",
+            )
     return bodies
 
 
