@@ -74,6 +74,7 @@ def lateness_message(row: Lateness) -> pb.Lateness:
         department=row.department,
         kind=row.kind,
         running=row.running,
+        paused=row.paused,
         overdue=row.overdue,
         met=row.met,
         late=row.late,

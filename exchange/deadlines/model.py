@@ -3,7 +3,9 @@
 1. A working day counts where the clock ran through the whole of it. So the day of the start does
    not count, nor does any day that a pause touches, its first and its last included.
 2. Due is the day on which the last of the counted days ends; who finishes on it is in time. A
-   paused clock has no due day, unless it was over before: a pause takes no lateness away.
+   paused clock has no due day, unless it was over before: a pause takes no lateness away. A pause
+   by hand has its last day (`until`), after which the clock goes on by itself, and so a due day:
+   all of them together stop a clock for `GREATEST_PAUSED` working days at the most.
 3. How many days, and how many an extension may add, are written down at the start: a later change
    of a table moves no clock that runs. A later change of the calendar does.
 4. An extension has a reason, comes before the due day is over, and never exceeds what its kind
@@ -23,6 +25,8 @@ from runtime.identity import Principal, Role
 from runtime.workdays import Reached, Workdays, china_day
 
 GREATEST_PAUSES = 50
+#: Working days that all pauses by hand of a clock may stop it together.
+GREATEST_PAUSED = 20
 GREATEST_EXTENSIONS = 20
 GREATEST_REASON = 500
 _ONE = timedelta(days=1)
@@ -49,6 +53,14 @@ class Pause:
     end: datetime | None = None
     reason: str
     by: str
+    #: The last day on which it can stand; None while something of the asker is awaited.
+    until: date | None = None
+
+    @property
+    def last(self) -> date | None:
+        """The last day on which the clock stood or will; None where it is not known yet."""
+        ended = None if self.end is None else china_day(self.end)
+        return min((day for day in (ended, self.until) if day is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +187,32 @@ def pause(
     )
 
 
+def pause_by_hand(
+    deadline: Deadline, *, reason: str, by: str, at: datetime, calendar: Workdays
+) -> Deadline:
+    """Stop the clock for what is left of `GREATEST_PAUSED`.
+
+    Raises as `pause`, and FailedPrecondition (PAUSED_TOO_LONG) where nothing is left.
+    """
+    stopped = pause(deadline, reason=reason, by=by, at=at, calendar=calendar)
+    *earlier, last = stopped.pauses
+    left = GREATEST_PAUSED - sum(_stood(one, calendar) for one in earlier if one.until)
+    if left <= 0:
+        raise FailedPrecondition(
+            f"this clock was stopped by hand for {GREATEST_PAUSED} working days: it stops no more",
+            reason="PAUSED_TOO_LONG",
+            message_zh=f"该计时已人工暂停满 {GREATEST_PAUSED} 个工作日：不能再暂停",
+        )
+    until = calendar.after(china_day(last.start) - _ONE, left).day
+    return counted(replace(stopped, pauses=(*earlier, replace(last, until=until))), calendar)
+
+
+def _stood(stopped: Pause, calendar: Workdays) -> int:
+    """Working days that a pause touches, one at least."""
+    first = china_day(stopped.start) - _ONE
+    return max(calendar.between(first, stopped.last or first), 1)
+
+
 def resume(deadline: Deadline, *, at: datetime, calendar: Workdays) -> Deadline:
     """Let the clock go on. Raises FailedPrecondition: DEADLINE_CLOSED, DEADLINE_NOT_PAUSED."""
     _check_open(deadline)
@@ -253,9 +291,9 @@ def _due(deadline: Deadline, calendar: Workdays) -> Reached | None:
             break
         provisional = provisional or not calendar.knows_all(day, last)
         left -= before
-        if stopped.end is None:
+        if stopped.last is None:
             return None
-        day = max(day, china_day(stopped.end))
+        day = max(day, stopped.last)
     reached = calendar.after(day, left)
     return Reached(reached.day, provisional or reached.provisional)
 
@@ -319,3 +357,10 @@ def may_change(principal: Principal, deadline: Deadline) -> bool:
     if principal.has(Role.ADMINISTRATOR):
         return True
     return principal.has(Role.DEPARTMENT) and principal.department == deadline.department
+
+
+def may_object(principal: Principal, deadline: Deadline) -> bool:
+    """Whether the caller, whose matter it is, may end a pause by hand of a clock that it sees."""
+    by_hand = bool(deadline.pauses) and deadline.pauses[-1].until is not None
+    asks = principal.has(Role.DEPARTMENT) and principal.department == deadline.owner
+    return asks and by_hand

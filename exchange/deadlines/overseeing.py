@@ -1,7 +1,8 @@
 """What people ask of the statutory clock: lists, changes by hand, and who is late.
 
 1. Who must act, whose matter it is, an administrator and an auditor see a clock; to anybody else
-   it does not exist. Who must act, or an administrator, changes it by hand.
+   it does not exist. Who must act, or an administrator, changes it by hand. A pause by hand has an
+   end, and whose matter it is may end it before.
 2. Every change leaves its audit record in its transaction.
 """
 
@@ -17,6 +18,7 @@ from exchange.deadlines.model import (
     DeadlineState,
     deadline_not_found,
     may_change,
+    may_object,
     may_see,
     sees_everything,
 )
@@ -59,6 +61,8 @@ class Lateness:
     department: str
     kind: str
     running: int = 0
+    #: Of those that are open, how many stand.
+    paused: int = 0
     overdue: int = 0
     met: int = 0
     late: int = 0
@@ -125,6 +129,7 @@ def change(
     word: str,
     reason: str,
     clock: Clock,
+    objecting: bool = False,
 ) -> Seen:
     """Pause, resume or extend by hand: `act` is the rule.
 
@@ -134,7 +139,7 @@ def change(
     held = store.deadline(work.session, name, lock=True)
     if held is None or not may_see(principal, held):
         raise deadline_not_found()
-    if not may_change(principal, held):
+    if not (may_change(principal, held) or (objecting and may_object(principal, held))):
         raise PermissionDenied(
             "who must act, or an administrator, changes a clock: ask them",
             reason="NOT_RESPONSIBLE",
@@ -153,7 +158,7 @@ def pause(work: UnitOfWork, who: Principal, *, name: str, reason: str, clock: Cl
         work,
         who,
         name=name,
-        act=lambda held, days: model.pause(
+        act=lambda held, days: model.pause_by_hand(
             held, reason=reason, by=who.system, at=clock.now(), calendar=days
         ),
         word="deadline_paused",
@@ -172,6 +177,7 @@ def resume(work: UnitOfWork, who: Principal, *, name: str, clock: Clock) -> Seen
         word="deadline_resumed",
         reason="",
         clock=clock,
+        objecting=True,
     )
 
 
@@ -248,8 +254,10 @@ def _rows(tallies: Iterable[Tally], today: date, calendar: Workdays) -> list[Lat
     for tally in tallies:
         key = (tally.department, tally.kind)
         row = found.setdefault(key, Lateness(department=key[0], kind=key[1]))
+        if tally.state is DeadlineState.PAUSED:
+            row.paused += tally.count
         if tally.due is None:
-            row.met += tally.count
+            row.met += tally.count if tally.state is DeadlineState.MET else 0
             continue
         if tally.state is not DeadlineState.LATE and tally.due >= today:
             row.running += tally.count

@@ -248,7 +248,12 @@ class DeadlineServicer:
 
         def act(work: UnitOfWork) -> pb.PutWorkYearResponse:
             made, moved = tables.put_year(
-                work, call.principal, asked=asked, etag=sent.etag, clock=self._clock
+                work,
+                call.principal,
+                asked=asked,
+                etag=sent.etag,
+                clock=self._clock,
+                office=self._office,
             )
             return pb.PutWorkYearResponse(year=year_message(made, made.year), moved=moved)
 

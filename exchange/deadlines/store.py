@@ -225,7 +225,10 @@ def counted_in(session: Session, year: int) -> Iterator[list[Deadline]]:
 
 
 def tallies(session: Session, *, first: date, last: date, department: str | None) -> list[Tally]:
-    """Clocks due from one day to another, counted by department, kind, state and days."""
+    """Clocks due from one day to another, counted by department, kind, state and days.
+
+    With them those that stand without a due day, whatever the days.
+    """
     columns = DEADLINES.c
     # Of what was met the days are not asked: without them it is one group, not one for each day.
     met = columns.state == DeadlineState.MET.value
@@ -233,8 +236,10 @@ def tallies(session: Session, *, first: date, last: date, department: str | None
     ended = sa.case((met, ""), else_=columns.end_day)
     by = (columns.department, columns.kind, columns.state, due, ended)
     query = sa.select(*by, sa.func.count()).where(
-        columns.due >= first.isoformat(),
-        columns.due <= last.isoformat(),
+        sa.or_(
+            sa.and_(columns.due >= first.isoformat(), columns.due <= last.isoformat()),
+            sa.and_(columns.due == "", columns.state == DeadlineState.PAUSED.value),
+        ),
         columns.state != DeadlineState.CANCELLED.value,
     )
     if department is not None:
@@ -349,7 +354,12 @@ def _values(deadline: Deadline) -> dict[str, Any]:
         "days": deadline.days,
         "extension_limit": deadline.extension_limit,
         "start_time": deadline.start_time,
-        "pauses": _text([[p.start, p.end, p.reason, p.by] for p in deadline.pauses]),
+        "pauses": _text(
+            [
+                [p.start, p.end, p.reason, p.by, *([p.until] if p.until else ())]
+                for p in deadline.pauses
+            ]
+        ),
         "extensions": _text([[e.days, e.reason, e.by, e.at] for e in deadline.extensions]),
         "state": deadline.state.value,
         "due": deadline.due.isoformat() if deadline.due else "",
@@ -366,10 +376,7 @@ def _deadline_of(row: Mapping[Any, Any]) -> Deadline:
     return Deadline(
         **{
             **values,
-            "pauses": tuple(
-                Pause(start=_time(start), end=_time(end) if end else None, reason=reason, by=by)
-                for start, end, reason, by in orjson.loads(values["pauses"])
-            ),
+            "pauses": tuple(_pause_of(*told) for told in orjson.loads(values["pauses"])),
             "extensions": tuple(
                 Extension(days=days, reason=reason, by=by, at=_time(at))
                 for days, reason, by, at in orjson.loads(values["extensions"])
@@ -378,6 +385,11 @@ def _deadline_of(row: Mapping[Any, Any]) -> Deadline:
             "due": date.fromisoformat(values["due"]) if values["due"] else None,
         }
     )
+
+
+def _pause_of(start: str, end: str | None, reason: str, by: str, until: str = "") -> Pause:
+    ended, last = _time(end) if end else None, date.fromisoformat(until) if until else None
+    return Pause(start=_time(start), end=ended, reason=reason, by=by, until=last)
 
 
 def _text(value: object) -> str:

@@ -606,6 +606,7 @@ class Lateness(_message.Message):
     LATE_FIELD_NUMBER: _builtins.int
     DAYS_OVER_FIELD_NUMBER: _builtins.int
     WORST_FIELD_NUMBER: _builtins.int
+    PAUSED_FIELD_NUMBER: _builtins.int
     department: _builtins.str
     """The department that must act."""
     kind: _builtins.str
@@ -622,6 +623,10 @@ class Lateness(_message.Message):
     """Working days over, of all that are overdue or late."""
     worst: _builtins.int
     """Working days over of the worst."""
+    paused: _builtins.int
+    """Clocks that stand now; those that stand without a due day, as while material of the asker is
+    awaited, are in no other count, and in the report of every day.
+    """
     def __init__(
         self,
         *,
@@ -633,10 +638,11 @@ class Lateness(_message.Message):
         late: _builtins.int = ...,
         days_over: _builtins.int = ...,
         worst: _builtins.int = ...,
+        paused: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["days_over", b"days_over", "department", b"department", "kind", b"kind", "late", b"late", "met", b"met", "overdue", b"overdue", "running", b"running", "worst", b"worst"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["days_over", b"days_over", "department", b"department", "kind", b"kind", "late", b"late", "met", b"met", "overdue", b"overdue", "paused", b"paused", "running", b"running", "worst", b"worst"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

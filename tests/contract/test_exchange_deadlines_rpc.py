@@ -64,6 +64,17 @@ class Node:
                 actor=SOURCE.system,
             )
 
+    def await_material(self, deadline: Deadline) -> None:
+        with self.database.unit_of_work() as work:
+            service.pause(
+                work,
+                subject=deadline.subject,
+                kind=deadline.kind,
+                reason="待补充材料",
+                at=self.clock.now(),
+                actor=SOURCE.system,
+            )
+
     def records(self, kind: str) -> list[dict]:
         with self.database.reading() as session:
             rows = session.execute(sa.select(audit_outbox.c.leaf).order_by(audit_outbox.c.id))
@@ -110,7 +121,7 @@ def test_who_must_act_pauses_resumes_and_extends_and_the_asker_does_not(node: No
     name = node.begin().name
     for method, fields in (
         ("PauseDeadline", {"reason": "等"}),
-        ("ResumeDeadline", {}),
+        ("ResumeDeadline", {}),  # nothing is stopped by hand
         ("ExtendDeadline", {"days": 1, "reason": "等"}),
     ):
         told = refused(PermissionDenied, node, CONSUMER, method, name=name, **fields)
@@ -118,7 +129,8 @@ def test_who_must_act_pauses_resumes_and_extends_and_the_asker_does_not(node: No
         assert refused(NotFound, node, STRANGER, method, name=name, **fields)
     node.clock.advance(DAY)
     paused = node(SOURCE, "PauseDeadline", name=name, reason="待补充材料").deadline
-    assert (paused.state, paused.due) == (pb.DEADLINE_STATE_PAUSED, "")
+    # It stands up to the 30th, twenty working days, if nobody resumes it.
+    assert (paused.state, paused.due) == (pb.DEADLINE_STATE_PAUSED, "2026-04-14")
     assert paused.pauses[0].reason == "待补充材料"
     node.clock.advance(DAY)
     again = node(ADMINISTRATOR, "ResumeDeadline", name=name).deadline
@@ -144,7 +156,7 @@ def test_a_repeat_extends_once(node: Node):
 def test_a_list_is_in_order_of_due_days_and_its_pages_join(node: Node):
     for number, kind in enumerate((Kind.REPLY_CONDITIONAL, Kind.REPLY_UNCONDITIONAL) * 4):
         node.begin(number, kind)
-    node(SOURCE, "PauseDeadline", name=node.begin(50).name, reason="等")
+    node.await_material(node.begin(50))
     whole = list(node(SOURCE, "ListDeadlines", parent=CIVIL).deadlines)
     assert [d.due for d in whole] == ["", *["2026-03-03"] * 4, *["2026-03-16"] * 4]
     found, token = [], ""
@@ -285,7 +297,7 @@ def test_a_notice_is_acknowledged_once_by_whom_it_is_for(node: Node):
 
 
 def test_a_paused_or_finished_clock_gets_no_notice(node: Node):
-    node(SOURCE, "PauseDeadline", name=node.begin(1).name, reason="等")
+    node.await_material(node.begin(1))
     node.finish(node.begin(2))
     node.clock.set(datetime(2026, 4, 30, 1, tzinfo=UTC))
     assert node(ADMINISTRATOR, "SendNotices") == pb.SendNoticesResponse()
@@ -439,7 +451,7 @@ def test_a_year_that_is_announced_moves_the_clocks_that_run_through_it(node: Nod
     running, done = node.begin(1), node.begin(2)
     node.finish(done)
     paused = node.begin(3)
-    node(SOURCE, "PauseDeadline", name=paused.name, reason="等")
+    node.await_material(paused)
     assert running.due is not None
     assert (running.due.isoformat(), running.provisional) == ("2031-10-13", True)
     year = pb.WorkYear(year=2031, off=["2031-10-01/2031-10-07"], working=["2031-10-11"])

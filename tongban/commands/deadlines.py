@@ -233,10 +233,11 @@ def report(
                 say(f"Who is late, {span}", f"逾期情况（{span}）"),
                 (say("must act", "承办部门"), say("kind", "类别"), say("overdue", "逾期未办"),
                  say("late", "逾期办结"), say("met", "按期办结"), say("running", "计时中"),
+                 say("paused", "暂停"),
                  say("working days over", "逾期工作日"), say("worst", "最长")),
                 [
-                    (r.department, r.kind, r.overdue, r.late, r.met, r.running, r.days_over,
-                     r.worst)
+                    (r.department, r.kind, r.overdue, r.late, r.met, r.running, r.paused,
+                     r.days_over, r.worst)
                     for r in told.rows
                 ],
             )  # fmt: skip

@@ -2,14 +2,15 @@
 
 Both are administrators', each under its etag. A table is written by the node's office, or by the
 authority that it has now, or one above that: no party of a request names who reviews it. A table is
-for clocks that start; a year of the calendar moves the due days of those that run. Every change
-leaves its audit record.
+for clocks that start; a year of the calendar moves the due days of those that run. The office keeps
+the calendar; nobody gives its own department more time by it, the office neither: then another
+administrator writes it. Every change leaves its audit record.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import date
 
@@ -19,6 +20,7 @@ from exchange.catalog.acting import may_act_for
 from exchange.deadlines import jurisdictions, model
 from exchange.deadlines import store as clocks
 from exchange.deadlines.jurisdictions import Jurisdiction
+from exchange.deadlines.model import Deadline
 from exchange.deadlines.tables import store
 from exchange.deadlines.tables.store import HeldYear
 from runtime import names
@@ -149,11 +151,18 @@ def list_years(database: Database) -> list[tuple[HeldYear | None, WorkYear]]:
 
 
 def put_year(
-    work: UnitOfWork, principal: Principal, *, asked: WorkYear, etag: str, clock: Clock
+    work: UnitOfWork,
+    principal: Principal,
+    *,
+    asked: WorkYear,
+    etag: str,
+    clock: Clock,
+    office: str = "",
 ) -> tuple[HeldYear, int]:
     """Write a year of the calendar and count anew what runs; how many due days moved.
 
-    Raises Aborted (ETAG_MISMATCH).
+    Raises Aborted (ETAG_MISMATCH) and PermissionDenied: OWN_CLOCK_MOVED where the caller's
+    department gains by it, NOT_THE_OFFICE where it is not the office, unless that one gains.
     """
     own = store.years(work.session).get(asked.year)
     before = own.year if own else shipped().years.get(asked.year)
@@ -162,11 +171,14 @@ def put_year(
     made = HeldYear(year=asked, etag=etag_of_year(asked), update_time=now)
     store.put_year(work.session, made)
     calendar, moved = store.calendar(work.session), 0
+    gaining: set[str] = set()
     for piece in clocks.counted_in(work.session, asked.year):
         again = [model.counted(held, calendar) for held in piece]
         changed = [new for new, old in zip(again, piece, strict=True) if new != old]
         moved += sum(new.due != old.due for new, old in zip(again, piece, strict=True))
         clocks.update(work.session, changed)
+        gaining |= _gaining(piece, again)
+    _check_keeper(principal, gaining, office)
     work.record(
         make_record(
             "work_year_put",
@@ -201,6 +213,31 @@ def day_after(calendar: Workdays, day: date, count: int, field: str) -> Reached:
             message_zh=f"{field} 应为 0 到 {GREATEST_COUNT}",
             violations=[FieldViolation(field, "out of range")],
         ) from None
+
+
+def _gaining(before: Sequence[Deadline], after: Sequence[Deadline]) -> set[str]:
+    """Departments that gain: who owes and has more time, and who asks and gets it earlier."""
+    found = set()
+    for old, new in zip(before, after, strict=True):
+        if old.due is not None and new.due is not None and old.due != new.due:
+            found.add(new.department if new.due > old.due else new.owner)
+    return found
+
+
+def _check_keeper(principal: Principal, gaining: Collection[str], office: str) -> None:
+    if principal.department in gaining:
+        raise PermissionDenied(
+            "this moves due days in favour of your own department: an administrator of another "
+            "department writes it",
+            reason="OWN_CLOCK_MOVED",
+            message_zh="该变更会使本部门的期限得到便利：应由其他部门的管理员办理",
+        )
+    if principal.department != office and office not in gaining:
+        raise PermissionDenied(
+            "the department that runs the node keeps the calendar: ask its administrator",
+            reason="NOT_THE_OFFICE",
+            message_zh="工作日历由节点管理部门维护：请联系其管理员",
+        )
 
 
 def _check_writer(
