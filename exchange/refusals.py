@@ -24,9 +24,9 @@ from runtime.errors import (
 from runtime.records import SealedRecord, Value, make_record
 
 #: Errors of a reading that are kept in the log; a malformed request is not.
-REFUSED = (PermissionDenied, NotFound, ResourceExhausted)
+REFUSED = (PermissionDenied, NotFound, ResourceExhausted, FailedPrecondition)
 #: All that a question may be refused by, once it is understood (`exchange.refusing`).
-ATTEMPTED = (*REFUSED, InvalidArgument, FailedPrecondition, Aborted)
+ATTEMPTED = (*REFUSED, InvalidArgument, Aborted)
 
 
 def refusal(

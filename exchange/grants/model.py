@@ -10,7 +10,9 @@
 4. The source decides: a system or an administrator of its own, or an administrator of a department
    above it (a parent, or the authority of its jurisdiction), never of who asks. The source, the
    consumer or any administrator takes away: revokes, narrows.
-5. An unconditional resource (无条件共享) is granted at once, by a rule of the node.
+5. An unconditional resource (无条件共享) is granted at once, by a rule of the node. Where it turns
+   conditional, nobody has decided on such a grant: it is refused until a request is decided that
+   amends it, or the resource is unconditional again.
 6. A masked value never shows a whole value: one no longer than what would be left is hidden.
 7. Of what was published up to `history_from`, the end of the log when the grant was decided, only
    what is still held is shown: a value that was superseded is not, on any path, unless the decision
@@ -34,6 +36,8 @@ from runtime.errors import NotFound
 from runtime.records import canonical, instant
 
 HIDDEN = "****"
+#: Who grants an unconditional resource: no system, but this rule of the node.
+UNCONDITIONAL_RULE = "rules/unconditional-sharing"
 
 
 class Operation(StrEnum):
@@ -235,6 +239,8 @@ class Grant:
     include_history: bool = False
     #: The end of the log at the decision; 0 where nothing is withheld.
     history_from: int = 0
+    #: Given by the node's rule for unconditional resources, without a decision; read with it.
+    at_once: bool = field(default=False, compare=False)
     #: Derived once, for the hot path.
     consumer: str = field(init=False, compare=False)
     source: str = field(init=False, compare=False)

@@ -22,6 +22,7 @@ from exchange.delivery import reading
 from exchange.grants import deciding, reviewing, service, standing, store, waiting
 from exchange.grants.deciding import NO_REVIEW
 from exchange.grants.model import (
+    UNCONDITIONAL_RULE,
     AccessRequest,
     Grant,
     Operation,
@@ -105,7 +106,7 @@ def create_access_request(
         offset=reading.end_of_log(work),
     )
     store.insert_request(work.session, approved)
-    service.write_grant(work, grant, actor=service.UNCONDITIONAL_RULE, now=now)
+    service.write_grant(work, grant, actor=UNCONDITIONAL_RULE, now=now)
     return approved
 
 

@@ -31,8 +31,6 @@ from runtime.identity import Principal
 from runtime.records import make_record
 
 EVERY_DEPARTMENT = "departments/-"
-#: Who grants an unconditional resource: no system, but this rule of the node.
-UNCONDITIONAL_RULE = "rules/unconditional-sharing"
 
 
 def get_grant(database: Database, principal: Principal, name: str) -> Grant:

@@ -10,6 +10,7 @@
    all of a resource is kept, or all that a grant gives, every reading is refused. So it is where a
    grant's row filter, as it is or as an earlier version has it, tests what is kept: to be shown or
    not would tell it. No filter that tests it is added either, whoever adds it.
+4. What was given at once, without a decision, is read while the resource is unconditional.
 """
 
 from __future__ import annotations
@@ -61,6 +62,15 @@ def check_shared(resource: Shareable) -> None:
         )
 
 
+def _now_conditional() -> FailedPrecondition:
+    return FailedPrecondition(
+        "this resource is shared on conditions now, and the grant was given without a decision: "
+        "ask to amend it",
+        reason="RESOURCE_NOW_CONDITIONAL",
+        message_zh="该信息资源已改为有条件共享，而该授权未经审核：请申请变更该授权",
+    )
+
+
 def tested_by(grant: Grant) -> tuple[str, ...]:
     """The items that a grant's row filters test, those of its earlier versions included."""
     filters = [grant.row_filter]
@@ -72,13 +82,15 @@ def tested_by(grant: Grant) -> tuple[str, ...]:
 def admitted(grant: Grant, schema: ResourceSchema, items: Sequence[str] = ()) -> Grant:
     """The grant, as far as the catalog lets it be used now; the rule of the hot path.
 
-    Its contract stays what was agreed. Raises as `check_shared`, PermissionDenied
-    (ITEM_NOT_IN_RESOURCE) where one of `items` was taken out of the resource, and as
-    `check_readable` (ON_NEGATIVE_LIST).
+    Its contract stays what was agreed. Raises as `check_shared`, FailedPrecondition
+    (RESOURCE_NOW_CONDITIONAL) by rule 4, PermissionDenied (ITEM_NOT_IN_RESOURCE) where one of
+    `items` was taken out of the resource, and as `check_readable` (ON_NEGATIVE_LIST).
     """
     if is_closed(schema):
         check_shared(schema)
     held, kept = schema.position, schema.kept_back
+    if grant.at_once and schema.sharing_type is not SharingType.UNCONDITIONAL:
+        raise _now_conditional()
     if kept is None and grant.masks.keys() <= held.keys():
         return grant
     for item in items:

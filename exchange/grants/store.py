@@ -17,7 +17,7 @@ import orjson
 import sqlalchemy as sa
 from sqlmodel import Field, Session, SQLModel
 
-from exchange.grants import content
+from exchange.grants import content, model
 from exchange.grants.model import AccessRequest, AccessRequestState, Grant, GrantVersion
 from runtime.database import Database, UtcDateTime
 
@@ -273,6 +273,13 @@ def grants_of(session: Session, resource: str, among: Collection[str]) -> list[s
     return list(session.scalars(query.order_by(GRANTS.c.name)))
 
 
+#: Who decided on the terms last: a narrowing decides on none.
+_DECIDED_BY = (
+    "(SELECT v.actor FROM grant_version v WHERE v.name = access_grant.name"
+    " AND v.act <> 'narrowed' ORDER BY v.version DESC LIMIT 1)"
+)
+
+
 class Freshness:
     """The epoch and what changed since, by fixed SQL on the hot path's own connection."""
 
@@ -284,7 +291,7 @@ class Freshness:
         self._columns = [column.name for column in held]
         self._times = [column.name for column in held if isinstance(column.type, UtcDateTime)]
         self._grant = database.held.sql(
-            f"SELECT {', '.join(self._columns)} FROM access_grant WHERE name = ?"  # noqa: S608  # our own columns
+            f"SELECT {', '.join(self._columns)}, {_DECIDED_BY} FROM access_grant WHERE name = ?"  # noqa: S608  # our own columns
         )
 
     def read(self, name: str) -> Grant | None:
@@ -292,7 +299,9 @@ class Freshness:
         row = self._database.held.row(self._grant, (name,))
         if row is None:
             return None
-        values = dict(zip(self._columns, row, strict=True))
+        *held, decided_by = row
+        values = dict(zip(self._columns, held, strict=True))
+        values["at_once"] = decided_by == model.UNCONDITIONAL_RULE
         for key in self._times:
             values[key] = _time(values[key])
         return content.grant_of(values)

@@ -14,7 +14,7 @@ from exchange.catalog.rpc import POLICY as CATALOG_POLICY
 from exchange.catalog.rpc import CatalogServicer
 from exchange.catalog.service import Schemas
 from exchange.freshness import CHECK_SECONDS
-from exchange.grants import replying, requesting, service
+from exchange.grants import model, replying, requesting, service
 from exchange.grants.authorizing import GrantIndex
 from exchange.grants.model import (
     AccessRequestState,
@@ -97,7 +97,7 @@ def test_an_unconditional_resource_is_granted_at_once(database: Database, clock:
     grant = service.get_grant(database, caller(HOUSING), request.grant)
     assert [given.item for given in grant.items] == ["region", "region_name"]
     (record,) = records(database, "access_approved")
-    assert record["actor"] == service.UNCONDITIONAL_RULE
+    assert record["actor"] == model.UNCONDITIONAL_RULE
     assert record["contract_hash"] == grant.contract_hash
 
 
