@@ -45,7 +45,8 @@ def test_a_row_filter_and_a_rate_are_tried(at, grant):
     said = run(*tried, "--json", *at("police"))
     assert said.returncode == 0, said.stderr
     assert json.loads(said.stdout)["look"]["complete"] is True
-    assert "共 0 次使用" in run(*tried, *at("employment"), language="zh").stdout
+    assert "共 0 次使用" in run(*tried, *at("police"), language="zh").stdout
+    assert "NOT_THE_SOURCE" in run(*tried, *at("employment")).stderr  # it would tell what it hides
     refused = run("what-if", grant, "--row", "nonesuch=1", *at("police"))
     assert (refused.returncode, "CHANGE_INVALID" in refused.stderr) == (4, True)
 
