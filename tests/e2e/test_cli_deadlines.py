@@ -67,7 +67,10 @@ def test_a_deadline_is_listed_paused_resumed_and_extended(at):
     (found,) = told("list", *mine, *at("police"))
     assert (found["kind"], found["days"]) == (Kind.REPLY_CONDITIONAL, 10)
     name = found["name"]
-    assert told("pause", name, "--reason", "待补充材料", *at("police"))["state"] == "DEADLINE_STATE_PAUSED"
+    assert (
+        told("pause", name, "--reason", "待补充材料", *at("police"))["state"]
+        == "DEADLINE_STATE_PAUSED"
+    )
     assert "待补充材料" in run("show", name, *at("police")).stdout
     assert told("resume", name, *at("police"))["due"] >= found["due"]
     extended = told("extend", name, "--days", 2, "--reason", "数据量大", *at("police"))
