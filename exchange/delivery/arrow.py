@@ -2,7 +2,8 @@
 
 1. Each part is an IPC stream of its own (columnar format 1.5): a schema, then record batches.
    Columns are named as the header's items are, in any order, and are UTF-8 texts; null is an empty
-   value. A Boolean column `WITHDRAW` may tell which rows withdraw.
+   value. A Boolean column `WITHDRAW` may tell which rows withdraw. The stream ends with its mark,
+   and the part with the stream: what was cut off, or stands behind, would be lost without a word.
 2. What comes from outside is validated in full before a value is read. Compressed parts,
    dictionaries and other types are refused: so a part takes no more memory than it has bytes,
    about.
@@ -20,6 +21,8 @@ from runtime.errors import FieldViolation, InvalidArgument
 
 #: No code of an item has a dot.
 WITHDRAW = "tongban.withdraw"
+#: The end of a stream: a continuation and the length 0.
+_END = b"\xff\xff\xff\xff\0\0\0\0"
 #: Of the tables in a message's metadata (Message.fbs, RecordBatch).
 _HEADER, _COMPRESSION = 2, 3
 
@@ -32,8 +35,10 @@ def columns_of(part: bytes, items: Sequence[str]) -> Iterator[Columns]:
     import pyarrow as pa  # only where it is asked for
     from pyarrow import ipc
 
+    faults = (pa.ArrowException, OSError, EOFError, StopIteration, struct.error, UnicodeError)
     try:
-        reader = ipc.MessageReader.open_stream(pa.py_buffer(part))
+        source = pa.BufferReader(part)
+        reader = ipc.MessageReader.open_stream(source)
         schema = ipc.read_schema(reader.read_next_message())
         places = _places(pa, schema, items)
         for message in _messages(reader):
@@ -47,7 +52,9 @@ def columns_of(part: bytes, items: Sequence[str]) -> Iterator[Columns]:
             columns = [_values(batch.column(place), "") for place in places[: len(items)]]
             if batch.num_rows:
                 yield Columns(columns, withdraw if any(withdraw) else None)
-    except (pa.ArrowException, OSError, EOFError, StopIteration, struct.error) as error:
+        if source.tell() != len(part) or not part.endswith(_END):
+            raise _bad("must end with the stream's own end, and nothing behind it")
+    except faults as error:
         # What the library says of it may repeat what is in it.
         raise _bad("is not an Arrow IPC stream") from error
 

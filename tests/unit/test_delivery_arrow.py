@@ -55,6 +55,19 @@ def test_a_column_tells_which_rows_withdraw():
     assert columns.withdraw is None
 
 
+def test_nothing_is_cut_off_and_nothing_stands_behind_without_a_word():
+    part = stream({"a": ["x"], "b": ["y"]}, {"a": ["z"], "b": ["w"]})
+    one = stream({"a": ["x"], "b": ["y"]})
+    for wrong in (part + one, part + b"\0", part[:-8], part[:-4], part[:-8] + b"\0" * 8):
+        assert refused(wrong).reason == "BAD_ARROW"
+
+
+def test_a_name_that_is_no_text_is_refused():
+    part = stream({"a": ["x"], "b": ["y"]})
+    assert b"\1\0\0\0a" in part
+    assert refused(part.replace(b"\1\0\0\0a", b"\1\0\0\0\xff")).reason == "BAD_ARROW"
+
+
 LONG = ["x" * 1000] * 100
 
 
