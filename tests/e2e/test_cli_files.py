@@ -5,13 +5,12 @@ import json
 import os
 import subprocess
 import sys
-import time
 from datetime import timedelta
 
 import pyarrow.parquet as pq
 import pytest
 
-from exchange.v1 import grants_pb2
+from exchange.v1 import files_pb2, files_pb2_grpc, grants_pb2
 from tests.builders import county
 from tongban.client import Client
 from tongban.demonstration import sharing, stage
@@ -134,9 +133,11 @@ def test_a_job_outlives_a_node_that_is_killed(tmp_path):
         county.fill_catalog(scene)
         sharing.publish_libraries(scene, 60_000, lambda _: None)
         made = told("files", "request", granted(scene), *ASKED, *at(scene))["name"]
-        while not (found := told("files", "show", made, *at(scene)))["parts"]:
-            time.sleep(0.05)
-        assert found["state"] == "EXPORT_JOB_STATE_RUNNING"
+        asked = files_pb2.GetExportJobRequest(name=made)
+        files = files_pb2_grpc.FileServiceStub(scene["employment"].channel)
+        while not (found := files.GetExportJob(asked).export_job).parts:
+            pass  # by a channel that is open: a command would come too late
+        assert found.state == files_pb2.EXPORT_JOB_STATE_RUNNING
         process.kill()
         process.wait()
         process = stage.start_node(scene)

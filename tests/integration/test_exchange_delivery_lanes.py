@@ -123,10 +123,10 @@ async def test_consumers_share_the_work_and_every_record_has_one_lane(node, part
 
 
 async def test_what_is_not_acknowledged_goes_to_another_in_order(node, parties):
-    source, consumer, name = parties
-    await source.publish(*(person(n) for n in range(20)))
+    source, consumer, name = parties  # so many people that each lane has several
+    await source.publish(*(person(n) for n in range(60)))
     lost = await pull(consumer, name, "a", lease_seconds=30)
-    await source.publish(*(person(n, "某乙") for n in range(20)))
+    await source.publish(*(person(n, "某乙") for n in range(60)))
     node.clock.advance(timedelta(seconds=31))
     assert not (await pull(consumer, name, "b")).changes  # the lanes rest
     node.clock.advance(timedelta(seconds=5))
@@ -142,7 +142,7 @@ async def test_what_is_not_acknowledged_goes_to_another_in_order(node, parties):
             break
         await acknowledge(consumer, name, *again.leases)
         again = await pull(consumer, name, "b")
-    assert sorted(chain.from_iterable(seen.values())) == list(range(1, 41))
+    assert sorted(chain.from_iterable(seen.values())) == list(range(1, 121))
     assert all(offsets == sorted(offsets) for offsets in seen.values())
 
 
