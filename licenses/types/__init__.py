@@ -1,0 +1,1 @@
+"""License types (证照类型): versioned data, no code."""
