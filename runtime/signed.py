@@ -105,6 +105,14 @@ def signature_required() -> PermissionDenied:
     )
 
 
+def finer_than_signed() -> PermissionDenied:
+    """The refusal of a time of signing with a part that the signed text does not have."""
+    return _bad(
+        "its time is finer than the microseconds that are signed: send it in whole microseconds",
+        "签名时间须为整微秒（签名文本只到微秒）",
+    )
+
+
 def takes_no_signature() -> PermissionDenied:
     """The refusal where a resource asks for signed requests, and this way of reading has none."""
     return PermissionDenied(

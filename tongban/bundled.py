@@ -9,7 +9,8 @@ from exchange.audit.told import ToldAccesses
 from exchange.audit.verify import SavedReceipt, verify_leaves, verify_receipt
 from seal.judging.telling import plain
 from seal.model import Check, failed, passed, undetermined
-from tongban.proofs import MORE, OTHER_DOCUMENT, TOLD, act_of, acts, documents_in, parsed
+from tongban.log_files import parsed
+from tongban.proofs import MORE, OTHER_DOCUMENT, TOLD, act_of, acts, documents_in
 
 
 def receipt_check(

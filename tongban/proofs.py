@@ -7,45 +7,28 @@ log about a document (`tongban audit prove`).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
 from rich.text import Text
 
-from exchange.audit.answering import NO_QUORUM, Checks, Quorum
-from exchange.audit.evidence import (
-    Evidence,
-    Kind,
-    evidence_from_json,
-    is_evidence,
-    verify_evidence,
-)
-from exchange.audit.note import NoteError, WitnessVerifier
-from exchange.audit.proved import LogProof, documents_of, is_proof, proof_from_json
-from exchange.audit.signed import fingerprint_of
-from exchange.audit.told import ToldAccesses, accesses_from_json, is_accesses
-from exchange.audit.verify import (
-    Answer,
-    Outcome,
-    SavedReceipt,
-    receipt_from_json,
-    verify_leaves,
-    verify_log,
-    verify_receipt,
-)
-from exchange.audit.verify import Check as LogCheck
+from exchange.audit.answering import NO_QUORUM, Answer, Checks, Outcome, Quorum
+from exchange.audit.answering import Check as LogCheck
+from exchange.audit.evidence import Evidence, Kind, verify_evidence
+from exchange.audit.proved import LogProof, documents_of
+from exchange.audit.saved import SavedReceipt
+from exchange.audit.told import ToldAccesses
+from exchange.audit.verify import verify_leaves, verify_log, verify_receipt
 from exchange.audit.verify_told import verify_accesses
 from runtime.errors import InvalidArgument
 from seal.judging.telling import plain
 from tongban.console import out, print_answer, print_table, say, word
-from tongban.files import map_file, read_file
+from tongban.files import read_file
+from tongban.log_files import read_about_log
+from tongban.log_question import NOTHING_ASKED, LogQuestion
 
-GREATEST_RECEIPT = 1024 * 1024
-_PEM: Final = b"-----BEGIN CERTIFICATE-----"
 TOLD = 5  # records that a sentence names
 _SHOWS: Final = {
     Kind.CONTINUED: ("the log has only grown between the two checkpoints",
@@ -64,81 +47,22 @@ MORE = ("; whether it holds others, later ones too, the log alone says",
 OTHER_DOCUMENT = "RECEIPT_OF_ANOTHER_DOCUMENT"
 
 
-def read_receipt(path: Path) -> SavedReceipt:
-    """A saved receipt. Raises InvalidArgument, BAD_RECEIPT."""
-    try:
-        return receipt_from_json(read_file(path, greatest=GREATEST_RECEIPT).decode())
-    except (NoteError, UnicodeDecodeError) as error:
-        raise InvalidArgument(
-            f"{path} is not a receipt that was saved with --receipt: {error}",
-            reason="BAD_RECEIPT",
-            message_zh=f"{path} 不是用 --receipt 保存的回执",
-        ) from error
-
-
-def read_saved(path: Path) -> SavedReceipt | LogProof:
-    """A receipt or a proof, by its own word. Raises InvalidArgument, BAD_RECEIPT."""
-    saved = read_about_log(path)
-    if isinstance(saved, Evidence | ToldAccesses):
-        raise InvalidArgument(
-            f"{path} is about the log or a person, and neither a receipt nor a proof",
-            reason="BAD_RECEIPT",
-            message_zh=f"{path} 是关于日志或个人查询记录的文件，不是回执或证明",
-        )
-    return saved
-
-
-def read_about_log(path: Path) -> SavedReceipt | LogProof | Evidence | ToldAccesses:
-    """What a file of the log's is, by its own word. Raises InvalidArgument, BAD_RECEIPT."""
-    try:
-        return parsed(read_file(path, greatest=GREATEST_RECEIPT))
-    except (NoteError, UnicodeDecodeError) as error:
-        raise InvalidArgument(
-            f"{path} is neither a receipt that was saved with --receipt nor a proof of `tongban "
-            f"audit prove`: {error}",
-            reason="BAD_RECEIPT",
-            message_zh=f"{path} 既不是用 --receipt 保存的回执，也不是 `tongban audit prove` 的证明",
-        ) from error
-
-
-def parsed(data: bytes) -> SavedReceipt | LogProof | Evidence | ToldAccesses:
-    """What a file's bytes are, by their own word. Raises NoteError and UnicodeDecodeError."""
-    text = data.decode()
-    if is_accesses(text):
-        return accesses_from_json(text)
-    if is_evidence(text):
-        return evidence_from_json(text)
-    return proof_from_json(text) if is_proof(text) else receipt_from_json(text)
-
-
 def verify_file(
-    path: Path,
-    verifier_key: str,
-    *,
-    document: str = "",
-    quorum: Quorum = NO_QUORUM,
-    copy: Path | None = None,
-    certificate: Path | None = None,
-    enrolment: Path | None = None,
-    openings: Mapping[str, str] | None = None,
+    path: Path, verifier_key: str, question: LogQuestion = NOTHING_ASKED
 ) -> dict[str, Any]:
     """Verify a saved receipt or proof, or evidence about the log, without any node.
 
-    `certificate` is what signed its request, had from the signer, `enrolment` the proof of its
-    record in the log; both go with a receipt. `openings` are plain values by the label of what
-    the record commits to, such as what an asker says that its purpose was.
-
-    `document`, a SHA-256 in hexadecimal, is what it has to be of; empty is any. `quorum` is asked
-    of the checkpoint that it leads to. `copy`, a copy of the log, shows a broken promise.
+    Raises InvalidArgument: BAD_RECEIPT for what is none of these.
     """
+    document, quorum = question.document, question.quorum
     saved = read_about_log(path)
     if isinstance(saved, Evidence):
-        answer = verify_evidence(saved, verifier_key, copy=copy, quorum=quorum)
+        answer = verify_evidence(saved, verifier_key, copy=question.copy, quorum=quorum)
         if document:
             answer = Answer(checks=(*answer.checks, _of_document(found=False)))
         return told(answer, *_SHOWS[saved.kind])
     if isinstance(saved, ToldAccesses):
-        answer = verify_accesses(saved, verifier_key, quorum=quorum, openings=openings)
+        answer = verify_accesses(saved, verifier_key, quorum=quorum, openings=question.openings)
         if document:
             answer = Answer(checks=(*answer.checks, _of_document(found=False)))
         alone = sum(bool(one.salt) for one in saved.accesses)
@@ -161,11 +85,11 @@ def verify_file(
         )
     else:
         answer = verify_receipt(
-            replace(saved, values={**saved.values, **(openings or {})}),
+            replace(saved, values={**saved.values, **question.openings}),
             verifier_key,
             quorum=quorum,
-            certificate=read_file(certificate).decode(errors="replace") if certificate else "",
-            enrolment=_enrolment(enrolment) if enrolment else None,
+            certificate=question.certificate,
+            enrolment=question.enrolment,
         )
         named = _named(saved.receipt.leaf)
         words = _of_receipt(saved)
@@ -175,17 +99,6 @@ def verify_file(
     if isinstance(saved, SavedReceipt) and not answer.failed():
         found["record"] = facts_of(saved.receipt.leaf)
     return found
-
-
-def _enrolment(path: Path) -> LogProof:
-    saved = read_saved(path)
-    if isinstance(saved, LogProof):
-        return saved
-    raise InvalidArgument(
-        f"{path} is not the proof of an enrolment: make it with `tongban audit prove cert.pem`",
-        reason="BAD_RECEIPT",
-        message_zh=f"{path} 不是登记证明：请用 `tongban audit prove cert.pem` 生成",
-    )
 
 
 def _of_receipt(saved: SavedReceipt) -> tuple[str, str]:
@@ -232,38 +145,6 @@ def _reaches(note: str, verifier_key: str, quorum: Quorum) -> bool:
     checks = Checks(quorum)
     checks.cosignatures("cosignatures", note, checks.key(verifier_key))
     return checks.answer().passed
-
-
-def quorum_of(witnesses: Sequence[Path] | None, required: int | None) -> Quorum:
-    """How many of which witnesses are asked for; all that are named, if no number is given.
-
-    A file holds one key, or several, one a line. Raises InvalidArgument: BAD_QUORUM, and for a
-    file that is not of keys BAD_KEY.
-    """
-    keys = [key for path in witnesses or () for key in _keys_in(path)]
-    wanted = len(keys) if required is None else required
-    if not 0 <= wanted <= len(keys):
-        raise InvalidArgument(
-            f"--require {wanted} asks for more witnesses than are named with --witness",
-            reason="BAD_QUORUM",
-            message_zh=f"--require {wanted} 超过了 --witness 所列见证方的数量",
-        )
-    return Quorum(witnesses=tuple(keys), required=wanted)
-
-
-def _keys_in(path: Path) -> list[str]:
-    try:
-        lines = read_file(path, greatest=64 * 1024).decode("utf-8").split("\n")
-        found = [line.strip() for line in lines if line.strip()]
-        for key in found:
-            WitnessVerifier(key)
-    except (NoteError, UnicodeDecodeError) as error:
-        raise InvalidArgument(
-            f"{path} is not of witnesses' keys: {error}",
-            reason="BAD_KEY",
-            message_zh=f"{path} 不是见证方密钥文件",
-        ) from None
-    return found
 
 
 def _of_document(found: bool) -> LogCheck:
@@ -341,23 +222,6 @@ def told(answer: Answer, good: str, good_zh: str) -> dict[str, Any]:
             for check in answer.checks
         ],
     }
-
-
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file of up to 128 MiB, hexadecimal. Raises InvalidArgument.
-
-    Of a system's certificate in PEM it is that of its DER, which names it in the log.
-    """
-    found = map_file(path)
-    if found[: len(_PEM)] == _PEM:
-        with suppress(NoteError):
-            return fingerprint_of(bytes(found).decode("ascii", "replace"))
-    return sha256(map_file(path)).hexdigest()
-
-
-def key_in(path: Path) -> str:
-    """The log's verifier key that a file holds, unchecked."""
-    return read_file(path).decode(errors="replace").strip()
 
 
 def print_told(found: dict[str, Any]) -> None:

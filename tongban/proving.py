@@ -25,7 +25,7 @@ from exchange.v1 import audit_pb2 as pb
 from runtime.errors import FailedPrecondition
 from tongban.client import Client
 from tongban.console import err, say
-from tongban.proofs import GREATEST_RECEIPT
+from tongban.log_files import GREATEST_RECEIPT
 
 PAGE = 4096
 

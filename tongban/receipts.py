@@ -22,7 +22,8 @@ from runtime.errors import Unavailable
 from tongban.client import Client
 from tongban.files import write_file
 from tongban.keeping import receipt_of
-from tongban.proofs import read_receipt, size_of, told
+from tongban.log_files import read_receipt
+from tongban.proofs import size_of, told
 
 PROOF_SECONDS = 30.0
 

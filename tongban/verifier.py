@@ -14,6 +14,16 @@ import typer
 from runtime.clock import SYSTEM
 from seal.trust import TrustStore
 from tongban.console import Json, outcomes, run
+from tongban.log_question import (
+    CertificateFile,
+    DocumentFile,
+    EnrolmentFile,
+    LogFolder,
+    Openings,
+    Required,
+    Witnesses,
+    log_question,
+)
 from tongban.verdicts import TrustFolder
 from tongban.verifying import question_of
 from tongban.verifying_run import Wish, verify_files
@@ -28,7 +38,7 @@ def verify(
         typer.Argument(
             metavar="FILE...",
             help="OFD, PDF, bundle of evidence, seal; receipt or proof of the audit log, evidence "
-            "about it, or the file `checkpoint` of a whole copy of it; or folders of OFD and PDF.",
+            "about it, or the folder of a whole copy of it; or folders of OFD and PDF.",
         ),
     ],
     trust: Annotated[
@@ -48,21 +58,13 @@ def verify(
         Path | None,
         typer.Option(help="File with the audit log's verifier key, for receipts and proofs."),
     ] = None,
-    document: Annotated[
-        Path | None,
-        typer.Option(help="With a receipt or proof of the log: the file that it has to be of."),
-    ] = None,
-    witness: Annotated[
-        list[Path] | None,
-        typer.Option(help="File with the key of a witness of the log; several times."),
-    ] = None,
-    require: Annotated[
-        int | None,
-        typer.Option(min=0, help="How many of them must have cosigned; all, if not said."),
-    ] = None,
-    log: Annotated[
-        Path | None, typer.Option(help="A copy of the log, for evidence of a broken promise.")
-    ] = None,
+    document: DocumentFile = None,
+    certificate: CertificateFile = None,
+    enrolment: EnrolmentFile = None,
+    opening: Openings = None,
+    witness: Witnesses = None,
+    require: Required = None,
+    log: LogFolder = None,
     earlier: Annotated[
         list[Path] | None,
         typer.Option(help="With a copy of the log: a checkpoint saved before; several times."),
@@ -91,11 +93,14 @@ def verify(
     Example: tongban-verify license.ofd --trust trust --report report.pdf
     """
     with outcomes(as_json=as_json):
+        asked = log_question(
+            document=document, witness=witness, require=require, copy=log,
+            certificate=certificate, enrolment=enrolment, openings=opening,
+        )  # fmt: skip
         code = verify_files(
             files,
-            question_of(files, digest=digest, about=about, log_key=log_key,
-                        document=document, trust_inside=trust_inside, witnesses=witness,
-                        require=require, log_copy=log, earlier=earlier),
+            question_of(files, digest=digest, about=about, log_key=log_key, log=asked,
+                        earlier=earlier, trust_inside=trust_inside),
             Wish(as_json=as_json, details=details, report=report, processes=processes),
             store=lambda: TrustFolder(trust).read() if trust else TrustStore(),
             trust=(f"folder {trust}", f"文件夹 {trust}") if trust else ("nobody", "未指定"),

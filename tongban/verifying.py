@@ -18,7 +18,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from exchange.audit.answering import NO_QUORUM, Quorum
 from runtime.errors import InvalidArgument
 from seal.detached import assess_detached
 from seal.evidence.assessing import assess_evidence
@@ -31,6 +30,8 @@ from seal.verify import assess, assess_seal
 from tongban import __version__, proofs
 from tongban.bundled import receipt_check
 from tongban.files import map_file, read_file
+from tongban.log_files import key_in, read_about_log
+from tongban.log_question import NOTHING_ASKED, LogQuestion
 from tongban.showing import print_verdict
 
 GREATEST = 176 * 1024 * 1024
@@ -45,20 +46,16 @@ class Question:
     """What is asked of a file besides its own word.
 
     `digest` (SM3, 32 octets) and `about` are what a signature has to be over; `log_key` is the
-    verifier key of the audit log; `document` (SHA-256, hexadecimal) is what a receipt or proof of
-    the log has to be of; `trust_inside` takes a bundle's own trust list. Of the log: `quorum` is
-    how many witnesses must have cosigned it, `log_copy` a copy of it that shows a broken promise,
-    and `earlier` are notes of checkpoints that a copy has to continue.
+    verifier key of the audit log, `log` what is asked of a file of the log; `earlier` are notes of
+    checkpoints that a copy of it has to continue. `trust_inside` takes a bundle's own trust list.
     """
 
     digest: bytes = b""
     about: str = ""
     log_key: str = ""
-    document: str = ""
-    trust_inside: bool = False
-    quorum: Quorum = NO_QUORUM
-    log_copy: Path | None = None
+    log: LogQuestion = NOTHING_ASKED
     earlier: tuple[str, ...] = ()
+    trust_inside: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,17 +184,17 @@ def _begins_as_seal(head: bytes) -> bool:
 def _receipt(path: Path, question: Question) -> dict[str, Any]:
     if not question.log_key:
         try:
-            proofs.read_about_log(path)
+            read_about_log(path)
         except InvalidArgument:  # some other file of JSON
             raise _unknown(path) from None
         raise _no_log_key(path)
-    return proofs.verify_file(
-        path,
-        question.log_key,
-        document=question.document,
-        quorum=question.quorum,
-        copy=question.log_copy,
-    )
+    return proofs.verify_file(path, question.log_key, question.log)
+
+
+def place_of(place: Path) -> Path:
+    """Where to begin: of the folder of a copy of the log its checkpoint, else the place itself."""
+    checkpoint = place / "checkpoint"
+    return checkpoint if checkpoint.is_file() and (place / "tile").is_dir() else place
 
 
 def _is_copy_of_log(path: Path, data: Buffer) -> bool:
@@ -210,7 +207,7 @@ def _copy(path: Path, question: Question) -> dict[str, Any]:
     if not question.log_key:
         raise _no_log_key(path)
     return proofs.verify_copy(
-        path.parent, question.log_key, earlier=question.earlier, quorum=question.quorum
+        path.parent, question.log_key, earlier=question.earlier, quorum=question.log.quorum
     )
 
 
@@ -243,16 +240,13 @@ def question_of(
     digest: str = "",
     about: str = "",
     log_key: Path | None = None,
-    document: Path | None = None,
-    trust_inside: bool = False,
-    witnesses: Sequence[Path] | None = None,
-    require: int | None = None,
-    log_copy: Path | None = None,
+    log: LogQuestion = NOTHING_ASKED,
     earlier: Sequence[Path] | None = None,
+    trust_inside: bool = False,
 ) -> Question:
     """What a command line asks. Raises InvalidArgument where it contradicts itself.
 
-    Reasons: `ABOUT_WITHOUT_DIGEST`, `DIGEST_OF_ONE`, `BAD_DIGEST`, `BAD_QUORUM`.
+    Reasons: `ABOUT_WITHOUT_DIGEST`, `DIGEST_OF_ONE`, `BAD_DIGEST`.
     """
     if about and not digest:
         raise InvalidArgument(
@@ -269,10 +263,8 @@ def question_of(
     return Question(
         digest=digest_value(digest) if digest else b"",
         about=about,
-        log_key=proofs.key_in(log_key) if log_key else "",
-        document=proofs.sha256_of(document) if document else "",
+        log_key=key_in(log_key) if log_key else "",
+        log=log,
         trust_inside=trust_inside,
-        quorum=proofs.quorum_of(witnesses, require),
-        log_copy=log_copy,
         earlier=tuple(read_file(one).decode(errors="replace") for one in earlier or ()),
     )

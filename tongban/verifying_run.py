@@ -28,7 +28,7 @@ from seal.model import Indication
 from seal.trust import TrustStore
 from tongban.console import COLOURS, Exit, err, json_text, out, print_json, say, word
 from tongban.files import check_new, check_target, write_new
-from tongban.verifying import Question
+from tongban.verifying import Question, place_of
 from tongban.verifying_many import Told, files_in, judge_all, judge_one, others_in
 
 _SHOWN: Final = 200
@@ -62,6 +62,7 @@ def verify_files(
     """
     if wish.report is not None:
         _check_place(wish.report)
+    places = [place_of(place) for place in places]
     paths = files_in(places)
     if wish.report is not None:
         _check_count(len(paths))

@@ -16,6 +16,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from exchange.audit.answering import NothingToCheckError
 from exchange.audit.note import NoteError
 from exchange.audit.saved import SavedReceipt
 
@@ -53,11 +54,11 @@ def check_signed(leaf: Mapping[str, Any], saved: SavedReceipt) -> str:
 
 
 def described(der: bytes) -> str:
-    """A certificate's fingerprint and the time from which it is valid: when it was issued."""
+    """A certificate's fingerprint and the time from which it says that it is valid."""
     found = x509.load_der_x509_certificate(der)
     return (
-        f"certificate {hashlib.sha256(der).hexdigest()}, issued "
-        f"{found.not_valid_before_utc:%Y-%m-%dT%H:%M:%SZ} by its own word"
+        f"certificate {hashlib.sha256(der).hexdigest()}, valid from "
+        f"{found.not_valid_before_utc:%Y-%m-%dT%H:%M:%SZ}"
     )
 
 
@@ -75,11 +76,12 @@ def fingerprint_of(pem: str) -> str:
 
 
 def check_enrolled(
-    leaf: Mapping[str, Any], enrolment: Mapping[str, Any], certificate: str
+    leaf: Mapping[str, Any], enrolment: Mapping[str, Any], certificate: str, *, owned: bool
 ) -> tuple[str, str]:
     """Whether a leaf enrols the certificate that signed another one; when, and who made the key.
 
-    Raises NoteError.
+    `owned` says that the signer itself holds the certificate to be its own. Raises NoteError, and
+    NothingToCheckError where it does not and the node made the key.
     """
     der = _read(certificate)[0]
     if enrolment.get("kind") != "system_enrolled":
@@ -96,8 +98,11 @@ def check_enrolled(
     if by == "system":
         return (f"enrolled {when}, with a key that the system made",
                 f"{when} 登记，密钥由该系统自行生成")  # fmt: skip
-    return (f"enrolled {when}, with a key that the node made: its operator could sign as it",
+    told = (f"enrolled {when}, with a key that the node made: its operator could sign as it",
             f"{when} 登记，密钥由节点生成：节点运营者可冒签")  # fmt: skip
+    if not owned:
+        raise NothingToCheckError(f"{told[0]}; give the certificate as its system has it")
+    return told
 
 
 def canonical(value: Any) -> bytes:

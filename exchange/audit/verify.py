@@ -91,11 +91,14 @@ def verify_receipt(
     6. where the request was signed, `request_signature`: the certificate in the file is the one
        that the leaf names, and is the asking system's; its key signed method, time and digest; the
        digest is that of the given request. (A node that made a request up; a consumer who denies
-       one.) Whether the certificate is to be trusted is told by who issued it.
-       `certificate`, where the signer's is given, PEM, had from the signer: it is the file's. (A
-       node that had another one issued in the signer's name.)
+       one.) Whose the certificate is, it does not show by itself: any node can issue one.
+       `certificate`: where the signer's is given, PEM, had from the signer, it is the file's. (A
+       node that had another one issued in the signer's name.) Where neither it nor an enrolment is
+       given, INDETERMINATE.
        `enrolment`, where the proof of the certificate's enrolment is given: it holds by the checks
        of `verify_leaves`, and enrols this certificate of this system. (One that nobody can see.)
+       INDETERMINATE where the node made the key and no `certificate` is given: its operator, too,
+       could sign with it.
     7. with a proof, the checks of `verify_inclusion`. (A node that promised and did not log.)
     """
     checks = Checks(quorum)
@@ -125,24 +128,33 @@ def verify_receipt(
             "the leaf commits to it, and the file does not hold it",
             "叶中有其承诺，而文件中没有该内容",
         )
-    if saved.certificate or (leaf and "signed" in leaf):
+    signed = bool(saved.certificate or (leaf and "signed" in leaf))
+    if signed:
         checks.run(
             "request_signature",
             lambda: check_signed(had(leaf), saved),
-            "the request is signed by the asking system's key",
-            "请求由查询方系统的密钥签名",
+            "the request is signed with the certificate's key",
+            "请求由证书的密钥签名",
             tell=lambda which: (
-                f"the request is signed by the asking system's key: {which}",
-                f"请求由查询方系统的密钥签名：{which}",
+                f"the request is signed with the key of {which}, which names the asking system",
+                f"请求由下列证书的密钥签名，证书写明查询方系统：{which}",
             ),
         )
     if certificate:
         same = partial(check_same, saved, certificate)
         checks.run("certificate", same, "is the one given", "与所给证书一致")
+    elif signed and enrolment is None:
+        checks.undetermined(
+            "certificate",
+            "nothing shows that it is the asking system's own: give it as its system has it, or "
+            "the proof of its enrolment in the log",
+            "无法表明证书属于查询方系统：请提供该系统自有的证书，或其登记在日志中的证明",
+        )
     if enrolment is not None:
+        owned = bool(certificate)
         checks.run(
             "enrolment",
-            lambda: _enrolled(had(leaf), saved, enrolment, verifier_key, quorum),
+            lambda: _enrolled(had(leaf), saved, enrolment, verifier_key, quorum, owned=owned),
             "",
             "",
             tell=lambda told: told,
@@ -346,13 +358,15 @@ def _enrolled(
     enrolment: LogProof,
     verifier_key: str,
     quorum: Quorum,
+    *,
+    owned: bool,
 ) -> tuple[str, str]:
     if not saved.certificate:
         raise NoteError("the request was not signed, so no enrolment shows whose it is")
     failed = verify_leaves(enrolment, verifier_key, quorum=quorum).failed()
     if failed:
         raise NoteError(f"the proof of the enrolment does not hold: {', '.join(failed)}")
-    told = check_enrolled(leaf, read_leaf(enrolment.leaves[0].leaf), saved.certificate)
+    told = check_enrolled(leaf, read_leaf(enrolment.leaves[0].leaf), saved.certificate, owned=owned)
     index = enrolment.leaves[0].index
     return f"{told[0]} (record {index} of the log)", f"{told[1]}（日志第 {index} 条）"
 

@@ -23,7 +23,7 @@ from exchange.v1 import query_pb2 as pb
 from runtime.errors import FieldViolation, InvalidArgument
 from runtime.identity import Role
 from runtime.rpc import Call
-from runtime.signed import RequestSignature
+from runtime.signed import RequestSignature, finer_than_signed
 
 POLICY: Mapping[str, frozenset[Role]] = {
     "Query": frozenset({Role.DEPARTMENT}),
@@ -217,6 +217,8 @@ def _signed(
     call: Call,
 ) -> RequestSignature:
     given = request.signature
+    if given.sign_time.nanos % 1000:
+        raise finer_than_signed()
     return RequestSignature(
         time=_time(given.sign_time, "signature.sign_time"),
         nonce=given.nonce,

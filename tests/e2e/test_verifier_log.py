@@ -123,10 +123,13 @@ def files(tmp_path_factory) -> Path:
         ("broken.json", 6),
         ("kept.json --log copy", 1),
         ("copy/checkpoint", 0),
+        ("copy", 0),
+        ("copy --witness witness1.txt", 1),
         ("copy/checkpoint --earlier monday.txt --witness witness1.txt", 0),
         ("copy/checkpoint --witness witness1.txt", 1),
         ("copy/checkpoint --earlier tuesday.txt", 1),
         ("changed/checkpoint", 1),
+        ("changed", 1),
     ],
 )
 def test_everything_of_the_log_is_verified_offline(installed, files, asked: str, code: int) -> None:

@@ -28,6 +28,7 @@ from tests.builders.ofd import plain_ofd
 from tests.builders.seal_node import CORNER
 from tongban.bundled import receipt_check
 from tongban.demonstration import auditing, licensing
+from tongban.log_question import LogQuestion
 from tongban.proofs import size_of, verify_file
 from tongban.proving import Found, prove
 from tongban.trust_folder import TrustFolder
@@ -125,7 +126,9 @@ def test_a_license_is_proved_with_what_became_of_it(scene, issued, tmp_path):
         assert found.proof is not None
         path = tmp_path / "proof.json"
         path.write_text(proof_to_json(found.proof), encoding="utf-8")
-        told = verify_file(path, log_key_of(scene), document=sha256(document).hexdigest())
+        told = verify_file(
+            path, log_key_of(scene), LogQuestion(document=sha256(document).hexdigest())
+        )
         assert told["indication"] == "PASSED", told
         assert "license_revoked" in told["summary"]
 

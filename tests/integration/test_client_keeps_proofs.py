@@ -46,7 +46,9 @@ async def test_every_answer_is_proved_by_what_was_kept(tmp_path, signed):
             kept = proof_of(method, request, answer, consumer.credentials.certificate)
             saved = receipt_from_json(receipt_to_json(kept))
             assert saved == kept
-            found = verify_receipt(saved, node.service.audit.key.verifier_key)
+            found = verify_receipt(
+                saved, node.service.audit.key.verifier_key, certificate=saved.certificate
+            )
             assert found.passed, (method, found)
             names = {check.name for check in found.checks}
             assert {"opening:request", "opening:answer"} <= names

@@ -13,6 +13,7 @@ from runtime.errors import InvalidArgument
 from runtime.records import make_record
 from tests.builders.audit import NOON, log_key, proofs_of
 from tongban.bundled import receipt_check
+from tongban.log_question import LogQuestion
 from tongban.proofs import verify_file
 
 DOCUMENT, OTHER = "ab" * 32, "cd" * 32
@@ -118,12 +119,12 @@ def test_a_proof_s_file_is_verified_and_compared(tmp_path):
     told = verify_file(path, KEY)
     assert told["indication"] == "PASSED"
     assert "2 records of this document in the log: document_sealed" in told["summary"]
-    assert verify_file(path, KEY, document=DOCUMENT)["indication"] == "PASSED"
-    other = verify_file(path, KEY, document=OTHER)
+    assert verify_file(path, KEY, LogQuestion(document=DOCUMENT))["indication"] == "PASSED"
+    other = verify_file(path, KEY, LogQuestion(document=OTHER))
     assert (other["indication"], other["checks"][-1]["name"]) == ("FAILED", "document")
     path.write_bytes(receipt(sha256_after=DOCUMENT))
-    assert verify_file(path, KEY, document=DOCUMENT)["indication"] == "PASSED"
-    assert verify_file(path, KEY, document=OTHER)["indication"] == "FAILED"
+    assert verify_file(path, KEY, LogQuestion(document=DOCUMENT))["indication"] == "PASSED"
+    assert verify_file(path, KEY, LogQuestion(document=OTHER))["indication"] == "FAILED"
     path.write_bytes(proof(1).replace(b"leaves", b"leafs"))
     with pytest.raises(InvalidArgument, match="neither a receipt"):
         verify_file(path, KEY)

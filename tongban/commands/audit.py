@@ -12,7 +12,6 @@ from exchange.audit.evidence import evidence_to_json
 from exchange.audit.proved import proof_to_json
 from exchange.v1 import audit_pb2 as pb
 from runtime import config
-from runtime.errors import InvalidArgument
 from tongban import proofs, proving, receipts
 from tongban.client import Client, plain
 from tongban.commands import audit_access, audit_keeping, audit_witness
@@ -34,6 +33,17 @@ from tongban.console import (
     with_example,
 )
 from tongban.files import check_new, read_file, write_file, write_new
+from tongban.log_files import key_in, quorum_of, sha256_of
+from tongban.log_question import (
+    CertificateFile,
+    DocumentFile,
+    EnrolmentFile,
+    LogFolder,
+    Openings,
+    Required,
+    Witnesses,
+    log_question,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -47,14 +57,6 @@ app.add_typer(audit_access.app)
 
 KeyFile = Annotated[
     Path, typer.Option("--key", help="File with the log's verifier key, had from elsewhere.")
-]
-Witnesses = Annotated[
-    list[Path] | None,
-    typer.Option("--witness", help="File with a witness's key, had from elsewhere; several times."),
-]
-Required = Annotated[
-    int | None,
-    typer.Option("--require", min=0, help="How many of them must have cosigned; all, if not said."),
 ]
 ReceiptPath = Annotated[Path, typer.Argument(help="A receipt saved with --receipt.")]
 
@@ -146,16 +148,16 @@ def prove(
     """
     with outcomes(as_json=as_json):
         check_new(to)
-        sha256 = proofs.sha256_of(document)
+        digest = sha256_of(document)
         with Client(node, identity) as client:
-            found = proving.prove(client, sha256, start=start)
+            found = proving.prove(client, digest, start=start)
         if found.proof is not None:
             write_new(to, proof_to_json(found.proof).encode())
         leaves = found.proof.leaves if found.proof else ()
         if as_json:
             print_json({
                 "proof": str(to) if leaves else None,
-                "document": sha256,
+                "document": digest,
                 "start": start,
                 "size": found.size,
                 "found": len(leaves),
@@ -169,7 +171,7 @@ def prove(
             )
             out.print(say(f"Wrote {to}", f"已写入 {to}"), markup=False)
         else:
-            err.print(_unnamed(start, found.size, sha256), markup=False)
+            err.print(_unnamed(start, found.size, digest), markup=False)
         if not leaves:
             raise typer.Exit(Exit.NO)
 
@@ -194,25 +196,11 @@ def verify(
         ),
     ],
     key_file: KeyFile,
-    document: Annotated[Path | None, typer.Option(help="The file that it has to be of.")] = None,
-    copy: Annotated[
-        Path | None, typer.Option("--log", help="A copy of the log, for a broken promise.")
-    ] = None,
-    certificate: Annotated[
-        Path | None,
-        typer.Option(help="The certificate that signed the request, had from its system."),
-    ] = None,
-    enrolment: Annotated[
-        Path | None,
-        typer.Option(help="The certificate's record: `tongban audit prove cert.pem --out …`."),
-    ] = None,
-    opening: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="label=value that the record has to commit to, such as purpose=… or "
-            "case_number=… that an asker tells; several times."
-        ),
-    ] = None,
+    document: DocumentFile = None,
+    copy: LogFolder = None,
+    certificate: CertificateFile = None,
+    enrolment: EnrolmentFile = None,
+    opening: Openings = None,
     witness: Witnesses = None,
     require: Required = None,
     as_json: Json = False,
@@ -226,28 +214,12 @@ def verify(
     Example: tongban audit verify proof.json --key log-key.txt --document license.ofd
     """
     with outcomes(as_json=as_json):
-        found = proofs.verify_file(
-            receipt,
-            proofs.key_in(key_file),
-            document=proofs.sha256_of(document) if document else "",
-            quorum=proofs.quorum_of(witness, require),
-            copy=copy,
-            certificate=certificate,
-            enrolment=enrolment,
-            openings=dict(map(_opening, opening or ())),
-        )
+        asked = log_question(
+            document=document, witness=witness, require=require, copy=copy,
+            certificate=certificate, enrolment=enrolment, openings=opening,
+        )  # fmt: skip
+        found = proofs.verify_file(receipt, key_in(key_file), asked)
         tell_answer(found, as_json)
-
-
-def _opening(text: str) -> tuple[str, str]:
-    label, equals, value = text.partition("=")
-    if not (label and equals):
-        raise InvalidArgument(
-            "an opening is label=value",
-            reason="BAD_OPENING",
-            message_zh="--opening 应为 标签=内容",
-        )
-    return label, value
 
 
 @app.command()
@@ -269,8 +241,8 @@ def consistency(
     """
     with outcomes(as_json=as_json), Client(node, identity) as client:
         text = read_file(earlier).decode(errors="replace")
-        quorum = proofs.quorum_of(witness, require)
-        found, saved = receipts.verify_since(client, text, proofs.key_in(key_file), quorum=quorum)
+        quorum = quorum_of(witness, require)
+        found, saved = receipts.verify_since(client, text, key_in(key_file), quorum=quorum)
         if to:
             write_new(to, evidence_to_json(saved).encode())
         tell_answer(found, as_json)
@@ -295,8 +267,8 @@ def log(
     """
     with outcomes(as_json=as_json):
         kept = [read_file(path).decode(errors="replace") for path in earlier or ()]
-        quorum = proofs.quorum_of(witness, require)
-        found = proofs.verify_copy(folder, proofs.key_in(key_file), earlier=kept, quorum=quorum)
+        quorum = quorum_of(witness, require)
+        found = proofs.verify_copy(folder, key_in(key_file), earlier=kept, quorum=quorum)
         tell_answer(found, as_json)
 
 

@@ -10,7 +10,6 @@ import typer
 
 from exchange.v1 import audit_pb2 as pb
 from runtime.clock import CHINA
-from tongban import proofs
 from tongban.client import Client, new_request_id
 from tongban.console import (
     DEFAULT_IDENTITY,
@@ -23,6 +22,7 @@ from tongban.console import (
     print_json,
     say,
 )
+from tongban.log_files import read_receipt
 
 app = typer.Typer()
 
@@ -60,7 +60,7 @@ def erase_salt(
         if index is not None:
             request.index = index
         if receipt is not None:
-            held = proofs.read_receipt(receipt).receipt
+            held = read_receipt(receipt).receipt
             request.place.CopyFrom(
                 pb.PromisePlace(shard=held.shard, batch=held.batch, position=held.position)
             )

@@ -10,8 +10,8 @@ import typer
 
 from exchange.audit.evidence import Kind, evidence_to_json
 from exchange.v1 import audit_pb2 as pb
-from runtime.errors import DomainError, Unavailable
-from tongban import honouring, proofs
+from runtime.errors import DomainError, InvalidArgument, Unavailable
+from tongban import honouring
 from tongban.client import Client, new_request_id, plain
 from tongban.console import (
     DEFAULT_IDENTITY,
@@ -29,6 +29,7 @@ from tongban.console import (
     when,
 )
 from tongban.files import check_new, read_file, write_new
+from tongban.log_files import key_in, read_receipt
 from tongban.witnessing import NodeSource, Seen, WitnessFolder
 
 app = typer.Typer()
@@ -65,7 +66,7 @@ def witness(
     Example: tongban audit witness watch --name witness.audit.example --key log-key.txt
     """
     with outcomes(as_json=as_json):
-        log_key = proofs.key_in(key_file) if key_file else ""
+        log_key = key_in(key_file) if key_file else ""
         watch = WitnessFolder(folder, name=name, log_key=log_key, passphrase_file=passphrase_file)
         begin = read_file(earlier).decode(errors="replace") if earlier else ""
         with watch.locked(), Client(node, identity) as client:
@@ -229,8 +230,12 @@ def remove_witness(
 def promise(
     receipt: Annotated[Path, typer.Argument(help="A receipt saved with --receipt.")],
     key_file: Annotated[
-        Path, typer.Option("--key", help="File with the log's verifier key, had from elsewhere.")
-    ],
+        Path | None,
+        typer.Option(
+            "--key",
+            help="File with the log's verifier key, had from elsewhere; else the node's own word.",
+        ),
+    ] = None,
     copy: Annotated[
         Path | None, typer.Option("--log", help="Ask a copy of the log, not the node.")
     ] = None,
@@ -252,12 +257,18 @@ def promise(
     with outcomes(as_json=as_json):
         if to:
             check_new(to)
-        key = proofs.key_in(key_file)
-        saved = proofs.read_receipt(receipt)
+        saved = read_receipt(receipt)
         if copy:
-            found = honouring.in_copy(saved, key, copy)
+            if not key_file:
+                raise InvalidArgument(
+                    "a copy of the log is checked with its verifier key: give it with --key",
+                    reason="LOG_KEY_MISSING",
+                    message_zh="核对日志副本需要日志的验证密钥：请用 --key 提供",
+                )
+            found = honouring.in_copy(saved, key_in(key_file), copy)
         else:
             with Client(node, identity) as client:
+                key = key_in(key_file) if key_file else _key_of(client)
                 found = honouring.by_node(client, saved, key)
         if found.evidence and to:
             write_new(to, evidence_to_json(found.evidence).encode())
@@ -278,3 +289,18 @@ def promise(
                 ), markup=False)  # fmt: skip
         if found.outcome != honouring.HONOURED:
             raise typer.Exit(Exit.UNKNOWN if found.outcome == honouring.PENDING else Exit.NO)
+
+
+def _key_of(client: Client) -> str:
+    """The log's key by the node's own word, which is told."""
+    newest = client.audit.GetCheckpoint(pb.GetCheckpointRequest(), timeout=client.timeout)
+    err.print(
+        say(
+            f"By the key that the node itself tells, {newest.verifier_key}: compare it with the "
+            "one that its operator publishes, and give that with --key.",
+            f"使用的是节点自述的密钥 {newest.verifier_key}：请与运营者公布的密钥核对，"
+            "并用 --key 提供。",
+        ),
+        markup=False,
+    )
+    return newest.verifier_key

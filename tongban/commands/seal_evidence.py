@@ -40,6 +40,7 @@ from tongban.console import (
     with_example,
 )
 from tongban.files import check_new, map_file, read_file, write_new
+from tongban.log_files import GREATEST_RECEIPT, key_in, read_saved
 from tongban.showing import print_verdict
 from tongban.verdicts import TrustFolder, stop_by
 from tongban.verifying import Question, digest_value, judge_file
@@ -105,7 +106,7 @@ def make(
         if fetch is not None:
             store = _fetched(document, asked, store, fetch)
         now, data = SYSTEM.now(), map_file(document)
-        key = proofs.key_in(log_key) if log_key else ""
+        key = key_in(log_key) if log_key else ""
         with _telling_untrusted():
             made = make_evidence(
                 data,
@@ -167,14 +168,14 @@ def _receipt(path: Path, document: Buffer) -> bytes:
 
     Raises InvalidArgument (BAD_RECEIPT, RECEIPT_OF_ANOTHER_DOCUMENT).
     """
-    named = proofs.documents_in(proofs.read_saved(path))
+    named = proofs.documents_in(read_saved(path))
     if named and sha256(document).hexdigest() not in named:
         raise InvalidArgument(
             f"{path} is of another document: a bundle with it would never pass",
             reason=proofs.OTHER_DOCUMENT,
             message_zh=f"{path} 属于另一份文件：放入证据包后将无法通过验证",
         )
-    return read_file(path, greatest=proofs.GREATEST_RECEIPT)
+    return read_file(path, greatest=GREATEST_RECEIPT)
 
 
 def _timestamper(url: str, store: TrustStore) -> Timestamper | None:

@@ -26,6 +26,7 @@ from tongban.console import (
     outcomes,
     say,
 )
+from tongban.log_question import CertificateFile, DocumentFile, EnrolmentFile, log_question
 from tongban.verdicts import TrustFolder
 from tongban.verifying import question_of
 from tongban.verifying_run import Wish, verify_files
@@ -54,10 +55,9 @@ def verify(
     log_key: Annotated[
         Path | None, typer.Option(help="File with the audit log's verifier key, for evidence.")
     ] = None,
-    document: Annotated[
-        Path | None,
-        typer.Option(help="With a receipt or proof of the log: the file that it has to be of."),
-    ] = None,
+    document: DocumentFile = None,
+    certificate: CertificateFile = None,
+    enrolment: EnrolmentFile = None,
     trust_inside: Annotated[
         bool,
         typer.Option("--trust-inside", help="Judge a bundle by the trust list that it holds."),
@@ -90,7 +90,7 @@ def verify(
             digest=digest,
             about=about,
             log_key=log_key,
-            document=document,
+            log=log_question(document=document, certificate=certificate, enrolment=enrolment),
             trust_inside=trust_inside,
         )
         code = verify_files(
