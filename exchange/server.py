@@ -337,7 +337,7 @@ class ExchangeService:
         self._cleaner.start()
         server.add(
             lists_pb2_grpc.add_ListServiceServicer_to_server,
-            ListServicer(self.database, self.schemas, self._clock),
+            ListServicer(self.database, self.schemas, self._clock, office=self._office),
             lists_rpc.POLICY,
         )
         server.add(

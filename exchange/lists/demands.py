@@ -2,6 +2,7 @@
 
 1. A demand is known to its department, to the one that is asked, to administrators and auditors.
 2. It has the clock of a reply (`exchange.deadlines`), which its first answer ends.
+3. Nobody answers what its own department demands.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from exchange.catalog import service as catalog
 from exchange.catalog.model import DataResource, SharingType
 from exchange.deadlines import service as deadlines
 from exchange.deadlines.jurisdictions import Kind
+from exchange.grants import standing
 from exchange.lists import answering, model, service, store
 from exchange.lists.model import (
     Demand,
@@ -19,7 +21,7 @@ from exchange.lists.model import (
     List,
     Responsibility,
     RowState,
-    check_writer,
+    check_answerer,
     may_see,
     row_not_found,
     sees_everything,
@@ -80,15 +82,17 @@ def answer_demand(
     responsibility: str,
     resource: str,
     clock: Clock,
+    office: str = "",
 ) -> Demand:
-    """Answer a demand: an administrator, or the department that is asked.
+    """Answer a demand: the department that is asked, or an administrator that may in its place.
 
     Raises NotFound (ROW_NOT_FOUND; RESPONSIBILITY_NOT_FOUND of a row that is not on the list),
     PermissionDenied (NOT_RESPONSIBLE), FailedPrecondition (RESOURCE_NOT_OFFERED) of a resource that
     does not offer what is said to be met, and what `answering.answer` raises.
     """
     held = _demand(work, principal, name)
-    check_writer(principal, held.supplier)
+    asked = held.supplier or names.department_of(name)
+    check_answerer(principal, held, above=standing.above(work, asked), office=office)
     answered = answering.answer(
         held,
         state=state,

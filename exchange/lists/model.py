@@ -17,12 +17,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from exchange.catalog.acting import may_act_for
 from exchange.catalog.model import CONTROL, date_problem
 from exchange.catalog.staleness import CYCLE_DAYS
 from runtime import names
@@ -319,13 +320,48 @@ def may_see(principal: Principal, row: Row) -> bool:
     return principal.department in (names.department_of(row.name), row.supplier)
 
 
-def check_writer(principal: Principal, department: str) -> None:
-    """Raises PermissionDenied (NOT_RESPONSIBLE) unless an administrator or the department acts."""
-    if principal.has(Role.ADMINISTRATOR):
+def check_writer(
+    principal: Principal, department: str, *, above: Collection[str] = (), office: str = ""
+) -> None:
+    """Refuse who writes in no place of a department.
+
+    Its system, its administrator, one of a department above it (`above`) or of the node's office
+    does. Raises PermissionDenied, NOT_RESPONSIBLE.
+    """
+    own = principal.has(Role.DEPARTMENT) and principal.department == department
+    if not own and not may_act_for(principal, department, above=above, office=office):
+        raise _not_responsible()
+
+
+def check_lister(principal: Principal, department: str) -> None:
+    """Refuse who keeps nothing back: the department and every administrator do. Raises as above."""
+    if not principal.has(Role.ADMINISTRATOR):
+        check_writer(principal, department)
+
+
+def check_answerer(
+    principal: Principal, demand: Demand, *, above: Collection[str], office: str
+) -> None:
+    """Refuse who does not answer a demand: nobody does that its own department makes.
+
+    `above` are the departments above the one that is asked or, where none is, above the one that
+    asks; where there are none either, every administrator answers. Raises PermissionDenied,
+    NOT_RESPONSIBLE.
+    """
+    own = names.department_of(demand.name)
+    if principal.department != own:
+        others = {*above} - {own}
+        if not demand.supplier and not others and principal.has(Role.ADMINISTRATOR):
+            return
+        check_writer(principal, demand.supplier, above=others, office=office)
         return
-    if not principal.has(Role.DEPARTMENT) or principal.department != department:
-        raise PermissionDenied(
-            "the department named, or an administrator, writes this: ask them",
-            reason="NOT_RESPONSIBLE",
-            message_zh="应由所列部门或管理员办理：请联系他们",
-        )
+    raise _not_responsible()
+
+
+def _not_responsible() -> PermissionDenied:
+    return PermissionDenied(
+        "the department named, an administrator of one above it, or the department that runs the "
+        "node writes this: ask them",
+        reason="NOT_RESPONSIBLE",
+        message_zh="应由所列部门、其上级部门的管理员或节点管理部门办理：请联系他们",
+    )

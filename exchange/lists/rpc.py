@@ -43,8 +43,11 @@ _Answer = TypeVar("_Answer", bound=Message)
 class ListServicer:
     """The methods of ListService; plain ones, as all of them ask the database."""
 
-    def __init__(self, database: Database, schemas: Schemas, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, schemas: Schemas, clock: Clock, *, office: str = ""
+    ) -> None:
         self._database = database
+        self._office = office
         self._schemas = schemas
         self._clock = clock
 
@@ -55,7 +58,9 @@ class ListServicer:
         asked = messages.responsibility_of(request.responsibility)
 
         def act(work: UnitOfWork) -> pb.PutResponsibilityResponse:
-            made = service.put(work, call.principal, row=asked, clock=self._clock)
+            made = service.put(
+                work, call.principal, row=asked, clock=self._clock, office=self._office
+            )
             return pb.PutResponsibilityResponse(
                 responsibility=messages.responsibility_message(made)
             )
@@ -75,6 +80,7 @@ class ListServicer:
                 etag=request.etag,
                 kind=Responsibility,
                 clock=self._clock,
+                office=self._office,
             )
             return pb.RemoveResponsibilityResponse(
                 responsibility=messages.responsibility_message(gone)
@@ -150,6 +156,7 @@ class ListServicer:
                 responsibility=request.responsibility,
                 resource=request.resource,
                 clock=self._clock,
+                office=self._office,
             )
             return pb.AnswerDemandResponse(demand=messages.demand_message(made))
 

@@ -5,8 +5,10 @@
 2. The responsibility and the negative list are open to every department.
 3. A row of the responsibility list has a clock where the catalog lacks what it promises
    (`changing`). Demands are in `demands`.
-4. Any administrator puts a row on the negative list, as any may revoke a grant; but only its
-   department, or an administrator above it, changes it or takes it off: that gives data back.
+4. A row of the responsibility list is written by an administrator of its department, of one above
+   it, or of the node's office (`catalog.acting`). Any administrator puts a row on the negative
+   list, as any may revoke a grant; but only its department, or an administrator above it, changes
+   it or takes it off: that gives data back.
 5. A row of the negative list is seen by every process that reads, with its commit: it raises the
    catalog's epoch for its resource (`catalog.service.Schemas`).
 6. What costs more than a page's fixed statements is not asked here.
@@ -33,6 +35,7 @@ from exchange.lists.model import (
     Responsibility,
     Row,
     RowState,
+    check_lister,
     check_writer,
     etag_mismatch,
     may_see,
@@ -43,8 +46,8 @@ from exchange.lists.store import Version, Wanted
 from runtime import names, paging
 from runtime.clock import Clock, china_date
 from runtime.database import Database, UnitOfWork
-from runtime.errors import NotFound, PermissionDenied
-from runtime.identity import Principal, Role
+from runtime.errors import NotFound
+from runtime.identity import Principal
 from runtime.records import make_record
 from runtime.workdays import read_day
 
@@ -77,7 +80,9 @@ class NotShared:
     doubts: tuple[Doubt, ...]
 
 
-def put(work: UnitOfWork, principal: Principal, *, row: _Kept, clock: Clock) -> _Kept:
+def put(
+    work: UnitOfWork, principal: Principal, *, row: _Kept, clock: Clock, office: str = ""
+) -> _Kept:
     """Write a row of the responsibility or the negative list in place of the one of its name.
 
     Raises InvalidArgument (ROW_INVALID), PermissionDenied (NOT_RESPONSIBLE), NotFound
@@ -86,7 +91,10 @@ def put(work: UnitOfWork, principal: Principal, *, row: _Kept, clock: Clock) -> 
     asked = replace(row, state=RowState.ACTIVE)
     model.check(asked)
     department = names.department_of(asked.name)
-    check_writer(principal, department)
+    if isinstance(asked, Negative):
+        check_lister(principal, department)
+    else:
+        check_keeper(work, principal, department, office)
     named = {department}
     if isinstance(asked, Responsibility):
         named.update(asked.receivers)
@@ -94,7 +102,7 @@ def put(work: UnitOfWork, principal: Principal, *, row: _Kept, clock: Clock) -> 
     held = store.row(work.session, asked.name, lock=True)
     on_list = held is not None and held.state is RowState.ACTIVE
     if on_list and isinstance(asked, Negative):
-        _check_keeper(work, principal, department)
+        check_keeper(work, principal, department)
     if asked.etag != (held.etag if held is not None and on_list else ""):
         raise etag_mismatch()
     made = write(work, principal, asked, held, word=f"{model.list_of(asked)}_put", clock=clock)
@@ -113,12 +121,11 @@ def put(work: UnitOfWork, principal: Principal, *, row: _Kept, clock: Clock) -> 
 
 
 def remove(
-    work: UnitOfWork, principal: Principal, *, name: str, etag: str, kind: type[_Kept], clock: Clock
-) -> _Kept:
+    work: UnitOfWork, principal: Principal, *, name: str, etag: str, kind: type[_Kept],
+    clock: Clock, office: str = "",
+) -> _Kept:  # fmt: skip
     """Take a row off its list. Raises NotFound (ROW_NOT_FOUND), Aborted (ETAG_MISMATCH)."""
-    check_writer(principal, names.department_of(name))
-    if kind is Negative:
-        _check_keeper(work, principal, names.department_of(name))
+    check_keeper(work, principal, names.department_of(name), "" if kind is Negative else office)
     held = store.row(work.session, name, lock=True)
     if not isinstance(held, kind) or held.state is RowState.REMOVED:
         raise row_not_found()
@@ -307,17 +314,11 @@ def _record(work: UnitOfWork, principal: Principal, row: Row, *, word: str, now:
     )
 
 
-def _check_keeper(work: UnitOfWork, principal: Principal, department: str) -> None:
-    """Raises PermissionDenied (NOT_RESPONSIBLE) unless the caller may give back what is kept."""
-    own = principal.department == department
-    above = principal.has(Role.ADMINISTRATOR) and not own
-    if not own and not (above and principal.department in standing.above(work, department)):
-        raise PermissionDenied(
-            "the department, or an administrator of one above it, changes a row of the negative "
-            "list or takes it off: ask them",
-            reason="NOT_RESPONSIBLE",
-            message_zh="负面清单中的行只能由本部门，或其上级部门、主管部门的管理员更改或移出",
-        )
+def check_keeper(work: UnitOfWork, principal: Principal, department: str, office: str = "") -> None:
+    """Raises as `check_writer`, with the departments above one looked up."""
+    own = principal.department in (department, office)
+    above = () if own else standing.above(work, department)
+    check_writer(principal, department, above=above, office=office)
 
 
 def check_registered(work: UnitOfWork, departments: Collection[str]) -> None:

@@ -14,6 +14,7 @@ from exchange.catalog.model import (
     ServiceItem,
     SharingType,
 )
+from exchange.catalog.registering import Wanted
 from runtime.clock import FixedClock
 from runtime.database import Database
 from runtime.idcodes import credit_code_check_character
@@ -153,4 +154,19 @@ def put(database: Database, *entries: DataResource | ServiceItem, clock: FixedCl
     with database.unit_of_work() as work:
         service.apply_directory(
             work, ADMINISTRATOR, changes=entries, source="test", clock=clock, office=OFFICE
+        )
+
+
+def stand_below(database: Database, department: str, parent: str, *, clock: FixedClock) -> None:
+    """Put a department below another."""
+    with database.unit_of_work() as work:
+        registering.update_department(
+            work,
+            ADMINISTRATOR,
+            name=department,
+            wanted=Wanted(display_name="", credit_code="", region_code="", parent=parent),
+            etag="",
+            mask=["parent"],
+            clock=clock,
+            office=OFFICE,
         )
