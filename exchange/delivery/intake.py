@@ -12,8 +12,6 @@
 from __future__ import annotations
 
 import hashlib
-import threading
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import repeat
@@ -23,7 +21,7 @@ from typing import Any
 import orjson
 
 from exchange.catalog.schema import ResourceSchema
-from runtime.errors import FieldViolation, InvalidArgument, ResourceExhausted
+from runtime.errors import FieldViolation, InvalidArgument
 from runtime.records import canonical
 
 GREATEST_BATCH = 1_000_000
@@ -32,9 +30,6 @@ GREATEST_KEY = 200  # characters
 GREATEST_PAYLOAD = 262_144  # characters: answers of many records must fit a message
 SHOWN_VIOLATIONS = 100
 ROW_COST = 200  # what a row takes in memory beside its payload, about
-#: What a department's batches under way may hold together: as much as its greatest batch does.
-GREATEST_SHARE = GREATEST_BATCH_SIZE + GREATEST_BATCH * ROW_COST
-GREATEST_UNDER_WAY = 2 * GREATEST_SHARE
 
 Violations = list[tuple[str, str]]
 
@@ -262,41 +257,6 @@ class Intake:
             if len(self._violations) < SHOWN_VIOLATIONS:
                 field = f"rows[{row}].{item}" if item else f"rows[{row}]"
                 self._violations.append(FieldViolation(field, description))
-
-
-class Room:
-    """What batches under way may hold in memory: for all of them, and for a department's.
-
-    A batch waits in memory for its end, so what one may hold bounds nothing while there may be any
-    number of them.
-    """
-
-    def __init__(self, whole: int = GREATEST_UNDER_WAY, share: int = GREATEST_SHARE) -> None:
-        self._whole = whole
-        self._share = share
-        self._lock = threading.Lock()
-        self._held: Counter[str] = Counter()
-
-    def take(self, department: str, more: int) -> None:
-        """Raises ResourceExhausted (TOO_MUCH_UNDER_WAY) where there is no room."""
-        with self._lock:
-            if (
-                self._held[department] + more > self._share
-                or self._held.total() + more > self._whole
-            ):
-                raise ResourceExhausted(
-                    "too much is being published at once: wait for batches to end, and try again",
-                    reason="TOO_MUCH_UNDER_WAY",
-                    message_zh="同时发布的数据过多：请等待进行中的批次结束后重试",
-                    retry_after=10,
-                )
-            self._held[department] += more
-
-    def give_back(self, department: str, held: int) -> None:
-        """Room that is needed no longer."""
-        with self._lock:
-            self._held[department] -= held
-            self._held += Counter()  # forgets departments that hold nothing
 
 
 class RowDigest:

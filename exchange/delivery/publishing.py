@@ -2,7 +2,8 @@
 
 1. Only the resource's source department publishes into it.
 2. Rows are checked as they come, before any transaction; memory holds their keys and payloads, and
-   `Room` bounds what all batches under way hold. One whose sender falls silent is given up.
+   `Room` bounds what all batches under way hold, `Places` how many there are. One whose sender
+   falls silent is given up.
 3. One transaction writes changes, records, the index of geometries, the batch's row, the end of the
    clocks of a first supply, the audit record and the answer.
 4. The digest of a request covers its rows, so a repeated `request_id` with other rows is refused,
@@ -18,7 +19,8 @@ from collections.abc import Callable, Sequence
 from exchange.catalog.model import EntryState
 from exchange.catalog.service import Schemas
 from exchange.delivery import store
-from exchange.delivery.intake import Batch, Columns, Header, Intake, Published, Room, RowDigest
+from exchange.delivery.intake import Batch, Columns, Header, Intake, Published, RowDigest
+from exchange.delivery.places import Room
 from exchange.grants import supplying
 from exchange.spatial import indexing
 from runtime import names
@@ -72,10 +74,11 @@ class Upload:
             self._room.take(self._department, more)
             self._taken += more
 
-    def close(self) -> None:
-        """Give back the room, however the batch ended."""
+    def close(self) -> int:
+        """Give back the room, however the batch ended; returns how much it was, in characters."""
         self._room.give_back(self._department, self._taken)
-        self._taken = 0
+        held, self._taken, self._intake = self._taken, 0, None
+        return held
 
     def digest(self) -> bytes:
         """SHA-256 over header and rows."""

@@ -7,7 +7,8 @@ thread, the transactions in one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -22,6 +23,7 @@ from exchange.delivery.intake import Columns
 from exchange.delivery.leasing import Leasing
 from exchange.delivery.managing import Managing
 from exchange.delivery.model import changes_wanted
+from exchange.delivery.places import WORTH_TRIMMING, Places, trim
 from exchange.delivery.publishing import METHOD, Publishing, Upload, batch_name, header_required
 from exchange.delivery.subscribing import Subscribing
 from exchange.receipts import to_message
@@ -79,14 +81,22 @@ class DeliveryServicer:
         self._leasing = leasing
         self._acknowledging = acknowledging
         self._dead_letters = dead_letters
+        self._places = Places()
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="publish")
 
     async def Publish(  # noqa: N802  # the method's name in the proto
         self, requests: AsyncIterator[pb.PublishRequest], call: Call
     ) -> pb.PublishResponse:
         """Publish one batch."""
+        with self._places.batch(call.principal):
+            return await self._publish(requests, call)
+
+    async def _publish(
+        self, requests: AsyncIterator[pb.PublishRequest], call: Call
+    ) -> pb.PublishResponse:
         upload: Upload | None = None
         whole = False
+        loop = asyncio.get_running_loop()
         try:
             async for request in _while_sent(requests):
                 if whole:
@@ -105,11 +115,10 @@ class DeliveryServicer:
             # gRPC ends the parts of a caller who was cut off as if they had all come.
             if not whole:
                 raise publishing.not_whole()
-            loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self._writer, self._write, upload, call)
         finally:
-            if upload is not None:
-                upload.close()
+            if upload is not None and upload.close() > WORTH_TRIMMING:
+                loop.run_in_executor(None, trim)
 
     def _write(self, upload: Upload, call: Call) -> pb.PublishResponse:
         ended = 0
@@ -194,6 +203,14 @@ class DeliveryServicer:
         self, request: pb.SubscribeRequest, call: Call
     ) -> AsyncIterator[pb.SubscribeResponse]:
         """Changes as they come."""
+        with self._places.stream(call.principal, request.subscription):
+            async with contextlib.aclosing(self._streamed(request, call)) as stream:
+                async for message in stream:
+                    yield message
+
+    async def _streamed(
+        self, request: pb.SubscribeRequest, call: Call
+    ) -> AsyncGenerator[pb.SubscribeResponse, None]:
         name, limit = request.subscription, changes_wanted(request.max_changes)
         held = await asyncio.to_thread(self._subscribing.subscription, call.principal, name)
         consumer = messages.consumer(request, held, call.principal)

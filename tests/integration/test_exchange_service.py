@@ -11,7 +11,7 @@ import pytest
 from exchange.audit.merkle import leaf_hash, root_from_path
 from exchange.audit.note import Promise, Verifier
 from exchange.delivery import publishing
-from exchange.delivery.intake import Room
+from exchange.delivery.places import Room
 from exchange.grants.model import Mask, Operation
 from exchange.v1 import audit_pb2, catalog_pb2, delivery_pb2, grants_pb2, query_pb2
 from runtime.errors import (

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from exchange.catalog.schema import schema_of
 from exchange.delivery import intake as taking
 from exchange.delivery import model
-from exchange.delivery.intake import Header, Intake, Room, RowDigest
+from exchange.delivery.intake import Header, Intake, RowDigest
 from exchange.delivery.model import (
     Change,
     ChangeType,
@@ -18,7 +18,7 @@ from exchange.delivery.model import (
     project,
     record_id,
 )
-from runtime.errors import InvalidArgument, ResourceExhausted
+from runtime.errors import InvalidArgument
 from tests.builders.catalog import NOON, RESIDENTS, resource
 from tests.builders.exchange import citizen_number
 
@@ -241,16 +241,3 @@ def test_changes_wanted():
     assert [changes_wanted(n) for n in (0, 1, 9000)] == [500, 1, 5000]
     with pytest.raises(InvalidArgument):
         changes_wanted(-1)
-
-
-def test_batches_under_way_share_the_room_there_is():
-    room = Room(whole=100, share=60)
-    room.take("one", 60)
-    room.take("other", 30)
-    for department, more in (("one", 1), ("other", 11), ("third", 11)):
-        with pytest.raises(ResourceExhausted) as refused:
-            room.take(department, more)
-        assert refused.value.reason == "TOO_MUCH_UNDER_WAY"
-    room.give_back("one", 60)
-    room.take("other", 30)
-    room.take("third", 40)
