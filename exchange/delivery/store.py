@@ -2,7 +2,9 @@
 
 1. `change` is the log and is only appended to. `record` points from a key to its newest change, and
    has no row for what is withdrawn. A change says which change of the same record came before it
-   (`previous`; 0 for none), which costs little to know when it is written.
+   (`previous`; 0 for none), which costs little to know when it is written; `superseded` says the
+   same from the earlier one's side, so that the newest changes of a range, now or at any offset,
+   are found by the log's own key.
 2. A batch takes the offsets that follow each other from `first_offset`; it alone knows its resource
    and its time, so the log repeats neither.
 3. `log_end` has one row. Every publishing begins by locking it, so offsets are handed out in the
@@ -87,6 +89,21 @@ class ChangeRow(_Table, table=True):
     previous: int = Field(sa_type=sa.BigInteger, sa_column_kwargs={"server_default": "0"})
 
 
+class SupersededRow(_Table, table=True):
+    """A change that is not its record's newest, and the one that replaced it."""
+
+    __tablename__ = "superseded"
+
+    offset: int = Field(
+        sa_column=sa.Column(
+            sa.BigInteger().with_variant(sa.Integer, "sqlite"),
+            primary_key=True,
+            autoincrement=False,
+        )
+    )
+    by_offset: int = Field(sa_type=sa.BigInteger)
+
+
 class RecordRow(_Table, table=True):
     """The newest change of a record that is held."""
 
@@ -127,6 +144,12 @@ _DROP = """
         WHERE "offset" BETWEEN :first AND :last AND payload IS NULL
     )
 """
+_SUPERSEDE = """
+    INSERT INTO superseded ("offset", by_offset)
+    SELECT previous, "offset" FROM change
+    WHERE "offset" BETWEEN :first AND :last AND previous > 0
+    ORDER BY previous
+"""
 _KEYS = "SELECT record_key FROM record WHERE resource = :resource ORDER BY record_key"
 _MOVE_END = "UPDATE log_end SET last_offset = :last, last_batch = :batch WHERE id = 1"
 
@@ -148,6 +171,8 @@ def write_batch(work: UnitOfWork, batch: Batch, *, publisher: str, at: datetime)
     if keys:
         _append(session, first, number, keys, payloads, previous)
         span = {"resource": batch.resource, "first": first, "last": last}
+        if any(previous):
+            session.execute(sa.text(_SUPERSEDE), {"first": first, "last": last})
         if withdrawn < len(keys):
             session.execute(sa.text(_POINT), span)
         if back:

@@ -33,12 +33,12 @@ def database(database_url):
     made.close()
 
 
-def publish(database: Database, resource: str, rows: dict[str, str | None], at) -> None:
+def publish(database: Database, resource: str, rows: dict[str, str | None], at) -> int:
     batch = Batch(
         resource=resource, keys=list(rows), payloads=list(rows.values()), digest=b"d" * 32
     )
     with database.unit_of_work() as work:
-        log.write_batch(work, batch, publisher="p", at=at)
+        return log.write_batch(work, batch, publisher="p", at=at).offset
 
 
 def test_the_migration_makes_the_table_that_the_store_declares(database):
@@ -65,9 +65,9 @@ def test_a_record_is_what_was_published_last_by_then(database, batches):
     resource = f"{CIVIL}/resources/{uuid.uuid4().hex}"
     reader = RecordReader(database)
     held: dict[str, str | None] = {}
-    replay = []
+    replay, ends = [], []
     for step, rows in enumerate(batches):
-        publish(database, resource, rows, NOON + timedelta(hours=step))
+        ends.append(publish(database, resource, rows, NOON + timedelta(hours=step)))
         held = {**held, **rows}
         replay.append(held)
     for step, then in enumerate(replay):
@@ -76,6 +76,12 @@ def test_a_record_is_what_was_published_last_by_then(database, batches):
             assert {key: reader.as_of(resource, key, at)[1] for key in KEYS} == {
                 key: then.get(key) for key in KEYS
             }
+    for end, then in zip(ends, replay, strict=True):
+        texts, more = reader.held_at(resource, end, 0, 100)
+        assert sorted(text for _, text in texts) == sorted(
+            v for v in then.values() if v is not None
+        )
+        assert more is None
     before = NOON - timedelta(microseconds=1)
     assert [reader.as_of(resource, key, before) for key in KEYS] == [(0, None)] * 3
     # What is held now, and what is withdrawn, are told apart by one pointer each.
@@ -111,14 +117,18 @@ def test_logs_from_before_are_completed_by_the_migration(database):
     with database.engine.begin() as connection:
         connection.execute(sa.text('UPDATE change SET previous = 0 WHERE "offset" = 5'))
         connection.execute(sa.text("DROP TABLE withdrawn"))
-        migration = _migration("0009")
+        connection.execute(sa.text("DROP TABLE superseded"))
         with Operations.context(MigrationContext.configure(connection)):
-            migration.upgrade()
+            for revision in ("0009", "0014"):
+                _migration(revision).upgrade()
     reader = RecordReader(database)
     assert reader.as_of(resource, "a", NOON)[1] == "1"
     assert reader.as_of(resource, "a", NOON + timedelta(hours=1))[1] is None
     assert reader.as_of(resource, "b", NOON)[1] == "1"
     assert reader.as_of(resource, "b", NOON + timedelta(hours=5))[1] is None
+    assert [reader.held_at(resource, end, 0, 9)[0] for end in (2, 4, 5)] == [
+        [(1, "1"), (2, "1")], [], [(5, "2")],
+    ]  # fmt: skip
 
 
 def _migration(revision: str):

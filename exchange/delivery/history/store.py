@@ -89,26 +89,16 @@ _BATCHES = """
     WHERE resource = ? AND last_offset > ? AND first_offset <= ? AND last_offset >= first_offset
     ORDER BY last_offset LIMIT ?
 """
-# What was held at an offset: what still is, and what changed or ended since (`_NEWEST_AT` tells).
+# What was held at an offset: what no change up to it had replaced.
 # A plain range of the log's key, in its order: with the batches joined, every part would sort all
-# that is left of a batch.
+# that is left of a batch. A scalar subquery, which both databases answer row by row from the key.
 _HELD_AT = """
-    SELECT c."offset", c.payload, coalesce(r."offset", w."offset")
-    FROM change AS c
-    LEFT JOIN record AS r ON r.resource = ? AND r.record_key = c.record_key
-    LEFT JOIN withdrawn AS w ON w.resource = ? AND w.record_key = c.record_key
+    SELECT c."offset", c.payload FROM change AS c
     WHERE c."offset" BETWEEN ? AND ? AND c.payload IS NOT NULL
-    AND (r."offset" = c."offset" OR coalesce(r."offset", w."offset") > ?)
-    ORDER BY c."offset" LIMIT ?
-"""
-_NEWEST_AT = """
-    WITH RECURSIVE chain ("offset", previous) AS (
-        SELECT "offset", previous FROM change WHERE "offset" = ?
-        UNION ALL
-        SELECT c."offset", c.previous FROM chain JOIN change AS c ON c."offset" = chain.previous
-        WHERE chain."offset" > ?
+    AND coalesce(
+        (SELECT s.by_offset FROM superseded AS s WHERE s."offset" = c."offset") > ?, true
     )
-    SELECT max("offset") FROM chain WHERE "offset" <= ?
+    ORDER BY c."offset" LIMIT ?
 """
 
 
@@ -149,7 +139,6 @@ class HistoryReader:
         self._as_of = database.held.sql(_AS_OF)
         self._batches = database.held.sql(_BATCHES)
         self._held_at = database.held.sql(_HELD_AT)
-        self._newest_at = database.held.sql(_NEWEST_AT)
 
     def as_of(self, resource: str, key: str, at: datetime) -> tuple[int, str | None]:
         """Offset and JSON text of what a record was at a time.
@@ -174,17 +163,8 @@ class HistoryReader:
         for first, last in spans((row[0], row[1]) for row in batches):
             for ends in windows(max(first, after + 1), min(last, offset)):
                 wanted = limit - len(found)
-                place = (resource, resource, *ends, offset, wanted)
-                rows = self._held.rows(self._held_at, place)
-                found += [
-                    (int(row[0]), str(row[1]))
-                    for row in rows
-                    if row[2] <= offset or self._was_newest(int(row[0]), int(row[2]), offset)
-                ]
+                rows = self._held.rows(self._held_at, (*ends, offset, wanted))
+                found += rows
                 if len(rows) == wanted:
                     return found, int(rows[-1][0])
         return found, int(batches[-1][1]) if len(batches) == BATCHES_AT_ONCE else None
-
-    def _was_newest(self, change: int, newest: int, offset: int) -> bool:
-        row = self._held.row(self._newest_at, (newest, offset, offset))
-        return row is not None and row[0] == change

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from operator import itemgetter
 from typing import Any, cast
 
 import orjson
@@ -79,13 +78,12 @@ class LogReader:
             f"{columns}, p.payload FROM change AS c "
             f'LEFT JOIN change AS p ON p."offset" = c.previous WHERE {ranged}'
         )
-        # CROSS JOIN keeps SQLite to this order: the changes of the range, then each one's record.
+        # A scalar subquery, which both databases answer row by row from the key.
         newest = (
-            f"{columns} FROM change AS c CROSS JOIN record AS r WHERE r.resource = ? "
-            f'AND r.record_key = c.record_key AND r."offset" = c."offset" AND {ranged}'
+            '(c.payload IS NOT NULL OR c."offset" > ?) AND '
+            '(SELECT s.by_offset FROM superseded AS s WHERE s."offset" = c."offset") IS NULL'
         )
-        self._newest = sql(newest)
-        self._ended = sql(newest.replace("CROSS JOIN record", "CROSS JOIN withdrawn"))
+        self._newest = sql(f"{columns} FROM change AS c WHERE {newest} AND {ranged}")
         self._begins = sql(
             "SELECT min(first_offset) FROM batch WHERE resource = ? AND published_at >= ?"
         )
@@ -181,18 +179,9 @@ class LogReader:
         Withdrawals among them only after `ended_after`; `previous_payload` is not read.
         """
         while offset < until:
-            rows, times = self._ranges(self._newest, resource, offset, until, READ_CHUNK, resource)
-            upto = rows[-1][0] if len(rows) == READ_CHUNK else until
-            if upto > ended_after:
-                after = max(offset, ended_after)
-                gone, others = self._ranges(
-                    self._ended, resource, after, upto, READ_CHUNK, resource
-                )
-                if len(gone) == READ_CHUNK:  # more than fit: the rest comes with the next part
-                    upto = gone[-1][0]
-                    rows = [row for row in rows if row[0] <= upto]
-                rows = sorted([*rows, *gone], key=itemgetter(0))
-                times |= others
+            rows, times = self._ranges(
+                self._newest, resource, offset, until, READ_CHUNK, ended_after
+            )
             for row in rows:
                 yield LogEntry(
                     offset=row[0],
@@ -201,7 +190,9 @@ class LogReader:
                     publish_time=times[row[3]],
                     previous=row[4],
                 )
-            offset = upto
+            if len(rows) < READ_CHUNK:
+                return
+            offset = rows[-1][0]
 
     def _ranges(
         self, text: str, resource: str, offset: int, until: int, limit: int, *first: object
@@ -234,7 +225,7 @@ class LogReader:
 
     def held_after(self, resource: str, offset: int, limit: int) -> list[tuple[int, str]]:
         """Records that are held now, as (offset of the newest change, JSON text), in that order."""
-        rows, _ = self._ranges(self._newest, resource, offset, _END, limit, resource)
+        rows, _ = self._ranges(self._newest, resource, offset, _END, limit, _END)
         return [(row[0], row[2]) for row in rows]
 
     def _time(self, value: str | datetime) -> datetime:
