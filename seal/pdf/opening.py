@@ -21,7 +21,6 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from io import BytesIO
 from typing import Any, Final
 
 from pyhanko.pdf_utils import generic
@@ -30,7 +29,6 @@ from pyhanko.pdf_utils.decode_limits import (
     DocumentDecodeBudget,
     StreamDecodeLimits,
 )
-from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.fields import enumerate_sig_fields
 from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
 
@@ -40,6 +38,7 @@ from seal.model import Check, failed, passed, undetermined
 from seal.pdf.cms import MAX_PDF
 from seal.pdf.one_reading import TwoReadings, Words, check_objects
 from seal.pdf.page_tree import check_pages
+from seal.pdf.reading import PlainReader
 from seal.suites import SM3_OID
 
 __all__ = [
@@ -108,7 +107,7 @@ def open_pdf(data: bytes) -> OpenedPdf:
     if len(data) > _MAX_BYTES:
         raise _refused("PDF_TOO_LARGE", "it is too large", "PDF 文件过大")
     try:
-        reader = PdfFileReader(BytesIO(data), strict=True, decode_limits=_LIMITS)
+        reader = PlainReader(data, decode_limits=_LIMITS)
         if reader.encrypted:
             raise _refused(
                 "PDF_ENCRYPTED",
