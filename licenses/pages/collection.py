@@ -1,9 +1,9 @@
-"""The OpenType collection the built-in faces come from, read in place.
+"""The large OpenType fonts the built-in faces come from, read in place.
 
 Invariants:
 
 - Nothing is held but the memory map and a few numbers: a node that has drawn no page yet has not
-  touched the 19 MB of the font. (A full parse costs 150 ms and 32 MB: names for 65,535 glyphs of
+  touched the 30 MB of the fonts. (A full parse costs 150 ms and 32 MB: names for 65,535 glyphs of
   which a license uses sixty.)
 - Only what is needed to draw is read: `cmap` format 12, `hmtx`, and of `CFF ` the charstrings with
   the subroutines they call. Outlines are drawn by fontTools' charstring interpreter.
@@ -111,15 +111,17 @@ def _dictionary(data: bytes) -> dict[int, list[int]]:
 
 
 class CollectionFont:
-    """One font of a CFF collection: characters to glyphs, glyphs to advances and outlines."""
+    """A CID-keyed CFF font, alone or one of a collection: characters, advances and outlines."""
 
-    def __init__(self, path: Path, number: int) -> None:
+    def __init__(self, path: Path, number: int = 0) -> None:
         with path.open("rb") as file:
             self._data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         data = self._data
-        if data[:4] != b"ttcf":
-            raise ValueError(f"{path.name} is not an OpenType collection")
-        start = unpack_from(">I", data, 12 + 4 * number)[0]
+        start = 0
+        if data[:4] == b"ttcf":
+            start = unpack_from(">I", data, 12 + 4 * number)[0]
+        elif data[:4] != b"OTTO":
+            raise ValueError(f"{path.name} is neither an OpenType collection nor a CFF font")
         tables: dict[bytes, int] = {}
         for row in range(unpack_from(">H", data, start + 4)[0]):
             tag, _, offset, _ = _RECORD.unpack_from(data, start + 12 + 16 * row)

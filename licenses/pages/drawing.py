@@ -25,14 +25,15 @@ def image_format(data: bytes) -> str:
 
 
 def used_characters(document: Document) -> dict[str, frozenset[str]]:
-    """Which characters each font of a document must have."""
+    """Which characters (or keys of `shaping`) each font of a document must have."""
     used: dict[str, set[str]] = {}
     for page in document.pages:
         for item in page.items:
             if isinstance(item, Text):
-                characters = used.setdefault(item.font, set())
+                if item.font not in used:
+                    used[item.font] = set(document.shared.get(item.font, ()))
                 if not item.glyphs:
-                    characters.update(item.text)
+                    used[item.font].update(item.shapes or item.text)
     return {name: frozenset(characters) for name, characters in sorted(used.items())}
 
 
@@ -55,12 +56,18 @@ def subsets(document: Document) -> dict[str, FontSubset]:
     return found
 
 
+def glyph_numbers(item: Text, font: FontSubset) -> tuple[int, ...]:
+    """The glyph of each character of a text."""
+    return item.glyphs or tuple(font.glyphs[key] for key in item.shapes or item.text)
+
+
 def advances(item: Text, font: FontSubset) -> tuple[float, ...]:
     """Millimetres from each character of a text to the next."""
     if item.advances or len(item.text) < 2:
         return item.advances
-    numbers = item.glyphs or tuple(font.glyphs[character] for character in item.text)
-    return tuple(font.advances[glyph] * item.size / 1000 for glyph in numbers[:-1])
+    return tuple(
+        font.advances[glyph] * item.size / 1000 for glyph in glyph_numbers(item, font)[:-1]
+    )
 
 
 def as_path(item: Item) -> Path:

@@ -2,64 +2,51 @@
 
 Invariants:
 
-- A character a face lacks never vanishes or becomes a box: InvalidArgument names its code point
-  (GLYPH_MISSING).
-- Subsets are TrueType; the collection's CFF outlines are converted (cu2qu, within a thousandth of
-  an em). Poppler and PDFium draw either alike; TrueType is what the most readers know, and such a
-  subset is a tenth smaller.
+- A character a face lacks never vanishes or becomes a box: another font of the chain has it
+  (`fallback`), or InvalidArgument names its code point (GLYPH_MISSING).
+- Subsets are TrueType; CFF outlines are converted (cu2qu, within a thousandth of an em). Poppler
+  and PDFium draw either alike; TrueType is what the most readers know, and such a subset is a tenth
+  smaller.
 - A subset is assembled from cached glyphs and not by a subsetter: fontTools' takes some 400 ms for
   this font, this under 1 ms. Same characters, same bytes.
-- The collection holds one weight. "bold" is that weight with its outlines spread outwards, done
-  in the font file, so that every viewer shows the same.
-
-The font is Noto Sans CJK SC (SIL Open Font License 1.1), package `noto-cjk-sans-otc`.
+- The large fonts have one weight. "bold" is that weight with its outlines spread outwards, done in
+  the font file, so that every viewer shows the same.
+- A name with `+` is the same face in a second file: what one document needs beyond the characters
+  that all of its template share (`Document.shared`), so that the shared file is made and deflated
+  once for all licenses of a type, whether they are issued one by one or in a batch.
 """
 
 from __future__ import annotations
 
 import hashlib
-import math
-import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from io import BytesIO
 from typing import Any, Protocol
 
-import noto_cjk_sans_otc  # type: ignore[import-untyped]
-from fontTools.misc import sstruct
-from fontTools.pens.cu2quPen import Cu2QuPen
-from fontTools.pens.ttGlyphPen import TTGlyphPen
-from fontTools.ttLib import TTFont, TTLibError
+from fontTools.ttLib import TTFont
 
-from licenses.pages import truetype
-from licenses.pages.collection import CollectionFont
+from licenses.pages import fallback, truetype
+from licenses.pages.shaping import Unit, parse_key, run_length, shape
+from licenses.pages.sources import BROKEN_FONT, UNITS, Source, compile_glyph, sans, serif
 from licenses.pages.truetype import Glyph
 from runtime.errors import InvalidArgument
 
-# Order of faces in Noto's collection: JP, KR, SC, TC, HK, then the monospaced five.
-_SIMPLIFIED_CHINESE = 2
-_UNITS = 1000
-# fontTools is untyped.
-_quadratic_pen: Any = Cu2QuPen
-_glyph_pen: Any = TTGlyphPen
 _open_font: Any = TTFont
 # How far bold outlines are spread, in thousandths of an em (half on each side of a stroke).
 _BOLD_SPREAD = 34.0
 MAX_FONT_BYTES = 32 << 20
-# What fontTools lets out of a hostile file, as fuzzing found.
-_BROKEN_FONT = (
-    *(TTLibError, KeyError, ValueError, AssertionError, IndexError, OSError, ArithmeticError),
-    *(struct.error, sstruct.Error, AttributeError, TypeError),
-)
+_TEXT_LIMIT = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FontSubset:
     """A font file and how to use it.
 
-    `glyphs`: character to glyph number in `data`; `advances`: thousandths of an em, by glyph
-    number; `name`: PostScript name with a subset tag; `cff`: an OpenType file with CFF outlines.
+    `glyphs`: key to glyph number in `data`, a key being a character or as `shaping` says;
+    `advances`: thousandths of an em, by glyph number; `name`: PostScript name with a subset tag;
+    `cff`: an OpenType file with CFF outlines.
     """
 
     name: str
@@ -70,6 +57,7 @@ class FontSubset:
     ascent: float
     descent: float
     cff: bool = False
+    bold: bool = False
 
 
 class Face(Protocol):
@@ -80,136 +68,167 @@ class Face(Protocol):
         ...
 
     def subset(self, characters: frozenset[str]) -> FontSubset:
-        """A font file that has at least these characters."""
+        """A font file that has at least these characters (or keys)."""
         ...
 
 
 def _missing(character: str) -> InvalidArgument:
     point = f"U+{ord(character):04X}"
     return InvalidArgument(
-        f"the font has no glyph for {point}; use another character for it",
+        f"no font here has a glyph for {point}; use another character for it, or have the operator "
+        "add a font that has it",
         reason="GLYPH_MISSING",
-        message_zh=f"字库中没有 {point} 对应的字形，请改用其他字符",
+        message_zh=f"字库中没有 {point} 对应的字形，请改用其他字符，或请运维人员添加含该字形的字体",
         code_point=point,
     )
 
 
-@lru_cache(maxsize=1)
-def _collection() -> CollectionFont:
-    return CollectionFont(noto_cjk_sans_otc.FONT_PATH, _SIMPLIFIED_CHINESE)
+@dataclass(frozen=True, slots=True)
+class _BuiltIn:
+    """A face of one of our fonts."""
+
+    name: str
+    style: str
+    bold: bool
+
+    @property
+    def source(self) -> Source:
+        if self.style == "serif":
+            return serif()
+        if self.style == "sans":
+            return sans()
+        found = fallback.source(self.style)
+        if found is None:
+            raise _unknown(self.name)
+        return found
+
+    def advance(self, character: str) -> float:
+        return _advance(self.source, character)
+
+    def subset(self, characters: frozenset[str]) -> FontSubset:
+        return _subset(self.source, characters, self.bold)
 
 
 @lru_cache(maxsize=65_536)
-def _glyph_number(character: str) -> int:
-    glyph = _collection().glyph(ord(character))
+def _glyph_number(source: Source, character: str) -> int:
+    glyph = source.glyph(ord(character))
     if glyph is None:
         raise _missing(character)
     return glyph
 
 
 @lru_cache(maxsize=65_536)
-def _advance(character: str) -> float:
-    return _collection().advance(_glyph_number(character)) / _UNITS
+def _advance(source: Source, character: str) -> float:
+    return source.advance(_glyph_number(source, character)) / UNITS
 
 
 # About 300 bytes a glyph: full, the cache takes 4 MB.
 @lru_cache(maxsize=8_192)
-def _outline(glyph: int, bold: bool) -> Glyph:
-    """A glyph as a TrueType outline, ready to be put into a subset."""
-    pen = _glyph_pen(None)
-    collection = _collection()
-    # TrueType fills to the right of a contour, CFF to the left.
-    collection.draw(glyph, _quadratic_pen(pen, 1.0, reverse_direction=True))
-    outline = pen.glyph()
-    if bold and outline.numberOfContours > 0:
-        _spread(outline)
-    data = bytes(outline.compile(None))
-    bounds = (0, 0, 0, 0)
-    points = contours = 0
-    if outline.numberOfContours > 0:
-        bounds = (outline.xMin, outline.yMin, outline.xMax, outline.yMax)
-        points, contours = len(outline.coordinates), outline.numberOfContours
-    return Glyph(
-        advance=collection.advance(glyph),
-        data=data,
-        bounds=bounds,
-        points=points,
-        contours=contours,
-    )
+def _outline(source: Source, key: str, bold: bool) -> Glyph:
+    """What a key draws, as a TrueType outline; the empty key is .notdef."""
+    spread = _BOLD_SPREAD if bold else 0.0
+    if len(key) > 1:
+        parts, advance = parse_key(key)
+        return compile_glyph(source, parts, advance, spread)
+    glyph = _glyph_number(source, key) if key else 0
+    return compile_glyph(source, [(glyph, 0, 0)], source.advance(glyph), spread)
 
 
-def _spread(outline: Any) -> None:
-    """Move every point outwards along the bisector of its two edges.
-
-    A sharp corner is held to the length of its shorter edge, so that no outline turns inside out.
-    """
-    start = 0
-    half = _BOLD_SPREAD / 2
-    for end in outline.endPtsOfContours:
-        points = [outline.coordinates[i] for i in range(start, end + 1)]
-        for i, point in enumerate(points):
-            before, after = points[i - 1], points[(i + 1) % len(points)]
-            ix, iy = point[0] - before[0], point[1] - before[1]
-            ox, oy = after[0] - point[0], after[1] - point[1]
-            into, out = math.hypot(ix, iy), math.hypot(ox, oy)
-            if not into or not out:
-                continue
-            ix, iy, ox, oy = ix / into, iy / into, ox / out, oy / out
-            cosine = ix * ox + iy * oy
-            if cosine < -0.94:  # a spike: its bisector points nowhere useful
-                shift = (0.0, 0.0)
-            else:
-                # Contours run clockwise, so outside is to the left of the direction of travel.
-                scale = min(half / (1 + cosine), max(min(into, out), half))
-                shift = (-(iy + oy) * scale, (ix + ox) * scale)
-            outline.coordinates[start + i] = (
-                round(point[0] + shift[0]),
-                round(point[1] + shift[1]),
-            )
-        start = end + 1
-
-
-@dataclass(frozen=True, slots=True)
-class _BuiltIn:
-    """A face of the collection."""
-
-    bold: bool
-
-    def advance(self, character: str) -> float:
-        return _advance(character)
-
-    def subset(self, characters: frozenset[str]) -> FontSubset:
-        return _built_in_subset(characters, self.bold)
-
-
-@lru_cache(maxsize=32)
-def _built_in_subset(characters: frozenset[str], bold: bool) -> FontSubset:
+@lru_cache(maxsize=64)
+def _subset(source: Source, characters: frozenset[str], bold: bool) -> FontSubset:
     ordered = sorted(characters)
-    numbers = [_glyph_number(character) for character in ordered]
-    outlines = [_outline(glyph, bold) for glyph in (0, *numbers)]
+    outlines = [_outline(source, key, bold) for key in ("", *ordered)]
     style = "Bold" if bold else "Regular"
-    digest = hashlib.sha256("".join(ordered).encode() + style.encode()).digest()
+    family = source.family
+    digest = hashlib.sha256(f"{''.join(ordered)}{style}{family}".encode()).digest()
     tag = "".join(chr(ord("A") + byte % 26) for byte in digest[:6])
-    name = f"{tag}+NotoSansCJKsc-{style}"
-    collection = _collection()
+    name = f"{tag}+{''.join(c for c in family if c.isascii() and c.isalnum())}-{style}"
     data = truetype.build(
         outlines,
-        [ord(character) for character in ordered],
+        _code_points(ordered),
         name=name,
-        family="Noto Sans CJK SC",
+        family=family,
         bold=bold,
-        ascent=collection.ascent,
-        descent=collection.descent,
+        ascent=source.ascent,
+        descent=source.descent,
     )
     return FontSubset(
         name=name,
-        family="Noto Sans CJK SC",
+        family=family,
         data=data,
-        glyphs={character: position for position, character in enumerate(ordered, start=1)},
+        glyphs={key: position for position, key in enumerate(ordered, start=1)},
         advances=[outline.advance for outline in outlines],
-        ascent=collection.ascent,
-        descent=collection.descent,
+        ascent=source.ascent,
+        descent=source.descent,
+        bold=bold,
     )
+
+
+def _code_points(ordered: Sequence[str]) -> dict[int, int]:
+    """Glyph numbers by code point: a character's own glyph, else the first that is drawn for it."""
+    found: dict[int, int] = {}
+    for position, key in enumerate(ordered, start=1):
+        point = ord(key[0])
+        if point not in found or (ordered[found[point] - 1].endswith("\0") and len(key) > 2):
+            found[point] = position
+    return found
+
+
+def units(text: str, name: str) -> tuple[Unit, ...]:
+    """A text's units in reading order, each in the first face of the chain that has it.
+
+    `name`: a built-in face. Raises InvalidArgument: GLYPH_MISSING, FONT_UNKNOWN.
+    """
+    own = _built_in(name)
+    found: list[Unit] = []
+    at = 0
+    while at < len(text):
+        length = run_length(text, at)
+        shaped = _shaped(text[at : at + length], own.bold) if length else None
+        if shaped:
+            found.extend(shaped)
+            at += length
+            continue
+        found.append(_plain(text[at], own))
+        at += 1
+    return tuple(found)
+
+
+def _shaped(run: str, bold: bool) -> tuple[Unit, ...] | None:
+    """A run by the first fallback font that shapes all of it."""
+    for name in fallback.names():
+        source = fallback.source(name) if name != fallback.SANS else None
+        if source is not None and source.glyph(ord(run[0])) is not None:
+            shaped = shape(run, f"{name}-bold" if bold else name, source)
+            if shaped:
+                return shaped
+    return None
+
+
+def _plain(character: str, own: _BuiltIn) -> Unit:
+    if own.source.glyph(ord(character)) is not None:
+        return Unit(character, own.name, own.advance(character))
+    other = fallback.find(ord(character))
+    if other is None:
+        raise _missing(character)
+    name = other
+    if own.bold:
+        name = "bold" if other == fallback.SANS else f"{other}-bold"
+    return Unit(character, name, _built_in(name).advance(character))
+
+
+def has_glyphs(text: str) -> bool:
+    """Whether every character of a text can be drawn; a store of names may ask before it keeps."""
+    return all(fallback.find(ord(character)) is not None for character in text)
+
+
+def shared(texts: Mapping[str, Iterable[str]]) -> Mapping[str, frozenset[str]]:
+    """The characters that documents with these texts (by face) share, for `Document.shared`.
+
+    Every document with the same shared characters embeds the same file, which is subset and
+    deflated once a process; a text that needs another character is set wholly in the face's `+`.
+    """
+    return {name: frozenset("".join(own)) for name, own in texts.items()}
 
 
 class EmbeddedFace:
@@ -227,12 +246,12 @@ class EmbeddedFace:
             numbers = font.getReverseGlyphMap()
             cmap = font.getBestCmap() or {}
             self._cmap = {point: int(numbers[name]) for point, name in cmap.items()}
-            scale = _UNITS / font["head"].unitsPerEm
+            scale = UNITS / font["head"].unitsPerEm
             metrics = font["hmtx"].metrics
             self._advances = [metrics[name][0] * scale for name in font.getGlyphOrder()]
             self._vertical = (font["hhea"].ascent * scale, font["hhea"].descent * scale)
             self._cff = "CFF " in font
-        except _BROKEN_FONT as error:
+        except BROKEN_FONT as error:
             raise InvalidArgument(
                 "an embedded font cannot be read; embed a TrueType or OpenType font",
                 reason="FONT_UNREADABLE",
@@ -249,7 +268,7 @@ class EmbeddedFace:
 
     def advance(self, character: str) -> float:
         """Advance width in ems."""
-        return float(self._advances[self._glyph(character)]) / _UNITS
+        return float(self._advances[self._glyph(character)]) / UNITS
 
     def subset(self, characters: frozenset[str]) -> FontSubset:
         """The whole file: it is a subset already, and its bytes are the document's."""
@@ -266,7 +285,36 @@ class EmbeddedFace:
         )
 
 
-_BUILT_IN: dict[str, Face] = {"regular": _BuiltIn(False), "bold": _BuiltIn(True)}
+_BUILT_IN = {
+    one.name: one
+    for one in (
+        _BuiltIn("regular", "sans", False),
+        _BuiltIn("bold", "sans", True),
+        _BuiltIn("serif", "serif", False),
+        _BuiltIn("serif-bold", "serif", True),
+    )
+}
+#: The faces a template may name.
+FACES = tuple(_BUILT_IN)
+
+
+def _unknown(name: str) -> InvalidArgument:
+    return InvalidArgument(
+        f"no face is called {name!r}; there are {', '.join(sorted(_BUILT_IN))}",
+        reason="FONT_UNKNOWN",
+        message_zh="没有这个名称的字体",
+    )
+
+
+@lru_cache(maxsize=256)
+def _built_in(name: str) -> _BuiltIn:
+    found = _BUILT_IN.get(name.removesuffix("+"))
+    if found is not None:
+        return found
+    style = name.removesuffix("+").removesuffix("-bold")
+    if style not in fallback.names():
+        raise _unknown(name)
+    return _BuiltIn(name, style, name.removesuffix("+").endswith("-bold"))
 
 
 @lru_cache(maxsize=16)
@@ -275,17 +323,10 @@ def _embedded(data: bytes) -> EmbeddedFace:
 
 
 def face(name: str, file: bytes | None = None) -> Face:
-    """The face of a name: a font file where the document has one, else a built-in face.
+    """The face of a name: a font file where the document has one, else a built-in or fallback face.
 
     Raises InvalidArgument FONT_UNKNOWN.
     """
     if file is not None:
         return _embedded(file)
-    found = _BUILT_IN.get(name)
-    if found is None:
-        raise InvalidArgument(
-            f"no face is called {name!r}; there are {', '.join(sorted(_BUILT_IN))}",
-            reason="FONT_UNKNOWN",
-            message_zh="没有这个名称的字体",
-        )
-    return found
+    return _built_in(name)

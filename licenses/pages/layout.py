@@ -2,7 +2,7 @@
 
 Invariants:
 
-- Pure: the only thing asked of a font is how wide a character is.
+- Pure: the only thing asked of a font is what it has and how wide that is.
 - Nothing is cut off. A text that does not fit at the smallest size allowed is refused
   (TEXT_TOO_LONG) by its field's name, never by its value.
 - Chinese breaks between any two characters except where a line would start with closing
@@ -13,17 +13,21 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from licenses.pages.fonts import Face, face
+from licenses.pages.fonts import units
 from licenses.pages.model import BLACK, Box, Color, Text
+from licenses.pages.shaping import Unit, is_complex
 from runtime.errors import InvalidArgument
 
 Align = Literal["left", "center", "right", "spread"]
 Vertical = Literal["top", "middle", "bottom"]
 Width = Callable[[str], float]
+#: Characters by face that documents share (`Document.shared`).
+Shared = Mapping[str, frozenset[str]]
+NOT_SHARED: Shared = {}
 
 # May not start a line; may not end one.
 _CLOSING = frozenset(
@@ -31,6 +35,8 @@ _CLOSING = frozenset(
     "\uff0c\uff0e\uff1b\uff1a\uff01\uff1f\uff09\uff3d\uff5d\uff05"  # full-width forms
 )
 _OPENING = frozenset("([{《〈「『【〔〖“‘¥$\uff08\uff3b\uff5b\uffe5")
+# A space, and the dot that ends a syllable of Tibetan.
+_BREAKS_AFTER = " \u0f0b"
 # Baseline below the top of a line, in ems: puts Chinese in the optical middle of its line.
 _ASCENT = 0.88
 _STEP = 0.97
@@ -53,108 +59,231 @@ class Style:
     spacing: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """A text broken into lines at a size (mm)."""
+
+    rows: tuple[tuple[Unit, ...], ...]
+    size: float
+    spacing: float
+
+    def height(self, leading: float) -> float:
+        """From the top of the first line to the bottom of the last, mm."""
+        return ((len(self.rows) - 1) * leading + 1) * self.size
+
+    def widest(self) -> float:
+        """Length of the longest line, mm."""
+        return max(_length(row, self.size, self.spacing) for row in self.rows)
+
+
 def wrap(text: str, width: float, measure: Width) -> list[str]:
     """Break a text into lines of at most `width`, in the unit of `measure` (of one character).
 
     A line may be wider than asked only where a single character is.
     """
-    lines: list[str] = []
+    rows: list[str] = []
     for paragraph in text.split("\n"):
-        rest = paragraph
-        while rest:
-            count = _fitting(rest, width, measure)
-            if count < len(rest):
-                count = _break(rest, count)
-            lines.append(rest[:count].rstrip(" "))
-            rest = rest[count:].lstrip(" ")
-    return lines or [""]
+        widths = [measure(character) for character in paragraph]
+        rows += ["".join(paragraph[a:b]).strip(" ") for a, b in _breaks(paragraph, widths, width)]
+    return rows or [""]
 
 
-def _fitting(text: str, width: float, measure: Width) -> int:
+def _breaks(texts: Sequence[str], widths: Sequence[float], width: float) -> list[tuple[int, int]]:
+    """From and to of each line; the spaces where a line was broken belong to neither line."""
+    found: list[tuple[int, int]] = []
+    start = 0
+    while start < len(texts):
+        end = _fitting(widths, start, width)
+        if end < len(texts):
+            end = _break(texts, start, end)
+        found.append((start, end))
+        start = end
+        while start < len(texts) and texts[start] == " ":
+            start += 1
+    return found
+
+
+def _fitting(widths: Sequence[float], start: int, width: float) -> int:
     total = 0.0
-    for count, character in enumerate(text):
-        total += measure(character)
+    for at in range(start, len(widths)):
+        total += widths[at]
         if total > width + _SLACK:
-            return max(count, 1)
-    return len(text)
+            return max(at, start + 1)
+    return len(widths)
 
 
-def _break(text: str, count: int) -> int:
-    """The last place at or before `count` where the line may end; `count` where there is none."""
-    for at in range(count, 0, -1):
-        if _may_break(text[at - 1], text[at]):
+def _break(texts: Sequence[str], start: int, end: int) -> int:
+    """The last place at or before `end` where the line may end; `end` where there is none."""
+    for at in range(end, start, -1):
+        if _may_break(texts[at - 1][-1], texts[at][0]):
             return at
-    return count
+    return end
 
 
 def _may_break(before: str, after: str) -> bool:
     if after in _CLOSING or before in _OPENING:
         return False
-    if before == " " or after == " ":
+    if before in _BREAKS_AFTER or after == " ":
         return True
     return not (_is_word(before) and _is_word(after))
 
 
 def _is_word(character: str) -> bool:
+    if is_complex(character):
+        return True
     return character.isascii() and (character.isalnum() or character in "-_./@#&+'")
 
 
-def fit(text: str, box: Box, style: Style, field: str = "text") -> list[Text]:
-    """Set a text in a box (x, y, width, height, mm): shrunk, then wrapped, as little as needed.
+def _length(row: Sequence[Unit], size: float, spacing: float) -> float:
+    return sum(unit.width * size + spacing for unit in row) - spacing
+
+
+def break_lines(text: str, width: float, style: Style, size: float) -> Lines:
+    """A text in lines of at most `width` mm at a size. Raises InvalidArgument, GLYPH_MISSING."""
+    spacing = style.spacing * size / style.size
+    rows: list[tuple[Unit, ...]] = []
+    for paragraph in text.split("\n"):
+        own = units(paragraph, style.font)
+        widths = [unit.width * size + spacing for unit in own]
+        for a, b in _breaks([unit.text for unit in own], widths, width + spacing):
+            while b > a and own[b - 1].text == " ":
+                b -= 1
+            rows.append(own[a:b])
+    return Lines(tuple(rows) or ((),), size, spacing)
+
+
+def fitted(text: str, width: float, height: float, style: Style) -> Lines | None:
+    """The largest lines that fit a width and height, or None where not even the smallest do.
 
     The size goes down from `style.size` to `style.smallest` until the text fits in at most
-    `style.lines` lines. Raises InvalidArgument TEXT_TOO_LONG naming `field`, and GLYPH_MISSING.
+    `style.lines` lines. Raises InvalidArgument, GLYPH_MISSING.
     """
-    font = face(style.font)
-    _, _, width, height = box
     size = style.size
     smallest = min(style.smallest or style.size, style.size)
     while True:
-        spacing = style.spacing * size / style.size
-        lines = wrap(text, width + spacing, _measure(font, size, spacing))
-        tall = ((len(lines) - 1) * style.leading + 1) * size
-        wide = max(sum(font.advance(c) * size + spacing for c in line) - spacing for line in lines)
-        fits = wide <= width + _SLACK and tall <= height + _SLACK
-        if fits and len(lines) <= style.lines:
-            return _set(lines, box, style, size, spacing)
+        lines = break_lines(text, width, style, size)
+        tall = lines.height(style.leading)
+        fits = lines.widest() <= width + _SLACK and tall <= height + _SLACK
+        if fits and len(lines.rows) <= style.lines:
+            return lines
         if size <= smallest:
-            raise InvalidArgument(
-                f"the value of {field} does not fit its place; shorten it",
-                reason="TEXT_TOO_LONG",
-                message_zh=f"“{field}”的内容过长，无法排入版面，请缩短",
-                field=field,
-            )
+            return None
         size = max(size * _STEP, smallest)
 
 
-def _measure(font: Face, size: float, spacing: float) -> Width:
-    return lambda character: font.advance(character) * size + spacing
+def too_long(field: str, why: str = "") -> InvalidArgument:
+    """The refusal of a text that has no room, by its field and never by its value."""
+    return InvalidArgument(
+        f"the value of {field} does not fit its place{why}; shorten it",
+        reason="TEXT_TOO_LONG",
+        message_zh=f"“{field}”的内容过长，无法排入版面，请缩短",
+        field=field,
+    )
 
 
-def _set(lines: list[str], box: Box, style: Style, size: float, spacing: float) -> list[Text]:
+def fit(
+    text: str, box: Box, style: Style, field: str = "text", shared: Shared = NOT_SHARED
+) -> list[Text]:
+    """Set a text in a box (x, y, width, height, mm): shrunk, then wrapped, as little as needed.
+
+    Raises InvalidArgument TEXT_TOO_LONG naming `field`, and GLYPH_MISSING.
+    """
+    lines = fitted(text, box[2], box[3], style)
+    if lines is None:
+        raise too_long(field)
+    return place(lines, box, style, shared)
+
+
+def place(lines: Lines, box: Box, style: Style, shared: Shared = NOT_SHARED) -> list[Text]:
+    """Lines as texts in a box: one text for what is set in one face."""
     x, y, width, height = box
-    font = face(style.font)
-    tall = ((len(lines) - 1) * style.leading + 1) * size
+    tall = lines.height(style.leading)
     slack = {"top": 0.0, "middle": (height - tall) / 2, "bottom": height - tall}[style.vertical]
-    found = []
-    for row, line in enumerate(lines):
-        if not line:
+    own = _own_file(lines, shared)
+    found: list[Text] = []
+    for number, row in enumerate(lines.rows):
+        if not row:
             continue
-        steps = [font.advance(character) * size + spacing for character in line]
-        natural = sum(steps) - spacing
-        if style.align == "spread" and len(line) > 1:
-            extra = (width - natural) / (len(line) - 1)
+        steps = [unit.width * lines.size + lines.spacing for unit in row]
+        natural = sum(steps) - lines.spacing
+        if style.align == "spread" and len(row) > 1:
+            extra = (width - natural) / (len(row) - 1)
             steps, natural = [step + extra for step in steps], width
         indent = {"center": (width - natural) / 2, "right": width - natural}.get(style.align, 0.0)
+        baseline = y + slack + (number * style.leading + _ASCENT) * lines.size
+        exact = bool(lines.spacing) or style.align == "spread"
+        found += _set_row(row, steps, (x + indent, baseline), lines.size, style, exact, own)
+    return found
+
+
+def _own_file(lines: Lines, shared: Shared) -> frozenset[str]:
+    """The faces in which a text has characters the shared file lacks."""
+    needed: dict[str, set[str]] = {}
+    for row in lines.rows:
+        for unit in row:
+            needed.setdefault(unit.face, set()).update(unit.shapes or unit.text)
+    return frozenset(name for name, keys in needed.items() if keys - shared.get(name, keys))
+
+
+def _set_row(
+    row: Sequence[Unit],
+    steps: Sequence[float],
+    start: tuple[float, float],
+    size: float,
+    style: Style,
+    exact: bool,
+    own: frozenset[str],
+) -> list[Text]:
+    """A line from left to right; what runs to the left is placed from its right end."""
+    places = _places(row, steps, start[0])
+    found: list[Text] = []
+    at = 0
+    while at < len(row):
+        unit, end = row[at], at + 1
+        while (
+            end < len(row)
+            and row[end].face == unit.face
+            and not (unit.leftwards or row[end].leftwards)
+        ):
+            end += 1
+        group = row[at:end]
+        shaped = any(one.shapes for one in group)
+        advances: list[float] = []
+        for one, step in zip(group, steps[at:end], strict=True):
+            advances += [step, *([0.0] * (len(one.text) - 1))]
         found.append(
             Text(
-                x=x + indent,
-                y=y + slack + (row * style.leading + _ASCENT) * size,
-                text=line,
+                x=places[at],
+                y=start[1],
+                text="".join(one.text for one in group),
                 size=size,
-                font=style.font,
+                font=f"{unit.face}+" if unit.face in own else unit.face,
                 color=style.color,
-                advances=tuple(steps[:-1]) if spacing or style.align == "spread" else (),
+                advances=tuple(advances[:-1]) if exact else (),
+                shapes=tuple(k for one in group for k in one.shapes or one.text) if shaped else (),
             )
         )
+        at = end
     return found
+
+
+def _places(row: Sequence[Unit], steps: Sequence[float], x: float) -> list[float]:
+    """Where each unit starts: runs to the left are laid down backwards."""
+    places = [0.0] * len(row)
+    at = 0
+    while at < len(row):
+        end = at + 1
+        if row[at].leftwards:
+            last = at
+            while end < len(row) and (row[end].leftwards or row[end].text == " "):
+                last = end if row[end].leftwards else last
+                end += 1
+            end = last + 1
+            for i in reversed(range(at, end)):
+                places[i] = x
+                x += steps[i]
+        else:
+            places[at] = x
+            x += steps[at]
+        at = end
+    return places

@@ -36,9 +36,10 @@ class Text:
 
     `x`, `y`: where the first character starts on the baseline; `size`: mm of the em square.
     `advances`: mm from each character to the next, so one fewer than there are characters; empty
-    means the font's own widths. `font`: a built-in face ("regular", "bold") or a key of
+    means the font's own widths. `font`: a face (`fonts.FACES`, or a fallback) or a key of
     `Document.fonts`. `glyphs`: glyph numbers of an embedded font, one a character, where a
-    document read from elsewhere says them itself; empty means by the font's `cmap`.
+    document read from elsewhere says them itself; empty means by the font's `cmap`. `shapes`: what
+    is drawn for each character of a shaped text, as `shaping` says; empty means the characters.
     """
 
     x: float
@@ -49,6 +50,7 @@ class Text:
     color: Color = BLACK
     advances: tuple[float, ...] = ()
     glyphs: tuple[int, ...] = ()
+    shapes: tuple[str, ...] = ()
     transform: Matrix = IDENTITY
 
     def __post_init__(self) -> None:
@@ -58,7 +60,7 @@ class Text:
                 reason="TEXT_ADVANCES_MISMATCH",
                 message_zh="文字的字距个数必须比字符数少一",
             )
-        if self.glyphs and len(self.glyphs) != len(self.text):
+        if any(own and len(own) != len(self.text) for own in (self.glyphs, self.shapes)):
             raise InvalidArgument(
                 "a text's glyphs must be as many as its characters",
                 reason="TEXT_GLYPHS_MISMATCH",
@@ -169,7 +171,8 @@ class Document:
 
     `created` is aware; renderers take every date and identifier from it and from the content, so
     that the same document gives the same bytes. `metadata` becomes OFD CustomDatas and PDF Info
-    and XMP. `fonts`: font files (TrueType or OpenType) of texts that name neither built-in face.
+    and XMP. `fonts`: font files (TrueType or OpenType) of texts that name no built-in face.
+    `shared`: characters a face's file holds whether this document has them or not.
     """
 
     pages: tuple[Page, ...]
@@ -179,6 +182,7 @@ class Document:
     metadata: Mapping[str, str] = field(default_factory=dict)
     attachments: tuple[Attachment, ...] = ()
     fonts: Mapping[str, bytes] = field(default_factory=lambda: NOTHING, repr=False)
+    shared: Mapping[str, frozenset[str]] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         if self.created.tzinfo is None:

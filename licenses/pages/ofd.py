@@ -21,7 +21,7 @@ from functools import lru_cache
 from struct import pack
 
 from licenses.pages import markup
-from licenses.pages.drawing import advances, as_path, image_format, subsets
+from licenses.pages.drawing import advances, as_path, glyph_numbers, image_format, subsets
 from licenses.pages.model import IDENTITY, Color, Document, Image, Page, Path, Shape, Text
 from licenses.pages.strokes import bounds, compose, moved, number, rectangle
 from runtime.clock import CHINA
@@ -135,7 +135,7 @@ class _Writer:
             self._font_ids[name] = identifier = self._id()
             file = f"font_{position}.{'otf' if font.cff else 'ttf'}"
             self._files[f"Doc_0/Res/{file}"] = font.data
-            bold = ' Bold="true"' if name == "bold" else ""
+            bold = ' Bold="true"' if font.bold else ""
             rows.append(
                 f'<ofd:Font ID="{identifier}" FontName="{markup.text(font.name)}" '
                 f'FamilyName="{markup.text(font.family)}"{bold}>'
@@ -196,8 +196,9 @@ class _Writer:
     def _text(self, item: Text) -> str:
         font = self._fonts[item.font]
         steps = advances(item, font)
+        numbers = glyph_numbers(item, font)
         if item.transform == IDENTITY:
-            last = item.glyphs[-1] if item.glyphs else font.glyphs[item.text[-1]]
+            last = numbers[-1]
             width = sum(steps) + font.advances[last] * item.size / 1000
             top = item.y - _BASELINE * item.size
             height = _HEIGHT * item.size
@@ -211,9 +212,9 @@ class _Writer:
             matrix = f' CTM="{_matrix(item.transform)}"'
         glyphs = (
             f'<ofd:CGTransform CodePosition="0" CodeCount="{len(item.text)}" '
-            f'GlyphCount="{len(item.glyphs)}"><ofd:Glyphs>{" ".join(map(str, item.glyphs))}'
+            f'GlyphCount="{len(numbers)}"><ofd:Glyphs>{" ".join(map(str, numbers))}'
             "</ofd:Glyphs></ofd:CGTransform>"
-            if item.glyphs
+            if item.glyphs or item.shapes
             else ""
         )
         delta = f' DeltaX="{_deltas(steps)}"' if steps else ""
@@ -373,7 +374,7 @@ def _zip(files: dict[str, bytes]) -> bytes:
         stored = path.endswith((".png", ".jpg"))
         if stored:
             body = data
-        elif path.startswith("Doc_0/Tpls/"):
+        elif path.startswith(("Doc_0/Tpls/", "Doc_0/Res/font_")):
             body = _kept_deflated(data)
         else:
             body = _deflated(data)
@@ -393,5 +394,5 @@ def _deflated(data: bytes) -> bytes:
     return packer.compress(data) + packer.flush()
 
 
-# Backgrounds are the larger part of a page and the same in every license of a type.
-_kept_deflated = lru_cache(maxsize=16)(_deflated)
+# Backgrounds and the shared fonts are the same in every license of a type.
+_kept_deflated = lru_cache(maxsize=64)(_deflated)

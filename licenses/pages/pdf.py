@@ -21,7 +21,7 @@ from datetime import UTC
 from functools import lru_cache
 
 from licenses.pages import xmp
-from licenses.pages.drawing import advances, as_path, subsets
+from licenses.pages.drawing import advances, as_path, glyph_numbers, subsets
 from licenses.pages.fonts import FontSubset
 from licenses.pages.markup import name as metadata_key
 from licenses.pages.model import IDENTITY, Color, Document, Image, Page, Path, Shape, Text
@@ -142,13 +142,16 @@ class _Writer:
         if font.cff:
             file = b"/FontFile3 %d 0 R" % self._stream(font.data, b"/Subtype/OpenType")
         else:
-            file = b"/FontFile2 %d 0 R" % self._stream(font.data, b"/Length1 %d" % len(font.data))
+            entries = b"/Length1 %d/Filter/FlateDecode" % len(font.data)
+            file = b"/FontFile2 %d 0 R" % self._stream(
+                _kept_deflated(font.data), entries, compress=False
+            )
         ascent, descent = round(font.ascent), round(font.descent)
         postscript = _name(font.name)
         descriptor = self._add(
             b"<</Type/FontDescriptor/FontName%b/Flags 4/FontBBox[-1000 %d 3000 %d]/ItalicAngle 0"
             b"/Ascent %d/Descent %d/CapHeight 733/StemV %d%b>>"
-            % (postscript, descent, ascent, ascent, descent, 120 if name == "bold" else 80, file)
+            % (postscript, descent, ascent, ascent, descent, 120 if font.bold else 80, file)
         )
         widths = b" ".join(
             b"%d[%b]" % (glyph, number(font.advances[glyph]).encode()) for glyph in sorted(used)
@@ -166,7 +169,7 @@ class _Writer:
         )
 
     def _used_glyphs(self, name: str, font: FontSubset) -> dict[int, str]:
-        used = {glyph: character for character, glyph in font.glyphs.items()}
+        used = {glyph: key[0] for key, glyph in font.glyphs.items()}
         for page in self._document.pages:
             for item in page.items:
                 if isinstance(item, Text) and item.font == name and item.glyphs:
@@ -204,7 +207,7 @@ class _Writer:
 
     def _text(self, item: Text) -> str:
         font = self._fonts[item.font]
-        glyphs = item.glyphs or tuple(font.glyphs[character] for character in item.text)
+        glyphs = glyph_numbers(item, font)
         steps = advances(item, font)
         spacing = _spacing(item, [font.advances[glyph] for glyph in glyphs], steps)
         words = ["<"]
@@ -291,6 +294,10 @@ def _millimetres(height: float) -> str:
     """From here on a unit is a millimetre and y points down, as in the model."""
     scale = f"{_POINTS_PER_MM:.9f}"
     return f"q {scale} 0 0 -{scale} 0 {height * _POINTS_PER_MM:.4f} cm"
+
+
+# Files with the characters a template's documents share are the same in every license of a type.
+_kept_deflated = lru_cache(maxsize=64)(zlib.compress)
 
 
 @lru_cache(maxsize=16)

@@ -7,7 +7,7 @@ Source: OpenType 1.9, the table chapters.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from struct import pack, unpack
 
@@ -29,7 +29,7 @@ class Glyph:
 
 def build(
     glyphs: Sequence[Glyph],
-    code_points: Sequence[int],
+    code_points: Mapping[int, int],
     *,
     name: str,
     family: str,
@@ -39,7 +39,7 @@ def build(
 ) -> bytes:
     """Assemble a font of 1000 units per em.
 
-    `glyphs[0]` is .notdef; `code_points` ascend and belong to `glyphs[1:]`.
+    `glyphs[0]` is .notdef; `code_points`: the number of each code point's glyph.
     """
     offsets, body = [0], bytearray()
     for glyph in glyphs:
@@ -124,9 +124,9 @@ def _maxp(glyphs: Sequence[Glyph]) -> bytes:
     )
 
 
-def _os2(code_points: Sequence[int], bold: bool, ascent: int, descent: int) -> bytes:
-    first = min(code_points, default=0)
-    last = max(code_points, default=0)
+def _os2(code_points: Iterable[int], bold: bool, ascent: int, descent: int) -> bytes:
+    points = list(code_points)
+    first, last = min(points, default=0), max(points, default=0)
     return pack(
         ">HhHHH10hh10sIIII4sHHHhhhHHIIhhHHH",
         *(4, _UNITS, 700 if bold else 400, 5, 0),
@@ -139,11 +139,11 @@ def _os2(code_points: Sequence[int], bold: bool, ascent: int, descent: int) -> b
     )
 
 
-def _cmap(code_points: Sequence[int]) -> bytes:
+def _cmap(code_points: Mapping[int, int]) -> bytes:
     """Format 4 for the basic plane (old readers look for nothing else) and format 12 for all."""
     runs: list[tuple[int, int, int]] = []
-    for glyph, point in enumerate(code_points, start=1):
-        if runs and point == runs[-1][1] + 1:
+    for point, glyph in sorted(code_points.items()):
+        if runs and point - runs[-1][1] == 1 and glyph - runs[-1][2] == point - runs[-1][0]:
             runs[-1] = (runs[-1][0], point, runs[-1][2])
         else:
             runs.append((point, point, glyph))
