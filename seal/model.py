@@ -87,9 +87,9 @@ class CertificateFacts:
 class SignatureReport:
     """One signature: who, with which seal, when by its own account, and its checks.
 
-    `format` is SES_V1, SES_V4, SES_V5, GBT_35275, PADES or PADES_TIMESTAMP; what could not be read
-    is empty or None. `certificate` is the signer's, `maker` the one of who made the seal. The
-    checks stand in the order of `seal.judging.check_names`.
+    `format` is SES_V1, SES_V4, SES_V5, GBT_35275, PADES, PADES_TIMESTAMP or SD_JWT_VC; what could
+    not be read is empty or None. `certificate` is the signer's, `maker` the one of who made the
+    seal. The checks stand in the order of `seal.judging.check_names`.
     """
 
     id: str

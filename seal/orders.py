@@ -1,7 +1,8 @@
 """What is asked of a seal, and the pure rules of asking.
 
 1. A document is what its first bytes say; a caller who says otherwise is told so.
-2. A digest is sealed by itself: it comes without a document, a place or anything of a document.
+2. A digest is sealed by itself: it comes without a document, a place or anything of a document; a
+   credential (SD-JWT) without a place.
 3. A reason for using a seal is required, short, and holds no citizen number.
 4. What is sealed is named by `license-types/{type}` or by one word, or not at all.
 5. A sealing runs PREPARED → SIGNED → RELEASED, or ends FAILED from either of the first two. What is
@@ -60,6 +61,7 @@ class Format(StrEnum):
     OFD = "OFD"
     PDF = "PDF"
     DIGEST = "DIGEST"
+    SD_JWT = "SD-JWT"
 
 
 class Proof(StrEnum):
@@ -378,10 +380,15 @@ def check_wishes(order: SealingOrder) -> SealingOrder:
             wrong.append("document")
         if order.close:
             wrong.append("close")
+    if order.format is Format.SD_JWT:
+        said = {"placements": order.placements, "close": order.close}
+        said["level"] = order.proof is not Proof.BASIC
+        wrong += [name for name, value in said.items() if value]
     if order.integrity_entries and order.format is not Format.OFD:
         wrong.append("integrity_entries")
     if order.proof in (Proof.LONG_TERM, Proof.ARCHIVAL) and order.format is not Format.PDF:
         wrong.append("level")
+    wrong = list(dict.fromkeys(wrong))
     if wrong:
         raise InvalidArgument(
             f"{', '.join(wrong)}: not for a sealing of {order.format}; leave it out",

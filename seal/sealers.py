@@ -15,6 +15,7 @@ from typing import Final
 
 from runtime.errors import FailedPrecondition
 from runtime.threads import in_passing_thread
+from seal import credentials
 from seal.incoming import mapped, writing
 from seal.keys.custody import Custody, check_pair
 from seal.keys.signers import Signer
@@ -168,10 +169,21 @@ def seal_digest(custody: Custody, task: Task) -> Document:
     )
 
 
+def sign_credential(custody: Custody, task: Task) -> Document:
+    """The compact JWS of an SD-JWT VC, with the seal's P-256 key (RFC 9901)."""
+    held = task.held
+    signer = custody.seal_key(held.name, P256)
+    check_pair(signer, held.pdf_certificate)
+    tbs = credentials.to_be_signed(bytes(task.order.document), held.pdf_certificate)
+    task.announce(tbs, 0)
+    return credentials.assemble(tbs, signer.sign(tbs))
+
+
 SEALERS: Final[Mapping[Format, Sealer]] = {
     Format.OFD: seal_as_ofd,
     Format.PDF: seal_as_pdf,
     Format.DIGEST: seal_digest,
+    Format.SD_JWT: sign_credential,
 }
 
 

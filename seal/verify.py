@@ -10,8 +10,8 @@
 4. good signatures that cover others are held to be later (`seal.ofd.order`);
 5. the worst answer is the verdict's.
 
-PDF goes the same way through `seal.pdf.checks`. Nothing here opens a socket, reads a file or the
-clock, or raises on what the bytes hold.
+PDF goes the same way through `seal.pdf.checks`, an SD-JWT VC through `seal.credentials`. Nothing
+here opens a socket, reads a file or the clock, or raises on what the bytes hold.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from datetime import datetime
 from typing import Final
 
 from runtime.errors import InvalidArgument
+from seal import credentials
+from seal.credentials import Credential, read_credential
 from seal.judging.resting import asked
 from seal.judging.seal_checks import common_name, in_force, judge_seal
 from seal.judging.signing_times import stamped_since
@@ -69,7 +71,16 @@ from seal.ofd.xml_parts import refuse_declared
 from seal.ses import parse_seal, parse_signature
 from seal.trust import TrustStore
 
-__all__ = ["assess", "assess_ofd", "assess_pdf", "assess_seal", "refusal", "verify"]
+__all__ = [
+    "Credential",
+    "assess",
+    "assess_ofd",
+    "assess_pdf",
+    "assess_seal",
+    "read_credential",
+    "refusal",
+    "verify",
+]
 
 _OFD: Final = "OFD"
 _ZIP_MAGIC: Final = b"PK\x03\x04"
@@ -87,7 +98,7 @@ def verify(data: Buffer, *, store: TrustStore, now: datetime) -> Verdict:
 
 
 def assess(data: Buffer, *, store: TrustStore, now: datetime) -> Verdict:
-    """Judge a document of either format, told by its first bytes (a prefix is no document).
+    """Judge a document of any format, told by its first bytes (a prefix is no document).
 
     A mapped file costs no memory of its own as an OFD; a PDF is read whole.
     """
@@ -96,11 +107,13 @@ def assess(data: Buffer, *, store: TrustStore, now: datetime) -> Verdict:
         return assess_ofd(data, store=store, now=now)
     if head.startswith(_PDF_MAGIC):
         return assess_pdf(data if isinstance(data, bytes) else bytes(data), store=store, now=now)
+    if head.startswith(credentials.MAGIC):
+        return credentials.assess_credential(bytes(data), store=store, now=now)
     check = failed(
         "document_format",
-        "this is neither an OFD nor a PDF",
-        "不是 OFD 或 PDF 文件",
-        against=("the first bytes: PK or %PDF-", "文件开头的字节：PK 或 %PDF-"),
+        "this is neither an OFD nor a PDF nor an SD-JWT",
+        "不是 OFD、PDF 或 SD-JWT 文件",
+        against=("the first bytes: PK, %PDF- or eyJ", "文件开头的字节：PK、%PDF- 或 eyJ"),
     )
     return conclude("", [check], [])
 

@@ -14,6 +14,7 @@ from runtime.errors import DomainError, FieldViolation, InvalidArgument
 from runtime.identity import Principal, Role
 from runtime.status import code_of
 from seal import store
+from seal.credentials import check_payload
 from seal.orders import (
     MAX_DOCUMENT,
     Digest,
@@ -39,6 +40,7 @@ _FORMATS: Final = {
     pb.DOCUMENT_FORMAT_OFD: Format.OFD,
     pb.DOCUMENT_FORMAT_PDF: Format.PDF,
     pb.DOCUMENT_FORMAT_DIGEST: Format.DIGEST,
+    pb.DOCUMENT_FORMAT_SD_JWT: Format.SD_JWT,
 }
 _LEVELS: Final = {
     pb.PROOF_LEVEL_UNSPECIFIED: Proof.BASIC,
@@ -47,6 +49,7 @@ _LEVELS: Final = {
     pb.PROOF_LEVEL_LONG_TERM: Proof.LONG_TERM,
     pb.PROOF_LEVEL_ARCHIVAL: Proof.ARCHIVAL,
 }
+_PLACELESS: Final = frozenset({Format.DIGEST, Format.SD_JWT})
 _FORMS: Final = {found: number for number, found in _FORMATS.items() if found is not None}
 _STATES: Final = {
     SealingState.PREPARED: pb.SEALING_STATE_PREPARED,
@@ -90,6 +93,9 @@ def sealing_order(
             Digest(value=request.digest.value, property_info=request.digest.property_info)
         )
         form = Format.DIGEST
+    elif declared is Format.SD_JWT:
+        check_payload(bytes(document))
+        form = Format.SD_JWT
     else:
         form = recognise(document, declared=declared, greatest=greatest)
     placements = tuple(_placement(one) for one in request.placements)
@@ -98,7 +104,7 @@ def sealing_order(
             seal=request.seal,
             document=document,
             format=form,
-            placements=placements if form is Format.DIGEST else check_placements(placements),
+            placements=placements if form in _PLACELESS else check_placements(placements),
             reason=check_reason(request.reason),
             actor=principal.system,
             department=None if principal.has(Role.NODE) else principal.department,

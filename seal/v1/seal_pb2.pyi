@@ -123,6 +123,11 @@ class _DocumentFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Docume
     """PDF, sealed by PAdES with the seal's P-256 key and its image."""
     DOCUMENT_FORMAT_DIGEST: _DocumentFormat.ValueType  # 3
     """No document: a digest that another system made, sealed by SES with SM2."""
+    DOCUMENT_FORMAT_SD_JWT: _DocumentFormat.ValueType  # 4
+    """The payload of an SD-JWT VC: a JSON object of at most 64 KiB with `vct`, `iat` and `_sd_alg`
+    sha-256. What comes back is the compact JWS, ES256 by the seal's P-256 key, with its certificate
+    in x5c. Never told from its first bytes; takes no placements.
+    """
 
 class DocumentFormat(_DocumentFormat, metaclass=_DocumentFormatEnumTypeWrapper):
     """What kind of file a document is."""
@@ -135,6 +140,11 @@ DOCUMENT_FORMAT_PDF: DocumentFormat.ValueType  # 2
 """PDF, sealed by PAdES with the seal's P-256 key and its image."""
 DOCUMENT_FORMAT_DIGEST: DocumentFormat.ValueType  # 3
 """No document: a digest that another system made, sealed by SES with SM2."""
+DOCUMENT_FORMAT_SD_JWT: DocumentFormat.ValueType  # 4
+"""The payload of an SD-JWT VC: a JSON object of at most 64 KiB with `vct`, `iat` and `_sd_alg`
+sha-256. What comes back is the compact JWS, ES256 by the seal's P-256 key, with its certificate
+in x5c. Never told from its first bytes; takes no placements.
+"""
 Global___DocumentFormat: _TypeAlias = DocumentFormat  # noqa: Y015
 
 class _SealingState:
