@@ -10,6 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from exchange.delivery.acknowledging import Acknowledgement, Rejection
 from exchange.delivery.dead_letters import Settled
+from exchange.delivery.encoding import put
 from exchange.delivery.intake import Header
 from exchange.delivery.lanes.model import DEFAULT_LEASE, DeadLetter, DeadLetterState, Lane
 from exchange.delivery.leasing import Consumer, Lease, Leased
@@ -131,38 +132,42 @@ def states(numbers: Iterable[int]) -> list[DeadLetterState]:
 
 def pulled(delivery: Delivery) -> pb.PullChangesResponse:
     """Changes after one cursor."""
-    return pb.PullChangesResponse(
-        changes=[change(one) for one in delivery.changes],
+    message = pb.PullChangesResponse(
         cursor=delivery.cursor,
         receipt=to_message(delivery.receipt) if delivery.receipt else None,
     )
+    put(message, delivery.changes)
+    return message
 
 
 def streamed(delivery: Delivery) -> pb.SubscribeResponse:
     """The same on a stream."""
-    return pb.SubscribeResponse(
-        changes=[change(one) for one in delivery.changes],
+    message = pb.SubscribeResponse(
         cursor=delivery.cursor,
         receipt=to_message(delivery.receipt) if delivery.receipt else None,
     )
+    put(message, delivery.changes)
+    return message
 
 
 def leased_pulled(leased: Leased) -> pb.PullChangesResponse:
     """Changes of leased lanes."""
-    return pb.PullChangesResponse(
-        changes=_of_lanes(leased),
+    message = pb.PullChangesResponse(
         leases=[_lease(one) for one in leased.leases],
         receipt=to_message(leased.receipt) if leased.receipt else None,
     )
+    put(message, leased.changes, leased.lanes)
+    return message
 
 
 def leased_streamed(leased: Leased) -> pb.SubscribeResponse:
     """The same on a stream."""
-    return pb.SubscribeResponse(
-        changes=_of_lanes(leased),
+    message = pb.SubscribeResponse(
         leases=[_lease(one) for one in leased.leases],
         receipt=to_message(leased.receipt) if leased.receipt else None,
     )
+    put(message, leased.changes, leased.lanes)
+    return message
 
 
 def change(one: Change, lane: int = 0) -> pb.Change:
@@ -225,10 +230,6 @@ def dead_letter(letter: DeadLetter, owner: str) -> pb.DeadLetter:
 def dead_letters(settled: Settled) -> list[pb.DeadLetter]:
     """Dead letters of one call."""
     return [dead_letter(one, settled.owner) for one in settled.letters]
-
-
-def _of_lanes(leased: Leased) -> list[pb.Change]:
-    return [change(one, lane) for one, lane in zip(leased.changes, leased.lanes, strict=True)]
 
 
 def _lease(one: Lease) -> pb.Lease:

@@ -16,16 +16,17 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
+from typing import NamedTuple
 
 import orjson
 
 from runtime.errors import FieldViolation, InvalidArgument
+from runtime.keyed import keyed
 from runtime.records import canonical, instant
 
 DEFAULT_CHANGES = 500
@@ -81,11 +82,18 @@ class Subscription:
     max_deliveries: int = 5
     #: The office that looks after its dead letters, as text.
     owner: str = ""
+    #: What was read compacted up to `settled` was read before the log passed `told_end`; -1 where
+    #: that is not known.
+    settled: int = -1
+    told_end: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogEntry:
-    """One change as it is in the log; `payload` is None where the record was withdrawn."""
+class LogEntry(NamedTuple):
+    """One change as it is in the log; `payload` is None where the record was withdrawn.
+
+    A tuple, as `Change` is: a snapshot makes one for every record, and they are made in a fifth of
+    a frozen dataclass's time.
+    """
 
     offset: int
     key: str
@@ -96,8 +104,7 @@ class LogEntry:
     previous_payload: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(NamedTuple):
     """One change as a subscriber sees it."""
 
     offset: int
@@ -113,30 +120,31 @@ def project(
     secret: bytes,
     *,
     shown_at: Callable[[int], Callable[[Mapping[str, str]], dict[str, str]]] | None = None,
+    keys: list[str] | None = None,
 ) -> list[Change]:
     """Entries of the log as a subscriber may see them; `shown` projects to the grant.
 
-    `shown_at` tells the projection by offset, where a grant shows earlier changes otherwise.
+    `shown_at` tells the projection by offset, where a grant shows earlier changes otherwise;
+    `keys` takes whose the changes are.
 
     The list ends early where it would pass `DELIVERY_SIZE`, after one entry at the least.
     """
     changes: list[Change] = []
-    size = 0
+    keys = [] if keys is None else keys
+    size, name, show = 0, naming(secret), shown
     for entry in entries:
+        offset, key, payload, at, _, _ = entry
         size += cost_of(entry)
         if changes and size > DELIVERY_SIZE:
             break
-        withdrawn = entry.payload is None
-        show = shown if shown_at is None else shown_at(entry.offset)
-        changes.append(
-            Change(
-                offset=entry.offset,
-                type=ChangeType.WITHDRAW if withdrawn else ChangeType.UPSERT,
-                record_id=record_id(secret, entry.key),
-                items={} if entry.payload is None else show(orjson.loads(entry.payload)),
-                publish_time=entry.publish_time,
-            )
-        )
+        keys.append(key)
+        if payload is None:
+            changes.append(Change(offset, ChangeType.WITHDRAW, name(key), {}, at))
+            continue
+        if shown_at is not None:
+            show = shown_at(offset)
+        items = show(orjson.loads(payload))
+        changes.append(Change(offset, ChangeType.UPSERT, name(key), items, at))
     return changes
 
 
@@ -147,7 +155,14 @@ def cost_of(entry: LogEntry) -> int:
 
 def record_id(secret: bytes, key: str) -> str:
     """The name of a record for one subscription: 128 bits of HMAC-SHA-256 of its key, hex."""
-    return hmac.digest(secret, key.encode(), "sha256")[:16].hex()
+    return naming(secret)(key)
+
+
+@lru_cache(maxsize=64)
+def naming(secret: bytes) -> Callable[[str], str]:
+    """What makes the record ids of a subscription."""
+    make = keyed(secret)
+    return lambda key: make(key).hex()
 
 
 #: All changes of a batch have one time.
@@ -163,13 +178,14 @@ def delivered(changes: Sequence[Change]) -> bytes:
     return canonical(
         [
             {
-                "offset": change.offset,
-                "type": change.type.value,
-                "record_id": change.record_id,
-                "items": change.items,
-                "publish_time": _instant(change.publish_time),
+                "items": items,
+                "offset": offset,
+                "publish_time": _instant(at),
+                "record_id": record,
+                # By identity: an enumeration hashes and tells its value in Python.
+                "type": "withdraw" if kind is ChangeType.WITHDRAW else "upsert",
             }
-            for change in changes
+            for offset, kind, record, items, at in changes
         ]
     )
 

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain, islice
 
 import orjson
@@ -52,10 +52,9 @@ class Projection:
         """The next changes after an offset, at most `limit`."""
         end = after if self._plain else self._log.end()  # what comes meanwhile is not passed by
         keys: list[str] = []
-        entries = islice(self.entries(after, limit), limit)
-        changes = self.project(_noting(entries, keys))
+        changes = self.project(islice(self.entries(after, limit), limit), keys)
         if changes:
-            return Reading(changes, keys[: len(changes)], changes[-1].offset)
+            return Reading(changes, keys, changes[-1].offset)
         # Records that are not shown are passed by only together with the end of the whole log, so
         # that the cursor tells nothing of them.
         passed = end if self.ended else after
@@ -82,16 +81,20 @@ class Projection:
                 yield seen
         self.ended = True
 
-    def project(self, entries: Iterable[LogEntry]) -> list[Change]:
-        """Entries as the subscriber sees them; ends early where they would pass a message."""
+    def project(self, entries: Iterable[LogEntry], keys: list[str] | None = None) -> list[Change]:
+        """Entries as the subscriber sees them; ends early where they would pass a message.
+
+        `keys` takes whose they are.
+        """
         grant, secret = self._grant, self._subscription.secret
         if self._plain:
-            return project(entries, grant.project, secret)
+            return project(entries, grant.project, secret, keys=keys)
         return project(
             entries,
             grant.project,
             secret,
             shown_at=lambda offset: grant.view_at(offset).project,
+            keys=keys,
         )
 
     def at(self, offset: int) -> LogEntry | None:
@@ -115,20 +118,20 @@ class Projection:
         """
         if self._plain or self._shown(entry.offset, entry.payload):
             return entry
-        return replace(entry, payload=None)
+        return entry._replace(payload=None)
 
     def _newest_seen(self, entry: LogEntry) -> LogEntry | None:
         """The same of a compacted reading: what lies between is not known, so it may be."""
         if self._shown(entry.offset, entry.payload):
             return entry
         told = entry.previous and entry.offset > self._subscription.origin
-        return replace(entry, payload=None) if told else None
+        return entry._replace(payload=None) if told else None
 
     def _seen(self, entry: LogEntry) -> LogEntry | None:
         if self._shown(entry.offset, entry.payload):
             return entry
         if entry.previous and self._was_shown(entry):
-            return entry if entry.payload is None else replace(entry, payload=None)
+            return entry if entry.payload is None else entry._replace(payload=None)
         return None
 
     def _shown(self, offset: int, payload: str | None) -> bool:
@@ -146,10 +149,3 @@ class Projection:
         return formerly is not None and shows(
             formerly, orjson.loads(entry.previous_payload), self._holds
         )
-
-
-def _noting(entries: Iterable[LogEntry], keys: list[str]) -> Iterator[LogEntry]:
-    """The entries; notes whose they are as they go by."""
-    for entry in entries:
-        keys.append(entry.key)
-        yield entry

@@ -29,6 +29,7 @@ from enum import StrEnum
 from functools import lru_cache
 from sys import intern
 from types import MappingProxyType
+from typing import assert_never
 
 from exchange.grants.rows import RowCondition
 from runtime import names
@@ -83,19 +84,20 @@ def apply_mask(mask: Mask, value: str) -> str:
     `****1234`, `某**`, `1990`, `990101****`; `****` where the value is too short to hide a part of
     it, or is not a date where a year is left.
     """
-    match mask:
-        case Mask.WHOLE:
-            return value
-        case Mask.LAST_FOUR:
-            return HIDDEN + value[-4:] if len(value) > 4 else HIDDEN
-        case Mask.FIRST_CHARACTER:
-            return value[0] + "**" if len(value) > 1 else HIDDEN
-        case Mask.YEAR:
-            year = value[:4]
-            dated = len(value) >= 10 and value[4] == "-" and year.isascii() and year.isdigit()
-            return year if dated else HIDDEN
-        case Mask.FIRST_SIX:
-            return value[:6] + HIDDEN if len(value) > 6 else HIDDEN
+    # By identity, in the order of how often: `match` and a dictionary of enumerations take longer.
+    if mask is Mask.WHOLE:
+        return value
+    if mask is Mask.FIRST_SIX:
+        return value[:6] + HIDDEN if len(value) > 6 else HIDDEN
+    if mask is Mask.LAST_FOUR:
+        return HIDDEN + value[-4:] if len(value) > 4 else HIDDEN
+    if mask is Mask.FIRST_CHARACTER:
+        return value[0] + "**" if len(value) > 1 else HIDDEN
+    if mask is Mask.YEAR:
+        year = value[:4]
+        dated = len(value) >= 10 and value[4] == "-" and year.isascii() and year.isdigit()
+        return year if dated else HIDDEN
+    assert_never(mask)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

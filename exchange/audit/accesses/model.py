@@ -7,33 +7,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import struct
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
-TAG_SIZE = 16
-_BLOCK = 64  # bytes of SHA-256's blocks
+from runtime.keyed import SIZE as TAG_SIZE
+from runtime.keyed import keyed as tagging
+
+__all__ = ["TAG_SIZE", "cut", "joined", "rows_of", "split", "tagging"]
+
 _HEAD = struct.Struct(">HH")  # position of the leaf, number of its tags
-
-
-def tagging(secret: bytes) -> Callable[[str], bytes]:
-    """What makes the tag of a key under a secret of at most 64 bytes.
-
-    HMAC (RFC 2104) with what it begins with hashed once: a third of the time of `hmac.digest`.
-    """
-    if len(secret) > _BLOCK:
-        raise ValueError("a secret has at most 64 bytes")
-    padded = secret.ljust(_BLOCK, b"\0")
-    inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in padded))
-    outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in padded))
-
-    def tag(key: str) -> bytes:
-        within, around = inner.copy(), outer.copy()
-        within.update(key.encode())
-        around.update(within.digest())
-        return around.digest()[:TAG_SIZE]
-
-    return tag
 
 
 def joined(tags: Iterable[tuple[int, bytes]]) -> bytes:

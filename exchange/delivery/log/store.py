@@ -146,9 +146,7 @@ class LogReader:
             wanted = min(limit, READ_CHUNK)
             rows, times = self._ranges(self._after, resource, offset, _END, wanted)
             for row in rows:
-                yield LogEntry(
-                    offset=row[0], key=row[1], payload=row[2], publish_time=times[row[3]]
-                )
+                yield LogEntry(row[0], row[1], row[2], times[row[3]])
             if len(rows) < wanted:
                 return
             offset, limit = rows[-1][0], limit - wanted
@@ -159,14 +157,7 @@ class LogReader:
         while True:
             rows, times = self._ranges(text, resource, offset, _END, READ_CHUNK)
             for row in rows:
-                yield LogEntry(
-                    offset=row[0],
-                    key=row[1],
-                    payload=row[2],
-                    publish_time=times[row[3]],
-                    previous=row[4],
-                    previous_payload=row[5],
-                )
+                yield LogEntry(row[0], row[1], row[2], times[row[3]], row[4], row[5])
             if len(rows) < READ_CHUNK:
                 return
             offset = rows[-1][0]
@@ -183,13 +174,7 @@ class LogReader:
                 self._newest, resource, offset, until, READ_CHUNK, ended_after
             )
             for row in rows:
-                yield LogEntry(
-                    offset=row[0],
-                    key=row[1],
-                    payload=row[2],
-                    publish_time=times[row[3]],
-                    previous=row[4],
-                )
+                yield LogEntry(row[0], row[1], row[2], times[row[3]], row[4])
             if len(rows) < READ_CHUNK:
                 return
             offset = rows[-1][0]
