@@ -50,6 +50,20 @@ class Access:
         self._grants = grants
         self._schemas = schemas
         self._clock = clock
+        #: What ended while this process ran: its live streams are told without a reading.
+        self._ended: set[str] = set()
+
+    def ended(self, name: str) -> None:
+        """A subscription has ended; after the commit, from any thread."""
+        if len(self._ended) >= _MOST_KNOWN:
+            self._ended.clear()
+        self._ended.add(name)
+
+    def still(self, principal: Principal, subscription: Subscription) -> Grant:
+        """The grant of a subscription that is being read: raises as `granted`, and NotFound."""
+        if subscription.name in self._ended:
+            raise _not_found()
+        return self.granted(subscription.grant, principal)
 
     def subscription(self, principal: Principal, name: str) -> Subscription:
         """A subscription of the caller's department. Raises NotFound, SUBSCRIPTION_NOT_FOUND."""
@@ -116,9 +130,13 @@ class Access:
 
 def _of(principal: Principal, subscription: Subscription | None) -> Subscription:
     if subscription is None or subscription.department != principal.department:
-        raise NotFound(
-            "no such subscription: check its name with ListSubscriptions",
-            reason="SUBSCRIPTION_NOT_FOUND",
-            message_zh="没有该订阅：请用订阅列表核对其名称",
-        )
+        raise _not_found()
     return subscription
+
+
+def _not_found() -> NotFound:
+    return NotFound(
+        "no such subscription: check its name with ListSubscriptions",
+        reason="SUBSCRIPTION_NOT_FOUND",
+        message_zh="没有该订阅：请用订阅列表核对其名称",
+    )

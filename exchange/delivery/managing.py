@@ -17,9 +17,19 @@ from exchange.delivery.subscriptions import store as subscriptions
 from runtime import names, paging
 from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork
-from runtime.errors import AlreadyExists, FieldViolation, InvalidArgument, PermissionDenied
+from runtime.errors import (
+    AlreadyExists,
+    FieldViolation,
+    InvalidArgument,
+    PermissionDenied,
+    ResourceExhausted,
+)
 from runtime.identity import Principal
 from runtime.records import make_record
+
+#: What a department may have; what ended is not among it.
+GREATEST_SUBSCRIPTIONS = 500
+GREATEST_LANES_IN_ALL = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +74,8 @@ class Managing:
 
         Raises PermissionDenied (NOT_YOUR_DEPARTMENT, or what the grant does not allow), NotFound
         (GRANT_NOT_FOUND), InvalidArgument and OutOfRange (BAD_START, CURSOR_BEYOND_LOG,
-        BAD_SHARING) and AlreadyExists (SUBSCRIPTION_EXISTS).
+        BAD_SHARING), AlreadyExists (SUBSCRIPTION_EXISTS) and ResourceExhausted
+        (TOO_MANY_SUBSCRIPTIONS).
         """
         _own(principal, parent)
         names.check_id(subscription_id, field="subscription_id")
@@ -72,18 +83,23 @@ class Managing:
         granted = self._access.granted(grant, principal)
         at = self._clock.now()
         end = store.end_of_log(work.session)
+        _check_room(work, principal, sharing.lanes or 1)
+        cursor = self._first_cursor(granted.resource, start, end)
+        bound = end if start.position is StartPosition.SNAPSHOT else 0
         subscription = Subscription(
             name=f"{principal.department}/subscriptions/{subscription_id}",
             department=principal.department,
             grant=grant,
-            cursor=self._first_cursor(granted.resource, start, end),
+            cursor=cursor,
             create_time=at,
             secret=secrets.token_bytes(32),
             origin=end,
-            snapshot_end=end if start.position is StartPosition.SNAPSHOT else 0,
+            snapshot_end=bound,
             lanes=sharing.lanes or 1,
             max_deliveries=sharing.max_deliveries or rules.DEFAULT_DELIVERIES,
             owner=sharing.owner,
+            # Begun behind all that is read compacted, it never reads so.
+            settled=cursor if cursor >= max(bound, granted.history_from) else -1,
         )
         if not subscriptions.add(work.session, subscription):
             raise AlreadyExists(
@@ -108,6 +124,33 @@ class Managing:
             )
         )
         return subscription
+
+    def end(self, work: UnitOfWork, principal: Principal, name: str) -> None:
+        """End a subscription, with its lanes and dead letters.
+
+        Raises NotFound, SUBSCRIPTION_NOT_FOUND.
+        """
+        subscription = self._access.held(work, principal, name)
+        at = self._clock.now()
+        waiting = lanes.drop(work.session, name)
+        subscriptions.end(work.session, name, at)
+        work.record(
+            make_record(
+                "subscription_ended",
+                at=at,
+                actor=principal.system,
+                facts={
+                    "subscription": name,
+                    "grant": subscription.grant,
+                    "cursor": subscription.cursor,
+                    "dead_letters": waiting,
+                },
+            )
+        )
+
+    def ended(self, name: str) -> None:
+        """Let live streams of a subscription know; after the commit, from any thread."""
+        self._access.ended(name)
 
     def get(self, principal: Principal, name: str) -> Looked:
         """A subscription of the caller's department. Raises NotFound, SUBSCRIPTION_NOT_FOUND."""
@@ -155,6 +198,20 @@ def _own(principal: Principal, parent: str) -> None:
             "subscriptions are made and listed by their own department",
             reason="NOT_YOUR_DEPARTMENT",
             message_zh="只能创建和查看本部门的订阅",
+        )
+
+
+def _check_room(work: UnitOfWork, principal: Principal, wanted: int) -> None:
+    held, in_all = subscriptions.count(work.session, principal.department)
+    if held >= GREATEST_SUBSCRIPTIONS or in_all + wanted > GREATEST_LANES_IN_ALL:
+        raise ResourceExhausted(
+            f"a department has at most {GREATEST_SUBSCRIPTIONS} subscriptions and "
+            f"{GREATEST_LANES_IN_ALL:,} lanes in all: delete those that are not read "
+            "(`tongban subscriptions delete`), or take fewer lanes",
+            reason="TOO_MANY_SUBSCRIPTIONS",
+            message_zh=f"每个部门至多 {GREATEST_SUBSCRIPTIONS} 个订阅、共 "
+            f"{GREATEST_LANES_IN_ALL:,} 个分道：请删除不再使用的订阅"
+            "（tongban subscriptions delete）或减少分道",
         )
 
 

@@ -49,6 +49,7 @@ POLICY: Mapping[str, frozenset[Role]] = {
     "GetDeadLetter": _DEPARTMENT,
     "ReplayDeadLetters": _DEPARTMENT,
     "CloseDeadLetters": _DEPARTMENT,
+    "DeleteSubscription": _DEPARTMENT,
 }
 
 #: What has a request id.
@@ -57,6 +58,7 @@ _Repeatable = (
     | pb.RejectChangeRequest
     | pb.ReplayDeadLettersRequest
     | pb.CloseDeadLettersRequest
+    | pb.DeleteSubscriptionRequest
 )
 
 
@@ -186,6 +188,19 @@ class DeliveryServicer:
         return pb.ListSubscriptionsResponse(
             subscriptions=[messages.subscription(s) for s in found], next_page_token=token
         )
+
+    def DeleteSubscription(  # noqa: N802
+        self, request: pb.DeleteSubscriptionRequest, call: Call
+    ) -> pb.DeleteSubscriptionResponse:
+        """End a subscription."""
+
+        def act(work: UnitOfWork) -> pb.DeleteSubscriptionResponse:
+            self._managing.end(work, call.principal, request.name)
+            return pb.DeleteSubscriptionResponse()
+
+        answer = self._once(call, "DeleteSubscription", request, pb.DeleteSubscriptionResponse, act)
+        self._managing.ended(request.name)
+        return answer
 
     def PullChanges(  # noqa: N802
         self, request: pb.PullChangesRequest, call: Call

@@ -146,7 +146,7 @@ class Subscribing:
                     yield Delivery(changes=batch.changes, cursor=position, receipt=receipt)
                 else:
                     while not await self.tail.wait(seen):
-                        self._access.granted(subscription.grant, principal)
+                        self._access.still(principal, subscription)
         except REFUSED as error:
             await self._audit.append(self._refused(error, principal, subscription))
             raise
@@ -223,7 +223,7 @@ class Subscribing:
                 window.acknowledged(held.cursor)
                 if window.limit(1) > 0:
                     return
-                self._access.granted(subscription.grant, principal)
+                self._access.still(principal, subscription)
                 try:
                     async with asyncio.timeout(POLL_SECONDS):
                         await acknowledged.wait()
@@ -239,7 +239,7 @@ class Subscribing:
         *,
         asked: bool = False,
     ) -> _Batch:
-        grant = self._access.granted(subscription.grant, principal)
+        grant = self._access.still(principal, subscription)
         if asked:
             self._rates.take(grant)
         reading = Projection(self._log, grant, subscription).read(after, limit)

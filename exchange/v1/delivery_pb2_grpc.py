@@ -95,6 +95,11 @@ class DeliveryServiceStub:
                 request_serializer=exchange_dot_v1_dot_delivery__pb2.CloseDeadLettersRequest.SerializeToString,
                 response_deserializer=exchange_dot_v1_dot_delivery__pb2.CloseDeadLettersResponse.FromString,
                 _registered_method=True)
+        self.DeleteSubscription = channel.unary_unary(
+                '/tongban.exchange.v1.DeliveryService/DeleteSubscription',
+                request_serializer=exchange_dot_v1_dot_delivery__pb2.DeleteSubscriptionRequest.SerializeToString,
+                response_deserializer=exchange_dot_v1_dot_delivery__pb2.DeleteSubscriptionResponse.FromString,
+                _registered_method=True)
 
 
 class DeliveryServiceServicer:
@@ -185,6 +190,13 @@ class DeliveryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeleteSubscription(self, request, context):
+        """Ends a subscription: nothing is delivered by it again, and its name is not given again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DeliveryServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -247,6 +259,11 @@ def add_DeliveryServiceServicer_to_server(servicer, server):
                     servicer.CloseDeadLetters,
                     request_deserializer=exchange_dot_v1_dot_delivery__pb2.CloseDeadLettersRequest.FromString,
                     response_serializer=exchange_dot_v1_dot_delivery__pb2.CloseDeadLettersResponse.SerializeToString,
+            ),
+            'DeleteSubscription': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteSubscription,
+                    request_deserializer=exchange_dot_v1_dot_delivery__pb2.DeleteSubscriptionRequest.FromString,
+                    response_serializer=exchange_dot_v1_dot_delivery__pb2.DeleteSubscriptionResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -574,6 +591,33 @@ class DeliveryService:
             '/tongban.exchange.v1.DeliveryService/CloseDeadLetters',
             exchange_dot_v1_dot_delivery__pb2.CloseDeadLettersRequest.SerializeToString,
             exchange_dot_v1_dot_delivery__pb2.CloseDeadLettersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteSubscription(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.exchange.v1.DeliveryService/DeleteSubscription',
+            exchange_dot_v1_dot_delivery__pb2.DeleteSubscriptionRequest.SerializeToString,
+            exchange_dot_v1_dot_delivery__pb2.DeleteSubscriptionResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -57,6 +57,8 @@ class DeliveryServiceStub:
     """Has dead letters delivered again, as their records are now."""
     CloseDeadLetters: _grpc.UnaryUnaryMultiCallable[_delivery_pb2.CloseDeadLettersRequest, _delivery_pb2.CloseDeadLettersResponse]
     """Gives dead letters up."""
+    DeleteSubscription: _grpc.UnaryUnaryMultiCallable[_delivery_pb2.DeleteSubscriptionRequest, _delivery_pb2.DeleteSubscriptionResponse]
+    """Ends a subscription: nothing is delivered by it again, and its name is not given again."""
 
 @_typing.type_check_only
 class DeliveryServiceAsyncStub(DeliveryServiceStub):
@@ -87,6 +89,8 @@ class DeliveryServiceAsyncStub(DeliveryServiceStub):
     """Has dead letters delivered again, as their records are now."""
     CloseDeadLetters: _aio.UnaryUnaryMultiCallable[_delivery_pb2.CloseDeadLettersRequest, _delivery_pb2.CloseDeadLettersResponse]  # type: ignore[assignment]
     """Gives dead letters up."""
+    DeleteSubscription: _aio.UnaryUnaryMultiCallable[_delivery_pb2.DeleteSubscriptionRequest, _delivery_pb2.DeleteSubscriptionResponse]  # type: ignore[assignment]
+    """Ends a subscription: nothing is delivered by it again, and its name is not given again."""
 
 class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
     """One log of changes: publishers append to it, subscribers read it after their cursor."""
@@ -186,5 +190,13 @@ class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_delivery_pb2.CloseDeadLettersResponse, _abc.Awaitable[_delivery_pb2.CloseDeadLettersResponse]]:
         """Gives dead letters up."""
+
+    @_abc_1.abstractmethod
+    def DeleteSubscription(
+        self,
+        request: _delivery_pb2.DeleteSubscriptionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_delivery_pb2.DeleteSubscriptionResponse, _abc.Awaitable[_delivery_pb2.DeleteSubscriptionResponse]]:
+        """Ends a subscription: nothing is delivered by it again, and its name is not given again."""
 
 def add_DeliveryServiceServicer_to_server(servicer: DeliveryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

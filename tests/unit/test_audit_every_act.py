@@ -59,6 +59,7 @@ TABLES: dict[tuple[str, str], dict[str, str | tuple[str, ...]]] = {
     ("exchange.delivery.rpc", "POLICY"): {
         "Publish": ("batch_published",),
         "CreateSubscription": ("subscription_created",),
+        "DeleteSubscription": ("subscription_ended",),
         "PullChanges": ("changes_delivered",),
         "Subscribe": ("changes_delivered",),
         "AcknowledgeChanges": "moves the caller's own cursor; what was sent is recorded already",

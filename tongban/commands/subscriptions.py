@@ -137,6 +137,28 @@ def create(
         _show(made, as_json)
 
 
+@app.command()
+def delete(
+    subscription: Subscription,
+    node: NodeAddress = DEFAULT_NODE,
+    identity: IdentityFolder = DEFAULT_IDENTITY,
+    as_json: Json = False,
+) -> None:
+    """End a subscription, with its lanes and dead letters; its name is not given again.
+
+    Example: tongban subscriptions delete departments/human-resources/subscriptions/people
+    """
+    with outcomes(as_json=as_json), Client(node, identity) as client:
+        client.delivery.DeleteSubscription(
+            pb.DeleteSubscriptionRequest(name=subscription, request_id=new_request_id()),
+            timeout=client.timeout,
+        )
+        if as_json:
+            print_json({"deleted": subscription})
+        else:
+            typer.echo(say("ended: nothing is delivered by it again", "已结束：不再投递任何变更"))
+
+
 @app.command("list")
 def list_(
     department: Annotated[str, typer.Argument(help="Your department.")],

@@ -92,6 +92,14 @@ def update(session: Session, subscription: str, changed: Iterable[Lane]) -> None
         )
 
 
+def drop(session: Session, subscription: str) -> int:
+    """Forget the lanes and dead letters of a subscription; how many dead letters waited."""
+    waiting = open_count(session, subscription)
+    session.execute(sa.delete(LANES).where(LANES.c.subscription == subscription))
+    session.execute(sa.delete(DEAD).where(DEAD.c.subscription == subscription))
+    return waiting
+
+
 def replaying(session: Session, subscription: str) -> dict[int, int]:
     """The next dead letter to replay, by lane."""
     query = (

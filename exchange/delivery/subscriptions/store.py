@@ -35,9 +35,14 @@ class SubscriptionRow(_Table, table=True):
     lanes: int = Field(sa_column_kwargs={"server_default": "1"})
     max_deliveries: int = Field(sa_column_kwargs={"server_default": "5"})
     owner: str = Field(max_length=200, sa_column_kwargs={"server_default": ""})
+    #: Since then it is no more than the secret that its record ids were made with.
+    ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    settled: int = Field(sa_type=sa.BigInteger, sa_column_kwargs={"server_default": "-1"})
+    told_end: int = Field(sa_type=sa.BigInteger, sa_column_kwargs={"server_default": "0"})
 
 
 METADATA = _Table.metadata
+_ROWS = METADATA.tables["subscription"]
 
 
 def add(session: Session, subscription: Subscription) -> bool:
@@ -57,23 +62,54 @@ def add(session: Session, subscription: Subscription) -> bool:
             lanes=subscription.lanes,
             max_deliveries=subscription.max_deliveries,
             owner=subscription.owner,
+            settled=subscription.settled,
+            told_end=subscription.told_end,
         )
     )
     session.flush()
     return True
 
 
+def count(session: Session, department: str) -> tuple[int, int]:
+    """How many subscriptions a department has, and how many lanes they have together."""
+    row = session.execute(
+        sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(_ROWS.c.lanes), 0)).where(
+            _ROWS.c.department == department, _ROWS.c.ended_at.is_(None)
+        )
+    ).one()
+    return int(row[0]), int(row[1])
+
+
+def end(session: Session, name: str, at: datetime) -> None:
+    """A subscription is there no longer; its name stays taken."""
+    session.execute(sa.update(_ROWS).where(_ROWS.c.name == name).values(ended_at=at))
+    session.expire_all()
+
+
+def settle(session: Session, name: str, settled: int, told_end: int) -> None:
+    """All up to `settled` was told, before the log passed `told_end`; the first to say so wins."""
+    session.execute(
+        sa.update(_ROWS)
+        .where(_ROWS.c.name == name, _ROWS.c.settled < settled)
+        .values(settled=settled, told_end=told_end)
+    )
+
+
 def get(session: Session, name: str) -> Subscription | None:
-    """The subscription of a name."""
+    """The subscription of a name, unless it has ended."""
     row = session.get(SubscriptionRow, name)
-    return None if row is None else _subscription(row)
+    return None if row is None or row.ended_at is not None else _subscription(row)
 
 
 def page(session: Session, department: str, after: str, limit: int) -> list[Subscription]:
     """Subscriptions of a department in order of name."""
     found = session.exec(
         select(SubscriptionRow)
-        .where(SubscriptionRow.department == department, SubscriptionRow.name > after)
+        .where(
+            SubscriptionRow.department == department,
+            SubscriptionRow.name > after,
+            _ROWS.c.ended_at.is_(None),
+        )
         .order_by(SubscriptionRow.name)
         .limit(limit)
     )
@@ -101,4 +137,6 @@ def _subscription(row: SubscriptionRow) -> Subscription:
         lanes=row.lanes,
         max_deliveries=row.max_deliveries,
         owner=row.owner,
+        settled=row.settled,
+        told_end=row.told_end,
     )
