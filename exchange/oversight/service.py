@@ -8,6 +8,8 @@
    bounds that the answer tells.
 4. What a row filter would hide is told by what records hold: to the source only, whose records they
    are. To anybody else it would tell, value by value, what its grant hides.
+5. A system tries `TRIALS_A_MINUTE` changes a minute; one for which the log is read counts as
+   `OF_A_LOOK` of them, since it may read as much as the bounds allow.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from exchange.grants import service as grants
 from exchange.grants import store as grant_store
 from exchange.grants.faults import quota_faults, refuse
 from exchange.grants.model import Grant, GrantState, GrantVersion
+from exchange.grants.rates import Rates
 from exchange.grants.rights import sees_everything
 from exchange.grants.rows import faults_of
 from exchange.grants.sharing import is_closed, tested_by
@@ -45,6 +48,8 @@ from runtime.identity import Principal
 AT_ONCE = 50_000
 LOOK_BACK = timedelta(days=90)
 GREATEST_ITEMS = 500
+TRIALS_A_MINUTE = 60
+OF_A_LOOK = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +90,7 @@ class Overseeing:
         self._traffic = Traffic(database=database, log=log, tags=tags)
         self._schemas = schemas
         self._clock = clock
+        self._rates = Rates(clock)
 
     def explain_access(
         self,
@@ -143,20 +149,22 @@ class Overseeing:
     ) -> Answer:
         """What recorded uses of a grant a change would have met.
 
-        Raises NotFound (GRANT_NOT_FOUND), PermissionDenied (NOT_THE_SOURCE: rule 4) and
-        InvalidArgument (CHANGE_INVALID).
+        Raises NotFound (GRANT_NOT_FOUND), PermissionDenied (NOT_THE_SOURCE: rule 4),
+        InvalidArgument (CHANGE_INVALID) and ResourceExhausted (RATE_EXCEEDED: rule 5).
         """
         held = grants.get_grant(self._database, principal, grant)
         if change.row_filter and principal.department != held.source:
             raise _not_told_of_records()
         self._check_change(held, change)
         first, last = self._days(from_day, until_day)
+        looks = bool(change.row_filter or change.rate_per_minute)
+        self._rates.take_of(principal.system, TRIALS_A_MINUTE, OF_A_LOOK if looks else 1)
         tally = self.catch_up()
         with self._database.reading() as session:
             uses = store.uses(session, [grant], from_day=first, until_day=last).get(grant, [])
         affected = supposing.what_if(held, change, uses)
         look, unjudged = None, 0
-        if change.row_filter or change.rate_per_minute:
+        if looks:
             look = self._traffic.look(grant, first, last)
             affected += supposing.by_rate(change.rate_per_minute or 0, look.uses)
         if look is not None and change.row_filter:
@@ -202,10 +210,11 @@ class Overseeing:
     ) -> CatalogAnswer:
         """What a change of the catalog or the negative list would do to a resource's grants.
 
-        Raises PermissionDenied (NOT_THE_SOURCE), NotFound (RESOURCE_NOT_FOUND) and InvalidArgument
-        (CHANGE_INVALID).
+        Raises PermissionDenied (NOT_THE_SOURCE), NotFound (RESOURCE_NOT_FOUND), InvalidArgument
+        (CHANGE_INVALID) and ResourceExhausted (RATE_EXCEEDED: rule 5).
         """
         _check_own(principal, resource)
+        self._rates.take_of(principal.system, TRIALS_A_MINUTE)
         schema = self._schemas.schema(resource)
         wrong = [
             FieldViolation(f"{field}[{place}]", "is not in the resource")

@@ -11,6 +11,7 @@ from exchange.grants import service
 from exchange.grants.amending import Narrowing
 from exchange.grants.contracts import is_under, open_contract
 from exchange.grants.model import GrantedItem, Mask, Operation
+from exchange.oversight.service import OF_A_LOOK, TRIALS_A_MINUTE
 from exchange.oversight.traffic import reading
 from exchange.v1 import catalog_pb2, delivery_pb2, grants_pb2, oversight_pb2, query_pb2
 from tests.builders.catalog import (
@@ -221,6 +222,16 @@ async def test_what_is_looked_at_is_bounded_and_told(node, monkeypatch):
     assert not answer.look.complete
     assert answer.look.uses <= 3
     assert answer.look.from_time.ToDatetime(NOON.tzinfo) >= NOON
+    # So are the looks of one system in a minute; another one's are its own.
+    node.clock.advance(timedelta(minutes=1))
+    look = oversight_pb2.WhatIfRequest(grant=grant, rate_per_minute=1)
+    for _ in range(TRIALS_A_MINUTE // OF_A_LOOK):
+        await consumer.oversight.WhatIf(look)
+    error = await refusal(consumer.oversight.WhatIf(look))
+    assert error.reason == "RATE_EXCEEDED"
+    assert (await node.connect(caller(CIVIL)).oversight.WhatIf(look)).HasField("look")
+    node.clock.advance(timedelta(minutes=1))
+    assert (await consumer.oversight.WhatIf(look)).HasField("look")
 
 
 async def test_what_a_change_of_the_catalog_would_have_met(node):
