@@ -23,13 +23,14 @@ from datetime import datetime
 from typing import Any
 
 from runtime.errors import DomainError
-from seal.judging.check_names import etsi_word, position
+from seal.judging.check_names import etsi_word
 from seal.judging.findings import (
     Check,
     Indication,
     Trust,
     decisive,
     failed,
+    in_place,
     passed,
     shown,
     undetermined,
@@ -105,9 +106,8 @@ class SignatureReport:
     def __post_init__(self) -> None:
         for name in ("id", "signer", "seal_name", "es_id"):
             object.__setattr__(self, name, plain(getattr(self, name)))
-        told = (check.told_plainly() for check in self.checks)
-        ordered = tuple(sorted(told, key=lambda check: position(check.name)))
-        object.__setattr__(self, "checks", ordered or (_not_checked(self.id),))
+        told = tuple([check.told_plainly() for check in self.checks])
+        object.__setattr__(self, "checks", in_place(told) or (_not_checked(self.id),))
 
     @property
     def indication(self) -> Indication:
@@ -238,7 +238,7 @@ def conclude(
     document_format: str, checks: Iterable[Check], signatures: Iterable[SignatureReport]
 ) -> Verdict:
     """Gather checks into a verdict (rules 2 to 6); the first worst check gives its reason."""
-    own, reports = tuple(check.told_plainly() for check in checks), tuple(signatures)
+    own, reports = tuple([check.told_plainly() for check in checks]), tuple(signatures)
     every = own + tuple(check for report in reports for check in report.checks)
     indication = worst(every)
     sub, reason = "", ""

@@ -17,7 +17,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
-from seal.judging.check_names import etsi_word, titled
+from seal.judging.check_names import etsi_word, position, titled
 from seal.judging.plainly import LONGEST, LONGEST_SENTENCE, plain, sentence
 
 
@@ -236,6 +236,14 @@ def worst(checks: Iterable[Check]) -> Indication:
         if found is not _OPEN:
             found = indication
     return found or _OPEN
+
+
+def in_place(checks: tuple[Check, ...]) -> tuple[Check, ...]:
+    """Checks in the order of `seal.judging.check_names`, as rules ask them already, but for few."""
+    places = [position(check.name) for check in checks]
+    if places == sorted(places):
+        return checks
+    return tuple(sorted(checks, key=lambda check: position(check.name)))
 
 
 def decisive(checks: tuple[Check, ...]) -> Check | None:

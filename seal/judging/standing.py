@@ -148,11 +148,10 @@ def _as_known(unknown: list[_Found], checks: tuple[Check, ...]) -> Standing:
 
 def _is_missing(check: Check, unknown: Unknown, checks: tuple[Check, ...]) -> bool:
     """Whether the trust list asks for more than there is, and no proof makes it needless."""
-    if check.name in _STAMPS:
+    if check.name in _STAMPS or not unknown.required:
         return False
     proof = _proof_for(check, checks)
-    proved = proof is not None and unknown.until is not None and proof <= unknown.until
-    return unknown.required and not proved
+    return proof is None or unknown.until is None or proof > unknown.until
 
 
 def _reach(found: _Found) -> float:

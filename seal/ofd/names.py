@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote
 
@@ -26,11 +27,16 @@ _PLAIN: Final = re.compile(
 )
 _HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _MOST_DECODINGS: Final = 4
+_SHORT: Final = 64
 _OTHER_READINGS: Final = ("gbk", "cp437")
 
 
 def entry_name(raw: bytes) -> str:
     """Rule 1. A name without the UTF-8 flag is taken as UTF-8 too, as OFD software does."""
+    return _kept_name(raw) if len(raw) <= _SHORT else _name(raw)
+
+
+def _name(raw: bytes) -> str:
     try:
         name = raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -54,6 +60,10 @@ def entry_name(raw: bytes) -> str:
                 "条目名称越出文件包或含有空的一级",
             )
     return name
+
+
+# The names of most files are the same in every document.
+_kept_name: Final = lru_cache(maxsize=1024)(_name)
 
 
 class Names:
