@@ -164,7 +164,7 @@ class Finding:
     def _told(self, told: Told, resource: str, key: str) -> int:
         """The change that a leaf told of."""
         if not told.read_offset:
-            return self._records.as_of(resource, key, told.read_time or told.time)[0]
+            return self._records.as_of(resource, key, told.read_time or told.time)
         with self._database.reading() as session:
             versions = log.back(session, log.newest(session, resource, key))
             return next((one.offset for one in versions if one.offset <= told.read_offset), 0)

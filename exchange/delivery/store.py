@@ -25,6 +25,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import registry
 from sqlmodel import Field, Session, SQLModel
 
+from exchange.delivery.briefs import store as briefs
 from exchange.delivery.history import store as history
 from exchange.delivery.intake import GREATEST_BATCH, Batch, Published, too_large
 from runtime.database import UnitOfWork, UtcDateTime
@@ -170,6 +171,7 @@ def write_batch(work: UnitOfWork, batch: Batch, *, publisher: str, at: datetime)
     withdrawn = payloads.count(None)
     if keys:
         _append(session, first, number, keys, payloads, previous)
+        briefs.keep(session, first, payloads)
         span = {"resource": batch.resource, "first": first, "last": last}
         if any(previous):
             session.execute(sa.text(_SUPERSEDE), {"first": first, "last": last})

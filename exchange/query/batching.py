@@ -43,7 +43,7 @@ from exchange.query import past
 from exchange.query.batches import Batch, ManyRecords, ReadBatch
 from exchange.query.days import Days
 from exchange.query.fair import FairThreads
-from exchange.query.filtering import shown
+from exchange.query.filtering import held, shown
 from exchange.query.forwarded import SOURCE_ERRORS, Remaining, Sources, caller_gone, unbounded
 from exchange.query.keys import check_keys
 from exchange.query.model import (
@@ -313,10 +313,13 @@ class Batching:
     def _read(
         self, grant: Grant, keys: Sequence[str], items: Sequence[str], fetched: Fetched | None
     ) -> list[Mapping[str, str] | None]:
-        held = self._records.texts(grant.resource, keys) if fetched is None else fetched
-        texts = list(map(held.get, keys))
-        if grant.row_filter:
-            texts = shown(self._records, [grant] * len(texts), texts)
+        grants = [grant] * len(keys)
+        if fetched is not None:
+            texts = shown(self._records, grants, list(map(fetched.get, keys)))
+        elif grant.row_filter:
+            texts = held(self._records, grants, [(grant.resource, key) for key in keys])
+        else:
+            texts = list(map(self._records.texts(grant.resource, keys).get, keys))
         project, loads = grant.project, orjson.loads
         found: list[Mapping[str, str] | None] = []
         for text in texts:

@@ -1,4 +1,10 @@
-"""Row filters at work: of records that were read, those outside their grant's filter are absent."""
+"""Row filters at work: of records that were read, those outside their grant's filter are absent.
+
+1. A record outside the filter costs what an absent one does: of a long one its brief is read and
+   judged (`exchange.delivery.briefs`), and the whole only where it is shown. An absent one is
+   judged too, by a decoy.
+2. What is shown is the very change that was judged, whatever is published meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +12,48 @@ from collections.abc import Mapping, Sequence
 
 import orjson
 
+from exchange.delivery.briefs.store import ABSENT, Tested
 from exchange.delivery.reading import RecordReader
 from exchange.grants.model import Grant, View
 from exchange.grants.rows import looked_up, shows
 from exchange.query.model import DECOY
+
+
+def held(
+    records: RecordReader, views: Sequence[Grant | View], places: Sequence[tuple[str, str]]
+) -> list[str | None]:
+    """The newest records at these places, with None for each that is absent or not shown."""
+    if not any(view.row_filter for view in views):
+        texts = records.payloads(places)
+        return [texts.get(place) for place in places]
+    found = records.tested(places)
+    return _judged(records, views, [found.get(place, ABSENT) for place in places])
+
+
+def held_at(
+    records: RecordReader, views: Sequence[Grant | View], offsets: Sequence[int]
+) -> list[str | None]:
+    """The same of what was published at offsets of the log; 0 is none."""
+    found = records.tested_at(offsets)
+    return _judged(records, views, [found.get(offset, ABSENT) for offset in offsets])
+
+
+def _judged(
+    records: RecordReader, views: Sequence[Grant | View], found: Sequence[Tested]
+) -> list[str | None]:
+    texts = shown(records, views, [one.text for one in found])
+    brief = {
+        one.offset
+        for one, text in zip(found, texts, strict=True)
+        if text is not None and not one.whole
+    }
+    if not brief:
+        return texts
+    whole = records.whole(brief)
+    return [
+        whole[one.offset] if text is not None and one.offset in brief else text
+        for one, text in zip(found, texts, strict=True)
+    ]
 
 
 def shown(
@@ -17,7 +61,7 @@ def shown(
 ) -> list[str | None]:
     """The records with None for each outside the filter that it is seen by.
 
-    An absent one is judged too, so that both cost the same. One look-up serves all of them.
+    One look-up serves all of them.
     """
     values: list[Mapping[str, str]] = [
         orjson.loads(DECOY if text is None else text) if view.row_filter else {}

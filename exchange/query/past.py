@@ -19,7 +19,7 @@ import orjson
 
 from exchange.delivery.reading import RecordReader
 from exchange.grants.model import Grant, Operation
-from exchange.query.filtering import shown
+from exchange.query.filtering import held_at
 from runtime.errors import FieldViolation, InvalidArgument, PermissionDenied
 
 
@@ -67,9 +67,9 @@ def read(
     begun = records.publish_time(grant.history_from)
     if begun is not None and read_time < begun:
         raise _before_grant()
-    versions = [records.as_of(grant.resource, key, read_time) for key in keys]
-    views = [grant.view_at(offset) for offset, _ in versions]
-    texts = shown(records, views, [text for _, text in versions])
+    offsets = [records.as_of(grant.resource, key, read_time) for key in keys]
+    views = [grant.view_at(offset) for offset in offsets]
+    texts = held_at(records, views, offsets)
     found: list[Mapping[str, str] | None] = []
     for view, text in zip(views, texts, strict=True):
         if text is None or not view.masks:

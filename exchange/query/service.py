@@ -45,7 +45,7 @@ from exchange.grants.model import Grant, Operation
 from exchange.grants.rates import Rates
 from exchange.grants.sharing import admitted
 from exchange.query.days import Days
-from exchange.query.filtering import shown
+from exchange.query.filtering import held, shown
 from exchange.query.forwarded import SOURCE_ERRORS, Remaining, Sources, caller_gone, unbounded
 from exchange.query.model import (
     QueryAnswer,
@@ -255,10 +255,8 @@ class Querying:
 
     def _answer(self, asked: Sequence[Question]) -> list[SealedRecord]:
         """Read, project or compare, and say it: for all the questions of one group commit."""
-        held = self._records.payloads((one.grant.resource, one.key) for one in asked)
-        texts = [held.get((one.grant.resource, one.key)) for one in asked]
-        if any(one.grant.row_filter for one in asked):
-            texts = shown(self._records, [one.grant for one in asked], texts)
+        places = [(one.grant.resource, one.key) for one in asked]
+        texts = held(self._records, [one.grant for one in asked], places)
         return [one.answer(text) for one, text in zip(asked, texts, strict=True)]
 
     def _answer_forwarded(self, asked: Sequence[Question]) -> list[SealedRecord]:

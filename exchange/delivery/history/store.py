@@ -77,9 +77,7 @@ _AS_OF = """
         JOIN batch AS b ON b.number = c.batch
         WHERE chain.published_at > ?
     )
-    SELECT c."offset", c.payload FROM chain JOIN change AS c ON c."offset" = chain."offset"
-    WHERE chain.published_at <= ?
-    ORDER BY c."offset" DESC LIMIT 1
+    SELECT "offset" FROM chain WHERE published_at <= ? ORDER BY "offset" DESC LIMIT 1
 """
 
 
@@ -140,15 +138,12 @@ class HistoryReader:
         self._batches = database.held.sql(_BATCHES)
         self._held_at = database.held.sql(_HELD_AT)
 
-    def as_of(self, resource: str, key: str, at: datetime) -> tuple[int, str | None]:
-        """Offset and JSON text of what a record was at a time.
-
-        The text is None where it was withdrawn; the offset 0 where there was no record yet.
-        """
+    def as_of(self, resource: str, key: str, at: datetime) -> int:
+        """Offset of the change that a record was at a time; 0 where there was no record yet."""
         time = self._held.time(at)
         place = (resource, key)
         row = self._held.row(self._as_of, (*place, *place, time, time))
-        return (0, None) if row is None else (int(row[0]), row[1])
+        return 0 if row is None else int(row[0])
 
     def held_at(
         self, resource: str, offset: int, after: int, limit: int

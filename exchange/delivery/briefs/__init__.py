@@ -1,0 +1,1 @@
+"""Long records in brief: as much of them as a row filter looks at."""
