@@ -19,6 +19,8 @@ from typing import Any
 from exchange.files.model import FileFormat
 
 _RISKY = frozenset("=+-@\t\r'＝＋－＠")
+#: Where a line of values that stand one a line begins with what is risky.
+_RISKY_LINE = re.compile("^[" + re.escape("".join(sorted(_RISKY))) + "]", re.MULTILINE)
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
 
 Records = Sequence[Mapping[str, str]]
@@ -38,11 +40,27 @@ def plain(cell: str) -> str:
 
 def as_csv(items: Sequence[str], records: Records) -> bytes:
     """CSV of records, the items as columns."""
+    columns = [[record.get(item, "") for record in records] for item in items]
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(items)
-    writer.writerows([safe(record.get(item, "")) for item in items] for record in records)
+    # What needs neither quotes nor a ' is told of a column at once, at several times the speed.
+    if records and len(items) > 1 and all(map(_stands_as_it_is, columns)):
+        text.writelines(f"{line}\r\n" for line in map(",".join, zip(*columns, strict=True)))
+    else:
+        writer.writerows(map(safe, row) for row in zip(*columns, strict=True))
     return text.getvalue().encode()
+
+
+def _stands_as_it_is(column: Sequence[str]) -> bool:
+    lines = "\n".join(column)
+    return not (
+        "," in lines
+        or '"' in lines
+        or "\r" in lines
+        or lines.count("\n") != len(column) - 1
+        or _RISKY_LINE.search(lines)
+    )
 
 
 def as_parquet(items: Sequence[str], records: Records) -> bytes:

@@ -47,3 +47,24 @@ def test_no_cell_begins_a_formula(value):
     cell = safe(value)
     assert plain(cell) == value
     assert cell[:1] not in set("=@\t\r＝＋－＠")
+
+
+def _written_by_rows(items, records) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(items)
+    writer.writerows([safe(record.get(item, "")) for item in items] for record in records)
+    return text.getvalue().encode()
+
+
+@given(
+    items=st.sampled_from(["a", "ab", "abc"]),
+    records=st.lists(
+        st.dictionaries(
+            st.sampled_from("abc"), st.text(st.sampled_from("某1a-='＝,\"\r\n\t "), max_size=3)
+        ),
+        max_size=4,
+    ),
+)
+def test_csv_by_columns_is_what_csv_by_rows_is(items, records):
+    assert as_csv(list(items), records) == _written_by_rows(list(items), records)

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from typing import Any
 
+import orjson
 import sqlalchemy as sa
 from sqlmodel import Field, Session, SQLModel
 
@@ -64,6 +66,17 @@ _ORDERED = """
     WHERE b.first_index IS NOT NULL ORDER BY w.id LIMIT ?
 """
 _ORDERED_POSTGRESQL = _ORDERED + " FOR UPDATE OF w"
+# All in one statement, which leaves the interpreter to others while it runs; a row at a time, each
+# row would wait for its turn of it. A tag has 16 bytes.
+_ADD = """
+    INSERT INTO access (tag, leaf_index)
+    SELECT substr(?, j.key * 16 + 1, 16), j.value FROM json_each(?) AS j WHERE true
+    ON CONFLICT DO NOTHING
+"""
+_ADD_POSTGRESQL = """
+    INSERT INTO access (tag, leaf_index) SELECT * FROM unnest(%s::bytea[], %s::bigint[])
+    ON CONFLICT DO NOTHING
+"""
 _TAGS = "SELECT tags FROM access_waiting WHERE shard = :shard AND sequence = :sequence"
 _LEAVE = "UPDATE access_waiting SET tags = :tags WHERE shard = :shard AND sequence = :sequence"
 
@@ -76,7 +89,7 @@ class AccessStore:
         sql = self._held.sql
         # Held on to, so that what is being erased is not moved meanwhile.
         self._ordered = sql(_ORDERED if database.is_sqlite else _ORDERED_POSTGRESQL)
-        self._add = sql("INSERT INTO access (tag, leaf_index) VALUES (?, ?) ON CONFLICT DO NOTHING")
+        self._is_sqlite = database.is_sqlite
         self._done = sql("DELETE FROM access_waiting WHERE id = ?")
         self._leave = sql("UPDATE access_waiting SET tags = ? WHERE id = ?")
         self._of = sql(
@@ -122,13 +135,20 @@ class AccessStore:
                         break
                     done.append((number,))
                 if rows:
-                    connection.cursor().executemany(self._add, sorted(rows))
+                    self._add(connection, sorted(rows))
                 if done:
                     connection.cursor().executemany(self._done, done)
             moved += len(rows)
             if len(waiting) < BATCHES_AT_ONCE and not left:
                 break
         return moved
+
+    def _add(self, connection: Any, rows: Sequence[tuple[bytes, int]]) -> None:
+        tags, leaves = zip(*rows, strict=True)
+        if self._is_sqlite:
+            connection.execute(_ADD, (b"".join(tags), orjson.dumps(leaves).decode()))
+        else:
+            connection.execute(_ADD_POSTGRESQL, (list(tags), list(leaves)))
 
     def of(self, tag: bytes, before: int, limit: int) -> list[int]:
         """Indexes of leaves below one, the newest first."""
