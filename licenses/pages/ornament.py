@@ -69,6 +69,50 @@ def band(box: tuple[float, float, float, float], *, period: float, height: float
     return strands
 
 
+# A squared spiral in a cell of 8 by 8, and on to the next cell.
+_FRET = ((0, 8), (0, 0), (7, 0), (7, 6), (2, 6), (2, 2), (5, 2), (5, 4), (4, 4))
+
+
+def meander(box: tuple[float, float, float, float], *, unit: float) -> str:
+    """Squared spirals along the inner side of a box, whole ones a side, and one in each corner."""
+    x, y, width, height = box
+    words: list[str] = []
+    sides = (
+        ((x, y), (1, 0), (0, 1), width),
+        ((x + width, y), (0, 1), (-1, 0), height),
+        ((x + width, y + height), (-1, 0), (0, -1), width),
+        ((x, y + height), (0, -1), (1, 0), height),
+    )
+    for (ox, oy), (ax, ay), (bx, by), length in sides:
+        count = max(1, round(length / unit) - 1)
+        step = length / (count + 1)
+        for cell in range(count):
+            along = cell * step
+            points = []
+            for u, v in _FRET:
+                a, b = along + u * step / 8, v * unit / 8
+                points.append(f"{_short(ox + ax * a + bx * b)} {_short(oy + ay * a + by * b)}")
+            words.append(f"M {points[0]} " + " ".join(f"L {point}" for point in points[1:]))
+    return " ".join(words)
+
+
+def waves(
+    box: tuple[float, float, float, float], *, period: float, height: float, step: float
+) -> str:
+    """Sines across a box from left to right, `step` apart, every other one mirrored."""
+    x, y, width, tall = box
+    halves = 2 * max(1, round(width / period))
+    rows = []
+    for row in range(max(1, int(tall / step)) + 1):
+        level = y + row * step
+        if level > y + tall + 1e-9:
+            break
+        first = 1 if row % 2 == 0 else -1
+        ends = ((x, level), (x + width, level))
+        rows.append(wave(*ends, halves=halves, height=height, first=first))
+    return " ".join(rows)
+
+
 @lru_cache(maxsize=64)
 def rosette(centre: Point, *, radius: float, petals: int, depth: float, turn: float = 0.0) -> str:
     """A closed curve r(θ) = radius · (1 - depth + depth · cos(petals · θ + turn)).

@@ -12,11 +12,52 @@ from io import BytesIO
 
 from PIL import Image as Pillow
 from PIL import UnidentifiedImageError
+from PIL.Image import DecompressionBombError, DecompressionBombWarning
 
 from licenses.pages.drawing import image_format
 from runtime.errors import InvalidArgument
 
 MAX_PIXELS = 25_000_000
+
+
+#: Of a picture that is a field of a license: a photo needs a tenth of either.
+FIELD_BYTES = 512 << 10
+FIELD_PIXELS = 4_000_000
+
+
+@lru_cache(maxsize=64)
+def checked(data: bytes, field: str) -> tuple[int, int]:
+    """Width and height of a picture that can be drawn whole, refused by its field otherwise.
+
+    Raises InvalidArgument: IMAGE_TOO_LARGE, IMAGE_UNKNOWN, IMAGE_UNREADABLE.
+    """
+    if len(data) > FIELD_BYTES:
+        raise _too_large(field, f"{FIELD_BYTES >> 10} KiB")
+    kind = image_format(data)
+    try:
+        with Pillow.open(BytesIO(data), formats=(kind,)) as image:
+            if image.width * image.height > FIELD_PIXELS:
+                raise _too_large(field, f"{FIELD_PIXELS:,} pixels")
+            image.load()
+            return image.width, image.height
+    except (DecompressionBombError, DecompressionBombWarning) as error:
+        raise _too_large(field, f"{FIELD_PIXELS:,} pixels") from error
+    except (OSError, ValueError, SyntaxError, UnidentifiedImageError) as error:
+        raise InvalidArgument(
+            f"{field}: the picture cannot be decoded; save it again as PNG or JPEG",
+            reason="IMAGE_UNREADABLE",
+            message_zh=f"“{field}”的图片无法解码，请重新存为 PNG 或 JPEG",
+            field=field,
+        ) from error
+
+
+def _too_large(field: str, most: str) -> InvalidArgument:
+    return InvalidArgument(
+        f"{field}: the picture is larger than {most}; make it smaller",
+        reason="IMAGE_TOO_LARGE",
+        message_zh=f"“{field}”的图片超过 {most}，请缩小后再提交",
+        field=field,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,11 +79,7 @@ def decode(data: bytes) -> Picture:
     try:
         with Pillow.open(BytesIO(data), formats=(kind,)) as image:
             if image.width * image.height > MAX_PIXELS:
-                raise InvalidArgument(
-                    f"a picture has more than {MAX_PIXELS:,} pixels",
-                    reason="IMAGE_TOO_LARGE",
-                    message_zh="图片像素过多",
-                )
+                raise _too_many()
             if kind == "JPEG" and image.mode in ("L", "RGB"):
                 return Picture(
                     width=image.width,
@@ -52,10 +89,20 @@ def decode(data: bytes) -> Picture:
                     jpeg=True,
                 )
             return _samples(image)
+    except (DecompressionBombError, DecompressionBombWarning) as error:
+        raise _too_many() from error
     except (OSError, ValueError, SyntaxError, UnidentifiedImageError) as error:
         raise InvalidArgument(
             "a picture cannot be decoded", reason="IMAGE_UNREADABLE", message_zh="图片无法解码"
         ) from error
+
+
+def _too_many() -> InvalidArgument:
+    return InvalidArgument(
+        f"a picture has more than {MAX_PIXELS:,} pixels",
+        reason="IMAGE_TOO_LARGE",
+        message_zh="图片像素过多",
+    )
 
 
 def _samples(image: Pillow.Image) -> Picture:
