@@ -87,8 +87,9 @@ def verify(
     """Verify sealed documents, bundles of evidence, seals, receipts, proofs and logs, offline.
 
     Exit code 0 PASSED, 1 FAILED, 6 INDETERMINATE, 4 a file that is none of these; of several files
-    the worst. It answers for the time of signing: 0 does not say that it holds today, which is told
-    beside it. With --json several files are told line by line.
+    the worst; 70 the verifier itself failed on a single one. It answers for the time of signing: 0
+    does not say that it holds today, which is told beside it. With --json several files are told
+    line by line.
 
     Example: tongban-verify license.ofd --trust trust --report report.pdf
     """

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import signal
@@ -146,24 +147,55 @@ def judge_one(
     return Told(path=path, size=len(data), sha256=digest.hexdigest(), finding=finding)
 
 
+def judge_alone(
+    path: Path, question: Question, store: Callable[[], TrustStore], now: datetime
+) -> Told:
+    """`judge_one`; what the verifier itself fails on is told as it is of one file of many (rule 2).
+
+    Raises what `judge_file` and `store` raise, and DomainError (`VERIFIER_FAULT`).
+    """
+    asked: list[Exception] = []
+
+    def asked_store() -> TrustStore:
+        try:
+            return store()
+        except Exception as error:
+            asked.append(error)
+            raise
+
+    try:
+        return judge_one(path, question, asked_store, now)
+    except DomainError:
+        raise
+    except Exception as error:
+        if error in asked or (isinstance(error, OSError) and error.filename is not None):
+            raise  # of the node that says whom to trust, or of a file that somebody named
+        raise _fault(error) from error
+
+
+def _fault(error: Exception) -> DomainError:
+    """Of a fault of ours: its kind, and nothing that a file holds."""
+    kind = type(error).__name__
+    return DomainError(
+        f"the verifier itself failed on this file ({kind}): it says nothing of the file, so have "
+        "the file looked at by hand, and tell who maintains the verifier",
+        reason="VERIFIER_FAULT",
+        message_zh=f"验证软件处理该文件时自身出错（{kind}）：这不说明文件的真伪，"
+        "请人工检查该文件，并告知软件维护者",
+    )
+
+
 def _tried(path: Path, question: Question, store: TrustStore, now: datetime) -> Told:
     """What came of one file of many (rule 2)."""
     try:
         _check_regular(path)
         return judge_one(path, question, lambda: store, now)
     except DomainError as error:
-        why, why_zh = plain(error.message, 1000), plain(error.message_zh, 1000)
-        return Told(path=path, reason=error.reason, message=why, message_zh=why_zh)
+        found = error
     except Exception as error:  # noqa: BLE001  a fault of ours, and the others are to be told
-        kind = type(error).__name__
-        return Told(
-            path=path,
-            reason="VERIFIER_FAULT",
-            message=f"the verifier itself failed on this file ({kind}): it says nothing of the "
-            "file, so have the file looked at by hand, and tell who maintains the verifier",
-            message_zh=f"验证软件处理该文件时自身出错（{kind}）：这不说明文件的真伪，"
-            "请人工检查该文件，并告知软件维护者",
-        )
+        found = _fault(error)
+    why, why_zh = plain(found.message, 1000), plain(found.message_zh, 1000)
+    return Told(path=path, reason=found.reason, message=why, message_zh=why_zh)
 
 
 def _check_regular(path: Path) -> None:
@@ -228,7 +260,17 @@ def _in_order(pool: ProcessPoolExecutor, paths: Iterable[Path], ahead: int) -> I
 _mine: dict[str, Any] = {}
 
 
+def collect_seldom() -> None:
+    """For a process that judges one document after the other, and keeps nothing of them.
+
+    What is there lives as long as it; and what a document takes is freed without the collector.
+    """
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
+
+
 def _begin(parts: dict[str, Any], question: Question, now: datetime) -> None:
+    collect_seldom()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one who is asked ends the others
     _mine.update(question=question, store=TrustStore(**parts), now=now)
 

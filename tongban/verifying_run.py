@@ -29,7 +29,7 @@ from seal.trust import TrustStore
 from tongban.console import COLOURS, Exit, err, json_text, out, print_json, say, word
 from tongban.files import check_new, check_target, write_new
 from tongban.verifying import Question, place_of
-from tongban.verifying_many import Told, files_in, judge_all, judge_one, others_in
+from tongban.verifying_many import Told, files_in, judge_all, judge_alone, others_in
 
 _SHOWN: Final = 200
 _NOT_JUDGED: Final = "NOT_JUDGED"
@@ -58,7 +58,7 @@ def verify_files(
 
     `trust` says in words, English and Chinese, whose roots `store` holds; it is asked once, and
     only where there is something to judge. Raises InvalidArgument: REPORT_TOO_LARGE, FILE_EXISTS,
-    FILE_UNWRITABLE, REPORT_OF_RECEIPTS, and for a single file what `judge_file` raises.
+    FILE_UNWRITABLE, REPORT_OF_RECEIPTS, and for a single file what `judge_alone` raises.
     """
     if wish.report is not None:
         _check_place(wish.report)
@@ -67,7 +67,7 @@ def verify_files(
     if wish.report is not None:
         _check_count(len(paths))
     if len(paths) == 1 and not places[0].is_dir():
-        told = judge_one(paths[0], question, store, now)
+        told = judge_alone(paths[0], question, store, now)
         try:
             _write([told], wish.report, trust, now)
         finally:

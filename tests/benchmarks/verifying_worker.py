@@ -23,6 +23,7 @@ from seal.trust import TrustAnchor, TrustStore
 from seal.verify import assess
 from tests.benchmarks.operations import noted
 from tongban.verifying import Question, judge_file
+from tongban.verifying_many import collect_seldom
 
 CORES = 2
 
@@ -130,6 +131,7 @@ def _resident(what: str) -> float:
 def _serve(made: Path) -> None:
     """Answer line by line, until told to end."""
     bench = Bench(made)
+    collect_seldom()  # as the processes that verify many files do, and a node
     print("{}", flush=True)
     for line in sys.stdin:
         what, _, seconds = line.strip().rpartition(" ")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pypdfium2
 import pytest
+import typer
 
 from runtime.errors import InvalidArgument
 from seal.model import Indication
@@ -17,11 +18,11 @@ from seal.trust import TrustStore
 from seal.verify import assess
 from tests.builders.ofd import NOW, pack, plain_ofd, seal_ofd, unpack, world
 from tests.builders.pdf import plain_pdf
-from tongban.console import Exit
+from tongban.console import Exit, outcomes
 from tongban.files import read_file
 from tongban.reports import Reported, too_many, write_report
 from tongban.verifying import Question, judge_file
-from tongban.verifying_many import files_in, judge_all
+from tongban.verifying_many import files_in, judge_all, judge_alone
 from tongban.verifying_run import Wish, verify_files
 
 GOOD = seal_ofd(plain_ofd())
@@ -287,6 +288,31 @@ def test_a_fault_of_the_verifier_is_the_answer_for_that_file_alone(
     assert code is Exit.NO  # of the changed one; a fault alone is BAD_INPUT
     assert _run([folder / "07.ofd", folder / "08.ofd"], processes=processes) is Exit.BAD_INPUT
     assert "VERIFIER_FAULT" in capsys.readouterr().out
+
+
+def test_a_fault_of_the_verifier_is_told_of_a_single_file_too(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def faulty(*_args: object, **_named: object) -> object:
+        raise IndexError("what a file holds stays out of messages")
+
+    monkeypatch.setattr("tongban.verifying_many.judge_file", faulty)
+    for as_json in (False, True):
+        with pytest.raises(typer.Exit) as ended, outcomes(as_json=as_json):
+            _run([folder / "07.ofd"])
+        told = "".join(capsys.readouterr())
+        assert ended.value.exit_code == Exit.FAULT
+        assert "VERIFIER_FAULT" in told
+        assert "IndexError" in told
+        assert "stays out" not in told
+
+
+def test_what_the_trust_list_cannot_be_read_for_is_no_fault_of_the_verifier(folder: Path) -> None:
+    def store() -> TrustStore:
+        raise LookupError("no node")
+
+    with pytest.raises(LookupError, match="no node"):
+        judge_alone(folder / "07.ofd", Question(), store, AT)
 
 
 def test_what_begins_as_a_seal_is_judged_as_one(tmp_path: Path) -> None:

@@ -78,9 +78,9 @@ def verify(
     """Verify every seal of files of up to 128 MiB, in this process.
 
     The node, if it is asked at all, only says whom to trust. Exit code 1 FAILED, 6 INDETERMINATE,
-    4 a file that is no document; of several files the worst. It answers for the time of signing: 0
-    does not say that it holds today, which is told beside it. With --json several files are told
-    line by line.
+    4 a file that is no document; of several files the worst; 70 the verifier itself failed on a
+    single one. It answers for the time of signing: 0 does not say that it holds today, which is
+    told beside it. With --json several files are told line by line.
 
     Example: tongban seal verify license.ofd --trust trust --report report.pdf
     """
