@@ -12,6 +12,7 @@ from exchange.delivery.log.store import LogReader
 from exchange.delivery.managing import Managing
 from exchange.delivery.publishing import Publishing
 from exchange.delivery.rpc import DeliveryServicer
+from exchange.delivery.settling import Settling
 from exchange.delivery.subscribing import Subscribing
 from exchange.delivery.tail import LogTail, Woken
 from exchange.grants.authorizing import GrantIndex
@@ -30,16 +31,17 @@ def assemble(
     rates: Rates,
 ) -> tuple[DeliveryServicer, LogTail]:
     """The methods, and the end of the log that live streams wait at."""
-    woken = Woken()
+    woken, log = Woken(), LogReader(database)
     access = Access(database=database, grants=grants, schemas=schemas, clock=clock)
     leasing = Leasing(database=database, access=access, audit=audit, clock=clock, rates=rates)
     subscribing = Subscribing(
         access=access,
-        log=LogReader(database),
+        log=log,
         leasing=leasing,
         audit=audit,
         rates=rates,
         woken=woken,
+        settling=Settling(database, log),
     )
     publishing = Publishing(
         database=database, schemas=schemas, clock=clock, announce=subscribing.tail.announce

@@ -9,12 +9,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from exchange.audit.appending import AuditLog
 from exchange.audit.model import Receipt
+from exchange.delivery import settling
 from exchange.delivery.access import Access
 from exchange.delivery.lanes import store as lanes
 from exchange.delivery.lanes.model import DeadLetter, DeadLetterState
@@ -33,7 +34,7 @@ from runtime.records import make_record
 #: Dead letters that one call replays or closes.
 GREATEST_AT_ONCE = 1_000
 GREATEST_REASON = 200
-#: Later changes of a record that are looked at; who has more is surely superseded.
+#: Later changes of a record that are looked at.
 GREATEST_LATER = 1_000
 
 
@@ -135,12 +136,12 @@ class DeadLetters:
         """
         subscription = self._access.held(work, principal, parent)
         at = self._clock.now()
-        held = {lane.number: lane for lane in lanes.lanes(work.session, parent, lock=True)}
+        lanes.lanes(work.session, parent, lock=True)
+        tells = self._tells(principal, subscription)
         letters, more = self._chosen(work, subscription, offsets, (DeadLetterState.OPEN,))
         done = []
         for letter in letters:
-            cursor = held[letter.lane].cursor if letter.lane in held else subscription.cursor
-            gone = is_superseded(self._log, work, subscription, letter, cursor)
+            gone = is_superseded(self._log, work, letter, tells)
             state = DeadLetterState.SUPERSEDED if gone else DeadLetterState.REPLAYING
             made = replace(letter, state=state, update_time=at, actor=principal.system)
             lanes.put_dead_letter(work.session, made)
@@ -182,6 +183,15 @@ class DeadLetters:
             work, "dead_letters_closed", principal, subscription, done, at, reason=reason
         )
         return Settled(letters=done, more=more, owner=subscription.owner)
+
+    def _tells(self, principal: Principal, subscription: Subscription) -> Callable[[int], bool]:
+        """What tells of a change whether it is delivered; without a grant nothing is for now."""
+        try:
+            grant = self._access.granted(subscription.grant, principal)
+        except REFUSED:
+            return lambda _: False
+        settled = settling.Settled(subscription.settled, subscription.told_end)
+        return Projection(self._log, grant, subscription, settled).tells
 
     def _chosen(
         self,
@@ -280,20 +290,15 @@ def newest_of(log: LogReader, offset: int) -> LogEntry:
 
 
 def is_superseded(
-    log: LogReader,
-    work: UnitOfWork,
-    subscription: Subscription,
-    letter: DeadLetter,
-    cursor: int,
+    log: LogReader, work: UnitOfWork, letter: DeadLetter, tells: Callable[[int], bool]
 ) -> bool:
-    """Whether a later change of the record was delivered by its lane, or will be."""
-    newest = newest_of(log, letter.offset)
-    if newest.offset > cursor:
-        return True
-    later = log.since(newest.offset, letter.offset, GREATEST_LATER)
-    if len(later) == GREATEST_LATER:
-        return True
-    return bool(set(later) - lanes.are_dead(work.session, subscription.name, later))
+    """Whether a later change of the record was delivered by its lane, or will be.
+
+    `tells` says of a change whether the subscriber is told it; one that is not delivers nothing.
+    """
+    later = log.since(newest_of(log, letter.offset).offset, letter.offset, GREATEST_LATER)
+    dead = lanes.are_dead(work.session, letter.subscription, later)
+    return any(offset not in dead and tells(offset) for offset in later)
 
 
 def _entry_at(log: LogReader, offset: int) -> tuple[str, LogEntry]:

@@ -16,6 +16,7 @@ from datetime import datetime
 from exchange.audit.appending import AuditLog
 from exchange.audit.model import Receipt
 from exchange.delivery.access import Access
+from exchange.delivery.consumers import Consumer, check
 from exchange.delivery.dead_letters import is_superseded, newest_of
 from exchange.delivery.lanes import model as rules
 from exchange.delivery.lanes import store as lanes
@@ -32,27 +33,17 @@ from exchange.delivery.model import (
     record_id,
 )
 from exchange.delivery.projecting import Projection
+from exchange.delivery.settling import Settling
 from exchange.grants.model import Grant
 from exchange.grants.rates import Rates
 from exchange.refusals import REFUSED
 from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork
-from runtime.errors import FieldViolation, InvalidArgument
 from runtime.identity import Principal
 from runtime.records import SealedRecord
 
 #: A lane that has nothing to deliver is moved on where it lies so many changes behind.
 WORTH_WRITING = 10_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Consumer:
-    """Who takes a part of the work, and how much of it."""
-
-    name: str
-    max_changes: int
-    max_lanes: int = 0
-    lease_seconds: int = rules.DEFAULT_LEASE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +124,7 @@ class Leasing:
         self._rates = rates
         self._log = LogReader(database)
         self._keeping = LaneKeeping(self._log, clock)
+        self._settling = Settling(database, self._log)
 
     def lease(
         self, principal: Principal, *, name: str, consumer: Consumer, asked: bool = True
@@ -141,7 +133,7 @@ class Leasing:
 
         Raises what `Subscribing.pull` raises and InvalidArgument (BAD_CONSUMER).
         """
-        _check(consumer)
+        check(consumer)
         subscription = self._access.subscription(principal, name)
         try:
             grant = self._access.granted(subscription.grant, principal)
@@ -178,8 +170,9 @@ class Leasing:
         subscription: Subscription,
         consumer: Consumer,
     ) -> _Prepared | None:
-        held = self._standing(subscription)
-        projection = Projection(self._log, grant, subscription)
+        settled = self._settling.at(subscription, grant, subscription.cursor)
+        projection = Projection(self._log, grant, subscription, settled)
+        held = self._standing(subscription, projection)
         found = self._replay(subscription, projection, consumer, held)
         if found is None:
             found = self._next(subscription, projection, consumer, held)
@@ -194,7 +187,7 @@ class Leasing:
         about = self._audit.tags([entry.key for entry in found.entries])
         return _Prepared(leased, record, about)
 
-    def _standing(self, subscription: Subscription) -> _Standing:
+    def _standing(self, subscription: Subscription, projection: Projection) -> _Standing:
         """Lanes as they are now; what lapsed is told first."""
         now = self._clock.now()
         with self._database.reading() as session:
@@ -210,7 +203,7 @@ class Leasing:
                 }
                 self._keeping.written(work, subscription, locked, changed)
                 locked |= changed
-                waiting = self._replayable(work, subscription, locked)
+                waiting = self._replayable(work, subscription, projection, locked)
             held = list(locked.values())
         now_held = {
             lane.number: replace(lane, cursor=cursor_of(subscription, lane)) for lane in held
@@ -233,8 +226,8 @@ class Leasing:
                 locked = self._keeping.locked(work, subscription)
                 lane, at = locked[number], self._clock.now()
                 # Asked anew under the lock: the lane may have gone on meanwhile.
-                still = self._replayable(work, subscription, locked).get(number) == offset
-                if not still or not rules.is_free(lane, at):
+                waiting = self._replayable(work, subscription, projection, locked)
+                if waiting.get(number) != offset or not rules.is_free(lane, at):
                     continue
                 taken = rules.leased(
                     lane, consumer.name, at, consumer.lease_seconds, replays=offset
@@ -332,14 +325,17 @@ class Leasing:
         return _Scan(found, set(free) - busy, upto)
 
     def _replayable(
-        self, work: UnitOfWork, subscription: Subscription, held: dict[int, Lane]
+        self,
+        work: UnitOfWork,
+        subscription: Subscription,
+        projection: Projection,
+        held: dict[int, Lane],
     ) -> dict[int, int]:
         """The dead letter to replay next, by lane; those that were superseded meanwhile are so."""
         waiting = lanes.replaying(work.session, subscription.name)
         for number, offset in list(waiting.items()):
             letter = lanes.dead_letter(work.session, subscription.name, offset, lock=True)
-            cursor = held[number].cursor
-            if letter and is_superseded(self._log, work, subscription, letter, cursor):
+            if letter and is_superseded(self._log, work, letter, projection.tells):
                 state, at = DeadLetterState.SUPERSEDED, self._clock.now()
                 lanes.put_dead_letter(work.session, replace(letter, state=state, update_time=at))
                 del waiting[number]
@@ -378,23 +374,3 @@ def _lease(lane: Lane) -> Lease:
         deliveries=lane.deliveries + 1,
         replayed=bool(lane.replays),
     )
-
-
-def _check(consumer: Consumer) -> None:
-    wrong = []
-    name = consumer.name
-    if not 0 < len(name) <= rules.GREATEST_CONSUMER or not name.isprintable():
-        wrong.append(
-            FieldViolation("consumer", f"is 1 to {rules.GREATEST_CONSUMER} printable characters")
-        )
-    if not 0 <= consumer.max_lanes <= rules.GREATEST_LANES:
-        wrong.append(FieldViolation("max_lanes", f"is 0 to {rules.GREATEST_LANES}"))
-    if not 1 <= consumer.lease_seconds <= rules.GREATEST_LEASE:
-        wrong.append(FieldViolation("lease_seconds", f"is 1 to {rules.GREATEST_LEASE}"))
-    if wrong:
-        raise InvalidArgument(
-            "this consumer cannot lease: see the violations",
-            reason="BAD_CONSUMER",
-            message_zh="消费者参数有误：请查看字段说明",
-            violations=wrong,
-        )

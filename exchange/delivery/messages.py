@@ -13,7 +13,8 @@ from exchange.delivery.dead_letters import Settled
 from exchange.delivery.encoding import put
 from exchange.delivery.intake import Header
 from exchange.delivery.lanes.model import DEFAULT_LEASE, DeadLetter, DeadLetterState, Lane
-from exchange.delivery.leasing import Consumer, Lease, Leased
+from exchange.delivery.consumers import Consumer
+from exchange.delivery.leasing import Lease, Leased
 from exchange.delivery.managing import Looked, Sharing, bad_start
 from exchange.delivery.model import (
     Change,

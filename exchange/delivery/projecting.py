@@ -3,7 +3,9 @@
 1. A change is seen by the terms that hold at its offset (`Grant.view_at`). One outside them does
    not exist, but where what it replaced was shown, or may have been: then it is a withdrawal.
 2. Who has seen nothing of a record is told nothing of it: not that it changed, not that it ended.
-3. Up to `Grant.history_from`, and up to a subscription's `snapshot_end`, the log is read compacted:
+3. Who was told the version before is not told of a change that alters nothing of what it is shown:
+   that an item it is not given was changed, and when, is not its business (`settling`).
+4. Up to `Grant.history_from`, and up to a subscription's `snapshot_end`, the log is read compacted:
    no superseded value is shown (rule 4 of `model`).
 """
 
@@ -11,12 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import islice
 
 import orjson
 
 from exchange.delivery.log.store import LogReader
 from exchange.delivery.model import Change, LogEntry, Subscription, project
+from exchange.delivery.settling import UNKNOWN, Settled
 from exchange.grants.model import Grant
 from exchange.grants.rows import Holds, shows
 
@@ -38,44 +41,47 @@ class Projection:
     Made anew for each reading: a grant changes. `ended` tells that the log had no more.
     """
 
-    def __init__(self, log: LogReader, grant: Grant, subscription: Subscription) -> None:
+    def __init__(
+        self,
+        log: LogReader,
+        grant: Grant,
+        subscription: Subscription,
+        settled: Settled = UNKNOWN,
+    ) -> None:
         self._log = log
+        self._settled = settled
         self._grant = grant
         self._subscription = subscription
         self._bound = max(grant.history_from, subscription.snapshot_end)
-        #: Every change is shown, and alike.
+        #: Every record is shown, and alike.
         self._plain = not (grant.row_filter or grant.earlier)
         self._holds: Holds = log.holds
         self.ended = False
 
     def read(self, after: int, limit: int) -> Reading:
         """The next changes after an offset, at most `limit`."""
-        end = after if self._plain else self._log.end()  # what comes meanwhile is not passed by
+        end = self._log.end()  # what comes meanwhile is not passed by
         keys: list[str] = []
         changes = self.project(islice(self.entries(after, limit), limit), keys)
         if changes:
             return Reading(changes, keys, changes[-1].offset)
-        # Records that are not shown are passed by only together with the end of the whole log, so
-        # that the cursor tells nothing of them.
+        # What is not shown is passed by only together with the end of the whole log, so that the
+        # cursor tells nothing of it.
         passed = end if self.ended else after
         return Reading([], [], max(after, passed, self._bound))
 
     def entries(self, after: int, limit: int = ENDLESS) -> Iterator[LogEntry]:
-        """Entries that are seen after an offset; where all are, about `limit` are read."""
+        """Entries that are seen after an offset; `limit` of them are wanted."""
         older: Iterable[LogEntry] = ()
         bound, resource = max(after, self._bound), self._grant.resource
         if after < self._bound:
             origin = self._subscription.origin
             older = self._log.newest_after(resource, after, self._bound, ended_after=origin)
-        if self._plain:
-            yield from chain(older, self._log.after(resource, bound, limit))
-            self.ended = True
-            return
         for entry in older:
-            seen = self._newest_seen(entry)
+            seen = entry if self._plain else self._newest_seen(entry)
             if seen is not None:
                 yield seen
-        for entry in self._log.after_with_previous(resource, bound):
+        for entry in self._log.after_with_previous(resource, bound, limit):
             seen = self._seen(entry)
             if seen is not None:
                 yield seen
@@ -127,12 +133,42 @@ class Projection:
         told = entry.previous and entry.offset > self._subscription.origin
         return entry._replace(payload=None) if told else None
 
+    def tells(self, offset: int) -> bool:
+        """Whether a change is one that the subscriber is told, or was.
+
+        In doubt it is not: of those up to the bound only a record's newest is known to be.
+        """
+        found = self._log.at(offset)
+        if found is None:
+            return False
+        entry = found[1]
+        if offset <= self._bound:
+            newest = self._log.last_of(self._grant.resource, entry.key)
+            is_newest = newest is not None and newest.offset == offset
+            return is_newest and (self._plain or self._newest_seen(entry) is not None)
+        before = self._log.at(entry.previous) if entry.previous else None
+        text = None if before is None else before[1].payload
+        return self._seen(entry._replace(previous_payload=text)) is not None
+
     def _seen(self, entry: LogEntry) -> LogEntry | None:
-        if self._shown(entry.offset, entry.payload):
-            return entry
+        if self._plain or self._shown(entry.offset, entry.payload):
+            return None if self._says_nothing(entry) else entry
         if entry.previous and self._was_shown(entry):
             return entry if entry.payload is None else entry._replace(payload=None)
         return None
+
+    def _says_nothing(self, entry: LogEntry) -> bool:
+        """Whether what is shown of a record is just what the subscriber was told of it."""
+        offset, _, payload, _, previous, before = entry
+        if payload is None or before is None or not self._settled.leaves_out(offset, previous):
+            return False
+        if self._plain:
+            show = self._grant.project
+            return show(orjson.loads(before)) == show(orjson.loads(payload))
+        if not self._shown(previous, before):
+            return False
+        then, now = self._grant.view_at(previous), self._grant.view_at(offset)
+        return then.project(orjson.loads(before)) == now.project(orjson.loads(payload))
 
     def _shown(self, offset: int, payload: str | None) -> bool:
         if payload is None:

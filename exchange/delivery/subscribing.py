@@ -27,10 +27,12 @@ from dataclasses import dataclass, field, replace
 from exchange.audit.appending import AuditLog
 from exchange.audit.model import Receipt
 from exchange.delivery.access import Access
-from exchange.delivery.leasing import Consumer, Leased, Leasing
+from exchange.delivery.consumers import Consumer
+from exchange.delivery.leasing import Leased, Leasing
 from exchange.delivery.log.store import LogReader
 from exchange.delivery.model import Change, Subscription
 from exchange.delivery.projecting import Projection
+from exchange.delivery.settling import Settled, Settling
 from exchange.delivery.tail import POLL_SECONDS, LogTail, Woken
 from exchange.grants.rates import Rates
 from exchange.refusals import REFUSED
@@ -55,6 +57,7 @@ class _Batch:
     changes: list[Change]
     cursor: int
     record: SealedRecord | None
+    settled: Settled
     #: Whose data the changes are: `AuditLog.tags`.
     about: bytes = b""
 
@@ -90,6 +93,7 @@ class Subscribing:
         audit: AuditLog,
         rates: Rates,
         woken: Woken,
+        settling: Settling,
     ) -> None:
         self._access = access
         self._log = log
@@ -97,6 +101,7 @@ class Subscribing:
         self._audit = audit
         self._rates = rates
         self._woken = woken
+        self._settling = settling
         self.tail = LogTail(self._log.end)
 
     def subscription(self, principal: Principal, name: str) -> Subscription:
@@ -132,14 +137,15 @@ class Subscribing:
         Raises as `pull`, at any time, and Unavailable (NODE_STOPPING).
         """
         position, window = subscription.cursor, _window(max_outstanding)
+        settled: Settled | None = None
         try:
             while not self.tail.closed:
                 await self._room(principal, subscription, window)
                 seen = await asyncio.to_thread(self._log.end)
                 batch = await asyncio.to_thread(
-                    self._next, principal, subscription, position, window.limit(limit)
+                    self._next, principal, subscription, position, window.limit(limit), settled
                 )
-                position = batch.cursor
+                position, settled = batch.cursor, batch.settled
                 if batch.record is not None:
                     receipt = await self._audit.append(batch.record, tags=batch.about)
                     window.take(batch.changes)
@@ -236,18 +242,20 @@ class Subscribing:
         subscription: Subscription,
         after: int,
         limit: int,
+        settled: Settled | None = None,
         *,
         asked: bool = False,
     ) -> _Batch:
         grant = self._access.still(principal, subscription)
         if asked:
             self._rates.take(grant)
-        reading = Projection(self._log, grant, subscription).read(after, limit)
+        settled = self._settling.at(subscription, grant, after, settled)
+        reading = Projection(self._log, grant, subscription, settled).read(after, limit)
         changes = reading.changes
         if not changes:
-            return _Batch([], reading.upto, None)
+            return _Batch([], reading.upto, None, settled)
         record = self._access.delivered(principal, grant, subscription, changes)
-        return _Batch(changes, reading.upto, record, self._audit.tags(reading.keys))
+        return _Batch(changes, reading.upto, record, settled, self._audit.tags(reading.keys))
 
     def _refused(
         self, error: DomainError, principal: Principal, subscription: Subscription

@@ -29,9 +29,11 @@ from exchange.delivery.assembling import assemble
 from exchange.delivery.dead_letters import DeadLetters
 from exchange.delivery.intake import Batch
 from exchange.delivery.lanes.model import DeadLetterState
-from exchange.delivery.leasing import Consumer, Leased, Leasing
+from exchange.delivery.consumers import Consumer
+from exchange.delivery.leasing import Leased, Leasing
 from exchange.delivery.managing import Managing, Sharing
 from exchange.delivery.model import ChangeType, Start, StartPosition, record_id
+from exchange.delivery.settling import Settled
 from exchange.delivery.subscribing import Subscribing
 from exchange.delivery.subscriptions import store as subscriptions
 from exchange.grants import service as grants
@@ -54,6 +56,7 @@ VALUES = st.none() | st.fixed_dictionaries({
     "name": st.sampled_from("甲乙"),
     "region": st.sampled_from(["990101", "990102"]),
     "household_size": st.sampled_from(["1", ""]),
+    "birth_date": st.sampled_from(["1990-01-01", "1990-01-02"]),  # granted to nobody
 })  # fmt: skip
 KEYS = st.sampled_from("abcde")
 WORKERS = st.sampled_from(["w1", "w2", "w3"])
@@ -173,9 +176,13 @@ class SharedDelivery(RuleBasedStateMachine):
     @rule(worker=WORKERS, limit=st.integers(1, 6), lanes=st.integers(0, 2))
     def lease(self, worker, limit, lanes):
         consumer = Consumer(name=worker, max_changes=limit, max_lanes=lanes, lease_seconds=60)
+        settled = self._settled(self.name)
         leased = self.leasing.lease(PRINCIPAL, name=self.name, consumer=consumer)
         if not leased.changes:
             return
+        for change, lane in zip(leased.changes, leased.lanes, strict=True):
+            if lane not in {lease.lane for lease in leased.leases if lease.replayed}:
+                self._check_news(change, settled)
         self._check_leases(leased)
         self._check_changes(leased)
         self._give_up(worker)
@@ -259,12 +266,14 @@ class SharedDelivery(RuleBasedStateMachine):
     @rule(limit=st.integers(1, 5), dies=st.booleans())
     def pull_by_one_cursor(self, limit, dies):
         held = self.subscribing.subscription(PRINCIPAL, self.classic)
+        settled = self._settled(self.classic)
         delivery = self.subscribing.pull(PRINCIPAL, held, limit=limit)
         offsets = [change.offset for change in delivery.changes]
         assert offsets == sorted(set(offsets))
         assert all(offset > held.cursor for offset in offsets)
         for change in delivery.changes:
             self._check_change(change, self.classic_secret)
+            self._check_news(change, settled)
             self.cursor_seen.add(change.offset)
         if not dies and delivery.changes:
             with self.service.database.unit_of_work() as work:
@@ -300,6 +309,7 @@ class SharedDelivery(RuleBasedStateMachine):
         self._note_dead()
         for entry in self.log:
             assert not self._is_due(entry) or entry.offset in self.done | self.dead
+        self._check_told_last(self.done | self.dead)
         while True:
             held = self.subscribing.subscription(PRINCIPAL, self.classic)
             before = held.cursor
@@ -308,6 +318,7 @@ class SharedDelivery(RuleBasedStateMachine):
                 break
         for entry in self.log:
             assert not self._is_due(entry) or entry.offset in self.cursor_seen
+        self._check_told_last(self.cursor_seen)
         with self.service.database.unit_of_work() as work:
             grants.revoke_grant(
                 work, caller(CIVIL), name=self.grant, reason="结束", clock=self.clock
@@ -365,8 +376,36 @@ class SharedDelivery(RuleBasedStateMachine):
         """Whether it must be delivered to who began at the beginning."""
         if entry.offset <= self.bound:
             return self._shown(entry) and self.newest[entry.key] is entry
-        previous = entry.previous
-        return self._shown(entry) or (previous is not None and self._shown(previous))
+        if self._shown(entry):
+            return not self._alters_nothing(entry)
+        return entry.previous is not None and self._shown(entry.previous)
+
+    def _alters_nothing(self, entry):
+        """Whether an entry alters only what is not shown."""
+        before = entry.previous
+        if before is None or not self._shown(before) or not self._shown(entry):
+            return False
+        return self._items(before) == self._items(entry)
+
+    def _check_told_last(self, told):
+        """Of every record that is shown, what was told last is what it is now."""
+        for key, newest in self.newest.items():
+            mine = [e for e in self.log if e.key == key and e.offset in told]
+            if self._shown(newest):
+                assert mine and self._items(mine[-1]) == self._items(newest)
+            else:
+                assert not mine or not self._shown(mine[-1])
+
+    def _settled(self, name):
+        with self.service.database.reading() as session:
+            held = subscriptions.get(session, name)
+        return Settled(held.settled, held.told_end)
+
+    def _check_news(self, change, settled):
+        """Nobody is told that something changed which is not shown."""
+        entry = self._entry(change.offset)
+        if entry.previous is not None and settled.leaves_out(entry.offset, entry.previous.offset):
+            assert not self._alters_nothing(entry)
 
     def _check_change(self, change, secret):
         entry = self._entry(change.offset)

@@ -151,16 +151,21 @@ class LogReader:
                 return
             offset, limit = rows[-1][0], limit - wanted
 
-    def after_with_previous(self, resource: str, offset: int) -> Iterator[LogEntry]:
-        """Changes of a resource after an offset in order, with what each replaced."""
-        text = self._after_with_previous
+    def after_with_previous(
+        self, resource: str, offset: int, wanted: int = READ_CHUNK
+    ) -> Iterator[LogEntry]:
+        """Changes of a resource after an offset in order, with what each replaced.
+
+        Reads `wanted` of them at first.
+        """
+        text, wanted = self._after_with_previous, min(wanted, READ_CHUNK)
         while True:
-            rows, times = self._ranges(text, resource, offset, _END, READ_CHUNK)
+            rows, times = self._ranges(text, resource, offset, _END, wanted)
             for row in rows:
                 yield LogEntry(row[0], row[1], row[2], times[row[3]], row[4], row[5])
-            if len(rows) < READ_CHUNK:
+            if len(rows) < wanted:
                 return
-            offset = rows[-1][0]
+            offset, wanted = rows[-1][0], READ_CHUNK
 
     def newest_after(
         self, resource: str, offset: int, until: int, *, ended_after: int

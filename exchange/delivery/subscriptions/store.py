@@ -95,6 +95,11 @@ def settle(session: Session, name: str, settled: int, told_end: int) -> None:
     )
 
 
+def unsettle(session: Session, name: str) -> None:
+    """It reads compacted again: what it was told is not known until that is behind it."""
+    session.execute(sa.update(_ROWS).where(_ROWS.c.name == name).values(settled=-1))
+
+
 def get(session: Session, name: str) -> Subscription | None:
     """The subscription of a name, unless it has ended."""
     row = session.get(SubscriptionRow, name)
