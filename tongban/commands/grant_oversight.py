@@ -13,6 +13,7 @@ from runtime.errors import InvalidArgument
 from tongban.client import Client, plain
 from tongban.commands.grant_requests import Rows
 from tongban.commands.grant_terms import (
+    Operations,
     condition,
     end_of,
     granted_item,
@@ -96,7 +97,7 @@ def what_if(
     item: Annotated[
         list[str] | None, typer.Option(help="What would be left: item, or item:mask.")
     ] = None,
-    operations: Annotated[str, typer.Option(help="Operations left, comma-separated.")] = "",
+    operations: Operations = None,
     daily_quota: Annotated[int | None, typer.Option(help="Records a day.")] = None,
     rate: Annotated[int | None, typer.Option(help="Questions a minute.")] = None,
     row: Rows = None,

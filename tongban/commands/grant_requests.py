@@ -10,6 +10,8 @@ from exchange.v1 import grants_pb2 as pb
 from tongban.client import Client, new_request_id, plain
 from tongban.commands.grant_terms import (
     MASKS,
+    USUAL,
+    Operations,
     condition,
     end_of,
     granted_item,
@@ -56,7 +58,7 @@ def request(
     item: Annotated[list[str], typer.Option(help="Code of an item; several times.")],
     purpose: Annotated[str, typer.Option(help="What it is for.")],
     legal_basis: Annotated[str, typer.Option(help="By what right.")],
-    operations: Annotated[str, typer.Option(help="Comma-separated.")] = "query,verify,subscribe",
+    operations: Operations = None,
     row: Rows = None,
     service_item: Annotated[str, typer.Option(help="The service item that it serves.")] = "",
     amends: Annotated[str, typer.Option(help="A grant of yours that it asks to change.")] = "",
@@ -77,7 +79,7 @@ def request(
                 access_request=pb.AccessRequest(
                     resource=resource,
                     items=item,
-                    operations=operations_of(operations),
+                    operations=operations_of(operations or USUAL),
                     purpose=purpose,
                     legal_basis=legal_basis,
                     row_filter=[condition(r) for r in row or ()],
@@ -110,7 +112,7 @@ def approve(
     start: Annotated[
         str, typer.Option(help="From when: YYYY-MM-DD (that day included), or 7d; now if empty.")
     ] = "",
-    operations: Annotated[str, typer.Option(help="Comma-separated; all asked if empty.")] = "",
+    operations: Operations = None,
     daily_quota: Annotated[int, typer.Option(min=0, help="Records a day; 0 is no bound.")] = 0,
     rate: Annotated[int, typer.Option(min=0, help="Questions a minute; 0 is no bound.")] = 0,
     row: Rows = None,
@@ -198,7 +200,7 @@ def resubmit(
     item: Annotated[list[str] | None, typer.Option(help="Items, if others now.")] = None,
     purpose: Annotated[str, typer.Option(help="What it is for, if said otherwise now.")] = "",
     legal_basis: Annotated[str, typer.Option(help="By what right, likewise.")] = "",
-    operations: Annotated[str, typer.Option(help="Comma-separated, likewise.")] = "",
+    operations: Operations = None,
     row: Rows = None,
     node: NodeAddress = DEFAULT_NODE,
     identity: IdentityFolder = DEFAULT_IDENTITY,

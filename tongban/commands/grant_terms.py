@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, time, timedelta
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from exchange.v1 import grants_pb2 as pb
 from runtime.clock import CHINA
@@ -33,10 +35,19 @@ _SIGNS = {
 }
 
 
-def operations_of(text: str) -> list[pb.Operation.ValueType]:
-    """Operations of a comma-separated list. Raises InvalidArgument."""
+#: What a request asks for that names none.
+USUAL = ("query", "verify", "subscribe")
+Operations = Annotated[
+    list[str] | None,
+    typer.Option(help=f"Of {', '.join(OPERATIONS)}: comma-separated, or several times."),
+]
+
+
+def operations_of(texts: Iterable[str] | None) -> list[pb.Operation.ValueType]:
+    """Operations of comma-separated lists, each once. Raises InvalidArgument."""
+    words = [word.strip() for text in texts or () for word in text.split(",")]
     try:
-        return [OPERATIONS[word] for word in text.split(",") if word]
+        return [OPERATIONS[word] for word in dict.fromkeys(words) if word]
     except KeyError:
         listed = ", ".join(OPERATIONS)
         raise InvalidArgument(

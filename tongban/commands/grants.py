@@ -16,6 +16,7 @@ from tongban.client import Client, new_request_id, plain
 from tongban.commands import grant_oversight, grant_requests
 from tongban.commands.grant_requests import Rows
 from tongban.commands.grant_terms import (
+    Operations,
     as_json_of,
     condition,
     end_of,
@@ -133,7 +134,7 @@ def narrow(
     item: Annotated[
         list[str] | None, typer.Option(help="What is left: item, or item:mask; several times.")
     ] = None,
-    operations: Annotated[str, typer.Option(help="Operations left, comma-separated.")] = "",
+    operations: Operations = None,
     daily_quota: Annotated[int | None, typer.Option(help="Records a day, lower.")] = None,
     rate: Annotated[int | None, typer.Option(help="Questions a minute, lower.")] = None,
     row: Rows = None,
