@@ -18,7 +18,8 @@ from exchange.catalog.store import DEPARTMENTS, department_of
 from exchange.discovery.model import GREATEST_GRANTS, GREATEST_REQUESTS, OPEN
 from exchange.grants import content
 from exchange.grants.model import AccessRequest, AccessRequestState, Grant, GrantState
-from exchange.grants.store import GRANTS, REQUESTS
+from exchange.grants.requests.store import REQUESTS
+from exchange.grants.store import GRANTS
 from runtime.database import UtcDateTime
 
 

@@ -96,6 +96,11 @@ def terms_of(text: str) -> Terms | None:
     )
 
 
+def proposer_of(text: str) -> str:
+    """Who proposed the terms in a text; empty where nobody did, or where it was not kept yet."""
+    return str(orjson.loads(text).get("by", "")) if text else ""
+
+
 @lru_cache(maxsize=4096)
 def _items_in(text: str) -> tuple[GrantedItem, ...]:
     return items_of(orjson.loads(text))

@@ -55,11 +55,6 @@ __all__ = ["approve", "ask", "endorse", "grant_at_once", "reject", "years_after"
 
 #: An unconditional resource is granted at once, for a year.
 AT_ONCE_YEARS = 1
-OPEN = (
-    AccessRequestState.PENDING,
-    AccessRequestState.AWAITING_AUTHORITY,
-    AccessRequestState.RETURNED,
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,9 +183,11 @@ def approve(
         include_history=include_history,
     )
     request = replace(request, review_note=reason) if reason else request
-    if request.needs_review and not is_authority(principal, request, above):
+    alone = principal.department == request.source and is_authority(principal, request, above)
+    if request.needs_review and not alone:
         waiting = AccessRequestState.AWAITING_AUTHORITY
-        return replace(request, state=waiting, proposal=terms), None
+        by = principal.system
+        return replace(request, state=waiting, proposal=terms, proposed_by=by), None
     return _answer(request, terms, grant_name, amended=amended, offset=offset, now=now)
 
 
@@ -207,14 +204,17 @@ def endorse(
 ) -> tuple[AccessRequest, Grant]:
     """The authority agrees to what the source proposes.
 
-    Raises NotFound (ACCESS_REQUEST_NOT_FOUND), PermissionDenied (NOT_THE_AUTHORITY) and
-    FailedPrecondition (REQUEST_AWAITS_SOURCE and others of `check_state`, PROPOSAL_OUT_OF_DATE).
+    Raises NotFound (ACCESS_REQUEST_NOT_FOUND), PermissionDenied (NOT_THE_AUTHORITY, and
+    SECOND_PERSON_NEEDED of who proposed it in the source's place) and FailedPrecondition
+    (REQUEST_AWAITS_SOURCE and others of `check_state`, PROPOSAL_OUT_OF_DATE).
     """
     if request is None or not may_see(principal, request):
         raise request_not_found()
     if not is_authority(principal, request, above):
         raise _not_the_authority()
     check_state(request, AccessRequestState.AWAITING_AUTHORITY)
+    if principal.system == request.proposed_by:
+        raise _proposed_it()
     check_shared(resource)
     if request.amends:
         amending.check_amendable(amended, request)
@@ -289,6 +289,7 @@ def _answer(
         grant=grant.name,
         decide_time=now,
         proposal=None,
+        proposed_by="",
     )
     return approved, grant
 
@@ -321,6 +322,7 @@ def reject(
         decision_legal_basis=legal_basis,
         decide_time=now,
         proposal=None,
+        proposed_by="",
     )
 
 
@@ -361,4 +363,13 @@ def _not_the_authority() -> PermissionDenied:
         "only an administrator of the authority agrees to sharing across regions or levels",
         reason="NOT_THE_AUTHORITY",
         message_zh="跨地区、跨层级共享只能由主管部门的管理员审核",
+    )
+
+
+def _proposed_it() -> PermissionDenied:
+    return PermissionDenied(
+        "who proposed in the source's place does not agree as the authority too: another "
+        "administrator of the authority does",
+        reason="SECOND_PERSON_NEEDED",
+        message_zh="代数源部门提出意见者不得再以主管部门身份审核：请由主管部门的另一管理员审核",
     )

@@ -71,6 +71,13 @@ class AccessRequestState(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
+OPEN = (
+    AccessRequestState.PENDING,
+    AccessRequestState.AWAITING_AUTHORITY,
+    AccessRequestState.RETURNED,
+)
+
+
 class GrantState(StrEnum):
     """State of a grant."""
 
@@ -149,6 +156,8 @@ class AccessRequest:
     review_note: str = ""
     decision_legal_basis: str = ""
     proposal: Terms | None = None
+    #: The system that proposed it.
+    proposed_by: str = ""
     #: The last day of the reply, `YYYY-MM-DD`, as its clock says; empty where none runs.
     reply_due: str = ""
 

@@ -25,7 +25,6 @@ from exchange.grants import (
     reviewing,
     service,
     standing,
-    store,
     supplying,
     waiting,
 )
@@ -38,6 +37,7 @@ from exchange.grants.model import (
     Operation,
     request_not_found,
 )
+from exchange.grants.requests import store as requests
 from exchange.grants.rights import may_see
 from exchange.grants.rows import RowCondition
 from exchange.grants.sharing import tested_by
@@ -89,11 +89,11 @@ def approve_access_request(
         offset=reading.end_of_log(work),
         above=standing.above(work, held.source),
     )
-    service.check_named(work, "", row_filter)
+    service.check_named(work, row_filter)
     given = [one.item for one in items]
     tested = [one.item for one in row_filter or held.row_filter]
     service.check_shareable(work, held.resource, [*given, *tested], now)
-    store.update_request(work.session, request)
+    requests.update_request(work.session, request)
     waiting.end(work, held, principal, now)
     if grant is not None:
         service.write_grant(work, grant, actor=principal.system, now=now)
@@ -129,7 +129,7 @@ def endorse_access_request(
         above=standing.above(work, held.source),
     )
     service.check_shareable(work, held.resource, [*grant.masks, *tested_by(grant)], now)
-    store.update_request(work.session, request)
+    requests.update_request(work.session, request)
     waiting.end(work, held, principal, now)
     service.write_grant(work, grant, actor=principal.system, now=now)
     supplying.consented(work, grant, resource, actor=principal.system, at=now)
@@ -147,7 +147,7 @@ def reject_access_request(
 ) -> AccessRequest:
     """Answer a request with a refusal. Raises what `deciding.reject` raises."""
     names.parse(names.ACCESS_REQUEST, name)
-    held = store.request(work.session, name, lock=True)
+    held = requests.request(work.session, name, lock=True)
     now = clock.now()
     request = deciding.reject(
         principal,
@@ -173,7 +173,7 @@ def return_access_request(
 ) -> AccessRequest:
     """Give a request back for more material. Raises what `reviewing.give_back` raises."""
     names.parse(names.ACCESS_REQUEST, name)
-    held = store.request(work.session, name, lock=True)
+    held = requests.request(work.session, name, lock=True)
     now = clock.now()
     request = reviewing.give_back(principal, held, note=note, above=_above(work, held))
     if held is not None and held.state is AccessRequestState.AWAITING_AUTHORITY:
@@ -201,7 +201,7 @@ def _to_decide(
 ) -> tuple[AccessRequest, DataResource, Grant | None]:
     """A request, locked, with what a decision on it needs."""
     names.parse(names.ACCESS_REQUEST, name)
-    held = store.request(work.session, name, lock=True)
+    held = requests.request(work.session, name, lock=True)
     if held is None or not may_see(principal, held):
         raise request_not_found()
     resource = catalog.resource_in(work, held.resource)

@@ -4,6 +4,7 @@
    Purpose, legal basis and reasons are free text: the log commits to them by hash only.
 2. Whoever is no party to a request gets the answer for one that does not exist.
 3. Its clock runs while somebody has to answer (`waiting`).
+4. A department has at most `GREATEST_OPEN` requests that wait for an answer.
 
 Those of who answers are in `replying`.
 """
@@ -28,13 +29,17 @@ from exchange.grants.model import (
     Operation,
     request_not_found,
 )
+from exchange.grants.requests import store as requests
 from exchange.grants.rights import may_see
 from exchange.grants.rows import RowCondition
 from runtime import names, paging
 from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork
+from runtime.errors import ResourceExhausted
 from runtime.identity import Principal
 from runtime.records import make_record
+
+GREATEST_OPEN = 200
 
 
 def create_access_request(
@@ -54,7 +59,8 @@ def create_access_request(
 ) -> AccessRequest:
     """Record a request; one for an unconditional resource is granted at once.
 
-    Raises NotFound (RESOURCE_NOT_FOUND) and what `deciding.ask` raises.
+    Raises NotFound (RESOURCE_NOT_FOUND), ResourceExhausted (TOO_MANY_OPEN_REQUESTS), and what
+    `deciding.ask` and `service.check_named` raise.
     """
     department = names.parse(names.DEPARTMENT, parent, field="parent")["department"]
     found = catalog.resource_in(work, resource)
@@ -78,7 +84,7 @@ def create_access_request(
         amended=amended,
         review=NO_REVIEW if at_once else standing.review(work, parent, resource),
     )
-    service.check_named(work, service_item, row_filter)
+    service.check_named(work, row_filter, service_item=service_item, consumer=parent)
     service.check_shareable(work, request.resource, asked_of(request), now)
     facts: dict[str, str | int | list[str]] = {
         "access_request": request.name,
@@ -96,7 +102,8 @@ def create_access_request(
         )
     )
     if not at_once:
-        store.insert_request(work.session, request)
+        _check_open(work, parent)
+        requests.insert_request(work.session, request)
         return waiting.start(work, request, Kind.REPLY_CONDITIONAL, request.source, principal, now)
     approved, grant = deciding.grant_at_once(
         request,
@@ -105,16 +112,27 @@ def create_access_request(
         amended=amended,
         offset=reading.end_of_log(work),
     )
-    store.insert_request(work.session, approved)
+    requests.insert_request(work.session, approved)
     service.write_grant(work, grant, actor=UNCONDITIONAL_RULE, now=now)
     return approved
+
+
+def _check_open(work: UnitOfWork, consumer: str) -> None:
+    """Each one keeps a source and a clock busy. Raises ResourceExhausted."""
+    if requests.open_requests(work.session, consumer, GREATEST_OPEN) >= GREATEST_OPEN:
+        raise ResourceExhausted(
+            f"a department has at most {GREATEST_OPEN} requests open: wait for answers, "
+            "or withdraw some",
+            reason="TOO_MANY_OPEN_REQUESTS",
+            message_zh=f"每个部门至多有 {GREATEST_OPEN} 件在办申请：请等待答复，或撤回部分申请",
+        )
 
 
 def get_access_request(database: Database, principal: Principal, name: str) -> AccessRequest:
     """One request, to who may see it. Raises NotFound, ACCESS_REQUEST_NOT_FOUND."""
     names.parse(names.ACCESS_REQUEST, name)
     with database.reading() as session:
-        request = store.request(session, name)
+        request = requests.request(session, name)
         if request is None or not may_see(principal, request):
             raise request_not_found()
         clocks = deadlines.of_subjects(session, [name])
@@ -127,7 +145,7 @@ def list_access_requests(
     """A page of the requests of a department, or of all, that the caller may see."""
     consumer, size, after = service.page(parent, page_size, page_token, names.ACCESS_REQUEST)
     with database.reading() as session:
-        rows = store.requests(
+        rows = requests.requests(
             session, consumer=consumer, party=service.party(principal), after=after, limit=size + 1
         )
         clocks = deadlines.of_subjects(session, [row.name for row in rows])
@@ -139,12 +157,14 @@ def resubmit_access_request(
 ) -> AccessRequest:
     """Hand a returned request in again. Raises what `reviewing.resubmit` raises."""
     name = content.name
-    held = store.request(work.session, name, lock=True)
+    held = requests.request(work.session, name, lock=True)
     if held is None or not may_see(principal, held):
         raise request_not_found()
     resource = catalog.resource_in(work, held.resource)
     request = reviewing.resubmit(principal, held, resource=resource, content=content)
-    service.check_named(work, request.service_item, request.row_filter)
+    service.check_named(
+        work, request.row_filter, service_item=request.service_item, consumer=request.consumer
+    )
     now = clock.now()
     service.check_shareable(work, request.resource, asked_of(request), now)
     if waiting.is_so(work, name, DeadlineState.PAUSED):
@@ -171,7 +191,7 @@ def withdraw_access_request(
 ) -> AccessRequest:
     """Take a request back. Raises what `reviewing.withdraw` raises."""
     names.parse(names.ACCESS_REQUEST, name)
-    held = store.request(work.session, name, lock=True)
+    held = requests.request(work.session, name, lock=True)
     now = clock.now()
     request = reviewing.withdraw(principal, held, now=now)
     for kind in (Kind.REPLY_CONDITIONAL, Kind.AUTHORITY_REVIEW):
@@ -202,7 +222,7 @@ def write_step(
     commitments: dict[str, bytes] | None = None,
 ) -> AccessRequest:
     """Write what a request has become, with its record."""
-    store.update_request(work.session, request)
+    requests.update_request(work.session, request)
     work.record(
         make_record(
             kind,

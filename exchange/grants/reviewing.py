@@ -15,9 +15,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from exchange.catalog.model import DataResource, Department
-from exchange.grants.deciding import OPEN, Review, to_answer
+from exchange.grants.deciding import Review, to_answer
 from exchange.grants.faults import REASON_LIMIT, faults_of_request, refuse, text_faults
-from exchange.grants.model import AccessRequest, AccessRequestState, request_not_found
+from exchange.grants.model import OPEN, AccessRequest, AccessRequestState, request_not_found
 from exchange.grants.rights import may_see
 from exchange.grants.sharing import check_shared
 from exchange.grants.states import wrong_state
@@ -59,7 +59,9 @@ def give_back(
     """
     request = to_answer(principal, request, above)
     refuse(text_faults("note", note, REASON_LIMIT), "REASON_REQUIRED")
-    return replace(request, state=AccessRequestState.RETURNED, review_note=note, proposal=None)
+    return replace(
+        request, state=AccessRequestState.RETURNED, review_note=note, proposal=None, proposed_by=""
+    )
 
 
 def resubmit(
@@ -99,7 +101,9 @@ def withdraw(
     request = _own(principal, request)
     if request.state not in OPEN:
         raise wrong_state(request)
-    return replace(request, state=AccessRequestState.WITHDRAWN, decide_time=now, proposal=None)
+    return replace(
+        request, state=AccessRequestState.WITHDRAWN, decide_time=now, proposal=None, proposed_by=""
+    )
 
 
 def _own(principal: Principal, request: AccessRequest | None) -> AccessRequest:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 
+from exchange.catalog import registering
 from exchange.catalog import service as catalog
 from exchange.catalog.model import DataResource, ServiceItem
 from exchange.delivery import reading
@@ -131,7 +132,7 @@ def narrow_grant(
         now=now,
         above=standing.above(work, held.source),
     )
-    check_named(work, "", to.row_filter)
+    check_named(work, to.row_filter)
     check_shareable(work, held.resource, [one.item for one in to.row_filter], now)
     store.update_grant(work.session, grant, epoch=store.bump(work.session))
     _add_version(work, grant, act="narrowed", actor=principal.system, now=now)
@@ -182,13 +183,26 @@ def _add_version(work: UnitOfWork, grant: Grant, *, act: str, actor: str, now: d
     store.add_version(work.session, version)
 
 
-def check_named(work: UnitOfWork, service_item: str, row_filter: Sequence[RowCondition]) -> None:
-    """Whether what a request or a filter names is in the catalog. Raises InvalidArgument."""
+def check_named(
+    work: UnitOfWork,
+    row_filter: Sequence[RowCondition],
+    *,
+    service_item: str = "",
+    consumer: str = "",
+) -> None:
+    """Whether what a request or a filter names is in the catalog, the item one that it handles.
+
+    A department handles its own service items and those of the departments above it. Raises
+    InvalidArgument (NOT_IN_CATALOG, NOT_YOUR_SERVICE_ITEM).
+    """
     wrong = []
     if service_item:
         names.parse(names.SERVICE_ITEM, service_item, field="service_item")
         if not isinstance(catalog.entry_in(work, service_item), ServiceItem):
             wrong.append(FieldViolation("service_item", "is not in the catalog"))
+        owner = names.department_of(service_item)
+        if not wrong and owner != consumer and owner not in registering.names_above(work, consumer):
+            raise _not_your_item()
     for place, condition in enumerate(row_filter):
         if condition.test is RowTest.OWN_CLIENTS and not isinstance(
             catalog.entry_in(work, condition.values[0]), DataResource
@@ -201,6 +215,15 @@ def check_named(work: UnitOfWork, service_item: str, row_filter: Sequence[RowCon
             message_zh="未作任何更改：所指事项或信息资源不在目录中",
             violations=wrong,
         )
+
+
+def _not_your_item() -> InvalidArgument:
+    return InvalidArgument(
+        "the service item is another department's: name one of your department or of one above it",
+        reason="NOT_YOUR_SERVICE_ITEM",
+        message_zh="该服务事项属于其他部门：请填写本部门或其上级部门的事项",
+        violations=[FieldViolation("service_item", "is another department's")],
+    )
 
 
 def check_shareable(work: UnitOfWork, resource: str, items: Iterable[str], now: datetime) -> None:

@@ -1,4 +1,4 @@
-"""Tables of access requests and grants, and every SQL statement on them.
+"""Tables of grants, and every SQL statement on them; those of requests are in `requests.store`.
 
 1. Lists of names and codes are JSON texts: they are read and written whole.
 2. A row is locked before it is decided upon, so of two decisions the second sees the first.
@@ -18,45 +18,10 @@ import sqlalchemy as sa
 from sqlmodel import Field, Session, SQLModel
 
 from exchange.grants import content, model
-from exchange.grants.model import AccessRequest, AccessRequestState, Grant, GrantVersion
+from exchange.grants.model import AccessRequest, Grant, GrantVersion
 from runtime.database import Database, UtcDateTime
 
 NAME = sa.String(200).with_variant(sa.String(200, collation="C"), "postgresql")
-
-
-class AccessRequestRow(SQLModel, table=True):
-    """A request."""
-
-    __tablename__ = "access_request"
-    __table_args__ = (
-        sa.Index("access_request_by_consumer", "consumer", "name"),
-        sa.Index("access_request_by_source", "source", "name"),
-        sa.Index("access_request_by_resource", "consumer", "resource"),
-    )
-
-    name: str = Field(primary_key=True, sa_type=NAME)
-    consumer: str = Field(sa_type=NAME)
-    source: str = Field(sa_type=NAME)
-    resource: str = Field(sa_type=NAME)
-    items: str = Field(sa_type=sa.Text)
-    operations: str = Field(sa_type=sa.Text)
-    purpose: str = Field(max_length=200)
-    legal_basis: str = Field(max_length=500)
-    state: str = Field(max_length=16)
-    grant: str = Field(sa_type=NAME)
-    decision_reason: str = Field(max_length=500)
-    create_time: datetime = Field(sa_type=UtcDateTime)
-    decide_time: datetime | None = Field(default=None, sa_type=UtcDateTime)
-    service_item: str = Field(sa_type=NAME)
-    amends: str = Field(sa_type=NAME)
-    row_filter: str = Field(sa_type=sa.Text)
-    cross_region: bool
-    cross_level: bool
-    needs_review: bool
-    authority: str = Field(sa_type=NAME)
-    review_note: str = Field(max_length=500)
-    decision_legal_basis: str = Field(max_length=500)
-    proposal: str = Field(sa_type=sa.Text)
 
 
 class GrantRow(SQLModel, table=True):
@@ -122,47 +87,18 @@ class GrantEpochRow(SQLModel, table=True):
     value: int = Field(sa_type=sa.BigInteger)
 
 
-def _table(row: type[SQLModel]) -> sa.Table:
-    table = row.__table__  # type: ignore[attr-defined]  # made by the metaclass
-    assert isinstance(table, sa.Table)  # noqa: S101  # for the type checker
-    return table
+def table(row: type[SQLModel]) -> sa.Table:
+    """The table of a class of rows."""
+    made = row.__table__  # type: ignore[attr-defined]  # made by the metaclass
+    assert isinstance(made, sa.Table)  # noqa: S101  # for the type checker
+    return made
 
 
-REQUESTS = _table(AccessRequestRow)
-GRANTS = _table(GrantRow)
-VERSIONS = _table(GrantVersionRow)
-EPOCH = _table(GrantEpochRow)
+GRANTS = table(GrantRow)
+VERSIONS = table(GrantVersionRow)
+EPOCH = table(GrantEpochRow)
 _DERIVED = ("consumer", "source", "epoch")
-TABLES = (REQUESTS, GRANTS, VERSIONS, EPOCH)
-
-
-def insert_request(session: Session, request: AccessRequest) -> None:
-    """Write a new request."""
-    session.execute(REQUESTS.insert().values(**_request_values(request)))
-
-
-def update_request(session: Session, request: AccessRequest) -> None:
-    """Write what a request has become."""
-    session.execute(
-        sa.update(REQUESTS)
-        .where(REQUESTS.c.name == request.name)
-        .values(**_request_values(request))
-    )
-
-
-def request(session: Session, name: str, *, lock: bool = False) -> AccessRequest | None:
-    """The request of this name; locked until the transaction ends where it will be decided."""
-    query = sa.select(REQUESTS).where(REQUESTS.c.name == name)
-    row = session.execute(query.with_for_update() if lock else query).mappings().first()
-    return None if row is None else _request_of(row)
-
-
-def requests(
-    session: Session, *, consumer: str | None, party: str | None, after: str, limit: int
-) -> list[AccessRequest]:
-    """Requests after a name: of a consumer (None: of any) that a party sees (None: all)."""
-    query = _listed(REQUESTS, consumer=consumer, party=party, after=after, limit=limit)
-    return [_request_of(row) for row in session.execute(query).mappings()]
+TABLES = (GRANTS, VERSIONS, EPOCH)
 
 
 def bump(session: Session) -> int:
@@ -263,7 +199,7 @@ def grants(
     session: Session, *, consumer: str | None, party: str | None, after: str, limit: int
 ) -> list[Grant]:
     """Grants after a name: of a consumer (None: of any) that a party sees (None: all)."""
-    query = _listed(GRANTS, consumer=consumer, party=party, after=after, limit=limit)
+    query = listed(GRANTS, consumer=consumer, party=party, after=after, limit=limit)
     return [grant_of(row) for row in session.execute(query).mappings()]
 
 
@@ -316,38 +252,27 @@ class Freshness:
         return [row[0] for row in self._database.held.rows(self._changed, (epoch,))]
 
 
-def _listed(
-    table: sa.Table, *, consumer: str | None, party: str | None, after: str, limit: int
+def listed(
+    things: sa.Table, *, consumer: str | None, party: str | None, after: str, limit: int
 ) -> sa.Select[Any]:
-    query = sa.select(table).where(table.c.name > after)
+    """What a party sees of a consumer's requests or grants, after a name."""
+    query = sa.select(things).where(things.c.name > after)
     if consumer is not None:
-        query = query.where(table.c.consumer == consumer)
+        query = query.where(things.c.consumer == consumer)
     if party is not None:
-        query = query.where(sa.or_(table.c.consumer == party, table.c.source == party))
-    return query.order_by(table.c.name).limit(limit)
+        query = query.where(sa.or_(things.c.consumer == party, things.c.source == party))
+    return query.order_by(things.c.name).limit(limit)
 
 
-def _plain(thing: AccessRequest | Grant, columns: sa.Table) -> dict[str, Any]:
+def plain(thing: AccessRequest | Grant, columns: sa.Table) -> dict[str, Any]:
     """The columns whose values the thing has as they are."""
     special = {"items", "operations", "state", "epoch", "row_filter", "earlier", "proposal"}
     return {c.name: getattr(thing, c.name) for c in columns.columns if c.name not in special}
 
 
-def _request_values(request: AccessRequest) -> dict[str, Any]:
-    proposal = request.proposal
-    return {
-        **_plain(request, REQUESTS),
-        "items": orjson.dumps(request.items).decode(),
-        "operations": orjson.dumps(request.operations).decode(),
-        "state": request.state.value,
-        "row_filter": content.dumped(content.conditions(request.row_filter)),
-        "proposal": "" if proposal is None else content.dumped(content.terms(proposal)),
-    }
-
-
 def _grant_values(grant: Grant) -> dict[str, Any]:
     return {
-        **_plain(grant, GRANTS),
+        **plain(grant, GRANTS),
         "items": content.dumped(content.items(grant.items)),
         "operations": orjson.dumps(grant.operations).decode(),
         "state": grant.state.value,
@@ -361,22 +286,6 @@ def _content_of(grant: Grant) -> str:
     for derived in ("consumer", "source"):
         del values[derived]
     return content.dumped(values)
-
-
-def _request_of(row: sa.RowMapping) -> AccessRequest:
-    values = dict(row)
-    for derived in ("consumer", "source"):
-        del values[derived]
-    return AccessRequest(
-        **{
-            **values,
-            "items": tuple(orjson.loads(values["items"])),
-            "operations": content.operations_of(orjson.loads(values["operations"])),
-            "state": AccessRequestState(values["state"]),
-            "row_filter": content.conditions_of(orjson.loads(values["row_filter"])),
-            "proposal": content.terms_of(values["proposal"]),
-        }
-    )
 
 
 def grant_of(row: sa.RowMapping) -> Grant:

@@ -17,7 +17,8 @@ from sqlmodel import Field, Session, SQLModel
 
 from exchange.grants import store as grant_store
 from exchange.grants.model import Grant, GrantState, Operation
-from exchange.grants.store import GRANTS, REQUESTS
+from exchange.grants.requests.store import REQUESTS
+from exchange.grants.store import GRANTS
 from exchange.oversight.model import Use
 from runtime import names
 from runtime.clock import CHINA

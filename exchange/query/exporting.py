@@ -1,7 +1,7 @@
 """Export (导出): all records that a grant shows, page by page.
 
-1. A page is read in the order of the records' newest changes, so its token is an offset of the log
-   and names no record; a record that changes meanwhile comes again, later.
+1. A page is read in the order of the records' newest changes; a record that changes meanwhile comes
+   again, later. A token tells nothing but where the next page begins (`grants.pages`).
 2. Each record counts as one against the day's quota; a page has no more than are left when it is
    recorded, whoever asks at the same time.
 3. The page's audit record is durable before the page is sent: kind `export`, with `grant`,
@@ -25,6 +25,7 @@ from exchange.catalog.service import Schemas
 from exchange.delivery.reading import RecordReader
 from exchange.grants.authorizing import GrantIndex
 from exchange.grants.model import Grant, Operation
+from exchange.grants.pages import PageTokens
 from exchange.grants.rates import Rates
 from exchange.grants.rows import looked_up, shows
 from exchange.grants.sharing import admitted
@@ -81,6 +82,7 @@ class Exporting:
         self._clock = clock
         self._rates = rates
         self._days = Days()
+        self._tokens = PageTokens(audit.key.secret_for("pages of exports"))
 
     async def export(
         self,
@@ -118,7 +120,7 @@ class Exporting:
             check_sizes(grant)
             check_question(purpose, case_number)
             size = paging.page_size(page_size, default=DEFAULT_PAGE, greatest=GREATEST_PAGE)
-            after = paging.last_number_of(page_token)
+            after = self._tokens.number(grant, page_token)
             request = canonical(
                 {
                     "grant": grant,
@@ -152,7 +154,7 @@ class Exporting:
             await self._refusals.keep(error, attempt(request))
             raise
         shown = [items for _, items, _ in page]
-        token = paging.token_after(str(page[-1][0])) if more else ""
+        token = self._tokens.after(grant, page[-1][0]) if more else ""
         record = make_record(
             "export",
             at=now,

@@ -34,6 +34,7 @@ from exchange.catalog.service import Schemas
 from exchange.delivery.reading import RecordReader
 from exchange.grants.authorizing import GrantIndex
 from exchange.grants.model import Grant, Operation
+from exchange.grants.pages import PageTokens
 from exchange.grants.rates import Rates
 from exchange.grants.sharing import admitted
 from exchange.query.model import (
@@ -48,7 +49,6 @@ from exchange.refusals import ATTEMPTED
 from exchange.refusing import Attempt, Refusals
 from exchange.spatial.indexing import geometry_items
 from exchange.spatial.model import Area, Nearest, check_area, page_wanted, text_of
-from exchange.spatial.places.pages import PlaceTokens
 from exchange.spatial.places.store import PlaceReader
 from exchange.spatial.searching import Found, Search
 from runtime.clock import CHINA, Clock
@@ -120,16 +120,17 @@ class SpatialQuerying:
         audit: AuditLog,
         clock: Clock,
         rates: Rates | None = None,
+        refusals: Refusals | None = None,
     ) -> None:
         self._places = PlaceReader(database)
         self._records = RecordReader(database)
         self._authorize = grants.authorize
         self._schema = schemas.schema
         self._audit = audit
-        self._tokens = PlaceTokens(audit.key.secret_for("pages of places"))
+        self._tokens = PageTokens(audit.key.secret_for("pages of places"))
         self._clock = clock
         self._rates = rates or Rates(clock)
-        self._refusals = Refusals(audit)
+        self._refusals = refusals or Refusals(audit)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="spatial")
 
     def close(self) -> None:

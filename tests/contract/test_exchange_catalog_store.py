@@ -15,6 +15,7 @@ from exchange.catalog.history import store as history_store
 from exchange.catalog.model import EntryState
 from exchange.catalog.search import store as search_store
 from exchange.grants import store as grants_store
+from exchange.grants.requests import store as requests_store
 from runtime.clock import FixedClock
 from runtime.database import GROUND, Database, audit_outbox
 from runtime.errors import (
@@ -76,6 +77,7 @@ def test_migrations_make_the_tables_of_the_stores(database: Database):
             *store.TABLES,
             *search_store.TABLES,
             *grants_store.TABLES,
+            *requests_store.TABLES,
             *GROUND.tables.values(),
         )
     }
@@ -84,6 +86,7 @@ def test_migrations_make_the_tables_of_the_stores(database: Database):
         *store.TABLES,
         *search_store.TABLES,
         *grants_store.TABLES,
+        *requests_store.TABLES,
         *GROUND.tables.values(),
     ):
         table.to_metadata(expected)

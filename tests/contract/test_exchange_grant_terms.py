@@ -24,7 +24,7 @@ from exchange.grants.rows import RowCondition, RowTest
 from exchange.oversight import store as oversight_store
 from runtime.clock import FixedClock
 from runtime.database import Database, UtcDateTime, audit_outbox
-from runtime.errors import DomainError, InvalidArgument, NotFound
+from runtime.errors import DomainError, InvalidArgument, NotFound, ResourceExhausted
 from runtime.identity import Principal
 from tests.builders import catalog as county
 from tests.builders import grants as build
@@ -36,7 +36,7 @@ OWN = RowCondition(
     item="citizen_number", test=RowTest.OWN_CLIENTS, values=(f"{HOUSING}/resources/tenants",)
 )
 FAR = "departments/far"
-ITEM = county.service_item().name
+ITEM = f"{HOUSING}/serviceItems/rental"
 
 
 @pytest.fixture
@@ -55,6 +55,7 @@ def database(database_url: str, clock: FixedClock) -> Iterator[Database]:
         county.resource(),
         county.unconditional(),
         county.service_item(),
+        county.service_item(ITEM, code="000511002000"),
         tenants,
         clock=clock,
     )
@@ -108,7 +109,7 @@ def narrow(database: Database, name: str, clock: FixedClock, who=None, **to):
     )
 
 
-@pytest.mark.parametrize("metadata", [store.AccessRequestRow.metadata, oversight_store.METADATA])
+@pytest.mark.parametrize("metadata", [store.GrantRow.metadata, oversight_store.METADATA])
 def test_the_migration_makes_the_tables_that_the_store_declares(database: Database, metadata):
     names = {"access_request", "access_grant", "grant_version", "grant_epoch"}
     names = names if "access_grant" in metadata.tables else set(metadata.tables)
@@ -162,6 +163,26 @@ def test_all_terms_are_read_back_whole(database: Database, clock: FixedClock):
 def test_what_is_named_is_in_the_catalog(database: Database, clock: FixedClock, asked):
     with pytest.raises(InvalidArgument):
         build.ask(database, clock=clock, **asked)
+
+
+def test_a_request_names_an_item_of_its_own_department_or_of_one_above_it(database, clock):
+    theirs = county.service_item().name
+    with pytest.raises(InvalidArgument) as refused:
+        build.ask(database, clock=clock, service_item=theirs)
+    assert refused.value.reason == "NOT_YOUR_SERVICE_ITEM"
+    county.stand_below(database, HOUSING, CIVIL, clock=clock)
+    assert build.ask(database, clock=clock, service_item=theirs).service_item == theirs
+
+
+def test_a_department_has_so_many_requests_open(database, clock, monkeypatch):
+    monkeypatch.setattr(requesting, "GREATEST_OPEN", 2)
+    first, _ = (build.ask(database, clock=clock) for _ in range(2))
+    with pytest.raises(ResourceExhausted) as refused:
+        build.ask(database, clock=clock)
+    assert refused.value.reason == "TOO_MANY_OPEN_REQUESTS"
+    build.ask(database, clock=clock, resource=county.unconditional().name, items=("region",))
+    build.approve(database, first, clock=clock)
+    build.ask(database, clock=clock)
 
 
 def test_every_version_is_kept(database: Database, clock: FixedClock):

@@ -11,10 +11,10 @@ import exchange.server
 from exchange.delivery import store as delivery
 from exchange.delivery.intake import Batch
 from exchange.delivery.reading import RecordReader
+from exchange.grants.pages import PageTokens
 from exchange.grants.rows import RowCondition, RowTest, shows
 from exchange.spatial import searching, store
 from exchange.spatial.model import Box, Nearest, Place
-from exchange.spatial.places.pages import PlaceTokens
 from exchange.spatial.places.store import PlaceReader
 from exchange.spatial.searching import Search
 from runtime.database import Database
@@ -168,7 +168,7 @@ def test_the_database_leaves_out_what_the_rule_does_not_show(database, owners, c
 
 
 def test_a_token_tells_no_number_and_is_of_its_grant():
-    tokens = PlaceTokens(b"s" * 32)
+    tokens = PageTokens(b"s" * 32)
     made = {number: tokens.after("g", number) for number in (1, 2, 3, 10**6, 2**63)}
     assert {tokens.number("g", token): token for token in made.values()} == made
     assert len({token[:8] for token in made.values()}) == len(made)

@@ -15,7 +15,7 @@ from exchange.grants.model import (
     GrantState,
     Terms,
 )
-from runtime.errors import DomainError, FailedPrecondition, InvalidArgument
+from runtime.errors import DomainError, FailedPrecondition, InvalidArgument, PermissionDenied
 from runtime.identity import Role
 from tests.builders import catalog as county
 from tests.builders import grants as build
@@ -187,10 +187,25 @@ def test_without_a_named_authority_who_is_above_the_source_is_it():
     assert refused.value.reason == "NOT_THE_AUTHORITY"
 
 
-def test_the_authority_itself_approves_at_once():
+def test_who_proposes_in_place_of_the_source_does_not_agree_as_the_authority_too():
     held = request(needs_review=True, authority=AUTHORITY.department)
-    assert act("approve", held, AUTHORITY).state is AP
+    proposed = act("approve", held, AUTHORITY)
+    assert (proposed.state, proposed.proposed_by) == (AW, AUTHORITY.system)
+    with pytest.raises(PermissionDenied) as refused:
+        act("endorse", proposed, AUTHORITY)
+    assert refused.value.reason == "SECOND_PERSON_NEEDED"
+    second = caller(AUTHORITY.department, Role.ADMINISTRATOR, system="second")
+    agreed = act("endorse", proposed, second)
+    assert (agreed.state, agreed.proposed_by) == (AP, "")
+    assert act("endorse", act("approve", held, SOURCE), AUTHORITY).state is AP
+
+
+def test_an_authority_approves_what_is_its_own_at_once():
+    own = caller(SOURCE.department, Role.ADMINISTRATOR, system="admin")
+    held = request(needs_review=True, authority=own.department)
+    assert act("approve", held, own).state is AP
     assert act("approve", held, SOURCE).state is AW
+    held = request(needs_review=True, authority=AUTHORITY.department)
     with pytest.raises(DomainError) as refused:
         act("approve", held, ELSEWHERE)
     assert refused.value.reason == "NOT_THE_SOURCE"

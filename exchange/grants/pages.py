@@ -1,9 +1,9 @@
-"""Tokens of pages of places: where the next one begins, and nothing else.
+"""Tokens of pages of what is read under a grant: where the next one begins, and nothing else.
 
-Numbers of places are given to all records alike, also to those that a caller may not see: from the
-gaps between two tokens it could count them. So a token is the number enciphered under a secret of
-the node, by grant: a block of 16 bytes, of which 8 are zeros, through a Feistel network of four
-rounds of HMAC-SHA-256 (Luby and Rackoff 1988), in base64url.
+Places, and offsets of the log, are given to all records alike, also to those that a caller may not
+see: from the gaps between two tokens it could count them. So a token is the number enciphered under
+a secret of the node, by grant: a block of 16 bytes, of which 8 are zeros, through a Feistel network
+of four rounds of HMAC-SHA-256 (Luby and Rackoff 1988), in base64url.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ HALF = 8
 ROUNDS = 4
 
 
-class PlaceTokens:
+class PageTokens:
     """Makes and reads tokens."""
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
 
     def after(self, grant: str, number: int) -> str:
-        """The token of the page that begins after a place; empty for 0, where there is none."""
+        """The token of the page that begins after a number; empty for 0, where there is none."""
         if not number:
             return ""
         left, right = bytes(HALF), number.to_bytes(HALF, "big")
@@ -34,7 +34,7 @@ class PlaceTokens:
         return base64.urlsafe_b64encode(left + right).decode().rstrip("=")
 
     def number(self, grant: str, token: str) -> int:
-        """The place that the page begins after; 0 at the beginning.
+        """The number that the page begins after; 0 at the beginning.
 
         Raises InvalidArgument, BAD_PAGE_TOKEN, for what was not made by `after` for this grant.
         """
