@@ -75,7 +75,9 @@ class Linked:
         seen: Seen,
         *,
         room: int = _MOST_SCANNED,
+        read: Mapping[str, tuple[etree._Element, Pages]] | None = None,
     ) -> None:
+        """`read` are the Document.xml that somebody has read already, and their pages."""
         self._package = package
         self._plain = seen.plain
         self._room = room
@@ -92,7 +94,7 @@ class Linked:
         self.parts: set[str] = set()
         for body in bodies:
             if body.doc_root not in self._pages:
-                self._read(body.doc_root)
+                self._read(body.doc_root, (read or {}).get(body.doc_root))
 
     def pages(self, doc_root: str) -> Pages | None:
         """The pages of one document; None where something of them does not read."""
@@ -112,14 +114,19 @@ class Linked:
 
     # --- rule 1 ---------------------------------------------------------------------------------
 
-    def _read(self, doc_root: str) -> None:
+    def _read(self, doc_root: str, read: tuple[etree._Element, Pages] | None) -> None:
         self._pages[doc_root] = None
         self.parts.add(doc_root)
-        root = self._parsed(doc_root)
-        if root is None:
-            return
-        with suppress(PackageError):  # told where it matters
-            self._pages[doc_root] = pages_in(self._package, doc_root, root)
+        if read is not None:
+            root, self._pages[doc_root] = read
+            self.parsed.add(doc_root)
+        else:
+            parsed = self._parsed(doc_root)
+            if parsed is None:
+                return
+            root = parsed
+            with suppress(PackageError):  # told where it matters
+                self._pages[doc_root] = pages_in(self._package, doc_root, root)
         found: dict[Key, str] = {}
         named: list[str] = []
         pages: set[str] = set()

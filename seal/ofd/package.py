@@ -114,6 +114,15 @@ class OfdPackage:
                 self._room -= entry.size
         return known
 
+    def changed(self, entries: Mapping[str, Entry]) -> OfdPackage:
+        """A package of these entries; what was read of those that stay is not read again."""
+        found = OfdPackage(entries)
+        for name, data in self._kept.items():
+            if entries.get(name) is self.entries[name]:
+                found._kept[name] = data
+                found._room -= len(data)
+        return found
+
     def keeps(self, name: str) -> bool:
         """Whether a file stays in memory once it was read."""
         return name in self._kept or self.size(name) <= min(_KEPT_EACH, self._room)

@@ -43,7 +43,7 @@ from seal.ofd.package import (
     structure_error,
 )
 from seal.ofd.package_writer import PackageWriter, packed_entry, stored_entry
-from seal.ofd.placement import place, read_pages
+from seal.ofd.placement import pages_in, place
 from seal.ofd.seen import look
 from seal.ofd.structure import (
     ROOT,
@@ -130,7 +130,8 @@ def prepare_ofd(
     body = next((one for one in bodies if one.signatures), bodies[0])
     listed = [one for each in bodies for one in signature_list(package, each)]
     covered = [_covered(package, one) for one in listed]
-    pages = read_pages(package, body.doc_root)
+    document_root = read_xml(package, body.doc_root)
+    pages = pages_in(package, body.doc_root, document_root)
     stamps = place(pages, placements, seal_size_mm)
     if listed:
         refuse_covering(stamps)
@@ -156,9 +157,10 @@ def prepare_ofd(
         integrity_tbs = digest(SM3_OID, entries)
 
     # 4. Hash every file, and only then write Signature.xml.
-    final = OfdPackage(files)
+    final = package.changed(files)
     seen = look(final)
-    refuse_malformed(final, Linked(final, bodies, seen), seen)
+    linked = Linked(final, bodies, seen, read={body.doc_root: (document_root, pages)})
+    refuse_malformed(final, linked, seen)
     lists = {list_name} | {one.signatures for one in bodies if one.signatures}
     document_xml = signature_xml(
         names,

@@ -9,20 +9,23 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 from xml.sax.saxutils import escape, quoteattr
 
 from lxml import etree
 
+from seal import der
 from seal.ofd.markup import NAMESPACE, parse_xml, tag
 from seal.ofd.package import OfdPackage
 from seal.ofd.structure import TYPE_SEAL, DocBody
 from seal.placement import Stamp
 from seal.suites import SM3_OID
 
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_./ -]*")
 XML_HEAD: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
 
@@ -100,6 +103,11 @@ def extended_list(package: OfdPackage, list_name: str, names: Names) -> bytes:
     return etree.tostring(root.getroottree(), encoding="UTF-8", xml_declaration=True)
 
 
+def _quoted(text: str) -> str:
+    """A value with quotes around it; nearly all need no more than those."""
+    return f'"{text}"' if _PLAIN.fullmatch(text) else quoteattr(text)
+
+
 def signature_xml(
     names: Names,
     *,
@@ -110,20 +118,19 @@ def signature_xml(
     provider: Provider,
 ) -> bytes:
     """Signature.xml: files with their SM3, stamps with the identifiers of their pages."""
-    at = signed_at.astimezone(UTC).strftime("%Y%m%d%H%M%SZ")
     parts = [
         XML_HEAD,
         f'<ofd:Signature xmlns:ofd="{NAMESPACE}"><ofd:SignedInfo>',
-        f"<ofd:Provider ProviderName={quoteattr(provider.name)}",
-        f" Company={quoteattr(provider.company)} Version={quoteattr(provider.version)}/>",
+        f"<ofd:Provider ProviderName={_quoted(provider.name)}",
+        f" Company={_quoted(provider.company)} Version={_quoted(provider.version)}/>",
         f"<ofd:SignatureMethod>{escape(method)}</ofd:SignatureMethod>",
-        f"<ofd:SignatureDateTime>{at}</ofd:SignatureDateTime>",
+        f"<ofd:SignatureDateTime>{der.written_time(signed_at)}</ofd:SignatureDateTime>",
         f'<ofd:References CheckMethod="{SM3_OID}">',
     ]
     for name, value in hashes:
         encoded = base64.b64encode(value).decode("ascii")
         parts.append(
-            f"<ofd:Reference FileRef={quoteattr('/' + name)}>"
+            f"<ofd:Reference FileRef={_quoted('/' + name)}>"
             f"<ofd:CheckValue>{encoded}</ofd:CheckValue></ofd:Reference>"
         )
     parts.append("</ofd:References>")
@@ -131,7 +138,7 @@ def signature_xml(
         box = _decimals(stamp.x_mm, stamp.y_mm, stamp.width_mm, stamp.height_mm)
         clip = f' Clip="{_decimals(*stamp.clip_mm)}"' if stamp.clip_mm else ""
         parts.append(
-            f'<ofd:StampAnnot ID="{names.signature_id}a{index}" PageRef={quoteattr(page)}'
+            f'<ofd:StampAnnot ID="{names.signature_id}a{index}" PageRef={_quoted(page)}'
             f' Boundary="{box}"{clip}/>'
         )
     seal, signed_value = escape("/" + names.seal), escape("/" + names.signed_value)
