@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -21,7 +22,7 @@ import structlog
 from exchange.audit.appending import AuditLog
 from exchange.refusals import refusal
 from runtime.errors import DomainError, PermissionDenied
-from runtime.records import Value, instant, make_record
+from runtime.records import SealedRecord, Value, instant, make_record
 from runtime.signed import RequestSignature
 
 #: Refusals of one system in a minute that have a leaf each.
@@ -58,42 +59,54 @@ class _Count:
 
 
 class Refusals:
-    """Refused attempts on their way to the log; on the loop."""
+    """Refused attempts on their way to the log, of all services of a process; for any thread."""
 
     def __init__(self, audit: AuditLog) -> None:
         self._audit = audit
+        self._lock = threading.Lock()
         #: Of each system, when its minute began and how many leaves it had since.
         self._minutes: dict[str, tuple[datetime, int]] = {}
         self._counts: dict[tuple[str, str, str], _Count] = {}
-        self._timer: asyncio.TimerHandle | None = None
-        self._writing: asyncio.Task[None] | None = None
+        self._timer: threading.Timer | None = None
         audit.before_stopping(self.close)
 
     async def keep(self, error: DomainError, attempt: Attempt) -> None:
-        """Put a refusal on record, or count it. Raises as `AuditLog.append`."""
-        if not attempt.request or not self._at_once(attempt):
-            self._count(error, attempt)
-            return
-        await self._audit.append(
-            refusal(
-                error,
-                at=attempt.at,
-                actor=attempt.actor,
-                operation=attempt.operation,
-                grant=attempt.grant,
-                asked={**attempt.asked, "request": attempt.request},
-                signed=_signed(attempt),
-            )
-        )
+        """Put a refusal on record, or count it; on the loop. Raises as `AuditLog.append`."""
+        record = self._record(error, attempt)
+        if record is not None:
+            await self._audit.append(record)
+
+    def keep_blocking(self, error: DomainError, attempt: Attempt) -> None:
+        """The same from a worker thread."""
+        record = self._record(error, attempt)
+        if record is not None:
+            self._audit.append_blocking([record])
 
     async def close(self) -> None:
         """Write what was counted."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._writing is not None:
-            await self._writing
-        await self._write()
+        with self._lock:
+            timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+            if timer.is_alive():
+                await asyncio.to_thread(timer.join)
+        await asyncio.to_thread(self._write)
+
+    def _record(self, error: DomainError, attempt: Attempt) -> SealedRecord | None:
+        """The leaf of an attempt; None where it was counted."""
+        with self._lock:
+            if not attempt.request or not self._at_once(attempt):
+                self._count(error, attempt)
+                return None
+        return refusal(
+            error,
+            at=attempt.at,
+            actor=attempt.actor,
+            operation=attempt.operation,
+            grant=attempt.grant,
+            asked={**attempt.asked, "request": attempt.request},
+            signed=_signed(attempt),
+        )
 
     def _at_once(self, attempt: Attempt) -> bool:
         began, had = self._minutes.get(attempt.actor, (attempt.at, 0))
@@ -114,15 +127,18 @@ class Refusals:
         held.count += 1
         held.last = attempt.at
         if self._timer is None:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(COUNT_SECONDS, self._begin)
+            self._timer = threading.Timer(COUNT_SECONDS, self._due)
+            self._timer.daemon = True
+            self._timer.start()
 
-    def _begin(self) -> None:
-        self._timer = None
-        self._writing = asyncio.ensure_future(self._write())
+    def _due(self) -> None:
+        with self._lock:
+            self._timer = None
+        self._write()
 
-    async def _write(self) -> None:
-        counts, self._counts = self._counts, {}
+    def _write(self) -> None:
+        with self._lock:
+            counts, self._counts = self._counts, {}
         for (actor, operation, reason), one in counts.items():
             facts: dict[str, Value] = {
                 "operation": operation,
@@ -133,7 +149,7 @@ class Refusals:
             }
             record = make_record("queries_refused", at=one.last, actor=actor, facts=facts)
             try:
-                await self._audit.append(record)
+                self._audit.append_blocking([record])
             except DomainError as error:
                 # The storage fails, which every caller is being told.
                 _log.error(

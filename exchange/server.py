@@ -61,6 +61,7 @@ from exchange.query import rpc as query_rpc
 from exchange.query.assembling import assemble as assemble_questions
 from exchange.query.batching import Batching
 from exchange.query.forwarded import Sources
+from exchange.refusing import Refusals
 from exchange.sources import rpc as sources_rpc
 from exchange.sources.rpc import SourceServicer
 from exchange.spatial import rpc as spatial_rpc
@@ -211,7 +212,7 @@ class ExchangeService:
         """Add the methods of all features to a server, and look at the calls of all it serves."""
         self.monitoring.start()
         server.observe(self.monitoring)
-        rates = Rates(self._clock)
+        rates, refusals = Rates(self._clock), Refusals(self.audit)
         self._delivery, self._tail = assemble(
             self.database,
             grants=self.grants,
@@ -219,6 +220,7 @@ class ExchangeService:
             audit=self.audit,
             clock=self._clock,
             rates=rates,
+            refusals=refusals,
         )
         sources = self._sources()
         questions, self._batching = assemble_questions(
@@ -229,6 +231,7 @@ class ExchangeService:
             clock=self._clock,
             rates=rates,
             sources=sources,
+            refusals=refusals,
         )
         self._spatial = SpatialQuerying(
             database=self.database,
@@ -237,6 +240,7 @@ class ExchangeService:
             audit=self.audit,
             clock=self._clock,
             rates=rates,
+            refusals=refusals,
         )
         server.add(
             catalog_pb2_grpc.add_CatalogServiceServicer_to_server,
@@ -308,7 +312,7 @@ class ExchangeService:
             objects=self._objects,
             clock=self._clock,
         )
-        self._files.begin(server, rates)
+        self._files.begin(server, rates, refusals)
         server.add(
             deadlines_pb2_grpc.add_DeadlineServiceServicer_to_server,
             DeadlineServicer(self.database, self._clock, office=self._office),

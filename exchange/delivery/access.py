@@ -10,13 +10,13 @@ from exchange.delivery.subscriptions import store as subscriptions
 from exchange.grants.authorizing import GrantIndex
 from exchange.grants.model import Grant, Operation
 from exchange.grants.sharing import admitted
-from exchange.refusals import refusal
+from exchange.refusing import Attempt, Refusals
 from runtime import names
 from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork
 from runtime.errors import DomainError, NotFound
 from runtime.identity import Principal
-from runtime.records import SealedRecord, make_record
+from runtime.records import SealedRecord, canonical, make_record
 from runtime.signed import takes_no_signature
 
 _MOST_KNOWN = 10_000
@@ -44,12 +44,19 @@ class Access:
     """Subscriptions of callers, and their grants as these are now."""
 
     def __init__(
-        self, *, database: Database, grants: GrantIndex, schemas: Schemas, clock: Clock
+        self,
+        *,
+        database: Database,
+        grants: GrantIndex,
+        schemas: Schemas,
+        clock: Clock,
+        refusals: Refusals,
     ) -> None:
         self._database = database
         self._grants = grants
         self._schemas = schemas
         self._clock = clock
+        self._refusals = refusals
         #: What ended while this process ran: its live streams are told without a reading.
         self._ended: set[str] = set()
 
@@ -117,14 +124,23 @@ class Access:
             commitments={"changes": delivered(changes)},
         )
 
-    def refused(self, error: DomainError, principal: Principal, grant: str) -> SealedRecord:
-        """The record of a refusal."""
-        return refusal(
-            error,
+    def refuse(self, error: DomainError, principal: Principal, subscription: Subscription) -> None:
+        """Keep a refusal; from a worker thread. Raises as `AuditLog.append`."""
+        self._refusals.keep_blocking(error, self._attempt(principal, subscription))
+
+    async def refuse_stream(
+        self, error: DomainError, principal: Principal, subscription: Subscription
+    ) -> None:
+        """The same, on the loop."""
+        await self._refusals.keep(error, self._attempt(principal, subscription))
+
+    def _attempt(self, principal: Principal, subscription: Subscription) -> Attempt:
+        return Attempt(
             at=self._clock.now(),
             actor=principal.system,
             operation=Operation.SUBSCRIBE.value,
-            grant=grant,
+            grant=subscription.grant,
+            request=canonical({"subscription": subscription.name}),
         )
 
 

@@ -17,6 +17,7 @@ from exchange.delivery.subscribing import Subscribing
 from exchange.delivery.tail import LogTail, Woken
 from exchange.grants.authorizing import GrantIndex
 from exchange.grants.rates import Rates
+from exchange.refusing import Refusals
 from runtime.clock import Clock
 from runtime.database import Database
 
@@ -29,10 +30,13 @@ def assemble(
     audit: AuditLog,
     clock: Clock,
     rates: Rates,
+    refusals: Refusals,
 ) -> tuple[DeliveryServicer, LogTail]:
     """The methods, and the end of the log that live streams wait at."""
     woken, log = Woken(), LogReader(database)
-    access = Access(database=database, grants=grants, schemas=schemas, clock=clock)
+    access = Access(
+        database=database, grants=grants, schemas=schemas, clock=clock, refusals=refusals
+    )
     leasing = Leasing(database=database, access=access, audit=audit, clock=clock, rates=rates)
     subscribing = Subscribing(
         access=access,

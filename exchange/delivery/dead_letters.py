@@ -112,8 +112,7 @@ class DeadLetters:
             grant = self._access.granted(subscription.grant, principal)
             self._rates.take(grant)
         except REFUSED as error:
-            refused = self._access.refused(error, principal, subscription.grant)
-            self._audit.append_blocking([refused])
+            self._access.refuse(error, principal, subscription)
             raise
         projection = Projection(self._log, grant, subscription)
         entry = projection.at(letter.offset)

@@ -141,8 +141,7 @@ class Leasing:
                 self._rates.take(grant)
             prepared = self._prepare(principal, grant, subscription, consumer)
         except REFUSED as error:
-            refused = self._access.refused(error, principal, subscription.grant)
-            self._audit.append_blocking([refused])
+            self._access.refuse(error, principal, subscription)
             raise
         if prepared is None:
             return NOTHING

@@ -36,7 +36,7 @@ from exchange.delivery.settling import Settled, Settling
 from exchange.delivery.tail import POLL_SECONDS, LogTail, Woken
 from exchange.grants.rates import Rates
 from exchange.refusals import REFUSED
-from runtime.errors import DomainError, FieldViolation, InvalidArgument, Unavailable
+from runtime.errors import FieldViolation, InvalidArgument, Unavailable
 from runtime.identity import Principal
 from runtime.records import SealedRecord
 
@@ -116,7 +116,7 @@ class Subscribing:
         try:
             batch = self._next(principal, subscription, subscription.cursor, limit, asked=True)
         except REFUSED as error:
-            self._audit.append_blocking([self._refused(error, principal, subscription)])
+            self._access.refuse(error, principal, subscription)
             raise
         if batch.record is None:
             return Delivery(changes=[], cursor=batch.cursor, receipt=None)
@@ -154,7 +154,7 @@ class Subscribing:
                     while not await self.tail.wait(seen):
                         self._access.still(principal, subscription)
         except REFUSED as error:
-            await self._audit.append(self._refused(error, principal, subscription))
+            await self._access.refuse_stream(error, principal, subscription)
             raise
         raise _stopping()
 
@@ -256,11 +256,6 @@ class Subscribing:
             return _Batch([], reading.upto, None, settled)
         record = self._access.delivered(principal, grant, subscription, changes)
         return _Batch(changes, reading.upto, record, settled, self._audit.tags(reading.keys))
-
-    def _refused(
-        self, error: DomainError, principal: Principal, subscription: Subscription
-    ) -> SealedRecord:
-        return self._access.refused(error, principal, subscription.grant)
 
 
 def _window(max_outstanding: int) -> _Window:

@@ -93,7 +93,13 @@ class FileServicer:
                     act,
                 )
         except REFUSED as error:
-            self._files.refused(error, call.principal, request.grant)
+            question = {
+                "grant": asked.grant,
+                "format": asked.format.value,
+                "purpose": asked.purpose,
+                "case_number": asked.case_number,
+            }
+            self._files.refuse(error, call.principal, question, grant=asked.grant)
             raise
         self._wake()
         return answer
@@ -149,7 +155,7 @@ class FileServicer:
                 call.principal, name=request.name, valid_seconds=request.valid_seconds
             )
         except REFUSED as error:
-            self._files.refused(error, call.principal, "")
+            self._files.refuse(error, call.principal, {"export_job": request.name})
             raise
         return pb.CreateDownloadLinksResponse(
             links=[pb.DownloadLink(number=number, url=url) for number, url in links],

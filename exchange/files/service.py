@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -25,7 +26,7 @@ from exchange.grants.rates import Rates
 from exchange.grants.sharing import admitted
 from exchange.query.forwarded import Sources, check_held
 from exchange.query.model import check_question
-from exchange.refusals import refusal
+from exchange.refusing import Attempt, Refusals
 from runtime import names, paging
 from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork
@@ -38,7 +39,7 @@ from runtime.errors import (
 )
 from runtime.identity import Principal
 from runtime.objects import ObjectStore
-from runtime.records import Value, make_record
+from runtime.records import Value, canonical, make_record
 from runtime.signed import takes_no_signature
 
 DEFAULT_PAGE, GREATEST_PAGE = 50, 100
@@ -108,6 +109,7 @@ class Files:
         objects: ObjectStore,
         clock: Clock,
         rates: Rates,
+        refusals: Refusals,
     ) -> None:
         self._database = database
         self._allowing = allowing
@@ -115,6 +117,7 @@ class Files:
         self._objects = objects
         self._clock = clock
         self._rates = rates
+        self._refusals = refusals
 
     def create(
         self, work: UnitOfWork, principal: Principal, asked: Asked, *, connection: str
@@ -194,16 +197,23 @@ class Files:
         )
         return job
 
-    def refused(self, error: DomainError, principal: Principal, grant: str) -> None:
-        """Keep a refusal in the log; from a worker thread."""
-        record = refusal(
-            error,
+    def refuse(
+        self,
+        error: DomainError,
+        principal: Principal,
+        question: Mapping[str, str],
+        *,
+        grant: str = "",
+    ) -> None:
+        """Keep a refusal of what was asked; from a worker thread. Raises as `AuditLog.append`."""
+        attempt = Attempt(
             at=self._clock.now(),
             actor=principal.system,
             operation=Operation.EXPORT.value,
             grant=grant,
+            request=canonical(question),
         )
-        self._audit.append_blocking([record])
+        self._refusals.keep_blocking(error, attempt)
 
     def get(self, principal: Principal, name: str) -> ExportJob:
         """A job of the caller's department. Raises NotFound, EXPORT_JOB_NOT_FOUND."""

@@ -11,6 +11,7 @@ from exchange.files.working import FileWorker
 from exchange.grants.authorizing import GrantIndex
 from exchange.grants.rates import Rates
 from exchange.query.forwarded import Sources
+from exchange.refusing import Refusals
 from exchange.v1 import files_pb2_grpc
 from runtime.clock import Clock
 from runtime.database import Database
@@ -41,7 +42,7 @@ class FileExchange:
             database=database, allowing=self._allowing, audit=audit, objects=objects, clock=clock
         )
 
-    def begin(self, server: Server, rates: Rates) -> None:
+    def begin(self, server: Server, rates: Rates, refusals: Refusals) -> None:
         """Add the methods to a server, and write what is asked for, on the running loop."""
         files = Files(
             database=self._database,
@@ -50,6 +51,7 @@ class FileExchange:
             objects=self._objects,
             clock=self._clock,
             rates=rates,
+            refusals=refusals,
         )
         server.add(
             files_pb2_grpc.add_FileServiceServicer_to_server,

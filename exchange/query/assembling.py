@@ -28,9 +28,9 @@ def assemble(
     clock: Clock,
     rates: Rates,
     sources: Sources,
+    refusals: Refusals,
 ) -> tuple[QueryServicer, Batching]:
     """The methods of QueryService, and what of it is to be closed at the end."""
-    refusals = Refusals(audit)
     querying = Querying(
         grants=grants,
         schemas=schemas,

@@ -121,6 +121,7 @@ class SpatialQuerying:
         clock: Clock,
         rates: Rates | None = None,
         refusals: Refusals | None = None,
+        refusals: Refusals | None = None,
     ) -> None:
         self._places = PlaceReader(database)
         self._records = RecordReader(database)

@@ -41,6 +41,7 @@ from exchange.grants.amending import Narrowing
 from exchange.grants.model import GrantedItem, Mask
 from exchange.grants.rates import Rates
 from exchange.grants.rows import RowCondition, RowTest
+from exchange.refusing import Refusals
 from exchange.server import ExchangeService
 from runtime.clock import FixedClock
 from runtime.errors import DomainError, PermissionDenied
@@ -489,6 +490,7 @@ class SharedDelivery(RuleBasedStateMachine):
         servicer, _ = assemble(
             self.service.database, grants=self.service.grants, schemas=self.service.schemas,
             audit=self.service.audit, clock=self.clock, rates=Rates(self.clock),
+            refusals=Refusals(self.service.audit),
         )  # fmt: skip
         self.leasing: Leasing = servicer._leasing
         self.acknowledging = servicer._acknowledging

@@ -1,6 +1,7 @@
 """What is refused: within bounds, before any work, and on record as far as it was a question."""
 
 import asyncio
+from datetime import timedelta
 
 import grpc
 import orjson
@@ -9,7 +10,7 @@ import pytest
 from exchange import refusing
 from exchange.grants.model import Mask
 from exchange.query import model
-from exchange.v1 import query_pb2
+from exchange.v1 import delivery_pb2, files_pb2, query_pb2
 from runtime.channels import LIMITS
 from runtime.errors import DomainError
 from runtime.records import canonical, commit
@@ -152,6 +153,36 @@ async def test_many_refusals_are_counted_and_the_first_are_kept(node, monkeypatc
     }
     assert counted["GRANT_NOT_FOUND"]["operation"] == "query"
     assert counted["GRANT_NOT_FOUND"]["actor"] == max(by_actor, key=by_actor.count)
+
+
+async def test_subscriptions_and_files_share_a_systems_refusals(node, monkeypatch):
+    monkeypatch.setattr(refusing, "AT_ONCE", 4)
+    monkeypatch.setattr(refusing, "COUNT_SECONDS", 0.3)
+    consumer = node.connect(caller(HOUSING))
+    made = await consumer.delivery.CreateSubscription(
+        delivery_pb2.CreateSubscriptionRequest(
+            parent=HOUSING, subscription_id="late", grant=node.grant(days=1), request_id="1" * 8
+        )
+    )
+    node.clock.advance(timedelta(days=2))
+    name = made.subscription.name
+    pull = delivery_pb2.PullChangesRequest(subscription=name)
+    live = delivery_pb2.SubscribeRequest(subscription=name)
+    links = files_pb2.CreateDownloadLinksRequest(name=f"{HOUSING}/exportJobs/none")
+    await refusal(consumer.query.Query(query(f"{HOUSING}/grants/none")))
+    ways = (
+        (consumer.delivery.PullChanges, pull),
+        (consumer.files.CreateDownloadLinks, links),
+    )
+    told = await asyncio.gather(*(refusal(ask(what)) for ask, what in ways for _ in range(7)))
+    await refusal(consumer.delivery.Subscribe(live).read())
+    refused = node.leaves("query_refused")
+    assert len(refused) == 4
+    assert all("request" in leaf["commitments"] for leaf in refused)
+    await asyncio.sleep(1)
+    counted = sum(leaf["count"] for leaf in node.leaves("queries_refused"))
+    assert counted == len(told) + 2 - 4
+    assert name not in str(node.leaves("queries_refused"))
 
 
 async def test_what_is_counted_is_written_when_the_node_stops(tmp_path):
