@@ -56,8 +56,11 @@ def create_access_request(
     service_item: str = "",
     row_filter: Sequence[RowCondition] = (),
     amends: str = "",
+    office: str = "",
 ) -> AccessRequest:
     """Record a request; one for an unconditional resource is granted at once.
+
+    Not so to who keeps the source's directory (`standing.keeps`): the source decides then.
 
     Raises NotFound (RESOURCE_NOT_FOUND), ResourceExhausted (TOO_MANY_OPEN_REQUESTS), and what
     `deciding.ask` and `service.check_named` raise.
@@ -65,7 +68,9 @@ def create_access_request(
     department = names.parse(names.DEPARTMENT, parent, field="parent")["department"]
     found = catalog.resource_in(work, resource)
     now = clock.now()
-    at_once = found.sharing_type is SharingType.UNCONDITIONAL
+    at_once = found.sharing_type is SharingType.UNCONDITIONAL and not standing.keeps(
+        work, parent, names.department_of(found.name), office=office
+    )
     amended = amended_by(work, amends)
     request = deciding.ask(
         principal,

@@ -51,8 +51,15 @@ class GrantServicer:
     """The methods of GrantService; plain ones, as all of them ask the database."""
 
     def __init__(
-        self, database: Database, index: GrantIndex, clock: Clock, key: LogKey | None = None
+        self,
+        database: Database,
+        index: GrantIndex,
+        clock: Clock,
+        key: LogKey | None = None,
+        *,
+        office: str = "",
     ) -> None:
+        self._office = office
         self._database = database
         self._index = index
         self._clock = clock
@@ -97,6 +104,7 @@ class GrantServicer:
                 service_item=asked.service_item,
                 row_filter=row_filter,
                 amends=asked.amends,
+                office=self._office,
             )
             return pb.CreateAccessRequestResponse(access_request=request_message(made))
 

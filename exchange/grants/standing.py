@@ -21,6 +21,16 @@ def above(work: UnitOfWork, source: str) -> frozenset[str]:
     return frozenset(found | {authority} - {"", source})
 
 
+def keeps(work: UnitOfWork, department: str, source: str, *, office: str) -> bool:
+    """Whether a department's administrators may change another one's directory (`acting`).
+
+    Who could make a resource unconditional with its own hand is granted nothing at once by it.
+    """
+    if department == source:
+        return False
+    return department == office or department in registering.names_above(work, source)
+
+
 def review(work: UnitOfWork, consumer: str, resource: str) -> Review:
     """Whether what is asked for crosses regions or levels, by the source's jurisdiction."""
     asking = catalog.department_in(work, consumer)

@@ -8,6 +8,7 @@ from exchange.grants import replying, requesting
 from exchange.grants.model import AccessRequest, Grant, GrantedItem, Operation
 from runtime.clock import Clock
 from runtime.database import Database
+from runtime.identity import Principal
 from tests.builders.catalog import HOUSING, NOON, RESIDENTS, caller
 
 PURPOSE = "公共租赁住房资格审核"
@@ -84,13 +85,14 @@ def approve(
     daily_quota: int = 0,
     start_time: datetime | None = None,
     end_time: datetime | None = None,
+    by: Principal | None = None,
     **terms: Any,
 ) -> Grant:
-    """Approve as the source: all that was asked, for thirty days, unless told."""
+    """Approve as the source, or as somebody: all that was asked, for thirty days, unless told."""
     with database.unit_of_work() as work:
         _, grant = replying.approve_access_request(
             work,
-            caller(request.source),
+            by or caller(request.source),
             name=request.name,
             items=items or tuple(GrantedItem(item=item) for item in request.items),
             operations=(),

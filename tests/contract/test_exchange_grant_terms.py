@@ -24,7 +24,7 @@ from exchange.grants.rows import RowCondition, RowTest
 from exchange.oversight import store as oversight_store
 from runtime.clock import FixedClock
 from runtime.database import Database, UtcDateTime, audit_outbox
-from runtime.errors import DomainError, InvalidArgument, NotFound, ResourceExhausted
+from runtime.errors import DomainError, InvalidArgument, NotFound
 from runtime.identity import Principal
 from tests.builders import catalog as county
 from tests.builders import grants as build
@@ -163,26 +163,6 @@ def test_all_terms_are_read_back_whole(database: Database, clock: FixedClock):
 def test_what_is_named_is_in_the_catalog(database: Database, clock: FixedClock, asked):
     with pytest.raises(InvalidArgument):
         build.ask(database, clock=clock, **asked)
-
-
-def test_a_request_names_an_item_of_its_own_department_or_of_one_above_it(database, clock):
-    theirs = county.service_item().name
-    with pytest.raises(InvalidArgument) as refused:
-        build.ask(database, clock=clock, service_item=theirs)
-    assert refused.value.reason == "NOT_YOUR_SERVICE_ITEM"
-    county.stand_below(database, HOUSING, CIVIL, clock=clock)
-    assert build.ask(database, clock=clock, service_item=theirs).service_item == theirs
-
-
-def test_a_department_has_so_many_requests_open(database, clock, monkeypatch):
-    monkeypatch.setattr(requesting, "GREATEST_OPEN", 2)
-    first, _ = (build.ask(database, clock=clock) for _ in range(2))
-    with pytest.raises(ResourceExhausted) as refused:
-        build.ask(database, clock=clock)
-    assert refused.value.reason == "TOO_MANY_OPEN_REQUESTS"
-    build.ask(database, clock=clock, resource=county.unconditional().name, items=("region",))
-    build.approve(database, first, clock=clock)
-    build.ask(database, clock=clock)
 
 
 def test_every_version_is_kept(database: Database, clock: FixedClock):
