@@ -4,11 +4,11 @@
    signature. It runs inline on the event loop, which is faster than handing it to a thread.
 2. The window adapts. Callers who come one by one (the last batch held one record) do not wait for
    each other: a record is committed in the next iteration of the loop, but for every eighth, which
-   looks whether that is still so. Callers who come together are gathered until none came for a
-   millisecond and at least half as many wait as the last time, for at most ten times what the last
-   commit took (5 to 20 ms) or 512 records; and no longer than until as many wait as the last time,
-   where that commit is as long ago. So commits take about a tenth of the loop's time, on a slow
-   disk too.
+   looks whether that is still so; and once it was for long, for every sixty-fourth. Callers who
+   come together are gathered until none came for a millisecond and at least half as many wait as
+   the last time, for at most ten times what the last commit took (5 to 20 ms) or 512 records; and
+   no longer than until as many wait as the last time, where that commit is as long ago. So commits
+   take about a tenth of the loop's time, on a slow disk too.
 3. If the storage fails, every waiter of the batch is told so, and neither record nor usage is kept.
    What fails for any other reason fails alone: a caller's own text harms nobody else's question.
 4. A signed request is answered once (`once`): a record that answers it again fails alone, too.
@@ -53,6 +53,7 @@ GREATEST_WINDOW = 0.020
 COMMITS_A_WINDOW = 10
 QUIET_SECONDS = 0.001
 LOOK_EVERY = 8
+LOOK_SELDOM = 64
 GREATEST_BATCH = 512
 SEQUENCE_SECONDS = 1.0
 
@@ -220,7 +221,7 @@ class AuditLog:
             self._flush()
         elif self._timer is None:
             self._began = now
-            if self._alone % LOOK_EVERY:
+            if self._alone % (LOOK_EVERY if self._alone < LOOK_SELDOM else LOOK_SELDOM):
                 self._timer = loop.call_soon(self._flush)
             else:
                 self._timer = loop.call_later(QUIET_SECONDS, self._look, loop)
