@@ -9,11 +9,11 @@ from functools import lru_cache
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from exchange.delivery.acknowledging import Acknowledgement, Rejection
+from exchange.delivery.consumers import Consumer
 from exchange.delivery.dead_letters import Settled
 from exchange.delivery.encoding import put
 from exchange.delivery.intake import Header
 from exchange.delivery.lanes.model import DEFAULT_LEASE, DeadLetter, DeadLetterState, Lane
-from exchange.delivery.consumers import Consumer
 from exchange.delivery.leasing import Lease, Leased
 from exchange.delivery.managing import Looked, Sharing, bad_start
 from exchange.delivery.model import (

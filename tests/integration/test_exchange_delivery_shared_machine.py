@@ -26,10 +26,10 @@ from hypothesis.stateful import (
 from exchange.delivery import store
 from exchange.delivery.acknowledging import Acknowledgement, Rejection
 from exchange.delivery.assembling import assemble
+from exchange.delivery.consumers import Consumer
 from exchange.delivery.dead_letters import DeadLetters
 from exchange.delivery.intake import Batch
 from exchange.delivery.lanes.model import DeadLetterState
-from exchange.delivery.consumers import Consumer
 from exchange.delivery.leasing import Leased, Leasing
 from exchange.delivery.managing import Managing, Sharing
 from exchange.delivery.model import ChangeType, Start, StartPosition, record_id
@@ -393,7 +393,8 @@ class SharedDelivery(RuleBasedStateMachine):
         for key, newest in self.newest.items():
             mine = [e for e in self.log if e.key == key and e.offset in told]
             if self._shown(newest):
-                assert mine and self._items(mine[-1]) == self._items(newest)
+                assert mine
+                assert self._items(mine[-1]) == self._items(newest)
             else:
                 assert not mine or not self._shown(mine[-1])
 
