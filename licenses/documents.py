@@ -4,7 +4,10 @@
 2. That a seal verified is remembered by the file's hash and the trust material's, for as long as
    both stay the same; a failure and the license's state are never remembered.
 3. A license is intact when the metadata in its row, the digest kept when it was issued, and the
-   metadata inside the sealed OFD are one.
+   metadata inside the sealed OFD are one. Its three forms were found to carry one digest before any
+   of them was given out.
+4. Pictures and scans lie beside the files, each under its own SHA-256, before anything is reserved
+   that names them.
 """
 
 from __future__ import annotations
@@ -14,15 +17,23 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from licenses.model import License, LicenseFormat, metadata_digest
+from licenses.carried import carried_digest
+from licenses.metadata import metadata_digest
+from licenses.model import License, LicenseFormat
 from licenses.neighbours import Neighbours
-from licenses.pages.ofd_reader import read_ofd
-from licenses.presentation import DocumentVerdict
-from runtime.errors import DataLoss, InvalidArgument, NotFound
+from licenses.presentations.model import DocumentVerdict
+from runtime.errors import DataLoss, NotFound
 from runtime.objects import ObjectStore, content_name, get_content
 
 FOLDER = "licenses"
-MEDIA_TYPES = {LicenseFormat.OFD: "application/ofd", LicenseFormat.PDF: "application/pdf"}
+#: Pictures of fields and scans of paper licenses.
+ENCLOSURES = "license-enclosures"
+_ENCLOSED = ".bin"
+MEDIA_TYPES = {
+    LicenseFormat.OFD: "application/ofd",
+    LicenseFormat.PDF: "application/pdf",
+    LicenseFormat.JWT: "application/dc+sd-jwt",
+}
 REMEMBERED = 4096
 TRUST_SECONDS = 5.0
 
@@ -51,10 +62,31 @@ class Documents:
         self._objects.put_if_absent(content_name(FOLDER, data, form.value), data)
 
     def read(self, license_: License, form: LicenseFormat) -> bytes:
-        """A license's file. Raises DataLoss: OBJECT_CHANGED, OBJECT_MISSING."""
+        """A license's file.
+
+        Raises DataLoss (OBJECT_CHANGED, OBJECT_MISSING) and, of one that was issued without this
+        form, NotFound (FORM_NOT_MADE).
+        """
         digest = license_.sha256(form)
+        if not digest:
+            raise NotFound(
+                "this license was issued without this form: correct or renew it to have one",
+                reason="FORM_NOT_MADE",
+                message_zh="该证照签发时没有此格式的文件：换发后即有",
+            )
+        return self._get(FOLDER, digest, form.value)
+
+    def enclose(self, data: bytes) -> None:
+        """Put a picture or a scan under its own hash, unless it is there."""
+        self._objects.put_if_absent(content_name(ENCLOSURES, data, _ENCLOSED), data)
+
+    def enclosed(self, digest: str) -> bytes:
+        """A picture or a scan by its SHA-256, hex. Raises DataLoss."""
+        return self._get(ENCLOSURES, digest, _ENCLOSED)
+
+    def _get(self, folder: str, digest: str, suffix: str) -> bytes:
         try:
-            return get_content(self._objects, f"{FOLDER}/{digest[:2]}/{digest}{form.value}")
+            return get_content(self._objects, f"{folder}/{digest[:2]}/{digest}{suffix}")
         except NotFound as error:
             raise DataLoss(
                 "the license's document is no longer in the object store: restore it from a backup",
@@ -65,9 +97,8 @@ class Documents:
     def check_output(self, sealed: bytes, form: LicenseFormat, license_: License) -> None:
         """Verify a file just sealed, before anybody sees it. Raises DataLoss, OUTPUT_NOT_GOOD."""
         problem = self._neighbours.document_problem(sealed)
-        if not problem and form is LicenseFormat.OFD:
-            carried = _carried_metadata(sealed)
-            problem = "" if carried == license_.metadata_sha256 else "METADATA_CHANGED"
+        if not problem and carried_digest(sealed, form) != license_.metadata_sha256:
+            problem = "METADATA_CHANGED"
         if problem:
             raise DataLoss(
                 f"the license just sealed does not verify ({problem}): nothing was given out; "
@@ -105,7 +136,8 @@ class Documents:
         except DataLoss as error:
             return _Known(problem=error.reason, metadata_sha256="")
         problem = self._neighbours.document_problem(data)
-        return _Known(problem=problem, metadata_sha256="" if problem else _carried_metadata(data))
+        carried = "" if problem else carried_digest(data, LicenseFormat.OFD)
+        return _Known(problem=problem, metadata_sha256=carried)
 
     def _trust_fingerprint(self) -> bytes:
         with self._lock:
@@ -115,11 +147,3 @@ class Documents:
         with self._lock:
             self._trust, self._trust_until = found, time.monotonic() + TRUST_SECONDS
         return found
-
-
-def _carried_metadata(ofd: bytes) -> str:
-    """Digest of the metadata inside an OFD; empty where it cannot be read."""
-    try:
-        return metadata_digest(read_ofd(ofd).metadata)
-    except InvalidArgument:
-        return ""

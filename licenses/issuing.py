@@ -1,58 +1,60 @@
-"""Issuing a license (签发).
+"""Issuing a license (签发), and the acts that make a new version of one.
 
-1. Everything that a license will say is fixed in one row before anything is made; all later steps
-   read only that row, so doing them again makes the same license.
-2. A crash after any step leaves a row that `reconcile`, or a repeat of the request, finishes with
-   the same identifier. Until the last transaction the row is ISSUING and no verifier sees it.
-3. Nothing leaves that was not verified as any stranger would verify it.
-4. Of two that finish one license at the same time, one activates it and both return it.
+1. Everything that a license will say is fixed in one row before anything is made; what it names by
+   hash (pictures, scans) is in the object store before that. `finishing` does the rest.
+2. A request that was begun goes on with its own row, however often it is repeated; `reconcile` ends
+   what nobody repeats, with the same identifier.
+3. A license is reserved with one version of its type, and finished with it: a type that changes
+   meanwhile changes nothing of it.
+4. Of one license at most one new version is under way.
 """
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import secrets
-import threading
+import time
 import traceback
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date, datetime
 
 import structlog
 
 from licenses import store
 from licenses.documents import Documents
+from licenses.finishing import Finishing, lay_out
 from licenses.holder_index import HolderIndex
-from licenses.library import Library, record_of
-from licenses.license_types import license_types
-from licenses.model import (
-    Issuer,
-    IssuingSeal,
-    License,
-    LicenseFormat,
-    LicenseIdentifier,
-    LicenseState,
-    Order,
+from licenses.identifiers import LicenseIdentifier
+from licenses.metadata import (
     last_day,
     metadata_digest,
     metadata_of,
-    page_fields,
-    validate_order,
+    page_values,
+    pictures_of,
+)
+from licenses.model import (
+    LAST_VERSION,
+    Act,
+    Issuer,
+    IssuingSeal,
+    License,
+    LicenseState,
+    Order,
+    Origin,
+    decide_transition,
 )
 from licenses.neighbours import Neighbours
-from licenses.pages import template
-from licenses.pages.model import Document
-from licenses.pages.ofd import write_ofd
-from licenses.pages.pdf import write_pdf
+from licenses.orders import validate_order
+from licenses.types.model import FIRST_VERSION
+from licenses.types.service import Types
 from runtime.clock import Clock, china_date
-from runtime.database import REQUEST_ID_LIMIT, Database, UnitOfWork
-from runtime.errors import Aborted, AlreadyExists, DomainError, InvalidArgument
-from runtime.records import SealedRecord, make_record
+from runtime.database import Database, UnitOfWork, check_request_id
+from runtime.errors import Aborted, AlreadyExists, DomainError, FailedPrecondition
 
 RECONCILED_AT_ONCE = 100
 FIRST_WAIT = 2.0  # seconds before a failed license is tried again; doubled each time
 LONGEST_WAIT = 300.0
-_STRIPES = 64
 
 _log = structlog.get_logger()
 
@@ -64,6 +66,17 @@ class Request:
     actor: str
     id: str
     digest: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Succession:
+    """What makes a new version of a license: the act, why, and how long the new one is valid."""
+
+    before: License
+    act: Act
+    reason: str
+    valid_from: date
+    valid_to: date | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,81 +95,72 @@ class Issuing:
         database: Database,
         documents: Documents,
         neighbours: Neighbours,
-        library: Library,
+        finishing: Finishing,
+        types: Types,
         holder_index: HolderIndex,
         clock: Clock,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
         self._documents = documents
         self._neighbours = neighbours
-        self._library = library
+        self._finishing = finishing
+        self._types = types
         self._index = holder_index
         self._clock = clock
-        self._turns = tuple(threading.Lock() for _ in range(_STRIPES))
-        self._waits: dict[str, tuple[datetime, float]] = {}
+        self._monotonic = monotonic  # a clock that is set does not shorten or lengthen a wait
+        self._waits: dict[str, tuple[float, float]] = {}
 
-    def issue(self, order: Order, *, department: str, seal: str, request: Request) -> License:
+    def issue(
+        self,
+        order: Order,
+        *,
+        department: str,
+        seal: str,
+        request: Request,
+        succession: Succession | None = None,
+    ) -> License:
         """Issue a license, or go on with the one that this request began.
 
         `department` issues; `seal` may be empty. Raises InvalidArgument (BAD_LICENSE_FIELDS and
         those of the page: TEXT_TOO_LONG, GLYPH_MISSING), NotFound (no such department),
-        FailedPrecondition (SEAL_NOT_USABLE), AlreadyExists (SERIAL_TAKEN, REQUEST_ID_REUSED),
-        Unavailable (a neighbour does not answer: repeat the request).
+        FailedPrecondition (SEAL_NOT_USABLE, TRANSITION_FORBIDDEN, LICENSE_ABANDONED),
+        AlreadyExists (SERIAL_TAKEN, REQUEST_ID_REUSED), Aborted (VERSION_BEING_ISSUED),
+        Unavailable (a neighbour or the object store does not answer: repeat the request).
         """
-        license_ = self._begun(request)
+        license_ = self.begun(request)
         if license_ is None:
             # 1. Validate: nothing is reserved for what cannot be issued.
-            validate_order(order)
+            order = validate_order(order)
             issuer = self._neighbours.issuer(department)
             with_seal = self._neighbours.seal_of(department, seal, order.type.id, self._clock.now())
+            for data in (*order.pictures.values(), *(order.paper.scans if order.paper else ())):
+                self._documents.enclose(data)
             # 2. Reserve the serial and the identifier, with all that is needed to finish.
             try:
-                license_ = self._reserve(order, issuer, with_seal, request)
-            except Aborted:  # the same request came twice at once
-                license_ = self._begun(request)
-                if license_ is None:
-                    raise
-        return self._finish_in_turn(license_).as_issued()
+                license_ = self._reserve(order, issuer, with_seal, request, succession)
+            except Aborted:  # the same request, or the same serial, came twice at once
+                license_ = self.begun(request) or self._reserve(
+                    order, issuer, with_seal, request, succession
+                )
+        return self.finished(license_)
 
-    def reconcile(self) -> Reconciled:
-        """Finish what a crash or a failing neighbour left in ISSUING. Raises Unavailable.
-
-        One that fails again is left for longer each time, and does not keep others waiting.
-        """
-        with self._database.reading() as session:
-            left = store.unfinished(session, RECONCILED_AT_ONCE)
-        finished = failed = 0
-        for license_ in left:
-            now = self._clock.now()
-            until, wait = self._waits.get(license_.id, (now, 0.0))
-            if now < until:
-                continue
-            turn = self._turn(license_.id)
-            if not turn.acquire(blocking=False):
-                continue  # its own request is at work on it
-            try:
-                self._finish(license_)
-            except Exception as error:  # noqa: BLE001  # one that cannot be finished stops no other
-                failed += 1
-                self._put_off(license_.id, wait, now)
-                _log.error("license_not_finished", license=license_.name, **_safely(error))
-            else:
-                finished += 1
-                self._waits.pop(license_.id, None)
-            finally:
-                turn.release()
-        return Reconciled(finished=finished, failed=failed)
-
-    # --- steps 1 and 2 -----------------------------------------------------------------------
-
-    def _begun(self, request: Request) -> License | None:
-        """The license that this request began before, if it did."""
-        if not 0 < len(request.id) <= REQUEST_ID_LIMIT:
-            raise InvalidArgument(
-                "request_id is required: a fresh UUID for each new act, the same one to repeat it",
-                reason="REQUEST_ID_REQUIRED",
-                message_zh="必须提供 request_id：新操作用新的 UUID，重试用同一个",
+    def finished(self, license_: License) -> License:
+        """Finish a license and answer as it was issued. Raises what `issue` raises."""
+        with self._finishing.turn(license_.id):
+            license_ = self._finishing.finish(license_)
+        if license_.state is LicenseState.ABANDONED:
+            raise FailedPrecondition(
+                "this license was abandoned before it came into force: read the one before it, "
+                "and ask again with a fresh request_id",
+                reason="LICENSE_ABANDONED",
+                message_zh="该证照在生效前已作废：请重新读取原证照，并用新的 request_id 重新办理",
             )
+        return license_.as_issued()
+
+    def begun(self, request: Request) -> License | None:
+        """The license that this request began before, if it did."""
+        check_request_id(request.id)
         with self._database.reading() as session:
             found = store.request_of(session, request.actor, request.id)
         if found is None:
@@ -170,14 +174,63 @@ class Issuing:
             )
         return license_
 
+    def reconcile(self) -> Reconciled:
+        """Finish what a crash or a failing neighbour left in ISSUING. Raises Unavailable.
+
+        One that fails again is left for longer each time, and does not keep others waiting.
+        """
+        with self._database.reading() as session:
+            left = store.unfinished(session, RECONCILED_AT_ONCE)
+        finished = failed = 0
+        for license_ in left:
+            now = self._monotonic()
+            until, wait = self._waits.get(license_.id, (now, 0.0))
+            if now < until:
+                continue
+            turn = self._finishing.turn(license_.id)
+            if not turn.acquire(blocking=False):
+                continue  # its own request is at work on it
+            try:
+                self._finishing.finish(license_)
+            except Exception as error:  # noqa: BLE001  # one that cannot be finished stops no other
+                failed += 1
+                self._put_off(license_.id, wait, now)
+                _log.error("license_not_finished", license=license_.name, **_safely(error))
+            else:
+                finished += 1
+                self._waits.pop(license_.id, None)
+            finally:
+                turn.release()
+        return Reconciled(finished=finished, failed=failed)
+
+    def _put_off(self, license_id: str, wait: float, now: float) -> None:
+        wait = min(wait * 2 or FIRST_WAIT, LONGEST_WAIT)
+        if len(self._waits) > 10 * RECONCILED_AT_ONCE:
+            self._waits.clear()
+        self._waits[license_id] = (now + wait, wait)
+
+    # --- step 2 ------------------------------------------------------------------------------
+
     def _reserve(
-        self, order: Order, issuer: Issuer, seal: IssuingSeal, request: Request
+        self,
+        order: Order,
+        issuer: Issuer,
+        seal: IssuingSeal,
+        request: Request,
+        succession: Succession | None,
     ) -> License:
+        kind = self._types.version(order.type.id, order.type_version)
+        pictures, scans = self._enclosures(order)
         now = self._clock.now().replace(microsecond=0)
-        valid_from = order.valid_from or date.fromisoformat(china_date(now))
-        valid_to = last_day(valid_from, order.type.validity_years)
         with self._database.unit_of_work() as work:
-            identifier = _identifier(work, order, issuer, now)
+            if succession is not None:
+                identifier = _next_version(work, order, issuer, succession)
+                now = max(now, succession.before.issue_time)
+                valid_from, valid_to = succession.valid_from, succession.valid_to
+            else:
+                identifier = _identifier(work, order, issuer, now)
+                valid_from = order.valid_from or date.fromisoformat(china_date(now))
+                valid_to = order.valid_to or last_day(valid_from, order.type.validity, order.fields)
             metadata = metadata_of(
                 order,
                 identifier=identifier,
@@ -191,11 +244,11 @@ class Issuing:
                 id=secrets.token_hex(12),
                 issuer=issuer.department,
                 type_id=order.type.id,
+                type_version=order.type_version,
                 identifier=str(identifier),
                 serial=identifier.serial,
-                holder_name=order.holder_name,
-                holder_code=order.holder_code,
-                holder_code_type=order.type.holder_code_type,
+                version=identifier.version,
+                holders=order.holders,
                 metadata=metadata,
                 metadata_sha256=metadata_digest(metadata),
                 valid_from=valid_from,
@@ -205,98 +258,58 @@ class Issuing:
                 actor=request.actor,
                 state=LicenseState.ISSUING,
                 state_time=now,
+                origin=Origin.PAPER if order.paper else Origin.NATIVE,
+                predecessor=succession.before.id if succession else "",
+                act=succession.act if succession else None,
+                act_reason=succession.reason if succession else "",
             )
             # Texts that do not fit the page are refused while refusing is still possible.
-            _lay_out(license_)
+            lay_out(license_, kind, page_values(license_, kind.type, pictures), scans)
             store.add_license(
                 work.session,
                 license_,
-                holder_index=self._index(order.holder_code),
+                index=self._index,
                 request_id=request.id,
                 request_digest=request.digest,
             )
         return license_
 
-    # --- steps 3 to 8 ------------------------------------------------------------------------
+    def _enclosures(self, order: Order) -> tuple[dict[str, bytes], list[bytes]]:
+        """Pictures by field, and scans: those that came, and those of the version before."""
+        pictures = {
+            code: order.pictures.get(code) or self._documents.enclosed(digest)
+            for code, digest in pictures_of(order.fields, order.type).items()
+        }
+        return pictures, list(order.paper.scans if order.paper else ())
 
-    def _finish_in_turn(self, license_: License) -> License:
-        with self._turn(license_.id):
-            return self._finish(license_)
 
-    def _finish(self, license_: License) -> License:
-        """From the reserved row to the license in force; each step may be done again."""
-        with self._database.reading() as session:
-            license_ = store.license_by_id(session, license_.id) or license_
-        if license_.state is not LicenseState.ISSUING:
-            return license_
-        # 3. Render, from the row alone.
-        page = _lay_out(license_)
-        drafts = {LicenseFormat.OFD: write_ofd(page), LicenseFormat.PDF: write_pdf(page)}
-        # 4. Seal. The request ids follow from the license and the bytes, so that a repeat is
-        #    answered with the same sealed bytes, and a renderer changed meanwhile blocks nothing.
-        sealed = {form: self._seal(license_, form, draft) for form, draft in drafts.items()}
-        # 5. Verify our own output.
-        for form, document in sealed.items():
-            self._documents.check_output(document, form, license_)
-        # 6. Store the documents, each under its own hash.
-        for form, document in sealed.items():
-            self._documents.keep(document, form)
-        # 7. In force: state, audit record and the record for the library in one transaction.
-        digests = {f: hashlib.sha256(document).hexdigest() for f, document in sealed.items()}
-        license_ = self._activate(license_, digests)
-        # 8. Publish. What the exchange does not take now waits in the outbox.
-        self._library.publish_soon()
-        return license_
-
-    def _seal(self, license_: License, form: LicenseFormat, draft: bytes) -> bytes:
-        request_id = f"{license_.id}-{form.value[1:]}-{hashlib.sha256(draft).hexdigest()[:32]}"
-        stamp = template.load(license_types()[license_.type_id].template).stamp
-        return self._neighbours.seal_document(
-            draft,
-            form,
-            seal=license_.seal,
-            license_type=license_.type_id,
-            stamp=stamp,
-            request_id=request_id,
+def _next_version(
+    work: UnitOfWork, order: Order, issuer: Issuer, succession: Succession
+) -> LicenseIdentifier:
+    """The identifier of the next version of a license that may have one now."""
+    before = store.license_by_id(work.session, succession.before.id, lock=True)
+    if before is None:
+        raise AssertionError("a license that was read is gone")
+    decide_transition(before.state, succession.act)
+    if store.being_issued_after(work.session, before.id):
+        raise Aborted(
+            "another version of this license is being issued: wait for it, and read it",
+            reason="VERSION_BEING_ISSUED",
+            message_zh="该证照的另一新版本正在制证：请稍候并重新读取",
         )
-
-    def _activate(self, license_: License, digests: dict[LicenseFormat, str]) -> License:
-        now = self._clock.now()
-        active = replace(
-            license_,
-            state=LicenseState.ACTIVE,
-            state_time=now,
-            activated_at=now,
-            ofd_sha256=digests[LicenseFormat.OFD],
-            pdf_sha256=digests[LicenseFormat.PDF],
+    greatest = store.greatest_version(work.session, before.issuer, before.type_id, before.serial)
+    if greatest >= LAST_VERSION:
+        raise FailedPrecondition(
+            f"a license has at most {LAST_VERSION} versions: issue another one",
+            reason="VERSIONS_USED_UP",
+            message_zh=f"一个证照最多 {LAST_VERSION} 个版本：请另行签发",
         )
-        with self._database.unit_of_work() as work:
-            came_first = store.move(
-                work.session,
-                license_.id,
-                LicenseState.ISSUING,
-                LicenseState.ACTIVE,
-                at=now,
-                reason="",
-                activated_at=now,
-                ofd_sha256=active.ofd_sha256,
-                pdf_sha256=active.pdf_sha256,
-            )
-            if came_first:
-                store.enqueue(work.session, license_.id, record_of(active))
-                work.record(_issued_record(active, now))
-                return active
-            # Another replica finished it meanwhile, with the same identifier.
-            return store.license_by_id(work.session, license_.id) or active
-
-    def _turn(self, license_id: str) -> threading.Lock:
-        return self._turns[int(license_id[:8], 16) % _STRIPES]
-
-    def _put_off(self, license_id: str, wait: float, now: datetime) -> None:
-        wait = min(wait * 2 or FIRST_WAIT, LONGEST_WAIT)
-        if len(self._waits) > 10 * RECONCILED_AT_ONCE:
-            self._waits.clear()
-        self._waits[license_id] = (datetime.fromtimestamp(now.timestamp() + wait, now.tzinfo), wait)
+    return LicenseIdentifier(
+        type_code=order.type.code,
+        issuer_code=issuer.credit_code,
+        serial=before.serial,
+        version=greatest + 1,
+    )
 
 
 def _identifier(work: UnitOfWork, order: Order, issuer: Issuer, now: datetime) -> LicenseIdentifier:
@@ -304,7 +317,10 @@ def _identifier(work: UnitOfWork, order: Order, issuer: Issuer, now: datetime) -
 
     def with_serial(serial: str) -> LicenseIdentifier:
         return LicenseIdentifier(
-            type_code=order.type.code, issuer_code=issuer.credit_code, serial=serial
+            type_code=order.type.code,
+            issuer_code=issuer.credit_code,
+            serial=serial,
+            version=FIRST_VERSION,
         )
 
     if order.serial:
@@ -322,38 +338,6 @@ def _identifier(work: UnitOfWork, order: Order, issuer: Issuer, now: datetime) -
         free = with_serial(f"{year}{number:07d}")
         if not store.identifier_taken(work.session, str(free)):
             return free
-
-
-def _lay_out(license_: License) -> Document:
-    """The page of a license, from its row alone."""
-    kind = license_types()[license_.type_id]
-    return template.lay_out(
-        template.load(kind.template),
-        page_fields(license_, kind.slots),
-        created=license_.issue_time,
-        author=license_.metadata["ZZBFJG"],
-        metadata=license_.metadata,
-    )
-
-
-def _issued_record(license_: License, at: datetime) -> SealedRecord:
-    return make_record(
-        "license_issued",
-        at=at,
-        actor=license_.actor,
-        facts={
-            "license": license_.name,
-            "license_type": license_.type_id,
-            "license_identifier": license_.identifier,
-            "seal": license_.seal,
-            "ofd_sha256": license_.ofd_sha256,
-            "pdf_sha256": license_.pdf_sha256,
-        },
-        commitments={
-            "holder_code": license_.holder_code.encode(),
-            "holder_name": license_.holder_name.encode(),
-        },
-    )
 
 
 def _safely(error: Exception) -> dict[str, str]:

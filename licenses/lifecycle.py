@@ -2,7 +2,9 @@
 
 1. Only the issuer's systems change a license; to everybody else it does not exist.
 2. `model.TRANSITIONS` is the whole law. Of two changes at once the second is told so.
-3. State, audit record and the record for the license library commit together.
+3. State, audit record and the record for the license library commit together. A license that never
+   came into force is in no library; to cancel it is to abandon it.
+4. A time of state is never before the one it follows, whatever the clock says.
 """
 
 from __future__ import annotations
@@ -10,15 +12,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 from licenses import store
-from licenses.library import record_of
-from licenses.model import Act, License, check_text, decide_transition
+from licenses.finishing import abandon, document_facts
+from licenses.library import store as outbox
+from licenses.library.service import record_of
+from licenses.model import Act, License, LicenseState, decide_transition
 from licenses.reading import license_not_found
+from licenses.texts import check_text
 from runtime import names
 from runtime.clock import Clock
 from runtime.database import UnitOfWork
 from runtime.errors import Aborted
 from runtime.identity import Principal
-from runtime.records import make_record
+from runtime.records import Value, make_record
 
 
 def change(
@@ -35,8 +40,10 @@ def change(
     held = store.license_by_id(work.session, ids["license"], lock=True)
     if held is None or held.name != name or held.issuer != principal.department:
         raise license_not_found()
+    if act is Act.CANCEL and held.state is LicenseState.ISSUING:
+        return abandon(work, held, clock.now(), reason, principal.system)
     after = decide_transition(held.state, act)
-    now = clock.now()
+    now = max(clock.now(), held.state_time)
     changed = replace(held, state=after, state_time=now, state_reason=reason)
     if not store.move(work.session, held.id, held.state, after, at=now, reason=reason):
         raise Aborted(
@@ -44,16 +51,15 @@ def change(
             reason="CONCURRENT_CHANGE",
             message_zh="该证照刚被修改：请重新读取",
         )
-    store.enqueue(work.session, held.id, record_of(changed))
-    facts = {
+    outbox.enqueue(work.session, held.id, record_of(changed))
+    facts: dict[str, Value] = {
         "license": name,
         "license_identifier": held.identifier,
         "from": held.state.value,
         "to": after.value,
         "reason": reason,
+        # As in the record of its issuing.
+        **document_facts(held),
     }
-    # As in the record of its issuing: whoever has a document finds what became of it in the log.
-    documents = {"ofd_sha256": held.ofd_sha256, "pdf_sha256": held.pdf_sha256}
-    facts |= {fact: sha256 for fact, sha256 in documents.items() if sha256}
     work.record(make_record(act.value, at=now, actor=principal.system, facts=facts))
     return changed

@@ -13,7 +13,8 @@ import hmac
 from licenses import store
 from licenses.documents import Documents
 from licenses.holder_index import HolderIndex
-from licenses.model import License, LicenseFormat, LicenseState, check_text
+from licenses.model import License, LicenseFormat, LicenseState
+from licenses.texts import NAME_LIMIT, check_text, search_key, text_problem
 from runtime import names
 from runtime.clock import Clock
 from runtime.database import Database
@@ -36,8 +37,10 @@ def license_not_found() -> NotFound:
 
 
 def is_holder(license_: License, holder_code: str) -> bool:
-    """Whether the code is the license's holder's; takes the same time either way."""
-    return hmac.compare_digest(license_.holder_code.encode(), holder_code.encode())
+    """Whether the code is one of the license's holders'; takes the same time either way."""
+    given = holder_code.encode()
+    same = [hmac.compare_digest(one.code.encode(), given) for one in license_.holders]
+    return True in same
 
 
 def check_own_department(parent: str, principal: Principal) -> None:
@@ -79,6 +82,36 @@ class Reading:
         with self._database.reading() as session:
             return store.issued(session, parent, after=last_of(token), size=size + 1)
 
+    def issued_to(
+        self, parent: str, holder_name: str, principal: Principal, *, size: int, token: str
+    ) -> list[tuple[int, License]]:
+        """Licenses of the caller's department by holders' names that begin so: at most `size` + 1.
+
+        In order of name. Each comes with the place of that holder in it. Raises InvalidArgument
+        (BAD_HOLDER_NAME, BAD_PAGE_TOKEN).
+        """
+        check_own_department(parent, principal)
+        if text_problem(holder_name, NAME_LIMIT, required=True):
+            raise InvalidArgument(
+                f"holder_name must be the beginning of a name, at most {NAME_LIMIT} characters",
+                reason="BAD_HOLDER_NAME",
+                message_zh=f"holder_name 应为姓名或名称的开头，不超过 {NAME_LIMIT} 字",
+            )
+        after: tuple[str, int] | None = None
+        if token:
+            license_id, _, place = last_of(token).partition(":")
+            if not place.isdecimal() or len(place) > 3:
+                raise InvalidArgument(
+                    "page_token must be one that this method gave",
+                    reason="BAD_PAGE_TOKEN",
+                    message_zh="page_token 应为本方法先前返回的值",
+                )
+            after = (license_id, int(place))
+        with self._database.reading() as session:
+            return store.issued_to(
+                session, parent, search_key(holder_name), after=after, size=size + 1
+            )
+
     def held(
         self, holder_code: str, principal: Principal, *, size: int, token: str
     ) -> list[License]:
@@ -117,7 +150,7 @@ class Reading:
         """A license's sealed file, for its issuer, its holder's counter or an auditor. Audited.
 
         Raises NotFound (LICENSE_NOT_FOUND), InvalidArgument (BAD_TEXT), DataLoss
-        (OBJECT_CHANGED, OBJECT_MISSING).
+        (OBJECT_CHANGED, OBJECT_MISSING) and NotFound (FORM_NOT_MADE).
         """
         check_text(reason, name="reason")
         license_ = self._find(name)
@@ -129,7 +162,7 @@ class Reading:
         )
         if not may_read:
             raise license_not_found()
-        if license_.state is LicenseState.ISSUING:
+        if license_.state in (LicenseState.ISSUING, LicenseState.ABANDONED):
             raise license_not_found()
         data = self._documents.read(license_, form)
         now = self._clock.now()

@@ -1,82 +1,59 @@
-"""Protobuf to model and back, for licenses and presentations.
+"""Licenses and their types on the wire.
 
-1. Deny by default: the two policies name every method and who may call it.
+1. Deny by default: the policy names every method and who may call it.
 2. What calls other services of the node runs in the service's own threads: the server's threads are
    what those other services need to answer, and waiting in all of them would wait forever.
-3. Verifying has threads apart from issuing, so that a queue of issues delays no verifier.
 """
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, date, datetime
 from typing import Final, TypeVar
-
-from google.protobuf.message import Message
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from licenses import lifecycle
 from licenses.documents import MEDIA_TYPES
 from licenses.issuing import Issuing, Request
-from licenses.library import Library
-from licenses.license_types import license_type, license_types
-from licenses.model import Act, HolderCodeType, License, LicenseFormat, LicenseState, LicenseType
-from licenses.model import Order as LicenseOrder
-from licenses.presentation import Outcome
-from licenses.presenting import Presenting
+from licenses.library.service import Library
+from licenses.model import Act, License, LicenseFormat
+from licenses.neighbours import Neighbours
 from licenses.reading import Reading, check_own_department
+from licenses.succession import Successions, Wish
+from licenses.types.rpc import to_type
+from licenses.types.service import Types
 from licenses.v1 import licenses_pb2 as pb
-from licenses.v1 import presentations_pb2 as presentations
+from licenses.wire import day_of, digest_of, holders_of, order_of, run_in, to_license, wrong
 from runtime.clock import Clock
 from runtime.database import Database
-from runtime.errors import FieldViolation, InvalidArgument
 from runtime.identity import Role
 from runtime.paging import last_of, page_size, token_after
 from runtime.rpc import ANY_ROLE, Call
-from seal.v1 import seal_pb2
 
 _ISSUERS = frozenset({Role.DEPARTMENT})
-_COUNTERS = frozenset({Role.COUNTER})
-
-LICENSE_POLICY: Mapping[str, frozenset[Role]] = {
+POLICY: Mapping[str, frozenset[Role]] = {
     "GetLicenseType": ANY_ROLE,
     "ListLicenseTypes": ANY_ROLE,
+    "ListLicenseTypeVersions": ANY_ROLE,
+    "PutLicenseType": _ISSUERS,
     "IssueLicense": _ISSUERS,
     "GetLicense": _ISSUERS,
     "ListLicenses": _ISSUERS,
-    "ListHeldLicenses": _COUNTERS,
+    "ListHeldLicenses": frozenset({Role.COUNTER}),
     "GetLicenseDocument": frozenset({Role.DEPARTMENT, Role.COUNTER, Role.AUDITOR}),
     "SuspendLicense": _ISSUERS,
     "ResumeLicense": _ISSUERS,
     "RevokeLicense": _ISSUERS,
     "CancelLicense": _ISSUERS,
-}
-PRESENTATION_POLICY: Mapping[str, frozenset[Role]] = {
-    "PresentLicense": _COUNTERS,
-    "VerifyPresentation": frozenset({Role.DEPARTMENT, Role.COUNTER}),
-    "EndPresentation": _COUNTERS,
-}
-
-_STATES: Final = {
-    LicenseState.ISSUING: pb.LICENSE_STATE_ISSUING,
-    LicenseState.ACTIVE: pb.LICENSE_STATE_ACTIVE,
-    LicenseState.SUSPENDED: pb.LICENSE_STATE_SUSPENDED,
-    LicenseState.REVOKED: pb.LICENSE_STATE_REVOKED,
-    LicenseState.CANCELLED: pb.LICENSE_STATE_CANCELLED,
-}
-_HOLDER_CODE_TYPES: Final = {
-    HolderCodeType.CREDIT_CODE: pb.HOLDER_CODE_TYPE_CREDIT_CODE,
-    HolderCodeType.CITIZEN_NUMBER: pb.HOLDER_CODE_TYPE_CITIZEN_NUMBER,
+    "CorrectLicense": _ISSUERS,
+    "RenewLicense": _ISSUERS,
+    "TransferLicense": _ISSUERS,
 }
 _FORMATS: Final = {
     pb.LICENSE_FORMAT_UNSPECIFIED: LicenseFormat.OFD,
     pb.LICENSE_FORMAT_OFD: LicenseFormat.OFD,
     pb.LICENSE_FORMAT_PDF: LicenseFormat.PDF,
+    pb.LICENSE_FORMAT_JWT: LicenseFormat.JWT,
 }
-Answer = TypeVar("Answer")
 _Changed = TypeVar(
     "_Changed",
     pb.SuspendLicenseResponse,
@@ -90,6 +67,7 @@ _Change = (
     | pb.RevokeLicenseRequest
     | pb.CancelLicenseRequest
 )
+_Succession = pb.CorrectLicenseRequest | pb.RenewLicenseRequest | pb.TransferLicenseRequest
 
 
 class LicenseRpc:
@@ -98,16 +76,22 @@ class LicenseRpc:
     def __init__(
         self,
         database: Database,
+        types: Types,
         issuing: Issuing,
+        successions: Successions,
         reading: Reading,
         library: Library,
+        neighbours: Neighbours,
         clock: Clock,
         threads: ThreadPoolExecutor,
     ) -> None:
         self._database = database
+        self._types = types
         self._issuing = issuing
+        self._successions = successions
         self._reading = reading
         self._library = library
+        self._neighbours = neighbours
         self._clock = clock
         self._threads = threads
 
@@ -115,59 +99,162 @@ class LicenseRpc:
         self, request: pb.GetLicenseTypeRequest, _call: Call
     ) -> pb.GetLicenseTypeResponse:
         """See the proto."""
-        return pb.GetLicenseTypeResponse(license_type=_to_type(license_type(request.name)))
+        found = self._types.newest(request.name)
+        if request.version:
+            found = self._types.version(found.type.id, request.version)
+        return pb.GetLicenseTypeResponse(license_type=to_type(found, texts=True))
 
     def ListLicenseTypes(  # noqa: N802
         self, request: pb.ListLicenseTypesRequest, _call: Call
     ) -> pb.ListLicenseTypesResponse:
         """See the proto."""
         size, after = page_size(request.page_size), last_of(request.page_token)
-        found = [one for one in license_types().values() if one.id > after]
+        found = self._types.all(after=after, size=size + 1)
+        more = len(found) > size
         return pb.ListLicenseTypesResponse(
-            license_types=[_to_type(one) for one in found[:size]],
-            next_page_token=token_after(found[size - 1].id) if len(found) > size else "",
+            license_types=[to_type(one) for one in found[:size]],
+            next_page_token=token_after(found[size - 1].type.id) if more else "",
         )
+
+    def ListLicenseTypeVersions(  # noqa: N802
+        self, request: pb.ListLicenseTypeVersionsRequest, _call: Call
+    ) -> pb.ListLicenseTypeVersionsResponse:
+        """See the proto."""
+        size, token = page_size(request.page_size), last_of(request.page_token)
+        if not (token or "0").isdecimal() or len(token) > 9:
+            raise wrong("page_token", "not one that this method gave")
+        found = self._types.versions(request.name, after=int(token or 0), size=size + 1)
+        more = len(found) > size
+        return pb.ListLicenseTypeVersionsResponse(
+            license_types=[to_type(one) for one in found[:size]],
+            next_page_token=token_after(str(found[size - 1].version)) if more else "",
+        )
+
+    async def PutLicenseType(  # noqa: N802
+        self, request: pb.PutLicenseTypeRequest, call: Call
+    ) -> pb.PutLicenseTypeResponse:
+        """See the proto."""
+        principal = call.principal
+
+        def run() -> pb.PutLicenseTypeResponse:
+            authority = self._neighbours.issuer(principal.department)
+            with self._database.unit_of_work() as work:
+                return work.once(
+                    principal.system,
+                    "PutLicenseType",
+                    request,
+                    request.request_id,
+                    pb.PutLicenseTypeResponse,
+                    lambda: pb.PutLicenseTypeResponse(
+                        license_type=to_type(
+                            self._types.put(
+                                work,
+                                request.toml,
+                                request.template_toml,
+                                etag=request.etag,
+                                credit_code=authority.credit_code,
+                                principal=principal,
+                            )
+                        )
+                    ),
+                )
+
+        return await run_in(self._threads, run)
 
     async def IssueLicense(  # noqa: N802
         self, request: pb.IssueLicenseRequest, call: Call
     ) -> pb.IssueLicenseResponse:
         """See the proto."""
-        return await _in(self._threads, lambda: self._issue(request, call))
+        return await run_in(self._threads, lambda: self._issue(request, call))
 
     def _issue(self, request: pb.IssueLicenseRequest, call: Call) -> pb.IssueLicenseResponse:
         check_own_department(request.parent, call.principal)
         license_ = self._issuing.issue(
-            LicenseOrder(
-                type=license_type(request.license_type),
-                holder_name=request.holder_name,
-                holder_code=request.holder_code,
-                fields=dict(request.fields),
-                valid_from=_day(request.valid_from) if request.valid_from else None,
-                serial=request.serial,
-            ),
+            order_of(request, self._types.newest(request.license_type)),
             department=request.parent,
             seal=request.seal,
             request=Request(
-                actor=call.principal.system, id=request.request_id, digest=_digest(request)
+                actor=call.principal.system, id=request.request_id, digest=digest_of(request)
             ),
         )
-        return pb.IssueLicenseResponse(license=_to_license(license_))
+        return pb.IssueLicenseResponse(license=to_license(license_))
+
+    async def CorrectLicense(  # noqa: N802
+        self, request: pb.CorrectLicenseRequest, call: Call
+    ) -> pb.CorrectLicenseResponse:
+        """See the proto."""
+        given = holders_of(request.holder_name, request.holder_code, request.holders)
+        made = await self._succeed(request, call, Act.CORRECT, request.valid_from, given)
+        return pb.CorrectLicenseResponse(license=to_license(made))
+
+    async def RenewLicense(  # noqa: N802
+        self, request: pb.RenewLicenseRequest, call: Call
+    ) -> pb.RenewLicenseResponse:
+        """See the proto."""
+        made = await self._succeed(request, call, Act.RENEW, request.valid_from, [])
+        return pb.RenewLicenseResponse(license=to_license(made))
+
+    async def TransferLicense(  # noqa: N802
+        self, request: pb.TransferLicenseRequest, call: Call
+    ) -> pb.TransferLicenseResponse:
+        """See the proto."""
+        given = holders_of(request.holder_name, request.holder_code, request.holders)
+        made = await self._succeed(request, call, Act.TRANSFER, "", given)
+        return pb.TransferLicenseResponse(license=to_license(made))
+
+    async def _succeed(
+        self,
+        request: _Succession,
+        call: Call,
+        act: Act,
+        valid_from: str,
+        holders: list[tuple[str, str]],
+    ) -> License:
+        wish = Wish(
+            holders=holders,
+            fields=dict(request.fields),
+            pictures=dict(request.pictures),
+            valid_from=day_of(valid_from, "valid_from") if valid_from else None,
+        )
+        asked = Request(
+            actor=call.principal.system, id=request.request_id, digest=digest_of(request)
+        )
+
+        def run() -> License:
+            return self._successions.succeed(
+                request.name,
+                act,
+                wish,
+                reason=request.reason,
+                seal=request.seal,
+                request=asked,
+                principal=call.principal,
+            )
+
+        return await run_in(self._threads, run)
 
     def GetLicense(self, request: pb.GetLicenseRequest, call: Call) -> pb.GetLicenseResponse:  # noqa: N802
         """See the proto."""
         found = self._reading.get(request.name, call.principal)
-        return pb.GetLicenseResponse(license=_to_license(found))
+        return pb.GetLicenseResponse(license=to_license(found))
 
     def ListLicenses(  # noqa: N802
         self, request: pb.ListLicensesRequest, call: Call
     ) -> pb.ListLicensesResponse:
         """See the proto."""
-        size = page_size(request.page_size)
-        found = self._reading.issued(
-            request.parent, call.principal, size=size, token=request.page_token
-        )
+        size, token = page_size(request.page_size), request.page_token
+        if request.holder_name:
+            named = self._reading.issued_to(
+                request.parent, request.holder_name, call.principal, size=size, token=token
+            )
+            last = f"{named[size - 1][1].id}:{named[size - 1][0]}" if len(named) > size else ""
+            return pb.ListLicensesResponse(
+                licenses=[to_license(one) for _, one in named[:size]],
+                next_page_token=token_after(last) if last else "",
+            )
+        found = self._reading.issued(request.parent, call.principal, size=size, token=token)
         return pb.ListLicensesResponse(
-            licenses=[_to_license(one) for one in found[:size]],
+            licenses=[to_license(one) for one in found[:size]],
             next_page_token=_next(found, size),
         )
 
@@ -180,7 +267,7 @@ class LicenseRpc:
             request.holder_code, call.principal, size=size, token=request.page_token
         )
         return pb.ListHeldLicensesResponse(
-            licenses=[_to_license(one) for one in found[:size]],
+            licenses=[to_license(one) for one in found[:size]],
             next_page_token=_next(found, size),
         )
 
@@ -189,7 +276,7 @@ class LicenseRpc:
     ) -> pb.GetLicenseDocumentResponse:
         """See the proto."""
         if request.format not in _FORMATS:
-            raise _wrong("format", "not a format that is known")
+            raise wrong("format", "not a format that is known")
         form = _FORMATS[request.format]
         data = self._reading.document(
             request.name,
@@ -238,7 +325,7 @@ class LicenseRpc:
                     request.request_id,
                     answer,
                     lambda: answer(
-                        license=_to_license(
+                        license=to_license(
                             lifecycle.change(
                                 work,
                                 request.name,
@@ -253,163 +340,8 @@ class LicenseRpc:
             self._library.publish_soon()
             return answered
 
-        return await _in(self._threads, run)
-
-
-class PresentationRpc:
-    """The servicer of PresentationService."""
-
-    def __init__(self, presenting: Presenting, threads: ThreadPoolExecutor) -> None:
-        self._presenting = presenting
-        self._threads = threads
-
-    def PresentLicense(  # noqa: N802
-        self, request: presentations.PresentLicenseRequest, call: Call
-    ) -> presentations.PresentLicenseResponse:
-        """See the proto."""
-        presentation, code = self._presenting.present(
-            request.license,
-            request.holder_code,
-            fields=request.fields,
-            purpose=request.purpose,
-            audience=request.audience,
-            lifetime_seconds=request.lifetime_seconds,
-            max_uses=request.max_uses,
-            request_id=request.request_id,
-            principal=call.principal,
-        )
-        return presentations.PresentLicenseResponse(
-            presentation=presentation.name,
-            code=code,
-            expire_time=_to_time(presentation.expire_time),
-        )
-
-    async def VerifyPresentation(  # noqa: N802
-        self, request: presentations.VerifyPresentationRequest, call: Call
-    ) -> presentations.VerifyPresentationResponse:
-        """See the proto."""
-
-        def run() -> presentations.VerifyPresentationResponse:
-            outcome = self._presenting.verify(
-                request.code, purpose=request.purpose, principal=call.principal
-            )
-            return _to_verification(outcome)
-
-        return await _in(self._threads, run)
-
-    def EndPresentation(  # noqa: N802
-        self, request: presentations.EndPresentationRequest, call: Call
-    ) -> presentations.EndPresentationResponse:
-        """See the proto."""
-        self._presenting.end(request.presentation, request.holder_code, principal=call.principal)
-        return presentations.EndPresentationResponse()
-
-
-def _in(threads: ThreadPoolExecutor, run: Callable[[], Answer]) -> Awaitable[Answer]:
-    return asyncio.get_running_loop().run_in_executor(threads, run)
-
-
-# --- from the wire -----------------------------------------------------------------------------
-
-
-def _digest(request: Message) -> bytes:
-    return hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
-
-
-def _day(text: str) -> date:
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        raise _wrong("valid_from", "not a date, YYYY-MM-DD") from None
-    if day.isoformat() != text or not 1949 <= day.year <= 2200:
-        raise _wrong("valid_from", "not a date, YYYY-MM-DD")
-    return day
-
-
-def _wrong(field: str, description: str) -> InvalidArgument:
-    return InvalidArgument(
-        f"{field}: {description}",
-        reason="BAD_ARGUMENT",
-        message_zh=f"{field} 不正确",
-        violations=[FieldViolation(field, description)],
-    )
-
-
-# --- to the wire -------------------------------------------------------------------------------
+        return await run_in(self._threads, run)
 
 
 def _next(found: list[License], size: int) -> str:
     return token_after(found[size - 1].id) if len(found) > size else ""
-
-
-def _to_time(at: datetime) -> Timestamp:
-    stamp = Timestamp()
-    stamp.FromDatetime(at.astimezone(UTC))
-    return stamp
-
-
-def _to_type(kind: LicenseType) -> pb.LicenseType:
-    return pb.LicenseType(
-        name=f"licenseTypes/{kind.id}",
-        code=kind.code,
-        display_name=kind.display_name,
-        holder_code_type=_HOLDER_CODE_TYPES[kind.holder_code_type],
-        fields=[
-            pb.LicenseField(
-                code=one.code,
-                display_name=one.display_name,
-                required=one.required,
-                length=one.length,
-            )
-            for one in kind.fields
-        ],
-        validity_years=kind.validity_years,
-    )
-
-
-def _to_license(license_: License) -> pb.License:
-    return pb.License(
-        name=license_.name,
-        license_identifier=license_.identifier,
-        license_type=f"licenseTypes/{license_.type_id}",
-        state=_STATES[license_.state],
-        state_time=_to_time(license_.state_time),
-        state_reason=license_.state_reason,
-        holder_name=license_.holder_name,
-        holder_code=license_.holder_code,
-        holder_code_type=_HOLDER_CODE_TYPES[license_.holder_code_type],
-        metadata=license_.metadata,
-        issue_time=_to_time(license_.issue_time),
-        valid_from=license_.valid_from.isoformat(),
-        valid_to=license_.valid_to.isoformat() if license_.valid_to else "",
-        ofd_sha256=license_.ofd_sha256,
-        pdf_sha256=license_.pdf_sha256,
-    )
-
-
-def _to_verification(outcome: Outcome) -> presentations.VerifyPresentationResponse:
-    passed, failed = seal_pb2.INDICATION_PASSED, seal_pb2.INDICATION_FAILED
-    verdict = seal_pb2.Verdict(
-        indication=failed if outcome.refusal else passed,
-        sub_indication=outcome.refusal.value if outcome.refusal else "",
-        summary=outcome.summary,
-        summary_zh=outcome.summary_zh,
-        checks=[
-            seal_pb2.Check(
-                name=one.name,
-                indication=passed if one.passed else failed,
-                detail=one.detail,
-                detail_zh=one.detail_zh,
-            )
-            for one in outcome.checks
-        ],
-    )
-    name = license_types()[outcome.type_id].display_name if outcome.type_id else ""
-    return presentations.VerifyPresentationResponse(
-        verdict=verdict,
-        state=_STATES[outcome.state] if outcome.state else pb.LICENSE_STATE_UNSPECIFIED,
-        state_time=_to_time(outcome.state_time) if outcome.state_time else None,
-        fields=outcome.fields,
-        license_identifier=outcome.identifier,
-        license_type_display_name=name,
-    )

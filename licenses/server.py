@@ -20,13 +20,18 @@ import structlog
 
 from licenses import store
 from licenses.documents import Documents
+from licenses.finishing import Finishing
 from licenses.holder_index import HolderIndex
 from licenses.issuing import Issuing
-from licenses.library import Library
+from licenses.library.service import Library
 from licenses.neighbours import Neighbours, NodeNeighbours
-from licenses.presenting import Presenting
+from licenses.presentations import rpc as presentations
+from licenses.presentations.service import Presenting
+from licenses.presentations.store import forget_presentations
 from licenses.reading import Reading
-from licenses.rpc import LICENSE_POLICY, PRESENTATION_POLICY, LicenseRpc, PresentationRpc
+from licenses.rpc import POLICY, LicenseRpc
+from licenses.succession import Successions
+from licenses.types.service import Types
 from licenses.v1 import licenses_pb2_grpc, presentations_pb2_grpc
 from runtime.clock import SYSTEM, Clock
 from runtime.config import Settings
@@ -76,15 +81,29 @@ class LicenseServer:
             if channel is None:
                 raise ValueError("a license service needs a channel to its node")
             neighbours = NodeNeighbours(channel)
+        self._neighbours = neighbours
         self.database = Database(settings.database_url("licenses"), schema="licenses")
         self._clock = clock
         self._index = HolderIndex(settings.passphrase())
         self.documents = Documents(objects, neighbours)
         self.library = Library(self.database, neighbours, department)
+        self.types = Types(self.database, clock)
+        self.finishing = Finishing(
+            self.database, self.documents, neighbours, self.library, self.types, clock
+        )
         self.issuing = Issuing(
-            self.database, self.documents, neighbours, self.library, self._index, clock
+            self.database,
+            self.documents,
+            neighbours,
+            self.finishing,
+            self.types,
+            self._index,
+            clock,
         )
         self.reading = Reading(self.database, self.documents, self._index, clock)
+        self.successions = Successions(
+            self.issuing, self.reading, self.documents, self.types, clock
+        )
         self.presenting = Presenting(self.database, self.documents, clock)
         self._issuing_threads = ThreadPoolExecutor(ISSUING_THREADS, "issuing")
         self._verifying_threads = ThreadPoolExecutor(VERIFYING_THREADS, "verifying")
@@ -92,10 +111,11 @@ class LicenseServer:
         self._reconciler: threading.Thread | None = None
 
     def migrate(self) -> None:
-        """Bring the database to this version, and the holder index to this key."""
+        """Bring the database to this version, the holder index to this key, shipped types in."""
         self.database.migrate(MIGRATIONS)
         with self.database.unit_of_work() as work:
             again = store.keep_index(work.session, self._index.fingerprint, self._index)
+        self.types.begin()
         if again:
             _log.info("holder_index_made_again", licenses=again)
 
@@ -105,18 +125,21 @@ class LicenseServer:
             licenses_pb2_grpc.add_LicenseServiceServicer_to_server,
             LicenseRpc(
                 self.database,
+                self.types,
                 self.issuing,
+                self.successions,
                 self.reading,
                 self.library,
+                self._neighbours,
                 self._clock,
                 self._issuing_threads,
             ),
-            LICENSE_POLICY,
+            POLICY,
         )
         server.add(
             presentations_pb2_grpc.add_PresentationServiceServicer_to_server,
-            PresentationRpc(self.presenting, self._verifying_threads),
-            PRESENTATION_POLICY,
+            presentations.PresentationRpc(self.presenting, self._verifying_threads),
+            presentations.POLICY,
         )
 
     async def start(self) -> None:
@@ -147,7 +170,7 @@ class LicenseServer:
         published = self.library.publish()
         with self.database.unit_of_work() as work:
             before = self._clock.now() - PRESENTATIONS_KEPT
-            forgotten = store.forget_presentations(work.session, before)
+            forgotten = forget_presentations(work.session, before)
         return Reconciled(
             finished=issued.finished,
             failed=issued.failed,

@@ -25,7 +25,8 @@ from typing import Any, Final
 
 import orjson
 
-from licenses.model import License, LicenseType
+from licenses.model import License
+from licenses.types.model import LicenseType
 from runtime.clock import CHINA
 
 VCT: Final = "urn:tongban:license-type:"

@@ -126,7 +126,7 @@ class _Row:
 
     def number(self, key: str, default: int, least: int, most: int) -> int:
         value: int = self._take(key, int, default, "a whole number")
-        if not least <= value <= most:
+        if key in self._data and not least <= value <= most:
             self.refuse(key, f"must be {least} to {most}")
             return default
         return value

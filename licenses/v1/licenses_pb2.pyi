@@ -38,6 +38,12 @@ class _LicenseStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LicenseS
     """吊销."""
     LICENSE_STATE_CANCELLED: _LicenseState.ValueType  # 5
     """注销."""
+    LICENSE_STATE_SUPERSEDED: _LicenseState.ValueType  # 6
+    """失效: a later version took its place."""
+    LICENSE_STATE_TRANSFERRED: _LicenseState.ValueType  # 7
+    """办理转出: a later version took its place, with another holder."""
+    LICENSE_STATE_ABANDONED: _LicenseState.ValueType  # 8
+    """Reserved, and never in force. Never shown to a verifier."""
 
 class LicenseState(_LicenseState, metaclass=_LicenseStateEnumTypeWrapper):
     """State of a license; expiry is told by its times."""
@@ -54,6 +60,12 @@ LICENSE_STATE_REVOKED: LicenseState.ValueType  # 4
 """吊销."""
 LICENSE_STATE_CANCELLED: LicenseState.ValueType  # 5
 """注销."""
+LICENSE_STATE_SUPERSEDED: LicenseState.ValueType  # 6
+"""失效: a later version took its place."""
+LICENSE_STATE_TRANSFERRED: LicenseState.ValueType  # 7
+"""办理转出: a later version took its place, with another holder."""
+LICENSE_STATE_ABANDONED: LicenseState.ValueType  # 8
+"""Reserved, and never in force. Never shown to a verifier."""
 Global___LicenseState: _TypeAlias = LicenseState  # noqa: Y015
 
 class _HolderCodeType:
@@ -92,6 +104,8 @@ class _LicenseFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_License
     """OFD with an SES seal."""
     LICENSE_FORMAT_PDF: _LicenseFormat.ValueType  # 2
     """PDF with a PAdES signature."""
+    LICENSE_FORMAT_JWT: _LicenseFormat.ValueType  # 3
+    """SD-JWT VC, with all disclosures."""
 
 class LicenseFormat(_LicenseFormat, metaclass=_LicenseFormatEnumTypeWrapper):
     """Which of a license's files."""
@@ -102,7 +116,117 @@ LICENSE_FORMAT_OFD: LicenseFormat.ValueType  # 1
 """OFD with an SES seal."""
 LICENSE_FORMAT_PDF: LicenseFormat.ValueType  # 2
 """PDF with a PAdES signature."""
+LICENSE_FORMAT_JWT: LicenseFormat.ValueType  # 3
+"""SD-JWT VC, with all disclosures."""
 Global___LicenseFormat: _TypeAlias = LicenseFormat  # noqa: Y015
+
+class _HolderKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _HolderKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_HolderKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    HOLDER_KIND_UNSPECIFIED: _HolderKind.ValueType  # 0
+    """Never sent."""
+    HOLDER_KIND_PERSON: _HolderKind.ValueType  # 1
+    """A person."""
+    HOLDER_KIND_COMPANY: _HolderKind.ValueType  # 2
+    """A company or another organisation."""
+    HOLDER_KIND_SEVERAL: _HolderKind.ValueType  # 3
+    """Several, of either kind."""
+
+class HolderKind(_HolderKind, metaclass=_HolderKindEnumTypeWrapper):
+    """Who may hold a license of a type."""
+
+HOLDER_KIND_UNSPECIFIED: HolderKind.ValueType  # 0
+"""Never sent."""
+HOLDER_KIND_PERSON: HolderKind.ValueType  # 1
+"""A person."""
+HOLDER_KIND_COMPANY: HolderKind.ValueType  # 2
+"""A company or another organisation."""
+HOLDER_KIND_SEVERAL: HolderKind.ValueType  # 3
+"""Several, of either kind."""
+Global___HolderKind: _TypeAlias = HolderKind  # noqa: Y015
+
+class _FieldKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FieldKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FieldKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FIELD_KIND_UNSPECIFIED: _FieldKind.ValueType  # 0
+    """As text."""
+    FIELD_KIND_TEXT: _FieldKind.ValueType  # 1
+    """Any text."""
+    FIELD_KIND_DATE: _FieldKind.ValueType  # 2
+    """YYYY-MM-DD."""
+    FIELD_KIND_INTEGER: _FieldKind.ValueType  # 3
+    """Digits, perhaps with a minus before them."""
+    FIELD_KIND_DECIMAL: _FieldKind.ValueType  # 4
+    """Digits with a point."""
+    FIELD_KIND_CODE: _FieldKind.ValueType  # 5
+    """A code of the field's list."""
+    FIELD_KIND_CITIZEN_NUMBER: _FieldKind.ValueType  # 6
+    """GB 11643."""
+    FIELD_KIND_CREDIT_CODE: _FieldKind.ValueType  # 7
+    """GB 32100."""
+    FIELD_KIND_REGION: _FieldKind.ValueType  # 8
+    """GB/T 2260, six digits."""
+    FIELD_KIND_IMAGE: _FieldKind.ValueType  # 9
+    """A picture, sent apart; the metadata holds its hash."""
+    FIELD_KIND_TABLE: _FieldKind.ValueType  # 10
+    """A JSON list of rows, each an object of texts by column."""
+
+class FieldKind(_FieldKind, metaclass=_FieldKindEnumTypeWrapper):
+    """What a field's value is."""
+
+FIELD_KIND_UNSPECIFIED: FieldKind.ValueType  # 0
+"""As text."""
+FIELD_KIND_TEXT: FieldKind.ValueType  # 1
+"""Any text."""
+FIELD_KIND_DATE: FieldKind.ValueType  # 2
+"""YYYY-MM-DD."""
+FIELD_KIND_INTEGER: FieldKind.ValueType  # 3
+"""Digits, perhaps with a minus before them."""
+FIELD_KIND_DECIMAL: FieldKind.ValueType  # 4
+"""Digits with a point."""
+FIELD_KIND_CODE: FieldKind.ValueType  # 5
+"""A code of the field's list."""
+FIELD_KIND_CITIZEN_NUMBER: FieldKind.ValueType  # 6
+"""GB 11643."""
+FIELD_KIND_CREDIT_CODE: FieldKind.ValueType  # 7
+"""GB 32100."""
+FIELD_KIND_REGION: FieldKind.ValueType  # 8
+"""GB/T 2260, six digits."""
+FIELD_KIND_IMAGE: FieldKind.ValueType  # 9
+"""A picture, sent apart; the metadata holds its hash."""
+FIELD_KIND_TABLE: FieldKind.ValueType  # 10
+"""A JSON list of rows, each an object of texts by column."""
+Global___FieldKind: _TypeAlias = FieldKind  # noqa: Y015
+
+class _LicenseOrigin:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _LicenseOriginEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LicenseOrigin.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    LICENSE_ORIGIN_UNSPECIFIED: _LicenseOrigin.ValueType  # 0
+    """Never sent."""
+    LICENSE_ORIGIN_NATIVE: _LicenseOrigin.ValueType  # 1
+    """Issued electronically."""
+    LICENSE_ORIGIN_PAPER: _LicenseOrigin.ValueType  # 2
+    """Made from a paper license (历史数据电子化)."""
+
+class LicenseOrigin(_LicenseOrigin, metaclass=_LicenseOriginEnumTypeWrapper):
+    """Where a license comes from."""
+
+LICENSE_ORIGIN_UNSPECIFIED: LicenseOrigin.ValueType  # 0
+"""Never sent."""
+LICENSE_ORIGIN_NATIVE: LicenseOrigin.ValueType  # 1
+"""Issued electronically."""
+LICENSE_ORIGIN_PAPER: LicenseOrigin.ValueType  # 2
+"""Made from a paper license (历史数据电子化)."""
+Global___LicenseOrigin: _TypeAlias = LicenseOrigin  # noqa: Y015
 
 @_typing.final
 class LicenseField(_message.Message):
@@ -114,6 +238,14 @@ class LicenseField(_message.Message):
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     REQUIRED_FIELD_NUMBER: _builtins.int
     LENGTH_FIELD_NUMBER: _builtins.int
+    DISPLAY_NAME_EN_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    PATTERN_FIELD_NUMBER: _builtins.int
+    LEAST_FIELD_NUMBER: _builtins.int
+    MOST_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    COLUMNS_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
     code: _builtins.str
     """KZ_ and upper-case letters."""
     display_name: _builtins.str
@@ -122,6 +254,26 @@ class LicenseField(_message.Message):
     """Whether a license must have it."""
     length: _builtins.int
     """Greatest length in characters."""
+    display_name_en: _builtins.str
+    """The English name, if there is one."""
+    kind: Global___FieldKind.ValueType
+    """What its value is."""
+    pattern: _builtins.str
+    """A regular expression that the whole text must match; empty is none."""
+    least: _builtins.str
+    """The least number or date; empty is none."""
+    most: _builtins.str
+    """The greatest; empty is none."""
+    rows: _builtins.int
+    """Most rows of a table."""
+    @_builtins.property
+    def values(self) -> _containers.RepeatedCompositeFieldContainer[Global___CodeValue]:
+        """The list of a code."""
+
+    @_builtins.property
+    def columns(self) -> _containers.RepeatedCompositeFieldContainer[Global___LicenseField]:
+        """The columns of a table."""
+
     def __init__(
         self,
         *,
@@ -129,14 +281,116 @@ class LicenseField(_message.Message):
         display_name: _builtins.str = ...,
         required: _builtins.bool = ...,
         length: _builtins.int = ...,
+        display_name_en: _builtins.str = ...,
+        kind: Global___FieldKind.ValueType = ...,
+        pattern: _builtins.str = ...,
+        least: _builtins.str = ...,
+        most: _builtins.str = ...,
+        values: _abc.Iterable[Global___CodeValue] | None = ...,
+        columns: _abc.Iterable[Global___LicenseField] | None = ...,
+        rows: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "display_name", b"display_name", "length", b"length", "required", b"required"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "columns", b"columns", "display_name", b"display_name", "display_name_en", b"display_name_en", "kind", b"kind", "least", b"least", "length", b"length", "most", b"most", "pattern", b"pattern", "required", b"required", "rows", b"rows", "values", b"values"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LicenseField: _TypeAlias = LicenseField  # noqa: Y015
+
+@_typing.final
+class CodeValue(_message.Message):
+    """One entry of a code list."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    code: _builtins.str
+    """In the metadata."""
+    name: _builtins.str
+    """On the page."""
+    def __init__(
+        self,
+        *,
+        code: _builtins.str = ...,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CodeValue: _TypeAlias = CodeValue  # noqa: Y015
+
+@_typing.final
+class Validity(_message.Message):
+    """How long a license is valid; one is set."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    YEARS_FIELD_NUMBER: _builtins.int
+    MONTHS_FIELD_NUMBER: _builtins.int
+    DAYS_FIELD_NUMBER: _builtins.int
+    UNTIL_FIELD_FIELD_NUMBER: _builtins.int
+    UNLIMITED_FIELD_NUMBER: _builtins.int
+    years: _builtins.int
+    """Years from the first day."""
+    months: _builtins.int
+    """Months."""
+    days: _builtins.int
+    """Days."""
+    until_field: _builtins.str
+    """The date field that says the last day."""
+    unlimited: _builtins.bool
+    """Without end."""
+    def __init__(
+        self,
+        *,
+        years: _builtins.int = ...,
+        months: _builtins.int = ...,
+        days: _builtins.int = ...,
+        until_field: _builtins.str = ...,
+        unlimited: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["days", b"days", "months", b"months", "unlimited", b"unlimited", "until_field", b"until_field", "years", b"years"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Validity: _TypeAlias = Validity  # noqa: Y015
+
+@_typing.final
+class Holder(_message.Message):
+    """Who holds a license."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    CODE_TYPE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The name."""
+    code: _builtins.str
+    """The code; its type follows from it."""
+    code_type: Global___HolderCodeType.ValueType
+    """The code's type; output only."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        code: _builtins.str = ...,
+        code_type: Global___HolderCodeType.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "code_type", b"code_type", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Holder: _TypeAlias = Holder  # noqa: Y015
 
 @_typing.final
 class LicenseType(_message.Message):
@@ -150,6 +404,23 @@ class LicenseType(_message.Message):
     HOLDER_CODE_TYPE_FIELD_NUMBER: _builtins.int
     FIELDS_FIELD_NUMBER: _builtins.int
     VALIDITY_YEARS_FIELD_NUMBER: _builtins.int
+    DISPLAY_NAME_EN_FIELD_NUMBER: _builtins.int
+    HOLDER_KIND_FIELD_NUMBER: _builtins.int
+    HOLDER_CODE_TYPES_FIELD_NUMBER: _builtins.int
+    LEAST_HOLDERS_FIELD_NUMBER: _builtins.int
+    MOST_HOLDERS_FIELD_NUMBER: _builtins.int
+    VALIDITY_FIELD_NUMBER: _builtins.int
+    TEMPLATE_FIELD_NUMBER: _builtins.int
+    SEAL_FIELD_NUMBER: _builtins.int
+    ISSUED_BY_FIELD_NUMBER: _builtins.int
+    ACCEPTED_BY_FIELD_NUMBER: _builtins.int
+    SHARING_TYPE_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    PUT_TIME_FIELD_NUMBER: _builtins.int
+    PUT_BY_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    TOML_FIELD_NUMBER: _builtins.int
+    TEMPLATE_TOML_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """licenseTypes/{license_type}"""
     code: _builtins.str
@@ -157,12 +428,56 @@ class LicenseType(_message.Message):
     display_name: _builtins.str
     """Such as 就业创业登记证."""
     holder_code_type: Global___HolderCodeType.ValueType
-    """Who may hold one."""
+    """The type of its holder's code; unspecified where holders may have either."""
     validity_years: _builtins.int
-    """Years it is valid; 0 means without end."""
+    """Years it is valid; 0 where `validity` says something else."""
+    display_name_en: _builtins.str
+    """The English name, if there is one."""
+    holder_kind: Global___HolderKind.ValueType
+    """Who may hold one."""
+    least_holders: _builtins.int
+    """Fewest holders."""
+    most_holders: _builtins.int
+    """Most holders."""
+    template: _builtins.str
+    """Its page."""
+    seal: _builtins.str
+    """The kind of seal it is sealed with; empty is any that the department may use."""
+    sharing_type: _builtins.str
+    """unconditional, conditional or not_shared."""
+    version: _builtins.int
+    """1, 2, ..."""
+    put_by: _builtins.str
+    """The system that put it; empty where it came with the software."""
+    etag: _builtins.str
+    """Of the newest version; for PutLicenseType."""
+    toml: _builtins.str
+    """The TOML it was read from; only from GetLicenseType."""
+    template_toml: _builtins.str
+    """The TOML of its template; only from GetLicenseType."""
     @_builtins.property
     def fields(self) -> _containers.RepeatedCompositeFieldContainer[Global___LicenseField]:
         """Its own fields."""
+
+    @_builtins.property
+    def holder_code_types(self) -> _containers.RepeatedScalarFieldContainer[Global___HolderCodeType.ValueType]:
+        """The types that a holder's code may have."""
+
+    @_builtins.property
+    def validity(self) -> Global___Validity:
+        """How long one is valid."""
+
+    @_builtins.property
+    def issued_by(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Service items that issue it."""
+
+    @_builtins.property
+    def accepted_by(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Service items that accept it."""
+
+    @_builtins.property
+    def put_time(self) -> _timestamp_pb2.Timestamp:
+        """When this version was put."""
 
     def __init__(
         self,
@@ -173,10 +488,27 @@ class LicenseType(_message.Message):
         holder_code_type: Global___HolderCodeType.ValueType = ...,
         fields: _abc.Iterable[Global___LicenseField] | None = ...,
         validity_years: _builtins.int = ...,
+        display_name_en: _builtins.str = ...,
+        holder_kind: Global___HolderKind.ValueType = ...,
+        holder_code_types: _abc.Iterable[Global___HolderCodeType.ValueType] | None = ...,
+        least_holders: _builtins.int = ...,
+        most_holders: _builtins.int = ...,
+        validity: Global___Validity | None = ...,
+        template: _builtins.str = ...,
+        seal: _builtins.str = ...,
+        issued_by: _abc.Iterable[_builtins.str] | None = ...,
+        accepted_by: _abc.Iterable[_builtins.str] | None = ...,
+        sharing_type: _builtins.str = ...,
+        version: _builtins.int = ...,
+        put_time: _timestamp_pb2.Timestamp | None = ...,
+        put_by: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        toml: _builtins.str = ...,
+        template_toml: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["put_time", b"put_time", "validity", b"validity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "display_name", b"display_name", "fields", b"fields", "holder_code_type", b"holder_code_type", "name", b"name", "validity_years", b"validity_years"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_by", b"accepted_by", "code", b"code", "display_name", b"display_name", "display_name_en", b"display_name_en", "etag", b"etag", "fields", b"fields", "holder_code_type", b"holder_code_type", "holder_code_types", b"holder_code_types", "holder_kind", b"holder_kind", "issued_by", b"issued_by", "least_holders", b"least_holders", "most_holders", b"most_holders", "name", b"name", "put_by", b"put_by", "put_time", b"put_time", "seal", b"seal", "sharing_type", b"sharing_type", "template", b"template", "template_toml", b"template_toml", "toml", b"toml", "validity", b"validity", "validity_years", b"validity_years", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -223,6 +555,14 @@ class License(_message.Message):
     VALID_TO_FIELD_NUMBER: _builtins.int
     OFD_SHA256_FIELD_NUMBER: _builtins.int
     PDF_SHA256_FIELD_NUMBER: _builtins.int
+    JWT_SHA256_FIELD_NUMBER: _builtins.int
+    METADATA_SHA256_FIELD_NUMBER: _builtins.int
+    HOLDERS_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    TYPE_VERSION_FIELD_NUMBER: _builtins.int
+    PREDECESSOR_FIELD_NUMBER: _builtins.int
+    SUCCESSOR_FIELD_NUMBER: _builtins.int
+    ORIGIN_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """departments/{issuer}/licenses/{license}"""
     license_identifier: _builtins.str
@@ -234,11 +574,11 @@ class License(_message.Message):
     state_reason: _builtins.str
     """Why it is in that state; no personal data."""
     holder_name: _builtins.str
-    """The holder's name."""
+    """The holder's name; those of several with 、 between."""
     holder_code: _builtins.str
-    """The holder's code."""
+    """The holder's code; those of several with 、 between."""
     holder_code_type: Global___HolderCodeType.ValueType
-    """Its type."""
+    """The type of the (first) holder's code."""
     valid_from: _builtins.str
     """First day, YYYY-MM-DD."""
     valid_to: _builtins.str
@@ -247,6 +587,20 @@ class License(_message.Message):
     """SHA-256 of the sealed OFD, hex."""
     pdf_sha256: _builtins.str
     """SHA-256 of the sealed PDF, hex."""
+    jwt_sha256: _builtins.str
+    """SHA-256 of the SD-JWT VC, hex; empty where it was issued without."""
+    metadata_sha256: _builtins.str
+    """SHA-256 of the metadata's canonical JSON, hex; all forms carry that metadata."""
+    version: _builtins.int
+    """1, 2, ...: the version in the identifier."""
+    type_version: _builtins.int
+    """The version of the type it was reserved with."""
+    predecessor: _builtins.str
+    """The license whose place it took, if any."""
+    successor: _builtins.str
+    """The license that took its place, if any."""
+    origin: Global___LicenseOrigin.ValueType
+    """Where it comes from."""
     @_builtins.property
     def state_time(self) -> _timestamp_pb2.Timestamp:
         """Since when it is in that state."""
@@ -258,6 +612,10 @@ class License(_message.Message):
     @_builtins.property
     def issue_time(self) -> _timestamp_pb2.Timestamp:
         """When it was issued."""
+
+    @_builtins.property
+    def holders(self) -> _containers.RepeatedCompositeFieldContainer[Global___Holder]:
+        """All holders."""
 
     def __init__(
         self,
@@ -277,10 +635,18 @@ class License(_message.Message):
         valid_to: _builtins.str = ...,
         ofd_sha256: _builtins.str = ...,
         pdf_sha256: _builtins.str = ...,
+        jwt_sha256: _builtins.str = ...,
+        metadata_sha256: _builtins.str = ...,
+        holders: _abc.Iterable[Global___Holder] | None = ...,
+        version: _builtins.int = ...,
+        type_version: _builtins.int = ...,
+        predecessor: _builtins.str = ...,
+        successor: _builtins.str = ...,
+        origin: Global___LicenseOrigin.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["issue_time", b"issue_time", "state_time", b"state_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["holder_code", b"holder_code", "holder_code_type", b"holder_code_type", "holder_name", b"holder_name", "issue_time", b"issue_time", "license_identifier", b"license_identifier", "license_type", b"license_type", "metadata", b"metadata", "name", b"name", "ofd_sha256", b"ofd_sha256", "pdf_sha256", b"pdf_sha256", "state", b"state", "state_reason", b"state_reason", "state_time", b"state_time", "valid_from", b"valid_from", "valid_to", b"valid_to"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["holder_code", b"holder_code", "holder_code_type", b"holder_code_type", "holder_name", b"holder_name", "holders", b"holders", "issue_time", b"issue_time", "jwt_sha256", b"jwt_sha256", "license_identifier", b"license_identifier", "license_type", b"license_type", "metadata", b"metadata", "metadata_sha256", b"metadata_sha256", "name", b"name", "ofd_sha256", b"ofd_sha256", "origin", b"origin", "pdf_sha256", b"pdf_sha256", "predecessor", b"predecessor", "state", b"state", "state_reason", b"state_reason", "state_time", b"state_time", "successor", b"successor", "type_version", b"type_version", "valid_from", b"valid_from", "valid_to", b"valid_to", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -293,16 +659,20 @@ class GetLicenseTypeRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name."""
+    version: _builtins.int
+    """Which version; the newest if 0."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
+        version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -387,6 +757,154 @@ class ListLicenseTypesResponse(_message.Message):
 Global___ListLicenseTypesResponse: _TypeAlias = ListLicenseTypesResponse  # noqa: Y015
 
 @_typing.final
+class ListLicenseTypeVersionsRequest(_message.Message):
+    """Asks for the versions of a type."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name."""
+    page_size: _builtins.int
+    """At most so many; 0 means 100, and more than 1000 means 1000."""
+    page_token: _builtins.str
+    """From an earlier answer."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListLicenseTypeVersionsRequest: _TypeAlias = ListLicenseTypeVersionsRequest  # noqa: Y015
+
+@_typing.final
+class ListLicenseTypeVersionsResponse(_message.Message):
+    """Versions of a type."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LICENSE_TYPES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty at the end."""
+    @_builtins.property
+    def license_types(self) -> _containers.RepeatedCompositeFieldContainer[Global___LicenseType]:
+        """Oldest first."""
+
+    def __init__(
+        self,
+        *,
+        license_types: _abc.Iterable[Global___LicenseType] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["license_types", b"license_types", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListLicenseTypeVersionsResponse: _TypeAlias = ListLicenseTypeVersionsResponse  # noqa: Y015
+
+@_typing.final
+class PutLicenseTypeRequest(_message.Message):
+    """Puts a type."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOML_FIELD_NUMBER: _builtins.int
+    TEMPLATE_TOML_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    toml: _builtins.str
+    """The type as TOML."""
+    template_toml: _builtins.str
+    """Its template as TOML."""
+    etag: _builtins.str
+    """The newest version's; empty for a new type."""
+    request_id: _builtins.str
+    """Repeats with one id return the first answer."""
+    def __init__(
+        self,
+        *,
+        toml: _builtins.str = ...,
+        template_toml: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "request_id", b"request_id", "template_toml", b"template_toml", "toml", b"toml"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutLicenseTypeRequest: _TypeAlias = PutLicenseTypeRequest  # noqa: Y015
+
+@_typing.final
+class PutLicenseTypeResponse(_message.Message):
+    """The type."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LICENSE_TYPE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def license_type(self) -> Global___LicenseType:
+        """The version that was put."""
+
+    def __init__(
+        self,
+        *,
+        license_type: Global___LicenseType | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["license_type", b"license_type"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["license_type", b"license_type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutLicenseTypeResponse: _TypeAlias = PutLicenseTypeResponse  # noqa: Y015
+
+@_typing.final
+class PaperLicense(_message.Message):
+    """The paper license that a license is made from."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    ISSUE_DATE_FIELD_NUMBER: _builtins.int
+    SCANS_FIELD_NUMBER: _builtins.int
+    number: _builtins.str
+    """Its number."""
+    issue_date: _builtins.str
+    """When it was issued, YYYY-MM-DD."""
+    @_builtins.property
+    def scans(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """Its scans, 1 to 10: PNG, JPEG or PDF, each at most 2 MiB; attached to OFD and PDF."""
+
+    def __init__(
+        self,
+        *,
+        number: _builtins.str = ...,
+        issue_date: _builtins.str = ...,
+        scans: _abc.Iterable[_builtins.bytes] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["issue_date", b"issue_date", "number", b"number", "scans", b"scans"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PaperLicense: _TypeAlias = PaperLicense  # noqa: Y015
+
+@_typing.final
 class IssueLicenseRequest(_message.Message):
     """Issues a license."""
 
@@ -412,6 +930,26 @@ class IssueLicenseRequest(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class PicturesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.bytes
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.bytes = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     PARENT_FIELD_NUMBER: _builtins.int
     LICENSE_TYPE_FIELD_NUMBER: _builtins.int
     HOLDER_NAME_FIELD_NUMBER: _builtins.int
@@ -421,6 +959,10 @@ class IssueLicenseRequest(_message.Message):
     SERIAL_FIELD_NUMBER: _builtins.int
     SEAL_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    HOLDERS_FIELD_NUMBER: _builtins.int
+    PICTURES_FIELD_NUMBER: _builtins.int
+    PAPER_FIELD_NUMBER: _builtins.int
+    VALID_TO_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The issuing department: the caller's own."""
     license_type: _builtins.str
@@ -437,9 +979,23 @@ class IssueLicenseRequest(_message.Message):
     """The seal to use; the department's only active one if empty."""
     request_id: _builtins.str
     """Repeats with one id return the first answer; a crashed issue goes on with the same identifier."""
+    valid_to: _builtins.str
+    """Last day, YYYY-MM-DD, as a paper license says it; otherwise the type says it."""
     @_builtins.property
     def fields(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """KZ_* fields."""
+
+    @_builtins.property
+    def holders(self) -> _containers.RepeatedCompositeFieldContainer[Global___Holder]:
+        """All holders, where the type has several; instead of holder_name and holder_code."""
+
+    @_builtins.property
+    def pictures(self) -> _containers.ScalarMap[_builtins.str, _builtins.bytes]:
+        """PNG or JPEG by field, each at most 512 KiB."""
+
+    @_builtins.property
+    def paper(self) -> Global___PaperLicense:
+        """Made from a paper license."""
 
     def __init__(
         self,
@@ -453,10 +1009,14 @@ class IssueLicenseRequest(_message.Message):
         serial: _builtins.str = ...,
         seal: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        holders: _abc.Iterable[Global___Holder] | None = ...,
+        pictures: _abc.Mapping[_builtins.str, _builtins.bytes] | None = ...,
+        paper: Global___PaperLicense | None = ...,
+        valid_to: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["paper", b"paper"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fields", b"fields", "holder_code", b"holder_code", "holder_name", b"holder_name", "license_type", b"license_type", "parent", b"parent", "request_id", b"request_id", "seal", b"seal", "serial", b"serial", "valid_from", b"valid_from"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fields", b"fields", "holder_code", b"holder_code", "holder_name", b"holder_name", "holders", b"holders", "license_type", b"license_type", "paper", b"paper", "parent", b"parent", "pictures", b"pictures", "request_id", b"request_id", "seal", b"seal", "serial", b"serial", "valid_from", b"valid_from", "valid_to", b"valid_to"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -541,22 +1101,26 @@ class ListLicensesRequest(_message.Message):
     PARENT_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    HOLDER_NAME_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The caller's department."""
     page_size: _builtins.int
     """At most so many; 0 means 100, and more than 1000 means 1000."""
     page_token: _builtins.str
     """From an earlier answer."""
+    holder_name: _builtins.str
+    """The beginning of a holder's name; all if empty."""
     def __init__(
         self,
         *,
         parent: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        holder_name: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["holder_name", b"holder_name", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -574,7 +1138,7 @@ class ListLicensesResponse(_message.Message):
     """Empty at the end."""
     @_builtins.property
     def licenses(self) -> _containers.RepeatedCompositeFieldContainer[Global___License]:
-        """In order of name."""
+        """In order of resource name; by holder's name, where one is asked for."""
 
     def __init__(
         self,
@@ -693,7 +1257,7 @@ class GetLicenseDocumentResponse(_message.Message):
     document: _builtins.bytes
     """Its bytes."""
     media_type: _builtins.str
-    """application/ofd or application/pdf."""
+    """application/ofd, application/pdf or application/dc+sd-jwt."""
     def __init__(
         self,
         *,
@@ -923,3 +1487,369 @@ class CancelLicenseResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CancelLicenseResponse: _TypeAlias = CancelLicenseResponse  # noqa: Y015
+
+@_typing.final
+class CorrectLicenseRequest(_message.Message):
+    """Corrects a license. What is empty stays as it was."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class FieldsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class PicturesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.bytes
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.bytes = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    SEAL_FIELD_NUMBER: _builtins.int
+    FIELDS_FIELD_NUMBER: _builtins.int
+    PICTURES_FIELD_NUMBER: _builtins.int
+    HOLDER_NAME_FIELD_NUMBER: _builtins.int
+    HOLDER_CODE_FIELD_NUMBER: _builtins.int
+    HOLDERS_FIELD_NUMBER: _builtins.int
+    VALID_FROM_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The license in force."""
+    reason: _builtins.str
+    """Why; required; no personal data."""
+    request_id: _builtins.str
+    """Repeats with one id return the first answer; a crashed one goes on with the same identifier."""
+    seal: _builtins.str
+    """The seal to use; the department's only active one if empty."""
+    holder_name: _builtins.str
+    """The corrected holder's name."""
+    holder_code: _builtins.str
+    """The corrected holder's code."""
+    valid_from: _builtins.str
+    """First day, YYYY-MM-DD; as it was if empty."""
+    @_builtins.property
+    def fields(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """KZ_* fields that change; an empty value takes one away."""
+
+    @_builtins.property
+    def pictures(self) -> _containers.ScalarMap[_builtins.str, _builtins.bytes]:
+        """Pictures that change, by field."""
+
+    @_builtins.property
+    def holders(self) -> _containers.RepeatedCompositeFieldContainer[Global___Holder]:
+        """All corrected holders, where the type has several."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        seal: _builtins.str = ...,
+        fields: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        pictures: _abc.Mapping[_builtins.str, _builtins.bytes] | None = ...,
+        holder_name: _builtins.str = ...,
+        holder_code: _builtins.str = ...,
+        holders: _abc.Iterable[Global___Holder] | None = ...,
+        valid_from: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fields", b"fields", "holder_code", b"holder_code", "holder_name", b"holder_name", "holders", b"holders", "name", b"name", "pictures", b"pictures", "reason", b"reason", "request_id", b"request_id", "seal", b"seal", "valid_from", b"valid_from"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CorrectLicenseRequest: _TypeAlias = CorrectLicenseRequest  # noqa: Y015
+
+@_typing.final
+class CorrectLicenseResponse(_message.Message):
+    """The new version."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LICENSE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def license(self) -> Global___License:
+        """ACTIVE; `predecessor` is the one before."""
+
+    def __init__(
+        self,
+        *,
+        license: Global___License | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["license", b"license"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["license", b"license"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CorrectLicenseResponse: _TypeAlias = CorrectLicenseResponse  # noqa: Y015
+
+@_typing.final
+class RenewLicenseRequest(_message.Message):
+    """Renews a license."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class FieldsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class PicturesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.bytes
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.bytes = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    SEAL_FIELD_NUMBER: _builtins.int
+    FIELDS_FIELD_NUMBER: _builtins.int
+    PICTURES_FIELD_NUMBER: _builtins.int
+    VALID_FROM_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The license in force."""
+    reason: _builtins.str
+    """Why; required; no personal data."""
+    request_id: _builtins.str
+    """Repeats with one id return the first answer; a crashed one goes on with the same identifier."""
+    seal: _builtins.str
+    """The seal to use; the department's only active one if empty."""
+    valid_from: _builtins.str
+    """First day, YYYY-MM-DD, not after today; today if empty."""
+    @_builtins.property
+    def fields(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """KZ_* fields that change; an empty value takes one away."""
+
+    @_builtins.property
+    def pictures(self) -> _containers.ScalarMap[_builtins.str, _builtins.bytes]:
+        """Pictures that change, by field."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        seal: _builtins.str = ...,
+        fields: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        pictures: _abc.Mapping[_builtins.str, _builtins.bytes] | None = ...,
+        valid_from: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fields", b"fields", "name", b"name", "pictures", b"pictures", "reason", b"reason", "request_id", b"request_id", "seal", b"seal", "valid_from", b"valid_from"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenewLicenseRequest: _TypeAlias = RenewLicenseRequest  # noqa: Y015
+
+@_typing.final
+class RenewLicenseResponse(_message.Message):
+    """The new version."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LICENSE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def license(self) -> Global___License:
+        """ACTIVE; `predecessor` is the one before."""
+
+    def __init__(
+        self,
+        *,
+        license: Global___License | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["license", b"license"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["license", b"license"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenewLicenseResponse: _TypeAlias = RenewLicenseResponse  # noqa: Y015
+
+@_typing.final
+class TransferLicenseRequest(_message.Message):
+    """Transfers a license to another holder, for the rest of its validity."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class FieldsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class PicturesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.bytes
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.bytes = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    SEAL_FIELD_NUMBER: _builtins.int
+    FIELDS_FIELD_NUMBER: _builtins.int
+    PICTURES_FIELD_NUMBER: _builtins.int
+    HOLDER_NAME_FIELD_NUMBER: _builtins.int
+    HOLDER_CODE_FIELD_NUMBER: _builtins.int
+    HOLDERS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The license in force."""
+    reason: _builtins.str
+    """Why; required; no personal data."""
+    request_id: _builtins.str
+    """Repeats with one id return the first answer; a crashed one goes on with the same identifier."""
+    seal: _builtins.str
+    """The seal to use; the department's only active one if empty."""
+    holder_name: _builtins.str
+    """The new holder's name."""
+    holder_code: _builtins.str
+    """The new holder's code."""
+    @_builtins.property
+    def fields(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """KZ_* fields that change; an empty value takes one away."""
+
+    @_builtins.property
+    def pictures(self) -> _containers.ScalarMap[_builtins.str, _builtins.bytes]:
+        """Pictures that change, by field."""
+
+    @_builtins.property
+    def holders(self) -> _containers.RepeatedCompositeFieldContainer[Global___Holder]:
+        """All new holders, where the type has several."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        seal: _builtins.str = ...,
+        fields: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        pictures: _abc.Mapping[_builtins.str, _builtins.bytes] | None = ...,
+        holder_name: _builtins.str = ...,
+        holder_code: _builtins.str = ...,
+        holders: _abc.Iterable[Global___Holder] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fields", b"fields", "holder_code", b"holder_code", "holder_name", b"holder_name", "holders", b"holders", "name", b"name", "pictures", b"pictures", "reason", b"reason", "request_id", b"request_id", "seal", b"seal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TransferLicenseRequest: _TypeAlias = TransferLicenseRequest  # noqa: Y015
+
+@_typing.final
+class TransferLicenseResponse(_message.Message):
+    """The new version."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LICENSE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def license(self) -> Global___License:
+        """ACTIVE; `predecessor` is the one before."""
+
+    def __init__(
+        self,
+        *,
+        license: Global___License | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["license", b"license"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["license", b"license"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TransferLicenseResponse: _TypeAlias = TransferLicenseResponse  # noqa: Y015

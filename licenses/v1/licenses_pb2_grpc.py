@@ -45,6 +45,16 @@ class LicenseServiceStub:
                 request_serializer=licenses_dot_v1_dot_licenses__pb2.ListLicenseTypesRequest.SerializeToString,
                 response_deserializer=licenses_dot_v1_dot_licenses__pb2.ListLicenseTypesResponse.FromString,
                 _registered_method=True)
+        self.ListLicenseTypeVersions = channel.unary_unary(
+                '/tongban.licenses.v1.LicenseService/ListLicenseTypeVersions',
+                request_serializer=licenses_dot_v1_dot_licenses__pb2.ListLicenseTypeVersionsRequest.SerializeToString,
+                response_deserializer=licenses_dot_v1_dot_licenses__pb2.ListLicenseTypeVersionsResponse.FromString,
+                _registered_method=True)
+        self.PutLicenseType = channel.unary_unary(
+                '/tongban.licenses.v1.LicenseService/PutLicenseType',
+                request_serializer=licenses_dot_v1_dot_licenses__pb2.PutLicenseTypeRequest.SerializeToString,
+                response_deserializer=licenses_dot_v1_dot_licenses__pb2.PutLicenseTypeResponse.FromString,
+                _registered_method=True)
         self.IssueLicense = channel.unary_unary(
                 '/tongban.licenses.v1.LicenseService/IssueLicense',
                 request_serializer=licenses_dot_v1_dot_licenses__pb2.IssueLicenseRequest.SerializeToString,
@@ -90,6 +100,21 @@ class LicenseServiceStub:
                 request_serializer=licenses_dot_v1_dot_licenses__pb2.CancelLicenseRequest.SerializeToString,
                 response_deserializer=licenses_dot_v1_dot_licenses__pb2.CancelLicenseResponse.FromString,
                 _registered_method=True)
+        self.CorrectLicense = channel.unary_unary(
+                '/tongban.licenses.v1.LicenseService/CorrectLicense',
+                request_serializer=licenses_dot_v1_dot_licenses__pb2.CorrectLicenseRequest.SerializeToString,
+                response_deserializer=licenses_dot_v1_dot_licenses__pb2.CorrectLicenseResponse.FromString,
+                _registered_method=True)
+        self.RenewLicense = channel.unary_unary(
+                '/tongban.licenses.v1.LicenseService/RenewLicense',
+                request_serializer=licenses_dot_v1_dot_licenses__pb2.RenewLicenseRequest.SerializeToString,
+                response_deserializer=licenses_dot_v1_dot_licenses__pb2.RenewLicenseResponse.FromString,
+                _registered_method=True)
+        self.TransferLicense = channel.unary_unary(
+                '/tongban.licenses.v1.LicenseService/TransferLicense',
+                request_serializer=licenses_dot_v1_dot_licenses__pb2.TransferLicenseRequest.SerializeToString,
+                response_deserializer=licenses_dot_v1_dot_licenses__pb2.TransferLicenseResponse.FromString,
+                _registered_method=True)
 
 
 class LicenseServiceServicer:
@@ -97,7 +122,7 @@ class LicenseServiceServicer:
     """
 
     def GetLicenseType(self, request, context):
-        """Returns one license type.
+        """Returns one license type: its newest version, or the one asked for.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -110,8 +135,22 @@ class LicenseServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListLicenseTypeVersions(self, request, context):
+        """Lists the versions of a license type, oldest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PutLicenseType(self, request, context):
+        """Puts a license type, or its next version; for the authority that its code names.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def IssueLicense(self, request, context):
-        """Issues a license (签发): identifier, metadata, OFD and PDF, sealed, stored, published.
+        """Issues a license (签发): identifier, metadata, three forms, sealed, stored, published.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -167,7 +206,29 @@ class LicenseServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CancelLicense(self, request, context):
-        """To CANCELLED for good, on the holder's wish or the end of its ground (注销).
+        """To CANCELLED for good, on the holder's wish or the end of its ground (注销). One that is still
+        being issued is abandoned.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CorrectLicense(self, request, context):
+        """Corrects a license (更正): a new version with its serial, the one before SUPERSEDED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RenewLicense(self, request, context):
+        """Renews a license (换发): a new version with a new validity, the one before SUPERSEDED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TransferLicense(self, request, context):
+        """Transfers a license (转移): a new version for another holder, the one before TRANSFERRED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -185,6 +246,16 @@ def add_LicenseServiceServicer_to_server(servicer, server):
                     servicer.ListLicenseTypes,
                     request_deserializer=licenses_dot_v1_dot_licenses__pb2.ListLicenseTypesRequest.FromString,
                     response_serializer=licenses_dot_v1_dot_licenses__pb2.ListLicenseTypesResponse.SerializeToString,
+            ),
+            'ListLicenseTypeVersions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListLicenseTypeVersions,
+                    request_deserializer=licenses_dot_v1_dot_licenses__pb2.ListLicenseTypeVersionsRequest.FromString,
+                    response_serializer=licenses_dot_v1_dot_licenses__pb2.ListLicenseTypeVersionsResponse.SerializeToString,
+            ),
+            'PutLicenseType': grpc.unary_unary_rpc_method_handler(
+                    servicer.PutLicenseType,
+                    request_deserializer=licenses_dot_v1_dot_licenses__pb2.PutLicenseTypeRequest.FromString,
+                    response_serializer=licenses_dot_v1_dot_licenses__pb2.PutLicenseTypeResponse.SerializeToString,
             ),
             'IssueLicense': grpc.unary_unary_rpc_method_handler(
                     servicer.IssueLicense,
@@ -230,6 +301,21 @@ def add_LicenseServiceServicer_to_server(servicer, server):
                     servicer.CancelLicense,
                     request_deserializer=licenses_dot_v1_dot_licenses__pb2.CancelLicenseRequest.FromString,
                     response_serializer=licenses_dot_v1_dot_licenses__pb2.CancelLicenseResponse.SerializeToString,
+            ),
+            'CorrectLicense': grpc.unary_unary_rpc_method_handler(
+                    servicer.CorrectLicense,
+                    request_deserializer=licenses_dot_v1_dot_licenses__pb2.CorrectLicenseRequest.FromString,
+                    response_serializer=licenses_dot_v1_dot_licenses__pb2.CorrectLicenseResponse.SerializeToString,
+            ),
+            'RenewLicense': grpc.unary_unary_rpc_method_handler(
+                    servicer.RenewLicense,
+                    request_deserializer=licenses_dot_v1_dot_licenses__pb2.RenewLicenseRequest.FromString,
+                    response_serializer=licenses_dot_v1_dot_licenses__pb2.RenewLicenseResponse.SerializeToString,
+            ),
+            'TransferLicense': grpc.unary_unary_rpc_method_handler(
+                    servicer.TransferLicense,
+                    request_deserializer=licenses_dot_v1_dot_licenses__pb2.TransferLicenseRequest.FromString,
+                    response_serializer=licenses_dot_v1_dot_licenses__pb2.TransferLicenseResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -287,6 +373,60 @@ class LicenseService:
             '/tongban.licenses.v1.LicenseService/ListLicenseTypes',
             licenses_dot_v1_dot_licenses__pb2.ListLicenseTypesRequest.SerializeToString,
             licenses_dot_v1_dot_licenses__pb2.ListLicenseTypesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListLicenseTypeVersions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.licenses.v1.LicenseService/ListLicenseTypeVersions',
+            licenses_dot_v1_dot_licenses__pb2.ListLicenseTypeVersionsRequest.SerializeToString,
+            licenses_dot_v1_dot_licenses__pb2.ListLicenseTypeVersionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PutLicenseType(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.licenses.v1.LicenseService/PutLicenseType',
+            licenses_dot_v1_dot_licenses__pb2.PutLicenseTypeRequest.SerializeToString,
+            licenses_dot_v1_dot_licenses__pb2.PutLicenseTypeResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -530,6 +670,87 @@ class LicenseService:
             '/tongban.licenses.v1.LicenseService/CancelLicense',
             licenses_dot_v1_dot_licenses__pb2.CancelLicenseRequest.SerializeToString,
             licenses_dot_v1_dot_licenses__pb2.CancelLicenseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CorrectLicense(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.licenses.v1.LicenseService/CorrectLicense',
+            licenses_dot_v1_dot_licenses__pb2.CorrectLicenseRequest.SerializeToString,
+            licenses_dot_v1_dot_licenses__pb2.CorrectLicenseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RenewLicense(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.licenses.v1.LicenseService/RenewLicense',
+            licenses_dot_v1_dot_licenses__pb2.RenewLicenseRequest.SerializeToString,
+            licenses_dot_v1_dot_licenses__pb2.RenewLicenseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TransferLicense(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.licenses.v1.LicenseService/TransferLicense',
+            licenses_dot_v1_dot_licenses__pb2.TransferLicenseRequest.SerializeToString,
+            licenses_dot_v1_dot_licenses__pb2.TransferLicenseResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -34,11 +34,15 @@ class LicenseServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> LicenseServiceAsyncStub: ...
     GetLicenseType: _grpc.UnaryUnaryMultiCallable[_licenses_pb2.GetLicenseTypeRequest, _licenses_pb2.GetLicenseTypeResponse]
-    """Returns one license type."""
+    """Returns one license type: its newest version, or the one asked for."""
     ListLicenseTypes: _grpc.UnaryUnaryMultiCallable[_licenses_pb2.ListLicenseTypesRequest, _licenses_pb2.ListLicenseTypesResponse]
     """Lists license types."""
+    ListLicenseTypeVersions: _grpc.UnaryUnaryMultiCallable[_licenses_pb2.ListLicenseTypeVersionsRequest, _licenses_pb2.ListLicenseTypeVersionsResponse]
+    """Lists the versions of a license type, oldest first."""
+    PutLicenseType: _grpc.UnaryUnaryMultiCallable[_licenses_pb2.PutLicenseTypeRequest, _licenses_pb2.PutLicenseTypeResponse]
+    """Puts a license type, or its next version; for the authority that its code names."""
     IssueLicense: _grpc.UnaryUnaryMultiCallable[_licenses_pb2.IssueLicenseRequest, _licenses_pb2.IssueLicenseResponse]
-    """Issues a license (签发): identifier, metadata, OFD and PDF, sealed, stored, published."""
+    """Issues a license (签发): identifier, metadata, three forms, sealed, stored, published."""
     GetLicense: _grpc.UnaryUnaryMultiCallable[_licenses_pb2.GetLicenseRequest, _licenses_pb2.GetLicenseResponse]
     """Returns one license."""
     ListLicenses: _grpc.UnaryUnaryMultiCallable[_licenses_pb2.ListLicensesRequest, _licenses_pb2.ListLicensesResponse]
@@ -54,7 +58,15 @@ class LicenseServiceStub:
     RevokeLicense: _grpc.UnaryUnaryMultiCallable[_licenses_pb2.RevokeLicenseRequest, _licenses_pb2.RevokeLicenseResponse]
     """To REVOKED for good, by the authority (吊销)."""
     CancelLicense: _grpc.UnaryUnaryMultiCallable[_licenses_pb2.CancelLicenseRequest, _licenses_pb2.CancelLicenseResponse]
-    """To CANCELLED for good, on the holder's wish or the end of its ground (注销)."""
+    """To CANCELLED for good, on the holder's wish or the end of its ground (注销). One that is still
+    being issued is abandoned.
+    """
+    CorrectLicense: _grpc.UnaryUnaryMultiCallable[_licenses_pb2.CorrectLicenseRequest, _licenses_pb2.CorrectLicenseResponse]
+    """Corrects a license (更正): a new version with its serial, the one before SUPERSEDED."""
+    RenewLicense: _grpc.UnaryUnaryMultiCallable[_licenses_pb2.RenewLicenseRequest, _licenses_pb2.RenewLicenseResponse]
+    """Renews a license (换发): a new version with a new validity, the one before SUPERSEDED."""
+    TransferLicense: _grpc.UnaryUnaryMultiCallable[_licenses_pb2.TransferLicenseRequest, _licenses_pb2.TransferLicenseResponse]
+    """Transfers a license (转移): a new version for another holder, the one before TRANSFERRED."""
 
 @_typing.type_check_only
 class LicenseServiceAsyncStub(LicenseServiceStub):
@@ -62,11 +74,15 @@ class LicenseServiceAsyncStub(LicenseServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetLicenseType: _aio.UnaryUnaryMultiCallable[_licenses_pb2.GetLicenseTypeRequest, _licenses_pb2.GetLicenseTypeResponse]  # type: ignore[assignment]
-    """Returns one license type."""
+    """Returns one license type: its newest version, or the one asked for."""
     ListLicenseTypes: _aio.UnaryUnaryMultiCallable[_licenses_pb2.ListLicenseTypesRequest, _licenses_pb2.ListLicenseTypesResponse]  # type: ignore[assignment]
     """Lists license types."""
+    ListLicenseTypeVersions: _aio.UnaryUnaryMultiCallable[_licenses_pb2.ListLicenseTypeVersionsRequest, _licenses_pb2.ListLicenseTypeVersionsResponse]  # type: ignore[assignment]
+    """Lists the versions of a license type, oldest first."""
+    PutLicenseType: _aio.UnaryUnaryMultiCallable[_licenses_pb2.PutLicenseTypeRequest, _licenses_pb2.PutLicenseTypeResponse]  # type: ignore[assignment]
+    """Puts a license type, or its next version; for the authority that its code names."""
     IssueLicense: _aio.UnaryUnaryMultiCallable[_licenses_pb2.IssueLicenseRequest, _licenses_pb2.IssueLicenseResponse]  # type: ignore[assignment]
-    """Issues a license (签发): identifier, metadata, OFD and PDF, sealed, stored, published."""
+    """Issues a license (签发): identifier, metadata, three forms, sealed, stored, published."""
     GetLicense: _aio.UnaryUnaryMultiCallable[_licenses_pb2.GetLicenseRequest, _licenses_pb2.GetLicenseResponse]  # type: ignore[assignment]
     """Returns one license."""
     ListLicenses: _aio.UnaryUnaryMultiCallable[_licenses_pb2.ListLicensesRequest, _licenses_pb2.ListLicensesResponse]  # type: ignore[assignment]
@@ -82,7 +98,15 @@ class LicenseServiceAsyncStub(LicenseServiceStub):
     RevokeLicense: _aio.UnaryUnaryMultiCallable[_licenses_pb2.RevokeLicenseRequest, _licenses_pb2.RevokeLicenseResponse]  # type: ignore[assignment]
     """To REVOKED for good, by the authority (吊销)."""
     CancelLicense: _aio.UnaryUnaryMultiCallable[_licenses_pb2.CancelLicenseRequest, _licenses_pb2.CancelLicenseResponse]  # type: ignore[assignment]
-    """To CANCELLED for good, on the holder's wish or the end of its ground (注销)."""
+    """To CANCELLED for good, on the holder's wish or the end of its ground (注销). One that is still
+    being issued is abandoned.
+    """
+    CorrectLicense: _aio.UnaryUnaryMultiCallable[_licenses_pb2.CorrectLicenseRequest, _licenses_pb2.CorrectLicenseResponse]  # type: ignore[assignment]
+    """Corrects a license (更正): a new version with its serial, the one before SUPERSEDED."""
+    RenewLicense: _aio.UnaryUnaryMultiCallable[_licenses_pb2.RenewLicenseRequest, _licenses_pb2.RenewLicenseResponse]  # type: ignore[assignment]
+    """Renews a license (换发): a new version with a new validity, the one before SUPERSEDED."""
+    TransferLicense: _aio.UnaryUnaryMultiCallable[_licenses_pb2.TransferLicenseRequest, _licenses_pb2.TransferLicenseResponse]  # type: ignore[assignment]
+    """Transfers a license (转移): a new version for another holder, the one before TRANSFERRED."""
 
 class LicenseServiceServicer(metaclass=_abc_1.ABCMeta):
     """Issues licenses and keeps their state."""
@@ -93,7 +117,7 @@ class LicenseServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _licenses_pb2.GetLicenseTypeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_licenses_pb2.GetLicenseTypeResponse, _abc.Awaitable[_licenses_pb2.GetLicenseTypeResponse]]:
-        """Returns one license type."""
+        """Returns one license type: its newest version, or the one asked for."""
 
     @_abc_1.abstractmethod
     def ListLicenseTypes(
@@ -104,12 +128,28 @@ class LicenseServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists license types."""
 
     @_abc_1.abstractmethod
+    def ListLicenseTypeVersions(
+        self,
+        request: _licenses_pb2.ListLicenseTypeVersionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_licenses_pb2.ListLicenseTypeVersionsResponse, _abc.Awaitable[_licenses_pb2.ListLicenseTypeVersionsResponse]]:
+        """Lists the versions of a license type, oldest first."""
+
+    @_abc_1.abstractmethod
+    def PutLicenseType(
+        self,
+        request: _licenses_pb2.PutLicenseTypeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_licenses_pb2.PutLicenseTypeResponse, _abc.Awaitable[_licenses_pb2.PutLicenseTypeResponse]]:
+        """Puts a license type, or its next version; for the authority that its code names."""
+
+    @_abc_1.abstractmethod
     def IssueLicense(
         self,
         request: _licenses_pb2.IssueLicenseRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_licenses_pb2.IssueLicenseResponse, _abc.Awaitable[_licenses_pb2.IssueLicenseResponse]]:
-        """Issues a license (签发): identifier, metadata, OFD and PDF, sealed, stored, published."""
+        """Issues a license (签发): identifier, metadata, three forms, sealed, stored, published."""
 
     @_abc_1.abstractmethod
     def GetLicense(
@@ -173,6 +213,32 @@ class LicenseServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _licenses_pb2.CancelLicenseRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_licenses_pb2.CancelLicenseResponse, _abc.Awaitable[_licenses_pb2.CancelLicenseResponse]]:
-        """To CANCELLED for good, on the holder's wish or the end of its ground (注销)."""
+        """To CANCELLED for good, on the holder's wish or the end of its ground (注销). One that is still
+        being issued is abandoned.
+        """
+
+    @_abc_1.abstractmethod
+    def CorrectLicense(
+        self,
+        request: _licenses_pb2.CorrectLicenseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_licenses_pb2.CorrectLicenseResponse, _abc.Awaitable[_licenses_pb2.CorrectLicenseResponse]]:
+        """Corrects a license (更正): a new version with its serial, the one before SUPERSEDED."""
+
+    @_abc_1.abstractmethod
+    def RenewLicense(
+        self,
+        request: _licenses_pb2.RenewLicenseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_licenses_pb2.RenewLicenseResponse, _abc.Awaitable[_licenses_pb2.RenewLicenseResponse]]:
+        """Renews a license (换发): a new version with a new validity, the one before SUPERSEDED."""
+
+    @_abc_1.abstractmethod
+    def TransferLicense(
+        self,
+        request: _licenses_pb2.TransferLicenseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_licenses_pb2.TransferLicenseResponse, _abc.Awaitable[_licenses_pb2.TransferLicenseResponse]]:
+        """Transfers a license (转移): a new version for another holder, the one before TRANSFERRED."""
 
 def add_LicenseServiceServicer_to_server(servicer: LicenseServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

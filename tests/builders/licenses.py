@@ -2,20 +2,15 @@
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 
-from licenses.license_types import license_type
-from licenses.model import (
-    Issuer,
-    IssuingSeal,
-    License,
-    LicenseIdentifier,
-    LicenseState,
-    Order,
-    last_day,
-    metadata_digest,
-    metadata_of,
-)
-from licenses.presentation import Presentation
+from licenses.identifiers import LicenseIdentifier
+from licenses.metadata import last_day, metadata_digest, metadata_of
+from licenses.model import Holder, Issuer, IssuingSeal, License, LicenseState, Order
+from licenses.presentations.model import Presentation
+from licenses.types.model import HolderCodeType, LicenseType, TypeVersion
+from licenses.types.reading import parse
+from licenses.types.service import digest_of, shipped
 from runtime.idcodes import citizen_check_character
 
 NOW = datetime(2026, 11, 21, 4, 0, tzinfo=UTC)
@@ -36,11 +31,36 @@ def citizen_number(serial: int = 1) -> str:
     return first + citizen_check_character(first)
 
 
+def a_person(name: str = "赵示例", code: str = "") -> Holder:
+    return Holder(name=name, code=code or citizen_number(), code_type=HolderCodeType.CITIZEN_NUMBER)
+
+
+@cache
+def a_type_version(name: str = "employment-registration") -> TypeVersion:
+    """A shipped type as its first version."""
+    text, template = next(pair for pair in shipped() if parse(pair[0]).id == name)
+    return TypeVersion(
+        type=parse(text),
+        version=1,
+        text=text,
+        template_text=template,
+        digest=digest_of(text, template),
+        put_time=NOW,
+    )
+
+
+def a_type(name: str = "employment-registration") -> LicenseType:
+    return a_type_version(name).type
+
+
 def an_order(**changes: object) -> Order:
+    """An order of one person; `holder_name` and `holder_code` change that person."""
+    names = ("holder_name", "holder_code")
+    holder = {key.removeprefix("holder_"): changes.pop(key) for key in names if key in changes}
     made = Order(
-        type=license_type(TYPE_NAME),
-        holder_name="赵示例",
-        holder_code=citizen_number(),
+        type=a_type(),
+        type_version=1,
+        holders=(replace(a_person(), **holder),),  # type: ignore[arg-type]
         fields=FIELDS,
     )
     return replace(made, **changes)  # type: ignore[arg-type]
@@ -52,7 +72,7 @@ def a_license(serial: int = 1, **changes: object) -> License:
         type_code=order.type.code, issuer_code=ISSUER.credit_code, serial=f"2026{serial:07d}"
     )
     valid_from = date(2026, 11, 21)
-    valid_to = last_day(valid_from, order.type.validity_years)
+    valid_to = last_day(valid_from, order.type.validity, order.fields)
     metadata = metadata_of(
         order,
         identifier=identifier,
@@ -68,9 +88,7 @@ def a_license(serial: int = 1, **changes: object) -> License:
         type_id=order.type.id,
         identifier=str(identifier),
         serial=identifier.serial,
-        holder_name=order.holder_name,
-        holder_code=order.holder_code,
-        holder_code_type=order.type.holder_code_type,
+        holders=order.holders,
         metadata=metadata,
         metadata_sha256=metadata_digest(metadata),
         valid_from=valid_from,
@@ -84,6 +102,8 @@ def a_license(serial: int = 1, **changes: object) -> License:
         ofd_sha256="ab" * 32,
         pdf_sha256="cd" * 32,
     )
+    if "holder_code" in changes:
+        changes["holders"] = (a_person(code=str(changes.pop("holder_code"))),)
     return replace(made, **changes)  # type: ignore[arg-type]
 
 

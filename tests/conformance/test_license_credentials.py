@@ -19,15 +19,14 @@ from sd_jwt.holder import SDJWTHolder
 from sd_jwt.verifier import SDJWTVerifier
 
 from licenses.credentials import Credentials, read_credential
-from licenses.license_types import license_type
 from runtime.errors import DomainError
 from seal.model import Indication
 from seal.v1 import seal_pb2 as pb
 from seal.verify import assess
-from tests.builders.licenses import TYPE_NAME, a_license
+from tests.builders.licenses import a_license, a_type
 from tests.builders.seal_node import DEPARTMENT, NOW, SEAL, STRANGER, SealNode, seal_request, start
 
-KIND = license_type(TYPE_NAME)
+KIND = a_type()
 CREDENTIALS = Credentials(b"a passphrase of a test")
 LICENSE = a_license(issue_time=NOW)
 DRAFT = CREDENTIALS.draft(LICENSE, KIND)

@@ -15,10 +15,13 @@ from alembic.migration import MigrationContext
 
 from licenses import store
 from licenses.holder_index import HolderIndex
-from licenses.library import record_of
+from licenses.library import store as outbox
+from licenses.library.service import record_of
 from licenses.model import License, LicenseState
+from licenses.presentations import store as presentations
 from licenses.reading import Reading
 from licenses.server import MIGRATIONS
+from licenses.types import store as types
 from runtime.clock import FixedClock
 from runtime.database import GROUND, Database, audit_outbox
 from runtime.errors import Aborted
@@ -44,7 +47,7 @@ def add(database: Database, license_: License, request_id: str = "") -> License:
         store.add_license(
             work.session,
             license_,
-            holder_index=INDEX(license_.holder_code),
+            index=INDEX,
             request_id=request_id or license_.id,
             request_digest=b"digest",
         )
@@ -52,7 +55,7 @@ def add(database: Database, license_: License, request_id: str = "") -> License:
 
 
 def test_the_migrations_make_the_tables_of_the_models(database: Database) -> None:
-    wanted = [store.TABLES.metadata, GROUND]
+    wanted = [store.TABLES.metadata, types.TABLES.metadata, GROUND]
     with database.engine.connect() as connection:
         context = MigrationContext.configure(
             connection,
@@ -141,28 +144,28 @@ def test_each_change_waits_for_the_library_in_order(database: Database) -> None:
     first, second = add(database, a_license(1)), add(database, a_license(2))
     suspended = replace(first, state=LicenseState.SUSPENDED)
     with database.unit_of_work() as work:
-        store.enqueue(work.session, first.id, record_of(first))
-        store.enqueue(work.session, second.id, record_of(second))
-        store.enqueue(work.session, first.id, record_of(suspended))
+        outbox.enqueue(work.session, first.id, record_of(first))
+        outbox.enqueue(work.session, second.id, record_of(second))
+        outbox.enqueue(work.session, first.id, record_of(suspended))
     with database.reading() as session:
-        assert store.publishing_turn(session)
-        taken = store.waiting(session, 10)
+        assert outbox.publishing_turn(session)
+        taken = outbox.waiting(session, 10)
     assert [record for _, record in taken] == [record_of(first), record_of(second)]
     with database.unit_of_work() as work:
-        store.drop(work.session, [place for place, _ in taken])
+        outbox.drop(work.session, [place for place, _ in taken])
     with database.reading() as session:
-        assert [record["state"] for _, record in store.waiting(session, 10)] == ["SUSPENDED"]
+        assert [record["state"] for _, record in outbox.waiting(session, 10)] == ["SUSPENDED"]
 
 
 def test_one_replica_publishes_at_a_time(postgres_url: str) -> None:
     one, other = (Database(postgres_url, schema="licenses") for _ in range(2))
     one.migrate(MIGRATIONS)
     with one.reading() as mine:
-        assert store.publishing_turn(mine)
+        assert outbox.publishing_turn(mine)
         with other.reading() as theirs:
-            assert not store.publishing_turn(theirs)
+            assert not outbox.publishing_turn(theirs)
     with other.reading() as theirs:
-        assert store.publishing_turn(theirs)
+        assert outbox.publishing_turn(theirs)
     one.close()
     other.close()
 
@@ -171,16 +174,16 @@ def test_the_last_use_of_a_code_is_taken_once(database: Database) -> None:
     license_ = add(database, a_license())
     presentation = a_presentation(license_, max_uses=3)
     with database.unit_of_work() as work:
-        store.add_presentation(
+        presentations.add_presentation(
             work.session, presentation, code_digest=b"d" * 32, actor="a", request_id="r"
         )
-        assert store.presentation_told(work.session, "a", "r")
-        assert not store.presentation_told(work.session, "b", "r")
+        assert presentations.presentation_told(work.session, "a", "r")
+        assert not presentations.presentation_told(work.session, "b", "r")
     taken: list[bool] = []
 
     def use() -> None:
         with database.unit_of_work() as work:
-            taken.append(store.use(work.session, presentation.id))
+            taken.append(presentations.use(work.session, presentation.id))
 
     threads = [threading.Thread(target=use) for _ in range(6)]
     for thread in threads:
@@ -189,15 +192,15 @@ def test_the_last_use_of_a_code_is_taken_once(database: Database) -> None:
         thread.join()
     assert taken.count(True) == 3
     with database.unit_of_work() as work:
-        held = store.presentation_by_code(work.session, b"d" * 32)
+        held = presentations.presentation_by_code(work.session, b"d" * 32)
         assert held == replace(presentation, uses=3)
-        store.end(work.session, presentation.id)
-        assert not store.use(work.session, presentation.id)
-        ended = store.presentation_by_id(work.session, presentation.id)
+        presentations.end(work.session, presentation.id)
+        assert not presentations.use(work.session, presentation.id)
+        ended = presentations.presentation_by_id(work.session, presentation.id)
         assert ended is not None
         assert ended.ended
-        assert store.forget_presentations(work.session, NOW) == 0
-        assert store.forget_presentations(work.session, NOW + timedelta(days=1)) == 1
+        assert presentations.forget_presentations(work.session, NOW) == 0
+        assert presentations.forget_presentations(work.session, NOW + timedelta(days=1)) == 1
 
 
 def test_a_changed_key_makes_the_holder_index_again(database: Database) -> None:
@@ -223,7 +226,7 @@ def test_a_holder_of_very_many_licenses_is_audited_in_records_that_the_log_holds
             store.add_license(
                 work.session,
                 license_,
-                holder_index=INDEX(license_.holder_code),
+                index=INDEX,
                 request_id=license_.id,
                 request_digest=b"digest",
             )

@@ -11,8 +11,7 @@ import pytest
 from exchange.v1 import catalog_pb2
 from licenses import store
 from licenses.issuing import Issuing, Request
-from licenses.license_types import license_type
-from licenses.model import License, LicenseState, Order
+from licenses.model import License, LicenseState
 from licenses.server import LicenseServer, Reconciled
 from licenses.v1 import licenses_pb2 as pb
 from licenses.v1 import presentations_pb2 as presentations
@@ -27,7 +26,7 @@ from tests.builders.license_node import (
     refused,
     running,
 )
-from tests.builders.licenses import BUREAU, FIELDS, TYPE_NAME
+from tests.builders.licenses import BUREAU, an_order
 
 MOMENTS = [
     f"{when} {what}"
@@ -49,12 +48,6 @@ REQUEST = Request(actor=f"{BUREAU}/systems/main", id="one-request", digest=b"d" 
 async def node(tmp_path: Path) -> AsyncIterator[LicenseNode]:
     async with running(tmp_path) as found:
         yield found
-
-
-def an_order() -> Order:
-    return Order(
-        type=license_type(TYPE_NAME), holder_name="赵示例", holder_code=HOLDER, fields=FIELDS
-    )
 
 
 async def issue(server: LicenseServer, request: Request = REQUEST) -> License:
@@ -150,7 +143,7 @@ async def test_a_crash_in_the_last_transaction_undoes_all_of_it(
         raise Crash("in the transaction")
 
     with monkeypatch.context() as patched:
-        patched.setattr("licenses.issuing.record_of", dies)
+        patched.setattr("licenses.finishing.record_of", dies)
         with pytest.raises(Crash):
             await issue(node.licenses)
     (left,) = all_licenses(node.licenses)
@@ -169,7 +162,7 @@ async def test_a_crash_while_reserving_leaves_nothing(
         raise Crash("in the transaction")
 
     with monkeypatch.context() as patched:
-        patched.setattr("licenses.issuing._lay_out", dies)
+        patched.setattr("licenses.issuing.lay_out", dies)
         with pytest.raises(Crash):
             await issue(node.licenses)
     assert not all_licenses(node.licenses)

@@ -191,18 +191,24 @@ TABLES: dict[tuple[str, str], dict[str, str | tuple[str, ...]]] = {
         "AddRevocationList": ("authority_list_added",),
         **dict.fromkeys(("GetAuthority", "ListAuthorities", "ListAuthorityEvents"), PUBLIC),
     },
-    ("licenses.rpc", "LICENSE_POLICY"): {
+    ("licenses.rpc", "POLICY"): {
+        "PutLicenseType": ("license_type_put",),
         "IssueLicense": ("license_issued",),
+        "CorrectLicense": ("license_corrected", "license_issued"),
+        "RenewLicense": ("license_renewed", "license_issued"),
+        "TransferLicense": ("license_transferred", "license_issued"),
         "SuspendLicense": ("license_suspended",),
         "ResumeLicense": ("license_resumed",),
         "RevokeLicense": ("license_revoked",),
-        "CancelLicense": ("license_cancelled",),
+        "CancelLicense": ("license_cancelled", "license_abandoned"),
         "ListHeldLicenses": ("held_licenses_listed",),
         "GetLicenseDocument": ("license_document_read",),
-        **dict.fromkeys(("GetLicenseType", "ListLicenseTypes"), CATALOG),
+        **dict.fromkeys(
+            ("GetLicenseType", "ListLicenseTypes", "ListLicenseTypeVersions"), CATALOG
+        ),
         **dict.fromkeys(("GetLicense", "ListLicenses"), OWN),
     },
-    ("licenses.rpc", "PRESENTATION_POLICY"): {
+    ("licenses.presentations.rpc", "POLICY"): {
         "PresentLicense": ("license_presented",),
         "VerifyPresentation": ("presentation_verified",),
         "EndPresentation": ("presentation_ended",),

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import pytest
 
 from licenses.model import LicenseState
-from licenses.presentation import (
+from licenses.presentations.model import (
     DocumentVerdict,
     Refusal,
     chosen_fields,
@@ -19,7 +19,7 @@ from licenses.presentation import (
     show_code,
     uses,
 )
-from licenses.presenting import SECONDS_A_CODE, UNKNOWN_CODES, UnknownCodes
+from licenses.presentations.service import SECONDS_A_CODE, UNKNOWN_CODES, UnknownCodes
 from runtime.errors import InvalidArgument, ResourceExhausted
 from tests.builders.licenses import BUREAU, NOW, a_license, a_presentation
 
@@ -72,6 +72,9 @@ def _refusal(*, verifier: str = BANK, document: DocumentVerdict | None = GOOD, *
         ({"license_": a_license(state=LicenseState.REVOKED)}, "LICENSE_REVOKED"),
         ({"license_": a_license(state=LicenseState.CANCELLED)}, "LICENSE_CANCELLED"),
         ({"license_": a_license(state=LicenseState.SUSPENDED)}, "LICENSE_SUSPENDED"),
+        ({"license_": a_license(state=LicenseState.SUPERSEDED)}, "LICENSE_SUPERSEDED"),
+        ({"license_": a_license(state=LicenseState.TRANSFERRED)}, "LICENSE_TRANSFERRED"),
+        ({"license_": a_license(state=LicenseState.ABANDONED)}, "CODE_UNKNOWN"),
         ({"license_": a_license(valid_to=date(2026, 11, 20))}, "LICENSE_EXPIRED"),
         ({"license_": a_license(valid_from=date(2026, 11, 22))}, "LICENSE_NOT_YET_VALID"),
         ({"document": None}, "DOCUMENT_NOT_VERIFIED"),
@@ -125,7 +128,7 @@ def test_another_audience_looks_like_an_unknown_code() -> None:
 )
 def test_a_code_that_opens_nothing_tells_nothing(refusal: Refusal) -> None:
     told = describe(refusal, a_presentation(), a_license(), document=GOOD)
-    assert (told.state, told.identifier, told.type_id, dict(told.fields)) == (None, "", "", {})
+    assert (told.state, told.identifier, told.type_name, dict(told.fields)) == (None, "", "", {})
     assert not told.checks[-1].passed
 
 

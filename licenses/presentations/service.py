@@ -19,11 +19,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
-from licenses import store
+from licenses import store as licenses
 from licenses.documents import Documents
-from licenses.model import License, LicenseState, check_text, is_expired
-from licenses.presentation import (
+from licenses.model import License, LicenseState, is_expired
+from licenses.presentations import store
+from licenses.presentations.model import (
     CODE_BYTES,
+    NEVER_IN_FORCE,
     DocumentVerdict,
     Outcome,
     Presentation,
@@ -37,6 +39,7 @@ from licenses.presentation import (
     uses,
 )
 from licenses.reading import is_holder, license_not_found
+from licenses.texts import check_text
 from runtime import names
 from runtime.clock import Clock
 from runtime.database import REQUEST_ID_LIMIT, Database, UnitOfWork
@@ -165,7 +168,7 @@ class Presenting:
             if digest is not None:
                 presentation = store.presentation_by_code(work.session, digest)
             if presentation is not None:
-                license_ = store.license_by_id(work.session, presentation.license_id)
+                license_ = licenses.license_by_id(work.session, presentation.license_id)
             refusal = refusal_of(
                 presentation,
                 license_,
@@ -202,7 +205,9 @@ class Presenting:
         ids = names.parse(names.PRESENTATION, name, field="presentation")
         with self._database.unit_of_work() as work:
             presentation = store.presentation_by_id(work.session, ids["presentation"])
-            license_ = presentation and store.license_by_id(work.session, presentation.license_id)
+            license_ = None
+            if presentation is not None:
+                license_ = licenses.license_by_id(work.session, presentation.license_id)
             if not presentation or not license_ or not is_holder(license_, holder_code):
                 raise NotFound(
                     "no such presentation",
@@ -221,7 +226,7 @@ class Presenting:
         """
         with self._database.reading() as session:
             presentation = store.presentation_by_code(session, digest)
-            license_ = presentation and store.license_by_id(session, presentation.license_id)
+            license_ = presentation and licenses.license_by_id(session, presentation.license_id)
         if not presentation or not license_ or not license_.ofd_sha256:
             return None
         if presentation.audience not in ("", principal.department):
@@ -244,7 +249,7 @@ class Presenting:
             commitments["purpose"] = purpose.encode()
         if license_ is not None:
             commitments["holder_code"] = license_.holder_code.encode()
-            store.add_access(
+            licenses.add_access(
                 work.session,
                 license_.id,
                 at=now,
@@ -296,11 +301,11 @@ class UnknownCodes:
 
 def _holders_own(work: UnitOfWork, name: str, license_id: str, holder_code: str) -> License:
     """The license if it is the identified holder's; otherwise it does not exist."""
-    license_ = store.license_by_id(work.session, license_id)
+    license_ = licenses.license_by_id(work.session, license_id)
     if (
         license_ is None
         or license_.name != name
-        or license_.state is LicenseState.ISSUING
+        or license_.state in NEVER_IN_FORCE
         or not is_holder(license_, holder_code)
     ):
         raise license_not_found()

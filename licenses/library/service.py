@@ -15,8 +15,7 @@ import threading
 import structlog
 
 from exchange.v1 import catalog_pb2 as pb
-from licenses import store
-from licenses.license_types import license_types
+from licenses.library import store
 from licenses.model import License
 from licenses.neighbours import Neighbours
 from runtime import names
@@ -37,9 +36,9 @@ _ITEMS = (
     ("issuing_authority", "证照颁发机构", _C, 200, True, False),
     ("issuing_authority_code", "证照颁发机构代码", _C, 18, True, False),
     ("issue_date", "证照颁发日期", _D, 0, True, False),
-    ("holder_name", "持证主体", _C, 100, True, True),
-    ("holder_code", "持证主体代码", _C, 18, True, True),
-    ("holder_code_type", "持证主体代码类型代码", _C, 3, True, False),
+    ("holder_name", "持证主体", _C, 2100, True, True),
+    ("holder_code", "持证主体代码", _C, 400, True, True),
+    ("holder_code_type", "持证主体代码类型代码", _C, 80, True, False),
     ("valid_from", "证照有效期起始日期", _D, 0, True, False),
     ("valid_to", "证照有效期截止日期", _D, 0, False, False),
     ("state", "证照状态", _C, 12, True, False),
@@ -55,7 +54,7 @@ def record_of(license_: License) -> dict[str, str]:
     """The library's record of a license as it is now."""
     return {
         "license_identifier": license_.identifier,
-        "license_type_code": license_types()[license_.type_id].code,
+        "license_type_code": license_.metadata["ZZLXDM"],
         "license_type_name": license_.metadata["ZZMC"],
         "license_number": license_.serial,
         "issuing_authority": license_.metadata["ZZBFJG"],
@@ -63,7 +62,7 @@ def record_of(license_: License) -> dict[str, str]:
         "issue_date": license_.metadata["ZZBFRQ"],
         "holder_name": license_.holder_name,
         "holder_code": license_.holder_code,
-        "holder_code_type": license_.holder_code_type.value,
+        "holder_code_type": license_.metadata["CZZTDMLXDM"],
         "valid_from": license_.valid_from.isoformat(),
         "valid_to": license_.valid_to.isoformat() if license_.valid_to else "",
         "state": license_.state.value,

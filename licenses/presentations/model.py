@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from licenses.model import SHOWN_VIOLATIONS, STATE_WORDS, License, LicenseState, is_expired
+from licenses.model import STATE_WORDS, License, LicenseState, is_expired
+from licenses.types.values import SHOWN_VIOLATIONS
 from runtime.clock import CHINA, china_date
 from runtime.errors import FieldViolation, InvalidArgument
 
@@ -45,6 +46,8 @@ class Refusal(StrEnum):
     LICENSE_REVOKED = "LICENSE_REVOKED"
     LICENSE_CANCELLED = "LICENSE_CANCELLED"
     LICENSE_SUSPENDED = "LICENSE_SUSPENDED"
+    LICENSE_SUPERSEDED = "LICENSE_SUPERSEDED"
+    LICENSE_TRANSFERRED = "LICENSE_TRANSFERRED"
     LICENSE_EXPIRED = "LICENSE_EXPIRED"
     LICENSE_NOT_YET_VALID = "LICENSE_NOT_YET_VALID"
     METADATA_CHANGED = "METADATA_CHANGED"
@@ -55,7 +58,11 @@ _STATES = {
     LicenseState.REVOKED: Refusal.LICENSE_REVOKED,
     LicenseState.CANCELLED: Refusal.LICENSE_CANCELLED,
     LicenseState.SUSPENDED: Refusal.LICENSE_SUSPENDED,
+    LicenseState.SUPERSEDED: Refusal.LICENSE_SUPERSEDED,
+    LicenseState.TRANSFERRED: Refusal.LICENSE_TRANSFERRED,
 }
+#: Of these nobody outside knows.
+NEVER_IN_FORCE = frozenset({LicenseState.ISSUING, LicenseState.ABANDONED})
 _OPENS_NOTHING = frozenset(
     (Refusal.CODE_UNKNOWN, Refusal.PRESENTATION_ENDED, Refusal.CODE_EXPIRED, Refusal.CODE_USED_UP)
 )
@@ -124,7 +131,7 @@ class Outcome:
     state: LicenseState | None = None
     state_time: datetime | None = None
     identifier: str = ""
-    type_id: str = ""
+    type_name: str = ""
     fields: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
@@ -197,7 +204,7 @@ def refusal_of(
     document: DocumentVerdict | None,
 ) -> Refusal | None:
     """The first check that fails, in the order of the checks; None if none does."""
-    if presentation is None or license_ is None or license_.state is LicenseState.ISSUING:
+    if presentation is None or license_ is None or license_.state in NEVER_IN_FORCE:
         return Refusal.CODE_UNKNOWN
     if presentation.audience and presentation.audience != verifier:
         return Refusal.WRONG_AUDIENCE
@@ -244,7 +251,7 @@ def describe(
         state=license_.state,
         state_time=license_.state_time,
         identifier=license_.identifier,
-        type_id=license_.type_id,
+        type_name=license_.metadata["ZZMC"],
         fields={key: license_.metadata[key] for key in presentation.fields} if not told else {},
     )
 

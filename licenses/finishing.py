@@ -1,0 +1,291 @@
+"""From a reserved row to a license in force.
+
+1. Every step reads only the row and what it names by hash or number (pictures, the version of its
+   type), so doing it again makes the same license; a crash after any step leaves a row that is
+   finished with the same identifier. Until the last transaction the row is ISSUING and no verifier
+   sees it.
+2. One issuance, three forms (OFD, PDF, SD-JWT VC), which carry one digest of one metadata. Nothing
+   leaves that was not verified as any stranger would verify it.
+3. A version that takes another's place comes into force in the transaction in which that one ends.
+   Where that one was suspended or ended meanwhile, the new version is abandoned: an authority's
+   word is not undone by a correction under way.
+4. Of two that finish one license at the same time, one activates it and both return it.
+5. A clock that was set back makes no license that was in force before it was issued.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from functools import lru_cache
+
+from licenses import store
+from licenses.credentials import Credentials
+from licenses.documents import Documents
+from licenses.library import store as outbox
+from licenses.library.service import Library, record_of
+from licenses.metadata import PAPER_MARK, PageValue, page_values, pictures_of, scans_of
+from licenses.model import (
+    TRANSITIONS,
+    Act,
+    License,
+    LicenseFormat,
+    LicenseState,
+    Origin,
+    decide_transition,
+)
+from licenses.neighbours import Neighbours
+from licenses.pages import template
+from licenses.pages.model import Attachment, Document
+from licenses.pages.ofd import write_ofd
+from licenses.pages.pdf import write_pdf
+from licenses.types.model import TypeVersion
+from licenses.types.service import Types
+from runtime.clock import Clock
+from runtime.database import Database, UnitOfWork
+from runtime.records import SealedRecord, Value, make_record
+
+_STRIPES = 64
+PREDECESSOR_CHANGED = "its predecessor was suspended or ended meanwhile"
+
+
+class Finishing:
+    """Steps 3 to 8 of issuing."""
+
+    def __init__(
+        self,
+        database: Database,
+        documents: Documents,
+        neighbours: Neighbours,
+        library: Library,
+        types: Types,
+        clock: Clock,
+        credentials: Credentials | None = None,
+    ) -> None:
+        self._database = database
+        self._documents = documents
+        self._neighbours = neighbours
+        self._library = library
+        self._types = types
+        self._clock = clock
+        self._credentials = credentials
+        self._turns = tuple(threading.Lock() for _ in range(_STRIPES))
+
+    def turn(self, license_id: str) -> threading.Lock:
+        """What is held while a license is worked on, so that no thread does it for nothing."""
+        return self._turns[int(license_id[:8], 16) % _STRIPES]
+
+    def finish(self, license_: License) -> License:
+        """The license in force, or ABANDONED; each step may be done again."""
+        with self._database.reading() as session:
+            license_ = store.license_by_id(session, license_.id) or license_
+            before = store.license_by_id(session, license_.predecessor)
+        if license_.state is not LicenseState.ISSUING:
+            return license_
+        if before is not None and not _may_follow(before, license_):
+            return self._activate(license_, {})
+        # 3. Render, from the row alone.
+        kind = self._types.version(license_.type_id, license_.type_version)
+        page = self._lay_out(license_, kind)
+        drafts = {LicenseFormat.OFD: write_ofd(page), LicenseFormat.PDF: write_pdf(page)}
+        # 4. Seal. The request ids follow from the license and the bytes, so that a repeat is
+        #    answered with the same sealed bytes, and a renderer changed meanwhile blocks nothing.
+        sealed = {form: self._seal(license_, form, draft) for form, draft in drafts.items()}
+        if self._credentials is not None:
+            credential = self._credentials.draft(license_, kind.type)
+            signed = self._seal(license_, LicenseFormat.JWT, credential.payload)
+            sealed[LicenseFormat.JWT] = credential.bound(signed)
+        # 5. Verify our own output; the three say the same.
+        for form, document in sealed.items():
+            self._documents.check_output(document, form, license_)
+        # 6. Store the documents, each under its own hash.
+        for form, document in sealed.items():
+            self._documents.keep(document, form)
+        # 7. In force: states, audit records and records for the library in one transaction.
+        digests = {f: hashlib.sha256(document).hexdigest() for f, document in sealed.items()}
+        license_ = self._activate(license_, digests)
+        # 8. Publish. What the exchange does not take now waits in the outbox.
+        self._library.publish_soon()
+        return license_
+
+    def _lay_out(self, license_: License, kind: TypeVersion) -> Document:
+        """The pages of a license, with its pictures and scans out of the object store."""
+        found = pictures_of(license_.metadata, kind.type)
+        pictures = {code: self._documents.enclosed(digest) for code, digest in found.items()}
+        scans = [self._documents.enclosed(digest) for digest in scans_of(license_.metadata)]
+        return lay_out(license_, kind, page_values(license_, kind.type, pictures), scans)
+
+    def _seal(self, license_: License, form: LicenseFormat, draft: bytes) -> bytes:
+        request_id = f"{license_.id}-{form.value[1:]}-{hashlib.sha256(draft).hexdigest()[:32]}"
+        kind = self._types.version(license_.type_id, license_.type_version)
+        return self._neighbours.seal_document(
+            draft,
+            form,
+            seal=license_.seal,
+            license_type=license_.type_id,
+            stamp=page_of(kind).stamp,
+            request_id=request_id,
+        )
+
+    def _activate(self, license_: License, digests: dict[LicenseFormat, str]) -> License:
+        with self._database.unit_of_work() as work:
+            held = store.license_by_id(work.session, license_.id, lock=True) or license_
+            if held.state is not LicenseState.ISSUING:
+                return held  # another replica finished it meanwhile, with the same identifier
+            before = store.license_by_id(work.session, license_.predecessor, lock=True)
+            now = max(self._clock.now(), license_.issue_time)
+            if before is not None and not _may_follow(before, license_):
+                return abandon(work, held, now, PREDECESSOR_CHANGED, license_.actor)
+            active = replace(
+                license_,
+                state=LicenseState.ACTIVE,
+                state_time=now,
+                activated_at=now,
+                ofd_sha256=digests[LicenseFormat.OFD],
+                pdf_sha256=digests[LicenseFormat.PDF],
+                jwt_sha256=digests.get(LicenseFormat.JWT, ""),
+            )
+            if before is not None:
+                _end(work, before, active, now)
+            store.move(
+                work.session,
+                active.id,
+                LicenseState.ISSUING,
+                LicenseState.ACTIVE,
+                at=now,
+                reason="",
+                activated_at=now,
+                ofd_sha256=active.ofd_sha256,
+                pdf_sha256=active.pdf_sha256,
+                jwt_sha256=active.jwt_sha256,
+            )
+            outbox.enqueue(work.session, active.id, record_of(active))
+            work.record(_issued_record(active, before, now))
+            return active
+
+
+def lay_out(
+    license_: License,
+    kind: TypeVersion,
+    values: Mapping[str, PageValue],
+    scans: list[bytes],
+) -> Document:
+    """The pages of a license with what is attached to them.
+
+    Raises InvalidArgument: TEXT_TOO_LONG, GLYPH_MISSING and the other refusals of the page.
+    """
+    page = page_of(kind)
+    return template.lay_out(
+        page,
+        values,
+        created=license_.issue_time,
+        author=license_.metadata["ZZBFJG"],
+        metadata=license_.metadata,
+        qr=license_.identifier if page.qr is not None else None,
+        mark=PAPER_MARK if license_.origin is Origin.PAPER else "",
+        attachments=tuple(_scan(number, data) for number, data in enumerate(scans, start=1)),
+    )
+
+
+def _scan(number: int, data: bytes) -> Attachment:
+    suffix, media_type = next(
+        (suffix, media_type)
+        for magic, suffix, media_type in (
+            (b"%PDF-", "pdf", "application/pdf"),
+            (b"\x89PNG", "png", "image/png"),
+            (b"", "jpg", "image/jpeg"),
+        )
+        if data.startswith(magic)
+    )
+    return Attachment(name=f"scan-{number}.{suffix}", media_type=media_type, data=data)
+
+
+def page_of(kind: TypeVersion) -> template.Template:
+    """The template of a version of a type."""
+    return _page(kind.template_text)
+
+
+@lru_cache(maxsize=200)
+def _page(text: str) -> template.Template:
+    return template.parse(text)
+
+
+def abandon(work: UnitOfWork, license_: License, now: datetime, reason: str, actor: str) -> License:
+    """End a license that never came into force; its identifier is not given again."""
+    after = decide_transition(license_.state, Act.ABANDON)
+    now = max(now, license_.state_time)
+    store.move(work.session, license_.id, license_.state, after, at=now, reason=reason)
+    facts: dict[str, Value] = {
+        "license": license_.name,
+        "license_identifier": license_.identifier,
+        "from": license_.state.value,
+        "to": after.value,
+        "reason": reason,
+    }
+    work.record(make_record(Act.ABANDON.value, at=now, actor=actor, facts=facts))
+    return replace(license_, state=after, state_time=now, state_reason=reason)
+
+
+def _may_follow(before: License, license_: License) -> bool:
+    return license_.act is not None and (before.state, license_.act) in TRANSITIONS
+
+
+def _end(work: UnitOfWork, before: License, active: License, now: datetime) -> None:
+    """End the version before, in the transaction in which the new one comes into force."""
+    if active.act is None:
+        raise AssertionError("a version that follows another, by no act")
+    after = decide_transition(before.state, active.act)
+    now = max(now, before.state_time)
+    reason = active.act_reason
+    ended = replace(before, state=after, state_time=now, state_reason=reason, successor=active.id)
+    store.move(
+        work.session, before.id, before.state, after, at=now, reason=reason, successor=active.id
+    )
+    outbox.enqueue(work.session, before.id, record_of(ended))
+    facts: dict[str, Value] = {
+        "license": before.name,
+        "license_identifier": before.identifier,
+        "from": before.state.value,
+        "to": after.value,
+        "reason": reason,
+        "successor": active.name,
+        **document_facts(before),
+    }
+    work.record(make_record(active.act.value, at=now, actor=active.actor, facts=facts))
+
+
+def document_facts(license_: License) -> dict[str, str]:
+    """Hashes of its files: whoever has a document finds what became of it in the log."""
+    named = {
+        "ofd_sha256": license_.ofd_sha256,
+        "pdf_sha256": license_.pdf_sha256,
+        "jwt_sha256": license_.jwt_sha256,
+    }
+    return {fact: sha256 for fact, sha256 in named.items() if sha256}
+
+
+def _issued_record(license_: License, before: License | None, at: datetime) -> SealedRecord:
+    facts: dict[str, Value] = {
+        "license": license_.name,
+        "license_type": license_.type_id,
+        "license_type_version": license_.type_version,
+        "license_identifier": license_.identifier,
+        "origin": license_.origin.value,
+        "seal": license_.seal,
+        **document_facts(license_),
+    }
+    if before is not None:
+        facts["predecessor"] = before.name
+    return make_record(
+        "license_issued",
+        at=at,
+        actor=license_.actor,
+        facts=facts,
+        commitments={
+            "holder_code": license_.holder_code.encode(),
+            "holder_name": license_.holder_name.encode(),
+        },
+    )

@@ -1,0 +1,1 @@
+"""The license library: every change of a license, published to the exchange."""

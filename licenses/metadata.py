@@ -1,0 +1,152 @@
+"""The metadata of a license (GB/T 36903) and what stands on its page.
+
+1. The metadata is texts by key: every key of the standard, then the type's own fields (`KZ_*`). A
+   license made from a paper one says so in it: where from, number, date, hashes of the scans.
+2. Its digest is the SHA-256 of its canonical JSON; all three forms of a license carry it, so that
+   of two forms that say different things one is found out.
+3. A page is made from the metadata, the pictures it names by hash, and the type's version: a retry
+   makes the same page.
+"""
+
+from __future__ import annotations
+
+import calendar
+import hashlib
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+
+from licenses.identifiers import LicenseIdentifier
+from licenses.model import BETWEEN, Holder, Issuer, IssuingSeal, License, Order, Paper
+from licenses.types.model import HOLDER_CODE_WORDS, FieldKind, LicenseType, Validity
+from licenses.types.values import chinese_date, read_day, read_rows, shown
+from runtime.clock import CHINA, china_date
+from runtime.records import canonical
+
+WITHOUT_END = "长期"
+FROM_PAPER = "历史数据电子化"
+#: Stands on the page of a license made from a paper one.
+PAPER_MARK = "依纸质证照电子化"
+#: What a slot of a template may show: a text, the rows of a table, or a picture.
+PageValue = str | tuple[tuple[str, ...], ...] | bytes
+
+
+def last_day(valid_from: date, rule: Validity, fields: Mapping[str, str]) -> date | None:
+    """The last day by a type's rule; None is without end."""
+    if rule.until_field:
+        return read_day(fields.get(rule.until_field, ""))
+    if rule.days:
+        return valid_from + timedelta(days=rule.days - 1)
+    if rule.unlimited:
+        return None
+    months = rule.years * 12 + rule.months
+    year, month = divmod(valid_from.year * 12 + valid_from.month - 1 + months, 12)
+    if valid_from.day > calendar.monthrange(year, month + 1)[1]:
+        # 29 February, or the 31st: the day before the first of the next month.
+        year, month = divmod(year * 12 + month + 1, 12)
+        return date(year, month + 1, 1) - timedelta(days=1)
+    return date(year, month + 1, valid_from.day) - timedelta(days=1)
+
+
+def metadata_of(
+    order: Order,
+    *,
+    identifier: LicenseIdentifier,
+    issuer: Issuer,
+    seal: IssuingSeal,
+    issue_time: datetime,
+    valid_from: date,
+    valid_to: date | None,
+) -> dict[str, str]:
+    """The metadata of a license: every key of GB/T 36903, then the type's own fields.
+
+    ZZQZSJ is when the license was given to be sealed; the instant of sealing itself stands in the
+    seal's signature, which covers this text and so cannot be in it.
+    """
+    own = {f.code: order.fields[f.code] for f in order.type.fields if order.fields.get(f.code)}
+    kinds = [one.code_type for one in order.holders]
+    if len(set(kinds)) == 1:
+        kinds = kinds[:1]  # said once of all
+    return {
+        "ZZMC": order.type.display_name,
+        "ZZLXDM": order.type.code,
+        "ZZBH": identifier.serial,
+        "ZZBS": str(identifier),
+        "ZZBFJG": issuer.display_name,
+        "ZZBFJGDM": issuer.credit_code,
+        "ZZBFRQ": china_date(issue_time),
+        "CZZT": BETWEEN.join(one.name for one in order.holders),
+        "CZZTDM": BETWEEN.join(one.code for one in order.holders),
+        "CZZTDMLX": BETWEEN.join(HOLDER_CODE_WORDS[one] for one in kinds),
+        "CZZTDMLXDM": BETWEEN.join(one.value for one in kinds),
+        "ZZYXQQSRQ": valid_from.isoformat(),
+        "ZZYXQJZRQ": valid_to.isoformat() if valid_to else WITHOUT_END,
+        "ZZQZR": issuer.display_name,
+        "ZZQZSJ": issue_time.astimezone(CHINA).strftime("%Y-%m-%d %H:%M:%S"),
+        "ZZQZMC": seal.display_name,
+        **own,
+        **(_of_paper(order.paper) if order.paper else {}),
+    }
+
+
+def _of_paper(paper: Paper) -> dict[str, str]:
+    """Where a license made from a paper one comes from; these keys are no type's."""
+    return {
+        "KZ_SJLY": FROM_PAPER,
+        "KZ_YZZBH": paper.number,
+        "KZ_YZZRQ": paper.issue_date.isoformat(),
+        "KZ_SMJ": " ".join(f"sha256:{hashlib.sha256(scan).hexdigest()}" for scan in paper.scans),
+    }
+
+
+def metadata_digest(metadata: Mapping[str, str]) -> str:
+    """SHA-256 of the canonical JSON of the metadata, hex."""
+    return hashlib.sha256(canonical(dict(metadata))).hexdigest()
+
+
+def pictures_of(metadata: Mapping[str, str], kind: LicenseType) -> dict[str, str]:
+    """Hashes (hex) of the pictures of a license, by field."""
+    return {
+        one.code: metadata[one.code].removeprefix("sha256:")
+        for one in kind.fields
+        if one.kind is FieldKind.IMAGE and metadata.get(one.code)
+    }
+
+
+def scans_of(metadata: Mapping[str, str]) -> tuple[str, ...]:
+    """Hashes (hex) of the scans of the paper license."""
+    return tuple(one.removeprefix("sha256:") for one in metadata.get("KZ_SMJ", "").split())
+
+
+def page_values(
+    license_: License, kind: LicenseType, pictures: Mapping[str, bytes]
+) -> dict[str, PageValue]:
+    """What stands in each field of the page; `pictures` by field."""
+    metadata = license_.metadata
+    start, end = chinese_date(license_.valid_from), WITHOUT_END
+    if license_.valid_to:
+        end = chinese_date(license_.valid_to)
+    values: dict[str, PageValue] = {
+        **metadata,
+        "issue_date": chinese_date(date.fromisoformat(metadata["ZZBFRQ"])),
+        "valid_from": start,
+        "valid_to": end,
+        "validity": f"{start} 至 {end}",
+        **_by_holder(license_.holders),
+    }
+    for one in kind.fields:
+        kept = metadata.get(one.code, "")
+        if one.kind is FieldKind.IMAGE:
+            values[one.code] = pictures.get(one.code, b"")
+        elif one.kind is FieldKind.TABLE:
+            values[one.code] = read_rows(one, kept)
+        else:
+            values[one.code] = shown(one, kept)
+    return {slot: values.get(key, "") for slot, key in kind.slots.items()}
+
+
+def _by_holder(holders: tuple[Holder, ...]) -> dict[str, str]:
+    found = {}
+    for number, one in enumerate(holders, start=1):
+        found[f"CZZT.{number}"] = one.name
+        found[f"CZZTDM.{number}"] = one.code
+    return found

@@ -1,0 +1,190 @@
+"""Whether a license can be issued as it was ordered.
+
+1. Everything that is wrong is told at once, by field, and never by value.
+2. What passes is kept in one form (`types.values`): the order comes back with its values so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import replace
+
+from licenses.model import BETWEEN, Holder, Order
+from licenses.pages.pictures import decode
+from licenses.texts import NAME_LIMIT, TEXT_LIMIT, text_problem
+from licenses.types.model import FieldKind, HolderCodeType, LicenseType
+from licenses.types.reading import FIELD_CODE
+from licenses.types.values import SHOWN_VIOLATIONS, check_value, read_day
+from runtime import idcodes
+from runtime.errors import FieldViolation, InvalidArgument
+
+_SERIAL = re.compile(r"[0-9]{1,30}")  # \d would take the digits of every script
+#: Bytes of one picture of a field, and of one scan of a paper license.
+PICTURE_LIMIT = 512 * 1024
+SCAN_LIMIT = 2 * 1024 * 1024
+SCANS_LIMIT = 10
+_PDF = b"%PDF-"
+
+
+def validate_order(order: Order) -> Order:
+    """The order with its values as they are kept.
+
+    Raises InvalidArgument (BAD_LICENSE_FIELDS), naming each wrong field and never its value.
+    """
+    wrong: list[FieldViolation] = []
+    wrong += _holder_problems(order)
+    if order.serial and not _SERIAL.fullmatch(order.serial):
+        wrong.append(FieldViolation("serial", "1 to 30 digits"))
+    fields = dict(order.fields) | _pictures(order, wrong)
+    known = {one.code: one for one in order.type.fields}
+    unknown = sorted((set(fields) | set(order.pictures)) - set(known))
+    for code in unknown[:SHOWN_VIOLATIONS]:
+        # The sender's text is repeated only where it cannot be anything but a code.
+        shown = f"fields.{code}" if FIELD_CODE.fullmatch(code) else "fields"
+        wrong.append(FieldViolation(shown, "the license type has no such field"))
+    kept: dict[str, str] = {}
+    for code, one in known.items():
+        value, problems = check_value(one, fields.get(code, ""), f"fields.{code}")
+        wrong += problems
+        if value:
+            kept[code] = value
+    wrong += _day_problems(order, kept) + _paper_problems(order)
+    if wrong:
+        raise _refusal(wrong, list(known) if unknown else [])
+    return replace(order, fields=kept)
+
+
+def _refusal(wrong: list[FieldViolation], known: list[str]) -> InvalidArgument:
+    # What is wrong with each stands in the violations, and not here once more.
+    shown = wrong[:SHOWN_VIOLATIONS]
+    fields = list(dict.fromkeys(v.field for v in shown))
+    # First, since a long text is cut on its way.
+    there = f" (the type has the fields {', '.join(known)})" if known else ""
+    there_zh = f"（该类型的字段为 {'、'.join(known)}）" if known else ""
+    return InvalidArgument(
+        f"the license cannot be issued as asked{there}: correct {', '.join(fields)}",
+        reason="BAD_LICENSE_FIELDS",
+        message_zh=f"签发内容有误{there_zh}：请更正 {'、'.join(fields)}",
+        violations=shown,
+    )
+
+
+def holder_of(kind: LicenseType, name: str, code: str) -> Holder:
+    """A holder as it was given; the type of the code follows from it, where the type has several.
+
+    A code of neither kind is found wrong by `validate_order`.
+    """
+    allowed = kind.holders.code_types
+    good = [one for one in allowed if holder_code_problem(one, code) is None]
+    return Holder(name=name, code=code, code_type=(good or list(allowed))[0])
+
+
+def holder_code_problem(kind: HolderCodeType, code: str) -> str | None:
+    """What is wrong with a holder's code, in words without the code; None if good."""
+    if kind is HolderCodeType.CITIZEN_NUMBER:
+        return idcodes.citizen_number_problem(code)
+    return idcodes.credit_code_problem(code)
+
+
+def _holder_problems(order: Order) -> list[FieldViolation]:
+    holders, rule = order.holders, order.type.holders
+    if not rule.least <= len(holders) <= rule.most:
+        many = f"{rule.least}" if rule.least == rule.most else f"{rule.least} to {rule.most}"
+        return [FieldViolation("holders", f"a license of this type has {many} holder(s)")]
+    wrong: list[FieldViolation] = []
+    for number, one in enumerate(holders):
+        place = "" if rule.most == 1 else f"holders[{number}]."
+        problem = text_problem(one.name, NAME_LIMIT, required=True)
+        if not problem and BETWEEN in one.name:
+            problem = f"a name holds no {BETWEEN}: name several holders one by one"
+        if problem:
+            wrong.append(FieldViolation(f"{place}{'name' if place else 'holder_name'}", problem))
+        problem = holder_code_problem(one.code_type, one.code) or ""
+        if problem:
+            wrong.append(FieldViolation(f"{place}{'code' if place else 'holder_code'}", problem))
+    if len({one.code for one in holders}) != len(holders):
+        wrong.append(FieldViolation("holders", "one holder stands there twice"))
+    return wrong
+
+
+def _pictures(order: Order, wrong: list[FieldViolation]) -> dict[str, str]:
+    """The hashes of the pictures by field; what a field itself says of its picture is refused."""
+    found: dict[str, str] = {}
+    for one in order.type.fields:
+        if one.kind is not FieldKind.IMAGE:
+            continue
+        if one.code not in order.pictures:
+            # A hash alone would show somebody else's picture to who knows it.
+            if order.fields.get(one.code, "") not in ("", order.carried.get(one.code)):
+                wrong.append(FieldViolation(f"fields.{one.code}", "send it in `pictures`"))
+            continue
+        data = order.pictures[one.code]
+        problem = picture_problem(data)
+        if problem:
+            wrong.append(FieldViolation(f"pictures.{one.code}", problem))
+        found[one.code] = f"sha256:{hashlib.sha256(data).hexdigest()}"
+    for code in order.pictures:
+        known = order.type.field(code)
+        if known is not None and known.kind is not FieldKind.IMAGE:
+            wrong.append(FieldViolation(f"pictures.{code}", "the field holds no picture"))
+    return found
+
+
+def picture_problem(data: bytes) -> str:
+    """What is wrong with a picture (PNG or JPEG, bounded before it is decoded); "" if good."""
+    if len(data) > PICTURE_LIMIT:
+        return f"more than {PICTURE_LIMIT // 1024} KiB"
+    try:
+        decode(data)
+    except InvalidArgument as error:
+        return error.message
+    return ""
+
+
+def _day_problems(order: Order, kept: dict[str, str]) -> list[FieldViolation]:
+    wrong: list[FieldViolation] = []
+    for name, day in (("valid_from", order.valid_from), ("valid_to", order.valid_to)):
+        if day is not None and read_day(day.isoformat()) is None:
+            wrong.append(FieldViolation(name, "not a day from 1800 to 2200"))
+    if order.valid_to is not None:
+        if order.paper is None:
+            wrong.append(FieldViolation("valid_to", "the type says it; only a paper one tells it"))
+        elif order.valid_from is not None and order.valid_to < order.valid_from:
+            wrong.append(FieldViolation("valid_to", "before valid_from"))
+    until = kept.get(order.type.validity.until_field, "")
+    if until and order.valid_from is not None and until < order.valid_from.isoformat():
+        wrong.append(FieldViolation(f"fields.{order.type.validity.until_field}", "in the past"))
+    return wrong
+
+
+def _paper_problems(order: Order) -> list[FieldViolation]:
+    paper = order.paper
+    if paper is None:
+        return []
+    wrong: list[FieldViolation] = []
+    problem = text_problem(paper.number, TEXT_LIMIT, required=True)
+    if problem:
+        wrong.append(FieldViolation("paper.number", problem))
+    if read_day(paper.issue_date.isoformat()) is None:
+        wrong.append(FieldViolation("paper.issue_date", "not a day from 1800 to 2200"))
+    if not 1 <= len(paper.scans) <= SCANS_LIMIT:
+        wrong.append(FieldViolation("paper.scans", f"1 to {SCANS_LIMIT} scans"))
+        return wrong
+    for number, scan in enumerate(paper.scans):
+        problem = _scan_problem(scan)
+        if problem:
+            wrong.append(FieldViolation(f"paper.scans[{number}]", problem))
+    return wrong
+
+
+def _scan_problem(scan: bytes) -> str:
+    if len(scan) > SCAN_LIMIT:
+        return f"more than {SCAN_LIMIT // 1024} KiB"
+    if scan.startswith(_PDF):
+        return ""
+    try:
+        decode(scan)
+    except InvalidArgument as error:
+        return f"neither a PDF nor a picture: {error.message}"
+    return ""

@@ -1,0 +1,1 @@
+"""Presenting a license and verifying what is presented."""

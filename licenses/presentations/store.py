@@ -1,0 +1,126 @@
+"""Where presentations are held. A use is taken by one UPDATE whose condition is the limit."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import orjson
+import sqlalchemy as sa
+from sqlmodel import Field, Session, col, select
+
+from licenses.presentations.model import Presentation
+from licenses.store import Table
+from runtime.database import REQUEST_ID_LIMIT, UtcDateTime
+
+
+class PresentationRow(Table, table=True):
+    """One presentation; of its code only the digest."""
+
+    __tablename__ = "presentation"
+    __table_args__ = (
+        sa.UniqueConstraint("code_digest", name="presentation_code_once"),
+        sa.UniqueConstraint("actor", "request_id", name="presentation_request_once"),
+        sa.Index("presentation_by_expiry", "expire_time"),
+    )
+
+    id: str = Field(primary_key=True, max_length=32)
+    license_id: str = Field(max_length=32, foreign_key="license.id")
+    code_digest: bytes
+    fields: str = Field(sa_type=sa.Text)
+    audience: str = Field(max_length=80)
+    expire_time: datetime = Field(sa_type=UtcDateTime)
+    max_uses: int
+    uses: int
+    ended: bool
+    actor: str = Field(max_length=200)
+    request_id: str = Field(max_length=REQUEST_ID_LIMIT)
+
+
+def add_presentation(
+    session: Session,
+    presentation: Presentation,
+    *,
+    code_digest: bytes,
+    actor: str,
+    request_id: str,
+) -> None:
+    """Write a presentation."""
+    session.add(
+        PresentationRow(
+            id=presentation.id,
+            license_id=presentation.license_id,
+            code_digest=code_digest,
+            fields=orjson.dumps(list(presentation.fields)).decode(),
+            audience=presentation.audience,
+            expire_time=presentation.expire_time,
+            max_uses=presentation.max_uses,
+            uses=presentation.uses,
+            ended=presentation.ended,
+            actor=actor,
+            request_id=request_id,
+        )
+    )
+    session.flush()
+
+
+def presentation_told(session: Session, actor: str, request_id: str) -> bool:
+    """Whether a request made a presentation before."""
+    statement = select(PresentationRow.id).where(
+        PresentationRow.actor == actor, PresentationRow.request_id == request_id
+    )
+    return session.exec(statement).first() is not None
+
+
+def presentation_by_code(session: Session, code_digest: bytes) -> Presentation | None:
+    """The presentation that a code opens."""
+    statement = select(PresentationRow).where(PresentationRow.code_digest == code_digest)
+    row = session.exec(statement).first()
+    return None if row is None else _presentation(row)
+
+
+def presentation_by_id(session: Session, presentation_id: str) -> Presentation | None:
+    """A presentation."""
+    row = session.get(PresentationRow, presentation_id)
+    return None if row is None else _presentation(row)
+
+
+def use(session: Session, presentation_id: str) -> bool:
+    """Count one use if one is left and the presentation was not ended; whether it was counted."""
+    row = PresentationRow
+    left = sa.or_(col(row.max_uses) == 0, col(row.uses) < col(row.max_uses))
+    done = session.execute(
+        sa.update(row)
+        .where(col(row.id) == presentation_id, col(row.ended).is_(False), left)
+        .values(uses=col(row.uses) + 1)
+    )
+    return bool(done.rowcount)  # type: ignore[attr-defined]  # an UPDATE has one
+
+
+def end(session: Session, presentation_id: str) -> None:
+    """End a presentation; nothing happens where it was ended."""
+    session.execute(
+        sa.update(PresentationRow)
+        .where(col(PresentationRow.id) == presentation_id)
+        .values(ended=True)
+    )
+
+
+def forget_presentations(session: Session, before: datetime) -> int:
+    """Remove presentations whose time was over before an instant; how many there were."""
+    done = session.execute(
+        sa.delete(PresentationRow).where(col(PresentationRow.expire_time) < before)
+    )
+    return int(done.rowcount)  # type: ignore[attr-defined]  # a DELETE has one
+
+
+def _presentation(row: PresentationRow) -> Presentation:
+    return Presentation(
+        id=row.id,
+        license_id=row.license_id,
+        fields=tuple(orjson.loads(row.fields)),
+        audience=row.audience,
+        expire_time=row.expire_time,
+        max_uses=row.max_uses,
+        uses=row.uses,
+        ended=row.ended,
+    )

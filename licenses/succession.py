@@ -1,0 +1,208 @@
+"""Correct, renew, transfer: the acts that make a new version of a license (更正、换发、转移).
+
+1. The new version has the serial of the one before and the next version number, and is made by the
+   newest version of the type: what the license says is judged by today's rules.
+2. Corrected: what was wrong, with the validity as it was. Renewed: valid from today, for the type's
+   time counted from the end of the old validity where that is still to come, so that nobody loses
+   days by coming early. Transferred: to another holder, for the rest of its validity.
+3. A license made from a paper one stays so when it is corrected, with the same scans.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+
+from licenses.documents import Documents
+from licenses.issuing import Issuing, Request, Succession
+from licenses.metadata import last_day, scans_of
+from licenses.model import (
+    SUCCESSIONS,
+    Act,
+    Holder,
+    License,
+    Order,
+    Origin,
+    Paper,
+    decide_transition,
+    is_expired,
+)
+from licenses.orders import holder_of, validate_order
+from licenses.reading import Reading
+from licenses.texts import check_text
+from licenses.types.model import LicenseType
+from licenses.types.reading import RESERVED
+from licenses.types.service import Types
+from runtime.clock import Clock, china_date
+from runtime.errors import FailedPrecondition, FieldViolation, InvalidArgument
+from runtime.identity import Principal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What the new version says otherwise; what is empty stays as it was.
+
+    `holders`: names and codes, all of them. `fields`: an empty value takes a field away.
+    """
+
+    holders: Sequence[tuple[str, str]] = field(default=(), repr=False)
+    fields: Mapping[str, str] = field(default_factory=dict, repr=False)
+    pictures: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    valid_from: date | None = None
+
+
+class Successions:
+    """The use case of making a new version."""
+
+    def __init__(
+        self,
+        issuing: Issuing,
+        reading: Reading,
+        documents: Documents,
+        types: Types,
+        clock: Clock,
+    ) -> None:
+        self._issuing = issuing
+        self._reading = reading
+        self._documents = documents
+        self._types = types
+        self._clock = clock
+
+    def succeed(
+        self,
+        name: str,
+        act: Act,
+        wish: Wish,
+        *,
+        reason: str,
+        seal: str,
+        request: Request,
+        principal: Principal,
+    ) -> License:
+        """The new version in force; the one before ended with it.
+
+        `reason` holds no personal data, at most 200 characters. Raises what `Issuing.issue` raises,
+        NotFound (LICENSE_NOT_FOUND), FailedPrecondition (TRANSITION_FORBIDDEN, LICENSE_EXPIRED) and
+        InvalidArgument (BAD_TEXT, PERSONAL_NUMBER_IN_TEXT, NOTHING_CHANGED, SAME_HOLDER,
+        BAD_VALID_FROM).
+        """
+        if act not in SUCCESSIONS:
+            raise ValueError("this act makes no new version")
+        begun = self._issuing.begun(request)
+        if begun is not None:
+            return self._issuing.finished(begun)
+        check_text(reason, name="reason", public=True)
+        before = self._reading.get(name, principal)
+        decide_transition(before.state, act)
+        newest = self._types.newest(f"licenseTypes/{before.type_id}")
+        holders = _holders(before, newest.type, wish)
+        order = validate_order(
+            Order(
+                type=newest.type,
+                type_version=newest.version,
+                holders=holders,
+                fields=_fields(before, wish),
+                pictures=wish.pictures,
+                carried=before.metadata,
+                paper=self._paper(before) if act is Act.CORRECT else None,
+            )
+        )
+        today = date.fromisoformat(china_date(self._clock.now()))
+        _check_change(before, order, act, wish)
+        valid_from, valid_to = _validity(before, order, act, wish, today)
+        if act is Act.TRANSFER and is_expired(before.valid_to, self._clock.now()):
+            raise FailedPrecondition(
+                "a license that has expired is not transferred: renew it first",
+                reason="LICENSE_EXPIRED",
+                message_zh="证照已过有效期，不能转移：请先换发",
+            )
+        return self._issuing.issue(
+            replace(order, valid_from=None),
+            department=before.issuer,
+            seal=seal,
+            request=request,
+            succession=Succession(
+                before=before, act=act, reason=reason, valid_from=valid_from, valid_to=valid_to
+            ),
+        )
+
+    def _paper(self, before: License) -> Paper | None:
+        if before.origin is not Origin.PAPER:
+            return None
+        return Paper(
+            number=before.metadata["KZ_YZZBH"],
+            issue_date=date.fromisoformat(before.metadata["KZ_YZZRQ"]),
+            scans=tuple(self._documents.enclosed(one) for one in scans_of(before.metadata)),
+        )
+
+
+def _holders(before: License, kind: LicenseType, wish: Wish) -> tuple[Holder, ...]:
+    if not wish.holders:
+        return before.holders
+    return tuple(holder_of(kind, name, code) for name, code in wish.holders)
+
+
+def _fields(before: License, wish: Wish) -> dict[str, str]:
+    """The type's own fields of the version before, with what is wished otherwise."""
+    own = {
+        key: value
+        for key, value in before.metadata.items()
+        if key.startswith("KZ_") and key not in RESERVED
+    }
+    return {key: value for key, value in (own | dict(wish.fields)).items() if value}
+
+
+def _check_change(before: License, order: Order, act: Act, wish: Wish) -> None:
+    codes = sorted(one.code for one in before.holders)
+    if act is Act.TRANSFER and sorted(one.code for one in order.holders) == codes:
+        raise InvalidArgument(
+            "a license is transferred to another holder: give the new one",
+            reason="SAME_HOLDER",
+            message_zh="转移须有新的持证主体：请填写新的持证主体",
+            violations=[FieldViolation("holder_code", "the holder's own")],
+        )
+    own = {key: before.metadata.get(key, "") for key in {*order.fields, *_fields(before, Wish())}}
+    same = order.holders == before.holders and all(
+        order.fields.get(key, "") == value for key, value in own.items()
+    )
+    if act is Act.CORRECT and same and wish.valid_from is None:
+        raise InvalidArgument(
+            "the correction changes nothing: give what is to be corrected",
+            reason="NOTHING_CHANGED",
+            message_zh="更正没有任何变化：请填写要更正的内容",
+        )
+
+
+def _validity(
+    before: License, order: Order, act: Act, wish: Wish, today: date
+) -> tuple[date, date | None]:
+    """First and last day of the new version."""
+    rule = order.type.validity
+    if wish.valid_from is not None and wish.valid_from > today and act is not Act.CORRECT:
+        raise InvalidArgument(
+            "valid_from must not be after today: the version before ends at once",
+            reason="BAD_VALID_FROM",
+            message_zh="valid_from 不能晚于今天：原证照即时失效",
+            violations=[FieldViolation("valid_from", "after today")],
+        )
+    if act is Act.RENEW:
+        start = wish.valid_from or today
+        counted = start
+        if wish.valid_from is None and before.valid_to and before.valid_to >= today:
+            counted = before.valid_to + timedelta(days=1)
+        end = last_day(counted, rule, order.fields)
+    elif rule.until_field or wish.valid_from is not None:
+        start = wish.valid_from or before.valid_from
+        end = last_day(start, rule, order.fields)
+    else:
+        start = before.valid_from if act is Act.CORRECT else today
+        end = before.valid_to
+    if end is not None and end < start:
+        raise InvalidArgument(
+            "the new version would end before it begins: correct its last day",
+            reason="BAD_LICENSE_FIELDS",
+            message_zh="新证照的截止日期早于起始日期：请更正",
+            violations=[FieldViolation("valid_from", "after the last day")],
+        )
+    return start, end

@@ -1,0 +1,61 @@
+"""Texts that people give: what may stand in one, and by what a name is found.
+
+1. A text is kept exactly as it was given: any character of GB 18030-2022, also beyond the BMP. What
+   shows nothing and changes what is read (controls, marks of direction) is refused.
+2. A name is found and ordered by its key: NFC, with the dots that stand for the dot within a name
+   (U+2022, U+2027, U+30FB) read as U+00B7. Keys are for finding only, and are shown nowhere.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from runtime.errors import FieldViolation, InvalidArgument
+
+TEXT_LIMIT = 200  # GB/T 36906: the reason for use
+NAME_LIMIT = 100
+_HIDDEN = re.compile("[\\x00-\\x1f\\x7f-\\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+# Long numbers have no place in a reason: a citizen number, or a mobile number.
+_PERSONAL_NUMBER = re.compile(r"\d{17}[\dXx]|(?<!\d)1\d{10}(?!\d)")
+_DOTS = str.maketrans({"\u2022": "\u00b7", "\u2027": "\u00b7", "\u30fb": "\u00b7"})
+
+
+def text_problem(value: str, limit: int, *, required: bool) -> str:
+    """What is wrong with a text, in words without it; "" if good."""
+    if not value.strip():
+        return "required" if required else ""
+    if len(value) > limit:
+        return f"longer than {limit} characters"
+    if _HIDDEN.search(value) or value != value.strip():
+        return "has control characters, or spaces at an end"
+    return ""
+
+
+def search_key(name: str) -> str:
+    """The key by which a name is found and ordered."""
+    return unicodedata.normalize("NFC", name.translate(_DOTS))
+
+
+def check_text(value: str, *, name: str, public: bool = False) -> str:
+    """A required text of at most 200 characters (GB/T 36906), such as a reason or a purpose.
+
+    A `public` one goes into audit leaves as it is, so a number that looks like a person's is
+    refused. Raises InvalidArgument: BAD_TEXT, PERSONAL_NUMBER_IN_TEXT.
+    """
+    wrong = text_problem(value, TEXT_LIMIT, required=True)
+    if wrong:
+        raise InvalidArgument(
+            f"{name}: {wrong}",
+            reason="BAD_TEXT",
+            message_zh=f"{name} 必填，不超过 {TEXT_LIMIT} 字，不含控制字符",
+            violations=[FieldViolation(name, wrong)],
+        )
+    if public and _PERSONAL_NUMBER.search(value):
+        raise InvalidArgument(
+            f"{name} holds what looks like a person's number: say why without personal data",
+            reason="PERSONAL_NUMBER_IN_TEXT",
+            message_zh=f"{name} 中疑似含有个人号码：请勿写入个人信息",
+            violations=[FieldViolation(name, "holds what looks like a person's number")],
+        )
+    return value
