@@ -16,6 +16,8 @@ from licenses.pages.sheets import Continuation, Frame, Sheet, Slot, Template, Va
 from licenses.pages.tables import Rows, header, measure, taken
 
 MAX_PAGES = 24
+# Characters in a face's second file from which on one file for all of them is the smaller.
+_MANY = 48
 # Between what stands one below the other on a continuation sheet, in ems of its text.
 _GAP = 1.0
 
@@ -112,6 +114,34 @@ def _picture(frame: Frame, value: Value | None) -> list[Item]:
             clip=frame.box if frame.cover and own != (w, h) else None,
         )
     ]
+
+
+def economical(
+    pages: tuple[Page, ...], shared: Mapping[str, frozenset[str]]
+) -> tuple[tuple[Page, ...], Mapping[str, frozenset[str]]]:
+    """The pages, and what their fonts share: a face with much of its own in `+` has one file."""
+    own: dict[str, set[str]] = {}
+    for page in pages:
+        for item in page.items:
+            if isinstance(item, Text) and item.font.endswith("+"):
+                own.setdefault(item.font, set()).update(item.shapes or item.text)
+    merged = {name for name, keys in own.items() if len(keys) >= _MANY}
+    if not merged:
+        return pages, shared
+    found = tuple(
+        replace(
+            page,
+            items=tuple(
+                replace(item, font=item.font.removesuffix("+"))
+                if isinstance(item, Text) and item.font in merged
+                else item
+                for item in page.items
+            ),
+        )
+        for page in pages
+    )
+    kept = {name: keys for name, keys in shared.items() if f"{name}+" not in merged}
+    return found, kept
 
 
 class _Flow:

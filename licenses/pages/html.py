@@ -103,16 +103,11 @@ class _Writer:
         if item.shapes or item.glyphs:
             drawn = _outlines(item, font, places)
             fill = ' fill-opacity="0"'
-        # A character beyond the basic plane takes two of SVG's positions.
-        xs = " ".join(
-            place if ord(character) < 0x10000 else f"{place} {place}"
-            for character, place in zip(item.text, places, strict=True)
-        )
         family = self._families[item.font]
         return drawn + (
-            f'<text x="{xs}" y="{number(item.y)}" font-family="{family}" '
+            f'<text y="{number(item.y)}" font-family="{family}" '
             f'font-size="{number(item.size)}"{fill}{_matrix(item.transform)}>'
-            f"{markup.text(item.text)}</text>"
+            f"{_spans(item.text, places)}</text>"
         )
 
     def _image(self, item: Image) -> str:
@@ -141,6 +136,20 @@ class _Writer:
             f"{_matrix(item.transform)}/>"
         )
         return f"{before}<g{clip}>{drawn}</g>" if clip else drawn
+
+
+def _spans(text: str, places: list[str]) -> str:
+    """Characters with their places; one beyond the basic plane alone, as who draws counts it."""
+    found = []
+    at = 0
+    while at < len(text):
+        end = at + 1
+        while end < len(text) and max(text[at], text[end]) < "\U00010000":
+            end += 1
+        xs = " ".join(places[at:end])
+        found.append(f'<tspan x="{xs}">{markup.text(text[at:end])}</tspan>')
+        at = end
+    return "".join(found)
 
 
 def _color(color: Color) -> str:

@@ -15,6 +15,7 @@ Invariants:
 from __future__ import annotations
 
 import hashlib
+import math
 import zlib
 from collections.abc import Iterator
 from functools import lru_cache
@@ -280,8 +281,9 @@ def _path(item: Path) -> str:
         x, y, width, height = bounds(item.data)
         # A straight line has no extent one way, and some readers clip to the boundary.
         margin = item.line_width if item.stroke else 0.0
-        left, top = float(number(x - margin)), float(number(y - margin))
-        size = (width + 2 * margin, height + 2 * margin)
+        # Whole tenths, so that no number inside grows longer than it was.
+        left, top = math.floor((x - margin) * 10) / 10, math.floor((y - margin) * 10) / 10
+        size = (x + width + margin - left, y + height + margin - top)
         boundary = " ".join(number(value) for value in (left, top, *size))
         data, matrix = moved(item.data, -left, -top), ""
     else:

@@ -15,15 +15,21 @@ Point = tuple[float, float]
 _REACH = 0.3642
 
 
-def _short(value: float) -> str:
-    text = f"{value:.2f}".rstrip("0").rstrip(".")
+# Curves that stretch further than this (mm) are written to a tenth instead of a hundredth.
+_LARGE = 10.0
+
+
+def _short(value: float, digits: int = 2) -> str:
+    text = f"{value:.{digits}f}".rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
 
 
-def _cubics(start: Point, triples: Sequence[tuple[Point, Point, Point]], closed: bool) -> str:
-    words = [f"M {_short(start[0])} {_short(start[1])}"]
+def _cubics(
+    start: Point, triples: Sequence[tuple[Point, Point, Point]], closed: bool, digits: int = 2
+) -> str:
+    words = [f"M {_short(start[0], digits)} {_short(start[1], digits)}"]
     words.extend(
-        "B " + " ".join(_short(v) for point in triple for v in point) for triple in triples
+        "B " + " ".join(_short(v, digits) for point in triple for v in point) for triple in triples
     )
     if closed:
         words.append("C")
@@ -47,7 +53,7 @@ def wave(start: Point, end: Point, *, halves: int, height: float, first: int = 1
                 (x + dx, y + dy),
             )
         )
-    return _cubics(start, triples, closed=False)
+    return _cubics(start, triples, closed=False, digits=1 if length > _LARGE / 2 else 2)
 
 
 def band(box: tuple[float, float, float, float], *, period: float, height: float) -> list[str]:
@@ -124,7 +130,7 @@ def rosette(centre: Point, *, radius: float, petals: int, depth: float, turn: fl
         r = radius * (1 - depth + depth * math.cos(petals * angle + turn))
         return centre[0] + r * math.cos(angle), centre[1] + r * math.sin(angle)
 
-    return _smooth(place, petals * 6)
+    return _smooth(place, petals * 6 if petals < 6 else petals * 4, 1 if radius > 30 else 2)
 
 
 @lru_cache(maxsize=64)
@@ -138,10 +144,10 @@ def loops(centre: Point, *, radius: float, lobes: int, share: float) -> str:
         y = outer * math.sin(angle) - inner * math.sin((lobes - 1) * angle)
         return centre[0] + x, centre[1] + y
 
-    return _smooth(place, lobes * 7)
+    return _smooth(place, lobes * 5, 1 if radius > 30 else 2)
 
 
-def _smooth(place: Callable[[float], Point], count: int) -> str:
+def _smooth(place: Callable[[float], Point], count: int, digits: int) -> str:
     """A closed curve through `count` points as cubics, tangents by central differences."""
     step = 2 * math.pi / count
     small = step / 100
@@ -160,4 +166,4 @@ def _smooth(place: Callable[[float], Point], count: int) -> str:
                 points[j],
             )
         )
-    return _cubics(points[0], triples, closed=True)
+    return _cubics(points[0], triples, closed=True, digits=digits)

@@ -28,6 +28,8 @@ from licenses.pages.model import IDENTITY, Color, Document, Image, Page, Path, S
 from licenses.pages.pictures import Picture, decode
 from licenses.pages.strokes import number, segments
 
+# The width of an ideograph, which is the fonts' default.
+_FULL = 1000
 _POINTS_PER_MM = 72 / 25.4
 # Cubic control points of a quadratic lie two thirds of the way to its one control point.
 _TWO_THIRDS = 2 / 3
@@ -45,8 +47,11 @@ def write_pdf(document: Document) -> bytes:
 
 
 def _string(text: str) -> bytes:
-    """A text string (ISO 32000-1 §7.9.2.2), in hexadecimal UTF-16."""
-    return b"<FEFF" + text.encode("utf-16-be").hex().upper().encode() + b">"
+    """A text string (ISO 32000-1 §7.9.2.2): UTF-16 with what §7.3.4.2 asks to be escaped."""
+    data = text.encode("utf-16-be")
+    for byte, escaped in ((b"\\", b"\\\\"), (b"(", b"\\("), (b")", b"\\)"), (b"\r", b"\\r")):
+        data = data.replace(byte, escaped)
+    return b"(\xfe\xff" + data + b")"
 
 
 def _name(text: str) -> bytes:
@@ -66,6 +71,7 @@ class _Writer:
         self._fonts = subsets(document)
         self._font_names = {name: f"F{i}" for i, name in enumerate(self._fonts, start=1)}
         self._images: dict[bytes, tuple[str, int]] = {}
+        self._backgrounds: dict[bytes, int] = {}
         moment = document.created.astimezone(UTC)
         self._date = f"(D:{moment:%Y%m%d%H%M%S}+00'00')".encode()
 
@@ -89,7 +95,7 @@ class _Writer:
         pages = [self._page(page, tree, fonts) for page in document.pages]
         kids = b" ".join(b"%d 0 R" % page for page in pages)
         self._objects[tree - 1] = b"<</Type/Pages/Count %d/Kids[%b]>>" % (len(pages), kids)
-        metadata = self._stream(xmp.packet(document), b"/Type/Metadata/Subtype/XML", compress=False)
+        metadata = self._stream(xmp.packet(document), b"/Type/Metadata/Subtype/XML")
         profile = self._stream(xmp.srgb_profile(), b"/N 3")
         intent = (
             b"<</Type/OutputIntent/S/GTS_PDFA1/OutputConditionIdentifier(sRGB)"
@@ -154,7 +160,9 @@ class _Writer:
             % (postscript, descent, ascent, ascent, descent, 120 if font.bold else 80, file)
         )
         widths = b" ".join(
-            b"%d[%b]" % (glyph, number(font.advances[glyph]).encode()) for glyph in sorted(used)
+            b"%d[%b]" % (glyph, number(font.advances[glyph]).encode())
+            for glyph in sorted(used)
+            if font.advances[glyph] != _FULL
         )
         kind = b"/CIDFontType0" if font.cff else b"/CIDFontType2/CIDToGIDMap/Identity"
         descendant = self._add(
@@ -194,8 +202,9 @@ class _Writer:
         contents = b"%d 0 R" % self._stream("\n".join(parts).encode())
         if page.background:
             data = _background(page.background, page.height)
-            drawn_first = self._stream(data, b"/Filter/FlateDecode", compress=False)
-            contents = b"[%d 0 R %b]" % (drawn_first, contents)
+            if data not in self._backgrounds:
+                self._backgrounds[data] = self._stream(data, b"/Filter/FlateDecode", compress=False)
+            contents = b"[%d 0 R %b]" % (self._backgrounds[data], contents)
         pictures = b"".join(b"/%b %d 0 R" % (n.encode(), i) for n, i in sorted(images))
         inked = any(isinstance(item, Image) and item.ink for item in page.items)
         ink = b"/ExtGState<</Ink<</Type/ExtGState/BM/Multiply>>>>" if inked else b""

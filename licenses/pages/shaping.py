@@ -20,7 +20,7 @@ from typing import Any
 
 import uharfbuzz  # type: ignore[import-untyped]
 
-from licenses.pages.sources import Part, Source
+from licenses.pages.sources import Part, Source, even
 
 _harfbuzz: Any = uharfbuzz
 _COMPLEX = (
@@ -102,8 +102,8 @@ def shape(run: str, face: str, source: Source) -> tuple[Unit, ...] | None:
             Unit(
                 text=text,
                 face=face,
-                width=advance / 1000,
-                shapes=(f"{text[0]}\0{drawn}@{advance}", *(f"{c}\0" for c in text[1:])),
+                width=even(advance) / 1000,
+                shapes=(f"{text[0]}\0{drawn}@{even(advance)}", *(f"{c}\0" for c in text[1:])),
                 leftwards=runs_left(text[0]),
             )
         )

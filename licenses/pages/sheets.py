@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from licenses.pages.layout import Style
-from licenses.pages.model import Box, Color, Shape, Text
+from licenses.pages.model import Box, Color, Item, Shape, Text
 
 #: A text, the rows of a table, or a picture's bytes.
 Value = str | tuple[tuple[str, ...], ...] | bytes
@@ -88,10 +88,13 @@ class Grid:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sheet:
-    """A page before its fields are known. `background`: ornaments, and the lines under values."""
+    """A page before its fields are known.
+
+    `background`: ornaments, which sheets may have alike; `items`: lines under values, fixed texts.
+    """
 
     background: tuple[Shape, ...] = field(repr=False)
-    items: tuple[Text, ...] = field(repr=False)
+    items: tuple[Item, ...] = field(repr=False)
     slots: tuple[Slot, ...] = ()
     frames: tuple[Frame, ...] = ()
     grids: tuple[Grid, ...] = ()

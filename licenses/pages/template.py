@@ -14,10 +14,11 @@ from datetime import datetime
 from functools import cache
 from importlib.resources import files
 
-from licenses.pages.filling import fill
+from licenses.pages.filling import economical, fill
 from licenses.pages.layout import fit
 from licenses.pages.markup import metadata_attachment
 from licenses.pages.model import Attachment, Document, Image, Item
+from licenses.pages.qr import qr_path
 from licenses.pages.sheets import Stamp, Template, Value
 from licenses.pages.template_reading import read
 from runtime.errors import FieldViolation, InvalidArgument, NotFound
@@ -32,7 +33,7 @@ def lay_out(
     created: datetime,
     author: str = "",
     metadata: Mapping[str, str] | None = None,
-    qr: bytes | None = None,
+    qr: bytes | str | None = None,
     mark: str = "",
     attachments: tuple[Attachment, ...] = (),
 ) -> Document:
@@ -40,9 +41,10 @@ def lay_out(
 
     `fields`: texts, rows of tables, bytes of pictures (PNG or JPEG). `metadata` (GB/T 36903 keys)
     goes into the document and, as an XML file, into its attachments, before `attachments`. `qr`: a
-    PNG for the template's QR place. `mark`: a line such as where the license comes from. Raises
-    InvalidArgument: FIELDS_INVALID (with violations), TEXT_TOO_LONG, GLYPH_MISSING, QR_NOT_PLACED,
-    IMAGE_TOO_LARGE, IMAGE_UNKNOWN, IMAGE_UNREADABLE.
+    PNG for the template's QR place, or the text of a code to draw there. `mark`: a line such as
+    where the license comes from. Raises InvalidArgument: FIELDS_INVALID (with violations),
+    TEXT_TOO_LONG, GLYPH_MISSING, QR_NOT_PLACED, QR_TOO_LONG, IMAGE_TOO_LARGE, IMAGE_UNKNOWN,
+    IMAGE_UNREADABLE.
     """
     _check(template, fields)
     extra: list[Item] = []
@@ -56,17 +58,21 @@ def lay_out(
                 reason="QR_NOT_PLACED",
                 message_zh="该模板没有二维码位置",
             )
-        x, y, width, height = template.qr
-        extra.append(Image(x=x, y=y, width=width, height=height, data=qr))
+        if isinstance(qr, str):
+            extra.append(qr_path(qr, template.qr))
+        else:
+            x, y, width, height = template.qr
+            extra.append(Image(x=x, y=y, width=width, height=height, data=qr))
     carried = (metadata_attachment(metadata),) if metadata else ()
+    pages, shared = economical(fill(template, fields, tuple(extra)), template.shared)
     return Document(
-        pages=fill(template, fields, tuple(extra)),
+        pages=pages,
         title=template.title,
         author=author,
         created=created,
         metadata=dict(metadata or {}),
         attachments=(*carried, *attachments),
-        shared=template.shared,
+        shared=shared,
     )
 
 

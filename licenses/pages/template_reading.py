@@ -42,15 +42,17 @@ class _Building:
     """A sheet while it is read."""
 
     background: list[Shape] = field(default_factory=list)
+    lines: list[Shape] = field(default_factory=list)
     items: list[Text] = field(default_factory=list)
     slots: list[Slot] = field(default_factory=list)
     frames: list[Frame] = field(default_factory=list)
     grids: list[Grid] = field(default_factory=list)
 
-    def sheet(self) -> Sheet:
+    def sheet(self, *, alone: bool) -> Sheet:
+        """`alone`: no other sheet could share its background, so the lines belong to it."""
         return Sheet(
-            background=tuple(self.background),
-            items=tuple(self.items),
+            background=tuple((*self.background, *self.lines) if alone else self.background),
+            items=tuple(self.items if alone else (*self.lines, *self.items)),
             slots=tuple(self.slots),
             frames=tuple(self.frames),
             grids=tuple(self.grids),
@@ -116,13 +118,19 @@ class _Reader:
             qr=row.box("qr") if row.has("qr") else None,
             mark=self._mark(width, height),
             continuation=self._continuation(),
-            sheets=tuple(self._sheets[str(i)].sheet() for i in range(1, count + 1)),
+            sheets=tuple(
+                self._sheets[str(i)].sheet(alone=self._alone) for i in range(1, count + 1)
+            ),
             shared={},
             sample=self._sample(),
         )
         self._check_keys(found)
         row.done()
         return replace(found, shared=_shared(found))
+
+    @property
+    def _alone(self) -> bool:
+        return len(self._sheets) == 1
 
     def _read_colors(self) -> None:
         if not self._row.has("colors"):
@@ -216,7 +224,7 @@ class _Reader:
         for sheet in sheets:
             sheet.slots.append(slot)
             if line != "none":
-                sheet.background.append(_value_line(box, self._colors, dotted=line == "dotted"))
+                sheet.lines.append(_value_line(box, self._colors, dotted=line == "dotted"))
 
     def _frame(self, row: Row, sheets: list[_Building]) -> None:
         box = row.box("box")
@@ -235,7 +243,7 @@ class _Reader:
             if line is not None:
                 x, y, w, h = box
                 edge = Rect(x=x, y=y, width=w, height=h, stroke=line, line_width=0.2)
-                sheet.background.append(edge)
+                sheet.lines.append(edge)
 
     def _grid(self, row: Row, sheets: list[_Building]) -> None:
         box = row.box("box")
@@ -305,7 +313,7 @@ class _Reader:
             style = Style(size=size * 0.8, font=font, color=label, align="center")
             number = (row.box("number_box"), style)
         found = Continuation(
-            sheet=self._sheets[_CONTINUATION].sheet(),
+            sheet=self._sheets[_CONTINUATION].sheet(alone=False),
             area=row.box("area"),
             title=replace(text, color=label, font="bold", lines=2),
             text=text,
@@ -371,7 +379,8 @@ def _shared(template: Template) -> Mapping[str, frozenset[str]]:
     """By face: every fixed character, and the digits where a value is set in it."""
     found: dict[str, set[str]] = {}
     for sheet in template.sheets:
-        fixed = [*sheet.items, *(text for slot in sheet.slots for text in slot.label)]
+        texts = (item for item in sheet.items if isinstance(item, Text))
+        fixed = [*texts, *(text for slot in sheet.slots for text in slot.label)]
         for item in fixed:
             if not item.shapes:
                 found.setdefault(item.font, set()).update(item.text)

@@ -11,14 +11,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from struct import pack, unpack
 
-_UNITS = 1000
+# Half as fine as the fonts' own grid: a thousandth of an em either way, which is 0.006 mm in the
+# letters of a license; a tenth of the file is saved.
+UNITS_PER_EM = 500
 # 1904 to 2020-01-01 in seconds: `head` must hold some date.
 _FIXED_DATE = 3_660_681_600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Glyph:
-    """A compiled simple glyph: `glyf` bytes, advance in font units, bounds, sizes for `maxp`."""
+    """A compiled simple glyph: `glyf` bytes, advance, bounds, sizes for `maxp`.
+
+    `advance` is in thousandths of an em, and even; `bounds` in units of the file.
+    """
 
     advance: int
     data: bytes
@@ -37,10 +42,11 @@ def build(
     ascent: int,
     descent: int,
 ) -> bytes:
-    """Assemble a font of 1000 units per em.
+    """Assemble a font of UNITS_PER_EM; `ascent` and `descent` are in thousandths of an em.
 
     `glyphs[0]` is .notdef; `code_points`: the number of each code point's glyph.
     """
+    ascent, descent = ascent // 2, -(-descent // 2)
     offsets, body = [0], bytearray()
     for glyph in glyphs:
         body += glyph.data + bytes(-len(glyph.data) % 4)
@@ -58,11 +64,11 @@ def build(
         b"glyf": bytes(body) or b"\0",
         b"head": _head(box, bold),
         b"hhea": _hhea(glyphs, box, ascent, descent),
-        b"hmtx": b"".join(pack(">Hh", glyph.advance, glyph.bounds[0]) for glyph in glyphs),
+        b"hmtx": b"".join(pack(">Hh", glyph.advance // 2, glyph.bounds[0]) for glyph in glyphs),
         b"loca": pack(f">{len(offsets)}I", *offsets),
         b"maxp": _maxp(glyphs),
         b"name": _names(name, family, bold),
-        b"post": pack(">IiHhIIIII", 0x00030000, 0, 0xFF9C, 50, 0, 0, 0, 0, 0),
+        b"post": pack(">IiHhIIIII", 0x00030000, 0, 0xFFCE, 25, 0, 0, 0, 0, 0),
     }
     return _assemble(tables)
 
@@ -98,7 +104,7 @@ def _assemble(tables: dict[bytes, bytes]) -> bytes:
 def _head(box: tuple[int, int, int, int], bold: bool) -> bytes:
     return pack(
         ">IIIIHHqqhhhhHHhhh",
-        *(0x00010000, 0x00010000, 0, 0x5F0F3CF5, 0x0003, _UNITS, _FIXED_DATE, _FIXED_DATE),
+        *(0x00010000, 0x00010000, 0, 0x5F0F3CF5, 0x0003, UNITS_PER_EM, _FIXED_DATE, _FIXED_DATE),
         *box,
         *(1 if bold else 0, 8, 2, 1, 0),
     )
@@ -107,8 +113,8 @@ def _head(box: tuple[int, int, int, int], bold: bool) -> bytes:
 def _hhea(
     glyphs: Sequence[Glyph], box: tuple[int, int, int, int], ascent: int, descent: int
 ) -> bytes:
-    widest = max(glyph.advance for glyph in glyphs)
-    right = min(glyph.advance - glyph.bounds[2] for glyph in glyphs)
+    widest = max(glyph.advance // 2 for glyph in glyphs)
+    right = min(glyph.advance // 2 - glyph.bounds[2] for glyph in glyphs)
     return pack(
         ">IhhhHhhhhhhhhhhhH",
         *(0x00010000, ascent, descent, 0, widest, box[0], right, box[2], 1, 0, 0),
@@ -129,13 +135,13 @@ def _os2(code_points: Iterable[int], bold: bool, ascent: int, descent: int) -> b
     first, last = min(points, default=0), max(points, default=0)
     return pack(
         ">HhHHH10hh10sIIII4sHHHhhhHHIIhhHHH",
-        *(4, _UNITS, 700 if bold else 400, 5, 0),
-        *(650, 600, 0, 75, 650, 600, 0, 350, 50, 325),
+        *(4, UNITS_PER_EM, 700 if bold else 400, 5, 0),
+        *(325, 300, 0, 38, 325, 300, 0, 175, 25, 162),
         *(0, b"\x02\x0b\x08\x00\0\0\0\0\0\0" if bold else b"\x02\x0b\x05\x00\0\0\0\0\0\0"),
         # Unicode ranges: Basic Latin, CJK symbols and ideographs; code page: Chinese.
         *(0x00000001, 0x2A010000, 0, 0, b"GOOG", 0x0020 if bold else 0x0040),
-        *(min(first, 0xFFFF), min(last, 0xFFFF), 880, -120, 0, ascent, -descent),
-        *(0x00040001, 0, 543, 733, 0, 0x20, 1),
+        *(min(first, 0xFFFF), min(last, 0xFFFF), 440, -60, 0, ascent, -descent),
+        *(0x00040001, 0, 272, 366, 0, 0x20, 1),
     )
 
 
