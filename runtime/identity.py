@@ -11,35 +11,26 @@
 
 from __future__ import annotations
 
-import fcntl
-import re
 import time
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
-from ipaddress import ip_address
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.hazmat.primitives import serialization
+from cryptography.x509.oid import NameOID
 
 from runtime import issued, names
-from runtime.enrolment import key_of_request
 from runtime.errors import (
-    AlreadyExists,
     FailedPrecondition,
     InvalidArgument,
-    NotFound,
     Unauthenticated,
 )
-from runtime.files import PRIVATE, PUBLIC, write_private, write_together
+from runtime.files import PRIVATE, PUBLIC, write_together
 
 CRL_CHECK_SECONDS = 0.5
-CRL_LIFETIME = timedelta(days=365)
 
 
 class Role(StrEnum):
@@ -259,269 +250,3 @@ def _bad_crl(path: Path) -> FailedPrecondition:
         reason="BAD_REVOCATION_LIST",
         message_zh=f"本节点机构的吊销列表 {path.name} 缺失或不是其签发的：请从备份恢复",
     )
-
-
-class Authority:
-    """The certificate authority of a node: a folder with its certificate, key and CRL."""
-
-    def __init__(
-        self, folder: Path, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey
-    ) -> None:
-        self.folder = folder
-        self.certificate = certificate
-        self._key = key
-
-    @property
-    def pem(self) -> bytes:
-        """The authority's certificate."""
-        return self.certificate.public_bytes(serialization.Encoding.PEM)
-
-    @property
-    def issued_folder(self) -> Path:
-        """Where every certificate that was issued is kept."""
-        return self.folder / "issued"
-
-    @property
-    def crl_path(self) -> Path:
-        """Where the revocation list is."""
-        return self.folder / "crl.pem"
-
-    @classmethod
-    def create(cls, folder: Path, *, name: str, passphrase: bytes, now: datetime) -> Authority:
-        """Make a new authority, valid ten years. Raises AlreadyExists where there is one."""
-        if (folder / "ca.pem").exists():
-            raise AlreadyExists(
-                f"{folder} has an authority already",
-                reason="AUTHORITY_EXISTS",
-                message_zh=f"{folder} 中已有证书机构",
-            )
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        certificate = (
-            _builder(subject, subject, key.public_key(), now, timedelta(days=3650))
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(_key_usage(authority=True), critical=True)
-            .sign(key, hashes.SHA256())
-        )
-        write_private(
-            folder / "ca-key.pem",
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.BestAvailableEncryption(passphrase),
-            ),
-        )
-        authority = cls(folder, certificate, key)
-        authority._write_crl([], now)
-        # Last, since its presence says that the authority is whole.
-        write_private(folder / "ca.pem", authority.pem)
-        return authority
-
-    @classmethod
-    def open(cls, folder: Path, *, passphrase: bytes) -> Authority:
-        """Open an authority. Raises FailedPrecondition: AUTHORITY_MISSING, WRONG_PASSPHRASE."""
-        try:
-            certificate = x509.load_pem_x509_certificate((folder / "ca.pem").read_bytes())
-            raw = (folder / "ca-key.pem").read_bytes()
-        except OSError as error:
-            raise FailedPrecondition(
-                f"no authority in {folder}: make one with `tongban identity init`",
-                reason="AUTHORITY_MISSING",
-                message_zh=f"{folder} 中没有证书机构：请先运行 `tongban identity init`",
-            ) from error
-        try:
-            key = serialization.load_pem_private_key(raw, passphrase)
-        except ValueError as error:
-            raise FailedPrecondition(
-                f"the passphrase does not open ca-key.pem in {folder}: set `passphrase_file` to "
-                "the file that held it when the authority was made, or restore that file",
-                reason="WRONG_PASSPHRASE",
-                message_zh=f"口令打不开 {folder} 中证书机构的密钥 ca-key.pem：请将 passphrase_file "
-                "指向创建证书机构时的口令文件，或恢复该文件",
-            ) from error
-        if not isinstance(key, ec.EllipticCurvePrivateKey):
-            raise FailedPrecondition("the authority's key is not an EC key")
-        return cls(folder, certificate, key)
-
-    def issue(
-        self,
-        *,
-        system: str,
-        roles: Iterable[Role],
-        now: datetime,
-        lifetime: timedelta = timedelta(days=365),
-        hosts: Sequence[str] = (),
-    ) -> Credentials:
-        """A new key and certificate for `departments/{d}/systems/{s}`.
-
-        The key is made here, so whoever runs the node may have it: for the node itself, and for
-        demonstrations. `hosts` are the names and addresses under which it serves, if it does.
-        """
-        key = ec.generate_private_key(ec.SECP256R1())
-        pem = self._certified(system, roles, key.public_key(), now, lifetime, hosts)
-        issued.keep(self.issued_folder, pem)
-        return Credentials(
-            authority=self.pem,
-            certificate=pem,
-            key=key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            ),
-        )
-
-    def certify(
-        self,
-        *,
-        system: str,
-        roles: Iterable[Role],
-        request: bytes,
-        now: datetime,
-        lifetime: timedelta = timedelta(days=365),
-    ) -> bytes:
-        """The certificate of a system that has made its own key, by its request (PKCS #10, PEM).
-
-        Raises InvalidArgument: BAD_CERTIFICATE_REQUEST, REQUEST_OF_ANOTHER.
-        """
-        key = key_of_request(request, system)
-        pem = self._certified(system, roles, key, now, lifetime, ())
-        issued.keep(self.issued_folder, pem, request)
-        return pem
-
-    def _certified(
-        self,
-        system: str,
-        roles: Iterable[Role],
-        key: ec.EllipticCurvePublicKey,
-        now: datetime,
-        lifetime: timedelta,
-        hosts: Sequence[str],
-    ) -> bytes:
-        names.parse(names.SYSTEM, system, field="system")
-        subject = x509.Name(
-            [
-                x509.NameAttribute(NameOID.COMMON_NAME, system),
-                *(
-                    x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, role.value)
-                    for role in sorted(set(roles))
-                ),
-            ]
-        )
-        alternatives: list[x509.GeneralName] = [
-            x509.UniformResourceIdentifier(issued.TRUST_DOMAIN + system),
-            *(_general_name(host) for host in hosts),
-        ]
-        usages = [ExtendedKeyUsageOID.CLIENT_AUTH]
-        if hosts:
-            usages.append(ExtendedKeyUsageOID.SERVER_AUTH)
-        certificate = (
-            _builder(subject, self.certificate.subject, key, now, lifetime)
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_key_usage(authority=False), critical=True)
-            .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
-            .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()),
-                critical=False,
-            )
-            .sign(self._key, hashes.SHA256())
-        )
-        return certificate.public_bytes(serialization.Encoding.PEM)
-
-    def revoke_system(self, system: str, *, now: datetime) -> int:
-        """Revoke every certificate that a system was given, and return how many they are.
-
-        Raises NotFound (SYSTEM_NOT_ENROLLED) where there is none, and what `revoke` does.
-        """
-        names.parse(names.SYSTEM, system, field="system")
-        held = issued.of_system(self.issued_folder, system)
-        if not held:
-            raise NotFound(
-                f"{system} was never enrolled here: check its name, or give its certificate",
-                reason="SYSTEM_NOT_ENROLLED",
-                message_zh=f"本节点没有登记过 {system}：请核对名称，或给出其证书",
-            )
-        for pem in held:
-            self.revoke(pem, now=now)
-        return len(held)
-
-    def revoke(self, certificate_pem: bytes, *, now: datetime) -> None:
-        """Put a certificate of this authority on the revocation list.
-
-        Raises InvalidArgument where the authority did not issue it, and FailedPrecondition
-        (BAD_REVOCATION_LIST): a lost list is restored, never begun anew.
-        """
-        try:
-            certificate = x509.load_pem_x509_certificate(certificate_pem)
-            certificate.verify_directly_issued_by(self.certificate)
-        except (ValueError, TypeError, InvalidSignature) as error:
-            raise InvalidArgument(
-                "that is not a certificate which this authority issued",
-                reason="FOREIGN_CERTIFICATE",
-                message_zh="该文件不是本机构签发的证书",
-            ) from error
-        # One at a time, over all processes: of two that add to one list, one would be lost.
-        with (self.folder / ".lock").open("wb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            held = read_crl(self.crl_path, self.certificate)
-            if certificate.serial_number not in {r.serial_number for r in held}:
-                entry = (
-                    x509.RevokedCertificateBuilder()
-                    .serial_number(certificate.serial_number)
-                    .revocation_date(now)
-                    .build()
-                )
-                self._write_crl([*held, entry], now)
-
-    def _write_crl(self, entries: Sequence[x509.RevokedCertificate], now: datetime) -> None:
-        builder = (
-            x509.CertificateRevocationListBuilder()
-            .issuer_name(self.certificate.subject)
-            .last_update(now)
-            .next_update(now + CRL_LIFETIME)
-        )
-        for entry in entries:
-            builder = builder.add_revoked_certificate(entry)
-        crl = builder.sign(self._key, hashes.SHA256())
-        write_private(self.crl_path, crl.public_bytes(serialization.Encoding.PEM))
-
-
-def _builder(
-    subject: x509.Name,
-    issuer: x509.Name,
-    key: ec.EllipticCurvePublicKey,
-    now: datetime,
-    lifetime: timedelta,
-) -> x509.CertificateBuilder:
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key)
-        .serial_number(x509.random_serial_number())
-        # Clocks of two machines differ by a little; a fresh certificate must not be refused for it.
-        .not_valid_before(now - timedelta(minutes=5))
-        .not_valid_after(now + lifetime)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
-    )
-
-
-def _key_usage(*, authority: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not authority,
-        key_cert_sign=authority,
-        crl_sign=authority,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
-
-
-def _general_name(host: str) -> x509.GeneralName:
-    if re.fullmatch(r"[\d.]+|[\da-fA-F:]+", host):
-        return x509.IPAddress(ip_address(host))
-    return x509.DNSName(host)

@@ -23,9 +23,10 @@ import structlog
 from exchange.server import ExchangeService
 from licenses.server import LicenseServer
 from runtime import channels, config, rpc
+from runtime.authority import Authority
 from runtime.clock import SYSTEM, Clock
 from runtime.errors import FailedPrecondition, Unavailable
-from runtime.identity import Authenticator, Authority, Credentials, Role
+from runtime.identity import Authenticator, Credentials, Role
 from runtime.telemetry import configure_logging, serve_metrics
 from seal.server import SealServer
 from tongban.commands.identity import ensure_authority

@@ -15,8 +15,9 @@ from pathlib import Path
 from exchange.v1 import catalog_pb2, delivery_pb2, grants_pb2
 from licenses.v1 import licenses_pb2
 from runtime import config
+from runtime.authority import Authority
 from runtime.clock import SYSTEM
-from runtime.identity import Authority, Role
+from runtime.identity import Role
 from seal.v1 import seal_pb2
 from tests.benchmarks import processes
 from tests.benchmarks.measure import say

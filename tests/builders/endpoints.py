@@ -40,8 +40,9 @@ from typing import Any
 import grpc
 
 from exchange.v1 import fetching_pb2, fetching_pb2_grpc
+from runtime.authority import Authority
 from runtime.clock import SYSTEM, Clock
-from runtime.identity import Authority, Credentials, Role
+from runtime.identity import Credentials, Role
 
 SAID = "Traceback: 密码 hunter2 in /srv/source.py"
 

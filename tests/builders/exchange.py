@@ -37,12 +37,13 @@ from exchange.v1 import (
     spatial_pb2_grpc,
 )
 from exchange.v1 import delivery_pb2 as pb
+from runtime.authority import Authority
 from runtime.channels import aio_channel
 from runtime.clock import FixedClock
 from runtime.config import Settings
 from runtime.errors import DomainError
 from runtime.idcodes import citizen_check_character
-from runtime.identity import Authenticator, Authority, Credentials, Principal, Role
+from runtime.identity import Authenticator, Credentials, Principal, Role
 from runtime.objects import FileStore, ObjectStore
 from runtime.rpc import Server
 from runtime.status import from_rpc_error

@@ -23,10 +23,11 @@ from licenses.v1 import licenses_pb2 as pb
 from licenses.v1 import licenses_pb2_grpc, presentations_pb2_grpc
 from licenses.v1 import presentations_pb2 as presentations
 from runtime import channels, rpc
+from runtime.authority import Authority
 from runtime.clock import FixedClock
 from runtime.config import Settings
 from runtime.errors import DomainError
-from runtime.identity import Authenticator, Authority, Credentials, Role
+from runtime.identity import Authenticator, Credentials, Role
 from runtime.objects import FileStore
 from runtime.status import from_rpc_error
 from seal.server import SealServer

@@ -10,11 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from runtime.authority import Authority
 from runtime.channels import aio_channel, channel
 from runtime.clock import FixedClock
 from runtime.config import Settings
 from runtime.idcodes import credit_code_check_character
-from runtime.identity import Authenticator, Authority, Principal, Role
+from runtime.identity import Authenticator, Principal, Role
 from runtime.objects import FileStore, ObjectStore
 from runtime.rpc import Call, Server
 from seal.server import SealServer

@@ -11,8 +11,9 @@ from exchange.audit.saved import receipt_from_json
 from exchange.audit.verify import verify_receipt
 from exchange.enrolling import Enrolments, receipt_path
 from runtime import enrolment
+from runtime.authority import Authority
 from runtime.errors import FailedPrecondition, InvalidArgument
-from runtime.identity import Authenticator, Authority, Credentials, Role
+from runtime.identity import Authenticator, Credentials, Role
 from tests.builders.exchange import exchange_node
 
 BUREAU = "departments/housing/systems/desk"

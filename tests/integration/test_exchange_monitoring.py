@@ -19,9 +19,10 @@ from exchange.monitoring.model import Alert, AlertKind
 from exchange.monitoring.service import Monitoring
 from exchange.v1 import monitoring_pb2, query_pb2
 from runtime import workdays
+from runtime.authority import Authority
 from runtime.config import MonitoringSettings
 from runtime.database import Database
-from runtime.identity import Authority, Role
+from runtime.identity import Role
 from runtime.observing import Seen
 from tests.builders.catalog import AUDITOR, CIVIL, HOUSING, RESIDENTS, caller
 from tests.builders.exchange import citizen_number, exchange_node, person, refusal

@@ -12,8 +12,9 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from exchange.v1 import audit_pb2 as pb
 from exchange.v1 import audit_pb2_grpc
 from runtime import channels, identity, rpc, status
+from runtime.authority import Authority
 from runtime.errors import FieldViolation, InvalidArgument
-from runtime.identity import Authenticator, Authority, Role
+from runtime.identity import Authenticator, Role
 
 METHODS = [m.name for m in pb.DESCRIPTOR.services_by_name["AuditService"].methods]
 

@@ -6,8 +6,9 @@ import pytest
 
 from exchange.connecting import model
 from exchange.connecting.model import Endpoint, Kind, Platform, Prefix, check, etag_of, place_of
+from runtime.authority import Authority
 from runtime.errors import FailedPrecondition, InvalidArgument
-from runtime.identity import Authority, Role
+from runtime.identity import Role
 from runtime.vault import Vault
 from tests.builders.catalog import ADMINISTRATOR, AUDITOR, CIVIL, HOUSING, NOON, RESIDENTS, caller
 

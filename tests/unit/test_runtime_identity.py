@@ -6,6 +6,7 @@ import pytest
 from cryptography import x509
 
 from runtime import files, identity
+from runtime.authority import Authority
 from runtime.errors import (
     AlreadyExists,
     FailedPrecondition,
@@ -13,7 +14,7 @@ from runtime.errors import (
     NotFound,
     Unauthenticated,
 )
-from runtime.identity import Authenticator, Authority, Credentials, Role
+from runtime.identity import Authenticator, Credentials, Role
 
 NOW = datetime.now(UTC)
 SYSTEM = "departments/human-resources/systems/registry"

@@ -10,10 +10,11 @@ from typing import Annotated
 import typer
 
 from runtime import config, enrolment, names
+from runtime.authority import Authority
 from runtime.clock import SYSTEM
 from runtime.errors import InvalidArgument
 from runtime.files import PUBLIC, write_together
-from runtime.identity import Authority, Credentials, Role
+from runtime.identity import Credentials, Role
 from tongban.console import DataFolder, Json, err, out, outcomes, print_json, say, with_example
 from tongban.files import check_target, read_file
 

@@ -21,8 +21,9 @@ from openpyxl import load_workbook
 from exchange.v1 import catalog_pb2, delivery_pb2, grants_pb2, query_pb2
 from flows.directory import RESOURCE_COLUMNS
 from runtime import status
+from runtime.authority import Authority
 from runtime.clock import SYSTEM
-from runtime.identity import Authority, Credentials, Role
+from runtime.identity import Credentials, Role
 from tongban import receipts
 from tongban.client import Client, new_request_id
 from tongban.commands.flow import run_sync

@@ -20,9 +20,10 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from runtime import channels, config
+from runtime.authority import Authority
 from runtime.clock import SYSTEM
 from runtime.errors import FailedPrecondition, Unavailable
-from runtime.identity import Authority, Credentials, Role
+from runtime.identity import Credentials, Role
 from tongban.client import Client
 from tongban.commands.identity import ensure_authority
 from tongban.locking import NODE_LOCK, FolderLock
