@@ -36,6 +36,7 @@ from licenses.model import (
     LicenseState,
     Origin,
     decide_transition,
+    later,
 )
 from licenses.neighbours import Neighbours
 from licenses.pages import template
@@ -136,7 +137,7 @@ class Finishing:
             if held.state is not LicenseState.ISSUING:
                 return held  # another replica finished it meanwhile, with the same identifier
             before = store.license_by_id(work.session, license_.predecessor, lock=True)
-            now = max(self._clock.now(), license_.issue_time)
+            now = later(self._clock.now(), license_)
             if before is not None and not _may_follow(before, license_):
                 return abandon(work, held, now, PREDECESSOR_CHANGED, license_.actor)
             active = replace(
@@ -216,7 +217,7 @@ def _page(text: str) -> template.Template:
 def abandon(work: UnitOfWork, license_: License, now: datetime, reason: str, actor: str) -> License:
     """End a license that never came into force; its identifier is not given again."""
     after = decide_transition(license_.state, Act.ABANDON)
-    now = max(now, license_.state_time)
+    now = later(now, license_)
     store.move(work.session, license_.id, license_.state, after, at=now, reason=reason)
     facts: dict[str, Value] = {
         "license": license_.name,
@@ -238,7 +239,7 @@ def _end(work: UnitOfWork, before: License, active: License, now: datetime) -> N
     if active.act is None:
         raise AssertionError("a version that follows another, by no act")
     after = decide_transition(before.state, active.act)
-    now = max(now, before.state_time)
+    now = later(now, before)
     reason = active.act_reason
     ended = replace(before, state=after, state_time=now, state_reason=reason, successor=active.id)
     store.move(

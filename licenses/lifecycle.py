@@ -4,7 +4,7 @@
 2. `model.TRANSITIONS` is the whole law. Of two changes at once the second is told so.
 3. State, audit record and the record for the license library commit together. A license that never
    came into force is in no library; to cancel it is to abandon it.
-4. A time of state is never before the one it follows, whatever the clock says.
+4. The time of a state is after that of the state before, whatever the clock says.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from licenses import store
 from licenses.finishing import abandon, document_facts
 from licenses.library import store as outbox
 from licenses.library.service import record_of
-from licenses.model import Act, License, LicenseState, decide_transition
+from licenses.model import Act, License, LicenseState, decide_transition, later
 from licenses.reading import license_not_found
 from licenses.texts import check_text
 from runtime import names
@@ -43,7 +43,7 @@ def change(
     if act is Act.CANCEL and held.state is LicenseState.ISSUING:
         return abandon(work, held, clock.now(), reason, principal.system)
     after = decide_transition(held.state, act)
-    now = max(clock.now(), held.state_time)
+    now = later(clock.now(), held)
     changed = replace(held, state=after, state_time=now, state_reason=reason)
     if not store.move(work.session, held.id, held.state, after, at=now, reason=reason):
         raise Aborted(

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from licenses.types.model import HolderCodeType, LicenseType
@@ -246,6 +246,14 @@ def decide_transition(state: LicenseState, act: Act) -> LicenseState:
             message_zh=f"处于“{STATE_WORDS[state]}”状态的证照不允许此操作",
             state=state.value,
         ) from None
+
+
+def later(now: datetime, license_: License) -> datetime:
+    """When a license changes now: after its last change, whatever the clock says.
+
+    Its records in the library differ in their time, so that none is taken for a repeat of another.
+    """
+    return max(now, license_.state_time + timedelta(microseconds=1))
 
 
 def is_expired(valid_to: date | None, now: datetime) -> bool:
