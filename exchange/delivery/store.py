@@ -132,10 +132,18 @@ _HELD_POSTGRESQL = """
     FROM record AS r JOIN change AS c ON c."offset" = r."offset"
     WHERE r.record_key = ANY(%s) AND r.resource = %s
 """
+# Of a key that never had a change there is no record, and on PostgreSQL an insert that looks for a
+# conflict takes three times as long.
+_POINT_NEW = """
+    INSERT INTO record (resource, record_key, "offset")
+    SELECT :resource, record_key, "offset" FROM change
+    WHERE "offset" BETWEEN :first AND :last AND payload IS NOT NULL AND previous = 0
+    ORDER BY record_key
+"""
 _POINT = """
     INSERT INTO record (resource, record_key, "offset")
     SELECT :resource, record_key, "offset" FROM change
-    WHERE "offset" BETWEEN :first AND :last AND payload IS NOT NULL
+    WHERE "offset" BETWEEN :first AND :last AND payload IS NOT NULL AND previous > 0
     ORDER BY record_key
     ON CONFLICT (resource, record_key) DO UPDATE SET "offset" = excluded."offset"
 """
@@ -173,9 +181,10 @@ def write_batch(work: UnitOfWork, batch: Batch, *, publisher: str, at: datetime)
         _append(session, first, number, keys, payloads, previous)
         briefs.keep(session, first, payloads)
         span = {"resource": batch.resource, "first": first, "last": last}
+        if 0 in previous:
+            session.execute(sa.text(_POINT_NEW), span)
         if any(previous):
             session.execute(sa.text(_SUPERSEDE), {"first": first, "last": last})
-        if withdrawn < len(keys):
             session.execute(sa.text(_POINT), span)
         if back:
             history.begin_again(session, batch.resource, first, last)
