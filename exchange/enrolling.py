@@ -1,11 +1,13 @@
-"""Enrolments on record: every certificate that this node's authority gave out is a leaf of the log.
+"""Enrolments on record: each certificate that this node's authority gave or took back is a leaf.
 
 1. The leaf (kind `system_enrolled`) has the certificate itself, so what an earlier key signed stays
    attributable when a system is enrolled again, and by the log alone. `key_made_by` says whether
    the system made its key or the node did; `earlier` names the system's certificates before it.
 2. Who reads the log sees a certificate that a system knows nothing of: nobody can be spoken for
    unseen. A signature by a certificate that is not in the log is attributed to nobody.
-3. Enrolling needs no running node. What was enrolled is put on record before the node first
+3. A revocation is a leaf too (kind `certificate_revoked`), with the time from which it holds: what
+   was signed before stays attributable, and a list that forgets one is found out.
+4. Enrolling needs no running node. What was enrolled is put on record before the node first
    answers, and within seconds while it runs. The leaf's receipt lies beside the certificate; where
    a node is killed between the two, the leaf comes twice.
 """
@@ -15,15 +17,18 @@ from __future__ import annotations
 import asyncio
 import base64
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
 import structlog
+from cryptography import x509
 
 from exchange.audit.appending import AuditLog
 from exchange.audit.saved import SavedReceipt, receipt_to_json
 from runtime import issued
 from runtime.clock import Clock
 from runtime.files import PUBLIC, write_together
+from runtime.identity import read_crl
 from runtime.issued import Issued
 from runtime.records import SealedRecord, instant, make_record
 
@@ -41,17 +46,26 @@ class Enrolments:
         self._actor = actor
         self._clock = clock
         self._recorded: set[str] = set()
+        self._list = folder.parent / "crl.pem"
+        self._stamp: tuple[int, int] | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def record(self) -> int:
         """Put on record what is not yet; how many that were. Raises as `AuditLog.append`."""
         found = await asyncio.to_thread(self._new)
         for path, record in found:
-            receipt = await self._audit.append(record)
-            text = receipt_to_json(SavedReceipt(receipt=receipt)).encode()
-            await asyncio.to_thread(write_together, (receipt_path(path), text, PUBLIC))
+            await self._keep(receipt_path(path), record)
             self._recorded.add(path.name)
-        return len(found)
+        stamp, revoked = await asyncio.to_thread(self._revoked)
+        for path, record in revoked:
+            await self._keep(path, record)
+        self._stamp = stamp
+        return len(found) + len(revoked)
+
+    async def _keep(self, path: Path, record: SealedRecord) -> None:
+        receipt = await self._audit.append(record)
+        text = receipt_to_json(SavedReceipt(receipt=receipt)).encode()
+        await asyncio.to_thread(write_together, (path, text, PUBLIC))
 
     def start(self) -> None:
         """Look again every other second."""
@@ -88,6 +102,37 @@ class Enrolments:
         new.sort(key=lambda one: one.begins)
         return [(one.path, self._record_of(one, list(of_path.values()))) for one in new]
 
+    def _revoked(self) -> tuple[tuple[int, int] | None, list[tuple[Path, SealedRecord]]]:
+        """What the list has and the log not yet; the list's stamp, by which it is read once."""
+        if not self._list.exists():
+            return None, []
+        status = self._list.stat()
+        stamp = (status.st_mtime_ns, status.st_size)
+        if stamp == self._stamp:
+            return stamp, []
+        ca = x509.load_pem_x509_certificate((self._list.parent / "ca.pem").read_bytes())
+        found = []
+        for entry in read_crl(self._list, ca):
+            path = revocation_path(self._folder, entry.serial_number)
+            if not path.exists():
+                found.append((entry.revocation_date_utc, path, entry.serial_number))
+        found.sort()
+        return stamp, [(path, self._end_of(serial, at)) for at, path, serial in found]
+
+    def _end_of(self, serial: int, at: datetime) -> SealedRecord:
+        one = issued.described(self._folder / f"{serial:x}.pem")
+        return make_record(
+            "certificate_revoked",
+            at=self._clock.now(),
+            actor=self._actor,
+            facts={
+                "system": one.system if one else "",
+                "serial": f"{serial:x}",
+                "revoked_certificate": one.fingerprint if one else "",
+                "revoked_at": instant(at),
+            },
+        )
+
     def _record_of(self, one: Issued, every: list[Issued]) -> SealedRecord:
         began = one.begins
         earlier = [
@@ -110,6 +155,11 @@ class Enrolments:
                 "earlier": earlier[-GREATEST_EARLIER:],
             },
         )
+
+
+def revocation_path(folder: Path, serial: int) -> Path:
+    """Where the receipt of a revocation's leaf lies."""
+    return folder / f"{serial:x}.revoked.json"
 
 
 def receipt_path(certificate: Path) -> Path:

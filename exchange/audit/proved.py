@@ -22,7 +22,9 @@ from exchange.audit.note import NoteError, decode, encode
 FORMAT: Final = "tongban-log-proof/v1"
 GREATEST_LEAVES: Final = 256
 """Records of one file."""
-DOCUMENT_FACTS: Final = ("sha256_after", "ofd_sha256", "pdf_sha256", "enrolled_certificate")
+DOCUMENT_FACTS: Final = (
+    "sha256_after", "ofd_sha256", "pdf_sha256", "enrolled_certificate", "revoked_certificate",
+)  # fmt: skip
 """Facts of a record that are the SHA-256, hexadecimal, of a document by rule 3.
 
 Of a certificate it is that of its DER, whatever form its file has.

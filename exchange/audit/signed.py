@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cryptography import x509
@@ -76,10 +76,16 @@ def fingerprint_of(pem: str) -> str:
 
 
 def check_enrolled(
-    leaf: Mapping[str, Any], enrolment: Mapping[str, Any], certificate: str, *, owned: bool
+    leaf: Mapping[str, Any],
+    enrolment: Mapping[str, Any],
+    later: Sequence[Mapping[str, Any]],
+    certificate: str,
+    *,
+    owned: bool,
 ) -> tuple[str, str]:
     """Whether a leaf enrols the certificate that signed another one; when, and who made the key.
 
+    `later` are the log's other records of the certificate: of these a revocation is looked at.
     `owned` says that the signer itself holds the certificate to be its own. Raises NoteError, and
     NothingToCheckError where it does not and the node made the key.
     """
@@ -93,6 +99,9 @@ def check_enrolled(
     signed = leaf.get("signed")
     if isinstance(signed, dict) and str(signed.get("time")) < str(enrolment.get("not_before")):
         raise NoteError("the request was signed before the certificate was issued")
+    ends = [str(one["revoked_at"]) for one in later if one.get("kind") == "certificate_revoked"]
+    if isinstance(signed, dict) and ends and str(signed.get("time")) >= min(ends):
+        raise NoteError(f"the certificate was revoked {min(ends)}, before the request was signed")
     by = enrolment.get("key_made_by")
     when = enrolment.get("time")
     if by == "system":

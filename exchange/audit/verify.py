@@ -366,7 +366,8 @@ def _enrolled(
     failed = verify_leaves(enrolment, verifier_key, quorum=quorum).failed()
     if failed:
         raise NoteError(f"the proof of the enrolment does not hold: {', '.join(failed)}")
-    told = check_enrolled(leaf, read_leaf(enrolment.leaves[0].leaf), saved.certificate, owned=owned)
+    first, *later = (read_leaf(one.leaf) for one in enrolment.leaves)
+    told = check_enrolled(leaf, first, later, saved.certificate, owned=owned)
     index = enrolment.leaves[0].index
     return f"{told[0]} (record {index} of the log)", f"{told[1]}（日志第 {index} 条）"
 

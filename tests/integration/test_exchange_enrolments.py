@@ -7,13 +7,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from cryptography import x509
 
+from exchange.audit.note import NoteError
 from exchange.audit.saved import receipt_from_json
+from exchange.audit.signed import check_enrolled
 from exchange.audit.verify import verify_receipt
 from exchange.enrolling import Enrolments, receipt_path
 from runtime import enrolment
 from runtime.authority import Authority
 from runtime.errors import FailedPrecondition, InvalidArgument
 from runtime.identity import Authenticator, Credentials, Role
+from runtime.records import instant
 from tests.builders.exchange import exchange_node
 
 BUREAU = "departments/housing/systems/desk"
@@ -94,3 +97,23 @@ async def test_each_enrolment_is_a_leaf_with_the_certificate(authority, tmp_path
         saved = receipt_from_json(receipt_path(path).read_text())
         assert verify_receipt(saved, service.audit.key.verifier_key).passed
         assert json.loads(saved.receipt.leaf)["kind"] == "system_enrolled"
+        # What is taken back is on record, once, with the time from which it holds.
+        at = NOW + timedelta(minutes=1)
+        authority.revoke(first, now=at)
+        assert await made.record() == 1
+        assert await made.record() == 0
+        assert await other.record() == 0, "a restart tells nothing twice"
+        (ended,) = node.leaves("certificate_revoked")
+        assert ended["revoked_certificate"] == prints[0]
+        assert ended["system"] == BUREAU
+        assert ended["revoked_at"] == instant(at.replace(microsecond=0))
+        enrolled, certificate = leaves[0], first.decode()
+        for seconds, holds in ((30, True), (90, False)):
+            when = instant(NOW + timedelta(seconds=seconds))
+            signed = {"actor": BUREAU, "signed": {"time": when}}
+            if holds:
+                told = check_enrolled(signed, enrolled, [ended], certificate, owned=False)
+                assert "the system made" in told[0]
+            else:
+                with pytest.raises(NoteError, match="revoked"):
+                    check_enrolled(signed, enrolled, [ended], certificate, owned=False)
