@@ -108,6 +108,19 @@ class RecordedEvent(_Table, table=True):
     event_id: str = Field(max_length=100, primary_key=True)
 
 
+_IN_ORDER = (
+    "SELECT first_index, shard, sequence, leaves, salts, count, root, promised_at, signature "
+    "FROM audit_batch WHERE first_index > ? ORDER BY first_index LIMIT ?"
+)
+# Any column of SQLite may hold text, which need not even be readable as such.
+_IN_ORDER_SQLITE = (
+    "SELECT first_index, shard, sequence, CASE typeof(leaves) WHEN 'blob' THEN leaves ELSE x'FF' "
+    "END, CASE typeof(salts) WHEN 'blob' THEN salts ELSE x'FF' END, count, CASE typeof(root) WHEN "
+    "'blob' THEN root ELSE x'FF' END, promised_at, CASE typeof(signature) WHEN 'blob' THEN "
+    "signature ELSE x'FF' END FROM audit_batch WHERE first_index > ? ORDER BY first_index LIMIT ?"
+)
+
+
 class AuditStore:
     """The audit database."""
 
@@ -304,11 +317,11 @@ class AuditStore:
             at = int(rows[-1][0]) + 1
 
     def batches_in_order(self, limit: int = 256) -> Iterator[tuple[int, Batch]]:
-        """First index of every sequenced batch, and the batch whole, in the order of the log."""
-        query = self._held.sql(
-            "SELECT first_index, shard, sequence, leaves, salts, count, root, promised_at,"
-            " signature FROM audit_batch WHERE first_index > ? ORDER BY first_index LIMIT ?"
-        )
+        """First index of every sequenced batch, and the batch whole, in the order of the log.
+
+        Where SQLite holds something else than bytes, it is told as one byte, which is nothing.
+        """
+        query = self._held.sql(_IN_ORDER_SQLITE if self._database.is_sqlite else _IN_ORDER)
         at = -1
         while rows := self._held.rows(query, (at, limit)):
             for row in rows:

@@ -89,3 +89,17 @@ def test_what_nobody_can_link_any_more_is_linked_by_no_row(node: LogFixture) -> 
     assert found(node) == "leaf 1"
     execute(node, "DELETE FROM access WHERE leaf_index BETWEEN 1 AND 3")
     assert found(node) is None
+
+
+def test_a_column_that_holds_something_else_is_a_finding(node: LogFixture) -> None:
+    if not node.database.is_sqlite:
+        return  # PostgreSQL holds bytes there and nothing else
+    node.log.accesses.index()
+    for column in ("salts", "leaves", "root", "signature"):
+        row = node.database.held.row(f"SELECT {column} FROM audit_batch WHERE first_index = 1", ())
+        assert row is not None
+        text = f"UPDATE audit_batch SET {column} = CAST({column} AS TEXT) WHERE first_index = 1"
+        execute(node, text)
+        assert (found(node) or "").startswith("batch"), column
+        execute(node, f"UPDATE audit_batch SET {column} = :held WHERE first_index = 1", held=row[0])
+        assert found(node) is None
