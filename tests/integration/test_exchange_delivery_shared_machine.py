@@ -7,10 +7,10 @@ resource; a slow consumer beside them has one cursor. What is delivered is compa
 
 import asyncio
 import itertools
+from collections import Counter
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-import orjson
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -23,36 +23,31 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from exchange.delivery import store
 from exchange.delivery.acknowledging import Acknowledgement, Rejection
 from exchange.delivery.assembling import assemble
 from exchange.delivery.consumers import Consumer
 from exchange.delivery.dead_letters import DeadLetters
-from exchange.delivery.intake import Batch
-from exchange.delivery.lanes.model import DeadLetterState
 from exchange.delivery.leasing import Leased, Leasing
 from exchange.delivery.managing import Managing, Sharing
-from exchange.delivery.model import ChangeType, Start, StartPosition, record_id
-from exchange.delivery.settling import Settled
+from exchange.delivery.model import Start, StartPosition
 from exchange.delivery.subscribing import Subscribing
 from exchange.delivery.subscriptions import store as subscriptions
 from exchange.grants import service as grants
 from exchange.grants.amending import Narrowing
-from exchange.grants.model import GrantedItem, Mask
+from exchange.grants.model import GrantedItem
 from exchange.grants.rates import Rates
 from exchange.grants.rows import RowCondition, RowTest
 from exchange.refusing import Refusals
 from exchange.server import ExchangeService
 from runtime.clock import FixedClock
-from runtime.errors import DomainError, PermissionDenied
+from runtime.errors import PermissionDenied
 from runtime.objects import FileStore
 from tests.builders.catalog import CIVIL, HEALTH, HOUSING, NOON, caller, put, register, resource
+from tests.builders.delivery_model import GRANTED, MOST, PRINCIPAL, DeliveryModel, Entry
 from tests.builders.exchange import ExchangeNode, settings_in
 from tests.integration.test_exchange_row_filters import amend
 
 HERE = RowCondition(item="region", test=RowTest.PREFIX, values=("990101",))
-GRANTED = {"name": Mask.WHOLE, "region": Mask.WHOLE, "household_size": Mask.WHOLE}
-PRINCIPAL = caller(HOUSING)
 VALUES = st.none() | st.fixed_dictionaries({
     "name": st.sampled_from("甲乙"),
     "region": st.sampled_from(["990101", "990102"]),
@@ -65,18 +60,6 @@ NUMBERS = itertools.count()
 
 
 @dataclass
-class Entry:
-    """A change of the resource, as the model knows it."""
-
-    offset: int
-    key: str
-    values: dict[str, str] | None
-    previous: "Entry | None"
-    #: Items that every version of the grant since then has given.
-    allowed: set[str]
-
-
-@dataclass
 class Taken:
     """What a worker has in hand."""
 
@@ -85,7 +68,7 @@ class Taken:
     done: set[int] = field(default_factory=set)
 
 
-class SharedDelivery(RuleBasedStateMachine):
+class SharedDelivery(DeliveryModel, RuleBasedStateMachine):
     """One resource, one grant, a subscription of three lanes and one with a cursor."""
 
     service: ExchangeService
@@ -117,7 +100,7 @@ class SharedDelivery(RuleBasedStateMachine):
         self.history = self._end()
         self._publish(between, snapshot=False)
         self._start_process()
-        self.name = self._subscribe(f"s{number}", Sharing(lanes=3, max_deliveries=2), start)
+        self.name = self._subscribe(f"s{number}", Sharing(lanes=3, max_deliveries=MOST), start)
         self.classic = self._subscribe(f"c{number}", Sharing(), start)
         self.origin = self._end()
         self.bound = self.origin if start is StartPosition.SNAPSHOT else self.history
@@ -128,7 +111,10 @@ class SharedDelivery(RuleBasedStateMachine):
         self.acked: dict[str, int] = {}  # by record: the last change that was done
         self.done: set[int] = set()
         self.dead: set[int] = set()
-        self.cursor_state: dict[str, int] = {}
+        self.tries: Counter[int] = Counter()  # of a change alone, or rejected by its offset
+        self.rejected: dict[int, tuple[int, int]] = {}  # by lane: which, how often in a row
+        self.rests: dict[int, datetime] = {}  # by lane: not to be leased before
+        self.under_way: dict[int, tuple[datetime, int]] = {}  # by lane: the lease's end, its head
         self.cursor_seen: set[int] = set()
 
     # --- what departments do
@@ -186,6 +172,7 @@ class SharedDelivery(RuleBasedStateMachine):
                 self._check_news(change, settled)
         self._check_leases(leased)
         self._check_changes(leased)
+        self._check_rest(leased)
         self._give_up(worker)
         self.hands[worker] = Taken(leased, self.clock.now() + timedelta(seconds=60))
 
@@ -200,6 +187,8 @@ class SharedDelivery(RuleBasedStateMachine):
             said = Acknowledgement(lane=lease.lane, token=lease.token, cursor=cursor)
             if not self._lawful(lambda said=said: self._acknowledge(said)):
                 continue
+            if cursor == lease.cursor:
+                self.under_way.pop(lease.lane, None)
             if lease.replayed:
                 self.done |= {changes[0].offset, lease.cursor}
                 continue
@@ -210,8 +199,8 @@ class SharedDelivery(RuleBasedStateMachine):
         if whole:
             del self.hands[worker]
 
-    @rule(worker=WORKERS, last=st.booleans(), permanent=st.booleans())
-    def reject(self, worker, last, permanent):
+    @rule(worker=WORKERS, last=st.booleans(), permanent=st.booleans(), hasty=st.booleans())
+    def reject(self, worker, last, permanent, hasty):
         taken = self.hands.pop(worker, None)
         if taken is None:
             return
@@ -229,14 +218,22 @@ class SharedDelivery(RuleBasedStateMachine):
                         work, PRINCIPAL, name=self.name, rejection=said
                     )
 
-            if self._lawful(act) and not lease.replayed:
+            answer = self._lawful(act)
+            if answer and not lease.replayed:
+                self._check_rejected(*answer, bad.offset, permanent, alone=len(changes) == 1)
                 for change in changes:
                     if change.offset < bad.offset:
                         self.done.add(change.offset)
                         self.acked[change.record_id] = change.offset
 
-    @rule(worker=WORKERS)
-    def crash(self, worker):
+        if hasty:
+            self.lease(worker, 6, 0)
+
+    @rule(worker=WORKERS, back=st.booleans())
+    def crash(self, worker, back):
+        if back and worker in self.hands:
+            self.clock.advance(timedelta(seconds=61))
+            self.lease(worker, 6, 0)
         self._give_up(worker)
 
     @rule(seconds=st.sampled_from([1, 61, 400]))
@@ -332,154 +329,6 @@ class SharedDelivery(RuleBasedStateMachine):
             with pytest.raises(PermissionDenied):
                 path()
 
-    # --- the model
-
-    def _publish(self, rows, *, snapshot):
-        texts = {
-            key: None
-            if values is None
-            else orjson.dumps(
-                {"citizen_number": key, **{c: v for c, v in values.items() if v}},
-                option=orjson.OPT_SORT_KEYS,
-            ).decode()
-            for key, values in rows.items()
-        }
-        batch = Batch(
-            resource=self.resource, keys=list(texts), payloads=list(texts.values()),
-            digest=b"", snapshot=snapshot,
-        )  # fmt: skip
-        with self.service.database.unit_of_work() as work:
-            done = store.write_batch(work, batch, publisher="p", at=self.clock.now())
-        held = {k: e.values for k, e in self.newest.items() if e.values is not None}
-        changed = {k: v for k, v in rows.items() if _kept(held.get(k)) != _kept(v)}
-        if snapshot:
-            changed |= {key: None for key in sorted(held) if key not in rows}
-        offset = done.offset - len(changed)
-        assert done.upserted + done.withdrawn == len(changed)
-        for key, values in changed.items():
-            offset += 1
-            entry = Entry(offset, key, _kept(values), self.newest.get(key), set(self.granted))
-            self.log.append(entry)
-            self.newest[key] = entry
-
-    def _shown(self, entry):
-        here = not self.filtered or (entry.values or {}).get("region") == "990101"
-        return entry.values is not None and here
-
-    def _items(self, entry):
-        """What a subscriber is to see of an entry."""
-        if not self._shown(entry):
-            return {}
-        seen = entry.allowed & self.items
-        return {code: value for code, value in entry.values.items() if code in seen}
-
-    def _is_due(self, entry):
-        """Whether it must be delivered to who began at the beginning."""
-        if entry.offset <= self.bound:
-            return self._shown(entry) and self.newest[entry.key] is entry
-        if self._shown(entry):
-            return not self._alters_nothing(entry)
-        return entry.previous is not None and self._shown(entry.previous)
-
-    def _alters_nothing(self, entry):
-        """Whether an entry alters only what is not shown."""
-        before = entry.previous
-        if before is None or not self._shown(before) or not self._shown(entry):
-            return False
-        return self._items(before) == self._items(entry)
-
-    def _check_told_last(self, told):
-        """Of every record that is shown, what was told last is what it is now."""
-        for key, newest in self.newest.items():
-            mine = [e for e in self.log if e.key == key and e.offset in told]
-            if self._shown(newest):
-                assert mine
-                assert self._items(mine[-1]) == self._items(newest)
-            else:
-                assert not mine or not self._shown(mine[-1])
-
-    def _settled(self, name):
-        with self.service.database.reading() as session:
-            held = subscriptions.get(session, name)
-        return Settled(held.settled, held.told_end)
-
-    def _check_news(self, change, settled):
-        """Nobody is told that something changed which is not shown."""
-        entry = self._entry(change.offset)
-        if entry.previous is not None and settled.leaves_out(entry.offset, entry.previous.offset):
-            assert not self._alters_nothing(entry)
-
-    def _check_change(self, change, secret):
-        entry = self._entry(change.offset)
-        assert change.record_id == record_id(secret, entry.key)
-        assert dict(change.items) == self._items(entry)
-        assert (change.type is ChangeType.UPSERT) == self._shown(entry)
-        assert set(change.items) <= set(GRANTED)
-        if entry.offset <= self.bound:
-            assert self.newest[entry.key] is entry
-
-    def _check_changes(self, leased):
-        last: dict[str, int] = {}
-        replayed = {lease.lane for lease in leased.leases if lease.replayed}
-        for change, lane in zip(leased.changes, leased.lanes, strict=True):
-            self._check_change(change, self.secret)
-            assert lane == self._lane(self._entry(change.offset).key)
-            if lane in replayed:
-                assert self.newest[self._entry(change.offset).key].offset == change.offset
-                continue
-            assert change.offset > self.acked.get(change.record_id, 0)
-            assert change.offset > last.get(change.record_id, 0)
-            last[change.record_id] = change.offset
-
-    def _check_leases(self, leased):
-        """Nobody else holds a lane that is leased now."""
-        lanes = {lease.lane for lease in leased.leases}
-        assert lanes == set(leased.lanes)
-        for taken in self.hands.values():
-            if taken.until > self.clock.now():
-                open_lanes = {
-                    lease.lane for lease in taken.leased.leases
-                    if self._still_holds(lease)
-                }  # fmt: skip
-                assert not lanes & open_lanes
-
-    def _still_holds(self, lease):
-        lanes = self.managing.get(PRINCIPAL, self.name).lanes
-        return lanes[lease.lane].token == lease.token
-
-    def _note_dead(self):
-        letters, _, _ = self.dead_letters.page(
-            PRINCIPAL, parent=self.name, states=list(DeadLetterState), page_size=1000,
-            page_token="",
-        )  # fmt: skip
-        self.dead |= {letter.offset for letter in letters}
-
-    def _lane(self, key):
-        return int(record_id(self.secret, key)[:8], 16) % 3
-
-    def _of_lane(self, leased, number):
-        return [c for c, lane in zip(leased.changes, leased.lanes, strict=True) if lane == number]
-
-    def _entry(self, offset):
-        (found,) = [entry for entry in self.log if entry.offset == offset]
-        return found
-
-    def _acknowledge(self, said):
-        with self.service.database.unit_of_work() as work:
-            self.acknowledging.acknowledge(work, PRINCIPAL, name=self.name, acknowledgements=[said])
-
-    def _lawful(self, act):
-        """Whether it was taken; a lease may be lost, or what is rejected done meanwhile."""
-        try:
-            act()
-        except DomainError as error:
-            assert error.reason in ("LEASE_LOST", "NOT_DELIVERED")
-            return False
-        return True
-
-    def _give_up(self, worker):
-        self.hands.pop(worker, None)
-
     def _subscribe(self, name, sharing, start):
         with self.service.database.unit_of_work() as work:
             return self.managing.create(
@@ -499,14 +348,6 @@ class SharedDelivery(RuleBasedStateMachine):
         self.subscribing: Subscribing = servicer._subscribing
         self.managing: Managing = servicer._managing
         servicer.close()
-
-    def _end(self):
-        with self.service.database.reading() as session:
-            return store.end_of_log(session)
-
-
-def _kept(values):
-    return None if values is None else {code: value for code, value in values.items() if value}
 
 
 @pytest.mark.timeout(900)
