@@ -257,7 +257,13 @@ def _report(document: OpenedDocument, one: OpenedSignature) -> SignatureReport:
         found = [*sign_rules(document, one), *(rule(document, one) for rule in CONTENT_CHECKS)]
         return _as_report(one, found, form="GBT_35275")
     stamp = judge_time_stamp(document, value)
-    of_seal = judge_seal(value.seal, document.store, document.now, signer=value.certificate)
+    of_seal = judge_seal(
+        value.seal,
+        document.store,
+        document.now,
+        signer=value.certificate,
+        nested=document.nested,
+    )
     stamped = stamped_since(value.seal, of_seal)
     one = replace(one, stamp=stamp, seal_stamped=stamped) if stamp or stamped else one
     found = [check_signature_format(document, one), *of_seal]

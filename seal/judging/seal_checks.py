@@ -1,7 +1,8 @@
 """The checks of a seal (SESeal) by itself, in the order of GM/T 0031-2025.
 
 One rule, one function: (seal, store, now) -> Check. To add a rule, write the function and put it
-in `SEAL_CHECKS`; but the maker's, which has to know who signs. What each stops:
+in `SEAL_CHECKS`; but the maker's, which has to know who signs, and the picture's
+(`seal.judging.seal_picture`), which has to know the others of a document. What each stops:
 
 - `seal_encoding`: two readings of one DER (told, since the bytes as received are what is verified);
 - `seal_signature`: a seal nobody made, or changed since (other verifiers never look);
@@ -22,7 +23,7 @@ from typing import Final
 
 from runtime.errors import DataLoss, InvalidArgument
 from seal.der_form import Finding
-from seal.judging.seal_picture import check_picture
+from seal.judging.seal_picture import Nested, check_picture
 from seal.judging.self_made import is_self_made
 from seal.judging.stamps import proving, stamped_by, unknown_since
 from seal.judging.telling import holder, moment, named, plain
@@ -68,11 +69,6 @@ def check_signature(seal: Seal, _store: TrustStore, _now: datetime) -> Check | N
         return passed(name, *good, against=against)
     wrong = ("the seal maker's signature is wrong", "印章的制章者签名无效")
     return failed(name, *wrong, against=against)
-
-
-def check_its_picture(seal: Seal, _store: TrustStore, _now: datetime) -> Check | None:
-    """GB/T 38540 §6: the picture is of the kind that the seal says."""
-    return check_picture(seal.picture_type, seal.picture)
 
 
 def check_creation(seal: Seal, _store: TrustStore, now: datetime) -> Check | None:
@@ -221,7 +217,6 @@ def in_force(seal: Seal, *, at: datetime) -> Check:
 SEAL_CHECKS: Final[tuple[SealCheck, ...]] = (
     check_encoding,
     check_signature,
-    check_its_picture,
     check_creation,
     check_extensions,
     check_time_stamp,
@@ -229,11 +224,21 @@ SEAL_CHECKS: Final[tuple[SealCheck, ...]] = (
 
 
 def judge_seal(
-    seal: Seal, store: TrustStore, now: datetime, *, signer: bytes = b""
+    seal: Seal,
+    store: TrustStore,
+    now: datetime,
+    *,
+    signer: bytes = b"",
+    nested: Nested | None = None,
 ) -> list[Check | None]:
-    """Every rule about a seal, by itself or as a signer (DER certificate) signs with it."""
+    """Every rule about a seal, by itself or as a signer (DER certificate) signs with it.
+
+    `nested` are the pictures of the same document's other seals (GB/T 38540 §6: a picture is of the
+    kind that the seal says).
+    """
     found = [rule(seal, store, now) for rule in SEAL_CHECKS]
-    return [*found, check_maker_certificate(seal, store, now, signer)]
+    picture = check_picture(seal.picture_type, seal.picture, nested)
+    return [*found, picture, check_maker_certificate(seal, store, now, signer)]
 
 
 _CHAIN_REASONS: Final = {

@@ -37,10 +37,40 @@ _ACTS: Final = re.compile(
 _OTHER_ENCODING: Final = re.compile(rb"""encoding\s*=\s*["'](?!utf-?8["'])""", re.IGNORECASE)
 
 Words = tuple[str, str]
+MOST_NESTED: Final = 64 * 1024 * 1024
+"""Octets, packed and inflated, of the pictures of one document that are documents themselves."""
 
 
-def check_picture(written: str, picture: bytes) -> Check:
-    """What comes of a picture and the word `written` for its kind."""
+class Nested:
+    """The pictures of one document's seals that are OFDs: each different one is looked into once.
+
+    One that is more than is looked into, together with those before it, is not judged.
+    """
+
+    __slots__ = ("_known", "_room")
+
+    def __init__(self, most: int = MOST_NESTED) -> None:
+        self._room = most
+        self._known: dict[bytes, tuple[str, str, str] | None] = {}
+
+    def fault_in(self, picture: bytes) -> tuple[str, str, str] | None:
+        """Reason and words of what speaks against it; None where it draws and no more."""
+        if picture not in self._known:
+            from seal.ofd.nested import fault_in  # who judges no such picture loads none of it
+
+            self._known[picture] = fault_in(picture, self._takes)
+        return self._known[picture]
+
+    def _takes(self, octets: int) -> bool:
+        self._room -= octets
+        return self._room >= 0
+
+
+def check_picture(written: str, picture: bytes, nested: Nested | None = None) -> Check:
+    """What comes of a picture and the word `written` for its kind.
+
+    `nested` is what is known of those of the same document that are documents themselves.
+    """
     kind = kind_of(picture)
     against = _against(written, kind, len(picture))
     said = _KINDS.get(written.strip().lstrip(".").upper().removeprefix("IMAGE/"), "")
@@ -67,12 +97,9 @@ def check_picture(written: str, picture: bytes) -> Check:
             "矢量图像不止于绘制：含有脚本、事件或外部内容",
         )
         return undetermined(_NAME, *acts, reason="SEAL_PICTURE_ACTIVE", against=against)
-    if kind == "OFD":
-        from seal.ofd.nested import fault_in  # who judges no such picture loads none of it
-
-        if fault := fault_in(picture):
-            reason, *words = fault
-            return undetermined(_NAME, *words, reason=reason, against=against)
+    if kind == "OFD" and (fault := (nested or Nested()).fault_in(picture)):
+        reason, *words = fault
+        return undetermined(_NAME, *words, reason=reason, against=against)
     return _good(kind, tuple(told), against)
 
 

@@ -3,13 +3,15 @@
 1. It reads in one way only, by the rules of any OFD (`seal.ofd.package`, `seal.ofd.xml_parts`), and
    is one document: else nobody can tell what readers draw.
 2. It does nothing but draw and takes nothing from elsewhere (`seal.ofd.outside`).
-3. What it costs to read and to draw is bounded before: a document may have hundreds of seals.
+3. What it costs to read and to draw is bounded before, of each and of all seals of a document
+   together, which may be thousands: each different picture is looked into once.
 
 Source: GB/T 38540-2020 §6, GB/T 33190-2016.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from seal.judging.seal_picture import MOST_PIXELS, PIXELS, kind_of, size_of
@@ -30,13 +32,22 @@ _LIMITS: Final = Limits(
 )
 _MOST_SCANNED: Final = _MIB // 4  # of pages and actions, element by element, which few need
 
+_OF_ENTRY: Final = 4096  # what an entry costs to read, whatever it holds
+
 Fault = tuple[str, str, str]  # a reason, what it is in English and Chinese
 
 
-def fault_in(picture: bytes) -> Fault | None:
-    """What speaks against it; None where it draws and no more. Never raises on what it holds."""
+def fault_in(picture: bytes, takes: Callable[[int], bool]) -> Fault | None:
+    """What speaks against it; None where it draws and no more. Never raises on what it holds.
+
+    `takes` is told how many octets more are to be looked into, and says whether they may be.
+    """
     try:
+        if not takes(len(picture)):
+            return _too_many()
         package = read_package(picture, _LIMITS)
+        if not takes(sum(_OF_ENTRY + package.size(name) for name in package)):
+            return _too_many()
         seen = look(package)
         bodies = doc_bodies(package)
         linked = Linked(package, bodies, seen, room=_MOST_SCANNED)
@@ -77,6 +88,13 @@ def _pixels(package: OfdPackage) -> int:
             width, height = size_of(kind, data) or (0, 0)
             count += width * height
     return count
+
+
+def _too_many() -> Fault:
+    return _too_large(
+        "the pictures of all seals of the document are more, together, than is looked into",
+        "文件中全部印章图像合计超出可检查的大小",
+    )
 
 
 def _too_large(why: str, why_zh: str) -> Fault:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from runtime.errors import InvalidArgument
+from seal.judging.seal_picture import Nested
 from seal.model import Check
 from seal.ofd.linked import Linked
 from seal.ofd.package import OfdPackage, PackageError
@@ -69,7 +70,7 @@ class OpenedDocument:
     """The package with its signatures opened; each file is digested, and read for pages, once.
 
     `of_bodies` are the signature lists, one for each document; `seen` is what the one look at every
-    file told, `linked` what the documents lead to.
+    file told, `linked` what the documents lead to, `nested` the seals' pictures that are OFDs.
     """
 
     package: OfdPackage
@@ -80,6 +81,7 @@ class OpenedDocument:
     now: datetime
     seen: Seen = field(repr=False)
     linked: Linked = field(repr=False)
+    nested: Nested = field(default_factory=Nested, repr=False)
     _pages: dict[str, dict[str, int]] = field(default_factory=dict, repr=False)
     _sized: dict[str, tuple[Pages, dict[str, int]] | None] = field(default_factory=dict, repr=False)
     _seen: dict[str, frozenset[str]] = field(default_factory=dict, repr=False)

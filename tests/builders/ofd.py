@@ -202,6 +202,8 @@ class World:
         version: int = 4,
         maker: Signer | None = None,
         maker_certificate: bytes | None = None,
+        picture_type: str = "PNG",
+        picture: bytes = b"",
     ) -> bytes:
         """A seal of the department that `certificate` may use."""
         spec = SealSpec(
@@ -212,8 +214,8 @@ class World:
             created=created,
             valid_from=begin,
             valid_to=end,
-            picture_type="PNG",
-            picture=png(),
+            picture_type=picture_type,
+            picture=picture or png(),
             width_mm=42,
             height_mm=42,
             version=version,

@@ -8,9 +8,10 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from seal.judging.seal_picture import check_picture, kind_of, size_of
+from seal.judging.seal_picture import Nested, check_picture, kind_of, size_of
 from seal.model import Indication
-from tests.builders.ofd import pack, plain_ofd, png, unpack
+from seal.verify import assess
+from tests.builders.ofd import NOW, pack, plain_ofd, png, seal_ofd, unpack, world
 
 _NESTED = plain_ofd()
 _DRAWING = b'<?xml version="1.0" encoding="UTF-8"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>'
@@ -172,3 +173,27 @@ def test_a_document_that_only_draws_passes() -> None:
     drawn = _with({"Doc_0/a.png": png((220, 0, 0, 255), 16)})
     check = check_picture("ofd", drawn)
     assert (check.indication, check.notice) == (Indication.PASSED, False)
+
+
+def test_pictures_of_one_document_are_looked_into_once_and_bounded_together() -> None:
+    first, *others = [_with({"Doc_0/a": bytes([number]) * 200_000}) for number in range(4)]
+    nested = Nested(450_000)
+    told = [check_picture("ofd", one, nested) for one in (first, first, first, *others, first)]
+    large = (Indication.INDETERMINATE, "SEAL_PICTURE_TOO_LARGE")
+    passes = (Indication.PASSED, "")
+    assert [(one.indication, one.reason) for one in told] == [*[passes] * 4, large, large, passes]
+    assert "together" in told[-2].detail
+
+
+def test_a_document_bounds_the_pictures_of_all_its_seals(monkeypatch: pytest.MonkeyPatch) -> None:
+    here, document = world(), plain_ofd()
+    for number in range(3):
+        drawn = _with({"Doc_0/a": bytes([number]) * 200_000})
+        document = seal_ofd(document, seal=here.seal(picture_type="ofd", picture=drawn))
+    assert assess(document, store=here.store(), now=NOW).indication is Indication.PASSED
+    monkeypatch.setattr("seal.judging.seal_picture.Nested.__init__.__defaults__", (450_000,))
+    verdict = assess(document, store=here.store(), now=NOW)
+    assert (verdict.indication, verdict.reason) == (
+        Indication.INDETERMINATE,
+        "SEAL_PICTURE_TOO_LARGE",
+    )
