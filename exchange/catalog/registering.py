@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from exchange.catalog import departments, rules, store
 from exchange.catalog.acting import check_place, may_act_for
 from exchange.catalog.model import DEPARTMENT_FIELDS, Department, DepartmentLevel
+from exchange.catalog.registry import store as registry
 from runtime import names
 from runtime.clock import Clock
 from runtime.database import UnitOfWork
@@ -68,18 +69,18 @@ def create_department(
         store.lock_departments(work.session)
     check_place(principal, above=None, then=_names_of(above(work, department)), office=office)
     _check(work, department)
-    if store.department(work.session, name) is not None:
+    if registry.department(work.session, name) is not None:
         raise AlreadyExists(
             "a department of this id is registered: choose another id",
             reason="DEPARTMENT_EXISTS",
             message_zh="该标识的部门已登记：请另选标识",
         )
     _check_holder(work, department)
-    store.insert_department(work.session, department)
+    registry.insert_department(work.session, department)
     work.record(
         make_record("department_created", at=now, actor=principal.system, facts=_facts(department))
     )
-    return store.department(work.session, name) or department
+    return registry.department(work.session, name) or department
 
 
 def update_department(
@@ -103,7 +104,7 @@ def update_department(
     names.parse(names.DEPARTMENT, name, field="department.name")
     fields = _checked_mask(mask)
     store.lock_departments(work.session)
-    held = store.department(work.session, name)
+    held = registry.department(work.session, name)
     if held is None:
         raise department_not_found()
     changed = replace(held, **{field: getattr(wanted, field) for field in fields})
@@ -128,12 +129,12 @@ def update_department(
     _check(work, changed)
     _check_holder(work, changed)
     changed = replace(changed, version=held.version + 1, update_time=clock.now())
-    store.update_department(work.session, changed)
+    registry.update_department(work.session, changed)
     facts = _facts(changed) | {"version": changed.version}
     work.record(
         make_record("department_changed", at=clock.now(), actor=principal.system, facts=facts)
     )
-    return store.department(work.session, name) or changed
+    return registry.department(work.session, name) or changed
 
 
 def department_not_found() -> NotFound:
@@ -199,7 +200,7 @@ def above(work: UnitOfWork, department: Department) -> list[Department]:
     found_above: list[Department] = []
     parent = department.parent
     while parent and len(found_above) <= departments.GREATEST_DEPTH:
-        found = store.department(work.session, parent)
+        found = registry.department(work.session, parent)
         if found is None:
             break
         found_above.append(found)
@@ -209,7 +210,7 @@ def above(work: UnitOfWork, department: Department) -> list[Department]:
 
 def names_above(work: UnitOfWork, name: str) -> frozenset[str]:
     """The names of the departments above one; none where it is not registered."""
-    held = store.department(work.session, name)
+    held = registry.department(work.session, name)
     return frozenset() if held is None else _names_of(above(work, held))
 
 
@@ -220,15 +221,15 @@ def _names_of(found: Collection[Department]) -> frozenset[str]:
 def _below(work: UnitOfWork, name: str) -> list[list[Department]]:
     """Those right below it, those below them, and so on."""
     below: list[list[Department]] = []
-    row = store.children(work.session, [name])
+    row = registry.children(work.session, [name])
     while row and len(below) <= departments.GREATEST_DEPTH:
         below.append(row)
-        row = store.children(work.session, [one.name for one in row])
+        row = registry.children(work.session, [one.name for one in row])
     return below
 
 
 def _check_holder(work: UnitOfWork, department: Department) -> None:
-    holder = store.holder_of(work.session, department.credit_code)
+    holder = registry.holder_of(work.session, department.credit_code)
     if holder not in (None, department.name):
         raise AlreadyExists(
             f"{holder} is registered with this credit code: give the code of this department",

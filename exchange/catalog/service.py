@@ -24,6 +24,7 @@ from exchange.catalog.model import (
     ServiceItem,
 )
 from exchange.catalog.registering import department_not_found
+from exchange.catalog.registry import store as registry
 from exchange.catalog.schema import ResourceSchema, schema_of
 from exchange.catalog.search.service import keep_index
 from exchange.freshness import Kept
@@ -45,7 +46,7 @@ def get_department(database: Database, name: str) -> Department:
     """One department. Raises NotFound, DEPARTMENT_NOT_FOUND."""
     names.parse(names.DEPARTMENT, name)
     with database.reading() as session:
-        department = store.department(session, name)
+        department = registry.department(session, name)
     if department is None:
         raise department_not_found()
     return department
@@ -58,7 +59,7 @@ def list_departments(
     size = paging.page_size(page_size)
     after = _after(page_token, names.DEPARTMENT)
     with database.reading() as session:
-        rows = store.departments(session, after=after, limit=size + 1)
+        rows = registry.departments(session, after=after, limit=size + 1)
     return paging.cut(rows, size, lambda department: department.name)
 
 
@@ -83,7 +84,7 @@ def resource_in(work: UnitOfWork, name: str) -> DataResource:
 
 def department_in(work: UnitOfWork, name: str) -> Department | None:
     """A department as the transaction sees it; None where it is not registered."""
-    return store.department(work.session, name)
+    return registry.department(work.session, name)
 
 
 def entry_in(work: UnitOfWork, name: str) -> Entry | None:
@@ -170,7 +171,7 @@ def apply_directory(
     _check_source(source)
     # 2. What is held, in one statement a table, and locked.
     wanted = directory.entry_names(changes)
-    departments = store.known_departments(work.session, {names.department_of(n) for n in wanted})
+    departments = registry.known_departments(work.session, {names.department_of(n) for n in wanted})
     held = store.held_for_change(work.session, wanted)
     # 3. Decide, then write what changes.
     replacing = directory.replacing_resources(changes)

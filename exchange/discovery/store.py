@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from exchange.catalog.model import Department
-from exchange.catalog.store import DEPARTMENTS, department_of
+from exchange.catalog.registry.store import DEPARTMENTS, department_of
 from exchange.discovery.model import GREATEST_GRANTS, GREATEST_REQUESTS, OPEN
 from exchange.grants import content
 from exchange.grants.model import AccessRequest, AccessRequestState, Grant, GrantState

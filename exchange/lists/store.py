@@ -19,7 +19,8 @@ from sqlmodel import Field, Session, SQLModel
 
 from exchange.catalog import store as catalog
 from exchange.catalog.model import DataResource, EntryState, SharingType
-from exchange.catalog.store import DEPARTMENTS, ENTRIES
+from exchange.catalog.registry.store import DEPARTMENTS
+from exchange.catalog.store import ENTRIES
 from exchange.grants.model import GrantState
 from exchange.grants.store import GRANTS
 from exchange.lists.model import (

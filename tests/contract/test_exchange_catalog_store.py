@@ -13,6 +13,7 @@ from exchange.catalog import directory, registering, service, store
 from exchange.catalog.directory import Withdrawal
 from exchange.catalog.history import store as history_store
 from exchange.catalog.model import EntryState
+from exchange.catalog.registry import store as registry
 from exchange.catalog.search import store as search_store
 from exchange.grants import store as grants_store
 from exchange.grants.requests import store as requests_store
@@ -74,6 +75,7 @@ def test_migrations_make_the_tables_of_the_stores(database: Database):
     wanted = {
         t.name
         for t in (
+            *registry.TABLES,
             *store.TABLES,
             *search_store.TABLES,
             *grants_store.TABLES,
@@ -83,6 +85,7 @@ def test_migrations_make_the_tables_of_the_stores(database: Database):
     }
     expected = sa.MetaData()
     for table in (
+        *registry.TABLES,
         *store.TABLES,
         *search_store.TABLES,
         *grants_store.TABLES,

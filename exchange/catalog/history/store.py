@@ -11,15 +11,8 @@ from sqlmodel import Session
 
 from exchange.catalog.history.model import Offer, Version
 from exchange.catalog.model import DEPARTMENT_FIELDS, Department, DepartmentLevel, EntryState
-from exchange.catalog.store import (
-    BATCHES,
-    DEPARTMENT_VERSIONS,
-    DEPARTMENTS,
-    ENTRIES,
-    SERVICE_ITEM_KIND,
-    VERSIONS,
-    department_of,
-)
+from exchange.catalog.registry.store import DEPARTMENT_VERSIONS, DEPARTMENTS, department_of
+from exchange.catalog.store import BATCHES, ENTRIES, SERVICE_ITEM_KIND, VERSIONS
 from runtime.database import UtcDateTime
 from runtime.records import canonical
 

@@ -20,8 +20,9 @@ from sqlmodel import Field, Session, SQLModel
 
 from exchange.catalog import store
 from exchange.catalog.model import Entry, EntryState, entry_from_content
+from exchange.catalog.registry.store import NAME
 from exchange.catalog.search.model import DATA_ITEM, RESOURCE, Document, Found, Step
-from exchange.catalog.store import ENTRIES, NAME
+from exchange.catalog.store import ENTRIES
 
 #: More documents than a batch can have: 5,000 resources of 500 items.
 EPOCH_ROOM = 1 << 22
