@@ -254,7 +254,9 @@ class ExchangeService:
         )
         server.add(
             grants_pb2_grpc.add_GrantServiceServicer_to_server,
-            GrantServicer(self.database, self.grants, self._clock, self.audit.key),
+            GrantServicer(
+                self.database, self.grants, self._clock, self.audit.key, office=self._office
+            ),
             grants_rpc.POLICY,
         )
         server.add(
