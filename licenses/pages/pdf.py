@@ -26,10 +26,12 @@ from licenses.pages.fonts import FontSubset
 from licenses.pages.markup import name as metadata_key
 from licenses.pages.model import IDENTITY, Color, Document, Image, Page, Path, Shape, Text
 from licenses.pages.pictures import Picture, decode
-from licenses.pages.strokes import number, segments
+from licenses.pages.strokes import bounds, moved, number, segments
 
 # The width of an ideograph, which is the fonts' default.
 _FULL = 1000
+# Path data longer than this is worth a frame of its own.
+_LONG = 400
 _POINTS_PER_MM = 72 / 25.4
 # Cubic control points of a quadratic lie two thirds of the way to its one control point.
 _TWO_THIRDS = 2 / 3
@@ -319,7 +321,7 @@ def _background(shapes: tuple[Shape, ...], height: float) -> bytes:
 def _transformed(matrix: tuple[float, ...], drawn: str) -> str:
     if matrix == IDENTITY:
         return drawn
-    return f"q {' '.join(f'{value:.6f}' for value in matrix)} cm {drawn} Q"
+    return f"q {' '.join(f'{value:.6f}'.rstrip('0').rstrip('.') for value in matrix)} cm {drawn} Q"
 
 
 def _placed_image(item: Image, name: str) -> str:
@@ -345,7 +347,13 @@ def _path(item: Path) -> str:
         return ""
     words: list[str] = []
     here = (0.0, 0.0)
-    for operator, v in segments(item.data):
+    data, transform = item.data, item.transform
+    if len(data) > _LONG and transform == IDENTITY:
+        # From its own corner: the same ornament elsewhere is the same bytes, and deflates away.
+        x, y, _, _ = bounds(data)
+        left, top = float(round(x)), float(round(y))
+        data, transform = moved(data, -left, -top), (1.0, 0.0, 0.0, 1.0, left, top)
+    for operator, v in segments(data):
         if operator == "C":
             words.append("h")
             continue
@@ -373,7 +381,7 @@ def _path(item: Path) -> str:
     drawn = f"{' '.join(state)} {' '.join(words)} {paint}"
     if item.dash:
         drawn = f"q [{' '.join(number(value) for value in item.dash)}] 0 d {drawn} Q"
-    return _transformed(item.transform, drawn)
+    return _transformed(transform, drawn)
 
 
 def _to_unicode(used: dict[int, str]) -> bytes:

@@ -77,7 +77,7 @@ class Source(Protocol):
         ...
 
     def contours(self, glyph: int, pen: Any, shift: tuple[int, int]) -> None:
-        """Draw with a pen that takes TrueType contours of a subset's grid; `shift` in thousandths."""
+        """Draw TrueType contours on a subset's grid; `shift` is in thousandths of an em."""
         ...
 
     def file(self) -> bytes:

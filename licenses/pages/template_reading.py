@@ -190,8 +190,10 @@ class _Reader:
     def _label(self, row: Row) -> list[Text]:
         if not row.has("label_box"):
             return []
+        size = row.number("label_size", 3.3, least=0.5, most=100)
         style = Style(
-            size=row.number("label_size", 3.3, least=0.5, most=100),
+            size=size,
+            smallest=size * 0.7,
             font=row.word("label_font", FACES, "regular"),
             color=row.color("label_color", self._colors, "label"),
             align=row.word("label_align", _ALIGNS, "spread"),  # type: ignore[arg-type]
