@@ -12,7 +12,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -39,6 +38,7 @@ from exchange.connecting.model import Endpoint, Kind
 from exchange.connecting.national import PlatformConnector
 from exchange.connecting.store import EndpointReader
 from exchange.connecting.transport import tls
+from exchange.freshness import Watch
 from runtime.clock import Clock
 from runtime.database import Database
 from runtime.errors import DomainError
@@ -70,22 +70,19 @@ class Forwarding:
         self._identity = identity
         self._vault = vault
         self._clock = clock
-        self._lock = threading.Lock()
         self._endpoints: dict[str, tuple[Endpoint, bool]] = {}
-        self._seen = -2
-        self._check_at = 0.0
+        self._watch = Watch(epoch=self._reader.epoch, moved=self._read, seconds=CHECK_SECONDS)
         self._lines: dict[str, _Line] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
     def serves(self, resource: str) -> bool:
         """Whether questions about a resource are forwarded. Raises Unavailable."""
-        if time.monotonic() >= self._check_at:
-            self._refresh()
+        self._watch.look()
         return resource in self._endpoints
 
     def invalidate(self) -> None:
         """See this process's own change with the next look: called after its commit."""
-        self._check_at = 0.0
+        self._watch.invalidate()
 
     def state(self, resource: str) -> BreakerState:
         """How this process sees an endpoint."""
@@ -171,16 +168,8 @@ class Forwarding:
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
 
-    def _refresh(self) -> None:
-        with self._lock:
-            self._check_at = time.monotonic() + CHECK_SECONDS
-            try:
-                epoch = self._reader.epoch()
-                if epoch != self._seen:
-                    self._endpoints, self._seen = self._reader.read(), epoch
-            except BaseException:
-                self._check_at = 0.0
-                raise
+    def _read(self, _seen: int, _now: int) -> None:
+        self._endpoints = self._reader.read()
 
     async def close(self) -> None:
         """Close all connections."""
