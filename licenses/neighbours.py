@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -18,7 +17,9 @@ import grpc
 
 from exchange.v1 import catalog_pb2, catalog_pb2_grpc, delivery_pb2, delivery_pb2_grpc
 from licenses.model import Issuer, IssuingSeal, LicenseFormat
+from licenses.own_trust import OwnTrust
 from licenses.pages.template import Stamp
+from runtime.clock import SYSTEM, Clock
 from runtime.errors import (
     Aborted,
     DomainError,
@@ -38,6 +39,7 @@ _AGAIN = 3  # two replicas that finish one license make one of them lose a race,
 _FORMATS = {
     LicenseFormat.OFD: seal_pb2.DOCUMENT_FORMAT_OFD,
     LicenseFormat.PDF: seal_pb2.DOCUMENT_FORMAT_PDF,
+    LicenseFormat.JWT: seal_pb2.DOCUMENT_FORMAT_SD_JWT,
 }
 Answer = TypeVar("Answer")
 
@@ -65,7 +67,10 @@ class Neighbours(Protocol):
         stamp: Stamp,
         request_id: str,
     ) -> bytes:
-        """The sealed document; the same bytes for the same request."""
+        """The sealed document; the same bytes for the same request.
+
+        As JWT, the payload of a credential goes in and its compact JWS comes out; it has no stamp.
+        """
         ...
 
     def document_problem(self, document: bytes) -> str:
@@ -94,10 +99,13 @@ class Neighbours(Protocol):
 class NodeNeighbours:
     """The neighbours over a channel to the node itself, with the node's own credentials."""
 
-    def __init__(self, channel: grpc.Channel) -> None:
+    def __init__(self, channel: grpc.Channel, clock: Clock = SYSTEM) -> None:
         self._catalog = catalog_pb2_grpc.CatalogServiceStub(channel)
         self._delivery = delivery_pb2_grpc.DeliveryServiceStub(channel)
         self._seals = seal_pb2_grpc.SealServiceStub(channel)
+        self._trust = OwnTrust(
+            lambda: _call(self._seals.GetTrustMaterial, seal_pb2.GetTrustMaterialRequest()), clock
+        )
 
     def issuer(self, department: str) -> Issuer:
         """See Neighbours."""
@@ -152,7 +160,7 @@ class NodeNeighbours:
             seal=seal,
             document=document,
             format=_FORMATS[form],
-            placements=[place],
+            placements=[] if form is LicenseFormat.JWT else [place],
             reason="签发电子证照",
             kind=_kind(license_type),
             request_id=request_id,
@@ -161,17 +169,12 @@ class NodeNeighbours:
         return bytes(answer.document)
 
     def document_problem(self, document: bytes) -> str:
-        """See Neighbours."""
-        request = seal_pb2.VerifyDocumentRequest(document=document)
-        verdict = _call(self._seals.VerifyDocument, request, seconds=SEALING_SECONDS).verdict
-        if verdict.indication == seal_pb2.INDICATION_PASSED:
-            return ""
-        return verdict.reason or "NOT_PASSED"
+        """See Neighbours: judged here, by the seal service's public material (`own_trust`)."""
+        return self._trust.problem(document)
 
     def trust_fingerprint(self) -> bytes:
         """See Neighbours: the hash of certificates and revocation lists."""
-        answer = _call(self._seals.GetTrustMaterial, seal_pb2.GetTrustMaterialRequest())
-        return hashlib.sha256(answer.SerializeToString(deterministic=True)).digest()
+        return self._trust.fingerprint()
 
     def has_resource(self, resource: str) -> bool:
         """See Neighbours."""

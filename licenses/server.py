@@ -19,6 +19,11 @@ import grpc
 import structlog
 
 from licenses import store
+from licenses.batches import rpc as batches
+from licenses.batches.issuing import LaterLibrary, remembering
+from licenses.batches.service import Batches
+from licenses.batches.working import BatchWorker
+from licenses.credentials import Credentials
 from licenses.documents import Documents
 from licenses.finishing import Finishing
 from licenses.holder_index import HolderIndex
@@ -32,7 +37,7 @@ from licenses.reading import Reading
 from licenses.rpc import POLICY, LicenseRpc
 from licenses.succession import Successions
 from licenses.types.service import Types
-from licenses.v1 import licenses_pb2_grpc, presentations_pb2_grpc
+from licenses.v1 import batches_pb2_grpc, licenses_pb2_grpc, presentations_pb2_grpc
 from runtime.clock import SYSTEM, Clock
 from runtime.config import Settings
 from runtime.database import Database
@@ -80,7 +85,7 @@ class LicenseServer:
         if neighbours is None:
             if channel is None:
                 raise ValueError("a license service needs a channel to its node")
-            neighbours = NodeNeighbours(channel)
+            neighbours = NodeNeighbours(channel, clock)
         self._neighbours = neighbours
         self.database = Database(settings.database_url("licenses"), schema="licenses")
         self._clock = clock
@@ -88,8 +93,15 @@ class LicenseServer:
         self.documents = Documents(objects, neighbours)
         self.library = Library(self.database, neighbours, department)
         self.types = Types(self.database, clock)
+        credentials = Credentials(settings.passphrase())
         self.finishing = Finishing(
-            self.database, self.documents, neighbours, self.library, self.types, clock
+            self.database,
+            self.documents,
+            neighbours,
+            self.library,
+            self.types,
+            clock,
+            credentials,
         )
         self.issuing = Issuing(
             self.database,
@@ -105,6 +117,31 @@ class LicenseServer:
             self.issuing, self.reading, self.documents, self.types, clock
         )
         self.presenting = Presenting(self.database, self.documents, clock)
+        self.batches = Batches(self.database, self.types, clock)
+        of_batches = Finishing(
+            self.database,
+            self.documents,
+            neighbours,
+            LaterLibrary(self.database, neighbours, department),
+            self.types,
+            clock,
+            credentials,
+        )
+        self.batch_worker = BatchWorker(
+            self.database,
+            Issuing(
+                self.database,
+                self.documents,
+                remembering(neighbours),
+                of_batches,
+                self.types,
+                self._index,
+                clock,
+            ),
+            self.types,
+            clock,
+            threads=ISSUING_THREADS,
+        )
         self._issuing_threads = ThreadPoolExecutor(ISSUING_THREADS, "issuing")
         self._verifying_threads = ThreadPoolExecutor(VERIFYING_THREADS, "verifying")
         self._stopping = threading.Event()
@@ -120,7 +157,7 @@ class LicenseServer:
             _log.info("holder_index_made_again", licenses=again)
 
     def register(self, server: Server) -> None:
-        """Add the methods of both services to a server."""
+        """Add the methods of the three services to a server."""
         server.add(
             licenses_pb2_grpc.add_LicenseServiceServicer_to_server,
             LicenseRpc(
@@ -141,6 +178,11 @@ class LicenseServer:
             presentations.PresentationRpc(self.presenting, self._verifying_threads),
             presentations.POLICY,
         )
+        server.add(
+            batches_pb2_grpc.add_BatchServiceServicer_to_server,
+            batches.BatchRpc(self.database, self.batches, wake=self.batch_worker.wake),
+            batches.POLICY,
+        )
 
     async def start(self) -> None:
         """Begin to reconcile, now and every few seconds."""
@@ -148,6 +190,7 @@ class LicenseServer:
             target=self._reconcile_until_stopped, name="licenses-reconcile", daemon=True
         )
         self._reconciler.start()
+        self.batch_worker.start()
 
     async def stop(self) -> None:
         """End the threads and give the connections back."""
@@ -158,11 +201,12 @@ class LicenseServer:
     def _join(self) -> None:
         if self._reconciler is not None:
             self._reconciler.join()
+        self.batch_worker.stop()
         self._issuing_threads.shutdown(wait=True, cancel_futures=True)
         self._verifying_threads.shutdown(wait=True, cancel_futures=True)
 
     def reconcile(self) -> Reconciled:
-        """Finish what was left: licenses, what waits for the library, presentations long over.
+        """Finish what was left: licenses, what waits for the library; forget what is long over.
 
         Raises Unavailable where the database or a neighbour does not answer.
         """
@@ -171,6 +215,7 @@ class LicenseServer:
         with self.database.unit_of_work() as work:
             before = self._clock.now() - PRESENTATIONS_KEPT
             forgotten = forget_presentations(work.session, before)
+        self.batches.sweep()
         return Reconciled(
             finished=issued.finished,
             failed=issued.failed,

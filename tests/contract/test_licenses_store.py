@@ -14,6 +14,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from licenses import store
+from licenses.batches import store as batches
+from licenses.batches.rows import store as rows
 from licenses.holder_index import HolderIndex
 from licenses.library import store as outbox
 from licenses.library.service import record_of
@@ -55,7 +57,7 @@ def add(database: Database, license_: License, request_id: str = "") -> License:
 
 
 def test_the_migrations_make_the_tables_of_the_models(database: Database) -> None:
-    wanted = [store.TABLES.metadata, types.TABLES.metadata, GROUND]
+    wanted = [store.TABLES.metadata, types.TABLES.metadata, batches.METADATA, rows.METADATA, GROUND]
     with database.engine.connect() as connection:
         context = MigrationContext.configure(
             connection,

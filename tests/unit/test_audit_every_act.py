@@ -213,6 +213,11 @@ TABLES: dict[tuple[str, str], dict[str, str | tuple[str, ...]]] = {
         "VerifyPresentation": ("presentation_verified",),
         "EndPresentation": ("presentation_ended",),
     },
+    ("licenses.batches.rpc", "POLICY"): {
+        "CreateIssueBatch": ("license_batch_created",),
+        "CancelIssueBatch": ("license_batch_cancelled",),
+        **dict.fromkeys(("GetIssueBatch", "ListIssueBatches", "ListIssueBatchResults"), OWN),
+    },
 }  # fmt: skip
 READING = ("Get", "List", "Compare", "Search", "Count", "Report", "Explain", "WhatIf", "Discover")
 

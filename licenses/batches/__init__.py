@@ -1,0 +1,1 @@
+"""Issuing many licenses at once (批量签发)."""

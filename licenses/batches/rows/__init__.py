@@ -1,0 +1,1 @@
+"""The rows of a batch, and what came of each."""

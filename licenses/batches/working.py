@@ -1,0 +1,292 @@
+"""The worker: issues the rows of batches in the background, a few at a time.
+
+1. It takes a batch under a lease, issues the next rows, and writes their results and gives the
+   batch back in one transaction. So batches take turns, and a worker that dies costs a few rows
+   that are asked again: with the same request ids, whose licenses are there.
+2. What a row is refused for is its result. Where all rows would be refused alike, or a neighbour
+   does not answer, the batch rests, longer each time, and says why.
+3. What fails a row again and again for another reason is its result in the end: no row holds up
+   those behind it for ever.
+4. Single licenses are issued by other threads: a batch delays them by its share of the processor
+   and no more.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final, Protocol
+
+import structlog
+
+from licenses.batches import model, store
+from licenses.batches.model import Batch, Result, RowState
+from licenses.batches.rows import store as rows_store
+from licenses.batches.rows.store import Waiting
+from licenses.issuing import Request
+from licenses.model import License, Order
+from licenses.orders import holder_of
+from licenses.types.model import TypeVersion
+from licenses.types.service import Types
+from licenses.types.values import read_day
+from runtime.clock import Clock
+from runtime.database import Database
+from runtime.errors import (
+    AlreadyExists,
+    DomainError,
+    FailedPrecondition,
+    FieldViolation,
+    InvalidArgument,
+    NotFound,
+    PermissionDenied,
+    Unavailable,
+)
+from runtime.records import make_record
+from runtime.telemetry import Repeated
+
+ROWS_AT_ONCE: Final = 32
+POLL_SECONDS: Final = 2.0
+LEASE: Final = timedelta(seconds=120)
+FIRST_REST: Final = 2.0
+LONGEST_REST: Final = 300.0
+ATTEMPTS: Final = 3
+_FINAL: Final = (InvalidArgument, AlreadyExists, NotFound, FailedPrecondition, PermissionDenied)
+
+_log = structlog.get_logger()
+
+
+class Issues(Protocol):
+    """The use case of issuing, as far as a batch needs it."""
+
+    def issue(self, order: Order, *, department: str, seal: str, request: Request) -> License:
+        """Issue a license, or go on with the one that this request began."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stopped:
+    """A row that has no result yet, and why; `counts` where it may be the row's own fault."""
+
+    number: int
+    reason: str
+    counts: bool
+
+
+class BatchWorker:
+    """Works in threads of its own; several processes may share the batches."""
+
+    def __init__(
+        self,
+        database: Database,
+        issuing: Issues,
+        types: Types,
+        clock: Clock,
+        *,
+        threads: int = 2,
+    ) -> None:
+        self._database = database
+        self._issuing = issuing
+        self._types = types
+        self._clock = clock
+        self._pool = ThreadPoolExecutor(threads, "batches")
+        self._rests: dict[str, float] = {}
+        self._stopping = threading.Event()
+        self._woken = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin to work."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work_on, name="batches", daemon=True)
+            self._thread.start()
+
+    def wake(self) -> None:
+        """Look for batches now."""
+        self._woken.set()
+
+    def stop(self) -> None:
+        """Stop after the rows that are being issued."""
+        self._stopping.set()
+        self._woken.set()
+        if self._thread is not None:
+            self._thread.join()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _work_on(self) -> None:
+        told = Repeated("issue_batches_failed", "issue_batches_resumed")
+        while not self._stopping.is_set():
+            try:
+                worked = self.run_once()
+            except Exception as error:  # noqa: BLE001  # the next round tries again
+                worked = False
+                told.failed(error)
+            else:
+                told.succeeded()
+            if not worked:
+                self._woken.wait(POLL_SECONDS)
+                self._woken.clear()
+
+    def run_once(self) -> bool:
+        """Issue the next rows of the batch that waited longest; False where none is due."""
+        lease = secrets.token_hex(8)
+        batch = self._take(lease)
+        if batch is None:
+            return False
+        with self._database.reading() as session:
+            rows = rows_store.waiting(session, batch.name, ROWS_AT_ONCE)
+        if not rows:
+            self._finish(batch, lease)
+            return True
+        try:
+            version = self._types.version(batch.type_id, batch.type_version)
+        except NotFound as error:
+            self._rest(batch, lease, [], [_Stopped(number=0, reason=error.reason, counts=False)])
+            return True
+        over = threading.Event()
+        outcomes = list(self._pool.map(lambda one: self._issue(batch, version, one, over), rows))
+        done = [one for one in outcomes if isinstance(one, Result)]
+        stopped = [one for one in outcomes if isinstance(one, _Stopped)]
+        if stopped:
+            self._rest(batch, lease, done, stopped)
+        else:
+            self._rests.pop(batch.name, None)
+            with self._database.unit_of_work() as work:
+                store.keep(work.session, batch.name, done, lease=lease, until=self._clock.now())
+        return True
+
+    def _take(self, lease: str) -> Batch | None:
+        now = self._clock.now()
+        with self._database.reading() as session:
+            name = store.due(session, now)
+        if name is None:
+            return None
+        with self._database.unit_of_work() as work:
+            if not store.take(work.session, name, lease=lease, now=now, until=now + LEASE):
+                return None
+            return store.batch(work.session, name)
+
+    # --- one row -----------------------------------------------------------------------------
+
+    def _issue(
+        self, batch: Batch, version: TypeVersion, waiting: Waiting, over: threading.Event
+    ) -> Result | _Stopped | None:
+        """What came of a row; None where another row has found that it is no use to go on."""
+        if over.is_set() or self._stopping.is_set():
+            return None
+        try:
+            made = self._issuing.issue(
+                _order(version, waiting),
+                department=batch.issuer,
+                seal=batch.seal,
+                request=Request(
+                    actor=batch.actor,
+                    id=model.request_id_of(batch.type_id, waiting.row.key),
+                    digest=model.request_digest_of(batch.type_id, waiting.content),
+                ),
+            )
+        except DomainError as error:
+            found = self._refused(waiting, error)
+            if isinstance(found, _Stopped):
+                over.set()
+            return found
+        except Exception as error:  # noqa: BLE001  # a fault of ours is told, and stops no batch
+            _log.error("batch_row_failed", batch=batch.name, error=type(error).__name__)
+            over.set()
+            if waiting.attempts + 1 >= ATTEMPTS:
+                return _fault(waiting)
+            return _Stopped(number=waiting.number, reason="INTERNAL", counts=True)
+        return Result(
+            number=waiting.number,
+            key=waiting.row.key,
+            state=RowState.ISSUED,
+            license=made.name,
+            identifier=made.identifier,
+            repeated=waiting.first < waiting.number
+            or made.issue_time < batch.create_time.replace(microsecond=0),
+        )
+
+    def _refused(self, waiting: Waiting, error: DomainError) -> Result | _Stopped:
+        is_final = isinstance(error, _FINAL) and error.reason not in model.WAITED_FOR
+        counts = not isinstance(error, (Unavailable, *_FINAL))
+        if not is_final and not (counts and waiting.attempts + 1 >= ATTEMPTS):
+            return _Stopped(number=waiting.number, reason=error.reason, counts=counts)
+        violations = getattr(error, "violations", ())
+        return Result(
+            number=waiting.number,
+            key=waiting.row.key,
+            state=RowState.FAILED,
+            **model.told(error.reason, error.message, error.message_zh, violations),
+        )
+
+    # --- a batch -----------------------------------------------------------------------------
+
+    def _rest(
+        self, batch: Batch, lease: str, done: Sequence[Result], stopped: Sequence[_Stopped]
+    ) -> None:
+        rest = min(self._rests.get(batch.name, FIRST_REST / 2) * 2, LONGEST_REST)
+        self._rests[batch.name] = rest
+        why = stopped[0].reason
+        _log.warning("batch_waits", batch=batch.name, reason=why, seconds=rest)
+        until = self._clock.now() + timedelta(seconds=rest)
+        counted = [one.number for one in stopped if one.counts]
+        with self._database.unit_of_work() as work:
+            if store.keep(
+                work.session, batch.name, done, lease=lease, until=until, waiting_reason=why
+            ):
+                rows_store.attempted(work.session, batch.name, counted)
+
+    def _finish(self, batch: Batch, lease: str) -> None:
+        now = self._clock.now()
+        self._rests.pop(batch.name, None)
+        with self._database.unit_of_work() as work:
+            if not store.finish(work.session, batch.name, lease=lease, at=now):
+                return
+            work.record(
+                make_record(
+                    "license_batch_finished",
+                    at=now,
+                    actor=batch.actor,
+                    facts={
+                        "batch": batch.name,
+                        "issued": batch.issued_count,
+                        "failed": batch.failed_count,
+                    },
+                )
+            )
+
+
+def _order(version: TypeVersion, waiting: Waiting) -> Order:
+    """What the row asks for. Raises InvalidArgument, BAD_LICENSE_FIELDS."""
+    row = waiting.row
+    valid_from = read_day(row.valid_from) if row.valid_from else None
+    if row.valid_from and valid_from is None:
+        raise InvalidArgument(
+            "the license cannot be issued as asked: correct valid_from",
+            reason="BAD_LICENSE_FIELDS",
+            message_zh="签发内容有误：请更正 valid_from",
+            violations=[FieldViolation("valid_from", "not a date, YYYY-MM-DD")],
+        )
+    return Order(
+        type=version.type,
+        type_version=version.version,
+        holders=tuple(holder_of(version.type, one.name, one.code) for one in row.holders),
+        fields=row.fields,
+        valid_from=valid_from,
+        serial=row.serial,
+        pictures=row.pictures,
+    )
+
+
+def _fault(waiting: Waiting) -> Result:
+    return Result(
+        number=waiting.number,
+        key=waiting.row.key,
+        state=RowState.FAILED,
+        reason="INTERNAL",
+        message="the node failed on this row: see its log, then send the row again",
+        message_zh="节点处理该行时出现故障：请查看节点日志后重新提交该行",
+    )

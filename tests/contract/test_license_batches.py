@@ -1,0 +1,412 @@
+"""Batches on SQLite and PostgreSQL: rows, turns, results, what a crash and a cancel leave."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from licenses.batches import model, store
+from licenses.batches.model import Batch, BatchState, Row, RowHolder, RowState
+from licenses.batches.rows import store as rows_store
+from licenses.batches.service import KEPT, RECEIVING, Batches
+from licenses.batches.working import ATTEMPTS, ROWS_AT_ONCE, BatchWorker
+from licenses.issuing import Request
+from licenses.model import License, Order
+from licenses.server import MIGRATIONS
+from licenses.types import store as types_store
+from licenses.types.service import Types
+from runtime.clock import FixedClock
+from runtime.database import Database, audit_outbox
+from runtime.errors import (
+    AlreadyExists,
+    DataLoss,
+    DomainError,
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    PermissionDenied,
+    ResourceExhausted,
+    Unavailable,
+)
+from runtime.identity import Principal, Role
+from tests.builders.licenses import BUREAU, FIELDS, NOW, TYPE_NAME, a_license, citizen_number
+
+CALLER = Principal(
+    system=f"{BUREAU}/systems/main",
+    department=BUREAU,
+    roles=frozenset({Role.DEPARTMENT}),
+    serial=1,
+)
+STRANGER = replace(CALLER, system="departments/tax/systems/main", department="departments/tax")
+
+
+class Crash(BaseException):
+    """The process is gone: nobody catches this."""
+
+
+@dataclass
+class Simulator:
+    """Issuing as a batch sees it: one license a request id, refusals by the holder's name."""
+
+    clock: FixedClock
+    made: dict[str, tuple[License, bytes]] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    failing: dict[str, DomainError | Exception] = field(default_factory=dict)
+    crash_after: int = -1
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def issue(
+        self, order: Order, *, department: str, seal: str, request: Request, **_more: Any
+    ) -> License:
+        with self.lock:
+            name = order.holders[0].name
+            self.asked.append(name)
+            error = self.failing.get(name) or self.failing.get("*")
+            if error is not None:
+                raise error
+            if request.id in self.made:
+                license_, digest = self.made[request.id]
+                if digest != request.digest:
+                    raise AlreadyExists("used", reason="REQUEST_ID_REUSED", message_zh="已用")
+                return license_
+            number = len(self.made) + 1
+            license_ = a_license(number, issue_time=self.clock.now(), issuer=department)
+            self.made[request.id] = (license_, request.digest)
+            if number == self.crash_after:
+                raise Crash
+            return license_
+
+
+@dataclass
+class World:
+    """A database with a worker, on a clock that stands."""
+
+    database: Database
+    clock: FixedClock
+    batches: Batches
+    issuing: Simulator
+    worker: BatchWorker
+    types: Types
+
+    def send(self, rows: list[Row], *, seal: str = "", caller: Principal = CALLER) -> Batch:
+        receiving = self.batches.begin(caller, BUREAU, TYPE_NAME, seal, repeated=False)
+        for at in range(0, len(rows), 1000):
+            receiving.take(rows[at : at + 1000])
+        batch = receiving.whole(last=True)
+        with self.database.unit_of_work() as work:
+            return self.batches.start(work, batch)
+
+    def work(self) -> None:
+        """Rounds until nothing is due now."""
+        while self.worker.run_once():
+            pass
+
+    def results(self, name: str, **how: Any) -> list[model.Result]:
+        how = {"state": None, "page_size": 1000, "page_token": "", **how}
+        return list(self.batches.results(CALLER, name, **how)[0])
+
+    def content(self) -> int:
+        """How many rows still hold what stood in them."""
+        with self.database.engine.connect() as connection:
+            held = sa.select(sa.func.count()).where(sa.func.length(rows_store.ROWS.c.content) > 0)
+            return int(connection.execute(held).scalar_one())
+
+    def leaves(self) -> list[bytes]:
+        with self.database.engine.connect() as connection:
+            return [bytes(row.leaf) for row in connection.execute(sa.select(audit_outbox))]
+
+
+@pytest.fixture
+def world(database_url: str) -> Iterator[World]:
+    database, clock = Database(database_url, schema="licenses"), FixedClock(NOW)
+    database.migrate(MIGRATIONS)
+    types = Types(database, clock)
+    types.begin()
+    issuing = Simulator(clock)
+    worker = BatchWorker(database, issuing, types, clock)
+    yield World(database, clock, Batches(database, types, clock), issuing, worker, types)
+    worker.stop()
+    database.close()
+
+
+def a_row(number: int = 1, **changes: Any) -> Row:
+    values: dict[str, Any] = {
+        "holders": (RowHolder(name=f"人{number}", code=citizen_number(number)),),
+        "fields": FIELDS,
+    }
+    return Row(**{**values, **changes})
+
+
+def test_every_row_gets_its_license_and_keeps_nothing_else(world: World) -> None:
+    batch = world.send([a_row(n) for n in range(1, 2 * ROWS_AT_ONCE + 4)])
+    assert world.content() == 2 * ROWS_AT_ONCE + 3
+    world.work()
+    ended = world.batches.get(CALLER, batch.name)
+    assert (ended.state, ended.issued_count, ended.failed_count) == (BatchState.FINISHED, 67, 0)
+    found = world.results(batch.name)
+    assert [one.number for one in found] == list(range(1, 68))
+    assert len({one.license for one in found}) == 67
+    assert not any(one.repeated for one in found)
+    assert world.content() == 0
+    told = b" ".join(world.leaves())
+    assert told.count(b"license_batch_created") == told.count(b"license_batch_finished") == 1
+    assert "人1".encode() not in told
+
+
+def test_a_refused_row_stops_no_other_and_says_why(world: World) -> None:
+    world.issuing.failing["人2"] = InvalidArgument(
+        "no", reason="BAD_LICENSE_FIELDS", message_zh="不"
+    )
+    batch = world.send([a_row(1), a_row(2), a_row(3, valid_from="2026-02-30"), a_row(4)])
+    world.work()
+    states = [one.state for one in world.results(batch.name)]
+    assert states == [RowState.ISSUED, RowState.FAILED, RowState.FAILED, RowState.ISSUED]
+    failed = world.results(batch.name, state=RowState.FAILED)
+    assert [one.reason for one in failed] == ["BAD_LICENSE_FIELDS"] * 2
+    assert failed[1].violations == ("valid_from: not a date, YYYY-MM-DD",)
+    assert world.batches.get(CALLER, batch.name).failed_count == 2
+
+
+def test_the_same_row_again_is_the_same_license(world: World) -> None:
+    twice = a_row(1, key="case-1")
+    first = world.send([twice, a_row(2), twice, a_row(2)])
+    world.work()
+    found = world.results(first.name)
+    assert found[0].license == found[2].license != found[1].license == found[3].license
+    assert [one.repeated for one in found] == [False, False, True, True]
+
+    world.clock.advance(timedelta(days=400))
+    again = world.send([twice, a_row(3)])
+    world.work()
+    later = world.results(again.name)
+    assert later[0].license == found[0].license
+    assert [one.repeated for one in later] == [True, False]
+    assert len(world.issuing.made) == 3
+
+
+def test_rows_without_keys_are_the_same_on_one_day_only(world: World) -> None:
+    names = []
+    for wait in (timedelta(0), timedelta(hours=1), timedelta(days=1)):
+        world.clock.advance(wait)
+        batch = world.send([a_row(1)])
+        world.work()
+        names.append(world.results(batch.name)[0].license)
+    assert names[0] == names[1] != names[2]
+
+
+def test_a_key_used_for_another_row_is_refused_in_that_row(world: World) -> None:
+    batch = world.send([a_row(1, key="k"), a_row(2, key="k")])
+    world.work()
+    found = world.results(batch.name)
+    assert sorted(one.state for one in found) == [RowState.FAILED, RowState.ISSUED]
+    assert {one.reason for one in found} == {"", "REQUEST_ID_REUSED"}
+
+
+def test_a_crash_at_any_row_costs_no_license_and_makes_none_twice(world: World) -> None:
+    batch = world.send([a_row(n) for n in range(1, 41)])
+    for crash in (5, 33):
+        world.issuing.crash_after = crash
+        with pytest.raises(Crash):
+            world.work()
+        world.clock.advance(timedelta(minutes=3))  # its lease ends
+    world.issuing.crash_after = -1
+    world.work()
+    found = world.results(batch.name)
+    assert [one.state for one in found] == [RowState.ISSUED] * 40
+    assert len({one.license for one in found}) == 40 == len(world.issuing.made)
+
+
+def test_a_neighbour_that_is_away_makes_the_batch_wait(world: World) -> None:
+    away = Unavailable("away", reason="NODE_AWAY", message_zh="不可用")
+    world.issuing.failing["*"] = away
+    batch = world.send([a_row(n) for n in range(1, 6)])
+    for _ in range(2 * ATTEMPTS):
+        world.work()
+        waits = world.batches.get(CALLER, batch.name)
+        assert (waits.state, waits.waiting_reason) == (BatchState.RUNNING, "NODE_AWAY")
+        world.clock.advance(timedelta(minutes=6))
+    assert world.results(batch.name, state=RowState.FAILED) == []
+    world.issuing.failing.clear()
+    world.work()
+    assert world.batches.get(CALLER, batch.name).issued_count == 5
+    assert world.batches.get(CALLER, batch.name).waiting_reason == ""
+
+
+@pytest.mark.parametrize("reason", ["SEAL_NOT_USABLE", "SEAL_NOT_IN_FORCE"])
+def test_a_seal_that_is_frozen_refuses_no_row(world: World, reason: str) -> None:
+    world.issuing.failing["*"] = FailedPrecondition("frozen", reason=reason, message_zh="冻结")
+    batch = world.send([a_row(n) for n in range(1, 50)])
+    world.work()
+    assert world.batches.get(CALLER, batch.name).failed_count == 0
+    assert len(world.issuing.asked) < 10  # no use to ask with every row
+
+
+@pytest.mark.parametrize(
+    "error", [DataLoss("bad", reason="OUTPUT_NOT_GOOD", message_zh="坏"), ZeroDivisionError()]
+)
+def test_a_row_that_fails_for_ever_does_not_hold_up_the_others(
+    world: World, error: Exception
+) -> None:
+    world.issuing.failing["人1"] = error
+    batch = world.send([a_row(1), a_row(2)])
+    for _ in range(ATTEMPTS):
+        world.work()
+        world.clock.advance(timedelta(minutes=6))
+    world.work()
+    found = world.results(batch.name)
+    assert [one.state for one in found] == [RowState.FAILED, RowState.ISSUED]
+    assert found[0].reason in ("OUTPUT_NOT_GOOD", "INTERNAL")
+
+
+def test_batches_take_turns(world: World) -> None:
+    long = world.send([a_row(n) for n in range(1, 101)])
+    world.clock.advance(timedelta(seconds=1))
+    short = world.send([a_row(200)])
+    world.clock.advance(timedelta(seconds=1))
+    world.worker.run_once()
+    world.clock.advance(timedelta(seconds=1))
+    world.worker.run_once()
+    assert world.batches.get(CALLER, short.name).issued_count == 1
+    assert world.batches.get(CALLER, long.name).issued_count == ROWS_AT_ONCE
+
+
+def test_a_cancelled_batch_issues_no_more_and_tells_what_it_issued(world: World) -> None:
+    batch = world.send([a_row(n) for n in range(1, 101)])
+    world.worker.run_once()
+    with world.database.unit_of_work() as work:
+        ended = world.batches.cancel(work, CALLER, batch.name, reason="名单有误")
+    assert ended.state is BatchState.CANCELLED
+    assert world.content() == 0
+    world.work()
+    issued = world.results(batch.name, state=RowState.ISSUED)
+    assert len(issued) == len(world.issuing.made) == ROWS_AT_ONCE
+    with world.database.unit_of_work() as work, pytest.raises(FailedPrecondition) as caught:
+        world.batches.cancel(work, CALLER, batch.name, reason="再次")
+    assert caught.value.reason == "BATCH_ENDED"
+
+
+def test_what_was_issued_while_it_was_cancelled_is_told(world: World) -> None:
+    batch = world.send([a_row(n) for n in range(1, 4)])
+    lease = "mine"
+    now = world.clock.now()
+    with world.database.unit_of_work() as work:
+        assert store.take(work.session, batch.name, lease=lease, now=now, until=now)
+    with world.database.unit_of_work() as work:
+        world.batches.cancel(work, CALLER, batch.name, reason="名单有误")
+    made = model.Result(
+        number=1, key="k", state=RowState.ISSUED, license="departments/a/licenses/b"
+    )
+    with world.database.unit_of_work() as work:
+        assert store.keep(work.session, batch.name, [made], lease=lease, until=now)
+    assert world.results(batch.name, state=RowState.ISSUED)[0].license == made.license
+    assert world.batches.get(CALLER, batch.name).issued_count == 1
+    assert not world.worker.run_once()
+
+
+def test_of_two_workers_one_writes(world: World) -> None:
+    batch = world.send([a_row(1)])
+    now = world.clock.now()
+    until = now + timedelta(seconds=1)
+    with world.database.unit_of_work() as work:
+        assert store.take(work.session, batch.name, lease="one", now=now, until=until)
+        assert not store.take(work.session, batch.name, lease="two", now=now, until=until)
+    world.clock.advance(timedelta(seconds=2))
+    world.work()
+    late = model.Result(number=1, key="k", state=RowState.FAILED, reason="LATE")
+    with world.database.unit_of_work() as work:
+        assert not store.keep(work.session, batch.name, [late], lease="one", until=until)
+    assert world.results(batch.name)[0].state is RowState.ISSUED
+
+
+def test_what_never_came_whole_is_not_issued_seen_or_kept(world: World) -> None:
+    receiving = world.batches.begin(CALLER, BUREAU, TYPE_NAME, "", repeated=False)
+    receiving.take([a_row(1)])
+    with pytest.raises(InvalidArgument) as caught:
+        receiving.whole(last=False)
+    assert caught.value.reason == "BATCH_NOT_WHOLE"
+    assert not world.worker.run_once()
+    with pytest.raises(NotFound):
+        world.batches.get(CALLER, receiving.batch.name)
+    assert world.batches.page(CALLER, BUREAU, page_size=10, page_token="")[0] == []
+    world.clock.advance(RECEIVING + timedelta(seconds=1))
+    assert world.batches.sweep() == 1
+    assert world.content() == 0
+
+
+def test_results_are_kept_a_while_and_not_for_ever(world: World) -> None:
+    batch = world.send([a_row(1)])
+    world.work()
+    world.clock.advance(KEPT - timedelta(days=1))
+    assert world.batches.sweep() == 0
+    world.clock.advance(timedelta(days=2))
+    assert world.batches.sweep() == 1
+    with pytest.raises(NotFound):
+        world.batches.get(CALLER, batch.name)
+
+
+def test_a_batch_is_its_departments(world: World) -> None:
+    batch = world.send([a_row(1)])
+    with pytest.raises(NotFound) as caught:
+        world.batches.get(STRANGER, batch.name)
+    assert caught.value.reason == "ISSUE_BATCH_NOT_FOUND"
+    with pytest.raises(NotFound):
+        world.batches.results(STRANGER, batch.name, state=None, page_size=1, page_token="")
+    with world.database.unit_of_work() as work, pytest.raises(NotFound):
+        world.batches.cancel(work, STRANGER, batch.name, reason="无")
+    with pytest.raises(PermissionDenied):
+        world.batches.begin(STRANGER, BUREAU, TYPE_NAME, "", repeated=False)
+
+
+def test_pages_of_batches_and_results(world: World) -> None:
+    names = []
+    for _ in range(3):
+        names.append(world.send([a_row(1), a_row(2), a_row(3)]).name)
+        world.clock.advance(timedelta(seconds=1))
+    page, token = world.batches.page(CALLER, BUREAU, page_size=2, page_token="")
+    rest, end = world.batches.page(CALLER, BUREAU, page_size=2, page_token=token)
+    assert [one.name for one in (*page, *rest)] == names[::-1]
+    assert end == ""
+    how: dict[str, Any] = {"state": None, "page_size": 2}
+    first, token = world.batches.results(CALLER, names[0], page_token="", **how)
+    second, end = world.batches.results(CALLER, names[0], page_token=token, **how)
+    assert [one.number for one in (*first, *second)] == [1, 2, 3]
+    assert end == ""
+
+
+def test_a_department_has_so_many_batches_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model, "MAX_BATCHES", 2)
+    world.send([a_row(1)])
+    world.send([a_row(1)])
+    with pytest.raises(ResourceExhausted) as caught:
+        world.send([a_row(1)])
+    assert caught.value.reason == "TOO_MANY_BATCHES"
+    world.work()
+    world.send([a_row(1)])
+
+
+def test_a_type_changed_meanwhile_changes_no_batch(world: World) -> None:
+    """What the row was read with is the version of its batch, whatever is the newest."""
+    seen: list[int] = []
+    issue = world.issuing.issue
+
+    def noting(order: Order, **how: Any) -> License:
+        seen.append(order.type_version)
+        return issue(order, **how)
+
+    world.issuing.issue = noting  # type: ignore[method-assign]
+    batch = world.send([a_row(1)])
+    assert batch.type_version == 1
+    held = world.types.version(batch.type_id, 1)
+    with world.database.unit_of_work() as work:
+        types_store.add(work.session, replace(held, version=2, digest="another"))
+    assert world.types.newest(TYPE_NAME).version == 2
+    world.work()
+    assert seen == [1]
