@@ -1,0 +1,107 @@
+"""`tongban license`: present a license, and verify what is presented."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from licenses.v1 import presentations_pb2 as presentations
+from seal.v1 import seal_pb2
+from tongban.client import Client, new_request_id, plain
+from tongban.commands.license_shown import HolderCode, Name
+from tongban.console import (
+    DEFAULT_IDENTITY,
+    DEFAULT_NODE,
+    Exit,
+    IdentityFolder,
+    Json,
+    NodeAddress,
+    out,
+    outcomes,
+    print_answer,
+    print_json,
+    print_table,
+    say,
+    when,
+)
+
+app = typer.Typer()
+
+
+@app.command()
+def present(
+    name: Name,
+    holder_code: HolderCode,
+    field: Annotated[list[str], typer.Option(help="Key of the metadata to show; several times.")],
+    purpose: Annotated[str, typer.Option(help="What it is shown for.")],
+    audience: Annotated[
+        str, typer.Option(help="Department that may verify it; any if empty.")
+    ] = "",
+    minutes: Annotated[int, typer.Option(min=1, max=1440, help="How long it can be verified.")] = 5,
+    uses: Annotated[int, typer.Option(min=0, help="How often; 0 is no bound.")] = 0,
+    node: NodeAddress = DEFAULT_NODE,
+    identity: IdentityFolder = DEFAULT_IDENTITY,
+    as_json: Json = False,
+) -> None:
+    """Present a license with chosen fields by a short-lived code (counters).
+
+    Example: tongban license present departments/human-resources/licenses/ab12
+    --field ZZMC --field CZZT --purpose 办理社会保险
+    """
+    with outcomes(as_json=as_json), Client(node, identity) as client:
+        shown = client.presentations.PresentLicense(
+            presentations.PresentLicenseRequest(
+                license=name,
+                holder_code=holder_code,
+                fields=field,
+                purpose=purpose,
+                audience=audience,
+                lifetime_seconds=minutes * 60,
+                max_uses=uses,
+                request_id=new_request_id(),
+            ),
+            timeout=client.timeout,
+        )
+        if as_json:
+            print_json(plain(shown))
+        else:
+            until = when(shown.expire_time)
+            out.print(
+                say(f"Code {shown.code}, until {until}", f"亮证码 {shown.code}，有效至 {until}")
+            )
+
+
+@app.command()
+def verify(
+    code: Annotated[str, typer.Argument(help="The code as shown.")],
+    purpose: Annotated[str, typer.Option(help="What you need it for.")],
+    node: NodeAddress = DEFAULT_NODE,
+    identity: IdentityFolder = DEFAULT_IDENTITY,
+    as_json: Json = False,
+) -> None:
+    """Verify a presented code. Exit code 1 FAILED, 6 INDETERMINATE.
+
+    Example: tongban license verify 7ZK4-… --purpose 办理社会保险
+    """
+    with outcomes(as_json=as_json), Client(node, identity) as client:
+        answer = client.presentations.VerifyPresentation(
+            presentations.VerifyPresentationRequest(code=code, purpose=purpose),
+            timeout=client.timeout,
+        )
+        if as_json:
+            print_json(plain(answer))
+        else:
+            verdict = answer.verdict
+            indication = seal_pb2.Indication.Name(verdict.indication).removeprefix("INDICATION_")
+            print_answer(indication, say(verdict.summary, verdict.summary_zh))
+            if answer.fields:  # of what cannot be shown now there are none
+                print_table(
+                    f"{answer.license_type_display_name} {answer.license_identifier}",
+                    (say("field", "字段"), say("value", "值")),
+                    sorted(answer.fields.items()),
+                )
+        if answer.verdict.indication == seal_pb2.INDICATION_FAILED:
+            raise typer.Exit(Exit.NO)
+        if answer.verdict.indication != seal_pb2.INDICATION_PASSED:
+            raise typer.Exit(Exit.UNKNOWN)
