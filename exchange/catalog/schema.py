@@ -11,8 +11,7 @@ import binascii
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from functools import lru_cache
+from datetime import date, datetime
 
 from exchange.catalog.model import (
     CONTROL,
@@ -25,9 +24,10 @@ from exchange.catalog.model import (
 )
 from exchange.lists.model import Negative
 from exchange.spatial.model import geometry_problem
-from runtime.idcodes import STANDARDS
+from runtime.idcodes import STANDARDS, are_citizen_numbers, citizen_number_problem
 
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
+_DATES = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:\n[0-9]{4}-[0-9]{2}-[0-9]{2})*")
 _INSTANT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:Z|[+-][0-9]{2}:[0-9]{2})"
 )
@@ -90,7 +90,7 @@ class ResourceSchema:
                     return False
                 distinct.discard("")
             for check in checks:
-                whole = _OF_ALL.get(check)
+                whole = check.of_all if isinstance(check, _Within) else _OF_ALL.get(check)
                 if not (whole and whole(distinct)) and any(map(check, distinct)):
                     return False
         return True
@@ -121,7 +121,7 @@ def schema_of(resource: DataResource, kept_back: Negative | None = None) -> Reso
 def _checks_of(item: DataItem) -> list[Check]:
     checks: list[Check] = []
     if item.length:
-        checks.append(_within(item.length))
+        checks.append(_Within(item.length))
     checks.append(_TYPE_CHECKS[item.type])
     if item.standard:
         checks.append(STANDARDS[item.standard])
@@ -131,14 +131,15 @@ def _checks_of(item: DataItem) -> list[Check]:
     return checks
 
 
-@lru_cache(maxsize=1024)
-def _within(limit: int) -> Check:
-    problem = f"is longer than {limit} characters"
+@dataclass(frozen=True, slots=True)
+class _Within:
+    limit: int
 
-    def check(value: str) -> str | None:
-        return problem if len(value) > limit else None
+    def __call__(self, value: str) -> str | None:
+        return f"is longer than {self.limit} characters" if len(value) > self.limit else None
 
-    return check
+    def of_all(self, values: Collection[str]) -> bool:
+        return max(map(len, values), default=0) <= self.limit
 
 
 def _character_problem(value: str) -> str | None:
@@ -172,9 +173,21 @@ def _binary_problem(value: str) -> str | None:
     return None
 
 
+def _are_dates(values: Collection[str]) -> bool:
+    lines = "\n".join(values)
+    if len(lines) != 11 * len(values) - 1 or not _DATES.fullmatch(lines):
+        return False
+    try:
+        return all(map(date.fromisoformat, values))
+    except ValueError:
+        return False
+
+
 #: Checks that are quicker of many values at once: these tell that surely none is wrong.
 _OF_ALL: Mapping[Check, Callable[[Collection[str]], bool]] = {
     _character_problem: lambda values: "".join(values).isprintable(),
+    date_problem: _are_dates,
+    citizen_number_problem: are_citizen_numbers,
 }
 _TYPE_CHECKS: Mapping[ItemType, Check] = {
     ItemType.CHARACTER: _character_problem,

@@ -3,6 +3,8 @@
 import base64
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from exchange.catalog.model import (
     DataItem,
@@ -128,3 +130,29 @@ def test_an_etag_tells_content_and_state():
     assert etag_of(a, EntryState.ACTIVE) == etag_of(
         content_of(build.resource(etag="x", update_time=build.NOON)), EntryState.ACTIVE
     )
+
+
+WORDS = st.one_of(
+    st.sampled_from(
+        ["", "\n", "某甲", "a" * 60, "\x01", "1990-03-07", "1990-13-07", "1990-03-0７"]
+    ),
+    st.dates().map(str),
+    st.lists(st.dates().map(str), min_size=2, max_size=2).map("\n".join),
+    st.text(max_size=3),
+)
+
+
+@given(
+    values=st.lists(WORDS, min_size=1, max_size=4),
+    item=st.sampled_from(
+        [
+            DataItem(code="x", display_name="x", type=ItemType.DATE),
+            DataItem(code="x", display_name="x", type=ItemType.CHARACTER, length=10),
+        ]
+    ),
+)
+def test_a_column_fits_where_each_of_its_values_does(values, item):
+    key = DataItem(code="key", display_name="k", type=ItemType.CHARACTER, length=9)
+    schema = schema_of(build.resource(items=(key, item), key_item="key"))
+    each = [schema.violations(["", value]) == [] for value in values]
+    assert schema.fit([[""] * len(values), values]) is all(each)

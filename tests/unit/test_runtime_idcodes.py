@@ -72,3 +72,25 @@ def test_sex_follows_the_citizen_number():
 
 def test_an_agency_has_an_agency_code():
     assert credit_code(3, kind="11").startswith("11990101")
+
+
+CITIZEN = [person.citizen_number for person in people(20)]
+MUTATED = st.builds(
+    lambda number, place, other: number[:place] + other + number[place + 1 :],
+    st.sampled_from(CITIZEN),
+    st.integers(0, 18),
+    st.sampled_from(["", "0", "9", "X", "\n", "０", "13"]),
+)
+JOINED = st.lists(st.sampled_from(CITIZEN), min_size=2, max_size=3).map("\n".join)
+
+
+@given(
+    numbers=st.sets(
+        st.one_of(st.sampled_from(CITIZEN), MUTATED, JOINED, st.sampled_from(["", "\n"])),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_many_citizen_numbers_are_good_where_each_is(numbers):
+    each = [idcodes.citizen_number_problem(number) is None for number in numbers]
+    assert idcodes.are_citizen_numbers(numbers) is all(each)
