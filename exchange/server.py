@@ -213,6 +213,7 @@ class ExchangeService:
         self.monitoring.start()
         server.observe(self.monitoring)
         rates, refusals = Rates(self._clock), Refusals(self.audit)
+        sources = self._sources()
         self._delivery, self._tail = assemble(
             self.database,
             grants=self.grants,
@@ -221,8 +222,8 @@ class ExchangeService:
             clock=self._clock,
             rates=rates,
             refusals=refusals,
+            elsewhere=sources.serves,
         )
-        sources = self._sources()
         questions, self._batching = assemble_questions(
             self.database,
             grants=self.grants,

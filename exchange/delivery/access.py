@@ -14,7 +14,7 @@ from exchange.refusing import Attempt, Refusals
 from runtime import names
 from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork
-from runtime.errors import DomainError, NotFound
+from runtime.errors import DomainError, FailedPrecondition, NotFound
 from runtime.identity import Principal
 from runtime.records import SealedRecord, canonical, make_record
 from runtime.signed import takes_no_signature
@@ -51,12 +51,14 @@ class Access:
         schemas: Schemas,
         clock: Clock,
         refusals: Refusals,
+        elsewhere: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._database = database
         self._grants = grants
         self._schemas = schemas
         self._clock = clock
         self._refusals = refusals
+        self._elsewhere = elsewhere
         #: What ended while this process ran: its live streams are told without a reading.
         self._ended: set[str] = set()
 
@@ -86,8 +88,9 @@ class Access:
     def granted(self, grant: str, principal: Principal) -> Grant:
         """The grant, if it lets the caller subscribe now.
 
-        Raises what `GrantIndex.authorize` and `admitted` raise, and where requests have to be
-        signed what `takes_no_signature` is.
+        Raises what `GrantIndex.authorize` and `admitted` raise, where requests have to be signed
+        what `takes_no_signature` is, and where the source's own system answers (`elsewhere`)
+        FailedPrecondition (RESOURCE_NOT_HELD).
         """
         granted = self._grants.authorize(
             grant, department=principal.department, operation=Operation.SUBSCRIBE
@@ -95,6 +98,8 @@ class Access:
         schema = self._schemas.schema(granted.resource)
         if schema.signed_requests:  # a delivery answers no single request that could be signed
             raise takes_no_signature()
+        if self._elsewhere(granted.resource):  # it has no log here, so nothing would ever come
+            raise _not_held()
         return admitted(granted, schema)
 
     def delivered(
@@ -148,6 +153,16 @@ def _of(principal: Principal, subscription: Subscription | None) -> Subscription
     if subscription is None or subscription.department != principal.department:
         raise _not_found()
     return subscription
+
+
+def _not_held() -> FailedPrecondition:
+    return FailedPrecondition(
+        "this resource is answered by its department's own system, and changes there are not told "
+        "here: ask for records by their keys (Query, Verify), or ask the department to publish it",
+        reason="RESOURCE_NOT_HELD",
+        message_zh="该信息资源由部门自有系统应答，本节点不接收其变更：请按主键查询、核查，"
+        "或请数源部门改为发布数据",
+    )
 
 
 def _not_found() -> NotFound:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from exchange.audit.appending import AuditLog
 from exchange.catalog.service import Schemas
 from exchange.delivery.access import Access
@@ -31,11 +33,20 @@ def assemble(
     clock: Clock,
     rates: Rates,
     refusals: Refusals,
+    elsewhere: Callable[[str], bool] = lambda _: False,
 ) -> tuple[DeliveryServicer, LogTail]:
-    """The methods, and the end of the log that live streams wait at."""
+    """The methods, and the end of the log that live streams wait at.
+
+    `elsewhere` tells of a resource that its source's own system answers.
+    """
     woken, log = Woken(), LogReader(database)
     access = Access(
-        database=database, grants=grants, schemas=schemas, clock=clock, refusals=refusals
+        database=database,
+        grants=grants,
+        schemas=schemas,
+        clock=clock,
+        refusals=refusals,
+        elsewhere=elsewhere,
     )
     leasing = Leasing(database=database, access=access, audit=audit, clock=clock, rates=rates)
     subscribing = Subscribing(

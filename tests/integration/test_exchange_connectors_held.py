@@ -7,9 +7,10 @@ from contextlib import AsyncExitStack
 import pytest
 
 from exchange.grants.model import Operation
-from exchange.v1 import corrections_pb2, query_pb2
+from exchange.v1 import corrections_pb2, delivery_pb2, query_pb2
 from tests.builders.exchange import exchange_node, refusal
 from tests.integration.test_exchange_connectors import KEY, MASKS, WHY, opened
+from tests.integration.test_exchange_delivery_starts import subscribe
 
 
 @pytest.fixture
@@ -31,6 +32,21 @@ async def test_it_has_no_past_and_is_not_exported(http):
     error = await refusal(http.consumer.query.Export(everything))
     assert error.reason == "RESOURCE_NOT_HELD"
     assert len(http.source.asked) == asked
+
+
+async def test_it_is_not_subscribed_to_and_what_was_ends(http):
+    grant = http.node.grant(MASKS, operations=[Operation.QUERY, Operation.SUBSCRIBE])
+    before = await subscribe(http.consumer, grant, delivery_pb2.START_POSITION_EARLIEST)
+    await http.connect()
+    pull = delivery_pb2.PullChangesRequest(subscription=before)
+    for asked in (
+        http.consumer.delivery.PullChanges(pull),
+        http.consumer.delivery.Subscribe(delivery_pb2.SubscribeRequest(subscription=before)).read(),
+        subscribe(http.consumer, grant, delivery_pb2.START_POSITION_NOW),
+    ):
+        error = await refusal(asked)
+        assert error.reason == "RESOURCE_NOT_HELD"
+        assert "Query" in error.message
 
 
 async def test_its_records_are_doubted_in_writing(http):
