@@ -132,6 +132,9 @@ def page_values(
         "valid_to": end,
         "validity": f"{start} 至 {end}",
         **_by_holder(license_.holders),
+        "holders": tuple(
+            (one.name, HOLDER_CODE_WORDS[one.code_type], one.code) for one in license_.holders
+        ),
     }
     for one in kind.fields:
         kept = metadata.get(one.code, "")

@@ -133,14 +133,14 @@ class Template:
     sample: Mapping[str, Value] = field(repr=False)
 
     @property
-    def slots(self) -> tuple[Slot, ...]:
-        """The places of texts on all sheets."""
-        return tuple(slot for sheet in self.sheets for slot in sheet.slots)
+    def slots(self) -> tuple[Slot | Frame | Grid, ...]:
+        """The places of values on all sheets: texts, pictures and tables."""
+        found: list[Slot | Frame | Grid] = []
+        for sheet in self.sheets:
+            found += [*sheet.slots, *sheet.frames, *sheet.grids]
+        return tuple(found)
 
     @property
     def keys(self) -> frozenset[str]:
         """Every key lay_out() may be given."""
-        found = {slot.key for sheet in self.sheets for slot in sheet.slots}
-        found.update(frame.key for sheet in self.sheets for frame in sheet.frames)
-        found.update(grid.key for sheet in self.sheets for grid in sheet.grids)
-        return frozenset(found)
+        return frozenset(one.key for one in self.slots)

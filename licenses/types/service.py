@@ -37,7 +37,7 @@ from runtime.records import Value, make_record
 REMEMBERED = 500
 VERSIONS_LIMIT = 10_000
 #: Values of a page that stand in no metadata.
-_MADE = frozenset({"validity", "issue_date", "valid_from", "valid_to"})
+_MADE = frozenset({"validity", "issue_date", "valid_from", "valid_to", "holders"})
 _METADATA = frozenset({
     "ZZMC", "ZZLXDM", "ZZBH", "ZZBS", "ZZBFJG", "ZZBFJGDM", "ZZBFRQ", "CZZT", "CZZTDM", "CZZTDMLX",
     "CZZTDMLXDM", "ZZYXQQSRQ", "ZZYXQJZRQ", "ZZQZR", "ZZQZSJ", "ZZQZMC",
