@@ -7,8 +7,9 @@
    HALF_OPEN lets one question try; if nothing is heard of it for a cool-down, the next one tries.
 2. A call is judged by the state in which it began (its `turn`): what comes late changes nothing.
 3. A call that ended for a reason of the caller's own (gone, or a deadline shorter than the
-   endpoint's) says nothing about the source, and what one consumer's questions alone are answered
-   badly may be of those questions: a consumer cannot close a source to the others.
+   endpoint's) says nothing about the source, and that one consumer's questions alone are
+   answered badly, or too late, may be of those questions: a consumer cannot close a source to the
+   others.
 4. A clock that jumps back keeps nothing closed longer than the longest cool-down.
 """
 

@@ -235,9 +235,9 @@ class _Line:
             self.breaker = self.breaker.abandoned(turn, now)
         elif failed.down:
             before = self.breaker.state
-            # It answered, if badly: perhaps because of what was asked.
-            answered = failed.outcome in (Outcome.REFUSED, Outcome.MALFORMED)
-            self.breaker = self.breaker.failed(turn, now, consumer if answered else "")
+            # It was reached, and answered badly or not in time: perhaps because of what was asked.
+            reached = failed.outcome in (Outcome.REFUSED, Outcome.MALFORMED, Outcome.TIMED_OUT)
+            self.breaker = self.breaker.failed(turn, now, consumer if reached else "")
             if self.breaker.state is not before:
                 _log.warning("source_closed", resource=self.endpoint.resource)
         else:

@@ -45,6 +45,11 @@ def tls(authority: str, identity: Path) -> ssl.SSLContext:
     return context
 
 
+#: Of the time for an answer, what connecting may take: who is not reached by then is down, while
+#: who is reached and does not answer may have been asked for what takes long.
+_CONNECTING = 0.9
+
+
 class Poster:
     """A pool of connections to one address."""
 
@@ -66,6 +71,8 @@ class Poster:
         try:
             async with asyncio.timeout(timeout):
                 return await self._post(body, headers, timeout)
+        except httpx.ConnectTimeout:
+            raise SourceFailed(Outcome.UNREACHABLE) from None
         except (TimeoutError, httpx.TimeoutException):
             raise SourceFailed(Outcome.TIMED_OUT) from None
         except (httpx.RemoteProtocolError, httpx.DecodingError):
@@ -80,7 +87,7 @@ class Poster:
             self._address,
             content=body,
             headers={**_HEADERS, **headers},
-            timeout=seconds,
+            timeout=httpx.Timeout(seconds, connect=seconds * _CONNECTING),
         ) as answer:
             self._client.cookies.clear()
             if answer.status_code != httpx.codes.OK:

@@ -423,6 +423,19 @@ async def test_a_source_that_is_down_is_asked_no_more_and_comes_back(scene):
     assert (await scene.ask(grant)).found
 
 
+async def test_what_takes_a_source_too_long_closes_it_for_no_other(http):
+    await http.connect(failures=2, timeout_ms=200)
+    grant = http.node.grant(MASKS)
+    http.source.behaviour, http.source.delay = "slow", 0.5
+    for _ in range(4):
+        assert (await refusal(http.ask(grant))).reason == "SOURCE_UNAVAILABLE"
+    assert await http.state() == pb.BREAKER_STATE_CLOSED
+    other = http.node.connect(caller(HEALTH))
+    theirs = http.node.grant(MASKS, department=HEALTH)
+    await refusal(other.query.Query(query_pb2.QueryRequest(grant=theirs, key=KEY, **WHY)))
+    assert await http.state() == pb.BREAKER_STATE_OPEN
+
+
 async def test_who_has_no_time_does_not_close_a_source_to_the_others(scene):
     await scene.connect(failures=1)
     grant = scene.node.grant(MASKS)
