@@ -64,6 +64,16 @@ class DeliveryModel:
             self.log.append(entry)
             self.newest[key] = entry
 
+    def _alter(self, keys):
+        """Publish records with another value of an item that is granted to nobody."""
+        rows = {}
+        for key in keys:
+            values = self.newest[key].values if key in self.newest else None
+            if values is not None:
+                day = "1" if values.get("birth_date") == "1990-01-02" else "2"
+                rows[key] = {**values, "birth_date": f"1990-01-0{day}"}
+        self._publish(rows, snapshot=False)
+
     def _shown(self, entry):
         here = not self.filtered or (entry.values or {}).get("region") == "990101"
         return entry.values is not None and here

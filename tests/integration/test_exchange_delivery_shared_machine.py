@@ -27,6 +27,7 @@ from exchange.delivery.acknowledging import Acknowledgement, Rejection
 from exchange.delivery.assembling import assemble
 from exchange.delivery.consumers import Consumer
 from exchange.delivery.dead_letters import DeadLetters
+from exchange.delivery.lanes.model import DeadLetterState
 from exchange.delivery.leasing import Leased, Leasing
 from exchange.delivery.managing import Managing, Sharing
 from exchange.delivery.model import Start, StartPosition
@@ -124,6 +125,10 @@ class SharedDelivery(DeliveryModel, RuleBasedStateMachine):
         if snapshot:
             rows = {key: values for key, values in rows.items() if values is not None}
         self._publish(rows, snapshot=snapshot and bool(rows))
+
+    @rule(key=KEYS)
+    def alter_what_is_not_shown(self, key):
+        self._alter([key])
 
     @precondition(lambda self: len(self.granted) > 1)
     @rule(item=st.sampled_from(["region", "household_size"]))
@@ -243,7 +248,12 @@ class SharedDelivery(DeliveryModel, RuleBasedStateMachine):
     @rule()
     def replay(self):
         with self.service.database.unit_of_work() as work:
-            self.dead_letters.replay(work, PRINCIPAL, parent=self.name, offsets=())
+            done = self.dead_letters.replay(work, PRINCIPAL, parent=self.name, offsets=())
+        self._note_dead()
+        for letter in done.letters:
+            key = self._entry(letter.offset).key
+            later = {e.offset for e in self.log if e.key == key and e.offset > letter.offset}
+            assert letter.state is DeadLetterState.REPLAYING or later - self.dead
 
     @rule()
     def look_at_dead_letters(self):
@@ -317,6 +327,12 @@ class SharedDelivery(DeliveryModel, RuleBasedStateMachine):
         for entry in self.log:
             assert not self._is_due(entry) or entry.offset in self.cursor_seen
         self._check_told_last(self.cursor_seen)
+        if self._settled(self.classic).upto >= 0:
+            self._alter(list(self.newest))
+            held = self.subscribing.subscription(PRINCIPAL, self.classic)
+            for change in self.subscribing.pull(PRINCIPAL, held, limit=100).changes:
+                # It was there before the grant was widened, and shows more now.
+                assert not self._alters_nothing(self._entry(change.offset))
         with self.service.database.unit_of_work() as work:
             grants.revoke_grant(
                 work, caller(CIVIL), name=self.grant, reason="结束", clock=self.clock
