@@ -3,40 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 
 import jsonschema
 import pytest
 from openpyxl import load_workbook
 
-from tests.builders import county
+from tests.builders import commands, county
+from tests.builders.commands import at, run, told
 from tongban.demonstration import sharing, stage
 from tongban.people import people
 
-
-def run(*arguments, lang="en"):
-    return subprocess.run(
-        [sys.executable, "-m", "tongban", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-        env={**os.environ, "COLUMNS": "200", "TONGBAN_LANG": lang},
-    )
-
-
-def told(*arguments):
-    said = run(*arguments, "--json")
-    assert said.returncode == 0, said.stdout + said.stderr
-    return json.loads(said.stdout)
-
-
-@pytest.fixture(scope="module")
-def scene(tmp_path_factory):
-    with county.county(tmp_path_factory.mktemp("full") / "data") as found:
-        yield found
+scene = commands.scene
 
 
 @pytest.fixture(scope="module")
@@ -44,10 +21,6 @@ def empty(tmp_path_factory):
     found = county.new_stage(tmp_path_factory.mktemp("empty") / "data")
     with stage.running(found):
         yield found
-
-
-def at(scene, key):
-    return ("--node", scene.address, "--identity", scene.identity(key))
 
 
 def exported(scene, form, path):
@@ -74,7 +47,7 @@ def test_an_empty_node_takes_the_catalog_and_tells_the_same(scene, empty, tmp_pa
     assert len(shown["departments_added"]) == counts["departments"]
     assert len(shown["added"]) == counts["resources"] + counts["service_items"]
     assert not shown["applied"]
-    said = run("catalog", "import", path, "--dry-run", *at(empty, "centre"), lang="zh")
+    said = run("catalog", "import", path, "--dry-run", *at(empty, "centre"), language="zh")
     assert "新增" in said.stdout
     assert "仅预览" in said.stdout
     assert told("catalog", "departments", *at(empty, "centre")) == []

@@ -1,45 +1,21 @@
 """Files of what a grant shows, by commands: asked for, fetched, opened; their receipt verifies."""
 
 import csv
-import json
-import os
 import subprocess
-import sys
 from datetime import timedelta
 
 import pyarrow.parquet as pq
 import pytest
 
 from exchange.v1 import files_pb2, files_pb2_grpc, grants_pb2
-from tests.builders import county
+from tests.builders import commands, county
+from tests.builders.commands import at, run, told
 from tongban.client import Client
 from tongban.demonstration import sharing, stage
 
+scene = commands.scene
 ASKED = ("--purpose", "就业登记", "--case", "2026-0001")
 DEPARTMENT = "departments/human-resources"
-
-
-def run(*arguments, lang="en"):
-    return subprocess.run(
-        [sys.executable, "-m", "tongban", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-        env={**os.environ, "COLUMNS": "200", "TONGBAN_LANG": lang},
-    )
-
-
-def told(*arguments):
-    said = run(*arguments, "--json")
-    assert said.returncode == 0, said.stdout + said.stderr
-    return json.loads(said.stdout)
-
-
-@pytest.fixture(scope="module")
-def scene(tmp_path_factory):
-    with county.county(tmp_path_factory.mktemp("files") / "data") as found:
-        yield found
 
 
 @pytest.fixture(scope="module")
@@ -66,10 +42,6 @@ def granted(scene):
     ).access_request
     given = [grants_pb2.GrantedItem(item=item) for item in items]
     return sharing.approve(police, asked.name, given, timedelta(days=1)).name
-
-
-def at(scene):
-    return ("--node", scene.address, "--identity", scene.identity("employment"))
 
 
 @pytest.mark.parametrize("form", ["csv", "parquet"])
@@ -101,7 +73,7 @@ def test_files_are_asked_for_fetched_and_opened(scene, grant, form, tmp_path):
 def test_jobs_are_listed_shown_and_cancelled(scene, grant, tmp_path):
     name = told("files", "request", grant, *ASKED, "--id", "gone", *at(scene))["name"]
     assert name in {job["name"] for job in told("files", "list", DEPARTMENT, *at(scene))}
-    assert name in run("files", "list", DEPARTMENT, *at(scene), lang="zh").stdout
+    assert name in run("files", "list", DEPARTMENT, *at(scene), language="zh").stdout
     assert "for the certificate" in run("files", "show", name, *at(scene)).stdout
     assert run("files", "link", name, *at(scene)).returncode != 0
     assert told("files", "cancel", name, *at(scene))["state"] == "EXPORT_JOB_STATE_CANCELLED"

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
+from functools import partial
 
 import pytest
 
-from tests.builders import county
+from tests.builders import commands
 from tongban.demonstration import sharing
 
+scene = commands.scene
+run, told = partial(commands.run, "lists", columns=300), partial(commands.told, "lists")
 POLICE, EMPLOYMENT = "departments/public-security", "departments/human-resources"
 ROW = f"{POLICE}/responsibilities/population"
 LISTS = f"""
@@ -33,32 +32,9 @@ from_day = "2026-01-01"
 """
 
 
-def run(*arguments, language="en"):
-    return subprocess.run(
-        [sys.executable, "-m", "tongban", "lists", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        env={**os.environ, "COLUMNS": "300", "TONGBAN_LANG": language},
-    )
-
-
-def told(*arguments):
-    said = run(*arguments, "--json")
-    assert said.returncode == 0, said.stdout + said.stderr
-    return json.loads(said.stdout)
-
-
-@pytest.fixture(scope="module")
-def scene(tmp_path_factory):
-    with county.county(tmp_path_factory.mktemp("lists") / "data") as found:
-        yield found
-
-
 @pytest.fixture(scope="module")
 def at(scene):
-    return lambda key: ("--node", scene.address, "--identity", scene.identity(key))
+    return partial(commands.at, scene)
 
 
 @pytest.fixture(scope="module")

@@ -1,52 +1,26 @@
 """Subscriptions with lanes, their dead letters, snapshots and Arrow, by commands."""
 
 import json
-import os
-import subprocess
-import sys
 import uuid
+from functools import partial
 
 import pyarrow as pa
-import pytest
 from pyarrow import ipc
 
 from exchange.v1 import delivery_pb2 as pb
-from tests.builders import county
+from tests.builders import commands
+from tests.builders.commands import run, told
 from tongban.client import Client
 from tongban.demonstration import sharing
 from tongban.people import PERSON_ITEMS, people
 
+scene = commands.scene
 BUREAU = "departments/human-resources"
 NAME = f"{BUREAU}/subscriptions/shared"
 
 
-def run(*arguments, language="en"):
-    return subprocess.run(
-        [sys.executable, "-m", "tongban", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-        env={**os.environ, "COLUMNS": "200", "TONGBAN_LANG": language},
-    )
-
-
-def told(*arguments):
-    said = run(*arguments, "--json")
-    assert said.returncode == 0, said.stdout + said.stderr
-    return json.loads(said.stdout)
-
-
-@pytest.fixture(scope="module")
-def scene(tmp_path_factory):
-    with county.county(tmp_path_factory.mktemp("subscriptions") / "data") as found:
-        yield found
-
-
 def test_a_subscription_from_its_snapshot_to_its_last_dead_letter(scene, tmp_path):
-    def at(key):
-        return "--node", scene.address, "--identity", scene.identity(key)
-
+    at = partial(commands.at, scene)
     rows = [p.row() for p in people(20)]
 
     def file(rows, name="people.arrow"):
