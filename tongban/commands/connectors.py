@@ -12,6 +12,7 @@ from exchange.v1 import connecting_pb2 as pb
 from runtime.errors import InvalidArgument, NotFound
 from runtime.status import from_rpc_error
 from tongban.client import Client, new_request_id, plain, repeatable
+from tongban.commands import connectors_hosts
 from tongban.console import (
     DEFAULT_IDENTITY,
     DEFAULT_NODE,
@@ -24,7 +25,6 @@ from tongban.console import (
     print_json,
     print_table,
     say,
-    when,
     with_example,
 )
 from tongban.files import read_file
@@ -36,6 +36,7 @@ app = typer.Typer(
         "tongban connectors list",
     ),
 )
+app.add_typer(connectors_hosts.app)
 
 KINDS = {
     "grpc": pb.ENDPOINT_KIND_GRPC,
@@ -79,7 +80,6 @@ GREATEST_PEM = 16_384
 GREATEST_SECRET = 4_096
 
 Resource = Annotated[str, typer.Argument(help="departments/…/resources/…")]
-Host = Annotated[str, typer.Argument(help="host:port")]
 Etag = Annotated[str, typer.Option(help="Refuse where it changed since it had this.")]
 RequestId = Annotated[str, typer.Option(help="The same id repeats safely.")]
 
@@ -284,7 +284,10 @@ def delete(
             pb.DeleteEndpointRequest(resource=resource, etag=etag, request_id=request_id),
             timeout=client.timeout,
         )
-        _done({"deleted": resource}, f"Removed: {resource}", f"已删除：{resource}", as_json)
+        if as_json:
+            print_json({"deleted": resource})
+        else:
+            out.print(say(f"Removed: {resource}", f"已删除：{resource}"), markup=False)
 
 
 @app.command("test")
@@ -325,79 +328,6 @@ def try_endpoint(
             out.print(f"{text} ({', '.join(extra)})", markup=False)
         if told.outcome != pb.TEST_OUTCOME_ANSWERED:
             raise typer.Exit(Exit.NO)
-
-
-@app.command()
-def hosts(
-    node: NodeAddress = DEFAULT_NODE,
-    identity: IdentityFolder = DEFAULT_IDENTITY,
-    as_json: Json = False,
-) -> None:
-    """List the hosts that the exchange may call.
-
-    Example: tongban connectors hosts
-    """
-    with outcomes(as_json=as_json), Client(node, identity) as client:
-        found = list(
-            client.every(
-                client.connectors.ListApprovedHosts, pb.ListApprovedHostsRequest(), "hosts"
-            )
-        )
-        if as_json:
-            print_json([plain(one) for one in found])
-            return
-        print_table(
-            say("Approved hosts", "已批准的主机"),
-            (say("host", "主机"), say("since", "批准时间")),
-            [(one.host, when(one.create_time)) for one in found],
-        )
-
-
-@app.command()
-def approve(
-    host: Host,
-    request_id: RequestId = "",
-    node: NodeAddress = DEFAULT_NODE,
-    identity: IdentityFolder = DEFAULT_IDENTITY,
-    as_json: Json = False,
-) -> None:
-    """Let the exchange call a host; for administrators.
-
-    Example: tongban connectors approve data.example:8443
-    """
-    request_id = request_id or new_request_id()
-    with outcomes(as_json=as_json), repeatable(request_id), Client(node, identity) as client:
-        made = client.connectors.ApproveHost(
-            pb.ApproveHostRequest(host=host, request_id=request_id), timeout=client.timeout
-        ).host
-        _done(plain(made), f"Approved: {host}", f"已批准：{host}", as_json)
-
-
-@app.command()
-def disapprove(
-    host: Host,
-    request_id: RequestId = "",
-    node: NodeAddress = DEFAULT_NODE,
-    identity: IdentityFolder = DEFAULT_IDENTITY,
-    as_json: Json = False,
-) -> None:
-    """Take the approval of a host back: its endpoints are called no more.
-
-    Example: tongban connectors disapprove data.example:8443
-    """
-    request_id = request_id or new_request_id()
-    with outcomes(as_json=as_json), repeatable(request_id), Client(node, identity) as client:
-        client.connectors.DisapproveHost(
-            pb.DisapproveHostRequest(host=host, request_id=request_id), timeout=client.timeout
-        )
-        _done({"disapproved": host}, f"Not approved any more: {host}", f"已撤销：{host}", as_json)
-
-
-def _done(told: dict[str, Any], english: str, chinese: str, as_json: bool) -> None:
-    if as_json:
-        print_json(told)
-    else:
-        out.print(say(english, chinese), markup=False)
 
 
 def _print(found: pb.Endpoint, as_json: bool) -> None:
