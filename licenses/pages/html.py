@@ -38,12 +38,12 @@ _STYLE = (
 )
 
 
-def write_html(document: Document) -> bytes:
-    """Render a document to an HTML page.
+def write_html(document: Document, *, refresh: int = 0) -> bytes:
+    """Render a document to an HTML page; `refresh`: seconds after which a browser loads it again.
 
     Raises InvalidArgument: GLYPH_MISSING, FONT_UNKNOWN, PATH_INVALID, IMAGE_UNKNOWN, TEXT_NOT_XML.
     """
-    return _Writer(document).file()
+    return _Writer(document).file(refresh)
 
 
 class _Writer:
@@ -55,7 +55,8 @@ class _Writer:
         self._families = {name: f"f{i}" for i, name in enumerate(self._fonts, start=1)}
         self._clips = 0
 
-    def file(self) -> bytes:
+    def file(self, refresh: int) -> bytes:
+        again = f'<meta http-equiv="refresh" content="{refresh}"/>' if refresh else ""
         style = _STYLE + "".join(
             f"@font-face{{font-family:{self._families[name]};src:url(data:font/"
             f"{'otf' if font.cff else 'ttf'};base64,{base64.b64encode(font.data).decode()})}}"
@@ -70,7 +71,7 @@ class _Writer:
         return (
             '<!DOCTYPE html>\n<html lang="zh-CN"><head><meta charset="utf-8"/>'
             f'<meta http-equiv="Content-Security-Policy" content="{policy}"/>'
-            '<meta name="viewport" content="width=device-width"/>'
+            f'{again}<meta name="viewport" content="width=device-width"/>'
             f"<title>{markup.text(self._document.title)}</title><style>{style}</style></head>"
             f"<body>\n{pages}\n</body></html>\n"
         ).encode()

@@ -98,8 +98,10 @@ class _Reader:
         if row.has("continuation"):
             self._sheets[_CONTINUATION] = _Building()
         for one in row.rows("ornaments", MOST):
-            for sheet in self._targets(one):
-                sheet.background += decoration.shapes(one, self._colors)
+            targets = self._targets(one)
+            shapes = decoration.shapes(one, self._colors)
+            for sheet in targets:
+                sheet.background += shapes
         for reading, key in (
             (self._text, "texts"),
             (self._slot, "fields"),

@@ -10,7 +10,13 @@ import typer
 from licenses.v1 import licenses_pb2 as pb
 from runtime.errors import InvalidArgument
 from tongban.client import Client, new_request_id, repeatable
-from tongban.commands import license_life, license_presenting, license_types
+from tongban.commands import (
+    license_batches,
+    license_life,
+    license_presenting,
+    license_preview,
+    license_types,
+)
 from tongban.commands.license_shown import (
     Field,
     HolderCode,
@@ -49,6 +55,8 @@ app.add_typer(license_types.listing)
 app.add_typer(license_types.app, name="type")
 app.add_typer(license_life.app)
 app.add_typer(license_presenting.app)
+app.add_typer(license_preview.app)
+app.add_typer(license_batches.app, name="batch")
 
 FORMATS = {
     "ofd": pb.LICENSE_FORMAT_OFD,
