@@ -28,7 +28,7 @@ from runtime.errors import (
     PermissionDenied,
     ResourceExhausted,
 )
-from runtime.idcodes import STANDARDS
+from runtime.idcodes import STANDARDS, are_citizen_numbers, citizen_number_problem
 from runtime.records import canonical
 
 GREATEST_PURPOSE = 200  # characters
@@ -175,6 +175,21 @@ def key_check(schema: ResourceSchema) -> Callable[[str], None]:
             )
 
     return check
+
+
+def are_keys(schema: ResourceSchema, keys: Sequence[str]) -> bool:
+    """Whether surely `key_check` refuses none of these, told of all of them at once."""
+    item = schema.items[schema.key_position]
+    lengths = set(map(len, keys))
+    if not keys or not 0 < min(lengths) <= max(lengths) <= min(
+        item.length or GREATEST_KEY, GREATEST_KEY
+    ):
+        return False
+    if not "".join(keys).isprintable():
+        return False
+    if item.standard not in STANDARDS:
+        return True
+    return STANDARDS[item.standard] is citizen_number_problem and are_citizen_numbers(keys)
 
 
 def compare(held: Mapping[str, str], claims: Mapping[str, str]) -> dict[str, Match]:

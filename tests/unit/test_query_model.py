@@ -4,12 +4,15 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from exchange.catalog.schema import schema_of
 from exchange.grants.model import Grant, GrantedItem, Mask, Operation
 from exchange.query.days import Days
 from exchange.query.model import (
     Match,
+    are_keys,
     check_claims,
     check_granted_whole,
     check_question,
@@ -123,3 +126,26 @@ def test_a_day_is_a_day_in_china():
     assert days.at(midnight - timedelta(seconds=1)) == ("2026-03-01", 1.0)
     assert days.at(midnight + timedelta(hours=23)) == ("2026-03-02", 3600.0)
     assert quota_exceeded(3600.0).retry_after == 3600.0
+
+
+@given(
+    keys=st.lists(
+        st.sampled_from(
+            [citizen_number(1), citizen_number(2), "", "x", "1" * 18, "a\nb", "\x00", "k" * 201]
+        ),
+        max_size=3,
+    ),
+    standard=st.sampled_from(["", "GB 11643", "GB 32100"]),
+    length=st.sampled_from([0, 2, 18]),
+)
+def test_keys_are_told_good_at_once_only_where_each_is(keys, standard, length):
+    schema = schema_of(resource())
+    items = list(schema.items)
+    items[schema.key_position] = replace(
+        items[schema.key_position], standard=standard, length=length
+    )
+    schema = replace(schema, items=tuple(items))
+    if not are_keys(schema, keys):
+        return
+    for key in keys:
+        key_check(schema)(key)  # refuses none
