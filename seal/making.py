@@ -25,7 +25,8 @@ from runtime.errors import AlreadyExists
 from seal import store
 from seal.image.drawing import draw
 from seal.keeping import SealBook, authorization_facts
-from seal.keys.custody import MAKER, ROOT_P256, ROOT_SM2, Custody
+from seal.keys.custody import Custody
+from seal.keys.hierarchy import MAKER, ROOT_P256, ROOT_SM2
 from seal.life import (
     EventKind,
     awaited,

@@ -26,7 +26,8 @@ from runtime.errors import Aborted
 from runtime.threads import in_passing_thread
 from seal import store
 from seal.detached import assess_detached
-from seal.keys.custody import ROOT_P256, ROOT_SM2, Custody
+from seal.keys.custody import Custody
+from seal.keys.hierarchy import ROOT_P256, ROOT_SM2
 from seal.model import Verdict
 from seal.orders import MAX_DOCUMENT, Document, check_size
 from seal.pki.asking import Asking

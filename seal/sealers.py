@@ -17,7 +17,8 @@ from runtime.errors import FailedPrecondition
 from runtime.threads import in_passing_thread
 from seal import credentials
 from seal.incoming import mapped, writing
-from seal.keys.custody import Custody, check_pair
+from seal.keys.custody import Custody
+from seal.keys.hierarchy import check_pair
 from seal.keys.signers import Signer
 from seal.ofd.signing import finish_ofd, finish_ofd_into, prepare_ofd
 from seal.orders import Document, Format, Proof, SealingOrder

@@ -36,7 +36,7 @@ import structlog
 
 from runtime.clock import Clock
 from runtime.database import Database, FixedWork
-from runtime.errors import Aborted, DataLoss, DomainError, FailedPrecondition, NotFound
+from runtime.errors import Aborted, DataLoss, DomainError, NotFound
 from runtime.objects import ObjectStore, check_content, get_content
 from runtime.records import SealedRecord, Value, make_record
 from seal import store
@@ -48,6 +48,7 @@ from seal.material import TrustMaterial
 from seal.model import Indication, Verdict
 from seal.notes import SealingNotes
 from seal.orders import MAX_STREAMED, Document, Proof, SealedDocument, SealingOrder, SealingState
+from seal.own_output import earlier_failed, not_good, ours_passed
 from seal.pdf.signing import Evidence
 from seal.pki.timestamp import Timestamper
 from seal.registry import HeldSeal, check_use, seal_not_found
@@ -349,25 +350,14 @@ class Sealing:
         verdict = self._verdict(order, sealed)
         if verdict.indication is Indication.PASSED:
             return
-        if not _ours_passed(verdict, sealed):
+        if not ours_passed(verdict, sealed):
             # A seal that was revoked meanwhile is no fault of what was made.
             held = _authorize(self._notes.seal(order.seal), order)
             check_use(held, at=self._clock.now(), actor=order.user, kind=order.kind)
             _log.error("sealed_document_not_good", sealing=sealed.id, why=verdict.reason)
-            raise DataLoss(
-                f"the document just sealed does not verify ({verdict.reason}): it was not "
-                "given out; see the node's log",
-                reason="SEALED_DOCUMENT_NOT_GOOD",
-                message_zh=f"刚生成的签章文件未通过验证（{verdict.reason}），未予发出；请查看节点日志",
-            )
+            raise not_good(verdict)
         if verdict.indication is Indication.FAILED:
-            raise FailedPrecondition(
-                f"an earlier signature of the document does not verify ({verdict.reason}): "
-                "take the document as it was before, or have it made anew",
-                reason="EARLIER_SIGNATURE_FAILED",
-                message_zh=f"文件中已有的签章未通过验证（{verdict.reason}）：请使用未损坏的文件",
-                verdict_reason=verdict.reason,
-            )
+            raise earlier_failed(verdict)
 
     def _verdict(self, order: SealingOrder, sealed: SealedDocument) -> Verdict:
         if order.digest is None:
@@ -378,18 +368,6 @@ class Sealing:
             store=self._material.current(),
             now=self._clock.now(),
         )
-
-
-def _ours_passed(verdict: Verdict, sealed: SealedDocument) -> bool:
-    """Whether the newest signature is good and what is not concerns earlier ones."""
-    if len(verdict.signatures) < 2:
-        return False
-    ours = max(
-        (r for r in verdict.signatures if r.signed_at == sealed.sealed_at),
-        key=lambda r: r.id,
-        default=None,
-    )
-    return ours is not None and ours.indication is Indication.PASSED
 
 
 def _sha256_before(order: SealingOrder) -> str:

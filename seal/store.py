@@ -1,4 +1,4 @@
-"""Tables of the seal service and every SQL statement on them.
+"""Every SQL statement on the tables of the seal service (`seal.tables.store`).
 
 1. A seal's row is changed only where it still has the revision that was read: a lost race changes
    nothing. Who changes or uses a seal holds its row, so that both see each other.
@@ -15,121 +15,15 @@ from enum import Enum
 from typing import Any
 
 import sqlalchemy as sa
-from sqlmodel import Field, SQLModel
 from sqlmodel import Session as Session
 
 from runtime import names
-from runtime.database import UtcDateTime
 from seal.life import EventKind, SealEvent
 from seal.orders import Format, SealingState
 from seal.registry import MADE, Authorization, HeldSeal, SealState, Shape
 from seal.ses.model import SignerList
-
-METADATA = sa.MetaData()
-
-
-class Table(SQLModel):
-    """A table of the seal service."""
-
-    metadata = METADATA
-
-
-class SealRow(Table, table=True):
-    """A seal."""
-
-    __tablename__ = "seal"
-
-    name: str = Field(sa_column=sa.Column(sa.String(160), primary_key=True))
-    department: str = Field(sa_column=sa.Column(sa.String(80), nullable=False, index=True))
-    display_name: str = Field(sa_column=sa.Column(sa.String(80), nullable=False))
-    credit_code: str = Field(sa_column=sa.Column(sa.String(18), nullable=False, index=True))
-    es_id: str = Field(sa_column=sa.Column(sa.String(64), nullable=False, unique=True))
-    state: str = Field(sa_column=sa.Column(sa.String(16), nullable=False))
-    start_time: datetime = Field(sa_column=sa.Column(UtcDateTime, nullable=False))
-    end_time: datetime = Field(sa_column=sa.Column(UtcDateTime, nullable=False))
-    seal_data: bytes = Field(sa_column=sa.Column(sa.LargeBinary, nullable=False))
-    image: bytes = Field(sa_column=sa.Column(sa.LargeBinary, nullable=False))
-    width_mm: float = Field(sa_column=sa.Column(sa.Float, nullable=False))
-    height_mm: float = Field(sa_column=sa.Column(sa.Float, nullable=False))
-    certificate: bytes = Field(sa_column=sa.Column(sa.LargeBinary, nullable=False))
-    pdf_certificate: bytes = Field(sa_column=sa.Column(sa.LargeBinary, nullable=False))
-    shape: str = Field(sa_column=sa.Column(sa.String(16), nullable=False))
-    version: int = Field(sa_column=sa.Column(sa.Integer, nullable=False))
-    signer_list: str = Field(sa_column=sa.Column(sa.String(16), nullable=False))
-    bottom_line: str = Field(sa_column=sa.Column(sa.String(80), nullable=False))
-    seal_code: str = Field(sa_column=sa.Column(sa.String(80), nullable=False))
-    allowed: str = Field(sa_column=sa.Column(sa.Text, nullable=False))
-    pending: str | None = Field(sa_column=sa.Column(sa.Text, nullable=True))
-    pending_by: str = Field(sa_column=sa.Column(sa.String(200), nullable=False))
-    requested_by: str = Field(sa_column=sa.Column(sa.String(200), nullable=False))
-    wanted_end: datetime | None = Field(sa_column=sa.Column(UtcDateTime, nullable=True))
-    replaces: str = Field(sa_column=sa.Column(sa.String(160), nullable=False))
-    replaced_by: str = Field(sa_column=sa.Column(sa.String(160), nullable=False))
-    create_time: datetime | None = Field(sa_column=sa.Column(UtcDateTime, nullable=True))
-    revoked_at: datetime | None = Field(sa_column=sa.Column(UtcDateTime, nullable=True))
-    revision: int = Field(sa_column=sa.Column(sa.Integer, nullable=False))
-
-
-class SealEventRow(Table, table=True):
-    """Something that befell a seal."""
-
-    __tablename__ = "seal_event"
-    __table_args__ = (sa.Index("ix_seal_event_seal", "seal", "id"),)
-
-    id: int = Field(
-        sa_column=sa.Column(
-            sa.BigInteger().with_variant(sa.Integer, "sqlite"),
-            primary_key=True,
-            autoincrement=True,
-        )
-    )
-    seal: str = Field(sa_column=sa.Column(sa.ForeignKey("seal.name"), nullable=False))
-    event_time: datetime = Field(sa_column=sa.Column(UtcDateTime, nullable=False))
-    kind: str = Field(sa_column=sa.Column(sa.String(24), nullable=False))
-    actor: str = Field(sa_column=sa.Column(sa.String(200), nullable=False))
-    reason: str = Field(sa_column=sa.Column(sa.String(200), nullable=False))
-
-
-class SealingRow(Table, table=True):
-    """One use of a seal on one document."""
-
-    __tablename__ = "sealing"
-    __table_args__ = (
-        sa.Index("ix_sealing_request", "actor", "request_id"),
-        sa.Index("ix_sealing_seal", "seal", "prepared_at"),
-    )
-
-    id: str = Field(sa_column=sa.Column(sa.String(36), primary_key=True))
-    seal: str = Field(sa_column=sa.Column(sa.ForeignKey("seal.name"), nullable=False))
-    actor: str = Field(sa_column=sa.Column(sa.String(200), nullable=False))
-    request_id: str = Field(sa_column=sa.Column(sa.String(64), nullable=False))
-    request_digest: bytes = Field(sa_column=sa.Column(sa.LargeBinary, nullable=False))
-    format: str = Field(sa_column=sa.Column(sa.String(8), nullable=False))
-    kind: str = Field(sa_column=sa.Column(sa.String(128), nullable=False))
-    reason: str = Field(sa_column=sa.Column(sa.String(200), nullable=False))
-    sha256_before: str = Field(sa_column=sa.Column(sa.String(64), nullable=False))
-    state: str = Field(sa_column=sa.Column(sa.String(16), nullable=False))
-    tbs: bytes | None = Field(sa_column=sa.Column(sa.LargeBinary, nullable=True))
-    seal_time: datetime = Field(sa_column=sa.Column(UtcDateTime, nullable=False))
-    sha256_after: str | None = Field(sa_column=sa.Column(sa.String(64), nullable=True))
-    stamp_count: int = Field(sa_column=sa.Column(sa.Integer, nullable=False))
-    failure: str | None = Field(sa_column=sa.Column(sa.String(64), nullable=True))
-    prepared_at: datetime = Field(sa_column=sa.Column(UtcDateTime, nullable=False))
-    signed_at: datetime | None = Field(sa_column=sa.Column(UtcDateTime, nullable=True))
-    ended_at: datetime | None = Field(sa_column=sa.Column(UtcDateTime, nullable=True))
-
-
-class RevocationListRow(Table, table=True):
-    """A revocation list that a root of this node issued."""
-
-    __tablename__ = "revocation_list"
-
-    issuer: str = Field(sa_column=sa.Column(sa.String(32), primary_key=True))
-    number: int = Field(sa_column=sa.Column(sa.BigInteger, primary_key=True, autoincrement=False))
-    this_update: datetime = Field(sa_column=sa.Column(UtcDateTime, nullable=False))
-    next_update: datetime = Field(sa_column=sa.Column(UtcDateTime, nullable=False))
-    encoded: bytes = Field(sa_column=sa.Column(sa.LargeBinary, nullable=False))
-
+from seal.tables.store import METADATA as METADATA
+from seal.tables.store import RevocationListRow, SealEventRow, SealingRow, SealRow
 
 _SEAL: Any = SealRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
 _EVENT: Any = SealEventRow.__table__  # type: ignore[attr-defined]
@@ -337,12 +231,6 @@ def page_of_events(session: Session, seal: str, *, before: int, limit: int) -> l
 
 
 # --- sealings --------------------------------------------------------------------------------
-
-
-def find_sealing(session: Session, sealing: str) -> Sealing | None:
-    """A sealing by its id."""
-    row = session.execute(sa.select(_SEALING).where(_SEALING.c.id == sealing)).first()
-    return None if row is None else _sealing(row)
 
 
 def unfinished(

@@ -21,7 +21,8 @@ from runtime import names
 from runtime.clock import Clock
 from runtime.errors import FailedPrecondition, InvalidArgument
 from runtime.records import canonical
-from seal.keys.custody import Appointment, Custody
+from seal.keys.custody import Custody
+from seal.keys.hierarchy import Appointment
 from seal.keys.maker import Half, check_halves, join_halves
 from seal.keys.private_files import wiped
 from seal.keys.signers import path_of

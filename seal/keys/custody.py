@@ -27,7 +27,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -38,55 +38,19 @@ from runtime.clock import Clock
 from runtime.errors import AlreadyExists, DomainError, FailedPrecondition, NotFound, Unavailable
 from runtime.files import write_private
 from seal.keys.folder_secret import FolderSecret, make_key_file, write_whole
-from seal.keys.maker import MakerKey, not_appointed
+from seal.keys.hierarchy import MAKER, ROOT_P256, ROOT_SM2, Appointment, Hierarchy, check_pair
+from seal.keys.maker import MakerKey
 from seal.keys.private_files import sync_folder, unwritable, wiped, write_once
 from seal.keys.signers import Passphrase, Signer, open_key
 from seal.pki.certificates import parse_certificate
 from seal.pki.issuing import issue_certificate
 from seal.suites import P256, SM2
 
-ROOT_SM2: Final = "root-sm2"
-ROOT_P256: Final = "root-p256"
-MAKER: Final = "maker"
 _SUITES: Final = {ROOT_SM2: SM2, MAKER: SM2, ROOT_P256: P256}
 _ROOT_LIFETIME: Final = timedelta(days=20 * 365)
 _MAKER_LIFETIME: Final = timedelta(days=10 * 365)
 # Clocks of two machines differ a little; a fresh authority must not be refused for it.
 _BACKDATED: Final = timedelta(hours=1)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hierarchy:
-    """The public side: DER certificates of the two roots and the seal maker."""
-
-    root_sm2: bytes
-    root_p256: bytes
-    appointed: bytes | None
-
-    @property
-    def maker(self) -> bytes:
-        """The seal maker's. Raises FailedPrecondition (MAKER_KEY_OFFLINE) before the ceremony."""
-        if self.appointed is None:
-            raise not_appointed()
-        return self.appointed
-
-    def of(self, name: str) -> bytes:
-        """The certificate of a root by its name."""
-        return {ROOT_SM2: self.root_sm2, ROOT_P256: self.root_p256}[name]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Appointment:
-    """A maker: its key, its certificate, that of its root, and that of the maker before, if any.
-
-    `is_new` is false where it was appointed already, and nothing changed.
-    """
-
-    signer: Signer
-    certificate: bytes
-    root: bytes
-    before: bytes | None
-    is_new: bool = True
 
 
 class Custody:
@@ -387,17 +351,6 @@ class Custody:
             reason="SEAL_KEYS_MISSING",
             message_zh=f"{self._folder} 中的印章密钥缺少 {what}：请从备份恢复；"
             "已有印章时不会重新生成密钥",
-        )
-
-
-def check_pair(signer: Signer, certificate: bytes) -> None:
-    """Raises FailedPrecondition (KEY_AND_CERTIFICATE_DIFFER): a restored folder of another node."""
-    if parse_certificate(certificate).public_key != signer.public_key:
-        raise FailedPrecondition(
-            "the key on this node is not the one of the seal's certificate: restore the folder "
-            "of seal keys that belongs to this database",
-            reason="KEY_AND_CERTIFICATE_DIFFER",
-            message_zh="本节点的密钥与印章证书不匹配：请恢复与该数据库对应的密钥目录",
         )
 
 

@@ -1,7 +1,6 @@
 """Where words stand on the pages of an OFD.
 
-1. A page is read event by event and no tree is built; what it may hold is bounded, and numbers
-   count only as far as there are characters (`g 999999999 1` costs nothing).
+1. Pages are read as `seal.ofd.text_codes` reads them: in bounded memory, whatever they hold.
 2. A word is found within one TextCode, and over several of one line, whatever objects they are in:
    glyphs of one reading direction and base line, no farther apart than two of their size. White
    space does not count.
@@ -14,7 +13,6 @@ Source: GB/T 33190-2016 §11 (text: TextCode, DeltaX and DeltaY with `g` repeats
 from __future__ import annotations
 
 import math
-import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,22 +20,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from seal.ofd.markup import XmlScan, scan_xml, tag
+from seal.ofd.markup import scan_xml
 from seal.ofd.package import OfdPackage, limits_error
+from seal.ofd.text_codes import MOST_GLYPHS, SPACE, Run, TextScan, deltas, number_in, object_of
 
-_MOST_GLYPHS: Final = 100_000  # of one page; a full one of small print has some 10,000
 _MOST_TEXT_BYTES: Final = 128 * 1024 * 1024  # of XML that is searched in one package
-_GREATEST: Final = 1e6  # mm
 _ASCENT: Final = 0.88  # of the size, above the base line; the rest is below
 _SAME_LINE: Final = 0.3  # of the size
 _SAME_PLACE: Final = 0.3
 _BAND: Final = 0.5  # mm: how lines are told apart before glyphs are laid out
 _GAP: Final = 2.0
-
-_TEXT_OBJECT: Final = tag("TextObject")
-_TEXT_CODE: Final = tag("TextCode")
-_SPACE: Final = re.compile(r"\s+")
-_TOKEN: Final = re.compile(r"\S+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +54,7 @@ class WordSearch:
 
     def __init__(self, package: OfdPackage, words: Iterable[str]) -> None:
         self._package = package
-        self._words = {word: _SPACE.sub("", word) for word in words}
+        self._words = {word: SPACE.sub("", word) for word in words}
         self._found: dict[str, dict[str, tuple[Box, ...]]] = {}
         self._bytes = 0
 
@@ -81,7 +73,7 @@ class WordSearch:
         return self._found[file][word]
 
     def _search(self, file: str) -> dict[str, tuple[Box, ...]]:
-        scan = _TextScan()
+        scan = TextScan()
         scan_xml(self._package, file, scan)
         there = set().union(*(run.text for run in scan.runs))
         return {
@@ -90,7 +82,7 @@ class WordSearch:
         }
 
 
-def _find(runs: Sequence[_Run], key: str) -> list[Box]:
+def _find(runs: Sequence[Run], key: str) -> list[Box]:
     """The occurrences in single runs, then over several; only what may have one is laid out."""
     rows = [list(_glyphs(run)) for run in runs if key in run.key]
     # A word that goes on in another run begins where one ends with its beginning.
@@ -113,7 +105,7 @@ def _find(runs: Sequence[_Run], key: str) -> list[Box]:
     return _occurrences(rows, key)
 
 
-def _may_touch(run: _Run, bands: Mapping[int, set[int]]) -> bool:
+def _may_touch(run: Run, bands: Mapping[int, set[int]]) -> bool:
     """Whether a run's first glyph is on one of these lines, or the run is not straight."""
     first = next(_glyphs(run, most=1), None)
     if first is None:
@@ -121,147 +113,6 @@ def _may_touch(run: _Run, bands: Mapping[int, set[int]]) -> bool:
     rows = bands.get(first.angle)
     straight = run.delta_y is None if run.of_reads_across else run.delta_x is None
     return not straight or (rows is not None and math.floor(first.across / _BAND) in rows)
-
-
-# --- what the file says ----------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Object:
-    """What of a TextObject says where its glyphs are; angles in quarter turns, clockwise."""
-
-    x: float
-    y: float
-    matrix: tuple[float, float, float, float, float, float]
-    size: float
-    scale: float
-    reads: int
-    turned: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Run:
-    """One TextCode as written; `raw` are the attributes `_RAW` of its TextObject."""
-
-    raw: tuple[str | None, ...]
-    x: str
-    y: str
-    delta_x: str | None
-    delta_y: str | None
-    text: str
-    key: str
-
-    @property
-    def of_reads_across(self) -> bool:
-        """Whether the next glyph is to the side, not below."""
-        return self.raw[_RAW.index("ReadDirection")] in (None, "0", "180")
-
-
-_RAW: Final = ("Boundary", "Size", "CTM", "HScale", "Visible", "ReadDirection", "CharDirection")
-
-
-class _TextScan(XmlScan):
-    """Gathers the TextCodes of a page."""
-
-    __slots__ = ("_code", "_count", "_object", "_text", "_x", "_y", "runs")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.runs: list[_Run] = []
-        self._object: tuple[str | None, ...] | None = None
-        self._code: Mapping[str, str] | None = None
-        self._text: list[str] = []
-        self._count = 0
-        self._x = self._y = "0"
-
-    def start(self, name: str, attributes: Mapping[str, str]) -> None:
-        if name == _TEXT_OBJECT:
-            self._object = tuple(map(attributes.get, _RAW))
-            self._x = self._y = "0"
-        elif name == _TEXT_CODE and self._object is not None:
-            self._code = attributes
-            self._text = []
-
-    def data(self, text: str) -> None:
-        if self._code is not None:
-            self._count += len(text)
-            if self._count > _MOST_GLYPHS:
-                raise limits_error(
-                    f"a page has more than {_MOST_GLYPHS} characters",
-                    f"页面文字多于 {_MOST_GLYPHS} 个",
-                )
-            self._text.append(text)
-
-    def end(self, name: str) -> None:
-        if name == _TEXT_OBJECT:
-            self._object = None
-        elif name == _TEXT_CODE and self._code is not None and self._object is not None:
-            self._add(self._object, self._code, "".join(self._text))
-            self._code = None
-
-    def _add(self, of: tuple[str | None, ...], code: Mapping[str, str], text: str) -> None:
-        if text[:1] in ("\n", "\r"):  # the writer's layout, not the page's
-            text = text.strip()
-        # What is left out is as in the TextCode before.
-        self._x, self._y = code.get("X", self._x), code.get("Y", self._y)
-        key = _SPACE.sub("", text)
-        if key:
-            said = code.get("DeltaX"), code.get("DeltaY")
-            self.runs.append(_Run(of, self._x, self._y, *said, text, key))
-
-
-@lru_cache(maxsize=256)
-def _object(raw: tuple[str | None, ...]) -> _Object | None:
-    """A TextObject, or None where it shows nothing (rule 3)."""
-    boundary, height, matrix, wide, visible, reading, turning = raw
-    if visible in ("false", "0"):
-        return None
-    try:
-        x, y, _, _ = _numbers(boundary or "", 4)
-        a, b, c, d, e, f = _numbers(matrix or "1 0 0 1 0 0", 6)
-        size, scale = _number(height or ""), _number(wide or "1")
-        reads, turned = int(reading or "0"), int(turning or "0")
-    except ValueError:
-        return None
-    if size <= 0 or scale <= 0 or abs(a * d - b * c) < 1e-9 or reads % 90 or turned % 90:
-        return None
-    return _Object(x, y, (a, b, c, d, e, f), size, scale, reads // 90 % 4, turned // 90 % 4)
-
-
-def _number(text: str) -> float:
-    """A finite number of bounded size; ValueError for anything else."""
-    if len(text) > 32 or "_" in text:
-        raise ValueError
-    value = float(text)
-    if not abs(value) <= _GREATEST:
-        raise ValueError
-    return value
-
-
-def _numbers(text: str, count: int) -> list[float]:
-    words = text.split(None, count)
-    if len(words) != count:
-        raise ValueError
-    return [_number(word) for word in words]
-
-
-def _deltas(text: str | None, count: int) -> list[float]:
-    """At most `count` offsets of a DeltaX or DeltaY; `g n v` stands for n times v."""
-    found: list[float] = []
-    if text is None:
-        return found
-    words = (match[0] for match in _TOKEN.finditer(text))
-    for word in words:
-        if len(found) >= count:
-            break
-        if word != "g":
-            found.append(_number(word))
-            continue
-        times, value = next(words, ""), next(words, "")
-        if not times.isdecimal() or len(times) > 18:
-            raise ValueError
-        found += [_number(value)] * min(int(times), count - len(found))
-    return found
 
 
 # --- where the glyphs are --------------------------------------------------------------------
@@ -286,14 +137,14 @@ class _Glyph:
 _TURNS: Final = ((1, 0), (0, 1), (-1, 0), (0, -1))  # cosine and sine of quarter turns
 
 
-def _glyphs(run: _Run, most: int = _MOST_GLYPHS) -> Iterator[_Glyph]:
+def _glyphs(run: Run, most: int = MOST_GLYPHS) -> Iterator[_Glyph]:
     """The glyphs of a TextCode but for white space; none where its numbers are none."""
-    of, count = _object(run.raw), min(len(run.text), most) - 1
+    of, count = object_of(run.raw), min(len(run.text), most) - 1
     if of is None:
         return
     try:
-        x, y = _number(run.x), _number(run.y)
-        delta_x, delta_y = _deltas(run.delta_x, count), _deltas(run.delta_y, count)
+        x, y = number_in(run.x), number_in(run.y)
+        delta_x, delta_y = deltas(run.delta_x, count), deltas(run.delta_y, count)
     except ValueError:
         return
     a, b, c, d, e, f = of.matrix

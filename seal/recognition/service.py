@@ -20,7 +20,8 @@ from runtime.database import Database, UnitOfWork
 from runtime.errors import Aborted, AlreadyExists, ResourceExhausted
 from runtime.identity import Principal, Role
 from runtime.records import Value, make_record
-from seal.keys.custody import ROOT_P256, ROOT_SM2, Custody
+from seal.keys.custody import Custody
+from seal.keys.hierarchy import ROOT_P256, ROOT_SM2
 from seal.recognition import store
 from seal.recognition.lists import check_newer, needless, read_list
 from seal.recognition.model import (

@@ -31,7 +31,7 @@ from seal.recognition.model import (
     EventKind,
     Terms,
 )
-from seal.store import Table
+from seal.tables.store import Table
 from seal.trust import Purpose
 
 

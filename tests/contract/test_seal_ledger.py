@@ -182,7 +182,7 @@ def test_times_and_bytes_come_back_as_they_went(database: Database) -> None:
     with database.fixed_work() as fixed:
         notes.add(fixed, sealing, request_id="r", request_digest=b"\x00\xff")
     with database.reading() as session:
-        assert store.find_sealing(session, "one") == sealing
+        assert store.sealings_of(session, NAME, limit=2) == [sealing]
         assert store.unfinished(session, actor="me", request_id="r", request_digest=b"\x00\xff")
     assert notes.has_begun(actor="me", request_id="r")
     assert not notes.has_begun(actor="me", request_id="s")

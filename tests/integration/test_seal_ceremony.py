@@ -19,7 +19,8 @@ from runtime.clock import FixedClock
 from runtime.errors import AlreadyExists, DomainError, FailedPrecondition, InvalidArgument
 from seal.keys import signers as keys
 from seal.keys.ceremony import hold, is_genuine
-from seal.keys.custody import MAKER, Custody
+from seal.keys.custody import Custody
+from seal.keys.hierarchy import MAKER
 from seal.keys.maker import MakerKey, check_halves, join_halves
 from seal.pki.certificates import is_issued_by, parse_certificate
 from seal.server import custody_of

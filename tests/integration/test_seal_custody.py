@@ -15,7 +15,8 @@ import pytest
 
 from runtime.clock import FixedClock
 from runtime.errors import FailedPrecondition, Unavailable
-from seal.keys.custody import MAKER, ROOT_P256, ROOT_SM2, Custody
+from seal.keys.custody import Custody
+from seal.keys.hierarchy import MAKER, ROOT_P256, ROOT_SM2
 from seal.pki.certificates import parse_certificate
 from seal.suites import P256, SM2
 from seal.trust import Purpose, TrustAnchor, TrustStore, assess_chain

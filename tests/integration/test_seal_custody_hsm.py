@@ -12,8 +12,9 @@ from runtime.clock import FixedClock
 from runtime.errors import DomainError, FailedPrecondition
 from seal.keys import pkcs11_device
 from seal.keys import signers as keys
-from seal.keys.custody import MAKER, ROOT_P256, ROOT_SM2, Custody
+from seal.keys.custody import Custody
 from seal.keys.folder_secret import WRAPPED
+from seal.keys.hierarchy import MAKER, ROOT_P256, ROOT_SM2
 from seal.pki.certificates import parse_certificate
 from seal.suites import P256, SM2, suite
 from tests.builders.ofd import plain_ofd
