@@ -1,0 +1,173 @@
+"""Sheets of licenses: what a heading may be called, what a cell may say, and what comes back."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openpyxl import load_workbook
+
+from licenses.v1 import batches_pb2 as pb
+from licenses.v1 import licenses_pb2
+from runtime.errors import InvalidArgument
+from tongban.license_sheets import (
+    BYTES_PER_MESSAGE,
+    RESULTS,
+    ROWS_PER_MESSAGE,
+    Sheet,
+    empty_csv,
+    empty_xlsx,
+    results_alone,
+)
+
+KIND = licenses_pb2.LicenseType(
+    name="licenseTypes/marriage",
+    display_name="结婚证",
+    most_holders=2,
+    fields=[
+        licenses_pb2.LicenseField(
+            code="KZ_DJLX",
+            display_name="登记类型",
+            display_name_en="kind",
+            required=True,
+            kind=licenses_pb2.FIELD_KIND_CODE,
+            values=[
+                licenses_pb2.CodeValue(code="1", name="初婚"),
+                licenses_pb2.CodeValue(code="2", name="再婚"),
+            ],
+        ),
+        licenses_pb2.LicenseField(
+            code="KZ_ZP", display_name="照片", kind=licenses_pb2.FIELD_KIND_IMAGE
+        ),
+        licenses_pb2.LicenseField(code="KZ_BZ", display_name="备注", length=20),
+    ],
+)
+
+
+def written(folder: Path, text: str, name: str = "sheet.csv", encoding: str = "utf-8") -> Path:
+    path = folder / name
+    path.write_text(text, encoding=encoding)
+    return path
+
+
+def read(folder: Path, text: str, **how: Any) -> list[pb.IssueBatchRow]:
+    return list(Sheet(written(folder, text, **how), KIND).rows())
+
+
+@pytest.mark.parametrize(
+    "heading", ["KZ_DJLX", "登记类型", "kind", "登记类型 (KZ_DJLX)", "类型（KZ_DJLX）", " KZ_DJLX "]
+)
+def test_a_field_is_called_by_its_code_its_name_or_both(tmp_path: Path, heading: str) -> None:
+    (row,) = read(tmp_path, f"持证主体,持证主体代码,{heading}\n人,1,1\n")
+    assert dict(row.fields) == {"KZ_DJLX": "1"}
+    assert [(one.name, one.code) for one in row.holders] == [("人", "1")]
+
+
+@pytest.mark.parametrize(("cell", "code"), [("初婚", "1"), ("2", "2"), ("三婚", "三婚")])
+def test_a_code_is_said_by_itself_or_by_its_name(tmp_path: Path, cell: str, code: str) -> None:
+    (row,) = read(tmp_path, f"holder_name,holder_code,KZ_DJLX\n人,1,{cell}\n")
+    assert row.fields["KZ_DJLX"] == code
+
+
+def test_several_holders_and_a_picture_beside_the_sheet(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"picture")
+    head = "holder_name,holder_code,持证主体.2,持证主体代码.2,照片,valid_from,serial,row_key"
+    (row,) = read(tmp_path, f"{head}\n甲,1x,乙,2X,a.png,2026-11-21,7,case-7\n", encoding="gb18030")
+    assert [(one.name, one.code) for one in row.holders] == [("甲", "1X"), ("乙", "2X")]
+    assert dict(row.pictures) == {"KZ_ZP": b"picture"}
+    assert (row.valid_from, row.serial, row.row_key) == ("2026-11-21", "7", "case-7")
+    with pytest.raises(InvalidArgument) as caught:
+        read(tmp_path, "holder_name,holder_code,照片\n甲,1,b.png\n")
+    assert "line 2, KZ_ZP" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("holder_name,holder_code,颜色\n人,1,红\n", "COLUMNS_UNKNOWN"),
+        ("holder_name,登记类型\n人,1\n", "COLUMNS_MISSING"),
+        ("holder_name,holder_code,登记类型,KZ_DJLX\n人,1,a,b\n", "COLUMNS_MISSING"),
+        ("holder_name,holder_code,holder_name.3\n人,1,c\n", "COLUMNS_UNKNOWN"),
+        ("holder_name,holder_code\n", "SHEET_EMPTY"),
+        ("holder_name,holder_code\n,\n", "SHEET_EMPTY"),
+    ],
+)
+def test_a_sheet_that_says_something_else_is_refused(
+    tmp_path: Path, text: str, reason: str
+) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        read(tmp_path, text)
+    assert caught.value.reason == reason
+    assert caught.value.message_zh
+
+
+def test_no_message_is_larger_than_is_taken(tmp_path: Path) -> None:
+    note = "注" * 20
+    rows = "".join(f"人{n},{n},{note}\n" for n in range(ROWS_PER_MESSAGE + 3))
+    sheet = Sheet(written(tmp_path, f"holder_name,holder_code,备注\n{rows}"), KIND)
+    first, *others = sheet.messages(pb.IssueBatchHeader(request_id="r"))
+    assert first.header.request_id == "r"
+    assert [len(one.rows) for one in others] == [ROWS_PER_MESSAGE, 3]
+    assert [one.last for one in others] == [False, True]
+    (tmp_path / "large.png").write_bytes(b"x" * 500_000)
+    rows = "".join(f"人{n},{n},large.png\n" for n in range(9))
+    sheet = Sheet(written(tmp_path, f"holder_name,holder_code,照片\n{rows}"), KIND)
+    _, *others = sheet.messages(pb.IssueBatchHeader(request_id="r"))
+    assert max(one.ByteSize() for one in others) < BYTES_PER_MESSAGE + 600_000
+    assert sum(len(one.rows) for one in others) == 9
+
+
+def test_a_result_file_is_a_sheet_again(tmp_path: Path) -> None:
+    path = written(tmp_path, "holder_name,holder_code,登记类型\n甲,1,初婚\n乙,2,再婚\n")
+    sheet = Sheet(path, KIND)
+    results = [
+        pb.IssueBatchResult(
+            number=1,
+            row_key="row-a",
+            state=pb.ISSUE_BATCH_ROW_STATE_ISSUED,
+            license="departments/a/licenses/b",
+        ),
+        pb.IssueBatchResult(
+            number=2,
+            row_key="row-b",
+            state=pb.ISSUE_BATCH_ROW_STATE_FAILED,
+            reason="BAD_LICENSE_FIELDS",
+            message_zh="签发内容有误",
+            violations=["holder_code: wrong"],
+        ),
+    ]
+    again = tmp_path / "again.csv"
+    again.write_bytes(sheet.with_results(results, failed=True))
+    (row,) = Sheet(again, KIND).rows()
+    assert (row.row_key, row.holders[0].name) == ("row-b", "乙")
+    both = sheet.with_results(results, failed=False).decode("utf-8-sig")
+    told = list(csv.DictReader(io.StringIO(both)))
+    assert [one["result_state"] for one in told] == ["ISSUED", "FAILED"]
+    assert told[1]["result_message"] == "签发内容有误 holder_code: wrong"
+    assert set(RESULTS) <= set(told[0])
+    alone = list(csv.DictReader(io.StringIO(results_alone(results).decode("utf-8-sig"))))
+    assert [one["number"] for one in alone] == ["1", "2"]
+
+
+def test_an_empty_sheet_has_every_column_and_says_what_belongs_there(tmp_path: Path) -> None:
+    path = tmp_path / "empty.xlsx"
+    path.write_bytes(empty_xlsx(KIND))
+    sheet = load_workbook(path)["结婚证"]
+    heads = [cell.value for cell in sheet[1]]
+    assert heads[:5] == [
+        "持证主体 (holder_name)",
+        "持证主体代码 (holder_code)",
+        "持证主体.2 (holder_name.2)",
+        "持证主体代码.2 (holder_code.2)",
+        "登记类型 (KZ_DJLX)",
+    ]
+    assert "必填" in sheet["E1"].comment.text
+    assert '"初婚,再婚"' in {rule.formula1 for rule in sheet.data_validations.dataValidation}
+    text = empty_csv(KIND).decode("utf-8-sig")
+    assert next(csv.reader(io.StringIO(text))) == heads
+    full = text + ",".join(["甲", "1", "", "", "初婚"]) + "\n"
+    (row,) = read(tmp_path, full)
+    assert row.fields["KZ_DJLX"] == "1"
