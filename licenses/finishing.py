@@ -64,7 +64,7 @@ class Finishing:
         library: Library,
         types: Types,
         clock: Clock,
-        credentials: Credentials | None = None,
+        credentials: Credentials,
     ) -> None:
         self._database = database
         self._documents = documents
@@ -95,10 +95,9 @@ class Finishing:
         # 4. Seal. The request ids follow from the license and the bytes, so that a repeat is
         #    answered with the same sealed bytes, and a renderer changed meanwhile blocks nothing.
         sealed = {form: self._seal(license_, form, draft) for form, draft in drafts.items()}
-        if self._credentials is not None:
-            credential = self._credentials.draft(license_, kind.type)
-            signed = self._seal(license_, LicenseFormat.JWT, credential.payload)
-            sealed[LicenseFormat.JWT] = credential.bound(signed)
+        credential = self._credentials.draft(license_, kind.type)
+        signed = self._seal(license_, LicenseFormat.JWT, credential.payload)
+        sealed[LicenseFormat.JWT] = credential.bound(signed)
         # 5. Verify our own output; the three say the same.
         for form, document in sealed.items():
             self._documents.check_output(document, form, license_)
@@ -147,7 +146,7 @@ class Finishing:
                 activated_at=now,
                 ofd_sha256=digests[LicenseFormat.OFD],
                 pdf_sha256=digests[LicenseFormat.PDF],
-                jwt_sha256=digests.get(LicenseFormat.JWT, ""),
+                jwt_sha256=digests[LicenseFormat.JWT],
             )
             if before is not None:
                 _end(work, before, active, now)

@@ -227,6 +227,39 @@ async def _furnish(node: LicenseNode) -> None:
     )
 
 
+async def issue(node: LicenseNode, **changes: Any) -> pb.License:
+    return (await node.issuer.licenses.IssueLicense(issue_request(**changes))).license
+
+
+async def present(node: LicenseNode, name: str, **changes: Any) -> Any:
+    return await node.counter.presentations.PresentLicense(present_request(name, **changes))
+
+
+async def verify(client: Client, code: str) -> Any:
+    request = presentations.VerifyPresentationRequest(code=code, purpose="核验就业登记")
+    return await client.presentations.VerifyPresentation(request)
+
+
+async def change(node: LicenseNode, verb: str, name: str, reason: str = "依规处理") -> pb.License:
+    request = getattr(pb, f"{verb}LicenseRequest")(name=name, reason=reason, request_id=fresh())
+    return (await getattr(node.issuer.licenses, f"{verb}License")(request)).license
+
+
+async def succeed(node: LicenseNode, verb: str, name: str, **wish: Any) -> pb.License:
+    values = {"name": name, "reason": "依申请", "request_id": fresh(), **wish}
+    request = getattr(pb, f"{verb}LicenseRequest")(**values)
+    return (await getattr(node.issuer.licenses, f"{verb}License")(request)).license
+
+
+async def document(node: LicenseNode, license_: pb.License, form: str) -> bytes:
+    request = pb.GetLicenseDocumentRequest(
+        name=license_.name,
+        format=pb.LicenseFormat.Value(f"LICENSE_FORMAT_{form}"),
+        reason="归档",
+    )
+    return bytes((await node.issuer.licenses.GetLicenseDocument(request)).document)
+
+
 class Crash(Exception):  # it is no error of ours
     """The process is gone: nobody catches this."""
 
