@@ -8,8 +8,8 @@ import pytest
 
 from exchange.grants.model import Operation
 from exchange.v1 import corrections_pb2, delivery_pb2, query_pb2
+from tests.builders.connected import KEY, MASKS, WHY, opened
 from tests.builders.exchange import exchange_node, refusal
-from tests.integration.test_exchange_connectors import KEY, MASKS, WHY, opened
 from tests.integration.test_exchange_delivery_starts import subscribe
 
 
