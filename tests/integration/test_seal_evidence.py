@@ -22,7 +22,7 @@ from runtime.errors import InvalidArgument
 from seal.evidence.assessing import assess_evidence
 from seal.evidence.layout import MANIFEST, TIMESTAMP, canonical, is_evidence
 from seal.evidence.making import make_evidence
-from seal.evidence.manifest import digests_of, read_manifest, write_manifest
+from seal.evidence.manifest import digests_of, write_manifest
 from seal.model import Indication, Verdict
 from seal.pki.timestamp import TimestampClient
 from seal.ses import assemble_signature, to_be_signed
@@ -32,12 +32,12 @@ from seal.trust import (
     Revocation,
     TrustAnchor,
     TrustStore,
-    issue_certificate,
     issue_crl,
     parse_certificate,
 )
 from seal.verify import assess
 from tests.builders import tsa
+from tests.builders.evidence import list_of_a_stranger
 from tests.builders.ofd import (
     BEGIN,
     END,
@@ -399,13 +399,6 @@ def _small() -> bytes:
     return _MADE[0]
 
 
-def test_the_list_is_read_in_its_one_form_only():
-    listed = {"document.ofd": digests_of([b"x"]), "verdict.json": digests_of([b"y"])}
-    for stamped_too in (True, False):
-        data = write_manifest(listed, time_stamped=stamped_too)
-        assert read_manifest(data) == (listed, stamped_too)
-
-
 def test_other_tools_read_the_bundle(stamped, authority, tmp_path):
     """What it is made of is what others make: zip, SHA-256, RFC 3161."""
     (tmp_path / "evidence.zip").write_bytes(stamped)
@@ -468,27 +461,6 @@ def test_certificates_and_lists_are_those_of_the_paths(store):
     assert stranger not in held
     assert world().certificate in files.values()
     assert world().maker_certificate in files.values()
-
-
-def list_of_a_stranger() -> bytes:
-    """A revocation list of somebody whom no path of ours leads to."""
-    other = world(P256)
-    return issue_crl(
-        issuer=other.root,
-        issuer_certificate=issue_certificate(
-            issuer=other.root,
-            issuer_certificate=None,
-            subject_key=other.root.public_key,
-            subject={"CN": "他处"},
-            not_before=BEGIN,
-            not_after=END,
-            is_ca=True,
-        ),
-        this_update=SEALED_AT,
-        next_update=END,
-        number=1,
-        revoked=(),
-    )
 
 
 VALUES = st.recursive(

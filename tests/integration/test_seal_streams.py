@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 import shutil
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -38,6 +37,7 @@ from tests.builders.seal_node import (
     SEAL,
     STRANGER,
     SealNode,
+    open_scratch,
     seal_request,
     serving,
     start,
@@ -83,17 +83,6 @@ def states(node: SealNode) -> list[SealingState]:
 def passed(node: SealNode, document: bytes) -> bool:
     trust = node.server.material.current()
     return assess(document, store=trust, now=node.clock.now()).indication is Indication.PASSED
-
-
-def open_scratch(folder: Path) -> list[str]:
-    """Files of this process in a folder, with a name or without."""
-    found = []
-    for one in Path("/proc/self/fd").iterdir():
-        try:
-            found.append(str(one.readlink()))
-        except OSError:
-            continue
-    return [one for one in found if one.startswith(str(folder))]
 
 
 async def until(holds: Callable[[], object]) -> None:
@@ -353,15 +342,6 @@ async def test_a_full_disk_under_the_parts_is_told(
     monkeypatch.setattr(incoming, "scratch_file", full)
     error = await refusal(stub.StreamSealDocument(parts(seal_request(b""), plain_ofd())))
     assert (type(error), error.reason) == (Unavailable, "STORAGE_FULL")
-
-
-def test_a_scratch_file_has_no_name_and_is_its_owners(tmp_path: Path) -> None:
-    with incoming.scratch_file(tmp_path / "incoming") as file:
-        file.write(b"x" * 100)
-        assert bytes(incoming.mapped(file)) == b"x" * 100
-        assert os.fstat(file.fileno()).st_mode & 0o777 == 0o600
-        assert list((tmp_path / "incoming").iterdir()) == []
-    assert (tmp_path / "incoming").stat().st_mode & 0o777 == 0o700
 
 
 # --- many documents ----------------------------------------------------------------------------
