@@ -8,6 +8,7 @@ chooses, and the ways in which the repetitions of a pattern can share a text are
 from __future__ import annotations
 
 import re
+import warnings
 from functools import lru_cache
 from re import _constants as codes  # type: ignore[attr-defined]  # not in the stubs
 from re import _parser as parser  # type: ignore[attr-defined]  # likewise
@@ -28,9 +29,11 @@ _MOST_WAYS = 1_000_000
 def pattern_problem(pattern: str) -> str:
     """What is wrong with a pattern; "" if it may be used."""
     try:
-        re.compile(pattern)
-        tree = parser.parse(pattern)
-    except (re.error, RecursionError, OverflowError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # of what will mean something else one day
+            re.compile(pattern)
+            tree = parser.parse(pattern)
+    except (re.error, RecursionError, OverflowError, Warning) as error:
         return f"not a regular expression: {error}"
     try:
         if _ways(tree, inside=False) > _MOST_WAYS:
