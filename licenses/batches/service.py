@@ -104,7 +104,7 @@ class Batches:
     ) -> Receiving:
         """A batch to receive; one that is `repeated` is read and not written.
 
-        Raises PermissionDenied (NOT_YOUR_DEPARTMENT), NotFound (LICENSE_TYPE_NOT_FOUND),
+        Raises PermissionDenied (NOT_OWN_DEPARTMENT), NotFound (LICENSE_TYPE_NOT_FOUND),
         InvalidArgument (MALFORMED_NAME), ResourceExhausted (TOO_MANY_BATCHES).
         """
         check_own_department(parent, principal)
