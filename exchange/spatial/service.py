@@ -121,7 +121,6 @@ class SpatialQuerying:
         clock: Clock,
         rates: Rates | None = None,
         refusals: Refusals | None = None,
-        refusals: Refusals | None = None,
     ) -> None:
         self._places = PlaceReader(database)
         self._records = RecordReader(database)
