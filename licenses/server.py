@@ -30,6 +30,7 @@ from licenses.holder_index import HolderIndex
 from licenses.issuing import Issuing
 from licenses.library.service import Library
 from licenses.neighbours import Neighbours, NodeNeighbours
+from licenses.pages import fallback
 from licenses.presentations import rpc as presentations
 from licenses.presentations.service import Presenting
 from licenses.presentations.store import forget_presentations
@@ -87,6 +88,8 @@ class LicenseServer:
                 raise ValueError("a license service needs a channel to its node")
             neighbours = NodeNeighbours(channel, clock)
         self._neighbours = neighbours
+        # A font that cannot be read stops the node here, before it stops a license.
+        fallback.use_folder(settings.fonts)
         self.database = Database(settings.database_url("licenses"), schema="licenses")
         self._clock = clock
         self._index = HolderIndex(settings.passphrase())

@@ -215,6 +215,9 @@ class Settings(BaseSettings):
         default_factory=MonitoringSettings,
         description="Monitoring; also TONGBAN_MONITORING__HOURS and so on.",
     )
+    fonts: Path | None = Field(
+        None, description="Folder of more fonts (.ttf, .otf, .ttc, .woff) for names on licenses."
+    )
     origin: str = Field("tongban.local/log", description="The audit log's name in checkpoints.")
     metrics: str = Field("", description="host:port of Prometheus metrics; empty is none.")
     log_level: str = "INFO"
