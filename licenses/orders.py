@@ -11,7 +11,8 @@ import re
 from dataclasses import replace
 
 from licenses.model import BETWEEN, Holder, Order
-from licenses.pages.pictures import decode
+from licenses.pages.drawing import image_format
+from licenses.pages.pictures import checked
 from licenses.texts import NAME_LIMIT, TEXT_LIMIT, text_problem
 from licenses.types.model import FieldKind, HolderCodeType, LicenseType
 from licenses.types.reading import FIELD_CODE
@@ -20,8 +21,7 @@ from runtime import idcodes
 from runtime.errors import FieldViolation, InvalidArgument
 
 _SERIAL = re.compile(r"[0-9]{1,30}")  # \d would take the digits of every script
-#: Bytes of one picture of a field, and of one scan of a paper license.
-PICTURE_LIMIT = 512 * 1024
+#: Bytes of one scan of a paper license. It is attached as it is, and never decoded here.
 SCAN_LIMIT = 2 * 1024 * 1024
 SCANS_LIMIT = 10
 _PDF = b"%PDF-"
@@ -120,26 +120,16 @@ def _pictures(order: Order, wrong: list[FieldViolation]) -> dict[str, str]:
                 wrong.append(FieldViolation(f"fields.{one.code}", "send it in `pictures`"))
             continue
         data = order.pictures[one.code]
-        problem = picture_problem(data)
-        if problem:
-            wrong.append(FieldViolation(f"pictures.{one.code}", problem))
+        try:
+            checked(data, f"pictures.{one.code}")  # bounded before it is decoded
+        except InvalidArgument as error:
+            wrong.append(FieldViolation(f"pictures.{one.code}", error.message))
         found[one.code] = f"sha256:{hashlib.sha256(data).hexdigest()}"
     for code in order.pictures:
         known = order.type.field(code)
         if known is not None and known.kind is not FieldKind.IMAGE:
             wrong.append(FieldViolation(f"pictures.{code}", "the field holds no picture"))
     return found
-
-
-def picture_problem(data: bytes) -> str:
-    """What is wrong with a picture (PNG or JPEG, bounded before it is decoded); "" if good."""
-    if len(data) > PICTURE_LIMIT:
-        return f"more than {PICTURE_LIMIT // 1024} KiB"
-    try:
-        decode(data)
-    except InvalidArgument as error:
-        return error.message
-    return ""
 
 
 def _day_problems(order: Order, kept: dict[str, str]) -> list[FieldViolation]:
@@ -184,7 +174,7 @@ def _scan_problem(scan: bytes) -> str:
     if scan.startswith(_PDF):
         return ""
     try:
-        decode(scan)
+        image_format(scan)
     except InvalidArgument as error:
         return f"neither a PDF nor a picture: {error.message}"
     return ""

@@ -129,7 +129,7 @@ class Types:
 
         `etag` is the newest version's, "" for a new type. Raises InvalidArgument (BAD_LICENSE_TYPE,
         and the template's), PermissionDenied (NOT_DEFINING_AUTHORITY), AlreadyExists
-        (TYPE_CODE_TAKEN), FailedPrecondition (ETAG_MISMATCH, TYPE_CODE_FIXED).
+        (TYPE_CODE_TAKEN), Aborted (ETAG_MISMATCH) and FailedPrecondition (TYPE_CODE_FIXED).
         """
         kind = checked(text, template_text)
         if kind.authority_code != credit_code:
@@ -160,7 +160,7 @@ class Types:
         self, work: UnitOfWork, kind: LicenseType, held: TypeVersion | None, etag: str
     ) -> None:
         if etag != (held.digest if held else ""):
-            raise FailedPrecondition(
+            raise Aborted(
                 "the type was changed meanwhile, or is there already: read it again and send its "
                 "etag",
                 reason="ETAG_MISMATCH",

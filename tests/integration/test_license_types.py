@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import io
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 import pytest_asyncio
+from PIL import Image
 
 from licenses.issuing import Request
+from licenses.pages.model import Image as DrawnImage
 from licenses.pages.ofd_reader import read_ofd
 from licenses.v1 import licenses_pb2 as pb
 from licenses.wire import order_of
@@ -236,3 +240,53 @@ async def test_a_type_that_cannot_be_is_refused_with_its_places(node: LicenseNod
     other = FLATS.replace("flat-certificate", "other").replace("0777", "0001")
     error = await refused(put(node, other, template, ""))
     assert error.reason == "TYPE_CODE_TAKEN"
+
+
+CARD: dict[str, Any] = {
+    "license_type": "licenseTypes/temporary-identity-card",
+    "fields": {
+        "KZ_XB": "2", "KZ_MZ": "汉", "KZ_CSRQ": "1990-03-07", "KZ_ZZ": "示范县示例路1号",
+    },
+}  # fmt: skip
+
+
+def a_photo(size: tuple[int, int] = (120, 160), kind: str = "JPEG") -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", size, (200, 220, 240)).save(out, kind)
+    return out.getvalue()
+
+
+async def test_a_license_with_a_photo_has_it_on_its_page_and_its_hash_in_its_metadata(
+    node: LicenseNode,
+) -> None:
+    photo = a_photo()
+    license_ = await issue(node, **CARD, pictures={"KZ_ZP": photo})
+    digest = f"sha256:{hashlib.sha256(photo).hexdigest()}"
+    assert license_.metadata["KZ_ZP"] == digest
+    assert license_.valid_to == "2027-02-20"
+    page = read_ofd(await document(node, license_, "OFD")).pages[0]
+    assert [item.data for item in page.items if isinstance(item, DrawnImage)] == [photo]
+    # It stays when something else is corrected, and is taken by no hash from elsewhere.
+    second = await succeed(node, "Correct", license_.name, fields={"KZ_ZZ": "示范县示例路2号"})
+    assert second.metadata["KZ_ZP"] == digest
+    page = read_ofd(await document(node, second, "OFD")).pages[0]
+    assert [item.data for item in page.items if isinstance(item, DrawnImage)] == [photo]
+    third = await succeed(node, "Correct", second.name, pictures={"KZ_ZP": a_photo((60, 80))})
+    assert third.metadata["KZ_ZP"] != digest
+    bomb = a_photo((9000, 9000), "PNG")
+    assert len(bomb) < 512 * 1024
+    for changes, field in (
+        ({}, "fields.KZ_ZP"),
+        ({"fields": {**CARD["fields"], "KZ_ZP": digest}}, "fields.KZ_ZP"),
+        ({"pictures": {"KZ_ZP": b"GIF89a"}}, "pictures.KZ_ZP"),
+        ({"pictures": {"KZ_ZP": photo[:200]}}, "pictures.KZ_ZP"),
+        ({"pictures": {"KZ_ZP": bomb}}, "pictures.KZ_ZP"),
+        ({"pictures": {"KZ_ZP": photo + b" " * 600_000}}, "pictures.KZ_ZP"),
+        ({"pictures": {"KZ_ZP": photo, "KZ_ZZ": photo}}, "pictures.KZ_ZZ"),
+        ({"pictures": {"KZ_ZP": photo, "KZ_QT": photo}}, "fields.KZ_QT"),
+        ({"pictures": {"KZ_ZP": photo}, "holder_code": COMPANY}, "holder_code"),
+    ):
+        request = issue_request(**{**CARD, **changes})
+        error = await refused(node.issuer.licenses.IssueLicense(request))
+        assert error.reason == "BAD_LICENSE_FIELDS"
+        assert [one.field for one in error.violations] == [field]
