@@ -10,6 +10,10 @@ Both clients are Python, in one process with the publisher; theirs speak without
 An event is a change that one subscriber got: the rate is changes times subscribers over the seconds
 from the first publishing to the last arrival. Latency is of single changes, published one by one:
 from before the call that publishes to its arrival at each subscriber.
+
+The disk decides who is ahead: theirs syncs what it publishes message by message, ours batch by
+batch and with each delivery's record; the slower a sync, the better ours compares. TLS, projection
+and audit are in our favour nowhere.
 """
 
 from __future__ import annotations

@@ -5,6 +5,11 @@ and an export job until its files are ready. Every record is projected, named by
 indexed by whom it is about, and audited. Theirs is SQLite alone: every row of a table of the same
 records, read through Python in the order of its key. The node's memory is what it held before, and
 the most that it held meanwhile.
+
+The comparison is hard on us: theirs makes a tuple of a row and drops it, in the process that reads.
+Ours parses, projects, names and indexes each record, by Python under one interpreter lock, and the
+client that takes it shares the machine. What is left of a record's time is two HMACs (its id, its
+tag), its JSON and its bytes on the wire.
 """
 
 from __future__ import annotations
