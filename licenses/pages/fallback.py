@@ -52,6 +52,7 @@ _SHIPPED = {
 }
 _lock = threading.Lock()
 _folder: dict[str, Path] = {}
+_generation = 0
 
 
 def use_folder(folder: Path | None) -> tuple[str, ...]:
@@ -76,7 +77,9 @@ def use_folder(folder: Path | None) -> tuple[str, ...]:
                 message_zh=f"{folder} 中的字体超过 {MAX_FILES} 个：请只保留需要的",
             )
     opened = {f"extra-{i}": path for i, path in enumerate(found, start=1)}
+    global _generation  # fonts are the process's, as its settings are
     with _lock:
+        _generation += 1
         _folder.clear()
         _folder.update(opened)
         _source.cache_clear()
@@ -84,6 +87,11 @@ def use_folder(folder: Path | None) -> tuple[str, ...]:
     for name in opened:
         source(name)  # a file that cannot be read is told now, and not to a citizen
     return tuple(path.name for path in found)
+
+
+def generation() -> int:
+    """A number that changes with the fonts, for who remembers which font has a character."""
+    return _generation
 
 
 def names() -> tuple[str, ...]:

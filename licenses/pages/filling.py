@@ -6,7 +6,8 @@ refused by its key (TEXT_TOO_LONG), never by its value.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from licenses.pages.layout import Lines, break_lines, fit, fitted, place, too_long
@@ -14,6 +15,7 @@ from licenses.pages.model import Box, Image, Item, Page, Text
 from licenses.pages.pictures import checked
 from licenses.pages.sheets import Continuation, Frame, Sheet, Slot, Template, Value
 from licenses.pages.tables import Rows, header, measure, taken
+from runtime.errors import InvalidArgument
 
 MAX_PAGES = 24
 # Characters in a face's second file from which on one file for all of them is the smaller.
@@ -72,16 +74,35 @@ def _sheet(
         items += slot.label
         value = values.get(slot.key)
         if isinstance(value, str) and value:
-            items += _text(template, slot, value, left)
+            with _of(slot.key):
+                items += _text(template, slot, value, left)
     for grid in sheet.grids:
         value = values.get(grid.key)
         if not isinstance(value, tuple) or not value:
             continue
-        rows = measure(grid, value, template.shared)
+        with _of(grid.key):
+            rows = measure(grid, value, template.shared)
         rest = taken(rows, grid.box, items, more=template.continuation is not None)
         if rest is not None:
             left.append(rest)
     return items
+
+
+@contextmanager
+def _of(field: str) -> Iterator[None]:
+    """A character that no font has is told with the field it stands in."""
+    try:
+        yield
+    except InvalidArgument as error:
+        if error.reason != "GLYPH_MISSING":
+            raise
+        raise InvalidArgument(
+            f"{field}: {error.message}",
+            reason=error.reason,
+            message_zh=f"“{field}”：{error.message_zh}",
+            field=field,
+            code_point=error.metadata.get("code_point", ""),
+        ) from error
 
 
 def _text(template: Template, slot: Slot, value: str, left: list[_LeftText | Rows]) -> list[Text]:

@@ -179,7 +179,7 @@ def units(text: str, name: str) -> tuple[Unit, ...]:
 
     `name`: a built-in face. Raises InvalidArgument: GLYPH_MISSING, FONT_UNKNOWN.
     """
-    own = _built_in(name)
+    own, generation = _built_in(name), fallback.generation()
     found: list[Unit] = []
     at = 0
     while at < len(text):
@@ -189,7 +189,7 @@ def units(text: str, name: str) -> tuple[Unit, ...]:
             found.extend(shaped)
             at += length
             continue
-        found.append(_plain(text[at], own))
+        found.append(_plain(text[at], own, generation))
         at += 1
     return tuple(found)
 
@@ -205,7 +205,8 @@ def _shaped(run: str, bold: bool) -> tuple[Unit, ...] | None:
     return None
 
 
-def _plain(character: str, own: _BuiltIn) -> Unit:
+@lru_cache(maxsize=16_384)
+def _plain(character: str, own: _BuiltIn, _generation: int) -> Unit:
     if own.source.glyph(ord(character)) is not None:
         return Unit(character, own.name, own.advance(character))
     other = fallback.find(ord(character))

@@ -40,6 +40,8 @@ _BREAKS_AFTER = " \u0f0b"
 # Baseline below the top of a line, in ems: puts Chinese in the optical middle of its line.
 _ASCENT = 0.88
 _STEP = 0.97
+# No text is narrower a character, in ems: marks have no width, but stand on letters that have.
+_NARROWEST = 0.05
 # Lines are measured in floating point; this much over (mm) is still on the line.
 _SLACK = 1e-6
 
@@ -140,10 +142,19 @@ def _length(row: Sequence[Unit], size: float, spacing: float) -> float:
 
 def break_lines(text: str, width: float, style: Style, size: float) -> Lines:
     """A text in lines of at most `width` mm at a size. Raises InvalidArgument, GLYPH_MISSING."""
+    return _broken(_paragraphs(text, style), width, style, size)
+
+
+def _paragraphs(text: str, style: Style) -> list[tuple[Unit, ...]]:
+    return [units(paragraph, style.font) for paragraph in text.split("\n")]
+
+
+def _broken(
+    paragraphs: Sequence[tuple[Unit, ...]], width: float, style: Style, size: float
+) -> Lines:
     spacing = style.spacing * size / style.size
     rows: list[tuple[Unit, ...]] = []
-    for paragraph in text.split("\n"):
-        own = units(paragraph, style.font)
+    for own in paragraphs:
         widths = [unit.width * size + spacing for unit in own]
         for a, b in _breaks([unit.text for unit in own], widths, width + spacing):
             while b > a and own[b - 1].text == " ":
@@ -160,8 +171,11 @@ def fitted(text: str, width: float, height: float, style: Style) -> Lines | None
     """
     size = style.size
     smallest = min(style.smallest or style.size, style.size)
+    if len(text) * _NARROWEST * smallest > width * style.lines:
+        return None  # before every character is looked at
+    paragraphs = _paragraphs(text, style)
     while True:
-        lines = break_lines(text, width, style, size)
+        lines = _broken(paragraphs, width, style, size)
         tall = lines.height(style.leading)
         fits = lines.widest() <= width + _SLACK and tall <= height + _SLACK
         if fits and len(lines.rows) <= style.lines:

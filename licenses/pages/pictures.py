@@ -33,7 +33,15 @@ def checked(data: bytes, field: str) -> tuple[int, int]:
     """
     if len(data) > FIELD_BYTES:
         raise _too_large(field, f"{FIELD_BYTES >> 10} KiB")
-    kind = image_format(data)
+    try:
+        kind = image_format(data)
+    except InvalidArgument as error:
+        raise InvalidArgument(
+            f"{field}: {error.message}",
+            reason=error.reason,
+            message_zh=f"“{field}”：{error.message_zh}",
+            field=field,
+        ) from error
     try:
         with Pillow.open(BytesIO(data), formats=(kind,)) as image:
             if image.width * image.height > FIELD_PIXELS:

@@ -16,6 +16,7 @@ and for other scripts the files in `licenses/fonts`; all under the SIL Open Font
 from __future__ import annotations
 
 import math
+import mmap
 import struct
 from collections.abc import Sequence
 from functools import lru_cache
@@ -133,7 +134,9 @@ class FileFont:
             )
         self._path = path
         try:
-            self._font = _open_font(path, lazy=True, fontNumber=0)
+            with path.open("rb") as file:
+                data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            self._font = _open_font(data, lazy=True, fontNumber=0)
             self._numbers = self._font.getReverseGlyphMap()
             self._order = self._font.getGlyphOrder()
             self._scale = UNITS / int(self._font["head"].unitsPerEm)
@@ -176,7 +179,7 @@ class FileFont:
         if data[:4] not in (b"wOFF", b"ttcf"):
             return data
         target = BytesIO()
-        font = _open_font(self._path, fontNumber=0)
+        font = _open_font(BytesIO(data), fontNumber=0)
         font.flavor = None
         font.save(target)
         return target.getvalue()

@@ -9,7 +9,7 @@ from io import BytesIO
 from typing import Any
 
 import pypdfium2
-import pypdfium2.raw as pdfium
+import pypdfium2.raw
 from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.ttGlyphPen import TTGlyphPen
 from lxml import html
@@ -33,6 +33,10 @@ TYPES = tuple(
 #: A character with the place of its origin, mm from the top left corner, rounded to a hundredth.
 Placed = tuple[str, float, float]
 _MM = 25.4 / 72
+# Untyped libraries.
+_pdfium: Any = pypdfium2.raw
+_open_pdf: Any = pypdfium2.PdfDocument
+_font_builder: Any = FontBuilder
 
 
 @cache
@@ -68,14 +72,19 @@ def in_pdf(data: bytes, page: int = 0) -> list[Placed]:
     """Where PDFium finds each character."""
     found = []
     with PDFIUM:
-        pdf: Any = pypdfium2.PdfDocument(data)
+        pdf = _open_pdf(data)
         sheet = pdf[page]
         text = sheet.get_textpage()
         height = sheet.get_height()
         for index in range(text.count_chars()):
             x, y = ctypes.c_double(), ctypes.c_double()
-            pdfium.FPDFText_GetCharOrigin(text.raw, index, x, y)
-            character = chr(pdfium.FPDFText_GetUnicode(text.raw, index))
+            _pdfium.FPDFText_GetCharOrigin(text.raw, index, x, y)
+            character = chr(_pdfium.FPDFText_GetUnicode(text.raw, index))
+            if "\udc00" <= character <= "\udfff":  # the second half of what came before
+                high, a, b = found.pop()
+                whole = (high + character).encode("utf-16", "surrogatepass").decode("utf-16")
+                found.append((whole, a, b))
+                continue
             found.append((character, x.value * _MM, (height - y.value) * _MM))
         pdf.close()
     return [(c, x, y) for c, x, y in found if not c.isspace()]
@@ -121,7 +130,7 @@ def a_font(character: str) -> bytes:
     for at, point in enumerate(((200, 0), (200, 1600), (1800, 1600), (1800, 0))):
         (pen.lineTo if at else pen.moveTo)(point)
     pen.closePath()
-    builder: Any = FontBuilder(2048, isTTF=True)
+    builder = _font_builder(2048, isTTF=True)
     builder.setupGlyphOrder([".notdef", "square"])
     builder.setupCharacterMap({ord(character): "square"})
     builder.setupGlyf({".notdef": TTGlyphPen(None).glyph(), "square": pen.glyph()})

@@ -1,0 +1,188 @@
+"""What finds no room continues on a sheet, or is refused by its key; pictures are bounded."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from io import BytesIO
+
+import pytest
+from PIL import Image as Pillow
+
+from licenses.pages.layout import Style, fit
+from licenses.pages.model import Document, Image, Rect, Text
+from licenses.pages.ofd import write_ofd
+from licenses.pages.ofd_reader import read_ofd
+from licenses.pages.pictures import FIELD_BYTES
+from licenses.pages.samples import sample_values
+from licenses.pages.sheets import Value
+from licenses.pages.template import lay_out, load, parse, shipped_text
+from runtime.errors import InvalidArgument
+from tests.builders.license_pages import TYPES
+from tests.builders.pages import CREATED
+
+SCOPE = "食用农产品初加工；农副产品销售；道路货物运输（不含危险货物）；"
+
+
+def laid_out(name: str, /, **changes: Value) -> Document:
+    template = load(name)
+    return lay_out(template, {**sample_values(template), **changes}, created=CREATED)
+
+
+def words(document: Document, page: int) -> str:
+    return "".join(item.text for item in document.pages[page].items if isinstance(item, Text))
+
+
+def test_a_long_text_is_shrunk_then_wrapped_then_continued() -> None:
+    sizes = []
+    for times in (2, 12, 60):
+        document = laid_out("business-license", scope=SCOPE * times)
+        text = "".join(words(document, page) for page in range(len(document.pages)))
+        assert text.count("；道路货物") == times
+        sizes.append(len(document.pages))
+        if len(document.pages) > 1:
+            assert "（见续页）" in words(document, 0)
+            assert "营业执照（续页）" in words(document, 1)
+            assert f"第 2 页 / 共 {len(document.pages)} 页" in words(document, 1)
+    assert sizes == [1, 1, 4]
+
+
+def test_a_page_of_continuation_is_the_same_in_an_ofd() -> None:
+    document = laid_out("business-license", scope=SCOPE * 60)
+    read = read_ofd(write_ofd(document))
+    assert [words(read, page) for page in range(4)] == [words(document, page) for page in range(4)]
+
+
+def test_twenty_holders_go_on_on_a_second_page_with_their_header() -> None:
+    holders = tuple(
+        (f"甲乙丙丁戊己庚辛壬癸{number:02}", "公民身份号码", "9" * 18) for number in range(20)
+    )
+    document = laid_out("real-estate-certificate", holders=holders)
+    first, second = words(document, 0), words(document, 1)
+    assert len(document.pages) == 2
+    assert "（续见后页）" in first
+    assert "权利人（续）" in second
+    assert "姓名或名称" in second
+    for name, _, _ in holders:
+        assert (name in first) != (name in second)
+
+
+def test_what_no_sheet_has_room_for_is_refused_by_its_key() -> None:
+    cases: list[tuple[str, str, Value]] = [
+        ("business-license", "name", "公司" * 200),
+        ("business-license", "scope", SCOPE * 1200),
+        ("temporary-identity-card", "address", "示范路" * 60),
+        ("driving-licence", "class_list", (("C1", "车" * 60, "2026年1月1日", "多"),)),
+        ("construction-permit", "participants", (("单位", "甲" * 4000, "", ""),)),
+    ]
+    for name, key, value in cases:
+        with pytest.raises(InvalidArgument) as caught:
+            laid_out(name, **{key: value})
+        assert caught.value.reason == "TEXT_TOO_LONG", (name, key)
+        assert caught.value.metadata["field"] == key
+        assert "公司公司" not in caught.value.message
+
+
+def test_a_table_without_continuation_says_how_many_rows_it_has_room_for() -> None:
+    text = shipped_text("road-transport-practitioner")
+    start, end = text.index("[continuation]"), text.index("# What a preview shows")
+    kept = text[:start] + text[end:]
+    blocks = kept.split("\n\n")
+    template = parse("\n\n".join(one for one in blocks if 'page = "continuation"' not in one))
+    values = sample_values(template)
+    rows = (("类别", "2026年1月1日", "2026年1月1日", "2032年1月1日"),) * 9
+    with pytest.raises(InvalidArgument, match=r"categories .*room for 2 of 9 rows"):
+        lay_out(template, {**values, "categories": rows}, created=CREATED)
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_long_names_stay_inside_their_places(name: str) -> None:
+    template = load(name)
+    keys = {slot.key for slot in template.slots} & {"name", "holder_name", "name_1", "owner"}
+    document = laid_out(name, **dict.fromkeys(keys, "阿卜杜热合曼·阿卜杜外力·买买提明"))
+    page = document.pages[0]
+    for item in page.items:
+        if isinstance(item, Text):
+            assert 0 < item.x < page.width
+            assert item.size > 1
+
+
+def test_a_picture_is_fitted_and_cut_at_its_box() -> None:
+    document = laid_out("driving-licence", photo=jpeg(600, 300))
+    (image,) = [item for item in document.pages[0].items if isinstance(item, Image)]
+    assert image.clip is not None
+    x, _, width, height = image.clip
+    assert abs(image.width / image.height - 2) < 1e-6
+    assert image.height == pytest.approx(height)
+    assert image.x < x
+    assert image.x + image.width > x + width
+
+
+def jpeg(width: int, height: int) -> bytes:
+    target = BytesIO()
+    Pillow.new("RGB", (width, height), (200, 210, 220)).save(target, "JPEG")
+    return target.getvalue()
+
+
+def bomb(width: int, height: int) -> bytes:
+    """A PNG of a few hundred bytes that says it is huge."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    body = chunk(b"IDAT", zlib.compress(bytes(1000)))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + body + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (bomb(3000, 3000), "IMAGE_TOO_LARGE"),
+        (bomb(60_000, 60_000), "IMAGE_TOO_LARGE"),
+        (jpeg(100, 100) + bytes(FIELD_BYTES), "IMAGE_TOO_LARGE"),
+        (bomb(200, 200), "IMAGE_UNREADABLE"),
+        (jpeg(400, 400)[:600], "IMAGE_UNREADABLE"),
+        (b"GIF89a" + bytes(40), "IMAGE_UNKNOWN"),
+    ],
+    ids=["pixels", "bomb", "bytes", "short", "cut", "gif"],
+)
+def test_bad_pictures_are_refused_by_their_field(data: bytes, reason: str) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        laid_out("driving-licence", photo=data)
+    assert caught.value.reason == reason
+    assert caught.value.metadata["field"] == "photo"
+
+
+def test_a_value_of_another_kind_is_refused() -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        laid_out("driving-licence", photo="portrait", name=(("甲",),), class_list="C1")
+    assert {one.field: one.description for one in caught.value.violations} == {
+        "photo": "this field must be a picture",
+        "name": "this field must be a text",
+        "class_list": "this field must be rows",
+    }
+
+
+def test_mark_and_code_have_their_places() -> None:
+    template = load("business-license")
+    values = sample_values(template)
+    document = lay_out(template, values, created=CREATED, qr="示例", mark="依纸质证照电子化")
+    assert "依纸质证照电子化" in words(document, 0)
+    with pytest.raises(InvalidArgument) as caught:
+        lay_out(template, values, created=CREATED, qr="长" * 3000)
+    assert caught.value.reason == "QR_TOO_LONG"
+
+
+def test_a_text_without_characters_of_its_own_uses_the_shared_file() -> None:
+    shared = {"serif": frozenset("示范县")}
+    style = Style(size=4, font="serif")
+    assert [item.font for item in fit("示范", (0, 0, 50, 6), style, shared=shared)] == ["serif"]
+    assert [item.font for item in fit("示意", (0, 0, 50, 6), style, shared=shared)] == ["serif+"]
+
+
+def test_the_header_of_a_table_is_filled() -> None:
+    document = laid_out("construction-permit")
+    assert any(isinstance(item, Rect) and item.fill for item in document.pages[0].items)
