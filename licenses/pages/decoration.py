@@ -16,6 +16,8 @@ Colors = Mapping[str, Color]
 def shapes(row: Row, colors: Colors) -> list[Shape]:
     """One ornament; `kind` says which."""
     kind = row.word("kind", _KINDS.keys())
+    if row.value("kind") != kind:
+        return []  # its other keys mean nothing yet
     found = _KINDS[kind](row, colors)
     row.done()
     return found
