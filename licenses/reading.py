@@ -11,6 +11,7 @@ from __future__ import annotations
 import hmac
 
 from licenses import store
+from licenses.accesses import store as accesses
 from licenses.documents import Documents
 from licenses.holder_index import HolderIndex
 from licenses.model import License, LicenseFormat, LicenseState
@@ -168,7 +169,7 @@ class Reading:
         now = self._clock.now()
         with self._database.unit_of_work() as work:
             kind = "license_document_read"
-            store.add_access(
+            accesses.add_access(
                 work.session,
                 license_.id,
                 at=now,

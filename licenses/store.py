@@ -108,22 +108,6 @@ class SerialRow(Table, table=True):
     last: int = Field(sa_type=sa.BigInteger)
 
 
-class AccessRow(Table, table=True):
-    """Who used a license for what, in words that may be personal and so are in no audit leaf."""
-
-    __tablename__ = "license_access"
-    __table_args__ = (sa.Index("access_of_license", "license_id", "id"),)
-
-    id: int | None = Field(
-        default=None, sa_column=sa.Column(BIG_ID, primary_key=True, autoincrement=True)
-    )
-    license_id: str = Field(max_length=32)
-    at: datetime = Field(sa_type=UtcDateTime)
-    system: str = Field(max_length=200)
-    kind: str = Field(max_length=40)
-    purpose: str = Field(sa_type=sa.Text)
-
-
 class IndexKeyRow(Table, table=True):
     """Fingerprint of the key of the holder index, in one row."""
 
@@ -373,14 +357,7 @@ def _license(row: LicenseRow) -> License:
     )
 
 
-# Who used a license; the holder index.
-
-
-def add_access(
-    session: Session, license_id: str, *, at: datetime, system: str, kind: str, purpose: str
-) -> None:
-    """Keep who used a license for what."""
-    session.add(AccessRow(license_id=license_id, at=at, system=system, kind=kind, purpose=purpose))
+# The holder index.
 
 
 def keep_index(session: Session, fingerprint: bytes, index: Callable[[str], bytes]) -> int:

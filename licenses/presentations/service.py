@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from licenses import store as licenses
+from licenses.accesses import store as accesses
 from licenses.documents import Documents
 from licenses.model import License, LicenseState, is_expired
 from licenses.presentations import store
@@ -249,7 +250,7 @@ class Presenting:
             commitments["purpose"] = purpose.encode()
         if license_ is not None:
             commitments["holder_code"] = license_.holder_code.encode()
-            licenses.add_access(
+            accesses.add_access(
                 work.session,
                 license_.id,
                 at=now,

@@ -14,6 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from licenses import store
+from licenses.accesses import store as accesses  # noqa: F401  # its table is looked for
 from licenses.batches import store as batches
 from licenses.batches.rows import store as rows
 from licenses.holder_index import HolderIndex

@@ -1,0 +1,1 @@
+"""Who used a license for what."""
