@@ -11,6 +11,8 @@ from licenses.pages.rows import Row
 from licenses.pages.strokes import number, rectangle
 
 Colors = Mapping[str, Color]
+# Curves of one ornament: the most elaborate one that ships has 1,200.
+MOST_CURVES = 12_000
 
 
 def shapes(row: Row, colors: Colors) -> list[Shape]:
@@ -21,6 +23,13 @@ def shapes(row: Row, colors: Colors) -> list[Shape]:
     found = _KINDS[kind](row, colors)
     row.done()
     return found
+
+
+def _affordable(row: Row, curves: float) -> bool:
+    """Whether an ornament is small enough to be drawn at all; noted where it is not."""
+    if curves > MOST_CURVES:
+        row.wrong("", f"is made of more than {MOST_CURVES:,} curves: make it coarser")
+    return curves <= MOST_CURVES
 
 
 def _width(row: Row) -> float:
@@ -81,12 +90,15 @@ def _line(row: Row, colors: Colors) -> list[Shape]:
 
 def _band(row: Row, colors: Colors) -> list[Shape]:
     period = row.number("period", least=0.5, most=100)
-    strands = ornament.band(row.box("box"), period=period, height=row.number("height", most=50))
+    box, height = row.box("box"), row.number("height", most=50)
     names = row.value("colors")
     if not isinstance(names, list) or len(names) != 4 or not set(names) <= set(colors):
         row.wrong("colors", "must be four names of [colors]")
         return []
     width = _width(row)
+    if not _affordable(row, 16 * (box[2] + box[3]) / period):
+        return []
+    strands = ornament.band(box, period=period, height=height)
     return [
         Path(data=data, stroke=colors[name], line_width=width)
         for data, name in zip(strands, names, strict=True)
@@ -111,14 +123,13 @@ def _rosettes(row: Row, colors: Colors) -> list[Shape]:
 
 def _rosette(row: Row, centre: tuple[float, float], color: Color, width: float) -> Path:
     """`count` rosettes turned against each other, as one path."""
-    count = row.whole("count", 1, least=1, most=60)
+    count, petals = row.whole("count", 1, least=1, most=60), row.whole("petals", least=1, most=120)
+    radius, depth = row.number("radius", most=500), row.number("depth", most=1)
+    if not _affordable(row, 6 * count * petals):
+        count = petals = 1
     data = " ".join(
         ornament.rosette(
-            centre,
-            radius=row.number("radius", most=500),
-            petals=row.whole("petals", least=1, most=120),
-            depth=row.number("depth", most=1),
-            turn=2 * math.pi * i / count,
+            centre, radius=radius, petals=petals, depth=depth, turn=2 * math.pi * i / count
         )
         for i in range(count)
     )
@@ -139,19 +150,22 @@ def _corners(row: Row, colors: Colors) -> list[Shape]:
 
 def _meander(row: Row, colors: Colors) -> list[Shape]:
     """The fret of squared spirals (回纹) around a box; `unit` is the side of one spiral."""
-    data = ornament.meander(row.box("box"), unit=row.number("unit", least=1, most=50))
-    return [Path(data=data, stroke=row.color("color", colors), line_width=_width(row))]
+    box, unit = row.box("box"), row.number("unit", least=1, most=50)
+    color, width = row.color("color", colors), _width(row)
+    if not _affordable(row, 18 * (box[2] + box[3]) / unit):
+        return []
+    return [Path(data=ornament.meander(box, unit=unit), stroke=color, line_width=width)]
 
 
 def _waves(row: Row, colors: Colors) -> list[Shape]:
     """Fine waves across a box, `step` apart, every other one the other way up."""
-    data = ornament.waves(
-        row.box("box"),
-        period=row.number("period", least=2, most=500),
-        height=row.number("height", most=50),
-        step=row.number("step", least=0.5, most=50),
-    )
-    return [Path(data=data, stroke=row.color("color", colors), line_width=_width(row))]
+    box, period = row.box("box"), row.number("period", least=2, most=500)
+    height, step = row.number("height", most=50), row.number("step", least=0.5, most=50)
+    color, width = row.color("color", colors), _width(row)
+    if not _affordable(row, 2 * box[2] / period * box[3] / step):
+        return []
+    data = ornament.waves(box, period=period, height=height, step=step)
+    return [Path(data=data, stroke=color, line_width=width)]
 
 
 def _cells(row: Row, colors: Colors) -> list[Shape]:

@@ -54,6 +54,11 @@ def read_ofd(data: bytes) -> Document:
     return _Reader(data, nested=0).document()
 
 
+def read_metadata(data: bytes) -> dict[str, str]:
+    """The CustomDatas of an OFD package alone: its pages are not read. Raises as `read_ofd`."""
+    return _Reader(data, nested=0).metadata()
+
+
 class _Reader:
     def __init__(self, data: bytes, *, nested: int) -> None:
         self._package = Package(data)
@@ -96,18 +101,21 @@ class _Reader:
         self._fonts.update(resources.font_files)
         return self._with_info(tuple(pages))
 
-    def _with_info(self, pages: tuple[Page, ...]) -> Document:
+    def metadata(self) -> dict[str, str]:
         info = child(self._body, "DocInfo")
-        metadata = {
+        return {
             element.get("Name", ""): content(element)
             for element in children(child(info, "CustomDatas"), "CustomData")
         }
+
+    def _with_info(self, pages: tuple[Page, ...]) -> Document:
+        info = child(self._body, "DocInfo")
         return Document(
             pages=pages,
             title=content(info, "Title"),
             author=content(info, "Author"),
             created=_date(content(info, "CreationDate")),
-            metadata=metadata,
+            metadata=self.metadata(),
             attachments=tuple(self._attachments()),
             fonts=self._fonts,
         )

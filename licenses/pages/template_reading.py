@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from licenses.pages import decoration
-from licenses.pages.fonts import FACES, units
+from licenses.pages.fonts import FACES
 from licenses.pages.layout import Style, fit
-from licenses.pages.model import Box, Color, Line, Rect, Shape, Text
+from licenses.pages.model import Box, Color, Line, Path, Rect, Shape, Text
 from licenses.pages.rows import Row, Wrongs
+from licenses.pages.sharing import shared_characters
 from licenses.pages.sheets import (
     Column,
     Continuation,
@@ -31,9 +32,9 @@ SHEETS = 4
 _ALIGNS = ("left", "center", "right", "spread")
 _VERTICALS = ("top", "middle", "bottom")
 _CONTINUATION = "continuation"
-# Embedded in every document of a template, so that dates and numbers need no second file.
-_ALWAYS = "0123456789年月日至"
 _MARK_SIZE = 2.4
+# Characters of path data of all ornaments: the pages that ship have a tenth.
+_MOST_DRAWN = 1_000_000
 _COLORS = ("label", "value", "soft")
 
 
@@ -97,9 +98,14 @@ class _Reader:
         self._sheets = {str(i): _Building() for i in range(1, count + 1)}
         if row.has("continuation"):
             self._sheets[_CONTINUATION] = _Building()
+        drawn = 0
         for one in row.rows("ornaments", MOST):
             targets = self._targets(one)
             shapes = decoration.shapes(one, self._colors)
+            drawn += sum(len(shape.data) for shape in shapes if isinstance(shape, Path))
+            if drawn > _MOST_DRAWN:
+                row.wrong("ornaments", "are too elaborate together: make them coarser")
+                break
             for sheet in targets:
                 sheet.background += shapes
         for reading, key in (
@@ -128,7 +134,7 @@ class _Reader:
         )
         self._check_keys(found)
         row.done()
-        return replace(found, shared=_shared(found))
+        return replace(found, shared=shared_characters(found))
 
     @property
     def _alone(self) -> bool:
@@ -165,7 +171,7 @@ class _Reader:
         size = row.number("size", size, least=0.5, most=100)
         return Style(
             size=size,
-            smallest=row.number("smallest", 0, most=size),
+            smallest=row.number("smallest", size, least=min(0.5, size), most=size),
             font=row.word("font", FACES, font),
             color=row.color("color", self._colors, color),
             align=row.word("align", _ALIGNS, "left"),  # type: ignore[arg-type]
@@ -377,21 +383,3 @@ def _value_line(box: Box, colors: Mapping[str, Color], *, dotted: bool) -> Line:
         line_width=0.18,
         dash=(0.5, 0.5) if dotted else (),
     )
-
-
-def _shared(template: Template) -> Mapping[str, frozenset[str]]:
-    """By face: every fixed character, and the digits where a value is set in it."""
-    found: dict[str, set[str]] = {}
-    for sheet in template.sheets:
-        texts = (item for item in sheet.items if isinstance(item, Text))
-        fixed = [*texts, *(text for slot in sheet.slots for text in slot.label)]
-        for item in fixed:
-            if not item.shapes:
-                found.setdefault(item.font, set()).update(item.text)
-        for slot in sheet.slots:
-            found.setdefault(slot.style.font, set()).update(_ALWAYS)
-        for grid in sheet.grids:
-            found.setdefault(grid.style.font, set()).update("0123456789.")
-            for unit in units("".join(one.label for one in grid.columns), grid.header.font):
-                found.setdefault(unit.face, set()).update(unit.shapes or unit.text)
-    return {name: frozenset(own) for name, own in found.items()}

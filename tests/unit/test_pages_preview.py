@@ -19,6 +19,7 @@ from tongban.commands import license_preview
 from tongban.main import application
 
 TEXT = shipped_text("driving-licence")
+CURVES = "petals = 12\ndepth = 0.28\ncount = 4"
 
 
 def run(*words: str) -> tuple[int, str]:
@@ -46,6 +47,7 @@ def run(*words: str) -> tuple[int, str]:
         ('page = "continuation"', 'page = "continue"', "page: must be one of"),
         ('name = "林示例"', "name = 12", "sample.name: must be a text"),
         ("[colors]", "[colours]", "required: [colors]"),
+        (CURVES, CURVES.replace("12", "120").replace("4", "60"), "more than 12,000 curves"),
     ],
 )
 def test_what_is_wrong_is_told_by_its_line(old: str, new: str, told: str) -> None:
