@@ -24,6 +24,9 @@ _SERIAL = re.compile(r"[0-9]{1,30}")  # \d would take the digits of every script
 #: Bytes of one scan of a paper license. It is attached as it is, and never decoded here.
 SCAN_LIMIT = 2 * 1024 * 1024
 SCANS_LIMIT = 10
+#: Bytes of all scans, and of all pictures, of one license: its documents hold them and are sealed
+#: by one message each. One that is too large would be found out only after it was reserved.
+ENCLOSED_LIMIT = 8 * 1024 * 1024
 _PDF = b"%PDF-"
 
 
@@ -125,6 +128,8 @@ def _pictures(order: Order, wrong: list[FieldViolation]) -> dict[str, str]:
         except InvalidArgument as error:
             wrong.append(FieldViolation(f"pictures.{one.code}", error.message))
         found[one.code] = f"sha256:{hashlib.sha256(data).hexdigest()}"
+    if sum(map(len, order.pictures.values())) > ENCLOSED_LIMIT:
+        wrong.append(FieldViolation("pictures", f"together more than {ENCLOSED_LIMIT >> 20} MiB"))
     for code in order.pictures:
         known = order.type.field(code)
         if known is not None and known.kind is not FieldKind.IMAGE:
@@ -161,6 +166,10 @@ def _paper_problems(order: Order) -> list[FieldViolation]:
     if not 1 <= len(paper.scans) <= SCANS_LIMIT:
         wrong.append(FieldViolation("paper.scans", f"1 to {SCANS_LIMIT} scans"))
         return wrong
+    if sum(map(len, paper.scans)) > ENCLOSED_LIMIT:
+        wrong.append(
+            FieldViolation("paper.scans", f"together more than {ENCLOSED_LIMIT >> 20} MiB")
+        )
     for number, scan in enumerate(paper.scans):
         problem = _scan_problem(scan)
         if problem:

@@ -887,7 +887,7 @@ class PaperLicense(_message.Message):
     """When it was issued, YYYY-MM-DD."""
     @_builtins.property
     def scans(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """Its scans, 1 to 10: PNG, JPEG or PDF, each at most 2 MiB; attached to OFD and PDF."""
+        """Its scans, 1 to 10: PNG, JPEG or PDF, each at most 2 MiB, all at most 8; attached to OFD and PDF."""
 
     def __init__(
         self,

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import io
 import json
+import random
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -248,6 +249,15 @@ def from_paper(**changes: Any) -> pb.PaperLicense:
         "scans": [a_picture()],
     }
     return pb.PaperLicense(**{**values, **changes})
+
+
+async def test_as_many_scans_as_may_be_are_sealed_in_every_form(node: LicenseNode) -> None:
+    scans = [b"%PDF-" + random.randbytes(2**21 - 5) for _ in range(4)]
+    license_ = await issue(node, paper=from_paper(scans=scans), serial="13")
+    assert license_.state == pb.LICENSE_STATE_ACTIVE
+    paper = from_paper(scans=[*scans, a_picture()])
+    error = await refused(node.issuer.licenses.IssueLicense(issue_request(paper=paper)))
+    assert [one.field for one in error.violations] == ["paper.scans"]
 
 
 async def test_a_license_made_from_a_paper_one_says_so(node: LicenseNode) -> None:
