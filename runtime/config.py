@@ -39,6 +39,14 @@ _ADDRESS = re.compile(r"(?:[^:\s]*|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
 _NO_FOLDER = {errno.EEXIST, errno.ENOTDIR}
 
 
+def _checked_address(text: str) -> str:
+    # gRPC would take a port modulo 65536.
+    address = _ADDRESS.fullmatch(text)
+    if text and (address is None or int(address[1]) > 65535):
+        raise ValueError("an address is host:port, the port from 0 to 65535")
+    return text
+
+
 class SealSettings(BaseModel):
     """What is set for sealing, under `[seal]`: where its keys are, and who stamps its time."""
 
@@ -180,6 +188,32 @@ class MonitoringSettings(BaseModel):
         return found
 
 
+class PortalSettings(BaseModel):
+    """What is set for the web pages, under `[portal]`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    listen: str = Field(
+        "127.0.0.1:8443", description="host:port of the web pages (https); empty is none."
+    )
+    certificate: Path | None = Field(
+        None,
+        description="PEM file that browsers are shown; one of the node's own authority if not set.",
+    )
+    key: Path | None = Field(None, description="PEM file with its key.")
+
+    @field_validator("listen")
+    @classmethod
+    def _an_address(cls, text: str) -> str:
+        return _checked_address(text)
+
+    @model_validator(mode="after")
+    def _agree(self) -> PortalSettings:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key go together / certificate 与 key 须同时配置")
+        return self
+
+
 class Settings(BaseSettings):
     """Everything that may be set; each name is also a variable, `TONGBAN_LISTEN` for `listen`."""
 
@@ -215,6 +249,10 @@ class Settings(BaseSettings):
         default_factory=MonitoringSettings,
         description="Monitoring; also TONGBAN_MONITORING__HOURS and so on.",
     )
+    portal: PortalSettings = Field(
+        default_factory=PortalSettings,
+        description="The web pages; also TONGBAN_PORTAL__LISTEN and so on.",
+    )
     fonts: Path | None = Field(
         None, description="Folder of more fonts (.ttf, .otf, .ttc, .woff) for names on licenses."
     )
@@ -226,11 +264,7 @@ class Settings(BaseSettings):
     @field_validator("listen", "metrics")
     @classmethod
     def _an_address(cls, text: str) -> str:
-        # gRPC would take a port modulo 65536.
-        address = _ADDRESS.fullmatch(text)
-        if text and (address is None or int(address[1]) > 65535):
-            raise ValueError("an address is host:port, the port from 0 to 65535")
-        return text
+        return _checked_address(text)
 
     @property
     def authority_folder(self) -> Path:

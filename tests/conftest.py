@@ -6,6 +6,7 @@ the same with a PostgreSQL that has PostGIS.
 """
 
 import json
+import os
 import random
 import shutil
 import socket
@@ -21,6 +22,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
+
+# Many nodes run at once in the tests, and only those of the portal's tests have its pages.
+os.environ.setdefault("TONGBAN_PORTAL__LISTEN", "")
 
 
 def _server_uri(folder: Path) -> tuple[str, Callable[[], None]]:

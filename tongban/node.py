@@ -15,8 +15,9 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from pathlib import Path
 
 import structlog
 
@@ -29,6 +30,7 @@ from runtime.errors import FailedPrecondition, Unavailable
 from runtime.identity import Authenticator, Credentials, Role
 from runtime.telemetry import configure_logging, serve_metrics
 from seal.server import SealServer
+from tongban.beside import PortalProcess
 from tongban.commands.identity import ensure_authority
 from tongban.locking import FolderLock
 
@@ -117,6 +119,14 @@ class Node:
                     message_zh=f"无法在 {settings.metrics} 提供指标：端口已被占用或不是本机地址；"
                     "请用 --metrics 另选",
                 ) from error
+        if settings.portal.listen:
+            portal = PortalProcess(
+                settings.portal,
+                self._portal_identity(authority),
+                f"{self._own_host()}:{self.port}",
+            )
+            self._stack.push_async_callback(portal.stop)
+            await portal.start()
         _log.info("node_started", port=self.port, data=str(settings.data))
         return self.port
 
@@ -129,21 +139,31 @@ class Node:
         await self._stack.aclose()
 
     def _credentials(self, authority: Authority) -> Credentials:
-        """The node's own certificate, renewed a month before its end."""
-        folder = self.settings.data / "identity" / "node"
+        """The node's own certificate."""
+        return self._own(authority, "node", (Role.NODE, Role.DEPARTMENT))[1]
+
+    def _portal_identity(self, authority: Authority) -> Path:
+        """The folder with the portal's certificate, as a system of the node's department."""
+        return self._own(authority, "portal", (Role.DEPARTMENT,))[0]
+
+    def _own(
+        self, authority: Authority, name: str, roles: Sequence[Role]
+    ) -> tuple[Path, Credentials]:
+        """A certificate of the node's own and its folder, renewed a month before its end."""
+        folder = self.settings.data / "identity" / name
         now = self._clock.now()
         with contextlib.suppress(FailedPrecondition, ValueError):
             held = Credentials.read(folder)
             if held.not_after - now > RENEW_BEFORE:
-                return held
+                return folder, held
         fresh = authority.issue(
-            system=f"departments/{self.settings.department}/systems/node",
-            roles=[Role.NODE, Role.DEPARTMENT],
+            system=f"departments/{self.settings.department}/systems/{name}",
+            roles=list(roles),
             now=now,
             hosts=self.settings.hosts,
         )
         fresh.write(folder)
-        return fresh
+        return folder, fresh
 
 
 async def serve(settings: config.Settings, ready: Callable[[int], None]) -> None:

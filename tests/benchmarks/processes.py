@@ -127,10 +127,11 @@ def compile_modules() -> None:
 
 def environment() -> dict[str, str]:
     """Without settings that this shell may have for another node, and with compiled modules kept,
-    as they are on a machine where a node is installed."""
+    as they are on a machine where a node is installed. The web pages, a process of their own, are
+    left out."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("TONGBAN_")}
     kept.pop("PYTHONDONTWRITEBYTECODE", None)
-    return {**kept, "GRPC_VERBOSITY": "NONE"}
+    return {**kept, "GRPC_VERBOSITY": "NONE", "TONGBAN_PORTAL__LISTEN": ""}
 
 
 def _port_in(log: Path, process: subprocess.Popen[bytes]) -> int:

@@ -17,6 +17,9 @@ def serve(
         str | None, typer.Option(envvar="TONGBAN_LISTEN", help="host:port of the gRPC port.")
     ] = None,
     metrics: Annotated[str | None, typer.Option(help="host:port of Prometheus metrics.")] = None,
+    portal: Annotated[
+        str | None, typer.Option(help="host:port of the web pages; '' is none.")
+    ] = None,
     log_for_people: Annotated[
         bool, typer.Option("--log-for-people", help="Log lines for people instead of JSON.")
     ] = False,
@@ -30,14 +33,24 @@ def serve(
     """
     with outcomes(as_json=as_json):
         settings = config.load(
-            data=data, listen=listen, metrics=metrics, log_json=False if log_for_people else None
+            data=data,
+            listen=listen,
+            metrics=metrics,
+            portal=None if portal is None else {"listen": portal},
+            log_json=False if log_for_people else None,
         )
         from tongban.node import run  # a second of imports that only a node costs
 
         def ready(port: int) -> None:
             at = f"{settings.listen.rpartition(':')[0]}:{port}"
             if as_json:
-                typer.echo(json.dumps({"serving": at, "data": str(settings.data)}))
+                told = {"serving": at, "data": str(settings.data)}
+                pages = (
+                    {"portal": f"https://{settings.portal.listen}"}
+                    if settings.portal.listen
+                    else {}
+                )
+                typer.echo(json.dumps(told | pages))
                 return
             err.print(
                 say(
@@ -46,5 +59,10 @@ def serve(
                 ),
                 markup=False,
             )
+            if settings.portal.listen:
+                err.print(
+                    say("web pages at ", "网页门户：") + f"https://{settings.portal.listen}",
+                    markup=False,
+                )
 
         run(settings, ready)

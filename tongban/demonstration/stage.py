@@ -128,8 +128,10 @@ def held_folder(data: Path) -> Iterator[Stage]:
         yield prepare_folder(data)
 
 
-def prepare_folder(data: Path) -> Stage:
+def prepare_folder(data: Path, *, portal: str = "") -> Stage:
     """A fresh folder; one of an earlier demonstration is replaced, any other is left alone.
+
+    `portal`: host:port of the web pages, where there are to be some.
 
     Raises FailedPrecondition (FOLDER_NOT_EMPTY), what `config.prepare_data_folder` does, and
     Unavailable (DATA_FOLDER_IN_USE) where a node runs on it.
@@ -141,7 +143,7 @@ def prepare_folder(data: Path) -> Stage:
                 continue  # who holds it keeps the file that it has locked
             shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
         (data / MARK).touch()
-    settings = config.load(data=data, listen=f"127.0.0.1:{_free_port()}")
+    settings = config.load(data=data, listen=f"127.0.0.1:{_free_port()}", portal={"listen": portal})
     stage = Stage(data=data, settings=settings)
     stage.files.mkdir()
     return stage
@@ -199,7 +201,10 @@ def start_node(stage: Stage) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "tongban", "serve", "--data", str(stage.data)]
     with log.open("ab") as file:
         process = subprocess.Popen(
-            [*command, "--listen", stage.address], stdout=file, stderr=file, start_new_session=True
+            [*command, "--listen", stage.address, "--portal", stage.settings.portal.listen],
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
         )
     try:
         wait_until_healthy(stage, process, log)

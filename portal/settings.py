@@ -1,0 +1,36 @@
+"""What the portal's process is told when it is started, by the environment that starts it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtime.errors import FailedPrecondition
+
+NODE = "TONGBAN_PORTAL_NODE"
+IDENTITY = "TONGBAN_PORTAL_IDENTITY"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkSettings:
+    """Where the node answers, and the folder with the portal's own certificate and key."""
+
+    node: str
+    identity: Path
+
+    @classmethod
+    def of_environment(cls) -> LinkSettings:
+        """As `environment` wrote it. Raises FailedPrecondition, PORTAL_NOT_TOLD."""
+        try:
+            return cls(node=os.environ[NODE], identity=Path(os.environ[IDENTITY]))
+        except KeyError as error:
+            raise FailedPrecondition(
+                f"the portal is started by `tongban serve`, which sets {error.args[0]}",
+                reason="PORTAL_NOT_TOLD",
+                message_zh=f"门户由 tongban serve 启动，并由其设置 {error.args[0]}",
+            ) from error
+
+    def environment(self) -> dict[str, str]:
+        """Variables that tell a process of the portal all this."""
+        return {NODE: self.node, IDENTITY: str(self.identity)}

@@ -1,0 +1,148 @@
+"""A verdict as a layman reads it: one colour, one word, one sentence; then who, when, and why.
+
+Green says that it may be relied upon today. Amber says that it may not be without more: it held
+when it was signed and does no longer, or not enough is known. Red says that it is false.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from seal.v1 import seal_pb2
+
+
+class Light(StrEnum):
+    """The colour of an answer; `pages` never says it by colour alone."""
+
+    GREEN = "green"
+    AMBER = "amber"
+    RED = "red"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """A sentence in both languages."""
+
+    en: str
+    zh: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckSeen:
+    """One check: what was asked, and what was found."""
+
+    light: Light
+    notice: bool
+    title: Told
+    detail: Told
+    against: Told
+    clause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignatureSeen:
+    """One signature: by whom, when, and what of it holds."""
+
+    light: Light
+    seal_name: str
+    signer: str
+    issuer: str
+    format: str
+    signing_time: datetime | None
+    proved_time: datetime | None
+    trust: tuple[str, ...]
+    now: Told
+    checks: tuple[CheckSeen, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the page tells of a document."""
+
+    light: Light
+    word: Told
+    summary: Told
+    now: Told
+    reason: str
+    sub_indication: str
+    document_format: str
+    checks: tuple[CheckSeen, ...]
+    signatures: tuple[SignatureSeen, ...]
+
+
+_WORDS = {
+    Light.GREEN: Told(en="Genuine", zh="真实有效"),
+    Light.AMBER: Told(en="Not confirmed", zh="不能确认"),
+    Light.RED: Told(en="Not genuine", zh="不可信"),
+}
+_ENDED = Told(en="Was valid, is no longer", zh="签章时有效，现已失效")
+_LIGHTS: Mapping[int, Light] = {
+    seal_pb2.INDICATION_PASSED: Light.GREEN,
+    seal_pb2.INDICATION_INDETERMINATE: Light.AMBER,
+    seal_pb2.INDICATION_FAILED: Light.RED,
+}
+
+
+def answer_of(verdict: seal_pb2.Verdict) -> Answer:
+    """The answer for a verdict: as of today where the document held when it was signed."""
+    light = _light(verdict.indication)
+    word = _WORDS[light]
+    if light is Light.GREEN and verdict.now.indication != seal_pb2.INDICATION_PASSED:
+        light, word = Light.AMBER, _ENDED
+    return Answer(
+        light=light,
+        word=word,
+        summary=Told(en=verdict.summary, zh=verdict.summary_zh),
+        now=_now(verdict.now),
+        reason=verdict.reason,
+        sub_indication=verdict.sub_indication,
+        document_format=verdict.document_format,
+        checks=_checks(verdict.checks),
+        signatures=tuple(map(_signature, verdict.signatures)),
+    )
+
+
+def _signature(report: seal_pb2.SignatureReport) -> SignatureSeen:
+    return SignatureSeen(
+        light=_light(report.indication),
+        seal_name=report.seal_name,
+        signer=report.certificate.subject or report.signer,
+        issuer=report.certificate.issuer,
+        format=report.format,
+        signing_time=_at(report.signing_time) if report.HasField("signing_time") else None,
+        proved_time=_at(report.proved_time) if report.HasField("proved_time") else None,
+        trust=tuple(dict.fromkeys(f"{one.source or '—'} → {one.anchor}" for one in report.trust)),
+        now=_now(report.now),
+        checks=_checks(report.checks),
+    )
+
+
+def _checks(found: Sequence[seal_pb2.Check]) -> tuple[CheckSeen, ...]:
+    return tuple(
+        CheckSeen(
+            light=_light(one.indication),
+            notice=one.notice,
+            title=Told(en=one.title or one.name, zh=one.title_zh or one.name),
+            detail=Told(en=one.detail, zh=one.detail_zh),
+            against=Told(en=one.against, zh=one.against_zh),
+            clause=one.clause,
+        )
+        for one in found
+    )
+
+
+def _now(standing: seal_pb2.Standing) -> Told:
+    return Told(en=standing.summary, zh=standing.summary_zh)
+
+
+def _light(indication: int) -> Light:
+    return _LIGHTS.get(indication, Light.AMBER)
+
+
+def _at(time: Timestamp) -> datetime:
+    return time.ToDatetime(UTC)

@@ -1,0 +1,89 @@
+"""A node with its web pages, and a browser before them: Chromium, as people have it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import httpx
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.builders import county
+from tongban.demonstration import sharing, stage
+from tongban.demonstration.stage import Stage
+
+#: Width and height of what people look at: an office PC, a phone.
+SIZES: Final[Mapping[str, tuple[int, int]]] = {"desktop": (1280, 800), "phone": (390, 844)}
+LANGUAGES: Final = ("zh", "en")
+#: Where pictures of the pages are kept, for people to look at.
+PICTURES: Final = Path(os.environ.get("TONGBAN_PICTURES", "build/pictures"))
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A node and the address of its pages."""
+
+    scene: Stage
+    url: str
+
+    def client(self) -> httpx.Client:
+        """A program that asks as no browser would."""
+        return httpx.Client(base_url=self.url, verify=False, timeout=30)  # noqa: S501  # the node's own authority
+
+
+@contextmanager
+def site(folder: Path) -> Iterator[Site]:
+    """A running node with the county's departments, and its pages."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    scene = stage.prepare_folder(folder, portal=address)
+    stage.enrol(scene)
+    with stage.running(scene):
+        sharing.set_up(scene)
+        county.seal(scene)
+        yield Site(scene, f"https://{address}")
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """The system's Chromium, without a window."""
+    found = shutil.which("chromium") or "chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+def window(browser: Browser, size: str, *, scripts: bool = True) -> BrowserContext:
+    """A window of a size, in which nothing of an earlier one is left."""
+    width, height = SIZES[size]
+    return browser.new_context(
+        ignore_https_errors=True,
+        java_script_enabled=scripts,
+        viewport={"width": width, "height": height},
+    )
+
+
+def faults(page: Page) -> list[str]:
+    """What axe finds on a page, by WCAG 2.2 AA and its own good practice."""
+    found = Axe().run(page).response["violations"]
+    return [f"{one['id']}: {[node['html'] for node in one['nodes']]}" for one in found]
+
+
+def overflow(page: Page) -> int:
+    """By how many pixels a page is wider than its window: nobody should scroll sideways."""
+    return int(page.evaluate("document.documentElement.scrollWidth - window.innerWidth"))
+
+
+def keep_picture(page: Page, name: str) -> None:
+    """A picture of the whole page, for people to look at."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=PICTURES / f"{name}.png", full_page=True)

@@ -1,0 +1,135 @@
+"""The portal's process beside the node: started when the node answers, watched, ended with it.
+
+1. It knows where the node answers and has a certificate of its own; it holds nothing of the node's.
+2. One that ends by itself is started again, later each time; the node goes on meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import sys
+from asyncio.subprocess import Process
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from portal.settings import LinkSettings
+from runtime import config
+from runtime.errors import Unavailable
+
+FIRST_WAIT: Final = 1.0
+LONGEST_WAIT: Final = 60.0
+START_SECONDS: Final = 20.0
+STOP_SECONDS: Final = 5.0
+
+_log = structlog.get_logger()
+
+
+class PortalProcess:
+    """The process, from `start` to `stop`."""
+
+    def __init__(self, settings: config.PortalSettings, identity: Path, node: str) -> None:
+        self._settings = settings
+        self._identity = identity
+        self._link = LinkSettings(node=node, identity=identity)
+        self._process: Process | None = None
+        self._watch: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Start it, and wait until it answers.
+
+        Raises Unavailable: PORT_IN_USE, PORTAL_NOT_STARTED.
+        """
+        self._check_port()
+        await self._run()
+        self._watch = asyncio.create_task(self._keep())
+
+    async def stop(self) -> None:
+        """End it."""
+        if self._watch is not None:
+            self._watch.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watch
+        await self._end()
+
+    async def _run(self) -> None:
+        asked = self._settings
+        command = (sys.executable, "-m", "portal.serving", "--listen", asked.listen)
+        files = (
+            "--certificate", str(asked.certificate or self._identity / "cert.pem"),
+            "--key", str(asked.key or self._identity / "key.pem"),
+        )  # fmt: skip
+        environment = {**os.environ, **self._link.environment()}
+        self._process = await asyncio.create_subprocess_exec(
+            *command, *files, env=environment, stdin=asyncio.subprocess.PIPE
+        )
+        deadline = asyncio.get_running_loop().time() + START_SECONDS
+        while not await _answers(asked.listen):
+            ended = self._process.returncode is not None
+            if ended or asyncio.get_running_loop().time() > deadline:
+                await self._end()
+                raise Unavailable(
+                    f"the portal did not start at {asked.listen}: see the node's log, and set "
+                    "portal.listen to nothing to do without it",
+                    reason="PORTAL_NOT_STARTED",
+                    message_zh=f"门户未能在 {asked.listen} 启动：请查看节点日志；"
+                    "如不需要门户，可将 portal.listen 设为空",
+                )
+            await asyncio.sleep(0.05)
+
+    async def _keep(self) -> None:
+        wait = FIRST_WAIT
+        while True:
+            process = self._process
+            if process is not None:
+                code = await process.wait()
+                _log.error("portal_ended", code=code, again_in=wait)
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, LONGEST_WAIT)
+            try:
+                await self._run()
+            except Unavailable as error:
+                _log.error("portal_not_started", reason=error.reason)
+                continue
+            wait = FIRST_WAIT
+
+    async def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is None or process.returncode is not None:
+            return
+        process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), STOP_SECONDS)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+    def _check_port(self) -> None:
+        host, _, port = self._settings.listen.rpartition(":")
+        family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host.strip("[]") or "127.0.0.1", int(port)))
+            except OSError as error:
+                raise Unavailable(
+                    f"cannot serve the portal at {self._settings.listen}: it is in use by another "
+                    "program, or not an address of this machine; choose another with --portal",
+                    reason="PORT_IN_USE",
+                    message_zh=f"无法在 {self._settings.listen} 提供门户：端口已被占用或不是"
+                    "本机地址；请用 --portal 另选",
+                ) from error
+
+
+async def _answers(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        _, writer = await asyncio.open_connection(host.strip("[]") or "127.0.0.1", int(port))
+    except OSError:
+        return False
+    writer.close()
+    return True
