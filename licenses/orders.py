@@ -24,6 +24,8 @@ _SERIAL = re.compile(r"[0-9]{1,30}")  # \d would take the digits of every script
 #: Bytes of one scan of a paper license. It is attached as it is, and never decoded here.
 SCAN_LIMIT = 2 * 1024 * 1024
 SCANS_LIMIT = 10
+#: Characters of all fields of one license.
+FIELDS_TOTAL = 100_000
 #: Bytes of all scans, and of all pictures, of one license: its documents hold them and are sealed
 #: by one message each. One that is too large would be found out only after it was reserved.
 ENCLOSED_LIMIT = 8 * 1024 * 1024
@@ -52,6 +54,8 @@ def validate_order(order: Order) -> Order:
         wrong += problems
         if value:
             kept[code] = value
+    if sum(map(len, kept.values())) > FIELDS_TOTAL:
+        wrong.append(FieldViolation("fields", f"together longer than {FIELDS_TOTAL} characters"))
     wrong += _day_problems(order, kept) + _paper_problems(order)
     if wrong:
         raise _refusal(wrong, list(known) if unknown else [])

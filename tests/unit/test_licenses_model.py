@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
@@ -12,7 +14,7 @@ from licenses.metadata import last_day, page_values
 from licenses.model import TRANSITIONS, Act, LicenseState, decide_transition, is_expired
 from licenses.orders import validate_order
 from licenses.texts import check_text
-from licenses.types.model import Validity
+from licenses.types.model import FieldKind, LicenseField, Validity
 from runtime.errors import FailedPrecondition, InvalidArgument
 from tests.builders.licenses import a_license, a_type, an_order, citizen_number
 
@@ -158,6 +160,21 @@ def test_a_wrong_order_names_the_field_and_no_value(changes: dict[str, object], 
     assert told.value.violations[0].description not in told.value.message  # it is told once
     assert citizen_number()[:-1] not in str(told.value) + told.value.message_zh
     assert "赵示例" not in str(told.value) + told.value.message_zh
+
+
+def test_all_fields_together_are_bounded() -> None:
+    rows = json.dumps([{"A": "x" * 900}] * 40)
+    column = LicenseField(code="A", display_name="")
+    tables = tuple(
+        LicenseField(code=f"KZ_T{n}", display_name="", kind=FieldKind.TABLE, columns=(column,))
+        for n in range(3)
+    )
+    kind = replace(a_type(), fields=tables)
+    fields = {one.code: rows for one in tables}
+    with pytest.raises(InvalidArgument) as told:
+        validate_order(an_order(type=kind, fields=fields))
+    assert [v.field for v in told.value.violations] == ["fields"]
+    validate_order(an_order(type=kind, fields={"KZ_T0": rows, "KZ_T1": rows}))
 
 
 def test_of_a_crowd_of_unknown_fields_the_first_are_told() -> None:
