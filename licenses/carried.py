@@ -16,7 +16,7 @@ from licenses.credentials import read_credential
 from licenses.metadata import metadata_digest
 from licenses.model import LicenseFormat
 from licenses.pages.markup import METADATA_FILE
-from licenses.pages.ofd_reader import read_ofd
+from licenses.pages.ofd_reader import read_metadata
 from runtime.errors import InvalidArgument
 from runtime.pdfium import PDFIUM
 
@@ -76,7 +76,7 @@ def _unreadable() -> InvalidArgument:
 
 
 _READERS: Mapping[LicenseFormat, Callable[[bytes], Mapping[str, str]]] = {
-    LicenseFormat.OFD: lambda data: read_ofd(data).metadata,
+    LicenseFormat.OFD: read_metadata,
     LicenseFormat.PDF: _of_pdf,
     LicenseFormat.JWT: lambda data: read_credential(data).metadata,
 }

@@ -166,7 +166,9 @@ class NodeNeighbours:
             request_id=request_id,
         )
         answer = _call(self._seals.SealDocument, request, seconds=SEALING_SECONDS)
-        return bytes(answer.document)
+        sealed = bytes(answer.document)
+        self._trust.sealed(sealed, answer.sha256, answer.seal_time.ToDatetime(UTC))
+        return sealed
 
     def document_problem(self, document: bytes) -> str:
         """See Neighbours: judged here, by the seal service's public material (`own_trust`)."""

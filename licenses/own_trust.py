@@ -3,6 +3,10 @@
 The rules are `seal.verify`'s, the same as a stranger's, and so is the material: the node's own
 roots, who makes seals beneath them, the roots of time-stamp authorities, revocation lists. It is
 asked for again every second, so what was revoked counts as soon as it would in the seal service.
+
+What the seal service has just sealed it has judged so itself, before it gave it out. That is not
+done twice: the bytes that came are those it judged if their SHA-256 is the one it told. What it
+sealed earlier, and answers once more, is judged again.
 """
 
 from __future__ import annotations
@@ -10,16 +14,22 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable
+from datetime import datetime
 from typing import Final
 
 from runtime.clock import Clock
+from runtime.errors import DataLoss
 from seal.model import Indication
 from seal.trust import EVERY_PURPOSE, FOR_TIME, Purpose, TrustAnchor, TrustStore, parse_certificate
 from seal.v1 import seal_pb2
 from seal.verify import assess
 
 SECONDS: Final = 1.0
+#: How long what was sealed counts as just sealed, and how many such documents are remembered.
+FRESH: Final = 5.0
+MOST_FRESH: Final = 256
 NOT_PASSED: Final = "NOT_PASSED"
 
 
@@ -35,9 +45,33 @@ class OwnTrust:
         self._until = 0.0
         self._fingerprint = b""
         self._store: TrustStore | None = None
+        self._fresh: OrderedDict[str, float] = OrderedDict()
+
+    def sealed(self, document: bytes, sha256: str, at: datetime) -> None:
+        """Note a document that the seal service gave out, with the hash and the time it told.
+
+        Raises DataLoss (OUTPUT_NOT_GOOD) where it is of other bytes.
+        """
+        if hashlib.sha256(document).hexdigest() != sha256:
+            raise DataLoss(
+                "what came from the seal service is not what it sealed: nothing was given out; "
+                "repeat the request",
+                reason="OUTPUT_NOT_GOOD",
+                message_zh="收到的签章文件与签章服务所签不一致，未予发出：请重试",
+            )
+        if abs((self._clock.now() - at).total_seconds()) > FRESH:
+            return
+        with self._lock:
+            self._fresh[sha256] = time.monotonic() + FRESH
+            while len(self._fresh) > MOST_FRESH:
+                self._fresh.popitem(last=False)
 
     def problem(self, document: bytes) -> str:
         """Why a document does not verify, UPPER_SNAKE; empty when it does. Raises as `fetch`."""
+        with self._lock:  # once: whoever asks later wants to know what is so then
+            until = self._fresh.pop(hashlib.sha256(document).hexdigest(), 0.0)
+        if time.monotonic() < until:
+            return ""
         verdict = assess(document, store=self.store(), now=self._clock.now())
         return "" if verdict.indication is Indication.PASSED else verdict.reason or NOT_PASSED
 
