@@ -21,14 +21,13 @@ from datetime import datetime
 from pathlib import Path
 
 import structlog
-from cryptography import x509
 
 from exchange.audit.appending import AuditLog
 from exchange.audit.saved import SavedReceipt, receipt_to_json
 from runtime import issued
 from runtime.clock import Clock
 from runtime.files import PUBLIC, write_together
-from runtime.identity import read_crl
+from runtime.identity import revocations
 from runtime.issued import Issued
 from runtime.records import SealedRecord, instant, make_record
 
@@ -110,12 +109,11 @@ class Enrolments:
         stamp = (status.st_mtime_ns, status.st_size)
         if stamp == self._stamp:
             return stamp, []
-        ca = x509.load_pem_x509_certificate((self._list.parent / "ca.pem").read_bytes())
         found = []
-        for entry in read_crl(self._list, ca):
-            path = revocation_path(self._folder, entry.serial_number)
+        for at, serial in revocations(self._list):
+            path = revocation_path(self._folder, serial)
             if not path.exists():
-                found.append((entry.revocation_date_utc, path, entry.serial_number))
+                found.append((at, path, serial))
         found.sort()
         return stamp, [(path, self._end_of(serial, at)) for at, path, serial in found]
 

@@ -244,6 +244,17 @@ def read_crl(path: Path, authority: x509.Certificate) -> list[x509.RevokedCertif
     return list(crl)
 
 
+def revocations(path: Path) -> list[tuple[datetime, int]]:
+    """From when which serial number is revoked, by the CRL beside the authority's own `ca.pem`.
+
+    Raises FailedPrecondition (BAD_REVOCATION_LIST), and OSError where there is no authority.
+    """
+    authority = x509.load_pem_x509_certificate((path.parent / "ca.pem").read_bytes())
+    return [
+        (entry.revocation_date_utc, entry.serial_number) for entry in read_crl(path, authority)
+    ]
+
+
 def _bad_crl(path: Path) -> FailedPrecondition:
     return FailedPrecondition(
         f"{path.name} of this node's authority is missing or not its own: restore it from a backup",
