@@ -250,9 +250,7 @@ def revocations(path: Path) -> list[tuple[datetime, int]]:
     Raises FailedPrecondition (BAD_REVOCATION_LIST), and OSError where there is no authority.
     """
     authority = x509.load_pem_x509_certificate((path.parent / "ca.pem").read_bytes())
-    return [
-        (entry.revocation_date_utc, entry.serial_number) for entry in read_crl(path, authority)
-    ]
+    return [(entry.revocation_date_utc, entry.serial_number) for entry in read_crl(path, authority)]
 
 
 def _bad_crl(path: Path) -> FailedPrecondition:
