@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
+import grpc
 import pytest
 
 from exchange.v1 import catalog_pb2
@@ -17,6 +18,7 @@ from licenses.identifiers import LicenseIdentifier
 from licenses.pages.ofd_reader import read_ofd
 from licenses.v1 import licenses_pb2 as pb
 from runtime.identity import Role
+from runtime.status import from_rpc_error
 from seal.v1 import seal_pb2
 from tests.builders.license_node import (
     BANK,
@@ -346,6 +348,27 @@ async def test_on_postgresql_too(tmp_path: Path, postgres_url: str) -> None:
         names = {answer.license.name for answer in answers}
         assert len(names) == 7
         assert len(node.library()) == 7
+        # Ten issues of one serial number, and ten new versions of one license: one of each.
+        same = await asyncio.gather(
+            *(client.IssueLicense(issue_request(serial="777")) for _ in range(10)),
+            return_exceptions=True,
+        )
+        made = [one for one in same if isinstance(one, pb.IssueLicenseResponse)]
+        assert len(made) == 1
+        told = [from_rpc_error(one).reason for one in same if isinstance(one, grpc.RpcError)]
+        assert told == ["SERIAL_TAKEN"] * 9
+        wishes = [
+            pb.CorrectLicenseRequest(
+                name=made[0].license.name, fields={"KZ_BZ": str(n)}, reason="x", request_id=fresh()
+            )
+            for n in range(10)
+        ]
+        versions = await asyncio.gather(
+            *(client.CorrectLicense(one) for one in wishes), return_exceptions=True
+        )
+        told = [from_rpc_error(one).reason for one in versions if isinstance(one, grpc.RpcError)]
+        assert len(told) == 9
+        assert set(told) <= {"VERSION_BEING_ISSUED", "TRANSITION_FORBIDDEN", "CONCURRENT_CHANGE"}
         await change(node, "Suspend", answers[0].license.name)
         shown = await present(node, answers[1].license.name, max_uses=1)
         verifier = node.verifier
