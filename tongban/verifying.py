@@ -113,7 +113,7 @@ def judge_file(
 
 def _judge_of(path: Path, data: Buffer, question: Question) -> Callable[..., Verdict]:
     """Who judges such a file. Raises InvalidArgument for what is none of ours."""
-    is_document = bytes(data[:5]).startswith((b"PK\x03\x04", b"%PDF-"))
+    is_document = bytes(data[:5]).startswith((b"PK\x03\x04", b"%PDF-", b"eyJ"))
     if question.digest:
         if is_document or data[:1] != b"\x30":
             raise InvalidArgument(
@@ -143,9 +143,10 @@ def _judge_of(path: Path, data: Buffer, question: Question) -> Callable[..., Ver
 
 def _unknown(path: Path) -> InvalidArgument:
     return InvalidArgument(
-        f"{path} is neither an OFD nor a PDF; a signature over a digest needs --digest",
+        f"{path} is neither an OFD nor a PDF nor an SD-JWT; a signature over a digest needs "
+        "--digest",
         reason="DOCUMENT_FORMAT_UNKNOWN",
-        message_zh=f"{path} 不是 OFD 或 PDF 文件；对摘要的签章须用 --digest 给出摘要",
+        message_zh=f"{path} 不是 OFD、PDF 或 SD-JWT 文件；对摘要的签章须用 --digest 给出摘要",
     )
 
 

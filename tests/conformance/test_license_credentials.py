@@ -25,6 +25,7 @@ from seal.v1 import seal_pb2 as pb
 from seal.verify import assess
 from tests.builders.licenses import a_license, a_type
 from tests.builders.seal_node import DEPARTMENT, NOW, SEAL, STRANGER, SealNode, seal_request, start
+from tongban.verifying import Question, judge_file
 
 KIND = a_type()
 CREDENTIALS = Credentials(b"a passphrase of a test")
@@ -315,3 +316,13 @@ def test_a_revoked_seal_signs_nothing_and_what_it_signed_is_told_so(tmp_path: An
         node.call("SealDocument", sign_request())
     assert caught.value.reason == "SEAL_NOT_IN_FORCE"
     node.server.database.close()
+
+
+def test_the_verifiers_command_judges_a_credential(
+    node: SealNode, credential: bytes, tmp_path: Any
+) -> None:
+    path = tmp_path / "license.jwt"
+    path.write_bytes(credential)
+    found = judge_file(path, Question(), store=node.server.material.current, now=NOW)
+    assert found.verdict is not None
+    assert found.verdict.indication is Indication.PASSED
