@@ -6,6 +6,8 @@
    and never longer than the endpoint's own time.
 3. An endpoint whose host is approved no longer is not called. Nor is one whose breaker is open, or
    that has as many questions under way as it may: these are refused at once, without waiting.
+   A department has never more under way than there are places free beside, so that one whose
+   questions take long leaves places to the others, however many it asks.
 4. Logs and metrics say which resource, how it went and how long it took; no key, value or text.
 """
 
@@ -14,12 +16,14 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
 import structlog
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter as Counting
+from prometheus_client import Histogram
 
 from exchange.catalog.schema import ResourceSchema
 from exchange.connecting.asking import (
@@ -49,7 +53,7 @@ CHECK_SECONDS = 0.25
 MARGIN = 0.05  # seconds for what comes after the source's answer
 LEAST = 0.02  # seconds: with less, nothing is asked
 
-FETCHES = Counter("tongban_source_fetches_total", "Questions to sources.", ["resource", "outcome"])
+FETCHES = Counting("tongban_source_fetches_total", "Questions to sources.", ["resource", "outcome"])
 SECONDS = Histogram(
     "tongban_source_seconds",
     "Time from a question to a source to its answer.",
@@ -189,7 +193,7 @@ class _Line:
         self._clock = clock
         self._making = asyncio.Lock()
         self._connector: Connector | None = None
-        self._under_way = 0
+        self._under_way: Counter[str] = Counter()  # by the department that asks
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -197,14 +201,15 @@ class _Line:
         self, asked: Asked, schema: ResourceSchema, seconds: float, hides: Hides, *, whole: bool
     ) -> dict[str, str | None]:
         """The records. `whole`: the source gets all of its own time, and must answer in it."""
-        if self._under_way >= self.endpoint.max_in_flight:
+        free = self.endpoint.max_in_flight - self._under_way.total()
+        if self._under_way[asked.consumer] >= free:
             raise SourceFailed(Outcome.NOT_CALLED, retry_after=1)
         now = self._clock.now()
         self.breaker, may = self.breaker.admit(now)
         if not may:
             raise SourceFailed(Outcome.NOT_CALLED, retry_after=self.breaker.retry_after(now))
         turn = self.breaker.turn
-        self._under_way += 1
+        self._under_way[asked.consumer] += 1
         self._idle.clear()
         try:
             found = await self._ask(asked, schema, seconds, hides)
@@ -218,7 +223,9 @@ class _Line:
             self.breaker = self.breaker.succeeded(turn)
             return found
         finally:
-            self._under_way -= 1
+            self._under_way[asked.consumer] -= 1
+            if not self._under_way[asked.consumer]:
+                del self._under_way[asked.consumer]
             if not self._under_way:
                 self._idle.set()
 

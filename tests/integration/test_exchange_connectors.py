@@ -188,7 +188,7 @@ async def test_resources_shared_otherwise_and_without_an_endpoint_are_read_here(
 
 
 async def test_connections_are_pooled(http):
-    await http.connect(max_in_flight=4)
+    await http.connect(max_in_flight=8)
     grant = http.node.grant(MASKS)
     for _ in range(5):
         await http.ask(grant)
