@@ -20,7 +20,7 @@ from enum import StrEnum
 
 from exchange.catalog.model import DataResource, EntryState, SharingType
 from exchange.grants.model import AccessRequest, AccessRequestState, Grant, GrantState, Operation
-from exchange.grants.sharing import is_closed, tested_by
+from exchange.grants.sharing import is_closed, is_undecided, tested_by
 from exchange.lists.keeping import listed
 from exchange.lists.model import Negative
 from runtime import names
@@ -59,6 +59,7 @@ class Reason(StrEnum):
     REQUEST_RETURNED = "request_returned"
     REQUEST_REJECTED = "request_rejected"
     ITEMS_NOT_GRANTED = "items_not_granted"
+    NOW_CONDITIONAL = "now_conditional"
 
     @property
     def words(self) -> tuple[str, str]:
@@ -107,6 +108,11 @@ _WORDS = {
     Reason.ITEMS_NOT_GRANTED: (
         "some items are in no grant that is in force: ask for those that are needed",
         "部分信息项未获授权：如有需要请申请",
+    ),
+    Reason.NOW_CONDITIONAL: (
+        "the resource is conditional now, and the grant was given without a decision: ask to "
+        "amend it",
+        "该信息资源已改为有条件共享，而该授权未经审核：请申请变更该授权",
     ),
 }
 
@@ -210,7 +216,9 @@ def stand(
     readable = [
         grant
         for grant in in_force
-        if not is_closed(resource) and not listed(negative, tested_by(grant))
+        if not is_closed(resource)
+        and not is_undecided(grant, resource)
+        and not listed(negative, tested_by(grant))
     ]
     given = {code for grant in readable for code in grant.masks} - {*kept}
     missing = tuple(code for code in codes if code not in given)
@@ -227,7 +235,8 @@ def stand(
         obstacles=(
             *_of_catalog(resource),
             *_of_list(negative, kept),
-            *_of_grants(askable, grants, live, in_force, lacking, now),
+            *_of_decisions(resource, in_force),
+            *_of_grants(askable, grants, live, in_force, lacking if readable else (), now),
             *_of_requests(requests, open_requests, done=bool(in_force) and not lacking),
         ),
         asking=_asking(resource, rules, in_force, askable, lacking),
@@ -268,6 +277,12 @@ def _of_list(negative: Negative | None, kept: Sequence[str]) -> Iterator[Obstacl
             legal_basis=negative.legal_basis,
             detail=", ".join(kept) if negative.items else "",
         )
+
+
+def _of_decisions(resource: DataResource, in_force: Sequence[Grant]) -> Iterator[Obstacle]:
+    for grant in in_force:
+        if not is_closed(resource) and is_undecided(grant, resource):
+            yield Obstacle(reason=Reason.NOW_CONDITIONAL, subject=grant.name)
 
 
 def _of_grants(

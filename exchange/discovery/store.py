@@ -16,10 +16,9 @@ from sqlmodel import Session
 from exchange.catalog.model import Department
 from exchange.catalog.registry.store import DEPARTMENTS, department_of
 from exchange.discovery.model import GREATEST_GRANTS, GREATEST_REQUESTS, OPEN
-from exchange.grants import content
 from exchange.grants.model import AccessRequest, AccessRequestState, Grant, GrantState
 from exchange.grants.requests.store import REQUESTS
-from exchange.grants.store import GRANTS
+from exchange.grants.store import GRANTS, grant_of, marked
 from runtime.database import UtcDateTime
 
 
@@ -35,7 +34,7 @@ def grants(
 ) -> Mapping[str, list[Grant]]:
     """A consumer's grants by resource: those in force or to come, and the newest that is over.
 
-    At most one more than `GREATEST_GRANTS` of each; one statement.
+    At most one more than `GREATEST_GRANTS` of each; two statements.
     """
     columns = GRANTS.c
     at = sa.literal(now, UtcDateTime)
@@ -57,9 +56,8 @@ def grants(
     few = sa.or_(sa.and_(ranked.c.live, ranked.c.place <= GREATEST_GRANTS + 1), ranked.c.place == 1)
     query = sa.select(GRANTS).join(ranked, ranked.c.name == columns.name).where(few)
     found: dict[str, list[Grant]] = defaultdict(list)
-    for row in session.execute(query.order_by(columns.name)).mappings():
-        held = {k: v for k, v in row.items() if k not in ("consumer", "source", "epoch")}
-        grant = content.grant_of(held)
+    rows = session.execute(query.order_by(columns.name)).mappings()
+    for grant in marked(session, [grant_of(row) for row in rows]):
         found[grant.resource].append(grant)
     return found
 

@@ -43,6 +43,11 @@ def is_closed(resource: Shareable) -> bool:
     return resource.state is EntryState.WITHDRAWN or resource.sharing_type is SharingType.NOT_SHARED
 
 
+def is_undecided(grant: Grant, resource: Shareable) -> bool:
+    """Whether a grant is not read, since it was given at once and has to be decided on (rule 4)."""
+    return grant.at_once and resource.sharing_type is not SharingType.UNCONDITIONAL
+
+
 def check_shared(resource: Shareable) -> None:
     """Whether anybody can be granted a resource, or read it under a grant.
 
@@ -89,7 +94,7 @@ def admitted(grant: Grant, schema: ResourceSchema, items: Sequence[str] = ()) ->
     if is_closed(schema):
         check_shared(schema)
     held, kept = schema.position, schema.kept_back
-    if grant.at_once and schema.sharing_type is not SharingType.UNCONDITIONAL:
+    if grant.at_once and is_undecided(grant, schema):
         raise _now_conditional()
     if kept is None and grant.masks.keys() <= held.keys():
         return grant

@@ -9,7 +9,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, cast
 
@@ -207,6 +208,31 @@ def grants_of(session: Session, resource: str, among: Collection[str]) -> list[s
     """Which of these grants are of a resource, by name; one statement."""
     query = sa.select(GRANTS.c.name).where(GRANTS.c.resource == resource, GRANTS.c.name.in_(among))
     return list(session.scalars(query.order_by(GRANTS.c.name)))
+
+
+def given_at_once(
+    session: Session, among: Sequence[str], at: datetime | None = None
+) -> frozenset[str]:
+    """Which of these grants the node's rule gave last, without a decision, as of a time or now.
+
+    One statement; a narrowing decides on nothing.
+    """
+    columns = VERSIONS.c
+    latest = sa.select(columns.name, sa.func.max(columns.version).label("version")).where(
+        columns.name.in_(among), columns.act != "narrowed"
+    )
+    if at is not None:
+        latest = latest.where(columns.from_time <= sa.literal(at, UtcDateTime))
+    last = latest.group_by(columns.name).subquery()
+    same = sa.and_(last.c.name == columns.name, last.c.version == columns.version)
+    found = sa.select(columns.name).join(last, same)
+    return frozenset(session.scalars(found.where(columns.actor == model.UNCONDITIONAL_RULE)))
+
+
+def marked(session: Session, grants: Sequence[Grant], at: datetime | None = None) -> list[Grant]:
+    """The grants, with `at_once` told."""
+    rule = given_at_once(session, [one.name for one in grants], at)
+    return [replace(one, at_once=one.name in rule) for one in grants]
 
 
 #: Who decided on the terms last: a narrowing decides on none.

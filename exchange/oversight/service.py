@@ -31,7 +31,7 @@ from exchange.grants.model import Grant, GrantState, GrantVersion
 from exchange.grants.rates import Rates
 from exchange.grants.rights import sees_everything
 from exchange.grants.rows import faults_of
-from exchange.grants.sharing import is_closed, tested_by
+from exchange.grants.sharing import is_closed, is_undecided, tested_by
 from exchange.lists import store as list_store
 from exchange.lists.keeping import is_in_force, listed
 from exchange.lists.model import Negative
@@ -110,39 +110,44 @@ class Overseeing:
         _check_own(principal, resource)
         size, after = paging.page_size(page_size), paging.last_of(page_token)
         then = at or self._clock.now()
-        held, kept = self._items_then(resource, then)
-        if not held or (item and item not in held):
+        entry, held, kept = self._items_then(resource, then)
+        if entry is None or not held or (item and item not in held):
             return [], ""
         with self._database.reading() as session:
             rows = grant_store.versions_at(session, resource, then, after=after, limit=size + 1)
-        page, token = paging.cut(rows, size, lambda version: version.grant.name)
+            page, token = paging.cut(rows, size, lambda version: version.grant.name)
+            given = [version.grant for version in page]
+            marked = grant_store.marked(session, given, then)
         return [
             version
-            for version in page
-            if version.grant.start_time <= then < version.grant.end_time
+            for version, grant in zip(page, marked, strict=True)
+            if not is_undecided(grant, entry)
+            and version.grant.start_time <= then < version.grant.end_time
             and not listed(kept, tested_by(version.grant))
             and (item in version.grant.masks if item else held & version.grant.masks.keys())
         ], token
 
-    def _items_then(self, resource: str, then: datetime) -> tuple[set[str], Negative | None]:
+    def _items_then(
+        self, resource: str, then: datetime
+    ) -> tuple[DataResource | None, set[str], Negative | None]:
         """Items that anybody could read at a time by catalog and lists (`grants.sharing`).
 
-        With them the row of the negative list that was in force.
+        With them the resource as it was, and the row of the negative list that was in force.
         """
         try:
             entry, _ = history.entry_then(
                 self._database, resource, at=then, version=0, clock=self._clock
             )
         except NotFound:
-            return set(), None
+            return None, set(), None
         if not isinstance(entry, DataResource) or is_closed(entry):
-            return set(), None
+            return None, set(), None
         with self._database.reading() as session:
             kept_back = list_store.negative_then(session, resource, then)
         if kept_back is not None and not is_in_force(kept_back, china_date(then)):
             kept_back = None
         codes = [item.code for item in entry.items]
-        return set(codes) - {*listed(kept_back, codes)}, kept_back
+        return entry, set(codes) - {*listed(kept_back, codes)}, kept_back
 
     def what_if(
         self, principal: Principal, *, grant: str, change: Change, from_day: str, until_day: str

@@ -134,7 +134,8 @@ def live_grants(
         .order_by(columns.name)
         .limit(limit)
     )
-    return [grant_store.grant_of(row) for row in session.execute(query).mappings()]
+    found = [grant_store.grant_of(row) for row in session.execute(query).mappings()]
+    return grant_store.marked(session, found)
 
 
 def requests(session: Session, resource: str, from_day: str, until_day: str) -> int:

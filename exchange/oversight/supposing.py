@@ -129,6 +129,8 @@ def what_if_catalog(grant: Grant, change: CatalogChange, uses: Sequence[Use]) ->
     """What a change of the catalog or the negative list would do to a grant and to its uses."""
     lost = tuple(item for item in grant.masks if change.why(item))
     closing = change.closing
+    if grant.at_once and change.sharing_type is SharingType.CONDITIONAL:
+        closing = closing or "RESOURCE_NOW_CONDITIONAL"
     nothing_left = len(lost) == len(grant.masks) and change.why(lost[0]) if lost else ""
     if any(item in change.negative_items for item in tested_by(grant)):
         nothing_left = "ON_NEGATIVE_LIST"

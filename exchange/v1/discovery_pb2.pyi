@@ -92,6 +92,10 @@ class _ObstacleReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Obstac
     """The newest request was refused; `detail` is why, `legal_basis` by what law."""
     OBSTACLE_REASON_ITEMS_NOT_GRANTED: _ObstacleReason.ValueType  # 11
     """Some items are in no grant that is in force; they are `missing_items`."""
+    OBSTACLE_REASON_NOW_CONDITIONAL: _ObstacleReason.ValueType  # 12
+    """The resource is conditional now, and what was given at once is not read any more (the reason
+    RESOURCE_NOW_CONDITIONAL): ask to amend it; `subject` is that grant.
+    """
 
 class ObstacleReason(_ObstacleReason, metaclass=_ObstacleReasonEnumTypeWrapper):
     """Why a department may not use a resource, or not all of it."""
@@ -120,6 +124,10 @@ OBSTACLE_REASON_REQUEST_REJECTED: ObstacleReason.ValueType  # 10
 """The newest request was refused; `detail` is why, `legal_basis` by what law."""
 OBSTACLE_REASON_ITEMS_NOT_GRANTED: ObstacleReason.ValueType  # 11
 """Some items are in no grant that is in force; they are `missing_items`."""
+OBSTACLE_REASON_NOW_CONDITIONAL: ObstacleReason.ValueType  # 12
+"""The resource is conditional now, and what was given at once is not read any more (the reason
+RESOURCE_NOW_CONDITIONAL): ask to amend it; `subject` is that grant.
+"""
 Global___ObstacleReason: _TypeAlias = ObstacleReason  # noqa: Y015
 
 class _AskingMethod:

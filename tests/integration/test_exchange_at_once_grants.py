@@ -1,11 +1,14 @@
 """What was granted without a decision is read while its resource is unconditional; over mTLS."""
 
+import asyncio
+import json
 import uuid
+from datetime import timedelta
 
 import pytest
 
 from exchange.catalog.model import SharingType
-from exchange.v1 import grants_pb2, query_pb2
+from exchange.v1 import catalog_pb2, discovery_pb2, grants_pb2, oversight_pb2, query_pb2
 from runtime.errors import FailedPrecondition
 from tests.builders import catalog as county
 from tests.builders.catalog import CIVIL, HOUSING, caller, put
@@ -77,3 +80,52 @@ async def test_it_is_refused_until_it_is_decided_on(node):
     decided.end_time.FromDatetime(node.clock.now().replace(year=2027))
     await source.grants.ApproveAccessRequest(decided)
     assert dict((await consumer.query.Query(asked)).items) == {"name": "某甲"}
+
+
+async def test_all_that_explains_says_so(node):
+    source, consumer = node.connect(caller(CIVIL)), node.connect(caller(HOUSING))
+    share(node, SharingType.UNCONDITIONAL)
+    await source.publish(person(1), resource=NAME)
+    grant = (await ask(consumer)).access_request.grant
+    asked = query_pb2.QueryRequest(grant=grant, key=citizen_number(1), **WHY)
+    await consumer.query.Query(asked)
+
+    async def discovered():
+        found = (await consumer.discovery.Discover(discovery_pb2.DiscoverRequest())).resources
+        return next(one for one in found if one.resource == NAME)
+
+    async def who(days: float = 0):
+        then = oversight_pb2.ExplainAccessRequest(resource=NAME, item="name")
+        then.time.FromDatetime(node.clock.now() + timedelta(days=days))
+        return [one.grant.name for one in (await source.oversight.ExplainAccess(then)).accesses]
+
+    async def supposed():
+        change = oversight_pb2.WhatIfCatalogRequest(
+            resource=NAME, sharing_type=catalog_pb2.SHARING_TYPE_CONDITIONAL
+        )
+        for _ in range(100):  # the log is counted when it is promised
+            told = (await source.oversight.WhatIfCatalog(change)).grants
+            if told[0].uses:
+                break
+            await asyncio.sleep(0.05)
+        return told
+
+    assert (await discovered()).access == discovery_pb2.ACCESS_USABLE
+    assert await who() == [grant]
+    (one,) = await supposed()
+    assert (one.grant, one.closed) == (grant, True)
+    assert [(met.reason, met.refused) for met in one.affected] == [
+        ("RESOURCE_NOW_CONDITIONAL", True)
+    ]
+    node.clock.advance(timedelta(days=1))
+    share(node, SharingType.CONDITIONAL)
+    assert (await refusal(consumer.query.Query(asked))).reason == "RESOURCE_NOW_CONDITIONAL"
+    found = await discovered()
+    assert found.access == discovery_pb2.ACCESS_REQUESTABLE
+    assert not found.usable_items
+    (why,) = found.obstacles
+    assert why.reason == discovery_pb2.OBSTACLE_REASON_NOW_CONDITIONAL
+    assert why.subject == grant
+    assert json.loads(found.how_to_ask.request_json)["accessRequest"]["amends"] == grant
+    assert await who() == []
+    assert await who(-0.5) == [grant]
