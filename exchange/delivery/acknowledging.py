@@ -3,6 +3,8 @@
 1. A cursor only moves forward, and never past what there is.
 2. Where the work is shared, only who holds the lease of a lane moves its cursor; a rejection is
    told in the transaction that makes it.
+3. What is rejected is a change that was delivered: of this lane and resource, and one that the
+   grant shows. Of what lies between those, a dead letter must tell nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ from exchange.delivery.lanes import model as rules
 from exchange.delivery.lanes.model import DeadLetterState, Lane
 from exchange.delivery.lanes.service import LaneKeeping
 from exchange.delivery.log.store import LogReader
-from exchange.delivery.model import Subscription
+from exchange.delivery.model import Subscription, record_id
+from exchange.delivery.projecting import Projection
+from exchange.delivery.settling import Settled
 from exchange.delivery.subscriptions import store as subscriptions
 from exchange.delivery.tail import Woken
 from runtime.clock import Clock
@@ -56,7 +60,8 @@ class Acknowledging:
         self._access = access
         self._clock = clock
         self._woken = woken
-        self._keeping = LaneKeeping(LogReader(database), clock)
+        self._log = LogReader(database)
+        self._keeping = LaneKeeping(self._log, clock)
 
     def committed(self, name: str) -> None:
         """Wake the streams of a subscription; after the commit, from any thread."""
@@ -118,7 +123,7 @@ class Acknowledging:
     ) -> tuple[Lane, bool]:
         """Give a lane back with a change that could not be taken; whether it is a dead letter now.
 
-        Raises as `acknowledge`.
+        Raises as `acknowledge`, and what the grant refuses.
         """
         if not _REASON.fullmatch(rejection.reason):
             raise InvalidArgument(
@@ -139,6 +144,8 @@ class Acknowledging:
             permanent=rejection.permanent,
             room=self._keeping.room(work, subscription),
         )
+        if not lane.replays and not self._told(principal, subscription, lane, rejection.offset):
+            raise rules.not_delivered("offset")
         if lane.replays:
             self._keeping.settle(
                 work,
@@ -164,6 +171,19 @@ class Acknowledging:
             )
         )
         return failure.lane, bool(failure.dead or lane.replays)
+
+    def _told(
+        self, principal: Principal, subscription: Subscription, lane: Lane, offset: int
+    ) -> bool:
+        """Whether a change between those that were delivered is one of them."""
+        grant = self._access.granted(subscription.grant, principal)
+        settled = Settled(subscription.settled, subscription.told_end)
+        projection = Projection(self._log, grant, subscription, settled)
+        found = self._log.at(offset)
+        if found is None or not projection.may_have_told(offset):
+            return False
+        record = record_id(subscription.secret, found[1].key)
+        return rules.lane_of(record, subscription.lanes) == lane.number
 
 
 def _no_lane(number: int) -> Lane:

@@ -17,7 +17,7 @@ from exchange.audit.appending import AuditLog
 from exchange.audit.model import Receipt
 from exchange.delivery.access import Access
 from exchange.delivery.consumers import Consumer, check
-from exchange.delivery.dead_letters import is_superseded, newest_of
+from exchange.delivery.dead_letters import is_superseded
 from exchange.delivery.lanes import model as rules
 from exchange.delivery.lanes import store as lanes
 from exchange.delivery.lanes.model import DeadLetterState, Lane
@@ -220,7 +220,9 @@ class Leasing:
         for number, offset in standing.waiting.items():
             if not rules.is_free(standing.lanes[number], standing.at):
                 continue
-            entry = projection.state(newest_of(self._log, offset))
+            entry = projection.newest_of(offset)
+            if entry is None:  # never of this resource, whatever made it
+                continue
             with self._database.unit_of_work() as work:
                 locked = self._keeping.locked(work, subscription)
                 lane, at = locked[number], self._clock.now()

@@ -150,6 +150,33 @@ class Projection:
         text = None if before is None else before[1].payload
         return self._seen(entry._replace(previous_payload=text)) is not None
 
+    def may_have_told(self, offset: int) -> bool:
+        """Whether a change may be among what was delivered: what was not is no business of theirs.
+
+        In doubt it is: one of those up to the bound may have been superseded since.
+        """
+        found = self._log.at(offset)
+        if found is None or found[0] != self._grant.resource:
+            return False
+        entry = found[1]
+        if offset > self._bound:
+            return self.tells(offset)
+        if self._log.replaced_by(offset) in range(1, self._bound + 1):
+            return False  # it was not the newest when these were read
+        if self._plain:
+            return entry.payload is not None or offset > self._subscription.origin
+        return self._newest_seen(entry) is not None
+
+    def newest_of(self, offset: int) -> LogEntry | None:
+        """What the record of a change is now, as who was told that change may see it.
+
+        None where the change is not of the resource.
+        """
+        found = self._log.at(offset)
+        if found is None or found[0] != self._grant.resource:
+            return None
+        return self.state(self._log.last_of(found[0], found[1].key) or found[1])
+
     def _seen(self, entry: LogEntry) -> LogEntry | None:
         if self._plain or self._shown(entry.offset, entry.payload):
             return None if self._says_nothing(entry) else entry

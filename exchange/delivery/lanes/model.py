@@ -183,7 +183,7 @@ def acknowledged(lane: Lane, token: str, cursor: int) -> Lane:
     if lane.replays:
         return _without_lease(lane)
     if cursor > lane.sent:
-        raise _not_delivered("cursor")
+        raise not_delivered("cursor")
     if cursor <= lane.cursor:
         return lane
     done = replace(lane, cursor=cursor, deliveries=0, failures=0, head=0)
@@ -211,7 +211,7 @@ def rejected(
     if lane.replays:
         return Failure(free)
     if not lane.cursor < offset <= lane.sent:
-        raise _not_delivered("offset")
+        raise not_delivered("offset")
     before = lane.deliveries if offset == lane.head else 0
     moved = replace(free, cursor=max(lane.cursor, offset - 1), head=offset, deliveries=before)
     if before == 0:
@@ -247,7 +247,8 @@ def _check_lease(lane: Lane, token: str) -> None:
         )
 
 
-def _not_delivered(field: str) -> InvalidArgument:
+def not_delivered(field: str) -> InvalidArgument:
+    """The refusal of an offset or a cursor that a lease did not bring."""
     return InvalidArgument(
         f"{field} is not among what this lease delivered: use the offsets that came with it",
         reason="NOT_DELIVERED",

@@ -58,6 +58,7 @@ class LogReader:
             'SELECT coalesce((SELECT "offset" FROM record WHERE resource = ? AND record_key = ?), '
             '(SELECT "offset" FROM withdrawn WHERE resource = ? AND record_key = ?))'
         )
+        self._replaced_by = sql('SELECT by_offset FROM superseded WHERE "offset" = ?')
         self._since = sql(
             'WITH RECURSIVE chain ("offset", previous) AS ('
             'SELECT c."offset", c.previous FROM change AS c WHERE c."offset" = ? '
@@ -125,6 +126,11 @@ class LogReader:
         row = self._held.row(self._last_of, (resource, key, resource, key))
         found = None if row is None or row[0] is None else self.at(int(row[0]))
         return None if found is None else found[1]
+
+    def replaced_by(self, offset: int) -> int:
+        """Offset of the change that replaced another, 0 for none."""
+        row = self._held.row(self._replaced_by, (offset,))
+        return 0 if row is None else int(row[0])
 
     def since(self, last: int, offset: int, limit: int) -> list[int]:
         """Offsets of a record's changes after an offset, from its newest one `last` back."""
