@@ -28,6 +28,7 @@ from seal import store
 from seal.detached import assess_detached
 from seal.keys.custody import Custody
 from seal.keys.hierarchy import ROOT_P256, ROOT_SM2
+from seal.kinds import judge_of
 from seal.model import Verdict
 from seal.orders import MAX_DOCUMENT, Document, check_size
 from seal.pki.asking import Asking
@@ -119,14 +120,17 @@ class TrustMaterial:
     def verify(
         self, document: Document, *, greatest: int = MAX_DOCUMENT, asks: bool = False
     ) -> Verdict:
-        """Judge a document with this node's material; whatever it holds, the answer is a Verdict.
+        """Judge a document, a seal or a bundle of evidence with this node's material.
+
+        Whatever it holds, the answer is a Verdict. A bundle's receipts of the log are told as not
+        judged: who has the log's key judges them.
 
         Raises InvalidArgument (DOCUMENT_EMPTY), ResourceExhausted (DOCUMENT_TOO_LARGE).
         """
         check_size(document, greatest=greatest, stream="StreamVerifyDocument")
-        now = self._clock.now()
+        now, judge = self._clock.now(), judge_of(document) or assess
         return in_passing_thread(
-            lambda: self._asked(lambda store: assess(document, store=store, now=now), asks=asks)
+            lambda: self._asked(lambda store: judge(document, store=store, now=now), asks=asks)
         )
 
     def verify_signature(

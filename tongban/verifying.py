@@ -20,13 +20,11 @@ from typing import Any, Final
 
 from runtime.errors import InvalidArgument
 from seal.detached import assess_detached
-from seal.evidence.assessing import assess_evidence
-from seal.evidence.layout import is_evidence
+from seal.kinds import is_document, judge_of
 from seal.model import Indication, Verdict
 from seal.ofd.package import Buffer
-from seal.ses import parse_seal
 from seal.trust import TrustStore
-from seal.verify import assess, assess_seal
+from seal.verify import assess
 from tongban import __version__, proofs
 from tongban.bundled import receipt_check
 from tongban.files import map_file, read_file
@@ -36,7 +34,6 @@ from tongban.showing import print_verdict
 
 GREATEST = 176 * 1024 * 1024
 SUFFIXES: Final = frozenset({".ofd", ".pdf"})
-_HEAD: Final = 64
 _ZIP_END: Final = b"PK\x05\x06"
 _GREATEST_END: Final = 22 + 0xFFFF  # octets that the end of a zip takes, its comment with it
 
@@ -113,29 +110,25 @@ def judge_file(
 
 def _judge_of(path: Path, data: Buffer, question: Question) -> Callable[..., Verdict]:
     """Who judges such a file. Raises InvalidArgument for what is none of ours."""
-    is_document = bytes(data[:5]).startswith((b"PK\x03\x04", b"%PDF-", b"eyJ"))
     if question.digest:
-        if is_document or data[:1] != b"\x30":
+        if is_document(data) or data[:1] != b"\x30":
             raise InvalidArgument(
                 f"{path} is no signature over a digest; an OFD or PDF is verified without --digest",
                 reason="SIGNATURE_FORMAT_UNKNOWN",
                 message_zh=f"{path} 不是对摘要的签章；验证 OFD 或 PDF 时不用 --digest",
             )
         return partial(_detached, question=question)
-    if is_evidence(data):
-        judge_receipt = partial(
-            receipt_check, own_key=question.log_key, trust_inside=question.trust_inside
-        )
-        return partial(
-            assess_evidence,
-            judge_receipt=judge_receipt,
-            trust_inside=question.trust_inside,
-            maker=f"tongban {__version__}",
-        )
-    if is_document:
-        return assess
-    if data[:1] == b"\x30" and _is_seal(bytes(data)):
-        return assess_seal
+    judge_receipt = partial(
+        receipt_check, own_key=question.log_key, trust_inside=question.trust_inside
+    )
+    judge = judge_of(
+        data,
+        judge_receipt=judge_receipt,
+        trust_inside=question.trust_inside,
+        maker=f"tongban {__version__}",
+    )
+    if judge is not None:
+        return judge
     if _passes_for_document(path, data):
         return assess
     raise _unknown(path)
@@ -158,28 +151,6 @@ def _passes_for_document(path: Path, data: Buffer) -> bool:
 
 def _detached(data: Buffer, *, question: Question, store: TrustStore, now: datetime) -> Verdict:
     return assess_detached(bytes(data), question.digest, store=store, now=now, about=question.about)
-
-
-def _is_seal(data: bytes) -> bool:
-    """Whether it reads as a seal, or begins as one: then it is a seal that does not read."""
-    if _begins_as_seal(data[:_HEAD]):
-        return True
-    try:
-        parse_seal(data)
-    except InvalidArgument:
-        return False
-    return True
-
-
-def _begins_as_seal(head: bytes) -> bool:
-    """The first octets of any SESeal (GB/T 38540 §6): its info, the head of that, "ES"."""
-    at = 0
-    for _ in range(3):
-        if head[at : at + 1] != b"\x30":
-            return False
-        length = head[at + 1 : at + 2]
-        at += 2 + (length[0] & 0x7F if length >= b"\x80" else 0)
-    return head[at : at + 4] == b"\x16\x02ES"
 
 
 def _receipt(path: Path, question: Question) -> dict[str, Any]:

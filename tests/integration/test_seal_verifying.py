@@ -5,8 +5,10 @@ from __future__ import annotations
 import gc
 import hashlib
 import shutil
+import zipfile
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from jsonschema import Draft202012Validator
 
 from runtime.errors import InvalidArgument, ResourceExhausted
 from runtime.status import from_rpc_error
+from seal.evidence.making import make_evidence
 from seal.rpc_verifying import GREATEST
 from seal.suites import SM3_OID, digest
 from seal.v1 import seal_pb2 as pb
@@ -201,3 +204,19 @@ async def test_seal_over_a_digest(node: SealNode, stub: Any) -> None:
 def test_verdicts_of_a_node_fit_the_schema(node: SealNode) -> None:
     for document in (sealed(node, plain_ofd()), plain_ofd(), plain_pdf(), b"PK\x03\x04", b"x"):
         Draft202012Validator(SCHEMA).validate(as_json(node.server.material.verify(document)))
+
+
+def test_a_seal_and_a_bundle_of_evidence_are_judged_as_documents_are(node: SealNode) -> None:
+    sealed = node.call("SealDocument", seal_request(plain_ofd())).document
+    material = node.server.material
+    bundle = make_evidence(sealed, store=material.current(), now=node.clock.now(), maker="test")
+    with zipfile.ZipFile(BytesIO(sealed)) as package:
+        (esl,) = (package.read(name) for name in package.namelist() if name.endswith(".esl"))
+    for data, kind in ((bundle, "evidence_layout"), (esl, "seal_in_force")):
+        verdict = node.call("VerifyDocument", pb.VerifyDocumentRequest(document=data)).verdict
+        assert verdict.indication == pb.INDICATION_PASSED, verdict.summary
+        checks = [*verdict.checks, *(c for one in verdict.signatures for c in one.checks)]
+        assert kind in {check.name for check in checks}
+    spoilt = bundle.replace(b"SHA256", b"SHA255", 1)
+    verdict = node.call("VerifyDocument", pb.VerifyDocumentRequest(document=spoilt)).verdict
+    assert verdict.indication != pb.INDICATION_PASSED
