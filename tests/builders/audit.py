@@ -1,15 +1,21 @@
 """Audit logs for tests: a database, a folder of tiles, a key, and records without persons."""
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from exchange.audit.appending import AuditLog
+from exchange.audit.checking import fsck
 from exchange.audit.merkle import TiledTree, leaf_hash, tiles_over
 from exchange.audit.note import Checkpoint, Proof, checkpoint_text, proof_text, sign_note
+from exchange.audit.service import AuditReader
 from exchange.audit.store import MIGRATIONS
+from exchange.audit.verify import verify_log
 from runtime.clock import FixedClock
 from runtime.database import Database
 from runtime.objects import FileStore
@@ -88,3 +94,39 @@ class LogFixture:
         """Give the connections back."""
         self.database.close()
         self.outbox.close()
+
+
+def execute(node: LogFixture, text: str, **values: object) -> None:
+    """Run a statement on the log's database."""
+    with node.database.engine.begin() as connection:
+        connection.execute(sa.text(text), values)
+
+
+def scalar(node: LogFixture, text: str) -> Any:
+    """The one value of a query."""
+    with node.database.engine.connect() as connection:
+        return connection.execute(sa.text(text)).scalar()
+
+
+def put_into_outbox(node: LogFixture, *numbers: int) -> None:
+    """Records of other services that wait to be moved."""
+    for number in numbers:
+        with node.outbox.unit_of_work() as work:
+            work.record(record(number))
+
+
+def check_all(node: LogFixture, size: int, *, earlier: list[str] | None = None) -> str:
+    """The log holds `size` leaves, and everything about it is right; its checkpoint."""
+    key = node.key.verifier_key
+    assert fsck(node.log.store, node.log.sequencer.tiles, key) is None
+    note = AuditReader(node.log).checkpoint().note
+    assert note.split("\n")[1] == str(size)
+    answer = verify_log(node.folder / "audit", note, key, earlier=earlier or [])
+    assert answer.passed, answer
+    return note
+
+
+def leaves_of(node: LogFixture) -> list[dict[str, Any]]:
+    """What the log says, in its order."""
+    leaves, _ = AuditReader(node.log).entries(0, 4096)
+    return [json.loads(leaf) for leaf in leaves]
