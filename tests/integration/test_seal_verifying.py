@@ -217,6 +217,7 @@ def test_a_seal_and_a_bundle_of_evidence_are_judged_as_documents_are(node: SealN
         assert verdict.indication == pb.INDICATION_PASSED, verdict.summary
         checks = [*verdict.checks, *(c for one in verdict.signatures for c in one.checks)]
         assert kind in {check.name for check in checks}
-    spoilt = bundle.replace(b"SHA256", b"SHA255", 1)
-    verdict = node.call("VerifyDocument", pb.VerifyDocumentRequest(document=spoilt)).verdict
+    spoilt, at = bytearray(bundle), bundle.index(sealed) + len(sealed) // 2
+    spoilt[at] ^= 1
+    verdict = node.call("VerifyDocument", pb.VerifyDocumentRequest(document=bytes(spoilt))).verdict
     assert verdict.indication != pb.INDICATION_PASSED
