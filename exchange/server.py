@@ -250,7 +250,7 @@ class ExchangeService:
         )
         server.add(
             discovery_pb2_grpc.add_DiscoveryServiceServicer_to_server,
-            DiscoveryServicer(self.database, self._clock),
+            DiscoveryServicer(self.database, self._clock, office=self._office),
             discovery_rpc.POLICY,
         )
         server.add(

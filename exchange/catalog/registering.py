@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from exchange.catalog import departments, rules, store
 from exchange.catalog.acting import check_place, may_act_for
@@ -21,6 +22,9 @@ from runtime.database import UnitOfWork
 from runtime.errors import Aborted, AlreadyExists, FieldViolation, InvalidArgument, NotFound
 from runtime.identity import Principal
 from runtime.records import make_record
+
+if TYPE_CHECKING:
+    from sqlmodel import Session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +181,7 @@ def _check(work: UnitOfWork, department: Department) -> None:
         parent=department.parent,
     )
     if not found:
-        below = _below(work, department.name)
+        below = _below(work.session, department.name)
         found = list(
             departments.hierarchy_violations(
                 department,
@@ -214,17 +218,22 @@ def names_above(work: UnitOfWork, name: str) -> frozenset[str]:
     return frozenset() if held is None else _names_of(above(work, held))
 
 
+def names_below(session: Session, name: str) -> frozenset[str]:
+    """The names of the departments below one; a statement for each level."""
+    return frozenset(one.name for row in _below(session, name) for one in row)
+
+
 def _names_of(found: Collection[Department]) -> frozenset[str]:
     return frozenset(one.name for one in found)
 
 
-def _below(work: UnitOfWork, name: str) -> list[list[Department]]:
+def _below(session: Session, name: str) -> list[list[Department]]:
     """Those right below it, those below them, and so on."""
     below: list[list[Department]] = []
-    row = registry.children(work.session, [name])
+    row = registry.children(session, [name])
     while row and len(below) <= departments.GREATEST_DEPTH:
         below.append(row)
-        row = registry.children(work.session, [one.name for one in row])
+        row = registry.children(session, [one.name for one in row])
     return below
 
 

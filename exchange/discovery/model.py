@@ -148,6 +148,8 @@ class Rules:
     review: Reply = field(default_factory=Reply)
     needs_review: bool = False
     authority: str = ""
+    #: The node's rule grants what is unconditional; the source decides for who keeps its directory.
+    at_once: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -364,7 +366,7 @@ def _asking(
         amends = in_force[0].name
         operations = tuple(dict.fromkeys(one for held in in_force for one in held.operations))
     return Asking(
-        at_once=resource.sharing_type is SharingType.UNCONDITIONAL,
+        at_once=rules.at_once and resource.sharing_type is SharingType.UNCONDITIONAL,
         rules=rules,
         condition=resource.sharing_condition,
         department=names.department_of(resource.name),

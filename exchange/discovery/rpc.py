@@ -53,8 +53,9 @@ _OPERATIONS = {one: pb_operation.Value(f"OPERATION_{one.name}") for one in Opera
 class DiscoveryServicer:
     """Serves `DiscoveryService`; plain methods, as they ask the database."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, *, office: str = "") -> None:
         self._database = database
+        self._office = office
         self._clock = clock
 
     def Discover(  # noqa: N802  # the protocol's name
@@ -76,6 +77,7 @@ class DiscoveryServicer:
             page_size=request.page_size,
             page_token=request.page_token,
             clock=self._clock,
+            office=self._office,
         )
         return pb.DiscoverResponse(
             resources=[self._message(found, consumer) for found in page], next_page_token=token

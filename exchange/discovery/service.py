@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from exchange.catalog import registering
 from exchange.catalog import service as catalog
 from exchange.catalog import store as catalog_store
 from exchange.catalog.model import DataResource, Department, SharingType
@@ -70,6 +71,7 @@ def discover(
     page_size: int,
     page_token: str,
     clock: Clock,
+    office: str = "",
 ) -> tuple[list[Found], str]:
     """A page in order of name, and the token of the next.
 
@@ -84,7 +86,7 @@ def discover(
         names.parse(names.RESOURCE, after, field="page_token")
     found: list[Found] = []
     with database.reading() as session:
-        knowledge = _Knowledge(session, consumer, clock.now())
+        knowledge = _Knowledge(session, consumer, clock.now(), office)
         scanned, limit = 0, CHUNK if _filters(wanted) else size + 1
         while scanned < GREATEST_SCAN:
             chunk = catalog_store.entries(
@@ -145,10 +147,12 @@ def _fits(resource: DataResource, wanted: Wanted) -> bool:
 class _Knowledge:
     """What one page needs to know, each thing read once for a chunk of resources."""
 
-    def __init__(self, session: Session, consumer: str, now: datetime) -> None:
+    def __init__(self, session: Session, consumer: str, now: datetime, office: str) -> None:
         self._session = session
         self._consumer = consumer
         self._now = now
+        self._office = office
+        self._below: frozenset[str] | None = None
         self._tables: list[Jurisdiction] = deadline_tables.jurisdictions(session)
         self._calendar = deadline_tables.calendar(session)
         self._rules: dict[tuple[str, SharingType], Rules] = {}
@@ -210,7 +214,10 @@ class _Knowledge:
             return Rules()
         held = jurisdictions.ruling(self._tables, source.region_code)
         if sharing is SharingType.UNCONDITIONAL:
-            return Rules(reply=self._reply(held, Kind.REPLY_UNCONDITIONAL))
+            return Rules(
+                reply=self._reply(held, Kind.REPLY_UNCONDITIONAL),
+                at_once=not self._keeps(source.name),
+            )
         consumer = self._departments.get(self._consumer)
         # Nobody knows where an unregistered department is: to be safe, elsewhere.
         needed = (
@@ -226,6 +233,12 @@ class _Knowledge:
             needs_review=needed,
             authority=held.authority if needed else "",
         )
+
+    def _keeps(self, source: str) -> bool:
+        """Whether the consumer keeps a source's directory, so that the source decides."""
+        if self._below is None:
+            self._below = registering.names_below(self._session, self._consumer)
+        return self._consumer == self._office or source in self._below
 
     def _reply(self, held: Ruling, kind: str) -> Reply:
         try:

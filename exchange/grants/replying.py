@@ -178,11 +178,11 @@ def return_access_request(
     request = reviewing.give_back(principal, held, note=note, above=_above(work, held))
     if held is not None and held.state is AccessRequestState.AWAITING_AUTHORITY:
         waiting.end(work, held, principal, now)  # it comes back to the source, whose clock is over
-    elif waiting.is_so(work, name, DeadlineState.RUNNING):
+    elif kind := waiting.reply_in(work, name, DeadlineState.RUNNING):
         deadlines.pause(
             work,
             subject=name,
-            kind=Kind.REPLY_CONDITIONAL,
+            kind=kind,
             reason=note,
             at=now,
             actor=principal.system,

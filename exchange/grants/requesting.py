@@ -109,7 +109,7 @@ def create_access_request(
     if not at_once:
         _check_open(work, parent)
         requests.insert_request(work.session, request)
-        return waiting.start(work, request, Kind.REPLY_CONDITIONAL, request.source, principal, now)
+        return waiting.start_reply(work, request, found.sharing_type, principal, now)
     approved, grant = deciding.grant_at_once(
         request,
         grant_name=grant_name(request),
@@ -172,12 +172,10 @@ def resubmit_access_request(
     )
     now = clock.now()
     service.check_shareable(work, request.resource, asked_of(request), now)
-    if waiting.is_so(work, name, DeadlineState.PAUSED):
-        deadlines.resume(
-            work, subject=name, kind=Kind.REPLY_CONDITIONAL, at=now, actor=principal.system
-        )
-    elif not waiting.is_so(work, name, DeadlineState.RUNNING):
-        waiting.start(work, request, Kind.REPLY_CONDITIONAL, request.source, principal, now)
+    if kind := waiting.reply_in(work, name, DeadlineState.PAUSED):
+        deadlines.resume(work, subject=name, kind=kind, at=now, actor=principal.system)
+    elif not waiting.reply_in(work, name, DeadlineState.RUNNING):
+        waiting.start_reply(work, request, resource.sharing_type, principal, now)
     return write_step(
         work,
         request,
@@ -199,7 +197,7 @@ def withdraw_access_request(
     held = requests.request(work.session, name, lock=True)
     now = clock.now()
     request = reviewing.withdraw(principal, held, now=now)
-    for kind in (Kind.REPLY_CONDITIONAL, Kind.AUTHORITY_REVIEW):
+    for kind in (*waiting.REPLIES, Kind.AUTHORITY_REVIEW):
         deadlines.cancel(work, subject=name, kind=kind, at=now, actor=principal.system)
     return write_step(work, request, principal, "access_withdrawn", now)
 

@@ -1,7 +1,8 @@
 """The clocks of requests (`exchange.deadlines`): of the source's reply, and of the authority's.
 
 That of a reply starts with the request, stands while the request is with who asked, and ends with
-the answer; that of the authority likewise, where one is named.
+the answer; that of the authority likewise, where one is named. A request for an unconditional
+resource that the source decides on has the days of such a one, by what the resource was then.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from exchange.catalog import service as catalog
+from exchange.catalog.model import SharingType
 from exchange.deadlines import service as deadlines
 from exchange.deadlines.jurisdictions import Kind
 from exchange.deadlines.model import DeadlineState
@@ -21,6 +23,8 @@ from runtime.identity import Principal
 
 if TYPE_CHECKING:
     from exchange.deadlines.model import Deadline
+
+REPLIES = (Kind.REPLY_CONDITIONAL, Kind.REPLY_UNCONDITIONAL)
 
 
 def start(
@@ -45,10 +49,24 @@ def start(
     return replace(request, reply_due=clock.due.isoformat() if clock.due else "")
 
 
-def is_so(work: UnitOfWork, name: str, state: DeadlineState) -> bool:
-    """Whether the source's clock is so; people may have paused or resumed it, too."""
-    held = deadlines.of_subjects(work.session, [name]).get((name, Kind.REPLY_CONDITIONAL))
-    return held is not None and held.state is state
+def start_reply(
+    work: UnitOfWork,
+    request: AccessRequest,
+    sharing_type: SharingType,
+    principal: Principal,
+    now: datetime,
+) -> AccessRequest:
+    """Start the source's clock; the request with the day that it is due."""
+    unconditional = sharing_type is SharingType.UNCONDITIONAL
+    kind = Kind.REPLY_UNCONDITIONAL if unconditional else Kind.REPLY_CONDITIONAL
+    return start(work, request, kind, request.source, principal, now)
+
+
+def reply_in(work: UnitOfWork, name: str, state: DeadlineState) -> str:
+    """The kind of the source's clock where one is so; people may have paused or resumed it, too."""
+    found = deadlines.of_subjects(work.session, [name])
+    held = {kind: found.get((name, kind)) for kind in REPLIES}
+    return next((kind for kind, one in held.items() if one and one.state is state), "")
 
 
 def end(work: UnitOfWork, held: AccessRequest | None, principal: Principal, now: datetime) -> None:
@@ -56,15 +74,15 @@ def end(work: UnitOfWork, held: AccessRequest | None, principal: Principal, now:
     if held is None:
         return
     waiting = held.state is AccessRequestState.AWAITING_AUTHORITY
-    kind = Kind.AUTHORITY_REVIEW if waiting else Kind.REPLY_CONDITIONAL
-    deadlines.finish(work, subject=held.name, kind=kind, at=now, actor=principal.system)
+    for kind in (Kind.AUTHORITY_REVIEW,) if waiting else REPLIES:
+        deadlines.finish(work, subject=held.name, kind=kind, at=now, actor=principal.system)
 
 
 def with_due(
     requests: Sequence[AccessRequest], clocks: dict[tuple[str, str], Deadline]
 ) -> list[AccessRequest]:
     """Requests with the day that the next answer is due."""
-    kinds = (Kind.AUTHORITY_REVIEW, Kind.REPLY_CONDITIONAL)
+    kinds = (Kind.AUTHORITY_REVIEW, *REPLIES)
     found = []
     for request in requests:
         running = [clocks.get((request.name, kind)) for kind in kinds]

@@ -58,8 +58,10 @@ def database(database_url: str, clock: FixedClock) -> Iterator[Database]:
     database.close()
 
 
-def discover(database: Database, clock: FixedClock, who: Principal, **asked) -> list:
-    servicer = DiscoveryServicer(database, clock)
+def discover(
+    database: Database, clock: FixedClock, who: Principal, office: str = "", **asked
+) -> list:
+    servicer = DiscoveryServicer(database, clock, office=office)
     answer = servicer.Discover(pb.DiscoverRequest(**asked), Call("Discover", who, None))
     return list(answer.resources)
 
@@ -205,6 +207,19 @@ def test_who_is_elsewhere_needs_the_authority_too(database: Database, clock: Fix
     # Nobody knows where a department is that is not registered.
     nobody = by_name(discover(database, clock, caller("departments/nobody")))
     assert nobody[RESIDENTS].how_to_ask.needs_review
+
+
+def test_who_keeps_a_directory_is_decided_on(database: Database, clock: FixedClock):
+    def method(who: str, office: str = "") -> int:
+        found = by_name(discover(database, clock, caller(who), office=office))[REGIONS].how_to_ask
+        assert found.reply_working_days == 1
+        return found.method
+
+    assert method(HOUSING) == pb.ASKING_METHOD_AT_ONCE
+    assert method(HOUSING, office=HOUSING) == pb.ASKING_METHOD_ON_REVIEW
+    county.stand_below(database, CIVIL, HEALTH, clock=clock)
+    assert method(HEALTH) == pb.ASKING_METHOD_ON_REVIEW
+    assert method(HOUSING) == pb.ASKING_METHOD_AT_ONCE
 
 
 def test_others_see_nothing_of_it(database: Database, clock: FixedClock):

@@ -4,7 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from exchange.grants import requesting, service
+from exchange.deadlines import service as deadlines
+from exchange.deadlines.jurisdictions import Kind
+from exchange.deadlines.model import DeadlineState
+from exchange.grants import replying, requesting, service
 from exchange.grants.model import AccessRequestState
 from runtime.clock import FixedClock
 from runtime.database import Database
@@ -66,6 +69,8 @@ def test_who_keeps_a_directory_is_granted_nothing_at_once_of_it(
     asked = {"resource": county.unconditional().name, "items": ("region",)}
     office = build.ask(database, clock=clock, consumer=HEALTH, office=HEALTH, **asked)
     assert (office.state, office.grant) == (AccessRequestState.PENDING, "")
+    # The source answers within the one working day of the unconditional, from Monday 2 March 2026.
+    assert office.reply_due == "2026-03-03"
     assert build.ask(database, clock=clock, consumer=HEALTH, office=HOUSING, **asked).grant
     county.stand_below(database, CIVIL, HOUSING, clock=clock)
     above = build.ask(database, clock=clock, **asked)
@@ -77,3 +82,16 @@ def test_who_keeps_a_directory_is_granted_nothing_at_once_of_it(
     grant = build.approve(database, above, clock=clock)
     (version,) = service.list_grant_versions(database, caller(HOUSING), grant.name)
     assert version.actor == caller(CIVIL).system
+    with database.reading() as session:
+        clocks = deadlines.of_subjects(session, [office.name, above.name])
+    assert {(subject, kind): clock.state for (subject, kind), clock in clocks.items()} == {
+        (office.name, Kind.REPLY_UNCONDITIONAL): DeadlineState.RUNNING,
+        (above.name, Kind.REPLY_UNCONDITIONAL): DeadlineState.MET,
+    }
+    with database.unit_of_work() as work:  # its clock stands while material is awaited
+        replying.return_access_request(
+            work, caller(CIVIL), name=office.name, note="请补充用途", clock=clock
+        )
+    with database.reading() as session:
+        (stands,) = deadlines.of_subjects(session, [office.name]).values()
+    assert stands.state is DeadlineState.PAUSED
