@@ -9,6 +9,7 @@ from exchange.deadlines.jurisdictions import Kind
 from exchange.deadlines.model import DeadlineState
 from exchange.grants import replying, requesting, service
 from exchange.grants.model import AccessRequestState
+from exchange.grants.requests import store as requests
 from runtime.clock import FixedClock
 from runtime.database import Database
 from runtime.errors import InvalidArgument, PermissionDenied, ResourceExhausted
@@ -61,6 +62,19 @@ def test_a_department_has_so_many_requests_open(
     build.ask(database, clock=clock, resource=county.unconditional().name, items=("region",))
     build.approve(database, first, clock=clock)
     build.ask(database, clock=clock)
+
+
+def test_requests_that_wait_are_counted_without_the_past_ones(
+    database: Database, clock: FixedClock
+):
+    with database.engine.connect() as connection:
+        statement = requests.waiting_of(HOUSING, limit=200)
+        if connection.dialect.name == "postgresql":  # of a small table it would read all
+            connection.exec_driver_sql("SET enable_seqscan = off")
+        word = "EXPLAIN QUERY PLAN " if connection.dialect.name == "sqlite" else "EXPLAIN "
+        told = statement.compile(connection, compile_kwargs={"literal_binds": True})
+        plan = " ".join(str(row) for row in connection.exec_driver_sql(word + str(told)))
+    assert "access_request_by_state" in plan
 
 
 def test_who_keeps_a_directory_is_granted_nothing_at_once_of_it(

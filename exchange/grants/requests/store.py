@@ -27,6 +27,7 @@ class AccessRequestRow(SQLModel, table=True):
         sa.Index("access_request_by_consumer", "consumer", "name"),
         sa.Index("access_request_by_source", "source", "name"),
         sa.Index("access_request_by_resource", "consumer", "resource"),
+        sa.Index("access_request_by_state", "consumer", "state"),
     )
 
     name: str = Field(primary_key=True, sa_type=NAME)
@@ -89,13 +90,16 @@ def requests(
 
 def open_requests(session: Session, consumer: str, limit: int) -> int:
     """How many requests of a consumer wait for an answer, counted up to a limit."""
+    waiting = waiting_of(consumer, limit=limit).subquery()
+    return session.scalar(sa.select(sa.func.count()).select_from(waiting)) or 0
+
+
+def waiting_of(consumer: str, *, limit: int) -> sa.Select[Any]:
+    """The states of a consumer's requests that wait; read from an index, without the past ones."""
+    columns = REQUESTS.c
     states = [state.value for state in OPEN]
-    waiting = (
-        sa.select(REQUESTS.c.name)
-        .where(REQUESTS.c.consumer == consumer, REQUESTS.c.state.in_(states))
-        .limit(limit)
-    )
-    return session.scalar(sa.select(sa.func.count()).select_from(waiting.subquery())) or 0
+    wanted = columns.consumer == consumer, columns.state.in_(states)
+    return sa.select(columns.state).where(*wanted).limit(limit)
 
 
 def _request_values(request: AccessRequest) -> dict[str, Any]:
