@@ -2,8 +2,9 @@
 
 1. A receiver doubts what it was told: the log has an answer to it under that grant about that key,
    which it had sent or was shown whole; or it knows the subscription's id of the record, which
-   nobody guesses. Whether there is such a record decides nothing, so that a request tells none of
-   records; and absent, hidden and never told get one answer. A grant may have ended since.
+   nobody guesses, and the offset of a change that it was told: one that was left out, or not shown,
+   is not found by trying. Whether there is such a record decides nothing, so that a request tells
+   none of records; and absent, hidden and never told get one answer. A grant may have ended since.
 2. A counter doubts for the citizen whom it identified, whether or not there is a record. A source
    doubts what is its own.
 3. What a source's own system answers is no version that the node knows: that is asked in writing.
@@ -11,7 +12,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hmac import compare_digest
 
@@ -21,8 +22,12 @@ from exchange.corrections import store
 from exchange.corrections.model import Origin, record_not_received
 from exchange.corrections.receiving import DELIVERED, Told, told_of
 from exchange.corrections.versions import store as log
-from exchange.delivery.model import record_id
+from exchange.delivery.log.store import LogReader
+from exchange.delivery.model import Subscription, record_id
+from exchange.delivery.projecting import Projection
 from exchange.delivery.reading import RecordReader
+from exchange.delivery.settling import Settled
+from exchange.delivery.subscriptions import store as subscriptions
 from exchange.grants.model import Grant, Mask, grant_not_found
 from exchange.query.forwarded import Sources
 from exchange.query.model import GREATEST_CASE_NUMBER, key_check
@@ -61,6 +66,7 @@ class Finding:
         self._audit = audit
         self._schemas = schemas
         self._records = RecordReader(database)
+        self._log = LogReader(database)
         self._sources = sources
 
     def answered(self, principal: Principal, *, grant: str, key: str) -> Record:
@@ -103,9 +109,10 @@ class Finding:
         _check_department(principal)
         names.parse(names.SUBSCRIPTION, subscription, field="delivered.subscription")
         with self._database.reading() as session:
-            held = log.delivered(session, subscription)
+            held = subscriptions.ever(session, subscription)
             change = log.change(session, offset) if 0 < offset < 1 << 63 else None
-            grant = store.grant_of(session, held.grant) if held else None
+            terms = store.terms_by_offset(session, held.grant) if held else []
+        grant = terms[0][0] if terms else None
         if (
             held is None
             or grant is None
@@ -113,6 +120,7 @@ class Finding:
             or names.department_of(subscription) != principal.department
             or change.resource != grant.resource
             or not compare_digest(record_id(held.secret, change.key).encode(), record.encode())
+            or not self._may_have_told(held, terms, offset)
         ):
             raise record_not_received()
         return Record(
@@ -124,6 +132,20 @@ class Finding:
             subscription=subscription,
             record_id=record,
             items=frozenset(grant.masks),
+        )
+
+    def _may_have_told(
+        self,
+        subscription: Subscription,
+        terms: Sequence[tuple[Grant, int | None]],
+        offset: int,
+    ) -> bool:
+        """Whether a subscription may have told a change, by terms that held since it was there."""
+        settled = Settled(subscription.settled, subscription.told_end)
+        return any(
+            Projection(self._log, grant, subscription, settled).may_have_told(offset)
+            for grant, last in terms
+            if last is None or offset <= last
         )
 
     def own(self, principal: Principal, *, resource: str, key: str, case_number: str) -> Record:

@@ -260,6 +260,17 @@ def terms_of(session: Session, name: str) -> dict[str, Grant]:
     return found if now is None else {**found, "": now}
 
 
+def terms_by_offset(session: Session, name: str) -> list[tuple[Grant, int | None]]:
+    """A grant as it is and as it was, with the last change that was published while it was so."""
+    found: list[tuple[Grant, int | None]] = []
+    last: int | None = None
+    for one in versions(session, name, limit=GREATEST_TERMS):
+        found.append((one.grant, last))
+        last = one.from_offset
+    now = grant(session, name) if not found else None
+    return found if now is None else [(now, None)]
+
+
 def _values(held: Correction) -> dict[str, Any]:
     return {
         "name": held.name,

@@ -5,6 +5,7 @@ import random
 import uuid
 from datetime import timedelta
 
+import grpc
 import pytest
 from google.protobuf.json_format import MessageToJson
 
@@ -12,8 +13,12 @@ from exchange.grants.model import Mask, Operation
 from exchange.grants.rows import RowCondition, RowTest
 from exchange.v1 import corrections_pb2 as pb
 from exchange.v1 import delivery_pb2, query_pb2
+from runtime.status import from_rpc_error
 from tests.builders.catalog import ADMINISTRATOR, CIVIL, HEALTH, HOUSING, RESIDENTS, caller
-from tests.builders.exchange import ITEMS, citizen_number, exchange_node
+from tests.builders.exchange import ITEMS, citizen_number, exchange_node, person
+from tests.integration.test_exchange_delivery_hidden import EARLIEST, born
+from tests.integration.test_exchange_delivery_starts import HERE, subscribe
+from tests.integration.test_exchange_row_filters import amend
 
 WHY = {"purpose": "公租房资格审核", "case_number": "990101-2026-0001"}
 ROUNDS, GRANTS = 4, 4
@@ -187,3 +192,56 @@ async def check_shown(node, one: Round, name: str, expected) -> None:
         text = MessageToJson(await lineage(node, who, name), ensure_ascii=False)
         assert "某" not in text
         assert (one.key in text) == (who.department == CIVIL)
+
+
+async def doubt(node, subscription: str, change, offset: int) -> str:
+    """What a doubt about a change of a delivered record comes to: made, or its refusal."""
+    record = pb.DeliveredRecord(
+        subscription=subscription, record_id=change.record_id, offset=offset
+    )
+    asked = pb.SubmitCorrectionRequest(
+        delivered=record,
+        items=["name"],
+        fault=pb.CORRECTION_FAULT_WRONG_VALUE,
+        statement="姓名有误",
+        request_id=str(uuid.uuid4()),
+    )
+    stubs = node.connect(caller(HOUSING)).corrections
+    try:
+        made = (await stubs.SubmitCorrection(asked)).correction
+    except grpc.aio.AioRpcError as error:
+        return from_rpc_error(error).reason
+    await stubs.WithdrawCorrection(
+        pb.WithdrawCorrectionRequest(name=made.name, request_id=str(uuid.uuid4()))
+    )
+    return "made"
+
+
+async def test_no_doubt_finds_a_change_that_was_not_told(database_url, tmp_path):
+    url = "" if database_url.startswith("sqlite") else database_url
+    async with exchange_node(tmp_path / "node", url) as node:
+        source, consumer = node.connect(caller(CIVIL)), node.connect(caller(HOUSING))
+        grant = node.grant({"name": Mask.WHOLE}, row_filter=(HERE,), reason="仅限示范县")
+        name = await subscribe(consumer, grant, EARLIEST)
+        elsewhere = [*person(1, "丙")[:3], "990202"]
+        for row in (born(1, "甲", 1), born(1, "甲", 2), born(1, "丙", 2), elsewhere):
+            await source.publish(row)
+        await source.publish([*elsewhere[:2], "1990-01-09", "990202"])
+        pulled = await consumer.delivery.PullChanges(
+            delivery_pb2.PullChangesRequest(subscription=name)
+        )
+        told = [c.offset for c in pulled.changes]
+        assert told == [1, 3, 4]
+        found = [await doubt(node, name, pulled.changes[0], offset) for offset in range(1, 6)]
+        hidden = "RECORD_NOT_RECEIVED"
+        assert found == ["made", hidden, "made", "made", hidden]
+        # What was told is doubted also when a later decision would show it no more.
+        await source.publish(born(1, "丁", 3))
+        amend(node, grant, {"name": Mask.WHOLE}, row_filter=(HERE,), reason="仅限示范县")
+        await source.publish(born(1, "丁", 4))
+        assert await doubt(node, name, pulled.changes[0], 1) == "made"
+        assert await doubt(node, name, pulled.changes[0], 2) == hidden
+        await consumer.delivery.DeleteSubscription(
+            delivery_pb2.DeleteSubscriptionRequest(name=name, request_id=str(uuid.uuid4()))
+        )
+        assert await doubt(node, name, pulled.changes[0], 3) == "made"

@@ -16,16 +16,6 @@ from sqlmodel import Session
 from exchange.corrections.model import Version
 from runtime.database import UtcDateTime
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivered:
-    """A subscription, as far as it tells whose record a change is."""
-
-    grant: str
-    secret: bytes
-
-
-_DELIVERED = "SELECT grant_name, secret FROM subscription WHERE name = :name"
 _CHANGE = """
     SELECT c."offset", c.batch, c.record_key, c.payload, c.previous, b.resource, b.published_at
     FROM change AS c JOIN batch AS b ON b.number = c.batch WHERE c."offset" = :offset
@@ -35,12 +25,6 @@ _NEWEST = """
         (SELECT "offset" FROM record WHERE resource = :resource AND record_key = :key),
         (SELECT "offset" FROM withdrawn WHERE resource = :resource AND record_key = :key), 0)
 """
-
-
-def delivered(session: Session, subscription: str) -> Delivered | None:
-    """The grant and the secret of a subscription."""
-    row = session.execute(sa.text(_DELIVERED), {"name": subscription}).first()
-    return None if row is None else Delivered(grant=row[0], secret=bytes(row[1]))
 
 
 def secrets_of(session: Session, subscriptions: Collection[str]) -> dict[str, bytes]:

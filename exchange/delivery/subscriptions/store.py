@@ -106,6 +106,12 @@ def get(session: Session, name: str) -> Subscription | None:
     return None if row is None or row.ended_at is not None else _subscription(row)
 
 
+def ever(session: Session, name: str) -> Subscription | None:
+    """The same, whether it has ended or not."""
+    row = session.get(SubscriptionRow, name)
+    return None if row is None else _subscription(row)
+
+
 def page(session: Session, department: str, after: str, limit: int) -> list[Subscription]:
     """Subscriptions of a department in order of name."""
     found = session.exec(
