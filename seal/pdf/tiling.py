@@ -3,6 +3,11 @@
 Readers find objects by the tables and pass over the rest, so anything may hide between them. An
 update is read from its first octet to its last: each object stands where the tables say, beside
 them are tables, trailers and a few white octets and comments, which makers leave.
+
+A reader that cannot take a table makes one of its own, and some look for objects line by line,
+inside streams and strings too (ISO 32000-2 §7.5.4 leaves it to them). So an update's tables are
+such as every reader takes, its trailers lead to the one catalog, and inside its objects nothing
+reads as the beginning of another, or as a trailer: anybody can make a certificate that holds that.
 """
 
 # The PDF library publishes no types.
@@ -15,14 +20,25 @@ from typing import Any, Final
 
 from pyhanko.pdf_utils import generic
 
+from seal.pdf.entries import key_of
 from seal.pdf.refused import UpdateRefused
 
 _WHITE: Final = re.compile(rb"[\x00\t\n\f\r ]+")
 _COMMENT: Final = re.compile(rb"%[^\r\n]{0,100}(?=[\r\n]|\Z)")
 _OBJECT: Final = re.compile(rb"(\d{1,10})[\x00\t\n\f\r ]+(\d{1,5})[\x00\t\n\f\r ]+obj")
 _END: Final = re.compile(rb"[\x00\t\n\f\r ]*endobj")
-_TABLE: Final = re.compile(rb"xref\s+(?:\d{1,10} \d{1,10}\s+(?:\d{10} \d{5} [nf][ \r\n]{1,2})*)*")
+# Of no lines nothing but `0 0` is usual: readers look at the number nevertheless.
+_TABLE: Final = re.compile(
+    rb"xref\s+(?:(?:0 0|\d{1,7} [1-9]\d{0,6})\s+(?:\d{10} \d{5} [nf][ \r\n]{2})*)*"
+)
+_AFTER_TABLE: Final = re.compile(rb"\s*trailer")
 _TRAILER: Final = re.compile(rb"trailer\s*(?=<<)")
+_IDLE_OCTETS: Final = rb"(?:[\x00\t\n\f\r ]|%[^\r\n]{0,100}+[\r\n])"
+_BEGUN: Final = re.compile(
+    rb"\d" + _IDLE_OCTETS + rb"{1,32}+\d{1,10}+" + _IDLE_OCTETS + rb"{1,32}+obj"
+    rb"|trailer" + _IDLE_OCTETS + rb"{0,32}+<<"
+)  # fmt: skip
+_WIDEST: Final = 8  # octets of a number in a table that is a stream
 _START: Final = re.compile(rb"startxref\s+\d{1,12}(?=\s)")
 _TRAILER_KEYS: Final = frozenset(["/Root", "/Info", "/ID", "/Size", "/Prev"])
 _IDLE: Final = 4096
@@ -75,14 +91,18 @@ class Tiling:
         data = self._data
         for idle in (_WHITE, _COMMENT):
             if found := idle.match(data, at):
+                self._check_inside(at, found.end())
                 return found.end(), True
-        for piece in (_TABLE, _START):
-            if found := piece.match(data, at):
-                return found.end(), False
+        if found := _TABLE.match(data, at):
+            if _AFTER_TABLE.match(data, found.end()) is None:
+                raise _odd_table()
+            return found.end(), False
+        if found := _START.match(data, at):
+            return found.end(), False
         if found := _TRAILER.match(data, at):
             end, held = self._read(found.end())
-            if not set(held.keys()) <= _TRAILER_KEYS | set(self._reader.trailer.keys()):
-                raise _hidden()
+            self._check_inside(found.end(), end)
+            self._check_trailer(held)
             return end, False
         found = _OBJECT.match(data, at)
         if found is None:
@@ -90,11 +110,28 @@ class Tiling:
         place = (at, int(found[1]), int(found[2]))
         if place not in places and (at, *_ANY) not in places:
             raise _hidden()
-        end, _ = self._read(found.end(), (place[1], place[2]))
+        end, held = self._read(found.end(), (place[1], place[2]))
         closed = _END.match(data, end)
         if closed is None:
             raise _hidden()
+        self._check_inside(found.end(), end)
+        if (at, *_ANY) in places:
+            _check_listing(held)
         return closed.end(), False
+
+    def _check_inside(self, begin: int, end: int) -> None:
+        if _BEGUN.search(self._data, begin, end):
+            raise UpdateRefused(
+                "what an update holds reads as objects, or as a trailer, where none are",
+                "更新内容中夹带可被读作对象或文件尾的数据",
+            )
+
+    def _check_trailer(self, held: Any) -> None:
+        if not set(held.keys()) <= _TRAILER_KEYS | set(self._reader.trailer.keys()):
+            raise _hidden()
+        root = held.raw_get("/Root") if "/Root" in held else self._reader.root_ref
+        if key_of(root) != key_of(self._reader.root_ref):
+            raise UpdateRefused("a trailer leads to another catalog", "文件尾指向其他目录对象")
 
     def _read(self, at: int, number: tuple[int, int] = (0, 0)) -> tuple[int, Any]:
         """The end of an object's value, and the value."""
@@ -104,6 +141,21 @@ class Tiling:
         ref = generic.Reference(*number, pdf=self._reader)
         held = generic.read_object(stream, container_ref=ref)
         return int(stream.tell()), held
+
+
+def _check_listing(held: Any) -> None:
+    """A table that is a stream: of numbers of a usual size, and none of its ranges is empty."""
+    widths = [int(one) for one in held["/W"]]
+    counts = [int(one) for one in held.get("/Index", ())][1::2]
+    if not all(0 <= one <= _WIDEST for one in widths) or not all(one > 0 for one in counts):
+        raise _odd_table()
+
+
+def _odd_table() -> UpdateRefused:
+    return UpdateRefused(
+        "the table of an update is not one that every reader takes",
+        "更新的对象表格式异常，并非所有阅读器都能接受",
+    )
 
 
 def _hidden() -> UpdateRefused:
