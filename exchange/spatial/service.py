@@ -21,6 +21,7 @@ take a while → append the audit record → answer.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -47,6 +48,7 @@ from exchange.query.model import (
 )
 from exchange.refusals import ATTEMPTED
 from exchange.refusing import Attempt, Refusals
+from exchange.spatial import pacing
 from exchange.spatial.indexing import geometry_items
 from exchange.spatial.model import Area, Nearest, check_area, page_wanted, text_of
 from exchange.spatial.places.store import PlaceReader
@@ -162,8 +164,12 @@ class SpatialQuerying:
         # 3. Read, off the loop.
         asked_under = self._granted(principal, question, item)
         search = Search(self._places, self._holds, asked_under, item, question.area)
-        loop = asyncio.get_running_loop()
-        found, following = await loop.run_in_executor(self._threads, search.page, size, after)
+        loop, began = asyncio.get_running_loop(), time.monotonic()
+        try:
+            found, following = await loop.run_in_executor(self._threads, search.page, size, after)
+        finally:
+            if asked_under.row_filter:
+                await asyncio.sleep(pacing.left_to_wait(time.monotonic() - began))
         # 4. May it still? Then what is left of the quota is taken, and the answer said, in one go:
         #    nothing else runs on the loop until the usage is reserved.
         now = self._clock.now()

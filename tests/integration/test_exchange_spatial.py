@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 
 import orjson
 import pytest
@@ -10,6 +11,7 @@ from exchange.grants.model import Mask, Operation
 from exchange.grants.rows import RowCondition, RowTest
 from exchange.oversight.model import counted
 from exchange.query import model as query_model
+from exchange.spatial import pacing
 from exchange.v1 import spatial_pb2 as pb
 from runtime.records import canonical, commit
 from tests.builders.catalog import CIVIL, HEALTH, HOUSING, caller, put
@@ -149,7 +151,7 @@ async def test_each_record_is_taken_from_the_quota(node):
     assert refused.reason == "DAILY_QUOTA_EXCEEDED"
     (leaf,) = node.leaves("query_refused")
     assert leaf["reason"] == "DAILY_QUOTA_EXCEEDED"
-    assert set(leaf["commitments"]) == {"purpose", "case_number", "request"}
+    assert set(leaf["commitments"]) == {"purpose", "case_number", "request", "salt"}
 
 
 async def test_what_a_question_holds_and_its_answer_have_bounds(node, monkeypatch):
@@ -175,6 +177,24 @@ async def test_a_row_filter_hides_records_wherever_they_are(node):
     assert numbers(await ask(node, grant, at=HERE)) == []
     assert numbers(await ask(node, grant, nearest=circle(1_000_000))) == ["p2", "p3"]
     assert sorted(numbers(await ask(node, grant, within=circle(2000)))) == ["p2", "p3"]
+
+
+async def test_under_a_row_filter_an_answer_comes_at_a_step_of_time(node, monkeypatch):
+    monkeypatch.setattr(pacing, "STEP", 0.5)
+    only = (RowCondition(item="owner", test=RowTest.EQUALS, values=("某乙",)),)
+    filtered = node.grant(GIVEN, resource=PARCELS, row_filter=only, reason="仅限本单位办理的宗地")
+    all_of_them = node.grant(GIVEN, resource=PARCELS)
+
+    async def seconds(grant: str, **asked) -> float:
+        began = time.monotonic()
+        await ask(node, grant, **asked)
+        return time.monotonic() - began
+
+    await seconds(all_of_them, at=HERE)  # connects
+    assert await seconds(all_of_them, at=HERE) < 0.5
+    # Whether records are there that are not shown, or none at all.
+    assert await seconds(filtered, at=HERE) >= 0.5
+    assert await seconds(filtered, at=pb.Place(longitude=50, latitude=50)) >= 0.5
 
 
 async def test_what_is_refused(node):
