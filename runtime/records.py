@@ -5,6 +5,7 @@
 2. A leaf holds no personal data: a value is committed to as
    SHA-256(salt || label || 0x00 || value) with a random salt of the record. Who has the salt can
    show what was asked; erasing it makes the commitment unlinkable, and the log stays consistent.
+   The salt itself is committed to (label `salt`, no value): one that was replaced is found out.
 3. A record is written in the transaction of its act. If it cannot be written, the act fails: one
    that the log could not hold too, since no later one would get past it.
 """
@@ -23,6 +24,7 @@ from runtime.errors import InvalidArgument
 
 VERSION = 1
 SALT_SIZE = 16
+SALT = "salt"  # the label under which a salt is committed to
 _SALTS_DRAWN = 256
 _sha256 = hashlib.sha256
 GREATEST_LEAF = 65_535  # an entry bundle counts a leaf's bytes in 16 bits (c2sp.org/tlog-tiles)
@@ -45,6 +47,17 @@ class SealedRecord:
 def commit(salt: bytes, label: str, value: bytes) -> str:
     """The commitment to a value under a salt, hex."""
     return hashlib.sha256(salt + label.encode() + b"\0" + value).hexdigest()
+
+
+def salt_fits(leaf: bytes, salt: bytes) -> bool:
+    """Whether a salt is the leaf's own; also where it was erased, or the leaf commits to none."""
+    try:
+        found = orjson.loads(leaf)
+    except orjson.JSONDecodeError:
+        return True
+    commitments = found.get("commitments") if isinstance(found, dict) else None
+    said = commitments.get(SALT) if isinstance(commitments, dict) else None
+    return not salt or said is None or said == commit(salt, SALT, b"")
 
 
 def check_record(record: SealedRecord) -> None:
@@ -89,10 +102,12 @@ def make_record(
     }
     if commitments:
         # As `commit`; a call for each would cost as much as hashing.
-        body["commitments"] = {
+        hashed = {
             label: _sha256(b"%b%b\0%b" % (salt, label.encode(), value)).hexdigest()
             for label, value in commitments.items()
         }
+        hashed[SALT] = _sha256(b"%bsalt\0" % salt).hexdigest()
+        body["commitments"] = hashed
     signed = facts.get("signed")
     if signed and commitments and "answer" in commitments:
         return SealedRecord(canonical(body), salt, _signed_once(signed))

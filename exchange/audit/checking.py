@@ -5,7 +5,8 @@
 2. Each batch must still have the root that was promised, under a good signature; each checkpoint
    that was ever signed must still be a prefix of the log.
 3. It changes nothing.
-4. The index of accesses must tell of the keys that each leaf is about, and of no more.
+4. Salts must be those that their leaves commit to, or erased (`runtime.records`).
+5. The index of accesses must tell of the keys that each leaf is about, and of no more.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from exchange.audit.note import NoteError, Promise, Verifier, open_checkpoint
 from exchange.audit.sequencing import Tiles
 from exchange.audit.store import AuditStore
 from runtime.errors import NotFound
+from runtime.records import salt_fits
 
 
 class _Found(Exception):
@@ -132,9 +134,20 @@ class _Pass:
             self._verifier.check(promise.text(), batch.signature)
         except (ProofError, NoteError) as error:
             raise _Found(where, str(error), "该批次的叶或签名与承诺不一致") from None
+        self._compare_salts(batch, entries)
         if self._accesses is not None:
             self._compare_accesses(self._accesses, batch, entries)
         yield from zip(entries, hashes, strict=True)
+
+    def _compare_salts(self, batch: Batch, entries: Sequence[bytes]) -> None:
+        salts = split_entries(batch.salts)
+        for position, (entry, salt) in enumerate(zip(entries, salts, strict=False)):
+            if not salt_fits(entry, salt):
+                raise _Found(
+                    f"leaf {self._frontier.size + position}",
+                    "its salt was replaced: what the leaf commits to cannot be shown with it",
+                    "该叶的盐值已被替换：无法再以其证明该叶所承诺的内容",
+                )
 
     def _compare_accesses(
         self, accesses: AccessStore, batch: Batch, entries: Sequence[bytes]

@@ -8,12 +8,14 @@ import pytest
 import sqlalchemy as sa
 
 from exchange.audit.checking import fsck
+from exchange.audit.merkle import join_entries, split_entries
 from tests.builders.audit import (
     LogFixture,
     check_all,
     execute,
     log_key,
     record,
+    scalar,
 )
 
 
@@ -67,6 +69,17 @@ def forge_promise(node: LogFixture) -> None:
     )
 
 
+def replace_a_salt(node: LogFixture) -> None:
+    query = "SELECT salts FROM audit_batch WHERE first_index = 100"
+    salts = split_entries(bytes(scalar(node, query)))
+    salts[7] = bytes(len(salts[7]))
+    execute(
+        node,
+        "UPDATE audit_batch SET salts = :s WHERE first_index = 100",
+        s=join_entries(salts),
+    )
+
+
 def change_old_checkpoint(node: LogFixture) -> None:
     execute(node, "UPDATE audit_checkpoint SET root = :r WHERE size = 100", r=b"\0" * 32)
 
@@ -87,6 +100,7 @@ def change_published(node: LogFixture) -> None:
         (forge_promise, "batch 1 of shard"),
         (swap_batches, "checkpoint of size 100"),
         (drop_last_batch, "leaf 200"),
+        (replace_a_salt, "leaf 107"),
         (change_old_checkpoint, "checkpoint of size 100"),
         (change_published, "checkpoint"),
     ],

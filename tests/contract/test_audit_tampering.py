@@ -127,6 +127,16 @@ def changed_row(scene: Scene) -> None:
     scene.execute("UPDATE audit_batch SET leaves = :n WHERE first_index = 100", n=leaves)
 
 
+def replaced_salt(scene: Scene) -> None:
+    held = scene.node.database.held
+    row = held.row(held.sql("SELECT salts FROM audit_batch WHERE first_index = ?"), (100,))
+    salts = split_entries(bytes(row[0]))
+    salts[50] = salts[51]
+    scene.execute(
+        "UPDATE audit_batch SET salts = :n WHERE first_index = 100", n=join_entries(salts)
+    )
+
+
 def swapped_rows(scene: Scene) -> None:
     for old, new in ((0, 9000), (100, 0), (9000, 100)):
         scene.execute(
@@ -217,6 +227,7 @@ _ANEW = {"log --earlier", "consistency", "witness", "complete", "promise"}
 WAYS: dict[str, tuple[Callable[[Scene], None], set[str]]] = {
     "leaf changed in the database": (changed_row, {"fsck"}),
     "leaf changed in the published log": (changed_entry, _COPY),
+    "salt replaced in the database": (replaced_salt, {"fsck"}),
     "last leaves dropped from the database": (dropped_row, {"fsck", "start"}),
     "inner leaves dropped from the database": (dropped_inner_row, {"fsck", "complete"}),
     "leaf dropped from the published log": (dropped_entry, _COPY),

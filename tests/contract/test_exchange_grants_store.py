@@ -129,6 +129,7 @@ def test_audit_records_hold_no_free_text(database: Database, clock: FixedClock):
     assert set(records(database, "access_requested")[0]["commitments"]) == {
         "purpose",
         "legal_basis",
+        "salt",
     }
 
 

@@ -73,6 +73,7 @@ async def test_each_chunk_is_answered_in_order_with_a_leaf_of_its_own(node):
             "case_number": WHY["case_number"].encode(),
             "request": canonical({"grant": grant, "keys": keys, "items": items, **WHY}),
             "answer": canonical({"records": records}),
+            "salt": b"",
         }
         assert leaf["commitments"] == {k: commit(salt, k, v) for k, v in openings.items()}
         assert not any(key.encode() in answer.receipt.leaf for key in keys)

@@ -107,7 +107,7 @@ async def test_a_refused_attempt_keeps_what_was_asked_and_its_signature(node):
     asked = canonical({"grant": grant, "key": KEY, "items": ["region"], **WHY})
     assert leaf["signed"]["method"] == "Query"
     assert leaf["signed"]["digest"] == digest_of(request.signature.nonce, asked)
-    assert set(leaf["commitments"]) == {"key", "purpose", "case_number", "request"}
+    assert set(leaf["commitments"]) == {"key", "purpose", "case_number", "request", "salt"}
     (salt,) = (
         s for s in node.salts() if commit(s, "key", KEY.encode()) == leaf["commitments"]["key"]
     )
@@ -126,7 +126,7 @@ async def test_a_refused_attempt_keeps_what_was_asked_and_its_signature(node):
     assert (await batch_refusal(consumer, chunk)).reason == "ITEM_NOT_GRANTED"
     leaf = node.leaves("query_refused")[-1]
     assert leaf["signed"]["method"] == "BatchQuery"
-    assert set(leaf["commitments"]) == {"keys", "purpose", "case_number", "request"}
+    assert set(leaf["commitments"]) == {"keys", "purpose", "case_number", "request", "salt"}
 
 
 async def test_many_refusals_are_counted_and_the_first_are_kept(node, monkeypatch):

@@ -337,7 +337,7 @@ async def test_an_auditor_reads_a_document_for_a_reason(node: LicenseNode) -> No
     assert hashlib.sha256(answer.document).hexdigest() == license_.ofd_sha256
     (leaf,) = node.leaves("license_document_read")
     assert leaf["actor"] == "departments/audit-office/systems/main"
-    assert set(leaf["commitments"]) == {"reason", "holder_code"}
+    assert set(leaf["commitments"]) == {"reason", "holder_code", "salt"}
 
 
 async def test_on_postgresql_too(tmp_path: Path, postgres_url: str) -> None:
