@@ -109,3 +109,27 @@ async def test_a_dead_letter_is_not_superseded_by_what_is_left_out(node):
     assert [(c.offset, c.items["name"]) for c in replayed.changes] == [(2, "甲")]
     await acknowledge(consumer, name, *replayed.leases)
     assert not await dead_letters(consumer, name)
+
+
+async def test_a_dead_letter_shows_no_value_that_was_superseded_where_history_is_not_granted(node):
+    source, consumer = node.connect(caller(CIVIL)), node.connect(caller(HOUSING))
+    await source.publish(person(1, "甲"), person(2, "乙"))
+    name = await subscribe(consumer, node.grant({"name": Mask.WHOLE}), SNAPSHOT)
+    (lease,) = (await pull(consumer, name)).leases
+    await reject(consumer, name, lease, 1, permanent=True)
+    (letter,) = await dead_letters(consumer, name)
+    looking = pb.GetDeadLetterRequest(name=letter.name)
+    assert (await consumer.delivery.GetDeadLetter(looking)).change.items == {"name": "甲"}
+    await source.publish(person(1, "丙"))
+    assert not (await consumer.delivery.GetDeadLetter(looking)).HasField("change")
+
+
+async def test_what_a_widening_gives_is_shown_of_what_comes_after_it(node):
+    source, consumer = node.connect(caller(CIVIL)), node.connect(caller(HOUSING))
+    grant = node.grant({"name": Mask.WHOLE})
+    name = await subscribe(consumer, grant, NOW)
+    await source.publish(person(1, "甲"), person(2, "乙"))
+    amend(node, grant, {"name": Mask.WHOLE, "region": Mask.WHOLE})
+    await source.publish(person(3, "丙"))
+    shown = [dict(c.items) for c in (await pull(consumer, name)).changes]
+    assert shown == [{"name": "甲"}, {"name": "乙"}, {"name": "丙", "region": "990101"}]

@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+import orjson
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -23,10 +24,12 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from exchange.delivery import store
 from exchange.delivery.acknowledging import Acknowledgement, Rejection
 from exchange.delivery.assembling import assemble
 from exchange.delivery.consumers import Consumer
 from exchange.delivery.dead_letters import DeadLetters
+from exchange.delivery.intake import Batch
 from exchange.delivery.lanes.model import DeadLetterState
 from exchange.delivery.leasing import Leased, Leasing
 from exchange.delivery.managing import Managing, Sharing
@@ -41,7 +44,7 @@ from exchange.grants.rows import RowCondition, RowTest
 from exchange.refusing import Refusals
 from exchange.server import ExchangeService
 from runtime.clock import FixedClock
-from runtime.errors import PermissionDenied
+from runtime.errors import InvalidArgument, PermissionDenied
 from runtime.objects import FileStore
 from tests.builders.catalog import CIVIL, HEALTH, HOUSING, NOON, caller, put, register, resource
 from tests.builders.delivery_model import GRANTED, MOST, PRINCIPAL, DeliveryModel, Entry
@@ -105,6 +108,7 @@ class SharedDelivery(DeliveryModel, RuleBasedStateMachine):
         self.classic = self._subscribe(f"c{number}", Sharing(), start)
         self.origin = self._end()
         self.bound = self.origin if start is StartPosition.SNAPSHOT else self.history
+        self.doubtful = self.bound
         with self.service.database.reading() as session:
             self.secret = subscriptions.get(session, self.name).secret
             self.classic_secret = subscriptions.get(session, self.classic).secret
@@ -125,6 +129,14 @@ class SharedDelivery(DeliveryModel, RuleBasedStateMachine):
         if snapshot:
             rows = {key: values for key, values in rows.items() if values is not None}
         self._publish(rows, snapshot=snapshot and bool(rows))
+
+    @rule(rows=st.dictionaries(KEYS, st.just({"name": "丙"}), min_size=1, max_size=2))
+    def publish_elsewhere(self, rows):
+        """Of the same people, into a resource that is granted to nobody."""
+        texts = [orjson.dumps(values).decode() for values in rows.values()]
+        batch = Batch(resource=f"{self.resource}x", keys=list(rows), payloads=texts, digest=b"")
+        with self.service.database.unit_of_work() as work:
+            store.write_batch(work, batch, publisher="p", at=self.clock.now())
 
     @rule(key=KEYS)
     def alter_what_is_not_shown(self, key):
@@ -153,6 +165,7 @@ class SharedDelivery(DeliveryModel, RuleBasedStateMachine):
         self.granted = set(GRANTED)
         terms = {"row_filter": (HERE,), "reason": "仅限示范县"} if self.filtered else {}
         amend(self.node, self.grant, GRANTED, resource=self.resource, **terms)
+        self.doubtful = self._end()
 
     @precondition(lambda self: "household_size" in self.items)
     @rule()
@@ -233,6 +246,23 @@ class SharedDelivery(DeliveryModel, RuleBasedStateMachine):
 
         if hasty:
             self.lease(worker, 6, 0)
+
+    @rule(worker=WORKERS, back=st.integers(1, 8))
+    def reject_what_lies_between(self, worker, back):
+        """Another resource's change, another lane's, or a hidden one is no dead letter ever."""
+        taken = self.hands.get(worker)
+        for lease in taken.leased.leases if taken else ():
+            mine = {change.offset for change in self._of_lane(taken.leased, lease.lane)}
+            offset = lease.cursor - back
+            if lease.replayed or offset in mine or not self._still_holds(lease):
+                continue
+            if offset <= self.doubtful and any(entry.offset == offset for entry in self.log):
+                continue  # it may have been told by what holds now
+            said = Rejection(
+                lane=lease.lane, token=lease.token, reason="BAD", permanent=True, offset=offset
+            )
+            with pytest.raises(InvalidArgument), self.service.database.unit_of_work() as work:
+                self.acknowledging.reject(work, PRINCIPAL, name=self.name, rejection=said)
 
     @rule(worker=WORKERS, back=st.booleans())
     def crash(self, worker, back):
