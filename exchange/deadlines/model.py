@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -196,7 +197,7 @@ def pause_by_hand(
     """
     stopped = pause(deadline, reason=reason, by=by, at=at, calendar=calendar)
     *earlier, last = stopped.pauses
-    left = GREATEST_PAUSED - sum(_stood(one, calendar) for one in earlier if one.until)
+    left = GREATEST_PAUSED - _stood([one for one in earlier if one.until], calendar)
     if left <= 0:
         raise FailedPrecondition(
             f"this clock was stopped by hand for {GREATEST_PAUSED} working days: it stops no more",
@@ -207,10 +208,15 @@ def pause_by_hand(
     return counted(replace(stopped, pauses=(*earlier, replace(last, until=until))), calendar)
 
 
-def _stood(stopped: Pause, calendar: Workdays) -> int:
-    """Working days that a pause touches, one at least."""
-    first = china_day(stopped.start) - _ONE
-    return max(calendar.between(first, stopped.last or first), 1)
+def _stood(pauses: Sequence[Pause], calendar: Workdays) -> int:
+    """Working days that pauses, in order, touch; one that several touch counts once."""
+    counted_to, days = date.min, 0
+    for stopped in pauses:
+        before = max(china_day(stopped.start) - _ONE, counted_to)
+        if stopped.last is not None and stopped.last > before:
+            days += calendar.between(before, stopped.last)
+            counted_to = stopped.last
+    return days
 
 
 def resume(deadline: Deadline, *, at: datetime, calendar: Workdays) -> Deadline:
@@ -352,11 +358,18 @@ def may_see(principal: Principal, deadline: Deadline) -> bool:
     return sees_everything(principal) or principal.department in parties
 
 
-def may_change(principal: Principal, deadline: Deadline) -> bool:
-    """Whether the caller may pause, resume or extend a clock that it sees."""
-    if principal.has(Role.ADMINISTRATOR):
+def may_change(
+    principal: Principal, deadline: Deadline, *, above: Collection[str] = (), office: str = ""
+) -> bool:
+    """Whether the caller may pause, resume or extend a clock that it sees.
+
+    `above` are the departments above who must act, the authority of its region among them; their
+    administrators may, and those of the node's office.
+    """
+    if principal.has(Role.ADMINISTRATOR) and principal.department in {*above, office}:
         return True
-    return principal.has(Role.DEPARTMENT) and principal.department == deadline.department
+    acts = principal.has(Role.DEPARTMENT) or principal.has(Role.ADMINISTRATOR)
+    return acts and principal.department == deadline.department
 
 
 def may_object(principal: Principal, deadline: Deadline) -> bool:

@@ -1,8 +1,9 @@
 """What people ask of the statutory clock: lists, changes by hand, and who is late.
 
 1. Who must act, whose matter it is, an administrator and an auditor see a clock; to anybody else
-   it does not exist. Who must act, or an administrator, changes it by hand. A pause by hand has an
-   end, and whose matter it is may end it before.
+   it does not exist. Who must act changes it by hand, an administrator of a department above it, of
+   its region's authority, or of the node's office. A pause by hand has an end, and whose matter it
+   is may end it before.
 2. Every change leaves its audit record in its transaction.
 """
 
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
 
+from exchange.catalog import registering
 from exchange.deadlines import model, service, store
 from exchange.deadlines.model import (
     Deadline,
@@ -129,6 +131,7 @@ def change(
     word: str,
     reason: str,
     clock: Clock,
+    office: str,
     objecting: bool = False,
 ) -> Seen:
     """Pause, resume or extend by hand: `act` is the rule.
@@ -139,11 +142,12 @@ def change(
     held = store.deadline(work.session, name, lock=True)
     if held is None or not may_see(principal, held):
         raise deadline_not_found()
-    if not (may_change(principal, held) or (objecting and may_object(principal, held))):
+    may = may_change(principal, held, above=_above(work, held), office=office)
+    if not (may or (objecting and may_object(principal, held))):
         raise PermissionDenied(
-            "who must act, or an administrator, changes a clock: ask them",
+            "who must act, or an administrator above it, changes a clock: ask them",
             reason="NOT_RESPONSIBLE",
-            message_zh="计时由承办部门或管理员更改：请联系他们",
+            message_zh="计时由承办部门，或其上级部门、主管部门的管理员更改：请联系他们",
         )
     calendar = tables.calendar(work.session)
     changed = act(held, calendar)
@@ -152,7 +156,15 @@ def change(
     return seen(changed, calendar, clock)
 
 
-def pause(work: UnitOfWork, who: Principal, *, name: str, reason: str, clock: Clock) -> Seen:
+def _above(work: UnitOfWork, held: Deadline) -> frozenset[str]:
+    """The departments above who must act, and the authority of the region whose table holds."""
+    authority = service.ruling(work.session, held.region_code).authority
+    return registering.names_above(work, held.department) | ({authority} - {""})
+
+
+def pause(
+    work: UnitOfWork, who: Principal, *, name: str, reason: str, clock: Clock, office: str = ""
+) -> Seen:
     """Stop a clock by hand."""
     return change(
         work,
@@ -164,10 +176,11 @@ def pause(work: UnitOfWork, who: Principal, *, name: str, reason: str, clock: Cl
         word="deadline_paused",
         reason=reason,
         clock=clock,
+        office=office,
     )
 
 
-def resume(work: UnitOfWork, who: Principal, *, name: str, clock: Clock) -> Seen:
+def resume(work: UnitOfWork, who: Principal, *, name: str, clock: Clock, office: str = "") -> Seen:
     """Let a clock go on by hand."""
     return change(
         work,
@@ -177,12 +190,20 @@ def resume(work: UnitOfWork, who: Principal, *, name: str, clock: Clock) -> Seen
         word="deadline_resumed",
         reason="",
         clock=clock,
+        office=office,
         objecting=True,
     )
 
 
 def extend(
-    work: UnitOfWork, who: Principal, *, name: str, days: int, reason: str, clock: Clock
+    work: UnitOfWork,
+    who: Principal,
+    *,
+    name: str,
+    days: int,
+    reason: str,
+    clock: Clock,
+    office: str = "",
 ) -> Seen:
     """Add working days by hand."""
     return change(
@@ -195,6 +216,7 @@ def extend(
         word="deadline_extended",
         reason=reason,
         clock=clock,
+        office=office,
     )
 
 

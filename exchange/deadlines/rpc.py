@@ -90,7 +90,12 @@ class DeadlineServicer:
 
         def act(work: UnitOfWork) -> pb.PauseDeadlineResponse:
             found = overseeing.pause(
-                work, call.principal, name=request.name, reason=request.reason, clock=self._clock
+                work,
+                call.principal,
+                name=request.name,
+                reason=request.reason,
+                clock=self._clock,
+                office=self._office,
             )
             return pb.PauseDeadlineResponse(deadline=deadline_message(found))
 
@@ -102,7 +107,9 @@ class DeadlineServicer:
         """Let a clock go on."""
 
         def act(work: UnitOfWork) -> pb.ResumeDeadlineResponse:
-            found = overseeing.resume(work, call.principal, name=request.name, clock=self._clock)
+            found = overseeing.resume(
+                work, call.principal, name=request.name, clock=self._clock, office=self._office
+            )
             return pb.ResumeDeadlineResponse(deadline=deadline_message(found))
 
         return self._once(call, request, request.request_id, pb.ResumeDeadlineResponse, act)
@@ -120,6 +127,7 @@ class DeadlineServicer:
                 days=request.days,
                 reason=request.reason,
                 clock=self._clock,
+                office=self._office,
             )
             return pb.ExtendDeadlineResponse(deadline=deadline_message(found))
 

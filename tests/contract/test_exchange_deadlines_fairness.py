@@ -126,13 +126,43 @@ def test_all_pauses_by_hand_together_are_bounded(node: Node):
     name = node.begin()
     once = node(SOURCE, "PauseDeadline", name=name, reason="等").deadline.due
     node(SOURCE, "ResumeDeadline", name=name)
-    for _ in range(GREATEST_PAUSED - 1):
+    for day in range(1, 26):  # from that Monday to the Friday three weeks later
         node.clock.advance(timedelta(days=1))
-        node(SOURCE, "PauseDeadline", name=name, reason="等")
-        assert node.due(name) <= once
-        node(SOURCE, "ResumeDeadline", name=name)
+        for _ in range(2 if day == 1 else 1):  # a day that it stood already is not counted twice
+            node(SOURCE, "PauseDeadline", name=name, reason="等")
+            assert node.due(name) <= once
+            node(SOURCE, "ResumeDeadline", name=name)
+    assert GREATEST_PAUSED == 20  # working days, and those were: no Saturday or Sunday counts
     reason = refused(FailedPrecondition, node, SOURCE, "PauseDeadline", name=name, reason="等")
     assert reason == "PAUSED_TOO_LONG"
+
+
+def test_a_clock_is_changed_by_who_owes_and_who_is_above_it(node: Node):
+    name = node.begin()
+
+    def changed_by(who: Principal) -> bool:
+        acts = {"PauseDeadline": {"reason": "等"}, "ResumeDeadline": {}}
+        acts["ExtendDeadline"] = {"reason": "数据量大", "days": 1}
+        told = []
+        for act, fields in acts.items():
+            try:
+                node(who, act, name=name, **fields)
+            except PermissionDenied as error:
+                assert error.reason == "NOT_RESPONSIBLE"
+                told.append(False)
+            else:
+                told.append(True)
+        assert len(set(told)) == 1
+        return told[0]
+
+    above = caller(HEALTH, Role.ADMINISTRATOR)
+    assert changed_by(SOURCE)
+    assert changed_by(caller(CIVIL, Role.ADMINISTRATOR))
+    assert changed_by(KEEPER)
+    assert not changed_by(above)
+    assert not changed_by(caller(HOUSING, Role.ADMINISTRATOR))
+    county.stand_below(node.database, CIVIL, HEALTH, clock=node.clock)
+    assert changed_by(above)
 
 
 def test_who_asks_objects_to_a_pause_by_hand_and_to_no_other(node: Node):
