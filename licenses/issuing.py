@@ -124,7 +124,8 @@ class Issuing:
 
         `department` issues; `seal` may be empty. Raises InvalidArgument (BAD_LICENSE_FIELDS and
         those of the page: TEXT_TOO_LONG, GLYPH_MISSING), NotFound (no such department),
-        FailedPrecondition (SEAL_NOT_USABLE, TRANSITION_FORBIDDEN, LICENSE_ABANDONED),
+        FailedPrecondition (SEAL_NOT_USABLE, SEAL_OF_OTHER_KIND, TRANSITION_FORBIDDEN,
+        LICENSE_ABANDONED),
         AlreadyExists (SERIAL_TAKEN, REQUEST_ID_REUSED), Aborted (VERSION_BEING_ISSUED),
         Unavailable (a neighbour or the object store does not answer: repeat the request).
         """
@@ -133,7 +134,9 @@ class Issuing:
             # 1. Validate: nothing is reserved for what cannot be issued.
             order = validate_order(order)
             issuer = self._neighbours.issuer(department)
-            with_seal = self._neighbours.seal_of(department, seal, order.type.id, self._clock.now())
+            with_seal = self._neighbours.seal_of(
+                department, seal, order.type.id, order.type.seal, self._clock.now()
+            )
             for data in (*order.pictures.values(), *(order.paper.scans if order.paper else ())):
                 self._documents.enclose(data)
             # 2. Reserve the serial and the identifier, with all that is needed to finish.

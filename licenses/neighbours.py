@@ -52,9 +52,12 @@ class Neighbours(Protocol):
         ...
 
     def seal_of(
-        self, department: str, wanted: str, license_type: str, now: datetime
+        self, department: str, wanted: str, license_type: str, kind: str, now: datetime
     ) -> IssuingSeal:
-        """The department's seal for a license type. Raises FailedPrecondition, SEAL_NOT_USABLE."""
+        """The department's seal for a license type, of the kind that the type names ("" is any).
+
+        Raises FailedPrecondition: SEAL_NOT_USABLE, SEAL_OF_OTHER_KIND.
+        """
         ...
 
     def seal_document(
@@ -116,11 +119,11 @@ class NodeNeighbours:
         )
 
     def seal_of(
-        self, department: str, wanted: str, license_type: str, now: datetime
+        self, department: str, wanted: str, license_type: str, kind: str, now: datetime
     ) -> IssuingSeal:
         """See Neighbours. Without a wanted one, the only seal in force for the type."""
         request = seal_pb2.ListSealsRequest(parent=department, page_size=1000)
-        usable = [
+        in_force = [
             seal
             for seal in _call(self._seals.ListSeals, request).seals
             if seal.state == seal_pb2.SEAL_STATE_ACTIVE
@@ -128,6 +131,18 @@ class NodeNeighbours:
             and wanted in ("", seal.name)
             and _is_for(seal.authorization, _kind(license_type), now)
         ]
+        usable = [seal for seal in in_force if _is_of_kind(seal, kind)]
+        if in_force and not usable:
+            raise FailedPrecondition(
+                f"licenses of this type are sealed with a seal of the kind {kind} (the line under "
+                "its star, or the end of its name), and "
+                + ("the one named in `seal` is none" if wanted else "the department has none")
+                + ": name or have made one of that kind",
+                reason="SEAL_OF_OTHER_KIND",
+                message_zh=f"此类证照须使用“{kind}”（印章下弦文字或印章名称的末尾），"
+                + ("所指定的印章不是" if wanted else "本部门没有这种印章")
+                + "：请指定或申请制作该种印章",
+            )
         if len(usable) != 1:
             raise FailedPrecondition(
                 "the department has no such seal in force for this license type: see ListSeals, "
@@ -221,6 +236,11 @@ def _is_for(allowed: seal_pb2.SealAuthorization, kind: str, now: datetime) -> bo
         return False
     named = (*allowed.license_types, *allowed.document_kinds)
     return not named or kind in named
+
+
+def _is_of_kind(seal: seal_pb2.Seal, kind: str) -> bool:
+    """Whether a seal shows its kind: under the star, or, of an uploaded image, in its name."""
+    return not kind or seal.bottom_line == kind or seal.display_name.endswith(kind)
 
 
 def _call(method: Callable[..., Answer], request: Any, *, seconds: float = SECONDS) -> Answer:

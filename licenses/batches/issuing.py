@@ -45,12 +45,12 @@ class _Remembering:
         return found
 
     def seal_of(
-        self, department: str, wanted: str, license_type: str, now: datetime
+        self, department: str, wanted: str, license_type: str, kind: str, now: datetime
     ) -> IssuingSeal:
         """See Neighbours."""
         found: IssuingSeal = self._once(
-            ("seal", department, wanted, license_type),
-            lambda: self._neighbours.seal_of(department, wanted, license_type, now),
+            ("seal", department, wanted, license_type, kind),
+            lambda: self._neighbours.seal_of(department, wanted, license_type, kind, now),
         )
         return found
 

@@ -172,6 +172,7 @@ class Result:
 WAITED_FOR: Final = frozenset(
     {
         "SEAL_NOT_USABLE",
+        "SEAL_OF_OTHER_KIND",
         "SEAL_NOT_IN_FORCE",
         "SEAL_NOT_FOUND",
         "SEAL_KIND_NOT_AUTHORIZED",

@@ -442,7 +442,9 @@ class LicenseType(_message.Message):
     template: _builtins.str
     """Its page."""
     seal: _builtins.str
-    """The kind of seal it is sealed with; empty is any that the department may use."""
+    """The kind of seal it is sealed with, such as 证照专用章: the line under the seal's star, or the end
+    of the seal's name. Empty is any that the department may use.
+    """
     sharing_type: _builtins.str
     """unconditional, conditional or not_shared."""
     version: _builtins.int
@@ -469,11 +471,11 @@ class LicenseType(_message.Message):
 
     @_builtins.property
     def issued_by(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Service items that issue it."""
+        """Service items that issue it. For planning: an issue names no service item, and none is refused."""
 
     @_builtins.property
     def accepted_by(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Service items that accept it."""
+        """Service items that accept it, for planning likewise."""
 
     @_builtins.property
     def put_time(self) -> _timestamp_pb2.Timestamp:
