@@ -12,12 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from exchange.audit import rpc as audit_rpc
-from exchange.audit.accesses.store import AccessStore
 from exchange.audit.appending import AuditLog
-from exchange.audit.checking import fsck
-from exchange.audit.model import Difference
+from exchange.audit.opening import open_key
 from exchange.audit.rpc import AuditServicer
-from exchange.audit.sequencing import Tiles
 from exchange.audit.store import AuditStore
 from exchange.catalog import rpc as catalog_rpc
 from exchange.catalog.rpc import CatalogServicer
@@ -90,7 +87,6 @@ from runtime.database import Database
 from runtime.errors import FailedPrecondition
 from runtime.objects import ObjectStore
 from runtime.rpc import Server
-from runtime.signing import KEY_FILE, LogKey
 from runtime.vault import Vault
 from runtime.workdays import Workdays
 
@@ -188,7 +184,7 @@ class ExchangeService:
         self.migrate()
         self._audit = AuditLog(
             self.audit_database,
-            key=self._log_key(),
+            key=open_key(self._settings, AuditStore(self.audit_database)),
             objects=self._objects,
             outboxes=(self.audit_database, *self._outboxes),
             clock=self._clock,
@@ -196,17 +192,6 @@ class ExchangeService:
         # What a killed node left is taken in before anybody asks; a log that cannot be trusted
         # keeps the node from starting, instead of being told once a second.
         self._audit.sequencer.run()
-
-    def _log_key(self) -> LogKey:
-        """The log's key; made only where there is no key and nothing was ever logged."""
-        folder = self._settings.data / "keys" / "audit"
-        make = not (folder / KEY_FILE).exists() and self._log_is_empty()
-        origin, passphrase = self._settings.origin, self._settings.passphrase()
-        return (LogKey.create if make else LogKey.open)(folder, origin, passphrase)
-
-    def _log_is_empty(self) -> bool:
-        held = self.audit_database.held
-        return held.row("SELECT 1 FROM audit_batch LIMIT 1", ()) is None
 
     def register(self, server: Server) -> None:
         """Add the methods of all features to a server, and look at the calls of all it serves."""
@@ -392,25 +377,3 @@ class ExchangeService:
         self._monitoring_database.close()
         self.database.close()
         self.audit_database.close()
-
-
-def check_log(settings: Settings) -> Difference | None:
-    """The first difference between database, tiles and checkpoints of a node's log, if any.
-
-    Reads only, beside a running node or without one. Raises FailedPrecondition (LOG_KEY_MISSING)
-    where there is no log, and Unavailable where a storage does not answer.
-    """
-    passphrase = settings.passphrase(make=False)
-    key = LogKey.open(settings.data / "keys" / "audit", settings.origin, passphrase)
-    database = Database(settings.database_url("audit"), schema="audit")
-    if database.is_sqlite and not Path(str(database.url.database)).exists():
-        return Difference(
-            where="audit.db",
-            detail="is missing: restore it from a backup",
-            detail_zh="缺失：请从备份恢复",
-        )
-    try:
-        tiles = Tiles(settings.open_objects(reading=True))
-        return fsck(AuditStore(database), tiles, key.verifier_key, AccessStore(database))
-    finally:
-        database.close()

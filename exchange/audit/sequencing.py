@@ -38,8 +38,9 @@ from exchange.audit.note import (
     open_checkpoint,
     sign_note,
 )
+from exchange.audit.outboxes.store import Outbox
 from exchange.audit.promising import promise
-from exchange.audit.store import AuditStore, Outbox
+from exchange.audit.store import AuditStore
 from runtime.clock import Clock
 from runtime.database import Database
 from runtime.errors import DataLoss, NotFound

@@ -33,6 +33,10 @@ NAME = sa.String(200).with_variant(sa.String(200, collation="C"), "postgresql")
 _BIG = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
+#: Id and record of an outbox (`exchange.audit.outboxes`).
+OutboxRow = tuple[int, SealedRecord]
+
+
 class _Table(SQLModel):
     metadata = METADATA
 
@@ -88,15 +92,6 @@ class OutboxMark(_Table, table=True):
     outbox: str = Field(max_length=100, primary_key=True)
     row_id: int = Field(sa_type=sa.BigInteger, primary_key=True)
     salt: bytes
-
-
-class SaltWatermark(_Table, table=True):
-    """One row: batches up to this id have no salts any more."""
-
-    __tablename__ = "salt_watermark"
-
-    id: int = Field(sa_type=sa.Integer, primary_key=True)
-    batch_id: int = Field(sa_type=sa.BigInteger)
 
 
 class RecordedEvent(_Table, table=True):
@@ -160,6 +155,10 @@ class AuditStore:
         self._known_event = sql("SELECT 1 FROM recorded_event WHERE source = ? AND event_id = ?")
 
     # Appending.
+
+    def is_empty(self) -> bool:
+        """Whether nothing was ever logged."""
+        return self._held.row("SELECT 1 FROM audit_batch LIMIT 1", ()) is None
 
     def next_sequence(self, shard: str) -> int:
         """Number of the shard's next batch."""
@@ -381,32 +380,6 @@ class AuditStore:
             if (newest and newest[0]) != after:
                 raise _overtaken()
             connection.execute(insert, (checkpoint.size, checkpoint.root, checkpoint.note, at))
-
-
-OutboxRow = tuple[int, SealedRecord]
-
-
-class Outbox:
-    """The audit outbox of a service's database, as the log takes from it."""
-
-    def __init__(self, database: Database) -> None:
-        self.name = database.schema
-        self._held = database.held
-        self._read = self._held.sql("SELECT id, leaf, salt FROM audit_outbox ORDER BY id LIMIT ?")
-        # The salt is compared too: SQLite gives the id of a deleted last row out again.
-        self._delete = self._held.sql("DELETE FROM audit_outbox WHERE id = ? AND salt = ?")
-
-    def read(self, limit: int) -> list[OutboxRow]:
-        """The oldest records, with their ids."""
-        return [
-            (int(row[0]), SealedRecord(leaf=bytes(row[1]), salt=bytes(row[2])))
-            for row in self._held.rows(self._read, (limit,))
-        ]
-
-    def let_go(self, marks: Sequence[tuple[int, bytes]]) -> None:
-        """Delete records by id and salt."""
-        with self._held.transaction() as connection:
-            connection.cursor().executemany(self._delete, marks)
 
 
 def _checkpoint(row: tuple[Any, ...] | None) -> SignedCheckpoint | None:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from exchange.audit.outboxes.store import Outbox
 from exchange.audit.service import AuditReader
-from exchange.audit.store import AuditStore, Outbox
+from exchange.audit.store import AuditStore
 from exchange.audit.verify import (
     verify_consistency,
     verify_inclusion,

@@ -12,6 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from exchange.audit import store as audit_store
+from exchange.audit.keeping.store import SaltWatermark
 from exchange.audit.service import AuditReader, Event, EventRecorder
 from exchange.audit.store import AuditStore
 from exchange.audit.verify import (
@@ -45,7 +46,7 @@ def node(database_url: str, tmp_path: Path) -> Iterator[LogFixture]:
 
 def test_the_migration_makes_the_tables_that_the_code_expects(node: LogFixture) -> None:
     # Like the services, compare both sets of tables with what the migration made.
-    assert {WitnessRow.__tablename__, CosignatureRow.__tablename__} <= set(
+    assert {row.__tablename__ for row in (WitnessRow, CosignatureRow, SaltWatermark)} <= set(
         audit_store.METADATA.tables
     )
     both = sa.MetaData()

@@ -14,9 +14,9 @@ import pytest
 
 from exchange.audit.merkle import leaf_hash
 from exchange.audit.model import Receipt
+from exchange.audit.opening import check_log
 from exchange.audit.rpc import receipt_of
 from exchange.audit.verify import SavedReceipt, verify_consistency, verify_receipt
-from exchange.server import check_log
 from exchange.v1 import audit_pb2 as pb
 from runtime import config
 from tests.builders import county

@@ -279,7 +279,7 @@ def fsck(data: DataFolder = None, as_json: Json = False) -> None:
     Example: tongban audit fsck --data tongban-data
     """
     with outcomes(as_json=as_json):
-        from exchange.server import check_log  # the whole exchange, which only this needs
+        from exchange.audit.opening import check_log  # the database, which only this needs
 
         settings = config.load(data=data)
         check_node_folder(settings)

@@ -9,10 +9,11 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
+from sqlmodel import Field, SQLModel
 
 from exchange.audit.accesses import store as accesses
 from exchange.audit.merkle import join_entries, split_entries
-from exchange.audit.store import AuditBatch, AuditCheckpoint, SaltWatermark
+from exchange.audit.store import METADATA, AuditBatch, AuditCheckpoint
 from exchange.audit.witnesses.store import CosignatureRow
 from runtime.database import Database, UnitOfWork
 
@@ -24,6 +25,16 @@ _BATCH = AuditBatch.__table__.c  # type: ignore[attr-defined]
 _COUNT = _BATCH["count"].label("held")  # a row has a method of the column's own name
 _CHECKPOINT = AuditCheckpoint.__table__.c  # type: ignore[attr-defined]
 _COSIGNED = CosignatureRow.__table__.c  # type: ignore[attr-defined]
+
+
+class SaltWatermark(SQLModel, table=True):
+    """One row: batches up to this id have no salts any more."""
+
+    metadata = METADATA
+    __tablename__ = "salt_watermark"
+
+    id: int = Field(sa_type=sa.Integer, primary_key=True)
+    batch_id: int = Field(sa_type=sa.BigInteger)
 
 
 def place_of(work: UnitOfWork, index: int) -> tuple[str, int, int] | None:
