@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import grpc
 import typer
 
 from exchange.v1 import lists_pb2 as pb
 from runtime import names
-from runtime.errors import InvalidArgument, NotFound
+from runtime.errors import NotFound
 from runtime.status import from_rpc_error
 from tongban.client import Client, new_request_id, plain
 from tongban.commands import lists_demands
+from tongban.commands.list_rows import read_rows
 from tongban.commands.lists_demands import state_word
 from tongban.console import (
     DEFAULT_IDENTITY,
@@ -350,23 +350,6 @@ def history(
                     for v, row in rows
                 ],
             )  # fmt: skip
-
-
-def read_rows(data: bytes) -> tuple[list[pb.Responsibility], list[pb.Negative]]:
-    """The rows of a TOML file. Raises InvalidArgument, ROW_INVALID."""
-    try:
-        tables: dict[str, Any] = tomllib.loads(data.decode())
-        if not tables.keys() <= {"responsibility", "negative"}:
-            raise ValueError("an unknown table")
-        promised = [pb.Responsibility(**row) for row in tables.get("responsibility", [])]
-        return promised, [pb.Negative(**row) for row in tables.get("negative", [])]
-    except (tomllib.TOMLDecodeError, TypeError, ValueError, AttributeError):
-        raise InvalidArgument(
-            "this file has no rows of lists: [[responsibility]] and [[negative]] tables with the "
-            "fields of the messages of these names",
-            reason="ROW_INVALID",
-            message_zh="该文件不是清单：应有 [[responsibility]]、[[negative]] 表及其字段",
-        ) from None
 
 
 def _equal(asked: pb.Responsibility | pb.Negative, held: pb.Responsibility | pb.Negative) -> bool:
