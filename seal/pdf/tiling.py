@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from pyhanko.pdf_utils import generic
 
+from seal.pdf.closing import closes_well
 from seal.pdf.entries import key_of
 from seal.pdf.refused import UpdateRefused
 
@@ -101,7 +102,7 @@ class Tiling:
             return found.end(), False
         if found := _TRAILER.match(data, at):
             end, held = self._read(found.end())
-            self._check_inside(found.end(), end)
+            self._check_value(found.end(), end, held)
             self._check_trailer(held)
             return end, False
         found = _OBJECT.match(data, at)
@@ -114,7 +115,7 @@ class Tiling:
         closed = _END.match(data, end)
         if closed is None:
             raise _hidden()
-        self._check_inside(found.end(), end)
+        self._check_value(found.end(), end, held)
         if (at, *_ANY) in places:
             _check_listing(held)
         return closed.end(), False
@@ -125,6 +126,15 @@ class Tiling:
                 "what an update holds reads as objects, or as a trailer, where none are",
                 "更新内容中夹带可被读作对象或文件尾的数据",
             )
+
+    def _check_value(self, begin: int, end: int, held: Any) -> None:
+        self._check_inside(begin, end)
+        is_good = closes_well(self._data, begin, end)
+        if is_good and isinstance(held, generic.StreamObject) and held.get("/Type") == "/ObjStm":
+            objects = held.data
+            is_good = closes_well(objects, int(held["/First"]), len(objects))
+        if not is_good:
+            raise UpdateRefused("a dictionary does not end as it should", "字典结束标记异常")
 
     def _check_trailer(self, held: Any) -> None:
         if not set(held.keys()) <= _TRAILER_KEYS | set(self._reader.trailer.keys()):

@@ -100,6 +100,28 @@ def test_nothing_in_an_object_reads_as_another(held: bytes) -> None:
     assert "reads as objects" in _checked(_lines(held=held))
 
 
+@pytest.mark.parametrize(
+    "held",
+    [
+        b"<</A 1>)", b"<</A<</B 1>x/C 2>>", b"<</A(>>)/B<</C<3e>>)>>",
+        b"<</A((>))/B[<</C 1>]]>>", b"<</A 1 %>>\n>/",
+    ],
+)  # fmt: skip
+def test_a_dictionary_ends_as_every_reader_has_it(held: bytes) -> None:
+    assert "does not end" in _checked(_lines(held=held))
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        b"<</A(>\\)>)/B((>)>)/C<3e 3E>/D<<>>/E[<</F 1>>]%> >\n>>", b"[<</A 1>><</B 2>>]",
+        b"<</A 1/Length 4>>\nstream\n>>(>\nendstream", b"(>)",
+    ],
+)  # fmt: skip
+def test_an_end_that_is_one_is_taken(held: bytes) -> None:
+    assert _checked(_lines(held=held)) == ""
+
+
 def test_nothing_in_a_trailer_or_a_comment_reads_as_an_object() -> None:
     inside = b"trailer\n<</ID[(7 0 obj<<>>endobj)(b)]>>\n"
     assert "reads as objects" in _checked(_lines(after=inside))
