@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from licenses.pages import ornament
 from licenses.pages.model import Box, Color, Line, Path, Rect, Shape
@@ -100,40 +100,47 @@ def _band(row: Row, colors: Colors) -> list[Shape]:
         return []
     strands = ornament.band(box, period=period, height=height)
     return [
-        Path(data=data, stroke=colors[name], line_width=width)
-        for data, name in zip(strands, names, strict=True)
+        one
+        for strand, name in zip(strands, names, strict=True)
+        for one in _stroked(strand, colors[name], width)
+    ]
+
+
+def _stroked(curves: Iterable[ornament.Placed], color: Color, width: float) -> list[Shape]:
+    return [
+        Path(data=data, stroke=color, line_width=width, transform=place) for data, place in curves
     ]
 
 
 def _loops(row: Row, colors: Colors) -> list[Shape]:
     cx, cy = row.numbers("centre", 2)
-    data = ornament.loops(
+    curves = ornament.loops(
         (cx, cy),
         radius=row.number("radius", most=500),
         lobes=row.whole("lobes", least=3, most=120),
         share=row.number("share", most=1),
     )
-    return [Path(data=data, stroke=row.color("color", colors), line_width=_width(row))]
+    return _stroked(curves, row.color("color", colors), _width(row))
 
 
 def _rosettes(row: Row, colors: Colors) -> list[Shape]:
     cx, cy = row.numbers("centre", 2)
-    return [_rosette(row, (cx, cy), row.color("color", colors), _width(row))]
+    return _rosette(row, (cx, cy), row.color("color", colors), _width(row))
 
 
-def _rosette(row: Row, centre: tuple[float, float], color: Color, width: float) -> Path:
-    """`count` rosettes turned against each other, as one path."""
+def _rosette(row: Row, centre: tuple[float, float], color: Color, width: float) -> list[Shape]:
+    """`count` rosettes turned against each other."""
     count, petals = row.whole("count", 1, least=1, most=60), row.whole("petals", least=1, most=120)
     radius, depth = row.number("radius", most=500), row.number("depth", most=1)
     if not _affordable(row, 6 * count * petals):
         count = petals = 1
-    data = " ".join(
+    curves = (
         ornament.rosette(
             centre, radius=radius, petals=petals, depth=depth, turn=2 * math.pi * i / count
         )
         for i in range(count)
     )
-    return Path(data=data, stroke=color, line_width=width)
+    return _stroked(curves, color, width)
 
 
 def _corners(row: Row, colors: Colors) -> list[Shape]:
@@ -142,9 +149,9 @@ def _corners(row: Row, colors: Colors) -> list[Shape]:
     radius = row.number("radius", most=100)
     found: list[Shape] = []
     for centre in ((x, y), (x + w, y), (x, y + h), (x + w, y + h)):
-        around = ornament.rosette(centre, radius=radius, petals=1, depth=0.0)
-        found.append(Path(data=around, stroke=None, fill=back))
-        found.append(_rosette(row, centre, color, width))
+        data, place = ornament.rosette(centre, radius=radius, petals=1, depth=0.0)
+        found.append(Path(data=data, stroke=None, fill=back, transform=place))
+        found.extend(_rosette(row, centre, color, width))
     return found
 
 
@@ -164,8 +171,7 @@ def _waves(row: Row, colors: Colors) -> list[Shape]:
     color, width = row.color("color", colors), _width(row)
     if not _affordable(row, 2 * box[2] / period * box[3] / step):
         return []
-    data = ornament.waves(box, period=period, height=height, step=step)
-    return [Path(data=data, stroke=color, line_width=width)]
+    return _stroked(ornament.waves(box, period=period, height=height, step=step), color, width)
 
 
 def _cells(row: Row, colors: Colors) -> list[Shape]:

@@ -1,6 +1,7 @@
 """Guilloche: the fine interlaced lines of official papers, as vector paths.
 
-Pure geometry in mm. Curves are few and long cubics, so that a page stays small.
+Pure geometry in mm. Curves are few and long cubics, and what repeats is told once and placed by a
+matrix, so that a page stays small.
 """
 
 from __future__ import annotations
@@ -9,7 +10,11 @@ import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
+from licenses.pages.model import Matrix
+
 Point = tuple[float, float]
+#: Path data, and where it is put.
+Placed = tuple[str, Matrix]
 
 # A half wave of a sine as one cubic: control points this far in and 4/3 of the height up.
 _REACH = 0.3642
@@ -56,22 +61,37 @@ def wave(start: Point, end: Point, *, halves: int, height: float, first: int = 1
     return _cubics(start, triples, closed=False, digits=1 if length > _LARGE / 2 else 2)
 
 
-def band(box: tuple[float, float, float, float], *, period: float, height: float) -> list[str]:
+def _placed(start: Point, end: Point, *, halves: int, height: float, first: int = 1) -> Placed:
+    """A sine as `wave` draws it, told as one that starts in the origin, and where that is put.
+
+    Waves of one size are the same words then, whichever way they run, and deflate to nothing.
+    """
+    length = math.dist(start, end)
+    ux, uy = (end[0] - start[0]) / length, (end[1] - start[1]) / length
+    data = wave((0.0, 0.0), (length, 0.0), halves=halves, height=height)
+    return data, (ux, uy, -uy * first, ux * first, start[0], start[1])
+
+
+def band(
+    box: tuple[float, float, float, float], *, period: float, height: float
+) -> list[list[Placed]]:
     """Interlaced waves around a rectangle (x, y, width, height), from corner to corner.
 
     Whole periods a side, so that the strands meet the corners; four strands of falling height.
     """
     x, y, width, height_of_box = box
     corners = [(x, y), (x + width, y), (x + width, y + height_of_box), (x, y + height_of_box)]
-    strands: list[str] = []
+    strands: list[list[Placed]] = []
     for share in (1.0, 0.62, -0.62, -1.0):
         parts = []
         for i, start in enumerate(corners):
             end = corners[(i + 1) % 4]
             halves = 2 * max(1, round(math.dist(start, end) / period))
             first = 1 if share > 0 else -1
-            parts.append(wave(start, end, halves=halves, height=abs(share) * height, first=first))
-        strands.append(" ".join(parts))
+            parts.append(
+                _placed(start, end, halves=halves, height=abs(share) * height, first=first)
+            )
+        strands.append(parts)
     return strands
 
 
@@ -104,7 +124,7 @@ def meander(box: tuple[float, float, float, float], *, unit: float) -> str:
 
 def waves(
     box: tuple[float, float, float, float], *, period: float, height: float, step: float
-) -> str:
+) -> list[Placed]:
     """Sines across a box from left to right, `step` apart, every other one mirrored."""
     x, y, width, tall = box
     halves = 2 * max(1, round(width / period))
@@ -115,40 +135,66 @@ def waves(
             break
         first = 1 if row % 2 == 0 else -1
         ends = ((x, level), (x + width, level))
-        rows.append(wave(*ends, halves=halves, height=height, first=first))
-    return " ".join(rows)
+        rows.append(_placed(*ends, halves=halves, height=height, first=first))
+    return rows
 
 
-@lru_cache(maxsize=64)
-def rosette(centre: Point, *, radius: float, petals: int, depth: float, turn: float = 0.0) -> str:
+def _turned(centre: Point, angle: float) -> Matrix:
+    cos, sin = math.cos(angle), math.sin(angle)
+    return cos, sin, -sin, cos, centre[0], centre[1]
+
+
+def rosette(
+    centre: Point, *, radius: float, petals: int, depth: float, turn: float = 0.0
+) -> Placed:
     """A closed curve r(θ) = radius · (1 - depth + depth · cos(petals · θ + turn)).
 
     `depth` 0 is a circle; 0.5 reaches the centre.
     """
+    return _rosette(radius, petals, depth), _turned(centre, -turn / petals)
 
+
+@lru_cache(maxsize=64)
+def _rosette(radius: float, petals: int, depth: float) -> str:
     def place(angle: float) -> Point:
-        r = radius * (1 - depth + depth * math.cos(petals * angle + turn))
-        return centre[0] + r * math.cos(angle), centre[1] + r * math.sin(angle)
+        r = radius * (1 - depth + depth * math.cos(petals * angle))
+        return r * math.cos(angle), r * math.sin(angle)
 
     return _smooth(place, petals * 6 if petals < 6 else petals * 4, 1 if radius > 30 else 2)
 
 
+# A curve of equal lobes is told by at most so many equal parts.
+_MOST_PARTS = 6
+
+
+def loops(centre: Point, *, radius: float, lobes: int, share: float) -> list[Placed]:
+    """A hypotrochoid of `lobes` loops within `radius`; `share` is the small circle's.
+
+    Given as equal arcs, each some lobes long, turned around the centre.
+    """
+    parts = next(count for count in range(_MOST_PARTS, 0, -1) if lobes % count == 0)
+    data = _loops(radius, lobes, share, parts)
+    return [(data, _turned(centre, 2 * math.pi * i / parts)) for i in range(parts)]
+
+
 @lru_cache(maxsize=64)
-def loops(centre: Point, *, radius: float, lobes: int, share: float) -> str:
-    """A hypotrochoid of `lobes` loops within `radius`; `share` is the small circle's."""
+def _loops(radius: float, lobes: int, share: float, parts: int) -> str:
     inner = radius * share
     outer = radius - inner
 
     def place(angle: float) -> Point:
         x = outer * math.cos(angle) + inner * math.cos((lobes - 1) * angle)
         y = outer * math.sin(angle) - inner * math.sin((lobes - 1) * angle)
-        return centre[0] + x, centre[1] + y
+        return x, y
 
-    return _smooth(place, lobes * 5, 1 if radius > 30 else 2)
+    return _smooth(place, lobes * 5, 1 if radius > 30 else 2, parts)
 
 
-def _smooth(place: Callable[[float], Point], count: int, digits: int) -> str:
-    """A closed curve through `count` points as cubics, tangents by central differences."""
+def _smooth(place: Callable[[float], Point], count: int, digits: int, parts: int = 1) -> str:
+    """A closed curve through `count` points as cubics, tangents by central differences.
+
+    Of several `parts` it is the first only, which is open.
+    """
     step = 2 * math.pi / count
     small = step / 100
     points = [place(i * step) for i in range(count)]
@@ -157,7 +203,7 @@ def _smooth(place: Callable[[float], Point], count: int, digits: int) -> str:
         (ax, ay), (bx, by) = place(i * step - small), place(i * step + small)
         slopes.append(((bx - ax) / (2 * small) * step / 3, (by - ay) / (2 * small) * step / 3))
     triples = []
-    for i in range(count):
+    for i in range(count // parts):
         j = (i + 1) % count
         triples.append(
             (
@@ -166,4 +212,4 @@ def _smooth(place: Callable[[float], Point], count: int, digits: int) -> str:
                 points[j],
             )
         )
-    return _cubics(points[0], triples, closed=True, digits=digits)
+    return _cubics(points[0], triples, closed=parts == 1, digits=digits)
