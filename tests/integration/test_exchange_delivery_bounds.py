@@ -9,8 +9,8 @@ from exchange.grants.model import Mask
 from exchange.v1 import delivery_pb2 as pb
 from tests.builders.catalog import CIVIL, HEALTH, HOUSING, caller
 from tests.builders.exchange import exchange_node, person, refusal
+from tests.builders.questions import eventually
 from tests.integration.test_exchange_delivery_starts import read, subscribe
-from tests.integration.test_exchange_service import eventually
 
 
 @pytest.fixture
