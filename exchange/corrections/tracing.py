@@ -9,15 +9,18 @@
    row filter lets through. So a notice tells nobody of an item or a record that it was not shown.
    Where a grant was narrowed or has ended since, what it was shown then is corrected all the same.
 4. A verification counts for what the record held: it was answered by that. A delivery counts by
-   its offsets.
+   its offsets, a question by the versions that were held when it was answered: who was told the
+   first of a hundred wrong ones is told of it, and who asked while it was hidden is not.
 """
 
 from __future__ import annotations
 
 import threading
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from exchange.audit.appending import AuditLog
 from exchange.catalog.service import Schemas
@@ -41,8 +44,8 @@ from runtime.records import instant, make_record
 from runtime.telemetry import Repeated
 
 GREATEST_LEAVES = 200_000
-#: Of the wrong versions so many, the newest, are held against the terms of a grant.
-JUDGED_VERSIONS = 20
+#: So many wrong versions are in memory at once.
+HELD_VERSIONS = 20
 #: After the answer, for what was on its way to the log.
 SETTLED = timedelta(seconds=2)
 ONCE = 20
@@ -162,34 +165,38 @@ class Tracer:
 
     def _found(self, held: Correction) -> Mapping[tuple[str, str], _Got]:
         """What was told of the wrong versions, by grant and subscription."""
-        with self._database.reading() as session:
-            first = log.change(session, held.wrong[0])
-            corrected = log.change(session, held.corrected)
-            latest = [
-                one.version
-                for offset in held.wrong[-JUDGED_VERSIONS:]
-                if (one := log.change(session, offset)) is not None
-            ]
-        if first is None or corrected is None:
+        corrected = self._version(held.corrected)
+        times = [
+            (offset, one.publish_time)  # without what it holds: there may be a thousand
+            for offset in held.wrong
+            if (one := self._version(offset)) is not None
+        ]
+        if not times or corrected is None:
             return {}
         judging = Judging(
             held=held,
-            begin=first.version.publish_time,
-            end=corrected.version.publish_time,
-            versions=latest,
+            offsets=[offset for offset, _ in times],
+            begins=[at for _, at in times],
+            end=corrected.publish_time,
+            version=lru_cache(HELD_VERSIONS)(self._version),
             key_item=self._schemas.schema(held.resource).key_item,
             terms=self._terms,
             holds=self._holds,
         )
         found: dict[tuple[str, str], _Got] = {}
         for told in told_of(self._audit, held.record_key, limit=GREATEST_LEAVES):
-            if told.time < judging.begin - SLACK * 2 or self._stopping.is_set():
+            if told.time < judging.begins[0] - SLACK * 2 or self._stopping.is_set():
                 break
             items, key_known = judging.shown(told)
             if items:
                 got = found.setdefault((told.grant, told.subscription), _Got())
                 got.add(told, items, key_known=key_known)
         return found
+
+    def _version(self, offset: int) -> Version | None:
+        with self._database.reading() as session:
+            found = log.change(session, offset)
+        return None if found is None else found.version
 
     def _terms(self, grant: str) -> Mapping[str, Grant]:
         with self._database.reading() as session:
@@ -205,9 +212,12 @@ class Judging:
     """Which of the corrected items a leaf says that somebody was shown wrong."""
 
     held: Correction
-    begin: datetime
+    #: Of the wrong versions, oldest first, with the times when they were published.
+    offsets: list[int]
+    begins: list[datetime]
+    #: When the first that is not wrong was published.
     end: datetime
-    versions: list[Version]
+    version: Callable[[int], Version | None]
     key_item: str
     terms: Callable[[str], Mapping[str, Grant]]
     holds: Callable[[str, str], bool]
@@ -219,7 +229,8 @@ class Judging:
         wanted = set(self.held.accepted_items) & set(told.items)
         if told.resource != self.held.resource or told.by_endpoint or told.found is False:
             return nothing
-        if not wanted or not self._in_time(told):
+        offsets = self._told(told)
+        if not wanted or not offsets:
             return nothing
         if told.grant not in self._known:
             self._known[told.grant] = self.terms(told.grant)
@@ -229,9 +240,10 @@ class Judging:
             return nothing
         shown: set[str] = set()
         key_known = told.by_key
-        for version in self._versions(told):
-            view = grant.view_at(version.offset)
-            values = version.values
+        for offset in reversed(offsets):
+            view = grant.view_at(offset)
+            version = self.version(offset)
+            values = None if version is None else version.values
             if values is None or not view.masks:
                 continue
             # The leaf does not say that this record, in this version, was told: the filter does.
@@ -243,21 +255,24 @@ class Judging:
             key_known = key_known or (
                 self.key_item in told.items and view.masks.get(self.key_item) is Mask.WHOLE
             )
+            if key_known and shown == wanted:
+                break
         return shown, key_known
 
-    def _in_time(self, told: Told) -> bool:
+    def _told(self, told: Told) -> list[int]:
+        """The wrong versions that a leaf may have told of."""
         if told.kind == DELIVERED:
-            return bool(self._versions(told))
+            first = bisect_left(self.offsets, told.first_offset)
+            return self.offsets[first : bisect_right(self.offsets, told.last_offset)]
         if told.read_offset:
-            return self.held.wrong[0] <= told.read_offset < self.held.corrected
-        if told.read_time is not None:
-            return self.begin <= told.read_time < self.end
-        return self.begin - SLACK <= told.time <= self.end + SLACK
-
-    def _versions(self, told: Told) -> list[Version]:
-        if told.kind != DELIVERED:
-            return self.versions
-        return [v for v in self.versions if told.first_offset <= v.offset <= told.last_offset]
+            until = bisect_right(self.offsets, told.read_offset)
+            return self.offsets[until - 1 : until] if told.read_offset < self.held.corrected else []
+        slack = SLACK if told.read_time is None else timedelta()
+        at = told.read_time or told.time
+        if at > self.end + slack or (told.read_time is not None and at == self.end):
+            return []
+        first = max(bisect_right(self.begins, at - slack) - 1, 0)
+        return self.offsets[first : bisect_right(self.begins, at + slack)]
 
 
 def _notice(held: Correction, via: tuple[str, str], got: _Got, now: datetime) -> Notice:

@@ -9,6 +9,7 @@ import grpc
 import pytest
 from google.protobuf.json_format import MessageToJson
 
+from exchange.corrections.tracing import HELD_VERSIONS
 from exchange.grants.model import Mask, Operation
 from exchange.grants.rows import RowCondition, RowTest
 from exchange.v1 import corrections_pb2 as pb
@@ -114,9 +115,9 @@ class Round:
             self.note((grant, name), masks, key_known=masks.get(ITEMS[0]) is Mask.WHOLE)
 
 
-async def correct(one: Round) -> tuple[pb.Correction, list[str]]:
+async def correct(one: Round, items: list[str] | None = None) -> tuple[pb.Correction, list[str]]:
     """The source finds its mistake in some items, and corrects these."""
-    items = one.random.sample(CODES[:2], one.random.randrange(1, 3))
+    items = items or one.random.sample(CODES[:2], one.random.randrange(1, 3))
     stubs = one.node.connect(caller(CIVIL)).corrections
     made = await stubs.SubmitCorrection(
         pb.SubmitCorrectionRequest(
@@ -245,3 +246,21 @@ async def test_no_doubt_finds_a_change_that_was_not_told(database_url, tmp_path)
             delivery_pb2.DeleteSubscriptionRequest(name=name, request_id=str(uuid.uuid4()))
         )
         assert await doubt(node, name, pulled.changes[0], 3) == "made"
+
+
+async def test_who_got_the_first_of_many_wrong_versions_is_told_too(database_url, tmp_path):
+    url = "" if database_url.startswith("sqlite") else database_url
+    async with exchange_node(tmp_path / "node", url) as node:
+        node.service.tracer.stop()
+        one = Round(node, 1, 1)
+        masks = {"name": Mask.WHOLE}
+        grant = node.grant(masks, row_filter=(HERE,), reason="仅限示范县")
+        await one.publish(one.wrong)
+        await one.pull(HOUSING, grant, masks, True)
+        await one.batch(HEALTH, node.grant(masks, department=HEALTH), masks, True)
+        for day in range(HELD_VERSIONS + 2):
+            await one.publish({**one.wrong, "birth_date": f"1948-01-{day + 1:02}"})
+        made, _ = await correct(one, ["name"])
+        found = await lineage(node, caller(CIVIL), made.name)
+        assert len(found.wrong) == HELD_VERSIONS + 3
+        assert {(n.grant, n.subscription) for n in found.notices} == set(one.shown)

@@ -1,11 +1,12 @@
 """Whatever was granted and told: a notice names no item, record or key that was not shown."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exchange.corrections.model import Version
 from exchange.corrections.receiving import BY_KEY, DELIVERED, SLACK, Told
 from exchange.corrections.tracing import Judging
 from exchange.grants.model import Earlier, Grant, GrantedItem, Mask, Operation
@@ -83,11 +84,27 @@ def told(draw, known: Grant) -> Told:
     )
 
 
+def held_then(leaf: Told, wrong: list[Version], begins: list[datetime]) -> list[Version]:
+    """The versions that a leaf may have told of, one by one."""
+    if leaf.kind == DELIVERED:
+        return [v for v in wrong if leaf.first_offset <= v.offset <= leaf.last_offset]
+    if leaf.read_offset:
+        return [v for v in wrong if v.offset <= leaf.read_offset][-1:]
+    at, slack = leaf.read_time or leaf.time, timedelta() if leaf.read_time else SLACK
+    ends = [*begins[1:], NOON + 10 * MINUTE]
+    return [
+        v for v, begin, end in zip(wrong, begins, ends, strict=True)
+        if begin - slack <= at <= end + slack
+    ]  # fmt: skip
+
+
 @given(st.data())
 def test_no_notice_tells_of_what_was_not_granted(data):
     then, now = data.draw(grants), data.draw(grants)
     wrong = data.draw(versions)
     leaf = data.draw(told(then))
+    known = {one.offset: one for one in wrong}
+    begins = [NOON + n * 2 * MINUTE for n in range(len(wrong))]
     accepted = tuple(data.draw(st.lists(st.sampled_from(CODES), min_size=1, unique=True)))
     judging = Judging(
         held=replace(
@@ -96,9 +113,10 @@ def test_no_notice_tells_of_what_was_not_granted(data):
             wrong=tuple(one.offset for one in wrong),
             corrected=wrong[-1].offset + 1,
         ),
-        begin=NOON,
+        offsets=list(known),
+        begins=begins,
         end=NOON + 10 * MINUTE,
-        versions=wrong,
+        version=known.get,
         key_item="citizen_number",
         terms=lambda _: {then.contract_hash: then, "": now},
         holds=lambda *_: False,
@@ -111,8 +129,7 @@ def test_no_notice_tells_of_what_was_not_granted(data):
     assert leaf.found is not False
     assert not leaf.by_endpoint
     terms = then if leaf.contract == then.contract_hash else now
-    in_span = [v for v in wrong if leaf.first_offset <= v.offset <= leaf.last_offset]
-    seen = [v for v in (in_span if leaf.kind == DELIVERED else wrong) if v.values is not None]
+    seen = [v for v in held_then(leaf, wrong, begins) if v.values is not None]
     views = [terms.view_at(v.offset) for v in seen]
     assert shown <= set().union(*(view.masks for view in views))
     if leaf.kind in ("batch_query", "verify", DELIVERED):
