@@ -247,22 +247,31 @@ class SharedDelivery(DeliveryModel, RuleBasedStateMachine):
         if hasty:
             self.lease(worker, 6, 0)
 
-    @rule(worker=WORKERS, back=st.integers(1, 8))
-    def reject_what_lies_between(self, worker, back):
+    @precondition(lambda self: any(not self._is_replay(taken) for taken in self.hands.values()))
+    @rule()
+    def reject_what_lies_between(self):
         """Another resource's change, another lane's, or a hidden one is no dead letter ever."""
-        taken = self.hands.get(worker)
-        for lease in taken.leased.leases if taken else ():
-            mine = {change.offset for change in self._of_lane(taken.leased, lease.lane)}
-            offset = lease.cursor - back
-            if lease.replayed or offset in mine or not self._still_holds(lease):
-                continue
-            if offset <= self.doubtful and any(entry.offset == offset for entry in self.log):
-                continue  # it may have been told by what holds now
-            said = Rejection(
-                lane=lease.lane, token=lease.token, reason="BAD", permanent=True, offset=offset
-            )
-            with pytest.raises(InvalidArgument), self.service.database.unit_of_work() as work:
-                self.acknowledging.reject(work, PRINCIPAL, name=self.name, rejection=said)
+        for taken in self.hands.values():
+            for lease in taken.leased.leases:
+                mine = [change.offset for change in self._of_lane(taken.leased, lease.lane)]
+                if lease.replayed or not self._still_holds(lease):
+                    continue
+                for offset in sorted(set(range(mine[0] - 3, lease.cursor)) - set(mine)):
+                    if offset > self.doubtful or not self._is_known(offset):
+                        self._refused(lease, offset)
+
+    def _refused(self, lease, offset):
+        said = Rejection(
+            lane=lease.lane, token=lease.token, reason="BAD", permanent=True, offset=offset
+        )
+        with pytest.raises(InvalidArgument), self.service.database.unit_of_work() as work:
+            self.acknowledging.reject(work, PRINCIPAL, name=self.name, rejection=said)
+
+    def _is_known(self, offset):
+        return any(entry.offset == offset for entry in self.log)
+
+    def _is_replay(self, taken):
+        return all(lease.replayed for lease in taken.leased.leases)
 
     @rule(worker=WORKERS, back=st.booleans())
     def crash(self, worker, back):
