@@ -118,6 +118,7 @@ class Tiling:
         self._check_value(found.end(), end, held)
         if (at, *_ANY) in places:
             _check_listing(held)
+            self._check_root(held)
         return closed.end(), False
 
     def _check_inside(self, begin: int, end: int) -> None:
@@ -139,9 +140,16 @@ class Tiling:
     def _check_trailer(self, held: Any) -> None:
         if not set(held.keys()) <= _TRAILER_KEYS | set(self._reader.trailer.keys()):
             raise _hidden()
-        root = held.raw_get("/Root") if "/Root" in held else self._reader.root_ref
-        if key_of(root) != key_of(self._reader.root_ref):
-            raise UpdateRefused("a trailer leads to another catalog", "文件尾指向其他目录对象")
+        self._check_root(held)
+
+    def _check_root(self, held: Any) -> None:
+        """One that names no catalog is none to readers that look for another then."""
+        root = held.raw_get("/Root") if "/Root" in held else None
+        known = isinstance(root, generic.IndirectObject)
+        if not known or key_of(root) != key_of(self._reader.root_ref):
+            raise UpdateRefused(
+                "a trailer leads to another catalog, or to none", "文件尾未指向原目录对象"
+            )
 
     def _read(self, at: int, number: tuple[int, int] = (0, 0)) -> tuple[int, Any]:
         """The end of an object's value, and the value."""

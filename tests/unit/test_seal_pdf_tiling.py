@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from io import BytesIO
 from typing import Any
@@ -131,3 +132,10 @@ def test_nothing_in_a_trailer_or_a_comment_reads_as_an_object() -> None:
 def test_every_trailer_leads_to_the_one_catalog() -> None:
     assert "another catalog" in _checked(_lines(after=b"trailer\n<</Root 3 0 R>>\n"))
     assert "another catalog" in _checked(_lines(after=b"trailer\n<</Root 3 1 R>>\n"))
+    assert "another catalog" in _checked(_lines(after=b"trailer\n<<>>\n"))
+
+
+def test_a_trailer_that_names_no_catalog_is_none() -> None:
+    """The library takes the one of the revision before it; others look further."""
+    for update in (_lines(), _stream()):
+        assert "or to none" in _checked(re.sub(rb"/Root (\d+ 0 R)", rb"/Info \1", update))
