@@ -7,7 +7,7 @@
    metadata inside the sealed OFD are one. Its three forms were found to carry one digest before any
    of them was given out.
 4. Pictures and scans lie beside the files, each under its own SHA-256, before anything is reserved
-   that names them.
+   that names them; `licenses.enclosures` says when one may go.
 """
 
 from __future__ import annotations
@@ -79,6 +79,10 @@ class Documents:
     def enclose(self, data: bytes) -> None:
         """Put a picture or a scan under its own hash, unless it is there."""
         self._objects.put_if_absent(content_name(ENCLOSURES, data, _ENCLOSED), data)
+
+    def take_away(self, digest: str) -> None:
+        """Remove a picture or a scan that no license names (`licenses.enclosures`)."""
+        self._objects.delete(f"{ENCLOSURES}/{digest[:2]}/{digest}{_ENCLOSED}")
 
     def enclosed(self, digest: str) -> bytes:
         """A picture or a scan by its SHA-256, hex. Raises DataLoss."""

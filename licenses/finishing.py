@@ -10,7 +10,8 @@
    Where that one was suspended or ended meanwhile, the new version is abandoned: an authority's
    word is not undone by a correction under way.
 4. Of two that finish one license at the same time, one activates it and both return it.
-5. A clock that was set back makes no license that was in force before it was issued.
+5. A clock that was set back makes no license that was in force before it was issued, nor one that
+   verifiers would take for issued in their future: it is finished when the clock is right.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from licenses.model import (
     LicenseFormat,
     LicenseState,
     Origin,
+    check_clock,
     decide_transition,
     later,
 )
@@ -88,6 +90,7 @@ class Finishing:
             return license_
         if before is not None and not _may_follow(before, license_):
             return self._activate(license_, {})
+        check_clock(self._clock.now(), license_.issue_time)
         # 3. Render, from the row alone.
         kind = self._types.version(license_.type_id, license_.type_version)
         page = self._lay_out(license_, kind)
@@ -139,6 +142,8 @@ class Finishing:
             now = later(self._clock.now(), license_)
             if before is not None and not _may_follow(before, license_):
                 return abandon(work, held, now, PREDECESSOR_CHANGED, license_.actor)
+            if before is not None:  # it ends in the same moment, and after all it went through
+                now = later(now, before)
             active = replace(
                 license_,
                 state=LicenseState.ACTIVE,
@@ -238,7 +243,6 @@ def _end(work: UnitOfWork, before: License, active: License, now: datetime) -> N
     if active.act is None:
         raise AssertionError("a version that follows another, by no act")
     after = decide_transition(before.state, active.act)
-    now = later(now, before)
     reason = active.act_reason
     ended = replace(before, state=after, state_time=now, state_reason=reason, successor=active.id)
     store.move(

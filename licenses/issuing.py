@@ -23,6 +23,7 @@ import structlog
 
 from licenses import store
 from licenses.documents import Documents
+from licenses.enclosures.service import Enclosures
 from licenses.finishing import Finishing, lay_out
 from licenses.holder_index import HolderIndex
 from licenses.identifiers import LicenseIdentifier
@@ -42,6 +43,7 @@ from licenses.model import (
     LicenseState,
     Order,
     Origin,
+    check_clock,
     decide_transition,
 )
 from licenses.neighbours import Neighbours
@@ -106,6 +108,7 @@ class Issuing:
         self._neighbours = neighbours
         self._finishing = finishing
         self._types = types
+        self._enclosures = Enclosures(database, documents, clock)
         self._index = holder_index
         self._clock = clock
         self._monotonic = monotonic  # a clock that is set does not shorten or lengthen a wait
@@ -127,7 +130,8 @@ class Issuing:
         FailedPrecondition (SEAL_NOT_USABLE, SEAL_OF_OTHER_KIND, TRANSITION_FORBIDDEN,
         LICENSE_ABANDONED),
         AlreadyExists (SERIAL_TAKEN, REQUEST_ID_REUSED), Aborted (VERSION_BEING_ISSUED),
-        Unavailable (a neighbour or the object store does not answer: repeat the request).
+        Unavailable (a neighbour or the object store does not answer, CLOCK_BEHIND: repeat the
+        request).
         """
         license_ = self.begun(request)
         if license_ is None:
@@ -137,8 +141,6 @@ class Issuing:
             with_seal = self._neighbours.seal_of(
                 department, seal, order.type.id, order.type.seal, self._clock.now()
             )
-            for data in (*order.pictures.values(), *(order.paper.scans if order.paper else ())):
-                self._documents.enclose(data)
             # 2. Reserve the serial and the identifier, with all that is needed to finish.
             try:
                 license_ = self._reserve(order, issuer, with_seal, request, succession)
@@ -223,11 +225,14 @@ class Issuing:
         succession: Succession | None,
     ) -> License:
         kind = self._types.version(order.type.id, order.type_version)
-        pictures, scans = self._enclosures(order)
+        pictures, scans = self._enclosed(order)
+        enclosures = (*order.pictures.values(), *scans)
+        self._enclosures.keep(enclosures)
         now = self._clock.now().replace(microsecond=0)
         with self._database.unit_of_work() as work:
             if succession is not None:
                 identifier = _next_version(work, order, issuer, succession)
+                check_clock(now, succession.before.issue_time)
                 now = max(now, succession.before.issue_time)
                 valid_from, valid_to = succession.valid_from, succession.valid_to
             else:
@@ -268,6 +273,7 @@ class Issuing:
             )
             # Texts that do not fit the page are refused while refusing is still possible.
             lay_out(license_, kind, page_values(license_, kind.type, pictures), scans)
+            self._enclosures.name(work, enclosures)
             store.add_license(
                 work.session,
                 license_,
@@ -277,7 +283,7 @@ class Issuing:
             )
         return license_
 
-    def _enclosures(self, order: Order) -> tuple[dict[str, bytes], list[bytes]]:
+    def _enclosed(self, order: Order) -> tuple[dict[str, bytes], list[bytes]]:
         """Pictures by field, and scans: those that came, and those of the version before."""
         pictures = {
             code: order.pictures.get(code) or self._documents.enclosed(digest)

@@ -18,10 +18,12 @@ from enum import StrEnum
 
 from licenses.types.model import HolderCodeType, LicenseType
 from runtime.clock import china_date
-from runtime.errors import FailedPrecondition
+from runtime.errors import FailedPrecondition, Unavailable
 
 FIRST_VERSION = 1
 LAST_VERSION = 999
+#: How far a clock may be set back while a license is made; verifiers allow as much.
+CLOCK_SKEW = timedelta(minutes=5)
 #: Between the names, and between the codes, of several holders.
 BETWEEN = "、"
 
@@ -254,6 +256,18 @@ def later(now: datetime, license_: License) -> datetime:
     Its records in the library differ in their time, so that none is taken for a repeat of another.
     """
     return max(now, license_.state_time + timedelta(microseconds=1))
+
+
+def check_clock(now: datetime, issue_time: datetime) -> None:
+    """Refuse to seal what was issued later than now. Raises Unavailable, CLOCK_BEHIND."""
+    if now < issue_time - CLOCK_SKEW:
+        raise Unavailable(
+            "the node's clock is behind the time at which this license was issued: set it right; "
+            "what was begun is finished then",
+            reason="CLOCK_BEHIND",
+            message_zh="节点时钟早于该证照的签发时间：请校准时钟，校准后未完成的制证会自动完成",
+            retry_after=60,
+        )
 
 
 def is_expired(valid_to: date | None, now: datetime) -> bool:

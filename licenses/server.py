@@ -25,6 +25,7 @@ from licenses.batches.service import Batches
 from licenses.batches.working import BatchWorker
 from licenses.credentials import Credentials
 from licenses.documents import Documents
+from licenses.enclosures.service import Enclosures
 from licenses.finishing import Finishing
 from licenses.holder_index import HolderIndex
 from licenses.issuing import Issuing
@@ -94,6 +95,7 @@ class LicenseServer:
         self._clock = clock
         self._index = HolderIndex(settings.passphrase())
         self.documents = Documents(objects, neighbours)
+        self.enclosures = Enclosures(self.database, self.documents, clock)
         self.library = Library(self.database, neighbours, department)
         self.types = Types(self.database, clock)
         credentials = Credentials(settings.passphrase())
@@ -209,7 +211,7 @@ class LicenseServer:
         self._verifying_threads.shutdown(wait=True, cancel_futures=True)
 
     def reconcile(self) -> Reconciled:
-        """Finish what was left: licenses, what waits for the library; forget what is long over.
+        """Finish what was left: licenses, what waits for the library; forget what is over.
 
         Raises Unavailable where the database or a neighbour does not answer.
         """
@@ -219,6 +221,7 @@ class LicenseServer:
             before = self._clock.now() - PRESENTATIONS_KEPT
             forgotten = forget_presentations(work.session, before)
         self.batches.sweep()
+        self.enclosures.sweep()
         return Reconciled(
             finished=issued.finished,
             failed=issued.failed,

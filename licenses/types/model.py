@@ -137,9 +137,9 @@ class LicenseType:
 
     `code`: credit code of the defining authority and 3 digits. `slots`: which value stands in which
     field of the page `template`: a key of the metadata, or one of `licenses.pages.values`'. `seal`:
-    the kind of seal as a seal shows it, such as 证照专用章: the line under its star, or the end of its
-    name; "" is whichever the department may use. `issued_by`, `accepted_by`: service items by name,
-    for planning: nothing is refused by them.
+    the kind of seal as a seal shows it, such as 证照专用章: the line under its star, or the end of
+    its name; "" is whichever the department may use. `issued_by`, `accepted_by`: service items by
+    name, for planning: nothing is refused by them.
     """
 
     id: str

@@ -258,7 +258,8 @@ class Simulation:
     def run(self, seed: int) -> None:
         """A few acts on one serial number, each perhaps cut short and perhaps repeated."""
         chance = random.Random(seed)
-        self.world.clock.set(NOW + timedelta(days=chance.randint(-400, 400)))
+        begun = NOW + timedelta(days=chance.randint(-400, 400))
+        self.world.clock.set(begun)
         self.holders += 1
         code = citizen_number(self.holders % 900 + 1)
         first = Request(actor=ISSUER_SYSTEM.system, id=f"{seed}-issue", digest=b"d" * 32)
@@ -278,6 +279,7 @@ class Simulation:
                 plan = {chance.randint(0, 40): chance.choice(("die", "away"))}
                 self.attempt(lambda p: (p.issuing.reconcile(), p.library.publish()), plan)
                 self._check_always(first)
+        self.world.clock.set(begun + timedelta(days=6))  # the clock is right again
         self.finish()
         self._check_done(first)
 
@@ -351,6 +353,7 @@ class Simulation:
             if followed:
                 after = by_id[one.successor]
                 assert after.predecessor == one.id
+                assert after.activated_at == one.state_time, "not in one moment"
                 assert after.state not in _NEVER, "ended for one that is not in force"
             if one.state in _NEVER:
                 assert not one.ofd_sha256

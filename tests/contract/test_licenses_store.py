@@ -17,6 +17,7 @@ from licenses import store
 from licenses.accesses import store as accesses  # noqa: F401  # its table is looked for
 from licenses.batches import store as batches
 from licenses.batches.rows import store as rows
+from licenses.enclosures import store as enclosures
 from licenses.holder_index import HolderIndex
 from licenses.library import store as outbox
 from licenses.library.service import record_of
@@ -248,3 +249,57 @@ def test_a_holder_of_very_many_licenses_is_audited_in_records_that_the_log_holds
     told = [json.loads(leaf) for leaf in leaves]
     assert {name for leaf in told for name in leaf["licenses"]} == names
     assert all("holder_code" in leaf["commitments"] for leaf in told)
+
+
+def test_what_a_license_names_is_never_loose(database: Database) -> None:
+    one, two, early, late = "1" * 64, "2" * 64, NOW, NOW + timedelta(hours=1)
+    with database.unit_of_work() as work:
+        enclosures.note(work.session, {one, two}, early)
+        assert enclosures.name(work.session, {two})
+        assert not enclosures.name(work.session, {two, "3" * 64})
+    with database.unit_of_work() as work:
+        enclosures.note(work.session, {two}, early)  # put again for a license that is refused
+        assert enclosures.loose(work.session, late, 9) == [one]
+        assert enclosures.loose(work.session, early, 9) == []
+        assert not enclosures.forget(work.session, two, late)
+        enclosures.note(work.session, {one}, late)  # put again before it was swept
+        assert not enclosures.forget(work.session, one, late)
+        assert enclosures.forget(work.session, one, late + timedelta(seconds=1))
+        assert not enclosures.name(work.session, {one})
+
+
+def test_who_notes_what_is_being_swept_waits_and_finds_it_gone(database: Database) -> None:
+    digest, order = "1" * 64, list[str]()
+    with database.unit_of_work() as work:
+        enclosures.note(work.session, {digest}, NOW)
+
+    def note() -> None:
+        with database.unit_of_work() as work:
+            enclosures.note(work.session, {digest}, NOW + timedelta(hours=2))
+            order.append("noted")
+
+    noting = threading.Thread(target=note)
+    with database.unit_of_work() as work:
+        assert enclosures.forget(work.session, digest, NOW + timedelta(hours=1))
+        noting.start()
+        noting.join(0.2)
+        order.append("swept")
+    noting.join()
+    assert order == ["swept", "noted"]
+    with database.unit_of_work() as work:
+        assert enclosures.name(work.session, {digest})
+
+
+def test_pictures_of_licenses_from_before_are_named(database: Database) -> None:
+    pictures = {"KZ_ZP": "sha256:" + "a" * 64, "KZ_SMJ": f"sha256:{'b' * 64} sha256:{'c' * 64}"}
+    add(database, a_license(1, metadata=pictures))
+    add(database, a_license(2, metadata=pictures))
+    add(database, a_license(3))
+    with database.unit_of_work() as work:
+        work.session.execute(sa.text("DROP TABLE license_enclosure"))
+        work.session.execute(sa.text("UPDATE alembic_version SET version_num = '0003'"))
+    database.migrate(MIGRATIONS)
+    with database.unit_of_work() as work:
+        assert enclosures.name(work.session, {one * 64 for one in "abc"})
+        enclosures.note(work.session, {one * 64 for one in "abc"}, NOW)
+        assert enclosures.loose(work.session, NOW + timedelta(days=900), 9) == []
