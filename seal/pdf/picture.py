@@ -32,7 +32,6 @@ from runtime.errors import InvalidArgument
 _KEPT: Final = 64  # pictures; a node has a few seals, and a strange one is 30 KB
 _MAX_PIXELS: Final = 25_000_000
 Box = tuple[float, float, float, float]
-_FOUR_DEGREES: Final = frozenset({0, 85, 170, 255})
 _INK: Final = DictionaryObject({NameObject("/BM"): NameObject("/Multiply")})
 
 
@@ -40,7 +39,7 @@ _INK: Final = DictionaryObject({NameObject("/BM"): NameObject("/Multiply")})
 class _Picture:
     """Deflated samples. `colour` is RGB where it is everywhere the same: `samples` are 1-bit then.
 
-    `alpha` has `alpha_bits` (2 or 8) a pixel.
+    `alpha` has an octet a pixel: of few degrees too, as that deflates to less than two bits.
     """
 
     width: int
@@ -48,7 +47,6 @@ class _Picture:
     colour: bytes | None
     samples: bytes
     alpha: bytes
-    alpha_bits: int
 
 
 @lru_cache(maxsize=_KEPT)
@@ -66,8 +64,6 @@ def prepare(image_png: bytes) -> _Picture:
         ) from error  # fmt: skip
     width, height = picture.size
     alpha, rgb = picture.getchannel("A"), picture.convert("RGB")
-    used = {value for value, count in enumerate(alpha.histogram()) if count}
-    few = used <= _FOUR_DEGREES
     ranges: Any = rgb.getextrema()
     plain = all(least == most for least, most in ranges)
     samples = bytes((width + 7) // 8 * height) if plain else rgb.tobytes()
@@ -76,16 +72,13 @@ def prepare(image_png: bytes) -> _Picture:
         height=height,
         colour=bytes(least for least, _ in ranges) if plain else None,
         samples=zlib.compress(samples, 9),
-        alpha=zlib.compress(_two_bits(alpha) if few else alpha.tobytes(), 9),
-        alpha_bits=2 if few else 8,
+        alpha=_deflated(alpha.tobytes()),
     )
 
 
-def _two_bits(alpha: Image.Image) -> bytes:
-    """Four degrees, four pixels an octet; rows begin anew."""
-    packed = alpha.point([value // 85 for value in range(256)])
-    packed.putpalette(bytes(12))  # only palettes are packed
-    return packed.tobytes("raw", "P;2")
+def _deflated(samples: bytes) -> bytes:
+    deflater = zlib.compressobj(9, memLevel=7, strategy=zlib.Z_FILTERED)  # the smallest by trial
+    return deflater.compress(samples) + deflater.flush()
 
 
 class Appearances:
@@ -148,7 +141,7 @@ def _number(value: float) -> str:
 
 
 def _colours(writer: Any, picture: _Picture) -> Any:
-    alpha = _image(picture, picture.alpha, bits=picture.alpha_bits)
+    alpha = _image(picture, picture.alpha, bits=8)
     alpha["/ColorSpace"] = NameObject("/DeviceGray")
     image = _image(picture, picture.samples, bits=8 if picture.colour is None else 1)
     image["/ColorSpace"] = NameObject("/DeviceRGB")
