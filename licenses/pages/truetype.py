@@ -1,7 +1,8 @@
 """A TrueType file assembled from ready glyphs.
 
-Only what readers of OFD and PDF ask for is written: cmap (formats 4 and 12), glyf, head, hhea,
-hmtx, loca, maxp, name, OS/2 and post. No dates: the same glyphs give the same bytes.
+Only what readers of OFD and PDF ask for is written: cmap (format 4, and 12 where a character is
+beyond the basic plane), glyf, head, hhea, hmtx, loca, maxp, name, OS/2 and post. No dates: the same
+glyphs give the same bytes.
 Source: OpenType 1.9, the table chapters.
 """
 
@@ -49,8 +50,10 @@ def build(
     ascent, descent = ascent // 2, -(-descent // 2)
     offsets, body = [0], bytearray()
     for glyph in glyphs:
-        body += glyph.data + bytes(-len(glyph.data) % 4)
+        body += glyph.data + bytes(-len(glyph.data) % 2)
         offsets.append(len(body))
+    # Short offsets count words; they reach 128 KiB.
+    short = offsets[-1] <= 2 * 0xFFFF
     drawn = [glyph.bounds for glyph in glyphs if glyph.points] or [(0, 0, 0, 0)]
     box = (
         min(b[0] for b in drawn),
@@ -62,10 +65,12 @@ def build(
         b"OS/2": _os2(code_points, bold, ascent, descent),
         b"cmap": _cmap(code_points),
         b"glyf": bytes(body) or b"\0",
-        b"head": _head(box, bold),
+        b"head": _head(box, bold, long=not short),
         b"hhea": _hhea(glyphs, box, ascent, descent),
         b"hmtx": b"".join(pack(">Hh", glyph.advance // 2, glyph.bounds[0]) for glyph in glyphs),
-        b"loca": pack(f">{len(offsets)}I", *offsets),
+        b"loca": pack(f">{len(offsets)}H", *(at // 2 for at in offsets))
+        if short
+        else pack(f">{len(offsets)}I", *offsets),
         b"maxp": _maxp(glyphs),
         b"name": _names(name, family, bold),
         b"post": pack(">IiHhIIIII", 0x00030000, 0, 0xFFCE, 25, 0, 0, 0, 0, 0),
@@ -101,12 +106,12 @@ def _assemble(tables: dict[bytes, bytes]) -> bytes:
     return bytes(font)
 
 
-def _head(box: tuple[int, int, int, int], bold: bool) -> bytes:
+def _head(box: tuple[int, int, int, int], bold: bool, *, long: bool) -> bytes:
     return pack(
         ">IIIIHHqqhhhhHHhhh",
         *(0x00010000, 0x00010000, 0, 0x5F0F3CF5, 0x0003, UNITS_PER_EM, _FIXED_DATE, _FIXED_DATE),
         *box,
-        *(1 if bold else 0, 8, 2, 1, 0),
+        *(1 if bold else 0, 8, 2, 1 if long else 0, 0),
     )
 
 
@@ -146,7 +151,7 @@ def _os2(code_points: Iterable[int], bold: bool, ascent: int, descent: int) -> b
 
 
 def _cmap(code_points: Mapping[int, int]) -> bytes:
-    """Format 4 for the basic plane (old readers look for nothing else) and format 12 for all."""
+    """Format 4 for the basic plane, which every reader knows; format 12 where there is more."""
     runs: list[tuple[int, int, int]] = []
     for point, glyph in sorted(code_points.items()):
         if runs and point - runs[-1][1] == 1 and glyph - runs[-1][2] == point - runs[-1][0]:
@@ -166,6 +171,8 @@ def _cmap(code_points: Mapping[int, int]) -> bytes:
         *deltas,
         *([0] * count),
     )
+    if runs and runs[-1][1] < 0xFFFF:
+        return pack(">HHHHI", 0, 1, 3, 1, 4 + 8) + four
     twelve = pack(">HHIII", 12, 0, 16 + 12 * len(runs), 0, len(runs))
     twelve += b"".join(pack(">III", *run) for run in runs)
     start = 4 + 8 * 2
