@@ -29,7 +29,7 @@ from google.protobuf.message import Message
 from sqlalchemy import event
 from sqlmodel import Session
 
-from runtime.errors import AlreadyExists, InvalidArgument
+from runtime.errors import AlreadyExists, FailedPrecondition, InvalidArgument
 from runtime.held import BUSY_TIMEOUT_MS, Held
 from runtime.records import SealedRecord, check_record
 from runtime.storage_errors import storage_errors
@@ -215,11 +215,33 @@ def check_request_id(request_id: str) -> None:
         )
 
 
+def _read(url: str) -> sa.URL:
+    """The URL of a database, with the driver that is installed; its password is never told.
+
+    Raises FailedPrecondition (BAD_DATABASE_URL).
+    """
+    try:
+        found = sa.make_url(url)
+    except (ValueError, sa.exc.ArgumentError):  # its text may hold the password
+        found = None
+    if found is not None and found.drivername in ("postgresql", "postgres"):
+        found = found.set(drivername="postgresql+psycopg")
+    if found is None or found.drivername not in ("sqlite", "postgresql+psycopg"):
+        raise FailedPrecondition(
+            "the setting `database` is not the URL of a PostgreSQL database: write "
+            "postgresql://user:password@host:port/name, or leave it empty",
+            reason="BAD_DATABASE_URL",
+            message_zh="设置项 database 不是 PostgreSQL 数据库的 URL：请写作 "
+            "postgresql://用户:口令@主机:端口/库名，或留空",
+        ) from None
+    return found
+
+
 class Database:
-    """An engine over SQLite or PostgreSQL."""
+    """An engine over SQLite or PostgreSQL; raises as `_read` where the URL is of neither."""
 
     def __init__(self, url: str, *, schema: str) -> None:
-        self.url = sa.make_url(url)
+        self.url = _read(url)
         self.schema = schema
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         #: Of the file, whose disk may be full; None for a server.

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from structlog.testing import capture_logs
 
 from runtime.database import GROUND, Database, audit_outbox
-from runtime.errors import DomainError, InvalidArgument, Unavailable
+from runtime.errors import DomainError, FailedPrecondition, InvalidArgument, Unavailable
 from runtime.records import SealedRecord
 
 NUMBER = "990101199003070019"
@@ -70,3 +70,21 @@ def test_a_text_that_no_database_holds_is_the_callers_fault(database: Database) 
             assert error.reason == "VALUE_NOT_STORABLE"
         else:
             assert database.is_sqlite
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg"])
+def test_a_url_of_postgresql_needs_no_driver(scheme: str) -> None:
+    made = Database(f"{scheme}://one@127.0.0.1:1/two", schema="ground")
+    assert made.url.drivername == "postgresql+psycopg"
+    made.close()
+
+
+@pytest.mark.parametrize(
+    "url", ["nothing", "mysql://one:hush@h/two", "postgresql+asyncpg://one:hush@h/two",
+            "postgresql://one:hush@h:port/two"],
+)  # fmt: skip
+def test_a_database_that_is_neither_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(FailedPrecondition) as refused:
+        Database(url, schema="ground")
+    assert refused.value.reason == "BAD_DATABASE_URL"
+    assert "hush" not in str(refused.value)
