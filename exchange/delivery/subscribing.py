@@ -20,6 +20,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
@@ -41,6 +42,8 @@ from runtime.identity import Principal
 from runtime.records import SealedRecord
 
 GREATEST_OUTSTANDING = 100_000
+#: So often a stream looks whether its subscription was ended in another process of the node.
+LOOK_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,8 +141,12 @@ class Subscribing:
         """
         position, window = subscription.cursor, _window(max_outstanding)
         settled: Settled | None = None
+        looked = time.monotonic()
         try:
             while not self.tail.closed:
+                if time.monotonic() - looked >= LOOK_SECONDS:
+                    await asyncio.to_thread(self.subscription, principal, subscription.name)
+                    looked = time.monotonic()
                 await self._room(principal, subscription, window)
                 seen = await asyncio.to_thread(self._log.end)
                 batch = await asyncio.to_thread(
@@ -153,6 +160,8 @@ class Subscribing:
                 else:
                     while not await self.tail.wait(seen):
                         self._access.still(principal, subscription)
+                        if time.monotonic() - looked >= LOOK_SECONDS:
+                            break
         except REFUSED as error:
             await self._access.refuse_stream(error, principal, subscription)
             raise

@@ -1,10 +1,12 @@
 """What a department may have of subscriptions and streams, and how a subscription ends."""
 
+import asyncio
 import uuid
 
 import pytest
 
-from exchange.delivery import managing, places
+from exchange.delivery import managing, places, subscribing
+from exchange.delivery.subscriptions import store as subscriptions
 from exchange.grants.model import Mask
 from exchange.v1 import delivery_pb2 as pb
 from tests.builders.catalog import CIVIL, HEALTH, HOUSING, caller
@@ -80,3 +82,16 @@ async def test_a_subscription_ends_with_its_lanes_and_makes_room(node, monkeypat
     assert await read(consumer, await subscribe(consumer, grant, earliest)) == [(1, "甲")]
     (ended,) = node.leaves("subscription_ended")
     assert ended["subscription"] == shared
+
+
+async def test_a_stream_ends_with_its_subscription_whichever_process_ended_that(node, monkeypatch):
+    monkeypatch.setattr(subscribing, "LOOK_SECONDS", 0.0)
+    source, consumer = node.connect(caller(CIVIL)), node.connect(caller(HOUSING))
+    await source.publish(person(1, "甲"))
+    name = await subscribe(consumer, node.grant({"name": Mask.WHOLE}), pb.START_POSITION_EARLIEST)
+    stream = consumer.delivery.Subscribe(pb.SubscribeRequest(subscription=name))
+    await stream.read()
+    with node.service.database.unit_of_work() as work:  # as another process would
+        subscriptions.end(work.session, name, node.clock.now())
+    error = await refusal(asyncio.wait_for(stream.read(), 10))
+    assert error.reason == "SUBSCRIPTION_NOT_FOUND"
