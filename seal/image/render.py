@@ -1,7 +1,7 @@
 """A drawn seal as SVG and as PNG.
 
 1. The same drawing gives the same bytes.
-2. A PNG has four degrees of the one red: every sealed OFD holds the picture twice, and more
+2. A PNG has three degrees of the one red: every sealed OFD holds the picture twice, and more
    degrees make it larger without anyone seeing them at 300 dpi.
 """
 
@@ -23,7 +23,7 @@ _CURVE_STEPS: Final = 6
 _FINE_DPI: Final = 450  # from there on two samples a pixel and direction are enough
 _MAX_DPI: Final = 1200
 _MAX_PIXELS: Final = 9_000_000  # 1200 dpi of 60 mm; a wide seal gets fewer
-_DEGREES: Final = bytes((0, 85, 170, 255))  # of opacity, from none to full
+_DEGREES: Final = bytes((0, 128, 255))  # of opacity, from none to full
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +84,7 @@ def render_png(drawing: Drawing, dpi: int = 300) -> bytes:
 
 
 def _png(degrees: Image.Image, per_metre: int) -> bytes:
-    """A PNG of palette indices below 4 (ISO/IEC 15948).
+    """A PNG of palette indices (ISO/IEC 15948).
 
     Rows go unfiltered: slanted strokes are no more like the row above than like anything else, and
     filtering, as libraries do, makes the file a tenth larger. A pixel is an octet: that deflates to

@@ -14,8 +14,8 @@ from typing import Final
 
 from seal.ofd.package import CENTRAL, DEFLATED, END, LOCAL, STORED, UTF8_FLAG, Entry
 
-_TINY: Final = 2 * 1024
-_SMALL: Final = 16 * 1024
+_TINY: Final = 1024
+_SMALL: Final = 8 * 1024
 _DOS_EPOCH: Final = (0x0000, 0x0021)  # time, date: 1980-01-01 00:00:00
 
 

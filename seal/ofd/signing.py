@@ -146,7 +146,7 @@ def prepare_ofd(
     if body.signatures is None:
         files[ROOT] = packed_entry(ROOT, with_list(root, body, list_name))
     files[list_name] = packed_entry(list_name, extended_list(package, list_name, names))
-    files[names.seal] = stored_entry(names.seal, seal)
+    files[names.seal] = _seal_entry(names.seal, seal)
     integrity_tbs = None
     if integrity_entries or _has_open_entries(package, covered, suite_oid):
         _refuse_late_entries(package, covered)
@@ -274,6 +274,14 @@ def _refuse_old(seal: bytes) -> None:
 def _seal_digest(seal: bytes) -> bytes:
     """SM3 of a seal; the same one comes with every document."""
     return _kept_digest(seal) if len(seal) <= _MAX_KEPT else digest(SM3_OID, seal)
+
+
+def _seal_entry(name: str, seal: bytes) -> Entry:
+    """A seal deflated; the same one comes with every document."""
+    return _kept_entry(name, seal) if len(seal) <= _MAX_KEPT else stored_entry(name, seal)
+
+
+_kept_entry = lru_cache(maxsize=64)(packed_entry)
 
 
 @lru_cache(maxsize=64)
