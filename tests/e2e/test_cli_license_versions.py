@@ -1,0 +1,115 @@
+"""A type put in two versions, and licenses corrected, renewed and transferred, by commands."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.builders import commands, county
+from tests.builders.commands import at, run, told
+from tests.builders.licenses import citizen_number
+from tongban.demonstration.stage import Stage
+
+scene = commands.scene
+DEPARTMENT = "departments/human-resources"
+SHIPPED = "licenseTypes/employment-registration"
+TYPE = "licenseTypes/skills-certificate"
+CODE = "11990101000000035K901"
+
+
+@pytest.fixture(scope="module")
+def here(scene: Stage) -> tuple[str, ...]:
+    """The options of a department that has a seal."""
+    county.seal(scene)
+    return at(scene)
+
+
+def told_of(holder: str, *arguments: object) -> Any:
+    """As `told`, with the holder's code where no shell keeps it."""
+    os.environ["TONGBAN_HOLDER_CODE"] = holder
+    try:
+        return told(*arguments)
+    finally:
+        del os.environ["TONGBAN_HOLDER_CODE"]
+
+
+def refused(reason: str, *arguments: object, language: str = "en") -> str:
+    """What a command says that is refused for this reason."""
+    said = run(*arguments, language=language)
+    assert said.returncode in (1, 3, 4), said.stdout + said.stderr
+    assert reason in said.stderr
+    assert "Traceback" not in said.stderr
+    return said.stdout + said.stderr
+
+
+@pytest.fixture(scope="module")
+def texts(here: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A type and its template as files, made of a shipped one."""
+    folder = tmp_path_factory.mktemp("type")
+    toml, template = folder / "type.toml", folder / "template.toml"
+    shown = told("license", "type", "show", SHIPPED, "--toml", toml, "--template", template, *here)
+    text = toml.read_text(encoding="utf-8")
+    text = text.replace("employment-registration", "skills-certificate", 1)
+    text = text.replace(shown["code"], CODE).replace(shown["display_name"], "示例技能证书")
+    toml.write_text(text, encoding="utf-8")
+    return toml, template
+
+
+def test_a_type_is_put_changed_and_refused_by_the_place_of_its_mistake(
+    here: tuple[str, ...], scene: Stage, texts: tuple[Path, Path], tmp_path: Path
+) -> None:
+    toml, template = texts
+    put = ("license", "type", "put")
+    refused("NOT_DEFINING_AUTHORITY", *put, toml, template, *at(scene, "police"))
+    first = told(*put, toml, template, "--request-id", "put-1", *here)
+    assert (first["name"], first["version"]) == (TYPE, 1)
+    again = told(*put, toml, template, "--request-id", "put-1", *here)
+    assert again["etag"] == first["etag"]
+
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text(toml.read_text(encoding="utf-8").replace("required", "requird", 1), "utf-8")
+    said = refused("BAD_LICENSE_TYPE", *put, wrong, template, "--etag", first["etag"], *here)
+    assert "is it required?" in said
+
+    changed = tmp_path / "changed.toml"
+    text = toml.read_text(encoding="utf-8").replace("示例技能证书", "示例职业技能证书")
+    changed.write_text(text, encoding="utf-8")
+    refused("ETAG_MISMATCH", *put, changed, template, *here)
+    second = told(*put, changed, template, "--etag", first["etag"], *here)
+    assert second["version"] == 2
+    listed = told("license", "type", "versions", TYPE, *here)
+    assert [one["display_name"] for one in listed] == ["示例技能证书", "示例职业技能证书"]
+    assert told("license", "type", "show", TYPE, "--version", 1, *here)["etag"] == first["etag"]
+
+
+def test_a_license_is_corrected_renewed_and_transferred(here: tuple[str, ...]) -> None:
+    issued = told_of(
+        citizen_number(1), "license", "issue", DEPARTMENT, SHIPPED,
+        "--holder-name", "赵示例", "--field", "KZ_DJLX=就业登记", *here,
+    )  # fmt: skip
+    why = ("--reason", "依申请")
+    refused("NOTHING_CHANGED", "license", "correct", issued["name"], *why, *here)
+    ask = ("license", "correct", issued["name"], "--field", "KZ_BZ=已核", *why)
+    corrected = told(*ask, "--request-id", "correct-1", *here)
+    assert told(*ask, "--request-id", "correct-1", *here)["name"] == corrected["name"]
+    renewed = told("license", "renew", corrected["name"], *why, *here)
+    transfer = ("license", "transfer", renewed["name"], "--holder-name", "钱示例", *why)
+    moved = told_of(citizen_number(2), *transfer, *here)
+    versions = [issued, corrected, renewed, moved]
+    assert [one["license_identifier"].split(".")[-2] for one in versions] == [
+        "001", "002", "003", "004"
+    ]  # fmt: skip
+    assert moved["metadata"]["CZZT"] == "钱示例"
+    assert moved["metadata"]["KZ_BZ"] == "已核"
+    states = [told("license", "show", one["name"], *here)["state"] for one in versions]
+    assert [one.removeprefix("LICENSE_STATE_") for one in states] == [
+        "SUPERSEDED", "SUPERSEDED", "TRANSFERRED", "ACTIVE"
+    ]  # fmt: skip
+    # What has ended is not changed once more, and is told why; in the reader's language.
+    again = ("license", "renew", issued["name"], *why, *here)
+    said = refused("TRANSITION_FORBIDDEN", *again, language="zh")
+    assert "失效（已换发）" in said
+    assert citizen_number(1) not in said
