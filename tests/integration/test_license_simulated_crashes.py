@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlmodel import Session
 
-from licenses.issuing import Request
-from licenses.model import Act, LicenseState
+from licenses import store
+from licenses.issuing import Issuing, Request
+from licenses.model import Act, License, LicenseState
 from licenses.succession import Wish
+from runtime.errors import DomainError
 from tests.builders.license_simulator import ISSUER_SYSTEM, Simulation, without_pages
 from tests.builders.licenses import citizen_number
 
@@ -53,6 +58,36 @@ WISHES = {
 
 @pytest.mark.parametrize("act", [None, *WISHES], ids=lambda act: act.name if act else "ISSUE")
 def test_a_death_at_every_single_moment_of_an_act(simulation: Simulation, act: Act | None) -> None:
+    die_at_every_moment(simulation, act)
+
+
+@pytest.mark.parametrize("act", [None, Act.CORRECT], ids=["ISSUE", "CORRECT"])
+def test_a_service_that_ignores_repeats_is_found_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, act: Act | None
+) -> None:
+    """Planted: a repeat is taken for a new request, whoever repeats has two licenses."""
+    add = store.add_license
+
+    def add_whatever(session: Session, license_: License, **asked: Any) -> None:
+        if store.request_of(session, license_.actor, asked["request_id"]) is not None:
+            asked["request_id"] += f"-{license_.id}"
+        add(session, license_, **asked)
+
+    without_pages(monkeypatch)
+    monkeypatch.setattr(Issuing, "begun", lambda *_: None)
+    monkeypatch.setattr(store, "add_license", add_whatever)
+    simulation = Simulation(tmp_path)
+    with pytest.raises((AssertionError, DomainError)) as caught:
+        die_at_every_moment(simulation, act)
+    simulation.database.close()
+    if act is None:
+        assert "again.id == made[-1].id" in str(caught.traceback[-1].statement)
+    else:  # the law of the acts tells it already: what is superseded is not corrected once more
+        assert isinstance(caught.value, DomainError)
+        assert caught.value.reason in ("TRANSITION_FORBIDDEN", "VERSION_BEING_ISSUED")
+
+
+def die_at_every_moment(simulation: Simulation, act: Act | None) -> None:
     simulation.finish()
     moment, moments = 0, 0
     while moment <= moments:
