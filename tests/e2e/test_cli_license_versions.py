@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import os
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import Result
+from typer.testing import CliRunner
 
 from tests.builders import commands, county
-from tests.builders.commands import at, run, told
+from tests.builders.commands import at
 from tests.builders.licenses import citizen_number
 from tongban.demonstration.stage import Stage
+from tongban.main import application
 
 scene = commands.scene
 DEPARTMENT = "departments/human-resources"
@@ -27,22 +30,26 @@ def here(scene: Stage) -> tuple[str, ...]:
     return at(scene)
 
 
-def told_of(holder: str, *arguments: object) -> Any:
-    """As `told`, with the holder's code where no shell keeps it."""
-    os.environ["TONGBAN_HOLDER_CODE"] = holder
-    try:
-        return told(*arguments)
-    finally:
-        del os.environ["TONGBAN_HOLDER_CODE"]
+def run(*arguments: object, language: str = "en", holder: str = "") -> Result:
+    """A command in this process, which is much quicker; with the holder's code as a variable."""
+    env = {"COLUMNS": "200", "TONGBAN_LANG": language, "TONGBAN_HOLDER_CODE": holder or None}
+    return CliRunner().invoke(application("license"), [str(one) for one in arguments], env=env)
+
+
+def told(*arguments: object, holder: str = "") -> Any:
+    """What a command that succeeds says with `--json`."""
+    said = run(*arguments, "--json", holder=holder)
+    assert said.exit_code == 0, said.output
+    return json.loads(said.stdout)
 
 
 def refused(reason: str, *arguments: object, language: str = "en") -> str:
     """What a command says that is refused for this reason."""
     said = run(*arguments, language=language)
-    assert said.returncode in (1, 3, 4), said.stdout + said.stderr
+    assert said.exit_code in (1, 3, 4), said.output
     assert reason in said.stderr
-    assert "Traceback" not in said.stderr
-    return said.stdout + said.stderr
+    assert isinstance(said.exception, SystemExit)
+    return said.output
 
 
 @pytest.fixture(scope="module")
@@ -86,9 +93,9 @@ def test_a_type_is_put_changed_and_refused_by_the_place_of_its_mistake(
 
 
 def test_a_license_is_corrected_renewed_and_transferred(here: tuple[str, ...]) -> None:
-    issued = told_of(
-        citizen_number(1), "license", "issue", DEPARTMENT, SHIPPED,
-        "--holder-name", "赵示例", "--field", "KZ_DJLX=就业登记", *here,
+    issued = told(
+        "license", "issue", DEPARTMENT, SHIPPED, "--holder-name", "赵示例",
+        "--field", "KZ_DJLX=就业登记", *here, holder=citizen_number(1),
     )  # fmt: skip
     why = ("--reason", "依申请")
     refused("NOTHING_CHANGED", "license", "correct", issued["name"], *why, *here)
@@ -97,7 +104,7 @@ def test_a_license_is_corrected_renewed_and_transferred(here: tuple[str, ...]) -
     assert told(*ask, "--request-id", "correct-1", *here)["name"] == corrected["name"]
     renewed = told("license", "renew", corrected["name"], *why, *here)
     transfer = ("license", "transfer", renewed["name"], "--holder-name", "钱示例", *why)
-    moved = told_of(citizen_number(2), *transfer, *here)
+    moved = told(*transfer, *here, holder=citizen_number(2))
     versions = [issued, corrected, renewed, moved]
     assert [one["license_identifier"].split(".")[-2] for one in versions] == [
         "001", "002", "003", "004"
