@@ -24,17 +24,14 @@ from licenses.pages import xmp
 from licenses.pages.drawing import advances, as_path, glyph_numbers, subsets
 from licenses.pages.fonts import FontSubset
 from licenses.pages.markup import name as metadata_key
-from licenses.pages.model import IDENTITY, Color, Document, Image, Page, Path, Shape, Text
+from licenses.pages.model import Document, Image, Page, Shape, Text
+from licenses.pages.pdf_paths import color, path, transformed
 from licenses.pages.pictures import Picture, decode
-from licenses.pages.strokes import bounds, moved, number, segments
+from licenses.pages.strokes import number
 
 # The width of an ideograph, which is the fonts' default.
 _FULL = 1000
-# Path data longer than this is worth a frame of its own.
-_LONG = 400
 _POINTS_PER_MM = 72 / 25.4
-# Cubic control points of a quadratic lie two thirds of the way to its one control point.
-_TWO_THIRDS = 2 / 3
 # Spacings that differ by less (mm) are one spacing.
 _SAME_SPACING = 0.005
 
@@ -199,7 +196,7 @@ class _Writer:
                 images.add(image)
                 parts.append(_placed_image(item, image[0]))
             else:
-                parts.append(_path(as_path(item)))
+                parts.append(path(as_path(item)))
         parts.append("Q")
         contents = b"%d 0 R" % self._stream("\n".join(parts).encode())
         if page.background:
@@ -236,11 +233,11 @@ class _Writer:
         shown = "".join(words) + ">"
         name = self._font_names[item.font]
         place = f"1 0 0 -1 {number(item.x)} {number(item.y)} Tm"
-        state = f"{_color(item.color)} rg /{name} {number(item.size)} Tf"
+        state = f"{color(item.color)} rg /{name} {number(item.size)} Tf"
         drawn = f"BT {state} {place} [{shown}] TJ ET"
         if spacing:
             drawn = f"BT {state} {number(spacing)} Tc {place} [{shown}] TJ 0 Tc ET"
-        return _transformed(item.transform, drawn)
+        return transformed(item.transform, drawn)
 
     def _image(self, data: bytes) -> tuple[str, int]:
         if data not in self._images:
@@ -314,14 +311,8 @@ _kept_deflated = lru_cache(maxsize=64)(zlib.compress)
 @lru_cache(maxsize=16)
 def _background(shapes: tuple[Shape, ...], height: float) -> bytes:
     """A deflated content stream. Kept: it is the same in every license of a type."""
-    parts = [_millimetres(height), *(_path(as_path(shape)) for shape in shapes), "Q"]
+    parts = [_millimetres(height), *(path(as_path(shape)) for shape in shapes), "Q"]
     return zlib.compress("\n".join(parts).encode())
-
-
-def _transformed(matrix: tuple[float, ...], drawn: str) -> str:
-    if matrix == IDENTITY:
-        return drawn
-    return f"q {' '.join(f'{value:.6f}'.rstrip('0').rstrip('.') for value in matrix)} cm {drawn} Q"
 
 
 def _placed_image(item: Image, name: str) -> str:
@@ -329,59 +320,10 @@ def _placed_image(item: Image, name: str) -> str:
     bottom = number(item.y + item.height)
     place = f"{width} 0 0 -{height} {number(item.x)} {bottom} cm"
     state = "/Ink gs " if item.ink else ""
-    drawn = _transformed(item.transform, f"q {state}{place} /{name} Do Q")
+    drawn = transformed(item.transform, f"q {state}{place} /{name} Do Q")
     if item.clip is None:
         return drawn
     return f"q {' '.join(number(value) for value in item.clip)} re W n {drawn} Q"
-
-
-@lru_cache(maxsize=64)
-def _color(color: Color) -> str:
-    return " ".join(number(channel / 255) for channel in color)
-
-
-@lru_cache(maxsize=512)
-def _path(item: Path) -> str:
-    """Painting operators of a path. Cached: ornaments repeat."""
-    if not (item.stroke or item.fill):
-        return ""
-    words: list[str] = []
-    here = (0.0, 0.0)
-    data, transform = item.data, item.transform
-    if len(data) > _LONG and transform == IDENTITY:
-        # From its own corner: the same ornament elsewhere is the same bytes, and deflates away.
-        x, y, _, _ = bounds(data)
-        left, top = float(round(x)), float(round(y))
-        data, transform = moved(data, -left, -top), (1.0, 0.0, 0.0, 1.0, left, top)
-    for operator, v in segments(data):
-        if operator == "C":
-            words.append("h")
-            continue
-        if operator == "Q":
-            v = (
-                here[0] + _TWO_THIRDS * (v[0] - here[0]),
-                here[1] + _TWO_THIRDS * (v[1] - here[1]),
-                v[2] + _TWO_THIRDS * (v[0] - v[2]),
-                v[3] + _TWO_THIRDS * (v[1] - v[3]),
-                v[2],
-                v[3],
-            )
-        words.extend(number(value) for value in v)
-        words.append({"M": "m", "L": "l", "Q": "c", "B": "c"}[operator])
-        here = (v[-2], v[-1])
-    rule = "*" if item.even_odd else ""
-    paint = f"B{rule}" if item.stroke else f"f{rule}"
-    if not item.fill:
-        paint = "S"
-    state = []
-    if item.stroke:
-        state.append(f"{_color(item.stroke)} RG {number(item.line_width)} w")
-    if item.fill:
-        state.append(f"{_color(item.fill)} rg")
-    drawn = f"{' '.join(state)} {' '.join(words)} {paint}"
-    if item.dash:
-        drawn = f"q [{' '.join(number(value) for value in item.dash)}] 0 d {drawn} Q"
-    return _transformed(transform, drawn)
 
 
 def _to_unicode(used: dict[int, str]) -> bytes:

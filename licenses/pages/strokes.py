@@ -7,6 +7,7 @@ where arcs have become cubics, so that all of them draw the same curve.
 from __future__ import annotations
 
 import math
+import re
 from functools import lru_cache
 
 from licenses.pages.model import IDENTITY, Box, Matrix
@@ -133,9 +134,20 @@ def bounds(data: str) -> Box:
     return min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)
 
 
+# Bounded, so that what is malformed cannot cost more than its length.
+_PLAIN = re.compile(r"M [0-9]{1,6} [0-9]{1,6}(?: (?:[ML] [0-9]{1,6} [0-9]{1,6}|C))*")
+
+
+def is_plain(data: str) -> bool:
+    """Whether path data is lines between whole numbers, as of a QR code: it is written as it is."""
+    return _PLAIN.fullmatch(data) is not None
+
+
 @lru_cache(maxsize=256)
 def moved(data: str, dx: float, dy: float) -> str:
     """Path data shifted by (dx, dy), in short numbers, arcs turned into cubics."""
+    if not dx and not dy and is_plain(data):
+        return data
     words: list[str] = []
     for operator, operands in segments(data):
         words.append(operator)
