@@ -22,7 +22,6 @@ from runtime.errors import DomainError
 from runtime.identity import Role
 from seal.v1 import seal_pb2
 from tests.builders.license_node import (
-    BUREAU,
     OFFICE,
     LicenseNode,
     change,
@@ -33,7 +32,7 @@ from tests.builders.license_node import (
     running,
     succeed,
 )
-from tests.builders.licenses import ISSUER, TYPE_NAME
+from tests.builders.licenses import BUREAU, ISSUER, TYPE_NAME
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
