@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -158,6 +159,7 @@ def test_answers_have_exit_codes(granted, at):
     assert (true.returncode, "MATCH" in true.stdout) == (0, True)
     false = run("verify", granted, "--claim", "name=别人", *ASK, *at("employment"), env=held)
     assert (false.returncode, "NO MATCH" in false.stdout) == (1, True)
+    assert re.search(r"name +│ NO MATCH", false.stdout), "which claim it was"
 
 
 def people_after(count: int) -> str:

@@ -13,6 +13,7 @@ from typing import Annotated
 import grpc
 import typer
 from rich.progress import track
+from rich.text import Text
 
 from exchange.audit.saved import SavedReceipt
 from exchange.v1 import query_pb2 as queries
@@ -84,16 +85,24 @@ def verify(
         if as_json:
             print_json(plain(answer) | {"receipt": None})
         else:
-            out.print(
-                say("[green]MATCH[/]", "[green]一致[/]")
-                if matched
-                else say("[red]NO MATCH[/]", "[red]不一致[/]")
-            )
+            out.print(_said(answer.result))
+            if not matched:  # a match is one of every claim
+                told = [(c, Text.from_markup(_said(answer.claims[c]))) for c in claims]
+                print_table("", (say("item", "信息项"), say("result", "结果")), told)
         if receipt:
             with outcomes():  # after the answer was shown: it is logged, whatever becomes of this
                 save_proof(receipt, kept[0])
         if not matched:
             raise typer.Exit(Exit.NO)
+
+
+def _said(result: queries.MatchResult.ValueType) -> str:
+    """A result as people read it, with rich's markup."""
+    if result == queries.MATCH_RESULT_MATCH:
+        return say("[green]MATCH[/]", "[green]一致[/]")
+    if result == queries.MATCH_RESULT_NOT_HELD:
+        return say("[yellow]NOT HELD[/]", "[yellow]未持有[/]")
+    return say("[red]NO MATCH[/]", "[red]不一致[/]")
 
 
 def publish(
