@@ -25,7 +25,8 @@ FORGERIES = Path(__file__).resolve().parents[1] / "conformance" / "forgeries"
 
 def environment(**extra: str) -> dict[str, str]:
     clean = {k: v for k, v in os.environ.items() if not k.startswith("TONGBAN_")}
-    return {**clean, "COLUMNS": "200", "TONGBAN_LANG": "en", **extra}
+    pages = {"TONGBAN_PORTAL__LISTEN": ""}  # several nodes run at once here
+    return {**clean, **pages, "COLUMNS": "200", "TONGBAN_LANG": "en", **extra}
 
 
 def run(*arguments, folder=None):

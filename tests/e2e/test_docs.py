@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.config import MonitoringSettings, SealSettings, Settings, load
+from runtime.config import MonitoringSettings, PortalSettings, SealSettings, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDES = (
@@ -100,6 +100,7 @@ class Shell:
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("TONGBAN_", "PREFECT_"))}
         settings = {"PATH": os.pathsep.join(path), "PYTHONPATH": str(ROOT), "COLUMNS": "150"}
         settings |= {"TONGBAN_LANG": language, "npm_config_prefer_offline": "true"}
+        settings |= {"TONGBAN_PORTAL__LISTEN": ""}  # several nodes run at once here
         self.process = subprocess.Popen(
             ["bash", "--noprofile", "--norc"],
             cwd=folder,
@@ -187,7 +188,11 @@ def test_the_operators_guide_lists_every_setting() -> None:
     guide = (ROOT / "docs/operator.md").read_text(encoding="utf-8")
     settings = guide.partition("\n## Settings\n")[2].partition("\n## ")[0]
     listed = re.findall(r"^\| `([\w.]+)` \|", settings, re.MULTILINE)
-    parts = {"seal": SealSettings, "monitoring": MonitoringSettings}
+    parts = {
+        "seal": SealSettings,
+        "monitoring": MonitoringSettings,
+        "portal": PortalSettings,
+    }
     assert listed == [
         name if inner is None else f"{name}.{inner}"
         for name in Settings.model_fields
