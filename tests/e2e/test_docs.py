@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.config import MonitoringSettings, PortalSettings, SealSettings, Settings
+from runtime.config import MonitoringSettings, PortalSettings, SealSettings, Settings, load
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDES = (
