@@ -165,7 +165,6 @@ def test_the_versions_of_a_record_are_found_back_from_the_newest(database):
     assert change.version.publish_time == NOON
     assert read(database, lambda session: log.newest(session, RESIDENTS, "x")) == 0
     assert read(database, lambda session: log.change(session, 999)) is None
-    assert read(database, lambda session: log.delivered(session, "x")) is None
     assert read(database, lambda session: log.secrets_of(session, ["x"])) == {}
 
 

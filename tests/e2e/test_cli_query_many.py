@@ -78,7 +78,8 @@ def test_each_key_has_its_line_in_order(scene, numbers, tmp_path):
     assert [one.name for one in receipts] == [
         f"receipt-{first:09}.json" for first in (1, 3, 1004, 2004)
     ]
-    verified = run("audit", "verify", receipts[1], "--key", key, "--json")
+    asked = ("--certificate", scene.identity("employment") / "cert.pem")
+    verified = run("audit", "verify", receipts[1], "--key", key, *asked, "--json")
     assert verified.returncode == 0, verified.stdout
     names = {check["name"] for check in json.loads(verified.stdout)["checks"]}
     assert {"opening:request", "opening:answer", "request_signature"} <= names

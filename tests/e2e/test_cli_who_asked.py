@@ -54,7 +54,9 @@ def test_an_applicant_learns_who_asked_and_the_receipt_holds_the_signature(scene
     key.write_text(
         scene["centre"].audit.GetCheckpoint(audit_pb2.GetCheckpointRequest()).verifier_key + "\n"
     )
-    verified = run("audit", "verify", receipt, "--key", key, "--json")
+    asked = ("--certificate", scene.identity("employment") / "cert.pem")
+    assert run("audit", "verify", receipt, "--key", key).returncode == 6  # whose key it was
+    verified = run("audit", "verify", receipt, "--key", key, *asked, "--json")
     names = [check["name"] for check in json.loads(verified.stdout)["checks"]]
     assert "request_signature" in names, verified.stdout
     assert verified.returncode == 0, verified.stdout
