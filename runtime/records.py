@@ -29,7 +29,7 @@ _SALTS_DRAWN = 256
 _sha256 = hashlib.sha256
 GREATEST_LEAF = 65_535  # an entry bundle counts a leaf's bytes in 16 bits (c2sp.org/tlog-tiles)
 
-Value = str | int | list[str] | Mapping[str, str]
+Value = str | int | list[str] | Mapping[str, str] | Mapping[str, str | int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +37,13 @@ class SealedRecord:
     """A finished record: the leaf that is logged, and the salt that opens its commitments.
 
     `once` is empty; but of an answer to a signed request it is what no second answer may have.
+    `entries` is empty; but of a record about many people it is what is kept to prove each one's.
     """
 
     leaf: bytes
     salt: bytes
     once: bytes = b""
+    entries: bytes = b""
 
 
 def commit(salt: bytes, label: str, value: bytes) -> str:
@@ -86,13 +88,15 @@ def make_record(
     actor: str,
     facts: Mapping[str, Value],
     commitments: Mapping[str, bytes] | None = None,
+    salt: bytes = b"",
 ) -> SealedRecord:
     """A record of one act.
 
     `kind` is a constant snake_case word; `actor` a system's name; `facts` go into the leaf as they
-    are and so must hold no personal data; `commitments` go in as hashes under a fresh salt.
+    are and so must hold no personal data; `commitments` go in as hashes under a fresh salt, or
+    under `salt`, which is of `fresh_salt` and of no other record.
     """
-    salt = _salts.take()
+    salt = salt or fresh_salt()
     body: dict[str, object] = {
         "v": VERSION,
         "kind": kind,
@@ -141,6 +145,11 @@ class _Salts:
 
 
 _salts = _Salts()
+
+
+def fresh_salt() -> bytes:
+    """A salt for one record."""
+    return _salts.take()
 
 
 def instant(at: datetime) -> str:

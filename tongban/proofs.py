@@ -65,15 +65,7 @@ def verify_file(
         answer = verify_accesses(saved, verifier_key, quorum=quorum, openings=question.openings)
         if document:
             answer = Answer(checks=(*answer.checks, _of_document(found=False)))
-        alone = sum(bool(one.salt) for one in saved.accesses)
-        of = len(saved.accesses)
-        return told(
-            answer,
-            f"all {of} records are in the log, and {alone} of them are about this number; of the "
-            "others, which are about many people, the node alone says so",
-            f"全部 {of} 条记录均在日志中，其中 {alone} 条可证明与该号码有关；其余涉及多人，"
-            "仅由节点说明",
-        )
+        return told(answer, *_of_accesses(saved))
     if isinstance(saved, LogProof):
         answer = verify_leaves(saved, verifier_key, quorum=quorum)
         named = {saved.document}
@@ -99,6 +91,20 @@ def verify_file(
     if isinstance(saved, SavedReceipt) and not answer.failed():
         found["record"] = facts_of(saved.receipt.leaf)
     return found
+
+
+def _of_accesses(saved: ToldAccesses) -> tuple[str, str]:
+    of = len(saved.accesses)
+    open_ = sum(bool(one.salt or one.entry) for one in saved.accesses)
+    if open_ == of:
+        return (f"all {of} records are in the log and about this number",
+                f"全部 {of} 条记录均在日志中且与该号码有关")  # fmt: skip
+    return (
+        f"all {of} records are in the log, and {open_} of them are about this number; of the "
+        "others, which are about many people, the node alone says so",
+        f"全部 {of} 条记录均在日志中，其中 {open_} 条可证明与该号码有关；其余涉及多人，"
+        "仅由节点说明",
+    )
 
 
 def _of_receipt(saved: SavedReceipt) -> tuple[str, str]:

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -65,6 +66,9 @@ class Batch:
     signature: bytes
     #: Whose data the leaves are about (`accesses.model.joined`); goes to the index, not to the log.
     tags: bytes = b""
+    #: Of leaves about many people: position, and what is kept to prove each one's entry
+    #: (`entries.hashes_of`, joined).
+    entries: Sequence[tuple[int, bytes]] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

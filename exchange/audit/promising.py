@@ -46,6 +46,7 @@ def promise(
         promised_at=time,
         signature=signature,
         tags=tags,
+        entries=[(at, one.entries) for at, one in enumerate(records) if one.entries],
     )
     receipts = [
         Receipt(

@@ -128,6 +128,9 @@ class AuditStore:
             " signature) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
         )
         self._tag = sql("INSERT INTO access_waiting (shard, sequence, tags) VALUES (?, ?, ?)")
+        self._enter = sql(
+            "INSERT INTO access_entries (shard, sequence, position, hashes) VALUES (?, ?, ?, ?)"
+        )
         self._use = sql(
             "INSERT INTO grant_usage (grant_name, day, used) VALUES (?, ?, ?) ON CONFLICT"
             " (grant_name, day) DO UPDATE SET used = grant_usage.used + excluded.used"
@@ -151,7 +154,6 @@ class AuditStore:
         self._event = sql(
             "INSERT INTO recorded_event (source, event_id) VALUES (?, ?) ON CONFLICT DO NOTHING"
         )
-
         self._known_event = sql("SELECT 1 FROM recorded_event WHERE source = ? AND event_id = ?")
 
     # Appending.
@@ -182,6 +184,8 @@ class AuditStore:
                 also(connection)
             if batch.tags:
                 connection.execute(self._tag, (batch.shard, batch.sequence, batch.tags))
+            for position, hashes in batch.entries:
+                connection.execute(self._enter, (batch.shard, batch.sequence, position, hashes))
             return {
                 key: connection.execute(self._use, (*key, taken)).fetchone()[0]
                 for key, taken in sorted(usages.items())

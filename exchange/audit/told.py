@@ -6,7 +6,8 @@ Standard library only, like all that the offline verifier stands on. Reading pro
 1. There is one form of a file: what is read and written again has the same bytes.
 2. Records are those that `QueryService.MyAccess` told: the newest first, each once.
 3. A record about one person comes with its salt, by which anybody who knows the number sees that it
-   is about them. One about many has none: that it is about this person, the node alone says.
+   is about them. One about many comes with this person's entry of it (`exchange.audit.entries`).
+   One of before has neither: that it is about this person, the node alone says.
 4. The file holds the applicant's number: it is theirs.
 """
 
@@ -15,9 +16,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
-from exchange.audit.note import NoteError, decode, encode
+from exchange.audit.entries import Entry
+from exchange.audit.note import NoteError, decode, decode_all, encode
 from exchange.audit.proved import ProvenLeaf
 
 FORMAT: Final = "tongban-accesses/v1"
@@ -31,6 +33,8 @@ class ToldAccess:
 
     proven: ProvenLeaf
     salt: bytes
+    #: The person's own entry in a record about many.
+    entry: Entry | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +57,7 @@ def accesses_to_json(saved: ToldAccesses) -> str:
                 "leaf": encode(one.proven.leaf),
                 "salt": encode(one.salt),
                 "proof": one.proven.proof,
+                **({} if one.entry is None else {"entry": _entry_said(one.entry)}),
             }
             for one in saved.accesses
         ],
@@ -81,6 +86,7 @@ def accesses_from_json(text: str) -> ToldAccesses:
                         index=one["index"], leaf=decode(one["leaf"]), proof=str(one["proof"])
                     ),
                     salt=decode(one["salt"]),
+                    entry=_entry_read(one["entry"]) if "entry" in one else None,
                 )
                 for one in body["accesses"]
             ),
@@ -100,3 +106,23 @@ def accesses_from_json(text: str) -> ToldAccesses:
     if any(later >= earlier for earlier, later in pairwise(indexes)):
         raise NoteError("the records are not the newest first")
     return saved
+
+
+def _entry_said(entry: Entry) -> dict[str, Any]:
+    return {
+        "position": entry.position,
+        "salt": encode(entry.salt),
+        "path": [encode(value) for value in entry.path],
+        "asked_salt": encode(entry.asked_salt),
+    }
+
+
+def _entry_read(body: dict[str, Any]) -> Entry:
+    if type(body["position"]) is not int:
+        raise NoteError("the position of an entry is a whole number")
+    return Entry(
+        position=body["position"],
+        salt=decode(body["salt"]),
+        path=decode_all(body["path"]),
+        asked_salt=decode(body["asked_salt"]),
+    )

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
-from exchange.audit.answering import NO_QUORUM, Answer, Checks, Quorum
+from exchange.audit.answering import NO_QUORUM, Answer, Checks, Quorum, had
+from exchange.audit.entries import check_asked, check_entry, has_entries
 from exchange.audit.note import NoteError
-from exchange.audit.told import ToldAccesses
+from exchange.audit.told import ToldAccess, ToldAccesses
 from exchange.audit.verify import check_opening, inclusion, read_leaf
 
 
@@ -26,7 +28,8 @@ def verify_accesses(
     1. `key`: as in `verify_receipt`. Then of each record, by its index in the log:
     2. `leaf:<index>`: as in `verify_receipt`.
     3. `opening:<index>`, where the record commits to one key: it is the applicant's. (The record of
-       somebody else.)
+       somebody else.) `entry:<index>`, where it is about many and has entries: one of them is the
+       applicant's; INDETERMINATE where the file has none.
     4. `proof:<index>`, `checkpoint:<index>`, `inclusion:<index>`: as in `verify_leaves`.
     5. `opening:<label>` of each of `openings`: some of them commit to this value, and which. (An
        asker who tells the applicant another purpose or case than it asked for.)
@@ -44,6 +47,16 @@ def verify_accesses(
         if one.salt or (isinstance(commitments, dict) and "key" in commitments):
             step = partial(check_opening, leaf, one.salt, "key", saved.key)
             checks.run(f"opening{of}", step, "is about this number", "与该号码有关")
+        if one.entry is not None:
+            own = partial(_check_entry, leaf, one, saved.key)
+            checks.run(f"entry{of}", own, "is about this number too", "也与该号码有关")
+        elif has_entries(leaf):
+            checks.undetermined(
+                f"entry{of}",
+                "the record has an entry for each whom it is about, and the file does not hold the "
+                "one of this number",
+                "该记录为所涉每人各有一项，而文件中没有该号码的一项",
+            )
         inclusion(checks, one.proven.proof, one.proven.leaf, verifier, at=one.proven)
     return checks.answer()
 
@@ -53,13 +66,21 @@ def _committed(saved: ToldAccesses, label: str, value: str) -> list[int]:
     found = []
     for one in saved.accesses:
         try:
-            check_opening(read_leaf(one.proven.leaf), one.salt, label, value)
+            leaf = read_leaf(one.proven.leaf)
+            if one.entry is None:
+                check_opening(leaf, one.salt, label, value)
+            else:
+                check_asked(leaf, one.entry, label, value)
         except NoteError:
             continue
         found.append(one.proven.index)
     if not found:
-        raise NoteError("none of the records about this number alone commits to this value")
+        raise NoteError("none of the records that open to this number commits to this value")
     return found
+
+
+def _check_entry(leaf: Mapping[str, Any] | None, one: ToldAccess, key: str) -> None:
+    check_entry(had(leaf), had(one.entry), key)
 
 
 def _in_records(indexes: list[int]) -> tuple[str, str]:

@@ -18,7 +18,8 @@ chunk may take a while → append the audit record → answer.
 6. What a receipt's leaf says (kind `batch_query`): `grant`, `contract`, `resource`, `items`,
    `count` (of keys), `found` (how many); and commitments to `keys` (the list), `purpose`,
    `case_number`, `request` (`{grant, keys, items, purpose, case_number}`) and `answer`
-   (`{records: [{found, items}]}`, in the order of the keys).
+   (`{records: [{found, items}]}`, in the order of the keys); and `entries`, of which each person
+   can open their own (`exchange.audit.entries`).
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from typing import TypeVar
 import orjson
 
 from exchange.audit.appending import AuditLog
+from exchange.audit.many import record_of_many
 from exchange.audit.model import Usage
 from exchange.catalog.service import Schemas
 from exchange.delivery.reading import RecordReader
@@ -62,7 +64,7 @@ from exchange.refusing import Attempt, Refusals
 from runtime.clock import Clock
 from runtime.errors import DomainError, FieldViolation, InvalidArgument, PermissionDenied
 from runtime.identity import Principal
-from runtime.records import SealedRecord, canonical, make_record
+from runtime.records import SealedRecord, canonical
 
 #: More would take the interpreter from the loop, which serves everybody.
 THREADS = 2
@@ -295,10 +297,11 @@ class Batching:
             found = past.read(self._records, grant, batch.keys, batch.items, batch.read_time)
         answer = _said(found)
         check_answer_size(len(answer))
-        record = make_record(
+        record = record_of_many(
             "batch_query",
             at=now,
             actor=actor,
+            keys=batch.keys,
             facts={
                 "grant": grant.name,
                 "contract": grant.contract_hash,

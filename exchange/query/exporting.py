@@ -6,20 +6,23 @@
    recorded, whoever asks at the same time.
 3. The page's audit record is durable before the page is sent: kind `export`, with `grant`,
    `contract`, `resource`, `items`, `count`, and commitments to `purpose`, `case_number`, `request`
-   (`{grant, purpose, case_number, page_size, page_token}`) and `answer` (the list of the items).
+   (`{grant, purpose, case_number, page_size, page_token}`) and `answer` (the list of the items);
+   and `entries`, of which each person can open their own (`exchange.audit.entries`).
 4. What a department answers from its own system is not held here, and so not exported.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 
 import orjson
 
 from exchange.audit.appending import AuditLog
+from exchange.audit.many import record_of_many
 from exchange.audit.model import Receipt, Usage
 from exchange.catalog.service import Schemas
 from exchange.delivery.reading import RecordReader
@@ -32,14 +35,14 @@ from exchange.grants.sharing import admitted
 from exchange.query.days import Days
 from exchange.query.forwarded import Sources, check_held
 from exchange.query.model import check_question, check_sizes, quota_exceeded
-from exchange.query.signing import signed_facts
+from exchange.query.signing import Facts, signed_facts
 from exchange.refusals import ATTEMPTED
 from exchange.refusing import Attempt, Refusals
 from runtime import paging
 from runtime.clock import Clock
 from runtime.errors import PermissionDenied
 from runtime.identity import Principal
-from runtime.records import canonical, make_record
+from runtime.records import SealedRecord, canonical
 from runtime.signed import RequestSignature
 
 DEFAULT_PAGE = 500
@@ -47,6 +50,8 @@ GREATEST_PAGE = 5_000
 CHUNK = 500
 #: A message holds about so much at most; the transport takes 20 MiB.
 PAGE_BYTES = 8 * 1024 * 1024
+_Row = tuple[int, dict[str, str], str]  # offset, what is shown, key
+_Said = tuple[SealedRecord, bytes]  # the record of a page, and whom it is about
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,59 +148,90 @@ class Exporting:
                 size = min(size, granted.daily_quota - self._audit.used(grant, day))
                 if size <= 0:
                     raise quota_exceeded(left)
-            page, more = await asyncio.to_thread(self._read, granted, schema.key_item, after, size)
+            record = partial(
+                self._record,
+                grant=granted,
+                at=now,
+                actor=principal.system,
+                facts=facts,
+                asked={
+                    "purpose": purpose.encode(),
+                    "case_number": case_number.encode(),
+                    "request": request,
+                },
+            )
+            page, more, (said, tags) = await asyncio.to_thread(
+                self._read, granted, schema.key_item, after, size, record
+            )
             if granted.daily_quota and page:
                 # Others may have taken of it meanwhile; from here to the log nobody comes between.
                 rest = granted.daily_quota - self._audit.used(grant, day)
                 if rest <= 0:
                     raise quota_exceeded(left)
-                page, more = page[:rest], more or len(page) > rest
+                if len(page) > rest:
+                    page, more = page[:rest], True
+                    said, tags = record(page)
         except ATTEMPTED as error:
             await self._refusals.keep(error, attempt(request))
             raise
         shown = [items for _, items, _ in page]
         token = self._tokens.after(grant, page[-1][0]) if more else ""
-        record = make_record(
-            "export",
-            at=now,
-            actor=principal.system,
-            facts={
-                "grant": granted.name,
-                "contract": granted.contract_hash,
-                "resource": granted.resource,
-                "items": list(granted.masks),
-                "count": len(shown),
-                **facts,
-            },
-            commitments={
-                "purpose": purpose.encode(),
-                "case_number": case_number.encode(),
-                "request": request,
-                "answer": canonical(shown),
-            },
-        )
         usage = Usage(grant=grant, day=day, count=len(shown)) if granted.daily_quota else None
         try:
-            receipt = await self._audit.append(record, usage, b"".join(tags for _, _, tags in page))
+            receipt = await self._audit.append(said, usage, tags)
         except PermissionDenied as error:  # SIGNATURE_USED
             await self._refusals.keep(error, attempt(request))
             raise
         return Page(records=shown, next_page_token=token, receipt=receipt)
 
+    def _record(
+        self,
+        page: Sequence[_Row],
+        *,
+        grant: Grant,
+        at: datetime,
+        actor: str,
+        facts: Facts,
+        asked: Mapping[str, bytes],
+    ) -> tuple[SealedRecord, bytes]:
+        """What is logged of a page, and whom it is about."""
+        keys = [key for _, _, key in page]
+        record = record_of_many(
+            "export",
+            at=at,
+            actor=actor,
+            keys=keys,
+            facts={
+                "grant": grant.name,
+                "contract": grant.contract_hash,
+                "resource": grant.resource,
+                "items": list(grant.masks),
+                "count": len(page),
+                **facts,
+            },
+            commitments={**asked, "answer": canonical([items for _, items, _ in page])},
+        )
+        return record, self._audit.tags(keys)
+
     def _read(
-        self, grant: Grant, key_item: str, after: int, size: int
-    ) -> tuple[list[tuple[int, dict[str, str], bytes]], bool]:
-        """Records with their offsets and whom they are about, and whether there are more."""
-        page: list[tuple[int, dict[str, str], bytes]] = []
-        taken = 0
+        self,
+        grant: Grant,
+        key_item: str,
+        after: int,
+        size: int,
+        record: Callable[[Sequence[_Row]], _Said],
+    ) -> tuple[list[_Row], bool, _Said]:
+        """The rows of a page, whether there are more, and its record. In a worker thread."""
+        page: list[_Row] = []
+        taken, more = 0, False
         for offset, length, values in self._shown(grant, after):
             # One more is there: the page ends before it, so a last page has no token.
             if len(page) == size or (page and taken + length * 3 > PAGE_BYTES):
-                return page, True
-            about = self._audit.tags((values[key_item],))
-            page.append((offset, grant.project(values), about))
+                more = True
+                break
+            page.append((offset, grant.project(values), values[key_item]))
             taken += length * 3
-        return page, False
+        return page, more, record(page)
 
     def _shown(self, grant: Grant, after: int) -> Iterator[tuple[int, int, dict[str, str]]]:
         """Offset, length and values of each record that the row filter lets through."""

@@ -19,11 +19,11 @@ from exchange.query.service import Querying
 from exchange.query.telling import PastAccess, Telling
 from exchange.query.turns import Streams, in_turn
 from exchange.receipts import fill, to_message
+from exchange.signatures import signature_of
 from exchange.v1 import query_pb2 as pb
 from runtime.errors import FieldViolation, InvalidArgument
 from runtime.identity import Role
 from runtime.rpc import Call
-from runtime.signed import RequestSignature, finer_than_signed
 
 POLICY: Mapping[str, frozenset[Role]] = {
     "Query": frozenset({Role.DEPARTMENT}),
@@ -81,7 +81,7 @@ class QueryServicer:
             purpose=request.purpose,
             case_number=request.case_number,
             time_remaining=call.time_remaining,
-            signed=_signed(request, call) if request.HasField("signature") else None,
+            signed=signature_of(request, call),
         )
         message = pb.QueryResponse(found=answer.found, items=answer.items)
         fill(message.receipt, answer.receipt)
@@ -104,7 +104,7 @@ class QueryServicer:
                 purpose=request.purpose,
                 case_number=request.case_number,
                 read_time=_time(request.read_time),
-                signed=_signed(request, call) if request.HasField("signature") else None,
+                signed=signature_of(request, call),
             ),
         )
         message = pb.QueryResponse(found=answer.found, items=answer.items)
@@ -140,7 +140,7 @@ class QueryServicer:
             purpose=request.purpose,
             case_number=request.case_number,
             time_remaining=call.time_remaining,
-            signed=_signed(request, call) if request.HasField("signature") else None,
+            signed=signature_of(request, call),
         )
         message = pb.VerifyResponse(
             result=_RESULTS[answer.result],
@@ -160,7 +160,7 @@ class QueryServicer:
             case_number=request.case_number,
             page_size=request.page_size,
             page_token=request.page_token,
-            signed=_signed(request, call) if request.HasField("signature") else None,
+            signed=signature_of(request, call),
         )
         return pb.ExportResponse(
             records=[pb.ExportedRecord(items=record) for record in page.records],
@@ -196,6 +196,15 @@ def _access(one: PastAccess) -> pb.PastAccess:
         salt=one.salt,
     )
     message.time.FromDatetime(one.time)
+    if one.entry is not None:
+        message.entry.CopyFrom(
+            pb.PastEntry(
+                position=one.entry.position,
+                salt=one.entry.salt,
+                path=one.entry.path,
+                asked_salt=one.entry.asked_salt,
+            )
+        )
     return message
 
 
@@ -206,36 +215,21 @@ def _batch(request: pb.QueryRequest | pb.BatchQueryRequest, call: Call) -> Batch
         items=tuple(request.items),
         purpose=request.purpose,
         case_number=request.case_number,
-        signed=_signed(request, call) if request.HasField("signature") else None,
+        signed=signature_of(request, call),
         method="Query" if isinstance(request, pb.QueryRequest) else "BatchQuery",
         read_time=_time(request.read_time) if request.HasField("read_time") else None,
     )
 
 
-def _signed(
-    request: pb.QueryRequest | pb.BatchQueryRequest | pb.VerifyRequest | pb.ExportRequest,
-    call: Call,
-) -> RequestSignature:
-    given = request.signature
-    if given.sign_time.nanos % 1000:
-        raise finer_than_signed()
-    return RequestSignature(
-        time=_time(given.sign_time, "signature.sign_time"),
-        nonce=given.nonce,
-        signature=given.signature,
-        certificate=call.context.auth_context()["x509_pem_cert"][0],
-    )
-
-
-def _time(message: Timestamp, field: str = "read_time") -> datetime:
+def _time(message: Timestamp) -> datetime:
     try:
         return message.ToDatetime(UTC)
     except ValueError:
         raise InvalidArgument(
-            f"{field} is no time",
-            reason="BAD_READ_TIME" if field == "read_time" else "BAD_SIGNATURE",
-            message_zh=f"{field} 不是有效时间",
-            violations=[FieldViolation(field, "is no time")],
+            "read_time is no time",
+            reason="BAD_READ_TIME",
+            message_zh="read_time 不是有效时间",
+            violations=[FieldViolation("read_time", "is no time")],
         ) from None
 
 

@@ -5,7 +5,8 @@
 2. What is told stands in the log: each access is a leaf, with its index for a proof. Of what a
    question itself was for the log holds a commitment only; the purpose told is the grant's.
 3. A record about one person is told with its salt, so that the applicant can show that it is about
-   them. One about many is not: its commitments are about the others too.
+   them. One about many is not: its commitments are about the others too. It is told with the
+   applicant's own entry of it (`exchange.audit.entries`), but for records of before.
 4. What was erased from the salts is not told any more: nobody can show whom it was about.
 5. A counter asks about at most 60 people a minute, so that it cannot tell by trying who is asked
    about; further pages of one person are not counted.
@@ -22,7 +23,9 @@ from datetime import datetime
 
 import orjson
 
+from exchange.audit.accesses.store import HeldLeaf
 from exchange.audit.appending import AuditLog
+from exchange.audit.entries import Entry, entry_of
 from exchange.grants import service as grants
 from exchange.grants.rates import Rates
 from exchange.query.model import GREATEST_CASE_NUMBER
@@ -57,6 +60,7 @@ class PastAccess:
     legal_basis: str
     leaf: bytes
     salt: bytes
+    entry: Entry | None
 
 
 class Telling:
@@ -109,7 +113,7 @@ class Telling:
         found = [
             one
             for index in indexes[:size]
-            if (held := store.leaf(index)) and (one := _access(index, *held, key))
+            if (held := store.leaf(index)) and (one := _access(index, held, key))
         ]
         said = grants.purposes(self._database, {one[0].grant for one in found})
         told = [
@@ -123,10 +127,11 @@ class Telling:
                 grant=body.grant,
                 purpose=said.get(body.grant, ("", ""))[0],
                 legal_basis=said.get(body.grant, ("", ""))[1],
-                leaf=leaf,
-                salt=salt,
+                leaf=held.leaf,
+                salt=held.salt if body.alone else b"",
+                entry=None if body.alone else entry_of(held.salt, store.entries(held), key),
             )
-            for body, leaf, salt in found
+            for body, held in found
         ]
         more = len(indexes) > size
         # Below index 0 is nothing, and 0 in a token would mean the newest.
@@ -144,11 +149,13 @@ class _Said:
     resource: str
     items: Sequence[str]
     grant: str
+    #: Whether it is about one person.
+    alone: bool
 
 
-def _access(index: int, leaf: bytes, salt: bytes, key: str) -> tuple[_Said, bytes, bytes] | None:
-    """What a leaf says, and what is told of it; None where it is not shown to be about the key."""
-    body = orjson.loads(leaf)
+def _access(index: int, held: HeldLeaf, key: str) -> tuple[_Said, HeldLeaf] | None:
+    """What a leaf says; None where it is not shown to be about the key."""
+    body, salt = orjson.loads(held.leaf), held.salt
     committed = body.get("commitments", {}).get("key")
     if not salt or (committed is not None and commit(salt, "key", key.encode()) != committed):
         return None
@@ -160,8 +167,9 @@ def _access(index: int, leaf: bytes, salt: bytes, key: str) -> tuple[_Said, byte
         resource=body["resource"],
         items=body["items"],
         grant=body["grant"],
+        alone=committed is not None,
     )
-    return said, leaf, salt if committed is not None else b""
+    return said, held
 
 
 def _check(key: str, case_number: str) -> None:

@@ -629,6 +629,7 @@ class PastAccess(_message.Message):
     LEGAL_BASIS_FIELD_NUMBER: _builtins.int
     LEAF_FIELD_NUMBER: _builtins.int
     SALT_FIELD_NUMBER: _builtins.int
+    ENTRY_FIELD_NUMBER: _builtins.int
     index: _builtins.int
     """Index of the record in the log: GetInclusionProof proves it."""
     actor: _builtins.str
@@ -655,6 +656,12 @@ class PastAccess(_message.Message):
     def items(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Codes of the items that were asked for, or delivered."""
 
+    @_builtins.property
+    def entry(self) -> Global___PastEntry:
+        """The applicant's own entry in a record of many people: shows that it is about them too. None in
+        records of before, of which the node alone says so.
+        """
+
     def __init__(
         self,
         *,
@@ -669,14 +676,53 @@ class PastAccess(_message.Message):
         legal_basis: _builtins.str = ...,
         leaf: _builtins.bytes = ...,
         salt: _builtins.bytes = ...,
+        entry: Global___PastEntry | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "grant", b"grant", "index", b"index", "items", b"items", "kind", b"kind", "leaf", b"leaf", "legal_basis", b"legal_basis", "purpose", b"purpose", "resource", b"resource", "salt", b"salt", "time", b"time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "entry", b"entry", "grant", b"grant", "index", b"index", "items", b"items", "kind", b"kind", "leaf", b"leaf", "legal_basis", b"legal_basis", "purpose", b"purpose", "resource", b"resource", "salt", b"salt", "time", b"time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PastAccess: _TypeAlias = PastAccess  # noqa: Y015
+
+@_typing.final
+class PastEntry(_message.Message):
+    """One person's entry in a record of many people: opens no other. The record's `entries` has the root
+    and the size of a tree of RFC 6962 over `salt || "key" || 0x00 || key` of each.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POSITION_FIELD_NUMBER: _builtins.int
+    SALT_FIELD_NUMBER: _builtins.int
+    PATH_FIELD_NUMBER: _builtins.int
+    ASKED_SALT_FIELD_NUMBER: _builtins.int
+    position: _builtins.int
+    """Place in the tree, from 0."""
+    salt: _builtins.bytes
+    """Of this entry alone."""
+    asked_salt: _builtins.bytes
+    """Opens `purpose` and `case_number` of the record's `entries`."""
+    @_builtins.property
+    def path(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """From the entry to the root, 32 bytes each."""
+
+    def __init__(
+        self,
+        *,
+        position: _builtins.int = ...,
+        salt: _builtins.bytes = ...,
+        path: _abc.Iterable[_builtins.bytes] | None = ...,
+        asked_salt: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked_salt", b"asked_salt", "path", b"path", "position", b"position", "salt", b"salt"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PastEntry: _TypeAlias = PastEntry  # noqa: Y015
 
 @_typing.final
 class MyAccessResponse(_message.Message):

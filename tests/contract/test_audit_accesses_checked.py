@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from exchange.audit.accesses.store import AccessStore
 from exchange.audit.checking import fsck
+from exchange.audit.many import record_of_many
 from runtime.records import SealedRecord, make_record
 from tests.builders.audit import NOON, LogFixture
 
@@ -17,6 +18,11 @@ KEYS = [f"key-{number}" for number in range(9)]
 
 def about(kind: str, **facts: int) -> SealedRecord:
     return make_record(kind, at=NOON, actor=DESK, facts=facts)
+
+
+def about_many(kind: str, *keys: str) -> SealedRecord:
+    facts = {"count": len(keys)}
+    return record_of_many(kind, at=NOON, actor=DESK, keys=keys, facts=facts, commitments={})
 
 
 @pytest.fixture
@@ -76,6 +82,28 @@ def test_one_of_many_that_is_gone_is_missed(node: LogFixture) -> None:
     tag = node.log.tags(KEYS[2:3])
     execute(node, "DELETE FROM access WHERE tag = :tag", tag=tag)
     assert found(node) == "leaf 2"
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "DELETE FROM access_entries WHERE position = 1",
+        "UPDATE access_entries SET position = 0 WHERE position = 1",
+        "UPDATE access_entries SET hashes = (SELECT hashes FROM access_entries WHERE position = 2)"
+        " WHERE position = 1",
+    ],
+)
+def test_what_proves_each_ones_entry_is_looked_at(node: LogFixture, harm: str) -> None:
+    log = node.log
+    log.append_blocking(
+        [about("grant_approved"), about_many("batch_query", *KEYS[:3]),
+         about_many("export", *KEYS[3:6])],
+        [b"", log.tags(KEYS[:3]), log.tags(KEYS[3:6])],
+    )  # fmt: skip
+    log.sequencer.run()
+    assert found(node) is None
+    execute(node, harm)
+    assert found(node) in ("leaf 5", "leaf 6")
 
 
 def test_what_nobody_can_link_any_more_is_linked_by_no_row(node: LogFixture) -> None:

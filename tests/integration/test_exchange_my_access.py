@@ -7,6 +7,7 @@ import orjson
 import pytest
 
 from exchange.audit.accesses import store as accesses
+from exchange.audit.entries import check_asked, check_entry
 from exchange.audit.verify import verify_inclusion
 from exchange.grants.model import Mask
 from exchange.grants.rows import RowCondition, RowTest
@@ -17,6 +18,7 @@ from runtime.identity import Principal, Role
 from runtime.records import commit
 from tests.builders.catalog import CIVIL, HOUSING, caller
 from tests.builders.exchange import citizen_number, exchange_node, person, refusal
+from tongban.commands.audit_access import own_entry
 
 WHY = {"purpose": "公租房资格审核", "case_number": "990101-2026-0001"}
 KEY = citizen_number(1)
@@ -86,8 +88,14 @@ async def test_every_question_is_told_with_its_proof(node, counter):
         leaf = orjson.loads(one.leaf)
         alone = "key" in leaf["commitments"]
         assert bool(one.salt) == alone
+        assert one.HasField("entry") is not alone
         if alone:
             assert leaf["commitments"]["key"] == commit(one.salt, "key", KEY.encode())
+        else:
+            own = own_entry(one)
+            assert own is not None
+            check_entry(leaf, own, KEY)
+            check_asked(leaf, own, "purpose", WHY["purpose"])
     assert len((await told(node, counter, citizen_number(2))).accesses) == 3
     assert not (await told(node, counter, citizen_number(3))).accesses
     assert [leaf["count"] for leaf in node.leaves("accesses_told")] == [5, 3, 0]
@@ -161,12 +169,14 @@ async def test_what_is_erased_is_not_linked_any_more(node, counter):
     held = node.service.audit_database.held
     sql = held.sql("SELECT 1 FROM access WHERE leaf_index = ?")
     assert held.row(sql, (first.index,)) is None
+    assert len(held.rows("SELECT 1 FROM access_entries", ())) == 2
     node.clock.advance(timedelta(days=2))
     request = audit_pb2.EraseSaltsRequest(reason="到期", request_id="2")
     request.before.FromDatetime(node.clock.now() - timedelta(days=1))
     await office.audit.EraseSalts(request)
     assert not (await told(node, counter)).accesses
     assert held.row("SELECT 1 FROM access", ()) is None
+    assert held.row("SELECT 1 FROM access_entries", ()) is None
 
 
 async def pull(consumer, grant: str) -> tuple[str, delivery_pb2.PullChangesResponse]:

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from exchange.audit.entries import Entry
 from exchange.audit.proved import ProvenLeaf
 from exchange.audit.told import GREATEST_ACCESSES, ToldAccess, ToldAccesses, accesses_to_json
 from exchange.v1 import audit_pb2, query_pb2
@@ -130,8 +131,20 @@ def _proven(client: Client, key: str, found: Sequence[query_pb2.PastAccess]) -> 
         request = audit_pb2.GetInclusionProofRequest(index=one.index)
         answer = client.audit.GetInclusionProof(request, timeout=client.timeout)
         proven = ProvenLeaf(index=one.index, leaf=one.leaf, proof=answer.proof)
-        told.append(ToldAccess(proven=proven, salt=one.salt))
+        told.append(ToldAccess(proven=proven, salt=one.salt, entry=own_entry(one)))
     return accesses_to_json(ToldAccesses(key=key, accesses=tuple(told)))
+
+
+def own_entry(one: query_pb2.PastAccess) -> Entry | None:
+    """The applicant's own entry in a record about many, where the node told it."""
+    if not one.HasField("entry"):
+        return None
+    return Entry(
+        position=one.entry.position,
+        salt=one.entry.salt,
+        path=tuple(one.entry.path),
+        asked_salt=one.entry.asked_salt,
+    )
 
 
 def _plain(one: query_pb2.PastAccess) -> dict[str, Any]:
@@ -144,7 +157,9 @@ def _plain(one: query_pb2.PastAccess) -> dict[str, Any]:
 
 
 def _commitments(one: query_pb2.PastAccess) -> dict[str, str]:
-    found = json.loads(one.leaf).get("commitments", {})
+    leaf = json.loads(one.leaf)
+    # Of one about many, what the applicant can open.
+    found = {**leaf.get("commitments", {}), **leaf.get("entries", {})}
     return {label: str(value) for label, value in found.items()}
 
 

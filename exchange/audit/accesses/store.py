@@ -1,16 +1,18 @@
-"""The index of accesses: its two tables and all their SQL.
+"""The index of accesses: its tables and all their SQL.
 
 1. The tags of a batch are written with it, in its transaction, as one value of `access_waiting`: a
    group commit stays one small write. Once the log has ordered the batch, they move to `access`, a
    few at a time and off the hot path.
 2. What is erased from the salts is erased here too: an entry that nobody can link to a person any
-   more must not be linked by the index.
+   more must not be linked by the index. Nor can its entry be proved any more.
+3. `access_entries` is written with its batch, stays where it is, and tells nothing without a salt.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -60,6 +62,28 @@ class Access(_Table, table=True):
     leaf_index: int = Field(primary_key=True, sa_type=sa.BigInteger)
 
 
+class AccessEntries(_Table, table=True):
+    """What is kept of a record about many people: `entries.hashes_of`, joined."""
+
+    __tablename__ = "access_entries"
+
+    shard: str = Field(max_length=100, primary_key=True)
+    sequence: int = Field(sa_type=sa.BigInteger, primary_key=True)
+    position: int = Field(primary_key=True)
+    hashes: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldLeaf:
+    """A leaf as it is held; the salt is empty once it was erased."""
+
+    leaf: bytes
+    salt: bytes
+    shard: str
+    sequence: int
+    position: int
+
+
 _ORDERED = """
     SELECT w.id, b.first_index, w.tags FROM access_waiting AS w
     JOIN audit_batch AS b ON b.shard = w.shard AND b.sequence = w.sequence
@@ -78,6 +102,7 @@ _ADD_POSTGRESQL = """
     ON CONFLICT DO NOTHING
 """
 _TAGS = "SELECT tags FROM access_waiting WHERE shard = :shard AND sequence = :sequence"
+_FORGET = "DELETE FROM access_entries WHERE shard = :shard AND sequence = :sequence"
 _LEAVE = "UPDATE access_waiting SET tags = :tags WHERE shard = :shard AND sequence = :sequence"
 
 
@@ -106,8 +131,14 @@ class AccessStore:
             " WHERE b.promised_at <= ? LIMIT 1"
         )
         self._holding = sql(
-            "SELECT first_index, leaves, salts FROM audit_batch WHERE first_index <= ?"
-            " ORDER BY first_index DESC LIMIT 1"
+            "SELECT first_index, leaves, salts, shard, sequence FROM audit_batch"
+            " WHERE first_index <= ? ORDER BY first_index DESC LIMIT 1"
+        )
+        self._entries = sql(
+            "SELECT hashes FROM access_entries WHERE shard = ? AND sequence = ? AND position = ?"
+        )
+        self._places = sql(
+            "SELECT position, hashes FROM access_entries WHERE shard = ? AND sequence = ?"
         )
 
     def index(self) -> int:
@@ -167,15 +198,31 @@ class AccessStore:
         """Whether tags of batches promised up to a time (RFC 3339, UTC) are not in the index."""
         return self._held.row(self._behind, (promised_at,)) is not None
 
-    def leaf(self, index: int) -> tuple[bytes, bytes] | None:
-        """Leaf and salt at an index; the salt is empty once it was erased."""
+    def leaf(self, index: int) -> HeldLeaf | None:
+        """What is at an index."""
         row = self._held.row(self._holding, (index,))
         leaves = [] if row is None else split_entries(bytes(row[1]))
         place = index - int(row[0]) if row else 0
         if row is None or place >= len(leaves):
             return None
         salts = split_entries(bytes(row[2])) if row[2] else []
-        return leaves[place], salts[place] if place < len(salts) else b""
+        return HeldLeaf(
+            leaf=leaves[place],
+            salt=salts[place] if place < len(salts) else b"",
+            shard=row[3],
+            sequence=int(row[4]),
+            position=place,
+        )
+
+    def entries(self, held: HeldLeaf) -> bytes:
+        """What is kept of a record about many people; empty where nothing is."""
+        row = self._held.row(self._entries, (held.shard, held.sequence, held.position))
+        return b"" if row is None else bytes(row[0])
+
+    def entries_of(self, shard: str, sequence: int) -> dict[int, bytes]:
+        """The same of all the records of a batch, by position."""
+        found = self._held.rows(self._places, (shard, sequence))
+        return {int(position): bytes(hashes) for position, hashes in found}
 
     def leaves(self, indexes: Sequence[int]) -> Iterator[tuple[int, bytes]]:
         """(index, leaf) of those that are there; a batch is read once for neighbours."""
@@ -195,6 +242,7 @@ def forget(session: Session, shard: str, sequence: int, position: int, index: in
     if index is not None:
         session.execute(sa.text("DELETE FROM access WHERE leaf_index = :i"), {"i": index})
     place = {"shard": shard, "sequence": sequence}
+    session.execute(sa.text(_FORGET + " AND position = :at"), {**place, "at": position})
     held = session.execute(sa.text(_TAGS), place).scalar()
     if held is not None:
         left = joined(one for one in split(bytes(held)) if one[0] != position)
@@ -212,6 +260,7 @@ def forget_batches(session: Session, places: Sequence[tuple[str, int, int | None
             sa.text("DELETE FROM access_waiting WHERE shard = :shard AND sequence = :sequence"),
             waiting,
         )
+        session.execute(sa.text(_FORGET), waiting)
     if ordered:
         session.execute(
             sa.text("DELETE FROM access WHERE leaf_index >= :first AND leaf_index < :end"), ordered
