@@ -3,13 +3,16 @@
 1. It issues certificates of `runtime.identity`, keeps each before it hands it out
    (`runtime.issued`), and never sees a key that a system made for itself.
 2. What it revokes stays on its list: a list that is lost is restored, never begun anew.
+3. Persons who sign in get certificates of at most `SESSION` over the keys of their sessions. They
+   are not kept; one that was ended is on a list of its own until it would have ended by itself.
 """
 
 from __future__ import annotations
 
 import fcntl
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -20,13 +23,25 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from runtime import issued, names
+from runtime import holders, issued, names
 from runtime.enrolment import key_of_request
 from runtime.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
 from runtime.files import write_private
-from runtime.identity import Credentials, Role, read_crl
+from runtime.identity import (
+    APPLICANTS,
+    ENDED,
+    OF_DEPARTMENTS,
+    Credentials,
+    Role,
+    is_person,
+    read_crl,
+)
 
 CRL_LIFETIME = timedelta(days=365)
+#: How long a person is signed in at most.
+SESSION = timedelta(hours=8)
+#: Clocks of two machines differ by a little; a fresh certificate must not be refused for it.
+CLOCKS_DIFFER = timedelta(minutes=5)
 
 
 class Authority:
@@ -53,6 +68,11 @@ class Authority:
     def crl_path(self) -> Path:
         """Where the revocation list is."""
         return self.folder / "crl.pem"
+
+    @property
+    def ended_path(self) -> Path:
+        """Where the list of ended sessions is."""
+        return self.folder / ENDED
 
     @classmethod
     def create(cls, folder: Path, *, name: str, passphrase: bytes, now: datetime) -> Authority:
@@ -81,7 +101,8 @@ class Authority:
             ),
         )
         authority = cls(folder, certificate, key)
-        authority._write_crl([], now)
+        authority._write_crl(authority.crl_path, [], now)
+        authority._write_crl(authority.ended_path, [], now)
         # Last, since its presence says that the authority is whole.
         write_private(folder / "ca.pem", authority.pem)
         return authority
@@ -126,6 +147,7 @@ class Authority:
         The key is made here, so whoever runs the node may have it: for the node itself, and for
         demonstrations. `hosts` are the names and addresses under which it serves, if it does.
         """
+        _check_system(system, roles := list(roles))
         key = ec.generate_private_key(ec.SECP256R1())
         pem = self._certified(system, roles, key.public_key(), now, lifetime, hosts)
         issued.keep(self.issued_folder, pem)
@@ -152,10 +174,61 @@ class Authority:
 
         Raises InvalidArgument: BAD_CERTIFICATE_REQUEST, REQUEST_OF_ANOTHER.
         """
+        _check_system(system, roles := list(roles))
         key = key_of_request(request, system)
         pem = self._certified(system, roles, key, now, lifetime, ())
         issued.keep(self.issued_folder, pem, request)
         return pem
+
+    def certify_session(
+        self,
+        *,
+        system: str,
+        roles: Iterable[Role],
+        holder: bytes,
+        key: ec.EllipticCurvePublicKey,
+        now: datetime,
+        lifetime: timedelta = SESSION,
+    ) -> bytes:
+        """The certificate of a person's session, PEM, over the key that the session has made.
+
+        `holder`: an applicant's mark (`holders.mark`), empty for who works at a department. Raises
+        InvalidArgument (NOT_A_PERSON) where names, roles and mark are not of one kind of person.
+        """
+        asked = frozenset(roles)
+        of_applicant = (system.rpartition("/systems/")[0] == APPLICANTS, asked == {Role.APPLICANT})
+        kinds = {*of_applicant, bool(holder)}
+        if not is_person(system) or len(kinds) != 1 or (not holder and not asked <= OF_DEPARTMENTS):
+            raise InvalidArgument(
+                "a session is of a person: an applicant with a mark, or one of a department",
+                reason="NOT_A_PERSON",
+                message_zh="会话只能属于个人：带标记的申请人，或部门工作人员",
+            )
+        return self._certified(system, asked, key, now, min(lifetime, SESSION), (), holder)
+
+    def end_sessions(self, serials: Collection[int], *, now: datetime) -> None:
+        """End sessions by the serial numbers of their certificates; ending one twice is nothing.
+
+        Raises FailedPrecondition (BAD_REVOCATION_LIST).
+        """
+        with self._listing():
+            held = [
+                one
+                for one in read_crl(self.ended_path, self.certificate)
+                # Whatever was ended before then is over by itself.
+                if one.revocation_date_utc > now - SESSION - CLOCKS_DIFFER
+            ]
+            known = {one.serial_number for one in held}
+            fresh = [_revoked(serial, now) for serial in sorted(set(serials) - known)]
+            self._write_crl(self.ended_path, [*held, *fresh], now)
+
+    def begin_ended_list(self, *, now: datetime) -> None:
+        """Make the list of ended sessions, for an authority of before there were any.
+
+        One that is lost may be begun anew only after no session is left: nobody asks for it then.
+        """
+        if not self.ended_path.exists():
+            self._write_crl(self.ended_path, [], now)
 
     def _certified(
         self,
@@ -165,6 +238,7 @@ class Authority:
         now: datetime,
         lifetime: timedelta,
         hosts: Sequence[str],
+        holder: bytes = b"",
     ) -> bytes:
         names.parse(names.SYSTEM, system, field="system")
         subject = x509.Name(
@@ -183,7 +257,7 @@ class Authority:
         usages = [ExtendedKeyUsageOID.CLIENT_AUTH]
         if hosts:
             usages.append(ExtendedKeyUsageOID.SERVER_AUTH)
-        certificate = (
+        builder = (
             _builder(subject, self.certificate.subject, key, now, lifetime)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(authority=False), critical=True)
@@ -193,8 +267,10 @@ class Authority:
                 x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()),
                 critical=False,
             )
-            .sign(self._key, hashes.SHA256())
         )
+        if holder:
+            builder = builder.add_extension(holders.extension(holder), critical=False)
+        certificate = builder.sign(self._key, hashes.SHA256())
         return certificate.public_bytes(serialization.Encoding.PEM)
 
     def revoke_system(self, system: str, *, now: datetime) -> int:
@@ -229,20 +305,22 @@ class Authority:
                 reason="FOREIGN_CERTIFICATE",
                 message_zh="该文件不是本机构签发的证书",
             ) from error
-        # One at a time, over all processes: of two that add to one list, one would be lost.
-        with (self.folder / ".lock").open("wb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with self._listing():
             held = read_crl(self.crl_path, self.certificate)
             if certificate.serial_number not in {r.serial_number for r in held}:
-                entry = (
-                    x509.RevokedCertificateBuilder()
-                    .serial_number(certificate.serial_number)
-                    .revocation_date(now)
-                    .build()
-                )
-                self._write_crl([*held, entry], now)
+                entry = _revoked(certificate.serial_number, now)
+                self._write_crl(self.crl_path, [*held, entry], now)
 
-    def _write_crl(self, entries: Sequence[x509.RevokedCertificate], now: datetime) -> None:
+    @contextmanager
+    def _listing(self) -> Iterator[None]:
+        """One at a time, over all processes: of two that add to one list, one would be lost."""
+        with (self.folder / ".lock").open("wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _write_crl(
+        self, path: Path, entries: Sequence[x509.RevokedCertificate], now: datetime
+    ) -> None:
         builder = (
             x509.CertificateRevocationListBuilder()
             .issuer_name(self.certificate.subject)
@@ -252,7 +330,23 @@ class Authority:
         for entry in entries:
             builder = builder.add_revoked_certificate(entry)
         crl = builder.sign(self._key, hashes.SHA256())
-        write_private(self.crl_path, crl.public_bytes(serialization.Encoding.PEM))
+        write_private(path, crl.public_bytes(serialization.Encoding.PEM))
+
+
+def _check_system(system: str, roles: Iterable[Role]) -> None:
+    """Raises InvalidArgument (NAME_OF_PERSONS): persons sign in, systems are enrolled."""
+    if is_person(system) or system.startswith(f"{APPLICANTS}/") or Role.APPLICANT in roles:
+        raise InvalidArgument(
+            "a system is not named or enrolled like a person: persons get accounts "
+            "(`tongban account create`) and sign in",
+            reason="NAME_OF_PERSONS",
+            message_zh="系统不能以个人的名称或角色登记：个人请建立账户"
+            "（tongban account create）后登录",
+        )
+
+
+def _revoked(serial: int, now: datetime) -> x509.RevokedCertificate:
+    return x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(now).build()
 
 
 def _builder(
@@ -268,8 +362,7 @@ def _builder(
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        # Clocks of two machines differ by a little; a fresh certificate must not be refused for it.
-        .not_valid_before(now - timedelta(minutes=5))
+        .not_valid_before(now - CLOCKS_DIFFER)
         .not_valid_after(now + lifetime)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
     )

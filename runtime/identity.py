@@ -7,6 +7,11 @@
 3. Revocation is a CRL file that the authority signs; the node reads it again when it changes, so a
    revoked system is refused within half a second without a restart. While the list is missing or
    not the authority's, nobody is admitted.
+4. A person who signed in has a certificate of hours over the key of their session, as
+   `departments/{department}/systems/person-{id}`. Sessions that were ended are on a list of their
+   own beside the first, under the same rule.
+5. An applicant is a person of no department (`departments/applicants`), has the role APPLICANT and
+   no other, and a mark of their number (`holders`). Nobody else has any of the three.
 """
 
 from __future__ import annotations
@@ -22,7 +27,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import NameOID
 
-from runtime import issued, names
+from runtime import holders, issued, names
 from runtime.errors import (
     FailedPrecondition,
     InvalidArgument,
@@ -31,6 +36,9 @@ from runtime.errors import (
 from runtime.files import PRIVATE, PUBLIC, write_together
 
 CRL_CHECK_SECONDS = 0.5
+ENDED = "ended.pem"  # the list of ended sessions, beside the authority's list
+PERSON = "person-"  # what a person's id among the systems of a department begins with
+APPLICANTS = "departments/applicants"
 
 
 class Role(StrEnum):
@@ -43,20 +51,51 @@ class Role(StrEnum):
     COUNTER = "counter"
     #: The node's own services, calling each other.
     NODE = "node"
+    #: The node's web pages, before anybody has signed in.
+    PORTAL = "portal"
+    #: A citizen or a company, signed in: sees their own and nothing else.
+    APPLICANT = "applicant"
+
+
+#: What a system of a department may be, and a person who works there.
+OF_DEPARTMENTS = frozenset({Role.DEPARTMENT, Role.ADMINISTRATOR, Role.AUDITOR, Role.COUNTER})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """A caller: a system of a department, with its roles."""
+    """A caller: a system of a department, with its roles; or a person (`is_person`)."""
 
     system: str
     department: str
     roles: frozenset[Role]
     serial: int
+    #: An applicant's mark (`holders`); empty for all others.
+    holder: bytes = b""
 
     def has(self, role: Role) -> bool:
         """Whether the caller holds the role."""
         return role in self.roles
+
+    @property
+    def is_person(self) -> bool:
+        """Whether a person signed in, and no program."""
+        return is_person(self.system)
+
+
+def is_person(system: str) -> bool:
+    """Whether the name of a system is that of a person who signs in."""
+    return system.rpartition("/")[2].startswith(PERSON)
+
+
+def check_holder(principal: Principal, holder_code: str) -> bool:
+    """Whether a caller may act for the holder of this citizen number or credit code.
+
+    A counter may for whomever it has identified, an applicant for themselves, nobody else for
+    anybody. Where it is False, answer as if there were no such holder.
+    """
+    if principal.has(Role.APPLICANT):
+        return holders.is_of(principal.holder, holder_code)
+    return principal.has(Role.COUNTER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,13 +207,21 @@ def principal_of(certificate: x509.Certificate) -> Principal:
         names.parse(names.SYSTEM, system)
         units = certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
         roles = frozenset(Role(str(unit.value)) for unit in units)
+        holder = holders.mark_of(certificate)
     except (ValueError, InvalidArgument):
         raise refusal from None
+    department = names.department_of(system)
+    # Rule 5: all three, or none of them.
+    if {Role.APPLICANT in roles, department == APPLICANTS, bool(holder)} not in ({True}, {False}):
+        raise refusal
+    if holder and (roles != {Role.APPLICANT} or not is_person(system)):
+        raise refusal
     return Principal(
         system=system,
-        department=names.department_of(system),
+        department=department,
         roles=roles,
         serial=certificate.serial_number,
+        holder=holder,
     )
 
 
@@ -183,10 +230,10 @@ class Authenticator:
 
     def __init__(self, authority: bytes, crl: Path) -> None:
         self._authority = x509.load_pem_x509_certificate(authority)
-        self._crl = crl
-        self._stamp: tuple[int, int] | None = None
-        self._revoked: frozenset[int] = frozenset()
-        self._checked = 0.0
+        self._lists = (
+            _Revoked(crl, self._authority),
+            _Revoked(crl.parent / ENDED, self._authority),
+        )
         self._known: dict[bytes, tuple[Principal, float]] = {}
 
     def principal(self, certificate_pem: bytes) -> Principal:
@@ -203,34 +250,54 @@ class Authenticator:
                 self._known.clear()
             self._known[certificate_pem] = known
         principal, expires = known
-        self._refresh()
+        revoked, ended = self._lists
         if time.time() > expires:
             raise Unauthenticated(
                 "the certificate is expired: enrol the system again",
                 reason="CERTIFICATE_EXPIRED",
                 message_zh="证书已过期：请重新登记该系统",
             )
-        if principal.serial in self._revoked:
+        if principal.serial in revoked.now():
             raise Unauthenticated(
                 "the certificate is revoked: ask the node's administrator for a new one",
                 reason="CERTIFICATE_REVOKED",
                 message_zh="证书已被吊销：请向节点管理员申请新证书",
             )
+        if principal.is_person and principal.serial in ended.now():
+            raise Unauthenticated(
+                "the session was ended: sign in again",
+                reason="SESSION_ENDED",
+                message_zh="会话已结束：请重新登录",
+            )
         return principal
 
-    def _refresh(self) -> None:
+
+class _Revoked:
+    """A list of the authority's, read again when its file changes."""
+
+    def __init__(self, path: Path, authority: x509.Certificate) -> None:
+        self._path = path
+        self._authority = authority
+        self._stamp: tuple[int, int] | None = None
+        self._serials: frozenset[int] = frozenset()
+        self._checked = -CRL_CHECK_SECONDS
+
+    def now(self) -> frozenset[int]:
+        """The serial numbers on it. Raises FailedPrecondition (BAD_REVOCATION_LIST)."""
         now = time.monotonic()
         if now - self._checked < CRL_CHECK_SECONDS:
-            return
+            return self._serials
         try:
-            status = self._crl.stat()
+            status = self._path.stat()
         except OSError as error:
-            raise _bad_crl(self._crl) from error
+            raise _bad_crl(self._path) from error
         stamp = (status.st_mtime_ns, status.st_size)
         if stamp != self._stamp:
-            self._revoked = frozenset(r.serial_number for r in read_crl(self._crl, self._authority))
+            held = read_crl(self._path, self._authority)
+            self._serials = frozenset(one.serial_number for one in held)
             self._stamp = stamp
         self._checked = now  # last: what could not be read is looked at again by the next call
+        return self._serials
 
 
 def read_crl(path: Path, authority: x509.Certificate) -> list[x509.RevokedCertificate]:

@@ -27,14 +27,17 @@ from grpc_reflection.v1alpha._async import ReflectionServicer
 
 from runtime.channels import LIMITS, MAX_MESSAGE
 from runtime.errors import DomainError, PermissionDenied, Unavailable
-from runtime.identity import Authenticator, Credentials, Principal, Role
+from runtime.identity import OF_DEPARTMENTS, Authenticator, Credentials, Principal, Role
 from runtime.observing import Look, Nobody, Observer, Seen
 from runtime.receiving import receiver
 from runtime.status import DETAILS_KEY, code_of, to_status
 from runtime.telemetry import CALLS, SECONDS
 
 Policy = Mapping[str, frozenset[Role]]
-ANY_ROLE = frozenset(Role)
+#: Every system, and everybody who works at a department; an applicant only where a policy says so.
+ANY_ROLE = frozenset(Role) - {Role.APPLICANT}
+#: Applicants, too: what a method with this answers is nobody's secret.
+EVERYBODY = frozenset(Role)
 
 _log = structlog.get_logger()
 
@@ -273,7 +276,7 @@ class Server:
 
 def _role_not_allowed(method: str, roles: frozenset[Role]) -> PermissionDenied:
     """Names the roles that may, in the words of enrolling; none is enrolled as the node's own."""
-    may = sorted(roles - {Role.NODE}) or [Role.NODE]
+    may = sorted(roles & OF_DEPARTMENTS) or [Role.NODE]
     return PermissionDenied(
         f"{method} is not for systems of this role (for: {', '.join(may)}): call it "
         "with the identity of a system of such a role",

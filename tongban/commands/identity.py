@@ -14,7 +14,7 @@ from runtime.authority import Authority
 from runtime.clock import SYSTEM
 from runtime.errors import InvalidArgument
 from runtime.files import PUBLIC, write_together
-from runtime.identity import Credentials, Role
+from runtime.identity import OF_DEPARTMENTS, Credentials, Role
 from tongban.console import DataFolder, Json, err, out, outcomes, print_json, say, with_example
 from tongban.files import check_target, read_file
 
@@ -26,7 +26,7 @@ app = typer.Typer(
     ),
 )
 
-ROLES = [role for role in Role if role is not Role.NODE]
+ROLES = [role for role in Role if role in OF_DEPARTMENTS]
 
 
 def open_authority(settings: config.Settings) -> Authority:
@@ -51,7 +51,9 @@ def ensure_authority(settings: config.Settings) -> Authority:
     """The authority of a data folder, made on first use."""
     folder = settings.authority_folder
     if (folder / "ca.pem").exists():
-        return open_authority(settings)
+        authority = open_authority(settings)
+        authority.begin_ended_list(now=SYSTEM.now())
+        return authority
     return Authority.create(
         folder, name="Tongban node authority", passphrase=settings.passphrase(), now=SYSTEM.now()
     )
@@ -243,8 +245,8 @@ def _roles(given: list[str]) -> list[Role]:
     try:
         roles = [Role(name) for name in given]
     except ValueError:
-        roles = [Role.NODE]
-    if Role.NODE in roles:
+        roles = []
+    if not roles or not OF_DEPARTMENTS.issuperset(roles):
         listed = ", ".join(ROLES)
         raise InvalidArgument(
             f"a role is one of {listed}",
