@@ -30,6 +30,7 @@ from exchange.v1 import (
     delivery_pb2,
     delivery_pb2_grpc,
     discovery_pb2_grpc,
+    files_pb2_grpc,
     grants_pb2_grpc,
     inquiries_pb2_grpc,
     lists_pb2_grpc,
@@ -94,10 +95,10 @@ class Client:
 
     The identity folder holds `ca.pem`, `cert.pem` and `key.pem`. Calls raise `grpc.RpcError`, which
     `runtime.status.from_rpc_error` turns into the domain error that the node meant. With `sign`,
-    queries, verifications and exports are signed with `key.pem`, so that neither side can deny
-    them. `keep` is given what proves each answer (`keeping.proof_of`): the receipt, the question,
-    the answer and, where it was signed, the nonce and the certificate. Without it who asks by a
-    stub or by these methods keeps them; the nonce is in the request alone.
+    queries, verifications, exports and export jobs are signed with `key.pem`, so that neither side
+    can deny them. `keep` is given what proves each answer (`keeping.proof_of`): the receipt, the
+    question, the answer and, where it was signed, the nonce and the certificate. Without it who
+    asks by a stub or by these methods keeps them; the nonce is in the request alone.
     """
 
     def __init__(
@@ -126,6 +127,7 @@ class Client:
         self.deadlines = deadlines_pb2_grpc.DeadlineServiceStub(self.channel)
         self.lists = lists_pb2_grpc.ListServiceStub(self.channel)
         self.queries = query_pb2_grpc.QueryServiceStub(self.channel)
+        self.files = files_pb2_grpc.FileServiceStub(self.channel)
         self.spatial = spatial_pb2_grpc.SpatialServiceStub(self.channel)
         self.sources = sources_pb2_grpc.SourceServiceStub(self.channel)
         self.connectors = connecting_pb2_grpc.ConnectorServiceStub(self.channel)
@@ -258,7 +260,7 @@ class Client:
             self._keep(method, proof_of(method, request, answer, self.certificate))
 
     def sign(self, method: str, request: Message) -> None:
-        """Sign a request of QueryService where this client signs."""
+        """Sign a request of QueryService, or for an export job, where this client signs."""
         if self._signer is not None:
             sign_request(self._signer, method, request)
 

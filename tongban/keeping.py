@@ -12,7 +12,8 @@ from typing import Any
 
 from exchange.audit.model import Receipt
 from exchange.audit.saved import SavedReceipt
-from exchange.v1 import audit_pb2, query_pb2
+from exchange.files.envelope import Receiver
+from exchange.v1 import audit_pb2, files_pb2, query_pb2
 from runtime.clock import SYSTEM
 from runtime.records import canonical, instant
 from runtime.signed import RequestSigner
@@ -33,8 +34,21 @@ _MATCHES = {
 }
 
 
-def as_committed(method: str, request: Any) -> dict[str, Any]:
-    """A request of QueryService as its record commits to it, and as it is signed."""
+def as_committed(method: str, request: Any, certificate: bytes = b"") -> dict[str, Any]:
+    """A request as its record commits to it, and as it is signed.
+
+    `certificate` is the connection's, PEM: an export job that names no other is for it. Raises
+    InvalidArgument (CERTIFICATE_NOT_USABLE).
+    """
+    if method == "CreateExportJob":
+        receiving = request.certificate.encode() or certificate
+        return {
+            "grant": request.grant,
+            "format": "parquet" if request.format == files_pb2.FILE_FORMAT_PARQUET else "csv",
+            "purpose": request.purpose,
+            "case_number": request.case_number,
+            "certificate_sha256": Receiver.read(receiving, own=True).fingerprint,
+        }
     told = {
         field.name: _value(field.name, getattr(request, field.name))
         for field in request.DESCRIPTOR.fields
@@ -61,9 +75,10 @@ def answer_as_committed(method: str, request: Any, answer: Any) -> Any:
 def sign_request(
     signer: RequestSigner, method: str, request: Any, *, at: datetime | None = None
 ) -> None:
-    """Put a signature into a request of QueryService: over all its other fields."""
+    """Put a signature into a request: over what its record commits to."""
     time = at or SYSTEM.now()
-    nonce, signature = signer.sign(method, canonical(as_committed(method, request)), time)
+    asked = as_committed(method, request, signer.certificate)
+    nonce, signature = signer.sign(method, canonical(asked), time)
     request.signature.nonce, request.signature.signature = nonce, signature
     request.signature.sign_time.FromDatetime(time)
 

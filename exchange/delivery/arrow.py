@@ -2,7 +2,8 @@
 
 1. Each part is an IPC stream of its own (columnar format 1.5): a schema, then record batches.
    Columns are named as the header's items are, in any order, and are UTF-8 texts; null is an empty
-   value. A Boolean column `WITHDRAW` may tell which rows withdraw. The stream ends with its mark,
+   value. A Boolean column `WITHDRAW` may tell which rows withdraw; null is none of both and refused:
+   a row that was to go would stay. The stream ends with its mark,
    and the part with the stream: what was cut off, or stands behind, would be lost without a word.
 2. What comes from outside is validated in full before a value is read. Compressed parts,
    dictionaries and other types are refused: so a part takes no more memory than it has bytes,
@@ -48,8 +49,11 @@ def columns_of(part: bytes, items: Sequence[str]) -> Iterator[Columns]:
             if batch.num_rows > GREATEST_BATCH:
                 raise too_large()
             batch.validate(full=True)
-            withdraw = _values(batch.column(places[-1]), False) if len(places) > len(items) else []
-            columns = [_values(batch.column(place), "") for place in places[: len(items)]]
+            told = batch.column(places[-1]) if len(places) > len(items) else None
+            if told is not None and told.null_count:
+                raise _bad(f"must say true or false in every row of {WITHDRAW}")
+            withdraw = [] if told is None else _values(told)
+            columns = [_values(batch.column(place)) for place in places[: len(items)]]
             if batch.num_rows:
                 yield Columns(columns, withdraw if any(withdraw) else None)
         if source.tell() != len(part) or not part.endswith(_END):
@@ -80,9 +84,9 @@ def _places(pa: Any, schema: Any, items: Sequence[str]) -> list[int]:
     return [names.index(name) for name in wanted]
 
 
-def _values(column: Any, absent: object) -> list[Any]:
+def _values(column: Any) -> list[Any]:
     if column.null_count:
-        column = column.fill_null(absent)
+        column = column.fill_null("")
     values: list[Any] = column.to_numpy(zero_copy_only=False).tolist()
     return values
 
@@ -110,6 +114,7 @@ def _bad(wrong: str) -> InvalidArgument:
         f"this part of the batch cannot be taken: it {wrong}",
         reason="BAD_ARROW",
         message_zh="该批次的 Arrow 数据有误：应为未压缩的 IPC 流，"
-        "每个信息项一列文本（列名为信息项代码）",
+        "每个信息项一列文本（列名为信息项代码），"
+        "tongban.withdraw 列（如有）为布尔值且不得为空",
         violations=[FieldViolation("arrow", wrong)],
     )

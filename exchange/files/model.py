@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -64,6 +64,25 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Signing:
+    """The signature of the request that a job was made by.
+
+    `facts` are what records say of it (`signed`); `nonce` shows what was signed; `certificate` is
+    the signer's, PEM.
+    """
+
+    facts: Mapping[str, str]
+    nonce: bytes
+    certificate: str
+
+    @property
+    def once(self) -> bytes:
+        """What no second job may have; without the signature itself, which the signer can vary."""
+        told = {name: value for name, value in self.facts.items() if name != "signature"}
+        return hashlib.sha256(canonical(told)).digest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExportJob:
     """An export job (批量导出任务). `certificate` is PEM; `cursor` how far the log was read."""
 
@@ -82,6 +101,8 @@ class ExportJob:
     #: Free text of the asker, dropped when the job has ended.
     purpose: str = ""
     case_number: str = ""
+    #: Of a signed request; dropped likewise.
+    signing: Signing | None = None
     create_time: datetime
     expire_time: datetime
     failure_reason: str = ""
@@ -103,13 +124,18 @@ class ExportJob:
     @property
     def request(self) -> dict[str, object]:
         """What was asked for, as the receipt's leaf commits to it."""
-        return {
-            "grant": self.grant,
-            "format": self.format.value,
-            "purpose": self.purpose,
-            "case_number": self.case_number,
-            "certificate_sha256": self.fingerprint,
-        }
+        return request_of(
+            grant=self.grant,
+            form=self.format,
+            purpose=self.purpose,
+            case_number=self.case_number,
+            fingerprint=self.fingerprint,
+        )
+
+    @property
+    def signed(self) -> dict[str, Mapping[str, str]]:
+        """What a record says of the request's signature; nothing where it was not signed."""
+        return {"signed": self.signing.facts} if self.signing else {}
 
     @property
     def percent(self) -> int:
@@ -117,6 +143,19 @@ class ExportJob:
         if self.state is JobState.SUCCEEDED or not self.offset:
             return 100
         return min(99, self.cursor * 100 // self.offset)
+
+
+def request_of(
+    *, grant: str, form: FileFormat, purpose: str, case_number: str, fingerprint: str
+) -> dict[str, object]:
+    """What is asked for, as it is signed and as records commit to it."""
+    return {
+        "grant": grant,
+        "format": form.value,
+        "purpose": purpose,
+        "case_number": case_number,
+        "certificate_sha256": fingerprint,
+    }
 
 
 def manifest_of(job: ExportJob) -> dict[str, object]:

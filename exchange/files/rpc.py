@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import datetime
 
 from exchange.audit.saved import receipt_from_json
-from exchange.files.model import ExportJob, FileFormat, JobState, digest_of, manifest_of
-from exchange.files.service import Asked, Files
+from exchange.files.model import (
+    ExportJob,
+    FileFormat,
+    JobState,
+    Signing,
+    digest_of,
+    manifest_of,
+)
+from exchange.files.service import METHOD, Asked, Files
 from exchange.receipts import to_message
 from exchange.refusals import REFUSED
+from exchange.signatures import certificate_of, signature_of
 from exchange.v1 import files_pb2 as pb
+from exchange.v1 import query_pb2
 from runtime.database import Database
 from runtime.errors import FieldViolation, InvalidArgument
 from runtime.identity import Role
@@ -74,32 +85,30 @@ class FileServicer:
             purpose=request.purpose,
             case_number=request.case_number,
             certificate=request.certificate,
+            connection=certificate_of(call).decode(),
             keep_hours=request.keep_hours,
+            signature=signature_of(request, call),
         )
-        connection = call.context.auth_context()["x509_pem_cert"][0].decode()
+        # A repeat is the same request, whether it is signed anew or not.
+        same = pb.CreateExportJobRequest.FromString(request.SerializeToString())
+        same.ClearField("signature")
 
         def act() -> pb.CreateExportJobResponse:
-            made = self._files.create(work, call.principal, asked, connection=connection)
+            made = self._files.create(work, call.principal, asked)
             return pb.CreateExportJobResponse(export_job=_job(made))
 
         try:
             with self._database.unit_of_work() as work:
                 answer = work.once(
                     call.principal.system,
-                    "CreateExportJob",
-                    request,
+                    METHOD,
+                    same,
                     request.request_id,
                     pb.CreateExportJobResponse,
                     act,
                 )
         except REFUSED as error:
-            question = {
-                "grant": asked.grant,
-                "format": asked.format.value,
-                "purpose": asked.purpose,
-                "case_number": asked.case_number,
-            }
-            self._files.refuse(error, call.principal, question, grant=asked.grant)
+            self._files.refuse_job(error, call.principal, asked)
             raise
         self._wake()
         return answer
@@ -155,7 +164,7 @@ class FileServicer:
                 call.principal, name=request.name, valid_seconds=request.valid_seconds
             )
         except REFUSED as error:
-            self._files.refuse(error, call.principal, {"export_job": request.name})
+            self._files.refuse_links(error, call.principal, request.name)
             raise
         return pb.CreateDownloadLinksResponse(
             links=[pb.DownloadLink(number=number, url=url) for number, url in links],
@@ -197,4 +206,14 @@ def _job(job: ExportJob, *, whole: bool = True) -> pb.ExportJob:
         receipt=to_message(receipt_from_json(job.receipt.decode()).receipt) if done else None,
         etag=job.etag,
         percent=job.percent,
+        signature=_signature(job.signing) if whole and job.signing else None,
+        signing_certificate=job.signing.certificate if whole and job.signing else "",
+    )
+
+
+def _signature(signing: Signing) -> query_pb2.RequestSignature:
+    return query_pb2.RequestSignature(
+        sign_time=datetime.fromisoformat(signing.facts["time"]),  # type: ignore[arg-type]  # likewise
+        nonce=signing.nonce,
+        signature=base64.b64decode(signing.facts["signature"]),
     )

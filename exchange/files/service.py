@@ -2,15 +2,15 @@
 
 1. Who asks must be allowed to EXPORT now, and again whenever a part is written, a link is made or a
    file is sent: a revoked grant stops all of them.
-2. A resource that answers signed requests only is exported page by page, each page signed for; not
-   in files.
+2. A request may be signed, and must be where its resource answers signed requests only; one
+   signature makes one job. What is signed is `request_of`, to which the receipt commits: so it
+   proves what was asked for and by whom, as that of a query does.
 3. A job is its department's: for anybody else it does not exist.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -19,7 +19,7 @@ from exchange.catalog.service import Schemas
 from exchange.delivery.reading import end_of_log
 from exchange.files import model, store
 from exchange.files.envelope import Receiver
-from exchange.files.model import ExportJob, FileFormat, JobState
+from exchange.files.model import ExportJob, FileFormat, JobState, Signing
 from exchange.grants.authorizing import GrantIndex
 from exchange.grants.model import Grant, Operation
 from exchange.grants.rates import Rates
@@ -40,9 +40,11 @@ from runtime.errors import (
 from runtime.identity import Principal
 from runtime.objects import ObjectStore
 from runtime.records import Value, canonical, make_record
-from runtime.signed import takes_no_signature
+from runtime.signed import RequestSignature, signature_required, signature_used
 
 DEFAULT_PAGE, GREATEST_PAGE = 50, 100
+#: As a signature names it.
+METHOD = "CreateExportJob"
 
 
 class Allowing:
@@ -53,22 +55,22 @@ class Allowing:
         self._schemas = schemas
         self._sources = sources
 
-    def granted(self, grant: str, department: str) -> Grant:
-        """The grant, if it allows to export now.
+    def granted(self, grant: str, department: str, *, signed: bool) -> Grant:
+        """The grant, if it allows to export now on a request that was `signed` or was not.
 
         Raises what `GrantIndex.authorize` and `admitted` raise, PermissionDenied
         (SIGNATURE_REQUIRED) and FailedPrecondition (RESOURCE_NOT_HELD).
         """
         found = self._grants.authorize(grant, department=department, operation=Operation.EXPORT)
         schema = self._schemas.schema(found.resource)
-        if schema.signed_requests:
-            raise takes_no_signature()
+        if schema.signed_requests and not signed:
+            raise signature_required()
         check_held(forwarded=self._sources.serves(found.resource))
         return admitted(found, schema)
 
     def for_job(self, job: ExportJob) -> Grant:
         """The same of a job's grant. Raises PermissionDenied (GRANT_CHANGED) too."""
-        granted = self.granted(job.grant, job.department)
+        granted = self.granted(job.grant, job.department, signed=job.signing is not None)
         if granted.contract_hash != job.contract or tuple(granted.masks) != job.items:
             raise PermissionDenied(
                 "the grant's terms, or the resource's items, changed since the job was made: "
@@ -93,8 +95,28 @@ class Asked:
     format: FileFormat
     purpose: str
     case_number: str
+    #: The receiver's, PEM, and that of the caller's connection.
     certificate: str
+    connection: str
     keep_hours: int
+    signature: RequestSignature | None = None
+
+    @property
+    def receiving(self) -> str:
+        """The certificate that the files are for, PEM."""
+        return self.certificate or self.connection
+
+    def request(self, fingerprint: str) -> bytes:
+        """What is asked for, canonical JSON."""
+        return canonical(
+            model.request_of(
+                grant=self.grant,
+                form=self.format,
+                purpose=self.purpose,
+                case_number=self.case_number,
+                fingerprint=fingerprint,
+            )
+        )
 
 
 class Files:
@@ -119,14 +141,13 @@ class Files:
         self._rates = rates
         self._refusals = refusals
 
-    def create(
-        self, work: UnitOfWork, principal: Principal, asked: Asked, *, connection: str
-    ) -> ExportJob:
-        """Make a job; `connection` is the certificate of the caller's connection, PEM.
+    def create(self, work: UnitOfWork, principal: Principal, asked: Asked) -> ExportJob:
+        """Make a job.
 
         Raises InvalidArgument (BAD_QUESTION, BAD_KEEP_HOURS, CERTIFICATE_NOT_USABLE),
-        PermissionDenied (NOT_YOUR_DEPARTMENT), what `Allowing.granted` raises, ResourceExhausted
-        (RATE_EXCEEDED, TOO_MANY_EXPORT_JOBS) and AlreadyExists (EXPORT_JOB_EXISTS).
+        PermissionDenied (NOT_YOUR_DEPARTMENT, BAD_SIGNATURE, SIGNATURE_USED), what
+        `Allowing.granted` raises, ResourceExhausted (RATE_EXCEEDED, TOO_MANY_EXPORT_JOBS) and
+        AlreadyExists (EXPORT_JOB_EXISTS).
         """
         _own(principal, asked.parent)
         check_question(asked.purpose, asked.case_number)
@@ -135,13 +156,15 @@ class Files:
         names.check_id(job_id, field="export_job_id")
         names.parse(names.GRANT, asked.grant, field="grant")
         now = self._clock.now()
-        certificate = asked.certificate or connection
         receiver = Receiver.read(
-            certificate.encode(),
+            asked.receiving.encode(),
             now=now if asked.certificate else None,  # the connection's was looked at already
-            own=certificate.strip() == connection.strip(),
+            own=asked.receiving.strip() == asked.connection.strip(),
         )
-        granted = self._allowing.granted(asked.grant, principal.department)
+        granted = self._allowing.granted(
+            asked.grant, principal.department, signed=asked.signature is not None
+        )
+        signing = self._signing(work, asked, receiver.fingerprint, now)
         self._rates.take(granted)
         if store.live(work.session, principal.department) >= model.GREATEST_JOBS:
             raise ResourceExhausted(
@@ -160,10 +183,11 @@ class Files:
             state=JobState.RUNNING,
             offset=end_of_log(work),
             actor=principal.system,
-            certificate=certificate,
+            certificate=asked.receiving,
             fingerprint=receiver.fingerprint,
             purpose=asked.purpose,
             case_number=asked.case_number,
+            signing=signing,
             create_time=now,
             expire_time=now + timedelta(hours=hours),
             etag=fresh_etag(),
@@ -188,30 +212,57 @@ class Files:
                     "format": job.format.value,
                     "certificate": job.fingerprint,
                     "offset": job.offset,
+                    **job.signed,
                 },
                 commitments={
                     "purpose": asked.purpose.encode(),
                     "case_number": asked.case_number.encode(),
+                    "request": canonical(job.request),
                 },
             )
         )
         return job
 
-    def refuse(
-        self,
-        error: DomainError,
-        principal: Principal,
-        question: Mapping[str, str],
-        *,
-        grant: str = "",
-    ) -> None:
-        """Keep a refusal of what was asked; from a worker thread. Raises as `AuditLog.append`."""
+    def _signing(
+        self, work: UnitOfWork, asked: Asked, fingerprint: str, now: datetime
+    ) -> Signing | None:
+        signature = asked.signature
+        if signature is None:
+            return None
+        signing = Signing(
+            facts=signature.check(METHOD, asked.request(fingerprint), now),
+            nonce=signature.nonce,
+            certificate=signature.certificate.decode(),
+        )
+        if store.signed_before(work.session, signing.once):
+            raise signature_used()
+        return signing
+
+    def refuse_job(self, error: DomainError, principal: Principal, asked: Asked) -> None:
+        """Keep a refusal of a job; from a worker thread. Raises as `AuditLog.append`."""
+        try:
+            fingerprint = Receiver.read(asked.receiving.encode(), own=True).fingerprint
+        except DomainError:
+            fingerprint = ""
         attempt = Attempt(
             at=self._clock.now(),
             actor=principal.system,
             operation=Operation.EXPORT.value,
-            grant=grant,
-            request=canonical(question),
+            grant=asked.grant,
+            request=asked.request(fingerprint),
+            method=METHOD,
+            signature=asked.signature,
+        )
+        self._refusals.keep_blocking(error, attempt)
+
+    def refuse_links(self, error: DomainError, principal: Principal, name: str) -> None:
+        """The same of the links to a job's files."""
+        attempt = Attempt(
+            at=self._clock.now(),
+            actor=principal.system,
+            operation=Operation.EXPORT.value,
+            grant="",
+            request=canonical({"export_job": name}),
         )
         self._refusals.keep_blocking(error, attempt)
 
@@ -309,7 +360,13 @@ def end(
 ) -> ExportJob | None:
     """End a live job in a transaction, with its record; None where it has ended already."""
     ended = replace(
-        job, state=state, failure_reason=reason, purpose="", case_number="", etag=fresh_etag()
+        job,
+        state=state,
+        failure_reason=reason,
+        purpose="",
+        case_number="",
+        signing=None,
+        etag=fresh_etag(),
     )
     if not store.end(work.session, ended, now=now):
         return None

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import registry
 from sqlmodel import Field, Session, SQLModel
 
-from exchange.files.model import LIVE, ExportJob, FileFormat, JobState, Part, total
+from exchange.files.model import LIVE, ExportJob, FileFormat, JobState, Part, Signing, total
 from runtime.database import UtcDateTime
 from runtime.records import instant
 
@@ -36,6 +36,7 @@ class ExportJobRow(_Table, table=True):
     __table_args__ = (
         sa.Index("export_job_by_department", "department", "name"),
         sa.Index("export_job_by_time", "state", "next_time"),
+        sa.Index("export_job_once", "once", unique=True),
     )
 
     name: str = Field(primary_key=True, sa_type=NAME)
@@ -49,6 +50,8 @@ class ExportJobRow(_Table, table=True):
     next_time: datetime = Field(sa_type=UtcDateTime)
     lease: str = Field(max_length=32)
     etag: str = Field(max_length=32)
+    #: Of a signed request (`Signing.once`).
+    once: bytes | None = Field(sa_type=sa.LargeBinary)
 
 
 class ExportPartRow(_Table, table=True):
@@ -95,9 +98,16 @@ def add(session: Session, job: ExportJob) -> bool:
             next_time=job.create_time,
             lease="",
             etag=job.etag,
+            once=job.signing.once if job.signing else None,
         )
     )
     return True
+
+
+def signed_before(session: Session, once: bytes) -> bool:
+    """Whether a job was made by this signed request already."""
+    found = session.execute(sa.select(JOBS.c.name).where(JOBS.c.once == once)).first()
+    return found is not None
 
 
 def job(session: Session, name: str) -> ExportJob | None:
@@ -240,8 +250,27 @@ def _content(job: ExportJob) -> str:
             "expire_time": instant(job.expire_time),
             "failure_reason": job.failure_reason,
             "records": job.records,
+            **({"signing": _signing(job.signing)} if job.signing else {}),
         }
     ).decode()
+
+
+def _signing(signing: Signing) -> dict[str, object]:
+    return {
+        "facts": dict(signing.facts),
+        "nonce": signing.nonce.hex(),
+        "certificate": signing.certificate,
+    }
+
+
+def _read_signing(content: Any) -> Signing | None:
+    if content is None:
+        return None
+    return Signing(
+        facts=content["facts"],
+        nonce=bytes.fromhex(content["nonce"]),
+        certificate=content["certificate"],
+    )
 
 
 def _job(row: Any, parts: tuple[Part, ...]) -> ExportJob:
@@ -261,6 +290,7 @@ def _job(row: Any, parts: tuple[Part, ...]) -> ExportJob:
         fingerprint=content["fingerprint"],
         purpose=content["purpose"],
         case_number=content["case_number"],
+        signing=_read_signing(content.get("signing")),
         create_time=row["create_time"],
         expire_time=datetime.fromisoformat(content["expire_time"]),
         failure_reason=content["failure_reason"],

@@ -7,8 +7,8 @@
    that is used up, the job waits for the next day.
 3. When the last part is kept, one record tells of the whole (kind `file_exported`): `job`, `grant`,
    `contract`, `resource`, `items`, `format`, `offset`, `count`, `parts`, `manifest` (SHA-256),
-   `certificate`, and commitments to `purpose`, `case_number`, `request` and `answer` (the
-   manifest). Its receipt is the job's.
+   `certificate`, `signed` where the request was, and commitments to `purpose`, `case_number`,
+   `request` and `answer` (the manifest). Its receipt is the job's.
 4. What fails for now (a storage that does not answer) is tried again, later each time, until the
    job's end.
 5. A job that has succeeded is looked at every few seconds: at its end, or when its grant does not
@@ -338,6 +338,7 @@ class FileWorker:
                 "parts": len(job.parts),
                 "manifest": model.digest_of(manifest),
                 "certificate": job.fingerprint,
+                **job.signed,
             },
             commitments={
                 "purpose": job.purpose.encode(),
@@ -346,7 +347,8 @@ class FileWorker:
                 "answer": canonical(manifest),
             },
         )
-        receipt = await self._audit.append(record)
+        # One signature has one job (`Signing.once`); who comes here again after a crash ends it.
+        receipt = await self._audit.append(replace(record, once=b""))
         saved = receipt_to_json(SavedReceipt(receipt=receipt, values={})).encode()
         done = replace(
             job,

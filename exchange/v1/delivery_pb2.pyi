@@ -222,7 +222,8 @@ class PublishRequest(_message.Message):
     arrow: _builtins.bytes
     """Rows in bulk, instead of `rows` or after them: an Arrow IPC stream of its own (uncompressed), with
     a column of UTF-8 texts for each item of the header, named by its code; null is an empty value. A
-    Boolean column `tongban.withdraw` may tell which rows withdraw. Some megabytes a message.
+    Boolean column `tongban.withdraw` may tell which rows withdraw; it has no nulls. Some megabytes
+    a message.
     """
     @_builtins.property
     def header(self) -> Global___PublishHeader:

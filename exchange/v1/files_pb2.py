@@ -23,50 +23,51 @@ _sym_db = _symbol_database.Default()
 
 
 from exchange.v1 import audit_pb2 as exchange_dot_v1_dot_audit__pb2
+from exchange.v1 import query_pb2 as exchange_dot_v1_dot_query__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x65xchange/v1/files.proto\x12\x13tongban.exchange.v1\x1a\x17\x65xchange/v1/audit.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"K\n\nExportPart\x12\x0e\n\x06number\x18\x01 \x01(\x05\x12\x0c\n\x04size\x18\x02 \x01(\x03\x12\x0e\n\x06sha256\x18\x03 \x01(\t\x12\x0f\n\x07records\x18\x04 \x01(\x05\"\xea\x03\n\tExportJob\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05grant\x18\x02 \x01(\t\x12/\n\x06\x66ormat\x18\x03 \x01(\x0e\x32\x1f.tongban.exchange.v1.FileFormat\x12\x32\n\x05state\x18\x04 \x01(\x0e\x32#.tongban.exchange.v1.ExportJobState\x12\x0e\n\x06offset\x18\x05 \x01(\x03\x12\r\n\x05items\x18\x06 \x03(\t\x12\x0f\n\x07records\x18\x07 \x01(\x03\x12.\n\x05parts\x18\x08 \x03(\x0b\x32\x1f.tongban.exchange.v1.ExportPart\x12\x1a\n\x12\x63\x65rtificate_sha256\x18\t \x01(\t\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x66\x61ilure_reason\x18\x0c \x01(\t\x12\x17\n\x0fmanifest_sha256\x18\r \x01(\t\x12-\n\x07receipt\x18\x0e \x01(\x0b\x32\x1c.tongban.exchange.v1.Receipt\x12\x0c\n\x04\x65tag\x18\x0f \x01(\t\x12\x0f\n\x07percent\x18\x10 \x01(\x05\"\xe2\x01\n\x16\x43reateExportJobRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x15\n\rexport_job_id\x18\x02 \x01(\t\x12\r\n\x05grant\x18\x03 \x01(\t\x12/\n\x06\x66ormat\x18\x04 \x01(\x0e\x32\x1f.tongban.exchange.v1.FileFormat\x12\x0f\n\x07purpose\x18\x05 \x01(\t\x12\x13\n\x0b\x63\x61se_number\x18\x06 \x01(\t\x12\x13\n\x0b\x63\x65rtificate\x18\x07 \x01(\t\x12\x12\n\nkeep_hours\x18\x08 \x01(\x05\x12\x12\n\nrequest_id\x18\t \x01(\t\"M\n\x17\x43reateExportJobResponse\x12\x32\n\nexport_job\x18\x01 \x01(\x0b\x32\x1e.tongban.exchange.v1.ExportJob\"#\n\x13GetExportJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"J\n\x14GetExportJobResponse\x12\x32\n\nexport_job\x18\x01 \x01(\x0b\x32\x1e.tongban.exchange.v1.ExportJob\"N\n\x15ListExportJobsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"f\n\x16ListExportJobsResponse\x12\x33\n\x0b\x65xport_jobs\x18\x01 \x03(\x0b\x32\x1e.tongban.exchange.v1.ExportJob\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"H\n\x16\x43\x61ncelExportJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"M\n\x17\x43\x61ncelExportJobResponse\x12\x32\n\nexport_job\x18\x01 \x01(\x0b\x32\x1e.tongban.exchange.v1.ExportJob\"A\n\x1a\x43reateDownloadLinksRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\rvalid_seconds\x18\x02 \x01(\x05\"+\n\x0c\x44ownloadLink\x12\x0e\n\x06number\x18\x01 \x01(\x05\x12\x0b\n\x03url\x18\x02 \x01(\t\"\x80\x01\n\x1b\x43reateDownloadLinksResponse\x12\x30\n\x05links\x18\x01 \x03(\x0b\x32!.tongban.exchange.v1.DownloadLink\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"3\n\x13\x44ownloadPartRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x05\"$\n\x14\x44ownloadPartResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c*W\n\nFileFormat\x12\x1b\n\x17\x46ILE_FORMAT_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x46ILE_FORMAT_CSV\x10\x01\x12\x17\n\x13\x46ILE_FORMAT_PARQUET\x10\x02*\xcb\x01\n\x0e\x45xportJobState\x12 \n\x1c\x45XPORT_JOB_STATE_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x45XPORT_JOB_STATE_RUNNING\x10\x01\x12\x1e\n\x1a\x45XPORT_JOB_STATE_SUCCEEDED\x10\x02\x12\x1b\n\x17\x45XPORT_JOB_STATE_FAILED\x10\x03\x12\x1e\n\x1a\x45XPORT_JOB_STATE_CANCELLED\x10\x04\x12\x1c\n\x18\x45XPORT_JOB_STATE_EXPIRED\x10\x05\x32\x9a\x05\n\x0b\x46ileService\x12l\n\x0f\x43reateExportJob\x12+.tongban.exchange.v1.CreateExportJobRequest\x1a,.tongban.exchange.v1.CreateExportJobResponse\x12\x63\n\x0cGetExportJob\x12(.tongban.exchange.v1.GetExportJobRequest\x1a).tongban.exchange.v1.GetExportJobResponse\x12i\n\x0eListExportJobs\x12*.tongban.exchange.v1.ListExportJobsRequest\x1a+.tongban.exchange.v1.ListExportJobsResponse\x12l\n\x0f\x43\x61ncelExportJob\x12+.tongban.exchange.v1.CancelExportJobRequest\x1a,.tongban.exchange.v1.CancelExportJobResponse\x12x\n\x13\x43reateDownloadLinks\x12/.tongban.exchange.v1.CreateDownloadLinksRequest\x1a\x30.tongban.exchange.v1.CreateDownloadLinksResponse\x12\x65\n\x0c\x44ownloadPart\x12(.tongban.exchange.v1.DownloadPartRequest\x1a).tongban.exchange.v1.DownloadPartResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x65xchange/v1/files.proto\x12\x13tongban.exchange.v1\x1a\x17\x65xchange/v1/audit.proto\x1a\x17\x65xchange/v1/query.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"K\n\nExportPart\x12\x0e\n\x06number\x18\x01 \x01(\x05\x12\x0c\n\x04size\x18\x02 \x01(\x03\x12\x0e\n\x06sha256\x18\x03 \x01(\t\x12\x0f\n\x07records\x18\x04 \x01(\x05\"\xc1\x04\n\tExportJob\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05grant\x18\x02 \x01(\t\x12/\n\x06\x66ormat\x18\x03 \x01(\x0e\x32\x1f.tongban.exchange.v1.FileFormat\x12\x32\n\x05state\x18\x04 \x01(\x0e\x32#.tongban.exchange.v1.ExportJobState\x12\x0e\n\x06offset\x18\x05 \x01(\x03\x12\r\n\x05items\x18\x06 \x03(\t\x12\x0f\n\x07records\x18\x07 \x01(\x03\x12.\n\x05parts\x18\x08 \x03(\x0b\x32\x1f.tongban.exchange.v1.ExportPart\x12\x1a\n\x12\x63\x65rtificate_sha256\x18\t \x01(\t\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x66\x61ilure_reason\x18\x0c \x01(\t\x12\x17\n\x0fmanifest_sha256\x18\r \x01(\t\x12-\n\x07receipt\x18\x0e \x01(\x0b\x32\x1c.tongban.exchange.v1.Receipt\x12\x0c\n\x04\x65tag\x18\x0f \x01(\t\x12\x0f\n\x07percent\x18\x10 \x01(\x05\x12\x38\n\tsignature\x18\x11 \x01(\x0b\x32%.tongban.exchange.v1.RequestSignature\x12\x1b\n\x13signing_certificate\x18\x12 \x01(\t\"\x9c\x02\n\x16\x43reateExportJobRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x15\n\rexport_job_id\x18\x02 \x01(\t\x12\r\n\x05grant\x18\x03 \x01(\t\x12/\n\x06\x66ormat\x18\x04 \x01(\x0e\x32\x1f.tongban.exchange.v1.FileFormat\x12\x0f\n\x07purpose\x18\x05 \x01(\t\x12\x13\n\x0b\x63\x61se_number\x18\x06 \x01(\t\x12\x13\n\x0b\x63\x65rtificate\x18\x07 \x01(\t\x12\x12\n\nkeep_hours\x18\x08 \x01(\x05\x12\x12\n\nrequest_id\x18\t \x01(\t\x12\x38\n\tsignature\x18\n \x01(\x0b\x32%.tongban.exchange.v1.RequestSignature\"M\n\x17\x43reateExportJobResponse\x12\x32\n\nexport_job\x18\x01 \x01(\x0b\x32\x1e.tongban.exchange.v1.ExportJob\"#\n\x13GetExportJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"J\n\x14GetExportJobResponse\x12\x32\n\nexport_job\x18\x01 \x01(\x0b\x32\x1e.tongban.exchange.v1.ExportJob\"N\n\x15ListExportJobsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"f\n\x16ListExportJobsResponse\x12\x33\n\x0b\x65xport_jobs\x18\x01 \x03(\x0b\x32\x1e.tongban.exchange.v1.ExportJob\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"H\n\x16\x43\x61ncelExportJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"M\n\x17\x43\x61ncelExportJobResponse\x12\x32\n\nexport_job\x18\x01 \x01(\x0b\x32\x1e.tongban.exchange.v1.ExportJob\"A\n\x1a\x43reateDownloadLinksRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\rvalid_seconds\x18\x02 \x01(\x05\"+\n\x0c\x44ownloadLink\x12\x0e\n\x06number\x18\x01 \x01(\x05\x12\x0b\n\x03url\x18\x02 \x01(\t\"\x80\x01\n\x1b\x43reateDownloadLinksResponse\x12\x30\n\x05links\x18\x01 \x03(\x0b\x32!.tongban.exchange.v1.DownloadLink\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"3\n\x13\x44ownloadPartRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x05\"$\n\x14\x44ownloadPartResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c*W\n\nFileFormat\x12\x1b\n\x17\x46ILE_FORMAT_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x46ILE_FORMAT_CSV\x10\x01\x12\x17\n\x13\x46ILE_FORMAT_PARQUET\x10\x02*\xcb\x01\n\x0e\x45xportJobState\x12 \n\x1c\x45XPORT_JOB_STATE_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x45XPORT_JOB_STATE_RUNNING\x10\x01\x12\x1e\n\x1a\x45XPORT_JOB_STATE_SUCCEEDED\x10\x02\x12\x1b\n\x17\x45XPORT_JOB_STATE_FAILED\x10\x03\x12\x1e\n\x1a\x45XPORT_JOB_STATE_CANCELLED\x10\x04\x12\x1c\n\x18\x45XPORT_JOB_STATE_EXPIRED\x10\x05\x32\x9a\x05\n\x0b\x46ileService\x12l\n\x0f\x43reateExportJob\x12+.tongban.exchange.v1.CreateExportJobRequest\x1a,.tongban.exchange.v1.CreateExportJobResponse\x12\x63\n\x0cGetExportJob\x12(.tongban.exchange.v1.GetExportJobRequest\x1a).tongban.exchange.v1.GetExportJobResponse\x12i\n\x0eListExportJobs\x12*.tongban.exchange.v1.ListExportJobsRequest\x1a+.tongban.exchange.v1.ListExportJobsResponse\x12l\n\x0f\x43\x61ncelExportJob\x12+.tongban.exchange.v1.CancelExportJobRequest\x1a,.tongban.exchange.v1.CancelExportJobResponse\x12x\n\x13\x43reateDownloadLinks\x12/.tongban.exchange.v1.CreateDownloadLinksRequest\x1a\x30.tongban.exchange.v1.CreateDownloadLinksResponse\x12\x65\n\x0c\x44ownloadPart\x12(.tongban.exchange.v1.DownloadPartRequest\x1a).tongban.exchange.v1.DownloadPartResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'exchange.v1.files_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FILEFORMAT']._serialized_start=1768
-  _globals['_FILEFORMAT']._serialized_end=1855
-  _globals['_EXPORTJOBSTATE']._serialized_start=1858
-  _globals['_EXPORTJOBSTATE']._serialized_end=2061
-  _globals['_EXPORTPART']._serialized_start=106
-  _globals['_EXPORTPART']._serialized_end=181
-  _globals['_EXPORTJOB']._serialized_start=184
-  _globals['_EXPORTJOB']._serialized_end=674
-  _globals['_CREATEEXPORTJOBREQUEST']._serialized_start=677
-  _globals['_CREATEEXPORTJOBREQUEST']._serialized_end=903
-  _globals['_CREATEEXPORTJOBRESPONSE']._serialized_start=905
-  _globals['_CREATEEXPORTJOBRESPONSE']._serialized_end=982
-  _globals['_GETEXPORTJOBREQUEST']._serialized_start=984
-  _globals['_GETEXPORTJOBREQUEST']._serialized_end=1019
-  _globals['_GETEXPORTJOBRESPONSE']._serialized_start=1021
-  _globals['_GETEXPORTJOBRESPONSE']._serialized_end=1095
-  _globals['_LISTEXPORTJOBSREQUEST']._serialized_start=1097
-  _globals['_LISTEXPORTJOBSREQUEST']._serialized_end=1175
-  _globals['_LISTEXPORTJOBSRESPONSE']._serialized_start=1177
-  _globals['_LISTEXPORTJOBSRESPONSE']._serialized_end=1279
-  _globals['_CANCELEXPORTJOBREQUEST']._serialized_start=1281
-  _globals['_CANCELEXPORTJOBREQUEST']._serialized_end=1353
-  _globals['_CANCELEXPORTJOBRESPONSE']._serialized_start=1355
-  _globals['_CANCELEXPORTJOBRESPONSE']._serialized_end=1432
-  _globals['_CREATEDOWNLOADLINKSREQUEST']._serialized_start=1434
-  _globals['_CREATEDOWNLOADLINKSREQUEST']._serialized_end=1499
-  _globals['_DOWNLOADLINK']._serialized_start=1501
-  _globals['_DOWNLOADLINK']._serialized_end=1544
-  _globals['_CREATEDOWNLOADLINKSRESPONSE']._serialized_start=1547
-  _globals['_CREATEDOWNLOADLINKSRESPONSE']._serialized_end=1675
-  _globals['_DOWNLOADPARTREQUEST']._serialized_start=1677
-  _globals['_DOWNLOADPARTREQUEST']._serialized_end=1728
-  _globals['_DOWNLOADPARTRESPONSE']._serialized_start=1730
-  _globals['_DOWNLOADPARTRESPONSE']._serialized_end=1766
-  _globals['_FILESERVICE']._serialized_start=2064
-  _globals['_FILESERVICE']._serialized_end=2730
+  _globals['_FILEFORMAT']._serialized_start=1938
+  _globals['_FILEFORMAT']._serialized_end=2025
+  _globals['_EXPORTJOBSTATE']._serialized_start=2028
+  _globals['_EXPORTJOBSTATE']._serialized_end=2231
+  _globals['_EXPORTPART']._serialized_start=131
+  _globals['_EXPORTPART']._serialized_end=206
+  _globals['_EXPORTJOB']._serialized_start=209
+  _globals['_EXPORTJOB']._serialized_end=786
+  _globals['_CREATEEXPORTJOBREQUEST']._serialized_start=789
+  _globals['_CREATEEXPORTJOBREQUEST']._serialized_end=1073
+  _globals['_CREATEEXPORTJOBRESPONSE']._serialized_start=1075
+  _globals['_CREATEEXPORTJOBRESPONSE']._serialized_end=1152
+  _globals['_GETEXPORTJOBREQUEST']._serialized_start=1154
+  _globals['_GETEXPORTJOBREQUEST']._serialized_end=1189
+  _globals['_GETEXPORTJOBRESPONSE']._serialized_start=1191
+  _globals['_GETEXPORTJOBRESPONSE']._serialized_end=1265
+  _globals['_LISTEXPORTJOBSREQUEST']._serialized_start=1267
+  _globals['_LISTEXPORTJOBSREQUEST']._serialized_end=1345
+  _globals['_LISTEXPORTJOBSRESPONSE']._serialized_start=1347
+  _globals['_LISTEXPORTJOBSRESPONSE']._serialized_end=1449
+  _globals['_CANCELEXPORTJOBREQUEST']._serialized_start=1451
+  _globals['_CANCELEXPORTJOBREQUEST']._serialized_end=1523
+  _globals['_CANCELEXPORTJOBRESPONSE']._serialized_start=1525
+  _globals['_CANCELEXPORTJOBRESPONSE']._serialized_end=1602
+  _globals['_CREATEDOWNLOADLINKSREQUEST']._serialized_start=1604
+  _globals['_CREATEDOWNLOADLINKSREQUEST']._serialized_end=1669
+  _globals['_DOWNLOADLINK']._serialized_start=1671
+  _globals['_DOWNLOADLINK']._serialized_end=1714
+  _globals['_CREATEDOWNLOADLINKSRESPONSE']._serialized_start=1717
+  _globals['_CREATEDOWNLOADLINKSRESPONSE']._serialized_end=1845
+  _globals['_DOWNLOADPARTREQUEST']._serialized_start=1847
+  _globals['_DOWNLOADPARTREQUEST']._serialized_end=1898
+  _globals['_DOWNLOADPARTRESPONSE']._serialized_start=1900
+  _globals['_DOWNLOADPARTRESPONSE']._serialized_end=1936
+  _globals['_FILESERVICE']._serialized_start=2234
+  _globals['_FILESERVICE']._serialized_end=2900
 # @@protoc_insertion_point(module_scope)

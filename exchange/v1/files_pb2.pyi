@@ -5,6 +5,7 @@ Files of what a grant shows, encrypted for their receiver."""
 
 from collections import abc as _abc
 from exchange.v1 import audit_pb2 as _audit_pb2
+from exchange.v1 import query_pb2 as _query_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -141,6 +142,8 @@ class ExportJob(_message.Message):
     RECEIPT_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     PERCENT_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
+    SIGNING_CERTIFICATE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`departments/{department}/exportJobs/{export_job}`."""
     grant: _builtins.str
@@ -167,6 +170,8 @@ class ExportJob(_message.Message):
     """Changes with the job."""
     percent: _builtins.int
     """How much of the log has been read, from 0 to 100."""
+    signing_certificate: _builtins.str
+    """The certificate that it was signed with, PEM."""
     @_builtins.property
     def items(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Codes of the items, in the order of the columns."""
@@ -187,6 +192,10 @@ class ExportJob(_message.Message):
     def receipt(self) -> _audit_pb2.Receipt:
         """Of one that has succeeded: proves what was written, for whom, and under which grant."""
 
+    @_builtins.property
+    def signature(self) -> _query_pb2.RequestSignature:
+        """Of one that was asked for by a signed request: its signature, which the receipt's leaf has."""
+
     def __init__(
         self,
         *,
@@ -206,10 +215,12 @@ class ExportJob(_message.Message):
         receipt: _audit_pb2.Receipt | None = ...,
         etag: _builtins.str = ...,
         percent: _builtins.int = ...,
+        signature: _query_pb2.RequestSignature | None = ...,
+        signing_certificate: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "receipt", b"receipt"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "receipt", b"receipt", "signature", b"signature"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate_sha256", b"certificate_sha256", "create_time", b"create_time", "etag", b"etag", "expire_time", b"expire_time", "failure_reason", b"failure_reason", "format", b"format", "grant", b"grant", "items", b"items", "manifest_sha256", b"manifest_sha256", "name", b"name", "offset", b"offset", "parts", b"parts", "percent", b"percent", "receipt", b"receipt", "records", b"records", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate_sha256", b"certificate_sha256", "create_time", b"create_time", "etag", b"etag", "expire_time", b"expire_time", "failure_reason", b"failure_reason", "format", b"format", "grant", b"grant", "items", b"items", "manifest_sha256", b"manifest_sha256", "name", b"name", "offset", b"offset", "parts", b"parts", "percent", b"percent", "receipt", b"receipt", "records", b"records", "signature", b"signature", "signing_certificate", b"signing_certificate", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -230,6 +241,7 @@ class CreateExportJobRequest(_message.Message):
     CERTIFICATE_FIELD_NUMBER: _builtins.int
     KEEP_HOURS_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The caller's department."""
     export_job_id: _builtins.str
@@ -249,7 +261,13 @@ class CreateExportJobRequest(_message.Message):
     keep_hours: _builtins.int
     """How long the files are kept, in hours, from 1 to 168; 0 is 24."""
     request_id: _builtins.str
-    """A fresh UUID; a repeat returns the first answer."""
+    """A fresh UUID; a repeat returns the first answer, also one that is signed anew."""
+    @_builtins.property
+    def signature(self) -> _query_pb2.RequestSignature:
+        """Required where the resource says so. Over the canonical JSON of {grant, format (`csv` or
+        `parquet`), purpose, case_number, certificate_sha256}, as the receipt commits to it.
+        """
+
     def __init__(
         self,
         *,
@@ -262,10 +280,11 @@ class CreateExportJobRequest(_message.Message):
         certificate: _builtins.str = ...,
         keep_hours: _builtins.int = ...,
         request_id: _builtins.str = ...,
+        signature: _query_pb2.RequestSignature | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["signature", b"signature"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_number", b"case_number", "certificate", b"certificate", "export_job_id", b"export_job_id", "format", b"format", "grant", b"grant", "keep_hours", b"keep_hours", "parent", b"parent", "purpose", b"purpose", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_number", b"case_number", "certificate", b"certificate", "export_job_id", b"export_job_id", "format", b"format", "grant", b"grant", "keep_hours", b"keep_hours", "parent", b"parent", "purpose", b"purpose", "request_id", b"request_id", "signature", b"signature"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

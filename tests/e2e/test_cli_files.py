@@ -46,9 +46,11 @@ def granted(scene):
 
 @pytest.mark.parametrize("form", ["csv", "parquet"])
 def test_files_are_asked_for_fetched_and_opened(scene, grant, form, tmp_path):
+    signed = ["--sign"] if form == "parquet" else []
     job = told(
-        "files", "request", grant, *ASKED, "--format", form, "--id", f"all-{form}", *at(scene)
-    )
+        "files", "request", grant, *ASKED, "--format", form, "--id", f"all-{form}", *signed,
+        *at(scene),
+    )  # fmt: skip
     assert job["name"] == f"{DEPARTMENT}/exportJobs/all-{form}"
     path, receipt = tmp_path / f"people.{form}", tmp_path / "receipt.json"
     done = told(
@@ -64,8 +66,10 @@ def test_files_are_asked_for_fetched_and_opened(scene, grant, form, tmp_path):
         count = table.num_rows
     assert count == done["records"] > 0
     run("audit", "key", "--out", tmp_path / "log-key.txt", *at(scene))
-    verified = run("audit", "verify", receipt, "--key", tmp_path / "log-key.txt")
+    own = ["--certificate", scene.identity("employment") / "cert.pem"] if signed else []
+    verified = run("audit", "verify", receipt, "--key", tmp_path / "log-key.txt", *own)
     assert verified.returncode == 0, verified.stdout + verified.stderr
+    assert ("the request is signed" in verified.stdout) == bool(signed)
     again = run("files", "fetch", job["name"], "--out", path, *at(scene))
     assert "FILE_EXISTS" in again.stderr
 

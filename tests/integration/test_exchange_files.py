@@ -87,9 +87,10 @@ async def until(housing, name, state=pb.EXPORT_JOB_STATE_SUCCEEDED):
             await asyncio.sleep(0.05)
 
 
-async def gone(objects):
+async def gone(objects, job=None):
+    folder = hashlib.sha256(job.name.encode()).hexdigest()[:32] if job else ""
     for _ in range(600):
-        if not list(objects.list("exports/")):
+        if not list(objects.list(f"exports/{folder}")):
             return
         await asyncio.sleep(0.05)
     raise AssertionError("files are left")
@@ -341,19 +342,46 @@ async def test_revoking_the_grant_ends_jobs_links_and_files(tmp_path, objects):
         assert [leaf["reason"] for leaf in node.leaves("export_job_ended")] == ["GRANT_REVOKED"]
 
 
-async def test_a_link_ends(tmp_path, objects):
-    async with exchange_node(tmp_path, objects=objects) as node:
+async def links_to(housing, job, valid_seconds=0):
+    asked = pb.CreateDownloadLinksRequest(name=job.name, valid_seconds=valid_seconds)
+    return [link.url for link in (await housing.files.CreateDownloadLinks(asked)).links]
+
+
+@pytest.mark.parametrize("objects", ["s3"], indirect=True)
+async def test_a_link_opens_its_own_file_until_its_end_and_that_of_its_job(tmp_path, objects):
+    async with exchange_node(tmp_path, objects=objects) as node, httpx.AsyncClient() as client:
+
+        async def status(url, method="GET"):
+            return (await client.request(method, url)).status_code
+
         civil, housing = node.connect(caller(CIVIL)), node.connect(caller(HOUSING))
-        await civil.publish(person(1))
-        job = await made(housing, node.grant(SHOWN))
-        answer = await housing.files.CreateDownloadLinks(
-            pb.CreateDownloadLinksRequest(name=job.name, valid_seconds=1)
-        )
-        await asyncio.sleep(2.5)
-        (link,) = answer.links
-        if link.url:
-            async with httpx.AsyncClient() as client:
-                assert (await client.get(link.url)).status_code == 403
+        await civil.publish(*(person(n) for n in range(25)))
+        grant = node.grant(SHOWN)
+        job, other = await made(housing, grant), await made(housing, grant)
+        (brief, _), (url, second) = await links_to(housing, job, 1), await links_to(housing, job)
+        (others, _), ends = await links_to(housing, other), asyncio.sleep(2.1)
+        waiting = asyncio.create_task(ends)
+        assert [await status(one) for one in (url, second, others)] == [200, 200, 200]
+        path, query = url.split("?")
+        folder = path.rsplit("/", 1)[0]
+        bent = [
+            path,
+            f"{second.split('?')[0]}?{query}",
+            f"{others.split('?')[0]}?{query}",
+            f"{folder.rsplit('/', 2)[0]}?{query}",
+            url.replace("X-Amz-Expires=900", "X-Amz-Expires=86400"),
+            url[:-1] + ("0" if url[-1] != "0" else "1"),
+        ]
+        assert url not in bent
+        assert {await status(one) for one in bent} == {403}
+        assert {await status(url, method) for method in ("PUT", "DELETE")} == {403}
+        await waiting
+        assert await status(brief) == 403
+        assert await status(url) == 200
+        ended = pb.CancelExportJobRequest(name=job.name, request_id="c")
+        await housing.files.CancelExportJob(ended)
+        await gone(objects, job)
+        assert [await status(one) for one in (url, second, others)] == [404, 404, 200]
 
 
 async def test_files_are_deleted_at_the_jobs_end_and_when_it_is_cancelled(tmp_path):

@@ -1,6 +1,7 @@
 """Signed requests, over mTLS: required where the resource says so, and checked offline after."""
 
 import asyncio
+import uuid
 from dataclasses import replace
 from datetime import timedelta
 
@@ -9,12 +10,15 @@ import pytest
 
 from exchange.audit.rpc import receipt_of
 from exchange.audit.verify import SavedReceipt, receipt_from_json, receipt_to_json, verify_receipt
+from exchange.files import working
 from exchange.grants.model import Mask
-from exchange.v1 import delivery_pb2, query_pb2, spatial_pb2
+from exchange.v1 import delivery_pb2, files_pb2, query_pb2, spatial_pb2
 from runtime.signed import RequestSigner
 from tests.builders.catalog import CIVIL, HOUSING, caller, put, resource
 from tests.builders.exchange import citizen_number, exchange_node, person, refusal
 from tongban.client import sign_request
+from tongban.exported import manifest_of
+from tongban.keeping import as_committed
 
 WHY = {"purpose": "公租房资格审核", "case_number": "990101-2026-0001"}
 KEY = citizen_number(1)
@@ -24,9 +28,13 @@ KEY = citizen_number(1)
 async def node(tmp_path):
     async with exchange_node(tmp_path / "node") as started:
         await started.connect(caller(CIVIL)).publish(person(1), person(2))
-        put(started.service.database, resource(signed_requests=True), clock=started.clock)
-        started.service.schemas.invalidate()
+        require(started, required=True)
         yield started
+
+
+def require(node, *, required: bool) -> None:
+    put(node.service.database, resource(signed_requests=required), clock=node.clock)
+    node.service.schemas.invalidate()
 
 
 def signed(node, stubs, method: str, request, *, at=None, signer=None):
@@ -171,6 +179,76 @@ async def test_the_receipt_proves_the_request_offline(node):
     assert verify_receipt(denied, key).failed() == ["opening:request", "request_signature"]
 
 
+def job(grant: str, **more) -> files_pb2.CreateExportJobRequest:
+    more = {"parent": HOUSING, "grant": grant, "request_id": str(uuid.uuid4()), **WHY, **more}
+    return files_pb2.CreateExportJobRequest(**more)
+
+
+async def test_files_are_asked_for_by_a_signature_that_their_receipt_proves(node):
+    consumer, other = (node.connect(caller(HOUSING, system=name)) for name in ("first", "second"))
+    grant = node.grant({"citizen_number": Mask.WHOLE})
+    create = consumer.files.CreateExportJob
+    assert (await refusal(create(job(grant)))).reason == "SIGNATURE_REQUIRED"
+    good = signed(node, consumer, "CreateExportJob", job(grant))
+    receiver = other.credentials.certificate.decode()
+    for changed in (
+        job(grant, case_number="2"),
+        job(grant, purpose="其他"),
+        job(grant, format=files_pb2.FILE_FORMAT_PARQUET),
+        job(node.grant({"name": Mask.WHOLE})),
+    ):
+        changed.signature.CopyFrom(good.signature)
+        assert (await refusal(create(changed))).reason == "BAD_SIGNATURE"
+    assert (await refusal(other.files.CreateExportJob(good))).reason == "BAD_SIGNATURE"
+    made = (await create(good)).export_job
+    again = signed(node, consumer, "CreateExportJob", job(grant, request_id=good.request_id))
+    assert (await create(again)).export_job.name == made.name
+    twice = job(grant)
+    twice.signature.CopyFrom(good.signature)
+    assert (await refusal(create(twice))).reason == "SIGNATURE_USED"
+    (leaf,) = node.leaves("export_job_created")
+    assert leaf["signed"]["method"] == "CreateExportJob"
+    refused = node.leaves("query_refused")[-1]
+    assert (refused["reason"], refused["signed"]) == ("SIGNATURE_USED", leaf["signed"])
+
+    async with asyncio.timeout(30):
+        while made.state != files_pb2.EXPORT_JOB_STATE_SUCCEEDED:
+            await asyncio.sleep(0.05)
+            asked = files_pb2.GetExportJobRequest(name=made.name)
+            made = (await other.files.GetExportJob(asked)).export_job
+    request = as_committed("CreateExportJob", good, consumer.credentials.certificate)
+    saved = SavedReceipt(
+        receipt=receipt_of(made.receipt),
+        values={"request": request, "answer": manifest_of(made)},
+        certificate=made.signing_certificate,
+        nonce=made.signature.nonce,
+    )
+    key = node.service.audit.key.verifier_key
+    own = consumer.credentials.certificate.decode()
+    assert verify_receipt(saved, key, certificate=own).passed
+    for broken in (replace(saved, certificate=receiver), replace(saved, nonce=b"x" * 16)):
+        assert verify_receipt(broken, key).failed() == ["request_signature"]
+    ended = files_pb2.CancelExportJobRequest(name=made.name, request_id="c")
+    assert not (await consumer.files.CancelExportJob(ended)).export_job.HasField("signature")
+    twice.request_id = str(uuid.uuid4())
+    assert (await refusal(create(twice))).reason == "SIGNATURE_USED"
+
+
+async def test_an_unsigned_job_ends_where_signatures_come_to_be_required(node, monkeypatch):
+    monkeypatch.setattr(working, "POLL_SECONDS", 0.05)
+    consumer = node.connect(caller(HOUSING))
+    grant = node.grant({"citizen_number": Mask.WHOLE})
+    require(node, required=False)
+    made = (await consumer.files.CreateExportJob(job(grant))).export_job
+    require(node, required=True)
+    async with asyncio.timeout(30):
+        while made.state != files_pb2.EXPORT_JOB_STATE_FAILED:
+            await asyncio.sleep(0.05)
+            asked = files_pb2.GetExportJobRequest(name=made.name)
+            made = (await consumer.files.GetExportJob(asked)).export_job
+    assert made.failure_reason == "SIGNATURE_REQUIRED"
+
+
 async def test_what_takes_no_signature_is_refused(node):
     consumer = node.connect(caller(HOUSING))
     grant = node.grant({"name": Mask.WHOLE})
@@ -188,8 +266,7 @@ async def test_what_takes_no_signature_is_refused(node):
 async def test_a_subscription_ends_where_signatures_come_to_be_required(node):
     consumer = node.connect(caller(HOUSING))
     grant = node.grant({"name": Mask.WHOLE})
-    put(node.service.database, resource(signed_requests=False), clock=node.clock)
-    node.service.schemas.invalidate()
+    require(node, required=False)
     made = await consumer.delivery.CreateSubscription(
         delivery_pb2.CreateSubscriptionRequest(
             parent=HOUSING,
@@ -205,7 +282,6 @@ async def test_a_subscription_ends_where_signatures_come_to_be_required(node):
         delivery_pb2.SubscribeRequest(subscription=made.subscription.name)
     )
     assert (await stream.read()).changes
-    put(node.service.database, resource(signed_requests=True), clock=node.clock)
-    node.service.schemas.invalidate()
+    require(node, required=True)
     for call in (consumer.delivery.PullChanges(asked), stream.read()):
         assert (await refusal(call)).reason == "SIGNATURE_REQUIRED"

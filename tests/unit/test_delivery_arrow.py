@@ -47,7 +47,7 @@ def test_columns_come_in_the_order_of_the_items():
 
 
 def test_a_column_tells_which_rows_withdraw():
-    flags = pa.array([True, False, None])
+    flags = pa.array([True, False, False])
     (columns,) = columns_of(stream({"a": list("xyz"), "b": list("uvw"), WITHDRAW: flags}), ITEMS)
     assert [withdraw for withdraw, _ in columns.rows()] == [True, False, False]
     none = stream({"a": ["x"], "b": ["y"], WITHDRAW: pa.array([False])})
@@ -79,6 +79,7 @@ LONG = ["x" * 1000] * 100
     stream({"a": ["1"], "b": [2]}),
     stream({"a": ["1"], "b": pa.array(["1"]).dictionary_encode()}),
     stream({"a": ["1"], "b": ["2"], WITHDRAW: ["true"]}),
+    stream({"a": ["1", "2"], "b": ["3", "4"], WITHDRAW: pa.array([True, None])}),
     stream({"a": pa.nulls(1), "b": ["2"]}),
     stream({"a": LONG, "b": LONG}, options=ipc.IpcWriteOptions(compression="zstd")),
     stream({"a": LONG, "b": LONG}, options=ipc.IpcWriteOptions(compression="lz4")),

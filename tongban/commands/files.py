@@ -11,12 +11,12 @@ import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from exchange.v1 import files_pb2 as pb
-from exchange.v1 import files_pb2_grpc
 from runtime import names
 from runtime.errors import FailedPrecondition
 from runtime.identity import Credentials
 from tongban import exported
 from tongban.client import Client, new_request_id, plain, repeatable
+from tongban.commands.data import Sign
 from tongban.console import (
     DEFAULT_IDENTITY,
     DEFAULT_NODE,
@@ -82,6 +82,7 @@ def request(
     keep_hours: Annotated[
         int, typer.Option("--keep", min=1, max=168, help="Hours until the files are deleted.")
     ] = 24,
+    sign: Sign = False,
     job_id: Annotated[str, typer.Option("--id", help="Last part of the job's name.")] = "",
     request_id: RequestId = "",
     node: NodeAddress = DEFAULT_NODE,
@@ -94,28 +95,26 @@ def request(
     --case 2026-0001 --format parquet
     """
     request_id = request_id or new_request_id()
-    with outcomes(as_json=as_json), repeatable(request_id), Client(node, identity) as client:
+    with (
+        outcomes(as_json=as_json),
+        repeatable(request_id),
+        Client(node, identity, sign=sign) as client,
+    ):
         names.parse(names.GRANT, grant, field="grant")
-        pem = read_file(certificate).decode("ascii", "replace") if certificate else ""
-        made = (
-            _stub(client)
-            .CreateExportJob(
-                pb.CreateExportJobRequest(
-                    parent=names.department_of(grant),
-                    export_job_id=job_id,
-                    grant=grant,
-                    format=_FORMATS[file_format],
-                    purpose=purpose,
-                    case_number=case_number,
-                    certificate=pem,
-                    keep_hours=keep_hours,
-                    request_id=request_id,
-                ),
-                timeout=client.timeout,
-            )
-            .export_job
+        asked = pb.CreateExportJobRequest(
+            parent=names.department_of(grant),
+            export_job_id=job_id,
+            grant=grant,
+            format=_FORMATS[file_format],
+            purpose=purpose,
+            case_number=case_number,
+            certificate=read_file(certificate).decode("ascii", "replace") if certificate else "",
+            keep_hours=keep_hours,
+            request_id=request_id,
         )
-        _print(made, as_json)
+        client.sign("CreateExportJob", asked)
+        made = client.files.CreateExportJob(asked, timeout=client.timeout)
+        _print(made.export_job, as_json)
 
 
 @app.command(name="list")
@@ -131,7 +130,7 @@ def list_(
     """
     with outcomes(as_json=as_json), Client(node, identity) as client:
         request = pb.ListExportJobsRequest(parent=department)
-        found = list(client.every(_stub(client).ListExportJobs, request, "export_jobs", page=100))
+        found = list(client.every(client.files.ListExportJobs, request, "export_jobs", page=100))
         if as_json:
             print_json([plain(job) for job in found])
             return
@@ -173,13 +172,8 @@ def cancel(
     """
     request_id = request_id or new_request_id()
     with outcomes(as_json=as_json), repeatable(request_id), Client(node, identity) as client:
-        ended = (
-            _stub(client)
-            .CancelExportJob(
-                pb.CancelExportJobRequest(name=job, request_id=request_id), timeout=client.timeout
-            )
-            .export_job
-        )
+        asked = pb.CancelExportJobRequest(name=job, request_id=request_id)
+        ended = client.files.CancelExportJob(asked, timeout=client.timeout).export_job
         if as_json:
             print_json(plain(ended))
         else:
@@ -201,7 +195,7 @@ def link(
     Example: tongban files link departments/human-resources/exportJobs/monthly --valid 3600
     """
     with outcomes(as_json=as_json), Client(node, identity) as client:
-        made = exported.links(_stub(client), job, valid)
+        made = exported.links(client.files, job, valid)
         if not any(made.values()):
             raise FailedPrecondition(
                 "this node keeps its objects in a folder, which has no links: use "
@@ -251,7 +245,7 @@ def fetch(
             found = _awaited(client, job, progress)
             task = progress.add_task(say("fetching", "正在获取"), total=found.records or 1)
             exported.joined(
-                _stub(client),
+                client.files,
                 found,
                 key=opening,
                 to=to,
@@ -270,6 +264,8 @@ def fetch(
                     "certificate_sha256": found.certificate_sha256,
                 },
                 answer=exported.manifest_of(found),
+                certificate=found.signing_certificate.encode(),
+                nonce=found.signature.nonce,
             )
         if as_json:
             print_json({"records": found.records, "file": str(to), "offset": found.offset})
@@ -301,12 +297,8 @@ def _awaited(client: Client, name: str, progress: Progress) -> pb.ExportJob:
         time.sleep(POLL_SECONDS)
 
 
-def _stub(client: Client) -> files_pb2_grpc.FileServiceStub:
-    return files_pb2_grpc.FileServiceStub(client.channel)
-
-
 def _get(client: Client, name: str) -> pb.ExportJob:
-    answer = _stub(client).GetExportJob(pb.GetExportJobRequest(name=name), timeout=client.timeout)
+    answer = client.files.GetExportJob(pb.GetExportJobRequest(name=name), timeout=client.timeout)
     return answer.export_job
 
 
