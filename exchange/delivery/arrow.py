@@ -2,9 +2,9 @@
 
 1. Each part is an IPC stream of its own (columnar format 1.5): a schema, then record batches.
    Columns are named as the header's items are, in any order, and are UTF-8 texts; null is an empty
-   value. A Boolean column `WITHDRAW` may tell which rows withdraw; null is none of both and refused:
-   a row that was to go would stay. The stream ends with its mark,
-   and the part with the stream: what was cut off, or stands behind, would be lost without a word.
+   value. A Boolean column `WITHDRAW` may tell which rows withdraw; null is refused: a row that was
+   to go would stay. The stream ends with its mark, and the part with the stream: what was cut off,
+   or stands behind, would be lost without a word.
 2. What comes from outside is validated in full before a value is read. Compressed parts,
    dictionaries and other types are refused: so a part takes no more memory than it has bytes,
    about.
