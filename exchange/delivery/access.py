@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from exchange.audit.many import record_of_many
 from exchange.catalog.service import Schemas
 from exchange.delivery.model import Change, Subscription, delivered
 from exchange.delivery.subscriptions import store as subscriptions
@@ -16,7 +17,7 @@ from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork
 from runtime.errors import DomainError, FailedPrecondition, NotFound
 from runtime.identity import Principal
-from runtime.records import SealedRecord, canonical, make_record
+from runtime.records import SealedRecord, canonical
 from runtime.signed import takes_no_signature
 
 _MOST_KNOWN = 10_000
@@ -108,13 +109,15 @@ class Access:
         grant: Grant,
         subscription: Subscription,
         changes: Sequence[Change],
+        keys: Sequence[str],
         **facts: str | int,
     ) -> SealedRecord:
-        """The record of changes that are about to be sent; there is one at the least."""
-        return make_record(
+        """The record of changes that are about to be sent, one at the least; `keys` are theirs."""
+        return record_of_many(
             "changes_delivered",
             at=self._clock.now(),
             actor=principal.system,
+            keys=keys,
             facts={
                 "subscription": subscription.name,
                 "grant": grant.name,

@@ -120,7 +120,7 @@ class DeadLetters:
             return Shown(letter=letter, owner=subscription.owner)
         changes = projection.project([entry])
         record = self._access.delivered(
-            principal, grant, subscription, changes, dead_letter=letter.offset
+            principal, grant, subscription, changes, [entry.key], dead_letter=letter.offset
         )
         (receipt,) = self._audit.append_blocking([record], [self._audit.tags([entry.key])])
         return Shown(letter=letter, owner=subscription.owner, change=changes[0], receipt=receipt)

@@ -179,12 +179,12 @@ class Leasing:
             return None
         changes = projection.project(found.entries)
         numbers = [self._lane_of(subscription, entry.key) for entry in found.entries]
+        keys = [entry.key for entry in found.entries]
         record = self._access.delivered(
-            principal, grant, subscription, changes, consumer=consumer.name
+            principal, grant, subscription, changes, keys, consumer=consumer.name
         )
         leased = Leased(changes=changes, lanes=numbers, leases=[_lease(one) for one in found.lanes])
-        about = self._audit.tags([entry.key for entry in found.entries])
-        return _Prepared(leased, record, about)
+        return _Prepared(leased, record, self._audit.tags(keys))
 
     def _standing(self, subscription: Subscription, projection: Projection) -> _Standing:
         """Lanes as they are now; what lapsed is told first."""

@@ -263,7 +263,7 @@ class Subscribing:
         changes = reading.changes
         if not changes:
             return _Batch([], reading.upto, None, settled)
-        record = self._access.delivered(principal, grant, subscription, changes)
+        record = self._access.delivered(principal, grant, subscription, changes, reading.keys)
         return _Batch(changes, reading.upto, record, settled, self._audit.tags(reading.keys))
 
 

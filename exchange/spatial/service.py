@@ -29,6 +29,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from exchange.audit.appending import AuditLog
+from exchange.audit.many import record_of_many
 from exchange.audit.model import Receipt, Usage
 from exchange.catalog.schema import ResourceSchema
 from exchange.catalog.service import Schemas
@@ -57,7 +58,7 @@ from runtime.clock import CHINA, Clock
 from runtime.database import Database
 from runtime.errors import Aborted, DomainError, FieldViolation, InvalidArgument
 from runtime.identity import Principal
-from runtime.records import SealedRecord, canonical, make_record
+from runtime.records import SealedRecord, canonical
 from runtime.signed import takes_no_signature
 
 THREADS = 2
@@ -185,13 +186,13 @@ class SpatialQuerying:
                 following = 0 if nearest else found[-1].number
             records = [_shown(grant, one, question.items) for one in found]
             token = self._tokens.after(grant.name, following)
-            asked = _answered(principal, question, grant, item, records, token, now)
+            key_item = self._schema(grant.resource).key_item
+            keys = [one.values[key_item] for one in found]
+            asked = _answered(principal, question, grant, item, records, token, now, keys=keys)
         except ATTEMPTED as error:
             await self._refuse(error, principal, question, now)
             raise
-        key_item = self._schema(grant.resource).key_item
-        about = self._audit.tags(one.values[key_item] for one in found)
-        receipt = await self._audit.append(asked, usage, about)
+        receipt = await self._audit.append(asked, usage, self._audit.tags(keys))
         return SpatialAnswer(records=records, next_page_token=token, receipt=receipt)
 
     def _after(self, question: Question) -> int:
@@ -316,6 +317,8 @@ def _answered(
     records: Sequence[SpatialRecord],
     following: str,
     now: datetime,
+    *,
+    keys: Sequence[str],
 ) -> SealedRecord:
     """The record of a question and its answer. Raises ResourceExhausted, ANSWER_TOO_LARGE."""
     told: dict[str, Any] = {
@@ -324,10 +327,11 @@ def _answered(
     }
     answer = canonical(told)
     check_answer_size(len(answer))
-    return make_record(
+    return record_of_many(
         "spatial_query",
         at=now,
         actor=principal.system,
+        keys=keys,
         facts={
             "grant": grant.name,
             "contract": grant.contract_hash,

@@ -217,6 +217,9 @@ async def test_what_was_delivered_to_subscribers_is_told(node, counter, monkeypa
         assert (one.grant, sorted(one.items)) == (grant, ["birth_date", "name"])
         assert (one.actor, one.purpose) == (caller(HOUSING).system, "公租房资格审核")
         assert not one.salt  # it would open the other people's records too
+        own = own_entry(one)
+        assert own is not None
+        check_entry(orjson.loads(one.leaf), own, KEY)
         proof = await counter.audit.GetInclusionProof(
             audit_pb2.GetInclusionProofRequest(index=one.index)
         )
