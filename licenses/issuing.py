@@ -48,7 +48,7 @@ from licenses.model import (
 )
 from licenses.neighbours import Neighbours
 from licenses.orders import validate_order
-from licenses.types.model import FIRST_VERSION
+from licenses.types.model import FIRST_VERSION, check_issuer
 from licenses.types.service import Types
 from runtime.clock import Clock, china_date
 from runtime.database import Database, UnitOfWork, check_request_id
@@ -127,7 +127,7 @@ class Issuing:
 
         `department` issues; `seal` may be empty. Raises InvalidArgument (BAD_LICENSE_FIELDS and
         those of the page: TEXT_TOO_LONG, GLYPH_MISSING), NotFound (no such department),
-        FailedPrecondition (SEAL_NOT_USABLE, SEAL_OF_OTHER_KIND, TRANSITION_FORBIDDEN,
+        PermissionDenied (NOT_AN_ISSUER), FailedPrecondition (SEAL_NOT_USABLE, SEAL_OF_OTHER_KIND, TRANSITION_FORBIDDEN,
         LICENSE_ABANDONED),
         AlreadyExists (SERIAL_TAKEN, REQUEST_ID_REUSED), Aborted (VERSION_BEING_ISSUED),
         Unavailable (a neighbour or the object store does not answer, CLOCK_BEHIND: repeat the
@@ -136,8 +136,9 @@ class Issuing:
         license_ = self.begun(request)
         if license_ is None:
             # 1. Validate: nothing is reserved for what cannot be issued.
-            order = validate_order(order)
             issuer = self._neighbours.issuer(department)
+            check_issuer(order.type, department, issuer.credit_code)
+            order = validate_order(order)
             with_seal = self._neighbours.seal_of(
                 department, seal, order.type.id, order.type.seal, self._clock.now()
             )

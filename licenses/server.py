@@ -122,7 +122,7 @@ class LicenseServer:
             self.issuing, self.reading, self.documents, self.types, clock
         )
         self.presenting = Presenting(self.database, self.documents, clock)
-        self.batches = Batches(self.database, self.types, clock)
+        self.batches = Batches(self.database, self.types, clock, neighbours.issuer)
         of_batches = Finishing(
             self.database,
             self.documents,

@@ -11,15 +11,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Final
 
 from licenses.batches import model, store
 from licenses.batches.model import MAX_ROWS_AT_ONCE, Batch, BatchState, Result, Row, RowState
 from licenses.batches.rows import store as rows_store
+from licenses.model import Issuer
 from licenses.reading import check_own_department
 from licenses.texts import check_text
+from licenses.types.model import check_issuer
 from licenses.types.service import Types
 from runtime import names, paging
 from runtime.clock import Clock, china_date
@@ -94,23 +96,32 @@ class Receiving:
 class Batches:
     """The use cases."""
 
-    def __init__(self, database: Database, types: Types, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        types: Types,
+        clock: Clock,
+        issuer_of: Callable[[str], Issuer],
+    ) -> None:
         self._database = database
         self._types = types
         self._clock = clock
+        self._issuer_of = issuer_of
 
     def begin(
         self, principal: Principal, parent: str, license_type: str, seal: str, *, repeated: bool
     ) -> Receiving:
         """A batch to receive; one that is `repeated` is read and not written.
 
-        Raises PermissionDenied (NOT_OWN_DEPARTMENT), NotFound (LICENSE_TYPE_NOT_FOUND),
+        Raises PermissionDenied (NOT_OWN_DEPARTMENT, NOT_AN_ISSUER), NotFound (LICENSE_TYPE_NOT_FOUND),
         InvalidArgument (MALFORMED_NAME), ResourceExhausted (TOO_MANY_BATCHES).
         """
         check_own_department(parent, principal)
         if seal:
             names.parse(names.SEAL, seal, field="seal")
         version = self._types.newest(license_type)
+        if parent not in version.type.issuing_departments:
+            check_issuer(version.type, parent, self._issuer_of(parent).credit_code)
         now = self._clock.now()
         batch = Batch(
             name=f"{parent}/issueBatches/{model.fresh_id(now)}",

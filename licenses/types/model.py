@@ -15,6 +15,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from runtime.errors import PermissionDenied
+from runtime.names import department_of
+
 FIELD_LIMIT = 1000
 #: Rows of one table, and the text of all of them.
 TABLE_ROWS = 200
@@ -23,6 +26,7 @@ FIELDS_LIMIT = 100
 COLUMNS_LIMIT = 12
 VALUES_LIMIT = 500
 HOLDERS_LIMIT = 20
+ISSUERS_LIMIT = 500
 FIRST_VERSION = 1
 #: TOML of a type, and of a template.
 TEXT_LIMIT = 256 * 1024
@@ -138,8 +142,9 @@ class LicenseType:
     `code`: credit code of the defining authority and 3 digits. `slots`: which value stands in which
     field of the page `template`: a key of the metadata, or one of `licenses.pages.values`'. `seal`:
     the kind of seal as a seal shows it, such as 证照专用章: the line under its star, or the end of
-    its name; "" is whichever the department may use. `issued_by`, `accepted_by`: service items by
-    name, for planning: nothing is refused by them.
+    its name; "" is whichever the department may use. `issued_by`: service items, whose departments
+    issue it; `issuers`: departments that do. `accepted_by`: service items, for planning: nothing is
+    refused by them.
     """
 
     id: str
@@ -153,6 +158,7 @@ class LicenseType:
     slots: Mapping[str, str]
     seal: str = ""
     issued_by: tuple[str, ...] = ()
+    issuers: tuple[str, ...] = ()
     accepted_by: tuple[str, ...] = ()
     sharing_type: SharingType = SharingType.CONDITIONAL
 
@@ -161,9 +167,31 @@ class LicenseType:
         """Credit code of the authority that defines the type."""
         return self.code[:18]
 
+    @property
+    def issuing_departments(self) -> frozenset[str]:
+        """The departments that the type names: those of `issued_by`, and `issuers`."""
+        return frozenset(map(department_of, self.issued_by)) | set(self.issuers)
+
     def field(self, code: str) -> LicenseField | None:
         """The field of this code, if there is one."""
         return next((one for one in self.fields if one.code == code), None)
+
+
+def check_issuer(kind: LicenseType, department: str, credit_code: str) -> None:
+    """Who issues licenses of a type: the departments it names, and the authority that defines it.
+
+    A type that names nobody is issued by that authority alone. Raises PermissionDenied,
+    NOT_AN_ISSUER.
+    """
+    if department in kind.issuing_departments or credit_code == kind.authority_code:
+        return
+    raise PermissionDenied(
+        "your department does not issue licenses of this type: its `issued_by` and `issuers` do "
+        "not name it (`tongban license type show`); the authority that defines the type may",
+        reason="NOT_AN_ISSUER",
+        message_zh="本部门无权签发此类证照：类型的 issued_by 和 issuers 中没有本部门"
+        "（可用 tongban license type show 查看）；如应签发，请由类型的制定机关加入",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

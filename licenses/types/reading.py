@@ -20,6 +20,7 @@ from licenses.types.model import (
     FIELD_LIMIT,
     FIELDS_LIMIT,
     HOLDERS_LIMIT,
+    ISSUERS_LIMIT,
     TABLE_ROWS,
     TEXT_LIMIT,
     VALUES_LIMIT,
@@ -197,18 +198,19 @@ def _type(row: _Row) -> LicenseType:
         template=row.text("template"),
         slots=MappingProxyType(row.row("slots").rest()),
         seal=row.text("seal", ""),
-        issued_by=_items(row, "issued_by"),
-        accepted_by=_items(row, "accepted_by"),
+        issued_by=_names(row, "issued_by", names.SERVICE_ITEM, 100),
+        issuers=_names(row, "issuers", names.DEPARTMENT, ISSUERS_LIMIT),
+        accepted_by=_names(row, "accepted_by", names.SERVICE_ITEM, 100),
         sharing_type=row.word("sharing_type", SharingType, SharingType.CONDITIONAL),
     )
     row.done()
     return found
 
 
-def _items(row: _Row, key: str) -> tuple[str, ...]:
-    found = row.texts(key, 100)
-    if not all(names.is_name(names.SERVICE_ITEM, one) for one in found):
-        row.refuse(key, f"each must look like {names.SERVICE_ITEM}")
+def _names(row: _Row, key: str, pattern: str, most: int) -> tuple[str, ...]:
+    found = row.texts(key, most)
+    if not all(names.is_name(pattern, one) for one in found):
+        row.refuse(key, f"each must look like {pattern}")
     return found
 
 

@@ -56,6 +56,7 @@ def to_type(held: TypeVersion, *, texts: bool = False) -> pb.LicenseType:
         template=kind.template,
         seal=kind.seal,
         issued_by=kind.issued_by,
+        issuers=kind.issuers,
         accepted_by=kind.accepted_by,
         sharing_type=kind.sharing_type.value,
         version=held.version,

@@ -246,6 +246,7 @@ class LicenseField(_message.Message):
     VALUES_FIELD_NUMBER: _builtins.int
     COLUMNS_FIELD_NUMBER: _builtins.int
     ROWS_FIELD_NUMBER: _builtins.int
+    AGREES_WITH_FIELD_NUMBER: _builtins.int
     code: _builtins.str
     """KZ_ and upper-case letters."""
     display_name: _builtins.str
@@ -263,9 +264,11 @@ class LicenseField(_message.Message):
     least: _builtins.str
     """The least number or date; empty is none."""
     most: _builtins.str
-    """The greatest; empty is none."""
+    """The greatest; empty is none. Of a picture both are WIDTHxHEIGHT, in pixels."""
     rows: _builtins.int
     """Most rows of a table."""
+    agrees_with: _builtins.str
+    """What it must agree with, such as holder.birth or holder.2.sex; empty is nothing."""
     @_builtins.property
     def values(self) -> _containers.RepeatedCompositeFieldContainer[Global___CodeValue]:
         """The list of a code."""
@@ -289,10 +292,11 @@ class LicenseField(_message.Message):
         values: _abc.Iterable[Global___CodeValue] | None = ...,
         columns: _abc.Iterable[Global___LicenseField] | None = ...,
         rows: _builtins.int = ...,
+        agrees_with: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "columns", b"columns", "display_name", b"display_name", "display_name_en", b"display_name_en", "kind", b"kind", "least", b"least", "length", b"length", "most", b"most", "pattern", b"pattern", "required", b"required", "rows", b"rows", "values", b"values"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agrees_with", b"agrees_with", "code", b"code", "columns", b"columns", "display_name", b"display_name", "display_name_en", b"display_name_en", "kind", b"kind", "least", b"least", "length", b"length", "most", b"most", "pattern", b"pattern", "required", b"required", "rows", b"rows", "values", b"values"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -335,6 +339,7 @@ class Validity(_message.Message):
     DAYS_FIELD_NUMBER: _builtins.int
     UNTIL_FIELD_FIELD_NUMBER: _builtins.int
     UNLIMITED_FIELD_NUMBER: _builtins.int
+    RENEW_DAYS_FIELD_NUMBER: _builtins.int
     years: _builtins.int
     """Years from the first day."""
     months: _builtins.int
@@ -345,6 +350,8 @@ class Validity(_message.Message):
     """The date field that says the last day."""
     unlimited: _builtins.bool
     """Without end."""
+    renew_days: _builtins.int
+    """Days before the last one from which a license is renewed."""
     def __init__(
         self,
         *,
@@ -353,10 +360,11 @@ class Validity(_message.Message):
         days: _builtins.int = ...,
         until_field: _builtins.str = ...,
         unlimited: _builtins.bool = ...,
+        renew_days: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["days", b"days", "months", b"months", "unlimited", b"unlimited", "until_field", b"until_field", "years", b"years"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["days", b"days", "months", b"months", "renew_days", b"renew_days", "unlimited", b"unlimited", "until_field", b"until_field", "years", b"years"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -421,6 +429,7 @@ class LicenseType(_message.Message):
     ETAG_FIELD_NUMBER: _builtins.int
     TOML_FIELD_NUMBER: _builtins.int
     TEMPLATE_TOML_FIELD_NUMBER: _builtins.int
+    ISSUERS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """licenseTypes/{license_type}"""
     code: _builtins.str
@@ -471,7 +480,7 @@ class LicenseType(_message.Message):
 
     @_builtins.property
     def issued_by(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Service items that issue it. For planning: an issue names no service item, and none is refused."""
+        """Service items that issue it: their departments may, and the department that defines the type."""
 
     @_builtins.property
     def accepted_by(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -480,6 +489,12 @@ class LicenseType(_message.Message):
     @_builtins.property
     def put_time(self) -> _timestamp_pb2.Timestamp:
         """When this version was put."""
+
+    @_builtins.property
+    def issuers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Departments that issue it, beside those of `issued_by`. Of a type that names nobody, only the
+        department that defines it issues.
+        """
 
     def __init__(
         self,
@@ -507,10 +522,11 @@ class LicenseType(_message.Message):
         etag: _builtins.str = ...,
         toml: _builtins.str = ...,
         template_toml: _builtins.str = ...,
+        issuers: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["put_time", b"put_time", "validity", b"validity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_by", b"accepted_by", "code", b"code", "display_name", b"display_name", "display_name_en", b"display_name_en", "etag", b"etag", "fields", b"fields", "holder_code_type", b"holder_code_type", "holder_code_types", b"holder_code_types", "holder_kind", b"holder_kind", "issued_by", b"issued_by", "least_holders", b"least_holders", "most_holders", b"most_holders", "name", b"name", "put_by", b"put_by", "put_time", b"put_time", "seal", b"seal", "sharing_type", b"sharing_type", "template", b"template", "template_toml", b"template_toml", "toml", b"toml", "validity", b"validity", "validity_years", b"validity_years", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_by", b"accepted_by", "code", b"code", "display_name", b"display_name", "display_name_en", b"display_name_en", "etag", b"etag", "fields", b"fields", "holder_code_type", b"holder_code_type", "holder_code_types", b"holder_code_types", "holder_kind", b"holder_kind", "issued_by", b"issued_by", "issuers", b"issuers", "least_holders", b"least_holders", "most_holders", b"most_holders", "name", b"name", "put_by", b"put_by", "put_time", b"put_time", "seal", b"seal", "sharing_type", b"sharing_type", "template", b"template", "template_toml", b"template_toml", "toml", b"toml", "validity", b"validity", "validity_years", b"validity_years", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -889,7 +905,9 @@ class PaperLicense(_message.Message):
     """When it was issued, YYYY-MM-DD."""
     @_builtins.property
     def scans(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """Its scans, 1 to 10: PNG, JPEG or PDF, each at most 2 MiB, all at most 8; attached to OFD and PDF."""
+        """Its scans, 1 to 10: PNG, JPEG or PDF, each at most 2 MiB, all at most 8; attached to OFD and PDF.
+        A picture has at most 25 million pixels, a PDF 50 pages.
+        """
 
     def __init__(
         self,
@@ -974,7 +992,9 @@ class IssueLicenseRequest(_message.Message):
     holder_code: _builtins.str
     """The holder's code."""
     valid_from: _builtins.str
-    """First day, YYYY-MM-DD; today in China if empty."""
+    """First day, YYYY-MM-DD, at most a year ahead; if empty, today in China, or the day that a paper
+    license was issued.
+    """
     serial: _builtins.str
     """The issuer's serial number, digits; one is given out if empty."""
     seal: _builtins.str
@@ -1680,7 +1700,7 @@ class RenewLicenseRequest(_message.Message):
     seal: _builtins.str
     """The seal to use; the department's only active one if empty."""
     valid_from: _builtins.str
-    """First day, YYYY-MM-DD, not after today; today if empty."""
+    """First day, YYYY-MM-DD: today, or the day after the last one where that is over; today if empty."""
     @_builtins.property
     def fields(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """KZ_* fields that change; an empty value takes one away."""

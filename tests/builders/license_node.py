@@ -19,8 +19,8 @@ from exchange.v1 import catalog_pb2, catalog_pb2_grpc
 from licenses.model import LicenseFormat
 from licenses.neighbours import NodeNeighbours
 from licenses.server import LicenseServer
+from licenses.v1 import batches_pb2_grpc, licenses_pb2_grpc, presentations_pb2_grpc
 from licenses.v1 import licenses_pb2 as pb
-from licenses.v1 import licenses_pb2_grpc, presentations_pb2_grpc
 from licenses.v1 import presentations_pb2 as presentations
 from runtime import channels, rpc
 from runtime.authority import Authority
@@ -61,12 +61,14 @@ class Client:
     channel: grpc.aio.Channel
     licenses: Any = field(init=False)
     presentations: Any = field(init=False)
+    batches: Any = field(init=False)
     catalog: Any = field(init=False)
     seals: Any = field(init=False)
 
     def __post_init__(self) -> None:
         self.licenses = licenses_pb2_grpc.LicenseServiceStub(self.channel)
         self.presentations = presentations_pb2_grpc.PresentationServiceStub(self.channel)
+        self.batches = batches_pb2_grpc.BatchServiceStub(self.channel)
         self.catalog = catalog_pb2_grpc.CatalogServiceStub(self.channel)
         self.seals = seal_pb2_grpc.SealServiceStub(self.channel)
 
@@ -225,6 +227,25 @@ async def _furnish(node: LicenseNode) -> None:
     await second.seals.ApproveSeal(
         seal_pb2.ApproveSealRequest(name=made.seal.name, request_id=fresh())
     )
+
+
+async def allow(node: LicenseNode, license_type: str, *departments: str) -> None:
+    """The authority that defines a type names who else issues it, once."""
+    client = node.client(OFFICE, DEPARTMENT).licenses
+    held = (await client.GetLicenseType(pb.GetLicenseTypeRequest(name=license_type))).license_type
+    if set(departments) <= set(held.issuers):
+        return
+    named = ", ".join(f'"{one}"' for one in departments)
+    text = "".join(
+        one for one in held.toml.splitlines(keepends=True) if not one.startswith("issuers")
+    )
+    request = pb.PutLicenseTypeRequest(
+        toml=f"issuers = [{named}]\n{text}",
+        template_toml=held.template_toml,
+        etag=held.etag,
+        request_id=fresh(),
+    )
+    await client.PutLicenseType(request)
 
 
 async def issue(node: LicenseNode, **changes: Any) -> pb.License:

@@ -35,7 +35,15 @@ from runtime.errors import (
     Unavailable,
 )
 from runtime.identity import Principal, Role
-from tests.builders.licenses import BUREAU, FIELDS, NOW, TYPE_NAME, a_license, citizen_number
+from tests.builders.licenses import (
+    BUREAU,
+    FIELDS,
+    ISSUER,
+    NOW,
+    TYPE_NAME,
+    a_license,
+    citizen_number,
+)
 
 CALLER = Principal(
     system=f"{BUREAU}/systems/main",
@@ -130,7 +138,9 @@ def world(database_url: str) -> Iterator[World]:
     types.begin()
     issuing = Simulator(clock)
     worker = BatchWorker(database, issuing, types, clock)
-    yield World(database, clock, Batches(database, types, clock), issuing, worker, types)
+    yield World(
+        database, clock, Batches(database, types, clock, lambda _: ISSUER), issuing, worker, types
+    )
     worker.stop()
     database.close()
 

@@ -24,6 +24,7 @@ from seal.v1 import seal_pb2
 from tests.builders.license_node import (
     OFFICE,
     LicenseNode,
+    allow,
     change,
     fresh,
     issue,
@@ -43,6 +44,7 @@ MAIN = f"{BUREAU}/seals/main"
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def node(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LicenseNode]:
     async with running(tmp_path_factory.mktemp("keeping")) as found:
+        await allow(found, CARD["license_type"], BUREAU)
         yield found
 
 

@@ -15,6 +15,7 @@ from PIL import Image
 from licenses.issuing import Request
 from licenses.pages.model import Image as DrawnImage
 from licenses.pages.ofd_reader import read_ofd
+from licenses.v1 import batches_pb2 as batches
 from licenses.v1 import licenses_pb2 as pb
 from licenses.wire import order_of
 from runtime.errors import Unavailable
@@ -22,6 +23,7 @@ from runtime.identity import Role
 from tests.builders.license_node import (
     OFFICE,
     LicenseNode,
+    allow,
     document,
     fresh,
     issue,
@@ -137,6 +139,7 @@ code = "11990101MB99010160777"
 display_name = "示例共有证"
 holder = "several"
 holders = { least = 2, most = 3, kinds = ["person", "company"] }
+issuers = ["departments/human-resources"]
 validity = { until_field = "KZ_JZRQ" }
 template = "employment-registration"
 
@@ -256,10 +259,40 @@ def a_photo(size: tuple[int, int] = (120, 160), kind: str = "JPEG") -> bytes:
     return out.getvalue()
 
 
+async def test_a_department_issues_the_types_that_name_it_and_no_other(node: LicenseNode) -> None:
+    card = issue_request(**CARD, pictures={"KZ_ZP": a_photo()})
+    shop = issue_request(license_type="licenseTypes/business-license", holder_code=COMPANY)
+    for request in (card, shop):
+        error = await refused(node.issuer.licenses.IssueLicense(request))
+        assert error.reason == "NOT_AN_ISSUER"
+    # The authority that defines a type may; here only its seal is missing.
+    own = issue_request(parent=OFFICE, **CARD, pictures={"KZ_ZP": a_photo()})
+    error = await refused(node.client(OFFICE, Role.DEPARTMENT).licenses.IssueLicense(own))
+    assert error.reason == "SEAL_NOT_USABLE"
+    # A batch is refused as a whole, before its rows are taken.
+    error = await refused(
+        node.client(BUREAU, Role.DEPARTMENT).batches.CreateIssueBatch(
+            iter(
+                [
+                    batches.CreateIssueBatchRequest(
+                        header=batches.IssueBatchHeader(
+                            parent=BUREAU, license_type=CARD["license_type"], request_id=fresh()
+                        )
+                    )
+                ]
+            )
+        )
+    )
+    assert error.reason == "NOT_AN_ISSUER"
+    await allow(node, CARD["license_type"], BUREAU)
+    assert (await node.issuer.licenses.IssueLicense(card)).license.state == pb.LICENSE_STATE_ACTIVE
+
+
 async def test_a_license_with_a_photo_has_it_on_its_page_and_its_hash_in_its_metadata(
     node: LicenseNode,
 ) -> None:
     photo = a_photo()
+    await allow(node, CARD["license_type"], BUREAU)
     license_ = await issue(node, **CARD, pictures={"KZ_ZP": photo})
     digest = f"sha256:{hashlib.sha256(photo).hexdigest()}"
     assert license_.metadata["KZ_ZP"] == digest

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from licenses.types.model import CodeValue, FieldKind, LicenseField
+from licenses.types.model import CodeValue, FieldKind, LicenseField, check_issuer
 from licenses.types.patterns import matches, pattern_problem
 from licenses.types.reading import parse
 from licenses.types.service import checked, shipped
 from licenses.types.values import check_value, read_rows, shown
-from runtime.errors import InvalidArgument
-from tests.builders.licenses import a_type_version, citizen_number
+from runtime.errors import InvalidArgument, PermissionDenied
+from tests.builders.licenses import BUREAU, ISSUER, a_type, a_type_version, citizen_number
 
 TEXT = a_type_version().text
 TYPES = {parse(text).id: (text, template) for text, template in shipped()}
@@ -56,6 +57,7 @@ PLACE = f"fields[{TEXT.count('[[fields]]')}]"
         (TEXT.replace("{ years = 3 }", '{ until_field = "KZ_DJLX" }'), "validity.until_field"),
         (TEXT.replace("{ years = 3 }", "{ year = 3 }"), "validity.year"),
         (TEXT.replace("11990101MB99010160001", "123"), "code"),
+        (TEXT.replace("departments/human-resources", "human-resources"), "issuers"),
         (TEXT.replace("11990101MB99010160001", "11990101MB99010161001"), "code"),
         (TEXT.replace('"employment-registration"', '"Employment"', 1), "name"),
         (TEXT.replace('holder = "person"', 'holder = "pet"'), "holder"),
@@ -92,6 +94,26 @@ def test_a_malformed_type_is_refused_with_its_place(text: str, place: str) -> No
     assert told.value.reason == "BAD_LICENSE_TYPE"
     places = [one.field for one in told.value.violations]
     assert any(one == place or one.startswith(place) for one in places), places
+
+
+def test_who_is_named_issues_and_the_defining_authority_and_nobody_else() -> None:
+    card = a_type("temporary-identity-card")
+    police, authority = "departments/public-security", card.authority_code
+    check_issuer(card, police, "119901010000000019X")
+    check_issuer(card, "departments/any", authority)
+    check_issuer(a_type(), BUREAU, ISSUER.credit_code)
+    unnamed = replace(card, issued_by=(), issuers=())
+    check_issuer(unnamed, "departments/any", authority)
+    for kind, department in (
+        (card, BUREAU), (unnamed, police), (a_type(), police), (a_type(), f"{BUREAU}-2"),
+    ):  # fmt: skip
+        with pytest.raises(PermissionDenied) as told:
+            check_issuer(kind, department, ISSUER.credit_code)
+        assert told.value.reason == "NOT_AN_ISSUER"
+
+
+def test_every_shipped_type_names_who_issues_it() -> None:
+    assert all(parse(text).issuing_departments for text, _ in shipped())
 
 
 def test_all_that_is_wrong_is_told_at_once_and_a_near_key_is_named() -> None:
