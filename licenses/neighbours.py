@@ -107,13 +107,14 @@ class NodeNeighbours:
         self._delivery = delivery_pb2_grpc.DeliveryServiceStub(channel)
         self._seals = seal_pb2_grpc.SealServiceStub(channel)
         self._trust = OwnTrust(
-            lambda: _call(self._seals.GetTrustMaterial, seal_pb2.GetTrustMaterialRequest()), clock
+            lambda: call_node(self._seals.GetTrustMaterial, seal_pb2.GetTrustMaterialRequest()),
+            clock,
         )
 
     def issuer(self, department: str) -> Issuer:
         """See Neighbours."""
         request = catalog_pb2.GetDepartmentRequest(name=department)
-        found = _call(self._catalog.GetDepartment, request).department
+        found = call_node(self._catalog.GetDepartment, request).department
         return Issuer(
             department=found.name, display_name=found.display_name, credit_code=found.credit_code
         )
@@ -125,7 +126,7 @@ class NodeNeighbours:
         request = seal_pb2.ListSealsRequest(parent=department, page_size=1000)
         in_force = [
             seal
-            for seal in _call(self._seals.ListSeals, request).seals
+            for seal in call_node(self._seals.ListSeals, request).seals
             if seal.state == seal_pb2.SEAL_STATE_ACTIVE
             and seal.start_time.ToDatetime(UTC) <= now < seal.end_time.ToDatetime(UTC)
             and wanted in ("", seal.name)
@@ -180,7 +181,7 @@ class NodeNeighbours:
             kind=_kind(license_type),
             request_id=request_id,
         )
-        answer = _call(self._seals.SealDocument, request, seconds=SEALING_SECONDS)
+        answer = call_node(self._seals.SealDocument, request, seconds=SEALING_SECONDS)
         sealed = bytes(answer.document)
         self._trust.sealed(sealed, answer.sha256, answer.seal_time.ToDatetime(UTC))
         return sealed
@@ -197,7 +198,7 @@ class NodeNeighbours:
         """See Neighbours."""
         request = catalog_pb2.GetDataResourceRequest(name=resource)
         try:
-            found = _call(self._catalog.GetDataResource, request).resource
+            found = call_node(self._catalog.GetDataResource, request).resource
         except NotFound:
             return False
         return bool(found.state == catalog_pb2.ENTRY_STATE_ACTIVE)
@@ -209,7 +210,7 @@ class NodeNeighbours:
             source="license service",
             request_id=str(uuid.uuid4()),
         )
-        _call(self._catalog.ApplyDirectory, request)
+        call_node(self._catalog.ApplyDirectory, request)
 
     def publish(
         self, resource: str, items: Sequence[str], rows: Sequence[Sequence[str]], request_id: str
@@ -243,7 +244,8 @@ def _is_of_kind(seal: seal_pb2.Seal, kind: str) -> bool:
     return not kind or seal.bottom_line == kind or seal.display_name.endswith(kind)
 
 
-def _call(method: Callable[..., Answer], request: Any, *, seconds: float = SECONDS) -> Answer:
+def call_node(method: Callable[..., Answer], request: Any, *, seconds: float = SECONDS) -> Answer:
+    """Call another service of the node; refusals become domain errors (rule 3)."""
     return _again(lambda: method(request, timeout=seconds))
 
 
