@@ -54,6 +54,8 @@ class SourceFailed(Exception):
         self.down = down
         self.retry_after = retry_after
         self.invalid_items: tuple[str, ...] = ()
+        #: Of a record that does not fit, what was not sent at all.
+        self.missing_items: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +149,8 @@ def _text(
         return None
     failed = SourceFailed(Outcome.INVALID_RECORD, down=False)
     failed.invalid_items = tuple(sorted(wrong))
+    absent = (code for code in wanted if code != schema.key_item and not sent.get(code, ""))
+    failed.missing_items = tuple(absent)
     raise failed
 
 

@@ -84,6 +84,11 @@ class Forwarding:
         self._watch.look()
         return resource in self._endpoints
 
+    def is_platform(self, resource: str) -> bool:
+        """Whether a forwarded resource is a service of the national platform."""
+        endpoint, _ = self._endpoints.get(resource, (None, False))
+        return endpoint is not None and endpoint.kind is Kind.PLATFORM
+
     def invalidate(self) -> None:
         """See this process's own change with the next look: called after its commit."""
         self._watch.invalidate()

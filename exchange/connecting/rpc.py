@@ -161,6 +161,7 @@ class ConnectorServicer:
             elapsed_ms=tried.elapsed_ms,
             found=tried.found,
             invalid_items=tried.invalid_items,
+            missing_items=tried.missing_items,
         )
 
     def ApproveHost(  # noqa: N802

@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+import orjson
+
 from exchange.audit.appending import AuditLog
 from exchange.catalog import service as catalog
 from exchange.catalog.model import EntryState
@@ -55,6 +57,8 @@ class Tried:
     elapsed_ms: int = 0
     found: bool = False
     invalid_items: tuple[str, ...] = ()
+    #: Of a record that is there: what it came without.
+    missing_items: tuple[str, ...] = ()
 
 
 def put_endpoint(work: UnitOfWork, principal: Principal, *, asked: Endpoint, clock: Clock) -> Seen:
@@ -184,6 +188,9 @@ async def try_endpoint(
 ) -> Tried:
     """Ask an endpoint for one record, all its items, and tell how it went.
 
+    A service of the national platform answers for the items that it has: those that it lacks are
+    told, and are no fault of its endpoint.
+
     Raises InvalidArgument (BAD_QUESTION, MALFORMED_KEY) and NotFound (ENDPOINT_NOT_FOUND).
     """
     check_question(purpose, case_number)
@@ -213,14 +220,14 @@ async def try_endpoint(
             grant="",
             time_remaining=time_remaining,
         )
-        tried = Tried(
-            outcome=Outcome.ANSWERED,
-            found=found[key] is not None and principal.department == names.department_of(resource),
-        )
+        text = found[key]
+        held = {} if text is None else orjson.loads(text)
+        missing = tuple(item.code for item in schema.items if text and item.code not in held)
+        tried = Tried(outcome=Outcome.ANSWERED, found=text is not None, missing_items=missing)
     except SourceFailed as failed:
-        tried = Tried(
-            outcome=failed.outcome, status=failed.status, invalid_items=failed.invalid_items
-        )
+        tried = _failed(failed, lenient=forwarding.is_platform(resource))
+    if principal.department != names.department_of(resource):
+        tried = replace(tried, found=False, missing_items=())  # it would tell that there is one
     await audit.append(
         make_record(
             "endpoint_tried",
@@ -235,6 +242,20 @@ async def try_endpoint(
         )
     )
     return replace(tried, elapsed_ms=round((time.monotonic() - began) * 1000))
+
+
+def _failed(failed: SourceFailed, *, lenient: bool) -> Tried:
+    if not lenient or failed.outcome is not Outcome.INVALID_RECORD:
+        return Tried(
+            outcome=failed.outcome, status=failed.status, invalid_items=failed.invalid_items
+        )
+    wrong = tuple(one for one in failed.invalid_items if one not in failed.missing_items)
+    return Tried(
+        outcome=Outcome.INVALID_RECORD if wrong else Outcome.ANSWERED,
+        found=not wrong,
+        invalid_items=wrong,
+        missing_items=failed.missing_items,
+    )
 
 
 def approve_host(

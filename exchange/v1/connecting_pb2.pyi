@@ -580,6 +580,7 @@ class TestEndpointResponse(_message.Message):
     ELAPSED_MS_FIELD_NUMBER: _builtins.int
     FOUND_FIELD_NUMBER: _builtins.int
     INVALID_ITEMS_FIELD_NUMBER: _builtins.int
+    MISSING_ITEMS_FIELD_NUMBER: _builtins.int
     outcome: Global___TestOutcome.ValueType
     """How it went."""
     status: _builtins.int
@@ -592,6 +593,13 @@ class TestEndpointResponse(_message.Message):
     def invalid_items(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Codes of items whose values do not fit the resource."""
 
+    @_builtins.property
+    def missing_items(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Codes of items that this record came without: told to the source department only. Of a service
+        of the national platform that is no fault: it answers for what it has. But who asks for one of
+        these that the resource requires gets SOURCE_DATA_INVALID.
+        """
+
     def __init__(
         self,
         *,
@@ -600,10 +608,11 @@ class TestEndpointResponse(_message.Message):
         elapsed_ms: _builtins.int = ...,
         found: _builtins.bool = ...,
         invalid_items: _abc.Iterable[_builtins.str] | None = ...,
+        missing_items: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["elapsed_ms", b"elapsed_ms", "found", b"found", "invalid_items", b"invalid_items", "outcome", b"outcome", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["elapsed_ms", b"elapsed_ms", "found", b"found", "invalid_items", b"invalid_items", "missing_items", b"missing_items", "outcome", b"outcome", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -124,6 +124,8 @@ def test_a_service_of_the_national_platform(at, grant, tmp_path):
         assert "held" in made.stdout
         asked = run("query", grant, *WHY, *at("employment"))
         assert (asked.returncode, "某乙" in asked.stdout) == (0, True)
+        tried = run("connectors", "test", RESIDENTS, *WHY, *at("police"))
+        assert (tried.returncode, "without: birth_date" in tried.stdout) == (0, True), tried.stdout
         assert platform.refused == []
 
 

@@ -193,3 +193,28 @@ async def test_a_try_tells_how_it_went_and_no_value(scene):
     assert KEY not in str(leaves)
     both = caller("departments/data-office", Role.ADMINISTRATOR, Role.AUDITOR, system="two")
     assert (await tried(scene.node.connect(both))).outcome == pb.TEST_OUTCOME_TIMED_OUT
+
+
+async def test_a_try_of_a_platform_that_lacks_items_tells_which(platform):
+    await platform.connect()
+
+    async def tried(stubs) -> pb.TestEndpointResponse:
+        return await stubs.connectors.TestEndpoint(
+            pb.TestEndpointRequest(resource=RESIDENTS, key=KEY, **WHY), timeout=10
+        )
+
+    platform.source.records[KEY] = {"csrq": "1990-01-02"}  # its service has no names
+    told = await tried(platform.own)
+    assert (told.outcome, told.found) == (pb.TEST_OUTCOME_ANSWERED, True)
+    assert {"name", "region"} <= set(told.missing_items)
+    assert not {"birth_date", "citizen_number"} & set(told.missing_items)
+    assert not told.invalid_items
+    told = await tried(platform.administrator)
+    assert (told.outcome, told.found) == (pb.TEST_OUTCOME_ANSWERED, False)
+    assert not told.missing_items  # not theirs to know
+    # What it sends has to fit, whatever it lacks.
+    platform.source.records[KEY] = {"csrq": "x"}
+    told = await tried(platform.own)
+    assert told.outcome == pb.TEST_OUTCOME_INVALID_RECORD
+    assert list(told.invalid_items) == ["birth_date"]
+    assert "name" in told.missing_items

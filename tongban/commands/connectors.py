@@ -326,6 +326,17 @@ def try_endpoint(
                 extra.append(say(f"status {told.status}", f"状态码 {told.status}"))
             extra += told.invalid_items
             out.print(f"{text} ({', '.join(extra)})", markup=False)
+            if told.missing_items:
+                listed = ", ".join(told.missing_items)
+                out.print(
+                    say(
+                        f"this record came without: {listed}. Check the endpoint's fields if it "
+                        "should have them; who asks for a required one gets SOURCE_DATA_INVALID",
+                        f"该记录未返回：{listed}。如应返回，请核对接口的字段对应关系；"
+                        "查询其中必填项的使用部门会得到 SOURCE_DATA_INVALID",
+                    ),
+                    markup=False,
+                )
         if told.outcome != pb.TEST_OUTCOME_ANSWERED:
             raise typer.Exit(Exit.NO)
 
