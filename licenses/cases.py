@@ -1,0 +1,55 @@
+"""The rooms of cases put together: materials, and archives; a part of the license service.
+
+They ask the node they run in (catalog, grants, log, seals), so they have threads of their own.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+
+from licenses.documents import Documents
+from licenses.holder_index import HolderIndex
+from licenses.materials import rpc as materials
+from licenses.materials.collecting import Collecting
+from licenses.materials.service import Materials
+from licenses.materials.surroundings import NodeSurroundings
+from licenses.types.service import Types
+from licenses.v1 import materials_pb2_grpc
+from runtime.clock import Clock
+from runtime.database import Database
+from runtime.rpc import Server
+
+THREADS = 4
+
+
+class Cases:
+    """From `register` to `stop`."""
+
+    def __init__(
+        self,
+        database: Database,
+        documents: Documents,
+        types: Types,
+        channel: grpc.Channel,
+        index: HolderIndex,
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        around = NodeSurroundings(channel)
+        self.materials = Materials(database, types, around, index, clock)
+        self.collecting = Collecting(database, documents, self.materials, around, index, clock)
+        self._threads = ThreadPoolExecutor(THREADS, "cases")
+
+    def register(self, server: Server) -> None:
+        """Add the methods to a server."""
+        server.add(
+            materials_pb2_grpc.add_MaterialServiceServicer_to_server,
+            materials.MaterialRpc(self._database, self.materials, self.collecting, self._threads),
+            materials.POLICY,
+        )
+
+    def stop(self) -> None:
+        """End the threads."""
+        self._threads.shutdown(wait=True, cancel_futures=True)

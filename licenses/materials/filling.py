@@ -1,0 +1,114 @@
+"""The form, filled once: each field from a license, a record, or one entry that serves all.
+
+1. What is known is not asked: an entry for a field that a license or a record fills is left aside.
+2. An entry that was verified is marked so; one that was not stays the applicant's own word.
+3. Required fields without a value are told all at once, by code and never by value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from licenses.materials.answers import Facts
+from licenses.materials.model import Filled, FormField, Handling, MaterialSource, Planned
+from licenses.texts import text_problem
+from runtime.errors import FieldViolation, InvalidArgument
+
+
+def fill(
+    handling: Handling,
+    facts: Facts,
+    licenses: Mapping[str, tuple[str, Mapping[str, str]]],
+    entries: Mapping[str, str],
+) -> tuple[Filled, ...]:
+    """The fields that have a value, in the form's order.
+
+    `licenses`: by type, the license's name and its metadata. Raises InvalidArgument: BAD_ENTRY (an
+    unknown field, a text that may not stand in one), ENTRIES_MISSING.
+    """
+    _check(handling, entries)
+    form, missing = [], []
+    for one in handling.fields:
+        filled = _known(one, facts, licenses) or _entered(one, facts, entries)
+        if filled is not None:
+            form.append(filled)
+        elif one.required:
+            missing.append(one)
+    if missing:
+        raise InvalidArgument(
+            "the form is not whole: ask the applicant for "
+            + ", ".join(one.code for one in missing),
+            reason="ENTRIES_MISSING",
+            message_zh="表单不完整，请向申请人询问："
+            + "、".join(one.display_name for one in missing),
+            violations=[FieldViolation(f"entries[{one.code}]", "required") for one in missing],
+        )
+    return tuple(form)
+
+
+def still_asked(plan: Sequence[Planned], facts: Facts) -> tuple[str, ...]:
+    """Names of the materials that the applicant still has to bring.
+
+    A material whose question was not answered with a value, or whose claim did not match, is asked.
+    """
+    return tuple(one.display_name for one in plan if _is_missing(one, facts))
+
+
+def _is_missing(one: Planned, facts: Facts) -> bool:
+    match one.source:
+        case MaterialSource.OBTAINABLE_UNDER_GRANT:
+            return (one.resource, one.item) not in facts.read
+        case MaterialSource.VERIFIABLE:
+            return (one.resource, one.item) not in facts.verified
+        case MaterialSource.MUST_BE_ASKED:
+            return True
+        case _:
+            return False
+
+
+def _known(
+    one: FormField, facts: Facts, licenses: Mapping[str, tuple[str, Mapping[str, str]]]
+) -> Filled | None:
+    for source in one.sources:
+        if source.license_type in licenses:
+            name, metadata = licenses[source.license_type]
+            if metadata.get(source.key):
+                return _filled(one, metadata[source.key], "license", name)
+        elif value := facts.read.get((source.resource, source.item), ""):
+            return _filled(one, value, "resource", source.resource)
+    return None
+
+
+def _entered(one: FormField, facts: Facts, entries: Mapping[str, str]) -> Filled | None:
+    value = entries.get(one.code, "")
+    if not value:
+        return None
+    for source in one.sources:
+        if source.resource and facts.verified.get((source.resource, source.item)) == value:
+            return _filled(one, value, "verified", source.resource)
+    return _filled(one, value, "entry", "")
+
+
+def _filled(one: FormField, value: str, source: str, origin: str) -> Filled:
+    return Filled(
+        code=one.code, display_name=one.display_name, value=value, source=source, origin=origin
+    )
+
+
+def _check(handling: Handling, entries: Mapping[str, str]) -> None:
+    fields = {one.code: one for one in handling.fields}
+    wrong = []
+    for code, value in entries.items():
+        if code not in fields:
+            wrong.append(FieldViolation("entries", "has a code that is no field of the form"))
+        elif problem := text_problem(value, fields[code].length, required=False):
+            wrong.append(FieldViolation(f"entries[{code}]", problem))
+    if wrong:
+        raise InvalidArgument(
+            "an entry is not as the form asks: " + "; ".join(
+                f"{one.field}: {one.description}" for one in wrong[:5]
+            ),
+            reason="BAD_ENTRY",
+            message_zh="填写内容不符合表单要求：" + "；".join(one.field for one in wrong[:5]),
+            violations=wrong[:50],
+        )  # fmt: skip

@@ -1,0 +1,216 @@
+"""Where each material comes from, and which questions get it: pure rules.
+
+1. In this order: the item's own form; a license that the applicant holds in force; data that a
+   grant in force gives whole; a yes or no that a grant allows; else it is asked.
+2. A question is about the applicant and nobody else: the resource's key must be of the kind of
+   number that the applicant was identified by.
+3. A grant counts that is the accepting department's, in force, and for this item or for any.
+4. Without an applicant a plan tells what nobody has to bring who holds what there is to hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection as AnyOf
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from licenses.materials.model import (
+    CONSENTED,
+    Disposition,
+    GrantGiven,
+    Handling,
+    Item,
+    Material,
+    MaterialSource,
+    Planned,
+    Resource,
+)
+
+CITIZEN = "GB 11643"
+CREDIT = "GB 32100"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldLicense:
+    """A license of the applicant; `in_force`: ACTIVE, begun, not over."""
+
+    name: str
+    type_name: str
+    in_force: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What a plan is made from.
+
+    `held` None: no applicant. `standard`: of the applicant's number; "" for either. `types`: names
+    of the license types that there are.
+    """
+
+    handling: Handling
+    resources: Mapping[str, Resource]
+    grants: Sequence[GrantGiven]
+    types: AnyOf[str]
+    held: Sequence[HeldLicense] | None
+    standard: str
+    now: datetime
+
+
+def plan(item: Item, known: Known) -> tuple[Planned, ...]:
+    """The materials of an item in its order, each with its source and why."""
+    return tuple(_planned(item, material, known) for material in item.materials)
+
+
+def without_consent(planned: Sequence[Planned], agreed: AnyOf[str]) -> tuple[Planned, ...]:
+    """The plan as far as the applicant agreed; the rest must be asked."""
+    return tuple(
+        one
+        if one.source not in CONSENTED or one.display_name in agreed
+        else replace(
+            one,
+            source=MaterialSource.MUST_BE_ASKED,
+            reason="NOT_CONSENTED",
+            detail="the applicant did not agree to have it fetched",
+            detail_zh="申请人未同意代为获取",
+            license="",
+            grant="",
+        )
+        for one in planned
+    )
+
+
+def entries_needed(handling: Handling, planned: Sequence[Planned]) -> tuple[str, ...]:
+    """Required fields of the form that nothing of the plan fills."""
+    types = {one.license_type for one in planned if one.license}
+    types |= {one.license_type for one in planned if one.source is MaterialSource.HELD_AS_LICENSE}
+    read = {
+        (one.resource, item)
+        for one in planned
+        if one.source is MaterialSource.OBTAINABLE_UNDER_GRANT
+        for item in one.items
+    }
+    return tuple(
+        one.code
+        for one in handling.fields
+        if one.required
+        and not any(
+            (source.license_type and source.license_type in types)
+            or (source.resource, source.item) in read
+            for source in one.sources
+        )
+    )
+
+
+def _planned(item: Item, material: Material, known: Known) -> Planned:
+    def said(source: MaterialSource, reason: str, detail: str, zh: str, **more: object) -> Planned:
+        return replace(
+            Planned(
+                display_name=material.display_name,
+                required=material.required,
+                source=source,
+                reason=reason,
+                detail=detail,
+                detail_zh=zh,
+                license_type=material.license_type,
+                resource=material.resource,
+            ),
+            **more,  # type: ignore[arg-type]  # fields of Planned
+        )
+
+    if material.display_name in known.handling.filled_materials:
+        return said(
+            MaterialSource.FILLED_ONCE, "FORM", "the item's form, filled in from what is known",
+            "办事表单，由系统自动填写",
+        )  # fmt: skip
+    why = ("NOTHING_REPLACES_IT", "the catalog names nothing that stands in for it",
+           "目录未登记可替代的证照或数据")  # fmt: skip
+    if material.license_type:
+        found = _license(material, known)
+        if found[0] is not None:
+            return said(MaterialSource.HELD_AS_LICENSE, *found[1], license=found[0])
+        why = found[1]
+    if material.resource:
+        source, why, grant, items = _under_grant(item, material, known)
+        if source is not None:
+            return said(
+                source, *why, grant=grant, item=material.item, items=items,
+                signed_requests=known.resources[material.resource].signed_requests,
+            )  # fmt: skip
+    for proof in known.handling.proofs:
+        if proof.display_name == material.display_name and proof.disposition is Disposition.KEPT:
+            why = ("PROOF_KEPT", f"kept on a legal basis: {proof.legal_basis}",
+                   f"依法保留：{proof.legal_basis}")  # fmt: skip
+    return said(MaterialSource.MUST_BE_ASKED, *why)
+
+
+_Why = tuple[str, str, str]
+
+
+def _license(material: Material, known: Known) -> tuple[str | None, _Why]:
+    """The license that stands in (its name, "" for anybody's) or None, and why."""
+    if material.license_type not in known.types:
+        return None, ("LICENSE_TYPE_UNKNOWN", "no such license type is known to this node",
+                      "本节点没有该证照类型")  # fmt: skip
+    if known.held is None:
+        return "", ("LICENSE_TYPE_KNOWN", "whoever holds this electronic license need not bring it",
+                    "持有该电子证照的申请人免交")  # fmt: skip
+    of_type = [one for one in known.held if one.type_name == material.license_type]
+    for one in of_type:
+        if one.in_force:
+            return one.name, ("LICENSE_HELD", "the applicant holds it as an electronic license",
+                              "申请人已持有该电子证照")  # fmt: skip
+    if of_type:
+        return None, ("LICENSE_NOT_IN_FORCE", "the applicant's license is not in force",
+                      "申请人的该证照不在有效状态")  # fmt: skip
+    return None, ("NO_LICENSE_HELD", "the applicant holds no such electronic license",
+                  "申请人没有该电子证照")  # fmt: skip
+
+
+def _under_grant(
+    item: Item, material: Material, known: Known
+) -> tuple[MaterialSource | None, _Why, str, tuple[str, ...]]:
+    resource = known.resources.get(material.resource)
+    nothing: tuple[str, tuple[str, ...]] = ("", ())
+    if resource is None or not resource.active:
+        return None, ("RESOURCE_NOT_IN_FORCE", "the catalog holds no such resource in force",
+                      "目录中没有该有效信息资源"), *nothing  # fmt: skip
+    if resource.key_standard not in ((known.standard,) if known.standard else (CITIZEN, CREDIT)):
+        return None, ("KEY_NOT_THE_APPLICANTS",
+                      "records of the resource are not found by the applicant's number",
+                      "该资源不能按申请人号码查询"), *nothing  # fmt: skip
+    for verb, source, why in (
+        ("query", MaterialSource.OBTAINABLE_UNDER_GRANT,
+         ("GRANT_IN_FORCE", "the accepting department reads it under a grant",
+          "受理部门可凭授权查询")),
+        ("verify", MaterialSource.VERIFIABLE,
+         ("GRANT_TO_VERIFY", "the accepting department may have it verified, yes or no",
+          "受理部门可凭授权核验（是或否）")),
+    ):  # fmt: skip
+        for grant in _usable(item, material.resource, known):
+            given = grant.whole if verb == "query" else grant.whole | grant.masked
+            allowed = grant.may_query if verb == "query" else grant.may_verify
+            if allowed and material.item in given:
+                items = _items(material, known.handling, given)
+                return source, why, grant.name, items
+    return None, ("NO_GRANT", "the accepting department has no grant in force for it: ask for one",
+                  "受理部门没有相应的有效授权：请申请授权"), *nothing  # fmt: skip
+
+
+def _usable(item: Item, resource: str, known: Known) -> Iterator[GrantGiven]:
+    return (
+        one
+        for one in known.grants
+        if one.resource == resource and one.in_force(item.name, known.now)
+    )
+
+
+def _items(material: Material, handling: Handling, given: AnyOf[str]) -> tuple[str, ...]:
+    """The material's item, and those of the same resource that the form is filled from."""
+    wanted = {
+        source.item
+        for one in handling.fields
+        for source in one.sources
+        if source.resource == material.resource
+    }
+    return tuple(sorted({material.item} | (wanted & set(given))))
