@@ -1,7 +1,7 @@
 """Reading licenses: who may see which, and what is kept of it.
 
 1. The issuer sees its own, also while they are being issued. A counter sees those of the holder it
-   has identified. To everybody else a license does not exist.
+   has identified, an applicant their own. To everybody else a license does not exist.
 2. That a counter looked, and that anybody took a document, is in the audit log; the reason, which
    may be personal, is committed to there and kept beside the license.
 """
@@ -14,6 +14,7 @@ from licenses import store
 from licenses.accesses import store as accesses
 from licenses.documents import Documents
 from licenses.holder_index import HolderIndex
+from licenses.holders import check_identified
 from licenses.model import License, LicenseFormat, LicenseState
 from licenses.texts import NAME_LIMIT, check_text, search_key, text_problem
 from runtime import names
@@ -116,27 +117,40 @@ class Reading:
     def held(
         self, holder_code: str, principal: Principal, *, size: int, token: str
     ) -> list[License]:
-        """Licenses of an identified holder, in order of id: at most `size` + 1. Audited."""
+        """Licenses of an identified holder, in order of id: at most `size` + 1. Audited.
+
+        An applicant who names somebody else is answered as if that one held none.
+        """
         if citizen_number_problem(holder_code) and credit_code_problem(holder_code):
             raise InvalidArgument(
                 "holder_code is neither a citizen number nor a credit code",
                 reason="BAD_HOLDER_CODE",
                 message_zh="holder_code 不是有效的公民身份号码或统一社会信用代码",
             )
+        if not check_identified(principal, holder_code):
+            return []
         with self._database.unit_of_work() as work:
             index = self._index(holder_code)
             found = store.held(work.session, index, after=last_of(token), size=size + 1)
             shown, now = [one.name for one in found[:size]], self._clock.now()
             for start in range(0, max(len(shown), 1), NAMES_A_RECORD):
-                work.record(
-                    make_record(
-                        "held_licenses_listed",
-                        at=now,
-                        actor=principal.system,
-                        facts={"licenses": shown[start : start + NAMES_A_RECORD]},
-                        commitments={"holder_code": holder_code.encode()},
-                    )
+                told = shown[start : start + NAMES_A_RECORD]
+                record = make_record(
+                    "held_licenses_listed",
+                    at=now,
+                    actor=principal.system,
+                    facts={"licenses": told},
+                    commitments={"holder_code": holder_code.encode()},
                 )
+                accesses.add_listed(
+                    work.session,
+                    [one.rpartition("/")[2] for one in told],
+                    at=now,
+                    system=principal.system,
+                    kind="held_licenses_listed",
+                    record=record,
+                )
+                work.record(record)
         return found
 
     def document(
@@ -158,7 +172,7 @@ class Reading:
         # Names of licenses stand in the log that every system reads: to know one proves nothing.
         may_read = (
             (principal.has(Role.DEPARTMENT) and license_.issuer == principal.department)
-            or (principal.has(Role.COUNTER) and is_holder(license_, holder_code))
+            or (check_identified(principal, holder_code) and is_holder(license_, holder_code))
             or principal.has(Role.AUDITOR)
         )
         if not may_read:
@@ -167,8 +181,18 @@ class Reading:
             raise license_not_found()
         data = self._documents.read(license_, form)
         now = self._clock.now()
+        kind = "license_document_read"
+        record = make_record(
+            kind,
+            at=now,
+            actor=principal.system,
+            facts={"license": name, "sha256": license_.sha256(form)},
+            commitments={
+                "reason": reason.encode(),
+                "holder_code": license_.holder_code.encode(),
+            },
+        )
         with self._database.unit_of_work() as work:
-            kind = "license_document_read"
             accesses.add_access(
                 work.session,
                 license_.id,
@@ -176,19 +200,10 @@ class Reading:
                 system=principal.system,
                 kind=kind,
                 purpose=reason,
+                record=record,
+                fields=("*",),
             )
-            work.record(
-                make_record(
-                    kind,
-                    at=now,
-                    actor=principal.system,
-                    facts={"license": name, "sha256": license_.sha256(form)},
-                    commitments={
-                        "reason": reason.encode(),
-                        "holder_code": license_.holder_code.encode(),
-                    },
-                )
-            )
+            work.record(record)
         return data
 
     def _find(self, name: str) -> License:

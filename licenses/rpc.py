@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 
 from licenses import lifecycle
 from licenses.documents import MEDIA_TYPES
+from licenses.holders import HOLDERS
 from licenses.issuing import Issuing, Request
 from licenses.library.service import Library
 from licenses.model import Act, License, LicenseFormat
@@ -27,19 +28,19 @@ from runtime.clock import Clock
 from runtime.database import Database
 from runtime.identity import Role
 from runtime.paging import last_of, page_size, token_after
-from runtime.rpc import ANY_ROLE, Call
+from runtime.rpc import ANY_ROLE, EVERYBODY, Call
 
 _ISSUERS = frozenset({Role.DEPARTMENT})
 POLICY: Mapping[str, frozenset[Role]] = {
-    "GetLicenseType": ANY_ROLE,
+    "GetLicenseType": EVERYBODY,
     "ListLicenseTypes": ANY_ROLE,
     "ListLicenseTypeVersions": ANY_ROLE,
     "PutLicenseType": _ISSUERS,
     "IssueLicense": _ISSUERS,
     "GetLicense": _ISSUERS,
     "ListLicenses": _ISSUERS,
-    "ListHeldLicenses": frozenset({Role.COUNTER}),
-    "GetLicenseDocument": frozenset({Role.DEPARTMENT, Role.COUNTER, Role.AUDITOR}),
+    "ListHeldLicenses": HOLDERS,
+    "GetLicenseDocument": HOLDERS | {Role.DEPARTMENT, Role.AUDITOR},
     "SuspendLicense": _ISSUERS,
     "ResumeLicense": _ISSUERS,
     "RevokeLicense": _ISSUERS,

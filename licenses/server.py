@@ -19,11 +19,15 @@ import grpc
 import structlog
 
 from licenses import store
+from licenses.accesses.service import Looks
 from licenses.batches import rpc as batches
 from licenses.batches.issuing import LaterLibrary, remembering
 from licenses.batches.service import Batches
 from licenses.batches.working import BatchWorker
+from licenses.cases import Cases
 from licenses.credentials import Credentials
+from licenses.delegations import store as delegations
+from licenses.delegations.service import Delegating
 from licenses.documents import Documents
 from licenses.enclosures.service import Enclosures
 from licenses.finishing import Finishing
@@ -121,7 +125,9 @@ class LicenseServer:
         self.successions = Successions(
             self.issuing, self.reading, self.documents, self.types, clock
         )
-        self.presenting = Presenting(self.database, self.documents, clock)
+        self.presenting = Presenting(self.database, self.documents, self._index, clock)
+        self.looks = Looks(self.database, self._index, clock)
+        self.delegating = Delegating(self.database, self._index, clock)
         self.batches = Batches(self.database, self.types, clock, neighbours.issuer)
         of_batches = Finishing(
             self.database,
@@ -147,6 +153,9 @@ class LicenseServer:
             clock,
             threads=ISSUING_THREADS,
         )
+        self.cases = channel and Cases(
+            self.database, self.documents, self.types, channel, self._index, clock
+        )
         self._issuing_threads = ThreadPoolExecutor(ISSUING_THREADS, "issuing")
         self._verifying_threads = ThreadPoolExecutor(VERIFYING_THREADS, "verifying")
         self._stopping = threading.Event()
@@ -157,6 +166,8 @@ class LicenseServer:
         self.database.migrate(MIGRATIONS)
         with self.database.unit_of_work() as work:
             again = store.keep_index(work.session, self._index.fingerprint, self._index)
+            if again:
+                delegations.index_again(work.session, self._index)
         self.types.begin()
         if again:
             _log.info("holder_index_made_again", licenses=again)
@@ -180,7 +191,14 @@ class LicenseServer:
         )
         server.add(
             presentations_pb2_grpc.add_PresentationServiceServicer_to_server,
-            presentations.PresentationRpc(self.presenting, self._verifying_threads),
+            presentations.PresentationRpc(
+                self.database,
+                self.presenting,
+                self.looks,
+                self.delegating,
+                self._clock,
+                self._verifying_threads,
+            ),
             presentations.POLICY,
         )
         server.add(
@@ -188,6 +206,9 @@ class LicenseServer:
             batches.BatchRpc(self.database, self.batches, wake=self.batch_worker.wake),
             batches.POLICY,
         )
+
+        if self.cases:
+            self.cases.register(server)
 
     async def start(self) -> None:
         """Begin to reconcile, now and every few seconds."""
@@ -207,6 +228,8 @@ class LicenseServer:
         if self._reconciler is not None:
             self._reconciler.join()
         self.batch_worker.stop()
+        if self.cases:
+            self.cases.stop()
         self._issuing_threads.shutdown(wait=True, cancel_futures=True)
         self._verifying_threads.shutdown(wait=True, cancel_futures=True)
 

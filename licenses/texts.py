@@ -59,3 +59,14 @@ def check_text(value: str, *, name: str, public: bool = False) -> str:
             violations=[FieldViolation(name, "holds what looks like a person's number")],
         )
     return value
+
+
+def same_purpose(one: str, other: str) -> bool:
+    """Whether two texts say one purpose: by letters and digits, whatever the width and spaces."""
+    return purpose_key(one) == purpose_key(other)
+
+
+def purpose_key(text: str) -> str:
+    """A purpose without what people write differently: width, case, spaces, punctuation."""
+    plain = unicodedata.normalize("NFKC", text).casefold()
+    return "".join(one for one in plain if one.isalnum())

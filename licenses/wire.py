@@ -14,10 +14,12 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from licenses.model import Holder, License, LicenseState, Order, Origin, Paper
 from licenses.orders import holder_of
+from licenses.presentations.model import Outcome
 from licenses.types.model import LicenseType, TypeVersion
 from licenses.types.rpc import HOLDER_CODE_TYPES
 from licenses.v1 import licenses_pb2 as pb
 from runtime.errors import FieldViolation, InvalidArgument
+from seal.v1 import seal_pb2
 
 STATES: Final = {one: pb.LicenseState.Value(f"LICENSE_STATE_{one.name}") for one in LicenseState}
 _ORIGINS: Final = {
@@ -141,4 +143,24 @@ def to_license(license_: License) -> pb.License:
         predecessor=other(license_.predecessor),
         successor=other(license_.successor),
         origin=_ORIGINS[license_.origin],
+    )
+
+
+def to_verdict(outcome: Outcome) -> seal_pb2.Verdict:
+    """What came of verifying a license, with its checks."""
+    passed, failed = seal_pb2.INDICATION_PASSED, seal_pb2.INDICATION_FAILED
+    return seal_pb2.Verdict(
+        indication=failed if outcome.refusal else passed,
+        sub_indication=outcome.refusal.value if outcome.refusal else "",
+        summary=outcome.summary,
+        summary_zh=outcome.summary_zh,
+        checks=[
+            seal_pb2.Check(
+                name=one.name,
+                indication=passed if one.passed else failed,
+                detail=one.detail,
+                detail_zh=one.detail_zh,
+            )
+            for one in outcome.checks
+        ],
     )

@@ -43,6 +43,7 @@ DEADLINE = "deadlines/{deadline}"
 SOURCE_CASE = "sourceCases/{source_case}"
 JURISDICTION = "jurisdictions/{jurisdiction}"
 PRESENTATION = "presentations/{presentation}"
+DELEGATION = "delegations/{delegation}"
 
 
 @lru_cache(maxsize=64)

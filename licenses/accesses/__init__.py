@@ -1,1 +1,1 @@
-"""Who used a license for what."""
+"""Looks: who used a license for what, which its holder sees, each with a receipt."""

@@ -1,14 +1,20 @@
-"""Who used a license for what, in words that may be personal and so are in no audit leaf."""
+"""Where looks are held (`licenses.accesses.model`). They are only added."""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
+import orjson
 import sqlalchemy as sa
-from sqlmodel import Field, Session
+from sqlmodel import Field, Session, col, select
 
-from licenses.store import BIG_ID, Table
+from licenses.accesses.model import Look
+from licenses.store import BIG_ID, HolderRow, LicenseRow, Table
 from runtime.database import UtcDateTime
+from runtime.records import SealedRecord
 
 
 class AccessRow(Table, table=True):
@@ -25,10 +31,109 @@ class AccessRow(Table, table=True):
     system: str = Field(max_length=200)
     kind: str = Field(max_length=40)
     purpose: str = Field(sa_type=sa.Text)
+    presentation: str = Field(max_length=32)
+    result: str = Field(max_length=40)
+    #: Keys of the metadata that were shown, as JSON.
+    fields: str = Field(sa_type=sa.Text)
+    #: The leaf hash of the record (RFC 6962), empty of looks from before receipts were kept.
+    receipt: bytes
+
+
+class ReceiptRow(Table, table=True):
+    """A leaf of the log and its salt, once for all the looks it tells of."""
+
+    __tablename__ = "look_receipt"
+
+    hash: bytes = Field(primary_key=True)
+    leaf: bytes
+    salt: bytes
 
 
 def add_access(
-    session: Session, license_id: str, *, at: datetime, system: str, kind: str, purpose: str
+    session: Session,
+    license_id: str,
+    *,
+    at: datetime,
+    system: str,
+    kind: str,
+    purpose: str,
+    record: SealedRecord,
+    fields: Sequence[str] = (),
+    presentation: str = "",
+    result: str = "",
 ) -> None:
-    """Keep who used a license for what."""
-    session.add(AccessRow(license_id=license_id, at=at, system=system, kind=kind, purpose=purpose))
+    """Keep who used a license for what, with the audit record that tells of it."""
+    receipt = leaf_hash(record.leaf)
+    if session.get(ReceiptRow, receipt) is None:
+        session.add(ReceiptRow(hash=receipt, leaf=record.leaf, salt=record.salt))
+    session.add(
+        AccessRow(
+            license_id=license_id,
+            at=at,
+            system=system,
+            kind=kind,
+            purpose=purpose,
+            presentation=presentation,
+            result=result,
+            fields=orjson.dumps(list(fields)).decode(),
+            receipt=receipt,
+        )
+    )
+
+
+def leaf_hash(leaf: bytes) -> bytes:
+    """By what the log knows a leaf (RFC 6962 §2.1)."""
+    return hashlib.sha256(b"\0" + leaf).digest()
+
+
+def add_listed(
+    session: Session,
+    license_ids: Iterable[str],
+    *,
+    at: datetime,
+    system: str,
+    kind: str,
+    record: SealedRecord,
+) -> None:
+    """Keep that licenses were listed whole, by one record."""
+    for one in license_ids:
+        add_access(
+            session, one, at=at, system=system, kind=kind, purpose="", record=record, fields=("*",)
+        )
+
+
+def looks_of(
+    session: Session, holder_index: bytes, *, license_id: str, before: int, size: int
+) -> list[Look]:
+    """Looks at a holder's licenses, or at one of them, newest first; `before` 0 is from the end."""
+    row = AccessRow
+    conditions: list[Any] = [col(HolderRow.holder_index) == holder_index]
+    if license_id:
+        conditions.append(col(row.license_id) == license_id)
+    if before:
+        conditions.append(col(row.id) < before)
+    statement = (
+        select(row, col(LicenseRow.issuer), ReceiptRow)
+        .join(LicenseRow, col(LicenseRow.id) == col(row.license_id))
+        .join(HolderRow, col(HolderRow.license_id) == col(row.license_id))
+        .outerjoin(ReceiptRow, col(ReceiptRow.hash) == col(row.receipt))
+        .where(*conditions)
+        .order_by(col(row.id).desc())
+        .limit(size)
+    )
+    return [
+        Look(
+            number=found.id or 0,
+            license=f"{issuer}/licenses/{found.license_id}",
+            at=found.at,
+            system=found.system,
+            kind=found.kind,
+            fields=tuple(orjson.loads(found.fields)),
+            purpose=found.purpose,
+            presentation=found.presentation,
+            result=found.result,
+            leaf=bytes(receipt.leaf) if receipt else b"",
+            salt=bytes(receipt.salt) if receipt else b"",
+        )
+        for found, issuer, receipt in session.exec(statement)
+    ]

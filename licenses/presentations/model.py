@@ -1,11 +1,15 @@
 """Presenting, as pure rules: the code, who may open it, and what a verifier learns.
 
 1. A code is 128 random bits in Crockford's base32; only its SHA-256 is ever stored.
-2. A code that is unknown and one made for another department look alike to who tries it.
+2. A code that was guessed and one that never was look alike. Who tries one that was made for
+   another verifier is told so: whoever has 128 bits was shown them, and learns nothing else.
 3. Checks are asked in one order, and the first that fails names the verdict. Where the code opens
-   nothing (unknown, ended, expired, used up) nothing about the license is told; where the license
-   is not in force its identifier and state are told, and no field; fields are told on PASSED only.
+   nothing (unknown, for others, ended, expired, used up) nothing about the license is told; where
+   the license is not in force its identifier and state are told, and no field; fields are told on
+   PASSED only.
 4. A use is counted on PASSED only.
+5. A presentation may be bound to its purpose: the verifier has to say the same one. Texts are
+   compared by their letters and digits.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from licenses.model import STATE_WORDS, License, LicenseState, is_expired
+from licenses.texts import same_purpose
 from licenses.types.values import SHOWN_VIOLATIONS
 from runtime.clock import CHINA, china_date
 from runtime.errors import FieldViolation, InvalidArgument
@@ -38,11 +43,12 @@ class Refusal(StrEnum):
     """Why a presentation did not pass: the verdict's sub-indication."""
 
     CODE_UNKNOWN = "CODE_UNKNOWN"
-    #: Audited as such; told as CODE_UNKNOWN.
     WRONG_AUDIENCE = "WRONG_AUDIENCE"
+    DELEGATION_ENDED = "DELEGATION_ENDED"
     PRESENTATION_ENDED = "PRESENTATION_ENDED"
     CODE_EXPIRED = "CODE_EXPIRED"
     CODE_USED_UP = "CODE_USED_UP"
+    WRONG_PURPOSE = "WRONG_PURPOSE"
     LICENSE_REVOKED = "LICENSE_REVOKED"
     LICENSE_CANCELLED = "LICENSE_CANCELLED"
     LICENSE_SUSPENDED = "LICENSE_SUSPENDED"
@@ -64,13 +70,24 @@ _STATES = {
 #: Of these nobody outside knows.
 NEVER_IN_FORCE = frozenset({LicenseState.ISSUING, LicenseState.ABANDONED})
 _OPENS_NOTHING = frozenset(
-    (Refusal.CODE_UNKNOWN, Refusal.PRESENTATION_ENDED, Refusal.CODE_EXPIRED, Refusal.CODE_USED_UP)
+    (
+        Refusal.CODE_UNKNOWN,
+        Refusal.WRONG_AUDIENCE,
+        Refusal.DELEGATION_ENDED,
+        Refusal.PRESENTATION_ENDED,
+        Refusal.CODE_EXPIRED,
+        Refusal.CODE_USED_UP,
+        Refusal.WRONG_PURPOSE,
+    )
 )
 # Names of the checks in the order they are asked, each with the refusals it can end in.
 _ORDER: tuple[tuple[str, frozenset[Refusal]], ...] = (
     ("code_known", frozenset((Refusal.CODE_UNKNOWN,))),
+    ("verifier_named", frozenset((Refusal.WRONG_AUDIENCE,))),
+    ("delegation_open", frozenset((Refusal.DELEGATION_ENDED,))),
     ("presentation_live", frozenset((Refusal.PRESENTATION_ENDED, Refusal.CODE_EXPIRED))),
     ("uses_left", frozenset((Refusal.CODE_USED_UP,))),
+    ("purpose_fits", frozenset((Refusal.WRONG_PURPOSE,))),
     ("license_state", frozenset(_STATES.values())),
     (
         "validity_period",
@@ -93,6 +110,9 @@ class Presentation:
     max_uses: int
     uses: int
     ended: bool
+    purpose: str = field(default="", repr=False)
+    purpose_bound: bool = False
+    delegation: str = ""
 
     @property
     def name(self) -> str:
@@ -195,6 +215,12 @@ def chosen_fields(asked: Sequence[str], metadata: Mapping[str, str]) -> tuple[st
     return chosen
 
 
+def is_open(presentation: Presentation, now: datetime) -> bool:
+    """Whether it can still be verified, as far as it alone says."""
+    used_up = presentation.max_uses and presentation.uses >= presentation.max_uses
+    return not presentation.ended and now < presentation.expire_time and not used_up
+
+
 def refusal_of(
     presentation: Presentation | None,
     license_: License | None,
@@ -202,18 +228,31 @@ def refusal_of(
     verifier: str,
     now: datetime,
     document: DocumentVerdict | None,
+    purpose: str = "",
+    delegation_open: bool = True,
 ) -> Refusal | None:
     """The first check that fails, in the order of the checks; None if none does."""
     if presentation is None or license_ is None or license_.state in NEVER_IN_FORCE:
         return Refusal.CODE_UNKNOWN
     if presentation.audience and presentation.audience != verifier:
         return Refusal.WRONG_AUDIENCE
+    if not delegation_open:
+        return Refusal.DELEGATION_ENDED
     if presentation.ended:
         return Refusal.PRESENTATION_ENDED
     if now >= presentation.expire_time:
         return Refusal.CODE_EXPIRED
     if presentation.max_uses and presentation.uses >= presentation.max_uses:
         return Refusal.CODE_USED_UP
+    if presentation.purpose_bound and not same_purpose(presentation.purpose, purpose):
+        return Refusal.WRONG_PURPOSE
+    return license_refusal(license_, now=now, document=document)
+
+
+def license_refusal(
+    license_: License, *, now: datetime, document: DocumentVerdict | None
+) -> Refusal | None:
+    """Why a license itself does not pass, however it was shown; None where it does."""
     if license_.state in _STATES:
         return _STATES[license_.state]
     if is_expired(license_.valid_to, now):
@@ -233,18 +272,17 @@ def describe(
     document: DocumentVerdict | None = None,
 ) -> Outcome:
     """What the verifier is told about a decision."""
-    told = Refusal.CODE_UNKNOWN if refusal is Refusal.WRONG_AUDIENCE else refusal
-    summary, summary_zh = _summary(told, license_)
+    summary, summary_zh = summary_of(refusal, license_)
     outcome = Outcome(
-        refusal=told,
+        refusal=refusal,
         summary=summary,
         summary_zh=summary_zh,
-        checks=_checks(told, summary, summary_zh, document),
+        checks=_checks(refusal, summary, summary_zh, document),
     )
-    if told in _OPENS_NOTHING or presentation is None or license_ is None:
+    if refusal in _OPENS_NOTHING or presentation is None or license_ is None:
         return outcome
     return Outcome(
-        refusal=told,
+        refusal=refusal,
         summary=summary,
         summary_zh=summary_zh,
         checks=outcome.checks,
@@ -252,7 +290,7 @@ def describe(
         state_time=license_.state_time,
         identifier=license_.identifier,
         type_name=license_.metadata["ZZMC"],
-        fields={key: license_.metadata[key] for key in presentation.fields} if not told else {},
+        fields={key: license_.metadata[key] for key in presentation.fields} if not refusal else {},
     )
 
 
@@ -277,6 +315,18 @@ _SENTENCES: Mapping[Refusal, tuple[str, str]] = {
         "the code opens nothing: check it, or ask the holder to present again",
         "核验码无效：请核对，或请持证人重新亮证",
     ),
+    Refusal.WRONG_AUDIENCE: (
+        "the code is for another verifier: ask the holder to present to you",
+        "该核验码是出示给其他核验方的：请持证人向您重新亮证",
+    ),
+    Refusal.DELEGATION_ENDED: (
+        "the delegation under which this was presented has ended: ask the holder",
+        "本次亮证所依据的委托已终止：请联系持证人",
+    ),
+    Refusal.WRONG_PURPOSE: (
+        "the holder presented for another purpose: ask for a presentation for yours",
+        "持证人出示的用途与您的不同：请持证人按您的用途重新亮证",
+    ),
     Refusal.PRESENTATION_ENDED: (
         "the holder has ended this presentation",
         "持证人已结束本次亮证",
@@ -300,7 +350,7 @@ _SENTENCES: Mapping[Refusal, tuple[str, str]] = {
 }
 
 
-def _summary(refusal: Refusal | None, license_: License | None) -> tuple[str, str]:
+def summary_of(refusal: Refusal | None, license_: License | None) -> tuple[str, str]:
     """One sentence, English and Chinese; times in China's time."""
     if refusal is None:
         return "the license is in force and its seal is good", "证照有效，电子印章验证通过"

@@ -1,6 +1,7 @@
-"""Presentations on the wire.
+"""Presentations, looks and delegations on the wire.
 
-1. Deny by default: the policy names every method and who may call it.
+1. Deny by default: the policy names every method and who may call it. Whether a holder's code is
+   the caller's to name is `licenses.holders`'.
 2. Verifying has threads apart from issuing, so that a queue of issues delays no verifier.
 """
 
@@ -8,29 +9,56 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
-from licenses.presentations.model import Outcome
+from licenses.accesses.model import Look
+from licenses.accesses.service import Looks
+from licenses.accesses.store import leaf_hash
+from licenses.delegations.model import Delegation
+from licenses.delegations.service import Delegating
+from licenses.holders import HOLDERS
+from licenses.presentations.model import Outcome, Presentation, is_open
 from licenses.presentations.service import Presenting
 from licenses.v1 import licenses_pb2 as licenses
 from licenses.v1 import presentations_pb2 as pb
-from licenses.wire import STATES, run_in, to_time
+from licenses.wire import STATES, run_in, to_license, to_time, to_verdict, wrong
+from runtime.clock import Clock
+from runtime.database import Database
 from runtime.identity import Role
+from runtime.names import department_of
+from runtime.paging import page_size, token_after
 from runtime.rpc import Call
-from seal.v1 import seal_pb2
 
-_COUNTERS = frozenset({Role.COUNTER})
 POLICY: Mapping[str, frozenset[Role]] = {
-    "PresentLicense": _COUNTERS,
+    "PresentLicense": HOLDERS,
     "VerifyPresentation": frozenset({Role.DEPARTMENT, Role.COUNTER}),
-    "EndPresentation": _COUNTERS,
+    "EndPresentation": HOLDERS,
+    "ListPresentations": HOLDERS,
+    "ListLooks": HOLDERS,
+    "CreateDelegation": HOLDERS,
+    "EndDelegation": HOLDERS,
+    "ListDelegations": HOLDERS,
+    "ListDelegatedLicenses": HOLDERS,
 }
 
 
 class PresentationRpc:
     """The servicer of PresentationService."""
 
-    def __init__(self, presenting: Presenting, threads: ThreadPoolExecutor) -> None:
+    def __init__(
+        self,
+        database: Database,
+        presenting: Presenting,
+        looks: Looks,
+        delegating: Delegating,
+        clock: Clock,
+        threads: ThreadPoolExecutor,
+    ) -> None:
+        self._database = database
         self._presenting = presenting
+        self._looks = looks
+        self._delegating = delegating
+        self._clock = clock
         self._threads = threads
 
     def PresentLicense(  # noqa: N802
@@ -47,6 +75,8 @@ class PresentationRpc:
             max_uses=request.max_uses,
             request_id=request.request_id,
             principal=call.principal,
+            purpose_bound=request.purpose_bound,
+            delegation=request.delegation,
         )
         return pb.PresentLicenseResponse(
             presentation=presentation.name,
@@ -60,10 +90,12 @@ class PresentationRpc:
         """See the proto."""
 
         def run() -> pb.VerifyPresentationResponse:
-            outcome = self._presenting.verify(
+            outcome, record = self._presenting.verify(
                 request.code, purpose=request.purpose, principal=call.principal
             )
-            return _to_verification(outcome)
+            answer = to_verification(outcome)
+            answer.receipt.CopyFrom(to_receipt(record.leaf, record.salt))
+            return answer
 
         return await run_in(self._threads, run)
 
@@ -74,29 +106,180 @@ class PresentationRpc:
         self._presenting.end(request.presentation, request.holder_code, principal=call.principal)
         return pb.EndPresentationResponse()
 
+    def ListPresentations(  # noqa: N802
+        self, request: pb.ListPresentationsRequest, call: Call
+    ) -> pb.ListPresentationsResponse:
+        """See the proto."""
+        size = page_size(request.page_size)
+        found = self._presenting.listed(
+            request.holder_code,
+            license_=request.license,
+            all_=request.all,
+            size=size,
+            token=request.page_token,
+            principal=call.principal,
+        )
+        now = self._clock.now()
+        return pb.ListPresentationsResponse(
+            presentations=[_to_presentation(one, of, now) for one, of in found[:size]],
+            next_page_token=token_after(found[size - 1][0].id) if len(found) > size else "",
+        )
 
-def _to_verification(outcome: Outcome) -> pb.VerifyPresentationResponse:
-    passed, failed = seal_pb2.INDICATION_PASSED, seal_pb2.INDICATION_FAILED
-    verdict = seal_pb2.Verdict(
-        indication=failed if outcome.refusal else passed,
-        sub_indication=outcome.refusal.value if outcome.refusal else "",
-        summary=outcome.summary,
-        summary_zh=outcome.summary_zh,
-        checks=[
-            seal_pb2.Check(
-                name=one.name,
-                indication=passed if one.passed else failed,
-                detail=one.detail,
-                detail_zh=one.detail_zh,
+    def ListLooks(self, request: pb.ListLooksRequest, call: Call) -> pb.ListLooksResponse:  # noqa: N802
+        """See the proto."""
+        size = page_size(request.page_size)
+        found = self._looks.listed(
+            request.holder_code,
+            license_=request.license,
+            size=size,
+            token=request.page_token,
+            principal=call.principal,
+        )
+        return pb.ListLooksResponse(
+            looks=[_to_look(one) for one in found[:size]],
+            next_page_token=token_after(str(found[size - 1].number)) if len(found) > size else "",
+        )
+
+    def CreateDelegation(  # noqa: N802
+        self, request: pb.CreateDelegationRequest, call: Call
+    ) -> pb.CreateDelegationResponse:
+        """See the proto."""
+        if not request.HasField("expire_time"):
+            raise wrong("expire_time", "required")
+        try:
+            until = request.expire_time.ToDatetime(UTC)
+        except (OverflowError, ValueError):
+            raise wrong("expire_time", "not a time") from None
+
+        with self._database.unit_of_work() as work:
+            return work.once(
+                call.principal.system,
+                "CreateDelegation",
+                request,
+                request.request_id,
+                pb.CreateDelegationResponse,
+                lambda: pb.CreateDelegationResponse(
+                    delegation=_to_delegation(
+                        self._delegating.delegate(
+                            work,
+                            request.holder_code,
+                            agent_name=request.agent_name,
+                            agent_code=request.agent_code,
+                            license_names=request.licenses,
+                            purpose=request.purpose,
+                            expire_time=until,
+                            principal=call.principal,
+                        ),
+                        self._clock.now(),
+                    )
+                ),
             )
-            for one in outcome.checks
-        ],
-    )
+
+    def EndDelegation(  # noqa: N802
+        self, request: pb.EndDelegationRequest, call: Call
+    ) -> pb.EndDelegationResponse:
+        """See the proto."""
+        with self._database.unit_of_work() as work:
+            return work.once(
+                call.principal.system,
+                "EndDelegation",
+                request,
+                request.request_id,
+                pb.EndDelegationResponse,
+                lambda: pb.EndDelegationResponse(
+                    delegation=_to_delegation(
+                        self._delegating.end(
+                            work, request.name, request.holder_code, principal=call.principal
+                        ),
+                        self._clock.now(),
+                    )
+                ),
+            )
+
+    def ListDelegations(  # noqa: N802
+        self, request: pb.ListDelegationsRequest, call: Call
+    ) -> pb.ListDelegationsResponse:
+        """See the proto."""
+        size, now = page_size(request.page_size), self._clock.now()
+        found = self._delegating.listed(
+            request.holder_code,
+            as_agent=request.as_agent,
+            size=size,
+            token=request.page_token,
+            principal=call.principal,
+        )
+        return pb.ListDelegationsResponse(
+            delegations=[_to_delegation(one, now) for one in found[:size]],
+            next_page_token=token_after(found[size - 1].id) if len(found) > size else "",
+        )
+
+    def ListDelegatedLicenses(  # noqa: N802
+        self, request: pb.ListDelegatedLicensesRequest, call: Call
+    ) -> pb.ListDelegatedLicensesResponse:
+        """See the proto."""
+        found = self._delegating.licenses(
+            request.delegation, request.agent_code, principal=call.principal
+        )
+        return pb.ListDelegatedLicensesResponse(licenses=[to_license(one) for one in found])
+
+
+def to_verification(outcome: Outcome) -> pb.VerifyPresentationResponse:
+    """What a verifier learns."""
     return pb.VerifyPresentationResponse(
-        verdict=verdict,
+        verdict=to_verdict(outcome),
         state=STATES[outcome.state] if outcome.state else licenses.LICENSE_STATE_UNSPECIFIED,
         state_time=to_time(outcome.state_time) if outcome.state_time else None,
         fields=outcome.fields,
         license_identifier=outcome.identifier,
         license_type_display_name=outcome.type_name,
+    )
+
+
+def to_receipt(leaf: bytes, salt: bytes) -> pb.LookReceipt:
+    """A leaf with its salt and its hash."""
+    return pb.LookReceipt(leaf=leaf, salt=salt, leaf_hash=leaf_hash(leaf))
+
+
+def _to_presentation(of: Presentation, license_: str, now: datetime) -> pb.Presentation:
+    return pb.Presentation(
+        name=of.name,
+        license=license_,
+        fields=of.fields,
+        purpose=of.purpose,
+        purpose_bound=of.purpose_bound,
+        audience=of.audience,
+        expire_time=to_time(of.expire_time),
+        max_uses=of.max_uses,
+        uses=of.uses,
+        open=is_open(of, now),
+        delegation=f"delegations/{of.delegation}" if of.delegation else "",
+    )
+
+
+def _to_look(look: Look) -> pb.Look:
+    return pb.Look(
+        license=look.license,
+        time=to_time(look.at),
+        system=look.system,
+        department=department_of(look.system),
+        kind=look.kind,
+        fields=look.fields,
+        purpose=look.purpose,
+        result=look.result,
+        presentation=f"presentations/{look.presentation}" if look.presentation else "",
+        receipt=to_receipt(look.leaf, look.salt) if look.leaf else None,
+    )
+
+
+def _to_delegation(found: Delegation, now: datetime) -> pb.Delegation:
+    return pb.Delegation(
+        name=found.name,
+        agent_name=found.agent_name,
+        agent_code=found.agent_code,
+        licenses=found.licenses,
+        purpose=found.purpose,
+        create_time=to_time(found.create_time),
+        expire_time=to_time(found.expire_time),
+        end_time=to_time(found.end_time) if found.end_time else None,
+        open=found.is_open(now),
     )

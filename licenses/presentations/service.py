@@ -1,29 +1,35 @@
 """Presenting a license (亮证) and verifying what is presented (核验).
 
-1. Only a counter that has identified the holder presents; a license that is not the holder's does
-   not exist for it.
+1. Only who was identified as the holder presents, or as an agent under a delegation of the holder;
+   a license that is not the holder's does not exist for them.
 2. The code is told once and stored nowhere: a repeated request is refused, not answered.
 3. Verifying answers with a verdict, never with an error, as long as the code can be looked up. The
    decision, the use it takes and its audit record are one transaction, after the document was
    verified outside it.
 4. A code that opens nothing leaves no more in the log than in the answer.
-5. Who tries many codes that open nothing is slowed down, per system.
+5. Who tries many codes that open nothing is slowed down (`limits`).
+6. Each look is kept for the holder, with its receipt, also one that was refused.
 """
 
 from __future__ import annotations
 
 import secrets
-import threading
-import time
-from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from types import MappingProxyType
 
 from licenses import store as licenses
 from licenses.accesses import store as accesses
+from licenses.delegations import store as delegations
+from licenses.delegations.model import Delegation, decide
+from licenses.delegations.service import delegation_not_found, is_agent
 from licenses.documents import Documents
+from licenses.holder_index import HolderIndex
+from licenses.holders import check_identified
 from licenses.model import License, LicenseState, is_expired
 from licenses.presentations import store
+from licenses.presentations.limits import UnknownCodes
 from licenses.presentations.model import (
     CODE_BYTES,
     NEVER_IN_FORCE,
@@ -43,21 +49,15 @@ from licenses.reading import is_holder, license_not_found
 from licenses.texts import check_text
 from runtime import names
 from runtime.clock import Clock
-from runtime.database import REQUEST_ID_LIMIT, Database, UnitOfWork
-from runtime.errors import (
-    AlreadyExists,
-    FailedPrecondition,
-    InvalidArgument,
-    NotFound,
-    ResourceExhausted,
-)
+from runtime.database import Database, UnitOfWork, check_request_id
+from runtime.errors import AlreadyExists, FailedPrecondition, NotFound
 from runtime.identity import Principal
-from runtime.records import Value, instant, make_record
+from runtime.paging import last_of
+from runtime.records import SealedRecord, Value, instant, make_record
 
-UNKNOWN_CODES = 20
-SECONDS_A_CODE = 3.0
-SYSTEMS_WATCHED = 10_000
-_OPENED_NOTHING = frozenset((Refusal.CODE_UNKNOWN, Refusal.WRONG_AUDIENCE))
+#: Of these nobody learns from the log which presentation was tried.
+_HIDDEN = frozenset((Refusal.CODE_UNKNOWN, Refusal.WRONG_AUDIENCE))
+_COUNTED = _HIDDEN | {Refusal.WRONG_PURPOSE}
 
 
 class Presenting:
@@ -67,11 +67,13 @@ class Presenting:
         self,
         database: Database,
         documents: Documents,
+        holder_index: HolderIndex,
         clock: Clock,
         limit: UnknownCodes | None = None,
     ) -> None:
         self._database = database
         self._documents = documents
+        self._index = holder_index
         self._clock = clock
         self._limit = limit or UnknownCodes()
 
@@ -87,29 +89,43 @@ class Presenting:
         max_uses: int,
         request_id: str,
         principal: Principal,
+        purpose_bound: bool = False,
+        delegation: str = "",
     ) -> tuple[Presentation, str]:
         """A presentation and its code, which is told only now.
 
-        Raises NotFound (LICENSE_NOT_FOUND, also for another holder's), FailedPrecondition
-        (LICENSE_NOT_IN_FORCE), AlreadyExists (PRESENTATION_CODE_TOLD_ONCE), InvalidArgument
-        (UNKNOWN_FIELDS, BAD_LIFETIME, BAD_MAX_USES, BAD_TEXT, REQUEST_ID_REQUIRED).
+        With `delegation`, `holder_code` is the agent's. Raises NotFound (LICENSE_NOT_FOUND, also
+        for another holder's; DELEGATION_NOT_FOUND), FailedPrecondition (LICENSE_NOT_IN_FORCE, and
+        as `delegations.model.decide`), AlreadyExists (PRESENTATION_CODE_TOLD_ONCE),
+        InvalidArgument (UNKNOWN_FIELDS, BAD_LIFETIME, BAD_MAX_USES, BAD_TEXT,
+        REQUEST_ID_REQUIRED).
         """
-        ids = names.parse(names.LICENSE, name, field="license")
+        names.parse(names.LICENSE, name, field="license")
         check_text(purpose, name="purpose")
         if audience:
             names.parse(names.DEPARTMENT, audience, field="audience")
-        if not 0 < len(request_id) <= REQUEST_ID_LIMIT:
-            raise InvalidArgument(
-                "request_id is required: a fresh UUID for each presentation",
-                reason="REQUEST_ID_REQUIRED",
-                message_zh="必须提供 request_id：每次亮证用新的 UUID",
-            )
+        if delegation:
+            names.parse(names.DELEGATION, delegation, field="delegation")
+        check_request_id(request_id)
         now = self._clock.now()
-        live_for, most_uses = lifetime(lifetime_seconds), uses(max_uses)
+        wanted = Presentation(
+            id=secrets.token_hex(12),
+            license_id="",
+            fields=tuple(fields),
+            audience=audience,
+            expire_time=now + lifetime(lifetime_seconds),
+            max_uses=uses(max_uses),
+            uses=0,
+            ended=False,
+            purpose=purpose,
+            purpose_bound=purpose_bound,
+            delegation=delegation.removeprefix("delegations/"),
+        )
         code = show_code(secrets.token_bytes(CODE_BYTES))
         digest = code_digest(code)
         if digest is None:
             raise AssertionError("a code that cannot be read back")
+        check_identified(principal, holder_code, license_not_found)
         with self._database.unit_of_work() as work:
             if store.presentation_told(work.session, principal.system, request_id):
                 raise AlreadyExists(
@@ -118,44 +134,36 @@ class Presenting:
                     reason="PRESENTATION_CODE_TOLD_ONCE",
                     message_zh="该请求已应答，核验码只告知一次：请用新的 request_id 重新亮证",
                 )
-            license_ = _holders_own(work, name, ids["license"], holder_code)
-            if license_.state is not LicenseState.ACTIVE or is_expired(license_.valid_to, now):
-                raise FailedPrecondition(
-                    "only a license in force can be presented: see its state and its last day",
-                    reason="LICENSE_NOT_IN_FORCE",
-                    message_zh="证照不在有效状态或已过有效期，不能亮证",
-                    state=license_.state.value,
-                )
-            presentation = Presentation(
-                id=secrets.token_hex(12),
-                license_id=license_.id,
-                fields=chosen_fields(fields, license_.metadata),
-                audience=audience,
-                expire_time=now + live_for,
-                max_uses=most_uses,
-                uses=0,
-                ended=False,
-            )
+            license_, wanted = _presented(work, name, holder_code, wanted, now)
             store.add_presentation(
                 work.session,
-                presentation,
+                wanted,
                 code_digest=digest,
                 actor=principal.system,
                 request_id=request_id,
             )
             facts: dict[str, Value] = {
-                "presentation": presentation.name,
+                "presentation": wanted.name,
                 "license": name,
-                "fields": list(presentation.fields),
+                "fields": list(wanted.fields),
                 "audience": audience,
-                "expire_time": instant(presentation.expire_time),
-                "max_uses": most_uses,
+                "expire_time": instant(wanted.expire_time),
+                "max_uses": max_uses,
             }
-            self._record(work, "license_presented", license_, facts, purpose, principal)
-        return presentation, code
+            hidden: dict[str, str] = {}
+            if delegation:
+                facts["delegation"] = delegation
+                hidden["agent_code"] = holder_code
+            self._record(
+                work, "license_presented", license_, facts, principal, presentation=wanted,
+                purpose=purpose, hidden=hidden,
+            )  # fmt: skip
+        return wanted, code
 
-    def verify(self, code: str, *, purpose: str, principal: Principal) -> Outcome:
-        """What a code opens for this verifier now.
+    def verify(
+        self, code: str, *, purpose: str, principal: Principal
+    ) -> tuple[Outcome, SealedRecord]:
+        """What a code opens for this verifier now, and the audit record that tells of it.
 
         Raises InvalidArgument (BAD_TEXT), ResourceExhausted (TOO_MANY_UNKNOWN_CODES) and
         Unavailable (the seal service does not answer).
@@ -165,16 +173,20 @@ class Presenting:
         digest = code_digest(code)
         document = None if digest is None else self._document_behind(digest, principal)
         with self._database.unit_of_work() as work:
-            presentation = license_ = None
+            presentation = license_ = delegation = None
             if digest is not None:
                 presentation = store.presentation_by_code(work.session, digest)
             if presentation is not None:
                 license_ = licenses.license_by_id(work.session, presentation.license_id)
+                delegation = delegations.delegation_by_id(work.session, presentation.delegation)
+            now = self._clock.now()
             refusal = refusal_of(
                 presentation,
                 license_,
                 verifier=principal.department,
-                now=self._clock.now(),
+                purpose=purpose,
+                delegation_open=_is_open(presentation, delegation, now),
+                now=now,
                 document=document,
             )
             # The use is taken by one conditional UPDATE: of two at once, one finds none left.
@@ -182,34 +194,74 @@ class Presenting:
                 refusal = Refusal.CODE_USED_UP
             facts: dict[str, Value] = {"result": refusal.value if refusal else "PASSED"}
             hidden: dict[str, str] = {}
-            if refusal in _OPENED_NOTHING:
+            if refusal in _HIDDEN:
                 # Every system reads the log, who tried the code too: it tells no more than the
                 # answer does, and commits to the rest in one shape.
                 hidden = {
-                    "refusal": refusal.value,
                     "presentation": presentation.name if presentation else "",
                     "holder_code": "",
                 }
-                facts = {"result": Refusal.CODE_UNKNOWN.value}
             elif presentation and license_:
                 facts |= {"presentation": presentation.name, "license": license_.name}
-            self._record(work, "presentation_verified", license_, facts, purpose, principal, hidden)
-        if refusal in _OPENED_NOTHING:
+            record = self._record(
+                work, "presentation_verified", license_, facts, principal,
+                presentation=presentation, purpose=purpose, hidden=hidden,
+                shown=presentation.fields if presentation and not refusal else (),
+            )  # fmt: skip
+        if refusal in _COUNTED:
             self._limit.count(principal.system)
-        return describe(refusal, presentation, license_, document=document)
+        return describe(refusal, presentation, license_, document=document), record
+
+    def listed(
+        self,
+        holder_code: str,
+        *,
+        license_: str,
+        all_: bool,
+        size: int,
+        token: str,
+        principal: Principal,
+    ) -> list[tuple[Presentation, str]]:
+        """A holder's presentations with their licenses' names, in order of id: at most `size` + 1.
+
+        Those that can still be verified, or all that are kept. One who was not identified as the
+        holder sees what a holder of nothing sees.
+        """
+        if license_:
+            names.parse(names.LICENSE, license_, field="license")
+        if not check_identified(principal, holder_code):
+            return []
+        with self._database.reading() as session:
+            return store.presentations_of(
+                session,
+                self._index(holder_code),
+                license_id=license_.rpartition("/")[2],
+                open_at=None if all_ else self._clock.now(),
+                after=last_of(token),
+                size=size + 1,
+            )
 
     def end(self, name: str, holder_code: str, *, principal: Principal) -> None:
-        """End a presentation of an identified holder; ending it twice changes nothing.
+        """End a presentation of an identified holder, or of an agent who made it.
+
+        Ending it twice changes nothing.
 
         Raises NotFound, PRESENTATION_NOT_FOUND.
         """
         ids = names.parse(names.PRESENTATION, name, field="presentation")
+        known = check_identified(principal, holder_code)
         with self._database.unit_of_work() as work:
             presentation = store.presentation_by_id(work.session, ids["presentation"])
-            license_ = None
+            license_ = delegation = None
             if presentation is not None:
                 license_ = licenses.license_by_id(work.session, presentation.license_id)
-            if not presentation or not license_ or not is_holder(license_, holder_code):
+                delegation = delegations.delegation_by_id(work.session, presentation.delegation)
+            if (
+                not known
+                or not presentation
+                or not license_
+                or not (is_holder(license_, holder_code) or is_agent(delegation, holder_code))
+            ):
                 raise NotFound(
                     "no such presentation",
                     reason="PRESENTATION_NOT_FOUND",
@@ -218,7 +270,10 @@ class Presenting:
             if not presentation.ended:
                 store.end(work.session, presentation.id)
                 facts: dict[str, Value] = {"presentation": name, "license": license_.name}
-                self._record(work, "presentation_ended", license_, facts, "", principal)
+                self._record(
+                    work, "presentation_ended", license_, facts, principal,
+                    presentation=presentation, purpose="",
+                )  # fmt: skip
 
     def _document_behind(self, digest: bytes, principal: Principal) -> DocumentVerdict | None:
         """Verify the document of the license that a code opens, outside any transaction.
@@ -240,16 +295,23 @@ class Presenting:
         kind: str,
         license_: License | None,
         facts: dict[str, Value],
-        purpose: str,
         principal: Principal,
+        *,
+        presentation: Presentation | None,
+        purpose: str,
         hidden: Mapping[str, str] = MappingProxyType({}),
-    ) -> None:
+        shown: Sequence[str] = (),
+    ) -> SealedRecord:
         now = self._clock.now()
         commitments = {label: value.encode() for label, value in hidden.items()}
         if purpose:
             commitments["purpose"] = purpose.encode()
         if license_ is not None:
             commitments["holder_code"] = license_.holder_code.encode()
+        record = make_record(
+            kind, at=now, actor=principal.system, facts=facts, commitments=commitments
+        )
+        if license_ is not None:
             accesses.add_access(
                 work.session,
                 license_.id,
@@ -257,52 +319,50 @@ class Presenting:
                 system=principal.system,
                 kind=kind,
                 purpose=purpose,
+                record=record,
+                fields=shown,
+                presentation=presentation.id if presentation else "",
+                result=str(facts.get("result", "")),
             )
-        work.record(
-            make_record(kind, at=now, actor=principal.system, facts=facts, commitments=commitments)
+        work.record(record)
+        return record
+
+
+def _presented(
+    work: UnitOfWork, name: str, holder_code: str, wanted: Presentation, now: datetime
+) -> tuple[License, Presentation]:
+    """The license, and the presentation of it that may be made. Raises as `present`."""
+    holder, until = holder_code, wanted.expire_time
+    if wanted.delegation:
+        delegation = delegations.delegation_by_id(work.session, wanted.delegation)
+        if delegation is None or not is_agent(delegation, holder_code):
+            raise delegation_not_found()
+        decide(delegation, name, wanted.purpose, now)
+        holder, until = delegation.grantor_code, min(until, delegation.expire_time)
+    license_ = _holders_own(work, name, holder)
+    if license_.state is not LicenseState.ACTIVE or is_expired(license_.valid_to, now):
+        raise FailedPrecondition(
+            "only a license in force can be presented: see its state and its last day",
+            reason="LICENSE_NOT_IN_FORCE",
+            message_zh="证照不在有效状态或已过有效期，不能亮证",
+            state=license_.state.value,
         )
+    chosen = chosen_fields(wanted.fields, license_.metadata)
+    return license_, replace(wanted, license_id=license_.id, fields=chosen, expire_time=until)
 
 
-class UnknownCodes:
-    """A bucket of wrong codes per system: 20 at once, then one every 3 seconds.
-
-    A code has 128 bits, so nobody finds one by trying; the bound keeps a broken or hostile system
-    from filling the audit log. The oldest of too many systems is forgotten.
-    """
-
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._monotonic = monotonic
-        self._lock = threading.Lock()
-        self._spent: OrderedDict[str, tuple[float, float]] = OrderedDict()
-
-    def check(self, system: str) -> None:
-        """Raises ResourceExhausted, TOO_MANY_UNKNOWN_CODES."""
-        with self._lock:
-            spent = self._now_spent(system)
-        if spent > UNKNOWN_CODES - 1:
-            raise ResourceExhausted(
-                "too many codes that open nothing: check what is scanned, and try again later",
-                reason="TOO_MANY_UNKNOWN_CODES",
-                message_zh="无效核验码过多：请检查扫描内容，稍后再试",
-                retry_after=SECONDS_A_CODE,
-            )
-
-    def count(self, system: str) -> None:
-        """One more code of this system opened nothing."""
-        with self._lock:
-            self._spent[system] = (self._now_spent(system) + 1, self._monotonic())
-            self._spent.move_to_end(system)
-            while len(self._spent) > SYSTEMS_WATCHED:
-                self._spent.popitem(last=False)
-
-    def _now_spent(self, system: str) -> float:
-        spent, at = self._spent.get(system, (0.0, 0.0))
-        return max(0.0, spent - (self._monotonic() - at) / SECONDS_A_CODE)
+def _is_open(
+    presentation: Presentation | None, delegation: Delegation | None, now: datetime
+) -> bool:
+    """Whether the delegation under which a presentation was made still allows it."""
+    if presentation is None or not presentation.delegation:
+        return True
+    return delegation is not None and delegation.is_open(now)
 
 
-def _holders_own(work: UnitOfWork, name: str, license_id: str, holder_code: str) -> License:
-    """The license if it is the identified holder's; otherwise it does not exist."""
-    license_ = licenses.license_by_id(work.session, license_id)
+def _holders_own(work: UnitOfWork, name: str, holder_code: str) -> License:
+    """The license if it is the holder's; otherwise it does not exist."""
+    license_ = licenses.license_by_id(work.session, name.rpartition("/")[2])
     if (
         license_ is None
         or license_.name != name

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import orjson
 import sqlalchemy as sa
 from sqlmodel import Field, Session, col, select
 
 from licenses.presentations.model import Presentation
-from licenses.store import Table
+from licenses.store import HolderRow, LicenseRow, Table
 from runtime.database import REQUEST_ID_LIMIT, UtcDateTime
 
 
@@ -21,6 +22,7 @@ class PresentationRow(Table, table=True):
         sa.UniqueConstraint("code_digest", name="presentation_code_once"),
         sa.UniqueConstraint("actor", "request_id", name="presentation_request_once"),
         sa.Index("presentation_by_expiry", "expire_time"),
+        sa.Index("presentation_of_license", "license_id", "id"),
     )
 
     id: str = Field(primary_key=True, max_length=32)
@@ -32,6 +34,11 @@ class PresentationRow(Table, table=True):
     max_uses: int
     uses: int
     ended: bool
+    #: As its presenter said it; personal, so in no audit leaf.
+    purpose: str = Field(sa_type=sa.Text)
+    purpose_bound: bool
+    #: Id of the delegation it was made under; "" is by the holder.
+    delegation: str = Field(max_length=32)
     actor: str = Field(max_length=200)
     request_id: str = Field(max_length=REQUEST_ID_LIMIT)
 
@@ -56,6 +63,9 @@ def add_presentation(
             max_uses=presentation.max_uses,
             uses=presentation.uses,
             ended=presentation.ended,
+            purpose=presentation.purpose,
+            purpose_bound=presentation.purpose_bound,
+            delegation=presentation.delegation,
             actor=actor,
             request_id=request_id,
         )
@@ -84,6 +94,40 @@ def presentation_by_id(session: Session, presentation_id: str) -> Presentation |
     return None if row is None else _presentation(row)
 
 
+def presentations_of(
+    session: Session,
+    holder_index: bytes,
+    *,
+    license_id: str,
+    open_at: datetime | None,
+    after: str,
+    size: int,
+) -> list[tuple[Presentation, str]]:
+    """Presentations of a holder's licenses, or of one, with the license's name, in order of id.
+
+    With `open_at`, those that can still be verified then.
+    """
+    row = PresentationRow
+    conditions: list[Any] = [col(HolderRow.holder_index) == holder_index, col(row.id) > after]
+    if license_id:
+        conditions.append(col(row.license_id) == license_id)
+    if open_at is not None:
+        left = sa.or_(col(row.max_uses) == 0, col(row.uses) < col(row.max_uses))
+        conditions += [col(row.ended).is_(False), col(row.expire_time) > open_at, left]
+    statement = (
+        select(row, col(LicenseRow.issuer))
+        .join(LicenseRow, col(LicenseRow.id) == col(row.license_id))
+        .join(HolderRow, col(HolderRow.license_id) == col(row.license_id))
+        .where(*conditions)
+        .order_by(row.id)
+        .limit(size)
+    )
+    return [
+        (_presentation(found), f"{issuer}/licenses/{found.license_id}")
+        for found, issuer in session.exec(statement)
+    ]
+
+
 def use(session: Session, presentation_id: str) -> bool:
     """Count one use if one is left and the presentation was not ended; whether it was counted."""
     row = PresentationRow
@@ -101,6 +145,15 @@ def end(session: Session, presentation_id: str) -> None:
     session.execute(
         sa.update(PresentationRow)
         .where(col(PresentationRow.id) == presentation_id)
+        .values(ended=True)
+    )
+
+
+def end_delegated(session: Session, delegation: str) -> None:
+    """End every presentation that was made under a delegation."""
+    session.execute(
+        sa.update(PresentationRow)
+        .where(col(PresentationRow.delegation) == delegation)
         .values(ended=True)
     )
 
@@ -123,4 +176,7 @@ def _presentation(row: PresentationRow) -> Presentation:
         max_uses=row.max_uses,
         uses=row.uses,
         ended=row.ended,
+        purpose=row.purpose,
+        purpose_bound=row.purpose_bound,
+        delegation=row.delegation,
     )

@@ -27,7 +27,7 @@ from licenses.v1 import licenses_pb2 as licenses_dot_v1_dot_licenses__pb2
 from seal.v1 import seal_pb2 as seal_dot_v1_dot_seal__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1flicenses/v1/presentations.proto\x12\x13tongban.licenses.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1alicenses/v1/licenses.proto\x1a\x12seal/v1/seal.proto\"\xb0\x01\n\x15PresentLicenseRequest\x12\x0f\n\x07license\x18\x01 \x01(\t\x12\x13\n\x0bholder_code\x18\x02 \x01(\t\x12\x0e\n\x06\x66ields\x18\x03 \x03(\t\x12\x0f\n\x07purpose\x18\x04 \x01(\t\x12\x10\n\x08\x61udience\x18\x05 \x01(\t\x12\x18\n\x10lifetime_seconds\x18\x06 \x01(\x05\x12\x10\n\x08max_uses\x18\x07 \x01(\x05\x12\x12\n\nrequest_id\x18\x08 \x01(\t\"m\n\x16PresentLicenseResponse\x12\x14\n\x0cpresentation\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\":\n\x19VerifyPresentationRequest\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07purpose\x18\x02 \x01(\t\"\xe4\x02\n\x1aVerifyPresentationResponse\x12)\n\x07verdict\x18\x01 \x01(\x0b\x32\x18.tongban.seal.v1.Verdict\x12\x30\n\x05state\x18\x02 \x01(\x0e\x32!.tongban.licenses.v1.LicenseState\x12.\n\nstate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12K\n\x06\x66ields\x18\x04 \x03(\x0b\x32;.tongban.licenses.v1.VerifyPresentationResponse.FieldsEntry\x12\x1a\n\x12license_identifier\x18\x05 \x01(\t\x12!\n\x19license_type_display_name\x18\x06 \x01(\t\x1a-\n\x0b\x46ieldsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"C\n\x16\x45ndPresentationRequest\x12\x14\n\x0cpresentation\x18\x01 \x01(\t\x12\x13\n\x0bholder_code\x18\x02 \x01(\t\"\x19\n\x17\x45ndPresentationResponse2\xe5\x02\n\x13PresentationService\x12i\n\x0ePresentLicense\x12*.tongban.licenses.v1.PresentLicenseRequest\x1a+.tongban.licenses.v1.PresentLicenseResponse\x12u\n\x12VerifyPresentation\x12..tongban.licenses.v1.VerifyPresentationRequest\x1a/.tongban.licenses.v1.VerifyPresentationResponse\x12l\n\x0f\x45ndPresentation\x12+.tongban.licenses.v1.EndPresentationRequest\x1a,.tongban.licenses.v1.EndPresentationResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1flicenses/v1/presentations.proto\x12\x13tongban.licenses.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1alicenses/v1/licenses.proto\x1a\x12seal/v1/seal.proto\"\xdb\x01\n\x15PresentLicenseRequest\x12\x0f\n\x07license\x18\x01 \x01(\t\x12\x13\n\x0bholder_code\x18\x02 \x01(\t\x12\x0e\n\x06\x66ields\x18\x03 \x03(\t\x12\x0f\n\x07purpose\x18\x04 \x01(\t\x12\x10\n\x08\x61udience\x18\x05 \x01(\t\x12\x18\n\x10lifetime_seconds\x18\x06 \x01(\x05\x12\x10\n\x08max_uses\x18\x07 \x01(\x05\x12\x12\n\nrequest_id\x18\x08 \x01(\t\x12\x15\n\rpurpose_bound\x18\t \x01(\x08\x12\x12\n\ndelegation\x18\n \x01(\t\"m\n\x16PresentLicenseResponse\x12\x14\n\x0cpresentation\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\":\n\x19VerifyPresentationRequest\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07purpose\x18\x02 \x01(\t\"\x97\x03\n\x1aVerifyPresentationResponse\x12)\n\x07verdict\x18\x01 \x01(\x0b\x32\x18.tongban.seal.v1.Verdict\x12\x30\n\x05state\x18\x02 \x01(\x0e\x32!.tongban.licenses.v1.LicenseState\x12.\n\nstate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12K\n\x06\x66ields\x18\x04 \x03(\x0b\x32;.tongban.licenses.v1.VerifyPresentationResponse.FieldsEntry\x12\x1a\n\x12license_identifier\x18\x05 \x01(\t\x12!\n\x19license_type_display_name\x18\x06 \x01(\t\x12\x31\n\x07receipt\x18\x07 \x01(\x0b\x32 .tongban.licenses.v1.LookReceipt\x1a-\n\x0b\x46ieldsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"<\n\x0bLookReceipt\x12\x0c\n\x04leaf\x18\x01 \x01(\x0c\x12\x0c\n\x04salt\x18\x02 \x01(\x0c\x12\x11\n\tleaf_hash\x18\x03 \x01(\x0c\"C\n\x16\x45ndPresentationRequest\x12\x14\n\x0cpresentation\x18\x01 \x01(\t\x12\x13\n\x0bholder_code\x18\x02 \x01(\t\"\x19\n\x17\x45ndPresentationResponse\"\xea\x01\n\x0cPresentation\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07license\x18\x02 \x01(\t\x12\x0e\n\x06\x66ields\x18\x03 \x03(\t\x12\x0f\n\x07purpose\x18\x04 \x01(\t\x12\x15\n\rpurpose_bound\x18\x05 \x01(\x08\x12\x10\n\x08\x61udience\x18\x06 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08max_uses\x18\x08 \x01(\x05\x12\x0c\n\x04uses\x18\t \x01(\x05\x12\x0c\n\x04open\x18\n \x01(\x08\x12\x12\n\ndelegation\x18\x0b \x01(\t\"t\n\x18ListPresentationsRequest\x12\x13\n\x0bholder_code\x18\x01 \x01(\t\x12\x0f\n\x07license\x18\x02 \x01(\t\x12\x0b\n\x03\x61ll\x18\x03 \x01(\x08\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"n\n\x19ListPresentationsResponse\x12\x38\n\rpresentations\x18\x01 \x03(\x0b\x32!.tongban.licenses.v1.Presentation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xed\x01\n\x04Look\x12\x0f\n\x07license\x18\x01 \x01(\t\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06system\x18\x03 \x01(\t\x12\x12\n\ndepartment\x18\x04 \x01(\t\x12\x0c\n\x04kind\x18\x05 \x01(\t\x12\x0e\n\x06\x66ields\x18\x06 \x03(\t\x12\x0f\n\x07purpose\x18\x07 \x01(\t\x12\x0e\n\x06result\x18\x08 \x01(\t\x12\x14\n\x0cpresentation\x18\t \x01(\t\x12\x31\n\x07receipt\x18\n \x01(\x0b\x32 .tongban.licenses.v1.LookReceipt\"_\n\x10ListLooksRequest\x12\x13\n\x0bholder_code\x18\x01 \x01(\t\x12\x0f\n\x07license\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"V\n\x11ListLooksResponse\x12(\n\x05looks\x18\x01 \x03(\x0b\x32\x19.tongban.licenses.v1.Look\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x83\x02\n\nDelegation\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nagent_name\x18\x02 \x01(\t\x12\x12\n\nagent_code\x18\x03 \x01(\t\x12\x10\n\x08licenses\x18\x04 \x03(\t\x12\x0f\n\x07purpose\x18\x05 \x01(\t\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04open\x18\t \x01(\x08\"\xbe\x01\n\x17\x43reateDelegationRequest\x12\x13\n\x0bholder_code\x18\x01 \x01(\t\x12\x12\n\nagent_name\x18\x02 \x01(\t\x12\x12\n\nagent_code\x18\x03 \x01(\t\x12\x10\n\x08licenses\x18\x04 \x03(\t\x12\x0f\n\x07purpose\x18\x05 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nrequest_id\x18\x07 \x01(\t\"O\n\x18\x43reateDelegationResponse\x12\x33\n\ndelegation\x18\x01 \x01(\x0b\x32\x1f.tongban.licenses.v1.Delegation\"M\n\x14\x45ndDelegationRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0bholder_code\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"L\n\x15\x45ndDelegationResponse\x12\x33\n\ndelegation\x18\x01 \x01(\x0b\x32\x1f.tongban.licenses.v1.Delegation\"f\n\x16ListDelegationsRequest\x12\x13\n\x0bholder_code\x18\x01 \x01(\t\x12\x10\n\x08\x61s_agent\x18\x02 \x01(\x08\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"h\n\x17ListDelegationsResponse\x12\x34\n\x0b\x64\x65legations\x18\x01 \x03(\x0b\x32\x1f.tongban.licenses.v1.Delegation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"F\n\x1cListDelegatedLicensesRequest\x12\x12\n\ndelegation\x18\x01 \x01(\t\x12\x12\n\nagent_code\x18\x02 \x01(\t\"O\n\x1dListDelegatedLicensesResponse\x12.\n\x08licenses\x18\x01 \x03(\x0b\x32\x1c.tongban.licenses.v1.License2\xfc\x07\n\x13PresentationService\x12i\n\x0ePresentLicense\x12*.tongban.licenses.v1.PresentLicenseRequest\x1a+.tongban.licenses.v1.PresentLicenseResponse\x12u\n\x12VerifyPresentation\x12..tongban.licenses.v1.VerifyPresentationRequest\x1a/.tongban.licenses.v1.VerifyPresentationResponse\x12l\n\x0f\x45ndPresentation\x12+.tongban.licenses.v1.EndPresentationRequest\x1a,.tongban.licenses.v1.EndPresentationResponse\x12r\n\x11ListPresentations\x12-.tongban.licenses.v1.ListPresentationsRequest\x1a..tongban.licenses.v1.ListPresentationsResponse\x12Z\n\tListLooks\x12%.tongban.licenses.v1.ListLooksRequest\x1a&.tongban.licenses.v1.ListLooksResponse\x12o\n\x10\x43reateDelegation\x12,.tongban.licenses.v1.CreateDelegationRequest\x1a-.tongban.licenses.v1.CreateDelegationResponse\x12\x66\n\rEndDelegation\x12).tongban.licenses.v1.EndDelegationRequest\x1a*.tongban.licenses.v1.EndDelegationResponse\x12l\n\x0fListDelegations\x12+.tongban.licenses.v1.ListDelegationsRequest\x1a,.tongban.licenses.v1.ListDelegationsResponse\x12~\n\x15ListDelegatedLicenses\x12\x31.tongban.licenses.v1.ListDelegatedLicensesRequest\x1a\x32.tongban.licenses.v1.ListDelegatedLicensesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,19 +37,51 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_VERIFYPRESENTATIONRESPONSE_FIELDSENTRY']._loaded_options = None
   _globals['_VERIFYPRESENTATIONRESPONSE_FIELDSENTRY']._serialized_options = b'8\001'
   _globals['_PRESENTLICENSEREQUEST']._serialized_start=138
-  _globals['_PRESENTLICENSEREQUEST']._serialized_end=314
-  _globals['_PRESENTLICENSERESPONSE']._serialized_start=316
-  _globals['_PRESENTLICENSERESPONSE']._serialized_end=425
-  _globals['_VERIFYPRESENTATIONREQUEST']._serialized_start=427
-  _globals['_VERIFYPRESENTATIONREQUEST']._serialized_end=485
-  _globals['_VERIFYPRESENTATIONRESPONSE']._serialized_start=488
-  _globals['_VERIFYPRESENTATIONRESPONSE']._serialized_end=844
-  _globals['_VERIFYPRESENTATIONRESPONSE_FIELDSENTRY']._serialized_start=799
-  _globals['_VERIFYPRESENTATIONRESPONSE_FIELDSENTRY']._serialized_end=844
-  _globals['_ENDPRESENTATIONREQUEST']._serialized_start=846
-  _globals['_ENDPRESENTATIONREQUEST']._serialized_end=913
-  _globals['_ENDPRESENTATIONRESPONSE']._serialized_start=915
-  _globals['_ENDPRESENTATIONRESPONSE']._serialized_end=940
-  _globals['_PRESENTATIONSERVICE']._serialized_start=943
-  _globals['_PRESENTATIONSERVICE']._serialized_end=1300
+  _globals['_PRESENTLICENSEREQUEST']._serialized_end=357
+  _globals['_PRESENTLICENSERESPONSE']._serialized_start=359
+  _globals['_PRESENTLICENSERESPONSE']._serialized_end=468
+  _globals['_VERIFYPRESENTATIONREQUEST']._serialized_start=470
+  _globals['_VERIFYPRESENTATIONREQUEST']._serialized_end=528
+  _globals['_VERIFYPRESENTATIONRESPONSE']._serialized_start=531
+  _globals['_VERIFYPRESENTATIONRESPONSE']._serialized_end=938
+  _globals['_VERIFYPRESENTATIONRESPONSE_FIELDSENTRY']._serialized_start=893
+  _globals['_VERIFYPRESENTATIONRESPONSE_FIELDSENTRY']._serialized_end=938
+  _globals['_LOOKRECEIPT']._serialized_start=940
+  _globals['_LOOKRECEIPT']._serialized_end=1000
+  _globals['_ENDPRESENTATIONREQUEST']._serialized_start=1002
+  _globals['_ENDPRESENTATIONREQUEST']._serialized_end=1069
+  _globals['_ENDPRESENTATIONRESPONSE']._serialized_start=1071
+  _globals['_ENDPRESENTATIONRESPONSE']._serialized_end=1096
+  _globals['_PRESENTATION']._serialized_start=1099
+  _globals['_PRESENTATION']._serialized_end=1333
+  _globals['_LISTPRESENTATIONSREQUEST']._serialized_start=1335
+  _globals['_LISTPRESENTATIONSREQUEST']._serialized_end=1451
+  _globals['_LISTPRESENTATIONSRESPONSE']._serialized_start=1453
+  _globals['_LISTPRESENTATIONSRESPONSE']._serialized_end=1563
+  _globals['_LOOK']._serialized_start=1566
+  _globals['_LOOK']._serialized_end=1803
+  _globals['_LISTLOOKSREQUEST']._serialized_start=1805
+  _globals['_LISTLOOKSREQUEST']._serialized_end=1900
+  _globals['_LISTLOOKSRESPONSE']._serialized_start=1902
+  _globals['_LISTLOOKSRESPONSE']._serialized_end=1988
+  _globals['_DELEGATION']._serialized_start=1991
+  _globals['_DELEGATION']._serialized_end=2250
+  _globals['_CREATEDELEGATIONREQUEST']._serialized_start=2253
+  _globals['_CREATEDELEGATIONREQUEST']._serialized_end=2443
+  _globals['_CREATEDELEGATIONRESPONSE']._serialized_start=2445
+  _globals['_CREATEDELEGATIONRESPONSE']._serialized_end=2524
+  _globals['_ENDDELEGATIONREQUEST']._serialized_start=2526
+  _globals['_ENDDELEGATIONREQUEST']._serialized_end=2603
+  _globals['_ENDDELEGATIONRESPONSE']._serialized_start=2605
+  _globals['_ENDDELEGATIONRESPONSE']._serialized_end=2681
+  _globals['_LISTDELEGATIONSREQUEST']._serialized_start=2683
+  _globals['_LISTDELEGATIONSREQUEST']._serialized_end=2785
+  _globals['_LISTDELEGATIONSRESPONSE']._serialized_start=2787
+  _globals['_LISTDELEGATIONSRESPONSE']._serialized_end=2891
+  _globals['_LISTDELEGATEDLICENSESREQUEST']._serialized_start=2893
+  _globals['_LISTDELEGATEDLICENSESREQUEST']._serialized_end=2963
+  _globals['_LISTDELEGATEDLICENSESRESPONSE']._serialized_start=2965
+  _globals['_LISTDELEGATEDLICENSESRESPONSE']._serialized_end=3044
+  _globals['_PRESENTATIONSERVICE']._serialized_start=3047
+  _globals['_PRESENTATIONSERVICE']._serialized_end=4067
 # @@protoc_insertion_point(module_scope)

@@ -35,6 +35,8 @@ class PresentLicenseRequest(_message.Message):
     LIFETIME_SECONDS_FIELD_NUMBER: _builtins.int
     MAX_USES_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PURPOSE_BOUND_FIELD_NUMBER: _builtins.int
+    DELEGATION_FIELD_NUMBER: _builtins.int
     license: _builtins.str
     """The license."""
     holder_code: _builtins.str
@@ -49,6 +51,10 @@ class PresentLicenseRequest(_message.Message):
     """How often it may be verified; 0 means as often as its lifetime allows."""
     request_id: _builtins.str
     """Repeats are refused, not answered again: the code is told once."""
+    purpose_bound: _builtins.bool
+    """The verifier has to say the same purpose, by its letters and digits."""
+    delegation: _builtins.str
+    """The delegation under which an agent presents; then holder_code is the agent's own."""
     @_builtins.property
     def fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Keys of the metadata to show; at least one."""
@@ -64,10 +70,12 @@ class PresentLicenseRequest(_message.Message):
         lifetime_seconds: _builtins.int = ...,
         max_uses: _builtins.int = ...,
         request_id: _builtins.str = ...,
+        purpose_bound: _builtins.bool = ...,
+        delegation: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "fields", b"fields", "holder_code", b"holder_code", "license", b"license", "lifetime_seconds", b"lifetime_seconds", "max_uses", b"max_uses", "purpose", b"purpose", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "delegation", b"delegation", "fields", b"fields", "holder_code", b"holder_code", "license", b"license", "lifetime_seconds", b"lifetime_seconds", "max_uses", b"max_uses", "purpose", b"purpose", "purpose_bound", b"purpose_bound", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -163,6 +171,7 @@ class VerifyPresentationResponse(_message.Message):
     FIELDS_FIELD_NUMBER: _builtins.int
     LICENSE_IDENTIFIER_FIELD_NUMBER: _builtins.int
     LICENSE_TYPE_DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    RECEIPT_FIELD_NUMBER: _builtins.int
     state: _licenses_pb2.LicenseState.ValueType
     """The live state; unspecified where the code opens nothing."""
     license_identifier: _builtins.str
@@ -181,6 +190,10 @@ class VerifyPresentationResponse(_message.Message):
     def fields(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """The fields the holder chose."""
 
+    @_builtins.property
+    def receipt(self) -> Global___LookReceipt:
+        """What the log tells of this look."""
+
     def __init__(
         self,
         *,
@@ -190,14 +203,45 @@ class VerifyPresentationResponse(_message.Message):
         fields: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         license_identifier: _builtins.str = ...,
         license_type_display_name: _builtins.str = ...,
+        receipt: Global___LookReceipt | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["state_time", b"state_time", "verdict", b"verdict"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt", "state_time", b"state_time", "verdict", b"verdict"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fields", b"fields", "license_identifier", b"license_identifier", "license_type_display_name", b"license_type_display_name", "state", b"state", "state_time", b"state_time", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fields", b"fields", "license_identifier", b"license_identifier", "license_type_display_name", b"license_type_display_name", "receipt", b"receipt", "state", b"state", "state_time", b"state_time", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___VerifyPresentationResponse: _TypeAlias = VerifyPresentationResponse  # noqa: Y015
+
+@_typing.final
+class LookReceipt(_message.Message):
+    """The leaf of the audit log that tells of a look. To be found in the log by its hash."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEAF_FIELD_NUMBER: _builtins.int
+    SALT_FIELD_NUMBER: _builtins.int
+    LEAF_HASH_FIELD_NUMBER: _builtins.int
+    leaf: _builtins.bytes
+    """Canonical JSON, no personal data."""
+    salt: _builtins.bytes
+    """Opens the leaf's commitments."""
+    leaf_hash: _builtins.bytes
+    """SHA-256(0x00 || leaf), RFC 6962."""
+    def __init__(
+        self,
+        *,
+        leaf: _builtins.bytes = ...,
+        salt: _builtins.bytes = ...,
+        leaf_hash: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["leaf", b"leaf", "leaf_hash", b"leaf_hash", "salt", b"salt"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LookReceipt: _TypeAlias = LookReceipt  # noqa: Y015
 
 @_typing.final
 class EndPresentationRequest(_message.Message):
@@ -210,7 +254,7 @@ class EndPresentationRequest(_message.Message):
     presentation: _builtins.str
     """Its name."""
     holder_code: _builtins.str
-    """The identified holder's code."""
+    """The identified holder's code, or that of the agent who presented."""
     def __init__(
         self,
         *,
@@ -241,3 +285,563 @@ class EndPresentationResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EndPresentationResponse: _TypeAlias = EndPresentationResponse  # noqa: Y015
+
+@_typing.final
+class Presentation(_message.Message):
+    """A presentation, as its holder sees it. The code is told nowhere again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    LICENSE_FIELD_NUMBER: _builtins.int
+    FIELDS_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    PURPOSE_BOUND_FIELD_NUMBER: _builtins.int
+    AUDIENCE_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    MAX_USES_FIELD_NUMBER: _builtins.int
+    USES_FIELD_NUMBER: _builtins.int
+    OPEN_FIELD_NUMBER: _builtins.int
+    DELEGATION_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """presentations/{presentation}"""
+    license: _builtins.str
+    """The license."""
+    purpose: _builtins.str
+    """What it is shown for."""
+    purpose_bound: _builtins.bool
+    """Whether the verifier has to say that purpose."""
+    audience: _builtins.str
+    """The department that may verify it; empty is any."""
+    max_uses: _builtins.int
+    """How often it may be verified; 0 is without bound."""
+    uses: _builtins.int
+    """How often it was."""
+    open: _builtins.bool
+    """Whether it can still be verified."""
+    delegation: _builtins.str
+    """The delegation under which an agent made it."""
+    @_builtins.property
+    def fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Keys of the metadata that it shows."""
+
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """Until then."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        license: _builtins.str = ...,
+        fields: _abc.Iterable[_builtins.str] | None = ...,
+        purpose: _builtins.str = ...,
+        purpose_bound: _builtins.bool = ...,
+        audience: _builtins.str = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        max_uses: _builtins.int = ...,
+        uses: _builtins.int = ...,
+        open: _builtins.bool = ...,
+        delegation: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "delegation", b"delegation", "expire_time", b"expire_time", "fields", b"fields", "license", b"license", "max_uses", b"max_uses", "name", b"name", "open", b"open", "purpose", b"purpose", "purpose_bound", b"purpose_bound", "uses", b"uses"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Presentation: _TypeAlias = Presentation  # noqa: Y015
+
+@_typing.final
+class ListPresentationsRequest(_message.Message):
+    """Asks for presentations."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOLDER_CODE_FIELD_NUMBER: _builtins.int
+    LICENSE_FIELD_NUMBER: _builtins.int
+    ALL_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    holder_code: _builtins.str
+    """The identified holder's code."""
+    license: _builtins.str
+    """Of this license; of all if empty."""
+    all: _builtins.bool
+    """Those that are over, too, for as long as they are kept (30 days)."""
+    page_size: _builtins.int
+    """At most so many; 0 means 100, and more than 1000 means 1000."""
+    page_token: _builtins.str
+    """From an earlier answer."""
+    def __init__(
+        self,
+        *,
+        holder_code: _builtins.str = ...,
+        license: _builtins.str = ...,
+        all: _builtins.bool = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all", b"all", "holder_code", b"holder_code", "license", b"license", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPresentationsRequest: _TypeAlias = ListPresentationsRequest  # noqa: Y015
+
+@_typing.final
+class ListPresentationsResponse(_message.Message):
+    """A page of presentations."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRESENTATIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty at the end."""
+    @_builtins.property
+    def presentations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Presentation]:
+        """In order of name."""
+
+    def __init__(
+        self,
+        *,
+        presentations: _abc.Iterable[Global___Presentation] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "presentations", b"presentations"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPresentationsResponse: _TypeAlias = ListPresentationsResponse  # noqa: Y015
+
+@_typing.final
+class Look(_message.Message):
+    """One look at a license."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LICENSE_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    SYSTEM_FIELD_NUMBER: _builtins.int
+    DEPARTMENT_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    FIELDS_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    RESULT_FIELD_NUMBER: _builtins.int
+    PRESENTATION_FIELD_NUMBER: _builtins.int
+    RECEIPT_FIELD_NUMBER: _builtins.int
+    license: _builtins.str
+    """The license."""
+    system: _builtins.str
+    """Who: the system."""
+    department: _builtins.str
+    """Its department."""
+    kind: _builtins.str
+    """The audit record's kind: presentation_verified, license_document_read, ..."""
+    purpose: _builtins.str
+    """For what, as who looked said it."""
+    result: _builtins.str
+    """PASSED or the refusal; empty where nothing could be refused."""
+    presentation: _builtins.str
+    """The presentation that was made or verified, if any."""
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """When."""
+
+    @_builtins.property
+    def fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Keys of the metadata that were shown; `*` is all."""
+
+    @_builtins.property
+    def receipt(self) -> Global___LookReceipt:
+        """What the log tells of it."""
+
+    def __init__(
+        self,
+        *,
+        license: _builtins.str = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        system: _builtins.str = ...,
+        department: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        fields: _abc.Iterable[_builtins.str] | None = ...,
+        purpose: _builtins.str = ...,
+        result: _builtins.str = ...,
+        presentation: _builtins.str = ...,
+        receipt: Global___LookReceipt | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt", "time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["department", b"department", "fields", b"fields", "kind", b"kind", "license", b"license", "presentation", b"presentation", "purpose", b"purpose", "receipt", b"receipt", "result", b"result", "system", b"system", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Look: _TypeAlias = Look  # noqa: Y015
+
+@_typing.final
+class ListLooksRequest(_message.Message):
+    """Asks for looks."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOLDER_CODE_FIELD_NUMBER: _builtins.int
+    LICENSE_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    holder_code: _builtins.str
+    """The identified holder's code."""
+    license: _builtins.str
+    """At this license; at all if empty."""
+    page_size: _builtins.int
+    """At most so many; 0 means 100, and more than 1000 means 1000."""
+    page_token: _builtins.str
+    """From an earlier answer."""
+    def __init__(
+        self,
+        *,
+        holder_code: _builtins.str = ...,
+        license: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["holder_code", b"holder_code", "license", b"license", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListLooksRequest: _TypeAlias = ListLooksRequest  # noqa: Y015
+
+@_typing.final
+class ListLooksResponse(_message.Message):
+    """A page of looks."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOOKS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty at the end."""
+    @_builtins.property
+    def looks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Look]:
+        """Newest first."""
+
+    def __init__(
+        self,
+        *,
+        looks: _abc.Iterable[Global___Look] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["looks", b"looks", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListLooksResponse: _TypeAlias = ListLooksResponse  # noqa: Y015
+
+@_typing.final
+class Delegation(_message.Message):
+    """A delegation (委托)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    AGENT_NAME_FIELD_NUMBER: _builtins.int
+    AGENT_CODE_FIELD_NUMBER: _builtins.int
+    LICENSES_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    OPEN_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """delegations/{delegation}"""
+    agent_name: _builtins.str
+    """The agent's name."""
+    agent_code: _builtins.str
+    """The agent's citizen number or credit code."""
+    purpose: _builtins.str
+    """What for."""
+    open: _builtins.bool
+    """Whether it still allows something."""
+    @_builtins.property
+    def licenses(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The licenses."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """Since when."""
+
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """Until when."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """When the holder ended it, if so."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        agent_name: _builtins.str = ...,
+        agent_code: _builtins.str = ...,
+        licenses: _abc.Iterable[_builtins.str] | None = ...,
+        purpose: _builtins.str = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        open: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "expire_time", b"expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_code", b"agent_code", "agent_name", b"agent_name", "create_time", b"create_time", "end_time", b"end_time", "expire_time", b"expire_time", "licenses", b"licenses", "name", b"name", "open", b"open", "purpose", b"purpose"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Delegation: _TypeAlias = Delegation  # noqa: Y015
+
+@_typing.final
+class CreateDelegationRequest(_message.Message):
+    """Delegates licenses."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOLDER_CODE_FIELD_NUMBER: _builtins.int
+    AGENT_NAME_FIELD_NUMBER: _builtins.int
+    AGENT_CODE_FIELD_NUMBER: _builtins.int
+    LICENSES_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    holder_code: _builtins.str
+    """The identified holder's code; the licenses must be this holder's."""
+    agent_name: _builtins.str
+    """The agent's name."""
+    agent_code: _builtins.str
+    """The agent's citizen number or credit code."""
+    purpose: _builtins.str
+    """What for; required, at most 200 characters. The agent presents for this purpose only."""
+    request_id: _builtins.str
+    """Repeats with one id return the first answer."""
+    @_builtins.property
+    def licenses(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """1 to 100 licenses."""
+
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """Until when; at most 366 days ahead."""
+
+    def __init__(
+        self,
+        *,
+        holder_code: _builtins.str = ...,
+        agent_name: _builtins.str = ...,
+        agent_code: _builtins.str = ...,
+        licenses: _abc.Iterable[_builtins.str] | None = ...,
+        purpose: _builtins.str = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_code", b"agent_code", "agent_name", b"agent_name", "expire_time", b"expire_time", "holder_code", b"holder_code", "licenses", b"licenses", "purpose", b"purpose", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateDelegationRequest: _TypeAlias = CreateDelegationRequest  # noqa: Y015
+
+@_typing.final
+class CreateDelegationResponse(_message.Message):
+    """The delegation."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DELEGATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def delegation(self) -> Global___Delegation:
+        """As held."""
+
+    def __init__(
+        self,
+        *,
+        delegation: Global___Delegation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["delegation", b"delegation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delegation", b"delegation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateDelegationResponse: _TypeAlias = CreateDelegationResponse  # noqa: Y015
+
+@_typing.final
+class EndDelegationRequest(_message.Message):
+    """Ends a delegation."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    HOLDER_CODE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name."""
+    holder_code: _builtins.str
+    """The identified holder's code."""
+    request_id: _builtins.str
+    """Repeats with one id return the first answer."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        holder_code: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["holder_code", b"holder_code", "name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EndDelegationRequest: _TypeAlias = EndDelegationRequest  # noqa: Y015
+
+@_typing.final
+class EndDelegationResponse(_message.Message):
+    """The delegation."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DELEGATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def delegation(self) -> Global___Delegation:
+        """As held."""
+
+    def __init__(
+        self,
+        *,
+        delegation: Global___Delegation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["delegation", b"delegation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delegation", b"delegation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EndDelegationResponse: _TypeAlias = EndDelegationResponse  # noqa: Y015
+
+@_typing.final
+class ListDelegationsRequest(_message.Message):
+    """Asks for delegations."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOLDER_CODE_FIELD_NUMBER: _builtins.int
+    AS_AGENT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    holder_code: _builtins.str
+    """The identified holder's code, or the agent's."""
+    as_agent: _builtins.bool
+    """Those that were given to this code, instead of those it gave."""
+    page_size: _builtins.int
+    """At most so many; 0 means 100, and more than 1000 means 1000."""
+    page_token: _builtins.str
+    """From an earlier answer."""
+    def __init__(
+        self,
+        *,
+        holder_code: _builtins.str = ...,
+        as_agent: _builtins.bool = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_agent", b"as_agent", "holder_code", b"holder_code", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDelegationsRequest: _TypeAlias = ListDelegationsRequest  # noqa: Y015
+
+@_typing.final
+class ListDelegationsResponse(_message.Message):
+    """A page of delegations."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DELEGATIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty at the end."""
+    @_builtins.property
+    def delegations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Delegation]:
+        """In order of name."""
+
+    def __init__(
+        self,
+        *,
+        delegations: _abc.Iterable[Global___Delegation] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delegations", b"delegations", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDelegationsResponse: _TypeAlias = ListDelegationsResponse  # noqa: Y015
+
+@_typing.final
+class ListDelegatedLicensesRequest(_message.Message):
+    """Asks for an agent's licenses."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DELEGATION_FIELD_NUMBER: _builtins.int
+    AGENT_CODE_FIELD_NUMBER: _builtins.int
+    delegation: _builtins.str
+    """The delegation; must be open."""
+    agent_code: _builtins.str
+    """The identified agent's code."""
+    def __init__(
+        self,
+        *,
+        delegation: _builtins.str = ...,
+        agent_code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_code", b"agent_code", "delegation", b"delegation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDelegatedLicensesRequest: _TypeAlias = ListDelegatedLicensesRequest  # noqa: Y015
+
+@_typing.final
+class ListDelegatedLicensesResponse(_message.Message):
+    """The licenses."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LICENSES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def licenses(self) -> _containers.RepeatedCompositeFieldContainer[_licenses_pb2.License]:
+        """As their holder sees them."""
+
+    def __init__(
+        self,
+        *,
+        licenses: _abc.Iterable[_licenses_pb2.License] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["licenses", b"licenses"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDelegatedLicensesResponse: _TypeAlias = ListDelegatedLicensesResponse  # noqa: Y015

@@ -39,6 +39,18 @@ class PresentationServiceStub:
     """Answers a code with a verdict, the chosen fields and the live state."""
     EndPresentation: _grpc.UnaryUnaryMultiCallable[_presentations_pb2.EndPresentationRequest, _presentations_pb2.EndPresentationResponse]
     """Ends a presentation before its time."""
+    ListPresentations: _grpc.UnaryUnaryMultiCallable[_presentations_pb2.ListPresentationsRequest, _presentations_pb2.ListPresentationsResponse]
+    """Lists a holder's presentations: those still open, or all that are kept."""
+    ListLooks: _grpc.UnaryUnaryMultiCallable[_presentations_pb2.ListLooksRequest, _presentations_pb2.ListLooksResponse]
+    """Lists who looked at a holder's licenses, when, at which fields, for what; newest first."""
+    CreateDelegation: _grpc.UnaryUnaryMultiCallable[_presentations_pb2.CreateDelegationRequest, _presentations_pb2.CreateDelegationResponse]
+    """Lets an agent list and present licenses of a holder (委托)."""
+    EndDelegation: _grpc.UnaryUnaryMultiCallable[_presentations_pb2.EndDelegationRequest, _presentations_pb2.EndDelegationResponse]
+    """Ends a delegation at once, and what was presented under it."""
+    ListDelegations: _grpc.UnaryUnaryMultiCallable[_presentations_pb2.ListDelegationsRequest, _presentations_pb2.ListDelegationsResponse]
+    """Lists the delegations that a holder gave, or that an agent was given."""
+    ListDelegatedLicenses: _grpc.UnaryUnaryMultiCallable[_presentations_pb2.ListDelegatedLicensesRequest, _presentations_pb2.ListDelegatedLicensesResponse]
+    """Lists the licenses of an open delegation, for its agent."""
 
 @_typing.type_check_only
 class PresentationServiceAsyncStub(PresentationServiceStub):
@@ -51,6 +63,18 @@ class PresentationServiceAsyncStub(PresentationServiceStub):
     """Answers a code with a verdict, the chosen fields and the live state."""
     EndPresentation: _aio.UnaryUnaryMultiCallable[_presentations_pb2.EndPresentationRequest, _presentations_pb2.EndPresentationResponse]  # type: ignore[assignment]
     """Ends a presentation before its time."""
+    ListPresentations: _aio.UnaryUnaryMultiCallable[_presentations_pb2.ListPresentationsRequest, _presentations_pb2.ListPresentationsResponse]  # type: ignore[assignment]
+    """Lists a holder's presentations: those still open, or all that are kept."""
+    ListLooks: _aio.UnaryUnaryMultiCallable[_presentations_pb2.ListLooksRequest, _presentations_pb2.ListLooksResponse]  # type: ignore[assignment]
+    """Lists who looked at a holder's licenses, when, at which fields, for what; newest first."""
+    CreateDelegation: _aio.UnaryUnaryMultiCallable[_presentations_pb2.CreateDelegationRequest, _presentations_pb2.CreateDelegationResponse]  # type: ignore[assignment]
+    """Lets an agent list and present licenses of a holder (委托)."""
+    EndDelegation: _aio.UnaryUnaryMultiCallable[_presentations_pb2.EndDelegationRequest, _presentations_pb2.EndDelegationResponse]  # type: ignore[assignment]
+    """Ends a delegation at once, and what was presented under it."""
+    ListDelegations: _aio.UnaryUnaryMultiCallable[_presentations_pb2.ListDelegationsRequest, _presentations_pb2.ListDelegationsResponse]  # type: ignore[assignment]
+    """Lists the delegations that a holder gave, or that an agent was given."""
+    ListDelegatedLicenses: _aio.UnaryUnaryMultiCallable[_presentations_pb2.ListDelegatedLicensesRequest, _presentations_pb2.ListDelegatedLicensesResponse]  # type: ignore[assignment]
+    """Lists the licenses of an open delegation, for its agent."""
 
 class PresentationServiceServicer(metaclass=_abc_1.ABCMeta):
     """The holder chooses what is shown, to whom, for how long."""
@@ -78,5 +102,53 @@ class PresentationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_presentations_pb2.EndPresentationResponse, _abc.Awaitable[_presentations_pb2.EndPresentationResponse]]:
         """Ends a presentation before its time."""
+
+    @_abc_1.abstractmethod
+    def ListPresentations(
+        self,
+        request: _presentations_pb2.ListPresentationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_presentations_pb2.ListPresentationsResponse, _abc.Awaitable[_presentations_pb2.ListPresentationsResponse]]:
+        """Lists a holder's presentations: those still open, or all that are kept."""
+
+    @_abc_1.abstractmethod
+    def ListLooks(
+        self,
+        request: _presentations_pb2.ListLooksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_presentations_pb2.ListLooksResponse, _abc.Awaitable[_presentations_pb2.ListLooksResponse]]:
+        """Lists who looked at a holder's licenses, when, at which fields, for what; newest first."""
+
+    @_abc_1.abstractmethod
+    def CreateDelegation(
+        self,
+        request: _presentations_pb2.CreateDelegationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_presentations_pb2.CreateDelegationResponse, _abc.Awaitable[_presentations_pb2.CreateDelegationResponse]]:
+        """Lets an agent list and present licenses of a holder (委托)."""
+
+    @_abc_1.abstractmethod
+    def EndDelegation(
+        self,
+        request: _presentations_pb2.EndDelegationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_presentations_pb2.EndDelegationResponse, _abc.Awaitable[_presentations_pb2.EndDelegationResponse]]:
+        """Ends a delegation at once, and what was presented under it."""
+
+    @_abc_1.abstractmethod
+    def ListDelegations(
+        self,
+        request: _presentations_pb2.ListDelegationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_presentations_pb2.ListDelegationsResponse, _abc.Awaitable[_presentations_pb2.ListDelegationsResponse]]:
+        """Lists the delegations that a holder gave, or that an agent was given."""
+
+    @_abc_1.abstractmethod
+    def ListDelegatedLicenses(
+        self,
+        request: _presentations_pb2.ListDelegatedLicensesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_presentations_pb2.ListDelegatedLicensesResponse, _abc.Awaitable[_presentations_pb2.ListDelegatedLicensesResponse]]:
+        """Lists the licenses of an open delegation, for its agent."""
 
 def add_PresentationServiceServicer_to_server(servicer: PresentationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -17,6 +17,7 @@ from licenses import store
 from licenses.accesses import store as accesses  # noqa: F401  # its table is looked for
 from licenses.batches import store as batches
 from licenses.batches.rows import store as rows
+from licenses.delegations import store as delegations  # noqa: F401  # likewise
 from licenses.enclosures import store as enclosures
 from licenses.holder_index import HolderIndex
 from licenses.library import store as outbox

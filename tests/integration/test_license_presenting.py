@@ -80,8 +80,13 @@ async def test_named_refusals(node: LicenseNode) -> None:
     unknown = await verify(node.verifier, "00000-00000-00000-00000-000000")
     assert unknown.verdict.sub_indication == "CODE_UNKNOWN"
     other = await present(node, name, audience=BUREAU)
-    assert await verify(node.verifier, other.code) == unknown
-    assert await verify(node.verifier, "no code") == unknown
+    wrong = await verify(node.verifier, other.code)
+    assert wrong.verdict.sub_indication == "WRONG_AUDIENCE"
+    assert (wrong.state, wrong.license_identifier) == (pb.LICENSE_STATE_UNSPECIFIED, "")
+    # The log tells who tried it no more than the answer does.
+    assert other.presentation.encode() not in wrong.receipt.leaf
+    guessed = await verify(node.verifier, "no code")
+    assert guessed.verdict == unknown.verdict
 
     expiring = await present(node, name, lifetime_seconds=60)
     once = await present(node, name, max_uses=1, lifetime_seconds=3600)

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
 
 from licenses.model import LicenseState
+from licenses.presentations.limits import (
+    NODE_CODES,
+    SECONDS_A_CODE,
+    UNKNOWN_CODES,
+    UnknownCodes,
+)
 from licenses.presentations.model import (
     DocumentVerdict,
     Refusal,
@@ -19,7 +26,6 @@ from licenses.presentations.model import (
     show_code,
     uses,
 )
-from licenses.presentations.service import SECONDS_A_CODE, UNKNOWN_CODES, UnknownCodes
 from runtime.errors import InvalidArgument, ResourceExhausted
 from tests.builders.licenses import BUREAU, NOW, a_license, a_presentation
 
@@ -106,8 +112,11 @@ def test_a_pass_tells_the_chosen_fields_only() -> None:
     assert told.state is LicenseState.ACTIVE
     assert [c.name for c in told.checks] == [
         "code_known",
+        "verifier_named",
+        "delegation_open",
         "presentation_live",
         "uses_left",
+        "purpose_fits",
         "license_state",
         "validity_period",
         "metadata_unchanged",
@@ -116,15 +125,32 @@ def test_a_pass_tells_the_chosen_fields_only() -> None:
     assert all(c.passed for c in told.checks)
 
 
-def test_another_audience_looks_like_an_unknown_code() -> None:
-    presentation = a_presentation(audience=BUREAU)
-    told = describe(Refusal.WRONG_AUDIENCE, presentation, a_license(), document=GOOD)
-    assert told == describe(Refusal.CODE_UNKNOWN, None, None)
-    assert told.identifier == ""
+def test_a_purpose_is_compared_by_its_letters_and_digits() -> None:
+    bound = a_presentation(purpose="办理公积金提取", purpose_bound=True)
+    loose = replace(bound, purpose_bound=False)
+    for said, refusal in (
+        ("办理公积金提取", None),
+        ("办理 公积金提取。", None),
+        ("办理公积金贷款", "WRONG_PURPOSE"),
+        ("", "WRONG_PURPOSE"),
+    ):
+        for one, told in ((bound, refusal), (loose, None)):
+            found = refusal_of(
+                one, a_license(), verifier=BANK, now=NOW, document=GOOD, purpose=said
+            )
+            assert found == told
 
 
 @pytest.mark.parametrize(
-    "refusal", [Refusal.PRESENTATION_ENDED, Refusal.CODE_EXPIRED, Refusal.CODE_USED_UP]
+    "refusal",
+    [
+        Refusal.WRONG_AUDIENCE,
+        Refusal.DELEGATION_ENDED,
+        Refusal.PRESENTATION_ENDED,
+        Refusal.CODE_EXPIRED,
+        Refusal.CODE_USED_UP,
+        Refusal.WRONG_PURPOSE,
+    ],
 )
 def test_a_code_that_opens_nothing_tells_nothing(refusal: Refusal) -> None:
     told = describe(refusal, a_presentation(), a_license(), document=GOOD)
@@ -186,3 +212,14 @@ def test_wrong_codes_are_bounded_per_system() -> None:
     limit.check("another")
     now[0] += SECONDS_A_CODE
     limit.check("one")
+
+
+def test_many_systems_together_are_bounded_and_an_honest_one_is_served() -> None:
+    now = [0.0]
+    limit = UnknownCodes(lambda: now[0])
+    for number in range(NODE_CODES):
+        limit.check(f"bot-{number}")
+        limit.count(f"bot-{number}")
+    with pytest.raises(ResourceExhausted):
+        limit.check("bot-7")
+    limit.check("honest")

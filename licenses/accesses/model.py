@@ -1,0 +1,34 @@
+"""A look at a license, as its holder is told of it.
+
+1. Who (a system of a department), when, which fields, for what, and what came of it.
+2. The purpose may be personal: it stands here, in the licenses' database, and in no audit leaf.
+3. The receipt is the leaf of the audit log that tells of the look, with the salt that opens its
+   commitments: the holder can show both to anybody, and anybody finds the leaf in the log.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """One look. `number` orders them; `license` is the license's name, `kind` the record's kind.
+
+    `result` is PASSED or a refusal's reason, "" where nothing was asked that could be refused;
+    `presentation` the id of the presentation that was verified or made, if any. Of looks from
+    before receipts were kept `leaf` is empty.
+    """
+
+    number: int
+    license: str
+    at: datetime
+    system: str
+    kind: str
+    fields: tuple[str, ...]
+    purpose: str = field(repr=False)
+    presentation: str
+    result: str
+    leaf: bytes = field(repr=False)
+    salt: bytes = field(repr=False)

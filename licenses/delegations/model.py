@@ -1,0 +1,101 @@
+"""What a delegation allows.
+
+1. A holder names whom (name and code), which licenses, for what, and until when: at most a year.
+2. The agent may list these licenses and present them for that purpose, and nothing else: neither
+   take their files, nor look at others' looks, nor delegate further.
+3. It is over at its end, or at once when the holder ends it, and with it every presentation that
+   was made under it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from licenses.texts import same_purpose
+from runtime.errors import FailedPrecondition, FieldViolation, InvalidArgument
+
+LONGEST = timedelta(days=366)
+MOST_LICENSES = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delegation:
+    """One delegation; `licenses` are names, `end_time` is when its holder ended it."""
+
+    id: str
+    grantor_code: str = field(repr=False)
+    agent_name: str = field(repr=False)
+    agent_code: str = field(repr=False)
+    licenses: tuple[str, ...]
+    purpose: str = field(repr=False)
+    create_time: datetime
+    expire_time: datetime
+    end_time: datetime | None = None
+
+    @property
+    def name(self) -> str:
+        """delegations/{delegation}."""
+        return f"delegations/{self.id}"
+
+    def is_open(self, now: datetime) -> bool:
+        """Whether it still allows something."""
+        return self.end_time is None and now < self.expire_time
+
+
+def check_expire_time(expire_time: datetime, now: datetime) -> datetime:
+    """Raises InvalidArgument, BAD_DELEGATION_END."""
+    if not now < expire_time <= now + LONGEST:
+        raise InvalidArgument(
+            f"expire_time must be after now, and at most {LONGEST.days} days ahead",
+            reason="BAD_DELEGATION_END",
+            message_zh=f"委托期限应晚于当前时间，且不超过 {LONGEST.days} 天",
+            violations=[FieldViolation("expire_time", "out of range")],
+        )
+    return expire_time.replace(microsecond=0)
+
+
+def check_licenses(names: Sequence[str]) -> tuple[str, ...]:
+    """The licenses, each once. Raises InvalidArgument, BAD_DELEGATED_LICENSES."""
+    chosen = tuple(dict.fromkeys(names))
+    if not 0 < len(chosen) <= MOST_LICENSES:
+        raise InvalidArgument(
+            f"name 1 to {MOST_LICENSES} licenses that are delegated",
+            reason="BAD_DELEGATED_LICENSES",
+            message_zh=f"请指明 1 至 {MOST_LICENSES} 个委托的证照",
+            violations=[FieldViolation("licenses", "none, or too many")],
+        )
+    return chosen
+
+
+def decide(delegation: Delegation, license_: str, purpose: str, now: datetime) -> None:
+    """Whether an agent may present a license for a purpose now.
+
+    Raises FailedPrecondition: DELEGATION_ENDED, DELEGATION_EXPIRED, DELEGATION_OF_OTHER_LICENSE,
+    DELEGATION_FOR_OTHER_PURPOSE.
+    """
+    if delegation.end_time is not None:
+        raise FailedPrecondition(
+            "the holder has ended this delegation: ask for a new one",
+            reason="DELEGATION_ENDED",
+            message_zh="委托人已终止该委托：请重新取得委托",
+        )
+    if now >= delegation.expire_time:
+        raise FailedPrecondition(
+            "this delegation's time is over: ask the holder for a new one",
+            reason="DELEGATION_EXPIRED",
+            message_zh="该委托已过期：请向委托人重新取得委托",
+        )
+    if license_ not in delegation.licenses:
+        raise FailedPrecondition(
+            "this delegation is of other licenses: see it with ListDelegations",
+            reason="DELEGATION_OF_OTHER_LICENSE",
+            message_zh="该委托不包含此证照：请查看委托内容",
+        )
+    if not same_purpose(purpose, delegation.purpose):
+        raise FailedPrecondition(
+            "this delegation is for another purpose: present for the one that it names",
+            reason="DELEGATION_FOR_OTHER_PURPOSE",
+            message_zh="该委托用于其他事由：请按委托的事由亮证",
+        )

@@ -1,0 +1,232 @@
+"""Delegating (委托): a holder lets an agent list and present licenses.
+
+1. Only who was identified as the holder delegates, and only what they hold; only they end it.
+2. To others than holder and agent a delegation does not exist.
+3. Ending one ends the presentations that were made under it, in one transaction.
+4. The audit log tells that a delegation of which licenses was made and ended; who the agent is and
+   what for is committed to there.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from licenses import store as licenses
+from licenses.accesses import store as accesses
+from licenses.delegations import store
+from licenses.delegations.model import Delegation, check_expire_time, check_licenses
+from licenses.holder_index import HolderIndex
+from licenses.holders import check_identified
+from licenses.model import License, LicenseState
+from licenses.presentations import store as presentations
+from licenses.reading import is_holder, license_not_found
+from licenses.texts import NAME_LIMIT, check_text, text_problem
+from runtime import names
+from runtime.clock import Clock
+from runtime.database import Database, UnitOfWork
+from runtime.errors import FieldViolation, InvalidArgument, NotFound, ResourceExhausted
+from runtime.idcodes import citizen_number_problem, credit_code_problem
+from runtime.identity import Principal
+from runtime.paging import last_of
+from runtime.records import Value, instant, make_record
+
+MOST_OPEN = 200
+_HIDDEN = (LicenseState.ISSUING, LicenseState.ABANDONED)
+
+
+def delegation_not_found() -> NotFound:
+    """The one refusal for a delegation that is absent and for one that is somebody else's."""
+    return NotFound(
+        "no such delegation: see those you gave or were given with ListDelegations",
+        reason="DELEGATION_NOT_FOUND",
+        message_zh="没有这项委托：请查看委托列表",
+    )
+
+
+def is_agent(delegation: Delegation | None, code: str) -> bool:
+    """Whether a code is the agent's; takes the same time either way."""
+    if delegation is None:
+        return False
+    return secrets.compare_digest(delegation.agent_code.encode(), code.encode())
+
+
+class Delegating:
+    """The use cases of delegating."""
+
+    def __init__(self, database: Database, holder_index: HolderIndex, clock: Clock) -> None:
+        self._database = database
+        self._index = holder_index
+        self._clock = clock
+
+    def delegate(
+        self,
+        work: UnitOfWork,
+        holder_code: str,
+        *,
+        agent_name: str,
+        agent_code: str,
+        license_names: Sequence[str],
+        purpose: str,
+        expire_time: datetime,
+        principal: Principal,
+    ) -> Delegation:
+        """A new delegation.
+
+        Raises NotFound (LICENSE_NOT_FOUND, also for another holder's), InvalidArgument
+        (BAD_DELEGATED_LICENSES, BAD_DELEGATION_END, BAD_AGENT, BAD_TEXT) and ResourceExhausted
+        (TOO_MANY_DELEGATIONS).
+        """
+        check_identified(principal, holder_code, license_not_found)
+        chosen = check_licenses(license_names)
+        check_text(purpose, name="purpose")
+        _check_agent(agent_name, agent_code, holder_code)
+        now = self._clock.now()
+        until = check_expire_time(expire_time, now)
+        held = [_own(work, one, holder_code) for one in chosen]
+        if store.open_count(work.session, self._index(holder_code), now) >= MOST_OPEN:
+            raise ResourceExhausted(
+                f"a holder has at most {MOST_OPEN} open delegations: end some first",
+                reason="TOO_MANY_DELEGATIONS",
+                message_zh=f"同一持证人最多 {MOST_OPEN} 项有效委托：请先终止一部分",
+            )
+        made = Delegation(
+            id=secrets.token_hex(12),
+            grantor_code=holder_code,
+            agent_name=agent_name,
+            agent_code=agent_code,
+            licenses=chosen,
+            purpose=purpose,
+            create_time=now,
+            expire_time=until,
+        )
+        store.add(work.session, made, index=self._index, actor=principal.system)
+        self._record(work, "license_delegated", made, held, principal)
+        return made
+
+    def end(
+        self, work: UnitOfWork, name: str, holder_code: str, *, principal: Principal
+    ) -> Delegation:
+        """End a delegation at once; ending it twice changes nothing. Raises NotFound."""
+        ids = names.parse(names.DELEGATION, name)
+        check_identified(principal, holder_code, delegation_not_found)
+        found = store.delegation_by_id(work.session, ids["delegation"])
+        if found is None or not secrets.compare_digest(
+            found.grantor_code.encode(), holder_code.encode()
+        ):
+            raise delegation_not_found()
+        now = self._clock.now()
+        if store.end(work.session, found.id, now):
+            found = replace(found, end_time=now)
+            presentations.end_delegated(work.session, found.id)
+            held = [
+                license_
+                for one in found.licenses
+                if (license_ := licenses.license_by_id(work.session, one.rpartition("/")[2]))
+            ]
+            self._record(work, "delegation_ended", found, held, principal)
+        return found
+
+    def listed(
+        self, code: str, *, as_agent: bool, size: int, token: str, principal: Principal
+    ) -> list[Delegation]:
+        """Delegations that somebody gave, or as an agent was given: at most `size` + 1."""
+        if not check_identified(principal, code):
+            return []
+        with self._database.reading() as session:
+            return store.given_or_got(
+                session, self._index(code), as_agent=as_agent, after=last_of(token), size=size + 1
+            )
+
+    def licenses(self, name: str, agent_code: str, *, principal: Principal) -> list[License]:
+        """The licenses of a delegation, for its agent while it is open; a look at each of them.
+
+        Raises NotFound (DELEGATION_NOT_FOUND, also of one that is over).
+        """
+        ids = names.parse(names.DELEGATION, name, field="delegation")
+        check_identified(principal, agent_code, delegation_not_found)
+        now = self._clock.now()
+        with self._database.unit_of_work() as work:
+            found = store.delegation_by_id(work.session, ids["delegation"])
+            if found is None or not is_agent(found, agent_code) or not found.is_open(now):
+                raise delegation_not_found()
+            held = [
+                license_
+                for one in found.licenses
+                if (license_ := licenses.license_by_id(work.session, one.rpartition("/")[2]))
+                and license_.state not in _HIDDEN
+                and is_holder(license_, found.grantor_code)
+            ]
+            self._record(work, "delegated_licenses_listed", found, held, principal)
+        return held
+
+    def _record(
+        self,
+        work: UnitOfWork,
+        kind: str,
+        of: Delegation,
+        held: Sequence[License],
+        principal: Principal,
+    ) -> None:
+        now = self._clock.now()
+        facts: dict[str, Value] = {
+            "delegation": of.name,
+            "licenses": [one.name for one in held],
+            "expire_time": instant(of.expire_time),
+        }
+        record = make_record(
+            kind,
+            at=now,
+            actor=principal.system,
+            facts=facts,
+            commitments={
+                "holder_code": of.grantor_code.encode(),
+                "agent_code": of.agent_code.encode(),
+                "purpose": of.purpose.encode(),
+            },
+        )
+        for one in held:
+            accesses.add_access(
+                work.session,
+                one.id,
+                at=now,
+                system=principal.system,
+                kind=kind,
+                purpose=of.purpose,
+                record=record,
+                fields=("*",) if kind == "delegated_licenses_listed" else (),
+            )
+        work.record(record)
+
+
+def _own(work: UnitOfWork, name: str, holder_code: str) -> License:
+    ids = names.parse(names.LICENSE, name, field="licenses")
+    found = licenses.license_by_id(work.session, ids["license"])
+    if (
+        found is None
+        or found.name != name
+        or found.state in _HIDDEN
+        or not is_holder(found, holder_code)
+    ):
+        raise license_not_found()
+    return found
+
+
+def _check_agent(name: str, code: str, holder_code: str) -> None:
+    """Raises InvalidArgument, BAD_AGENT, which repeats nothing of it."""
+    wrong = ""
+    if text_problem(name, NAME_LIMIT, required=True):
+        wrong = f"its name has 1 to {NAME_LIMIT} characters"
+    elif citizen_number_problem(code) and credit_code_problem(code):
+        wrong = "its code is neither a citizen number nor a credit code"
+    elif code == holder_code:
+        wrong = "it is the holder"
+    if wrong:
+        raise InvalidArgument(
+            f"the agent cannot be delegated to: {wrong}",
+            reason="BAD_AGENT",
+            message_zh="受托人姓名或号码不正确，或与持证人相同",
+            violations=[FieldViolation("agent", wrong)],
+        )

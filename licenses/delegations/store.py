@@ -1,0 +1,124 @@
+"""Where delegations are held. Both sides are found by the keyed index of their codes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from sqlmodel import Field, Session, col, select
+
+from licenses.delegations.model import Delegation
+from licenses.store import Table
+from runtime.database import UtcDateTime
+
+
+class DelegationRow(Table, table=True):
+    """One delegation."""
+
+    __tablename__ = "delegation"
+    __table_args__ = (
+        sa.Index("delegation_of_grantor", "grantor_index", "id"),
+        sa.Index("delegation_of_agent", "agent_index", "id"),
+    )
+
+    id: str = Field(primary_key=True, max_length=32)
+    grantor_code: str = Field(max_length=18)
+    grantor_index: bytes
+    agent_name: str = Field(sa_type=sa.Text)
+    agent_code: str = Field(max_length=18)
+    agent_index: bytes
+    #: Names of licenses, as JSON.
+    licenses: str = Field(sa_type=sa.Text)
+    purpose: str = Field(sa_type=sa.Text)
+    create_time: datetime = Field(sa_type=UtcDateTime)
+    expire_time: datetime = Field(sa_type=UtcDateTime)
+    end_time: datetime | None = Field(sa_type=UtcDateTime, nullable=True)
+    actor: str = Field(max_length=200)
+
+
+def add(
+    session: Session, delegation: Delegation, *, index: Callable[[str], bytes], actor: str
+) -> None:
+    """Write a delegation, with `index` of both codes."""
+    session.add(
+        DelegationRow(
+            id=delegation.id,
+            grantor_code=delegation.grantor_code,
+            grantor_index=index(delegation.grantor_code),
+            agent_name=delegation.agent_name,
+            agent_code=delegation.agent_code,
+            agent_index=index(delegation.agent_code),
+            licenses=orjson.dumps(list(delegation.licenses)).decode(),
+            purpose=delegation.purpose,
+            create_time=delegation.create_time,
+            expire_time=delegation.expire_time,
+            end_time=delegation.end_time,
+            actor=actor,
+        )
+    )
+    session.flush()
+
+
+def delegation_by_id(session: Session, delegation_id: str) -> Delegation | None:
+    """A delegation."""
+    row = session.get(DelegationRow, delegation_id)
+    return None if row is None else _delegation(row)
+
+
+def given_or_got(
+    session: Session, index: bytes, *, as_agent: bool, after: str, size: int
+) -> list[Delegation]:
+    """Delegations that somebody gave, or was given, in order of id."""
+    side = col(DelegationRow.agent_index if as_agent else DelegationRow.grantor_index)
+    conditions: list[Any] = [side == index, col(DelegationRow.id) > after]
+    statement = select(DelegationRow).where(*conditions).order_by(DelegationRow.id).limit(size)
+    return [_delegation(row) for row in session.exec(statement)]
+
+
+def open_count(session: Session, index: bytes, now: datetime) -> int:
+    """How many delegations of a grantor are open."""
+    row = DelegationRow
+    statement = select(sa.func.count()).where(
+        col(row.grantor_index) == index, col(row.end_time).is_(None), col(row.expire_time) > now
+    )
+    return int(session.exec(statement).one())
+
+
+def end(session: Session, delegation_id: str, at: datetime) -> bool:
+    """End a delegation; whether this call ended it."""
+    done = session.execute(
+        sa.update(DelegationRow)
+        .where(col(DelegationRow.id) == delegation_id, col(DelegationRow.end_time).is_(None))
+        .values(end_time=at)
+    )
+    return bool(done.rowcount)  # type: ignore[attr-defined]  # an UPDATE has one
+
+
+def index_again(session: Session, index: Callable[[str], bytes]) -> None:
+    """Make the indexes of both sides again, by a new key."""
+    rows = session.exec(
+        select(DelegationRow.id, DelegationRow.grantor_code, DelegationRow.agent_code)
+    ).all()
+    for delegation_id, grantor, agent in rows:
+        session.execute(
+            sa.update(DelegationRow)
+            .where(col(DelegationRow.id) == delegation_id)
+            .values(grantor_index=index(grantor), agent_index=index(agent))
+        )
+
+
+def _delegation(row: DelegationRow) -> Delegation:
+    return Delegation(
+        id=row.id,
+        grantor_code=row.grantor_code,
+        agent_name=row.agent_name,
+        agent_code=row.agent_code,
+        licenses=tuple(orjson.loads(row.licenses)),
+        purpose=row.purpose,
+        create_time=row.create_time,
+        expire_time=row.expire_time,
+        end_time=row.end_time,
+    )
