@@ -28,7 +28,6 @@ from licenses.finishing import Finishing, lay_out
 from licenses.holder_index import HolderIndex
 from licenses.identifiers import LicenseIdentifier
 from licenses.metadata import (
-    last_day,
     metadata_digest,
     metadata_of,
     page_values,
@@ -48,6 +47,7 @@ from licenses.model import (
 )
 from licenses.neighbours import Neighbours
 from licenses.orders import validate_order
+from licenses.terms import term_of
 from licenses.types.model import FIRST_VERSION, check_issuer
 from licenses.types.service import Types
 from runtime.clock import Clock, china_date
@@ -127,7 +127,8 @@ class Issuing:
 
         `department` issues; `seal` may be empty. Raises InvalidArgument (BAD_LICENSE_FIELDS and
         those of the page: TEXT_TOO_LONG, GLYPH_MISSING), NotFound (no such department),
-        PermissionDenied (NOT_AN_ISSUER), FailedPrecondition (SEAL_NOT_USABLE, SEAL_OF_OTHER_KIND, TRANSITION_FORBIDDEN,
+        PermissionDenied (NOT_AN_ISSUER),
+        FailedPrecondition (SEAL_NOT_USABLE, SEAL_OF_OTHER_KIND, TRANSITION_FORBIDDEN,
         LICENSE_ABANDONED),
         AlreadyExists (SERIAL_TAKEN, REQUEST_ID_REUSED), Aborted (VERSION_BEING_ISSUED),
         Unavailable (a neighbour or the object store does not answer, CLOCK_BEHIND: repeat the
@@ -226,20 +227,21 @@ class Issuing:
         succession: Succession | None,
     ) -> License:
         kind = self._types.version(order.type.id, order.type_version)
+        now = self._clock.now().replace(microsecond=0)
+        if succession is not None:
+            valid_from, valid_to = succession.valid_from, succession.valid_to
+        else:
+            valid_from, valid_to = term_of(order, date.fromisoformat(china_date(now)))
         pictures, scans = self._enclosed(order)
         enclosures = (*order.pictures.values(), *scans)
         self._enclosures.keep(enclosures)
-        now = self._clock.now().replace(microsecond=0)
         with self._database.unit_of_work() as work:
             if succession is not None:
                 identifier = _next_version(work, order, issuer, succession)
                 check_clock(now, succession.before.issue_time)
                 now = max(now, succession.before.issue_time)
-                valid_from, valid_to = succession.valid_from, succession.valid_to
             else:
                 identifier = _identifier(work, order, issuer, now)
-                valid_from = order.valid_from or date.fromisoformat(china_date(now))
-                valid_to = order.valid_to or last_day(valid_from, order.type.validity, order.fields)
             metadata = metadata_of(
                 order,
                 identifier=identifier,

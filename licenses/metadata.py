@@ -10,15 +10,14 @@
 
 from __future__ import annotations
 
-import calendar
 import hashlib
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 from licenses.identifiers import LicenseIdentifier
 from licenses.model import BETWEEN, Holder, Issuer, IssuingSeal, License, Order, Paper
-from licenses.types.model import HOLDER_CODE_WORDS, FieldKind, LicenseType, Validity
-from licenses.types.values import chinese_date, read_day, read_rows, shown
+from licenses.types.model import HOLDER_CODE_WORDS, FieldKind, LicenseType
+from licenses.types.values import chinese_date, read_rows, shown
 from runtime.clock import CHINA, china_date
 from runtime.records import canonical
 
@@ -28,23 +27,6 @@ FROM_PAPER = "历史数据电子化"
 PAPER_MARK = "依纸质证照电子化"
 #: What a slot of a template may show: a text, the rows of a table, or a picture.
 PageValue = str | tuple[tuple[str, ...], ...] | bytes
-
-
-def last_day(valid_from: date, rule: Validity, fields: Mapping[str, str]) -> date | None:
-    """The last day by a type's rule; None is without end."""
-    if rule.until_field:
-        return read_day(fields.get(rule.until_field, ""))
-    if rule.days:
-        return valid_from + timedelta(days=rule.days - 1)
-    if rule.unlimited:
-        return None
-    months = rule.years * 12 + rule.months
-    year, month = divmod(valid_from.year * 12 + valid_from.month - 1 + months, 12)
-    if valid_from.day > calendar.monthrange(year, month + 1)[1]:
-        # 29 February, or the 31st: the day before the first of the next month.
-        year, month = divmod(year * 12 + month + 1, 12)
-        return date(year, month + 1, 1) - timedelta(days=1)
-    return date(year, month + 1, valid_from.day) - timedelta(days=1)
 
 
 def metadata_of(

@@ -56,7 +56,7 @@ def validate_order(order: Order) -> Order:
             kept[code] = value
     if sum(map(len, kept.values())) > FIELDS_TOTAL:
         wrong.append(FieldViolation("fields", f"together longer than {FIELDS_TOTAL} characters"))
-    wrong += _day_problems(order, kept) + _paper_problems(order)
+    wrong += _day_problems(order) + _paper_problems(order)
     if wrong:
         raise _refusal(wrong, list(known) if unknown else [])
     return replace(order, fields=kept)
@@ -141,19 +141,13 @@ def _pictures(order: Order, wrong: list[FieldViolation]) -> dict[str, str]:
     return found
 
 
-def _day_problems(order: Order, kept: dict[str, str]) -> list[FieldViolation]:
+def _day_problems(order: Order) -> list[FieldViolation]:
     wrong: list[FieldViolation] = []
     for name, day in (("valid_from", order.valid_from), ("valid_to", order.valid_to)):
         if day is not None and read_day(day.isoformat()) is None:
             wrong.append(FieldViolation(name, "not a day from 1800 to 2200"))
-    if order.valid_to is not None:
-        if order.paper is None:
-            wrong.append(FieldViolation("valid_to", "the type says it; only a paper one tells it"))
-        elif order.valid_from is not None and order.valid_to < order.valid_from:
-            wrong.append(FieldViolation("valid_to", "before valid_from"))
-    until = kept.get(order.type.validity.until_field, "")
-    if until and order.valid_from is not None and until < order.valid_from.isoformat():
-        wrong.append(FieldViolation(f"fields.{order.type.validity.until_field}", "in the past"))
+    if order.valid_to is not None and order.paper is None:
+        wrong.append(FieldViolation("valid_to", "the type says it; only a paper one tells it"))
     return wrong
 
 

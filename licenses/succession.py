@@ -2,9 +2,8 @@
 
 1. The new version has the serial of the one before and the next version number, and is made by the
    newest version of the type: what the license says is judged by today's rules.
-2. Corrected: what was wrong, with the validity as it was. Renewed: valid from today, for the type's
-   time counted from the end of the old validity where that is still to come, so that nobody loses
-   days by coming early. Transferred: to another holder, for the rest of its validity.
+2. Corrected: what was wrong. Renewed: valid anew. Transferred: to another holder, for the rest of
+   its validity. How long each is valid: `licenses.terms`.
 3. A license made from a paper one stays so when it is corrected, with the same scans.
 """
 
@@ -12,11 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import date
 
 from licenses.documents import Documents
 from licenses.issuing import Issuing, Request, Succession
-from licenses.metadata import last_day, scans_of
+from licenses.metadata import scans_of
 from licenses.model import (
     SUCCESSIONS,
     Act,
@@ -30,6 +29,7 @@ from licenses.model import (
 )
 from licenses.orders import holder_of, validate_order
 from licenses.reading import Reading
+from licenses.terms import succeeding
 from licenses.texts import check_text
 from licenses.types.model import LicenseType
 from licenses.types.reading import RESERVED
@@ -83,9 +83,9 @@ class Successions:
         """The new version in force; the one before ended with it.
 
         `reason` holds no personal data, at most 200 characters. Raises what `Issuing.issue` raises,
-        NotFound (LICENSE_NOT_FOUND), FailedPrecondition (TRANSITION_FORBIDDEN, LICENSE_EXPIRED) and
-        InvalidArgument (BAD_TEXT, PERSONAL_NUMBER_IN_TEXT, NOTHING_CHANGED, SAME_HOLDER,
-        BAD_VALID_FROM).
+        NotFound (LICENSE_NOT_FOUND), FailedPrecondition (TRANSITION_FORBIDDEN, LICENSE_EXPIRED,
+        RENEWAL_TOO_EARLY) and InvalidArgument (BAD_TEXT, PERSONAL_NUMBER_IN_TEXT, NOTHING_CHANGED,
+        SAME_HOLDER, BAD_VALID_FROM).
         """
         if act not in SUCCESSIONS:
             raise ValueError("this act makes no new version")
@@ -110,13 +110,13 @@ class Successions:
         )
         today = date.fromisoformat(china_date(self._clock.now()))
         _check_change(before, order, act, wish)
-        valid_from, valid_to = _validity(before, order, act, wish, today)
         if act is Act.TRANSFER and is_expired(before.valid_to, self._clock.now()):
             raise FailedPrecondition(
                 "a license that has expired is not transferred: renew it first",
                 reason="LICENSE_EXPIRED",
                 message_zh="证照已过有效期，不能转移：请先换发",
             )
+        valid_from, valid_to = succeeding(before, order, act, wish.valid_from, today)
         return self._issuing.issue(
             replace(order, valid_from=None),
             department=before.issuer,
@@ -172,37 +172,3 @@ def _check_change(before: License, order: Order, act: Act, wish: Wish) -> None:
             reason="NOTHING_CHANGED",
             message_zh="更正没有任何变化：请填写要更正的内容",
         )
-
-
-def _validity(
-    before: License, order: Order, act: Act, wish: Wish, today: date
-) -> tuple[date, date | None]:
-    """First and last day of the new version."""
-    rule = order.type.validity
-    if wish.valid_from is not None and wish.valid_from > today and act is not Act.CORRECT:
-        raise InvalidArgument(
-            "valid_from must not be after today: the version before ends at once",
-            reason="BAD_VALID_FROM",
-            message_zh="valid_from 不能晚于今天：原证照即时失效",
-            violations=[FieldViolation("valid_from", "after today")],
-        )
-    if act is Act.RENEW:
-        start = wish.valid_from or today
-        counted = start
-        if wish.valid_from is None and before.valid_to and before.valid_to >= today:
-            counted = before.valid_to + timedelta(days=1)
-        end = last_day(counted, rule, order.fields)
-    elif rule.until_field or wish.valid_from is not None:
-        start = wish.valid_from or before.valid_from
-        end = last_day(start, rule, order.fields)
-    else:
-        start = before.valid_from if act is Act.CORRECT else today
-        end = before.valid_to
-    if end is not None and end < start:
-        raise InvalidArgument(
-            "the new version would end before it begins: correct its last day",
-            reason="BAD_LICENSE_FIELDS",
-            message_zh="新证照的截止日期早于起始日期：请更正",
-            violations=[FieldViolation("valid_from", "after the last day")],
-        )
-    return start, end

@@ -113,8 +113,8 @@ class Batches:
     ) -> Receiving:
         """A batch to receive; one that is `repeated` is read and not written.
 
-        Raises PermissionDenied (NOT_OWN_DEPARTMENT, NOT_AN_ISSUER), NotFound (LICENSE_TYPE_NOT_FOUND),
-        InvalidArgument (MALFORMED_NAME), ResourceExhausted (TOO_MANY_BATCHES).
+        Raises PermissionDenied (NOT_OWN_DEPARTMENT, NOT_AN_ISSUER), InvalidArgument
+        (MALFORMED_NAME), NotFound (LICENSE_TYPE_NOT_FOUND), ResourceExhausted (TOO_MANY_BATCHES).
         """
         check_own_department(parent, principal)
         if seal:

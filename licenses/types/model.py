@@ -27,6 +27,7 @@ COLUMNS_LIMIT = 12
 VALUES_LIMIT = 500
 HOLDERS_LIMIT = 20
 ISSUERS_LIMIT = 500
+RENEW_DAYS = 90
 FIRST_VERSION = 1
 #: TOML of a type, and of a template.
 TEXT_LIMIT = 256 * 1024
@@ -123,9 +124,10 @@ class Holders:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Validity:
-    """How long a license is valid from its first day. Exactly one is set.
+    """How long a license is valid from its first day. Exactly one of the first five is set.
 
     `until_field`: a date field of the type that says the last day; empty is without end.
+    `renew_days`: a license is renewed from so many days before its last one.
     """
 
     years: int = 0
@@ -133,6 +135,7 @@ class Validity:
     days: int = 0
     until_field: str = ""
     unlimited: bool = False
+    renew_days: int = RENEW_DAYS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

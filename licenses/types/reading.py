@@ -21,6 +21,7 @@ from licenses.types.model import (
     FIELDS_LIMIT,
     HOLDERS_LIMIT,
     ISSUERS_LIMIT,
+    RENEW_DAYS,
     TABLE_ROWS,
     TEXT_LIMIT,
     VALUES_LIMIT,
@@ -246,11 +247,14 @@ def _validity(row: _Row, fields: Sequence[LicenseField]) -> Validity:
         days=inner.number("days", 0, 1, 36_500),
         until_field=inner.text("until_field", ""),
         unlimited=inner.truth("unlimited"),
+        renew_days=inner.number("renew_days", RENEW_DAYS, 0, 3650),
     )
     inner.done()
     given = [found.years, found.months, found.days, found.until_field, found.unlimited]
     if sum(map(bool, given)) != 1:
         inner.refuse("", "exactly one of years, months, days, until_field, unlimited = true")
+    if found.unlimited and inner.has("renew_days"):
+        inner.refuse("renew_days", "only of what ends")
     if found.until_field:
         kinds = {one.code: one.kind for one in fields}
         if kinds.get(found.until_field) is not FieldKind.DATE:

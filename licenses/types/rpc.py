@@ -52,6 +52,7 @@ def to_type(held: TypeVersion, *, texts: bool = False) -> pb.LicenseType:
             days=rule.days,
             until_field=rule.until_field,
             unlimited=rule.unlimited,
+            renew_days=0 if rule.unlimited else rule.renew_days,
         ),
         template=kind.template,
         seal=kind.seal,

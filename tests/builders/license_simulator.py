@@ -188,7 +188,10 @@ class Process:
         )
 
     def issue(self, request: Request, **changes: Any) -> License:
-        return self.issuing.issue(an_order(**changes), department=BUREAU, seal="", request=request)
+        # Near its end, so that it may be renewed.
+        first = self.clock.now().date() - timedelta(days=3 * 365 - 60)
+        order = an_order(**{"valid_from": first, **changes})
+        return self.issuing.issue(order, department=BUREAU, seal="", request=request)
 
     def succeed(self, name: str, act: Act, wish: Wish, request: Request) -> License:
         return self.successions.succeed(

@@ -5,9 +5,10 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cache
 
 from licenses.identifiers import LicenseIdentifier
-from licenses.metadata import last_day, metadata_digest, metadata_of
+from licenses.metadata import metadata_digest, metadata_of
 from licenses.model import Holder, Issuer, IssuingSeal, License, LicenseState, Order
 from licenses.presentations.model import Presentation
+from licenses.terms import last_day
 from licenses.types.model import HolderCodeType, LicenseType, TypeVersion
 from licenses.types.reading import parse
 from licenses.types.service import digest_of, shipped

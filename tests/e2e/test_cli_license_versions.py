@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ DEPARTMENT = "departments/human-resources"
 SHIPPED = "licenseTypes/employment-registration"
 TYPE = "licenseTypes/skills-certificate"
 CODE = "11990101000000035K901"
+#: The first day of three years that end in a month or so.
+NEARLY_OVER = f"{datetime.now(UTC) - timedelta(days=3 * 365 - 30):%Y-%m-%d}"
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +98,7 @@ def test_a_type_is_put_changed_and_refused_by_the_place_of_its_mistake(
 def test_a_license_is_corrected_renewed_and_transferred(here: tuple[str, ...]) -> None:
     issued = told(
         "license", "issue", DEPARTMENT, SHIPPED, "--holder-name", "赵示例",
-        "--field", "KZ_DJLX=就业登记", *here, holder=citizen_number(1),
+        "--field", "KZ_DJLX=就业登记", "--valid-from", NEARLY_OVER, *here, holder=citizen_number(1),
     )  # fmt: skip
     why = ("--reason", "依申请")
     refused("NOTHING_CHANGED", "license", "correct", issued["name"], *why, *here)
@@ -104,6 +107,7 @@ def test_a_license_is_corrected_renewed_and_transferred(here: tuple[str, ...]) -
     assert told(*ask, "--request-id", "correct-1", *here)["name"] == corrected["name"]
     renewed = told("license", "renew", corrected["name"], *why, *here)
     transfer = ("license", "transfer", renewed["name"], "--holder-name", "钱示例", *why)
+    refused("RENEWAL_TOO_EARLY", "license", "renew", renewed["name"], *why, *here)
     moved = told(*transfer, *here, holder=citizen_number(2))
     versions = [issued, corrected, renewed, moved]
     assert [one["license_identifier"].split(".")[-2] for one in versions] == [

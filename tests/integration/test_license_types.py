@@ -59,7 +59,7 @@ async def test_a_type_is_changed_without_touching_code_and_what_was_reserved_kee
     client = node.issuer.licenses
     held = (await client.GetLicenseType(pb.GetLicenseTypeRequest(name=name))).license_type
     assert held.version == 1
-    first = await issue(node, fields={"KZ_DJLX": "就业登记"})
+    first = await issue(node, fields={"KZ_DJLX": "就业登记"}, valid_from="2023-12-15")
     assert first.type_version == 1
     text = held.toml.replace('code = "KZ_BZ"\n', 'code = "KZ_BZ"\nrequired = true\n')
     # Only the authority that the type's code names puts it, and only after having read it.

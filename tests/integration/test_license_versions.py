@@ -104,18 +104,22 @@ async def test_three_forms_carry_one_digest_of_one_metadata(node: LicenseNode) -
         assert checked.verdict.indication == seal_pb2.INDICATION_PASSED, form
 
 
-async def test_a_renewed_license_loses_no_days(node: LicenseNode) -> None:
-    first = await issue(node)
-    assert (first.valid_from, first.valid_to) == ("2026-11-21", "2029-11-20")
+async def test_a_license_is_renewed_near_its_end_for_one_term(node: LicenseNode) -> None:
+    first = await issue(node, valid_from="2023-12-15")
+    assert (first.valid_from, first.valid_to) == ("2023-12-15", "2026-12-14")
     second = await succeed(node, "Renew", first.name)
-    assert (second.valid_from, second.valid_to) == ("2026-11-21", "2032-11-20")
-    third = await succeed(node, "Renew", second.name, valid_from="2026-11-01")
-    assert (third.valid_from, third.valid_to) == ("2026-11-01", "2029-10-31")
-    request = pb.RenewLicenseRequest(
-        name=third.name, valid_from="2026-11-22", reason="x", request_id=fresh()
-    )
+    assert (second.valid_from, second.valid_to) == ("2026-11-21", "2029-11-20")
+    request = pb.RenewLicenseRequest(name=second.name, reason="x", request_id=fresh())
     error = await refused(node.issuer.licenses.RenewLicense(request))
-    assert error.reason == "BAD_VALID_FROM"
+    assert (error.reason, error.metadata["renew_from"]) == ("RENEWAL_TOO_EARLY", "2029-08-22")
+    assert "2029-08-22" in error.message_zh
+
+
+async def test_a_license_that_is_over_when_it_begins_is_not_issued(node: LicenseNode) -> None:
+    for days in ({"valid_from": "2023-11-21"}, {"valid_from": "2027-11-23"}):
+        error = await refused(node.issuer.licenses.IssueLicense(issue_request(**days)))
+        assert error.reason == "BAD_LICENSE_FIELDS"
+        assert [one.field for one in error.violations] == ["valid_from"]
 
 
 async def test_a_transferred_license_is_the_new_holders(node: LicenseNode) -> None:
@@ -153,7 +157,7 @@ async def test_a_transferred_license_is_the_new_holders(node: LicenseNode) -> No
         ("Transfer", {}, "SAME_HOLDER"),
         ("Transfer", {"holder_name": "赵示例", "holder_code": HOLDER}, "SAME_HOLDER"),
         ("Transfer", {"holder_name": "甲", "holder_code": "1"}, "BAD_LICENSE_FIELDS"),
-        ("Renew", {"valid_from": "2027-01-01"}, "BAD_VALID_FROM"),
+        ("Renew", {}, "RENEWAL_TOO_EARLY"),
         ("Renew", {"valid_from": "soon"}, "BAD_ARGUMENT"),
     ],
 )
@@ -278,9 +282,9 @@ async def test_a_license_made_from_a_paper_one_says_so(node: LicenseNode) -> Non
     corrected = await succeed(node, "Correct", license_.name, fields={"KZ_BZ": "补录"})
     assert corrected.origin == pb.LICENSE_ORIGIN_PAPER
     assert corrected.metadata["KZ_SMJ"] == metadata["KZ_SMJ"]
-    renewed = await succeed(node, "Renew", corrected.name)
-    assert renewed.origin == pb.LICENSE_ORIGIN_NATIVE
-    assert "KZ_SMJ" not in renewed.metadata
+    moved = await succeed(node, "Transfer", corrected.name, holder_name="钱", holder_code=OTHER)
+    assert moved.origin == pb.LICENSE_ORIGIN_NATIVE
+    assert "KZ_SMJ" not in moved.metadata
 
 
 @pytest.mark.parametrize(
@@ -292,6 +296,7 @@ async def test_a_license_made_from_a_paper_one_says_so(node: LicenseNode) -> Non
         ({"paper": from_paper(scans=[a_picture(size=(1, 1))] * 11)}, "paper.scans"),
         ({"paper": from_paper(number="")}, "paper.number"),
         ({"paper": from_paper(issue_date="2009")}, "paper.issue_date"),
+        ({"paper": from_paper(issue_date="2030-01-01")}, "paper.issue_date"),
         ({"valid_to": "2030-01-01"}, "valid_to"),
         (
             {"paper": from_paper(), "valid_from": "2009-03-01", "valid_to": "2008-01-01"},

@@ -10,9 +10,10 @@ from datetime import UTC, date, datetime
 import pytest
 
 from licenses.identifiers import LicenseIdentifier
-from licenses.metadata import last_day, page_values
+from licenses.metadata import page_values
 from licenses.model import TRANSITIONS, Act, LicenseState, decide_transition, is_expired
 from licenses.orders import validate_order
+from licenses.terms import last_day
 from licenses.texts import check_text
 from licenses.types.model import FieldKind, LicenseField, Validity
 from runtime.errors import FailedPrecondition, InvalidArgument

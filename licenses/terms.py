@@ -1,0 +1,157 @@
+"""From which day to which a license is valid, and from when it is renewed.
+
+1. The last day is never before the first. What is issued today is not over already, and begins
+   within a year; one made from paper says the days of the paper, over or not.
+2. A correction keeps the days, or sets the first one right; a transfer is for the rest of them.
+3. A license is renewed from `renew_days` before its last day. The new version is valid from today,
+   since the one before ends at once, or, where that one is over, from the day after it: from the
+   first day to the last is one term and no more.
+"""
+
+from __future__ import annotations
+
+import calendar
+from collections.abc import Mapping
+from datetime import date, timedelta
+
+from licenses.model import Act, License, Order
+from licenses.types.model import Validity
+from licenses.types.values import read_day
+from runtime.errors import FailedPrecondition, FieldViolation, InvalidArgument
+
+#: How far ahead a license may begin, after today or after the day its paper was issued.
+AHEAD = timedelta(days=366)
+Term = tuple[date, date | None]
+
+
+def last_day(valid_from: date, rule: Validity, fields: Mapping[str, str]) -> date | None:
+    """The last day by a type's rule; None is without end."""
+    if rule.until_field:
+        return read_day(fields.get(rule.until_field, ""))
+    if rule.days:
+        return valid_from + timedelta(days=rule.days - 1)
+    if rule.unlimited:
+        return None
+    months = rule.years * 12 + rule.months
+    year, month = divmod(valid_from.year * 12 + valid_from.month - 1 + months, 12)
+    if valid_from.day > calendar.monthrange(year, month + 1)[1]:
+        # 29 February, or the 31st: the day before the first of the next month.
+        year, month = divmod(year * 12 + month + 1, 12)
+        return date(year, month + 1, 1) - timedelta(days=1)
+    return date(year, month + 1, valid_from.day) - timedelta(days=1)
+
+
+def term_of(order: Order, today: date) -> Term:
+    """First and last day of a new license. Raises InvalidArgument, BAD_LICENSE_FIELDS."""
+    paper, rule = order.paper, order.type.validity
+    start = order.valid_from or (paper.issue_date if paper else today)
+    by_rule = last_day(start, rule, order.fields)
+    end = order.valid_to or by_rule
+    at_end = _end_place(order)
+    wrong: list[FieldViolation] = []
+    if order.valid_to and by_rule and rule.until_field and by_rule != order.valid_to:
+        wrong.append(FieldViolation("valid_to", f"fields.{rule.until_field} says another last day"))
+    if end and end < start:
+        wrong.append(FieldViolation(at_end, "the last day is before the first"))
+    elif end and end < today and not paper:
+        wrong.append(FieldViolation(at_end, "the last day is over already"))
+    if paper is None:
+        if start > today + AHEAD:
+            wrong.append(FieldViolation("valid_from", "more than a year ahead"))
+    elif paper.issue_date > today:
+        wrong.append(FieldViolation("paper.issue_date", "after today"))
+    else:
+        if start > paper.issue_date + AHEAD:
+            wrong.append(FieldViolation("valid_from", "more than a year after paper.issue_date"))
+        if end and start <= end < paper.issue_date:
+            wrong.append(FieldViolation(at_end, "the last day is before paper.issue_date"))
+    _refuse(wrong)
+    return start, end
+
+
+def _end_place(order: Order) -> str:
+    if order.valid_to:
+        return "valid_to"
+    until = order.type.validity.until_field
+    return f"fields.{until}" if until else "valid_from"
+
+
+def corrected(before: License, order: Order, wished: date | None, today: date) -> Term:
+    """The days of a corrected license. Raises InvalidArgument, BAD_LICENSE_FIELDS."""
+    rule = order.type.validity
+    start = wished or before.valid_from
+    if wished is None and not rule.until_field:
+        return start, before.valid_to
+    wrong: list[FieldViolation] = []
+    if wished and wished > max(today, before.valid_from):
+        wrong.append(FieldViolation("valid_from", "after today, and after the first day so far"))
+    end = last_day(start, rule, order.fields)
+    if end and end < start:
+        wrong.append(FieldViolation(_end_place(order), "the last day is before the first"))
+    _refuse(wrong)
+    return start, end
+
+
+def transferred(before: License, order: Order, today: date) -> Term:
+    """The rest of a license's days. Raises InvalidArgument, BAD_LICENSE_FIELDS."""
+    rule = order.type.validity
+    if rule.until_field and last_day(today, rule, order.fields) != before.valid_to:
+        _refuse([FieldViolation(_end_place(order), "a transfer keeps the last day")])
+    return max(today, before.valid_from), before.valid_to
+
+
+def renewed(before: License, order: Order, wished: date | None, today: date) -> Term:
+    """The days of a renewed license.
+
+    Raises FailedPrecondition (RENEWAL_TOO_EARLY), InvalidArgument (BAD_VALID_FROM,
+    BAD_LICENSE_FIELDS).
+    """
+    rule, until = order.type.validity, before.valid_to
+    if until is not None:
+        earliest = until - timedelta(days=rule.renew_days)
+        if today < earliest:
+            raise FailedPrecondition(
+                f"a license of this type is renewed from {rule.renew_days} days before its last "
+                f"day: ask again from {earliest} on, or correct what is wrong in it",
+                reason="RENEWAL_TOO_EARLY",
+                message_zh=f"此类证照在有效期届满前 {rule.renew_days} 日内换发：请于 {earliest} "
+                "起办理；内容有误请用更正",
+                renew_from=earliest.isoformat(),
+            )
+    after = until + timedelta(days=1) if until and until < today else today
+    start = wished or today
+    if start not in (today, after):
+        raise InvalidArgument(
+            "a renewed license is valid from today, since the version before ends at once, or from "
+            f"the day after that one's last where it is over: {today}"
+            + (f" or {after}" if after != today else ""),
+            reason="BAD_VALID_FROM",
+            message_zh=f"换发的证照自今天（{today}）起有效，原证照即时失效；"
+            + (f"原证照已到期的，也可自 {after} 起" if after != today else ""),
+            violations=[FieldViolation("valid_from", "neither today nor the day after the end")],
+        )
+    end = last_day(start, rule, order.fields)
+    if end and (end < today or (rule.until_field and until and end <= until)):
+        _refuse([FieldViolation(_end_place(order), "the last day must be later than before")])
+    return start, end
+
+
+def succeeding(before: License, order: Order, act: Act, wished: date | None, today: date) -> Term:
+    """First and last day of a new version. Raises as the rule of its act."""
+    if act is Act.RENEW:
+        return renewed(before, order, wished, today)
+    if act is Act.TRANSFER:
+        return transferred(before, order, today)
+    return corrected(before, order, wished, today)
+
+
+def _refuse(wrong: list[FieldViolation]) -> None:
+    if wrong:
+        fields = list(dict.fromkeys(one.field for one in wrong))
+        raise InvalidArgument(
+            "the days of the license do not fit: "
+            + "; ".join(f"{one.field}: {one.description}" for one in wrong),
+            reason="BAD_LICENSE_FIELDS",
+            message_zh=f"证照的起止日期有误：请更正 {'、'.join(fields)}",
+            violations=wrong,
+        )
