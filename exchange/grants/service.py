@@ -28,7 +28,7 @@ from runtime import names, paging
 from runtime.clock import Clock, china_date
 from runtime.database import Database, UnitOfWork
 from runtime.errors import FieldViolation, InvalidArgument
-from runtime.identity import Principal
+from runtime.identity import Principal, Role
 from runtime.records import make_record
 
 EVERY_DEPARTMENT = "departments/-"
@@ -54,11 +54,20 @@ def purposes(database: Database, names_of: Collection[str]) -> dict[str, tuple[s
 def list_grants(
     database: Database, principal: Principal, *, parent: str, page_size: int, page_token: str
 ) -> tuple[list[Grant], str]:
-    """A page of the grants of a department, or of all, that the caller may see."""
+    """A page of the grants of a department, or of all, that the caller may see.
+
+    The node's own services may list those of a department: what its applicants need not bring
+    follows from them.
+    """
     consumer, size, after = page(parent, page_size, page_token, names.GRANT)
+    everybodys = consumer and principal.has(Role.NODE)
     with database.reading() as session:
         rows = store.grants(
-            session, consumer=consumer, party=party(principal), after=after, limit=size + 1
+            session,
+            consumer=consumer,
+            party=None if everybodys else party(principal),
+            after=after,
+            limit=size + 1,
         )
     return paging.cut(rows, size, lambda grant: grant.name)
 
