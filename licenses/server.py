@@ -27,6 +27,8 @@ from licenses.batches.working import BatchWorker
 from licenses.cases import Cases
 from licenses.credentials import Credentials
 from licenses.delegations import store as delegations
+from licenses.delegations.rpc import POLICY as DELEGATIONS
+from licenses.delegations.rpc import DelegationRpc
 from licenses.delegations.service import Delegating
 from licenses.documents import Documents
 from licenses.enclosures.service import Enclosures
@@ -43,7 +45,12 @@ from licenses.reading import Reading
 from licenses.rpc import POLICY, LicenseRpc
 from licenses.succession import Successions
 from licenses.types.service import Types
-from licenses.v1 import batches_pb2_grpc, licenses_pb2_grpc, presentations_pb2_grpc
+from licenses.v1 import (
+    batches_pb2_grpc,
+    delegations_pb2_grpc,
+    licenses_pb2_grpc,
+    presentations_pb2_grpc,
+)
 from runtime.clock import SYSTEM, Clock
 from runtime.config import Settings
 from runtime.database import Database
@@ -173,7 +180,7 @@ class LicenseServer:
             _log.info("holder_index_made_again", licenses=again)
 
     def register(self, server: Server) -> None:
-        """Add the methods of the three services to a server."""
+        """Add the methods of the services to a server."""
         server.add(
             licenses_pb2_grpc.add_LicenseServiceServicer_to_server,
             LicenseRpc(
@@ -192,14 +199,14 @@ class LicenseServer:
         server.add(
             presentations_pb2_grpc.add_PresentationServiceServicer_to_server,
             presentations.PresentationRpc(
-                self.database,
-                self.presenting,
-                self.looks,
-                self.delegating,
-                self._clock,
-                self._verifying_threads,
+                self.presenting, self.looks, self._clock, self._verifying_threads
             ),
             presentations.POLICY,
+        )
+        server.add(
+            delegations_pb2_grpc.add_DelegationServiceServicer_to_server,
+            DelegationRpc(self.database, self.delegating, self._clock),
+            DELEGATIONS,
         )
         server.add(
             batches_pb2_grpc.add_BatchServiceServicer_to_server,

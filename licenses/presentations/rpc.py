@@ -1,4 +1,4 @@
-"""Presentations, looks and delegations on the wire.
+"""Presentations and looks on the wire.
 
 1. Deny by default: the policy names every method and who may call it. Whether a holder's code is
    the caller's to name is `licenses.holders`'.
@@ -9,21 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import datetime
 
 from licenses.accesses.model import Look
 from licenses.accesses.service import Looks
 from licenses.accesses.store import leaf_hash
-from licenses.delegations.model import Delegation
-from licenses.delegations.service import Delegating
 from licenses.holders import HOLDERS
 from licenses.presentations.model import Outcome, Presentation, is_open
 from licenses.presentations.service import Presenting
 from licenses.v1 import licenses_pb2 as licenses
 from licenses.v1 import presentations_pb2 as pb
-from licenses.wire import STATES, run_in, to_license, to_time, to_verdict, wrong
+from licenses.wire import STATES, run_in, to_time, to_verdict
 from runtime.clock import Clock
-from runtime.database import Database
 from runtime.identity import Role
 from runtime.names import department_of
 from runtime.paging import page_size, token_after
@@ -35,10 +32,6 @@ POLICY: Mapping[str, frozenset[Role]] = {
     "EndPresentation": HOLDERS,
     "ListPresentations": HOLDERS,
     "ListLooks": HOLDERS,
-    "CreateDelegation": HOLDERS,
-    "EndDelegation": HOLDERS,
-    "ListDelegations": HOLDERS,
-    "ListDelegatedLicenses": HOLDERS,
 }
 
 
@@ -47,17 +40,13 @@ class PresentationRpc:
 
     def __init__(
         self,
-        database: Database,
         presenting: Presenting,
         looks: Looks,
-        delegating: Delegating,
         clock: Clock,
         threads: ThreadPoolExecutor,
     ) -> None:
-        self._database = database
         self._presenting = presenting
         self._looks = looks
-        self._delegating = delegating
         self._clock = clock
         self._threads = threads
 
@@ -140,88 +129,6 @@ class PresentationRpc:
             next_page_token=token_after(str(found[size - 1].number)) if len(found) > size else "",
         )
 
-    def CreateDelegation(  # noqa: N802
-        self, request: pb.CreateDelegationRequest, call: Call
-    ) -> pb.CreateDelegationResponse:
-        """See the proto."""
-        if not request.HasField("expire_time"):
-            raise wrong("expire_time", "required")
-        try:
-            until = request.expire_time.ToDatetime(UTC)
-        except (OverflowError, ValueError):
-            raise wrong("expire_time", "not a time") from None
-
-        with self._database.unit_of_work() as work:
-            return work.once(
-                call.principal.system,
-                "CreateDelegation",
-                request,
-                request.request_id,
-                pb.CreateDelegationResponse,
-                lambda: pb.CreateDelegationResponse(
-                    delegation=_to_delegation(
-                        self._delegating.delegate(
-                            work,
-                            request.holder_code,
-                            agent_name=request.agent_name,
-                            agent_code=request.agent_code,
-                            license_names=request.licenses,
-                            purpose=request.purpose,
-                            expire_time=until,
-                            principal=call.principal,
-                        ),
-                        self._clock.now(),
-                    )
-                ),
-            )
-
-    def EndDelegation(  # noqa: N802
-        self, request: pb.EndDelegationRequest, call: Call
-    ) -> pb.EndDelegationResponse:
-        """See the proto."""
-        with self._database.unit_of_work() as work:
-            return work.once(
-                call.principal.system,
-                "EndDelegation",
-                request,
-                request.request_id,
-                pb.EndDelegationResponse,
-                lambda: pb.EndDelegationResponse(
-                    delegation=_to_delegation(
-                        self._delegating.end(
-                            work, request.name, request.holder_code, principal=call.principal
-                        ),
-                        self._clock.now(),
-                    )
-                ),
-            )
-
-    def ListDelegations(  # noqa: N802
-        self, request: pb.ListDelegationsRequest, call: Call
-    ) -> pb.ListDelegationsResponse:
-        """See the proto."""
-        size, now = page_size(request.page_size), self._clock.now()
-        found = self._delegating.listed(
-            request.holder_code,
-            as_agent=request.as_agent,
-            size=size,
-            token=request.page_token,
-            principal=call.principal,
-        )
-        return pb.ListDelegationsResponse(
-            delegations=[_to_delegation(one, now) for one in found[:size]],
-            next_page_token=token_after(found[size - 1].id) if len(found) > size else "",
-        )
-
-    def ListDelegatedLicenses(  # noqa: N802
-        self, request: pb.ListDelegatedLicensesRequest, call: Call
-    ) -> pb.ListDelegatedLicensesResponse:
-        """See the proto."""
-        found = self._delegating.licenses(
-            request.delegation, request.agent_code, principal=call.principal
-        )
-        return pb.ListDelegatedLicensesResponse(licenses=[to_license(one) for one in found])
-
 
 def to_verification(outcome: Outcome) -> pb.VerifyPresentationResponse:
     """What a verifier learns."""
@@ -268,18 +175,4 @@ def _to_look(look: Look) -> pb.Look:
         result=look.result,
         presentation=f"presentations/{look.presentation}" if look.presentation else "",
         receipt=to_receipt(look.leaf, look.salt) if look.leaf else None,
-    )
-
-
-def _to_delegation(found: Delegation, now: datetime) -> pb.Delegation:
-    return pb.Delegation(
-        name=found.name,
-        agent_name=found.agent_name,
-        agent_code=found.agent_code,
-        licenses=found.licenses,
-        purpose=found.purpose,
-        create_time=to_time(found.create_time),
-        expire_time=to_time(found.expire_time),
-        end_time=to_time(found.end_time) if found.end_time else None,
-        open=found.is_open(now),
     )

@@ -60,26 +60,6 @@ class PresentationServiceStub:
                 request_serializer=licenses_dot_v1_dot_presentations__pb2.ListLooksRequest.SerializeToString,
                 response_deserializer=licenses_dot_v1_dot_presentations__pb2.ListLooksResponse.FromString,
                 _registered_method=True)
-        self.CreateDelegation = channel.unary_unary(
-                '/tongban.licenses.v1.PresentationService/CreateDelegation',
-                request_serializer=licenses_dot_v1_dot_presentations__pb2.CreateDelegationRequest.SerializeToString,
-                response_deserializer=licenses_dot_v1_dot_presentations__pb2.CreateDelegationResponse.FromString,
-                _registered_method=True)
-        self.EndDelegation = channel.unary_unary(
-                '/tongban.licenses.v1.PresentationService/EndDelegation',
-                request_serializer=licenses_dot_v1_dot_presentations__pb2.EndDelegationRequest.SerializeToString,
-                response_deserializer=licenses_dot_v1_dot_presentations__pb2.EndDelegationResponse.FromString,
-                _registered_method=True)
-        self.ListDelegations = channel.unary_unary(
-                '/tongban.licenses.v1.PresentationService/ListDelegations',
-                request_serializer=licenses_dot_v1_dot_presentations__pb2.ListDelegationsRequest.SerializeToString,
-                response_deserializer=licenses_dot_v1_dot_presentations__pb2.ListDelegationsResponse.FromString,
-                _registered_method=True)
-        self.ListDelegatedLicenses = channel.unary_unary(
-                '/tongban.licenses.v1.PresentationService/ListDelegatedLicenses',
-                request_serializer=licenses_dot_v1_dot_presentations__pb2.ListDelegatedLicensesRequest.SerializeToString,
-                response_deserializer=licenses_dot_v1_dot_presentations__pb2.ListDelegatedLicensesResponse.FromString,
-                _registered_method=True)
 
 
 class PresentationServiceServicer:
@@ -121,34 +101,6 @@ class PresentationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def CreateDelegation(self, request, context):
-        """Lets an agent list and present licenses of a holder (委托).
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def EndDelegation(self, request, context):
-        """Ends a delegation at once, and what was presented under it.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def ListDelegations(self, request, context):
-        """Lists the delegations that a holder gave, or that an agent was given.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def ListDelegatedLicenses(self, request, context):
-        """Lists the licenses of an open delegation, for its agent.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
 
 def add_PresentationServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -176,26 +128,6 @@ def add_PresentationServiceServicer_to_server(servicer, server):
                     servicer.ListLooks,
                     request_deserializer=licenses_dot_v1_dot_presentations__pb2.ListLooksRequest.FromString,
                     response_serializer=licenses_dot_v1_dot_presentations__pb2.ListLooksResponse.SerializeToString,
-            ),
-            'CreateDelegation': grpc.unary_unary_rpc_method_handler(
-                    servicer.CreateDelegation,
-                    request_deserializer=licenses_dot_v1_dot_presentations__pb2.CreateDelegationRequest.FromString,
-                    response_serializer=licenses_dot_v1_dot_presentations__pb2.CreateDelegationResponse.SerializeToString,
-            ),
-            'EndDelegation': grpc.unary_unary_rpc_method_handler(
-                    servicer.EndDelegation,
-                    request_deserializer=licenses_dot_v1_dot_presentations__pb2.EndDelegationRequest.FromString,
-                    response_serializer=licenses_dot_v1_dot_presentations__pb2.EndDelegationResponse.SerializeToString,
-            ),
-            'ListDelegations': grpc.unary_unary_rpc_method_handler(
-                    servicer.ListDelegations,
-                    request_deserializer=licenses_dot_v1_dot_presentations__pb2.ListDelegationsRequest.FromString,
-                    response_serializer=licenses_dot_v1_dot_presentations__pb2.ListDelegationsResponse.SerializeToString,
-            ),
-            'ListDelegatedLicenses': grpc.unary_unary_rpc_method_handler(
-                    servicer.ListDelegatedLicenses,
-                    request_deserializer=licenses_dot_v1_dot_presentations__pb2.ListDelegatedLicensesRequest.FromString,
-                    response_serializer=licenses_dot_v1_dot_presentations__pb2.ListDelegatedLicensesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -334,114 +266,6 @@ class PresentationService:
             '/tongban.licenses.v1.PresentationService/ListLooks',
             licenses_dot_v1_dot_presentations__pb2.ListLooksRequest.SerializeToString,
             licenses_dot_v1_dot_presentations__pb2.ListLooksResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def CreateDelegation(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/tongban.licenses.v1.PresentationService/CreateDelegation',
-            licenses_dot_v1_dot_presentations__pb2.CreateDelegationRequest.SerializeToString,
-            licenses_dot_v1_dot_presentations__pb2.CreateDelegationResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def EndDelegation(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/tongban.licenses.v1.PresentationService/EndDelegation',
-            licenses_dot_v1_dot_presentations__pb2.EndDelegationRequest.SerializeToString,
-            licenses_dot_v1_dot_presentations__pb2.EndDelegationResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def ListDelegations(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/tongban.licenses.v1.PresentationService/ListDelegations',
-            licenses_dot_v1_dot_presentations__pb2.ListDelegationsRequest.SerializeToString,
-            licenses_dot_v1_dot_presentations__pb2.ListDelegationsResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def ListDelegatedLicenses(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/tongban.licenses.v1.PresentationService/ListDelegatedLicenses',
-            licenses_dot_v1_dot_presentations__pb2.ListDelegatedLicensesRequest.SerializeToString,
-            licenses_dot_v1_dot_presentations__pb2.ListDelegatedLicensesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -43,14 +43,6 @@ class PresentationServiceStub:
     """Lists a holder's presentations: those still open, or all that are kept."""
     ListLooks: _grpc.UnaryUnaryMultiCallable[_presentations_pb2.ListLooksRequest, _presentations_pb2.ListLooksResponse]
     """Lists who looked at a holder's licenses, when, at which fields, for what; newest first."""
-    CreateDelegation: _grpc.UnaryUnaryMultiCallable[_presentations_pb2.CreateDelegationRequest, _presentations_pb2.CreateDelegationResponse]
-    """Lets an agent list and present licenses of a holder (委托)."""
-    EndDelegation: _grpc.UnaryUnaryMultiCallable[_presentations_pb2.EndDelegationRequest, _presentations_pb2.EndDelegationResponse]
-    """Ends a delegation at once, and what was presented under it."""
-    ListDelegations: _grpc.UnaryUnaryMultiCallable[_presentations_pb2.ListDelegationsRequest, _presentations_pb2.ListDelegationsResponse]
-    """Lists the delegations that a holder gave, or that an agent was given."""
-    ListDelegatedLicenses: _grpc.UnaryUnaryMultiCallable[_presentations_pb2.ListDelegatedLicensesRequest, _presentations_pb2.ListDelegatedLicensesResponse]
-    """Lists the licenses of an open delegation, for its agent."""
 
 @_typing.type_check_only
 class PresentationServiceAsyncStub(PresentationServiceStub):
@@ -67,14 +59,6 @@ class PresentationServiceAsyncStub(PresentationServiceStub):
     """Lists a holder's presentations: those still open, or all that are kept."""
     ListLooks: _aio.UnaryUnaryMultiCallable[_presentations_pb2.ListLooksRequest, _presentations_pb2.ListLooksResponse]  # type: ignore[assignment]
     """Lists who looked at a holder's licenses, when, at which fields, for what; newest first."""
-    CreateDelegation: _aio.UnaryUnaryMultiCallable[_presentations_pb2.CreateDelegationRequest, _presentations_pb2.CreateDelegationResponse]  # type: ignore[assignment]
-    """Lets an agent list and present licenses of a holder (委托)."""
-    EndDelegation: _aio.UnaryUnaryMultiCallable[_presentations_pb2.EndDelegationRequest, _presentations_pb2.EndDelegationResponse]  # type: ignore[assignment]
-    """Ends a delegation at once, and what was presented under it."""
-    ListDelegations: _aio.UnaryUnaryMultiCallable[_presentations_pb2.ListDelegationsRequest, _presentations_pb2.ListDelegationsResponse]  # type: ignore[assignment]
-    """Lists the delegations that a holder gave, or that an agent was given."""
-    ListDelegatedLicenses: _aio.UnaryUnaryMultiCallable[_presentations_pb2.ListDelegatedLicensesRequest, _presentations_pb2.ListDelegatedLicensesResponse]  # type: ignore[assignment]
-    """Lists the licenses of an open delegation, for its agent."""
 
 class PresentationServiceServicer(metaclass=_abc_1.ABCMeta):
     """The holder chooses what is shown, to whom, for how long."""
@@ -118,37 +102,5 @@ class PresentationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_presentations_pb2.ListLooksResponse, _abc.Awaitable[_presentations_pb2.ListLooksResponse]]:
         """Lists who looked at a holder's licenses, when, at which fields, for what; newest first."""
-
-    @_abc_1.abstractmethod
-    def CreateDelegation(
-        self,
-        request: _presentations_pb2.CreateDelegationRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_presentations_pb2.CreateDelegationResponse, _abc.Awaitable[_presentations_pb2.CreateDelegationResponse]]:
-        """Lets an agent list and present licenses of a holder (委托)."""
-
-    @_abc_1.abstractmethod
-    def EndDelegation(
-        self,
-        request: _presentations_pb2.EndDelegationRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_presentations_pb2.EndDelegationResponse, _abc.Awaitable[_presentations_pb2.EndDelegationResponse]]:
-        """Ends a delegation at once, and what was presented under it."""
-
-    @_abc_1.abstractmethod
-    def ListDelegations(
-        self,
-        request: _presentations_pb2.ListDelegationsRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_presentations_pb2.ListDelegationsResponse, _abc.Awaitable[_presentations_pb2.ListDelegationsResponse]]:
-        """Lists the delegations that a holder gave, or that an agent was given."""
-
-    @_abc_1.abstractmethod
-    def ListDelegatedLicenses(
-        self,
-        request: _presentations_pb2.ListDelegatedLicensesRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_presentations_pb2.ListDelegatedLicensesResponse, _abc.Awaitable[_presentations_pb2.ListDelegatedLicensesResponse]]:
-        """Lists the licenses of an open delegation, for its agent."""
 
 def add_PresentationServiceServicer_to_server(servicer: PresentationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -19,7 +19,12 @@ from exchange.v1 import catalog_pb2, catalog_pb2_grpc
 from licenses.model import LicenseFormat
 from licenses.neighbours import NodeNeighbours
 from licenses.server import LicenseServer
-from licenses.v1 import batches_pb2_grpc, licenses_pb2_grpc, presentations_pb2_grpc
+from licenses.v1 import (
+    batches_pb2_grpc,
+    delegations_pb2_grpc,
+    licenses_pb2_grpc,
+    presentations_pb2_grpc,
+)
 from licenses.v1 import licenses_pb2 as pb
 from licenses.v1 import presentations_pb2 as presentations
 from runtime import channels, rpc
@@ -61,6 +66,7 @@ class Client:
     channel: grpc.aio.Channel
     licenses: Any = field(init=False)
     presentations: Any = field(init=False)
+    delegations: Any = field(init=False)
     batches: Any = field(init=False)
     catalog: Any = field(init=False)
     seals: Any = field(init=False)
@@ -69,6 +75,7 @@ class Client:
         self.licenses = licenses_pb2_grpc.LicenseServiceStub(self.channel)
         self.presentations = presentations_pb2_grpc.PresentationServiceStub(self.channel)
         self.batches = batches_pb2_grpc.BatchServiceStub(self.channel)
+        self.delegations = delegations_pb2_grpc.DelegationServiceStub(self.channel)
         self.catalog = catalog_pb2_grpc.CatalogServiceStub(self.channel)
         self.seals = seal_pb2_grpc.SealServiceStub(self.channel)
 

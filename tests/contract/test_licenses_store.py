@@ -10,7 +10,9 @@ from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config as AlembicConfig
 from alembic.migration import MigrationContext
 
 from licenses import store
@@ -299,7 +301,12 @@ def test_pictures_of_licenses_from_before_are_named(database: Database) -> None:
     with database.unit_of_work() as work:
         work.session.execute(sa.text("DROP TABLE license_enclosure"))
         work.session.execute(sa.text("UPDATE alembic_version SET version_num = '0003'"))
-    database.migrate(MIGRATIONS)
+    config = AlembicConfig()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with database.engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0004")
+        connection.commit()
     with database.unit_of_work() as work:
         assert enclosures.name(work.session, {one * 64 for one in "abc"})
         enclosures.note(work.session, {one * 64 for one in "abc"}, NOW)

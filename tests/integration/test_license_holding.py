@@ -14,6 +14,7 @@ import pytest_asyncio
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from licenses.v1 import delegations_pb2 as delegations
 from licenses.v1 import licenses_pb2 as pb
 from licenses.v1 import presentations_pb2 as presentations
 from runtime import channels, holders
@@ -74,8 +75,8 @@ async def delegate(node: LicenseNode, *names: str, **changes: Any) -> Any:
         "expire_time": node.clock.now() + timedelta(days=30),
         "request_id": fresh(),
     }
-    request = presentations.CreateDelegationRequest(**{**values, **changes})
-    return (await node.counter.presentations.CreateDelegation(request)).delegation
+    request = delegations.CreateDelegationRequest(**{**values, **changes})
+    return (await node.counter.delegations.CreateDelegation(request)).delegation
 
 
 def applicant(node: LicenseNode, code: str) -> Client:
@@ -210,29 +211,29 @@ async def test_an_agent_presents_under_a_delegation_until_it_ends(node: LicenseN
     assert await refusal(mine, holder_code=citizen_number(8)) == "DELEGATION_NOT_FOUND"
     assert await refusal(mine, delegation="") == "LICENSE_NOT_FOUND"
 
-    listed = presentations.ListDelegatedLicensesRequest(delegation=given.name, agent_code=AGENT)
-    held = (await node.counter.presentations.ListDelegatedLicenses(listed)).licenses
+    listed = delegations.ListDelegatedLicensesRequest(delegation=given.name, agent_code=AGENT)
+    held = (await node.counter.delegations.ListDelegatedLicenses(listed)).licenses
     assert [one.name for one in held] == [mine]
     for code, as_agent, count in ((HOLDER, False, 1), (AGENT, True, 1), (HOLDER, True, 0)):
-        request = presentations.ListDelegationsRequest(holder_code=code, as_agent=as_agent)
-        told = (await node.counter.presentations.ListDelegations(request)).delegations
+        request = delegations.ListDelegationsRequest(holder_code=code, as_agent=as_agent)
+        told = (await node.counter.delegations.ListDelegations(request)).delegations
         assert len(told) == count
     assert {"license_delegated", "delegated_licenses_listed"} <= {
         one.kind for one in await looks(node.counter, license=mine)
     }
     assert AGENT not in str(node.leaves())
 
-    end = presentations.EndDelegationRequest(name=given.name, holder_code=AGENT, request_id=fresh())
-    error = await refused(node.counter.presentations.EndDelegation(end))
+    end = delegations.EndDelegationRequest(name=given.name, holder_code=AGENT, request_id=fresh())
+    error = await refused(node.counter.delegations.EndDelegation(end))
     assert error.reason == "DELEGATION_NOT_FOUND"
     end.holder_code = HOLDER
     for _ in range(2):
-        told = (await node.counter.presentations.EndDelegation(end)).delegation
+        told = (await node.counter.delegations.EndDelegation(end)).delegation
         assert not told.open
     assert len(node.leaves("delegation_ended")) == 1
     assert await verified(node, shown.code) == "DELEGATION_ENDED"
     assert await refusal(mine) == "DELEGATION_ENDED"
-    error = await refused(node.counter.presentations.ListDelegatedLicenses(listed))
+    error = await refused(node.counter.delegations.ListDelegatedLicenses(listed))
     assert error.reason == "DELEGATION_NOT_FOUND"
 
 

@@ -212,6 +212,14 @@ TABLES: dict[tuple[str, str], dict[str, str | tuple[str, ...]]] = {
         "PresentLicense": ("license_presented",),
         "VerifyPresentation": ("presentation_verified",),
         "EndPresentation": ("presentation_ended",),
+        "ListPresentations": OWN,
+        "ListLooks": ("looks_told",),
+    },
+    ("licenses.delegations.rpc", "POLICY"): {
+        "CreateDelegation": ("license_delegated",),
+        "EndDelegation": ("delegation_ended",),
+        "ListDelegatedLicenses": ("delegated_licenses_listed",),
+        "ListDelegations": OWN,
     },
     ("licenses.batches.rpc", "POLICY"): {
         "CreateIssueBatch": ("license_batch_created",),
@@ -228,6 +236,8 @@ def words_of(package: str) -> set[str]:
     files = sorted(folder.rglob("*.py")) if folder.is_dir() else []
     if package.startswith("exchange"):
         files += [ROOT / "exchange" / "refusals.py", ROOT / "exchange" / "refusing.py"]
+    if package == "licenses.presentations":
+        files += (ROOT / "licenses" / "accesses").glob("*.py")
     return {
         node.value
         for path in files

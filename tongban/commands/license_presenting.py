@@ -39,12 +39,18 @@ def present(
         str, typer.Option(help="Department that may verify it; any if empty.")
     ] = "",
     minutes: Annotated[int, typer.Option(min=1, max=1440, help="How long it can be verified.")] = 5,
-    uses: Annotated[int, typer.Option(min=0, help="How often; 0 is no bound.")] = 0,
+    uses: Annotated[int, typer.Option(min=0, help="How often; 1 is once, 0 is no bound.")] = 0,
+    bound: Annotated[
+        bool, typer.Option("--bound", help="The verifier has to say the same purpose.")
+    ] = False,
+    delegation: Annotated[
+        str, typer.Option(help="Delegation of the holder; then the code is the agent's.")
+    ] = "",
     node: NodeAddress = DEFAULT_NODE,
     identity: IdentityFolder = DEFAULT_IDENTITY,
     as_json: Json = False,
 ) -> None:
-    """Present a license with chosen fields by a short-lived code (counters).
+    """Present a license with chosen fields by a short-lived code (counters, applicants).
 
     Example: tongban license present departments/human-resources/licenses/ab12
     --field ZZMC --field CZZT --purpose 办理社会保险
@@ -60,6 +66,8 @@ def present(
                 lifetime_seconds=minutes * 60,
                 max_uses=uses,
                 request_id=new_request_id(),
+                purpose_bound=bound,
+                delegation=delegation,
             ),
             timeout=client.timeout,
         )
@@ -105,3 +113,98 @@ def verify(
             raise typer.Exit(Exit.NO)
         if answer.verdict.indication != seal_pb2.INDICATION_PASSED:
             raise typer.Exit(Exit.UNKNOWN)
+
+
+@app.command("end")
+def end_presentation(
+    name: Annotated[str, typer.Argument(help="presentations/…")],
+    holder_code: HolderCode,
+    node: NodeAddress = DEFAULT_NODE,
+    identity: IdentityFolder = DEFAULT_IDENTITY,
+    as_json: Json = False,
+) -> None:
+    """End a presentation that is still open (counters, applicants).
+
+    Example: tongban license end presentations/ab12
+    """
+    with outcomes(as_json=as_json), Client(node, identity) as client:
+        client.presentations.EndPresentation(
+            presentations.EndPresentationRequest(presentation=name, holder_code=holder_code),
+            timeout=client.timeout,
+        )
+        if as_json:
+            print_json({"presentation": name, "open": False})
+        else:
+            out.print(say(f"Ended {name}", f"已结束 {name}"))
+
+
+@app.command("presented")
+def presented(
+    holder_code: HolderCode,
+    license_: Annotated[str, typer.Option("--license", help="Of this one only.")] = "",
+    every: Annotated[bool, typer.Option("--all", help="Those that are over, too.")] = False,
+    node: NodeAddress = DEFAULT_NODE,
+    identity: IdentityFolder = DEFAULT_IDENTITY,
+    as_json: Json = False,
+) -> None:
+    """List a holder's open presentations (counters, applicants).
+
+    Example: tongban license presented --all
+    """
+    with outcomes(as_json=as_json), Client(node, identity) as client:
+        request = presentations.ListPresentationsRequest(
+            holder_code=holder_code, license=license_, all=every
+        )
+        found = list(client.every(client.presentations.ListPresentations, request, "presentations"))
+        if as_json:
+            print_json([plain(one) for one in found])
+            return
+        print_table(
+            say("Presentations", "亮证记录"),
+            (
+                say("name", "资源名"), say("fields", "字段"), say("for", "用途"),
+                say("verifier", "核验方"), say("until", "有效至"), say("uses", "次数"),
+            ),
+            [
+                (
+                    one.name, " ".join(one.fields), one.purpose,
+                    one.audience or say("any", "不限"), when(one.expire_time),
+                    f"{one.uses}/{one.max_uses or '∞'}",
+                )
+                for one in found
+            ],
+        )  # fmt: skip
+
+
+@app.command("looks")
+def looks(
+    holder_code: HolderCode,
+    license_: Annotated[str, typer.Option("--license", help="At this one only.")] = "",
+    node: NodeAddress = DEFAULT_NODE,
+    identity: IdentityFolder = DEFAULT_IDENTITY,
+    as_json: Json = False,
+) -> None:
+    """List who looked at a holder's licenses, for what; with receipts in JSON.
+
+    Example: tongban license looks --license departments/human-resources/licenses/ab12
+    """
+    with outcomes(as_json=as_json), Client(node, identity) as client:
+        request = presentations.ListLooksRequest(holder_code=holder_code, license=license_)
+        found = list(client.every(client.presentations.ListLooks, request, "looks"))
+        if as_json:
+            print_json([plain(one) for one in found])
+            return
+        print_table(
+            say("Looks", "查看记录"),
+            (
+                say("when", "时间"), say("who", "何人"), say("what", "行为"),
+                say("fields", "字段"), say("for", "用途"), say("result", "结果"),
+            ),
+            [
+                (
+                    when(one.time), one.system, one.kind, " ".join(one.fields), one.purpose,
+                    one.result,
+                )
+                for one in found
+            ],
+        )  # fmt: skip

@@ -12,6 +12,7 @@ from runtime.errors import InvalidArgument
 from tongban.client import Client, new_request_id, repeatable
 from tongban.commands import (
     license_batches,
+    license_delegating,
     license_life,
     license_presenting,
     license_preview,
@@ -55,6 +56,7 @@ app.add_typer(license_types.listing)
 app.add_typer(license_types.app, name="type")
 app.add_typer(license_life.app)
 app.add_typer(license_presenting.app)
+app.add_typer(license_delegating.app, name="delegation")
 app.add_typer(license_preview.app)
 app.add_typer(license_batches.app, name="batch")
 
