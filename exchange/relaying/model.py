@@ -4,8 +4,10 @@
    order of the log, each exactly once, as the subscription's grant shows them.
 2. The stream itself says how far it has come: its last message names its offset. So whatever died,
    and for however long, a change that is there is not put there again, and none is left out.
-3. Every message names the sequence that it must follow. Two relays of one subscription cannot mix:
-   one puts, the other is refused, looks where the stream is, and finds its changes there.
+3. Every message names the sequence that it must follow, and the first of several is waited for: a
+   relay that another one has overtaken counts from a sequence that stands for another change, so
+   only its first message is sure to be refused. Two relays of one subscription cannot mix: one
+   puts, the other is refused, looks where the stream is, and finds its changes there.
 4. The message's id is the subscription and the offset, for brokers and readers that look at it.
 """
 
@@ -56,6 +58,11 @@ class Message:
 
     payload: bytes
     headers: dict[str, str]
+
+    @property
+    def sequence(self) -> int:
+        """Where it has to stand in the stream."""
+        return int(self.headers[EXPECTED]) + 1
 
 
 def target_of(subscription: str) -> Target:

@@ -4,14 +4,14 @@ The steps: ask the stream how far it has come → take the next changes of the s
 those that are missing, each naming the sequence it follows → wait until the broker has stored all
 of them → acknowledge to the node → take the next. A crash of anybody, anywhere between, is followed
 by the first step again. What the node refuses (a revoked grant) ends the relay; what does not
-answer is asked again, later each time.
+answer is asked again, later each time until it goes on.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import Any
 import grpc
 import structlog
 
-from exchange.relaying.model import OFFSET, Place, Relayed, Target, after, messages
+from exchange.relaying.model import OFFSET, Message, Place, Relayed, Target, after, messages
 from exchange.v1 import delivery_pb2 as pb
 from exchange.v1 import delivery_pb2_grpc
 from runtime import status
@@ -28,7 +28,7 @@ from runtime.errors import Aborted, DomainError, FailedPrecondition, Unavailable
 
 WRONG_SEQUENCE = 10071
 NO_STREAM = 10059
-GREATEST_REST = 30.0
+LEAST_REST, GREATEST_REST = 0.5, 30.0  # seconds
 CONNECT_SECONDS = 5
 STORED_SECONDS = 30.0
 
@@ -64,6 +64,7 @@ class Relay:
         self._target = target
         self._at_once = at_once
         self._stored = stored
+        self._moved = False  # since it was last begun anew
 
     async def run(self, *, once: bool = False) -> None:
         """Relay until cancelled, or with `once` until all that is there now was put.
@@ -71,12 +72,14 @@ class Relay:
         Raises what the node refuses, and FailedPrecondition (STREAM_NOT_OURS,
         MESSAGE_TOO_LARGE).
         """
-        rest = 0.5
+        rest = LEAST_REST
         while True:
+            self._moved = False
             try:
                 await self._relay(once)
                 return
             except (Unavailable, Aborted) as error:
+                rest = LEAST_REST if self._moved else rest
                 _log.warning("relay_waits", reason=error.reason, seconds=rest)
             await asyncio.sleep(rest)
             rest = min(rest * 2, GREATEST_REST)
@@ -88,6 +91,7 @@ class Relay:
                 sent = await stream.put(messages(self._subscription, changes, place))
                 place = after(place, changes, sent)
                 await self._acknowledge(cursor)
+                self._moved = True
                 self._stored(sent)
 
     async def _streamed(self) -> AsyncIterator[tuple[list[Relayed], int]]:
@@ -119,6 +123,7 @@ class _Stream:
         self._target = target
         self._connection: Any = None
         self._context: Any = None
+        self._refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def __aenter__(self) -> _Stream:
         import nats  # only where a relay runs
@@ -133,7 +138,7 @@ class _Stream:
                 self._broker.url,
                 allow_reconnect=False,
                 connect_timeout=CONNECT_SECONDS,
-                error_cb=_quiet,
+                error_cb=self._told,
                 **options,
             )
             self._context = self._connection.jetstream(publish_async_max_pending=100_000)
@@ -141,6 +146,19 @@ class _Stream:
 
     async def __aexit__(self, *_: object) -> None:
         await self._connection.close()
+        if not self._refused.cancel():
+            self._refused.exception()  # heard, if by nobody else
+
+    async def _told(self, error: Exception) -> None:
+        """What goes wrong comes to who waits for it.
+
+        But the broker's refusal of a message comes here instead: nats-py 2.16 raises it in its own
+        reader, and who waits for that message would wait in vain.
+        """
+        from nats.js.errors import APIError
+
+        if isinstance(error, APIError) and not self._refused.done():
+            self._refused.set_exception(error)
 
     async def place(self) -> Place:
         """How far the stream has come; it is made where there is none.
@@ -176,14 +194,21 @@ class _Stream:
             raise _not_ours(self._target)
         return found
 
-    async def put(self, these: Any) -> int:
+    async def put(self, these: Sequence[Message]) -> int:
         """Put messages, and wait until the broker has stored all of them; how many they are.
 
-        Raises Aborted (STREAM_MOVED) where another relay came between.
+        The first one alone: only where it is stored does its sequence, and so the next ones', say
+        what it follows. Raises Aborted (STREAM_MOVED) where another relay came between.
         """
+        for part in (these[:1], these[1:]):
+            if part:
+                await self._put(part)
+        return len(these)
+
+    async def _put(self, these: Sequence[Message]) -> None:
         with _broker_errors():
             async with asyncio.timeout(STORED_SECONDS):
-                stored = [
+                asked = [
                     await self._context.publish_async(
                         self._target.subject,
                         message.payload,
@@ -193,15 +218,20 @@ class _Stream:
                     for message in these
                 ]
                 # All are waited for: of several that failed none stays unheard.
-                done = await asyncio.gather(*stored, return_exceptions=True)
-            for one in done:
-                if isinstance(one, BaseException):
-                    raise one
-        return len(stored)
-
-
-async def _quiet(_error: Exception) -> None:
-    """What goes wrong comes to who waits for it."""
+                done = asyncio.gather(*asked, return_exceptions=True)
+                either: set[asyncio.Future[Any]] = {done, self._refused}
+                try:
+                    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+                    if self._refused.done():
+                        self._refused.result()
+                finally:
+                    done.cancel()
+                    done.add_done_callback(_heard)
+            for message, stored in zip(these, done.result(), strict=True):
+                if isinstance(stored, BaseException):
+                    raise stored
+                if stored.seq != message.sequence:  # an id that is known, and stands elsewhere
+                    raise _moved()
 
 
 class _node_errors:  # noqa: N801  # used as a function
@@ -234,11 +264,7 @@ class _broker_errors:  # noqa: N801  # used as a function
                 message_zh="有变更超过消息系统的 max_payload：请在其配置中调大",
             ) from error
         if isinstance(error, APIError) and error.err_code == WRONG_SEQUENCE:
-            raise Aborted(
-                "the stream has moved: another relay of this subscription runs",
-                reason="STREAM_MOVED",
-                message_zh="流已被推进：另有同一订阅的转发程序在运行",
-            ) from error
+            raise _moved() from error
         if isinstance(error, Error | OSError | TimeoutError):
             raise Unavailable(
                 f"the broker does not answer, or refuses ({type(error).__name__}): check its "
@@ -246,6 +272,20 @@ class _broker_errors:  # noqa: N801  # used as a function
                 reason="BROKER_UNAVAILABLE",
                 message_zh="消息系统无应答或拒绝：请检查其地址、凭证及是否启用 JetStream",
             ) from error
+
+
+def _heard(done: asyncio.Future[Any]) -> None:
+    """What was waited for no longer is nobody's surprise."""
+    if not done.cancelled():
+        done.exception()
+
+
+def _moved() -> Aborted:
+    return Aborted(
+        "the stream has moved: another relay of this subscription runs",
+        reason="STREAM_MOVED",
+        message_zh="流已被推进：另有同一订阅的转发程序在运行",
+    )
 
 
 def _not_ours(target: Target) -> FailedPrecondition:

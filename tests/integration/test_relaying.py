@@ -9,13 +9,15 @@ import sys
 
 import nats
 import pytest
+from structlog.testing import capture_logs
 
 from exchange.grants.model import Mask
-from exchange.relaying.model import OFFSET, target_of
+from exchange.relaying import service
+from exchange.relaying.model import OFFSET, Relayed, messages, target_of
 from exchange.relaying.service import Broker, Relay
 from exchange.v1 import delivery_pb2, grants_pb2
-from runtime.errors import FailedPrecondition, PermissionDenied
-from tests.builders.catalog import CIVIL, HOUSING, caller
+from runtime.errors import Aborted, FailedPrecondition, PermissionDenied
+from tests.builders.catalog import CIVIL, HOUSING, NOON, caller
 from tests.builders.exchange import citizen_number, exchange_node, person
 from tests.builders.nats import nats_server
 from tests.conftest import free_port
@@ -147,16 +149,62 @@ async def test_a_stream_of_somebody_else_is_left_alone(tmp_path, broker):
     await connection.close()
 
 
+def relayed(*offsets):
+    return [
+        Relayed(offset=one, withdrawn=False, record_id="r", items={}, publish_time=NOON)
+        for one in offsets
+    ]
+
+
+async def test_a_relay_that_another_one_overtook_puts_nothing_out_of_order(broker):
+    async with service._Stream(Broker(url=broker.url), TARGET) as stream:
+        start = await stream.place()
+        await stream.put(messages(NAME, relayed(1, 2), start))
+        late = await stream.place()
+        await stream.put(messages(NAME, relayed(3), late))
+    # The other one acknowledged 3, so the node gives what follows to who does not know of it.
+    async with service._Stream(Broker(url=broker.url), TARGET) as stream:
+        with pytest.raises(Aborted) as refused:
+            await stream.put(messages(NAME, relayed(4, 5, 6), late))
+        assert refused.value.reason == "STREAM_MOVED"
+    assert [offset for offset, _ in await stored(broker)] == [1, 2, 3]
+
+
 async def test_two_relays_of_one_subscription_put_each_change_once(tmp_path, broker):
     async with exchange_node(tmp_path) as node:
         civil = node.connect(caller(CIVIL))
         await civil.publish(*(person(n) for n in range(60)))
         housing, _ = await subscribed(node)
         both = [relay(housing, broker, at_once=size).run(once=True) for size in (3, 4)]
-        await asyncio.wait_for(asyncio.gather(*both), 120)
+        with capture_logs() as told:
+            await asyncio.wait_for(asyncio.gather(*both), 20)
+        waits = {one["reason"] for one in told if one["event"] == "relay_waits"}
+        assert waits <= {"STREAM_MOVED"}
         offsets = [offset for offset, _ in await stored(broker)]
         assert offsets == sorted(set(offsets))
         assert len(offsets) == 60
+
+
+async def test_what_the_broker_refuses_is_told_at_once(tmp_path, broker, monkeypatch):
+    connection = await nats.connect(broker.url)
+    full = {"max_msgs": 1, "discard": "new"}
+    await connection.jetstream().add_stream(name=TARGET.stream, subjects=[TARGET.subject], **full)
+    async with exchange_node(tmp_path) as node:
+        civil = node.connect(caller(CIVIL))
+        await civil.publish(*(person(n) for n in range(3)))
+        housing, _ = await subscribed(node)
+        heard = asyncio.Event()
+        monkeypatch.setattr(service._log, "warning", lambda *_, **how: heard.set())
+        done = asyncio.Event()
+        running = asyncio.create_task(relay(housing, broker, stored=lambda _: done.set()).run())
+        await asyncio.wait_for(heard.wait(), 10)
+        config = (await connection.jetstream().stream_info(TARGET.stream)).config
+        config.max_msgs = -1
+        await connection.jetstream().update_stream(config)
+        await asyncio.wait_for(done.wait(), 10)
+        assert len(await stored(broker)) == 3
+        running.cancel()
+    await connection.close()
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
