@@ -11,8 +11,8 @@ import re
 from dataclasses import replace
 
 from licenses.model import BETWEEN, Holder, Order
-from licenses.pages.drawing import image_format
 from licenses.pages.pictures import checked
+from licenses.scans import scan_problem
 from licenses.texts import NAME_LIMIT, TEXT_LIMIT, text_problem
 from licenses.types.model import FieldKind, HolderCodeType, LicenseType
 from licenses.types.reading import FIELD_CODE
@@ -21,15 +21,12 @@ from runtime import idcodes
 from runtime.errors import FieldViolation, InvalidArgument
 
 _SERIAL = re.compile(r"[0-9]{1,30}")  # \d would take the digits of every script
-#: Bytes of one scan of a paper license. It is attached as it is, and never decoded here.
-SCAN_LIMIT = 2 * 1024 * 1024
 SCANS_LIMIT = 10
 #: Characters of all fields of one license.
 FIELDS_TOTAL = 100_000
 #: Bytes of all scans, and of all pictures, of one license: its documents hold them and are sealed
 #: by one message each. One that is too large would be found out only after it was reserved.
 ENCLOSED_LIMIT = 8 * 1024 * 1024
-_PDF = b"%PDF-"
 
 
 def validate_order(order: Order) -> Order:
@@ -169,19 +166,7 @@ def _paper_problems(order: Order) -> list[FieldViolation]:
             FieldViolation("paper.scans", f"together more than {ENCLOSED_LIMIT >> 20} MiB")
         )
     for number, scan in enumerate(paper.scans):
-        problem = _scan_problem(scan)
+        problem = scan_problem(scan)
         if problem:
             wrong.append(FieldViolation(f"paper.scans[{number}]", problem))
     return wrong
-
-
-def _scan_problem(scan: bytes) -> str:
-    if len(scan) > SCAN_LIMIT:
-        return f"more than {SCAN_LIMIT // 1024} KiB"
-    if scan.startswith(_PDF):
-        return ""
-    try:
-        image_format(scan)
-    except InvalidArgument as error:
-        return f"neither a PDF nor a picture: {error.message}"
-    return ""

@@ -18,11 +18,12 @@ from licenses.pages.drawing import image_format
 from runtime.errors import InvalidArgument
 
 MAX_PIXELS = 25_000_000
-
-
 #: Of a picture that is a field of a license: a photo needs a tenth of either.
 FIELD_BYTES = 512 << 10
 FIELD_PIXELS = 4_000_000
+#: Of a progressive JPEG, which has some ten: each goes over the whole picture, and may say nothing.
+MAX_PASSES = 100
+_START_OF_SCAN = b"\xff\xda"  # in compressed data an FF is followed by 00
 
 
 @lru_cache(maxsize=64)
@@ -33,6 +34,14 @@ def checked(data: bytes, field: str) -> tuple[int, int]:
     """
     if len(data) > FIELD_BYTES:
         raise _too_large(field, f"{FIELD_BYTES >> 10} KiB")
+    return decoded(data, field, FIELD_PIXELS)
+
+
+def decoded(data: bytes, field: str, most: int) -> tuple[int, int]:
+    """Width and height of a picture of at most so many pixels, once all of it was decoded.
+
+    Raises as `checked`.
+    """
     try:
         kind = image_format(data)
     except InvalidArgument as error:
@@ -42,14 +51,16 @@ def checked(data: bytes, field: str) -> tuple[int, int]:
             message_zh=f"“{field}”：{error.message_zh}",
             field=field,
         ) from error
+    if kind == "JPEG" and data.count(_START_OF_SCAN) > MAX_PASSES:
+        raise _too_large(field, f"{MAX_PASSES} passes")
     try:
         with Pillow.open(BytesIO(data), formats=(kind,)) as image:
-            if image.width * image.height > FIELD_PIXELS:
-                raise _too_large(field, f"{FIELD_PIXELS:,} pixels")
+            if image.width * image.height > most:
+                raise _too_large(field, f"{most:,} pixels")
             image.load()
             return image.width, image.height
     except (DecompressionBombError, DecompressionBombWarning) as error:
-        raise _too_large(field, f"{FIELD_PIXELS:,} pixels") from error
+        raise _too_large(field, f"{most:,} pixels") from error
     except (OSError, ValueError, SyntaxError, UnidentifiedImageError) as error:
         raise InvalidArgument(
             f"{field}: the picture cannot be decoded; save it again as PNG or JPEG",

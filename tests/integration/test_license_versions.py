@@ -10,6 +10,7 @@ import random
 from collections.abc import AsyncIterator
 from typing import Any
 
+import pypdfium2
 import pytest
 import pytest_asyncio
 from PIL import Image
@@ -256,7 +257,16 @@ def from_paper(**changes: Any) -> pb.PaperLicense:
 
 
 async def test_as_many_scans_as_may_be_are_sealed_in_every_form(node: LicenseNode) -> None:
-    scans = [b"%PDF-" + random.randbytes(2**21 - 5) for _ in range(4)]
+    drawn = io.BytesIO()
+    blank: Any = pypdfium2.PdfDocument.new()  # type: ignore[no-untyped-call]
+    blank.new_page(595, 842)
+    blank.save(drawn)
+    # What stands after the end of a PDF is nobody's, and fills it up.
+    head = drawn.getvalue() + b"\n%"
+    scans = [
+        head + random.randbytes(2**21 - len(head)).hex()[: 2**21 - len(head)].encode()
+        for _ in range(4)
+    ]
     license_ = await issue(node, paper=from_paper(scans=scans), serial="13")
     assert license_.state == pb.LICENSE_STATE_ACTIVE
     paper = from_paper(scans=[*scans, a_picture()])

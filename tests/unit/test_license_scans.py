@@ -1,0 +1,91 @@
+"""Scans of paper licenses: what a reader opens whole passes, and nothing else does."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from typing import Any
+
+import pypdfium2
+import pytest
+from PIL import Image
+
+from licenses.pages.pictures import checked
+from licenses.scans import SCAN_LIMIT, scan_problem
+from runtime.errors import InvalidArgument
+
+_new_pdf: Any = pypdfium2.PdfDocument.new  # only partly typed
+
+
+def picture(kind: str = "PNG", size: tuple[int, int] = (40, 60), **how: object) -> bytes:
+    out = io.BytesIO()
+    Image.new("L", size, 200).save(out, kind, **how)
+    return out.getvalue()
+
+
+def pdf(pages: int = 1, size: tuple[float, float] = (595, 842)) -> bytes:
+    document = _new_pdf()
+    for _ in range(pages):
+        document.new_page(*size)
+    out = io.BytesIO()
+    document.save(out)
+    document.close()
+    return out.getvalue()
+
+
+def damaged(width: int, height: int) -> bytes:
+    """A PNG that says a size, and whose data is a part of what that asks for."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    body = zlib.compress(b"\0" * (1 << 20), 9)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+
+
+def many_passes(count: int) -> bytes:
+    """A progressive JPEG with its last pass again and again."""
+    data = picture("JPEG", (100, 100), progressive=True)
+    last = data[data.rindex(b"\xff\xda") : -2]
+    return data[:-2] + last * count + b"\xff\xd9"
+
+
+@pytest.mark.parametrize(
+    "scan",
+    [
+        picture(), picture("JPEG"), picture("JPEG", progressive=True), picture(size=(5000, 5000)),
+        many_passes(20), pdf(), pdf(50), pdf(1, (3370, 2384)),
+    ],
+    ids=range(8),
+)  # fmt: skip
+def test_a_scan_that_opens_whole_is_taken(scan: bytes) -> None:
+    assert scan_problem(scan) == ""
+
+
+@pytest.mark.parametrize(
+    ("scan", "told"),
+    [
+        (b"", "neither"), (b"GIF89a", "neither"),
+        (picture() + b"\0" * SCAN_LIMIT, "2048 KiB"),
+        (damaged(30_000, 30_000), "larger than 25,000,000 pixels"),
+        (picture(size=(5001, 5000)), "larger than 25,000,000 pixels"),
+        (damaged(3_000, 3_000), "cannot be decoded"),
+        (picture()[:-30], "cannot be decoded"), (picture("JPEG")[:200], "cannot be decoded"),
+        (many_passes(200), "100 passes"),
+        (b"%PDF-1.7\n" + b"x" * 1000, "cannot be opened"),
+        (pdf()[:300], "cannot be opened"), (pdf(51), "51 pages"),
+        (pdf(1, (6000, 842)), "two metres"),
+    ],
+    ids=range(13),
+)  # fmt: skip
+def test_a_scan_that_does_not_is_refused_in_words(scan: bytes, told: str) -> None:
+    assert told in scan_problem(scan)
+
+
+def test_a_picture_of_many_passes_is_no_field_either() -> None:
+    with pytest.raises(InvalidArgument, match="passes"):
+        checked(many_passes(200), "KZ_ZP")
