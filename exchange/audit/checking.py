@@ -7,6 +7,9 @@
 3. It changes nothing.
 4. Salts must be those that their leaves commit to, or erased (`runtime.records`).
 5. The index of accesses must tell of the keys that each leaf is about, and of no more.
+6. The counts of grants' quotas must hold what the records say was taken (`counting.checking`).
+7. The checkpoint that was signed before another must be there, or have been thinned out. Each
+   cosignature must be good, and of a checkpoint that is there; that one is gone, nothing says.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from collections.abc import Iterator, Sequence
 
 from exchange.audit.accesses.checking import difference
 from exchange.audit.accesses.store import AccessStore
+from exchange.audit.counting.checking import Counted
 from exchange.audit.merkle import (
     HASH_SIZE,
     TILE_WIDTH,
@@ -30,6 +34,8 @@ from exchange.audit.model import Batch, Difference, SignedCheckpoint
 from exchange.audit.note import NoteError, Promise, Verifier, open_checkpoint
 from exchange.audit.sequencing import Tiles
 from exchange.audit.store import AuditStore
+from exchange.audit.witnesses.checking import first_bad
+from exchange.audit.witnesses.store import WitnessReader
 from runtime.errors import NotFound
 from runtime.records import salt_fits
 
@@ -68,6 +74,8 @@ class _Pass:
         self._verifier = verifier
         self._frontier = Frontier()
         self._entries: list[bytes] = []
+        self._counted = Counted()
+        self._before: int | None = None
         self._checkpoints = store.checkpoints_in_order()
         self._next_checkpoint = next(self._checkpoints, None)
 
@@ -91,6 +99,8 @@ class _Pass:
                 "the database lacks leaves that a checkpoint covers",
                 "数据库缺少检查点所涵盖的叶",
             )
+        self._compare_counts()
+        self._compare_cosignatures()
         if self._tiles.read_checkpoint() != newest.note:
             raise _Found(
                 "checkpoint",
@@ -106,6 +116,7 @@ class _Pass:
                 if self._frontier.size == size:
                     return
                 self._frontier.add(value)
+                self._counted.add(entry)
                 self._entries.append(entry)
                 self._compare_checkpoints()
                 if len(self._entries) == TILE_WIDTH or self._frontier.size == size:
@@ -188,7 +199,42 @@ class _Pass:
                 "its signature or its root is not that of the database's leaves",
                 "检查点的签名或根与数据库中的叶不一致",
             )
+        self._compare_previous(checkpoint)
         self._next_checkpoint = next(self._checkpoints, None)
+
+    def _compare_previous(self, checkpoint: SignedCheckpoint) -> None:
+        said = checkpoint.previous
+        previous, self._before = self._before, checkpoint.size
+        if said in (None, previous):
+            return
+        again = self._store.checkpoint(checkpoint.size)  # it may be thinned out meanwhile
+        wanted = again.previous if again else None
+        if wanted is not None and self._store.checkpoint(wanted) is None:
+            raise _Found(
+                f"checkpoint of size {wanted}",
+                "it was signed and is not in the database any more, and was not thinned out",
+                "该检查点曾被签署，现已不在数据库中，且并非被精简",
+            )
+
+    def _compare_cosignatures(self) -> None:
+        bad = first_bad(WitnessReader(self._store.database))
+        if bad is not None:
+            raise _Found(
+                f"cosignature of {bad[1]} on the checkpoint of size {bad[0]}",
+                "it is not what the witness signed, or its checkpoint is gone",
+                "它不是见证方所签内容，或其检查点已不在",
+            )
+
+    def _compare_counts(self) -> None:
+        lacking = self._counted.lacking(self._store.database)
+        if lacking is not None:
+            grant, day = lacking
+            raise _Found(
+                f"quota of {grant} on {day}",
+                "less is counted than the records say was taken: it was lowered or lost, and more "
+                "could be asked for than the grant allows",
+                "计数少于日志记载的调用量：计数被调低或丢失，可能超出授权额度调用",
+            )
 
     def _is_good(self, checkpoint: SignedCheckpoint) -> bool:
         try:

@@ -78,6 +78,9 @@ class SignedCheckpoint:
     size: int
     root: bytes
     note: str
+    #: Size of the one signed before it, of those that are kept; None of the first, and of those
+    #: signed before it was noted.
+    previous: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,8 +31,6 @@ _SEQUENCING = 0x746F6E67  # PostgreSQL's advisory lock of the one who sequences
 # As in the other services: names sort by bytes in both databases.
 NAME = sa.String(200).with_variant(sa.String(200, collation="C"), "postgresql")
 _BIG = sa.BigInteger().with_variant(sa.Integer, "sqlite")
-
-
 #: Id and record of an outbox (`exchange.audit.outboxes`).
 OutboxRow = tuple[int, SealedRecord]
 
@@ -72,6 +70,7 @@ class AuditCheckpoint(_Table, table=True):
     note: str = Field(sa_type=sa.Text)
     #: RFC 3339, UTC, microseconds; None of those signed before it was kept.
     signed_at: str | None = Field(default=None, max_length=27)
+    previous: int | None = Field(default=None, sa_type=sa.BigInteger)
 
 
 class GrantUsage(_Table, table=True):
@@ -103,6 +102,7 @@ class RecordedEvent(_Table, table=True):
     event_id: str = Field(max_length=100, primary_key=True)
 
 
+_SELECT = "SELECT size, root, note, previous FROM audit_checkpoint"
 _IN_ORDER = (
     "SELECT first_index, shard, sequence, leaves, salts, count, root, promised_at, signature "
     "FROM audit_batch WHERE first_index > ? ORDER BY first_index LIMIT ?"
@@ -149,8 +149,8 @@ class AuditStore:
             "SELECT first_index, leaves FROM audit_batch WHERE first_index <= ?"
             " ORDER BY first_index DESC LIMIT 1"
         )
-        self._newest = "SELECT size, root, note FROM audit_checkpoint ORDER BY size DESC LIMIT 1"
-        self._checkpoint = sql("SELECT size, root, note FROM audit_checkpoint WHERE size = ?")
+        self._newest = f"{_SELECT} ORDER BY size DESC LIMIT 1"
+        self._checkpoint = sql(f"{_SELECT} WHERE size = ?")
         self._event = sql(
             "INSERT INTO recorded_event (source, event_id) VALUES (?, ?) ON CONFLICT DO NOTHING"
         )
@@ -360,14 +360,12 @@ class AuditStore:
 
     def checkpoints_in_order(self, limit: int = 1024) -> Iterator[SignedCheckpoint]:
         """Every checkpoint that was signed, the smallest first."""
-        query = self._held.sql(
-            "SELECT size, root, note FROM audit_checkpoint WHERE size > ? ORDER BY size LIMIT ?"
-        )
+        query = self._held.sql(f"{_SELECT} WHERE size > ? ORDER BY size LIMIT ?")
         at = -1
         while rows := self._held.rows(query, (at, limit)):
             for row in rows:
                 at = int(row[0])
-                yield SignedCheckpoint(size=at, root=bytes(row[1]), note=row[2])
+                yield SignedCheckpoint(size=at, root=bytes(row[1]), note=row[2], previous=row[3])
 
     def add_checkpoint(self, checkpoint: SignedCheckpoint, after: int | None, at: str) -> None:
         """Keep a checkpoint signed at a time (RFC 3339, UTC, microseconds).
@@ -375,7 +373,8 @@ class AuditStore:
         Raises Aborted (CONCURRENT_CHANGE) unless the newest one is still that of size `after`.
         """
         insert = self._held.sql(
-            "INSERT INTO audit_checkpoint (size, root, note, signed_at) VALUES (?, ?, ?, ?)"
+            "INSERT INTO audit_checkpoint (size, root, note, signed_at, previous)"
+            " VALUES (?, ?, ?, ?, ?)"
         )
         with self._held.transaction() as connection:
             if not self._database.is_sqlite:
@@ -383,13 +382,14 @@ class AuditStore:
             newest = connection.execute(self._newest).fetchone()
             if (newest and newest[0]) != after:
                 raise _overtaken()
-            connection.execute(insert, (checkpoint.size, checkpoint.root, checkpoint.note, at))
+            size, root, note = checkpoint.size, checkpoint.root, checkpoint.note
+            connection.execute(insert, (size, root, note, at, after))
 
 
 def _checkpoint(row: tuple[Any, ...] | None) -> SignedCheckpoint | None:
     if row is None:
         return None
-    return SignedCheckpoint(size=int(row[0]), root=bytes(row[1]), note=row[2])
+    return SignedCheckpoint(size=int(row[0]), root=bytes(row[1]), note=row[2], previous=row[3])
 
 
 def _overtaken() -> Aborted:

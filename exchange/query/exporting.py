@@ -34,7 +34,7 @@ from exchange.grants.rows import looked_up, shows
 from exchange.grants.sharing import admitted
 from exchange.query.days import Days
 from exchange.query.forwarded import Sources, check_held
-from exchange.query.model import check_question, check_sizes, quota_exceeded
+from exchange.query.model import check_question, check_sizes, counted, quota_exceeded
 from exchange.query.signing import Facts, signed_facts
 from exchange.refusals import ATTEMPTED
 from exchange.refusing import Attempt, Refusals
@@ -207,6 +207,7 @@ class Exporting:
                 "resource": grant.resource,
                 "items": list(grant.masks),
                 "count": len(page),
+                **counted(grant, len(page)),
                 **facts,
             },
             commitments={**asked, "answer": canonical([items for _, items, _ in page])},

@@ -255,6 +255,14 @@ def check_answer_size(size: int) -> None:
         )
 
 
+def counted(grant: Grant, records: int) -> dict[str, int]:
+    """What a leaf says of the day's quota: how many were taken; nothing where there is none.
+
+    By it fsck finds out that the counts of a day were lowered or lost. The day is the leaf's.
+    """
+    return {"counted": records} if grant.daily_quota else {}
+
+
 def quota_exceeded(seconds: float) -> ResourceExhausted:
     """The refusal once a day's quota is used up; `seconds` until the next day in China."""
     return ResourceExhausted(

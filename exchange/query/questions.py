@@ -13,7 +13,7 @@ from datetime import datetime
 import orjson
 
 from exchange.grants.model import Grant, Operation
-from exchange.query.model import DECOY, Match, check_answer_size, compare, overall
+from exchange.query.model import DECOY, Match, check_answer_size, compare, counted, overall
 from exchange.query.signing import Facts
 from runtime.records import SealedRecord, Value, canonical, make_record
 from runtime.signed import RequestSignature
@@ -66,6 +66,7 @@ class Question:
             "contract": self.grant.contract_hash,
             "resource": self.grant.resource,
             **facts,
+            **counted(self.grant, 1),
             **self.signed,
         }
         if self.forwarded:

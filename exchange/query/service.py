@@ -293,7 +293,7 @@ class Querying:
             asked.grant = admitted(granted, self._schema(granted.resource), items)
             if operation is Operation.VERIFY:
                 check_granted_whole(asked.grant, dict.fromkeys(items, ""))
-            usage = self._take(asked.grant, self._clock.now(), counted=True)
+            usage = self._take(asked.grant, asked.at, counted=True)  # the record is of that day
         except (*ATTEMPTED, *SOURCE_ERRORS) as error:
             await self._refuse(error, asked)
             raise

@@ -45,6 +45,7 @@ from exchange.query.model import (
     check_items,
     check_question,
     check_sizes,
+    counted,
     quota_exceeded,
 )
 from exchange.refusals import ATTEMPTED
@@ -188,7 +189,9 @@ class SpatialQuerying:
             token = self._tokens.after(grant.name, following)
             key_item = self._schema(grant.resource).key_item
             keys = [one.values[key_item] for one in found]
-            asked = _answered(principal, question, grant, item, records, token, now, keys=keys)
+            asked = _answered(
+                principal, question, grant, item, records, token, now, keys=keys, usage=usage
+            )
         except ATTEMPTED as error:
             await self._refuse(error, principal, question, now)
             raise
@@ -319,6 +322,7 @@ def _answered(
     now: datetime,
     *,
     keys: Sequence[str],
+    usage: Usage | None,
 ) -> SealedRecord:
     """The record of a question and its answer. Raises ResourceExhausted, ANSWER_TOO_LARGE."""
     told: dict[str, Any] = {
@@ -340,6 +344,7 @@ def _answered(
             "geometry_item": item,
             "area": next(iter(text_of(question.area))),
             "found": len(records),
+            **counted(grant, usage.count if usage else 0),
         },
         commitments={
             "purpose": question.purpose.encode(),

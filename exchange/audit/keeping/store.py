@@ -114,13 +114,22 @@ def thin_checkpoints(work: UnitOfWork, signed_before: str) -> int:
     old = _CHECKPOINT.signed_at < signed_before
     hour = sa.func.substr(_CHECKPOINT.signed_at, 1, 13)
     last = sa.select(sa.func.max(_CHECKPOINT.size)).where(old).group_by(hour)
-    found = work.session.execute(
-        sa.delete(AuditCheckpoint).where(
-            old,
-            _CHECKPOINT.size.not_in(last),
-            _CHECKPOINT.size.not_in(sa.select(_COSIGNED.size)),
-        )
+    gone = sa.and_(
+        old, _CHECKPOINT.size.not_in(last), _CHECKPOINT.size.not_in(sa.select(_COSIGNED.size))
     )
+    sizes = sa.select(_CHECKPOINT.size).where(gone)
+    followers = work.session.scalars(
+        sa.select(_CHECKPOINT.size).where(sa.not_(gone), _CHECKPOINT.previous.in_(sizes))
+    ).all()
+    found = work.session.execute(sa.delete(AuditCheckpoint).where(gone))
+    before = AuditCheckpoint.__table__.alias()  # type: ignore[attr-defined]
+    kept = sa.select(sa.func.max(before.c.size)).where(before.c.size < _CHECKPOINT.size)
+    for start in range(0, len(followers), 500):
+        work.session.execute(
+            sa.update(AuditCheckpoint)
+            .where(_CHECKPOINT.size.in_(followers[start : start + 500]))
+            .values(previous=kept.scalar_subquery())
+        )
     return int(found.rowcount)  # type: ignore[attr-defined]
 
 

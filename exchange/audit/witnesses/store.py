@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -112,6 +112,20 @@ class WitnessReader:
         self._last = self._held.sql(
             "SELECT size, cosigned_at FROM cosignature WHERE witness = ? ORDER BY size DESC LIMIT 1"
         )
+
+    def every(self) -> Iterator[tuple[int, str, str, str | None]]:
+        """Size, line and witness's key of every cosignature, with its checkpoint's note if held."""
+        query = self._held.sql(
+            "SELECT c.size, c.witness, c.line, w.verifier_key, k.note FROM cosignature c"
+            " JOIN witness w ON w.name = c.witness LEFT JOIN audit_checkpoint k ON k.size = c.size"
+            " WHERE c.size > ? OR (c.size = ? AND c.witness > ?)"
+            " ORDER BY c.size, c.witness LIMIT 1024"
+        )
+        at: tuple[int, int, str] = (-1, -1, "")
+        while rows := self._held.rows(query, at):
+            for size, witness, line, key, note in rows:
+                at = (int(size), int(size), witness)
+                yield int(size), line, key, note
 
     def lines(self, size: int) -> Sequence[str]:
         """Signature lines of a checkpoint by present witnesses, by name."""
