@@ -41,6 +41,17 @@ _SHOWS: Final = {
     Kind.PROMISE_BROKEN: ("this proves that the log broke its promise: keep the file and the copy",
                           "该文件证明日志未兑现承诺：请与日志副本一并保存"),
 }  # fmt: skip
+_CERTIFICATE = ("give the signer's certificate, had from its system, with --certificate",
+                "请用 --certificate 给出签名方系统自有的证书")  # fmt: skip
+_COPY = ("give a copy of the log, taken a minute or more later, with --log",
+         "请用 --log 给出一分钟以后取得的日志副本")  # fmt: skip
+_GIVE: Final = {
+    "certificate": _CERTIFICATE,
+    "enrolment": _CERTIFICATE,
+    "entry": ("save the file again with `tongban audit who-asked --proof`",
+              "请用 `tongban audit who-asked --proof` 重新保存该文件"),
+    "entries": _COPY, "root": _COPY, "overdue": _COPY, "absent": _COPY,
+}  # fmt: skip
 # Whoever took a proof out of the log chose its records: that of a revocation may be left out.
 MORE = ("; whether it holds others, later ones too, the log alone says",
          "；是否另有记录（包括之后的记录）须向日志查询")  # fmt: skip
@@ -212,8 +223,13 @@ def told(answer: Answer, good: str, good_zh: str) -> dict[str, Any]:
         good, good_zh = f"these checks failed: {failed}", f"未通过的检查：{failed}"
     elif lacking:
         indication = "INDETERMINATE"
-        good = f"what is there holds, and there was nothing to check {lacking} by"
-        good_zh = f"已有内容均成立，但缺少以下检查所需的内容：{lacking}"
+        wanted = list(dict.fromkeys(_wanted(name) for name in answer.open()))
+        good = f"what is there holds, and there was nothing to check {lacking} by" + "".join(
+            f"; {say_en}" for say_en, _ in wanted if say_en
+        )
+        good_zh = f"已有内容均成立，但缺少以下检查所需的内容：{lacking}" + "".join(
+            f"；{say_zh}" for _, say_zh in wanted if say_zh
+        )
     return {
         "indication": indication,
         "summary": good,
@@ -228,6 +244,16 @@ def told(answer: Answer, good: str, good_zh: str) -> dict[str, Any]:
             for check in answer.checks
         ],
     }
+
+
+def _wanted(check: str) -> tuple[str, str]:
+    """What to give so that a check can be made."""
+    name, _, label = check.partition(":")
+    if name == "opening":
+        return (f"give the plain value with --opening {label}=…, or the receipt that was saved "
+                "with the answer",
+                f"请用 --opening {label}=… 给出原文，或使用随应答一并保存的回执")  # fmt: skip
+    return _GIVE.get(name, ("", ""))
 
 
 def print_told(found: dict[str, Any]) -> None:

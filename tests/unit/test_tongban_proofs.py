@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from exchange.audit.answering import Answer, Check, Outcome
 from exchange.audit.promising import promise
 from exchange.audit.proved import LogProof, ProvenLeaf, proof_to_json
 from exchange.audit.verify import SavedReceipt, receipt_to_json
@@ -14,7 +15,7 @@ from runtime.records import make_record
 from tests.builders.audit import NOON, log_key, proofs_of
 from tongban.bundled import receipt_check
 from tongban.log_question import LogQuestion
-from tongban.proofs import verify_file
+from tongban.proofs import told, verify_file
 
 DOCUMENT, OTHER = "ab" * 32, "cd" * 32
 KEY = log_key().verifier_key
@@ -133,3 +134,23 @@ def test_a_proof_s_file_is_verified_and_compared(tmp_path):
 @pytest.mark.parametrize("data", [b"", b"{}", b"\xff", b"[" * 100_000])
 def test_what_is_no_receipt_fails(data):
     assert judged(data).indication == "FAILED"
+
+
+@pytest.mark.parametrize(
+    ("name", "told_of"),
+    [
+        ("certificate", "--certificate"),
+        ("enrolment", "--certificate"),
+        ("opening:answer", "answer=…"),
+        ("entry:7", "who-asked"),
+        ("overdue", "--log"),
+        ("absent", "--log"),
+    ],
+)
+def test_what_is_lacking_is_said_with_what_to_give(name: str, told_of: str) -> None:
+    lacking = Check(name=name, outcome=Outcome.INDETERMINATE, detail="", detail_zh="")
+    found = told(Answer(checks=(lacking,)), "good", "好")
+    assert found["indication"] == "INDETERMINATE"
+    assert name in found["summary"]
+    assert told_of in found["summary"]
+    assert told_of in found["summary_zh"]
