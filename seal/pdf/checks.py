@@ -15,9 +15,9 @@ function, as for OFD. What each stops:
   certificate or before a signature that it covers;
 - `signer_certificate`: a signer nobody trusts, expired or revoked when signing;
 - `covers_document`: bytes after the last signature other than evidence (certificates, revocation
-  lists), or changes after this one other than that and further signatures (a filled field or an
-  annotation changes what is seen, whoever signs it later), or what the certifier allows; where a
-  later seal lies is told;
+  lists) and dates of metadata, or changes after this one other than that and further signatures (a
+  filled field or an annotation changes what is seen, whoever signs it later), or what the certifier
+  allows; where a later seal lies is told;
 - `signature_date_time`, `signature_encoding`: two dates, BER instead of DER (told);
 - `time_stamp`: a time-stamp that is silently ignored, forged, or of another signature.
 
@@ -54,7 +54,7 @@ from seal.model import (
 )
 from seal.pdf.active import check_active
 from seal.pdf.brought import with_brought
-from seal.pdf.endings import brings_evidence, check_white, ends_with_an_update
+from seal.pdf.endings import check_white, ends_with_an_update, told_of_update
 from seal.pdf.format_check import check_format
 from seal.pdf.mathematics import Mathematics
 from seal.pdf.opened_signature import OpenedPdfSignature, open_signature
@@ -358,10 +358,7 @@ def check_coverage(one: OpenedPdfSignature) -> Check | None:
             reason="CERTIFICATION_BROKEN",
         )
     if one.is_last:
-        only, only_zh = "only evidence was added since", "此后仅添加了验证资料"
-        if not brings_evidence(one.embedded):
-            only = "an update was added since: it brings no evidence, and changes nothing shown"
-            only_zh = "此后有一次增量更新，未添加验证资料，也未改变显示内容"
+        only, only_zh = told_of_update(one.embedded)
         return passed(name, only + own, only_zh + own_zh, notice=True)
     later, later_zh = _told(one.laid_since, "; a later seal covers", "；后加盖的印章覆盖")
     only, only_zh = "only signatures were added since", "此后仅添加了签名"

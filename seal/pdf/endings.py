@@ -57,12 +57,25 @@ def _is_followed(embedded: EmbeddedPdfSignature) -> bool:
     return bool(embedded.signed_revision + 1 < embedded.reader.xrefs.total_revisions)
 
 
-def brings_evidence(embedded: EmbeddedPdfSignature) -> bool:
-    """Whether any evidence came into the file after a signature's revision."""
-    xrefs = embedded.reader.xrefs
-    later = range(embedded.signed_revision + 1, xrefs.total_revisions)
-    fresh = {key_of(ref) for one in later for ref in xrefs.explicit_refs_in_revision(one)}
-    store = entry(embedded.reader.root, "/DSS")
+def told_of_update(embedded: EmbeddedPdfSignature) -> tuple[str, str]:
+    """What came after the last signature and may, in words."""
+    only, only_zh = "only evidence was added since", "此后仅添加了验证资料"
+    reader: Any = embedded.reader
+    later = range(embedded.signed_revision + 1, reader.xrefs.total_revisions)
+    fresh = {key_of(ref) for one in later for ref in reader.xrefs.explicit_refs_in_revision(one)}
+    if not _brings_evidence(reader.root, fresh):
+        only = "an update was added since: it brings no evidence, and changes nothing shown"
+        only_zh = "此后有一次增量更新，未添加验证资料，也未改变显示内容"
+    places = ((reader.trailer_view, "/Info"), (reader.root, "/Metadata"))
+    if any(_key(held.raw_get(name)) in fresh for held, name in places if name in held):
+        only += ", and the metadata dated anew"
+        only_zh += "，并更新了元数据日期"
+    return only, only_zh
+
+
+def _brings_evidence(root: Any, fresh: set[Key]) -> bool:
+    """Whether any evidence is among the objects that came."""
+    store = entry(root, "/DSS")
     if store is None or not fresh:
         return False
     held = [entry(store, name, ()) for name in _LISTS]

@@ -23,10 +23,10 @@ from seal.pdf.refused import UpdateRefused
 from seal.pdf.streams import STREAM_KEYS, inflated
 
 _LONGEST: Final = 200
-_DATED: Final = frozenset({"/ModDate", "/Producer"})
 _DATE: Final = re.compile(r"\s*((D:)?[0-9]{4}[0-9T:.+Z'-]{0,36})?\s*")
 _NAME: Final = re.compile(r"\s*[A-Za-z0-9.:-]{0,100}\s*")
 _TEXT: Final = re.compile(rf"[^\x00-\x08\x0b-\x1f]{{0,{_LONGEST}}}")
+_DATED: Final = {"/ModDate": _DATE, "/Producer": _TEXT}
 _XMP_DATED: Final = {
     "{http://ns.adobe.com/xap/1.0/}ModifyDate": _DATE,
     "{http://ns.adobe.com/xap/1.0/}MetadataDate": _DATE,
@@ -46,13 +46,25 @@ Said = tuple[str, str, str]
 
 def check_information(old: Any, new: Any) -> None:
     """Rule 1, of the information dictionary. Raises UpdateRefused."""
-    before, after = (entry(one.trailer_view, "/Info", {}) for one in (old, new))
+    before, after = (_information(one) for one in (old, new))
     for name in {*before.keys(), *after.keys()}:
-        if name in _DATED:
-            if name in after and not is_short(after[name]):
-                raise _changed("information", "文档信息")
-        elif entry(before, name) != entry(after, name):
+        if entry(before, name) == entry(after, name):
+            continue
+        if name not in _DATED or (name in after and not _has_form(after[name], _DATED[name])):
             raise _changed("information", "文档信息")
+
+
+def _information(view: Any) -> Any:
+    """As of that revision: what the trailer leads to by itself is read as of today."""
+    if "/Info" not in view.trailer_view:
+        return {}
+    raw = view.trailer_view.raw_get("/Info")
+    return view(raw.reference) if isinstance(raw, generic.IndirectObject) else raw
+
+
+def _has_form(text: Any, form: re.Pattern[str]) -> bool:
+    """Whether a text is short, and of that form."""
+    return is_short(text) and form.fullmatch(str(text)) is not None
 
 
 def is_short(text: Any) -> bool:
@@ -148,7 +160,8 @@ class _Xmp:
 def _is_redated(was: _Xmp, now: _Xmp) -> bool:
     """Whether nothing but the dates is said anew, each of them once."""
     return (
-        was.said == now.said
+        bool(now.free)
+        and was.said == now.said
         and (now.namespaces <= was.namespaces)
         and all(
             name == _ABOUT or count <= max(1, was.free[name]) for name, count in now.free.items()

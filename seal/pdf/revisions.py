@@ -5,7 +5,8 @@
 2. An update signs, or brings evidence; `seal.pdf.signing_steps` says what the first may bring
    beside its signature, `seal.pdf.added` what else may change. Nothing else may, and no object may
    come that nothing leads to.
-3. After the last signature evidence alone may come: nobody signed it.
+3. After the last signature evidence alone may come, and with it, as makers write them whenever they
+   write, the dates of the metadata (`seal.pdf.metadata`): nobody signed it.
 4. Between its objects an update holds nothing (`seal.pdf.tiling`).
 5. An update is compared once, however many signatures are before it; updates beyond what signatures
    and their evidence need are refused before any is looked at.
@@ -46,8 +47,8 @@ from seal.pdf.tiling import Tiling
 
 _LEVEL: Final = ModificationLevel.LTA_UPDATES
 # What `check_added` and `step_of` judge; all else of the catalog and of the form stays as it is.
-_OF_EVIDENCE: Final = frozenset({"/DSS", "/Extensions", "/Version"})
-_OF_SIGNING: Final = _OF_EVIDENCE | {"/AcroForm", "/Metadata"}
+_OF_EVIDENCE: Final = frozenset({"/DSS", "/Extensions", "/Version", "/Metadata"})
+_OF_SIGNING: Final = _OF_EVIDENCE | {"/AcroForm"}
 _OF_FORM: Final = frozenset({"/Fields"})
 _UPDATES_EACH: Final = 2  # of a signature or a time-stamp: itself, and its evidence
 _UPDATES_SPARE: Final = 32  # what viewers write on saving, and evidence that is renewed
@@ -174,10 +175,9 @@ class _Policy(StandardDiffPolicy):
             XrefStreamRule().as_qualified(_LEVEL),
             ObjectStreamRule().as_qualified(_LEVEL),
             DSSCompareRule().as_qualified(_LEVEL),
+            DocInfoRule().as_qualified(_LEVEL),
+            MetadataUpdateRule().as_qualified(_LEVEL),
         ]
-        if not is_evidence:
-            rules.append(DocInfoRule().as_qualified(_LEVEL))
-            rules.append(MetadataUpdateRule().as_qualified(_LEVEL))
         form = FormUpdatingRule(
             field_rules=[SigFieldCreationRule(), SigFieldModificationRule()],
             ignored_acroform_keys=_OF_FORM,
