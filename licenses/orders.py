@@ -14,9 +14,16 @@ from licenses.model import BETWEEN, Holder, Order
 from licenses.pages.pictures import checked
 from licenses.scans import scan_problem
 from licenses.texts import NAME_LIMIT, TEXT_LIMIT, text_problem
+from licenses.types.agreement import disagreement
 from licenses.types.model import FieldKind, HolderCodeType, LicenseType
 from licenses.types.reading import FIELD_CODE
-from licenses.types.values import SHOWN_VIOLATIONS, check_value, read_day
+from licenses.types.values import (
+    SHOWN_VIOLATIONS,
+    check_value,
+    credit_code_problem,
+    read_day,
+    size_problem,
+)
 from runtime import idcodes
 from runtime.errors import FieldViolation, InvalidArgument
 
@@ -46,11 +53,15 @@ def validate_order(order: Order) -> Order:
         shown = f"fields.{code}" if FIELD_CODE.fullmatch(code) else "fields"
         wrong.append(FieldViolation(shown, "the license type has no such field"))
     kept: dict[str, str] = {}
+    codes = [one.code for one in order.holders]
     for code, one in known.items():
         value, problems = check_value(one, fields.get(code, ""), f"fields.{code}")
         wrong += problems
         if value:
             kept[code] = value
+        problem = disagreement(one, value, codes)
+        if problem:
+            wrong.append(FieldViolation(f"fields.{code}", problem))
     if sum(map(len, kept.values())) > FIELDS_TOTAL:
         wrong.append(FieldViolation("fields", f"together longer than {FIELDS_TOTAL} characters"))
     wrong += _day_problems(order) + _paper_problems(order)
@@ -88,7 +99,7 @@ def holder_code_problem(kind: HolderCodeType, code: str) -> str | None:
     """What is wrong with a holder's code, in words without the code; None if good."""
     if kind is HolderCodeType.CITIZEN_NUMBER:
         return idcodes.citizen_number_problem(code)
-    return idcodes.credit_code_problem(code)
+    return credit_code_problem(code)
 
 
 def _holder_problems(order: Order) -> list[FieldViolation]:
@@ -125,9 +136,13 @@ def _pictures(order: Order, wrong: list[FieldViolation]) -> dict[str, str]:
             continue
         data = order.pictures[one.code]
         try:
-            checked(data, f"pictures.{one.code}")  # bounded before it is decoded
+            size = checked(data, f"pictures.{one.code}")  # bounded before it is decoded
         except InvalidArgument as error:
             wrong.append(FieldViolation(f"pictures.{one.code}", error.message))
+        else:
+            problem = size_problem(one, size)
+            if problem:
+                wrong.append(FieldViolation(f"pictures.{one.code}", problem))
         found[one.code] = f"sha256:{hashlib.sha256(data).hexdigest()}"
     if sum(map(len, order.pictures.values())) > ENCLOSED_LIMIT:
         wrong.append(FieldViolation("pictures", f"together more than {ENCLOSED_LIMIT >> 20} MiB"))

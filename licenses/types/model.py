@@ -90,8 +90,9 @@ class LicenseField:
     """A field of a type's own (`KZ_*`), or a column of one of its tables.
 
     `length` counts characters. `pattern`: a regular expression the whole text must match. `least`
-    and `most`: bounds of a number or a date, as they are written; "" is none. `values`: of a code.
-    `columns` and `rows` (at most so many): of a table.
+    and `most`: bounds of a number or a date, as they are written, or of a picture, WIDTHxHEIGHT in
+    pixels; "" is none. `values`: of a code. `columns` and `rows` (at most so many): of a table.
+    `agrees_with`: what of a holder's number it must agree with (`types.agreement`).
     """
 
     code: str
@@ -106,6 +107,7 @@ class LicenseField:
     values: tuple[CodeValue, ...] = ()
     columns: tuple[LicenseField, ...] = ()
     rows: int = TABLE_ROWS
+    agrees_with: str = ""
 
     def name_of(self, code: str) -> str:
         """What a code of this field's list says; the code itself where it is in no list."""

@@ -15,6 +15,7 @@ from decimal import Decimal, InvalidOperation
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+from licenses.types.agreement import agreement_problem
 from licenses.types.model import (
     COLUMNS_LIMIT,
     FIELD_LIMIT,
@@ -44,6 +45,7 @@ FIELD_CODE = re.compile(r"KZ_[A-Z][A-Z0-9]{0,29}")
 _COLUMN_CODE = re.compile(r"[A-Z][A-Z0-9]{0,29}")
 _TYPE_CODE = re.compile(r"([0-9A-Z]{18})[0-9]{3}")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_SIZE = re.compile(r"[1-9][0-9]{0,4}x[1-9][0-9]{0,4}")
 NAME_LIMIT = 100
 _SHOWN = 50
 #: Codes of metadata that licenses from paper carry: no type may take them.
@@ -187,13 +189,18 @@ def _type(row: _Row) -> LicenseType:
     match = _TYPE_CODE.fullmatch(code)
     if code and (match is None or credit_code_problem(match.group(1))):
         row.refuse("code", "a credit code and 3 digits (GB/T 36904)")
+    holders = _holders(row)
     fields = _fields(row, "fields", FIELDS_LIMIT, column=False)
+    for number, one in enumerate(fields):
+        problem = agreement_problem(one, holders)
+        if problem:
+            row.refuse(f"fields[{number}].agrees_with", problem)
     found = LicenseType(
         id=id_,
         code=code,
         display_name=row.text("display_name"),
         display_name_en=row.text("display_name_en", ""),
-        holders=_holders(row),
+        holders=holders,
         fields=fields,
         validity=_validity(row, fields),
         template=row.text("template"),
@@ -299,6 +306,7 @@ def _field(row: _Row, *, column: bool) -> LicenseField:
         values=_values(row, kind),
         columns=_fields(row, "columns", COLUMNS_LIMIT, column=True) if not column else (),
         rows=row.number("rows", TABLE_ROWS, 1, TABLE_ROWS) if not column else TABLE_ROWS,
+        agrees_with=row.text("agrees_with", "") if not column else "",
     )
     _check_kind(row, found)
     row.done()
@@ -329,14 +337,21 @@ def _check_kind(row: _Row, one: LicenseField) -> None:
         problem = "only of a text" if one.kind not in _TEXTS else pattern_problem(one.pattern)
         if problem:
             row.refuse("pattern", problem)
+    _check_bounds(row, one)
+
+
+def _check_bounds(row: _Row, one: LicenseField) -> None:
     for key, bound in (("least", one.least), ("most", one.most)):
         if not bound:
             continue
         if one.kind in _NUMBERS:
             if not _is_number(bound):
                 row.refuse(key, "must be a number, as a text")
+        elif one.kind is FieldKind.IMAGE:
+            if not _SIZE.fullmatch(bound):
+                row.refuse(key, "must be WIDTHxHEIGHT in pixels, such as 100x140")
         elif one.kind is not FieldKind.DATE:
-            row.refuse(key, "only of a number or a date")
+            row.refuse(key, "only of a number, a date or a picture")
         elif not _DATE.fullmatch(bound):
             row.refuse(key, "must be a date, YYYY-MM-DD, as a text")
 

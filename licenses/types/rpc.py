@@ -83,4 +83,5 @@ def _to_field(one: LicenseField) -> pb.LicenseField:
         values=[pb.CodeValue(code=value.code, name=value.name) for value in one.values],
         columns=[_to_field(column) for column in one.columns],
         rows=one.rows if one.kind is FieldKind.TABLE else 0,
+        agrees_with=one.agrees_with,
     )

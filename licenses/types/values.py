@@ -24,6 +24,8 @@ from runtime.records import canonical
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,10})?")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+#: Codes of a list that a refusal names.
+_NAMED = 20
 PICTURE = re.compile(r"sha256:[0-9a-f]{64}")
 SHOWN_VIOLATIONS = 100
 
@@ -36,6 +38,18 @@ def check_value(one: LicenseField, text: str, place: str) -> tuple[str, list[Fie
     if not problem and text.strip():
         problem = _PROBLEMS[one.kind](one, text)
     return ("", [FieldViolation(place, problem)]) if problem else (text.strip(), [])
+
+
+def credit_code_problem(code: str) -> str | None:
+    """What is wrong with the credit code of a body (GB 32100), in words without it; None if good.
+
+    One in 31 citizen numbers has the check character of a credit code, and some its structure: a
+    person's number is none, and does not come to stand where codes are public.
+    """
+    problem = idcodes.credit_code_problem(code)
+    if problem is None and idcodes.citizen_number_problem(code) is None:
+        return "the number of a person, and not the credit code of a company or another body"
+    return problem
 
 
 def read_day(text: str) -> date | None:
@@ -79,7 +93,29 @@ def _bounds(text: str, least: str, most: str, kind: Callable[[str], Any]) -> str
 
 
 def _code(one: LicenseField, text: str) -> str:
-    return "" if any(text == v.code for v in one.values) else "not a code of the type's list"
+    if any(text == v.code for v in one.values):
+        return ""
+    named = ", ".join(
+        v.code if v.code == v.name else f"{v.code} ({v.name})" for v in one.values[:_NAMED]
+    )
+    more = f" and {len(one.values) - _NAMED} more" if len(one.values) > _NAMED else ""
+    return f"not a code of the type's list: {named}{more}"
+
+
+def read_size(text: str) -> tuple[int, int]:
+    """Width and height of a picture's bound, in pixels."""
+    width, _, height = text.partition("x")
+    return int(width), int(height)
+
+
+def size_problem(one: LicenseField, size: tuple[int, int]) -> str:
+    """What is wrong with the width and height of a picture, in words; "" if good."""
+    for bound, wrong, far in ((one.least, "less", min), (one.most, "more", max)):
+        if bound:
+            width, height = read_size(bound)
+            if (far(size[0], width), far(size[1], height)) != (width, height):
+                return f"{wrong} than {width} by {height} pixels"
+    return ""
 
 
 _PROBLEMS: Mapping[FieldKind, Callable[[LicenseField, str], str]] = {
@@ -89,7 +125,7 @@ _PROBLEMS: Mapping[FieldKind, Callable[[LicenseField, str], str]] = {
     FieldKind.DECIMAL: _number(_DECIMAL, "not a decimal number"),
     FieldKind.CODE: _code,
     FieldKind.CITIZEN_NUMBER: lambda _, text: idcodes.citizen_number_problem(text) or "",
-    FieldKind.CREDIT_CODE: lambda _, text: idcodes.credit_code_problem(text) or "",
+    FieldKind.CREDIT_CODE: lambda _, text: credit_code_problem(text) or "",
     FieldKind.REGION: lambda _, text: idcodes.region_code_problem(text) or "",
     FieldKind.IMAGE: lambda _, text: "" if PICTURE.fullmatch(text) else "send it in `pictures`",
 }

@@ -110,14 +110,14 @@ CARD: dict[str, Any] = {
     "license_type": "licenseTypes/temporary-identity-card",
     "seal": MAIN,
     "fields": {
-        "KZ_XB": "2", "KZ_MZ": "汉", "KZ_CSRQ": "1990-03-07", "KZ_ZZ": "示范县示例路1号",
+        "KZ_XB": "1", "KZ_MZ": "汉", "KZ_CSRQ": "1990-03-07", "KZ_ZZ": "示范县示例路1号",
     },
 }  # fmt: skip
 
 
 def a_photo(red: int) -> bytes:
     out = io.BytesIO()
-    Image.new("RGB", (60, 80), (red, 220, 240)).save(out, "PNG")
+    Image.new("RGB", (120, 160), (red, 220, 240)).save(out, "PNG")
     return out.getvalue()
 
 

@@ -248,7 +248,7 @@ async def test_a_type_that_cannot_be_is_refused_with_its_places(node: LicenseNod
 CARD: dict[str, Any] = {
     "license_type": "licenseTypes/temporary-identity-card",
     "fields": {
-        "KZ_XB": "2", "KZ_MZ": "汉", "KZ_CSRQ": "1990-03-07", "KZ_ZZ": "示范县示例路1号",
+        "KZ_XB": "1", "KZ_MZ": "汉", "KZ_CSRQ": "1990-03-07", "KZ_ZZ": "示范县示例路1号",
     },
 }  # fmt: skip
 
@@ -304,15 +304,19 @@ async def test_a_license_with_a_photo_has_it_on_its_page_and_its_hash_in_its_met
     assert second.metadata["KZ_ZP"] == digest
     page = read_ofd(await document(node, second, "OFD")).pages[0]
     assert [item.data for item in page.items if isinstance(item, DrawnImage)] == [photo]
-    third = await succeed(node, "Correct", second.name, pictures={"KZ_ZP": a_photo((60, 80))})
+    third = await succeed(node, "Correct", second.name, pictures={"KZ_ZP": a_photo((240, 320))})
     assert third.metadata["KZ_ZP"] != digest
     bomb = a_photo((9000, 9000), "PNG")
     assert len(bomb) < 512 * 1024
+    shown = {"pictures": {"KZ_ZP": photo}}
     for changes, field in (
         ({}, "fields.KZ_ZP"),
         ({"fields": {**CARD["fields"], "KZ_ZP": digest}}, "fields.KZ_ZP"),
         ({"pictures": {"KZ_ZP": b"GIF89a"}}, "pictures.KZ_ZP"),
         ({"pictures": {"KZ_ZP": photo[:200]}}, "pictures.KZ_ZP"),
+        ({"pictures": {"KZ_ZP": a_photo((1, 1))}}, "pictures.KZ_ZP"),
+        ({**shown, "fields": {**CARD["fields"], "KZ_XB": "2"}}, "fields.KZ_XB"),
+        ({**shown, "fields": {**CARD["fields"], "KZ_CSRQ": "1999-01-01"}}, "fields.KZ_CSRQ"),
         ({"pictures": {"KZ_ZP": bomb}}, "pictures.KZ_ZP"),
         ({"pictures": {"KZ_ZP": photo + b" " * 600_000}}, "pictures.KZ_ZP"),
         ({"pictures": {"KZ_ZP": photo, "KZ_ZZ": photo}}, "pictures.KZ_ZZ"),

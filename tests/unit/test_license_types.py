@@ -14,9 +14,19 @@ from licenses.types.model import CodeValue, FieldKind, LicenseField, check_issue
 from licenses.types.patterns import matches, pattern_problem
 from licenses.types.reading import parse
 from licenses.types.service import checked, shipped
-from licenses.types.values import check_value, read_rows, shown
+from licenses.types.values import (
+    check_value,
+    read_rows,
+    shown,
+)
 from runtime.errors import InvalidArgument, PermissionDenied
-from tests.builders.licenses import BUREAU, ISSUER, a_type, a_type_version, citizen_number
+from tests.builders.licenses import (
+    BUREAU,
+    ISSUER,
+    a_type,
+    a_type_version,
+    citizen_number,
+)
 
 TEXT = a_type_version().text
 TYPES = {parse(text).id: (text, template) for text, template in shipped()}
@@ -86,6 +96,12 @@ PLACE = f"fields[{TEXT.count('[[fields]]')}]"
         (field(kind="integer", most="inf"), f"{PLACE}.most"),
         (field(kind="date", most="2026-1-1"), f"{PLACE}.most"),
         (field(required="yes"), f"{PLACE}.required"),
+        (field(kind="image", least="100"), f"{PLACE}.least"),
+        (field(kind="image", least="0x9"), f"{PLACE}.least"),
+        (field(kind="date", agrees_with="birth"), f"{PLACE}.agrees_with"),
+        (field(kind="date", agrees_with="holder.1.birth"), f"{PLACE}.agrees_with"),
+        (field(agrees_with="holder.birth"), f"{PLACE}.agrees_with"),
+        (field(kind="date", agrees_with="holder.sex"), f"{PLACE}.agrees_with"),
     ],
 )
 def test_a_malformed_type_is_refused_with_its_place(text: str, place: str) -> None:
@@ -155,7 +171,7 @@ FIELDS = {
         ("integer", "１", False), ("integer", "-0", False), ("integer", "9" * 19, False),
         ("decimal", "0.5", True), ("decimal", "10", True), ("decimal", "0.49", False),
         ("decimal", "1e3", False), ("decimal", ".5", False), ("decimal", "nan", False),
-        ("code", "1", True), ("code", "甲", False), ("code", "2", False),
+        ("code", "1", True), ("code", "乙", False), ("code", "2", False),
         ("citizen", citizen_number(), True), ("citizen", citizen_number()[:-1] + "#", False),
         ("credit", "11990101MB9901032M", True), ("credit", "11990101MB9901032N", False),
         ("region", "990101", True), ("region", "9901", False),

@@ -16,6 +16,26 @@ def test_published_credit_codes_pass(code):
     assert idcodes.credit_code_problem(code) is None
 
 
+# GB 32100: who registers, and which kinds of bodies; N and A came with amendments.
+KINDS = {
+    "1": "1239", "2": "19", "3": "123459", "4": "19", "5": "1239", "6": "129", "7": "129",
+    "8": "19", "9": "123", "A": "19", "N": "1239", "Y": "1",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("first", "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+def test_a_credit_code_begins_with_who_registers_and_what(first):
+    for second in "0123456789AY":
+        body = f"{first}{second}990101MA0000000"
+        check = "0" if first in "IOSVZ" else idcodes.credit_code_check_character(body)
+        good = idcodes.credit_code_problem(body + check) is None
+        assert good == (second in KINDS.get(first, ""))
+        region = f"{first}{second}090101MA0000000"
+        if good:
+            check = idcodes.credit_code_check_character(region)
+            assert idcodes.credit_code_problem(region + check)
+
+
 @pytest.mark.parametrize(
     ("number", "word"),
     [
