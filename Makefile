@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 ONLY ?=
 ARGS ?=
+# Tests start hundreds of processes: each would compile every module anew where the environment says so.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help demo test check lint unit bench verifier stubs lock clean
 

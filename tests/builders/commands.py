@@ -2,31 +2,86 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryFile, mkdtemp
 from typing import Any
 
 import pytest
 
+from tests.builders import warm
 from tests.builders.county import county
 from tongban.demonstration.stage import Stage
 
+ROOT = Path(__file__).resolve().parents[2]
+
 
 def run(
-    *arguments: object, language: str = "en", columns: int = 200
+    *arguments: object,
+    language: str = "en",
+    columns: int = 200,
+    stdin: str = "",
+    folder: Path | None = None,
+    env: Mapping[str, object] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """What a command says, and its exit code."""
-    return subprocess.run(
-        [sys.executable, "-m", "tongban", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-        env={**os.environ, "COLUMNS": str(columns), "TONGBAN_LANG": language},
+    environment = {**os.environ, "COLUMNS": str(columns), "TONGBAN_LANG": language}
+    environment |= {name: str(value) for name, value in (env or {}).items()}
+    words = [str(one) for one in arguments]
+    if words[0] in warm.LASTING:
+        return subprocess.run(
+            [sys.executable, "-m", "tongban", *words],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=180,
+            check=False,
+            cwd=folder,
+            env={**environment, "PYTHONPATH": str(ROOT)},
+        )
+    with ExitStack() as files:
+        given, out, err = (
+            files.enter_context(TemporaryFile("w+", encoding="utf-8")) for _ in "123"
+        )
+        given.write(stdin)
+        given.seek(0)
+        code = warm.ask(
+            programs(),
+            words,
+            files=(given.fileno(), out.fileno(), err.fileno()),
+            environment=environment,
+            folder=str(folder or Path.cwd()),
+            timeout=180,
+        )
+        out.seek(0)
+        err.seek(0)
+        return subprocess.CompletedProcess(words, code, out.read(), err.read())
+
+
+@cache
+def programs() -> str:
+    """The socket of the process that starts commands, made for the first of a test process."""
+    folder = mkdtemp(prefix="warm-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = f"{folder}/socket"
+    served = subprocess.Popen(
+        [sys.executable, warm.__file__, path],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
+    atexit.register(served.kill)
+    assert served.stdout is not None
+    assert served.stdout.readline() == b"serving\n"
+    return path
 
 
 def told(*arguments: object) -> Any:

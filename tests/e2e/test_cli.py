@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import click
@@ -14,6 +12,7 @@ import pytest
 import typer
 
 from tests.builders import county
+from tests.builders.commands import run
 from tests.builders.large_ofd import large_ofd
 from tests.builders.ofd import plain_ofd
 from tests.builders.pdf import plain_pdf
@@ -33,20 +32,6 @@ def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[s
 
 
 ALL = sorted(commands(typer.main.get_command(app)))
-
-
-def run(*arguments, env=None, stdin=None):
-    import os
-
-    return subprocess.run(
-        [sys.executable, "-m", "tongban", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        input=stdin,
-        env={**os.environ, "COLUMNS": "200", "TONGBAN_LANG": "en", **(env or {})},
-    )
 
 
 def test_the_command_has_what_was_promised():

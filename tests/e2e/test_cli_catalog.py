@@ -1,13 +1,10 @@
 """`tongban catalog` as an administrator and a department use it, against a real node."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 
-from tests.builders import county
+from tests.builders import commands, county
 from tongban.demonstration import sharing
 
 CENTRE = "departments/service-centre"
@@ -16,14 +13,7 @@ PERSONS = f"{HEALTH}/resources/population-persons"
 
 
 def run(*arguments, lang: str = "en"):
-    return subprocess.run(
-        [sys.executable, "-m", "tongban", *map(str, arguments)],
-        env={**os.environ, "COLUMNS": "240", "TONGBAN_LANG": lang},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return commands.run(*arguments, language=lang, columns=240)
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -14,7 +11,7 @@ import pytest
 from exchange.catalog.model import SharingType
 from runtime.clock import FixedClock
 from runtime.database import Database
-from tests.builders import county
+from tests.builders import commands, county
 from tests.builders.catalog import put, resource
 from tests.builders.endpoints import http_source, platform_simulator
 from tests.builders.exchange import citizen_number
@@ -27,14 +24,7 @@ WHY = ("--purpose", "接口联调", "--case", "2026-0001")
 
 
 def run(*arguments, language="en"):
-    return subprocess.run(
-        [sys.executable, "-m", "tongban", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-        env={**os.environ, "COLUMNS": "300", "TONGBAN_LANG": language, "TONGBAN_KEY": KEY},
-    )
+    return commands.run(*arguments, language=language, columns=300, env={"TONGBAN_KEY": KEY})
 
 
 def told(*arguments):

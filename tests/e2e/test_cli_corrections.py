@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import time
 from datetime import timedelta
 
 import pytest
 
 from exchange.v1 import grants_pb2
-from tests.builders import county
+from tests.builders import commands, county
 from tongban.demonstration import sharing
 from tongban.people import people
 
@@ -24,14 +21,7 @@ ASK = ("--purpose", "就业登记", "--case", "2026-1")
 
 
 def run(*arguments, key=PERSON.citizen_number, language="en"):
-    return subprocess.run(
-        [sys.executable, "-m", "tongban", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-        env={**os.environ, "COLUMNS": "300", "TONGBAN_LANG": language, "TONGBAN_KEY": key},
-    )
+    return commands.run(*arguments, language=language, columns=300, env={"TONGBAN_KEY": key})
 
 
 def told(*arguments):

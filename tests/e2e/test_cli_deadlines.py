@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -13,20 +12,13 @@ import pytest
 from exchange.deadlines import service
 from exchange.deadlines.jurisdictions import Kind
 from runtime.database import Database
-from tests.builders import county
+from tests.builders import commands, county
 
 SUBJECT = "departments/human-resources/accessRequests/r{}"
 
 
 def run(*arguments, language="en"):
-    return subprocess.run(
-        [sys.executable, "-m", "tongban", "deadlines", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        env={**os.environ, "COLUMNS": "300", "TONGBAN_LANG": language},
-    )
+    return commands.run("deadlines", *arguments, language=language, columns=300)
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,17 +11,10 @@ import pytest
 from exchange.audit.proved import LogProof, ProvenLeaf, proof_to_json
 from seal.trust import issue_crl
 from tests.builders import tsa
+from tests.builders.commands import run
 from tests.builders.ocsp import addresses, http_server
 from tests.builders.ofd import plain_ofd, seal_ofd, unpack, world
 from tests.builders.seal_pki import Holder, issue
-
-
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "tongban", *map(str, arguments)],
-        capture_output=True, text=True, timeout=120, check=False,
-        env={**os.environ, "COLUMNS": "200", "TONGBAN_LANG": "en"},
-    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")

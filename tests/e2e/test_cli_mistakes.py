@@ -16,6 +16,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from tests.builders import commands
 from tongban import __version__
 from tongban.main import app
 
@@ -30,15 +31,7 @@ def environment(**extra: str) -> dict[str, str]:
 
 
 def run(*arguments, folder=None):
-    return subprocess.run(
-        [sys.executable, "-m", "tongban", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        cwd=folder,
-        env=environment(PYTHONPATH=str(Path(__file__).resolve().parents[2])),
-    )
+    return commands.run(*arguments, folder=folder)
 
 
 def groups(group: click.Group, path: tuple[str, ...] = ()):

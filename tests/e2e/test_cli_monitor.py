@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import time
 
 import grpc
 import pytest
 
-from tests.builders import county
+from tests.builders import commands, county
 from tests.builders.exchange import citizen_number
 from tongban.demonstration import sharing
 from tongban.people import people
@@ -22,14 +19,7 @@ REFUSED, NEIGHBOURS = 10, 40
 
 
 def run(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "tongban", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-        env={**os.environ, "COLUMNS": "250", "TONGBAN_LANG": "en"},
-    )
+    return commands.run(*arguments, columns=250)
 
 
 def told(*arguments, least: int = 1):

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import resource
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
-from tests.builders import county
+from tests.builders import commands, county
 from tests.builders.ofd import plain_ofd
 
 DEPARTMENT = "departments/human-resources"
@@ -22,18 +21,8 @@ SEAL = f"{DEPARTMENT}/seals/official"
 NAME, CODE = "示范县人力资源和社会保障局", "11990101000000035K"
 
 
-def run(
-    *arguments: object, lang: str = "en", preexec: Callable[[], None] | None = None
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "tongban", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        env={**os.environ, "COLUMNS": "240", "TONGBAN_LANG": lang},
-        preexec_fn=preexec,
-    )
+def run(*arguments: object, lang: str = "en") -> subprocess.CompletedProcess[str]:
+    return commands.run(*arguments, language=lang, columns=240)
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +98,10 @@ def test_what_was_sealed_and_not_written_is_fetched_by_its_id(
     def small_files() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 
-    failed = run(*command, "--json", preexec=small_files)
+    failed = subprocess.run(
+        [sys.executable, "-m", "tongban", *map(str, command), "--json"],
+        capture_output=True, text=True, timeout=120, check=False, preexec_fn=small_files,
+    )  # fmt: skip
     error = json.loads(failed.stdout)["error"]
     ident = error["metadata"]["request_id"]
     assert f"--request-id {ident}" in error["message"]

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import time
 
 import pytest
 
 from exchange.v1 import audit_pb2
-from tests.builders import county
+from tests.builders import commands, county
 from tongban.demonstration import sharing
 from tongban.people import people
 
@@ -21,19 +18,7 @@ BUREAU = "departments/human-resources/systems/bureau"
 
 
 def run(*arguments, code=0):
-    found = subprocess.run(
-        [sys.executable, "-m", "tongban", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-        env={
-            **os.environ,
-            "COLUMNS": "300",
-            "TONGBAN_LANG": "en",
-            "TONGBAN_KEY": PERSON.citizen_number,
-        },
-    )
+    found = commands.run(*arguments, columns=300, env={"TONGBAN_KEY": PERSON.citizen_number})
     assert found.returncode == code, found.stdout + found.stderr
     return found
 
@@ -60,8 +45,7 @@ def enrolment(scene, certificate, to):
     while True:
         command = ("audit", "prove", certificate, "--out", to, "--node", scene.address,
                    "--identity", scene.identity("employment"))  # fmt: skip
-        found = subprocess.run([sys.executable, "-m", "tongban", *map(str, command)], check=False,
-                               capture_output=True, text=True, timeout=180)  # fmt: skip
+        found = commands.run(*command)
         if found.returncode == 0 or time.monotonic() > deadline:
             assert found.returncode == 0, found.stdout + found.stderr
             return to

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -18,7 +15,7 @@ from exchange.catalog.model import SharingType
 from exchange.delivery.store import BatchRow
 from runtime.clock import FixedClock
 from runtime.database import Database
-from tests.builders import county
+from tests.builders import commands, county
 from tests.builders.catalog import put, resource
 from tests.builders.exchange import ITEMS, citizen_number, person
 from tests.builders.spatial import parcels, point, square
@@ -30,14 +27,7 @@ NAMES = (f"{EMPLOYMENT}/resources/seekers", f"{POLICE}/resources/residents")
 
 
 def run(*arguments, language="en"):
-    return subprocess.run(
-        [sys.executable, "-m", "tongban", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-        env={**os.environ, "COLUMNS": "300", "TONGBAN_LANG": language},
-    )
+    return commands.run(*arguments, language=language, columns=300)
 
 
 def told(*arguments):

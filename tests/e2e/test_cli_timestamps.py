@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import ssl
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.builders import county
+from tests.builders.commands import run
 from tests.builders.ofd import plain_ofd
 from tests.builders.pdf import plain_pdf
 from tests.builders.tsa import Authority, authority
 from tongban.demonstration.stage import Stage
-
-
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "tongban", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        env={**os.environ, "COLUMNS": "200", "TONGBAN_LANG": "en"},
-    )
 
 
 @pytest.fixture(scope="module")

@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 
-from tests.builders import county
+from tests.builders import commands, county
 from tongban.demonstration import sharing
 
 
 def run(*arguments, language="en"):
-    return subprocess.run(
-        [sys.executable, "-m", "tongban", "grants", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        env={**os.environ, "COLUMNS": "300", "TONGBAN_LANG": language},
-    )
+    return commands.run("grants", *arguments, language=language, columns=300)
 
 
 @pytest.fixture(scope="module")

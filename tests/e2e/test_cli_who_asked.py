@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import time
 
 import pytest
 
 from exchange.v1 import audit_pb2
-from tests.builders import county
+from tests.builders import commands, county
 from tongban.demonstration import sharing
 from tongban.people import people
 
@@ -20,15 +17,7 @@ ASK = ("--purpose", "就业登记", "--case", "2026-1")
 
 
 def run(*arguments, stdin="", env=None):
-    return subprocess.run(
-        [sys.executable, "-m", "tongban", *map(str, arguments)],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-        env={**os.environ, "COLUMNS": "200", "TONGBAN_LANG": "en", **(env or {})},
-    )
+    return commands.run(*arguments, stdin=stdin, env=env)
 
 
 @pytest.fixture(scope="module")

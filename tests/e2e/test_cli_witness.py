@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 
@@ -14,7 +11,7 @@ from exchange.audit.promising import promise
 from exchange.audit.saved import SavedReceipt, receipt_from_json, receipt_to_json
 from runtime import config
 from runtime.signing import LogKey
-from tests.builders import county
+from tests.builders import commands, county
 from tests.builders.audit import NOON, record
 from tongban.demonstration import sharing
 from tongban.people import PERSON_ITEMS, people
@@ -25,14 +22,7 @@ WATCH = "witness.audit.example"
 
 
 def run(*arguments, language="en"):
-    return subprocess.run(
-        [sys.executable, "-m", "tongban", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-        env={**os.environ, "COLUMNS": "300", "TONGBAN_LANG": language},
-    )
+    return commands.run(*arguments, language=language, columns=300)
 
 
 def told(*arguments, code=0):
