@@ -28,6 +28,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from exchange import pacing
 from exchange.audit.appending import AuditLog
 from exchange.audit.many import record_of_many
 from exchange.audit.model import Receipt, Usage
@@ -50,7 +51,6 @@ from exchange.query.model import (
 )
 from exchange.refusals import ATTEMPTED
 from exchange.refusing import Attempt, Refusals
-from exchange.spatial import pacing
 from exchange.spatial.indexing import geometry_items
 from exchange.spatial.model import Area, Nearest, check_area, page_wanted, text_of
 from exchange.spatial.places.store import PlaceReader

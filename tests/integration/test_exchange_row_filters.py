@@ -5,6 +5,7 @@ subscriber hears of it again only to be told that it is gone, and only if it had
 """
 
 import asyncio
+import time
 import uuid
 from datetime import timedelta
 
@@ -12,6 +13,7 @@ import grpc
 import orjson
 import pytest
 
+from exchange import pacing
 from exchange.grants import replying, requesting, service
 from exchange.grants.amending import Narrowing
 from exchange.grants.model import GrantedItem, Mask, Operation
@@ -266,6 +268,22 @@ async def test_an_export_is_paged_filtered_counted_and_proved(node):
     assert not whole.next_page_token
     bad = query_pb2.ExportRequest(grant=unbounded, page_token="8JCAgA", **WHY)
     assert (await refusal(consumer.query.Export(bad))).reason == "BAD_PAGE_TOKEN"
+
+
+async def test_a_filtered_page_of_an_export_comes_at_a_step_of_time(node, monkeypatch):
+    monkeypatch.setattr(pacing, "STEP", 0.5)
+    consumer = node.connect(caller(HOUSING))
+    await node.connect(caller(CIVIL)).publish(person(1, "980101"))
+    filtered = node.grant(NAMED, row_filter=(HERE,), reason="仅限示范县")
+
+    async def seconds(grant: str) -> float:
+        began = time.monotonic()
+        await consumer.query.Export(query_pb2.ExportRequest(grant=grant, **WHY))
+        return time.monotonic() - began
+
+    # Whether records are there that are not shown, or none at all.
+    assert await seconds(filtered) >= 0.5
+    assert await seconds(node.grant(NAMED)) < 0.5
 
 
 async def test_exports_and_queries_at_one_time_pass_no_quota_together(node):

@@ -7,11 +7,11 @@ import time
 import orjson
 import pytest
 
+from exchange import pacing
 from exchange.grants.model import Mask, Operation
 from exchange.grants.rows import RowCondition, RowTest
 from exchange.oversight.model import counted
 from exchange.query import model as query_model
-from exchange.spatial import pacing
 from exchange.v1 import spatial_pb2 as pb
 from runtime.records import canonical, commit
 from tests.builders.catalog import CIVIL, HEALTH, HOUSING, caller, put

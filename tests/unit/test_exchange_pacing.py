@@ -2,7 +2,7 @@
 
 import pytest
 
-from exchange.spatial.pacing import STEP, left_to_wait
+from exchange.pacing import STEP, left_to_wait
 
 
 @pytest.mark.parametrize(
