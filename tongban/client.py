@@ -41,7 +41,12 @@ from exchange.v1 import (
     sources_pb2_grpc,
     spatial_pb2_grpc,
 )
-from licenses.v1 import delegations_pb2_grpc, licenses_pb2_grpc, presentations_pb2_grpc
+from licenses.v1 import (
+    delegations_pb2_grpc,
+    licenses_pb2_grpc,
+    materials_pb2_grpc,
+    presentations_pb2_grpc,
+)
 from runtime import channels, status
 from runtime.errors import DomainError, Unavailable
 from runtime.identity import Credentials
@@ -137,6 +142,7 @@ class Client:
         self.trust = trust_pb2_grpc.TrustServiceStub(self.channel)
         self.licenses = licenses_pb2_grpc.LicenseServiceStub(self.channel)
         self.presentations = presentations_pb2_grpc.PresentationServiceStub(self.channel)
+        self.materials = materials_pb2_grpc.MaterialServiceStub(self.channel)
         self.delegations = delegations_pb2_grpc.DelegationServiceStub(self.channel)
 
     def query(

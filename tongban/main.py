@@ -48,6 +48,7 @@ COMMANDS = {
     "seal": ("seal", "app"),
     "trust": ("trust", "app"),
     "license": ("licenses", "app"),
+    "materials": ("materials", "app"),
     "audit": ("audit", "app"),
     "flow": ("flow", "app"),
 }

@@ -196,8 +196,8 @@ class GrantGiven:
 
     name: str
     resource: str
+    #: Items given whole: a masked one neither fills a form nor can be verified.
     whole: frozenset[str]
-    masked: frozenset[str]
     may_query: bool
     may_verify: bool
     service_item: str

@@ -188,10 +188,9 @@ def _under_grant(
           "受理部门可凭授权核验（是或否）")),
     ):  # fmt: skip
         for grant in _usable(item, material.resource, known):
-            given = grant.whole if verb == "query" else grant.whole | grant.masked
             allowed = grant.may_query if verb == "query" else grant.may_verify
-            if allowed and material.item in given:
-                items = _items(material, known.handling, given)
+            if allowed and material.item in grant.whole:
+                items = _items(material, known.handling, grant.whole)
                 return source, why, grant.name, items
     return None, ("NO_GRANT", "the accepting department has no grant in force for it: ask for one",
                   "受理部门没有相应的有效授权：请申请授权"), *nothing  # fmt: skip

@@ -23,7 +23,7 @@ from runtime.rpc import ANY_ROLE, Call
 _DEPARTMENTS = frozenset({Role.DEPARTMENT})
 _IDENTIFYING = frozenset({Role.COUNTER, Role.APPLICANT})
 POLICY: Mapping[str, frozenset[Role]] = {
-    "PutHandling": _DEPARTMENTS,
+    "PutHandling": frozenset({Role.DEPARTMENT, Role.ADMINISTRATOR}),
     "GetHandling": ANY_ROLE,
     "ListHandlings": ANY_ROLE,
     "ListServiceItems": ANY_ROLE,

@@ -167,12 +167,12 @@ def _item(message: catalog_pb2.ServiceItem) -> Item:
 
 
 def _grant(message: grants_pb2.Grant) -> GrantGiven:
-    whole = {one.item for one in message.items if one.mask == grants_pb2.MASK_UNSPECIFIED}
     return GrantGiven(
         name=message.name,
         resource=message.resource,
-        whole=frozenset(whole),
-        masked=frozenset(one.item for one in message.items) - whole,
+        whole=frozenset(
+            one.item for one in message.items if one.mask == grants_pb2.MASK_UNSPECIFIED
+        ),
         may_query=grants_pb2.OPERATION_QUERY in message.operations,
         may_verify=grants_pb2.OPERATION_VERIFY in message.operations,
         service_item=message.service_item,

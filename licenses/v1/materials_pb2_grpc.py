@@ -92,7 +92,8 @@ class MaterialServiceServicer:
     """
 
     def PutHandling(self, request, context):
-        """Says how a service item is handled: its form, its proofs, its rule. For the item's department.
+        """Says how a service item is handled: its form, its proofs, its rule. For the item's department,
+        and administrators.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -34,7 +34,9 @@ class MaterialServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> MaterialServiceAsyncStub: ...
     PutHandling: _grpc.UnaryUnaryMultiCallable[_materials_pb2.PutHandlingRequest, _materials_pb2.PutHandlingResponse]
-    """Says how a service item is handled: its form, its proofs, its rule. For the item's department."""
+    """Says how a service item is handled: its form, its proofs, its rule. For the item's department,
+    and administrators.
+    """
     GetHandling: _grpc.UnaryUnaryMultiCallable[_materials_pb2.GetHandlingRequest, _materials_pb2.GetHandlingResponse]
     """Returns how a service item is handled."""
     ListHandlings: _grpc.UnaryUnaryMultiCallable[_materials_pb2.ListHandlingsRequest, _materials_pb2.ListHandlingsResponse]
@@ -62,7 +64,9 @@ class MaterialServiceAsyncStub(MaterialServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     PutHandling: _aio.UnaryUnaryMultiCallable[_materials_pb2.PutHandlingRequest, _materials_pb2.PutHandlingResponse]  # type: ignore[assignment]
-    """Says how a service item is handled: its form, its proofs, its rule. For the item's department."""
+    """Says how a service item is handled: its form, its proofs, its rule. For the item's department,
+    and administrators.
+    """
     GetHandling: _aio.UnaryUnaryMultiCallable[_materials_pb2.GetHandlingRequest, _materials_pb2.GetHandlingResponse]  # type: ignore[assignment]
     """Returns how a service item is handled."""
     ListHandlings: _aio.UnaryUnaryMultiCallable[_materials_pb2.ListHandlingsRequest, _materials_pb2.ListHandlingsResponse]  # type: ignore[assignment]
@@ -93,7 +97,9 @@ class MaterialServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _materials_pb2.PutHandlingRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_materials_pb2.PutHandlingResponse, _abc.Awaitable[_materials_pb2.PutHandlingResponse]]:
-        """Says how a service item is handled: its form, its proofs, its rule. For the item's department."""
+        """Says how a service item is handled: its form, its proofs, its rule. For the item's department,
+        and administrators.
+        """
 
     @_abc_1.abstractmethod
     def GetHandling(

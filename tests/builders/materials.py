@@ -1,0 +1,156 @@
+"""A county whose items, grants and licenses let applicants come once: on a stage's running node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from exchange.v1 import catalog_pb2, grants_pb2
+from flows import directory, sync
+from licenses.v1 import licenses_pb2
+from licenses.v1 import materials_pb2 as pb
+from runtime.clock import SYSTEM
+from runtime.identity import Role
+from tests.builders import county
+from tongban import handling_files
+from tongban.client import Client, new_request_id
+from tongban.commands.identity import ensure_authority
+from tongban.demonstration import sharing, stage
+from tongban.demonstration.stage import Stage
+from tongban.people import COMPANY_ITEMS, PERSON_ITEMS, Person, companies, people
+
+BUREAU = "departments/human-resources"
+ITEM = f"{BUREAU}/serviceItems/cg2017-27"
+BENEFIT = f"{BUREAU}/serviceItems/cg2017-22"
+POPULATION = sharing.POPULATION
+HANDLINGS = stage.data_file("handlings.toml")
+ITEMS_READ = ("name", "birth_date", "residence_address")
+
+
+@pytest.fixture(scope="module")
+def county_of_materials(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """The county with the 30 items' materials, their handlings, records and the bureau's grant."""
+    with county.county(tmp_path_factory.mktemp("materials") / "data") as scene:
+        put_materials(scene)
+        publish(scene)
+        grant(scene, "employment")
+        county.seal(scene)
+        yield scene
+
+
+def put_materials(scene: Stage) -> None:
+    """The materials into the catalog, then how the items are handled."""
+    stub = scene["centre"].catalog
+    file = stage.data_file("service-items-materials.csv")
+    wanted = directory.merge(sync.read([file], sync.departments(stub)))
+    assert not wanted.rejects
+    changes = directory.compare(wanted, sync.held(stub, wanted))
+    stub.ApplyDirectory(
+        catalog_pb2.ApplyDirectoryRequest(
+            changes=changes.batch, source="test", request_id=changes.request_id
+        ),
+        timeout=60,
+    )
+    for one in handling_files.read_handlings(HANDLINGS):
+        scene["centre"].materials.PutHandling(
+            pb.PutHandlingRequest(handling=one, request_id=new_request_id()), timeout=30
+        )
+
+
+def publish(scene: Stage, count: int = 50) -> None:
+    """Records of the two base libraries."""
+    for key, resource, items, rows in (
+        ("police", POPULATION, PERSON_ITEMS, [one.row() for one in people(count)]),
+        ("market", sharing.LEGAL_ENTITIES, COMPANY_ITEMS, [one.row() for one in companies(count)]),
+    ):
+        scene[key].publish(resource, items, rows, request_id=f"materials-{key}")
+
+
+def grant(
+    scene: Stage,
+    key: str,
+    *,
+    resource: str = POPULATION,
+    items: tuple[str, ...] = ITEMS_READ,
+    by: str = "police",
+    only_verify: bool = False,
+) -> str:
+    """A grant of a stage's system's department; its name."""
+    client = scene[key]
+    parent = "departments/" + stage.system(key).department
+    asked = sharing.ask(client, resource, list(items), "办理政务服务事项", parent)
+    given = [grants_pb2.GrantedItem(item=item) for item in items]
+    made = sharing.approve(scene[by], asked.name, given, timedelta(days=1))
+    if only_verify:
+        verify = [grants_pb2.OPERATION_VERIFY]
+        narrow = grants_pb2.NarrowGrantRequest(
+            name=made.name, operations=verify, reason="只需核验", request_id=new_request_id()
+        )
+        scene[by].grants.NarrowGrant(narrow, timeout=30)
+    return made.name
+
+
+def department(scene: Stage, name: str, *roles: Role) -> Client:
+    """A client of a department that is not on the stage."""
+    folder = Path(scene.data) / "systems" / f"{name}-materials"
+    authority = ensure_authority(scene.settings)
+    authority.issue(
+        system=f"departments/{name}/systems/materials",
+        roles=list(roles or (Role.DEPARTMENT,)),
+        now=SYSTEM.now(),
+    ).write(folder)
+    return Client(scene.address, folder)
+
+
+def person(number: int) -> Person:
+    """One of the people that are published."""
+    return list(people(50))[number]
+
+
+def adult() -> Person:
+    """One who is between 16 and 59 now."""
+    year = SYSTEM.now().year
+    return next(one for one in people(50) if 17 <= year - int(one.birth_date[:4]) <= 58)
+
+
+def registered(scene: Stage, who: Person) -> licenses_pb2.License:
+    """An employment registration of a person."""
+    return (
+        scene["employment"]
+        .licenses.IssueLicense(
+            licenses_pb2.IssueLicenseRequest(
+                parent=BUREAU,
+                license_type="licenseTypes/employment-registration",
+                holder_name=who.name,
+                holder_code=who.citizen_number,
+                fields={"KZ_DJLX": "失业登记"},
+                request_id=new_request_id(),
+            ),
+            timeout=60,
+        )
+        .license
+    )
+
+
+def begin(scene: Stage, item: str, who: Person, *agreed: str) -> pb.Collection:
+    """A collection, with the consent to some materials; to all without any."""
+    terminal = scene["terminal"].materials
+    planned = terminal.PlanMaterials(
+        pb.PlanMaterialsRequest(service_item=item, holder_code=who.citizen_number), timeout=30
+    ).materials
+    fetched = [
+        one.display_name
+        for one in planned
+        if one.source not in (pb.MATERIAL_SOURCE_MUST_BE_ASKED, pb.MATERIAL_SOURCE_FILLED_ONCE)
+    ]
+    request = pb.BeginCollectionRequest(
+        service_item=item,
+        holder_code=who.citizen_number,
+        materials=agreed or fetched,
+        consent="窗口核验身份证，当面同意",
+        request_id=new_request_id(),
+    )
+    return terminal.BeginCollection(request, timeout=30).collection

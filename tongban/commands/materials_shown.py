@@ -1,0 +1,75 @@
+"""How plans and collections are shown."""
+
+from __future__ import annotations
+
+from licenses.v1 import materials_pb2 as pb
+from tongban.client import plain
+from tongban.console import print_json, print_table, say, when
+
+SOURCES_ZH = {
+    "HELD_AS_LICENSE": "电子证照",
+    "OBTAINABLE_UNDER_GRANT": "数据查询",
+    "VERIFIABLE": "数据核验",
+    "MUST_BE_ASKED": "需提交",
+    "FILLED_ONCE": "自动填表",
+}
+DECISIONS_ZH = {"APPROVED": "通过", "REFERRED": "转人工", "UNSPECIFIED": "—"}
+
+
+def source_word(source: pb.MaterialSource.ValueType) -> str:
+    """A source, for people."""
+    name = pb.MaterialSource.Name(source).removeprefix("MATERIAL_SOURCE_")
+    return say(name, SOURCES_ZH[name])
+
+
+def decision_word(decision: pb.CollectionDecision.ValueType) -> str:
+    """A decision, for people."""
+    name = pb.CollectionDecision.Name(decision).removeprefix("COLLECTION_DECISION_")
+    return say(name if name != "UNSPECIFIED" else "-", DECISIONS_ZH[name])
+
+
+def print_plan(title: str, found: pb.PlanMaterialsResponse) -> None:
+    """A plan as a table."""
+    print_table(
+        title,
+        (say("material", "材料"), say("source", "来源"), say("why", "原因")),
+        [
+            (one.display_name, source_word(one.source), say(one.detail, one.detail_zh))
+            for one in found.materials
+        ],
+    )
+
+
+def print_collection(one: pb.Collection, as_json: bool) -> None:
+    """A collection as JSON or as tables."""
+    if as_json:
+        print_json(plain(one))
+        return
+    state = pb.CollectionState.Name(one.state).removeprefix("COLLECTION_STATE_")
+    print_table(
+        one.name,
+        (say("field", "字段"), say("value", "值")),
+        [
+            (say("service item", "事项"), one.service_item),
+            (say("state", "状态"), state),
+            (say("until", "有效至"), when(one.expire_time)),
+            (say("decision", "决定"), decision_word(one.decision)),
+            (say("still to bring", "仍需提交"), "、".join(one.asked)),
+        ],
+    )
+    if one.form:
+        print_table(
+            say("Form", "表单"),
+            (say("field", "字段"), say("value", "值"), say("from", "来源")),
+            [(filled.display_name, filled.value, filled.source) for filled in one.form],
+        )
+    if one.outcomes:
+        print_table(
+            say("Why", "理由"),
+            (say("condition", "条件"), say("holds", "成立")),
+            [
+                (say(outcome.reason, outcome.reason_zh), say("yes" if outcome.holds else "no",
+                 "是" if outcome.holds else "否"))
+                for outcome in one.outcomes
+            ],
+        )  # fmt: skip
