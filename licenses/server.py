@@ -223,7 +223,8 @@ class LicenseServer:
             target=self._reconcile_until_stopped, name="licenses-reconcile", daemon=True
         )
         self._reconciler.start()
-        self.batch_worker.start()
+        # Of an embedded database the node holds the folder's lock: whoever held a batch is gone.
+        self.batch_worker.start(alone=self.database.is_sqlite)
 
     async def stop(self) -> None:
         """End the threads and give the connections back."""

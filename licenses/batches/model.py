@@ -17,8 +17,8 @@ import base64
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
@@ -41,6 +41,9 @@ MAX_ROWS_AT_ONCE: Final = 1_000
 #: Batches of a department that are not ended.
 MAX_BATCHES: Final = 20
 MAX_KEY: Final = 64
+#: How long a worker holds a batch from when it was last heard of, and how often it is.
+LEASE: Final = timedelta(seconds=30)
+BEAT: Final = timedelta(seconds=5)
 _MAX_FIELDS: Final = 200
 _MAX_HOLDERS: Final = 50
 _KEY: Final = re.compile(r"[!-~](?:[ -~]{0,62}[!-~])?")
@@ -115,7 +118,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """A batch (批次). `rows_sha256` is of all rows in their order, hex, empty while RECEIVING."""
+    """A batch (批次). `rows_sha256` is of all rows in their order, hex, empty while RECEIVING.
+
+    `held_until`: to when a worker holds it; None where none does.
+    """
 
     name: str
     type_id: str
@@ -130,6 +136,7 @@ class Batch:
     waiting_reason: str = ""
     end_time: datetime | None = None
     rows_sha256: str = ""
+    held_until: datetime | None = None
 
     @property
     def issuer(self) -> str:
@@ -166,6 +173,17 @@ class Result:
             message_zh=self.message_zh[:_MAX_TEXT],
             violations=tuple(one[:_MAX_TEXT] for one in self.violations[:_MAX_VIOLATIONS]),
         )
+
+
+def shown(batch: Batch, now: datetime) -> Batch:
+    """The batch as it is told: one whose worker is not heard of says so (WORKER_LOST).
+
+    Another worker takes it at `held_until`.
+    """
+    lost = batch.held_until is not None and batch.held_until - now < LEASE - 2 * BEAT
+    if lost and batch.state is BatchState.RUNNING and not batch.waiting_reason:
+        return replace(batch, waiting_reason="WORKER_LOST")
+    return batch
 
 
 #: What speaks against a batch, not against a row (rule 4): the batch waits until it is mended.

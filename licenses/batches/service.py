@@ -168,7 +168,7 @@ class Batches:
         """A batch of the caller's department. Raises NotFound, ISSUE_BATCH_NOT_FOUND."""
         names.parse(names.ISSUE_BATCH, name)
         with self._database.reading() as session:
-            return _found(principal, store.batch(session, name))
+            return model.shown(_found(principal, store.batch(session, name)), self._clock.now())
 
     def page(
         self, principal: Principal, parent: str, *, page_size: int, page_token: str
@@ -178,6 +178,8 @@ class Batches:
         size = paging.page_size(page_size)
         with self._database.reading() as session:
             found = store.batches(session, parent, before=paging.last_of(page_token), size=size + 1)
+        now = self._clock.now()
+        found = [model.shown(one, now) for one in found]
         return paging.cut(found, size, lambda one: one.name)
 
     def results(

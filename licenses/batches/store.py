@@ -1,7 +1,7 @@
 """The table of batches, and what holds for a batch with its rows (`licenses.batches.rows`).
 
-1. A worker holds a batch by a lease: a random token, until `next_time`. Results are written only
-   under it, so of two workers one writes and the other stops.
+1. A worker holds a batch by a lease: a random token, until `next_time`, which it puts off while it
+   works. Results are written only under it, so of two workers one writes and the other stops.
 2. The counts in a batch's row change in the transaction of the results that they count.
 """
 
@@ -184,6 +184,21 @@ def take(session: Session, name: str, *, lease: str, now: datetime, until: datet
     )
 
 
+def put_off(session: Session, name: str, *, lease: str, until: datetime) -> bool:
+    """Hold a batch for longer; False where it is not this worker's any more."""
+    return _held(session, name, lease, next_time=until)
+
+
+def take_up(session: Session, now: datetime) -> int:
+    """Make due now what somebody held who is gone for certain; how many batches."""
+    done = session.execute(
+        sa.update(BATCHES)
+        .where(BATCHES.c.state == BatchState.RUNNING.value, BATCHES.c.lease != "")
+        .values(lease="", next_time=now)
+    )
+    return int(done.rowcount)  # type: ignore[attr-defined]  # an UPDATE has one
+
+
 def keep(
     session: Session,
     name: str,
@@ -281,4 +296,5 @@ def _batch(row: Mapping[Any, Any]) -> Batch:
         waiting_reason=row["waiting_reason"],
         end_time=row["end_time"],
         rows_sha256=row["rows_sha256"],
+        held_until=row["next_time"] if row["lease"] else None,
     )

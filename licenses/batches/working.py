@@ -1,8 +1,10 @@
 """The worker: issues the rows of batches in the background, a few at a time.
 
-1. It takes a batch under a lease, issues the next rows, and writes their results and gives the
-   batch back in one transaction. So batches take turns, and a worker that dies costs a few rows
-   that are asked again: with the same request ids, whose licenses are there.
+1. It takes a batch under a lease, which it puts off while it works, issues the next rows, and
+   writes their results and gives the batch back in one transaction. So batches take turns, and a
+   worker that dies costs a few rows that are asked again: with the same request ids, whose licenses
+   are there. Another takes the batch when the lease is over; where no other process can be at work
+   on this database, a worker that starts takes it at once.
 2. What a row is refused for is its result. Where all rows would be refused alike, or a neighbour
    does not answer, the batch rests, longer each time, and says why.
 3. What fails a row again and again for another reason is its result in the end: no row holds up
@@ -16,7 +18,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Protocol
@@ -24,7 +26,7 @@ from typing import Final, Protocol
 import structlog
 
 from licenses.batches import model, store
-from licenses.batches.model import Batch, Result, RowState
+from licenses.batches.model import BEAT, LEASE, Batch, Result, RowState
 from licenses.batches.rows import store as rows_store
 from licenses.batches.rows.store import Waiting
 from licenses.issuing import Request
@@ -50,7 +52,6 @@ from runtime.telemetry import Repeated
 
 ROWS_AT_ONCE: Final = 32
 POLL_SECONDS: Final = 2.0
-LEASE: Final = timedelta(seconds=120)
 FIRST_REST: Final = 2.0
 LONGEST_REST: Final = 300.0
 ATTEMPTS: Final = 3
@@ -87,19 +88,24 @@ class BatchWorker:
         clock: Clock,
         *,
         threads: int = 2,
+        beat: float = BEAT.total_seconds(),
     ) -> None:
         self._database = database
         self._issuing = issuing
         self._types = types
         self._clock = clock
+        self._beat = beat
         self._pool = ThreadPoolExecutor(threads, "batches")
         self._rests: dict[str, float] = {}
         self._stopping = threading.Event()
         self._woken = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def start(self) -> None:
-        """Begin to work."""
+    def start(self, *, alone: bool = False) -> None:
+        """Begin to work; `alone` where no other process works on this database."""
+        if alone:
+            with self._database.unit_of_work() as work:
+                store.take_up(work.session, self._clock.now())
         if self._thread is None:
             self._thread = threading.Thread(target=self._work_on, name="batches", daemon=True)
             self._thread.start()
@@ -147,7 +153,14 @@ class BatchWorker:
             self._rest(batch, lease, [], [_Stopped(number=0, reason=error.reason, counts=False)])
             return True
         over = threading.Event()
-        outcomes = list(self._pool.map(lambda one: self._issue(batch, version, one, over), rows))
+        asked = [self._pool.submit(self._issue, batch, version, one, over) for one in rows]
+        try:
+            while wait(asked, timeout=self._beat).not_done:
+                self._put_off(batch, lease, over)
+        except BaseException:
+            over.set()
+            raise
+        outcomes = [one.result() for one in asked]
         done = [one for one in outcomes if isinstance(one, Result)]
         stopped = [one for one in outcomes if isinstance(one, _Stopped)]
         if stopped:
@@ -168,6 +181,12 @@ class BatchWorker:
             if not store.take(work.session, name, lease=lease, now=now, until=now + LEASE):
                 return None
             return store.batch(work.session, name)
+
+    def _put_off(self, batch: Batch, lease: str, over: threading.Event) -> None:
+        until = self._clock.now() + LEASE
+        with self._database.unit_of_work() as work:
+            if not store.put_off(work.session, batch.name, lease=lease, until=until):
+                over.set()  # it ended, or another worker has it
 
     # --- one row -----------------------------------------------------------------------------
 

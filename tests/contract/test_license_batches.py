@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from licenses.batches import model, store
-from licenses.batches.model import Batch, BatchState, Row, RowHolder, RowState
+from licenses.batches.model import BEAT, LEASE, Batch, BatchState, Row, RowHolder, RowState
 from licenses.batches.rows import store as rows_store
 from licenses.batches.service import KEPT, RECEIVING, Batches
 from licenses.batches.working import ATTEMPTS, ROWS_AT_ONCE, BatchWorker
@@ -67,11 +68,14 @@ class Simulator:
     asked: list[str] = field(default_factory=list)
     failing: dict[str, DomainError | Exception] = field(default_factory=dict)
     crash_after: int = -1
+    meanwhile: Callable[[], None] = lambda: None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def issue(
         self, order: Order, *, department: str, seal: str, request: Request, **_more: Any
     ) -> License:
+        meanwhile, self.meanwhile = self.meanwhile, lambda: None
+        meanwhile()
         with self.lock:
             name = order.holders[0].name
             self.asked.append(name)
@@ -230,6 +234,64 @@ def test_a_crash_at_any_row_costs_no_license_and_makes_none_twice(world: World) 
     found = world.results(batch.name)
     assert [one.state for one in found] == [RowState.ISSUED] * 40
     assert len({one.license for one in found}) == 40 == len(world.issuing.made)
+
+
+def test_what_a_dead_process_held_is_told_and_taken_when_its_lease_is_over(world: World) -> None:
+    batch = world.send([a_row(n) for n in range(1, 41)])
+    world.issuing.crash_after = 5
+    with pytest.raises(Crash):
+        world.work()
+    world.issuing.crash_after = -1
+
+    def waits() -> str:
+        world.work()
+        return world.batches.get(CALLER, batch.name).waiting_reason
+
+    assert waits() == ""  # it may be at work
+    world.clock.advance(3 * BEAT)
+    assert waits() == "WORKER_LOST"
+    (listed,), _ = world.batches.page(CALLER, BUREAU, page_size=1, page_token="")
+    assert listed.waiting_reason == "WORKER_LOST"
+    world.clock.advance(LEASE - 3 * BEAT)
+    assert waits() == ""
+    assert world.batches.get(CALLER, batch.name).issued_count == 40
+
+
+def test_a_process_that_is_alone_goes_on_at_once(world: World) -> None:
+    batch = world.send([a_row(n) for n in range(1, 41)])
+    world.issuing.crash_after = 5
+    with pytest.raises(Crash):
+        world.work()
+    world.issuing.crash_after = -1
+    again = BatchWorker(world.database, world.issuing, world.types, world.clock)
+    again.start(alone=True)
+    try:
+        until = time.monotonic() + 20
+        while world.batches.get(CALLER, batch.name).state is BatchState.RUNNING:
+            assert time.monotonic() < until
+            time.sleep(0.02)
+    finally:
+        again.stop()
+    assert len(world.results(batch.name, state=RowState.ISSUED)) == 40
+
+
+def test_a_worker_that_is_slow_keeps_its_batch(world: World) -> None:
+    batch = world.send([a_row(1), a_row(2)])
+    slow = BatchWorker(world.database, world.issuing, world.types, world.clock, beat=0.01)
+    beats = []
+
+    def beat() -> None:
+        # While a row is issued the clock goes on by more than a lease, a beat at a time.
+        for _ in range(10):
+            world.clock.advance(BEAT)
+            time.sleep(0.1)
+            beats.append(world.worker.run_once())
+
+    world.issuing.meanwhile = beat
+    assert slow.run_once()
+    slow.stop()
+    assert not any(beats)
+    assert world.batches.get(CALLER, batch.name).issued_count == 2
 
 
 def test_a_neighbour_that_is_away_makes_the_batch_wait(world: World) -> None:
