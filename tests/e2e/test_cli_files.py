@@ -12,6 +12,7 @@ from tests.builders import commands, county
 from tests.builders.commands import at, run, told
 from tongban.client import Client
 from tongban.demonstration import sharing, stage
+from tongban.people import PERSON_ITEMS, people
 
 scene = commands.scene
 ASKED = ("--purpose", "就业登记", "--case", "2026-0001")
@@ -107,7 +108,9 @@ def test_a_job_outlives_a_node_that_is_killed(tmp_path):
         for system in stage.SYSTEMS:
             scene.clients[system.key] = Client(scene.address, scene.identity(system.key))
         county.fill_catalog(scene)
-        sharing.publish_libraries(scene, 60_000, lambda _: None)
+        # Two files: one is there when the node dies, the other is not.
+        rows = (one.row() for one in people(45_000))
+        scene["police"].publish(sharing.POPULATION, PERSON_ITEMS, rows)
         made = told("files", "request", granted(scene), *ASKED, *at(scene))["name"]
         asked = files_pb2.GetExportJobRequest(name=made)
         files = files_pb2_grpc.FileServiceStub(scene["employment"].channel)
@@ -120,7 +123,7 @@ def test_a_job_outlives_a_node_that_is_killed(tmp_path):
         path = tmp_path / "people.csv"
         done = told("files", "fetch", made, "--out", path, *at(scene))
         rows = list(csv.reader(path.read_text(encoding="utf-8").splitlines()))
-        assert done["records"] == len(rows) - 1 == len({row[0] for row in rows[1:]}) == 60_000
+        assert done["records"] == len(rows) - 1 == len({row[0] for row in rows[1:]}) == 45_000
     finally:
         for client in scene.clients.values():
             client.close()
