@@ -22,6 +22,7 @@ SERVICES = {
     "tongban.exchange.v1.ListService",
     "tongban.exchange.v1.QueryService",
     "tongban.licenses.v1.LicenseService",
+    "tongban.licenses.v1.MaterialService",
     "tongban.licenses.v1.PresentationService",
     "tongban.seal.v1.SealService",
 }

@@ -221,6 +221,16 @@ TABLES: dict[tuple[str, str], dict[str, str | tuple[str, ...]]] = {
         "ListDelegatedLicenses": ("delegated_licenses_listed",),
         "ListDelegations": OWN,
     },
+    ("licenses.materials.rpc", "POLICY"): {
+        "PutHandling": ("handling_put",),
+        "PlanMaterials": ("materials_planned",),
+        "BeginCollection": ("collection_consented",),
+        "CollectMaterials": ("materials_collected",),
+        "EndCollection": ("collection_consent_withdrawn",),
+        "GetCollectedDocument": ("collected_document_read",),
+        "GetCollection": "the caller's own department's case, whose collecting is recorded",
+        **dict.fromkeys(("GetHandling", "ListHandlings", "ListServiceItems"), CATALOG),
+    },
     ("licenses.batches.rpc", "POLICY"): {
         "CreateIssueBatch": ("license_batch_created",),
         "CancelIssueBatch": ("license_batch_cancelled",),
