@@ -17,6 +17,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
@@ -28,14 +29,20 @@ from licenses.credentials import Credentials
 from licenses.documents import Documents
 from licenses.library import store as outbox
 from licenses.library.service import Library, record_of
-from licenses.metadata import PAPER_MARK, PageValue, page_values, pictures_of, scans_of
+from licenses.metadata import (
+    PageValue,
+    order_field,
+    page_values,
+    paper_mark,
+    pictures_of,
+    scans_of,
+)
 from licenses.model import (
     TRANSITIONS,
     Act,
     License,
     LicenseFormat,
     LicenseState,
-    Origin,
     check_clock,
     decide_transition,
     later,
@@ -49,6 +56,7 @@ from licenses.types.model import TypeVersion
 from licenses.types.service import Types
 from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork
+from runtime.errors import FieldViolation, InvalidArgument
 from runtime.records import SealedRecord, Value, make_record
 
 _STRIPES = 64
@@ -97,9 +105,10 @@ class Finishing:
         drafts = {LicenseFormat.OFD: write_ofd(page), LicenseFormat.PDF: write_pdf(page)}
         # 4. Seal. The request ids follow from the license and the bytes, so that a repeat is
         #    answered with the same sealed bytes, and a renderer changed meanwhile blocks nothing.
-        sealed = {form: self._seal(license_, form, draft) for form, draft in drafts.items()}
+        sheets = len(page.pages)
+        sealed = {form: self._seal(license_, form, one, sheets) for form, one in drafts.items()}
         credential = self._credentials.draft(license_, kind.type)
-        signed = self._seal(license_, LicenseFormat.JWT, credential.payload)
+        signed = self._seal(license_, LicenseFormat.JWT, credential.payload, 0)
         sealed[LicenseFormat.JWT] = credential.bound(signed)
         # 5. Verify our own output; the three say the same.
         for form, document in sealed.items():
@@ -121,7 +130,7 @@ class Finishing:
         scans = [self._documents.enclosed(digest) for digest in scans_of(license_.metadata)]
         return lay_out(license_, kind, page_values(license_, kind.type, pictures), scans)
 
-    def _seal(self, license_: License, form: LicenseFormat, draft: bytes) -> bytes:
+    def _seal(self, license_: License, form: LicenseFormat, draft: bytes, sheets: int) -> bytes:
         request_id = f"{license_.id}-{form.value[1:]}-{hashlib.sha256(draft).hexdigest()[:32]}"
         kind = self._types.version(license_.type_id, license_.type_version)
         return self._neighbours.seal_document(
@@ -130,6 +139,7 @@ class Finishing:
             seal=license_.seal,
             license_type=license_.type_id,
             stamp=page_of(kind).stamp,
+            sheets=sheets,
             request_id=request_id,
         )
 
@@ -183,16 +193,36 @@ def lay_out(
     Raises InvalidArgument: TEXT_TOO_LONG, GLYPH_MISSING and the other refusals of the page.
     """
     page = page_of(kind)
-    return template.lay_out(
-        page,
-        values,
-        created=license_.issue_time,
-        author=license_.metadata["ZZBFJG"],
-        metadata=license_.metadata,
-        qr=license_.identifier if page.qr is not None else None,
-        mark=PAPER_MARK if license_.origin is Origin.PAPER else "",
-        attachments=tuple(_scan(number, data) for number, data in enumerate(scans, start=1)),
+    try:
+        return template.lay_out(
+            page,
+            values,
+            created=license_.issue_time,
+            author=license_.metadata["ZZBFJG"],
+            metadata=license_.metadata,
+            qr=license_.identifier if page.qr is not None else None,
+            mark=paper_mark(license_.metadata),
+            attachments=tuple(_scan(number, data) for number, data in enumerate(scans, start=1)),
+        )
+    except InvalidArgument as error:
+        raise _by_order(error, kind) from None
+
+
+def _by_order(error: InvalidArgument, kind: TypeVersion) -> InvalidArgument:
+    """A refusal of the page in the words of who ordered the license: by field, not by slot."""
+    slot = error.metadata.get("field", "")
+    key = "paper.number" if slot == "mark" else order_field(kind.type.slots.get(slot, slot))
+    if key == slot:
+        return error
+    word = re.compile(rf"\b{re.escape(slot)}\b")
+    found = InvalidArgument(
+        word.sub(key, error.message, count=1),
+        reason=error.reason,
+        message_zh=word.sub(key, error.message_zh, count=1),
+        violations=[FieldViolation(key, error.reason)],
     )
+    found.metadata.update(error.metadata, field=key)
+    return found
 
 
 def _scan(number: int, data: bytes) -> Attachment:

@@ -80,6 +80,27 @@ def _of_paper(paper: Paper) -> dict[str, str]:
     }
 
 
+def paper_mark(metadata: Mapping[str, str]) -> str:
+    """The line on the page of a license made from a paper one; empty for any other."""
+    if metadata.get("KZ_SJLY") != FROM_PAPER:
+        return ""
+    day = chinese_date(date.fromisoformat(metadata["KZ_YZZRQ"]))
+    return f"{PAPER_MARK}　原证号：{metadata['KZ_YZZBH']}　原发证日期：{day}"
+
+
+def order_field(key: str) -> str:
+    """What a caller gave that stands on the page as a key of the metadata, by its name there."""
+    if key.startswith("KZ_"):
+        return f"fields.{key}"
+    head, _, number = key.partition(".")
+    one, several = {"CZZT": ("holder_name", "name"), "CZZTDM": ("holder_code", "code")}.get(
+        head, (key, key)
+    )
+    if number:
+        return f"holders[{int(number) - 1}].{several}"
+    return {"ZZBH": "serial"}.get(one, one)
+
+
 def metadata_digest(metadata: Mapping[str, str]) -> str:
     """SHA-256 of the canonical JSON of the metadata, hex."""
     return hashlib.sha256(canonical(dict(metadata))).hexdigest()

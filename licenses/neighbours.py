@@ -68,11 +68,13 @@ class Neighbours(Protocol):
         seal: str,
         license_type: str,
         stamp: Stamp,
+        sheets: int,
         request_id: str,
     ) -> bytes:
         """The sealed document; the same bytes for the same request.
 
-        As JWT, the payload of a credential goes in and its compact JWS comes out; it has no stamp.
+        Of several `sheets`, the stamp may stand across their edges too. As JWT, the payload of a
+        credential goes in and its compact JWS comes out; it has no stamp.
         """
         ...
 
@@ -165,18 +167,15 @@ class NodeNeighbours:
         seal: str,
         license_type: str,
         stamp: Stamp,
+        sheets: int,
         request_id: str,
     ) -> bytes:
         """See Neighbours."""
-        x, y, width, _ = stamp.box
-        place = seal_pb2.Placement(
-            position=seal_pb2.StampPosition(page=stamp.page, x_mm=x, y_mm=y, size_mm=width)
-        )
         request = seal_pb2.SealDocumentRequest(
             seal=seal,
             document=document,
             format=_FORMATS[form],
-            placements=[] if form is LicenseFormat.JWT else [place],
+            placements=[] if form is LicenseFormat.JWT else _placements(stamp, sheets),
             reason="签发电子证照",
             kind=_kind(license_type),
             request_id=request_id,
@@ -224,6 +223,16 @@ class NodeNeighbours:
             yield delivery_pb2.PublishRequest(rows=sent, last=True)
 
         _again(lambda: self._delivery.Publish(batch(), timeout=SEALING_SECONDS))
+
+
+def _placements(stamp: Stamp, sheets: int) -> list[seal_pb2.Placement]:
+    x, y, width, _ = stamp.box
+    place = seal_pb2.StampPosition(page=stamp.page, x_mm=x, y_mm=y, size_mm=width)
+    found = [seal_pb2.Placement(position=place)]
+    if stamp.across is not None and sheets > 1:
+        edges = seal_pb2.EdgePlacement(y_mm=stamp.across, size_mm=width)
+        found.append(seal_pb2.Placement(edges=edges))
+    return found
 
 
 def _kind(license_type: str) -> str:

@@ -1,16 +1,26 @@
 """Values onto the sheets of a template, and what finds no room onto continuation sheets.
 
-Nothing is cut off: a text is shrunk, then wrapped, then continued; what still has no room is
-refused by its key (TEXT_TOO_LONG), never by its value.
+Nothing is cut off: a text is shrunk, then wrapped, then set in small lines, then continued; what
+still has no room is refused by its key (TEXT_TOO_LONG), never by its value.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from licenses.pages.layout import Lines, break_lines, fit, fitted, place, too_long
+from licenses.pages.layout import (
+    Lines,
+    beginning,
+    break_lines,
+    dense,
+    fit,
+    fitted,
+    place,
+    room,
+    too_long,
+)
 from licenses.pages.model import Box, Image, Item, Page, Text
 from licenses.pages.pictures import checked
 from licenses.pages.sheets import Continuation, Frame, Sheet, Slot, Template, Value
@@ -18,8 +28,12 @@ from licenses.pages.tables import Rows, header, measure, taken
 from runtime.errors import InvalidArgument
 
 MAX_PAGES = 24
+NO_EXTRA: Mapping[int, Sequence[Item]] = {}
 # Characters in a face's second file from which on one file for all of them is the smaller.
 _MANY = 48
+# Letters (mm of the em) that a text comes down to before it continues on a sheet, and those before
+# it is refused where nothing continues: 5 and 4 points.
+_SMALL, _SMALLEST = 1.7, 1.3
 # Between what stands one below the other on a continuation sheet, in ems of its text.
 _GAP = 1.0
 
@@ -33,20 +47,17 @@ class _LeftText:
 
 
 def fill(
-    template: Template, values: Mapping[str, Value], extra: tuple[Item, ...] = ()
+    template: Template, values: Mapping[str, Value], extra: Mapping[int, Sequence[Item]] = NO_EXTRA
 ) -> tuple[Page, ...]:
-    """The pages of a template with its values; `extra` goes on top of the first.
+    """The pages of a template with its values; `extra` by page (from 1) goes on top.
 
     Raises InvalidArgument: TEXT_TOO_LONG, GLYPH_MISSING, IMAGE_TOO_LARGE, IMAGE_UNKNOWN,
     IMAGE_UNREADABLE.
     """
     left: list[_LeftText | Rows] = []
     pages = []
-    for number, sheet in enumerate(template.sheets):
-        items = _sheet(template, sheet, values, left)
-        if number == 0:
-            items.extend(extra)
-        pages.append(items)
+    for number, sheet in enumerate(template.sheets, start=1):
+        pages.append([*_sheet(template, sheet, values, left), *extra.get(number, ())])
     sheets = list(template.sheets)
     if left and template.continuation is not None:
         more = _Flow(template, template.continuation, values).pages(left)
@@ -64,7 +75,10 @@ def fill(
 
 
 def _sheet(
-    template: Template, sheet: Sheet, values: Mapping[str, Value], left: list[_LeftText | Rows]
+    template: Template,
+    sheet: Sheet,
+    values: Mapping[str, Value],
+    left: list[_LeftText | Rows] | None,
 ) -> list[Item]:
     items: list[Item] = list(sheet.items)
     for frame in sheet.frames:
@@ -82,8 +96,10 @@ def _sheet(
             continue
         with _of(grid.key):
             rows = measure(grid, value, template.shared)
-        rest = taken(rows, grid.box, items, more=template.continuation is not None)
-        if rest is not None:
+        rest = taken(
+            rows, grid.box, items, more=left is not None and template.continuation is not None
+        )
+        if rest is not None and left is not None:
             left.append(rest)
     return items
 
@@ -105,17 +121,31 @@ def _of(field: str) -> Iterator[None]:
         ) from error
 
 
-def _text(template: Template, slot: Slot, value: str, left: list[_LeftText | Rows]) -> list[Text]:
+def _text(
+    template: Template, slot: Slot, value: str, left: list[_LeftText | Rows] | None
+) -> list[Text]:
+    """A text in its place: as the template has it, then in smaller lines, then continued.
+
+    Without `left` nothing continues.
+    """
     text = f"{slot.prefix}{value}{slot.suffix}"
-    lines = fitted(text, slot.box[2], slot.box[3], slot.style)
-    if lines is None and slot.continues and template.continuation is not None:
-        if all(one.slot.key != slot.key for one in left if isinstance(one, _LeftText)):
-            left.append(_LeftText(slot=slot, text=text))
-        note = template.continuation.note
-        lines = fitted(note, slot.box[2], slot.box[3], slot.style)
+    width, height = slot.box[2:]
+    style, more = slot.style, template.continuation
+    may_continue = more is not None and left is not None and bool(slot.title)
+    lines = fitted(text, width, height, style)
+    for smallest in () if slot.continues and may_continue else (_SMALL, _SMALLEST):
+        if lines is None and not (smallest == _SMALLEST and may_continue):
+            style = dense(slot.style, height, smallest)
+            lines = fitted(text, width, height, style)
+    if lines is None and may_continue and more is not None and left is not None:
+        begun = beginning(text, more.note, slot.box, style)
+        if begun is not None:
+            lines, rest = begun
+            if all(one.slot.key != slot.key for one in left if isinstance(one, _LeftText)):
+                left.append(_LeftText(slot=slot, text=rest))
     if lines is None:
-        raise too_long(slot.key)
-    return place(lines, slot.box, slot.style, template.shared)
+        raise too_long(slot.key, f" (room for {room(text, slot.box, style)} characters like these)")
+    return place(lines, slot.box, style, template.shared)
 
 
 def _picture(frame: Frame, value: Value | None) -> list[Item]:
@@ -193,7 +223,7 @@ class _Flow:
         """A new sheet."""
         if len(self._pages) + len(self._template.sheets) >= MAX_PAGES:
             raise too_long(field, f" on {MAX_PAGES} pages")
-        self._pages.append(_sheet(self._template, self._more.sheet, self._values, []))
+        self._pages.append(_sheet(self._template, self._more.sheet, self._values, None))
         self._y = self._more.area[1]
 
     def _title(self, title: str, field: str, below: float) -> None:
@@ -215,19 +245,19 @@ class _Flow:
         style = self._more.text
         lines = break_lines(block.text, width, style, style.size)
         step = style.size * style.leading
-        self._title(block.slot.title, block.slot.key, step)
+        self._title(f"{block.slot.title}（接上页）", block.slot.key, step)
         rows = list(lines.rows)
         while rows:
-            room = int((self._bottom - self._y) / step + 1e-9)
-            if room < 1:
+            count = int((self._bottom - self._y) / step + 1e-9)
+            if count < 1:
                 self._turn(block.slot.key)
                 continue
-            part = Lines(tuple(rows[:room]), lines.size, lines.spacing)
+            part = Lines(tuple(rows[:count]), lines.size, lines.spacing)
             tall = step * len(part.rows)
             box: Box = (x, self._y, width, tall)
             self._pages[-1] += place(part, box, style, self._template.shared)
             self._y += tall
-            rows = rows[room:]
+            rows = rows[count:]
 
     def _table(self, rows: Rows) -> None:
         grid = rows.grid

@@ -13,8 +13,9 @@ Invariants:
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from licenses.pages.fonts import units
@@ -40,6 +41,8 @@ _BREAKS_AFTER = " \u0f0b"
 # Baseline below the top of a line, in ems: puts Chinese in the optical middle of its line.
 _ASCENT = 0.88
 _STEP = 0.97
+# Distance of baselines where room is short, in ems.
+_DENSE = 1.1
 # No text is narrower a character, in ems: marks have no width, but stand on letters that have.
 _NARROWEST = 0.05
 # Lines are measured in floating point; this much over (mm) is still on the line.
@@ -117,13 +120,14 @@ def _fitting(widths: Sequence[float], start: int, width: float) -> int:
 def _break(texts: Sequence[str], start: int, end: int) -> int:
     """The last place at or before `end` where the line may end; `end` where there is none."""
     for at in range(end, start, -1):
-        if _may_break(texts[at - 1][-1], texts[at][0]):
+        if may_break(texts[at - 1][-1], texts[at][0]):
             return at
     return end
 
 
-def _may_break(before: str, after: str) -> bool:
-    if after in _CLOSING or before in _OPENING:
+def may_break(before: str, after: str) -> bool:
+    """Whether a line may end between two characters."""
+    if after in _CLOSING or before in _OPENING or unicodedata.category(after)[0] == "M":
         return False
     if before in _BREAKS_AFTER or after == " ":
         return True
@@ -183,6 +187,42 @@ def fitted(text: str, width: float, height: float, style: Style) -> Lines | None
         if size <= smallest:
             return None
         size = max(size * _STEP, smallest)
+
+
+def dense(style: Style, height: float, smallest: float) -> Style:
+    """A style that goes down to `smallest` (mm) and sets as many lines as there is room for."""
+    least = min(style.smallest or style.size, smallest)
+    lines = int((height - least) / (_DENSE * least) + 1 + _SLACK)
+    leading = min(style.leading, _DENSE)
+    return replace(style, smallest=least, lines=max(lines, style.lines), leading=leading)
+
+
+def beginning(text: str, note: str, box: Box, style: Style) -> tuple[Lines, str] | None:
+    """As much of a text as fits a box with a note behind it, and the rest of the text.
+
+    None where not even the note has room.
+    """
+    places = [0, *(i for i in range(1, len(text)) if may_break(text[i - 1], text[i]))]
+
+    def so_far(count: int) -> Lines | None:
+        return fitted(text[: places[count]].rstrip() + note, box[2], box[3], style)
+
+    low, high = 0, len(places)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if so_far(middle) else (low, middle)
+    lines = so_far(low)
+    return (lines, text[places[low] :].lstrip(" ")) if lines else None
+
+
+def room(text: str, box: Box, style: Style) -> int:
+    """How many characters of a text fit a box."""
+    low, high = 0, len(text)
+    while high - low > 1:
+        middle = (low + high) // 2
+        fits = fitted(text[:middle], box[2], box[3], style)
+        low, high = (middle, high) if fits else (low, middle)
+    return low
 
 
 def too_long(field: str, why: str = "") -> InvalidArgument:

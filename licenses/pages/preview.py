@@ -9,18 +9,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
+from typing import Any
 
-from licenses.pages.fonts import units
+from fontTools.pens.basePen import decomposeQuadraticSegment
+from fontTools.pens.recordingPen import RecordingPen
+
 from licenses.pages.html import write_html
 from licenses.pages.layout import Style, fit
-from licenses.pages.model import Document, Item, Page, Path, Text
+from licenses.pages.model import Document, Item, Page, Path, Rect, Shape
 from licenses.pages.ofd import write_ofd
 from licenses.pages.pdf import write_pdf
 from licenses.pages.png import pdf_to_png
 from licenses.pages.samples import sample_values
 from licenses.pages.sheets import Template, Value
+from licenses.pages.sources import UNITS, sans
 from licenses.pages.template import lay_out
+from licenses.pages.truetype import UNITS_PER_EM
 
+# fontTools is untyped.
+_recording_pen: Any = RecordingPen
+_quadratics: Any = decomposeQuadraticSegment
 FORMATS = ("ofd", "pdf", "png", "html")
 #: Whenever it is made, the same preview: a changed file is then a changed template.
 MADE = datetime(2026, 1, 1, tzinfo=UTC)
@@ -42,10 +51,10 @@ def preview(template: Template, values: Mapping[str, Value] | None = None) -> Do
     )
     pages = []
     for number, page in enumerate(document.pages, start=1):
-        items: tuple[Item, ...] = (*_word(page), *page.items)
+        items = page.items
         if number == template.stamp.page:
             items += tuple(_ring(template))
-        pages.append(replace(page, items=items))
+        pages.append(replace(page, items=items, background=_marked(page)))
     return replace(document, pages=tuple(pages), title=f"{template.title}（{_WORD}）")
 
 
@@ -65,17 +74,47 @@ def render(document: Document, form: str, *, dpi: float = 150, refresh: int = 0)
     return [pdf_to_png(pdf, page, dpi) for page in range(1, len(document.pages) + 1)]
 
 
-def _word(page: Page) -> list[Text]:
-    """Under everything but the ornaments, across the page."""
-    size = min(page.width, page.height) * 0.42
-    width = sum(unit.width for unit in units(_WORD, "regular")) * size
-    cosine, sine = 0.906, 0.423  # 25 degrees upwards
-    turned = (
-        *(cosine, -sine, sine, cosine),
-        page.width / 2 - cosine * width / 2 - sine * size * 0.36,
-        page.height / 2 + sine * width / 2 + cosine * size * 0.36,
+def _marked(page: Page) -> tuple[Shape, ...]:
+    """The background with the word: over its filled paper, under ornaments and rules."""
+    shapes = page.background
+    paper = next(
+        (i for i, one in enumerate(shapes) if not isinstance(one, Rect) or one.stroke is not None),
+        len(shapes),
     )
-    return [Text(x=0, y=0, text=_WORD, size=size, color=_WORD_COLOR, transform=turned)]
+    return (*shapes[:paper], _word(page), *shapes[paper:])
+
+
+def _word(page: Page) -> Path:
+    """The word across the page, 25 degrees upwards, in its middle."""
+    cosine, sine = 0.906, 0.423
+    size = min(page.width * 0.36, page.height * 0.42)
+    x, y = size * len(_WORD) / 2, -size * 0.38  # the middle of the word, from where it starts
+    scale = size / UNITS_PER_EM
+    place = (
+        *(cosine * scale, -sine * scale, -sine * scale, -cosine * scale),
+        page.width / 2 - cosine * x - sine * y,
+        page.height / 2 + sine * x - cosine * y,
+    )
+    return Path(data=_outlines(), stroke=None, fill=_WORD_COLOR, transform=place)
+
+
+@cache
+def _outlines() -> str:
+    """The word's outlines on a font's grid, y upwards."""
+    source = sans()
+    words: list[str] = []
+    for number, character in enumerate(_WORD):
+        pen = _recording_pen()
+        source.contours(source.glyph(ord(character)) or 0, pen, (number * UNITS, 0))
+        for operator, points in pen.value:
+            if operator in ("moveTo", "lineTo"):
+                words.append(f"{operator[0].upper()} {points[0][0]:g} {points[0][1]:g}")
+            elif operator == "qCurveTo":
+                for control, end in _quadratics(points):
+                    words.append(f"Q {control[0]:g} {control[1]:g} {end[0]:g} {end[1]:g}")
+            else:
+                words.append("C")
+    return " ".join(words)
 
 
 def _ring(template: Template) -> list[Item]:

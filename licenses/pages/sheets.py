@@ -21,17 +21,23 @@ Align = Literal["left", "center", "right"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stamp:
-    """Where a document of this template is sealed: page from 1, box in mm."""
+    """Where a document of this template is sealed: page from 1, box in mm.
+
+    `across`: the top edge (mm) of a further stamp across the right edges of all sheets (骑缝章),
+    where a document has several.
+    """
 
     page: int
     box: Box
+    across: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slot:
     """The place of one field's value, and its label, ready.
 
-    `continues`: a value too long for it goes to a continuation sheet, under `title`.
+    A value too long for it continues on a continuation sheet, under `title`; `continues`: before it
+    is set in smaller lines than the style allows.
     """
 
     key: str
@@ -71,7 +77,10 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grid:
-    """The place of a table. `end`: what stands in a row after the last one, where there is room."""
+    """The place of a table. `end`: what stands in a row after the last one, where there is room.
+
+    `fills`: that row goes down to the foot of the box.
+    """
 
     key: str
     title: str
@@ -84,6 +93,7 @@ class Grid:
     back: Color | None = None
     optional: bool = False
     end: str = ""
+    fills: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +119,7 @@ class Continuation:
     title: Style
     text: Style
     number: tuple[Box, Style] | None = None
-    note: str = "（见续页）"
+    note: str = "（接续页）"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +138,7 @@ class Template:
     continuation: Continuation | None = None
     stamp: Stamp
     qr: Box | None = None
+    qr_page: int = 1
     mark: tuple[Box, Style]
     shared: Mapping[str, frozenset[str]] = field(repr=False)
     sample: Mapping[str, Value] = field(repr=False)

@@ -94,8 +94,10 @@ def taken(
     words = NOTE if rest and last_note else "" if rest else grid.end
     if words and at + grid.row_height <= y + height + 1e-6:
         style = replace(grid.style, align="center", lines=1)
-        items += fit(words, (x, at, width, grid.row_height), style, grid.key, rows.shared)
-        at += grid.row_height
+        # To the foot of the place, where lines around it go on.
+        tall = y + height - at if grid.fills and not rest else grid.row_height
+        items += fit(words, (x, at, width, tall), style, grid.key, rows.shared)
+        at += tall
     _draw_lines(grid, (x, y, width, at - y), rows.heights[:count], items)
     if not rest:
         return None

@@ -15,13 +15,16 @@ from functools import cache
 from importlib.resources import files
 
 from licenses.pages.filling import economical, fill
-from licenses.pages.layout import fit
+from licenses.pages.layout import dense, fit
 from licenses.pages.markup import metadata_attachment
 from licenses.pages.model import Attachment, Document, Image, Item
 from licenses.pages.qr import qr_path
 from licenses.pages.sheets import Stamp, Template, Value
 from licenses.pages.template_reading import read
 from runtime.errors import FieldViolation, InvalidArgument, NotFound
+
+# Letters of the mark, mm: a paper license's number may have 200 characters.
+_SMALLEST_MARK = 1.2
 
 __all__ = ["Stamp", "Template", "Value", "lay_out", "load", "parse"]
 
@@ -47,10 +50,10 @@ def lay_out(
     IMAGE_UNREADABLE.
     """
     _check(template, fields)
-    extra: list[Item] = []
+    extra: dict[int, list[Item]] = {1: []}
     if mark:
         box, style = template.mark
-        extra += fit(mark, box, style, "mark", template.shared)
+        extra[1] += fit(mark, box, dense(style, box[3], _SMALLEST_MARK), "mark", template.shared)
     if qr is not None:
         if template.qr is None:
             raise InvalidArgument(
@@ -58,13 +61,14 @@ def lay_out(
                 reason="QR_NOT_PLACED",
                 message_zh="该模板没有二维码位置",
             )
+        on_page = extra.setdefault(template.qr_page, [])
         if isinstance(qr, str):
-            extra.append(qr_path(qr, template.qr))
+            on_page.append(qr_path(qr, template.qr))
         else:
             x, y, width, height = template.qr
-            extra.append(Image(x=x, y=y, width=width, height=height, data=qr))
+            on_page.append(Image(x=x, y=y, width=width, height=height, data=qr))
     carried = (metadata_attachment(metadata),) if metadata else ()
-    pages, shared = economical(fill(template, fields, tuple(extra)), template.shared)
+    pages, shared = economical(fill(template, fields, extra), template.shared)
     return Document(
         pages=pages,
         title=template.title,

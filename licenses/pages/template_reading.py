@@ -124,6 +124,7 @@ class _Reader:
             height=height,
             stamp=self._stamp(count),
             qr=row.box("qr") if row.has("qr") else None,
+            qr_page=row.whole("qr_page", 1, least=1, most=count),
             mark=self._mark(width, height),
             continuation=self._continuation(),
             sheets=tuple(
@@ -290,13 +291,18 @@ class _Reader:
             back=row.color("back", self._colors) if row.has("back") else None,
             optional=row.truth("optional"),
             end=row.text("end", ""),
+            fills=row.truth("fills"),
         )
         for sheet in sheets:
             sheet.grids.append(grid)
 
     def _stamp(self, count: int) -> Stamp:
         row = self._row.row("stamp")
-        found = Stamp(page=row.whole("page", least=1, most=count), box=row.box("box"))
+        found = Stamp(
+            page=row.whole("page", least=1, most=count),
+            box=row.box("box"),
+            across=row.number("across", 0.0) if row.has("across") else None,
+        )
         row.done()
         return found
 
@@ -328,7 +334,7 @@ class _Reader:
             title=replace(text, color=label, font="bold", lines=2),
             text=text,
             number=number,
-            note=row.text("note", "（见续页）"),
+            note=row.text("note", "（接续页）"),
         )
         row.done()
         return found

@@ -150,7 +150,7 @@ async def test_a_transferred_license_is_the_new_holders(node: LicenseNode) -> No
         ("Correct", {"fields": {"KZ_QT": "x"}}, "BAD_LICENSE_FIELDS"),
         ("Correct", {"holder_name": "钱示例"}, "BAD_LICENSE_FIELDS"),
         ("Correct", {"fields": {"KZ_BZ": "长" * 101}}, "BAD_LICENSE_FIELDS"),
-        ("Correct", {"fields": {"KZ_DJLX": "\U0001f600"}}, "GLYPH_MISSING"),
+        ("Correct", {"fields": {"KZ_BZ": "\U0001f600"}}, "GLYPH_MISSING"),
         ("Correct", {"fields": {"KZ_BZ": "x"}, "reason": ""}, "BAD_TEXT"),
         ("Correct", {"fields": {"KZ_BZ": "x"}, "reason": HOLDER}, "PERSONAL_NUMBER_IN_TEXT"),
         ("Correct", {"fields": {"KZ_BZ": "x"}, "request_id": ""}, "REQUEST_ID_REQUIRED"),
@@ -288,7 +288,7 @@ async def test_a_license_made_from_a_paper_one_says_so(node: LicenseNode) -> Non
     attached = {one.name: one.data for one in read.attachments}
     assert attached["scan-1.png"] == a_picture()
     shown = "".join(item.text for item in read.pages[0].items if hasattr(item, "text"))
-    assert "依纸质证照电子化" in shown
+    assert "依纸质证照电子化　原证号：示人社证（2009）第12号　原发证日期：2009年3月1日" in shown
     corrected = await succeed(node, "Correct", license_.name, fields={"KZ_BZ": "补录"})
     assert corrected.origin == pb.LICENSE_ORIGIN_PAPER
     assert corrected.metadata["KZ_SMJ"] == metadata["KZ_SMJ"]
