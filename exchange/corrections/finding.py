@@ -5,8 +5,8 @@
    nobody guesses, and the offset of a change that it was told: one that was left out, or not shown,
    is not found by trying. Whether there is such a record decides nothing, so that a request tells
    none of records; and absent, hidden and never told get one answer. A grant may have ended since.
-2. A counter doubts for the citizen whom it identified, whether or not there is a record. A source
-   doubts what is its own.
+2. A citizen doubts what is kept of them, signed in or by a counter that identified them, whether or
+   not there is a record. A source doubts what is its own.
 3. What a source's own system answers is no version that the node knows: that is asked in writing.
 """
 
@@ -35,7 +35,7 @@ from runtime import names
 from runtime.database import Database
 from runtime.errors import FailedPrecondition, FieldViolation, InvalidArgument, PermissionDenied
 from runtime.idcodes import citizen_number_problem, credit_code_problem
-from runtime.identity import Principal, Role
+from runtime.identity import Principal, Role, check_holder
 
 GREATEST_LEAVES = 5_000
 
@@ -149,7 +149,7 @@ class Finding:
         )
 
     def own(self, principal: Principal, *, resource: str, key: str, case_number: str) -> Record:
-        """A record of the source's own, or of the citizen whom a counter has identified.
+        """A record of the source's own, of the citizen who asks, or whom a counter has identified.
 
         Raises NotFound (RESOURCE_NOT_FOUND), InvalidArgument (MALFORMED_KEY, BAD_QUESTION),
         FailedPrecondition (RESOURCE_NOT_HELD) and PermissionDenied (NOT_YOUR_RECORD).
@@ -159,21 +159,15 @@ class Finding:
         key_check(schema)(key)
         self._check_held(resource)
         is_source = names.department_of(resource) == principal.department
-        if case_number and principal.has(Role.COUNTER):
+        if principal.has(Role.APPLICANT) or (case_number and principal.has(Role.COUNTER)):
             origin = Origin.CITIZEN
-            check_citizen(key, case_number)
+            check_citizen(principal, key, case_number)
         elif is_source and principal.has(Role.DEPARTMENT):
             origin = Origin.SOURCE
         elif principal.has(Role.COUNTER):
             raise _bad_case()
         else:
-            raise PermissionDenied(
-                "only the source, or a counter for the citizen it identified, doubts a record by "
-                "its key: a receiver names the grant or the subscription",
-                reason="NOT_YOUR_RECORD",
-                message_zh="仅数源部门，或已核验申请人身份的窗口，可直接按主键提出；"
-                "使用部门请指明授权或订阅",
-            )
+            raise _not_yours()
         return Record(
             resource=resource,
             origin=origin,
@@ -223,9 +217,13 @@ def _check_department(principal: Principal) -> None:
         )
 
 
-def check_citizen(key: str, case_number: str) -> None:
-    """Raises InvalidArgument (BAD_QUESTION, MALFORMED_KEY) unless a citizen was identified."""
-    if not 0 < len(case_number) <= GREATEST_CASE_NUMBER:
+def check_citizen(principal: Principal, key: str, case_number: str) -> None:
+    """That a citizen, or their company, was identified: by a counter, or by signing in.
+
+    Raises InvalidArgument (BAD_QUESTION, MALFORMED_KEY) and PermissionDenied (NOT_YOUR_RECORD).
+    """
+    signed_in = principal.has(Role.APPLICANT)
+    if not (signed_in or case_number) or len(case_number) > GREATEST_CASE_NUMBER:
         raise _bad_case()
     if citizen_number_problem(key) and credit_code_problem(key):
         raise InvalidArgument(
@@ -234,6 +232,18 @@ def check_citizen(key: str, case_number: str) -> None:
             message_zh="key 既不是公民身份号码，也不是统一社会信用代码",
             violations=[FieldViolation("key", "is neither a citizen number nor a credit code")],
         )
+    if not check_holder(principal, key):
+        raise _not_yours()
+
+
+def _not_yours() -> PermissionDenied:
+    return PermissionDenied(
+        "only the source, the citizen, or a counter for the citizen it identified, doubts a record "
+        "by its key: a receiver names the grant or the subscription",
+        reason="NOT_YOUR_RECORD",
+        message_zh="仅数源部门、申请人本人，或已核验申请人身份的窗口，可直接按主键提出；"
+        "使用部门请指明授权或订阅",
+    )
 
 
 def _bad_case() -> InvalidArgument:

@@ -32,6 +32,8 @@ GREATEST_ANSWER = 1000
 GREATEST_LEGAL_BASIS = 500
 #: Of one department at a time, unanswered.
 GREATEST_OPEN = 1000
+#: The same of one citizen, or their company, whoever asked for them.
+GREATEST_OPEN_OF_CITIZEN = 50
 #: How far back and forward versions of a record are looked at.
 GREATEST_VERSIONS = 1000
 SHOWN_ACCESSES = 20

@@ -2,7 +2,7 @@
 
 The requester, the source, administrators and auditors know of a request; to all others it does not
 exist. Only the source is told the key, only it and the requester what was written. A citizen's
-request is its counter's: other systems of that department do not know of it.
+request is the citizen's, and its counter's: other systems of that department do not know of it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from exchange.corrections.model import Correction, Origin
 from runtime.errors import PermissionDenied
-from runtime.identity import Principal, Role
+from runtime.identity import Principal, Role, check_holder
 
 
 def sees_everything(principal: Principal) -> bool:
@@ -20,7 +20,9 @@ def sees_everything(principal: Principal) -> bool:
 
 
 def is_requester(principal: Principal, held: Correction) -> bool:
-    """Whether the caller acts for who asked."""
+    """Whether the caller acts for who asked; a citizen does, whoever asked for them."""
+    if principal.has(Role.APPLICANT):
+        return held.origin is Origin.CITIZEN and check_holder(principal, held.record_key)
     if principal.department != held.requester:
         return False
     return principal.has(Role.COUNTER if held.origin is Origin.CITIZEN else Role.DEPARTMENT)

@@ -27,17 +27,18 @@ from runtime.rpc import Call
 
 _READERS = frozenset({Role.DEPARTMENT, Role.COUNTER, Role.ADMINISTRATOR, Role.AUDITOR})
 _DEPARTMENT = frozenset({Role.DEPARTMENT})
-_REQUESTERS = frozenset({Role.DEPARTMENT, Role.COUNTER})
+_CITIZENS = frozenset({Role.COUNTER, Role.APPLICANT})
+_REQUESTERS = _CITIZENS | _DEPARTMENT
 
 POLICY: Mapping[str, frozenset[Role]] = {
     "SubmitCorrection": _REQUESTERS,
-    "GetCorrection": _READERS,
+    "GetCorrection": _READERS | _CITIZENS,
     "ListCorrections": _READERS,
-    "MyCorrections": frozenset({Role.COUNTER}),
+    "MyCorrections": _CITIZENS,
     "ReviewCorrection": _DEPARTMENT,
     "AnswerCorrection": _DEPARTMENT,
     "WithdrawCorrection": _REQUESTERS,
-    "GetCorrectionLineage": _READERS,
+    "GetCorrectionLineage": _READERS | _CITIZENS,
     "ListCorrectionNotices": frozenset({Role.DEPARTMENT, Role.ADMINISTRATOR, Role.AUDITOR}),
     "AcknowledgeCorrectionNotice": _DEPARTMENT,
 }
@@ -122,7 +123,7 @@ class CorrectionServicer:
         self, request: pb.MyCorrectionsRequest, call: Call
     ) -> pb.MyCorrectionsResponse:
         """A page of a citizen's requests."""
-        finding.check_citizen(request.key, request.case_number)
+        finding.check_citizen(call.principal, request.key, request.case_number)
         page, token = reading.page_of_citizen(
             self._database,
             call.principal,

@@ -18,10 +18,12 @@ from exchange.corrections import model, rights, store
 from exchange.corrections.finding import Record
 from exchange.corrections.model import (
     GREATEST_OPEN,
+    GREATEST_OPEN_OF_CITIZEN,
     GREATEST_VERSIONS,
     Correction,
     CorrectionState,
     Fault,
+    Origin,
     Version,
     correction_not_found,
 )
@@ -38,7 +40,7 @@ from runtime.errors import (
     PermissionDenied,
     ResourceExhausted,
 )
-from runtime.identity import Principal
+from runtime.identity import Principal, Role
 from runtime.records import make_record
 
 _KIND = Kind.CORRECTION
@@ -69,20 +71,7 @@ def submit(
                 item=item,
             )
     requester, at = principal.department, clock.now()
-    count, same = store.open_of(work.session, requester, resource=record.resource, key=record.key)
-    if same:
-        raise AlreadyExists(
-            "your department doubts this record already: wait for the answer, or withdraw that one",
-            reason="CORRECTION_OPEN",
-            message_zh="本部门对该数据的校核异议尚未答复：请等待答复，或先撤回",
-            correction=same,
-        )
-    if count >= GREATEST_OPEN:
-        raise ResourceExhausted(
-            f"your department has {GREATEST_OPEN} requests without an answer: wait for some",
-            reason="TOO_MANY_OPEN",
-            message_zh=f"本部门未答复的校核异议已达 {GREATEST_OPEN} 件：请等待答复",
-        )
+    _check_open(work, principal, record)
     made = Correction(
         name=f"{requester}/corrections/{names.random_id()}",
         resource=record.resource,
@@ -117,6 +106,31 @@ def submit(
         actor=principal.system,
     )
     return made
+
+
+def _check_open(work: UnitOfWork, principal: Principal, record: Record) -> None:
+    """Raises AlreadyExists (CORRECTION_OPEN) and ResourceExhausted (TOO_MANY_OPEN)."""
+    session, resource, key = work.session, record.resource, record.key
+    count, same = store.open_of(session, principal.department, resource=resource, key=key)
+    greatest = GREATEST_OPEN
+    if record.origin is Origin.CITIZEN:
+        # One citizen fills nobody's measure but their own.
+        theirs, same = store.open_of_citizen(session, resource=resource, key=key)
+        if principal.has(Role.APPLICANT) or theirs >= GREATEST_OPEN_OF_CITIZEN:
+            count, greatest = theirs, GREATEST_OPEN_OF_CITIZEN
+    if same:
+        raise AlreadyExists(
+            "this record is doubted already: wait for the answer, or withdraw that request",
+            reason="CORRECTION_OPEN",
+            message_zh="对该数据的校核异议尚未答复：请等待答复，或先撤回",
+            correction=same,
+        )
+    if count >= greatest:
+        raise ResourceExhausted(
+            f"{greatest} requests are without an answer: wait for some",
+            reason="TOO_MANY_OPEN",
+            message_zh=f"未答复的校核异议已达 {greatest} 件：请等待答复",
+        )
 
 
 def review(work: UnitOfWork, principal: Principal, *, name: str, clock: Clock) -> Correction:

@@ -172,13 +172,29 @@ def corrections(session: Session, wanted: Wanted, *, after: str, limit: int) -> 
 
 
 def open_of(session: Session, requester: str, *, resource: str, key: str) -> tuple[int, str]:
-    """How many requests of a department are open, and the one about a record, if any."""
+    """How many requests of a department are open, and its own one about a record, if any."""
     columns = CORRECTIONS.c
     mine = (columns.requester == requester, columns.state.in_(_OPEN))
     count = session.scalar(sa.select(sa.func.count()).select_from(CORRECTIONS).where(*mine))
     same = sa.select(columns.name).where(
-        *mine, columns.resource == resource, columns.record_key == key
+        *mine,
+        columns.resource == resource,
+        columns.record_key == key,
+        columns.origin != Origin.CITIZEN.value,  # a citizen's is not the department's own
     )
+    return int(count or 0), session.scalar(same.limit(1)) or ""
+
+
+def open_of_citizen(session: Session, *, resource: str, key: str) -> tuple[int, str]:
+    """The same of a citizen, whoever asked for them."""
+    columns = CORRECTIONS.c
+    theirs = (
+        columns.record_key == key,
+        columns.origin == Origin.CITIZEN.value,
+        columns.state.in_(_OPEN),
+    )
+    count = session.scalar(sa.select(sa.func.count()).select_from(CORRECTIONS).where(*theirs))
+    same = sa.select(columns.name).where(*theirs, columns.resource == resource)
     return int(count or 0), session.scalar(same.limit(1)) or ""
 
 

@@ -69,7 +69,7 @@ class _CorrectionOriginEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Corr
     CORRECTION_ORIGIN_SUBSCRIPTION: _CorrectionOrigin.ValueType  # 2
     """A subscription delivered it."""
     CORRECTION_ORIGIN_CITIZEN: _CorrectionOrigin.ValueType  # 3
-    """It is about the citizen or company that a counter has identified."""
+    """It is about the citizen or company that asks, or that a counter has identified."""
     CORRECTION_ORIGIN_SOURCE: _CorrectionOrigin.ValueType  # 4
     """The source itself found its mistake."""
 
@@ -83,7 +83,7 @@ CORRECTION_ORIGIN_QUERY: CorrectionOrigin.ValueType  # 1
 CORRECTION_ORIGIN_SUBSCRIPTION: CorrectionOrigin.ValueType  # 2
 """A subscription delivered it."""
 CORRECTION_ORIGIN_CITIZEN: CorrectionOrigin.ValueType  # 3
-"""It is about the citizen or company that a counter has identified."""
+"""It is about the citizen or company that asks, or that a counter has identified."""
 CORRECTION_ORIGIN_SOURCE: CorrectionOrigin.ValueType  # 4
 """The source itself found its mistake."""
 Global___CorrectionOrigin: _TypeAlias = CorrectionOrigin  # noqa: Y015
@@ -178,7 +178,7 @@ Global___DeliveredRecord: _TypeAlias = DeliveredRecord  # noqa: Y015
 
 @_typing.final
 class OwnRecord(_message.Message):
-    """A record of the source's own, or of an identified citizen."""
+    """A record of the source's own, or of a citizen who asks or was identified."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -190,7 +190,9 @@ class OwnRecord(_message.Message):
     key: _builtins.str
     """The record's key: for a citizen their number, or their company's."""
     case_number: _builtins.str
-    """How a counter identified the citizen, and for which case; at most 64 characters."""
+    """How a counter identified the citizen, and for which case; at most 64 characters. Who is signed in
+    as that citizen need not name one.
+    """
     def __init__(
         self,
         *,
@@ -507,7 +509,9 @@ class MyCorrectionsRequest(_message.Message):
     key: _builtins.str
     """The citizen's number, or their company's."""
     case_number: _builtins.str
-    """How the caller identified them, and for which case; at most 64 characters."""
+    """How the caller identified them, and for which case; at most 64 characters. Who is signed in as
+    that citizen need not name one.
+    """
     page_size: _builtins.int
     """At most so many; 0 means 100, and more than 1000 means 1000."""
     page_token: _builtins.str

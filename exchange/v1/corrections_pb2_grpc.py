@@ -28,7 +28,7 @@ if _version_not_supported:
 class CorrectionServiceStub:
     """Requests for correction (校核异议) and the notices that follow from them.
 
-    A receiver, or a citizen at a counter, says which items of a record are doubted. The source takes
+    A receiver, or a citizen (signed in, or at a counter), says which items of a record are doubted. The source takes
     the request up and answers within the clock. Where it agrees it has published the correct record
     before; then every department that was answered or delivered the wrong one gets a notice, and
     acknowledges it. No message tells a value of a record.
@@ -95,7 +95,7 @@ class CorrectionServiceStub:
 class CorrectionServiceServicer:
     """Requests for correction (校核异议) and the notices that follow from them.
 
-    A receiver, or a citizen at a counter, says which items of a record are doubted. The source takes
+    A receiver, or a citizen (signed in, or at a counter), says which items of a record are doubted. The source takes
     the request up and answers within the clock. Where it agrees it has published the correct record
     before; then every department that was answered or delivered the wrong one gets a notice, and
     acknowledges it. No message tells a value of a record.
@@ -103,14 +103,14 @@ class CorrectionServiceServicer:
 
     def SubmitCorrection(self, request, context):
         """Doubts items of a record that the caller received, that is its own, or that is the citizen's
-        whom a counter has identified.
+        who asks, or whom a counter has identified.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetCorrection(self, request, context):
-        """Gets a request: who asked, the source, administrators and auditors.
+        """Gets a request: who asked, the citizen whom it is for, the source, administrators and auditors.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -124,7 +124,8 @@ class CorrectionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def MyCorrections(self, request, context):
-        """Tells an identified citizen what became of their requests. Counters only.
+        """Tells a citizen what became of their requests, whoever made them: applicants, and counters that
+        identified one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -236,7 +237,7 @@ def add_CorrectionServiceServicer_to_server(servicer, server):
 class CorrectionService:
     """Requests for correction (校核异议) and the notices that follow from them.
 
-    A receiver, or a citizen at a counter, says which items of a record are doubted. The source takes
+    A receiver, or a citizen (signed in, or at a counter), says which items of a record are doubted. The source takes
     the request up and answers within the clock. Where it agrees it has published the correct record
     before; then every department that was answered or delivered the wrong one gets a notice, and
     acknowledges it. No message tells a value of a record.

@@ -29,7 +29,7 @@ GRPC_VERSION: str
 class CorrectionServiceStub:
     """Requests for correction (校核异议) and the notices that follow from them.
 
-    A receiver, or a citizen at a counter, says which items of a record are doubted. The source takes
+    A receiver, or a citizen (signed in, or at a counter), says which items of a record are doubted. The source takes
     the request up and answers within the clock. Where it agrees it has published the correct record
     before; then every department that was answered or delivered the wrong one gets a notice, and
     acknowledges it. No message tells a value of a record.
@@ -41,14 +41,16 @@ class CorrectionServiceStub:
     def __new__(cls, channel: _aio.Channel) -> CorrectionServiceAsyncStub: ...
     SubmitCorrection: _grpc.UnaryUnaryMultiCallable[_corrections_pb2.SubmitCorrectionRequest, _corrections_pb2.SubmitCorrectionResponse]
     """Doubts items of a record that the caller received, that is its own, or that is the citizen's
-    whom a counter has identified.
+    who asks, or whom a counter has identified.
     """
     GetCorrection: _grpc.UnaryUnaryMultiCallable[_corrections_pb2.GetCorrectionRequest, _corrections_pb2.GetCorrectionResponse]
-    """Gets a request: who asked, the source, administrators and auditors."""
+    """Gets a request: who asked, the citizen whom it is for, the source, administrators and auditors."""
     ListCorrections: _grpc.UnaryUnaryMultiCallable[_corrections_pb2.ListCorrectionsRequest, _corrections_pb2.ListCorrectionsResponse]
     """Lists requests that the caller may see, by name."""
     MyCorrections: _grpc.UnaryUnaryMultiCallable[_corrections_pb2.MyCorrectionsRequest, _corrections_pb2.MyCorrectionsResponse]
-    """Tells an identified citizen what became of their requests. Counters only."""
+    """Tells a citizen what became of their requests, whoever made them: applicants, and counters that
+    identified one.
+    """
     ReviewCorrection: _grpc.UnaryUnaryMultiCallable[_corrections_pb2.ReviewCorrectionRequest, _corrections_pb2.ReviewCorrectionResponse]
     """Takes a request up: the source."""
     AnswerCorrection: _grpc.UnaryUnaryMultiCallable[_corrections_pb2.AnswerCorrectionRequest, _corrections_pb2.AnswerCorrectionResponse]
@@ -66,7 +68,7 @@ class CorrectionServiceStub:
 class CorrectionServiceAsyncStub(CorrectionServiceStub):
     """Requests for correction (校核异议) and the notices that follow from them.
 
-    A receiver, or a citizen at a counter, says which items of a record are doubted. The source takes
+    A receiver, or a citizen (signed in, or at a counter), says which items of a record are doubted. The source takes
     the request up and answers within the clock. Where it agrees it has published the correct record
     before; then every department that was answered or delivered the wrong one gets a notice, and
     acknowledges it. No message tells a value of a record.
@@ -75,14 +77,16 @@ class CorrectionServiceAsyncStub(CorrectionServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     SubmitCorrection: _aio.UnaryUnaryMultiCallable[_corrections_pb2.SubmitCorrectionRequest, _corrections_pb2.SubmitCorrectionResponse]  # type: ignore[assignment]
     """Doubts items of a record that the caller received, that is its own, or that is the citizen's
-    whom a counter has identified.
+    who asks, or whom a counter has identified.
     """
     GetCorrection: _aio.UnaryUnaryMultiCallable[_corrections_pb2.GetCorrectionRequest, _corrections_pb2.GetCorrectionResponse]  # type: ignore[assignment]
-    """Gets a request: who asked, the source, administrators and auditors."""
+    """Gets a request: who asked, the citizen whom it is for, the source, administrators and auditors."""
     ListCorrections: _aio.UnaryUnaryMultiCallable[_corrections_pb2.ListCorrectionsRequest, _corrections_pb2.ListCorrectionsResponse]  # type: ignore[assignment]
     """Lists requests that the caller may see, by name."""
     MyCorrections: _aio.UnaryUnaryMultiCallable[_corrections_pb2.MyCorrectionsRequest, _corrections_pb2.MyCorrectionsResponse]  # type: ignore[assignment]
-    """Tells an identified citizen what became of their requests. Counters only."""
+    """Tells a citizen what became of their requests, whoever made them: applicants, and counters that
+    identified one.
+    """
     ReviewCorrection: _aio.UnaryUnaryMultiCallable[_corrections_pb2.ReviewCorrectionRequest, _corrections_pb2.ReviewCorrectionResponse]  # type: ignore[assignment]
     """Takes a request up: the source."""
     AnswerCorrection: _aio.UnaryUnaryMultiCallable[_corrections_pb2.AnswerCorrectionRequest, _corrections_pb2.AnswerCorrectionResponse]  # type: ignore[assignment]
@@ -99,7 +103,7 @@ class CorrectionServiceAsyncStub(CorrectionServiceStub):
 class CorrectionServiceServicer(metaclass=_abc_1.ABCMeta):
     """Requests for correction (校核异议) and the notices that follow from them.
 
-    A receiver, or a citizen at a counter, says which items of a record are doubted. The source takes
+    A receiver, or a citizen (signed in, or at a counter), says which items of a record are doubted. The source takes
     the request up and answers within the clock. Where it agrees it has published the correct record
     before; then every department that was answered or delivered the wrong one gets a notice, and
     acknowledges it. No message tells a value of a record.
@@ -112,7 +116,7 @@ class CorrectionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_corrections_pb2.SubmitCorrectionResponse, _abc.Awaitable[_corrections_pb2.SubmitCorrectionResponse]]:
         """Doubts items of a record that the caller received, that is its own, or that is the citizen's
-        whom a counter has identified.
+        who asks, or whom a counter has identified.
         """
 
     @_abc_1.abstractmethod
@@ -121,7 +125,7 @@ class CorrectionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _corrections_pb2.GetCorrectionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_corrections_pb2.GetCorrectionResponse, _abc.Awaitable[_corrections_pb2.GetCorrectionResponse]]:
-        """Gets a request: who asked, the source, administrators and auditors."""
+        """Gets a request: who asked, the citizen whom it is for, the source, administrators and auditors."""
 
     @_abc_1.abstractmethod
     def ListCorrections(
@@ -137,7 +141,9 @@ class CorrectionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _corrections_pb2.MyCorrectionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_corrections_pb2.MyCorrectionsResponse, _abc.Awaitable[_corrections_pb2.MyCorrectionsResponse]]:
-        """Tells an identified citizen what became of their requests. Counters only."""
+        """Tells a citizen what became of their requests, whoever made them: applicants, and counters that
+        identified one.
+        """
 
     @_abc_1.abstractmethod
     def ReviewCorrection(

@@ -13,6 +13,8 @@ from typing import Any
 
 import grpc
 import orjson
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from exchange.audit.merkle import split_entries
 from exchange.grants import replying, requesting
@@ -37,13 +39,14 @@ from exchange.v1 import (
     spatial_pb2_grpc,
 )
 from exchange.v1 import delivery_pb2 as pb
+from runtime import holders
 from runtime.authority import Authority
 from runtime.channels import aio_channel
 from runtime.clock import FixedClock
 from runtime.config import Settings
 from runtime.errors import DomainError
 from runtime.idcodes import citizen_check_character
-from runtime.identity import Authenticator, Credentials, Principal, Role
+from runtime.identity import APPLICANTS, Authenticator, Credentials, Principal, Role
 from runtime.objects import FileStore, ObjectStore
 from runtime.rpc import Server
 from runtime.status import from_rpc_error
@@ -211,6 +214,34 @@ def settings_in(folder: Path, database: str = "") -> Settings:
     return Settings(data=folder, database=database, department="data-office")
 
 
+def applicant(code: str) -> Principal:
+    """Somebody who signed in as the holder of a citizen number or credit code."""
+    return Principal(
+        system=f"{APPLICANTS}/systems/person-{uuid.uuid4().hex[:16]}",
+        department=APPLICANTS,
+        roles=frozenset({Role.APPLICANT}),
+        serial=0,
+        holder=holders.mark(code),
+    )
+
+
+def _session(authority: Authority, principal: Principal, now: datetime) -> Credentials:
+    key = ec.generate_private_key(ec.SECP256R1())
+    certificate = authority.certify_session(
+        system=principal.system,
+        roles=principal.roles,
+        holder=principal.holder,
+        key=key.public_key(),
+        now=now,
+    )
+    pem = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    return Credentials(authority=authority.pem, certificate=certificate, key=pem)
+
+
 @asynccontextmanager
 async def exchange_node(
     folder: Path, database: str = "", *, seed: bool = True, objects: ObjectStore | None = None
@@ -241,7 +272,10 @@ async def exchange_node(
     issued: dict[str, bytes] = {}
 
     def connect(principal: Principal) -> Stubs:
-        credentials = authority.issue(system=principal.system, roles=principal.roles, now=now)
+        if principal.is_person:
+            credentials = _session(authority, principal, now)
+        else:
+            credentials = authority.issue(system=principal.system, roles=principal.roles, now=now)
         issued[principal.system] = credentials.certificate
         channels.append(aio_channel(f"127.0.0.1:{port}", credentials))
         return Stubs(channels[-1], credentials)
