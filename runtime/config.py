@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import secrets
 from datetime import time
 from pathlib import Path
@@ -32,19 +31,11 @@ from pydantic_settings import (
 from runtime.errors import DomainError, FailedPrecondition, InvalidArgument, Unavailable
 from runtime.files import write_private
 from runtime.objects import ObjectStore, open_store
+from runtime.portal_settings import PortalSettings, SignInSettings, checked_address
 
 FILE_VARIABLE = "TONGBAN_CONFIG"
 _LONGEST_PASSPHRASE = 65_536
-_ADDRESS = re.compile(r"(?:[^:\s]*|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
 _NO_FOLDER = {errno.EEXIST, errno.ENOTDIR}
-
-
-def _checked_address(text: str) -> str:
-    # gRPC would take a port modulo 65536.
-    address = _ADDRESS.fullmatch(text)
-    if text and (address is None or int(address[1]) > 65535):
-        raise ValueError("an address is host:port, the port from 0 to 65535")
-    return text
 
 
 class SealSettings(BaseModel):
@@ -188,32 +179,6 @@ class MonitoringSettings(BaseModel):
         return found
 
 
-class PortalSettings(BaseModel):
-    """What is set for the web pages, under `[portal]`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    listen: str = Field(
-        "127.0.0.1:8443", description="host:port of the web pages (https); empty is none."
-    )
-    certificate: Path | None = Field(
-        None,
-        description="PEM file that browsers are shown; one of the node's own authority if not set.",
-    )
-    key: Path | None = Field(None, description="PEM file with its key.")
-
-    @field_validator("listen")
-    @classmethod
-    def _an_address(cls, text: str) -> str:
-        return _checked_address(text)
-
-    @model_validator(mode="after")
-    def _agree(self) -> PortalSettings:
-        if (self.certificate is None) != (self.key is None):
-            raise ValueError("certificate and key go together / certificate 与 key 须同时配置")
-        return self
-
-
 class Settings(BaseSettings):
     """Everything that may be set; each name is also a variable, `TONGBAN_LISTEN` for `listen`."""
 
@@ -253,8 +218,18 @@ class Settings(BaseSettings):
         default_factory=PortalSettings,
         description="The web pages; also TONGBAN_PORTAL__LISTEN and so on.",
     )
+    sign_in: SignInSettings = Field(
+        default_factory=SignInSettings,
+        description="Who signs in there; also TONGBAN_SIGN_IN__ISSUER and so on.",
+    )
     fonts: Path | None = Field(
         None, description="Folder of more fonts (.ttf, .otf, .ttc, .woff) for names on licenses."
+    )
+    status_address: str = Field(
+        "",
+        max_length=200,
+        description="What status lists of licenses are called by, without their number, such as "
+        "https://host/status; empty is a urn of the department. Never changed once used.",
     )
     origin: str = Field("tongban.local/log", description="The audit log's name in checkpoints.")
     metrics: str = Field("", description="host:port of Prometheus metrics; empty is none.")
@@ -264,7 +239,7 @@ class Settings(BaseSettings):
     @field_validator("listen", "metrics")
     @classmethod
     def _an_address(cls, text: str) -> str:
-        return _checked_address(text)
+        return checked_address(text)
 
     @property
     def authority_folder(self) -> Path:

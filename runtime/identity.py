@@ -158,6 +158,11 @@ class Credentials:
         """The certificate's end."""
         return x509.load_pem_x509_certificate(self.certificate).not_valid_after_utc
 
+    @property
+    def roles(self) -> frozenset[Role]:
+        """The roles that the certificate names."""
+        return principal_of(x509.load_pem_x509_certificate(self.certificate)).roles
+
     def write(self, folder: Path) -> None:
         """Write the three files, all or none; the key is readable by its owner only.
 

@@ -43,7 +43,9 @@ DEADLINE = "deadlines/{deadline}"
 SOURCE_CASE = "sourceCases/{source_case}"
 JURISDICTION = "jurisdictions/{jurisdiction}"
 PRESENTATION = "presentations/{presentation}"
+ACCOUNT = "accounts/{account}"
 DELEGATION = "delegations/{delegation}"
+STATUS_LIST = "statusLists/{status_list}"
 
 
 @lru_cache(maxsize=64)

@@ -18,8 +18,8 @@ from typing import Final
 import structlog
 
 from portal.settings import LinkSettings
-from runtime import config
 from runtime.errors import Unavailable
+from runtime.portal_settings import PortalSettings
 
 FIRST_WAIT: Final = 1.0
 LONGEST_WAIT: Final = 60.0
@@ -32,7 +32,7 @@ _log = structlog.get_logger()
 class PortalProcess:
     """The process, from `start` to `stop`."""
 
-    def __init__(self, settings: config.PortalSettings, identity: Path, node: str) -> None:
+    def __init__(self, settings: PortalSettings, identity: Path, node: str) -> None:
         self._settings = settings
         self._identity = identity
         self._link = LinkSettings(node=node, identity=identity)

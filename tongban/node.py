@@ -21,6 +21,7 @@ from pathlib import Path
 
 import structlog
 
+from accounts.server import AccountServer
 from exchange.server import ExchangeService
 from licenses.server import LicenseServer
 from runtime import channels, config, rpc
@@ -87,21 +88,22 @@ class Node:
             channel=to_itself,
             department=f"departments/{settings.department}",
         )
+        accounts = AccountServer(settings, authority, self._clock)
         exchange = ExchangeService(
             settings,
             objects,
             self._clock,
-            outboxes=(seals.database, licenses.database),
+            outboxes=(seals.database, licenses.database, accounts.database),
         )
         # What is entered last is left first: the port closes before the services behind it, and the
         # exchange takes the others' last audit records before their databases close.
-        for service in (licenses, seals, exchange):
+        for service in (accounts, licenses, seals, exchange):
             self._stack.push_async_callback(service.stop)
-        for service in (licenses, seals, exchange):
+        for service in (accounts, licenses, seals, exchange):
             await asyncio.to_thread(service.migrate)
         await exchange.start()
         await seals.start()
-        for service in (licenses, seals, exchange):
+        for service in (accounts, licenses, seals, exchange):
             service.register(server)
         self._stack.push_async_callback(server.stop)
         self._stack.callback(exchange.end_streams)
@@ -143,8 +145,8 @@ class Node:
         return self._own(authority, "node", (Role.NODE, Role.DEPARTMENT))[1]
 
     def _portal_identity(self, authority: Authority) -> Path:
-        """The folder with the portal's certificate, as a system of the node's department."""
-        return self._own(authority, "portal", (Role.DEPARTMENT,))[0]
+        """The folder with the portal's certificate, which may verify, and sign people in."""
+        return self._own(authority, "portal", (Role.PORTAL,))[0]
 
     def _own(
         self, authority: Authority, name: str, roles: Sequence[Role]
@@ -154,7 +156,8 @@ class Node:
         now = self._clock.now()
         with contextlib.suppress(FailedPrecondition, ValueError):
             held = Credentials.read(folder)
-            if held.not_after - now > RENEW_BEFORE:
+            # One of an earlier version may have other roles.
+            if held.roles == frozenset(roles) and held.not_after - now > RENEW_BEFORE:
                 return folder, held
         fresh = authority.issue(
             system=f"departments/{self.settings.department}/systems/{name}",

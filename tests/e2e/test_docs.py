@@ -20,7 +20,8 @@ from pathlib import Path
 
 import pytest
 
-from runtime.config import MonitoringSettings, PortalSettings, SealSettings, Settings, load
+from runtime.config import MonitoringSettings, SealSettings, Settings, load
+from runtime.portal_settings import PortalSettings, SignInSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDES = (
@@ -192,6 +193,7 @@ def test_the_operators_guide_lists_every_setting() -> None:
         "seal": SealSettings,
         "monitoring": MonitoringSettings,
         "portal": PortalSettings,
+        "sign_in": SignInSettings,
     }
     assert listed == [
         name if inner is None else f"{name}.{inner}"

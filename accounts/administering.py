@@ -1,0 +1,218 @@
+"""Who has an account: making, resetting, listing, disabling.
+
+1. Accounts of departments are made by the node's operator, who also enrols their systems: nobody
+   makes themselves a second person for acts that take two. A counter makes those of applicants whom
+   it has identified.
+2. A new or a reset account has a link, told once, by which its owner alone enrols; of its token the
+   hash is kept.
+3. A reset takes everything away by which somebody could sign in, and ends all sessions; so does
+   disabling, for good.
+4. Every act is a leaf: `account_created`, `account_reset`, `account_disabled`, with the account and
+   its roles; names and numbers are in none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from pyotp import random_base32
+
+from accounts import model, store
+from accounts.holding import TOTP, Holding
+from accounts.model import INVITATION, Account, AccountState
+from accounts.sessions import Sessions
+from runtime import names
+from runtime.clock import Clock
+from runtime.database import Database, UnitOfWork
+from runtime.errors import AlreadyExists, InvalidArgument, NotFound, PermissionDenied
+from runtime.identity import APPLICANTS, Principal, Role
+from runtime.paging import last_of
+from runtime.records import Value, make_record
+
+TOKEN_BYTES = 20
+GREATEST_REASON = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invited:
+    """An account and the link to it."""
+
+    account: Account
+    token: str
+    expire_time: datetime
+
+
+def token_hash(token: str) -> bytes:
+    """What of a link's token is kept."""
+    return hashlib.sha256(b"tongban invitation\0" + token.encode()).digest()
+
+
+def account_not_found() -> NotFound:
+    """The one refusal for an account that is absent and for one that is not the caller's to see."""
+    return NotFound(
+        "no such account: list them with `tongban account list`",
+        reason="ACCOUNT_NOT_FOUND",
+        message_zh="没有这个账户：请用 tongban account list 查看",
+    )
+
+
+class Administering:
+    """The use cases."""
+
+    def __init__(
+        self, database: Database, holding: Holding, sessions: Sessions, clock: Clock
+    ) -> None:
+        self._database = database
+        self._holding = holding
+        self._sessions = sessions
+        self._clock = clock
+
+    def create(
+        self,
+        work: UnitOfWork,
+        *,
+        actor: str,
+        department: str,
+        roles: Iterable[Role],
+        login: str,
+        display_name: str,
+    ) -> Invited:
+        """Make an account; of APPLICANTS for an applicant, whose login is their number.
+
+        Raises InvalidArgument (BAD_HOLDER_CODE, BAD_LOGIN, BAD_NAME, UNKNOWN_ROLE) and
+        AlreadyExists (ACCOUNT_EXISTS).
+        """
+        names.parse(names.DEPARTMENT, department, field="department")
+        model.check_display_name(display_name)
+        if department == APPLICANTS:
+            model.check_holder_code(login)
+            asked = frozenset({Role.APPLICANT})
+        else:
+            model.check_login(login)
+            asked = model.check_roles(roles)
+        found_by = self._holding.found_by(login)
+        if store.account_found_by(work.session, found_by) is not None:
+            raise AlreadyExists(
+                "somebody has an account by this login: reset it if it is theirs",
+                reason="ACCOUNT_EXISTS",
+                message_zh="该登录名或证件号码已有账户：如属本人，请重置账户",
+            )
+        held = Account(
+            id=names.random_id(),
+            department=department,
+            roles=asked,
+            state=AccountState.INVITED,
+            display_name=display_name,
+            login=login,
+            create_time=self._clock.now(),
+        )
+        store.add_account(work.session, self._holding.row(held, found_by))
+        self._record(work, "account_created", held, actor)
+        return self._invited(work, held)
+
+    def reset(self, work: UnitOfWork, name: str, *, actor: str) -> Invited:
+        """Take the account's credentials away and make a fresh link (rule 3).
+
+        Raises NotFound (ACCOUNT_NOT_FOUND); a disabled account is none any more.
+        """
+        held = self._held(work, name)
+        if held.state is AccountState.DISABLED:
+            raise account_not_found()
+        store.forget_credentials(work.session, held.id)
+        store.change_account(work.session, held.id, state=AccountState.INVITED.value)
+        self._sessions.end_of(work, held.id)
+        held = replace(held, state=AccountState.INVITED)
+        self._record(work, "account_reset", held, actor)
+        return self._invited(work, held)
+
+    def reset_of_holder(self, work: UnitOfWork, holder_code: str, *, actor: str) -> Invited:
+        """`reset`, of the account of an identified applicant."""
+        model.check_holder_code(holder_code)
+        row = store.account_found_by(work.session, self._holding.found_by(holder_code))
+        if row is None or row.department != APPLICANTS:
+            raise account_not_found()
+        return self.reset(work, f"accounts/{row.id}", actor=actor)
+
+    def disable(
+        self, work: UnitOfWork, name: str, *, reason: str, actor: str, principal: Principal | None
+    ) -> Account:
+        """End an account. By an administrator (`principal`) only those of departments.
+
+        Raises NotFound, InvalidArgument (REASON_REQUIRED) and PermissionDenied (OWN_ACCOUNT).
+        """
+        if not 0 < len(reason.strip()) <= GREATEST_REASON:
+            raise InvalidArgument(
+                f"say why, in 1 to {GREATEST_REASON} characters",
+                reason="REASON_REQUIRED",
+                message_zh=f"请说明原因（1–{GREATEST_REASON} 字）",
+            )
+        held = self._held(work, name)
+        if principal is not None and held.is_applicant:
+            raise account_not_found()
+        if principal is not None and held.system == principal.system:
+            raise PermissionDenied(
+                "nobody disables their own account: ask another administrator",
+                reason="OWN_ACCOUNT",
+                message_zh="不能停用自己的账户：请由另一位管理员操作",
+            )
+        if held.state is not AccountState.DISABLED:
+            store.forget_credentials(work.session, held.id)
+            store.change_account(work.session, held.id, state=AccountState.DISABLED.value)
+            self._sessions.end_of(work, held.id)
+            held = replace(held, state=AccountState.DISABLED)
+            self._record(work, "account_disabled", held, actor, reason=reason)
+        return held
+
+    def page(self, department: str, *, size: int, token: str, everybody: bool) -> list[Account]:
+        """At most `size` + 1 accounts in order of id; applicants' only for `everybody`."""
+        if department:
+            names.parse(names.DEPARTMENT, department, field="department")
+        with self._database.reading() as session:
+            rows = store.page(
+                session,
+                department=department,
+                but="" if everybody else APPLICANTS,
+                after=last_of(token),
+                limit=size + 1,
+            )
+        return [self._holding.account(row) for row in rows]
+
+    def _held(self, work: UnitOfWork, name: str) -> Account:
+        row = store.account(work.session, names.parse(names.ACCOUNT, name)["account"], hold=True)
+        if row is None:
+            raise account_not_found()
+        return self._holding.account(row)
+
+    def _invited(self, work: UnitOfWork, held: Account) -> Invited:
+        token = secrets.token_urlsafe(TOKEN_BYTES)
+        expire_time = self._clock.now() + INVITATION
+        store.add_invitation(
+            work.session,
+            store.InvitationRow(
+                token=token_hash(token),
+                account=held.id,
+                expire_time=expire_time,
+                totp=self._holding.secrecy.close(random_base32(), row=TOTP + held.id),
+                challenge=secrets.token_bytes(32),
+            ),
+        )
+        return Invited(account=held, token=token, expire_time=expire_time)
+
+    def _record(
+        self, work: UnitOfWork, kind: str, held: Account, actor: str, *, reason: str = ""
+    ) -> None:
+        facts: dict[str, Value] = {
+            "account": held.name,
+            "system": held.system,
+            "roles": sorted(held.roles),
+        }
+        commitments = {"reason": reason.encode()} if reason else None
+        work.record(
+            make_record(
+                kind, at=self._clock.now(), actor=actor, facts=facts, commitments=commitments
+            )
+        )
