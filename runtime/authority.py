@@ -206,6 +206,30 @@ class Authority:
             )
         return self._certified(system, asked, key, now, min(lifetime, SESSION), (), holder)
 
+    def certify_signer(
+        self, key: ec.EllipticCurvePublicKey, *, name: str, now: datetime, lifetime: timedelta
+    ) -> bytes:
+        """The certificate of a key that signs for the node and makes no connection, PEM.
+
+        It names no system and is for signing documents alone (RFC 9336).
+        """
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        signing = x509.ObjectIdentifier("1.3.6.1.5.5.7.3.36")
+        certificate = (
+            _builder(subject, self.certificate.subject, key, now, lifetime)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_key_usage(authority=False), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([signing]), critical=True)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()),
+                critical=False,
+            )
+            .sign(self._key, hashes.SHA256())
+        )
+        pem = certificate.public_bytes(serialization.Encoding.PEM)
+        issued.keep(self.issued_folder, pem)
+        return pem
+
     def end_sessions(self, serials: Collection[int], *, now: datetime) -> None:
         """End sessions by the serial numbers of their certificates; ending one twice is nothing.
 
