@@ -299,6 +299,7 @@ class ExchangeService:
             audit=self.audit,
             objects=self._objects,
             clock=self._clock,
+            monitoring=self.monitoring,
         )
         self._files.begin(server, rates, refusals)
         server.add(

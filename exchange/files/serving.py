@@ -10,6 +10,7 @@ from exchange.files.service import Allowing, Files
 from exchange.files.working import FileWorker
 from exchange.grants.authorizing import GrantIndex
 from exchange.grants.rates import Rates
+from exchange.monitoring.service import Monitoring
 from exchange.query.forwarded import Sources
 from exchange.refusing import Refusals
 from exchange.v1 import files_pb2_grpc
@@ -32,6 +33,7 @@ class FileExchange:
         audit: AuditLog,
         objects: ObjectStore,
         clock: Clock,
+        monitoring: Monitoring,
     ) -> None:
         self._database = database
         self._allowing = Allowing(grants, schemas, sources)
@@ -39,7 +41,12 @@ class FileExchange:
         self._objects = objects
         self._clock = clock
         self._worker = FileWorker(
-            database=database, allowing=self._allowing, audit=audit, objects=objects, clock=clock
+            database=database,
+            allowing=self._allowing,
+            audit=audit,
+            objects=objects,
+            clock=clock,
+            told=lambda job, part: monitoring.wrote(job.actor, job.grant, part.records),
         )
 
     def begin(self, server: Server, rates: Rates, refusals: Refusals) -> None:

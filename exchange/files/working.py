@@ -21,7 +21,7 @@ import asyncio
 import hashlib
 import secrets
 import time
-from collections.abc import Awaitable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -30,7 +30,8 @@ from functools import partial
 import orjson
 
 from exchange.audit.appending import AuditLog
-from exchange.audit.model import Receipt, Usage
+from exchange.audit.many import record_of_many
+from exchange.audit.model import Usage
 from exchange.audit.saved import SavedReceipt, receipt_to_json
 from exchange.delivery.reading import RecordReader
 from exchange.files import model, store
@@ -60,6 +61,7 @@ LEAF_RECORDS = 5_000
 POLL_SECONDS = 2.0
 LEASE_SECONDS = 15.0
 GREATEST_REST = 300.0
+_Leaf = tuple[SealedRecord, Usage | None, bytes]  # what is logged, taken, and whom it is about
 QUOTA = "DAILY_QUOTA_EXCEEDED"
 _FINAL = (PermissionDenied, NotFound, FailedPrecondition, InvalidArgument)
 
@@ -69,13 +71,16 @@ class _Read:
     """Records of a part, whom they are about, and how far the log was read; `more` may follow."""
 
     records: list[dict[str, str]]
-    tags: bytes
+    keys: list[str]
     cursor: int
     more: bool
 
 
 class FileWorker:
-    """Works in the background of one process; several may share the jobs."""
+    """Works in the background of one process; several may share the jobs.
+
+    `told` is told of each part that is on record; it must return at once.
+    """
 
     def __init__(
         self,
@@ -85,6 +90,7 @@ class FileWorker:
         audit: AuditLog,
         objects: ObjectStore,
         clock: Clock,
+        told: Callable[[ExportJob, Part], None] = lambda _job, _part: None,
         lease_seconds: float = LEASE_SECONDS,
     ) -> None:
         self._database = database
@@ -93,6 +99,7 @@ class FileWorker:
         self._audit = audit
         self._objects = objects
         self._clock = clock
+        self._told = told
         self._lease = timedelta(seconds=lease_seconds)
         self._days = Days()
         self._rests: dict[str, float] = {}
@@ -205,9 +212,12 @@ class FileWorker:
             read = await asyncio.to_thread(self._read, granted, job, greatest)
             if read.records or not (read.more or job.parts):
                 part = await asyncio.to_thread(self._put, job, read, receiver, lease)
+                counting = day if granted.daily_quota else ""
+                leaves = await asyncio.to_thread(self._leaves, job, part, read.keys, counting)
                 # Once more, as close to the record as can be: reading took its time.
                 self._allowing.for_job(job)
-                await self._record(job, part, read, day if granted.daily_quota else "")
+                await self._record(leaves)
+                self._told(job, part)
                 job = replace(job, parts=(*job.parts, part), records=job.records + part.records)
             else:
                 part = None
@@ -233,11 +243,8 @@ class FileWorker:
             cursor = offset
             full = len(records) >= greatest or characters >= PART_CHARACTERS
             if full or looked_at >= GREATEST_LOOK:
-                return _Read(
-                    records=records, tags=self._audit.tags(about), cursor=cursor, more=True
-                )
-        tags = self._audit.tags(about)
-        return _Read(records=records, tags=tags, cursor=job.offset, more=False)
+                return _Read(records=records, keys=about, cursor=cursor, more=True)
+        return _Read(records=records, keys=about, cursor=job.offset, more=False)
 
     def _shown(
         self, grant: Grant, job: ExportJob
@@ -277,31 +284,30 @@ class FileWorker:
             records=len(read.records),
         )
 
-    async def _record(self, job: ExportJob, part: Part, read: _Read, day: str) -> None:
-        """Make durable what a part shows and whom of, a leaf for every so many records."""
-        size = len(self._audit.tags(("",)))
+    async def _record(self, leaves: Sequence[_Leaf]) -> None:
+        await asyncio.gather(*(self._audit.append(*leaf) for leaf in leaves))
 
-        def leaf(first: int, count: int) -> Awaitable[Receipt]:
-            usage = Usage(grant=job.grant, day=day, count=count) if day and count else None
-            tags = read.tags[first * size : (first + count) * size]
-            return self._audit.append(self._leaf(job, part, count), usage, tags)
-
+    def _leaves(self, job: ExportJob, part: Part, keys: Sequence[str], day: str) -> list[_Leaf]:
+        """What a part shows and whom of, a leaf for every so many records; takes a while."""
         starts = range(0, max(part.records, 1), LEAF_RECORDS)
-        await asyncio.gather(
-            *(leaf(first, min(LEAF_RECORDS, part.records - first)) for first in starts)
-        )
+        found = []
+        for about in (keys[first : first + LEAF_RECORDS] for first in starts):
+            usage = Usage(grant=job.grant, day=day, count=len(about)) if day and about else None
+            found.append((self._leaf(job, part, about), usage, self._audit.tags(about)))
+        return found
 
-    def _leaf(self, job: ExportJob, part: Part, count: int) -> SealedRecord:
-        return make_record(
+    def _leaf(self, job: ExportJob, part: Part, keys: Sequence[str]) -> SealedRecord:
+        return record_of_many(
             "export",
             at=self._clock.now(),
             actor=job.actor,
+            keys=keys,
             facts={
                 "grant": job.grant,
                 "contract": job.contract,
                 "resource": job.resource,
                 "items": list(job.items),
-                "count": count,
+                "count": len(keys),
                 "offset": job.offset,
                 "job": job.name,
                 "part": part.number,

@@ -38,6 +38,11 @@ def _asked(seen: Seen, request: Any) -> None:
     seen.purpose = request.purpose
 
 
+def _asked_files(seen: Seen, request: Any) -> None:
+    _asked(seen, request)
+    seen.asked = deque()  # the rules are told of the files as they are written
+
+
 def _asked_key(seen: Seen, request: Any) -> None:
     seen.grant = request.grant
     seen.purpose = request.purpose
@@ -146,6 +151,8 @@ def _told_person(seen: Seen, _answer: Any) -> None:
 _EXCHANGE = "/tongban.exchange.v1."
 #: Asks on behalf of people, under no grant.
 MY_ACCESS = f"{_EXCHANGE}QueryService/MyAccess"
+#: Asks for files, which are written later.
+FILES = f"{_EXCHANGE}FileService/CreateExportJob"
 
 
 def looks(take: Callable[[Sent], None], now: Callable[[], int]) -> Looks:
@@ -157,6 +164,7 @@ def looks(take: Callable[[Sent], None], now: Callable[[], int]) -> Looks:
         f"{_EXCHANGE}QueryService/BatchQuery": (streams.asked_batch, streams.told_batch),
         f"{_EXCHANGE}QueryService/Verify": (_asked_key, _told_verify),
         f"{_EXCHANGE}QueryService/Export": (_asked, _told_records),
+        FILES: (_asked_files, None),
         MY_ACCESS: (_asked_person, _told_person),
         f"{_EXCHANGE}SpatialService/SpatialQuery": (_asked, _told_records),
         f"{_EXCHANGE}DeliveryService/PullChanges": changes,

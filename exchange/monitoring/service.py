@@ -24,7 +24,7 @@ import structlog
 from prometheus_client import Counter, Gauge
 
 from exchange.monitoring import feeding
-from exchange.monitoring.looking import GREATEST_ITEMS, MY_ACCESS, Looks, Sent, looks
+from exchange.monitoring.looking import FILES, GREATEST_ITEMS, MY_ACCESS, Looks, Sent, looks
 from exchange.monitoring.model import (
     DOUBTFUL,
     HISTORY_HOURS,
@@ -112,6 +112,12 @@ class Monitoring:
             self._ring.append(seen)
         else:
             self._dropped.inc()
+
+    def wrote(self, system: str, grant: str, rows: int) -> None:
+        """Take a note of records that were written into a file for a system; on the loop."""
+        seen = Seen(FILES, time.perf_counter())
+        seen.system = system
+        self._sent(Sent(seen, time.time_ns(), grant, rows, ()))
 
     def _sent(self, sent: Sent) -> None:
         """Take a note of one answer of a stream; on the loop."""

@@ -8,7 +8,7 @@ import pytest
 from exchange.grants.model import Mask, Operation
 from exchange.monitoring.looking import some_of
 from exchange.monitoring.model import KEYS_OF_A_CALL
-from exchange.v1 import delivery_pb2, monitoring_pb2, query_pb2
+from exchange.v1 import delivery_pb2, files_pb2, monitoring_pb2, query_pb2
 from runtime.identity import Role
 from tests.builders.catalog import AUDITOR, CIVIL, HOUSING, RESIDENTS, caller
 from tests.builders.exchange import citizen_number, exchange_node, person, refusal
@@ -100,6 +100,32 @@ async def test_what_a_subscription_delivers_counts_for_its_grant(node):
     )
     (record,) = [one for one in told.records if one.method.endswith("PullChanges")]
     assert (record.grant, record.resource, record.rows) == (grant, RESIDENTS, MANY - 1)
+
+
+@pytest.mark.parametrize("way", ["pages", "files"])
+async def test_what_is_exported_counts_for_its_grant(node, way):
+    consumer = node.connect(caller(HOUSING))
+    grant = node.grant({"name": Mask.WHOLE}, operations=[Operation.EXPORT])
+    node.service.monitoring._watch._rules = _strict(node)
+    if way == "pages":
+        await consumer.query.Export(query_pb2.ExportRequest(grant=grant, **WHY))
+    else:
+        request = files_pb2.CreateExportJobRequest(
+            parent=HOUSING, grant=grant, request_id=str(uuid.uuid4()), **WHY
+        )
+        made = (await consumer.files.CreateExportJob(request)).export_job
+        while made.state != files_pb2.EXPORT_JOB_STATE_SUCCEEDED:
+            await asyncio.sleep(0.05)
+            asked = files_pb2.GetExportJobRequest(name=made.name)
+            made = (await consumer.files.GetExportJob(asked)).export_job
+    assert await alerts(node, monitoring_pb2.ALERT_KIND_UNUSUAL_VOLUME) == {grant: MANY - 1}
+    told = await node.connect(AUDITOR).monitoring.ListCallRecords(
+        monitoring_pb2.ListCallRecordsRequest(system=caller(HOUSING).system)
+    )
+    method = "Export" if way == "pages" else "CreateExportJob"
+    (record,) = [one for one in told.records if one.method.endswith(f"/{method}")]
+    assert (record.grant, record.resource) == (grant, RESIDENTS)
+    assert record.purpose_hash
 
 
 async def test_a_counter_that_asks_about_one_after_the_other_is_seen(node):

@@ -228,6 +228,7 @@ async def test_an_applicant_is_told_of_the_file_that_they_are_in(tmp_path):
                 query_pb2.MyAccessRequest(key=citizen_number(number), case_number="SF-1")
             )
             assert [one.grant for one in told.accesses] == grants
+            assert all(one.HasField("entry") for one in told.accesses)
 
 
 async def test_the_receiver_joins_what_comes_by_links_and_by_the_node(tmp_path, objects):
