@@ -17,7 +17,7 @@ from licenses.library import store as outbox
 from licenses.library.service import record_of
 from licenses.model import Act, License, LicenseState, decide_transition, later
 from licenses.reading import license_not_found
-from licenses.texts import check_text
+from licenses.texts import check_no_name, check_text
 from runtime import names
 from runtime.clock import Clock
 from runtime.database import UnitOfWork
@@ -32,7 +32,8 @@ def change(
     """Change the state of a license of the caller's department.
 
     `reason` holds no personal data, at most 200 characters. Raises NotFound (LICENSE_NOT_FOUND),
-    FailedPrecondition (TRANSITION_FORBIDDEN), InvalidArgument (BAD_TEXT, PERSONAL_NUMBER_IN_TEXT)
+    FailedPrecondition (TRANSITION_FORBIDDEN), InvalidArgument (BAD_TEXT, PERSONAL_NUMBER_IN_TEXT,
+    HOLDER_IN_TEXT)
     and Aborted (CONCURRENT_CHANGE).
     """
     ids = names.parse(names.LICENSE, name)
@@ -40,6 +41,7 @@ def change(
     held = store.license_by_id(work.session, ids["license"], lock=True)
     if held is None or held.name != name or held.issuer != principal.department:
         raise license_not_found()
+    check_no_name(reason, held.people, name="reason")
     if act is Act.CANCEL and held.state is LicenseState.ISSUING:
         return abandon(work, held, clock.now(), reason, principal.system)
     after = decide_transition(held.state, act)

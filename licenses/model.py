@@ -214,6 +214,12 @@ class License:
         return BETWEEN.join(one.code for one in self.holders)
 
     @property
+    def people(self) -> tuple[str, ...]:
+        """Names of the holders who are persons."""
+        kind = HolderCodeType.CITIZEN_NUMBER
+        return tuple(one.name for one in self.holders if one.code_type is kind)
+
+    @property
     def holder_code_type(self) -> HolderCodeType:
         """The type of the (first) holder's code."""
         return self.holders[0].code_type

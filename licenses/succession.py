@@ -30,12 +30,13 @@ from licenses.model import (
 from licenses.orders import holder_of, validate_order
 from licenses.reading import Reading
 from licenses.terms import succeeding
-from licenses.texts import check_text
+from licenses.texts import check_no_name, check_text
 from licenses.types.model import LicenseType
 from licenses.types.reading import RESERVED
 from licenses.types.service import Types
 from runtime.clock import Clock, china_date
 from runtime.errors import FailedPrecondition, FieldViolation, InvalidArgument
+from runtime.idcodes import citizen_number_problem
 from runtime.identity import Principal
 
 
@@ -50,6 +51,11 @@ class Wish:
     fields: Mapping[str, str] = field(default_factory=dict, repr=False)
     pictures: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     valid_from: date | None = None
+
+    @property
+    def people(self) -> list[str]:
+        """Names of the holders who are persons."""
+        return [name for name, code in self.holders if citizen_number_problem(code) is None]
 
 
 class Successions:
@@ -84,8 +90,8 @@ class Successions:
 
         `reason` holds no personal data, at most 200 characters. Raises what `Issuing.issue` raises,
         NotFound (LICENSE_NOT_FOUND), FailedPrecondition (TRANSITION_FORBIDDEN, LICENSE_EXPIRED,
-        RENEWAL_TOO_EARLY) and InvalidArgument (BAD_TEXT, PERSONAL_NUMBER_IN_TEXT, NOTHING_CHANGED,
-        SAME_HOLDER, BAD_VALID_FROM).
+        RENEWAL_TOO_EARLY) and InvalidArgument (BAD_TEXT, PERSONAL_NUMBER_IN_TEXT, HOLDER_IN_TEXT,
+        NOTHING_CHANGED, SAME_HOLDER, BAD_VALID_FROM).
         """
         if act not in SUCCESSIONS:
             raise ValueError("this act makes no new version")
@@ -94,6 +100,7 @@ class Successions:
             return self._issuing.finished(begun)
         check_text(reason, name="reason", public=True)
         before = self._reading.get(name, principal)
+        check_no_name(reason, [*before.people, *wish.people], name="reason")
         decide_transition(before.state, act)
         newest = self._types.newest(f"licenseTypes/{before.type_id}")
         holders = _holders(before, newest.type, wish)

@@ -1,7 +1,8 @@
 """Texts that people give: what may stand in one, and by what a name is found.
 
 1. A text is kept exactly as it was given: any character of GB 18030-2022, also beyond the BMP. What
-   shows nothing and changes what is read (controls, marks of direction) is refused.
+   shows nothing, or changes what is read, is refused (controls, marks of direction, spaces without
+   width); joiners and selectors stay, since they shape the letters beside them.
 2. A name is found and ordered by its key: NFC, with the dots that stand for the dot within a name
    (U+2022, U+2027, U+30FB) read as U+00B7. Keys are for finding only, and are shown nowhere.
 """
@@ -10,12 +11,18 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 
 from runtime.errors import FieldViolation, InvalidArgument
 
 TEXT_LIMIT = 200  # GB/T 36906: the reason for use
 NAME_LIMIT = 100
-_HIDDEN = re.compile("[\\x00-\\x1f\\x7f-\\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_HIDDEN = re.compile(
+    "[\\x00-\\x1f\\x7f-\\x9f\\xad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\U000e0000-\U000e007f]"
+)
+#: Characters of a name that is looked for in other texts: one alone says nothing.
+_NAME_LEAST = 2
 # Long numbers have no place in a reason: a citizen number, or a mobile number.
 _PERSONAL_NUMBER = re.compile(r"\d{17}[\dXx]|(?<!\d)1\d{10}(?!\d)")
 _DOTS = str.maketrans({"\u2022": "\u00b7", "\u2027": "\u00b7", "\u30fb": "\u00b7"})
@@ -27,9 +34,10 @@ def text_problem(value: str, limit: int, *, required: bool) -> str:
         return "required" if required else ""
     if len(value) > limit:
         return f"longer than {limit} characters"
-    if _HIDDEN.search(value) or value != value.strip():
-        return "has control characters, or spaces at an end"
-    return ""
+    hidden = _HIDDEN.search(value)
+    if hidden:
+        return f"has a character that shows nothing or turns the text (U+{ord(hidden[0]):04X})"
+    return "has spaces at an end" if value != value.strip() else ""
 
 
 def search_key(name: str) -> str:
@@ -48,7 +56,7 @@ def check_text(value: str, *, name: str, public: bool = False) -> str:
         raise InvalidArgument(
             f"{name}: {wrong}",
             reason="BAD_TEXT",
-            message_zh=f"{name} 必填，不超过 {TEXT_LIMIT} 字，不含控制字符",
+            message_zh=f"{name} 必填，不超过 {TEXT_LIMIT} 字，不含控制字符和不可见字符",
             violations=[FieldViolation(name, wrong)],
         )
     if public and _PERSONAL_NUMBER.search(value):
@@ -70,3 +78,15 @@ def purpose_key(text: str) -> str:
     """A purpose without what people write differently: width, case, spaces, punctuation."""
     plain = unicodedata.normalize("NFKC", text).casefold()
     return "".join(one for one in plain if one.isalnum())
+
+
+def check_no_name(value: str, people: Iterable[str], *, name: str) -> None:
+    """Refuse a public text that names one of these. Raises InvalidArgument, HOLDER_IN_TEXT."""
+    key = search_key(value)
+    if any(len(one) >= _NAME_LEAST and search_key(one) in key for one in people):
+        raise InvalidArgument(
+            f"{name} names the holder: say why without personal data",
+            reason="HOLDER_IN_TEXT",
+            message_zh=f"{name} 中含有持证人姓名：请勿写入个人信息",
+            violations=[FieldViolation(name, "names the holder")],
+        )

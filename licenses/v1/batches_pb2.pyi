@@ -112,7 +112,9 @@ class IssueBatch(_message.Message):
     failed_count: _builtins.int
     """Of these, refused."""
     waiting_reason: _builtins.str
-    """Why nothing is issued at the moment, UPPER_SNAKE; empty while all goes well."""
+    """Why nothing is issued at the moment, UPPER_SNAKE; empty while all goes well. WORKER_LOST: the
+    process that worked on it is not heard of; another goes on within half a minute.
+    """
     actor: _builtins.str
     """The system that sent it."""
     rows_sha256: _builtins.str

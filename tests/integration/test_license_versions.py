@@ -153,6 +153,8 @@ async def test_a_transferred_license_is_the_new_holders(node: LicenseNode) -> No
         ("Correct", {"fields": {"KZ_BZ": "\U0001f600"}}, "GLYPH_MISSING"),
         ("Correct", {"fields": {"KZ_BZ": "x"}, "reason": ""}, "BAD_TEXT"),
         ("Correct", {"fields": {"KZ_BZ": "x"}, "reason": HOLDER}, "PERSONAL_NUMBER_IN_TEXT"),
+        ("Correct", {"fields": {"KZ_BZ": "x"}, "reason": "赵示例申请"}, "HOLDER_IN_TEXT"),
+        ("Suspend", {"reason": "赵示例涉案"}, "HOLDER_IN_TEXT"),
         ("Correct", {"fields": {"KZ_BZ": "x"}, "request_id": ""}, "REQUEST_ID_REQUIRED"),
         ("Correct", {"fields": {"KZ_BZ": "x"}, "seal": f"{BUREAU}/seals/x"}, "SEAL_NOT_USABLE"),
         ("Transfer", {}, "SAME_HOLDER"),

@@ -95,6 +95,10 @@ def test_a_name_is_found_whichever_dot_was_typed_and_however_it_is_composed(name
     assert key.startswith(search_key(name[:1])) or unicodedata.normalize("NFC", name) != name
 
 
+def test_a_compatibility_ideograph_is_found_by_the_unified_one() -> None:
+    assert search_key("\uf900示例") == search_key("\u8c48示例") == "\u8c48示例"
+
+
 def test_names_are_ordered_by_code_point_beyond_the_bmp_too() -> None:
     names = ["𠮷田", "赵示例", "ꆈꌠ", "Ab", "王示例", "\uf900"]
     by_bytes = sorted(names, key=lambda one: search_key(one).encode())
@@ -114,6 +118,11 @@ def test_names_are_ordered_by_code_point_beyond_the_bmp_too() -> None:
         "",
         "赵" * 101,
         "\x00",
+        "赵\u200b示例",
+        "赵\ufeff示例",
+        "赵\u2060示例",
+        "赵\u00ad示例",
+        "赵\U000e0041",
     ],
 )
 def test_what_shows_nothing_and_changes_what_is_read_is_refused(name: str) -> None:

@@ -14,7 +14,7 @@ from licenses.metadata import page_values
 from licenses.model import TRANSITIONS, Act, LicenseState, decide_transition, is_expired
 from licenses.orders import validate_order
 from licenses.terms import last_day
-from licenses.texts import check_text
+from licenses.texts import check_no_name, check_text
 from licenses.types.model import FieldKind, LicenseField, Validity
 from runtime.errors import FailedPrecondition, InvalidArgument
 from tests.builders.licenses import a_license, a_type, an_order, citizen_number
@@ -200,6 +200,15 @@ def test_a_public_reason_holds_no_persons_number(number: str) -> None:
     assert told.value.reason == "PERSONAL_NUMBER_IN_TEXT"
     assert number not in str(told.value)
     assert check_text("依申请，文号 20260000001234", name="reason", public=True)
+
+
+@pytest.mark.parametrize("text", ["张英龙涉案", "因 张英龙 申请", "阿卜杜拉\u30fb示例申请"])
+def test_a_public_reason_names_no_holder(text: str) -> None:
+    with pytest.raises(InvalidArgument) as told:
+        check_no_name(text, ["张英龙", "阿卜杜拉·示例"], name="reason")
+    assert told.value.reason == "HOLDER_IN_TEXT"
+    assert "张英龙" not in str(told.value) + told.value.message_zh
+    check_no_name("依申请，扩张营业", ["张", "张英龙"], name="reason")
 
 
 def test_who_names_an_unknown_field_is_told_the_known_ones() -> None:
