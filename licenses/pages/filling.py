@@ -31,6 +31,8 @@ MAX_PAGES = 24
 NO_EXTRA: Mapping[int, Sequence[Item]] = {}
 # Characters in a face's second file from which on one file for all of them is the smaller.
 _MANY = 48
+# Characters in a face's shared file up to which a second file costs more than deflating one anew.
+_FEW = 40
 # Letters (mm of the em) that a text comes down to before it continues on a sheet, and those before
 # it is refused where nothing continues: 5 and 4 points.
 _SMALL, _SMALLEST = 1.7, 1.3
@@ -170,13 +172,20 @@ def _picture(frame: Frame, value: Value | None) -> list[Item]:
 def economical(
     pages: tuple[Page, ...], shared: Mapping[str, frozenset[str]]
 ) -> tuple[tuple[Page, ...], Mapping[str, frozenset[str]]]:
-    """The pages, and what their fonts share: a face with much of its own in `+` has one file."""
+    """The pages, and what their fonts share.
+
+    A face with much of its own in `+`, or with little that is shared, has one file.
+    """
     own: dict[str, set[str]] = {}
     for page in pages:
         for item in page.items:
             if isinstance(item, Text) and item.font.endswith("+"):
                 own.setdefault(item.font, set()).update(item.shapes or item.text)
-    merged = {name for name, keys in own.items() if len(keys) >= _MANY}
+    merged = {
+        name
+        for name, keys in own.items()
+        if len(keys) >= _MANY or len(shared.get(name.removesuffix("+"), ())) <= _FEW
+    }
     if not merged:
         return pages, shared
     found = tuple(

@@ -4,7 +4,7 @@ Invariants:
 
 - A character a face lacks never vanishes or becomes a box: another font of the chain has it
   (`fallback`), or InvalidArgument names its code point (GLYPH_MISSING).
-- Subsets are TrueType; CFF outlines are converted (cu2qu, within three thousandths of an em).
+- Subsets are TrueType; CFF outlines are converted (cu2qu, within four thousandths of an em).
   Poppler and PDFium draw either alike; TrueType is what the most readers know, and such a subset is
   a tenth smaller.
 - A subset is assembled from cached glyphs and not by a subsetter: fontTools' takes some 400 ms for

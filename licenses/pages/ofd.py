@@ -18,7 +18,7 @@ import hashlib
 import math
 import zlib
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from struct import pack
 
 from licenses.pages import markup
@@ -391,10 +391,10 @@ def _zip(files: dict[str, bytes]) -> bytes:
     return bytes(out + directory + b"PK\5\6" + end)
 
 
-def _deflated(data: bytes) -> bytes:
-    packer = zlib.compressobj(6, zlib.DEFLATED, -15)
+def _deflated(data: bytes, level: int = 6) -> bytes:
+    packer = zlib.compressobj(level, zlib.DEFLATED, -15)
     return packer.compress(data) + packer.flush()
 
 
 # Backgrounds and the shared fonts are the same in every license of a type.
-_kept_deflated = lru_cache(maxsize=64)(_deflated)
+_kept_deflated = lru_cache(maxsize=64)(partial(_deflated, level=9))

@@ -18,7 +18,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from datetime import UTC
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from licenses.pages import xmp
 from licenses.pages.drawing import advances, as_path, glyph_numbers, subsets
@@ -305,7 +305,7 @@ def _millimetres(height: float) -> str:
 
 
 # Files with the characters a template's documents share are the same in every license of a type.
-_kept_deflated = lru_cache(maxsize=64)(zlib.compress)
+_kept_deflated = lru_cache(maxsize=64)(partial(zlib.compress, level=9))
 
 
 @lru_cache(maxsize=16)

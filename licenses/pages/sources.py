@@ -40,8 +40,8 @@ from runtime.errors import InvalidArgument
 UNITS = 1000
 MAX_FONT_BYTES = 64 << 20
 # How far a converted outline may be from the font's own, in thousandths of an em: 0.02 mm in the
-# largest letters of a text, 0.08 mm in the largest title; a fifteenth of the file is saved.
-_ERROR = 3.0
+# largest letters of a text, 0.1 mm in the largest title; a twelfth of the file is saved.
+_ERROR = 4.0
 _GRID = UNITS_PER_EM / UNITS
 # Order of faces in Noto's collection: JP, KR, SC, TC, HK, then the monospaced five.
 _SIMPLIFIED_CHINESE = 2

@@ -35,6 +35,8 @@ _CONTINUATION = "continuation"
 _MARK_SIZE = 2.4
 # Characters of path data of all ornaments: the pages that ship have a tenth.
 _MOST_DRAWN = 1_000_000
+# The heavier face of a face.
+_BOLD = {"regular": "bold", "serif": "serif-bold"}
 _COLORS = ("label", "value", "soft")
 
 
@@ -331,7 +333,7 @@ class _Reader:
         found = Continuation(
             sheet=self._sheets[_CONTINUATION].sheet(alone=False),
             area=row.box("area"),
-            title=replace(text, color=label, font="bold", lines=2),
+            title=replace(text, color=label, font=_BOLD.get(font, font), lines=2),
             text=text,
             number=number,
             note=row.text("note", "（接续页）"),

@@ -32,7 +32,7 @@ from seal.suites import P256, SM2
 from tests.builders.licenses import a_license
 from tests.builders.seal_node import DEPARTMENT, SEAL, start
 
-AIM = 60 * 1024
+AIM = 60_000
 _CREDENTIALS = Credentials(b"a passphrase of a benchmark")
 
 
