@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, TypeVar
@@ -105,7 +105,7 @@ class FileStore:
     """Objects as files under a folder."""
 
     def __init__(self, root: Path, *, reading: bool = False) -> None:
-        self._root = root
+        self.root = self._root = root
         self._scratch = root / ".incoming"
         if reading:
             return
@@ -195,9 +195,9 @@ class S3Store:
     """Objects in a bucket of an S3 server."""
 
     def __init__(self, client: Any, bucket: str, prefix: str = "") -> None:
-        self._client = client
-        self._bucket = bucket
-        self._prefix = prefix
+        self.client = self._client = client
+        self.bucket = self._bucket = bucket
+        self.prefix = self._prefix = prefix
 
     @classmethod
     def open(cls, url: str, *, access_key: str, secret_key: str, make: bool = True) -> S3Store:
@@ -226,6 +226,11 @@ class S3Store:
             if make and not client.bucket_exists(bucket):
                 client.make_bucket(bucket)
         return cls(client, bucket, f"{prefix}/" if prefix else "")
+
+    @staticmethod
+    def errors() -> AbstractContextManager[None]:
+        """Turns what the client raises into domain errors."""
+        return _s3_errors()
 
     def put(self, name: str, data: bytes) -> None:
         """See ObjectStore."""

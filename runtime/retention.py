@@ -1,0 +1,256 @@
+"""Objects that are written once and kept until a time: archives and what proves their end.
+
+1. What is kept has a name that was never taken; it is not replaced, and not deleted before its
+   time. Without a time (None) it is kept for good.
+2. On an S3 server that is the server's doing: a bucket of its own with object lock (COMPLIANCE), or
+   a legal hold where there is no end. Not even the bucket's owner deletes a version earlier.
+3. In a folder it is *ours*: this code refuses, and files are read-only, but whoever owns the folder
+   can still remove one. `lock` says which of the two it is, and so do reports.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from runtime.clock import SYSTEM, Clock
+from runtime.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
+from runtime.objects import FileStore, ObjectStore, S3Store, check_name
+
+OBJECT_LOCK: Final = "object_lock"
+WRITE_ONCE: Final = "write_once"
+ARCHIVE: Final = "archive"
+_UNTIL: Final = ".until"
+#: How servers say that an object has no lock of a kind.
+_NO_LOCK: Final = frozenset(
+    (
+        "NoSuchObjectLockConfiguration",
+        "ObjectLockConfigurationNotFoundError",
+        "NoSuchObjectLegalHold",
+    )
+)
+_FOREVER: Final = "forever"
+
+
+class RetainedStore(Protocol):
+    """Objects under retention, by name."""
+
+    @property
+    def lock(self) -> str:
+        """`object_lock` where the server holds them, `write_once` where this code does."""
+        ...
+
+    def put_once(self, name: str, data: bytes, until: datetime | None) -> None:
+        """Write and keep until then; for good without a time.
+
+        A repeat with the same bytes is no harm. Raises AlreadyExists (OBJECT_KEPT) where the name
+        is taken by others.
+        """
+        ...
+
+    def get(self, name: str) -> bytes:
+        """Read whole. Raises NotFound, OBJECT_NOT_FOUND."""
+        ...
+
+    def kept_until(self, name: str) -> datetime | None:
+        """Until when it is kept, None for good. Raises NotFound, and as `get`."""
+        ...
+
+    def destroy(self, name: str) -> None:
+        """Remove what is kept no longer; nothing happens where there is nothing.
+
+        Raises FailedPrecondition, RETENTION_NOT_OVER.
+        """
+        ...
+
+
+def retained(objects: ObjectStore, clock: Clock = SYSTEM) -> RetainedStore:
+    """The retained objects beside an object store: a folder or a bucket of their own."""
+    if isinstance(objects, FileStore):
+        return RetainedFolder(objects.root.parent / ARCHIVE, clock)
+    if isinstance(objects, S3Store):
+        return RetainedBucket.beside(objects)
+    raise InvalidArgument("not a store that can retain", reason="BAD_OBJECT_STORE")
+
+
+class RetainedFolder:
+    """Files that are written once; see rule 3 of what that is worth."""
+
+    lock = WRITE_ONCE
+
+    def __init__(self, root: Path, clock: Clock = SYSTEM) -> None:
+        self._files = FileStore(root)
+        self._clock = clock
+
+    def put_once(self, name: str, data: bytes, until: datetime | None) -> None:
+        """See RetainedStore. Its time is written first: no file is ever there without one."""
+        told = (until.astimezone(UTC).isoformat() if until else _FOREVER).encode()
+        if not self._files.put_if_absent(name + _UNTIL, told):
+            before = self._files.get(name + _UNTIL)
+            there = self._files.exists(name)
+            if there and self._files.get(name) == data:
+                return
+            if there or before != told:
+                raise _taken()
+        if not self._files.put_if_absent(name, data):
+            raise _taken()
+        for each in (name, name + _UNTIL):
+            (self._files.root / check_name(each)).chmod(0o400)
+
+    def get(self, name: str) -> bytes:
+        """See RetainedStore."""
+        return self._files.get(name)
+
+    def kept_until(self, name: str) -> datetime | None:
+        """See RetainedStore."""
+        told = self._files.get(name + _UNTIL).decode()
+        return None if told == _FOREVER else datetime.fromisoformat(told)
+
+    def destroy(self, name: str) -> None:
+        """See RetainedStore."""
+        try:
+            until = self.kept_until(name)
+        except NotFound:
+            return
+        if until is None or self._clock.now() < until:
+            raise _not_over()
+        self._files.delete(name)
+        self._files.delete(name + _UNTIL)
+
+
+class RetainedBucket:
+    """Versions under object lock, in a bucket that was made with it."""
+
+    lock = OBJECT_LOCK
+
+    def __init__(self, client: Any, bucket: str, prefix: str = "") -> None:
+        self._client = client
+        self._bucket = bucket
+        self._prefix = prefix
+
+    @classmethod
+    def beside(cls, objects: S3Store) -> RetainedBucket:
+        """The bucket `<bucket>-archive`, which is made with object lock if it is absent."""
+        bucket = f"{objects.bucket}-{ARCHIVE}"
+        with objects.errors():
+            if not objects.client.bucket_exists(bucket):
+                objects.client.make_bucket(bucket, object_lock=True)
+        return cls(objects.client, bucket, objects.prefix)
+
+    def put_once(self, name: str, data: bytes, until: datetime | None) -> None:
+        """See RetainedStore."""
+        from minio.commonconfig import COMPLIANCE
+        from minio.retention import Retention
+
+        with _errors():
+            if self._versions(name):
+                if self.get(name) == data:
+                    return
+                raise _taken()
+            self._client.put_object(
+                self._bucket,
+                self._key(name),
+                io.BytesIO(data),
+                len(data),
+                retention=Retention(COMPLIANCE, until) if until else None,
+                legal_hold=until is None,
+            )
+
+    def get(self, name: str) -> bytes:
+        """See RetainedStore. The first version: a later one is nobody's that this code made."""
+        with _errors():
+            version = self._first(name)
+            answer = self._client.get_object(self._bucket, self._key(name), version_id=version)
+            try:
+                return bytes(answer.read())
+            finally:
+                answer.close()
+                answer.release_conn()
+
+    def kept_until(self, name: str) -> datetime | None:
+        """See RetainedStore. What the server itself says."""
+        with _errors():
+            version = self._first(name)
+            key = self._key(name)
+            found = _said(lambda: self._client.get_object_retention(self._bucket, key, version))
+            held = found is None and _said(
+                lambda: self._client.is_object_legal_hold_enabled(self._bucket, key, version)
+            )
+        if held:
+            return None
+        if found is None:
+            raise FailedPrecondition(
+                "the object is there without a lock", reason="OBJECT_NOT_LOCKED",
+                message_zh="该对象没有锁定",
+            )  # fmt: skip
+        return found.retain_until_date.astimezone(UTC)  # type: ignore[no-any-return]
+
+    def destroy(self, name: str) -> None:
+        """See RetainedStore. The server refuses earlier than its own time says."""
+        with _errors():
+            versions = self._versions(name)
+        if not versions:
+            return
+        until = self.kept_until(name)
+        if until is None or datetime.now(UTC) < until:  # the server's clock is not ours to set
+            raise _not_over()
+        with _errors():
+            for version in versions:
+                self._client.remove_object(self._bucket, self._key(name), version_id=version)
+
+    def _first(self, name: str) -> str:
+        versions = self._versions(name)
+        if not versions:
+            raise NotFound("no such object", reason="OBJECT_NOT_FOUND", message_zh="没有这个对象")
+        return versions[-1]
+
+    def _versions(self, name: str) -> list[str]:
+        """Its versions, the newest first."""
+        key = self._key(name)
+        found = self._client.list_objects(self._bucket, prefix=key, include_version=True)
+        return [
+            str(one.version_id)
+            for one in found
+            if one.object_name == key and not one.is_delete_marker
+        ]
+
+    def _key(self, name: str) -> str:
+        return self._prefix + check_name(name)
+
+
+def _said(ask: Callable[[], Any]) -> Any:
+    """What the server says of a lock; None where it says that there is none."""
+    from minio.error import S3Error
+
+    try:
+        return ask()
+    except S3Error as error:
+        if error.code not in _NO_LOCK:
+            raise
+        return None
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    with S3Store.errors():
+        yield
+
+
+def _taken() -> AlreadyExists:
+    return AlreadyExists(
+        "an object of this name is kept already, and is never replaced",
+        reason="OBJECT_KEPT",
+        message_zh="同名对象已归档留存，不可替换",
+    )
+
+
+def _not_over() -> FailedPrecondition:
+    return FailedPrecondition(
+        "it is kept for longer: what is archived is destroyed after its retention period only",
+        reason="RETENTION_NOT_OVER",
+        message_zh="保管期限未满：归档内容须期满后方可销毁",
+    )

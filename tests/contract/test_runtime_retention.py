@@ -1,0 +1,75 @@
+"""What is kept is kept: in a folder by our own refusal, on an S3 server by its object lock."""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from runtime.errors import AlreadyExists, DomainError, FailedPrecondition, NotFound
+from runtime.objects import S3Store, open_store
+from runtime.retention import OBJECT_LOCK, WRITE_ONCE, retained
+
+SECONDS = 2
+
+
+@pytest.fixture(params=["file", "s3"])
+def objects(request, tmp_path):
+    if request.param == "file":
+        return open_store(f"file://{tmp_path}/objects")
+    server = request.getfixturevalue("s3_server")
+    return open_store(
+        f"s3+http://{server.address}/kept/{os.urandom(6).hex()}",
+        access_key=server.access_key,
+        secret_key=server.secret_key,
+    )
+
+
+def test_what_is_kept_is_neither_replaced_nor_destroyed_before_its_time(objects):
+    store = retained(objects)
+    assert store.lock == (OBJECT_LOCK if isinstance(objects, S3Store) else WRITE_ONCE)
+    until = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=SECONDS)
+    store.put_once("a/package.zip", b"one", until)
+    store.put_once("a/package.zip", b"one", until)  # a repeat
+    with pytest.raises(AlreadyExists) as kept:
+        store.put_once("a/package.zip", b"two", until)
+    assert kept.value.reason == "OBJECT_KEPT"
+    assert store.get("a/package.zip") == b"one"
+    assert store.kept_until("a/package.zip") == until
+    with pytest.raises(FailedPrecondition) as early:
+        store.destroy("a/package.zip")
+    assert early.value.reason == "RETENTION_NOT_OVER"
+    time.sleep(SECONDS + 1)
+    for _ in range(2):
+        store.destroy("a/package.zip")
+    with pytest.raises(NotFound):
+        store.get("a/package.zip")
+
+
+def test_what_is_kept_for_good_has_no_end(objects):
+    store = retained(objects)
+    store.put_once("permanent", b"one", None)
+    assert store.kept_until("permanent") is None
+    with pytest.raises(FailedPrecondition):
+        store.destroy("permanent")
+    with pytest.raises(NotFound):
+        store.kept_until("nothing")
+
+
+def test_the_server_itself_refuses_whoever_has_its_keys(objects):
+    if not isinstance(objects, S3Store):
+        assert retained(objects).lock == WRITE_ONCE  # and claims no more than that
+        return
+    store = retained(objects)
+    store.put_once("held", b"one", datetime.now(UTC) + timedelta(hours=1))
+    client, bucket, key = objects.client, f"{objects.bucket}-archive", f"{objects.prefix}held"
+    (version,) = [
+        one.version_id for one in client.list_objects(bucket, prefix=key, include_version=True)
+    ]
+    with pytest.raises(DomainError), S3Store.errors():
+        client.remove_object(bucket, key, version_id=version)
+    # Deleted without a version, or written over, it is still there as it was.
+    client.remove_object(bucket, key)
+    assert store.get("held") == b"one"
