@@ -25,6 +25,7 @@ COMMANDS = {
     "demo": ("demo", "demo"),
     "serve": ("serve", "serve"),
     "identity": ("identity", "app"),
+    "account": ("account", "app"),
     "catalog": ("catalog_forms", "app"),
     "discover": ("discover", "discover"),
     "describe": ("discover", "describe"),

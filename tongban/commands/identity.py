@@ -137,7 +137,7 @@ def enrol(
     --request request.pem
     """
     with outcomes(as_json=as_json):
-        roles = _roles(role or [Role.DEPARTMENT.value])
+        roles = roles_of(role or [Role.DEPARTMENT.value])
         names.parse(names.SYSTEM, system, field="system")
         authority = open_authority(config.load(data=data))
         check_target(folder / "cert.pem")
@@ -241,7 +241,8 @@ def _certificate(path: Path) -> bytes:
         ) from error
 
 
-def _roles(given: list[str]) -> list[Role]:
+def roles_of(given: list[str]) -> list[Role]:
+    """Roles by their words. Raises InvalidArgument (UNKNOWN_ROLE)."""
     try:
         roles = [Role(name) for name in given]
     except ValueError:
