@@ -37,20 +37,27 @@ from licenses.holder_index import HolderIndex
 from licenses.issuing import Issuing
 from licenses.library.service import Library
 from licenses.neighbours import Neighbours, NodeNeighbours
+from licenses.offline import rpc as offline
+from licenses.offline.service import Offline
 from licenses.pages import fallback
 from licenses.presentations import rpc as presentations
 from licenses.presentations.service import Presenting
 from licenses.presentations.store import forget_presentations
+from licenses.presenting_keys import Certify, PresentingKeys
 from licenses.reading import Reading
 from licenses.rpc import POLICY, LicenseRpc
+from licenses.statuslist import rpc as statuslist
+from licenses.statuslist.service import StatusLists
 from licenses.succession import Successions
 from licenses.types.service import Types
 from licenses.v1 import (
     batches_pb2_grpc,
     delegations_pb2_grpc,
     licenses_pb2_grpc,
+    offline_pb2_grpc,
     presentations_pb2_grpc,
 )
+from runtime.authority import Authority
 from runtime.clock import SYSTEM, Clock
 from runtime.config import Settings
 from runtime.database import Database
@@ -64,6 +71,7 @@ RECONCILE_SECONDS = 3.0
 PRESENTATIONS_KEPT = timedelta(days=30)
 ISSUING_THREADS = max(2, os.cpu_count() or 2)
 VERIFYING_THREADS = 4
+PRESENTING_YEAR = timedelta(days=365)
 
 _log = structlog.get_logger()
 
@@ -94,12 +102,14 @@ class LicenseServer:
         channel: grpc.Channel | None = None,
         department: str,
         neighbours: Neighbours | None = None,
+        authority: Authority | None = None,
     ) -> None:
         if neighbours is None:
             if channel is None:
                 raise ValueError("a license service needs a channel to its node")
             neighbours = NodeNeighbours(channel, clock)
         self._neighbours = neighbours
+        self._department = department
         # A font that cannot be read stops the node here, before it stops a license.
         fallback.use_folder(settings.fonts)
         self.database = Database(settings.database_url("licenses"), schema="licenses")
@@ -107,6 +117,20 @@ class LicenseServer:
         self._index = HolderIndex(settings.passphrase())
         self.documents = Documents(objects, neighbours)
         self.enclosures = Enclosures(self.database, self.documents, clock)
+        self.presenting_keys = PresentingKeys(
+            settings.data / "keys" / "presenting",
+            settings.passphrase(),
+            _certify(authority, department),
+            clock,
+        )
+        self.statuses = StatusLists(
+            self.database,
+            objects,
+            self.presenting_keys,
+            clock,
+            passphrase=settings.passphrase(),
+            address=settings.status_address or f"urn:tongban:status:{department.split('/')[1]}",
+        )
         self.library = Library(self.database, neighbours, department)
         self.types = Types(self.database, clock)
         credentials = Credentials(settings.passphrase())
@@ -135,6 +159,9 @@ class LicenseServer:
         self.presenting = Presenting(self.database, self.documents, self._index, clock)
         self.looks = Looks(self.database, self._index, clock)
         self.delegating = Delegating(self.database, self._index, clock)
+        self.offline = Offline(
+            self.presenting, self.statuses, self.presenting_keys, clock, department=department
+        )
         self.batches = Batches(self.database, self.types, clock, neighbours.issuer)
         of_batches = Finishing(
             self.database,
@@ -209,6 +236,18 @@ class LicenseServer:
             DELEGATIONS,
         )
         server.add(
+            offline_pb2_grpc.add_OfflineServiceServicer_to_server,
+            offline.OfflineRpc(
+                self.offline, self._clock, self._verifying_threads, department=self._department
+            ),
+            offline.POLICY,
+        )
+        server.add(
+            offline_pb2_grpc.add_StatusListServiceServicer_to_server,
+            statuslist.StatusListRpc(self.statuses, self._issuing_threads),
+            statuslist.POLICY,
+        )
+        server.add(
             batches_pb2_grpc.add_BatchServiceServicer_to_server,
             batches.BatchRpc(self.database, self.batches, wake=self.batch_worker.wake),
             batches.POLICY,
@@ -274,3 +313,12 @@ class LicenseServer:
                 _log.error("license_reconcile_failed", error=type(error).__name__)
             if self._stopping.wait(RECONCILE_SECONDS):
                 return
+
+
+def _certify(authority: Authority | None, department: str) -> Certify | None:
+    """How a presenting key gets its certificate: from the node's own authority, for a year."""
+    if authority is None:
+        return None
+    return lambda key, now: authority.certify_signer(
+        key, name=f"presenting {department}", now=now, lifetime=PRESENTING_YEAR
+    )

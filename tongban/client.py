@@ -45,6 +45,7 @@ from licenses.v1 import (
     delegations_pb2_grpc,
     licenses_pb2_grpc,
     materials_pb2_grpc,
+    offline_pb2_grpc,
     presentations_pb2_grpc,
 )
 from runtime import channels, status
@@ -144,6 +145,8 @@ class Client:
         self.presentations = presentations_pb2_grpc.PresentationServiceStub(self.channel)
         self.materials = materials_pb2_grpc.MaterialServiceStub(self.channel)
         self.delegations = delegations_pb2_grpc.DelegationServiceStub(self.channel)
+        self.offline = offline_pb2_grpc.OfflineServiceStub(self.channel)
+        self.statuses = offline_pb2_grpc.StatusListServiceStub(self.channel)
 
     def query(
         self,

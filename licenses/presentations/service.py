@@ -14,10 +14,11 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
+from typing import TypeVar
 
 from licenses import store as licenses
 from licenses.accesses import store as accesses
@@ -55,6 +56,7 @@ from runtime.identity import Principal
 from runtime.paging import last_of
 from runtime.records import SealedRecord, Value, instant, make_record
 
+Along = TypeVar("Along")
 #: Of these nobody learns from the log which presentation was tried.
 _HIDDEN = frozenset((Refusal.CODE_UNKNOWN, Refusal.WRONG_AUDIENCE))
 _COUNTED = _HIDDEN | {Refusal.WRONG_PURPOSE}
@@ -100,32 +102,51 @@ class Presenting:
         InvalidArgument (UNKNOWN_FIELDS, BAD_LIFETIME, BAD_MAX_USES, BAD_TEXT,
         REQUEST_ID_REQUIRED).
         """
-        names.parse(names.LICENSE, name, field="license")
-        check_text(purpose, name="purpose")
-        if audience:
-            names.parse(names.DEPARTMENT, audience, field="audience")
-        if delegation:
-            names.parse(names.DELEGATION, delegation, field="delegation")
-        check_request_id(request_id)
-        now = self._clock.now()
+        code = show_code(secrets.token_bytes(CODE_BYTES))
+        digest = code_digest(code)
+        if digest is None:
+            raise AssertionError("a code that cannot be read back")
         wanted = Presentation(
             id=secrets.token_hex(12),
             license_id="",
             fields=tuple(fields),
             audience=audience,
-            expire_time=now + lifetime(lifetime_seconds),
+            expire_time=self._clock.now() + lifetime(lifetime_seconds),
             max_uses=uses(max_uses),
             uses=0,
             ended=False,
             purpose=purpose,
             purpose_bound=purpose_bound,
-            delegation=delegation.removeprefix("delegations/"),
+            delegation=delegation_id(delegation),
         )
-        code = show_code(secrets.token_bytes(CODE_BYTES))
-        digest = code_digest(code)
-        if digest is None:
-            raise AssertionError("a code that cannot be read back")
+        _, made, _ = self.make(
+            name, holder_code, wanted, digest=digest, request_id=request_id, principal=principal
+        )
+        return made, code
+
+    def make(
+        self,
+        name: str,
+        holder_code: str,
+        wanted: Presentation,
+        *,
+        digest: bytes,
+        request_id: str,
+        principal: Principal,
+        form: str = "code",
+        along: Callable[[UnitOfWork, License, Presentation], Along] | None = None,
+    ) -> tuple[License, Presentation, Along | None]:
+        """Write a presentation that may be made; what `along` did in its transaction comes too.
+
+        `digest` is the hash of what opens it; `form` how it is shown. Raises as `present`.
+        """
+        names.parse(names.LICENSE, name, field="license")
+        check_text(wanted.purpose, name="purpose")
+        if wanted.audience:
+            names.parse(names.DEPARTMENT, wanted.audience, field="audience")
+        check_request_id(request_id)
         check_identified(principal, holder_code, license_not_found)
+        now = self._clock.now()
         with self._database.unit_of_work() as work:
             if store.presentation_told(work.session, principal.system, request_id):
                 raise AlreadyExists(
@@ -145,20 +166,22 @@ class Presenting:
             facts: dict[str, Value] = {
                 "presentation": wanted.name,
                 "license": name,
+                "form": form,
                 "fields": list(wanted.fields),
-                "audience": audience,
+                "audience": wanted.audience,
                 "expire_time": instant(wanted.expire_time),
-                "max_uses": max_uses,
+                "max_uses": wanted.max_uses,
             }
             hidden: dict[str, str] = {}
-            if delegation:
-                facts["delegation"] = delegation
+            if wanted.delegation:
+                facts["delegation"] = f"delegations/{wanted.delegation}"
                 hidden["agent_code"] = holder_code
             self._record(
                 work, "license_presented", license_, facts, principal, presentation=wanted,
-                purpose=purpose, hidden=hidden,
+                purpose=wanted.purpose, hidden=hidden,
             )  # fmt: skip
-        return wanted, code
+            done = along(work, license_, wanted) if along is not None else None
+        return license_, wanted, done
 
     def verify(
         self, code: str, *, purpose: str, principal: Principal
@@ -326,6 +349,11 @@ class Presenting:
             )
         work.record(record)
         return record
+
+
+def delegation_id(name: str) -> str:
+    """The id in a delegation's name; "" is none. Raises InvalidArgument."""
+    return names.parse(names.DELEGATION, name, field="delegation")["delegation"] if name else ""
 
 
 def _presented(

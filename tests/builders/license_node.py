@@ -23,6 +23,7 @@ from licenses.v1 import (
     batches_pb2_grpc,
     delegations_pb2_grpc,
     licenses_pb2_grpc,
+    offline_pb2_grpc,
     presentations_pb2_grpc,
 )
 from licenses.v1 import licenses_pb2 as pb
@@ -67,6 +68,8 @@ class Client:
     licenses: Any = field(init=False)
     presentations: Any = field(init=False)
     delegations: Any = field(init=False)
+    offline: Any = field(init=False)
+    statuses: Any = field(init=False)
     batches: Any = field(init=False)
     catalog: Any = field(init=False)
     seals: Any = field(init=False)
@@ -75,6 +78,8 @@ class Client:
         self.licenses = licenses_pb2_grpc.LicenseServiceStub(self.channel)
         self.presentations = presentations_pb2_grpc.PresentationServiceStub(self.channel)
         self.batches = batches_pb2_grpc.BatchServiceStub(self.channel)
+        self.offline = offline_pb2_grpc.OfflineServiceStub(self.channel)
+        self.statuses = offline_pb2_grpc.StatusListServiceStub(self.channel)
         self.delegations = delegations_pb2_grpc.DelegationServiceStub(self.channel)
         self.catalog = catalog_pb2_grpc.CatalogServiceStub(self.channel)
         self.seals = seal_pb2_grpc.SealServiceStub(self.channel)
@@ -183,7 +188,9 @@ async def running(folder: Path, *, database: str = "") -> AsyncIterator[LicenseN
         stack.callback(channel.close)
         seals = SealServer(settings, objects, clock)
         exchange = ExchangeService(settings, objects, clock)
-        licenses = LicenseServer(settings, objects, clock, channel=channel, department=OFFICE)
+        licenses = LicenseServer(
+            settings, objects, clock, channel=channel, department=OFFICE, authority=authority
+        )
         for service in (seals, exchange, licenses):
             await asyncio.to_thread(service.migrate)
         for started in (exchange, seals):

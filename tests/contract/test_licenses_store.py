@@ -28,6 +28,7 @@ from licenses.model import License, LicenseState
 from licenses.presentations import store as presentations
 from licenses.reading import Reading
 from licenses.server import MIGRATIONS
+from licenses.statuslist import store as statuslist  # noqa: F401  # likewise
 from licenses.types import store as types
 from runtime.clock import FixedClock
 from runtime.database import GROUND, Database, audit_outbox

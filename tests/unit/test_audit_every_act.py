@@ -215,6 +215,14 @@ TABLES: dict[tuple[str, str], dict[str, str | tuple[str, ...]]] = {
         "ListPresentations": OWN,
         "ListLooks": ("looks_told",),
     },
+    ("licenses.offline.rpc", "POLICY"): {
+        "PresentOffline": ("license_presented",),
+        "GetPresentingTrust": PUBLIC,
+    },
+    ("licenses.statuslist.rpc", "POLICY"): {
+        "PublishStatusLists": ("status_lists_published",),
+        **dict.fromkeys(("GetStatusList", "ListStatusLists"), PUBLIC),
+    },
     ("licenses.delegations.rpc", "POLICY"): {
         "CreateDelegation": ("license_delegated",),
         "EndDelegation": ("delegation_ended",),
@@ -246,8 +254,9 @@ def words_of(package: str) -> set[str]:
     files = sorted(folder.rglob("*.py")) if folder.is_dir() else []
     if package.startswith("exchange"):
         files += [ROOT / "exchange" / "refusals.py", ROOT / "exchange" / "refusing.py"]
-    if package == "licenses.presentations":
-        files += (ROOT / "licenses" / "accesses").glob("*.py")
+    beside = {"licenses.presentations": "accesses", "licenses.offline": "presentations"}
+    if package in beside:
+        files += (ROOT / "licenses" / beside[package]).glob("*.py")
     return {
         node.value
         for path in files

@@ -139,6 +139,36 @@ def deadline_notices(
             print_sent(sent)
 
 
+@run.command("status-lists")
+def status_lists(
+    data: DataFolder = None,
+    node: NodeAddress = DEFAULT_NODE,
+    identity: IdentityFolder = DEFAULT_IDENTITY,
+    as_json: Json = False,
+) -> None:
+    """Make the status lists of licenses anew and publish them to the object store.
+
+    Example: tongban flow run status-lists --identity admin
+    """
+    with outcomes(as_json=as_json):
+        Credentials.read(identity)
+        engine.configure(config.load(data=data).data)
+        with err.status(say("starting the flow", "正在启动流程")):
+            engine.start()
+            from flows.statuslists import status_lists as flow  # imports Prefect, as above
+
+            with _interrupted_at_once():
+                made = asyncio.run(flow(address=node, identity=str(identity)))
+        if as_json:
+            print_json(made)
+        else:
+            print_table(
+                say("Status lists", "状态列表"),
+                (say("name", "名称"), say("address", "地址"), say("ended", "非有效")),
+                [(one["name"], one["uri"], one["ended"]) for one in made],
+            )
+
+
 def run_sync(
     files: list[Path], node: str, identity: Path, report: Path | None, allow: bool = False
 ) -> dict[str, Any]:

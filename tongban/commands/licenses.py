@@ -14,6 +14,7 @@ from tongban.commands import (
     license_batches,
     license_delegating,
     license_life,
+    license_offline,
     license_presenting,
     license_preview,
     license_types,
@@ -56,6 +57,7 @@ app.add_typer(license_types.listing)
 app.add_typer(license_types.app, name="type")
 app.add_typer(license_life.app)
 app.add_typer(license_presenting.app)
+app.add_typer(license_offline.app)
 app.add_typer(license_delegating.app, name="delegation")
 app.add_typer(license_preview.app)
 app.add_typer(license_batches.app, name="batch")

@@ -1,0 +1,198 @@
+"""The node's presenting key: signs offline codes and status lists, and nothing that lasts.
+
+1. P-256, in an encrypted file that only its owner reads. Its certificate comes from the node's own
+   authority, for signing documents (RFC 9336) and no connection: it names no system.
+2. It is renewed with a new key a month before its end. Certificates of before stay, public, for as
+   long as something that they signed may be shown.
+3. A verifier trusts the certificates on the presenting trust list, by the first eight bytes of
+   their thumbprint (`kid`), within their time; the authority's certificate checks the list itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import (
+    decode_dss_signature,
+    encode_dss_signature,
+)
+
+from runtime.clock import Clock
+from runtime.errors import FailedPrecondition, InvalidArgument
+from runtime.files import write_private
+
+RENEW_BEFORE: Final = timedelta(days=30)
+KID: Final = 8
+_OCTETS: Final = 32
+_KEY_FILE: Final = "key.pem"
+#: A certificate for a public key, PEM, from now on.
+Certify = Callable[[ec.EllipticCurvePublicKey, datetime], bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustedKey:
+    """A presenting key that a verifier knows: DER certificate, public key, and its time."""
+
+    certificate: bytes
+    public_key: ec.EllipticCurvePublicKey = field(repr=False)
+    valid_from: datetime
+    valid_to: datetime
+
+    @property
+    def kid(self) -> bytes:
+        """The first eight bytes of the certificate's SHA-256."""
+        return hashlib.sha256(self.certificate).digest()[:KID]
+
+    def good_for(self, signature: bytes, signed: bytes) -> bool:
+        """Whether 64 octets, r and s, are the key's signature (ES256)."""
+        if len(signature) != 2 * _OCTETS:
+            return False
+        r, s = (int.from_bytes(signature[at : at + _OCTETS], "big") for at in (0, _OCTETS))
+        try:
+            self.public_key.verify(encode_dss_signature(r, s), signed, ec.ECDSA(hashes.SHA256()))
+        except InvalidSignature:
+            return False
+        return True
+
+
+def trusted_keys(certificates: Iterable[bytes]) -> Mapping[bytes, TrustedKey]:
+    """Keys by `kid`, of DER certificates. Raises InvalidArgument, BAD_PRESENTING_CERTIFICATE."""
+    found = (trusted_key(one) for one in certificates)
+    return {one.kid: one for one in found}
+
+
+def trusted_key(certificate: bytes) -> TrustedKey:
+    """One key of a DER certificate. Raises InvalidArgument, BAD_PRESENTING_CERTIFICATE."""
+    try:
+        read = x509.load_der_x509_certificate(certificate)
+        key = read.public_key()
+    except (ValueError, TypeError) as error:
+        raise _bad_certificate() from error
+    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise _bad_certificate()
+    return TrustedKey(
+        certificate=certificate,
+        public_key=key,
+        valid_from=read.not_valid_before_utc,
+        valid_to=read.not_valid_after_utc,
+    )
+
+
+def check_issued_by(certificates: Iterable[bytes], authority_pem: bytes) -> None:
+    """Raises InvalidArgument (BAD_PRESENTING_CERTIFICATE) where an authority did not issue one."""
+    authority = x509.load_pem_x509_certificate(authority_pem)
+    for one in certificates:
+        try:
+            x509.load_der_x509_certificate(one).verify_directly_issued_by(authority)
+        except (ValueError, TypeError, InvalidSignature) as error:
+            raise _bad_certificate() from error
+
+
+def _bad_certificate() -> InvalidArgument:
+    return InvalidArgument(
+        "a presenting certificate is no P-256 certificate of the authority that is trusted",
+        reason="BAD_PRESENTING_CERTIFICATE",
+        message_zh="亮证证书不是受信任机构签发的 P-256 证书",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Held:
+    key: ec.EllipticCurvePrivateKey = field(repr=False)
+    own: TrustedKey
+
+
+class PresentingKeys:
+    """The node's key of today, and the certificates of all. Thread-safe."""
+
+    def __init__(
+        self, folder: Path, passphrase: bytes, certify: Certify | None, clock: Clock
+    ) -> None:
+        self._folder = folder
+        self._passphrase = passphrase
+        self._certify = certify
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._held: _Held | None = None
+
+    def sign(self, signed: bytes) -> bytes:
+        """ES256, r and s side by side. Raises FailedPrecondition, NO_PRESENTING_KEY."""
+        r, s = decode_dss_signature(self._current().key.sign(signed, ec.ECDSA(hashes.SHA256())))
+        return r.to_bytes(_OCTETS, "big") + s.to_bytes(_OCTETS, "big")
+
+    def own(self) -> TrustedKey:
+        """The public half of the key that `sign` uses. Raises as that."""
+        return self._current().own
+
+    def trusted(self) -> Mapping[bytes, TrustedKey]:
+        """Every certificate of the node that is not over, by `kid`."""
+        with contextlib.suppress(FailedPrecondition):
+            self._current()
+        now = self._clock.now()
+        found = trusted_keys(one.read_bytes() for one in sorted(self._folder.glob("*.cer")))
+        return {kid: one for kid, one in found.items() if now < one.valid_to}
+
+    def _current(self) -> _Held:
+        with self._lock:
+            now = self._clock.now()
+            if self._held is None:
+                self._held = self._read()
+            if self._held is None or self._held.own.valid_to - now < RENEW_BEFORE:
+                self._held = self._make(now)
+            return self._held
+
+    def _read(self) -> _Held | None:
+        path = self._folder / _KEY_FILE
+        if not path.exists():
+            return None
+        try:
+            key = serialization.load_pem_private_key(path.read_bytes(), self._passphrase)
+        except (ValueError, TypeError) as error:
+            raise FailedPrecondition(
+                f"the passphrase does not open {path}: check the passphrase file, or take the file "
+                "away to have a new key made",
+                reason="PRESENTING_KEY_UNREADABLE",
+                message_zh=f"口令打不开亮证密钥 {path}：请检查口令文件，或移走该文件以重新生成",
+            ) from error
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            return None
+        for one in self._folder.glob("*.cer"):
+            found = trusted_key(one.read_bytes())
+            if found.public_key == key.public_key():
+                return _Held(key=key, own=found)
+        return None  # killed in between: nobody has seen anything signed by it
+
+    def _make(self, now: datetime) -> _Held:
+        if self._certify is None:
+            raise FailedPrecondition(
+                "this license service has no authority to certify a presenting key: offline codes "
+                "and status lists are made by a node that has one",
+                reason="NO_PRESENTING_KEY",
+                message_zh="本证照服务没有可签发亮证证书的机构：离线亮证码和状态列表由有机构的节点生成",
+            )
+        key = ec.generate_private_key(ec.SECP256R1())
+        pem = self._certify(key.public_key(), now)
+        der = x509.load_pem_x509_certificate(pem).public_bytes(serialization.Encoding.DER)
+        own = trusted_key(der)
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_private(self._folder / f"{own.kid.hex()}.cer", der)
+        write_private(
+            self._folder / _KEY_FILE,
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.BestAvailableEncryption(self._passphrase),
+            ),
+        )
+        return _Held(key=key, own=own)

@@ -1,0 +1,164 @@
+"""Giving places in status lists, and publishing the lists to the object store.
+
+1. A list is made of the licenses as they are now, in both forms, signed by the presenting key, and
+   takes the place of the one before. Making it again changes nothing but its times.
+2. A license that ends between two lists is told by the next one: whoever must know at once asks
+   online. How old a list is stands in it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from licenses.presenting_keys import PresentingKeys, TrustedKey
+from licenses.statuslist import store
+from licenses.statuslist.model import (
+    BITS,
+    CWT_SUFFIX,
+    CWT_TYPE,
+    EXP,
+    FOLDER,
+    IAT,
+    JWT_SUFFIX,
+    JWT_TYPE,
+    LIFETIME,
+    LIST_TTL,
+    STATUS_LIST,
+    SUB,
+    TTL,
+    StatusRef,
+    compress,
+    pack,
+    place_of,
+    places_key,
+)
+from licenses.tokens import encode, write_cwt, write_jwt
+from runtime.clock import Clock
+from runtime.database import Database, UnitOfWork
+from runtime.errors import NotFound
+from runtime.identity import Principal
+from runtime.objects import ObjectStore
+from runtime.records import make_record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """A list that was published: its number, how many places are not VALID, the size of its JWT."""
+
+    number: int
+    uri: str
+    made_at: datetime
+    good_until: datetime
+    ended: int
+    size: int
+
+
+class StatusLists:
+    """The use cases of status lists. `address` and a number is what a list is called by."""
+
+    def __init__(
+        self,
+        database: Database,
+        objects: ObjectStore,
+        keys: PresentingKeys,
+        clock: Clock,
+        *,
+        passphrase: bytes,
+        address: str,
+    ) -> None:
+        self._database = database
+        self._objects = objects
+        self._keys = keys
+        self._clock = clock
+        self._key = places_key(passphrase)
+        self._address = address
+
+    def give(self, work: UnitOfWork, license_id: str) -> StatusRef:
+        """The place of a license, in the caller's transaction; given now where it has none."""
+        of_list, at = store.place(
+            work.session, license_id, lambda number: place_of(self._key, number)
+        )
+        return StatusRef(uri=self.uri(of_list), index=at)
+
+    def uri(self, number: int) -> str:
+        """What a list is called."""
+        return f"{self._address}/{number}"
+
+    def publish(self, principal: Principal) -> list[Published]:
+        """Make and put every list. Raises FailedPrecondition (NO_PRESENTING_KEY), Unavailable."""
+        with self._database.reading() as session:
+            numbers = store.lists(session) or [0]
+        found = [self._publish(number) for number in numbers]
+        with self._database.unit_of_work() as work:
+            work.record(
+                make_record(
+                    "status_lists_published",
+                    at=self._clock.now(),
+                    actor=principal.system,
+                    facts={"lists": [f"{one.uri} {one.ended}" for one in found[:100]]},
+                )
+            )
+        return found
+
+    def published(self) -> list[int]:
+        """The numbers of the lists that were published, in order."""
+        names = (one.rpartition("/")[2] for one in self._objects.list(f"{FOLDER}/"))
+        found = (one.removesuffix(JWT_SUFFIX) for one in names if one.endswith(JWT_SUFFIX))
+        return sorted(int(one) for one in found if one.isdecimal())
+
+    def get(self, number: int, suffix: str) -> bytes:
+        """A list as it was published. Raises NotFound, STATUS_LIST_NOT_PUBLISHED."""
+        try:
+            return self._objects.get(f"{FOLDER}/{number}{suffix}")
+        except NotFound as error:
+            raise NotFound(
+                "this status list was not published: the node's administrator does so with "
+                "`tongban flow run status-lists`",
+                reason="STATUS_LIST_NOT_PUBLISHED",
+                message_zh="该状态列表尚未发布：请由节点管理员运行 `tongban flow run status-lists`",
+            ) from error
+
+    def trusted(self) -> dict[bytes, TrustedKey]:
+        """The node's presenting keys, by `kid`."""
+        return dict(self._keys.trusted())
+
+    def _publish(self, number: int) -> Published:
+        # As of now or later: what ends while the list is read may be in it or in the next one.
+        now = self._clock.now().replace(microsecond=0)
+        ended = 0
+
+        def counted() -> Any:
+            nonlocal ended
+            for entry in store.entries(session, number):
+                ended += 1
+                yield entry
+
+        with self._database.reading() as session:
+            packed = pack(counted())
+        lst, uri, until = compress(packed), self.uri(number), now + LIFETIME
+        at, end, ttl = (
+            int(now.timestamp()), int(until.timestamp()), int(TTL.total_seconds())
+        )  # fmt: skip
+        as_jwt = write_jwt(
+            {
+                "sub": uri,
+                "iat": at,
+                "exp": end,
+                "ttl": ttl,
+                "status_list": {"bits": BITS, "lst": encode(lst).decode()},
+            },
+            self._keys,
+            kind=JWT_TYPE,
+        )
+        as_cwt = write_cwt(
+            {SUB: uri, IAT: at, EXP: end, LIST_TTL: ttl, STATUS_LIST: {"bits": BITS, "lst": lst}},
+            self._keys,
+            kind=CWT_TYPE,
+        )
+        self._objects.put(f"{FOLDER}/{number}{JWT_SUFFIX}", as_jwt)
+        self._objects.put(f"{FOLDER}/{number}{CWT_SUFFIX}", as_cwt)
+        return Published(
+            number=number, uri=uri, made_at=now, good_until=until, ended=ended, size=len(as_jwt)
+        )

@@ -1,0 +1,178 @@
+"""Signed tokens in two forms: COSE_Sign1 (RFC 9052) over a CWT (RFC 8392), and a compact JWS.
+
+1. One algorithm, ES256, and one key each, named by `kid` in the protected header; a token that says
+   anything else is refused before a signature is looked at.
+2. What is read is bounded, and its payload is parsed only after its signature was found good.
+3. CBOR is read in one form, the deterministic one (RFC 8949 §4.2.1) that it is written in.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import cbor2
+import orjson
+
+from licenses.presenting_keys import PresentingKeys, TrustedKey
+
+COSE_SIGN1: Final = 18
+_ALG, _CRIT, _KID, _X5CHAIN, _TYPE = 1, 2, 4, 33, 16
+_ES256: Final = -7
+_CONTEXT: Final = "Signature1"
+MOST: Final = 4 * 1024 * 1024
+
+
+class TokenError(ValueError):
+    """Why a token is not one: a reason in UPPER_SNAKE."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+UNREADABLE: Final = "TOKEN_UNREADABLE"
+FOREIGN: Final = "FOREIGN_KEY"
+WRONG: Final = "SIGNATURE_WRONG"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """A token whose signature is good: by which key, and what it says."""
+
+    key: TrustedKey
+    claims: Mapping[Any, Any] = field(repr=False)
+
+
+def write_cwt(claims: Mapping[int, Any], keys: PresentingKeys, *, kind: str = "") -> bytes:
+    """A tagged COSE_Sign1; `kind` is its `typ` (RFC 9596)."""
+    own = keys.own()
+    header: dict[int, Any] = {_ALG: _ES256, _KID: own.kid}
+    if kind:
+        header[_TYPE] = kind
+    protected = cbor2.dumps(header, canonical=True)
+    payload = cbor2.dumps(dict(claims), canonical=True)
+    signature = keys.sign(_to_be_signed(protected, payload))
+    return cbor2.dumps(cbor2.CBORTag(COSE_SIGN1, [protected, {}, payload, signature]))
+
+
+def read_cwt(data: bytes, trusted: Mapping[bytes, TrustedKey], *, kind: str = "") -> Read:
+    """Read a COSE_Sign1 of a trusted key. Raises TokenError."""
+    if len(data) > MOST:
+        raise TokenError(UNREADABLE)
+    tagged = _cbor(data)
+    if not isinstance(tagged, cbor2.CBORTag) or tagged.tag != COSE_SIGN1:
+        raise TokenError(UNREADABLE)
+    parts = tagged.value
+    if not isinstance(parts, list | tuple) or len(parts) != 4:
+        raise TokenError(UNREADABLE)
+    protected, _, payload, signature = parts
+    if not all(isinstance(one, bytes) for one in (protected, payload, signature)):
+        raise TokenError(UNREADABLE)
+    header = _canonical_map(protected)
+    said = header.get(_TYPE, "")
+    if header.get(_ALG) != _ES256 or _CRIT in header or said != kind:
+        raise TokenError(UNREADABLE)
+    key = _known(header.get(_KID), trusted)
+    if not key.good_for(signature, _to_be_signed(protected, payload)):
+        raise TokenError(WRONG)
+    return Read(key=key, claims=_canonical_map(payload))
+
+
+def write_jwt(claims: Mapping[str, Any], keys: PresentingKeys, *, kind: str) -> bytes:
+    """A compact JWS with `typ`, `kid` and the certificate (`x5c`)."""
+    own = keys.own()
+    header = {
+        "alg": "ES256",
+        "kid": own.kid.hex(),
+        "typ": kind,
+        "x5c": [base64.b64encode(own.certificate).decode()],
+    }
+    signed = encode(orjson.dumps(header)) + b"." + encode(orjson.dumps(dict(claims)))
+    return signed + b"." + encode(keys.sign(signed))
+
+
+def read_jwt(data: bytes, trusted: Mapping[bytes, TrustedKey], *, kind: str) -> Read:
+    """Read a compact JWS of a trusted key; `x5c` is not believed. Raises TokenError."""
+    if len(data) > MOST:
+        raise TokenError(UNREADABLE)
+    parts = data.split(b".")
+    if len(parts) != 3:
+        raise TokenError(UNREADABLE)
+    header, payload, signature = (decode(one) for one in parts)
+    said = _json_map(header)
+    if said.get("alg") != "ES256" or said.get("typ") != kind or "crit" in said:
+        raise TokenError(UNREADABLE)
+    try:
+        kid = bytes.fromhex(said.get("kid", ""))
+    except (TypeError, ValueError):
+        raise TokenError(UNREADABLE) from None
+    key = _known(kid, trusted)
+    if not key.good_for(signature, parts[0] + b"." + parts[1]):
+        raise TokenError(WRONG)
+    return Read(key=key, claims=_json_map(payload))
+
+
+def encode(data: bytes) -> bytes:
+    """base64url without padding (RFC 7515 §2)."""
+    return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+
+def decode(text: bytes) -> bytes:
+    """The bytes of canonical base64url. Raises TokenError."""
+    try:
+        found = base64.urlsafe_b64decode(text + b"=" * (-len(text) % 4))
+    except (binascii.Error, ValueError):
+        raise TokenError(UNREADABLE) from None
+    if encode(found) != text:
+        raise TokenError(UNREADABLE)
+    return found
+
+
+def _to_be_signed(protected: bytes, payload: bytes) -> bytes:
+    """Sig_structure (RFC 9052 §4.4)."""
+    return cbor2.dumps([_CONTEXT, protected, b"", payload])
+
+
+def _known(kid: Any, trusted: Mapping[bytes, TrustedKey]) -> TrustedKey:
+    key = trusted.get(kid) if isinstance(kid, bytes) else None
+    if key is None:
+        raise TokenError(FOREIGN)
+    return key
+
+
+def _cbor(data: bytes) -> Any:
+    """One CBOR item and nothing after it."""
+    stream = io.BytesIO(data)
+    try:
+        found = cbor2.CBORDecoder(stream).decode()
+    except (cbor2.CBORDecodeError, RecursionError, ValueError, TypeError, OverflowError):
+        raise TokenError(UNREADABLE) from None
+    if stream.tell() != len(data):
+        raise TokenError(UNREADABLE)
+    return found
+
+
+def _canonical_map(data: bytes) -> Mapping[Any, Any]:
+    found = _cbor(data)
+    try:
+        same = isinstance(found, dict) and cbor2.dumps(found, canonical=True) == data
+    except (cbor2.CBOREncodeError, TypeError, ValueError):
+        same = False
+    if not same:
+        raise TokenError(UNREADABLE)
+    return dict(found)
+
+
+def _json_map(data: bytes) -> Mapping[str, Any]:
+    try:
+        found = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        raise TokenError(UNREADABLE) from None
+    if not isinstance(found, dict):
+        raise TokenError(UNREADABLE)
+    return found

@@ -1,0 +1,412 @@
+"""Offline codes and status lists without any node: formats by their standards, each refusal."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import cbor2
+import cwt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jwcrypto import jwk, jws
+
+from licenses.offline import coding
+from licenses.offline.model import (
+    PREFIX,
+    SKEW,
+    TRUST_FRESH,
+    Asked,
+    Cached,
+    OfflineCode,
+    OfflineOutcome,
+    Reason,
+    holder_hash,
+)
+from licenses.presenting_keys import PresentingKeys, TrustedKey, check_issued_by
+from licenses.statuslist import model as lists
+from licenses.statuslist.model import Status, StatusList, StatusRef
+from licenses.statuslist.reading import read_list
+from licenses.tokens import TokenError, encode, read_cwt, read_jwt, write_cwt, write_jwt
+from runtime.authority import Authority
+from runtime.clock import FixedClock
+from runtime.errors import InvalidArgument
+from tests.builders.licenses import NOW, citizen_number
+
+OFFICE, BANK = "departments/data-office", "departments/housing-fund"
+URI = "urn:tongban:status:data-office/0"
+
+
+class Signer:
+    """Presenting keys of an authority of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clock = FixedClock(NOW)
+        self.authority = Authority.create(folder, name="test", passphrase=b"long enough", now=NOW)
+        self.folder = folder / "presenting"
+        self.keys = self.again()
+
+    def again(self) -> PresentingKeys:
+        return PresentingKeys(
+            self.folder,
+            b"long enough",
+            lambda key, now: self.authority.certify_signer(
+                key, name="presenting", now=now, lifetime=timedelta(days=365)
+            ),
+            self.clock,
+        )
+
+
+@pytest.fixture(scope="module")
+def signer(tmp_path_factory: pytest.TempPathFactory) -> Signer:
+    return Signer(tmp_path_factory.mktemp("ca") / "ca")
+
+
+@pytest.fixture(scope="module")
+def stranger(tmp_path_factory: pytest.TempPathFactory) -> Signer:
+    return Signer(tmp_path_factory.mktemp("other") / "ca")
+
+
+def a_code(**changes: Any) -> OfflineCode:
+    made = OfflineCode(
+        presentation_id="0f" * 12,
+        issuer=OFFICE,
+        audience=BANK,
+        purpose="办理公积金提取",
+        purpose_bound=True,
+        issued_at=NOW,
+        expire_time=NOW + timedelta(hours=1),
+        type_code="11990101MB9901024T001",
+        type_name="就业创业登记证",
+        fields={"CZZT": "赵示例", "KZ_DJLX": "就业登记"},
+        status=StatusRef(uri=URI, index=7),
+        holder=holder_hash(citizen_number()),
+    )
+    return replace(made, **changes)
+
+
+def a_list(*entries: tuple[int, Status], **changes: Any) -> StatusList:
+    made = StatusList(
+        uri=URI,
+        made_at=NOW - timedelta(minutes=10),
+        good_until=NOW + timedelta(hours=23),
+        ttl=timedelta(hours=1),
+        packed=bytes(lists.pack(entries)),
+    )
+    return replace(made, **changes)
+
+
+def assess(
+    text: str,
+    trusted: Mapping[bytes, TrustedKey],
+    *,
+    status: StatusList | None = None,
+    lists_: Mapping[str, StatusList | None] | None = None,
+    trust_age: timedelta = timedelta(0),
+    **asked: Any,
+) -> OfflineOutcome:
+    cached = Cached(
+        trust_made_at=NOW - trust_age,
+        lists={URI: status or a_list()} if lists_ is None else lists_,
+    )
+    values = {"verifier": BANK, "purpose": "办理公积金提取", "now": NOW, **asked}
+    return coding.assess_code(text, trusted, cached, Asked(**values))
+
+
+def test_a_good_code_passes_and_tells_how_old_the_status_is(signer: Signer) -> None:
+    text = coding.write_code(a_code(), signer.keys)
+    found = assess(text, signer.keys.trusted(), holder_code=citizen_number())
+    assert (found.indication, found.reason) == ("PASSED", None)
+    assert found.code
+    assert found.code.fields == {"CZZT": "赵示例", "KZ_DJLX": "就业登记"}
+    assert found.status_as_of == NOW - timedelta(minutes=10)
+    assert "2026-11-21 11:50" in found.summary
+    assert all(one.passed for one in found.checks)
+
+
+@pytest.mark.parametrize(
+    ("of_code", "of_asking", "reason"),
+    [
+        ({}, {"now": NOW + timedelta(hours=1)}, Reason.QR_EXPIRED),
+        ({}, {"now": NOW - SKEW - timedelta(seconds=1)}, Reason.QR_NOT_YET_VALID),
+        ({}, {"verifier": "departments/police"}, Reason.WRONG_AUDIENCE),
+        ({"audience": ""}, {"verifier": "departments/police"}, None),
+        ({}, {"purpose": "办理贷款"}, Reason.WRONG_PURPOSE),
+        ({"purpose_bound": False}, {"purpose": "办理贷款"}, None),
+        ({}, {"holder_code": citizen_number(2)}, Reason.HOLDER_DIFFERS),
+        ({"holder": None}, {"holder_code": citizen_number(2)}, None),
+        ({}, {"status": a_list((7, Status.INVALID))}, Reason.LICENSE_NOT_IN_FORCE),
+        ({}, {"status": a_list((7, Status.SUSPENDED))}, Reason.LICENSE_SUSPENDED),
+        ({}, {"status": a_list((6, Status.INVALID))}, None),
+        ({}, {"lists_": {}}, Reason.STATUS_LIST_MISSING),
+        ({}, {"lists_": {URI: None}}, Reason.STATUS_LIST_NOT_GOOD),
+        ({}, {"status": a_list(uri="urn:other")}, Reason.STATUS_LIST_NOT_GOOD),
+        ({"status": StatusRef(uri=URI, index=1 << 20)}, {}, Reason.STATUS_LIST_NOT_GOOD),
+        ({}, {"status": a_list(good_until=NOW)}, Reason.STATUS_LIST_STALE),
+        # An end for good still counts; a suspension may be over.
+        (
+            {},
+            {"status": a_list((7, Status.INVALID), good_until=NOW)},
+            Reason.LICENSE_NOT_IN_FORCE,
+        ),
+        ({}, {"status": a_list((7, Status.SUSPENDED), good_until=NOW)}, Reason.STATUS_LIST_STALE),
+        ({}, {"trust_age": TRUST_FRESH}, Reason.TRUST_LIST_STALE),
+    ],
+)
+def test_each_refusal_is_named(
+    signer: Signer, of_code: dict[str, Any], of_asking: dict[str, Any], reason: Reason | None
+) -> None:
+    text = coding.write_code(a_code(**of_code), signer.keys)
+    found = assess(text, signer.keys.trusted(), **of_asking)
+    assert found.reason == reason
+    uncertain = reason is not None and reason.startswith(("STATUS_LIST", "TRUST_LIST"))
+    assert found.indication == (
+        "PASSED" if reason is None else "INDETERMINATE" if uncertain else "FAILED"
+    )
+    assert (found.code is None) == (found.indication == "FAILED")
+    assert found.summary
+    assert found.summary_zh
+
+
+def test_a_code_of_a_foreign_key_is_refused(signer: Signer, stranger: Signer) -> None:
+    forged = coding.write_code(a_code(), stranger.keys)
+    assert assess(forged, signer.keys.trusted()).reason is Reason.FOREIGN_KEY
+    # Also where it says the trusted key's name.
+    own, trusted = stranger.keys.own(), signer.keys.own()
+    assert assess(forged, {own.kid: trusted}).reason is Reason.SIGNATURE_WRONG
+    # And a code that says a time at which the key was not yet, or no longer.
+    for at in (trusted.valid_from - timedelta(days=1), trusted.valid_to):
+        late = coding.write_code(a_code(issued_at=at), signer.keys)
+        assert assess(late, signer.keys.trusted(), now=at).reason is Reason.FOREIGN_KEY
+
+
+def _repacked(text: str, change: Callable[[list[Any]], None]) -> str:
+    parts = cbor2.loads(zlib.decompress(coding.from_base45(text[len(PREFIX) :]))).value
+    change(parts)
+    data = cbor2.dumps(cbor2.CBORTag(18, parts))
+    return PREFIX + coding.base45(zlib.compress(data))
+
+
+def test_what_was_changed_is_refused(signer: Signer) -> None:
+    text, trusted = coding.write_code(a_code(), signer.keys), signer.keys.trusted()
+
+    def another_field(parts: list[Any]) -> None:
+        parts[2] = parts[2].replace("赵示例".encode(), "钱示例".encode())
+
+    def another_algorithm(parts: list[Any]) -> None:
+        header = {**cbor2.loads(parts[0]), 1: -8}
+        parts[0] = cbor2.dumps(header, canonical=True)
+
+    def no_signature(parts: list[Any]) -> None:
+        parts[3] = b""
+
+    def critical(parts: list[Any]) -> None:
+        header = {**cbor2.loads(parts[0]), 2: [1]}
+        parts[0] = cbor2.dumps(header, canonical=True)
+
+    for change, reason in (
+        (another_field, Reason.SIGNATURE_WRONG),
+        (another_algorithm, Reason.QR_UNREADABLE),
+        (no_signature, Reason.SIGNATURE_WRONG),
+        (critical, Reason.QR_UNREADABLE),
+    ):
+        assert assess(_repacked(text, change), trusted).reason is reason
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "hello",
+        "HC1:6BF",
+        PREFIX,
+        PREFIX + "::::",
+        PREFIX + "abc",
+        PREFIX + coding.base45(b"no zlib"),
+        PREFIX + coding.base45(zlib.compress(b"no cbor")),
+        PREFIX + coding.base45(zlib.compress(cbor2.dumps([1, 2, 3]))),
+        PREFIX + coding.base45(zlib.compress(bytes(1 << 24))),
+        PREFIX + coding.base45(zlib.compress(b"\x81" * 20_000)),
+        PREFIX + "0" * 100_000,
+    ],
+)
+def test_what_is_no_code_is_unreadable(signer: Signer, text: str) -> None:
+    assert assess(text, signer.keys.trusted()).reason is Reason.QR_UNREADABLE
+
+
+@given(st.binary(max_size=200))
+def test_base45_goes_both_ways(data: bytes) -> None:
+    assert coding.from_base45(coding.base45(data)) == data
+
+
+def test_base45_by_the_vectors_of_its_standard() -> None:
+    for plain, written in (  # RFC 9285 §4.3, §4.4
+        (b"AB", "BB8"),
+        (b"Hello!!", "%69 VD92EX0"),
+        (b"base-45", "UJCLQE7W581"),
+        (b"ietf!", "QED8WEX0"),
+    ):
+        assert coding.base45(plain) == written
+        assert coding.from_base45(written) == plain
+    for wrong in ("GGW", "A", "::", "bb8"):
+        with pytest.raises(TokenError):
+            coding.from_base45(wrong)
+
+
+def test_too_many_fields_are_told(signer: Signer) -> None:
+    fields = {f"KZ_{n}": random.Random(n).randbytes(20).hex() for n in range(100)}
+    with pytest.raises(InvalidArgument) as told:
+        coding.write_code(a_code(fields=fields), signer.keys)
+    assert told.value.reason == "QR_TOO_LONG"
+
+
+def test_a_foreign_library_verifies_our_cwt(signer: Signer) -> None:
+    text = coding.write_code(a_code(), signer.keys)
+    data = zlib.decompress(coding.from_base45(text[len(PREFIX) :]))
+    own = signer.keys.own()
+    key = cwt.COSEKey.from_pem(_public_pem(own), kid=own.kid)
+    claims = cwt.CWT(expires_in=3600, leeway=10**9).decode(data, key)
+    assert claims[1] == OFFICE
+    assert claims[65535]["status_list"] == {"idx": 7, "uri": URI}
+    assert claims[-70003]["CZZT"] == "赵示例"
+    other = cwt.COSEKey.from_pem(_public_pem(_another(own)), kid=own.kid)
+    with pytest.raises(cwt.VerifyError):
+        cwt.CWT(expires_in=3600, leeway=10**9).decode(data, other)
+
+
+def _public_pem(key: TrustedKey) -> str:
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    return key.public_key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def _another(key: TrustedKey) -> TrustedKey:
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    return replace(key, public_key=ec.generate_private_key(ec.SECP256R1()).public_key())
+
+
+# --- status lists ------------------------------------------------------------------------------
+
+
+def test_the_vectors_of_the_draft() -> None:
+    """draft-ietf-oauth-status-list §4.1 and §4.2: one bit and two bits a place, least first."""
+    one = [1, 0, 0, 1, 1, 1, 0, 1, 1, 1, 0, 0, 0, 1, 0, 1]
+    two = [1, 2, 0, 3, 0, 1, 0, 1, 1, 2, 3, 3]
+    for bits, values, lst in ((1, one, "eNrbuRgAAhcBXQ"), (2, two, "eNo76fITAAPfAgc")):
+        claims = {
+            "sub": "https://example.com/statuslists/1",
+            "iat": 1686920170,
+            "exp": 2291720170,
+            "ttl": 43200,
+            "status_list": {"bits": bits, "lst": lst},
+        }
+        found = lists.list_of(
+            claims["sub"], claims["iat"], claims["exp"], claims["ttl"], claims["status_list"],
+            lst=_raw(lst),
+        )  # fmt: skip
+        assert [found.status(index) for index in range(len(values))] == values
+
+
+def _raw(text: str) -> bytes:
+    import base64
+
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def _tokens(signer: Signer, entries: dict[int, Status]) -> tuple[bytes, bytes]:
+    lst = lists.compress(lists.pack(entries.items()))
+    iat, exp = int(NOW.timestamp()), int(NOW.timestamp()) + 86_400
+    said = {"bits": 2, "lst": encode(lst).decode()}
+    as_jwt = write_jwt(
+        {"sub": URI, "iat": iat, "exp": exp, "ttl": 3600, "status_list": said},
+        signer.keys,
+        kind=lists.JWT_TYPE,
+    )
+    as_cwt = write_cwt(
+        {2: URI, 6: iat, 4: exp, 65534: 3600, 65533: {"bits": 2, "lst": lst}},
+        signer.keys,
+        kind=lists.CWT_TYPE,
+    )
+    return as_jwt, as_cwt
+
+
+def test_a_list_is_read_in_both_forms_and_by_foreign_libraries(signer: Signer) -> None:
+    entries = {0: Status.INVALID, 5: Status.SUSPENDED, lists.PLACES - 1: Status.INVALID}
+    as_jwt, as_cwt = _tokens(signer, entries)
+    for token in (as_jwt, as_cwt):
+        found = read_list(token, signer.keys.trusted())
+        assert (found.uri, found.good_until) == (URI, NOW + timedelta(days=1))
+        assert {n: found.status(n) for n in (0, 1, 5, lists.PLACES - 1)} == {**entries, 1: 0}
+        assert len(token) < 2500  # of 262,144 bytes of places
+    own = signer.keys.own()
+    reading = jws.JWS()
+    reading.deserialize(as_jwt.decode())
+    reading.verify(jwk.JWK.from_pem(_public_pem(own).encode()))
+    claims = json.loads(reading.payload)
+    assert zlib.decompress(_raw(claims["status_list"]["lst"]))[1] == Status.SUSPENDED << 2
+    assert json.loads(reading.objects["protected"])["typ"] == "statuslist+jwt"
+    key = cwt.COSEKey.from_pem(_public_pem(own), kid=own.kid)
+    told = cwt.CWT(expires_in=3600, leeway=10**9).decode(as_cwt, key)
+    assert told[65533]["bits"] == 2
+
+
+def test_a_list_of_a_foreign_key_or_kind_is_refused(signer: Signer, stranger: Signer) -> None:
+    for token in _tokens(stranger, {}):
+        with pytest.raises(TokenError, match="FOREIGN_KEY"):
+            read_list(token, signer.keys.trusted())
+    trusted = signer.keys.trusted()
+    as_jwt, as_cwt = _tokens(signer, {})
+    with pytest.raises(TokenError, match="UNREADABLE"):
+        read_cwt(as_cwt, trusted)  # a list is no code
+    with pytest.raises(TokenError, match="UNREADABLE"):
+        read_jwt(as_jwt, trusted, kind="dc+sd-jwt")
+    head, payload, signature = as_jwt.split(b".")
+    for wrong in (
+        b".".join((head, payload, signature[:-4] + b"AAAA")),
+        b".".join((head, encode(b'{"sub":"x"}'), signature)),
+    ):
+        with pytest.raises(TokenError, match="SIGNATURE_WRONG"):
+            read_list(wrong, trusted)
+    with pytest.raises(TokenError):
+        lists.expand(zlib.compress(bytes(64 << 20)))
+
+
+def test_places_are_strewn_and_no_two_are_one() -> None:
+    key = lists.places_key(b"long enough")
+    found = [lists.place_of(key, n) for n in range(5000)]
+    assert len(set(found)) == 5000
+    assert {of_list for of_list, _ in found} == {0}
+    neighbours = [abs(a[1] - b[1]) for a, b in itertools.pairwise(found)]
+    assert sum(one < 100 for one in neighbours) < 50
+    assert lists.place_of(key, lists.PLACES)[0] == 1
+
+
+def test_a_key_is_kept_renewed_and_of_the_authority(
+    signer: Signer, stranger: Signer, tmp_path: Path
+) -> None:
+    fresh = Signer(tmp_path / "ca")
+    first = fresh.keys.own()
+    assert fresh.again().own() == first
+    text = coding.write_code(a_code(), fresh.keys)
+    fresh.clock.advance(timedelta(days=340))
+    second = fresh.again().own()
+    assert second.kid != first.kid
+    trusted = fresh.again().trusted()
+    assert set(trusted) == {first.kid, second.kid}
+    assert coding.read_code(text, trusted) == a_code(holder=coding.read_code(text, trusted).holder)
+    fresh.clock.advance(timedelta(days=30))
+    assert set(fresh.again().trusted()) == {second.kid}
+    check_issued_by([first.certificate], fresh.authority.pem)
+    with pytest.raises(InvalidArgument):
+        check_issued_by([first.certificate], stranger.authority.pem)
+    private = (tmp_path / "ca" / "presenting" / "key.pem").read_bytes()
+    assert b"ENCRYPTED" in private
