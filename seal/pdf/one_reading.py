@@ -11,6 +11,7 @@ account, looks for objects itself: the last of a number counts. So both have to 
    makers err by, are told.
 4. A stream of objects has no number twice.
 5. Before the first object there is one header.
+6. What reads as an object in a stream or a string is not taken for one (`seal.pdf.rebuilding`).
 
 One pass over the octets, without reading objects: only what is unusual is read by the library.
 """
@@ -27,6 +28,7 @@ from typing import Any, Final
 from pyhanko.pdf_utils import generic
 
 from seal.pdf.entries import entry
+from seal.pdf.rebuilding import Found
 
 _S: Final = rb"[\x00\t\n\f\r ]"
 _IDLE: Final = rb"(?:" + _S + rb"|%[^\r\n]*(?=[\r\n]|\Z))*+"
@@ -64,12 +66,16 @@ class TwoReadings(Exception):
         self.reason, self.detail, self.detail_zh = reason, detail, detail_zh
 
 
-def check_objects(reader: Any, data: bytes) -> tuple[Words, ...]:
-    """Hold a file against the rules above: what is told of it. Raises TwoReadings."""
+def check_objects(reader: Any, data: bytes, *, signed: int = 0) -> tuple[Words, ...]:
+    """Hold a file against the rules above: what is told of it. Raises TwoReadings.
+
+    Of `signed` octets, where it is signed: what may follow them is `seal.pdf.tiling`'s to say.
+    """
     places = _Places(reader, data)
     pass_ = _Pass(reader, data, places)
     pass_.run()
     _check_object_streams(reader, places)
+    _check_rebuilt(reader, data, places, signed or len(data))
     told = ((pass_.is_imprecise, _LENGTH_TOLD), (places.is_imprecise, _PLACE_TOLD))
     return tuple(words for is_so, words in told if is_so)
 
@@ -85,6 +91,8 @@ class _Places:
         """By number: where the object in force is, or the stream of objects that it is in."""
         self.streams: set[int] = set()
         """The numbers of the streams of objects in force."""
+        self.packed: set[int] = set()
+        """The numbers in force that are in them."""
         self.absent: set[int] = set()
         self.is_imprecise = False
         self.tables: list[int] = []
@@ -100,7 +108,7 @@ class _Places:
             for number, ref in listed.xrefs_in_objstm.items():
                 held[number] = ref.obj_stream_id
             self.tables.append(reader.xrefs.get_startxref_for_revision(revision))
-        self.streams = set(held.values())
+        self.streams, self.packed = set(held.values()), set(held)
         self.current |= {number: self.current.get(one, 0) for number, one in held.items()}
 
     def _add(self, number: int, generation: int, offset: int, revision: int) -> None:
@@ -240,6 +248,22 @@ def _check_object_streams(reader: Any, places: _Places) -> None:
         listed = _inflated(held, size).split()[: 2 * int(held["/N"]) : 2]
         if len(set(listed)) != len(listed):
             raise _twice(int(next(one for one in listed if listed.count(one) > 1)))
+
+
+def _check_rebuilt(reader: Any, data: bytes, places: _Places, end: int) -> None:
+    """Rule 6."""
+    found = Found(reader, data, places, end=end)
+    if (found.others or found.has_trailer) and found.make_look():
+        what, what_zh = found.told()
+        raise TwoReadings(
+            "PDF_OBJECT_TWICE",
+            f"{what} is there again inside of something else, and its tables are not such as every "
+            "reader takes, or lead to less than it needs: readers that look for objects themselves "
+            "take that one",
+            f"{what_zh}另有一份夹带在其他内容中，且对象表异常或不完整：自行查找对象的阅读器会采用另一份",
+        )
+    if found.gone and (number := found.shown_gone()):
+        raise _wrong_place(number)
 
 
 def _inflated(held: Any, size: int) -> bytes:

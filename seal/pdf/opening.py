@@ -37,7 +37,7 @@ from seal.judging.telling import plain
 from seal.model import Check, failed, passed, undetermined
 from seal.pdf.cms import MAX_PDF
 from seal.pdf.one_reading import TwoReadings, Words, check_objects
-from seal.pdf.page_tree import check_pages
+from seal.pdf.page_tree import check_hints, check_pages
 from seal.pdf.reading import PlainReader
 from seal.suites import SM3_OID
 
@@ -120,10 +120,12 @@ def open_pdf(data: bytes) -> OpenedPdf:
                 "it has two tables of its objects: old and new readers see different documents",
                 "PDF 含有两套对象表，不同阅读器看到的内容可能不同",
             )
-        told = check_objects(reader, data)
+        found = list(_signatures(reader, data))
+        told = check_objects(reader, data, signed=_signed(found))
         # A file that opens nowhere is not one whose signature means anything.
         check_pages(reader.root)
-        found = list(_signatures(reader, data))
+        if found:
+            check_hints(reader, data)
         lost = _lost(reader, data, found)
     except PdfRefused:
         raise
@@ -165,6 +167,12 @@ def _signatures(reader: Any, data: bytes) -> Iterator[FoundSignature]:
         if number == _MAX_SIGNATURES:
             raise _refused("PDF_TOO_LARGE", "it has too many signatures", "PDF 中的签名过多")
         yield _found(reader, data, str(name), value, field)
+
+
+def _signed(found: list[FoundSignature]) -> int:
+    """How many octets there are up to where the last signature's end."""
+    ranges = [one.embedded.byte_range for one in found if one.embedded]
+    return max((int(one[2]) + int(one[3]) for one in ranges), default=0)
 
 
 def _found(reader: Any, data: bytes, label: str, value: Any, field: Any) -> FoundSignature:

@@ -7,6 +7,8 @@ take what a page inherits from the node that lists it, or from the one that it n
 2. What is a node by its type is one by its `/Kids`, and a page has none.
 3. `/Count` is the number of pages below.
 4. A page or node that inherits names the node that lists it.
+5. A signed file is not arranged for the web (ISO 32000-2 Annex F): readers go by its hints then. A
+   signature is added to a file, so what was so arranged has not the length that it says any more.
 """
 
 # The PDF library publishes no types.
@@ -14,6 +16,7 @@ take what a page inherits from the node that lists it, or from the one that it n
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from pyhanko.pdf_utils import generic
@@ -23,7 +26,27 @@ from seal.pdf.one_reading import TwoReadings
 
 _MOST: Final = 100_000
 _DEEPEST: Final = 128
+_IDLE: Final = rb"(?:[\x00\t\n\f\r ]|%[^\r\n]*+[\r\n])"
+_FIRST: Final = re.compile(
+    _IDLE + rb"*+(\d{1,10})" + _IDLE + rb"++(\d{1,5})" + _IDLE + rb"*+obj" + _IDLE + rb"*+"
+)
 _INHERITED: Final = ("/Resources", "/MediaBox", "/CropBox", "/Rotate")
+
+
+def check_hints(reader: Any, data: bytes) -> None:
+    """Rule 5. Raises TwoReadings."""
+    head = _FIRST.match(data)
+    if head is None:
+        return
+    reader.stream.seek(head.end())
+    ref = generic.Reference(int(head[1]), int(head[2]), pdf=reader)
+    held: Any = generic.read_object(reader.stream, container_ref=ref)
+    is_linear = isinstance(held, generic.DictionaryObject) and "/Linearized" in held
+    if is_linear and entry(held, "/L") == len(data):
+        raise _otherwise(
+            "is not the only one: it says that it is arranged for the web, signature and all",
+            "之外另有线性化提示表",
+        )
 
 
 def check_pages(root: Any) -> None:

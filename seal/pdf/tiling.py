@@ -23,23 +23,18 @@ from pyhanko.pdf_utils import generic
 from seal.pdf.closing import closes_well
 from seal.pdf.entries import key_of
 from seal.pdf.refused import UpdateRefused
+from seal.pdf.table_form import is_usual_stream, table_end
 
 _WHITE: Final = re.compile(rb"[\x00\t\n\f\r ]+")
 _COMMENT: Final = re.compile(rb"%[^\r\n]{0,100}(?=[\r\n]|\Z)")
 _OBJECT: Final = re.compile(rb"(\d{1,10})[\x00\t\n\f\r ]+(\d{1,5})[\x00\t\n\f\r ]+obj")
 _END: Final = re.compile(rb"[\x00\t\n\f\r ]*endobj")
-# Of no lines nothing but `0 0` is usual: readers look at the number nevertheless.
-_TABLE: Final = re.compile(
-    rb"xref\s+(?:(?:0 0|\d{1,7} [1-9]\d{0,6})\s+(?:\d{10} \d{5} [nf][ \r\n]{2})*)*"
-)
-_AFTER_TABLE: Final = re.compile(rb"\s*trailer")
 _TRAILER: Final = re.compile(rb"trailer\s*(?=<<)")
 _IDLE_OCTETS: Final = rb"(?:[\x00\t\n\f\r ]|%[^\r\n]{0,100}+[\r\n])"
 _BEGUN: Final = re.compile(
     rb"\d" + _IDLE_OCTETS + rb"{1,32}+\d{1,10}+" + _IDLE_OCTETS + rb"{1,32}+obj"
     rb"|trailer" + _IDLE_OCTETS + rb"{0,32}+<<"
 )  # fmt: skip
-_WIDEST: Final = 8  # octets of a number in a table that is a stream
 _START: Final = re.compile(rb"startxref\s+\d{1,12}(?=\s)")
 _TRAILER_KEYS: Final = frozenset(["/Root", "/Info", "/ID", "/Size", "/Prev"])
 _IDLE: Final = 4096
@@ -94,10 +89,10 @@ class Tiling:
             if found := idle.match(data, at):
                 self._check_inside(at, found.end())
                 return found.end(), True
-        if found := _TABLE.match(data, at):
-            if _AFTER_TABLE.match(data, found.end()) is None:
+        if (end := table_end(data, at)) is not None:
+            if end < 0:
                 raise _odd_table()
-            return found.end(), False
+            return end, False
         if found := _START.match(data, at):
             return found.end(), False
         if found := _TRAILER.match(data, at):
@@ -117,7 +112,8 @@ class Tiling:
             raise _hidden()
         self._check_value(found.end(), end, held)
         if (at, *_ANY) in places:
-            _check_listing(held)
+            if not is_usual_stream(held):
+                raise _odd_table()
             self._check_root(held)
         return closed.end(), False
 
@@ -159,14 +155,6 @@ class Tiling:
         ref = generic.Reference(*number, pdf=self._reader)
         held = generic.read_object(stream, container_ref=ref)
         return int(stream.tell()), held
-
-
-def _check_listing(held: Any) -> None:
-    """A table that is a stream: of numbers of a usual size, and none of its ranges is empty."""
-    widths = [int(one) for one in held["/W"]]
-    counts = [int(one) for one in held.get("/Index", ())][1::2]
-    if not all(0 <= one <= _WIDEST for one in widths) or not all(one > 0 for one in counts):
-        raise _odd_table()
 
 
 def _odd_table() -> UpdateRefused:
