@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from exchange.v1 import audit_pb2
+from exchange.v1 import audit_pb2, query_pb2
 from tests.builders import commands, county
 from tongban.demonstration import sharing
 from tongban.people import people
@@ -50,15 +50,20 @@ def test_an_applicant_learns_who_asked_and_the_receipt_holds_the_signature(scene
     assert "request_signature" in names, verified.stdout
     assert verified.returncode == 0, verified.stdout
 
+    scene["employment"].queries.Query(query_pb2.QueryRequest(
+        grant=grant, keys=[PERSON.citizen_number, list(people(3))[2].citizen_number],
+        purpose="核对多人", case_number="SF-2",
+    ))  # fmt: skip
     number = tmp_path / "number.txt"
     number.write_text(PERSON.citizen_number + "\n")
     ask = ("audit", "who-asked", "--case", "SF-1", *at(scene, "centre"))
     deadline = time.monotonic() + 20
     while True:  # the log takes about a second
         told = json.loads(run(*ask, "--key-file", number, "--json").stdout)
-        if told["accesses"] or time.monotonic() > deadline:
+        if len(told["accesses"]) == 2 or time.monotonic() > deadline:
             break
-    (access,) = told["accesses"]
+    many, access = told["accesses"]
+    assert (many["kind"], "entry" in many, "entry" in access) == ("batch_query", True, False)
     assert (access["kind"], access["grant"], access["items"]) == ("query", grant, ["name"])
     assert access["purpose"] == sharing.PURPOSE
     proof = tmp_path / "accesses.json"
@@ -71,12 +76,15 @@ def test_an_applicant_learns_who_asked_and_the_receipt_holds_the_signature(scene
     opened = ("audit", "verify", proof, "--key", key, "--opening")
     assert run(*opened, f"purpose={ASK[1]}").returncode == 0
     assert run(*opened, f"purpose={sharing.PURPOSE}x").returncode == 1
+    assert run(*opened, "purpose=核对多人").returncode == 0  # that of the record about many
     offline = run("audit", "verify", proof, "--key", key)
     assert offline.returncode == 0, offline.stdout
-    assert "all 1 records are in the log, and 1 of them are about this number" in offline.stdout
+    assert "all 2 records are in the log and about this number" in offline.stdout
     other = tmp_path / "other.json"
     other.write_text(proof.read_text().replace(PERSON.citizen_number, "990101197109070014"))
-    assert "opening:" in run("audit", "verify", other, "--key", key).stdout.split("failed: ")[1]
+    failed = run("audit", "verify", other, "--key", key).stdout.split("failed: ")[1]
+    assert "opening:" in failed
+    assert "entry:" in failed
     assert "departments/human-resources/systems/" in table.stdout
     assert PERSON.citizen_number not in table.stdout + table.stderr
     nobody = run(*ask, stdin=list(people(2))[1].citizen_number + "\n")
