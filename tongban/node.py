@@ -87,6 +87,7 @@ class Node:
             self._clock,
             channel=to_itself,
             department=f"departments/{settings.department}",
+            authority=authority,
         )
         accounts = AccountServer(settings, authority, self._clock)
         exchange = ExchangeService(
