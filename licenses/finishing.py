@@ -17,7 +17,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
@@ -31,7 +30,6 @@ from licenses.library import store as outbox
 from licenses.library.service import Library, record_of
 from licenses.metadata import (
     PageValue,
-    order_field,
     page_values,
     paper_mark,
     pictures_of,
@@ -48,6 +46,7 @@ from licenses.model import (
     later,
 )
 from licenses.neighbours import Neighbours
+from licenses.page_refusals import in_words_of_the_order
 from licenses.pages import template
 from licenses.pages.model import Attachment, Document
 from licenses.pages.ofd import write_ofd
@@ -56,7 +55,7 @@ from licenses.types.model import TypeVersion
 from licenses.types.service import Types
 from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork
-from runtime.errors import FieldViolation, InvalidArgument
+from runtime.errors import InvalidArgument
 from runtime.records import SealedRecord, Value, make_record
 
 _STRIPES = 64
@@ -192,7 +191,7 @@ def lay_out(
 
     Raises InvalidArgument: TEXT_TOO_LONG, GLYPH_MISSING and the other refusals of the page.
     """
-    page = page_of(kind)
+    page, mark = page_of(kind), paper_mark(license_.metadata)
     try:
         return template.lay_out(
             page,
@@ -201,28 +200,11 @@ def lay_out(
             author=license_.metadata["ZZBFJG"],
             metadata=license_.metadata,
             qr=license_.identifier if page.qr is not None else None,
-            mark=paper_mark(license_.metadata),
+            mark=mark,
             attachments=tuple(_scan(number, data) for number, data in enumerate(scans, start=1)),
         )
     except InvalidArgument as error:
-        raise _by_order(error, kind) from None
-
-
-def _by_order(error: InvalidArgument, kind: TypeVersion) -> InvalidArgument:
-    """A refusal of the page in the words of who ordered the license: by field, not by slot."""
-    slot = error.metadata.get("field", "")
-    key = "paper.number" if slot == "mark" else order_field(kind.type.slots.get(slot, slot))
-    if key == slot:
-        return error
-    word = re.compile(rf"\b{re.escape(slot)}\b")
-    found = InvalidArgument(
-        word.sub(key, error.message, count=1),
-        reason=error.reason,
-        message_zh=word.sub(key, error.message_zh, count=1),
-        violations=[FieldViolation(key, error.reason)],
-    )
-    found.metadata.update(error.metadata, field=key)
-    return found
+        raise in_words_of_the_order(error, kind.type, values, mark) from None
 
 
 def _scan(number: int, data: bytes) -> Attachment:

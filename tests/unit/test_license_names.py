@@ -132,3 +132,32 @@ def test_what_shows_nothing_and_changes_what_is_read_is_refused(name: str) -> No
 @pytest.mark.parametrize("name", ["ᠠ\u180b", "ᠮ\u200dᠣ", "示例\u3000公司", "葛\U000e0100城"])
 def test_what_shapes_a_character_is_kept(name: str) -> None:
     assert text_problem(name, NAME_LIMIT, required=True) == ""
+
+
+def test_all_characters_that_no_font_has_are_named_by_their_fields() -> None:
+    license_ = with_name("\U0002eb62示\U0002b359例\U0002eb62")
+    metadata = {**license_.metadata, "KZ_BZ": "\U0002eb62\ue000"}
+    license_ = replace(license_, metadata=metadata)
+    with pytest.raises(InvalidArgument) as told:
+        lay_out(license_, KIND, page_values(license_, KIND.type, {}), [])
+    error = told.value
+    assert error.reason == "GLYPH_MISSING"
+    assert [(one.field, one.description) for one in error.violations] == [
+        ("holder_name", "no glyph for U+2EB62, U+2B359"),
+        ("fields.KZ_BZ", "no glyph for U+2EB62, U+E000"),
+    ]
+    assert error.metadata["code_points"] == "U+2EB62 U+2B359 U+E000"
+    for text in (error.message, error.message_zh):
+        assert "U+2B359" in text
+        assert "U+E000" in text
+
+
+def test_a_name_that_is_too_long_is_told_by_the_field_of_the_order_and_how_much_fits() -> None:
+    license_ = with_name("长")
+    values = {**page_values(license_, KIND.type, {}), "holder_name": "长" * 5000}
+    with pytest.raises(InvalidArgument) as told:
+        lay_out(license_, KIND, values, [])
+    assert told.value.reason == "TEXT_TOO_LONG"
+    assert [one.field for one in told.value.violations] == ["holder_name"]
+    assert told.value.metadata["field"] == "holder_name"
+    assert "room for" in told.value.message
