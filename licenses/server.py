@@ -133,7 +133,7 @@ class LicenseServer:
         )
         self.library = Library(self.database, neighbours, department)
         self.types = Types(self.database, clock)
-        credentials = Credentials(settings.passphrase())
+        credentials = Credentials(settings.passphrase(), self.statuses.of)
         self.finishing = Finishing(
             self.database,
             self.documents,

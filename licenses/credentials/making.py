@@ -3,7 +3,7 @@
 1. Every field of the metadata is disclosed by itself or not at all, and so is the digest of all
    (`metadata_sha256`, the one that OFD and PDF carry): whoever saw it beside a few fields could try
    the few values that a citizen number may have.
-2. What is never hidden is what the form asks for: `vct`, `iat`, `nbf`, `exp`, `cnf`. `iat` is when
+2. What is never hidden is what the form asks for: `vct`, `iat`, `nbf`, `exp`, `cnf`, `status`. `iat` is when
    the license was issued; `nbf` and `exp` are when its first day begins and its last ends in China.
 3. As many digests are signed as the type has fields, rounded up: those that are none are decoys, so
    that a credential does not tell how many optional fields its license has.
@@ -18,7 +18,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
@@ -26,6 +26,7 @@ from typing import Any, Final
 import orjson
 
 from licenses.model import License
+from licenses.statuslist.model import StatusRef
 from licenses.types.model import LicenseType
 from runtime.clock import CHINA
 
@@ -52,10 +53,12 @@ class Draft:
 class Credentials:
     """Drafts credentials. Thread-safe."""
 
-    __slots__ = ("_key",)
+    __slots__ = ("_key", "_status")
 
-    def __init__(self, passphrase: bytes) -> None:
+    def __init__(self, passphrase: bytes, status: Callable[[str], StatusRef] | None = None) -> None:
+        """`status` is where the status of a license stands, by its id: always the same."""
         self._key = hmac.digest(passphrase, _LABEL, hashlib.sha256)
+        self._status = status
 
     def draft(
         self,
@@ -83,6 +86,9 @@ class Credentials:
             payload["exp"] = _begin(license_.valid_to + timedelta(days=1))
         if holder_key is not None:
             payload["cnf"] = {"jwk": dict(holder_key)}
+        if self._status is not None:
+            found = self._status(license_.id)
+            payload["status"] = {"status_list": {"idx": found.index, "uri": found.uri}}
         return Draft(
             payload=orjson.dumps(payload, option=orjson.OPT_SORT_KEYS), disclosures=disclosures
         )

@@ -82,6 +82,11 @@ class StatusLists:
         )
         return StatusRef(uri=self.uri(of_list), index=at)
 
+    def of(self, license_id: str) -> StatusRef:
+        """The place of a license, in a transaction of its own."""
+        with self._database.unit_of_work() as work:
+            return self.give(work, license_id)
+
     def uri(self, number: int) -> str:
         """What a list is called."""
         return f"{self._address}/{number}"

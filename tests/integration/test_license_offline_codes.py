@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 from collections.abc import AsyncIterator
 from datetime import UTC, timedelta
 from typing import Any
@@ -18,6 +19,7 @@ from licenses.offline.coding import assess_code
 from licenses.offline.model import Asked, Cached, OfflineOutcome
 from licenses.presenting_keys import check_issued_by, trusted_keys
 from licenses.statuslist.reading import read_list
+from licenses.tokens import decode
 from licenses.v1 import delegations_pb2 as delegations
 from licenses.v1 import offline_pb2 as pb
 from licenses.v1 import presentations_pb2 as presentations
@@ -28,6 +30,7 @@ from tests.builders.license_node import (
     OFFICE,
     LicenseNode,
     change,
+    document,
     fresh,
     issue,
     refused,
@@ -201,3 +204,16 @@ async def test_lists_are_published_by_administrators_and_read_by_all(node: Licen
     ):
         asked = pb.GetStatusListRequest(name=name)
         assert (await refused(node.verifier.statuses.GetStatusList(asked))).reason == reason
+
+
+async def test_a_credential_says_where_its_status_stands(node: LicenseNode) -> None:
+    license_ = await issue(node)
+    credential = await document(node, license_, "JWT")
+    payload = credential.split(b"~")[0].split(b".")[1]
+    status = json.loads(decode(payload))["status"]["status_list"]
+    await change(node, "Revoke", license_.name)
+    await publish(node)
+    _, cached = await kept(node)
+    listed = cached.lists[status["uri"]]
+    assert listed is not None
+    assert listed.status(status["idx"]) == 1
