@@ -4,13 +4,15 @@ Invariants:
 
 - The order is fixed: the face itself, Noto Sans CJK SC (which has 2,300 ideographs beyond the
   basic plane), the operator's folder by file name, then the fonts in `licenses/fonts`: Tibetan,
-  Mongolian, Arabic script (Uyghur, Kazakh, Kyrgyz), Yi, Tai Le, New Tai Lue, Lisu, Latin Extended.
+  Mongolian, Arabic script (Uyghur, Kazakh, Kyrgyz), Yi, Tai Le, New Tai Lue, Lisu, Latin Extended;
+  last, where the machine has it, Hanazono Mincho: nearly every ideograph of extensions A to F.
 - A character none of them has is refused by its code point (GLYPH_MISSING); nothing is left out.
 - Files are opened when a character is first looked for in them; a shipped one only for characters
   of its script.
 
-Ideographs of GB 18030-2022 that Noto Sans CJK SC lacks (most of extensions B to F) need a font of
-the operator's, such as Debian's `fonts-hanazono`: no such font is published as a Python package.
+Ideographs of GB 18030-2022 that Noto Sans CJK SC lacks (most of extensions B to F) are drawn by
+Debian's `fonts-hanazono` (SIL OFL 1.1) as soon as it is installed, and by no Python package: none
+is published with them.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from functools import lru_cache
 from importlib.resources import as_file, files
 from pathlib import Path
 
+from licenses.pages.large_truetype import LargeTrueType
 from licenses.pages.sources import FileFont, Source, sans
 from runtime.errors import InvalidArgument
 
@@ -50,16 +53,30 @@ _SHIPPED = {
     "lisu": _Shipped("NotoSansLisu-Regular.woff", ((0xA4D0, 0xA4FF),)),
     "latin-ext": _Shipped("NotoSans-LatinExt.woff", ((0x0100, 0x02FF), (0x1E00, 0x1EFF))),
 }
+#: Where a system's package puts the ideographs of extensions A to F: 54 MB, read in place.
+SYSTEM = Path("/usr/share/fonts/truetype/hanazono")
+_HANAZONO = {"hanazono-a": "HanaMinA.ttf", "hanazono-b": "HanaMinB.ttf"}
+#: The blocks of ideographs that GB 18030-2022 asks for, level by level, and one more.
+IDEOGRAPHS = {
+    "CJK": (0x4E00, 0x9FFF),
+    "A": (0x3400, 0x4DBF),
+    "B": (0x20000, 0x2A6DF),
+    "C": (0x2A700, 0x2B739),
+    "D": (0x2B740, 0x2B81D),
+    "E": (0x2B820, 0x2CEA1),
+    "F": (0x2CEB0, 0x2EBE0),
+    "G": (0x30000, 0x3134A),
+}
 _lock = threading.Lock()
 _folder: dict[str, Path] = {}
 _generation = 0
 
 
-def use_folder(folder: Path | None) -> tuple[str, ...]:
+def use_folder(folder: Path | None, system: Path = SYSTEM) -> tuple[str, ...]:
     """Take the fonts of an operator's folder before the shipped ones; None takes none.
 
-    Returns the names of the files. Raises InvalidArgument: FONT_FOLDER_INVALID, FONT_UNREADABLE,
-    FONT_TOO_LARGE.
+    `system`: where Hanazono is, if it is. Returns the names of the folder's files. Raises
+    InvalidArgument: FONT_FOLDER_INVALID, FONT_UNREADABLE, FONT_TOO_LARGE.
     """
     found: list[Path] = []
     if folder is not None:
@@ -82,11 +99,28 @@ def use_folder(folder: Path | None) -> tuple[str, ...]:
         _generation += 1
         _folder.clear()
         _folder.update(opened)
+        _system.clear()
+        _system.update(_installed(system))
         _source.cache_clear()
         find.cache_clear()
-    for name in opened:
+    for name in (*opened, *_system):
         source(name)  # a file that cannot be read is told now, and not to a citizen
     return tuple(path.name for path in found)
+
+
+def _installed(folder: Path) -> dict[str, Path]:
+    return {name: folder / file for name, file in _HANAZONO.items() if (folder / file).is_file()}
+
+
+_system: dict[str, Path] = _installed(SYSTEM)
+
+
+def coverage() -> dict[str, tuple[int, int]]:
+    """How many ideographs of each block there are, and how many of them are drawn."""
+    return {
+        block: (last - first + 1, sum(find(point) is not None for point in range(first, last + 1)))
+        for block, (first, last) in IDEOGRAPHS.items()
+    }
 
 
 def generation() -> int:
@@ -96,7 +130,7 @@ def generation() -> int:
 
 def names() -> tuple[str, ...]:
     """The fallback faces in the order they are asked."""
-    return (SANS, *_folder, *_SHIPPED)
+    return (SANS, *_folder, *_SHIPPED, *_system)
 
 
 def source(name: str) -> Source | None:
@@ -110,6 +144,8 @@ def _source(name: str) -> Source | None:
         return sans()
     if name in _folder:
         return FileFont(_folder[name])
+    if name in _system:
+        return LargeTrueType(_system[name], "Hanazono Mincho")
     if name in _SHIPPED:
         with as_file(files("licenses") / "fonts" / _SHIPPED[name].file) as path:
             return FileFont(path)

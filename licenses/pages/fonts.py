@@ -38,6 +38,8 @@ _open_font: Any = TTFont
 _BOLD_SPREAD = 34.0
 MAX_FONT_BYTES = 32 << 20
 _TEXT_LIMIT = 4096
+# Characters that a refusal names at most.
+_NAMED = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,14 +74,16 @@ class Face(Protocol):
         ...
 
 
-def _missing(character: str) -> InvalidArgument:
-    point = f"U+{ord(character):04X}"
+def _missing(*characters: str) -> InvalidArgument:
+    """The refusal of characters by their code points; `code_point` is the first."""
+    points = [f"U+{ord(one):04X}" for one in dict.fromkeys(characters)][:_NAMED]
+    told = ", ".join(points)
     return InvalidArgument(
-        f"no font here has a glyph for {point}; use another character for it, or have the operator "
+        f"no font here has a glyph for {told}; use another character for it, or have the operator "
         "add a font that has it",
         reason="GLYPH_MISSING",
-        message_zh=f"字库中没有 {point} 对应的字形，请改用其他字符，或请运维人员添加含该字形的字体",
-        code_point=point,
+        message_zh=f"字库中没有 {told} 对应的字形，请改用其他字符，或请运维人员添加含该字形的字体",
+        code_point=points[0],
     )
 
 
@@ -181,6 +185,7 @@ def units(text: str, name: str) -> tuple[Unit, ...]:
     """
     own, generation = _built_in(name), fallback.generation()
     found: list[Unit] = []
+    missing: list[str] = []
     at = 0
     while at < len(text):
         length = run_length(text, at)
@@ -189,8 +194,14 @@ def units(text: str, name: str) -> tuple[Unit, ...]:
             found.extend(shaped)
             at += length
             continue
-        found.append(_plain(text[at], own, generation))
+        unit = _plain(text[at], own, generation)
+        if unit is None:
+            missing.append(text[at])
+        else:
+            found.append(unit)
         at += 1
+    if missing:
+        raise _missing(*missing)
     return tuple(found)
 
 
@@ -206,12 +217,12 @@ def _shaped(run: str, bold: bool) -> tuple[Unit, ...] | None:
 
 
 @lru_cache(maxsize=16_384)
-def _plain(character: str, own: _BuiltIn, _generation: int) -> Unit:
+def _plain(character: str, own: _BuiltIn, _generation: int) -> Unit | None:
     if own.source.glyph(ord(character)) is not None:
         return Unit(character, own.name, own.advance(character))
     other = fallback.find(ord(character))
     if other is None:
-        raise _missing(character)
+        return None
     name = other
     if own.bold:
         name = "bold" if other == fallback.SANS else f"{other}-bold"

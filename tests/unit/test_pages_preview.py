@@ -157,3 +157,10 @@ def test_watching_draws_again_and_tells_mistakes(
     assert "王示例" in seen[2].decode()
     assert 'http-equiv="refresh"' in seen[0].decode()
     assert time.sleep is edited
+
+
+def test_the_command_says_which_ideographs_are_drawn() -> None:
+    result = CliRunner().invoke(application("license"), ["license", "fonts", "--json"])
+    found = {one["block"]: one["drawn"] / one["characters"] for one in json.loads(result.output)}
+    assert found["CJK"] > 0.999
+    assert set(found) == {"CJK", *"ABCDEFG"}

@@ -124,6 +124,28 @@ def test_an_operators_font_draws_what_ours_lack(folder: Path) -> None:
     assert not has_glyphs(RARE)
 
 
+def test_a_systems_font_of_rare_ideographs_is_the_last_that_is_asked(folder: Path) -> None:
+    (folder / "square.ttf").rename(folder / "HanaMinB.ttf")
+    fallback.use_folder(None, system=folder)
+    document = page(f"林{RARE}")
+    drawn = [item for item in document.pages[0].items if isinstance(item, Text)]
+    assert [item.font for item in drawn] == ["serif", "hanazono-b"]
+    assert RARE in "".join(c for c, _, _ in in_pdf(write_pdf(document)))
+    assert fallback.names()[-1] == "hanazono-b"
+    (folder / "HanaMinA.ttf").write_bytes(b"\0\1\0\0" + bytes(100))
+    with pytest.raises(InvalidArgument, match=r"HanaMinA\.ttf"):
+        fallback.use_folder(None, system=folder)
+    fallback.use_folder(None, system=folder / "nowhere")
+    assert not has_glyphs(RARE)
+
+
+def test_every_character_without_a_glyph_is_named() -> None:
+    template = load("temporary-identity-card")
+    values = {**sample_values(template), "name": "林\U0001f600\ue000\U0001f600"}
+    with pytest.raises(InvalidArgument, match=r"U\+1F600, U\+E000; use"):
+        lay_out(template, values, created=CREATED)
+
+
 def test_a_font_that_cannot_be_read_is_named(folder: Path) -> None:
     (folder / "broken.otf").write_bytes(b"OTTO" + bytes(100))
     with pytest.raises(InvalidArgument, match=r"broken\.otf"):

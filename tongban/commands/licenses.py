@@ -13,6 +13,7 @@ from tongban.client import Client, new_request_id, repeatable
 from tongban.commands import (
     license_batches,
     license_delegating,
+    license_fonts,
     license_life,
     license_offline,
     license_presenting,
@@ -60,6 +61,7 @@ app.add_typer(license_presenting.app)
 app.add_typer(license_offline.app)
 app.add_typer(license_delegating.app, name="delegation")
 app.add_typer(license_preview.app)
+app.add_typer(license_fonts.app)
 app.add_typer(license_batches.app, name="batch")
 
 FORMATS = {
