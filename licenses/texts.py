@@ -19,7 +19,7 @@ TEXT_LIMIT = 200  # GB/T 36906: the reason for use
 NAME_LIMIT = 100
 _HIDDEN = re.compile(
     "[\\x00-\\x1f\\x7f-\\x9f\\xad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    "\U000e0000-\U000e007f]"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
 )
 #: Characters of a name that is looked for in other texts: one alone says nothing.
 _NAME_LEAST = 2

@@ -215,6 +215,7 @@ def test_a_table_is_kept_in_one_form_and_shown_in_the_order_of_its_columns() -> 
     ("text", "place"),
     [
         ("x", "T"), ("{}", "T"), ("[]", "T"), ("[1]", "T[0]"), ('[{"XM": 1}]', "T[0]"),
+        ('[{"XM": "\\ud800"}]', "T[0].XM"), ('[{"XM": "\\u0000"}]', "T[0].XM"),
         ('[{"XM": "甲", "QT": "x"}]', "T[0]"), ('[{"XM": "甲"}, {"LX": "1"}]', "T[1].XM"),
         ('[{"XM": "甲", "LX": "9"}]', "T[0].LX"), ("[" * 30_000, "T"),
         (json.dumps([{"XM": "甲"}] * 4), "T"), (json.dumps([{"XM": "x" * 50_000}]), "T"),
