@@ -132,7 +132,9 @@ class Found:
         return is_usual_stream(generic.read_object(self._reader.stream, container_ref=ref))
 
     def _leads_nowhere(self) -> bool:
-        """Whether some object in force needs one that no table leads to."""
+        """Whether the trailer, or some object in force, needs one that no table leads to."""
+        if any(map(self._is_missing, _references(self._reader.trailer_view, frozenset()))):
+            return True
         for count, (number, (generation, _)) in enumerate(self.forces.items()):
             ref = generic.Reference(number, generation, pdf=self._reader)
             held = self._reader.get_object(ref)

@@ -97,6 +97,34 @@ def test_a_place_of_what_is_nowhere_is_told() -> None:
         assert _format(PdfBench().sealed(changed)) == (TOLD if place else GOOD)
 
 
+_ATTACHED = b"%PDF-1.4\n5 0 obj\nnull\nendobj\nxref\n0 1\ntrailer\n<< /Root 5 0 R >>\n"
+_HELD = {7: b"<< /Length %d >>\nstream\n%s\nendstream" % (len(_ATTACHED), _ATTACHED)}
+
+
+def test_a_pdf_attached_as_it_is_is_taken() -> None:
+    """While nothing makes readers look for objects themselves."""
+    assert _format(PdfBench().sealed(by_hand(objects=_HELD))) == GOOD
+
+
+def test_a_table_of_short_lines_is_taken_where_there_is_one_reading() -> None:
+    data = by_hand().replace(b" n \n", b" n\n").replace(b" f \n", b" f\n")
+    assert _format(PdfBench().sealed(data)) == GOOD
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b" n \n", b" n\n"),
+        (b"/Root 1 0 R", b"/Root 1 0 R /Info 99 0 R"),
+        (b"/Root 1 0 R", b"/Root 1 0 R /Info 4 1 R"),
+        (b"0 8\n", b"99999999 0\n0 8\n"),
+    ],
+)
+def test_it_is_refused_where_something_does(old: bytes, new: bytes) -> None:
+    data = PdfBench().sealed_unseen(by_hand(objects=_HELD).replace(old, new))
+    assert _format(data) == (Indication.FAILED, "PDF_OBJECT_TWICE", False)
+
+
 def test_a_page_shown_twice_is_taken() -> None:
     pages = b"<< /Type /Pages /Kids [3 0 R 3 0 R] /Count 2 >>"
     assert _format(PdfBench().sealed(by_hand(objects={2: pages}))) == GOOD
