@@ -22,6 +22,7 @@ import pytest
 
 from runtime.config import MonitoringSettings, SealSettings, Settings, load
 from runtime.portal_settings import PortalSettings, SignInSettings
+from tests.builders import commands, warm
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDES = (
@@ -89,9 +90,11 @@ class Shell:
         address = f"127.0.0.1:{self.ports['7443']}"
         ours = [f': "${{{v}={address}}}"; export {v}\n' for v in ("TONGBAN_LISTEN", "TONGBAN_NODE")]
         verifier = "-c 'from tongban.verifier import main; main()'"
+        names = "|".join(warm.LASTING)
+        lasting = f'case "$1" in {names}) exec "{sys.executable}" -m tongban "$@"; esac\n'
         for name, first, run in (
             ("python", "", ""),
-            ("tongban", "".join(ours), "-m tongban"),
+            ("tongban", "".join([*ours, lasting]), f"-I -S {warm.__file__} {commands.programs()}"),
             ("tongban-verify", "", verifier),
         ):
             line = f'exec "{sys.executable}" {run} "$@"\n'
