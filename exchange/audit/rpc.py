@@ -21,16 +21,16 @@ from runtime.database import UnitOfWork
 from runtime.errors import FieldViolation, InvalidArgument
 from runtime.identity import Role
 from runtime.records import SealedRecord
-from runtime.rpc import ANY_ROLE, Call
+from runtime.rpc import ANY_ROLE, EVERYBODY, Call
 
 Answer = TypeVar("Answer", bound=Message)
 _LAST_SECOND: Final = 253_402_300_799  # the year 9999, the end of a Timestamp
 _ADMINISTRATOR = frozenset({Role.ADMINISTRATOR})
 
 POLICY: Mapping[str, frozenset[Role]] = {
-    "GetCheckpoint": ANY_ROLE,
-    "GetInclusionProof": ANY_ROLE,
-    "GetConsistencyProof": ANY_ROLE,
+    "GetCheckpoint": EVERYBODY,
+    "GetInclusionProof": EVERYBODY,
+    "GetConsistencyProof": EVERYBODY,
     "ListEntries": ANY_ROLE,
     "RecordEvents": frozenset({Role.NODE}),
     "RegisterWitness": _ADMINISTRATOR,

@@ -30,17 +30,17 @@ from runtime import names
 from runtime.clock import Clock
 from runtime.database import Database
 from runtime.identity import Role
-from runtime.rpc import ANY_ROLE, Call
+from runtime.rpc import ANY_ROLE, EVERYBODY, Call
 
 POLICY: Mapping[str, frozenset[Role]] = {
     "CreateDepartment": frozenset({Role.ADMINISTRATOR}),
     "UpdateDepartment": frozenset({Role.ADMINISTRATOR}),
-    "GetDepartment": ANY_ROLE,
-    "ListDepartments": ANY_ROLE,
-    "GetDataResource": ANY_ROLE,
+    "GetDepartment": EVERYBODY,
+    "ListDepartments": EVERYBODY,
+    "GetDataResource": EVERYBODY,
     "ListDataResources": ANY_ROLE,
-    "GetServiceItem": ANY_ROLE,
-    "ListServiceItems": ANY_ROLE,
+    "GetServiceItem": EVERYBODY,
+    "ListServiceItems": EVERYBODY,
     "ApplyDirectory": frozenset({Role.DEPARTMENT, Role.ADMINISTRATOR}),
     "ListVersions": ANY_ROLE,
     "CompareVersions": ANY_ROLE,

@@ -30,7 +30,7 @@ POLICY: Mapping[str, frozenset[Role]] = {
     "BatchQuery": frozenset({Role.DEPARTMENT}),
     "Verify": frozenset({Role.DEPARTMENT}),
     "Export": frozenset({Role.DEPARTMENT}),
-    "MyAccess": frozenset({Role.COUNTER}),
+    "MyAccess": frozenset({Role.COUNTER, Role.APPLICANT}),
 }
 #: Bytes of a message at most: what a question holds, each of its fields at its longest.
 SIZES: Mapping[str, int] = {

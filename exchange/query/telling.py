@@ -1,7 +1,8 @@
 """Telling an applicant who asked for their data (本人数据被查询情况).
 
-1. A counter or a portal that has identified the applicant asks on their behalf, without any
-   department's grant: the right is the applicant's own. It is told nothing of the data itself.
+1. An applicant who signed in asks, or a counter that has identified them, without any department's
+   grant: the right is the applicant's own. Nothing is told of the data itself. An applicant who
+   names somebody else is answered as if nobody had asked about that one.
 2. What is told stands in the log: each access is a leaf, with its index for a proof. Of what a
    question itself was for the log holds a commitment only; the purpose told is the grant's.
 3. A record about one person is told with its salt, so that the applicant can show that it is about
@@ -34,7 +35,7 @@ from runtime.clock import Clock
 from runtime.database import Database
 from runtime.errors import FieldViolation, InvalidArgument
 from runtime.idcodes import citizen_number_problem, credit_code_problem
-from runtime.identity import Principal
+from runtime.identity import Principal, Role, check_holder
 from runtime.records import commit, make_record
 
 DEFAULT_PAGE = 50
@@ -82,11 +83,14 @@ class Telling:
         Raises InvalidArgument (BAD_QUESTION, MALFORMED_KEY, BAD_PAGE_TOKEN) and ResourceExhausted
         (RATE_EXCEEDED).
         """
-        _check(key, case_number)
+        _check(principal, key, case_number)
         size = paging.page_size(page_size, default=DEFAULT_PAGE, greatest=GREATEST_PAGE)
         before = paging.last_number_of(page_token) or _NEWEST
         self._take(principal.system, key, first=not page_token)
-        found, token = await asyncio.to_thread(self._read, key, before, size)
+        found: list[PastAccess] = []
+        token = ""
+        if check_holder(principal, key):
+            found, token = await asyncio.to_thread(self._read, key, before, size)
         await self._audit.append(
             make_record(
                 "accesses_told",
@@ -172,8 +176,9 @@ def _access(index: int, held: HeldLeaf, key: str) -> tuple[_Said, HeldLeaf] | No
     return said, held
 
 
-def _check(key: str, case_number: str) -> None:
-    if not 0 < len(case_number) <= GREATEST_CASE_NUMBER:
+def _check(principal: Principal, key: str, case_number: str) -> None:
+    signed_in = principal.has(Role.APPLICANT)
+    if not (signed_in or case_number) or len(case_number) > GREATEST_CASE_NUMBER:
         raise InvalidArgument(
             "say which case the applicant was identified for: case_number is required",
             reason="BAD_QUESTION",

@@ -17,7 +17,7 @@ from runtime import paging
 from runtime.identity import Principal, Role
 from runtime.records import commit
 from tests.builders.catalog import CIVIL, HOUSING, caller
-from tests.builders.exchange import citizen_number, exchange_node, person, refusal
+from tests.builders.exchange import applicant, citizen_number, exchange_node, person, refusal
 from tongban.commands.audit_access import own_entry
 
 WHY = {"purpose": "公租房资格审核", "case_number": "990101-2026-0001"}
@@ -143,6 +143,18 @@ async def test_only_who_acts_for_an_applicant_may_ask(node, counter):
     for wrong, reason in (({"key": "1"}, "MALFORMED_KEY"), ({"case_number": ""}, "BAD_QUESTION")):
         request = query_pb2.MyAccessRequest(**{"key": KEY, "case_number": "SF-1", **wrong})
         assert (await refusal(counter.query.MyAccess(request))).reason == reason
+
+
+async def test_an_applicant_is_told_of_their_own_and_of_nobody_elses(node):
+    await ask_in_every_way(node)
+    own, other = node.connect(applicant(KEY)), node.connect(applicant(citizen_number(2)))
+    accesses = (await told(node, own)).accesses
+    assert {one.kind for one in accesses} >= {"query", "verify"}
+    assert not (await told(node, other)).accesses
+    proof = await own.audit.GetInclusionProof(
+        audit_pb2.GetInclusionProofRequest(index=accesses[0].index)
+    )
+    assert proof.index == accesses[0].index
 
 
 async def test_the_database_holds_no_key_and_the_log_no_tag(node, counter):
