@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from seal.judging.telling import holder, moment, plain
+from seal.ofd.errors import PackageError
 from seal.ofd.opened import OpenedDocument, OpenedSignature
 from seal.ses import SealSignature
 
@@ -97,11 +98,16 @@ def references(_document: OpenedDocument, one: OpenedSignature) -> Words:
     return f"SM3 of {count} file(s)", f"{count} 个文件的 SM3 摘要"
 
 
-def stamps(_document: OpenedDocument, one: OpenedSignature) -> Words:
+def stamps(document: OpenedDocument, one: OpenedSignature) -> Words:
     """The stamps and the pages they name."""
     found = one.xml.stamps
-    pages = ", ".join(plain(page) for page in dict.fromkeys(s.page_ref for s in found[:_SHOWN]))
-    return f"{len(found)} stamp(s) on page(s) {pages}", f"{len(found)} 个印章，页面 {pages}"
+    try:
+        numbers = document.pages_of(one.listed.body)
+    except PackageError:
+        numbers = {}
+    named = dict.fromkeys(stamp.page_ref for stamp in found[:_SHOWN])
+    pages = ", ".join(str(numbers.get(name) or f"'{plain(name)}'") for name in named)
+    return f"{len(found)} stamp(s) on page(s) {pages}", f"{len(found)} 个印章，第 {pages} 页"
 
 
 def cover(document: OpenedDocument, one: OpenedSignature) -> Words:

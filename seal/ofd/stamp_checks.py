@@ -73,11 +73,12 @@ def check_stamp_pages(document: OpenedDocument, one: OpenedSignature) -> Check |
     shown = [_shown(document, one, stamp) for stamp in one.xml.stamps]
     unseen = next((s for s, seen in zip(one.xml.stamps, shown, strict=True) if not seen), None)
     if unseen is not None:
+        number = pages[unseen.page_ref]
         return failed(
             name,
             "a stamp lies off its page, has no size or shows nothing that can be seen: "
-            f"{plain(unseen.page_ref)}",
-            f"印章位于页面之外、没有大小或没有可见部分：页面 {plain(unseen.page_ref)}",
+            f"page {number}",
+            f"印章位于页面之外、没有大小或没有可见部分：第 {number} 页",
             reason="STAMP_OFF_PAGE",
         )
     seen = [each for each in shown if each]

@@ -202,3 +202,12 @@ def test_a_later_seal_across_edges_is_as_large_as_others() -> None:
     verdict = judge(document)
     assert verdict.indication is Indication.PASSED
     assert "and 3 more" in cover(verdict).detail
+
+
+def test_a_page_is_told_by_its_number() -> None:
+    """Not by its identifier, which is any number."""
+    found = stamps(stamped('"140 220 42 42"'))
+    assert (found.against, found.against_zh) == ("1 stamp(s) on page(s) 1", "1 个印章，第 1 页")
+    off = stamps(stamped('"900 220 42 42"'))
+    assert off.reason == "STAMP_OFF_PAGE"
+    assert (off.detail[-8:], off.detail_zh[-5:]) == (": page 1", "第 1 页")
