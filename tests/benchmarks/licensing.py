@@ -1,0 +1,211 @@
+"""Licenses issued a second against the sealing that they need; a batch's memory; sizes of forms.
+
+What a license needs is its three forms sealed: SES in an OFD, PAdES in a PDF, a JWS. The bare side
+does that with the same seal and drafts in one process: it prepares, signs and assembles, and
+neither draws, verifies, notes nor stores anything. The bare signatures (one SM2, two P-256, over
+ready bytes) stand beside it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count, islice
+from pathlib import Path
+
+from licenses.v1 import batches_pb2, batches_pb2_grpc, licenses_pb2
+from seal.keys.signers import generate_signer
+from seal.suites import P256, SM2
+from tests.benchmarks.county import (
+    EMPLOYMENT,
+    LICENSE_TYPE,
+    County,
+    fresh,
+    license_order,
+    make_seal,
+)
+from tests.benchmarks.license_sizes import AIM, Drafts, Sealer, every_type
+from tests.benchmarks.measure import Entry, bounded, compare, rate, rounded, say
+from tongban.people import Person
+
+NAMES = ("issue", "issue-batch", "issue-batch-memory", "license-size")
+LEAST_RATIO = 0.3
+AT_ONCE = 4
+LICENSES = 12  # a round
+ROWS = 10_000  # that a batch takes
+ISSUED = 400  # of which so many are issued while memory is looked at
+FLAT = 24.0  # MiB that a batch may add after its first tenth
+PATIENCE = 300.0
+MESSAGE = b"x" * 1024
+
+
+def run(county: County, folder: Path) -> list[Entry]:
+    """All four."""
+    sealer = Sealer(folder / "sealer")
+    drafts = list(every_type())
+    own = next(one for one in drafts if LICENSE_TYPE.endswith(one.kind.id))
+    with county.client("centre") as centre, county.client("seals") as second:
+        make_seal(centre, second)
+    return [
+        _one_by_one(county, sealer, own),
+        *_in_a_batch(county, sealer, own),
+        _sizes(sealer, drafts),
+    ]
+
+
+def _bare_signatures() -> float:
+    sm2, p256 = generate_signer(SM2), generate_signer(P256)
+
+    def act() -> None:
+        sm2.sign(MESSAGE)
+        p256.sign(MESSAGE)
+        p256.sign(MESSAGE)
+
+    return rate(act)
+
+
+def _one_by_one(county: County, sealer: Sealer, drafts: Drafts) -> Entry:
+    """Licenses over the wire, several at a time."""
+    holders = iter(county.people)
+    signatures = _bare_signatures()
+    with county.client("employment") as client:
+        stub = client.licenses.IssueLicense
+
+        def one(person: Person) -> float:
+            began = time.perf_counter()
+            answer = stub(license_order(person), timeout=60).license
+            took = time.perf_counter() - began
+            if answer.state != licenses_pb2.LICENSE_STATE_ACTIVE or not answer.jwt_sha256:
+                raise RuntimeError("the license is not active")
+            return took
+
+        alone = [one(person) for person in islice(holders, 3)][1:]
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+
+            def ours() -> float:
+                began = time.perf_counter()
+                list(pool.map(one, list(islice(holders, LICENSES))))
+                return LICENSES / (time.perf_counter() - began)
+
+            return compare(
+                "issue",
+                "licenses/s",
+                ours=ours,
+                theirs=lambda: rate(lambda: sealer.seal(drafts)),
+                against="the three forms of a license sealed by the library alone, in one thread",
+                aim=LEAST_RATIO,
+                rounds=3,
+                extra=lambda: {
+                    "bare_signatures": rounded(signatures),
+                    "p50_alone_ms": rounded(min(alone) * 1000),
+                    "note": "IssueLicense over mTLS until the license is active: OFD, PDF and "
+                    f"SD-JWT drawn, sealed, verified and stored durably, {AT_ONCE} at a time; "
+                    "bare_signatures is one SM2 and two P-256 signatures over ready bytes",
+                },
+            )
+
+
+def _in_a_batch(county: County, sealer: Sealer, drafts: Drafts) -> Iterator[Entry]:
+    """A batch of many rows: its rate and its memory while the first of them are issued."""
+    with county.client("employment") as client:
+        stub = batches_pb2_grpc.BatchServiceStub(client.channel)
+        before = county.node.memory()["now"]
+        batch = stub.CreateIssueBatch(_rows(county), timeout=120).issue_batch.name
+
+        def done() -> int:
+            found = stub.GetIssueBatch(batches_pb2.GetIssueBatchRequest(name=batch), timeout=60)
+            if found.issue_batch.failed_count:
+                raise RuntimeError("rows of the batch failed")
+            return int(found.issue_batch.issued_count)
+
+        _until(done, ISSUED // 10)
+        taken, first, began = county.node.memory()["now"], done(), time.perf_counter()
+        last = _until(done, ISSUED)
+        speed = (last - first) / (time.perf_counter() - began)
+        memory = county.node.memory()
+        stub.CancelIssueBatch(
+            batches_pb2.CancelIssueBatchRequest(name=batch, reason="量毕", request_id=fresh()),
+            timeout=60,
+        )
+    theirs = rate(lambda: sealer.seal(drafts))
+    yield Entry(
+        name="issue-batch",
+        unit="licenses/s",
+        ours=rounded(speed),
+        against="the three forms of a license sealed by the library alone, in one thread",
+        theirs=rounded(theirs),
+        ratio=float(f"{speed / theirs:.3g}"),
+        aim=f">= {LEAST_RATIO}x",
+        met=speed / theirs >= LEAST_RATIO,
+        extra={
+            "rows": ROWS,
+            "issued": last,
+            "hours_for_100000": rounded(100_000 / speed / 3600),
+            "note": "a batch of rows in the node, issued by as many threads as there are cores",
+        },
+    )
+    yield bounded(
+        "issue-batch-memory",
+        "MiB",
+        memory["now"] - taken,
+        below=FLAT,
+        before=rounded(before),
+        with_all_rows=rounded(taken),
+        greatest=rounded(memory["greatest"]),
+        note=f"what the node's resident set grew by from a tenth to all of {ISSUED} licenses of a "
+        f"batch of {ROWS:,} rows, all of which it has",
+    )
+
+
+def _until(done: Callable[[], int], wanted: int) -> int:
+    began = time.perf_counter()
+    while time.perf_counter() - began < PATIENCE:
+        if (now := done()) >= wanted:
+            return now
+        time.sleep(0.2)
+    raise RuntimeError("the batch stands still")
+
+
+def _rows(county: County) -> Iterator[batches_pb2.CreateIssueBatchRequest]:
+    header = batches_pb2.IssueBatchHeader(
+        parent=EMPLOYMENT, license_type=LICENSE_TYPE, request_id=fresh()
+    )
+    yield batches_pb2.CreateIssueBatchRequest(header=header)
+    key, people = fresh(), county.people
+    numbers = iter(count())
+    for _ in range(ROWS // 500):
+        yield batches_pb2.CreateIssueBatchRequest(
+            rows=[
+                batches_pb2.IssueBatchRow(
+                    holders=[batches_pb2.IssueBatchHolder(name=one.name, code=one.citizen_number)],
+                    fields={"KZ_DJLX": "失业登记", "KZ_XLXX": "大学专科"},
+                    row_key=f"{key}-{number}",
+                )
+                for number in islice(numbers, 500)
+                for one in (people[number % len(people)],)
+            ]
+        )
+    yield batches_pb2.CreateIssueBatchRequest(last=True)
+
+
+def _sizes(sealer: Sealer, every: list[Drafts]) -> Entry:
+    """The largest form of all shipped types, and each."""
+    sizes: dict[str, dict[str, int]] = {}
+    for one in every:
+        ofd, pdf, jws = sealer.seal(one)
+        sizes[one.kind.id] = {
+            "ofd": len(ofd),
+            "pdf": len(pdf),
+            "sd_jwt": len(jws) + one.disclosures,
+        }
+        say(f"license-size: {one.kind.id} {sizes[one.kind.id]}")
+    greatest = max(size for forms in sizes.values() for size in forms.values())
+    return bounded(
+        "license-size",
+        "bytes",
+        greatest,
+        below=AIM,
+        sizes=sizes,
+        note="the greatest sealed form of the ten shipped types, with their samples and pictures",
+    )
