@@ -77,11 +77,11 @@ def test_openssl_opens_it(kind, size, tmp_path):
     assert open_envelope(sealed, key) == content
 
 
-@pytest.mark.parametrize("kind", ["p256", "rsa"])
-def test_what_was_changed_is_not_opened(kind):
+@pytest.mark.parametrize(("kind", "step"), [("p256", 3), ("rsa", 23)])  # an RSA key loads slowly
+def test_what_was_changed_is_not_opened(kind, step):
     certificate, key = identity(KEYS[kind]())
     sealed = bytearray(Receiver.read(certificate).seal(b"x" * 300))
-    for place in range(0, len(sealed), 3):
+    for place in range(0, len(sealed), step):
         changed = bytes(sealed[:place]) + bytes((sealed[place] ^ 1,)) + bytes(sealed[place + 1 :])
         try:
             assert open_envelope(changed, key) == b"x" * 300  # names and versions are not content
