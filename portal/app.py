@@ -10,14 +10,19 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from portal.applicant.pages import ROUTES as APPLICANT
 from portal.guarding import Guard
 from portal.node import NodeLink
+from portal.office.pages import ROUTES as OFFICE
 from portal.pages import FOLDER, page, plain_refusal, refusal
+from portal.sessions.access import Recognising, sign_in_address
+from portal.sessions.keeping import COOKIE, Sessions, person_of, take_cookie
 from portal.settings import LinkSettings
+from portal.signin.pages import ROUTES as SIGN_IN
 from portal.verifier.pages import ROUTES as VERIFIER
 from runtime.errors import (
     DomainError,
@@ -46,23 +51,29 @@ def make() -> Starlette:
 
 def make_app(node: NodeLink) -> Starlette:
     """The application that asks `node`."""
+    sessions = Sessions()
 
     @asynccontextmanager
     async def connected(app: Starlette) -> AsyncIterator[None]:
         node.open()
         app.state.node = node
+        app.state.sessions = sessions
         try:
             yield
         finally:
+            await sessions.close()
             await node.close()
 
     return Starlette(
         routes=[
             Route("/", _start),
             *VERIFIER,
+            *SIGN_IN,
+            *APPLICANT,
+            *OFFICE,
             Mount("/static", _Static(directory=FOLDER / "static")),
         ],
-        middleware=[Middleware(Guard)],
+        middleware=[Middleware(Guard), Middleware(Recognising, sessions=sessions)],
         exception_handlers={HTTPException: _refused_by_route, DomainError: _refused},
         lifespan=connected,
     )
@@ -78,6 +89,10 @@ class _Static(StaticFiles):
         return answer
 
 
+#: What a service says to a session that is over.
+_OVER: Final = frozenset({"SESSION_ENDED", "CERTIFICATE_EXPIRED", "CERTIFICATE_REVOKED"})
+
+
 async def _start(request: Request) -> Response:
     return page(request, "start.html")
 
@@ -85,6 +100,13 @@ async def _start(request: Request) -> Response:
 async def _refused(request: Request, error: Exception) -> Response:
     if not isinstance(error, DomainError):
         raise error
+    person = person_of(request)
+    if person is not None and error.reason in _OVER:
+        await request.app.state.sessions.forget(person)
+        asked = sign_in_address(request)
+        answer = RedirectResponse(asked + ("&ended=1" if "?" in asked else "?ended=1"), 303)
+        take_cookie(answer, COOKIE)
+        return answer
     kinds = (status for cls, status in _STATUSES.items() if isinstance(error, cls))
     return refusal(request, error, next(kinds, 409))
 

@@ -1,14 +1,19 @@
-"""The node's services, as the portal asks them: one channel with the portal's own certificate."""
+"""The node's services, as the portal asks them.
+
+Before somebody has signed in it asks with its own certificate; for who has, on their own channel.
+Its methods raise domain errors, as the services do.
+"""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import grpc
 
+from accounts.v1 import accounts_pb2_grpc
 from portal.settings import LinkSettings
 from runtime import channels
-from runtime.errors import DomainError
 from runtime.identity import Credentials
 from runtime.status import from_rpc_error
 from seal.v1 import seal_pb2, seal_pb2_grpc
@@ -18,15 +23,27 @@ SECONDS = 60.0
 
 
 class NodeLink:
-    """What the pages ask of the node; its methods raise domain errors, as the services do."""
+    """What the pages ask of the node."""
 
     def __init__(self, settings: LinkSettings) -> None:
         self._settings = settings
         self._channel: grpc.aio.Channel | None = None
+        self._authority = b""
+
+    @property
+    def address(self) -> str:
+        """Where the node answers."""
+        return self._settings.node
+
+    @property
+    def authority(self) -> bytes:
+        """The node's authority, PEM."""
+        return self._authority
 
     def open(self) -> None:
         """Connect; to be called on the loop that answers."""
         credentials = Credentials.read(self._settings.identity)
+        self._authority = credentials.authority
         self._channel = channels.aio_channel(self._settings.node, credentials, name="localhost")
 
     async def close(self) -> None:
@@ -43,11 +60,14 @@ class NodeLink:
             async for part in parts:
                 yield seal_pb2.StreamVerifyDocumentRequest(data=part)
 
-        try:
-            answer = await stub.StreamVerifyDocument(messages(), timeout=SECONDS)
-        except grpc.RpcError as error:
-            raise _told(error) from None
-        return answer.verdict
+        answer = await told(stub.StreamVerifyDocument(messages(), timeout=SECONDS))
+        verdict: seal_pb2.Verdict = answer.verdict
+        return verdict
+
+    @property
+    def signing_in(self) -> Any:
+        """The service by which people sign in; its calls go through `told`."""
+        return accounts_pb2_grpc.SignInServiceStub(self._held())
 
     def _held(self) -> grpc.aio.Channel:
         if self._channel is None:
@@ -55,5 +75,9 @@ class NodeLink:
         return self._channel
 
 
-def _told(error: grpc.RpcError) -> DomainError:
-    return from_rpc_error(error)
+async def told(call: Any) -> Any:
+    """What a call answers. Raises the domain error that the service told."""
+    try:
+        return await call
+    except grpc.RpcError as error:
+        raise from_rpc_error(error) from None

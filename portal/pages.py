@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
 
+import segno
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.requests import Request
@@ -60,6 +61,7 @@ def page(request: Request, template: str, *, status: int = 200, **facts: Any) ->
             lang=language,
             say=sayer(language),
             path=request.url.path,
+            person=request.scope.get("tongban.person"),
             other_language=_other(request, language),
         )
     )
@@ -69,6 +71,11 @@ def page(request: Request, template: str, *, status: int = 200, **facts: Any) ->
             COOKIE, language, max_age=YEAR, secure=True, httponly=True, samesite="lax"
         )
     return answer
+
+
+def picture_of_code(text: str) -> str:
+    """A QR code as an address of data, PNG."""
+    return segno.make(text, error="m").png_data_uri(scale=6, border=4)
 
 
 def refusal(request: Request, error: DomainError, status: int) -> Response:
@@ -111,6 +118,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["time"] = _time
+    environment.filters["last"] = lambda name: str(name).rpartition("/")[2]
     environment.globals["icon"] = icon
     return environment
 

@@ -30,9 +30,10 @@ def county(folder: Path) -> Iterator[Stage]:
         yield scene
 
 
-def fill_catalog(scene: Stage) -> None:
+def fill_catalog(scene: Stage, *, departments: bool = True) -> None:
     """Register the departments and put the sample directories, without a flow."""
-    sharing.set_up(scene)
+    if departments:
+        sharing.set_up(scene)
     stub = scene["centre"].catalog
     files = [
         stage.data_file(name)

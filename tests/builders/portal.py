@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import httpx
 from axe_playwright_python.sync_playwright import Axe
@@ -62,13 +62,16 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-def window(browser: Browser, size: str, *, scripts: bool = True) -> BrowserContext:
-    """A window of a size, in which nothing of an earlier one is left."""
+def window(
+    browser: Browser, size: str, *, scripts: bool = True, state: Any = None
+) -> BrowserContext:
+    """A window of a size, in which nothing of an earlier one is left but `state`, if given."""
     width, height = SIZES[size]
     return browser.new_context(
         ignore_https_errors=True,
         java_script_enabled=scripts,
         viewport={"width": width, "height": height},
+        storage_state=state,
     )
 
 

@@ -1,0 +1,1 @@
+"""The administrator's pages: requests and their clock, the catalog, accounts."""

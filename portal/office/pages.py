@@ -1,0 +1,5 @@
+"""See the package."""
+
+from __future__ import annotations
+
+ROUTES = ()

@@ -1,0 +1,90 @@
+"""People of the county who sign in at the pages: an applicant, an administrator, an auditor.
+
+Their passwords are in this file and their accounts are enrolled by it, which is for demonstrations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from pyotp import TOTP
+
+from runtime import config
+from runtime.identity import APPLICANTS, Role
+from tongban.accounts import opened, operator
+from tongban.demonstration.sharing import applicant
+from tongban.demonstration.stage import Stage
+
+PASSWORD = "示范县 蓝天 白云 青山 绿水"  # noqa: S105  # of a demonstration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrolled:
+    """Somebody who can sign in now."""
+
+    key: str
+    display_name: str
+    login: str
+    password: str
+    #: Of the one-time codes, base32.
+    secret: str
+    account: str
+
+    @property
+    def code(self) -> str:
+        """What an authenticator shows now."""
+        return TOTP(self.secret).at(datetime.now(UTC))
+
+
+def enrol_people(stage: Stage) -> dict[str, Enrolled]:
+    """Make the accounts of the demonstration's people, and enrol them by password and code."""
+    someone = applicant()
+    return {
+        "applicant": enrol_one(stage, "applicant", someone.name, someone.citizen_number),
+        "administrator": enrol_one(
+            stage, "administrator", "钱管理", "qian.guanli", "departments/service-centre",
+            (Role.ADMINISTRATOR, Role.DEPARTMENT),
+        ),
+        "auditor": enrol_one(
+            stage, "auditor", "孙审计", "sun.shenji", "departments/audit", (Role.AUDITOR,)
+        ),
+    }  # fmt: skip
+
+
+def enrol_one(
+    stage: Stage,
+    key: str,
+    name: str,
+    login: str,
+    department: str = APPLICANTS,
+    roles: tuple[Role, ...] = (),
+) -> Enrolled:
+    """One account, enrolled as its owner would."""
+    settings: config.Settings = stage.settings
+    with opened(settings) as server:
+        with server.database.unit_of_work() as work:
+            made = server.administering.create(
+                work,
+                actor=operator(settings),
+                department=department,
+                roles=roles,
+                login=login,
+                display_name=name,
+            )
+        secret = server.enrolling.begin(made.token).totp_secret
+        server.enrolling.finish(
+            made.token,
+            password=PASSWORD,
+            # Of the step before: the present one is left for signing in at once.
+            totp_code=TOTP(secret).at(int(datetime.now(UTC).timestamp()) - 30),
+            passkey="",
+        )
+    return Enrolled(
+        key=key,
+        display_name=name,
+        login=login,
+        password=PASSWORD,
+        secret=secret,
+        account=made.account.name,
+    )
