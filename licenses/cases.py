@@ -9,16 +9,23 @@ from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 
+from licenses.archiving import rpc as archives
+from licenses.archiving.destroying import Guarding
+from licenses.archiving.service import Archiving
+from licenses.archiving.surroundings import NodeSurroundings as ArchiveSurroundings
 from licenses.documents import Documents
 from licenses.holder_index import HolderIndex
 from licenses.materials import rpc as materials
 from licenses.materials.collecting import Collecting
 from licenses.materials.service import Materials
 from licenses.materials.surroundings import NodeSurroundings
+from licenses.neighbours import Neighbours
 from licenses.types.service import Types
-from licenses.v1 import materials_pb2_grpc
+from licenses.v1 import archives_pb2_grpc, materials_pb2_grpc
 from runtime.clock import Clock
 from runtime.database import Database
+from runtime.objects import ObjectStore
+from runtime.retention import retained
 from runtime.rpc import Server
 
 THREADS = 4
@@ -33,6 +40,8 @@ class Cases:
         documents: Documents,
         types: Types,
         channel: grpc.Channel,
+        neighbours: Neighbours,
+        objects: ObjectStore,
         index: HolderIndex,
         clock: Clock,
     ) -> None:
@@ -40,6 +49,10 @@ class Cases:
         around = NodeSurroundings(channel)
         self.materials = Materials(database, types, around, index, clock)
         self.collecting = Collecting(database, documents, self.materials, around, index, clock)
+        beside = ArchiveSurroundings(channel)
+        kept = retained(objects, clock)
+        self.archiving = Archiving(database, documents, types, kept, beside, clock)
+        self.guarding = Guarding(database, self.archiving, kept, beside, neighbours, clock)
         self._threads = ThreadPoolExecutor(THREADS, "cases")
 
     def register(self, server: Server) -> None:
@@ -48,6 +61,11 @@ class Cases:
             materials_pb2_grpc.add_MaterialServiceServicer_to_server,
             materials.MaterialRpc(self._database, self.materials, self.collecting, self._threads),
             materials.POLICY,
+        )
+        server.add(
+            archives_pb2_grpc.add_ArchiveServiceServicer_to_server,
+            archives.ArchiveRpc(self._database, self.archiving, self.guarding, self._threads),
+            archives.POLICY,
         )
 
     def stop(self) -> None:

@@ -25,6 +25,8 @@ from licenses.batches.issuing import LaterLibrary, remembering
 from licenses.batches.service import Batches
 from licenses.batches.working import BatchWorker
 from licenses.cases import Cases
+from licenses.copies import rpc as copies
+from licenses.copies.service import Copies
 from licenses.credentials import Credentials
 from licenses.delegations import store as delegations
 from licenses.delegations.rpc import POLICY as DELEGATIONS
@@ -56,7 +58,10 @@ from licenses.v1 import (
     licenses_pb2_grpc,
     offline_pb2_grpc,
     presentations_pb2_grpc,
+    verifying_pb2_grpc,
 )
+from licenses.verifying import rpc as verifying
+from licenses.verifying.service import Verifying
 from runtime.authority import Authority
 from runtime.clock import SYSTEM, Clock
 from runtime.config import Settings
@@ -159,6 +164,10 @@ class LicenseServer:
         self.presenting = Presenting(self.database, self.documents, self._index, clock)
         self.looks = Looks(self.database, self._index, clock)
         self.delegating = Delegating(self.database, self._index, clock)
+        self.copies = Copies(self.database, objects, self.documents, neighbours, self.types, clock)
+        self.verifying = Verifying(
+            self.database, neighbours, self.statuses, self.presenting_keys, clock
+        )
         self.offline = Offline(
             self.presenting, self.statuses, self.presenting_keys, clock, department=department
         )
@@ -188,7 +197,14 @@ class LicenseServer:
             threads=ISSUING_THREADS,
         )
         self.cases = channel and Cases(
-            self.database, self.documents, self.types, channel, self._index, clock
+            self.database,
+            self.documents,
+            self.types,
+            channel,
+            neighbours,
+            objects,
+            self._index,
+            clock,
         )
         self._issuing_threads = ThreadPoolExecutor(ISSUING_THREADS, "issuing")
         self._verifying_threads = ThreadPoolExecutor(VERIFYING_THREADS, "verifying")
@@ -241,6 +257,16 @@ class LicenseServer:
                 self.offline, self._clock, self._verifying_threads, department=self._department
             ),
             offline.POLICY,
+        )
+        server.add(
+            verifying_pb2_grpc.add_VerifyingServiceServicer_to_server,
+            verifying.VerifyingRpc(self.verifying, self.presenting, self._verifying_threads),
+            verifying.POLICY,
+        )
+        server.add(
+            verifying_pb2_grpc.add_CopyServiceServicer_to_server,
+            copies.CopyRpc(self.copies, self._issuing_threads),
+            copies.POLICY,
         )
         server.add(
             offline_pb2_grpc.add_StatusListServiceServicer_to_server,

@@ -73,7 +73,8 @@ def retained(objects: ObjectStore, clock: Clock = SYSTEM) -> RetainedStore:
     if isinstance(objects, FileStore):
         return RetainedFolder(objects.root.parent / ARCHIVE, clock)
     if isinstance(objects, S3Store):
-        return RetainedBucket.beside(objects)
+        bucket = f"{objects.bucket}-{ARCHIVE}"
+        return RetainedBucket(objects.client, bucket, objects.prefix)
     raise InvalidArgument("not a store that can retain", reason="BAD_OBJECT_STORE")
 
 
@@ -83,8 +84,16 @@ class RetainedFolder:
     lock = WRITE_ONCE
 
     def __init__(self, root: Path, clock: Clock = SYSTEM) -> None:
-        self._files = FileStore(root)
+        self._root = root
         self._clock = clock
+        self._opened: FileStore | None = None
+
+    @property
+    def _files(self) -> FileStore:
+        """The folder is made by the first who needs it."""
+        if self._opened is None:
+            self._opened = FileStore(self._root)
+        return self._opened
 
     def put_once(self, name: str, data: bytes, until: datetime | None) -> None:
         """See RetainedStore. Its time is written first: no file is ever there without one."""
@@ -131,15 +140,15 @@ class RetainedBucket:
         self._client = client
         self._bucket = bucket
         self._prefix = prefix
+        self._made = False
 
-    @classmethod
-    def beside(cls, objects: S3Store) -> RetainedBucket:
-        """The bucket `<bucket>-archive`, which is made with object lock if it is absent."""
-        bucket = f"{objects.bucket}-{ARCHIVE}"
-        with objects.errors():
-            if not objects.client.bucket_exists(bucket):
-                objects.client.make_bucket(bucket, object_lock=True)
-        return cls(objects.client, bucket, objects.prefix)
+    def _make(self) -> None:
+        """The bucket is made with object lock by the first who needs it."""
+        if self._made:
+            return
+        if not self._client.bucket_exists(self._bucket):
+            self._client.make_bucket(self._bucket, object_lock=True)
+        self._made = True
 
     def put_once(self, name: str, data: bytes, until: datetime | None) -> None:
         """See RetainedStore."""
@@ -210,6 +219,7 @@ class RetainedBucket:
 
     def _versions(self, name: str) -> list[str]:
         """Its versions, the newest first."""
+        self._make()
         key = self._key(name)
         found = self._client.list_objects(self._bucket, prefix=key, include_version=True)
         return [

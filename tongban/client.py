@@ -42,11 +42,13 @@ from exchange.v1 import (
     spatial_pb2_grpc,
 )
 from licenses.v1 import (
+    archives_pb2_grpc,
     delegations_pb2_grpc,
     licenses_pb2_grpc,
     materials_pb2_grpc,
     offline_pb2_grpc,
     presentations_pb2_grpc,
+    verifying_pb2_grpc,
 )
 from runtime import channels, status
 from runtime.errors import DomainError, Unavailable
@@ -144,9 +146,12 @@ class Client:
         self.licenses = licenses_pb2_grpc.LicenseServiceStub(self.channel)
         self.presentations = presentations_pb2_grpc.PresentationServiceStub(self.channel)
         self.materials = materials_pb2_grpc.MaterialServiceStub(self.channel)
+        self.archives = archives_pb2_grpc.ArchiveServiceStub(self.channel)
         self.delegations = delegations_pb2_grpc.DelegationServiceStub(self.channel)
         self.offline = offline_pb2_grpc.OfflineServiceStub(self.channel)
         self.statuses = offline_pb2_grpc.StatusListServiceStub(self.channel)
+        self.verifying = verifying_pb2_grpc.VerifyingServiceStub(self.channel)
+        self.copies = verifying_pb2_grpc.CopyServiceStub(self.channel)
 
     def query(
         self,

@@ -50,6 +50,7 @@ COMMANDS = {
     "trust": ("trust", "app"),
     "license": ("licenses", "app"),
     "materials": ("materials", "app"),
+    "archives": ("archives", "app"),
     "audit": ("audit", "app"),
     "flow": ("flow", "app"),
 }

@@ -21,6 +21,7 @@ SERVICES = {
     "tongban.exchange.v1.GrantService",
     "tongban.exchange.v1.ListService",
     "tongban.exchange.v1.QueryService",
+    "tongban.licenses.v1.ArchiveService",
     "tongban.licenses.v1.LicenseService",
     "tongban.licenses.v1.MaterialService",
     "tongban.licenses.v1.PresentationService",

@@ -229,6 +229,17 @@ TABLES: dict[tuple[str, str], dict[str, str | tuple[str, ...]]] = {
         "ListDelegatedLicenses": ("delegated_licenses_listed",),
         "ListDelegations": OWN,
     },
+    ("licenses.archiving.rpc", "POLICY"): {
+        "ArchiveLicense": ("archived",),
+        "ArchiveCase": ("archived",),
+        "GetArchiveFile": ("archive_read",),
+        "CheckArchive": ("archive_checked",),
+        "MakeCheckReport": ("archive_report_sealed",),
+        "AskDestruction": ("archive_destruction_asked",),
+        "ApproveDestruction": ("archive_destroyed",),
+        "RejectDestruction": ("archive_destruction_rejected",),
+        **dict.fromkeys(("GetArchive", "ListArchives"), OWN),
+    },
     ("licenses.materials.rpc", "POLICY"): {
         "PutHandling": ("handling_put",),
         "PlanMaterials": ("materials_planned",),

@@ -169,6 +169,53 @@ def status_lists(
             )
 
 
+@run.command("archive-checks")
+def archive_checks(
+    department: Annotated[str, typer.Argument(help="The department: your own.")],
+    days: Annotated[int, typer.Option(min=0, help="Check what was not checked for so long.")] = 365,
+    seal: Annotated[str, typer.Option(help="The report's seal; the only one if empty.")] = "",
+    report: Annotated[Path | None, typer.Option(help="Where the sealed PDF is written.")] = None,
+    data: DataFolder = None,
+    node: NodeAddress = DEFAULT_NODE,
+    identity: IdentityFolder = DEFAULT_IDENTITY,
+    as_json: Json = False,
+) -> None:
+    """Run the four checks of archives that are due, and leave a sealed report.
+
+    Exit code 1 where an archive failed.
+
+    Example: tongban flow run archive-checks departments/human-resources --report report.pdf
+    """
+    with outcomes(as_json=as_json):
+        Credentials.read(identity)
+        engine.configure(config.load(data=data).data)
+        with err.status(say("starting the flow", "正在启动流程")):
+            engine.start()
+            from flows.archiving import archive_checks as flow  # imports Prefect, as above
+
+            with _interrupted_at_once():
+                told = asyncio.run(
+                    flow(
+                        address=node,
+                        identity=str(identity),
+                        department=department,
+                        days=days,
+                        seal=seal,
+                        report=str(report) if report else "",
+                    )
+                )
+        if as_json:
+            print_json(told)
+        else:
+            print_table(
+                say("Checks of archives", "四性检测"),
+                (say("checked", "已检测"), say("failed", "未通过"), say("report", "报告")),
+                [(told["checked"], len(told["failed"]), told["report_sha256"])],
+            )
+        if told["failed"]:
+            raise typer.Exit(Exit.NO)
+
+
 def run_sync(
     files: list[Path], node: str, identity: Path, report: Path | None, allow: bool = False
 ) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Archives of licenses and cases: packages, checks, destruction."""

@@ -1,0 +1,166 @@
+"""What an archive is, and the rules that need nothing but it.
+
+1. A license or a case is archived once, by its own department; the package is never changed.
+2. It is kept from the first day (in China) of the year after it was archived, for as many years as
+   its retention says (保管期限); what is permanent is never destroyed.
+3. Two persons destroy: one asks when the time is over, another one approves or turns it down.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from runtime.clock import CHINA, china_date
+from runtime.errors import FailedPrecondition, NotFound, PermissionDenied
+from runtime.records import instant
+
+ARCHIVE = "archives/{archive}"
+
+
+class Retention(StrEnum):
+    """How long an archive is kept."""
+
+    PERMANENT = "PERMANENT"
+    YEARS_30 = "YEARS_30"
+    YEARS_10 = "YEARS_10"
+
+    @property
+    def years(self) -> int:
+        """Whole years; 0 is for good."""
+        return {Retention.PERMANENT: 0, Retention.YEARS_30: 30, Retention.YEARS_10: 10}[self]
+
+
+class ArchiveState(StrEnum):
+    """Where an archive is in its life."""
+
+    KEPT = "KEPT"
+    DESTRUCTION_ASKED = "ASKED"
+    DESTROYED = "DESTROYED"
+
+
+class Property(StrEnum):
+    """The four properties (四性)."""
+
+    AUTHENTIC = "authentic"
+    COMPLETE = "complete"
+    USABLE = "usable"
+    SAFE = "safe"
+
+
+PROPERTY_WORDS = {
+    Property.AUTHENTIC: "真实性",
+    Property.COMPLETE: "完整性",
+    Property.USABLE: "可用性",
+    Property.SAFE: "安全性",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that was checked."""
+
+    property: Property
+    name: str
+    passed: bool
+    detail: str
+    detail_zh: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Archive:
+    """An archive; `subject` is a license's or a collection's name."""
+
+    id: str
+    department: str
+    subject: str
+    state: ArchiveState = ArchiveState.KEPT
+    object_name: str
+    sha256: str
+    size: int
+    retention: Retention
+    retain_until: datetime | None
+    locked_by: str
+    archive_time: datetime
+    actor: str
+    findings: tuple[Finding, ...] = ()
+    check_time: datetime | None = None
+    report_sha256: str = ""
+    asked_by: str = ""
+    asked_reason: str = ""
+    asked_time: datetime | None = None
+    destroyed_by: str = ""
+    destroy_time: datetime | None = None
+    certificate_sha256: str = ""
+
+    @property
+    def name(self) -> str:
+        """archives/{archive}."""
+        return f"archives/{self.id}"
+
+    @property
+    def passed(self) -> bool:
+        """Whether it was checked and everything holds."""
+        return bool(self.findings) and all(one.passed for one in self.findings)
+
+
+def retained_until(retention: Retention, archived: datetime) -> datetime | None:
+    """Until when; None is for good."""
+    if not retention.years:
+        return None
+    year = int(china_date(archived)[:4]) + 1 + retention.years
+    return datetime(year, 1, 1, tzinfo=CHINA)
+
+
+def check_may_ask(archive: Archive, now: datetime) -> None:
+    """Raises FailedPrecondition: RETENTION_NOT_OVER, ARCHIVE_DESTROYED, DESTRUCTION_ASKED."""
+    _check_there(archive)
+    if archive.state is ArchiveState.DESTRUCTION_ASKED:
+        raise FailedPrecondition(
+            "its destruction is asked already: another person approves it or turns it down",
+            reason="DESTRUCTION_ASKED",
+            message_zh="已申请销毁：请由另一人审批",
+        )
+    if archive.retain_until is None or now < archive.retain_until:
+        until = instant(archive.retain_until)[:10] if archive.retain_until else ""
+        raise FailedPrecondition(
+            f"it is kept until {until}" if until else "it is kept for good",
+            reason="RETENTION_NOT_OVER",
+            message_zh=f"保管期限至 {until}，期满后方可销毁" if until else "永久保管，不得销毁",
+        )
+
+
+def check_may_decide(archive: Archive, system: str) -> None:
+    """Raises FailedPrecondition (DESTRUCTION_NOT_ASKED), PermissionDenied (SAME_PERSON)."""
+    _check_there(archive)
+    if archive.state is not ArchiveState.DESTRUCTION_ASKED:
+        raise FailedPrecondition(
+            "nobody asked to destroy it: one person asks, another decides",
+            reason="DESTRUCTION_NOT_ASKED",
+            message_zh="尚未申请销毁：须一人申请、另一人审批",
+        )
+    if archive.asked_by == system:
+        raise PermissionDenied(
+            "who asked to destroy it does not decide on it: another person does",
+            reason="SAME_PERSON",
+            message_zh="申请人不得审批本人的销毁申请：须由另一人审批",
+        )
+
+
+def _check_there(archive: Archive) -> None:
+    if archive.state is ArchiveState.DESTROYED:
+        raise FailedPrecondition(
+            "it was destroyed: its certificate of destruction says when and by whom",
+            reason="ARCHIVE_DESTROYED",
+            message_zh="该归档包已销毁：详见销毁证明",
+        )
+
+
+def archive_not_found() -> NotFound:
+    """The one refusal for an archive that is absent and for another department's."""
+    return NotFound(
+        "no such archive: see ListArchives (`tongban archives list`)",
+        reason="ARCHIVE_NOT_FOUND",
+        message_zh="没有这个归档包：请用 tongban archives list 核对",
+    )

@@ -1,0 +1,184 @@
+"""Archives on a real node: a license and a case, checked, reported on, and not destroyed early."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
+
+import grpc
+import pytest
+from typer.testing import CliRunner
+
+from flows.archiving import run_checks
+from licenses.v1 import archives_pb2 as pb
+from runtime.errors import DomainError
+from runtime.identity import Role
+from runtime.status import from_rpc_error
+from seal.v1 import seal_pb2
+from tests.builders import materials
+from tests.builders.commands import at
+from tests.builders.materials import BUREAU, ITEM
+from tongban import collecting
+from tongban.client import new_request_id
+from tongban.demonstration.stage import Stage
+from tongban.main import application
+
+scene = materials.county_of_materials
+WHO = materials.adult()
+
+
+def refused(call: Any) -> DomainError:
+    with pytest.raises(grpc.RpcError) as told:
+        call()
+    return from_rpc_error(told.value)
+
+
+def run(*arguments: object) -> Any:
+    env = {"COLUMNS": "200", "TONGBAN_LANG": "en"}
+    return CliRunner().invoke(application("archives"), [str(one) for one in arguments], env=env)
+
+
+def told(*arguments: object) -> Any:
+    said = run(*arguments, "--json")
+    assert said.exit_code == 0, said.output
+    return json.loads(said.stdout)
+
+
+@pytest.fixture(scope="module")
+def archived(scene: Stage) -> pb.Archive:
+    made = materials.registered(scene, WHO)
+    request = pb.ArchiveLicenseRequest(
+        license=made.name, retention=pb.RETENTION_YEARS_10, request_id="archive-1"
+    )
+    first = scene["employment"].archives.ArchiveLicense(request, timeout=60).archive
+    assert scene["employment"].archives.ArchiveLicense(request, timeout=60).archive == first
+    request.request_id = new_request_id()
+    again = refused(lambda: scene["employment"].archives.ArchiveLicense(request, timeout=60))
+    assert again.reason == "ARCHIVED_ALREADY"
+    other = refused(lambda: scene["police"].archives.ArchiveLicense(request, timeout=60))
+    assert other.reason == "LICENSE_NOT_FOUND"
+    return first
+
+
+def package(scene: Stage, name: str) -> dict[str, bytes]:
+    ask = pb.GetArchiveFileRequest(name=name, reason="查档")
+    data = scene["employment"].archives.GetArchiveFile(ask, timeout=60).data
+    with ZipFile(BytesIO(data)) as zipped:
+        return {one: zipped.read(one) for one in zipped.namelist()}
+
+
+def test_a_package_holds_all_that_shows_what_the_license_was(
+    scene: Stage, archived: pb.Archive
+) -> None:
+    assert archived.locked_by == "write_once"
+    assert archived.retain_until.ToJsonString().endswith("12-31T16:00:00Z")  # in China, 1 January
+    files = package(scene, archived.name)
+    manifest = json.loads(files["manifest.json"])
+    assert manifest["subject"] == archived.subject
+    listed = {one["name"]: one["sha256"] for one in manifest["files"]}
+    assert listed == {
+        name: hashlib.sha256(data).hexdigest()
+        for name, data in files.items()
+        if name != "manifest.json"
+    }
+    assert {"forms/license.ofd", "forms/license.pdf", "forms/license.jwt"} <= set(files)
+    assert any(name.startswith("evidence/trust/anchor") for name in files)
+    verdict = json.loads(files["evidence/verdict.ofd.json"])
+    assert verdict["indication"] == "INDICATION_PASSED"
+    proof = json.loads(files["audit/1.json"])
+    assert json.loads(proof["leaf"])["kind"] == "license_issued"
+    assert "c2sp.org/tlog-proof" in proof["proof"]
+    # A stranger finds no such archive; an auditor does.
+    ask = pb.GetArchiveFileRequest(name=archived.name, reason="查档")
+    assert refused(
+        lambda: scene["police"].archives.GetArchiveFile(ask)
+    ).reason == "ARCHIVE_NOT_FOUND"  # fmt: skip
+    assert scene["auditor"].archives.GetArchiveFile(ask).media_type == "application/zip"
+
+
+def test_a_case_is_archived_with_its_form_and_its_questions(scene: Stage) -> None:
+    begun = materials.begin(scene, ITEM, WHO)
+    request = pb.ArchiveCaseRequest(collection=begun.name, request_id=new_request_id())
+    early = refused(lambda: scene["employment"].archives.ArchiveCase(request, timeout=60))
+    assert early.reason == "NOT_COLLECTED"
+    collecting.collect(
+        scene["employment"], begun.name, WHO.citizen_number, {"phone": "10012345678"}
+    )
+    made = scene["employment"].archives.ArchiveCase(request, timeout=60).archive
+    assert made.retention == pb.RETENTION_YEARS_30
+    files = package(scene, made.name)
+    form = {one["code"]: one["value"] for one in json.loads(files["form.json"])}
+    assert form["name"] == WHO.name
+    kinds = [json.loads(json.loads(files[f"audit/{n}.json"])["leaf"])["kind"] for n in (1, 2)]
+    assert kinds == ["materials_collected", "query"]
+    checked = (
+        scene["employment"]
+        .archives.CheckArchive(pb.CheckArchiveRequest(name=made.name), timeout=60)
+        .archive
+    )
+    assert [one for one in checked.findings if not one.passed] == []
+
+
+def test_the_four_checks_pass_are_reported_under_seal_and_find_a_change(
+    scene: Stage, archived: pb.Archive, tmp_path: Path
+) -> None:
+    outcome, sealed = run_checks(scene["employment"].archives, BUREAU, 0)
+    assert outcome["failed"] == []
+    assert hashlib.sha256(sealed).hexdigest() == outcome["report_sha256"]
+    verdict = (
+        scene["auditor"]
+        .seals.VerifyDocument(seal_pb2.VerifyDocumentRequest(document=sealed), timeout=60)
+        .verdict
+    )
+    assert verdict.indication == seal_pb2.INDICATION_PASSED
+    found = scene["employment"].archives.GetArchive(pb.GetArchiveRequest(name=archived.name))
+    assert found.archive.report_sha256 == outcome["report_sha256"]
+    assert {one.property for one in found.archive.findings} == {
+        "authentic", "complete", "usable", "safe",
+    }  # fmt: skip
+    nothing, empty = run_checks(scene["employment"].archives, BUREAU, 1)
+    assert (nothing["checked"], empty) == (0, b"")
+
+    (stored,) = scene.data.glob(f"archive/packages/*/{archived.name.rpartition('/')[2]}.zip")
+    whole = stored.read_bytes()
+    stored.chmod(0o600)
+    try:
+        stored.write_bytes(whole.replace(b"manifest.json", b"manifest.jsom"))
+        failing, _ = run_checks(scene["employment"].archives, BUREAU, 0)
+        assert failing["failed"] == [archived.name]
+        said = run("archives", "check", archived.name, *at(scene))
+        assert said.exit_code == 1
+        assert "package_digest" in said.output
+    finally:
+        stored.write_bytes(whole)
+
+
+def test_nothing_is_destroyed_before_its_time(scene: Stage, archived: pb.Archive) -> None:
+    here = at(scene)
+    said = run("archives", "ask-destruction", archived.name, "--reason", "期满", *here)
+    assert said.exit_code != 0
+    assert "RETENTION_NOT_OVER" in said.stderr
+    second = materials.department(scene, "human-resources", Role.DEPARTMENT)
+    with second:
+        approve = pb.ApproveDestructionRequest(name=archived.name, request_id=new_request_id())
+        error = refused(lambda: second.archives.ApproveDestruction(approve))
+        assert error.reason == "DESTRUCTION_NOT_ASKED"
+
+
+def test_the_commands_show_archives(scene: Stage, archived: pb.Archive, tmp_path: Path) -> None:
+    here = at(scene)
+    assert archived.name in [one["name"] for one in told("archives", "list", BUREAU, *here)]
+    assert archived.subject in run("archives", "list", BUREAU, *here).output
+    assert told("archives", "show", archived.name, *here)["sha256"] == archived.sha256
+    target = tmp_path / "package.zip"
+    fetched = told(
+        "archives", "fetch", archived.name, "--out", target, "--reason", "查档", *here
+    )  # fmt: skip
+    assert fetched["bytes"] == archived.size == len(target.read_bytes())
+    made = materials.registered(scene, materials.person(3))
+    kept = told("archives", "add", made.name, "--keep", "permanent", *here)
+    assert kept["retention"] == "RETENTION_PERMANENT"

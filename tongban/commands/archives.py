@@ -1,0 +1,324 @@
+"""`tongban archives`: archive licenses and cases, check them, destroy what has reached its end."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from licenses.v1 import archives_pb2 as pb
+from tongban.client import Client, new_request_id, plain, repeatable
+from tongban.commands.license_shown import RequestId
+from tongban.console import (
+    DEFAULT_IDENTITY,
+    DEFAULT_NODE,
+    Exit,
+    IdentityFolder,
+    Json,
+    NodeAddress,
+    out,
+    outcomes,
+    print_json,
+    print_table,
+    say,
+    until,
+    with_example,
+)
+from tongban.files import write_file
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help=with_example(
+        "Archive licenses and cases, check the archives, destroy by two persons.",
+        "tongban archives list departments/human-resources",
+    ),
+)
+Name = Annotated[str, typer.Argument(help="archives/{archive}")]
+PROPERTIES_ZH = {
+    "authentic": "真实性", "complete": "完整性", "usable": "可用性", "safe": "安全性",
+}  # fmt: skip
+
+
+class Kept(StrEnum):
+    """How long."""
+
+    permanent = "permanent"
+    years_30 = "30"
+    years_10 = "10"
+
+
+_RETENTIONS = {
+    Kept.permanent: pb.RETENTION_PERMANENT,
+    Kept.years_30: pb.RETENTION_YEARS_30,
+    Kept.years_10: pb.RETENTION_YEARS_10,
+}
+Keep = Annotated[Kept, typer.Option("--keep", help="For good, or so many years.")]
+
+
+class File(StrEnum):
+    """Which file."""
+
+    package = "package"
+    report = "report"
+    certificate = "certificate"
+
+
+@app.command()
+def add(
+    subject: Annotated[str, typer.Argument(help="A license, or collections/{collection}.")],
+    keep: Keep = Kept.years_30,
+    request_id: RequestId = "",
+    node: NodeAddress = DEFAULT_NODE,
+    identity: IdentityFolder = DEFAULT_IDENTITY,
+    as_json: Json = False,
+) -> None:
+    """Archive a license or a case of your department, under retention.
+
+    Example: tongban archives add departments/human-resources/licenses/ab12 --keep permanent
+    """
+    request_id = request_id or new_request_id()
+    with (
+        outcomes(as_json=as_json),
+        repeatable(request_id),
+        Client(node, identity) as client,
+    ):
+        if subject.startswith("collections/"):
+            made = client.archives.ArchiveCase(
+                pb.ArchiveCaseRequest(
+                    collection=subject, retention=_RETENTIONS[keep], request_id=request_id
+                ),
+                timeout=client.timeout,
+            ).archive
+        else:
+            made = client.archives.ArchiveLicense(
+                pb.ArchiveLicenseRequest(
+                    license=subject, retention=_RETENTIONS[keep], request_id=request_id
+                ),
+                timeout=client.timeout,
+            ).archive
+        _print(made, as_json)
+
+
+@app.command("list")
+def list_archives(
+    parent: Annotated[str, typer.Argument(help="Your department; departments/- for auditors.")],
+    node: NodeAddress = DEFAULT_NODE,
+    identity: IdentityFolder = DEFAULT_IDENTITY,
+    as_json: Json = False,
+) -> None:
+    """List archives.
+
+    Example: tongban archives list departments/human-resources
+    """
+    with outcomes(as_json=as_json), Client(node, identity) as client:
+        request = pb.ListArchivesRequest(parent=parent)
+        found = list(client.every(client.archives.ListArchives, request, "archives"))
+        if as_json:
+            print_json([plain(one) for one in found])
+            return
+        print_table(
+            say("Archives", "归档包"),
+            (say("name", "名称"), say("of", "对象"), say("state", "状态"), say("kept", "保管"),
+             say("checked", "检测")),
+            [
+                (one.name, one.subject, _state(one), _kept(one), _outcome(one))
+                for one in found
+            ],
+        )  # fmt: skip
+
+
+@app.command()
+def show(
+    name: Name,
+    node: NodeAddress = DEFAULT_NODE,
+    identity: IdentityFolder = DEFAULT_IDENTITY,
+    as_json: Json = False,
+) -> None:
+    """Show an archive.
+
+    Example: tongban archives show archives/ab12
+    """
+    with outcomes(as_json=as_json), Client(node, identity) as client:
+        found = client.archives.GetArchive(
+            pb.GetArchiveRequest(name=name), timeout=client.timeout
+        ).archive
+        _print(found, as_json)
+
+
+@app.command()
+def fetch(
+    name: Name,
+    to: Annotated[Path, typer.Option("--out", help="Where the file is written.")],
+    reason: Annotated[str, typer.Option(help="What it is for.")],
+    file: Annotated[File, typer.Option(help="Which file.")] = File.package,
+    node: NodeAddress = DEFAULT_NODE,
+    identity: IdentityFolder = DEFAULT_IDENTITY,
+    as_json: Json = False,
+) -> None:
+    """Fetch an archive's package, check report or certificate of destruction.
+
+    Example: tongban archives fetch archives/ab12 --out package.zip --reason 查档
+    """
+    with outcomes(as_json=as_json), Client(node, identity) as client:
+        number = pb.ArchiveFile.Value(f"ARCHIVE_FILE_{file.name.upper()}")
+        found = client.archives.GetArchiveFile(
+            pb.GetArchiveFileRequest(name=name, file=number, reason=reason),
+            timeout=client.timeout,
+        )
+        write_file(to, found.data)
+        if as_json:
+            told = {"file": str(to), "bytes": len(found.data), "media_type": found.media_type}
+            print_json(told)
+        else:
+            out.print(say(f"Written: {to}", f"已写入：{to}"))
+
+
+@app.command()
+def check(
+    name: Name,
+    node: NodeAddress = DEFAULT_NODE,
+    identity: IdentityFolder = DEFAULT_IDENTITY,
+    as_json: Json = False,
+) -> None:
+    """Run the four checks of one archive. Exit code 1 where something fails.
+
+    Example: tongban archives check archives/ab12
+    """
+    with outcomes(as_json=as_json), Client(node, identity) as client:
+        checked = client.archives.CheckArchive(
+            pb.CheckArchiveRequest(name=name), timeout=client.timeout
+        ).archive
+        if as_json:
+            print_json(plain(checked))
+        else:
+            print_table(
+                checked.name,
+                (say("property", "性质"), say("check", "检测项"), say("passed", "通过"),
+                 say("found", "情况")),
+                [
+                    (
+                        say(one.property, PROPERTIES_ZH.get(one.property, one.property)),
+                        one.name,
+                        say("yes", "是") if one.passed else say("NO", "否"),
+                        say(one.detail, one.detail_zh),
+                    )
+                    for one in checked.findings
+                ],
+            )  # fmt: skip
+        if not all(one.passed for one in checked.findings):
+            raise typer.Exit(Exit.NO)
+
+
+@app.command("ask-destruction")
+def ask_destruction(
+    name: Name,
+    reason: Annotated[str, typer.Option(help="Why; nothing personal.")],
+    request_id: RequestId = "",
+    node: NodeAddress = DEFAULT_NODE,
+    identity: IdentityFolder = DEFAULT_IDENTITY,
+    as_json: Json = False,
+) -> None:
+    """Ask to destroy what has reached the end of its retention: the first of two persons.
+
+    Example: tongban archives ask-destruction archives/ab12 --reason 保管期满，经鉴定无保存价值
+    """
+    request_id = request_id or new_request_id()
+    with (
+        outcomes(as_json=as_json),
+        repeatable(request_id),
+        Client(node, identity) as client,
+    ):
+        asked = client.archives.AskDestruction(
+            pb.AskDestructionRequest(name=name, reason=reason, request_id=request_id),
+            timeout=client.timeout,
+        ).archive
+        _print(asked, as_json)
+
+
+@app.command("approve-destruction")
+def approve_destruction(
+    name: Name,
+    seal: Annotated[str, typer.Option(help="The certificate's seal; the only one if empty.")] = "",
+    request_id: RequestId = "",
+    node: NodeAddress = DEFAULT_NODE,
+    identity: IdentityFolder = DEFAULT_IDENTITY,
+    as_json: Json = False,
+) -> None:
+    """Destroy, as the second of two persons; leaves a sealed certificate of destruction.
+
+    Example: tongban archives approve-destruction archives/ab12
+    """
+    request_id = request_id or new_request_id()
+    with (
+        outcomes(as_json=as_json),
+        repeatable(request_id),
+        Client(node, identity) as client,
+    ):
+        gone = client.archives.ApproveDestruction(
+            pb.ApproveDestructionRequest(name=name, seal=seal, request_id=request_id),
+            timeout=client.timeout,
+        ).archive
+        _print(gone, as_json)
+
+
+@app.command("reject-destruction")
+def reject_destruction(
+    name: Name,
+    reason: Annotated[str, typer.Option(help="Why; nothing personal.")],
+    request_id: RequestId = "",
+    node: NodeAddress = DEFAULT_NODE,
+    identity: IdentityFolder = DEFAULT_IDENTITY,
+    as_json: Json = False,
+) -> None:
+    """Turn a destruction down, as the second of two persons.
+
+    Example: tongban archives reject-destruction archives/ab12 --reason 仍有利用价值
+    """
+    request_id = request_id or new_request_id()
+    with (
+        outcomes(as_json=as_json),
+        repeatable(request_id),
+        Client(node, identity) as client,
+    ):
+        kept = client.archives.RejectDestruction(
+            pb.RejectDestructionRequest(name=name, reason=reason, request_id=request_id),
+            timeout=client.timeout,
+        ).archive
+        _print(kept, as_json)
+
+
+def _print(one: pb.Archive, as_json: bool) -> None:
+    if as_json:
+        print_json(plain(one))
+        return
+    print_table(
+        one.name,
+        (say("field", "字段"), say("value", "值")),
+        [
+            (say("of", "对象"), one.subject),
+            (say("state", "状态"), _state(one)),
+            ("SHA-256", one.sha256),
+            (say("bytes", "字节"), one.size),
+            (say("kept", "保管"), _kept(one)),
+            (say("checked", "检测"), _outcome(one)),
+            (say("certificate of destruction", "销毁证明"), one.certificate_sha256),
+        ],
+    )
+
+
+def _state(one: pb.Archive) -> str:
+    return pb.ArchiveState.Name(one.state).removeprefix("ARCHIVE_STATE_")
+
+
+def _kept(one: pb.Archive) -> str:
+    end = until(one.retain_until) if one.HasField("retain_until") else say("for good", "永久")
+    return f"{end} ({one.locked_by})"
+
+
+def _outcome(one: pb.Archive) -> str:
+    if not one.findings:
+        return say("not yet", "尚未")
+    good = all(finding.passed for finding in one.findings)
+    return say("passed", "通过") if good else say("FAILED", "未通过")
