@@ -22,6 +22,9 @@ GREATEST_UNPACKED = 512 * 1024 * 1024
 GREATEST_ROWS = 200_000
 GREATEST_SHEETS = 50
 GREATEST_COLUMNS = 1_000
+#: Spreadsheets keep a number's first 15 digits; the others of a citizen number become noughts, and
+#: one rounded number in eleven has a right check character: somebody else's.
+EXACT = 10**15
 
 
 #: What the library lets through from damaged packages; XML's own errors are SyntaxErrors.
@@ -42,7 +45,8 @@ class Row:
 def read_table(path: Path, *, columns: Sequence[str]) -> list[Row]:
     """The rows of a `.csv` or `.xlsx` file whose heading has `columns`; empty rows are left out.
 
-    Raises InvalidArgument: TABLE_UNREADABLE, TABLE_TOO_LARGE, COLUMNS_MISSING.
+    Raises InvalidArgument: TABLE_UNREADABLE, TABLE_TOO_LARGE, COLUMNS_MISSING, COLUMNS_TWICE,
+    NUMBER_ROUNDED.
     """
     try:
         size = path.stat().st_size
@@ -62,6 +66,15 @@ def read_table(path: Path, *, columns: Sequence[str]) -> list[Row]:
     absent = [column for column in columns if column not in heading]
     if absent:
         raise _missing(path, absent)
+
+    twice = sorted({cell for cell in heading if cell and heading.count(cell) > 1})
+    if twice:
+        listed = ", ".join(twice)
+        raise InvalidArgument(
+            f"{path.name} has these columns twice: {listed}; leave one of each",
+            reason="COLUMNS_TWICE",
+            message_zh=f"{path.name} 中以下列重复：{listed}；请各保留一列",
+        )
 
     def padded(cells: list[str]) -> list[str]:
         # Some programs leave out the empty cells at a row's end.
@@ -109,7 +122,7 @@ def read_sheets(name: str, data: bytes) -> dict[str, list[tuple[int, list[str]]]
     """Every sheet of an XLSX workbook by its title, in order: its lines, numbered from 1.
 
     `name` is what the workbook is called in an error. Raises InvalidArgument: TABLE_UNREADABLE,
-    TABLE_TOO_LARGE.
+    TABLE_TOO_LARGE, NUMBER_ROUNDED.
     """
     from openpyxl import load_workbook  # 100 ms that only a spreadsheet costs
     from openpyxl.utils.exceptions import InvalidFileException
@@ -127,7 +140,10 @@ def read_sheets(name: str, data: bytes) -> dict[str, list[tuple[int, list[str]]]
                 rows += 1
                 if rows > GREATEST_ROWS:
                     raise _too_large(Path(name))
-                lines.append((number, [_text(cell) for cell in cells[:GREATEST_COLUMNS]]))
+                cells = cells[:GREATEST_COLUMNS]
+                if any(_is_rounded(cell) for cell in cells):
+                    raise _rounded(name, number)
+                lines.append((number, [_text(cell) for cell in cells]))
     except (InvalidFileException, *_DAMAGED) as error:
         raise InvalidArgument(
             f"{name} is not an XLSX workbook: save it again as .xlsx",
@@ -154,6 +170,20 @@ def _text(cell: object) -> str:
     if isinstance(cell, float) and cell.is_integer():
         return str(int(cell))
     return str(cell)
+
+
+def _is_rounded(cell: object) -> bool:
+    return isinstance(cell, int | float) and not -EXACT < cell < EXACT
+
+
+def _rounded(name: str, line: int) -> InvalidArgument:
+    return InvalidArgument(
+        f"{name}, line {line}: a number of more than 15 digits was typed as a number, and the "
+        "spreadsheet has changed its last digits: format the column as text and type it again",
+        reason="NUMBER_ROUNDED",
+        message_zh=f"{name} 第 {line} 行：超过 15 位的号码被存为数字，末尾数字已被电子表格改变："
+        "请将该列设为文本格式后重新填写",
+    )
 
 
 def _missing(path: Path, columns: Sequence[str]) -> InvalidArgument:

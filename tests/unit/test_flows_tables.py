@@ -32,6 +32,28 @@ def test_a_workbook_is_read_as_people_see_it(tmp_path):
     assert row.cells == {"名称": "甲", "长度": "18", "日期": "2018-09-30", "空": ""}
 
 
+@pytest.mark.parametrize("number", [990101199003070015, 9.90101199003070e17, -1e15])
+def test_a_number_that_a_spreadsheet_rounds_is_refused(tmp_path, number):
+    book = Workbook()
+    book.active.append(["名称", "号码"])
+    book.active.append(["甲", 999_999_999_999_999])
+    book.save(tmp_path / "t.xlsx")
+    (row,) = read_table(tmp_path / "t.xlsx", columns=())
+    assert row.cells["号码"] == "999999999999999"
+    book.active.append(["乙", number])
+    book.save(tmp_path / "t.xlsx")
+    with pytest.raises(InvalidArgument, match="line 3") as told:
+        read_table(tmp_path / "t.xlsx", columns=())
+    assert told.value.reason == "NUMBER_ROUNDED"
+
+
+def test_a_column_that_is_there_twice_is_refused(tmp_path):
+    (tmp_path / "t.csv").write_text("名称,值,,,值\n甲,一,,,二\n", encoding="utf-8")
+    with pytest.raises(InvalidArgument, match="值") as told:
+        read_table(tmp_path / "t.csv", columns=("名称",))
+    assert told.value.reason == "COLUMNS_TWICE"
+
+
 @pytest.mark.parametrize(
     ("name", "data", "reason"),
     [
