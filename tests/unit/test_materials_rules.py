@@ -1,0 +1,197 @@
+"""Rules that decide at once, one row a comparison; plans, one test a source; forms filled once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from licenses.materials import filling, planning
+from licenses.materials.answers import Facts
+from licenses.materials.model import (
+    Comparison,
+    Condition,
+    Decision,
+    Disposition,
+    FieldSource,
+    Filled,
+    FormField,
+    GrantGiven,
+    Handling,
+    Item,
+    Material,
+    MaterialSource,
+    Proof,
+    Resource,
+    check_handling,
+)
+from licenses.materials.planning import HeldLicense, Known
+from licenses.materials.rules import decide
+from runtime.errors import InvalidArgument
+
+NOW = datetime(2026, 11, 21, 4, 0, tzinfo=UTC)
+TODAY = date(2026, 11, 21)
+ITEM = "departments/human-resources/serviceItems/cg2017-27"
+PEOPLE = "departments/public-security/resources/population"
+TYPE = "licenseTypes/employment-registration"
+
+
+def condition(comparison: Comparison, *values: str) -> Condition:
+    return Condition(
+        field="fact", comparison=comparison, values=values, reason="why", reason_zh="原因"
+    )
+
+
+def fact(value: str, source: str = "resource") -> Filled:
+    return Filled(code="fact", display_name="事实", value=value, source=source)
+
+
+@pytest.mark.parametrize(
+    ("comparison", "values", "value", "expected"),
+    [
+        (Comparison.PRESENT, (), "x", True),
+        (Comparison.ONE_OF, ("a", "b"), "b", True),
+        (Comparison.ONE_OF, ("a", "b"), "c", False),
+        (Comparison.NONE_OF, ("a",), "b", True),
+        (Comparison.NONE_OF, ("a",), "a", False),
+        (Comparison.AT_LEAST, ("10",), "10.0", True),
+        (Comparison.AT_LEAST, ("10",), "9.99", False),
+        (Comparison.AT_MOST, ("10",), "10", True),
+        (Comparison.AT_MOST, ("10",), "十", False),
+        (Comparison.AT_MOST, ("10",), "-Infinity", False),
+        (Comparison.AT_LEAST, ("10",), "NaN", False),
+        (Comparison.YEARS_AT_LEAST, ("16",), "2010-11-21", True),
+        (Comparison.YEARS_AT_LEAST, ("16",), "2010-11-22", False),
+        (Comparison.YEARS_AT_MOST, ("59",), "1967-11-20", True),
+        (Comparison.YEARS_AT_MOST, ("59",), "1966-11-21", False),
+        (Comparison.YEARS_AT_MOST, ("59",), "2027-01-01", False),
+        (Comparison.YEARS_AT_LEAST, ("16",), "1990年", False),
+        (Comparison.BEGINS_WITH, ("示范县", "990101"), "示范县通达路", True),
+        (Comparison.BEGINS_WITH, ("示范县",), "外县", False),
+    ],
+)
+def test_a_condition_holds_or_not(
+    comparison: Comparison, values: tuple[str, ...], value: str, expected: bool
+) -> None:
+    decision, outcomes = decide([condition(comparison, *values)], [fact(value)], [], TODAY)
+    assert [one.holds for one in outcomes] == [expected]
+    assert decision is (Decision.APPROVED if expected else Decision.REFERRED)
+
+
+def test_nobody_is_approved_on_their_own_word_or_with_something_missing() -> None:
+    rule = [condition(Comparison.ONE_OF, "yes")]
+    assert decide(rule, [fact("yes", "entry")], [], TODAY)[0] is Decision.REFERRED
+    assert decide(rule, [fact("yes", "verified")], [], TODAY)[0] is Decision.APPROVED
+    assert decide(rule, [], [], TODAY)[0] is Decision.REFERRED
+    decision, outcomes = decide(rule, [fact("yes")], ["照片"], TODAY)
+    assert (decision, [one.holds for one in outcomes]) == (Decision.REFERRED, [True, False])
+    assert decide([], [fact("yes")], [], TODAY) == (Decision.NONE, ())
+
+
+GRANT = GrantGiven(
+    name="departments/human-resources/grants/g", resource=PEOPLE, whole=frozenset({"name"}),
+    may_query=True, may_verify=True, service_item="", start=NOW, end=NOW + timedelta(days=1),
+    active=True,
+)  # fmt: skip
+RESOURCE = Resource(
+    name=PEOPLE, display_name="人口", active=True, key_standard="GB 11643", signed_requests=False
+)
+MATERIAL = Material(display_name="材料", required=True, resource=PEOPLE, item="name")
+KNOWN = Known(
+    handling=Handling(service_item=ITEM), resources={PEOPLE: RESOURCE}, grants=[GRANT],
+    types={TYPE}, held=None, standard="", now=NOW,
+)  # fmt: skip
+
+
+def reason(material: Material = MATERIAL, **known: object) -> str:
+    item = Item(name=ITEM, display_name="事项", active=True, materials=(material,))
+    (one,) = planning.plan(item, replace(KNOWN, **known))  # type: ignore[arg-type]
+    asked = one.source is MaterialSource.MUST_BE_ASKED
+    assert asked is (not (one.license_type or one.grant) or bool(one.reason in ASKED))
+    return one.reason
+
+
+ASKED = {
+    "NO_GRANT", "RESOURCE_NOT_IN_FORCE", "KEY_NOT_THE_APPLICANTS", "LICENSE_TYPE_UNKNOWN",
+    "NO_LICENSE_HELD", "LICENSE_NOT_IN_FORCE", "PROOF_KEPT", "NOTHING_REPLACES_IT",
+}  # fmt: skip
+
+
+def test_a_plan_takes_what_is_there_in_order_and_says_why_not() -> None:
+    assert reason() == "GRANT_IN_FORCE"
+    assert reason(grants=[replace(GRANT, may_query=False)]) == "GRANT_TO_VERIFY"
+    for useless in (
+        replace(GRANT, active=False),
+        replace(GRANT, end=NOW),
+        replace(GRANT, start=NOW + timedelta(seconds=1)),
+        replace(GRANT, whole=frozenset()),
+        replace(GRANT, service_item="departments/x/serviceItems/y"),
+        replace(GRANT, may_query=False, may_verify=False),
+        replace(GRANT, resource="departments/x/resources/y"),
+    ):
+        assert reason(grants=[useless]) == "NO_GRANT"
+    assert reason(grants=[replace(GRANT, service_item=ITEM)]) == "GRANT_IN_FORCE"
+    assert reason(resources={}) == "RESOURCE_NOT_IN_FORCE"
+    assert reason(standard="GB 32100") == "KEY_NOT_THE_APPLICANTS"
+    other = replace(RESOURCE, key_standard="")
+    assert reason(resources={PEOPLE: other}) == "KEY_NOT_THE_APPLICANTS"
+    by_license = Material(display_name="材料", required=True, license_type=TYPE)
+    assert reason(by_license) == "LICENSE_TYPE_KNOWN"
+    assert reason(by_license, types=set()) == "LICENSE_TYPE_UNKNOWN"
+    assert reason(by_license, held=[]) == "NO_LICENSE_HELD"
+    held = HeldLicense(name="departments/x/licenses/y", type_name=TYPE, in_force=False)
+    assert reason(by_license, held=[held]) == "LICENSE_NOT_IN_FORCE"
+    assert reason(by_license, held=[held, replace(held, in_force=True)]) == "LICENSE_HELD"
+    plain = Material(display_name="材料", required=True)
+    assert reason(plain) == "NOTHING_REPLACES_IT"
+    kept = Proof(display_name="材料", disposition=Disposition.KEPT, legal_basis="《某法》")
+    handling = Handling(service_item=ITEM, proofs=(kept,))
+    assert reason(plain, handling=handling) == "PROOF_KEPT"
+
+
+def test_a_form_is_filled_from_what_is_known_and_asks_once() -> None:
+    name = FormField(
+        code="name", display_name="姓名", required=True,
+        sources=(FieldSource(license_type=TYPE, key="CZZT"),
+                 FieldSource(resource=PEOPLE, item="name")),
+    )  # fmt: skip
+    phone = FormField(code="phone", display_name="电话", required=True, length=11)
+    handling = Handling(service_item=ITEM, fields=(name, phone))
+    licenses = {TYPE: ("departments/x/licenses/y", {"CZZT": "赵示例"})}
+    facts = Facts(read={(PEOPLE, "name"): "钱示例"})
+    filled = filling.fill(handling, facts, licenses, {"phone": "1", "name": "孙示例"})
+    assert [(one.value, one.source) for one in filled] == [("赵示例", "license"), ("1", "entry")]
+    filled = filling.fill(handling, facts, {}, {"phone": "1"})
+    assert filled[0].source == "resource"
+    assert "钱示例" not in repr(filled) + repr(facts)
+    for entries, wanted in (
+        ({}, "ENTRIES_MISSING"),
+        ({"phone": "123456789012"}, "BAD_ENTRY"),
+        ({"phone": "1\n2"}, "BAD_ENTRY"),
+        ({"other": "1"}, "BAD_ENTRY"),
+    ):
+        with pytest.raises(InvalidArgument) as told:
+            filling.fill(handling, facts, {}, entries)
+        assert told.value.reason == wanted
+        assert "123456789012" not in told.value.message
+
+
+def test_a_handling_is_refused_by_the_places_of_its_mistakes() -> None:
+    wrong = Handling(
+        service_item="x",
+        fields=(FormField(code="A", display_name="", length=0, sources=(FieldSource(key="k"),)),),
+        proofs=(Proof(display_name="证明", disposition=Disposition.KEPT),),
+        rule=(
+            replace(condition(Comparison.AT_LEAST, "many"), field="none"),
+            replace(condition(Comparison.PRESENT, "x"), field="A"),
+            replace(condition(Comparison.ONE_OF), field="A"),
+        ),
+    )
+    with pytest.raises(InvalidArgument) as told:
+        check_handling(wrong)
+    assert {one.field for one in told.value.violations} == {
+        "service_item", "fields[0].code", "fields[0].display_name", "fields[0].length",
+        "fields[0].sources[0]", "proofs[0].legal_basis", "rule[0].field", "rule[0].values",
+        "rule[1].values", "rule[2].values",
+    }  # fmt: skip
