@@ -7,8 +7,8 @@ account, looks for objects itself: the last of a number counts. So both have to 
    nothing, as some makers' do for what they took out, no object of that number is in the file.
 2. No object stands between those of the tables, after the one of its number that is in force: the
    last of a number is the one in force.
-3. A stream ends where its `/Length` says: white space alone, or up to two octets too many, which
-   makers err by, are told.
+3. A stream ends where its `/Length` says, but for white space. Up to two octets too many, which
+   makers err by, are told where what is packed has its end in itself.
 4. A stream of objects has no number twice.
 5. Before the first object there is one header.
 6. What reads as an object in a stream or a string is not taken for one (`seal.pdf.rebuilding`).
@@ -23,12 +23,14 @@ from __future__ import annotations
 
 import re
 import zlib
+from io import BytesIO
 from typing import Any, Final
 
 from pyhanko.pdf_utils import generic
 
 from seal.pdf.entries import entry
 from seal.pdf.rebuilding import Found
+from seal.pdf.streams import ends_itself
 
 _S: Final = rb"[\x00\t\n\f\r ]"
 _IDLE: Final = rb"(?:" + _S + rb"|%[^\r\n]*(?=[\r\n]|\Z))*+"
@@ -42,6 +44,7 @@ _NUMBER: Final = re.compile(_IDLE + rb"(\d{1,10}+)" + _IDLE + rb"endobj")
 _STREAM_END: Final = re.compile(_S + rb"*+endstream" + _IDLE + rb"(?:endobj)?")
 _NOTHING: Final = re.compile(_IDLE)
 _CLOSED: Final = re.compile(_IDLE + rb"(?:xref|trailer|startxref|\Z)")
+_FOLLOWED: Final = re.compile(_IDLE + rb"(?:\d|xref|trailer|startxref|endobj|\Z)")
 _KEYWORD: Final = b"endstream"
 _TOO_LONG: Final = 2
 _HEADER: Final = re.compile(rb"%PDF-\d")
@@ -75,7 +78,7 @@ def check_objects(reader: Any, data: bytes, *, signed: int = 0) -> tuple[Words, 
     pass_ = _Pass(reader, data, places)
     pass_.run()
     _check_object_streams(reader, places)
-    _check_rebuilt(reader, data, places, signed or len(data))
+    _check_rebuilt(Found(reader, data, places, end=signed or len(data)), pass_)
     told = ((pass_.is_imprecise, _LENGTH_TOLD), (places.is_imprecise, _PLACE_TOLD))
     return tuple(words for is_so, words in told if is_so)
 
@@ -137,6 +140,8 @@ class _Pass:
         self._reader, self._data, self._places = reader, data, places
         self._numbers: dict[int, int | None] = {}
         self.is_imprecise = False
+        self.has_junk = False
+        """Whether something else than white space and objects follows an object."""
 
     def run(self) -> None:
         """From the header to the end, object by object."""
@@ -154,6 +159,7 @@ class _Pass:
             if after > end:
                 raise _wrong_place(0)
             if after < end:
+                self.has_junk |= _FOLLOWED.match(self._data, after) is None
                 self._check_rest(after, end)
         for offset, (_, head) in self._places.at.items():
             self._check_last(int(head[1]), offset)
@@ -188,9 +194,24 @@ class _Pass:
             return closed_.end()
         for at in range(stream.end() + length - _TOO_LONG, stream.end() + length):
             if data.startswith(_KEYWORD, at) and (closed_ := _STREAM_END.match(data, at)):
+                held = data[head.end() : stream.start() + 2]
+                if not self._ends_itself(held, data[stream.end() : at]):
+                    raise _endless(int(head[1]))
                 self.is_imprecise = True
                 return closed_.end()
         return None
+
+    def _ends_itself(self, held: bytes, packed: bytes) -> bool:
+        """Whether what a stream holds is at its end there, however far a reader goes on.
+
+        One that finds no `endstream` at the length looks for the next: the next object's.
+        """
+        ref = generic.Reference(0, 0, pdf=self._reader)
+        try:
+            read: Any = generic.read_object(BytesIO(held.strip() + b"\n"), container_ref=ref)
+        except Exception:  # noqa: BLE001  (the library raises anything on hostile bytes)
+            return False
+        return entry(read, "/Filter") in ("/FlateDecode", ["/FlateDecode"]) and ends_itself(packed)
 
     def _number(self, found: tuple[bytes, bytes], revision: int) -> int | None:
         """A length, which may be an object of its own."""
@@ -218,13 +239,7 @@ class _Pass:
         try:
             generic.read_object(stream, container_ref=ref)
         except Exception:  # noqa: BLE001  (the library raises anything on hostile bytes)
-            of = int(head[1])
-            raise TwoReadings(
-                "PDF_STREAM_LENGTH",
-                f"object {of} does not read, or is a stream that does not end where it says: "
-                "readers may see more or less of it",
-                f"对象 {of} 无法读取，或数据流长度不符，不同阅读器读到的内容可能不同",
-            ) from None
+            raise _endless(int(head[1])) from None
         return int(stream.tell())
 
     def _check_rest(self, begin: int, end: int) -> None:
@@ -250,10 +265,11 @@ def _check_object_streams(reader: Any, places: _Places) -> None:
             raise _twice(int(next(one for one in listed if listed.count(one) > 1)))
 
 
-def _check_rebuilt(reader: Any, data: bytes, places: _Places, end: int) -> None:
+def _check_rebuilt(found: Found, pass_: _Pass) -> None:
     """Rule 6."""
-    found = Found(reader, data, places, end=end)
-    if (found.others or found.has_trailer) and found.make_look():
+    if (found.others or found.has_trailer or pass_.has_junk) and found.makes_look():
+        if not found.others and not found.has_trailer:
+            raise _wrong_place(0)
         what, what_zh = found.told()
         raise TwoReadings(
             "PDF_OBJECT_TWICE",
@@ -273,6 +289,15 @@ def _inflated(held: Any, size: int) -> bytes:
     if entry(held, "/Filter") == "/FlateDecode" and "/DecodeParms" not in held:
         return zlib.decompressobj().decompress(bytes(held.encoded_data), size)[:size]
     return bytes(held.data[:size])
+
+
+def _endless(number: int) -> TwoReadings:
+    return TwoReadings(
+        "PDF_STREAM_LENGTH",
+        f"object {number} does not read, or is a stream that does not end where it says: "
+        "readers may see more or less of it",
+        f"对象 {number} 无法读取，或数据流长度不符，不同阅读器读到的内容可能不同",
+    )
 
 
 def _wrong_place(number: int) -> TwoReadings:

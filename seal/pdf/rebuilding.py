@@ -112,7 +112,7 @@ class Found:
             return "the trailer", "文件尾"
         return f"object {min(self.others)}", f"对象 {min(self.others)}"
 
-    def make_look(self) -> bool:
+    def makes_look(self) -> bool:
         """Whether something in the file makes readers look for its objects."""
         ends = [table_end(self._data, at) for at in self._tables]
         if any(end == -1 for end in ends):
@@ -137,7 +137,12 @@ class Found:
             return True
         for count, (number, (generation, _)) in enumerate(self.forces.items()):
             ref = generic.Reference(number, generation, pdf=self._reader)
-            held = self._reader.get_object(ref)
+            try:
+                held = self._reader.get_object(ref)
+            except Exception:  # noqa: BLE001  (the library raises anything on hostile bytes)
+                if not self.others and not self.has_trailer:
+                    continue
+                return True
             if count > _MOST or any(map(self._is_missing, _references(held, _STRUCTURE))):
                 return True
         return False

@@ -12,6 +12,7 @@ from seal.pdf.refused import UpdateRefused
 
 STREAM_KEYS: Final = frozenset(["/Type", "/Subtype", "/Length", "/Filter"])
 _LARGEST: Final = 32 * 1024 * 1024
+_STEP: Final = 1024 * 1024
 
 
 def inflated(stream: Any) -> bytes:
@@ -27,3 +28,15 @@ def inflated(stream: Any) -> bytes:
     if not inflater.eof or inflater.unused_data.strip(b"\r\n"):
         raise UpdateRefused("a stream holds more than it shows", "数据流中有多余内容")
     return held
+
+
+def ends_itself(packed: bytes) -> bool:
+    """Whether the end of packed octets is in themselves, so that whatever follows adds nothing."""
+    inflater, left, rest = zlib.decompressobj(), _LARGEST, packed
+    try:
+        while left > 0 and rest and not inflater.eof:
+            left -= len(inflater.decompress(rest, _STEP))
+            rest = inflater.unconsumed_tail
+    except zlib.error:
+        return False
+    return inflater.eof

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import zlib
 from io import BytesIO
 
 import pypdfium2
@@ -59,13 +60,42 @@ def _stream(length: int, body: bytes = TEXT_STREAM) -> bytes:
     return b"<< /Length %d >>\nstream\n%s\nendstream" % (length, body)
 
 
+def _packed_stream(packed: bytes, more: int) -> bytes:
+    head = b"<< /Filter /FlateDecode /Length %d >>\nstream\n" % (len(packed) + more)
+    return head + packed + b"\nendstream"
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        _stream(len(TEXT_STREAM) + 2),
+        _stream(len(TEXT_STREAM) + 3),
+        _packed_stream(zlib.compress(TEXT_STREAM)[:-5], 2),
+        _packed_stream(TEXT_STREAM, 2),
+    ],
+)
+def test_a_stream_that_may_go_on_is_refused(held: bytes) -> None:
+    """A reader that finds no end at the length goes on to the end of the next object's stream."""
+    found = _format(PdfBench().sealed_unseen(by_hand(objects={5: held})))
+    assert found == (Indication.FAILED, "PDF_STREAM_LENGTH", False)
+
+
+@pytest.mark.parametrize("after", [b"/Root 4 0 R", b"(", b"x"])
+def test_what_stands_behind_a_stream_is_refused_where_readers_look(after: bytes) -> None:
+    data = by_hand(objects={5: _stream(len(TEXT_STREAM)) + after})
+    assert _format(PdfBench().sealed_unseen(data)) == GOOD
+    odd = data.replace(b"00000 n \n", b"00000 n\n")
+    found = _format(PdfBench().sealed_unseen(odd))
+    assert found == (Indication.FAILED, "PDF_TABLE_WRONG", False)
+
+
 @pytest.mark.parametrize(
     ("held", "expected"),
     [
         (_stream(len(TEXT_STREAM) + 1), GOOD),  # with the end of line
         (_stream(len(TEXT_STREAM) - 2, TEXT_STREAM[:-2] + b" \n"), GOOD),
-        (_stream(len(TEXT_STREAM) + 2), TOLD),
-        (_stream(len(TEXT_STREAM) + 3), TOLD),
+        (_packed_stream(zlib.compress(TEXT_STREAM), 2), TOLD),
+        (_packed_stream(zlib.compress(TEXT_STREAM), 3), TOLD),
         (b"<< /Length 6 0 R >>\nstream\r\n%s\r\nendstream" % TEXT_STREAM, GOOD),
         (b"<</Length %d/DL 9>>stream\n%s endstream" % (len(TEXT_STREAM), TEXT_STREAM), GOOD),
         (b"<< /A << /Length 1 >> /Length 6 0 R >>\nstream\n%s\nendstream" % TEXT_STREAM, GOOD),
