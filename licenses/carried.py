@@ -25,6 +25,14 @@ _MOST_ATTACHMENTS = 100
 _MOST_BYTES = 1 << 20
 
 
+def carried_metadata(data: bytes, form: LicenseFormat) -> Mapping[str, str]:
+    """The metadata inside a form; empty where it cannot be read."""
+    try:
+        return _READERS[form](data)
+    except InvalidArgument:
+        return {}
+
+
 def carried_digest(data: bytes, form: LicenseFormat) -> str:
     """Digest of the metadata inside a form, hex; "" where it cannot be read."""
     try:

@@ -30,6 +30,10 @@ BIG_ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 #: Ordered by code point in every database.
 _KEY = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 _LAST = chr(0x10FFFF)
+#: Read by `licenses.states`.
+_STATE_BEGAN = sa.text(
+    "INSERT INTO license_state (license_id, at, state) VALUES (:license_id, :at, :state)"
+).bindparams(sa.bindparam("at", type_=UtcDateTime))
 
 
 class Table(SQLModel, registry=TABLES):
@@ -230,6 +234,12 @@ def license_by_id(session: Session, license_id: str, *, lock: bool = False) -> L
     return None if row is None else _license(row)
 
 
+def license_by_identifier(session: Session, identifier: str) -> License | None:
+    """The license with an identifier."""
+    row = session.exec(select(LicenseRow).where(LicenseRow.identifier == identifier)).first()
+    return None if row is None else _license(row)
+
+
 def issued(session: Session, issuer: str, *, after: str, size: int) -> list[License]:
     """Licenses of an issuer in order of id."""
     statement = (
@@ -319,7 +329,11 @@ def move(
         .where(col(LicenseRow.id) == license_id, col(LicenseRow.state) == before.value)
         .values(state=after.value, state_time=at, state_reason=reason, **others)
     )
-    return bool(done.rowcount)  # type: ignore[attr-defined]  # an UPDATE has one
+    if not done.rowcount:  # type: ignore[attr-defined]  # an UPDATE has one
+        return False
+    values = {"license_id": license_id, "at": at, "state": after.value}
+    session.execute(_STATE_BEGAN, values)
+    return True
 
 
 def _license(row: LicenseRow) -> License:

@@ -14,7 +14,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from licenses.model import Holder, License, LicenseState, Order, Origin, Paper
 from licenses.orders import holder_of
-from licenses.presentations.model import Outcome
+from licenses.presentations.model import Check, Outcome
 from licenses.types.model import LicenseType, TypeVersion
 from licenses.types.rpc import HOLDER_CODE_TYPES
 from licenses.v1 import licenses_pb2 as pb
@@ -147,13 +147,21 @@ def to_license(license_: License) -> pb.License:
 
 
 def to_verdict(outcome: Outcome) -> seal_pb2.Verdict:
-    """What came of verifying a license, with its checks."""
+    """What came of verifying a presentation."""
+    reason = outcome.refusal.value if outcome.refusal else ""
+    return verdict_of(reason, outcome.summary, outcome.summary_zh, outcome.checks)
+
+
+def verdict_of(
+    reason: str, summary: str, summary_zh: str, checks: Sequence[Check]
+) -> seal_pb2.Verdict:
+    """A verdict with its checks: PASSED where there is no reason against it."""
     passed, failed = seal_pb2.INDICATION_PASSED, seal_pb2.INDICATION_FAILED
     return seal_pb2.Verdict(
-        indication=failed if outcome.refusal else passed,
-        sub_indication=outcome.refusal.value if outcome.refusal else "",
-        summary=outcome.summary,
-        summary_zh=outcome.summary_zh,
+        indication=failed if reason else passed,
+        sub_indication=reason,
+        summary=summary,
+        summary_zh=summary_zh,
         checks=[
             seal_pb2.Check(
                 name=one.name,
@@ -161,6 +169,6 @@ def to_verdict(outcome: Outcome) -> seal_pb2.Verdict:
                 detail=one.detail,
                 detail_zh=one.detail_zh,
             )
-            for one in outcome.checks
+            for one in checks
         ],
     )

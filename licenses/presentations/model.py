@@ -234,6 +234,21 @@ def refusal_of(
     """The first check that fails, in the order of the checks; None if none does."""
     if presentation is None or license_ is None or license_.state in NEVER_IN_FORCE:
         return Refusal.CODE_UNKNOWN
+    refusal = shown_refusal(
+        presentation, verifier=verifier, purpose=purpose, delegation_open=delegation_open, now=now
+    )
+    return refusal or license_refusal(license_, now=now, document=document)
+
+
+def shown_refusal(
+    presentation: Presentation,
+    *,
+    verifier: str,
+    purpose: str,
+    delegation_open: bool,
+    now: datetime,
+) -> Refusal | None:
+    """Why a presentation does not serve this verifier, whatever its license is."""
     if presentation.audience and presentation.audience != verifier:
         return Refusal.WRONG_AUDIENCE
     if not delegation_open:
@@ -246,22 +261,30 @@ def refusal_of(
         return Refusal.CODE_USED_UP
     if presentation.purpose_bound and not same_purpose(presentation.purpose, purpose):
         return Refusal.WRONG_PURPOSE
-    return license_refusal(license_, now=now, document=document)
+    return None
 
 
 def license_refusal(
     license_: License, *, now: datetime, document: DocumentVerdict | None
 ) -> Refusal | None:
     """Why a license itself does not pass, however it was shown; None where it does."""
+    refusal = state_refusal(license_, now)
+    if refusal is not None:
+        return refusal
+    if document is not None and not document.intact:
+        return Refusal.METADATA_CHANGED
+    return None if document and document.passed else Refusal.DOCUMENT_NOT_VERIFIED
+
+
+def state_refusal(license_: License, now: datetime) -> Refusal | None:
+    """Why a license is not in force, by its state and its days."""
     if license_.state in _STATES:
         return _STATES[license_.state]
     if is_expired(license_.valid_to, now):
         return Refusal.LICENSE_EXPIRED
     if china_date(now) < license_.valid_from.isoformat():
         return Refusal.LICENSE_NOT_YET_VALID
-    if document is not None and not document.intact:
-        return Refusal.METADATA_CHANGED
-    return None if document and document.passed else Refusal.DOCUMENT_NOT_VERIFIED
+    return None
 
 
 def describe(

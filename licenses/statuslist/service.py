@@ -87,6 +87,13 @@ class StatusLists:
         with self._database.unit_of_work() as work:
             return self.give(work, license_id)
 
+    def license_at(self, session: Any, ref: StatusRef) -> str:
+        """The id of the license whose status stands there; "" where none of this node's does."""
+        number = ref.uri.removeprefix(f"{self._address}/")
+        if not number.isdecimal() or len(number) > 9 or ref.uri != self.uri(int(number)):
+            return ""
+        return store.license_at(session, int(number), ref.index)
+
     def uri(self, number: int) -> str:
         """What a list is called."""
         return f"{self._address}/{number}"

@@ -58,8 +58,13 @@ def place(
 
 
 def _is_free(session: Session, of_list: int, at: int) -> bool:
+    return not license_at(session, of_list, at)
+
+
+def license_at(session: Session, of_list: int, at: int) -> str:
+    """The id of the license at a place; "" where none is."""
     statement = select(StatusRow.license_id).where(StatusRow.list == of_list, StatusRow.place == at)
-    return session.exec(statement).first() is None
+    return session.exec(statement).first() or ""
 
 
 def lists(session: Session) -> list[int]:

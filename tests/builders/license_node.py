@@ -25,6 +25,7 @@ from licenses.v1 import (
     licenses_pb2_grpc,
     offline_pb2_grpc,
     presentations_pb2_grpc,
+    verifying_pb2_grpc,
 )
 from licenses.v1 import licenses_pb2 as pb
 from licenses.v1 import presentations_pb2 as presentations
@@ -70,6 +71,8 @@ class Client:
     delegations: Any = field(init=False)
     offline: Any = field(init=False)
     statuses: Any = field(init=False)
+    verifying: Any = field(init=False)
+    copies: Any = field(init=False)
     batches: Any = field(init=False)
     catalog: Any = field(init=False)
     seals: Any = field(init=False)
@@ -80,6 +83,8 @@ class Client:
         self.batches = batches_pb2_grpc.BatchServiceStub(self.channel)
         self.offline = offline_pb2_grpc.OfflineServiceStub(self.channel)
         self.statuses = offline_pb2_grpc.StatusListServiceStub(self.channel)
+        self.verifying = verifying_pb2_grpc.VerifyingServiceStub(self.channel)
+        self.copies = verifying_pb2_grpc.CopyServiceStub(self.channel)
         self.delegations = delegations_pb2_grpc.DelegationServiceStub(self.channel)
         self.catalog = catalog_pb2_grpc.CatalogServiceStub(self.channel)
         self.seals = seal_pb2_grpc.SealServiceStub(self.channel)

@@ -19,6 +19,7 @@ from licenses import store
 from licenses.accesses import store as accesses  # noqa: F401  # its table is looked for
 from licenses.batches import store as batches
 from licenses.batches.rows import store as rows
+from licenses.copies import store as copies  # noqa: F401  # likewise
 from licenses.delegations import store as delegations  # noqa: F401  # likewise
 from licenses.enclosures import store as enclosures
 from licenses.holder_index import HolderIndex
@@ -28,6 +29,7 @@ from licenses.model import License, LicenseState
 from licenses.presentations import store as presentations
 from licenses.reading import Reading
 from licenses.server import MIGRATIONS
+from licenses.states import store as states  # noqa: F401  # likewise
 from licenses.statuslist import store as statuslist  # noqa: F401  # likewise
 from licenses.types import store as types
 from runtime.clock import FixedClock

@@ -215,6 +215,12 @@ TABLES: dict[tuple[str, str], dict[str, str | tuple[str, ...]]] = {
         "ListPresentations": OWN,
         "ListLooks": ("looks_told",),
     },
+    ("licenses.verifying.rpc", "POLICY"): {
+        "VerifyLicense": ("license_verified",),
+    },
+    ("licenses.copies.rpc", "POLICY"): {
+        "MakeEndorsedCopy": ("license_copied",),
+    },
     ("licenses.offline.rpc", "POLICY"): {
         "PresentOffline": ("license_presented",),
         "GetPresentingTrust": PUBLIC,
