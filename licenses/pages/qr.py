@@ -8,7 +8,7 @@ from functools import lru_cache
 import segno
 
 from licenses.pages.model import BLACK, Box, Path
-from licenses.pages.qr_masks import best_mask
+from licenses.pages.qr_masks import masked
 from runtime.errors import InvalidArgument
 
 # White around the code, in modules; the paper adds what ISO/IEC 18004 asks beyond it.
@@ -19,7 +19,7 @@ _QUIET = 1
 def qr_path(text: str, box: Box) -> Path:
     """The code of a text, fitted to a box. Raises InvalidArgument, QR_TOO_LONG."""
     try:
-        matrix = _matrix(text)
+        _, matrix = masked(segno.make_qr(text, error="m", mask=0))
     except (segno.DataOverflowError, ValueError) as error:
         raise InvalidArgument(
             "the text is too long for a QR code",
@@ -31,12 +31,6 @@ def qr_path(text: str, box: Box) -> Path:
     # Whole numbers, and the size once: a third of the bytes.
     place = (unit, 0.0, 0.0, unit, x + _QUIET * unit, y + _QUIET * unit)
     return Path(data=_outlines(matrix), stroke=None, fill=BLACK, even_odd=True, transform=place)
-
-
-def _matrix(text: str) -> Sequence[Sequence[int]]:
-    code = segno.make_qr(text, error="m", mask=0)
-    mask = best_mask(code)
-    return (segno.make_qr(text, error="m", mask=mask) if mask else code).matrix
 
 
 def _outlines(matrix: Sequence[Sequence[int]]) -> str:

@@ -51,18 +51,20 @@ class _Size:
     masks: tuple[tuple[int, int], ...]
 
 
-def best_mask(code: Any) -> int:
-    """The mask with the lowest penalty, of a code that was made with mask 0."""
+def masked(code: Any) -> tuple[int, tuple[bytes, ...]]:
+    """The mask with the lowest penalty, and the matrix with it, of a code made with mask 0."""
     matrix = code.matrix
     known = _of_size(len(matrix), code.version)
-    stride = known.stride
-    lines = [matrix, list(zip(*matrix, strict=True))]
-    plain = [
-        (_packed(one, stride) & keep) ^ mask
-        for one, keep, mask in zip(lines, known.keeps, known.masks[0], strict=True)
-    ]
-    scores = [_penalty(plain[0] ^ rows, plain[1] ^ columns, known) for rows, columns in known.masks]
-    return scores.index(min(scores))
+    size, stride = known.size, known.stride
+    first_rows, first_columns = known.masks[0]
+    plain = (_packed(matrix, stride) & known.keeps[0]) ^ first_rows
+    turned = list(zip(*matrix, strict=True))
+    across = (_packed(turned, stride) & known.keeps[1]) ^ first_columns
+    scores = [_penalty(plain ^ rows, across ^ columns, known) for rows, columns in known.masks]
+    mask = scores.index(min(scores))
+    rows = plain ^ known.masks[mask][0] | _format(code.version, code.error, mask)
+    modules = f"{rows:0{size * stride}b}".encode().translate(_MODULES)
+    return mask, tuple(modules[at : at + size] for at in range(0, size * stride, stride))
 
 
 def _packed(lines: Sequence[Sequence[int]], stride: int) -> int:
@@ -73,6 +75,15 @@ def _packed(lines: Sequence[Sequence[int]], stride: int) -> int:
 
 
 _DIGITS = bytes((48, 49)) + bytes([48]) * 254
+_MODULES = bytes(byte == 49 for byte in range(256))
+
+
+@lru_cache(maxsize=256)
+def _format(version: int, error: str, mask: int) -> int:
+    """What says the error correction and the mask, and the version, by rows."""
+    sample = segno.make_qr("0", version=version, mask=mask, error=error, boost_error=False)
+    known = _of_size(len(sample.matrix), version)
+    return _packed(sample.matrix, known.stride) & ~known.keeps[0]
 
 
 @lru_cache(maxsize=40)
