@@ -14,7 +14,7 @@ import calendar
 from collections.abc import Mapping
 from datetime import date, timedelta
 
-from licenses.model import Act, License, Order
+from licenses.model import Act, License, Order, Origin
 from licenses.types.model import Validity
 from licenses.types.values import read_day
 from runtime.errors import FailedPrecondition, FieldViolation, InvalidArgument
@@ -78,14 +78,14 @@ def _end_place(order: Order) -> str:
 
 def corrected(before: License, order: Order, wished: date | None, today: date) -> Term:
     """The days of a corrected license. Raises InvalidArgument, BAD_LICENSE_FIELDS."""
-    rule = order.type.validity
     start = wished or before.valid_from
-    if wished is None and not rule.until_field:
-        return start, before.valid_to
     wrong: list[FieldViolation] = []
     if wished and wished > max(today, before.valid_from):
         wrong.append(FieldViolation("valid_from", "after today, and after the first day so far"))
-    end = last_day(start, rule, order.fields)
+    end = before.valid_to
+    # Of a paper license the last day is what the paper says, whatever the type's rule.
+    if _says_another_end(before, order) or (wished and before.origin is not Origin.PAPER):
+        end = last_day(start, order.type.validity, order.fields)
     if end and end < start:
         wrong.append(FieldViolation(_end_place(order), "the last day is before the first"))
     _refuse(wrong)
@@ -94,10 +94,16 @@ def corrected(before: License, order: Order, wished: date | None, today: date) -
 
 def transferred(before: License, order: Order, today: date) -> Term:
     """The rest of a license's days. Raises InvalidArgument, BAD_LICENSE_FIELDS."""
-    rule = order.type.validity
-    if rule.until_field and last_day(today, rule, order.fields) != before.valid_to:
+    if _says_another_end(before, order):
         _refuse([FieldViolation(_end_place(order), "a transfer keeps the last day")])
     return max(today, before.valid_from), before.valid_to
+
+
+def _says_another_end(before: License, order: Order) -> bool:
+    """Whether the field that says the last day was changed."""
+    until = order.type.validity.until_field
+    said = order.fields.get(until, "")
+    return bool(until) and said != before.metadata.get(until, "")
 
 
 def renewed(before: License, order: Order, wished: date | None, today: date) -> Term:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from licenses.model import Act, Order, Paper
+from licenses.model import Act, Order, Origin, Paper
 from licenses.terms import succeeding, term_of
 from licenses.types.model import Validity
 from runtime.errors import FailedPrecondition, InvalidArgument
@@ -114,6 +114,11 @@ def test_what_a_paper_cannot_say_is_refused(changes: dict[str, Any], places: lis
     assert wrong(term_of, of_paper(**changes), TODAY) == places
 
 
+SAYING = a_license(
+    valid_from=date(2024, 1, 1),
+    valid_to=date(2026, 12, 31),
+    metadata={"KZ_JZRQ": "2026-12-31"},
+)
 BEFORE = a_license(valid_from=date(2024, 1, 1), valid_to=date(2026, 12, 31))
 
 
@@ -174,12 +179,21 @@ def test_a_correction_keeps_the_days_or_sets_the_first_right() -> None:
     assert wrong(corrected, None, "until", "2023-12-31") == ["fields.KZ_JZRQ"]
 
 
+@pytest.mark.parametrize("rule", RULES)
+def test_the_last_day_that_a_paper_said_stays_whatever_is_corrected(rule: str) -> None:
+    paper = replace(BEFORE, origin=Origin.PAPER)
+    for wished in (None, date(2024, 2, 1)):
+        days = succeeding(paper, order(rule, ""), Act.CORRECT, wished, TODAY)
+        assert days == (wished or paper.valid_from, paper.valid_to)
+    assert succeeding(paper, order(rule, ""), Act.TRANSFER, None, TODAY) == (TODAY, paper.valid_to)
+
+
 def test_a_transfer_is_for_the_rest() -> None:
-    def moved(rule: str, until: str = "", before: Any = BEFORE) -> Any:
+    def moved(rule: str, until: str = "", before: Any = SAYING) -> Any:
         return succeeding(before, order(rule, until), Act.TRANSFER, None, TODAY)
 
     assert moved("years") == (TODAY, BEFORE.valid_to)
     assert moved("until", "2026-12-31") == (TODAY, BEFORE.valid_to)
     assert wrong(moved, "until", "2036-12-31") == ["fields.KZ_JZRQ"]
-    later = replace(BEFORE, valid_from=date(2026, 12, 1))
+    later = replace(SAYING, valid_from=date(2026, 12, 1))
     assert moved("years", before=later) == (date(2026, 12, 1), BEFORE.valid_to)
