@@ -28,7 +28,7 @@ from runtime.objects import ObjectStore
 from runtime.retention import retained
 from runtime.rpc import Server
 
-THREADS = 4
+THREADS = 32  # most of the time they wait, for the log to take a question in
 
 
 class Cases:

@@ -29,21 +29,36 @@ def collect(
 
     `entries`: what the applicant entered, by field of the form. Raises grpc.RpcError.
     """
+    request = gather(
+        client, collection, holder_code, entries, purpose=purpose, request_id=request_id
+    )
+    done: pb.Collection = client.materials.CollectMaterials(
+        request, timeout=client.timeout
+    ).collection
+    return done
+
+
+def gather(
+    client: Client,
+    collection: str,
+    holder_code: str,
+    entries: Mapping[str, str],
+    *,
+    purpose: str = PURPOSE,
+    request_id: str = "",
+) -> pb.CollectMaterialsRequest:
+    """Ask what the applicant agreed to have asked; what is to be handed in."""
     plan = client.materials.GetCollection(
         pb.GetCollectionRequest(name=collection), timeout=client.timeout
     ).collection
     handling = _fields(client, plan.service_item)
-    request = pb.CollectMaterialsRequest(
+    return pb.CollectMaterialsRequest(
         collection=collection,
         holder_code=holder_code,
         answers=_answers(client, plan, holder_code, entries, handling, purpose),
         entries=entries,
         request_id=request_id or new_request_id(),
     )
-    done: pb.Collection = client.materials.CollectMaterials(
-        request, timeout=client.timeout
-    ).collection
-    return done
 
 
 def _answers(

@@ -21,6 +21,7 @@ from pathlib import Path
 from tests.benchmarks import (
     audit_log,
     batch_query,
+    collecting,
     fanning_out,
     granting,
     idle,
@@ -53,7 +54,7 @@ NAMES = (
     "search-postgresql", "spatial", "authorize", "revocation", "publish", "publish-whole",
     *licensing.NAMES, "seal-rpc", "seal-batch", "log-growth", "log-proof", "record-growth",
     *publishing_forms.names(), *publishing_forms.names("-postgresql"), *fanning_out.names(),
-    *snapshots.NAMES,
+    *snapshots.NAMES, *collecting.NAMES,
 )  # fmt: skip
 
 
@@ -151,6 +152,7 @@ def _benchmarks(
         fanning_out.names(): lambda: fanning_out.run(county(), folder, only or ()),
         snapshots.NAMES: lambda: snapshots.run(large_county(), folder),
         licensing.NAMES: lambda: licensing.run(county(), folder),
+        collecting.NAMES: lambda: collecting.run(folder),
         ("seal-rpc",): lambda: [sealing.by_rpc(county())],
         ("log-growth", "log-proof"): lambda: log_growth.run(folder),
         ("record-growth",): lambda: record_growth.run(folder),

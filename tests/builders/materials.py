@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -32,8 +33,15 @@ ITEMS_READ = ("name", "birth_date", "residence_address")
 
 @pytest.fixture(scope="module")
 def county_of_materials(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """`county_on` for a test file: say `scene = materials.county_of_materials` in it."""
+    with county_on(tmp_path_factory.mktemp("materials") / "data") as scene:
+        yield scene
+
+
+@contextmanager
+def county_on(folder: Path) -> Iterator[Stage]:
     """The county with the 30 items' materials, their handlings, records and the bureau's grant."""
-    with county.county(tmp_path_factory.mktemp("materials") / "data") as scene:
+    with county.county(folder) as scene:
         put_materials(scene)
         publish(scene)
         grant(scene, "employment")

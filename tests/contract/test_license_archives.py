@@ -1,4 +1,4 @@
-"""Archives on SQLite and PostgreSQL: destroyed by two after their time, whole again after a crash."""
+"""Archives on SQLite and PostgreSQL: destroyed by two after their time, whole after a crash."""
 
 from __future__ import annotations
 

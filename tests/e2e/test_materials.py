@@ -8,8 +8,7 @@ from typing import Any
 
 import grpc
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from exchange.v1 import audit_pb2, catalog_pb2
 from licenses.v1 import licenses_pb2
