@@ -47,7 +47,10 @@ async def looked(request: Request, person: Person) -> Response:
             for one in accesses.accesses
         ],
         looks=[
-            (one, who(one.system), did(one.kind), one.time.ToDatetime(UTC)) for one in looks.looks
+            (one, who(one.system), did(one.kind), one.time.ToDatetime(UTC))
+            for one in looks.looks
+            # To open one's own list is a look, too: it would hide the others.
+            if one.system != person.system or one.kind != "held_licenses_listed"
         ],
         following=accesses.next_page_token,
         following_looks=looks.next_page_token,

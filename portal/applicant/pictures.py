@@ -17,6 +17,8 @@ def first_page(document: bytes) -> bytes:
     with PDFIUM:
         read: Any = pypdfium2.PdfDocument(document)  # type: ignore[no-untyped-call]
         try:
+            # A seal is a signature field's appearance: without the form it would not be drawn.
+            read.init_forms()
             shown = read[0]
             drawn = shown.render(scale=WIDTH / shown.get_width(), may_draw_forms=True)
             picture = drawn.to_pil().convert("RGB")

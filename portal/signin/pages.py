@@ -218,7 +218,9 @@ def home_of(person: Person) -> str:
     """Where somebody begins."""
     if person.has(Role.APPLICANT):
         return "/my/licenses"
-    return "/office" if person.has(Role.ADMINISTRATOR) else "/"
+    if person.has(Role.ADMINISTRATOR) or person.has(Role.AUDITOR):
+        return "/office"
+    return "/counter/accounts" if person.has(Role.COUNTER) else "/"
 
 
 ROUTES: Final = (

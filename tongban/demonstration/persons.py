@@ -44,7 +44,7 @@ def enrol_people(stage: Stage) -> dict[str, Enrolled]:
         "applicant": enrol_one(stage, "applicant", someone.name, someone.citizen_number),
         "administrator": enrol_one(
             stage, "administrator", "钱管理", "qian.guanli", "departments/service-centre",
-            (Role.ADMINISTRATOR, Role.DEPARTMENT),
+            (Role.ADMINISTRATOR, Role.COUNTER, Role.DEPARTMENT),
         ),
         "auditor": enrol_one(
             stage, "auditor", "孙审计", "sun.shenji", "departments/audit", (Role.AUDITOR,)

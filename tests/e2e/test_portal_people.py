@@ -1,8 +1,7 @@
-"""The applicant's journeys in a real browser, and what nobody gets by trying."""
+"""People who sign in, in a real browser: their journeys, and what nobody gets by trying."""
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Iterator
@@ -13,8 +12,11 @@ import pytest
 import zxingcpp
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect
+from pyotp import TOTP
 
+from exchange.audit.told import accesses_from_json
 from licenses.v1 import licenses_pb2, presentations_pb2
+from runtime.identity import Role
 from tests.builders import county
 from tests.builders.portal import (
     LANGUAGES,
@@ -72,6 +74,9 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
         ]
         enrolled = enrol_people(scene)
         enrolled["other"] = enrol_one(scene, "other", OTHER.name, OTHER.citizen_number)
+        enrolled["leaver"] = enrol_one(
+            scene, "leaver", "周离职", "zhou.lizhi", "departments/audit", (Role.AUDITOR,)
+        )
         yield Town(found, enrolled, made[0], made[1])
 
 
@@ -199,10 +204,8 @@ def test_who_looked_can_be_taken_away_and_verified(town: Town, page: Page) -> No
     expect(page.locator("main")).to_contain_text("查询了您的数据")
     with page.expect_download() as started:
         page.get_by_role("button", name="下载证明").click()
-    told = json.loads(started.value.path().read_text("utf-8"))
-    from exchange.audit.told import accesses_from_json
-
-    saved = accesses_from_json(json.dumps(told))
+    saved = accesses_from_json(started.value.path().read_text("utf-8"))
+    assert saved.key == town.people["applicant"].login
     assert len(saved.accesses) >= 3
     assert all("c2sp.org/tlog-proof" in one.proven.proof for one in saved.accesses)
 
@@ -287,7 +290,7 @@ def test_signing_out_ends_the_session_everywhere(town: Town, browser: Browser) -
         expect(page.locator("header")).to_contain_text("孙审计")
         with client(town, context) as kept:
             page.get_by_role("button", name="退出").click()
-            expect(page.get_by_role("link", name="登录")).to_be_visible()
+            expect(page.get_by_role("link", name="登录", exact=True)).to_be_visible()
             assert kept.get("/my/licenses").headers["Location"].startswith("/sign-in")
 
 
@@ -301,3 +304,117 @@ def test_a_wrong_password_says_nothing_of_who_there_is(town: Town) -> None:
             assert not answer.cookies.get("__Host-session")
             said.append(answer.text.replace(login, ""))
     assert said[0] == said[1]
+
+
+# --- the administrator ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def in_office(town: Town, browser: Browser) -> Iterator[dict[str, object]]:
+    """The cookies of the administrator's session, with a request that waits."""
+    sharing.ask(
+        town.site.scene["employment"], sharing.POPULATION, ["name", "phone"], sharing.PURPOSE
+    )
+    with window(browser, "desktop") as context:
+        page = context.new_page()
+        sign_in(page, town, "administrator")
+        yield context.storage_state()
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_page_of_the_office_is_fit_for_everybody(
+    town: Town, browser: Browser, in_office: dict[str, object], size: str, language: str
+) -> None:
+    pages = {
+        "overview": "/office",
+        "requests": "/office/requests",
+        "catalog": "/office/catalog",
+        "resource": "/office/catalog/public-security/population",
+        "accounts": "/office/accounts",
+        "disable": f"/office/accounts/{town.people['auditor'].account.split('/')[1]}/disable",
+        "invite": "/counter/accounts",
+    }
+    with window(browser, size, state=in_office) as context:
+        page = context.new_page()
+        for name, path in pages.items():
+            answer = page.goto(f"{town.site.url}{path}?lang={language}")
+            assert answer is not None
+            assert answer.status == 200, path
+            assert not faults(page), path
+            assert overflow(page) <= 0, path
+            keep_picture(page, f"office-{name}-{size}-{language}")
+
+
+def test_an_administrator_sees_who_is_late_and_what_was_asked(
+    town: Town, browser: Browser, in_office: dict[str, object]
+) -> None:
+    with window(browser, "desktop", state=in_office) as context:
+        page = context.new_page()
+        page.goto(f"{town.site.url}/office")
+        expect(page.locator("tbody tr")).to_contain_text("示范县公安局")
+        expect(page.locator("tbody tr")).to_contain_text("个工作日")
+        page.get_by_role("link", name="答复数据申请").click()
+        expect(page.locator("main")).to_contain_text(sharing.PURPOSE)
+        expect(page.locator("main")).to_contain_text("法定时限")
+        assert not faults(page)
+        keep_picture(page, "office-request-desktop-zh")
+        page.goto(f"{town.site.url}/office/catalog")
+        page.fill("[name=words]", "人口")
+        page.get_by_role("button", name="搜索").click()
+        page.get_by_role("link", name="人口基础信息").first.click()
+        expect(page.locator("table")).to_contain_text("公民身份号码")
+
+
+def test_a_counter_makes_an_account_and_its_owner_enrols_and_signs_in(
+    town: Town, browser: Browser, in_office: dict[str, object]
+) -> None:
+    newcomer = list(people(3))[2]
+    with window(browser, "desktop", state=in_office) as context:
+        page = context.new_page()
+        page.goto(f"{town.site.url}/counter/accounts")
+        page.fill("[name=code]", newcomer.citizen_number)
+        page.fill("[name=name]", newcomer.name)
+        page.get_by_role("button", name="开户").click()
+        link = page.locator("code.secret").inner_text()
+        assert newcomer.citizen_number not in page.url
+        assert not faults(page)
+    path = link.partition("/enrol/")[2]
+    with window(browser, "phone") as context:
+        page = context.new_page()
+        page.goto(f"{town.site.url}/enrol/{path}")
+        assert not faults(page)
+        assert overflow(page) <= 0
+        keep_picture(page, "enrol-phone-zh")
+        secret = page.locator("code.secret").inner_text()
+        page.fill("#code", TOTP(secret).at(time.time() - 30))
+        page.fill("#password", "几个 词语 连在 一起 就好")
+        page.get_by_role("button", name="完成设置").click()
+        expect(page.locator("h1")).to_have_text("账户已设置")
+        assert page.goto(f"{town.site.url}/enrol/{path}").status == 404  # type: ignore[union-attr]
+        page.goto(f"{town.site.url}/sign-in")
+        page.fill("[name=login]", newcomer.citizen_number)
+        page.fill("[name=password]", "几个 词语 连在 一起 就好")
+        page.fill("[name=code]", TOTP(secret).at(time.time()))
+        page.locator("form[action='/sign-in'] button").click()
+        expect(page.locator("main")).to_contain_text("暂无证照")
+        assert not faults(page)
+        keep_picture(page, "applicant-none-phone-zh")
+
+
+def test_a_disabled_account_is_signed_out_at_once(
+    town: Town, browser: Browser, in_office: dict[str, object]
+) -> None:
+    with window(browser, "desktop") as context, window(browser, "desktop", state=in_office) as own:
+        page = context.new_page()
+        sign_in(page, town, "leaver")
+        assert page.url.endswith("/office")
+        office = own.new_page()
+        account = town.people["leaver"].account.split("/")[1]
+        office.goto(f"{town.site.url}/office/accounts/{account}/disable")
+        office.fill("[name=reason]", "离职")
+        office.get_by_role("button", name="停用").click()
+        expect(office.locator("tr").filter(has_text="周离职")).to_contain_text("已停用")
+        time.sleep(0.6)
+        page.goto(f"{town.site.url}/office")
+        expect(page.locator("[role=status]")).to_contain_text("会话已结束")
