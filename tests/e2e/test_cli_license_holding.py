@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from licenses.v1 import offline_pb2 as pb
+from runtime.clock import china_date
 from tests.builders import commands, county
 from tests.builders.commands import at
 from tests.builders.licenses import citizen_number
@@ -122,3 +124,49 @@ def test_a_qr_code_is_verified_without_a_network(
     (trust,) = folder.glob("trust-*.json")
     trust.write_text(trust.read_text().replace("made_at", "mad_at"))
     assert "PRESENTING_TRUST_MALFORMED" in run(*verify).stderr
+
+
+def test_files_copies_and_fields_are_checked(
+    scene: Stage, license_name: str, tmp_path: Path
+) -> None:
+    here, other = counter(scene), at(scene, "police")
+    folder = tmp_path / "received"
+    folder.mkdir()
+    for form in ("ofd", "pdf"):
+        told(
+            "document", license_name, "--out", folder / f"license.{form}", "--reason", "交付",
+            *(() if form == "ofd" else ("--format", "pdf")), *at(scene),
+        )  # fmt: skip
+    made = told(
+        "copy", license_name, "--purpose", "办理社会保险", "--receiver", "示范县公安局",
+        "--until", china_date(datetime.now(UTC) + timedelta(days=7)),
+        "--out", folder / "copy.pdf", *here,
+    )  # fmt: skip
+    assert len(made["original_sha256"]) == 64
+    report = tmp_path / "report.csv"
+    want = ("--purpose", "办理社会保险", *other)
+    found = told("check", folder, "--report", report, *want)
+    assert [one["indication"] for one in found] == ["PASSED"] * 3
+    assert report.read_text("utf-8-sig").count("PASSED") == 3
+    said = run("license", "check", folder / "copy.pdf", "--purpose", "办理贷款", *other)
+    assert said.exit_code == 1
+    assert "for another purpose" in said.output
+    one = told("check", folder / "license.ofd", *want)
+    fields = ("--field", "CZZT=赵示例")
+    assert told("match", one["license_identifier"], *fields, *want)["state"] == "ACTIVE"
+    said = run("license", "match", one["license_identifier"], "--field", "CZZT=钱", *want)
+    assert said.exit_code == 1
+    assert (
+        "NO_MATCH"
+        in run(
+            "license", "match", one["license_identifier"], "--field", "CZZT=钱", *want, "--json"
+        ).output
+    )
+    then = ("--as-of", "2020-01-01T00:00:00+08:00")
+    said = run("license", "check", folder / "license.ofd", *want, *then)
+    assert said.exit_code == 1
+    for wrong in (("--as-of", "yesterday"),):
+        assert run("license", "check", folder / "license.ofd", *want, *wrong).exit_code == 4
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert "NO_FILES" in run("license", "check", empty, *want).stderr

@@ -12,6 +12,7 @@ from runtime.errors import InvalidArgument
 from tongban.client import Client, new_request_id, repeatable
 from tongban.commands import (
     license_batches,
+    license_checking,
     license_delegating,
     license_fonts,
     license_life,
@@ -59,6 +60,7 @@ app.add_typer(license_types.app, name="type")
 app.add_typer(license_life.app)
 app.add_typer(license_presenting.app)
 app.add_typer(license_offline.app)
+app.add_typer(license_checking.app)
 app.add_typer(license_delegating.app, name="delegation")
 app.add_typer(license_preview.app)
 app.add_typer(license_fonts.app)

@@ -1,0 +1,245 @@
+"""The tables of holding, presenting and verifying on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, timedelta
+
+import pytest
+
+from licenses import store
+from licenses.accesses import store as accesses
+from licenses.copies import store as copies
+from licenses.copies.model import EndorsedCopy
+from licenses.delegations import store as delegations
+from licenses.delegations.model import Delegation
+from licenses.holder_index import HolderIndex
+from licenses.model import License, LicenseFormat, LicenseState
+from licenses.presentations import store as presentations
+from licenses.server import MIGRATIONS
+from licenses.states import store as states
+from licenses.statuslist import store as statuslist
+from licenses.statuslist.model import Status, place_of, places_key
+from runtime.database import Database
+from runtime.errors import Aborted
+from runtime.records import make_record
+from tests.builders.licenses import NOW, a_license, a_presentation, citizen_number
+
+INDEX = HolderIndex(b"one passphrase")
+KEY = places_key(b"one passphrase")
+HOLDER, OTHER = citizen_number(1), citizen_number(2)
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    found = Database(database_url, schema="licenses")
+    found.migrate(MIGRATIONS)
+    yield found
+    found.close()
+
+
+def add(database: Database, license_: License) -> License:
+    with database.unit_of_work() as work:
+        store.add_license(
+            work.session, license_, index=INDEX, request_id=license_.id, request_digest=b"d"
+        )
+    return license_
+
+
+def test_presentations_of_a_holder_are_listed_and_used(database: Database) -> None:
+    mine, others = add(database, a_license(1)), add(database, a_license(2, holder_code=OTHER))
+    with database.unit_of_work() as work:
+        for number, (of, changes) in enumerate(
+            (
+                (mine, {}),
+                (mine, {"max_uses": 1}),
+                (mine, {"ended": True}),
+                (mine, {"expire_time": NOW}),
+                (mine, {"purpose": "用途", "purpose_bound": True, "delegation": "d" * 24}),
+                (others, {}),
+            )
+        ):
+            made = a_presentation(of, id=f"{number:024x}", **changes)
+            presentations.add_presentation(
+                work.session, made, code_digest=bytes([number]), actor="a", request_id=str(number)
+            )
+        assert presentations.use(work.session, f"{1:024x}")
+        assert not presentations.use(work.session, f"{1:024x}")
+
+    def listed(**changes: object) -> list[int]:
+        values = {"license_id": "", "open_at": NOW, "after": "", "size": 10, **changes}
+        with database.reading() as session:
+            found = presentations.presentations_of(session, INDEX(HOLDER), **values)  # type: ignore[arg-type]
+        assert {name for _, name in found} <= {mine.name}
+        return [int(one.id, 16) for one, _ in found]
+
+    assert listed() == [0, 4]
+    assert listed(open_at=None) == [0, 1, 2, 3, 4]
+    assert listed(open_at=None, after=f"{1:024x}", size=2) == [2, 3]
+    assert listed(license_id=others.id) == []
+    with database.unit_of_work() as work:
+        presentations.end_delegated(work.session, "d" * 24)
+        found = presentations.presentation_by_id(work.session, f"{4:024x}")
+        assert found
+        assert (found.ended, found.purpose, found.purpose_bound) == (True, "用途", True)
+    assert listed() == [0]
+
+
+def test_looks_are_told_newest_first_with_one_receipt_for_many(database: Database) -> None:
+    mine, second = add(database, a_license(1)), add(database, a_license(2))
+    others = add(database, a_license(3, holder_code=OTHER))
+    record = make_record("held_licenses_listed", at=NOW, actor="a", facts={})
+    with database.unit_of_work() as work:
+        accesses.add_listed(
+            work.session, [mine.id, second.id, others.id], at=NOW, system="s", kind="k",
+            record=record,
+        )  # fmt: skip
+        accesses.add_access(
+            work.session, mine.id, at=NOW, system="s", kind="v", purpose="用途",
+            record=make_record("v", at=NOW, actor="a", facts={}), fields=("CZZT",),
+            presentation="p", result="PASSED",
+        )  # fmt: skip
+    with database.reading() as session:
+        found = accesses.looks_of(session, INDEX(HOLDER), license_id="", before=0, size=10)
+        assert [(one.kind, one.license) for one in found] == [
+            ("v", mine.name), ("k", second.name), ("k", mine.name)
+        ]  # fmt: skip
+        assert (found[0].fields, found[0].purpose, found[0].result) == (("CZZT",), "用途", "PASSED")
+        assert found[1].leaf == found[2].leaf == record.leaf
+        assert found[1].salt == record.salt
+        only = accesses.looks_of(
+            session, INDEX(HOLDER), license_id=mine.id, before=found[0].number, size=10
+        )
+        assert [one.kind for one in only] == ["k"]
+
+
+def test_delegations_are_found_by_both_sides_and_end_once(database: Database) -> None:
+    made = Delegation(
+        id="a" * 24,
+        grantor_code=HOLDER,
+        agent_name="钱代办",
+        agent_code=OTHER,
+        licenses=("departments/x/licenses/1",),
+        purpose="用途",
+        create_time=NOW,
+        expire_time=NOW + timedelta(days=1),
+    )
+    with database.unit_of_work() as work:
+        delegations.add(work.session, made, index=INDEX, actor="a")
+        assert delegations.open_count(work.session, INDEX(HOLDER), NOW) == 1
+        assert delegations.open_count(work.session, INDEX(HOLDER), made.expire_time) == 0
+    again = HolderIndex(b"another passphrase")
+    for index in (INDEX, again):
+        with database.unit_of_work() as work:
+            delegations.index_again(work.session, index)
+            for code, as_agent, count in (
+                (HOLDER, False, 1), (OTHER, True, 1), (HOLDER, True, 0), (OTHER, False, 0)
+            ):  # fmt: skip
+                found = delegations.given_or_got(
+                    work.session, index(code), as_agent=as_agent, after="", size=9
+                )
+                assert found == [made] * count
+    with database.unit_of_work() as work:
+        assert delegations.end(work.session, made.id, NOW)
+        assert not delegations.end(work.session, made.id, NOW)
+    with database.reading() as session:
+        assert delegations.delegation_by_id(session, made.id) == replace(made, end_time=NOW)
+
+
+def test_a_place_is_given_once_also_at_once(database: Database) -> None:
+    held = [add(database, a_license(number)) for number in range(1, 9)]
+    given: list[tuple[int, int]] = []
+
+    def take(license_: License) -> None:
+        for _ in range(2):
+            with database.unit_of_work() as work:
+                given.append(
+                    statuslist.place(work.session, license_.id, lambda n: place_of(KEY, n))
+                )
+
+    threads = [threading.Thread(target=take, args=(one,)) for one in held]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(given) == 16
+    assert len(set(given)) == 8
+    with database.unit_of_work() as work:
+        # Under another key a place may be taken: the next that is free is given.
+        mine = statuslist.place(work.session, held[0].id, lambda n: (9, 9))
+        assert mine in given
+        fresh = add_within(work, a_license(9))
+        taken = iter([mine, mine, (0, 1)])
+        assert statuslist.place(work.session, fresh.id, lambda _: next(taken)) == (0, 1)
+        assert statuslist.license_at(work.session, *mine) == held[0].id
+        assert statuslist.license_at(work.session, 5, 5) == ""
+        assert statuslist.lists(work.session) == [0]
+        store.move(
+            work.session, held[0].id, LicenseState.ACTIVE, LicenseState.REVOKED, at=NOW, reason=""
+        )
+    with database.reading() as session:
+        assert list(statuslist.entries(session, 0)) == [(mine[1], Status.INVALID)]
+
+
+def add_within(work: object, license_: License) -> License:
+    store.add_license(
+        work.session,  # type: ignore[attr-defined]
+        license_,
+        index=INDEX,
+        request_id=license_.id,
+        request_digest=b"d",
+    )
+    return license_
+
+
+def test_the_state_at_a_time_is_the_last_that_began(database: Database) -> None:
+    issuing = LicenseState.ISSUING
+    license_ = add(database, a_license(state=issuing, activated_at=None))
+    changes = [LicenseState.ACTIVE, LicenseState.SUSPENDED, LicenseState.ACTIVE]
+    before = issuing
+    for number, after in enumerate(changes):
+        with database.unit_of_work() as work:
+            at = NOW + timedelta(hours=number)
+            assert store.move(work.session, license_.id, before, after, at=at, reason="")
+            assert not store.move(work.session, license_.id, issuing, after, at=at, reason="")
+        before = after
+    with database.reading() as session:
+        assert states.state_at(session, license_.id, NOW - timedelta(seconds=1)) is None
+        for number, state in enumerate(changes):
+            at = NOW + timedelta(hours=number)
+            assert states.state_at(session, license_.id, at) == (state, at)
+            assert states.state_at(session, license_.id, at + timedelta(minutes=59)) == (state, at)
+
+
+def test_a_copy_is_reserved_once_and_made_once(database: Database) -> None:
+    copy = EndorsedCopy(
+        id="c" * 24,
+        license_id="1" * 24,
+        form=LicenseFormat.PDF,
+        sha256="",
+        original_sha256="ab" * 32,
+        purpose="用途",
+        receiver="单位",
+        maker="机关",
+        valid_to=date(2026, 12, 1),
+        make_time=NOW,
+    )
+    with database.unit_of_work() as work:
+        copies.add(work.session, copy, actor="a", request_id="r", request_digest=b"d")
+        assert copies.made(work.session, copy.id, "ef" * 32)
+        assert not copies.made(work.session, copy.id, "00" * 32)
+    with database.reading() as session:
+        made = replace(copy, sha256="ef" * 32)
+        assert copies.of_request(session, "a", "r") == (made, b"d")
+        assert copies.of_id(session, copy.id) == made
+        assert copies.of_request(session, "b", "r") is None
+
+    def again() -> None:
+        other = replace(copy, id="d" * 24)
+        with database.unit_of_work() as work:
+            copies.add(work.session, other, actor="a", request_id="r", request_digest=b"d")
+
+    with pytest.raises(Aborted):
+        again()
