@@ -207,11 +207,17 @@ class Process:
         return changed
 
 
+class _Drawn(bytes):
+    """A document of one page."""
+
+    pages = (None,)
+
+
 def without_pages(patched: pytest.MonkeyPatch) -> None:
     """Documents that hold nothing but the metadata: what is drawn is tested elsewhere."""
 
-    def drawn(license_: License, *_: object) -> bytes:
-        return bytes(orjson.dumps(dict(license_.metadata), option=orjson.OPT_SORT_KEYS))
+    def drawn(license_: License, *_: object) -> _Drawn:
+        return _Drawn(orjson.dumps(dict(license_.metadata), option=orjson.OPT_SORT_KEYS))
 
     def carried(data: bytes, form: LicenseFormat) -> str:
         if form is LicenseFormat.JWT:
