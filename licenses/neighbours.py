@@ -175,7 +175,7 @@ class NodeNeighbours:
             seal=seal,
             document=document,
             format=_FORMATS[form],
-            placements=[] if form is LicenseFormat.JWT else _placements(stamp, sheets),
+            placements=[] if form is LicenseFormat.JWT else placements(stamp, sheets),
             reason="签发电子证照",
             kind=_kind(license_type),
             request_id=request_id,
@@ -225,7 +225,8 @@ class NodeNeighbours:
         _again(lambda: self._delivery.Publish(batch(), timeout=SEALING_SECONDS))
 
 
-def _placements(stamp: Stamp, sheets: int) -> list[seal_pb2.Placement]:
+def placements(stamp: Stamp, sheets: int) -> list[seal_pb2.Placement]:
+    """Where a document of so many sheets is sealed."""
     x, y, width, _ = stamp.box
     place = seal_pb2.StampPosition(page=stamp.page, x_mm=x, y_mm=y, size_mm=width)
     found = [seal_pb2.Placement(position=place)]
