@@ -15,6 +15,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from portal.applicant.pages import ROUTES as APPLICANT
+from portal.auditor.pages import ROUTES as AUDITOR
 from portal.guarding import Guard
 from portal.node import NodeLink
 from portal.office.pages import ROUTES as OFFICE
@@ -71,6 +72,7 @@ def make_app(node: NodeLink) -> Starlette:
             *SIGN_IN,
             *APPLICANT,
             *OFFICE,
+            *AUDITOR,
             Mount("/static", _Static(directory=FOLDER / "static")),
         ],
         middleware=[Middleware(Guard), Middleware(Recognising, sessions=sessions)],

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cache
@@ -76,6 +77,11 @@ def page(request: Request, template: str, *, status: int = 200, **facts: Any) ->
 def picture_of_code(text: str) -> str:
     """A QR code as an address of data, PNG."""
     return segno.make(text, error="m").png_data_uri(scale=6, border=4)
+
+
+def picture(png: bytes) -> str:
+    """A PNG picture as an address of data."""
+    return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
 def refusal(request: Request, error: DomainError, status: int) -> Response:

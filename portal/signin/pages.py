@@ -218,8 +218,10 @@ def home_of(person: Person) -> str:
     """Where somebody begins."""
     if person.has(Role.APPLICANT):
         return "/my/licenses"
-    if person.has(Role.ADMINISTRATOR) or person.has(Role.AUDITOR):
+    if person.has(Role.ADMINISTRATOR):
         return "/office"
+    if person.has(Role.AUDITOR):
+        return "/audit"
     return "/counter/accounts" if person.has(Role.COUNTER) else "/"
 
 

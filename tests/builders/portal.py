@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.builders import county
 from tongban.demonstration import sharing, stage
+from tongban.demonstration.persons import Enrolled
 from tongban.demonstration.stage import Stage
 
 #: Width and height of what people look at: an office PC, a phone.
@@ -73,6 +75,20 @@ def window(
         viewport={"width": width, "height": height},
         storage_state=state,
     )
+
+
+def sign_in(page: Page, url: str, person: Enrolled) -> None:
+    """Sign in as people do; a code that was used up is waited over."""
+    for _ in range(3):
+        page.goto(f"{url}/sign-in")
+        page.fill("[name=login]", person.login)
+        page.fill("[name=password]", person.password)
+        page.fill("[name=code]", person.code)
+        page.locator("form[action='/sign-in'] button").click()
+        if "/sign-in" not in page.url:
+            return
+        time.sleep(31 - time.time() % 30)
+    raise AssertionError(page.locator("main").inner_text())
 
 
 def faults(page: Page) -> list[str]:

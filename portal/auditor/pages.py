@@ -1,0 +1,154 @@
+"""The auditor's pages.
+
+What an auditor reads here is what the node says. Each record is taken away with its proof, which
+anybody verifies without the node.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from portal.auditor.log import Log, Wanted
+from portal.auditor.seals import Seals
+from portal.auditor.words import EVENTS, KINDS, SEAL_STATES, USE_OPEN, USES
+from portal.pages import page, picture
+from portal.sessions.access import for_roles
+from portal.sessions.keeping import Person
+from runtime.identity import Role
+from seal.v1 import seal_pb2
+
+_AUDITOR = for_roles(Role.AUDITOR)
+_WORD: Final = 100
+
+
+@_AUDITOR
+async def overview(request: Request, person: Person) -> Response:
+    """How far the log is, who watches over it, and where to begin."""
+    log = Log(person, request.app.state.node.address)
+    held = await log.checkpoint()
+    said: list[str] = [*str(held.checkpoint).splitlines(), "", "", ""]
+    return page(
+        request,
+        "auditor/overview.html",
+        origin=said[0],
+        size=said[1],
+        root=said[2],
+        checkpoint=held.checkpoint,
+        key=held.verifier_key,
+        witnesses=[(one, one.cosign_time.ToDatetime(UTC)) for one in await log.witnesses()],
+        kinds=KINDS,
+    )
+
+
+@_AUDITOR
+async def search(request: Request, person: Person) -> Response:
+    """Records that were searched for, the newest first."""
+    asked = request.query_params
+    words = {name: asked.get(name, "").strip()[:_WORD] for name in ("kind", "actor", "text")}
+    before = asked.get("before", "")
+    log = Log(person, request.app.state.node.address)
+    found = await log.search(
+        Wanted(**words), int(before[:18]) if before.isascii() and before.isdecimal() else None
+    )
+    further = {**{name: word for name, word in words.items() if word}, "before": found.reached}
+    return page(
+        request,
+        "auditor/log.html",
+        found=found,
+        kinds=KINDS,
+        wanted=words,
+        further=urlencode(further),
+    )
+
+
+@_AUDITOR
+async def record(request: Request, person: Person) -> Response:
+    """One record, whole."""
+    log = Log(person, request.app.state.node.address)
+    found = await log.record(request.path_params["index"])
+    return page(request, "auditor/record.html", record=found, kinds=KINDS)
+
+
+@_AUDITOR
+async def leaf(request: Request, person: Person) -> Response:
+    """A record's bytes, as they are hashed."""
+    log = Log(person, request.app.state.node.address)
+    found = await log.record(request.path_params["index"])
+    return _file(found.leaf, f"record-{found.index}.json", "application/json")
+
+
+@_AUDITOR
+async def proof(request: Request, person: Person) -> Response:
+    """The proof that a record is in the log."""
+    index = request.path_params["index"]
+    said = await Log(person, request.app.state.node.address).proof(index)
+    return _file(said.encode(), f"record-{index}.tlog-proof", "text/plain; charset=utf-8")
+
+
+@_AUDITOR
+async def seals(request: Request, person: Person) -> Response:
+    """All seals, by department."""
+    found = await Seals(person, request.app.state.node.address).all(
+        request.query_params.get("after", "")
+    )
+    return page(
+        request,
+        "auditor/seals.html",
+        seals=found.seals,
+        states=SEAL_STATES,
+        following=found.next_page_token,
+    )
+
+
+@_AUDITOR
+async def seal(request: Request, person: Person) -> Response:
+    """One seal: what it looks like, its life, every use of it."""
+    ask = Seals(person, request.app.state.node.address)
+    places = request.path_params
+    held = await ask.one(f"departments/{places['department']}/seals/{places['seal']}")
+    uses = await ask.uses(held.name, request.query_params.get("after", ""))
+    return page(
+        request,
+        "auditor/seal.html",
+        seal=held,
+        state=SEAL_STATES.get(held.state, USE_OPEN),
+        image=picture(held.image) if held.image else "",
+        since=held.start_time.ToDatetime(UTC),
+        until=held.end_time.ToDatetime(UTC),
+        events=[
+            (one, EVENTS.get(one.kind, (one.kind, one.kind)), one.event_time.ToDatetime(UTC))
+            for one in await ask.life(held.name)
+        ],
+        uses=[
+            (one, USES.get(one.state, USE_OPEN), _format(one.format), one.seal_time.ToDatetime(UTC))
+            for one in uses.sealings
+        ],
+        following=uses.next_page_token,
+    )
+
+
+def _format(number: Any) -> str:
+    return str(seal_pb2.DocumentFormat.Name(number)).removeprefix("DOCUMENT_FORMAT_")
+
+
+def _file(content: bytes, name: str, kind: str) -> Response:
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(content, media_type=kind, headers=headers)
+
+
+_RECORD: Final = "/audit/log/{index:int}"
+ROUTES: Final = (
+    Route("/audit", overview, methods=["GET"]),
+    Route("/audit/log", search, methods=["GET"]),
+    Route(_RECORD, record, methods=["GET"]),
+    Route(f"{_RECORD}/leaf", leaf, methods=["GET"]),
+    Route(f"{_RECORD}/proof", proof, methods=["GET"]),
+    Route("/audit/seals", seals, methods=["GET"]),
+    Route("/audit/seals/{department}/{seal}", seal, methods=["GET"]),
+)
