@@ -13,7 +13,7 @@ from dataclasses import replace
 from licenses.model import BETWEEN, Holder, Order
 from licenses.pages.pictures import checked
 from licenses.scans import scan_problem
-from licenses.texts import NAME_LIMIT, TEXT_LIMIT, text_problem
+from licenses.texts import NAME_LIMIT, TEXT_LIMIT, has_letter, text_problem
 from licenses.types.agreement import disagreement
 from licenses.types.model import FieldKind, HolderCodeType, LicenseType
 from licenses.types.reading import FIELD_CODE
@@ -113,6 +113,8 @@ def _holder_problems(order: Order) -> list[FieldViolation]:
         problem = text_problem(one.name, NAME_LIMIT, required=True)
         if not problem and BETWEEN in one.name:
             problem = f"a name holds no {BETWEEN}: name several holders one by one"
+        elif not problem and not has_letter(one.name):
+            problem = "a name has at least one letter, ideograph or digit"
         if problem:
             wrong.append(FieldViolation(f"{place}{'name' if place else 'holder_name'}", problem))
         problem = holder_code_problem(one.code_type, one.code) or ""

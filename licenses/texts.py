@@ -40,6 +40,11 @@ def text_problem(value: str, limit: int, *, required: bool) -> str:
     return "has spaces at an end" if value != value.strip() else ""
 
 
+def has_letter(value: str) -> bool:
+    """Whether there is anything to read in a text: marks and dots alone are nobody's name."""
+    return any(unicodedata.category(one)[0] in "LN" for one in value)
+
+
 def search_key(name: str) -> str:
     """The key by which a name is found and ordered."""
     return unicodedata.normalize("NFC", name.translate(_DOTS))

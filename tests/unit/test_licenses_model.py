@@ -142,6 +142,8 @@ def test_a_good_order_passes() -> None:
         ({"holder_name": ""}, "holder_name"),
         ({"holder_name": "名" * 101}, "holder_name"),
         ({"holder_name": "a\nb"}, "holder_name"),
+        ({"holder_name": "\u0301\u0301"}, "holder_name"),
+        ({"holder_name": "·—"}, "holder_name"),
         ({"holder_code": citizen_number()[:-1]}, "holder_code"),
         ({"holder_code": "11990101MB9901024T"}, "holder_code"),
         ({"serial": "12a"}, "serial"),
