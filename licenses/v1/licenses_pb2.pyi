@@ -484,7 +484,7 @@ class LicenseType(_message.Message):
 
     @_builtins.property
     def accepted_by(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Service items that accept it, for planning likewise."""
+        """Service items that accept it. For planning: nothing is refused by them."""
 
     @_builtins.property
     def put_time(self) -> _timestamp_pb2.Timestamp:

@@ -92,6 +92,9 @@ def test_a_type_is_put_changed_and_refused_by_the_place_of_its_mistake(
     assert second["version"] == 2
     listed = told("license", "type", "versions", TYPE, *here)
     assert [one["display_name"] for one in listed] == ["示例技能证书", "示例职业技能证书"]
+    shown = run("license", "type", "show", SHIPPED, *here).output
+    assert f"issued by {DEPARTMENT}, the department of 11990101MB99010160" in shown
+    assert "就业登记, 失业登记" in shown
     assert told("license", "type", "show", TYPE, "--version", 1, *here)["etag"] == first["etag"]
 
 

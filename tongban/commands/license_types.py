@@ -37,6 +37,7 @@ app = typer.Typer(
 
 TypeName = Annotated[str, typer.Argument(help="licenseTypes/{license_type}")]
 _TEXT_LIMIT = 1024 * 1024
+_VALUES_SHOWN = 20
 
 
 @listing.command()
@@ -167,15 +168,39 @@ def _print_type(found: pb.LicenseType, as_json: bool) -> None:
     title = f"{found.name} {found.display_name} {say('version', '版本')} {found.version}"
     print_table(
         title,
-        (say("field", "字段"), say("name", "名称"), say("kind", "种类"), say("needed", "必填")),
+        (
+            say("field", "字段"),
+            say("name", "名称"),
+            say("kind", "种类"),
+            say("needed", "必填"),
+            say("one of", "取值"),
+        ),
         [
             (
                 one.code,
                 one.display_name,
                 pb.FieldKind.Name(one.kind).removeprefix("FIELD_KIND_").lower(),
                 say("yes", "是") if one.required else "",
+                _listed(one),
             )
             for one in found.fields
         ],
     )
+    named = sorted(
+        {*(item.partition("/serviceItems/")[0] for item in found.issued_by), *found.issuers}
+    )
+    authority = say(
+        f"the department of {found.code[:18]}", f"统一社会信用代码为 {found.code[:18]} 的部门"
+    )
+    out.print(f"{say('issued by', '签发部门')} {', '.join([*named, authority])}")
     out.print(f"etag {found.etag}")
+
+
+def _listed(field: pb.LicenseField) -> str:
+    """The codes of a field's list."""
+    shown = [
+        one.code if one.code == one.name else f"{one.code} {one.name}"
+        for one in field.values[:_VALUES_SHOWN]
+    ]
+    more = [f"… ({len(field.values)})"] if len(field.values) > _VALUES_SHOWN else []
+    return say(", ", "、").join([*shown, *more])

@@ -91,7 +91,9 @@ def issue(
     field: Field = None,
     picture: Picture = None,
     serial: Annotated[str, typer.Option(help="Your own serial number; the next if empty.")] = "",
-    valid_from: Annotated[str, typer.Option(help="First day, YYYY-MM-DD; today if empty.")] = "",
+    valid_from: Annotated[
+        str, typer.Option(help="First day; today, or the day of --paper-date, if empty.")
+    ] = "",
     paper_number: Annotated[
         str, typer.Option(help="Number of the paper license that this one is made from.")
     ] = "",
