@@ -13,10 +13,13 @@ from licenses.archiving import rpc as archives
 from licenses.archiving.destroying import Guarding
 from licenses.archiving.service import Archiving
 from licenses.archiving.surroundings import NodeSurroundings as ArchiveSurroundings
+from licenses.copies.service import Copies
 from licenses.documents import Documents
 from licenses.holder_index import HolderIndex
 from licenses.materials import rpc as materials
 from licenses.materials.collecting import Collecting
+from licenses.materials.copying import Copying
+from licenses.materials.keeping import Keeping
 from licenses.materials.service import Materials
 from licenses.materials.surroundings import NodeSurroundings
 from licenses.neighbours import Neighbours
@@ -38,6 +41,7 @@ class Cases:
         self,
         database: Database,
         documents: Documents,
+        copies: Copies,
         types: Types,
         channel: grpc.Channel,
         neighbours: Neighbours,
@@ -48,10 +52,14 @@ class Cases:
         self._database = database
         around = NodeSurroundings(channel)
         self.materials = Materials(database, types, around, index, clock)
-        self.collecting = Collecting(database, documents, self.materials, around, index, clock)
+        copying = Copying(objects, documents, copies, clock)
+        self.keeping = Keeping(database, copying, index, clock)
+        self.collecting = Collecting(
+            database, copying, self.materials, self.keeping, around, index, clock
+        )
         beside = ArchiveSurroundings(channel)
         kept = retained(objects, clock)
-        self.archiving = Archiving(database, documents, types, kept, beside, clock)
+        self.archiving = Archiving(database, documents, copying, types, kept, beside, clock)
         self.guarding = Guarding(database, self.archiving, kept, beside, neighbours, clock)
         self._threads = ThreadPoolExecutor(THREADS, "cases")
 
@@ -59,7 +67,9 @@ class Cases:
         """Add the methods to a server."""
         server.add(
             materials_pb2_grpc.add_MaterialServiceServicer_to_server,
-            materials.MaterialRpc(self._database, self.materials, self.collecting, self._threads),
+            materials.MaterialRpc(
+                self._database, self.materials, self.collecting, self.keeping, self._threads
+            ),
             materials.POLICY,
         )
         server.add(

@@ -59,9 +59,12 @@ from licenses.v1 import (
     offline_pb2_grpc,
     presentations_pb2_grpc,
     verifying_pb2_grpc,
+    wallets_pb2_grpc,
 )
 from licenses.verifying import rpc as verifying
 from licenses.verifying.service import Verifying
+from licenses.wallets import rpc as wallets
+from licenses.wallets.service import Wallets
 from runtime.authority import Authority
 from runtime.clock import SYSTEM, Clock
 from runtime.config import Settings
@@ -168,6 +171,15 @@ class LicenseServer:
         self.verifying = Verifying(
             self.database, neighbours, self.statuses, self.presenting_keys, clock
         )
+        self.wallets = Wallets(
+            self.database,
+            neighbours,
+            self.types,
+            credentials,
+            self.statuses,
+            self.presenting_keys,
+            clock,
+        )
         self.offline = Offline(
             self.presenting, self.statuses, self.presenting_keys, clock, department=department
         )
@@ -199,6 +211,7 @@ class LicenseServer:
         self.cases = channel and Cases(
             self.database,
             self.documents,
+            self.copies,
             self.types,
             channel,
             neighbours,
@@ -267,6 +280,11 @@ class LicenseServer:
             verifying_pb2_grpc.add_CopyServiceServicer_to_server,
             copies.CopyRpc(self.copies, self._issuing_threads),
             copies.POLICY,
+        )
+        server.add(
+            wallets_pb2_grpc.add_WalletServiceServicer_to_server,
+            wallets.WalletRpc(self.wallets, self._verifying_threads, self._issuing_threads),
+            wallets.POLICY,
         )
         server.add(
             offline_pb2_grpc.add_StatusListServiceServicer_to_server,

@@ -28,6 +28,7 @@ from licenses.archiving.model import (
 from licenses.archiving.surroundings import Logged, Surroundings
 from licenses.documents import Documents
 from licenses.materials import store as collections
+from licenses.materials.copying import Copying
 from licenses.materials.model import COLLECTION, Collection, CollectionState
 from licenses.model import License, LicenseFormat, LicenseState
 from licenses.reading import license_not_found
@@ -53,6 +54,7 @@ class Archiving:
         self,
         database: Database,
         documents: Documents,
+        copying: Copying,
         types: Types,
         retained: RetainedStore,
         surroundings: Surroundings,
@@ -60,6 +62,7 @@ class Archiving:
     ) -> None:
         self._database = database
         self._documents = documents
+        self._copying = copying
         self._types = types
         self._retained = retained
         self._around = surroundings
@@ -263,7 +266,7 @@ class Archiving:
                 license_ = licenses.license_by_id(session, copy.license.rpartition("/")[2])
             if license_ is None:
                 raise license_not_found()
-            data = self._documents.read(license_, LicenseFormat.OFD)
+            data = self._copying.read(copy, license_)
             files[f"forms/{copy.sha256}.ofd"] = data
             files[f"evidence/{copy.sha256}.json"] = package.pretty(self._around.verdict(data))
         files |= self._evidence()

@@ -13,7 +13,6 @@
 
 from __future__ import annotations
 
-import hmac
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -23,12 +22,13 @@ import orjson
 
 from licenses import store as licenses
 from licenses.accesses import store as accesses
-from licenses.documents import MEDIA_TYPES, Documents
+from licenses.documents import MEDIA_TYPES
 from licenses.holder_index import HolderIndex
 from licenses.materials import answers, filling, planning, rules, store
 from licenses.materials.answers import Answered, Facts
+from licenses.materials.copying import Copying
+from licenses.materials.keeping import Keeping, collected_already
 from licenses.materials.model import (
-    COLLECTION,
     CONSENT_LASTS,
     CONSENTED,
     Collection,
@@ -46,8 +46,8 @@ from licenses.texts import check_text
 from runtime import names
 from runtime.clock import Clock, china_date
 from runtime.database import Database, UnitOfWork
-from runtime.errors import FailedPrecondition, InvalidArgument, NotFound
-from runtime.identity import Principal, Role, check_holder
+from runtime.errors import InvalidArgument
+from runtime.identity import Principal
 from runtime.records import make_record
 
 
@@ -57,25 +57,61 @@ class Collecting:
     def __init__(
         self,
         database: Database,
-        documents: Documents,
+        copying: Copying,
         materials: Materials,
+        keeping: Keeping,
         surroundings: Surroundings,
         index: HolderIndex,
         clock: Clock,
     ) -> None:
         self._database = database
-        self._documents = documents
+        self._copying = copying
         self._materials = materials
+        self._keeping = keeping
         self._around = surroundings
         self._index = index
         self._clock = clock
 
     def ready(
-        self, service_item: str, holder_code: str, principal: Principal
+        self,
+        service_item: str,
+        holder_code: str,
+        agreed: Sequence[str],
+        request_id: str,
+        principal: Principal,
     ) -> tuple[Planned, ...]:
-        """What an applicant is asked to agree to; outside any transaction. Raises as `plan`."""
+        """The plan as far as the applicant agreed, with endorsed copies of licenses.
+
+        Outside any transaction. Raises InvalidArgument (NOTHING_TO_AGREE_TO), and as
+        `Materials.plan` and `Copying.endorse`.
+        """
         check_identified(principal, holder_code)
-        return self._materials.planned(service_item, holder_code)[1]
+        planned = self._materials.planned(service_item, holder_code)[1]
+        offered = {one.display_name for one in planned if one.source in CONSENTED}
+        if not set(agreed) <= offered or len(agreed) > len(offered):
+            raise InvalidArgument(
+                "materials names what is not to be fetched: see PlanMaterials",
+                reason="NOTHING_TO_AGREE_TO",
+                message_zh="materials 中有无需代为获取的材料：请查看材料方案",
+            )
+        planned = planning.without_consent(planned, set(agreed))
+        if not any(one.license for one in planned):
+            return planned
+        title, receiver = self._materials.titles(service_item)
+        return self._copying.endorse(
+            planned,
+            holder_code=holder_code,
+            purpose=f"办理{title}",
+            receiver=receiver,
+            last_day_of=self._last_day_of,
+            request_id=f"{principal.system} {request_id}",
+            principal=principal,
+        )
+
+    def _last_day_of(self, name: str) -> date | None:
+        with self._database.reading() as session:
+            found = licenses.license_by_id(session, name.rpartition("/")[2])
+        return found.valid_to if found is not None else None
 
     def begin(
         self,
@@ -88,15 +124,8 @@ class Collecting:
         consent: str,
         principal: Principal,
     ) -> Collection:
-        """Record the consent. Raises InvalidArgument: BAD_TEXT, NOTHING_TO_AGREE_TO."""
+        """Record the consent to a plan that `ready` made. Raises InvalidArgument, BAD_TEXT."""
         check_text(consent, name="consent")
-        offered = {one.display_name for one in planned if one.source in CONSENTED}
-        if not set(agreed) <= offered or len(agreed) > len(offered):
-            raise InvalidArgument(
-                "materials names what is not to be fetched: see PlanMaterials",
-                reason="NOTHING_TO_AGREE_TO",
-                message_zh="materials 中有无需代为获取的材料：请查看材料方案",
-            )
         now = self._clock.now()
         made = Collection(
             id=secrets.token_hex(12),
@@ -104,7 +133,7 @@ class Collecting:
             department=names.department_of(service_item),
             holder_index=self._index(holder_code),
             state=CollectionState.CONSENTED,
-            plan=planning.without_consent(planned, set(agreed)),
+            plan=tuple(planned),
             result=Result(),
             create_time=now,
             expire_time=now + CONSENT_LASTS,
@@ -120,6 +149,7 @@ class Collecting:
                     "collection": made.name,
                     "service_item": service_item,
                     "materials": sorted(set(agreed)),
+                    "copies": [one.copy_sha256 for one in planned if one.copy_sha256],
                 },
                 commitments={"holder_code": holder_code.encode(), "consent": consent.encode()},
             )
@@ -138,8 +168,8 @@ class Collecting:
         Raises NotFound (COLLECTION_NOT_FOUND), FailedPrecondition (CONSENT_ENDED,
         ALREADY_COLLECTED, ANSWER_NOT_PLANNED) and InvalidArgument (ANSWER_NOT_PROVEN).
         """
-        collection = self._own(name, holder_code, principal)
-        self._check_open(collection)
+        collection = self._keeping.own(name, holder_code, principal)
+        self._keeping.check_open(collection)
         facts = answers.facts_of(collection, given, actor=principal.system, holder_code=holder_code)
         return collection, facts, tuple(self._around.log_index(one) for one in given)
 
@@ -155,7 +185,7 @@ class Collecting:
         principal: Principal,
     ) -> Collection:
         """Fill the form, attach copies, decide where a rule may. Raises as `filling.fill`."""
-        self._check_open(collection)
+        self._keeping.check_open(collection)
         now = self._clock.now()
         handling = store.handling(work.session, collection.service_item) or Handling(
             service_item=collection.service_item
@@ -189,8 +219,9 @@ class Collecting:
                 Copy(
                     material=one.display_name,
                     license=one.license,
-                    sha256=held[one.license].ofd_sha256,
+                    sha256=one.copy_sha256 or held[one.license].ofd_sha256,
                     media_type=MEDIA_TYPES[LicenseFormat.OFD],
+                    endorsed=bool(one.copy_sha256),
                 )
                 for one in plan
                 if one.license
@@ -203,7 +234,7 @@ class Collecting:
         if not store.move(
             work.session, collection.id, CollectionState.COLLECTED, plan=plan, result=result, at=now
         ):
-            raise _collected_already()
+            raise collected_already()
         self._record_collected(work, collection, result, held, holder_code, principal)
         return replace(
             collection,
@@ -271,101 +302,6 @@ class Collecting:
                 found[one.license] = license_
         return found
 
-    # Looking at one, and ending it.
-
-    def get(self, name: str, principal: Principal) -> Collection:
-        """A collection of the caller's department. Raises NotFound, COLLECTION_NOT_FOUND."""
-        found = self._find(name)
-        if found.department != principal.department:
-            raise _not_found()
-        return found
-
-    def document(self, name: str, sha256: str, principal: Principal) -> tuple[bytes, str]:
-        """An attached copy and its media type. Audited. Raises NotFound, DataLoss."""
-        collection = self.get(name, principal)
-        copy = next((one for one in collection.result.copies if one.sha256 == sha256), None)
-        if copy is None:
-            raise _not_found()
-        with self._database.reading() as session:
-            license_ = licenses.license_by_id(session, copy.license.rpartition("/")[2])
-        if license_ is None:
-            raise _not_found()
-        data = self._documents.read(license_, LicenseFormat.OFD)
-        now, kind = self._clock.now(), "collected_document_read"
-        record = make_record(
-            kind,
-            at=now,
-            actor=principal.system,
-            facts={"collection": name, "license": copy.license, "sha256": sha256},
-            commitments={"holder_code": license_.holder_code.encode()},
-        )
-        with self._database.unit_of_work() as work:
-            accesses.add_access(
-                work.session,
-                license_.id,
-                at=now,
-                system=principal.system,
-                kind=kind,
-                purpose=name,
-                record=record,
-                fields=("*",),
-            )
-            work.record(record)
-        return data, copy.media_type
-
-    def end(self, name: str, holder_code: str, principal: Principal) -> Collection:
-        """Withdraw the consent. Raises NotFound, FailedPrecondition (ALREADY_COLLECTED)."""
-        if not check_holder(principal, holder_code):
-            raise _not_found()
-        collection = self._of_holder(self._find(name), holder_code)
-        if collection.state is CollectionState.ENDED:
-            return collection
-        with self._database.unit_of_work() as work:
-            if not store.move(work.session, collection.id, CollectionState.ENDED):
-                raise _collected_already()
-            work.record(
-                make_record(
-                    "collection_consent_withdrawn",
-                    at=self._clock.now(),
-                    actor=principal.system,
-                    facts={"collection": name, "service_item": collection.service_item},
-                    commitments={"holder_code": holder_code.encode()},
-                )
-            )
-        return replace(collection, state=CollectionState.ENDED)
-
-    def _own(self, name: str, holder_code: str, principal: Principal) -> Collection:
-        """One that the caller's department accepts, about this applicant."""
-        if not principal.has(Role.DEPARTMENT):
-            raise _not_found()
-        return self._of_holder(self.get(name, principal), holder_code)
-
-    def _of_holder(self, collection: Collection, holder_code: str) -> Collection:
-        if not hmac.compare_digest(collection.holder_index, self._index(holder_code)):
-            raise _not_found()
-        return collection
-
-    def _find(self, name: str) -> Collection:
-        ids = names.parse(COLLECTION, name)
-        with self._database.reading() as session:
-            found = store.collection(session, ids["collection"])
-        if found is None:
-            raise _not_found()
-        return found
-
-    def _check_open(self, collection: Collection) -> None:
-        if collection.state is CollectionState.COLLECTED:
-            raise _collected_already()
-        ended = collection.state is CollectionState.ENDED
-        if ended or self._clock.now() >= collection.expire_time:
-            raise FailedPrecondition(
-                "the consent was withdrawn: ask the applicant again"
-                if ended
-                else "the consent is over, a day after it was given: ask the applicant again",
-                reason="CONSENT_ENDED",
-                message_zh="申请人的同意已撤回或已失效：请重新征得同意",
-            )
-
 
 def _lost(one: Planned) -> Planned:
     return replace(
@@ -375,20 +311,5 @@ def _lost(one: Planned) -> Planned:
         detail="the applicant's license is not in force any more",
         detail_zh="申请人的该证照已不在有效状态",
         license="",
-    )
-
-
-def _collected_already() -> FailedPrecondition:
-    return FailedPrecondition(
-        "it was collected already: begin another with the applicant's consent",
-        reason="ALREADY_COLLECTED",
-        message_zh="已收集完毕：如需再次收集，请重新征得同意",
-    )
-
-
-def _not_found() -> NotFound:
-    return NotFound(
-        "no such collection",
-        reason="COLLECTION_NOT_FOUND",
-        message_zh="没有这次材料收集",
+        copy_sha256="",
     )

@@ -229,6 +229,8 @@ class Planned:
     item: str = ""
     items: tuple[str, ...] = ()
     signed_requests: bool = False
+    #: Of the endorsed copy that was made with the consent, hex.
+    copy_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,11 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 from licenses.materials import messages
 from licenses.materials.collecting import Collecting
+from licenses.materials.keeping import Keeping
 from licenses.materials.model import MaterialSource
 from licenses.materials.service import Materials
+from licenses.texts import check_text
 from licenses.v1 import materials_pb2 as pb
 from licenses.wire import run_in
-from runtime.database import Database
+from runtime.database import Database, check_request_id
 from runtime.identity import Role
 from runtime.paging import last_of, page_size, token_after
 from runtime.rpc import ANY_ROLE, Call
@@ -44,11 +46,13 @@ class MaterialRpc:
         database: Database,
         materials: Materials,
         collecting: Collecting,
+        keeping: Keeping,
         threads: ThreadPoolExecutor,
     ) -> None:
         self._database = database
         self._materials = materials
         self._collecting = collecting
+        self._keeping = keeping
         self._threads = threads
 
     async def PutHandling(  # noqa: N802
@@ -140,8 +144,14 @@ class MaterialRpc:
         """See the proto."""
 
         def run() -> pb.BeginCollectionResponse:
+            check_request_id(request.request_id)
+            check_text(request.consent, name="consent")
             planned = self._collecting.ready(
-                request.service_item, request.holder_code, call.principal
+                request.service_item,
+                request.holder_code,
+                tuple(request.materials),
+                request.request_id,
+                call.principal,
             )
             with self._database.unit_of_work() as work:
                 return work.once(
@@ -227,28 +237,28 @@ class MaterialRpc:
     def _whole(
         self, answered: pb.CollectMaterialsResponse, call: Call
     ) -> pb.CollectMaterialsResponse:
-        found = self._collecting.get(answered.collection.name, call.principal)
+        found = self._keeping.get(answered.collection.name, call.principal)
         return pb.CollectMaterialsResponse(collection=messages.to_collection(found))
 
     def GetCollection(  # noqa: N802
         self, request: pb.GetCollectionRequest, call: Call
     ) -> pb.GetCollectionResponse:
         """See the proto."""
-        found = self._collecting.get(request.name, call.principal)
+        found = self._keeping.get(request.name, call.principal)
         return pb.GetCollectionResponse(collection=messages.to_collection(found))
 
     def EndCollection(  # noqa: N802
         self, request: pb.EndCollectionRequest, call: Call
     ) -> pb.EndCollectionResponse:
         """See the proto."""
-        ended = self._collecting.end(request.name, request.holder_code, call.principal)
+        ended = self._keeping.end(request.name, request.holder_code, call.principal)
         return pb.EndCollectionResponse(collection=messages.to_collection(ended))
 
     def GetCollectedDocument(  # noqa: N802
         self, request: pb.GetCollectedDocumentRequest, call: Call
     ) -> pb.GetCollectedDocumentResponse:
         """See the proto."""
-        data, media_type = self._collecting.document(
+        data, media_type = self._keeping.document(
             request.collection, request.sha256, call.principal
         )
         return pb.GetCollectedDocumentResponse(document=data, media_type=media_type)

@@ -192,6 +192,11 @@ class Materials:
                 )
         return planned, planning.entries_needed(handling, planned)
 
+    def titles(self, service_item: str) -> tuple[str, str]:
+        """What people call the item, and its department. Raises NotFound."""
+        item = self._around.item(service_item)
+        return item.display_name, self._around.title(names.department_of(service_item))
+
     def planned(self, service_item: str, holder_code: str) -> tuple[Handling, tuple[Planned, ...]]:
         """How an item is handled, and the plan. Raises NotFound, SERVICE_ITEM_WITHDRAWN."""
         names.parse(names.SERVICE_ITEM, service_item, field="service_item")

@@ -44,6 +44,10 @@ class Surroundings(Protocol):
         """A page of service items in force, and the token of the next."""
         ...
 
+    def title(self, department: str) -> str:
+        """What people call a department. Raises NotFound."""
+        ...
+
     def resource(self, name: str) -> Resource | None:
         """A resource, if the catalog holds it."""
         ...
@@ -81,6 +85,11 @@ class NodeSurroundings:
             catalog_pb2.ListServiceItemsRequest(parent=parent, page_size=size, page_token=token),
         )
         return [_item(one) for one in page.service_items], page.next_page_token
+
+    def title(self, department: str) -> str:
+        """See Surroundings."""
+        request = catalog_pb2.GetDepartmentRequest(name=department)
+        return str(call_node(self._catalog.GetDepartment, request).department.display_name)
 
     def resource(self, name: str) -> Resource | None:
         """See Surroundings."""

@@ -107,7 +107,7 @@ def scene(database_url: str, tmp_path: Path) -> Iterator[Scene]:
     database.migrate(MIGRATIONS)
     clock, around = FixedClock(NOW), Simulator()
     retained = RetainedFolder(tmp_path / "archive", clock)
-    archiving = Archiving(database, None, None, retained, around, clock)  # type: ignore[arg-type]
+    archiving = Archiving(database, None, None, None, retained, around, clock)  # type: ignore[arg-type]
     guarding = Guarding(database, archiving, retained, around, around, clock)  # type: ignore[arg-type]
     yield Scene(database, clock, retained, around, archiving, guarding)
     database.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from exchange.v1 import audit_pb2, catalog_pb2
+from licenses.pages.ofd_reader import read_metadata
 from licenses.v1 import licenses_pb2
 from licenses.v1 import materials_pb2 as pb
 from runtime.errors import DomainError
@@ -143,11 +145,15 @@ def test_a_license_stands_in_and_its_copy_is_the_departments(scene: Stage) -> No
     begun = materials.begin(scene, BENEFIT, who)
     done = collect(scene, begun.name, who)
     (copy,) = done.copies
-    assert (copy.license, copy.sha256, copy.endorsed) == (made.name, made.ofd_sha256, False)
+    assert (copy.license, copy.endorsed) == (made.name, True)
+    assert copy.sha256 != made.ofd_sha256
     assert {one.code: one.origin for one in done.form}["registration_type"] == made.name
     ask = pb.GetCollectedDocumentRequest(collection=begun.name, sha256=copy.sha256)
     got = scene["employment"].materials.GetCollectedDocument(ask)
-    assert got.document.startswith(b"PK")
+    assert hashlib.sha256(got.document).hexdigest() == copy.sha256
+    said = read_metadata(got.document)
+    assert "失业保险待遇支付" in said["JZJZZSY"]
+    assert "示范县人力资源和社会保障局" in json.dumps(said, ensure_ascii=False)
     assert (
         refused(lambda: scene["police"].materials.GetCollectedDocument(ask)).reason
         == "COLLECTION_NOT_FOUND"
