@@ -10,12 +10,13 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -35,6 +36,7 @@ from runtime.files import write_private
 RENEW_BEFORE: Final = timedelta(days=30)
 KID: Final = 8
 _OCTETS: Final = 32
+_JWK_CHARACTERS: Final = 43  # 32 octets in base64url
 _KEY_FILE: Final = "key.pem"
 #: A certificate for a public key, PEM, from now on.
 Certify = Callable[[ec.EllipticCurvePublicKey, datetime], bytes]
@@ -87,6 +89,35 @@ def trusted_key(certificate: bytes) -> TrustedKey:
         valid_from=read.not_valid_before_utc,
         valid_to=read.not_valid_after_utc,
     )
+
+
+def key_of_jwk(jwk: Mapping[str, object]) -> TrustedKey:
+    """The P-256 key of a JWK (RFC 7518 §6.2), of a holder: without certificate, for no time.
+
+    Raises InvalidArgument, BAD_HOLDER_KEY.
+    """
+    bad = InvalidArgument(
+        "the holder's key must be a public P-256 JWK: kty EC, crv P-256, x and y",
+        reason="BAD_HOLDER_KEY",
+        message_zh="持有人密钥应为 P-256 公钥 JWK（kty EC、crv P-256、x、y）",
+    )
+    if jwk.get("kty") != "EC" or jwk.get("crv") != "P-256" or "d" in jwk:
+        raise bad
+    numbers = []
+    for name in ("x", "y"):
+        text = jwk.get(name)
+        if not isinstance(text, str) or len(text) != _JWK_CHARACTERS:
+            raise bad
+        try:
+            numbers.append(int.from_bytes(base64.urlsafe_b64decode(text + "="), "big"))
+        except ValueError:
+            raise bad from None
+    try:
+        key = ec.EllipticCurvePublicNumbers(numbers[0], numbers[1], ec.SECP256R1()).public_key()
+    except ValueError:
+        raise bad from None
+    never = datetime(1970, 1, 1, tzinfo=UTC)
+    return TrustedKey(certificate=b"", public_key=key, valid_from=never, valid_to=never)
 
 
 def check_issued_by(certificates: Iterable[bytes], authority_pem: bytes) -> None:

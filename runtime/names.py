@@ -46,6 +46,7 @@ PRESENTATION = "presentations/{presentation}"
 ACCOUNT = "accounts/{account}"
 DELEGATION = "delegations/{delegation}"
 STATUS_LIST = "statusLists/{status_list}"
+PRESENTATION_REQUEST = "presentationRequests/{presentation_request}"
 
 
 @lru_cache(maxsize=64)

@@ -49,6 +49,7 @@ from licenses.v1 import (
     offline_pb2_grpc,
     presentations_pb2_grpc,
     verifying_pb2_grpc,
+    wallets_pb2_grpc,
 )
 from runtime import channels, status
 from runtime.errors import DomainError, Unavailable
@@ -122,6 +123,8 @@ class Client:
         self.timeout = timeout
         credentials = Credentials.read(identity)
         self.certificate = credentials.certificate
+        #: Of the system that calls.
+        self.department = credentials.department
         self._signer = RequestSigner(credentials) if sign else None
         self._keep = keep
         self.channel = channels.channel(address, credentials)
@@ -152,6 +155,7 @@ class Client:
         self.statuses = offline_pb2_grpc.StatusListServiceStub(self.channel)
         self.verifying = verifying_pb2_grpc.VerifyingServiceStub(self.channel)
         self.copies = verifying_pb2_grpc.CopyServiceStub(self.channel)
+        self.wallets = wallets_pb2_grpc.WalletServiceStub(self.channel)
 
     def query(
         self,

@@ -26,6 +26,7 @@ from licenses.v1 import (
     offline_pb2_grpc,
     presentations_pb2_grpc,
     verifying_pb2_grpc,
+    wallets_pb2_grpc,
 )
 from licenses.v1 import licenses_pb2 as pb
 from licenses.v1 import presentations_pb2 as presentations
@@ -73,6 +74,7 @@ class Client:
     statuses: Any = field(init=False)
     verifying: Any = field(init=False)
     copies: Any = field(init=False)
+    wallets: Any = field(init=False)
     batches: Any = field(init=False)
     catalog: Any = field(init=False)
     seals: Any = field(init=False)
@@ -85,6 +87,7 @@ class Client:
         self.statuses = offline_pb2_grpc.StatusListServiceStub(self.channel)
         self.verifying = verifying_pb2_grpc.VerifyingServiceStub(self.channel)
         self.copies = verifying_pb2_grpc.CopyServiceStub(self.channel)
+        self.wallets = wallets_pb2_grpc.WalletServiceStub(self.channel)
         self.delegations = delegations_pb2_grpc.DelegationServiceStub(self.channel)
         self.catalog = catalog_pb2_grpc.CatalogServiceStub(self.channel)
         self.seals = seal_pb2_grpc.SealServiceStub(self.channel)

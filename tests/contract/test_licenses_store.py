@@ -32,6 +32,7 @@ from licenses.server import MIGRATIONS
 from licenses.states import store as states  # noqa: F401  # likewise
 from licenses.statuslist import store as statuslist  # noqa: F401  # likewise
 from licenses.types import store as types
+from licenses.wallets import store as wallets  # noqa: F401  # likewise
 from runtime.clock import FixedClock
 from runtime.database import GROUND, Database, audit_outbox
 from runtime.errors import Aborted

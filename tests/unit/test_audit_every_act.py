@@ -215,6 +215,12 @@ TABLES: dict[tuple[str, str], dict[str, str | tuple[str, ...]]] = {
         "ListPresentations": OWN,
         "ListLooks": ("looks_told",),
     },
+    ("licenses.wallets.rpc", "POLICY"): {
+        "IssueWalletCredential": ("wallet_credential_issued",),
+        "CreatePresentationRequest": ("wallet_asked",),
+        "SubmitPresentation": ("wallet_answered",),
+        "GetPresentationResult": OWN,
+    },
     ("licenses.verifying.rpc", "POLICY"): {
         "VerifyLicense": ("license_verified",),
     },
