@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -36,34 +38,48 @@ def demo(
     number: Annotated[
         int, typer.Option("--people", min=100, max=1_000_000, help="People, and companies.")
     ] = 10_000,
+    keep: Annotated[
+        bool,
+        typer.Option("--keep", help="Leave the node running, with people to sign in at its pages."),
+    ] = False,
+    portal: Annotated[
+        str, typer.Option(help="host:port of the pages, with --keep.")
+    ] = "127.0.0.1:8443",
     as_json: Json = False,
 ) -> None:
     """Play the journey: sync, publish, grant, query, subscribe, issue, present, audit.
+
+    With --keep the node stays until Ctrl-C, and its web pages with people to sign in as.
 
     Example: tongban demo --people 10000
     """
     os.umask(0o077)  # as a node's
     with outcomes(as_json=as_json):
-        facts = play(data, number, quiet=as_json)
-        if as_json:
+        facts = play(data, number, quiet=as_json, portal=portal if keep else "")
+        if as_json and not keep:
             print_json(facts)
 
 
-def play(data: Path, number: int, *, quiet: bool = False) -> dict[str, Any]:
-    """Play all acts on a fresh folder; what each user would see is printed unless `quiet`."""
+def play(data: Path, number: int, *, quiet: bool = False, portal: str = "") -> dict[str, Any]:
+    """Play all acts on a fresh folder; what each user would see is printed unless `quiet`.
+
+    With a `portal` (host:port) the node and its pages stay until Ctrl-C.
+    """
     from flows import engine
     from tongban.demonstration import auditing, stage
 
     began = time.monotonic()
     facts: dict[str, Any] = {}
     tell = _Teller(quiet)
-    with stage.held_folder(data) as scene:
+    with stage.held_folder(data, portal=portal) as scene:
         engine.configure(data)
         stage.enrol(scene)
         with ExitStack() as stack:
             with err.status(say("Starting the node", "正在启动节点")):
                 stack.enter_context(stage.running(scene))
             _play_acts(scene, number, facts, tell)
+            if portal:
+                _stay(scene, portal, facts, quiet=quiet)
         facts["seconds"] = round(time.monotonic() - began, 1)
         auditing.write_report(scene, facts)
     facts["files"] = sorted(str(path) for path in scene.files.iterdir())
@@ -101,6 +117,47 @@ def _play_acts(scene: Stage, number: int, facts: dict[str, Any], tell: _Teller) 
     act("library_after", say("   In the license library", "   电子证照库"),
         lambda: licensing.look_up(scene, library, identifier))  # fmt: skip
     act("audit", say("8. Audit", "8. 审计"), lambda: auditing.audit(scene, earlier))
+
+
+def _stay(scene: Stage, portal: str, facts: dict[str, Any], *, quiet: bool) -> None:
+    """Say who can sign in, and wait for Ctrl-C."""
+    from tongban.demonstration import persons
+
+    persons.issue_another(scene)
+    people = persons.enrol_people(scene).values()
+    url = f"https://localhost:{portal.rpartition(':')[2]}"
+    if quiet:
+        told = [
+            {"who": one.key, "login": one.login, "password": one.password, "secret": one.secret}
+            for one in people
+        ]
+        print_json({**facts, "portal": url, "people": told})
+    else:
+        out.print()
+        print_table(
+            say(f"Sign in at {url}/sign-in", f"请在 {url}/sign-in 登录"),
+            (
+                say("who", "身份"),
+                say("login", "登录名"),
+                say("password", "密码"),
+                say("key of the authenticator", "验证器密钥"),
+            ),
+            [(one.display_name, one.login, one.password, one.secret) for one in people],
+        )
+        out.print(
+            say(
+                "Put a key into an authenticator, which shows the six digits. The browser warns of "
+                "the node's own certificate. Ctrl-C ends the node.",
+                "将密钥添加到手机验证器即可得到六位动态码；浏览器会提示节点自签证书。"
+                "按 Ctrl-C 结束。",
+            )
+        )
+    sys.stdout.flush()
+    # Whoever ends this process ends the node, too, by Ctrl-C or otherwise.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with suppress(KeyboardInterrupt):
+        while scene.process is not None and scene.process.poll() is None:
+            time.sleep(0.5)
 
 
 @contextmanager

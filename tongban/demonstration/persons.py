@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from pyotp import TOTP
 
+from licenses.v1 import licenses_pb2
 from runtime import config
 from runtime.identity import APPLICANTS, Role
 from tongban.accounts import opened, operator
@@ -50,6 +51,21 @@ def enrol_people(stage: Stage) -> dict[str, Enrolled]:
             stage, "auditor", "孙审计", "sun.shenji", "departments/audit", (Role.AUDITOR,)
         ),
     }  # fmt: skip
+
+
+def issue_another(stage: Stage) -> str:
+    """A license of the applicant that is in force when the story is over; its name."""
+    someone = applicant()
+    order = licenses_pb2.IssueLicenseRequest(
+        parent="departments/human-resources",
+        license_type="licenseTypes/employment-registration",
+        holder_name=someone.name,
+        holder_code=someone.citizen_number,
+        fields={"KZ_DJLX": "就业登记", "KZ_XLXX": "大学本科", "KZ_JYZT": "就业"},
+        request_id="demo-kept",
+    )
+    made: str = stage["employment"].licenses.IssueLicense(order, timeout=60).license.name
+    return made
 
 
 def enrol_one(

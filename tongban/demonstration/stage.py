@@ -118,14 +118,14 @@ def county_departments() -> list[dict[str, str]]:
 
 
 @contextmanager
-def held_folder(data: Path) -> Iterator[Stage]:
+def held_folder(data: Path, *, portal: str = "") -> Iterator[Stage]:
     """`prepare_folder`, and no other demonstration takes the folder meanwhile.
 
     Raises also Unavailable (DATA_FOLDER_IN_USE).
     """
     _check_folder(data)
     with FolderLock(data, MARK):
-        yield prepare_folder(data)
+        yield prepare_folder(data, portal=portal)
 
 
 def prepare_folder(data: Path, *, portal: str = "") -> Stage:
