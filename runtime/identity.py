@@ -175,6 +175,11 @@ class Credentials:
             (folder / "key.pem", self.key, PRIVATE),
         )
 
+    @property
+    def department(self) -> str:
+        """Of the system that the certificate names. Raises Unauthenticated (NOT_A_SYSTEM)."""
+        return principal_of(x509.load_pem_x509_certificate(self.certificate)).department
+
     @staticmethod
     def check_folder(folder: Path, *, system: str, authority: bytes) -> None:
         """A folder may take a system's identity where it holds none, or an older one of its own.

@@ -123,8 +123,7 @@ class Client:
         self.timeout = timeout
         credentials = Credentials.read(identity)
         self.certificate = credentials.certificate
-        #: Of the system that calls.
-        self.department = credentials.department
+        self._credentials = credentials
         self._signer = RequestSigner(credentials) if sign else None
         self._keep = keep
         self.channel = channels.channel(address, credentials)
@@ -156,6 +155,11 @@ class Client:
         self.verifying = verifying_pb2_grpc.VerifyingServiceStub(self.channel)
         self.copies = verifying_pb2_grpc.CopyServiceStub(self.channel)
         self.wallets = wallets_pb2_grpc.WalletServiceStub(self.channel)
+
+    @property
+    def department(self) -> str:
+        """Of the system that calls. Raises Unauthenticated (NOT_A_SYSTEM)."""
+        return self._credentials.department
 
     def query(
         self,

@@ -41,7 +41,7 @@ COMMANDS = {
     "inquiries": ("inquiries", "app"),
     "monitor": ("monitor", "app"),
     "publish": ("data", "publish"),
-    "subscribe": ("subscriptions", "subscribe"),
+    "subscribe": ("subscribe", "subscribe"),
     "subscriptions": ("subscriptions", "app"),
     "relay": ("relay", "relay"),
     "export": ("export", "export"),

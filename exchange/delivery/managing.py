@@ -103,9 +103,11 @@ class Managing:
         )
         if not subscriptions.add(work.session, subscription):
             raise AlreadyExists(
-                "the department has a subscription of this name: choose another",
+                f"the department has, or had, the subscription {subscription.name}: go on with it "
+                f"(`tongban subscribe {subscription.name}`), or choose another name",
                 reason="SUBSCRIPTION_EXISTS",
-                message_zh="本部门已有同名订阅：请换一个名称",
+                message_zh=f"本部门已有（或曾有）订阅 {subscription.name}："
+                f"可继续接收（tongban subscribe {subscription.name}），或换一个名称",
             )
         shared = {"lanes": subscription.lanes} if subscription.lanes > 1 else {}
         work.record(

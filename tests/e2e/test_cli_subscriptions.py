@@ -53,7 +53,11 @@ def test_a_subscription_from_its_snapshot_to_its_last_dead_letter(scene, tmp_pat
     assert (wrong.returncode, "BAD_START" in wrong.stderr) == (4, True)
     for start in ("0", "2026-01-01", "2099-01-01T08:00"):
         told("subscriptions", "create", grant, "--from", start, *at("employment"))
-    listed = run("subscriptions", "list", BUREAU, *at("employment"))
+    twice = run("subscriptions", "create", grant, "--id", "shared", *at("employment"))
+    assert f"tongban subscribe {NAME}" in twice.stderr
+    for late in (("--from", "now"), ("--id", "x"), ("--earliest",)):
+        assert "BAD_START" in run("subscribe", NAME, *late, *at("employment")).stderr
+    listed = run("subscriptions", "list", *at("employment"))
     assert "数据科" in listed.stdout
 
     # Somebody takes a part and cannot do it.

@@ -39,7 +39,7 @@ app = typer.Typer(
     no_args_is_help=True,
     help=with_example(
         "Files of what a grant shows, encrypted for their receiver.",
-        "tongban files list departments/human-resources",
+        "tongban files list",
     ),
 )
 
@@ -119,17 +119,17 @@ def request(
 
 @app.command(name="list")
 def list_(
-    department: Annotated[str, typer.Argument(help="Your department: departments/{department}")],
+    department: Annotated[str, typer.Argument(help="Your department, if it is said.")] = "",
     node: NodeAddress = DEFAULT_NODE,
     identity: IdentityFolder = DEFAULT_IDENTITY,
     as_json: Json = False,
 ) -> None:
     """List the export jobs of your department.
 
-    Example: tongban files list departments/human-resources
+    Example: tongban files list
     """
     with outcomes(as_json=as_json), Client(node, identity) as client:
-        request = pb.ListExportJobsRequest(parent=department)
+        request = pb.ListExportJobsRequest(parent=department or client.department)
         found = list(client.every(client.files.ListExportJobs, request, "export_jobs", page=100))
         if as_json:
             print_json([plain(job) for job in found])

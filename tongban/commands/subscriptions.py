@@ -1,19 +1,15 @@
-"""`tongban subscribe` and `subscriptions`: receiving changes, alone or with others."""
+"""`tongban subscriptions`: who receives changes, alone or with others, and what failed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
-import orjson
 import typer
 
 from exchange.v1 import delivery_pb2 as pb
-from runtime import names
-from runtime.clock import CHINA
-from runtime.errors import FieldViolation, InvalidArgument
 from tongban.client import Client, new_request_id, plain
+from tongban.commands.subscribe import Start, created, line_of
 from tongban.console import (
     DEFAULT_IDENTITY,
     DEFAULT_NODE,
@@ -37,14 +33,6 @@ app = typer.Typer(
 )
 
 Subscription = Annotated[str, typer.Argument(help="The subscription's name.")]
-Start = Annotated[
-    str,
-    typer.Option(
-        "--from",
-        help="Where it begins: now, earliest, snapshot (all that is held, then its changes), "
-        "a time (2026-03-01, or with hours: 2026-03-01T08:00), or an offset.",
-    ),
-]
 Lanes = Annotated[int, typer.Option(help="How many consumers may share the work.")]
 Offsets = Annotated[list[int] | None, typer.Option("--offset", help="Of these; all if none.")]
 
@@ -55,54 +43,6 @@ _STATES_ZH = {
     "SUPERSEDED": "已被后续变更取代",
     "CLOSED": "已关闭",
 }
-_POSITIONS = {
-    "now": pb.START_POSITION_NOW,
-    "earliest": pb.START_POSITION_EARLIEST,
-    "snapshot": pb.START_POSITION_SNAPSHOT,
-}
-
-
-def subscribe(
-    grant: Annotated[str, typer.Argument(help="The grant; or a subscription that exists.")],
-    name: Annotated[str, typer.Option("--id", help="Last part of the subscription's name.")] = "",
-    earliest: Annotated[
-        bool, typer.Option("--earliest", help="The same as --from earliest.")
-    ] = False,
-    start: Start = "now",
-    follow: Annotated[
-        bool, typer.Option("--follow", help="Go on as changes come; otherwise stop when done.")
-    ] = False,
-    consumer: Annotated[
-        str, typer.Option(help="Share the work with other consumers, by this name.")
-    ] = "",
-    node: NodeAddress = DEFAULT_NODE,
-    identity: IdentityFolder = DEFAULT_IDENTITY,
-    as_json: Json = False,
-) -> None:
-    """Receive changes, one JSON line each, and acknowledge them.
-
-    Example: tongban subscribe departments/human-resources/grants/cd34 --id people --from snapshot
-    """
-    with outcomes(as_json=as_json), Client(node, identity) as client:
-        subscription = grant
-        if "/subscriptions/" not in grant:
-            position = "earliest" if earliest else start
-            subscription = _create(client, grant, name, position).name
-        if follow:
-            call = client.delivery.Subscribe(
-                pb.SubscribeRequest(subscription=subscription, consumer=consumer)
-            )
-            for sent in call:
-                _deliver(client, subscription, sent)
-            return
-        while True:
-            part = client.delivery.PullChanges(
-                pb.PullChangesRequest(subscription=subscription, consumer=consumer),
-                timeout=client.timeout,
-            )
-            if not part.changes:
-                return
-            _deliver(client, subscription, part)
 
 
 @app.command()
@@ -125,7 +65,7 @@ def create(
     --from snapshot --lanes 4 --owner 数据科
     """
     with outcomes(as_json=as_json), Client(node, identity) as client:
-        made = _create(
+        made = created(
             client,
             grant,
             name,
@@ -161,17 +101,17 @@ def delete(
 
 @app.command("list")
 def list_(
-    department: Annotated[str, typer.Argument(help="Your department.")],
+    department: Annotated[str, typer.Argument(help="Your department, if it is said.")] = "",
     node: NodeAddress = DEFAULT_NODE,
     identity: IdentityFolder = DEFAULT_IDENTITY,
     as_json: Json = False,
 ) -> None:
     """List your department's subscriptions.
 
-    Example: tongban subscriptions list departments/human-resources
+    Example: tongban subscriptions list
     """
     with outcomes(as_json=as_json), Client(node, identity) as client:
-        request = pb.ListSubscriptionsRequest(parent=department)
+        request = pb.ListSubscriptionsRequest(parent=department or client.department)
         found = list(client.every(client.delivery.ListSubscriptions, request, "subscriptions"))
         if as_json:
             print_json([plain(one) for one in found])
@@ -237,7 +177,7 @@ def dead(
                 return
             _letters([found.dead_letter], as_json=False)
             if found.HasField("change"):
-                typer.echo(_line(found.change))
+                typer.echo(line_of(found.change))
             return
         states = [n for n in pb.DeadLetterState.values() if n] if every else []
         listed = pb.ListDeadLettersRequest(parent=subscription, states=states)
@@ -302,66 +242,6 @@ def close(
             done += part.dead_letters
             more = part.more
         _letters(done, as_json=as_json)
-
-
-def _create(client: Client, grant: str, name: str, start: str, **sharing: Any) -> pb.Subscription:
-    names.parse(names.GRANT, grant, field="grant")
-    request = pb.CreateSubscriptionRequest(
-        parent=names.department_of(grant),
-        subscription_id=name or f"s-{new_request_id()[:8]}",
-        grant=grant,
-        request_id=new_request_id(),
-        **sharing,
-    )
-    _begin(request, start)
-    made = client.delivery.CreateSubscription(request, timeout=client.timeout)
-    return made.subscription
-
-
-def _begin(request: pb.CreateSubscriptionRequest, start: str) -> None:
-    """Say where it begins. Raises InvalidArgument, BAD_START."""
-    if start in _POSITIONS:
-        request.start = _POSITIONS[start]
-    elif start.isascii() and start.isdigit() and len(start) <= 18:
-        request.start = pb.START_POSITION_OFFSET
-        request.start_offset = int(start)
-    else:
-        try:
-            at = datetime.fromisoformat(start)
-        except ValueError:
-            raise InvalidArgument(
-                "--from is now, earliest, snapshot, a time or an offset",
-                reason="BAD_START",
-                message_zh="--from 应为 now、earliest、snapshot、时间或偏移",
-                violations=[FieldViolation("--from", "is none of them")],
-            ) from None
-        request.start = pb.START_POSITION_TIME
-        request.start_time.FromDatetime(at if at.tzinfo else at.replace(tzinfo=CHINA))
-
-
-def _deliver(
-    client: Client, subscription: str, sent: pb.PullChangesResponse | pb.SubscribeResponse
-) -> None:
-    for change in sent.changes:
-        typer.echo(_line(change))
-    leases = [
-        pb.LeaseAcknowledgement(lane=one.lane, token=one.token, cursor=one.cursor)
-        for one in sent.leases
-    ]
-    client.delivery.AcknowledgeChanges(
-        pb.AcknowledgeChangesRequest(subscription=subscription, cursor=sent.cursor, leases=leases),
-        timeout=client.timeout,
-    )
-
-
-def _line(change: pb.Change) -> str:
-    line = {
-        "offset": change.offset,
-        "type": pb.ChangeType.Name(change.type).removeprefix("CHANGE_TYPE_"),
-        "record_id": change.record_id,
-        "items": dict(sorted(change.items.items())),  # a message keeps no order
-    }
-    return orjson.dumps(line).decode()
 
 
 def _show(subscription: pb.Subscription, as_json: bool) -> None:
