@@ -336,6 +336,8 @@ class LicenseServer:
             forgotten = forget_presentations(work.session, before)
         self.batches.sweep()
         self.enclosures.sweep()
+        if self.cases:
+            self.cases.keeping.sweep()
         return Reconciled(
             finished=issued.finished,
             failed=issued.failed,

@@ -17,7 +17,7 @@ from google.protobuf.json_format import MessageToDict
 
 from exchange.v1 import audit_pb2, audit_pb2_grpc
 from licenses.neighbours import SEALING_SECONDS, call_node
-from runtime.errors import Unavailable
+from runtime.errors import OutOfRange, Unavailable
 from runtime.records import instant
 from seal.v1 import seal_pb2, seal_pb2_grpc
 
@@ -188,10 +188,11 @@ class NodeSurroundings:
         return int(call_node(self._audit.ListEntries, request).size)
 
     def _entries(self, start: int, count: int) -> list[bytes]:
-        if start >= self._size():
-            return []
         request = audit_pb2.ListEntriesRequest(start=start, page_size=count)
-        return list(call_node(self._audit.ListEntries, request).leaves)
+        try:
+            return list(call_node(self._audit.ListEntries, request).leaves)
+        except OutOfRange:
+            return []
 
 
 def _until_there(ask: Callable[[], Any]) -> Any:

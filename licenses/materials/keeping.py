@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import hmac
 from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
 
 from licenses import store as licenses
 from licenses.accesses import store as accesses
@@ -21,6 +23,10 @@ from runtime.errors import FailedPrecondition, NotFound
 from runtime.identity import Principal, Role, check_holder
 from runtime.records import make_record
 
+SWEPT_EVERY: Final = timedelta(hours=1)
+#: How long the row of a consent that came to nothing is kept after its time.
+KEPT: Final = timedelta(days=30)
+
 
 class Keeping:
     """The use cases of looking and ending."""
@@ -32,6 +38,16 @@ class Keeping:
         self._copying = copying
         self._index = index
         self._clock = clock
+        self._swept: datetime | None = None
+
+    def sweep(self) -> int:
+        """Forget what was agreed to and never collected; hourly at most. How many there were."""
+        now = self._clock.now()
+        if self._swept is not None and now - self._swept < SWEPT_EVERY:
+            return 0
+        self._swept = now
+        with self._database.unit_of_work() as work:
+            return store.forget_collections(work.session, now - KEPT)
 
     def get(self, name: str, principal: Principal) -> Collection:
         """A collection of the caller's department. Raises NotFound, COLLECTION_NOT_FOUND."""

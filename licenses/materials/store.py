@@ -209,6 +209,17 @@ def move(
     return bool(done.rowcount)  # type: ignore[attr-defined]  # an UPDATE has one
 
 
+def forget_collections(session: Session, before: datetime) -> int:
+    """Remove what nobody collected, where the consent was over before an instant; how many."""
+    row = CollectionRow
+    done = session.execute(
+        sa.delete(row).where(
+            col(row.state) != CollectionState.COLLECTED.value, col(row.expire_time) < before
+        )
+    )
+    return int(done.rowcount)  # type: ignore[attr-defined]  # a DELETE has one
+
+
 def _collection(row: CollectionRow) -> Collection:
     return Collection(
         id=row.id,

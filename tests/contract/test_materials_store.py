@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from licenses.materials import store
+from licenses.materials.keeping import Keeping
 from licenses.materials.model import (
     Collection,
     CollectionState,
@@ -28,6 +29,7 @@ from licenses.materials.model import (
     RuleOutcome,
 )
 from licenses.server import MIGRATIONS
+from runtime.clock import FixedClock
 from runtime.database import Database
 from tests.builders.licenses import BUREAU, NOW
 
@@ -93,8 +95,10 @@ def test_what_is_put_is_read_as_it_was(database: Database) -> None:
 
 
 def test_a_collection_is_collected_once(database: Database) -> None:
+    left = replace(COLLECTION, id="b" * 24)
     with database.unit_of_work() as work:
         store.add_collection(work.session, COLLECTION)
+        store.add_collection(work.session, left)
     assert "示例" not in repr(RESULT)
     for expected in (True, False):
         with database.unit_of_work() as work:
@@ -110,3 +114,11 @@ def test_a_collection_is_collected_once(database: Database) -> None:
             COLLECTION, state=CollectionState.COLLECTED, result=RESULT, collect_time=NOW
         )
         assert store.collection(session, "none") is None
+    # What was collected is a case; what was not is forgotten a while after its time.
+    keeping = Keeping(database, None, None, FixedClock(NOW + timedelta(days=31)))  # type: ignore[arg-type]
+    assert (keeping.sweep(), keeping.sweep()) == (0, 0)
+    keeping = Keeping(database, None, None, FixedClock(NOW + timedelta(days=31, seconds=1)))  # type: ignore[arg-type]
+    assert keeping.sweep() == 1
+    with database.reading() as session:
+        assert store.collection(session, left.id) is None
+        assert store.collection(session, COLLECTION.id) is not None
