@@ -19,6 +19,7 @@ from portal.auditor.pages import ROUTES as AUDITOR
 from portal.guarding import Guard
 from portal.node import NodeLink
 from portal.office.pages import ROUTES as OFFICE
+from portal.officer.pages import ROUTES as OFFICER
 from portal.pages import FOLDER, page, plain_refusal, refusal
 from portal.sessions.access import Recognising, sign_in_address
 from portal.sessions.keeping import COOKIE, Sessions, person_of, take_cookie
@@ -73,6 +74,7 @@ def make_app(node: NodeLink) -> Starlette:
             *APPLICANT,
             *OFFICE,
             *AUDITOR,
+            *OFFICER,
             Mount("/static", _Static(directory=FOLDER / "static")),
         ],
         middleware=[Middleware(Guard), Middleware(Recognising, sessions=sessions)],

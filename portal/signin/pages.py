@@ -222,7 +222,9 @@ def home_of(person: Person) -> str:
         return "/office"
     if person.has(Role.AUDITOR):
         return "/audit"
-    return "/counter/accounts" if person.has(Role.COUNTER) else "/"
+    if person.has(Role.COUNTER):
+        return "/counter/accounts"
+    return "/data" if person.has(Role.DEPARTMENT) else "/"
 
 
 ROUTES: Final = (
