@@ -159,7 +159,9 @@ class PublishHeader(_message.Message):
     """Whether the batch is all there is. A snapshot has one row at least, and withdraws by none."""
     @_builtins.property
     def items(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Codes of the items in the order of each row's values, or of the columns of Arrow."""
+        """Codes of the items in the order of each row's values, or of the columns of Arrow. A row is the
+        whole record: an item that is not among them is not held afterwards, though it was before.
+        """
 
     def __init__(
         self,

@@ -34,6 +34,10 @@ def test_a_subscription_from_its_snapshot_to_its_last_dead_letter(scene, tmp_pat
     assert done["upserted"] == "20"
     said = run("publish", sharing.POPULATION, file(rows), "--withdraw", *at("police"))
     assert "tongban.withdraw" in said.stderr
+    fewer = tmp_path / "fewer.csv"
+    fewer.write_text(f"{PERSON_ITEMS[0]},{PERSON_ITEMS[1]}\n{rows[0][0]},{rows[0][1]}\n")
+    said = run("publish", sharing.POPULATION, fewer, *at("police"))
+    assert "no column sex, birth_date, residence_address, phone: " in said.stderr + said.stdout
     left = told("publish", sharing.POPULATION, file(rows[:15]), "--snapshot", *at("police"))
     assert (left["withdrawn"], left["unchanged"]) == ("5", "15")
 

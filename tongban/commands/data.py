@@ -16,6 +16,7 @@ from rich.progress import track
 from rich.text import Text
 
 from exchange.audit.saved import SavedReceipt
+from exchange.v1 import catalog_pb2
 from exchange.v1 import query_pb2 as queries
 from runtime import names
 from runtime.errors import FieldViolation, InvalidArgument
@@ -138,6 +139,8 @@ def publish(
             else track(rows, say("publishing", "发布中"), console=err, disable=not err.is_terminal)
         )
         with _by_lines(places), repeatable(request_id), Client(node, identity) as client:
+            if not withdraw:
+                _tell_missing(client, resource, items)
             done = client.publish(
                 resource,
                 items,
@@ -156,6 +159,25 @@ def publish(
                  say("unchanged", "未变"), say("offset", "偏移")),
                 [(done.upserted, done.withdrawn, done.unchanged, done.offset)],
             )  # fmt: skip
+
+
+def _tell_missing(client: Client, resource: str, items: Sequence[str]) -> None:
+    """Say which values go because the file has no column for them: a row is the whole record."""
+    asked = catalog_pb2.GetDataResourceRequest(name=resource)
+    try:
+        held = client.catalog.GetDataResource(asked, timeout=client.timeout).resource
+    except grpc.RpcError:
+        return  # publishing tells what is wrong
+    missing = [one.code for one in held.items if one.code not in items]
+    if missing:
+        codes = ", ".join(missing)
+        err.print(
+            say(
+                f"The file has no column {codes}: its records hold nothing there afterwards.",
+                f"文件没有 {codes} 列：发布后，其中各条记录的这些信息项将为空。",
+            ),
+            markup=False,
+        )
 
 
 def _arrow(file: Path) -> tuple[list[str], list[list[str]], list[int]]:
