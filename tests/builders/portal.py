@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 import shutil
 import socket
@@ -14,6 +16,8 @@ from typing import Any, Final
 
 import httpx
 from axe_playwright_python.sync_playwright import Axe
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.builders import county
@@ -62,6 +66,40 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+@contextmanager
+def trusting_chromium(found: Site, folder: Path) -> Iterator[BrowserContext]:
+    """A browser to which the node's pages have a right certificate, as an operator's have."""
+    pem = (found.scene.data / "identity" / "portal" / "cert.pem").read_bytes()
+    key = x509.load_pem_x509_certificate(pem).public_key()
+    public = key.public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    pin = base64.b64encode(hashlib.sha256(public).digest()).decode()
+    with sync_playwright() as playwright:
+        context = playwright.chromium.launch_persistent_context(
+            folder / "profile",
+            executable_path=shutil.which("chromium") or "chromium",
+            args=["--no-sandbox", f"--ignore-certificate-errors-spki-list={pin}"],
+        )
+        yield context
+        context.close()
+
+
+def authenticator(page: Page) -> None:
+    """Give a page an authenticator in software, whose user is always there and verified."""
+    session = page.context.new_cdp_session(page)
+    session.send("WebAuthn.enable")
+    options = {
+        "protocol": "ctap2",
+        "transport": "internal",
+        "hasResidentKey": True,
+        "hasUserVerification": True,
+        "isUserVerified": True,
+        "automaticPresenceSimulation": True,
+    }
+    session.send("WebAuthn.addVirtualAuthenticator", {"options": options})
 
 
 def window(
