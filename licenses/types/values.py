@@ -137,9 +137,9 @@ def _table(one: LicenseField, text: str, place: str) -> tuple[str, list[FieldVio
     if len(text) > TABLE_LIMIT:
         return "", [FieldViolation(place, f"longer than {TABLE_LIMIT} characters")]
     try:
-        rows = json.loads(text)
+        rows = json.loads(text, object_pairs_hook=_once)
     except (ValueError, RecursionError):
-        return "", [FieldViolation(place, "not a JSON list of rows")]
+        return "", [FieldViolation(place, "not a JSON list of rows with each column once")]
     if not isinstance(rows, list) or not rows:
         return "", [FieldViolation(place, "not a JSON list of rows")]
     if len(rows) > one.rows:
@@ -147,6 +147,14 @@ def _table(one: LicenseField, text: str, place: str) -> tuple[str, list[FieldVio
     wrong: list[FieldViolation] = []
     kept = [_row(one, row, f"{place}[{number}]", wrong) for number, row in enumerate(rows)]
     return canonical(kept).decode(), wrong[:SHOWN_VIOLATIONS]
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; of two values by one name another reader might take the other."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("one name twice")
+    return found
 
 
 def _row(one: LicenseField, row: Any, place: str, wrong: list[FieldViolation]) -> dict[str, str]:
