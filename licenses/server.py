@@ -64,7 +64,8 @@ from licenses.v1 import (
 from licenses.verifying import rpc as verifying
 from licenses.verifying.service import Verifying
 from licenses.wallets import rpc as wallets
-from licenses.wallets.service import Wallets
+from licenses.wallets import store as requests
+from licenses.wallets.service import KEPT, Wallets
 from runtime.authority import Authority
 from runtime.clock import SYSTEM, Clock
 from runtime.config import Settings
@@ -334,6 +335,7 @@ class LicenseServer:
         with self.database.unit_of_work() as work:
             before = self._clock.now() - PRESENTATIONS_KEPT
             forgotten = forget_presentations(work.session, before)
+            requests.forget(work.session, self._clock.now() - KEPT)
         self.batches.sweep()
         self.enclosures.sweep()
         if self.cases:

@@ -16,7 +16,7 @@ from runtime.identity import Role
 from runtime.rpc import Call
 
 POLICY: Mapping[str, frozenset[Role]] = {
-    "VerifyLicense": frozenset({Role.DEPARTMENT, Role.COUNTER, Role.PORTAL}),
+    "VerifyLicense": frozenset({Role.DEPARTMENT, Role.COUNTER}),
 }
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 import random
+import re
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -15,11 +17,13 @@ from typing import Any
 import cbor2
 import cwt
 import pytest
+import zxingcpp
 from hypothesis import given
 from hypothesis import strategies as st
 from jwcrypto import jwk, jws
+from PIL import Image
 
-from licenses.offline import coding
+from licenses.offline import coding, pictures
 from licenses.offline.model import (
     PREFIX,
     SKEW,
@@ -410,3 +414,18 @@ def test_a_key_is_kept_renewed_and_of_the_authority(
         check_issued_by([first.certificate], stranger.authority.pem)
     private = (tmp_path / "ca" / "presenting" / "key.pem").read_bytes()
     assert b"ENCRYPTED" in private
+
+
+def test_both_pictures_are_read_back(signer: Signer) -> None:
+    text = coding.write_code(a_code(), signer.keys)
+    png = Image.open(io.BytesIO(pictures.png_of(text)))
+    assert zxingcpp.read_barcodes(png)[0].text == text
+    svg = pictures.svg_of(text).decode()
+    size = int(re.search(r"viewBox=\"0 0 (\d+)", svg)[1])  # type: ignore[index]
+    drawn = Image.new("L", (size, size), 255)
+    for x, y, width, back in re.findall(r"M(\d+) (\d+)h(\d+)v1h-(\d+)z", svg):
+        assert width == back
+        drawn.paste(0, (int(x), int(y), int(x) + int(width), int(y) + 1))
+    wide = drawn.resize((size * 4, size * 4), Image.Resampling.NEAREST)
+    assert zxingcpp.read_barcodes(wide)[0].text == text
+    assert svg.count("<path") == 2
