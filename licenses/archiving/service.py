@@ -25,7 +25,8 @@ from licenses.archiving.model import (
     archive_not_found,
     retained_until,
 )
-from licenses.archiving.surroundings import Logged, Surroundings
+from licenses.archiving.proofs import log_proof, proof_of
+from licenses.archiving.surroundings import Surroundings
 from licenses.documents import Documents
 from licenses.materials import store as collections
 from licenses.materials.copying import Copying
@@ -232,15 +233,18 @@ class Archiving:
         times = [("license_issued", one.activated_at or one.issue_time)]
         if one.state is not LicenseState.ACTIVE:
             times.append(("", one.state_time))
+        logged = []
         for number, (act, at) in enumerate(times, 1):
             for kind_of in (act,) if act else _ACTS[one.state]:
                 found = self._around.logged(kind_of, one.name, at)
                 if found is not None:
-                    files[f"audit/{number}.json"] = _proof(found)
+                    files[f"audit/{number}.json"] = proof_of(found)
+                    logged.append(found)
                     break
             else:
                 if number == 1:
                     raise _not_in_log()
+        files["audit/log-proof.json"] = log_proof(one.ofd_sha256, logged)
         return files
 
     def _of_case(self, one: Collection) -> dict[str, bytes]:
@@ -271,13 +275,13 @@ class Archiving:
             files[f"evidence/{copy.sha256}.json"] = package.pretty(self._around.verdict(data))
         files |= self._evidence()
         for number, index in enumerate(result.log_indices, 2):
-            files[f"audit/{number}.json"] = _proof(self._around.logged_at(index))
+            files[f"audit/{number}.json"] = proof_of(self._around.logged_at(index))
         found = self._around.logged(
             "materials_collected", one.name, one.collect_time or one.create_time
         )
         if found is None:
             raise _not_in_log()
-        files["audit/1.json"] = _proof(found)
+        files["audit/1.json"] = proof_of(found)
         return files
 
     def _evidence(self) -> dict[str, bytes]:
@@ -369,10 +373,6 @@ def retention_of(word: str) -> Retention:
         raise InvalidArgument(
             "retention must be one that is known", reason="BAD_RETENTION", message_zh="保管期限无效"
         ) from None
-
-
-def _proof(found: Logged) -> bytes:
-    return package.pretty({"index": found.index, "leaf": found.leaf.decode(), "proof": found.proof})
 
 
 def _not_in_log() -> Unavailable:

@@ -28,6 +28,7 @@ from tongban import collecting
 from tongban.client import new_request_id
 from tongban.demonstration.stage import Stage
 from tongban.main import application
+from tongban.proofs import verify_file
 
 scene = materials.county_of_materials
 WHO = materials.adult()
@@ -74,7 +75,7 @@ def package(scene: Stage, name: str) -> dict[str, bytes]:
 
 
 def test_a_package_holds_all_that_shows_what_the_license_was(
-    scene: Stage, archived: pb.Archive
+    scene: Stage, archived: pb.Archive, tmp_path: Path
 ) -> None:
     assert archived.locked_by == "write_once"
     assert archived.retain_until.ToJsonString().endswith("12-31T16:00:00Z")  # in China, 1 January
@@ -96,6 +97,11 @@ def test_a_package_holds_all_that_shows_what_the_license_was(
     key = scene["auditor"].audit.GetCheckpoint(audit_pb2.GetCheckpointRequest()).verifier_key
     answer = verify_inclusion(proof["proof"], proof["leaf"].encode(), key)  # without the node
     assert not answer.failed()
+    # And by the command that an auditor has.
+    file = tmp_path / "log-proof.json"
+    file.write_bytes(files["audit/log-proof.json"])
+    said = verify_file(file, key)
+    assert said["indication"] == "PASSED", said
     # A stranger finds no such archive; an auditor does.
     ask = pb.GetArchiveFileRequest(name=archived.name, reason="查档")
     assert refused(
