@@ -293,10 +293,10 @@ class FileWorker:
         found = []
         for about in (keys[first : first + LEAF_RECORDS] for first in starts):
             usage = Usage(grant=job.grant, day=day, count=len(about)) if day and about else None
-            found.append((self._leaf(job, part, about), usage, self._audit.tags(about)))
+            found.append((self._leaf(job, part, about, day), usage, self._audit.tags(about)))
         return found
 
-    def _leaf(self, job: ExportJob, part: Part, keys: Sequence[str]) -> SealedRecord:
+    def _leaf(self, job: ExportJob, part: Part, keys: Sequence[str], day: str) -> SealedRecord:
         return record_of_many(
             "export",
             at=self._clock.now(),
@@ -312,6 +312,7 @@ class FileWorker:
                 "job": job.name,
                 "part": part.number,
                 "sha256": part.sha256,
+                **({"counted": len(keys), "counted_day": day} if day else {}),
             },
             commitments={
                 "purpose": job.purpose.encode(),

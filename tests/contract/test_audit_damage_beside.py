@@ -27,8 +27,8 @@ def node(database_url: str, tmp_path: Path) -> Iterator[LogFixture]:
     made.close()
 
 
-def taken(count: int, grant: str = GRANT) -> SealedRecord:
-    facts = {"grant": grant, "counted": count}
+def taken(count: int, **more: str) -> SealedRecord:
+    facts = {"grant": GRANT, "counted": count, **more}
     return make_record("batch_query", at=NOON, actor=DESK, facts=facts)
 
 
@@ -43,8 +43,9 @@ def execute(node: LogFixture, text: str, **values: object) -> None:
 
 
 async def test_counts_below_what_the_records_say_are_told(node: LogFixture) -> None:
-    for count in (3, 4):
-        await node.log.append(taken(count), Usage(grant=GRANT, day=DAY, count=count))
+    await node.log.append(taken(3), Usage(grant=GRANT, day=DAY, count=3))
+    of_before_midnight = taken(4, counted_day=DAY, time="2026-11-03T04:00:00.000000Z")
+    await node.log.append(of_before_midnight, Usage(grant=GRANT, day=DAY, count=4))
     await node.log.append(record(1), Usage(grant=GRANT, day=DAY, count=1))  # as of before
     node.log.sequencer.run()
     assert found(node) is None

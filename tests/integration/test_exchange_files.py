@@ -420,6 +420,9 @@ async def test_the_days_quota_bounds_a_job_which_goes_on_the_next_day(tmp_path):
         job = await until(housing, job.name)
         assert [part.records for part in job.parts] == [20, 5, 5]
         assert len(rows_of(await contents(housing, job))) == 30
+        counts = [(leaf["counted"], leaf["counted_day"]) for leaf in node.leaves("export")]
+        days = [china_date(node.clock.now() - timedelta(days=ago)) for ago in (1, 0)]
+        assert counts == [(15, days[0]), (5, days[0]), (5, days[0]), (5, days[1])]
 
 
 async def test_a_record_that_changes_meanwhile_is_in_the_file_once_and_as_it_was(

@@ -1,9 +1,10 @@
 """Checking (fsck) that the counts of grants' quotas hold what the log says was taken.
 
 1. A record says `counted`, how many it took of its day's quota, and is written with the count: so
-   no day's count may be less than its records say. More it may be: records of files and of before
-   do not say it.
-2. The day is that of China in which the record was made.
+   no day's count may be less than its records say. More it may be: records of before do not say
+   it.
+2. The day is that of China in which the record was made, or what the record says in `counted_day`:
+   a file is begun before its record is made.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class Counted:
             return
         said = orjson.loads(leaf)
         if isinstance(said.get("counted"), int):
-            day = china_date(datetime.fromisoformat(said["time"]))
+            day = said.get("counted_day") or china_date(datetime.fromisoformat(said["time"]))
             self._taken[said["grant"], day] += said["counted"]
 
     def lacking(self, database: Database) -> tuple[str, str] | None:
