@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -12,7 +13,7 @@ from typing import Any
 import orjson
 import pytest
 
-from licenses.archiving import store
+from licenses.archiving import checking, store
 from licenses.archiving.destroying import Guarding
 from licenses.archiving.model import Archive, ArchiveState, Retention, retained_until
 from licenses.archiving.service import Archiving, report_name
@@ -30,7 +31,8 @@ from runtime.errors import (
     Unavailable,
 )
 from runtime.identity import Principal, Role
-from runtime.retention import RetainedFolder
+from runtime.objects import open_store
+from runtime.retention import RetainedFolder, retained
 from tests.builders.licenses import BUREAU, ISSUER, NOW, SEAL
 
 FIRST = Principal(
@@ -177,6 +179,28 @@ def test_what_a_crash_left_is_taken_over_and_nothing_else(scene: Scene) -> None:
         assert store.archive(session, again.id) == again
         page = store.archives(session, BUREAU, after="", size=10, not_checked_since=NOW)
     assert page == [again]
+
+
+def test_on_a_server_with_object_lock_the_server_keeps_it(
+    scene: Scene, request: pytest.FixtureRequest
+) -> None:
+    server = request.getfixturevalue("s3_server")
+    objects = open_store(
+        f"s3+http://{server.address}/licenses/{os.urandom(6).hex()}",
+        access_key=server.access_key, secret_key=server.secret_key,
+    )  # fmt: skip
+    kept = retained(objects)
+    archiving = Archiving(
+        scene.database, None, None, None, kept, scene.around, scene.clock,  # type: ignore[arg-type]
+    )  # fmt: skip
+    made = archiving._archive(SUBJECT, "license", {"a.json": b"{}"}, Retention.YEARS_10, FIRST)
+    assert made.locked_by == "object_lock"
+    found = {one.name: one for one in checking.check(made, kept, scene.around)}  # type: ignore[arg-type]
+    assert found["retained"].passed
+    assert found["written_once"].detail == "locked by the object store itself"
+    assert not found["parts_present"].passed  # of a license there would be more
+    with pytest.raises(FailedPrecondition):
+        kept.destroy(made.object_name)
 
 
 def test_it_is_kept_from_the_next_first_of_january_in_china() -> None:

@@ -31,6 +31,7 @@ from licenses.materials.model import (
 from licenses.server import MIGRATIONS
 from runtime.clock import FixedClock
 from runtime.database import Database
+from runtime.errors import FailedPrecondition
 from tests.builders.licenses import BUREAU, NOW
 
 ITEM = f"{BUREAU}/serviceItems/cg2017-27"
@@ -114,6 +115,10 @@ def test_a_collection_is_collected_once(database: Database) -> None:
             COLLECTION, state=CollectionState.COLLECTED, result=RESULT, collect_time=NOW
         )
         assert store.collection(session, "none") is None
+        over = FixedClock(COLLECTION.expire_time)
+        with pytest.raises(FailedPrecondition) as told:
+            Keeping(database, None, None, over).check_open(COLLECTION)  # type: ignore[arg-type]
+        assert told.value.reason == "CONSENT_ENDED"
     # What was collected is a case; what was not is forgotten a while after its time.
     keeping = Keeping(database, None, None, FixedClock(NOW + timedelta(days=31)))  # type: ignore[arg-type]
     assert (keeping.sweep(), keeping.sweep()) == (0, 0)
