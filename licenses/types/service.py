@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from importlib.resources import files
 from threading import Lock
 
 import structlog
 
-from licenses.pages import template
 from licenses.types import store
-from licenses.types.model import TEXT_LIMIT, FieldKind, LicenseType, TypeVersion
-from licenses.types.reading import parse
+from licenses.types.model import LicenseType, TypeVersion
+from licenses.types.pages import checked, shipped
 from runtime import names
 from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork
@@ -26,8 +24,6 @@ from runtime.errors import (
     Aborted,
     AlreadyExists,
     FailedPrecondition,
-    FieldViolation,
-    InvalidArgument,
     NotFound,
     PermissionDenied,
 )
@@ -36,13 +32,6 @@ from runtime.records import Value, make_record
 
 REMEMBERED = 500
 VERSIONS_LIMIT = 10_000
-#: Values of a page that stand in no metadata.
-_MADE = frozenset({"validity", "issue_date", "valid_from", "valid_to", "holders"})
-_METADATA = frozenset({
-    "ZZMC", "ZZLXDM", "ZZBH", "ZZBS", "ZZBFJG", "ZZBFJGDM", "ZZBFRQ", "CZZT", "CZZTDM", "CZZTDMLX",
-    "CZZTDMLXDM", "ZZYXQQSRQ", "ZZYXQJZRQ", "ZZQZR", "ZZQZSJ", "ZZQZMC",
-})  # fmt: skip
-
 _log = structlog.get_logger()
 
 
@@ -204,72 +193,3 @@ def digest_of(text: str, template_text: str) -> str:
     """SHA-256 of a type's two texts, hex."""
     inner = (hashlib.sha256(one.encode()).digest() for one in (text, template_text))
     return hashlib.sha256(b"".join(inner)).hexdigest()
-
-
-def shipped() -> list[tuple[str, str]]:
-    """The shipped types with their templates, as texts, in order of file name."""
-    folder = files("licenses")
-    found = []
-    for entry in sorted((folder / "shipped").iterdir(), key=lambda one: one.name):
-        if entry.name.endswith(".toml"):
-            text = entry.read_text("utf-8")
-            page = folder / "templates" / f"{parse(text).template}.toml"
-            found.append((text, page.read_text("utf-8")))
-    return found
-
-
-def checked(text: str, template_text: str) -> LicenseType:
-    """A type whose page shows what it has.
-
-    Raises InvalidArgument: BAD_LICENSE_TYPE, and those of `template.parse`.
-    """
-    kind = parse(text)
-    if len(template_text) > TEXT_LIMIT:
-        wrong = [FieldViolation("template", f"longer than {TEXT_LIMIT} characters")]
-    else:
-        wrong = _page_problems(kind, template.parse(template_text))
-    if wrong:
-        raise InvalidArgument(
-            "the license type does not fit its page: "
-            + "; ".join(f"{one.field}: {one.description}" for one in wrong),
-            reason="BAD_LICENSE_TYPE",
-            message_zh="证照类型与模板不符：" + "、".join(one.field for one in wrong),
-            violations=wrong,
-        )
-    return kind
-
-
-def _page_problems(kind: LicenseType, page: template.Template) -> list[FieldViolation]:
-    wrong: list[FieldViolation] = []
-    holders = range(1, kind.holders.most + 1)
-    there = {
-        *_METADATA,
-        *_MADE,
-        *(one.code for one in kind.fields),
-        *(f"{key}.{number}" for key in ("CZZT", "CZZTDM") for number in holders),
-    }
-    needed = {one.code for one in kind.fields if not one.required}
-    needed |= {f"{k}.{n}" for k in ("CZZT", "CZZTDM") for n in holders if n > kind.holders.least}
-    slots = {slot.key: slot for slot in page.slots}
-    for slot, key in kind.slots.items():
-        if slot not in slots:
-            wrong.append(FieldViolation(f"slots.{slot}", "the template has no such field"))
-        elif key not in there:
-            wrong.append(FieldViolation(f"slots.{slot}", "no value of this type"))
-        elif key in needed and not slots[slot].optional:
-            # It would be refused only when a license without it is issued.
-            wrong.append(
-                FieldViolation(f"slots.{slot}", "the template requires it, and the type does not")
-            )
-    wrong += [
-        FieldViolation(f"slots.{slot.key}", "the template requires it")
-        for slot in page.slots
-        if not slot.optional and slot.key not in kind.slots
-    ]
-    shown = set(kind.slots.values())
-    wrong += [
-        FieldViolation(f"fields.{one.code}", "a picture that the page does not show")
-        for one in kind.fields
-        if one.kind is FieldKind.IMAGE and one.code not in shown
-    ]
-    return wrong

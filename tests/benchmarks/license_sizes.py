@@ -22,8 +22,8 @@ from licenses.pages.pdf import write_pdf
 from licenses.pages.samples import sample_values
 from licenses.pages.sheets import Template
 from licenses.types.model import LicenseType
+from licenses.types.pages import shipped
 from licenses.types.reading import parse
-from licenses.types.service import shipped
 from seal import credentials
 from seal.ofd.signing import finish_ofd, prepare_ofd
 from seal.pdf.signing import Evidence, Level, seal_pdf

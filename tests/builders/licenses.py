@@ -10,8 +10,9 @@ from licenses.model import Holder, Issuer, IssuingSeal, License, LicenseState, O
 from licenses.presentations.model import Presentation
 from licenses.terms import last_day
 from licenses.types.model import HolderCodeType, LicenseType, TypeVersion
+from licenses.types.pages import shipped
 from licenses.types.reading import parse
-from licenses.types.service import digest_of, shipped
+from licenses.types.service import digest_of
 from runtime.idcodes import citizen_check_character
 
 NOW = datetime(2026, 11, 21, 4, 0, tzinfo=UTC)

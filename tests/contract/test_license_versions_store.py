@@ -17,7 +17,8 @@ from licenses.model import Act, License, LicenseState, Origin
 from licenses.server import MIGRATIONS
 from licenses.texts import search_key
 from licenses.types import store as types
-from licenses.types.service import Types, shipped
+from licenses.types.pages import shipped
+from licenses.types.service import Types
 from runtime.clock import FixedClock
 from runtime.database import Database
 from runtime.errors import Aborted, NotFound

@@ -15,8 +15,8 @@ from licenses.pages import template
 from licenses.pages.samples import sample_values
 from licenses.pages.sheets import Value
 from licenses.types.model import FieldKind, LicenseField, LicenseType
+from licenses.types.pages import shipped
 from licenses.types.reading import parse
-from licenses.types.service import shipped
 from runtime import idcodes
 
 TYPES = {parse(text).id: (parse(text), template.parse(page)) for text, page in shipped()}

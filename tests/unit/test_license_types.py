@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from licenses.types.model import CodeValue, FieldKind, LicenseField, check_issuer
+from licenses.types.pages import checked, shipped
 from licenses.types.patterns import matches, pattern_problem
 from licenses.types.reading import parse
-from licenses.types.service import checked, shipped
 from licenses.types.values import (
     check_value,
     read_rows,

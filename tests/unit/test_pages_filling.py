@@ -22,8 +22,8 @@ from licenses.pages.sheets import Value
 from licenses.pages.template import lay_out, load, parse, shipped_text
 from licenses.texts import NAME_LIMIT
 from licenses.types.model import FieldKind
+from licenses.types.pages import shipped
 from licenses.types.reading import parse as parse_type
-from licenses.types.service import shipped
 from runtime.errors import InvalidArgument
 from tests.builders.license_pages import TYPES
 from tests.builders.pages import CREATED

@@ -11,7 +11,7 @@ from licenses.pages.pdf import write_pdf
 from licenses.pages.png import ofd_to_png, pdf_to_png
 from licenses.pages.samples import sample_values
 from licenses.pages.template import lay_out, load
-from licenses.types.service import checked, shipped
+from licenses.types.pages import checked, shipped
 from tests.builders.license_golden import DPI, FOLDER
 from tests.builders.license_pages import (
     TYPES,

@@ -16,8 +16,8 @@ from licenses.located import line_of
 from licenses.pages import fallback
 from licenses.pages.preview import FORMATS, preview, render
 from licenses.pages.template import Template, parse, shipped_text
+from licenses.types.pages import checked, shipped
 from licenses.types.reading import parse as parse_type
-from licenses.types.service import checked, shipped
 from runtime.errors import DomainError, FieldViolation, InvalidArgument, NotFound
 from tongban.console import Json, out, outcomes, print_json, say
 from tongban.files import read_file, write_file
