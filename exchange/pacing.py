@@ -12,9 +12,9 @@ from __future__ import annotations
 STEP = 0.1
 
 
-def left_to_wait(seconds: float) -> float:
-    """Seconds until the next step for an answer that took so many."""
-    until = STEP
+def left_to_wait(seconds: float, step: float = 0.0) -> float:
+    """Seconds until the next step for an answer that took so many; a first step is `STEP`."""
+    until = step or STEP
     while until < seconds:
         until *= 2
     return until - seconds

@@ -11,6 +11,7 @@ from exchange.delivery.subscriptions import store as subscriptions
 from exchange.grants.authorizing import GrantIndex
 from exchange.grants.model import Grant, Operation
 from exchange.grants.sharing import admitted
+from exchange.refusals import REFUSED
 from exchange.refusing import Attempt, Refusals
 from runtime import names
 from runtime.clock import Clock
@@ -74,6 +75,14 @@ class Access:
         if subscription.name in self._ended:
             raise _not_found()
         return self.granted(subscription.grant, principal)
+
+    def is_filtered(self, principal: Principal, subscription: Subscription) -> bool:
+        """Whether a row filter hides something of it; False too where nothing may be read."""
+        try:
+            grant = self.granted(subscription.grant, principal)
+        except REFUSED:  # which the reading refuses, and records
+            return False
+        return bool(grant.row_filter or grant.earlier)
 
     def subscription(self, principal: Principal, name: str) -> Subscription:
         """A subscription of the caller's department. Raises NotFound, SUBSCRIPTION_NOT_FOUND."""

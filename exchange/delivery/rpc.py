@@ -202,17 +202,22 @@ class DeliveryServicer:
         self._managing.ended(request.name)
         return answer
 
-    def PullChanges(  # noqa: N802
+    async def PullChanges(  # noqa: N802
         self, request: pb.PullChangesRequest, call: Call
     ) -> pb.PullChangesResponse:
         """The next changes."""
         name, limit = request.subscription, changes_wanted(request.max_changes)
-        held = self._subscribing.subscription(call.principal, name)
-        consumer = messages.consumer(request, held, call.principal)
-        if consumer is not None:
-            leased = self._leasing.lease(call.principal, name=name, consumer=consumer)
-            return messages.leased_pulled(leased)
-        return messages.pulled(self._subscribing.pull(call.principal, held, limit=limit))
+        principal = call.principal
+        held = await asyncio.to_thread(self._subscribing.subscription, principal, name)
+        consumer = messages.consumer(request, held, principal)
+
+        def read() -> pb.PullChangesResponse:
+            if consumer is not None:
+                leased = self._leasing.lease(principal, name=name, consumer=consumer)
+                return messages.leased_pulled(leased)
+            return messages.pulled(self._subscribing.pull(principal, held, limit=limit))
+
+        return await self._subscribing.read(principal, held, read)
 
     async def Subscribe(  # noqa: N802
         self, request: pb.SubscribeRequest, call: Call

@@ -15,6 +15,7 @@
 7. A subscriber that does not read is waited for: one batch is under way, and no more is read. One
    that asks for it is waited for too while so many changes are not acknowledged.
 8. Where consumers share the work, a stream is a consumer that leases again and again (`leasing`).
+9. Under a row filter a reading waits for its turn, and is told at a step of time (`reads`).
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TypeVar
 
 from exchange.audit.appending import AuditLog
 from exchange.audit.model import Receipt
@@ -33,6 +36,7 @@ from exchange.delivery.leasing import Leased, Leasing
 from exchange.delivery.log.store import LogReader
 from exchange.delivery.model import Change, Subscription
 from exchange.delivery.projecting import Projection
+from exchange.delivery.reads import Reads
 from exchange.delivery.settling import Settled, Settling
 from exchange.delivery.tail import POLL_SECONDS, LogTail, Woken
 from exchange.grants.rates import Rates
@@ -42,6 +46,7 @@ from runtime.identity import Principal
 from runtime.records import SealedRecord
 
 GREATEST_OUTSTANDING = 100_000
+Done = TypeVar("Done")
 #: So often a stream looks whether its subscription was ended in another process of the node.
 LOOK_SECONDS = 30.0
 
@@ -106,10 +111,18 @@ class Subscribing:
         self._woken = woken
         self._settling = settling
         self.tail = LogTail(self._log.end)
+        self._reads = Reads()
 
     def subscription(self, principal: Principal, name: str) -> Subscription:
         """A subscription of the caller's department. Raises NotFound, SUBSCRIPTION_NOT_FOUND."""
         return self._access.subscription(principal, name)
+
+    async def read(
+        self, principal: Principal, subscription: Subscription, read: Callable[[], Done]
+    ) -> Done:
+        """What a reading of a subscription returns, in its turn and at its time (`reads`)."""
+        filtered = partial(self._access.is_filtered, principal, subscription)
+        return await self._reads.run(principal, filtered, read)
 
     def pull(self, principal: Principal, subscription: Subscription, *, limit: int) -> Delivery:
         """The next changes after the cursor; from a worker thread.
@@ -149,9 +162,9 @@ class Subscribing:
                     looked = time.monotonic()
                 await self._room(principal, subscription, window)
                 seen = await asyncio.to_thread(self._log.end)
-                batch = await asyncio.to_thread(
-                    self._next, principal, subscription, position, window.limit(limit), settled
-                )
+                left = window.limit(limit)
+                nextly = partial(self._next, principal, subscription, position, left, settled)
+                batch = await self.read(principal, subscription, nextly)
                 position, settled = batch.cursor, batch.settled
                 if batch.record is not None:
                     receipt = await self._audit.append(batch.record, tags=batch.about)
@@ -188,6 +201,7 @@ class Subscribing:
     async def _leased(
         self, principal: Principal, name: str, consumer: Consumer, window: _Window
     ) -> AsyncIterator[Leased]:
+        held = await asyncio.to_thread(self.subscription, principal, name)
         with self._woken.listening(name) as acknowledged:
             while not self.tail.closed:
                 acknowledged.clear()
@@ -201,7 +215,8 @@ class Subscribing:
                 leased = None
                 if left > 0:
                     asking = replace(consumer, max_changes=left)
-                    leased = await asyncio.to_thread(self._lease, principal, name, asking)
+                    lease = partial(self._lease, principal, name, asking)
+                    leased = await self.read(principal, held, lease)
                 if leased is not None and leased.changes:
                     yield leased
                     continue
