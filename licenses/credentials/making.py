@@ -3,8 +3,9 @@
 1. Every field of the metadata is disclosed by itself or not at all, and so is the digest of all
    (`metadata_sha256`, the one that OFD and PDF carry): whoever saw it beside a few fields could try
    the few values that a citizen number may have.
-2. What is never hidden is what the form asks for: `vct`, `iat`, `nbf`, `exp`, `cnf`, `status`. `iat` is when
-   the license was issued; `nbf` and `exp` are when its first day begins and its last ends in China.
+2. What is never hidden is what the form asks for: `vct`, `iat`, `nbf`, `exp`, `cnf`, `status`.
+   `iat` is when the license was issued; `nbf` and `exp` are when its first day begins and its last
+   ends in China; `status` is where a status list tells whether it is in force.
 3. As many digests are signed as the type has fields, rounded up: those that are none are decoys, so
    that a credential does not tell how many optional fields its license has.
 4. Salts and decoys are HMAC-SHA256 under a key of the node, over the license's id and the claim: a

@@ -247,8 +247,7 @@ class Presenting:
     ) -> list[tuple[Presentation, str]]:
         """A holder's presentations with their licenses' names, in order of id: at most `size` + 1.
 
-        Those that can still be verified, or all that are kept. One who was not identified as the
-        holder sees what a holder of nothing sees.
+        Those that can still be verified, or all. Others than the holder see none.
         """
         if license_:
             names.parse(names.LICENSE, license_, field="license")
