@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from exchange.audit.verify import verify_inclusion
 from exchange.v1 import audit_pb2
-from flows.archiving import run_checks
+from flows.archiving import check, run_checks
 from licenses.v1 import archives_pb2 as pb
 from runtime.errors import DomainError
 from runtime.identity import Role
@@ -145,6 +145,12 @@ def test_the_four_checks_pass_are_reported_under_seal_and_find_a_change(
         .verdict
     )
     assert verdict.indication == seal_pb2.INDICATION_PASSED
+    # The flow's task does the same, and leaves the report where it is told to.
+    file = tmp_path / "report.pdf"
+    by_task = check.fn(scene.address, scene.identity("employment"), BUREAU, 0, "", str(file))
+    assert by_task["checked"] == outcome["checked"]
+    assert hashlib.sha256(file.read_bytes()).hexdigest() == by_task["report_sha256"]
+    outcome = by_task
     found = scene["employment"].archives.GetArchive(pb.GetArchiveRequest(name=archived.name))
     assert found.archive.report_sha256 == outcome["report_sha256"]
     assert {one.property for one in found.archive.findings} == {
