@@ -102,12 +102,9 @@ class Managing:
             settled=cursor if cursor >= max(bound, granted.history_from) else -1,
         )
         if not subscriptions.add(work.session, subscription):
-            raise AlreadyExists(
-                f"the department has, or had, the subscription {subscription.name}: go on with it "
-                f"(`tongban subscribe {subscription.name}`), or choose another name",
-                reason="SUBSCRIPTION_EXISTS",
-                message_zh=f"本部门已有（或曾有）订阅 {subscription.name}："
-                f"可继续接收（tongban subscribe {subscription.name}），或换一个名称",
+            raise _exists(
+                subscription.name,
+                ended=subscriptions.get(work.session, subscription.name) is None,
             )
         shared = {"lanes": subscription.lanes} if subscription.lanes > 1 else {}
         work.record(
@@ -191,6 +188,20 @@ class Managing:
                 if start.offset > end:
                     raise beyond_log()
                 return start.offset
+
+
+def _exists(name: str, *, ended: bool) -> AlreadyExists:
+    go_on = f"tongban subscribe {name}"
+    return AlreadyExists(
+        f"the subscription {name} has ended, and its name is not given again: choose another"
+        if ended
+        else f"the department has the subscription {name}: go on with it (`{go_on}`), or choose "
+        "another name",
+        reason="SUBSCRIPTION_EXISTS",
+        message_zh=f"订阅 {name} 已结束，其名称不再使用：请换一个名称"
+        if ended
+        else f"本部门已有订阅 {name}：可继续接收（{go_on}），或换一个名称",
+    )
 
 
 def _own(principal: Principal, parent: str) -> None:

@@ -79,6 +79,7 @@ async def test_a_subscription_ends_with_its_lanes_and_makes_room(node, monkeypat
     )  # fmt: skip
     taken = await refusal(consumer.delivery.CreateSubscription(again))
     assert taken.reason == "SUBSCRIPTION_EXISTS"
+    assert "has ended" in taken.message
     assert await read(consumer, await subscribe(consumer, grant, earliest)) == [(1, "甲")]
     (ended,) = node.leaves("subscription_ended")
     assert ended["subscription"] == shared

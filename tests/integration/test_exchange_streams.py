@@ -121,6 +121,7 @@ async def test_subscriptions_belong_to_their_department(node):
     assert (await refusal(subscribed(stranger, grant))).reason == "NOT_YOUR_DEPARTMENT"
     taken = await refusal(subscribed(consumer, grant, "s-1"))
     assert (type(taken), taken.reason) == (AlreadyExists, "SUBSCRIPTION_EXISTS")
+    assert "go on with it" in taken.message
     query_only = node.grant(operations=[Operation.QUERY])
     refused = await refusal(subscribed(consumer, query_only, "s-9"))
     assert refused.reason == "OPERATION_NOT_GRANTED"
