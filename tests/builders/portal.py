@@ -69,7 +69,7 @@ def chromium() -> Iterator[Browser]:
 
 
 @contextmanager
-def trusting_chromium(found: Site, folder: Path) -> Iterator[BrowserContext]:
+def trusting_chromium(browser: Browser, found: Site, folder: Path) -> Iterator[BrowserContext]:
     """A browser to which the node's pages have a right certificate, as an operator's have."""
     pem = (found.scene.data / "identity" / "portal" / "cert.pem").read_bytes()
     key = x509.load_pem_x509_certificate(pem).public_key()
@@ -77,13 +77,14 @@ def trusting_chromium(found: Site, folder: Path) -> Iterator[BrowserContext]:
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )
     pin = base64.b64encode(hashlib.sha256(public).digest()).decode()
-    with sync_playwright() as playwright:
-        context = playwright.chromium.launch_persistent_context(
-            folder / "profile",
-            executable_path=shutil.which("chromium") or "chromium",
-            args=["--no-sandbox", f"--ignore-certificate-errors-spki-list={pin}"],
-        )
+    context = browser.browser_type.launch_persistent_context(
+        folder / "profile",
+        executable_path=shutil.which("chromium") or "chromium",
+        args=["--no-sandbox", f"--ignore-certificate-errors-spki-list={pin}"],
+    )
+    try:
         yield context
+    finally:
         context.close()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from exchange.audit.told import accesses_from_json
 from licenses.v1 import licenses_pb2, presentations_pb2
 from runtime.identity import APPLICANTS, Role
 from tests.builders import county
+from tests.builders.openid import provider
 from tests.builders.portal import (
     LANGUAGES,
     PICTURES,
@@ -53,7 +55,12 @@ class Town:
 
 @pytest.fixture(scope="module")
 def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
-    with site(tmp_path_factory.mktemp("portal") / "data") as found:
+    officer = {"sub": "wu", "name": "吴平台", "roles": ["auditor"], "department": "audit"}
+    with (
+        provider(officer, {"sub": "nobody", "name": "郑某"}) as issuer,
+        told_of_platform(issuer),
+        site(tmp_path_factory.mktemp("portal") / "data") as found,
+    ):
         scene = found.scene
         county.fill_catalog(scene, departments=False)
         sharing.publish_libraries(scene, 100, lambda _: None)
@@ -82,6 +89,16 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
             scene, "leaver", "周离职", "zhou.lizhi", "departments/audit", (Role.AUDITOR,)
         )
         yield Town(found, enrolled, made[0], made[1])
+
+
+@contextmanager
+def told_of_platform(issuer: str) -> Iterator[None]:
+    """A node that starts meanwhile knows of an identity platform."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("TONGBAN_SIGN_IN__ISSUER", issuer)
+        environment.setenv("TONGBAN_SIGN_IN__CLIENT_ID", "tongban")
+        environment.setenv("TONGBAN_SIGN_IN__CLIENT_SECRET", "secret")
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -412,7 +429,6 @@ def test_a_disabled_account_is_signed_out_at_once(
     with window(browser, "desktop") as context, window(browser, "desktop", state=in_office) as own:
         page = context.new_page()
         sign_in(page, town, "leaver")
-        assert page.url.endswith("/office")
         office = own.new_page()
         account = town.people["leaver"].account.split("/")[1]
         office.goto(f"{town.site.url}/office/accounts/{account}/disable")
@@ -424,7 +440,7 @@ def test_a_disabled_account_is_signed_out_at_once(
         expect(page.locator("[role=status]")).to_contain_text("会话已结束")
 
 
-def test_a_passkey_enrols_and_signs_in(town: Town, tmp_path: Path) -> None:
+def test_a_passkey_enrols_and_signs_in(town: Town, browser: Browser, tmp_path: Path) -> None:
     """By Chromium's own authenticator in software; it makes none where the certificate is wrong."""
     newcomer = list(people(4))[3]
     with opened(town.site.scene.settings) as server, server.database.unit_of_work() as work:
@@ -437,7 +453,7 @@ def test_a_passkey_enrols_and_signs_in(town: Town, tmp_path: Path) -> None:
             display_name=newcomer.name,
         )
     origin = town.site.url.replace("127.0.0.1", "localhost")
-    with trusting_chromium(town.site, tmp_path) as context:
+    with trusting_chromium(browser, town.site, tmp_path) as context:
         page = context.new_page()
         authenticator(page)
         page.goto(f"{origin}/enrol/{made.token}")
@@ -448,3 +464,22 @@ def test_a_passkey_enrols_and_signs_in(town: Town, tmp_path: Path) -> None:
         expect(page.locator("header")).to_contain_text(newcomer.name)
         page.get_by_role("button", name="退出").click()
         expect(page.get_by_role("link", name="登录", exact=True)).to_be_visible()
+
+
+def test_somebody_signs_in_at_the_identity_platform(town: Town, browser: Browser) -> None:
+    origin = town.site.url.replace("127.0.0.1", "localhost")
+    with window(browser, "desktop") as context:
+        page = context.new_page()
+        page.goto(f"{origin}/sign-in")
+        keep_picture(page, "sign-in-platform-desktop-zh")
+        page.get_by_role("link", name="通过统一身份认证平台登录").click()
+        page.get_by_role("button", name="wu", exact=True).click()
+        expect(page.locator("header")).to_contain_text("吴平台")
+        # The answer is of this browser's flow, and was taken once.
+        page.goto(f"{origin}/sign-in/platform/answer?state=x&code=y")
+        expect(page.locator(".notice.bad:visible")).to_contain_text("登录信息不正确")
+    with window(browser, "desktop") as context:
+        page = context.new_page()
+        page.goto(f"{origin}/sign-in/platform")
+        page.get_by_role("button", name="nobody", exact=True).click()
+        expect(page.locator(".notice.bad:visible")).to_contain_text("未赋予您")
