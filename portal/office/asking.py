@@ -13,12 +13,15 @@ from exchange.v1 import (
     deadlines_pb2_grpc,
     grants_pb2,
     grants_pb2_grpc,
+    oversight_pb2,
+    oversight_pb2_grpc,
 )
 from portal.node import told
 from portal.sessions.keeping import Person
 
 SECONDS: Final = 30
 PAGE: Final = 20
+GREATEST_GRANTS: Final = 10_000
 EVERYBODY: Final = "departments/-"
 
 
@@ -30,6 +33,7 @@ class Asking:
         self._grants: Any = grants_pb2_grpc.GrantServiceStub(channel)
         self._deadlines: Any = deadlines_pb2_grpc.DeadlineServiceStub(channel)
         self._catalog: Any = catalog_pb2_grpc.CatalogServiceStub(channel)
+        self._oversight: Any = oversight_pb2_grpc.OversightServiceStub(channel)
         self._accounts: Any = accounts_pb2_grpc.AccountServiceStub(channel)
 
     async def departments(self) -> dict[str, str]:
@@ -106,6 +110,25 @@ class Asking:
         answer = await told(self._catalog.GetDataResource(asked, timeout=SECONDS))
         found: catalog_pb2.DataResource = answer.resource
         return found
+
+    async def uses(self) -> tuple[list[oversight_pb2.GrantUse], bool]:
+        """How grants were used in the last 90 days, and whether there are more grants."""
+        found: list[oversight_pb2.GrantUse] = []
+        token = ""
+        while len(found) < GREATEST_GRANTS:
+            page = await told(
+                self._oversight.ReportGrantUse(
+                    oversight_pb2.ReportGrantUseRequest(
+                        parent=EVERYBODY, page_size=1000, page_token=token
+                    ),
+                    timeout=SECONDS,
+                )
+            )
+            found.extend(page.grants)
+            token = page.next_page_token
+            if not token:
+                break
+        return found, bool(token)
 
     async def accounts(self, token: str = "") -> Any:
         """A page of the accounts of departments."""

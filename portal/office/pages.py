@@ -19,6 +19,7 @@ from starlette.routing import Route
 from accounts.v1 import accounts_pb2
 from exchange.v1 import catalog_pb2, grants_pb2
 from portal.node import told
+from portal.office import flow
 from portal.office.asking import Asking
 from portal.pages import page
 from portal.sessions.access import for_roles, form_of, one
@@ -165,6 +166,26 @@ async def one_resource(request: Request, person: Person) -> Response:
 
 
 @_OFFICE
+async def shared(request: Request, person: Person) -> Response:
+    """Who shares what with whom, as a picture and a table."""
+    ask = _asking(request, person)
+    (uses, more), departments = await asyncio.gather(ask.uses(), ask.departments())
+    found = flow.between(
+        (_department_of(one.resource), _department_of(one.grant), one.uses) for one in uses
+    )
+    return page(
+        request,
+        "office/sharing.html",
+        shared=found,
+        picture=flow.drawn(found),
+        width=flow.WIDTH,
+        departments=departments,
+        looked_at=len(uses),
+        more=more,
+    )
+
+
+@_OFFICE
 async def accounts(request: Request, person: Person) -> Response:
     """Accounts of departments."""
     ask = _asking(request, person)
@@ -303,6 +324,7 @@ ROUTES: Final = (
     Route("/office/requests/{department}/{request}", one_request, methods=["GET"]),
     Route("/office/catalog", catalog, methods=["GET"]),
     Route("/office/catalog/{department}/{resource}", one_resource, methods=["GET"]),
+    Route("/office/sharing", shared, methods=["GET"]),
     Route("/office/accounts", accounts, methods=["GET"]),
     Route("/office/accounts/{account}/disable", ask_to_disable, methods=["GET"]),
     Route("/office/accounts/{account}/disable", disable, methods=["POST"]),

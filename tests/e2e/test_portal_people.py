@@ -352,6 +352,7 @@ def test_every_page_of_the_office_is_fit_for_everybody(
         "requests": "/office/requests",
         "catalog": "/office/catalog",
         "resource": "/office/catalog/public-security/population",
+        "sharing": "/office/sharing",
         "accounts": "/office/accounts",
         "disable": f"/office/accounts/{town.people['auditor'].account.split('/')[1]}/disable",
         "invite": "/counter/accounts",
