@@ -71,6 +71,9 @@ class Unknown:
     required: bool
 
 
+_new: Final = tuple.__new__
+
+
 class Check(NamedTuple):
     """One rule and what came of it.
 
@@ -171,6 +174,7 @@ def shown(at: datetime | None) -> str | None:
 
 
 NOTHING: Final = ("", "")
+_REST: Final = (None, "", None, None, None)
 
 
 def passed(
@@ -182,8 +186,8 @@ def passed(
     against: tuple[str, str] = NOTHING,
 ) -> Check:
     """A check that holds. `against` says what it was checked against, English and Chinese."""
-    # By position: names take twice as long, and nearly every check passes.
-    return Check(name, _PASSED, detail, detail_zh, *against, "", "", notice)
+    # Nearly every check passes, and this takes two thirds of the time of calling `Check`.
+    return _new(Check, (name, _PASSED, detail, detail_zh, *against, "", "", notice, *_REST))
 
 
 def failed(
