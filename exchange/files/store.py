@@ -187,6 +187,11 @@ def advance(
     return True
 
 
+def renew(session: Session, name: str, *, lease: str, until: datetime) -> bool:
+    """Hold a job for longer; False where it is not this worker's any more."""
+    return _held(session, name, lease, next_time=until)
+
+
 def wait(session: Session, job: ExportJob, *, lease: str, until: datetime) -> bool:
     """Let a job rest until a time; `failure_reason` says for what."""
     return _held(session, job.name, lease, content=_content(job), next_time=until, lease="")

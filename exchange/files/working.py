@@ -36,6 +36,7 @@ from exchange.audit.saved import SavedReceipt, receipt_to_json
 from exchange.delivery.reading import RecordReader
 from exchange.files import model, store
 from exchange.files.envelope import Receiver
+from exchange.files.holding import holding
 from exchange.files.model import PART_CHARACTERS, PART_RECORDS, ExportJob, JobState, Part
 from exchange.files.service import Allowing, end, fresh_etag
 from exchange.files.writing import WRITERS
@@ -59,7 +60,7 @@ CHUNK = 1_000
 GREATEST_LOOK = 100_000  # records read for one part: a filter may show few of them
 LEAF_RECORDS = 5_000
 POLL_SECONDS = 2.0
-LEASE_SECONDS = 15.0
+LEASE_SECONDS = 6.0  # renewed while a part is written
 GREATEST_REST = 300.0
 _Leaf = tuple[SealedRecord, Usage | None, bytes]  # what is logged, taken, and whom it is about
 QUOTA = "DAILY_QUOTA_EXCEEDED"
@@ -156,7 +157,8 @@ class FileWorker:
             await asyncio.to_thread(self._delete, job)
             return True
         try:
-            await self._write(job, lease)
+            async with holding(self._database, self._clock, job.name, lease, self._lease):
+                await self._write(job, lease)
         except _FINAL as error:
             await asyncio.to_thread(self._end, job, JobState.FAILED, error.reason)
         except (DomainError, OSError):

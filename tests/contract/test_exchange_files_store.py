@@ -84,6 +84,11 @@ def test_of_two_workers_one_writes(database):
         assert store.take(work.session, job().name, lease="a", now=NOON, until=until)
         assert not store.take(work.session, job().name, lease="b", now=NOON, until=until)
         assert store.due(work.session, NOON) is None
+        later = until + timedelta(seconds=30)
+        assert store.renew(work.session, job().name, lease="a", until=later)
+        assert store.due(work.session, until) is None
+        assert not store.renew(work.session, job().name, lease="b", until=NOON)
+        assert store.renew(work.session, job().name, lease="a", until=until)
         # The first is late; the second takes over.
         assert store.take(work.session, job().name, lease="b", now=until, until=NOON)
         assert not store.advance(work.session, job().name, PART, cursor=5, lease="a", until=until)
