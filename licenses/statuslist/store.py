@@ -80,7 +80,8 @@ def entries(session: Session, of_list: int) -> Iterator[tuple[int, Status]]:
     statement = (
         select(StatusRow.place, LicenseRow.state)
         .join(LicenseRow, col(LicenseRow.id) == col(StatusRow.license_id))
-        .where(StatusRow.list == of_list, col(LicenseRow.state).in_(_ENDED))
+        # Not by the index of places (hence + 0): that would look at every license of the list.
+        .where(col(StatusRow.list) + 0 == of_list, col(LicenseRow.state).in_(_ENDED))
         .execution_options(yield_per=_AT_ONCE)
     )
     for at, state in session.execute(statement):
