@@ -20,7 +20,7 @@ from runtime import names
 from runtime.clock import Clock
 from runtime.database import UnitOfWork
 from runtime.errors import Aborted, AlreadyExists, FieldViolation, InvalidArgument, NotFound
-from runtime.identity import Principal
+from runtime.identity import APPLICANTS, Principal
 from runtime.records import make_record
 
 if TYPE_CHECKING:
@@ -53,11 +53,19 @@ def create_department(
 ) -> Department:
     """Register a department: below the caller's own, or anywhere where it is the node's office.
 
-    Raises PermissionDenied (NOT_ABOVE), InvalidArgument (MALFORMED_ID, DEPARTMENT_INVALID)
+    Raises PermissionDenied (NOT_ABOVE), InvalidArgument (MALFORMED_ID, NAME_OF_PERSONS,
+    DEPARTMENT_INVALID)
     or AlreadyExists (DEPARTMENT_EXISTS, CREDIT_CODE_TAKEN).
     """
     names.check_id(department_id, field="department_id")
     name = names.make(names.DEPARTMENT, department=department_id)
+    if name == APPLICANTS:
+        raise InvalidArgument(
+            "applicants who sign in go by this name: choose another for the department",
+            reason="NAME_OF_PERSONS",
+            message_zh="该名称保留给登录的申请人：请为部门另选标识",
+            violations=[FieldViolation("department_id", "is the name of applicants")],
+        )
     now = clock.now()
     department = Department(
         name=name,

@@ -135,6 +135,21 @@ def test_a_credit_code_is_of_one_department(database: Database, clock: FixedCloc
         service.get_department(database, "departments/another")
 
 
+def test_no_department_has_the_name_of_applicants(database: Database, clock: FixedClock):
+    with pytest.raises(InvalidArgument) as refused, database.unit_of_work() as work:
+        registering.create_department(
+            work,
+            build.ADMINISTRATOR,
+            department_id="applicants",
+            display_name="示范县某局",
+            credit_code="11990101000000043E",
+            region_code="990101",
+            clock=clock,
+            office=build.OFFICE,
+        )
+    assert refused.value.reason == "NAME_OF_PERSONS"
+
+
 def test_a_department_with_a_wrong_credit_code_is_refused(database: Database, clock: FixedClock):
     with pytest.raises(InvalidArgument) as refused, database.unit_of_work() as work:
         registering.create_department(
