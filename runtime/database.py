@@ -311,6 +311,15 @@ class Database:
                 command.upgrade(config, "head")
                 connection.commit()
 
+    def is_newest(self, migrations: Path) -> bool:
+        """Whether the schema is of the newest version; changes nothing."""
+        from alembic.migration import MigrationContext
+        from alembic.script import ScriptDirectory
+
+        with storage_errors(self.folder), self.engine.connect() as connection:
+            held = MigrationContext.configure(connection).get_current_heads()
+        return set(held) == set(ScriptDirectory(str(migrations)).get_heads())
+
     def close(self) -> None:
         """Close all connections; the database is not used again."""
         self.held.close()

@@ -12,7 +12,7 @@ from exchange.audit.accesses.store import AccessStore
 from exchange.audit.checking import fsck
 from exchange.audit.model import Difference
 from exchange.audit.sequencing import Tiles
-from exchange.audit.store import AuditStore
+from exchange.audit.store import MIGRATIONS, AuditStore
 from runtime.config import Settings
 from runtime.database import Database
 from runtime.signing import KEY_FILE, LogKey
@@ -44,6 +44,13 @@ def check_log(settings: Settings) -> Difference | None:
             detail_zh="缺失：请从备份恢复",
         )
     try:
+        if not database.is_newest(MIGRATIONS):
+            return Difference(
+                where="the audit database",
+                detail="is not of this program's version: start the node once, which brings it up "
+                "to date, or use the program that wrote it",
+                detail_zh="与本程序版本不符：请启动一次节点以升级，或使用写入它的程序版本",
+            )
         tiles = Tiles(settings.open_objects(reading=True))
         return fsck(AuditStore(database), tiles, key.verifier_key, AccessStore(database))
     finally:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from exchange.audit.checking import fsck
 from exchange.audit.keeping import service
 from exchange.audit.model import Usage
+from exchange.audit.store import MIGRATIONS
 from exchange.audit.witnesses.service import Witnessing
 from runtime.records import SealedRecord, make_record
 from tests.builders.audit import NOON, LogFixture, record, witness_key
@@ -122,3 +123,9 @@ def test_a_cosignature_is_what_its_witness_signed(node: LogFixture, harm: str) -
     assert found(node) is None
     execute(node, harm)
     assert (found(node) or "").startswith("cosignature of witness1.example/w on the checkpoint")
+
+
+def test_whether_a_database_is_of_this_version_is_told(node: LogFixture) -> None:
+    assert node.database.is_newest(MIGRATIONS)
+    execute(node, "UPDATE alembic_version SET version_num = '0004'")
+    assert not node.database.is_newest(MIGRATIONS)
