@@ -161,8 +161,8 @@ def _odd_table() -> UpdateRefused:
     return UpdateRefused(
         "the table of an update is not one that every reader takes (a line has not 20 octets, or a "
         "range is empty): have it added anew by other software, to the file without it",
-        "更新的对象表格式异常（条目不是 20 字节，或范围为空），并非所有阅读器都能接受：请用其他软件在"
-        "未添加前的文件上重新添加",
+        "更新的对象表格式异常（条目不是 20 字节，或范围为空），并非所有阅读器都能接受：请用其他软件"
+        "在未添加前的文件上重新添加",
     )
 
 
