@@ -10,11 +10,9 @@
 from __future__ import annotations
 
 import fcntl
-import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 
 from cryptography import x509
@@ -23,7 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from runtime import holders, issued, names
+from runtime import certificates, holders, issued, names
 from runtime.enrolment import key_of_request
 from runtime.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
 from runtime.files import write_private
@@ -40,8 +38,6 @@ from runtime.identity import (
 CRL_LIFETIME = timedelta(days=365)
 #: How long a person is signed in at most.
 SESSION = timedelta(hours=8)
-#: Clocks of two machines differ by a little; a fresh certificate must not be refused for it.
-CLOCKS_DIFFER = timedelta(minutes=5)
 
 
 class Authority:
@@ -87,9 +83,9 @@ class Authority:
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         certificate = (
-            _builder(subject, subject, key.public_key(), now, timedelta(days=3650))
+            certificates.builder(subject, subject, key.public_key(), now, timedelta(days=3650))
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(_key_usage(authority=True), critical=True)
+            .add_extension(certificates.key_usage(authority=True), critical=True)
             .sign(key, hashes.SHA256())
         )
         write_private(
@@ -216,9 +212,9 @@ class Authority:
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         signing = x509.ObjectIdentifier("1.3.6.1.5.5.7.3.36")
         certificate = (
-            _builder(subject, self.certificate.subject, key, now, lifetime)
+            certificates.builder(subject, self.certificate.subject, key, now, lifetime)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_key_usage(authority=False), critical=True)
+            .add_extension(certificates.key_usage(authority=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([signing]), critical=True)
             .add_extension(
                 x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()),
@@ -240,10 +236,10 @@ class Authority:
                 one
                 for one in read_crl(self.ended_path, self.certificate)
                 # Whatever was ended before then is over by itself.
-                if one.revocation_date_utc > now - SESSION - CLOCKS_DIFFER
+                if one.revocation_date_utc > now - SESSION - certificates.CLOCKS_DIFFER
             ]
             known = {one.serial_number for one in held}
-            fresh = [_revoked(serial, now) for serial in sorted(set(serials) - known)]
+            fresh = [certificates.revoked(serial, now) for serial in sorted(set(serials) - known)]
             self._write_crl(self.ended_path, [*held, *fresh], now)
 
     def begin_ended_list(self, *, now: datetime) -> None:
@@ -276,15 +272,15 @@ class Authority:
         )
         alternatives: list[x509.GeneralName] = [
             x509.UniformResourceIdentifier(issued.TRUST_DOMAIN + system),
-            *(_general_name(host) for host in hosts),
+            *(certificates.general_name(host) for host in hosts),
         ]
         usages = [ExtendedKeyUsageOID.CLIENT_AUTH]
         if hosts:
             usages.append(ExtendedKeyUsageOID.SERVER_AUTH)
         builder = (
-            _builder(subject, self.certificate.subject, key, now, lifetime)
+            certificates.builder(subject, self.certificate.subject, key, now, lifetime)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_key_usage(authority=False), critical=True)
+            .add_extension(certificates.key_usage(authority=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
             .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
             .add_extension(
@@ -332,7 +328,7 @@ class Authority:
         with self._listing():
             held = read_crl(self.crl_path, self.certificate)
             if certificate.serial_number not in {r.serial_number for r in held}:
-                entry = _revoked(certificate.serial_number, now)
+                entry = certificates.revoked(certificate.serial_number, now)
                 self._write_crl(self.crl_path, [*held, entry], now)
 
     @contextmanager
@@ -367,46 +363,3 @@ def _check_system(system: str, roles: Iterable[Role]) -> None:
             message_zh="系统不能以个人的名称或角色登记：个人请建立账户"
             "（tongban account create）后登录",
         )
-
-
-def _revoked(serial: int, now: datetime) -> x509.RevokedCertificate:
-    return x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(now).build()
-
-
-def _builder(
-    subject: x509.Name,
-    issuer: x509.Name,
-    key: ec.EllipticCurvePublicKey,
-    now: datetime,
-    lifetime: timedelta,
-) -> x509.CertificateBuilder:
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - CLOCKS_DIFFER)
-        .not_valid_after(now + lifetime)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
-    )
-
-
-def _key_usage(*, authority: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not authority,
-        key_cert_sign=authority,
-        crl_sign=authority,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
-
-
-def _general_name(host: str) -> x509.GeneralName:
-    if re.fullmatch(r"[\d.]+|[\da-fA-F:]+", host):
-        return x509.IPAddress(ip_address(host))
-    return x509.DNSName(host)
