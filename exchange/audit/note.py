@@ -75,12 +75,15 @@ class Promise:
     time: str
 
     def text(self) -> bytes:
-        """What is signed; every line ends in a newline. Raises NoteError for a broken line."""
+        """What is signed; every line ends in a newline. Raises NoteError for what is no line."""
         if any(not text or text.split() != [text] for text in (self.origin, self.shard, self.time)):
             raise NoteError("an origin, a shard or a time of a promise is empty or has spaces")
         lines = (PROMISE_HEADER, self.origin, self.shard, self.batch, self.count)
         head = "".join(f"{line}\n" for line in lines)
-        return f"{head}{encode(self.root)}\n{self.time}\n".encode()
+        try:
+            return f"{head}{encode(self.root)}\n{self.time}\n".encode()
+        except UnicodeEncodeError:
+            raise NoteError("an origin or a shard of a promise is not text") from None
 
 
 class Verifier:

@@ -70,6 +70,8 @@ def receipt_from_json(text: str) -> SavedReceipt:
     """Read a receipt's file; unverified. Raises NoteError where it is malformed."""
     try:
         body = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
+        # Half of a character ("\ud800") has no UTF-8, so nothing was ever made of it: ValueError.
+        json.dumps(body, ensure_ascii=False).encode()
         if body["format"] != FORMAT:
             raise NoteError(f"the file is not a {FORMAT}")
         _known(body, _MEMBERS)

@@ -415,6 +415,23 @@ def test_a_broken_promise_is_evidence(scene: Scene) -> None:
     assert none.value.reason == "NO_PROMISE"
 
 
+def test_a_promise_about_a_signed_request_is_kept_or_broken_as_any_other(scene: Scene) -> None:
+    signed = make_record(
+        "query", at=scene.node.clock.now(), actor="departments/housing/systems/desk",
+        facts={"grant": "departments/housing/grants/g1", "signed": {"method": "Query"}},
+    )  # fmt: skip
+    (receipt,) = scene.grow([signed])
+    saved = SavedReceipt(receipt=receipt, certificate="a certificate")
+    key, copy = scene.node.key.verifier_key, scene.node.folder / "audit"
+    assert honouring.in_copy(saved, key, copy).outcome == honouring.HONOURED
+    scene.write_anew(scene.records)
+    go_on(scene)
+    told = honouring.in_copy(saved, key, copy)
+    assert told.outcome == honouring.BROKEN
+    found = evidence_from_json(evidence_to_json(told.evidence))
+    assert verify_evidence(found, key, copy=copy).passed
+
+
 def test_a_forged_cosignature_is_caught_by_whoever_asks_for_witnesses(scene: Scene) -> None:
     node, key = scene.node, witness_key(1)
     witnessing = Witnessing(

@@ -191,6 +191,8 @@ def other_leaf(receipt: Receipt) -> Receipt:
     (lambda r: replace(r, batch=8), ["promise"]),
     (lambda r: replace(r, shard="s2"), ["promise"]),
     (lambda r: replace(r, shard="s1\n7"), ["promise"]),
+    (lambda r: replace(r, shard="\ud800"), ["promise"]),
+    (lambda r: replace(r, leaf=b'{"a":"\\ud800"}'), ["leaf", "promise", "*"]),
     (lambda r: replace(r, promise_time=NOON - timedelta(days=1)), ["promise"]),
     (lambda r: replace(r, signature=log_key(2).sign(b"")), ["promise"]),
     (lambda r: replace(r, signature=b""), ["promise"]),
@@ -256,6 +258,11 @@ def test_canonical_form_needs_no_library(value: object) -> None:
     lambda body: body.update(promise_time="2026-11-02T04:00:00"),
     lambda body: body.update(promise_time="2026-11-02T12:00:00.000000+08:00"),
     lambda body: body.update(values=[1]),
+    # Half of a character: text that cannot be written.
+    lambda body: body.update(shard="\ud800"),
+    lambda body: body.update(proof="\ud800"),
+    lambda body: body.update(values={"request": {"key": ["\ud800"]}}),
+    lambda body: body.update(values={"\ud800": 1}),
 ])  # fmt: skip
 def test_a_malformed_file_is_told(change) -> None:
     body = json.loads(receipt_to_json(SAVED))
