@@ -28,6 +28,8 @@ from tongban.demonstration.stage import Stage
 #: Width and height of what people look at: an office PC, a phone.
 SIZES: Final[Mapping[str, tuple[int, int]]] = {"desktop": (1280, 800), "phone": (390, 844)}
 LANGUAGES: Final = ("zh", "en")
+#: Where axe looks: half a second a page is much for all four.
+JUDGED: Final = frozenset({("desktop", "zh"), ("phone", "en")})
 #: Where pictures of the pages are kept, for people to look at.
 PICTURES: Final = Path(os.environ.get("TONGBAN_PICTURES", "build/pictures"))
 
@@ -134,6 +136,13 @@ def faults(page: Page) -> list[str]:
     """What axe finds on a page, by WCAG 2.2 AA and its own good practice."""
     found = Axe().run(page).response["violations"]
     return [f"{one['id']}: {[node['html'] for node in one['nodes']]}" for one in found]
+
+
+def misfit(page: Page, size: str, language: str) -> list[str]:
+    """What keeps a page from fitting a window; by axe in two of the four, which differ in all."""
+    found = faults(page) if (size, language) in JUDGED else []
+    wider = overflow(page)
+    return [*found, f"{wider} pixels wider than the window"] if wider > 0 else found
 
 
 def overflow(page: Page) -> int:

@@ -30,6 +30,7 @@ from tests.builders.portal import (
     chromium,
     faults,
     keep_picture,
+    misfit,
     overflow,
     site,
     trusting_chromium,
@@ -173,9 +174,7 @@ def test_every_page_is_fit_for_everybody(
             answer = page.goto(f"{town.site.url}{path}?lang={language}")
             assert answer is not None
             assert answer.status == 200, path
-            page.wait_for_load_state("networkidle")
-            assert not faults(page), path
-            assert overflow(page) <= 0, path
+            assert not misfit(page, size, language), path
             assert someone.login not in page.url
             keep_picture(page, f"applicant-{name}-{size}-{language}")
     with window(browser, size) as context:
@@ -363,8 +362,7 @@ def test_every_page_of_the_office_is_fit_for_everybody(
             answer = page.goto(f"{town.site.url}{path}?lang={language}")
             assert answer is not None
             assert answer.status == 200, path
-            assert not faults(page), path
-            assert overflow(page) <= 0, path
+            assert not misfit(page, size, language), path
             keep_picture(page, f"office-{name}-{size}-{language}")
 
 
