@@ -13,6 +13,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+from runtime.asking import says_something
 from runtime.errors import FieldViolation, InvalidArgument
 
 TEXT_LIMIT = 200  # GB/T 36906: the reason for use
@@ -57,6 +58,8 @@ def check_text(value: str, *, name: str, public: bool = False) -> str:
     refused. Raises InvalidArgument: BAD_TEXT, PERSONAL_NUMBER_IN_TEXT.
     """
     wrong = text_problem(value, TEXT_LIMIT, required=True)
+    if not wrong and not says_something(value):
+        wrong = "holds no letter or digit that can be read"
     if wrong:
         raise InvalidArgument(
             f"{name}: {wrong}",

@@ -31,6 +31,7 @@ from sqlmodel import Session
 
 from runtime.errors import AlreadyExists, FailedPrecondition, InvalidArgument
 from runtime.held import BUSY_TIMEOUT_MS, Held
+from runtime.names import check_no_citizen
 from runtime.records import SealedRecord, check_record
 from runtime.storage_errors import storage_errors
 
@@ -206,13 +207,17 @@ class FixedWork(_Once):
 
 
 def check_request_id(request_id: str) -> None:
-    """Raises InvalidArgument (REQUEST_ID_REQUIRED) unless it is 1 to 64 printable ASCII."""
+    """Refuse what is not 1 to 64 printable ASCII, or holds a citizen number: it is kept.
+
+    Raises InvalidArgument (REQUEST_ID_REQUIRED, CITIZEN_NUMBER_IN_ID).
+    """
     if not 0 < len(request_id) <= REQUEST_ID_LIMIT or not _PRINTABLE.fullmatch(request_id):
         raise InvalidArgument(
             "request_id is required: a fresh UUID for each new act, the same one to repeat it",
             reason="REQUEST_ID_REQUIRED",
             message_zh="必须提供 request_id：新操作用新的 UUID，重试用同一个",
         )
+    check_no_citizen(request_id, field="request_id")
 
 
 def _read(url: str) -> sa.URL:

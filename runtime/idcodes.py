@@ -25,6 +25,12 @@ _CREDIT_CODE = re.compile(
     r"(?:1[1239]|2[19]|3[123459]|4[19]|5[1239]|6[129]|7[129]|8[19]|9[123]|A[19]|N[1239]|Y1)"
     r"[1-9][0-9]{5}[0-9A-HJ-NP-RTUWXY]{10}"
 )
+#: Where a citizen number may stand within a longer text, overlapping ones too.
+_WITHIN = re.compile(r"(?=([1-9][0-9]{5}(?:18|19|20)[0-9]{9}[0-9Xx]))")
+#: RFC 9562; what is random may have any digits in a row.
+_UUID = re.compile(
+    r"[0-9a-f]{8}-?[0-9a-f]{4}-?[1-8][0-9a-f]{3}-?[89ab][0-9a-f]{3}-?[0-9a-f]{12}", re.IGNORECASE
+)
 _REGION = re.compile(r"[1-9][0-9]{5}")
 
 
@@ -37,6 +43,19 @@ def citizen_number_problem(number: str) -> str | None:
     if ric.calc_check_digit(number) != number[17]:
         return "the check character is wrong (GB 11643)"
     return None
+
+
+def holds_citizen_number(text: str) -> bool:
+    """Whether a text that is no UUID holds a citizen number, hyphens within it left out.
+
+    Only of those born since 1800: what else has the form is a time or a running number.
+    """
+    if len(text) < 18 or _UUID.fullmatch(text):
+        return False
+    return any(
+        citizen_number_problem(found[1].upper()) is None
+        for found in _WITHIN.finditer(text.replace("-", ""))
+    )
 
 
 def are_citizen_numbers(numbers: Collection[str]) -> bool:

@@ -1,8 +1,9 @@
 """Resource names (AIP-122): the one place that takes them apart and puts them together.
 
 A pattern such as `departments/{department}/grants/{grant}` has fixed words and ids. An id is 1–63
-of lower-case letters, digits and hyphens, and begins and ends with a letter or a digit; so a name
-can never hold a citizen number by accident of format alone — callers never put one there.
+of lower-case letters, digits and hyphens, and begins and ends with a letter or a digit; names
+stand in logs and public proofs, so no id that a caller chooses may hold a citizen number
+(`check_id`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import secrets
 from functools import lru_cache
 
 from runtime.errors import FieldViolation, InvalidArgument
+from runtime.idcodes import holds_citizen_number
 
 ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 ANY = "-"
@@ -96,13 +98,30 @@ def department_of(name: str) -> str:
 
 
 def check_id(value: str, *, field: str) -> str:
-    """`value` if it may be the last part of a name. Raises InvalidArgument, MALFORMED_ID."""
+    """`value` if it may be the last part of a name.
+
+    Raises InvalidArgument (MALFORMED_ID, CITIZEN_NUMBER_IN_ID).
+    """
     if not ID.fullmatch(value):
         raise InvalidArgument(
             f"{field} must be 1-63 of a-z, 0-9 and hyphens, with a letter or digit at both ends",
             reason="MALFORMED_ID",
             message_zh=f"{field} 应为 1–63 个小写字母、数字和连字符，首尾为字母或数字",
             violations=[FieldViolation(field, "malformed id")],
+        )
+    return check_no_citizen(value, field=field)
+
+
+def check_no_citizen(value: str, *, field: str) -> str:
+    """`value` if it holds no citizen number. Raises InvalidArgument, CITIZEN_NUMBER_IN_ID."""
+    if holds_citizen_number(value):
+        raise InvalidArgument(
+            f"{field} holds a citizen number, and ids are shown in names, logs and public proofs: "
+            "choose one that says nothing of a person, such as a word or a random UUID",
+            reason="CITIZEN_NUMBER_IN_ID",
+            message_zh=f"{field} 中含有公民身份号码，而标识会出现在名称、日志和公开证明中："
+            "请改用与个人无关的标识，如单词或随机 UUID",
+            violations=[FieldViolation(field, "holds a citizen number")],
         )
     return value
 

@@ -31,7 +31,12 @@ from exchange.catalog.service_item import (
 )
 from runtime import names
 from runtime.errors import FieldViolation
-from runtime.idcodes import STANDARDS, credit_code_problem, region_code_problem
+from runtime.idcodes import (
+    STANDARDS,
+    credit_code_problem,
+    holds_citizen_number,
+    region_code_problem,
+)
 
 GREATEST_ITEMS = 500
 GREATEST_ITEM_LENGTH = 1_000_000
@@ -97,6 +102,8 @@ def resource_violations(resource: DataResource) -> Iterator[FieldViolation]:
     """What is wrong with a resource, by its fields."""
     if not names.is_name(names.RESOURCE, resource.name):
         yield FieldViolation("name", f"must look like {names.RESOURCE}")
+    if holds_citizen_number(resource.name.rpartition("/")[2]):
+        yield FieldViolation("name", "holds a citizen number")
     if not RESOURCE_CODE.fullmatch(resource.code):
         yield FieldViolation("code", "must be six digits, the detail, '/' and a sequence number")
     yield from _text("display_name", resource.display_name, NAME_LIMIT, required=True)
@@ -204,6 +211,8 @@ def service_item_violations(item: ServiceItem) -> Iterator[FieldViolation]:
     """What is wrong with a service item, by its fields."""
     if not names.is_name(names.SERVICE_ITEM, item.name):
         yield FieldViolation("name", f"must look like {names.SERVICE_ITEM}")
+    if holds_citizen_number(item.name.rpartition("/")[2]):
+        yield FieldViolation("name", "holds a citizen number")
     if not SERVICE_CODE.fullmatch(item.code):
         yield FieldViolation("code", "must be 1 to 64 printable ASCII characters without spaces")
     yield from _text("display_name", item.display_name, NAME_LIMIT, required=True)

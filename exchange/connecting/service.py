@@ -23,8 +23,8 @@ from exchange.connecting import model, store
 from exchange.connecting.asking import GREATEST_VALUE, Outcome, SourceFailed
 from exchange.connecting.forwarding import Forwarding
 from exchange.connecting.model import ApprovedHost, Endpoint, Kind
-from exchange.query.model import check_question
 from runtime import names, paging
+from runtime.asking import check_question
 from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork
 from runtime.errors import (

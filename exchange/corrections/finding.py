@@ -30,8 +30,9 @@ from exchange.delivery.settling import Settled
 from exchange.delivery.subscriptions import store as subscriptions
 from exchange.grants.model import Grant, Mask, grant_not_found
 from exchange.query.forwarded import Sources
-from exchange.query.model import GREATEST_CASE_NUMBER, key_check
+from exchange.query.model import key_check
 from runtime import names
+from runtime.asking import bad_case, is_case_number
 from runtime.database import Database
 from runtime.errors import FailedPrecondition, FieldViolation, InvalidArgument, PermissionDenied
 from runtime.idcodes import citizen_number_problem, credit_code_problem
@@ -165,7 +166,7 @@ class Finding:
         elif is_source and principal.has(Role.DEPARTMENT):
             origin = Origin.SOURCE
         elif principal.has(Role.COUNTER):
-            raise _bad_case()
+            raise bad_case("citizen", "申请人")
         else:
             raise _not_yours()
         return Record(
@@ -223,8 +224,8 @@ def check_citizen(principal: Principal, key: str, case_number: str) -> None:
     Raises InvalidArgument (BAD_QUESTION, MALFORMED_KEY) and PermissionDenied (NOT_YOUR_RECORD).
     """
     signed_in = principal.has(Role.APPLICANT)
-    if not (signed_in or case_number) or len(case_number) > GREATEST_CASE_NUMBER:
-        raise _bad_case()
+    if not is_case_number(case_number) and (case_number or not signed_in):
+        raise bad_case("citizen", "申请人")
     if citizen_number_problem(key) and credit_code_problem(key):
         raise InvalidArgument(
             "key is neither a citizen number nor a credit code",
@@ -243,13 +244,4 @@ def _not_yours() -> PermissionDenied:
         reason="NOT_YOUR_RECORD",
         message_zh="仅数源部门、申请人本人，或已核验申请人身份的窗口，可直接按主键提出；"
         "使用部门请指明授权或订阅",
-    )
-
-
-def _bad_case() -> InvalidArgument:
-    return InvalidArgument(
-        "say which case the citizen was identified for: case_number is required",
-        reason="BAD_QUESTION",
-        message_zh="请说明为哪一办件核验了申请人身份：case_number（办件编号）为必填项",
-        violations=[FieldViolation("case_number", f"1 to {GREATEST_CASE_NUMBER} characters")],
     )

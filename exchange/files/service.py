@@ -25,9 +25,9 @@ from exchange.grants.model import Grant, Operation
 from exchange.grants.rates import Rates
 from exchange.grants.sharing import admitted
 from exchange.query.forwarded import Sources, check_held
-from exchange.query.model import check_question
 from exchange.refusing import Attempt, Refusals
 from runtime import names, paging
+from runtime.asking import check_question
 from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork
 from runtime.errors import (

@@ -9,6 +9,7 @@ from itertools import islice
 from exchange.catalog.model import CONTROL, DataResource
 from exchange.grants.model import AccessRequest, GrantedItem
 from exchange.grants.rows import RowCondition, faults_of
+from runtime.asking import says_something
 from runtime.errors import FieldViolation, InvalidArgument
 
 GREATEST_YEARS = 5
@@ -120,8 +121,8 @@ def repeated(field: str, values: Sequence[str], suffix: str = "") -> Iterator[Fi
 
 def text_faults(field: str, text: str, limit: int) -> Iterator[FieldViolation]:
     """What is wrong with a text that is required."""
-    if not text.strip():
-        yield FieldViolation(field, "is required")
+    if not says_something(text):
+        yield FieldViolation(field, "is required, in letters or digits that can be read")
     if len(text) > limit:
         yield FieldViolation(field, f"is longer than {limit} characters")
     if CONTROL.search(text):

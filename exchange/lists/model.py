@@ -27,6 +27,7 @@ from exchange.catalog.acting import may_act_for
 from exchange.catalog.model import CONTROL, date_problem
 from exchange.catalog.staleness import CYCLE_DAYS
 from runtime import names
+from runtime.asking import says_something
 from runtime.errors import (
     Aborted,
     DomainError,
@@ -268,7 +269,8 @@ def _texts(row: Row, *, long: Iterable[str], needed: Iterable[str]) -> Iterator[
     for field in (*needed, *long):
         value = getattr(row, field)
         limit = NAME_LIMIT if field == "display_name" else TEXT_LIMIT
-        if len(value) > limit or CONTROL.search(value) or (field in needed and not value.strip()):
+        missing = field in needed and not says_something(value)
+        if missing or len(value) > limit or CONTROL.search(value):
             least = 1 if field in needed else 0
             yield FieldViolation(field, f"must have {least} to {limit} characters, none of control")
 

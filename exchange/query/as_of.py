@@ -30,7 +30,6 @@ from exchange.query.model import (
     QueryAnswer,
     check_answer_size,
     check_items,
-    check_question,
     check_sizes,
     counted,
     key_check,
@@ -40,6 +39,7 @@ from exchange.query.model import (
 from exchange.query.signing import signed_facts
 from exchange.refusals import ATTEMPTED
 from exchange.refusing import Attempt, Refusals
+from runtime.asking import check_question
 from runtime.clock import Clock
 from runtime.errors import PermissionDenied
 from runtime.identity import Principal

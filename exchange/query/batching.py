@@ -52,7 +52,6 @@ from exchange.query.model import (
     are_keys,
     check_answer_size,
     check_items,
-    check_question,
     check_sizes,
     counted,
     key_check,
@@ -62,6 +61,7 @@ from exchange.query.model import (
 from exchange.query.signing import Facts, signed_facts
 from exchange.refusals import ATTEMPTED
 from exchange.refusing import Attempt, Refusals
+from runtime.asking import check_question
 from runtime.clock import Clock
 from runtime.errors import DomainError, FieldViolation, InvalidArgument, PermissionDenied
 from runtime.identity import Principal

@@ -37,11 +37,12 @@ from exchange.grants.rows import looked_up, shows
 from exchange.grants.sharing import admitted
 from exchange.query.days import Days
 from exchange.query.forwarded import Sources, check_held
-from exchange.query.model import check_question, check_sizes, counted, quota_exceeded
+from exchange.query.model import check_sizes, counted, quota_exceeded
 from exchange.query.signing import Facts, signed_facts
 from exchange.refusals import ATTEMPTED
 from exchange.refusing import Attempt, Refusals
 from runtime import paging
+from runtime.asking import check_question
 from runtime.clock import Clock
 from runtime.errors import PermissionDenied
 from runtime.identity import Principal

@@ -31,8 +31,6 @@ from runtime.errors import (
 from runtime.idcodes import STANDARDS, are_citizen_numbers, citizen_number_problem
 from runtime.records import canonical
 
-GREATEST_PURPOSE = 200  # characters
-GREATEST_CASE_NUMBER = 64
 #: Of a key, in characters: none longer is published.
 GREATEST_KEY = 200
 GREATEST_CLAIMS = 20
@@ -80,25 +78,6 @@ class VerifyAnswer:
         return overall(self.claims)
 
 
-def check_question(purpose: str, case_number: str) -> None:
-    """Refuse a question without a purpose and a case. Raises InvalidArgument, BAD_QUESTION."""
-    if 0 < len(purpose) <= GREATEST_PURPOSE and 0 < len(case_number) <= GREATEST_CASE_NUMBER:
-        return
-    wrong = []
-    if not 0 < len(purpose) <= GREATEST_PURPOSE:
-        wrong.append(FieldViolation("purpose", f"1 to {GREATEST_PURPOSE} characters are required"))
-    if not 0 < len(case_number) <= GREATEST_CASE_NUMBER:
-        wrong.append(
-            FieldViolation("case_number", f"1 to {GREATEST_CASE_NUMBER} characters are required")
-        )
-    raise InvalidArgument(
-        "say what the question is for: purpose and case_number are required",
-        reason="BAD_QUESTION",
-        message_zh="请说明用途：purpose（用途）与 case_number（办件编号）为必填项",
-        violations=wrong,
-    )
-
-
 def check_sizes(grant: str, key: str = "") -> None:
     """Refuse what is too long for any grant's name and any key, before anything is done with it.
 
@@ -139,12 +118,17 @@ def check_granted_whole(grant: Grant, claims: Mapping[str, str]) -> None:
     masks = grant.masks
     for code in claims:
         if masks[code] is not Mask.WHOLE:
-            raise PermissionDenied(
-                f"item {code} is granted in part, and only whole items can be verified",
-                reason="ITEM_GRANTED_IN_PART",
-                message_zh=f"信息项 {code} 仅授权部分内容，只有完整授权的信息项才能核查",
-                item=code,
-            )
+            raise granted_in_part(code, "be verified", "核查")
+
+
+def granted_in_part(code: str, what: str, what_zh: str) -> PermissionDenied:
+    """The refusal of what is done with whole items only."""
+    return PermissionDenied(
+        f"item {code} is granted in part, and only whole items can {what}",
+        reason="ITEM_GRANTED_IN_PART",
+        message_zh=f"信息项 {code} 仅授权部分内容，只有完整授权的信息项才能{what_zh}",
+        item=code,
+    )
 
 
 def key_check(schema: ResourceSchema) -> Callable[[str], None]:

@@ -53,7 +53,6 @@ from exchange.query.model import (
     check_claims,
     check_granted_whole,
     check_items,
-    check_question,
     check_sizes,
     key_check,
     quota_exceeded,
@@ -62,6 +61,7 @@ from exchange.query.questions import QueryQuestion, Question, VerifyQuestion
 from exchange.query.signing import signed_facts
 from exchange.refusals import ATTEMPTED
 from exchange.refusing import Attempt, Refusals
+from runtime.asking import check_question
 from runtime.clock import Clock
 from runtime.errors import DomainError, PermissionDenied, ResourceExhausted
 from runtime.identity import Principal

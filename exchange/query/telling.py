@@ -29,8 +29,8 @@ from exchange.audit.appending import AuditLog
 from exchange.audit.entries import Entry, entry_of
 from exchange.grants import service as grants
 from exchange.grants.rates import Rates
-from exchange.query.model import GREATEST_CASE_NUMBER
 from runtime import paging
+from runtime.asking import bad_case, is_case_number
 from runtime.clock import Clock
 from runtime.database import Database
 from runtime.errors import FieldViolation, InvalidArgument
@@ -178,13 +178,8 @@ def _access(index: int, held: HeldLeaf, key: str) -> tuple[_Said, HeldLeaf] | No
 
 def _check(principal: Principal, key: str, case_number: str) -> None:
     signed_in = principal.has(Role.APPLICANT)
-    if not (signed_in or case_number) or len(case_number) > GREATEST_CASE_NUMBER:
-        raise InvalidArgument(
-            "say which case the applicant was identified for: case_number is required",
-            reason="BAD_QUESTION",
-            message_zh="请说明为哪一办件核验了申请人身份：case_number（办件编号）为必填项",
-            violations=[FieldViolation("case_number", f"1 to {GREATEST_CASE_NUMBER} characters")],
-        )
+    if not is_case_number(case_number) and (case_number or not signed_in):
+        raise bad_case("applicant", "申请人")
     if citizen_number_problem(key) and credit_code_problem(key):
         raise InvalidArgument(
             "key is neither a citizen number nor a credit code",

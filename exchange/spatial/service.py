@@ -36,17 +36,16 @@ from exchange.catalog.schema import ResourceSchema
 from exchange.catalog.service import Schemas
 from exchange.delivery.reading import RecordReader
 from exchange.grants.authorizing import GrantIndex
-from exchange.grants.model import Grant, Operation
+from exchange.grants.model import Grant, Mask, Operation
 from exchange.grants.pages import PageTokens
 from exchange.grants.rates import Rates
 from exchange.grants.sharing import admitted
 from exchange.query.model import (
     check_answer_size,
-    check_granted_whole,
     check_items,
-    check_question,
     check_sizes,
     counted,
+    granted_in_part,
     quota_exceeded,
 )
 from exchange.refusals import ATTEMPTED
@@ -55,6 +54,7 @@ from exchange.spatial.indexing import geometry_items
 from exchange.spatial.model import Area, Nearest, check_area, page_wanted, text_of
 from exchange.spatial.places.store import PlaceReader
 from exchange.spatial.searching import Found, Search
+from runtime.asking import check_question
 from runtime.clock import CHINA, Clock
 from runtime.database import Database
 from runtime.errors import Aborted, DomainError, FieldViolation, InvalidArgument
@@ -239,8 +239,8 @@ class SpatialQuerying:
             items=items,
         )
         grant = admitted(grant, self._schema(grant.resource), items)
-        if item:
-            check_granted_whole(grant, {item: ""})
+        if item and grant.masks[item] is not Mask.WHOLE:
+            raise granted_in_part(item, "be asked by place", "按位置查询")
         return grant
 
     def _usage(self, grant: Grant, found: int, now: datetime) -> Usage | None:

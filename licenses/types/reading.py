@@ -39,7 +39,7 @@ from licenses.types.model import (
 from licenses.types.patterns import pattern_problem
 from runtime import names
 from runtime.errors import FieldViolation, InvalidArgument
-from runtime.idcodes import credit_code_problem
+from runtime.idcodes import credit_code_problem, holds_citizen_number
 
 FIELD_CODE = re.compile(r"KZ_[A-Z][A-Z0-9]{0,29}")
 _COLUMN_CODE = re.compile(r"[A-Z][A-Z0-9]{0,29}")
@@ -186,6 +186,8 @@ def _type(row: _Row) -> LicenseType:
     id_, code = row.text("name"), row.text("code")
     if id_ and not names.ID.fullmatch(id_):
         row.refuse("name", "1-63 of a-z, 0-9 and hyphens, a letter or digit at both ends")
+    if holds_citizen_number(id_):
+        row.refuse("name", "holds a citizen number")
     match = _TYPE_CODE.fullmatch(code)
     if code and (match is None or credit_code_problem(match.group(1))):
         row.refuse("code", "a credit code and 3 digits (GB/T 36904)")

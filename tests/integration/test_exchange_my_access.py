@@ -1,13 +1,14 @@
 """An applicant's own view: who asked for their data, as the log has it, on each database."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, timedelta
 
 import orjson
 import pytest
 
 from exchange.audit.accesses import store as accesses
 from exchange.audit.entries import check_asked, check_entry
+from exchange.audit.keeping.service import LEAST_AGE
 from exchange.audit.verify import verify_inclusion
 from exchange.grants.model import Mask
 from exchange.grants.rows import RowCondition, RowTest
@@ -140,7 +141,7 @@ async def test_only_who_acts_for_an_applicant_may_ask(node, counter):
     for who in (caller(HOUSING), caller(CIVIL)):
         error = await refusal(node.connect(who).query.MyAccess(asked))
         assert error.reason == "ROLE_NOT_ALLOWED"
-    for wrong, reason in (({"key": "1"}, "MALFORMED_KEY"), ({"case_number": ""}, "BAD_QUESTION")):
+    for wrong, reason in (({"key": "1"}, "MALFORMED_KEY"), ({"case_number": " "}, "BAD_QUESTION")):
         request = query_pb2.MyAccessRequest(**{"key": KEY, "case_number": "SF-1", **wrong})
         assert (await refusal(counter.query.MyAccess(request))).reason == reason
 
@@ -173,22 +174,62 @@ async def test_what_is_erased_is_not_linked_any_more(node, counter):
     await ask_in_every_way(node)
     first, *rest = (await told(node, counter)).accesses
     office = node.connect(caller("departments/data-office", Role.ADMINISTRATOR))
-    await office.audit.EraseSalts(
-        audit_pb2.EraseSaltsRequest(index=first.index, reason="本人要求", request_id="1")
-    )
+    one_of = audit_pb2.EraseSaltsRequest(index=first.index, reason="本人要求", request_id="1")
+    assert (await refusal(office.audit.EraseSalts(one_of))).reason == "TOO_RECENT"
+    node.clock.advance(LEAST_AGE)
+    asked_then = node.clock.now()
+    await office.audit.EraseSalts(one_of)
     left = await told(node, counter)
     assert [one.index for one in left.accesses] == [one.index for one in rest]
+    # Whoever asks is told, also of whom the record was not.
+    for answer in (left, await told(node, counter, citizen_number(3))):
+        (act,) = answer.erasures
+        assert (answer.erased, act.erased) == (1, 1)
+        assert act.actor.startswith("departments/data-office/")
+        assert act.time.ToDatetime(UTC) == asked_then
+        assert act.first_time == act.last_time
+        assert 0 <= (asked_then - LEAST_AGE - act.first_time.ToDatetime(UTC)).total_seconds() < 60
+        (leaf,) = (await counter.audit.ListEntries(
+            audit_pb2.ListEntriesRequest(start=act.index, page_size=1)
+        )).leaves  # fmt: skip
+        assert orjson.loads(leaf)["kind"] == "salt_erased"
     held = node.service.audit_database.held
     sql = held.sql("SELECT 1 FROM access WHERE leaf_index = ?")
     assert held.row(sql, (first.index,)) is None
     assert len(held.rows("SELECT 1 FROM access_entries", ())) == 2
     node.clock.advance(timedelta(days=2))
+    before = left.complete_size
     request = audit_pb2.EraseSaltsRequest(reason="到期", request_id="2")
-    request.before.FromDatetime(node.clock.now() - timedelta(days=1))
-    await office.audit.EraseSalts(request)
-    assert not (await told(node, counter)).accesses
+    request.before.FromDatetime(node.clock.now() - LEAST_AGE)
+    done = await office.audit.EraseSalts(request)
+    # Before its record is in the log, too.
+    answer = await counter.query.MyAccess(query_pb2.MyAccessRequest(key=KEY, case_number="SF-1"))
+    assert answer.erased == done.erased + 1
+    assert not answer.erasures[0].HasField("index")
+    answer = await told(node, counter)
+    assert not answer.accesses
+    assert answer.erasures[0].index >= before
+    assert answer.erasures[0].erased == done.erased
     assert held.row("SELECT 1 FROM access", ()) is None
     assert held.row("SELECT 1 FROM access_entries", ()) is None
+
+
+async def test_up_to_when_the_answer_is_complete_is_told(node, counter):
+    asked = query_pb2.MyAccessRequest(key=KEY, case_number="SF-1")
+    answer = await told(node, counter)
+    assert answer.complete_time.ToDatetime(UTC) == node.clock.now()
+    started = node.clock.now()
+    await ask_in_every_way(node)
+    node.clock.advance(timedelta(seconds=40))
+    # Nothing was moved into the index since.
+    behind = await counter.query.MyAccess(asked)
+    assert not behind.accesses
+    assert behind.complete_time.ToDatetime(UTC) == started
+    answer = await told(node, counter)
+    assert answer.complete_time.ToDatetime(UTC) == node.clock.now()
+    assert behind.complete_size <= answer.accesses[-1].index
+    assert answer.complete_size > answer.accesses[0].index
+    assert not answer.erasures
 
 
 async def pull(consumer, grant: str) -> tuple[str, delivery_pb2.PullChangesResponse]:

@@ -211,7 +211,7 @@ async def test_what_is_refused(node):
         (whole, {"at": HERE, "geometry_item": "owner"}, "GEOMETRY_ITEM_REQUIRED"),
         (whole, {"at": HERE, "items": ["nothing"]}, "ITEM_NOT_GRANTED"),
         (whole, {"at": HERE, "purpose": ""}, "BAD_QUESTION"),
-        (whole, {"at": HERE, "case_number": ""}, "BAD_QUESTION"),
+        (whole, {"at": HERE, "case_number": "\u200b"}, "BAD_QUESTION"),
         (whole, {}, "BAD_AREA"),
         (whole, {"at": pb.Place(longitude=200, latitude=0)}, "BAD_AREA"),
         (whole, {"within": circle(0)}, "BAD_AREA"),
@@ -220,6 +220,9 @@ async def test_what_is_refused(node):
     ]
     for grant, asked, reason in cases:
         assert (await refusal(ask(node, grant, **asked))).reason == reason, asked
+    in_part = await refusal(ask(node, masked, at=HERE))
+    assert "asked by place" in in_part.message
+    assert "按位置查询" in in_part.message_zh
     stranger = await refusal(ask(node, whole, department=HEALTH, at=HERE))
     assert stranger.reason == "GRANT_NOT_FOUND"
 

@@ -15,12 +15,12 @@ from exchange.query.model import (
     are_keys,
     check_claims,
     check_granted_whole,
-    check_question,
     compare,
     key_check,
     overall,
     quota_exceeded,
 )
+from runtime.asking import check_question
 from runtime.clock import CHINA
 from runtime.errors import InvalidArgument, PermissionDenied
 from tests.builders.catalog import HOUSING, NOON, RESIDENTS, resource

@@ -1,8 +1,11 @@
+import uuid
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime import names, paging
+from runtime import idcodes, names, paging
+from runtime.database import check_request_id
 from runtime.errors import InvalidArgument
 
 
@@ -69,3 +72,42 @@ def test_page_sizes_are_bounded():
     assert paging.page_size(5000) == 1000
     with pytest.raises(InvalidArgument):
         paging.page_size(-1)
+
+
+def citizen() -> str:
+    body = "99010119900101001"
+    return body + idcodes.citizen_check_character(body)
+
+
+def ids_with_numbers() -> list[str]:
+    number = citizen()
+    bodies = (f"990101199001010{n:02d}" for n in range(100))
+    with_x = next(one for one in bodies if idcodes.citizen_check_character(one) == "X") + "x"
+    apart = "-".join((number[:6], number[6:14], number[14:]))
+    return [number, f"job-{number}", f"a{number}1", apart, with_x]
+
+
+@pytest.mark.parametrize("value", ids_with_numbers())
+def test_an_id_holds_no_citizen_number(value):
+    with pytest.raises(InvalidArgument) as caught:
+        names.check_id(value, field="subscription_id")
+    assert caught.value.reason == "CITIZEN_NUMBER_IN_ID"
+    assert value not in caught.value.message + caught.value.message_zh
+    with pytest.raises(InvalidArgument) as caught:
+        check_request_id(value)
+    assert caught.value.reason == "CITIZEN_NUMBER_IN_ID"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        citizen()[:17] + ("0" if citizen()[17] != "0" else "1"),  # a wrong check character
+        "990101199013010019",  # no date
+        "20261122073825123456",
+        "3f99010119-9001-4010-8190-abcdefabcdef",
+        str(uuid.UUID("99010119-9001-4100-9190-abcdefabcdef")),
+    ],
+)
+def test_other_digits_may_stand_in_an_id(value):
+    assert names.check_id(value, field="subscription_id") == value
+    check_request_id(value)
