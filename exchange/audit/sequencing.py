@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import islice
 
+from exchange.audit.keeping.erasures import Erasures
 from exchange.audit.merkle import (
     EMPTY_ROOT,
     HASH_SIZE,
@@ -124,6 +125,7 @@ class Sequencer:
         self._clock = clock
         self._afterwards = afterwards
         self._outboxes = [Outbox(database) for database in outboxes]
+        self._erasures = Erasures(store.database)
         self.tiles = Tiles(objects)
 
     def run(self) -> int | None:
@@ -178,6 +180,7 @@ class Sequencer:
                 at=self._clock.now(),
                 key=self._key,
             )
+            self._erasures.place(ACTS, batch.sequence, [record.leaf for _, record in rows])
             self._store.take_from_outbox(batch, outbox.name, rows)
             self._let_go(outbox)
 

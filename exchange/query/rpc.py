@@ -9,6 +9,7 @@ from functools import partial
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from exchange.audit.keeping.erasures import Erasing
 from exchange.query.as_of import AsOf, PastQuestion
 from exchange.query.batches import Batch, ManyRecords, ReadBatch
 from exchange.query.batching import Batching
@@ -172,14 +173,30 @@ class QueryServicer:
         self, request: pb.MyAccessRequest, call: Call
     ) -> pb.MyAccessResponse:
         """Who asked for an applicant's data."""
-        accesses, token = await self._telling.accesses(
+        found = await self._telling.accesses(
             call.principal,
             key=request.key,
             case_number=request.case_number,
             page_size=request.page_size,
             page_token=request.page_token,
         )
-        return pb.MyAccessResponse(accesses=map(_access, accesses), next_page_token=token)
+        answer = pb.MyAccessResponse(
+            accesses=map(_access, found.accesses),
+            next_page_token=found.token,
+            complete_size=found.complete_size,
+            erased=found.erased,
+            erasures=map(_erasure, found.erasures),
+        )
+        answer.complete_time.FromDatetime(found.complete_time)
+        return answer
+
+
+def _erasure(one: Erasing) -> pb.SaltErasure:
+    message = pb.SaltErasure(actor=one.actor, erased=one.erased, index=one.index)
+    message.time.FromDatetime(one.at)
+    message.first_time.FromDatetime(one.first)
+    message.last_time.FromDatetime(one.last)
+    return message
 
 
 def _access(one: PastAccess) -> pb.PastAccess:

@@ -8,7 +8,9 @@
 3. A record about one person is told with its salt, so that the applicant can show that it is about
    them. One about many is not: its commitments are about the others too. It is told with the
    applicant's own entry of it (`exchange.audit.entries`), but for records of before.
-4. What was erased from the salts is not told any more: nobody can show whom it was about.
+4. What was erased from the salts is not told any more: nobody can show whom it was about. How many
+   records that are, when it was done and by whom is told to everybody, with each answer; and so is
+   up to when the index is complete. An empty answer is never said to mean that nobody asked.
 5. A counter asks about at most 60 people a minute, so that it cannot tell by trying who is asked
    about; further pages of one person are not counted.
 6. To ask leaves a leaf too (kind `accesses_told`): `count`, and commitments to `key` and
@@ -27,6 +29,7 @@ import orjson
 from exchange.audit.accesses.store import HeldLeaf
 from exchange.audit.appending import AuditLog
 from exchange.audit.entries import Entry, entry_of
+from exchange.audit.keeping.erasures import Erasing, Erasures
 from exchange.grants import service as grants
 from exchange.grants.rates import Rates
 from runtime import paging
@@ -36,7 +39,7 @@ from runtime.database import Database
 from runtime.errors import FieldViolation, InvalidArgument
 from runtime.idcodes import citizen_number_problem, credit_code_problem
 from runtime.identity import Principal, Role, check_holder
-from runtime.records import commit, make_record
+from runtime.records import commit, instant, make_record
 
 DEFAULT_PAGE = 50
 GREATEST_PAGE = 200
@@ -64,12 +67,28 @@ class PastAccess:
     entry: Entry | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """A page of accesses, the newest first, and what it does not hold."""
+
+    accesses: Sequence[PastAccess]
+    #: Of the next page.
+    token: str
+    #: Up to when, and up to which index of the log, all that was answered is looked through.
+    complete_time: datetime
+    complete_size: int
+    #: Records whose salts were erased, and the acts.
+    erased: int
+    erasures: Sequence[Erasing]
+
+
 class Telling:
     """The use case."""
 
     def __init__(self, *, database: Database, audit: AuditLog, clock: Clock) -> None:
         self._database = database
         self._audit = audit
+        self._erasures = Erasures(audit.database)
         self._clock = clock
         self._rates = Rates(clock)
         #: Whom each system asked about last, as the index knows them.
@@ -77,8 +96,8 @@ class Telling:
 
     async def accesses(
         self, principal: Principal, *, key: str, case_number: str, page_size: int, page_token: str
-    ) -> tuple[list[PastAccess], str]:
-        """A page of accesses, the newest first, and the token of the next.
+    ) -> Told:
+        """A page of accesses, the newest first.
 
         Raises InvalidArgument (BAD_QUESTION, MALFORMED_KEY, BAD_PAGE_TOKEN) and ResourceExhausted
         (RATE_EXCEEDED).
@@ -87,6 +106,8 @@ class Telling:
         size = paging.page_size(page_size, default=DEFAULT_PAGE, greatest=GREATEST_PAGE)
         before = paging.last_number_of(page_token) or _NEWEST
         self._take(principal.system, key, first=not page_token)
+        now = instant(self._clock.now())
+        complete, size_then = await asyncio.to_thread(self._audit.accesses.complete, now)
         found: list[PastAccess] = []
         token = ""
         if check_holder(principal, key):
@@ -100,7 +121,15 @@ class Telling:
                 commitments={"key": key.encode(), "case_number": case_number.encode()},
             )
         )
-        return found, token
+        erased, erasures = await asyncio.to_thread(self._erasures.told)
+        return Told(
+            accesses=found,
+            token=token,
+            complete_time=datetime.fromisoformat(complete),
+            complete_size=size_then,
+            erased=erased,
+            erasures=erasures,
+        )
 
     def _take(self, system: str, key: str, *, first: bool) -> None:
         """Count a person; a token is whatever its caller sends, so another person counts, too."""

@@ -668,7 +668,7 @@ class EraseSaltsRequest(_message.Message):
 
     @_builtins.property
     def before(self) -> _timestamp_pb2.Timestamp:
-        """Of every record promised before this time, at least a day ago."""
+        """Of every record promised before this time, at least 184 days ago, as each of the others."""
 
     def __init__(
         self,

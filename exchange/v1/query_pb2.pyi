@@ -726,30 +726,104 @@ Global___PastEntry: _TypeAlias = PastEntry  # noqa: Y015
 
 @_typing.final
 class MyAccessResponse(_message.Message):
-    """A page of accesses, the newest first. What was asked within the last second may be missing, and
-    for some time what went out in deliveries or exports of a whole resource.
+    """A page of accesses, the newest first. What the node answered after `complete_time` may be missing,
+    and whatever had its salt erased is: no access told does not mean that nobody asked.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ACCESSES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    COMPLETE_TIME_FIELD_NUMBER: _builtins.int
+    COMPLETE_SIZE_FIELD_NUMBER: _builtins.int
+    ERASED_FIELD_NUMBER: _builtins.int
+    ERASURES_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Empty at the end."""
+    complete_size: _builtins.int
+    """Of the log's records, all below this index are."""
+    erased: _builtins.int
+    """Records of the whole log, about anybody or nobody, whose salts were erased: of these nobody can
+    tell any more whom they were about. At most so many: who was erased twice counts twice.
+    """
     @_builtins.property
     def accesses(self) -> _containers.RepeatedCompositeFieldContainer[Global___PastAccess]:
         """Each with its record."""
+
+    @_builtins.property
+    def complete_time(self) -> _timestamp_pb2.Timestamp:
+        """Everything that was answered before this time is in the index that is read here. Usually a second
+        ago; some minutes, while many records at once come into the index.
+        """
+
+    @_builtins.property
+    def erasures(self) -> _containers.RepeatedCompositeFieldContainer[Global___SaltErasure]:
+        """The acts that erased them, the newest first; at most 100."""
 
     def __init__(
         self,
         *,
         accesses: _abc.Iterable[Global___PastAccess] | None = ...,
         next_page_token: _builtins.str = ...,
+        complete_time: _timestamp_pb2.Timestamp | None = ...,
+        complete_size: _builtins.int = ...,
+        erased: _builtins.int = ...,
+        erasures: _abc.Iterable[Global___SaltErasure] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["complete_time", b"complete_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accesses", b"accesses", "next_page_token", b"next_page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accesses", b"accesses", "complete_size", b"complete_size", "complete_time", b"complete_time", "erased", b"erased", "erasures", b"erasures", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___MyAccessResponse: _TypeAlias = MyAccessResponse  # noqa: Y015
+
+@_typing.final
+class SaltErasure(_message.Message):
+    """One act of erasing salts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TIME_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    ERASED_FIELD_NUMBER: _builtins.int
+    FIRST_TIME_FIELD_NUMBER: _builtins.int
+    LAST_TIME_FIELD_NUMBER: _builtins.int
+    INDEX_FIELD_NUMBER: _builtins.int
+    actor: _builtins.str
+    """The administrator's system."""
+    erased: _builtins.int
+    """Records of which the salt went."""
+    index: _builtins.int
+    """Index of the act's own record in the log; absent for about a second, until it is there."""
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """When."""
+
+    @_builtins.property
+    def first_time(self) -> _timestamp_pb2.Timestamp:
+        """When the first of these records was promised."""
+
+    @_builtins.property
+    def last_time(self) -> _timestamp_pb2.Timestamp:
+        """When the last one was."""
+
+    def __init__(
+        self,
+        *,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        actor: _builtins.str = ...,
+        erased: _builtins.int = ...,
+        first_time: _timestamp_pb2.Timestamp | None = ...,
+        last_time: _timestamp_pb2.Timestamp | None = ...,
+        index: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_index", b"_index", "first_time", b"first_time", "index", b"index", "last_time", b"last_time", "time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_index", b"_index", "actor", b"actor", "erased", b"erased", "first_time", b"first_time", "index", b"index", "last_time", b"last_time", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__index: _TypeAlias = _typing.Literal["index"]  # noqa: Y015
+    _WhichOneofArgType__index: _TypeAlias = _typing.Literal["_index", b"_index"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__index) -> _WhichOneofReturnType__index | None: ...
+
+Global___SaltErasure: _TypeAlias = SaltErasure  # noqa: Y015

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from starlette.requests import Request
@@ -17,6 +17,8 @@ from portal.sessions.access import for_roles, form_of
 from portal.sessions.keeping import Person
 from runtime.identity import Role
 
+#: An index that is further behind than this is told to be; a second or two it always is.
+BEHIND: Final = timedelta(seconds=5)
 _APPLICANT = for_roles(Role.APPLICANT)
 
 
@@ -39,9 +41,23 @@ async def looked(request: Request, person: Person) -> Response:
     def did(kind: str) -> tuple[str, str]:
         return KINDS.get(kind, (kind, kind))
 
+    until = accesses.complete_time.ToDatetime(UTC)
     return page(
         request,
         "applicant/looks.html",
+        until=until,
+        behind=datetime.now(UTC) - until > BEHIND,
+        erased=accesses.erased,
+        erasures=[
+            (
+                one,
+                who(one.actor),
+                one.time.ToDatetime(UTC),
+                one.first_time.ToDatetime(UTC),
+                one.last_time.ToDatetime(UTC),
+            )
+            for one in accesses.erasures
+        ],
         accesses=[
             (one, who(one.actor), did(one.kind), one.time.ToDatetime(UTC))
             for one in accesses.accesses

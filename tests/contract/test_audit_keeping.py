@@ -10,7 +10,8 @@ import sqlalchemy as sa
 
 from exchange.audit.checking import fsck
 from exchange.audit.keeping import service, store
-from exchange.audit.keeping.service import Place
+from exchange.audit.keeping.erasures import Erasures
+from exchange.audit.keeping.service import LEAST_AGE, Place
 from exchange.audit.merkle import split_entries
 from exchange.audit.model import Receipt
 from exchange.audit.service import AuditReader
@@ -38,6 +39,8 @@ def grow(node: LogFixture, count: int) -> list[Receipt]:
 
 
 def erase(node: LogFixture, which: int | Place, reason: str = REASON) -> int:
+    """Of a record that is old enough."""
+    node.clock.advance(LEAST_AGE)
     with node.database.unit_of_work() as work:
         found = service.erase_one(work, ADMINISTRATOR, which, reason=reason, clock=node.clock)
     store.empty_the_wal(node.database)
@@ -138,6 +141,7 @@ def test_salts_of_old_records_are_erased_a_portion_at_a_time(node, monkeypatch) 
         grow(node, 3)
         node.clock.advance(timedelta(days=1))
     before = node.clock.now() - timedelta(days=2, hours=12)  # three batches are older
+    node.clock.advance(LEAST_AGE)
 
     def run() -> tuple[int, bool]:
         with node.database.unit_of_work() as work:
@@ -154,6 +158,31 @@ def test_salts_of_old_records_are_erased_a_portion_at_a_time(node, monkeypatch) 
         late = refused(lambda: service.erase_before(
             work, ADMINISTRATOR, node.clock.now(), reason=REASON, clock=node.clock))  # fmt: skip
     assert late == "TOO_RECENT"
+
+
+def test_no_salt_is_erased_before_its_time(node: LogFixture) -> None:
+    (receipt,) = grow(node, 1)
+    place = Place(shard=receipt.shard, batch=receipt.batch, position=receipt.position)
+    node.clock.advance(LEAST_AGE - timedelta(seconds=1))
+    for which in (0, place):
+        with node.database.unit_of_work() as work:
+            late = refused(lambda which=which, work=work: service.erase_one(
+                work, ADMINISTRATOR, which, reason=REASON, clock=node.clock))  # fmt: skip
+        assert late == "TOO_RECENT"
+    assert salts(node) == [receipt.salt]
+    assert Erasures(node.database).told() == (0, [])
+    node.clock.advance(timedelta(seconds=1))
+    with node.database.unit_of_work() as work:
+        service.erase_one(work, ADMINISTRATOR, 0, reason=REASON, clock=node.clock)
+    total, (act,) = Erasures(node.database).told()
+    assert (total, act.erased, act.index, act.first) == (1, 1, None, receipt.promise_time)
+    node.log.sequencer.run()
+    total, (act,) = Erasures(node.database).told()
+    # Erasing the salt of the act's own record hides nothing of it.
+    assert (total, act.index) == (1, 1)
+    erase(node, 1)
+    node.log.sequencer.run()
+    assert Erasures(node.database).told()[0] == 2
 
 
 def test_old_checkpoints_are_thinned_out_and_the_log_stays_provable(node: LogFixture) -> None:
@@ -188,12 +217,12 @@ def test_few_salts_are_erased_at_once_so_that_nobody_waits_long(node, monkeypatc
     monkeypatch.setattr(store, "RECORDS_AT_ONCE", 4)
     for _ in range(3):
         grow(node, 3)
-    node.clock.advance(timedelta(days=3))
+    node.clock.advance(LEAST_AGE + timedelta(days=3))
     found = []
     for _ in range(3):
         with node.database.unit_of_work() as work:
             found.append(service.erase_before(
-                work, ADMINISTRATOR, node.clock.now() - timedelta(days=2), reason=REASON,
+                work, ADMINISTRATOR, node.clock.now() - LEAST_AGE, reason=REASON,
                 clock=node.clock,
             ))  # fmt: skip
     assert found == [(6, True), (3, False), (0, False)]

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,6 +36,8 @@ from tongban.files import read_file, write_file
 
 app = typer.Typer(no_args_is_help=True)
 PAGE = 200
+#: An index that is further behind than this is told to be; a second or two it always is.
+BEHIND = timedelta(seconds=5)
 GREATEST_KEY_FILE = 1000  # bytes
 
 
@@ -73,15 +75,25 @@ def who_asked(
     with outcomes(as_json=as_json), Client(node, identity) as client:
         key = _key(key_file)
         request = query_pb2.MyAccessRequest(key=key, case_number=case_number)
-        found = []
-        for access in client.every(client.queries.MyAccess, request, "accesses", page=PAGE):
-            found.append(access)
-            if len(found) == limit:
+        found: list[query_pb2.PastAccess] = []
+        first: query_pb2.MyAccessResponse | None = None
+        while len(found) < limit:
+            request.page_size = min(PAGE, limit - len(found))
+            answer = client.queries.MyAccess(request, timeout=client.timeout)
+            first = first or answer
+            found += answer.accesses
+            request.page_token = answer.next_page_token
+            if not request.page_token:
                 break
         if proof and found:
             write_file(proof, _proven(client, key, found[:GREATEST_ACCESSES]).encode())
         if as_json:
-            print_json({"accesses": [_plain(one) for one in found]})
+            whole = {} if first is None else {**plain(first)}
+            whole.pop("next_page_token", None)
+            print_json({**whole, "accesses": [_plain(one) for one in found]})
+            return
+        if not found and first is not None and first.erased:
+            out.print(say("No question can be told of.", "没有可告知的查询记录。"))
         elif not found:
             out.print(say("Nobody asked, as far as the log goes.", "日志中没有查询记录。"))
         else:
@@ -106,6 +118,52 @@ def who_asked(
                 ),
                 markup=False,
             )
+        if first is not None:
+            _print_limits(first, any_found=bool(found))
+
+
+def _print_limits(answer: query_pb2.MyAccessResponse, *, any_found: bool) -> None:
+    """Up to when the answer is complete, and what nobody can tell any more."""
+    until = answer.complete_time.ToDatetime(UTC)
+    at, size = _when(until), answer.complete_size
+    out.print(
+        say(
+            f"Complete up to {at}: the log's records below index {size}.",
+            f"完整截至 {at}：日志序号 {size} 之前的记录。",
+        ),
+        markup=False,
+    )
+    if datetime.now(UTC) - until > BEHIND:
+        out.print(
+            say(
+                "What was asked since is still being indexed: ask again in some minutes.",
+                "此后的查询仍在编入索引：请过几分钟再查。",
+            ),
+            markup=False,
+        )
+    if not answer.erased:
+        return
+    out.print(
+        say(
+            f"The salts of {answer.erased} of the log's records were erased: whom these were about "
+            "nobody can tell any more.",
+            f"日志中有 {answer.erased} 条记录的盐值已被清除：已无人能说明这些记录与谁有关。",
+        )
+        + ("" if any_found else say(' It does not mean "nobody asked".', "这不表示没有人查询过。")),
+        markup=False,
+    )
+    print_table(
+        say("Salts erased", "已清除的盐值"),
+        (say("time", "时间"), say("by", "操作系统"), say("records", "记录数"),
+         say("of", "记录起"), say("to", "记录止"), say("log index", "日志序号")),
+        [(_when(one.time.ToDatetime(UTC)), one.actor, one.erased,
+          _when(one.first_time.ToDatetime(UTC)), _when(one.last_time.ToDatetime(UTC)),
+          one.index if one.HasField("index") else "") for one in answer.erasures],
+    )  # fmt: skip
+
+
+def _when(at: datetime) -> str:
+    return f"{at.replace(tzinfo=UTC).astimezone(CHINA):%Y-%m-%d %H:%M:%S}"
 
 
 def _key(file: Path | None) -> str:
@@ -164,9 +222,8 @@ def _commitments(one: query_pb2.PastAccess) -> dict[str, str]:
 
 
 def _row(one: query_pb2.PastAccess) -> tuple[object, ...]:
-    at = one.time.ToDatetime(UTC).astimezone(CHINA)
     return (
-        f"{at:%Y-%m-%d %H:%M:%S}",
+        _when(one.time.ToDatetime(UTC)),
         one.actor,
         one.kind,
         one.resource,

@@ -46,7 +46,8 @@ def erase_salt(
     """Erase the salt of a record, so that what it commits to can be linked to nobody any more.
 
     The log stays as it is, and every proof stays good. It cannot be undone, and does not reach
-    receipts that were given out, or backups. With --before, the salts of all older records.
+    receipts that were given out, or backups. With --before, the salts of all older records. A salt
+    stays for 184 days at least; who asks who asked is told of each erasing.
 
     Example: tongban audit erase-salt --index 42 --reason "按申请删除"
     """

@@ -130,6 +130,14 @@ class AccessStore:
             " ON b.shard = w.shard AND b.sequence = w.sequence"
             " WHERE b.promised_at <= ? LIMIT 1"
         )
+        self._oldest = sql(
+            "SELECT min(b.promised_at), min(b.first_index) FROM access_waiting AS w"
+            " JOIN audit_batch AS b ON b.shard = w.shard AND b.sequence = w.sequence"
+        )
+        self._size = sql(
+            "SELECT coalesce(max(first_index + count), 0) FROM audit_batch"
+            " WHERE first_index >= (SELECT max(first_index) FROM audit_batch)"
+        )
         self._holding = sql(
             "SELECT first_index, leaves, salts, shard, sequence FROM audit_batch"
             " WHERE first_index <= ? ORDER BY first_index DESC LIMIT 1"
@@ -197,6 +205,19 @@ class AccessStore:
     def is_behind(self, promised_at: str) -> bool:
         """Whether tags of batches promised up to a time (RFC 3339, UTC) are not in the index."""
         return self._held.row(self._behind, (promised_at,)) is not None
+
+    def complete(self, now: str) -> tuple[str, int]:
+        """Up to when, and up to which index of the log, all that was answered is in the index.
+
+        `now` is taken before this is asked, RFC 3339 in UTC, and is the answer where nothing waits.
+        Ask before reading the index: what moves meanwhile is then told beyond what was promised.
+        """
+        oldest = self._held.row(self._oldest, ())
+        at, index = oldest if oldest else (None, None)
+        if index is None:
+            row = self._held.row(self._size, ())
+            index = row[0] if row else 0
+        return min(at or now, now), int(index)
 
     def leaf(self, index: int) -> HeldLeaf | None:
         """What is at an index."""

@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
@@ -50,6 +52,14 @@ def place_of(work: UnitOfWork, index: int) -> tuple[str, int, int] | None:
     return row.shard, int(row.sequence), index - int(row.first_index)
 
 
+def promised_at(work: UnitOfWork, shard: str, batch: int, position: int) -> str | None:
+    """When a record was promised (RFC 3339, UTC); None where there is none."""
+    row = work.session.execute(
+        sa.select(_BATCH.promised_at, _COUNT).where(_BATCH.shard == shard, _BATCH.sequence == batch)
+    ).first()
+    return str(row.promised_at) if row is not None and 0 <= position < row.held else None
+
+
 def erase_salt(work: UnitOfWork, shard: str, batch: int, position: int) -> int | None:
     """How many salts went, 0 or 1; None where there is no such record."""
     _overwrite(work)
@@ -70,8 +80,19 @@ def erase_salt(work: UnitOfWork, shard: str, batch: int, position: int) -> int |
     return 1
 
 
-def erase_before(work: UnitOfWork, promised_before: str) -> tuple[int, bool]:
-    """Erase the salts of the oldest batches; how many records, and whether there may be more.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Portion:
+    """What one portion of erasing took."""
+
+    records: int
+    more: bool
+    #: When its first and its last batch were promised.
+    first: str = ""
+    last: str = ""
+
+
+def erase_before(work: UnitOfWork, promised_before: str) -> Portion:
+    """Erase the salts of the oldest batches; whether there may be more.
 
     Batches are taken in the order they were written, up to the first that is not old enough.
     """
@@ -93,7 +114,7 @@ def erase_before(work: UnitOfWork, promised_before: str) -> tuple[int, bool]:
         old.append(row)
         records += int(row.held)
     if not old:
-        return 0, False
+        return Portion(records=0, more=False)
     last = int(old[-1].id)
     first = int(old[0].id)
     session.execute(
@@ -106,7 +127,7 @@ def erase_before(work: UnitOfWork, promised_before: str) -> tuple[int, bool]:
     )
     session.merge(SaltWatermark(id=1, batch_id=last))
     more = len(rows) > len(old) and rows[len(old)].promised_at < promised_before
-    return records, more
+    return Portion(records=records, more=more, first=old[0].promised_at, last=old[-1].promised_at)
 
 
 def thin_checkpoints(work: UnitOfWork, signed_before: str) -> int:
