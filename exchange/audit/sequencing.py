@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import islice
 
-from exchange.audit.keeping.erasures import Erasures
+from exchange.audit.erasures.store import Erasures
 from exchange.audit.merkle import (
     EMPTY_ROOT,
     HASH_SIZE,

@@ -9,7 +9,7 @@ from functools import partial
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from exchange.audit.keeping.erasures import Erasing
+from exchange.audit.erasures.store import Erasing
 from exchange.query.as_of import AsOf, PastQuestion
 from exchange.query.batches import Batch, ManyRecords, ReadBatch
 from exchange.query.batching import Batching

@@ -29,7 +29,7 @@ import orjson
 from exchange.audit.accesses.store import HeldLeaf
 from exchange.audit.appending import AuditLog
 from exchange.audit.entries import Entry, entry_of
-from exchange.audit.keeping.erasures import Erasing, Erasures
+from exchange.audit.erasures.store import Erasing, Erasures
 from exchange.grants import service as grants
 from exchange.grants.rates import Rates
 from runtime import paging

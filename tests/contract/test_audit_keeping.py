@@ -9,8 +9,8 @@ import pytest
 import sqlalchemy as sa
 
 from exchange.audit.checking import fsck
+from exchange.audit.erasures.store import Erasures
 from exchange.audit.keeping import service, store
-from exchange.audit.keeping.erasures import Erasures
 from exchange.audit.keeping.service import LEAST_AGE, Place
 from exchange.audit.merkle import split_entries
 from exchange.audit.model import Receipt

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from exchange.audit.erasures.store import remember
 from exchange.audit.keeping import store
-from exchange.audit.keeping.erasures import remember
 from exchange.audit.witnesses.service import check_reason
 from runtime.clock import Clock
 from runtime.database import UnitOfWork
