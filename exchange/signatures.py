@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC
 
-from exchange.v1 import files_pb2
+from exchange.v1 import files_pb2, spatial_pb2
 from exchange.v1 import query_pb2 as pb
 from runtime.errors import FieldViolation, InvalidArgument
 from runtime.rpc import Call
@@ -16,6 +16,7 @@ _Signed = (
     | pb.VerifyRequest
     | pb.ExportRequest
     | files_pb2.CreateExportJobRequest
+    | spatial_pb2.SpatialQueryRequest
 )
 
 

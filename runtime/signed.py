@@ -113,14 +113,15 @@ def finer_than_signed() -> PermissionDenied:
     )
 
 
-def takes_no_signature() -> PermissionDenied:
-    """The refusal where a resource asks for signed requests, and this way of reading has none."""
+def not_subscribed() -> PermissionDenied:
+    """The refusal of a subscription where a resource asks for signed requests."""
     return PermissionDenied(
-        "this resource answers signed requests only, and this way of reading it takes no "
-        "signature: query, verify or export it with one (`--sign`)",
+        "this resource answers signed requests only, and what a subscription delivers later "
+        "answers no single request that could be signed: ask for a signed export as often as you "
+        "need one, and query, verify or ask by place with a signature (`--sign`) in between",
         reason="SIGNATURE_REQUIRED",
-        message_zh="该信息资源只接受签名请求，而此种读取方式不带签名："
-        "请改用带签名的查询、核查或导出（`--sign`）",
+        message_zh="该信息资源只接受签名请求，而订阅日后推送的内容不对应任何一次可签名的请求，故不能订阅："
+        "请按需要定期作签名导出，其间用签名的查询、核查或按位置查询（`--sign`）",
     )
 
 

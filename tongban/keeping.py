@@ -17,6 +17,7 @@ from exchange.v1 import audit_pb2, files_pb2, query_pb2
 from runtime.clock import SYSTEM
 from runtime.records import canonical, instant
 from runtime.signed import RequestSigner
+from tongban.placing import place_as_committed, places_as_committed
 
 Keep = Callable[[str, SavedReceipt], None]
 """Takes a method's name and what proves one answer of it."""
@@ -49,6 +50,8 @@ def as_committed(method: str, request: Any, certificate: bytes = b"") -> dict[st
             "case_number": request.case_number,
             "certificate_sha256": Receiver.read(receiving, own=True).fingerprint,
         }
+    if method == "SpatialQuery":
+        return place_as_committed(request)
     told = {
         field.name: _value(field.name, getattr(request, field.name))
         for field in request.DESCRIPTOR.fields
@@ -61,7 +64,9 @@ def as_committed(method: str, request: Any, certificate: bytes = b"") -> dict[st
 
 
 def answer_as_committed(method: str, request: Any, answer: Any) -> Any:
-    """An answer of QueryService as its record commits to it."""
+    """An answer of QueryService or SpatialService as its record commits to it."""
+    if method == "SpatialQuery":
+        return places_as_committed(answer)
     if method == "Verify":
         claims = {item: _MATCHES[result] for item, result in answer.claims.items()}
         return {"claims": claims, "result": _MATCHES[answer.result]}

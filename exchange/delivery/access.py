@@ -19,7 +19,7 @@ from runtime.database import Database, UnitOfWork
 from runtime.errors import DomainError, FailedPrecondition, NotFound
 from runtime.identity import Principal
 from runtime.records import SealedRecord, canonical
-from runtime.signed import takes_no_signature
+from runtime.signed import not_subscribed
 
 _MOST_KNOWN = 10_000
 
@@ -99,7 +99,7 @@ class Access:
         """The grant, if it lets the caller subscribe now.
 
         Raises what `GrantIndex.authorize` and `admitted` raise, where requests have to be signed
-        what `takes_no_signature` is, and where the source's own system answers (`elsewhere`)
+        what `not_subscribed` is, and where the source's own system answers (`elsewhere`)
         FailedPrecondition (RESOURCE_NOT_HELD).
         """
         granted = self._grants.authorize(
@@ -107,7 +107,7 @@ class Access:
         )
         schema = self._schemas.schema(granted.resource)
         if schema.signed_requests:  # a delivery answers no single request that could be signed
-            raise takes_no_signature()
+            raise not_subscribed()
         if self._elsewhere(granted.resource):  # it has no log here, so nothing would ever come
             raise _not_held()
         return admitted(granted, schema)

@@ -1,8 +1,8 @@
 """Signed requests: what a record says of a request's signature, and which must have one.
 
-A resource of the catalog may say `signed_requests`: then Query, BatchQuery, Verify, Export and
-CreateExportJob answer signed requests only, and what takes no signature (by place, by subscription)
-is refused.
+A resource of the catalog may say `signed_requests`: then Query, BatchQuery, Verify, Export,
+SpatialQuery and CreateExportJob answer signed requests only; nobody subscribes to it, for what
+comes later answers no single request.
 Anything may be signed. The record has `signed`: `{method, time, digest, certificate, signature}`;
 whoever has the certificate checks by it alone that this system made a request at that time, and
 with the nonce, which one.

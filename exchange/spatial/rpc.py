@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from exchange.receipts import to_message
+from exchange.signatures import signature_of
 from exchange.spatial.model import Area, At, Box, Nearest, Place, Within
 from exchange.spatial.service import Question, SpatialQuerying
 from exchange.v1 import spatial_pb2 as pb
@@ -34,6 +35,7 @@ class SpatialServicer:
             case_number=request.case_number,
             page_size=request.page_size,
             page_token=request.page_token,
+            signed=signature_of(request, call),
         )
         answer = await self._querying.query(call.principal, question)
         return pb.SpatialQueryResponse(

@@ -15,7 +15,8 @@ take a while → append the audit record → answer.
    `geometry_item`, `area` (`at`, `box`, `within`, `nearest`), `found` (how many); and commitments
    to `purpose`, `case_number`, `request` and `answer`. `request` is canonical JSON of `{grant,
    geometry_item, area, items, purpose, case_number, page_size, page_token}` as sent, the area as
-   `model.text_of` says it; `answer` of `{records: [{items, distance_mm}], next_page_token}`.
+   `model.text_of` says it, and what a signature is over (`signed`); `answer` of `{records:
+   [{items, distance_mm}], next_page_token}`.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ from exchange.query.model import (
     granted_in_part,
     quota_exceeded,
 )
+from exchange.query.signing import Facts, signed_facts
 from exchange.refusals import ATTEMPTED
 from exchange.refusing import Attempt, Refusals
 from exchange.spatial.indexing import geometry_items
@@ -57,10 +59,10 @@ from exchange.spatial.searching import Found, Search
 from runtime.asking import check_question
 from runtime.clock import CHINA, Clock
 from runtime.database import Database
-from runtime.errors import Aborted, DomainError, FieldViolation, InvalidArgument
+from runtime.errors import Aborted, DomainError, FieldViolation, InvalidArgument, PermissionDenied
 from runtime.identity import Principal
 from runtime.records import SealedRecord, canonical
-from runtime.signed import takes_no_signature
+from runtime.signed import RequestSignature
 
 THREADS = 2
 
@@ -95,6 +97,7 @@ class Question:
     case_number: str
     page_size: int = 0
     page_token: str = ""
+    signed: RequestSignature | None = None
 
     def text(self) -> bytes:
         """What a receipt commits to."""
@@ -145,7 +148,8 @@ class SpatialQuerying:
         """The records of an area.
 
         Raises InvalidArgument (BAD_QUESTION, BAD_AREA, BAD_PAGE_TOKEN, GEOMETRY_ITEM_REQUIRED),
-        what `GrantIndex.authorize` raises, PermissionDenied (ITEM_GRANTED_IN_PART),
+        what `GrantIndex.authorize` raises, PermissionDenied (ITEM_GRANTED_IN_PART,
+        SIGNATURE_REQUIRED, BAD_SIGNATURE, SIGNATURE_USED),
         ResourceExhausted (RATE_EXCEEDED, DAILY_QUOTA_EXCEEDED) and FailedPrecondition
         (RESOURCE_WITHDRAWN, RESOURCE_NOT_SHARED, POSTGIS_MISSING, NOT_INDEXED,
         AREA_TOO_CROWDED) and Aborted (GRANT_CHANGED).
@@ -162,7 +166,7 @@ class SpatialQuerying:
             await self._refuse(error, principal, question, self._clock.now(), understood=False)
             raise
         # 2. May it be asked, now?
-        item = await self._admit(principal, question)
+        item, facts = await self._admit(principal, question)
         # 3. Read, off the loop.
         asked_under = self._granted(principal, question, item)
         search = Search(self._places, self._holds, asked_under, item, question.area)
@@ -190,12 +194,17 @@ class SpatialQuerying:
             key_item = self._schema(grant.resource).key_item
             keys = [one.values[key_item] for one in found]
             asked = _answered(
-                principal, question, grant, item, records, token, now, keys=keys, usage=usage
-            )
+                principal, question, grant, item, records, token, now,
+                keys=keys, usage=usage, facts=facts,
+            )  # fmt: skip
         except ATTEMPTED as error:
             await self._refuse(error, principal, question, now)
             raise
-        receipt = await self._audit.append(asked, usage, self._audit.tags(keys))
+        try:
+            receipt = await self._audit.append(asked, usage, self._audit.tags(keys))
+        except PermissionDenied as error:  # SIGNATURE_USED
+            await self._refuse(error, principal, question, now)
+            raise
         return SpatialAnswer(records=records, next_page_token=token, receipt=receipt)
 
     def _after(self, question: Question) -> int:
@@ -213,14 +222,16 @@ class SpatialQuerying:
         place = (resource, key)
         return self._records.payloads([place]).get(place) is not None
 
-    async def _admit(self, principal: Principal, question: Question) -> str:
-        """The geometry item that is asked about, if grant, rate and quota allow the question."""
+    async def _admit(self, principal: Principal, question: Question) -> tuple[str, Facts]:
+        """The geometry item that is asked about, and what the record says of the signature.
+
+        If grant, signature, rate and quota allow the question.
+        """
         now = self._clock.now()
         try:
             grant = self._granted(principal, question, "")
             schema = self._schema(grant.resource)
-            if schema.signed_requests:  # a question by place takes no signature
-                raise takes_no_signature()
+            facts = signed_facts(schema, question.signed, "SpatialQuery", question.text(), now)
             item = _item_of(schema, question.geometry_item)
             self._granted(principal, question, item)
             self._rates.take(grant)
@@ -228,7 +239,7 @@ class SpatialQuerying:
         except ATTEMPTED as error:
             await self._refuse(error, principal, question, now)
             raise
-        return item
+        return item, facts
 
     def _granted(self, principal: Principal, question: Question, item: str) -> Grant:
         items = [*question.items, item] if item else question.items
@@ -274,6 +285,8 @@ class SpatialQuerying:
                 "purpose": question.purpose.encode(),
                 "case_number": question.case_number.encode(),
             },
+            method="SpatialQuery",
+            signature=question.signed,
         )
         await self._refusals.keep(error, attempt)
 
@@ -323,6 +336,7 @@ def _answered(
     *,
     keys: Sequence[str],
     usage: Usage | None,
+    facts: Facts,
 ) -> SealedRecord:
     """The record of a question and its answer. Raises ResourceExhausted, ANSWER_TOO_LARGE."""
     told: dict[str, Any] = {
@@ -345,6 +359,7 @@ def _answered(
             "area": next(iter(text_of(question.area))),
             "found": len(records),
             **counted(grant, usage.count if usage else 0),
+            **facts,
         },
         commitments={
             "purpose": question.purpose.encode(),

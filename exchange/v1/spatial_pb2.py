@@ -23,9 +23,10 @@ _sym_db = _symbol_database.Default()
 
 
 from exchange.v1 import audit_pb2 as exchange_dot_v1_dot_audit__pb2
+from exchange.v1 import query_pb2 as exchange_dot_v1_dot_query__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x65xchange/v1/spatial.proto\x12\x13tongban.exchange.v1\x1a\x17\x65xchange/v1/audit.proto\",\n\x05Place\x12\x11\n\tlongitude\x18\x01 \x01(\x01\x12\x10\n\x08latitude\x18\x02 \x01(\x01\"?\n\x03\x42ox\x12\x0c\n\x04west\x18\x01 \x01(\x01\x12\r\n\x05south\x18\x02 \x01(\x01\x12\x0c\n\x04\x65\x61st\x18\x03 \x01(\x01\x12\r\n\x05north\x18\x04 \x01(\x01\"K\n\x06\x43ircle\x12*\n\x06\x63\x65nter\x18\x01 \x01(\x0b\x32\x1a.tongban.exchange.v1.Place\x12\x15\n\rradius_meters\x18\x02 \x01(\x01\"\xd1\x02\n\x13SpatialQueryRequest\x12\r\n\x05grant\x18\x01 \x01(\t\x12\x15\n\rgeometry_item\x18\x02 \x01(\t\x12(\n\x02\x61t\x18\x03 \x01(\x0b\x32\x1a.tongban.exchange.v1.PlaceH\x00\x12\'\n\x03\x62ox\x18\x04 \x01(\x0b\x32\x18.tongban.exchange.v1.BoxH\x00\x12-\n\x06within\x18\x05 \x01(\x0b\x32\x1b.tongban.exchange.v1.CircleH\x00\x12.\n\x07nearest\x18\x06 \x01(\x0b\x32\x1b.tongban.exchange.v1.CircleH\x00\x12\r\n\x05items\x18\x07 \x03(\t\x12\x0f\n\x07purpose\x18\x08 \x01(\t\x12\x13\n\x0b\x63\x61se_number\x18\t \x01(\t\x12\x11\n\tpage_size\x18\n \x01(\x05\x12\x12\n\npage_token\x18\x0b \x01(\tB\x06\n\x04\x61rea\"\x90\x01\n\rSpatialRecord\x12<\n\x05items\x18\x01 \x03(\x0b\x32-.tongban.exchange.v1.SpatialRecord.ItemsEntry\x12\x13\n\x0b\x64istance_mm\x18\x02 \x01(\x03\x1a,\n\nItemsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x93\x01\n\x14SpatialQueryResponse\x12\x33\n\x07records\x18\x01 \x03(\x0b\x32\".tongban.exchange.v1.SpatialRecord\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12-\n\x07receipt\x18\x03 \x01(\x0b\x32\x1c.tongban.exchange.v1.Receipt2u\n\x0eSpatialService\x12\x63\n\x0cSpatialQuery\x12(.tongban.exchange.v1.SpatialQueryRequest\x1a).tongban.exchange.v1.SpatialQueryResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x65xchange/v1/spatial.proto\x12\x13tongban.exchange.v1\x1a\x17\x65xchange/v1/audit.proto\x1a\x17\x65xchange/v1/query.proto\",\n\x05Place\x12\x11\n\tlongitude\x18\x01 \x01(\x01\x12\x10\n\x08latitude\x18\x02 \x01(\x01\"?\n\x03\x42ox\x12\x0c\n\x04west\x18\x01 \x01(\x01\x12\r\n\x05south\x18\x02 \x01(\x01\x12\x0c\n\x04\x65\x61st\x18\x03 \x01(\x01\x12\r\n\x05north\x18\x04 \x01(\x01\"K\n\x06\x43ircle\x12*\n\x06\x63\x65nter\x18\x01 \x01(\x0b\x32\x1a.tongban.exchange.v1.Place\x12\x15\n\rradius_meters\x18\x02 \x01(\x01\"\x8b\x03\n\x13SpatialQueryRequest\x12\r\n\x05grant\x18\x01 \x01(\t\x12\x15\n\rgeometry_item\x18\x02 \x01(\t\x12(\n\x02\x61t\x18\x03 \x01(\x0b\x32\x1a.tongban.exchange.v1.PlaceH\x00\x12\'\n\x03\x62ox\x18\x04 \x01(\x0b\x32\x18.tongban.exchange.v1.BoxH\x00\x12-\n\x06within\x18\x05 \x01(\x0b\x32\x1b.tongban.exchange.v1.CircleH\x00\x12.\n\x07nearest\x18\x06 \x01(\x0b\x32\x1b.tongban.exchange.v1.CircleH\x00\x12\r\n\x05items\x18\x07 \x03(\t\x12\x0f\n\x07purpose\x18\x08 \x01(\t\x12\x13\n\x0b\x63\x61se_number\x18\t \x01(\t\x12\x11\n\tpage_size\x18\n \x01(\x05\x12\x12\n\npage_token\x18\x0b \x01(\t\x12\x38\n\tsignature\x18\x0c \x01(\x0b\x32%.tongban.exchange.v1.RequestSignatureB\x06\n\x04\x61rea\"\x90\x01\n\rSpatialRecord\x12<\n\x05items\x18\x01 \x03(\x0b\x32-.tongban.exchange.v1.SpatialRecord.ItemsEntry\x12\x13\n\x0b\x64istance_mm\x18\x02 \x01(\x03\x1a,\n\nItemsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x93\x01\n\x14SpatialQueryResponse\x12\x33\n\x07records\x18\x01 \x03(\x0b\x32\".tongban.exchange.v1.SpatialRecord\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12-\n\x07receipt\x18\x03 \x01(\x0b\x32\x1c.tongban.exchange.v1.Receipt2u\n\x0eSpatialService\x12\x63\n\x0cSpatialQuery\x12(.tongban.exchange.v1.SpatialQueryRequest\x1a).tongban.exchange.v1.SpatialQueryResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,20 +35,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SPATIALRECORD_ITEMSENTRY']._loaded_options = None
   _globals['_SPATIALRECORD_ITEMSENTRY']._serialized_options = b'8\001'
-  _globals['_PLACE']._serialized_start=75
-  _globals['_PLACE']._serialized_end=119
-  _globals['_BOX']._serialized_start=121
-  _globals['_BOX']._serialized_end=184
-  _globals['_CIRCLE']._serialized_start=186
-  _globals['_CIRCLE']._serialized_end=261
-  _globals['_SPATIALQUERYREQUEST']._serialized_start=264
-  _globals['_SPATIALQUERYREQUEST']._serialized_end=601
-  _globals['_SPATIALRECORD']._serialized_start=604
-  _globals['_SPATIALRECORD']._serialized_end=748
-  _globals['_SPATIALRECORD_ITEMSENTRY']._serialized_start=704
-  _globals['_SPATIALRECORD_ITEMSENTRY']._serialized_end=748
-  _globals['_SPATIALQUERYRESPONSE']._serialized_start=751
-  _globals['_SPATIALQUERYRESPONSE']._serialized_end=898
-  _globals['_SPATIALSERVICE']._serialized_start=900
-  _globals['_SPATIALSERVICE']._serialized_end=1017
+  _globals['_PLACE']._serialized_start=100
+  _globals['_PLACE']._serialized_end=144
+  _globals['_BOX']._serialized_start=146
+  _globals['_BOX']._serialized_end=209
+  _globals['_CIRCLE']._serialized_start=211
+  _globals['_CIRCLE']._serialized_end=286
+  _globals['_SPATIALQUERYREQUEST']._serialized_start=289
+  _globals['_SPATIALQUERYREQUEST']._serialized_end=684
+  _globals['_SPATIALRECORD']._serialized_start=687
+  _globals['_SPATIALRECORD']._serialized_end=831
+  _globals['_SPATIALRECORD_ITEMSENTRY']._serialized_start=787
+  _globals['_SPATIALRECORD_ITEMSENTRY']._serialized_end=831
+  _globals['_SPATIALQUERYRESPONSE']._serialized_start=834
+  _globals['_SPATIALQUERYRESPONSE']._serialized_end=981
+  _globals['_SPATIALSERVICE']._serialized_start=983
+  _globals['_SPATIALSERVICE']._serialized_end=1100
 # @@protoc_insertion_point(module_scope)

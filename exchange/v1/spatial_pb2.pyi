@@ -5,6 +5,7 @@ Geometry under a grant: which records are at a place, in a box, or near."""
 
 from collections import abc as _abc
 from exchange.v1 import audit_pb2 as _audit_pb2
+from exchange.v1 import query_pb2 as _query_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
@@ -124,6 +125,7 @@ class SpatialQueryRequest(_message.Message):
     CASE_NUMBER_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
     grant: _builtins.str
     """The grant it is asked under."""
     geometry_item: _builtins.str
@@ -156,6 +158,10 @@ class SpatialQueryRequest(_message.Message):
     def items(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Codes of the items wanted; none means all that are granted."""
 
+    @_builtins.property
+    def signature(self) -> _query_pb2.RequestSignature:
+        """The asking system's signature; required where the resource asks for signed requests."""
+
     def __init__(
         self,
         *,
@@ -170,10 +176,11 @@ class SpatialQueryRequest(_message.Message):
         case_number: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        signature: _query_pb2.RequestSignature | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["area", b"area", "at", b"at", "box", b"box", "nearest", b"nearest", "within", b"within"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["area", b"area", "at", b"at", "box", b"box", "nearest", b"nearest", "signature", b"signature", "within", b"within"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["area", b"area", "at", b"at", "box", b"box", "case_number", b"case_number", "geometry_item", b"geometry_item", "grant", b"grant", "items", b"items", "nearest", b"nearest", "page_size", b"page_size", "page_token", b"page_token", "purpose", b"purpose", "within", b"within"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["area", b"area", "at", b"at", "box", b"box", "case_number", b"case_number", "geometry_item", b"geometry_item", "grant", b"grant", "items", b"items", "nearest", b"nearest", "page_size", b"page_size", "page_token", b"page_token", "purpose", b"purpose", "signature", b"signature", "within", b"within"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_area: _TypeAlias = _typing.Literal["at", "box", "within", "nearest"]  # noqa: Y015
     _WhichOneofArgType_area: _TypeAlias = _typing.Literal["area", b"area"]  # noqa: Y015

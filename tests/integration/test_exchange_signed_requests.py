@@ -249,7 +249,7 @@ async def test_an_unsigned_job_ends_where_signatures_come_to_be_required(node, m
     assert made.failure_reason == "SIGNATURE_REQUIRED"
 
 
-async def test_what_takes_no_signature_is_refused(node):
+async def test_nothing_is_subscribed_to_or_asked_by_place_without_a_signature(node):
     consumer = node.connect(caller(HOUSING))
     grant = node.grant({"name": Mask.WHOLE})
     asked = spatial_pb2.SpatialQueryRequest(grant=grant, geometry_item="name", **WHY)
@@ -261,6 +261,8 @@ async def test_what_takes_no_signature_is_refused(node):
     )
     error = await refusal(consumer.delivery.CreateSubscription(asked))
     assert error.reason == "SIGNATURE_REQUIRED"
+    assert "signed export" in error.message
+    assert "签名导出" in error.message_zh
 
 
 async def test_a_subscription_ends_where_signatures_come_to_be_required(node):

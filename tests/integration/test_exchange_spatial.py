@@ -3,20 +3,24 @@
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import orjson
 import pytest
 
 from exchange import pacing
+from exchange.audit.verify import verify_receipt
 from exchange.grants.model import Mask, Operation
 from exchange.grants.rows import RowCondition, RowTest
 from exchange.oversight.model import counted
 from exchange.query import model as query_model
 from exchange.v1 import spatial_pb2 as pb
 from runtime.records import canonical, commit
+from runtime.signed import RequestSigner
 from tests.builders.catalog import CIVIL, HEALTH, HOUSING, caller, put
 from tests.builders.exchange import exchange_node, person, refusal
 from tests.builders.spatial import ITEMS, PARCELS, parcels, point, square
+from tongban.keeping import proof_of, sign_request
 
 HERE = pb.Place(longitude=10.0, latitude=40.0)
 GIVEN = {"parcel_number": Mask.WHOLE, "owner": Mask.FIRST_CHARACTER, "shape": Mask.WHOLE}
@@ -152,6 +156,36 @@ async def test_each_record_is_taken_from_the_quota(node):
     (leaf,) = node.leaves("query_refused")
     assert leaf["reason"] == "DAILY_QUOTA_EXCEEDED"
     assert set(leaf["commitments"]) == {"purpose", "case_number", "request", "salt"}
+
+
+async def test_where_signatures_are_required_a_place_is_asked_with_one(node, tmp_path):
+    grant = node.grant(GIVEN, resource=PARCELS)
+    signing = replace(parcels(), signed_requests=True)
+    put(node.service.database, signing, clock=node.clock)
+    node.service.schemas.invalidate()
+    stub = node.connect(caller(HOUSING))
+    signer = RequestSigner(stub.credentials)
+
+    def asked(**area) -> pb.SpatialQueryRequest:
+        request = question(grant, **area)
+        sign_request(signer, "SpatialQuery", request, at=node.clock.now())
+        return request
+
+    assert (await refusal(ask(node, grant, at=HERE))).reason == "SIGNATURE_REQUIRED"
+    moved = asked(at=HERE)
+    moved.at.longitude += 1
+    assert (await refusal(stub.spatial.SpatialQuery(moved))).reason == "BAD_SIGNATURE"
+    box = pb.Box(west=9.99, south=39.99, east=10.02, north=40.005)
+    areas = {"at": HERE}, {"box": box}, {"within": circle(900)}, {"nearest": circle(900)}
+    for area in areas:
+        request = asked(**area, page_size=2, items=["owner"])
+        answer = await stub.spatial.SpatialQuery(request)
+        assert answer.records
+        assert orjson.loads(answer.receipt.leaf)["signed"]["method"] == "SpatialQuery"
+        proof = proof_of("SpatialQuery", request, answer, stub.credentials.certificate)
+        key, own = node.service.audit.key.verifier_key, proof.certificate
+        assert verify_receipt(proof, key, certificate=own).passed
+        assert (await refusal(stub.spatial.SpatialQuery(request))).reason == "SIGNATURE_USED"
 
 
 async def test_what_a_question_holds_and_its_answer_have_bounds(node, monkeypatch):

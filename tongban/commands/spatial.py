@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +11,7 @@ from exchange.v1 import spatial_pb2 as pb
 from runtime import names
 from runtime.errors import InvalidArgument
 from tongban.client import Client
-from tongban.commands.data import CaseNumber, Grant, Purpose, ReceiptFile
+from tongban.commands.data import CaseNumber, Grant, Purpose, ReceiptFile, Sign
 from tongban.console import (
     DEFAULT_IDENTITY,
     DEFAULT_NODE,
@@ -27,6 +26,7 @@ from tongban.console import (
     say,
     with_example,
 )
+from tongban.keeping import as_committed
 from tongban.receipts import save_receipt
 
 app = typer.Typer(
@@ -59,6 +59,7 @@ def at(
     limit: Limit = 100,
     page_token: PageToken = "",
     receipt: ReceiptFile = None,
+    sign: Sign = False,
     node: NodeAddress = DEFAULT_NODE,
     identity: IdentityFolder = DEFAULT_IDENTITY,
     as_json: Json = False,
@@ -71,7 +72,7 @@ def at(
     with outcomes(as_json=as_json):
         asked = _question(grant, purpose, case_number, geometry_item, item, limit, page_token)
         asked.at.CopyFrom(_place(place))
-        _ask(asked, node, identity, receipt, as_json)
+        _ask(asked, node, identity, receipt, sign, as_json)
 
 
 @app.command()
@@ -85,6 +86,7 @@ def box(
     limit: Limit = 100,
     page_token: PageToken = "",
     receipt: ReceiptFile = None,
+    sign: Sign = False,
     node: NodeAddress = DEFAULT_NODE,
     identity: IdentityFolder = DEFAULT_IDENTITY,
     as_json: Json = False,
@@ -98,7 +100,7 @@ def box(
         asked = _question(grant, purpose, case_number, geometry_item, item, limit, page_token)
         west, south, east, north = _numbers(sides, 4, "--box west,south,east,north")
         asked.box.CopyFrom(pb.Box(west=west, south=south, east=east, north=north))
-        _ask(asked, node, identity, receipt, as_json)
+        _ask(asked, node, identity, receipt, sign, as_json)
 
 
 @app.command()
@@ -113,6 +115,7 @@ def within(
     limit: Limit = 100,
     page_token: PageToken = "",
     receipt: ReceiptFile = None,
+    sign: Sign = False,
     node: NodeAddress = DEFAULT_NODE,
     identity: IdentityFolder = DEFAULT_IDENTITY,
     as_json: Json = False,
@@ -125,7 +128,7 @@ def within(
     with outcomes(as_json=as_json):
         asked = _question(grant, purpose, case_number, geometry_item, item, limit, page_token)
         asked.within.CopyFrom(pb.Circle(center=_place(place), radius_meters=radius))
-        _ask(asked, node, identity, receipt, as_json)
+        _ask(asked, node, identity, receipt, sign, as_json)
 
 
 @app.command()
@@ -139,6 +142,7 @@ def nearest(
     item: Items = None,
     limit: Limit = 10,
     receipt: ReceiptFile = None,
+    sign: Sign = False,
     node: NodeAddress = DEFAULT_NODE,
     identity: IdentityFolder = DEFAULT_IDENTITY,
     as_json: Json = False,
@@ -151,7 +155,7 @@ def nearest(
     with outcomes(as_json=as_json):
         asked = _question(grant, purpose, case_number, geometry_item, item, limit, "")
         asked.nearest.CopyFrom(pb.Circle(center=_place(place), radius_meters=radius))
-        _ask(asked, node, identity, receipt, as_json)
+        _ask(asked, node, identity, receipt, sign, as_json)
 
 
 def _question(
@@ -196,9 +200,15 @@ def _numbers(text: str, count: int, shape: str) -> list[float]:
 
 
 def _ask(
-    asked: pb.SpatialQueryRequest, node: str, identity: Path, receipt: Path | None, as_json: bool
+    asked: pb.SpatialQueryRequest,
+    node: str,
+    identity: Path,
+    receipt: Path | None,
+    sign: bool,
+    as_json: bool,
 ) -> None:
-    with Client(node, identity) as client:
+    with Client(node, identity, sign=sign) as client:
+        client.sign("SpatialQuery", asked)
         answer = client.spatial.SpatialQuery(asked, timeout=client.timeout)
     records = [
         {"items": dict(sorted(one.items.items())), "distance_mm": one.distance_mm}
@@ -211,7 +221,14 @@ def _ask(
         _print(records, answer.next_page_token)
     if receipt:
         with outcomes():
-            save_receipt(receipt, answer.receipt, request=as_committed(asked), answer=told)
+            save_receipt(
+                receipt,
+                answer.receipt,
+                request=as_committed("SpatialQuery", asked),
+                answer=told,
+                certificate=client.certificate if sign else b"",
+                nonce=asked.signature.nonce,
+            )
     if not records and not answer.next_page_token:
         raise typer.Exit(Exit.NO)
 
@@ -228,37 +245,3 @@ def _print(records: list[dict[str, Any]], following: str) -> None:
     )
     if following:
         out.print(say(f"More with --page-token {following}", f"后续：--page-token {following}"))
-
-
-def as_committed(asked: pb.SpatialQueryRequest) -> Mapping[str, Any]:
-    """A question as its receipt commits to it (see `exchange.spatial.service`)."""
-    word = asked.WhichOneof("area")
-    return {
-        "grant": asked.grant,
-        "geometry_item": asked.geometry_item,
-        "area": {word: _area(asked, str(word))},
-        "items": list(asked.items),
-        "purpose": asked.purpose,
-        "case_number": asked.case_number,
-        "page_size": asked.page_size,
-        "page_token": asked.page_token,
-    }
-
-
-def _area(asked: pb.SpatialQueryRequest, word: str) -> dict[str, Any]:
-    if word == "box":
-        sides = ("west", "south", "east", "north")
-        return {side: _degrees(getattr(asked.box, side)) for side in sides}
-    circle = getattr(asked, word)
-    place = circle if word == "at" else circle.center
-    told: dict[str, Any] = {
-        "longitude": _degrees(place.longitude),
-        "latitude": _degrees(place.latitude),
-    }
-    if word != "at":
-        told["radius_mm"] = max(round(round(circle.radius_meters, 3) * 1000), 1)
-    return told
-
-
-def _degrees(value: float) -> str:
-    return f"{round(value, 9) + 0.0:.9f}"
