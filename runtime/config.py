@@ -127,6 +127,9 @@ class MonitoringSettings(BaseModel):
         20, ge=2, le=64, description="Alert at so many neighbouring keys among 64 of a grant."
     )
     refused: int = Field(10, ge=1, description="Alert at so many refusals in ten minutes.")
+    claims: int = Field(
+        20, ge=1, description="Alert beyond so many verifications of one record in an hour."
+    )
     webhooks: list[str] = Field([], description="https addresses that alerts are posted to.")
     webhook_hosts: list[str] = Field([], description="Hosts that they may be at.")
     webhook_secret_file: Path | None = Field(

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from exchange.monitoring.claiming import VERIFY
 from exchange.monitoring.model import KEYS_OF_A_CALL
 from runtime.observing import Look, Seen
 
@@ -162,7 +163,7 @@ def looks(take: Callable[[Sent], None], now: Callable[[], int]) -> Looks:
     return {
         f"{_EXCHANGE}QueryService/Query": (_asked_query, _told_query),
         f"{_EXCHANGE}QueryService/BatchQuery": (streams.asked_batch, streams.told_batch),
-        f"{_EXCHANGE}QueryService/Verify": (_asked_key, _told_verify),
+        VERIFY: (_asked_key, _told_verify),
         f"{_EXCHANGE}QueryService/Export": (_asked, _told_records),
         FILES: (_asked_files, None),
         MY_ACCESS: (_asked_person, _told_person),

@@ -8,7 +8,8 @@
 3. Keys are looked at when they are asked, for how near they are to those just before, and
    forgotten: the last few numbers a grant, in memory, are all that is ever held of them.
 4. An alert is of one kind, subject and window, and is raised once; its count goes on growing.
-5. All state is bounded: `GREATEST_SUBJECTS` of each kind, the longest unseen goes first.
+5. Claims about one record are counted under a keyed hash of it (`claiming`), in memory.
+6. All state is bounded: `GREATEST_SUBJECTS` of each kind, the longest unseen goes first.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from enum import StrEnum
 from statistics import median
 from typing import Generic, NamedTuple, TypeVar
 
+from exchange.monitoring.claiming import VERIFY, Claims
 from runtime.clock import CHINA
 from runtime.workdays import Workdays
 
@@ -90,6 +92,7 @@ class AlertKind(StrEnum):
     SEQUENCE = "sequential_keys"
     OFF_HOURS = "off_hours"
     REFUSED = "refused_attempts"
+    CLAIMS = "repeated_claims"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +129,8 @@ class Rules:
     sequence: int = 20
     #: Refused calls of a system in ten minutes.
     refused: int = 10
+    #: Verifications of one record by a grant in an hour.
+    claims: int = 20
     #: Hours of work in China on working days; None raises no alert.
     hours: tuple[time, time] | None = (time(7), time(21))
 
@@ -257,6 +262,7 @@ class Watch:
         self._sequences: _Kept[_Sequence] = _Kept(_Sequence)
         self._off: _Kept[_Count] = _Kept(_Count)
         self._refused: _Kept[_Count] = _Kept(_Count)
+        self._claims = Claims()
         self._raised: dict[tuple[AlertKind, str, int], _Raised] = {}
         #: Between these instants it is open, or off hours (of the day that began then).
         self._open = (0, 0)
@@ -274,6 +280,8 @@ class Watch:
             self._see_refused(call)
         if call.grant and (call.code == "OK" or call.rows):
             self.see_answer(Answer(call.grant, call.system, call.request_in, call.rows, keys))
+            if call.method == VERIFY and keys:
+                self._see_claims(call, keys[0])
 
     def see_answer(self, answer: Answer) -> None:
         """Look at what was answered, whatever became of the call later."""
@@ -310,6 +318,12 @@ class Watch:
                 AlertKind.REFUSED, call.system, call.system, start, TEN_MINUTES,
                 count, self._rules.refused,
             )  # fmt: skip
+
+    def _see_claims(self, call: CallRecord, key: str) -> None:
+        start, most = call.request_in - call.request_in % HOUR, self._rules.claims
+        count = self._claims.add(call.grant, key, start)
+        if count > most:
+            self._raise(AlertKind.CLAIMS, call.grant, call.system, start, HOUR, count, most)
 
     def _see_volume(self, answer: Answer) -> None:
         start = answer.at - answer.at % HOUR

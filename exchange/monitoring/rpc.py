@@ -25,6 +25,7 @@ _KINDS = {
     AlertKind.SEQUENCE: pb.ALERT_KIND_SEQUENTIAL_KEYS,
     AlertKind.OFF_HOURS: pb.ALERT_KIND_OFF_HOURS,
     AlertKind.REFUSED: pb.ALERT_KIND_REFUSED_ATTEMPTS,
+    AlertKind.CLAIMS: pb.ALERT_KIND_REPEATED_CLAIMS,
 }
 _BY_NUMBER = {number: kind.value for kind, number in _KINDS.items()} | {0: ""}
 

@@ -89,6 +89,7 @@ class Monitoring:
                 volume_floor=settings.volume_floor,
                 sequence=settings.sequence,
                 refused=settings.refused,
+                claims=settings.claims,
                 hours=settings.work_hours(),
             ),
             self._calendar,

@@ -36,6 +36,10 @@ class _AlertKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AlertKind.V
     """Answers outside hours of work."""
     ALERT_KIND_REFUSED_ATTEMPTS: _AlertKind.ValueType  # 4
     """Refused attempts of a system."""
+    ALERT_KIND_REPEATED_CLAIMS: _AlertKind.ValueType  # 5
+    """Many verifications of one record under a grant in an hour: a value may be being guessed. Which
+    record it is, nothing says: the audit log does, to who may ask it.
+    """
 
 class AlertKind(_AlertKind, metaclass=_AlertKindEnumTypeWrapper):
     """What an alert is about."""
@@ -50,6 +54,10 @@ ALERT_KIND_OFF_HOURS: AlertKind.ValueType  # 3
 """Answers outside hours of work."""
 ALERT_KIND_REFUSED_ATTEMPTS: AlertKind.ValueType  # 4
 """Refused attempts of a system."""
+ALERT_KIND_REPEATED_CLAIMS: AlertKind.ValueType  # 5
+"""Many verifications of one record under a grant in an hour: a value may be being guessed. Which
+record it is, nothing says: the audit log does, to who may ask it.
+"""
 Global___AlertKind: _TypeAlias = AlertKind  # noqa: Y015
 
 @_typing.final

@@ -42,6 +42,9 @@ async def test_calls_are_recorded_without_keys_values_or_purposes(tmp_path):
         grant, key = node.grant(), citizen_number(1)
         why = {"purpose": "公租房资格审核", "case_number": "1"}
         await consumer.query.Query(query_pb2.QueryRequest(grant=grant, key=key, **why))
+        guess = query_pb2.VerifyRequest(grant=grant, key=key, claims={"name": "某"}, **why)
+        for _ in range(21):
+            await consumer.query.Verify(guess)
         made_up = f"{HOUSING}/grants/{key[:17]}"
         await refusal(consumer.query.Query(query_pb2.QueryRequest(grant=made_up, key=key, **why)))
         await asyncio.to_thread(node.service.monitoring.flush)
@@ -51,10 +54,10 @@ async def test_calls_are_recorded_without_keys_values_or_purposes(tmp_path):
                 answer = await overseer.monitoring.ListCallRecords(
                     monitoring_pb2.ListCallRecordsRequest(system=caller(HOUSING).system)
                 )
-                if len(answer.records) >= 2:
+                if len(answer.records) >= 23:
                     break
                 await asyncio.sleep(0.1)
-        refused, asked = answer.records[:2]
+        refused, asked = answer.records[0], answer.records[-1]
         assert (asked.grant, asked.resource, asked.rows, asked.code) == (grant, RESIDENTS, 1, "OK")
         assert set(asked.items) == {"name", "birth_date"}
         assert len(asked.purpose_hash) == 16
@@ -65,6 +68,9 @@ async def test_calls_are_recorded_without_keys_values_or_purposes(tmp_path):
             one.ToMicroseconds() for one in times
         )
         assert (refused.grant, refused.code, refused.reason) == ("", "NOT_FOUND", "GRANT_NOT_FOUND")
+        guessed = monitoring_pb2.ListAlertsRequest(kind=monitoring_pb2.ALERT_KIND_REPEATED_CLAIMS)
+        (alert,) = (await overseer.monitoring.ListAlerts(guessed)).alerts
+        assert (alert.subject, alert.count, alert.threshold) == (grant, 21, 20)
         error = await refusal(consumer.monitoring.ListAlerts(monitoring_pb2.ListAlertsRequest()))
         assert error.reason == "ROLE_NOT_ALLOWED"
     held = b"".join(path.read_bytes() for path in tmp_path.glob("monitoring.db*"))

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 import pytest
 
 from exchange.monitoring import feeding, model
+from exchange.monitoring.claiming import VERIFY
 from exchange.monitoring.model import AlertKind, CallRecord, Rules, Watch, number_of
 from runtime import config, workdays
 from runtime.errors import InvalidArgument
@@ -137,6 +138,29 @@ def test_state_is_bounded(monkeypatch):
     for n in range(1000):
         made.see(call(grant=f"departments/a/grants/{n}"), [str(n)])
     assert {len(made._volumes), len(made._sequences)} == {100}
+
+
+def test_many_claims_about_one_record_are_noticed_and_its_key_is_not_kept():
+    made = watch()
+    key = citizen_number(7)
+    for _ in range(20):
+        made.see(call()._replace(method=VERIFY), [key])
+        made.see(call(), [key])  # asked for, not guessed at
+    assert kinds(made) == {}
+    made.see(call()._replace(method=VERIFY), [key])
+    (alert,) = made.raised()
+    assert (alert.kind, alert.subject, alert.count) == (AlertKind.CLAIMS, GRANT, 21)
+    assert not any(key.encode() in held for held in made._claims._held)
+    made.see(call(NOON + timedelta(hours=1))._replace(method=VERIFY), [key])
+    assert kinds(made) == {}
+
+
+def test_claims_about_many_records_are_not():
+    made = watch(volume_floor=10_000)
+    for serial in range(0, 2_000_000, 2_000):
+        chance = random.Random(serial).randrange(18_000_000)
+        made.see(call()._replace(method=VERIFY), [citizen_number(chance)])
+    assert kinds(made) == {}
 
 
 def test_a_syslog_message_escapes_what_rfc_5424_says():

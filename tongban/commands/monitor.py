@@ -33,6 +33,7 @@ KINDS: dict[str, tuple[pb.AlertKind.ValueType, str, str]] = {
     "sequence": (pb.ALERT_KIND_SEQUENTIAL_KEYS, "keys in sequence", "顺序遍历主键"),
     "off-hours": (pb.ALERT_KIND_OFF_HOURS, "off hours", "非工作时间"),
     "refused": (pb.ALERT_KIND_REFUSED_ATTEMPTS, "refused attempts", "多次被拒"),
+    "claims": (pb.ALERT_KIND_REPEATED_CLAIMS, "many claims about one record", "对同一记录反复核查"),
 }
 _WORDS = {number: (english, chinese) for number, english, chinese in KINDS.values()}
 Limit = Annotated[int, typer.Option(min=1, max=100_000, help="At most so many.")]
@@ -77,7 +78,7 @@ def records(
 @app.command()
 def alerts(
     kind: Annotated[
-        str, typer.Option(help="volume, sequence, off-hours or refused; empty is all.")
+        str, typer.Option(help="volume, sequence, off-hours, refused or claims; empty is all.")
     ] = "",
     limit: Limit = 100,
     node: NodeAddress = DEFAULT_NODE,
