@@ -27,9 +27,11 @@ _CREDIT_CODE = re.compile(
 )
 #: Where a citizen number may stand within a longer text, overlapping ones too.
 _WITHIN = re.compile(r"(?=([1-9][0-9]{5}(?:18|19|20)[0-9]{9}[0-9Xx]))")
-#: RFC 9562; what is random may have any digits in a row.
-_UUID = re.compile(
-    r"[0-9a-f]{8}-?[0-9a-f]{4}-?[1-8][0-9a-f]{3}-?[89ab][0-9a-f]{3}-?[0-9a-f]{12}", re.IGNORECASE
+#: UUIDs (RFC 9562) and hashes, which may have any digits in a row.
+_RANDOM = re.compile(
+    r"(?<![0-9a-z])(?:[0-9a-f]{8}-?[0-9a-f]{4}-?[1-8][0-9a-f]{3}-?[89ab][0-9a-f]{3}-?[0-9a-f]{12}"
+    r"|(?=[0-9]*[a-f])[0-9a-f]{32,64})(?![0-9a-z])",
+    re.IGNORECASE,
 )
 _REGION = re.compile(r"[1-9][0-9]{5}")
 
@@ -46,15 +48,15 @@ def citizen_number_problem(number: str) -> str | None:
 
 
 def holds_citizen_number(text: str) -> bool:
-    """Whether a text that is no UUID holds a citizen number, hyphens within it left out.
+    """Whether a text holds a citizen number, hyphens within it left out; a UUID or hash has none.
 
     Only of those born since 1800: what else has the form is a time or a running number.
     """
-    if len(text) < 18 or _UUID.fullmatch(text):
+    if len(text) < 18:
         return False
     return any(
         citizen_number_problem(found[1].upper()) is None
-        for found in _WITHIN.finditer(text.replace("-", ""))
+        for found in _WITHIN.finditer(_RANDOM.sub(" ", text).replace("-", ""))
     )
 
 

@@ -106,6 +106,8 @@ def test_an_id_holds_no_citizen_number(value):
         "20261122073825123456",
         "3f99010119-9001-4010-8190-abcdefabcdef",
         str(uuid.UUID("99010119-9001-4100-9190-abcdefabcdef")),
+        f"ab{citizen()}cdef01234567",  # a hash
+        f"sheet-ab{citizen()}cdef01234567",
     ],
 )
 def test_other_digits_may_stand_in_an_id(value):
