@@ -283,7 +283,7 @@ class Client:
             self._keep(method, proof_of(method, request, answer, self.certificate))
 
     def sign(self, method: str, request: Message) -> None:
-        """Sign a request of QueryService, by place or for an export job, where this client signs."""
+        """Sign a request (a query, also by place, or an export job) where this client signs."""
         if self._signer is not None:
             sign_request(self._signer, method, request)
 
