@@ -299,7 +299,7 @@ async def test_wrong_copies_are_refused(node: LicenseNode, tmp_path: Path) -> No
         ({"valid_to": "2099-01-01"}, "BAD_COPY_END"),
         ({"valid_to": "soon"}, "BAD_ARGUMENT"),
         ({"form": "JWT"}, "BAD_COPY_FORM"),
-        ({"purpose": "\U0010fffd"}, "GLYPH_MISSING"),
+        ({"purpose": "办事\U0010fffd"}, "GLYPH_MISSING"),
         ({"request_id": ""}, "REQUEST_ID_REQUIRED"),
         ({"holder_code": agent}, "LICENSE_NOT_FOUND"),
     ):

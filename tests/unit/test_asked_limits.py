@@ -9,13 +9,12 @@ from portal.pages import _environment, sayer
 from tongban.commands import audit_access
 from tongban.console import out
 
-NOW = datetime.now(UTC)
 THEN = datetime(2026, 1, 5, 4, 0, tzinfo=UTC)
 
 
 def answer(*, behind: bool, erased: int) -> query_pb2.MyAccessResponse:
     message = query_pb2.MyAccessResponse(complete_size=42, erased=erased)
-    message.complete_time.FromDatetime(NOW - timedelta(seconds=60 if behind else 1))
+    message.complete_time.FromDatetime(datetime.now(UTC) - timedelta(seconds=60 if behind else 1))
     if erased:
         act = message.erasures.add(actor="departments/office/systems/a", erased=erased, index=7)
         for field in (act.time, act.first_time, act.last_time):
