@@ -240,6 +240,10 @@ def test_what_was_changed_is_refused(signer: Signer) -> None:
         PREFIX + coding.base45(zlib.compress(bytes(1 << 24))),
         PREFIX + coding.base45(zlib.compress(b"\x81" * 20_000)),
         PREFIX + "0" * 100_000,
+        PREFIX + "6BFMP7*Q4GBW-B0-60/98+4",  # a decimal fraction that nothing holds
+        PREFIX + coding.base45(zlib.compress(b"\xd8\x1e\x82\x01\x00")),  # one by nothing
+        PREFIX + coding.base45(zlib.compress(b"\xd8\x23\x61(")),  # no regular expression
+        PREFIX + coding.base45(zlib.compress(b"\xc0\x61x")),  # no time
     ],
 )
 def test_what_is_no_code_is_unreadable(signer: Signer, text: str) -> None:
