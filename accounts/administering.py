@@ -5,7 +5,8 @@
    it has identified.
 2. A new or a reset account has a link, told once, by which its owner alone enrols; of its token the
    hash is kept.
-3. A reset takes everything away by which somebody could sign in, and ends all sessions; so does
+3. An administrator disables with a second one, who confirms (`acts`); the operator alone. A reset
+   takes everything away by which somebody could sign in, and ends all sessions; so does
    disabling, for good.
 4. Every act is a leaf: `account_created`, `account_reset`, `account_disabled`, with the account and
    its roles; names and numbers are in none.
@@ -15,26 +16,25 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from pyotp import random_base32
-
 from accounts import model, store
-from accounts.holding import TOTP, Holding
-from accounts.model import INVITATION, Account, AccountState
+from accounts.acts.model import check_reason
+from accounts.holding import Holding
+from accounts.model import INVITATION, Account, AccountState, Event
+from accounts.own import store as events
 from accounts.sessions import Sessions
 from runtime import names
 from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork
-from runtime.errors import AlreadyExists, InvalidArgument, NotFound, PermissionDenied
+from runtime.errors import AlreadyExists, NotFound, PermissionDenied
 from runtime.identity import APPLICANTS, Principal, Role
 from runtime.paging import last_of
 from runtime.records import Value, make_record
 
 TOKEN_BYTES = 20
-GREATEST_REASON = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +54,9 @@ def token_hash(token: str) -> bytes:
 def account_not_found() -> NotFound:
     """The one refusal for an account that is absent and for one that is not the caller's to see."""
     return NotFound(
-        "no such account: list them with `tongban account list`",
+        "there is no such account, or it is not yours to see: check the name or the number",
         reason="ACCOUNT_NOT_FOUND",
-        message_zh="没有这个账户：请用 tongban account list 查看",
+        message_zh="没有这个账户，或不在您的管理范围：请核对名称或号码",
     )
 
 
@@ -112,6 +112,7 @@ class Administering:
         )
         store.add_account(work.session, self._holding.row(held, found_by))
         self._record(work, "account_created", held, actor)
+        events.add_event(work.session, held.id, kind=Event.CREATED.value, at=held.create_time)
         return self._invited(work, held)
 
     def reset(self, work: UnitOfWork, name: str, *, actor: str) -> Invited:
@@ -127,6 +128,7 @@ class Administering:
         self._sessions.end_of(work, held.id)
         held = replace(held, state=AccountState.INVITED)
         self._record(work, "account_reset", held, actor)
+        events.add_event(work.session, held.id, kind=Event.RESET.value, at=self._clock.now())
         return self._invited(work, held)
 
     def reset_of_holder(self, work: UnitOfWork, holder_code: str, *, actor: str) -> Invited:
@@ -137,19 +139,11 @@ class Administering:
             raise account_not_found()
         return self.reset(work, f"accounts/{row.id}", actor=actor)
 
-    def disable(
-        self, work: UnitOfWork, name: str, *, reason: str, actor: str, principal: Principal | None
-    ) -> Account:
-        """End an account. By an administrator (`principal`) only those of departments.
+    def check_disable(self, work: UnitOfWork, name: str, principal: Principal | None) -> Account:
+        """The account, if it can be disabled; by an administrator only one of a department.
 
-        Raises NotFound, InvalidArgument (REASON_REQUIRED) and PermissionDenied (OWN_ACCOUNT).
+        Raises NotFound (ACCOUNT_NOT_FOUND) and PermissionDenied (OWN_ACCOUNT).
         """
-        if not 0 < len(reason.strip()) <= GREATEST_REASON:
-            raise InvalidArgument(
-                f"say why, in 1 to {GREATEST_REASON} characters",
-                reason="REASON_REQUIRED",
-                message_zh=f"请说明原因（1–{GREATEST_REASON} 字）",
-            )
         held = self._held(work, name)
         if principal is not None and held.is_applicant:
             raise account_not_found()
@@ -159,6 +153,17 @@ class Administering:
                 reason="OWN_ACCOUNT",
                 message_zh="不能停用自己的账户：请由另一位管理员操作",
             )
+        return held
+
+    def disable(
+        self, work: UnitOfWork, name: str, *, reason: str, actor: str, principal: Principal | None
+    ) -> Account:
+        """End an account: the operator, or the second of two administrators (`principal`).
+
+        Raises what `check_disable` does, and InvalidArgument (REASON_REQUIRED).
+        """
+        reason = check_reason(reason)
+        held = self.check_disable(work, name, principal)
         if held.state is not AccountState.DISABLED:
             store.forget_credentials(work.session, held.id)
             store.change_account(work.session, held.id, state=AccountState.DISABLED.value)
@@ -167,14 +172,34 @@ class Administering:
             self._record(work, "account_disabled", held, actor, reason=reason)
         return held
 
-    def page(self, department: str, *, size: int, token: str, everybody: bool) -> list[Account]:
-        """At most `size` + 1 accounts in order of id; applicants' only for `everybody`."""
+    def get(self, name: str) -> Account:
+        """An account of a department. Raises NotFound (ACCOUNT_NOT_FOUND)."""
+        with self._database.reading() as session:
+            row = store.account(session, names.parse(names.ACCOUNT, name)["account"])
+        if row is None or row.department == APPLICANTS:
+            raise account_not_found()
+        return self._holding.account(row)
+
+    def page(
+        self,
+        department: str,
+        *,
+        size: int,
+        token: str,
+        everybody: bool,
+        departments: Collection[str] | None = None,
+    ) -> list[Account]:
+        """At most `size` + 1 accounts in order of id; applicants' only for `everybody`.
+
+        `departments`: only of these.
+        """
         if department:
             names.parse(names.DEPARTMENT, department, field="department")
         with self._database.reading() as session:
             rows = store.page(
                 session,
                 department=department,
+                departments=departments,
                 but="" if everybody else APPLICANTS,
                 after=last_of(token),
                 limit=size + 1,
@@ -196,8 +221,9 @@ class Administering:
                 token=token_hash(token),
                 account=held.id,
                 expire_time=expire_time,
-                totp=self._holding.secrecy.close(random_base32(), row=TOTP + held.id),
-                challenge=secrets.token_bytes(32),
+                # Each opening of the link has its own (`enrolling`).
+                totp=b"",
+                challenge=b"",
             ),
         )
         return Invited(account=held, token=token, expire_time=expire_time)

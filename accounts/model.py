@@ -26,6 +26,8 @@ SHORTEST, LONGEST = 12, 128
 TRIES: Final = 5
 FIRST_WAIT: Final = timedelta(minutes=1)
 LONGEST_WAIT: Final = timedelta(hours=1)
+#: How long its owner sees what happened to an account.
+EVENTS_KEPT: Final = timedelta(days=400)
 GREATEST_NAME: Final = 100
 GREATEST_LOGIN: Final = 64
 #: What everybody takes, as it begins; a long tail of them is kept short by the length.
@@ -46,6 +48,19 @@ class Method(StrEnum):
     PASSWORD = "password"  # noqa: S105  # a word
     PASSKEY = "passkey"
     OPEN_ID = "open_id"
+
+
+class Event(StrEnum):
+    """What happens to an account, as its owner is told."""
+
+    CREATED = "CREATED"
+    RESET = "RESET"
+    LINK_OPENED = "LINK_OPENED"
+    ENROLLED = "ENROLLED"
+    SIGNED_IN = "SIGNED_IN"
+    PASSWORD_CHANGED = "PASSWORD_CHANGED"  # noqa: S105  # a word
+    PASSKEY_ADDED = "PASSKEY_ADDED"
+    PASSKEY_REMOVED = "PASSKEY_REMOVED"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

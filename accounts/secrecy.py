@@ -1,11 +1,11 @@
 """What an account's rows keep of secrets and of numbers.
 
-1. A password is kept as argon2id (RFC 9106, 64 MiB, three passes), and never else.
-2. Names, logins and the secrets of one-time codes are AES-256-GCM under a key that comes from the
-   node's passphrase, bound to their row: who has the database alone reads nobody's number.
+1. A password is kept as argon2id (RFC 9106: 64 MiB, three passes, four lanes), and never else; one
+   that was kept with less is kept anew when its owner signs in.
+2. Names, logins and the secrets of one-time codes are AES-256-GCM under a key of the node's
+   (`keyfile`), bound to their row: who has the database alone reads nobody's number.
 3. What a row is found by is HMAC-SHA256 under another such key: equal for equal logins, and nobody
-   finds a number by trying them all without the passphrase.
-4. At most two passwords are hashed at once: each takes 64 MiB.
+   finds a number by trying them all without the key.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-import threading
 from datetime import datetime
 from typing import Final
 
@@ -28,18 +27,16 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from runtime.errors import FailedPrecondition, InvalidArgument
 
 _NONCE: Final = 12
-_AT_ONCE: Final = 2
 
 
 class Secrecy:
     """Seals, opens, indexes; hashes passwords."""
 
-    def __init__(self, passphrase: bytes, hasher: PasswordHasher | None = None) -> None:
+    def __init__(self, key: bytes, hasher: PasswordHasher | None = None) -> None:
         label = b"tongban accounts v1 "
-        self._cipher = AESGCM(hmac.digest(passphrase, label + b"seal", hashlib.sha256))
-        self._index = hmac.digest(passphrase, label + b"index", hashlib.sha256)
-        self._hasher = hasher or PasswordHasher()
-        self._turns = threading.Semaphore(_AT_ONCE)
+        self._cipher = AESGCM(hmac.digest(key, label + b"seal", hashlib.sha256))
+        self._index = hmac.digest(key, label + b"index", hashlib.sha256)
+        self._hasher = hasher or PasswordHasher(time_cost=3, memory_cost=65_536, parallelism=4)
         #: Compared where a login is nobody's, so that it takes as long.
         self._nobody = self._hasher.hash(os.urandom(16).hex())
 
@@ -67,16 +64,18 @@ class Secrecy:
 
     def hash_password(self, password: str) -> str:
         """Its argon2id hash, some 50 ms."""
-        with self._turns:
-            return self._hasher.hash(password)
+        return self._hasher.hash(password)
 
     def is_password(self, held: str, password: str) -> bool:
         """Whether a password is the one; as long for nobody's (`held` empty) as for somebody's."""
-        with self._turns:
-            try:
-                return self._hasher.verify(held or self._nobody, password) and bool(held)
-            except (VerificationError, InvalidHashError):
-                return False
+        try:
+            return self._hasher.verify(held or self._nobody, password) and bool(held)
+        except (VerificationError, InvalidHashError):
+            return False
+
+    def renewed(self, held: str, password: str) -> str:
+        """A fresh hash of a right password, where it is kept with less than now; else empty."""
+        return self._hasher.hash(password) if self._hasher.check_needs_rehash(held) else ""
 
 
 def session_key(der: bytes) -> ec.EllipticCurvePublicKey:

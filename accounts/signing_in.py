@@ -1,10 +1,10 @@
-"""Signing in: by password and one-time code, by passkey, or by the identity platform.
+"""Signing in: by password and one-time code, or by passkey; `openid` by the identity platform.
 
 1. Password and code are judged together, and a refusal says of neither which was wrong, nor whether
    there is such an account; it takes as long either way.
 2. A one-time code, a challenge and a platform's answer are each taken once.
-3. Wrong tries are counted by login (`model.Tries`), and by where they come from: 30 at once, then
-   one every ten seconds. Where somebody comes from is kept in memory only.
+3. Wrong tries are counted by login (`model.Tries`), and by where they come from (`places`). The
+   tries of a login are judged one after the other.
 4. A refusal is a leaf (`sign_in_refused`: how) that commits to the login. What is slowed down by
    rule 3 leaves none, so nobody fills the log.
 """
@@ -12,30 +12,25 @@
 from __future__ import annotations
 
 import secrets
-import threading
-import time
-from collections import OrderedDict
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
 from accounts import codes, model, passkeys, store
+from accounts.flows import Flows
 from accounts.holding import Holding
 from accounts.model import AccountState, Method
+from accounts.own import store as events
+from accounts.places import Places, place_of, too_many_tries
 from accounts.sessions import Begun, Sessions
 from accounts.store import AccountRow
 from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork
-from runtime.errors import InvalidArgument, ResourceExhausted, Unauthenticated, Unavailable
+from runtime.errors import InvalidArgument, Unauthenticated
 from runtime.records import make_record
 
-FLOW: Final = timedelta(minutes=10)
-GREATEST_FLOWS: Final = 10_000
 TRIES_KEPT: Final = timedelta(days=1)
 PASSKEY: Final = "passkey"
-AT_ONCE: Final = 30
-SECONDS_A_TRY: Final = 10.0
-PLACES: Final = 10_000
 
 
 class SigningIn:
@@ -57,6 +52,7 @@ class SigningIn:
         self._origin = origin
         self._portal = portal
         self._places = Places()
+        self.flows = Flows(holding.secrecy, clock)
 
     def by_password(
         self, login: str, password: str, code: str, *, public_key: bytes, client: str
@@ -66,42 +62,69 @@ class SigningIn:
         Raises Unauthenticated (SIGN_IN_REFUSED), ResourceExhausted (TOO_MANY_TRIES) and
         InvalidArgument (BAD_SESSION_KEY).
         """
-        self._places.check(client)
         login = model.normal_login(login)
-        found_by, now = self._holding.found_by(login), self._clock.now()
+        found_by = self._holding.found_by(login)
+        return self._counted(
+            client,
+            found_by,
+            lambda: self._by_password(login, found_by, password, code, public_key),
+        )
+
+    def _counted(self, client: str, who: bytes, judged: Callable[[], Begun | None]) -> Begun:
+        """What was judged to be right; a wrong try stays taken from its place (rule 3)."""
+        place = place_of(client)
+        self._places.take(place, who)
+        try:
+            begun = judged()
+        except Exception:
+            self._places.give_back(place, who, right=False)
+            raise
+        if begun is None:
+            raise refused()
+        self._places.give_back(place, who)
+        return begun
+
+    def _by_password(
+        self, login: str, found_by: bytes, password: str, code: str, public_key: bytes
+    ) -> Begun | None:
+        secrecy, now = self._holding.secrecy, self._clock.now()
         with self._database.reading() as session:
             self._check_tries(store.tries(session, found_by))
             row = store.account_found_by(session, found_by)
         # Outside the transaction: it takes long on purpose.
         usable = row is not None and row.state == AccountState.ACTIVE.value and bool(row.totp)
         held = row.password if row is not None and usable else ""
-        right = self._holding.secrecy.is_password(held, password[: model.LONGEST + 1])
+        right = secrecy.is_password(held, password[: model.LONGEST + 1])
+        renewed = secrecy.renewed(held, password) if right else ""
         with self._database.unit_of_work() as work:
             # Of many tries at once those that came too late are not answered, right or wrong.
-            before = store.tries(work.session, found_by)
+            before = store.hold_tries(work.session, found_by, now)
             self._check_tries(before)
             row = store.account_found_by(work.session, found_by, hold=True)
             if row is not None and usable and right and self._is_code(work, row, code, held):
                 store.keep_tries(work.session, found_by, model.Tries(), now)
+                if renewed:
+                    store.change_account(work.session, row.id, password=renewed)
                 account = self._holding.account(row)
                 return self._sessions.begin(work, account, Method.PASSWORD, public_key)
             store.keep_tries(work.session, found_by, before.one_more(now), now)
-            self._refused(work, Method.PASSWORD, login)
-        self._places.count(client)
-        raise refused()
+            self.record_refusal(work, Method.PASSWORD, login)
+        return None
 
     def begin_passkey(self) -> tuple[str, str]:
         """What to ask a browser for: the flow, and the options."""
         challenge = secrets.token_bytes(32)
-        flow = self.begin_flow(PASSKEY, challenge)
+        flow = self.flows.begin(PASSKEY, challenge)
         return flow, passkeys.to_sign(self._origin, challenge)
 
     def by_passkey(self, flow: str, answer: str, *, public_key: bytes, client: str) -> Begun:
         """Begin a session. Raises as `by_password` does."""
-        self._places.check(client)
+        return self._counted(client, b"", lambda: self._by_passkey(flow, answer, public_key))
+
+    def _by_passkey(self, flow: str, answer: str, public_key: bytes) -> Begun | None:
         credential = passkeys.credential_of(answer)
         with self._database.unit_of_work() as work:
-            challenge = store.take_flow(work.session, flow_id(flow), PASSKEY, self._clock.now())
+            challenge = self.flows.take(work, PASSKEY, flow)
             key = store.passkey(work.session, credential) if challenge else None
             row = store.account(work.session, key.account, hold=True) if key else None
             if challenge and key and row and row.state == AccountState.ACTIVE.value:
@@ -112,32 +135,18 @@ class SigningIn:
                 except InvalidArgument:
                     pass
                 else:
-                    store.used_passkey(work.session, credential, uses)
+                    store.used_passkey(work.session, credential, uses, self._clock.now())
                     account = self._holding.account(row)
                     return self._sessions.begin(work, account, Method.PASSKEY, public_key)
-            self._refused(work, Method.PASSKEY, "")
-        self._places.count(client)
-        raise refused()
+            self.record_refusal(work, Method.PASSKEY, "")
+        return None
 
-    def begin_flow(self, kind: str, content: bytes) -> str:
-        """Keep what an answer will be held against for ten minutes. Raises TOO_MANY_FLOWS."""
-        flow, now = secrets.token_urlsafe(16), self._clock.now()
+    def sweep(self) -> None:
+        """Forget what is over: links, sessions, flows, wrong tries and events of long ago."""
+        now = self._clock.now()
         with self._database.unit_of_work() as work:
             store.sweep(work.session, now=now, tries_before=now - TRIES_KEPT)
-            if store.flows(work.session) >= GREATEST_FLOWS:
-                raise Unavailable(
-                    "too many people are signing in now: try again in some minutes",
-                    reason="TOO_MANY_FLOWS",
-                    message_zh="当前登录人数过多：请几分钟后再试",
-                )
-            store.add_flow(
-                work.session,
-                flow=flow_id(flow),
-                kind=kind,
-                content=content,
-                expire_time=now + FLOW,
-            )
-        return flow
+            events.sweep(work.session, before=now - model.EVENTS_KEPT)
 
     def _is_code(self, work: UnitOfWork, row: AccountRow, code: str, judged: str) -> bool:
         """Whether a code is right and new, and the password that was judged is still the one."""
@@ -151,7 +160,8 @@ class SigningIn:
         if wait is not None:
             raise too_many_tries(wait.total_seconds())
 
-    def _refused(self, work: UnitOfWork, method: Method, login: str) -> None:
+    def record_refusal(self, work: UnitOfWork, method: Method, login: str) -> None:
+        """The leaf of rule 4."""
         work.record(
             make_record(
                 "sign_in_refused",
@@ -163,39 +173,6 @@ class SigningIn:
         )
 
 
-class Places:
-    """Wrong tries by where they come from (rule 3). The oldest of too many is forgotten."""
-
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._monotonic = monotonic
-        self._lock = threading.Lock()
-        self._spent: OrderedDict[str, tuple[float, float]] = OrderedDict()
-
-    def check(self, place: str) -> None:
-        """Raises ResourceExhausted (TOO_MANY_TRIES)."""
-        with self._lock:
-            spent = self._now_spent(place)
-        if spent > AT_ONCE - 1:
-            raise too_many_tries(SECONDS_A_TRY)
-
-    def count(self, place: str) -> None:
-        """One more wrong try."""
-        with self._lock:
-            self._spent[place] = (self._now_spent(place) + 1, self._monotonic())
-            self._spent.move_to_end(place)
-            while len(self._spent) > PLACES:
-                self._spent.popitem(last=False)
-
-    def _now_spent(self, place: str) -> float:
-        spent, at = self._spent.get(place, (0.0, 0.0))
-        return max(0.0, spent - (self._monotonic() - at) / SECONDS_A_TRY)
-
-
-def flow_id(flow: str) -> bytes:
-    """What a flow is kept by."""
-    return flow[:64].encode()
-
-
 def refused() -> Unauthenticated:
     """What is said of every try that is not right."""
     return Unauthenticated(
@@ -203,15 +180,4 @@ def refused() -> Unauthenticated:
         "wrong tries there is a pause",
         reason="SIGN_IN_REFUSED",
         message_zh="登录信息不正确：请核对登录名、密码和动态码，并使用新的动态码；连续错误五次将暂停登录",
-    )
-
-
-def too_many_tries(seconds: float) -> ResourceExhausted:
-    """What is said while nobody signs in by a login, or from a place."""
-    minutes = max(1, round(seconds / 60 + 0.49))
-    return ResourceExhausted(
-        f"too many wrong tries: wait {minutes} minute(s), or sign in another way",
-        reason="TOO_MANY_TRIES",
-        message_zh=f"错误次数过多：请 {minutes} 分钟后再试，或换用其他登录方式",
-        retry_after=seconds,
     )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session
 
 from accounts.model import Tries
@@ -39,6 +40,7 @@ _INVITATION = sa.Table(
     sa.Column("expire_time", UtcDateTime),
     sa.Column("totp", sa.LargeBinary),
     sa.Column("challenge", sa.LargeBinary),
+    sa.Column("openings", sa.Integer),
 )
 _PASSKEY = sa.Table(
     "passkey",
@@ -48,6 +50,7 @@ _PASSKEY = sa.Table(
     sa.Column("public_key", sa.LargeBinary),
     sa.Column("uses", sa.BigInteger),
     sa.Column("create_time", UtcDateTime),
+    sa.Column("used_time", UtcDateTime),
 )
 _SESSION = sa.Table(
     "session",
@@ -56,6 +59,8 @@ _SESSION = sa.Table(
     sa.Column("account", _ID),
     sa.Column("expire_time", UtcDateTime),
     sa.Column("ended", sa.Boolean),
+    sa.Column("begin_time", UtcDateTime),
+    sa.Column("method", sa.String(16)),
 )
 _WRONG = sa.Table(
     "wrong_try",
@@ -103,6 +108,8 @@ class InvitationRow:
     expire_time: datetime
     totp: bytes
     challenge: bytes
+    #: How often it was opened.
+    openings: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +121,20 @@ class PasskeyRow:
     public_key: bytes
     uses: int
     create_time: datetime
+    used_time: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionRow:
+    """A session: its certificate's serial number, and how it began."""
+
+    serial: str
+    account: str
+    expire_time: datetime
+    ended: bool = False
+    #: None of those that began before this was kept.
+    begin_time: datetime | None = None
+    method: str = ""
 
 
 # --- accounts --------------------------------------------------------------------------------
@@ -153,13 +174,28 @@ def take_step(session: Session, account_id: str, step: int) -> bool:
     return _count(done) == 1
 
 
+def any_account(connection: sa.Connection) -> bool:
+    """Whether there are accounts; False in a database that was never migrated."""
+    if not sa.inspect(connection).has_table("account"):
+        return False
+    return connection.execute(sa.select(_ACCOUNT.c.id).limit(1)).first() is not None
+
+
 def page(
-    session: Session, *, department: str, but: str, after: str, limit: int
+    session: Session,
+    *,
+    department: str,
+    departments: Collection[str] | None,
+    but: str,
+    after: str,
+    limit: int,
 ) -> Sequence[AccountRow]:
-    """Accounts of a department, or of all but one, in order of id."""
+    """Accounts of a department, of some, or of all but one, in order of id."""
     query = sa.select(_ACCOUNT).where(_ACCOUNT.c.id > after, _ACCOUNT.c.department != but)
     if department:
         query = query.where(_ACCOUNT.c.department == department)
+    if departments is not None:
+        query = query.where(_ACCOUNT.c.department.in_(sorted(departments)))
     rows = session.execute(query.order_by(_ACCOUNT.c.id).limit(limit)).mappings()
     return [AccountRow(**row) for row in rows]
 
@@ -180,9 +216,29 @@ def invitation(session: Session, token: bytes) -> InvitationRow | None:
     return None if found is None else InvitationRow(**found)
 
 
+Invited = tuple[InvitationRow, AccountRow]
+
+
+def invited(session: Session, token: bytes) -> Invited | None:
+    """A link by the hash of its token, and whose it is."""
+    link = invitation(session, token)
+    row = account(session, link.account) if link else None
+    return (link, row) if link and row else None
+
+
 def take_invitation(session: Session, token: bytes) -> bool:
     """Use a link up; of two at once one finds it gone."""
     return _count(session.execute(_INVITATION.delete().where(_INVITATION.c.token == token))) == 1
+
+
+def opened_invitation(session: Session, token: bytes, *, most: int) -> bool:
+    """Count that a link was opened; whether it was not opened too often already."""
+    done = session.execute(
+        _INVITATION.update()
+        .where(_INVITATION.c.token == token, _INVITATION.c.openings < most)
+        .values(openings=_INVITATION.c.openings + 1)
+    )
+    return _count(done) == 1
 
 
 def forget_credentials(session: Session, account_id: str) -> None:
@@ -207,29 +263,59 @@ def passkey(session: Session, credential: bytes) -> PasskeyRow | None:
     return None if row is None else PasskeyRow(**row)
 
 
-def used_passkey(session: Session, credential: bytes, uses: int) -> None:
-    """Note how often an authenticator says that it was used."""
-    session.execute(_PASSKEY.update().where(_PASSKEY.c.credential == credential).values(uses=uses))
+def used_passkey(session: Session, credential: bytes, uses: int, now: datetime) -> None:
+    """Note that a passkey was used, and how often its authenticator says that it was."""
+    session.execute(
+        _PASSKEY.update()
+        .where(_PASSKEY.c.credential == credential)
+        .values(uses=uses, used_time=now)
+    )
+
+
+def passkeys_of(session: Session, account_id: str) -> list[PasskeyRow]:
+    """An account's passkeys, the oldest first."""
+    query = sa.select(_PASSKEY).where(_PASSKEY.c.account == account_id)
+    rows = session.execute(query.order_by(_PASSKEY.c.create_time)).mappings()
+    return [PasskeyRow(**row) for row in rows]
+
+
+def remove_passkey(session: Session, account_id: str, credential: bytes) -> bool:
+    """Take a passkey away; whether the account had it."""
+    columns = _PASSKEY.c
+    done = session.execute(
+        _PASSKEY.delete().where(columns.credential == credential, columns.account == account_id)
+    )
+    return _count(done) == 1
 
 
 # --- sessions --------------------------------------------------------------------------------
 
 
-def add_session(session: Session, *, serial: str, account_id: str, expire_time: datetime) -> None:
-    """Note a session; those that are long over are forgotten."""
-    session.execute(
-        _SESSION.insert().values(
-            serial=serial, account=account_id, expire_time=expire_time, ended=False
-        )
-    )
+def add_session(session: Session, row: SessionRow) -> None:
+    """Note a session; `sweep` forgets those that are over."""
+    session.execute(_SESSION.insert().values(**_values(row)))
 
 
-def open_sessions(session: Session, account_id: str, now: datetime) -> list[str]:
-    """Serial numbers of an account's sessions that are not over."""
+def session_by(session: Session, serial: str) -> SessionRow | None:
+    """A session by its certificate's serial number, hexadecimal."""
+    row = session.execute(sa.select(_SESSION).where(_SESSION.c.serial == serial)).mappings()
+    found = row.first()
+    return None if found is None else SessionRow(**found)
+
+
+def sessions_of(session: Session, account_id: str, now: datetime) -> list[SessionRow]:
+    """An account's sessions that are not over, the newest first."""
     columns = _SESSION.c
-    query = sa.select(columns.serial).where(
+    query = sa.select(_SESSION).where(
         columns.account == account_id, columns.ended.is_(False), columns.expire_time > now
     )
+    rows = session.execute(query.order_by(columns.expire_time.desc())).mappings()
+    return [SessionRow(**row) for row in rows]
+
+
+def all_sessions(session: Session, now: datetime) -> list[str]:
+    """Serial numbers of all sessions whose certificates are not over, ended or not."""
+    query = sa.select(_SESSION.c.serial).where(_SESSION.c.expire_time > now)
     return list(session.execute(query).scalars())
 
 
@@ -249,33 +335,27 @@ def tries(session: Session, found_by: bytes) -> Tries:
     return Tries() if row is None else Tries(failures=row.failures, locked_until=row.locked_until)
 
 
+def hold_tries(session: Session, found_by: bytes, now: datetime) -> Tries:
+    """`tries`; nobody else judges this login until the transaction ends, whoever has it."""
+    _add_new(session, _WRONG, found_by=found_by, failures=0, locked_until=None, time=now)
+    row = session.execute(
+        sa.select(_WRONG).where(_WRONG.c.found_by == found_by).with_for_update()
+    ).one()
+    return Tries(failures=row.failures, locked_until=row.locked_until)
+
+
 def keep_tries(session: Session, found_by: bytes, held: Tries, now: datetime) -> None:
-    """Keep wrong tries of a login; none are kept where there were none."""
-    session.execute(_WRONG.delete().where(_WRONG.c.found_by == found_by))
-    if held.failures:
-        values = {"failures": held.failures, "locked_until": held.locked_until, "time": now}
-        session.execute(_WRONG.insert().values(found_by=found_by, **values))
+    """Keep wrong tries of a login, which this transaction holds or which nobody counted yet."""
+    values = {"failures": held.failures, "locked_until": held.locked_until, "time": now}
+    session.execute(_WRONG.update().where(_WRONG.c.found_by == found_by).values(**values))
 
 
-# --- what is asked of a browser --------------------------------------------------------------
+# --- what was asked of a browser -------------------------------------------------------------
 
 
-def add_flow(
-    session: Session, *, flow: bytes, kind: str, content: bytes, expire_time: datetime
-) -> None:
-    """Keep what an answer will be held against."""
-    session.execute(
-        _FLOW.insert().values(id=flow, kind=kind, content=content, expire_time=expire_time)
-    )
-
-
-def take_flow(session: Session, flow: bytes, kind: str, now: datetime) -> bytes | None:
-    """What an answer is held against, once; None where it was, or its time is over."""
-    columns = _FLOW.c
-    query = sa.select(_FLOW).where(columns.id == flow, columns.kind == kind)
-    row = session.execute(query).first()
-    done = _count(session.execute(_FLOW.delete().where(columns.id == flow)))
-    return bytes(row.content) if row is not None and done and row.expire_time > now else None
+def take_flow(session: Session, digest: bytes, *, kind: str, expire_time: datetime) -> bool:
+    """Note that a flow was taken; whether it was not before."""
+    return _add_new(session, _FLOW, id=digest, kind=kind, content=b"", expire_time=expire_time)
 
 
 def sweep(session: Session, *, now: datetime, tries_before: datetime) -> None:
@@ -285,12 +365,16 @@ def sweep(session: Session, *, now: datetime, tries_before: datetime) -> None:
     session.execute(_WRONG.delete().where(_WRONG.c.time < tries_before))
 
 
-def flows(session: Session) -> int:
-    """How many flows are open."""
-    return int(session.execute(sa.select(sa.func.count()).select_from(_FLOW)).scalar_one())
+def _add_new(session: Session, table: sa.Table, **values: object) -> bool:
+    """Add a row where there is none by its key yet; whether there was none."""
+    here = session.get_bind().dialect.name
+    insert = postgresql.insert if here == "postgresql" else sqlite.insert
+    statement = insert(table).values(**values).on_conflict_do_nothing()
+    key = next(iter(table.primary_key))
+    return session.execute(statement.returning(key)).first() is not None
 
 
-def _values(row: AccountRow | InvitationRow | PasskeyRow) -> dict[str, object]:
+def _values(row: AccountRow | InvitationRow | PasskeyRow | SessionRow) -> dict[str, object]:
     return {name: getattr(row, name) for name in row.__dataclass_fields__}
 
 

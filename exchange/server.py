@@ -52,6 +52,8 @@ from exchange.monitoring import rpc as monitoring_rpc
 from exchange.monitoring.rpc import MonitoringServicer
 from exchange.monitoring.service import Monitoring
 from exchange.oversight import rpc as oversight_rpc
+from exchange.oversight.counting import Counting
+from exchange.oversight.previewing import Previewing
 from exchange.oversight.rpc import OversightServicer
 from exchange.oversight.service import Overseeing
 from exchange.query import rpc as query_rpc
@@ -62,8 +64,11 @@ from exchange.refusing import Refusals
 from exchange.sources import rpc as sources_rpc
 from exchange.sources.rpc import SourceServicer
 from exchange.spatial import rpc as spatial_rpc
+from exchange.spatial.drawing import Drawing
 from exchange.spatial.rpc import SpatialServicer
 from exchange.spatial.service import SpatialQuerying
+from exchange.systems import rpc as systems_rpc
+from exchange.upkeep import Upkeep
 from exchange.v1 import (
     audit_pb2_grpc,
     catalog_pb2_grpc,
@@ -134,6 +139,7 @@ class ExchangeService:
         )
         self._settings = settings
         self._office = f"departments/{settings.department}"
+        self._upkeep = Upkeep(self.database, self.schemas, clock, office=self._office)
         self._objects = objects
         self._outboxes = (self.database, *outboxes)
         self._clock = clock
@@ -144,6 +150,7 @@ class ExchangeService:
         self._batching: Batching | None = None
         self._files: FileExchange | None = None
         self._enrolments: Enrolments | None = None
+        self._counting: Counting | None = None
         self.tracer: Tracer | None = None
         self.attaching = Attaching(database=self.database, objects=objects, clock=clock)
         self._cleaner = Cleaner(self.attaching)
@@ -197,6 +204,7 @@ class ExchangeService:
         """Add the methods of all features to a server, and look at the calls of all it serves."""
         self.monitoring.start()
         server.observe(self.monitoring)
+        self._upkeep.register(server)
         rates, refusals = Rates(self._clock), Refusals(self.audit)
         sources = self._sources()
         self._delivery, self._tail = assemble(
@@ -245,16 +253,20 @@ class ExchangeService:
             ),
             grants_rpc.POLICY,
         )
+        overseeing = Overseeing(
+            database=self.database,
+            log=self.audit.store,
+            tags=self.audit.tags,
+            schemas=self.schemas,
+            clock=self._clock,
+        )
+        self._counting = Counting(overseeing)
+        self._counting.start()
         server.add(
             oversight_pb2_grpc.add_OversightServiceServicer_to_server,
             OversightServicer(
-                Overseeing(
-                    database=self.database,
-                    log=self.audit.store,
-                    tags=self.audit.tags,
-                    schemas=self.schemas,
-                    clock=self._clock,
-                )
+                overseeing,
+                Previewing(database=self.database, schemas=self.schemas, clock=self._clock),
             ),
             oversight_rpc.POLICY,
         )
@@ -278,7 +290,7 @@ class ExchangeService:
         )
         server.add(
             spatial_pb2_grpc.add_SpatialServiceServicer_to_server,
-            SpatialServicer(self._spatial),
+            SpatialServicer(self._spatial, Drawing(database=self.database, schemas=self.schemas)),
             spatial_rpc.POLICY,
         )
         server.add(
@@ -333,6 +345,7 @@ class ExchangeService:
             ListServicer(self.database, self.schemas, self._clock, office=self._office),
             lists_rpc.POLICY,
         )
+        systems_rpc.register(server, self._settings.authority_folder, self._clock)
         server.add(
             monitoring_pb2_grpc.add_MonitoringServiceServicer_to_server,
             MonitoringServicer(self.monitoring.store),
@@ -362,6 +375,9 @@ class ExchangeService:
         if self.tracer is not None:
             await asyncio.to_thread(self.tracer.stop)
         await asyncio.to_thread(self._cleaner.stop)
+        await asyncio.to_thread(self._upkeep.stop)
+        if self._counting is not None:
+            await asyncio.to_thread(self._counting.stop)
         if self._delivery is not None:
             await asyncio.to_thread(self._delivery.close)
         for reading in (self._spatial, self._batching):

@@ -1,5 +1,8 @@
 """The four checks of archives (四性检测): what is due is checked, and one sealed report is left.
 
+One archive that cannot be checked has failed, and stops no other; one that is being destroyed is
+nobody's to check.
+
 The flow's parameters are an address, an identity folder, a department, a number of days and a file
 name: nothing personal. A report holds names of archives and licenses, and no person.
 """
@@ -18,12 +21,17 @@ from prefect.cache_policies import NO_CACHE
 from licenses.v1 import archives_pb2 as pb
 from licenses.v1 import archives_pb2_grpc
 from runtime import channels, status
+from runtime.errors import Unavailable
 from runtime.identity import Credentials
 
 PAGE = 1000
 DEADLINE = 120.0
 #: Archives of one report.
 MOST = 1000
+#: How many in a row a node may leave without an answer before the rest is left for the next time.
+LOST = 3
+#: Refusals of what was approved for destruction since it was listed.
+GOING = frozenset({"ARCHIVE_DESTROYED", "DESTRUCTION_APPROVED"})
 
 
 def due(stub: archives_pb2_grpc.ArchiveServiceStub, department: str, days: int) -> list[str]:
@@ -36,25 +44,46 @@ def due(stub: archives_pb2_grpc.ArchiveServiceStub, department: str, days: int) 
 def run_checks(
     stub: archives_pb2_grpc.ArchiveServiceStub, department: str, days: int, seal: str = ""
 ) -> tuple[dict[str, Any], bytes]:
-    """Check what is due; what came of it, and the sealed report, empty where nothing was due.
+    """Check what is due; what came of it, and the sealed report, empty where nothing was checked.
 
-    Raises grpc.RpcError where the node refuses.
+    What could not be checked stands under `unchecked` with its reason, and among the failed.
+    Raises grpc.RpcError where the node refuses the list or the report.
     """
-    names, failed = due(stub, department, days), []
-    for name in names:
-        checked = stub.CheckArchive(pb.CheckArchiveRequest(name=name), timeout=DEADLINE).archive
-        if not all(one.passed for one in checked.findings):
+    checked: list[str] = []
+    failed: list[str] = []
+    unchecked: dict[str, str] = {}
+    lost = 0
+    for name in due(stub, department, days):
+        if lost == LOST:
+            unchecked[name] = "NOT_TRIED"
+            continue
+        try:
+            found = stub.CheckArchive(pb.CheckArchiveRequest(name=name), timeout=DEADLINE).archive
+        except grpc.RpcError as error:
+            refusal = status.from_rpc_error(error)
+            if refusal.reason not in GOING:
+                unchecked[name] = refusal.reason
+                lost = lost + 1 if isinstance(refusal, Unavailable) else 0
+            continue
+        lost = 0
+        checked.append(name)
+        if not all(one.passed for one in found.findings):
             failed.append(name)
-    if not names:
-        return {"checked": 0, "failed": [], "report_sha256": ""}, b""
+    told = {
+        "checked": len(checked),
+        "failed": [*failed, *unchecked],
+        "unchecked": unchecked,
+        "report_sha256": "",
+    }
+    if not checked:
+        return told, b""
     made = stub.MakeCheckReport(
         pb.MakeCheckReportRequest(
-            parent=department, archives=names, seal=seal, request_id=str(uuid.uuid4())
+            parent=department, archives=checked, seal=seal, request_id=str(uuid.uuid4())
         ),
         timeout=DEADLINE,
     )
-    told = {"checked": len(names), "failed": failed, "report_sha256": made.sha256}
-    return told, made.report
+    return {**told, "report_sha256": made.sha256}, made.report
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)

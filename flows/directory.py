@@ -50,6 +50,8 @@ class Reject:
     reason: str
     detail: str
     detail_zh: str
+    #: The rows of its entry, for who corrects them.
+    rows: tuple[Row, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,8 @@ class Directory:
     kept: frozenset[str] = frozenset()
     #: File and line of each entry.
     places: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    #: Rows of each entry.
+    rows: Mapping[str, tuple[Row, ...]] = field(default_factory=dict)
     #: Fields of each entry that its file has no column for: they stay as they are held.
     unsaid: Mapping[str, frozenset[str]] = field(default_factory=dict)
     #: Resources that a file says answer unsigned requests; of all others what is held stays, since
@@ -127,7 +131,9 @@ def merge(directories: Iterable[Directory]) -> Directory:
     places: dict[str, tuple[str, int]] = {}
     unsaid: dict[str, frozenset[str]] = {}
     unsigned: frozenset[str] = frozenset()
+    rows: dict[str, tuple[Row, ...]] = {}
     for directory in directories:
+        rows = {**directory.rows, **rows}
         unsigned |= directory.unsigned
         places = {**directory.places, **places}
         unsaid = {**directory.unsaid, **unsaid}
@@ -136,7 +142,8 @@ def merge(directories: Iterable[Directory]) -> Directory:
                 rejects.append(
                     Reject(file="", line=0, entry=name, reason="DUPLICATE_CODE",
                            detail="two files describe this entry differently",
-                           detail_zh="两个文件对该条目的描述不一致")
+                           detail_zh="两个文件对该条目的描述不一致",
+                           rows=directory.rows.get(name, ()))
                 )  # fmt: skip
             else:
                 entries[name] = entry
@@ -147,6 +154,7 @@ def merge(directories: Iterable[Directory]) -> Directory:
         rejects=tuple(rejects),
         kept=frozenset(kept - set(entries)),
         places=places,
+        rows=rows,
         unsaid=unsaid,
         unsigned=unsigned,
     )
@@ -172,7 +180,8 @@ def reject_refused(
             detail = f"{number[2]} {violation.description}"
             rejects.append(
                 Reject(file=file, line=line, entry=name, reason="REFUSED_BY_CATALOG",
-                       detail=detail, detail_zh=f"目录服务拒收：{detail}")
+                       detail=detail, detail_zh=f"目录服务拒收：{detail}",
+                       rows=wanted.rows.get(name, ()))
             )  # fmt: skip
             kept.add(name)
     return replace(wanted, entries=entries, rejects=tuple(rejects), kept=frozenset(kept))
@@ -246,6 +255,7 @@ def _collect(
     places: dict[str, tuple[str, int]] = {}
     unsaid: dict[str, frozenset[str]] = {}
     unsigned: set[str] = set()
+    rows: dict[str, tuple[Row, ...]] = {}
     for group, code_column in groups:
         first, name = group[0], name_of(group[0])
         code = first.cells.get(code_column, "")
@@ -260,6 +270,7 @@ def _collect(
             entries[name] = entry
             codes[code] = first.line
             places[name] = (file, first.line)
+            rows[name] = tuple(group)
             unsaid[name] = _unsaid(entry, first.cells)
             if columns.takes_unsigned(first.cells):
                 unsigned.add(name)
@@ -268,13 +279,14 @@ def _collect(
             line = getattr(refusal, "line", first.line)
             rejects.append(
                 Reject(file=file, line=line, entry=name, reason=refusal.reason,
-                       detail=refusal.detail, detail_zh=refusal.detail_zh)
+                       detail=refusal.detail, detail_zh=refusal.detail_zh, rows=tuple(group))
             )  # fmt: skip
     return Directory(
         entries=entries,
         rejects=tuple(rejects),
         kept=frozenset(kept - set(entries)),
         places=places,
+        rows=rows,
         unsaid=unsaid,
         unsigned=frozenset(unsigned),
     )

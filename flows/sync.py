@@ -6,7 +6,6 @@ The flow's parameters are file names, an address and an identity folder: nothing
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,8 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
 from exchange.v1 import catalog_pb2 as pb
-from exchange.v1 import catalog_pb2_grpc
-from flows import directory
+from exchange.v1 import catalog_pb2_grpc, syncing_pb2_grpc
+from flows import directory, telling
 from flows.directory import Changes, Directory, Entry
 from flows.tables import read_table
 from runtime import channels, status
@@ -25,6 +24,7 @@ from runtime.errors import InvalidArgument
 from runtime.identity import Credentials
 
 PAGE = 1000
+_REJECT = ("file", "line", "entry", "reason", "detail", "detail_zh")
 DEADLINE = 60.0
 
 
@@ -101,7 +101,9 @@ def report_of(wanted: Directory, changes: Changes, files: Sequence[str]) -> dict
         "changed_fields": changes.fields,
         "withdrawn": changes.withdrawn,
         "unchanged": len(changes.unchanged),
-        "rejected": [asdict(reject) for reject in wanted.rejects],
+        "rejected": [
+            {word: getattr(reject, word) for word in _REJECT} for reject in wanted.rejects
+        ],
         "request_id": changes.request_id if changes.batch else "",
     }
 
@@ -166,6 +168,24 @@ def apply(changes: Changes, address: str, identity: Path, source: str) -> None:
         )
 
 
+@_task
+def tell(
+    wanted: Directory, changes: Changes, files: list[str], address: str, identity: Path
+) -> list[str]:
+    """Tell the node what came of it, for the departments' people; names of the runs, or none."""
+    credentials = Credentials.read(identity)
+    with channels.channel(address, credentials) as channel:
+        known = departments(catalog_pb2_grpc.CatalogServiceStub(channel))
+        runs = telling.told(wanted, changes, files, registered=known, own=credentials.department)
+        if not runs.runs:
+            return []
+        try:
+            stub = syncing_pb2_grpc.SyncServiceStub(channel)
+            return list(stub.RecordSyncRun(runs, timeout=DEADLINE).names)
+        except grpc.RpcError:
+            return []
+
+
 @flow(name="directory-sync", persist_result=False, log_prints=False)
 async def directory_sync(
     files: list[str],
@@ -189,9 +209,10 @@ async def directory_sync(
         wanted, changes = publish(
             read_now, now_held, address, Path(identity), source, allow_mass_withdrawal
         )
+        runs = tell(wanted, changes, [path.name for path in paths], address, Path(identity))
     except grpc.RpcError as error:
         raise status.from_rpc_error(error) from None
-    outcome = report_of(wanted, changes, [path.name for path in paths])
+    outcome = {**report_of(wanted, changes, [path.name for path in paths]), "runs": runs}
     if report:
         write_report(Path(report), outcome)
     return outcome

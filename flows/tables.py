@@ -13,18 +13,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
+from typing import IO
 from zipfile import BadZipFile, ZipFile
 
 from runtime.errors import InvalidArgument
 
 GREATEST_FILE = 64 * 1024 * 1024
-GREATEST_UNPACKED = 512 * 1024 * 1024
+GREATEST_UNPACKED = 256 * 1024 * 1024
+#: Of XML between two of its tags, bytes: a cell has 32,767 characters.
+GREATEST_RUN = 1024 * 1024
 GREATEST_ROWS = 200_000
 GREATEST_SHEETS = 50
 GREATEST_COLUMNS = 1_000
 #: Spreadsheets keep a number's first 15 digits; the others of a citizen number become noughts, and
 #: one rounded number in eleven has a right check character: somebody else's.
 EXACT = 10**15
+_PIECE = 256 * 1024
 
 
 #: What the library lets through from damaged packages; XML's own errors are SyntaxErrors.
@@ -130,12 +134,13 @@ def read_sheets(name: str, data: bytes) -> dict[str, list[tuple[int, list[str]]]
     found: dict[str, list[tuple[int, list[str]]]] = {}
     rows = 0
     try:
-        with ZipFile(io.BytesIO(data)) as archive:
-            if sum(part.file_size for part in archive.infolist()) > GREATEST_UNPACKED:
-                raise _too_large(Path(name))
+        if not _is_bounded(data):
+            raise _too_large(Path(name))
         book = load_workbook(io.BytesIO(data), read_only=True, data_only=True)
         for sheet in book.worksheets[:GREATEST_SHEETS]:
             lines = found[sheet.title] = []
+            # What a sheet says of its size may be of before its last rows: they are counted.
+            sheet.reset_dimensions()
             for number, cells in enumerate(sheet.iter_rows(values_only=True), start=1):
                 rows += 1
                 if rows > GREATEST_ROWS:
@@ -157,6 +162,36 @@ def read_sheets(name: str, data: bytes) -> dict[str, list[tuple[int, list[str]]]
             message_zh=f"{name} 没有工作表：请重新另存",
         )
     return found
+
+
+def _is_bounded(data: bytes) -> bool:
+    """Whether a workbook can be opened: its parts, unpacked piece by piece, and what is in a tag.
+
+    A library that reads XML holds a cell whole, and several times, before anybody sees its length.
+    """
+    with ZipFile(io.BytesIO(data)) as archive:
+        parts = archive.infolist()
+        if sum(part.file_size for part in parts) > GREATEST_UNPACKED:
+            return False
+        for part in parts:
+            if part.file_size > GREATEST_RUN and part.filename.endswith((".xml", ".rels")):
+                with archive.open(part) as unpacked:
+                    if _longest_run(unpacked) > GREATEST_RUN:
+                        return False
+    return True
+
+
+def _longest_run(unpacked: IO[bytes]) -> int:
+    """Bytes between two tags, at most; it stops where there are too many."""
+    longest = run = 0
+    while longest <= GREATEST_RUN and (piece := unpacked.read(_PIECE)):
+        first, _, rest = piece.partition(b"<")
+        run += len(first)
+        longest = max(longest, run)
+        if len(first) < len(piece):
+            run = len(rest) - rest.rfind(b"<") - 1
+            longest = max(longest, max(map(len, rest.split(b"<"))))
+    return longest
 
 
 def _text(cell: object) -> str:

@@ -48,19 +48,23 @@ class Cases:
         objects: ObjectStore,
         index: HolderIndex,
         clock: Clock,
+        *,
+        by_persons: bool = False,
     ) -> None:
         self._database = database
         around = NodeSurroundings(channel)
         self.materials = Materials(database, types, around, index, clock)
         copying = Copying(objects, documents, copies, clock)
-        self.keeping = Keeping(database, copying, index, clock)
+        self.keeping = Keeping(database, copying, index, self.materials.purpose, clock)
         self.collecting = Collecting(
             database, copying, self.materials, self.keeping, around, index, clock
         )
         beside = ArchiveSurroundings(channel)
         kept = retained(objects, clock)
         self.archiving = Archiving(database, documents, copying, types, kept, beside, clock)
-        self.guarding = Guarding(database, self.archiving, kept, beside, neighbours, clock)
+        self.guarding = Guarding(
+            database, self.archiving, kept, beside, neighbours, clock, by_persons=by_persons
+        )
         self._threads = ThreadPoolExecutor(THREADS, "cases")
 
     def register(self, server: Server) -> None:
@@ -77,6 +81,10 @@ class Cases:
             archives.ArchiveRpc(self._database, self.archiving, self.guarding, self._threads),
             archives.POLICY,
         )
+
+    def sweep(self) -> None:
+        """Forget what is over."""
+        self.keeping.sweep(self.archiving.archived_cases)
 
     def stop(self) -> None:
         """End the threads."""

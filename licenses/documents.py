@@ -18,10 +18,10 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from licenses.carried import carried_digest
+from licenses.checks import DocumentVerdict
 from licenses.metadata import metadata_digest
 from licenses.model import License, LicenseFormat
 from licenses.neighbours import Neighbours
-from licenses.presentations.model import DocumentVerdict
 from runtime.errors import DataLoss, NotFound
 from runtime.objects import ObjectStore, content_name, get_content
 

@@ -8,7 +8,7 @@
    leaves that was not verified as any stranger would verify it.
 3. A version that takes another's place comes into force in the transaction in which that one ends.
    Where that one was suspended or ended meanwhile, the new version is abandoned: an authority's
-   word is not undone by a correction under way.
+   word is not undone by a correction under way. So is what the seal service refuses for good.
 4. Of two that finish one license at the same time, one activates it and both return it.
 5. A clock that was set back makes no license that was in force before it was issued, nor one that
    verifiers would take for issued in their future: it is finished when the clock is right.
@@ -51,11 +51,13 @@ from licenses.pages import template
 from licenses.pages.model import Attachment, Document
 from licenses.pages.ofd import write_ofd
 from licenses.pages.pdf import write_pdf
+from licenses.refusals import is_for_good, reason_of
+from licenses.states import store as states
 from licenses.types.model import TypeVersion
 from licenses.types.service import Types
 from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork
-from runtime.errors import InvalidArgument
+from runtime.errors import DomainError, InvalidArgument
 from runtime.records import SealedRecord, Value, make_record
 
 _STRIPES = 64
@@ -89,7 +91,11 @@ class Finishing:
         return self._turns[int(license_id[:8], 16) % _STRIPES]
 
     def finish(self, license_: License) -> License:
-        """The license in force, or ABANDONED; each step may be done again."""
+        """The license in force, or ABANDONED; each step may be done again.
+
+        Raises what the neighbours and the object store raise. What is refused for good
+        (`refusals.is_for_good`) is ABANDONED then, and its request may be made again.
+        """
         with self._database.reading() as session:
             license_ = store.license_by_id(session, license_.id) or license_
             before = store.license_by_id(session, license_.predecessor)
@@ -100,15 +106,12 @@ class Finishing:
         check_clock(self._clock.now(), license_.issue_time)
         # 3. Render, from the row alone.
         kind = self._types.version(license_.type_id, license_.type_version)
-        page = self._lay_out(license_, kind)
-        drafts = {LicenseFormat.OFD: write_ofd(page), LicenseFormat.PDF: write_pdf(page)}
-        # 4. Seal. The request ids follow from the license and the bytes, so that a repeat is
-        #    answered with the same sealed bytes, and a renderer changed meanwhile blocks nothing.
-        sheets = len(page.pages)
-        sealed = {form: self._seal(license_, form, one, sheets) for form, one in drafts.items()}
-        credential = self._credentials.draft(license_, kind.type)
-        signed = self._seal(license_, LicenseFormat.JWT, credential.payload, 0)
-        sealed[LicenseFormat.JWT] = credential.bound(signed)
+        try:
+            sealed = self._sealed(license_, kind)
+        except DomainError as error:
+            if is_for_good(error):
+                self._end_refused(license_, error)
+            raise
         # 5. Verify our own output; the three say the same.
         for form, document in sealed.items():
             self._documents.check_output(document, form, license_)
@@ -121,6 +124,18 @@ class Finishing:
         # 8. Publish. What the exchange does not take now waits in the outbox.
         self._library.publish_soon()
         return license_
+
+    def _sealed(self, license_: License, kind: TypeVersion) -> dict[LicenseFormat, bytes]:
+        """Steps 3 and 4: the three forms."""
+        page = self._lay_out(license_, kind)
+        drafts = {LicenseFormat.OFD: write_ofd(page), LicenseFormat.PDF: write_pdf(page)}
+        # 4. Seal. The request ids follow from the license and the bytes, so that a repeat is
+        #    answered with the same sealed bytes, and a renderer changed meanwhile blocks nothing.
+        sheets = len(page.pages)
+        sealed = {form: self._seal(license_, form, one, sheets) for form, one in drafts.items()}
+        credential = self._credentials.draft(license_, kind.type)
+        signed = self._seal(license_, LicenseFormat.JWT, credential.payload, 0)
+        return {**sealed, LicenseFormat.JWT: credential.bound(signed)}
 
     def _lay_out(self, license_: License, kind: TypeVersion) -> Document:
         """The pages of a license, with its pictures and scans out of the object store."""
@@ -141,6 +156,14 @@ class Finishing:
             sheets=sheets,
             request_id=request_id,
         )
+
+    def _end_refused(self, license_: License, error: DomainError) -> None:
+        """Abandon a license that will never be sealed; the one before it stays as it was."""
+        with self._database.unit_of_work() as work:
+            held = store.license_by_id(work.session, license_.id, lock=True) or license_
+            if held.state is LicenseState.ISSUING:
+                now = self._clock.now()
+                abandon(work, held, now, reason_of(error), held.actor, again=True)
 
     def _activate(self, license_: License, digests: dict[LicenseFormat, str]) -> License:
         with self._database.unit_of_work() as work:
@@ -230,11 +253,24 @@ def _page(text: str) -> template.Template:
     return template.parse(text)
 
 
-def abandon(work: UnitOfWork, license_: License, now: datetime, reason: str, actor: str) -> License:
-    """End a license that never came into force; its identifier is not given again."""
+def abandon(
+    work: UnitOfWork,
+    license_: License,
+    now: datetime,
+    reason: str,
+    actor: str,
+    *,
+    again: bool = False,
+) -> License:
+    """End a license that never came into force; its identifier is not given again.
+
+    `again`: its request may be made again, as one that was refused.
+    """
     after = decide_transition(license_.state, Act.ABANDON)
     now = later(now, license_)
     store.move(work.session, license_.id, license_.state, after, at=now, reason=reason)
+    if again:
+        states.free_request(work.session, license_.id)
     facts: dict[str, Value] = {
         "license": license_.name,
         "license_identifier": license_.identifier,

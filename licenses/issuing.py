@@ -14,17 +14,18 @@ from __future__ import annotations
 import hmac
 import secrets
 import time
-import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 import structlog
 
 from licenses import store
+from licenses.claims import store as claims
+from licenses.claims.model import claimed, claims_of
 from licenses.documents import Documents
 from licenses.enclosures.service import Enclosures
-from licenses.finishing import Finishing, lay_out
+from licenses.finishing import Finishing, lay_out, page_of
 from licenses.holder_index import HolderIndex
 from licenses.identifiers import LicenseIdentifier
 from licenses.metadata import (
@@ -46,7 +47,10 @@ from licenses.model import (
     decide_transition,
 )
 from licenses.neighbours import Neighbours
-from licenses.orders import validate_order
+from licenses.orders import validate_order, with_pictures_for
+from licenses.refusals import is_for_good, safely, tell_begun
+from licenses.stamping import check_stamp
+from licenses.states import store as states
 from licenses.terms import term_of
 from licenses.types.model import FIRST_VERSION, check_issuer
 from licenses.types.service import Types
@@ -130,7 +134,8 @@ class Issuing:
         PermissionDenied (NOT_AN_ISSUER),
         FailedPrecondition (SEAL_NOT_USABLE, SEAL_OF_OTHER_KIND, TRANSITION_FORBIDDEN,
         LICENSE_ABANDONED),
-        AlreadyExists (SERIAL_TAKEN, REQUEST_ID_REUSED), Aborted (VERSION_BEING_ISSUED),
+        AlreadyExists (SERIAL_TAKEN, HOLDER_HAS_ONE, VALUE_IN_FORCE, REQUEST_ID_REUSED),
+        Aborted (VERSION_BEING_ISSUED),
         Unavailable (a neighbour or the object store does not answer, CLOCK_BEHIND: repeat the
         request).
         """
@@ -139,9 +144,15 @@ class Issuing:
             # 1. Validate: nothing is reserved for what cannot be issued.
             issuer = self._neighbours.issuer(department)
             check_issuer(order.type, department, issuer.credit_code)
-            order = validate_order(order)
+            order = validate_order(order, date.fromisoformat(china_date(self._clock.now())))
+            if order.pictures:
+                kind = self._types.version(order.type.id, order.type_version)
+                order = with_pictures_for(order, page_of(kind))
             with_seal = self._neighbours.seal_of(
                 department, seal, order.type.id, order.type.seal, self._clock.now()
+            )
+            check_stamp(
+                page_of(self._types.version(order.type.id, order.type_version)), with_seal.ratio
             )
             # 2. Reserve the serial and the identifier, with all that is needed to finish.
             try:
@@ -154,14 +165,20 @@ class Issuing:
 
     def finished(self, license_: License) -> License:
         """Finish a license and answer as it was issued. Raises what `issue` raises."""
-        with self._finishing.turn(license_.id):
-            license_ = self._finishing.finish(license_)
+        try:
+            with self._finishing.turn(license_.id):
+                license_ = self._finishing.finish(license_)
+        except DomainError as error:
+            if not is_for_good(error):
+                tell_begun(error)
+            raise
         if license_.state is LicenseState.ABANDONED:
             raise FailedPrecondition(
-                "this license was abandoned before it came into force: read the one before it, "
-                "and ask again with a fresh request_id",
+                f"this license was abandoned before it came into force ({license_.state_reason}): "
+                "read the one before it, and ask again with a fresh request_id",
                 reason="LICENSE_ABANDONED",
-                message_zh="该证照在生效前已作废：请重新读取原证照，并用新的 request_id 重新办理",
+                message_zh=f"该证照在生效前已作废（{license_.state_reason}）："
+                "请重新读取原证照，并用新的 request_id 重新办理",
             )
         return license_.as_issued()
 
@@ -201,8 +218,12 @@ class Issuing:
                 self._finishing.finish(license_)
             except Exception as error:  # noqa: BLE001  # one that cannot be finished stops no other
                 failed += 1
+                if isinstance(error, DomainError) and is_for_good(error):
+                    self._waits.pop(license_.id, None)
+                    _log.warning("license_abandoned", license=license_.name, **safely(error))
+                    continue
                 self._put_off(license_.id, wait, now)
-                _log.error("license_not_finished", license=license_.name, **_safely(error))
+                _log.error("license_not_finished", license=license_.name, **safely(error))
             else:
                 finished += 1
                 self._waits.pop(license_.id, None)
@@ -276,6 +297,7 @@ class Issuing:
             )
             # Texts that do not fit the page are refused while refusing is still possible.
             lay_out(license_, kind, page_values(license_, kind.type, pictures), scans)
+            self._claim(work, license_, order)
             self._enclosures.name(work, enclosures)
             store.add_license(
                 work.session,
@@ -285,6 +307,21 @@ class Issuing:
                 request_digest=request.digest,
             )
         return license_
+
+    def _claim(self, work: UnitOfWork, license_: License, order: Order) -> None:
+        """By the rules of today, whichever version of its type a batch was begun with.
+
+        Raises AlreadyExists (HOLDER_HAS_ONE, VALUE_IN_FORCE).
+        """
+        newest = self._types.newest(f"licenseTypes/{order.type.id}")
+        if not (newest.type.only_one or newest.type.unique or order.paper):
+            return
+        today = china_date(self._clock.now())
+        claims.keep(work.session, newest.type, newest.version, self._index, today)
+        wanted = claims_of(newest.type, order.holders, license_.metadata)
+        taken = claims.take(work.session, license_, wanted, self._index, today)
+        if taken:
+            raise claimed(taken)
 
     def _enclosed(self, order: Order) -> tuple[dict[str, bytes], list[bytes]]:
         """Pictures by field, and scans: those that came, and those of the version before."""
@@ -337,6 +374,14 @@ def _identifier(work: UnitOfWork, order: Order, issuer: Issuer, now: datetime) -
 
     if order.serial:
         wanted = with_serial(order.serial)
+        greatest = store.greatest_version(
+            work.session, issuer.department, order.type.id, order.serial
+        )
+        if 0 < greatest < LAST_VERSION and states.only_abandoned(
+            work.session, issuer.department, order.type.id, order.serial
+        ):
+            # What was refused for good took nothing with it but its version's number.
+            wanted = replace(wanted, version=greatest + 1)
         if store.identifier_taken(work.session, str(wanted)):
             raise AlreadyExists(
                 "the issuer has given this serial number to a license of this type: choose another",
@@ -350,11 +395,3 @@ def _identifier(work: UnitOfWork, order: Order, issuer: Issuer, now: datetime) -
         free = with_serial(f"{year}{number:07d}")
         if not store.identifier_taken(work.session, str(free)):
             return free
-
-
-def _safely(error: Exception) -> dict[str, str]:
-    """What may be logged of an error: where it happened, never its text."""
-    if isinstance(error, DomainError):
-        return {"reason": error.reason}
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    return {"error": type(error).__name__, "where": f"{last.filename}:{last.lineno}"}

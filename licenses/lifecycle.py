@@ -13,10 +13,10 @@ from dataclasses import replace
 
 from licenses import store
 from licenses.finishing import abandon, document_facts
+from licenses.held import license_not_found
 from licenses.library import store as outbox
 from licenses.library.service import record_of
 from licenses.model import Act, License, LicenseState, decide_transition, later
-from licenses.reading import license_not_found
 from licenses.texts import check_no_name, check_text
 from runtime import names
 from runtime.clock import Clock

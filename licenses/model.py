@@ -16,6 +16,8 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
+import structlog
+
 from licenses.types.model import HolderCodeType, LicenseType
 from runtime.clock import china_date
 from runtime.errors import FailedPrecondition, Unavailable
@@ -26,6 +28,7 @@ LAST_VERSION = 999
 CLOCK_SKEW = timedelta(minutes=5)
 #: Between the names, and between the codes, of several holders.
 BETWEEN = "、"
+_log = structlog.get_logger()
 
 
 class LicenseState(StrEnum):
@@ -42,6 +45,12 @@ class LicenseState(StrEnum):
     TRANSFERRED = "TRANSFERRED"
     #: It was reserved and never came into force.
     ABANDONED = "ABANDONED"
+
+
+#: Of these nobody outside knows.
+NEVER_IN_FORCE = frozenset({LicenseState.ISSUING, LicenseState.ABANDONED})
+#: All others are final.
+MAY_CHANGE = frozenset({LicenseState.ISSUING, LicenseState.ACTIVE, LicenseState.SUSPENDED})
 
 
 class Act(StrEnum):
@@ -114,10 +123,11 @@ class Issuer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuingSeal:
-    """The seal a license is sealed with."""
+    """The seal a license is sealed with; `ratio` is the height of its image by the width."""
 
     name: str
     display_name: str
+    ratio: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,8 +270,17 @@ def later(now: datetime, license_: License) -> datetime:
     """When a license changes now: after its last change, whatever the clock says.
 
     Its records in the library differ in their time, so that none is taken for a repeat of another.
+    One that is dated later than the clock by more than its skew is logged as a warning.
     """
-    return max(now, license_.state_time + timedelta(microseconds=1))
+    after = license_.state_time + timedelta(microseconds=1)
+    if after - now > CLOCK_SKEW:  # its date is not the day on which it was done
+        _log.warning(
+            "license_changed_ahead_of_clock",
+            license=license_.name,
+            dated=after.isoformat(),
+            now=now.isoformat(),
+        )
+    return max(now, after)
 
 
 def check_clock(now: datetime, issue_time: datetime) -> None:
@@ -274,6 +293,11 @@ def check_clock(now: datetime, issue_time: datetime) -> None:
             message_zh="节点时钟早于该证照的签发时间：请校准时钟，校准后未完成的制证会自动完成",
             retry_after=60,
         )
+
+
+def has_begun(valid_from: date, now: datetime) -> bool:
+    """Whether the first day is there in China."""
+    return china_date(now) >= valid_from.isoformat()
 
 
 def is_expired(valid_to: date | None, now: datetime) -> bool:

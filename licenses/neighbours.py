@@ -14,12 +14,13 @@ from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
 import grpc
+import structlog
 
 from exchange.v1 import catalog_pb2, catalog_pb2_grpc, delivery_pb2, delivery_pb2_grpc
 from licenses.model import Issuer, IssuingSeal, LicenseFormat
 from licenses.own_trust import OwnTrust
 from licenses.pages.template import Stamp
-from runtime.clock import SYSTEM, Clock
+from runtime.clock import CHINA, SYSTEM, Clock
 from runtime.errors import (
     Aborted,
     DomainError,
@@ -42,6 +43,7 @@ _FORMATS = {
     LicenseFormat.JWT: seal_pb2.DOCUMENT_FORMAT_SD_JWT,
 }
 Answer = TypeVar("Answer")
+_log = structlog.get_logger()
 
 
 class Neighbours(Protocol):
@@ -56,7 +58,8 @@ class Neighbours(Protocol):
     ) -> IssuingSeal:
         """The department's seal for a license type, of the kind that the type names ("" is any).
 
-        Raises FailedPrecondition: SEAL_NOT_USABLE, SEAL_OF_OTHER_KIND.
+        Raises FailedPrecondition (SEAL_NOT_USABLE, SEAL_OF_OTHER_KIND) and, where its seals begin
+        only later, Unavailable (CLOCK_BEHIND).
         """
         ...
 
@@ -126,14 +129,17 @@ class NodeNeighbours:
     ) -> IssuingSeal:
         """See Neighbours. Without a wanted one, the only seal in force for the type."""
         request = seal_pb2.ListSealsRequest(parent=department, page_size=1000)
-        in_force = [
+        own = [
             seal
             for seal in call_node(self._seals.ListSeals, request).seals
             if seal.state == seal_pb2.SEAL_STATE_ACTIVE
-            and seal.start_time.ToDatetime(UTC) <= now < seal.end_time.ToDatetime(UTC)
+            and now < seal.end_time.ToDatetime(UTC)
             and wanted in ("", seal.name)
             and _is_for(seal.authorization, _kind(license_type), now)
         ]
+        in_force = [seal for seal in own if seal.start_time.ToDatetime(UTC) <= now]
+        if own and not in_force:
+            raise clock_behind(min(seal.start_time.ToDatetime(UTC) for seal in own), now)
         usable = [seal for seal in in_force if _is_of_kind(seal, kind)]
         if in_force and not usable:
             raise FailedPrecondition(
@@ -157,7 +163,12 @@ class NodeNeighbours:
                 if wanted or not usable
                 else "本部门有多枚有效印章：请在 seal 中指明",
             )
-        return IssuingSeal(name=usable[0].name, display_name=usable[0].display_name)
+        found = usable[0]
+        return IssuingSeal(
+            name=found.name,
+            display_name=found.display_name,
+            ratio=found.height_mm / found.width_mm if found.width_mm > 0 else 1.0,
+        )
 
     def seal_document(
         self,
@@ -223,6 +234,23 @@ class NodeNeighbours:
             yield delivery_pb2.PublishRequest(rows=sent, last=True)
 
         _again(lambda: self._delivery.Publish(batch(), timeout=SEALING_SECONDS))
+
+
+def clock_behind(begins: datetime, now: datetime) -> DomainError:
+    """The refusal where every seal begins later than now.
+
+    Seals are made with the first day that the clock told then; so most likely it was set back.
+    """
+    _log.warning("seal_begins_later", begins=begins.isoformat(), now=now.isoformat())
+    return Unavailable(
+        f"the department's seal is in force from {begins.astimezone(CHINA):%Y-%m-%d %H:%M} on, and "
+        f"the node's clock says {now.astimezone(CHINA):%Y-%m-%d %H:%M}: set the clock right if it "
+        "was set back; else wait until then",
+        reason="CLOCK_BEHIND",
+        message_zh=f"本部门印章自 {begins.astimezone(CHINA):%Y-%m-%d %H:%M} 起生效，而节点时钟为 "
+        f"{now.astimezone(CHINA):%Y-%m-%d %H:%M}：如时钟被调慢请校准，否则请届时再办",
+        retry_after=60,
+    )
 
 
 def placements(stamp: Stamp, sheets: int) -> list[seal_pb2.Placement]:

@@ -9,14 +9,18 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import replace
+from datetime import date
 
 from licenses.model import BETWEEN, Holder, Order
+from licenses.pages.photographs import prepared
 from licenses.pages.pictures import checked
+from licenses.pages.sheets import Template
 from licenses.scans import scan_problem
-from licenses.texts import NAME_LIMIT, TEXT_LIMIT, has_letter, text_problem
+from licenses.texts import NAME_LIMIT, TEXT_LIMIT, has_letter, markup_in, text_problem
 from licenses.types.agreement import disagreement
 from licenses.types.model import FieldKind, HolderCodeType, LicenseType
 from licenses.types.reading import FIELD_CODE
+from licenses.types.relations import relation_problems
 from licenses.types.values import (
     SHOWN_VIOLATIONS,
     check_value,
@@ -36,8 +40,8 @@ FIELDS_TOTAL = 100_000
 ENCLOSED_LIMIT = 8 * 1024 * 1024
 
 
-def validate_order(order: Order) -> Order:
-    """The order with its values as they are kept.
+def validate_order(order: Order, today: date) -> Order:
+    """The order with its values as they are kept; `today` in China.
 
     Raises InvalidArgument (BAD_LICENSE_FIELDS), naming each wrong field and never its value.
     """
@@ -65,9 +69,34 @@ def validate_order(order: Order) -> Order:
     if sum(map(len, kept.values())) > FIELDS_TOTAL:
         wrong.append(FieldViolation("fields", f"together longer than {FIELDS_TOTAL} characters"))
     wrong += _day_problems(order) + _paper_problems(order)
+    if not wrong:
+        day = order.paper.issue_date if order.paper else today
+        wrong += relation_problems(order.type, kept, codes, day)
     if wrong:
         raise _refusal(wrong, list(known) if unknown else [])
     return replace(order, fields=kept)
+
+
+def with_pictures_for(order: Order, page: Template) -> Order:
+    """A validated order with its pictures as its page takes them, and their hashes.
+
+    Raises InvalidArgument: IMAGE_EMPTY, IMAGE_OF_OTHER_SHAPE.
+    """
+    boxes = {
+        order.type.slots.get(frame.key, frame.key): frame.box
+        for sheet in page.sheets
+        for frame in sheet.frames
+    }
+    found = {
+        code: prepared(data, boxes[code], f"pictures.{code}") if code in boxes else data
+        for code, data in order.pictures.items()
+    }
+    hashes = {code: _hash(data) for code, data in found.items()}
+    return replace(order, pictures=found, fields={**order.fields, **hashes})
+
+
+def _hash(picture: bytes) -> str:
+    return f"sha256:{hashlib.sha256(picture).hexdigest()}"
 
 
 def _refusal(wrong: list[FieldViolation], known: list[str]) -> InvalidArgument:
@@ -114,7 +143,9 @@ def _holder_problems(order: Order) -> list[FieldViolation]:
         if not problem and BETWEEN in one.name:
             problem = f"a name holds no {BETWEEN}: name several holders one by one"
         elif not problem and not has_letter(one.name):
-            problem = "a name has at least one letter, ideograph or digit"
+            problem = "a name has at least one letter or ideograph"
+        elif not problem and one.code_type is HolderCodeType.CITIZEN_NUMBER and markup_in(one.name):
+            problem = "a person's name has none of < > = @ & +"
         if problem:
             wrong.append(FieldViolation(f"{place}{'name' if place else 'holder_name'}", problem))
         problem = holder_code_problem(one.code_type, one.code) or ""
@@ -145,7 +176,7 @@ def _pictures(order: Order, wrong: list[FieldViolation]) -> dict[str, str]:
             problem = size_problem(one, size)
             if problem:
                 wrong.append(FieldViolation(f"pictures.{one.code}", problem))
-        found[one.code] = f"sha256:{hashlib.sha256(data).hexdigest()}"
+        found[one.code] = _hash(data)
     if sum(map(len, order.pictures.values())) > ENCLOSED_LIMIT:
         wrong.append(FieldViolation("pictures", f"together more than {ENCLOSED_LIMIT >> 20} MiB"))
     for code in order.pictures:
@@ -173,6 +204,13 @@ def _paper_problems(order: Order) -> list[FieldViolation]:
     problem = text_problem(paper.number, TEXT_LIMIT, required=True)
     if problem:
         wrong.append(FieldViolation("paper.number", problem))
+    births = [
+        f"{one.code[6:10]}-{one.code[10:12]}-{one.code[12:14]}"
+        for one in order.holders
+        if idcodes.citizen_number_problem(one.code) is None
+    ]
+    if any(paper.issue_date.isoformat() < born for born in births):
+        wrong.append(FieldViolation("paper.issue_date", "before the birth of a holder"))
     if read_day(paper.issue_date.isoformat()) is None:
         wrong.append(FieldViolation("paper.issue_date", "not a day from 1800 to 2200"))
     if not 1 <= len(paper.scans) <= SCANS_LIMIT:

@@ -14,12 +14,14 @@ import base64
 import contextlib
 import hashlib
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+import structlog
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
@@ -33,8 +35,12 @@ from runtime.clock import Clock
 from runtime.errors import FailedPrecondition, InvalidArgument
 from runtime.files import write_private
 
+_log = structlog.get_logger()
+
 RENEW_BEFORE: Final = timedelta(days=30)
 KID: Final = 8
+#: For how many seconds the certificates that were read are all there are.
+READ_AGAIN: Final = 5.0
 _OCTETS: Final = 32
 _JWK_CHARACTERS: Final = 43  # 32 octets in base64url
 _KEY_FILE: Final = "key.pem"
@@ -44,12 +50,16 @@ Certify = Callable[[ec.EllipticCurvePublicKey, datetime], bytes]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustedKey:
-    """A presenting key that a verifier knows: DER certificate, public key, and its time."""
+    """A presenting key that a verifier knows: DER certificate, public key, and its time.
+
+    `issuer` is the department of the node that it was fetched from; a node's own need not say.
+    """
 
     certificate: bytes
     public_key: ec.EllipticCurvePublicKey = field(repr=False)
     valid_from: datetime
     valid_to: datetime
+    issuer: str = ""
 
     @property
     def kid(self) -> bytes:
@@ -68,9 +78,12 @@ class TrustedKey:
         return True
 
 
-def trusted_keys(certificates: Iterable[bytes]) -> Mapping[bytes, TrustedKey]:
-    """Keys by `kid`, of DER certificates. Raises InvalidArgument, BAD_PRESENTING_CERTIFICATE."""
-    found = (trusted_key(one) for one in certificates)
+def trusted_keys(certificates: Iterable[bytes], issuer: str = "") -> Mapping[bytes, TrustedKey]:
+    """An issuer's keys by `kid`, of DER certificates.
+
+    Raises InvalidArgument, BAD_PRESENTING_CERTIFICATE.
+    """
+    found = (replace(trusted_key(one), issuer=issuer) for one in certificates)
     return {one.kid: one for one in found}
 
 
@@ -101,6 +114,8 @@ def key_of_jwk(jwk: Mapping[str, object]) -> TrustedKey:
         reason="BAD_HOLDER_KEY",
         message_zh="持有人密钥应为 P-256 公钥 JWK（kty EC、crv P-256、x、y）",
     )
+    if not isinstance(jwk, Mapping):
+        raise bad
     if jwk.get("kty") != "EC" or jwk.get("crv") != "P-256" or "d" in jwk:
         raise bad
     numbers = []
@@ -156,6 +171,8 @@ class PresentingKeys:
         self._clock = clock
         self._lock = threading.Lock()
         self._held: _Held | None = None
+        self._known: Mapping[bytes, TrustedKey] | None = None
+        self._until = 0.0
 
     def sign(self, signed: bytes) -> bytes:
         """ES256, r and s side by side. Raises FailedPrecondition, NO_PRESENTING_KEY."""
@@ -171,8 +188,18 @@ class PresentingKeys:
         with contextlib.suppress(FailedPrecondition):
             self._current()
         now = self._clock.now()
+        return {kid: one for kid, one in self._all().items() if now < one.valid_to}
+
+    def _all(self) -> Mapping[bytes, TrustedKey]:
+        """Every certificate in the folder, read once in a while: another replica adds to it."""
+        asked = time.monotonic()
+        with self._lock:
+            if self._known is not None and asked < self._until:
+                return self._known
         found = trusted_keys(one.read_bytes() for one in sorted(self._folder.glob("*.cer")))
-        return {kid: one for kid, one in found.items() if now < one.valid_to}
+        with self._lock:
+            self._known, self._until = found, asked + READ_AGAIN
+        return found
 
     def _current(self) -> _Held:
         with self._lock:
@@ -190,11 +217,13 @@ class PresentingKeys:
         try:
             key = serialization.load_pem_private_key(path.read_bytes(), self._passphrase)
         except (ValueError, TypeError) as error:
+            # Callers are told what is wrong, and the operator where: the path is nobody else's.
+            _log.error("presenting_key_unreadable", path=str(path))
             raise FailedPrecondition(
-                f"the passphrase does not open {path}: check the passphrase file, or take the file "
-                "away to have a new key made",
+                "the node's presenting key cannot be opened with its passphrase: tell the operator "
+                "of the node, whose log says where it lies",
                 reason="PRESENTING_KEY_UNREADABLE",
-                message_zh=f"口令打不开亮证密钥 {path}：请检查口令文件，或移走该文件以重新生成",
+                message_zh="节点口令打不开亮证密钥：请联系节点运维人员（位置见节点日志）",
             ) from error
         if not isinstance(key, ec.EllipticCurvePrivateKey):
             return None
@@ -218,6 +247,7 @@ class PresentingKeys:
         own = trusted_key(der)
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_private(self._folder / f"{own.kid.hex()}.cer", der)
+        self._known = None
         write_private(
             self._folder / _KEY_FILE,
             key.private_bytes(

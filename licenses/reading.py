@@ -8,41 +8,28 @@
 
 from __future__ import annotations
 
-import hmac
-
 from licenses import store
 from licenses.accesses import store as accesses
 from licenses.documents import Documents
+from licenses.held import is_holder, license_not_found
 from licenses.holder_index import HolderIndex
 from licenses.holders import check_identified
-from licenses.model import License, LicenseFormat, LicenseState
+from licenses.lists import store as lists
+from licenses.model import NEVER_IN_FORCE, License, LicenseFormat
 from licenses.texts import NAME_LIMIT, check_text, search_key, text_problem
 from runtime import names
 from runtime.clock import Clock
 from runtime.database import Database
-from runtime.errors import InvalidArgument, NotFound, PermissionDenied
+from runtime.errors import InvalidArgument, PermissionDenied
 from runtime.idcodes import citizen_number_problem, credit_code_problem
 from runtime.identity import Principal, Role
 from runtime.paging import last_of
-from runtime.records import make_record
+from runtime.records import canonical, make_record
 
 NAMES_A_RECORD = 250  # of at most 109 characters: a leaf of the log holds 64 KiB
 
-
-def license_not_found() -> NotFound:
-    """The one refusal for a license that is absent and for one that is somebody else's."""
-    return NotFound(
-        "no such license: check its name with ListLicenses (`tongban license list`)",
-        reason="LICENSE_NOT_FOUND",
-        message_zh="没有这个证照：请用证照列表（tongban license list）核对其名称",
-    )
-
-
-def is_holder(license_: License, holder_code: str) -> bool:
-    """Whether the code is one of the license's holders'; takes the same time either way."""
-    given = holder_code.encode()
-    same = [hmac.compare_digest(one.code.encode(), given) for one in license_.holders]
-    return True in same
+#: Of a list of licenses.
+ORDERS = ("", "name", "issue_time", "issue_time desc")
 
 
 def check_own_department(parent: str, principal: Principal) -> None:
@@ -78,11 +65,38 @@ class Reading:
             raise license_not_found()
         return license_
 
-    def issued(self, parent: str, principal: Principal, *, size: int, token: str) -> list[License]:
-        """Licenses that the caller's department issued, in order of name: at most `size` + 1."""
+    def issued(
+        self, parent: str, principal: Principal, *, size: int, token: str, order_by: str = ""
+    ) -> list[License]:
+        """Licenses that the caller's department issued: at most `size` + 1.
+
+        In order of name, or by the time they were issued (`ORDERS`). Raises InvalidArgument,
+        BAD_ORDER.
+        """
         check_own_department(parent, principal)
+        if order_by not in ORDERS:
+            raise InvalidArgument(
+                "order_by is name, issue_time or issue_time desc",
+                reason="BAD_ORDER",
+                message_zh="order_by 应为 name、issue_time 或 issue_time desc",
+            )
+        order, _, last = last_of(token).rpartition("|")
+        if token and order != order_by:
+            raise InvalidArgument(
+                "page_token is of a list in another order: begin that list anew",
+                reason="BAD_PAGE_TOKEN",
+                message_zh="page_token 属于另一种排序：请从第一页重新开始",
+            )
         with self._database.reading() as session:
-            return store.issued(session, parent, after=last_of(token), size=size + 1)
+            if order_by.startswith("issue_time"):
+                return lists.issued_by_time(
+                    session,
+                    parent,
+                    after=last,
+                    newest_first=order_by.endswith("desc"),
+                    size=size + 1,
+                )
+            return lists.issued(session, parent, after=last, size=size + 1)
 
     def issued_to(
         self, parent: str, holder_name: str, principal: Principal, *, size: int, token: str
@@ -110,17 +124,20 @@ class Reading:
                 )
             after = (license_id, int(place))
         with self._database.reading() as session:
-            return store.issued_to(
+            return lists.issued_to(
                 session, parent, search_key(holder_name), after=after, size=size + 1
             )
 
     def held(
-        self, holder_code: str, principal: Principal, *, size: int, token: str
+        self, holder_code: str, principal: Principal, *, size: int, token: str, license_: str = ""
     ) -> list[License]:
         """Licenses of an identified holder, in order of id: at most `size` + 1. Audited.
 
-        An applicant who names somebody else is answered as if that one held none.
+        With `license_`, a name, only that one. An applicant who names somebody else is answered as
+        if that one held none.
         """
+        if license_:
+            names.parse(names.LICENSE, license_, field="license")
         if citizen_number_problem(holder_code) and credit_code_problem(holder_code):
             raise InvalidArgument(
                 "holder_code is neither a citizen number nor a credit code",
@@ -131,7 +148,14 @@ class Reading:
             return []
         with self._database.unit_of_work() as work:
             index = self._index(holder_code)
-            found = store.held(work.session, index, after=last_of(token), size=size + 1)
+            found = store.held(
+                work.session,
+                index,
+                after=last_of(token),
+                size=size + 1,
+                license_id=license_.rpartition("/")[2],
+            )
+            found = [one for one in found if license_ in ("", one.name)]
             shown, now = [one.name for one in found[:size]], self._clock.now()
             for start in range(0, max(len(shown), 1), NAMES_A_RECORD):
                 told = shown[start : start + NAMES_A_RECORD]
@@ -139,8 +163,12 @@ class Reading:
                     "held_licenses_listed",
                     at=now,
                     actor=principal.system,
-                    facts={"licenses": told},
-                    commitments={"holder_code": holder_code.encode()},
+                    facts={},
+                    # How many somebody holds is theirs to tell, too.
+                    commitments={
+                        "licenses": canonical(told),
+                        "holder_code": holder_code.encode(),
+                    },
                 )
                 accesses.add_listed(
                     work.session,
@@ -177,7 +205,7 @@ class Reading:
         )
         if not may_read:
             raise license_not_found()
-        if license_.state in (LicenseState.ISSUING, LicenseState.ABANDONED):
+        if license_.state in NEVER_IN_FORCE:
             raise license_not_found()
         data = self._documents.read(license_, form)
         now = self._clock.now()
@@ -186,8 +214,10 @@ class Reading:
             kind,
             at=now,
             actor=principal.system,
-            facts={"license": name, "sha256": license_.sha256(form)},
+            facts={"form": form.name},
             commitments={
+                "license": name.encode(),
+                "sha256": license_.sha256(form).encode(),
                 "reason": reason.encode(),
                 "holder_code": license_.holder_code.encode(),
             },

@@ -33,7 +33,7 @@ from runtime.rpc import ANY_ROLE, EVERYBODY, Call
 _ISSUERS = frozenset({Role.DEPARTMENT})
 POLICY: Mapping[str, frozenset[Role]] = {
     "GetLicenseType": EVERYBODY,
-    "ListLicenseTypes": ANY_ROLE,
+    "ListLicenseTypes": ANY_ROLE | {Role.PORTAL},
     "ListLicenseTypeVersions": ANY_ROLE,
     "PutLicenseType": _ISSUERS,
     "IssueLicense": _ISSUERS,
@@ -244,6 +244,8 @@ class LicenseRpc:
     ) -> pb.ListLicensesResponse:
         """See the proto."""
         size, token = page_size(request.page_size), request.page_token
+        if request.holder_name and request.order_by:
+            raise wrong("order_by", "not together with holder_name, whose code points order them")
         if request.holder_name:
             named = self._reading.issued_to(
                 request.parent, request.holder_name, call.principal, size=size, token=token
@@ -253,10 +255,13 @@ class LicenseRpc:
                 licenses=[to_license(one) for _, one in named[:size]],
                 next_page_token=token_after(last) if last else "",
             )
-        found = self._reading.issued(request.parent, call.principal, size=size, token=token)
+        found = self._reading.issued(
+            request.parent, call.principal, size=size, token=token, order_by=request.order_by
+        )
+        more = f"{request.order_by}|{found[size - 1].id}" if len(found) > size else ""
         return pb.ListLicensesResponse(
             licenses=[to_license(one) for one in found[:size]],
-            next_page_token=_next(found, size),
+            next_page_token=token_after(more) if more else "",
         )
 
     def ListHeldLicenses(  # noqa: N802
@@ -265,7 +270,11 @@ class LicenseRpc:
         """See the proto."""
         size = page_size(request.page_size)
         found = self._reading.held(
-            request.holder_code, call.principal, size=size, token=request.page_token
+            request.holder_code,
+            call.principal,
+            size=size,
+            token=request.page_token,
+            license_=request.license,
         )
         return pb.ListHeldLicensesResponse(
             licenses=[to_license(one) for one in found[:size]],

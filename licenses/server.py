@@ -19,53 +19,35 @@ import grpc
 import structlog
 
 from licenses import store
-from licenses.accesses.service import Looks
 from licenses.batches import rpc as batches
 from licenses.batches.issuing import LaterLibrary, remembering
 from licenses.batches.service import Batches
 from licenses.batches.working import BatchWorker
 from licenses.cases import Cases
-from licenses.copies import rpc as copies
-from licenses.copies.service import Copies
 from licenses.credentials import Credentials
 from licenses.delegations import store as delegations
-from licenses.delegations.rpc import POLICY as DELEGATIONS
-from licenses.delegations.rpc import DelegationRpc
-from licenses.delegations.service import Delegating
 from licenses.documents import Documents
 from licenses.enclosures.service import Enclosures
 from licenses.finishing import Finishing
 from licenses.holder_index import HolderIndex
+from licenses.holding import Holding
 from licenses.issuing import Issuing
 from licenses.library.service import Library
 from licenses.neighbours import Neighbours, NodeNeighbours
-from licenses.offline import rpc as offline
-from licenses.offline.service import Offline
 from licenses.pages import fallback
-from licenses.presentations import rpc as presentations
-from licenses.presentations.service import Presenting
 from licenses.presentations.store import forget_presentations
 from licenses.presenting_keys import Certify, PresentingKeys
 from licenses.reading import Reading
 from licenses.rpc import POLICY, LicenseRpc
-from licenses.statuslist import rpc as statuslist
 from licenses.statuslist.service import StatusLists
 from licenses.succession import Successions
 from licenses.types.service import Types
 from licenses.v1 import (
     batches_pb2_grpc,
-    delegations_pb2_grpc,
     licenses_pb2_grpc,
-    offline_pb2_grpc,
-    presentations_pb2_grpc,
-    verifying_pb2_grpc,
-    wallets_pb2_grpc,
 )
-from licenses.verifying import rpc as verifying
-from licenses.verifying.service import Verifying
-from licenses.wallets import rpc as wallets
 from licenses.wallets import store as requests
-from licenses.wallets.service import KEPT, Wallets
+from licenses.wallets.service import KEPT
 from runtime.authority import Authority
 from runtime.clock import SYSTEM, Clock
 from runtime.config import Settings
@@ -138,92 +120,83 @@ class LicenseServer:
             self.presenting_keys,
             clock,
             passphrase=settings.passphrase(),
-            address=settings.status_address or f"urn:tongban:status:{department.split('/')[1]}",
+            address=status_address(settings, department),
+            once=(_urn(department),),
         )
         self.library = Library(self.database, neighbours, department)
         self.types = Types(self.database, clock)
         credentials = Credentials(settings.passphrase(), self.statuses.of)
-        self.finishing = Finishing(
-            self.database,
-            self.documents,
-            neighbours,
-            self.library,
-            self.types,
-            clock,
-            credentials,
-        )
-        self.issuing = Issuing(
-            self.database,
-            self.documents,
-            neighbours,
-            self.finishing,
-            self.types,
-            self._index,
-            clock,
-        )
+        self.finishing, self.issuing = self._made(neighbours, self.library, credentials)
         self.reading = Reading(self.database, self.documents, self._index, clock)
         self.successions = Successions(
             self.issuing, self.reading, self.documents, self.types, clock
         )
-        self.presenting = Presenting(self.database, self.documents, self._index, clock)
-        self.looks = Looks(self.database, self._index, clock)
-        self.delegating = Delegating(self.database, self._index, clock)
-        self.copies = Copies(self.database, objects, self.documents, neighbours, self.types, clock)
-        self.verifying = Verifying(
-            self.database, neighbours, self.statuses, self.presenting_keys, clock
-        )
-        self.wallets = Wallets(
+        self.holding = Holding(
+            settings,
             self.database,
+            objects,
+            self.documents,
             neighbours,
             self.types,
             credentials,
             self.statuses,
             self.presenting_keys,
-            clock,
-        )
-        self.offline = Offline(
-            self.presenting, self.statuses, self.presenting_keys, clock, department=department
-        )
-        self.batches = Batches(self.database, self.types, clock, neighbours.issuer)
-        of_batches = Finishing(
-            self.database,
-            self.documents,
-            neighbours,
-            LaterLibrary(self.database, neighbours, department),
-            self.types,
-            clock,
-            credentials,
-        )
-        self.batch_worker = BatchWorker(
-            self.database,
-            Issuing(
-                self.database,
-                self.documents,
-                remembering(neighbours),
-                of_batches,
-                self.types,
-                self._index,
-                clock,
-            ),
-            self.types,
-            clock,
-            threads=ISSUING_THREADS,
-        )
-        self.cases = channel and Cases(
-            self.database,
-            self.documents,
-            self.copies,
-            self.types,
-            channel,
-            neighbours,
-            objects,
             self._index,
             clock,
+            department=department,
         )
+        self.batches = Batches(self.database, self.types, clock, neighbours.issuer)
+        later = LaterLibrary(self.database, neighbours, department)
+        _, of_batches = self._made(neighbours, later, credentials, remembering(neighbours))
+        self.batch_worker = BatchWorker(
+            self.database, of_batches, self.types, clock, threads=ISSUING_THREADS
+        )
+        self.cases: Cases | None = None
+        if channel is not None:
+            self.cases = Cases(
+                self.database,
+                self.documents,
+                self.holding.copies,
+                self.types,
+                channel,
+                neighbours,
+                objects,
+                self._index,
+                clock,
+                by_persons=settings.archive_by_persons,
+            )
         self._issuing_threads = ThreadPoolExecutor(ISSUING_THREADS, "issuing")
         self._verifying_threads = ThreadPoolExecutor(VERIFYING_THREADS, "verifying")
         self._stopping = threading.Event()
         self._reconciler: threading.Thread | None = None
+
+    def _made(
+        self,
+        neighbours: Neighbours,
+        library: Library,
+        credentials: Credentials,
+        asking: Neighbours | None = None,
+    ) -> tuple[Finishing, Issuing]:
+        """What issues, and tells a library; `asking` is asked who issues by which seal."""
+        finishing = Finishing(
+            self.database,
+            self.documents,
+            neighbours,
+            library,
+            self.types,
+            self._clock,
+            credentials,
+        )
+        issuing = Issuing(
+            self.database,
+            self.documents,
+            asking or neighbours,
+            finishing,
+            self.types,
+            self._index,
+            self._clock,
+        )
+        return finishing, issuing
 
     def migrate(self) -> None:
         """Bring the database to this version, the holder index to this key, shipped types in."""
@@ -253,44 +226,8 @@ class LicenseServer:
             ),
             POLICY,
         )
-        server.add(
-            presentations_pb2_grpc.add_PresentationServiceServicer_to_server,
-            presentations.PresentationRpc(
-                self.presenting, self.looks, self._clock, self._verifying_threads
-            ),
-            presentations.POLICY,
-        )
-        server.add(
-            delegations_pb2_grpc.add_DelegationServiceServicer_to_server,
-            DelegationRpc(self.database, self.delegating, self._clock),
-            DELEGATIONS,
-        )
-        server.add(
-            offline_pb2_grpc.add_OfflineServiceServicer_to_server,
-            offline.OfflineRpc(
-                self.offline, self._clock, self._verifying_threads, department=self._department
-            ),
-            offline.POLICY,
-        )
-        server.add(
-            verifying_pb2_grpc.add_VerifyingServiceServicer_to_server,
-            verifying.VerifyingRpc(self.verifying, self.presenting, self._verifying_threads),
-            verifying.POLICY,
-        )
-        server.add(
-            verifying_pb2_grpc.add_CopyServiceServicer_to_server,
-            copies.CopyRpc(self.copies, self._issuing_threads),
-            copies.POLICY,
-        )
-        server.add(
-            wallets_pb2_grpc.add_WalletServiceServicer_to_server,
-            wallets.WalletRpc(self.wallets, self._verifying_threads, self._issuing_threads),
-            wallets.POLICY,
-        )
-        server.add(
-            offline_pb2_grpc.add_StatusListServiceServicer_to_server,
-            statuslist.StatusListRpc(self.statuses, self._issuing_threads),
-            statuslist.POLICY,
+        self.holding.register(
+            server, verifying_threads=self._verifying_threads, making=self._issuing_threads
         )
         server.add(
             batches_pb2_grpc.add_BatchServiceServicer_to_server,
@@ -338,8 +275,9 @@ class LicenseServer:
             requests.forget(work.session, self._clock.now() - KEPT)
         self.batches.sweep()
         self.enclosures.sweep()
+        self.holding.kept_copies.sweep()
         if self.cases:
-            self.cases.keeping.sweep()
+            self.cases.sweep()
         return Reconciled(
             finished=issued.finished,
             failed=issued.failed,
@@ -370,3 +308,16 @@ def _certify(authority: Authority | None, department: str) -> Certify | None:
     return lambda key, now: authority.certify_signer(
         key, name=f"presenting {department}", now=now, lifetime=PRESENTING_YEAR
     )
+
+
+def status_address(settings: Settings, department: str) -> str:
+    """What status lists are called by: as set, or where the pages serve them, or a urn."""
+    if settings.status_address:
+        return settings.status_address
+    if settings.portal.origin:
+        return f"{settings.portal.origin}/status"
+    return _urn(department)
+
+
+def _urn(department: str) -> str:
+    return f"urn:tongban:status:{department.split('/')[1]}"

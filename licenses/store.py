@@ -13,27 +13,38 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date, datetime
-from typing import Any
+from typing import TypeAlias
 
 import orjson
 import sqlalchemy as sa
 from sqlalchemy.orm import registry
 from sqlmodel import Field, Session, SQLModel, col, select
 
-from licenses.model import Act, Holder, License, LicenseState, Origin
+from licenses.model import MAY_CHANGE, NEVER_IN_FORCE, Act, Holder, License, LicenseState, Origin
 from licenses.texts import search_key
 from licenses.types.model import HolderCodeType
 from runtime.database import REQUEST_ID_LIMIT, UtcDateTime
 
 TABLES = registry()
+Reads: TypeAlias = Session  # what a question is asked in
 BIG_ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 #: Ordered by code point in every database.
 _KEY = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
-_LAST = chr(0x10FFFF)
 #: Read by `licenses.states`.
 _STATE_BEGAN = sa.text(
     "INSERT INTO license_state (license_id, at, state) VALUES (:license_id, :at, :state)"
 ).bindparams(sa.bindparam("at", type_=UtcDateTime))
+
+#: Of a license that ended: what it claimed is its successor's, or nobody's (`licenses.claims`).
+_RELEASED = tuple(
+    sa.text(one)
+    for one in (
+        "UPDATE license_claim SET next_id = '', next_valid_to = '' WHERE next_id = :id",
+        "UPDATE license_claim SET license_id = next_id, valid_to = next_valid_to, next_id = '', "
+        "next_valid_to = '' WHERE license_id = :id AND next_id <> ''",
+        "DELETE FROM license_claim WHERE license_id = :id",
+    )
+)
 
 
 class Table(SQLModel, registry=TABLES):
@@ -50,6 +61,8 @@ class LicenseRow(Table, table=True):
         sa.Index("license_of_issuer", "issuer", "id"),
         sa.Index("license_before", "predecessor"),
         sa.Index("license_in_state", "state", "issue_time"),
+        sa.Index("license_of_type", "type_id", "state", "id"),
+        sa.Index("license_by_time", "issuer", "issue_time", "id"),
     )
 
     id: str = Field(primary_key=True, max_length=32)
@@ -190,7 +203,7 @@ def request_of(session: Session, actor: str, request_id: str) -> tuple[License, 
     row = session.exec(
         select(LicenseRow).where(LicenseRow.actor == actor, LicenseRow.request_id == request_id)
     ).first()
-    return None if row is None else (_license(row), row.request_digest)
+    return None if row is None else (license_of(row), row.request_digest)
 
 
 def next_serial(session: Session, issuer: str, type_id: str, year: int) -> int:
@@ -233,75 +246,32 @@ def license_by_id(session: Session, license_id: str, *, lock: bool = False) -> L
         return None
     statement = select(LicenseRow).where(LicenseRow.id == license_id)
     row = session.exec(statement.with_for_update() if lock else statement).first()
-    return None if row is None else _license(row)
+    return None if row is None else license_of(row)
 
 
 def license_by_identifier(session: Session, identifier: str) -> License | None:
     """The license with an identifier."""
     row = session.exec(select(LicenseRow).where(LicenseRow.identifier == identifier)).first()
-    return None if row is None else _license(row)
+    return None if row is None else license_of(row)
 
 
-def issued(session: Session, issuer: str, *, after: str, size: int) -> list[License]:
-    """Licenses of an issuer in order of id."""
-    statement = (
-        select(LicenseRow)
-        .where(LicenseRow.issuer == issuer, col(LicenseRow.id) > after)
-        .order_by(LicenseRow.id)
-        .limit(size)
-    )
-    return [_license(row) for row in session.exec(statement)]
-
-
-def issued_to(
-    session: Session, issuer: str, prefix: str, *, after: tuple[str, int] | None, size: int
-) -> list[tuple[int, License]]:
-    """Licenses of an issuer by their holders' names that begin so, in order of name, then of id.
-
-    `prefix` is a key (`texts.search_key`). Each license comes with the place of that holder in it;
-    `after` is the id and the place of one that was shown, so that no token holds a name.
-    """
-    key, license_id, place = (
-        col(HolderRow.search_key),
-        col(HolderRow.license_id),
-        col(HolderRow.place),
-    )
-    conditions: list[Any] = [HolderRow.issuer == issuer, key >= prefix, key < prefix + _LAST]
-    if after is not None:
-        last = session.get(HolderRow, after)
-        if last is None or last.issuer != issuer:
-            return []
-        conditions.append(
-            sa.tuple_(key, license_id, place)
-            > sa.tuple_(
-                sa.literal(last.search_key), sa.literal(last.license_id), sa.literal(last.place)
-            )
-        )
-    statement = (
-        select(place, LicenseRow)
-        .join(LicenseRow, col(LicenseRow.id) == license_id)
-        .where(*conditions)
-        .order_by(key, license_id, place)
-        .limit(size)
-    )
-    return [(found, _license(row)) for found, row in session.exec(statement)]
-
-
-def held(session: Session, holder_index: bytes, *, after: str, size: int) -> list[License]:
-    """Licenses of a holder in order of id, without those that never came into force."""
-    never = (LicenseState.ISSUING.value, LicenseState.ABANDONED.value)
+def held(
+    session: Session, holder_index: bytes, *, after: str, size: int, license_id: str = ""
+) -> list[License]:
+    """Licenses of a holder, or the one, in order of id, without what never came into force."""
     statement = (
         select(LicenseRow)
         .join(HolderRow, col(HolderRow.license_id) == col(LicenseRow.id))
         .where(
             col(HolderRow.holder_index) == holder_index,
-            col(LicenseRow.state).not_in(never),
+            col(LicenseRow.state).not_in([one.value for one in NEVER_IN_FORCE]),
             col(LicenseRow.id) > after,
+            *([col(LicenseRow.id) == license_id] if license_id else []),
         )
         .order_by(LicenseRow.id)
         .limit(size)
     )
-    return [_license(row) for row in session.exec(statement)]
+    return [license_of(row) for row in session.exec(statement)]
 
 
 def unfinished(session: Session, limit: int) -> list[License]:
@@ -312,7 +282,7 @@ def unfinished(session: Session, limit: int) -> list[License]:
         .order_by(col(LicenseRow.issue_time), LicenseRow.id)
         .limit(limit)
     )
-    return [_license(row) for row in session.exec(statement)]
+    return [license_of(row) for row in session.exec(statement)]
 
 
 def move(
@@ -335,10 +305,14 @@ def move(
         return False
     values = {"license_id": license_id, "at": at, "state": after.value}
     session.execute(_STATE_BEGAN, values)
+    if after not in MAY_CHANGE:
+        for statement in _RELEASED:
+            session.execute(statement, {"id": license_id})
     return True
 
 
-def _license(row: LicenseRow) -> License:
+def license_of(row: LicenseRow) -> License:
+    """A license as its row has it."""
     return License(
         id=row.id,
         issuer=row.issuer,

@@ -31,7 +31,7 @@ from licenses.orders import holder_of, validate_order
 from licenses.reading import Reading
 from licenses.terms import succeeding
 from licenses.texts import check_no_name, check_text
-from licenses.types.model import LicenseType
+from licenses.types.model import FieldKind, LicenseType
 from licenses.types.reading import RESERVED
 from licenses.types.service import Types
 from runtime.clock import Clock, china_date
@@ -91,7 +91,8 @@ class Successions:
         `reason` holds no personal data, at most 200 characters. Raises what `Issuing.issue` raises,
         NotFound (LICENSE_NOT_FOUND), FailedPrecondition (TRANSITION_FORBIDDEN, LICENSE_EXPIRED,
         RENEWAL_TOO_EARLY) and InvalidArgument (BAD_TEXT, PERSONAL_NUMBER_IN_TEXT, HOLDER_IN_TEXT,
-        NOTHING_CHANGED, SAME_HOLDER, BAD_VALID_FROM).
+        NOTHING_CHANGED, SAME_HOLDER, OTHER_HOLDER, PICTURES_OF_OTHER_HOLDER, BAD_VALID_FROM). What
+        its type does not say is not transferred: FailedPrecondition, NOT_TRANSFERABLE.
         """
         if act not in SUCCESSIONS:
             raise ValueError("this act makes no new version")
@@ -103,6 +104,7 @@ class Successions:
         check_no_name(reason, [*before.people, *wish.people], name="reason")
         decide_transition(before.state, act)
         newest = self._types.newest(f"licenseTypes/{before.type_id}")
+        today = date.fromisoformat(china_date(self._clock.now()))
         holders = _holders(before, newest.type, wish)
         order = validate_order(
             Order(
@@ -113,9 +115,10 @@ class Successions:
                 pictures=wish.pictures,
                 carried=before.metadata,
                 paper=self._paper(before) if act is Act.CORRECT else None,
-            )
+            ),
+            today,
         )
-        today = date.fromisoformat(china_date(self._clock.now()))
+        _check_holders(before, newest.type, act, wish)
         _check_change(before, order, act, wish)
         if act is Act.TRANSFER and is_expired(before.valid_to, self._clock.now()):
             raise FailedPrecondition(
@@ -158,6 +161,43 @@ def _fields(before: License, wish: Wish) -> dict[str, str]:
         if key.startswith("KZ_") and key not in RESERVED
     }
     return {key: value for key, value in (own | dict(wish.fields)).items() if value}
+
+
+def _check_holders(before: License, kind: LicenseType, act: Act, wish: Wish) -> None:
+    """Only what its type says goes to another holder, and nobody's picture goes with it."""
+    known = {(one.name, one.code) for one in before.holders}
+    others = [one for one in wish.holders if one[1] not in {code for _, code in known}]
+    if act is Act.CORRECT and any(name not in {each for each, _ in known} for name, _ in others):
+        raise InvalidArgument(
+            "a correction changes the name or the number of a holder, and not both: that would be "
+            "another holder, to whom a license is transferred, or issued",
+            reason="OTHER_HOLDER",
+            message_zh="更正只能改持证主体的名称或号码之一，两者都改即为另一主体：请办理转移或另行签发",
+            violations=[FieldViolation("holder_code", "of another holder")],
+        )
+    if act is Act.TRANSFER and not kind.transferable:
+        raise FailedPrecondition(
+            "licenses of this type are not transferred (`transferable` of the type): cancel this "
+            "one, and issue one to the new holder",
+            reason="NOT_TRANSFERABLE",
+            message_zh="此类证照不能转移（类型未设 transferable）：请注销后为新的持证主体另行签发",
+        )
+    missing = [
+        one.code
+        for one in kind.fields
+        if one.kind is FieldKind.IMAGE
+        and one.code not in wish.pictures
+        and wish.fields.get(one.code) != ""
+    ]
+    if missing and (others or act is Act.TRANSFER):
+        raise InvalidArgument(
+            "another holder, or another number, needs the pictures anew: send "
+            + ", ".join(missing)
+            + ", or empty the field",
+            reason="PICTURES_OF_OTHER_HOLDER",
+            message_zh=f"持证主体或其号码变更须重新提交照片：{'、'.join(missing)}",
+            violations=[FieldViolation(f"pictures.{one}", "of the new holder") for one in missing],
+        )
 
 
 def _check_change(before: License, order: Order, act: Act, wish: Wish) -> None:

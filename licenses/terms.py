@@ -3,7 +3,8 @@
 1. The last day is never before the first. What is issued today is not over already, and begins
    within a year; one made from paper says the days of the paper, over or not.
 2. A correction keeps the days, or sets the first one right; a transfer is for the rest of them.
-3. A license is renewed from `renew_days` before its last day. The new version is valid from today,
+3. Where a field says the first day, that day it is, whatever the act.
+4. A license is renewed from `renew_days` before its last day. The new version is valid from today,
    since the one before ends at once, or, where that one is over, from the day after it: from the
    first day to the last is one term and no more.
 """
@@ -16,6 +17,7 @@ from datetime import date, timedelta
 
 from licenses.model import Act, License, Order, Origin
 from licenses.types.model import Validity
+from licenses.types.relations import values_at
 from licenses.types.values import read_day
 from runtime.errors import FailedPrecondition, FieldViolation, InvalidArgument
 
@@ -27,7 +29,8 @@ Term = tuple[date, date | None]
 def last_day(valid_from: date, rule: Validity, fields: Mapping[str, str]) -> date | None:
     """The last day by a type's rule; None is without end."""
     if rule.until_field:
-        return read_day(fields.get(rule.until_field, ""))
+        days = _days_at(rule.until_field, fields)
+        return None if not days or None in days else max(day for day in days if day)
     if rule.days:
         return valid_from + timedelta(days=rule.days - 1)
     if rule.unlimited:
@@ -41,14 +44,35 @@ def last_day(valid_from: date, rule: Validity, fields: Mapping[str, str]) -> dat
     return date(year, month + 1, valid_from.day) - timedelta(days=1)
 
 
+def first_day(rule: Validity, fields: Mapping[str, str]) -> date | None:
+    """The first day that a field says; None where none does."""
+    days = _days_at(rule.from_field, fields) if rule.from_field else []
+    return min((day for day in days if day), default=None)
+
+
+def _days_at(place: str, fields: Mapping[str, str]) -> list[date | None]:
+    return [read_day(one) for one in values_at(fields, place)]
+
+
+def _start_problem(order: Order, wished: date | None) -> list[FieldViolation]:
+    """Where a first day is asked for, and a field says another one."""
+    told = first_day(order.type.validity, order.fields)
+    if told is None or wished in (None, told):
+        return []
+    return [
+        FieldViolation("valid_from", f"fields.{order.type.validity.from_field} says another one")
+    ]
+
+
 def term_of(order: Order, today: date) -> Term:
     """First and last day of a new license. Raises InvalidArgument, BAD_LICENSE_FIELDS."""
     paper, rule = order.paper, order.type.validity
-    start = order.valid_from or (paper.issue_date if paper else today)
+    told = first_day(rule, order.fields)
+    start = told or order.valid_from or (paper.issue_date if paper else today)
     by_rule = last_day(start, rule, order.fields)
     end = order.valid_to or by_rule
     at_end = _end_place(order)
-    wrong: list[FieldViolation] = []
+    wrong = _start_problem(order, order.valid_from)
     if order.valid_to and by_rule and rule.until_field and by_rule != order.valid_to:
         wrong.append(FieldViolation("valid_to", f"fields.{rule.until_field} says another last day"))
     if end and end < start:
@@ -78,8 +102,9 @@ def _end_place(order: Order) -> str:
 
 def corrected(before: License, order: Order, wished: date | None, today: date) -> Term:
     """The days of a corrected license. Raises InvalidArgument, BAD_LICENSE_FIELDS."""
-    start = wished or before.valid_from
-    wrong: list[FieldViolation] = []
+    told = first_day(order.type.validity, order.fields)
+    start = told or wished or before.valid_from
+    wrong = _start_problem(order, wished)
     if wished and wished > max(today, before.valid_from):
         wrong.append(FieldViolation("valid_from", "after today, and after the first day so far"))
     end = before.valid_to
@@ -102,8 +127,7 @@ def transferred(before: License, order: Order, today: date) -> Term:
 def _says_another_end(before: License, order: Order) -> bool:
     """Whether the field that says the last day was changed."""
     until = order.type.validity.until_field
-    said = order.fields.get(until, "")
-    return bool(until) and said != before.metadata.get(until, "")
+    return bool(until) and _days_at(until, order.fields) != _days_at(until, before.metadata)
 
 
 def renewed(before: License, order: Order, wished: date | None, today: date) -> Term:
@@ -125,8 +149,10 @@ def renewed(before: License, order: Order, wished: date | None, today: date) -> 
                 renew_from=earliest.isoformat(),
             )
     after = until + timedelta(days=1) if until and until < today else today
-    start = wished or today
-    if start not in (today, after):
+    told = first_day(rule, order.fields)
+    _refuse(_start_problem(order, wished))
+    start = told or wished or today
+    if told is None and start not in (today, after):
         raise InvalidArgument(
             "a renewed license is valid from today, since the version before ends at once, or from "
             f"the day after that one's last where it is over: {today}"

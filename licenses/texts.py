@@ -3,8 +3,9 @@
 1. A text is kept exactly as it was given: any character of GB 18030-2022, also beyond the BMP. What
    shows nothing, or changes what is read, is refused (controls, marks of direction, spaces without
    width); joiners and selectors stay, since they shape the letters beside them.
-2. A name is found and ordered by its key: NFC, with the dots that stand for the dot within a name
-   (U+2022, U+2027, U+30FB) read as U+00B7. Keys are for finding only, and are shown nowhere.
+2. A name is found and ordered by its key: NFC, with whatever stands for the dot within a name (a
+   bullet, a full stop) read as U+00B7. Keys are for finding only, and are shown nowhere. Their
+   order is that of code points: within a block of ideographs by radical and strokes, not by sound.
 """
 
 from __future__ import annotations
@@ -26,7 +27,12 @@ _HIDDEN = re.compile(
 _NAME_LEAST = 2
 # Long numbers have no place in a reason: a citizen number, or a mobile number.
 _PERSONAL_NUMBER = re.compile(r"\d{17}[\dXx]|(?<!\d)1\d{10}(?!\d)")
-_DOTS = str.maketrans({"\u2022": "\u00b7", "\u2027": "\u00b7", "\u30fb": "\u00b7"})
+#: What people type for the dot within a name: bullets, and the stops and dots of other scripts.
+#: Keys are kept, so one that is added here needs a migration that makes them anew.
+_DOTS = str.maketrans(dict.fromkeys(
+    "\u2022\u2027\u30fb\uff65\uff0e\u2219\u22c5\u2024\u0387\u2e31\u2e33\u3002\u25cf\u26ab\ua78f.",
+    "\u00b7",
+))  # fmt: skip
 
 
 def text_problem(value: str, limit: int, *, required: bool) -> str:
@@ -42,8 +48,13 @@ def text_problem(value: str, limit: int, *, required: bool) -> str:
 
 
 def has_letter(value: str) -> bool:
-    """Whether there is anything to read in a text: marks and dots alone are nobody's name."""
-    return any(unicodedata.category(one)[0] in "LN" for one in value)
+    """Whether there is a letter of a script in a text: digits and marks alone are nobody's name."""
+    return any(unicodedata.category(one)[0] == "L" for one in value)
+
+
+def markup_in(value: str) -> bool:
+    """Whether a text has what no person's name has, and what spreadsheets and pages act on."""
+    return not set("<>=@&+").isdisjoint(value)
 
 
 def search_key(name: str) -> str:

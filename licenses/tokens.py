@@ -3,14 +3,14 @@
 1. One algorithm, ES256, and one key each, named by `kid` in the protected header; a token that says
    anything else is refused before a signature is looked at.
 2. What is read is bounded, and its payload is parsed only after its signature was found good.
-3. CBOR is read in one form, the deterministic one (RFC 8949 §4.2.1) that it is written in.
+3. CBOR is read in one form, the deterministic one (RFC 8949 §4.2.1) that it is written in, and
+   without tags but the one of COSE_Sign1: what readers make of tags is theirs to know.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -24,6 +24,10 @@ COSE_SIGN1: Final = 18
 _ALG, _CRIT, _KID, _X5CHAIN, _TYPE = 1, 2, 4, 33, 16
 _ES256: Final = -7
 _CONTEXT: Final = "Signature1"
+#: Major types of CBOR (RFC 8949 §3.1), and the simple values that are read: false, true, null.
+_BYTES, _TEXT, _LIST, _MAP, _TAGGED, _SIMPLE = 2, 3, 4, 5, 6, 7
+_SIMPLE_VALUES: Final = (20, 21, 22)
+_DEEPEST: Final = 12
 MOST: Final = 4 * 1024 * 1024
 
 
@@ -64,10 +68,8 @@ def read_cwt(data: bytes, trusted: Mapping[bytes, TrustedKey], *, kind: str = ""
     """Read a COSE_Sign1 of a trusted key. Raises TokenError."""
     if len(data) > MOST:
         raise TokenError(UNREADABLE)
-    tagged = _cbor(data)
-    if not isinstance(tagged, cbor2.CBORTag) or tagged.tag != COSE_SIGN1:
-        raise TokenError(UNREADABLE)
-    parts = tagged.value
+    tagged = _cbor(data, tag=COSE_SIGN1)
+    parts = tagged.value if isinstance(tagged, cbor2.CBORTag) else None
     if not isinstance(parts, list | tuple) or len(parts) != 4:
         raise TokenError(UNREADABLE)
     protected, _, payload, signature = parts
@@ -145,16 +147,45 @@ def _known(kid: Any, trusted: Mapping[bytes, TrustedKey]) -> TrustedKey:
     return key
 
 
-def _cbor(data: bytes) -> Any:
-    """One CBOR item and nothing after it."""
-    stream = io.BytesIO(data)
+def _cbor(data: bytes, *, tag: int | None = None) -> Any:
+    """One CBOR item and nothing after it, beneath `tag` where that is given. Raises TokenError."""
+    _check_shape(data, tag)
     try:
-        found = cbor2.CBORDecoder(stream).decode()
-    except Exception:  # noqa: BLE001  # its readers of tags raise what they like: decimal.Overflow
+        return cbor2.loads(data)
+    except (cbor2.CBORDecodeError, ValueError, TypeError):  # text that is no UTF-8, a list as key
         raise TokenError(UNREADABLE) from None
-    if stream.tell() != len(data):
+
+
+def _check_shape(data: bytes, tag: int | None) -> None:
+    """Walk an item without making anything of it: lengths are said, and nothing is tagged (rule 3).
+
+    Raises TokenError.
+    """
+    at, left, first = 0, [1], True
+    while left:
+        if not left[-1]:
+            left.pop()
+            continue
+        left[-1] -= 1
+        if at >= len(data):
+            raise TokenError(UNREADABLE)
+        kind, short = data[at] >> 5, data[at] & 31
+        wide = 1 << (short - 24) if 24 <= short <= 27 else 0
+        value = int.from_bytes(data[at + 1 : at + 1 + wide], "big") if wide else short
+        at += 1 + wide
+        if kind in (_BYTES, _TEXT):
+            at += value
+        elif kind in (_LIST, _MAP):
+            left.append(value * (2 if kind == _MAP else 1))
+        elif kind == _TAGGED and first and value == tag:
+            left.append(1)
+        elif kind == _TAGGED or (kind == _SIMPLE and short not in _SIMPLE_VALUES):
+            raise TokenError(UNREADABLE)
+        if short > 27 or at > len(data) or len(left) > _DEEPEST:
+            raise TokenError(UNREADABLE)
+        first = False
+    if at != len(data):
         raise TokenError(UNREADABLE)
-    return found
 
 
 def _canonical_map(data: bytes) -> Mapping[Any, Any]:

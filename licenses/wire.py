@@ -12,9 +12,10 @@ from typing import Final, TypeVar
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from licenses.checks import Check
 from licenses.model import Holder, License, LicenseState, Order, Origin, Paper
 from licenses.orders import holder_of
-from licenses.presentations.model import Check, Outcome
+from licenses.presentations.model import Outcome
 from licenses.types.model import LicenseType, TypeVersion
 from licenses.types.rpc import HOLDER_CODE_TYPES
 from licenses.v1 import licenses_pb2 as pb
@@ -155,8 +156,12 @@ def to_verdict(outcome: Outcome) -> seal_pb2.Verdict:
 def verdict_of(
     reason: str, summary: str, summary_zh: str, checks: Sequence[Check]
 ) -> seal_pb2.Verdict:
-    """A verdict with its checks: PASSED where there is no reason against it."""
+    """A verdict with its checks: PASSED where there is no reason against it.
+
+    A check that was not made is INDETERMINATE, and the summary says so.
+    """
     passed, failed = seal_pb2.INDICATION_PASSED, seal_pb2.INDICATION_FAILED
+    came_to = {True: passed, False: failed, None: seal_pb2.INDICATION_INDETERMINATE}
     return seal_pb2.Verdict(
         indication=failed if reason else passed,
         sub_indication=reason,
@@ -165,7 +170,7 @@ def verdict_of(
         checks=[
             seal_pb2.Check(
                 name=one.name,
-                indication=passed if one.passed else failed,
+                indication=came_to[one.passed],
                 detail=one.detail,
                 detail_zh=one.detail_zh,
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -21,11 +22,18 @@ from portal.node import NodeLink
 from portal.office.pages import ROUTES as OFFICE
 from portal.officer.pages import ROUTES as OFFICER
 from portal.pages import FOLDER, page, plain_refusal, refusal
+from portal.people.counter import ROUTES as COUNTER
+from portal.people.own import ROUTES as OWN
+from portal.people.pages import ROUTES as PEOPLE
 from portal.sessions.access import Recognising, sign_in_address
 from portal.sessions.keeping import COOKIE, Sessions, person_of, take_cookie
 from portal.settings import LinkSettings
 from portal.signin.pages import ROUTES as SIGN_IN
+from portal.signin.pages import home_of
 from portal.verifier.pages import ROUTES as VERIFIER
+from portal.verifier.pages import Verifying
+from portal.wallets.pages import ROUTES as WALLETS
+from portal.wallets.statuses import ROUTES as STATUSES
 from runtime.errors import (
     DomainError,
     InvalidArgument,
@@ -51,18 +59,21 @@ def make() -> Starlette:
     return make_app(NodeLink(LinkSettings.of_environment()))
 
 
-def make_app(node: NodeLink) -> Starlette:
+def make_app(node: NodeLink, sessions: Sessions | None = None) -> Starlette:
     """The application that asks `node`."""
-    sessions = Sessions()
+    sessions = sessions or Sessions(node=node.address)
 
     @asynccontextmanager
     async def connected(app: Starlette) -> AsyncIterator[None]:
         node.open()
         app.state.node = node
         app.state.sessions = sessions
+        app.state.verifying = Verifying(node)
+        sweeping = asyncio.create_task(sessions.keep_swept())
         try:
             yield
         finally:
+            sweeping.cancel()
             await sessions.close()
             await node.close()
 
@@ -70,14 +81,22 @@ def make_app(node: NodeLink) -> Starlette:
         routes=[
             Route("/", _start),
             *VERIFIER,
+            *WALLETS,
+            *STATUSES,
             *SIGN_IN,
             *APPLICANT,
             *OFFICE,
+            *PEOPLE,
+            *OWN,
+            *COUNTER,
             *AUDITOR,
             *OFFICER,
             Mount("/static", _Static(directory=FOLDER / "static")),
         ],
-        middleware=[Middleware(Guard), Middleware(Recognising, sessions=sessions)],
+        middleware=[
+            Middleware(Guard, settings=node.settings),
+            Middleware(Recognising, sessions=sessions),
+        ],
         exception_handlers={HTTPException: _refused_by_route, DomainError: _refused},
         lifespan=connected,
     )
@@ -98,7 +117,8 @@ _OVER: Final = frozenset({"SESSION_ENDED", "CERTIFICATE_EXPIRED", "CERTIFICATE_R
 
 
 async def _start(request: Request) -> Response:
-    return page(request, "start.html")
+    person = person_of(request)
+    return page(request, "start.html", home=home_of(person) if person else "")
 
 
 async def _refused(request: Request, error: Exception) -> Response:
@@ -112,7 +132,7 @@ async def _refused(request: Request, error: Exception) -> Response:
         take_cookie(answer, COOKIE)
         return answer
     kinds = (status for cls, status in _STATUSES.items() if isinstance(error, cls))
-    return refusal(request, error, next(kinds, 409))
+    return refusal(request, error, next(kinds, 500 if error.reason == "INTERNAL" else 409))
 
 
 async def _refused_by_route(request: Request, error: Exception) -> Response:

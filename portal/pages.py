@@ -24,12 +24,16 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from portal.languages import with_chinese_marked
+from portal.plain import STATUSES, plain_words
 from runtime.clock import CHINA
 from runtime.errors import DomainError
 
 LANGUAGES: Final = ("zh", "en")
-COOKIE: Final = "lang"
+LANGUAGE_COOKIE: Final = "lang"
 FOLDER: Final = Path(__file__).parent
+#: After how long a session that is not used is over; `sessions.keeping` holds it.
+IDLE_SECONDS: Final = 30 * 60
 YEAR: Final = 365 * 24 * 3600
 HEADERS: Final[Mapping[str, str]] = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
@@ -47,31 +51,82 @@ HEADERS: Final[Mapping[str, str]] = {
 
 def language_of(request: Request) -> str:
     """The reader's language: what the address asks for, else what was chosen before, else zh."""
-    asked = request.query_params.get(COOKIE) or request.cookies.get(COOKIE)
+    asked = request.query_params.get(LANGUAGE_COOKIE) or request.cookies.get(LANGUAGE_COOKIE)
     return asked if asked in LANGUAGES else LANGUAGES[0]
 
 
-def page(request: Request, template: str, *, status: int = 200, **facts: Any) -> Response:
-    """A page in the reader's language."""
+#: Which fields of a form a refusal is about, by its reason.
+WRONG: Final[Mapping[str, str]] = {
+    "REASON_REQUIRED": "reason",
+    "BAD_HOLDER_CODE": "code",
+    "ACCOUNT_EXISTS": "code",
+    "ACCOUNT_NOT_FOUND": "code",
+    "BAD_NAME": "name",
+    "WEAK_PASSWORD": "password",
+    "WRONG_CODE": "code",
+    "SIGN_IN_REFUSED": "login password code",
+    "INVITATION_NOT_FOUND": "link",
+}
+
+
+def page(
+    request: Request,
+    template: str,
+    *,
+    status: int = 200,
+    error: DomainError | None = None,
+    wrong: str = "",
+    **facts: Any,
+) -> Response:
+    """A page in the reader's language.
+
+    With `error`, `said` is the notice of it, and `marked(field)` the attributes by which a field is
+    told to be wrong and described by the notice: the fields `wrong` (space between), or those that
+    `WRONG` names.
+    """
     language = language_of(request)
+    fields = (wrong or WRONG.get(error.reason, "")).split() if error else []
     text = (
         _environment()
         .get_template(template)
         .render(
             **facts,
+            error=error,
+            said=_said(error, language),
+            marked=lambda field: _MARK if field in fields else "",
             lang=language,
             say=sayer(language),
             path=request.url.path,
+            idle_seconds=IDLE_SECONDS,
             person=request.scope.get("tongban.person"),
             other_language=_other(request, language),
         )
     )
+    if language == "en":
+        text = with_chinese_marked(text)
     answer = HTMLResponse(text, status_code=status, headers={"Content-Language": language})
-    if request.query_params.get(COOKIE) == language:
+    if request.query_params.get(LANGUAGE_COOKIE) == language:
         answer.set_cookie(
-            COOKIE, language, max_age=YEAR, secure=True, httponly=True, samesite="lax"
+            LANGUAGE_COOKIE, language, max_age=YEAR, secure=True, httponly=True, samesite="lax"
         )
     return answer
+
+
+_MARK: Final = Markup(' aria-invalid="true" aria-describedby="said"')
+
+
+def _said(error: DomainError | None, language: str) -> Markup:
+    """The notice above a form that was refused, which its fields are described by."""
+    if error is None:
+        return Markup()
+    text = sayer(language)(*plain_words(error))
+    return Markup('<p class="notice bad" role="alert" id="said">{}</p>').format(text)
+
+
+def rendered(template: str, language: str, **facts: Any) -> str:
+    """The text of a template that is no page of a site, in a language."""
+    found = _environment().get_template(template)
+    return found.render(**facts, lang=language, say=sayer(language))
 
 
 def picture_of_code(text: str) -> str:
@@ -86,19 +141,27 @@ def picture(png: bytes) -> str:
 
 def refusal(request: Request, error: DomainError, status: int) -> Response:
     """The page that says what happened, and what to do, in plain words."""
-    told = {"message": error.message, "message_zh": error.message_zh or error.message}
-    return page(request, "refusal.html", status=status, reason=error.reason, **told)
+    message, message_zh = plain_words(error)
+    return page(
+        request,
+        "refusal.html",
+        status=status,
+        reason=error.reason,
+        message=message,
+        message_zh=message_zh,
+    )
 
 
 def plain_refusal(request: Request, status: int) -> Response:
     """The page of an answer that has nothing more to say: not found, not allowed."""
+    message, message_zh = STATUSES.get(status, STATUSES[404])
     return page(
         request,
         "refusal.html",
         status=status,
         reason=HTTPStatus(status).phrase.upper().replace(" ", "_"),
-        message="There is no such page. Go back to the start.",
-        message_zh="没有这个页面，请返回首页。",
+        message=message,
+        message_zh=message_zh,
     )
 
 
@@ -110,8 +173,8 @@ def sayer(language: str) -> Callable[[str, str], str]:
 def _other(request: Request, language: str) -> str:
     """The address of this page in the other language."""
     other = LANGUAGES[1 - LANGUAGES.index(language)]
-    asked = [(k, v) for k, v in request.query_params.multi_items() if k != COOKIE]
-    return "?" + urlencode([*asked, (COOKIE, other)])
+    asked = [(k, v) for k, v in request.query_params.multi_items() if k != LANGUAGE_COOKIE]
+    return "?" + urlencode([*asked, (LANGUAGE_COOKIE, other)])
 
 
 @cache
@@ -123,13 +186,13 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["time"] = _time
+    environment.filters["time"] = shown_time
     environment.filters["last"] = lambda name: str(name).rpartition("/")[2]
     environment.globals["icon"] = icon
     return environment
 
 
-def _time(at: datetime) -> str:
+def shown_time(at: datetime) -> str:
     """A time as people here read it, in China's."""
     return at.replace(tzinfo=at.tzinfo or UTC).astimezone(CHINA).strftime("%Y-%m-%d %H:%M:%S")
 

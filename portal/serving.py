@@ -23,7 +23,8 @@ THREADS = 1
 
 
 def main() -> None:
-    """Serve until told to stop."""
+    """Serve until told to stop; what it writes, nobody else on the machine reads."""
+    os.umask(0o077)
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--listen", required=True, help="host:port")
     parser.add_argument("--certificate", type=Path, required=True)

@@ -10,6 +10,8 @@ from runtime.errors import FailedPrecondition
 
 NODE = "TONGBAN_PORTAL_NODE"
 IDENTITY = "TONGBAN_PORTAL_IDENTITY"
+ORIGIN = "TONGBAN_PORTAL_ORIGIN"
+PROXIES = "TONGBAN_PORTAL_PROXIES"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,12 +20,21 @@ class LinkSettings:
 
     node: str
     identity: Path
+    #: Where people open the pages; empty where nothing is set.
+    origin: str = ""
+    #: Networks of the proxies before the portal, whose `X-Forwarded-For` is believed.
+    proxies: tuple[str, ...] = ()
 
     @classmethod
     def of_environment(cls) -> LinkSettings:
         """As `environment` wrote it. Raises FailedPrecondition, PORTAL_NOT_TOLD."""
         try:
-            return cls(node=os.environ[NODE], identity=Path(os.environ[IDENTITY]))
+            return cls(
+                node=os.environ[NODE],
+                identity=Path(os.environ[IDENTITY]),
+                origin=os.environ.get(ORIGIN, ""),
+                proxies=tuple(os.environ.get(PROXIES, "").split()),
+            )
         except KeyError as error:
             raise FailedPrecondition(
                 f"the portal is started by `tongban serve`, which sets {error.args[0]}",
@@ -33,4 +44,9 @@ class LinkSettings:
 
     def environment(self) -> dict[str, str]:
         """Variables that tell a process of the portal all this."""
-        return {NODE: self.node, IDENTITY: str(self.identity)}
+        return {
+            NODE: self.node,
+            IDENTITY: str(self.identity),
+            ORIGIN: self.origin,
+            PROXIES: " ".join(self.proxies),
+        }

@@ -242,13 +242,15 @@ class Authority:
             fresh = [certificates.revoked(serial, now) for serial in sorted(set(serials) - known)]
             self._write_crl(self.ended_path, [*held, *fresh], now)
 
-    def begin_ended_list(self, *, now: datetime) -> None:
-        """Make the list of ended sessions, for an authority of before there were any.
+    def begin_ended_list(self, serials: Collection[int] = (), *, now: datetime) -> None:
+        """Make the list of ended sessions where there is none, with these serial numbers on it.
 
-        One that is lost may be begun anew only after no session is left: nobody asks for it then.
+        Where it was lost they are those of all sessions that may last: which of them were ended is
+        not known any more.
         """
         if not self.ended_path.exists():
-            self._write_crl(self.ended_path, [], now)
+            ended = [certificates.revoked(serial, now) for serial in sorted(serials)]
+            self._write_crl(self.ended_path, ended, now)
 
     def _certified(
         self,

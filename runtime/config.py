@@ -228,11 +228,22 @@ class Settings(BaseSettings):
     fonts: Path | None = Field(
         None, description="Folder of more fonts (.ttf, .otf, .ttc, .woff) for names on licenses."
     )
+    wallet_hosts: list[str] = Field(
+        [],
+        description="Hosts of other departments' own systems that wallets may be told to post "
+        "their answers to (https); the node's pages always may.",
+    )
     status_address: str = Field(
         "",
         max_length=200,
         description="What status lists of licenses are called by, without their number, such as "
-        "https://host/status; empty is a urn of the department. Never changed once used.",
+        "https://host/status; empty is where the pages serve them (portal.origin and /status), or "
+        "without an origin a urn of the department. Never changed once used.",
+    )
+    archive_by_persons: bool = Field(
+        False,
+        description="Only people who signed in ask to destroy archives, and decide on it: no "
+        "program's certificate does.",
     )
     origin: str = Field("tongban.local/log", description="The audit log's name in checkpoints.")
     metrics: str = Field("", description="host:port of Prometheus metrics; empty is none.")

@@ -30,6 +30,7 @@ class Issued:
     begins: datetime
     ends: datetime
     der: bytes
+    serial: int
     #: SHA-256 of `der`, hexadecimal.
     fingerprint: str
     #: Whether the system made its key, and the node never had it.
@@ -50,6 +51,7 @@ def described(path: Path) -> Issued | None:
         begins=certificate.not_valid_before_utc,
         ends=certificate.not_valid_after_utc,
         der=certificate.public_bytes(serialization.Encoding.DER),
+        serial=certificate.serial_number,
         fingerprint=certificate.fingerprint(hashes.SHA256()).hex(),
         by_system=path.with_suffix(".csr").exists(),
     )

@@ -24,7 +24,8 @@ from runtime.errors import DataLoss, InvalidArgument, NotFound, Unavailable
 
 _PART = re.compile(r"[A-Za-z0-9._=-]{1,128}")
 _PIECE = 256 * 1024
-_NOT_FIRST = {"PreconditionFailed", "ConditionalRequestConflict"}
+#: How a server says that another one was first.
+NOT_FIRST = {"PreconditionFailed", "ConditionalRequestConflict"}
 
 
 #: Bytes, or a view of a file that is mapped into memory.
@@ -251,7 +252,7 @@ class S3Store:
                     headers={"If-None-Match": "*", "Content-Length": str(len(data))},
                 )
             except S3Error as error:
-                if error.code in _NOT_FIRST:
+                if error.code in NOT_FIRST:
                     return False
                 raise
             return True

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import TypeVar
 
 from runtime.errors import FieldViolation, InvalidArgument
@@ -49,6 +50,25 @@ def last_number_of(token: str) -> int:
     if text and not (text.isascii() and text.isdigit() and len(text) <= 18):
         raise bad_token()
     return int(text or 0)
+
+
+def token_after_moment(at: datetime, last: str) -> str:
+    """The token of the page that begins after `last` of a moment, in a list by time."""
+    return token_after(f"{at.isoformat()} {last}")
+
+
+def moment_of(token: str) -> tuple[datetime, str] | None:
+    """What the page begins after in a list by time; None at the beginning. Raises likewise."""
+    if not token:
+        return None
+    text, _, last = last_of(token).partition(" ")
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise bad_token() from None
+    if at.tzinfo is None:
+        raise bad_token()
+    return at, last
 
 
 def bad_token() -> InvalidArgument:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -38,6 +39,12 @@ class PortalSettings(BaseModel):
         "",
         description="Where people open the pages, such as https://tongban.example:8443; of this "
         "machine (https://localhost and the port) if not set. Passkeys are bound to it.",
+    )
+
+    proxies: tuple[IPv4Network | IPv6Network, ...] = Field(
+        (),
+        description="Networks of proxies before the pages: from these alone X-Forwarded-For is "
+        "believed. Whoever connects from elsewhere is taken by their own address.",
     )
 
     @field_validator("listen")
@@ -77,7 +84,7 @@ class SignInSettings(BaseModel):
     roles_claim: str = Field(
         "roles",
         description="Claim with a person's roles: applicant, or some of department, "
-        "administrator, auditor, counter.",
+        "administrator, auditor, counter (see roles).",
     )
     department_claim: str = Field(
         "department", description="Claim with the id of the department where somebody works."
@@ -85,6 +92,38 @@ class SignInSettings(BaseModel):
     holder_claim: str = Field(
         "holder_code", description="Claim with an applicant's citizen number or credit code."
     )
+
+    roles: frozenset[str] = Field(
+        frozenset({"applicant", "department"}),
+        description="Roles that the platform may give; administrator, auditor and counter only "
+        "where they are named here.",
+    )
+    departments: frozenset[str] = Field(
+        frozenset(),
+        description="Ids of the departments whose people sign in there; all but the node's own if "
+        "not set.",
+    )
+    prompt: str = Field(
+        "login",
+        description="What the platform is told to ask (OpenID Connect prompt): login asks for the "
+        "password each time; empty takes a session that the browser has there, which is wrong "
+        "where several people use one browser.",
+    )
+
+    @field_validator("roles")
+    @classmethod
+    def _given(cls, roles: frozenset[str]) -> frozenset[str]:
+        known = {"applicant", "department", "administrator", "auditor", "counter"}
+        if not roles <= known:
+            raise ValueError(f"roles are some of {', '.join(sorted(known))}")
+        return roles
+
+    @field_validator("prompt")
+    @classmethod
+    def _a_prompt(cls, text: str) -> str:
+        if text not in ("", "login", "select_account", "consent"):
+            raise ValueError("prompt is login, select_account, consent or nothing")
+        return text
 
     @field_validator("issuer")
     @classmethod

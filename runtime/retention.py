@@ -1,30 +1,33 @@
 """Objects that are written once and kept until a time: archives and what proves their end.
 
 1. What is kept has a name that was never taken; it is not replaced, and not deleted before its
-   time. Without a time (None) it is kept for good.
-2. On an S3 server that is the server's doing: a bucket of its own with object lock (COMPLIANCE), or
-   a legal hold where there is no end. Not even the bucket's owner deletes a version earlier.
+   time. Without a time (None) it is kept for good. A time is made later by a repeat, never earlier.
+2. On an S3 server that is the server's doing: a bucket of its own with object lock (COMPLIANCE).
+   Not even the bucket's owner deletes a version earlier. What is kept for good is locked so for
+   `FAR`, besides a legal hold: the owner of the keys can lift a hold, and nobody such a lock.
 3. In a folder it is *ours*: this code refuses, and files are read-only, but whoever owns the folder
    can still remove one. `lock` says which of the two it is, and so do reports.
 """
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final, Protocol
 
 from runtime.clock import SYSTEM, Clock
 from runtime.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
-from runtime.objects import FileStore, ObjectStore, S3Store, check_name
+from runtime.objects import NOT_FIRST, FileStore, ObjectStore, S3Store, check_name
 
 OBJECT_LOCK: Final = "object_lock"
 WRITE_ONCE: Final = "write_once"
 ARCHIVE: Final = "archive"
 _UNTIL: Final = ".until"
+#: How far ahead a server locks what is kept for good: servers take no more than a century.
+FAR: Final = timedelta(days=99 * 365)
 #: How servers say that an object has no lock of a kind.
 _NO_LOCK: Final = frozenset(
     (
@@ -47,8 +50,8 @@ class RetainedStore(Protocol):
     def put_once(self, name: str, data: bytes, until: datetime | None) -> None:
         """Write and keep until then; for good without a time.
 
-        A repeat with the same bytes is no harm. Raises AlreadyExists (OBJECT_KEPT) where the name
-        is taken by others.
+        A repeat with the same bytes is no harm: they are kept at least until then. Raises
+        AlreadyExists (OBJECT_KEPT) where the name is taken by others.
         """
         ...
 
@@ -57,7 +60,10 @@ class RetainedStore(Protocol):
         ...
 
     def kept_until(self, name: str) -> datetime | None:
-        """Until when it is kept, None for good. Raises NotFound, and as `get`."""
+        """Until when it is kept, None for good.
+
+        Raises NotFound, and FailedPrecondition (OBJECT_NOT_LOCKED, RETENTION_UNREADABLE).
+        """
         ...
 
     def destroy(self, name: str) -> None:
@@ -87,13 +93,15 @@ class RetainedFolder:
         self._root = root
         self._clock = clock
         self._opened: FileStore | None = None
+        self._opening = Lock()
 
     @property
     def _files(self) -> FileStore:
         """The folder is made by the first who needs it."""
-        if self._opened is None:
-            self._opened = FileStore(self._root)
-        return self._opened
+        with self._opening:  # opening a folder clears away what is being written in it
+            if self._opened is None:
+                self._opened = FileStore(self._root)
+            return self._opened
 
     def put_once(self, name: str, data: bytes, until: datetime | None) -> None:
         """See RetainedStore. Its time is written first: no file is ever there without one."""
@@ -102,6 +110,7 @@ class RetainedFolder:
             before = self._files.get(name + _UNTIL)
             there = self._files.exists(name)
             if there and self._files.get(name) == data:
+                self._keep_longer(name, until)
                 return
             if there or before != told:
                 raise _taken()
@@ -110,14 +119,28 @@ class RetainedFolder:
         for each in (name, name + _UNTIL):
             (self._files.root / check_name(each)).chmod(0o400)
 
+    def _keep_longer(self, name: str, until: datetime | None) -> None:
+        if _shorter(lambda: self.kept_until(name), until):
+            told = until.astimezone(UTC).isoformat() if until else _FOREVER
+            self._files.put(name + _UNTIL, told.encode())
+            (self._files.root / check_name(name + _UNTIL)).chmod(0o400)
+
     def get(self, name: str) -> bytes:
         """See RetainedStore."""
         return self._files.get(name)
 
     def kept_until(self, name: str) -> datetime | None:
         """See RetainedStore."""
-        told = self._files.get(name + _UNTIL).decode()
-        return None if told == _FOREVER else datetime.fromisoformat(told)
+        try:
+            told = self._files.get(name + _UNTIL).decode()
+            return None if told == _FOREVER else datetime.fromisoformat(told).astimezone(UTC)
+        except ValueError:
+            raise FailedPrecondition(
+                "what was written of its retention cannot be read: compare it with the archive's "
+                "own record",
+                reason="RETENTION_UNREADABLE",
+                message_zh="其保管期限记录无法读取：请与归档记录核对",
+            ) from None
 
     def destroy(self, name: str) -> None:
         """See RetainedStore."""
@@ -151,23 +174,49 @@ class RetainedBucket:
         self._made = True
 
     def put_once(self, name: str, data: bytes, until: datetime | None) -> None:
-        """See RetainedStore."""
+        """See RetainedStore. The server itself lets one of several writers at once be the first."""
+        with _errors():
+            # A name whose newest version is a delete marker is absent to the condition.
+            if not self._versions(name) and self._put_first(name, data, until):
+                return
+            if self.get(name) != data:
+                raise _taken()
+            self._keep_longer(name, until)
+
+    def _put_first(self, name: str, data: bytes, until: datetime | None) -> bool:
+        """The client has no conditional put; the request is made here, once."""
+        from minio.error import S3Error
+
+        headers = {
+            "If-None-Match": "*",
+            "Content-Length": str(len(data)),
+            "x-amz-object-lock-mode": "COMPLIANCE",
+            "x-amz-object-lock-retain-until-date": _stamp(until or datetime.now(UTC) + FAR),
+        }
+        if until is None:
+            headers["x-amz-object-lock-legal-hold"] = "ON"
+        try:
+            self._client._execute(  # noqa: SLF001  # put_object has no condition
+                "PUT", self._bucket, self._key(name), body=data, headers=headers
+            )
+        except S3Error as error:
+            if error.code in NOT_FIRST:
+                return False
+            raise
+        return True
+
+    def _keep_longer(self, name: str, until: datetime | None) -> None:
+        """Lock what is there at least until then: one that was put there may have no lock."""
         from minio.commonconfig import COMPLIANCE
         from minio.retention import Retention
 
-        with _errors():
-            if self._versions(name):
-                if self.get(name) == data:
-                    return
-                raise _taken()
-            self._client.put_object(
-                self._bucket,
-                self._key(name),
-                io.BytesIO(data),
-                len(data),
-                retention=Retention(COMPLIANCE, until) if until else None,
-                legal_hold=until is None,
-            )
+        if not _shorter(lambda: self.kept_until(name), until):
+            return
+        key, version = self._key(name), self._first(name)
+        lock = Retention(COMPLIANCE, until or datetime.now(UTC) + FAR)
+        self._client.set_object_retention(self._bucket, key, lock, version_id=version)
+        if until is None:
+            self._client.enable_object_legal_hold(self._bucket, key, version_id=version)
 
     def get(self, name: str) -> bytes:
         """See RetainedStore. The first version: a later one is nobody's that this code made."""
@@ -186,7 +235,7 @@ class RetainedBucket:
             version = self._first(name)
             key = self._key(name)
             found = _said(lambda: self._client.get_object_retention(self._bucket, key, version))
-            held = found is None and _said(
+            held = _said(
                 lambda: self._client.is_object_legal_hold_enabled(self._bucket, key, version)
             )
         if held:
@@ -230,6 +279,19 @@ class RetainedBucket:
 
     def _key(self, name: str) -> str:
         return self._prefix + check_name(name)
+
+
+def _shorter(kept: Callable[[], datetime | None], until: datetime | None) -> bool:
+    """Whether what is there is kept for less than that, or nothing can be read of it."""
+    try:
+        found = kept()
+    except (FailedPrecondition, NotFound):
+        return True
+    return found is not None and (until is None or found < until.replace(microsecond=0))
+
+
+def _stamp(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _said(ask: Callable[[], Any]) -> Any:

@@ -34,8 +34,9 @@ from runtime.status import DETAILS_KEY, code_of, to_status
 from runtime.telemetry import CALLS, SECONDS
 
 Policy = Mapping[str, frozenset[Role]]
-#: Every system, and everybody who works at a department; an applicant only where a policy says so.
-ANY_ROLE = frozenset(Role) - {Role.APPLICANT}
+#: Every system, and everybody who works at a department; an applicant, and the node's pages before
+#: somebody has signed in, only where a policy says so.
+ANY_ROLE = frozenset(Role) - {Role.APPLICANT, Role.PORTAL}
 #: Applicants, too: what a method with this answers is nobody's secret.
 EVERYBODY = frozenset(Role)
 

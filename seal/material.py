@@ -83,6 +83,10 @@ class TrustMaterial:
         self._known: _Known | None = None
         self._forgotten = 0
 
+    def now(self) -> datetime:
+        """The time by which documents are judged here."""
+        return self._clock.now()
+
     def current(self) -> TrustStore:
         """Anchors and the lists in force, issued anew where their time is half over."""
         return self._look().store

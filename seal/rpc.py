@@ -14,9 +14,10 @@ from runtime.identity import Role
 from runtime.rpc import ANY_ROLE, Call
 from seal.material import OWN_SOURCE
 from seal.recognition.wire import to_trusted
+from seal.rpc_evidence import EVIDENCE_POLICY, EvidenceRpc
 from seal.rpc_life import LIFE_POLICY
 from seal.rpc_sealing import SEALING_POLICY
-from seal.rpc_verifying import VERIFYING_POLICY, VerifyingRpc
+from seal.rpc_verifying import VERIFYING_POLICY
 from seal.v1 import seal_pb2 as pb
 from seal.wire import to_seal
 
@@ -26,11 +27,12 @@ POLICY: Mapping[str, frozenset[Role]] = {
     "GetSeal": ANY_ROLE,
     "ListSeals": ANY_ROLE,
     **VERIFYING_POLICY,
+    **EVIDENCE_POLICY,
     "GetTrustMaterial": ANY_ROLE,
 }
 
 
-class SealRpc(VerifyingRpc):
+class SealRpc(EvidenceRpc):
     """The servicer. A plain method runs in a worker thread."""
 
     def GetSeal(self, request: pb.GetSealRequest, call: Call) -> pb.GetSealResponse:  # noqa: N802

@@ -37,6 +37,24 @@ def _server_uri(folder: Path) -> tuple[str, Callable[[], None]]:
     return server.get_uri(), server.cleanup
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _passphrases_are_stretched_less() -> Iterator[None]:
+    """Key files made in a test's own process open in a millisecond: nobody guesses at them."""
+    from seal.keys import signers
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(signers, "_ITERATIONS", 1000)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _migrations_run_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    from tests.builders.migrated import from_the_first
+
+    with from_the_first(tmp_path_factory.mktemp("migrated")):
+        yield
+
+
 @pytest.fixture(scope="session")
 def _postgres_server() -> Iterator[Callable[[], str]]:
     """Makes a fresh database on a server of this session, and returns its URL."""

@@ -48,6 +48,6 @@ def invited_facts(made: Invited, settings: config.Settings) -> Facts:
     """A new or a reset account, with the link that is told once."""
     return {
         **facts_of(made.account),
-        "link": f"{settings.portal.where}/enrol/{made.token}",
+        "link": f"{settings.portal.where}/enrol#{made.token}",
         "expire_time": made.expire_time.isoformat(),
     }

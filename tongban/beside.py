@@ -1,7 +1,11 @@
 """The portal's process beside the node: started when the node answers, watched, ended with it.
 
 1. It knows where the node answers and has a certificate of its own; it holds nothing of the node's.
-2. One that ends by itself is started again, later each time; the node goes on meanwhile.
+   Of the node's environment, where settings and secrets may stand, it gets what `INHERITED` names
+   and nothing else; it starts in the root folder, imports nothing from where it stands, and what it
+   writes is its owner's only.
+2. One that ends by itself is started again, later each time, until one has run for a minute; the
+   node goes on meanwhile.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ import os
 import socket
 import sys
 from asyncio.subprocess import Process
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +30,12 @@ FIRST_WAIT: Final = 1.0
 LONGEST_WAIT: Final = 60.0
 START_SECONDS: Final = 20.0
 STOP_SECONDS: Final = 5.0
+#: What a process takes from the one that starts it: where programs, libraries and scratch files
+#: are, the language, the time zone. Whatever else stands there is the node's own.
+INHERITED: Final = frozenset(
+    {"PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH",
+     "PYTHONDONTWRITEBYTECODE"}
+)  # fmt: skip
 
 _log = structlog.get_logger()
 
@@ -34,8 +45,13 @@ class PortalProcess:
 
     def __init__(self, settings: PortalSettings, identity: Path, node: str) -> None:
         self._settings = settings
-        self._identity = identity
-        self._link = LinkSettings(node=node, identity=identity)
+        self._identity = identity.absolute()
+        self._link = LinkSettings(
+            node=node,
+            identity=self._identity,
+            origin=settings.origin,
+            proxies=tuple(str(one) for one in settings.proxies),
+        )
         self._process: Process | None = None
         self._watch: asyncio.Task[None] | None = None
 
@@ -58,14 +74,15 @@ class PortalProcess:
 
     async def _run(self) -> None:
         asked = self._settings
-        command = (sys.executable, "-m", "portal.serving", "--listen", asked.listen)
-        files = (
-            "--certificate", str(asked.certificate or self._identity / "cert.pem"),
-            "--key", str(asked.key or self._identity / "key.pem"),
-        )  # fmt: skip
-        environment = {**os.environ, **self._link.environment()}
+        command = (sys.executable, "-P", "-m", "portal.serving", "--listen", asked.listen)
+        certificate = asked.certificate or self._identity / "cert.pem"
+        key = asked.key or self._identity / "key.pem"
         self._process = await asyncio.create_subprocess_exec(
-            *command, *files, env=environment, stdin=asyncio.subprocess.PIPE
+            *command,
+            *("--certificate", str(certificate.absolute()), "--key", str(key.absolute())),
+            env={**inherited(os.environ), **self._link.environment()},
+            cwd=self._identity.anchor,
+            stdin=asyncio.subprocess.PIPE,
         )
         deadline = asyncio.get_running_loop().time() + START_SECONDS
         while not await _answers(asked.listen):
@@ -83,10 +100,13 @@ class PortalProcess:
 
     async def _keep(self) -> None:
         wait = FIRST_WAIT
+        loop = asyncio.get_running_loop()
         while True:
-            process = self._process
+            process, since = self._process, loop.time()
             if process is not None:
                 code = await process.wait()
+                if loop.time() - since > LONGEST_WAIT:
+                    wait = FIRST_WAIT
                 _log.error("portal_ended", code=code, again_in=wait)
             await asyncio.sleep(wait)
             wait = min(wait * 2, LONGEST_WAIT)
@@ -94,8 +114,6 @@ class PortalProcess:
                 await self._run()
             except Unavailable as error:
                 _log.error("portal_not_started", reason=error.reason)
-                continue
-            wait = FIRST_WAIT
 
     async def _end(self) -> None:
         process, self._process = self._process, None
@@ -123,6 +141,11 @@ class PortalProcess:
                     message_zh=f"无法在 {self._settings.listen} 提供门户：端口已被占用或不是"
                     "本机地址；请用 --portal 另选",
                 ) from error
+
+
+def inherited(environment: Mapping[str, str]) -> dict[str, str]:
+    """Of the node's environment, what its portal gets (rule 1)."""
+    return {name: value for name, value in environment.items() if name in INHERITED}
 
 
 async def _answers(address: str) -> bool:

@@ -36,6 +36,7 @@ from exchange.v1 import (
     lists_pb2_grpc,
     monitoring_pb2_grpc,
     oversight_pb2_grpc,
+    quality_pb2_grpc,
     query_pb2,
     query_pb2_grpc,
     sources_pb2_grpc,
@@ -43,11 +44,13 @@ from exchange.v1 import (
 )
 from licenses.v1 import (
     archives_pb2_grpc,
+    batches_pb2_grpc,
     delegations_pb2_grpc,
     licenses_pb2_grpc,
     materials_pb2_grpc,
     offline_pb2_grpc,
     presentations_pb2_grpc,
+    sharing_pb2_grpc,
     verifying_pb2_grpc,
     wallets_pb2_grpc,
 )
@@ -140,6 +143,7 @@ class Client:
         self.files = files_pb2_grpc.FileServiceStub(self.channel)
         self.spatial = spatial_pb2_grpc.SpatialServiceStub(self.channel)
         self.sources = sources_pb2_grpc.SourceServiceStub(self.channel)
+        self.quality = quality_pb2_grpc.QualityServiceStub(self.channel)
         self.connectors = connecting_pb2_grpc.ConnectorServiceStub(self.channel)
         self.delivery = delivery_pb2_grpc.DeliveryServiceStub(self.channel)
         self.audit = audit_pb2_grpc.AuditServiceStub(self.channel)
@@ -147,6 +151,7 @@ class Client:
         self.trust = trust_pb2_grpc.TrustServiceStub(self.channel)
         self.licenses = licenses_pb2_grpc.LicenseServiceStub(self.channel)
         self.presentations = presentations_pb2_grpc.PresentationServiceStub(self.channel)
+        self.batches = batches_pb2_grpc.BatchServiceStub(self.channel)
         self.materials = materials_pb2_grpc.MaterialServiceStub(self.channel)
         self.archives = archives_pb2_grpc.ArchiveServiceStub(self.channel)
         self.delegations = delegations_pb2_grpc.DelegationServiceStub(self.channel)
@@ -154,6 +159,7 @@ class Client:
         self.statuses = offline_pb2_grpc.StatusListServiceStub(self.channel)
         self.verifying = verifying_pb2_grpc.VerifyingServiceStub(self.channel)
         self.copies = verifying_pb2_grpc.CopyServiceStub(self.channel)
+        self.sharing = sharing_pb2_grpc.SharingServiceStub(self.channel)
         self.wallets = wallets_pb2_grpc.WalletServiceStub(self.channel)
 
     @property

@@ -2,15 +2,21 @@
 
 The exchange is asked here, under the department's grants and with its certificate; the node that
 keeps the collection is handed each question with its answer and receipt. So nobody acts for the
-department, and what it may not read is not collected.
+department, and what it may not read is not collected. A question that is refused, or not answered,
+is handed in as that, and the applicant is asked; nothing is asked before what must be entered is
+there, nor again what was answered for this collection.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+
+import grpc
 
 from exchange.v1 import query_pb2
 from licenses.v1 import materials_pb2 as pb
+from runtime.errors import InvalidArgument, Unauthenticated
+from runtime.status import from_rpc_error
 from tongban.client import Client, new_request_id
 
 PURPOSE = "办理政务服务事项时收集申请材料"
@@ -47,47 +53,68 @@ def gather(
     purpose: str = PURPOSE,
     request_id: str = "",
 ) -> pb.CollectMaterialsRequest:
-    """Ask what the applicant agreed to have asked; what is to be handed in."""
+    """Ask what the applicant agreed to have asked; what is to be handed in.
+
+    Nothing is asked where an entry is missing: the request is refused for that.
+    """
     plan = client.materials.GetCollection(
         pb.GetCollectionRequest(name=collection), timeout=client.timeout
     ).collection
-    handling = _fields(client, plan.service_item)
-    return pb.CollectMaterialsRequest(
+    request = pb.CollectMaterialsRequest(
         collection=collection,
         holder_code=holder_code,
-        answers=_answers(client, plan, holder_code, entries, handling, purpose),
         entries=entries,
         request_id=request_id or new_request_id(),
     )
+    if all(entries.get(one) for one in plan.entries):
+        _ask(client, plan, request, purpose)
+    return request
 
 
-def _answers(
-    client: Client,
-    plan: pb.Collection,
-    holder_code: str,
-    entries: Mapping[str, str],
-    fields: Mapping[tuple[str, str], str],
-    purpose: str,
-) -> Iterator[pb.CollectedAnswer]:
+def _ask(
+    client: Client, plan: pb.Collection, request: pb.CollectMaterialsRequest, purpose: str
+) -> None:
+    """Ask the plan's questions, each once: what is answered, and what is refused."""
+    key = request.holder_code
     for grant, items in _asked(plan, pb.MATERIAL_SOURCE_OBTAINABLE_UNDER_GRANT):
+        if grant in plan.answered:
+            continue
         query = client.query_request(
-            grant, holder_code, items=items, purpose=purpose, case_number=plan.name
-        )
-        queried = client.queries.Query(query, timeout=client.timeout)
-        yield pb.CollectedAnswer(query=query, queried=queried)
+            grant, key, items=items, purpose=purpose, case_number=plan.name
+        )  # fmt: skip
+        try:
+            queried = client.queries.Query(query, timeout=client.timeout)
+        except grpc.RpcError as error:
+            request.refused.append(_refused(grant, error))
+        else:
+            request.answers.append(pb.CollectedAnswer(query=query, queried=queried))
+    fields = _fields(client, plan.service_item)
     for resource, grant, items in _verified(plan):
         claims = {
-            item: entries[fields[resource, item]]
+            item: request.entries[fields[resource, item]]
             for item in items
-            if entries.get(fields.get((resource, item), ""))
+            if request.entries.get(fields.get((resource, item), ""))
         }
-        if claims:
-            verify = query_pb2.VerifyRequest(
-                grant=grant, key=holder_code, claims=claims, purpose=purpose, case_number=plan.name
-            )
-            client.sign("Verify", verify)
+        if not claims:
+            continue
+        verify = query_pb2.VerifyRequest(
+            grant=grant, key=key, claims=claims, purpose=purpose, case_number=plan.name
+        )
+        client.sign("Verify", verify)
+        try:
             verified = client.queries.Verify(verify, timeout=client.timeout)
-            yield pb.CollectedAnswer(verify=verify, verified=verified)
+        except grpc.RpcError as error:
+            request.refused.append(_refused(grant, error))
+        else:
+            request.answers.append(pb.CollectedAnswer(verify=verify, verified=verified))
+
+
+def _refused(grant: str, error: grpc.RpcError) -> pb.RefusedQuestion:
+    """What the exchange refused, or could not answer; what was asked wrongly is raised."""
+    told = from_rpc_error(error)
+    if isinstance(told, InvalidArgument | Unauthenticated):
+        raise error
+    return pb.RefusedQuestion(grant=grant, reason=told.reason)
 
 
 def _asked(plan: pb.Collection, source: pb.MaterialSource.ValueType) -> list[tuple[str, list[str]]]:

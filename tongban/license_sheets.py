@@ -3,7 +3,8 @@
 1. A heading is a field's code, its name, or both: `登记类型 (KZ_DJLX)`. What no field is called is
    refused by name, but for the columns that a result file adds: a corrected one is sent as it is.
 2. A cell is text. Of a code list both the code and its name may stand in it; of a picture, the name
-   of its file, from the sheet's folder.
+   of its file, from the sheet's folder; of the scans of a paper license, the names of theirs, with
+   ; between.
 3. A result file has the sheet's own columns and those of `RESULTS`, and the key of each row: rows
    that are sent again with their keys are the same rows, and no license is issued twice.
 """
@@ -20,10 +21,12 @@ from typing import Final
 from flows.tables import Row, read_table
 from licenses.v1 import batches_pb2 as pb
 from licenses.v1 import licenses_pb2
-from runtime.errors import FieldViolation, InvalidArgument
+from runtime.errors import DomainError, FieldViolation, InvalidArgument
 from tongban.files import read_file
+from tongban.license_results import plain_cell, table
 
 GREATEST_PICTURE: Final = 512 * 1024
+GREATEST_SCAN: Final = 2 * 1024 * 1024
 GREATEST_CELL: Final = 32_767
 ROWS_PER_MESSAGE: Final = 500
 BYTES_PER_MESSAGE: Final = 2 * 1024 * 1024
@@ -40,9 +43,16 @@ _NAMES: Final = {
     "valid_from": "有效期起始日期",
     "serial": "证照编号",
     "row_key": "行标识",
+    "valid_to": "有效期截止日期",
+    "paper_number": "原证号",
+    "paper_date": "原发证日期",
+    "scans": "扫描件",
 }
 _REQUIRED: Final = ("holder_name", "holder_code")
-_OPTIONAL: Final = ("valid_from", "serial", "row_key")
+#: Of a license made from a paper one.
+_PAPER: Final = ("paper_number", "paper_date", "scans")
+_OPTIONAL: Final = ("valid_from", "valid_to", "serial", "row_key", *_PAPER)
+_BETWEEN: Final = re.compile(r"[;；\n]")
 _BOTH: Final = re.compile(r".*[(（]\s*([A-Za-z0-9_.]+)\s*[)）]\s*", re.DOTALL)
 _STATES: Final = {
     pb.ISSUE_BATCH_ROW_STATE_WAITING: "WAITING",
@@ -68,6 +78,8 @@ class Sheet:
                 message_zh=f"{path.name} 在标题行之下没有数据",
             )
         self.headings = list(self.lines[0].cells)
+        #: Why a row could not be sent: what a stream raises is lost to who reads the answer.
+        self.problem: DomainError | None = None
         self._columns = self._understood()
 
     def _understood(self) -> dict[str, str]:
@@ -97,9 +109,13 @@ class Sheet:
         return meant
 
     def rows(self) -> Iterator[pb.IssueBatchRow]:
-        """The rows as they are sent."""
-        for line in self.lines:
-            yield self._row(line)
+        """The rows as they are sent; `problem` is what stopped them."""
+        try:
+            for line in self.lines:
+                yield self._row(line)
+        except DomainError as error:
+            self.problem = error
+            raise
 
     def messages(self, header: pb.IssueBatchHeader) -> Iterator[pb.CreateIssueBatchRequest]:
         """The messages of CreateIssueBatch, each of bounded size."""
@@ -117,9 +133,10 @@ class Sheet:
         yield pb.CreateIssueBatchRequest(rows=held, last=True)
 
     def _row(self, line: Row) -> pb.IssueBatchRow:
-        by_code = {code: line.cells[h] for h, code in self._columns.items() if code}
+        by_code = {code: plain_cell(line.cells[h]) for h, code in self._columns.items() if code}
         row = pb.IssueBatchRow(
             valid_from=by_code.get("valid_from", ""),
+            valid_to=by_code.get("valid_to", ""),
             serial=by_code.get("serial", ""),
             row_key=by_code.get("row_key", ""),
         )
@@ -134,14 +151,21 @@ class Sheet:
             if not value:
                 continue
             if field.kind == licenses_pb2.FIELD_KIND_IMAGE:
-                row.pictures[field.code] = self._picture(line, field.code, value)
+                row.pictures[field.code] = self._file(line, field.code, value, GREATEST_PICTURE)
             else:
                 row.fields[field.code] = _code_of(field, value)
+        if any(by_code.get(one) for one in _PAPER):
+            row.paper.number = by_code.get("paper_number", "")
+            row.paper.issue_date = by_code.get("paper_date", "")
+            names = (one.strip() for one in _BETWEEN.split(by_code.get("scans", "")))
+            row.paper.scans.extend(
+                self._file(line, "scans", name, GREATEST_SCAN) for name in names if name
+            )
         return row
 
-    def _picture(self, line: Row, code: str, name: str) -> bytes:
+    def _file(self, line: Row, code: str, name: str, greatest: int) -> bytes:
         try:
-            return read_file(self.path.parent / name, greatest=GREATEST_PICTURE)
+            return read_file(self.path.parent / name, greatest=greatest)
         except InvalidArgument as error:
             raise InvalidArgument(
                 f"line {line.line}, {code}: {error.message}",
@@ -150,29 +174,32 @@ class Sheet:
                 violations=[FieldViolation(f"line {line.line}", f"{code} is no readable file")],
             ) from error
 
-    def with_results(self, results: Iterable[pb.IssueBatchResult], *, failed: bool) -> bytes:
-        """The sheet with what came of each row, as CSV; `failed` leaves out what was issued."""
+    def with_results(
+        self, results: Iterable[pb.IssueBatchResult], *, failed: bool, suffix: str = ".csv"
+    ) -> bytes:
+        """The sheet with what came of each row; `failed` leaves out what was issued.
+
+        `suffix`: ".csv" or ".xlsx".
+        """
         key = next((h for h, code in self._columns.items() if code == "row_key"), "row_key")
         kept = [h for h in self.headings if h and self._columns.get(h) != ""]
         headings = [*kept, *([] if key in kept else [key]), *RESULTS]
-        written = io.StringIO(newline="")
-        table = csv.DictWriter(written, headings, extrasaction="ignore")
-        table.writeheader()
-        for line, result in zip(self.lines, results, strict=True):
-            if failed and result.state == pb.ISSUE_BATCH_ROW_STATE_ISSUED:
-                continue
-            table.writerow({**line.cells, key: result.row_key, **_told(result)})
-        return written.getvalue().encode("utf-8-sig")
+        rows = (
+            {**_plain(line.cells), key: result.row_key, **_told(result)}
+            for line, result in zip(self.lines, results, strict=True)
+            if not (failed and result.state == pb.ISSUE_BATCH_ROW_STATE_ISSUED)
+        )
+        return table(suffix, headings, rows, title=self._kind.display_name)
 
 
-def results_alone(results: Iterable[pb.IssueBatchResult]) -> bytes:
-    """What came of each row, as CSV, without the sheet."""
-    written = io.StringIO(newline="")
-    table = csv.DictWriter(written, ["number", "row_key", *RESULTS])
-    table.writeheader()
-    for one in results:
-        table.writerow({"number": one.number, "row_key": one.row_key, **_told(one)})
-    return written.getvalue().encode("utf-8-sig")
+def _plain(cells: Mapping[str, str]) -> dict[str, str]:
+    return {heading: plain_cell(cell) for heading, cell in cells.items()}
+
+
+def results_alone(results: Iterable[pb.IssueBatchResult], *, suffix: str = ".csv") -> bytes:
+    """What came of each row, without the sheet; `suffix`: ".csv" or ".xlsx"."""
+    rows = ({"number": str(one.number), "row_key": one.row_key, **_told(one)} for one in results)
+    return table(suffix, ["number", "row_key", *RESULTS], rows, title="results")
 
 
 def _told(one: pb.IssueBatchResult) -> dict[str, str]:
@@ -295,9 +322,17 @@ def _hint(code: str, field: licenses_pb2.LicenseField | None, *, needed: bool) -
         said.append("YYYY-MM-DD，不填为签发当日")
     elif code == "serial":
         said.append("数字，不填则自动编号")
+    elif code in _HINTS:
+        said.append(_HINTS[code])
     return "；".join(said)
 
 
+_HINTS: Final[Mapping[str, str]] = {
+    "valid_to": "YYYY-MM-DD，仅用于依纸质证照电子化",
+    "paper_number": "依纸质证照电子化时填写",
+    "paper_date": "YYYY-MM-DD，依纸质证照电子化时填写",
+    "scans": "扫描件文件名（PDF、PNG 或 JPEG），多个以分号分隔，相对于本表所在目录",
+}
 _KINDS: Final[Mapping[str, str]] = {
     "text": "文本",
     "date": "日期，YYYY-MM-DD",

@@ -1,8 +1,6 @@
 """The report of what nobody has to bring: every service item, before and after.
 
-*Before* counts the item's materials and the proofs that were abolished. *After* counts what must
-still be asked of whoever holds what there is to hold; of these, `awaiting` would come by itself if
-the accepting department had a grant.
+The node counts (`ReportMaterials`): here it is shown, for people and for programs.
 """
 
 from __future__ import annotations
@@ -23,12 +21,19 @@ FETCHED = frozenset(
         pb.MATERIAL_SOURCE_VERIFIABLE,
     )
 )
-#: A grant would do.
-_AWAITING = "NO_GRANT"
 _DISPOSITIONS = {
     pb.PROOF_DISPOSITION_ABOLISHED: ("abolished", "取消"),
     pb.PROOF_DISPOSITION_KEPT: ("kept", "保留"),
-    pb.PROOF_DISPOSITION_REPLACED: ("replaced by verification", "核验替代"),
+}
+#: Of a proof that is replaced, what it comes by as things are; a node from before says nothing.
+_REPLACEMENTS = {
+    pb.PROOF_REPLACEMENT_UNSPECIFIED: ("replaced", "核验替代"),
+    pb.PROOF_REPLACEMENT_LICENSE: ("replaced by a license", "以电子证照替代"),
+    pb.PROOF_REPLACEMENT_QUERY: ("replaced by a query", "以数据查询替代"),
+    pb.PROOF_REPLACEMENT_VERIFICATION: ("replaced by yes or no", "以数据核验替代"),
+    pb.PROOF_REPLACEMENT_FORM: ("replaced by the form", "以自动填表替代"),
+    pb.PROOF_REPLACEMENT_AWAITS_GRANT: ("replaced, waits for a grant", "可替代，待授权"),
+    pb.PROOF_REPLACEMENT_NOTHING: ("replaced, by nothing that is there", "应替代，尚无来源"),
 }
 
 
@@ -93,7 +98,7 @@ class Report:
 
     def print_proofs(self) -> None:
         """The list of proofs (证明事项清单)."""
-        words = dict(_DISPOSITIONS.values())
+        words = dict((*_DISPOSITIONS.values(), *_REPLACEMENTS.values()))
         print_table(
             say("Proofs", "证明事项清单"),
             (say("service item", "事项"), say("proof", "证明"),
@@ -102,6 +107,9 @@ class Report:
                 (one["item"], one["proof"], say(one["disposition"], words[one["disposition"]]),
                  one["legal_basis"] or one["note"])
                 for one in self.proofs
+            ] + [
+                (say("in all", "合计"), say(word, words[word]), count, "")
+                for word, count in Counter(one["disposition"] for one in self.proofs).items()
             ],
         )  # fmt: skip
 
@@ -115,60 +123,51 @@ def _cells(one: Line) -> tuple[object, ...]:
 
 def make(client: Client, parent: str) -> Report:
     """The report of a department's service items, or of all. Raises grpc.RpcError."""
-    handlings = {
-        one.service_item: one
-        for one in client.every(
-            client.materials.ListHandlings, pb.ListHandlingsRequest(parent=parent), "handlings"
-        )
-    }
-    items = client.every(
-        client.materials.ListServiceItems,
-        pb.ListServiceItemsRequest(parent=parent),
-        "service_items",
-    )
     lines, proofs = [], []
-    for item in items:
-        planned = client.materials.PlanMaterials(
-            pb.PlanMaterialsRequest(service_item=item.name), timeout=client.timeout
-        ).materials
-        handling = handlings.get(item.name, pb.Handling())
-        lines.append(_line(item, planned, handling))
+    request = pb.ReportMaterialsRequest(parent=parent)
+    for one in client.every(client.materials.ReportMaterials, request, "reports"):
+        lines.append(_line(one))
         proofs += [
             {
-                "service_item": item.name,
-                "item": item.display_name,
-                "proof": one.display_name,
-                "disposition": _DISPOSITIONS[one.disposition][0],
-                "legal_basis": one.legal_basis,
-                "note": one.note,
+                "service_item": one.service_item,
+                "item": one.display_name,
+                "proof": proof.display_name,
+                "disposition": _became(proof),
+                "legal_basis": proof.legal_basis,
+                "note": proof.note,
             }
-            for one in handling.proofs
+            for proof in one.proofs
         ]
     return Report(lines=lines, proofs=proofs)
 
 
-def _line(item: pb.OfferedServiceItem, planned: Any, handling: pb.Handling) -> Line:
-    counted = Counter(one.source for one in planned)
-    abolished = sum(one.disposition == pb.PROOF_DISPOSITION_ABOLISHED for one in handling.proofs)
+def _became(proof: pb.Proof) -> str:
+    """What became of a proof: of one that is replaced, by what."""
+    if proof.disposition != pb.PROOF_DISPOSITION_REPLACED:
+        return _DISPOSITIONS[proof.disposition][0]
+    return _REPLACEMENTS[proof.replaced_by][0]
+
+
+def _line(one: pb.MaterialReport) -> Line:
     return Line(
-        service_item=item.name,
-        display_name=item.display_name,
-        handled_at_once=item.handled_at_once,
-        before=len(planned) + abolished,
-        after=counted[pb.MATERIAL_SOURCE_MUST_BE_ASKED],
-        awaiting=sum(one.reason == _AWAITING for one in planned),
-        abolished=abolished,
-        filled=counted[pb.MATERIAL_SOURCE_FILLED_ONCE],
-        by_license=counted[pb.MATERIAL_SOURCE_HELD_AS_LICENSE],
-        by_query=counted[pb.MATERIAL_SOURCE_OBTAINABLE_UNDER_GRANT],
-        by_verification=counted[pb.MATERIAL_SOURCE_VERIFIABLE],
+        service_item=one.service_item,
+        display_name=one.display_name,
+        handled_at_once=one.handled_at_once,
+        before=one.before,
+        after=one.after,
+        awaiting=one.awaiting,
+        abolished=one.abolished,
+        filled=one.filled,
+        by_license=one.by_license,
+        by_query=one.by_query,
+        by_verification=one.by_verification,
         materials=[
             {
-                "material": one.display_name,
-                "source": pb.MaterialSource.Name(one.source).removeprefix("MATERIAL_SOURCE_"),
-                "reason": one.reason,
+                "material": planned.display_name,
+                "source": pb.MaterialSource.Name(planned.source).removeprefix("MATERIAL_SOURCE_"),
+                "reason": planned.reason,
             }
-            for one in planned
+            for planned in one.materials
         ],
     )
 

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import structlog
 
+from accounts import departments as accounts_departments
 from accounts.server import AccountServer
 from exchange.server import ExchangeService
 from licenses.server import LicenseServer
@@ -89,7 +90,9 @@ class Node:
             department=f"departments/{settings.department}",
             authority=authority,
         )
-        accounts = AccountServer(settings, authority, self._clock)
+        accounts = AccountServer(
+            settings, authority, self._clock, parents=accounts_departments.Catalog(to_itself)
+        )
         exchange = ExchangeService(
             settings,
             objects,
@@ -104,6 +107,7 @@ class Node:
             await asyncio.to_thread(service.migrate)
         await exchange.start()
         await seals.start()
+        accounts.start()
         for service in (accounts, licenses, seals, exchange):
             service.register(server)
         self._stack.push_async_callback(server.stop)

@@ -2,7 +2,11 @@
 
 1. `trust-{n}.json` is the presenting trust list of one node, with the certificate of the authority
    that it was checked by; `status/` has status lists as tokens, each by the hash of its address.
-2. Writing takes the place of what came from the same issuer. What cannot be read is told by name.
+2. Writing takes the place of what came from the same issuer, unless what is kept is newer: a list
+   from before a revocation takes nothing back. What cannot be read is told by name.
+   `newest.json` says when the newest list of each address was made: an older one that is put back
+   into the folder later is not good.
+3. Keys speak for the node that they came from: a list is kept and read as that node's alone.
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ from runtime.errors import InvalidArgument
 from tongban.files import read_file, write_file
 
 FORMAT: Final = "tongban-presenting-trust/v1"
+_NEWEST: Final = "newest.json"
 _GREATEST: Final = 4 * 1024 * 1024
 
 
@@ -55,15 +60,36 @@ class OfflineFolder:
             "certificates": [base64.b64encode(one).decode() for one in certificates],
         }
         name = hashlib.sha256(issuer.encode()).hexdigest()[:16]
-        written = [self.path / f"trust-{name}.json"]
-        write_file(written[0], json.dumps(told, indent=1).encode() + b"\n")
-        trusted = trusted_keys(certificates)
-        for one in lists:
-            uri = read_list(one, trusted).uri
-            path = self.path / "status" / hashlib.sha256(uri.encode()).hexdigest()[:32]
-            write_file(path, one)
+        path = self.path / f"trust-{name}.json"
+        written = []
+        if not path.exists() or _trust(path)[2] <= made_at:
+            write_file(path, json.dumps(told, indent=1).encode() + b"\n")
             written.append(path)
+        trusted = trusted_keys(certificates, issuer)
+        for one in lists:
+            found = read_list(one, trusted)
+            named = _named(issuer, found.uri)
+            path = self.path / "status" / named
+            if not _is_newer(path, found, trusted):
+                write_file(path, one)
+                written.append(path)
+                self._note(named, found.made_at)
         return written
+
+    def _newest(self) -> dict[str, str]:
+        """When the newest list that was ever kept of each address was made."""
+        try:
+            told = json.loads(read_file(self.path / _NEWEST, greatest=_GREATEST))
+        except (InvalidArgument, ValueError):
+            return {}
+        if not isinstance(told, dict):
+            return {}
+        return {str(key): str(made) for key, made in told.items()}
+
+    def _note(self, named: str, made_at: datetime) -> None:
+        seen = self._newest()
+        seen[named] = max(seen.get(named, ""), _moment(made_at))
+        write_file(self.path / _NEWEST, json.dumps(seen, indent=1).encode() + b"\n")
 
     def read(self) -> tuple[Mapping[bytes, TrustedKey], Cached]:
         """The trusted keys and all that is kept; `made_at` is that of the oldest trust list.
@@ -73,7 +99,7 @@ class OfflineFolder:
         trusted: dict[bytes, TrustedKey] = {}
         oldest: datetime | None = None
         for path in sorted(self.path.glob("trust-*.json")):
-            found, made_at = _trust(path)
+            _, found, made_at = _trust(path)
             trusted |= found
             oldest = made_at if oldest is None else min(oldest, made_at)
         if oldest is None:
@@ -82,23 +108,46 @@ class OfflineFolder:
                 reason="NO_PRESENTING_TRUST",
                 message_zh=f"{self.path} 中没有亮证信任列表：请用 `tongban license trust` 获取",
             )
-        lists: dict[str, StatusList | None] = {}
+        lists: dict[tuple[str, str], StatusList | None] = {}
+        newest = self._newest()
         for path in sorted((self.path / "status").glob("*")):
             try:
                 status = read_list(read_file(path, greatest=_GREATEST), trusted)
             except TokenError:
                 continue  # as if it were not there: what needs it is undetermined
-            lists[status.uri] = status
+            before = newest.get(_named(status.issuer, status.uri), "")
+            was_put_back = _moment(status.made_at) < before
+            lists[status.issuer, status.uri] = None if was_put_back else status
         return trusted, Cached(trust_made_at=oldest, lists=lists)
 
 
-def _trust(path: Path) -> tuple[dict[bytes, TrustedKey], datetime]:
+def _moment(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="seconds")
+
+
+def _named(issuer: str, uri: str) -> str:
+    """What the file of a list is called."""
+    return hashlib.sha256(f"{issuer} {uri}".encode()).hexdigest()[:32]
+
+
+def _is_newer(path: Path, other: StatusList, trusted: Mapping[bytes, TrustedKey]) -> bool:
+    """Whether the list that is kept was made later than another."""
+    try:
+        return read_list(read_file(path, greatest=_GREATEST), trusted).made_at > other.made_at
+    except (TokenError, InvalidArgument):
+        return False
+
+
+def _trust(path: Path) -> tuple[str, dict[bytes, TrustedKey], datetime]:
+    """An issuer, its keys, and when the list was made."""
     try:
         told: Any = json.loads(read_file(path, greatest=_GREATEST))
         if told["format"] != FORMAT:
             raise ValueError("another format")
         certificates = [base64.b64decode(one, validate=True) for one in told["certificates"]]
-        made_at = datetime.fromisoformat(told["made_at"])
+        made_at, issuer = datetime.fromisoformat(told["made_at"]), told["issuer"]
+        if not isinstance(issuer, str) or not issuer:
+            raise ValueError("no issuer")
         if made_at.tzinfo is None:
             raise ValueError("a time without a zone")
         check_issued_by(certificates, told["authority"].encode("ascii"))
@@ -108,4 +157,4 @@ def _trust(path: Path) -> tuple[dict[bytes, TrustedKey], datetime]:
             reason="PRESENTING_TRUST_MALFORMED",
             message_zh=f"{path} 不是亮证信任列表：请用 `tongban license trust` 重新获取",
         ) from error
-    return dict(trusted_keys(certificates)), made_at
+    return issuer, dict(trusted_keys(certificates, issuer)), made_at

@@ -48,6 +48,110 @@ ACCOUNT_STATE_DISABLED: AccountState.ValueType  # 3
 """Nobody signs in by it again."""
 Global___AccountState: _TypeAlias = AccountState  # noqa: Y015
 
+class _ActKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ActKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ActKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ACT_KIND_UNSPECIFIED: _ActKind.ValueType  # 0
+    """Never sent."""
+    ACT_KIND_DISABLE_ACCOUNT: _ActKind.ValueType  # 1
+    """An account of a department is ended. Its subject is accounts/{account}."""
+    ACT_KIND_REVOKE_GRANT: _ActKind.ValueType  # 2
+    """A grant is revoked; done in the grant service. departments/{department}/grants/{grant}"""
+
+class ActKind(_ActKind, metaclass=_ActKindEnumTypeWrapper):
+    """What is done by two."""
+
+ACT_KIND_UNSPECIFIED: ActKind.ValueType  # 0
+"""Never sent."""
+ACT_KIND_DISABLE_ACCOUNT: ActKind.ValueType  # 1
+"""An account of a department is ended. Its subject is accounts/{account}."""
+ACT_KIND_REVOKE_GRANT: ActKind.ValueType  # 2
+"""A grant is revoked; done in the grant service. departments/{department}/grants/{grant}"""
+Global___ActKind: _TypeAlias = ActKind  # noqa: Y015
+
+class _ActState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ActStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ActState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ACT_STATE_UNSPECIFIED: _ActState.ValueType  # 0
+    """Never sent."""
+    ACT_STATE_ASKED: _ActState.ValueType  # 1
+    """It waits for a second person."""
+    ACT_STATE_CONFIRMED: _ActState.ValueType  # 2
+    """A second person confirmed it."""
+    ACT_STATE_DECLINED: _ActState.ValueType  # 3
+    """Declined, or taken back."""
+    ACT_STATE_EXPIRED: _ActState.ValueType  # 4
+    """Nobody confirmed it in three days."""
+
+class ActState(_ActState, metaclass=_ActStateEnumTypeWrapper):
+    """State of an act."""
+
+ACT_STATE_UNSPECIFIED: ActState.ValueType  # 0
+"""Never sent."""
+ACT_STATE_ASKED: ActState.ValueType  # 1
+"""It waits for a second person."""
+ACT_STATE_CONFIRMED: ActState.ValueType  # 2
+"""A second person confirmed it."""
+ACT_STATE_DECLINED: ActState.ValueType  # 3
+"""Declined, or taken back."""
+ACT_STATE_EXPIRED: ActState.ValueType  # 4
+"""Nobody confirmed it in three days."""
+Global___ActState: _TypeAlias = ActState  # noqa: Y015
+
+class _AccountEventKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AccountEventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AccountEventKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ACCOUNT_EVENT_KIND_UNSPECIFIED: _AccountEventKind.ValueType  # 0
+    """Never sent."""
+    ACCOUNT_EVENT_KIND_CREATED: _AccountEventKind.ValueType  # 1
+    """It was made."""
+    ACCOUNT_EVENT_KIND_RESET: _AccountEventKind.ValueType  # 2
+    """A counter or the operator took away by what its owner signed in, and made a fresh link."""
+    ACCOUNT_EVENT_KIND_LINK_OPENED: _AccountEventKind.ValueType  # 3
+    """Somebody opened its link."""
+    ACCOUNT_EVENT_KIND_ENROLLED: _AccountEventKind.ValueType  # 4
+    """Somebody used its link up."""
+    ACCOUNT_EVENT_KIND_SIGNED_IN: _AccountEventKind.ValueType  # 5
+    """Somebody signed in."""
+    ACCOUNT_EVENT_KIND_PASSWORD_CHANGED: _AccountEventKind.ValueType  # 6
+    """Its password was changed."""
+    ACCOUNT_EVENT_KIND_PASSKEY_ADDED: _AccountEventKind.ValueType  # 7
+    """A passkey was added."""
+    ACCOUNT_EVENT_KIND_PASSKEY_REMOVED: _AccountEventKind.ValueType  # 8
+    """A passkey was taken away."""
+
+class AccountEventKind(_AccountEventKind, metaclass=_AccountEventKindEnumTypeWrapper):
+    """What happened to an account."""
+
+ACCOUNT_EVENT_KIND_UNSPECIFIED: AccountEventKind.ValueType  # 0
+"""Never sent."""
+ACCOUNT_EVENT_KIND_CREATED: AccountEventKind.ValueType  # 1
+"""It was made."""
+ACCOUNT_EVENT_KIND_RESET: AccountEventKind.ValueType  # 2
+"""A counter or the operator took away by what its owner signed in, and made a fresh link."""
+ACCOUNT_EVENT_KIND_LINK_OPENED: AccountEventKind.ValueType  # 3
+"""Somebody opened its link."""
+ACCOUNT_EVENT_KIND_ENROLLED: AccountEventKind.ValueType  # 4
+"""Somebody used its link up."""
+ACCOUNT_EVENT_KIND_SIGNED_IN: AccountEventKind.ValueType  # 5
+"""Somebody signed in."""
+ACCOUNT_EVENT_KIND_PASSWORD_CHANGED: AccountEventKind.ValueType  # 6
+"""Its password was changed."""
+ACCOUNT_EVENT_KIND_PASSKEY_ADDED: AccountEventKind.ValueType  # 7
+"""A passkey was added."""
+ACCOUNT_EVENT_KIND_PASSKEY_REMOVED: AccountEventKind.ValueType  # 8
+"""A passkey was taken away."""
+Global___AccountEventKind: _TypeAlias = AccountEventKind  # noqa: Y015
+
 @_typing.final
 class Account(_message.Message):
     """An account."""
@@ -245,6 +349,52 @@ class ResetApplicantAccountResponse(_message.Message):
 Global___ResetApplicantAccountResponse: _TypeAlias = ResetApplicantAccountResponse  # noqa: Y015
 
 @_typing.final
+class GetAccountRequest(_message.Message):
+    """Asks for one account."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """accounts/{account}"""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAccountRequest: _TypeAlias = GetAccountRequest  # noqa: Y015
+
+@_typing.final
+class GetAccountResponse(_message.Message):
+    """The account."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def account(self) -> Global___Account:
+        """As held."""
+
+    def __init__(
+        self,
+        *,
+        account: Global___Account | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAccountResponse: _TypeAlias = GetAccountResponse  # noqa: Y015
+
+@_typing.final
 class ListAccountsRequest(_message.Message):
     """Asks for accounts."""
 
@@ -339,26 +489,378 @@ class DisableAccountResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ACCOUNT_FIELD_NUMBER: _builtins.int
+    ACT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def account(self) -> Global___Account:
-        """As held."""
+        """As held: it is disabled when the act is confirmed."""
+
+    @_builtins.property
+    def act(self) -> Global___AskedAct:
+        """The act, which another administrator confirms."""
 
     def __init__(
         self,
         *,
         account: Global___Account | None = ...,
+        act: Global___AskedAct | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "act", b"act"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "act", b"act"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DisableAccountResponse: _TypeAlias = DisableAccountResponse  # noqa: Y015
 
 @_typing.final
-class EndSessionRequest(_message.Message):
-    """Signs out."""
+class AskedAct(_message.Message):
+    """An act that was asked for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    SUBJECT_NAME_FIELD_NUMBER: _builtins.int
+    DEPARTMENT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    ASKED_BY_FIELD_NUMBER: _builtins.int
+    ASKED_BY_NAME_FIELD_NUMBER: _builtins.int
+    ASK_TIME_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    DECIDED_BY_FIELD_NUMBER: _builtins.int
+    DECIDED_BY_NAME_FIELD_NUMBER: _builtins.int
+    DECIDE_TIME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """acts/{act}"""
+    kind: Global___ActKind.ValueType
+    """What is done."""
+    subject: _builtins.str
+    """Name of what it is done to."""
+    subject_name: _builtins.str
+    """Of an account, what its owner is called."""
+    department: _builtins.str
+    """The department whose act it is: its administrators, and those above it, decide."""
+    reason: _builtins.str
+    """Why."""
+    asked_by: _builtins.str
+    """Who asked: departments/{department}/systems/{system}"""
+    asked_by_name: _builtins.str
+    """What they are called; empty of a program."""
+    state: Global___ActState.ValueType
+    """State."""
+    decided_by: _builtins.str
+    """Who decided."""
+    decided_by_name: _builtins.str
+    """What they are called."""
+    @_builtins.property
+    def ask_time(self) -> _timestamp_pb2.Timestamp:
+        """When."""
+
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """Until when it can be confirmed."""
+
+    @_builtins.property
+    def decide_time(self) -> _timestamp_pb2.Timestamp:
+        """When."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        kind: Global___ActKind.ValueType = ...,
+        subject: _builtins.str = ...,
+        subject_name: _builtins.str = ...,
+        department: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        asked_by: _builtins.str = ...,
+        asked_by_name: _builtins.str = ...,
+        ask_time: _timestamp_pb2.Timestamp | None = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        state: Global___ActState.ValueType = ...,
+        decided_by: _builtins.str = ...,
+        decided_by_name: _builtins.str = ...,
+        decide_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ask_time", b"ask_time", "decide_time", b"decide_time", "expire_time", b"expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask_time", b"ask_time", "asked_by", b"asked_by", "asked_by_name", b"asked_by_name", "decide_time", b"decide_time", "decided_by", b"decided_by", "decided_by_name", b"decided_by_name", "department", b"department", "expire_time", b"expire_time", "kind", b"kind", "name", b"name", "reason", b"reason", "state", b"state", "subject", b"subject", "subject_name", b"subject_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AskedAct: _TypeAlias = AskedAct  # noqa: Y015
+
+@_typing.final
+class AskActRequest(_message.Message):
+    """Asks for an act."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    DEPARTMENT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    kind: Global___ActKind.ValueType
+    """What is to be done."""
+    subject: _builtins.str
+    """To what."""
+    department: _builtins.str
+    """Whose act it is, such as the grant's source; of an account it is known and left empty."""
+    reason: _builtins.str
+    """Why; required, at most 200 characters. Told to who may decide; in the log as a commitment."""
+    request_id: _builtins.str
+    """Repeats with one id return the first answer."""
+    def __init__(
+        self,
+        *,
+        kind: Global___ActKind.ValueType = ...,
+        subject: _builtins.str = ...,
+        department: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["department", b"department", "kind", b"kind", "reason", b"reason", "request_id", b"request_id", "subject", b"subject"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AskActRequest: _TypeAlias = AskActRequest  # noqa: Y015
+
+@_typing.final
+class AskActResponse(_message.Message):
+    """The act."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def act(self) -> Global___AskedAct:
+        """As held."""
+
+    def __init__(
+        self,
+        *,
+        act: Global___AskedAct | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["act", b"act"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["act", b"act"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AskActResponse: _TypeAlias = AskActResponse  # noqa: Y015
+
+@_typing.final
+class GetAskedActRequest(_message.Message):
+    """Asks for one act."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The act."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAskedActRequest: _TypeAlias = GetAskedActRequest  # noqa: Y015
+
+@_typing.final
+class GetAskedActResponse(_message.Message):
+    """The act."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def act(self) -> Global___AskedAct:
+        """As held."""
+
+    def __init__(
+        self,
+        *,
+        act: Global___AskedAct | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["act", b"act"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["act", b"act"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAskedActResponse: _TypeAlias = GetAskedActResponse  # noqa: Y015
+
+@_typing.final
+class ListAskedActsRequest(_message.Message):
+    """Asks for acts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    SHOW_DECIDED_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """At most so many; 0 means 100, and more than 1000 means 1000."""
+    page_token: _builtins.str
+    """From an earlier answer."""
+    show_decided: _builtins.bool
+    """Decided ones and those that are over, too."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        show_decided: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "show_decided", b"show_decided"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAskedActsRequest: _TypeAlias = ListAskedActsRequest  # noqa: Y015
+
+@_typing.final
+class ListAskedActsResponse(_message.Message):
+    """A page of acts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty at the end."""
+    @_builtins.property
+    def acts(self) -> _containers.RepeatedCompositeFieldContainer[Global___AskedAct]:
+        """The newest first."""
+
+    def __init__(
+        self,
+        *,
+        acts: _abc.Iterable[Global___AskedAct] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acts", b"acts", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAskedActsResponse: _TypeAlias = ListAskedActsResponse  # noqa: Y015
+
+@_typing.final
+class ConfirmActRequest(_message.Message):
+    """Confirms an act."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The act."""
+    request_id: _builtins.str
+    """Repeats with one id return the first answer."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConfirmActRequest: _TypeAlias = ConfirmActRequest  # noqa: Y015
+
+@_typing.final
+class ConfirmActResponse(_message.Message):
+    """The act."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def act(self) -> Global___AskedAct:
+        """As held."""
+
+    def __init__(
+        self,
+        *,
+        act: Global___AskedAct | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["act", b"act"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["act", b"act"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConfirmActResponse: _TypeAlias = ConfirmActResponse  # noqa: Y015
+
+@_typing.final
+class DeclineActRequest(_message.Message):
+    """Declines an act."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The act."""
+    request_id: _builtins.str
+    """Repeats with one id return the first answer."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeclineActRequest: _TypeAlias = DeclineActRequest  # noqa: Y015
+
+@_typing.final
+class DeclineActResponse(_message.Message):
+    """The act."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def act(self) -> Global___AskedAct:
+        """As held."""
+
+    def __init__(
+        self,
+        *,
+        act: Global___AskedAct | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["act", b"act"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["act", b"act"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeclineActResponse: _TypeAlias = DeclineActResponse  # noqa: Y015
+
+@_typing.final
+class GetOwnAccountRequest(_message.Message):
+    """Asks for the caller's own account."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -368,6 +870,362 @@ class EndSessionRequest(_message.Message):
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetOwnAccountRequest: _TypeAlias = GetOwnAccountRequest  # noqa: Y015
+
+@_typing.final
+class AccountEvent(_message.Message):
+    """One thing that happened to an account."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    kind: Global___AccountEventKind.ValueType
+    """What."""
+    method: _builtins.str
+    """How: password, passkey, open_id; or empty."""
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """When."""
+
+    def __init__(
+        self,
+        *,
+        kind: Global___AccountEventKind.ValueType = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        method: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "method", b"method", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AccountEvent: _TypeAlias = AccountEvent  # noqa: Y015
+
+@_typing.final
+class OwnPasskey(_message.Message):
+    """A passkey, as its owner is told of it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    USED_TIME_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """By which it is taken away."""
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """Since when."""
+
+    @_builtins.property
+    def used_time(self) -> _timestamp_pb2.Timestamp:
+        """When somebody signed in by it last."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        used_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "used_time", b"used_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "id", b"id", "used_time", b"used_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OwnPasskey: _TypeAlias = OwnPasskey  # noqa: Y015
+
+@_typing.final
+class OwnSession(_message.Message):
+    """A session, as its owner is told of it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    BEGIN_TIME_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    THIS_ONE_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """By which it is ended."""
+    method: _builtins.str
+    """How it began: password, passkey, open_id."""
+    this_one: _builtins.bool
+    """Whether it is the one that asks."""
+    @_builtins.property
+    def begin_time(self) -> _timestamp_pb2.Timestamp:
+        """Since when."""
+
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """Until when, at most."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        begin_time: _timestamp_pb2.Timestamp | None = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        method: _builtins.str = ...,
+        this_one: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["begin_time", b"begin_time", "expire_time", b"expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["begin_time", b"begin_time", "expire_time", b"expire_time", "id", b"id", "method", b"method", "this_one", b"this_one"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OwnSession: _TypeAlias = OwnSession  # noqa: Y015
+
+@_typing.final
+class GetOwnAccountResponse(_message.Message):
+    """The caller's own account."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    EVENTS_FIELD_NUMBER: _builtins.int
+    PASSKEYS_FIELD_NUMBER: _builtins.int
+    SESSIONS_FIELD_NUMBER: _builtins.int
+    HAS_PASSWORD_FIELD_NUMBER: _builtins.int
+    OF_PLATFORM_FIELD_NUMBER: _builtins.int
+    FRESH_FIELD_NUMBER: _builtins.int
+    has_password: _builtins.bool
+    """Whether it has a password."""
+    of_platform: _builtins.bool
+    """Whether it is of the identity platform, which alone says by what its owner signs in."""
+    fresh: _builtins.bool
+    """Whether the session is young enough to add or take away by what its owner signs in."""
+    @_builtins.property
+    def account(self) -> Global___Account:
+        """As held."""
+
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___AccountEvent]:
+        """The newest 50 of the last 400 days, the newest first."""
+
+    @_builtins.property
+    def passkeys(self) -> _containers.RepeatedCompositeFieldContainer[Global___OwnPasskey]:
+        """Passkeys, the oldest first."""
+
+    @_builtins.property
+    def sessions(self) -> _containers.RepeatedCompositeFieldContainer[Global___OwnSession]:
+        """Sessions that last, the newest first."""
+
+    def __init__(
+        self,
+        *,
+        account: Global___Account | None = ...,
+        events: _abc.Iterable[Global___AccountEvent] | None = ...,
+        passkeys: _abc.Iterable[Global___OwnPasskey] | None = ...,
+        sessions: _abc.Iterable[Global___OwnSession] | None = ...,
+        has_password: _builtins.bool = ...,
+        of_platform: _builtins.bool = ...,
+        fresh: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "events", b"events", "fresh", b"fresh", "has_password", b"has_password", "of_platform", b"of_platform", "passkeys", b"passkeys", "sessions", b"sessions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetOwnAccountResponse: _TypeAlias = GetOwnAccountResponse  # noqa: Y015
+
+@_typing.final
+class ChangePasswordRequest(_message.Message):
+    """Changes one's password."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PASSWORD_FIELD_NUMBER: _builtins.int
+    TOTP_CODE_FIELD_NUMBER: _builtins.int
+    NEW_PASSWORD_FIELD_NUMBER: _builtins.int
+    password: _builtins.str
+    """The one until now."""
+    totp_code: _builtins.str
+    """The code that the authenticator shows now."""
+    new_password: _builtins.str
+    """12 to 128 characters."""
+    def __init__(
+        self,
+        *,
+        password: _builtins.str = ...,
+        totp_code: _builtins.str = ...,
+        new_password: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["new_password", b"new_password", "password", b"password", "totp_code", b"totp_code"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangePasswordRequest: _TypeAlias = ChangePasswordRequest  # noqa: Y015
+
+@_typing.final
+class ChangePasswordResponse(_message.Message):
+    """Changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangePasswordResponse: _TypeAlias = ChangePasswordResponse  # noqa: Y015
+
+@_typing.final
+class BeginAddPasskeyRequest(_message.Message):
+    """Asks for another passkey."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BeginAddPasskeyRequest: _TypeAlias = BeginAddPasskeyRequest  # noqa: Y015
+
+@_typing.final
+class BeginAddPasskeyResponse(_message.Message):
+    """What to ask the browser for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FLOW_FIELD_NUMBER: _builtins.int
+    OPTIONS_FIELD_NUMBER: _builtins.int
+    flow: _builtins.str
+    """To be given back with the answer."""
+    options: _builtins.str
+    """PublicKeyCredentialCreationOptions of WebAuthn, JSON."""
+    def __init__(
+        self,
+        *,
+        flow: _builtins.str = ...,
+        options: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["flow", b"flow", "options", b"options"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BeginAddPasskeyResponse: _TypeAlias = BeginAddPasskeyResponse  # noqa: Y015
+
+@_typing.final
+class AddPasskeyRequest(_message.Message):
+    """Keeps another passkey."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FLOW_FIELD_NUMBER: _builtins.int
+    PASSKEY_FIELD_NUMBER: _builtins.int
+    flow: _builtins.str
+    """As told."""
+    passkey: _builtins.str
+    """What the browser answered, JSON."""
+    def __init__(
+        self,
+        *,
+        flow: _builtins.str = ...,
+        passkey: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["flow", b"flow", "passkey", b"passkey"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddPasskeyRequest: _TypeAlias = AddPasskeyRequest  # noqa: Y015
+
+@_typing.final
+class AddPasskeyResponse(_message.Message):
+    """Kept."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddPasskeyResponse: _TypeAlias = AddPasskeyResponse  # noqa: Y015
+
+@_typing.final
+class RemovePasskeyRequest(_message.Message):
+    """Takes a passkey away."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """As listed."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RemovePasskeyRequest: _TypeAlias = RemovePasskeyRequest  # noqa: Y015
+
+@_typing.final
+class RemovePasskeyResponse(_message.Message):
+    """Taken away."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RemovePasskeyResponse: _TypeAlias = RemovePasskeyResponse  # noqa: Y015
+
+@_typing.final
+class EndSessionRequest(_message.Message):
+    """Signs out."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSION_FIELD_NUMBER: _builtins.int
+    session: _builtins.str
+    """Another session of the caller's own, as listed; the one that asks if empty."""
+    def __init__(
+        self,
+        *,
+        session: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["session", b"session"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -440,16 +1298,20 @@ class BeginEnrolmentRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TOKEN_FIELD_NUMBER: _builtins.int
+    FLOW_FIELD_NUMBER: _builtins.int
     token: _builtins.str
     """What the link says."""
+    flow: _builtins.str
+    """Of an earlier opening, so that its secret stays; a fresh one is made without."""
     def __init__(
         self,
         *,
         token: _builtins.str = ...,
+        flow: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["flow", b"flow", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -467,6 +1329,8 @@ class BeginEnrolmentResponse(_message.Message):
     TOTP_URI_FIELD_NUMBER: _builtins.int
     PASSKEY_OPTIONS_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    FLOW_FIELD_NUMBER: _builtins.int
+    OPENINGS_FIELD_NUMBER: _builtins.int
     display_name: _builtins.str
     """As its owner is called."""
     applicant: _builtins.bool
@@ -477,6 +1341,10 @@ class BeginEnrolmentResponse(_message.Message):
     """The same for an authenticator to scan."""
     passkey_options: _builtins.str
     """PublicKeyCredentialCreationOptions of WebAuthn, JSON."""
+    flow: _builtins.str
+    """To be given back with the answer: it holds what this opening told."""
+    openings: _builtins.int
+    """How often the link was opened before."""
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
         """Until when the link can be used."""
@@ -490,10 +1358,12 @@ class BeginEnrolmentResponse(_message.Message):
         totp_uri: _builtins.str = ...,
         passkey_options: _builtins.str = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
+        flow: _builtins.str = ...,
+        openings: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["applicant", b"applicant", "display_name", b"display_name", "expire_time", b"expire_time", "passkey_options", b"passkey_options", "totp_secret", b"totp_secret", "totp_uri", b"totp_uri"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["applicant", b"applicant", "display_name", b"display_name", "expire_time", b"expire_time", "flow", b"flow", "openings", b"openings", "passkey_options", b"passkey_options", "totp_secret", b"totp_secret", "totp_uri", b"totp_uri"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -509,6 +1379,7 @@ class FinishEnrolmentRequest(_message.Message):
     PASSWORD_FIELD_NUMBER: _builtins.int
     TOTP_CODE_FIELD_NUMBER: _builtins.int
     PASSKEY_FIELD_NUMBER: _builtins.int
+    FLOW_FIELD_NUMBER: _builtins.int
     token: _builtins.str
     """What the link says."""
     password: _builtins.str
@@ -517,6 +1388,8 @@ class FinishEnrolmentRequest(_message.Message):
     """The code that the authenticator shows now."""
     passkey: _builtins.str
     """What the browser answered to the options, JSON."""
+    flow: _builtins.str
+    """As told when the link was opened."""
     def __init__(
         self,
         *,
@@ -524,10 +1397,11 @@ class FinishEnrolmentRequest(_message.Message):
         password: _builtins.str = ...,
         totp_code: _builtins.str = ...,
         passkey: _builtins.str = ...,
+        flow: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["passkey", b"passkey", "password", b"password", "token", b"token", "totp_code", b"totp_code"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["flow", b"flow", "passkey", b"passkey", "password", b"password", "token", b"token", "totp_code", b"totp_code"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -560,13 +1434,16 @@ class Session(_message.Message):
     ACCOUNT_FIELD_NUMBER: _builtins.int
     HOLDER_CODE_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    SIGN_OUT_URL_FIELD_NUMBER: _builtins.int
     certificate: _builtins.bytes
     """The certificate over the session's key, PEM; its holder is the person."""
     holder_code: _builtins.str
     """An applicant's own number, so that their pages can ask for what is theirs; else empty."""
+    sign_out_url: _builtins.str
+    """Where the browser signs out at the identity platform, too; empty where there is no such place."""
     @_builtins.property
     def account(self) -> Global___Account:
-        """The account."""
+        """The account; its system is the one of this session, of an applicant another in each."""
 
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
@@ -579,10 +1456,11 @@ class Session(_message.Message):
         account: Global___Account | None = ...,
         holder_code: _builtins.str = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
+        sign_out_url: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "expire_time", b"expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "certificate", b"certificate", "expire_time", b"expire_time", "holder_code", b"holder_code"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "certificate", b"certificate", "expire_time", b"expire_time", "holder_code", b"holder_code", "sign_out_url", b"sign_out_url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -45,6 +45,11 @@ class AccountServiceStub:
                 request_serializer=accounts_dot_v1_dot_accounts__pb2.ResetApplicantAccountRequest.SerializeToString,
                 response_deserializer=accounts_dot_v1_dot_accounts__pb2.ResetApplicantAccountResponse.FromString,
                 _registered_method=True)
+        self.GetAccount = channel.unary_unary(
+                '/tongban.accounts.v1.AccountService/GetAccount',
+                request_serializer=accounts_dot_v1_dot_accounts__pb2.GetAccountRequest.SerializeToString,
+                response_deserializer=accounts_dot_v1_dot_accounts__pb2.GetAccountResponse.FromString,
+                _registered_method=True)
         self.ListAccounts = channel.unary_unary(
                 '/tongban.accounts.v1.AccountService/ListAccounts',
                 request_serializer=accounts_dot_v1_dot_accounts__pb2.ListAccountsRequest.SerializeToString,
@@ -54,6 +59,56 @@ class AccountServiceStub:
                 '/tongban.accounts.v1.AccountService/DisableAccount',
                 request_serializer=accounts_dot_v1_dot_accounts__pb2.DisableAccountRequest.SerializeToString,
                 response_deserializer=accounts_dot_v1_dot_accounts__pb2.DisableAccountResponse.FromString,
+                _registered_method=True)
+        self.AskAct = channel.unary_unary(
+                '/tongban.accounts.v1.AccountService/AskAct',
+                request_serializer=accounts_dot_v1_dot_accounts__pb2.AskActRequest.SerializeToString,
+                response_deserializer=accounts_dot_v1_dot_accounts__pb2.AskActResponse.FromString,
+                _registered_method=True)
+        self.GetAskedAct = channel.unary_unary(
+                '/tongban.accounts.v1.AccountService/GetAskedAct',
+                request_serializer=accounts_dot_v1_dot_accounts__pb2.GetAskedActRequest.SerializeToString,
+                response_deserializer=accounts_dot_v1_dot_accounts__pb2.GetAskedActResponse.FromString,
+                _registered_method=True)
+        self.ListAskedActs = channel.unary_unary(
+                '/tongban.accounts.v1.AccountService/ListAskedActs',
+                request_serializer=accounts_dot_v1_dot_accounts__pb2.ListAskedActsRequest.SerializeToString,
+                response_deserializer=accounts_dot_v1_dot_accounts__pb2.ListAskedActsResponse.FromString,
+                _registered_method=True)
+        self.ConfirmAct = channel.unary_unary(
+                '/tongban.accounts.v1.AccountService/ConfirmAct',
+                request_serializer=accounts_dot_v1_dot_accounts__pb2.ConfirmActRequest.SerializeToString,
+                response_deserializer=accounts_dot_v1_dot_accounts__pb2.ConfirmActResponse.FromString,
+                _registered_method=True)
+        self.DeclineAct = channel.unary_unary(
+                '/tongban.accounts.v1.AccountService/DeclineAct',
+                request_serializer=accounts_dot_v1_dot_accounts__pb2.DeclineActRequest.SerializeToString,
+                response_deserializer=accounts_dot_v1_dot_accounts__pb2.DeclineActResponse.FromString,
+                _registered_method=True)
+        self.GetOwnAccount = channel.unary_unary(
+                '/tongban.accounts.v1.AccountService/GetOwnAccount',
+                request_serializer=accounts_dot_v1_dot_accounts__pb2.GetOwnAccountRequest.SerializeToString,
+                response_deserializer=accounts_dot_v1_dot_accounts__pb2.GetOwnAccountResponse.FromString,
+                _registered_method=True)
+        self.ChangePassword = channel.unary_unary(
+                '/tongban.accounts.v1.AccountService/ChangePassword',
+                request_serializer=accounts_dot_v1_dot_accounts__pb2.ChangePasswordRequest.SerializeToString,
+                response_deserializer=accounts_dot_v1_dot_accounts__pb2.ChangePasswordResponse.FromString,
+                _registered_method=True)
+        self.BeginAddPasskey = channel.unary_unary(
+                '/tongban.accounts.v1.AccountService/BeginAddPasskey',
+                request_serializer=accounts_dot_v1_dot_accounts__pb2.BeginAddPasskeyRequest.SerializeToString,
+                response_deserializer=accounts_dot_v1_dot_accounts__pb2.BeginAddPasskeyResponse.FromString,
+                _registered_method=True)
+        self.AddPasskey = channel.unary_unary(
+                '/tongban.accounts.v1.AccountService/AddPasskey',
+                request_serializer=accounts_dot_v1_dot_accounts__pb2.AddPasskeyRequest.SerializeToString,
+                response_deserializer=accounts_dot_v1_dot_accounts__pb2.AddPasskeyResponse.FromString,
+                _registered_method=True)
+        self.RemovePasskey = channel.unary_unary(
+                '/tongban.accounts.v1.AccountService/RemovePasskey',
+                request_serializer=accounts_dot_v1_dot_accounts__pb2.RemovePasskeyRequest.SerializeToString,
+                response_deserializer=accounts_dot_v1_dot_accounts__pb2.RemovePasskeyResponse.FromString,
                 _registered_method=True)
         self.EndSession = channel.unary_unary(
                 '/tongban.accounts.v1.AccountService/EndSession',
@@ -81,22 +136,103 @@ class AccountServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetAccount(self, request, context):
+        """One account of a department that the caller may see in the list.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListAccounts(self, request, context):
-        """Lists accounts of departments; never those of applicants.
+        """Lists accounts of departments; never those of applicants. An administrator sees those of their
+        own department and of those below it, the office and auditors all.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DisableAccount(self, request, context):
-        """Ends an account of a department, and every session of it.
+        """Asks that an account of a department be ended, and every session of it: another administrator
+        confirms the act (ConfirmAct).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AskAct(self, request, context):
+        """Asks for an act that takes two: another administrator confirms it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetAskedAct(self, request, context):
+        """One act, for who may decide it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAskedActs(self, request, context):
+        """Lists acts that the caller may decide, the newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConfirmAct(self, request, context):
+        """Confirms an act, as the second person. An account is disabled by it; an act of another service
+        is done there then, by who confirmed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeclineAct(self, request, context):
+        """Declines an act, or takes it back.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetOwnAccount(self, request, context):
+        """The caller's own account: what happened to it, by what its owner signs in, its sessions.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ChangePassword(self, request, context):
+        """Changes the caller's own password; their other sessions end.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BeginAddPasskey(self, request, context):
+        """Asks for another passkey of the caller's own, in a session that began within ten minutes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddPasskey(self, request, context):
+        """Keeps another passkey of the caller's own.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemovePasskey(self, request, context):
+        """Takes a passkey of the caller's own away, if there is another way to sign in.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def EndSession(self, request, context):
-        """Signs the caller out, who is a person: the session's certificate is refused from then on.
+        """Signs the caller out, who is a person: the session's certificate is refused from then on; or
+        ends another of their sessions.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -115,6 +251,11 @@ def add_AccountServiceServicer_to_server(servicer, server):
                     request_deserializer=accounts_dot_v1_dot_accounts__pb2.ResetApplicantAccountRequest.FromString,
                     response_serializer=accounts_dot_v1_dot_accounts__pb2.ResetApplicantAccountResponse.SerializeToString,
             ),
+            'GetAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAccount,
+                    request_deserializer=accounts_dot_v1_dot_accounts__pb2.GetAccountRequest.FromString,
+                    response_serializer=accounts_dot_v1_dot_accounts__pb2.GetAccountResponse.SerializeToString,
+            ),
             'ListAccounts': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAccounts,
                     request_deserializer=accounts_dot_v1_dot_accounts__pb2.ListAccountsRequest.FromString,
@@ -124,6 +265,56 @@ def add_AccountServiceServicer_to_server(servicer, server):
                     servicer.DisableAccount,
                     request_deserializer=accounts_dot_v1_dot_accounts__pb2.DisableAccountRequest.FromString,
                     response_serializer=accounts_dot_v1_dot_accounts__pb2.DisableAccountResponse.SerializeToString,
+            ),
+            'AskAct': grpc.unary_unary_rpc_method_handler(
+                    servicer.AskAct,
+                    request_deserializer=accounts_dot_v1_dot_accounts__pb2.AskActRequest.FromString,
+                    response_serializer=accounts_dot_v1_dot_accounts__pb2.AskActResponse.SerializeToString,
+            ),
+            'GetAskedAct': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAskedAct,
+                    request_deserializer=accounts_dot_v1_dot_accounts__pb2.GetAskedActRequest.FromString,
+                    response_serializer=accounts_dot_v1_dot_accounts__pb2.GetAskedActResponse.SerializeToString,
+            ),
+            'ListAskedActs': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAskedActs,
+                    request_deserializer=accounts_dot_v1_dot_accounts__pb2.ListAskedActsRequest.FromString,
+                    response_serializer=accounts_dot_v1_dot_accounts__pb2.ListAskedActsResponse.SerializeToString,
+            ),
+            'ConfirmAct': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConfirmAct,
+                    request_deserializer=accounts_dot_v1_dot_accounts__pb2.ConfirmActRequest.FromString,
+                    response_serializer=accounts_dot_v1_dot_accounts__pb2.ConfirmActResponse.SerializeToString,
+            ),
+            'DeclineAct': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeclineAct,
+                    request_deserializer=accounts_dot_v1_dot_accounts__pb2.DeclineActRequest.FromString,
+                    response_serializer=accounts_dot_v1_dot_accounts__pb2.DeclineActResponse.SerializeToString,
+            ),
+            'GetOwnAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetOwnAccount,
+                    request_deserializer=accounts_dot_v1_dot_accounts__pb2.GetOwnAccountRequest.FromString,
+                    response_serializer=accounts_dot_v1_dot_accounts__pb2.GetOwnAccountResponse.SerializeToString,
+            ),
+            'ChangePassword': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangePassword,
+                    request_deserializer=accounts_dot_v1_dot_accounts__pb2.ChangePasswordRequest.FromString,
+                    response_serializer=accounts_dot_v1_dot_accounts__pb2.ChangePasswordResponse.SerializeToString,
+            ),
+            'BeginAddPasskey': grpc.unary_unary_rpc_method_handler(
+                    servicer.BeginAddPasskey,
+                    request_deserializer=accounts_dot_v1_dot_accounts__pb2.BeginAddPasskeyRequest.FromString,
+                    response_serializer=accounts_dot_v1_dot_accounts__pb2.BeginAddPasskeyResponse.SerializeToString,
+            ),
+            'AddPasskey': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddPasskey,
+                    request_deserializer=accounts_dot_v1_dot_accounts__pb2.AddPasskeyRequest.FromString,
+                    response_serializer=accounts_dot_v1_dot_accounts__pb2.AddPasskeyResponse.SerializeToString,
+            ),
+            'RemovePasskey': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemovePasskey,
+                    request_deserializer=accounts_dot_v1_dot_accounts__pb2.RemovePasskeyRequest.FromString,
+                    response_serializer=accounts_dot_v1_dot_accounts__pb2.RemovePasskeyResponse.SerializeToString,
             ),
             'EndSession': grpc.unary_unary_rpc_method_handler(
                     servicer.EndSession,
@@ -197,6 +388,33 @@ class AccountService:
             _registered_method=True)
 
     @staticmethod
+    def GetAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.accounts.v1.AccountService/GetAccount',
+            accounts_dot_v1_dot_accounts__pb2.GetAccountRequest.SerializeToString,
+            accounts_dot_v1_dot_accounts__pb2.GetAccountResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListAccounts(request,
             target,
             options=(),
@@ -240,6 +458,276 @@ class AccountService:
             '/tongban.accounts.v1.AccountService/DisableAccount',
             accounts_dot_v1_dot_accounts__pb2.DisableAccountRequest.SerializeToString,
             accounts_dot_v1_dot_accounts__pb2.DisableAccountResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AskAct(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.accounts.v1.AccountService/AskAct',
+            accounts_dot_v1_dot_accounts__pb2.AskActRequest.SerializeToString,
+            accounts_dot_v1_dot_accounts__pb2.AskActResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAskedAct(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.accounts.v1.AccountService/GetAskedAct',
+            accounts_dot_v1_dot_accounts__pb2.GetAskedActRequest.SerializeToString,
+            accounts_dot_v1_dot_accounts__pb2.GetAskedActResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAskedActs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.accounts.v1.AccountService/ListAskedActs',
+            accounts_dot_v1_dot_accounts__pb2.ListAskedActsRequest.SerializeToString,
+            accounts_dot_v1_dot_accounts__pb2.ListAskedActsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConfirmAct(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.accounts.v1.AccountService/ConfirmAct',
+            accounts_dot_v1_dot_accounts__pb2.ConfirmActRequest.SerializeToString,
+            accounts_dot_v1_dot_accounts__pb2.ConfirmActResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeclineAct(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.accounts.v1.AccountService/DeclineAct',
+            accounts_dot_v1_dot_accounts__pb2.DeclineActRequest.SerializeToString,
+            accounts_dot_v1_dot_accounts__pb2.DeclineActResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetOwnAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.accounts.v1.AccountService/GetOwnAccount',
+            accounts_dot_v1_dot_accounts__pb2.GetOwnAccountRequest.SerializeToString,
+            accounts_dot_v1_dot_accounts__pb2.GetOwnAccountResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChangePassword(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.accounts.v1.AccountService/ChangePassword',
+            accounts_dot_v1_dot_accounts__pb2.ChangePasswordRequest.SerializeToString,
+            accounts_dot_v1_dot_accounts__pb2.ChangePasswordResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BeginAddPasskey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.accounts.v1.AccountService/BeginAddPasskey',
+            accounts_dot_v1_dot_accounts__pb2.BeginAddPasskeyRequest.SerializeToString,
+            accounts_dot_v1_dot_accounts__pb2.BeginAddPasskeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddPasskey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.accounts.v1.AccountService/AddPasskey',
+            accounts_dot_v1_dot_accounts__pb2.AddPasskeyRequest.SerializeToString,
+            accounts_dot_v1_dot_accounts__pb2.AddPasskeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemovePasskey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.accounts.v1.AccountService/RemovePasskey',
+            accounts_dot_v1_dot_accounts__pb2.RemovePasskeyRequest.SerializeToString,
+            accounts_dot_v1_dot_accounts__pb2.RemovePasskeyResponse.FromString,
             options,
             channel_credentials,
             insecure,

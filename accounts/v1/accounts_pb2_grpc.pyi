@@ -39,12 +39,42 @@ class AccountServiceStub:
     """Takes an applicant's password, codes and passkeys away and makes a fresh link: a counter that
     has identified them.
     """
+    GetAccount: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.GetAccountRequest, _accounts_pb2.GetAccountResponse]
+    """One account of a department that the caller may see in the list."""
     ListAccounts: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.ListAccountsRequest, _accounts_pb2.ListAccountsResponse]
-    """Lists accounts of departments; never those of applicants."""
+    """Lists accounts of departments; never those of applicants. An administrator sees those of their
+    own department and of those below it, the office and auditors all.
+    """
     DisableAccount: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.DisableAccountRequest, _accounts_pb2.DisableAccountResponse]
-    """Ends an account of a department, and every session of it."""
+    """Asks that an account of a department be ended, and every session of it: another administrator
+    confirms the act (ConfirmAct).
+    """
+    AskAct: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.AskActRequest, _accounts_pb2.AskActResponse]
+    """Asks for an act that takes two: another administrator confirms it."""
+    GetAskedAct: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.GetAskedActRequest, _accounts_pb2.GetAskedActResponse]
+    """One act, for who may decide it."""
+    ListAskedActs: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.ListAskedActsRequest, _accounts_pb2.ListAskedActsResponse]
+    """Lists acts that the caller may decide, the newest first."""
+    ConfirmAct: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.ConfirmActRequest, _accounts_pb2.ConfirmActResponse]
+    """Confirms an act, as the second person. An account is disabled by it; an act of another service
+    is done there then, by who confirmed.
+    """
+    DeclineAct: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.DeclineActRequest, _accounts_pb2.DeclineActResponse]
+    """Declines an act, or takes it back."""
+    GetOwnAccount: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.GetOwnAccountRequest, _accounts_pb2.GetOwnAccountResponse]
+    """The caller's own account: what happened to it, by what its owner signs in, its sessions."""
+    ChangePassword: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.ChangePasswordRequest, _accounts_pb2.ChangePasswordResponse]
+    """Changes the caller's own password; their other sessions end."""
+    BeginAddPasskey: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.BeginAddPasskeyRequest, _accounts_pb2.BeginAddPasskeyResponse]
+    """Asks for another passkey of the caller's own, in a session that began within ten minutes."""
+    AddPasskey: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.AddPasskeyRequest, _accounts_pb2.AddPasskeyResponse]
+    """Keeps another passkey of the caller's own."""
+    RemovePasskey: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.RemovePasskeyRequest, _accounts_pb2.RemovePasskeyResponse]
+    """Takes a passkey of the caller's own away, if there is another way to sign in."""
     EndSession: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.EndSessionRequest, _accounts_pb2.EndSessionResponse]
-    """Signs the caller out, who is a person: the session's certificate is refused from then on."""
+    """Signs the caller out, who is a person: the session's certificate is refused from then on; or
+    ends another of their sessions.
+    """
 
 @_typing.type_check_only
 class AccountServiceAsyncStub(AccountServiceStub):
@@ -57,12 +87,42 @@ class AccountServiceAsyncStub(AccountServiceStub):
     """Takes an applicant's password, codes and passkeys away and makes a fresh link: a counter that
     has identified them.
     """
+    GetAccount: _aio.UnaryUnaryMultiCallable[_accounts_pb2.GetAccountRequest, _accounts_pb2.GetAccountResponse]  # type: ignore[assignment]
+    """One account of a department that the caller may see in the list."""
     ListAccounts: _aio.UnaryUnaryMultiCallable[_accounts_pb2.ListAccountsRequest, _accounts_pb2.ListAccountsResponse]  # type: ignore[assignment]
-    """Lists accounts of departments; never those of applicants."""
+    """Lists accounts of departments; never those of applicants. An administrator sees those of their
+    own department and of those below it, the office and auditors all.
+    """
     DisableAccount: _aio.UnaryUnaryMultiCallable[_accounts_pb2.DisableAccountRequest, _accounts_pb2.DisableAccountResponse]  # type: ignore[assignment]
-    """Ends an account of a department, and every session of it."""
+    """Asks that an account of a department be ended, and every session of it: another administrator
+    confirms the act (ConfirmAct).
+    """
+    AskAct: _aio.UnaryUnaryMultiCallable[_accounts_pb2.AskActRequest, _accounts_pb2.AskActResponse]  # type: ignore[assignment]
+    """Asks for an act that takes two: another administrator confirms it."""
+    GetAskedAct: _aio.UnaryUnaryMultiCallable[_accounts_pb2.GetAskedActRequest, _accounts_pb2.GetAskedActResponse]  # type: ignore[assignment]
+    """One act, for who may decide it."""
+    ListAskedActs: _aio.UnaryUnaryMultiCallable[_accounts_pb2.ListAskedActsRequest, _accounts_pb2.ListAskedActsResponse]  # type: ignore[assignment]
+    """Lists acts that the caller may decide, the newest first."""
+    ConfirmAct: _aio.UnaryUnaryMultiCallable[_accounts_pb2.ConfirmActRequest, _accounts_pb2.ConfirmActResponse]  # type: ignore[assignment]
+    """Confirms an act, as the second person. An account is disabled by it; an act of another service
+    is done there then, by who confirmed.
+    """
+    DeclineAct: _aio.UnaryUnaryMultiCallable[_accounts_pb2.DeclineActRequest, _accounts_pb2.DeclineActResponse]  # type: ignore[assignment]
+    """Declines an act, or takes it back."""
+    GetOwnAccount: _aio.UnaryUnaryMultiCallable[_accounts_pb2.GetOwnAccountRequest, _accounts_pb2.GetOwnAccountResponse]  # type: ignore[assignment]
+    """The caller's own account: what happened to it, by what its owner signs in, its sessions."""
+    ChangePassword: _aio.UnaryUnaryMultiCallable[_accounts_pb2.ChangePasswordRequest, _accounts_pb2.ChangePasswordResponse]  # type: ignore[assignment]
+    """Changes the caller's own password; their other sessions end."""
+    BeginAddPasskey: _aio.UnaryUnaryMultiCallable[_accounts_pb2.BeginAddPasskeyRequest, _accounts_pb2.BeginAddPasskeyResponse]  # type: ignore[assignment]
+    """Asks for another passkey of the caller's own, in a session that began within ten minutes."""
+    AddPasskey: _aio.UnaryUnaryMultiCallable[_accounts_pb2.AddPasskeyRequest, _accounts_pb2.AddPasskeyResponse]  # type: ignore[assignment]
+    """Keeps another passkey of the caller's own."""
+    RemovePasskey: _aio.UnaryUnaryMultiCallable[_accounts_pb2.RemovePasskeyRequest, _accounts_pb2.RemovePasskeyResponse]  # type: ignore[assignment]
+    """Takes a passkey of the caller's own away, if there is another way to sign in."""
     EndSession: _aio.UnaryUnaryMultiCallable[_accounts_pb2.EndSessionRequest, _accounts_pb2.EndSessionResponse]  # type: ignore[assignment]
-    """Signs the caller out, who is a person: the session's certificate is refused from then on."""
+    """Signs the caller out, who is a person: the session's certificate is refused from then on; or
+    ends another of their sessions.
+    """
 
 class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
     """Accounts: of those who work at departments, and of applicants."""
@@ -86,12 +146,22 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def GetAccount(
+        self,
+        request: _accounts_pb2.GetAccountRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_accounts_pb2.GetAccountResponse, _abc.Awaitable[_accounts_pb2.GetAccountResponse]]:
+        """One account of a department that the caller may see in the list."""
+
+    @_abc_1.abstractmethod
     def ListAccounts(
         self,
         request: _accounts_pb2.ListAccountsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_accounts_pb2.ListAccountsResponse, _abc.Awaitable[_accounts_pb2.ListAccountsResponse]]:
-        """Lists accounts of departments; never those of applicants."""
+        """Lists accounts of departments; never those of applicants. An administrator sees those of their
+        own department and of those below it, the office and auditors all.
+        """
 
     @_abc_1.abstractmethod
     def DisableAccount(
@@ -99,7 +169,91 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _accounts_pb2.DisableAccountRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_accounts_pb2.DisableAccountResponse, _abc.Awaitable[_accounts_pb2.DisableAccountResponse]]:
-        """Ends an account of a department, and every session of it."""
+        """Asks that an account of a department be ended, and every session of it: another administrator
+        confirms the act (ConfirmAct).
+        """
+
+    @_abc_1.abstractmethod
+    def AskAct(
+        self,
+        request: _accounts_pb2.AskActRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_accounts_pb2.AskActResponse, _abc.Awaitable[_accounts_pb2.AskActResponse]]:
+        """Asks for an act that takes two: another administrator confirms it."""
+
+    @_abc_1.abstractmethod
+    def GetAskedAct(
+        self,
+        request: _accounts_pb2.GetAskedActRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_accounts_pb2.GetAskedActResponse, _abc.Awaitable[_accounts_pb2.GetAskedActResponse]]:
+        """One act, for who may decide it."""
+
+    @_abc_1.abstractmethod
+    def ListAskedActs(
+        self,
+        request: _accounts_pb2.ListAskedActsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_accounts_pb2.ListAskedActsResponse, _abc.Awaitable[_accounts_pb2.ListAskedActsResponse]]:
+        """Lists acts that the caller may decide, the newest first."""
+
+    @_abc_1.abstractmethod
+    def ConfirmAct(
+        self,
+        request: _accounts_pb2.ConfirmActRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_accounts_pb2.ConfirmActResponse, _abc.Awaitable[_accounts_pb2.ConfirmActResponse]]:
+        """Confirms an act, as the second person. An account is disabled by it; an act of another service
+        is done there then, by who confirmed.
+        """
+
+    @_abc_1.abstractmethod
+    def DeclineAct(
+        self,
+        request: _accounts_pb2.DeclineActRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_accounts_pb2.DeclineActResponse, _abc.Awaitable[_accounts_pb2.DeclineActResponse]]:
+        """Declines an act, or takes it back."""
+
+    @_abc_1.abstractmethod
+    def GetOwnAccount(
+        self,
+        request: _accounts_pb2.GetOwnAccountRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_accounts_pb2.GetOwnAccountResponse, _abc.Awaitable[_accounts_pb2.GetOwnAccountResponse]]:
+        """The caller's own account: what happened to it, by what its owner signs in, its sessions."""
+
+    @_abc_1.abstractmethod
+    def ChangePassword(
+        self,
+        request: _accounts_pb2.ChangePasswordRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_accounts_pb2.ChangePasswordResponse, _abc.Awaitable[_accounts_pb2.ChangePasswordResponse]]:
+        """Changes the caller's own password; their other sessions end."""
+
+    @_abc_1.abstractmethod
+    def BeginAddPasskey(
+        self,
+        request: _accounts_pb2.BeginAddPasskeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_accounts_pb2.BeginAddPasskeyResponse, _abc.Awaitable[_accounts_pb2.BeginAddPasskeyResponse]]:
+        """Asks for another passkey of the caller's own, in a session that began within ten minutes."""
+
+    @_abc_1.abstractmethod
+    def AddPasskey(
+        self,
+        request: _accounts_pb2.AddPasskeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_accounts_pb2.AddPasskeyResponse, _abc.Awaitable[_accounts_pb2.AddPasskeyResponse]]:
+        """Keeps another passkey of the caller's own."""
+
+    @_abc_1.abstractmethod
+    def RemovePasskey(
+        self,
+        request: _accounts_pb2.RemovePasskeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_accounts_pb2.RemovePasskeyResponse, _abc.Awaitable[_accounts_pb2.RemovePasskeyResponse]]:
+        """Takes a passkey of the caller's own away, if there is another way to sign in."""
 
     @_abc_1.abstractmethod
     def EndSession(
@@ -107,7 +261,9 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _accounts_pb2.EndSessionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_accounts_pb2.EndSessionResponse, _abc.Awaitable[_accounts_pb2.EndSessionResponse]]:
-        """Signs the caller out, who is a person: the session's certificate is refused from then on."""
+        """Signs the caller out, who is a person: the session's certificate is refused from then on; or
+        ends another of their sessions.
+        """
 
 def add_AccountServiceServicer_to_server(servicer: AccountServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 

@@ -8,7 +8,10 @@ from typing import Any, Final, TypedDict, TypeVar
 
 from google.protobuf.message import Message
 
+from exchange.audit.answering import Outcome
 from exchange.audit.appending import AuditLog
+from exchange.audit.finding import index_of
+from exchange.audit.judging import judge
 from exchange.audit.keeping import service as keeping
 from exchange.audit.keeping.store import empty_the_wal
 from exchange.audit.model import Receipt
@@ -25,12 +28,18 @@ from runtime.rpc import ANY_ROLE, EVERYBODY, Call
 
 Answer = TypeVar("Answer", bound=Message)
 _LAST_SECOND: Final = 253_402_300_799  # the year 9999, the end of a Timestamp
+_OUTCOMES: Final = {
+    Outcome.PASSED: pb.RECORD_OUTCOME_PASSED,
+    Outcome.FAILED: pb.RECORD_OUTCOME_FAILED,
+    Outcome.INDETERMINATE: pb.RECORD_OUTCOME_INDETERMINATE,
+}
 _ADMINISTRATOR = frozenset({Role.ADMINISTRATOR})
 
 POLICY: Mapping[str, frozenset[Role]] = {
     "GetCheckpoint": EVERYBODY,
     "GetInclusionProof": EVERYBODY,
     "GetConsistencyProof": EVERYBODY,
+    "VerifySavedRecord": EVERYBODY,
     "ListEntries": ANY_ROLE,
     "RecordEvents": frozenset({Role.NODE}),
     "RegisterWitness": _ADMINISTRATOR,
@@ -67,6 +76,12 @@ class AuditServicer:
         self, request: pb.GetInclusionProofRequest, call: Call
     ) -> pb.GetInclusionProofResponse:
         """See audit.proto."""
+        if request.leaf:
+            if request.shard or request.batch or request.position or request.HasField("index"):
+                raise _asked_twice()
+            index = index_of(self._reader, request.leaf)
+            proof = self._reader.inclusion_proof_at(index, cosignatures=request.cosignatures)
+            return pb.GetInclusionProofResponse(index=index, proof=proof)
         if request.HasField("index"):
             if request.shard or request.batch or request.position:
                 raise _asked_twice()
@@ -86,6 +101,25 @@ class AuditServicer:
         found = self._reader.consistency_proof(request.first_size, request.second_size)
         return pb.GetConsistencyProofResponse(
             hashes=found.hashes, second_size=found.second_size, checkpoint=found.checkpoint
+        )
+
+    def VerifySavedRecord(  # noqa: N802
+        self, request: pb.VerifySavedRecordRequest, call: Call
+    ) -> pb.VerifySavedRecordResponse:
+        """See audit.proto."""
+        found = judge(request.file, self._reader.verifier_key, self._reader.inclusion_proof)
+        return pb.VerifySavedRecordResponse(
+            format=found.format,
+            checks=[
+                pb.RecordCheck(
+                    name=one.name,
+                    outcome=_OUTCOMES[one.outcome],
+                    detail=one.detail,
+                    detail_zh=one.detail_zh,
+                )
+                for one in found.answer.checks
+            ],
+            leaves=found.leaves,
         )
 
     def ListEntries(  # noqa: N802

@@ -27,9 +27,9 @@ def verify_accesses(
 
     1. `key`: as in `verify_receipt`. Then of each record, by its index in the log:
     2. `leaf:<index>`: as in `verify_receipt`.
-    3. `opening:<index>`, where the record commits to one key: it is the applicant's. (The record of
-       somebody else.) `entry:<index>`, where it is about many and has entries: one of them is the
-       applicant's; INDETERMINATE where the file has none.
+    3. `opening:<index>`, where the record commits to one key, or to a license's holder: it is the
+       applicant's. (The record of somebody else.) `entry:<index>`, where it is about many and has
+       entries: one of them is the applicant's; INDETERMINATE where the file has none.
     4. `proof:<index>`, `checkpoint:<index>`, `inclusion:<index>`: as in `verify_leaves`.
     5. `opening:<label>` of each of `openings`: some of them commit to this value, and which. (An
        asker who tells the applicant another purpose or case than it asked for.)
@@ -44,8 +44,10 @@ def verify_accesses(
         read = partial(read_leaf, one.proven.leaf)
         leaf = checks.run(f"leaf{of}", read, "canonical JSON", "规范 JSON")
         commitments = (leaf or {}).get("commitments")
-        if one.salt or (isinstance(commitments, dict) and "key" in commitments):
-            step = partial(check_opening, leaf, one.salt, "key", saved.key)
+        labels = commitments if isinstance(commitments, dict) else {}
+        if one.salt or "key" in labels:
+            label = "holder_code" if "key" not in labels and "holder_code" in labels else "key"
+            step = partial(check_opening, leaf, one.salt, label, saved.key)
             checks.run(f"opening{of}", step, "is about this number", "与该号码有关")
         if one.entry is not None:
             own = partial(_check_entry, leaf, one, saved.key)

@@ -45,7 +45,8 @@ POLICY: Mapping[str, frozenset[Role]] = {
     "ListVersions": ANY_ROLE,
     "CompareVersions": ANY_ROLE,
     "CompareServiceItems": ANY_ROLE,
-    "SearchCatalog": ANY_ROLE,
+    "SearchCatalog": EVERYBODY,
+    "GetTitles": EVERYBODY,
 }
 
 
@@ -336,3 +337,9 @@ class CatalogServicer:
         return pb.SearchCatalogResponse(
             results=[search_result(found) for found in page], next_page_token=token
         )
+
+    def GetTitles(  # noqa: N802
+        self, request: pb.GetTitlesRequest, _call: Call
+    ) -> pb.GetTitlesResponse:
+        """What resources and service items are called."""
+        return pb.GetTitlesResponse(titles=service.titles(self._database, request.names))

@@ -34,12 +34,13 @@ from exchange.lists.keeping import is_in_force
 from runtime import names, paging
 from runtime.clock import SYSTEM, Clock, china_date
 from runtime.database import Database, UnitOfWork
-from runtime.errors import InvalidArgument, NotFound
+from runtime.errors import FieldViolation, InvalidArgument, NotFound
 from runtime.identity import Principal
 from runtime.records import Value, canonical, make_record
 
 EVERY_DEPARTMENT = "departments/-"
 SOURCE_LIMIT = 200
+GREATEST_TITLES = 1_000
 
 
 def get_department(database: Database, name: str) -> Department:
@@ -71,6 +72,18 @@ def get_resource(database: Database, name: str) -> DataResource:
     if not isinstance(entry, DataResource):
         raise resource_not_found()
     return entry
+
+
+def titles(database: Database, wanted: Sequence[str]) -> dict[str, str]:
+    """What resources and service items are called, by name. Raises InvalidArgument."""
+    if len(wanted) > GREATEST_TITLES:
+        raise InvalidArgument(
+            f"names are at most {GREATEST_TITLES}",
+            message_zh=f"names 最多 {GREATEST_TITLES} 个",
+            violations=[FieldViolation("names", "are too many")],
+        )
+    with database.reading() as session:
+        return store.titles(session, set(wanted))
 
 
 def resource_in(work: UnitOfWork, name: str) -> DataResource:

@@ -109,6 +109,12 @@ def resources(session: Session, wanted: Collection[str]) -> dict[str, DataResour
     return {one.name: one for one in found if isinstance(one, DataResource)}
 
 
+def titles(session: Session, wanted: Collection[str]) -> dict[str, str]:
+    """What the entries of these names are called, withdrawn or not; one statement."""
+    rows = session.execute(_entries().where(ENTRIES.c.name.in_(wanted)))
+    return {one.name: one.display_name for one in map(_entry_of, rows)}
+
+
 def entries(
     session: Session,
     kind: str,

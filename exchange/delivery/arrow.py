@@ -26,6 +26,10 @@ WITHDRAW = "tongban.withdraw"
 _END = b"\xff\xff\xff\xff\0\0\0\0"
 #: Of the tables in a message's metadata (Message.fbs, RecordBatch).
 _HEADER, _COMPRESSION = 2, 3
+#: And of a schema's (Schema.fbs: Schema, Field), with the kinds of types that are taken.
+_FIELDS, _NAME, _TYPE, _DICTIONARY, _CHILDREN = 1, 0, 2, 4, 5
+_UTF8, _BOOL, _LARGE_UTF8 = 5, 6, 20
+_MOST_FIELDS = 10_000
 
 
 def columns_of(part: bytes, items: Sequence[str]) -> Iterator[Columns]:
@@ -36,11 +40,13 @@ def columns_of(part: bytes, items: Sequence[str]) -> Iterator[Columns]:
     import pyarrow as pa  # only where it is asked for
     from pyarrow import ipc
 
-    faults = (pa.ArrowException, OSError, EOFError, StopIteration, struct.error, UnicodeError)
+    faults = (
+        pa.ArrowException, OSError, EOFError, StopIteration, struct.error, ValueError, IndexError,
+    )  # fmt: skip
     try:
         source = pa.BufferReader(part)
         reader = ipc.MessageReader.open_stream(source)
-        schema = ipc.read_schema(reader.read_next_message())
+        schema = _schema(pa, reader.read_next_message())
         places = _places(pa, schema, items)
         for message in _messages(reader):
             if message.type != "record batch" or _is_compressed(message.metadata.to_pybytes()):
@@ -61,6 +67,44 @@ def columns_of(part: bytes, items: Sequence[str]) -> Iterator[Columns]:
     except faults as error:
         # What the library says of it may repeat what is in it.
         raise _bad("is not an Arrow IPC stream") from error
+
+
+def _schema(pa: Any, message: Any) -> Any:
+    """The schema of a message, read here: the library ends the process at some that are malformed.
+
+    Every offset is looked up in bytes of ours, where a wrong one is an error and nothing worse.
+    """
+    if message.type != "schema":
+        raise _bad("must begin with its schema")
+    data = message.metadata.to_pybytes()
+    fields = _at(data, _at(data, 0, None), _HEADER, _FIELDS)
+    (count,) = struct.unpack_from("<I", data, fields)
+    if count > _MOST_FIELDS:
+        raise _bad("has more columns than a resource has items")
+    kinds = {_UTF8: pa.string(), _BOOL: pa.bool_(), _LARGE_UTF8: pa.large_string()}
+    found = []
+    for number in range(count):
+        table = _at(data, fields + 4 + 4 * number, None)
+        kind = kinds.get(data[_field(data, table, _TYPE)])
+        children = _field(data, table, _CHILDREN)
+        nested = children and struct.unpack_from("<I", data, _at(data, children, None))[0]
+        if kind is None or nested or _field(data, table, _DICTIONARY):
+            raise _bad("must have columns of UTF-8 texts, and a Boolean one for withdrawals")
+        name = _at(data, table, _NAME)
+        (length,) = struct.unpack_from("<I", data, name)
+        found.append(pa.field(data[name + 4 : name + 4 + length].decode(), kind))
+    return pa.schema(found)
+
+
+def _at(data: bytes, place: int, *numbers: int | None) -> int:
+    """Where an offset leads; with numbers, the offsets of these fields, one after another."""
+    for number in numbers:
+        place = place if number is None else _field(data, place, number)
+        if number is not None and not place:
+            raise ValueError("a field is missing")
+        (step,) = struct.unpack_from("<I", data, place)
+        place += int(step)
+    return place
 
 
 def _messages(reader: Any) -> Iterator[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from datetime import datetime
 
 from exchange.delivery import store
 from exchange.delivery.access import Access
@@ -14,6 +15,7 @@ from exchange.delivery.lanes.model import Lane
 from exchange.delivery.log.store import LogReader
 from exchange.delivery.model import Start, StartPosition, Subscription
 from exchange.delivery.subscriptions import store as subscriptions
+from exchange.refusals import REFUSED
 from runtime import names, paging
 from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork
@@ -43,11 +45,17 @@ class Sharing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Looked:
-    """A subscription with its lanes, and how many dead letters wait."""
+    """A subscription with its lanes, how many dead letters wait, and how far behind it is."""
 
     subscription: Subscription
     lanes: list[Lane]
     dead_letters: int
+    #: From the end of the log of all resources.
+    distance: int
+    #: Changes of its resource after the cursor, and when the oldest of them was published; None
+    #: where that would tell of records that the grant does not show.
+    undelivered: int | None
+    oldest: datetime | None
 
 
 class Managing:
@@ -154,12 +162,27 @@ class Managing:
     def get(self, principal: Principal, name: str) -> Looked:
         """A subscription of the caller's department. Raises NotFound, SUBSCRIPTION_NOT_FOUND."""
         subscription = self._access.subscription(principal, name)
+        undelivered, oldest = self._lag(principal, subscription)
         with self._database.reading() as session:
             return Looked(
                 subscription=subscription,
                 lanes=lanes.lanes(session, name),
                 dead_letters=lanes.open_count(session, name),
+                distance=max(0, store.end_of_log(session) - subscription.cursor),
+                undelivered=undelivered,
+                oldest=oldest,
             )
+
+    def _lag(
+        self, principal: Principal, subscription: Subscription
+    ) -> tuple[int | None, datetime | None]:
+        try:
+            granted = self._access.granted(subscription.grant, principal)
+        except REFUSED:  # what is not delivered any more is not counted either
+            return None, None
+        if granted.row_filter or granted.earlier:
+            return None, None
+        return self._log.undelivered(granted.resource, subscription.cursor)
 
     def page(
         self, principal: Principal, *, parent: str, page_size: int, page_token: str

@@ -209,6 +209,11 @@ def looked(found: Looked) -> pb.Subscription:
     message = subscription(found.subscription)
     message.lane_states.extend(_lane(one) for one in found.lanes)
     message.dead_letters = found.dead_letters
+    message.distance = found.distance
+    if found.undelivered is not None:
+        message.undelivered = found.undelivered
+    if found.oldest is not None:
+        message.oldest_time.FromDatetime(found.oldest)
     return message
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from exchange.monitoring import traffic
 from exchange.monitoring.model import Alert, AlertKind, CallRecord
 from exchange.monitoring.store import MonitoringStore
 from exchange.v1 import monitoring_pb2 as pb
@@ -19,6 +20,7 @@ _OVERSEERS = frozenset({Role.ADMINISTRATOR, Role.AUDITOR})
 POLICY: Mapping[str, frozenset[Role]] = {
     "ListCallRecords": _OVERSEERS,
     "ListAlerts": _OVERSEERS,
+    "MeasureTraffic": _OVERSEERS,
 }
 _KINDS = {
     AlertKind.VOLUME: pb.ALERT_KIND_UNUSUAL_VOLUME,
@@ -51,6 +53,28 @@ class MonitoringServicer:
         page, token = paging.cut(rows, size, lambda one: str(one.number))
         return pb.ListCallRecordsResponse(
             records=[_record(one) for one in page], next_page_token=token
+        )
+
+    def MeasureTraffic(  # noqa: N802
+        self, request: pb.MeasureTrafficRequest, _call: Call
+    ) -> pb.MeasureTrafficResponse:
+        """Calls over time. Raises InvalidArgument (BAD_SPAN)."""
+        steps = traffic.steps_of(
+            request.start_time.seconds, request.end_time.seconds, request.step_seconds
+        )
+        rows = self._store.traffic(steps.start, steps.end, steps.length)
+        return pb.MeasureTrafficResponse(
+            steps=[
+                pb.TrafficStep(
+                    start_time=Timestamp(seconds=one.start),
+                    calls=one.calls,
+                    refused=one.refused,
+                    failed=one.failed,
+                    median_ms=one.median_ms,
+                    p95_ms=one.p95_ms,
+                )
+                for one in traffic.told(rows)
+            ]
         )
 
     def ListAlerts(  # noqa: N802

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from exchange.monitoring.model import HOUR, REFUSALS, Alert, AlertKind, CallRecord
+from exchange.monitoring.traffic import counted
 from runtime.database import Database
 
 GREATEST_OUTBOX = 10_000
@@ -39,6 +40,11 @@ class MonitoringStore:
     def __init__(self, database: Database) -> None:
         self._held = held = database.held
         marks = ", ".join("?" * 15)
+        self._count = held.sql(
+            "INSERT INTO call_traffic (start, outcome, class, calls) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (start, outcome, class)"
+            " DO UPDATE SET calls = call_traffic.calls + excluded.calls"
+        )
         self._add = held.sql(f"INSERT INTO call_record ({_COLUMNS}) VALUES ({marks})")  # noqa: S608
 
     def write(
@@ -54,6 +60,7 @@ class MonitoringStore:
             if rows:
                 cursor = connection.cursor()
                 cursor.executemany(self._add, rows)
+                cursor.executemany(self._count, counted(calls))
             for alert in alerts:
                 if self._grew(connection, alert):
                     continue
@@ -109,6 +116,15 @@ class MonitoringStore:
             " ORDER BY id DESC LIMIT ?"
         )
         return [_record(row) for row in self._held.rows(self._held.sql(text), (*values, limit))]
+
+    def traffic(self, start: int, end: int, length: int) -> list[tuple[int, int, int, int]]:
+        """Calls between two times (seconds), as (step's start, outcome, class of time, calls)."""
+        text = self._held.sql(
+            "SELECT start / ? * ?, outcome, class, sum(calls) FROM call_traffic"
+            " WHERE start >= ? AND start < ? GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
+        )
+        rows = self._held.rows(text, (length, length, start, end))
+        return [(int(row[0]), int(row[1]), int(row[2]), int(row[3])) for row in rows]
 
     def alerts(self, *, before: int, limit: int, kind: str) -> list[Alert]:
         """Alerts with a lower number, the newest first."""
@@ -172,10 +188,12 @@ class MonitoringStore:
         old = self._held.sql(
             "DELETE FROM alert WHERE window_end < ? AND id NOT IN (SELECT alert FROM feed_outbox)"
         )
+        aged = self._held.sql("DELETE FROM call_traffic WHERE start < ?")
         with self._held.transaction() as connection:
             count = int(connection.execute(text, (before, most, portion)).rowcount)
             end = datetime.fromtimestamp(before / 1e6, UTC)
             connection.execute(old, (self._held.time(end),))
+            connection.execute(aged, (before // 1_000_000,))
         return count
 
 

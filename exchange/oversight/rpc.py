@@ -8,6 +8,7 @@ from exchange.catalog.messages import SHARING_OF
 from exchange.catalog.model import SharingType
 from exchange.grants import messages
 from exchange.oversight.model import Tally
+from exchange.oversight.previewing import Previewing
 from exchange.oversight.service import Overseeing
 from exchange.oversight.supposing import Affected, CatalogChange, Change
 from exchange.v1 import oversight_pb2 as pb
@@ -21,14 +22,16 @@ POLICY: Mapping[str, frozenset[Role]] = {
     "WhatIf": _READERS,
     "WhatIfCatalog": _READERS,
     "ReportGrantUse": _READERS,
+    "PreviewGrant": frozenset({Role.DEPARTMENT, Role.ADMINISTRATOR}),
 }
 
 
 class OversightServicer:
     """The methods of OversightService; plain ones, as all of them ask the database."""
 
-    def __init__(self, overseeing: Overseeing) -> None:
+    def __init__(self, overseeing: Overseeing, previewing: Previewing) -> None:
         self._overseeing = overseeing
+        self._previewing = previewing
 
     def ExplainAccess(  # noqa: N802  # the protocol's name
         self, request: pb.ExplainAccessRequest, call: Call
@@ -153,6 +156,31 @@ class OversightServicer:
             ],
             next_page_token=token,
             tally=_tally(tally),
+        )
+
+    def PreviewGrant(  # noqa: N802
+        self, request: pb.PreviewGrantRequest, call: Call
+    ) -> pb.PreviewGrantResponse:
+        """What a receiver would see under terms that are thought of."""
+        answer = self._previewing.preview(
+            call.principal,
+            resource=request.resource,
+            consumer=request.consumer,
+            items=messages.given_items(request.items),
+            row_filter=messages.row_filter(request.row_filter, "row_filter"),
+            sample_size=request.sample_size,
+        )
+        return pb.PreviewGrantResponse(
+            samples=[
+                pb.SampleRecord(held=one.held, shown=one.seen is not None, seen=one.seen or {})
+                for one in answer.samples
+            ],
+            kept_back=answer.kept_back,
+            held=None
+            if answer.looked_at is None
+            else pb.HeldCount(
+                looked_at=answer.looked_at, shown=answer.shown, complete=answer.complete
+            ),
         )
 
 

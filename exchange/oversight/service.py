@@ -45,7 +45,8 @@ from runtime.database import Database
 from runtime.errors import FieldViolation, InvalidArgument, NotFound, PermissionDenied
 from runtime.identity import Principal
 
-AT_ONCE = 50_000
+AT_ONCE = 2_000
+BATCHES_AT_ONCE = 16
 LOOK_BACK = timedelta(days=90)
 GREATEST_ITEMS = 500
 TRIALS_A_MINUTE = 60
@@ -293,7 +294,8 @@ class Overseeing:
         return Tally(size=end, complete=complete)
 
     def _leaves(self, begin: int) -> Iterator[bytes]:
-        for first, bundle in self._log.batches_from(begin):
+        # A few batches at a time: a batch may have a thousand records, and few are wanted.
+        for first, bundle in self._log.batches_from(begin, limit=BATCHES_AT_ONCE):
             entries = split_entries(bundle)
             yield from entries[max(begin - first, 0) :]
 

@@ -1,4 +1,4 @@
-"""SpatialService: protobuf to model and back, on the loop; reading itself runs in threads."""
+"""SpatialService: protobuf to model and back, a question on the loop; reading runs in threads."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from exchange.receipts import to_message
 from exchange.signatures import signature_of
+from exchange.spatial.drawing import Drawing
 from exchange.spatial.model import Area, At, Box, Nearest, Place, Within
 from exchange.spatial.service import Question, SpatialQuerying
 from exchange.v1 import spatial_pb2 as pb
@@ -13,14 +14,18 @@ from runtime.errors import FieldViolation, InvalidArgument
 from runtime.identity import Role
 from runtime.rpc import Call
 
-POLICY: Mapping[str, frozenset[Role]] = {"SpatialQuery": frozenset({Role.DEPARTMENT})}
+POLICY: Mapping[str, frozenset[Role]] = {
+    "SpatialQuery": frozenset({Role.DEPARTMENT}),
+    "DrawResource": frozenset({Role.DEPARTMENT, Role.ADMINISTRATOR, Role.AUDITOR}),
+}
 
 
 class SpatialServicer:
     """Serves `SpatialService`."""
 
-    def __init__(self, querying: SpatialQuerying) -> None:
+    def __init__(self, querying: SpatialQuerying, drawing: Drawing) -> None:
         self._querying = querying
+        self._drawing = drawing
 
     async def SpatialQuery(  # noqa: N802  # the method's name in the proto
         self, request: pb.SpatialQueryRequest, call: Call
@@ -45,6 +50,26 @@ class SpatialServicer:
             ],
             next_page_token=answer.next_page_token,
             receipt=to_message(answer.receipt),
+        )
+
+    def DrawResource(  # noqa: N802
+        self, request: pb.DrawResourceRequest, call: Call
+    ) -> pb.DrawResourceResponse:
+        """Outlines of a resource's records; a plain method, which runs in a worker thread."""
+        drawn = self._drawing.draw(
+            call.principal,
+            resource=request.resource,
+            item=request.geometry_item,
+            page_size=request.page_size,
+            page_token=request.page_token,
+        )
+        box = drawn.bounds
+        return pb.DrawResourceResponse(
+            outlines=[pb.Outline(label=one.label, geometry=one.geometry) for one in drawn.outlines],
+            bounds=None
+            if box is None
+            else pb.Box(west=box.west, south=box.south, east=box.east, north=box.north),
+            next_page_token=drawn.next_page_token,
         )
 
 

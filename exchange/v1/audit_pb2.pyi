@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -18,6 +19,34 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _RecordOutcome:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RecordOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RecordOutcome.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RECORD_OUTCOME_UNSPECIFIED: _RecordOutcome.ValueType  # 0
+    """None was made."""
+    RECORD_OUTCOME_PASSED: _RecordOutcome.ValueType  # 1
+    """It holds."""
+    RECORD_OUTCOME_FAILED: _RecordOutcome.ValueType  # 2
+    """It does not hold."""
+    RECORD_OUTCOME_INDETERMINATE: _RecordOutcome.ValueType  # 3
+    """There was nothing to check."""
+
+class RecordOutcome(_RecordOutcome, metaclass=_RecordOutcomeEnumTypeWrapper):
+    """What a check of a record found."""
+
+RECORD_OUTCOME_UNSPECIFIED: RecordOutcome.ValueType  # 0
+"""None was made."""
+RECORD_OUTCOME_PASSED: RecordOutcome.ValueType  # 1
+"""It holds."""
+RECORD_OUTCOME_FAILED: RecordOutcome.ValueType  # 2
+"""It does not hold."""
+RECORD_OUTCOME_INDETERMINATE: RecordOutcome.ValueType  # 3
+"""There was nothing to check."""
+Global___RecordOutcome: _TypeAlias = RecordOutcome  # noqa: Y015
 
 @_typing.final
 class Receipt(_message.Message):
@@ -136,6 +165,7 @@ class GetInclusionProofRequest(_message.Message):
     POSITION_FIELD_NUMBER: _builtins.int
     INDEX_FIELD_NUMBER: _builtins.int
     COSIGNATURES_FIELD_NUMBER: _builtins.int
+    LEAF_FIELD_NUMBER: _builtins.int
     shard: _builtins.str
     """Of the receipt."""
     batch: _builtins.int
@@ -146,6 +176,10 @@ class GetInclusionProofRequest(_message.Message):
     """Index of the leaf in the log, as ListEntries counts; where it is set, the others are empty."""
     cosignatures: _builtins.int
     """The proof is to the newest checkpoint that at least so many witnesses have cosigned."""
+    leaf: _builtins.bytes
+    """The leaf itself, of a receipt that does not say where it is; where it is set, shard, batch,
+    position and index are empty. At most 64 KiB.
+    """
     def __init__(
         self,
         *,
@@ -154,10 +188,11 @@ class GetInclusionProofRequest(_message.Message):
         position: _builtins.int = ...,
         index: _builtins.int | None = ...,
         cosignatures: _builtins.int = ...,
+        leaf: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_index", b"_index", "index", b"index"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_index", b"_index", "batch", b"batch", "cosignatures", b"cosignatures", "index", b"index", "position", b"position", "shard", b"shard"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_index", b"_index", "batch", b"batch", "cosignatures", b"cosignatures", "index", b"index", "leaf", b"leaf", "position", b"position", "shard", b"shard"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__index: _TypeAlias = _typing.Literal["index"]  # noqa: Y015
     _WhichOneofArgType__index: _TypeAlias = _typing.Literal["_index", b"_index"]  # noqa: Y015
@@ -764,3 +799,93 @@ class ThinCheckpointsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ThinCheckpointsResponse: _TypeAlias = ThinCheckpointsResponse  # noqa: Y015
+
+@_typing.final
+class VerifySavedRecordRequest(_message.Message):
+    """Asks what a file is worth."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILE_FIELD_NUMBER: _builtins.int
+    file: _builtins.bytes
+    """A file of tongban-receipt/v1, tongban-log-proof/v1 or tongban-accesses/v1; at most 3 MiB."""
+    def __init__(
+        self,
+        *,
+        file: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["file", b"file"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VerifySavedRecordRequest: _TypeAlias = VerifySavedRecordRequest  # noqa: Y015
+
+@_typing.final
+class RecordCheck(_message.Message):
+    """One check."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    DETAIL_ZH_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Such as `promise`, `inclusion` or `opening:request`."""
+    outcome: Global___RecordOutcome.ValueType
+    """What it found."""
+    detail: _builtins.str
+    """In English."""
+    detail_zh: _builtins.str
+    """In Chinese."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        outcome: Global___RecordOutcome.ValueType = ...,
+        detail: _builtins.str = ...,
+        detail_zh: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "detail_zh", b"detail_zh", "name", b"name", "outcome", b"outcome"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordCheck: _TypeAlias = RecordCheck  # noqa: Y015
+
+@_typing.final
+class VerifySavedRecordResponse(_message.Message):
+    """What a file is worth."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FORMAT_FIELD_NUMBER: _builtins.int
+    CHECKS_FIELD_NUMBER: _builtins.int
+    LEAVES_FIELD_NUMBER: _builtins.int
+    format: _builtins.str
+    """What the file calls itself."""
+    @_builtins.property
+    def checks(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecordCheck]:
+        """In their order; it is good where all passed."""
+
+    @_builtins.property
+    def leaves(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """The records that it holds: canonical JSON, no personal data."""
+
+    def __init__(
+        self,
+        *,
+        format: _builtins.str = ...,
+        checks: _abc.Iterable[Global___RecordCheck] | None = ...,
+        leaves: _abc.Iterable[_builtins.bytes] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checks", b"checks", "format", b"format", "leaves", b"leaves"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VerifySavedRecordResponse: _TypeAlias = VerifySavedRecordResponse  # noqa: Y015

@@ -50,6 +50,11 @@ class AuditServiceStub:
                 request_serializer=exchange_dot_v1_dot_audit__pb2.GetConsistencyProofRequest.SerializeToString,
                 response_deserializer=exchange_dot_v1_dot_audit__pb2.GetConsistencyProofResponse.FromString,
                 _registered_method=True)
+        self.VerifySavedRecord = channel.unary_unary(
+                '/tongban.exchange.v1.AuditService/VerifySavedRecord',
+                request_serializer=exchange_dot_v1_dot_audit__pb2.VerifySavedRecordRequest.SerializeToString,
+                response_deserializer=exchange_dot_v1_dot_audit__pb2.VerifySavedRecordResponse.FromString,
+                _registered_method=True)
         self.ListEntries = channel.unary_unary(
                 '/tongban.exchange.v1.AuditService/ListEntries',
                 request_serializer=exchange_dot_v1_dot_audit__pb2.ListEntriesRequest.SerializeToString,
@@ -113,6 +118,14 @@ class AuditServiceServicer:
 
     def GetConsistencyProof(self, request, context):
         """Proves that one size of the log is a prefix of a later one (RFC 6962 2.1.2).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VerifySavedRecord(self, request, context):
+        """Judges a receipt, a proof's file or a list of accesses, as `tongban audit verify` does without
+        the node; keeps nothing of it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -192,6 +205,11 @@ def add_AuditServiceServicer_to_server(servicer, server):
                     servicer.GetConsistencyProof,
                     request_deserializer=exchange_dot_v1_dot_audit__pb2.GetConsistencyProofRequest.FromString,
                     response_serializer=exchange_dot_v1_dot_audit__pb2.GetConsistencyProofResponse.SerializeToString,
+            ),
+            'VerifySavedRecord': grpc.unary_unary_rpc_method_handler(
+                    servicer.VerifySavedRecord,
+                    request_deserializer=exchange_dot_v1_dot_audit__pb2.VerifySavedRecordRequest.FromString,
+                    response_serializer=exchange_dot_v1_dot_audit__pb2.VerifySavedRecordResponse.SerializeToString,
             ),
             'ListEntries': grpc.unary_unary_rpc_method_handler(
                     servicer.ListEntries,
@@ -316,6 +334,33 @@ class AuditService:
             '/tongban.exchange.v1.AuditService/GetConsistencyProof',
             exchange_dot_v1_dot_audit__pb2.GetConsistencyProofRequest.SerializeToString,
             exchange_dot_v1_dot_audit__pb2.GetConsistencyProofResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifySavedRecord(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.exchange.v1.AuditService/VerifySavedRecord',
+            exchange_dot_v1_dot_audit__pb2.VerifySavedRecordRequest.SerializeToString,
+            exchange_dot_v1_dot_audit__pb2.VerifySavedRecordResponse.FromString,
             options,
             channel_credentials,
             insecure,

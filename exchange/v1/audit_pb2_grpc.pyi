@@ -41,6 +41,10 @@ class AuditServiceStub:
     """
     GetConsistencyProof: _grpc.UnaryUnaryMultiCallable[_audit_pb2.GetConsistencyProofRequest, _audit_pb2.GetConsistencyProofResponse]
     """Proves that one size of the log is a prefix of a later one (RFC 6962 2.1.2)."""
+    VerifySavedRecord: _grpc.UnaryUnaryMultiCallable[_audit_pb2.VerifySavedRecordRequest, _audit_pb2.VerifySavedRecordResponse]
+    """Judges a receipt, a proof's file or a list of accesses, as `tongban audit verify` does without
+    the node; keeps nothing of it.
+    """
     ListEntries: _grpc.UnaryUnaryMultiCallable[_audit_pb2.ListEntriesRequest, _audit_pb2.ListEntriesResponse]
     """Lists leaves in their order."""
     RecordEvents: _grpc.UnaryUnaryMultiCallable[_audit_pb2.RecordEventsRequest, _audit_pb2.RecordEventsResponse]
@@ -73,6 +77,10 @@ class AuditServiceAsyncStub(AuditServiceStub):
     """
     GetConsistencyProof: _aio.UnaryUnaryMultiCallable[_audit_pb2.GetConsistencyProofRequest, _audit_pb2.GetConsistencyProofResponse]  # type: ignore[assignment]
     """Proves that one size of the log is a prefix of a later one (RFC 6962 2.1.2)."""
+    VerifySavedRecord: _aio.UnaryUnaryMultiCallable[_audit_pb2.VerifySavedRecordRequest, _audit_pb2.VerifySavedRecordResponse]  # type: ignore[assignment]
+    """Judges a receipt, a proof's file or a list of accesses, as `tongban audit verify` does without
+    the node; keeps nothing of it.
+    """
     ListEntries: _aio.UnaryUnaryMultiCallable[_audit_pb2.ListEntriesRequest, _audit_pb2.ListEntriesResponse]  # type: ignore[assignment]
     """Lists leaves in their order."""
     RecordEvents: _aio.UnaryUnaryMultiCallable[_audit_pb2.RecordEventsRequest, _audit_pb2.RecordEventsResponse]  # type: ignore[assignment]
@@ -120,6 +128,16 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_audit_pb2.GetConsistencyProofResponse, _abc.Awaitable[_audit_pb2.GetConsistencyProofResponse]]:
         """Proves that one size of the log is a prefix of a later one (RFC 6962 2.1.2)."""
+
+    @_abc_1.abstractmethod
+    def VerifySavedRecord(
+        self,
+        request: _audit_pb2.VerifySavedRecordRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_pb2.VerifySavedRecordResponse, _abc.Awaitable[_audit_pb2.VerifySavedRecordResponse]]:
+        """Judges a receipt, a proof's file or a list of accesses, as `tongban audit verify` does without
+        the node; keeps nothing of it.
+        """
 
     @_abc_1.abstractmethod
     def ListEntries(

@@ -100,6 +100,11 @@ class CatalogServiceStub:
                 request_serializer=exchange_dot_v1_dot_catalog__pb2.SearchCatalogRequest.SerializeToString,
                 response_deserializer=exchange_dot_v1_dot_catalog__pb2.SearchCatalogResponse.FromString,
                 _registered_method=True)
+        self.GetTitles = channel.unary_unary(
+                '/tongban.exchange.v1.CatalogService/GetTitles',
+                request_serializer=exchange_dot_v1_dot_catalog__pb2.GetTitlesRequest.SerializeToString,
+                response_deserializer=exchange_dot_v1_dot_catalog__pb2.GetTitlesResponse.FromString,
+                _registered_method=True)
 
 
 class CatalogServiceServicer:
@@ -197,6 +202,13 @@ class CatalogServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetTitles(self, request, context):
+        """Tells what resources and service items are called, for lists that name many of them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CatalogServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -264,6 +276,11 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     servicer.SearchCatalog,
                     request_deserializer=exchange_dot_v1_dot_catalog__pb2.SearchCatalogRequest.FromString,
                     response_serializer=exchange_dot_v1_dot_catalog__pb2.SearchCatalogResponse.SerializeToString,
+            ),
+            'GetTitles': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTitles,
+                    request_deserializer=exchange_dot_v1_dot_catalog__pb2.GetTitlesRequest.FromString,
+                    response_serializer=exchange_dot_v1_dot_catalog__pb2.GetTitlesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -618,6 +635,33 @@ class CatalogService:
             '/tongban.exchange.v1.CatalogService/SearchCatalog',
             exchange_dot_v1_dot_catalog__pb2.SearchCatalogRequest.SerializeToString,
             exchange_dot_v1_dot_catalog__pb2.SearchCatalogResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTitles(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.exchange.v1.CatalogService/GetTitles',
+            exchange_dot_v1_dot_catalog__pb2.GetTitlesRequest.SerializeToString,
+            exchange_dot_v1_dot_catalog__pb2.GetTitlesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -59,6 +59,8 @@ class CatalogServiceStub:
     """Tells which of the ten equal elements differ between those who offer one service item."""
     SearchCatalog: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.SearchCatalogRequest, _catalog_pb2.SearchCatalogResponse]
     """Finds resources, their items and service items by words."""
+    GetTitles: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.GetTitlesRequest, _catalog_pb2.GetTitlesResponse]
+    """Tells what resources and service items are called, for lists that name many of them."""
 
 @_typing.type_check_only
 class CatalogServiceAsyncStub(CatalogServiceStub):
@@ -91,6 +93,8 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     """Tells which of the ten equal elements differ between those who offer one service item."""
     SearchCatalog: _aio.UnaryUnaryMultiCallable[_catalog_pb2.SearchCatalogRequest, _catalog_pb2.SearchCatalogResponse]  # type: ignore[assignment]
     """Finds resources, their items and service items by words."""
+    GetTitles: _aio.UnaryUnaryMultiCallable[_catalog_pb2.GetTitlesRequest, _catalog_pb2.GetTitlesResponse]  # type: ignore[assignment]
+    """Tells what resources and service items are called, for lists that name many of them."""
 
 class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     """Departments, data resources and service items, and the one batch that changes them."""
@@ -198,5 +202,13 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_pb2.SearchCatalogResponse, _abc.Awaitable[_catalog_pb2.SearchCatalogResponse]]:
         """Finds resources, their items and service items by words."""
+
+    @_abc_1.abstractmethod
+    def GetTitles(
+        self,
+        request: _catalog_pb2.GetTitlesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_pb2.GetTitlesResponse, _abc.Awaitable[_catalog_pb2.GetTitlesResponse]]:
+        """Tells what resources and service items are called, for lists that name many of them."""
 
 def add_CatalogServiceServicer_to_server(servicer: CatalogServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -334,6 +334,9 @@ class Subscription(_message.Message):
     OWNER_FIELD_NUMBER: _builtins.int
     LANE_STATES_FIELD_NUMBER: _builtins.int
     DEAD_LETTERS_FIELD_NUMBER: _builtins.int
+    DISTANCE_FIELD_NUMBER: _builtins.int
+    UNDELIVERED_FIELD_NUMBER: _builtins.int
+    OLDEST_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """departments/{consumer}/subscriptions/{subscription}"""
     grant: _builtins.str
@@ -348,6 +351,14 @@ class Subscription(_message.Message):
     """The office that looks after its dead letters."""
     dead_letters: _builtins.int
     """Dead letters that wait; told by GetSubscription only."""
+    distance: _builtins.int
+    """How far the cursor is from the end of the log of changes, which holds those of all resources;
+    told by GetSubscription only.
+    """
+    undelivered: _builtins.int
+    """Changes of its resource after the cursor; told by GetSubscription only, and never under a row
+    filter, since it would tell of records that the grant does not show.
+    """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was made."""
@@ -355,6 +366,10 @@ class Subscription(_message.Message):
     @_builtins.property
     def lane_states(self) -> _containers.RepeatedCompositeFieldContainer[Global___LaneState]:
         """Told by GetSubscription only, once there was a consumer."""
+
+    @_builtins.property
+    def oldest_time(self) -> _timestamp_pb2.Timestamp:
+        """When the oldest of these was published; told as they are, and absent where there is none."""
 
     def __init__(
         self,
@@ -368,12 +383,17 @@ class Subscription(_message.Message):
         owner: _builtins.str = ...,
         lane_states: _abc.Iterable[Global___LaneState] | None = ...,
         dead_letters: _builtins.int = ...,
+        distance: _builtins.int = ...,
+        undelivered: _builtins.int | None = ...,
+        oldest_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_undelivered", b"_undelivered", "create_time", b"create_time", "oldest_time", b"oldest_time", "undelivered", b"undelivered"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "cursor", b"cursor", "dead_letters", b"dead_letters", "grant", b"grant", "lane_states", b"lane_states", "lanes", b"lanes", "max_deliveries", b"max_deliveries", "name", b"name", "owner", b"owner"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_undelivered", b"_undelivered", "create_time", b"create_time", "cursor", b"cursor", "dead_letters", b"dead_letters", "distance", b"distance", "grant", b"grant", "lane_states", b"lane_states", "lanes", b"lanes", "max_deliveries", b"max_deliveries", "name", b"name", "oldest_time", b"oldest_time", "owner", b"owner", "undelivered", b"undelivered"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__undelivered: _TypeAlias = _typing.Literal["undelivered"]  # noqa: Y015
+    _WhichOneofArgType__undelivered: _TypeAlias = _typing.Literal["_undelivered", b"_undelivered"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__undelivered) -> _WhichOneofReturnType__undelivered | None: ...
 
 Global___Subscription: _TypeAlias = Subscription  # noqa: Y015
 

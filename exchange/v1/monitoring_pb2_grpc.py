@@ -40,6 +40,11 @@ class MonitoringServiceStub:
                 request_serializer=exchange_dot_v1_dot_monitoring__pb2.ListCallRecordsRequest.SerializeToString,
                 response_deserializer=exchange_dot_v1_dot_monitoring__pb2.ListCallRecordsResponse.FromString,
                 _registered_method=True)
+        self.MeasureTraffic = channel.unary_unary(
+                '/tongban.exchange.v1.MonitoringService/MeasureTraffic',
+                request_serializer=exchange_dot_v1_dot_monitoring__pb2.MeasureTrafficRequest.SerializeToString,
+                response_deserializer=exchange_dot_v1_dot_monitoring__pb2.MeasureTrafficResponse.FromString,
+                _registered_method=True)
         self.ListAlerts = channel.unary_unary(
                 '/tongban.exchange.v1.MonitoringService/ListAlerts',
                 request_serializer=exchange_dot_v1_dot_monitoring__pb2.ListAlertsRequest.SerializeToString,
@@ -53,6 +58,13 @@ class MonitoringServiceServicer:
 
     def ListCallRecords(self, request, context):
         """Lists records of finished calls, the newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MeasureTraffic(self, request, context):
+        """Tells how many calls there were over time, and how long they took.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -72,6 +84,11 @@ def add_MonitoringServiceServicer_to_server(servicer, server):
                     servicer.ListCallRecords,
                     request_deserializer=exchange_dot_v1_dot_monitoring__pb2.ListCallRecordsRequest.FromString,
                     response_serializer=exchange_dot_v1_dot_monitoring__pb2.ListCallRecordsResponse.SerializeToString,
+            ),
+            'MeasureTraffic': grpc.unary_unary_rpc_method_handler(
+                    servicer.MeasureTraffic,
+                    request_deserializer=exchange_dot_v1_dot_monitoring__pb2.MeasureTrafficRequest.FromString,
+                    response_serializer=exchange_dot_v1_dot_monitoring__pb2.MeasureTrafficResponse.SerializeToString,
             ),
             'ListAlerts': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAlerts,
@@ -107,6 +124,33 @@ class MonitoringService:
             '/tongban.exchange.v1.MonitoringService/ListCallRecords',
             exchange_dot_v1_dot_monitoring__pb2.ListCallRecordsRequest.SerializeToString,
             exchange_dot_v1_dot_monitoring__pb2.ListCallRecordsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MeasureTraffic(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.exchange.v1.MonitoringService/MeasureTraffic',
+            exchange_dot_v1_dot_monitoring__pb2.MeasureTrafficRequest.SerializeToString,
+            exchange_dot_v1_dot_monitoring__pb2.MeasureTrafficResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,6 +35,8 @@ class MonitoringServiceStub:
     def __new__(cls, channel: _aio.Channel) -> MonitoringServiceAsyncStub: ...
     ListCallRecords: _grpc.UnaryUnaryMultiCallable[_monitoring_pb2.ListCallRecordsRequest, _monitoring_pb2.ListCallRecordsResponse]
     """Lists records of finished calls, the newest first."""
+    MeasureTraffic: _grpc.UnaryUnaryMultiCallable[_monitoring_pb2.MeasureTrafficRequest, _monitoring_pb2.MeasureTrafficResponse]
+    """Tells how many calls there were over time, and how long they took."""
     ListAlerts: _grpc.UnaryUnaryMultiCallable[_monitoring_pb2.ListAlertsRequest, _monitoring_pb2.ListAlertsResponse]
     """Lists alerts, the newest first."""
 
@@ -45,6 +47,8 @@ class MonitoringServiceAsyncStub(MonitoringServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListCallRecords: _aio.UnaryUnaryMultiCallable[_monitoring_pb2.ListCallRecordsRequest, _monitoring_pb2.ListCallRecordsResponse]  # type: ignore[assignment]
     """Lists records of finished calls, the newest first."""
+    MeasureTraffic: _aio.UnaryUnaryMultiCallable[_monitoring_pb2.MeasureTrafficRequest, _monitoring_pb2.MeasureTrafficResponse]  # type: ignore[assignment]
+    """Tells how many calls there were over time, and how long they took."""
     ListAlerts: _aio.UnaryUnaryMultiCallable[_monitoring_pb2.ListAlertsRequest, _monitoring_pb2.ListAlertsResponse]  # type: ignore[assignment]
     """Lists alerts, the newest first."""
 
@@ -58,6 +62,14 @@ class MonitoringServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_monitoring_pb2.ListCallRecordsResponse, _abc.Awaitable[_monitoring_pb2.ListCallRecordsResponse]]:
         """Lists records of finished calls, the newest first."""
+
+    @_abc_1.abstractmethod
+    def MeasureTraffic(
+        self,
+        request: _monitoring_pb2.MeasureTrafficRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_monitoring_pb2.MeasureTrafficResponse, _abc.Awaitable[_monitoring_pb2.MeasureTrafficResponse]]:
+        """Tells how many calls there were over time, and how long they took."""
 
     @_abc_1.abstractmethod
     def ListAlerts(

@@ -625,3 +625,185 @@ class ReportGrantUseResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReportGrantUseResponse: _TypeAlias = ReportGrantUseResponse  # noqa: Y015
+
+@_typing.final
+class PreviewGrantRequest(_message.Message):
+    """Asks what a receiver would see."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESOURCE_FIELD_NUMBER: _builtins.int
+    CONSUMER_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    ROW_FILTER_FIELD_NUMBER: _builtins.int
+    SAMPLE_SIZE_FIELD_NUMBER: _builtins.int
+    resource: _builtins.str
+    """The resource."""
+    consumer: _builtins.str
+    """The department that would receive."""
+    sample_size: _builtins.int
+    """So many made-up records; 0 means 5, and more than 20 means 20."""
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[_grants_pb2.GrantedItem]:
+        """Items that would be given, each with its mask."""
+
+    @_builtins.property
+    def row_filter(self) -> _containers.RepeatedCompositeFieldContainer[_grants_pb2.RowCondition]:
+        """Records that would be shown; empty shows all."""
+
+    def __init__(
+        self,
+        *,
+        resource: _builtins.str = ...,
+        consumer: _builtins.str = ...,
+        items: _abc.Iterable[_grants_pb2.GrantedItem] | None = ...,
+        row_filter: _abc.Iterable[_grants_pb2.RowCondition] | None = ...,
+        sample_size: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumer", b"consumer", "items", b"items", "resource", b"resource", "row_filter", b"row_filter", "sample_size", b"sample_size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewGrantRequest: _TypeAlias = PreviewGrantRequest  # noqa: Y015
+
+@_typing.final
+class SampleRecord(_message.Message):
+    """A made-up record, and what would be seen of it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class HeldEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class SeenEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    HELD_FIELD_NUMBER: _builtins.int
+    SHOWN_FIELD_NUMBER: _builtins.int
+    SEEN_FIELD_NUMBER: _builtins.int
+    shown: _builtins.bool
+    """Whether it would be shown."""
+    @_builtins.property
+    def held(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """What the source would hold, by item code. Nobody's data."""
+
+    @_builtins.property
+    def seen(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """What would be seen, by item code."""
+
+    def __init__(
+        self,
+        *,
+        held: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        shown: _builtins.bool = ...,
+        seen: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["held", b"held", "seen", b"seen", "shown", b"shown"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SampleRecord: _TypeAlias = SampleRecord  # noqa: Y015
+
+@_typing.final
+class HeldCount(_message.Message):
+    """How many of the records that are held would be shown."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOOKED_AT_FIELD_NUMBER: _builtins.int
+    SHOWN_FIELD_NUMBER: _builtins.int
+    COMPLETE_FIELD_NUMBER: _builtins.int
+    looked_at: _builtins.int
+    """Records that were looked at, 2,000 at the most."""
+    shown: _builtins.int
+    """Of them, those that would be shown."""
+    complete: _builtins.bool
+    """Whether those were all."""
+    def __init__(
+        self,
+        *,
+        looked_at: _builtins.int = ...,
+        shown: _builtins.int = ...,
+        complete: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete", b"complete", "looked_at", b"looked_at", "shown", b"shown"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HeldCount: _TypeAlias = HeldCount  # noqa: Y015
+
+@_typing.final
+class PreviewGrantResponse(_message.Message):
+    """What a receiver would see."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SAMPLES_FIELD_NUMBER: _builtins.int
+    KEPT_BACK_FIELD_NUMBER: _builtins.int
+    HELD_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def samples(self) -> _containers.RepeatedCompositeFieldContainer[Global___SampleRecord]:
+        """Made-up records; of each five the second and the fourth miss the row filter."""
+
+    @_builtins.property
+    def kept_back(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Items that would be given and that the negative list keeps back."""
+
+    @_builtins.property
+    def held(self) -> Global___HeldCount:
+        """Of the records that are held; absent for who is not the source."""
+
+    def __init__(
+        self,
+        *,
+        samples: _abc.Iterable[Global___SampleRecord] | None = ...,
+        kept_back: _abc.Iterable[_builtins.str] | None = ...,
+        held: Global___HeldCount | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["held", b"held"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["held", b"held", "kept_back", b"kept_back", "samples", b"samples"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewGrantResponse: _TypeAlias = PreviewGrantResponse  # noqa: Y015

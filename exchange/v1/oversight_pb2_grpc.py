@@ -55,6 +55,11 @@ class OversightServiceStub:
                 request_serializer=exchange_dot_v1_dot_oversight__pb2.ReportGrantUseRequest.SerializeToString,
                 response_deserializer=exchange_dot_v1_dot_oversight__pb2.ReportGrantUseResponse.FromString,
                 _registered_method=True)
+        self.PreviewGrant = channel.unary_unary(
+                '/tongban.exchange.v1.OversightService/PreviewGrant',
+                request_serializer=exchange_dot_v1_dot_oversight__pb2.PreviewGrantRequest.SerializeToString,
+                response_deserializer=exchange_dot_v1_dot_oversight__pb2.PreviewGrantResponse.FromString,
+                _registered_method=True)
 
 
 class OversightServiceServicer:
@@ -90,6 +95,14 @@ class OversightServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PreviewGrant(self, request, context):
+        """Shows what a receiver would see under terms that are thought of, on made-up records: to the
+        source and to administrators.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OversightServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -112,6 +125,11 @@ def add_OversightServiceServicer_to_server(servicer, server):
                     servicer.ReportGrantUse,
                     request_deserializer=exchange_dot_v1_dot_oversight__pb2.ReportGrantUseRequest.FromString,
                     response_serializer=exchange_dot_v1_dot_oversight__pb2.ReportGrantUseResponse.SerializeToString,
+            ),
+            'PreviewGrant': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreviewGrant,
+                    request_deserializer=exchange_dot_v1_dot_oversight__pb2.PreviewGrantRequest.FromString,
+                    response_serializer=exchange_dot_v1_dot_oversight__pb2.PreviewGrantResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -223,6 +241,33 @@ class OversightService:
             '/tongban.exchange.v1.OversightService/ReportGrantUse',
             exchange_dot_v1_dot_oversight__pb2.ReportGrantUseRequest.SerializeToString,
             exchange_dot_v1_dot_oversight__pb2.ReportGrantUseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreviewGrant(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.exchange.v1.OversightService/PreviewGrant',
+            exchange_dot_v1_dot_oversight__pb2.PreviewGrantRequest.SerializeToString,
+            exchange_dot_v1_dot_oversight__pb2.PreviewGrantResponse.FromString,
             options,
             channel_credentials,
             insecure,

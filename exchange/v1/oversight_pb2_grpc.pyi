@@ -45,6 +45,10 @@ class OversightServiceStub:
     """
     ReportGrantUse: _grpc.UnaryUnaryMultiCallable[_oversight_pb2.ReportGrantUseRequest, _oversight_pb2.ReportGrantUseResponse]
     """Compares what grants give with what was used of them."""
+    PreviewGrant: _grpc.UnaryUnaryMultiCallable[_oversight_pb2.PreviewGrantRequest, _oversight_pb2.PreviewGrantResponse]
+    """Shows what a receiver would see under terms that are thought of, on made-up records: to the
+    source and to administrators.
+    """
 
 @_typing.type_check_only
 class OversightServiceAsyncStub(OversightServiceStub):
@@ -61,6 +65,10 @@ class OversightServiceAsyncStub(OversightServiceStub):
     """
     ReportGrantUse: _aio.UnaryUnaryMultiCallable[_oversight_pb2.ReportGrantUseRequest, _oversight_pb2.ReportGrantUseResponse]  # type: ignore[assignment]
     """Compares what grants give with what was used of them."""
+    PreviewGrant: _aio.UnaryUnaryMultiCallable[_oversight_pb2.PreviewGrantRequest, _oversight_pb2.PreviewGrantResponse]  # type: ignore[assignment]
+    """Shows what a receiver would see under terms that are thought of, on made-up records: to the
+    source and to administrators.
+    """
 
 class OversightServiceServicer(metaclass=_abc_1.ABCMeta):
     """Answers come from the kept versions of grants and from a tally of the audit log."""
@@ -98,5 +106,15 @@ class OversightServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_oversight_pb2.ReportGrantUseResponse, _abc.Awaitable[_oversight_pb2.ReportGrantUseResponse]]:
         """Compares what grants give with what was used of them."""
+
+    @_abc_1.abstractmethod
+    def PreviewGrant(
+        self,
+        request: _oversight_pb2.PreviewGrantRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_oversight_pb2.PreviewGrantResponse, _abc.Awaitable[_oversight_pb2.PreviewGrantResponse]]:
+        """Shows what a receiver would see under terms that are thought of, on made-up records: to the
+        source and to administrators.
+        """
 
 def add_OversightServiceServicer_to_server(servicer: OversightServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -271,3 +271,97 @@ class SpatialQueryResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SpatialQueryResponse: _TypeAlias = SpatialQueryResponse  # noqa: Y015
+
+@_typing.final
+class DrawResourceRequest(_message.Message):
+    """Asks for outlines."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESOURCE_FIELD_NUMBER: _builtins.int
+    GEOMETRY_ITEM_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    resource: _builtins.str
+    """The resource."""
+    geometry_item: _builtins.str
+    """Code of the geometry item; empty is the first."""
+    page_size: _builtins.int
+    """At most so many records; 0 means 500, and more than 2000 means 2000."""
+    page_token: _builtins.str
+    """From an earlier answer."""
+    def __init__(
+        self,
+        *,
+        resource: _builtins.str = ...,
+        geometry_item: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["geometry_item", b"geometry_item", "page_size", b"page_size", "page_token", b"page_token", "resource", b"resource"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DrawResourceRequest: _TypeAlias = DrawResourceRequest  # noqa: Y015
+
+@_typing.final
+class Outline(_message.Message):
+    """A record as it is drawn."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LABEL_FIELD_NUMBER: _builtins.int
+    GEOMETRY_FIELD_NUMBER: _builtins.int
+    label: _builtins.str
+    """Its name, by an item that is not personal; may be empty."""
+    geometry: _builtins.str
+    """Its geometry as JSON text (RFC 7946), simplified to a thousandth of the page's width."""
+    def __init__(
+        self,
+        *,
+        label: _builtins.str = ...,
+        geometry: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["geometry", b"geometry", "label", b"label"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Outline: _TypeAlias = Outline  # noqa: Y015
+
+@_typing.final
+class DrawResourceResponse(_message.Message):
+    """What is drawn."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTLINES_FIELD_NUMBER: _builtins.int
+    BOUNDS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty at the end."""
+    @_builtins.property
+    def outlines(self) -> _containers.RepeatedCompositeFieldContainer[Global___Outline]:
+        """The records that have the geometry, in order of publication."""
+
+    @_builtins.property
+    def bounds(self) -> Global___Box:
+        """The box around them; absent where there are none."""
+
+    def __init__(
+        self,
+        *,
+        outlines: _abc.Iterable[Global___Outline] | None = ...,
+        bounds: Global___Box | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["bounds", b"bounds"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bounds", b"bounds", "next_page_token", b"next_page_token", "outlines", b"outlines"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DrawResourceResponse: _TypeAlias = DrawResourceResponse  # noqa: Y015

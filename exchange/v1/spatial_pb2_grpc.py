@@ -40,6 +40,11 @@ class SpatialServiceStub:
                 request_serializer=exchange_dot_v1_dot_spatial__pb2.SpatialQueryRequest.SerializeToString,
                 response_deserializer=exchange_dot_v1_dot_spatial__pb2.SpatialQueryResponse.FromString,
                 _registered_method=True)
+        self.DrawResource = channel.unary_unary(
+                '/tongban.exchange.v1.SpatialService/DrawResource',
+                request_serializer=exchange_dot_v1_dot_spatial__pb2.DrawResourceRequest.SerializeToString,
+                response_deserializer=exchange_dot_v1_dot_spatial__pb2.DrawResourceResponse.FromString,
+                _registered_method=True)
 
 
 class SpatialServiceServicer:
@@ -55,6 +60,14 @@ class SpatialServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DrawResource(self, request, context):
+        """Returns the outlines of a resource's records, to draw a map of them: of what is open to the
+        public to administrators and auditors, of any other to its own department.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SpatialServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -62,6 +75,11 @@ def add_SpatialServiceServicer_to_server(servicer, server):
                     servicer.SpatialQuery,
                     request_deserializer=exchange_dot_v1_dot_spatial__pb2.SpatialQueryRequest.FromString,
                     response_serializer=exchange_dot_v1_dot_spatial__pb2.SpatialQueryResponse.SerializeToString,
+            ),
+            'DrawResource': grpc.unary_unary_rpc_method_handler(
+                    servicer.DrawResource,
+                    request_deserializer=exchange_dot_v1_dot_spatial__pb2.DrawResourceRequest.FromString,
+                    response_serializer=exchange_dot_v1_dot_spatial__pb2.DrawResourceResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -92,6 +110,33 @@ class SpatialService:
             '/tongban.exchange.v1.SpatialService/SpatialQuery',
             exchange_dot_v1_dot_spatial__pb2.SpatialQueryRequest.SerializeToString,
             exchange_dot_v1_dot_spatial__pb2.SpatialQueryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DrawResource(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.exchange.v1.SpatialService/DrawResource',
+            exchange_dot_v1_dot_spatial__pb2.DrawResourceRequest.SerializeToString,
+            exchange_dot_v1_dot_spatial__pb2.DrawResourceResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -38,6 +38,10 @@ class SpatialServiceStub:
     says. The geometry item must be granted whole. Each record returned counts against the quota,
     and an answer without records counts as one.
     """
+    DrawResource: _grpc.UnaryUnaryMultiCallable[_spatial_pb2.DrawResourceRequest, _spatial_pb2.DrawResourceResponse]
+    """Returns the outlines of a resource's records, to draw a map of them: of what is open to the
+    public to administrators and auditors, of any other to its own department.
+    """
 
 @_typing.type_check_only
 class SpatialServiceAsyncStub(SpatialServiceStub):
@@ -48,6 +52,10 @@ class SpatialServiceAsyncStub(SpatialServiceStub):
     """Returns the granted items of the records whose geometry answers an area, masked as the grant
     says. The geometry item must be granted whole. Each record returned counts against the quota,
     and an answer without records counts as one.
+    """
+    DrawResource: _aio.UnaryUnaryMultiCallable[_spatial_pb2.DrawResourceRequest, _spatial_pb2.DrawResourceResponse]  # type: ignore[assignment]
+    """Returns the outlines of a resource's records, to draw a map of them: of what is open to the
+    public to administrators and auditors, of any other to its own department.
     """
 
 class SpatialServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -62,6 +70,16 @@ class SpatialServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns the granted items of the records whose geometry answers an area, masked as the grant
         says. The geometry item must be granted whole. Each record returned counts against the quota,
         and an answer without records counts as one.
+        """
+
+    @_abc_1.abstractmethod
+    def DrawResource(
+        self,
+        request: _spatial_pb2.DrawResourceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_spatial_pb2.DrawResourceResponse, _abc.Awaitable[_spatial_pb2.DrawResourceResponse]]:
+        """Returns the outlines of a resource's records, to draw a map of them: of what is open to the
+        public to administrators and auditors, of any other to its own department.
         """
 
 def add_SpatialServiceServicer_to_server(servicer: SpatialServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -14,8 +14,9 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """One look. `number` orders them; `license` is the license's name, `kind` the record's kind.
+    """One look. `number` orders them; `license` is a name, `kind` the record's kind.
 
+    `title` is what people call the license.
     `result` is PASSED or a refusal's reason, "" where nothing was asked that could be refused;
     `presentation` the id of the presentation that was verified or made, if any. Of looks from
     before receipts were kept `leaf` is empty.
@@ -23,6 +24,7 @@ class Look:
 
     number: int
     license: str
+    title: str
     at: datetime
     system: str
     kind: str
@@ -30,5 +32,10 @@ class Look:
     purpose: str = field(repr=False)
     presentation: str
     result: str
+    #: Id of the delegation it was done under; and its agent's name, for who delegated.
+    delegation: str
+    agent_name: str = field(repr=False)
+    #: Somebody unknown, by the portal's pages: the department of `system` did not look.
+    visitor: bool
     leaf: bytes = field(repr=False)
     salt: bytes = field(repr=False)

@@ -23,10 +23,18 @@ class Looks:
         self._clock = clock
 
     def listed(
-        self, holder_code: str, *, license_: str, size: int, token: str, principal: Principal
+        self,
+        holder_code: str,
+        *,
+        license_: str,
+        size: int,
+        token: str,
+        principal: Principal,
+        without_own: bool = False,
     ) -> list[Look]:
         """Looks at a holder's licenses, or at one, newest first: at most `size` + 1.
 
+        `without_own` leaves out those by which the holder themself listed and opened them.
         One who was not identified as the holder is told what a holder of nothing is. Raises
         InvalidArgument (BAD_PAGE_TOKEN, MALFORMED_NAME).
         """
@@ -42,14 +50,19 @@ class Looks:
                 license_id=license_.rpartition("/")[2],
                 before=before,
                 size=size + 1,
+                without_own=without_own,
             )
             work.record(
                 make_record(
                     "looks_told",
                     at=self._clock.now(),
                     actor=principal.system,
-                    facts={"count": min(len(found), size), "license": license_},
-                    commitments={"holder_code": holder_code.encode()},
+                    facts={},
+                    commitments={
+                        "license": license_.encode(),
+                        "count": str(min(len(found), size)).encode(),
+                        "holder_code": holder_code.encode(),
+                    },
                 )
             )
         return found

@@ -12,9 +12,13 @@ import sqlalchemy as sa
 from sqlmodel import Field, Session, col, select
 
 from licenses.accesses.model import Look
+from licenses.delegations.store import DelegationRow
 from licenses.store import BIG_ID, HolderRow, LicenseRow, Table
 from runtime.database import UtcDateTime
+from runtime.identity import APPLICANTS
 from runtime.records import SealedRecord
+
+_OWN = ("held_licenses_listed", "license_document_read", "license_copy_read")
 
 
 class AccessRow(Table, table=True):
@@ -33,6 +37,10 @@ class AccessRow(Table, table=True):
     purpose: str = Field(sa_type=sa.Text)
     presentation: str = Field(max_length=32)
     result: str = Field(max_length=40)
+    #: Id of the delegation under which it was done, or what was looked at was made; "" is none.
+    delegation: str = Field(max_length=32)
+    #: By the portal, for somebody whom nobody knows.
+    visitor: bool
     #: Keys of the metadata that were shown, as JSON.
     fields: str = Field(sa_type=sa.Text)
     #: The leaf hash of the record (RFC 6962), empty of looks from before receipts were kept.
@@ -61,6 +69,8 @@ def add_access(
     fields: Sequence[str] = (),
     presentation: str = "",
     result: str = "",
+    delegation: str = "",
+    visitor: bool = False,
 ) -> None:
     """Keep who used a license for what, with the audit record that tells of it."""
     receipt = leaf_hash(record.leaf)
@@ -75,6 +85,8 @@ def add_access(
             purpose=purpose,
             presentation=presentation,
             result=result,
+            delegation=delegation,
+            visitor=visitor,
             fields=orjson.dumps(list(fields)).decode(),
             receipt=receipt,
         )
@@ -103,7 +115,13 @@ def add_listed(
 
 
 def looks_of(
-    session: Session, holder_index: bytes, *, license_id: str, before: int, size: int
+    session: Session,
+    holder_index: bytes,
+    *,
+    license_id: str,
+    before: int,
+    size: int,
+    without_own: bool = False,
 ) -> list[Look]:
     """Looks at a holder's licenses, or at one of them, newest first; `before` 0 is from the end."""
     row = AccessRow
@@ -112,11 +130,16 @@ def looks_of(
         conditions.append(col(row.license_id) == license_id)
     if before:
         conditions.append(col(row.id) < before)
+    if without_own:
+        # Of the applicants, only the holder can do these: an agent has other ways.
+        own = col(row.kind).in_(_OWN) & col(row.system).startswith(f"{APPLICANTS}/")
+        conditions.append(~own)
     statement = (
-        select(row, col(LicenseRow.issuer), ReceiptRow)
+        select(row, LicenseRow, ReceiptRow, DelegationRow)
         .join(LicenseRow, col(LicenseRow.id) == col(row.license_id))
         .join(HolderRow, col(HolderRow.license_id) == col(row.license_id))
         .outerjoin(ReceiptRow, col(ReceiptRow.hash) == col(row.receipt))
+        .outerjoin(DelegationRow, col(DelegationRow.id) == col(row.delegation))
         .where(*conditions)
         .order_by(col(row.id).desc())
         .limit(size)
@@ -124,7 +147,8 @@ def looks_of(
     return [
         Look(
             number=found.id or 0,
-            license=f"{issuer}/licenses/{found.license_id}",
+            license=f"{of.issuer}/licenses/{found.license_id}",
+            title=str(orjson.loads(of.metadata_json)["ZZMC"]),
             at=found.at,
             system=found.system,
             kind=found.kind,
@@ -132,8 +156,11 @@ def looks_of(
             purpose=found.purpose,
             presentation=found.presentation,
             result=found.result,
+            delegation=found.delegation,
+            agent_name=under.agent_name if under and under.grantor_index == holder_index else "",
+            visitor=found.visitor,
             leaf=bytes(receipt.leaf) if receipt else b"",
             salt=bytes(receipt.salt) if receipt else b"",
         )
-        for found, issuer, receipt in session.exec(statement)
+        for found, of, receipt, under in session.exec(statement)
     ]

@@ -1,9 +1,12 @@
 """The four checks of an archive (四性检测): authentic, complete, usable, safe.
 
 1. Authentic (真实): the bytes are those that were archived, the log says so, every seal verifies
-   now, each form carries the metadata that stands beside it, and the log still holds the records.
+   now, each form carries the metadata that stands beside it, the log still holds the records, and
+   they are those of this license or case.
 2. Complete (完整): the manifest names every file and no more, each with its digest, and nothing is
-   missing that a package of its kind has.
+   missing that a package of its kind has, nor what this one or its first record in the log says it
+   has: every form, the records of the issue and the last act; of a case every copy, the record of
+   every question, and what opens the commitments (`attesting`).
 3. Usable (可用): pages open in an OFD reader and a PDF reader, texts are what they say.
 4. Safe (安全): it is kept as long as it should be, by whom is said, and nothing in it is encrypted
    or meant to run.
@@ -20,7 +23,8 @@ from typing import Any, Final
 import orjson
 import pypdfium2
 
-from licenses.archiving import package
+from licenses.archiving import attesting, package
+from licenses.archiving.attesting import LOG_PROOF, OPENING
 from licenses.archiving.model import Archive, Finding, Property
 from licenses.archiving.package import Package
 from licenses.archiving.surroundings import Surroundings
@@ -30,10 +34,9 @@ from licenses.model import LicenseFormat
 from licenses.pages.ofd_reader import read_ofd
 from runtime.errors import DomainError, NotFound, Unavailable
 from runtime.pdfium import PDFIUM
+from runtime.records import canonical, commit
 from runtime.retention import OBJECT_LOCK, RetainedStore
 
-#: The same records once more, for the offline verifier.
-LOG_PROOF: Final = "audit/log-proof.json"
 _PASSED: Final = "PASSED"
 _NEEDED: Final = {
     "license": ("metadata.json", "license.json", "forms/license.ofd", "forms/license.pdf",
@@ -51,11 +54,12 @@ def check(archive: Archive, retained: RetainedStore, around: Surroundings) -> tu
         data = retained.get(archive.object_name)
     except NotFound:
         return (_finding(Property.AUTHENTIC, "package_there", False, "absent", "缺失"),)
+    same = hashlib.sha256(data).hexdigest() == archive.sha256
     found = [
         _finding(
-            Property.AUTHENTIC, "package_digest",
-            hashlib.sha256(data).hexdigest() == archive.sha256,
-            "the bytes are those that were archived", "与归档时的字节一致",
+            Property.AUTHENTIC, "package_digest", same,
+            f"the bytes are {'' if same else 'not '}those that were archived",
+            f"与归档时的字节{'一致' if same else '不一致'}",
         ),
         _logged(archive, around),
         *_safe(archive, retained),
@@ -71,7 +75,8 @@ def check(archive: Archive, retained: RetainedStore, around: Surroundings) -> tu
         sorted(
             (
                 *found,
-                *_complete(held),
+                *complete(held),
+                *attesting.attested(archive, held),
                 *_authentic(held, around),
                 *_usable(held),
                 *_harmless(held),
@@ -81,8 +86,30 @@ def check(archive: Archive, retained: RetainedStore, around: Surroundings) -> tu
     )
 
 
+def not_made(reason: str) -> Finding:
+    """Rule 5."""
+    return _finding(
+        Property.USABLE, "check_made", False,
+        f"the check cannot be made: {reason}", f"无法检测：{reason}",
+    )  # fmt: skip
+
+
+def moved_on(state: str, told_by: str, archived: bool) -> Finding:
+    """Whether an archive tells of the state that its license is in, or `told_by`, a later one."""
+    if archived:
+        told = ("the license is as it was archived", "证照状态与归档时一致")
+    elif told_by:
+        told = (f"{told_by} tells what came after", f"其后的变更见 {told_by}")
+    else:
+        told = (
+            f"the license is {state} since: archive it again (`tongban archives add`)",
+            f"证照其后变为 {state}：请再次归档（tongban archives add）",
+        )
+    return _finding(Property.COMPLETE, "state_since", archived or bool(told_by), *told)
+
+
 def _logged(archive: Archive, around: Surroundings) -> Finding:
-    found = around.logged("archived", archive.sha256, archive.archive_time)
+    found = around.logged(("archived",), archive.sha256, archive.archive_time)
     said = orjson.loads(found.leaf) if found else {}
     passed = said.get("archive") == archive.name and said.get("subject") == archive.subject
     return _finding(
@@ -92,19 +119,37 @@ def _logged(archive: Archive, around: Surroundings) -> Finding:
     )  # fmt: skip
 
 
-def _complete(held: Package) -> Iterator[Finding]:
+def complete(held: Package) -> Iterator[Finding]:
+    """Rule 2."""
     yield _finding(
         Property.COMPLETE, "manifest_agrees", not held.differing,
         ", ".join(held.differing) or f"{len(held.files)} files, each as listed",
         "、".join(held.differing) or f"{len(held.files)} 个文件均与清单一致",
     )  # fmt: skip
     needed = _NEEDED.get(str(held.facts.get("kind")), ("manifest of a known kind",))
-    missing = [name for name in needed if name not in held.files]
+    wanted = dict.fromkeys((*needed, *attesting.needed(held), *_told(held)))
+    missing = [name for name in wanted if name not in held.files]
     yield _finding(
         Property.COMPLETE, "parts_present", not missing,
         ", ".join(missing) or "all parts of its kind are there",
         "、".join(missing) or "应有组成部分齐全",
     )  # fmt: skip
+
+
+def _told(held: Package) -> Iterator[str]:
+    """Names of the files that a package says it has; packages from before that say nothing."""
+    license_, case = (_json(held.files.get(f"{one}.json", b"")) for one in ("license", "case"))
+    try:
+        if isinstance(license_, dict):
+            yield from (f"forms/license.{form}" for form in license_.get("forms", ()))
+            acts = int(license_.get("acts", 1 if license_["state"] == "ACTIVE" else 2))
+            yield from (f"audit/{number}.json" for number in range(1, acts + 1))
+        if isinstance(case, dict):
+            yield from (f"forms/{copy['sha256']}.ofd" for copy in case["copies"])
+            questions = int(case.get("questions", 0))
+            yield from (f"audit/{number}.json" for number in range(2, questions + 2))
+    except (KeyError, TypeError, ValueError):
+        yield "what the package says of itself"
 
 
 def _authentic(held: Package, around: Surroundings) -> Iterator[Finding]:
@@ -126,7 +171,7 @@ def _authentic(held: Package, around: Surroundings) -> Iterator[Finding]:
                 f"{name}：元数据{'一致' if same else '不一致'}",
             )  # fmt: skip
     for name in sorted(held.files):
-        if name.startswith("audit/") and name != LOG_PROOF:
+        if name.startswith("audit/") and name not in (LOG_PROOF, OPENING):
             said = _json(held.files[name])
             there = isinstance(said, dict) and _there(said, around)
             yield _finding(
@@ -134,6 +179,34 @@ def _authentic(held: Package, around: Surroundings) -> Iterator[Finding]:
                 f"{name}: the log holds this record" if there else f"{name}: not in the log",
                 f"{name}：审计日志{'仍存' if there else '未存'}该记录",
             )  # fmt: skip
+    if OPENING in held.files:
+        fits = opening_fits(held)
+        yield _finding(
+            Property.AUTHENTIC, "decision_in_log", fits,
+            "form, copies and decision are those that the log committed to" if fits
+            else "form, copies or decision are not those that the log committed to",
+            f"表单、附件和决定与审计日志的承诺{'一致' if fits else '不一致'}",
+        )  # fmt: skip
+
+
+def opening_fits(held: Package) -> bool:
+    """Whether the record of collecting commits to what the package says was collected."""
+    try:
+        salt = bytes.fromhex(_json(held.files[OPENING])["salt"])
+        leaf = orjson.loads(_json(held.files["audit/1.json"])["leaf"])
+        case, form = _json(held.files["case.json"]), _json(held.files["form.json"])
+        said = {
+            "licenses": canonical([one["license"] for one in case["copies"]]),
+            "documents": canonical([one["sha256"] for one in case["copies"]]),
+            "asked": canonical(case["asked"]),
+            "decision": case["decision"].encode(),
+            "rule": canonical([[one["field"], one["holds"]] for one in case["outcomes"]]),
+            "form": canonical([[one["code"], one["value"], one["source"]] for one in form]),
+        }
+        told = leaf["commitments"]
+        return all(told[label] == commit(salt, label, value) for label, value in said.items())
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return False
 
 
 def _there(said: dict[str, Any], around: Surroundings) -> bool:
@@ -182,12 +255,15 @@ def _safe(archive: Archive, retained: RetainedStore) -> Iterator[Finding]:
     yield _finding(
         Property.SAFE, "retained", passed, f"kept: {told}", f"留存：{told}",
     )  # fmt: skip
+    same = retained.lock == archive.locked_by
     locked = retained.lock == OBJECT_LOCK
     yield _finding(
-        Property.SAFE, "written_once", retained.lock == archive.locked_by,
-        "locked by the object store itself" if locked
+        Property.SAFE, "written_once", same,
+        f"archived under {archive.locked_by}, kept under {retained.lock}" if not same
+        else "locked by the object store itself" if locked
         else "kept by this program only: whoever owns the folder can remove it",
-        "由对象存储锁定" if locked else "仅由本程序防改删：目录属主仍可删除",
+        f"归档时为 {archive.locked_by}，现为 {retained.lock}" if not same
+        else "由对象存储锁定" if locked else "仅由本程序防改删：目录属主仍可删除",
     )  # fmt: skip
 
 

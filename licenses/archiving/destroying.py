@@ -1,10 +1,13 @@
 """Checking archives, reporting on them, and destroying what has reached its end.
 
-1. A check is recorded with what failed; the report of a run is sealed and kept for good.
-2. A destruction has two persons: who asked does not approve. Nothing is destroyed before its
-   retention is over: the store itself refuses, too.
-3. The package goes first, then its certificate is sealed and kept, then the row says so. A crash
-   between them is ended by a repeat: the package that is gone is gone.
+1. A check is recorded with what failed; the report of a run is sealed and kept for good. The same
+   checks make the same report: one that is made again is no other.
+2. A destruction takes two systems, which the node's operator gives to two people, or two people who
+   signed in, and no others where that is set: who asked does not approve. Nothing is destroyed
+   before its retention is over: the store itself refuses, too.
+3. Who approves claims it, by name and in the log; then the package goes, its certificate is sealed
+   and kept, and the row says so. A crash between them is ended by a repeat, which makes the same
+   certificate: it names who claimed it, and when.
 """
 
 from __future__ import annotations
@@ -13,27 +16,44 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 
+import structlog
+
+from licenses import store as licenses
 from licenses.archiving import checking, report, store
 from licenses.archiving.model import (
+    GOING,
     Archive,
     ArchiveState,
+    Finding,
     archive_not_found,
+    check_may_approve,
     check_may_ask,
-    check_may_decide,
+    check_may_reject,
+    check_person,
+    check_there,
 )
-from licenses.archiving.service import Archiving, report_name
+from licenses.archiving.service import Archiving, report_name, standing_of, tells_of
 from licenses.archiving.surroundings import Surroundings
 from licenses.neighbours import Neighbours
 from licenses.reading import check_own_department
+from licenses.refusals import safely
 from licenses.texts import check_text
+from runtime import names
 from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork
-from runtime.errors import Aborted, FailedPrecondition, InvalidArgument
+from runtime.errors import (
+    Aborted,
+    DomainError,
+    FailedPrecondition,
+    InvalidArgument,
+    Unavailable,
+)
 from runtime.identity import Principal
 from runtime.records import make_record
 from runtime.retention import RetainedStore
 
 MOST_REPORTED = 1000
+_log = structlog.get_logger()
 
 
 class Guarding:
@@ -47,38 +67,70 @@ class Guarding:
         surroundings: Surroundings,
         neighbours: Neighbours,
         clock: Clock,
+        *,
+        by_persons: bool = False,
     ) -> None:
+        """`by_persons`: only people who signed in ask to destroy, and decide."""
         self._database = database
         self._archiving = archiving
         self._retained = retained
         self._around = surroundings
         self._neighbours = neighbours
         self._clock = clock
+        self._by_persons = by_persons
 
     def check(self, name: str, principal: Principal) -> Archive:
-        """Run the four checks. Raises NotFound, FailedPrecondition (ARCHIVE_DESTROYED)."""
+        """Run the four checks; `checked` writes what they found. Raises as `model.check_there`."""
         archive = self._archiving.get(name, principal)
-        if archive.state is ArchiveState.DESTROYED:
-            raise FailedPrecondition(
-                "it was destroyed", reason="ARCHIVE_DESTROYED", message_zh="该归档包已销毁"
+        check_there(archive)
+        try:
+            findings = checking.check(archive, self._retained, self._around)
+        except Unavailable:
+            raise  # a neighbour that does not answer is no finding
+        except DomainError as error:
+            findings = (checking.not_made(error.reason),)
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            _log.error("archive_check_failed", archive=archive.name, **safely(error))
+            findings = (checking.not_made(type(error).__name__),)
+        findings = (*findings, *self._moved_on(archive))
+        return replace(archive, findings=findings, check_time=self._clock.now())
+
+    def _moved_on(self, archive: Archive) -> list[Finding]:
+        """Of a license: whether this archive, or a later one, tells of the state it is in."""
+        if not names.is_name(names.LICENSE, archive.subject):
+            return []
+        license_id = names.parse(names.LICENSE, archive.subject)["license"]
+        with self._database.reading() as session:
+            license_ = licenses.license_by_id(session, license_id)
+            others = store.of_subject(session, archive.subject)
+        if license_ is None:
+            return []
+        now = standing_of(license_)
+        telling = [
+            one.name
+            for one in others
+            if one.state is not ArchiveState.CLAIMED and tells_of(one, now, license_.state_time)
+        ]
+        itself = archive.name in telling
+        told_by = "" if itself or not telling else telling[0]
+        return [checking.moved_on(license_.state.value, told_by, itself)]
+
+    def checked(self, work: UnitOfWork, checked: Archive, principal: Principal) -> Archive:
+        """Write what a check found."""
+        now = checked.check_time or self._clock.now()
+        store.set_findings(work.session, checked.id, checked.findings, now)
+        work.record(
+            make_record(
+                "archive_checked",
+                at=now,
+                actor=principal.system,
+                facts={
+                    "archive": checked.name,
+                    "result": "PASSED" if checked.passed else "FAILED",
+                    "failed": [one.name for one in checked.findings if not one.passed],
+                },
             )
-        findings = checking.check(archive, self._retained, self._around)
-        now = self._clock.now()
-        checked = replace(archive, findings=findings, check_time=now)
-        with self._database.unit_of_work() as work:
-            store.set_findings(work.session, archive.id, findings, now)
-            work.record(
-                make_record(
-                    "archive_checked",
-                    at=now,
-                    actor=principal.system,
-                    facts={
-                        "archive": name,
-                        "result": "PASSED" if checked.passed else "FAILED",
-                        "failed": [one.name for one in findings if not one.passed],
-                    },
-                )
-            )
+        )
         return checked
 
     def report(
@@ -104,7 +156,8 @@ class Guarding:
             )
         now = self._clock.now()
         issuer = self._neighbours.issuer(parent)
-        pages, last = report.checked(archives, issuer.display_name, now)
+        checked = max(one.check_time for one in archives if one.check_time is not None)
+        pages, last = report.checked(archives, issuer.display_name, checked)
         sealed = self._sealed(pages, last, parent, seal, "电子档案四性检测报告")
         sha256 = hashlib.sha256(sealed).hexdigest()
         self._retained.put_once(report_name(sha256), sealed, None)
@@ -126,8 +179,9 @@ class Guarding:
         return sealed, archives, sha256
 
     def ask(self, work: UnitOfWork, name: str, reason: str, principal: Principal) -> Archive:
-        """The first person asks. Raises as `model.check_may_ask`."""
+        """The first asks. Raises as `model.check_may_ask`, and PermissionDenied (PERSON_NEEDED)."""
         check_text(reason, name="reason", public=True)
+        self._check_person(principal)
         archive = self._own(name, principal)
         now = self._clock.now()
         check_may_ask(archive, now)
@@ -143,52 +197,75 @@ class Guarding:
         return self._now(work, archive)
 
     def reject(self, work: UnitOfWork, name: str, reason: str, principal: Principal) -> Archive:
-        """Another person turns it down. Raises as `model.check_may_decide`."""
+        """Another one turns it down. Raises as `model.check_may_reject`, and as `ask`."""
         check_text(reason, name="reason", public=True)
+        self._check_person(principal)
         archive = self._own(name, principal)
-        check_may_decide(archive, principal.system)
+        check_may_reject(archive, principal.system)
         self._move(work, archive, ArchiveState.KEPT, asked_by="", asked_reason="", asked_time=None)
         self._record(work, "archive_destruction_rejected", archive, principal, reason=reason)
         return self._now(work, archive)
 
     def destroy(self, name: str, seal: str, principal: Principal) -> tuple[Archive, str]:
-        """Another person approves: the package is destroyed, and its certificate sealed.
+        """Another one approves: the package is destroyed, and its certificate sealed.
 
-        The archive as it was, and the certificate's SHA-256; `destroyed` writes the rest.
+        The archive as it was claimed, and the certificate's SHA-256; `destroyed` writes the rest.
+        Raises as `model.check_may_approve`, and Aborted where it was turned down meanwhile.
         """
+        self._check_person(principal)
         archive = self._own(name, principal)
-        check_may_decide(archive, principal.system)
-        now = self._clock.now()
+        check_may_approve(archive, principal.system)
         # The seal is found before anything is gone.
+        now = self._clock.now()
         found = self._neighbours.seal_of(archive.department, seal, "archive-reports", "", now)
         issuer = self._neighbours.issuer(archive.department)
-        self._retained.destroy(archive.object_name)
-        pages, last = report.destroyed(archive, issuer.display_name, now, principal.system)
-        sealed = self._sealed(pages, last, archive.department, found.name, "电子档案销毁证明")
+        claimed = self._claim(archive, principal)
+        self._retained.destroy(claimed.object_name)
+        pages, last = report.destroyed(claimed, issuer.display_name)
+        sealed = self._sealed(pages, last, claimed.department, found.name, "电子档案销毁证明")
         sha256 = hashlib.sha256(sealed).hexdigest()
         self._retained.put_once(report_name(sha256), sealed, None)
-        return archive, sha256
+        return claimed, sha256
+
+    def _check_person(self, principal: Principal) -> None:
+        if self._by_persons:
+            check_person(principal.system)
+
+    def _claim(self, archive: Archive, principal: Principal) -> Archive:
+        """Rule 3. Who comes second goes on with what the first one claimed."""
+        with self._database.unit_of_work() as work:
+            if store.move(
+                work.session,
+                archive.id,
+                ArchiveState.DESTRUCTION_ASKED,
+                ArchiveState.DESTROYING,
+                destroyed_by=principal.system,
+                destroy_time=self._clock.now(),
+            ):
+                self._record(
+                    work, "archive_destruction_approved", archive, principal,
+                    asked_by=archive.asked_by,
+                )  # fmt: skip
+            claimed = self._now(work, archive)
+        if claimed.state not in GOING:
+            raise _changed()
+        return claimed
 
     def destroyed(
         self, work: UnitOfWork, archive: Archive, sha256: str, principal: Principal
     ) -> Archive:
-        """Write that it is destroyed."""
-        now = self._clock.now()
-        done = store.move(
+        """Write that a claimed one is destroyed; once, whoever comes first."""
+        if store.move(
             work.session,
             archive.id,
-            ArchiveState.DESTRUCTION_ASKED,
+            ArchiveState.DESTROYING,
             ArchiveState.DESTROYED,
-            destroyed_by=principal.system,
-            destroy_time=now,
             certificate_sha256=sha256,
-        )
-        if not done:
-            raise _changed()
-        self._record(
-            work, "archive_destroyed", archive, principal, certificate=sha256,
-            asked_by=archive.asked_by,
-        )  # fmt: skip
+        ):
+            self._record(
+                work, "archive_destroyed", archive, principal, certificate=sha256,
+                asked_by=archive.asked_by, approved_by=archive.destroyed_by,
+            )  # fmt: skip
         return self._now(work, archive)
 
     def _sealed(self, pages: bytes, last: int, department: str, seal: str, why: str) -> bytes:

@@ -1,9 +1,13 @@
 """What an archive is, and the rules that need nothing but it.
 
-1. A license or a case is archived once, by its own department; the package is never changed.
+1. A license or a case is archived by its own department, once in a state: of what moved on since
+   there is another archive. A package is never changed. Its name is a random one, claimed with its
+   digest before it is put: what somebody else laid under any name is not taken for it.
 2. It is kept from the first day (in China) of the year after it was archived, for as many years as
    its retention says (保管期限); what is permanent is never destroyed.
-3. Two persons destroy: one asks when the time is over, another one approves or turns it down.
+3. Two destroy: one asks when the time is over, another one approves or turns it down. They are two
+   systems, as certificates name them; what a person who signed in asked, only a person approves.
+4. Who approves claims it first: from then on it is being destroyed, and nobody turns it down.
 """
 
 from __future__ import annotations
@@ -13,7 +17,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from runtime.clock import CHINA, china_date
-from runtime.errors import FailedPrecondition, NotFound, PermissionDenied
+from runtime.errors import Aborted, FailedPrecondition, NotFound, PermissionDenied
+from runtime.identity import is_person
 from runtime.records import instant
 
 ARCHIVE = "archives/{archive}"
@@ -35,9 +40,15 @@ class Retention(StrEnum):
 class ArchiveState(StrEnum):
     """Where an archive is in its life."""
 
+    CLAIMED = "CLAIMED"
     KEPT = "KEPT"
     DESTRUCTION_ASKED = "ASKED"
+    DESTROYING = "DESTROYING"
     DESTROYED = "DESTROYED"
+
+
+#: The package is gone, or about to go.
+GOING = frozenset((ArchiveState.DESTROYING, ArchiveState.DESTROYED))
 
 
 class Property(StrEnum):
@@ -70,11 +81,15 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Archive:
-    """An archive; `subject` is a license's or a collection's name."""
+    """An archive; `subject` is a license's or a collection's name.
+
+    `standing`: the state that a license was archived in, and since when; of a case empty.
+    """
 
     id: str
     department: str
     subject: str
+    standing: str = ""
     state: ArchiveState = ArchiveState.KEPT
     object_name: str
     sha256: str
@@ -114,13 +129,14 @@ def retained_until(retention: Retention, archived: datetime) -> datetime | None:
 
 
 def check_may_ask(archive: Archive, now: datetime) -> None:
-    """Raises FailedPrecondition: RETENTION_NOT_OVER, ARCHIVE_DESTROYED, DESTRUCTION_ASKED."""
-    _check_there(archive)
+    """Raises FailedPrecondition: RETENTION_NOT_OVER, DESTRUCTION_ASKED, and as `check_there`."""
+    check_there(archive)
     if archive.state is ArchiveState.DESTRUCTION_ASKED:
         raise FailedPrecondition(
-            "its destruction is asked already: another person approves it or turns it down",
+            "its destruction is asked already: another system, or another person who signed in, "
+            "approves it or turns it down",
             reason="DESTRUCTION_ASKED",
-            message_zh="已申请销毁：请由另一人审批",
+            message_zh="已申请销毁：请由另一系统或另一名登录人员审批",
         )
     if archive.retain_until is None or now < archive.retain_until:
         until = instant(archive.retain_until)[:10] if archive.retain_until else ""
@@ -131,29 +147,74 @@ def check_may_ask(archive: Archive, now: datetime) -> None:
         )
 
 
-def check_may_decide(archive: Archive, system: str) -> None:
-    """Raises FailedPrecondition (DESTRUCTION_NOT_ASKED), PermissionDenied (SAME_PERSON)."""
-    _check_there(archive)
+def check_person(system: str) -> None:
+    """Where only people destroy. Raises PermissionDenied, PERSON_NEEDED."""
+    if not is_person(system):
+        raise PermissionDenied(
+            "on this node (archive_by_persons) only people who signed in ask to destroy and decide",
+            reason="PERSON_NEEDED",
+            message_zh="本节点设定（archive_by_persons）仅登录人员可申请和审批销毁",
+        )
+
+
+def check_may_approve(archive: Archive, system: str) -> None:
+    """One that is being destroyed may be approved once more: that ends it.
+
+    Raises FailedPrecondition (DESTRUCTION_NOT_ASKED, ARCHIVE_DESTROYED), PermissionDenied
+    (SAME_PERSON, PERSON_NEEDED).
+    """
+    if archive.state is not ArchiveState.DESTROYING:
+        check_there(archive)
+        _check_asked(archive)
+    _check_other(archive, system)
+    if is_person(archive.asked_by) and not is_person(system):
+        raise PermissionDenied(
+            "a person asked to destroy it: another person who signed in decides, and no program",
+            reason="PERSON_NEEDED",
+            message_zh="该销毁由人员本人申请：须由另一名登录人员审批，程序不得审批",
+        )
+
+
+def check_may_reject(archive: Archive, system: str) -> None:
+    """Raises as `check_may_approve`, and FailedPrecondition, DESTRUCTION_APPROVED."""
+    check_there(archive)
+    _check_asked(archive)
+    _check_other(archive, system)
+
+
+def check_there(archive: Archive) -> None:
+    """Raises FailedPrecondition: ARCHIVE_DESTROYED, DESTRUCTION_APPROVED."""
+    if archive.state is ArchiveState.DESTROYED:
+        raise FailedPrecondition(
+            "it was destroyed: its certificate of destruction says when and by whom",
+            reason="ARCHIVE_DESTROYED",
+            message_zh="该归档包已销毁：详见销毁证明",
+        )
+    if archive.state is ArchiveState.DESTROYING:
+        raise FailedPrecondition(
+            "its destruction was approved and is under way: approve it again to end what was cut "
+            "short",
+            reason="DESTRUCTION_APPROVED",
+            message_zh="销毁已获批准、正在进行：如曾中断，请再次审批以完成",
+        )
+
+
+def _check_asked(archive: Archive) -> None:
     if archive.state is not ArchiveState.DESTRUCTION_ASKED:
         raise FailedPrecondition(
             "nobody asked to destroy it: one person asks, another decides",
             reason="DESTRUCTION_NOT_ASKED",
             message_zh="尚未申请销毁：须一人申请、另一人审批",
         )
+
+
+def _check_other(archive: Archive, system: str) -> None:
     if archive.asked_by == system:
         raise PermissionDenied(
-            "who asked to destroy it does not decide on it: another person does",
+            "who asked to destroy it does not decide on it: another system does, or another person "
+            "who signed in",
             reason="SAME_PERSON",
-            message_zh="申请人不得审批本人的销毁申请：须由另一人审批",
-        )
-
-
-def _check_there(archive: Archive) -> None:
-    if archive.state is ArchiveState.DESTROYED:
-        raise FailedPrecondition(
-            "it was destroyed: its certificate of destruction says when and by whom",
-            reason="ARCHIVE_DESTROYED",
-            message_zh="该归档包已销毁：详见销毁证明",
+            message_zh="申请者不得审批自己的销毁申请：须由另一系统或另一名登录人员审批",
         )
 
 
@@ -163,4 +224,14 @@ def archive_not_found() -> NotFound:
         "no such archive: see ListArchives (`tongban archives list`)",
         reason="ARCHIVE_NOT_FOUND",
         message_zh="没有这个归档包：请用 tongban archives list 核对",
+    )
+
+
+def archived_meanwhile() -> Aborted:
+    """Of two calls that archive one state of one subject, the second."""
+    return Aborted(
+        "another call archives it, or was cut short doing so: look for it with ListArchives "
+        "(`tongban archives list`), and repeat it in a minute where it is not there",
+        reason="CONCURRENT_CHANGE",
+        message_zh="另一请求正在归档该对象或曾中断：请先查看归档列表，如没有请一分钟后重试",
     )

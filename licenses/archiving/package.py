@@ -17,12 +17,13 @@ from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 
 import orjson
 
-from runtime.errors import InvalidArgument
+from runtime.errors import FailedPrecondition, InvalidArgument
 
 FORMAT: Final = "tongban-archive/1"
 MANIFEST: Final = "manifest.json"
 GREATEST_FILES: Final = 1000
 GREATEST_SIZE: Final = 256 * 1024 * 1024
+_MANIFEST: Final = 1024 * 1024
 _NAME = re.compile(r"[a-z0-9]+(?:[-./][a-z0-9]+)*")
 _ENCRYPTED: Final = 0x1
 
@@ -38,7 +39,19 @@ class Package:
 
 
 def build(facts: Mapping[str, Any], files: Mapping[str, bytes]) -> bytes:
-    """The package of some files; `facts` stand in the manifest."""
+    """The package of some files; `facts` stand in the manifest.
+
+    Raises FailedPrecondition (PACKAGE_TOO_LARGE): what is built can be read.
+    """
+    size = sum(map(len, files.values()))
+    # The manifest is a file, too, of at most a few hundred bytes for each of the others.
+    if len(files) >= GREATEST_FILES or size > GREATEST_SIZE - _MANIFEST:
+        raise FailedPrecondition(
+            f"{len(files)} files of {size} bytes are more than a package holds: at most "
+            f"{GREATEST_FILES - 1} files of {GREATEST_SIZE - _MANIFEST} bytes",
+            reason="PACKAGE_TOO_LARGE",
+            message_zh=f"归档内容过大（{len(files)} 个文件，{size} 字节），超出单个归档包的上限",
+        )
     listed = [
         {"name": name, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
         for name, data in sorted(files.items())

@@ -57,10 +57,11 @@ def checked(archives: Sequence[Archive], department: str, at: datetime) -> tuple
     return _pages("电子档案四性检测报告", department, lines, at)
 
 
-def destroyed(
-    archive: Archive, department: str, at: datetime, approved_by: str
-) -> tuple[bytes, int]:
-    """The certificate of destruction as a PDF, and its last page."""
+def destroyed(archive: Archive, department: str) -> tuple[bytes, int]:
+    """The certificate of destruction of what was claimed as a PDF, and its last page."""
+    if archive.destroy_time is None:
+        raise ValueError("an archive that nobody claimed to destroy")
+    at = archive.destroy_time
     lines = [
         f"归档包：{archive.name}",
         f"归档对象：{archive.subject}",
@@ -70,7 +71,7 @@ def destroyed(
         f"销毁事由：{archive.asked_reason}",
         f"申请人：{archive.asked_by}",
         f"申请时间：{_day(archive.asked_time) if archive.asked_time else ''}",
-        f"审批人：{approved_by}",
+        f"审批人：{archive.destroyed_by}",
         f"销毁时间：{_day(at)}",
         "",
         "上述归档包已从留存的对象存储中删除。本证明只涉及归档包本身，",

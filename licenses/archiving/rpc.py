@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC
@@ -46,8 +47,10 @@ _RETENTIONS: Final = {
     pb.RETENTION_YEARS_10: Retention.YEARS_10,
 }
 _STATES: Final = {
+    ArchiveState.CLAIMED: pb.ARCHIVE_STATE_UNSPECIFIED,  # never sent
     ArchiveState.KEPT: pb.ARCHIVE_STATE_KEPT,
     ArchiveState.DESTRUCTION_ASKED: pb.ARCHIVE_STATE_DESTRUCTION_ASKED,
+    ArchiveState.DESTROYING: pb.ARCHIVE_STATE_DESTROYING,
     ArchiveState.DESTROYED: pb.ARCHIVE_STATE_DESTROYED,
 }
 _FILES: Final = {
@@ -135,11 +138,12 @@ class ArchiveRpc:
     def ListArchives(self, request: pb.ListArchivesRequest, call: Call) -> pb.ListArchivesResponse:  # noqa: N802
         """See the proto."""
         size = page_size(request.page_size)
-        since = (
-            request.not_checked_since.ToDatetime(UTC)
-            if request.HasField("not_checked_since")
-            else None
-        )
+        since = None
+        if request.HasField("not_checked_since"):
+            try:
+                since = request.not_checked_since.ToDatetime(UTC)
+            except (OverflowError, ValueError):
+                raise wrong("not_checked_since", "not a time") from None
         found = self._archiving.page(
             request.parent,
             call.principal,
@@ -172,10 +176,15 @@ class ArchiveRpc:
         self, request: pb.CheckArchiveRequest, call: Call
     ) -> pb.CheckArchiveResponse:
         """See the proto."""
-        return await run_in(
-            self._threads,
-            lambda: pb.CheckArchiveResponse(
-                archive=to_archive(self._guarding.check(request.name, call.principal))
+        # Without an id it is checked again, each time.
+        request.request_id = request.request_id or secrets.token_hex(8)
+        return await self._twice(
+            request,
+            call,
+            pb.CheckArchiveResponse,
+            lambda: self._guarding.check(request.name, call.principal),
+            lambda work, made: pb.CheckArchiveResponse(
+                archive=to_archive(self._guarding.checked(work, made, call.principal))
             ),
         )
 

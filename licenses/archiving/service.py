@@ -1,44 +1,62 @@
 """Archiving licenses and cases, and reading archives.
 
-1. A package is made of what is there: for a license its metadata, its type, all its forms, how its
-   seals were judged and by which certificates, and the records of its issue and its last act with
-   proofs; for a case the filled form, the copies, the decision with its reasons, and the records of
-   each question.
-2. It is put under retention before its row is written. What a crash left is taken over by a repeat,
-   if it is whole and of the same subject.
-3. An archive is its department's, and an auditor's to read; that a file was read is in the log.
+1. A package is made of what is there (`contents`): for a license its metadata, its type, all its
+   forms, how its seals were judged and by which certificates, and the records of its issue and its
+   last act with proofs; for a case the filled form, the copies, the decision with its reasons, and
+   the records of each question.
+2. Its row is claimed first: a random name, its digest, until when it is kept. Then it is put under
+   retention, then the row says that it is archived. What a crash left between them is taken over by
+   a repeat if it has that digest; else the repeat claims another name.
+3. An archive is its department's, and an auditor's to read. That a file was read is in the log; of
+   a package it is a look at every license in it, which its holder sees.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
+import orjson
+
 from licenses import store as licenses
+from licenses.accesses import store as accesses
 from licenses.archiving import package, store
+from licenses.archiving.contents import Contents
 from licenses.archiving.model import (
     ARCHIVE,
+    GOING,
     Archive,
     ArchiveState,
     Retention,
     archive_not_found,
+    archived_meanwhile,
     retained_until,
 )
-from licenses.archiving.proofs import log_proof, proof_of
 from licenses.archiving.surroundings import Surroundings
 from licenses.documents import Documents
+from licenses.held import license_not_found
 from licenses.materials import store as collections
 from licenses.materials.copying import Copying
-from licenses.materials.model import COLLECTION, Collection, CollectionState
-from licenses.model import License, LicenseFormat, LicenseState
-from licenses.reading import license_not_found
+from licenses.materials.keeping import KEPT
+from licenses.materials.looks import store as looks
+from licenses.materials.model import COLLECTION, CollectionState, Look
+from licenses.model import License, LicenseState
 from licenses.texts import check_text
 from licenses.types.service import Types
 from runtime import names
 from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork
-from runtime.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, Unavailable
+from runtime.errors import (
+    AlreadyExists,
+    DataLoss,
+    DomainError,
+    FailedPrecondition,
+    NotFound,
+)
 from runtime.identity import Principal, Role
 from runtime.records import instant, make_record
 from runtime.retention import RetainedStore
@@ -46,6 +64,8 @@ from runtime.retention import RetainedStore
 FOLDER = "packages"
 REPORTS = "reports"
 ARCHIVED = "archived"
+#: How long a call may take to put what it claimed.
+PUTTING = timedelta(minutes=1)
 
 
 class Archiving:
@@ -62,11 +82,8 @@ class Archiving:
         clock: Clock,
     ) -> None:
         self._database = database
-        self._documents = documents
-        self._copying = copying
-        self._types = types
+        self._contents = Contents(database, documents, copying, types, surroundings)
         self._retained = retained
-        self._around = surroundings
         self._clock = clock
 
     def license(self, name: str, retention: Retention, principal: Principal) -> Archive:
@@ -83,8 +100,15 @@ class Archiving:
             raise license_not_found()
         if found.state in never:
             raise license_not_found()
-        self._check_new(name)
-        return self._archive(name, "license", self._of_license(found), retention, principal)
+        return self._archive(
+            name,
+            "license",
+            lambda: self._contents.of_license(found),
+            retention,
+            principal,
+            standing=standing_of(found),
+            since=found.state_time,
+        )
 
     def case(self, name: str, retention: Retention, principal: Principal) -> Archive:
         """Put a collected case of the caller's department under retention; `write` ends it.
@@ -107,20 +131,25 @@ class Archiving:
                 reason="NOT_COLLECTED",
                 message_zh="材料尚未收集完毕，不能归档",
             )
-        self._check_new(name)
-        return self._archive(name, "case", self._of_case(found), retention, principal)
+        return self._archive(
+            name, "case", lambda: self._contents.of_case(found), retention, principal
+        )
 
     def _archive(
         self,
         subject: str,
         kind: str,
-        files: Mapping[str, bytes],
+        gather: Callable[[], Mapping[str, bytes]],
         retention: Retention,
         principal: Principal,
+        *,
+        standing: str = "",
+        since: datetime | None = None,
     ) -> Archive:
-        now = self._clock.now()
-        archive_id = hashlib.sha256(subject.encode()).hexdigest()[:24]
-        object_name = f"{FOLDER}/{archive_id[:2]}/{archive_id}.zip"
+        left = self._check_new(subject, standing, since, retention)
+        if left is not None and self._is_put(left):
+            return left
+        files, now = gather(), self._clock.now()
         facts = {
             "subject": subject,
             "kind": kind,
@@ -129,34 +158,68 @@ class Archiving:
             "retention": retention.value,
         }
         data = package.build(facts, files)
-        until = retained_until(retention, now)
-        try:
-            self._retained.put_once(object_name, data, until)
-        except AlreadyExists:
-            data = self._left_over(object_name, subject, retention)
-            until = self._retained.kept_until(object_name)
-        return Archive(
+        archive_id = secrets.token_hex(12)
+        claimed = Archive(
             id=archive_id,
             department=principal.department,
             subject=subject,
-            object_name=object_name,
+            standing=standing,
+            state=ArchiveState.CLAIMED,
+            object_name=f"{FOLDER}/{archive_id[:2]}/{archive_id}.zip",
             sha256=hashlib.sha256(data).hexdigest(),
             size=len(data),
             retention=retention,
-            retain_until=until,
+            retain_until=retained_until(retention, now),
             locked_by=self._retained.lock,
             archive_time=now,
             actor=principal.system,
         )
+        self._claim(claimed, left)
+        try:
+            self._retained.put_once(claimed.object_name, data, claimed.retain_until)
+        except DomainError:
+            with self._database.unit_of_work() as work:
+                store.drop_claim(work.session, claimed.id)
+            raise
+        return claimed
+
+    def _claim(self, claimed: Archive, left: Archive | None) -> None:
+        """Claim a name, in the place of one that came to nothing.
+
+        Raises Aborted where another call is about to put what it claimed.
+        """
+        if left is not None and claimed.archive_time - left.archive_time < PUTTING:
+            raise archived_meanwhile()
+        with self._database.unit_of_work() as work:
+            if left is not None and not store.drop_claim(work.session, left.id):
+                raise archived_meanwhile()
+            store.add_archive(work.session, claimed)
+
+    def _is_put(self, claimed: Archive) -> bool:
+        """Whether what was claimed lies there, whole, for as long as it was claimed for."""
+        try:
+            data = self._retained.get(claimed.object_name)
+        except NotFound:
+            return False
+        if hashlib.sha256(data).hexdigest() != claimed.sha256:
+            return False
+        self._retained.put_once(claimed.object_name, data, claimed.retain_until)
+        return True
 
     def write(self, work: UnitOfWork, made: Archive) -> Archive:
-        """Write the row of what is under retention, with its record."""
-        until = made.retain_until
-        store.add_archive(work.session, made)
+        """Say of what is under retention that it is archived, with its record. Raises Aborted.
+
+        Its time is that of the record, by which the checks find it in the log.
+        """
+        until, now = made.retain_until, self._clock.now()
+        if not store.move(
+            work.session, made.id, ArchiveState.CLAIMED, ArchiveState.KEPT, archive_time=now
+        ):
+            raise archived_meanwhile()
         work.record(
             make_record(
                 ARCHIVED,
-                at=made.archive_time,
+                at=now,
                 actor=made.actor,
                 facts={
                     "archive": made.name,
@@ -168,124 +231,41 @@ class Archiving:
                 },
             )
         )
-        return made
+        return replace(made, state=ArchiveState.KEPT, archive_time=now)
 
-    def _left_over(self, object_name: str, subject: str, retention: Retention) -> bytes:
-        """What a crash left under this name. Raises AlreadyExists where it is something else."""
-        data = self._retained.get(object_name)
-        held = package.read(data)
-        same = held.facts.get("subject") == subject and held.facts.get("retention") == retention
-        if held.differing or not same:
-            raise AlreadyExists(
-                "an unfinished archive of this subject is kept with another retention: repeat it "
-                "with that one",
-                reason="ARCHIVED_ALREADY",
-                message_zh="该对象已有未完成的归档，保管期限不同：请用原保管期限重试",
-            )
-        return data
-
-    def _check_new(self, subject: str) -> None:
-        archive_id = hashlib.sha256(subject.encode()).hexdigest()[:24]
+    def _check_new(
+        self, subject: str, standing: str, since: datetime | None, retention: Retention
+    ) -> Archive | None:
+        """What was claimed for the same before and not ended. Raises AlreadyExists."""
         with self._database.reading() as session:
-            held = store.archive(session, archive_id)
-        if held is not None:
-            raise AlreadyExists(
-                f"it is archived already, as {held.name}",
-                reason="ARCHIVED_ALREADY",
-                message_zh=f"已归档：{held.name}",
-                archive=held.name,
-            )
-
-    # What goes into a package.
-
-    def _of_license(self, one: License) -> dict[str, bytes]:
-        kind = self._types.version(one.type_id, one.type_version)
-        files = {
-            "metadata.json": package.pretty(dict(one.metadata)),
-            "license.json": package.pretty(
-                {
-                    "name": one.name,
-                    "identifier": one.identifier,
-                    "state": one.state.value,
-                    "state_time": instant(one.state_time),
-                    "state_reason": one.state_reason,
-                    "issue_time": instant(one.issue_time),
-                    "metadata_sha256": one.metadata_sha256,
-                    "type": one.type_id,
-                    "type_version": one.type_version,
-                    "predecessor": one.predecessor,
-                    "successor": one.successor,
-                    "origin": one.origin.value,
-                    "seal": one.seal,
-                }
-            ),
-            "type/type.toml": kind.text.encode(),
-            "type/template.toml": kind.template_text.encode(),
-        }
-        for form in LicenseFormat:
-            if one.sha256(form):
-                data = self._documents.read(one, form)
-                files[f"forms/license{form.value}"] = data
-                files[f"evidence/verdict{form.value}.json"] = package.pretty(
-                    self._around.verdict(data)
+            found = store.of_subject(session, subject)
+        for held in found:
+            if not tells_of(held, standing, since):
+                continue
+            if held.state is not ArchiveState.CLAIMED:
+                raise AlreadyExists(
+                    f"it is archived already, as {held.name}",
+                    reason="ARCHIVED_ALREADY",
+                    message_zh=f"已归档：{held.name}",
+                    archive=held.name,
                 )
-        files |= self._evidence()
-        times = [("license_issued", one.activated_at or one.issue_time)]
-        if one.state is not LicenseState.ACTIVE:
-            times.append(("", one.state_time))
-        logged = []
-        for number, (act, at) in enumerate(times, 1):
-            for kind_of in (act,) if act else _ACTS[one.state]:
-                found = self._around.logged(kind_of, one.name, at)
-                if found is not None:
-                    files[f"audit/{number}.json"] = proof_of(found)
-                    logged.append(found)
-                    break
-            else:
-                if number == 1:
-                    raise _not_in_log()
-        files["audit/log-proof.json"] = log_proof(one.ofd_sha256, logged)
-        return files
+            if held.retention is not retention and self._is_put(held):
+                raise AlreadyExists(
+                    "an unfinished archive of this subject is kept with another retention: repeat "
+                    "it with that one",
+                    reason="ARCHIVED_ALREADY",
+                    message_zh="该对象已有未完成的归档，保管期限不同：请用原保管期限重试",
+                )
+            return held
+        return None
 
-    def _of_case(self, one: Collection) -> dict[str, bytes]:
-        result = one.result
-        files = {
-            "case.json": package.pretty(
-                {
-                    "name": one.name,
-                    "service_item": one.service_item,
-                    "consented": instant(one.create_time),
-                    "collected": instant(one.collect_time or one.create_time),
-                    "materials": one.plan,
-                    "asked": result.asked,
-                    "decision": result.decision.value,
-                    "outcomes": result.outcomes,
-                    "copies": result.copies,
-                }
-            ),
-            "form.json": package.pretty(result.form),
-        }
-        for copy in result.copies:
-            with self._database.reading() as session:
-                license_ = licenses.license_by_id(session, copy.license.rpartition("/")[2])
-            if license_ is None:
-                raise license_not_found()
-            data = self._copying.read(copy, license_)
-            files[f"forms/{copy.sha256}.ofd"] = data
-            files[f"evidence/{copy.sha256}.json"] = package.pretty(self._around.verdict(data))
-        files |= self._evidence()
-        for number, index in enumerate(result.log_indices, 2):
-            files[f"audit/{number}.json"] = proof_of(self._around.logged_at(index))
-        found = self._around.logged(
-            "materials_collected", one.name, one.collect_time or one.create_time
-        )
-        if found is None:
-            raise _not_in_log()
-        files["audit/1.json"] = proof_of(found)
-        return files
-
-    def _evidence(self) -> dict[str, bytes]:
-        return {f"evidence/trust/{name}": data for name, data in self._around.trust().items()}
+    def archived_cases(self, collections: list[str]) -> set[str]:
+        """Which of some collections, by id, were archived longer than `KEPT` ago."""
+        with self._database.reading() as session:
+            found = store.archived(
+                session, [f"collections/{one}" for one in collections], self._clock.now() - KEPT
+            )
+        return {one.rpartition("/")[2] for one in found}
 
     # Reading.
 
@@ -318,11 +298,14 @@ class Archiving:
             )
 
     def file(self, name: str, what: str, reason: str, principal: Principal) -> bytes:
-        """The package, the report or the certificate. Audited. Raises NotFound, FILE_NOT_MADE."""
+        """The package, the report or the certificate, as it was kept. Audited.
+
+        Raises NotFound (FILE_NOT_MADE), DataLoss (ARCHIVE_ALTERED).
+        """
         check_text(reason, name="reason")
         found = self.get(name, principal)
         object_name = {
-            "package": found.object_name if found.state is not ArchiveState.DESTROYED else "",
+            "package": found.object_name if found.state not in GOING else "",
             "report": report_name(found.report_sha256),
             "certificate": report_name(found.certificate_sha256),
         }[what]
@@ -333,52 +316,70 @@ class Archiving:
                 message_zh="该归档包没有此文件",
             )
         data = self._retained.get(object_name)
-        with self._database.unit_of_work() as work:
-            work.record(
-                make_record(
-                    "archive_read",
-                    at=self._clock.now(),
-                    actor=principal.system,
-                    facts={
-                        "archive": name,
-                        "file": what,
-                        "sha256": hashlib.sha256(data).hexdigest(),
-                    },
-                    commitments={"reason": reason.encode()},
-                )
+        told = {
+            "package": found.sha256,
+            "report": found.report_sha256,
+            "certificate": found.certificate_sha256,
+        }[what]
+        if hashlib.sha256(data).hexdigest() != told:
+            raise DataLoss(
+                f"the {what} is not the one that was kept: it was changed since. Run the checks "
+                "(`tongban archives check`), and look for a backup with this SHA-256: " + told,
+                reason="ARCHIVE_ALTERED",
+                message_zh="该文件与留存时不一致，已被改动：请运行四性检测，并查找备份",
             )
+        now, kind = self._clock.now(), "archive_read"
+        record = make_record(
+            kind,
+            at=now,
+            actor=principal.system,
+            facts={"archive": name, "file": what, "sha256": hashlib.sha256(data).hexdigest()},
+            commitments={"reason": reason.encode()},
+        )
+        with self._database.unit_of_work() as work:
+            for license_id in _shown(found, data) if what == "package" else ():
+                accesses.add_access(
+                    work.session,
+                    license_id,
+                    at=now,
+                    system=principal.system,
+                    kind=kind,
+                    purpose=reason,
+                    record=record,
+                    fields=("*",),
+                )
+            if what == "package" and found.subject.startswith("collections/"):
+                case = found.subject.rpartition("/")[2]
+                if collections.collection(work.session, case) is not None:
+                    look = Look(time=now, system=principal.system, kind=kind, purpose=reason)
+                    looks.add(work.session, case, look)
+            work.record(record)
         return data
 
 
-#: Records of the acts that lead to a state.
-_ACTS: Mapping[LicenseState, tuple[str, ...]] = {
-    LicenseState.SUSPENDED: ("license_suspended",),
-    LicenseState.REVOKED: ("license_revoked",),
-    LicenseState.CANCELLED: ("license_cancelled",),
-    LicenseState.SUPERSEDED: ("license_corrected", "license_renewed"),
-    LicenseState.TRANSFERRED: ("license_transferred",),
-}
+def standing_of(one: License) -> str:
+    """The state that a license is archived in."""
+    return f"{one.state.value} {instant(one.state_time)}"
+
+
+def tells_of(held: Archive, standing: str, since: datetime | None) -> bool:
+    """Whether an archive tells of a state that lasts since then; one from before by its time."""
+    if held.standing or since is None:
+        return held.standing == standing
+    return since <= held.archive_time
+
+
+def _shown(archive: Archive, data: bytes) -> list[str]:
+    """Ids of the licenses whose files are in a package: whoever reads it looks at them."""
+    if not archive.subject.startswith("collections/"):
+        return [archive.subject.rpartition("/")[2]]
+    try:
+        case = orjson.loads(package.read(data).files["case.json"])
+        return sorted({str(one["license"]).rpartition("/")[2] for one in case["copies"]})
+    except (DomainError, KeyError, TypeError, ValueError):
+        return []  # what is broken is found by the checks
 
 
 def report_name(sha256: str) -> str:
     """Where a report or a certificate is kept; empty where there is none."""
     return f"{REPORTS}/{sha256[:2]}/{sha256}.pdf" if sha256 else ""
-
-
-def retention_of(word: str) -> Retention:
-    """A retention by its word. Raises InvalidArgument, BAD_RETENTION."""
-    try:
-        return Retention(word)
-    except ValueError:
-        raise InvalidArgument(
-            "retention must be one that is known", reason="BAD_RETENTION", message_zh="保管期限无效"
-        ) from None
-
-
-def _not_in_log() -> Unavailable:
-    return Unavailable(
-        "its records are not in the log yet: repeat it in a few seconds",
-        reason="NOT_IN_LOG_YET",
-        message_zh="其审计记录尚未入日志：请稍后重试",
-        retry_after=5,
-    )

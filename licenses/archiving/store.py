@@ -1,14 +1,27 @@
-"""Where archives are held. A destruction moves on by UPDATEs that name the state before."""
+"""Where archives are held. A destruction moves on by UPDATEs that name the state before.
+
+What is claimed only is no archive yet: nobody finds it but who archives the same again.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import orjson
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import Field, Session, col, select
 
-from licenses.archiving.model import Archive, ArchiveState, Finding, Property, Retention
+from licenses.archiving.model import (
+    GOING,
+    Archive,
+    ArchiveState,
+    Finding,
+    Property,
+    Retention,
+    archived_meanwhile,
+)
 from licenses.store import Table
 from runtime.database import UtcDateTime
 
@@ -18,7 +31,7 @@ class ArchiveRow(Table, table=True):
 
     __tablename__ = "archive_package"
     __table_args__ = (
-        sa.UniqueConstraint("subject", name="archive_package_once"),
+        sa.UniqueConstraint("subject", "standing", name="archive_package_once"),
         sa.Index("archive_of_department", "department", "id"),
         sa.Index("archive_by_check", "state", "check_time"),
     )
@@ -26,6 +39,7 @@ class ArchiveRow(Table, table=True):
     id: str = Field(primary_key=True, max_length=32)
     department: str = Field(max_length=80)
     subject: str = Field(max_length=200)
+    standing: str = Field(max_length=64, sa_column_kwargs={"server_default": ""})
     state: str = Field(max_length=16)
     object_name: str = Field(max_length=200)
     sha256: str = Field(max_length=64)
@@ -47,12 +61,13 @@ class ArchiveRow(Table, table=True):
 
 
 def add_archive(session: Session, one: Archive) -> None:
-    """Write a new archive."""
+    """Write a new archive, or the claim of one. Raises Aborted where it is claimed already."""
     session.add(
         ArchiveRow(
             id=one.id,
             department=one.department,
             subject=one.subject,
+            standing=one.standing,
             state=one.state.value,
             object_name=one.object_name,
             sha256=one.sha256,
@@ -73,13 +88,36 @@ def add_archive(session: Session, one: Archive) -> None:
             certificate_sha256="",
         )
     )
-    session.flush()
+    try:
+        session.flush()
+    except IntegrityError:
+        raise archived_meanwhile() from None
 
 
 def archive(session: Session, archive_id: str) -> Archive | None:
-    """An archive."""
+    """An archive; none where it is claimed only."""
     row = session.get(ArchiveRow, archive_id)
-    return None if row is None else _archive(row)
+    return None if row is None or row.state == ArchiveState.CLAIMED else _archive(row)
+
+
+def of_subject(session: Session, subject: str) -> list[Archive]:
+    """All of one license or case, what is claimed too, the newest first."""
+    statement = (
+        select(ArchiveRow)
+        .where(ArchiveRow.subject == subject)
+        .order_by(col(ArchiveRow.archive_time).desc(), col(ArchiveRow.id))
+    )
+    return [_archive(row) for row in session.exec(statement)]
+
+
+def drop_claim(session: Session, archive_id: str) -> bool:
+    """Give up what was claimed and never archived; whether it was there."""
+    done = session.execute(
+        sa.delete(ArchiveRow).where(
+            col(ArchiveRow.id) == archive_id, col(ArchiveRow.state) == ArchiveState.CLAIMED.value
+        )
+    )
+    return bool(done.rowcount)  # type: ignore[attr-defined]  # a DELETE has one
 
 
 def archives(
@@ -94,17 +132,29 @@ def archives(
 
     `not_checked_since`: only those that are there, and were not checked since.
     """
-    statement = select(ArchiveRow).where(col(ArchiveRow.id) > after)
+    statement = select(ArchiveRow).where(
+        col(ArchiveRow.id) > after, col(ArchiveRow.state) != ArchiveState.CLAIMED.value
+    )
     if department:
         statement = statement.where(ArchiveRow.department == department)
     if not_checked_since is not None:
         checked = col(ArchiveRow.check_time)
         statement = statement.where(
-            ArchiveRow.state != ArchiveState.DESTROYED.value,
+            col(ArchiveRow.state).not_in([one.value for one in GOING]),
             sa.or_(checked.is_(None), checked < not_checked_since),
         )
     found = session.exec(statement.order_by(ArchiveRow.id).limit(size))
     return [_archive(row) for row in found]
+
+
+def archived(session: Session, subjects: Sequence[str], before: datetime) -> set[str]:
+    """Which of some subjects were archived before an instant."""
+    statement = select(ArchiveRow.subject).where(
+        col(ArchiveRow.subject).in_(subjects),
+        col(ArchiveRow.archive_time) < before,
+        col(ArchiveRow.state) != ArchiveState.CLAIMED.value,
+    )
+    return set(session.exec(statement))
 
 
 def set_findings(
@@ -148,6 +198,7 @@ def _archive(row: ArchiveRow) -> Archive:
         id=row.id,
         department=row.department,
         subject=row.subject,
+        standing=row.standing,
         state=ArchiveState(row.state),
         object_name=row.object_name,
         sha256=row.sha256,

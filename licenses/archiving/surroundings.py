@@ -6,7 +6,7 @@ As `licenses.neighbours`: this file knows protobuf, and calls with the node's ow
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
@@ -45,7 +45,10 @@ class Surroundings(Protocol):
     """What archiving asks of the rest of the node."""
 
     def trust(self) -> dict[str, bytes]:
-        """Certificates and revocation lists that seals are verified by, DER, by file name."""
+        """Certificates and revocation lists that seals are verified by, DER, by file name.
+
+        In the folders that `tongban seal trust` makes and `tongban seal verify --trust` reads.
+        """
         ...
 
     def verdict(self, document: bytes) -> dict[str, Any]:
@@ -65,8 +68,8 @@ class Surroundings(Protocol):
         """A PDF, sealed at x, y with a width (mm)."""
         ...  # fmt: skip
 
-    def logged(self, kind: str, naming: str, at: datetime) -> Logged | None:
-        """The first record of a kind that names something, made about then."""
+    def logged(self, kinds: Sequence[str], naming: str, at: datetime) -> Logged | None:
+        """The first record of one of these kinds that names something, made about then."""
         ...
 
     def logged_at(self, index: int) -> Logged:
@@ -89,13 +92,13 @@ class NodeSurroundings:
         """See Surroundings."""
         found = call_node(self._seals.GetTrustMaterial, seal_pb2.GetTrustMaterialRequest())
         files: dict[str, bytes] = {}
-        for word, suffix, parts in (
-            ("anchor", "cer", found.anchors),
-            ("intermediate", "cer", found.intermediates),
-            ("revocations", "crl", found.revocation_lists),
-            ("timestamp-anchor", "cer", found.timestamp_anchors),
+        for folder, suffix, parts in (
+            ("anchors", "cer", found.anchors),
+            ("intermediates", "cer", found.intermediates),
+            ("revocation-lists", "crl", found.revocation_lists),
+            ("timestamp-anchors", "cer", found.timestamp_anchors),
         ):
-            files |= {f"{word}-{at}.{suffix}": data for at, data in enumerate(parts, 1)}
+            files |= {f"{folder}/{at:02d}.{suffix}": data for at, data in enumerate(parts, 1)}
         files["makers.json"] = orjson.dumps(sorted(found.makers))
         return files
 
@@ -132,25 +135,25 @@ class NodeSurroundings:
         sealed = call_node(self._seals.SealDocument, request, seconds=SEALING_SECONDS)
         return bytes(sealed.document)  # fmt: skip
 
-    def logged(self, kind: str, naming: str, at: datetime) -> Logged | None:
+    def logged(self, kinds: Sequence[str], naming: str, at: datetime) -> Logged | None:
         """See Surroundings. Halves the log to the time, and reads on from there."""
         deadline = time.monotonic() + LOG_SECONDS
         while True:
-            found = self._search(kind, naming, at)
+            found = self._search(kinds, naming, at)
             if found is not None:
                 return self._proved(*found)
             if time.monotonic() > deadline:
                 return None
             time.sleep(LOG_PAUSE)  # it may not have come to the log yet
 
-    def _search(self, kind: str, naming: str, at: datetime) -> tuple[int, bytes] | None:
+    def _search(self, kinds: Sequence[str], naming: str, at: datetime) -> tuple[int, bytes] | None:
         start = self._begin(instant(at - EARLY))
         last = instant(at + LATE)
         needle = orjson.dumps(naming)
         for _ in range(MOST_PAGES):
             page = self._entries(start, PAGE)
             for offset, leaf in enumerate(page):
-                if needle in leaf and _is_of(leaf, kind):
+                if needle in leaf and _parsed(leaf).get("kind") in kinds:
                     return start + offset, leaf
             if len(page) < PAGE or _time(page[-1]) > last:
                 return None
@@ -204,10 +207,6 @@ def _until_there(ask: Callable[[], Any]) -> Any:
             if error.retry_after is None or time.monotonic() > deadline:
                 raise
             time.sleep(LOG_PAUSE)
-
-
-def _is_of(leaf: bytes, kind: str) -> bool:
-    return bool(_parsed(leaf).get("kind") == kind)
 
 
 def _time(leaf: bytes) -> str:

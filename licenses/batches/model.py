@@ -36,7 +36,8 @@ from runtime.records import canonical
 
 MAX_ROWS: Final = 100_000
 MAX_BYTES: Final = 512 * 1024 * 1024
-MAX_ROW_BYTES: Final = 2 * 1024 * 1024
+#: With its pictures and scans in base64: three MiB of them.
+MAX_ROW_BYTES: Final = 4 * 1024 * 1024
 MAX_ROWS_AT_ONCE: Final = 1_000
 #: Batches of a department that are not ended.
 MAX_BATCHES: Final = 20
@@ -79,8 +80,20 @@ class RowHolder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RowPaper:
+    """The paper license that a row's is made from; `issue_date` is as it was sent."""
+
+    number: str = field(repr=False)
+    issue_date: str
+    scans: tuple[bytes, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """What one license is issued from; `valid_from` is YYYY-MM-DD or empty, `pictures` by field."""
+    """What one license is issued from: days are YYYY-MM-DD or empty, `pictures` by field.
+
+    `paper` and `valid_to`: of a license made from a paper one.
+    """
 
     holders: tuple[RowHolder, ...] = field(repr=False)
     fields: Mapping[str, str] = field(repr=False)
@@ -88,19 +101,26 @@ class Row:
     valid_from: str = ""
     serial: str = ""
     key: str = ""
+    valid_to: str = ""
+    paper: RowPaper | None = None
 
     def to_json(self) -> bytes:
         """All that is issued, canonical: what is kept, and what repeats are compared by."""
         pictures = {k: base64.b64encode(v).decode() for k, v in self.pictures.items()}
-        return canonical(
-            {
-                "fields": dict(self.fields),
-                "holders": [[one.name, one.code] for one in self.holders],
-                "pictures": pictures,
-                "serial": self.serial,
-                "valid_from": self.valid_from,
-            }
-        )
+        found: dict[str, Any] = {
+            "fields": dict(self.fields),
+            "holders": [[one.name, one.code] for one in self.holders],
+            "pictures": pictures,
+            "serial": self.serial,
+            "valid_from": self.valid_from,
+        }
+        # Only where they are: what was sent before there were any is compared as it was.
+        if self.valid_to:
+            found["valid_to"] = self.valid_to
+        if self.paper is not None:
+            scans = [base64.b64encode(one).decode() for one in self.paper.scans]
+            found["paper"] = [self.paper.number, self.paper.issue_date, scans]
+        return canonical(found)
 
     @classmethod
     def from_json(cls, text: bytes, *, key: str) -> Row:
@@ -113,7 +133,18 @@ class Row:
             valid_from=found["valid_from"],
             serial=found["serial"],
             key=key,
+            valid_to=found.get("valid_to", ""),
+            paper=_paper(found["paper"]) if "paper" in found else None,
         )
+
+
+def _paper(kept: Sequence[Any]) -> RowPaper:
+    number, issue_date, scans = kept
+    return RowPaper(
+        number=number,
+        issue_date=issue_date,
+        scans=tuple(base64.b64decode(one) for one in scans),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

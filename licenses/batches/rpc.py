@@ -10,7 +10,7 @@ from typing import Final
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from licenses.batches import model
-from licenses.batches.model import Batch, BatchState, Result, Row, RowHolder, RowState
+from licenses.batches.model import Batch, BatchState, Result, Row, RowHolder, RowPaper, RowState
 from licenses.batches.service import Batches, Receiving
 from licenses.v1 import batches_pb2 as pb
 from runtime.database import Database, check_request_id
@@ -207,6 +207,14 @@ def _row(one: pb.IssueBatchRow) -> Row:
         valid_from=one.valid_from,
         serial=one.serial,
         key=one.row_key,
+        valid_to=one.valid_to,
+        paper=RowPaper(
+            number=one.paper.number,
+            issue_date=one.paper.issue_date,
+            scans=tuple(one.paper.scans),
+        )
+        if one.HasField("paper")
+        else None,
     )
 
 

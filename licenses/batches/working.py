@@ -20,7 +20,7 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Final, Protocol
 
 import structlog
@@ -30,7 +30,7 @@ from licenses.batches.model import BEAT, LEASE, Batch, Result, RowState
 from licenses.batches.rows import store as rows_store
 from licenses.batches.rows.store import Waiting
 from licenses.issuing import Request
-from licenses.model import License, Order
+from licenses.model import License, Order, Paper
 from licenses.orders import holder_of
 from licenses.types.model import TypeVersion
 from licenses.types.service import Types
@@ -233,6 +233,8 @@ class BatchWorker:
         counts = not isinstance(error, (Unavailable, *_FINAL))
         if not is_final and not (counts and waiting.attempts + 1 >= ATTEMPTS):
             return _Stopped(number=waiting.number, reason=error.reason, counts=counts)
+        if error.reason == "REQUEST_ID_REUSED":  # it is made of the row's key
+            error = _key_reused()
         violations = getattr(error, "violations", ())
         return Result(
             number=waiting.number,
@@ -281,22 +283,46 @@ class BatchWorker:
 def _order(version: TypeVersion, waiting: Waiting) -> Order:
     """What the row asks for. Raises InvalidArgument, BAD_LICENSE_FIELDS."""
     row = waiting.row
-    valid_from = read_day(row.valid_from) if row.valid_from else None
-    if row.valid_from and valid_from is None:
-        raise InvalidArgument(
-            "the license cannot be issued as asked: correct valid_from",
-            reason="BAD_LICENSE_FIELDS",
-            message_zh="签发内容有误：请更正 valid_from",
-            violations=[FieldViolation("valid_from", "not a date, YYYY-MM-DD")],
+    paper = None
+    if row.paper is not None:
+        paper = Paper(
+            number=row.paper.number,
+            issue_date=_day(row.paper.issue_date, "paper.issue_date"),
+            scans=row.paper.scans,
         )
     return Order(
         type=version.type,
         type_version=version.version,
         holders=tuple(holder_of(version.type, one.name, one.code) for one in row.holders),
         fields=row.fields,
-        valid_from=valid_from,
+        valid_from=_day(row.valid_from, "valid_from") if row.valid_from else None,
+        valid_to=_day(row.valid_to, "valid_to") if row.valid_to else None,
         serial=row.serial,
         pictures=row.pictures,
+        paper=paper,
+    )
+
+
+def _day(text: str, field: str) -> date:
+    day = read_day(text)
+    if day is None:
+        raise InvalidArgument(
+            f"the license cannot be issued as asked: correct {field}",
+            reason="BAD_LICENSE_FIELDS",
+            message_zh=f"签发内容有误：请更正 {field}",
+            violations=[FieldViolation(field, "not a date, YYYY-MM-DD")],
+        )
+    return day
+
+
+def _key_reused() -> DomainError:
+    return AlreadyExists(
+        "another row with this row_key, and with something else in it, has been issued: give each "
+        "license a row_key of its own; to correct one that is issued, use CorrectLicense",
+        reason="ROW_KEY_REUSED",
+        message_zh="已有另一行用同一行标识（row_key）签发了不同的内容：请为每件证照使用各自的行标识；"
+        "已签发的请用更正",
+        violations=[FieldViolation("row_key", "another row has it")],
     )
 
 

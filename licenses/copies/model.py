@@ -16,11 +16,13 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Final
 
-from licenses.model import License, LicenseFormat
+from licenses.model import License, LicenseFormat, is_expired
 from licenses.pages.layout import Style, dense, fit
 from licenses.pages.markup import METADATA_FILE, metadata_attachment
 from licenses.pages.model import Document, Line, Page
+from licenses.texts import NAME_LIMIT, check_text, text_problem
 from licenses.types.values import chinese_date
+from runtime import names
 from runtime.clock import CHINA, china_date
 from runtime.errors import FieldViolation, InvalidArgument
 
@@ -36,7 +38,13 @@ _STYLE: Final = Style(size=4.0, smallest=1.6, color=_INK, align="center")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndorsedCopy:
-    """One copy; `sha256` is "" until it was made. `valid_to` is its last day."""
+    """One copy; `sha256` is "" until it was made. `valid_to` is its last day.
+
+    `delegation`: the id of the one that an agent had it made under. `receiver_department` where the
+    receiver is one of this node's catalog; `shared` where it fetched the copy itself, for
+    `service_item`. `end_time` is when its holder ended it. `collection`: the id of the one that it
+    was made for, which keeps it. Of one that was `swept` nobody has the bytes here any more.
+    """
 
     id: str
     license_id: str
@@ -48,11 +56,46 @@ class EndorsedCopy:
     maker: str
     valid_to: date
     make_time: datetime
+    delegation: str = ""
+    receiver_department: str = ""
+    shared: bool = False
+    service_item: str = ""
+    end_time: datetime | None = None
+    collection: str = ""
+    swept: bool = False
+
+    def is_open(self, now: datetime) -> bool:
+        """Whether it still serves, as far as it alone says."""
+        return self.end_time is None and not is_expired(self.valid_to, now)
 
     @property
     def name(self) -> str:
         """copies/{copy}."""
         return f"copies/{self.id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What a copy is to be; see `EndorsedCopy`."""
+
+    form: LicenseFormat
+    purpose: str = field(repr=False)
+    receiver: str = field(repr=False)
+    valid_to: date
+    receiver_department: str = ""
+    delegation: str = ""
+    shared: bool = False
+    service_item: str = ""
+    collection: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldCopy:
+    """A copy as its license's holder sees it: with the license's name and what people call it."""
+
+    copy: EndorsedCopy
+    license: str
+    title: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,14 +109,38 @@ class Endorsement:
     original_sha256: str
 
 
-def check_valid_to(valid_to: date, license_: License, now: datetime) -> date:
-    """Raises InvalidArgument, BAD_COPY_END."""
+def check_wish(wish: Wish) -> None:
+    """Raises InvalidArgument: BAD_TEXT, BAD_RECEIVER, BAD_COPY_FORM, MALFORMED_NAME."""
+    check_text(wish.purpose, name="purpose")
+    if text_problem(wish.receiver, NAME_LIMIT, required=True):
+        raise InvalidArgument(
+            f"receiver: who gets the copy, 1 to {NAME_LIMIT} characters",
+            reason="BAD_RECEIVER",
+            message_zh=f"receiver 应为接收单位或个人名称，不超过 {NAME_LIMIT} 字",
+            violations=[FieldViolation("receiver", "empty or too long")],
+        )
+    if wish.receiver_department:
+        names.parse(names.DEPARTMENT, wish.receiver_department, field="receiver_department")
+    if wish.form is LicenseFormat.JWT:
+        raise InvalidArgument(
+            "a copy is an OFD or a PDF; of a credential present chosen fields",
+            reason="BAD_COPY_FORM",
+            message_zh="加注件只能为 OFD 或 PDF",
+        )
+
+
+def check_valid_to(
+    valid_to: date, license_: License, now: datetime, until: datetime | None = None
+) -> date:
+    """Raises InvalidArgument, BAD_COPY_END. `until`: the end of the delegation it is under."""
     today = date.fromisoformat(china_date(now))
     last = min(today + LONGEST, license_.valid_to or date.max)
+    if until is not None:
+        last = min(last, date.fromisoformat(china_date(until)))
     if not today <= valid_to <= last:
         raise InvalidArgument(
-            f"valid_to must be from {today} to {last}: a copy does not outlive its license, nor a "
-            "year",
+            f"valid_to must be from {today} to {last}: a copy does not outlive its license, the "
+            "delegation under which it is made, nor a year",
             reason="BAD_COPY_END",
             message_zh=f"加注件的有效期截止日应在 {today} 至 {last} 之间",
             violations=[FieldViolation("valid_to", "out of range")],
@@ -105,9 +172,12 @@ def endorsement_of(metadata: Mapping[str, str]) -> Endorsement | None:
 
     Raises InvalidArgument (COPY_UNREADABLE) where it says only a part.
     """
-    if not any(key in metadata for key in KEYS):
+    said = [key for key in KEYS if key in metadata]
+    if not said:
         return None
     try:
+        if not all(isinstance(metadata[key], str) for key in said):
+            raise ValueError("not a text")
         return Endorsement(
             purpose=metadata[PURPOSE],
             receiver=metadata[RECEIVER],

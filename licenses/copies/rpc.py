@@ -1,4 +1,4 @@
-"""Endorsed copies on the wire. Deny by default: the policy names the method and its callers."""
+"""Endorsed copies on the wire. Deny by default: the policy names the methods and their callers."""
 
 from __future__ import annotations
 
@@ -6,17 +6,27 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
+from licenses.copies.keeping import KeptCopies
+from licenses.copies.model import HeldCopy
 from licenses.copies.service import Copies
 from licenses.documents import MEDIA_TYPES
 from licenses.holders import HOLDERS
 from licenses.model import LicenseFormat
 from licenses.v1 import licenses_pb2
 from licenses.v1 import verifying_pb2 as pb
-from licenses.wire import day_of, digest_of, run_in, wrong
+from licenses.wire import day_of, digest_of, run_in, to_time, wrong
+from runtime.clock import Clock
+from runtime.database import Database
 from runtime.identity import Role
+from runtime.paging import page_size, token_after_moment
 from runtime.rpc import Call
 
-POLICY: Mapping[str, frozenset[Role]] = {"MakeEndorsedCopy": HOLDERS}
+POLICY: Mapping[str, frozenset[Role]] = {
+    "MakeEndorsedCopy": HOLDERS,
+    "ListEndorsedCopies": HOLDERS,
+    "GetEndorsedCopy": HOLDERS,
+    "EndEndorsedCopy": HOLDERS,
+}
 _FORMATS: Final = {
     licenses_pb2.LICENSE_FORMAT_UNSPECIFIED: LicenseFormat.OFD,
     licenses_pb2.LICENSE_FORMAT_OFD: LicenseFormat.OFD,
@@ -28,8 +38,18 @@ _FORMATS: Final = {
 class CopyRpc:
     """The servicer of CopyService."""
 
-    def __init__(self, copies: Copies, threads: ThreadPoolExecutor) -> None:
+    def __init__(
+        self,
+        database: Database,
+        copies: Copies,
+        kept: KeptCopies,
+        clock: Clock,
+        threads: ThreadPoolExecutor,
+    ) -> None:
+        self._database = database
+        self._clock = clock
         self._copies = copies
+        self._kept = kept
         self._threads = threads
 
     async def MakeEndorsedCopy(  # noqa: N802
@@ -51,6 +71,7 @@ class CopyRpc:
                 request_digest=digest_of(request),
                 principal=call.principal,
                 delegation=request.delegation,
+                receiver_department=request.receiver_department,
             ),
         )
         return pb.MakeEndorsedCopyResponse(
@@ -59,4 +80,72 @@ class CopyRpc:
             media_type=MEDIA_TYPES[copy.form],
             sha256=copy.sha256,
             original_sha256=copy.original_sha256,
+        )
+
+    def ListEndorsedCopies(  # noqa: N802
+        self, request: pb.ListEndorsedCopiesRequest, call: Call
+    ) -> pb.ListEndorsedCopiesResponse:
+        """See the proto."""
+        size = page_size(request.page_size)
+        found = self._kept.listed(
+            request.holder_code,
+            license_=request.license,
+            size=size,
+            token=request.page_token,
+            principal=call.principal,
+        )
+        last = found[size - 1].copy if len(found) > size else None
+        return pb.ListEndorsedCopiesResponse(
+            copies=[self._to_copy(one) for one in found[:size]],
+            next_page_token=token_after_moment(last.make_time, last.id) if last else "",
+        )
+
+    def GetEndorsedCopy(  # noqa: N802
+        self, request: pb.GetEndorsedCopyRequest, call: Call
+    ) -> pb.GetEndorsedCopyResponse:
+        """See the proto."""
+        found, data = self._kept.read(request.name, request.holder_code, principal=call.principal)
+        return pb.GetEndorsedCopyResponse(
+            copy=self._to_copy(found), document=data, media_type=MEDIA_TYPES[found.copy.form]
+        )
+
+    def EndEndorsedCopy(  # noqa: N802
+        self, request: pb.EndEndorsedCopyRequest, call: Call
+    ) -> pb.EndEndorsedCopyResponse:
+        """See the proto."""
+        with self._database.unit_of_work() as work:
+            return work.once(
+                call.principal.system,
+                "EndEndorsedCopy",
+                request,
+                request.request_id,
+                pb.EndEndorsedCopyResponse,
+                lambda: pb.EndEndorsedCopyResponse(
+                    copy=self._to_copy(
+                        self._kept.end(
+                            work, request.name, request.holder_code, principal=call.principal
+                        )
+                    )
+                ),
+            )
+
+    def _to_copy(self, found: HeldCopy) -> pb.EndorsedCopy:
+        copy, now = found.copy, self._clock.now()
+        return pb.EndorsedCopy(
+            name=copy.name,
+            license=found.license,
+            license_display_name=found.title,
+            format=next(of for of, form in _FORMATS.items() if of and form is copy.form),
+            purpose=copy.purpose,
+            receiver=copy.receiver,
+            valid_to=copy.valid_to.isoformat(),
+            make_time=to_time(copy.make_time),
+            sha256=copy.sha256,
+            original_sha256=copy.original_sha256,
+            open=self._kept.stands(copy, now),
+            delegation=f"delegations/{copy.delegation}" if copy.delegation else "",
+            shared=copy.shared,
+            receiver_department=copy.receiver_department,
+            service_item=copy.service_item,
+            end_time=to_time(copy.end_time) if copy.end_time else None,
         )

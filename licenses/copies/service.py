@@ -1,7 +1,9 @@
 """Making endorsed copies (加注件).
 
-1. Only of a license in force, for who was identified as its holder, or an agent under a
-   delegation for that purpose. The receiver is named in words; a purpose is required.
+1. Only of a license in force, for who was identified as its holder, or an agent under a delegation
+   for that purpose, with which the copy ends. Or for a department that may have the license
+   (`licenses.sharing`). The receiver is named in words, and may be a department; a purpose is
+   required.
 2. A row is written first; then the copy is drawn from it, sealed by the license's own seal,
    verified as any stranger would, stored under its hash, and told with its audit record and the
    holder's look in one transaction. A repeat goes on with its row and gives the same bytes.
@@ -12,27 +14,31 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from datetime import date
+from collections.abc import Callable
+from datetime import date, datetime
 
-from licenses import store as licenses
+from licenses import held
 from licenses.accesses import store as accesses
 from licenses.carried import carried_metadata
 from licenses.copies import store
-from licenses.copies.model import EndorsedCopy, check_valid_to, endorsed, metadata_with
-from licenses.delegations import store as delegations
-from licenses.delegations.model import decide
-from licenses.delegations.service import delegation_not_found, is_agent
+from licenses.copies.model import (
+    EndorsedCopy,
+    Wish,
+    check_valid_to,
+    check_wish,
+    endorsed,
+    metadata_with,
+)
+from licenses.delegations.model import Delegation, delegation_id
 from licenses.documents import Documents
 from licenses.finishing import lay_out, page_of
 from licenses.holders import check_identified
 from licenses.metadata import page_values, pictures_of, scans_of
-from licenses.model import License, LicenseFormat, LicenseState, is_expired
+from licenses.model import License, LicenseFormat
 from licenses.neighbours import Neighbours
 from licenses.pages.ofd import write_ofd
 from licenses.pages.pdf import write_pdf
-from licenses.presentations.model import NEVER_IN_FORCE
-from licenses.reading import is_holder, license_not_found
-from licenses.texts import NAME_LIMIT, check_text, text_problem
+from licenses.store import Reads
 from licenses.types.service import Types
 from runtime import names
 from runtime.clock import Clock
@@ -40,15 +46,15 @@ from runtime.database import Database, UnitOfWork, check_request_id
 from runtime.errors import (
     AlreadyExists,
     DataLoss,
-    FailedPrecondition,
-    FieldViolation,
-    InvalidArgument,
+    ResourceExhausted,
 )
 from runtime.identity import Principal
 from runtime.objects import ObjectStore, get_content
-from runtime.records import make_record
+from runtime.records import Value, make_record
 
 FOLDER = "license-copies"
+#: How many of one license may be good at a time.
+MOST_OPEN = 200
 
 
 class Copies:
@@ -83,36 +89,83 @@ class Copies:
         request_digest: bytes,
         principal: Principal,
         delegation: str = "",
+        receiver_department: str = "",
     ) -> tuple[EndorsedCopy, bytes]:
-        """A copy and its bytes; a repeat gives the same.
+        """A copy and its bytes, for the holder or their agent; a repeat gives the same.
 
-        Raises NotFound (LICENSE_NOT_FOUND, DELEGATION_NOT_FOUND), FailedPrecondition
-        (LICENSE_NOT_IN_FORCE, those of `delegations.model.decide`, and of the seal),
-        InvalidArgument (BAD_TEXT, BAD_RECEIVER, BAD_COPY_END, BAD_COPY_FORM, GLYPH_MISSING),
-        AlreadyExists (REQUEST_ID_REUSED), DataLoss (OUTPUT_NOT_GOOD) and Unavailable.
+        Raises NotFound (LICENSE_NOT_FOUND, DELEGATION_NOT_FOUND, DEPARTMENT_NOT_FOUND),
+        FailedPrecondition (as `held.usable`, and of the seal), InvalidArgument (BAD_TEXT,
+        BAD_RECEIVER, BAD_COPY_END, BAD_COPY_FORM, GLYPH_MISSING), AlreadyExists
+        (REQUEST_ID_REUSED), ResourceExhausted (TOO_MANY_COPIES), DataLoss (OUTPUT_NOT_GOOD)
+        and Unavailable.
         """
         names.parse(names.LICENSE, name, field="license")
+        wish = Wish(
+            form=form,
+            purpose=purpose,
+            receiver=receiver,
+            receiver_department=receiver_department,
+            valid_to=valid_to,
+            delegation=delegation_id(delegation),
+        )
+        check_wish(wish)
+        if receiver_department:  # for nobody it would be a copy that nobody can verify
+            self._neighbours.issuer(receiver_department)
+        check_identified(principal, holder_code, held.license_not_found)
+
+        def allowed(session: Reads, now: datetime) -> tuple[License, Delegation | None]:
+            return held.usable(
+                session,
+                name,
+                holder_code,
+                delegation=wish.delegation,
+                purpose=purpose,
+                now=now,
+            )
+
+        return self._make(allowed, wish, principal, request_id, request_digest)
+
+    def share(
+        self,
+        name: str,
+        wish: Wish,
+        *,
+        request_id: str,
+        request_digest: bytes,
+        principal: Principal,
+        still: Callable[[Reads], None] | None = None,
+    ) -> tuple[EndorsedCopy, bytes]:
+        """A copy for a department that may have the license: `licenses.sharing` says whether.
+
+        `still` raises where it is not wanted any more: in the transaction that reserves the copy,
+        and in the one that makes it good. Raises as `make`.
+        """
+        check_wish(wish)
+
+        def allowed(session: Reads, now: datetime) -> tuple[License, None]:
+            found = held.known(session, name)
+            held.check_in_force(found, now)
+            return found, None
+
+        return self._make(allowed, wish, principal, request_id, request_digest, still)
+
+    def _make(
+        self,
+        allowed: Callable[[Reads, datetime], tuple[License, Delegation | None]],
+        wish: Wish,
+        principal: Principal,
+        request_id: str,
+        request_digest: bytes,
+        still: Callable[[Reads], None] | None = None,
+    ) -> tuple[EndorsedCopy, bytes]:
         check_request_id(request_id)
-        check_text(purpose, name="purpose")
-        if text_problem(receiver, NAME_LIMIT, required=True):
-            raise InvalidArgument(
-                f"receiver: who gets the copy, 1 to {NAME_LIMIT} characters",
-                reason="BAD_RECEIVER",
-                message_zh=f"receiver 应为接收单位或个人名称，不超过 {NAME_LIMIT} 字",
-                violations=[FieldViolation("receiver", "empty or too long")],
-            )
-        if form is LicenseFormat.JWT:
-            raise InvalidArgument(
-                "a copy is an OFD or a PDF; of a credential present chosen fields",
-                reason="BAD_COPY_FORM",
-                message_zh="加注件只能为 OFD 或 PDF",
-            )
-        check_identified(principal, holder_code, license_not_found)
+        now = self._clock.now()
         # 1. Reserve.
         with self._database.unit_of_work() as work:
+            if still is not None:
+                still(work.session)
             begun = store.of_request(work.session, principal.system, request_id)
-            license_ = _own(work, name)
-            self._check(work, license_, holder_code, purpose, delegation)
+            license_, under = allowed(work.session, now)
             if begun is not None and not hmac.compare_digest(begun[1], request_digest):
                 raise AlreadyExists(
                     "this request_id was used for another request: take a fresh one",
@@ -122,7 +175,7 @@ class Copies:
             if begun is not None:
                 copy = begun[0]
             else:
-                copy = self._reserve(license_, form, purpose, receiver, valid_to)
+                copy = _reserve(work.session, license_, wish, under, now)
                 store.add(
                     work.session,
                     copy,
@@ -131,50 +184,30 @@ class Copies:
                     request_digest=request_digest,
                 )
         if copy.sha256:
-            return copy, get_content(self._objects, self._place(copy.sha256, copy.form))
-        return self._finish(copy, license_, principal)
-
-    def _check(
-        self, work: UnitOfWork, license_: License, code: str, purpose: str, delegation: str
-    ) -> None:
-        now, holder = self._clock.now(), code
-        if delegation:
-            ids = names.parse(names.DELEGATION, delegation, field="delegation")
-            found = delegations.delegation_by_id(work.session, ids["delegation"])
-            if found is None or not is_agent(found, code):
-                raise delegation_not_found()
-            decide(found, license_.name, purpose, now)
-            holder = found.grantor_code
-        if not is_holder(license_, holder):
-            raise license_not_found()
-        if license_.state is not LicenseState.ACTIVE or is_expired(license_.valid_to, now):
-            raise FailedPrecondition(
-                "only a license in force is copied: see its state and its last day",
-                reason="LICENSE_NOT_IN_FORCE",
-                message_zh="证照不在有效状态或已过有效期，不能制作加注件",
-                state=license_.state.value,
-            )
-
-    def _reserve(
-        self, license_: License, form: LicenseFormat, purpose: str, receiver: str, valid_to: date
-    ) -> EndorsedCopy:
-        now = self._clock.now().replace(microsecond=0)
-        return EndorsedCopy(
-            id=secrets.token_hex(12),
-            license_id=license_.id,
-            form=form,
-            sha256="",
-            original_sha256=license_.sha256(form),
-            purpose=purpose,
-            receiver=receiver,
-            maker=license_.metadata["ZZBFJG"],
-            valid_to=check_valid_to(valid_to, license_, now),
-            make_time=now,
-        )
+            return copy, get_content(self._objects, place_of(copy.sha256, copy.form))
+        return self._finish(copy, license_, under, principal, still)
 
     def _finish(
-        self, copy: EndorsedCopy, license_: License, principal: Principal
+        self,
+        copy: EndorsedCopy,
+        license_: License,
+        under: Delegation | None,
+        principal: Principal,
+        still: Callable[[Reads], None] | None,
     ) -> tuple[EndorsedCopy, bytes]:
+        sealed = self._drawn_and_sealed(copy, license_)
+        # 5. Store, and tell.
+        digest = hashlib.sha256(sealed).hexdigest()
+        self._objects.put_if_absent(place_of(digest, copy.form), sealed)
+        with self._database.unit_of_work() as work:
+            if still is not None:
+                still(work.session)
+            if store.made(work.session, copy.id, digest):
+                self._record(work, copy, digest, license_, under, principal)
+            told = store.of_id(work.session, copy.id) or copy
+        return told, get_content(self._objects, place_of(told.sha256, copy.form))
+
+    def _drawn_and_sealed(self, copy: EndorsedCopy, license_: License) -> bytes:
         # 2. Draw, from the rows alone.
         kind = self._types.version(license_.type_id, license_.type_version)
         found = pictures_of(license_.metadata, kind.type)
@@ -202,50 +235,83 @@ class Copies:
                 reason="OUTPUT_NOT_GOOD",
                 message_zh="刚签章的加注件未通过验证，未予发出；请查看签章服务日志",
             )
-        # 5. Store, and tell.
-        digest = hashlib.sha256(sealed).hexdigest()
-        self._objects.put_if_absent(self._place(digest, copy.form), sealed)
-        now = self._clock.now()
+        return sealed
+
+    def _record(
+        self,
+        work: UnitOfWork,
+        copy: EndorsedCopy,
+        digest: str,
+        license_: License,
+        under: Delegation | None,
+        principal: Principal,
+    ) -> None:
+        now, kind = self._clock.now(), "license_shared" if copy.shared else "license_copied"
+        facts: dict[str, Value] = {}
+        # License and copy are known by their names and by their files, to who got one: none of
+        # these stands in the log, where it would lead to all else that its maker did.
+        commitments = {
+            "copy": copy.name.encode(),
+            "sha256": digest.encode(),
+            "valid_to": copy.valid_to.isoformat().encode(),
+            "license": license_.name.encode(),
+            "original_sha256": copy.original_sha256.encode(),
+            "holder_code": license_.holder_code.encode(),
+            "purpose": copy.purpose.encode(),
+            "receiver": copy.receiver.encode(),
+        }
+        if under is not None:
+            commitments["delegation"] = under.name.encode()
+            commitments["agent_code"] = under.agent_code.encode()
+        if copy.service_item:
+            facts["service_item"] = copy.service_item
+        if copy.collection:
+            facts["collection"] = f"collections/{copy.collection}"
         record = make_record(
-            "license_copied",
-            at=now,
-            actor=principal.system,
-            facts={
-                "license": license_.name,
-                "copy": copy.name,
-                "sha256": digest,
-                "original_sha256": copy.original_sha256,
-                "valid_to": copy.valid_to.isoformat(),
-            },
-            commitments={
-                "holder_code": license_.holder_code.encode(),
-                "purpose": copy.purpose.encode(),
-                "receiver": copy.receiver.encode(),
-            },
+            kind, at=now, actor=principal.system, facts=facts, commitments=commitments
         )
-        with self._database.unit_of_work() as work:
-            if store.made(work.session, copy.id, digest):
-                accesses.add_access(
-                    work.session,
-                    license_.id,
-                    at=now,
-                    system=principal.system,
-                    kind="license_copied",
-                    purpose=copy.purpose,
-                    record=record,
-                    fields=("*",),
-                )
-                work.record(record)
-            told = store.of_id(work.session, copy.id) or copy
-        return told, get_content(self._objects, self._place(told.sha256, copy.form))
-
-    @staticmethod
-    def _place(digest: str, form: LicenseFormat) -> str:
-        return f"{FOLDER}/{digest[:2]}/{digest}{form.value}"
+        accesses.add_access(
+            work.session,
+            license_.id,
+            at=now,
+            system=principal.system,
+            kind=kind,
+            purpose=copy.purpose,
+            record=record,
+            fields=("*",),
+            delegation=copy.delegation,
+        )
+        work.record(record)
 
 
-def _own(work: UnitOfWork, name: str) -> License:
-    found = licenses.license_by_id(work.session, name.rpartition("/")[2])
-    if found is None or found.name != name or found.state in NEVER_IN_FORCE:
-        raise license_not_found()
-    return found
+def _reserve(
+    session: Reads, license_: License, wish: Wish, under: Delegation | None, now: datetime
+) -> EndorsedCopy:
+    if store.open_count(session, license_.id, now) >= MOST_OPEN:
+        raise ResourceExhausted(
+            f"at most {MOST_OPEN} endorsed copies of a license are good at a time: end some first",
+            reason="TOO_MANY_COPIES",
+            message_zh=f"同一证照同时有效的加注件最多 {MOST_OPEN} 份：请先作废一部分",
+        )
+    return EndorsedCopy(
+        id=secrets.token_hex(12),
+        license_id=license_.id,
+        form=wish.form,
+        sha256="",
+        original_sha256=license_.sha256(wish.form),
+        purpose=wish.purpose,
+        receiver=wish.receiver,
+        maker=license_.metadata["ZZBFJG"],
+        valid_to=check_valid_to(wish.valid_to, license_, now, under.expire_time if under else None),
+        make_time=now.replace(microsecond=0),
+        delegation=wish.delegation,
+        receiver_department=wish.receiver_department,
+        shared=wish.shared,
+        service_item=wish.service_item,
+        collection=wish.collection,
+    )
+
+
+def place_of(digest: str, form: LicenseFormat) -> str:
+    """Where a copy is in the object store, by its hash."""
+    return f"{FOLDER}/{digest[:2]}/{digest}{form.value}"

@@ -1,20 +1,23 @@
 """What a delegation allows.
 
 1. A holder names whom (name and code), which licenses, for what, and until when: at most a year.
-2. The agent may list these licenses and present them for that purpose, and nothing else: neither
-   take their files, nor look at others' looks, nor delegate further.
-3. It is over at its end, or at once when the holder ends it, and with it every presentation that
-   was made under it.
+2. The agent may list these licenses, present them and have endorsed copies made of them for that
+   purpose, and nothing else: neither take their originals, nor look at others' looks, nor delegate
+   further.
+3. It is over at its end, or at once when the holder ends it, and with it every presentation and
+   every copy that was made under it.
 """
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from licenses.texts import same_purpose
-from runtime.errors import FailedPrecondition, FieldViolation, InvalidArgument
+from runtime import names
+from runtime.errors import FailedPrecondition, FieldViolation, InvalidArgument, NotFound
 
 LONGEST = timedelta(days=366)
 MOST_LICENSES = 100
@@ -22,7 +25,10 @@ MOST_LICENSES = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delegation:
-    """One delegation; `licenses` are names, `end_time` is when its holder ended it."""
+    """One delegation; `licenses` are names, `end_time` is when its holder ended it.
+
+    `titles` are what people call the licenses; `grantor_name` is told to an agent only.
+    """
 
     id: str
     grantor_code: str = field(repr=False)
@@ -33,6 +39,8 @@ class Delegation:
     create_time: datetime
     expire_time: datetime
     end_time: datetime | None = None
+    titles: tuple[str, ...] = ()
+    grantor_name: str = field(default="", repr=False)
 
     @property
     def name(self) -> str:
@@ -42,6 +50,31 @@ class Delegation:
     def is_open(self, now: datetime) -> bool:
         """Whether it still allows something."""
         return self.end_time is None and now < self.expire_time
+
+    def was_open(self, at: datetime) -> bool:
+        """Whether it allowed something then."""
+        return at < self.expire_time and (self.end_time is None or at < self.end_time)
+
+
+def delegation_not_found() -> NotFound:
+    """The one refusal for a delegation that is absent and for one that is somebody else's."""
+    return NotFound(
+        "no such delegation: see those you gave or were given with ListDelegations",
+        reason="DELEGATION_NOT_FOUND",
+        message_zh="没有这项委托：请查看委托列表",
+    )
+
+
+def delegation_id(name: str) -> str:
+    """The id in a delegation's name; "" is none. Raises InvalidArgument, MALFORMED_NAME."""
+    return names.parse(names.DELEGATION, name, field="delegation")["delegation"] if name else ""
+
+
+def is_agent(delegation: Delegation | None, code: str) -> bool:
+    """Whether a code is the agent's; takes the same time either way."""
+    if delegation is None:
+        return False
+    return hmac.compare_digest(delegation.agent_code.encode(), code.encode())
 
 
 def check_expire_time(expire_time: datetime, now: datetime) -> datetime:

@@ -126,4 +126,6 @@ def _to_delegation(found: Delegation, now: datetime) -> pb.Delegation:
         expire_time=to_time(found.expire_time),
         end_time=to_time(found.end_time) if found.end_time else None,
         open=found.is_open(now),
+        license_display_names=found.titles,
+        grantor_name=found.grantor_name,
     )

@@ -14,43 +14,32 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from licenses import held
 from licenses import store as licenses
 from licenses.accesses import store as accesses
 from licenses.delegations import store
-from licenses.delegations.model import Delegation, check_expire_time, check_licenses
+from licenses.delegations.model import (
+    Delegation,
+    check_expire_time,
+    check_licenses,
+    delegation_not_found,
+    is_agent,
+)
 from licenses.holder_index import HolderIndex
 from licenses.holders import check_identified
-from licenses.model import License, LicenseState
+from licenses.model import NEVER_IN_FORCE, License
 from licenses.presentations import store as presentations
-from licenses.reading import is_holder, license_not_found
 from licenses.texts import NAME_LIMIT, check_text, text_problem
 from runtime import names
 from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork
-from runtime.errors import FieldViolation, InvalidArgument, NotFound, ResourceExhausted
+from runtime.errors import FieldViolation, InvalidArgument, ResourceExhausted
 from runtime.idcodes import citizen_number_problem, credit_code_problem
 from runtime.identity import Principal
 from runtime.paging import last_of
-from runtime.records import Value, instant, make_record
+from runtime.records import canonical, instant, make_record
 
 MOST_OPEN = 200
-_HIDDEN = (LicenseState.ISSUING, LicenseState.ABANDONED)
-
-
-def delegation_not_found() -> NotFound:
-    """The one refusal for a delegation that is absent and for one that is somebody else's."""
-    return NotFound(
-        "no such delegation: see those you gave or were given with ListDelegations",
-        reason="DELEGATION_NOT_FOUND",
-        message_zh="没有这项委托：请查看委托列表",
-    )
-
-
-def is_agent(delegation: Delegation | None, code: str) -> bool:
-    """Whether a code is the agent's; takes the same time either way."""
-    if delegation is None:
-        return False
-    return secrets.compare_digest(delegation.agent_code.encode(), code.encode())
 
 
 class Delegating:
@@ -79,13 +68,13 @@ class Delegating:
         (BAD_DELEGATED_LICENSES, BAD_DELEGATION_END, BAD_AGENT, BAD_TEXT) and ResourceExhausted
         (TOO_MANY_DELEGATIONS).
         """
-        check_identified(principal, holder_code, license_not_found)
+        check_identified(principal, holder_code, held.license_not_found)
         chosen = check_licenses(license_names)
         check_text(purpose, name="purpose")
         _check_agent(agent_name, agent_code, holder_code)
         now = self._clock.now()
         until = check_expire_time(expire_time, now)
-        held = [_own(work, one, holder_code) for one in chosen]
+        mine = [held.own(work.session, one, holder_code) for one in chosen]
         if store.open_count(work.session, self._index(holder_code), now) >= MOST_OPEN:
             raise ResourceExhausted(
                 f"a holder has at most {MOST_OPEN} open delegations: end some first",
@@ -103,8 +92,8 @@ class Delegating:
             expire_time=until,
         )
         store.add(work.session, made, index=self._index, actor=principal.system)
-        self._record(work, "license_delegated", made, held, principal)
-        return made
+        self._record(work, "license_delegated", made, mine, principal)
+        return store.described(work.session, [made])[0]
 
     def end(
         self, work: UnitOfWork, name: str, holder_code: str, *, principal: Principal
@@ -121,13 +110,13 @@ class Delegating:
         if store.end(work.session, found.id, now):
             found = replace(found, end_time=now)
             presentations.end_delegated(work.session, found.id)
-            held = [
+            mine = [
                 license_
                 for one in found.licenses
                 if (license_ := licenses.license_by_id(work.session, one.rpartition("/")[2]))
             ]
-            self._record(work, "delegation_ended", found, held, principal)
-        return found
+            self._record(work, "delegation_ended", found, mine, principal)
+        return store.described(work.session, [found])[0]
 
     def listed(
         self, code: str, *, as_agent: bool, size: int, token: str, principal: Principal
@@ -136,9 +125,10 @@ class Delegating:
         if not check_identified(principal, code):
             return []
         with self._database.reading() as session:
-            return store.given_or_got(
+            found = store.given_or_got(
                 session, self._index(code), as_agent=as_agent, after=last_of(token), size=size + 1
             )
+            return store.described(session, found, agent_at=self._clock.now() if as_agent else None)
 
     def licenses(self, name: str, agent_code: str, *, principal: Principal) -> list[License]:
         """The licenses of a delegation, for its agent while it is open; a look at each of them.
@@ -152,15 +142,15 @@ class Delegating:
             found = store.delegation_by_id(work.session, ids["delegation"])
             if found is None or not is_agent(found, agent_code) or not found.is_open(now):
                 raise delegation_not_found()
-            held = [
+            mine = [
                 license_
                 for one in found.licenses
                 if (license_ := licenses.license_by_id(work.session, one.rpartition("/")[2]))
-                and license_.state not in _HIDDEN
-                and is_holder(license_, found.grantor_code)
+                and license_.state not in NEVER_IN_FORCE
+                and held.is_holder(license_, found.grantor_code)
             ]
-            self._record(work, "delegated_licenses_listed", found, held, principal)
-        return held
+            self._record(work, "delegated_licenses_listed", found, mine, principal)
+        return mine
 
     def _record(
         self,
@@ -171,17 +161,16 @@ class Delegating:
         principal: Principal,
     ) -> None:
         now = self._clock.now()
-        facts: dict[str, Value] = {
-            "delegation": of.name,
-            "licenses": [one.name for one in held],
-            "expire_time": instant(of.expire_time),
-        }
         record = make_record(
             kind,
             at=now,
             actor=principal.system,
-            facts=facts,
+            facts={},
             commitments={
+                # In clear it would join what is done under it, across sessions.
+                "delegation": of.name.encode(),
+                "expire_time": instant(of.expire_time).encode(),
+                "licenses": canonical([one.name for one in held]),
                 "holder_code": of.grantor_code.encode(),
                 "agent_code": of.agent_code.encode(),
                 "purpose": of.purpose.encode(),
@@ -196,22 +185,10 @@ class Delegating:
                 kind=kind,
                 purpose=of.purpose,
                 record=record,
+                delegation=of.id,
                 fields=("*",) if kind == "delegated_licenses_listed" else (),
             )
         work.record(record)
-
-
-def _own(work: UnitOfWork, name: str, holder_code: str) -> License:
-    ids = names.parse(names.LICENSE, name, field="licenses")
-    found = licenses.license_by_id(work.session, ids["license"])
-    if (
-        found is None
-        or found.name != name
-        or found.state in _HIDDEN
-        or not is_holder(found, holder_code)
-    ):
-        raise license_not_found()
-    return found
 
 
 def _check_agent(name: str, code: str, holder_code: str) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -11,8 +12,10 @@ import sqlalchemy as sa
 from sqlmodel import Field, Session, col, select
 
 from licenses.delegations.model import Delegation
-from licenses.store import Table
+from licenses.store import LicenseRow, Table
 from runtime.database import UtcDateTime
+
+_AT_ONCE = 500
 
 
 class DelegationRow(Table, table=True):
@@ -76,6 +79,39 @@ def given_or_got(
     conditions: list[Any] = [side == index, col(DelegationRow.id) > after]
     statement = select(DelegationRow).where(*conditions).order_by(DelegationRow.id).limit(size)
     return [_delegation(row) for row in session.exec(statement)]
+
+
+def described(
+    session: Session, found: Sequence[Delegation], *, agent_at: datetime | None = None
+) -> list[Delegation]:
+    """Delegations with what people call their licenses; of one open at `agent_at`, who gave it."""
+    ids = sorted({_id(name) for one in found for name in one.licenses})
+    titles: dict[str, str] = {}
+    givers: dict[tuple[str, str], str] = {}
+    row = LicenseRow
+    for start in range(0, len(ids), _AT_ONCE):
+        statement = select(row.id, row.metadata_json, row.holders_json).where(
+            col(row.id).in_(ids[start : start + _AT_ONCE])
+        )
+        for license_id, metadata, holders in session.exec(statement):
+            titles[license_id] = str(orjson.loads(metadata)["ZZMC"])
+            givers |= {(license_id, code): name for name, code, _ in orjson.loads(holders)}
+    return [
+        replace(
+            one,
+            titles=tuple(titles.get(_id(name), "") for name in one.licenses),
+            grantor_name=(
+                givers.get((_id(one.licenses[0]), one.grantor_code), "")
+                if agent_at is not None and one.is_open(agent_at)
+                else ""
+            ),
+        )
+        for one in found
+    ]
+
+
+def _id(name: str) -> str:
+    return name.rpartition("/")[2]
 
 
 def open_count(session: Session, index: bytes, now: datetime) -> int:

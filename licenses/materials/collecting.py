@@ -4,30 +4,43 @@
    did not agree to is asked of them. It can be withdrawn, and ends by itself after a day.
 2. The accepting department's own system collects. It asks the exchange by itself, under its own
    grants; this service holds its questions and answers against the log and never asks for it.
-3. One id, the collection's name, joins all leaves: the consent, each question (as its case number,
-   and by its place in the log), the copies, the decision and its reasons.
-4. A license counts that is in force when it is collected, whatever it was when it was planned.
-5. To anybody but the accepting department, and the applicant it is about, a collection does not
+   Where nothing is asked, the applicant, or the counter that identified them, may collect.
+3. One id, the collection's name, joins the leaves of the consent, the copies and the decision; each
+   question commits to it as its case number, and is named by its place in the log. Which licenses,
+   what was decided and why are commitments: the log tells them to nobody who was not told.
+4. A license counts that is in force and the applicant's when it is collected, whatever it was when
+   it was planned. Copies are made then, and not before.
+5. The form and the rule are those of the day of collecting; which they were is in the log.
+6. To anybody but the accepting department, and the applicant it is about, a collection does not
    exist.
 """
 
 from __future__ import annotations
 
+import hmac
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
-
-import orjson
 
 from licenses import store as licenses
 from licenses.accesses import store as accesses
+from licenses.copies import store as copies
 from licenses.documents import MEDIA_TYPES
 from licenses.holder_index import HolderIndex
 from licenses.materials import answers, filling, planning, rules, store
 from licenses.materials.answers import Answered, Facts
 from licenses.materials.copying import Copying
-from licenses.materials.keeping import Keeping, collected_already
+from licenses.materials.handlings import digest_of
+from licenses.materials.keeping import (
+    Keeping,
+    accepts,
+    collected_already,
+    committed,
+    consented,
+    fields_of,
+    handling_of,
+)
 from licenses.materials.model import (
     CONSENT_LASTS,
     CONSENTED,
@@ -35,7 +48,6 @@ from licenses.materials.model import (
     CollectionState,
     Copy,
     Handling,
-    MaterialSource,
     Planned,
     Result,
 )
@@ -46,9 +58,19 @@ from licenses.texts import check_text
 from runtime import names
 from runtime.clock import Clock, china_date
 from runtime.database import Database, UnitOfWork
-from runtime.errors import InvalidArgument
+from runtime.errors import FailedPrecondition, InvalidArgument
 from runtime.identity import Principal
-from runtime.records import make_record
+from runtime.records import canonical, fresh_salt, make_record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proven:
+    """A collection with what was proven for it: facts, and where in the log they are."""
+
+    collection: Collection
+    facts: Facts
+    log_indices: tuple[int, ...]
+    purpose: str
 
 
 class Collecting:
@@ -76,14 +98,13 @@ class Collecting:
         self,
         service_item: str,
         holder_code: str,
-        agreed: Sequence[str],
-        request_id: str,
+        agreed: tuple[str, ...],
+        licenses_chosen: tuple[str, ...],
         principal: Principal,
     ) -> tuple[Planned, ...]:
-        """The plan as far as the applicant agreed, with endorsed copies of licenses.
+        """The plan as far as the applicant agreed, outside any transaction.
 
-        Outside any transaction. Raises InvalidArgument (NOTHING_TO_AGREE_TO), and as
-        `Materials.plan` and `Copying.endorse`.
+        Raises InvalidArgument (NOTHING_TO_AGREE_TO, LICENSE_NOT_CHOSEN), and as `Materials.plan`.
         """
         check_identified(principal, holder_code)
         planned = self._materials.planned(service_item, holder_code)[1]
@@ -94,24 +115,7 @@ class Collecting:
                 reason="NOTHING_TO_AGREE_TO",
                 message_zh="materials 中有无需代为获取的材料：请查看材料方案",
             )
-        planned = planning.without_consent(planned, set(agreed))
-        if not any(one.license for one in planned):
-            return planned
-        title, receiver = self._materials.titles(service_item)
-        return self._copying.endorse(
-            planned,
-            holder_code=holder_code,
-            purpose=f"办理{title}",
-            receiver=receiver,
-            last_day_of=self._last_day_of,
-            request_id=f"{principal.system} {request_id}",
-            principal=principal,
-        )
-
-    def _last_day_of(self, name: str) -> date | None:
-        with self._database.reading() as session:
-            found = licenses.license_by_id(session, name.rpartition("/")[2])
-        return found.valid_to if found is not None else None
+        return planning.chosen(planning.without_consent(planned, set(agreed)), licenses_chosen)
 
     def begin(
         self,
@@ -126,7 +130,7 @@ class Collecting:
     ) -> Collection:
         """Record the consent to a plan that `ready` made. Raises InvalidArgument, BAD_TEXT."""
         check_text(consent, name="consent")
-        now = self._clock.now()
+        now, salt = self._clock.now(), fresh_salt()
         made = Collection(
             id=secrets.token_hex(12),
             service_item=service_item,
@@ -138,6 +142,8 @@ class Collecting:
             create_time=now,
             expire_time=now + CONSENT_LASTS,
             actor=principal.system,
+            consent=consent,
+            consent_salt=salt.hex(),
         )
         store.add_collection(work.session, made)
         work.record(
@@ -149,93 +155,113 @@ class Collecting:
                     "collection": made.name,
                     "service_item": service_item,
                     "materials": sorted(set(agreed)),
-                    "copies": [one.copy_sha256 for one in planned if one.copy_sha256],
+                    "items": sorted(
+                        {f"{one.resource}#{item}" for one in planned for item in one.items}
+                    ),
                 },
-                commitments={"holder_code": holder_code.encode(), "consent": consent.encode()},
+                commitments={
+                    "holder_code": holder_code.encode(),
+                    "consent": consent.encode(),
+                    "licenses": canonical([one.license for one in planned if one.license]),
+                },
+                salt=salt,
             )
         )
         return made
+
+    def entries(self, collection: Collection) -> tuple[str, ...]:
+        """Fields that must be entered, as far as can be said before questions are answered."""
+        if collection.state is not CollectionState.CONSENTED:
+            return ()
+        with self._database.reading() as session:
+            handling = store.handling(session, collection.service_item)
+        return planning.entries_needed(handling_of(handling, collection), collection.plan)
 
     def proven(
         self,
         name: str,
         holder_code: str,
         given: Sequence[Answered],
+        refused: Mapping[str, str],
         principal: Principal,
-    ) -> tuple[Collection, Facts, tuple[int, ...]]:
+    ) -> Proven:
         """The facts of answers, and where in the log they are; outside any transaction.
 
+        `refused`: of questions that were not answered, by grant, the reason.
+
         Raises NotFound (COLLECTION_NOT_FOUND), FailedPrecondition (CONSENT_ENDED,
-        ALREADY_COLLECTED, ANSWER_NOT_PLANNED) and InvalidArgument (ANSWER_NOT_PROVEN).
+        ALREADY_COLLECTED, DEPARTMENT_COLLECTS, ANSWER_NOT_PLANNED) and InvalidArgument
+        (ANSWER_NOT_PROVEN, QUESTION_NOT_PLANNED).
         """
         collection = self._keeping.own(name, holder_code, principal)
         self._keeping.check_open(collection)
+        if not accepts(collection, principal):
+            _check_no_questions(collection, given)
         facts = answers.facts_of(collection, given, actor=principal.system, holder_code=holder_code)
-        return collection, facts, tuple(self._around.log_index(one) for one in given)
+        if refused:
+            plan = planning.refused(collection.plan, refused)
+            collection = replace(collection, plan=plan)
+        return Proven(
+            collection=collection,
+            facts=facts,
+            log_indices=self._around.log_indices(given),
+            purpose=self._materials.purpose(collection.service_item),
+        )
+
+    def copied(self, proven: Proven, *, entries: Mapping[str, str], principal: Principal) -> Proven:
+        """The same with an endorsed copy of each license; outside any transaction.
+
+        Nothing is copied where the form is not whole. Raises as `filling.fill` and `Copies.share`.
+        """
+        collection = proven.collection
+        with self._database.reading() as session:
+            handling = store.handling(session, collection.service_item)
+            found = [licenses.license_by_id(session, one) for one in _licenses_of(collection)]
+        held = self._still_theirs(collection, found)
+        plan = _still_held(collection.plan, held)
+        form = handling_of(handling, collection)
+        filling.check_entered(form, planning.entries_needed(form, plan), entries)
+        filling.fill(form, proven.facts, _known(plan, held), entries)
+        if any(one.license for one in plan):
+            plan = self._copying.endorse(
+                plan,
+                collection=collection,
+                purpose=proven.purpose,
+                receiver=self._materials.titles(collection.service_item)[1],
+                last_days={name: one.valid_to for name, one in held.items()},
+                principal=principal,
+                still=lambda session: self._keeping.check_still_open(session, collection.id),
+            )
+        return replace(proven, collection=replace(collection, plan=plan))
 
     def collect(
         self,
         work: UnitOfWork,
-        collection: Collection,
-        facts: Facts,
-        indices: tuple[int, ...],
+        proven: Proven,
         *,
         holder_code: str,
         entries: Mapping[str, str],
         principal: Principal,
     ) -> Collection:
         """Fill the form, attach copies, decide where a rule may. Raises as `filling.fill`."""
-        self._keeping.check_open(collection)
-        now = self._clock.now()
-        handling = store.handling(work.session, collection.service_item) or Handling(
-            service_item=collection.service_item
-        )
-        held = self._licenses_now(work, collection)
-        plan = tuple(
-            one if one.license == "" or one.license in held else _lost(one)
-            for one in collection.plan
-        )
-        form = filling.fill(
-            handling,
-            facts,
-            {
-                one.license_type: (one.license, held[one.license].metadata)
-                for one in plan
-                if one.license
-            },
-            entries,
-        )
-        asked = filling.still_asked(plan, facts)
-        required = {one.display_name for one in plan if one.required}
-        decision, outcomes = rules.decide(
-            handling.rule,
-            form,
-            [one for one in asked if one in required],
-            date.fromisoformat(china_date(now)),
-        )
-        result = Result(
-            form=form,
-            copies=tuple(
-                Copy(
-                    material=one.display_name,
-                    license=one.license,
-                    sha256=one.copy_sha256 or held[one.license].ofd_sha256,
-                    media_type=MEDIA_TYPES[LicenseFormat.OFD],
-                    endorsed=bool(one.copy_sha256),
-                )
-                for one in plan
-                if one.license
-            ),
-            asked=asked,
-            decision=decision,
-            outcomes=outcomes,
-            log_indices=indices,
+        collection, now = proven.collection, self._clock.now()
+        self._keeping.check_still_open(work.session, collection.id)
+        handling = handling_of(store.handling(work.session, collection.service_item), collection)
+        found = [licenses.license_by_id(work.session, one) for one in _licenses_of(collection)]
+        held = self._still_theirs(collection, found)
+        plan = _still_held(collection.plan, held)
+        result = replace(
+            _result(handling, plan, held, proven, entries, date.fromisoformat(china_date(now))),
+            salt=fresh_salt().hex(),
         )
         if not store.move(
             work.session, collection.id, CollectionState.COLLECTED, plan=plan, result=result, at=now
         ):
             raise collected_already()
-        self._record_collected(work, collection, result, held, holder_code, principal)
+        # What another system of the department, or an earlier try, had begun is of no use.
+        kept = [one.sha256 for one in result.copies if one.endorsed]
+        copies.end_of_collections(work.session, [collection.id], now, but=kept)
+        self._record_collected(work, proven, result, held, holder_code, principal)
         return replace(
             collection,
             plan=plan,
@@ -247,7 +273,7 @@ class Collecting:
     def _record_collected(
         self,
         work: UnitOfWork,
-        collection: Collection,
+        proven: Proven,
         result: Result,
         held: Mapping[str, License],
         holder_code: str,
@@ -259,57 +285,115 @@ class Collecting:
             at=now,
             actor=principal.system,
             facts={
-                "collection": collection.name,
-                "service_item": collection.service_item,
+                "collection": proven.collection.name,
+                "service_item": proven.collection.service_item,
                 "questions": [str(one) for one in result.log_indices],
-                "licenses": [one.license for one in result.copies],
-                "documents": [one.sha256 for one in result.copies],
-                "asked": list(result.asked),
-                "decision": result.decision.value or "NONE",
-                "rule": [
-                    f"{one.field or 'materials'}={'holds' if one.holds else 'fails'}"
-                    for one in result.outcomes
-                ],
+                "handling_version": result.handling_version,
+                "handling_sha256": result.handling_sha256,
             },
             commitments={
                 "holder_code": holder_code.encode(),
-                "form": orjson.dumps([(one.code, one.value, one.source) for one in result.form]),
+                **consented(proven.collection),
+                **committed(result),
             },
+            salt=bytes.fromhex(result.salt),
         )
         for one in result.copies:
-            used = [filled.code for filled in result.form if filled.origin == one.license]
             accesses.add_access(
                 work.session,
                 held[one.license].id,
                 at=now,
                 system=principal.system,
                 kind="materials_collected",
-                purpose=collection.name,
+                purpose=proven.purpose,
                 record=record,
-                fields=used,
+                fields=fields_of(result, one.license),
             )
         work.record(record)
 
-    def _licenses_now(self, work: UnitOfWork, collection: Collection) -> dict[str, License]:
-        """Planned licenses that are in force now and still the applicant's, by name."""
-        found = {}
+    def _still_theirs(
+        self, collection: Collection, found: Sequence[License | None]
+    ) -> dict[str, License]:
+        """Those of planned licenses that count now, by name (rule 4)."""
         now = self._clock.now()
-        for one in collection.plan:
-            if not one.license:
-                continue
-            license_ = licenses.license_by_id(work.session, one.license.rpartition("/")[2])
-            if license_ is not None and in_force(license_, now):
-                found[one.license] = license_
-        return found
+        return {
+            one.name: one
+            for one in found
+            if one is not None and in_force(one, now) and self._is_of(one, collection)
+        }
+
+    def _is_of(self, license_: License, collection: Collection) -> bool:
+        holders = [self._index(one.code) for one in license_.holders]
+        return any(hmac.compare_digest(one, collection.holder_index) for one in holders)
+
+
+def _licenses_of(collection: Collection) -> list[str]:
+    """Ids of the licenses of a plan."""
+    return [one.license.rpartition("/")[2] for one in collection.plan if one.license]
+
+
+def _still_held(plan: Sequence[Planned], held: Mapping[str, License]) -> tuple[Planned, ...]:
+    return tuple(one if one.license == "" or one.license in held else _lost(one) for one in plan)
+
+
+def _known(
+    plan: Sequence[Planned], held: Mapping[str, License]
+) -> dict[str, tuple[str, Mapping[str, str]]]:
+    """What licenses say, by their type."""
+    return {
+        one.license_type: (one.license, held[one.license].metadata) for one in plan if one.license
+    }
+
+
+def _result(
+    handling: Handling,
+    plan: Sequence[Planned],
+    held: Mapping[str, License],
+    proven: Proven,
+    entries: Mapping[str, str],
+    today: date,
+) -> Result:
+    """The filled form, the copies, and the decision of a rule where there is one."""
+    form = filling.fill(handling, proven.facts, _known(plan, held), entries)
+    asked = filling.still_asked(plan, proven.facts)
+    required = {one.display_name for one in plan if one.required}
+    missing = [one for one in asked if one in required]
+    decision, outcomes = rules.decide(handling.rule, form, missing, today)
+    return Result(
+        form=form,
+        copies=tuple(
+            Copy(
+                material=one.display_name,
+                license=one.license,
+                sha256=one.copy_sha256 or held[one.license].ofd_sha256,
+                media_type=MEDIA_TYPES[LicenseFormat.OFD],
+                endorsed=bool(one.copy_sha256),
+            )
+            for one in plan
+            if one.license
+        ),
+        asked=asked,
+        decision=decision,
+        outcomes=outcomes,
+        log_indices=proven.log_indices,
+        handling_version=handling.version,
+        handling_sha256=digest_of(handling) if handling.version else "",
+    )
+
+
+def _check_no_questions(collection: Collection, given: Sequence[Answered]) -> None:
+    """Rule 2: what is asked under the department's grants is collected by itself."""
+    if given or any(one.grant for one in collection.plan):
+        raise FailedPrecondition(
+            "the accepting department reads or verifies a part of it under its own grants: its own "
+            "system collects, and the applicant sees what came of it",
+            reason="DEPARTMENT_COLLECTS",
+            message_zh="部分材料由受理部门凭其授权查询或核验：由受理部门的系统收集，申请人可查看结果",
+        )
 
 
 def _lost(one: Planned) -> Planned:
-    return replace(
-        one,
-        source=MaterialSource.MUST_BE_ASKED,
-        reason="LICENSE_NOT_IN_FORCE",
-        detail="the applicant's license is not in force any more",
-        detail_zh="申请人的该证照已不在有效状态",
-        license="",
-        copy_sha256="",
-    )
+    return planning.not_fetched(
+        one, "LICENSE_NOT_IN_FORCE", "the applicant's license is not in force any more",
+        "申请人的该证照已不在有效状态",
+    )  # fmt: skip

@@ -1,7 +1,7 @@
-"""Copies of licenses that stand in for materials: endorsed ones (加注件), made with the consent.
+"""Copies of licenses that stand in for materials: endorsed ones (加注件), made when collecting.
 
-1. Whoever records the consent may have the copy made; the accepting department, which collects, has
-   no such right of its own. The copy names the item as its purpose and the department as receiver.
+1. The consent of the collection is what a copy is made under: whoever collects has no such right of
+   its own. The copy names the item as its purpose and the department as receiver.
 2. A license whose seal is not usable any more has no endorsed copy: its own document is attached
    then, and the collection says that it is not endorsed.
 """
@@ -9,15 +9,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Final
 
+from licenses.copies.model import Wish
 from licenses.copies.service import FOLDER, Copies
 from licenses.documents import Documents
-from licenses.materials.model import Copy, MaterialSource, Planned
+from licenses.materials.model import Collection, Copy, MaterialSource, Planned
 from licenses.model import License, LicenseFormat
+from licenses.store import Reads
 from licenses.texts import NAME_LIMIT, TEXT_LIMIT
 from runtime.clock import Clock, china_date
 from runtime.errors import FailedPrecondition
@@ -43,35 +45,42 @@ class Copying:
         self,
         planned: Sequence[Planned],
         *,
-        holder_code: str,
+        collection: Collection,
         purpose: str,
         receiver: str,
-        last_day_of: Callable[[str], date | None],
-        request_id: str,
+        last_days: Mapping[str, date | None],
         principal: Principal,
+        still: Callable[[Reads], None],
     ) -> tuple[Planned, ...]:
         """The plan with an endorsed copy of each license that stands in; a repeat makes no other.
 
-        `last_day_of`: of a license by name. Raises as `Copies.make`.
+        `last_days`: of licenses by name. `still` raises where the consent is over: no copy becomes
+        good after that. Raises as it, and as `Copies.share`.
         """
         made = []
         for one in planned:
             if one.source is not MaterialSource.HELD_AS_LICENSE or not one.license:
                 made.append(one)
                 continue
-            asked = hashlib.sha256(f"{request_id} {one.license}".encode())
+            asked = hashlib.sha256(f"{collection.name} {one.license}".encode())
             until = date.fromisoformat(china_date(self._clock.now() + LASTS))
+            wish = Wish(
+                form=LicenseFormat.OFD,
+                purpose=purpose[:TEXT_LIMIT],
+                receiver=receiver[:NAME_LIMIT],
+                receiver_department=collection.department,
+                valid_to=min(until, last_days.get(one.license) or date.max),
+                service_item=collection.service_item,
+                collection=collection.id,
+            )
             try:
-                copy, _ = self._copies.make(
+                copy, _ = self._copies.share(
                     one.license,
-                    holder_code,
-                    form=LicenseFormat.OFD,
-                    purpose=purpose[:TEXT_LIMIT],
-                    receiver=receiver[:NAME_LIMIT],
-                    valid_to=min(until, last_day_of(one.license) or date.max),
+                    wish,
                     request_id=f"collection-{asked.hexdigest()[:40]}",
                     request_digest=asked.digest(),
                     principal=principal,
+                    still=still,
                 )
             except FailedPrecondition as error:
                 if not error.reason.startswith("SEAL_"):

@@ -8,11 +8,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from licenses.materials.answers import Facts
 from licenses.materials.model import Filled, FormField, Handling, MaterialSource, Planned
 from licenses.texts import text_problem
 from runtime.errors import FieldViolation, InvalidArgument
+
+#: The reason of a refusal where the form is not whole.
+ENTRIES_MISSING: Final = "ENTRIES_MISSING"
 
 
 def fill(
@@ -35,15 +39,28 @@ def fill(
         elif one.required:
             missing.append(one)
     if missing:
-        raise InvalidArgument(
-            "the form is not whole: ask the applicant for "
-            + ", ".join(one.code for one in missing),
-            reason="ENTRIES_MISSING",
-            message_zh="表单不完整，请向申请人询问："
-            + "、".join(one.display_name for one in missing),
-            violations=[FieldViolation(f"entries[{one.code}]", "required") for one in missing],
-        )
+        raise _missing(missing)
     return tuple(form)
+
+
+def check_entered(handling: Handling, needed: Sequence[str], entries: Mapping[str, str]) -> None:
+    """Whether what nothing of the plan fills was entered, whatever the answers are.
+
+    `needed`: codes of these fields. Raises InvalidArgument (ENTRIES_MISSING).
+    """
+    if missing := [
+        one for one in handling.fields if one.code in needed and not entries.get(one.code)
+    ]:
+        raise _missing(missing)
+
+
+def _missing(fields: Sequence[FormField]) -> InvalidArgument:
+    return InvalidArgument(
+        "the form is not whole: ask the applicant for " + ", ".join(one.code for one in fields),
+        reason=ENTRIES_MISSING,
+        message_zh="表单不完整，请向申请人询问：" + "、".join(one.display_name for one in fields),
+        violations=[FieldViolation(f"entries[{one.code}]", "required") for one in fields],
+    )
 
 
 def still_asked(plan: Sequence[Planned], facts: Facts) -> tuple[str, ...]:
@@ -73,7 +90,7 @@ def _known(
         if source.license_type in licenses:
             name, metadata = licenses[source.license_type]
             if metadata.get(source.key):
-                return _filled(one, metadata[source.key], "license", name)
+                return _filled(one, metadata[source.key], "license", name, source.key)
         elif value := facts.read.get((source.resource, source.item), ""):
             return _filled(one, value, "resource", source.resource)
     return None
@@ -89,9 +106,14 @@ def _entered(one: FormField, facts: Facts, entries: Mapping[str, str]) -> Filled
     return _filled(one, value, "entry", "")
 
 
-def _filled(one: FormField, value: str, source: str, origin: str) -> Filled:
+def _filled(one: FormField, value: str, source: str, origin: str, key: str = "") -> Filled:
     return Filled(
-        code=one.code, display_name=one.display_name, value=value, source=source, origin=origin
+        code=one.code,
+        display_name=one.display_name,
+        value=value,
+        source=source,
+        origin=origin,
+        key=key,
     )
 
 

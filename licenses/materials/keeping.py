@@ -1,53 +1,110 @@
-"""Collections as they are kept: found, looked at, ended.
+"""Collections as they are kept: found, looked at, ended, forgotten.
 
-To anybody but the accepting department, and the applicant it is about, a collection does not exist.
+1. To anybody but the accepting department, and the applicant it is about, a collection does not
+   exist.
+2. What was agreed to and not collected is forgotten a month after its day; what was collected, a
+   month after it was archived, and after a year where nobody archived it. Its copies go with it.
+3. A consent that is withdrawn, or runs out, ends what copies were made under it, and no copy
+   becomes good after that.
 """
 
 from __future__ import annotations
 
+import base64
 import hmac
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
+import orjson
+
 from licenses import store as licenses
 from licenses.accesses import store as accesses
+from licenses.copies import store as copies
 from licenses.holder_index import HolderIndex
 from licenses.materials import store
 from licenses.materials.copying import Copying
-from licenses.materials.model import COLLECTION, Collection, CollectionState
+from licenses.materials.looks import store as looks
+from licenses.materials.model import (
+    COLLECTION,
+    Collection,
+    CollectionState,
+    Handling,
+    Look,
+    Result,
+)
+from licenses.materials.planning import without_grants
+from licenses.store import Reads
 from runtime import names
 from runtime.clock import Clock
-from runtime.database import Database
+from runtime.database import Database, UnitOfWork
 from runtime.errors import FailedPrecondition, NotFound
 from runtime.identity import Principal, Role, check_holder
-from runtime.records import make_record
+from runtime.paging import moment_of
+from runtime.records import canonical, make_record
 
 SWEPT_EVERY: Final = timedelta(hours=1)
-#: How long the row of a consent that came to nothing is kept after its time.
+#: How long a consent that came to nothing is kept after its time, and a case after its archiving.
 KEPT: Final = timedelta(days=30)
+#: How long a case that nobody archives is kept, with its form and its copies.
+CASE_KEPT: Final = timedelta(days=366)
+#: The reason of a refusal where the consent is over.
+CONSENT_ENDED: Final = "CONSENT_ENDED"
+#: Looks at a collection that its applicant is told of.
+MOST_LOOKS: Final = 100
+_AT_ONCE: Final = 500
 
 
 class Keeping:
-    """The use cases of looking and ending."""
+    """The use cases of looking and ending. `purpose`: what an item's materials are used for."""
 
     def __init__(
-        self, database: Database, copying: Copying, index: HolderIndex, clock: Clock
+        self,
+        database: Database,
+        copying: Copying,
+        index: HolderIndex,
+        purpose: Callable[[str], str],
+        clock: Clock,
     ) -> None:
         self._database = database
+        self._purpose = purpose
         self._copying = copying
         self._index = index
         self._clock = clock
         self._swept: datetime | None = None
 
-    def sweep(self) -> int:
-        """Forget what was agreed to and never collected; hourly at most. How many there were."""
+    def sweep(self, archived: Callable[[list[str]], set[str]]) -> int:
+        """Forget what is over (rule 2); hourly at most. How many there were.
+
+        `archived`: which of some collections, by id, have a package in the archive for so long.
+        """
         now = self._clock.now()
         if self._swept is not None and now - self._swept < SWEPT_EVERY:
             return 0
         self._swept = now
         with self._database.unit_of_work() as work:
-            return store.forget_collections(work.session, now - KEPT)
+            copies.end_of_collections(work.session, store.run_out(now), now)
+            store.drop_answers(work.session, now)
+            gone = store.forget_collections(work.session, now - KEPT)
+            gone += store.forget_collected(work.session, now - CASE_KEPT)
+            copies.release(work.session, gone)
+        return len(gone) + self._sweep_archived(archived, now - KEPT)
+
+    def _sweep_archived(self, archived: Callable[[list[str]], set[str]], before: datetime) -> int:
+        after, count = "", 0
+        while True:
+            with self._database.reading() as session:
+                page = store.collected(session, before, after=after, size=_AT_ONCE)
+            if not page:
+                return count
+            after = page[-1]
+            kept = archived(page)
+            if kept:
+                with self._database.unit_of_work() as work:
+                    gone = store.forget_collected(work.session, before, sorted(kept))
+                    copies.release(work.session, gone)
+                count += len(gone)
 
     def get(self, name: str, principal: Principal) -> Collection:
         """A collection of the caller's department. Raises NotFound, COLLECTION_NOT_FOUND."""
@@ -55,6 +112,77 @@ class Keeping:
         if found.department != principal.department:
             raise _not_found()
         return found
+
+    def read(self, name: str, principal: Principal) -> Collection:
+        """As `get`, with the form: each time it is read, that is a look at what filled it."""
+        found = self.get(name, principal)
+        if not accepts(found, principal):
+            raise _not_found()
+        now, kind = self._clock.now(), "collection_read"
+        record = make_record(
+            kind,
+            at=now,
+            actor=principal.system,
+            facts={"collection": name},
+            commitments=committed(found.result),
+        )
+        purpose = self._purpose(found.service_item)
+        look = Look(time=now, system=principal.system, kind=kind, purpose=purpose)
+        with self._database.unit_of_work() as work:
+            looks.add(work.session, found.id, look)
+            for copy in found.result.copies:
+                accesses.add_access(
+                    work.session,
+                    copy.license.rpartition("/")[2],
+                    at=now,
+                    system=principal.system,
+                    kind=kind,
+                    purpose=purpose,
+                    record=record,
+                    fields=fields_of(found.result, copy.license),
+                )
+            work.record(record)
+        return found
+
+    def of_applicant(self, name: str, holder_code: str, principal: Principal) -> Collection:
+        """A collection, for who speaks for its applicant. Audited. Raises NotFound.
+
+        An applicant is not told the names of the department's grants.
+        """
+        if not check_holder(principal, holder_code):
+            raise _not_found()
+        found = self._of_holder(self._find(name), holder_code)
+        with self._database.unit_of_work() as work:
+            work.record(
+                make_record(
+                    "collection_read",
+                    at=self._clock.now(),
+                    actor=principal.system,
+                    facts={"collection": name},
+                    commitments={"holder_code": holder_code.encode()},
+                )
+            )
+        return told_to(principal, found)
+
+    def listed(
+        self, holder_code: str, principal: Principal, *, size: int, token: str
+    ) -> list[Collection]:
+        """An applicant's collections, newest first, without their forms: at most `size` + 1.
+
+        Others than the applicant, or a counter for them, see none. Raises InvalidArgument
+        (BAD_PAGE_TOKEN).
+        """
+        before = moment_of(token)
+        if not check_holder(principal, holder_code):
+            return []
+        with self._database.reading() as session:
+            found = store.collections_of(
+                session, self._index(holder_code), before=before, size=size + 1
+            )
+        return [
+            replace(told_to(principal, one), result=replace(one.result, form=(), outcomes=()))
+            for one in found
+        ]
 
     def document(self, name: str, sha256: str, principal: Principal) -> tuple[bytes, str]:
         """An attached copy and its media type. Audited. Raises NotFound, DataLoss."""
@@ -72,62 +200,112 @@ class Keeping:
             kind,
             at=now,
             actor=principal.system,
-            facts={"collection": name, "license": copy.license, "sha256": sha256},
-            commitments={"holder_code": license_.holder_code.encode()},
+            facts={"collection": name},
+            commitments={
+                "holder_code": license_.holder_code.encode(),
+                "license": copy.license.encode(),
+                "document": sha256.encode(),
+            },
         )
+        purpose = self._purpose(collection.service_item)
+        look = Look(time=now, system=principal.system, kind=kind, purpose=purpose)
         with self._database.unit_of_work() as work:
+            looks.add(work.session, collection.id, look)
             accesses.add_access(
                 work.session,
                 license_.id,
                 at=now,
                 system=principal.system,
                 kind=kind,
-                purpose=name,
+                purpose=purpose,
                 record=record,
                 fields=("*",),
             )
             work.record(record)
         return data, copy.media_type
 
-    def end(self, name: str, holder_code: str, principal: Principal) -> Collection:
+    def end(
+        self, work: UnitOfWork, name: str, holder_code: str, principal: Principal
+    ) -> Collection:
         """Withdraw the consent. Raises NotFound, FailedPrecondition (ALREADY_COLLECTED)."""
         if not check_holder(principal, holder_code):
             raise _not_found()
-        collection = self._of_holder(self._find(name), holder_code)
+        collection = self._of_holder(self._find(name, work), holder_code)
         if collection.state is CollectionState.ENDED:
             return collection
-        with self._database.unit_of_work() as work:
-            if not store.move(work.session, collection.id, CollectionState.ENDED):
-                raise collected_already()
-            work.record(
-                make_record(
-                    "collection_consent_withdrawn",
-                    at=self._clock.now(),
-                    actor=principal.system,
-                    facts={"collection": name, "service_item": collection.service_item},
-                    commitments={"holder_code": holder_code.encode()},
-                )
+        if not store.move(work.session, collection.id, CollectionState.ENDED):
+            raise collected_already()
+        copies.end_of_collections(work.session, [collection.id], self._clock.now())
+        work.record(
+            make_record(
+                "collection_consent_withdrawn",
+                at=self._clock.now(),
+                actor=principal.system,
+                facts={"collection": name, "service_item": collection.service_item},
+                commitments={"holder_code": holder_code.encode()},
             )
+        )
         return replace(collection, state=CollectionState.ENDED)
 
+    def looks(self, collection: Collection) -> list[Look]:
+        """Who looked at a collection, newest first: for its applicant."""
+        with self._database.reading() as session:
+            return looks.of(session, collection.id, size=MOST_LOOKS)
+
+    def answered(self, name: str, system: str) -> dict[str, bytes]:
+        """Answers that a system handed in before the form was whole, by grant, as they came."""
+        collection_id = names.parse(COLLECTION, name)["collection"]
+        with self._database.reading() as session:
+            kept = orjson.loads(store.answers(session, collection_id) or "{}")
+        return {
+            grant: base64.b64decode(one) for grant, one in kept.get(system, {}).items()
+        }  # fmt: skip
+
+    def keep_answers(self, name: str, system: str, answers: Mapping[str, bytes]) -> None:
+        """Keep a system's answers, by grant, until it collects, or the consent is over."""
+        collection_id = names.parse(COLLECTION, name)["collection"]
+        told = {grant: base64.b64encode(one).decode() for grant, one in answers.items()}
+        with self._database.unit_of_work() as work:
+            store.keep_answers(work.session, collection_id, orjson.dumps({system: told}).decode())
+
     def own(self, name: str, holder_code: str, principal: Principal) -> Collection:
-        """One that the caller's department accepts, about this applicant. Raises NotFound."""
-        if not principal.has(Role.DEPARTMENT):
+        """One about this applicant: for its department, and for who speaks for them.
+
+        Raises NotFound, COLLECTION_NOT_FOUND.
+        """
+        found = self._of_holder(self._find(name), holder_code)
+        if not accepts(found, principal) and not check_holder(principal, holder_code):
             raise _not_found()
-        return self._of_holder(self.get(name, principal), holder_code)
+        return found
 
     def _of_holder(self, collection: Collection, holder_code: str) -> Collection:
         if not hmac.compare_digest(collection.holder_index, self._index(holder_code)):
             raise _not_found()
         return collection
 
-    def _find(self, name: str) -> Collection:
+    def _find(self, name: str, work: UnitOfWork | None = None) -> Collection:
         ids = names.parse(COLLECTION, name)
-        with self._database.reading() as session:
-            found = store.collection(session, ids["collection"])
+        if work is not None:
+            found = store.collection(work.session, ids["collection"])
+        else:
+            with self._database.reading() as session:
+                found = store.collection(session, ids["collection"])
         if found is None:
             raise _not_found()
         return found
+
+    def check_still_open(self, session: Reads, collection_id: str) -> None:
+        """As `check_open`, of the row, which stays as it is until the transaction ends."""
+        found = store.collection(session, collection_id, lock=True)
+        if found is None:
+            raise _not_found()
+        self.check_open(found)
+
+    def run_out(self) -> None:
+        """End the copies of what was not collected in the time of its consent (rule 3)."""
+        now = self._clock.now()
+        with self._database.unit_of_work() as work:
+            copies.end_of_collections(work.session, store.run_out(now), now)
 
     def check_open(self, collection: Collection) -> None:
         """Raises FailedPrecondition: ALREADY_COLLECTED, CONSENT_ENDED."""
@@ -139,9 +317,48 @@ class Keeping:
                 "the consent was withdrawn: ask the applicant again"
                 if ended
                 else "the consent is over, a day after it was given: ask the applicant again",
-                reason="CONSENT_ENDED",
+                reason=CONSENT_ENDED,
                 message_zh="申请人的同意已撤回或已失效：请重新征得同意",
             )
+
+
+def told_to(principal: Principal, collection: Collection) -> Collection:
+    """As the caller is told of it: an applicant has no business with the department's grants."""
+    if not principal.has(Role.APPLICANT):
+        return collection
+    return replace(collection, plan=without_grants(collection.plan))
+
+
+def committed(result: Result) -> dict[str, bytes]:
+    """What was collected, as a record commits to it: it is told to nobody who was not told."""
+    return {
+        "licenses": canonical([one.license for one in result.copies]),
+        "documents": canonical([one.sha256 for one in result.copies]),
+        "asked": canonical(list(result.asked)),
+        "decision": result.decision.value.encode(),
+        "rule": canonical([[one.field, one.holds] for one in result.outcomes]),
+        "form": canonical([[one.code, one.value, one.source] for one in result.form]),
+    }
+
+
+def consented(collection: Collection) -> dict[str, bytes]:
+    """The words of the consent, where they are kept: a record of collecting commits to them."""
+    return {"consent": collection.consent.encode()} if collection.consent_salt else {}
+
+
+def handling_of(handling: Handling | None, collection: Collection) -> Handling:
+    """How the item is handled; where nobody said so, by no form and no rule."""
+    return handling or Handling(service_item=collection.service_item)
+
+
+def fields_of(result: Result, license_: str) -> list[str]:
+    """Keys of a license's metadata that filled the form."""
+    return [one.key or one.code for one in result.form if one.origin == license_]
+
+
+def accepts(collection: Collection, principal: Principal) -> bool:
+    """Whether a caller is a system of the accepting department."""
+    return principal.has(Role.DEPARTMENT) and collection.department == principal.department
 
 
 def collected_already() -> FailedPrecondition:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from exchange.v1 import query_pb2
-from licenses.materials.answers import Answered
+from licenses.materials.answers import GREATEST_ANSWERS, Answered
 from licenses.materials.model import (
     DEFAULT_ENTRY,
     Collection,
@@ -19,10 +20,14 @@ from licenses.materials.model import (
     FormField,
     Handling,
     Item,
+    Look,
     MaterialSource,
     Planned,
     Proof,
+    Replacement,
 )
+from licenses.materials.planning import without_grants
+from licenses.materials.reporting import Line
 from licenses.v1 import materials_pb2 as pb
 from licenses.wire import to_time, wrong
 
@@ -31,6 +36,9 @@ SOURCES: Final = {
 }
 DISPOSITIONS: Final = {
     one: pb.ProofDisposition.Value(f"PROOF_DISPOSITION_{one.name}") for one in Disposition
+}
+REPLACEMENTS: Final = {
+    one: pb.ProofReplacement.Value(f"PROOF_REPLACEMENT_{one.name}") for one in Replacement
 }
 COMPARISONS: Final = {one: pb.Comparison.Value(f"COMPARISON_{one.name}") for one in Comparison}
 STATES: Final = {
@@ -46,6 +54,7 @@ _MATCHES: Final = {
     query_pb2.MATCH_RESULT_NO_MATCH: "no_match",
     query_pb2.MATCH_RESULT_NOT_HELD: "not_held",
 }
+_REASON: Final = re.compile("[A-Z][A-Z0-9_]{0,59}", re.ASCII)
 _Word = TypeVar("_Word")
 
 
@@ -136,6 +145,21 @@ def answered_of(message: pb.CollectedAnswer, number: int) -> Answered:
     raise wrong(f"answers[{number}]", "a question with its answer: query and queried, or verify")
 
 
+def answers_of(given: Sequence[pb.CollectedAnswer]) -> list[Answered]:
+    """Questions and their answers. Raises InvalidArgument, BAD_ARGUMENT."""
+    return [answered_of(one, number) for number, one in enumerate(given)]
+
+
+def refused_of(given: Sequence[pb.RefusedQuestion]) -> dict[str, str]:
+    """Reasons by grant. Raises InvalidArgument, BAD_ARGUMENT."""
+    if len(given) > GREATEST_ANSWERS:
+        raise wrong("refused", f"has more than {GREATEST_ANSWERS}")
+    for at, one in enumerate(given):
+        if not _REASON.fullmatch(one.reason):
+            raise wrong(f"refused[{at}].reason", "is no UPPER_SNAKE word of at most 60 characters")
+    return {one.grant: one.reason for one in given}
+
+
 def _receipt(receipt: Any) -> dict[str, Any]:
     return {
         "leaf": receipt.leaf,
@@ -179,15 +203,7 @@ def to_handling(one: Handling) -> pb.Handling:
             for field in one.fields
         ],
         filled_materials=one.filled_materials,
-        proofs=[
-            pb.Proof(
-                display_name=proof.display_name,
-                disposition=DISPOSITIONS[proof.disposition],
-                legal_basis=proof.legal_basis,
-                note=proof.note,
-            )
-            for proof in one.proofs
-        ],
+        proofs=[_to_proof(proof) for proof in one.proofs],
         rule=[
             pb.RuleCondition(
                 field=condition.field,
@@ -219,6 +235,16 @@ def to_offered(item: Item, handling: Handling | None) -> pb.OfferedServiceItem:
     )
 
 
+def _to_proof(proof: Proof, replaced: Replacement | None = None) -> pb.Proof:
+    return pb.Proof(
+        display_name=proof.display_name,
+        disposition=DISPOSITIONS[proof.disposition],
+        legal_basis=proof.legal_basis,
+        note=proof.note,
+        replaced_by=REPLACEMENTS[replaced] if replaced else pb.PROOF_REPLACEMENT_UNSPECIFIED,
+    )
+
+
 def to_planned(one: Planned) -> pb.PlannedMaterial:
     """A material of a plan."""
     return pb.PlannedMaterial(
@@ -234,7 +260,39 @@ def to_planned(one: Planned) -> pb.PlannedMaterial:
         resource=one.resource,
         items=one.items,
         signed_requests=one.signed_requests,
+        license_choices=one.choices,
+        form_items=[item for item, _ in one.fills],
+        form_fields=[name for _, name in one.fills],
     )
+
+
+def to_report(one: Line) -> pb.MaterialReport:
+    """A service item before and after."""
+    return pb.MaterialReport(
+        service_item=one.service_item,
+        display_name=one.display_name,
+        handled_at_once=one.handled_at_once,
+        before=one.before,
+        after=one.after,
+        awaiting=one.awaiting,
+        abolished=one.abolished,
+        filled=one.filled,
+        by_license=one.by_license,
+        by_query=one.by_query,
+        by_verification=one.by_verification,
+        materials=[to_planned(planned) for planned in without_grants(one.materials)],
+        proofs=[_to_proof(proof, one.replaced.get(proof.display_name)) for proof in one.proofs],
+    )
+
+
+def to_looks(found: Sequence[Look]) -> list[pb.CollectionLook]:
+    """Looks at a collection, for its applicant."""
+    return [
+        pb.CollectionLook(
+            time=to_time(one.time), system=one.system, kind=one.kind, purpose=one.purpose
+        )
+        for one in found
+    ]
 
 
 def to_collection(one: Collection) -> pb.Collection:
@@ -280,4 +338,7 @@ def to_collection(one: Collection) -> pb.Collection:
         ],
         log_indices=result.log_indices,
         collect_time=to_time(one.collect_time) if one.collect_time else None,
+        handling_version=result.handling_version,
+        handling_sha256=result.handling_sha256,
+        consent=one.consent,
     )

@@ -4,20 +4,15 @@
    abolished, kept or replaced, and the rule by which it may be decided at once.
 2. A proof that is kept says on which law; one that is abolished is no material of the item.
 3. A collection lives from the consent to its end, a day at most, and is collected once.
-4. What the form says and whose it is never stand in a `repr`, a name or an error.
+4. Which form and which rule it was collected by stands in it: version and digest.
+5. What the form says and whose it is never stand in a `repr`, a name or an error.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-
-from licenses.texts import text_problem
-from runtime import names
-from runtime.errors import FieldViolation, InvalidArgument
 
 CONSENT_LASTS = timedelta(hours=24)
 GREATEST_FIELDS = 100
@@ -27,12 +22,6 @@ GREATEST_VALUES = 100
 GREATEST_SOURCES = 5
 GREATEST_ENTRY = 500
 DEFAULT_ENTRY = 200
-_NAME_LIMIT = 100
-_TEXT_LIMIT = 300
-_CODE = re.compile(r"[a-z0-9_]{1,40}")
-_KEY = re.compile(r"[A-Za-z0-9_]{1,60}")
-_NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,6})?")
-_YEARS = re.compile(r"\d{1,3}")
 COLLECTION = "collections/{collection}"
 
 
@@ -62,6 +51,17 @@ class Disposition(StrEnum):
     ABOLISHED = "ABOLISHED"
     KEPT = "KEPT"
     REPLACED = "REPLACED"
+
+
+class Replacement(StrEnum):
+    """What a proof that is replaced comes by, as things are."""
+
+    LICENSE = "LICENSE"
+    QUERY = "QUERY"
+    VERIFICATION = "VERIFICATION"
+    FORM = "FORM"
+    AWAITS_GRANT = "AWAITS_GRANT"
+    NOTHING = "NOTHING"
 
 
 class Comparison(StrEnum):
@@ -229,8 +229,12 @@ class Planned:
     item: str = ""
     items: tuple[str, ...] = ()
     signed_requests: bool = False
-    #: Of the endorsed copy that was made with the consent, hex.
+    #: Of the endorsed copy that was made when it was collected, hex.
     copy_sha256: str = ""
+    #: Licenses in force that could stand in, where the applicant holds several: they choose.
+    choices: tuple[str, ...] = ()
+    #: Of `items` those that fill the form, each with the name of the field.
+    fills: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,6 +246,8 @@ class Filled:
     value: str = field(repr=False)
     source: str
     origin: str = ""
+    #: Of a license the key of its metadata.
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -275,6 +281,21 @@ class Result:
     decision: Decision = Decision.NONE
     outcomes: tuple[RuleOutcome, ...] = ()
     log_indices: tuple[int, ...] = ()
+    #: Of the handling that it was filled and decided by.
+    handling_version: int = 0
+    handling_sha256: str = ""
+    #: Opens the commitments of the record of collecting, hex.
+    salt: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """A look at a collection: what a system did, and what for."""
+
+    time: datetime
+    system: str
+    kind: str
+    purpose: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -292,102 +313,12 @@ class Collection:
     expire_time: datetime
     collect_time: datetime | None = None
     actor: str
+    #: In which words the applicant agreed, and what opens the commitments of that record, hex;
+    #: of collections from before these were kept there are none.
+    consent: str = field(default="", repr=False)
+    consent_salt: str = field(default="", repr=False)
 
     @property
     def name(self) -> str:
         """collections/{collection}: the trail's id, and the case number of its questions."""
         return f"collections/{self.id}"
-
-
-# Rules.
-
-
-def check_handling(handling: Handling) -> None:
-    """Raises InvalidArgument (BAD_HANDLING) with every mistake by its place."""
-    found = list(_violations(handling))
-    if found:
-        raise InvalidArgument(
-            "the handling is not as it should be: " + "; ".join(
-                f"{one.field}: {one.description}" for one in found[:5]
-            ),
-            reason="BAD_HANDLING",
-            message_zh="办理规则有误：" + "；".join(one.field for one in found[:5]),
-            violations=found[:50],
-        )  # fmt: skip
-
-
-def _violations(handling: Handling) -> Iterator[FieldViolation]:
-    if not names.is_name(names.SERVICE_ITEM, handling.service_item):
-        yield FieldViolation("service_item", f"must look like {names.SERVICE_ITEM}")
-    yield from _few("fields", handling.fields, GREATEST_FIELDS)
-    yield from _few("filled_materials", handling.filled_materials, GREATEST_FIELDS)
-    yield from _few("proofs", handling.proofs, GREATEST_PROOFS)
-    yield from _few("rule", handling.rule, GREATEST_CONDITIONS)
-    codes: set[str] = set()
-    for number, one in enumerate(handling.fields):
-        place = f"fields[{number}]"
-        yield from _field_violations(place, one)
-        if one.code in codes:
-            yield FieldViolation(f"{place}.code", "stands twice")
-        codes.add(one.code)
-    for number, name in enumerate(handling.filled_materials):
-        yield from _text(f"filled_materials[{number}]", name, _NAME_LIMIT, required=True)
-    for number, proof in enumerate(handling.proofs):
-        place = f"proofs[{number}]"
-        yield from _text(f"{place}.display_name", proof.display_name, _NAME_LIMIT, required=True)
-        kept = proof.disposition is Disposition.KEPT
-        yield from _text(f"{place}.legal_basis", proof.legal_basis, _TEXT_LIMIT, required=kept)
-        yield from _text(f"{place}.note", proof.note, _TEXT_LIMIT, required=False)
-    for number, condition in enumerate(handling.rule):
-        yield from _condition_violations(f"rule[{number}]", condition, codes)
-
-
-def _field_violations(place: str, one: FormField) -> Iterator[FieldViolation]:
-    if not _CODE.fullmatch(one.code):
-        yield FieldViolation(f"{place}.code", "must be 1-40 of a-z, 0-9 and _")
-    yield from _text(f"{place}.display_name", one.display_name, _NAME_LIMIT, required=True)
-    if not 0 < one.length <= GREATEST_ENTRY:
-        yield FieldViolation(f"{place}.length", f"must be 1 to {GREATEST_ENTRY}")
-    yield from _few(f"{place}.sources", one.sources, GREATEST_SOURCES)
-    for number, source in enumerate(one.sources):
-        of_license = names.is_name(names.LICENSE_TYPE, source.license_type)
-        of_resource = names.is_name(names.RESOURCE, source.resource)
-        license_whole = of_license and _KEY.fullmatch(source.key)
-        resource_whole = of_resource and _KEY.fullmatch(source.item)
-        other_empty = not (source.resource or source.item if of_license else source.license_type)
-        if not ((license_whole or resource_whole) and other_empty):
-            yield FieldViolation(
-                f"{place}.sources[{number}]",
-                "must be a license_type with a key, or a resource with an item",
-            )
-
-
-def _condition_violations(place: str, one: Condition, codes: set[str]) -> Iterator[FieldViolation]:
-    if one.field not in codes:
-        yield FieldViolation(f"{place}.field", "is no field of the form")
-    yield from _text(f"{place}.reason", one.reason, _TEXT_LIMIT, required=True)
-    yield from _text(f"{place}.reason_zh", one.reason_zh, _TEXT_LIMIT, required=True)
-    yield from _few(f"{place}.values", one.values, GREATEST_VALUES)
-    values = f"{place}.values"
-    match one.comparison:
-        case Comparison.PRESENT:
-            good = not one.values
-        case Comparison.AT_LEAST | Comparison.AT_MOST:
-            good = len(one.values) == 1 and bool(_NUMBER.fullmatch(one.values[0]))
-        case Comparison.YEARS_AT_LEAST | Comparison.YEARS_AT_MOST:
-            good = len(one.values) == 1 and bool(_YEARS.fullmatch(one.values[0]))
-        case _:
-            good = bool(one.values) and all(0 < len(value) <= _TEXT_LIMIT for value in one.values)
-    if not good:
-        yield FieldViolation(values, f"are not what {one.comparison} compares with")
-
-
-def _text(place: str, value: str, limit: int, *, required: bool) -> Iterator[FieldViolation]:
-    wrong = text_problem(value, limit, required=required)
-    if wrong:
-        yield FieldViolation(place, wrong)
-
-
-def _few(place: str, given: Sequence[object], most: int) -> Iterator[FieldViolation]:
-    if len(given) > most:
-        yield FieldViolation(place, f"more than {most}")

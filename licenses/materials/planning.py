@@ -6,6 +6,9 @@
    number that the applicant was identified by.
 3. A grant counts that is the accepting department's, in force, and for this item or for any.
 4. Without an applicant a plan tells what nobody has to bring who holds what there is to hold.
+5. Where an applicant holds several licenses that could stand in, they say which one does.
+6. What stands in for a material that the applicant refused is not read for the form either, nor
+   under another material's question; a plan names what it reads for the form.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from licenses.materials.model import (
     Planned,
     Resource,
 )
+from runtime.errors import InvalidArgument
 
 CITIZEN = "GB 11643"
 CREDIT = "GB 32100"
@@ -63,21 +67,101 @@ def plan(item: Item, known: Known) -> tuple[Planned, ...]:
 
 
 def without_consent(planned: Sequence[Planned], agreed: AnyOf[str]) -> tuple[Planned, ...]:
-    """The plan as far as the applicant agreed; the rest must be asked."""
+    """The plan as far as the applicant agreed; the rest must be asked (rule 6)."""
+    kept = {(one.resource, one.item) for one in planned if one.display_name in agreed}
+    refused = {
+        (one.resource, one.item)
+        for one in planned
+        if one.source in CONSENTED and one.display_name not in agreed
+    }
     return tuple(
-        one
+        _narrowed(one, refused - kept)
         if one.source not in CONSENTED or one.display_name in agreed
-        else replace(
-            one,
-            source=MaterialSource.MUST_BE_ASKED,
-            reason="NOT_CONSENTED",
-            detail="the applicant did not agree to have it fetched",
-            detail_zh="申请人未同意代为获取",
-            license="",
-            grant="",
+        else not_fetched(
+            one, "NOT_CONSENTED", "the applicant did not agree to have it fetched",
+            "申请人未同意代为获取",
         )
         for one in planned
+    )  # fmt: skip
+
+
+def refused(planned: Sequence[Planned], reasons: Mapping[str, str]) -> tuple[Planned, ...]:
+    """The plan where the exchange refused questions: what they would have brought must be asked.
+
+    `reasons`: by grant, the reason of the refusal. Raises InvalidArgument (QUESTION_NOT_PLANNED).
+    """
+    if not set(reasons) <= {one.grant for one in planned if one.grant}:
+        raise InvalidArgument(
+            "refused names a grant that nothing of this collection is asked under",
+            reason="QUESTION_NOT_PLANNED",
+            message_zh="refused 中有本次收集未使用的授权",
+        )
+    return tuple(
+        not_fetched(
+            one, reasons[one.grant],
+            f"the exchange did not answer the department ({reasons[one.grant]})",
+            f"受理部门未能取得数据（{reasons[one.grant]}）",
+        )
+        if one.grant and one.grant in reasons
+        else one
+        for one in planned
+    )  # fmt: skip
+
+
+def _narrowed(one: Planned, refused: AnyOf[tuple[str, str]]) -> Planned:
+    return replace(
+        one,
+        items=tuple(item for item in one.items if (one.resource, item) not in refused),
+        fills=tuple(fill for fill in one.fills if (one.resource, fill[0]) not in refused),
     )
+
+
+def not_fetched(one: Planned, reason: str, detail: str, detail_zh: str) -> Planned:
+    """As planned, where it must be asked after all, and why."""
+    return replace(
+        one,
+        source=MaterialSource.MUST_BE_ASKED,
+        reason=reason,
+        detail=detail,
+        detail_zh=detail_zh,
+        license="",
+        grant="",
+        items=(),
+        fills=(),
+        choices=(),
+        copy_sha256="",
+    )
+
+
+def chosen(planned: Sequence[Planned], given: AnyOf[str]) -> tuple[Planned, ...]:
+    """The plan with the licenses that the applicant chose.
+
+    Raises InvalidArgument (LICENSE_NOT_CHOSEN) where one is still open, or what is given is none.
+    """
+    offered = {name for one in planned for name in (*one.choices, one.license) if name}
+    left = [one for one in planned if len(set(one.choices) & set(given)) != (len(one.choices) > 0)]
+    if left or not set(given) <= offered:
+        material = left[0].display_name if left else ""
+        raise InvalidArgument(
+            f"{material}: the applicant holds several such licenses: name the one that stands in"
+            if material
+            else "licenses names one that stands in for no material of the plan",
+            reason="LICENSE_NOT_CHOSEN",
+            message_zh=f"“{material}”：申请人持有多份证照，请指定其一"
+            if material
+            else "所指定的证照不能替代方案中的任何材料",
+        )
+    return tuple(
+        replace(one, license=next(name for name in one.choices if name in given), choices=())
+        if one.choices
+        else one
+        for one in planned
+    )
+
+
+def without_grants(planned: Sequence[Planned]) -> tuple[Planned, ...]:
+    """The plan for who has no business with the accepting department's grants: without names."""
+    return tuple(replace(one, grant="") for one in planned)
 
 
 def entries_needed(handling: Handling, planned: Sequence[Planned]) -> tuple[str, ...]:
@@ -114,6 +198,7 @@ def _planned(item: Item, material: Material, known: Known) -> Planned:
                 detail_zh=zh,
                 license_type=material.license_type,
                 resource=material.resource,
+                item=material.item,
             ),
             **more,  # type: ignore[arg-type]  # fields of Planned
         )
@@ -128,13 +213,18 @@ def _planned(item: Item, material: Material, known: Known) -> Planned:
     if material.license_type:
         found = _license(material, known)
         if found[0] is not None:
-            return said(MaterialSource.HELD_AS_LICENSE, *found[1], license=found[0])
+            several = found[0] if len(found[0]) > 1 else ()
+            return said(
+                MaterialSource.HELD_AS_LICENSE, *found[1],
+                license=next(iter(found[0]), ""), choices=several,
+            )  # fmt: skip
         why = found[1]
     if material.resource:
         source, why, grant, items = _under_grant(item, material, known)
         if source is not None:
             return said(
-                source, *why, grant=grant, item=material.item, items=items,
+                source, *why, grant=grant, items=items,
+                fills=_fills(material.resource, known.handling, items),
                 signed_requests=known.resources[material.resource].signed_requests,
             )  # fmt: skip
     for proof in known.handling.proofs:
@@ -147,19 +237,22 @@ def _planned(item: Item, material: Material, known: Known) -> Planned:
 _Why = tuple[str, str, str]
 
 
-def _license(material: Material, known: Known) -> tuple[str | None, _Why]:
-    """The license that stands in (its name, "" for anybody's) or None, and why."""
+def _license(material: Material, known: Known) -> tuple[tuple[str, ...] | None, _Why]:
+    """Licenses that could stand in (their names; of anybody's none) or None, and why."""
     if material.license_type not in known.types:
         return None, ("LICENSE_TYPE_UNKNOWN", "no such license type is known to this node",
                       "本节点没有该证照类型")  # fmt: skip
     if known.held is None:
-        return "", ("LICENSE_TYPE_KNOWN", "whoever holds this electronic license need not bring it",
+        return (), ("LICENSE_TYPE_KNOWN", "whoever holds this electronic license need not bring it",
                     "持有该电子证照的申请人免交")  # fmt: skip
     of_type = [one for one in known.held if one.type_name == material.license_type]
-    for one in of_type:
-        if one.in_force:
-            return one.name, ("LICENSE_HELD", "the applicant holds it as an electronic license",
-                              "申请人已持有该电子证照")  # fmt: skip
+    good = tuple(one.name for one in of_type if one.in_force)
+    if len(good) > 1:
+        return good, ("LICENSES_HELD", "the applicant holds several: they say which one it is",
+                      "申请人持有多份该电子证照：请选择其一")  # fmt: skip
+    if good:
+        return good, ("LICENSE_HELD", "the applicant holds it as an electronic license",
+                      "申请人已持有该电子证照")  # fmt: skip
     if of_type:
         return None, ("LICENSE_NOT_IN_FORCE", "the applicant's license is not in force",
                       "申请人的该证照不在有效状态")  # fmt: skip
@@ -213,3 +306,13 @@ def _items(material: Material, handling: Handling, given: AnyOf[str]) -> tuple[s
         if source.resource == material.resource
     }
     return tuple(sorted({material.item} | (wanted & set(given))))
+
+
+def _fills(resource: str, handling: Handling, items: AnyOf[str]) -> tuple[tuple[str, str], ...]:
+    """Which of the items fill the form, each with the name of its field."""
+    return tuple(
+        (source.item, one.display_name)
+        for one in handling.fields
+        for source in one.sources
+        if source.resource == resource and source.item in items
+    )

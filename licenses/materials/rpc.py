@@ -6,34 +6,43 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
+from licenses.holders import HOLDERS
 from licenses.materials import messages
 from licenses.materials.collecting import Collecting
-from licenses.materials.keeping import Keeping
-from licenses.materials.model import MaterialSource
+from licenses.materials.filling import ENTRIES_MISSING
+from licenses.materials.keeping import CONSENT_ENDED, Keeping, told_to
+from licenses.materials.model import MaterialSource, Planned
 from licenses.materials.service import Materials
 from licenses.texts import check_text
 from licenses.v1 import materials_pb2 as pb
 from licenses.wire import run_in
-from runtime.database import Database, check_request_id
-from runtime.identity import Role
-from runtime.paging import last_of, page_size, token_after
+from runtime.database import Database, UnitOfWork, check_request_id
+from runtime.errors import FailedPrecondition, InvalidArgument
+from runtime.identity import Role, check_holder
+from runtime.paging import last_of, page_size, token_after, token_after_moment
 from runtime.rpc import ANY_ROLE, Call
 
 _DEPARTMENTS = frozenset({Role.DEPARTMENT})
-_IDENTIFYING = frozenset({Role.COUNTER, Role.APPLICANT})
+#: Service items of a page of the report: each is planned.
+_REPORTED = 100
+_ANYBODY = ANY_ROLE | {Role.APPLICANT}
+_COLLECTING = HOLDERS | _DEPARTMENTS
 POLICY: Mapping[str, frozenset[Role]] = {
     "PutHandling": frozenset({Role.DEPARTMENT, Role.ADMINISTRATOR}),
-    "GetHandling": ANY_ROLE,
+    "GetHandling": _ANYBODY,
     "ListHandlings": ANY_ROLE,
-    "ListServiceItems": ANY_ROLE,
-    "PlanMaterials": ANY_ROLE,
-    "BeginCollection": _IDENTIFYING,
-    "CollectMaterials": _DEPARTMENTS,
-    "GetCollection": _DEPARTMENTS,
-    "EndCollection": _IDENTIFYING,
+    "ListServiceItems": _ANYBODY,
+    "PlanMaterials": _ANYBODY,
+    "ReportMaterials": _ANYBODY,
+    "BeginCollection": HOLDERS,
+    "CollectMaterials": _COLLECTING,
+    "GetCollection": _COLLECTING,
+    "ListCollections": HOLDERS,
+    "EndCollection": HOLDERS,
     "GetCollectedDocument": _DEPARTMENTS,
 }
 
@@ -138,6 +147,22 @@ class MaterialRpc:
 
         return await run_in(self._threads, run)
 
+    async def ReportMaterials(  # noqa: N802
+        self, request: pb.ReportMaterialsRequest, _call: Call
+    ) -> pb.ReportMaterialsResponse:
+        """See the proto."""
+
+        def run() -> pb.ReportMaterialsResponse:
+            size = page_size(request.page_size, greatest=_REPORTED)
+            found, following = self._materials.report(
+                request.parent, size=size, token=request.page_token
+            )
+            return pb.ReportMaterialsResponse(
+                reports=[messages.to_report(one) for one in found], next_page_token=following
+            )
+
+        return await run_in(self._threads, run)
+
     async def BeginCollection(  # noqa: N802
         self, request: pb.BeginCollectionRequest, call: Call
     ) -> pb.BeginCollectionResponse:
@@ -146,36 +171,50 @@ class MaterialRpc:
         def run() -> pb.BeginCollectionResponse:
             check_request_id(request.request_id)
             check_text(request.consent, name="consent")
-            planned = self._collecting.ready(
-                request.service_item,
-                request.holder_code,
-                tuple(request.materials),
-                request.request_id,
-                call.principal,
-            )
+            method, actor = "BeginCollection", call.principal.system
+            # A repeat is not planned again: what is held may have changed.
+            repeated = self._database.held.answered(actor, method, request.request_id)
+            planned = () if repeated else self._ready(request, call)
             with self._database.unit_of_work() as work:
                 return work.once(
-                    call.principal.system,
-                    "BeginCollection",
+                    actor,
+                    method,
                     request,
                     request.request_id,
                     pb.BeginCollectionResponse,
-                    lambda: pb.BeginCollectionResponse(
-                        collection=messages.to_collection(
-                            self._collecting.begin(
-                                work,
-                                planned,
-                                service_item=request.service_item,
-                                holder_code=request.holder_code,
-                                agreed=tuple(request.materials),
-                                consent=request.consent,
-                                principal=call.principal,
-                            )
-                        )
-                    ),
+                    lambda: self._begun(work, planned, request, call),
                 )
 
         return await run_in(self._threads, run)
+
+    def _ready(self, request: pb.BeginCollectionRequest, call: Call) -> tuple[Planned, ...]:
+        return self._collecting.ready(
+            request.service_item,
+            request.holder_code,
+            tuple(request.materials),
+            tuple(request.licenses),
+            call.principal,
+        )
+
+    def _begun(
+        self,
+        work: UnitOfWork,
+        planned: tuple[Planned, ...],
+        request: pb.BeginCollectionRequest,
+        call: Call,
+    ) -> pb.BeginCollectionResponse:
+        begun = self._collecting.begin(
+            work,
+            planned,
+            service_item=request.service_item,
+            holder_code=request.holder_code,
+            agreed=tuple(request.materials),
+            consent=request.consent,
+            principal=call.principal,
+        )
+        told = messages.to_collection(told_to(call.principal, begun))
+        told.entries.extend(self._collecting.entries(begun))
+        return pb.BeginCollectionResponse(collection=told)
 
     async def CollectMaterials(  # noqa: N802
         self, request: pb.CollectMaterialsRequest, call: Call
@@ -183,38 +222,73 @@ class MaterialRpc:
         """See the proto."""
 
         def run() -> pb.CollectMaterialsResponse:
-            given = [
-                messages.answered_of(one, number) for number, one in enumerate(request.answers)
-            ]
+            messages.answers_of(request.answers)
             repeated = self._collected(request, call)
             if repeated is not None:
                 return repeated
-            collection, facts, indices = self._collecting.proven(
-                request.collection, request.holder_code, given, call.principal
-            )
-            with self._database.unit_of_work() as work:
-                # The first answer is kept without the form, which stands in the collection only.
-                answered = work.once(
-                    call.principal.system,
-                    "CollectMaterials",
-                    request,
-                    request.request_id,
-                    pb.CollectMaterialsResponse,
-                    lambda: _named(
-                        self._collecting.collect(
-                            work,
-                            collection,
-                            facts,
-                            indices,
-                            holder_code=request.holder_code,
-                            entries=dict(request.entries),
-                            principal=call.principal,
-                        ).name
-                    ),
-                )
-            return self._whole(answered, call)
+            answers = self._with_kept(request, call)
+            try:
+                return self._done(request, answers, call)
+            except FailedPrecondition as error:
+                if error.reason == CONSENT_ENDED:
+                    self._keeping.run_out()
+                raise
+            except InvalidArgument as error:
+                # They are proven, and nobody is asked about the applicant twice.
+                if error.reason == ENTRIES_MISSING:
+                    queried = {
+                        one.query.grant: one.SerializeToString()
+                        for one in answers
+                        if one.HasField("query")
+                    }
+                    name, system = request.collection, call.principal.system
+                    self._keeping.keep_answers(name, system, queried)
+                raise
 
         return await run_in(self._threads, run)
+
+    def _with_kept(
+        self, request: pb.CollectMaterialsRequest, call: Call
+    ) -> list[pb.CollectedAnswer]:
+        """The answers of a request, and what an earlier one left for this collection."""
+        given = list(request.answers)
+        told = {one.query.grant for one in given} | {one.grant for one in request.refused}
+        kept = self._keeping.answered(request.collection, call.principal.system)
+        return given + [
+            pb.CollectedAnswer.FromString(one) for grant, one in kept.items() if grant not in told
+        ]
+
+    def _done(
+        self, request: pb.CollectMaterialsRequest, answers: list[pb.CollectedAnswer], call: Call
+    ) -> pb.CollectMaterialsResponse:
+        proven = self._collecting.proven(
+            request.collection,
+            request.holder_code,
+            messages.answers_of(answers),
+            messages.refused_of(request.refused),
+            call.principal,
+        )
+        entries = dict(request.entries)
+        proven = self._collecting.copied(proven, entries=entries, principal=call.principal)
+        with self._database.unit_of_work() as work:
+            # The first answer is kept without the form, which stands in the collection only.
+            answered = work.once(
+                call.principal.system,
+                "CollectMaterials",
+                request,
+                request.request_id,
+                pb.CollectMaterialsResponse,
+                lambda: _named(
+                    self._collecting.collect(
+                        work,
+                        proven,
+                        holder_code=request.holder_code,
+                        entries=entries,
+                        principal=call.principal,
+                    ).name
+                ),
+            )
+        return self._whole(answered, request.holder_code, call)
 
     def _collected(
         self, request: pb.CollectMaterialsRequest, call: Call
@@ -232,27 +306,74 @@ class MaterialRpc:
                 pb.CollectMaterialsResponse,
                 lambda: _named(request.collection),
             )
-        return self._whole(answered, call)
+        return self._whole(answered, request.holder_code, call)
 
     def _whole(
-        self, answered: pb.CollectMaterialsResponse, call: Call
+        self, answered: pb.CollectMaterialsResponse, holder_code: str, call: Call
     ) -> pb.CollectMaterialsResponse:
-        found = self._keeping.get(answered.collection.name, call.principal)
-        return pb.CollectMaterialsResponse(collection=messages.to_collection(found))
+        found = self._keeping.own(answered.collection.name, holder_code, call.principal)
+        told = messages.to_collection(told_to(call.principal, found))
+        return pb.CollectMaterialsResponse(collection=told)
 
-    def GetCollection(  # noqa: N802
+    async def GetCollection(  # noqa: N802
         self, request: pb.GetCollectionRequest, call: Call
     ) -> pb.GetCollectionResponse:
         """See the proto."""
-        found = self._keeping.get(request.name, call.principal)
-        return pb.GetCollectionResponse(collection=messages.to_collection(found))
+
+        def run() -> pb.GetCollectionResponse:
+            name, code = request.name, request.holder_code
+            applicants = bool(code) and check_holder(call.principal, code)
+            found = (
+                self._keeping.of_applicant(name, code, call.principal)
+                if applicants
+                else self._keeping.read(name, call.principal)
+            )
+            told = messages.to_collection(found)
+            told.consent_salt = found.consent_salt
+            told.entries.extend(self._collecting.entries(found))
+            if applicants:
+                told.looks.extend(messages.to_looks(self._keeping.looks(found)))
+            else:
+                told.answered.extend(self._keeping.answered(name, call.principal.system))
+            return pb.GetCollectionResponse(collection=told)
+
+        return await run_in(self._threads, run)
+
+    def ListCollections(  # noqa: N802
+        self, request: pb.ListCollectionsRequest, call: Call
+    ) -> pb.ListCollectionsResponse:
+        """See the proto."""
+        size = page_size(request.page_size)
+        found = self._keeping.listed(
+            request.holder_code, call.principal, size=size, token=request.page_token
+        )
+        last = found[size - 1] if len(found) > size else None
+        return pb.ListCollectionsResponse(
+            collections=[messages.to_collection(one) for one in found[:size]],
+            next_page_token=token_after_moment(last.create_time, last.id) if last else "",
+        )
 
     def EndCollection(  # noqa: N802
         self, request: pb.EndCollectionRequest, call: Call
     ) -> pb.EndCollectionResponse:
         """See the proto."""
-        ended = self._keeping.end(request.name, request.holder_code, call.principal)
-        return pb.EndCollectionResponse(collection=messages.to_collection(ended))
+        with self._database.unit_of_work() as work:
+            return work.once(
+                call.principal.system,
+                "EndCollection",
+                request,
+                # Without an id a repeat finds it ended, and leaves no second record.
+                request.request_id or secrets.token_hex(8),
+                pb.EndCollectionResponse,
+                lambda: self._ended(work, request, call),
+            )
+
+    def _ended(
+        self, work: UnitOfWork, request: pb.EndCollectionRequest, call: Call
+    ) -> pb.EndCollectionResponse:
+        ended = self._keeping.end(work, request.name, request.holder_code, call.principal)
+        told = messages.to_collection(told_to(call.principal, ended))
+        return pb.EndCollectionResponse(collection=told)
 
     def GetCollectedDocument(  # noqa: N802
         self, request: pb.GetCollectedDocumentRequest, call: Call

@@ -5,7 +5,7 @@
 2. A rule approves, or it refers to a person; it never refuses. What is absent or cannot be read
    does not hold.
 3. A fact counts where it comes from a license, a record, or was verified. What was merely entered
-   counts for PRESENT only: nobody is approved on their own word.
+   counts for nothing, not even for PRESENT: nobody is approved on their own word.
 """
 
 from __future__ import annotations
@@ -54,11 +54,9 @@ def decide(
 def holds(condition: Condition, form: Mapping[str, Filled], today: date) -> bool:
     """Whether a condition holds."""
     filled = form.get(condition.field)
-    if filled is None or not filled.value:
+    if filled is None or not filled.value or filled.source == ENTERED:
         return False
-    if condition.comparison is Comparison.PRESENT:
-        return True
-    return filled.source != ENTERED and _compare(condition, filled.value, today)
+    return condition.comparison is Comparison.PRESENT or _compare(condition, filled.value, today)
 
 
 def _compare(condition: Condition, value: str, today: date) -> bool:

@@ -8,20 +8,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from dataclasses import replace
 from datetime import datetime
-
-import orjson
+from functools import cache
 
 from licenses import store as licenses
 from licenses.holder_index import HolderIndex
 from licenses.materials import planning, store
-from licenses.materials.model import Disposition, Handling, Item, Planned, check_handling
+from licenses.materials.handlings import check_handling, digest_of
+from licenses.materials.model import Disposition, Handling, Item, Planned
 from licenses.materials.planning import CITIZEN, CREDIT, HeldLicense, Known
+from licenses.materials.reporting import Line, line_of
 from licenses.materials.surroundings import Surroundings
 from licenses.model import License, LicenseState, is_expired
+from licenses.texts import TEXT_LIMIT
 from licenses.types.service import Types
 from runtime import names
 from runtime.clock import Clock, china_date
@@ -35,7 +36,7 @@ from runtime.errors import (
 )
 from runtime.idcodes import citizen_number_problem, credit_code_problem
 from runtime.identity import Principal, Role, check_holder
-from runtime.records import make_record
+from runtime.records import canonical, make_record
 
 _HELD_AT_MOST = 1000
 
@@ -127,9 +128,7 @@ class Materials:
                     "service_item": made.service_item,
                     "version": made.version,
                     "handled_at_once": "yes" if made.handled_at_once else "no",
-                    "sha256": hashlib.sha256(
-                        orjson.dumps([made.fields, made.filled_materials, made.proofs, made.rule])
-                    ).hexdigest(),
+                    "sha256": digest_of(made),
                 },
             )
         )
@@ -171,7 +170,10 @@ class Materials:
     ) -> tuple[tuple[Planned, ...], tuple[str, ...]]:
         """The plan of an item's materials, and the form's fields that must be entered. Audited.
 
-        Raises NotFound, InvalidArgument (BAD_HOLDER_CODE), PermissionDenied (NOT_A_COUNTER).
+        A grant's name is told to its own department, and to counters.
+
+        Raises NotFound, InvalidArgument (BAD_HOLDER_CODE), PermissionDenied
+        (APPLICANT_NOT_IDENTIFIED).
         """
         if holder_code:
             check_identified(principal, holder_code)
@@ -183,14 +185,25 @@ class Materials:
                         "materials_planned",
                         at=self._clock.now(),
                         actor=principal.system,
-                        facts={
-                            "service_item": service_item,
-                            "licenses": [one.license for one in planned if one.license],
+                        facts={"service_item": service_item},
+                        commitments={
+                            "holder_code": holder_code.encode(),
+                            "licenses": canonical([one.license for one in planned if one.license]),
                         },
-                        commitments={"holder_code": holder_code.encode()},
                     )
                 )
-        return planned, planning.entries_needed(handling, planned)
+        entries = planning.entries_needed(handling, planned)
+        own = names.department_of(service_item) == principal.department
+        if not own and not principal.has(Role.COUNTER):
+            planned = planning.without_grants(planned)
+        return planned, entries
+
+    def purpose(self, service_item: str) -> str:
+        """What an item's materials are used for, for people; raises nothing where it is gone."""
+        try:
+            return f"办理{self._around.item(service_item).display_name}"[:TEXT_LIMIT]
+        except NotFound:
+            return f"办理{service_item.rpartition('/')[2]}"
 
     def titles(self, service_item: str) -> tuple[str, str]:
         """What people call the item, and its department. Raises NotFound."""
@@ -214,22 +227,46 @@ class Materials:
                 if holder_code
                 else None
             )
+        return handling, self._plan(item, handling, held, holder_code, _Asked(self._around))
+
+    def report(self, parent: str, *, size: int, token: str) -> tuple[list[Line], str]:
+        """A page of service items, each before and after; and the token of the next page.
+
+        As for whoever holds what there is to hold: nobody is looked up.
+        """
+        found, following = self._around.items(parent, size=size, token=token)
+        with self._database.reading() as session:
+            handled = store.handlings_of(session, [one.name for one in found])
+        asked, lines = _Asked(self._around), []
+        for item in found:
+            handling = handled.get(item.name) or Handling(service_item=item.name)
+            lines.append(line_of(item, handling, self._plan(item, handling, None, "", asked)))
+        return lines, following
+
+    def _plan(
+        self,
+        item: Item,
+        handling: Handling,
+        held: list[License] | None,
+        holder_code: str,
+        asked: _Asked,
+    ) -> tuple[Planned, ...]:
         resources = {
             name: found
             for name in {one.resource for one in item.materials if one.resource}
-            if (found := self._around.resource(name)) is not None
+            if (found := asked.resource(name)) is not None
         }
         now = self._clock.now()
         known = Known(
             handling=handling,
             resources=resources,
-            grants=self._around.grants(names.department_of(service_item)) if resources else (),
+            grants=asked.grants(names.department_of(item.name)) if resources else (),
             types=self._known_types(item),
             held=None if held is None else [_held(one, now) for one in held],
             standard=_standard(holder_code) if holder_code else "",
             now=now,
         )
-        return handling, planning.plan(item, known)
+        return planning.plan(item, known)
 
     def _known_types(self, item: Item) -> set[str]:
         found = set()
@@ -240,6 +277,14 @@ class Materials:
                 continue
             found.add(name)
         return found
+
+
+class _Asked:
+    """What the node was asked while one question is answered: each thing once."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self.resource = cache(around.resource)
+        self.grants = cache(around.grants)
 
 
 def in_force(one: License, now: datetime) -> bool:

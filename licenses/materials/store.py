@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ import orjson
 import sqlalchemy as sa
 from sqlmodel import Field, Session, col, select
 
+from licenses.materials.looks import store as looks
 from licenses.materials.model import (
     Collection,
     CollectionState,
@@ -33,6 +35,9 @@ from licenses.materials.model import (
 )
 from licenses.store import Table
 from runtime.database import UtcDateTime
+
+#: Ids in one statement.
+_AT_ONCE = 500
 
 
 class HandlingRow(Table, table=True):
@@ -55,7 +60,10 @@ class CollectionRow(Table, table=True):
     """The materials of one application."""
 
     __tablename__ = "material_collection"
-    __table_args__ = (sa.Index("collection_of_department", "department", "id"),)
+    __table_args__ = (
+        sa.Index("collection_of_department", "department", "id"),
+        sa.Index("collection_of_holder", "holder_index", "create_time", "id"),
+    )
 
     id: str = Field(primary_key=True, max_length=32)
     service_item: str = Field(max_length=200)
@@ -68,6 +76,10 @@ class CollectionRow(Table, table=True):
     expire_time: datetime = Field(sa_type=UtcDateTime)
     collect_time: datetime | None = Field(sa_type=UtcDateTime, nullable=True)
     actor: str = Field(max_length=200)
+    consent: str = Field(sa_type=sa.Text)
+    consent_salt: str = Field(max_length=64)
+    #: Answers that were handed in for a form that was not whole, until it is collected or ends.
+    answers_json: str = Field(sa_type=sa.Text)
 
 
 # Handlings.
@@ -170,15 +182,75 @@ def add_collection(session: Session, one: Collection) -> None:
             expire_time=one.expire_time,
             collect_time=one.collect_time,
             actor=one.actor,
+            consent=one.consent,
+            consent_salt=one.consent_salt,
+            answers_json="",
         )
     )
     session.flush()
 
 
-def collection(session: Session, collection_id: str) -> Collection | None:
-    """A collection."""
-    row = session.get(CollectionRow, collection_id)
+def collection(session: Session, collection_id: str, *, lock: bool = False) -> Collection | None:
+    """A collection; `lock` holds its row until the transaction ends."""
+    row = session.get(
+        CollectionRow, collection_id, with_for_update=lock or None, populate_existing=lock
+    )
     return None if row is None else _collection(row)
+
+
+def keep_answers(session: Session, collection_id: str, answers: str) -> None:
+    """Keep what was answered, for the next try; of one that is still CONSENTED."""
+    session.execute(
+        sa.update(CollectionRow)
+        .where(
+            col(CollectionRow.id) == collection_id,
+            col(CollectionRow.state) == CollectionState.CONSENTED.value,
+        )
+        .values(answers_json=answers)
+    )
+
+
+def answers(session: Session, collection_id: str) -> str:
+    """What was answered at an earlier try, as it was kept; "" for nothing."""
+    statement = select(CollectionRow.answers_json).where(col(CollectionRow.id) == collection_id)
+    return session.exec(statement).first() or ""
+
+
+def drop_answers(session: Session, now: datetime) -> None:
+    """Forget what was answered for what was not collected in the time of its consent."""
+    row = CollectionRow
+    session.execute(
+        sa.update(row)
+        .where(col(row.expire_time) <= now, col(row.answers_json) != "")
+        .values(answers_json="")
+    )
+
+
+def run_out(now: datetime) -> Any:
+    """A SELECT of the ids of what was not collected in the time of its consent."""
+    return select(CollectionRow.id).where(
+        col(CollectionRow.state) == CollectionState.CONSENTED.value,
+        col(CollectionRow.expire_time) <= now,
+    )
+
+
+def collections_of(
+    session: Session, holder_index: bytes, *, before: tuple[datetime, str] | None, size: int
+) -> list[Collection]:
+    """Collections of an applicant, newest first; those after `before` in that order."""
+    row = CollectionRow
+    conditions: list[Any] = [col(row.holder_index) == holder_index]
+    if before is not None:
+        at, last = before
+        same = sa.and_(col(row.create_time) == at, col(row.id) < last)
+        conditions.append(sa.or_(col(row.create_time) < at, same))
+    statement = (
+        select(row)
+        .where(*conditions)
+        .order_by(col(row.create_time).desc(), col(row.id).desc())
+        .limit(size)
+    )
+    return [_collection(found) for found in session.exec(statement)]
 
 
 def move(
@@ -191,7 +263,7 @@ def move(
     at: datetime | None = None,
 ) -> bool:
     """Move a collection on that is still CONSENTED; whether this call moved it."""
-    values: dict[str, Any] = {"state": after.value}
+    values: dict[str, Any] = {"state": after.value, "answers_json": ""}
     if result is not None:
         values |= {
             "plan_json": orjson.dumps(plan).decode(),
@@ -209,15 +281,52 @@ def move(
     return bool(done.rowcount)  # type: ignore[attr-defined]  # an UPDATE has one
 
 
-def forget_collections(session: Session, before: datetime) -> int:
-    """Remove what nobody collected, where the consent was over before an instant; how many."""
+def forget_collections(session: Session, before: datetime) -> list[str]:
+    """Remove what nobody collected, where the consent was over before an instant; their ids."""
     row = CollectionRow
-    done = session.execute(
-        sa.delete(row).where(
-            col(row.state) != CollectionState.COLLECTED.value, col(row.expire_time) < before
-        )
+    return _forget(
+        session, col(row.state) != CollectionState.COLLECTED.value, col(row.expire_time) < before
     )
-    return int(done.rowcount)  # type: ignore[attr-defined]  # a DELETE has one
+
+
+def forget_collected(
+    session: Session, before: datetime, collections: Sequence[str] | None = None
+) -> list[str]:
+    """Remove what was collected before an instant: all, or of some by id; ids of the removed."""
+    row = CollectionRow
+    wanted = [] if collections is None else [col(row.id).in_(collections)]
+    return _forget(
+        session,
+        col(row.state) == CollectionState.COLLECTED.value,
+        col(row.collect_time) < before,
+        *wanted,
+    )
+
+
+def _forget(session: Session, *conditions: Any) -> list[str]:
+    done = session.execute(
+        sa.delete(CollectionRow).where(*conditions).returning(col(CollectionRow.id))
+    )
+    gone = list(done.scalars())
+    for start in range(0, len(gone), _AT_ONCE):
+        looks.forget(session, gone[start : start + _AT_ONCE])
+    return gone
+
+
+def collected(session: Session, before: datetime, *, after: str, size: int) -> list[str]:
+    """Ids of what was collected before an instant, in order, after one."""
+    row = CollectionRow
+    statement = (
+        select(row.id)
+        .where(
+            col(row.state) == CollectionState.COLLECTED.value,
+            col(row.collect_time) < before,
+            col(row.id) > after,
+        )
+        .order_by(col(row.id))
+        .limit(size)
+    )
+    return list(session.exec(statement))
 
 
 def _collection(row: CollectionRow) -> Collection:
@@ -233,11 +342,21 @@ def _collection(row: CollectionRow) -> Collection:
         expire_time=row.expire_time,
         collect_time=row.collect_time,
         actor=row.actor,
+        consent=row.consent,
+        consent_salt=row.consent_salt,
     )
 
 
 def _planned(one: dict[str, Any]) -> Planned:
-    return Planned(**{**one, "source": MaterialSource(one["source"]), "items": tuple(one["items"])})
+    return Planned(
+        **{
+            **one,
+            "source": MaterialSource(one["source"]),
+            "items": tuple(one["items"]),
+            "choices": tuple(one.get("choices", ())),
+            "fills": tuple((item, name) for item, name in one.get("fills", ())),
+        }
+    )
 
 
 def _result(one: dict[str, Any]) -> Result:
@@ -248,4 +367,8 @@ def _result(one: dict[str, Any]) -> Result:
         decision=Decision(one["decision"]),
         outcomes=tuple(RuleOutcome(**outcome) for outcome in one["outcomes"]),
         log_indices=tuple(one["log_indices"]),
+        # Of collections from before these were kept there are none.
+        handling_version=one.get("handling_version", 0),
+        handling_sha256=one.get("handling_sha256", ""),
+        salt=one.get("salt", ""),
     )

@@ -7,7 +7,7 @@ node's own certificate. It reads no data of anybody: that, the accepting departm
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC
 from typing import Any, Final, Protocol
 
@@ -56,8 +56,8 @@ class Surroundings(Protocol):
         """All grants of a department."""
         ...
 
-    def log_index(self, answer: Answered) -> int:
-        """Where an answer's leaf is in the log.
+    def log_indices(self, answers: Sequence[Answered]) -> tuple[int, ...]:
+        """Where the leaves of answers are in the log.
 
         Raises InvalidArgument (ANSWER_NOT_PROVEN) where another leaf is there, or none.
         """
@@ -120,13 +120,19 @@ class NodeSurroundings:
                 return
             request.page_token = page.next_page_token
 
-    def log_index(self, answer: Answered) -> int:
-        """See Surroundings. Waits for the log to take the leaf in."""
+    def log_indices(self, answers: Sequence[Answered]) -> tuple[int, ...]:
+        """See Surroundings. Waits for the log to take the leaves in: so long for all together."""
+        deadline = time.monotonic() + LOG_SECONDS
+        return tuple(self._log_index(one, deadline) for one in answers)
+
+    def _log_index(self, answer: Answered, deadline: float) -> int:
         request = audit_pb2.GetInclusionProofRequest(
             shard=answer.shard, batch=answer.batch, position=answer.position
         )
         try:
-            index = _until_there(lambda: call_node(self._audit.GetInclusionProof, request).index)
+            index = _until_there(
+                lambda: call_node(self._audit.GetInclusionProof, request).index, deadline
+            )
         except NotFound:
             raise _not_in_log() from None
         there = call_node(
@@ -137,8 +143,7 @@ class NodeSurroundings:
         return int(index)
 
 
-def _until_there(ask: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + LOG_SECONDS
+def _until_there(ask: Callable[[], Any], deadline: float) -> Any:
     while True:
         try:
             return ask()

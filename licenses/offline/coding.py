@@ -12,12 +12,12 @@ from licenses.offline.model import (
     Cached,
     OfflineCode,
     OfflineOutcome,
-    Reason,
     claims_of,
     code_of,
     decide,
     refused,
 )
+from licenses.offline.reasons import Reason
 from licenses.presenting_keys import PresentingKeys, TrustedKey
 from licenses.tokens import FOREIGN, WRONG, TokenError, read_cwt, write_cwt
 from runtime.errors import InvalidArgument
@@ -91,6 +91,8 @@ def read_code(text: str, trusted: Mapping[bytes, TrustedKey]) -> OfflineCode:
     code = code_of(read.claims)
     if not read.key.valid_from <= code.issued_at < read.key.valid_to:
         raise TokenError(FOREIGN)  # a key that was over signs nothing
+    if read.key.issuer not in ("", code.issuer):
+        raise TokenError(FOREIGN)  # it speaks for its own node
     return code
 
 

@@ -4,11 +4,17 @@
    level Q. It says the fields that the holder chose and no other.
 2. It names its verifier where the holder named one, its purpose, its end, and where the license's
    status stands. It is bound to its holder by a slow hash of their number, which whoever sees the
-   person's card compares: a screenshot serves nobody else. A hash of a number that has few values
-   is slow to try out, not impossible.
+   person's card compares: then a screenshot serves nobody else. Where nobody compared a card the
+   answer says so. Whoever has a picture of the code can try numbers out: of a person whose region
+   and birthday are known there are 1,000, at a tenth of a second each on one core.
 3. Checks are asked in one order. FAILED is what is wrong for certain; what only a fresh list could
    tell (stale trust, a stale or missing status list) is INDETERMINATE, and the age is told.
 4. What a stale list says of an end for good still counts: nothing takes that back.
+5. A key speaks for the node that it was fetched from: a code or a list that names another issuer is
+   not believed, nor is the list of one node for the codes of another.
+6. Whether its holder ended the code is known online alone: offline that is told as not compared.
+7. A license from the last day says since when it is one: a list from before knows nothing of it.
+   Older ones are in every list that is believed, and say nothing.
 """
 
 from __future__ import annotations
@@ -19,9 +25,17 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any, Final
 
+from licenses.checks import (
+    BOUND_TO_NOBODY,
+    CARD_NOT_SEEN,
+    MAY_BE_ENDED,
+    NOT_YET_LISTED,
+    Check,
+    NotCompared,
+)
+from licenses.offline.reasons import SENTENCES, UNCERTAIN, Reason
 from licenses.statuslist.model import STATUS, Status, StatusList, StatusRef
 from licenses.texts import same_purpose
 from licenses.tokens import TokenError
@@ -38,42 +52,14 @@ TYPE_CODE, TYPE_NAME, FIELDS, PURPOSE, HOLDER, BOUND = (
     -70005,
     -70006,
 )
+NEW: Final = -70007
 _SALT: Final = 16
 _HASH: Final = 16
-_SCRYPT_N: Final = 1 << 12
+_SCRYPT_N: Final = 1 << 15
+_SCRYPT_MEMORY: Final = 64 * 1024 * 1024
 #: How long a cached presenting trust list is believed.
 TRUST_FRESH: Final = timedelta(days=30)
 SKEW: Final = timedelta(minutes=5)
-
-
-class Reason(StrEnum):
-    """Why an offline code did not pass."""
-
-    QR_UNREADABLE = "QR_UNREADABLE"
-    FOREIGN_KEY = "FOREIGN_KEY"
-    SIGNATURE_WRONG = "SIGNATURE_WRONG"
-    QR_EXPIRED = "QR_EXPIRED"
-    QR_NOT_YET_VALID = "QR_NOT_YET_VALID"
-    WRONG_AUDIENCE = "WRONG_AUDIENCE"
-    WRONG_PURPOSE = "WRONG_PURPOSE"
-    HOLDER_DIFFERS = "HOLDER_DIFFERS"
-    LICENSE_NOT_IN_FORCE = "LICENSE_NOT_IN_FORCE"
-    LICENSE_SUSPENDED = "LICENSE_SUSPENDED"
-    STATUS_LIST_MISSING = "STATUS_LIST_MISSING"
-    STATUS_LIST_NOT_GOOD = "STATUS_LIST_NOT_GOOD"
-    STATUS_LIST_STALE = "STATUS_LIST_STALE"
-    TRUST_LIST_STALE = "TRUST_LIST_STALE"
-
-
-#: Of these nothing is certain.
-UNCERTAIN: Final = frozenset(
-    {
-        Reason.STATUS_LIST_MISSING,
-        Reason.STATUS_LIST_NOT_GOOD,
-        Reason.STATUS_LIST_STALE,
-        Reason.TRUST_LIST_STALE,
-    }
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,26 +78,21 @@ class OfflineCode:
     fields: Mapping[str, str] = field(repr=False)
     status: StatusRef
     holder: bytes | None = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OfflineCheck:
-    """One check; `passed` None is uncertain."""
-
-    name: str
-    passed: bool | None
-    detail: str
-    detail_zh: str
+    #: Since when the license is one, where a list that is still good may be from before.
+    new_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfflineOutcome:
-    """What a verifier learns offline: `code` where its signature is good, and no certain fault."""
+    """What a verifier learns offline: `code` where its signature is good, and no certain fault.
+
+    A check whose `passed` is None was not made, or only a fresh list could tell.
+    """
 
     reason: Reason | None
     summary: str
     summary_zh: str
-    checks: tuple[OfflineCheck, ...]
+    checks: tuple[Check, ...]
     code: OfflineCode | None = None
     status_as_of: datetime | None = None
 
@@ -126,7 +107,9 @@ class OfflineOutcome:
 def holder_hash(code: str, salt: bytes | None = None) -> bytes:
     """Salt and slow hash of a holder's number, 32 bytes."""
     salt = os.urandom(_SALT) if salt is None else salt
-    made = hashlib.scrypt(code.encode(), salt=salt, n=_SCRYPT_N, r=8, p=1, dklen=_HASH)
+    made = hashlib.scrypt(
+        code.encode(), salt=salt, n=_SCRYPT_N, r=8, p=1, maxmem=_SCRYPT_MEMORY, dklen=_HASH
+    )
     return salt + made
 
 
@@ -148,8 +131,11 @@ def claims_of(code: OfflineCode) -> dict[int, Any]:
         TYPE_CODE: code.type_code,
         TYPE_NAME: code.type_name,
         FIELDS: dict(code.fields),
-        PURPOSE: code.purpose,
     }
+    if code.purpose:
+        claims[PURPOSE] = code.purpose
+    if code.new_since is not None:
+        claims[NEW] = int(code.new_since.timestamp())
     if code.audience:
         claims[AUD] = code.audience
     if code.purpose_bound:
@@ -168,7 +154,7 @@ def code_of(claims: Mapping[Any, Any]) -> OfflineCode:
             presentation_id=_is(claims[CTI], bytes).hex(),
             issuer=_is(claims[ISS], str),
             audience=_is(claims.get(AUD, ""), str),
-            purpose=_is(claims[PURPOSE], str),
+            purpose=_is(claims.get(PURPOSE, ""), str),
             purpose_bound=_is(claims.get(BOUND, False), bool),
             issued_at=_time(claims[IAT]),
             expire_time=_time(claims[EXP]),
@@ -177,6 +163,7 @@ def code_of(claims: Mapping[Any, Any]) -> OfflineCode:
             fields={_is(key, str): _is(value, str) for key, value in fields.items()},
             status=StatusRef(uri=_is(status["uri"], str), index=_is(status["idx"], int)),
             holder=_is(claims[HOLDER], bytes) if HOLDER in claims else None,
+            new_since=_time(claims[NEW]) if NEW in claims else None,
         )
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError, OSError):
         raise TokenError("TOKEN_UNREADABLE") from None
@@ -195,13 +182,13 @@ def _time(value: Any) -> datetime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cached:
-    """What a verifier has kept: when its trust list was made, and the status lists by address.
+    """What a verifier has kept: when its trust list was made, and the status lists.
 
-    A list that could not be read with the trusted keys is None.
+    These are by issuer and address; one that could not be read with the issuer's keys is None.
     """
 
     trust_made_at: datetime
-    lists: Mapping[str, StatusList | None]
+    lists: Mapping[tuple[str, str], StatusList | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,24 +203,33 @@ class Asked:
 
 def decide(code: OfflineCode, cached: Cached, asked: Asked) -> OfflineOutcome:
     """Judge a code whose signature is good, in the order of the checks."""
-    status = cached.lists.get(code.status.uri)
-    found: list[tuple[str, Reason | None]] = [
+    status = cached.lists.get((code.issuer, code.status.uri))
+    found: list[tuple[str, Reason | NotCompared | None]] = [
         ("key_trusted", None),
         ("signature", None),
         ("time", _of_time(code, asked)),
         ("verifier_named", _of_audience(code, asked)),
         ("purpose_fits", _of_purpose(code, asked)),
         ("holder", _of_holder(code, asked)),
+        ("presentation", MAY_BE_ENDED),
         ("license_status", _of_status(code, status, asked)),
         ("status_list", _of_list(code, cached, status, asked)),
         ("trust_list", _of_trust(cached, asked)),
     ]
     checks = [_check(name, one) for name, one in found]
-    reasons = [one for _, one in found if one is not None]
+    reasons = [one for _, one in found if isinstance(one, Reason)]
+    left = [one for _, one in found if isinstance(one, NotCompared)]
     certain = [one for one in reasons if one not in UNCERTAIN]
     reason = next(iter(certain or reasons), None)
-    as_of = status.made_at if status else None
-    return _outcome(reason, checks, None if certain else code, as_of)
+    # A list from before the license says nothing of it: its node did, when it signed the code.
+    newer = status is not None and _is_newer(code, status)
+    as_of = code.issued_at if newer else status.made_at if status else None
+    return _outcome(reason, checks, None if certain else code, as_of, left)
+
+
+def _is_newer(code: OfflineCode, status: StatusList) -> bool:
+    """Whether a license came after a list was made."""
+    return code.new_since is not None and code.new_since >= status.made_at
 
 
 def refused(reason: Reason) -> OfflineOutcome:
@@ -243,7 +239,7 @@ def refused(reason: Reason) -> OfflineOutcome:
         Reason.FOREIGN_KEY: "key_trusted",
         Reason.SIGNATURE_WRONG: "signature",
     }
-    return _outcome(reason, [_check(names[reason], reason)], None, None)
+    return _outcome(reason, [_check(names[reason], reason)], None, None, [])
 
 
 def _of_time(code: OfflineCode, asked: Asked) -> Reason | None:
@@ -261,13 +257,17 @@ def _of_purpose(code: OfflineCode, asked: Asked) -> Reason | None:
     return None if fits else Reason.WRONG_PURPOSE
 
 
-def _of_holder(code: OfflineCode, asked: Asked) -> Reason | None:
-    if not asked.holder_code or code.holder is None:
-        return None
+def _of_holder(code: OfflineCode, asked: Asked) -> Reason | NotCompared | None:
+    if code.holder is None:
+        return BOUND_TO_NOBODY
+    if not asked.holder_code:
+        return CARD_NOT_SEEN
     return None if is_holders(code.holder, asked.holder_code) else Reason.HOLDER_DIFFERS
 
 
-def _of_status(code: OfflineCode, status: StatusList | None, asked: Asked) -> Reason | None:
+def _of_status(
+    code: OfflineCode, status: StatusList | None, asked: Asked
+) -> Reason | NotCompared | None:
     if status is None:
         return None
     try:
@@ -275,7 +275,7 @@ def _of_status(code: OfflineCode, status: StatusList | None, asked: Asked) -> Re
     except TokenError:
         return Reason.STATUS_LIST_NOT_GOOD
     if value == Status.VALID:
-        return None
+        return NOT_YET_LISTED if _is_newer(code, status) else None
     if value == Status.SUSPENDED:
         return Reason.LICENSE_SUSPENDED if asked.now < status.good_until else None
     return Reason.LICENSE_NOT_IN_FORCE
@@ -284,7 +284,7 @@ def _of_status(code: OfflineCode, status: StatusList | None, asked: Asked) -> Re
 def _of_list(
     code: OfflineCode, cached: Cached, status: StatusList | None, asked: Asked
 ) -> Reason | None:
-    if code.status.uri not in cached.lists:
+    if (code.issuer, code.status.uri) not in cached.lists:
         return Reason.STATUS_LIST_MISSING
     if status is None or status.uri != code.status.uri or status.made_at > asked.now + SKEW:
         return Reason.STATUS_LIST_NOT_GOOD
@@ -292,85 +292,40 @@ def _of_list(
 
 
 def _of_trust(cached: Cached, asked: Asked) -> Reason | None:
+    if cached.trust_made_at > asked.now + SKEW:
+        return Reason.TRUST_LIST_NOT_GOOD
     fresh = asked.now < cached.trust_made_at + TRUST_FRESH
     return None if fresh else Reason.TRUST_LIST_STALE
 
 
-_SENTENCES: Final[Mapping[Reason, tuple[str, str]]] = {
-    Reason.QR_UNREADABLE: ("this is no code of a license", "这不是证照亮证码"),
-    Reason.FOREIGN_KEY: (
-        "the code is signed by a key that is not trusted: it is forged, or your trust list is old",
-        "该码由不受信任的密钥签发：系伪造，或本地信任列表过旧",
-    ),
-    Reason.SIGNATURE_WRONG: (
-        "the code's signature is wrong: it was changed or forged",
-        "该码签名不正确：已被篡改或系伪造",
-    ),
-    Reason.QR_EXPIRED: (
-        "the code's time is over: it may be an old picture; ask the holder to present again",
-        "该码已过期，可能是旧截图：请持证人重新亮证",
-    ),
-    Reason.QR_NOT_YET_VALID: (
-        "the code says that it was made in the future: check this machine's clock",
-        "该码的生成时间晚于当前时间：请检查本机时钟",
-    ),
-    Reason.WRONG_AUDIENCE: (
-        "the code is for another verifier: ask the holder to present to you",
-        "该码是出示给其他核验方的：请持证人向您重新亮证",
-    ),
-    Reason.WRONG_PURPOSE: (
-        "the holder presented for another purpose: ask for a presentation for yours",
-        "持证人出示的用途与您的不同：请持证人按您的用途重新亮证",
-    ),
-    Reason.HOLDER_DIFFERS: (
-        "the code is bound to another person than the one whose card you saw",
-        "该码绑定的持证人与所核对的身份证件不是同一人",
-    ),
-    Reason.LICENSE_NOT_IN_FORCE: (
-        "the license is no longer in force",
-        "证照已失效",
-    ),
-    Reason.LICENSE_SUSPENDED: ("the license is suspended", "证照处于“暂扣”状态"),
-    Reason.STATUS_LIST_MISSING: (
-        "the code is genuine; whether the license is still in force is not known here: fetch the "
-        "status list",
-        "该码真实；但本地没有状态列表，无法确认证照是否仍然有效：请获取状态列表",
-    ),
-    Reason.STATUS_LIST_NOT_GOOD: (
-        "the code is genuine; the status list that is kept is not good: fetch it again",
-        "该码真实；但本地状态列表无效：请重新获取",
-    ),
-    Reason.STATUS_LIST_STALE: (
-        "the code is genuine; the status list that is kept is too old: fetch it again",
-        "该码真实；但本地状态列表已过期：请重新获取",
-    ),
-    Reason.TRUST_LIST_STALE: (
-        "the code is genuine by a trust list that is too old: fetch it again",
-        "按本地信任列表该码真实，但信任列表过旧：请重新获取",
-    ),
-}
-
-
-def _check(name: str, reason: Reason | None) -> OfflineCheck:
+def _check(name: str, reason: Reason | NotCompared | None) -> Check:
     if reason is None:
-        return OfflineCheck(name=name, passed=True, detail="passed", detail_zh="通过")
-    detail, detail_zh = _SENTENCES[reason]
+        return Check(name=name, passed=True, detail="passed", detail_zh="通过")
+    if isinstance(reason, NotCompared):
+        return Check(name=name, passed=None, detail=reason.detail, detail_zh=reason.detail_zh)
+    detail, detail_zh = SENTENCES[reason]
     passed = None if reason in UNCERTAIN else False
-    return OfflineCheck(name=name, passed=passed, detail=detail, detail_zh=detail_zh)
+    return Check(name=name, passed=passed, detail=detail, detail_zh=detail_zh)
 
 
 def _outcome(
     reason: Reason | None,
-    checks: list[OfflineCheck],
+    checks: list[Check],
     code: OfflineCode | None,
     as_of: datetime | None,
+    left: list[NotCompared],
 ) -> OfflineOutcome:
+    unlisted = NOT_YET_LISTED in left
     if reason is None:
         at = as_of.astimezone(CHINA).strftime("%Y-%m-%d %H:%M") if as_of else ""
-        summary = f"the code is genuine; the license was in force at {at} (status list)"
-        summary_zh = f"该码真实，证照在 {at}（状态列表时间）有效"
+        by, by_zh = ("the code itself", "亮证时间") if unlisted else ("status list", "状态列表时间")
+        summary = f"the code is genuine; the license was in force at {at} ({by})"
+        summary_zh = f"该码真实，证照在 {at}（{by_zh}）有效"
     else:
-        summary, summary_zh = _SENTENCES[reason]
+        summary, summary_zh = SENTENCES[reason]
+    if reason is None or reason in UNCERTAIN:
+        summary = "; ".join((summary, *(one.detail for one in left)))
+        summary_zh = "；".join((summary_zh, *(one.detail_zh for one in left)))
     return OfflineOutcome(
         reason=reason,
         summary=summary,

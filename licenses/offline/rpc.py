@@ -16,7 +16,7 @@ from runtime.rpc import ANY_ROLE, Call
 
 POLICY: Mapping[str, frozenset[Role]] = {
     "PresentOffline": HOLDERS,
-    "GetPresentingTrust": ANY_ROLE,
+    "GetPresentingTrust": ANY_ROLE | {Role.PORTAL},
 }
 
 

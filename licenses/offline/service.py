@@ -11,15 +11,18 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Sequence
+from datetime import datetime
 
+from licenses.delegations.model import delegation_id
+from licenses.held import license_not_found
 from licenses.holders import check_identified
 from licenses.model import License
 from licenses.offline.coding import write_code
 from licenses.offline.model import OfflineCode, holder_hash
 from licenses.presentations.model import Presentation, lifetime
-from licenses.presentations.service import Presenting, delegation_id
+from licenses.presentations.service import OFFLINE, Presenting
 from licenses.presenting_keys import PresentingKeys, TrustedKey
-from licenses.reading import license_not_found
+from licenses.statuslist.model import LIFETIME
 from licenses.statuslist.service import StatusLists
 from runtime.clock import Clock
 from runtime.database import UnitOfWork
@@ -66,10 +69,9 @@ class Offline:
         `unbound` leaves out the holder's number. Raises as `Presenting.present`, InvalidArgument
         (QR_TOO_LONG) and FailedPrecondition (NO_PRESENTING_KEY).
         """
-        presentation_id = secrets.token_hex(12)
         now = self._clock.now().replace(microsecond=0)
         wanted = Presentation(
-            id=presentation_id,
+            id=secrets.token_hex(12),
             license_id="",
             fields=tuple(fields),
             audience=audience,
@@ -86,37 +88,47 @@ class Offline:
         # Under a delegation the agent's number stands there: it is the agent's card that is seen.
         bound = None if unbound else holder_hash(holder_code)
 
-        def along(work: UnitOfWork, license_: License, made: Presentation) -> str:
-            status = self._statuses.give(work, license_.id)
-            code = OfflineCode(
-                presentation_id=presentation_id,
-                issuer=self._department,
-                audience=audience,
-                purpose=purpose,
-                purpose_bound=purpose_bound,
-                issued_at=now,
-                expire_time=made.expire_time,
-                type_code=license_.metadata["ZZLXDM"],
-                type_name=license_.metadata["ZZMC"],
-                fields={key: license_.metadata[key] for key in made.fields},
-                status=status,
-                holder=bound,
-            )
-            return write_code(code, self._keys)
-
         _, made, told = self._presenting.make(
             name,
             holder_code,
             wanted,
-            digest=digest_of(presentation_id),
+            digest=digest_of(wanted.id),
             request_id=request_id,
             principal=principal,
-            form="qr",
-            along=along,
+            form=OFFLINE,
+            along=lambda work, license_, made: self._text(work, license_, made, bound, now),
         )
         if told is None:
             raise AssertionError("nothing was written along")
         return made, told
+
+    def _text(
+        self,
+        work: UnitOfWork,
+        license_: License,
+        made: Presentation,
+        bound: bytes | None,
+        now: datetime,
+    ) -> str:
+        """The text of a presentation's QR code, bound to who shows it."""
+        since = license_.activated_at or license_.issue_time
+        code = OfflineCode(
+            presentation_id=made.id,
+            issuer=self._department,
+            audience=made.audience,
+            # What is not bound is told to nobody: neither is it by a code of letters.
+            purpose=made.purpose if made.purpose_bound else "",
+            purpose_bound=made.purpose_bound,
+            issued_at=now,
+            expire_time=made.expire_time,
+            type_code=license_.metadata["ZZLXDM"],
+            type_name=license_.metadata["ZZMC"],
+            fields={key: license_.metadata[key] for key in made.fields},
+            status=self._statuses.give(work, license_.id),
+            holder=bound,
+            new_since=since if now - since < LIFETIME else None,
+        )
+        return write_code(code, self._keys)
 
     def trusted(self) -> dict[bytes, TrustedKey]:
         """The presenting trust list."""

@@ -253,7 +253,7 @@ class _Flow:
         # The face is the sheet's own, whatever the field's is: it was chosen to be read in lines.
         style = self._more.text
         lines = break_lines(block.text, width, style, style.size)
-        step = style.size * style.leading
+        step = style.size * lines.step(style.leading)
         self._title(f"{block.slot.title}（接上页）", block.slot.key, step)
         rows = list(lines.rows)
         while rows:

@@ -229,11 +229,6 @@ def _plain(character: str, own: _BuiltIn, _generation: int) -> Unit | None:
     return Unit(character, name, _built_in(name).advance(character))
 
 
-def has_glyphs(text: str) -> bool:
-    """Whether every character of a text can be drawn; a store of names may ask before it keeps."""
-    return all(fallback.find(ord(character)) is not None for character in text)
-
-
 def shared(texts: Mapping[str, Iterable[str]]) -> Mapping[str, frozenset[str]]:
     """The characters that documents with these texts (by face) share, for `Document.shared`.
 

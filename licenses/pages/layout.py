@@ -20,7 +20,7 @@ from typing import Literal
 
 from licenses.pages.fonts import units
 from licenses.pages.model import BLACK, Box, Color, Text
-from licenses.pages.shaping import Unit, is_complex
+from licenses.pages.shaping import Unit, is_complex, is_stacked
 from runtime.errors import InvalidArgument
 
 Align = Literal["left", "center", "right", "spread"]
@@ -43,6 +43,9 @@ _ASCENT = 0.88
 _STEP = 0.97
 # Distance of baselines where room is short, in ems.
 _DENSE = 1.1
+# Of Tibetan, whose vowels stand above and whose letters hang below each other: what is above and
+# below the baseline of a line, and the least distance of baselines, in ems.
+_TALL_ASCENT, _TALL_DESCENT, _TALL_LEADING = 1.0, 0.5, 1.7
 # No text is narrower a character, in ems: marks have no width, but stand on letters that have.
 _NARROWEST = 0.05
 # Lines are measured in floating point; this much over (mm) is still on the line.
@@ -72,9 +75,25 @@ class Lines:
     size: float
     spacing: float
 
+    @property
+    def tall(self) -> bool:
+        """Whether its letters reach beyond a line of Chinese."""
+        return any(is_stacked(unit.text[0]) for row in self.rows for unit in row)
+
+    @property
+    def leftwards(self) -> bool:
+        """Whether it is read from right to left: its first letter that has a direction says it."""
+        units = (unit for row in self.rows for unit in row)
+        return next((one.leftwards for one in units if one.text[0].isalpha()), False)
+
     def height(self, leading: float) -> float:
         """From the top of the first line to the bottom of the last, mm."""
-        return ((len(self.rows) - 1) * leading + 1) * self.size
+        body = _TALL_ASCENT + _TALL_DESCENT if self.tall else 1.0
+        return ((len(self.rows) - 1) * self.step(leading) + body) * self.size
+
+    def step(self, leading: float) -> float:
+        """Distance of baselines, in ems."""
+        return max(leading, _TALL_LEADING) if self.tall else leading
 
     def widest(self) -> float:
         """Length of the longest line, mm."""
@@ -254,6 +273,10 @@ def place(lines: Lines, box: Box, style: Style, shared: Shared = NOT_SHARED) -> 
     tall = lines.height(style.leading)
     slack = {"top": 0.0, "middle": (height - tall) / 2, "bottom": height - tall}[style.vertical]
     own = _own_file(lines, shared)
+    ascent, step = _TALL_ASCENT if lines.tall else _ASCENT, lines.step(style.leading)
+    # What is read from right to left begins at the right; a single line stays by its label.
+    ragged = "right" if style.align == "left" and lines.leftwards else style.align
+    align = ragged if len(lines.rows) > 1 else style.align
     found: list[Text] = []
     for number, row in enumerate(lines.rows):
         if not row:
@@ -263,10 +286,11 @@ def place(lines: Lines, box: Box, style: Style, shared: Shared = NOT_SHARED) -> 
         if style.align == "spread" and len(row) > 1:
             extra = (width - natural) / (len(row) - 1)
             steps, natural = [step + extra for step in steps], width
-        indent = {"center": (width - natural) / 2, "right": width - natural}.get(style.align, 0.0)
-        baseline = y + slack + (number * style.leading + _ASCENT) * lines.size
+        indent = {"center": (width - natural) / 2, "right": width - natural}.get(align, 0.0)
+        baseline = y + slack + (number * step + ascent) * lines.size
         exact = bool(lines.spacing) or style.align == "spread"
-        found += _set_row(row, steps, (x + indent, baseline), lines.size, style, exact, own)
+        places = _places(row, steps, x + indent, lines.leftwards)
+        found += _set_row(row, steps, places, baseline, lines.size, style, exact, own)
     return found
 
 
@@ -282,14 +306,14 @@ def _own_file(lines: Lines, shared: Shared) -> frozenset[str]:
 def _set_row(
     row: Sequence[Unit],
     steps: Sequence[float],
-    start: tuple[float, float],
+    places: Sequence[float],
+    baseline: float,
     size: float,
     style: Style,
     exact: bool,
     own: frozenset[str],
 ) -> list[Text]:
-    """A line from left to right; what runs to the left is placed from its right end."""
-    places = _places(row, steps, start[0])
+    """A line as texts; what runs to the left has one a unit."""
     found: list[Text] = []
     at = 0
     while at < len(row):
@@ -298,6 +322,7 @@ def _set_row(
             end < len(row)
             and row[end].face == unit.face
             and not (unit.leftwards or row[end].leftwards)
+            and places[end] > places[end - 1]
         ):
             end += 1
         group = row[at:end]
@@ -308,7 +333,7 @@ def _set_row(
         found.append(
             Text(
                 x=places[at],
-                y=start[1],
+                y=baseline,
                 text="".join(one.text for one in group),
                 size=size,
                 font=f"{unit.face}+" if unit.face in own else unit.face,
@@ -321,23 +346,36 @@ def _set_row(
     return found
 
 
-def _places(row: Sequence[Unit], steps: Sequence[float], x: float) -> list[float]:
-    """Where each unit starts: runs to the left are laid down backwards."""
+def _places(row: Sequence[Unit], steps: Sequence[float], x: float, leftwards: bool) -> list[float]:
+    """Where each unit starts: runs to the left are laid down backwards.
+
+    Of a text that is read from right to left the runs themselves follow each other to the left
+    (UAX #9, for numbers and words of other scripts in it).
+    """
     places = [0.0] * len(row)
-    at = 0
-    while at < len(row):
-        end = at + 1
-        if row[at].leftwards:
-            last = at
-            while end < len(row) and (row[end].leftwards or row[end].text == " "):
-                last = end if row[end].leftwards else last
-                end += 1
-            end = last + 1
-            for i in reversed(range(at, end)):
-                places[i] = x
-                x += steps[i]
-        else:
-            places[at] = x
-            x += steps[at]
-        at = end
+    runs = _runs(row, leftwards)
+    for start, end, backwards in reversed(runs) if leftwards else runs:
+        for i in reversed(range(start, end)) if backwards else range(start, end):
+            places[i] = x
+            x += steps[i]
     return places
+
+
+def _runs(row: Sequence[Unit], leftwards: bool) -> list[tuple[int, int, bool]]:
+    """From and to of what has one direction, and whether that is to the left."""
+    ways = [unit.leftwards if unit.leftwards or unit.text[0].isalnum() else None for unit in row]
+    known = [leftwards if way is None else way for way in ways]
+    before = leftwards
+    for at, way in enumerate(ways):
+        if way is None:  # what has no direction goes with its neighbours where they agree
+            after = next((later for later in ways[at + 1 :] if later is not None), leftwards)
+            known[at] = before if before == after else leftwards
+        else:
+            before = way
+    found: list[tuple[int, int, bool]] = []
+    for at, way in enumerate(known):
+        if found and found[-1][2] == way:
+            found[-1] = (found[-1][0], at + 1, way)
+        else:
+            found.append((at, at + 1, way))
+    return found

@@ -14,6 +14,8 @@ from runtime.errors import FieldViolation, InvalidArgument
 Where = tuple[str | int, ...]
 _SHOWN = 50
 _LIMIT = 400
+#: What a sum of tenths of a millimetre may be off by.
+_HAIR = 1e-6
 
 
 class Wrongs:
@@ -21,6 +23,8 @@ class Wrongs:
 
     def __init__(self, text: str) -> None:
         self._text = text
+        #: Width and height of every sheet (mm), once they are read.
+        self.sheet = (math.inf, math.inf)
         self._found: list[tuple[int, FieldViolation]] = []
 
     def add(self, where: Where, description: str) -> None:
@@ -131,12 +135,21 @@ class Row:
             self.wrong(key, f"must be {count} numbers (mm)")
         return (1.0,) * count
 
-    def box(self, key: str) -> Box:
-        """x, y, width and height."""
+    def box(self, key: str, least: float = 0.0) -> Box:
+        """x, y, width and height, on the sheet: what lies beside it would be lost unseen."""
         x, y, width, height = self.numbers(key, 4)
         if width <= 0 or height <= 0:
             self.wrong(key, "must have a width and a height above 0")
+        elif min(width, height) < least:
+            self.wrong(key, f"must have a width and a height of at least {least:g} mm")
+        across, down = self._wrongs.sheet
+        if min(x, y) < 0 or x + width > across + _HAIR or y + height > down + _HAIR:
+            self.wrong(key, f"must lie on the sheet, {across:g} by {down:g} mm")
         return x, y, width, height
+
+    def on_sheets_of(self, width: float, height: float) -> None:
+        """From here on boxes lie on sheets of that size."""
+        self._wrongs.sheet = (width, height)
 
     def color(self, key: str, colors: Mapping[str, Color], default: str | None = None) -> Color:
         """A colour by its name in [colors]."""

@@ -7,8 +7,8 @@ Invariants:
   renderer draws the same, and none of them shapes. The text stays the characters as they were.
 - `Unit.shapes` has one key a character. A key is a character, or a character, NUL and what to draw
   for it: `glyph,x,y` parted by `;` and the advance behind `@`; nothing behind NUL draws nothing.
-- Arabic script runs to the left; a line's base direction is always to the right. That is less than
-  the whole bidirectional algorithm (UAX #9): digits inside such a run stand apart from it.
+- Arabic script runs to the left, and a text that begins with it is read from right to left, its
+  numbers and words of other scripts each from the left (UAX #9, without its embeddings).
 - Mongolian lies on its side in a horizontal line, as it does wherever lines are horizontal.
 """
 
@@ -50,6 +50,11 @@ def is_complex(character: str) -> bool:
     """Whether a character needs shaping."""
     point = ord(character)
     return any(low <= point <= high for low, high in _COMPLEX)
+
+
+def is_stacked(character: str) -> bool:
+    """Whether a character is Tibetan, whose letters stand below one another."""
+    return _COMPLEX[0][0] <= ord(character) <= _COMPLEX[0][1]
 
 
 def runs_left(character: str) -> bool:

@@ -33,6 +33,9 @@ _ALIGNS = ("left", "center", "right", "spread")
 _VERTICALS = ("top", "middle", "bottom")
 _CONTINUATION = "continuation"
 _MARK_SIZE = 2.4
+# mm a side: a smaller seal's name cannot be read, a smaller code not by a phone.
+_LEAST_STAMP = 15.0
+_LEAST_QR = 10.0
 # Characters of path data of all ornaments: the pages that ship have a tenth.
 _MOST_DRAWN = 1_000_000
 # The heavier face of a face.
@@ -95,6 +98,7 @@ class _Reader:
         if not (10 <= width <= 1000 and 10 <= height <= 1000):
             row.wrong("page", "must be from 10 to 1000 mm a side")
             width, height = 100.0, 100.0
+        row.on_sheets_of(width, height)
         self._read_colors()
         count = row.whole("pages", 1, least=1, most=SHEETS)
         self._sheets = {str(i): _Building() for i in range(1, count + 1)}
@@ -125,7 +129,7 @@ class _Reader:
             width=width,
             height=height,
             stamp=self._stamp(count),
-            qr=row.box("qr") if row.has("qr") else None,
+            qr=row.box("qr", _LEAST_QR) if row.has("qr") else None,
             qr_page=row.whole("qr_page", 1, least=1, most=count),
             mark=self._mark(width, height),
             continuation=self._continuation(),
@@ -214,14 +218,14 @@ class _Reader:
         return self._fixed(row, "label", row.box("label_box"), style, row.text("label"))
 
     def _slot(self, row: Row, sheets: list[_Building]) -> None:
-        box = row.box("box")
-        key = row.text("key")
+        style = self._style(row, "value")
+        box = row.box("box", least=style.smallest)
         slot = Slot(
-            key=key,
+            key=row.text("key"),
             title=row.text("label", ""),
             label=tuple(self._label(row)),
             box=box,
-            style=self._style(row, "value"),
+            style=style,
             optional=row.truth("optional"),
             continues=row.truth("continues"),
             prefix=row.text("prefix", ""),
@@ -302,7 +306,7 @@ class _Reader:
         row = self._row.row("stamp")
         found = Stamp(
             page=row.whole("page", least=1, most=count),
-            box=row.box("box"),
+            box=row.box("box", _LEAST_STAMP),
             across=row.number("across", 0.0) if row.has("across") else None,
         )
         row.done()

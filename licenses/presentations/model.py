@@ -5,11 +5,11 @@
    another verifier is told so: whoever has 128 bits was shown them, and learns nothing else.
 3. Checks are asked in one order, and the first that fails names the verdict. Where the code opens
    nothing (unknown, for others, ended, expired, used up) nothing about the license is told; where
-   the license is not in force its identifier and state are told, and no field; fields are told on
-   PASSED only.
+   the license is not in force its state is told, and no field; fields are told on PASSED only. The
+   identifier, by which a verifier would know the license again, is told where it was chosen.
 4. A use is counted on PASSED only.
-5. A presentation may be bound to its purpose: the verifier has to say the same one. Texts are
-   compared by their letters and digits.
+5. A code is good for one use unless its holder says for how many. It may be bound to its purpose:
+   the verifier has to say the same one. Texts are compared by their letters and digits.
 """
 
 from __future__ import annotations
@@ -17,17 +17,20 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from licenses.model import STATE_WORDS, License, LicenseState, is_expired
+from licenses.checks import Check, DocumentVerdict
+from licenses.model import NEVER_IN_FORCE, STATE_WORDS, License, LicenseState, has_begun, is_expired
 from licenses.texts import same_purpose
 from licenses.types.values import SHOWN_VIOLATIONS
-from runtime.clock import CHINA, china_date
+from runtime.clock import CHINA
 from runtime.errors import FieldViolation, InvalidArgument
 
 CODE_BYTES = 16
+#: The identifier of a license (证照标识): it links all showings of it.
+IDENTIFIER = "ZZBS"
 DEFAULT_LIFETIME = timedelta(seconds=300)
 GREATEST_LIFETIME = timedelta(seconds=86_400)
 GREATEST_USES = 10_000
@@ -49,6 +52,7 @@ class Refusal(StrEnum):
     CODE_EXPIRED = "CODE_EXPIRED"
     CODE_USED_UP = "CODE_USED_UP"
     WRONG_PURPOSE = "WRONG_PURPOSE"
+    HOLDER_DIFFERS = "HOLDER_DIFFERS"
     LICENSE_REVOKED = "LICENSE_REVOKED"
     LICENSE_CANCELLED = "LICENSE_CANCELLED"
     LICENSE_SUSPENDED = "LICENSE_SUSPENDED"
@@ -67,9 +71,8 @@ _STATES = {
     LicenseState.SUPERSEDED: Refusal.LICENSE_SUPERSEDED,
     LicenseState.TRANSFERRED: Refusal.LICENSE_TRANSFERRED,
 }
-#: Of these nobody outside knows.
-NEVER_IN_FORCE = frozenset({LicenseState.ISSUING, LicenseState.ABANDONED})
-_OPENS_NOTHING = frozenset(
+#: Of these nothing about the license is told.
+OPENS_NOTHING = frozenset(
     (
         Refusal.CODE_UNKNOWN,
         Refusal.WRONG_AUDIENCE,
@@ -78,6 +81,7 @@ _OPENS_NOTHING = frozenset(
         Refusal.CODE_EXPIRED,
         Refusal.CODE_USED_UP,
         Refusal.WRONG_PURPOSE,
+        Refusal.HOLDER_DIFFERS,
     )
 )
 # Names of the checks in the order they are asked, each with the refusals it can end in.
@@ -88,6 +92,7 @@ _ORDER: tuple[tuple[str, frozenset[Refusal]], ...] = (
     ("presentation_live", frozenset((Refusal.PRESENTATION_ENDED, Refusal.CODE_EXPIRED))),
     ("uses_left", frozenset((Refusal.CODE_USED_UP,))),
     ("purpose_fits", frozenset((Refusal.WRONG_PURPOSE,))),
+    ("holder", frozenset((Refusal.HOLDER_DIFFERS,))),
     ("license_state", frozenset(_STATES.values())),
     (
         "validity_period",
@@ -100,7 +105,10 @@ _ORDER: tuple[tuple[str, frozenset[Refusal]], ...] = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Presentation:
-    """What a holder shows, to whom, for how long; `max_uses` 0 is without limit."""
+    """What a holder shows, to whom, for how long; `max_uses` 0 is without limit.
+
+    It is so of what is verified offline, where nobody counts.
+    """
 
     id: str
     license_id: str
@@ -118,26 +126,6 @@ class Presentation:
     def name(self) -> str:
         """presentations/{presentation}."""
         return f"presentations/{self.id}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DocumentVerdict:
-    """What came of verifying a stored document. `intact`: its metadata equals the row's."""
-
-    passed: bool
-    intact: bool
-    detail: str
-    detail_zh: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One check and whether it passed."""
-
-    name: str
-    passed: bool
-    detail: str
-    detail_zh: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,15 +174,18 @@ def lifetime(seconds: int) -> timedelta:
 
 
 def uses(asked: int) -> int:
-    """How often a presentation may be verified. Raises InvalidArgument, BAD_MAX_USES."""
+    """How often a presentation may be verified: once, or as often as was asked for.
+
+    Raises InvalidArgument, BAD_MAX_USES.
+    """
     if not 0 <= asked <= GREATEST_USES:
         raise InvalidArgument(
-            "max_uses must be from 1 to 10,000, or 0 for no limit",
+            "max_uses must be from 1 to 10,000, or 0 for once",
             reason="BAD_MAX_USES",
-            message_zh="max_uses 应为 1 至 10000，0 表示不限次数",
+            message_zh="max_uses 应为 1 至 10000，0 表示一次",
             violations=[FieldViolation("max_uses", "out of range")],
         )
-    return asked
+    return asked or 1
 
 
 def chosen_fields(asked: Sequence[str], metadata: Mapping[str, str]) -> tuple[str, ...]:
@@ -230,13 +221,19 @@ def refusal_of(
     document: DocumentVerdict | None,
     purpose: str = "",
     delegation_open: bool = True,
+    card_fits: bool | None = None,
 ) -> Refusal | None:
-    """The first check that fails, in the order of the checks; None if none does."""
+    """The first check that fails, in the order of the checks; None if none does.
+
+    `card_fits`: whether the card that was seen is the presenter's; None where none was said.
+    """
     if presentation is None or license_ is None or license_.state in NEVER_IN_FORCE:
         return Refusal.CODE_UNKNOWN
     refusal = shown_refusal(
         presentation, verifier=verifier, purpose=purpose, delegation_open=delegation_open, now=now
     )
+    if refusal is None and card_fits is False:
+        refusal = Refusal.HOLDER_DIFFERS
     return refusal or license_refusal(license_, now=now, document=document)
 
 
@@ -282,7 +279,7 @@ def state_refusal(license_: License, now: datetime) -> Refusal | None:
         return _STATES[license_.state]
     if is_expired(license_.valid_to, now):
         return Refusal.LICENSE_EXPIRED
-    if china_date(now) < license_.valid_from.isoformat():
+    if not has_begun(license_.valid_from, now):
         return Refusal.LICENSE_NOT_YET_VALID
     return None
 
@@ -293,36 +290,41 @@ def describe(
     license_: License | None,
     *,
     document: DocumentVerdict | None = None,
+    card_seen: bool = False,
 ) -> Outcome:
-    """What the verifier is told about a decision."""
+    """What the verifier is told about a decision; the identifier only where it was chosen."""
     summary, summary_zh = summary_of(refusal, license_)
     outcome = Outcome(
         refusal=refusal,
         summary=summary,
         summary_zh=summary_zh,
-        checks=_checks(refusal, summary, summary_zh, document),
+        checks=_checks(refusal, summary, summary_zh, document, card_seen=card_seen),
     )
-    if refusal in _OPENS_NOTHING or presentation is None or license_ is None:
+    if refusal in OPENS_NOTHING or presentation is None or license_ is None:
         return outcome
-    return Outcome(
-        refusal=refusal,
-        summary=summary,
-        summary_zh=summary_zh,
-        checks=outcome.checks,
+    return replace(
+        outcome,
         state=license_.state,
         state_time=license_.state_time,
-        identifier=license_.identifier,
+        identifier=license_.identifier if IDENTIFIER in presentation.fields else "",
         type_name=license_.metadata["ZZMC"],
         fields={key: license_.metadata[key] for key in presentation.fields} if not refusal else {},
     )
 
 
 def _checks(
-    refusal: Refusal | None, summary: str, summary_zh: str, document: DocumentVerdict | None
+    refusal: Refusal | None,
+    summary: str,
+    summary_zh: str,
+    document: DocumentVerdict | None,
+    *,
+    card_seen: bool,
 ) -> tuple[Check, ...]:
     """Every check that was asked: those before the failed one passed."""
     found = []
     for name, refusals in _ORDER:
+        if name == "holder" and not card_seen and refusal not in refusals:
+            continue
         if refusal in refusals:
             found.append(Check(name=name, passed=False, detail=summary, detail_zh=summary_zh))
             break
@@ -349,6 +351,10 @@ _SENTENCES: Mapping[Refusal, tuple[str, str]] = {
     Refusal.WRONG_PURPOSE: (
         "the holder presented for another purpose: ask for a presentation for yours",
         "持证人出示的用途与您的不同：请持证人按您的用途重新亮证",
+    ),
+    Refusal.HOLDER_DIFFERS: (
+        "the code is bound to another person than the one whose card you saw",
+        "该码绑定的持证人与所核对的身份证件不是同一人",
     ),
     Refusal.PRESENTATION_ENDED: (
         "the holder has ended this presentation",

@@ -110,7 +110,9 @@ class PresentationRpc:
         )
         now = self._clock.now()
         return pb.ListPresentationsResponse(
-            presentations=[_to_presentation(one, of, now) for one, of in found[:size]],
+            presentations=[
+                _to_presentation(one, of, title, now) for one, of, title in found[:size]
+            ],
             next_page_token=token_after(found[size - 1][0].id) if len(found) > size else "",
         )
 
@@ -123,6 +125,7 @@ class PresentationRpc:
             size=size,
             token=request.page_token,
             principal=call.principal,
+            without_own=request.without_own,
         )
         return pb.ListLooksResponse(
             looks=[_to_look(one) for one in found[:size]],
@@ -147,7 +150,7 @@ def to_receipt(leaf: bytes, salt: bytes) -> pb.LookReceipt:
     return pb.LookReceipt(leaf=leaf, salt=salt, leaf_hash=leaf_hash(leaf))
 
 
-def _to_presentation(of: Presentation, license_: str, now: datetime) -> pb.Presentation:
+def _to_presentation(of: Presentation, license_: str, title: str, now: datetime) -> pb.Presentation:
     return pb.Presentation(
         name=of.name,
         license=license_,
@@ -160,6 +163,7 @@ def _to_presentation(of: Presentation, license_: str, now: datetime) -> pb.Prese
         uses=of.uses,
         open=is_open(of, now),
         delegation=f"delegations/{of.delegation}" if of.delegation else "",
+        license_display_name=title,
     )
 
 
@@ -168,11 +172,15 @@ def _to_look(look: Look) -> pb.Look:
         license=look.license,
         time=to_time(look.at),
         system=look.system,
-        department=department_of(look.system),
+        department="" if look.visitor else department_of(look.system),
         kind=look.kind,
         fields=look.fields,
         purpose=look.purpose,
         result=look.result,
         presentation=f"presentations/{look.presentation}" if look.presentation else "",
         receipt=to_receipt(look.leaf, look.salt) if look.leaf else None,
+        license_display_name=look.title,
+        delegation=f"delegations/{look.delegation}" if look.delegation else "",
+        agent_name=look.agent_name,
+        visitor=look.visitor,
     )

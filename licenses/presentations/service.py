@@ -7,7 +7,7 @@
    decision, the use it takes and its audit record are one transaction, after the document was
    verified outside it.
 4. A code that opens nothing leaves no more in the log than in the answer.
-5. Who tries many codes that open nothing is slowed down (`limits`).
+5. Who tries many codes that open nothing is slowed down (`licenses.guesses`).
 6. Each look is kept for the holder, with its receipt, also one that was refused.
 """
 
@@ -15,30 +15,27 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from datetime import datetime
 from types import MappingProxyType
 from typing import TypeVar
 
+from licenses import held
 from licenses import store as licenses
 from licenses.accesses import store as accesses
+from licenses.checks import DocumentVerdict
 from licenses.delegations import store as delegations
-from licenses.delegations.model import Delegation, decide
-from licenses.delegations.service import delegation_not_found, is_agent
+from licenses.delegations.model import delegation_id, is_agent
 from licenses.documents import Documents
+from licenses.guesses import Guesses
 from licenses.holder_index import HolderIndex
 from licenses.holders import check_identified
-from licenses.model import License, LicenseState, is_expired
+from licenses.model import License
 from licenses.presentations import store
-from licenses.presentations.limits import UnknownCodes
 from licenses.presentations.model import (
     CODE_BYTES,
-    NEVER_IN_FORCE,
-    DocumentVerdict,
+    OPENS_NOTHING,
     Outcome,
     Presentation,
     Refusal,
-    chosen_fields,
     code_digest,
     describe,
     lifetime,
@@ -46,20 +43,21 @@ from licenses.presentations.model import (
     show_code,
     uses,
 )
-from licenses.reading import is_holder, license_not_found
+from licenses.presentations.showing import card_fits, presented
 from licenses.texts import check_text
 from runtime import names
 from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork, check_request_id
-from runtime.errors import AlreadyExists, FailedPrecondition, NotFound
-from runtime.identity import Principal
+from runtime.errors import AlreadyExists, NotFound, ResourceExhausted
+from runtime.identity import Principal, Role
 from runtime.paging import last_of
 from runtime.records import SealedRecord, Value, instant, make_record
 
 Along = TypeVar("Along")
-#: Of these nobody learns from the log which presentation was tried.
-_HIDDEN = frozenset((Refusal.CODE_UNKNOWN, Refusal.WRONG_AUDIENCE))
-_COUNTED = _HIDDEN | {Refusal.WRONG_PURPOSE}
+#: How many of one license may be open at a time.
+MOST_OPEN = 200
+#: How a presentation is shown, as the log tells it.
+ONLINE, OFFLINE = "code", "qr"
 
 
 class Presenting:
@@ -71,13 +69,16 @@ class Presenting:
         documents: Documents,
         holder_index: HolderIndex,
         clock: Clock,
-        limit: UnknownCodes | None = None,
+        guesses: Guesses | None = None,
+        issuer: Callable[[str], object] | None = None,
     ) -> None:
+        """`issuer` knows the catalog's departments, and raises NotFound of others."""
+        self._issuer = issuer
         self._database = database
         self._documents = documents
         self._index = holder_index
         self._clock = clock
-        self._limit = limit or UnknownCodes()
+        self._guesses = guesses or Guesses()
 
     def present(
         self,
@@ -97,10 +98,10 @@ class Presenting:
         """A presentation and its code, which is told only now.
 
         With `delegation`, `holder_code` is the agent's. Raises NotFound (LICENSE_NOT_FOUND, also
-        for another holder's; DELEGATION_NOT_FOUND), FailedPrecondition (LICENSE_NOT_IN_FORCE, and
-        as `delegations.model.decide`), AlreadyExists (PRESENTATION_CODE_TOLD_ONCE),
-        InvalidArgument (UNKNOWN_FIELDS, BAD_LIFETIME, BAD_MAX_USES, BAD_TEXT,
-        REQUEST_ID_REQUIRED).
+        for another holder's; DELEGATION_NOT_FOUND, DEPARTMENT_NOT_FOUND), FailedPrecondition (as
+        `held.usable`), ResourceExhausted (TOO_MANY_PRESENTATIONS), AlreadyExists
+        (PRESENTATION_CODE_TOLD_ONCE), InvalidArgument (UNKNOWN_FIELDS, BAD_LIFETIME, BAD_MAX_USES,
+        BAD_TEXT, REQUEST_ID_REQUIRED).
         """
         code = show_code(secrets.token_bytes(CODE_BYTES))
         digest = code_digest(code)
@@ -133,7 +134,7 @@ class Presenting:
         digest: bytes,
         request_id: str,
         principal: Principal,
-        form: str = "code",
+        form: str = ONLINE,
         along: Callable[[UnitOfWork, License, Presentation], Along] | None = None,
     ) -> tuple[License, Presentation, Along | None]:
         """Write a presentation that may be made; what `along` did in its transaction comes too.
@@ -144,8 +145,11 @@ class Presenting:
         check_text(wanted.purpose, name="purpose")
         if wanted.audience:
             names.parse(names.DEPARTMENT, wanted.audience, field="audience")
+            # For nobody it would be a code that nobody can use.
+            if self._issuer is not None:
+                self._issuer(wanted.audience)
         check_request_id(request_id)
-        check_identified(principal, holder_code, license_not_found)
+        check_identified(principal, holder_code, held.license_not_found)
         now = self._clock.now()
         with self._database.unit_of_work() as work:
             if store.presentation_told(work.session, principal.system, request_id):
@@ -155,7 +159,15 @@ class Presenting:
                     reason="PRESENTATION_CODE_TOLD_ONCE",
                     message_zh="该请求已应答，核验码只告知一次：请用新的 request_id 重新亮证",
                 )
-            license_, wanted = _presented(work, name, holder_code, wanted, now)
+            license_, wanted = presented(
+                work, name, holder_code, wanted, now, offline=form == OFFLINE
+            )
+            if store.open_count(work.session, license_.id, now) >= MOST_OPEN:
+                raise ResourceExhausted(
+                    f"at most {MOST_OPEN} presentations of a license are open at a time: end some",
+                    reason="TOO_MANY_PRESENTATIONS",
+                    message_zh=f"同一证照同时有效的亮证最多 {MOST_OPEN} 次：请先结束一部分",
+                )
             store.add_presentation(
                 work.session,
                 wanted,
@@ -163,18 +175,16 @@ class Presenting:
                 actor=principal.system,
                 request_id=request_id,
             )
-            facts: dict[str, Value] = {
-                "presentation": wanted.name,
-                "license": name,
-                "form": form,
-                "fields": list(wanted.fields),
+            facts: dict[str, Value] = {"form": form, "max_uses": wanted.max_uses}
+            # By any of these, who was shown one code would find its maker's session in the log,
+            # and with it whatever else that person did.
+            hidden = {
+                "fields": " ".join(wanted.fields),
                 "audience": wanted.audience,
                 "expire_time": instant(wanted.expire_time),
-                "max_uses": wanted.max_uses,
             }
-            hidden: dict[str, str] = {}
             if wanted.delegation:
-                facts["delegation"] = f"delegations/{wanted.delegation}"
+                hidden["delegation"] = f"delegations/{wanted.delegation}"
                 hidden["agent_code"] = holder_code
             self._record(
                 work, "license_presented", license_, facts, principal, presentation=wanted,
@@ -184,56 +194,69 @@ class Presenting:
         return license_, wanted, done
 
     def verify(
-        self, code: str, *, purpose: str, principal: Principal
+        self,
+        code: str,
+        *,
+        purpose: str,
+        principal: Principal,
+        who: str = "",
+        holder_code: str = "",
     ) -> tuple[Outcome, SealedRecord]:
         """What a code opens for this verifier now, and the audit record that tells of it.
 
-        Raises InvalidArgument (BAD_TEXT), ResourceExhausted (TOO_MANY_UNKNOWN_CODES) and
-        Unavailable (the seal service does not answer).
+        `who` is whose tries are counted, where that is not the calling system; `holder_code` the
+        number on the card that was seen, or "". Raises InvalidArgument (BAD_TEXT),
+        ResourceExhausted (TOO_MANY_UNKNOWN_CODES, TOO_MANY_GUESSES) and Unavailable (the seal
+        service does not answer).
         """
         check_text(purpose, name="purpose")
-        self._limit.check(principal.system)
         digest = code_digest(code)
+        at = f"code {digest.hex()}" if digest and holder_code else ""
+        with self._guesses.trying(who or principal.system, at):
+            told, record = self._verify(digest, purpose, principal, holder_code)
+            if told.refusal in OPENS_NOTHING:
+                wrong = told.refusal is Refusal.HOLDER_DIFFERS
+                self._guesses.count(who or principal.system, at if wrong else "")
+        return told, record
+
+    def _verify(
+        self, digest: bytes | None, purpose: str, principal: Principal, holder_code: str
+    ) -> tuple[Outcome, SealedRecord]:
         document = None if digest is None else self._document_behind(digest, principal)
         with self._database.unit_of_work() as work:
-            presentation = license_ = delegation = None
+            presentation = license_ = None
             if digest is not None:
                 presentation = store.presentation_by_code(work.session, digest)
             if presentation is not None:
                 license_ = licenses.license_by_id(work.session, presentation.license_id)
-                delegation = delegations.delegation_by_id(work.session, presentation.delegation)
             now = self._clock.now()
+            under = presentation.delegation if presentation else ""
             refusal = refusal_of(
                 presentation,
                 license_,
                 verifier=principal.department,
                 purpose=purpose,
-                delegation_open=_is_open(presentation, delegation, now),
+                delegation_open=held.is_delegation_open(work.session, under, now),
                 now=now,
                 document=document,
+                card_fits=card_fits(work, presentation, license_, holder_code),
             )
             # The use is taken by one conditional UPDATE: of two at once, one finds none left.
             if refusal is None and presentation and not store.use(work.session, presentation.id):
                 refusal = Refusal.CODE_USED_UP
             facts: dict[str, Value] = {"result": refusal.value if refusal else "PASSED"}
-            hidden: dict[str, str] = {}
-            if refusal in _HIDDEN:
-                # Every system reads the log, who tried the code too: it tells no more than the
-                # answer does, and commits to the rest in one shape.
-                hidden = {
-                    "presentation": presentation.name if presentation else "",
-                    "holder_code": "",
-                }
-            elif presentation and license_:
-                facts |= {"presentation": presentation.name, "license": license_.name}
+            # Every system reads the log, who tried the code too: it tells no more than the answer
+            # does, and commits to the rest in one shape.
             record = self._record(
                 work, "presentation_verified", license_, facts, principal,
-                presentation=presentation, purpose=purpose, hidden=hidden,
+                presentation=presentation, purpose=purpose,
+                hidden={"presentation": "", "license": "", "holder_code": ""},
                 shown=presentation.fields if presentation and not refusal else (),
             )  # fmt: skip
-        if refusal in _COUNTED:
-            self._limit.count(principal.system)
-        return describe(refusal, presentation, license_, document=document), record
+        outcome = describe(
+            refusal, presentation, license_, document=document, card_seen=bool(holder_code)
+        )
+        return outcome, record
 
     def listed(
         self,
@@ -244,10 +267,10 @@ class Presenting:
         size: int,
         token: str,
         principal: Principal,
-    ) -> list[tuple[Presentation, str]]:
-        """A holder's presentations with their licenses' names, in order of id: at most `size` + 1.
+    ) -> list[tuple[Presentation, str, str]]:
+        """A holder's presentations, with their licenses' names and titles, in order of id.
 
-        Those that can still be verified, or all. Others than the holder see none.
+        At most `size` + 1: those that can still be verified, or all. Others see none.
         """
         if license_:
             names.parse(names.LICENSE, license_, field="license")
@@ -282,7 +305,7 @@ class Presenting:
                 not known
                 or not presentation
                 or not license_
-                or not (is_holder(license_, holder_code) or is_agent(delegation, holder_code))
+                or not (held.is_holder(license_, holder_code) or is_agent(delegation, holder_code))
             ):
                 raise NotFound(
                     "no such presentation",
@@ -291,9 +314,8 @@ class Presenting:
                 )
             if not presentation.ended:
                 store.end(work.session, presentation.id)
-                facts: dict[str, Value] = {"presentation": name, "license": license_.name}
                 self._record(
-                    work, "presentation_ended", license_, facts, principal,
+                    work, "presentation_ended", license_, {}, principal,
                     presentation=presentation, purpose="",
                 )  # fmt: skip
 
@@ -316,7 +338,7 @@ class Presenting:
         work: UnitOfWork,
         kind: str,
         license_: License | None,
-        facts: dict[str, Value],
+        facts: Mapping[str, Value],
         principal: Principal,
         *,
         presentation: Presentation | None,
@@ -326,9 +348,13 @@ class Presenting:
     ) -> SealedRecord:
         now = self._clock.now()
         commitments = {label: value.encode() for label, value in hidden.items()}
+        if presentation is not None:
+            commitments["presentation"] = presentation.name.encode()
         if purpose:
             commitments["purpose"] = purpose.encode()
         if license_ is not None:
+            # Every system reads the log: by its name it would tell all that a license is used for.
+            commitments["license"] = license_.name.encode()
             commitments["holder_code"] = license_.holder_code.encode()
         record = make_record(
             kind, at=now, actor=principal.system, facts=facts, commitments=commitments
@@ -345,56 +371,8 @@ class Presenting:
                 fields=shown,
                 presentation=presentation.id if presentation else "",
                 result=str(facts.get("result", "")),
+                delegation=presentation.delegation if presentation else "",
+                visitor=principal.has(Role.PORTAL),
             )
         work.record(record)
         return record
-
-
-def delegation_id(name: str) -> str:
-    """The id in a delegation's name; "" is none. Raises InvalidArgument."""
-    return names.parse(names.DELEGATION, name, field="delegation")["delegation"] if name else ""
-
-
-def _presented(
-    work: UnitOfWork, name: str, holder_code: str, wanted: Presentation, now: datetime
-) -> tuple[License, Presentation]:
-    """The license, and the presentation of it that may be made. Raises as `present`."""
-    holder, until = holder_code, wanted.expire_time
-    if wanted.delegation:
-        delegation = delegations.delegation_by_id(work.session, wanted.delegation)
-        if delegation is None or not is_agent(delegation, holder_code):
-            raise delegation_not_found()
-        decide(delegation, name, wanted.purpose, now)
-        holder, until = delegation.grantor_code, min(until, delegation.expire_time)
-    license_ = _holders_own(work, name, holder)
-    if license_.state is not LicenseState.ACTIVE or is_expired(license_.valid_to, now):
-        raise FailedPrecondition(
-            "only a license in force can be presented: see its state and its last day",
-            reason="LICENSE_NOT_IN_FORCE",
-            message_zh="证照不在有效状态或已过有效期，不能亮证",
-            state=license_.state.value,
-        )
-    chosen = chosen_fields(wanted.fields, license_.metadata)
-    return license_, replace(wanted, license_id=license_.id, fields=chosen, expire_time=until)
-
-
-def _is_open(
-    presentation: Presentation | None, delegation: Delegation | None, now: datetime
-) -> bool:
-    """Whether the delegation under which a presentation was made still allows it."""
-    if presentation is None or not presentation.delegation:
-        return True
-    return delegation is not None and delegation.is_open(now)
-
-
-def _holders_own(work: UnitOfWork, name: str, holder_code: str) -> License:
-    """The license if it is the holder's; otherwise it does not exist."""
-    license_ = licenses.license_by_id(work.session, name.rpartition("/")[2])
-    if (
-        license_ is None
-        or license_.name != name
-        or license_.state in NEVER_IN_FORCE
-        or not is_holder(license_, holder_code)
-    ):
-        raise license_not_found()
-    return license_

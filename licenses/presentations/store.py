@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +10,7 @@ import orjson
 import sqlalchemy as sa
 from sqlmodel import Field, Session, col, select
 
+from licenses.model import LicenseState
 from licenses.presentations.model import Presentation
 from licenses.store import HolderRow, LicenseRow, Table
 from runtime.database import REQUEST_ID_LIMIT, UtcDateTime
@@ -102,20 +104,24 @@ def presentations_of(
     open_at: datetime | None,
     after: str,
     size: int,
-) -> list[tuple[Presentation, str]]:
-    """Presentations of a holder's licenses, or of one, with the license's name, in order of id.
+) -> list[tuple[Presentation, str, str]]:
+    """Presentations of a holder's licenses, or of one, in order of id.
 
-    With `open_at`, those that can still be verified then.
+    Each with the license's name, and with what people call it.
+
+    With `open_at`, those that can still be verified then. Of a license that is not in force none
+    can: to its holder they are over.
     """
-    row = PresentationRow
+    row, state = PresentationRow, col(LicenseRow.state)
     conditions: list[Any] = [col(HolderRow.holder_index) == holder_index, col(row.id) > after]
     if license_id:
         conditions.append(col(row.license_id) == license_id)
     if open_at is not None:
         left = sa.or_(col(row.max_uses) == 0, col(row.uses) < col(row.max_uses))
         conditions += [col(row.ended).is_(False), col(row.expire_time) > open_at, left]
+        conditions.append(state == LicenseState.ACTIVE.value)
     statement = (
-        select(row, col(LicenseRow.issuer))
+        select(row, state, col(LicenseRow.issuer), col(LicenseRow.metadata_json))
         .join(LicenseRow, col(LicenseRow.id) == col(row.license_id))
         .join(HolderRow, col(HolderRow.license_id) == col(row.license_id))
         .where(*conditions)
@@ -123,9 +129,26 @@ def presentations_of(
         .limit(size)
     )
     return [
-        (_presentation(found), f"{issuer}/licenses/{found.license_id}")
-        for found, issuer in session.exec(statement)
+        (
+            replace(_presentation(found), ended=found.ended or now != LicenseState.ACTIVE.value),
+            f"{issuer}/licenses/{found.license_id}",
+            str(orjson.loads(metadata)["ZZMC"]),
+        )
+        for found, now, issuer, metadata in session.exec(statement)
     ]
+
+
+def open_count(session: Session, license_id: str, now: datetime) -> int:
+    """How many presentations of a license can still be verified."""
+    row = PresentationRow
+    left = sa.or_(col(row.max_uses) == 0, col(row.uses) < col(row.max_uses))
+    statement = select(sa.func.count()).where(
+        col(row.license_id) == license_id,
+        col(row.ended).is_(False),
+        col(row.expire_time) > now,
+        left,
+    )
+    return int(session.exec(statement).one())
 
 
 def use(session: Session, presentation_id: str) -> bool:

@@ -1,4 +1,7 @@
-"""Which state a license was in at a time. `licenses.store.move` writes each change here."""
+"""Which state a license was in at a time, and what an abandoned one leaves free.
+
+`licenses.store.move` writes each change here.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import sqlalchemy as sa
 from sqlmodel import Field, Session, col, select
 
 from licenses.model import LicenseState
-from licenses.store import BIG_ID, Table
+from licenses.store import BIG_ID, LicenseRow, Table
 from runtime.database import UtcDateTime
 
 
@@ -38,3 +41,26 @@ def state_at(
     )
     found = session.exec(statement).first()
     return None if found is None else (LicenseState(found.state), found.at)
+
+
+def only_abandoned(session: Session, issuer: str, type_id: str, serial: str) -> bool:
+    """Whether no license of a serial number ever was, or is to be, in force."""
+    statement = select(LicenseRow.id).where(
+        LicenseRow.issuer == issuer,
+        LicenseRow.type_id == type_id,
+        LicenseRow.serial == serial,
+        LicenseRow.state != LicenseState.ABANDONED.value,
+    )
+    return session.exec(statement).first() is None
+
+
+def free_request(session: Session, license_id: str) -> None:
+    """Let the request that began an abandoned license begin another one."""
+    session.execute(
+        sa.update(LicenseRow)
+        .where(
+            col(LicenseRow.id) == license_id,
+            col(LicenseRow.state) == LicenseState.ABANDONED.value,
+        )
+        .values(request_id=f"abandoned:{license_id}")
+    )

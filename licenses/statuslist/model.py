@@ -63,6 +63,8 @@ class StatusList:
     made_at: datetime
     good_until: datetime
     ttl: timedelta
+    #: The department of the node whose key signed it, where the reader knows.
+    issuer: str = ""
     bits: int = BITS
     packed: bytes = field(repr=False)
 

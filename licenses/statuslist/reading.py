@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from licenses.presenting_keys import TrustedKey
 from licenses.statuslist.model import (
@@ -46,4 +47,4 @@ def read_list(data: bytes, trusted: Mapping[bytes, TrustedKey]) -> StatusList:
         found = list_of(of.get(SUB), of.get(IAT), of.get(EXP), of.get(LIST_TTL), said, lst=raw)
     if not read.key.valid_from <= found.made_at < read.key.valid_to:
         raise TokenError("FOREIGN_KEY")
-    return found
+    return replace(found, issuer=read.key.issuer)

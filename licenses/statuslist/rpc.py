@@ -16,8 +16,8 @@ from runtime.rpc import ANY_ROLE, Call
 
 POLICY: Mapping[str, frozenset[Role]] = {
     "PublishStatusLists": frozenset({Role.ADMINISTRATOR, Role.NODE}),
-    "GetStatusList": ANY_ROLE,
-    "ListStatusLists": ANY_ROLE,
+    "GetStatusList": ANY_ROLE | {Role.PORTAL},
+    "ListStatusLists": ANY_ROLE | {Role.PORTAL},
 }
 _SUFFIXES: Final = {
     pb.STATUS_LIST_FORMAT_UNSPECIFIED: JWT_SUFFIX,

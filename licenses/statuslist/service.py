@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -67,13 +68,16 @@ class StatusLists:
         *,
         passphrase: bytes,
         address: str,
+        once: Collection[str] = (),
     ) -> None:
+        """`once`: other addresses that credentials from before may name."""
         self._database = database
         self._objects = objects
         self._keys = keys
         self._clock = clock
         self._key = places_key(passphrase)
         self._address = address
+        self._known = (address, *once)
 
     def give(self, work: UnitOfWork, license_id: str) -> StatusRef:
         """The place of a license, in the caller's transaction; given now where it has none."""
@@ -89,8 +93,10 @@ class StatusLists:
 
     def license_at(self, session: Any, ref: StatusRef) -> str:
         """The id of the license whose status stands there; "" where none of this node's does."""
-        number = ref.uri.removeprefix(f"{self._address}/")
-        if not number.isdecimal() or len(number) > 9 or ref.uri != self.uri(int(number)):
+        address, _, number = ref.uri.rpartition("/")
+        if not number.isdecimal() or len(number) > 9 or number != str(int(number)):
+            return ""
+        if address not in self._known:
             return ""
         return store.license_at(session, int(number), ref.index)
 

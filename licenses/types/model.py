@@ -92,7 +92,10 @@ class LicenseField:
     `length` counts characters. `pattern`: a regular expression the whole text must match. `least`
     and `most`: bounds of a number or a date, as they are written, or of a picture, WIDTHxHEIGHT in
     pixels; "" is none. `values`: of a code. `columns` and `rows` (at most so many): of a table.
-    `agrees_with`: what of a holder's number it must agree with (`types.agreement`).
+    `agrees_with`: what of a holder's number it must agree with (`types.agreement`). What it must
+    agree with beside itself (`types.relations`): of a date `least` and `most` may be "today";
+    `not_before`: another date; `least_age`: of the holders, on that date; `sole_holder`: the code
+    that stands where one alone holds the license, and only there.
     """
 
     code: str
@@ -108,6 +111,9 @@ class LicenseField:
     columns: tuple[LicenseField, ...] = ()
     rows: int = TABLE_ROWS
     agrees_with: str = ""
+    not_before: str = ""
+    least_age: int = 0
+    sole_holder: str = ""
 
     def name_of(self, code: str) -> str:
         """What a code of this field's list says; the code itself where it is in no list."""
@@ -129,7 +135,9 @@ class Validity:
     """How long a license is valid from its first day. Exactly one of the first five is set.
 
     `until_field`: a date field of the type that says the last day; empty is without end.
-    `renew_days`: a license is renewed from so many days before its last one.
+    `from_field`: one that says the first day; "" is the day of issuing. Of a column of a table
+    (`KZ_T.D`) it is the latest, and the earliest, of its dates. `renew_days`: a license is renewed
+    from so many days before its last one.
     """
 
     years: int = 0
@@ -138,6 +146,7 @@ class Validity:
     until_field: str = ""
     unlimited: bool = False
     renew_days: int = RENEW_DAYS
+    from_field: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +158,8 @@ class LicenseType:
     the kind of seal as a seal shows it, such as 证照专用章: the line under its star, or the end of
     its name; "" is whichever the department may use. `issued_by`: service items, whose departments
     issue it; `issuers`: departments that do. `accepted_by`: service items, for planning: nothing is
-    refused by them.
+    refused by them. `transferable`: to another holder. `only_one`: "holder" where each has at most
+    one in force; `unique`: fields whose values stand on one license in force (`licenses.claims`).
     """
 
     id: str
@@ -166,6 +176,9 @@ class LicenseType:
     issuers: tuple[str, ...] = ()
     accepted_by: tuple[str, ...] = ()
     sharing_type: SharingType = SharingType.CONDITIONAL
+    transferable: bool = False
+    only_one: str = ""
+    unique: tuple[str, ...] = ()
 
     @property
     def authority_code(self) -> str:

@@ -8,8 +8,10 @@ from __future__ import annotations
 from importlib.resources import files
 
 from licenses.pages import template
+from licenses.stamping import stamp_problems
 from licenses.types.model import TEXT_LIMIT, FieldKind, LicenseType
 from licenses.types.reading import parse
+from licenses.types.relations import renewal_faults
 from runtime.errors import FieldViolation, InvalidArgument
 
 #: Values of a page that stand in no metadata.
@@ -41,7 +43,8 @@ def checked(text: str, template_text: str) -> LicenseType:
     if len(template_text) > TEXT_LIMIT:
         wrong = [FieldViolation("template", f"longer than {TEXT_LIMIT} characters")]
     else:
-        wrong = _page_problems(kind, template.parse(template_text))
+        page = template.parse(template_text)
+        wrong = [*_page_problems(kind, page), *stamp_problems(page), *renewal_faults(kind.validity)]
     if wrong:
         raise InvalidArgument(
             "the license type does not fit its page: "
@@ -86,4 +89,17 @@ def _page_problems(kind: LicenseType, page: template.Template) -> list[FieldViol
         for one in kind.fields
         if one.kind is FieldKind.IMAGE and one.code not in shown
     ]
+    return wrong + _unsaid(kind, page)
+
+
+def _unsaid(kind: LicenseType, page: template.Template) -> list[FieldViolation]:
+    """What every license says, and this one would not: its identifier on each sheet, its holder."""
+    sheets = [*page.sheets, *((page.continuation.sheet,) if page.continuation else ())]
+    wrong = [
+        FieldViolation("slots", f"sheet {number} has no field for the license's identifier (ZZBS)")
+        for number, sheet in enumerate(sheets, 1)
+        if "ZZBS" not in {kind.slots.get(slot.key) for slot in sheet.slots}
+    ]
+    if not set(kind.slots.values()) & {"CZZT", "CZZT.1", "holders"}:
+        wrong.append(FieldViolation("slots", "no field or table has the holder (CZZT or holders)"))
     return wrong

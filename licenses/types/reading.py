@@ -11,6 +11,7 @@ import difflib
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -37,6 +38,7 @@ from licenses.types.model import (
     Validity,
 )
 from licenses.types.patterns import pattern_problem
+from licenses.types.relations import TODAY, names_column, shortest, type_faults
 from runtime import names
 from runtime.errors import FieldViolation, InvalidArgument
 from runtime.idcodes import credit_code_problem, holds_citizen_number
@@ -194,7 +196,7 @@ def _type(row: _Row) -> LicenseType:
     holders = _holders(row)
     fields = _fields(row, "fields", FIELDS_LIMIT, column=False)
     for number, one in enumerate(fields):
-        problem = agreement_problem(one, holders)
+        problem = "" if names_column(one.agrees_with) else agreement_problem(one, holders)
         if problem:
             row.refuse(f"fields[{number}].agrees_with", problem)
     found = LicenseType(
@@ -204,7 +206,7 @@ def _type(row: _Row) -> LicenseType:
         display_name_en=row.text("display_name_en", ""),
         holders=holders,
         fields=fields,
-        validity=_validity(row, fields),
+        validity=_validity(row),
         template=row.text("template"),
         slots=MappingProxyType(row.row("slots").rest()),
         seal=row.text("seal", ""),
@@ -212,7 +214,12 @@ def _type(row: _Row) -> LicenseType:
         issuers=_names(row, "issuers", names.DEPARTMENT, ISSUERS_LIMIT),
         accepted_by=_names(row, "accepted_by", names.SERVICE_ITEM, 100),
         sharing_type=row.word("sharing_type", SharingType, SharingType.CONDITIONAL),
+        transferable=row.truth("transferable"),
+        only_one=row.text("only_one", ""),
+        unique=row.texts("unique", FIELDS_LIMIT),
     )
+    for fault in type_faults(found):
+        row.refuse(fault.field, fault.description)
     row.done()
     return found
 
@@ -248,7 +255,7 @@ def _holders(row: _Row) -> Holders:
     return Holders(kind=kind, least=least, most=most, code_types=tuple(dict.fromkeys(code_types)))
 
 
-def _validity(row: _Row, fields: Sequence[LicenseField]) -> Validity:
+def _validity(row: _Row) -> Validity:
     inner = row.row("validity")
     found = Validity(
         years=inner.number("years", 0, 1, 100),
@@ -257,17 +264,16 @@ def _validity(row: _Row, fields: Sequence[LicenseField]) -> Validity:
         until_field=inner.text("until_field", ""),
         unlimited=inner.truth("unlimited"),
         renew_days=inner.number("renew_days", RENEW_DAYS, 0, 3650),
+        from_field=inner.text("from_field", ""),
     )
+    if not inner.has("renew_days") and (term := shortest(found)):
+        found = replace(found, renew_days=min(RENEW_DAYS, term - 1))
     inner.done()
     given = [found.years, found.months, found.days, found.until_field, found.unlimited]
     if sum(map(bool, given)) != 1:
         inner.refuse("", "exactly one of years, months, days, until_field, unlimited = true")
     if found.unlimited and inner.has("renew_days"):
         inner.refuse("renew_days", "only of what ends")
-    if found.until_field:
-        kinds = {one.code: one.kind for one in fields}
-        if kinds.get(found.until_field) is not FieldKind.DATE:
-            inner.refuse("until_field", "must be the code of a date field of this type")
     return found
 
 
@@ -309,6 +315,9 @@ def _field(row: _Row, *, column: bool) -> LicenseField:
         columns=_fields(row, "columns", COLUMNS_LIMIT, column=True) if not column else (),
         rows=row.number("rows", TABLE_ROWS, 1, TABLE_ROWS) if not column else TABLE_ROWS,
         agrees_with=row.text("agrees_with", "") if not column else "",
+        not_before=row.text("not_before", ""),
+        least_age=row.number("least_age", 0, 1, 150),
+        sole_holder=row.text("sole_holder", ""),
     )
     _check_kind(row, found)
     row.done()
@@ -354,8 +363,8 @@ def _check_bounds(row: _Row, one: LicenseField) -> None:
                 row.refuse(key, "must be WIDTHxHEIGHT in pixels, such as 100x140")
         elif one.kind is not FieldKind.DATE:
             row.refuse(key, "only of a number, a date or a picture")
-        elif not _DATE.fullmatch(bound):
-            row.refuse(key, "must be a date, YYYY-MM-DD, as a text")
+        elif bound != TODAY and not _DATE.fullmatch(bound):
+            row.refuse(key, 'must be a date, YYYY-MM-DD, or "today", as a text')
 
 
 def _is_number(text: str) -> bool:

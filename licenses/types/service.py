@@ -92,6 +92,13 @@ class Types:
                 self._known.popitem(last=False)
         return known
 
+    def of_code(self, code: str) -> TypeVersion:
+        """The newest version of the type with a code (GB/T 36904). Raises NotFound."""
+        with self._database.reading() as session:
+            wanted = store.id_of_code(session, code)
+            number = store.newest(session, wanted) if wanted else 0
+        return self.version(wanted, number)
+
     def all(self, *, after: str, size: int) -> list[TypeVersion]:
         """The newest version of each type, in order of id."""
         with self._database.reading() as session:

@@ -72,7 +72,8 @@ def _text(one: LicenseField, text: str) -> str:
 def _date(one: LicenseField, text: str) -> str:
     if read_day(text) is None:
         return "not a date, YYYY-MM-DD"
-    return _bounds(text, one.least, one.most, str)
+    least, most = ("" if bound == "today" else bound for bound in (one.least, one.most))
+    return _bounds(text, least, most, str)  # of today: `types.relations`
 
 
 def _number(pattern: re.Pattern[str], words: str) -> Callable[[LicenseField, str], str]:

@@ -62,6 +62,8 @@ class _ArchiveStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ArchiveS
     """One person asked to destroy it."""
     ARCHIVE_STATE_DESTROYED: _ArchiveState.ValueType  # 3
     """Destroyed."""
+    ARCHIVE_STATE_DESTROYING: _ArchiveState.ValueType  # 4
+    """Another one approved: it is being destroyed; a repeat of the approval ends what was cut short."""
 
 class ArchiveState(_ArchiveState, metaclass=_ArchiveStateEnumTypeWrapper):
     """State of an archive."""
@@ -74,6 +76,8 @@ ARCHIVE_STATE_DESTRUCTION_ASKED: ArchiveState.ValueType  # 2
 """One person asked to destroy it."""
 ARCHIVE_STATE_DESTROYED: ArchiveState.ValueType  # 3
 """Destroyed."""
+ARCHIVE_STATE_DESTROYING: ArchiveState.ValueType  # 4
+"""Another one approved: it is being destroyed; a repeat of the approval ends what was cut short."""
 Global___ArchiveState: _TypeAlias = ArchiveState  # noqa: Y015
 
 class _ArchiveFile:
@@ -523,16 +527,20 @@ class CheckArchiveRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The archive."""
+    request_id: _builtins.str
+    """Repeats with one id return the first answer; without one it is checked again."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -23,9 +23,10 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from licenses.v1 import licenses_pb2 as licenses_dot_v1_dot_licenses__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19licenses/v1/batches.proto\x12\x13tongban.licenses.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe3\x02\n\nIssueBatch\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0clicense_type\x18\x02 \x01(\t\x12\x14\n\x0ctype_version\x18\x03 \x01(\x05\x12\x0c\n\x04seal\x18\x04 \x01(\t\x12\x33\n\x05state\x18\x05 \x01(\x0e\x32$.tongban.licenses.v1.IssueBatchState\x12\x11\n\trow_count\x18\x06 \x01(\x05\x12\x14\n\x0cissued_count\x18\x07 \x01(\x05\x12\x14\n\x0c\x66\x61iled_count\x18\x08 \x01(\x05\x12\x16\n\x0ewaiting_reason\x18\t \x01(\t\x12\r\n\x05\x61\x63tor\x18\n \x01(\t\x12/\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0brows_sha256\x18\r \x01(\t\".\n\x10IssueBatchHolder\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\"\xe0\x02\n\rIssueBatchRow\x12\x36\n\x07holders\x18\x01 \x03(\x0b\x32%.tongban.licenses.v1.IssueBatchHolder\x12>\n\x06\x66ields\x18\x02 \x03(\x0b\x32..tongban.licenses.v1.IssueBatchRow.FieldsEntry\x12\x42\n\x08pictures\x18\x03 \x03(\x0b\x32\x30.tongban.licenses.v1.IssueBatchRow.PicturesEntry\x12\x12\n\nvalid_from\x18\x04 \x01(\t\x12\x0e\n\x06serial\x18\x05 \x01(\t\x12\x0f\n\x07row_key\x18\x06 \x01(\t\x1a-\n\x0b\x46ieldsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a/\n\rPicturesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c:\x02\x38\x01\"\xf7\x01\n\x10IssueBatchResult\x12\x0e\n\x06number\x18\x01 \x01(\x05\x12\x0f\n\x07row_key\x18\x02 \x01(\t\x12\x36\n\x05state\x18\x03 \x01(\x0e\x32\'.tongban.licenses.v1.IssueBatchRowState\x12\x0f\n\x07license\x18\x04 \x01(\t\x12\x1a\n\x12license_identifier\x18\x05 \x01(\t\x12\x14\n\x0crepeated_row\x18\x06 \x01(\x08\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12\x0f\n\x07message\x18\x08 \x01(\t\x12\x12\n\nmessage_zh\x18\t \x01(\t\x12\x12\n\nviolations\x18\n \x03(\t\"Z\n\x10IssueBatchHeader\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x14\n\x0clicense_type\x18\x02 \x01(\t\x12\x0c\n\x04seal\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"\x90\x01\n\x17\x43reateIssueBatchRequest\x12\x35\n\x06header\x18\x01 \x01(\x0b\x32%.tongban.licenses.v1.IssueBatchHeader\x12\x30\n\x04rows\x18\x02 \x03(\x0b\x32\".tongban.licenses.v1.IssueBatchRow\x12\x0c\n\x04last\x18\x03 \x01(\x08\"P\n\x18\x43reateIssueBatchResponse\x12\x34\n\x0bissue_batch\x18\x01 \x01(\x0b\x32\x1f.tongban.licenses.v1.IssueBatch\"$\n\x14GetIssueBatchRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"M\n\x15GetIssueBatchResponse\x12\x34\n\x0bissue_batch\x18\x01 \x01(\x0b\x32\x1f.tongban.licenses.v1.IssueBatch\"P\n\x17ListIssueBatchesRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"k\n\x18ListIssueBatchesResponse\x12\x36\n\rissue_batches\x18\x01 \x03(\x0b\x32\x1f.tongban.licenses.v1.IssueBatch\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x8d\x01\n\x1cListIssueBatchResultsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x36\n\x05state\x18\x02 \x01(\x0e\x32\'.tongban.licenses.v1.IssueBatchRowState\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"p\n\x1dListIssueBatchResultsResponse\x12\x36\n\x07results\x18\x01 \x03(\x0b\x32%.tongban.licenses.v1.IssueBatchResult\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"K\n\x17\x43\x61ncelIssueBatchRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"P\n\x18\x43\x61ncelIssueBatchResponse\x12\x34\n\x0bissue_batch\x18\x01 \x01(\x0b\x32\x1f.tongban.licenses.v1.IssueBatch*\x94\x01\n\x0fIssueBatchState\x12!\n\x1dISSUE_BATCH_STATE_UNSPECIFIED\x10\x00\x12\x1d\n\x19ISSUE_BATCH_STATE_RUNNING\x10\x01\x12\x1e\n\x1aISSUE_BATCH_STATE_FINISHED\x10\x02\x12\x1f\n\x1bISSUE_BATCH_STATE_CANCELLED\x10\x03*\xa2\x01\n\x12IssueBatchRowState\x12%\n!ISSUE_BATCH_ROW_STATE_UNSPECIFIED\x10\x00\x12!\n\x1dISSUE_BATCH_ROW_STATE_WAITING\x10\x01\x12 \n\x1cISSUE_BATCH_ROW_STATE_ISSUED\x10\x02\x12 \n\x1cISSUE_BATCH_ROW_STATE_FAILED\x10\x03\x32\xcb\x04\n\x0c\x42\x61tchService\x12q\n\x10\x43reateIssueBatch\x12,.tongban.licenses.v1.CreateIssueBatchRequest\x1a-.tongban.licenses.v1.CreateIssueBatchResponse(\x01\x12\x66\n\rGetIssueBatch\x12).tongban.licenses.v1.GetIssueBatchRequest\x1a*.tongban.licenses.v1.GetIssueBatchResponse\x12o\n\x10ListIssueBatches\x12,.tongban.licenses.v1.ListIssueBatchesRequest\x1a-.tongban.licenses.v1.ListIssueBatchesResponse\x12~\n\x15ListIssueBatchResults\x12\x31.tongban.licenses.v1.ListIssueBatchResultsRequest\x1a\x32.tongban.licenses.v1.ListIssueBatchResultsResponse\x12o\n\x10\x43\x61ncelIssueBatch\x12,.tongban.licenses.v1.CancelIssueBatchRequest\x1a-.tongban.licenses.v1.CancelIssueBatchResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19licenses/v1/batches.proto\x12\x13tongban.licenses.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1alicenses/v1/licenses.proto\"\xe3\x02\n\nIssueBatch\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0clicense_type\x18\x02 \x01(\t\x12\x14\n\x0ctype_version\x18\x03 \x01(\x05\x12\x0c\n\x04seal\x18\x04 \x01(\t\x12\x33\n\x05state\x18\x05 \x01(\x0e\x32$.tongban.licenses.v1.IssueBatchState\x12\x11\n\trow_count\x18\x06 \x01(\x05\x12\x14\n\x0cissued_count\x18\x07 \x01(\x05\x12\x14\n\x0c\x66\x61iled_count\x18\x08 \x01(\x05\x12\x16\n\x0ewaiting_reason\x18\t \x01(\t\x12\r\n\x05\x61\x63tor\x18\n \x01(\t\x12/\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0brows_sha256\x18\r \x01(\t\".\n\x10IssueBatchHolder\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\"\xa4\x03\n\rIssueBatchRow\x12\x36\n\x07holders\x18\x01 \x03(\x0b\x32%.tongban.licenses.v1.IssueBatchHolder\x12>\n\x06\x66ields\x18\x02 \x03(\x0b\x32..tongban.licenses.v1.IssueBatchRow.FieldsEntry\x12\x42\n\x08pictures\x18\x03 \x03(\x0b\x32\x30.tongban.licenses.v1.IssueBatchRow.PicturesEntry\x12\x12\n\nvalid_from\x18\x04 \x01(\t\x12\x0e\n\x06serial\x18\x05 \x01(\t\x12\x0f\n\x07row_key\x18\x06 \x01(\t\x12\x30\n\x05paper\x18\x07 \x01(\x0b\x32!.tongban.licenses.v1.PaperLicense\x12\x10\n\x08valid_to\x18\x08 \x01(\t\x1a-\n\x0b\x46ieldsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a/\n\rPicturesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c:\x02\x38\x01\"\xf7\x01\n\x10IssueBatchResult\x12\x0e\n\x06number\x18\x01 \x01(\x05\x12\x0f\n\x07row_key\x18\x02 \x01(\t\x12\x36\n\x05state\x18\x03 \x01(\x0e\x32\'.tongban.licenses.v1.IssueBatchRowState\x12\x0f\n\x07license\x18\x04 \x01(\t\x12\x1a\n\x12license_identifier\x18\x05 \x01(\t\x12\x14\n\x0crepeated_row\x18\x06 \x01(\x08\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12\x0f\n\x07message\x18\x08 \x01(\t\x12\x12\n\nmessage_zh\x18\t \x01(\t\x12\x12\n\nviolations\x18\n \x03(\t\"Z\n\x10IssueBatchHeader\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x14\n\x0clicense_type\x18\x02 \x01(\t\x12\x0c\n\x04seal\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"\x90\x01\n\x17\x43reateIssueBatchRequest\x12\x35\n\x06header\x18\x01 \x01(\x0b\x32%.tongban.licenses.v1.IssueBatchHeader\x12\x30\n\x04rows\x18\x02 \x03(\x0b\x32\".tongban.licenses.v1.IssueBatchRow\x12\x0c\n\x04last\x18\x03 \x01(\x08\"P\n\x18\x43reateIssueBatchResponse\x12\x34\n\x0bissue_batch\x18\x01 \x01(\x0b\x32\x1f.tongban.licenses.v1.IssueBatch\"$\n\x14GetIssueBatchRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"M\n\x15GetIssueBatchResponse\x12\x34\n\x0bissue_batch\x18\x01 \x01(\x0b\x32\x1f.tongban.licenses.v1.IssueBatch\"P\n\x17ListIssueBatchesRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"k\n\x18ListIssueBatchesResponse\x12\x36\n\rissue_batches\x18\x01 \x03(\x0b\x32\x1f.tongban.licenses.v1.IssueBatch\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x8d\x01\n\x1cListIssueBatchResultsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x36\n\x05state\x18\x02 \x01(\x0e\x32\'.tongban.licenses.v1.IssueBatchRowState\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"p\n\x1dListIssueBatchResultsResponse\x12\x36\n\x07results\x18\x01 \x03(\x0b\x32%.tongban.licenses.v1.IssueBatchResult\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"K\n\x17\x43\x61ncelIssueBatchRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"P\n\x18\x43\x61ncelIssueBatchResponse\x12\x34\n\x0bissue_batch\x18\x01 \x01(\x0b\x32\x1f.tongban.licenses.v1.IssueBatch*\x94\x01\n\x0fIssueBatchState\x12!\n\x1dISSUE_BATCH_STATE_UNSPECIFIED\x10\x00\x12\x1d\n\x19ISSUE_BATCH_STATE_RUNNING\x10\x01\x12\x1e\n\x1aISSUE_BATCH_STATE_FINISHED\x10\x02\x12\x1f\n\x1bISSUE_BATCH_STATE_CANCELLED\x10\x03*\xa2\x01\n\x12IssueBatchRowState\x12%\n!ISSUE_BATCH_ROW_STATE_UNSPECIFIED\x10\x00\x12!\n\x1dISSUE_BATCH_ROW_STATE_WAITING\x10\x01\x12 \n\x1cISSUE_BATCH_ROW_STATE_ISSUED\x10\x02\x12 \n\x1cISSUE_BATCH_ROW_STATE_FAILED\x10\x03\x32\xcb\x04\n\x0c\x42\x61tchService\x12q\n\x10\x43reateIssueBatch\x12,.tongban.licenses.v1.CreateIssueBatchRequest\x1a-.tongban.licenses.v1.CreateIssueBatchResponse(\x01\x12\x66\n\rGetIssueBatch\x12).tongban.licenses.v1.GetIssueBatchRequest\x1a*.tongban.licenses.v1.GetIssueBatchResponse\x12o\n\x10ListIssueBatches\x12,.tongban.licenses.v1.ListIssueBatchesRequest\x1a-.tongban.licenses.v1.ListIssueBatchesResponse\x12~\n\x15ListIssueBatchResults\x12\x31.tongban.licenses.v1.ListIssueBatchResultsRequest\x1a\x32.tongban.licenses.v1.ListIssueBatchResultsResponse\x12o\n\x10\x43\x61ncelIssueBatch\x12,.tongban.licenses.v1.CancelIssueBatchRequest\x1a-.tongban.licenses.v1.CancelIssueBatchResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,44 +37,44 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ISSUEBATCHROW_FIELDSENTRY']._serialized_options = b'8\001'
   _globals['_ISSUEBATCHROW_PICTURESENTRY']._loaded_options = None
   _globals['_ISSUEBATCHROW_PICTURESENTRY']._serialized_options = b'8\001'
-  _globals['_ISSUEBATCHSTATE']._serialized_start=2141
-  _globals['_ISSUEBATCHSTATE']._serialized_end=2289
-  _globals['_ISSUEBATCHROWSTATE']._serialized_start=2292
-  _globals['_ISSUEBATCHROWSTATE']._serialized_end=2454
-  _globals['_ISSUEBATCH']._serialized_start=84
-  _globals['_ISSUEBATCH']._serialized_end=439
-  _globals['_ISSUEBATCHHOLDER']._serialized_start=441
-  _globals['_ISSUEBATCHHOLDER']._serialized_end=487
-  _globals['_ISSUEBATCHROW']._serialized_start=490
-  _globals['_ISSUEBATCHROW']._serialized_end=842
-  _globals['_ISSUEBATCHROW_FIELDSENTRY']._serialized_start=748
-  _globals['_ISSUEBATCHROW_FIELDSENTRY']._serialized_end=793
-  _globals['_ISSUEBATCHROW_PICTURESENTRY']._serialized_start=795
-  _globals['_ISSUEBATCHROW_PICTURESENTRY']._serialized_end=842
-  _globals['_ISSUEBATCHRESULT']._serialized_start=845
-  _globals['_ISSUEBATCHRESULT']._serialized_end=1092
-  _globals['_ISSUEBATCHHEADER']._serialized_start=1094
-  _globals['_ISSUEBATCHHEADER']._serialized_end=1184
-  _globals['_CREATEISSUEBATCHREQUEST']._serialized_start=1187
-  _globals['_CREATEISSUEBATCHREQUEST']._serialized_end=1331
-  _globals['_CREATEISSUEBATCHRESPONSE']._serialized_start=1333
-  _globals['_CREATEISSUEBATCHRESPONSE']._serialized_end=1413
-  _globals['_GETISSUEBATCHREQUEST']._serialized_start=1415
-  _globals['_GETISSUEBATCHREQUEST']._serialized_end=1451
-  _globals['_GETISSUEBATCHRESPONSE']._serialized_start=1453
-  _globals['_GETISSUEBATCHRESPONSE']._serialized_end=1530
-  _globals['_LISTISSUEBATCHESREQUEST']._serialized_start=1532
-  _globals['_LISTISSUEBATCHESREQUEST']._serialized_end=1612
-  _globals['_LISTISSUEBATCHESRESPONSE']._serialized_start=1614
-  _globals['_LISTISSUEBATCHESRESPONSE']._serialized_end=1721
-  _globals['_LISTISSUEBATCHRESULTSREQUEST']._serialized_start=1724
-  _globals['_LISTISSUEBATCHRESULTSREQUEST']._serialized_end=1865
-  _globals['_LISTISSUEBATCHRESULTSRESPONSE']._serialized_start=1867
-  _globals['_LISTISSUEBATCHRESULTSRESPONSE']._serialized_end=1979
-  _globals['_CANCELISSUEBATCHREQUEST']._serialized_start=1981
-  _globals['_CANCELISSUEBATCHREQUEST']._serialized_end=2056
-  _globals['_CANCELISSUEBATCHRESPONSE']._serialized_start=2058
-  _globals['_CANCELISSUEBATCHRESPONSE']._serialized_end=2138
-  _globals['_BATCHSERVICE']._serialized_start=2457
-  _globals['_BATCHSERVICE']._serialized_end=3044
+  _globals['_ISSUEBATCHSTATE']._serialized_start=2237
+  _globals['_ISSUEBATCHSTATE']._serialized_end=2385
+  _globals['_ISSUEBATCHROWSTATE']._serialized_start=2388
+  _globals['_ISSUEBATCHROWSTATE']._serialized_end=2550
+  _globals['_ISSUEBATCH']._serialized_start=112
+  _globals['_ISSUEBATCH']._serialized_end=467
+  _globals['_ISSUEBATCHHOLDER']._serialized_start=469
+  _globals['_ISSUEBATCHHOLDER']._serialized_end=515
+  _globals['_ISSUEBATCHROW']._serialized_start=518
+  _globals['_ISSUEBATCHROW']._serialized_end=938
+  _globals['_ISSUEBATCHROW_FIELDSENTRY']._serialized_start=844
+  _globals['_ISSUEBATCHROW_FIELDSENTRY']._serialized_end=889
+  _globals['_ISSUEBATCHROW_PICTURESENTRY']._serialized_start=891
+  _globals['_ISSUEBATCHROW_PICTURESENTRY']._serialized_end=938
+  _globals['_ISSUEBATCHRESULT']._serialized_start=941
+  _globals['_ISSUEBATCHRESULT']._serialized_end=1188
+  _globals['_ISSUEBATCHHEADER']._serialized_start=1190
+  _globals['_ISSUEBATCHHEADER']._serialized_end=1280
+  _globals['_CREATEISSUEBATCHREQUEST']._serialized_start=1283
+  _globals['_CREATEISSUEBATCHREQUEST']._serialized_end=1427
+  _globals['_CREATEISSUEBATCHRESPONSE']._serialized_start=1429
+  _globals['_CREATEISSUEBATCHRESPONSE']._serialized_end=1509
+  _globals['_GETISSUEBATCHREQUEST']._serialized_start=1511
+  _globals['_GETISSUEBATCHREQUEST']._serialized_end=1547
+  _globals['_GETISSUEBATCHRESPONSE']._serialized_start=1549
+  _globals['_GETISSUEBATCHRESPONSE']._serialized_end=1626
+  _globals['_LISTISSUEBATCHESREQUEST']._serialized_start=1628
+  _globals['_LISTISSUEBATCHESREQUEST']._serialized_end=1708
+  _globals['_LISTISSUEBATCHESRESPONSE']._serialized_start=1710
+  _globals['_LISTISSUEBATCHESRESPONSE']._serialized_end=1817
+  _globals['_LISTISSUEBATCHRESULTSREQUEST']._serialized_start=1820
+  _globals['_LISTISSUEBATCHRESULTSREQUEST']._serialized_end=1961
+  _globals['_LISTISSUEBATCHRESULTSRESPONSE']._serialized_start=1963
+  _globals['_LISTISSUEBATCHRESULTSRESPONSE']._serialized_end=2075
+  _globals['_CANCELISSUEBATCHREQUEST']._serialized_start=2077
+  _globals['_CANCELISSUEBATCHREQUEST']._serialized_end=2152
+  _globals['_CANCELISSUEBATCHRESPONSE']._serialized_start=2154
+  _globals['_CANCELISSUEBATCHRESPONSE']._serialized_end=2234
+  _globals['_BATCHSERVICE']._serialized_start=2553
+  _globals['_BATCHSERVICE']._serialized_end=3140
 # @@protoc_insertion_point(module_scope)

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from licenses.v1 import licenses_pb2 as _licenses_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -230,6 +231,8 @@ class IssueBatchRow(_message.Message):
     VALID_FROM_FIELD_NUMBER: _builtins.int
     SERIAL_FIELD_NUMBER: _builtins.int
     ROW_KEY_FIELD_NUMBER: _builtins.int
+    PAPER_FIELD_NUMBER: _builtins.int
+    VALID_TO_FIELD_NUMBER: _builtins.int
     valid_from: _builtins.str
     """First day, YYYY-MM-DD; the day it is issued if empty."""
     serial: _builtins.str
@@ -239,6 +242,8 @@ class IssueBatchRow(_message.Message):
     nothing personal. Two rows with one key, in whatever batches of a system, are one license. If
     empty, what stands in the row and the day the batch is taken make the key.
     """
+    valid_to: _builtins.str
+    """Last day, YYYY-MM-DD, as the paper license says it; the type's rule if empty."""
     @_builtins.property
     def holders(self) -> _containers.RepeatedCompositeFieldContainer[Global___IssueBatchHolder]:
         """The holders: one, but for types that several hold."""
@@ -251,6 +256,10 @@ class IssueBatchRow(_message.Message):
     def pictures(self) -> _containers.ScalarMap[_builtins.str, _builtins.bytes]:
         """PNG or JPEG by KZ_* field."""
 
+    @_builtins.property
+    def paper(self) -> _licenses_pb2.PaperLicense:
+        """The paper license that this one is made from, with its scans."""
+
     def __init__(
         self,
         *,
@@ -260,10 +269,12 @@ class IssueBatchRow(_message.Message):
         valid_from: _builtins.str = ...,
         serial: _builtins.str = ...,
         row_key: _builtins.str = ...,
+        paper: _licenses_pb2.PaperLicense | None = ...,
+        valid_to: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["paper", b"paper"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fields", b"fields", "holders", b"holders", "pictures", b"pictures", "row_key", b"row_key", "serial", b"serial", "valid_from", b"valid_from"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fields", b"fields", "holders", b"holders", "paper", b"paper", "pictures", b"pictures", "row_key", b"row_key", "serial", b"serial", "valid_from", b"valid_from", "valid_to", b"valid_to"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

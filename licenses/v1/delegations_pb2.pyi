@@ -35,6 +35,8 @@ class Delegation(_message.Message):
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
     OPEN_FIELD_NUMBER: _builtins.int
+    LICENSE_DISPLAY_NAMES_FIELD_NUMBER: _builtins.int
+    GRANTOR_NAME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """delegations/{delegation}"""
     agent_name: _builtins.str
@@ -45,6 +47,8 @@ class Delegation(_message.Message):
     """What for."""
     open: _builtins.bool
     """Whether it still allows something."""
+    grantor_name: _builtins.str
+    """The name of who gave it: told to its agent, while it is open."""
     @_builtins.property
     def licenses(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The licenses."""
@@ -61,6 +65,10 @@ class Delegation(_message.Message):
     def end_time(self) -> _timestamp_pb2.Timestamp:
         """When the holder ended it, if so."""
 
+    @_builtins.property
+    def license_display_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What people call the licenses, in their order."""
+
     def __init__(
         self,
         *,
@@ -73,10 +81,12 @@ class Delegation(_message.Message):
         expire_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
         open: _builtins.bool = ...,
+        license_display_names: _abc.Iterable[_builtins.str] | None = ...,
+        grantor_name: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "expire_time", b"expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_code", b"agent_code", "agent_name", b"agent_name", "create_time", b"create_time", "end_time", b"end_time", "expire_time", b"expire_time", "licenses", b"licenses", "name", b"name", "open", b"open", "purpose", b"purpose"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_code", b"agent_code", "agent_name", b"agent_name", "create_time", b"create_time", "end_time", b"end_time", "expire_time", b"expire_time", "grantor_name", b"grantor_name", "license_display_names", b"license_display_names", "licenses", b"licenses", "name", b"name", "open", b"open", "purpose", b"purpose"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

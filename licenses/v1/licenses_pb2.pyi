@@ -247,6 +247,9 @@ class LicenseField(_message.Message):
     COLUMNS_FIELD_NUMBER: _builtins.int
     ROWS_FIELD_NUMBER: _builtins.int
     AGREES_WITH_FIELD_NUMBER: _builtins.int
+    NOT_BEFORE_FIELD_NUMBER: _builtins.int
+    LEAST_AGE_FIELD_NUMBER: _builtins.int
+    SOLE_HOLDER_FIELD_NUMBER: _builtins.int
     code: _builtins.str
     """KZ_ and upper-case letters."""
     display_name: _builtins.str
@@ -262,13 +265,23 @@ class LicenseField(_message.Message):
     pattern: _builtins.str
     """A regular expression that the whole text must match; empty is none."""
     least: _builtins.str
-    """The least number or date; empty is none."""
+    """The least number or date; empty is none. A date may be `today`: the day of issuing, and of a
+    license made from paper the day that one was issued.
+    """
     most: _builtins.str
     """The greatest; empty is none. Of a picture both are WIDTHxHEIGHT, in pixels."""
     rows: _builtins.int
     """Most rows of a table."""
     agrees_with: _builtins.str
-    """What it must agree with, such as holder.birth or holder.2.sex; empty is nothing."""
+    """What it must agree with, such as holder.birth or holder.2.sex, or, of a list written as a text,
+    the column of a table that lists the same, such as KZ_CXMX.DH; empty is nothing.
+    """
+    not_before: _builtins.str
+    """Another date of the type, or of the same row of a table, before which this one is not."""
+    least_age: _builtins.int
+    """The age that every holder who is a person has on this date, at least; 0 is any."""
+    sole_holder: _builtins.str
+    """The code that stands where there is one holder, and only there; empty is none."""
     @_builtins.property
     def values(self) -> _containers.RepeatedCompositeFieldContainer[Global___CodeValue]:
         """The list of a code."""
@@ -293,10 +306,13 @@ class LicenseField(_message.Message):
         columns: _abc.Iterable[Global___LicenseField] | None = ...,
         rows: _builtins.int = ...,
         agrees_with: _builtins.str = ...,
+        not_before: _builtins.str = ...,
+        least_age: _builtins.int = ...,
+        sole_holder: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agrees_with", b"agrees_with", "code", b"code", "columns", b"columns", "display_name", b"display_name", "display_name_en", b"display_name_en", "kind", b"kind", "least", b"least", "length", b"length", "most", b"most", "pattern", b"pattern", "required", b"required", "rows", b"rows", "values", b"values"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agrees_with", b"agrees_with", "code", b"code", "columns", b"columns", "display_name", b"display_name", "display_name_en", b"display_name_en", "kind", b"kind", "least", b"least", "least_age", b"least_age", "length", b"length", "most", b"most", "not_before", b"not_before", "pattern", b"pattern", "required", b"required", "rows", b"rows", "sole_holder", b"sole_holder", "values", b"values"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -340,6 +356,7 @@ class Validity(_message.Message):
     UNTIL_FIELD_FIELD_NUMBER: _builtins.int
     UNLIMITED_FIELD_NUMBER: _builtins.int
     RENEW_DAYS_FIELD_NUMBER: _builtins.int
+    FROM_FIELD_FIELD_NUMBER: _builtins.int
     years: _builtins.int
     """Years from the first day."""
     months: _builtins.int
@@ -347,11 +364,15 @@ class Validity(_message.Message):
     days: _builtins.int
     """Days."""
     until_field: _builtins.str
-    """The date field that says the last day."""
+    """The date field that says the last day, or the column of a table, of which the latest."""
     unlimited: _builtins.bool
     """Without end."""
     renew_days: _builtins.int
     """Days before the last one from which a license is renewed."""
+    from_field: _builtins.str
+    """The date field that says the first day, or the column of a table, of which the earliest; empty
+    is the day of issuing.
+    """
     def __init__(
         self,
         *,
@@ -361,10 +382,11 @@ class Validity(_message.Message):
         until_field: _builtins.str = ...,
         unlimited: _builtins.bool = ...,
         renew_days: _builtins.int = ...,
+        from_field: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["days", b"days", "months", b"months", "renew_days", b"renew_days", "unlimited", b"unlimited", "until_field", b"until_field", "years", b"years"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["days", b"days", "from_field", b"from_field", "months", b"months", "renew_days", b"renew_days", "unlimited", b"unlimited", "until_field", b"until_field", "years", b"years"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -430,6 +452,9 @@ class LicenseType(_message.Message):
     TOML_FIELD_NUMBER: _builtins.int
     TEMPLATE_TOML_FIELD_NUMBER: _builtins.int
     ISSUERS_FIELD_NUMBER: _builtins.int
+    TRANSFERABLE_FIELD_NUMBER: _builtins.int
+    ONLY_ONE_FIELD_NUMBER: _builtins.int
+    UNIQUE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """licenseTypes/{license_type}"""
     code: _builtins.str
@@ -466,6 +491,10 @@ class LicenseType(_message.Message):
     """The TOML it was read from; only from GetLicenseType."""
     template_toml: _builtins.str
     """The TOML of its template; only from GetLicenseType."""
+    transferable: _builtins.bool
+    """Whether its licenses are transferred to other holders."""
+    only_one: _builtins.str
+    """`holder` where each holder has at most one license of the type in force; empty is any number."""
     @_builtins.property
     def fields(self) -> _containers.RepeatedCompositeFieldContainer[Global___LicenseField]:
         """Its own fields."""
@@ -496,6 +525,10 @@ class LicenseType(_message.Message):
         department that defines it issues.
         """
 
+    @_builtins.property
+    def unique(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Fields whose values stand on one license in force, and on no other of the type."""
+
     def __init__(
         self,
         *,
@@ -523,10 +556,13 @@ class LicenseType(_message.Message):
         toml: _builtins.str = ...,
         template_toml: _builtins.str = ...,
         issuers: _abc.Iterable[_builtins.str] | None = ...,
+        transferable: _builtins.bool = ...,
+        only_one: _builtins.str = ...,
+        unique: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["put_time", b"put_time", "validity", b"validity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_by", b"accepted_by", "code", b"code", "display_name", b"display_name", "display_name_en", b"display_name_en", "etag", b"etag", "fields", b"fields", "holder_code_type", b"holder_code_type", "holder_code_types", b"holder_code_types", "holder_kind", b"holder_kind", "issued_by", b"issued_by", "issuers", b"issuers", "least_holders", b"least_holders", "most_holders", b"most_holders", "name", b"name", "put_by", b"put_by", "put_time", b"put_time", "seal", b"seal", "sharing_type", b"sharing_type", "template", b"template", "template_toml", b"template_toml", "toml", b"toml", "validity", b"validity", "validity_years", b"validity_years", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_by", b"accepted_by", "code", b"code", "display_name", b"display_name", "display_name_en", b"display_name_en", "etag", b"etag", "fields", b"fields", "holder_code_type", b"holder_code_type", "holder_code_types", b"holder_code_types", "holder_kind", b"holder_kind", "issued_by", b"issued_by", "issuers", b"issuers", "least_holders", b"least_holders", "most_holders", b"most_holders", "name", b"name", "only_one", b"only_one", "put_by", b"put_by", "put_time", b"put_time", "seal", b"seal", "sharing_type", b"sharing_type", "template", b"template", "template_toml", b"template_toml", "toml", b"toml", "transferable", b"transferable", "unique", b"unique", "validity", b"validity", "validity_years", b"validity_years", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1124,6 +1160,7 @@ class ListLicensesRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     HOLDER_NAME_FIELD_NUMBER: _builtins.int
+    ORDER_BY_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """The caller's department."""
     page_size: _builtins.int
@@ -1132,6 +1169,10 @@ class ListLicensesRequest(_message.Message):
     """From an earlier answer."""
     holder_name: _builtins.str
     """The beginning of a holder's name; all if empty."""
+    order_by: _builtins.str
+    """name (the default), issue_time, or issue_time desc. Those found by a holder's name come in the
+    order of that name's code points, and no other.
+    """
     def __init__(
         self,
         *,
@@ -1139,10 +1180,11 @@ class ListLicensesRequest(_message.Message):
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
         holder_name: _builtins.str = ...,
+        order_by: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["holder_name", b"holder_name", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["holder_name", b"holder_name", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1185,22 +1227,26 @@ class ListHeldLicensesRequest(_message.Message):
     HOLDER_CODE_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    LICENSE_FIELD_NUMBER: _builtins.int
     holder_code: _builtins.str
     """The identified holder's code."""
     page_size: _builtins.int
     """At most so many; 0 means 100, and more than 1000 means 1000."""
     page_token: _builtins.str
     """From an earlier answer."""
+    license: _builtins.str
+    """Only this license; all if empty."""
     def __init__(
         self,
         *,
         holder_code: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        license: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["holder_code", b"holder_code", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["holder_code", b"holder_code", "license", b"license", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

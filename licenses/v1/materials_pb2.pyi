@@ -94,7 +94,7 @@ class _ComparisonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Comparison
     COMPARISON_UNSPECIFIED: _Comparison.ValueType  # 0
     """Never sent."""
     COMPARISON_PRESENT: _Comparison.ValueType  # 1
-    """The fact is there and not empty; no values."""
+    """The fact is there and not empty, and not merely entered; no values."""
     COMPARISON_ONE_OF: _Comparison.ValueType  # 2
     """It is one of the values."""
     COMPARISON_NONE_OF: _Comparison.ValueType  # 3
@@ -116,7 +116,7 @@ class Comparison(_Comparison, metaclass=_ComparisonEnumTypeWrapper):
 COMPARISON_UNSPECIFIED: Comparison.ValueType  # 0
 """Never sent."""
 COMPARISON_PRESENT: Comparison.ValueType  # 1
-"""The fact is there and not empty; no values."""
+"""The fact is there and not empty, and not merely entered; no values."""
 COMPARISON_ONE_OF: Comparison.ValueType  # 2
 """It is one of the values."""
 COMPARISON_NONE_OF: Comparison.ValueType  # 3
@@ -184,6 +184,46 @@ COLLECTION_STATE_COLLECTED: CollectionState.ValueType  # 2
 COLLECTION_STATE_ENDED: CollectionState.ValueType  # 3
 """The consent was withdrawn."""
 Global___CollectionState: _TypeAlias = CollectionState  # noqa: Y015
+
+class _ProofReplacement:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ProofReplacementEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ProofReplacement.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PROOF_REPLACEMENT_UNSPECIFIED: _ProofReplacement.ValueType  # 0
+    """It is not replaced."""
+    PROOF_REPLACEMENT_LICENSE: _ProofReplacement.ValueType  # 1
+    """The license that the applicant holds."""
+    PROOF_REPLACEMENT_QUERY: _ProofReplacement.ValueType  # 2
+    """The department reads it under a grant."""
+    PROOF_REPLACEMENT_VERIFICATION: _ProofReplacement.ValueType  # 3
+    """The department has it verified under a grant, yes or no."""
+    PROOF_REPLACEMENT_FORM: _ProofReplacement.ValueType  # 4
+    """It is the form, filled in."""
+    PROOF_REPLACEMENT_AWAITS_GRANT: _ProofReplacement.ValueType  # 5
+    """It would be read or verified, and the department has no grant yet: it is still asked."""
+    PROOF_REPLACEMENT_NOTHING: _ProofReplacement.ValueType  # 6
+    """Nothing that is there now replaces it: it is still asked."""
+
+class ProofReplacement(_ProofReplacement, metaclass=_ProofReplacementEnumTypeWrapper):
+    """What a proof that is replaced comes by."""
+
+PROOF_REPLACEMENT_UNSPECIFIED: ProofReplacement.ValueType  # 0
+"""It is not replaced."""
+PROOF_REPLACEMENT_LICENSE: ProofReplacement.ValueType  # 1
+"""The license that the applicant holds."""
+PROOF_REPLACEMENT_QUERY: ProofReplacement.ValueType  # 2
+"""The department reads it under a grant."""
+PROOF_REPLACEMENT_VERIFICATION: ProofReplacement.ValueType  # 3
+"""The department has it verified under a grant, yes or no."""
+PROOF_REPLACEMENT_FORM: ProofReplacement.ValueType  # 4
+"""It is the form, filled in."""
+PROOF_REPLACEMENT_AWAITS_GRANT: ProofReplacement.ValueType  # 5
+"""It would be read or verified, and the department has no grant yet: it is still asked."""
+PROOF_REPLACEMENT_NOTHING: ProofReplacement.ValueType  # 6
+"""Nothing that is there now replaces it: it is still asked."""
+Global___ProofReplacement: _TypeAlias = ProofReplacement  # noqa: Y015
 
 @_typing.final
 class FormField(_message.Message):
@@ -269,6 +309,7 @@ class Proof(_message.Message):
     DISPOSITION_FIELD_NUMBER: _builtins.int
     LEGAL_BASIS_FIELD_NUMBER: _builtins.int
     NOTE_FIELD_NUMBER: _builtins.int
+    REPLACED_BY_FIELD_NUMBER: _builtins.int
     display_name: _builtins.str
     """The name people use; of one that is still asked for, that of the material."""
     disposition: Global___ProofDisposition.ValueType
@@ -277,6 +318,8 @@ class Proof(_message.Message):
     """The law that keeps it; required of one that is kept."""
     note: _builtins.str
     """What replaces it, or why it is not needed."""
+    replaced_by: Global___ProofReplacement.ValueType
+    """In a report, what one that is replaced comes by now."""
     def __init__(
         self,
         *,
@@ -284,10 +327,11 @@ class Proof(_message.Message):
         disposition: Global___ProofDisposition.ValueType = ...,
         legal_basis: _builtins.str = ...,
         note: _builtins.str = ...,
+        replaced_by: Global___ProofReplacement.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "disposition", b"disposition", "legal_basis", b"legal_basis", "note", b"note"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "disposition", b"disposition", "legal_basis", b"legal_basis", "note", b"note", "replaced_by", b"replaced_by"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -683,6 +727,9 @@ class PlannedMaterial(_message.Message):
     RESOURCE_FIELD_NUMBER: _builtins.int
     ITEMS_FIELD_NUMBER: _builtins.int
     SIGNED_REQUESTS_FIELD_NUMBER: _builtins.int
+    LICENSE_CHOICES_FIELD_NUMBER: _builtins.int
+    FORM_ITEMS_FIELD_NUMBER: _builtins.int
+    FORM_FIELDS_FIELD_NUMBER: _builtins.int
     display_name: _builtins.str
     """As the service item names it."""
     required: _builtins.bool
@@ -700,14 +747,30 @@ class PlannedMaterial(_message.Message):
     license_type: _builtins.str
     """Its type."""
     grant: _builtins.str
-    """The grant that it is read or verified under."""
+    """The grant that it is read or verified under; told to its department and to counters."""
     resource: _builtins.str
     """The resource."""
     signed_requests: _builtins.bool
     """Whether questions about the resource must be signed by who asks."""
     @_builtins.property
     def items(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Codes of the items."""
+        """Codes of the items that are read or verified: the one that stands in for the material, and those
+        that the form is filled from.
+        """
+
+    @_builtins.property
+    def license_choices(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Where the applicant holds several that could stand in: which they are. One must be named in
+        BeginCollectionRequest.licenses.
+        """
+
+    @_builtins.property
+    def form_items(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Of `items` those that fill the form, in the order of its fields."""
+
+    @_builtins.property
+    def form_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of these fields, one for each of `form_items`, as people are told of them."""
 
     def __init__(
         self,
@@ -724,10 +787,13 @@ class PlannedMaterial(_message.Message):
         resource: _builtins.str = ...,
         items: _abc.Iterable[_builtins.str] | None = ...,
         signed_requests: _builtins.bool = ...,
+        license_choices: _abc.Iterable[_builtins.str] | None = ...,
+        form_items: _abc.Iterable[_builtins.str] | None = ...,
+        form_fields: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "detail_zh", b"detail_zh", "display_name", b"display_name", "grant", b"grant", "items", b"items", "license", b"license", "license_type", b"license_type", "reason", b"reason", "required", b"required", "resource", b"resource", "signed_requests", b"signed_requests", "source", b"source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "detail_zh", b"detail_zh", "display_name", b"display_name", "form_fields", b"form_fields", "form_items", b"form_items", "grant", b"grant", "items", b"items", "license", b"license", "license_choices", b"license_choices", "license_type", b"license_type", "reason", b"reason", "required", b"required", "resource", b"resource", "signed_requests", b"signed_requests", "source", b"source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -794,6 +860,140 @@ class PlanMaterialsResponse(_message.Message):
 Global___PlanMaterialsResponse: _TypeAlias = PlanMaterialsResponse  # noqa: Y015
 
 @_typing.final
+class ReportMaterialsRequest(_message.Message):
+    """Asks for the report."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """A department, or "departments/-"."""
+    page_size: _builtins.int
+    """Items of a page, at most 100; 0 is 100."""
+    page_token: _builtins.str
+    """From an earlier answer."""
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportMaterialsRequest: _TypeAlias = ReportMaterialsRequest  # noqa: Y015
+
+@_typing.final
+class MaterialReport(_message.Message):
+    """One service item, before and after: before is the sum of after, abolished, filled, by_license,
+    by_query and by_verification.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICE_ITEM_FIELD_NUMBER: _builtins.int
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    HANDLED_AT_ONCE_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    AWAITING_FIELD_NUMBER: _builtins.int
+    ABOLISHED_FIELD_NUMBER: _builtins.int
+    FILLED_FIELD_NUMBER: _builtins.int
+    BY_LICENSE_FIELD_NUMBER: _builtins.int
+    BY_QUERY_FIELD_NUMBER: _builtins.int
+    BY_VERIFICATION_FIELD_NUMBER: _builtins.int
+    MATERIALS_FIELD_NUMBER: _builtins.int
+    PROOFS_FIELD_NUMBER: _builtins.int
+    service_item: _builtins.str
+    """departments/{department}/serviceItems/{service_item}"""
+    display_name: _builtins.str
+    """The name people use."""
+    handled_at_once: _builtins.bool
+    """Whether it is handled at once (秒批)."""
+    before: _builtins.int
+    """How many materials and since abolished proofs were asked."""
+    after: _builtins.int
+    """How many must still be asked of whoever holds what there is to hold."""
+    awaiting: _builtins.int
+    """Of these, how many would come by themselves if the department had a grant."""
+    abolished: _builtins.int
+    """Proofs that nobody asks for any more."""
+    filled: _builtins.int
+    """Filled in from what is known."""
+    by_license: _builtins.int
+    """Held as a license."""
+    by_query: _builtins.int
+    """Read under a grant."""
+    by_verification: _builtins.int
+    """Verified under a grant."""
+    @_builtins.property
+    def materials(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlannedMaterial]:
+        """The materials, without names of grants."""
+
+    @_builtins.property
+    def proofs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Proof]:
+        """The proofs, and what became of them."""
+
+    def __init__(
+        self,
+        *,
+        service_item: _builtins.str = ...,
+        display_name: _builtins.str = ...,
+        handled_at_once: _builtins.bool = ...,
+        before: _builtins.int = ...,
+        after: _builtins.int = ...,
+        awaiting: _builtins.int = ...,
+        abolished: _builtins.int = ...,
+        filled: _builtins.int = ...,
+        by_license: _builtins.int = ...,
+        by_query: _builtins.int = ...,
+        by_verification: _builtins.int = ...,
+        materials: _abc.Iterable[Global___PlannedMaterial] | None = ...,
+        proofs: _abc.Iterable[Global___Proof] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["abolished", b"abolished", "after", b"after", "awaiting", b"awaiting", "before", b"before", "by_license", b"by_license", "by_query", b"by_query", "by_verification", b"by_verification", "display_name", b"display_name", "filled", b"filled", "handled_at_once", b"handled_at_once", "materials", b"materials", "proofs", b"proofs", "service_item", b"service_item"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MaterialReport: _TypeAlias = MaterialReport  # noqa: Y015
+
+@_typing.final
+class ReportMaterialsResponse(_message.Message):
+    """A page of the report."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPORTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty at the end."""
+    @_builtins.property
+    def reports(self) -> _containers.RepeatedCompositeFieldContainer[Global___MaterialReport]:
+        """In order of name; a page may hold fewer than there are."""
+
+    def __init__(
+        self,
+        *,
+        reports: _abc.Iterable[Global___MaterialReport] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "reports", b"reports"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportMaterialsResponse: _TypeAlias = ReportMaterialsResponse  # noqa: Y015
+
+@_typing.final
 class BeginCollectionRequest(_message.Message):
     """Begins a collection."""
 
@@ -804,6 +1004,7 @@ class BeginCollectionRequest(_message.Message):
     MATERIALS_FIELD_NUMBER: _builtins.int
     CONSENT_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    LICENSES_FIELD_NUMBER: _builtins.int
     service_item: _builtins.str
     """The service item."""
     holder_code: _builtins.str
@@ -816,6 +1017,10 @@ class BeginCollectionRequest(_message.Message):
     def materials(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of the materials that the applicant agrees to have fetched."""
 
+    @_builtins.property
+    def licenses(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Of each choice in the plan (PlannedMaterial.license_choices) the license that stands in."""
+
     def __init__(
         self,
         *,
@@ -824,10 +1029,11 @@ class BeginCollectionRequest(_message.Message):
         materials: _abc.Iterable[_builtins.str] | None = ...,
         consent: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        licenses: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent", "holder_code", b"holder_code", "materials", b"materials", "request_id", b"request_id", "service_item", b"service_item"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent", "holder_code", b"holder_code", "licenses", b"licenses", "materials", b"materials", "request_id", b"request_id", "service_item", b"service_item"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -900,6 +1106,32 @@ class CollectedAnswer(_message.Message):
 Global___CollectedAnswer: _TypeAlias = CollectedAnswer  # noqa: Y015
 
 @_typing.final
+class RefusedQuestion(_message.Message):
+    """A question of the plan that the exchange did not answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GRANT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    grant: _builtins.str
+    """The grant that it was asked under."""
+    reason: _builtins.str
+    """The reason that it was refused with, UPPER_SNAKE, at most 60 characters."""
+    def __init__(
+        self,
+        *,
+        grant: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["grant", b"grant", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RefusedQuestion: _TypeAlias = RefusedQuestion  # noqa: Y015
+
+@_typing.final
 class CollectMaterialsRequest(_message.Message):
     """Collects."""
 
@@ -930,6 +1162,7 @@ class CollectMaterialsRequest(_message.Message):
     ANSWERS_FIELD_NUMBER: _builtins.int
     ENTRIES_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    REFUSED_FIELD_NUMBER: _builtins.int
     collection: _builtins.str
     """The collection."""
     holder_code: _builtins.str
@@ -944,6 +1177,12 @@ class CollectMaterialsRequest(_message.Message):
     def entries(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """What the applicant entered, by field; each once for all that need it."""
 
+    @_builtins.property
+    def refused(self) -> _containers.RepeatedCompositeFieldContainer[Global___RefusedQuestion]:
+        """Questions that were not answered, at most 20: what they would have brought is asked of the
+        applicant, with the reason.
+        """
+
     def __init__(
         self,
         *,
@@ -952,10 +1191,11 @@ class CollectMaterialsRequest(_message.Message):
         answers: _abc.Iterable[Global___CollectedAnswer] | None = ...,
         entries: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         request_id: _builtins.str = ...,
+        refused: _abc.Iterable[Global___RefusedQuestion] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "collection", b"collection", "entries", b"entries", "holder_code", b"holder_code", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "collection", b"collection", "entries", b"entries", "holder_code", b"holder_code", "refused", b"refused", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1114,6 +1354,13 @@ class Collection(_message.Message):
     OUTCOMES_FIELD_NUMBER: _builtins.int
     LOG_INDICES_FIELD_NUMBER: _builtins.int
     COLLECT_TIME_FIELD_NUMBER: _builtins.int
+    HANDLING_VERSION_FIELD_NUMBER: _builtins.int
+    HANDLING_SHA256_FIELD_NUMBER: _builtins.int
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    CONSENT_FIELD_NUMBER: _builtins.int
+    CONSENT_SALT_FIELD_NUMBER: _builtins.int
+    ANSWERED_FIELD_NUMBER: _builtins.int
+    LOOKS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """collections/{collection}: the audit trail's id, and the case number of every question."""
     service_item: _builtins.str
@@ -1122,6 +1369,16 @@ class Collection(_message.Message):
     """State."""
     decision: Global___CollectionDecision.ValueType
     """What was decided."""
+    handling_version: _builtins.int
+    """Version of the handling that it was filled and decided by; 0 is none."""
+    handling_sha256: _builtins.str
+    """SHA-256 of that handling, hex, as its record in the log has it."""
+    consent: _builtins.str
+    """How the applicant was identified and agreed, as it was recorded."""
+    consent_salt: _builtins.str
+    """Hex; opens what the record collection_consented commits to: `consent`, the holder_code, and the
+    licenses. Not in lists.
+    """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When the consent was recorded."""
@@ -1158,6 +1415,22 @@ class Collection(_message.Message):
     def collect_time(self) -> _timestamp_pb2.Timestamp:
         """When it was collected."""
 
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """While it is CONSENTED: fields of the form that must be entered, as far as can be said before
+        the questions are answered.
+        """
+
+    @_builtins.property
+    def answered(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """To the accepting department's system: grants under which it was read already, by a
+        CollectMaterials whose form was not whole. Such an answer is kept and need not be asked again.
+        """
+
+    @_builtins.property
+    def looks(self) -> _containers.RepeatedCompositeFieldContainer[Global___CollectionLook]:
+        """To the applicant: who looked at the collection, newest first, at most 100. Not in lists."""
+
     def __init__(
         self,
         *,
@@ -1174,14 +1447,57 @@ class Collection(_message.Message):
         outcomes: _abc.Iterable[Global___RuleOutcome] | None = ...,
         log_indices: _abc.Iterable[_builtins.int] | None = ...,
         collect_time: _timestamp_pb2.Timestamp | None = ...,
+        handling_version: _builtins.int = ...,
+        handling_sha256: _builtins.str = ...,
+        entries: _abc.Iterable[_builtins.str] | None = ...,
+        consent: _builtins.str = ...,
+        consent_salt: _builtins.str = ...,
+        answered: _abc.Iterable[_builtins.str] | None = ...,
+        looks: _abc.Iterable[Global___CollectionLook] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["collect_time", b"collect_time", "create_time", b"create_time", "expire_time", b"expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked", b"asked", "collect_time", b"collect_time", "copies", b"copies", "create_time", b"create_time", "decision", b"decision", "expire_time", b"expire_time", "form", b"form", "log_indices", b"log_indices", "materials", b"materials", "name", b"name", "outcomes", b"outcomes", "service_item", b"service_item", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered", b"answered", "asked", b"asked", "collect_time", b"collect_time", "consent", b"consent", "consent_salt", b"consent_salt", "copies", b"copies", "create_time", b"create_time", "decision", b"decision", "entries", b"entries", "expire_time", b"expire_time", "form", b"form", "handling_sha256", b"handling_sha256", "handling_version", b"handling_version", "log_indices", b"log_indices", "looks", b"looks", "materials", b"materials", "name", b"name", "outcomes", b"outcomes", "service_item", b"service_item", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Collection: _TypeAlias = Collection  # noqa: Y015
+
+@_typing.final
+class CollectionLook(_message.Message):
+    """A look at a collection."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TIME_FIELD_NUMBER: _builtins.int
+    SYSTEM_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    system: _builtins.str
+    """The system."""
+    kind: _builtins.str
+    """What it did: collection_read, collected_document_read, archive_read."""
+    purpose: _builtins.str
+    """What for."""
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """When."""
+
+    def __init__(
+        self,
+        *,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        system: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        purpose: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "purpose", b"purpose", "system", b"system", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CollectionLook: _TypeAlias = CollectionLook  # noqa: Y015
 
 @_typing.final
 class GetCollectionRequest(_message.Message):
@@ -1190,16 +1506,20 @@ class GetCollectionRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
+    HOLDER_CODE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name."""
+    holder_code: _builtins.str
+    """The identified applicant's code; empty for the accepting department."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
+        holder_code: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["holder_code", b"holder_code", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1230,6 +1550,64 @@ class GetCollectionResponse(_message.Message):
 Global___GetCollectionResponse: _TypeAlias = GetCollectionResponse  # noqa: Y015
 
 @_typing.final
+class ListCollectionsRequest(_message.Message):
+    """Asks for an applicant's collections."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOLDER_CODE_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    holder_code: _builtins.str
+    """The identified applicant's code."""
+    page_size: _builtins.int
+    """At most so many; 0 means 100, and more than 1000 means 1000."""
+    page_token: _builtins.str
+    """From an earlier answer."""
+    def __init__(
+        self,
+        *,
+        holder_code: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["holder_code", b"holder_code", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCollectionsRequest: _TypeAlias = ListCollectionsRequest  # noqa: Y015
+
+@_typing.final
+class ListCollectionsResponse(_message.Message):
+    """A page of collections."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COLLECTIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty at the end."""
+    @_builtins.property
+    def collections(self) -> _containers.RepeatedCompositeFieldContainer[Global___Collection]:
+        """Newest first, without their forms: see GetCollection."""
+
+    def __init__(
+        self,
+        *,
+        collections: _abc.Iterable[Global___Collection] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collections", b"collections", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCollectionsResponse: _TypeAlias = ListCollectionsResponse  # noqa: Y015
+
+@_typing.final
 class EndCollectionRequest(_message.Message):
     """Withdraws the consent."""
 
@@ -1237,19 +1615,23 @@ class EndCollectionRequest(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     HOLDER_CODE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name."""
     holder_code: _builtins.str
     """The applicant's code."""
+    request_id: _builtins.str
+    """Repeats with one id return the first answer; without one, a repeat finds it ended."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         holder_code: _builtins.str = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["holder_code", b"holder_code", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["holder_code", b"holder_code", "name", b"name", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -60,6 +60,11 @@ class MaterialServiceStub:
                 request_serializer=licenses_dot_v1_dot_materials__pb2.PlanMaterialsRequest.SerializeToString,
                 response_deserializer=licenses_dot_v1_dot_materials__pb2.PlanMaterialsResponse.FromString,
                 _registered_method=True)
+        self.ReportMaterials = channel.unary_unary(
+                '/tongban.licenses.v1.MaterialService/ReportMaterials',
+                request_serializer=licenses_dot_v1_dot_materials__pb2.ReportMaterialsRequest.SerializeToString,
+                response_deserializer=licenses_dot_v1_dot_materials__pb2.ReportMaterialsResponse.FromString,
+                _registered_method=True)
         self.BeginCollection = channel.unary_unary(
                 '/tongban.licenses.v1.MaterialService/BeginCollection',
                 request_serializer=licenses_dot_v1_dot_materials__pb2.BeginCollectionRequest.SerializeToString,
@@ -74,6 +79,11 @@ class MaterialServiceStub:
                 '/tongban.licenses.v1.MaterialService/GetCollection',
                 request_serializer=licenses_dot_v1_dot_materials__pb2.GetCollectionRequest.SerializeToString,
                 response_deserializer=licenses_dot_v1_dot_materials__pb2.GetCollectionResponse.FromString,
+                _registered_method=True)
+        self.ListCollections = channel.unary_unary(
+                '/tongban.licenses.v1.MaterialService/ListCollections',
+                request_serializer=licenses_dot_v1_dot_materials__pb2.ListCollectionsRequest.SerializeToString,
+                response_deserializer=licenses_dot_v1_dot_materials__pb2.ListCollectionsResponse.FromString,
                 _registered_method=True)
         self.EndCollection = channel.unary_unary(
                 '/tongban.licenses.v1.MaterialService/EndCollection',
@@ -127,23 +137,40 @@ class MaterialServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReportMaterials(self, request, context):
+        """Reports of service items what applicants had to bring, and what they still have to; and what
+        became of proofs (证明事项): abolished, kept on a legal basis, replaced by verification.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def BeginCollection(self, request, context):
-        """Records the applicant's consent and begins a collection: counters that identified the applicant.
+        """Records the applicant's consent and begins a collection: the applicant, or a counter that
+        identified them. Nothing is fetched or copied before.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CollectMaterials(self, request, context):
-        """Takes the answers that the accepting department's own system got, fills the form, attaches copies
-        of licenses, and decides where a rule may.
+        """Takes the answers that the accepting department's own system got, fills the form, makes copies of
+        licenses, and decides where a rule may. Where the department asks nothing under its grants, the
+        applicant may call it, or the counter that identified them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetCollection(self, request, context):
-        """Returns a collection: to the accepting department.
+        """Returns a collection: to the accepting department, and to who speaks for its applicant.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListCollections(self, request, context):
+        """Lists an applicant's collections, newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -191,6 +218,11 @@ def add_MaterialServiceServicer_to_server(servicer, server):
                     request_deserializer=licenses_dot_v1_dot_materials__pb2.PlanMaterialsRequest.FromString,
                     response_serializer=licenses_dot_v1_dot_materials__pb2.PlanMaterialsResponse.SerializeToString,
             ),
+            'ReportMaterials': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReportMaterials,
+                    request_deserializer=licenses_dot_v1_dot_materials__pb2.ReportMaterialsRequest.FromString,
+                    response_serializer=licenses_dot_v1_dot_materials__pb2.ReportMaterialsResponse.SerializeToString,
+            ),
             'BeginCollection': grpc.unary_unary_rpc_method_handler(
                     servicer.BeginCollection,
                     request_deserializer=licenses_dot_v1_dot_materials__pb2.BeginCollectionRequest.FromString,
@@ -205,6 +237,11 @@ def add_MaterialServiceServicer_to_server(servicer, server):
                     servicer.GetCollection,
                     request_deserializer=licenses_dot_v1_dot_materials__pb2.GetCollectionRequest.FromString,
                     response_serializer=licenses_dot_v1_dot_materials__pb2.GetCollectionResponse.SerializeToString,
+            ),
+            'ListCollections': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCollections,
+                    request_deserializer=licenses_dot_v1_dot_materials__pb2.ListCollectionsRequest.FromString,
+                    response_serializer=licenses_dot_v1_dot_materials__pb2.ListCollectionsResponse.SerializeToString,
             ),
             'EndCollection': grpc.unary_unary_rpc_method_handler(
                     servicer.EndCollection,
@@ -364,6 +401,33 @@ class MaterialService:
             _registered_method=True)
 
     @staticmethod
+    def ReportMaterials(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.licenses.v1.MaterialService/ReportMaterials',
+            licenses_dot_v1_dot_materials__pb2.ReportMaterialsRequest.SerializeToString,
+            licenses_dot_v1_dot_materials__pb2.ReportMaterialsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def BeginCollection(request,
             target,
             options=(),
@@ -434,6 +498,33 @@ class MaterialService:
             '/tongban.licenses.v1.MaterialService/GetCollection',
             licenses_dot_v1_dot_materials__pb2.GetCollectionRequest.SerializeToString,
             licenses_dot_v1_dot_materials__pb2.GetCollectionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCollections(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.licenses.v1.MaterialService/ListCollections',
+            licenses_dot_v1_dot_materials__pb2.ListCollectionsRequest.SerializeToString,
+            licenses_dot_v1_dot_materials__pb2.ListCollectionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -45,14 +45,23 @@ class MaterialServiceStub:
     """Lists service items and tells which of them are handled at once (秒批)."""
     PlanMaterials: _grpc.UnaryUnaryMultiCallable[_materials_pb2.PlanMaterialsRequest, _materials_pb2.PlanMaterialsResponse]
     """Says for each material whether it is held, obtainable, verifiable, or must be asked, and why."""
+    ReportMaterials: _grpc.UnaryUnaryMultiCallable[_materials_pb2.ReportMaterialsRequest, _materials_pb2.ReportMaterialsResponse]
+    """Reports of service items what applicants had to bring, and what they still have to; and what
+    became of proofs (证明事项): abolished, kept on a legal basis, replaced by verification.
+    """
     BeginCollection: _grpc.UnaryUnaryMultiCallable[_materials_pb2.BeginCollectionRequest, _materials_pb2.BeginCollectionResponse]
-    """Records the applicant's consent and begins a collection: counters that identified the applicant."""
+    """Records the applicant's consent and begins a collection: the applicant, or a counter that
+    identified them. Nothing is fetched or copied before.
+    """
     CollectMaterials: _grpc.UnaryUnaryMultiCallable[_materials_pb2.CollectMaterialsRequest, _materials_pb2.CollectMaterialsResponse]
-    """Takes the answers that the accepting department's own system got, fills the form, attaches copies
-    of licenses, and decides where a rule may.
+    """Takes the answers that the accepting department's own system got, fills the form, makes copies of
+    licenses, and decides where a rule may. Where the department asks nothing under its grants, the
+    applicant may call it, or the counter that identified them.
     """
     GetCollection: _grpc.UnaryUnaryMultiCallable[_materials_pb2.GetCollectionRequest, _materials_pb2.GetCollectionResponse]
-    """Returns a collection: to the accepting department."""
+    """Returns a collection: to the accepting department, and to who speaks for its applicant."""
+    ListCollections: _grpc.UnaryUnaryMultiCallable[_materials_pb2.ListCollectionsRequest, _materials_pb2.ListCollectionsResponse]
+    """Lists an applicant's collections, newest first."""
     EndCollection: _grpc.UnaryUnaryMultiCallable[_materials_pb2.EndCollectionRequest, _materials_pb2.EndCollectionResponse]
     """Withdraws the consent; what was not collected yet is not collected any more."""
     GetCollectedDocument: _grpc.UnaryUnaryMultiCallable[_materials_pb2.GetCollectedDocumentRequest, _materials_pb2.GetCollectedDocumentResponse]
@@ -75,14 +84,23 @@ class MaterialServiceAsyncStub(MaterialServiceStub):
     """Lists service items and tells which of them are handled at once (秒批)."""
     PlanMaterials: _aio.UnaryUnaryMultiCallable[_materials_pb2.PlanMaterialsRequest, _materials_pb2.PlanMaterialsResponse]  # type: ignore[assignment]
     """Says for each material whether it is held, obtainable, verifiable, or must be asked, and why."""
+    ReportMaterials: _aio.UnaryUnaryMultiCallable[_materials_pb2.ReportMaterialsRequest, _materials_pb2.ReportMaterialsResponse]  # type: ignore[assignment]
+    """Reports of service items what applicants had to bring, and what they still have to; and what
+    became of proofs (证明事项): abolished, kept on a legal basis, replaced by verification.
+    """
     BeginCollection: _aio.UnaryUnaryMultiCallable[_materials_pb2.BeginCollectionRequest, _materials_pb2.BeginCollectionResponse]  # type: ignore[assignment]
-    """Records the applicant's consent and begins a collection: counters that identified the applicant."""
+    """Records the applicant's consent and begins a collection: the applicant, or a counter that
+    identified them. Nothing is fetched or copied before.
+    """
     CollectMaterials: _aio.UnaryUnaryMultiCallable[_materials_pb2.CollectMaterialsRequest, _materials_pb2.CollectMaterialsResponse]  # type: ignore[assignment]
-    """Takes the answers that the accepting department's own system got, fills the form, attaches copies
-    of licenses, and decides where a rule may.
+    """Takes the answers that the accepting department's own system got, fills the form, makes copies of
+    licenses, and decides where a rule may. Where the department asks nothing under its grants, the
+    applicant may call it, or the counter that identified them.
     """
     GetCollection: _aio.UnaryUnaryMultiCallable[_materials_pb2.GetCollectionRequest, _materials_pb2.GetCollectionResponse]  # type: ignore[assignment]
-    """Returns a collection: to the accepting department."""
+    """Returns a collection: to the accepting department, and to who speaks for its applicant."""
+    ListCollections: _aio.UnaryUnaryMultiCallable[_materials_pb2.ListCollectionsRequest, _materials_pb2.ListCollectionsResponse]  # type: ignore[assignment]
+    """Lists an applicant's collections, newest first."""
     EndCollection: _aio.UnaryUnaryMultiCallable[_materials_pb2.EndCollectionRequest, _materials_pb2.EndCollectionResponse]  # type: ignore[assignment]
     """Withdraws the consent; what was not collected yet is not collected any more."""
     GetCollectedDocument: _aio.UnaryUnaryMultiCallable[_materials_pb2.GetCollectedDocumentRequest, _materials_pb2.GetCollectedDocumentResponse]  # type: ignore[assignment]
@@ -134,12 +152,24 @@ class MaterialServiceServicer(metaclass=_abc_1.ABCMeta):
         """Says for each material whether it is held, obtainable, verifiable, or must be asked, and why."""
 
     @_abc_1.abstractmethod
+    def ReportMaterials(
+        self,
+        request: _materials_pb2.ReportMaterialsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_materials_pb2.ReportMaterialsResponse, _abc.Awaitable[_materials_pb2.ReportMaterialsResponse]]:
+        """Reports of service items what applicants had to bring, and what they still have to; and what
+        became of proofs (证明事项): abolished, kept on a legal basis, replaced by verification.
+        """
+
+    @_abc_1.abstractmethod
     def BeginCollection(
         self,
         request: _materials_pb2.BeginCollectionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_materials_pb2.BeginCollectionResponse, _abc.Awaitable[_materials_pb2.BeginCollectionResponse]]:
-        """Records the applicant's consent and begins a collection: counters that identified the applicant."""
+        """Records the applicant's consent and begins a collection: the applicant, or a counter that
+        identified them. Nothing is fetched or copied before.
+        """
 
     @_abc_1.abstractmethod
     def CollectMaterials(
@@ -147,8 +177,9 @@ class MaterialServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _materials_pb2.CollectMaterialsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_materials_pb2.CollectMaterialsResponse, _abc.Awaitable[_materials_pb2.CollectMaterialsResponse]]:
-        """Takes the answers that the accepting department's own system got, fills the form, attaches copies
-        of licenses, and decides where a rule may.
+        """Takes the answers that the accepting department's own system got, fills the form, makes copies of
+        licenses, and decides where a rule may. Where the department asks nothing under its grants, the
+        applicant may call it, or the counter that identified them.
         """
 
     @_abc_1.abstractmethod
@@ -157,7 +188,15 @@ class MaterialServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _materials_pb2.GetCollectionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_materials_pb2.GetCollectionResponse, _abc.Awaitable[_materials_pb2.GetCollectionResponse]]:
-        """Returns a collection: to the accepting department."""
+        """Returns a collection: to the accepting department, and to who speaks for its applicant."""
+
+    @_abc_1.abstractmethod
+    def ListCollections(
+        self,
+        request: _materials_pb2.ListCollectionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_materials_pb2.ListCollectionsResponse, _abc.Awaitable[_materials_pb2.ListCollectionsResponse]]:
+        """Lists an applicant's collections, newest first."""
 
     @_abc_1.abstractmethod
     def EndCollection(

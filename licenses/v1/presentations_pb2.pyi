@@ -48,7 +48,7 @@ class PresentLicenseRequest(_message.Message):
     lifetime_seconds: _builtins.int
     """For so many seconds; 0 means 300; at most 86,400."""
     max_uses: _builtins.int
-    """How often it may be verified; 0 means as often as its lifetime allows."""
+    """How often it may be verified; 0 means once, and at most 10,000."""
     request_id: _builtins.str
     """Repeats are refused, not answered again: the code is told once."""
     purpose_bound: _builtins.bool
@@ -175,7 +175,7 @@ class VerifyPresentationResponse(_message.Message):
     state: _licenses_pb2.LicenseState.ValueType
     """The live state; unspecified where the code opens nothing."""
     license_identifier: _builtins.str
-    """Identifier of the license."""
+    """Identifier of the license, where the holder chose it."""
     license_type_display_name: _builtins.str
     """Such as 就业创业登记证."""
     @_builtins.property
@@ -303,6 +303,7 @@ class Presentation(_message.Message):
     USES_FIELD_NUMBER: _builtins.int
     OPEN_FIELD_NUMBER: _builtins.int
     DELEGATION_FIELD_NUMBER: _builtins.int
+    LICENSE_DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """presentations/{presentation}"""
     license: _builtins.str
@@ -321,6 +322,8 @@ class Presentation(_message.Message):
     """Whether it can still be verified."""
     delegation: _builtins.str
     """The delegation under which an agent made it."""
+    license_display_name: _builtins.str
+    """What people call the license, such as 就业创业登记证."""
     @_builtins.property
     def fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Keys of the metadata that it shows."""
@@ -343,10 +346,11 @@ class Presentation(_message.Message):
         uses: _builtins.int = ...,
         open: _builtins.bool = ...,
         delegation: _builtins.str = ...,
+        license_display_name: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "delegation", b"delegation", "expire_time", b"expire_time", "fields", b"fields", "license", b"license", "max_uses", b"max_uses", "name", b"name", "open", b"open", "purpose", b"purpose", "purpose_bound", b"purpose_bound", "uses", b"uses"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "delegation", b"delegation", "expire_time", b"expire_time", "fields", b"fields", "license", b"license", "license_display_name", b"license_display_name", "max_uses", b"max_uses", "name", b"name", "open", b"open", "purpose", b"purpose", "purpose_bound", b"purpose_bound", "uses", b"uses"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -434,12 +438,16 @@ class Look(_message.Message):
     RESULT_FIELD_NUMBER: _builtins.int
     PRESENTATION_FIELD_NUMBER: _builtins.int
     RECEIPT_FIELD_NUMBER: _builtins.int
+    LICENSE_DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    DELEGATION_FIELD_NUMBER: _builtins.int
+    AGENT_NAME_FIELD_NUMBER: _builtins.int
+    VISITOR_FIELD_NUMBER: _builtins.int
     license: _builtins.str
     """The license."""
     system: _builtins.str
     """Who: the system."""
     department: _builtins.str
-    """Its department."""
+    """Its department; empty where an unknown visitor of the pages looked (`visitor`)."""
     kind: _builtins.str
     """The audit record's kind: presentation_verified, license_document_read, ..."""
     purpose: _builtins.str
@@ -448,6 +456,14 @@ class Look(_message.Message):
     """PASSED or the refusal; empty where nothing could be refused."""
     presentation: _builtins.str
     """The presentation that was made or verified, if any."""
+    license_display_name: _builtins.str
+    """What people call the license, such as 就业创业登记证."""
+    delegation: _builtins.str
+    """The delegation it was done under, or what was presented or copied under it; empty is none."""
+    agent_name: _builtins.str
+    """Whom that is delegated to, told to who delegated."""
+    visitor: _builtins.bool
+    """Who looked was an unknown visitor of the pages; `system` is the portal's, `purpose` theirs."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
         """When."""
@@ -473,10 +489,14 @@ class Look(_message.Message):
         result: _builtins.str = ...,
         presentation: _builtins.str = ...,
         receipt: Global___LookReceipt | None = ...,
+        license_display_name: _builtins.str = ...,
+        delegation: _builtins.str = ...,
+        agent_name: _builtins.str = ...,
+        visitor: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["department", b"department", "fields", b"fields", "kind", b"kind", "license", b"license", "presentation", b"presentation", "purpose", b"purpose", "receipt", b"receipt", "result", b"result", "system", b"system", "time", b"time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_name", b"agent_name", "delegation", b"delegation", "department", b"department", "fields", b"fields", "kind", b"kind", "license", b"license", "license_display_name", b"license_display_name", "presentation", b"presentation", "purpose", b"purpose", "receipt", b"receipt", "result", b"result", "system", b"system", "time", b"time", "visitor", b"visitor"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -492,6 +512,7 @@ class ListLooksRequest(_message.Message):
     LICENSE_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    WITHOUT_OWN_FIELD_NUMBER: _builtins.int
     holder_code: _builtins.str
     """The identified holder's code."""
     license: _builtins.str
@@ -500,6 +521,8 @@ class ListLooksRequest(_message.Message):
     """At most so many; 0 means 100, and more than 1000 means 1000."""
     page_token: _builtins.str
     """From an earlier answer."""
+    without_own: _builtins.bool
+    """Leaves out that the holder listed and opened their licenses themself."""
     def __init__(
         self,
         *,
@@ -507,10 +530,11 @@ class ListLooksRequest(_message.Message):
         license: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        without_own: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["holder_code", b"holder_code", "license", b"license", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["holder_code", b"holder_code", "license", b"license", "page_size", b"page_size", "page_token", b"page_token", "without_own", b"without_own"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

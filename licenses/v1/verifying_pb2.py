@@ -28,7 +28,7 @@ from licenses.v1 import presentations_pb2 as licenses_dot_v1_dot_presentations__
 from seal.v1 import seal_pb2 as seal_dot_v1_dot_seal__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1blicenses/v1/verifying.proto\x12\x13tongban.licenses.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1alicenses/v1/licenses.proto\x1a\x1flicenses/v1/presentations.proto\x1a\x12seal/v1/seal.proto\"\x9a\x01\n\rFieldsToMatch\x12\x1a\n\x12license_identifier\x18\x01 \x01(\t\x12>\n\x06\x66ields\x18\x02 \x03(\x0b\x32..tongban.licenses.v1.FieldsToMatch.FieldsEntry\x1a-\n\x0b\x46ieldsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xd9\x01\n\x14VerifyLicenseRequest\x12\x0e\n\x04\x63ode\x18\x01 \x01(\tH\x00\x12\x0c\n\x02qr\x18\x02 \x01(\tH\x00\x12\x12\n\x08\x64ocument\x18\x03 \x01(\x0cH\x00\x12\x33\n\x05match\x18\x04 \x01(\x0b\x32\".tongban.licenses.v1.FieldsToMatchH\x00\x12\x0f\n\x07purpose\x18\x05 \x01(\t\x12)\n\x05\x61s_of\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bholder_code\x18\x07 \x01(\tB\t\n\x07subject\"n\n\x0f\x43opyEndorsement\x12\x0f\n\x07purpose\x18\x01 \x01(\t\x12\x10\n\x08receiver\x18\x02 \x01(\t\x12\r\n\x05maker\x18\x03 \x01(\t\x12\x10\n\x08valid_to\x18\x04 \x01(\t\x12\x17\n\x0foriginal_sha256\x18\x05 \x01(\t\"\xff\x03\n\x15VerifyLicenseResponse\x12)\n\x07verdict\x18\x01 \x01(\x0b\x32\x18.tongban.seal.v1.Verdict\x12\x30\n\x05state\x18\x02 \x01(\x0e\x32!.tongban.licenses.v1.LicenseState\x12.\n\nstate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x46\n\x06\x66ields\x18\x04 \x03(\x0b\x32\x36.tongban.licenses.v1.VerifyLicenseResponse.FieldsEntry\x12\x1a\n\x12license_identifier\x18\x05 \x01(\t\x12!\n\x19license_type_display_name\x18\x06 \x01(\t\x12\x31\n\x07receipt\x18\x07 \x01(\x0b\x32 .tongban.licenses.v1.LookReceipt\x12\x35\n\nstate_then\x18\x08 \x01(\x0e\x32!.tongban.licenses.v1.LicenseState\x12\x39\n\x0b\x65ndorsement\x18\t \x01(\x0b\x32$.tongban.licenses.v1.CopyEndorsement\x1a-\n\x0b\x46ieldsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xd0\x01\n\x17MakeEndorsedCopyRequest\x12\x0f\n\x07license\x18\x01 \x01(\t\x12\x13\n\x0bholder_code\x18\x02 \x01(\t\x12\x32\n\x06\x66ormat\x18\x03 \x01(\x0e\x32\".tongban.licenses.v1.LicenseFormat\x12\x0f\n\x07purpose\x18\x04 \x01(\t\x12\x10\n\x08receiver\x18\x05 \x01(\t\x12\x10\n\x08valid_to\x18\x06 \x01(\t\x12\x12\n\ndelegation\x18\x07 \x01(\t\x12\x12\n\nrequest_id\x18\x08 \x01(\t\"w\n\x18MakeEndorsedCopyResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x64ocument\x18\x02 \x01(\x0c\x12\x12\n\nmedia_type\x18\x03 \x01(\t\x12\x0e\n\x06sha256\x18\x04 \x01(\t\x12\x17\n\x0foriginal_sha256\x18\x05 \x01(\t2z\n\x10VerifyingService\x12\x66\n\rVerifyLicense\x12).tongban.licenses.v1.VerifyLicenseRequest\x1a*.tongban.licenses.v1.VerifyLicenseResponse2~\n\x0b\x43opyService\x12o\n\x10MakeEndorsedCopy\x12,.tongban.licenses.v1.MakeEndorsedCopyRequest\x1a-.tongban.licenses.v1.MakeEndorsedCopyResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1blicenses/v1/verifying.proto\x12\x13tongban.licenses.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1alicenses/v1/licenses.proto\x1a\x1flicenses/v1/presentations.proto\x1a\x12seal/v1/seal.proto\"\x9a\x01\n\rFieldsToMatch\x12\x1a\n\x12license_identifier\x18\x01 \x01(\t\x12>\n\x06\x66ields\x18\x02 \x03(\x0b\x32..tongban.licenses.v1.FieldsToMatch.FieldsEntry\x1a-\n\x0b\x46ieldsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xea\x01\n\x14VerifyLicenseRequest\x12\x0e\n\x04\x63ode\x18\x01 \x01(\tH\x00\x12\x0c\n\x02qr\x18\x02 \x01(\tH\x00\x12\x12\n\x08\x64ocument\x18\x03 \x01(\x0cH\x00\x12\x33\n\x05match\x18\x04 \x01(\x0b\x32\".tongban.licenses.v1.FieldsToMatchH\x00\x12\x0f\n\x07purpose\x18\x05 \x01(\t\x12)\n\x05\x61s_of\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bholder_code\x18\x07 \x01(\t\x12\x0f\n\x07visitor\x18\x08 \x01(\tB\t\n\x07subject\"n\n\x0f\x43opyEndorsement\x12\x0f\n\x07purpose\x18\x01 \x01(\t\x12\x10\n\x08receiver\x18\x02 \x01(\t\x12\r\n\x05maker\x18\x03 \x01(\t\x12\x10\n\x08valid_to\x18\x04 \x01(\t\x12\x17\n\x0foriginal_sha256\x18\x05 \x01(\t\"\xff\x03\n\x15VerifyLicenseResponse\x12)\n\x07verdict\x18\x01 \x01(\x0b\x32\x18.tongban.seal.v1.Verdict\x12\x30\n\x05state\x18\x02 \x01(\x0e\x32!.tongban.licenses.v1.LicenseState\x12.\n\nstate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x46\n\x06\x66ields\x18\x04 \x03(\x0b\x32\x36.tongban.licenses.v1.VerifyLicenseResponse.FieldsEntry\x12\x1a\n\x12license_identifier\x18\x05 \x01(\t\x12!\n\x19license_type_display_name\x18\x06 \x01(\t\x12\x31\n\x07receipt\x18\x07 \x01(\x0b\x32 .tongban.licenses.v1.LookReceipt\x12\x35\n\nstate_then\x18\x08 \x01(\x0e\x32!.tongban.licenses.v1.LicenseState\x12\x39\n\x0b\x65ndorsement\x18\t \x01(\x0b\x32$.tongban.licenses.v1.CopyEndorsement\x1a-\n\x0b\x46ieldsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xed\x01\n\x17MakeEndorsedCopyRequest\x12\x0f\n\x07license\x18\x01 \x01(\t\x12\x13\n\x0bholder_code\x18\x02 \x01(\t\x12\x32\n\x06\x66ormat\x18\x03 \x01(\x0e\x32\".tongban.licenses.v1.LicenseFormat\x12\x0f\n\x07purpose\x18\x04 \x01(\t\x12\x10\n\x08receiver\x18\x05 \x01(\t\x12\x10\n\x08valid_to\x18\x06 \x01(\t\x12\x12\n\ndelegation\x18\x07 \x01(\t\x12\x12\n\nrequest_id\x18\x08 \x01(\t\x12\x1b\n\x13receiver_department\x18\t \x01(\t\"w\n\x18MakeEndorsedCopyResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x64ocument\x18\x02 \x01(\x0c\x12\x12\n\nmedia_type\x18\x03 \x01(\t\x12\x0e\n\x06sha256\x18\x04 \x01(\t\x12\x17\n\x0foriginal_sha256\x18\x05 \x01(\t\"\x9f\x03\n\x0c\x45ndorsedCopy\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07license\x18\x02 \x01(\t\x12\x1c\n\x14license_display_name\x18\x03 \x01(\t\x12\x32\n\x06\x66ormat\x18\x04 \x01(\x0e\x32\".tongban.licenses.v1.LicenseFormat\x12\x0f\n\x07purpose\x18\x05 \x01(\t\x12\x10\n\x08receiver\x18\x06 \x01(\t\x12\x10\n\x08valid_to\x18\x07 \x01(\t\x12-\n\tmake_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06sha256\x18\t \x01(\t\x12\x17\n\x0foriginal_sha256\x18\n \x01(\t\x12\x0c\n\x04open\x18\x0b \x01(\x08\x12\x12\n\ndelegation\x18\x0c \x01(\t\x12\x0e\n\x06shared\x18\r \x01(\x08\x12\x1b\n\x13receiver_department\x18\x0e \x01(\t\x12\x14\n\x0cservice_item\x18\x0f \x01(\t\x12,\n\x08\x65nd_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"h\n\x19ListEndorsedCopiesRequest\x12\x13\n\x0bholder_code\x18\x01 \x01(\t\x12\x0f\n\x07license\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"h\n\x1aListEndorsedCopiesResponse\x12\x31\n\x06\x63opies\x18\x01 \x03(\x0b\x32!.tongban.licenses.v1.EndorsedCopy\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\";\n\x16GetEndorsedCopyRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0bholder_code\x18\x02 \x01(\t\"p\n\x17GetEndorsedCopyResponse\x12/\n\x04\x63opy\x18\x01 \x01(\x0b\x32!.tongban.licenses.v1.EndorsedCopy\x12\x10\n\x08\x64ocument\x18\x02 \x01(\x0c\x12\x12\n\nmedia_type\x18\x03 \x01(\t\"O\n\x16\x45ndEndorsedCopyRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0bholder_code\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"J\n\x17\x45ndEndorsedCopyResponse\x12/\n\x04\x63opy\x18\x01 \x01(\x0b\x32!.tongban.licenses.v1.EndorsedCopy2z\n\x10VerifyingService\x12\x66\n\rVerifyLicense\x12).tongban.licenses.v1.VerifyLicenseRequest\x1a*.tongban.licenses.v1.VerifyLicenseResponse2\xd1\x03\n\x0b\x43opyService\x12o\n\x10MakeEndorsedCopy\x12,.tongban.licenses.v1.MakeEndorsedCopyRequest\x1a-.tongban.licenses.v1.MakeEndorsedCopyResponse\x12u\n\x12ListEndorsedCopies\x12..tongban.licenses.v1.ListEndorsedCopiesRequest\x1a/.tongban.licenses.v1.ListEndorsedCopiesResponse\x12l\n\x0fGetEndorsedCopy\x12+.tongban.licenses.v1.GetEndorsedCopyRequest\x1a,.tongban.licenses.v1.GetEndorsedCopyResponse\x12l\n\x0f\x45ndEndorsedCopy\x12+.tongban.licenses.v1.EndEndorsedCopyRequest\x1a,.tongban.licenses.v1.EndEndorsedCopyResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,19 +44,33 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FIELDSTOMATCH_FIELDSENTRY']._serialized_start=276
   _globals['_FIELDSTOMATCH_FIELDSENTRY']._serialized_end=321
   _globals['_VERIFYLICENSEREQUEST']._serialized_start=324
-  _globals['_VERIFYLICENSEREQUEST']._serialized_end=541
-  _globals['_COPYENDORSEMENT']._serialized_start=543
-  _globals['_COPYENDORSEMENT']._serialized_end=653
-  _globals['_VERIFYLICENSERESPONSE']._serialized_start=656
-  _globals['_VERIFYLICENSERESPONSE']._serialized_end=1167
+  _globals['_VERIFYLICENSEREQUEST']._serialized_end=558
+  _globals['_COPYENDORSEMENT']._serialized_start=560
+  _globals['_COPYENDORSEMENT']._serialized_end=670
+  _globals['_VERIFYLICENSERESPONSE']._serialized_start=673
+  _globals['_VERIFYLICENSERESPONSE']._serialized_end=1184
   _globals['_VERIFYLICENSERESPONSE_FIELDSENTRY']._serialized_start=276
   _globals['_VERIFYLICENSERESPONSE_FIELDSENTRY']._serialized_end=321
-  _globals['_MAKEENDORSEDCOPYREQUEST']._serialized_start=1170
-  _globals['_MAKEENDORSEDCOPYREQUEST']._serialized_end=1378
-  _globals['_MAKEENDORSEDCOPYRESPONSE']._serialized_start=1380
-  _globals['_MAKEENDORSEDCOPYRESPONSE']._serialized_end=1499
-  _globals['_VERIFYINGSERVICE']._serialized_start=1501
-  _globals['_VERIFYINGSERVICE']._serialized_end=1623
-  _globals['_COPYSERVICE']._serialized_start=1625
-  _globals['_COPYSERVICE']._serialized_end=1751
+  _globals['_MAKEENDORSEDCOPYREQUEST']._serialized_start=1187
+  _globals['_MAKEENDORSEDCOPYREQUEST']._serialized_end=1424
+  _globals['_MAKEENDORSEDCOPYRESPONSE']._serialized_start=1426
+  _globals['_MAKEENDORSEDCOPYRESPONSE']._serialized_end=1545
+  _globals['_ENDORSEDCOPY']._serialized_start=1548
+  _globals['_ENDORSEDCOPY']._serialized_end=1963
+  _globals['_LISTENDORSEDCOPIESREQUEST']._serialized_start=1965
+  _globals['_LISTENDORSEDCOPIESREQUEST']._serialized_end=2069
+  _globals['_LISTENDORSEDCOPIESRESPONSE']._serialized_start=2071
+  _globals['_LISTENDORSEDCOPIESRESPONSE']._serialized_end=2175
+  _globals['_GETENDORSEDCOPYREQUEST']._serialized_start=2177
+  _globals['_GETENDORSEDCOPYREQUEST']._serialized_end=2236
+  _globals['_GETENDORSEDCOPYRESPONSE']._serialized_start=2238
+  _globals['_GETENDORSEDCOPYRESPONSE']._serialized_end=2350
+  _globals['_ENDENDORSEDCOPYREQUEST']._serialized_start=2352
+  _globals['_ENDENDORSEDCOPYREQUEST']._serialized_end=2431
+  _globals['_ENDENDORSEDCOPYRESPONSE']._serialized_start=2433
+  _globals['_ENDENDORSEDCOPYRESPONSE']._serialized_end=2507
+  _globals['_VERIFYINGSERVICE']._serialized_start=2509
+  _globals['_VERIFYINGSERVICE']._serialized_end=2631
+  _globals['_COPYSERVICE']._serialized_start=2634
+  _globals['_COPYSERVICE']._serialized_end=3099
 # @@protoc_insertion_point(module_scope)

@@ -83,6 +83,7 @@ class VerifyLicenseRequest(_message.Message):
     PURPOSE_FIELD_NUMBER: _builtins.int
     AS_OF_FIELD_NUMBER: _builtins.int
     HOLDER_CODE_FIELD_NUMBER: _builtins.int
+    VISITOR_FIELD_NUMBER: _builtins.int
     code: _builtins.str
     """A code, as VerifyPresentation takes it."""
     qr: _builtins.str
@@ -90,9 +91,13 @@ class VerifyLicenseRequest(_message.Message):
     document: _builtins.bytes
     """An OFD, a PDF, an SD-JWT VC or an endorsed copy; at most 16 MiB."""
     purpose: _builtins.str
-    """What the verifier needs it for; required, at most 200 characters."""
+    """What the verifier needs it for; required but for visitors of the portal, at most 200 characters."""
     holder_code: _builtins.str
-    """The number on the card of who shows a QR code; compared with its holder. May be empty."""
+    """The number on the card of who shows a code or a QR code; compared with its holder, or the agent
+    who presents. May be empty.
+    """
+    visitor: _builtins.str
+    """From the portal: an opaque word for the visitor, so that each one's wrong tries count apart."""
     @_builtins.property
     def match(self) -> Global___FieldsToMatch:
         """An identifier with fields: match or no match."""
@@ -111,10 +116,11 @@ class VerifyLicenseRequest(_message.Message):
         purpose: _builtins.str = ...,
         as_of: _timestamp_pb2.Timestamp | None = ...,
         holder_code: _builtins.str = ...,
+        visitor: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "code", b"code", "document", b"document", "match", b"match", "qr", b"qr", "subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "code", b"code", "document", b"document", "holder_code", b"holder_code", "match", b"match", "purpose", b"purpose", "qr", b"qr", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "code", b"code", "document", b"document", "holder_code", b"holder_code", "match", b"match", "purpose", b"purpose", "qr", b"qr", "subject", b"subject", "visitor", b"visitor"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_subject: _TypeAlias = _typing.Literal["code", "qr", "document", "match"]  # noqa: Y015
     _WhichOneofArgType_subject: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
@@ -198,7 +204,7 @@ class VerifyLicenseResponse(_message.Message):
     state: _licenses_pb2.LicenseState.ValueType
     """The live state; unspecified where nothing of the license is told."""
     license_identifier: _builtins.str
-    """Identifier of the license."""
+    """Identifier of the license, where what was shown carries it."""
     license_type_display_name: _builtins.str
     """Such as 就业创业登记证."""
     state_then: _licenses_pb2.LicenseState.ValueType
@@ -258,6 +264,7 @@ class MakeEndorsedCopyRequest(_message.Message):
     VALID_TO_FIELD_NUMBER: _builtins.int
     DELEGATION_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    RECEIVER_DEPARTMENT_FIELD_NUMBER: _builtins.int
     license: _builtins.str
     """The license."""
     holder_code: _builtins.str
@@ -274,6 +281,8 @@ class MakeEndorsedCopyRequest(_message.Message):
     """The delegation under which an agent asks."""
     request_id: _builtins.str
     """Repeats with one id return the same copy."""
+    receiver_department: _builtins.str
+    """departments/{department}, where the receiver is one: then it is good for no other. May be empty."""
     def __init__(
         self,
         *,
@@ -285,10 +294,11 @@ class MakeEndorsedCopyRequest(_message.Message):
         valid_to: _builtins.str = ...,
         delegation: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        receiver_department: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["delegation", b"delegation", "format", b"format", "holder_code", b"holder_code", "license", b"license", "purpose", b"purpose", "receiver", b"receiver", "request_id", b"request_id", "valid_to", b"valid_to"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delegation", b"delegation", "format", b"format", "holder_code", b"holder_code", "license", b"license", "purpose", b"purpose", "receiver", b"receiver", "receiver_department", b"receiver_department", "request_id", b"request_id", "valid_to", b"valid_to"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -331,3 +341,263 @@ class MakeEndorsedCopyResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___MakeEndorsedCopyResponse: _TypeAlias = MakeEndorsedCopyResponse  # noqa: Y015
+
+@_typing.final
+class EndorsedCopy(_message.Message):
+    """An endorsed copy, as the license's holder sees it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    LICENSE_FIELD_NUMBER: _builtins.int
+    LICENSE_DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    RECEIVER_FIELD_NUMBER: _builtins.int
+    VALID_TO_FIELD_NUMBER: _builtins.int
+    MAKE_TIME_FIELD_NUMBER: _builtins.int
+    SHA256_FIELD_NUMBER: _builtins.int
+    ORIGINAL_SHA256_FIELD_NUMBER: _builtins.int
+    OPEN_FIELD_NUMBER: _builtins.int
+    DELEGATION_FIELD_NUMBER: _builtins.int
+    SHARED_FIELD_NUMBER: _builtins.int
+    RECEIVER_DEPARTMENT_FIELD_NUMBER: _builtins.int
+    SERVICE_ITEM_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """copies/{copy}"""
+    license: _builtins.str
+    """The license."""
+    license_display_name: _builtins.str
+    """What people call the license, such as 就业创业登记证."""
+    format: _licenses_pb2.LicenseFormat.ValueType
+    """OFD or PDF."""
+    purpose: _builtins.str
+    """For what."""
+    receiver: _builtins.str
+    """Who gets it."""
+    valid_to: _builtins.str
+    """Its last day in China, YYYY-MM-DD."""
+    sha256: _builtins.str
+    """SHA-256, hex."""
+    original_sha256: _builtins.str
+    """SHA-256 of the original's file, hex."""
+    open: _builtins.bool
+    """Whether it still serves."""
+    delegation: _builtins.str
+    """The delegation under which an agent had it made."""
+    shared: _builtins.bool
+    """Whether a department fetched it itself, by the sharing interfaces (GB/T 36906)."""
+    receiver_department: _builtins.str
+    """The department that it is for, where one is."""
+    service_item: _builtins.str
+    """The service item for which a department fetched it."""
+    @_builtins.property
+    def make_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was made."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """When its holder withdrew it."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        license: _builtins.str = ...,
+        license_display_name: _builtins.str = ...,
+        format: _licenses_pb2.LicenseFormat.ValueType = ...,
+        purpose: _builtins.str = ...,
+        receiver: _builtins.str = ...,
+        valid_to: _builtins.str = ...,
+        make_time: _timestamp_pb2.Timestamp | None = ...,
+        sha256: _builtins.str = ...,
+        original_sha256: _builtins.str = ...,
+        open: _builtins.bool = ...,
+        delegation: _builtins.str = ...,
+        shared: _builtins.bool = ...,
+        receiver_department: _builtins.str = ...,
+        service_item: _builtins.str = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "make_time", b"make_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delegation", b"delegation", "end_time", b"end_time", "format", b"format", "license", b"license", "license_display_name", b"license_display_name", "make_time", b"make_time", "name", b"name", "open", b"open", "original_sha256", b"original_sha256", "purpose", b"purpose", "receiver", b"receiver", "receiver_department", b"receiver_department", "service_item", b"service_item", "sha256", b"sha256", "shared", b"shared", "valid_to", b"valid_to"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EndorsedCopy: _TypeAlias = EndorsedCopy  # noqa: Y015
+
+@_typing.final
+class ListEndorsedCopiesRequest(_message.Message):
+    """Asks for copies."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOLDER_CODE_FIELD_NUMBER: _builtins.int
+    LICENSE_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    holder_code: _builtins.str
+    """The identified holder's code."""
+    license: _builtins.str
+    """Of this license; of all if empty."""
+    page_size: _builtins.int
+    """At most so many; 0 means 100, and more than 1000 means 1000."""
+    page_token: _builtins.str
+    """From an earlier answer."""
+    def __init__(
+        self,
+        *,
+        holder_code: _builtins.str = ...,
+        license: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["holder_code", b"holder_code", "license", b"license", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListEndorsedCopiesRequest: _TypeAlias = ListEndorsedCopiesRequest  # noqa: Y015
+
+@_typing.final
+class ListEndorsedCopiesResponse(_message.Message):
+    """A page of copies."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COPIES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty at the end."""
+    @_builtins.property
+    def copies(self) -> _containers.RepeatedCompositeFieldContainer[Global___EndorsedCopy]:
+        """Newest first."""
+
+    def __init__(
+        self,
+        *,
+        copies: _abc.Iterable[Global___EndorsedCopy] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["copies", b"copies", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListEndorsedCopiesResponse: _TypeAlias = ListEndorsedCopiesResponse  # noqa: Y015
+
+@_typing.final
+class GetEndorsedCopyRequest(_message.Message):
+    """Asks for a copy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    HOLDER_CODE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """copies/{copy}"""
+    holder_code: _builtins.str
+    """The identified holder's code."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        holder_code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["holder_code", b"holder_code", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetEndorsedCopyRequest: _TypeAlias = GetEndorsedCopyRequest  # noqa: Y015
+
+@_typing.final
+class GetEndorsedCopyResponse(_message.Message):
+    """The copy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COPY_FIELD_NUMBER: _builtins.int
+    DOCUMENT_FIELD_NUMBER: _builtins.int
+    MEDIA_TYPE_FIELD_NUMBER: _builtins.int
+    document: _builtins.bytes
+    """Its bytes, as they were made."""
+    media_type: _builtins.str
+    """application/ofd or application/pdf."""
+    @_builtins.property
+    def copy(self) -> Global___EndorsedCopy:
+        """What is known of it."""
+
+    def __init__(
+        self,
+        *,
+        copy: Global___EndorsedCopy | None = ...,
+        document: _builtins.bytes = ...,
+        media_type: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["copy", b"copy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["copy", b"copy", "document", b"document", "media_type", b"media_type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetEndorsedCopyResponse: _TypeAlias = GetEndorsedCopyResponse  # noqa: Y015
+
+@_typing.final
+class EndEndorsedCopyRequest(_message.Message):
+    """Withdraws a copy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    HOLDER_CODE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """copies/{copy}"""
+    holder_code: _builtins.str
+    """The identified holder's code."""
+    request_id: _builtins.str
+    """Repeats with one id return the first answer."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        holder_code: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["holder_code", b"holder_code", "name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EndEndorsedCopyRequest: _TypeAlias = EndEndorsedCopyRequest  # noqa: Y015
+
+@_typing.final
+class EndEndorsedCopyResponse(_message.Message):
+    """Withdrawn."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COPY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def copy(self) -> Global___EndorsedCopy:
+        """As it is now."""
+
+    def __init__(
+        self,
+        *,
+        copy: Global___EndorsedCopy | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["copy", b"copy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["copy", b"copy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EndEndorsedCopyResponse: _TypeAlias = EndEndorsedCopyResponse  # noqa: Y015

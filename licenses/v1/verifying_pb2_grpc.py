@@ -116,6 +116,21 @@ class CopyServiceStub:
                 request_serializer=licenses_dot_v1_dot_verifying__pb2.MakeEndorsedCopyRequest.SerializeToString,
                 response_deserializer=licenses_dot_v1_dot_verifying__pb2.MakeEndorsedCopyResponse.FromString,
                 _registered_method=True)
+        self.ListEndorsedCopies = channel.unary_unary(
+                '/tongban.licenses.v1.CopyService/ListEndorsedCopies',
+                request_serializer=licenses_dot_v1_dot_verifying__pb2.ListEndorsedCopiesRequest.SerializeToString,
+                response_deserializer=licenses_dot_v1_dot_verifying__pb2.ListEndorsedCopiesResponse.FromString,
+                _registered_method=True)
+        self.GetEndorsedCopy = channel.unary_unary(
+                '/tongban.licenses.v1.CopyService/GetEndorsedCopy',
+                request_serializer=licenses_dot_v1_dot_verifying__pb2.GetEndorsedCopyRequest.SerializeToString,
+                response_deserializer=licenses_dot_v1_dot_verifying__pb2.GetEndorsedCopyResponse.FromString,
+                _registered_method=True)
+        self.EndEndorsedCopy = channel.unary_unary(
+                '/tongban.licenses.v1.CopyService/EndEndorsedCopy',
+                request_serializer=licenses_dot_v1_dot_verifying__pb2.EndEndorsedCopyRequest.SerializeToString,
+                response_deserializer=licenses_dot_v1_dot_verifying__pb2.EndEndorsedCopyResponse.FromString,
+                _registered_method=True)
 
 
 class CopyServiceServicer:
@@ -129,6 +144,27 @@ class CopyServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListEndorsedCopies(self, request, context):
+        """Lists the copies that were made of a holder's licenses, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetEndorsedCopy(self, request, context):
+        """Returns a copy of a holder's license once more.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EndEndorsedCopy(self, request, context):
+        """Withdraws a copy of a holder's license: from then on it verifies as COPY_WITHDRAWN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CopyServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -136,6 +172,21 @@ def add_CopyServiceServicer_to_server(servicer, server):
                     servicer.MakeEndorsedCopy,
                     request_deserializer=licenses_dot_v1_dot_verifying__pb2.MakeEndorsedCopyRequest.FromString,
                     response_serializer=licenses_dot_v1_dot_verifying__pb2.MakeEndorsedCopyResponse.SerializeToString,
+            ),
+            'ListEndorsedCopies': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListEndorsedCopies,
+                    request_deserializer=licenses_dot_v1_dot_verifying__pb2.ListEndorsedCopiesRequest.FromString,
+                    response_serializer=licenses_dot_v1_dot_verifying__pb2.ListEndorsedCopiesResponse.SerializeToString,
+            ),
+            'GetEndorsedCopy': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetEndorsedCopy,
+                    request_deserializer=licenses_dot_v1_dot_verifying__pb2.GetEndorsedCopyRequest.FromString,
+                    response_serializer=licenses_dot_v1_dot_verifying__pb2.GetEndorsedCopyResponse.SerializeToString,
+            ),
+            'EndEndorsedCopy': grpc.unary_unary_rpc_method_handler(
+                    servicer.EndEndorsedCopy,
+                    request_deserializer=licenses_dot_v1_dot_verifying__pb2.EndEndorsedCopyRequest.FromString,
+                    response_serializer=licenses_dot_v1_dot_verifying__pb2.EndEndorsedCopyResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -166,6 +217,87 @@ class CopyService:
             '/tongban.licenses.v1.CopyService/MakeEndorsedCopy',
             licenses_dot_v1_dot_verifying__pb2.MakeEndorsedCopyRequest.SerializeToString,
             licenses_dot_v1_dot_verifying__pb2.MakeEndorsedCopyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListEndorsedCopies(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.licenses.v1.CopyService/ListEndorsedCopies',
+            licenses_dot_v1_dot_verifying__pb2.ListEndorsedCopiesRequest.SerializeToString,
+            licenses_dot_v1_dot_verifying__pb2.ListEndorsedCopiesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetEndorsedCopy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.licenses.v1.CopyService/GetEndorsedCopy',
+            licenses_dot_v1_dot_verifying__pb2.GetEndorsedCopyRequest.SerializeToString,
+            licenses_dot_v1_dot_verifying__pb2.GetEndorsedCopyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EndEndorsedCopy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.licenses.v1.CopyService/EndEndorsedCopy',
+            licenses_dot_v1_dot_verifying__pb2.EndEndorsedCopyRequest.SerializeToString,
+            licenses_dot_v1_dot_verifying__pb2.EndEndorsedCopyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -66,6 +66,12 @@ class CopyServiceStub:
     def __new__(cls, channel: _aio.Channel) -> CopyServiceAsyncStub: ...
     MakeEndorsedCopy: _grpc.UnaryUnaryMultiCallable[_verifying_pb2.MakeEndorsedCopyRequest, _verifying_pb2.MakeEndorsedCopyResponse]
     """Makes a re-sealed OFD or PDF that names purpose, receiver and end on its face and in its metadata."""
+    ListEndorsedCopies: _grpc.UnaryUnaryMultiCallable[_verifying_pb2.ListEndorsedCopiesRequest, _verifying_pb2.ListEndorsedCopiesResponse]
+    """Lists the copies that were made of a holder's licenses, newest first."""
+    GetEndorsedCopy: _grpc.UnaryUnaryMultiCallable[_verifying_pb2.GetEndorsedCopyRequest, _verifying_pb2.GetEndorsedCopyResponse]
+    """Returns a copy of a holder's license once more."""
+    EndEndorsedCopy: _grpc.UnaryUnaryMultiCallable[_verifying_pb2.EndEndorsedCopyRequest, _verifying_pb2.EndEndorsedCopyResponse]
+    """Withdraws a copy of a holder's license: from then on it verifies as COPY_WITHDRAWN."""
 
 @_typing.type_check_only
 class CopyServiceAsyncStub(CopyServiceStub):
@@ -74,6 +80,12 @@ class CopyServiceAsyncStub(CopyServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     MakeEndorsedCopy: _aio.UnaryUnaryMultiCallable[_verifying_pb2.MakeEndorsedCopyRequest, _verifying_pb2.MakeEndorsedCopyResponse]  # type: ignore[assignment]
     """Makes a re-sealed OFD or PDF that names purpose, receiver and end on its face and in its metadata."""
+    ListEndorsedCopies: _aio.UnaryUnaryMultiCallable[_verifying_pb2.ListEndorsedCopiesRequest, _verifying_pb2.ListEndorsedCopiesResponse]  # type: ignore[assignment]
+    """Lists the copies that were made of a holder's licenses, newest first."""
+    GetEndorsedCopy: _aio.UnaryUnaryMultiCallable[_verifying_pb2.GetEndorsedCopyRequest, _verifying_pb2.GetEndorsedCopyResponse]  # type: ignore[assignment]
+    """Returns a copy of a holder's license once more."""
+    EndEndorsedCopy: _aio.UnaryUnaryMultiCallable[_verifying_pb2.EndEndorsedCopyRequest, _verifying_pb2.EndEndorsedCopyResponse]  # type: ignore[assignment]
+    """Withdraws a copy of a holder's license: from then on it verifies as COPY_WITHDRAWN."""
 
 class CopyServiceServicer(metaclass=_abc_1.ABCMeta):
     """Makes copies for one purpose."""
@@ -85,5 +97,29 @@ class CopyServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_verifying_pb2.MakeEndorsedCopyResponse, _abc.Awaitable[_verifying_pb2.MakeEndorsedCopyResponse]]:
         """Makes a re-sealed OFD or PDF that names purpose, receiver and end on its face and in its metadata."""
+
+    @_abc_1.abstractmethod
+    def ListEndorsedCopies(
+        self,
+        request: _verifying_pb2.ListEndorsedCopiesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_verifying_pb2.ListEndorsedCopiesResponse, _abc.Awaitable[_verifying_pb2.ListEndorsedCopiesResponse]]:
+        """Lists the copies that were made of a holder's licenses, newest first."""
+
+    @_abc_1.abstractmethod
+    def GetEndorsedCopy(
+        self,
+        request: _verifying_pb2.GetEndorsedCopyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_verifying_pb2.GetEndorsedCopyResponse, _abc.Awaitable[_verifying_pb2.GetEndorsedCopyResponse]]:
+        """Returns a copy of a holder's license once more."""
+
+    @_abc_1.abstractmethod
+    def EndEndorsedCopy(
+        self,
+        request: _verifying_pb2.EndEndorsedCopyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_verifying_pb2.EndEndorsedCopyResponse, _abc.Awaitable[_verifying_pb2.EndEndorsedCopyResponse]]:
+        """Withdraws a copy of a holder's license: from then on it verifies as COPY_WITHDRAWN."""
 
 def add_CopyServiceServicer_to_server(servicer: CopyServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

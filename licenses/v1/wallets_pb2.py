@@ -27,7 +27,7 @@ from licenses.v1 import licenses_pb2 as licenses_dot_v1_dot_licenses__pb2
 from seal.v1 import seal_pb2 as seal_dot_v1_dot_seal__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19licenses/v1/wallets.proto\x12\x13tongban.licenses.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1alicenses/v1/licenses.proto\x1a\x12seal/v1/seal.proto\"g\n\x1cIssueWalletCredentialRequest\x12\x0f\n\x07license\x18\x01 \x01(\t\x12\x13\n\x0bholder_code\x18\x02 \x01(\t\x12\x12\n\nholder_key\x18\x03 \x01(\x0c\x12\r\n\x05proof\x18\x04 \x01(\x0c\"3\n\x1dIssueWalletCredentialResponse\x12\x12\n\ncredential\x18\x01 \x01(\x0c\"o\n CreatePresentationRequestRequest\x12\x14\n\x0clicense_type\x18\x01 \x01(\t\x12\x0e\n\x06\x66ields\x18\x02 \x03(\t\x12\x0f\n\x07purpose\x18\x03 \x01(\t\x12\x14\n\x0cresponse_uri\x18\x04 \x01(\t\"\x8d\x01\n!CreatePresentationRequestResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0erequest_object\x18\x02 \x01(\x0c\x12\x11\n\tclient_id\x18\x03 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"<\n\x19SubmitPresentationRequest\x12\r\n\x05state\x18\x01 \x01(\t\x12\x10\n\x08vp_token\x18\x02 \x01(\t\"G\n\x1aSubmitPresentationResponse\x12)\n\x07verdict\x18\x01 \x01(\x0b\x32\x18.tongban.seal.v1.Verdict\",\n\x1cGetPresentationResultRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\xc4\x02\n\x1dGetPresentationResultResponse\x12\x10\n\x08\x61nswered\x18\x01 \x01(\x08\x12N\n\x06\x66ields\x18\x02 \x03(\x0b\x32>.tongban.licenses.v1.GetPresentationResultResponse.FieldsEntry\x12\x30\n\x05state\x18\x03 \x01(\x0e\x32!.tongban.licenses.v1.LicenseState\x12/\n\x0b\x61nswer_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a-\n\x0b\x46ieldsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x32\x93\x04\n\rWalletService\x12~\n\x15IssueWalletCredential\x12\x31.tongban.licenses.v1.IssueWalletCredentialRequest\x1a\x32.tongban.licenses.v1.IssueWalletCredentialResponse\x12\x8a\x01\n\x19\x43reatePresentationRequest\x12\x35.tongban.licenses.v1.CreatePresentationRequestRequest\x1a\x36.tongban.licenses.v1.CreatePresentationRequestResponse\x12u\n\x12SubmitPresentation\x12..tongban.licenses.v1.SubmitPresentationRequest\x1a/.tongban.licenses.v1.SubmitPresentationResponse\x12~\n\x15GetPresentationResult\x12\x31.tongban.licenses.v1.GetPresentationResultRequest\x1a\x32.tongban.licenses.v1.GetPresentationResultResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19licenses/v1/wallets.proto\x12\x13tongban.licenses.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1alicenses/v1/licenses.proto\x1a\x12seal/v1/seal.proto\"g\n\x1cIssueWalletCredentialRequest\x12\x0f\n\x07license\x18\x01 \x01(\t\x12\x13\n\x0bholder_code\x18\x02 \x01(\t\x12\x12\n\nholder_key\x18\x03 \x01(\x0c\x12\r\n\x05proof\x18\x04 \x01(\x0c\"3\n\x1dIssueWalletCredentialResponse\x12\x12\n\ncredential\x18\x01 \x01(\x0c\"\x9c\x01\n CreatePresentationRequestRequest\x12\x14\n\x0clicense_type\x18\x01 \x01(\t\x12\x0e\n\x06\x66ields\x18\x02 \x03(\t\x12\x0f\n\x07purpose\x18\x03 \x01(\t\x12\x14\n\x0cresponse_uri\x18\x04 \x01(\t\x12\x17\n\x0fpurpose_unbound\x18\x05 \x01(\x08\x12\x12\n\nrequest_id\x18\x06 \x01(\t\"\xa2\x01\n!CreatePresentationRequestResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0erequest_object\x18\x02 \x01(\x0c\x12\x11\n\tclient_id\x18\x03 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0brequest_uri\x18\x05 \x01(\t\"=\n\x17GetRequestObjectRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0cwallet_nonce\x18\x02 \x01(\t\"F\n\x18GetRequestObjectResponse\x12\x16\n\x0erequest_object\x18\x01 \x01(\x0c\x12\x12\n\nmedia_type\x18\x02 \x01(\t\"M\n\x19SubmitPresentationRequest\x12\r\n\x05state\x18\x01 \x01(\t\x12\x10\n\x08vp_token\x18\x02 \x01(\t\x12\x0f\n\x07visitor\x18\x03 \x01(\t\"G\n\x1aSubmitPresentationResponse\x12)\n\x07verdict\x18\x01 \x01(\x0b\x32\x18.tongban.seal.v1.Verdict\",\n\x1cGetPresentationResultRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\xc4\x02\n\x1dGetPresentationResultResponse\x12\x10\n\x08\x61nswered\x18\x01 \x01(\x08\x12N\n\x06\x66ields\x18\x02 \x03(\x0b\x32>.tongban.licenses.v1.GetPresentationResultResponse.FieldsEntry\x12\x30\n\x05state\x18\x03 \x01(\x0e\x32!.tongban.licenses.v1.LicenseState\x12/\n\x0b\x61nswer_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a-\n\x0b\x46ieldsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x32\x84\x05\n\rWalletService\x12~\n\x15IssueWalletCredential\x12\x31.tongban.licenses.v1.IssueWalletCredentialRequest\x1a\x32.tongban.licenses.v1.IssueWalletCredentialResponse\x12\x8a\x01\n\x19\x43reatePresentationRequest\x12\x35.tongban.licenses.v1.CreatePresentationRequestRequest\x1a\x36.tongban.licenses.v1.CreatePresentationRequestResponse\x12o\n\x10GetRequestObject\x12,.tongban.licenses.v1.GetRequestObjectRequest\x1a-.tongban.licenses.v1.GetRequestObjectResponse\x12u\n\x12SubmitPresentation\x12..tongban.licenses.v1.SubmitPresentationRequest\x1a/.tongban.licenses.v1.SubmitPresentationResponse\x12~\n\x15GetPresentationResult\x12\x31.tongban.licenses.v1.GetPresentationResultRequest\x1a\x32.tongban.licenses.v1.GetPresentationResultResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,20 +40,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ISSUEWALLETCREDENTIALREQUEST']._serialized_end=234
   _globals['_ISSUEWALLETCREDENTIALRESPONSE']._serialized_start=236
   _globals['_ISSUEWALLETCREDENTIALRESPONSE']._serialized_end=287
-  _globals['_CREATEPRESENTATIONREQUESTREQUEST']._serialized_start=289
-  _globals['_CREATEPRESENTATIONREQUESTREQUEST']._serialized_end=400
-  _globals['_CREATEPRESENTATIONREQUESTRESPONSE']._serialized_start=403
-  _globals['_CREATEPRESENTATIONREQUESTRESPONSE']._serialized_end=544
-  _globals['_SUBMITPRESENTATIONREQUEST']._serialized_start=546
-  _globals['_SUBMITPRESENTATIONREQUEST']._serialized_end=606
-  _globals['_SUBMITPRESENTATIONRESPONSE']._serialized_start=608
-  _globals['_SUBMITPRESENTATIONRESPONSE']._serialized_end=679
-  _globals['_GETPRESENTATIONRESULTREQUEST']._serialized_start=681
-  _globals['_GETPRESENTATIONRESULTREQUEST']._serialized_end=725
-  _globals['_GETPRESENTATIONRESULTRESPONSE']._serialized_start=728
-  _globals['_GETPRESENTATIONRESULTRESPONSE']._serialized_end=1052
-  _globals['_GETPRESENTATIONRESULTRESPONSE_FIELDSENTRY']._serialized_start=1007
-  _globals['_GETPRESENTATIONRESULTRESPONSE_FIELDSENTRY']._serialized_end=1052
-  _globals['_WALLETSERVICE']._serialized_start=1055
-  _globals['_WALLETSERVICE']._serialized_end=1586
+  _globals['_CREATEPRESENTATIONREQUESTREQUEST']._serialized_start=290
+  _globals['_CREATEPRESENTATIONREQUESTREQUEST']._serialized_end=446
+  _globals['_CREATEPRESENTATIONREQUESTRESPONSE']._serialized_start=449
+  _globals['_CREATEPRESENTATIONREQUESTRESPONSE']._serialized_end=611
+  _globals['_GETREQUESTOBJECTREQUEST']._serialized_start=613
+  _globals['_GETREQUESTOBJECTREQUEST']._serialized_end=674
+  _globals['_GETREQUESTOBJECTRESPONSE']._serialized_start=676
+  _globals['_GETREQUESTOBJECTRESPONSE']._serialized_end=746
+  _globals['_SUBMITPRESENTATIONREQUEST']._serialized_start=748
+  _globals['_SUBMITPRESENTATIONREQUEST']._serialized_end=825
+  _globals['_SUBMITPRESENTATIONRESPONSE']._serialized_start=827
+  _globals['_SUBMITPRESENTATIONRESPONSE']._serialized_end=898
+  _globals['_GETPRESENTATIONRESULTREQUEST']._serialized_start=900
+  _globals['_GETPRESENTATIONRESULTREQUEST']._serialized_end=944
+  _globals['_GETPRESENTATIONRESULTRESPONSE']._serialized_start=947
+  _globals['_GETPRESENTATIONRESULTRESPONSE']._serialized_end=1271
+  _globals['_GETPRESENTATIONRESULTRESPONSE_FIELDSENTRY']._serialized_start=1226
+  _globals['_GETPRESENTATIONRESULTRESPONSE_FIELDSENTRY']._serialized_end=1271
+  _globals['_WALLETSERVICE']._serialized_start=1274
+  _globals['_WALLETSERVICE']._serialized_end=1918
 # @@protoc_insertion_point(module_scope)

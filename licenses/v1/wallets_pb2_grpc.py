@@ -45,6 +45,11 @@ class WalletServiceStub:
                 request_serializer=licenses_dot_v1_dot_wallets__pb2.CreatePresentationRequestRequest.SerializeToString,
                 response_deserializer=licenses_dot_v1_dot_wallets__pb2.CreatePresentationRequestResponse.FromString,
                 _registered_method=True)
+        self.GetRequestObject = channel.unary_unary(
+                '/tongban.licenses.v1.WalletService/GetRequestObject',
+                request_serializer=licenses_dot_v1_dot_wallets__pb2.GetRequestObjectRequest.SerializeToString,
+                response_deserializer=licenses_dot_v1_dot_wallets__pb2.GetRequestObjectResponse.FromString,
+                _registered_method=True)
         self.SubmitPresentation = channel.unary_unary(
                 '/tongban.licenses.v1.WalletService/SubmitPresentation',
                 request_serializer=licenses_dot_v1_dot_wallets__pb2.SubmitPresentationRequest.SerializeToString,
@@ -70,6 +75,13 @@ class WalletServiceServicer:
 
     def CreatePresentationRequest(self, request, context):
         """Makes a request to a wallet: a signed request object with a DCQL query.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRequestObject(self, request, context):
+        """Returns a request as its signed request object, for the wallet that was shown its `request_uri`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -101,6 +113,11 @@ def add_WalletServiceServicer_to_server(servicer, server):
                     servicer.CreatePresentationRequest,
                     request_deserializer=licenses_dot_v1_dot_wallets__pb2.CreatePresentationRequestRequest.FromString,
                     response_serializer=licenses_dot_v1_dot_wallets__pb2.CreatePresentationRequestResponse.SerializeToString,
+            ),
+            'GetRequestObject': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRequestObject,
+                    request_deserializer=licenses_dot_v1_dot_wallets__pb2.GetRequestObjectRequest.FromString,
+                    response_serializer=licenses_dot_v1_dot_wallets__pb2.GetRequestObjectResponse.SerializeToString,
             ),
             'SubmitPresentation': grpc.unary_unary_rpc_method_handler(
                     servicer.SubmitPresentation,
@@ -168,6 +185,33 @@ class WalletService:
             '/tongban.licenses.v1.WalletService/CreatePresentationRequest',
             licenses_dot_v1_dot_wallets__pb2.CreatePresentationRequestRequest.SerializeToString,
             licenses_dot_v1_dot_wallets__pb2.CreatePresentationRequestResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRequestObject(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.licenses.v1.WalletService/GetRequestObject',
+            licenses_dot_v1_dot_wallets__pb2.GetRequestObjectRequest.SerializeToString,
+            licenses_dot_v1_dot_wallets__pb2.GetRequestObjectResponse.FromString,
             options,
             channel_credentials,
             insecure,

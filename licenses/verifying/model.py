@@ -8,18 +8,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from licenses.copies.model import Endorsement
-from licenses.model import License, LicenseState, is_expired
-from licenses.presentations.model import Check, Refusal, state_refusal, summary_of
+from licenses.checks import RECEIVER_IN_WORDS, Check, NotCompared
+from licenses.copies.model import EndorsedCopy, Endorsement
+from licenses.model import License, LicenseState, has_begun, is_expired
+from licenses.presentations.model import (
+    IDENTIFIER,
+    OPENS_NOTHING,
+    Refusal,
+    state_refusal,
+    summary_of,
+)
 from licenses.texts import same_purpose
-from runtime.clock import china_date
+from runtime.clock import CHINA
 from runtime.errors import FieldViolation, InvalidArgument
+from runtime.idcodes import citizen_number_problem, credit_code_problem
 
 MOST_BYTES: Final = 16 * 1024 * 1024
 MOST_FIELDS: Final = 50
@@ -39,42 +47,43 @@ class Fault(StrEnum):
     QR_UNREADABLE = "QR_UNREADABLE"
     FOREIGN_KEY = "FOREIGN_KEY"
     SIGNATURE_WRONG = "SIGNATURE_WRONG"
-    HOLDER_DIFFERS = "HOLDER_DIFFERS"
     FILE_UNREADABLE = "FILE_UNREADABLE"
     LICENSE_UNKNOWN = "LICENSE_UNKNOWN"
+    FILE_NOT_ISSUED = "FILE_NOT_ISSUED"
+    WALLET_CREDENTIAL = "WALLET_CREDENTIAL"
+    COPY_FOR_OTHER_RECEIVER = "COPY_FOR_OTHER_RECEIVER"
+    COPY_WITHDRAWN = "COPY_WITHDRAWN"
     COPY_FOR_OTHER_PURPOSE = "COPY_FOR_OTHER_PURPOSE"
     COPY_ENDED = "COPY_ENDED"
+    COPY_MADE_LATER = "COPY_MADE_LATER"
     NO_MATCH = "NO_MATCH"
     NOT_IN_FORCE_THEN = "NOT_IN_FORCE_THEN"
 
 
 Reason = Refusal | Fault
+#: What a check came to: a reason against, why it was not made, or None where it passed.
+Step = Reason | NotCompared | None
 #: Of these nothing about a license is told.
-TELLS_NOTHING: Final = frozenset(
-    {
-        Fault.QR_UNREADABLE,
-        Fault.FOREIGN_KEY,
-        Fault.SIGNATURE_WRONG,
-        Fault.HOLDER_DIFFERS,
-        Fault.FILE_UNREADABLE,
-        Fault.LICENSE_UNKNOWN,
-        Fault.NO_MATCH,
-        Refusal.CODE_UNKNOWN,
-        Refusal.WRONG_AUDIENCE,
-        Refusal.DELEGATION_ENDED,
-        Refusal.PRESENTATION_ENDED,
-        Refusal.CODE_EXPIRED,
-        Refusal.CODE_USED_UP,
-        Refusal.WRONG_PURPOSE,
-        Refusal.METADATA_CHANGED,
-        Refusal.DOCUMENT_NOT_VERIFIED,
-    }
-)
+TELLS_NOTHING: Final[frozenset[Reason]] = OPENS_NOTHING | {
+    Fault.QR_UNREADABLE,
+    Fault.FOREIGN_KEY,
+    Fault.SIGNATURE_WRONG,
+    Fault.FILE_UNREADABLE,
+    Fault.FILE_NOT_ISSUED,
+    Fault.WALLET_CREDENTIAL,
+    Fault.LICENSE_UNKNOWN,
+    Fault.NO_MATCH,
+    Refusal.METADATA_CHANGED,
+    Refusal.DOCUMENT_NOT_VERIFIED,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
-    """What a verifier learns. `then` is the state at the time asked about, if one was."""
+    """What a verifier learns. `then` is the state at the time asked about, if one was.
+
+    `identifier` is the license's, where what was shown carries it (ZZBS): it links all showings.
+    """
 
     reason: Reason | None
     summary: str
@@ -84,31 +93,67 @@ class Verified:
     then: LicenseState | None = None
     endorsement: Endorsement | None = None
     fields: Mapping[str, str] = field(default_factory=dict, repr=False)
+    identifier: str = ""
 
 
 def state_then_refusal(license_: License, then: LicenseState | None, at: datetime) -> Reason | None:
     """Why a license was not in force at a time; `then` is the state it was in."""
     if then is not LicenseState.ACTIVE:
         return Fault.NOT_IN_FORCE_THEN
-    if is_expired(license_.valid_to, at) or china_date(at) < license_.valid_from.isoformat():
+    if is_expired(license_.valid_to, at) or not has_begun(license_.valid_from, at):
         return Fault.NOT_IN_FORCE_THEN
     return None
 
 
-def state_now_refusal(license_: License, now: datetime) -> Reason | None:
-    """Why a license is not in force now."""
-    return state_refusal(license_, now)
-
-
-def endorsement_refusal(
-    endorsement: Endorsement | None, purpose: str, at: datetime
+def copy_refusal(
+    copy: EndorsedCopy, purpose: str | None, at: datetime, *, delegation_open: bool
 ) -> Reason | None:
-    """Why an endorsed copy does not serve this purpose at this time."""
-    if endorsement is None:
-        return None
-    if not same_purpose(endorsement.purpose, purpose):
+    """Why an endorsed copy does not serve a purpose at a time; None is whatever the purpose."""
+    if purpose is not None and not same_purpose(copy.purpose, purpose):
         return Fault.COPY_FOR_OTHER_PURPOSE
-    return Fault.COPY_ENDED if is_expired(endorsement.valid_to, at) else None
+    if copy.end_time is not None and copy.end_time <= at:
+        return Fault.COPY_WITHDRAWN
+    if copy.make_time > at:
+        return Fault.COPY_MADE_LATER
+    if not delegation_open:
+        return Refusal.DELEGATION_ENDED
+    return Fault.COPY_ENDED if is_expired(copy.valid_to, at) else None
+
+
+def receiver_step(copy: EndorsedCopy, department: str, display_name: str) -> Step:
+    """Whether an endorsed copy is for a department, as far as it says so."""
+    if copy.receiver_department:
+        return Fault.COPY_FOR_OTHER_RECEIVER if copy.receiver_department != department else None
+    return None if display_name and display_name == copy.receiver else RECEIVER_IN_WORDS
+
+
+def check_size(data: bytes) -> None:
+    """Raises InvalidArgument: FILE_EMPTY, DOCUMENT_TOO_LARGE."""
+    if not data:
+        raise InvalidArgument(
+            "the file is empty: ask for it again",
+            reason="FILE_EMPTY",
+            message_zh="文件是空的：请重新索取",
+            violations=[FieldViolation("document", "empty")],
+        )
+    if len(data) > MOST_BYTES:
+        raise InvalidArgument(
+            f"a license's file has at most {MOST_BYTES >> 20} MiB",
+            reason="DOCUMENT_TOO_LARGE",
+            message_zh=f"证照文件不超过 {MOST_BYTES >> 20} MiB",
+            violations=[FieldViolation("document", "too large")],
+        )
+
+
+def check_card(holder_code: str) -> None:
+    """The number on a card, or none. Raises InvalidArgument, BAD_HOLDER_CODE."""
+    if holder_code and citizen_number_problem(holder_code) and credit_code_problem(holder_code):
+        raise InvalidArgument(
+            "holder_code is neither a citizen number nor a credit code",
+            reason="BAD_HOLDER_CODE",
+            message_zh="holder_code 不是有效的公民身份号码或统一社会信用代码",
+            violations=[FieldViolation("holder_code", "not such a number")],
+        )
 
 
 def check_match(identifier: str, fields: Mapping[str, str]) -> None:
@@ -130,17 +175,28 @@ def check_match(identifier: str, fields: Mapping[str, str]) -> None:
 
 
 def conclude(
-    steps: Sequence[tuple[str, Reason | None]],
+    steps: Sequence[tuple[str, Step]],
     license_: License | None,
     *,
     detail: str = "",
     then: LicenseState | None = None,
     endorsement: Endorsement | None = None,
     fields: Mapping[str, str] | None = None,
+    shown: Collection[str] = (),
+    times: tuple[datetime, datetime] | None = None,
 ) -> Verified:
-    """The answer of checks in their order, up to the first that failed."""
-    checks, reason = [], None
+    """The answer of checks in their order, up to the first that failed.
+
+    `shown`: the keys of what was shown. `times`: what was asked about, and now.
+    """
+    checks, reason, left = [], None, []
     for name, found in steps:
+        if isinstance(found, NotCompared):
+            left.append(found)
+            checks.append(
+                Check(name=name, passed=None, detail=found.detail, detail_zh=found.detail_zh)
+            )
+            continue
         summary, summary_zh = _told(found, license_)
         checks.append(
             Check(
@@ -154,6 +210,11 @@ def conclude(
             reason = found
             break
     summary, summary_zh = _told(reason, license_)
+    if reason is None and times is not None and license_ is not None:
+        summary, summary_zh = _was(license_, *times)
+    if reason is None:
+        summary = "; ".join((summary, *(one.detail for one in left)))
+        summary_zh = "；".join((summary_zh, *(one.detail_zh for one in left)))
     quiet = reason in TELLS_NOTHING
     return Verified(
         reason=reason,
@@ -162,8 +223,23 @@ def conclude(
         checks=tuple(checks),
         license=None if quiet else license_,
         then=None if quiet else then,
-        endorsement=endorsement,
+        endorsement=None if quiet else endorsement,
         fields=fields or {} if reason is None else {},
+        identifier=license_.identifier if license_ and IDENTIFIER in shown and not quiet else "",
+    )
+
+
+def _was(license_: License, then: datetime, now: datetime) -> tuple[str, str]:
+    """That a license was in force at a time, and what it is now; in China's time."""
+    at = then.astimezone(CHINA).strftime("%Y-%m-%d %H:%M:%S")
+    since = state_refusal(license_, now)
+    today, today_zh = "now: it is in force", "现在：有效"
+    if since is not None:
+        said, said_zh = summary_of(since, license_)
+        today, today_zh = f"now: {said}", f"现在：{said_zh}"
+    return (
+        f"the license was in force at {at} (China time); {today}",
+        f"证照在 {at} 处于有效状态；{today_zh}",
     )
 
 
@@ -177,10 +253,6 @@ _SENTENCES: Final[Mapping[Fault, tuple[str, str]]] = {
         "the code's signature is wrong: it was changed or forged",
         "该码签名不正确：已被篡改或系伪造",
     ),
-    Fault.HOLDER_DIFFERS: (
-        "the code is bound to another person than the one whose card you saw",
-        "该码绑定的持证人与所核对的身份证件不是同一人",
-    ),
     Fault.FILE_UNREADABLE: (
         "the file is sealed, and is no license or endorsed copy: it carries no metadata of one",
         "文件虽有签章，但不是电子证照或加注件：没有证照元数据",
@@ -188,6 +260,28 @@ _SENTENCES: Final[Mapping[Fault, tuple[str, str]]] = {
     Fault.LICENSE_UNKNOWN: (
         "the file's license is none of this node's: ask the node of its issuer",
         "该证照不是本节点签发的：请向颁发机构所在节点核验",
+    ),
+    Fault.FILE_NOT_ISSUED: (
+        "the file is sealed and names a license, and is not the file that was issued: it was made "
+        "or sealed by somebody else; ask its holder for the original or an endorsed copy",
+        "文件虽有签章且载有证照信息，但不是所签发的文件：系他人另行制作或签章，请持证人提供原件或加注件",
+    ),
+    Fault.WALLET_CREDENTIAL: (
+        "this is out of a wallet and bound to its key, so that a file of it proves nothing: verify "
+        "it by a request to the wallet, or ask its holder for a code or an endorsed copy",
+        "这是绑定数字钱包密钥的凭证，其文件不能证明任何事项：请向钱包发起出示请求核验，或请持证人亮证、提供加注件",
+    ),
+    Fault.COPY_MADE_LATER: (
+        "this endorsed copy was made after the time asked about",
+        "该加注件是在所询时间之后制作的",
+    ),
+    Fault.COPY_FOR_OTHER_RECEIVER: (
+        "this endorsed copy was made for another department: ask for one for yours",
+        "该加注件是提供给其他部门的：请持证人为您重新制作",
+    ),
+    Fault.COPY_WITHDRAWN: (
+        "the holder has withdrawn this endorsed copy: ask them",
+        "持证人已作废该加注件：请联系持证人",
     ),
     Fault.COPY_FOR_OTHER_PURPOSE: (
         "this endorsed copy was made for another purpose: ask for one for yours",

@@ -1,22 +1,35 @@
-"""Verifying on the wire. Deny by default: the policy names the method and who may call it."""
+"""Verifying on the wire. Deny by default: the policy names the method and who may call it.
+
+The portal asks for a visitor whom nobody knows. A visitor is no department: what the holder showed
+to a named verifier is not for them, whatever department the portal is of. They learn the fields
+that the holder chose and no identifier beside them, and compare no fields: that would be guessing.
+They need not say a purpose; an endorsed copy's is then told, and compared with nothing.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Final
 
 from licenses.presentations.rpc import to_receipt, to_verification
 from licenses.presentations.service import Presenting
 from licenses.v1 import verifying_pb2 as pb
-from licenses.verifying.model import Verified
+from licenses.verifying.model import Verified, check_card
 from licenses.verifying.service import Verifying
 from licenses.wire import STATES, run_in, to_time, verdict_of, wrong
-from runtime.identity import Role
+from runtime.errors import PermissionDenied
+from runtime.identity import Principal, Role
+from runtime.records import SealedRecord
 from runtime.rpc import Call
 
+#: What the log and the holder read where a visitor said nothing of their purpose.
+VISITORS_PURPOSE: Final = "门户访客核验"
+_VISITOR: Final = 64
 POLICY: Mapping[str, frozenset[Role]] = {
-    "VerifyLicense": frozenset({Role.DEPARTMENT, Role.COUNTER}),
+    "VerifyLicense": frozenset({Role.DEPARTMENT, Role.COUNTER, Role.PORTAL}),
 }
 
 
@@ -38,46 +51,76 @@ class VerifyingRpc:
 
     def _verify(self, request: pb.VerifyLicenseRequest, call: Call) -> pb.VerifyLicenseResponse:
         subject, as_of = request.WhichOneof("subject"), _as_of(request)
+        principal, is_visitor = _asking(call.principal)
+        purpose, who = request.purpose, ""
+        if is_visitor:
+            purpose = purpose or VISITORS_PURPOSE
+            who = f"{principal.system}#{request.visitor[:_VISITOR]}"
+        if is_visitor and subject == "match":
+            raise PermissionDenied(
+                "fields are compared for departments: show a code, a QR code or a file",
+                reason="NOT_FOR_VISITORS",
+                message_zh="字段比对仅供部门使用：请提供亮证码、二维码或文件",
+            )
         if subject in ("code", "qr") and as_of is not None:
             raise wrong("as_of", "a code is shown now: of a document, or of fields")
         if subject == "code":
+            check_card(request.holder_code)
             outcome, record = self._presenting.verify(
-                request.code, purpose=request.purpose, principal=call.principal
+                request.code,
+                purpose=purpose,
+                principal=principal,
+                who=who,
+                holder_code=request.holder_code,
             )
             of = to_verification(outcome)
-            return pb.VerifyLicenseResponse(
+            answer = pb.VerifyLicenseResponse(
                 verdict=of.verdict,
                 state=of.state,
                 state_time=of.state_time if of.HasField("state_time") else None,
                 fields=of.fields,
                 license_identifier=of.license_identifier,
                 license_type_display_name=of.license_type_display_name,
-                receipt=to_receipt(record.leaf, record.salt),
             )
-        if subject == "qr":
+        elif subject == "qr":
             found, record = self._verifying.qr(
                 request.qr,
-                purpose=request.purpose,
+                purpose=purpose,
                 holder_code=request.holder_code,
-                principal=call.principal,
+                principal=principal,
+                who=who,
             )
         elif subject == "document":
             found, record = self._verifying.file(
-                request.document, purpose=request.purpose, as_of=as_of, principal=call.principal
+                request.document,
+                purpose=purpose,
+                as_of=as_of,
+                principal=principal,
+                who=who,
+                any_purpose=is_visitor and not request.purpose,
             )
         elif subject == "match":
             found, record = self._verifying.match(
                 request.match.license_identifier,
                 dict(request.match.fields),
-                purpose=request.purpose,
+                purpose=purpose,
                 as_of=as_of,
-                principal=call.principal,
+                principal=principal,
             )
         else:
             raise wrong("subject", "give a code, a qr, a document or a match")
-        answer = _to_answer(found)
+        if subject != "code":
+            answer = to_answer(found, record)
+        if is_visitor and subject != "document":
+            answer.ClearField("license_identifier")
         answer.receipt.CopyFrom(to_receipt(record.leaf, record.salt))
         return answer
+
+
+def _asking(caller: Principal) -> tuple[Principal, bool]:
+    """Who verifies, and whether it is a visitor of the portal."""
+    is_visitor = Role.PORTAL in caller.roles
+    return (replace(caller, department="") if is_visitor else caller), is_visitor
 
 
 def _as_of(request: pb.VerifyLicenseRequest) -> datetime | None:
@@ -89,7 +132,8 @@ def _as_of(request: pb.VerifyLicenseRequest) -> datetime | None:
         raise wrong("as_of", "not a time") from None
 
 
-def _to_answer(found: Verified) -> pb.VerifyLicenseResponse:
+def to_answer(found: Verified, record: SealedRecord) -> pb.VerifyLicenseResponse:
+    """What a verifier learns, and what the log tells of it."""
     license_, endorsement = found.license, found.endorsement
     answer = pb.VerifyLicenseResponse(
         verdict=verdict_of(
@@ -99,11 +143,12 @@ def _to_answer(found: Verified) -> pb.VerifyLicenseResponse:
             found.checks,
         ),
         fields=found.fields,
+        receipt=to_receipt(record.leaf, record.salt),
     )
     if license_ is not None:
         answer.state = STATES[license_.state]
         answer.state_time.CopyFrom(to_time(license_.state_time))
-        answer.license_identifier = license_.identifier
+        answer.license_identifier = found.identifier
         answer.license_type_display_name = license_.metadata["ZZMC"]
     if found.then is not None:
         answer.state_then = STATES[found.then]

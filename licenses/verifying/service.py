@@ -1,62 +1,73 @@
 """Verifying a license (核验) however it comes.
 
 1. A code is `presentations.service`'s. A QR code is verified as it would be offline, and then as
-   the presentation it stands for is, by the live state. A file is verified by its seal, by what it
-   says against what was issued, and by the live state. An identifier with fields is compared.
-2. The answer is a verdict, never an error, as long as what came can be looked at; its audit record
+   the presentation it stands for is, by the live state. A file is verified by its seal, by being
+   *the* file that was issued, and by the live state. An identifier with fields is compared.
+2. That a seal is good says who sealed a file, and not that they may issue what it says: whoever has
+   a seal on this node can seal a face of their own making. So an original has to have the digest
+   that stands in its license's row, an endorsed copy has to be in the table of copies, and of a
+   credential the issuer's signature has to be one that was given out.
+3. The answer is a verdict, never an error, as long as what came can be looked at; its audit record
    and, where a license was found, its holder's look are written before it leaves.
-3. What does not match tells nothing: no such license and another value look alike. Who tries many
-   that match nothing is slowed down as by wrong codes.
+4. What does not match tells nothing: no such license and another value look alike. Who tries much
+   in vain is slowed down (`licenses.guesses`); what could not be compared is said.
 """
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
+from licenses import held
 from licenses import store as licenses
 from licenses.accesses import store as accesses
-from licenses.carried import carried_metadata
-from licenses.copies.model import Endorsement, endorsement_of, without_endorsement
-from licenses.credentials import read_credential
-from licenses.delegations import store as delegations
-from licenses.metadata import metadata_digest
-from licenses.model import License, LicenseFormat, LicenseState
+from licenses.copies import store as copies
+from licenses.copies.model import EndorsedCopy
+from licenses.guesses import FILE, Guesses
+from licenses.model import NEVER_IN_FORCE, License, LicenseFormat
 from licenses.neighbours import Neighbours
 from licenses.offline.coding import read_code
-from licenses.offline.model import OfflineCode, is_holders
+from licenses.offline.model import OfflineCode
 from licenses.presentations import store as presentations
-from licenses.presentations.limits import UnknownCodes
-from licenses.presentations.model import NEVER_IN_FORCE, Presentation, Refusal, shown_refusal
+from licenses.presentations.model import (
+    IDENTIFIER,
+    Presentation,
+    Refusal,
+    shown_refusal,
+    state_refusal,
+)
 from licenses.presenting_keys import PresentingKeys
-from licenses.states import store as states
 from licenses.statuslist.model import StatusRef
 from licenses.statuslist.service import StatusLists
 from licenses.texts import check_text
 from licenses.tokens import TokenError
+from licenses.verifying.files import Seen, is_the_same, seen, without_binding
 from licenses.verifying.model import (
-    MOST_BYTES,
+    TELLS_NOTHING,
     Fault,
     Reason,
+    Step,
     Subject,
     Verified,
+    check_card,
     check_match,
+    check_size,
     conclude,
-    endorsement_refusal,
-    state_now_refusal,
-    state_then_refusal,
+    copy_refusal,
+    receiver_step,
 )
+from licenses.verifying.steps import check_past, holder_step, state_step
+from licenses.wallets.issued import IssuedCredentials
 from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork
-from runtime.errors import FieldViolation, InvalidArgument
-from runtime.identity import Principal
+from runtime.errors import NotFound
+from runtime.identity import Principal, Role
 from runtime.records import SealedRecord, Value, instant, make_record
-from seal import verify as sealed
 
-Steps = list[tuple[str, Reason | None]]
-_MATCHED_NOTHING = frozenset({Fault.NO_MATCH, Fault.FOREIGN_KEY, Fault.SIGNATURE_WRONG})
+Steps = list[tuple[str, Step]]
 
 
 class Verifying:
@@ -68,28 +79,47 @@ class Verifying:
         neighbours: Neighbours,
         statuses: StatusLists,
         keys: PresentingKeys,
+        credentials: IssuedCredentials,
         clock: Clock,
-        limit: UnknownCodes | None = None,
+        guesses: Guesses | None = None,
     ) -> None:
         self._database = database
         self._neighbours = neighbours
         self._statuses = statuses
         self._keys = keys
         self._clock = clock
-        self._limit = limit or UnknownCodes()
+        self._credentials = credentials
+        self._guesses = guesses or Guesses()
 
     def qr(
-        self, text: str, *, purpose: str, holder_code: str, principal: Principal
+        self, text: str, *, purpose: str, holder_code: str, principal: Principal, who: str = ""
     ) -> tuple[Verified, SealedRecord]:
         """Verify a QR code, by the live state.
 
-        `holder_code` is the number on the card that was seen, or "". Raises InvalidArgument
-        (BAD_TEXT), ResourceExhausted (TOO_MANY_UNKNOWN_CODES).
+        `holder_code` is the number on the card that was seen, or "". `who`: whose tries are
+        counted, where that is not the calling system. Raises InvalidArgument (BAD_TEXT,
+        BAD_HOLDER_CODE), ResourceExhausted (TOO_MANY_UNKNOWN_CODES, TOO_MANY_GUESSES).
         """
         check_text(purpose, name="purpose")
-        self._limit.check(principal.system)
-        now = self._clock.now()
+        check_card(holder_code)
         code, fault = self._read_qr(text)
+        at = code.presentation_id if code and holder_code else ""
+        with self._guesses.trying(who or principal.system, at):
+            found, record = self._qr(code, fault, purpose, holder_code, principal)
+            self._count(found, who or principal.system, at)
+        return found, record
+
+    def _qr(
+        self,
+        code: OfflineCode | None,
+        fault: Reason | None,
+        purpose: str,
+        holder_code: str,
+        principal: Principal,
+    ) -> tuple[Verified, SealedRecord]:
+        # The slow hash, before any lock is held.
+        holder = holder_step(code, holder_code)
+        now = self._clock.now()
         presentation = license_ = None
         with self._database.unit_of_work() as work:
             steps: Steps = [("code_genuine", fault)]
@@ -99,66 +129,83 @@ class Verifying:
                 steps += self._of_presentation(
                     work, code, presentation, license_, purpose, principal, now
                 )
-                differs = bool(
-                    holder_code and code.holder and not is_holders(code.holder, holder_code)
-                )
-                steps.append(("holder", Fault.HOLDER_DIFFERS if differs else None))
+                steps.append(("holder", holder))
             if license_ is not None:
-                steps.append(("license_state", state_now_refusal(license_, now)))
-            found = conclude(steps, license_, fields=code.fields if code else None)
+                steps.append(("license_state", state_refusal(license_, now)))
+            fields = code.fields if code else {}
+            found = conclude(steps, license_, fields=fields, shown=fields)
             record = self._record(
                 work, Subject.QR, found, license_, purpose, principal,
                 presentation=presentation,
-                shown=tuple(code.fields) if code else (),
+                shown=tuple(fields),
             )  # fmt: skip
-        self._count(found, principal)
         return found, record
 
     def file(
-        self, data: bytes, *, purpose: str, as_of: datetime | None, principal: Principal
+        self,
+        data: bytes,
+        *,
+        purpose: str,
+        as_of: datetime | None,
+        principal: Principal,
+        who: str = "",
+        any_purpose: bool = False,
     ) -> tuple[Verified, SealedRecord]:
         """Verify an OFD, a PDF, an SD-JWT VC or an endorsed copy of this node's.
 
-        Raises InvalidArgument (BAD_TEXT, DOCUMENT_TOO_LARGE) and Unavailable.
+        `any_purpose`: an endorsed copy's purpose is told, and not compared. Raises InvalidArgument
+        (BAD_TEXT, FILE_EMPTY, DOCUMENT_TOO_LARGE), ResourceExhausted (TOO_MANY_UNKNOWN_CODES) and
+        Unavailable.
         """
         check_text(purpose, name="purpose")
-        if not 0 < len(data) <= MOST_BYTES:
-            raise InvalidArgument(
-                f"a license's file has 1 to {MOST_BYTES >> 20} MiB",
-                reason="DOCUMENT_TOO_LARGE",
-                message_zh=f"证照文件不能为空，且不超过 {MOST_BYTES >> 20} MiB",
-                violations=[FieldViolation("document", "empty or too large")],
-            )
+        check_size(data)
+        self._guesses.check(who or principal.system)
         now = self._clock.now()
-        form = _form_of(data)
-        # 1. The seal, outside any transaction.
+        check_past(as_of, now)
+        # 1. The seal, and what the file says of itself.
+        credential = without_binding(data)
+        is_answer = credential is not data
+        data = credential
         problem = self._neighbours.document_problem(data)
-        said: Mapping[str, Any] = {} if problem else carried_metadata(data, form)
-        endorsement, fault = _endorsement(said)
-        status = _status_in(data) if form is LicenseFormat.JWT and not problem else None
-        if not fault and not said and status is None:
-            fault = Fault.FILE_UNREADABLE
-        license_ = then = None
+        said = Seen() if problem else seen(data)
+        # 2. Whose it is, and whether it is the file that was issued.
+        license_, copy = None, None
+        if not problem and not said.fault:
+            license_, copy = self._issued(data, said)
+        genuine = license_ is not None and self._is_issued(data, said, license_, copy)
+        receiver = self._receiver_step(copy, principal) if copy else None
+        then = None
         with self._database.unit_of_work() as work:
             steps: Steps = [
                 ("document_seal", Refusal.DOCUMENT_NOT_VERIFIED if problem else None),
-                ("readable", fault),
+                ("readable", said.fault),
             ]
-            if not problem and not fault:
-                # 2. Whose it is, and whether it says what was issued.
-                license_ = self._issued(work, said, status)
+            if not problem and not said.fault:
                 steps.append(("issued_here", None if license_ else Fault.LICENSE_UNKNOWN))
             if license_ is not None:
-                same = _says_the_same(said, license_, form)
+                license_ = licenses.license_by_id(work.session, license_.id) or license_
+                same = is_the_same(said, license_)
                 steps.append(("metadata_unchanged", None if same else Refusal.METADATA_CHANGED))
-                # 3. Whether it is in force, now or then, and for this purpose.
-                then, judged = self._state(work, license_, as_of, now)
+                steps.append(("file_issued", None if genuine else Fault.FILE_NOT_ISSUED))
+                if said.is_bound or is_answer:
+                    steps.append(("key_binding", Fault.WALLET_CREDENTIAL))
+                # 3. Whether it is in force, now or then, and for this purpose and receiver.
+                then, judged = state_step(work.session, license_, as_of, now)
                 steps.append(("license_state", judged))
-                steps.append(
-                    ("endorsement", endorsement_refusal(endorsement, purpose, as_of or now))
-                )
-            found = conclude(steps, license_, detail=problem, then=then, endorsement=endorsement)
-            record = self._record(work, Subject.FILE, found, license_, purpose, principal)
+                if copy is not None:
+                    at, wanted = as_of or now, None if any_purpose else purpose
+                    is_open = held.is_delegation_open(work.session, copy.delegation, at)
+                    ended = copy_refusal(copy, wanted, at, delegation_open=is_open)
+                    steps += [("endorsement", ended), ("receiver", receiver)]
+            found = conclude(
+                steps, license_, detail=problem, then=then, endorsement=said.endorsement,
+                shown=said.said, times=(as_of, now) if as_of else None,
+            )  # fmt: skip
+            under = copy.delegation if copy else ""
+            record = self._record(
+                work, Subject.FILE, found, license_, purpose, principal, delegation=under
+            )
+        self._count(found, who or principal.system, weight=FILE)
         return found, record
 
     def match(
@@ -172,12 +219,27 @@ class Verifying:
     ) -> tuple[Verified, SealedRecord]:
         """Compare fields with the license that has an identifier: match, or no match.
 
-        Raises InvalidArgument (BAD_TEXT, BAD_MATCH), ResourceExhausted (TOO_MANY_UNKNOWN_CODES).
+        Raises InvalidArgument (BAD_TEXT, BAD_MATCH), ResourceExhausted (TOO_MANY_UNKNOWN_CODES,
+        TOO_MANY_GUESSES).
         """
         check_text(purpose, name="purpose")
         check_match(identifier, fields)
-        self._limit.check(principal.system)
         now = self._clock.now()
+        check_past(as_of, now)
+        with self._guesses.trying(principal.system, identifier):
+            found, record = self._match(identifier, fields, purpose, as_of, now, principal)
+            self._count(found, principal.system, identifier)
+        return found, record
+
+    def _match(
+        self,
+        identifier: str,
+        fields: Mapping[str, str],
+        purpose: str,
+        as_of: datetime | None,
+        now: datetime,
+        principal: Principal,
+    ) -> tuple[Verified, SealedRecord]:
         with self._database.unit_of_work() as work:
             license_ = licenses.license_by_identifier(work.session, identifier)
             if license_ is not None and license_.state in NEVER_IN_FORCE:
@@ -191,13 +253,15 @@ class Verifying:
             steps: Steps = [("fields_match", None if all(same) else Fault.NO_MATCH)]
             then = None
             if license_ is not None and all(same):
-                then, judged = self._state(work, license_, as_of, now)
+                then, judged = state_step(work.session, license_, as_of, now)
                 steps.append(("license_state", judged))
-            found = conclude(steps, license_, then=then)
+            found = conclude(
+                steps, license_, then=then, shown=(IDENTIFIER,),
+                times=(as_of, now) if as_of else None,
+            )  # fmt: skip
             record = self._record(
                 work, Subject.FIELDS, found, license_, purpose, principal, shown=tuple(fields)
             )
-        self._count(found, principal)
         return found, record
 
     # --- pieces ------------------------------------------------------------------------------
@@ -225,8 +289,7 @@ class Verifying:
         if presentation is None or presentation.license_id != license_.id:
             # Kept for 30 days after its end, so one that is gone is over.
             return [("presentation", Refusal.CODE_EXPIRED)]
-        under = delegations.delegation_by_id(work.session, presentation.delegation)
-        is_open = not presentation.delegation or (under is not None and under.is_open(now))
+        is_open = held.is_delegation_open(work.session, presentation.delegation, now)
         refusal = shown_refusal(
             presentation,
             verifier=principal.department,
@@ -240,37 +303,47 @@ class Verifying:
         license_id = self._statuses.license_at(work.session, ref)
         return licenses.license_by_id(work.session, license_id) if license_id else None
 
-    def _issued(
-        self, work: UnitOfWork, said: Mapping[str, Any], status: StatusRef | None
-    ) -> License | None:
-        """The license a file is of: by its identifier, or by where a credential's status stands."""
-        found = None
-        identifier = said.get("ZZBS")
-        if isinstance(identifier, str):
-            found = licenses.license_by_identifier(work.session, identifier)
-        elif status is not None:
-            found = self._at(work, status)
-        return None if found is None or found.state in NEVER_IN_FORCE else found
+    def _issued(self, data: bytes, said: Seen) -> tuple[License | None, EndorsedCopy | None]:
+        """The license a file is of: by its identifier, or by where a credential's status stands.
 
-    def _state(
-        self, work: UnitOfWork, license_: License, as_of: datetime | None, now: datetime
-    ) -> tuple[LicenseState | None, Reason | None]:
-        if as_of is None:
-            return None, state_now_refusal(license_, now)
-        if as_of > now:
-            raise InvalidArgument(
-                "as_of must not be in the future",
-                reason="BAD_ARGUMENT",
-                message_zh="as_of 不能晚于当前时间",
-                violations=[FieldViolation("as_of", "in the future")],
-            )
-        known = states.state_at(work.session, license_.id, as_of)
-        then = known[0] if known else None
-        return then, state_then_refusal(license_, then, as_of)
+        And the endorsed copy that it is, if it is one.
+        """
+        found = copy = None
+        with self._database.reading() as session:
+            identifier = said.said.get("ZZBS")
+            if isinstance(identifier, str):
+                found = licenses.license_by_identifier(session, identifier)
+            elif said.status is not None:
+                license_id = self._statuses.license_at(session, said.status)
+                found = licenses.license_by_id(session, license_id) if license_id else None
+            if found is None or found.state in NEVER_IN_FORCE:
+                return None, None
+            if said.endorsement is not None:
+                copy = copies.of_bytes(session, hashlib.sha256(data).hexdigest())
+                copy = copy if copy and copy.license_id == found.id else None
+        return found, copy
 
-    def _count(self, found: Verified, principal: Principal) -> None:
-        if found.reason in _MATCHED_NOTHING:
-            self._limit.count(principal.system)
+    def _is_issued(
+        self, data: bytes, said: Seen, license_: License, copy: EndorsedCopy | None
+    ) -> bool:
+        """Whether these are the bytes that were given out (rule 2)."""
+        if said.endorsement is not None:
+            return copy is not None
+        if said.form is not LicenseFormat.JWT:
+            return hashlib.sha256(data).hexdigest() == license_.sha256(said.form)
+        return self._credentials.is_issued(data, license_)
+
+    def _receiver_step(self, copy: EndorsedCopy, principal: Principal) -> Step:
+        name = ""
+        if principal.department and not copy.receiver_department:
+            with contextlib.suppress(NotFound):
+                name = self._neighbours.issuer(principal.department).display_name
+        return receiver_step(copy, principal.department, name)
+
+    def _count(self, found: Verified, who: str, at: str = "", *, weight: float = 1.0) -> None:
+        if found.reason in TELLS_NOTHING:
+            wrong = found.reason in (Fault.NO_MATCH, Refusal.HOLDER_DIFFERS)
+            self._guesses.count(who, at if wrong else "", weight=weight)
 
     def _record(
         self,
@@ -283,13 +356,12 @@ class Verifying:
         *,
         presentation: Presentation | None = None,
         shown: Sequence[str] = (),
+        delegation: str = "",
     ) -> SealedRecord:
         now = self._clock.now()
         result = found.reason.value if found.reason else "PASSED"
         facts: dict[str, Value] = {"subject": subject.value, "result": result}
-        # The log tells no more of a license than the answer did.
-        if found.license is not None:
-            facts["license"] = found.license.name
+        # The log, which every system reads, tells of no license: it commits to it in one shape.
         record = make_record(
             "license_verified",
             at=now,
@@ -312,41 +384,8 @@ class Verifying:
                 fields=shown if found.reason is None else (),
                 presentation=presentation.id if presentation else "",
                 result=result,
+                delegation=delegation or (presentation.delegation if presentation else ""),
+                visitor=principal.has(Role.PORTAL),
             )
         work.record(record)
         return record
-
-
-def _form_of(data: bytes) -> LicenseFormat:
-    """By the first bytes, as `seal.verify` tells; what is none of the three fails there."""
-    if data.startswith(b"%PDF-"):
-        return LicenseFormat.PDF
-    return LicenseFormat.JWT if data.startswith(b"eyJ") else LicenseFormat.OFD
-
-
-def _endorsement(said: Mapping[str, Any]) -> tuple[Endorsement | None, Reason | None]:
-    try:
-        return endorsement_of(said), None
-    except InvalidArgument:
-        return None, Fault.FILE_UNREADABLE
-
-
-def _says_the_same(said: Mapping[str, Any], license_: License, form: LicenseFormat) -> bool:
-    """Whether a file says what was issued: all of it, or of a credential what was disclosed."""
-    if form is LicenseFormat.JWT:
-        return all(license_.metadata.get(key) == value for key, value in said.items())
-    return metadata_digest(without_endorsement(said)) == license_.metadata_sha256
-
-
-def _status_in(data: bytes) -> StatusRef | None:
-    """Where a credential says that its status stands."""
-    try:
-        read_credential(data)
-        claims = sealed.read_credential(data).claims
-        status = claims["status"]["status_list"]
-        uri, index = status["uri"], status["idx"]
-    except (InvalidArgument, KeyError, TypeError):
-        return None
-    if not isinstance(uri, str) or not isinstance(index, int) or isinstance(index, bool):
-        return None
-    return StatusRef(uri=uri, index=index) if 0 <= index < 1 << 31 else None

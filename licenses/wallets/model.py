@@ -2,7 +2,9 @@
 
 1. A request is signed by the presenting key (JAR, RFC 9101), whose certificate is its `client_id`
    (`x509_hash`, OpenID4VP §5.9.3); it asks by DCQL for one credential of one license type with
-   named claims, and is answered once, by `direct_post`, within its time.
+   named claims, and is answered once, by `direct_post`, within its time. It says which department
+   asks and what for: by transaction data (§8.4), whose hash the wallet signs, so that its holder
+   has seen it; where the purpose is not bound, by `verifier_info` (§5.11), which wallets may show.
 2. An answer is an SD-JWT VC with a key binding JWT (RFC 9901 §4.3): signed by the key that the
    issuer bound (`cnf`), for this `aud` and `nonce`, over just these disclosures (`sd_hash`), now.
 3. What was not asked for is not kept. A credential is as good as its license is now.
@@ -11,7 +13,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import hmac
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -23,6 +27,7 @@ import orjson
 from licenses.presentations.model import Refusal
 from licenses.presenting_keys import TrustedKey, key_of_jwk
 from licenses.tokens import TokenError, decode, encode
+from licenses.types.model import LicenseType
 from runtime.errors import FieldViolation, InvalidArgument
 
 REQUEST_TYPE: Final = "oauth-authz-req+jwt"
@@ -32,7 +37,13 @@ FORMAT: Final = "dc+sd-jwt"
 QUERY: Final = "license"
 LIFETIME: Final = timedelta(minutes=5)
 FRESH: Final = timedelta(minutes=5)
+MOST_FIELDS: Final = 50
 MOST_ANSWER: Final = 256 * 1024
+PURPOSE_TYPE: Final = "urn:tongban:purpose:1"
+REQUEST_MEDIA_TYPE: Final = "application/oauth-authz-req+jwt"
+#: Of the node's pages.
+REQUESTS, RESPONSES = "/wallet/requests/", "/wallet/responses"
+_NONCE: Final = re.compile(r"[\x21-\x7e]{1,200}")
 
 
 class Fault(StrEnum):
@@ -47,7 +58,10 @@ class Fault(StrEnum):
     WRONG_NONCE = "WRONG_NONCE"
     WRONG_AUDIENCE = "WRONG_AUDIENCE"
     KEY_BINDING_STALE = "KEY_BINDING_STALE"
+    PURPOSE_NOT_SEEN = "PURPOSE_NOT_SEEN"
     CLAIMS_MISSING = "CLAIMS_MISSING"
+    VALUES_CHANGED = "VALUES_CHANGED"
+    CREDENTIAL_NOT_ISSUED = "CREDENTIAL_NOT_ISSUED"
     LICENSE_UNKNOWN = "LICENSE_UNKNOWN"
 
 
@@ -68,6 +82,16 @@ SENTENCES: Final[Mapping[Fault, tuple[str, str]]] = {
     Fault.WRONG_NONCE: ("the proof answers another request", "持有人密钥证明用于其他请求"),
     Fault.WRONG_AUDIENCE: ("the proof is for another verifier", "持有人密钥证明用于其他核验方"),
     Fault.KEY_BINDING_STALE: ("the proof is old", "持有人密钥证明已过时"),
+    Fault.PURPOSE_NOT_SEEN: (
+        "the wallet did not sign for what it was asked", "钱包未对请求的用途签名确认",
+    ),
+    Fault.VALUES_CHANGED: (
+        "the credential says other than the license does", "凭证内容与证照不一致",
+    ),
+    Fault.CREDENTIAL_NOT_ISSUED: (
+        "this credential was never given out for the license: it was made by somebody else",
+        "该凭证不是为该证照发放的：系他人另行制作",
+    ),
     Fault.CLAIMS_MISSING: ("not all that was asked for was shown", "未出示全部所请求的字段"),
     Fault.LICENSE_UNKNOWN: ("the license is none of this node's", "该证照不是本节点签发的"),
 }  # fmt: skip
@@ -83,6 +107,8 @@ class WalletRequest:
     type_id: str
     fields: tuple[str, ...]
     purpose: str = field(repr=False)
+    verifier_name: str = ""
+    purpose_bound: bool = False
     nonce: str = field(repr=False)
     client_id: str
     response_uri: str
@@ -98,27 +124,105 @@ class WalletRequest:
         """presentationRequests/{presentation_request}."""
         return f"presentationRequests/{self.id}"
 
+    @property
+    def license_type(self) -> str:
+        """licenseTypes/{license_type}."""
+        return f"licenseTypes/{self.type_id}"
+
 
 def client_id_of(key: TrustedKey) -> str:
     """`x509_hash:` and the certificate's SHA-256, base64url."""
     return "x509_hash:" + encode(hashlib.sha256(key.certificate).digest()).decode()
 
 
-def check_response_uri(uri: str) -> str:
-    """Raises InvalidArgument, BAD_RESPONSE_URI."""
+def check_response_uri(uri: str, origin: str, hosts: Collection[str]) -> str:
+    """Where answers go: the node's pages (`origin`), or an https address of one of `hosts`.
+
+    The node signs it, so it names nobody whom the node's operator did not. Raises InvalidArgument,
+    BAD_RESPONSE_URI.
+    """
+    if not uri and origin:
+        return origin + RESPONSES
     parts = urlsplit(uri) if len(uri) <= 500 and uri.isascii() and uri.isprintable() else None
-    if parts is None or parts.scheme != "https" or not parts.hostname or parts.fragment:
+    good = parts is not None and parts.scheme == "https" and not parts.fragment
+    good = good and parts is not None and not (parts.username or parts.password)
+    if (
+        not good
+        or parts is None
+        or not ((origin and uri == origin + RESPONSES) or parts.hostname in hosts)
+    ):
         raise InvalidArgument(
-            "response_uri must be an https address of at most 500 characters, without a fragment",
+            "response_uri must be an https address of at most 500 characters, without a fragment, "
+            "at a host that the node's settings name (`wallet_hosts`); leave it empty for the "
+            "node's pages",
             reason="BAD_RESPONSE_URI",
-            message_zh="response_uri 应为不超过 500 个字符、不含片段的 https 地址",
+            message_zh="response_uri 应为不超过 500 个字符、不含片段的 https 地址，"
+            "且主机须在节点配置 wallet_hosts 中；留空则使用节点门户",
             violations=[FieldViolation("response_uri", "not such an address")],
         )
     return uri
 
 
-def request_claims(request: WalletRequest, vct: str) -> dict[str, Any]:
+def wanted_fields(fields: Sequence[str], kind: LicenseType) -> tuple[str, ...]:
+    """The fields that are asked for, each once. Raises InvalidArgument, UNKNOWN_FIELDS."""
+    chosen = tuple(dict.fromkeys(fields))
+    known = {one.code for one in kind.fields}
+    if not 0 < len(chosen) <= MOST_FIELDS or not all(
+        one in known or (one.startswith(("ZZ", "CZZT")) and one.isalnum()) for one in chosen
+    ):
+        raise InvalidArgument(
+            "ask for at least one field, each a key of such a license's metadata",
+            reason="UNKNOWN_FIELDS",
+            message_zh="至少请求一个字段，且须为该类证照元数据中的项",
+            violations=[FieldViolation("fields", "none, too many, or unknown")],
+        )
+    return chosen
+
+
+def check_wallet_nonce(nonce: str) -> str:
+    """Raises InvalidArgument, BAD_WALLET_NONCE."""
+    if nonce and not _NONCE.fullmatch(nonce):
+        raise InvalidArgument(
+            "wallet_nonce is 1 to 200 visible ASCII characters",
+            reason="BAD_WALLET_NONCE",
+            message_zh="wallet_nonce 应为 1 至 200 个可见 ASCII 字符",
+            violations=[FieldViolation("wallet_nonce", "not such a text")],
+        )
+    return nonce
+
+
+def purpose_of(request: WalletRequest) -> str:
+    """The transaction data (OpenID4VP §8.4): base64url of JSON, always the same."""
+    told = {
+        "type": PURPOSE_TYPE,
+        "credential_ids": [QUERY],
+        "transaction_data_hashes_alg": ["sha-256"],
+        **_told_of(request),
+    }
+    return encode(orjson.dumps(told, option=orjson.OPT_SORT_KEYS)).decode()
+
+
+def _told_of(request: WalletRequest) -> dict[str, str]:
+    return {
+        "purpose": request.purpose,
+        "verifier": request.department,
+        "verifier_name": request.verifier_name,
+    }
+
+
+def request_claims(request: WalletRequest, vct: str, wallet_nonce: str = "") -> dict[str, Any]:
     """The claims of the request object (OpenID4VP §5)."""
+    claims = _claims(request, vct)
+    if wallet_nonce:
+        claims["wallet_nonce"] = wallet_nonce
+    if request.purpose_bound:
+        claims["transaction_data"] = [purpose_of(request)]
+    else:
+        claims["verifier_info"] = [{"format": PURPOSE_TYPE, "data": _told_of(request)}]
+    return claims
+
+
+def _claims(request: WalletRequest, vct: str) -> dict[str, Any]:
     return {
         "iss": request.client_id,
         "aud": "https://self-issued.me/v2",
@@ -141,9 +245,10 @@ def request_claims(request: WalletRequest, vct: str) -> dict[str, Any]:
             ]
         },
         "client_metadata": {
+            "client_name": request.verifier_name,
             "vp_formats_supported": {
                 FORMAT: {"sd-jwt_alg_values": ["ES256"], "kb-jwt_alg_values": ["ES256"]}
-            }
+            },
         },
     }
 
@@ -182,7 +287,20 @@ def binding_fault(
         return Fault.WRONG_AUDIENCE
     if said.get("nonce") != request.nonce:
         return Fault.WRONG_NONCE
-    return None if _is_fresh(said.get("iat"), now) else Fault.KEY_BINDING_STALE
+    if not _is_fresh(said.get("iat"), now):
+        return Fault.KEY_BINDING_STALE
+    return None if not request.purpose_bound or _saw(said, request) else Fault.PURPOSE_NOT_SEEN
+
+
+def _saw(said: Mapping[str, Any], request: WalletRequest) -> bool:
+    """Whether the wallet signed the hash of the transaction data (OpenID4VP §B.3.3)."""
+    hashes = said.get("transaction_data_hashes")
+    if said.get("transaction_data_hashes_alg", "sha-256") != "sha-256":
+        return False
+    if not isinstance(hashes, list) or len(hashes) != 1 or not isinstance(hashes[0], str):
+        return False
+    wanted = encode(hashlib.sha256(purpose_of(request).encode()).digest())
+    return hmac.compare_digest(hashes[0].encode(), wanted)
 
 
 def proof_fault(proof: bytes, jwk: Mapping[str, Any], audience: str, now: datetime) -> str:

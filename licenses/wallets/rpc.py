@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
+from licenses.checks import Check
 from licenses.holders import HOLDERS
-from licenses.presentations.model import Check
 from licenses.v1 import wallets_pb2 as pb
-from licenses.wallets.model import SENTENCES, Fault
+from licenses.wallets.model import REQUEST_MEDIA_TYPE, SENTENCES, Fault
 from licenses.wallets.service import Wallets
 from licenses.wire import STATES, run_in, to_time, verdict_of
+from runtime.database import Database, UnitOfWork
 from runtime.identity import Role
 from runtime.rpc import Call
 
@@ -18,17 +19,26 @@ _VERIFIERS = frozenset({Role.DEPARTMENT, Role.COUNTER})
 POLICY: Mapping[str, frozenset[Role]] = {
     "IssueWalletCredential": HOLDERS,
     "CreatePresentationRequest": _VERIFIERS,
+    "GetRequestObject": _VERIFIERS | {Role.PORTAL},
     "SubmitPresentation": _VERIFIERS | {Role.PORTAL},
     "GetPresentationResult": _VERIFIERS,
 }
+
+
+_VISITOR = 64
 
 
 class WalletRpc:
     """The servicer of WalletService."""
 
     def __init__(
-        self, wallets: Wallets, verifying: ThreadPoolExecutor, issuing: ThreadPoolExecutor
+        self,
+        database: Database,
+        wallets: Wallets,
+        verifying: ThreadPoolExecutor,
+        issuing: ThreadPoolExecutor,
     ) -> None:
+        self._database = database
         self._wallets = wallets
         self._verifying = verifying
         self._issuing = issuing
@@ -49,23 +59,50 @@ class WalletRpc:
         )
         return pb.IssueWalletCredentialResponse(credential=made)
 
-    def CreatePresentationRequest(  # noqa: N802
+    async def CreatePresentationRequest(  # noqa: N802
         self, request: pb.CreatePresentationRequestRequest, call: Call
     ) -> pb.CreatePresentationRequestResponse:
         """See the proto."""
-        made, signed = self._wallets.ask(
-            request.license_type,
-            request.fields,
-            purpose=request.purpose,
-            response_uri=request.response_uri,
-            principal=call.principal,
-        )
-        return pb.CreatePresentationRequestResponse(
-            name=made.name,
-            request_object=signed,
-            client_id=made.client_id,
-            expire_time=to_time(made.expire_time),
-        )
+
+        def ask(work: UnitOfWork, called: str) -> pb.CreatePresentationRequestResponse:
+            made, signed = self._wallets.ask(
+                work,
+                request.license_type,
+                request.fields,
+                purpose=request.purpose,
+                response_uri=request.response_uri,
+                verifier_name=called,
+                principal=call.principal,
+                purpose_unbound=request.purpose_unbound,
+            )
+            return pb.CreatePresentationRequestResponse(
+                name=made.name,
+                request_object=signed,
+                client_id=made.client_id,
+                expire_time=to_time(made.expire_time),
+                request_uri=self._wallets.request_uri(made),
+            )
+
+        def run() -> pb.CreatePresentationRequestResponse:
+            called = self._wallets.called(call.principal.department)  # before any lock is held
+            with self._database.unit_of_work() as work:
+                return work.once(
+                    call.principal.system,
+                    "CreatePresentationRequest",
+                    request,
+                    request.request_id,
+                    pb.CreatePresentationRequestResponse,
+                    lambda: ask(work, called),
+                )
+
+        return await run_in(self._verifying, run)
+
+    def GetRequestObject(  # noqa: N802
+        self, request: pb.GetRequestObjectRequest, _call: Call
+    ) -> pb.GetRequestObjectResponse:
+        """See the proto."""
+        signed = self._wallets.request_object(request.name, request.wallet_nonce)
+        return pb.GetRequestObjectResponse(request_object=signed, media_type=REQUEST_MEDIA_TYPE)
 
     async def SubmitPresentation(  # noqa: N802
         self, request: pb.SubmitPresentationRequest, call: Call
@@ -73,7 +110,12 @@ class WalletRpc:
         """See the proto."""
         reason = await run_in(
             self._verifying,
-            lambda: self._wallets.submit(request.state, request.vp_token, principal=call.principal),
+            lambda: self._wallets.submit(
+                request.state,
+                request.vp_token,
+                principal=call.principal,
+                visitor=request.visitor[:_VISITOR],
+            ),
         )
         if reason is None:
             told = (

@@ -10,62 +10,65 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import secrets
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from types import MappingProxyType
 
 import orjson
 
+from licenses import held
 from licenses import store as licenses
 from licenses.accesses import store as accesses
-from licenses.credentials import Credentials, read_credential
+from licenses.credentials import Credentials
 from licenses.credentials.making import vct_of
 from licenses.finishing import page_of
+from licenses.guesses import Guesses
 from licenses.holders import check_identified
-from licenses.model import License, LicenseFormat, LicenseState, is_expired
+from licenses.model import License, LicenseFormat
 from licenses.neighbours import Neighbours
-from licenses.presentations.limits import UnknownCodes
-from licenses.presentations.model import NEVER_IN_FORCE, state_refusal
+from licenses.presentations.model import state_refusal
 from licenses.presenting_keys import PresentingKeys, key_of_jwk
-from licenses.reading import is_holder, license_not_found
-from licenses.statuslist.model import StatusRef
 from licenses.statuslist.service import StatusLists
 from licenses.texts import check_text
-from licenses.tokens import TokenError, write_jwt
+from licenses.tokens import write_jwt
 from licenses.types.service import Types
 from licenses.wallets import store
+from licenses.wallets.issued import IssuedCredentials, jws_of, sha256_of
+from licenses.wallets.judging import Judging
 from licenses.wallets.model import (
     LIFETIME,
     REQUEST_TYPE,
-    Fault,
+    REQUESTS,
     Reason,
     WalletRequest,
-    binding_fault,
     check_response_uri,
+    check_wallet_nonce,
     client_id_of,
-    presented_of,
     proof_fault,
     request_claims,
+    wanted_fields,
 )
 from runtime import names
 from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork
 from runtime.errors import (
-    DomainError,
     FailedPrecondition,
     FieldViolation,
     InvalidArgument,
     NotFound,
+    ResourceExhausted,
 )
 from runtime.identity import Principal
 from runtime.records import SealedRecord, Value, make_record
-from seal import verify as sealed
 
 KEPT = timedelta(hours=1)
-MOST_FIELDS = 50
+#: Requests of a department that can be answered at a time.
+MOST_OPEN = 500
+#: Wallets that one license goes to in a while.
+MOST_KEYS, PERIOD = 20, timedelta(days=30)
 
 
 class Wallets:
@@ -79,16 +82,24 @@ class Wallets:
         credentials: Credentials,
         statuses: StatusLists,
         keys: PresentingKeys,
+        issued: IssuedCredentials,
         clock: Clock,
+        *,
+        guesses: Guesses | None = None,
+        origin: str = "",
+        hosts: Collection[str] = (),
     ) -> None:
+        """`origin`: of the node's pages, or ""; `hosts`: where else answers may be posted to."""
         self._database = database
         self._neighbours = neighbours
         self._types = types
         self._credentials = credentials
-        self._statuses = statuses
         self._keys = keys
         self._clock = clock
-        self._limit = UnknownCodes()
+        self._judging = Judging(database, neighbours, types, statuses, issued, clock)
+        self._guesses = guesses or Guesses()
+        self._origin = origin
+        self._hosts = frozenset(hosts)
 
     def credential(
         self, name: str, holder_code: str, *, jwk: bytes, proof: bytes, principal: Principal
@@ -96,10 +107,11 @@ class Wallets:
         """A license's SD-JWT VC bound to a wallet's key (JWK, JSON), which `proof` proves.
 
         The same bytes for the same key. Raises NotFound (LICENSE_NOT_FOUND), InvalidArgument
-        (BAD_HOLDER_KEY, BAD_PROOF), FailedPrecondition (LICENSE_NOT_IN_FORCE) and Unavailable.
+        (BAD_HOLDER_KEY, BAD_PROOF), FailedPrecondition (as `held.check_in_force`),
+        ResourceExhausted (TOO_MANY_WALLETS) and Unavailable.
         """
         names.parse(names.LICENSE, name, field="license")
-        check_identified(principal, holder_code, license_not_found)
+        check_identified(principal, holder_code, held.license_not_found)
         now = self._clock.now()
         key = _jwk(jwk)
         wrong = proof_fault(proof, key, name, now)
@@ -111,21 +123,14 @@ class Wallets:
                 violations=[FieldViolation("proof", wrong)],
             )
         with self._database.reading() as session:
-            license_ = licenses.license_by_id(session, name.rpartition("/")[2])
-        if (
-            license_ is None
-            or license_.name != name
-            or license_.state in NEVER_IN_FORCE
-            or not is_holder(license_, holder_code)
-        ):
-            raise license_not_found()
-        if license_.state is not LicenseState.ACTIVE or is_expired(license_.valid_to, now):
-            raise FailedPrecondition(
-                "only a license in force goes into a wallet: see its state and its last day",
-                reason="LICENSE_NOT_IN_FORCE",
-                message_zh="证照不在有效状态或已过有效期，不能放入钱包",
-                state=license_.state.value,
-            )
+            license_ = held.own(session, name, holder_code)
+            held.check_in_force(license_, now)
+            if store.credentials_since(session, license_.id, now - PERIOD) >= MOST_KEYS:
+                raise ResourceExhausted(
+                    f"a license goes to at most {MOST_KEYS} wallets in {PERIOD.days} days",
+                    reason="TOO_MANY_WALLETS",
+                    message_zh=f"同一证照 {PERIOD.days} 天内最多放入 {MOST_KEYS} 个钱包",
+                )
         kind = self._types.version(license_.type_id, license_.type_version)
         draft = self._credentials.draft(license_, kind.type, holder_key=key)
         made = self._neighbours.seal_document(
@@ -137,79 +142,125 @@ class Wallets:
             sheets=0,
             request_id=f"{license_.id}-{hashlib.sha256(draft.payload).hexdigest()[:32]}",
         )
+        # The key says who it is wherever it is shown: the log commits to it, and tells it nobody.
+        thumbprint = hashlib.sha256(orjson.dumps(key, option=orjson.OPT_SORT_KEYS)).hexdigest()
         with self._database.unit_of_work() as work:
-            thumbprint = hashlib.sha256(orjson.dumps(key, option=orjson.OPT_SORT_KEYS)).hexdigest()
-            facts: dict[str, Value] = {"license": name, "key": thumbprint}
-            self._record(work, "wallet_credential_issued", license_, facts, principal, "", ())
+            licenses.license_by_id(work.session, license_.id, lock=True)
+            store.note_credential(
+                work.session,
+                sha256_of(jws_of(made)),
+                license_id=license_.id,
+                key_sha256=thumbprint,
+                at=now,
+            )
+            self._record(
+                work, "wallet_credential_issued", license_, {}, principal, "", (),
+                hidden={"key": thumbprint},
+            )  # fmt: skip
         return draft.bound(made)
 
     def ask(
         self,
+        work: UnitOfWork,
         license_type: str,
         fields: Sequence[str],
         *,
         purpose: str,
         response_uri: str,
+        verifier_name: str,
         principal: Principal,
+        purpose_unbound: bool = False,
     ) -> tuple[WalletRequest, bytes]:
-        """A request and its signed request object.
+        """A request and its signed request object; `verifier_name` is what people call who asks.
 
         Raises NotFound (LICENSE_TYPE_NOT_FOUND), InvalidArgument (UNKNOWN_FIELDS, BAD_TEXT,
-        BAD_RESPONSE_URI), FailedPrecondition (NO_PRESENTING_KEY).
+        BAD_RESPONSE_URI), ResourceExhausted (TOO_MANY_REQUESTS), FailedPrecondition
+        (NO_PRESENTING_KEY).
         """
         check_text(purpose, name="purpose")
-        check_response_uri(response_uri)
-        kind = self._types.newest(license_type)
-        chosen = tuple(dict.fromkeys(fields))
-        known = {one.code for one in kind.type.fields}
-        if not 0 < len(chosen) <= MOST_FIELDS or not all(
-            one in known or (one.startswith(("ZZ", "CZZT")) and one.isalnum()) for one in chosen
-        ):
-            raise InvalidArgument(
-                "ask for at least one field, each a key of such a license's metadata",
-                reason="UNKNOWN_FIELDS",
-                message_zh="至少请求一个字段，且须为该类证照元数据中的项",
-                violations=[FieldViolation("fields", "none, too many, or unknown")],
-            )
+        uri = check_response_uri(response_uri, self._origin, self._hosts)
+        kind = self._types.newest(license_type).type
         now = self._clock.now().replace(microsecond=0)
+        if store.open_count(work.session, principal.department, now) >= MOST_OPEN:
+            raise ResourceExhausted(
+                f"a department has at most {MOST_OPEN} open requests to wallets: wait, they end "
+                "after five minutes",
+                reason="TOO_MANY_REQUESTS",
+                message_zh=f"同一部门同时有效的钱包请求最多 {MOST_OPEN} 个：请稍候，五分钟后失效",
+                retry_after=LIFETIME.total_seconds(),
+            )
         request = WalletRequest(
             id=secrets.token_hex(16),
             department=principal.department,
             system=principal.system,
-            type_id=kind.type.id,
-            fields=chosen,
+            type_id=kind.id,
+            fields=wanted_fields(fields, kind),
             purpose=purpose,
+            verifier_name=verifier_name,
+            purpose_bound=not purpose_unbound,
             nonce=secrets.token_urlsafe(24),
             client_id=client_id_of(self._keys.own()),
-            response_uri=response_uri,
+            response_uri=uri,
             create_time=now,
             expire_time=now + LIFETIME,
         )
-        signed = write_jwt(
-            request_claims(request, vct_of(kind.type)), self._keys, kind=REQUEST_TYPE
-        )
-        with self._database.unit_of_work() as work:
-            store.forget(work.session, now - KEPT)
-            store.add(work.session, request)
-            facts: dict[str, Value] = {"request": request.name, "fields": list(chosen)}
-            self._record(work, "wallet_asked", None, facts, principal, purpose, ())
-        return request, signed
+        store.forget(work.session, now - KEPT)
+        store.add(work.session, request)
+        facts: dict[str, Value] = {"request": request.name, "fields": list(request.fields)}
+        self._record(work, "wallet_asked", None, facts, principal, purpose, ())
+        return request, self._signed(request)
 
-    def submit(self, state: str, vp_token: str, *, principal: Principal) -> Reason | None:
+    def request_uri(self, request: WalletRequest) -> str:
+        """Where a wallet fetches a request; "" where the node has no pages."""
+        return f"{self._origin}{REQUESTS}{request.id}" if self._origin else ""
+
+    def request_object(self, name: str, wallet_nonce: str) -> bytes:
+        """A request as its signed request object, anew.
+
+        Whoever has the name was shown it: it has 128 bits, and names no holder. Raises NotFound
+        (PRESENTATION_REQUEST_NOT_FOUND), FailedPrecondition (PRESENTATION_REQUEST_OVER) and
+        InvalidArgument (BAD_WALLET_NONCE).
+        """
+        ids = names.parse(names.PRESENTATION_REQUEST, name)
+        check_wallet_nonce(wallet_nonce)
+        request = self._open(ids["presentation_request"])
+        if client_id_of(self._keys.own()) != request.client_id:  # the key was renewed since
+            raise _over()
+        return self._signed(request, wallet_nonce)
+
+    def _signed(self, request: WalletRequest, wallet_nonce: str = "") -> bytes:
+        vct = vct_of(self._types.newest(request.license_type).type)
+        return write_jwt(request_claims(request, vct, wallet_nonce), self._keys, kind=REQUEST_TYPE)
+
+    def called(self, department: str) -> str:
+        """What the catalog calls a department; its name where the catalog has none."""
+        with contextlib.suppress(NotFound):
+            return self._neighbours.issuer(department).display_name
+        return department
+
+    def _open(self, request_id: str) -> WalletRequest:
+        with self._database.reading() as session:
+            request = store.request_by_id(session, request_id)
+        if request is None:
+            raise _not_found()
+        if self._clock.now() >= request.expire_time or request.answer_time is not None:
+            raise _over()
+        return request
+
+    def submit(
+        self, state: str, vp_token: str, *, principal: Principal, visitor: str = ""
+    ) -> Reason | None:
         """Take a wallet's answer, as it was posted; None is PASSED, and only that is kept.
 
         Raises NotFound (PRESENTATION_REQUEST_NOT_FOUND), FailedPrecondition
         (PRESENTATION_REQUEST_OVER), ResourceExhausted (TOO_MANY_UNKNOWN_CODES).
         """
         now = self._clock.now()
-        with self._database.reading() as session:
-            request = store.request_by_id(session, state) if len(state) == 32 else None
-        if request is None:
-            raise _not_found()
-        if now >= request.expire_time or request.answer_time is not None:
-            raise _over()
-        self._limit.check(request.id)
-        reason, license_, disclosed = self._judge(request, vp_token)
+        request = self._open(state[:33])
+        # A request is named by what everybody reads in its QR code: who posts is counted.
+        who = f"{principal.system}#{visitor}" if visitor else request.name
+        self._guesses.check(who)
+        reason, license_, disclosed = self._judging.judge(request, vp_token)
         with self._database.unit_of_work() as work:
             if license_ is not None and reason is None:
                 held = licenses.license_by_id(work.session, license_.id, lock=True) or license_
@@ -224,14 +275,19 @@ class Wallets:
                 disclosed=disclosed,
             ):
                 raise _over()
-            facts: dict[str, Value] = {"request": request.name, "result": result}
-            asked_by = replace(principal, system=request.system, department=request.department)
+            # Who submitted acted; who asked looked.
+            facts: dict[str, Value] = {
+                "request": request.name,
+                "result": result,
+                "asked_by": request.system,
+            }
             self._record(
-                work, "wallet_answered", license_, facts, asked_by, request.purpose,
+                work, "wallet_answered", license_, facts, principal, request.purpose,
                 request.fields if reason is None else (),
+                looker=request.system,
             )  # fmt: skip
         if reason is not None:
-            self._limit.count(request.id)
+            self._guesses.count(who)
         return reason
 
     def result(self, name: str, *, principal: Principal) -> tuple[WalletRequest, License | None]:
@@ -243,50 +299,6 @@ class Wallets:
                 raise _not_found()
             return request, licenses.license_by_id(session, request.license_id)
 
-    # --- judging -----------------------------------------------------------------------------
-
-    def _judge(
-        self, request: WalletRequest, vp_token: str
-    ) -> tuple[Reason | None, License | None, dict[str, str]]:
-        """The first fault, the license that was shown, and what of it was asked for."""
-        # 1. The issuer's signature over the credential and its disclosures.
-        try:
-            presented = presented_of(vp_token)
-            credential = presented.rpartition(b"~")[0] + b"~"
-            read = read_credential(credential)
-            claims = sealed.read_credential(credential).claims
-        except (TokenError, InvalidArgument):
-            return Fault.ANSWER_UNREADABLE, None, {}
-        if self._neighbours.document_problem(credential):
-            return Fault.CREDENTIAL_NOT_VERIFIED, None, {}
-        # 2. The holder's proof: this key, this verifier, this request, these disclosures, now.
-        try:
-            fault = binding_fault(presented, read.holder_key, request, self._clock.now())
-        except DomainError:  # `cnf` holds a key of another kind
-            fault = Fault.NOT_BOUND_TO_A_HOLDER
-        if fault:
-            return fault, None, {}
-        # 3. What was asked for, of the type that was asked for, as the issuer issued it.
-        if claims.get("vct") != vct_of(self._types.newest(_type_name(request)).type):
-            return Fault.OTHER_LICENSE_TYPE, None, {}
-        shown = {one: read.metadata[one] for one in request.fields if one in read.metadata}
-        if len(shown) != len(request.fields) or not all(isinstance(v, str) for v in shown.values()):
-            return Fault.CLAIMS_MISSING, None, {}
-        license_ = self._license_of(claims)
-        if license_ is None:
-            return Fault.LICENSE_UNKNOWN, None, {}
-        return None, license_, {key: str(value) for key, value in shown.items()}
-
-    def _license_of(self, claims: Mapping[str, Any]) -> License | None:
-        try:
-            said = claims["status"]["status_list"]
-            ref = StatusRef(uri=str(said["uri"]), index=int(said["idx"]))
-        except (KeyError, TypeError, ValueError):
-            return None
-        with self._database.reading() as session:
-            license_id = self._statuses.license_at(session, ref)
-            return licenses.license_by_id(session, license_id) if license_id else None
-
     def _record(
         self,
         work: UnitOfWork,
@@ -296,12 +308,16 @@ class Wallets:
         principal: Principal,
         purpose: str,
         shown: Sequence[str],
+        *,
+        hidden: Mapping[str, str] = MappingProxyType({}),
+        looker: str = "",
     ) -> SealedRecord:
         now = self._clock.now()
-        commitments = {"purpose": purpose.encode()}
+        commitments = {label: value.encode() for label, value in hidden.items()}
+        commitments["purpose"] = purpose.encode()
         if license_ is not None:
             commitments["holder_code"] = license_.holder_code.encode()
-            facts = {**facts, "license": license_.name}
+            commitments["license"] = license_.name.encode()
         record = make_record(
             kind, at=now, actor=principal.system, facts=facts, commitments=commitments
         )
@@ -310,7 +326,7 @@ class Wallets:
                 work.session,
                 license_.id,
                 at=now,
-                system=principal.system,
+                system=looker or principal.system,
                 kind=kind,
                 purpose=purpose,
                 record=record,
@@ -319,10 +335,6 @@ class Wallets:
             )
         work.record(record)
         return record
-
-
-def _type_name(request: WalletRequest) -> str:
-    return f"licenseTypes/{request.type_id}"
 
 
 def _jwk(data: bytes) -> Mapping[str, str]:

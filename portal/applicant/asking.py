@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import AsyncIterator, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, Final
 
 from exchange.v1 import (
-    audit_pb2,
     audit_pb2_grpc,
     catalog_pb2,
     catalog_pb2_grpc,
@@ -16,20 +15,24 @@ from exchange.v1 import (
     query_pb2_grpc,
 )
 from licenses.v1 import (
+    delegations_pb2_grpc,
     licenses_pb2,
     licenses_pb2_grpc,
+    materials_pb2_grpc,
+    offline_pb2_grpc,
     presentations_pb2,
     presentations_pb2_grpc,
+    verifying_pb2_grpc,
 )
 from portal.applicant.words import FIELDS, TECHNICAL
+from portal.departments import display_names
 from portal.node import PART, told
 from portal.sessions.keeping import Person
-from runtime.errors import DomainError, NotFound
+from runtime.errors import NotFound
 
 SECONDS: Final = 30
 PAGE: Final = 20
 READ_OWN: Final = "本人查看"
-GREATEST_PROOF: Final = 256
 
 
 class Asking:
@@ -40,6 +43,10 @@ class Asking:
         self._person = person
         self.licenses: Any = licenses_pb2_grpc.LicenseServiceStub(channel)
         self.presentations: Any = presentations_pb2_grpc.PresentationServiceStub(channel)
+        self.offline: Any = offline_pb2_grpc.OfflineServiceStub(channel)
+        self.copies: Any = verifying_pb2_grpc.CopyServiceStub(channel)
+        self.delegations: Any = delegations_pb2_grpc.DelegationServiceStub(channel)
+        self.materials: Any = materials_pb2_grpc.MaterialServiceStub(channel)
         self.query: Any = query_pb2_grpc.QueryServiceStub(channel)
         self.audit: Any = audit_pb2_grpc.AuditServiceStub(channel)
         self.catalog: Any = catalog_pb2_grpc.CatalogServiceStub(channel)
@@ -63,20 +70,20 @@ class Asking:
 
     async def license(self, name: str) -> licenses_pb2.License:
         """One of the person's licenses. Raises NotFound (LICENSE_NOT_FOUND)."""
-        token = ""
-        while True:
-            page = await self.held(token, size=1000)
-            for one in page.licenses:
-                if one.name == name:
-                    found: licenses_pb2.License = one
-                    return found
-            token = page.next_page_token
-            if not token:
-                raise NotFound(
-                    "you hold no such license: go back to your licenses",
-                    reason="LICENSE_NOT_FOUND",
-                    message_zh="您名下没有这个证照：请返回“我的证照”",
-                )
+        page = await told(
+            self.licenses.ListHeldLicenses(
+                licenses_pb2.ListHeldLicensesRequest(holder_code=self.code, license=name),
+                timeout=SECONDS,
+            )
+        )
+        if not page.licenses:
+            raise NotFound(
+                "you hold no such license: go back to your licenses",
+                reason="LICENSE_NOT_FOUND",
+                message_zh="您名下没有这个证照：请返回“我的证照”",
+            )
+        found: licenses_pb2.License = page.licenses[0]
+        return found
 
     async def document(self, name: str, form: Any = licenses_pb2.LICENSE_FORMAT_PDF) -> bytes:
         """A license's sealed file."""
@@ -116,75 +123,57 @@ class Asking:
             )
         )
 
-    async def looks(self, token: str = "") -> Any:
-        """A page of who looked at the person's licenses."""
+    async def looks(self, token: str = "", *, own: bool = False, size: int = PAGE) -> Any:
+        """A page of who looked at the person's licenses; with `own`, their own looks too."""
         return await told(
             self.presentations.ListLooks(
                 presentations_pb2.ListLooksRequest(
-                    holder_code=self.code, page_size=PAGE, page_token=token
+                    holder_code=self.code, page_size=size, page_token=token, without_own=not own
                 ),
                 timeout=SECONDS,
             )
         )
 
-    async def proof(self) -> dict[str, Any]:
-        """Who asked, each record with its proof, as `tongban audit verify` reads it."""
-        page = await self.accesses(size=200)
-        said = []
-        for one in list(page.accesses)[:GREATEST_PROOF]:
-            try:
-                proof = await told(
-                    self.audit.GetInclusionProof(
-                        audit_pb2.GetInclusionProofRequest(index=one.index), timeout=SECONDS
-                    )
-                )
-            except DomainError as error:
-                if error.reason == "NOT_YET_SEQUENCED":
-                    continue  # of the last second: the next download has it
-                raise
-            entry = one.entry if one.HasField("entry") else None
-            said.append(
-                {
-                    "index": one.index,
-                    "leaf": _encoded(one.leaf),
-                    "salt": _encoded(one.salt),
-                    "proof": proof.proof,
-                    **({} if entry is None else {"entry": _entry(entry)}),
-                }
-            )
-        return {"format": "tongban-accesses/v1", "key": self.code, "accesses": said}
+    async def titles(self, names: Iterable[str]) -> Mapping[str, str]:
+        """What people call resources and service items."""
+        wanted = sorted({one for one in names if one})
+        if not wanted:
+            return {}
+        asked = catalog_pb2.GetTitlesRequest(names=wanted[:1000])
+        found: Mapping[str, str] = (
+            await told(self.catalog.GetTitles(asked, timeout=SECONDS))
+        ).titles
+        return found
+
+    async def items(self, resources: Iterable[str]) -> dict[tuple[str, str], str]:
+        """Of resources that a page names, what people call their items."""
+        wanted = sorted({one for one in resources if one})[:PAGE]
+        found = await asyncio.gather(*map(self.resource, wanted), return_exceptions=True)
+        return {
+            (one.name, item.code): item.display_name
+            for one in found
+            if isinstance(one, catalog_pb2.DataResource)
+            for item in one.items
+        }
+
+    async def resource(self, name: str) -> catalog_pb2.DataResource:
+        """A resource of the catalog. Raises NotFound."""
+        asked = catalog_pb2.GetDataResourceRequest(name=name)
+        answer = await told(self.catalog.GetDataResource(asked, timeout=SECONDS))
+        resource: catalog_pb2.DataResource = answer.resource
+        return resource
+
+    async def lasts(self) -> None:
+        """Whether the node still knows the session. Raises as every call, where it does not."""
+        asked = catalog_pb2.ListDepartmentsRequest(page_size=1)
+        await told(self.catalog.ListDepartments(asked, timeout=SECONDS))
 
     async def departments(self) -> dict[str, str]:
         """What departments are called."""
-        found, token = {}, ""
-        while True:
-            page = await told(
-                self.catalog.ListDepartments(
-                    catalog_pb2.ListDepartmentsRequest(page_size=1000, page_token=token),
-                    timeout=SECONDS,
-                )
-            )
-            found.update({one.name: one.display_name for one in page.departments})
-            token = page.next_page_token
-            if not token:
-                return found
+        return await display_names(self.catalog)
 
 
 async def in_parts(document: bytes) -> AsyncIterator[bytes]:
     """A document as it is sent."""
     for start in range(0, len(document), PART):
         yield document[start : start + PART]
-
-
-def _entry(entry: Any) -> dict[str, Any]:
-    path: Sequence[bytes] = entry.path
-    return {
-        "position": entry.position,
-        "salt": _encoded(entry.salt),
-        "path": [_encoded(value) for value in path],
-        "asked_salt": _encoded(entry.asked_salt),
-    }
-
-
-def _encoded(data: bytes) -> str:
-    return base64.b64encode(data).decode()

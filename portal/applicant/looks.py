@@ -1,25 +1,55 @@
-"""Who looked: at the applicant's licenses, and at their data; and a proof to take away."""
+"""Who looked: at the applicant's licenses, and at their data; and a proof to take away.
+
+What the applicant does themself is left out by the service, before pages are cut, so that it hides
+nobody; who wants to see it asks for it.
+"""
 
 from __future__ import annotations
 
-import json
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from portal.applicant.asking import Asking
-from portal.applicant.words import KINDS
+from portal.applicant.proving import take
+from portal.applicant.results import result_of
+from portal.applicant.words import FIELDS, KINDS
 from portal.pages import page
 from portal.sessions.access import for_roles, form_of
 from portal.sessions.keeping import Person
-from runtime.identity import Role
+from runtime.identity import APPLICANTS, Role
 
 #: An index that is further behind than this is told to be; a second or two it always is.
 BEHIND: Final = timedelta(seconds=5)
 _APPLICANT = for_roles(Role.APPLICANT)
+_VISITOR: Final = ("An unknown visitor of these pages", "门户访客（身份未知）")
+_EVERYTHING: Final = ("everything it says", "证照全部内容")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """One look, as the page tells it: each pair is English and Chinese."""
+
+    at: datetime
+    who: tuple[str, str]
+    did: tuple[str, str]
+    what: str
+    fields: Sequence[tuple[str, str]]
+    purpose: str
+    basis: str
+    grant: str
+    result: tuple[str, str] | None
+    #: Who acted, or whose showing was looked at, for the applicant; empty is themself.
+    agent: str = ""
+    #: Address of the form to object by; empty where it is no record of a department.
+    object_at: str
+    index: int | None
 
 
 @_APPLICANT
@@ -27,19 +57,23 @@ async def looked(request: Request, person: Person) -> Response:
     """Who looked: of licenses and of records a page each, the newest first."""
     ask = Asking(person, request.app.state.node.address)
     asked = request.query_params
-    accesses = await ask.accesses(asked.get("after", ""))
-    looks = await ask.looks(asked.get("looks", ""))
-    departments = await ask.departments()
+    own = "own" in asked
+    accesses, looks, departments = await asyncio.gather(
+        ask.accesses(asked.get("after", "")),
+        ask.looks(asked.get("looks", ""), own=own),
+        ask.departments(),
+    )
+    resources = [one.resource for one in accesses.accesses]
+    titles, items = await asyncio.gather(ask.titles(resources), ask.items(resources))
 
     def who(system: str) -> tuple[str, str]:
         if system == person.system:
             return "You", "您本人"
         department = system.partition("/systems/")[0]
+        if department == APPLICANTS:
+            return "You, at another time, or your agent", "您本人或您的受托人"
         name = departments.get(department, department.rpartition("/")[2])
         return name, name
-
-    def did(kind: str) -> tuple[str, str]:
-        return KINDS.get(kind, (kind, kind))
 
     until = accesses.complete_time.ToDatetime(UTC)
     return page(
@@ -58,30 +92,60 @@ async def looked(request: Request, person: Person) -> Response:
             )
             for one in accesses.erasures
         ],
-        accesses=[
-            (one, who(one.actor), did(one.kind), one.time.ToDatetime(UTC))
-            for one in accesses.accesses
-        ],
-        looks=[
-            (one, who(one.system), did(one.kind), one.time.ToDatetime(UTC))
-            for one in looks.looks
-            # To open one's own list is a look, too: it would hide the others.
-            if one.system != person.system or one.kind != "held_licenses_listed"
-        ],
+        accesses=[_access(one, who(one.actor), titles, items) for one in accesses.accesses],
+        looks=[_look(one, _VISITOR if one.visitor else who(one.system)) for one in looks.looks],
+        own=own,
         following=accesses.next_page_token,
         following_looks=looks.next_page_token,
+        later=bool(asked.get("after")),
+        later_looks=bool(asked.get("looks")),
     )
 
 
 @_APPLICANT
 async def proof(request: Request, person: Person) -> Response:
-    """A file with the records and their proofs, which anybody verifies without the node."""
+    """A file with all records and their proofs, which anybody verifies without the node."""
     await form_of(request, person)
-    said = await Asking(person, request.app.state.node.address).proof()
     return Response(
-        json.dumps(said, ensure_ascii=False, indent=2) + "\n",
-        media_type="application/json",
-        headers={"Content-Disposition": 'attachment; filename="who-looked.json"'},
+        await take(Asking(person, request.app.state.node.address)),
+        media_type="application/zip",
+        headers={"Content-Disposition": 'attachment; filename="who-looked.zip"'},
+    )
+
+
+def _access(one: Any, who: tuple[str, str], titles: Any, items: dict[tuple[str, str], str]) -> Seen:
+    names = [items.get((one.resource, code), code) for code in one.items]
+    _, department, _, resource = one.resource.split("/") if one.resource else ("",) * 4
+    return Seen(
+        at=one.time.ToDatetime(UTC),
+        who=who,
+        did=KINDS.get(one.kind, (one.kind, one.kind)),
+        what=titles.get(one.resource, ""),
+        fields=[(name, name) for name in names],
+        purpose=one.purpose,
+        basis=one.legal_basis,
+        grant=one.grant.rpartition("/")[2],
+        result=None,
+        object_at=f"/my/corrections/new/{department}/{resource}" if resource else "",
+        index=one.index,
+    )
+
+
+def _look(one: Any, who: tuple[str, str]) -> Seen:
+    all_of_it = list(one.fields) == ["*"]
+    return Seen(
+        at=one.time.ToDatetime(UTC),
+        who=who,
+        did=KINDS.get(one.kind, (one.kind, one.kind)),
+        what=one.license_display_name,
+        fields=[_EVERYTHING] if all_of_it else [FIELDS.get(key, (key, key)) for key in one.fields],
+        purpose=one.purpose,
+        basis="",
+        grant="",
+        result=result_of(one.result),
+        object_at="",
+        index=None,
+        agent=one.agent_name or (one.delegation and "—"),
     )
 
 

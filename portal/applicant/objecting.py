@@ -6,26 +6,32 @@ names stand in the form, and the person's own number is its key.
 
 from __future__ import annotations
 
+import asyncio
 import uuid
-from datetime import UTC
-from typing import Final
+from datetime import UTC, datetime
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from exchange.v1 import catalog_pb2
 from exchange.v1 import corrections_pb2 as pb
 from portal.applicant.asking import SECONDS, Asking
+from portal.applicant.forms import REFUSALS, Form
 from portal.applicant.words import CORRECTIONS, FAULTS
 from portal.node import told
 from portal.pages import page
 from portal.sessions.access import for_roles, form_of, one
 from portal.sessions.keeping import Person
-from runtime.errors import DomainError, InvalidArgument
+from runtime.errors import DomainError
 from runtime.identity import Role
 
 _APPLICANT = for_roles(Role.APPLICANT)
+_STATES: Final = {
+    number: CORRECTIONS.get(name.removeprefix("CORRECTION_STATE_"), ("amber", name, name))
+    for name, number in pb.CorrectionState.items()
+}
+_OPEN: Final = (pb.CORRECTION_STATE_SUBMITTED, pb.CORRECTION_STATE_UNDER_REVIEW)
 
 
 @_APPLICANT
@@ -42,44 +48,74 @@ async def mine(request: Request, person: Person) -> Response:
             timeout=SECONDS,
         )
     )
-    states = {
-        number: CORRECTIONS[name.removeprefix("CORRECTION_STATE_")]
-        for name, number in pb.CorrectionState.items()
-        if name.removeprefix("CORRECTION_STATE_") in CORRECTIONS
-    }
-    shown = []
-    for made in found.corrections:
-        resource = await _resource(ask, made.resource)
-        shown.append((made, resource, states[made.state], made.create_time.ToDatetime(UTC)))
-    return page(
-        request, "applicant/corrections.html", corrections=shown, following=found.next_page_token
+    names = [made.resource for made in found.corrections]
+    titles, items, led = await asyncio.gather(
+        ask.titles(names),
+        ask.items(names),
+        asyncio.gather(*(_led_to(ask, made) for made in found.corrections)),
     )
+    return page(
+        request,
+        "applicant/corrections.html",
+        corrections=[
+            {
+                "made": made,
+                "title": titles.get(made.resource, made.resource.rpartition("/")[2]),
+                "items": [items.get((made.resource, code), code) for code in made.items],
+                "state": _STATES[made.state],
+                "open": made.state in _OPEN,
+                "steps": _steps(made, lineage),
+                "lineage": lineage,
+            }
+            for made, lineage in zip(found.corrections, led, strict=True)
+        ],
+        following=found.next_page_token,
+        later=bool(request.query_params.get("after")),
+    )
+
+
+async def _led_to(ask: Asking, made: pb.Correction) -> Any:
+    """What an accepted objection led to; None of another."""
+    if made.state != pb.CORRECTION_STATE_ACCEPTED:
+        return None
+    asked = pb.GetCorrectionLineageRequest(name=made.name, page_size=1)
+    try:
+        return await told(ask.corrections.GetCorrectionLineage(asked, timeout=SECONDS))
+    except DomainError:
+        return None  # the objection itself is told all the same
+
+
+def _steps(made: pb.Correction, lineage: Any) -> list[tuple[str, str, datetime | None]]:
+    """What became of an objection, in order: English, Chinese, and when; None is still to come."""
+    submitted = made.create_time.ToDatetime(UTC)
+    steps: list[tuple[str, str, datetime | None]] = [("You objected", "您提出异议", submitted)]
+    if made.state == pb.CORRECTION_STATE_WITHDRAWN:
+        return [*steps, ("You took it back", "您已撤回", made.end_time.ToDatetime(UTC))]
+    taken = made.review_time.ToDatetime(UTC) if made.HasField("review_time") else None
+    ended = made.end_time.ToDatetime(UTC) if made.HasField("end_time") else None
+    steps.append(("The department took it up", "部门受理核实", taken or ended))
+    steps.append(("It answered", "部门答复", ended))
+    if made.state == pb.CORRECTION_STATE_ACCEPTED:
+        found = lineage is not None and lineage.HasField("corrected")
+        published = lineage.corrected.publish_time.ToDatetime(UTC) if found else ended
+        steps.append(("The correct record was published", "更正后的数据已发布", published))
+    return steps
 
 
 @_APPLICANT
 async def ask_what(request: Request, person: Person) -> Response:
     """The form about one record."""
-    return await _form(request, person, _resource_name(request))
+    return await _form(request, person, _resource_name(request), Form())
 
 
-async def _form(
-    request: Request,
-    person: Person,
-    name: str,
-    error: DomainError | None = None,
-    statement: str = "",
-) -> Response:
+async def _form(request: Request, person: Person, name: str, form: Form) -> Response:
     ask = Asking(person, request.app.state.node.address)
     return page(
         request,
         "applicant/object.html",
-        status=422 if error else 200,
-        resource=await _resource(ask, name),
+        resource=await ask.resource(name),
         faults=FAULTS,
-        request_id=str(uuid.uuid4()),
-        error=error,
-        statement=statement,
-        switchable=error is None,
+        **form.facts(),
     )
 
 
@@ -99,8 +135,8 @@ async def submit(request: Request, person: Person) -> Response:
     )
     try:
         await told(ask.corrections.SubmitCorrection(asked, timeout=SECONDS))
-    except InvalidArgument as error:
-        return await _form(request, person, name, error, asked.statement)
+    except REFUSALS as error:
+        return await _form(request, person, name, Form(sent=given, error=error))
     return RedirectResponse("/my/corrections", 303)
 
 
@@ -114,14 +150,6 @@ async def withdraw(request: Request, person: Person) -> Response:
     ask = Asking(person, request.app.state.node.address)
     await told(ask.corrections.WithdrawCorrection(asked, timeout=SECONDS))
     return RedirectResponse("/my/corrections", 303)
-
-
-async def _resource(ask: Asking, name: str) -> catalog_pb2.DataResource:
-    found = await told(
-        ask.catalog.GetDataResource(catalog_pb2.GetDataResourceRequest(name=name), timeout=SECONDS)
-    )
-    resource: catalog_pb2.DataResource = found.resource
-    return resource
 
 
 def _resource_name(request: Request) -> str:

@@ -1,13 +1,15 @@
 """The log as its readers search it: backwards from its end, by what a record is and who acted.
 
-1. A search looks at a bounded stretch of the log at a time and says how far it came: a log of
-   millions is searched in steps, and no step holds the node up.
-2. What is shown of a record is its leaf and nothing else; what its commitments hide stays hidden.
+1. A search looks at a bounded stretch of the log at a time, for a bounded time, and says how far it
+   came: a log of millions is searched in steps, and no step holds the portal up.
+2. A leaf is canonical JSON, so what cannot be found in its bytes is not read at all.
+3. What is shown of a record is its leaf and nothing else; what its commitments hide stays hidden.
 """
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,6 +25,9 @@ SHOWN: Final = 50
 CHUNK: Final = 2048
 GREATEST_STRETCH: Final = 8 * CHUNK
 """Records that one step of a search looks at."""
+LONGEST: Final = 0.08
+"""Seconds after which a step ends with the chunk that it is at."""
+_NEAR: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +65,13 @@ class Wanted:
     actor: str = ""
     text: str = ""
 
+    def marks(self) -> list[bytes]:
+        """What the bytes of such a leaf hold."""
+        words = [self.actor, self.text]
+        if self.kind:
+            words.append(f'"kind":{json.dumps(self.kind)}')
+        return [word.encode() for word in words if word]
+
     def fits(self, record: Record) -> bool:
         """Whether it is this record."""
         return (
@@ -77,21 +89,56 @@ class Log:
 
     async def search(self, wanted: Wanted, before: int | None = None) -> Found:
         """Records before an index (the end, where it is None), the newest first."""
-        size = (await self._entries(0, 1)).size
+        size = await self.size()
         end = size if before is None else max(0, min(before, size))
-        reached = end
+        reached, marks, begun = end, wanted.marks(), time.monotonic()
         found: list[Record] = []
         while reached > 0 and end - reached < GREATEST_STRETCH and len(found) < SHOWN:
-            start = max(0, reached - CHUNK)
-            leaves = list((await self._entries(start, reached - start)).leaves)
-            for place in range(len(leaves) - 1, -1, -1):
-                record = read(start + place, leaves[place])
-                if wanted.fits(record):
-                    found.append(record)
-                    if len(found) == SHOWN:
-                        break
+            chunk = CHUNK if marks else SHOWN
+            start = max(0, reached - chunk)
+            leaves = await self.leaves(start, reached - start)
+            place = len(leaves)
+            while place and len(found) < SHOWN:
+                place -= 1
+                leaf = leaves[place]
+                if all(mark in leaf for mark in marks):
+                    record = read(start + place, leaf)
+                    if wanted.fits(record):
+                        found.append(record)
             reached = start + (place if len(found) == SHOWN else 0)
+            if time.monotonic() - begun > LONGEST:
+                break
         return Found(records=tuple(found), size=size, reached=reached, looked_at=end - reached)
+
+    async def size(self) -> int:
+        """How many records there are."""
+        return int((await self._entries(0, 1)).size)
+
+    async def leaves(self, start: int, count: int) -> list[bytes]:
+        """Leaves from an index on, all that there are of so many."""
+        found: list[bytes] = []
+        while len(found) < count:
+            more = list((await self._entries(start + len(found), count - len(found))).leaves)
+            if not more:
+                break
+            found += more
+        return found
+
+    async def first_since(self, at: datetime) -> int:
+        """The first index whose record, and those after it, are of a time or later.
+
+        By halving: records are in the order in which they came, give or take some seconds.
+        """
+        low, high = 0, await self.size()
+        while low < high:
+            middle = (low + high) // 2
+            leaves = await self.leaves(middle, min(_NEAR, high - middle))
+            times = [one.time for one in (read(0, leaf) for leaf in leaves) if one.time]
+            if times and times[0] < at:
+                low = middle + 1
+            else:
+                high = middle
+        return low
 
     async def record(self, index: int) -> Record:
         """One record. Raises NotFound (RECORD_NOT_FOUND)."""

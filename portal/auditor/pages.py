@@ -6,20 +6,23 @@ anybody verifies without the node.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC
 from typing import Any, Final
-from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from portal.auditor.checking import ROUTES as CHECKING
+from portal.auditor.checking import works_of
 from portal.auditor.log import Log, Wanted
 from portal.auditor.seals import Seals
 from portal.auditor.words import EVENTS, KINDS, SEAL_STATES, USE_OPEN, USES
 from portal.pages import page, picture
-from portal.sessions.access import for_roles
+from portal.sessions.access import for_roles, form_of, one
 from portal.sessions.keeping import Person
+from runtime.idcodes import holds_citizen_number
 from runtime.identity import Role
 from seal.v1 import seal_pb2
 
@@ -41,29 +44,39 @@ async def overview(request: Request, person: Person) -> Response:
         root=said[2],
         checkpoint=held.checkpoint,
         key=held.verifier_key,
-        witnesses=[(one, one.cosign_time.ToDatetime(UTC)) for one in await log.witnesses()],
+        witnesses=[(who, who.cosign_time.ToDatetime(UTC)) for who in await log.witnesses()],
         kinds=KINDS,
+        work=works_of(request).of(person.account),
     )
 
 
 @_AUDITOR
 async def search(request: Request, person: Person) -> Response:
-    """Records that were searched for, the newest first."""
-    asked = request.query_params
+    """Records that were searched for, the newest first.
+
+    Words are sent by a form and stand in no address; a kind, a digest and a place may.
+    """
+    asked: Mapping[str, str] = request.query_params
+    if request.method == "POST":
+        asked = {
+            name: one(value, name) for value in [await form_of(request, person)] for name in value
+        }
     words = {name: asked.get(name, "").strip()[:_WORD] for name in ("kind", "actor", "text")}
-    before = asked.get("before", "")
-    log = Log(person, request.app.state.node.address)
+    before, log = asked.get("before", ""), Log(person, request.app.state.node.address)
+    personal = any(map(holds_citizen_number, words.values()))
     found = await log.search(
-        Wanted(**words), int(before[:18]) if before.isascii() and before.isdecimal() else None
+        # Nobody's number is in the log, and it is not looked for either.
+        Wanted(kind="", actor="", text="") if personal else Wanted(**words),
+        int(before[:18]) if before.isascii() and before.isdecimal() else None,
     )
-    further = {**{name: word for name, word in words.items() if word}, "before": found.reached}
     return page(
         request,
         "auditor/log.html",
         found=found,
         kinds=KINDS,
-        wanted=words,
-        further=urlencode(further),
+        wanted=dict.fromkeys(words, "") if personal else words,
+        personal=personal,
+        switchable=request.method == "GET",
     )
 
 
@@ -122,12 +135,12 @@ async def seal(request: Request, person: Person) -> Response:
         since=held.start_time.ToDatetime(UTC),
         until=held.end_time.ToDatetime(UTC),
         events=[
-            (one, EVENTS.get(one.kind, (one.kind, one.kind)), one.event_time.ToDatetime(UTC))
-            for one in await ask.life(held.name)
+            (step, EVENTS.get(step.kind, (step.kind, step.kind)), step.event_time.ToDatetime(UTC))
+            for step in await ask.life(held.name)
         ],
         uses=[
-            (one, USES.get(one.state, USE_OPEN), _format(one.format), one.seal_time.ToDatetime(UTC))
-            for one in uses.sealings
+            (use, USES.get(use.state, USE_OPEN), _format(use.format), use.seal_time.ToDatetime(UTC))
+            for use in uses.sealings
         ],
         following=uses.next_page_token,
     )
@@ -145,10 +158,11 @@ def _file(content: bytes, name: str, kind: str) -> Response:
 _RECORD: Final = "/audit/log/{index:int}"
 ROUTES: Final = (
     Route("/audit", overview, methods=["GET"]),
-    Route("/audit/log", search, methods=["GET"]),
+    Route("/audit/log", search, methods=["GET", "POST"]),
     Route(_RECORD, record, methods=["GET"]),
     Route(f"{_RECORD}/leaf", leaf, methods=["GET"]),
     Route(f"{_RECORD}/proof", proof, methods=["GET"]),
     Route("/audit/seals", seals, methods=["GET"]),
     Route("/audit/seals/{department}/{seal}", seal, methods=["GET"]),
+    *CHECKING,
 )

@@ -36,12 +36,21 @@ KINDS: Final = {
     "person_signed_in": ("Sign-in", "登录"),
     "person_signed_out": ("Sign-out", "退出登录"),
     "account_created": ("Account made", "开立账户"),
+    "account_reset": ("Account reset", "重置账户"),
+    "account_changed": ("Account changed", "变更账户"),
     "account_enrolled": ("Account enrolled", "激活账户"),
     "account_disabled": ("Account disabled", "停用账户"),
+    "account_credentials_changed": ("Way to sign in changed", "变更登录方式"),
     "sign_in_refused": ("Refused sign-in", "被拒绝的登录"),
+    "act_asked": ("Act asked for", "发起双人操作"),
+    "act_confirmed": ("Act confirmed", "确认双人操作"),
+    "act_declined": ("Act declined", "驳回双人操作"),
     "certificate_revoked": ("Certificate revoked", "吊销系统证书"),
     "witness_registered": ("Witness registered", "登记见证方"),
     "salts_erased": ("Salts erased", "清除盐值"),
+    "quality_measured": ("Quality measured", "测量数据质量"),
+    "directory_synced": ("Directory synced", "同步目录"),
+    "sync_reject_settled": ("Rejected row settled", "处理拒收的行"),
     "system_enrolled": ("System enrolled", "登记系统"),
 }
 #: By state: colour, English, Chinese.
@@ -69,3 +78,25 @@ USES: Final = {
     seal_pb2.SEALING_STATE_FAILED: ("red", "Failed", "失败"),
 }
 USE_OPEN: Final = ("amber", "Not finished", "未完成")
+
+#: Of one check: colour, English, Chinese.
+OUTCOMES: Final = {
+    "PASSED": ("green", "passed", "通过"),
+    "FAILED": ("red", "failed", "未通过"),
+    "INDETERMINATE": ("amber", "open", "未定"),
+}
+#: Of verifying the whole log.
+WORKS: Final = {
+    "": ("amber", "Under way", "进行中"),
+    "PASSED": ("green", "The log is whole", "日志完整"),
+    "FAILED": ("red", "The log is not what was signed", "日志与签名不符"),
+    "STOPPED": ("amber", "Not finished", "未完成"),
+}
+#: How two departments stand about one record.
+SIDES: Final = {
+    "agree": ("green", "They agree", "双方一致"),
+    "differ": ("red", "They differ", "双方不一致"),
+    "first_only": ("amber", "Only the first shows it", "仅甲方出示"),
+    "second_only": ("amber", "Only the second shows it", "仅乙方出示"),
+    "neither": ("amber", "Neither shows it", "双方均未出示"),
+}

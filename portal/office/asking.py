@@ -1,154 +1,168 @@
-"""What the administrator's pages ask of the services, as the person themself."""
+"""What the administrator's pages ask of the services, as the person themself.
+
+One page asks each service once or twice, however long its lists are: what departments and resources
+are called is asked for all of them together.
+"""
 
 from __future__ import annotations
 
-import uuid
+import asyncio
+from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import Any, Final
 
-from accounts.v1 import accounts_pb2, accounts_pb2_grpc
+import grpc
+
+from accounts.v1 import accounts_pb2_grpc
 from exchange.v1 import (
     catalog_pb2,
     catalog_pb2_grpc,
     deadlines_pb2,
     deadlines_pb2_grpc,
-    grants_pb2,
     grants_pb2_grpc,
-    oversight_pb2,
+    lists_pb2_grpc,
     oversight_pb2_grpc,
+    spatial_pb2_grpc,
+    systems_pb2_grpc,
 )
+from licenses.v1 import materials_pb2_grpc
 from portal.node import told
 from portal.sessions.keeping import Person
+from seal.v1 import seal_pb2_grpc, trust_pb2_grpc
 
 SECONDS: Final = 30
 PAGE: Final = 20
-GREATEST_GRANTS: Final = 10_000
 EVERYBODY: Final = "departments/-"
+GREATEST: Final = 1000
 
 
 class Asking:
-    """One person's questions."""
+    """One person's questions and acts."""
 
     def __init__(self, person: Person, node: str) -> None:
-        channel = person.channel(node)
-        self._grants: Any = grants_pb2_grpc.GrantServiceStub(channel)
-        self._deadlines: Any = deadlines_pb2_grpc.DeadlineServiceStub(channel)
-        self._catalog: Any = catalog_pb2_grpc.CatalogServiceStub(channel)
-        self._oversight: Any = oversight_pb2_grpc.OversightServiceStub(channel)
-        self._accounts: Any = accounts_pb2_grpc.AccountServiceStub(channel)
+        self.person = person
+        self._channel: grpc.aio.Channel = person.channel(node)
+        self._departments: asyncio.Task[dict[str, catalog_pb2.Department]] | None = None
+
+    @cached_property
+    def accounts(self) -> Any:
+        """Stub of AccountService; the others likewise of the service of their name."""
+        return accounts_pb2_grpc.AccountServiceStub(self._channel)
+
+    @cached_property
+    def catalog(self) -> Any:
+        """See `accounts`."""
+        return catalog_pb2_grpc.CatalogServiceStub(self._channel)
+
+    @cached_property
+    def clocks(self) -> Any:
+        """See `accounts`."""
+        return deadlines_pb2_grpc.DeadlineServiceStub(self._channel)
+
+    @cached_property
+    def grants(self) -> Any:
+        """See `accounts`."""
+        return grants_pb2_grpc.GrantServiceStub(self._channel)
+
+    @cached_property
+    def lists(self) -> Any:
+        """See `accounts`."""
+        return lists_pb2_grpc.ListServiceStub(self._channel)
+
+    @cached_property
+    def materials(self) -> Any:
+        """See `accounts`."""
+        return materials_pb2_grpc.MaterialServiceStub(self._channel)
+
+    @cached_property
+    def oversight(self) -> Any:
+        """See `accounts`."""
+        return oversight_pb2_grpc.OversightServiceStub(self._channel)
+
+    @cached_property
+    def seals(self) -> Any:
+        """See `accounts`."""
+        return seal_pb2_grpc.SealServiceStub(self._channel)
+
+    @cached_property
+    def spatial(self) -> Any:
+        """See `accounts`."""
+        return spatial_pb2_grpc.SpatialServiceStub(self._channel)
+
+    @cached_property
+    def systems(self) -> Any:
+        """See `accounts`."""
+        return systems_pb2_grpc.SystemServiceStub(self._channel)
+
+    @cached_property
+    def trust(self) -> Any:
+        """See `accounts`."""
+        return trust_pb2_grpc.TrustServiceStub(self._channel)
+
+    async def tell(self, method: Any, asked: Any) -> Any:
+        """What a method answers. Raises the domain error that the service told."""
+        return await told(method(asked, timeout=SECONDS))
+
+    async def all_departments(self) -> dict[str, catalog_pb2.Department]:
+        """The departments, by name; asked once for a page."""
+        if self._departments is None:
+            self._departments = asyncio.ensure_future(self._read_departments())
+        return await self._departments
 
     async def departments(self) -> dict[str, str]:
-        """What departments are called."""
+        """What departments are called, by name."""
+        return {name: one.display_name for name, one in (await self.all_departments()).items()}
+
+    async def _read_departments(self) -> dict[str, catalog_pb2.Department]:
         found, token = {}, ""
         while True:
-            page = await told(
-                self._catalog.ListDepartments(
-                    catalog_pb2.ListDepartmentsRequest(page_size=1000, page_token=token),
-                    timeout=SECONDS,
-                )
-            )
-            found.update({one.name: one.display_name for one in page.departments})
+            asked = catalog_pb2.ListDepartmentsRequest(page_size=GREATEST, page_token=token)
+            page = await self.tell(self.catalog.ListDepartments, asked)
+            found.update({one.name: one for one in page.departments})
             token = page.next_page_token
             if not token:
                 return found
+
+    async def titles(self, names: Iterable[str]) -> Mapping[str, str]:
+        """What resources and service items are called, by name."""
+        wanted = sorted({*names} - {""})[:GREATEST]
+        if not wanted:
+            return {}
+        asked = catalog_pb2.GetTitlesRequest(names=wanted)
+        answer = await self.tell(self.catalog.GetTitles, asked)
+        found: Mapping[str, str] = answer.titles
+        return found
+
+    async def resource(self, name: str) -> catalog_pb2.DataResource:
+        """One resource."""
+        asked = catalog_pb2.GetDataResourceRequest(name=name)
+        found: catalog_pb2.DataResource = (
+            await self.tell(self.catalog.GetDataResource, asked)
+        ).resource
+        return found
 
     async def deadlines(
         self, *, subject: str = "", late: bool = False, token: str = "", size: int = PAGE
     ) -> Any:
         """A page of what has to be done, whoever has to."""
-        return await told(
-            self._deadlines.ListDeadlines(
-                deadlines_pb2.ListDeadlinesRequest(
-                    parent=EVERYBODY,
-                    subject=subject,
-                    open_only=not subject,
-                    late_only=late,
-                    page_size=size,
-                    page_token=token,
-                ),
-                timeout=SECONDS,
-            )
+        asked = deadlines_pb2.ListDeadlinesRequest(
+            parent=EVERYBODY,
+            subject=subject,
+            open_only=not subject,
+            late_only=late,
+            page_size=size,
+            page_token=token,
         )
+        return await self.tell(self.clocks.ListDeadlines, asked)
 
-    async def requests(self, token: str = "") -> Any:
-        """A page of access requests."""
-        return await told(
-            self._grants.ListAccessRequests(
-                grants_pb2.ListAccessRequestsRequest(
-                    parent=EVERYBODY, page_size=PAGE, page_token=token
-                ),
-                timeout=SECONDS,
-            )
-        )
-
-    async def request(self, name: str) -> grants_pb2.AccessRequest:
-        """One access request."""
-        asked = grants_pb2.GetAccessRequestRequest(name=name)
-        answer = await told(self._grants.GetAccessRequest(asked, timeout=SECONDS))
-        found: grants_pb2.AccessRequest = answer.access_request
-        return found
-
-    async def search(self, words: str, *, department: str, stale: bool, token: str) -> Any:
-        """A page of the catalog: what has the words, or all resources where none are given."""
-        kind = catalog_pb2.CATALOG_KIND_RESOURCE
-        return await told(
-            self._catalog.SearchCatalog(
-                catalog_pb2.SearchCatalogRequest(
-                    query=words,
-                    department=department,
-                    stale_only=stale,
-                    kind=catalog_pb2.CATALOG_KIND_UNSPECIFIED if words else kind,
-                    page_size=PAGE,
-                    page_token=token,
-                ),
-                timeout=SECONDS,
-            )
-        )
-
-    async def resource(self, name: str) -> catalog_pb2.DataResource:
-        """One resource."""
-        asked = catalog_pb2.GetDataResourceRequest(name=name)
-        answer = await told(self._catalog.GetDataResource(asked, timeout=SECONDS))
-        found: catalog_pb2.DataResource = answer.resource
-        return found
-
-    async def uses(self) -> tuple[list[oversight_pb2.GrantUse], bool]:
-        """How grants were used in the last 90 days, and whether there are more grants."""
-        found: list[oversight_pb2.GrantUse] = []
-        token = ""
-        while len(found) < GREATEST_GRANTS:
-            page = await told(
-                self._oversight.ReportGrantUse(
-                    oversight_pb2.ReportGrantUseRequest(
-                        parent=EVERYBODY, page_size=1000, page_token=token
-                    ),
-                    timeout=SECONDS,
-                )
-            )
-            found.extend(page.grants)
-            token = page.next_page_token
-            if not token:
-                break
-        return found, bool(token)
-
-    async def accounts(self, token: str = "") -> Any:
-        """A page of the accounts of departments."""
-        return await told(
-            self._accounts.ListAccounts(
-                accounts_pb2.ListAccountsRequest(page_size=PAGE, page_token=token),
-                timeout=SECONDS,
-            )
-        )
-
-    async def disable(self, name: str, reason: str) -> None:
-        """End an account."""
-        asked = accounts_pb2.DisableAccountRequest(
-            name=name, reason=reason, request_id=str(uuid.uuid4())
-        )
-        await told(self._accounts.DisableAccount(asked, timeout=SECONDS))
-
-    async def invite(self, code: str, name: str, request_id: str) -> Any:
-        """Make the account of an applicant who was identified."""
-        asked = accounts_pb2.CreateApplicantAccountRequest(
-            holder_code=code, display_name=name, request_id=request_id
-        )
-        return await told(self._accounts.CreateApplicantAccount(asked, timeout=SECONDS))
+    async def is_above(self, source: str) -> bool:
+        """Whether the person's department is the source, or stands above it."""
+        held, name = await self.all_departments(), source
+        for _ in range(8):  # at most six stand above each other
+            if name == self.person.department:
+                return True
+            one = held.get(name)
+            name = one.parent if one is not None else ""
+            if not name:
+                return False
+        return False

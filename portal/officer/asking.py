@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from exchange.v1 import (
@@ -13,9 +14,14 @@ from exchange.v1 import (
     delivery_pb2_grpc,
     inquiries_pb2,
     inquiries_pb2_grpc,
+    quality_pb2,
+    quality_pb2_grpc,
+    syncing_pb2,
+    syncing_pb2_grpc,
 )
 from portal.node import told
 from portal.sessions.keeping import Person
+from portal.uploads import File
 
 SECONDS: Final = 30
 PAGE: Final = 50
@@ -31,6 +37,13 @@ class Asking:
         self._corrections: Any = corrections_pb2_grpc.CorrectionServiceStub(channel)
         self._inquiries: Any = inquiries_pb2_grpc.InquiryServiceStub(channel)
         self._delivery: Any = delivery_pb2_grpc.DeliveryServiceStub(channel)
+        self._quality: Any = quality_pb2_grpc.QualityServiceStub(channel)
+        self._syncing: Any = syncing_pb2_grpc.SyncServiceStub(channel)
+
+    @property
+    def catalog(self) -> Any:
+        """The catalog's stub; its calls go through `told`."""
+        return self._catalog
 
     async def resources(self, token: str = "") -> Any:
         """A page of the department's own resources."""
@@ -38,6 +51,16 @@ class Asking:
             parent=self._department, page_size=PAGE, page_token=token
         )
         return await told(self._catalog.ListDataResources(asked, timeout=SECONDS))
+
+    async def titles(self, names: Iterable[str]) -> Mapping[str, str]:
+        """What resources are called, by name."""
+        wanted = sorted({*names})
+        if not wanted:
+            return {}
+        asked = catalog_pb2.GetTitlesRequest(names=wanted)
+        answer = await told(self._catalog.GetTitles(asked, timeout=SECONDS))
+        found: Mapping[str, str] = answer.titles
+        return found
 
     async def resource(self, name: str) -> catalog_pb2.DataResource:
         """A resource."""
@@ -93,10 +116,95 @@ class Asking:
         found: inquiries_pb2.Inquiry = answer.inquiry
         return found
 
-    async def answer_inquiry(self, name: str, answer: str, request_id: str) -> None:
+    async def send_inquiry(
+        self, *, recipient: str, title: str, text: str, files: Sequence[File], request_id: str
+    ) -> str:
+        """Ask another department; the inquiry's name."""
+        asked = inquiries_pb2.SendInquiryRequest(
+            recipient=recipient,
+            title=title,
+            text=text,
+            attachments=await self._uploaded(files, request_id),
+            request_id=request_id,
+        )
+        answer = await told(self._inquiries.SendInquiry(asked, timeout=SECONDS))
+        return str(answer.inquiry.name)
+
+    async def answer_inquiry(
+        self, name: str, answer: str, files: Sequence[File], request_id: str
+    ) -> None:
         """Answer a question of another department."""
-        asked = inquiries_pb2.AnswerInquiryRequest(name=name, answer=answer, request_id=request_id)
+        asked = inquiries_pb2.AnswerInquiryRequest(
+            name=name,
+            answer=answer,
+            attachments=await self._uploaded(files, request_id),
+            request_id=request_id,
+        )
         await told(self._inquiries.AnswerInquiry(asked, timeout=SECONDS))
+
+    async def end_inquiry(self, name: str, *, closes: bool, request_id: str) -> None:
+        """Say that an answer is enough, or take a question back."""
+        if closes:
+            closed = inquiries_pb2.CloseInquiryRequest(name=name, request_id=request_id)
+            await told(self._inquiries.CloseInquiry(closed, timeout=SECONDS))
+            return
+        taken = inquiries_pb2.WithdrawInquiryRequest(name=name, request_id=request_id)
+        await told(self._inquiries.WithdrawInquiry(taken, timeout=SECONDS))
+
+    async def _uploaded(self, files: Sequence[File], request_id: str) -> list[str]:
+        """Names of files that are held now. A repeat holds nothing anew."""
+        names = []
+        for place, file in enumerate(files):
+            asked = inquiries_pb2.UploadAttachmentRequest(
+                file_name=file.name,
+                media_type=file.media_type,
+                content=file.content,
+                request_id=f"{request_id}-{place}",
+            )
+            answer = await told(self._inquiries.UploadAttachment(asked, timeout=SECONDS))
+            names.append(answer.attachment.name)
+        return names
+
+    async def attachment(self, name: str) -> Any:
+        """A file with its content."""
+        asked = inquiries_pb2.DownloadAttachmentRequest(name=name)
+        return await told(self._inquiries.DownloadAttachment(asked, timeout=SECONDS))
+
+    async def quality(self, resource: str) -> quality_pb2.Quality:
+        """What is known of a resource's quality."""
+        asked = quality_pb2.GetQualityRequest(resource=resource)
+        answer = await told(self._quality.GetQuality(asked, timeout=SECONDS))
+        found: quality_pb2.Quality = answer.quality
+        return found
+
+    async def measure(self, resource: str, request_id: str) -> None:
+        """Begin to measure it."""
+        asked = quality_pb2.MeasureQualityRequest(resource=resource, request_id=request_id)
+        await told(self._quality.MeasureQuality(asked, timeout=SECONDS))
+
+    async def runs(self, token: str = "") -> Any:
+        """A page of the department's sync runs."""
+        asked = syncing_pb2.ListSyncRunsRequest(
+            parent=self._department, page_size=PAGE, page_token=token
+        )
+        return await told(self._syncing.ListSyncRuns(asked, timeout=SECONDS))
+
+    async def run(self, name: str) -> syncing_pb2.SyncRun:
+        """One of them, with its rejects."""
+        asked = syncing_pb2.GetSyncRunRequest(name=name)
+        answer = await told(self._syncing.GetSyncRun(asked, timeout=SECONDS))
+        found: syncing_pb2.SyncRun = answer.run
+        return found
+
+    async def settle(self, name: str, *, fixed: bool, request_id: str) -> None:
+        """A reject was corrected and taken, or is given up."""
+        state = (
+            syncing_pb2.SYNC_REJECT_STATE_FIXED
+            if fixed
+            else syncing_pb2.SYNC_REJECT_STATE_DISMISSED
+        )
+        asked = syncing_pb2.SettleSyncRejectRequest(name=name, state=state, request_id=request_id)
+        await told(self._syncing.SettleSyncReject(asked, timeout=SECONDS))
 
     async def subscriptions(self, token: str = "") -> Any:
         """A page of the department's subscriptions."""
@@ -117,8 +225,23 @@ class Asking:
         asked = delivery_pb2.ListDeadLettersRequest(parent=name, page_size=PAGE, page_token=token)
         return await told(self._delivery.ListDeadLetters(asked, timeout=SECONDS))
 
-    async def replay(self, name: str, request_id: str) -> int:
-        """Deliver again what is open; how many."""
-        asked = delivery_pb2.ReplayDeadLettersRequest(parent=name, request_id=request_id)
-        answer = await told(self._delivery.ReplayDeadLetters(asked, timeout=SECONDS))
-        return len(answer.dead_letters)
+    async def dead_letter(self, name: str) -> Any:
+        """One of them with its change, as the grant shows that now; it is a record of the log."""
+        asked = delivery_pb2.GetDeadLetterRequest(name=name)
+        return await told(self._delivery.GetDeadLetter(asked, timeout=SECONDS))
+
+    async def replay(self, name: str, offsets: Sequence[int], request_id: str) -> None:
+        """Deliver again these, or all that are open."""
+        asked = delivery_pb2.ReplayDeadLettersRequest(
+            parent=name, offsets=offsets, request_id=request_id
+        )
+        await told(self._delivery.ReplayDeadLetters(asked, timeout=SECONDS))
+
+    async def give_up(
+        self, name: str, offsets: Sequence[int], reason: str, request_id: str
+    ) -> None:
+        """Give these up."""
+        asked = delivery_pb2.CloseDeadLettersRequest(
+            parent=name, offsets=offsets, reason=reason, request_id=request_id
+        )
+        await told(self._delivery.CloseDeadLetters(asked, timeout=SECONDS))

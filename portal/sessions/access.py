@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from portal.sessions.keeping import (
     COOKIE,
-    PERSON,
+    SCOPE_PERSON,
     Person,
     Sessions,
     check_form_token,
@@ -44,7 +44,7 @@ class Recognising:
         if scope["type"] == "http" and not scope["path"].startswith("/static/"):
             request = Request(scope)
             cookie = request.cookies.get(COOKIE, "")
-            scope[PERSON] = await self._sessions.find(cookie) if cookie else None
+            scope[SCOPE_PERSON] = await self._sessions.find(cookie) if cookie else None
         await self._app(scope, receive, send)
 
 
@@ -77,9 +77,11 @@ def own_page(path: str) -> str:
     return path if _PAGE.fullmatch(path) and "//" not in path else ""
 
 
-async def form_of(request: Request, person: Person) -> Mapping[str, list[str]]:
+async def form_of(
+    request: Request, person: Person, *, fields: int = GREATEST_FIELDS
+) -> Mapping[str, list[str]]:
     """The fields of a form that the session's own page sent. Raises as `check_form_token`."""
-    async with request.form(max_files=0, max_fields=GREATEST_FIELDS, max_part_size=65_536) as form:
+    async with request.form(max_files=0, max_fields=fields, max_part_size=65_536) as form:
         check_form_token(person, form.get("token"))
         found: dict[str, list[str]] = {}
         for name, value in form.multi_items():

@@ -1,5 +1,5 @@
 // Names the chosen file, takes one that is dropped, and says that work is under way. Without this
-// script the form works all the same.
+// script the forms work all the same.
 "use strict";
 for (const form of document.querySelectorAll("form[data-drop]")) {
   const input = form.querySelector("input[type=file]");
@@ -13,9 +13,17 @@ for (const form of document.querySelectorAll("form[data-drop]")) {
     form.classList.remove("over");
     if (event.dataTransfer.files.length) { input.files = event.dataTransfer.files; name(); }
   });
+}
+for (const form of document.querySelectorAll("form[data-working]")) {
+  const button = form.querySelector("button[type=submit]");
+  const words = button.textContent;
   form.addEventListener("submit", () => {
-    const button = form.querySelector("button[type=submit]");
     button.setAttribute("aria-busy", "true");
     button.textContent = form.dataset.working;
+  });
+  // A page that comes back from the browser's memory is not at work any more.
+  window.addEventListener("pageshow", () => {
+    button.removeAttribute("aria-busy");
+    button.textContent = words;
   });
 }

@@ -1,7 +1,8 @@
 """A verdict as a layman reads it: one colour, one word, one sentence; then who, when, and why.
 
 Green says that it may be relied upon today. Amber says that it may not be without more: it held
-when it was signed and does no longer, or not enough is known. Red says that it is false.
+when it was signed and does no longer, not enough is known, or it is for somebody else. Red says
+that it is false, or that what it shows is over for good.
 """
 
 from __future__ import annotations
@@ -33,6 +34,14 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A fact with its name."""
+
+    name: Told
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckSeen:
     """One check: what was asked, and what was found."""
 
@@ -55,14 +64,14 @@ class SignatureSeen:
     format: str
     signing_time: datetime | None
     proved_time: datetime | None
-    trust: tuple[str, ...]
+    trust: tuple[Told, ...]
     now: Told
     checks: tuple[CheckSeen, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What the page tells of a document."""
+    """What the page tells of a document, a code or a record."""
 
     light: Light
     word: Told
@@ -72,7 +81,14 @@ class Answer:
     sub_indication: str
     document_format: str
     checks: tuple[CheckSeen, ...]
-    signatures: tuple[SignatureSeen, ...]
+    signatures: tuple[SignatureSeen, ...] = ()
+    #: What whoever reads it has to do themself.
+    advice: tuple[Told, ...] = ()
+    #: What the holder chose to show.
+    shown: tuple[Row, ...] = ()
+    facts: tuple[Row, ...] = ()
+    #: The hash of the log's leaf that tells of this look, hex; empty where it tells of none.
+    trace: str = ""
 
 
 _WORDS = {
@@ -90,7 +106,7 @@ _LIGHTS: Mapping[int, Light] = {
 
 def answer_of(verdict: seal_pb2.Verdict) -> Answer:
     """The answer for a verdict: as of today where the document held when it was signed."""
-    light = _light(verdict.indication)
+    light = light_of(verdict.indication)
     word = _WORDS[light]
     if light is Light.GREEN and verdict.now.indication != seal_pb2.INDICATION_PASSED:
         light, word = Light.AMBER, _ENDED
@@ -102,30 +118,31 @@ def answer_of(verdict: seal_pb2.Verdict) -> Answer:
         reason=verdict.reason,
         sub_indication=verdict.sub_indication,
         document_format=verdict.document_format,
-        checks=_checks(verdict.checks),
+        checks=checks_seen(verdict.checks),
         signatures=tuple(map(_signature, verdict.signatures)),
     )
 
 
 def _signature(report: seal_pb2.SignatureReport) -> SignatureSeen:
     return SignatureSeen(
-        light=_light(report.indication),
-        seal_name=report.seal_name,
+        light=light_of(report.indication),
+        seal_name=report.seal_name or _common_name(report.certificate.subject),
         signer=report.certificate.subject or report.signer,
         issuer=report.certificate.issuer,
         format=report.format,
         signing_time=_at(report.signing_time) if report.HasField("signing_time") else None,
         proved_time=_at(report.proved_time) if report.HasField("proved_time") else None,
-        trust=tuple(dict.fromkeys(f"{one.source or '—'} → {one.anchor}" for one in report.trust)),
+        trust=tuple(dict.fromkeys(map(_rest, report.trust))),
         now=_now(report.now),
-        checks=_checks(report.checks),
+        checks=checks_seen(report.checks),
     )
 
 
-def _checks(found: Sequence[seal_pb2.Check]) -> tuple[CheckSeen, ...]:
+def checks_seen(found: Sequence[seal_pb2.Check]) -> tuple[CheckSeen, ...]:
+    """The checks of a verdict, in their order."""
     return tuple(
         CheckSeen(
-            light=_light(one.indication),
+            light=light_of(one.indication),
             notice=one.notice,
             title=Told(en=one.title or one.name, zh=one.title_zh or one.name),
             detail=Told(en=one.detail, zh=one.detail_zh),
@@ -136,11 +153,24 @@ def _checks(found: Sequence[seal_pb2.Check]) -> tuple[CheckSeen, ...]:
     )
 
 
+def _rest(trust: seal_pb2.TrustBasis) -> Told:
+    source = trust.source or "—"
+    own = "本节点" if source == "this node" else source
+    return Told(en=f"{source} → {trust.anchor}", zh=f"{own} → {trust.anchor}")
+
+
+def _common_name(subject: str) -> str:
+    """Of a subject as `C=CN,O=…,CN=…`, what people call it; "" where it has no such part."""
+    parts = [part.partition("=") for part in subject.split(",")]
+    return next((value for key, _, value in reversed(parts) if key.strip() == "CN"), "")
+
+
 def _now(standing: seal_pb2.Standing) -> Told:
     return Told(en=standing.summary, zh=standing.summary_zh)
 
 
-def _light(indication: int) -> Light:
+def light_of(indication: int) -> Light:
+    """The colour of an indication; what is none is amber."""
     return _LIGHTS.get(indication, Light.AMBER)
 
 

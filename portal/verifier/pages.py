@@ -1,47 +1,205 @@
-"""The verifier's pages: one to drop a file on, one with the answer.
+"""The verifier's pages: one that takes a code, a QR code or a file, and one with the answer.
 
-What is sent is judged and forgotten: it is kept in no folder, and its name in no address or log.
+1. What is sent is judged and forgotten: it is kept in no folder, and neither its name nor a code
+   stands in an address or a log. A file that is larger than memory should hold waits on disk while
+   it is judged, without a name.
+2. A visitor is nobody the node knows: what they learn of a license is what the node tells the
+   portal, and the holder sees the look as a visitor's.
+3. Who asks too much is told so before anything is read (`limits`).
 """
 
 from __future__ import annotations
 
+import asyncio
+import re
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Final
 
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from portal.node import PART, NodeLink
-from portal.pages import page
-from portal.verifier.model import answer_of
-from runtime.errors import InvalidArgument
+from portal.pages import language_of, page, picture
+from portal.verifier.asking import GREATEST_LICENSE, Asking, is_offline
+from portal.verifier.coded import answer_to_code, with_license
+from portal.verifier.limits import Visitors
+from portal.verifier.model import Answer, Light, answer_of
+from portal.verifier.offline import OfflinePages
+from portal.verifier.pictures import GREATEST_DRAWN, Drawing, Shown
+from portal.verifier.recorded import answer_to_record
+from runtime.errors import DomainError, InvalidArgument
 
 LONGEST_NAME: Final = 200
+LONGEST_CODE: Final = 8_000
+LONGEST_PURPOSE: Final = 200
+GREATEST_RECORD: Final = 3 * 1024 * 1024
 _FIELD: Final = "document"
+_HEAD: Final = 64
+_IN_VAIN: Final = frozenset({"CODE_UNKNOWN", "FOREIGN_KEY", "SIGNATURE_WRONG", "QR_UNREADABLE"})
+#: Which field a refusal is about, if not the code.
+_FIELDS: Final = {"BAD_TEXT": "purpose", "BAD_HOLDER_CODE": "card"}
+_CODE: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z \t-]{20,48}")
+#: How every identifier of GB/T 36904 begins.
+_IDENTIFIER: Final = "1.2.156.3005.2"
+_PHOTOS: Final = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"RIFF")
+
+
+class Verifying:
+    """What the pages share: the questions, the bounds, and who draws."""
+
+    def __init__(self, node: NodeLink) -> None:
+        self.node = node
+        self.asking = Asking(node)
+        self.visitors = Visitors()
+        self.drawing = Drawing()
+        self.offline = OfflinePages(self.asking)
 
 
 async def ask(request: Request) -> Response:
-    """The page to drop a file on."""
-    return page(request, "verifier/ask.html")
+    """The page that takes a code or a file."""
+    return page(request, "verifier/ask.html", code="", purpose="")
 
 
-async def judge(request: Request) -> Response:
+async def judge_code(request: Request) -> Response:
+    """The answer to a code that was typed or scanned."""
+    room = _room(request)
+    address = _address(request)
+    room.visitors.begin(address, code=True)
+    async with request.form(max_files=0, max_fields=4) as form:
+        code, purpose = _text(form, "code", LONGEST_CODE), _text(form, "purpose", LONGEST_PURPOSE)
+        card = _text(form, "card", 40).upper()
+    try:
+        _check_code(code)
+        found = await room.asking.code(code, purpose, card, room.visitors.word(address))
+    except InvalidArgument as error:
+        # What they typed stands there again, but for the number of a person.
+        typed = "" if is_offline(code) else code
+        return page(
+            request, "verifier/ask.html", status=422, error=error, code=typed, purpose=purpose,
+            wrong=_FIELDS.get(error.reason, "code"), switchable=False,
+        )  # fmt: skip
+    if found.verdict.sub_indication in _IN_VAIN:
+        room.visitors.in_vain(address)
+    names = await room.asking.names(found.license_type_display_name)
+    english = language_of(request) == "en"
+    answer = answer_to_code(found, names, english=english, card_seen=bool(card))
+    return _answered(request, answer, kind="qr" if is_offline(code) else "code")
+
+
+async def judge_file(request: Request) -> Response:
     """The answer to a file that was sent."""
-    node: NodeLink = request.app.state.node
-    async with request.form(max_files=1, max_fields=1) as form:
+    room = _room(request)
+    address = _address(request)
+    room.visitors.begin(address)
+    async with room.visitors.file(), request.form(max_files=1, max_fields=2) as form:
         document = form.get(_FIELD)
         if not isinstance(document, UploadFile) or not document.size:
             raise InvalidArgument(
-                "choose a file first: an OFD, a PDF, a seal (.esl) or an evidence bundle",
+                "choose a file first: an OFD, a PDF, a receipt, a seal (.esl) or a bundle of "
+                "evidence",
                 reason="FILE_REQUIRED",
-                message_zh="请先选择文件：OFD、PDF、印章文件（.esl）或证据包",
+                message_zh="请先选择文件：OFD、PDF、回执、印章文件（.esl）或证据包",
             )
-        verdict = await node.verify_document(document.size, _parts(document))
-        name = (document.filename or "")[:LONGEST_NAME]
-        size = document.size
-    return page(request, "verifier/answer.html", answer=answer_of(verdict), name=name, size=size)
+        purpose = _text(form, "purpose", LONGEST_PURPOSE)
+        name, size = (document.filename or "")[:LONGEST_NAME], document.size
+        head = await document.read(_HEAD)
+        await document.seek(0)
+        if head.startswith(_PHOTOS):
+            raise InvalidArgument(
+                "this is a photo: only sealed files and receipts can be verified so; to read a "
+                "QR code from a picture, choose it under “Scan a code”",
+                reason="PHOTO_NOT_VERIFIED",
+                message_zh="这是一张图片：此处只核验签章文件和回执；如需识别图片中的二维码，请在“扫码”处选择图片",
+            )
+        english = language_of(request) == "en"
+        if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
+            found = await room.asking.record(await document.read(GREATEST_RECORD + 1))
+            answer = answer_to_record(found, english=english)
+            return _answered(request, answer, kind="record", name=name, size=size)
+        answer, shown = await _judged(
+            room, document, purpose, room.visitors.word(address), english=english
+        )
+    return _answered(request, answer, kind="file", name=name, size=size, shown=shown)
+
+
+def _check_code(code: str) -> None:
+    """Raises InvalidArgument: CODE_REQUIRED, IDENTIFIER_SCANNED, NOT_A_CODE."""
+    if not code:
+        raise InvalidArgument(
+            "scan a code, or type the one that you were shown",
+            reason="CODE_REQUIRED",
+            message_zh="请扫描二维码，或输入对方出示的亮证码",
+        )
+    if code.startswith(_IDENTIFIER):
+        raise InvalidArgument(
+            "this is the identifier that is printed on the license, and proves nothing: ask the "
+            "holder to present the license, or verify its file",
+            reason="IDENTIFIER_SCANNED",
+            message_zh="这是印在证照上的标识，任何人都可以抄录：请持证人出示亮证码，或核验证照文件",
+        )
+    if not is_offline(code) and not _CODE.fullmatch(code):
+        raise InvalidArgument(
+            "this is no code of a license: one has 26 letters and digits",
+            reason="NOT_A_CODE",
+            message_zh="这不是亮证码：亮证码为 26 位字母和数字",
+        )
+
+
+async def offline(request: Request) -> Response:
+    """The page that verifies without a network, as one file, of this moment."""
+    room = _room(request)
+    room.visitors.begin(_address(request))
+    text = await room.offline.page(language_of(request))
+    headers = {"Content-Disposition": 'attachment; filename="tongban-verify.html"'}
+    return Response(text, media_type="text/html; charset=utf-8", headers=headers)
+
+
+async def _judged(
+    room: Verifying, document: UploadFile, purpose: str, visitor: str, *, english: bool
+) -> tuple[Answer, Shown]:
+    """Seal, picture, and where it is a license of this node, what that is worth now."""
+    size = document.size or 0
+    verdict = await room.node.verify_document(size, _parts(document))
+    answer = answer_of(verdict)
+    if size > GREATEST_DRAWN:
+        return answer, Shown(reason="PICTURE_NONE")
+    await document.seek(0)
+    data = await document.read(size)
+    drawing = asyncio.create_task(room.drawing.first_page(data))
+    try:
+        if answer.light is not Light.RED and size <= GREATEST_LICENSE:
+            found = await room.asking.license(data, purpose, visitor)
+            answer = with_license(answer, found, english=english, asked=bool(purpose))
+    except DomainError:
+        drawing.cancel()
+        raise
+    return answer, await drawing
+
+
+def _answered(
+    request: Request,
+    answer: Answer,
+    *,
+    kind: str,
+    name: str = "",
+    size: int = 0,
+    shown: Shown | None = None,
+) -> Response:
+    return page(
+        request,
+        "verifier/answer.html",
+        answer=answer,
+        kind=kind,
+        name=name,
+        size=size,
+        shown=shown,
+        picture=picture(shown.picture) if shown and shown.picture else "",
+        at=datetime.now(UTC),
+        host=request.url.netloc,
+    )
 
 
 async def _parts(document: UploadFile) -> AsyncIterator[bytes]:
@@ -49,7 +207,23 @@ async def _parts(document: UploadFile) -> AsyncIterator[bytes]:
         yield part
 
 
+def _text(form: FormData, name: str, most: int) -> str:
+    found = form.get(name, "")
+    return found.strip()[:most] if isinstance(found, str) else ""
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""
+
+
+def _room(request: Request) -> Verifying:
+    found: Verifying = request.app.state.verifying
+    return found
+
+
 ROUTES: Final = (
     Route("/verify", ask, methods=["GET"]),
-    Route("/verify", judge, methods=["POST"]),
+    Route("/verify", judge_file, methods=["POST"]),
+    Route("/verify/code", judge_code, methods=["POST"]),
+    Route("/verify/offline.html", offline, methods=["GET"]),
 )

@@ -2093,6 +2093,66 @@ class StreamVerifyDocumentResponse(_message.Message):
 Global___StreamVerifyDocumentResponse: _TypeAlias = StreamVerifyDocumentResponse  # noqa: Y015
 
 @_typing.final
+class MakeEvidenceRequest(_message.Message):
+    """Makes a bundle of evidence."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENT_FIELD_NUMBER: _builtins.int
+    RECEIPTS_FIELD_NUMBER: _builtins.int
+    LOG_KEY_FIELD_NUMBER: _builtins.int
+    document: _builtins.bytes
+    """An OFD or PDF document, at most 16 MiB."""
+    log_key: _builtins.str
+    """The log's verifier key, for them."""
+    @_builtins.property
+    def receipts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """Files of the audit log's proofs or receipts to put in: at most 64, of at most 1 MiB each."""
+
+    def __init__(
+        self,
+        *,
+        document: _builtins.bytes = ...,
+        receipts: _abc.Iterable[_builtins.bytes] | None = ...,
+        log_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "log_key", b"log_key", "receipts", b"receipts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MakeEvidenceRequest: _TypeAlias = MakeEvidenceRequest  # noqa: Y015
+
+@_typing.final
+class MakeEvidenceResponse(_message.Message):
+    """A bundle of evidence."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVIDENCE_FIELD_NUMBER: _builtins.int
+    VERDICT_FIELD_NUMBER: _builtins.int
+    evidence: _builtins.bytes
+    """A zip file, ETSI EN 319 162-1."""
+    @_builtins.property
+    def verdict(self) -> Global___Verdict:
+        """What the material inside says of the document."""
+
+    def __init__(
+        self,
+        *,
+        evidence: _builtins.bytes = ...,
+        verdict: Global___Verdict | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["verdict", b"verdict"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence", "verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MakeEvidenceResponse: _TypeAlias = MakeEvidenceResponse  # noqa: Y015
+
+@_typing.final
 class VerifySealSignatureRequest(_message.Message):
     """Verifies a seal over a digest."""
 

@@ -120,6 +120,11 @@ class SealServiceStub:
                 request_serializer=seal_dot_v1_dot_seal__pb2.VerifySealSignatureRequest.SerializeToString,
                 response_deserializer=seal_dot_v1_dot_seal__pb2.VerifySealSignatureResponse.FromString,
                 _registered_method=True)
+        self.MakeEvidence = channel.unary_unary(
+                '/tongban.seal.v1.SealService/MakeEvidence',
+                request_serializer=seal_dot_v1_dot_seal__pb2.MakeEvidenceRequest.SerializeToString,
+                response_deserializer=seal_dot_v1_dot_seal__pb2.MakeEvidenceResponse.FromString,
+                _registered_method=True)
         self.GetTrustMaterial = channel.unary_unary(
                 '/tongban.seal.v1.SealService/GetTrustMaterial',
                 request_serializer=seal_dot_v1_dot_seal__pb2.GetTrustMaterialRequest.SerializeToString,
@@ -252,6 +257,14 @@ class SealServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def MakeEvidence(self, request, context):
+        """Makes a bundle of evidence (证据包, ASiC-E) of a document: with all it takes to verify it years
+        later and without a node. What does not pass is evidence too.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetTrustMaterial(self, request, context):
         """Returns the certificates that a verifier trusts this node's seals by: public material.
         """
@@ -346,6 +359,11 @@ def add_SealServiceServicer_to_server(servicer, server):
                     servicer.VerifySealSignature,
                     request_deserializer=seal_dot_v1_dot_seal__pb2.VerifySealSignatureRequest.FromString,
                     response_serializer=seal_dot_v1_dot_seal__pb2.VerifySealSignatureResponse.SerializeToString,
+            ),
+            'MakeEvidence': grpc.unary_unary_rpc_method_handler(
+                    servicer.MakeEvidence,
+                    request_deserializer=seal_dot_v1_dot_seal__pb2.MakeEvidenceRequest.FromString,
+                    response_serializer=seal_dot_v1_dot_seal__pb2.MakeEvidenceResponse.SerializeToString,
             ),
             'GetTrustMaterial': grpc.unary_unary_rpc_method_handler(
                     servicer.GetTrustMaterial,
@@ -813,6 +831,33 @@ class SealService:
             '/tongban.seal.v1.SealService/VerifySealSignature',
             seal_dot_v1_dot_seal__pb2.VerifySealSignatureRequest.SerializeToString,
             seal_dot_v1_dot_seal__pb2.VerifySealSignatureResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MakeEvidence(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tongban.seal.v1.SealService/MakeEvidence',
+            seal_dot_v1_dot_seal__pb2.MakeEvidenceRequest.SerializeToString,
+            seal_dot_v1_dot_seal__pb2.MakeEvidenceResponse.FromString,
             options,
             channel_credentials,
             insecure,

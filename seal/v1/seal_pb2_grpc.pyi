@@ -71,6 +71,10 @@ class SealServiceStub:
     """Verifies a document of up to 128 MiB that comes in parts."""
     VerifySealSignature: _grpc.UnaryUnaryMultiCallable[_seal_pb2.VerifySealSignatureRequest, _seal_pb2.VerifySealSignatureResponse]
     """Verifies a seal over a digest: that the digest is of the right thing is the caller's to know."""
+    MakeEvidence: _grpc.UnaryUnaryMultiCallable[_seal_pb2.MakeEvidenceRequest, _seal_pb2.MakeEvidenceResponse]
+    """Makes a bundle of evidence (证据包, ASiC-E) of a document: with all it takes to verify it years
+    later and without a node. What does not pass is evidence too.
+    """
     GetTrustMaterial: _grpc.UnaryUnaryMultiCallable[_seal_pb2.GetTrustMaterialRequest, _seal_pb2.GetTrustMaterialResponse]
     """Returns the certificates that a verifier trusts this node's seals by: public material."""
 
@@ -117,6 +121,10 @@ class SealServiceAsyncStub(SealServiceStub):
     """Verifies a document of up to 128 MiB that comes in parts."""
     VerifySealSignature: _aio.UnaryUnaryMultiCallable[_seal_pb2.VerifySealSignatureRequest, _seal_pb2.VerifySealSignatureResponse]  # type: ignore[assignment]
     """Verifies a seal over a digest: that the digest is of the right thing is the caller's to know."""
+    MakeEvidence: _aio.UnaryUnaryMultiCallable[_seal_pb2.MakeEvidenceRequest, _seal_pb2.MakeEvidenceResponse]  # type: ignore[assignment]
+    """Makes a bundle of evidence (证据包, ASiC-E) of a document: with all it takes to verify it years
+    later and without a node. What does not pass is evidence too.
+    """
     GetTrustMaterial: _aio.UnaryUnaryMultiCallable[_seal_pb2.GetTrustMaterialRequest, _seal_pb2.GetTrustMaterialResponse]  # type: ignore[assignment]
     """Returns the certificates that a verifier trusts this node's seals by: public material."""
 
@@ -262,6 +270,16 @@ class SealServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_seal_pb2.VerifySealSignatureResponse, _abc.Awaitable[_seal_pb2.VerifySealSignatureResponse]]:
         """Verifies a seal over a digest: that the digest is of the right thing is the caller's to know."""
+
+    @_abc_1.abstractmethod
+    def MakeEvidence(
+        self,
+        request: _seal_pb2.MakeEvidenceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_seal_pb2.MakeEvidenceResponse, _abc.Awaitable[_seal_pb2.MakeEvidenceResponse]]:
+        """Makes a bundle of evidence (证据包, ASiC-E) of a document: with all it takes to verify it years
+        later and without a node. What does not pass is evidence too.
+        """
 
     @_abc_1.abstractmethod
     def GetTrustMaterial(

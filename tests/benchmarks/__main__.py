@@ -29,6 +29,8 @@ from tests.benchmarks import (
     log_growth,
     pades,
     pades_verifying,
+    portal_pages,
+    presenting,
     processes,
     profiling,
     publish,
@@ -54,7 +56,7 @@ NAMES = (
     "search-postgresql", "spatial", "authorize", "revocation", "publish", "publish-whole",
     *licensing.NAMES, "seal-rpc", "seal-batch", "log-growth", "log-proof", "record-growth",
     *publishing_forms.names(), *publishing_forms.names("-postgresql"), *fanning_out.names(),
-    *snapshots.NAMES, *collecting.NAMES,
+    *snapshots.NAMES, *collecting.NAMES, *presenting.NAMES, *portal_pages.NAMES,
 )  # fmt: skip
 
 
@@ -153,6 +155,8 @@ def _benchmarks(
         snapshots.NAMES: lambda: snapshots.run(large_county(), folder),
         licensing.NAMES: lambda: licensing.run(county(), folder),
         collecting.NAMES: lambda: collecting.run(folder),
+        presenting.NAMES: lambda: presenting.run(folder, only or ()),
+        portal_pages.NAMES: lambda: portal_pages.run(folder),
         ("seal-rpc",): lambda: [sealing.by_rpc(county())],
         ("log-growth", "log-proof"): lambda: log_growth.run(folder),
         ("record-growth",): lambda: record_growth.run(folder),

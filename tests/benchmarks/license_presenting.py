@@ -17,10 +17,12 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from itertools import cycle
 from pathlib import Path
 
 from licenses.offline.coding import assess_code
 from licenses.offline.model import Asked, Cached
+from licenses.presentations.service import MOST_OPEN
 from licenses.presenting_keys import trusted_keys
 from licenses.statuslist.model import PLACES
 from licenses.statuslist.reading import read_list
@@ -31,6 +33,7 @@ from licenses.v1 import verifying_pb2 as verifying
 from runtime.identity import Principal, Role
 from tests.builders.license_node import (
     HOLDER,
+    OFFICE,
     LicenseNode,
     document,
     fresh,
@@ -61,18 +64,22 @@ async def _rate(name: str, count: int, act: Callable[[], Awaitable[object]]) -> 
     print(f"{name}: {count / took:,.0f}/s, {AT_ONCE} at once, p50 {half:.1f} ms")
 
 
-async def _by_rpc(node: LicenseNode, count: int) -> tuple[str, Cached]:
+async def _by_rpc(node: LicenseNode, count: int) -> str:
     license_ = await issue(node)
+    # So many may be open of one license.
+    names = cycle([(await issue(node)).name for _ in range(2 * count // MOST_OPEN + 2)])
     counter, verifier = node.counter, node.verifier
 
     async def present() -> str:
-        shown = await counter.presentations.PresentLicense(present_request(license_.name))
+        shown = await counter.presentations.PresentLicense(
+            present_request(next(names), max_uses=10_000)
+        )
         return str(shown.code)
 
     async def present_qr() -> str:
         shown = await counter.offline.PresentOffline(
             offline.PresentOfflineRequest(
-                license=license_.name,
+                license=next(names),
                 holder_code=HOLDER,
                 fields=["CZZT", "KZ_DJLX"],
                 purpose=PURPOSE,
@@ -117,12 +124,12 @@ async def _by_rpc(node: LicenseNode, count: int) -> tuple[str, Cached]:
             )
         ),
     )
-    return qr, Cached(trust_made_at=node.clock.now(), lists={})
+    return qr
 
 
 def _offline(node: LicenseNode, text: str) -> None:
     keys, now = node.licenses.presenting_keys, node.clock.now()
-    trusted = trusted_keys(one.certificate for one in keys.trusted().values())
+    trusted = trusted_keys((one.certificate for one in keys.trusted().values()), OFFICE)
     admin = Principal(
         system="departments/data-office/systems/bench",
         department="departments/data-office",
@@ -131,7 +138,7 @@ def _offline(node: LicenseNode, text: str) -> None:
     )
     node.licenses.statuses.publish(admin)
     status = read_list(node.licenses.statuses.get(0, ".cwt"), trusted)
-    cached = Cached(trust_made_at=now, lists={status.uri: status})
+    cached = Cached(trust_made_at=now, lists={(OFFICE, status.uri): status})
     for name, holder, count in (("", "", 2000), (", with the holder's number", HOLDER, 100)):
         asked = Asked(verifier="departments/x", purpose=PURPOSE, now=now, holder_code=holder)
         began = time.perf_counter()
@@ -201,7 +208,7 @@ async def main(count: int) -> None:
     """Run everything."""
     with tempfile.TemporaryDirectory() as folder:
         async with running(Path(folder)) as node:
-            text, _ = await _by_rpc(node, count)
+            text = await _by_rpc(node, count)
             await asyncio.to_thread(_offline, node, text)
             await asyncio.to_thread(_million, node)
 

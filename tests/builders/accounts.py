@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from pyotp import TOTP
 
 from accounts.administering import Invited
-from accounts.secrecy import Secrecy
+from accounts.departments import Parents
 from accounts.server import AccountServer
 from runtime.authority import Authority
 from runtime.clock import FixedClock
@@ -71,9 +71,15 @@ class Office:
 
     def enrol(self, made: Invited, password: str = PASSWORD) -> str:
         """Use a link up by password; the secret of the one-time codes."""
-        secret = self.server.enrolling.begin(made.token).totp_secret
-        code = self.code(secret)
-        self.server.enrolling.finish(made.token, password=password, totp_code=code, passkey="")
+        offered = self.server.enrolling.begin(made.token)
+        secret = offered.totp_secret
+        self.server.enrolling.finish(
+            made.token,
+            flow=offered.flow,
+            password=password,
+            totp_code=self.code(secret),
+            passkey="",
+        )
         self.clock.advance(timedelta(seconds=30))
         return secret
 
@@ -99,7 +105,12 @@ class Office:
         return [orjson.loads(bytes(raw)) for (raw,) in rows]
 
 
-def office(folder: Path, url: str = "", sign_in: SignInSettings | None = None) -> Office:
+def office(
+    folder: Path,
+    url: str = "",
+    sign_in: SignInSettings | None = None,
+    parents: Parents | None = None,
+) -> Office:
     """A fresh service."""
     clock = FixedClock(datetime.now(UTC))
     authority = Authority.create(
@@ -114,8 +125,7 @@ def office(folder: Path, url: str = "", sign_in: SignInSettings | None = None) -
     )
     # Weak on purpose: what the real one costs is measured by hashing once, not at every sign-in.
     weak = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
-    secrecy = Secrecy(settings.passphrase(), weak)
-    server = AccountServer(settings, authority, clock, secrecy=secrecy)
+    server = AccountServer(settings, authority, clock, key=b"k" * 32, hasher=weak, parents=parents)
     server.migrate()
     return Office(server, clock, authority)
 

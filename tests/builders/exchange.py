@@ -34,9 +34,12 @@ from exchange.v1 import (
     lists_pb2_grpc,
     monitoring_pb2_grpc,
     oversight_pb2_grpc,
+    quality_pb2_grpc,
     query_pb2_grpc,
     sources_pb2_grpc,
     spatial_pb2_grpc,
+    syncing_pb2_grpc,
+    systems_pb2_grpc,
 )
 from exchange.v1 import delivery_pb2 as pb
 from runtime import holders
@@ -119,11 +122,14 @@ class Stubs:
         self.monitoring = monitoring_pb2_grpc.MonitoringServiceStub(channel)
         self.query = query_pb2_grpc.QueryServiceStub(channel)
         self.spatial = spatial_pb2_grpc.SpatialServiceStub(channel)
+        self.systems = systems_pb2_grpc.SystemServiceStub(channel)
         self.sources = sources_pb2_grpc.SourceServiceStub(channel)
         self.delivery = delivery_pb2_grpc.DeliveryServiceStub(channel)
         self.audit = audit_pb2_grpc.AuditServiceStub(channel)
         self.discovery = discovery_pb2_grpc.DiscoveryServiceStub(channel)
         self.files = files_pb2_grpc.FileServiceStub(channel)
+        self.quality = quality_pb2_grpc.QualityServiceStub(channel)
+        self.syncing = syncing_pb2_grpc.SyncServiceStub(channel)
 
     async def publish(self, *rows: Sequence[str], **how: Any) -> pb.PublishResponse:
         return await self.delivery.Publish(iter(batch(*rows, **how)))

@@ -25,6 +25,7 @@ from licenses.v1 import (
     licenses_pb2_grpc,
     offline_pb2_grpc,
     presentations_pb2_grpc,
+    sharing_pb2_grpc,
     verifying_pb2_grpc,
     wallets_pb2_grpc,
 )
@@ -37,6 +38,8 @@ from runtime.config import Settings
 from runtime.errors import DomainError
 from runtime.identity import Authenticator, Credentials, Role
 from runtime.objects import FileStore
+from runtime.portal_settings import PortalSettings
+from runtime.records import commit
 from runtime.status import from_rpc_error
 from seal.server import SealServer
 from seal.v1 import seal_pb2, seal_pb2_grpc
@@ -75,6 +78,7 @@ class Client:
     verifying: Any = field(init=False)
     copies: Any = field(init=False)
     wallets: Any = field(init=False)
+    sharing: Any = field(init=False)
     batches: Any = field(init=False)
     catalog: Any = field(init=False)
     seals: Any = field(init=False)
@@ -88,6 +92,7 @@ class Client:
         self.verifying = verifying_pb2_grpc.VerifyingServiceStub(self.channel)
         self.copies = verifying_pb2_grpc.CopyServiceStub(self.channel)
         self.wallets = wallets_pb2_grpc.WalletServiceStub(self.channel)
+        self.sharing = sharing_pb2_grpc.SharingServiceStub(self.channel)
         self.delegations = delegations_pb2_grpc.DelegationServiceStub(self.channel)
         self.catalog = catalog_pb2_grpc.CatalogServiceStub(self.channel)
         self.seals = seal_pb2_grpc.SealServiceStub(self.channel)
@@ -144,6 +149,27 @@ class LicenseNode:
         leaves = [orjson.loads(bytes(raw)) for (raw,) in rows]
         return [leaf for leaf in leaves if kind in ("", leaf["kind"])]
 
+    def uses(self, kind: str, license_: str) -> list[dict[str, Any]]:
+        """Audit records of a kind that commit to a license."""
+        return self.committing(kind, license=license_)
+
+    def committing(self, kind: str, **values: str) -> list[dict[str, Any]]:
+        """Audit records of a kind that commit to these values, by their labels."""
+        with self.licenses.database.engine.connect() as connection:
+            rows = connection.exec_driver_sql(
+                "SELECT leaf, salt FROM audit_outbox ORDER BY id"
+            ).all()
+        found = [(orjson.loads(bytes(leaf)), bytes(salt)) for leaf, salt in rows]
+        return [
+            leaf
+            for leaf, salt in found
+            if leaf["kind"] == kind
+            and all(
+                leaf["commitments"][label] == commit(salt, label, value.encode())
+                for label, value in values.items()
+            )
+        ]
+
     def library(self) -> list[dict[str, str]]:
         """Every change of the license library, in order."""
         with self.exchange.database.engine.connect() as connection:
@@ -169,6 +195,7 @@ def present_request(name: str, **changes: Any) -> presentations.PresentLicenseRe
         "holder_code": HOLDER,
         "fields": ["CZZT", "KZ_DJLX"],
         "purpose": "办理公积金提取",
+        "max_uses": 100,
         "request_id": fresh(),
     }
     return presentations.PresentLicenseRequest(**{**values, **changes})
@@ -177,7 +204,13 @@ def present_request(name: str, **changes: Any) -> presentations.PresentLicenseRe
 @asynccontextmanager
 async def running(folder: Path, *, database: str = "") -> AsyncIterator[LicenseNode]:
     """A node with the departments and the bureau's seal; nothing reconciles by itself."""
-    settings = Settings(data=folder, database=database, department="data-office")
+    settings = Settings(
+        data=folder,
+        database=database,
+        department="data-office",
+        wallet_hosts=["portal.example"],
+        portal=PortalSettings(listen="", origin="https://pages.example"),
+    )
     clock, now = FixedClock(NOW), datetime.now(UTC)
     objects = FileStore(folder / "objects")
     authority = Authority.create(folder / "ca", name="test", passphrase=b"long enough", now=now)

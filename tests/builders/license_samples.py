@@ -62,7 +62,7 @@ class Sample:
             elif value:
                 fields[one.code] = _table(one, value) if one.columns else _typed(one, value)
         until = self.kind.validity.until_field
-        if until and until not in fields:
+        if until and "." not in until and until not in fields:
             end = days(self.values["validity"])[1:]
             fields |= {until: end[0].isoformat()} if end else {}
         return Order(

@@ -38,7 +38,15 @@ from runtime.clock import FixedClock
 from runtime.database import Database
 from runtime.errors import DomainError, NotFound, Unavailable
 from runtime.identity import Principal, Role
-from tests.builders.licenses import BUREAU, ISSUER, NOW, SEAL, an_order, citizen_number
+from tests.builders.licenses import (
+    BUREAU,
+    ISSUER,
+    NOW,
+    SEAL,
+    an_order,
+    citizen_number,
+    with_transfers,
+)
 
 ISSUER_SYSTEM = Principal(
     system=f"{BUREAU}/systems/main",
@@ -224,6 +232,7 @@ def without_pages(patched: pytest.MonkeyPatch) -> None:
             return metadata_digest(read_credential(data).metadata)
         return metadata_digest(orjson.loads(data.partition(b"\n")[0]))
 
+    with_transfers(patched)
     for module in (issuing, finishing):
         patched.setattr(module, "lay_out", drawn)
     for name in ("write_ofd", "write_pdf"):

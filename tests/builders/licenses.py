@@ -4,9 +4,12 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 
+import pytest
+
 from licenses.identifiers import LicenseIdentifier
 from licenses.metadata import metadata_digest, metadata_of
 from licenses.model import Holder, Issuer, IssuingSeal, License, LicenseState, Order
+from licenses.orders import validate_order
 from licenses.presentations.model import Presentation
 from licenses.terms import last_day
 from licenses.types.model import HolderCodeType, LicenseType, TypeVersion
@@ -53,6 +56,20 @@ def a_type_version(name: str = "employment-registration") -> TypeVersion:
 
 def a_type(name: str = "employment-registration") -> LicenseType:
     return a_type_version(name).type
+
+
+def with_transfers(patched: pytest.MonkeyPatch) -> None:
+    """Have the shipped employment registration say that it is transferable."""
+    texts = [
+        (f"transferable = true\n{text}" if parse(text).id == a_type().id else text, page)
+        for text, page in shipped()
+    ]
+    patched.setattr("licenses.types.service.shipped", lambda: texts)
+
+
+def validated(order: Order, today: date = date(2026, 11, 22)) -> Order:
+    """The order as it is kept, on a day."""
+    return validate_order(order, today)
 
 
 def an_order(**changes: object) -> Order:

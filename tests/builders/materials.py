@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from exchange.v1 import catalog_pb2, grants_pb2
 from flows import directory, sync
 from licenses.v1 import licenses_pb2
 from licenses.v1 import materials_pb2 as pb
+from runtime import holders
 from runtime.clock import SYSTEM
-from runtime.identity import Role
+from runtime.identity import APPLICANTS, Credentials, Role
 from tests.builders import county
 from tongban import handling_files
 from tongban.client import Client, new_request_id
@@ -110,6 +114,28 @@ def department(scene: Stage, name: str, *roles: Role) -> Client:
         roles=list(roles or (Role.DEPARTMENT,)),
         now=SYSTEM.now(),
     ).write(folder)
+    return Client(scene.address, folder)
+
+
+def applicant(scene: Stage, who: Person) -> Client:
+    """A client of a person who signed in as the holder of their number."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    system = f"{APPLICANTS}/systems/person-{secrets.token_hex(8)}"
+    authority = ensure_authority(scene.settings)
+    certificate = authority.certify_session(
+        system=system,
+        roles=[Role.APPLICANT],
+        holder=holders.mark(who.citizen_number),
+        key=key.public_key(),
+        now=SYSTEM.now(),
+    )
+    pem = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    folder = Path(scene.data) / "systems" / system.rpartition("/")[2]
+    Credentials(authority=authority.pem, certificate=certificate, key=pem).write(folder)
     return Client(scene.address, folder)
 
 

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -24,9 +24,14 @@ from runtime.portal_settings import SignInSettings
 CLIENT = "tongban"
 
 
-def settings(issuer: str) -> SignInSettings:
+#: All that a platform may be let give.
+ROLES = frozenset({"applicant", "department", "administrator", "auditor", "counter"})
+
+
+def settings(issuer: str, **changes: Any) -> SignInSettings:
     """What a node is set to."""
-    return SignInSettings(issuer=issuer, client_id=CLIENT, client_secret="secret")
+    asked = {"issuer": issuer, "client_id": CLIENT, "client_secret": "secret", "roles": ROLES}
+    return SignInSettings(**{**asked, **changes})
 
 
 @contextmanager
@@ -74,6 +79,10 @@ class Liar:
     signed_by: RSAKey | None = None
     discovery: dict[str, Any] = field(default_factory=dict)
     filler: int = 0
+    #: Seconds between the bytes of an answer.
+    drips: float = 0.0
+    #: How often it was asked.
+    asked: int = 0
 
     def answer(self, path: str) -> bytes:
         """What is answered at a path."""
@@ -117,7 +126,13 @@ def liar() -> Iterator[Liar]:
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body)
+            told.asked += 1
+            with suppress(BrokenPipeError, ConnectionResetError):
+                for byte in body if told.drips else ():
+                    self.wfile.write(bytes([byte]))
+                    self.wfile.flush()
+                    time.sleep(told.drips)
+                self.wfile.write(b"" if told.drips else body)
 
         def log_message(self, *_: object) -> None:
             pass

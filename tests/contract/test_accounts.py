@@ -1,10 +1,12 @@
 """Accounts on each database: enrolling, signing in, tries, resets, and what nobody learns."""
 
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 
-from accounts.model import INVITATION, AccountState
+from accounts.model import EVENTS_KEPT, INVITATION, AccountState
 from runtime import holders
 from runtime.authority import SESSION
 from runtime.errors import (
@@ -39,6 +41,14 @@ def held(database_url, tmp_path):
     made.server.database.close()
 
 
+@pytest.fixture
+def local(tmp_path):
+    """On the embedded database alone, for what no other keeps differently."""
+    made = office(tmp_path)
+    yield made
+    made.server.database.close()
+
+
 def admitted(held: Office, pem: bytes) -> Principal:
     return Admitting(held.authority.pem, held.authority.crl_path).principal(pem)
 
@@ -60,7 +70,7 @@ def test_an_applicant_enrols_and_signs_in(held):
     begun = held.sign_in(secret)
     principal = admitted(held, begun.certificate)
     assert principal.roles == {Role.APPLICANT}
-    assert principal.system == made.account.system
+    assert principal.system == begun.system
     assert check_holder(principal, NUMBER)
     assert begun.account.holder_code == NUMBER
     assert begun.expire_time <= held.clock.now() + SESSION
@@ -90,7 +100,8 @@ def test_nothing_personal_is_in_a_leaf_or_in_the_database(held, tmp_path):
     assert not [one for one in personal if one.encode() in told]
 
 
-def test_somebody_of_a_department_signs_in_with_its_roles(held):
+def test_somebody_of_a_department_signs_in_with_its_roles(local):
+    held = local
     made = held.create(
         "li.shifan", department=AUDIT, roles=(Role.AUDITOR, Role.DEPARTMENT), name="李示范"
     )
@@ -113,7 +124,8 @@ def test_somebody_of_a_department_signs_in_with_its_roles(held):
         {"login": ""},
     ],
 )
-def test_what_is_wrong_is_not_told(held, changes):
+def test_what_is_wrong_is_not_told(local, changes):
+    held = local
     secret = held.enrol(held.create())
     assert refusal(Unauthenticated, held.sign_in, secret, **changes) == "SIGN_IN_REFUSED"
     assert kinds(held)[-1] == "sign_in_refused"
@@ -150,9 +162,13 @@ def test_five_wrong_tries_are_followed_by_a_pause_whoever_has_the_login(held, lo
 def test_a_link_is_used_once_and_within_its_time(held):
     made = held.create()
     enrolling = held.server.enrolling
-    secret = enrolling.begin(made.token).totp_secret
-    assert enrolling.begin(made.token).totp_secret == secret  # a page that is loaded again
-    wrong = {"password": PASSWORD, "totp_code": "000000", "passkey": ""}
+    offered = enrolling.begin(made.token)
+    again = enrolling.begin(made.token, offered.flow)  # a page that is loaded again
+    assert (again.totp_secret, again.passkey_options) == (
+        offered.totp_secret,
+        offered.passkey_options,
+    )
+    wrong = {"password": PASSWORD, "totp_code": "000000", "passkey": "", "flow": offered.flow}
     assert refusal(InvalidArgument, enrolling.finish, made.token, **wrong) == "WRONG_CODE"
     held.enrol(made)
     assert refusal(NotFound, enrolling.begin, made.token) == "INVITATION_NOT_FOUND"
@@ -162,13 +178,41 @@ def test_a_link_is_used_once_and_within_its_time(held):
     assert refusal(NotFound, enrolling.begin, "") == "INVITATION_NOT_FOUND"
 
 
+def test_who_opened_a_link_before_has_nothing_of_what_its_owner_enrols(local):
+    held = local
+    made, other = held.create(), held.create("bb", department=AUDIT, roles=(Role.AUDITOR,))
+    enrolling = held.server.enrolling
+    peeked = enrolling.begin(made.token)
+    owners = enrolling.begin(made.token)
+    assert owners.totp_secret != peeked.totp_secret
+    assert (peeked.openings, owners.openings) == (0, 1)
+    asked = {"password": PASSWORD, "passkey": "", "totp_code": held.code(peeked.totp_secret)}
+    finish = held.server.enrolling.finish
+    assert refusal(InvalidArgument, finish, made.token, flow=owners.flow, **asked) == "WRONG_CODE"
+    # A flow is of one link.
+    of_other = enrolling.begin(other.token)
+    asked["totp_code"] = held.code(of_other.totp_secret)
+    assert refusal(NotFound, finish, made.token, flow=of_other.flow, **asked) == (
+        "INVITATION_NOT_FOUND"
+    )
+    asked["totp_code"] = held.code(owners.totp_secret)
+    finish(made.token, flow=owners.flow, **asked)
+    held.clock.advance(timedelta(seconds=30))
+    assert held.sign_in(owners.totp_secret)
+    for _ in range(19):
+        enrolling.begin(other.token)
+    assert refusal(NotFound, enrolling.begin, other.token) == "INVITATION_NOT_FOUND"
+
+
 @pytest.mark.parametrize(
     "password", ["short", "x" * 129, "aaaaaaaaaaaaaa", "password1234", f"my{NUMBER}"]
 )
-def test_a_weak_password_is_not_taken(held, password):
+def test_a_weak_password_is_not_taken(local, password):
+    held = local
     made = held.create()
-    code = held.code(held.server.enrolling.begin(made.token).totp_secret)
-    asked = {"password": password, "totp_code": code, "passkey": ""}
+    offered = held.server.enrolling.begin(made.token)
+    code = held.code(offered.totp_secret)
+    asked = {"password": password, "totp_code": code, "passkey": "", "flow": offered.flow}
     assert refusal(InvalidArgument, held.server.enrolling.finish, made.token, **asked) == (
         "WEAK_PASSWORD"
     )
@@ -177,8 +221,11 @@ def test_a_weak_password_is_not_taken(held, password):
 def passkey(held: Office, made=None) -> Authenticator:
     made = made or held.create()
     phone = Authenticator()
-    answer = phone.create(held.server.enrolling.begin(made.token).passkey_options)
-    held.server.enrolling.finish(made.token, password="", totp_code="", passkey=answer)
+    offered = held.server.enrolling.begin(made.token)
+    answer = phone.create(offered.passkey_options)
+    held.server.enrolling.finish(
+        made.token, flow=offered.flow, password="", totp_code="", passkey=answer
+    )
     return phone
 
 
@@ -189,7 +236,8 @@ def by_passkey(held: Office, phone: Authenticator):
     )
 
 
-def test_a_passkey_enrols_and_signs_in(held):
+def test_a_passkey_enrols_and_signs_in(local):
+    held = local
     phone = passkey(held)
     begun = by_passkey(held, phone)
     assert begun.account.holder_code == NUMBER
@@ -202,7 +250,8 @@ def test_a_passkey_enrols_and_signs_in(held):
 @pytest.mark.parametrize(
     "wrong", [{"origin": "https://evil.example"}, {"verified": False}, {"uses": -1}, {"key": None}]
 )
-def test_a_wrong_signature_of_a_passkey_is_refused(held, wrong):
+def test_a_wrong_signature_of_a_passkey_is_refused(local, wrong):
+    held = local
     phone = passkey(held)
     by_passkey(held, phone)
     for name, value in wrong.items():
@@ -211,18 +260,21 @@ def test_a_wrong_signature_of_a_passkey_is_refused(held, wrong):
 
 
 @pytest.mark.parametrize("wrong", [{"origin": "https://evil.example"}, {"verified": False}])
-def test_a_wrong_passkey_is_not_enrolled(held, wrong):
+def test_a_wrong_passkey_is_not_enrolled(local, wrong):
+    held = local
     made = held.create()
     phone = Authenticator(**wrong)
-    answer = phone.create(held.server.enrolling.begin(made.token).passkey_options)
-    asked = {"password": "", "totp_code": "", "passkey": answer}
+    offered = held.server.enrolling.begin(made.token)
+    answer = phone.create(offered.passkey_options)
+    asked = {"password": "", "totp_code": "", "passkey": answer, "flow": offered.flow}
     finish = held.server.enrolling.finish
     assert refusal(InvalidArgument, finish, made.token, **asked) == "BAD_PASSKEY"
     asked["passkey"] = "{}"
     assert refusal(InvalidArgument, finish, made.token, **asked) == "BAD_PASSKEY"
 
 
-def test_a_challenge_is_answered_once_and_in_time(held):
+def test_a_challenge_is_answered_once_and_in_time(local):
+    held = local
     phone, signing = passkey(held), held.server.signing_in
     flow, options = signing.begin_passkey()
     answer, more = phone.get(options), {"public_key": session_key(), "client": "c"}
@@ -233,7 +285,8 @@ def test_a_challenge_is_answered_once_and_in_time(held):
     assert refusal(Unauthenticated, signing.by_passkey, flow, phone.get(options), **more)
 
 
-def test_signing_out_ends_the_certificate(held):
+def test_signing_out_ends_the_certificate(local):
+    held = local
     begun = held.sign_in(held.enrol(held.create()))
     principal = admitted(held, begun.certificate)
     held.server.sessions.end(principal)
@@ -301,7 +354,8 @@ def test_a_disabled_account_is_over(held):
         ({"login": "li.shifan", "department": "audit", "roles": (Role.AUDITOR,)}, "MALFORMED_NAME"),
     ],
 )
-def test_an_account_that_cannot_be_is_not_made(held, changes, reason):
+def test_an_account_that_cannot_be_is_not_made(local, changes, reason):
+    held = local
     assert refusal(DomainError, held.create, **changes) == reason
 
 
@@ -323,22 +377,85 @@ def test_lists_have_pages_and_no_applicants(held):
 
 
 def test_what_is_over_is_forgotten(held):
-    secret = held.enrol(held.create())
-    refusal(Unauthenticated, held.sign_in, secret, "nobody")
-    held.sign_in(secret)
-    held.server.signing_in.begin_passkey()
+    phone = passkey(held)
+    by_passkey(held, phone)
+    refusal(Unauthenticated, held.sign_in, "A" * 32, "nobody")
     held.clock.advance(timedelta(days=2))
-    held.server.signing_in.begin_passkey()
+    held.server.signing_in.sweep()
+    assert counts(held, "session", "flow", "wrong_try") == [0, 0, 0]
+    assert counts(held, "account_event")[0] > 0
+    held.clock.advance(EVENTS_KEPT)
+    held.server.signing_in.sweep()
+    assert counts(held, "account_event") == [0]
+
+
+def counts(held: Office, *tables: str) -> list[int]:
     with held.server.database.engine.connect() as connection:
         prefix = "" if connection.dialect.name == "sqlite" else "accounts."
-        counts = {
-            table: connection.exec_driver_sql(f"SELECT count(*) FROM {prefix}{table}").scalar_one()
-            for table in ("session", "flow", "wrong_try")
-        }
-    assert counts == {"session": 0, "flow": 1, "wrong_try": 0}
+        return [
+            connection.exec_driver_sql(f"SELECT count(*) FROM {prefix}{table}").scalar_one()
+            for table in tables
+        ]
 
 
-def test_a_mark_is_of_each_session(held):
+def test_beginning_to_sign_in_keeps_nothing(local):
+    held = local
+    flows = {held.server.signing_in.begin_passkey()[0] for _ in range(50)}
+    assert len(flows) == 50
+    assert counts(held, "flow") == [0]
+
+
+def test_what_an_applicant_does_in_one_session_is_not_told_from_the_next(local):
+    held = local
+    made = held.create()
+    secret = held.enrol(made)
+    first = held.sign_in(secret)
+    held.clock.advance(timedelta(seconds=30))
+    second = held.sign_in(secret)
+    assert first.system != second.system
+    assert made.account.id not in first.system + second.system
+    said = [leaf for leaf in held.leaves() if leaf["kind"] == "person_signed_in"]
+    assert [leaf["actor"] for leaf in said] == [first.system, second.system]
+    assert made.account.id not in str(said)
+    assert all(leaf["commitments"]["account"] for leaf in said)
+
+
+def test_the_log_tells_who_was_an_administrator_when(local):
+    held = local
+    made = held.create("li.shifan", department=AUDIT, roles=(Role.ADMINISTRATOR,))
+    held.sign_in(held.enrol(made), "li.shifan")
+    leaf = held.leaves()[-1]
+    assert (leaf["roles"], leaf["department"]) == (["administrator"], AUDIT)
+    assert leaf["account"] == made.account.name
+
+
+@pytest.mark.parametrize("login", [NUMBER, "990101198001010022"])
+def test_tries_at_once_are_judged_one_after_the_other(held, login):
+    """However many come together, five wrong ones are answered, and the others told to wait."""
+    secret = held.enrol(held.create())
+
+    def one_try(number: int) -> str:
+        try:
+            held.sign_in(secret, login, "wrong", client=f"10.0.0.{number}")
+        except DomainError as error:
+            return error.reason
+        return ""
+
+    with ThreadPoolExecutor(8) as threads:
+        said = Counter(threads.map(one_try, range(16)))
+    assert said == {"SIGN_IN_REFUSED": 5, "TOO_MANY_TRIES": 11}
+
+
+def test_a_lost_list_of_ended_sessions_ends_them_all(local):
+    held = local
+    begun = held.sign_in(held.enrol(held.create()))
+    held.authority.ended_path.unlink()
+    held.server.migrate()
+    assert refusal(Unauthenticated, admitted, held, begun.certificate) == "SESSION_ENDED"
+
+
+def test_a_mark_is_of_each_session(local):
+    held = local
     from cryptography import x509
 
     secret = held.enrol(held.create())

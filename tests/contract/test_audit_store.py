@@ -12,6 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from exchange.audit import store as audit_store
+from exchange.audit.finding import index_of
 from exchange.audit.keeping.store import SaltWatermark
 from exchange.audit.service import AuditReader, Event, EventRecorder
 from exchange.audit.store import AuditStore
@@ -112,6 +113,14 @@ async def test_a_leaf_is_proved_by_its_index(node: LogFixture) -> None:
         assert beyond.value.reason == "INDEX_OUT_OF_RANGE"
     with pytest.raises(InvalidArgument):
         reader.inclusion_proof_at(-1)
+    for index in (0, 255, 599):
+        assert index_of(reader, leaves[index]) == index
+    with pytest.raises(NotFound) as absent:
+        index_of(reader, record(601).leaf)
+    assert absent.value.reason == "LEAF_NOT_FOUND"
+    for nonsense in (b"{", b"[]", b'{"time":"noon"}'):
+        with pytest.raises(InvalidArgument):
+            index_of(reader, nonsense)
 
 
 async def test_a_missing_tile_is_told(node: LogFixture) -> None:

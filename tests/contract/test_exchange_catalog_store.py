@@ -348,3 +348,13 @@ def test_two_batches_on_one_entry_both_keep_their_version(database: Database, cl
     with database.reading() as session:
         versions = history_store.history(session, build.RESIDENTS)
     assert [v.version for v in versions] == list(range(1, done + 2))
+
+
+def test_titles_are_told_of_many_and_of_withdrawn_ones_too(database, clock):
+    apply(database, build.resource(build.RESIDENTS), clock=clock)
+    apply(database, Withdrawal(name=build.RESIDENTS), clock=clock)
+    other = f"{build.CIVIL}/resources/none"
+    found = service.titles(database, [build.RESIDENTS, other, build.RESIDENTS])
+    assert found == {build.RESIDENTS: build.resource(build.RESIDENTS).display_name}
+    with pytest.raises(InvalidArgument):
+        service.titles(database, [other] * (service.GREATEST_TITLES + 1))

@@ -10,6 +10,7 @@ import pytest
 from exchange.monitoring import store as module
 from exchange.monitoring.model import HOUR, Alert, AlertKind, CallRecord
 from exchange.monitoring.store import MonitoringStore
+from exchange.monitoring.traffic import told
 from runtime.database import Database
 
 MIGRATIONS = Path(module.__file__).parent / "migrations"
@@ -98,3 +99,22 @@ def test_old_and_too_many_records_go_in_portions(held):
     held.sent(held.due(0, 1)[0])
     held.prune(before=end, most=100)
     assert held.alerts(before=0, limit=9, kind="") == []
+
+
+def test_calls_are_counted_by_step_outcome_and_time(held):
+    slow = RECORD._replace(response_out=BEGIN + 100_000)
+    later = RECORD._replace(request_in=BEGIN + 301_000_000, response_out=BEGIN + 301_001_000)
+    refused = RECORD._replace(code="PERMISSION_DENIED")
+    held.write([RECORD, slow, later], [], [], 0)
+    held.write([refused, RECORD._replace(method="/x/Subscribe")], [], [], 0)
+    start = BEGIN // 1_000_000
+    both = list(told(held.traffic(start, start + 600, 300)))
+    assert [(one.start, one.calls, one.refused) for one in both] == [
+        (start, 3, 1), (start + 300, 1, 0),
+    ]  # fmt: skip
+    assert 100 <= both[0].p95_ms <= 120
+    assert both[0].median_ms < 1
+    (one,) = told(held.traffic(start, start + 600, 600))
+    assert one.calls == 4
+    held.prune(before=BEGIN + 300_000_000, most=1000)
+    assert [one.start for one in told(held.traffic(start, start + 600, 300))] == [start + 300]

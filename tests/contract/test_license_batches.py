@@ -6,19 +6,29 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
+import orjson
 import pytest
 import sqlalchemy as sa
 
 from licenses.batches import model, store
-from licenses.batches.model import BEAT, LEASE, Batch, BatchState, Row, RowHolder, RowState
+from licenses.batches.model import (
+    BEAT,
+    LEASE,
+    Batch,
+    BatchState,
+    Row,
+    RowHolder,
+    RowPaper,
+    RowState,
+)
 from licenses.batches.rows import store as rows_store
 from licenses.batches.service import KEPT, RECEIVING, Batches
 from licenses.batches.working import ATTEMPTS, ROWS_AT_ONCE, BatchWorker
 from licenses.issuing import Request
-from licenses.model import License, Order
+from licenses.model import License, Order, Paper
 from licenses.server import MIGRATIONS
 from licenses.types import store as types_store
 from licenses.types.service import Types
@@ -66,6 +76,7 @@ class Simulator:
     clock: FixedClock
     made: dict[str, tuple[License, bytes]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    orders: list[Order] = field(default_factory=list)
     failing: dict[str, DomainError | Exception] = field(default_factory=dict)
     crash_after: int = -1
     meanwhile: Callable[[], None] = lambda: None
@@ -79,6 +90,7 @@ class Simulator:
         with self.lock:
             name = order.holders[0].name
             self.asked.append(name)
+            self.orders.append(order)
             error = self.failing.get(name) or self.failing.get("*")
             if error is not None:
                 raise error
@@ -214,12 +226,37 @@ def test_rows_without_keys_are_the_same_on_one_day_only(world: World) -> None:
     assert names[0] == names[1] != names[2]
 
 
+def test_rows_from_paper_are_ordered_as_such_and_others_are_kept_as_before(world: World) -> None:
+    plain = a_row(1)
+    assert set(orjson.loads(plain.to_json())) == {
+        "fields", "holders", "pictures", "serial", "valid_from"
+    }  # fmt: skip
+    paper = RowPaper(number="示01", issue_date="2010-05-01", scans=(b"%PDF-1",))
+    rows = [
+        replace(plain, key="a", paper=paper, valid_to="2030-04-30"),
+        replace(plain, key="b", paper=replace(paper, issue_date="soon")),
+        replace(plain, key="c", valid_to="never"),
+    ]
+    for one in rows:
+        assert Row.from_json(one.to_json(), key=one.key) == one
+    batch = world.send(rows)
+    world.work()
+    found = world.results(batch.name)
+    assert [one.state for one in found] == [RowState.ISSUED, RowState.FAILED, RowState.FAILED]
+    assert [one.violations[0].split(":")[0] for one in found[1:]] == [
+        "paper.issue_date", "valid_to"
+    ]  # fmt: skip
+    (order,) = world.issuing.orders
+    assert order.paper == Paper(number="示01", issue_date=date(2010, 5, 1), scans=(b"%PDF-1",))
+    assert order.valid_to == date(2030, 4, 30)
+
+
 def test_a_key_used_for_another_row_is_refused_in_that_row(world: World) -> None:
     batch = world.send([a_row(1, key="k"), a_row(2, key="k")])
     world.work()
     found = world.results(batch.name)
     assert sorted(one.state for one in found) == [RowState.FAILED, RowState.ISSUED]
-    assert {one.reason for one in found} == {"", "REQUEST_ID_REUSED"}
+    assert {one.reason for one in found} == {"", "ROW_KEY_REUSED"}
 
 
 def test_a_crash_at_any_row_costs_no_license_and_makes_none_twice(world: World) -> None:

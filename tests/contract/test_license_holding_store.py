@@ -22,6 +22,7 @@ from licenses.server import MIGRATIONS
 from licenses.states import store as states
 from licenses.statuslist import store as statuslist
 from licenses.statuslist.model import Status, place_of, places_key
+from licenses.wallets import store as requests
 from runtime.database import Database
 from runtime.errors import Aborted
 from runtime.records import make_record
@@ -48,6 +49,74 @@ def add(database: Database, license_: License) -> License:
     return license_
 
 
+def test_what_is_open_of_a_license_is_counted(database: Database) -> None:
+    license_ = add(database, a_license(1))
+    with database.unit_of_work() as work:
+        for number, changes in enumerate(
+            ({}, {"max_uses": 1}, {"max_uses": 1, "uses": 1}, {"ended": True}, {"expire_time": NOW})
+        ):
+            made = a_presentation(license_, id=f"{number:024x}", **changes)
+            presentations.add_presentation(
+                work.session, made, code_digest=bytes([number]), actor="a", request_id=str(number)
+            )
+    with database.reading() as session:
+        assert presentations.open_count(session, license_.id, NOW) == 2
+        assert presentations.open_count(session, "0" * 24, NOW) == 0
+
+
+def test_copies_are_found_by_their_bytes_counted_and_ended(database: Database) -> None:
+    license_ = add(database, a_license(1))
+    copy = EndorsedCopy(
+        id="c" * 24,
+        license_id=license_.id,
+        form=LicenseFormat.OFD,
+        sha256="",
+        original_sha256="cd" * 32,
+        purpose="用途",
+        receiver="某单位",
+        maker="某局",
+        valid_to=date(2026, 11, 21),
+        make_time=NOW,
+        delegation="d" * 24,
+        receiver_department="departments/bank",
+        shared=True,
+        service_item="departments/bank/serviceItems/x",
+    )
+    with database.unit_of_work() as work:
+        copies.add(work.session, copy, actor="a", request_id="1", request_digest=b"d")
+        assert copies.made(work.session, copy.id, "ab" * 32)
+        assert copies.of_bytes(work.session, "ab" * 32) == replace(copy, sha256="ab" * 32)
+        assert copies.of_bytes(work.session, "00" * 32) is None
+        assert copies.open_count(work.session, license_.id, NOW) == 1
+        assert copies.open_count(work.session, license_.id, NOW + timedelta(days=1)) == 0
+        assert copies.end(work.session, copy.id, NOW)
+        assert not copies.end(work.session, copy.id, NOW + timedelta(days=1))
+    with database.reading() as session:
+        found = copies.of_id(session, copy.id)
+        assert found
+        assert found.end_time == NOW
+        assert copies.open_count(session, license_.id, NOW) == 0
+
+
+def test_credentials_of_wallets_are_noted_once_for_each_key(database: Database) -> None:
+    with database.unit_of_work() as work:
+
+        def note(sha256: str, key: str) -> bool:
+            return requests.note_credential(
+                work.session, sha256 * 32, license_id="1" * 24, key_sha256=key * 32, at=NOW
+            )
+
+        assert note("aa", "01")
+        assert not note("aa", "01")
+        assert note("bb", "02")
+        assert note("cc", "01")  # sealed anew: the one before is none any more
+        assert requests.license_of_credential(work.session, "aa" * 32) == ""
+        assert requests.license_of_credential(work.session, "cc" * 32) == "1" * 24
+        since = NOW - timedelta(days=1)
+        assert requests.credentials_since(work.session, "1" * 24, since) == 2
+        assert requests.credentials_since(work.session, "1" * 24, NOW) == 0
+
+
 def test_presentations_of_a_holder_are_listed_and_used(database: Database) -> None:
     mine, others = add(database, a_license(1)), add(database, a_license(2, holder_code=OTHER))
     with database.unit_of_work() as work:
@@ -72,8 +141,9 @@ def test_presentations_of_a_holder_are_listed_and_used(database: Database) -> No
         values = {"license_id": "", "open_at": NOW, "after": "", "size": 10, **changes}
         with database.reading() as session:
             found = presentations.presentations_of(session, INDEX(HOLDER), **values)  # type: ignore[arg-type]
-        assert {name for _, name in found} <= {mine.name}
-        return [int(one.id, 16) for one, _ in found]
+        assert {name for _, name, _ in found} <= {mine.name}
+        assert {title for _, _, title in found} <= {mine.metadata["ZZMC"]}
+        return [int(one.id, 16) for one, _, _ in found]
 
     assert listed() == [0, 4]
     assert listed(open_at=None) == [0, 1, 2, 3, 4]
@@ -113,6 +183,29 @@ def test_looks_are_told_newest_first_with_one_receipt_for_many(database: Databas
             session, INDEX(HOLDER), license_id=mine.id, before=found[0].number, size=10
         )
         assert [one.kind for one in only] == ["k"]
+
+
+def test_looks_that_only_the_holder_takes_are_left_out_on_demand(database: Database) -> None:
+    mine = add(database, a_license(1))
+    own = "departments/applicants/systems/person-1"
+    took = [
+        (own, "held_licenses_listed"),
+        (own, "license_document_read"),
+        (own, "license_presented"),
+        ("departments/bank/systems/counter", "held_licenses_listed"),
+    ]
+    with database.unit_of_work() as work:
+        for system, kind in took:
+            accesses.add_access(
+                work.session, mine.id, at=NOW, system=system, kind=kind, purpose="",
+                record=make_record(kind, at=NOW, actor=system, facts={}),
+            )  # fmt: skip
+    with database.reading() as session:
+        found = accesses.looks_of(
+            session, INDEX(HOLDER), license_id="", before=0, size=10, without_own=True
+        )
+    assert [(one.system, one.kind) for one in reversed(found)] == took[2:]
+    assert found[0].title == mine.metadata["ZZMC"]
 
 
 def test_delegations_are_found_by_both_sides_and_end_once(database: Database) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -13,6 +14,7 @@ from alembic.config import Config
 
 from licenses import store
 from licenses.holder_index import HolderIndex
+from licenses.lists import store as lists
 from licenses.model import Act, License, LicenseState, Origin
 from licenses.server import MIGRATIONS
 from licenses.texts import search_key
@@ -89,7 +91,7 @@ def test_licenses_are_found_by_the_beginning_of_a_name_in_order_of_code_points(
 
     def found(prefix: str, size: int = 100, after: tuple[str, int] | None = None) -> list[str]:
         with database.reading() as session:
-            rows = store.issued_to(session, BUREAU, search_key(prefix), after=after, size=size)
+            rows = lists.issued_to(session, BUREAU, search_key(prefix), after=after, size=size)
         return [one.holders[place].name for place, one in rows]
 
     assert found("赵") == ["赵•古丽", "赵·古丽", "赵乙", "赵甲", "赵示", "赵示例"]
@@ -102,7 +104,7 @@ def test_licenses_are_found_by_the_beginning_of_a_name_in_order_of_code_points(
     pages, after = [], None
     while True:
         with database.reading() as session:
-            rows = store.issued_to(session, BUREAU, "赵", after=after, size=1)
+            rows = lists.issued_to(session, BUREAU, "赵", after=after, size=1)
         if not rows:
             break
         pages += [one.holders[place].name for place, one in rows]
@@ -188,7 +190,7 @@ def test_licenses_of_before_are_carried_over(database_url: str) -> None:
         (found,) = store.held(session, INDEX(old.holder_code), after="", size=9)
         assert found.holders == old.holders
         assert (found.version, found.type_version, found.origin) == (1, 1, Origin.NATIVE)
-        assert len(store.issued_to(session, BUREAU, "赵·", after=None, size=9)) == 1
+        assert len(lists.issued_to(session, BUREAU, "赵·", after=None, size=9)) == 1
         assert session.execute(sa.text("SELECT count(*) FROM presentation")).scalar_one() == 1
     database.close()
 
@@ -202,3 +204,44 @@ def _migrate_to(database: Database, revision: str) -> None:
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
         connection.commit()
+
+
+def test_licenses_are_listed_by_the_time_they_were_issued(database: Database) -> None:
+    times = [NOW + timedelta(seconds=one) for one in (5, 1, 1, 9)]
+    made = [a_license(n, issue_time=at) for n, at in enumerate(times, start=1)]
+    add(database, *made)
+    order = [made[one].id for one in (1, 2, 0, 3)]
+
+    def listed(*, newest_first: bool) -> list[str]:
+        found: list[str] = []
+        with database.reading() as session:
+            while page := lists.issued_by_time(
+                session,
+                BUREAU,
+                after=found[-1] if found else "",
+                newest_first=newest_first,
+                size=1,
+            ):
+                found += [one.id for one in page]
+            assert not lists.issued_by_time(
+                session, "departments/tax", after=order[0], newest_first=False, size=9
+            )
+        return found
+
+    assert listed(newest_first=False) == order
+    assert listed(newest_first=True) == order[::-1]
+
+
+def test_names_kept_with_other_dots_are_found_after_the_migration(database: Database) -> None:
+    one = a_license(holders=(a_person("阿卜杜．热"),))
+    add(database, one)
+    with database.engine.begin() as connection:  # as it was kept before
+        row = sa.table("license_holder", sa.column("search_key"))
+        connection.execute(sa.update(row).values(search_key="阿卜杜．热"))
+        connection.execute(sa.text("DROP INDEX license_by_time"))
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0013'"))
+    _migrate_to(database, "0014")
+    with database.reading() as session:
+        for asked in ("阿卜杜.", "阿卜杜·热", "阿卜杜．热"):
+            found = lists.issued_to(session, BUREAU, search_key(asked), after=None, size=9)
+            assert [each.id for _, each in found] == [one.id]

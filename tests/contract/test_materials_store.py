@@ -96,10 +96,8 @@ def test_what_is_put_is_read_as_it_was(database: Database) -> None:
 
 
 def test_a_collection_is_collected_once(database: Database) -> None:
-    left = replace(COLLECTION, id="b" * 24)
     with database.unit_of_work() as work:
         store.add_collection(work.session, COLLECTION)
-        store.add_collection(work.session, left)
     assert "示例" not in repr(RESULT)
     for expected in (True, False):
         with database.unit_of_work() as work:
@@ -117,13 +115,5 @@ def test_a_collection_is_collected_once(database: Database) -> None:
         assert store.collection(session, "none") is None
         over = FixedClock(COLLECTION.expire_time)
         with pytest.raises(FailedPrecondition) as told:
-            Keeping(database, None, None, over).check_open(COLLECTION)  # type: ignore[arg-type]
+            Keeping(database, None, None, str, over).check_open(COLLECTION)  # type: ignore[arg-type]
         assert told.value.reason == "CONSENT_ENDED"
-    # What was collected is a case; what was not is forgotten a while after its time.
-    keeping = Keeping(database, None, None, FixedClock(NOW + timedelta(days=31)))  # type: ignore[arg-type]
-    assert (keeping.sweep(), keeping.sweep()) == (0, 0)
-    keeping = Keeping(database, None, None, FixedClock(NOW + timedelta(days=31, seconds=1)))  # type: ignore[arg-type]
-    assert keeping.sweep() == 1
-    with database.reading() as session:
-        assert store.collection(session, left.id) is None
-        assert store.collection(session, COLLECTION.id) is not None

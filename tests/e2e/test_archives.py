@@ -1,9 +1,10 @@
-"""Archives on a real node: a license and a case, checked, reported on, and not destroyed early."""
+"""Archives on a real node: licenses and cases, checked, reported on, destroyed in time."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import sqlite3
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typer.testing import CliRunner
 from exchange.audit.verify import verify_inclusion
 from exchange.v1 import audit_pb2
 from flows.archiving import check, run_checks
+from licenses.archiving import package as archive_package
 from licenses.v1 import archives_pb2 as pb
 from runtime.errors import DomainError
 from runtime.identity import Role
@@ -102,6 +104,8 @@ def test_a_package_holds_all_that_shows_what_the_license_was(
     file.write_bytes(files["audit/log-proof.json"])
     said = verify_file(file, key)
     assert said["indication"] == "PASSED", said
+    # The certificates of the day are a folder as `seal verify --trust` reads it.
+    assert_holds(scene, archived.name, tmp_path)
     # A stranger finds no such archive; an auditor does.
     ask = pb.GetArchiveFileRequest(name=archived.name, reason="查档")
     assert refused(
@@ -110,7 +114,29 @@ def test_a_package_holds_all_that_shows_what_the_license_was(
     assert scene["auditor"].archives.GetArchiveFile(ask).media_type == "application/zip"
 
 
-def test_a_case_is_archived_with_its_form_and_its_questions(scene: Stage) -> None:
+def verify(folder: Path) -> Any:
+    return run(
+        "archives", "verify", folder / "package.zip", "--key", folder / "log-key.txt",
+        "--trust", folder / "evidence" / "trust", "--json",
+    )  # fmt: skip
+
+
+def assert_holds(scene: Stage, name: str, folder: Path) -> Any:
+    """Verify a package without the node, by what stands in it."""
+    ask = pb.GetArchiveFileRequest(name=name, reason="查档")
+    data = scene["employment"].archives.GetArchiveFile(ask, timeout=60).data
+    (folder / "package.zip").write_bytes(data)
+    with ZipFile(BytesIO(data)) as zipped:
+        inside = [one for one in zipped.namelist() if one.startswith("evidence/trust/")]
+        zipped.extractall(folder, inside)
+    key = scene["auditor"].audit.GetCheckpoint(audit_pb2.GetCheckpointRequest()).verifier_key
+    (folder / "log-key.txt").write_text(key)
+    said = verify(folder)
+    assert said.exit_code == 0, said.output
+    return json.loads(said.stdout)
+
+
+def test_a_case_is_archived_with_its_form_and_its_questions(scene: Stage, tmp_path: Path) -> None:
     begun = materials.begin(scene, ITEM, WHO)
     request = pb.ArchiveCaseRequest(collection=begun.name, request_id=new_request_id())
     early = refused(lambda: scene["employment"].archives.ArchiveCase(request, timeout=60))
@@ -131,6 +157,18 @@ def test_a_case_is_archived_with_its_form_and_its_questions(scene: Stage) -> Non
         .archive
     )
     assert [one for one in checked.findings if not one.passed] == []
+    told = assert_holds(scene, made.name, tmp_path)
+    assert {"decision_in_log", "in_log_audit_2_json"} <= {one["name"] for one in told["findings"]}
+    # Another form, in a package that is whole by its own manifest, is not what the log says.
+    held = archive_package.read((tmp_path / "package.zip").read_bytes())
+    form = held.files["form.json"].replace(WHO.name.encode(), "伪造".encode())
+    forged = archive_package.build(held.facts, {**held.files, "form.json": form})
+    (tmp_path / "package.zip").write_bytes(forged)
+    said = verify(tmp_path)
+    assert said.exit_code == 1
+    assert [one["name"] for one in json.loads(said.stdout)["findings"] if not one["passed"]] == [
+        "decision_in_log"
+    ]
 
 
 def test_the_four_checks_pass_are_reported_under_seal_and_find_a_change(
@@ -183,6 +221,49 @@ def test_nothing_is_destroyed_before_its_time(scene: Stage, archived: pb.Archive
         approve = pb.ApproveDestructionRequest(name=archived.name, request_id=new_request_id())
         error = refused(lambda: second.archives.ApproveDestruction(approve))
         assert error.reason == "DESTRUCTION_NOT_ASKED"
+
+
+def over(scene: Stage, name: str) -> None:
+    """As if its years had passed: whoever owns the folder can do so, and nobody else."""
+    archive_id = name.rpartition("/")[2]
+    with sqlite3.connect(scene.data / "licenses.db", timeout=30) as database:
+        database.execute(
+            "UPDATE archive_package SET retain_until = archive_time WHERE id = ?", (archive_id,)
+        )
+    (told,) = scene.data.glob(f"archive/packages/*/{archive_id}.zip.until")
+    told.chmod(0o600)
+    told.write_text("2026-01-01T00:00:00+00:00")
+
+
+def test_two_destroy_what_has_reached_its_end_and_a_sealed_certificate_stays(
+    scene: Stage, tmp_path: Path
+) -> None:
+    here, reason = at(scene), "保管期满，经鉴定无保存价值"
+    of = materials.registered(scene, materials.person(5))
+    name = told("archives", "add", of.name, "--keep", "10", *here)["name"]
+    over(scene, name)
+    asked = told("archives", "ask-destruction", name, "--reason", reason, *here)
+    assert asked["state"] == "ARCHIVE_STATE_DESTRUCTION_ASKED"
+    assert "SAME_PERSON" in run("archives", "approve-destruction", name, *here).stderr
+    with materials.department(scene, "human-resources"):
+        second = ["--node", scene.address, "--identity",
+                  scene.data / "systems" / "human-resources-materials"]  # fmt: skip
+    kept = told("archives", "reject-destruction", name, "--reason", "仍有利用价值", *second)
+    assert kept["state"] == "ARCHIVE_STATE_KEPT"
+    told("archives", "ask-destruction", name, "--reason", reason, *here)
+    gone = told("archives", "approve-destruction", name, *second)
+    assert gone["state"] == "ARCHIVE_STATE_DESTROYED"
+    assert gone["destroyed_by"] == "departments/human-resources/systems/materials"
+    assert not list(scene.data.glob(f"archive/packages/*/{name.rpartition('/')[2]}.zip*"))
+    file = tmp_path / "certificate.pdf"
+    fetch = ("archives", "fetch", name, "--out", file, "--reason", "查档")
+    assert told(*fetch, "--file", "certificate", *here)["media_type"] == "application/pdf"
+    assert hashlib.sha256(file.read_bytes()).hexdigest() == gone["certificate_sha256"]
+    request = seal_pb2.VerifyDocumentRequest(document=file.read_bytes())
+    verdict = scene["auditor"].seals.VerifyDocument(request, timeout=60).verdict
+    assert verdict.indication == seal_pb2.INDICATION_PASSED
+    assert "FILE_NOT_MADE" in run(*fetch, *here).stderr
+    assert "DESTROYED" in run("archives", "show", name, *here).output
 
 
 def test_the_commands_show_archives(scene: Stage, archived: pb.Archive, tmp_path: Path) -> None:

@@ -254,8 +254,8 @@ def test_seals_and_licenses(at, tmp_path):
     assert signed.returncode == 0, signed.stderr
     assert run("seal", "verify", sealed_again, "--trust", trust).returncode == 0
     shown = run(
-        "license", "present", name, "--field", "ZZMC", "--purpose", "贷款", "--json", *at("centre"),
-        env=holder,
+        "license", "present", name, "--field", "ZZMC", "--purpose", "贷款", "--uses", "2", "--json",
+        *at("centre"), env=holder,
     )  # fmt: skip
     assert shown.returncode == 0, shown.stderr
     code = json.loads(shown.stdout)["code"]
@@ -410,6 +410,7 @@ def test_a_flow_reports_and_rejects(scene, at, tmp_path):
     assert said.returncode == 1, said.stderr
     report = json.loads(said.stdout)
     assert [r["reason"] for r in report["rejected"]] == ["MISSING_FIELD"]
+    assert report["runs"]
 
 
 def test_a_batch_that_no_document_can_pass_ends_once(at, tmp_path):

@@ -85,3 +85,19 @@ def test_a_workbook_by_names_and_the_same_command_twice(issuing, tmp_path):
     assert [row["行标识"] for row in rows_of(out)] == ["case-11", "case-12", "case-13"]
     said = run("license", "batch", "cancel", name, "--reason", "名单有误", *issuing)
     assert "BATCH_ENDED" in said.stderr
+
+
+def test_a_scan_that_cannot_be_read_is_told_by_its_line(issuing, tmp_path):
+    sheet = tmp_path / "paper.csv"
+    run("license", "batch", "sheet", TYPE, "--out", sheet, *issuing)
+    headings = next(csv.reader(io.StringIO(sheet.read_text(encoding="utf-8-sig"))))
+    with sheet.open("a", encoding="utf-8", newline="") as file:
+        row = {"(holder_name)": "赵示例", "(holder_code)": citizen_number(7),
+               "(KZ_DJLX)": "就业登记", "(paper_number)": "旧001", "(paper_date)": "2020-01-01",
+               "(scans)": "nowhere.png"}  # fmt: skip
+        named = {next(h for h in headings if h.endswith(end)): text for end, text in row.items()}
+        csv.DictWriter(file, headings).writerow(named)
+    said = run("license", "batch", "create", sheet, *ASKED, *issuing)
+    assert said.returncode in (3, 4), said.stderr
+    assert "line 2, scans" in said.stderr
+    assert "UNKNOWN" not in said.stderr

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -118,6 +120,24 @@ def test_a_qr_code_is_verified_without_a_network(
     said = run(*verify)
     assert said.exit_code == 0, said.output
     assert "赵示例" in said.output
+    said = run(*verify, holder="")
+    assert said.exit_code == 4
+    assert "CARD_NOT_COMPARED" in said.stderr
+    said = run(*verify, "--card-not-seen", holder="")
+    assert said.exit_code == 0
+    assert "not compared" in said.output
+    # A code that names its verifier is for the department of the identity.
+    named = told(
+        "present-qr", license_name, *WHAT, "--audience", "departments/public-security",
+        "--out", picture, *here,
+    )["text"]  # fmt: skip
+    for identity, code in (("police", 0), ("hr", 1)):
+        mine = ("--identity", scene.identity(identity))
+        said = run("license", "verify-qr", named, *verify[3:], *mine)
+        assert said.exit_code == code, said.output
+    # An older list takes no newer one's place.
+    kept = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert kept
     said = run(*verify, "--json", holder=AGENT)
     assert said.exit_code == 1
     assert json.loads(said.stdout)["reason"] == "HOLDER_DIFFERS"
@@ -147,21 +167,43 @@ def test_files_copies_and_fields_are_checked(
     want = ("--purpose", "办理社会保险", *other)
     found = told("check", folder, "--report", report, *want)
     assert [one["indication"] for one in found] == ["PASSED"] * 3
-    assert report.read_text("utf-8-sig").count("PASSED") == 3
+    sheet = list(csv.DictReader(io.StringIO(report.read_text("utf-8-sig"))))
+    assert [one["indication"] for one in sheet] == ["PASSED"] * 3
+    assert [one["receiver"] for one in sheet] == ["示范县公安局", "", ""]
     said = run("license", "check", folder / "copy.pdf", "--purpose", "办理贷款", *other)
     assert said.exit_code == 1
     assert "for another purpose" in said.output
     one = told("check", folder / "license.ofd", *want)
-    fields = ("--field", "CZZT=赵示例")
-    assert told("match", one["license_identifier"], *fields, *want)["state"] == "ACTIVE"
-    said = run("license", "match", one["license_identifier"], "--field", "CZZT=钱", *want)
+    good, bad = tmp_path / "fields.txt", tmp_path / "wrong.txt"
+    good.write_text("CZZT=赵示例\n\n", encoding="utf-8")
+    bad.write_text("CZZT=钱\n", encoding="utf-8")
+    match = ("match", one["license_identifier"], *want)
+    assert told(*match, "--fields", good)["state"] == "ACTIVE"
+    said = run("license", *match, "--fields", bad)
     assert said.exit_code == 1
-    assert (
-        "NO_MATCH"
-        in run(
-            "license", "match", one["license_identifier"], "--field", "CZZT=钱", *want, "--json"
-        ).output
-    )
+    assert "NO_MATCH" in run("license", *match, "--fields", bad, "--json").output
+    assert "VALUE_AS_ARGUMENT" in run("license", *match, "--field", "CZZT=钱").stderr
+    # A file that cannot be checked is a row, and not the end of the folder.
+    (folder / "empty.ofd").write_bytes(b"")
+    (folder / "no-license.pdf").write_bytes(b"%PDF-1.7")
+    (folder / "note.txt").write_text("hello", encoding="utf-8")
+    (folder / "license.pdf").rename(folder / "license.bak")
+    said = run("license", "check", folder, *want, "--json")
+    assert said.exit_code == 1
+    rows = {Path(row["file"]).name: row for row in json.loads(said.stdout)}
+    assert rows["empty.ofd"]["indication"] == "INDETERMINATE"
+    assert rows["empty.ofd"]["reason"] == "FILE_EMPTY"
+    assert rows["note.txt"]["reason"] == "NOT_LOOKED_AT"
+    assert rows["license.bak"]["indication"] == "PASSED"
+    assert {one["indication"] for one in rows["license.ofd"]["checks"]} == {"PASSED"}
+    assert rows["no-license.pdf"]["reason"] == "DOCUMENT_NOT_VERIFIED"
+    assert rows["license.ofd"]["indication"] == "PASSED"
+    listed = told("copies", "--license", license_name, *here)
+    assert [row["name"] for row in listed] == [made["name"]]
+    assert not told("withdraw", made["name"], *here).get("open", False)
+    assert told("copies", *here)[0].get("open", False) is False
+    said = run("license", "check", folder / "copy.pdf", *want)
+    assert "withdrawn" in said.output
     then = ("--as-of", "2020-01-01T00:00:00+08:00")
     said = run("license", "check", folder / "license.ofd", *want, *then)
     assert said.exit_code == 1
@@ -170,3 +212,28 @@ def test_files_copies_and_fields_are_checked(
     empty = tmp_path / "empty"
     empty.mkdir()
     assert "NO_FILES" in run("license", "check", empty, *want).stderr
+
+
+def test_what_is_shared_is_found_and_fetched(
+    scene: Stage, license_name: str, tmp_path: Path
+) -> None:
+    here, other = at(scene), at(scene, "police")
+    fields = told("shared", "template", TYPE, *other)
+    assert {"CZZT", "KZ_DJLX"} <= {one["code"] for one in fields["fields"]}
+    assert "持证主体" in run("license", "shared", "template", TYPE, *other).output
+    identifier = told("show", license_name, *here)["license_identifier"]
+    ask = ("--identifier", identifier, "--reason", "审核失业保险待遇申请")
+    said = run("license", "shared", "find", *ask, *other)
+    assert said.exit_code == 3
+    assert "SERVICE_ITEM_NOT_ACCEPTED" in said.stderr
+    item = ("--item", f"{DEPARTMENT}/serviceItems/cg2017-22")
+    (found,) = told("shared", "find", *ask, *item, *here)
+    assert found["license_identifier"] == identifier
+    assert identifier in run("license", "shared", "find", *ask, *item, *here).output
+    said = run("license", "shared", "find", "--reason", "审核", *item, *here, holder="")
+    assert said.exit_code == 4
+    fetch = ("shared", "fetch", identifier, "--reason", "审核失业保险待遇申请", *item)
+    copy = tmp_path / "copy.pdf"
+    assert told(*fetch, "--out", copy, *here)["valid_to"]
+    assert copy.read_bytes().startswith(b"%PDF-")
+    assert "Wrote" in run("license", *fetch, "--out", tmp_path / "copy.ofd", *here).output

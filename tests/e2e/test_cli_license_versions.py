@@ -64,7 +64,7 @@ def texts(here: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> tu
     text = toml.read_text(encoding="utf-8")
     text = text.replace("employment-registration", "skills-certificate", 1)
     text = text.replace(shown["code"], CODE).replace(shown["display_name"], "示例技能证书")
-    toml.write_text(text, encoding="utf-8")
+    toml.write_text(f"transferable = true\n{text}", encoding="utf-8")
     return toml, template
 
 
@@ -95,12 +95,19 @@ def test_a_type_is_put_changed_and_refused_by_the_place_of_its_mistake(
     shown = run("license", "type", "show", SHIPPED, *here).output
     assert f"issued by {DEPARTMENT}, the department of 11990101MB99010160" in shown
     assert "就业登记, 失业登记" in shown
+    assert "transferable" not in shown
+    shown = run("license", "type", "show", "licenseTypes/real-estate-certificate", *here).output
+    assert "transferable to another holder" in shown
+    assert "one in force for each: KZ_BDCDYH, KZ_ZSH" in shown
     assert told("license", "type", "show", TYPE, "--version", 1, *here)["etag"] == first["etag"]
 
 
-def test_a_license_is_corrected_renewed_and_transferred(here: tuple[str, ...]) -> None:
+def test_a_license_is_corrected_renewed_and_transferred(
+    here: tuple[str, ...], texts: tuple[Path, Path]
+) -> None:
+    told("license", "type", "put", *texts, "--request-id", "put-1", *here)
     issued = told(
-        "license", "issue", DEPARTMENT, SHIPPED, "--holder-name", "赵示例",
+        "license", "issue", DEPARTMENT, TYPE, "--holder-name", "赵示例",
         "--field", "KZ_DJLX=就业登记", "--valid-from", NEARLY_OVER, *here, holder=citizen_number(1),
     )  # fmt: skip
     why = ("--reason", "依申请")

@@ -110,3 +110,27 @@ def test_departments_may_not_look_and_a_kind_is_one_of_those(scene, grant):
         assert (said.returncode, "ROLE_NOT_ALLOWED" in said.stderr) == (3, True)
     said = run("monitor", "alerts", "--kind", "odd", *at(scene, "centre"))
     assert (said.returncode, "--kind is one of" in said.stderr) == (4, True)
+
+
+def test_traffic_is_told_over_time(scene, grant):
+    steps = told("monitor", "traffic", "--step", "5", *at(scene, "centre"))
+    assert sum(int(one["calls"]) for one in steps) > NEIGHBOURS
+    assert sum(int(one["refused"]) for one in steps) >= REFUSED
+    shown = run("monitor", "traffic", *at(scene, "auditor"))
+    assert shown.returncode == 0, shown.stderr
+    odd = run("monitor", "traffic", "--step", "7", *at(scene, "centre"))
+    assert "BAD_SPAN" in odd.stdout + odd.stderr
+
+
+def test_a_source_measures_the_quality_of_its_records(scene):
+    police = at(scene, "police")
+    fresh = run("sources", "quality", sharing.POPULATION, *police)
+    assert fresh.returncode == 6, fresh.stderr
+    said = run("sources", "quality", sharing.POPULATION, "--measure", "--json", *police)
+    assert said.returncode == 0, said.stdout + said.stderr
+    found = json.loads(said.stdout)
+    assert (int(found["records"]), int(found["faultless"])) == (1, 1)
+    shown = run("sources", "quality", sharing.POPULATION, *police)
+    assert "citizen_number" in shown.stdout
+    other = run("sources", "quality", sharing.POPULATION, *at(scene, "employment"))
+    assert "NOT_THE_SOURCE" in other.stdout + other.stderr

@@ -102,6 +102,7 @@ def test_what_was_sealed_and_not_written_is_fetched_by_its_id(
         [sys.executable, "-m", "tongban", *map(str, command), "--json"],
         capture_output=True, text=True, timeout=120, check=False, preexec_fn=small_files,
     )  # fmt: skip
+    assert failed.stdout, failed.stderr
     error = json.loads(failed.stdout)["error"]
     ident = error["metadata"]["request_id"]
     assert f"--request-id {ident}" in error["message"]

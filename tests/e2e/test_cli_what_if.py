@@ -53,3 +53,17 @@ def test_a_change_of_the_catalog_is_tried(at, grant):
     assert "decided by another rule" in shown
     assert run(*tried, "--sharing", "x", *at("police")).returncode == 4
     assert "NOT_THE_SOURCE" in run(*tried, "--withdrawn", *at("employment")).stderr
+
+
+def test_terms_are_previewed_on_made_up_records(at):
+    tried = ("preview", sharing.POPULATION, "--consumer", "departments/human-resources")
+    given = ("--item", "name:first-character", "--item", "phone", "--row", "birth_date^=19")
+    said = run(*tried, *given, *at("police"))
+    assert said.returncode == 0, said.stderr
+    shown = said.stdout
+    assert "张**" in shown
+    assert "(not seen)" in shown
+    assert "0 of 0 records" in shown
+    said = json.loads(run(*tried, *given, "--json", *at("police")).stdout)
+    assert [one.get("shown", False) for one in said["samples"]] == [True, False, True, False, True]
+    assert "NOT_THE_SOURCE" in run(*tried, *given, *at("employment")).stderr

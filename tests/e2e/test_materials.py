@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from exchange.v1 import audit_pb2, catalog_pb2
 from licenses.pages.ofd_reader import read_metadata
-from licenses.v1 import licenses_pb2
+from licenses.v1 import licenses_pb2, presentations_pb2
 from licenses.v1 import materials_pb2 as pb
 from runtime.errors import DomainError
 from runtime.records import commit
@@ -58,6 +58,12 @@ def leaves(scene: Stage, wanted: str, count: int) -> list[dict[str, Any]]:
         if len(read) >= count or time.monotonic() > deadline:
             return [json.loads(leaf) for leaf in read]
         time.sleep(0.1)
+
+
+def looks(scene: Stage, who: Any, name: str) -> list[Any]:
+    """Looks at a license since it was issued, newest first."""
+    request = presentations_pb2.ListLooksRequest(holder_code=who.citizen_number, license=name)
+    return list(scene["terminal"].presentations.ListLooks(request).looks)
 
 
 def test_a_plan_says_of_each_material_where_it_comes_from_and_why(scene: Stage) -> None:
@@ -106,9 +112,18 @@ def test_one_application_is_collected_decided_and_joined_by_one_trail(scene: Sta
     assert [one.holds for one in done.outcomes] == [True, True, True, False]
     assert len(done.log_indices) == 1
 
-    trail = leaves(scene, begun.name, 2)
-    assert [one["kind"] for one in trail] == ["collection_consented", "materials_collected"]
+    trail = leaves(scene, begun.name, 3)
+    assert [one["kind"] for one in trail] == [
+        "collection_consented", "collection_read", "materials_collected",
+    ]  # fmt: skip
+    collected = trail[-1]
+    # What was decided, and by which conditions, the log tells to nobody who was not told.
+    assert not {"decision", "rule", "licenses", "documents", "asked"} & set(collected)
     text = json.dumps(trail, ensure_ascii=False)
+    assert "REFERRED" not in text
+    handling = scene["employment"].materials.GetHandling(pb.GetHandlingRequest(service_item=ITEM))
+    assert done.handling_version == handling.handling.version == collected["handling_version"]
+    assert done.handling_sha256 == collected["handling_sha256"]
     assert ADULT.citizen_number not in text
     assert ADULT.name not in text
     page = scene["auditor"].audit.ListEntries(
@@ -117,7 +132,7 @@ def test_one_application_is_collected_decided_and_joined_by_one_trail(scene: Sta
     question = json.loads(page.leaves[0])
     assert question["kind"] == "query"
     assert question["actor"] == "departments/human-resources/systems/employment"
-    assert trail[1]["questions"] == [str(done.log_indices[0])]
+    assert collected["questions"] == [str(done.log_indices[0])]
     # It is collected once.
     assert refused(lambda: collect(scene, begun.name)).reason == "ALREADY_COLLECTED"
 
@@ -143,6 +158,8 @@ def test_a_license_stands_in_and_its_copy_is_the_departments(scene: Stage) -> No
     who = materials.person(7)
     made = materials.registered(scene, who)
     begun = materials.begin(scene, BENEFIT, who)
+    # With the consent nothing is copied yet: only with what is collected under it.
+    assert not looks(scene, who, made.name)
     done = collect(scene, begun.name, who)
     (copy,) = done.copies
     assert (copy.license, copy.endorsed) == (made.name, True)
@@ -151,6 +168,14 @@ def test_a_license_stands_in_and_its_copy_is_the_departments(scene: Stage) -> No
     ask = pb.GetCollectedDocumentRequest(collection=begun.name, sha256=copy.sha256)
     got = scene["employment"].materials.GetCollectedDocument(ask)
     assert hashlib.sha256(got.document).hexdigest() == copy.sha256
+    # Each reading of the form, and of the copy, is a look of theirs, in words.
+    scene["employment"].materials.GetCollection(pb.GetCollectionRequest(name=begun.name))
+    seen = looks(scene, who, made.name)
+    assert [one.kind for one in seen] == [
+        "collection_read", "collected_document_read", "materials_collected", "license_copied",
+    ]  # fmt: skip
+    assert {one.purpose for one in seen} == {"办理失业保险待遇支付"}
+    assert list(seen[0].fields) == ["KZ_DJLX"]
     said = read_metadata(got.document)
     assert "失业保险待遇支付" in said["JZJZZSY"]
     assert "示范县人力资源和社会保障局" in json.dumps(said, ensure_ascii=False)
@@ -304,6 +329,62 @@ def _put_item(scene: Stage, name: str) -> None:
     assert refused(lambda: scene["market"].materials.PutHandling(again)).reason == "BAD_HANDLING"
 
 
+def test_nobody_is_asked_twice_and_what_is_refused_is_asked_of_the_applicant(scene: Stage) -> None:
+    begun = materials.begin(scene, ITEM, ADULT)
+    assert list(begun.entries) == ["phone"]
+    assert begun.materials[1].form_fields[:1] == ["姓名"]
+    client, number = scene["employment"], ADULT.citizen_number
+    own = pb.GetCollectionRequest(name=begun.name)
+    # Without what must be entered nothing is asked, and only that is missing.
+    error = refused(lambda: collecting.collect(client, begun.name, number, {}))
+    assert (error.reason, "name" in error.message) == ("ENTRIES_MISSING", False)
+    assert list(client.materials.GetCollection(own).collection.answered) == []
+    # An answer to a form that is not whole is kept.
+    request = collecting.gather(client, begun.name, number, ENTRIES)
+    (grant,) = {one.query.grant for one in request.answers}
+    request.entries.clear()
+    assert refused(lambda: client.materials.CollectMaterials(request)).reason == "ENTRIES_MISSING"
+    assert list(client.materials.GetCollection(own).collection.answered) == [grant]
+    assert not collecting.gather(client, begun.name, number, ENTRIES).answers
+    done = collect(scene, begun.name)
+    assert (len(done.log_indices), done.form[0].source) == (1, "resource")
+    # The applicant is told who looked, though no license is in it, and in which words they agreed.
+    mine = pb.GetCollectionRequest(name=begun.name, holder_code=number)
+    seen = scene["terminal"].materials.GetCollection(mine).collection
+    assert {one.kind for one in seen.looks} == {"collection_read"}
+    assert all(one.system.startswith(f"{materials.BUREAU}/") for one in seen.looks)
+    consented = leaves(scene, begun.name, 1)[0]
+    assert consented["items"] == [f"{POPULATION}#{one}" for one in begun.materials[1].items]
+    assert consented["commitments"]["consent"] == commit(
+        bytes.fromhex(seen.consent_salt), "consent", seen.consent.encode()
+    )
+    # A question that the exchange refuses stops nothing.
+    begun = materials.begin(scene, ITEM, ADULT)
+    told = pb.RefusedQuestion(grant=grant, reason="GRANT_REVOKED")
+    entries = ENTRIES | {
+        "name": ADULT.name, "birth_date": ADULT.birth_date,
+        "residence_address": ADULT.residence_address,
+    }  # fmt: skip
+    asked = pb.CollectMaterialsRequest(
+        collection=begun.name, holder_code=number, entries=entries, refused=[told],
+        request_id=new_request_id(),
+    )  # fmt: skip
+    done = client.materials.CollectMaterials(asked, timeout=30).collection
+    assert [one.reason for one in done.materials][1:3] == ["GRANT_REVOKED", "GRANT_REVOKED"]
+    assert list(done.asked) == ["居民身份证复印件", "户口簿复印件", "本人近期照片"]
+    assert done.decision == pb.COLLECTION_DECISION_REFERRED
+    begun = materials.begin(scene, ITEM, ADULT)
+    for grant, reason, wanted in (
+        ("departments/x/grants/y", "GRANT_REVOKED", "QUESTION_NOT_PLANNED"),
+        (told.grant, "revoked", "BAD_ARGUMENT"),
+    ):
+        wrong = pb.CollectMaterialsRequest(
+            collection=begun.name, holder_code=number, entries=entries,
+            refused=[pb.RefusedQuestion(grant=grant, reason=reason)], request_id=new_request_id(),
+        )  # fmt: skip
+        assert refused(lambda: client.materials.CollectMaterials(wrong)).reason == wanted  # noqa: B023
+
+
 def run(*arguments: object, holder: str = "") -> Result:
     env = {"COLUMNS": "200", "TONGBAN_LANG": "en", "TONGBAN_HOLDER_CODE": holder or None}
     return CliRunner().invoke(application("materials"), [str(one) for one in arguments], env=env)
@@ -328,6 +409,7 @@ def test_the_thirty_items_before_and_after_by_the_product(scene: Stage) -> None:
     assert sum(one["after"] for one in annex) < 142
     assert sum(one["awaiting"] for one in annex) > 0
     assert made["proof_totals"]["abolished"] == 19
+    assert made["proof_totals"]["replaced, waits for a grant"] > 0
     assert all(one["legal_basis"] for one in made["proofs"] if one["disposition"] == "kept")
     # With the grants that these departments may have, by name what nobody has to bring any more.
     materials.grant_everyone(scene)
@@ -337,6 +419,10 @@ def test_the_thirty_items_before_and_after_by_the_product(scene: Stage) -> None:
         key: sum(one[key] for one in annex)
         for key in ("before", "after", "awaiting", "abolished", "filled", "by_license", "by_query")
     }
+    # Nothing waits, and what the proofs come by is what the materials come by.
+    proofs = made["proof_totals"]
+    assert not {one for one in proofs if one.startswith("replaced, ")}
+    assert proofs["replaced by a query"] <= counted["by_query"]
     assert counted == {
         "before": 142, "after": 47, "awaiting": 0, "abolished": 19, "filled": 25,
         "by_license": 17, "by_query": 34,
@@ -358,9 +444,10 @@ def test_the_commands_do_it_all(scene: Stage, tmp_path: Any) -> None:
         "materials", "begin", ITEM, "--agree-to-all", "--consent", "当面同意", *counter,
         holder=number,
     )  # fmt: skip
+    entries = tmp_path / "entries.txt"
+    entries.write_text("phone=10012345678\n")
     done = run(
-        "materials", "collect", begun["name"], "--entry", "phone=10012345678", *here,
-        holder=number,
+        "materials", "collect", begun["name"], "--entries", entries, *here, holder=number,
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     assert "REFERRED" in done.output

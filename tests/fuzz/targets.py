@@ -44,6 +44,7 @@ from tests.builders import seal_pki
 from tests.builders.ocsp import answer
 from tests.builders.ofd import pack, png, unpack
 from tests.builders.pdf import plain_pdf, sealed_pdf
+from tests.fuzz import tokens
 from tongban.verdicts import TrustFolder
 
 CONFORMANCE: Final = Path(__file__).resolve().parents[1] / "conformance"
@@ -220,6 +221,13 @@ TARGETS: Final[dict[str, Target]] = {
     "image": Target(
         run=lambda data: check_uploaded_image(data, width_mm=42, height_mm=42), seeds=_pictures
     ),
+    "offline-code": Target(run=tokens.code, seeds=tokens.code_seeds),
+    "offline-claims": Target(run=tokens.claims, seeds=tokens.claims_seeds),
+    "cwt": Target(run=tokens.cwt, seeds=tokens.cwt_seeds),
+    "jwt": Target(run=tokens.jwt, seeds=tokens.list_seeds),
+    "status-list": Target(run=tokens.status_list, seeds=tokens.list_seeds),
+    "wallet-answer": Target(run=tokens.presented, seeds=tokens.presented_seeds),
+    "wallet-proof": Target(run=tokens.own, seeds=tokens.own_seeds),
     "evidence": Target(run=_evidence, seeds=lambda: [_bundle()]),
     "evidence-entry": Target(run=_evidence_entry, seeds=_bundle_entries),
 }

@@ -2,14 +2,17 @@
 
 import base64
 import json
+import shutil
 import time
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from joserfc.jwk import RSAKey
 
+from accounts import platform as platform_module
 from runtime.errors import DomainError
 from runtime.identity import APPLICANTS, Authenticator, Role, check_holder
+from runtime.portal_settings import SignInSettings
 from tests.builders.accounts import NUMBER, office, session_key
 from tests.builders.openid import authorize, liar, provider, settings
 
@@ -144,6 +147,9 @@ def test_what_is_right_is_taken(lying):
         {"exp": "never"},
         {"iat": int(time.time()) + 9999},
         {"sub": ""},
+        {"sub": 7},
+        {"sub": "x" * 256},
+        {"azp": "other"},
     ],
 )
 def test_a_token_that_is_not_for_this_is_refused(lying, claims):
@@ -160,7 +166,8 @@ def test_a_token_that_nobody_of_the_platform_signed_is_refused(lying):
     ]
     platform.token = ".".join([*encoded, ""])
     assert refusal(answered, *lying) == "SIGN_IN_REFUSED"
-    assert made.leaves() == []
+    assert [leaf["kind"] for leaf in made.leaves()] == ["sign_in_refused"] * 2
+    assert made.leaves()[0]["method"] == "open_id"
 
 
 @pytest.mark.parametrize(
@@ -190,3 +197,105 @@ def test_who_is_of_another_department_now_has_another_account(lying):
     assert second.account.id != first.account.id
     assert answered(*lying, department="finance").account.id == second.account.id
     assert second.account.department != APPLICANTS
+
+
+def test_who_is_somebody_else_now_is_signed_out_and_it_is_told(lying):
+    made, _ = lying
+    first = answered(*lying)
+    answered(*lying, department="finance")
+    admitting = Authenticator(made.authority.pem, made.authority.crl_path)
+    assert refusal(admitting.principal, first.certificate) == "SESSION_ENDED"
+    kinds = [leaf["kind"] for leaf in made.leaves()]
+    assert kinds[2:] == ["account_disabled", "account_created", "person_signed_in"]
+
+
+def test_other_roles_end_the_session_of_before_and_are_told(lying):
+    made, _ = lying
+    first = answered(*lying)
+    second = answered(*lying, roles=["department"])
+    assert second.account.roles == {Role.DEPARTMENT}
+    admitting = Authenticator(made.authority.pem, made.authority.crl_path)
+    assert refusal(admitting.principal, first.certificate) == "SESSION_ENDED"
+    leaf = made.leaves()[-2]
+    assert (leaf["kind"], leaf["roles"], leaf["roles_before"]) == (
+        "account_changed", ["department"], ["auditor"],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("roles", [None, 5, {"a": 1}, [None, 5], "", []])
+def test_roles_that_are_none_are_refused_and_break_nothing(lying, roles):
+    assert refusal(answered, *lying, roles=roles) == "NO_ROLE"
+
+
+@pytest.fixture
+def bounded(tmp_path):
+    """A node that gives what it gives where nothing is set, and knows its departments."""
+    with liar() as platform:
+        sign_in = settings(platform.issuer, roles=SignInSettings().roles)
+        made = office(tmp_path, sign_in=sign_in, parents=lambda: {"departments/audit": ""})
+        yield made, platform
+        made.server.database.close()
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"roles": ["administrator"]},
+        {"roles": ["auditor"]},
+        {"roles": ["counter"]},
+        {"roles": ["department"], "department": "nowhere"},
+        {"roles": ["department"], "department": "data-office"},
+        {"roles": ["department"], "department": 7},
+    ],
+)
+def test_the_platform_gives_only_what_it_is_let_give(bounded, claims):
+    assert refusal(answered, *bounded, **claims) == "NO_ROLE"
+    assert answered(*bounded, roles=["department", "administrator"]).account.roles == {
+        Role.DEPARTMENT
+    }
+
+
+def test_departments_are_those_that_are_named(tmp_path):
+    with liar() as platform:
+        sign_in = settings(platform.issuer, departments={"data-office"})
+        made = office(tmp_path, sign_in=sign_in)
+        assert refusal(answered, made, platform) == "NO_ROLE"
+        begun = answered(made, platform, department="data-office")
+        assert begun.account.department == "departments/data-office"
+        made.server.database.close()
+
+
+def test_a_slash_at_the_issuers_end_makes_nobody_anew(tmp_path):
+    with liar() as platform:
+        found = []
+        for issuer in (platform.issuer, f"{platform.issuer}/"):
+            (tmp_path / "ca").exists() and shutil.rmtree(tmp_path / "ca")
+            made = office(tmp_path, sign_in=settings(issuer))
+            found.append(answered(made, platform).account.id)
+            made.server.database.close()
+        assert found[0] == found[1]
+
+
+def test_a_platform_that_drips_is_not_waited_for(lying, monkeypatch):
+    made, platform = lying
+    monkeypatch.setattr(platform_module, "SECONDS", 0.3)
+    platform.drips = 0.05
+    began = time.monotonic()
+    assert refusal(made.server.openid.begin) == "PLATFORM_UNAVAILABLE"
+    assert time.monotonic() - began < 2
+    asked = platform.asked
+    assert refusal(made.server.openid.begin) == "PLATFORM_UNAVAILABLE"
+    assert platform.asked == asked  # it failed a moment ago
+
+
+def test_a_browser_is_told_where_to_sign_out_too(lying):
+    made, platform = lying
+    platform.discovery = {"end_session_endpoint": f"{platform.issuer}/logout?x=1"}
+    url = urlsplit(answered(*lying).sign_out_url)
+    assert parse_qs(url.query) == {
+        "x": ["1"],
+        "client_id": ["tongban"],
+        "post_logout_redirect_uri": ["https://localhost:8443"],
+    }
+    _, begun = made.server.openid.begin()
+    assert parse_qs(urlsplit(begun).query)["prompt"] == ["login"]

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from exchange.v1 import catalog_pb2
-from licenses import store
 from licenses.issuing import Issuing, Request
+from licenses.lists import store as lists
 from licenses.model import License, LicenseState
 from licenses.server import LicenseServer, Reconciled
 from licenses.v1 import licenses_pb2 as pb
@@ -68,7 +68,7 @@ def dying(node: LicenseNode, moment: int) -> tuple[LicenseServer, Crashing]:
 
 def all_licenses(server: LicenseServer) -> list[License]:
     with server.database.reading() as session:
-        return store.issued(session, BUREAU, after="", size=100)
+        return lists.issued(session, BUREAU, after="", size=100)
 
 
 async def test_the_moments_are_all_there_are(node: LicenseNode) -> None:

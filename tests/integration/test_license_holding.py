@@ -222,6 +222,16 @@ async def test_an_agent_presents_under_a_delegation_until_it_ends(node: LicenseN
         one.kind for one in await looks(node.counter, license=mine)
     }
     assert AGENT not in str(node.leaves())
+    # The holder reads who acts for them; others who look were no agents.
+    found = await looks(node.counter, license=mine)
+    assert {one.kind for one in found if one.agent_name == "钱代办"} == {
+        "license_delegated",
+        "license_presented",
+        "presentation_verified",
+        "delegated_licenses_listed",
+    }
+    assert {one.delegation for one in found if one.agent_name} == {given.name}
+    assert not any(one.visitor for one in found)
 
     end = delegations.EndDelegationRequest(name=given.name, holder_code=AGENT, request_id=fresh())
     error = await refused(node.counter.delegations.EndDelegation(end))

@@ -80,6 +80,7 @@ async def test_the_whole_way_on_postgresql(tmp_path: Path, postgres_url: str) ->
             wallets.CreatePresentationRequestRequest(
                 license_type=TYPE_NAME, fields=["CZZT"], purpose=PURPOSE,
                 response_uri="https://portal.example/",
+                request_id=fresh(),
             )
         )  # fmt: skip
         result = wallets.GetPresentationResultRequest(name=asked.name)

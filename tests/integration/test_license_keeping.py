@@ -13,12 +13,13 @@ import pytest_asyncio
 from PIL import Image
 
 from licenses.enclosures.service import Enclosures
+from licenses.finishing import Finishing
 from licenses.issuing import Request
 from licenses.model import License, LicenseFormat, LicenseState
 from licenses.neighbours import NodeNeighbours
 from licenses.v1 import licenses_pb2 as pb
 from licenses.wire import order_of
-from runtime.errors import DomainError
+from runtime.errors import DomainError, Unavailable
 from runtime.identity import Role
 from seal.v1 import seal_pb2
 from tests.builders.license_node import (
@@ -33,7 +34,7 @@ from tests.builders.license_node import (
     running,
     succeed,
 )
-from tests.builders.licenses import BUREAU, ISSUER, TYPE_NAME
+from tests.builders.licenses import BUREAU, ISSUER, TYPE_NAME, citizen_number
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -117,7 +118,9 @@ CARD: dict[str, Any] = {
 
 def a_photo(red: int) -> bytes:
     out = io.BytesIO()
-    Image.new("RGB", (120, 160), (red, 220, 240)).save(out, "PNG")
+    image = Image.new("RGB", (120, 160), (red, 220, 240))
+    image.paste((40, 50, 60), (40, 60, 80, 160))
+    image.save(out, "PNG")
     return out.getvalue()
 
 
@@ -143,7 +146,12 @@ async def test_a_picture_that_no_license_came_to_name_is_swept(own_time: License
     assert kept() == 1
     # Refused after they were put: one photo of its own, one that a license names.
     for red in (1, 2):
-        request = issue_request(**CARD, pictures={"KZ_ZP": a_photo(red)}, serial="77")
+        request = issue_request(
+            **CARD,
+            holder_code=citizen_number(11),
+            pictures={"KZ_ZP": a_photo(red)},
+            serial="77",
+        )
         error = await refused(node.issuer.licenses.IssueLicense(request))
         assert error.reason == "SERIAL_TAKEN"
     assert await sweep() == 2  # it might be under way still
@@ -153,7 +161,7 @@ async def test_a_picture_that_no_license_came_to_name_is_swept(own_time: License
         read = pb.GetLicenseDocumentRequest(name=license_.name, format=form, reason="归档")
         assert (await node.issuer.licenses.GetLicenseDocument(read)).document
     # What was swept is put again by the next who has it, also where that was under way.
-    await issue(node, **CARD, pictures={"KZ_ZP": a_photo(2)})
+    await issue(node, **CARD, holder_code=citizen_number(13), pictures={"KZ_ZP": a_photo(2)})
     assert await sweep() == 2
 
 
@@ -170,7 +178,9 @@ async def test_a_picture_swept_while_its_license_is_reserved_is_put_again(
             swept.append(self.sweep())
 
     monkeypatch.setattr(Enclosures, "keep", kept_and_swept)
-    license_ = await issue(node, **CARD, pictures={"KZ_ZP": a_photo(3)})
+    license_ = await issue(
+        node, **CARD, holder_code=citizen_number(15), pictures={"KZ_ZP": a_photo(3)}
+    )
     assert swept == [1]
     assert license_.state == pb.LICENSE_STATE_ACTIVE
     node.clock.set(node.clock.now() + timedelta(days=1))
@@ -293,3 +303,43 @@ async def test_serial_numbers_of_a_year_go_on_after_a_clock_was_wrong(
     assert [one[:4] for one in numbers] == ["2026", "2027", "2026", "2027", "2026"]
     assert len(set(numbers)) == 5
     assert sorted(numbers[::2]) == numbers[::2]
+
+
+async def test_what_was_begun_with_a_seal_that_is_revoked_then_is_abandoned(
+    node: LicenseNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = await make_seal(node, "lost")
+    request = issue_request(seal=lost)
+    away = Unavailable("the store is away; nothing was changed", reason="STORAGE_UNWRITABLE")
+
+    def fail(*_: object) -> None:
+        raise away
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Finishing, "_sealed", fail)
+        error = await refused(node.issuer.licenses.IssueLicense(request))
+    assert (error.reason, error.metadata["begun"]) == ("STORAGE_UNWRITABLE", "true")
+    one = node.client(OFFICE, Role.ADMINISTRATOR, system="admin").seals
+    await one.RevokeSeal(seal_pb2.RevokeSealRequest(name=lost, reason="遗失", request_id=fresh()))
+    error = await refused(node.issuer.licenses.IssueLicense(request))
+    assert (error.reason, error.metadata["why"]) == ("SEAL_NOT_IN_FORCE", "revoked")
+    assert "begun" not in error.metadata
+    asked = pb.ListLicensesRequest(parent=BUREAU, order_by="issue_time desc", page_size=1000)
+    listed = (await node.issuer.licenses.ListLicenses(asked)).licenses
+    (left,) = [each for each in listed if each.state == pb.LICENSE_STATE_ABANDONED]
+    assert left.state_reason == "refused for good: SEAL_NOT_IN_FORCE (revoked)"
+    times = [each.issue_time.ToDatetime() for each in listed]
+    assert times == sorted(times, reverse=True)
+    error = await refused(node.issuer.licenses.IssueLicense(request))
+    assert error.reason == "SEAL_NOT_USABLE"  # as a request that was never made
+    first = pb.ListLicensesRequest(parent=BUREAU, order_by="issue_time", page_size=1)
+    token = (await node.issuer.licenses.ListLicenses(first)).next_page_token
+    for wrong in (
+        {"order_by": "holder"},
+        {"order_by": "issue_time", "holder_name": "赵"},
+        {"order_by": "name", "page_token": token},
+    ):
+        bad = pb.ListLicensesRequest(parent=BUREAU, **wrong)
+        assert (await refused(node.issuer.licenses.ListLicenses(bad))).reason in (
+            "BAD_ORDER", "BAD_ARGUMENT", "BAD_PAGE_TOKEN"
+        )  # fmt: skip

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import json
+import re
 from collections.abc import AsyncIterator
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import grpc
 import pytest
 import pytest_asyncio
-import segno
 import zxingcpp
 from PIL import Image, ImageFilter
 
@@ -21,9 +21,14 @@ from licenses.presenting_keys import check_issued_by, trusted_keys
 from licenses.statuslist.reading import read_list
 from licenses.tokens import decode
 from licenses.v1 import delegations_pb2 as delegations
+from licenses.v1 import licenses_pb2
 from licenses.v1 import offline_pb2 as pb
 from licenses.v1 import presentations_pb2 as presentations
+from licenses.v1 import verifying_pb2 as verifying
+from licenses.v1 import wallets_pb2 as wallets
 from runtime.identity import Role
+from runtime.status import from_rpc_error
+from seal.v1 import seal_pb2
 from tests.builders.license_node import (
     BANK,
     HOLDER,
@@ -33,10 +38,11 @@ from tests.builders.license_node import (
     document,
     fresh,
     issue,
+    present,
     refused,
     running,
 )
-from tests.builders.licenses import citizen_number
+from tests.builders.licenses import TYPE_NAME, citizen_number
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 PURPOSE = "办理公积金提取"
@@ -72,13 +78,13 @@ async def kept(node: LicenseNode, form: str = "CWT") -> tuple[Any, Cached]:
     client = node.verifier
     trust = await client.offline.GetPresentingTrust(pb.GetPresentingTrustRequest())
     check_issued_by(trust.certificates, node.authority.pem)
-    trusted = trusted_keys(trust.certificates)
+    trusted = trusted_keys(trust.certificates, trust.issuer)
     asked = pb.GetStatusListRequest(
         name="statusLists/0", format=pb.StatusListFormat.Value(f"STATUS_LIST_FORMAT_{form}")
     )
     found = read_list((await client.statuses.GetStatusList(asked)).token, trusted)
     made_at = trust.make_time.ToDatetime(UTC)
-    return trusted, Cached(trust_made_at=made_at, lists={found.uri: found})
+    return trusted, Cached(trust_made_at=made_at, lists={(found.issuer, found.uri): found})
 
 
 def offline(node: LicenseNode, text: str, held: tuple[Any, Cached], **asked: Any) -> OfflineOutcome:
@@ -90,7 +96,7 @@ async def test_a_code_is_verified_offline_until_a_newer_list_ends_it(node: Licen
     name = (await issue(node)).name
     code = await shown(node, name)
     (listed,) = await publish(node)
-    assert (listed.name, listed.uri) == ("statusLists/0", "urn:tongban:status:data-office/0")
+    assert (listed.name, listed.uri) == ("statusLists/0", "https://pages.example/status/0")
     for form in ("JWT", "CWT"):
         held = await kept(node, form)
         found = offline(node, code.text, held, holder_code=HOLDER)
@@ -130,7 +136,7 @@ async def test_an_offline_code_is_a_presentation_like_another(node: LicenseNode)
     ask = presentations.ListPresentationsRequest(holder_code=HOLDER, license=name)
     (found,) = (await node.counter.presentations.ListPresentations(ask)).presentations
     assert (found.name, found.audience) == (code.presentation, BANK)
-    (leaf,) = [one for one in node.leaves("license_presented") if one["license"] == name]
+    (leaf,) = node.uses("license_presented", name)
     assert leaf["form"] == "qr"
     for changes, reason in (
         ({"holder_code": citizen_number(2)}, "LICENSE_NOT_FOUND"),
@@ -160,16 +166,72 @@ async def test_an_agents_code_is_bound_to_the_agent(node: LicenseNode) -> None:
     assert offline(node, code.text, held, holder_code=HOLDER).reason == "HOLDER_DIFFERS"
 
 
+async def test_a_code_is_made_within_the_licenses_days_only(node: LicenseNode) -> None:
+    ahead = await issue(node, valid_from="2026-12-21")
+    assert (await refused(shown(node, ahead.name))).reason == "LICENSE_NOT_YET_VALID"
+    # On its last day a code of a whole day ends with that day in China, and offline too.
+    last = await issue(node, valid_from="2023-11-22")
+    assert last.valid_to == "2026-11-21"
+    node.clock.set(datetime(2026, 11, 21, 12, tzinfo=UTC))
+    code = await shown(node, last.name, lifetime_seconds=86_400)
+    end = datetime(2026, 11, 21, 16, tzinfo=UTC)
+    assert code.expire_time.ToDatetime(UTC) == end
+    await publish(node)
+    held = await kept(node)
+    just = end - timedelta(seconds=1)
+    assert offline(node, code.text, held, now=just, holder_code=HOLDER).reason is None
+    assert offline(node, code.text, held, now=end).reason == "QR_EXPIRED"
+    node.clock.set(end)
+    assert (await refused(shown(node, last.name))).reason == "LICENSE_NOT_IN_FORCE"
+
+
+async def test_a_screenshot_serves_nobody_whose_card_is_compared(node: LicenseNode) -> None:
+    name = (await issue(node)).name
+    code = await shown(node, name)
+    await publish(node)
+    held = await kept(node)
+    assert offline(node, code.text, held, holder_code=citizen_number(2)).reason == "HOLDER_DIFFERS"
+    unseen = offline(node, code.text, held)
+    assert unseen.indication == "PASSED"
+    assert "not compared" in unseen.summary
+
+
+async def test_so_many_may_be_open(node: LicenseNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    license_ = await issue(node)
+    monkeypatch.setattr("licenses.presentations.service.MOST_OPEN", 1)
+    code = await shown(node, license_.name)
+    assert (await refused(shown(node, license_.name))).reason == "TOO_MANY_PRESENTATIONS"
+    end = presentations.EndPresentationRequest(presentation=code.presentation, holder_code=HOLDER)
+    await node.counter.presentations.EndPresentation(end)
+    assert (await shown(node, license_.name)).text
+    monkeypatch.setattr("licenses.delegations.service.MOST_OPEN", 0)
+    ask = delegations.CreateDelegationRequest(
+        holder_code=HOLDER, agent_name="钱代办", agent_code=citizen_number(7),
+        licenses=[license_.name], purpose=PURPOSE, request_id=fresh(),
+    )  # fmt: skip
+    ask.expire_time.FromDatetime(node.clock.now() + timedelta(minutes=10))
+    error = await refused(node.counter.delegations.CreateDelegation(ask))
+    assert error.reason == "TOO_MANY_DELEGATIONS"
+    monkeypatch.setattr("licenses.copies.service.MOST_OPEN", 0)
+    copy = verifying.MakeEndorsedCopyRequest(
+        license=license_.name, holder_code=HOLDER, purpose=PURPOSE, receiver="某单位",
+        valid_to=(node.clock.now() + timedelta(days=1)).date().isoformat(), request_id=fresh(),
+    )  # fmt: skip
+    assert (await refused(node.counter.copies.MakeEndorsedCopy(copy))).reason == "TOO_MANY_COPIES"
+    monkeypatch.setattr("licenses.wallets.service.MOST_OPEN", 0)
+    wallet = wallets.CreatePresentationRequestRequest(
+        license_type=TYPE_NAME, fields=["CZZT"], purpose=PURPOSE, request_id=fresh()
+    )
+    error = await refused(node.verifier.wallets.CreatePresentationRequest(wallet))
+    assert error.reason == "TOO_MANY_REQUESTS"
+
+
 async def test_the_code_is_read_back_from_a_picture_of_it(node: LicenseNode) -> None:
     name = (await issue(node)).name
     whole = ["ZZMC", "ZZBS", "CZZT", "CZZTDM", "ZZBFJG", "ZZBFRQ", "ZZYXQQSRQ", "ZZYXQJZRQ"]
     code = await shown(node, name, fields=[*whole, "KZ_DJLX", "KZ_XLXX"])
-    assert code.svg.startswith(b"<?xml")
-    made = segno.make_qr(code.text, error="q", boost_error=False)
-    assert made.error == "Q"
-    file = io.BytesIO()
-    made.save(file, kind="png", scale=6, border=4)
-    picture = Image.open(file).convert("L")
+    # The picture that the product gave, as a reader of SVG draws it.
+    across, picture = drawn(code.svg.decode(), scale=6)
 
     def read(seen: Image.Image) -> str:
         return str(zxingcpp.read_barcodes(seen)[0].text)
@@ -177,7 +239,6 @@ async def test_the_code_is_read_back_from_a_picture_of_it(node: LicenseNode) -> 
     assert await asyncio.to_thread(read, picture) == code.text
     wide = Image.new("L", (picture.width * 2, picture.height * 2), 255)
     wide.paste(picture, (picture.width // 2, picture.height // 2))
-    across = made.symbol_size(scale=1, border=4)[0]
     # 4 cm on paper, scanned at 300 dots an inch.
     printed = picture.resize((round(40 / 25.4 * 300),) * 2, Image.Resampling.LANCZOS)
     for seen in (
@@ -188,6 +249,15 @@ async def test_the_code_is_read_back_from_a_picture_of_it(node: LicenseNode) -> 
         picture.resize((across * 3,) * 2, Image.Resampling.BILINEAR),
     ):
         assert await asyncio.to_thread(read, seen) == code.text
+
+
+def drawn(svg: str, *, scale: int) -> tuple[int, Image.Image]:
+    """Modules across, and the picture: rows of dark modules, each a rectangle of a path."""
+    across = int(re.search(r'viewBox="0 0 (\d+)', svg)[1])  # type: ignore[index]
+    plain = Image.new("L", (across, across), 255)
+    for x, y, width in re.findall(r"M(\d+) (\d+)h(\d+)v1h-\d+z", svg):
+        plain.paste(0, (int(x), int(y), int(x) + int(width), int(y) + 1))
+    return across, plain.resize((across * scale,) * 2, Image.Resampling.NEAREST)
 
 
 async def test_lists_are_published_by_administrators_and_read_by_all(node: LicenseNode) -> None:
@@ -214,6 +284,75 @@ async def test_a_credential_says_where_its_status_stands(node: LicenseNode) -> N
     await change(node, "Revoke", license_.name)
     await publish(node)
     _, cached = await kept(node)
-    listed = cached.lists[status["uri"]]
+    listed = cached.lists[OFFICE, status["uri"]]
     assert listed is not None
     assert listed.status(status["idx"]) == 1
+
+
+async def test_a_visitor_of_the_portal_learns_what_the_holder_chose(node: LicenseNode) -> None:
+    license_ = await issue(node)
+    visitor = node.client(OFFICE, Role.PORTAL, system="portal")
+
+    async def looked(**subject: Any) -> Any:
+        request = verifying.VerifyLicenseRequest(**{"purpose": PURPOSE, **subject})
+        return await visitor.verifying.VerifyLicense(request)
+
+    coded = await present(node, license_.name, fields=["KZ_DJLX"], audience="")
+    answer = await looked(code=coded.code)
+    assert answer.verdict.indication == seal_pb2.INDICATION_PASSED
+    assert (dict(answer.fields), answer.license_identifier) == ({"KZ_DJLX": "就业登记"}, "")
+    # The portal is of a department, and its visitors are not.
+    for audience in (OFFICE, BANK):
+        coded = await present(node, license_.name, audience=audience)
+        answer = await looked(code=coded.code)
+        assert answer.verdict.sub_indication == "WRONG_AUDIENCE"
+        assert not answer.fields
+        assert not answer.license_type_display_name
+        code = (await shown(node, license_.name, audience=audience)).text
+        assert (await looked(qr=code)).verdict.sub_indication == "WRONG_AUDIENCE"
+    code = (await shown(node, license_.name, audience="")).text
+    answer = await looked(qr=code, holder_code=HOLDER)
+    assert answer.verdict.indication == seal_pb2.INDICATION_PASSED
+    # The holder is told of somebody unknown, whatever they said: the node's department was it not.
+    ask = presentations.ListLooksRequest(holder_code=HOLDER, license=license_.name)
+    seen = (await node.counter.presentations.ListLooks(ask)).looks
+    looked_at = [one for one in seen if one.kind.endswith("verified")]
+    assert {(one.visitor, one.department, one.purpose) for one in looked_at} == {
+        (True, "", PURPOSE)
+    }
+    assert not any(one.visitor for one in seen if one not in looked_at)
+    assert answer.license_identifier == ""
+    match = verifying.FieldsToMatch(
+        license_identifier=license_.license_identifier, fields={"CZZT": "赵"}
+    )
+    assert (await refused(looked(match=match))).reason == "NOT_FOR_VISITORS"
+    # Who says no purpose is told a copy's; who says another one is refused.
+    wish = verifying.MakeEndorsedCopyRequest(
+        license=license_.name,
+        holder_code=HOLDER,
+        format=licenses_pb2.LICENSE_FORMAT_PDF,
+        purpose=PURPOSE,
+        receiver="示范县住房公积金中心",
+        valid_to=(node.clock.now() + timedelta(days=7)).date().isoformat(),
+        request_id=fresh(),
+    )
+    copy = (await node.counter.copies.MakeEndorsedCopy(wish)).document
+    answer = await looked(document=copy, purpose="")
+    assert answer.verdict.indication == seal_pb2.INDICATION_PASSED
+    assert answer.endorsement.purpose == PURPOSE
+    answer = await looked(document=copy, purpose="办理贷款")
+    assert answer.verdict.sub_indication == "COPY_FOR_OTHER_PURPOSE"
+    # One visitor's wrong tries are not another's.
+    refusal = ""
+    for _ in range(40):
+        try:
+            await looked(code="0" * 26, visitor="one")
+        except grpc.RpcError as error:
+            refusal = from_rpc_error(error).reason
+            break
+    assert refusal == "TOO_MANY_UNKNOWN_CODES"
+    answer = await looked(code="0" * 26, visitor="another")
+    assert answer.verdict.sub_indication == "CODE_UNKNOWN"
+    looks = presentations.ListLooksRequest(holder_code=HOLDER, license=license_.name)
+    seen = (await node.counter.presentations.ListLooks(looks)).looks
+    assert {one.system for one in seen if one.result == "PASSED"} == {f"{OFFICE}/systems/portal"}

@@ -40,11 +40,15 @@ async def node(tmp_path: Path) -> AsyncIterator[LicenseNode]:
 
 async def test_a_verifier_learns_the_chosen_fields_and_the_live_state(node: LicenseNode) -> None:
     license_ = await issue(node)
-    shown = await present(node, license_.name, audience=BANK)
+    shown = await present(node, license_.name, audience=BANK, fields=["CZZT", "KZ_DJLX", "ZZBS"])
     assert shown.expire_time.ToDatetime() == (NOW + timedelta(seconds=300)).replace(tzinfo=None)
     answer = await verify(node.verifier, shown.code.lower())
     assert answer.verdict.indication == PASSED, answer.verdict
-    assert dict(answer.fields) == {"CZZT": "赵示例", "KZ_DJLX": "就业登记"}
+    assert dict(answer.fields) == {
+        "CZZT": "赵示例",
+        "KZ_DJLX": "就业登记",
+        "ZZBS": license_.license_identifier,
+    }
     assert answer.state == pb.LICENSE_STATE_ACTIVE
     assert answer.license_identifier == license_.license_identifier
     assert answer.license_type_display_name == "就业创业登记证"

@@ -18,6 +18,7 @@ from licenses.identifiers import LicenseIdentifier
 from licenses.pages.ofd_reader import read_ofd
 from licenses.v1 import licenses_pb2 as pb
 from runtime.identity import Role
+from runtime.records import commit
 from runtime.status import from_rpc_error
 from seal.v1 import seal_pb2
 from tests.builders.license_node import (
@@ -89,7 +90,7 @@ async def test_a_license_is_issued_sealed_stored_and_published(node: LicenseNode
 async def test_no_leaf_holds_the_holder(node: LicenseNode) -> None:
     license_ = await issue(node)
     shown = await present(node, license_.name)
-    await verify(node.verifier, shown.code)
+    verified = await verify(node.verifier, shown.code)
     await node.counter.licenses.ListHeldLicenses(pb.ListHeldLicensesRequest(holder_code=HOLDER))
     request = pb.GetLicenseDocumentRequest(
         name=license_.name, reason="查阅赵示例档案", holder_code=HOLDER
@@ -103,6 +104,15 @@ async def test_no_leaf_holds_the_holder(node: LicenseNode) -> None:
         "held_licenses_listed",
         "license_document_read",
     ]
+    # Who verified the code holds the salt of that one look, and finds its maker nowhere.
+    _, made, seen, listed, _ = leaves
+    for leaf in (made, seen, listed):
+        assert not {"license", "presentation", "audience", "fields", "count"} & set(leaf)
+    told = {"presentation": shown.presentation, "license": license_.name}
+    assert node.committing("presentation_verified", **told) == [seen]
+    assert node.committing("license_presented", **told, audience="") == [made]
+    opened = commit(verified.receipt.salt, "presentation", shown.presentation.encode())
+    assert seen["commitments"]["presentation"] == opened
     text = json.dumps(leaves, ensure_ascii=False)
     for secret in (HOLDER, "赵示例", shown.code, shown.code.replace("-", "")):
         assert secret not in text
@@ -113,12 +123,14 @@ async def test_the_public_log_tells_an_unknown_code_from_anothers_no_more_than_t
 ) -> None:
     """Every system reads the log: also the one that tried the code."""
     license_ = await issue(node)
-    shown = await present(node, license_.name, audience="departments/housing")
+    shown = await present(node, license_.name, audience=OFFICE)
     answers = [await verify(node.verifier, code) for code in (shown.code, "0" * 26)]
     told = [one.verdict.sub_indication for one in answers]
     assert told == ["WRONG_AUDIENCE", "CODE_UNKNOWN"]
     others, unknown = node.leaves("presentation_verified")
-    assert "license" not in others
+    # Who holds one document knows its license's name, and finds none of its uses by it.
+    for leaf in node.leaves():
+        assert ("license" in leaf) is (leaf["kind"] == "license_issued")
     assert "presentation" not in others
     assert [others["result"], unknown["result"]] == told
     assert set(others) == set(unknown)
@@ -339,7 +351,8 @@ async def test_an_auditor_reads_a_document_for_a_reason(node: LicenseNode) -> No
     assert hashlib.sha256(answer.document).hexdigest() == license_.ofd_sha256
     (leaf,) = node.leaves("license_document_read")
     assert leaf["actor"] == "departments/audit-office/systems/main"
-    assert set(leaf["commitments"]) == {"reason", "holder_code", "salt"}
+    assert set(leaf["commitments"]) == {"license", "sha256", "reason", "holder_code", "salt"}
+    assert "license" not in leaf
 
 
 async def test_on_postgresql_too(tmp_path: Path, postgres_url: str) -> None:

@@ -255,7 +255,9 @@ CARD: dict[str, Any] = {
 
 def a_photo(size: tuple[int, int] = (120, 160), kind: str = "JPEG") -> bytes:
     out = io.BytesIO()
-    Image.new("RGB", size, (200, 220, 240)).save(out, kind)
+    image = Image.new("RGB", size, (200, 220, 240))
+    image.paste((60, 50, 40), (size[0] // 3, size[1] // 3, size[0], size[1]))
+    image.save(out, kind)
     return out.getvalue()
 
 
@@ -293,17 +295,17 @@ async def test_a_license_with_a_photo_has_it_on_its_page_and_its_hash_in_its_met
 ) -> None:
     photo = a_photo()
     await allow(node, CARD["license_type"], BUREAU)
-    license_ = await issue(node, **CARD, pictures={"KZ_ZP": photo})
-    digest = f"sha256:{hashlib.sha256(photo).hexdigest()}"
+    license_ = await issue(node, **CARD, holder_code=citizen_number(71), pictures={"KZ_ZP": photo})
+    page = read_ofd(await document(node, license_, "OFD")).pages[0]
+    (shown_photo,) = [item.data for item in page.items if isinstance(item, DrawnImage)]
+    digest = f"sha256:{hashlib.sha256(shown_photo).hexdigest()}"
     assert license_.metadata["KZ_ZP"] == digest
     assert license_.valid_to == "2027-02-20"
-    page = read_ofd(await document(node, license_, "OFD")).pages[0]
-    assert [item.data for item in page.items if isinstance(item, DrawnImage)] == [photo]
     # It stays when something else is corrected, and is taken by no hash from elsewhere.
     second = await succeed(node, "Correct", license_.name, fields={"KZ_ZZ": "示范县示例路2号"})
     assert second.metadata["KZ_ZP"] == digest
     page = read_ofd(await document(node, second, "OFD")).pages[0]
-    assert [item.data for item in page.items if isinstance(item, DrawnImage)] == [photo]
+    assert [item.data for item in page.items if isinstance(item, DrawnImage)] == [shown_photo]
     third = await succeed(node, "Correct", second.name, pictures={"KZ_ZP": a_photo((240, 320))})
     assert third.metadata["KZ_ZP"] != digest
     bomb = a_photo((9000, 9000), "PNG")

@@ -39,7 +39,7 @@ from tests.builders.license_node import (
     succeed,
     verify,
 )
-from tests.builders.licenses import BUREAU, an_order, citizen_number
+from tests.builders.licenses import BUREAU, an_order, citizen_number, with_transfers
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 OTHER = citizen_number(2)
@@ -47,8 +47,10 @@ OTHER = citizen_number(2)
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def node(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LicenseNode]:
-    async with running(tmp_path_factory.mktemp("versions")) as found:
-        yield found
+    with pytest.MonkeyPatch.context() as patched:
+        with_transfers(patched)
+        async with running(tmp_path_factory.mktemp("versions")) as found:
+            yield found
 
 
 async def get(node: LicenseNode, name: str) -> pb.License:

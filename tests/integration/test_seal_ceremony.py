@@ -41,11 +41,6 @@ FIRST, SECOND = b"first half: correct horse", "第二份口令：电池订书钉
 CUSTODIANS = ("seal-officer", "departments/supervision-office/systems/security")
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keys, "_ITERATIONS", 1000)
-
-
 @pytest.fixture
 def maker(tmp_path: Path) -> MakerKey:
     """Where the key is, and the two files, which the persons bring and take away."""

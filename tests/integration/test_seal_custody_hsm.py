@@ -11,7 +11,6 @@ import pytest
 from runtime.clock import FixedClock
 from runtime.errors import DomainError, FailedPrecondition
 from seal.keys import pkcs11_device
-from seal.keys import signers as keys
 from seal.keys.custody import Custody
 from seal.keys.folder_secret import WRAPPED
 from seal.keys.hierarchy import MAKER, ROOT_P256, ROOT_SM2
@@ -23,11 +22,6 @@ from tests.builders.seal_node import NOW, SEAL, seal_request, start
 from tests.builders.softhsm import PIN, SoftHsm, softhsm
 
 PASSPHRASE = b"a long passphrase"
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keys, "_ITERATIONS", 1000)
 
 
 @pytest.fixture

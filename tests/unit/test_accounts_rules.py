@@ -1,13 +1,19 @@
 """Rules of accounts without a database: places, waits, secrecy, names."""
 
+import asyncio
+import threading
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
+from argon2 import PasswordHasher
 
+from accounts.keyfile import open_key
+from accounts.lanes import Lane
 from accounts.model import LONGEST_WAIT, Tries, normal_login
+from accounts.places import AT_ONCE, SECONDS_A_TRY, Places, place_of
 from accounts.secrecy import Secrecy
-from accounts.signing_in import AT_ONCE, SECONDS_A_TRY, Places
-from runtime.errors import FailedPrecondition, ResourceExhausted
+from runtime.errors import DomainError, FailedPrecondition, Unavailable
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -16,14 +22,90 @@ def test_one_place_cannot_try_many_logins():
     now = [0.0]
     places = Places(lambda: now[0])
     for _ in range(AT_ONCE):
-        places.check("10.9.9.9")
-        places.count("10.9.9.9")
-    with pytest.raises(ResourceExhausted) as caught:
-        places.check("10.9.9.9")
-    assert caught.value.reason == "TOO_MANY_TRIES"
-    places.check("10.1.1.1")
+        places.take("10.9.9.9", b"somebody")
+    assert told(places.take, "10.9.9.9", b"somebody") == "TOO_MANY_TRIES"
+    places.take("10.1.1.1")
     now[0] += SECONDS_A_TRY
-    places.check("10.9.9.9")
+    places.take("10.9.9.9")
+
+
+def test_tries_are_taken_before_they_are_judged_and_given_back_when_right():
+    places = Places(lambda: 0.0)
+    for _ in range(3 * AT_ONCE):
+        places.take("10.9.9.9", b"somebody")
+        places.give_back("10.9.9.9", b"somebody")
+    for _ in range(AT_ONCE):
+        places.take("10.9.9.9", b"other")  # none of them has come back
+    assert told(places.take, "10.9.9.9", b"other") == "TOO_MANY_TRIES"
+
+
+def test_who_signed_in_from_a_place_is_not_stopped_by_others_there():
+    places = Places(lambda: 0.0)
+    places.take("10.9.9.9", b"clerk")
+    places.give_back("10.9.9.9", b"clerk")
+    for _ in range(AT_ONCE):
+        places.take("10.9.9.9", b"stranger")
+    assert told(places.take, "10.9.9.9", b"stranger") == "TOO_MANY_TRIES"
+    places.take("10.9.9.9", b"clerk")
+
+
+@pytest.mark.parametrize(
+    ("address", "place"),
+    [
+        ("10.1.2.3", "10.1.2.3"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:ffff::", "2001:db8:1:2::/64"),
+        ("::ffff:10.1.2.3", "10.1.2.3"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", ""),
+        ("no address", ""),
+    ],
+)
+def test_a_line_of_ipv6_is_one_place(address, place):
+    assert place_of(address) == place
+
+
+def told(act, *given):
+    with pytest.raises(DomainError) as caught:
+        act(*given)
+    return caught.value.reason
+
+
+async def test_what_takes_long_has_threads_of_its_own_and_a_short_queue():
+    lane, hold = Lane("test", threads=2, waiting=3), threading.Event()
+    waiting = [asyncio.create_task(lane.run(hold.wait, 10)) for _ in range(5)]
+    await asyncio.sleep(0.05)
+    with pytest.raises(Unavailable) as caught:
+        await lane.run(hold.wait, 10)
+    assert caught.value.reason == "SIGN_IN_BUSY"
+    waiting[4].cancel()  # whose caller is gone leaves its place
+    await asyncio.sleep(0.05)
+    waiting.append(asyncio.create_task(lane.run(hold.wait, 10)))
+    hold.set()
+    assert [await one for one in waiting if one is not waiting[4]] == [True] * 5
+    lane.close()
+
+
+def test_the_key_is_random_and_its_file_opens_with_the_passphrase(tmp_path):
+    key = open_key(tmp_path, b"long enough", in_use=False)
+    assert len(key) == 32
+    assert open_key(tmp_path, b"long enough", in_use=True) == key
+    assert (tmp_path / "accounts.key").stat().st_mode & 0o777 == 0o600
+    assert key not in (tmp_path / "accounts.key").read_bytes()
+    assert told(partial(open_key, in_use=True), tmp_path, b"another") == "ACCOUNTS_KEY_UNREADABLE"
+
+
+def test_accounts_of_before_there_was_a_key_go_on_with_theirs(tmp_path):
+    assert open_key(tmp_path, b"long enough", in_use=True) == b"long enough"
+    assert open_key(tmp_path, b"long enough", in_use=False) == b"long enough"
+
+
+def test_a_hash_of_less_is_kept_anew():
+    weak = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash("words in a row")
+    secrecy = Secrecy(b"k" * 32)
+    renewed = secrecy.renewed(weak, "words in a row")
+    assert secrecy.is_password(renewed, "words in a row")
+    assert secrecy.renewed(renewed, "words in a row") == ""
 
 
 def test_waits_double_up_to_an_hour():

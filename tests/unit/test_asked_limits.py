@@ -3,12 +3,26 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from starlette.requests import Request
 
 from exchange.v1 import query_pb2
-from portal.pages import _environment, sayer
+from portal.pages import page, sayer
+from portal.sessions.keeping import Person
+from runtime.identity import Credentials, Role
 from tongban.commands import audit_access
 from tongban.console import out
 
+PERSON = Person(
+    account="accounts/a",
+    display_name="示例",
+    system="departments/applicants/systems/person-a",
+    roles=frozenset({Role.APPLICANT}),
+    holder_code="",
+    form_token="",
+    ends=0.0,
+    used=0.0,
+    credentials=Credentials(authority=b"", certificate=b"", key=b""),
+)
 THEN = datetime(2026, 1, 5, 4, 0, tzinfo=UTC)
 
 
@@ -55,10 +69,15 @@ def test_the_page_says_what_its_list_does_not_hold(language, until, later, gone)
             "erased": found.erased,
             "erasures": [(one, ("A", "甲"), THEN, THEN, THEN) for one in found.erasures],
         }  # fmt: skip
-        return _environment().get_template("applicant/looks.html").render(
-            accesses=[], looks=[], following="", following_looks="", lang=language,
-            say=sayer(language), path="/my/looks", person=None, other_language="", **facts,
+        scope = {
+            "type": "http", "method": "GET", "path": "/my/looks", "headers": [],
+            "query_string": f"lang={language}".encode(), "tongban.person": PERSON,
+        }  # fmt: skip
+        shown_page = page(
+            Request(scope), "applicant/looks.html", accesses=[], looks=[], following="",
+            following_looks="", later=False, later_looks=False, own=False, **facts,
         )  # fmt: skip
+        return bytes(shown_page.body).decode()
 
     whole = shown(behind=False, erased=0)
     assert until in whole

@@ -30,7 +30,7 @@ TABLES: dict[tuple[str, str], dict[str, str | tuple[str, ...]]] = {
         **dict.fromkeys((
             "GetDepartment", "ListDepartments", "GetDataResource", "ListDataResources",
             "GetServiceItem", "ListServiceItems", "ListVersions", "CompareVersions",
-            "CompareServiceItems", "SearchCatalog",
+            "CompareServiceItems", "SearchCatalog", "GetTitles",
         ), CATALOG),
     },
     ("exchange.discovery.rpc", "POLICY"): dict.fromkeys(("Discover", "GetDescriptor"), CATALOG),
@@ -51,9 +51,10 @@ TABLES: dict[tuple[str, str], dict[str, str | tuple[str, ...]]] = {
     },
     ("exchange.oversight.rpc", "POLICY"): dict.fromkeys(
         ("ExplainAccess", "WhatIf", "WhatIfCatalog", "ReportGrantUse"), DECISIONS
-    ),
+    )
+    | {"PreviewGrant": "made-up records; how many are held, to their source"},
     ("exchange.monitoring.rpc", "POLICY"): dict.fromkeys(
-        ("ListCallRecords", "ListAlerts"),
+        ("ListCallRecords", "ListAlerts", "MeasureTraffic"),
         "what systems called, for those who oversee them; no data of persons",
     ),
     ("exchange.delivery.rpc", "POLICY"): {
@@ -86,7 +87,18 @@ TABLES: dict[tuple[str, str], dict[str, str | tuple[str, ...]]] = {
     },
     ("exchange.spatial.rpc", "POLICY"): {
         "SpatialQuery": ("spatial_query", "query_refused", "queries_refused"),
+        "DrawResource": "what is open to the public, or the caller's own records",
     },
+    ("exchange.quality.rpc", "POLICY"): {
+        "MeasureQuality": ("quality_measured",),
+        "GetQuality": "counts of a resource's own records; no data of persons",
+    },
+    ("exchange.syncing.rpc", "POLICY"): {
+        "RecordSyncRun": ("directory_synced",),
+        "SettleSyncReject": ("sync_reject_settled",),
+        **dict.fromkeys(("GetSyncRun", "ListSyncRuns"), CATALOG),
+    },
+    ("exchange.systems.rpc", "POLICY"): {"ListSystems": PUBLIC},
     ("exchange.connecting.rpc", "POLICY"): {
         "PutEndpoint": ("endpoint_put",),
         "DeleteEndpoint": ("endpoint_deleted",),
@@ -155,6 +167,7 @@ TABLES: dict[tuple[str, str], dict[str, str | tuple[str, ...]]] = {
         ), LISTS),
     },
     ("exchange.audit.rpc", "POLICY"): {
+        "VerifySavedRecord": PUBLIC,
         "RecordEvents": "appends the leaves of the node's other services, whatever their kinds",
         "RegisterWitness": ("witness_registered",),
         "RemoveWitness": ("witness_removed",),
@@ -180,6 +193,7 @@ TABLES: dict[tuple[str, str], dict[str, str | tuple[str, ...]]] = {
         **dict.fromkeys(("ListSealings", "ListSealEvents", "GetSeal", "ListSeals"), DECISIONS),
         **dict.fromkeys((
             "VerifyDocument", "StreamVerifyDocument", "VerifySealSignature", "GetTrustMaterial",
+            "MakeEvidence",
         ), PUBLIC),
     },
     ("seal.recognition.rpc", "POLICY"): {
@@ -219,13 +233,22 @@ TABLES: dict[tuple[str, str], dict[str, str | tuple[str, ...]]] = {
         "IssueWalletCredential": ("wallet_credential_issued",),
         "CreatePresentationRequest": ("wallet_asked",),
         "SubmitPresentation": ("wallet_answered",),
-        "GetPresentationResult": OWN,
+        **dict.fromkeys(("GetPresentationResult", "GetRequestObject"), OWN),
     },
     ("licenses.verifying.rpc", "POLICY"): {
         "VerifyLicense": ("license_verified",),
     },
+    ("licenses.sharing.rpc", "POLICY"): {
+        "FindLicenses": ("licenses_found",),
+        "GetSharedFile": ("license_shared",),
+        **dict.fromkeys(("VerifyData", "VerifyFile"), ("license_verified",)),
+        "GetFieldTemplate": CATALOG,
+    },
     ("licenses.copies.rpc", "POLICY"): {
         "MakeEndorsedCopy": ("license_copied",),
+        "GetEndorsedCopy": ("license_copy_read",),
+        "EndEndorsedCopy": ("license_copy_ended",),
+        "ListEndorsedCopies": OWN,
     },
     ("licenses.offline.rpc", "POLICY"): {
         "PresentOffline": ("license_presented",),
@@ -248,7 +271,7 @@ TABLES: dict[tuple[str, str], dict[str, str | tuple[str, ...]]] = {
         "CheckArchive": ("archive_checked",),
         "MakeCheckReport": ("archive_report_sealed",),
         "AskDestruction": ("archive_destruction_asked",),
-        "ApproveDestruction": ("archive_destroyed",),
+        "ApproveDestruction": ("archive_destruction_approved", "archive_destroyed"),
         "RejectDestruction": ("archive_destruction_rejected",),
         **dict.fromkeys(("GetArchive", "ListArchives"), OWN),
     },
@@ -259,8 +282,11 @@ TABLES: dict[tuple[str, str], dict[str, str | tuple[str, ...]]] = {
         "CollectMaterials": ("materials_collected",),
         "EndCollection": ("collection_consent_withdrawn",),
         "GetCollectedDocument": ("collected_document_read",),
-        "GetCollection": "the caller's own department's case, whose collecting is recorded",
-        **dict.fromkeys(("GetHandling", "ListHandlings", "ListServiceItems"), CATALOG),
+        "GetCollection": ("collection_read",),
+        "ListCollections": OWN,
+        **dict.fromkeys(
+            ("GetHandling", "ListHandlings", "ListServiceItems", "ReportMaterials"), CATALOG
+        ),
     },
     ("licenses.batches.rpc", "POLICY"): {
         "CreateIssueBatch": ("license_batch_created",),
@@ -277,9 +303,13 @@ def words_of(package: str) -> set[str]:
     files = sorted(folder.rglob("*.py")) if folder.is_dir() else []
     if package.startswith("exchange"):
         files += [ROOT / "exchange" / "refusals.py", ROOT / "exchange" / "refusing.py"]
-    beside = {"licenses.presentations": "accesses", "licenses.offline": "presentations"}
-    if package in beside:
-        files += (ROOT / "licenses" / beside[package]).glob("*.py")
+    beside = {
+        "licenses.presentations": ("accesses",),
+        "licenses.offline": ("presentations",),
+        "licenses.sharing": ("copies", "verifying"),
+    }
+    for one in beside.get(package, ()):
+        files += (ROOT / "licenses" / one).glob("*.py")
     return {
         node.value
         for path in files
@@ -321,6 +351,7 @@ def test_every_policy_table_stands_here() -> None:
         ("seal.rpc_life", "LIFE_POLICY"),
         ("seal.rpc_sealing", "SEALING_POLICY"),
         ("seal.rpc_verifying", "VERIFYING_POLICY"),
+        ("seal.rpc_evidence", "EVIDENCE_POLICY"),
     }
     assert found - parts == set(TABLES)
     whole = importlib.import_module("seal.rpc").POLICY

@@ -88,3 +88,19 @@ def test_what_an_asker_says_it_was_for_is_compared():
         (check,) = (one for one in answer.checks if one.name == "opening:purpose")
         assert check.outcome.value == outcome
         assert ("12" in check.detail) is (outcome == "PASSED")
+
+
+def test_a_look_at_a_license_opens_by_its_holder():
+    def look(salt: bytes, number: str) -> ToldAccesses:
+        commitments = {"holder_code": commit(SALT, "holder_code", number.encode())}
+        leaf = canonical({"kind": "license_document_read", "commitments": commitments})
+        one = ToldAccess(proven=ProvenLeaf(index=4, leaf=leaf, proof="no proof"), salt=salt)
+        return ToldAccesses(key=KEY, accesses=(one,))
+
+    def told(saved: ToldAccesses) -> dict[str, str]:
+        return {one.name: one.outcome.name for one in verify_accesses(saved, "no key").checks}
+
+    assert told(look(SALT, KEY))["opening:4"] == "PASSED"
+    assert told(look(SALT, "990101198001010022"))["opening:4"] == "FAILED"
+    # Of one with several holders the file has no salt, and the node alone says whom it is about.
+    assert "opening:4" not in told(look(b"", KEY))

@@ -102,6 +102,17 @@ def test_texts_that_are_no_utf8_and_offsets_that_lead_out_are_refused():
     assert refused(good.replace(offsets, beyond)).reason == "BAD_ARROW"
 
 
+@pytest.mark.parametrize("changes", [
+    [(20, 43), (73, 27), (262, 80)],
+    [(165, 168), (29, 155), (82, 235), (272, 14)],
+], ids=str)  # fmt: skip
+def test_a_schema_that_ends_the_library_s_process_is_refused(changes):
+    bad = bytearray(stream({"a": ["abc", None, "de"], "b": ["", "某", "x"]}))
+    for place, value in changes:
+        bad[place] = value
+    assert refused(bytes(bad)).reason == "BAD_ARROW"
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_no_bytes_break_it(data):

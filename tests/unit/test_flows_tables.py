@@ -1,4 +1,6 @@
 import logging
+import re
+import zipfile
 
 import pytest
 from hypothesis import given
@@ -96,3 +98,44 @@ def test_the_workers_of_prefect_do_not_speak_to_people(tmp_path, monkeypatch):
     engine.configure(tmp_path)
     for worker in ("EventsWorker", "APILogWorker"):
         assert not logging.getLogger(worker).isEnabledFor(logging.WARNING)
+
+
+def a_workbook_with(path, change):
+    """A workbook of four rows whose sheet's XML is changed."""
+    book = Workbook()
+    book.active.append(["名称", "值"])
+    for number in range(4):
+        book.active.append([f"名{number}", str(number)])
+    book.save(path)
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in parts.items():
+            archive.writestr(name, change(data) if name.endswith("sheet1.xml") else data)
+    return path
+
+
+@pytest.mark.parametrize("said", [b'<dimension ref="A1:B3"/>', b'<dimension ref="A1"/>', b""])
+def test_rows_beyond_what_a_sheet_says_of_its_size_are_read(tmp_path, said):
+    """Streaming writers leave a stale one: nobody was told of the rows below it."""
+    path = a_workbook_with(
+        tmp_path / "t.xlsx", lambda xml: re.sub(rb"<dimension[^>]*>", said, xml, count=1)
+    )
+    assert [row.cells["值"] for row in read_table(path, columns=("名称",))] == list("0123")
+
+
+@pytest.mark.parametrize(
+    "cell", [b"<is><t>%s</t></is>", b"<v>%s</v>", b'<is><t xml:space="%s">a</t></is>']
+)
+def test_a_workbook_with_a_cell_like_a_bomb_is_refused_before_it_is_opened(
+    tmp_path, cell, monkeypatch
+):
+    monkeypatch.setattr("openpyxl.load_workbook", None)  # it is not asked
+    large = b'<row r="6"><c r="A6" t="inlineStr">' + cell % (b"x" * 3_000_000) + b"</c></row>"
+    path = a_workbook_with(
+        tmp_path / "t.xlsx", lambda xml: xml.replace(b"</sheetData>", large + b"</sheetData>")
+    )
+    assert path.stat().st_size < 30_000
+    with pytest.raises(InvalidArgument) as told:
+        read_table(path, columns=("名称",))
+    assert told.value.reason == "TABLE_TOO_LARGE"

@@ -19,7 +19,7 @@ from flows.tables import read_table
 from runtime.errors import InvalidArgument
 from tests.builders import catalogs
 
-QUICK = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+QUICK = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def book_of(data: bytes) -> Workbook:
@@ -66,7 +66,7 @@ def test_any_catalog_comes_back_whole(held):
     assert snapshot.from_json(snapshot.to_json(held)) == held
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(catalogs.TEXT)
 @example("_x005F_x0041_")
 @example("_x0041\ufffe")

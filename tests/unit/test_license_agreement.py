@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from licenses.orders import holder_of, validate_order
+from licenses.orders import holder_of
 from licenses.types.agreement import disagreement
 from licenses.types.model import CodeValue, FieldKind, LicenseField
 from licenses.types.values import check_value, credit_code_problem, size_problem
 from runtime import idcodes
 from runtime.errors import FieldViolation, InvalidArgument
 from runtime.idcodes import citizen_check_character
-from tests.builders.licenses import a_type, an_order, citizen_number
+from tests.builders.licenses import a_type, an_order, citizen_number, validated
 
 SEX = LicenseField(
     code="KZ_X",
@@ -88,7 +88,7 @@ def _holder_problems(code: str) -> list[FieldViolation]:
     kind = a_type("business-license")
     order = an_order(type=kind, holders=(holder_of(kind, "示例", code),), fields={})
     with pytest.raises(InvalidArgument) as told:
-        validate_order(order)
+        validated(order)
     return [one for one in told.value.violations if one.field.startswith("holder")]
 
 

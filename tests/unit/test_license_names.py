@@ -14,14 +14,13 @@ from licenses.credentials import Credentials
 from licenses.finishing import lay_out
 from licenses.metadata import metadata_digest, page_values
 from licenses.model import LicenseFormat
-from licenses.orders import validate_order
 from licenses.pages.ofd import write_ofd
 from licenses.pages.ofd_reader import read_ofd
 from licenses.pages.pdf import write_pdf
 from licenses.texts import NAME_LIMIT, search_key, text_problem
 from runtime.errors import InvalidArgument
 from tests.builders.license_simulator import compact
-from tests.builders.licenses import a_license, a_person, a_type_version, an_order
+from tests.builders.licenses import a_license, a_person, a_type_version, an_order, validated
 
 KIND = a_type_version()
 CREDENTIALS = Credentials(b"a passphrase of a test")
@@ -63,7 +62,7 @@ def with_name(name: str) -> object:
 @example("ꆈꌠ")
 @example("é\u0301")
 def test_a_name_goes_through_every_form_or_its_character_is_named(name: str) -> None:
-    assert validate_order(an_order(holder_name=name)).holders[0].name == name
+    assert validated(an_order(holder_name=name)).holders[0].name == name
     license_ = with_name(name)
     try:
         page = lay_out(license_, KIND, page_values(license_, KIND.type, {}), [])
@@ -87,7 +86,7 @@ def test_a_name_goes_through_every_form_or_its_character_is_named(name: str) -> 
 @given(NAMES)
 def test_a_name_is_found_whichever_dot_was_typed_and_however_it_is_composed(name: str) -> None:
     key = search_key(name)
-    for dot in "·•‧\u30fb":
+    for dot in "·•‧\u30fb\uff65\uff0e.∙⋅。":
         assert search_key(name.replace("·", dot)) == key
     assert search_key(unicodedata.normalize("NFD", name)) == key
     assert search_key(key) == key

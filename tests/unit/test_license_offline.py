@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,20 +33,21 @@ from licenses.offline.model import (
     Cached,
     OfflineCode,
     OfflineOutcome,
-    Reason,
     holder_hash,
 )
-from licenses.presenting_keys import PresentingKeys, TrustedKey, check_issued_by
+from licenses.offline.reasons import Reason
+from licenses.presenting_keys import PresentingKeys, TrustedKey, check_issued_by, trusted_keys
 from licenses.statuslist import model as lists
 from licenses.statuslist.model import Status, StatusList, StatusRef
 from licenses.statuslist.reading import read_list
 from licenses.tokens import TokenError, encode, read_cwt, read_jwt, write_cwt, write_jwt
 from runtime.authority import Authority
 from runtime.clock import FixedClock
-from runtime.errors import InvalidArgument
+from runtime.errors import FailedPrecondition, InvalidArgument
 from tests.builders.licenses import NOW, citizen_number
 
 OFFICE, BANK = "departments/data-office", "departments/housing-fund"
+HOLDER = citizen_number()
 URI = "urn:tongban:status:data-office/0"
 
 
@@ -79,6 +81,12 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> Signer:
     return Signer(tmp_path_factory.mktemp("other") / "ca")
 
 
+@cache
+def bound() -> bytes:
+    """The slow hash, once."""
+    return holder_hash(HOLDER)
+
+
 def a_code(**changes: Any) -> OfflineCode:
     made = OfflineCode(
         presentation_id="0f" * 12,
@@ -92,7 +100,7 @@ def a_code(**changes: Any) -> OfflineCode:
         type_name="就业创业登记证",
         fields={"CZZT": "赵示例", "KZ_DJLX": "就业登记"},
         status=StatusRef(uri=URI, index=7),
-        holder=holder_hash(citizen_number()),
+        holder=bound(),
     )
     return replace(made, **changes)
 
@@ -113,13 +121,13 @@ def assess(
     trusted: Mapping[bytes, TrustedKey],
     *,
     status: StatusList | None = None,
-    lists_: Mapping[str, StatusList | None] | None = None,
+    lists_: Mapping[tuple[str, str], StatusList | None] | None = None,
     trust_age: timedelta = timedelta(0),
     **asked: Any,
 ) -> OfflineOutcome:
     cached = Cached(
         trust_made_at=NOW - trust_age,
-        lists={URI: status or a_list()} if lists_ is None else lists_,
+        lists={(OFFICE, URI): status or a_list()} if lists_ is None else lists_,
     )
     values = {"verifier": BANK, "purpose": "办理公积金提取", "now": NOW, **asked}
     return coding.assess_code(text, trusted, cached, Asked(**values))
@@ -133,7 +141,28 @@ def test_a_good_code_passes_and_tells_how_old_the_status_is(signer: Signer) -> N
     assert found.code.fields == {"CZZT": "赵示例", "KZ_DJLX": "就业登记"}
     assert found.status_as_of == NOW - timedelta(minutes=10)
     assert "2026-11-21 11:50" in found.summary
-    assert all(one.passed for one in found.checks)
+    assert [one.name for one in found.checks if not one.passed] == ["presentation"]
+    assert found.summary.count("not compared") == 1  # whether it was ended
+
+
+def test_a_card_that_nobody_compared_is_told(signer: Signer) -> None:
+    for code, of_asking in ((a_code(), {}), (a_code(holder=None), {"holder_code": HOLDER})):
+        text = coding.write_code(code, signer.keys)
+        found = assess(text, signer.keys.trusted(), **of_asking)
+        (check,) = [one for one in found.checks if one.name == "holder"]
+        assert (found.indication, check.passed) == ("PASSED", None)
+        assert "not compared" in found.summary
+        assert "未核对" in found.summary_zh
+
+
+def test_a_key_speaks_for_its_own_node(signer: Signer) -> None:
+    own = signer.keys.own()
+    text = coding.write_code(a_code(), signer.keys)
+    for issuer, reason in ((OFFICE, None), (BANK, Reason.FOREIGN_KEY)):
+        trusted = trusted_keys([own.certificate], issuer)
+        assert assess(text, trusted).reason is reason
+        for token in _tokens(signer, {}):
+            assert read_list(token, trusted).issuer == issuer
 
 
 @pytest.mark.parametrize(
@@ -151,7 +180,9 @@ def test_a_good_code_passes_and_tells_how_old_the_status_is(signer: Signer) -> N
         ({}, {"status": a_list((7, Status.SUSPENDED))}, Reason.LICENSE_SUSPENDED),
         ({}, {"status": a_list((6, Status.INVALID))}, None),
         ({}, {"lists_": {}}, Reason.STATUS_LIST_MISSING),
-        ({}, {"lists_": {URI: None}}, Reason.STATUS_LIST_NOT_GOOD),
+        ({}, {"lists_": {(OFFICE, URI): None}}, Reason.STATUS_LIST_NOT_GOOD),
+        # The list of another node, by the same address.
+        ({}, {"lists_": {(BANK, URI): a_list()}}, Reason.STATUS_LIST_MISSING),
         ({}, {"status": a_list(uri="urn:other")}, Reason.STATUS_LIST_NOT_GOOD),
         ({"status": StatusRef(uri=URI, index=1 << 20)}, {}, Reason.STATUS_LIST_NOT_GOOD),
         ({}, {"status": a_list(good_until=NOW)}, Reason.STATUS_LIST_STALE),
@@ -244,6 +275,10 @@ def test_what_was_changed_is_refused(signer: Signer) -> None:
         PREFIX + coding.base45(zlib.compress(b"\xd8\x1e\x82\x01\x00")),  # one by nothing
         PREFIX + coding.base45(zlib.compress(b"\xd8\x23\x61(")),  # no regular expression
         PREFIX + coding.base45(zlib.compress(b"\xc0\x61x")),  # no time
+        PREFIX + coding.base45(zlib.compress(b"\xd2\xd2\x80")),  # a tag within a tag
+        PREFIX + coding.base45(zlib.compress(b"\xd2\x9f\xff")),  # of no said length
+        PREFIX + coding.base45(zlib.compress(b"\xd2\xbb" + b"\xff" * 8)),  # endless
+        PREFIX + coding.base45(zlib.compress(b"\xd2\x84\xa1\x80\x01\xa0\x40\x40")),
     ],
 )
 def test_what_is_no_code_is_unreadable(signer: Signer, text: str) -> None:
@@ -433,3 +468,29 @@ def test_both_pictures_are_read_back(signer: Signer) -> None:
     wide = drawn.resize((size * 4, size * 4), Image.Resampling.NEAREST)
     assert zxingcpp.read_barcodes(wide)[0].text == text
     assert svg.count("<path") == 2
+
+
+def test_a_key_that_is_not_there_or_cannot_be_opened_is_named(
+    signer: Signer, tmp_path: Path
+) -> None:
+    none = PresentingKeys(tmp_path / "none", b"long enough", None, signer.clock)
+    with pytest.raises(FailedPrecondition) as told:
+        none.own()
+    assert told.value.reason == "NO_PRESENTING_KEY"
+    assert none.trusted() == {}
+    signer.keys.own()
+    wrong = PresentingKeys(signer.folder, b"another passphrase", None, signer.clock)
+    with pytest.raises(FailedPrecondition) as told:
+        wrong.own()
+    assert told.value.reason == "PRESENTING_KEY_UNREADABLE"
+    # Callers are not told where it lies.
+    assert str(signer.folder) not in f"{told.value.message} {told.value.message_zh}"
+
+
+def test_certificates_are_read_once_in_a_while(tmp_path: Path) -> None:
+    fresh = Signer(tmp_path / "ca")
+    own = fresh.keys.own()
+    assert set(fresh.keys.trusted()) == {own.kid}
+    (certificate,) = fresh.folder.glob("*.cer")
+    certificate.unlink()
+    assert set(fresh.keys.trusted()) == {own.kid}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from dataclasses import replace
 
@@ -44,6 +45,18 @@ def test_no_two_shipped_types_have_one_code() -> None:
     assert len(set(codes)) == len(codes) == len(shipped())
 
 
+@pytest.mark.parametrize("slot", ["license_identifier", "holder_name"])
+def test_a_page_without_its_identifier_or_its_holder_is_refused(slot: str) -> None:
+    text, template = TYPES["employment-registration"]
+    line = next(line for line in text.splitlines() if line.startswith(f"{slot} = "))
+    place = template.index(f'key = "{slot}"')
+    optional = f"{template[:place]}optional = true\n{template[place:]}"
+    with pytest.raises(InvalidArgument) as told:
+        checked(text.replace(f"{line}\n", ""), optional)
+    assert told.value.reason == "BAD_LICENSE_TYPE"
+    assert {one.field for one in told.value.violations} == {"slots"}
+
+
 def field(**lines: object) -> str:
     """The employment type with one field of its own."""
     values = {"code": "KZ_X", "display_name": "某项", **lines}
@@ -75,7 +88,7 @@ PLACE = f"fields[{TEXT.count('[[fields]]')}]"
         (TEXT.replace('holder = "person"', 'holder = "person"\nholders = { most = 2 }'), "holders"),
         (TEXT.replace('"person"', '"several"\nholders = { least = 3, most = 2 }'), "holders.least"),
         (TEXT.replace("[slots]", "[slots]\nx = 1"), "slots.x"),
-        (f'sharing_type = "all"\n{TEXT}', "sharing_type"),
+        (re.sub("sharing_type = .*", 'sharing_type = "all"', TEXT), "sharing_type"),
         (field(code="X"), f"{PLACE}.code"),
         (field(code="KZ_DJLX"), f"{PLACE}.code"),
         (field(code="KZ_SJLY"), f"{PLACE}.code"),

@@ -8,15 +8,9 @@ from datetime import date, timedelta
 
 import pytest
 
+from licenses.checks import DocumentVerdict
 from licenses.model import LicenseState
-from licenses.presentations.limits import (
-    NODE_CODES,
-    SECONDS_A_CODE,
-    UNKNOWN_CODES,
-    UnknownCodes,
-)
 from licenses.presentations.model import (
-    DocumentVerdict,
     Refusal,
     chosen_fields,
     code_digest,
@@ -26,7 +20,7 @@ from licenses.presentations.model import (
     show_code,
     uses,
 )
-from runtime.errors import InvalidArgument, ResourceExhausted
+from runtime.errors import InvalidArgument
 from tests.builders.licenses import BUREAU, NOW, a_license, a_presentation
 
 GOOD = DocumentVerdict(passed=True, intact=True, detail="good", detail_zh="好")
@@ -125,6 +119,25 @@ def test_a_pass_tells_the_chosen_fields_only() -> None:
     assert all(c.passed for c in told.checks)
 
 
+def test_the_identifier_is_told_where_it_was_chosen() -> None:
+    """By it a verifier would know the license again, and ask for all of it."""
+    assert describe(None, a_presentation(), a_license(), document=GOOD).identifier == ""
+    chosen = a_presentation(fields=("ZZMC", "ZZBS"))
+    for refusal in (None, Refusal.LICENSE_REVOKED):
+        told = describe(refusal, chosen, a_license(), document=GOOD)
+        assert told.identifier == a_license().identifier
+
+
+def test_a_card_is_compared_where_one_was_seen() -> None:
+    for fits, refusal in ((None, None), (True, None), (False, "HOLDER_DIFFERS")):
+        found = refusal_of(
+            a_presentation(), a_license(), verifier=BANK, now=NOW, document=GOOD, card_fits=fits
+        )
+        assert found == refusal
+    told = describe(None, a_presentation(), a_license(), document=GOOD, card_seen=True)
+    assert [one.passed for one in told.checks if one.name == "holder"] == [True]
+
+
 def test_a_purpose_is_compared_by_its_letters_and_digits() -> None:
     bound = a_presentation(purpose="办理公积金提取", purpose_bound=True)
     loose = replace(bound, purpose_bound=False)
@@ -150,6 +163,7 @@ def test_a_purpose_is_compared_by_its_letters_and_digits() -> None:
         Refusal.CODE_EXPIRED,
         Refusal.CODE_USED_UP,
         Refusal.WRONG_PURPOSE,
+        Refusal.HOLDER_DIFFERS,
     ],
 )
 def test_a_code_that_opens_nothing_tells_nothing(refusal: Refusal) -> None:
@@ -165,7 +179,7 @@ def test_a_revoked_license_tells_since_when_and_no_field() -> None:
     assert "吊销" in told.summary_zh
     assert told.state is LicenseState.REVOKED
     assert told.state_time == license_.state_time
-    assert told.identifier == license_.identifier
+    assert told.identifier == ""
     assert not told.fields
 
 
@@ -181,7 +195,7 @@ def test_every_refusal_has_a_failed_check_and_a_summary(refusal: Refusal) -> Non
 def test_bounds_of_a_presentation() -> None:
     assert lifetime(0) == timedelta(seconds=300)
     assert lifetime(86_400) == timedelta(days=1)
-    assert uses(0) == 0
+    assert uses(0) == 1
     for wrong in (-1, 86_401):
         with pytest.raises(InvalidArgument, match="lifetime"):
             lifetime(wrong)
@@ -198,28 +212,3 @@ def test_fields_are_keys_of_the_metadata_each_once() -> None:
             chosen_fields(wrong, metadata)
         assert "nonsense" not in str(told.value)
         assert 0 < len(told.value.violations) <= 100
-
-
-def test_wrong_codes_are_bounded_per_system() -> None:
-    now = [0.0]
-    limit = UnknownCodes(lambda: now[0])
-    for _ in range(UNKNOWN_CODES):
-        limit.check("one")
-        limit.count("one")
-    with pytest.raises(ResourceExhausted) as told:
-        limit.check("one")
-    assert told.value.reason == "TOO_MANY_UNKNOWN_CODES"
-    limit.check("another")
-    now[0] += SECONDS_A_CODE
-    limit.check("one")
-
-
-def test_many_systems_together_are_bounded_and_an_honest_one_is_served() -> None:
-    now = [0.0]
-    limit = UnknownCodes(lambda: now[0])
-    for number in range(NODE_CODES):
-        limit.check(f"bot-{number}")
-        limit.count(f"bot-{number}")
-    with pytest.raises(ResourceExhausted):
-        limit.check("bot-7")
-    limit.check("honest")

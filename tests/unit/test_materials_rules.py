@@ -9,6 +9,7 @@ import pytest
 
 from licenses.materials import filling, planning
 from licenses.materials.answers import Facts
+from licenses.materials.handlings import check_handling
 from licenses.materials.model import (
     Comparison,
     Condition,
@@ -24,9 +25,9 @@ from licenses.materials.model import (
     MaterialSource,
     Proof,
     Resource,
-    check_handling,
 )
 from licenses.materials.planning import HeldLicense, Known
+from licenses.materials.reporting import line_of
 from licenses.materials.rules import decide
 from runtime.errors import InvalidArgument
 
@@ -82,6 +83,8 @@ def test_a_condition_holds_or_not(
 def test_nobody_is_approved_on_their_own_word_or_with_something_missing() -> None:
     rule = [condition(Comparison.ONE_OF, "yes")]
     assert decide(rule, [fact("yes", "entry")], [], TODAY)[0] is Decision.REFERRED
+    present = [condition(Comparison.PRESENT)]
+    assert decide(present, [fact("yes", "entry")], [], TODAY)[0] is Decision.REFERRED
     assert decide(rule, [fact("yes", "verified")], [], TODAY)[0] is Decision.APPROVED
     assert decide(rule, [], [], TODAY)[0] is Decision.REFERRED
     decision, outcomes = decide(rule, [fact("yes")], ["照片"], TODAY)
@@ -143,11 +146,100 @@ def test_a_plan_takes_what_is_there_in_order_and_says_why_not() -> None:
     held = HeldLicense(name="departments/x/licenses/y", type_name=TYPE, in_force=False)
     assert reason(by_license, held=[held]) == "LICENSE_NOT_IN_FORCE"
     assert reason(by_license, held=[held, replace(held, in_force=True)]) == "LICENSE_HELD"
+    two = [replace(held, in_force=True, name=f"departments/x/licenses/{one}") for one in "ab"]
+    assert reason(by_license, held=two) == "LICENSES_HELD"
     plain = Material(display_name="材料", required=True)
     assert reason(plain) == "NOTHING_REPLACES_IT"
     kept = Proof(display_name="材料", disposition=Disposition.KEPT, legal_basis="《某法》")
     handling = Handling(service_item=ITEM, proofs=(kept,))
     assert reason(plain, handling=handling) == "PROOF_KEPT"
+
+
+def test_of_several_licenses_the_applicant_says_which_one_stands_in() -> None:
+    names = tuple(f"departments/x/licenses/{one}" for one in "ab")
+    held = [HeldLicense(name=one, type_name=TYPE, in_force=True) for one in names]
+    by_license = Material(display_name="材料", required=True, license_type=TYPE)
+    item = Item(name=ITEM, display_name="事项", active=True, materials=(by_license,))
+    planned = planning.plan(item, replace(KNOWN, held=held))
+    assert planned[0].choices == names
+    (chosen,) = planning.chosen(planned, [names[1]])
+    assert (chosen.license, chosen.choices) == (names[1], ())
+    for wrong in ((), names, ("departments/x/licenses/c",), (names[0], "departments/x/licenses/c")):
+        with pytest.raises(InvalidArgument) as told:
+            planning.chosen(planned, wrong)
+        assert told.value.reason == "LICENSE_NOT_CHOSEN"
+    # What is not fetched needs no choice; one that is the only one is named or not.
+    assert planning.chosen(planning.without_consent(planned, ()), ())[0].license == ""
+    single = planning.plan(item, replace(KNOWN, held=held[:1]))
+    assert planning.chosen(single, ()) == planning.chosen(single, [names[0]]) == single
+
+
+def test_what_the_applicant_refused_is_not_read_under_another_question() -> None:
+    wanted = ("name", "birth_date", "residence_address")
+    materials = tuple(
+        Material(display_name=name, required=True, resource=PEOPLE, item=item)
+        for name, item in (("身份证", "name"), ("户口簿", "residence_address"))
+    )
+    fields = tuple(
+        FormField(code=one, display_name=f"{one}栏", required=True,
+                  sources=(FieldSource(resource=PEOPLE, item=one),))
+        for one in wanted
+    )  # fmt: skip
+    handling = Handling(service_item=ITEM, fields=fields)
+    item = Item(name=ITEM, display_name="事项", active=True, materials=materials)
+    known = replace(
+        KNOWN, handling=handling, grants=[replace(GRANT, whole=frozenset(wanted))]
+    )  # fmt: skip
+    whole = planning.plan(item, known)
+    assert [one.items for one in whole] == [tuple(sorted(wanted))] * 2
+    assert whole[0].fills == tuple((one, f"{one}栏") for one in wanted)
+    card, book = planning.without_consent(whole, {"身份证"})
+    assert card.items == ("birth_date", "name")
+    assert [one for one, _ in card.fills] == ["name", "birth_date"]
+    assert (book.reason, book.items, book.fills, book.grant) == ("NOT_CONSENTED", (), (), "")
+    assert planning.entries_needed(handling, (card, book)) == ("residence_address",)
+    # One item that stands for two materials is read for the one that was agreed to.
+    both = planning.without_consent(
+        (whole[0], replace(whole[1], item="name")), {"身份证"}
+    )  # fmt: skip
+    assert both[0].items == whole[0].items
+    # A question that the exchange refused is asked of the applicant, with the reason.
+    (lost, _) = planning.refused((card, book), {GRANT.name: "GRANT_REVOKED"})
+    assert (lost.source, lost.reason) == (MaterialSource.MUST_BE_ASKED, "GRANT_REVOKED")
+    with pytest.raises(InvalidArgument) as told:
+        planning.refused((book,), {GRANT.name: "GRANT_REVOKED"})
+    assert told.value.reason == "QUESTION_NOT_PLANNED"
+
+
+def test_what_was_asked_before_is_asked_still_or_told_where_it_went() -> None:
+    materials = tuple(
+        Material(display_name=name, required=True, **more)
+        for name, more in (
+            ("表", {}), ("证", {"license_type": TYPE}), ("照片", {}),
+            ("户口", {"resource": PEOPLE, "item": "name"}),
+            ("社保", {"resource": "departments/x/resources/y", "item": "z"}),
+        )
+    )  # fmt: skip
+    item = Item(name=ITEM, display_name="事项", active=True, materials=materials)
+    gone = Proof(display_name="婚姻证明", disposition=Disposition.ABOLISHED)
+    replaced = [
+        Proof(display_name=one, disposition=Disposition.REPLACED)
+        for one in ("表", "证", "户口", "社保", "照片")
+    ]
+    handling = Handling(service_item=ITEM, filled_materials=("表",), proofs=(gone, *replaced))
+    other = replace(RESOURCE, name="departments/x/resources/y")
+    known = replace(
+        KNOWN, handling=handling, resources={PEOPLE: RESOURCE, other.name: other}
+    )  # fmt: skip
+    line = line_of(item, handling, planning.plan(item, known))
+    assert (line.before, line.after, line.awaiting) == (6, 2, 1)
+    assert [one.value for one in line.replaced.values()] == [
+        "FORM", "LICENSE", "QUERY", "AWAITS_GRANT", "NOTHING",
+    ]  # fmt: skip
+    assert line.before == (
+        line.after + line.abolished + line.filled + line.by_license + line.by_query
+        + line.by_verification
+    )  # fmt: skip
 
 
 def test_a_form_is_filled_from_what_is_known_and_asks_once() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 #: What lies in packages and is read by nobody who runs them.
-NEVER = {".py", ".pyc"}
+NEVER = {".md", ".py", ".pyc"}
 
 
 def test_every_kind_of_file_of_the_portal_is_installed():

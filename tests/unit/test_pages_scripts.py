@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from licenses.pages import fallback
-from licenses.pages.fonts import FACES, face, has_glyphs, units
+from licenses.pages.fonts import FACES, face, units
 from licenses.pages.html import write_html
 from licenses.pages.layout import Style, fit
 from licenses.pages.model import Document, Page, Text
@@ -58,7 +59,6 @@ def page(text: str, font: str = "serif", width: float = 160) -> Document:
 @pytest.mark.parametrize("font", ["serif", "bold"])
 def test_a_name_is_whole_in_every_form(name: str, font: str) -> None:
     text = NAMES[name]
-    assert has_glyphs(text)
     document = page(text, font)
     ofd, pdf = write_ofd(document), write_pdf(document)
     letters = text.replace(" ", "")
@@ -103,7 +103,6 @@ def test_tibetan_breaks_after_its_syllables_only() -> None:
 def test_a_character_without_a_glyph_is_refused_by_its_name(character: str) -> None:
     template = load("temporary-identity-card")
     values = {**sample_values(template), "name": f"林{character}"}
-    assert not has_glyphs(f"林{character}")
     with pytest.raises(InvalidArgument) as caught:
         lay_out(template, values, created=CREATED)
     error = caught.value
@@ -121,7 +120,9 @@ def test_an_operators_font_draws_what_ours_lack(folder: Path) -> None:
     assert [item.font for item in drawn] == ["serif", "extra-1"]
     assert RARE in "".join(c for c, _, _ in in_pdf(write_pdf(document)))
     fallback.use_folder(None)
-    assert not has_glyphs(RARE)
+    with pytest.raises(InvalidArgument) as caught:
+        units(RARE, "serif")
+    assert caught.value.reason == "GLYPH_MISSING"
 
 
 def test_a_systems_font_of_rare_ideographs_is_the_last_that_is_asked(folder: Path) -> None:
@@ -136,7 +137,9 @@ def test_a_systems_font_of_rare_ideographs_is_the_last_that_is_asked(folder: Pat
     with pytest.raises(InvalidArgument, match=r"HanaMinA\.ttf"):
         fallback.use_folder(None, system=folder)
     fallback.use_folder(None, system=folder / "nowhere")
-    assert not has_glyphs(RARE)
+    with pytest.raises(InvalidArgument) as caught:
+        units(RARE, "serif")
+    assert caught.value.reason == "GLYPH_MISSING"
 
 
 def test_every_character_without_a_glyph_is_named() -> None:
@@ -170,3 +173,33 @@ def test_licenses_of_a_type_embed_the_same_shared_file() -> None:
     for key in files[0]:
         assert files[0][key].data is files[1][key].data
     assert set(files[0]) <= set(FACES)
+
+
+def xs(text: str, box: tuple[float, float, float, float], lines: int = 4) -> list[Text]:
+    return fit(text, box, Style(size=4, font="serif", lines=lines, vertical="top"))
+
+
+def test_what_is_read_from_right_to_left_begins_at_the_right_and_goes_on_to_the_left() -> None:
+    street = "\u0634\u06d5\u06be\u0649\u0631\u0649"  # six letters of Uyghur
+    items = xs(f"{street} 12 {street} {street} {street} {street}", (10, 10, 24, 60), 9)
+    rows = sorted({item.y for item in items})
+    assert len(rows) > 1
+    first = [item for item in items if item.y == rows[0]]
+    begin = max(item.x for item in first if item.text == street[0])
+    number = next(item for item in first if "12" in item.text)
+    assert 34 - begin < 4 < 34 - number.x  # within a letter of the right edge; the number behind it
+    # One line alone stays where its label is.
+    alone = xs(street, (10, 10, 60, 10), 1)
+    assert min(item.x for item in alone) == pytest.approx(10)
+
+
+def test_lines_of_tibetan_keep_clear_of_each_other() -> None:
+    name = "\u0f56\u0f66\u0f9f\u0f53\u0f0b" * 12
+    rows = sorted({item.y for item in xs(name, (10, 10, 40, 60), 6)})
+    size = xs(name, (10, 10, 40, 60), 6)[0].size
+    assert len(rows) > 1
+    assert {round((b - a) / size, 2) for a, b in pairwise(rows)} == {1.7}
+    assert {
+        round((b - a) / 4, 2)
+        for a, b in pairwise(sorted({i.y for i in xs("示例" * 20, (10, 10, 40, 60), 6)}))
+    } == {1.25}

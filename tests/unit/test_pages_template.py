@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from importlib.resources import files
 
 import pytest
 
 from licenses.pages.model import Document, Image, Text
-from licenses.pages.template import lay_out, load, parse
+from licenses.pages.template import lay_out, load, parse, shipped_text
 from runtime.errors import DomainError, InvalidArgument
 from tests.builders.pages import CREATED, FIELDS, METADATA, picture, registration
 
@@ -91,6 +92,8 @@ def test_unknown_template_is_not_found() -> None:
         ("page = [176.0, 125.0]", "page = [176.0]"),
         ("[[fields]]", "[[fields"),
         ('key = "holder_name"', 'kee = "holder_name"'),
+        ("qr = [18.5, 82.4, 20.6, 20.6]", "qr = [18.5, 82.4, 3.0, 3.0]"),
+        ("qr = [18.5, 82.4, 20.6, 20.6]", "qr = [18.5, 112.0, 20.6, 20.6]"),
     ],
 )
 def test_malformed_template_is_refused(old: str, new: str) -> None:
@@ -100,3 +103,28 @@ def test_malformed_template_is_refused(old: str, new: str) -> None:
     with pytest.raises(InvalidArgument) as caught:
         parse(text.replace(old, new, 1))
     assert caught.value.reason == "TEMPLATE_INVALID"
+
+
+@pytest.mark.parametrize(
+    ("place", "box"),
+    [
+        ("fields[0].box", [400.0, 40.0, 30.0, 10.0]),
+        ("fields[0].box", [60.0, 40.0, 130.0, 10.0]),
+        ("fields[0].box", [-4.0, 40.0, 30.0, 10.0]),
+        ("fields[0].box", [60.0, 40.0, 30.0, 0.6]),
+        ("texts[0].box", [10.0, 120.0, 150.0, 10.0]),
+        ("stamp.box", [140.0, 100.0, 42.0, 42.0]),
+        ("stamp.box", [140.0, 90.0, 2.0, 2.0]),
+    ],
+)
+def test_nothing_is_placed_beside_its_sheet_or_too_small_to_be_read(
+    place: str, box: list[float]
+) -> None:
+    text = shipped_text("employment-registration")
+    table = place.partition(".")[0].replace("[0]", "")
+    start = text.index(f"[[{table}]]" if "[0]" in place else f"{table} = ")
+    found = re.compile(r"\bbox = \[.*?\]").search(text, start)
+    assert found is not None
+    with pytest.raises(InvalidArgument) as caught:
+        parse(f"{text[: found.start()]}box = {box}{text[found.end() :]}")
+    assert place in {one.field for one in caught.value.violations}

@@ -5,7 +5,15 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from accounts.v1 import accounts_pb2
 from portal.sessions.access import own_page
-from portal.sessions.keeping import IDLE, OF_ONE, PICTURES, Sessions, check_form_token
+from portal.sessions.keeping import (
+    CHANNEL_IDLE,
+    IDLE,
+    OF_ONE,
+    PICTURES,
+    Sessions,
+    Shelf,
+    check_form_token,
+)
 from portal.sessions.keys import SessionKey
 from runtime.errors import Unauthenticated
 
@@ -79,8 +87,71 @@ async def test_signing_out_here_does_not_wait_for_a_node_that_is_gone(sessions, 
     cookie, person = await begun(sessions, clock)
     person.credentials = None
     with pytest.raises(AttributeError):
-        await sessions.end(person, "127.0.0.1:1")
+        await sessions.end(person)
     assert await sessions.find(cookie) is None
+
+
+async def test_what_is_over_is_swept_and_ended_at_the_node(clock, monkeypatch):
+    sessions = Sessions(lambda: clock[0], node="127.0.0.1:1")
+    ended = []
+
+    async def end(person):
+        ended.append(person)
+
+    monkeypatch.setattr(sessions, "end", end)
+    idle, first = await begun(sessions, clock)
+    used, _ = await begun(sessions, clock, account="accounts/b")
+    clock[0] += IDLE - 1
+    await sessions.find(used)
+    clock[0] += 2
+    await sessions.sweep()
+    await sessions.close()
+    assert ended == [first]
+    clock[0] -= IDLE
+    assert await sessions.find(idle) is None
+
+
+async def test_a_session_that_makes_room_is_ended_at_the_node(clock, monkeypatch):
+    sessions = Sessions(lambda: clock[0], node="127.0.0.1:1")
+    ended = []
+
+    async def end(person):
+        ended.append(person)
+
+    monkeypatch.setattr(sessions, "end", end)
+    persons = [(await begun(sessions, clock))[1] for _ in range(OF_ONE + 2)]
+    await sessions.close()
+    assert ended == persons[:2]
+
+
+async def test_connections_that_nobody_uses_are_closed(sessions, clock):
+    class Channel:
+        closed = False
+
+        async def close(self, _):
+            self.closed = True
+
+    cookie, person = await begun(sessions, clock)
+    held = person._channel = Channel()
+    await sessions.sweep()
+    assert not held.closed
+    clock[0] += CHANNEL_IDLE + 1
+    await sessions.sweep()
+    assert held.closed
+    assert await sessions.find(cookie) is person
+
+
+async def test_pictures_of_everybody_are_bounded_together(sessions, clock):
+    _, first = await begun(sessions, clock)
+    _, second = await begun(sessions, clock)
+    first.shelf = second.shelf = Shelf(30)
+    for n in range(3):
+        first.keep_picture((str(n), 0), b"0123456789")
+    second.keep_picture(("x", 0), b"0123456789")
+    assert list(first.pictures) == [("1", 0), ("2", 0)]
+    first.keep_picture(("1", 0), b"01234")  # another in its place
+    second.keep_picture(("y", 0), b"01234")
+    assert len(first.pictures) == len(second.pictures) == 2
 
 
 @pytest.mark.parametrize("given", [None, "", "x", 5, b"x"])

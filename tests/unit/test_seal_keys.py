@@ -15,11 +15,6 @@ from seal.keys import signers as keys
 PASSPHRASE = "口令 correct horse".encode()
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    monkeypatch.setattr(keys, "_ITERATIONS", 1000)
-
-
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "seal.key"

@@ -171,3 +171,50 @@ def test_an_empty_sheet_has_every_column_and_says_what_belongs_there(tmp_path: P
     full = text + ",".join(["甲", "1", "", "", "初婚"]) + "\n"
     (row,) = read(tmp_path, full)
     assert row.fields["KZ_DJLX"] == "1"
+
+
+def test_a_workbook_comes_back_as_a_workbook_of_texts(tmp_path: Path) -> None:
+    sheet = Sheet(written(tmp_path, "holder_name,holder_code,serial\n=1+1,1,00012\n"), KIND)
+    results = [pb.IssueBatchResult(number=1, row_key="k", state=pb.ISSUE_BATCH_ROW_STATE_FAILED)]
+    path = tmp_path / "again.xlsx"
+    path.write_bytes(sheet.with_results(results, failed=False, suffix=".xlsx"))
+    cells = {cell.data_type for row in load_workbook(path).active.iter_rows() for cell in row}
+    assert cells <= {"s", "inlineStr"}
+    (row,) = Sheet(path, KIND).rows()
+    assert (row.holders[0].name, row.serial, row.row_key) == ("=1+1", "00012", "k")
+    alone = tmp_path / "alone.xlsx"
+    alone.write_bytes(results_alone(results, suffix=".xlsx"))
+    assert load_workbook(alone).active["A2"].value == "1"
+
+
+@pytest.mark.parametrize("name", ["=cmd|'/c calc'!A1", "+1", "-1", "@x"])
+def test_no_cell_of_a_result_is_a_formula_and_comes_back_as_it_was(
+    tmp_path: Path, name: str
+) -> None:
+    sheet = Sheet(written(tmp_path, f"holder_name,holder_code\n{name},1\n"), KIND)
+    results = [pb.IssueBatchResult(number=1, row_key="k", message_zh="=x")]
+    again = tmp_path / "again.csv"
+    for _ in range(2):  # and once more
+        again.write_bytes(sheet.with_results(results, failed=False))
+        told = list(csv.reader(io.StringIO(again.read_text(encoding="utf-8-sig"))))
+        assert not [cell for row in told for cell in row if cell[:1] in tuple("=+-@")]
+        sheet = Sheet(again, KIND)
+        (row,) = sheet.rows()
+        assert row.holders[0].name == name
+
+
+def test_a_paper_license_is_named_by_its_number_day_and_the_files_of_its_scans(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "a.pdf").write_bytes(b"%PDF-1")
+    (tmp_path / "b.png").write_bytes(b"picture")
+    head = "holder_name,holder_code,原证号,原发证日期 (paper_date),扫描件,有效期截止日期"
+    paper, other = read(
+        tmp_path, f"{head}\n甲,1,示01,2010-05-01,a.pdf; b.png；,2030-04-30\n乙,2,,,,\n"
+    )
+    assert (paper.paper.number, paper.paper.issue_date) == ("示01", "2010-05-01")
+    assert list(paper.paper.scans) == [b"%PDF-1", b"picture"]
+    assert paper.valid_to == "2030-04-30"
+    assert not other.HasField("paper")
+    with pytest.raises(InvalidArgument, match="line 2, scans"):
+        read(tmp_path, "holder_name,holder_code,scans\n甲,1,c.pdf\n")

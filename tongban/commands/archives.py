@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -26,16 +28,18 @@ from tongban.console import (
     until,
     with_example,
 )
-from tongban.files import write_file
+from tongban.files import read_file, write_file
 
 app = typer.Typer(
     no_args_is_help=True,
     help=with_example(
-        "Archive licenses and cases, check the archives, destroy by two persons.",
+        "Archive licenses and cases, check the archives, destroy by two systems or persons.",
         "tongban archives list departments/human-resources",
     ),
 )
 Name = Annotated[str, typer.Argument(help="archives/{archive}")]
+#: As `licenses.archiving.package` reads: what is larger was not made by a node.
+GREATEST_PACKAGE = 256 * 1024 * 1024
 PROPERTIES_ZH = {
     "authentic": "真实性", "complete": "完整性", "usable": "可用性", "safe": "安全性",
 }  # fmt: skip
@@ -193,21 +197,47 @@ def check(
         if as_json:
             print_json(plain(checked))
         else:
-            print_table(
-                checked.name,
-                (say("property", "性质"), say("check", "检测项"), say("passed", "通过"),
-                 say("found", "情况")),
-                [
-                    (
-                        say(one.property, PROPERTIES_ZH.get(one.property, one.property)),
-                        one.name,
-                        say("yes", "是") if one.passed else say("NO", "否"),
-                        say(one.detail, one.detail_zh),
-                    )
-                    for one in checked.findings
-                ],
-            )  # fmt: skip
+            _print_findings(checked.name, checked.findings)
         if not all(one.passed for one in checked.findings):
+            raise typer.Exit(Exit.NO)
+
+
+@app.command()
+def verify(
+    file: Annotated[Path, typer.Argument(help="A package, as `tongban archives fetch` wrote it.")],
+    key: Annotated[
+        Path, typer.Option("--key", help="File with the log's verifier key, had from elsewhere.")
+    ],
+    trust: Annotated[
+        Path,
+        typer.Option(help="Folder of `tongban seal trust`, had from elsewhere."),
+    ],
+    as_json: Json = False,
+) -> None:
+    """Judge a package without any node. Exit code 1 where something fails.
+
+    Whether it is the package that was archived, the log's record `archived` says by its SHA-256.
+
+    Example: tongban archives verify package.zip --key log-key.txt --trust trust
+    """
+    with outcomes(as_json=as_json):
+        from tongban.archive_packages import verify_package  # what judges seals, here only
+        from tongban.trust_folder import TrustFolder
+
+        told = verify_package(
+            read_file(file, greatest=GREATEST_PACKAGE),
+            read_file(key).decode(errors="replace").strip(),
+            TrustFolder(trust).read(),
+            datetime.now(UTC),
+        )
+        if as_json:
+            print_json(told)
+        else:
+            _print_findings(
+                f"{told['subject']}  SHA-256 {told['sha256']}",
+                [pb.ArchiveFinding(**one) for one in told["findings"]],
+            )
+        if not told["passed"]:
             raise typer.Exit(Exit.NO)
 
 
@@ -220,7 +250,7 @@ def ask_destruction(
     identity: IdentityFolder = DEFAULT_IDENTITY,
     as_json: Json = False,
 ) -> None:
-    """Ask to destroy what has reached the end of its retention: the first of two persons.
+    """Ask to destroy what has reached the end of its retention: first of two systems or persons.
 
     Example: tongban archives ask-destruction archives/ab12 --reason 保管期满，经鉴定无保存价值
     """
@@ -246,7 +276,7 @@ def approve_destruction(
     identity: IdentityFolder = DEFAULT_IDENTITY,
     as_json: Json = False,
 ) -> None:
-    """Destroy, as the second of two persons; leaves a sealed certificate of destruction.
+    """Destroy, as the second of two systems or persons; leaves a sealed certificate of destruction.
 
     Example: tongban archives approve-destruction archives/ab12
     """
@@ -272,7 +302,7 @@ def reject_destruction(
     identity: IdentityFolder = DEFAULT_IDENTITY,
     as_json: Json = False,
 ) -> None:
-    """Turn a destruction down, as the second of two persons.
+    """Turn a destruction down, as the second of two systems or persons.
 
     Example: tongban archives reject-destruction archives/ab12 --reason 仍有利用价值
     """
@@ -289,6 +319,23 @@ def reject_destruction(
         _print(kept, as_json)
 
 
+def _print_findings(title: str, findings: Iterable[pb.ArchiveFinding]) -> None:
+    print_table(
+        title,
+        (say("property", "性质"), say("check", "检测项"), say("passed", "通过"),
+         say("found", "情况")),
+        [
+            (
+                say(one.property, PROPERTIES_ZH.get(one.property, one.property)),
+                one.name,
+                say("yes", "是") if one.passed else say("NO", "否"),
+                say(one.detail, one.detail_zh),
+            )
+            for one in findings
+        ],
+    )  # fmt: skip
+
+
 def _print(one: pb.Archive, as_json: bool) -> None:
     if as_json:
         print_json(plain(one))
@@ -303,6 +350,11 @@ def _print(one: pb.Archive, as_json: bool) -> None:
             (say("bytes", "字节"), one.size),
             (say("kept", "保管"), _kept(one)),
             (say("checked", "检测"), _outcome(one)),
+            *(
+                (say("failed", "未通过"), f"{found.name}: {say(found.detail, found.detail_zh)}")
+                for found in one.findings
+                if not found.passed
+            ),
             (say("certificate of destruction", "销毁证明"), one.certificate_sha256),
         ],
     )

@@ -121,10 +121,12 @@ def _play_acts(scene: Stage, number: int, facts: dict[str, Any], tell: _Teller) 
 
 def _stay(scene: Stage, portal: str, facts: dict[str, Any], *, quiet: bool) -> None:
     """Say who can sign in, and wait for Ctrl-C."""
-    from tongban.demonstration import persons
+    from tongban.demonstration import office, persons
 
     persons.issue_another(scene)
-    people = persons.enrol_people(scene).values()
+    office.furnish(scene)
+    enrolled = persons.enrol_people(scene) | office.enrol_administrators(scene)
+    people = enrolled.values()
     url = f"https://localhost:{portal.rpartition(':')[2]}"
     if quiet:
         told = [

@@ -27,6 +27,7 @@ from tongban.console import (
     Json,
     NodeAddress,
     err,
+    out,
     outcomes,
     print_json,
     print_table,
@@ -212,6 +213,10 @@ def archive_checks(
                 (say("checked", "已检测"), say("failed", "未通过"), say("report", "报告")),
                 [(told["checked"], len(told["failed"]), told["report_sha256"])],
             )
+            for name in told["failed"]:
+                reason = told["unchecked"].get(name, "")
+                why = say(f"not checked: {reason}", f"未能检测：{reason}") if reason else ""
+                out.print(f"{name}  {why}".rstrip())
         if told["failed"]:
             raise typer.Exit(Exit.NO)
 

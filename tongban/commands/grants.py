@@ -13,7 +13,7 @@ from exchange.v1 import grants_pb2 as pb
 from runtime.errors import InvalidArgument
 from tongban import proofs
 from tongban.client import Client, new_request_id, plain
-from tongban.commands import grant_oversight, grant_requests
+from tongban.commands import grant_oversight, grant_preview, grant_requests
 from tongban.commands.grant_requests import Rows
 from tongban.commands.grant_terms import (
     Operations,
@@ -55,6 +55,7 @@ app = typer.Typer(
 )
 app.add_typer(grant_requests.app)
 app.add_typer(grant_oversight.app)
+app.add_typer(grant_preview.app)
 
 
 @app.command()

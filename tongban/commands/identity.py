@@ -51,9 +51,7 @@ def ensure_authority(settings: config.Settings) -> Authority:
     """The authority of a data folder, made on first use."""
     folder = settings.authority_folder
     if (folder / "ca.pem").exists():
-        authority = open_authority(settings)
-        authority.begin_ended_list(now=SYSTEM.now())
-        return authority
+        return open_authority(settings)
     return Authority.create(
         folder, name="Tongban node authority", passphrase=settings.passphrase(), now=SYSTEM.now()
     )

@@ -6,13 +6,14 @@ import hashlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
+import grpc
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from licenses.v1 import batches_pb2 as pb
-from licenses.v1 import batches_pb2_grpc, licenses_pb2
+from licenses.v1 import licenses_pb2
 from runtime.errors import FailedPrecondition, InvalidArgument
 from tongban.client import Client, new_request_id, plain, repeatable
 from tongban.console import (
@@ -86,7 +87,10 @@ def create(
     seal: Annotated[str, typer.Option(help="The seal; your only one if not given.")] = "",
     to: Annotated[
         Path | None,
-        typer.Option("--out", help="The result file; SHEET.results.csv if not given."),
+        typer.Option(
+            "--out",
+            help="The result file; SHEET.results.csv, or .xlsx as the sheet is.",
+        ),
     ] = None,
     wait: Annotated[bool, typer.Option(help="Wait until every row has its result.")] = True,
     request_id: Annotated[
@@ -105,7 +109,7 @@ def create(
     --type licenseTypes/employment-registration
     """
     with outcomes(as_json=as_json), Client(node, identity) as client:
-        to = to or path.with_name(f"{path.stem}.results.csv")
+        to = to or path.with_name(f"{path.stem}.results{path.suffix}")
         if wait:
             check_new(to)
             check_target(to)
@@ -117,17 +121,24 @@ def create(
             parent=parent, license_type=license_type, seal=seal, request_id=request_id
         )
         with repeatable(request_id):
-            made = (
-                _stub(client)
-                .CreateIssueBatch(read.messages(header), timeout=SENDING_SECONDS)
-                .issue_batch
-            )
+            made = _sent(client, read, header)
         if not wait:
             _print(made, as_json)
             return
         ended = _awaited(client, made.name)
-        write_new(to, read.with_results(_results(client, made.name), failed=False))
+        found = _results(client, made.name)
+        write_new(to, read.with_results(found, failed=False, suffix=to.suffix))
         _tell(client, ended, to, as_json)
+
+
+def _sent(client: Client, read: Sheet, header: pb.IssueBatchHeader) -> pb.IssueBatch:
+    try:
+        asked = client.batches.CreateIssueBatch(read.messages(header), timeout=SENDING_SECONDS)
+    except grpc.RpcError:
+        if read.problem is not None:  # a row that could not be read: nothing was made
+            raise read.problem from None
+        raise
+    return asked.issue_batch
 
 
 @app.command("list")
@@ -143,7 +154,7 @@ def list_batches(
     """
     with outcomes(as_json=as_json), Client(node, identity) as client:
         request = pb.ListIssueBatchesRequest(parent=parent)
-        found = list(client.every(_stub(client).ListIssueBatches, request, "issue_batches"))
+        found = list(client.every(client.batches.ListIssueBatches, request, "issue_batches"))
         if as_json:
             print_json([plain(one) for one in found])
             return
@@ -193,7 +204,9 @@ def results(
         Path | None, typer.Option("--sheet", help="The sheet that was sent, to be written beside.")
     ] = None,
     failed: Annotated[bool, typer.Option("--failed", help="Only what is not issued.")] = False,
-    to: Annotated[Path | None, typer.Option("--out", help="Write them to a CSV file.")] = None,
+    to: Annotated[
+        Path | None, typer.Option("--out", help="Write them to a .csv or .xlsx file.")
+    ] = None,
     node: NodeAddress = DEFAULT_NODE,
     identity: IdentityFolder = DEFAULT_IDENTITY,
     as_json: Json = False,
@@ -216,9 +229,14 @@ def results(
                     message_zh=f"{path} 有 {len(read.lines)} 行，而该批次有 {batch.row_count} 行："
                     "请提供当时提交的表格",
                 )
-            written = read.with_results(_results(client, name), failed=failed)
+            written = read.with_results(
+                _results(client, name), failed=failed, suffix=to.suffix if to else ".csv"
+            )
         else:
-            written = results_alone(one for one in _results(client, name) if _shown(one, failed))
+            written = results_alone(
+                (one for one in _results(client, name) if _shown(one, failed)),
+                suffix=to.suffix if to else ".csv",
+            )
         if to is not None:
             write_file(to, written)
             if as_json:
@@ -248,14 +266,12 @@ def cancel(
     """
     with outcomes(as_json=as_json), Client(node, identity) as client:
         request = pb.CancelIssueBatchRequest(name=name, reason=reason, request_id=new_request_id())
-        _print(_stub(client).CancelIssueBatch(request, timeout=client.timeout).issue_batch, as_json)
+        _print(
+            client.batches.CancelIssueBatch(request, timeout=client.timeout).issue_batch, as_json
+        )
 
 
 # --- the node ----------------------------------------------------------------------------------
-
-
-def _stub(client: Client) -> Any:
-    return batches_pb2_grpc.BatchServiceStub(client.channel)
 
 
 def _type(client: Client, name: str) -> licenses_pb2.LicenseType:
@@ -265,14 +281,14 @@ def _type(client: Client, name: str) -> licenses_pb2.LicenseType:
 
 def _get(client: Client, name: str) -> pb.IssueBatch:
     request = pb.GetIssueBatchRequest(name=name)
-    found = _stub(client).GetIssueBatch(request, timeout=client.timeout).issue_batch
+    found = client.batches.GetIssueBatch(request, timeout=client.timeout).issue_batch
     assert isinstance(found, pb.IssueBatch)  # noqa: S101  # for the type checker
     return found
 
 
 def _results(client: Client, name: str) -> Iterator[pb.IssueBatchResult]:
     request = pb.ListIssueBatchResultsRequest(parent=name)
-    return client.every(_stub(client).ListIssueBatchResults, request, "results")
+    return client.every(client.batches.ListIssueBatchResults, request, "results")
 
 
 def _awaited(client: Client, name: str) -> pb.IssueBatch:

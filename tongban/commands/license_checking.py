@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterator
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
+import grpc
 import typer
 
 from licenses.v1 import licenses_pb2
 from licenses.v1 import verifying_pb2 as pb
-from runtime.errors import InvalidArgument
-from seal.v1 import seal_pb2
+from runtime.errors import DomainError, InvalidArgument
+from runtime.status import from_rpc_error
 from tongban.client import Client, new_request_id, plain, repeatable
+from tongban.commands.license_checked import (
+    files_of,
+    is_looked_at,
+    not_checked,
+    not_looked_at,
+    plainly,
+    print_folder,
+    print_one,
+    sheet_of,
+)
 from tongban.commands.license_shown import HolderCode, Name, RequestId
 from tongban.console import (
     DEFAULT_IDENTITY,
@@ -27,17 +37,17 @@ from tongban.console import (
     NodeAddress,
     out,
     outcomes,
-    print_answer,
     print_json,
     print_table,
     say,
 )
 from tongban.files import read_file, write_file
+from tongban.typed_values import values_of
 
 app = typer.Typer()
 _GREATEST = 16 * 1024 * 1024
 _AT_ONCE = 4
-_SUFFIXES = {".ofd", ".pdf", ".jwt"}
+_PATIENCE = 60
 _AsOf = Annotated[
     str, typer.Option(help="Whether it was in force then: 2026-11-21T12:00:00+08:00; now if empty.")
 ]
@@ -58,7 +68,7 @@ def check(
     Example: tongban license check received/ --purpose 审核贷款申请 --report report.csv
     """
     with outcomes(as_json=as_json), Client(node, identity) as client:
-        files = list(_files(path))
+        files = list(files_of(path))
         then = _time(as_of)
 
         def one(file: Path) -> dict[str, Any]:
@@ -67,38 +77,49 @@ def check(
             )
             if then is not None:
                 request.as_of.FromDatetime(then)
-            answer = client.verifying.VerifyLicense(request, timeout=client.timeout)
-            return {"file": str(file), **_plainly(answer)}
+            answer = _patiently(
+                lambda: client.verifying.VerifyLicense(request, timeout=client.timeout)
+            )
+            return {"file": str(file), **plainly(answer, as_of=as_of)}
 
-        with ThreadPoolExecutor(_AT_ONCE) as threads:
-            found = list(threads.map(one, files))
+        def row(file: Path) -> dict[str, Any]:
+            try:
+                return one(file) if is_looked_at(file) else not_looked_at(file)
+            except (DomainError, OSError) as error:
+                return not_checked(file, error)
+
+        if path.is_dir():
+            with ThreadPoolExecutor(_AT_ONCE) as threads:
+                found = list(threads.map(row, files))
+        else:
+            found = [one(files[0])]
         if report is not None:
-            write_file(report, _sheet(found))
+            write_file(report, sheet_of(found))
         if as_json:
             print_json(found if path.is_dir() else found[0])
         elif path.is_dir():
-            print_table(
-                say("Licenses", "证照"),
-                (
-                    say("file", "文件"), say("answer", "结果"), say("reason", "原因"),
-                    say("identifier", "证照标识"),
-                ),
-                [
-                    (one["file"], one["indication"], one["reason"], one["license_identifier"])
-                    for one in found
-                ],
-            )  # fmt: skip
+            print_folder(found)
         else:
-            _print(found[0])
-        if any(one["indication"] != "PASSED" for one in found):
+            print_one(found[0])
+        if any(one["indication"] == "FAILED" for one in found):
             raise typer.Exit(Exit.NO)
+        if any(one["indication"] != "PASSED" for one in found):
+            raise typer.Exit(Exit.UNKNOWN)
 
 
 @app.command("match")
 def match(
     identifier: Annotated[str, typer.Argument(help="Identifier of the license.")],
-    field: Annotated[list[str], typer.Option(help="KEY=value to compare; several times.")],
     purpose: Annotated[str, typer.Option(help="What you need it for.")],
+    fields: Annotated[
+        Path | None, typer.Option(help="File with KEY=value in each line, to compare.")
+    ] = None,
+    field: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="KEY whose value is asked for, so that no shell keeps it; several times."
+        ),
+    ] = None,
     as_of: _AsOf = "",
     node: NodeAddress = DEFAULT_NODE,
     identity: IdentityFolder = DEFAULT_IDENTITY,
@@ -106,21 +127,24 @@ def match(
 ) -> None:
     """Compare an identifier and fields with what was issued. Exit code 1 where they differ.
 
-    Example: tongban license match 1.2.156.3005.2.… --field CZZT=张英龙 --purpose 审核贷款申请
+    Example: tongban license match 1.2.156.3005.2.… --fields fields.txt --purpose 审核贷款申请
     """
     with outcomes(as_json=as_json), Client(node, identity) as client:
         request = pb.VerifyLicenseRequest(
-            match=pb.FieldsToMatch(license_identifier=identifier, fields=dict(map(_pair, field))),
+            match=pb.FieldsToMatch(
+                license_identifier=identifier, fields=values_of(fields, field, option="--fields")
+            ),
             purpose=purpose,
         )
         then = _time(as_of)
         if then is not None:
             request.as_of.FromDatetime(then)
-        told = _plainly(client.verifying.VerifyLicense(request, timeout=client.timeout))
+        answer = client.verifying.VerifyLicense(request, timeout=client.timeout)
+        told = plainly(answer, as_of=as_of)
         if as_json:
             print_json(told)
         else:
-            _print(told)
+            print_one(told)
         if told["indication"] != "PASSED":
             raise typer.Exit(Exit.NO)
 
@@ -133,6 +157,9 @@ def copy(
     receiver: Annotated[str, typer.Option(help="Who gets it.")],
     until: Annotated[str, typer.Option(help="Its last day, YYYY-MM-DD.")],
     file: Annotated[Path, typer.Option("--out", help="File to write: .ofd or .pdf.")],
+    receiver_department: Annotated[
+        str, typer.Option(help="departments/{department} of who gets it: good for no other then.")
+    ] = "",
     delegation: Annotated[
         str, typer.Option(help="Delegation of the holder; then the code is the agent's.")
     ] = "",
@@ -160,6 +187,7 @@ def copy(
                 receiver=receiver,
                 valid_to=until,
                 delegation=delegation,
+                receiver_department=receiver_department,
                 request_id=request_id,
             ),
             timeout=client.timeout,
@@ -172,18 +200,69 @@ def copy(
             out.print(say(f"Wrote {file}", f"已写入 {file}"))
 
 
-def _files(path: Path) -> Iterator[Path]:
-    if not path.is_dir():
-        yield path
-        return
-    found = sorted(one for one in path.rglob("*") if one.suffix.lower() in _SUFFIXES)
-    if not found:
-        raise InvalidArgument(
-            f"{path} holds no .ofd, .pdf or .jwt files",
-            reason="NO_FILES",
-            message_zh=f"{path} 中没有 .ofd、.pdf 或 .jwt 文件",
+@app.command("copies")
+def copies(
+    holder_code: HolderCode,
+    name: Annotated[str, typer.Option("--license", help="Of this license; of all if empty.")] = "",
+    node: NodeAddress = DEFAULT_NODE,
+    identity: IdentityFolder = DEFAULT_IDENTITY,
+    as_json: Json = False,
+) -> None:
+    """List the endorsed copies that were made of a holder's licenses (counters, applicants).
+
+    Example: tongban license copies --identity admin
+    """
+    with outcomes(as_json=as_json), Client(node, identity) as client:
+        request = pb.ListEndorsedCopiesRequest(holder_code=holder_code, license=name)
+        found: list[pb.EndorsedCopy] = []
+        while True:
+            answer = client.copies.ListEndorsedCopies(request, timeout=client.timeout)
+            found += answer.copies
+            if not answer.next_page_token:
+                break
+            request.page_token = answer.next_page_token
+        if as_json:
+            print_json([plain(one) for one in found])
+            return
+        print_table(
+            say("Endorsed copies", "加注件"),
+            (
+                say("name", "资源名"), say("license", "证照"), say("for", "事由"),
+                say("receiver", "接收方"), say("until", "有效至"), say("good", "有效"),
+            ),
+            [
+                (
+                    one.name, one.license_display_name, one.purpose, one.receiver, one.valid_to,
+                    say("yes", "是") if one.open else say("no", "否"),
+                )
+                for one in found
+            ],
+        )  # fmt: skip
+
+
+@app.command("withdraw")
+def withdraw(
+    name: Annotated[str, typer.Argument(help="copies/{copy}")],
+    holder_code: HolderCode,
+    request_id: RequestId = "",
+    node: NodeAddress = DEFAULT_NODE,
+    identity: IdentityFolder = DEFAULT_IDENTITY,
+    as_json: Json = False,
+) -> None:
+    """Withdraw an endorsed copy: from then on it verifies as withdrawn (counters, applicants).
+
+    Example: tongban license withdraw copies/ab12 --identity admin
+    """
+    request_id = request_id or new_request_id()
+    with outcomes(as_json=as_json), repeatable(request_id), Client(node, identity) as client:
+        ended = client.copies.EndEndorsedCopy(
+            pb.EndEndorsedCopyRequest(name=name, holder_code=holder_code, request_id=request_id),
+            timeout=client.timeout,
         )
-    yield from found
+        if as_json:
+            print_json(plain(ended.copy))
+        else:
+            out.print(say(f"Withdrew {ended.copy.name}", f"已作废 {ended.copy.name}"))
 
 
 def _time(text: str) -> datetime | None:
@@ -202,58 +281,14 @@ def _time(text: str) -> datetime | None:
     return found
 
 
-def _pair(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise InvalidArgument(
-            "a field is KEY=value", reason="BAD_MATCH", message_zh="字段应为 代码=值"
-        )
-    return key, value
-
-
-def _plainly(answer: pb.VerifyLicenseResponse) -> dict[str, Any]:
-    verdict, endorsement = answer.verdict, answer.endorsement
-    told: dict[str, Any] = {
-        "indication": seal_pb2.Indication.Name(verdict.indication).removeprefix("INDICATION_"),
-        "reason": verdict.sub_indication,
-        "summary": verdict.summary,
-        "summary_zh": verdict.summary_zh,
-        "license_identifier": answer.license_identifier,
-        "license_type": answer.license_type_display_name,
-        "state": _state(answer.state),
-        "state_then": _state(answer.state_then),
-        "checks": [{"name": one.name, "detail": one.detail} for one in verdict.checks],
-        "receipt": plain(answer.receipt),
-    }
-    if answer.HasField("endorsement"):
-        told["endorsement"] = plain(endorsement)
-    return told
-
-
-def _state(state: licenses_pb2.LicenseState.ValueType) -> str:
-    name = licenses_pb2.LicenseState.Name(state).removeprefix("LICENSE_STATE_")
-    return "" if name == "UNSPECIFIED" else name
-
-
-def _print(told: dict[str, Any]) -> None:
-    print_answer(told["indication"], say(told["summary"], told["summary_zh"]))
-    if told["license_identifier"]:
-        rows = [
-            (say("identifier", "证照标识"), told["license_identifier"]),
-            (say("state", "状态"), told["state"]),
-        ]
-        if told["state_then"]:
-            rows.append((say("state then", "当时状态"), told["state_then"]))
-        for key, value in told.get("endorsement", {}).items():
-            rows.append((key, value))
-        print_table(told["license_type"], (say("field", "字段"), say("value", "值")), rows)
-
-
-def _sheet(found: list[dict[str, Any]]) -> bytes:
-    """What came of each file, as CSV that a spreadsheet opens."""
-    text = io.StringIO()
-    columns = ("file", "indication", "reason", "license_identifier", "license_type", "state")
-    writer = csv.DictWriter(text, columns, extrasaction="ignore")
-    writer.writeheader()
-    writer.writerows(found)
-    return text.getvalue().encode("utf-8-sig")
+def _patiently(call: Callable[[], pb.VerifyLicenseResponse]) -> pb.VerifyLicenseResponse:
+    """A folder has many files: where the node asks to wait, wait. Raises DomainError."""
+    for turn in range(_PATIENCE):
+        try:
+            return call()
+        except grpc.RpcError as error:
+            told = from_rpc_error(error)
+            if told.reason != "TOO_MANY_UNKNOWN_CODES" or turn == _PATIENCE - 1:
+                raise told from None
+            time.sleep(min(told.retry_after or 1.0, 5.0))
+    raise AssertionError("unreachable")

@@ -12,6 +12,8 @@ from licenses.offline.coding import assess_code
 from licenses.offline.model import Asked, OfflineOutcome
 from licenses.offline.pictures import png_of
 from licenses.v1 import offline_pb2 as pb
+from licenses.verifying.model import check_card
+from runtime.errors import InvalidArgument
 from runtime.identity import Credentials
 from tongban.client import Client, new_request_id, plain
 from tongban.commands.license_shown import HolderCode, Name
@@ -136,7 +138,6 @@ def verify_qr(
     code: Annotated[str, typer.Argument(help="The text that a scanner read, or a file with it.")],
     purpose: Annotated[str, typer.Option(help="What you need it for.")],
     folder: _Folder,
-    verifier: Annotated[str, typer.Option("--as", help="Your department.")] = "",
     holder_code: Annotated[
         str,
         typer.Option(
@@ -144,20 +145,46 @@ def verify_qr(
             help="Number on the card you saw; best by variable. Compared with the code's holder.",
         ),
     ] = "",
+    card_not_seen: Annotated[
+        bool,
+        typer.Option("--card-not-seen", help="Nobody's card was compared; the answer says so."),
+    ] = False,
+    identity: IdentityFolder = DEFAULT_IDENTITY,
     as_json: Json = False,
 ) -> None:
     """Verify a QR code without a network. Exit code 1 FAILED, 6 INDETERMINATE.
+
+    A code that names its verifier is for the department of --identity.
 
     Example: tongban license verify-qr code.txt --purpose 办理社会保险 --folder offline
     """
     with outcomes(as_json=as_json):
         if not code.startswith("TB1:") and Path(code).is_file():
             code = read_file(Path(code), greatest=65_536).decode("utf-8", "replace").strip()
+        if not holder_code and not card_not_seen:
+            raise InvalidArgument(
+                "compare the card of who shows the code: give its number by TONGBAN_HOLDER_CODE, "
+                "or say --card-not-seen",
+                reason="CARD_NOT_COMPARED",
+                message_zh="请核对出示人的身份证件：用 TONGBAN_HOLDER_CODE 给出证件号码，"
+                "或以 --card-not-seen 声明未核对",
+            )
+        check_card(holder_code)
         trusted, kept = OfflineFolder(folder).read()
         asked = Asked(
-            verifier=verifier, purpose=purpose, now=datetime.now(UTC), holder_code=holder_code
+            verifier=_department(identity),
+            purpose=purpose,
+            now=datetime.now(UTC),
+            holder_code=holder_code,
         )
         print_offline(assess_code(code, trusted, kept, asked), as_json)
+
+
+def _department(identity: Path) -> str:
+    """The department of an identity; "" without one: what names a verifier is not for us then."""
+    if not (identity / "cert.pem").exists():
+        return ""
+    return Credentials.read(identity).department
 
 
 def print_offline(found: OfflineOutcome, as_json: bool) -> None:

@@ -39,7 +39,7 @@ def present(
         str, typer.Option(help="Department that may verify it; any if empty.")
     ] = "",
     minutes: Annotated[int, typer.Option(min=1, max=1440, help="How long it can be verified.")] = 5,
-    uses: Annotated[int, typer.Option(min=0, help="How often; 1 is once, 0 is no bound.")] = 0,
+    uses: Annotated[int, typer.Option(min=1, help="How often it may be verified.")] = 1,
     bound: Annotated[
         bool, typer.Option("--bound", help="The verifier has to say the same purpose.")
     ] = False,
@@ -105,7 +105,7 @@ def verify(
             print_answer(indication, say(verdict.summary, verdict.summary_zh))
             if answer.fields:  # of what cannot be shown now there are none
                 print_table(
-                    f"{answer.license_type_display_name} {answer.license_identifier}",
+                    f"{answer.license_type_display_name} {answer.license_identifier}".strip(),
                     (say("field", "字段"), say("value", "值")),
                     sorted(answer.fields.items()),
                 )
@@ -169,7 +169,7 @@ def presented(
                 (
                     one.name, " ".join(one.fields), one.purpose,
                     one.audience or say("any", "不限"), when(one.expire_time),
-                    f"{one.uses}/{one.max_uses or '∞'}",
+                    f"{one.uses}/{one.max_uses}" if one.max_uses else say("offline", "离线"),
                 )
                 for one in found
             ],
@@ -202,9 +202,21 @@ def looks(
             ),
             [
                 (
-                    when(one.time), one.system, one.kind, " ".join(one.fields), one.purpose,
+                    when(one.time), _looker(one), one.kind, " ".join(one.fields), one.purpose,
                     one.result,
                 )
                 for one in found
             ],
         )  # fmt: skip
+
+
+def _looker(look: presentations.Look) -> str:
+    """Who looked: the system, or whom nobody knows; and whose agent it was for."""
+    if look.visitor:
+        who = say("an unknown visitor of the pages", "门户访客（身份未知）")
+    else:
+        who = str(look.system)
+    if not look.delegation:
+        return who
+    agent = look.agent_name or look.delegation
+    return who + say(f" (agent: {agent})", f"（受托人：{agent}）")

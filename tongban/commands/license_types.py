@@ -193,6 +193,11 @@ def _print_type(found: pb.LicenseType, as_json: bool) -> None:
         f"the department of {found.code[:18]}", f"统一社会信用代码为 {found.code[:18]} 的部门"
     )
     out.print(f"{say('issued by', '签发部门')} {', '.join([*named, authority])}")
+    if found.transferable:
+        out.print(say("transferable to another holder", "可转移给其他持证主体"))
+    alone = [say("holder", "持证主体")] * bool(found.only_one) + list(found.unique)
+    if alone:
+        out.print(f"{say('one in force for each', '同时只能有一件有效')}: {', '.join(alone)}")
     out.print(f"etag {found.etag}")
 
 

@@ -19,6 +19,7 @@ from tongban.commands import (
     license_offline,
     license_presenting,
     license_preview,
+    license_sharing,
     license_types,
 )
 from tongban.commands.license_shown import (
@@ -62,6 +63,7 @@ app.add_typer(license_presenting.app)
 app.add_typer(license_offline.app)
 app.add_typer(license_checking.app)
 app.add_typer(license_delegating.app, name="delegation")
+app.add_typer(license_sharing.app, name="shared")
 app.add_typer(license_preview.app)
 app.add_typer(license_fonts.app)
 app.add_typer(license_batches.app, name="batch")
@@ -168,7 +170,10 @@ def show(
 def list_licenses(
     parent: Annotated[str, typer.Option(help="The issuing department: your own.")],
     holder_name: Annotated[
-        str, typer.Option(help="Only of holders whose names begin so, in order of name.")
+        str, typer.Option(help="Only of holders whose names begin so, by their code points.")
+    ] = "",
+    order_by: Annotated[
+        str, typer.Option(help="name, issue_time, or 'issue_time desc'; not by holder's name.")
     ] = "",
     node: NodeAddress = DEFAULT_NODE,
     identity: IdentityFolder = DEFAULT_IDENTITY,
@@ -182,7 +187,7 @@ def list_licenses(
         found = list(
             client.every(
                 client.licenses.ListLicenses,
-                pb.ListLicensesRequest(parent=parent, holder_name=holder_name),
+                pb.ListLicensesRequest(parent=parent, holder_name=holder_name, order_by=order_by),
                 "licenses",
             )
         )

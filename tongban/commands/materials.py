@@ -9,13 +9,14 @@ import grpc
 import typer
 
 from licenses.v1 import materials_pb2 as pb
-from runtime.errors import InvalidArgument, NotFound
+from runtime.errors import NotFound
 from runtime.status import from_rpc_error
 from tongban import collecting, handling_files, materials_report
 from tongban.client import Client, new_request_id, plain, repeatable
 from tongban.commands.license_shown import HolderCode, RequestId
 from tongban.commands.materials_shown import (
     print_collection,
+    print_collections,
     print_plan,
 )
 from tongban.console import (
@@ -32,6 +33,7 @@ from tongban.console import (
     with_example,
 )
 from tongban.files import write_file
+from tongban.typed_values import values_of
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -254,6 +256,13 @@ def begin(
         list[str] | None, typer.Option(help="A material they agree to have fetched; several times.")
     ] = None,
     agree_to_all: Annotated[bool, typer.Option(help="They agree to all of them.")] = False,
+    licenses: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--license",
+            help="Of several that they hold, the one that stands in; once for each choice.",
+        ),
+    ] = None,
     request_id: RequestId = "",
     node: NodeAddress = DEFAULT_NODE,
     identity: IdentityFolder = DEFAULT_IDENTITY,
@@ -284,6 +293,7 @@ def begin(
                 service_item=service_item,
                 holder_code=holder_code,
                 materials=materials,
+                licenses=licenses or (),
                 consent=consent,
                 request_id=request_id,
             ),
@@ -296,8 +306,11 @@ def begin(
 def collect(
     collection: Collection,
     holder_code: HolderCode,
+    entries: Annotated[
+        Path | None, typer.Option(help="File with FIELD=VALUE in each line: what was entered.")
+    ] = None,
     entry: Annotated[
-        list[str] | None, typer.Option(help="FIELD=VALUE that the applicant entered.")
+        list[str] | None, typer.Option(help="FIELD whose value is typed in; several times.")
     ] = None,
     purpose: Annotated[str, typer.Option(help="What the data is asked for.")] = collecting.PURPOSE,
     request_id: RequestId = "",
@@ -307,7 +320,7 @@ def collect(
 ) -> None:
     """Collect as the accepting department: ask the exchange, fill the form, attach, decide.
 
-    Example: tongban materials collect collections/ab12 --entry phone=10012345678
+    Example: tongban materials collect collections/ab12 --entries entries.txt
     """
     request_id = request_id or new_request_id()
     with (
@@ -319,43 +332,47 @@ def collect(
             client,
             collection,
             holder_code,
-            _entries(entry),
+            values_of(entries, entry, option="--entries"),
             purpose=purpose,
             request_id=request_id,
         )
         print_collection(done, as_json)
 
 
-def _entries(given: list[str] | None) -> dict[str, str]:
-    found = {}
-    for one in given or ():
-        code, mark, value = one.partition("=")
-        if not mark or code in found:
-            raise InvalidArgument(
-                "--entry is FIELD=VALUE, each field once",
-                reason="BAD_OPTION",
-                message_zh="--entry 应为 字段=值，每个字段一次",
-            )
-        found[code] = value
-    return found
-
-
 @app.command()
 def collection(
     name: Collection,
+    holder_code: OptionalHolder = "",
     node: NodeAddress = DEFAULT_NODE,
     identity: IdentityFolder = DEFAULT_IDENTITY,
     as_json: Json = False,
 ) -> None:
-    """Show a collection to the accepting department.
+    """Show a collection: to the accepting department, or by the applicant's code to a counter.
 
     Example: tongban materials collection collections/ab12
     """
     with outcomes(as_json=as_json), Client(node, identity) as client:
         found = client.materials.GetCollection(
-            pb.GetCollectionRequest(name=name), timeout=client.timeout
+            pb.GetCollectionRequest(name=name, holder_code=holder_code), timeout=client.timeout
         ).collection
         print_collection(found, as_json)
+
+
+@app.command()
+def collections(
+    holder_code: HolderCode,
+    node: NodeAddress = DEFAULT_NODE,
+    identity: IdentityFolder = DEFAULT_IDENTITY,
+    as_json: Json = False,
+) -> None:
+    """List an identified applicant's collections, newest first (counters).
+
+    Example: tongban materials collections
+    """
+    with outcomes(as_json=as_json), Client(node, identity) as client:
+        request = pb.ListCollectionsRequest(holder_code=holder_code)
+        found = list(client.every(client.materials.ListCollections, request, "collections"))
+        print_collections(found, as_json)
 
 
 @app.command()

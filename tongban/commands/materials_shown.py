@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from licenses.v1 import materials_pb2 as pb
 from tongban.client import plain
 from tongban.console import print_json, print_table, say, when
@@ -33,11 +35,38 @@ def print_plan(title: str, found: pb.PlanMaterialsResponse) -> None:
     print_table(
         title,
         (say("material", "材料"), say("source", "来源"), say("why", "原因")),
-        [
-            (one.display_name, source_word(one.source), say(one.detail, one.detail_zh))
-            for one in found.materials
-        ],
+        [(one.display_name, source_word(one.source), _why(one)) for one in found.materials],
     )
+
+
+def _why(one: pb.PlannedMaterial) -> str:
+    """Why, and what is read for the form besides."""
+    fields = "、".join(one.form_fields)
+    return say(one.detail, one.detail_zh) + (
+        say(f"; fills {fields}", f"；用于填写：{fields}") if fields else ""
+    )
+
+
+def print_collections(found: Sequence[pb.Collection], as_json: bool) -> None:
+    """Collections without their forms."""
+    if as_json:
+        print_json([plain(one) for one in found])
+        return
+    print_table(
+        say("Collections", "材料收集"),
+        (say("name", "名称"), say("service item", "事项"), say("state", "状态"),
+         say("since", "同意时间"), say("still to bring", "仍需提交")),
+        [
+            (
+                one.name,
+                one.service_item,
+                pb.CollectionState.Name(one.state).removeprefix("COLLECTION_STATE_"),
+                when(one.create_time),
+                "、".join(one.asked),
+            )
+            for one in found
+        ],
+    )  # fmt: skip
 
 
 def print_collection(one: pb.Collection, as_json: bool) -> None:
@@ -55,8 +84,16 @@ def print_collection(one: pb.Collection, as_json: bool) -> None:
             (say("until", "有效至"), when(one.expire_time)),
             (say("decision", "决定"), decision_word(one.decision)),
             (say("still to bring", "仍需提交"), "、".join(one.asked)),
+            (say("consent", "同意方式"), one.consent),
+            *([(say("to enter", "需填写"), "、".join(one.entries))] if one.entries else []),
         ],
     )
+    if one.looks:
+        print_table(
+            say("Who looked", "查看记录"),
+            (say("when", "时间"), say("system", "系统"), say("what", "行为"), say("for", "用途")),
+            [(when(look.time), look.system, look.kind, look.purpose) for look in one.looks],
+        )
     if one.form:
         print_table(
             say("Form", "表单"),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from itertools import islice
 from typing import Annotated
 
 import typer
 
 from exchange.v1 import monitoring_pb2 as pb
+from runtime.clock import SYSTEM
 from runtime.errors import InvalidArgument
 from tongban.client import Client, plain
 from tongban.console import (
@@ -108,6 +110,39 @@ def alerts(
                 (when(one.window_start_time), say(*_WORDS[one.kind]), one.subject, one.count,
                  one.threshold)
                 for one in found
+            ],
+        )  # fmt: skip
+
+
+@app.command()
+def traffic(
+    hours: Annotated[int, typer.Option(min=1, max=720, help="Of the last so many hours.")] = 24,
+    step: Annotated[int, typer.Option(min=5, max=1440, help="Minutes of a step, by fives.")] = 60,
+    node: NodeAddress = DEFAULT_NODE,
+    identity: IdentityFolder = DEFAULT_IDENTITY,
+    as_json: Json = False,
+) -> None:
+    """Tell how many calls there were over time, and how long they took; the oldest step first.
+
+    Example: tongban monitor traffic --hours 6 --step 15 --identity admin
+    """
+    with outcomes(as_json=as_json), Client(node, identity) as client:
+        now = SYSTEM.now()
+        asked = pb.MeasureTrafficRequest(step_seconds=60 * step)
+        asked.start_time.FromDatetime(now - timedelta(hours=hours))
+        asked.end_time.FromDatetime(now)
+        steps = client.monitoring.MeasureTraffic(asked, timeout=client.timeout).steps
+        if as_json:
+            print_json([plain(one) for one in steps])
+            return
+        print_table(
+            say("Traffic", "访问量"),
+            (say("from", "起"), say("calls", "调用"), say("refused", "被拒"), say("failed", "失败"),
+             say("half within, ms", "50% 毫秒"), say("95 of 100 within, ms", "95% 毫秒")),
+            [
+                (when(one.start_time), one.calls, one.refused, one.failed, f"{one.median_ms:.1f}",
+                 f"{one.p95_ms:.1f}")
+                for one in steps
             ],
         )  # fmt: skip
 

@@ -13,6 +13,7 @@ import typer
 from exchange.v1 import sources_pb2 as pb
 from runtime.errors import InvalidArgument
 from tongban.client import Client, new_request_id, plain, repeatable
+from tongban.commands import sources_quality
 from tongban.commands.data import read_records
 from tongban.console import (
     DEFAULT_IDENTITY,
@@ -36,6 +37,8 @@ app = typer.Typer(
         "tongban sources elements",
     ),
 )
+
+app.command("quality")(sources_quality.quality)
 
 STATES = {
     "open": pb.SOURCE_CASE_STATE_OPEN,

@@ -123,6 +123,7 @@ def present_and_verify(stage: Stage, license_name: str) -> Facts:
             holder_code=applicant().citizen_number,
             fields=["ZZMC", "CZZT", "KZ_DJLX", "ZZYXQJZRQ"],
             purpose="申请创业担保贷款",
+            max_uses=2,
             lifetime_seconds=300,
             request_id=new_request_id(),
         ),

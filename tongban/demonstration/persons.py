@@ -1,4 +1,4 @@
-"""People of the county who sign in at the pages: an applicant, an administrator, an auditor.
+"""People of the county who sign in at the pages: applicant, administrator, auditor, data officer.
 
 Their passwords are in this file and their accounts are enrolled by it, which is for demonstrations.
 """
@@ -51,6 +51,10 @@ def enrol_people(stage: Stage) -> dict[str, Enrolled]:
         "auditor": enrol_one(
             stage, "auditor", "孙审计", "sun.shenji", "departments/audit", (Role.AUDITOR,)
         ),
+        "officer": enrol_one(
+            stage, "officer", "吴数据", "wu.shuju", "departments/public-security",
+            (Role.DEPARTMENT,),
+        ),
     }  # fmt: skip
 
 
@@ -89,13 +93,20 @@ def enrol_one(
                 login=login,
                 display_name=name,
             )
-        secret = server.enrolling.begin(made.token).totp_secret
+        offered = server.enrolling.begin(made.token)
+        secret = offered.totp_secret
         for last in (False, True):
             # Of the step before: the present one is left for signing in at once. Where a step
             # begins meanwhile it is too old, and the next one is not.
             code = TOTP(secret).at(int(datetime.now(UTC).timestamp()) - 30)
             try:
-                server.enrolling.finish(made.token, password=PASSWORD, totp_code=code, passkey="")
+                server.enrolling.finish(
+                    made.token,
+                    flow=offered.flow,
+                    password=PASSWORD,
+                    totp_code=code,
+                    passkey="",
+                )
                 break
             except InvalidArgument:
                 if last:

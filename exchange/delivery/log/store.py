@@ -21,6 +21,7 @@ from runtime.storage_errors import storage_errors
 
 READ_CHUNK = 500
 BATCHES_AT_ONCE = 200
+BATCHES_COUNTED = 10_000
 _END = 1 << 62
 
 _PAYLOADS_SQLITE = (
@@ -70,6 +71,15 @@ class LogReader:
             "SELECT number, first_offset, last_offset, published_at FROM batch WHERE resource = ? "
             "AND last_offset > ? AND first_offset <= ? AND last_offset >= first_offset "
             "ORDER BY last_offset LIMIT ?"
+        )
+        self._waiting = sql(
+            "SELECT first_offset, last_offset, published_at FROM batch WHERE resource = ? "
+            "AND last_offset > ? AND last_offset >= first_offset ORDER BY last_offset LIMIT 1"
+        )
+        self._waiting_in_all = sql(
+            "SELECT coalesce(sum(last_offset - first_offset + 1), 0) FROM (SELECT first_offset, "
+            "last_offset FROM batch WHERE resource = ? AND last_offset > ? "
+            "AND last_offset >= first_offset LIMIT ?) AS b"
         )
         columns = 'SELECT c."offset", c.record_key, c.payload, c.batch, c.previous '
         ranged = 'c."offset" BETWEEN ? AND ? ORDER BY c."offset" LIMIT ?'
@@ -218,6 +228,18 @@ class LogReader:
         """Offset of a resource's first change that was published at or after a time, if any."""
         row = self._held.row(self._begins, (resource, self._held.time(at)))
         return None if row is None or row[0] is None else int(row[0])
+
+    def undelivered(self, resource: str, offset: int) -> tuple[int, datetime | None]:
+        """Changes of a resource after an offset, and when the oldest of them was published.
+
+        Of more than `BATCHES_COUNTED` batches only so many are counted.
+        """
+        first = self._held.row(self._waiting, (resource, offset))
+        total = self._held.row(self._waiting_in_all, (resource, offset, BATCHES_COUNTED))
+        if first is None or total is None:
+            return 0, None
+        done = max(0, offset - int(first[0]) + 1)
+        return int(total[0]) - done, self._time(first[2])
 
     def held_after(self, resource: str, offset: int, limit: int) -> list[tuple[int, str]]:
         """Records that are held now, as (offset of the newest change, JSON text), in that order."""

@@ -1,0 +1,1 @@
+"""Acts that two persons do: one asks, another confirms."""

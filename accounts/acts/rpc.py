@@ -1,0 +1,167 @@
+"""Acts that two persons do, on the wire: the part of the servicer of AccountService."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from google.protobuf.message import Message
+
+from accounts.acts.model import ActKind, AskedAct
+from accounts.acts.service import Acts, kind_of, place_of
+from accounts.lanes import Lane
+from accounts.v1 import accounts_pb2 as pb
+from accounts.wire import stamp
+from runtime.database import Database, UnitOfWork
+from runtime.identity import Role
+from runtime.paging import page_size, token_after
+from runtime.rpc import Call
+
+_ADMINISTRATORS = frozenset({Role.ADMINISTRATOR})
+_READERS = frozenset({Role.ADMINISTRATOR, Role.AUDITOR})
+ACT_POLICY: Mapping[str, frozenset[Role]] = {
+    "AskAct": _ADMINISTRATORS,
+    "GetAskedAct": _READERS,
+    "ListAskedActs": _READERS,
+    "ConfirmAct": _ADMINISTRATORS,
+    "DeclineAct": _ADMINISTRATORS,
+}
+_Answer = TypeVar("_Answer", bound=Message)
+
+
+class ActsRpc:
+    """The methods.
+
+    They ask the catalog at this very port: in a lane of their own (`asking`), so that they hold no
+    thread which the catalog's answer needs.
+    """
+
+    def __init__(self, database: Database, acts: Acts, asking: Lane) -> None:
+        self._database = database
+        self._acts = acts
+        self._asking = asking
+
+    async def AskAct(self, request: pb.AskActRequest, call: Call) -> pb.AskActResponse:  # noqa: N802
+        """See the proto."""
+        kind = kind_of(pb.ActKind.Name(request.kind) if request.kind in _KINDS else "")
+        return await self._once(
+            call,
+            "AskAct",
+            request,
+            pb.AskActResponse,
+            lambda work: pb.AskActResponse(
+                act=self.to_act(
+                    self._acts.ask(
+                        work,
+                        call.principal,
+                        kind=kind,
+                        subject=request.subject,
+                        department=request.department,
+                        reason=request.reason,
+                    )
+                )
+            ),
+        )
+
+    async def GetAskedAct(  # noqa: N802
+        self, request: pb.GetAskedActRequest, call: Call
+    ) -> pb.GetAskedActResponse:
+        """See the proto."""
+        return await self._asking.run(
+            lambda: pb.GetAskedActResponse(
+                act=self.to_act(self._acts.get(call.principal, request.name))
+            )
+        )
+
+    async def ListAskedActs(  # noqa: N802
+        self, request: pb.ListAskedActsRequest, call: Call
+    ) -> pb.ListAskedActsResponse:
+        """See the proto."""
+        return await self._asking.run(self._listed, request, call)
+
+    def _listed(self, request: pb.ListAskedActsRequest, call: Call) -> pb.ListAskedActsResponse:
+        size = page_size(request.page_size)
+        found = self._acts.page(
+            call.principal, size=size, token=request.page_token, open_only=not request.show_decided
+        )
+        return pb.ListAskedActsResponse(
+            acts=[self.to_act(one) for one in found[:size]],
+            next_page_token=token_after(place_of(found[size - 1])) if len(found) > size else "",
+        )
+
+    async def ConfirmAct(  # noqa: N802
+        self, request: pb.ConfirmActRequest, call: Call
+    ) -> pb.ConfirmActResponse:
+        """See the proto."""
+        return await self._once(
+            call,
+            "ConfirmAct",
+            request,
+            pb.ConfirmActResponse,
+            lambda work: pb.ConfirmActResponse(
+                act=self.to_act(self._acts.confirm(work, call.principal, request.name))
+            ),
+        )
+
+    async def DeclineAct(  # noqa: N802
+        self, request: pb.DeclineActRequest, call: Call
+    ) -> pb.DeclineActResponse:
+        """See the proto."""
+        return await self._once(
+            call,
+            "DeclineAct",
+            request,
+            pb.DeclineActResponse,
+            lambda work: pb.DeclineActResponse(
+                act=self.to_act(self._acts.decline(work, call.principal, request.name))
+            ),
+        )
+
+    def to_act(self, held: AskedAct) -> pb.AskedAct:
+        """An act as it is told."""
+        of_account = held.kind is ActKind.DISABLE_ACCOUNT
+        return pb.AskedAct(
+            name=held.name,
+            kind=pb.ActKind.Value(f"ACT_KIND_{held.kind.value}"),
+            subject=held.subject,
+            subject_name=(
+                self._acts.account_name(held.subject.partition("/")[2]) if of_account else ""
+            ),
+            department=held.department,
+            reason=held.reason,
+            asked_by=held.asked_by,
+            asked_by_name=self._acts.display_name(held.asked_by),
+            ask_time=stamp(held.ask_time),
+            expire_time=stamp(held.expire_time),
+            state=pb.ActState.Value(f"ACT_STATE_{self._acts.state_of(held).value}"),
+            decided_by=held.decided_by,
+            decided_by_name=self._acts.display_name(held.decided_by) if held.decided_by else "",
+            decide_time=stamp(held.decide_time),
+        )
+
+    async def _once(
+        self,
+        call: Call,
+        method: str,
+        request: pb.AskActRequest
+        | pb.ConfirmActRequest
+        | pb.DeclineActRequest
+        | pb.DisableAccountRequest,
+        answer: type[_Answer],
+        act: Callable[[UnitOfWork], _Answer],
+    ) -> _Answer:
+        def done() -> _Answer:
+            with self._database.unit_of_work() as work:
+                return work.once(
+                    call.principal.system,
+                    method,
+                    request,
+                    request.request_id,
+                    answer,
+                    lambda: act(work),
+                )
+
+        return await self._asking.run(done)
+
+
+_KINDS = frozenset(pb.ActKind.values())

@@ -1,0 +1,266 @@
+"""Asking for an act, and confirming, declining or taking it back.
+
+1. Who asks and who decides are administrators of the department that the act is of, of one above
+   it, or of the office; of others' acts nobody is told.
+2. What is confirmed here is done here, in the same transaction: an account is disabled. An act of
+   another service (`REVOKE_GRANT`) is only agreed on: who confirms does it there, by rights of
+   their own, and the log has both.
+3. Each step is a leaf: `act_asked`, `act_confirmed`, `act_declined`, with the kind, the subject and
+   who asked; the reason is committed to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final
+
+from accounts import store as accounts
+from accounts.acts import store
+from accounts.acts.model import WAITS, ActKind, ActState, AskedAct, check_reason
+from accounts.acts.store import ActRow
+from accounts.administering import Administering
+from accounts.departments import Departments
+from accounts.holding import Holding
+from runtime import names
+from runtime.clock import Clock
+from runtime.database import Database, UnitOfWork
+from runtime.errors import AlreadyExists, InvalidArgument, NotFound
+from runtime.identity import PERSON, Principal, Role
+from runtime.paging import bad_token, last_of
+from runtime.records import Value, make_record
+
+#: What an act of each kind is about.
+SUBJECTS: Final[Mapping[ActKind, str]] = {
+    ActKind.DISABLE_ACCOUNT: names.ACCOUNT,
+    ActKind.REVOKE_GRANT: names.GRANT,
+}
+_REASON: Final = "reason"
+
+
+class Acts:
+    """The use cases."""
+
+    def __init__(
+        self,
+        database: Database,
+        holding: Holding,
+        administering: Administering,
+        departments: Departments,
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._holding = holding
+        self._administering = administering
+        self._departments = departments
+        self._clock = clock
+
+    def ask(
+        self,
+        work: UnitOfWork,
+        principal: Principal,
+        *,
+        kind: ActKind,
+        subject: str,
+        department: str,
+        reason: str,
+    ) -> AskedAct:
+        """Ask for an act.
+
+        `department` is whose the subject is; of an account it is known. Raises InvalidArgument
+        (MALFORMED_NAME, REASON_REQUIRED), NotFound (ACT_NOT_FOUND, ACCOUNT_NOT_FOUND),
+        AlreadyExists (ACT_ASKED) and PermissionDenied (OWN_ACCOUNT).
+        """
+        names.parse(SUBJECTS[kind], subject, field="subject")
+        reason, now = check_reason(reason), self._clock.now()
+        if kind is ActKind.DISABLE_ACCOUNT:
+            department = self._administering.check_disable(work, subject, principal).department
+        names.parse(names.DEPARTMENT, department, field="department")
+        if not self._departments.may_act(principal, department):
+            raise _not_found()
+        if store.is_asked(work.session, kind=kind.value, subject=subject, now=now):
+            raise AlreadyExists(
+                "somebody has asked for this already: confirm that, or decline it",
+                reason="ACT_ASKED",
+                message_zh="该操作已有人发起：请直接确认或驳回",
+            )
+        asked = AskedAct(
+            id=names.random_id(),
+            kind=kind,
+            subject=subject,
+            department=department,
+            reason=reason,
+            asked_by=principal.system,
+            ask_time=now,
+            expire_time=now + WAITS,
+            state=ActState.ASKED,
+        )
+        store.add(work.session, self._row(asked))
+        self._record(work, "act_asked", asked, principal.system)
+        return asked
+
+    def confirm(self, work: UnitOfWork, principal: Principal, name: str) -> AskedAct:
+        """Confirm an act, as the second person, and do it where it is done here.
+
+        Raises NotFound (ACT_NOT_FOUND), FailedPrecondition (ACT_NOT_OPEN), PermissionDenied
+        (SECOND_PERSON_NEEDED, OWN_ACCOUNT).
+        """
+        asked = self._open(work, principal, name)
+        asked.check_second(principal.system)
+        decided = self._decide(work, asked, ActState.CONFIRMED, principal, "act_confirmed")
+        if asked.kind is ActKind.DISABLE_ACCOUNT:
+            self._administering.disable(
+                work,
+                asked.subject,
+                reason=asked.reason,
+                actor=principal.system,
+                principal=principal,
+            )
+        return decided
+
+    def decline(self, work: UnitOfWork, principal: Principal, name: str) -> AskedAct:
+        """Decline an act; who asked takes it back so. Raises as `confirm`, but of a second one."""
+        asked = self._open(work, principal, name)
+        return self._decide(work, asked, ActState.DECLINED, principal, "act_declined")
+
+    def get(self, principal: Principal, name: str) -> AskedAct:
+        """One act. Raises NotFound (ACT_NOT_FOUND)."""
+        with self._database.reading() as session:
+            row = store.act(session, names.parse(names.ACT, name)["act"])
+        if row is None or not self._sees(principal, row.department):
+            raise _not_found()
+        return self._act(row)
+
+    def page(
+        self, principal: Principal, *, size: int, token: str, open_only: bool
+    ) -> list[AskedAct]:
+        """At most `size` + 1 acts that the caller may decide (an auditor: all), newest first."""
+        everybody = principal.has(Role.AUDITOR)
+        departments = None if everybody else self._departments.all_of(principal)
+        with self._database.reading() as session:
+            rows = store.page(
+                session,
+                departments=departments,
+                open_at=self._clock.now() if open_only else None,
+                before=_place_of(token),
+                limit=size + 1,
+            )
+        return [self._act(row) for row in rows]
+
+    def display_name(self, system: str) -> str:
+        """What a person is called; empty for a program, and for who is not known here."""
+        person = system.rpartition("/")[2]
+        if not person.startswith(PERSON):
+            return ""
+        return self.account_name(person.removeprefix(PERSON))
+
+    def account_name(self, account_id: str) -> str:
+        """What the owner of an account of a department is called; empty where there is none."""
+        with self._database.reading() as session:
+            row = accounts.account(session, account_id)
+        held = self._holding.account(row) if row is not None else None
+        return "" if held is None or held.is_applicant else held.display_name
+
+    def state_of(self, asked: AskedAct) -> ActState:
+        """Its state now."""
+        return asked.state_at(self._clock.now())
+
+    def _sees(self, principal: Principal, department: str) -> bool:
+        return principal.has(Role.AUDITOR) or self._departments.may_act(principal, department)
+
+    def _open(self, work: UnitOfWork, principal: Principal, name: str) -> AskedAct:
+        row = store.act(work.session, names.parse(names.ACT, name)["act"], hold=True)
+        if row is None or not self._departments.may_act(principal, row.department):
+            raise _not_found()
+        asked = self._act(row)
+        asked.check_open(self._clock.now())
+        return asked
+
+    def _decide(
+        self, work: UnitOfWork, asked: AskedAct, state: ActState, principal: Principal, word: str
+    ) -> AskedAct:
+        now = self._clock.now()
+        store.decide(work.session, asked.id, state=state.value, by=principal.system, at=now)
+        self._record(work, word, asked, principal.system)
+        return replace(asked, state=state, decided_by=principal.system, decide_time=now)
+
+    def _record(self, work: UnitOfWork, word: str, asked: AskedAct, actor: str) -> None:
+        facts: dict[str, Value] = {
+            "act": asked.name,
+            "act_kind": asked.kind.value,
+            "subject": asked.subject,
+            "asked_by": asked.asked_by,
+        }
+        commitments = {_REASON: asked.reason.encode()}
+        work.record(
+            make_record(
+                word, at=self._clock.now(), actor=actor, facts=facts, commitments=commitments
+            )
+        )
+
+    def _row(self, asked: AskedAct) -> ActRow:
+        return ActRow(
+            id=asked.id,
+            kind=asked.kind.value,
+            subject=asked.subject,
+            department=asked.department,
+            reason=self._holding.secrecy.close(asked.reason, row=_REASON + asked.id),
+            asked_by=asked.asked_by,
+            ask_time=asked.ask_time,
+            expire_time=asked.expire_time,
+            state=asked.state.value,
+            decided_by="",
+            decide_time=None,
+        )
+
+    def _act(self, row: ActRow) -> AskedAct:
+        return AskedAct(
+            id=row.id,
+            kind=ActKind(row.kind),
+            subject=row.subject,
+            department=row.department,
+            reason=self._holding.secrecy.open(row.reason, row=_REASON + row.id),
+            asked_by=row.asked_by,
+            ask_time=row.ask_time,
+            expire_time=row.expire_time,
+            state=ActState(row.state),
+            decided_by=row.decided_by,
+            decide_time=row.decide_time,
+        )
+
+
+def place_of(asked: AskedAct) -> str:
+    """Where a page ends that ends with an act."""
+    return f"{round(asked.ask_time.timestamp() * 1e6)} {asked.id}"
+
+
+def _place_of(token: str) -> tuple[datetime, str] | None:
+    text = last_of(token)
+    if not text:
+        return None
+    micros, _, act_id = text.partition(" ")
+    if not (micros.isascii() and micros.isdigit() and len(micros) <= 17) or len(act_id) > 16:
+        raise bad_token()
+    seconds, rest = divmod(int(micros), 1_000_000)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest), act_id
+
+
+def kind_of(number_name: str) -> ActKind:
+    """The kind by its name on the wire. Raises InvalidArgument (UNKNOWN_ACT)."""
+    word = number_name.removeprefix("ACT_KIND_")
+    if word not in ActKind.__members__:
+        raise InvalidArgument(
+            f"kind is one of {', '.join(ActKind)}",
+            reason="UNKNOWN_ACT",
+            message_zh=f"kind 应为 {'、'.join(ActKind)} 之一",
+        )
+    return ActKind[word]
+
+
+def _not_found() -> NotFound:
+    return NotFound(
+        "there is no such act for you to decide: see the acts that wait",
+        reason="ACT_NOT_FOUND",
+        message_zh="没有需要您确认的这项操作：请查看待确认列表",
+    )

@@ -1,0 +1,1 @@
+"""What the owner of an account sees of it, and does with it."""

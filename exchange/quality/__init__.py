@@ -1,0 +1,1 @@
+"""Quality of what is published, measured of what is held."""

@@ -1,0 +1,1 @@
+"""Runs of directory sync, and what they rejected."""

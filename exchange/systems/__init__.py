@@ -1,0 +1,1 @@
+"""The systems of departments, by the certificates of the node's authority."""

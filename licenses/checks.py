@@ -1,0 +1,59 @@
+"""One check of a verification, and what it came to.
+
+A check passed, failed, or was not made: what could not be compared is told as that, and never as
+passed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One check; `passed` is None where it was not made, and `detail` says why."""
+
+    name: str
+    passed: bool | None
+    detail: str
+    detail_zh: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotCompared:
+    """Why a check was not made, and what that leaves open, for the answer's sentence."""
+
+    detail: str
+    detail_zh: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentVerdict:
+    """What came of verifying a stored document. `intact`: its metadata equals the row's."""
+
+    passed: bool
+    intact: bool
+    detail: str
+    detail_zh: str
+
+
+CARD_NOT_SEEN = NotCompared(
+    detail="not compared: whose code it is; compare their card, by its number",
+    detail_zh="未核对：出示人是否为持证人本人；请核对身份证件号码",
+)
+BOUND_TO_NOBODY = NotCompared(
+    detail="not compared: whose code it is; the holder left out the binding to a card",
+    detail_zh="未核对：出示人是否为持证人本人；该码未绑定持证人",
+)
+MAY_BE_ENDED = NotCompared(
+    detail="not compared: whether its holder has ended it since, which is told online only",
+    detail_zh="未核对：持证人是否已提前结束本次亮证（须联网核验）",
+)
+NOT_YET_LISTED = NotCompared(
+    detail="not compared: the license is newer than the status list; fetch a newer one",
+    detail_zh="未核对：证照签发于状态列表生成之后；请获取新的列表",
+)
+RECEIVER_IN_WORDS = NotCompared(
+    detail="not compared: whether the copy is for you; its receiver is named in words",
+    detail_zh="未核对：加注件是否提供给您；接收方仅以文字写明",
+)

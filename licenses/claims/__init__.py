@@ -1,0 +1,1 @@
+"""What only one license in force may have: a holder, or a value of a field."""

@@ -1,0 +1,1 @@
+"""Lists of the licenses that a department issued."""

@@ -1,0 +1,59 @@
+"""Who shows what: the license that may be presented, and whose card is seen with it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from licenses import held
+from licenses.delegations import store as delegations
+from licenses.delegations.model import is_agent
+from licenses.model import License
+from licenses.presentations.model import Presentation, chosen_fields
+from runtime.database import UnitOfWork
+
+
+def card_fits(
+    work: UnitOfWork, presentation: Presentation | None, license_: License | None, seen: str
+) -> bool | None:
+    """Whether a card is of who shows the license: its holder, or the agent under a delegation."""
+    if not seen or presentation is None or license_ is None:
+        return None
+    if presentation.delegation:
+        found = delegations.delegation_by_id(work.session, presentation.delegation)
+        return is_agent(found, seen)
+    return held.is_holder(license_, seen)
+
+
+def presented(
+    work: UnitOfWork,
+    name: str,
+    holder_code: str,
+    wanted: Presentation,
+    now: datetime,
+    *,
+    offline: bool,
+) -> tuple[License, Presentation]:
+    """The license, and the presentation of it that may be made. Raises as `present`.
+
+    It ends with the delegation it is made under. One that is verified offline, where nobody knows
+    the license's last day, ends with that day too.
+    """
+    license_, under = held.usable(
+        work.session,
+        name,
+        holder_code,
+        delegation=wanted.delegation,
+        purpose=wanted.purpose,
+        now=now,
+    )
+    ends = [wanted.expire_time, under.expire_time if under else None]
+    if offline:
+        ends.append(held.end_of(license_))
+    chosen = chosen_fields(wanted.fields, license_.metadata)
+    return license_, replace(
+        wanted,
+        license_id=license_.id,
+        fields=chosen,
+        expire_time=min(one for one in ends if one is not None),
+    )

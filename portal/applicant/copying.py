@@ -1,0 +1,196 @@
+"""Endorsed copies (加注件): to make for one purpose and one receiver, to see, and to save."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from licenses.v1 import licenses_pb2
+from licenses.v1 import verifying_pb2 as pb
+from portal.applicant.asking import PAGE, SECONDS, Asking
+from portal.applicant.forms import REFUSALS, Form
+from portal.applicant.holding import (
+    APPLICANT,
+    ONE,
+    address_of,
+    asking,
+    attachment,
+    keep,
+    kept,
+    name_of,
+)
+from portal.applicant.pictures import first_page
+from portal.node import told
+from portal.pages import page
+from portal.sessions.access import form_of, one
+from portal.sessions.keeping import Person
+from runtime.clock import CHINA
+
+FORMS: Final = {
+    "pdf": licenses_pb2.LICENSE_FORMAT_PDF,
+    "ofd": licenses_pb2.LICENSE_FORMAT_OFD,
+}
+LONGEST: Final = timedelta(days=365)
+USUAL: Final = timedelta(days=30)
+
+
+@APPLICANT
+async def mine(request: Request, person: Person) -> Response:
+    """Copies that were made of my licenses."""
+    ask = asking(request, person)
+    asked = pb.ListEndorsedCopiesRequest(
+        holder_code=person.holder_code,
+        page_size=PAGE,
+        page_token=request.query_params.get("after", ""),
+    )
+    found = await told(ask.copies.ListEndorsedCopies(asked, timeout=SECONDS))
+    return page(
+        request,
+        "applicant/copies.html",
+        copies=[(one, _address(one.name), _state(one)) for one in found.copies],
+        following=found.next_page_token,
+        later=bool(asked.page_token),
+    )
+
+
+@APPLICANT
+async def ask_what(request: Request, person: Person) -> Response:
+    """For what, for whom, until when."""
+    return await _form(request, asking(request, person), Form())
+
+
+async def _form(request: Request, ask: Asking, form: Form) -> Response:
+    held, departments = await asyncio.gather(ask.license(name_of(request)), ask.departments())
+    today = datetime.now(CHINA).date()
+    last = min(today + LONGEST, date.fromisoformat(held.valid_to) if held.valid_to else date.max)
+    return page(
+        request,
+        "applicant/copy_new.html",
+        held=held,
+        departments=departments,
+        address=address_of(held.name),
+        first=today,
+        last=last,
+        usual=min(today + USUAL, last),
+        **form.facts(),
+    )
+
+
+@APPLICANT
+async def make(request: Request, person: Person) -> Response:
+    """Make the copy, and show it."""
+    given, ask = await form_of(request, person), asking(request, person)
+    department, receiver = one(given, "department"), one(given, "receiver")
+    if department and not receiver:
+        receiver = (await ask.departments()).get(department, "")
+    asked = pb.MakeEndorsedCopyRequest(
+        license=name_of(request),
+        holder_code=person.holder_code,
+        format=FORMS.get(one(given, "form"), FORMS["pdf"]),
+        purpose=one(given, "purpose"),
+        receiver=receiver,
+        receiver_department=department,
+        valid_to=one(given, "valid_to"),
+        request_id=one(given, "request_id"),
+    )
+    try:
+        made = await told(ask.copies.MakeEndorsedCopy(asked, timeout=60))
+    except REFUSALS as error:
+        return await _form(request, ask, Form(sent=given, error=error))
+    return RedirectResponse(_address(made.name), 303)
+
+
+@APPLICANT
+async def large(request: Request, person: Person) -> Response:
+    """One copy: what it is for, and how it looks."""
+    found = await _read(request, person)
+    if found.copy.format == FORMS["pdf"]:
+        keep(person, found.copy.name, await asyncio.to_thread(first_page, found.document))
+    return page(
+        request,
+        "applicant/copy.html",
+        copy=found.copy,
+        of=address_of(found.copy.license),
+        made=found.copy.make_time.ToDatetime(UTC),
+        state=_state(found.copy),
+        drawn=found.copy.format == FORMS["pdf"],
+        size=len(found.document),
+    )
+
+
+@APPLICANT
+async def picture(request: Request, person: Person) -> Response:
+    """The first page of a copy, PNG."""
+    drawn = await kept(person, _name(request), asking(request, person))
+    if drawn is None:
+        found = await _read(request, person)
+        if found.copy.format != FORMS["pdf"]:
+            raise HTTPException(404)
+        drawn = await asyncio.to_thread(first_page, found.document)
+        keep(person, found.copy.name, drawn)
+    return Response(drawn, media_type="image/png", headers={"Cache-Control": "no-store"})
+
+
+@APPLICANT
+async def document(request: Request, person: Person) -> Response:
+    """The copy itself."""
+    found = await _read(request, person)
+    form = "pdf" if found.copy.format == FORMS["pdf"] else "ofd"
+    return attachment(found.document, found.media_type, f"copy.{form}")
+
+
+@APPLICANT
+async def end(request: Request, person: Person) -> Response:
+    """Withdraw a copy: whoever checks it is told so."""
+    given = await form_of(request, person)
+    asked = pb.EndEndorsedCopyRequest(
+        name=_name(request),
+        holder_code=person.holder_code,
+        request_id=one(given, "request_id") or str(uuid.uuid4()),
+    )
+    await told(asking(request, person).copies.EndEndorsedCopy(asked, timeout=SECONDS))
+    return RedirectResponse(_address(_name(request)), 303)
+
+
+async def _read(request: Request, person: Person) -> Any:
+    asked = pb.GetEndorsedCopyRequest(name=_name(request), holder_code=person.holder_code)
+    ask = asking(request, person)
+    return await told(ask.copies.GetEndorsedCopy(asked, timeout=SECONDS))
+
+
+def _name(request: Request) -> str:
+    return f"copies/{request.path_params['copy']}"
+
+
+def _address(name: str) -> str:
+    return f"/my/{name}"
+
+
+def _state(copy: pb.EndorsedCopy) -> tuple[str, str, str]:
+    """Colour and words of what a copy is worth today."""
+    if copy.open:
+        return "green", "Valid", "有效"
+    if copy.HasField("end_time"):
+        return "red", "Withdrawn", "已撤回"
+    if copy.valid_to < datetime.now(CHINA).date().isoformat():
+        return "amber", "Run out", "已过期"
+    return "amber", "Over", "已失效"
+
+
+_COPY: Final = "/my/copies/{copy}"
+ROUTES: Final = (
+    Route(ONE + "/copy", ask_what, methods=["GET"]),
+    Route(ONE + "/copy", make, methods=["POST"]),
+    Route("/my/copies", mine, methods=["GET"]),
+    Route(_COPY, large, methods=["GET"]),
+    Route(_COPY + "/picture", picture, methods=["GET"]),
+    Route(_COPY + "/document", document, methods=["GET"]),
+    Route(_COPY + "/end", end, methods=["POST"]),
+)

@@ -1,0 +1,163 @@
+"""Delegating (委托): for whom, which licenses, for what, until when; and what others delegated.
+
+An agent's number is typed into a form and shown shortened: it stands in no address.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from licenses.v1 import delegations_pb2 as pb
+from licenses.v1 import licenses_pb2
+from portal.applicant.asking import PAGE, SECONDS, Asking
+from portal.applicant.delegated import delegated, delegations
+from portal.applicant.forms import REFUSALS, Form
+from portal.applicant.holding import APPLICANT, address_of, asking, state_of
+from portal.node import told
+from portal.pages import page
+from portal.sessions.access import form_of, one
+from portal.sessions.keeping import Person
+from runtime.clock import CHINA
+from runtime.errors import FieldViolation, InvalidArgument
+
+#: Licenses that one form offers; whoever holds more delegates the rest by another.
+OFFERED: Final = 90
+LONGEST: Final = timedelta(days=365)
+USUAL: Final = timedelta(days=30)
+
+
+@APPLICANT
+async def mine(request: Request, person: Person) -> Response:
+    """What I delegated, and what was delegated to me."""
+    ask, asked = asking(request, person), request.query_params
+    given, got = await asyncio.gather(
+        delegations(ask, asked.get("given", ""), as_agent=False, size=PAGE),
+        delegations(ask, asked.get("got", ""), as_agent=True, size=PAGE),
+    )
+    return page(
+        request,
+        "applicant/delegations.html",
+        given=_in_order(given.delegations),
+        got=_in_order(got.delegations),
+        following=given.next_page_token,
+        following_got=got.next_page_token,
+    )
+
+
+@APPLICANT
+async def ask_what(request: Request, person: Person) -> Response:
+    """The form."""
+    return await _form(request, asking(request, person), Form())
+
+
+async def _form(request: Request, ask: Asking, form: Form) -> Response:
+    held = await ask.held(size=OFFERED)
+    today = datetime.now(CHINA).date()
+    return page(
+        request,
+        "applicant/delegate.html",
+        licenses=[one for one in held.licenses if one.state == licenses_pb2.LICENSE_STATE_ACTIVE],
+        chosen=request.query_params.get("license", ""),
+        first=today + timedelta(days=1),
+        last=today + LONGEST,
+        usual=today + USUAL,
+        **form.facts(),
+    )
+
+
+@APPLICANT
+async def delegate(request: Request, person: Person) -> Response:
+    """Delegate."""
+    given, ask = await form_of(request, person), asking(request, person)
+    try:
+        asked = pb.CreateDelegationRequest(
+            holder_code=person.holder_code,
+            agent_name=one(given, "agent_name"),
+            agent_code=one(given, "agent_code").upper(),
+            licenses=given.get("licenses", []),
+            purpose=one(given, "purpose"),
+            expire_time=_end_of(one(given, "until")),
+            request_id=one(given, "request_id"),
+        )
+        await told(ask.delegations.CreateDelegation(asked, timeout=SECONDS))
+    except REFUSALS as error:
+        return await _form(request, ask, Form(sent=given, error=error))
+    return RedirectResponse("/my/delegations", 303)
+
+
+@APPLICANT
+async def end(request: Request, person: Person) -> Response:
+    """End a delegation, and what was shown under it."""
+    given = await form_of(request, person)
+    asked = pb.EndDelegationRequest(
+        name=one(given, "name"),
+        holder_code=person.holder_code,
+        request_id=one(given, "request_id") or str(uuid.uuid4()),
+    )
+    ask = asking(request, person)
+    await told(ask.delegations.EndDelegation(asked, timeout=SECONDS))
+    return RedirectResponse("/my/delegations", 303)
+
+
+@APPLICANT
+async def got(request: Request, person: Person) -> Response:
+    """The licenses of a delegation to me."""
+    delegation = request.path_params["delegation"]
+    found = await delegated(asking(request, person), delegation)
+    return page(
+        request,
+        "applicant/delegated.html",
+        delegation=found.delegation,
+        until=_last_day(found.delegation),
+        licenses=[
+            (
+                held,
+                state_of(held),
+                f"/my/delegations/{delegation}{address_of(held.name).removeprefix('/my/licenses')}",
+            )
+            for held in found.licenses
+        ],
+    )
+
+
+def _in_order(found: object) -> list[tuple[pb.Delegation, date]]:
+    """With their last days; open ones first, then those that end last."""
+    shown = sorted(found, key=lambda one: (not one.open, -one.expire_time.seconds))  # type: ignore[call-overload]
+    return [(one, _last_day(one)) for one in shown]
+
+
+def _last_day(one: pb.Delegation) -> date:
+    """In China; one that ends with a day ends at the next one's first moment."""
+    return (one.expire_time.ToDatetime(UTC) - timedelta(seconds=1)).astimezone(CHINA).date()
+
+
+def _end_of(text: str) -> Timestamp:
+    """The end of a day in China. Raises InvalidArgument (BAD_DELEGATION_END)."""
+    try:
+        day = date.fromisoformat(text)
+        at = datetime(day.year, day.month, day.day, tzinfo=CHINA) + timedelta(days=1)
+    except (ValueError, OverflowError):
+        raise InvalidArgument(
+            "a delegation's last day is a date such as 2027-01-31",
+            reason="BAD_DELEGATION_END",
+            message_zh="委托截止日应为日期，例如 2027-01-31",
+            violations=[FieldViolation("expire_time", "not a date")],
+        ) from None
+    return Timestamp(seconds=int(at.timestamp()))
+
+
+ROUTES: Final = (
+    Route("/my/delegations", mine, methods=["GET"]),
+    Route("/my/delegations/new", ask_what, methods=["GET"]),
+    Route("/my/delegations/new", delegate, methods=["POST"]),
+    Route("/my/delegations/end", end, methods=["POST"]),
+    Route("/my/delegations/{delegation}", got, methods=["GET"]),
+)

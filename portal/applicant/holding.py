@@ -1,0 +1,193 @@
+"""The applicant's own licenses: all of them, one large, its picture and its files.
+
+1. Whatever is asked is asked as the person, with their own number; a name of somebody else's
+   license is answered as one that is not.
+2. An address has the name of a license and nothing personal.
+3. A picture that was drawn before is shown only after the node said that the session lasts, and for
+   five minutes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import datetime
+from typing import Any, Final
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from licenses.v1 import licenses_pb2
+from portal.applicant.asking import Asking, in_parts
+from portal.applicant.pictures import first_page
+from portal.applicant.words import EXPIRED, STATES
+from portal.pages import page
+from portal.sessions.access import for_roles
+from portal.sessions.keeping import Person
+from portal.verifier.model import Answer, answer_of
+from runtime.clock import CHINA
+from runtime.errors import ResourceExhausted, Unavailable
+from runtime.identity import Role
+
+APPLICANT: Final = for_roles(Role.APPLICANT)
+ONE: Final = "/my/licenses/{department}/{license}"
+#: Seconds for which a drawn picture is shown again.
+KEPT: Final = 300
+_FORMS: Final = {
+    "pdf": (licenses_pb2.LICENSE_FORMAT_PDF, "application/pdf"),
+    "ofd": (licenses_pb2.LICENSE_FORMAT_OFD, "application/ofd"),
+}
+
+
+def asking(request: Request, person: Person) -> Asking:
+    """The person's questions."""
+    return Asking(person, request.app.state.node.address)
+
+
+@APPLICANT
+async def mine(request: Request, person: Person) -> Response:
+    """My licenses."""
+    found = await asking(request, person).held(request.query_params.get("after", ""))
+    return page(
+        request,
+        "applicant/licenses.html",
+        licenses=[(held, address_of(held.name), state_of(held)) for held in found.licenses],
+        following=found.next_page_token,
+        later=bool(request.query_params.get("after")),
+    )
+
+
+@APPLICANT
+async def large(request: Request, person: Person) -> Response:
+    """One license, with its state and what its seal is worth now."""
+    ask = asking(request, person)
+    held = await ask.license(name_of(request))
+    document, fields = await asyncio.gather(ask.document(held.name), ask.fields(held))
+    _draw(request, person, held.name, document)
+    answer = await _judged(request, person, document)
+    return page(
+        request,
+        "applicant/license.html",
+        held=held,
+        address=address_of(held.name),
+        state=state_of(held),
+        fields=fields,
+        answer=answer,
+    )
+
+
+def _drawings(request: Request) -> dict[tuple[str, str], asyncio.Task[None]]:
+    """Pictures that are being drawn, by account and license."""
+    state = request.app.state
+    if not hasattr(state, "drawings"):
+        state.drawings = {}
+    held: dict[tuple[str, str], asyncio.Task[None]] = state.drawings
+    return held
+
+
+def _draw(request: Request, person: Person, name: str, document: bytes) -> None:
+    """Begin to draw a picture that is not there, which the page that shows it need not wait for."""
+    drawings, place = _drawings(request), (person.account, name)
+    if place in drawings or _kept(person, name) is not None:
+        return
+
+    async def draw() -> None:
+        keep(person, name, await asyncio.to_thread(first_page, document))
+
+    def over(done: asyncio.Task[None]) -> None:
+        drawings.pop(place, None)
+        if not done.cancelled():
+            done.exception()  # who asks for the picture tries again, and is told
+
+    task = drawings[place] = asyncio.create_task(draw())
+    task.add_done_callback(over)
+
+
+async def _judged(request: Request, person: Person, document: bytes) -> Answer | None:
+    """What the seal is worth now; None where so many are verified that this one has to wait."""
+    node: Any = request.app.state.node
+    try:
+        channel = person.channel(node.address)
+        return answer_of(await node.verify_document(len(document), in_parts(document), channel))
+    except (ResourceExhausted, Unavailable):
+        return None
+
+
+@APPLICANT
+async def picture(request: Request, person: Person) -> Response:
+    """The first page of a license, PNG."""
+    name, ask = name_of(request), asking(request, person)
+    drawing = _drawings(request).get((person.account, name))
+    if drawing is not None:
+        await asyncio.wait([drawing])
+    drawn = await kept(person, name, ask)
+    if drawn is None:
+        document = await ask.document(name)
+        drawn = await asyncio.to_thread(first_page, document)
+        keep(person, name, drawn)
+    return Response(drawn, media_type="image/png", headers={"Cache-Control": "no-store"})
+
+
+def keep(person: Person, name: str, drawn: bytes) -> None:
+    """Keep a picture for as long as rule 3 says."""
+    person.keep_picture((name, int(time.monotonic()) // KEPT), drawn)
+
+
+async def kept(person: Person, name: str, ask: Asking) -> bytes | None:
+    """A picture that was kept, after the node was asked whether the session lasts."""
+    drawn = _kept(person, name)
+    if drawn is not None:
+        await ask.lasts()
+    return drawn
+
+
+def _kept(person: Person, name: str) -> bytes | None:
+    return person.pictures.get((name, int(time.monotonic()) // KEPT))
+
+
+@APPLICANT
+async def document(request: Request, person: Person) -> Response:
+    """The sealed file itself."""
+    wanted = request.path_params["form"]
+    if wanted not in _FORMS:
+        raise HTTPException(404)
+    form, media_type = _FORMS[wanted]
+    data = await asking(request, person).document(name_of(request), form)
+    return attachment(data, media_type, f"license.{wanted}")
+
+
+def attachment(data: bytes, media_type: str, name: str) -> Response:
+    """A file to save."""
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(data, media_type=media_type, headers=headers)
+
+
+def address_of(name: str) -> str:
+    """The address of a license's page."""
+    _, department, _, license_id = name.split("/")
+    return f"/my/licenses/{department}/{license_id}"
+
+
+def state_of(held: licenses_pb2.License) -> tuple[str, str, str]:
+    """Colour and words of a license's state now."""
+    state = held.state
+    today = datetime.now(CHINA).date().isoformat()
+    if state == licenses_pb2.LICENSE_STATE_ACTIVE and held.valid_to and held.valid_to < today:
+        return EXPIRED
+    return STATES.get(state, ("amber", "Not in force", "未生效"))
+
+
+def name_of(request: Request) -> str:
+    """The license's name, of an address that has its department and its id."""
+    ids = request.path_params
+    return f"departments/{ids['department']}/licenses/{ids['license']}"
+
+
+ROUTES: Final = (
+    Route("/my/licenses", mine, methods=["GET"]),
+    Route(ONE, large, methods=["GET"]),
+    Route(ONE + "/picture", picture, methods=["GET"]),
+    Route(ONE + "/document.{form:str}", document, methods=["GET"]),
+)

@@ -1,0 +1,207 @@
+"""Showing a license (亮证): what, for what, how long, how often; by a code, or offline by a page.
+
+1. A code is the answer to a form, and stands in no address: loading the page again makes no second
+   one.
+2. A page to save offline is one file that needs no network and no script. It is kept in the
+   session's memory for as long as pictures are, and nowhere else.
+3. An agent shows a license under a delegation, and for that purpose only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from dataclasses import dataclass
+from datetime import UTC
+from typing import Any, Final
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from licenses.v1 import licenses_pb2, offline_pb2
+from licenses.v1 import presentations_pb2 as pb
+from portal.applicant.asking import SECONDS, Asking
+from portal.applicant.delegated import Delegated, delegated
+from portal.applicant.forms import REFUSALS, Form
+from portal.applicant.holding import APPLICANT, ONE, address_of, asking, attachment, name_of
+from portal.applicant.words import LIFETIMES, USES
+from portal.node import told
+from portal.pages import page, picture_of_code
+from portal.sessions.access import form_of, one
+from portal.sessions.keeping import Person
+
+#: Ticked for who chooses nothing: what it is, whose, until when.
+USUAL: Final = ("ZZMC", "CZZT", "ZZYXQJZRQ")
+_SAVED: Final = "offline "
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What is shown, and where its form is; of an agent, under what."""
+
+    held: licenses_pb2.License
+    back: str
+    address: str
+    delegation: Any | None
+
+
+async def _subject(request: Request, ask: Asking) -> Subject:
+    """Raises NotFound where it is not the person's to show."""
+    name = name_of(request)
+    if "delegation" not in request.path_params:
+        held, back = await ask.license(name), address_of(name)
+        return Subject(held=held, back=back, address=f"{back}/present", delegation=None)
+    found: Delegated = await delegated(ask, request.path_params["delegation"])
+    back = f"/my/delegations/{request.path_params['delegation']}"
+    place = address_of(name).removeprefix("/my/licenses")
+    return Subject(
+        held=found.license(name),
+        back=back,
+        address=f"{back}{place}/present",
+        delegation=found.delegation,
+    )
+
+
+@APPLICANT
+async def choose(request: Request, person: Person) -> Response:
+    """What to show, for what, for how long."""
+    ask = asking(request, person)
+    return await _choose(request, ask, await _subject(request, ask), Form())
+
+
+async def _choose(request: Request, ask: Asking, subject: Subject, form: Form) -> Response:
+    fields, departments = await asyncio.gather(ask.fields(subject.held), ask.departments())
+    return page(
+        request,
+        "applicant/choose.html",
+        subject=subject,
+        fields=fields,
+        departments=departments,
+        lifetimes=LIFETIMES,
+        uses=USES,
+        usual=USUAL,
+        **form.facts(),
+    )
+
+
+@APPLICANT
+async def show(request: Request, person: Person) -> Response:
+    """The code to show, or the page to save."""
+    given, ask = await form_of(request, person), asking(request, person)
+    subject = await _subject(request, ask)
+    offline = one(given, "way") == "offline"
+    lifetime, often = one(given, "lifetime"), one(given, "uses")
+    common: dict[str, Any] = {
+        "license": subject.held.name,
+        "holder_code": person.holder_code,
+        "fields": given.get("fields", []),
+        "purpose": subject.delegation.purpose if subject.delegation else one(given, "purpose"),
+        "purpose_bound": one(given, "bound") == "1",
+        "audience": one(given, "audience"),
+        "lifetime_seconds": int(lifetime) if lifetime in map(str, LIFETIMES) else LIFETIMES[0],
+        "request_id": one(given, "request_id"),
+        "delegation": subject.delegation.name if subject.delegation else "",
+    }
+    try:
+        if offline:
+            asked = offline_pb2.PresentOfflineRequest(**common)
+            made = await told(ask.offline.PresentOffline(asked, timeout=SECONDS))
+        else:
+            uses = int(often) if often in {str(number) for number, _, _ in USES} else USES[0][0]
+            coded = pb.PresentLicenseRequest(**common, max_uses=uses)
+            made = await told(ask.presentations.PresentLicense(coded, timeout=SECONDS))
+    except REFUSALS as error:
+        return await _choose(request, ask, subject, Form(sent=given, error=error))
+    facts = await _facts(ask, subject, common, made)
+    if offline:
+        return _to_save(request, person, facts, made)
+    often_words = next((english, chinese) for number, english, chinese in USES if number == uses)
+    code = {"code": made.code, "picture": picture_of_code(made.code)}
+    return page(request, "applicant/code.html", **facts, **code, often=often_words)
+
+
+async def _facts(ask: Asking, subject: Subject, asked: dict[str, Any], made: Any) -> dict[str, Any]:
+    """What the page of a code says, and the page to save."""
+    fields, departments = await asyncio.gather(ask.fields(subject.held), ask.departments())
+    labels = {key: (english, chinese) for key, english, chinese, _ in fields}
+    return {
+        "held": subject.held,
+        "until": made.expire_time.ToDatetime(UTC),
+        "seconds": made.expire_time.seconds,
+        "shown": [labels.get(key, (key, key)) for key in asked["fields"]],
+        "purpose": asked["purpose"],
+        "audience": departments.get(asked["audience"], asked["audience"]),
+        "presentation": made.presentation,
+        "switchable": False,
+    }
+
+
+def _to_save(request: Request, person: Person, facts: dict[str, Any], made: Any) -> Response:
+    picture = "data:image/svg+xml;base64," + base64.b64encode(made.svg).decode()
+    file = page(request, "applicant/saved.html", **facts, picture=picture)
+    person.keep_picture((_SAVED + made.presentation, 0), bytes(file.body))
+    address = f"/my/{made.presentation}/page.html"
+    return page(request, "applicant/offline.html", **facts, picture=picture, address=address)
+
+
+@APPLICANT
+async def saved(request: Request, person: Person) -> Response:
+    """The page that works without a network, as a file; of this session only."""
+    name = f"presentations/{request.path_params['presentation']}"
+    file = person.pictures.get((_SAVED + name, 0))
+    if file is None:
+        raise HTTPException(404)
+    await asking(request, person).lasts()
+    return attachment(file, "text/html; charset=utf-8", "license.html")
+
+
+@APPLICANT
+async def presentations(request: Request, person: Person) -> Response:
+    """What is open now; those that end last stand first."""
+    ask = asking(request, person)
+    everything, after = "all" in request.query_params, request.query_params.get("after", "")
+    asked = pb.ListPresentationsRequest(
+        holder_code=person.holder_code, all=everything, page_size=20, page_token=after
+    )
+    found, departments = await asyncio.gather(
+        told(ask.presentations.ListPresentations(asked, timeout=SECONDS)), ask.departments()
+    )
+    shown = sorted(found.presentations, key=lambda one: -int(one.expire_time.seconds))
+    return page(
+        request,
+        "applicant/presentations.html",
+        presentations=shown,
+        departments=departments,
+        uses={number: (english, chinese) for number, english, chinese in USES},
+        everything=everything,
+        following=found.next_page_token,
+    )
+
+
+@APPLICANT
+async def end(request: Request, person: Person) -> Response:
+    """End a presentation."""
+    given = await form_of(request, person)
+    await told(
+        asking(request, person).presentations.EndPresentation(
+            pb.EndPresentationRequest(
+                presentation=one(given, "presentation"), holder_code=person.holder_code
+            ),
+            timeout=SECONDS,
+        )
+    )
+    return RedirectResponse("/my/presentations", 303)
+
+
+_DELEGATED: Final = "/my/delegations/{delegation}/{department}/{license}/present"
+ROUTES: Final = (
+    Route(ONE + "/present", choose, methods=["GET"]),
+    Route(ONE + "/present", show, methods=["POST"]),
+    Route(_DELEGATED, choose, methods=["GET"]),
+    Route(_DELEGATED, show, methods=["POST"]),
+    Route("/my/presentations", presentations, methods=["GET"]),
+    Route("/my/presentations/end", end, methods=["POST"]),
+    Route("/my/presentations/{presentation}/page.html", saved, methods=["GET"]),
+)

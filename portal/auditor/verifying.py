@@ -1,0 +1,211 @@
+"""Verifying records of the log, and the log whole, by the offline verifier: nothing is believed.
+
+1. A record is verified with its own proof: leaf, path, checkpoint and the log's key, which an
+   auditor had from elsewhere, or the node's where none is given; the page says which.
+2. The whole log is verified as work: every leaf is hashed into one tree, whose root has to be the
+   checkpoint's. It goes on when the page is closed, one at a time for an account, and is stopped by
+   its auditor or by the end of the session's certificate.
+3. It works in small portions off the loop, so that no page waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+from exchange.audit.answering import Check, Outcome
+from exchange.audit.merkle import Frontier, leaf_hash
+from exchange.audit.note import NoteError, Verifier, open_checkpoint
+from exchange.audit.verify import verify_inclusion
+from portal.auditor.log import Log, Record
+from runtime.errors import DomainError, InvalidArgument
+
+MOST: Final = 50
+"""Records that are verified at once, with a proof each."""
+PORTION: Final = 4096
+_RANGE: Final = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """What came of one record."""
+
+    index: int
+    record: Record | None
+    checks: tuple[Check, ...]
+    #: Why it could not be looked at, English and Chinese.
+    refused: tuple[str, str] = ("", "")
+
+    @property
+    def passed(self) -> bool:
+        """Whether all checks passed."""
+        return bool(self.checks) and all(one.outcome is Outcome.PASSED for one in self.checks)
+
+
+@dataclass(slots=True, eq=False)
+class Work:
+    """The verifying of a whole log: how far it is, and what came of it."""
+
+    size: int
+    key: str
+    own_key: bool
+    begun: datetime
+    done: int = 0
+    ended: datetime | None = None
+    #: PASSED, FAILED or STOPPED; empty while it runs.
+    outcome: str = ""
+    detail: tuple[str, str] = ("", "")
+    task: asyncio.Task[None] | None = field(default=None, repr=False)
+
+    @property
+    def share(self) -> int:
+        """How much of it is done, of a hundred."""
+        return 100 * self.done // self.size if self.size else 100
+
+
+class Works:
+    """Works of all auditors of this process, the newest of each."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, Work] = {}
+
+    def of(self, account: str) -> Work | None:
+        """The newest work of an account."""
+        return self._held.get(account)
+
+    def begin(self, account: str, work: Work, log: Log, note: str) -> None:
+        """Begin; nothing where one runs. Raises InvalidArgument (BAD_CHECKPOINT)."""
+        held = self._held.get(account)
+        if held is not None and not held.outcome:
+            return
+        root = root_of(note, work.key)
+        self._held[account] = work
+        work.task = asyncio.create_task(_through(work, log, root))
+
+    def stop(self, account: str) -> None:
+        """Stop the work of an account, if one runs."""
+        held = self._held.get(account)
+        if held is not None and held.task is not None and not held.outcome:
+            held.task.cancel()
+
+    async def close(self) -> None:
+        """Stop all."""
+        for account in list(self._held):
+            self.stop(account)
+
+
+def indexes_in(text: str) -> list[int]:
+    """The numbers and ranges of a text such as "3, 5, 10-20", each once.
+
+    Raises InvalidArgument (BAD_INDEXES, TOO_MANY_RECORDS).
+    """
+    found: dict[int, None] = {}
+    for word in text.replace("，", ",").replace("、", ",").replace(" ", ",").split(","):
+        parts = word.split("-")
+        if not word:
+            continue
+        good = len(parts) <= _RANGE and all(
+            one.isascii() and one.isdecimal() and len(one) < 19 for one in parts
+        )
+        if not good or int(parts[0]) > int(parts[-1]):
+            raise InvalidArgument(
+                "write numbers of records, such as 3, 5, 10-20",
+                reason="BAD_INDEXES",
+                message_zh="请填写记录序号，如 3, 5, 10-20",
+            )
+        first, last = int(parts[0]), int(parts[-1])
+        if last - first >= MOST:
+            raise _too_many()
+        found |= dict.fromkeys(range(first, last + 1))
+        if len(found) > MOST:
+            raise _too_many()
+    if not found:
+        raise InvalidArgument(
+            "choose a record at least, or write its number",
+            reason="BAD_INDEXES",
+            message_zh="请至少选择一条记录，或填写其序号",
+        )
+    return list(found)
+
+
+async def verify(log: Log, indexes: Sequence[int], key: str) -> list[Verified]:
+    """Each record, with its proof."""
+    return [await _verify_one(log, index, key) for index in indexes]
+
+
+async def _verify_one(log: Log, index: int, key: str) -> Verified:
+    try:
+        record = await log.record(index)
+        proof = await log.proof(index)
+    except DomainError as error:
+        refused = (error.message, error.message_zh or error.message)
+        return Verified(index=index, record=None, checks=(), refused=refused)
+    answer = await asyncio.to_thread(verify_inclusion, proof, record.leaf, key)
+    return Verified(index=index, record=record, checks=answer.checks)
+
+
+def root_of(note: str, key: str) -> bytes:
+    """The root that a checkpoint signs. Raises InvalidArgument (BAD_CHECKPOINT)."""
+    try:
+        return open_checkpoint(note, Verifier(key)).root
+    except NoteError as error:
+        raise InvalidArgument(
+            f"the checkpoint is not signed by this key: {error}",
+            reason="BAD_CHECKPOINT",
+            message_zh="检查点不是由该密钥签名：请核对日志公钥",
+        ) from None
+
+
+async def _through(work: Work, log: Log, root: bytes) -> None:
+    """Go through all leaves; the outcome stands in the work."""
+    tree = Frontier()
+    try:
+        while work.done < work.size:
+            leaves = await log.leaves(work.done, min(PORTION, work.size - work.done))
+            if not leaves:
+                work.outcome, work.detail = (
+                    "FAILED",
+                    (
+                        f"the node gave no record {work.done}",
+                        f"节点未提供第 {work.done} 条记录",
+                    ),
+                )
+                return
+            await asyncio.to_thread(_grow, tree, leaves)
+            work.done += len(leaves)
+        same = tree.root() == root
+        work.outcome = "PASSED" if same else "FAILED"
+        work.detail = (
+            ("the tree over all records has the checkpoint's root", "全部记录的树根与检查点一致")
+            if same
+            else (
+                "the tree over all records has another root than the checkpoint",
+                "全部记录的树根与检查点不一致",
+            )
+        )
+    except asyncio.CancelledError:
+        work.outcome, work.detail = "STOPPED", ("it was stopped", "已停止")
+    except DomainError as error:
+        work.outcome = "STOPPED"
+        work.detail = (error.message, error.message_zh or error.message)
+    except Exception:  # noqa: BLE001  # the session ended, and with it its channel
+        work.outcome = "STOPPED"
+        work.detail = ("your session ended: begin again", "会话已结束：请重新开始")
+    finally:
+        work.ended = datetime.now(UTC)
+
+
+def _grow(tree: Frontier, leaves: Sequence[bytes]) -> None:
+    for leaf in leaves:
+        tree.add(leaf_hash(leaf))
+
+
+def _too_many() -> InvalidArgument:
+    return InvalidArgument(
+        f"at most {MOST} records at once; all of them are verified by `Verify the whole log`",
+        reason="TOO_MANY_RECORDS",
+        message_zh=f"一次至多 {MOST} 条；如需核验全部，请用“核验整个日志”",
+    )

@@ -1,0 +1,50 @@
+"""The responsibility list: what departments promised, against what they deliver."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from exchange.v1 import lists_pb2
+from portal.office.asking import EVERYBODY, PAGE
+from portal.office.showing import READERS, after, asking, show
+from portal.office.words import department_of
+from portal.sessions.keeping import Person
+
+
+@READERS
+async def responsibilities(request: Request, person: Person) -> Response:
+    """What is promised, who gets it, and where it falls short."""
+    ask, asked = asking(request, person), request.query_params
+    departments = await ask.departments()
+    department = asked.get("department", "")
+    department = department if department in departments else ""
+    short = "short" in asked
+    compared = lists_pb2.CompareDeliveryRequest(
+        parent=department or EVERYBODY,
+        shortfalls_only=short,
+        page_size=PAGE,
+        page_token=after(request),
+    )
+    found = await ask.tell(ask.lists.CompareDelivery, compared)
+    titles = await ask.titles(one.responsibility.resource for one in found.comparisons)
+    wanted = {"department": department, "short": "1" if short else ""}
+    return await show(
+        request,
+        ask,
+        "responsibilities",
+        comparisons=[(one, one.responsibility, _published(one)) for one in found.comparisons],
+        kept=sum(not one.findings for one in found.comparisons),
+        titles=titles,
+        department_of=department_of,
+        wanted=wanted,
+        further=urlencode({key: value for key, value in wanted.items() if value}),
+        following=found.next_page_token,
+    )
+
+
+def _published(one: lists_pb2.DeliveryComparison) -> object:
+    return one.last_publish_time.ToDatetime(UTC) if one.HasField("last_publish_time") else None

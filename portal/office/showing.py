@@ -1,0 +1,83 @@
+"""How the administrator's pages are made: with the words and names that all of them use."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from portal.office import terms, words
+from portal.office.asking import Asking
+from portal.pages import page
+from portal.sessions.access import for_roles
+from portal.sessions.keeping import Person
+from runtime.errors import DomainError, InvalidArgument
+from runtime.identity import Role
+
+#: Pages that overseers read; what changes something is for administrators.
+READERS: Final = for_roles(Role.ADMINISTRATOR, Role.AUDITOR)
+ADMINISTRATORS: Final = for_roles(Role.ADMINISTRATOR)
+_FIELD: Final = re.compile(r"[.\[]")
+
+
+def asking(request: Request, person: Person) -> Asking:
+    """The person's questions of this portal's node."""
+    return Asking(person, request.app.state.node.address)
+
+
+async def show(
+    request: Request,
+    ask: Asking,
+    template: str,
+    *,
+    error: DomainError | None = None,
+    **facts: Any,
+) -> Response:
+    """A page of the office; one that tells of an error is of a form, which keeps what was typed."""
+    error, wrong = _in_words(error)
+    return page(
+        request,
+        f"office/{template}.html",
+        status=200 if error is None else 422,
+        error=error,
+        wrong=wrong,
+        switchable=error is None and request.method == "GET",
+        departments=await ask.departments(),
+        words=words,
+        masks=terms.MASKS,
+        test_words=terms.TESTS,
+        operation_words=terms.OPERATIONS,
+        acts=ask.person.has(Role.ADMINISTRATOR),
+        **facts,
+    )
+
+
+def _in_words(error: DomainError | None) -> tuple[DomainError | None, str]:
+    """An error that names the fields it is about as the form does, and the form's own names."""
+    told = (
+        {} if error is None else dict.fromkeys(_FIELD.split(v.field)[0] for v in error.violations)
+    )
+    named = [words.FIELDS[field] for field in told if field in words.FIELDS]
+    if error is None or not named:
+        return error, ""
+    english = ", ".join(dict.fromkeys(one[1] for one in named))
+    chinese = "、".join(dict.fromkeys(one[2] for one in named))
+    said = InvalidArgument(
+        f"Nothing was changed. Please correct: {english}.",
+        reason=error.reason,
+        message_zh=f"未作任何更改，请更正：{chinese}。",
+    )
+    return said, " ".join(dict.fromkeys(one[0] for one in named))
+
+
+def after(request: Request) -> str:
+    """Where the page of a list begins, by its address."""
+    return request.query_params.get("after", "")[:2000]
+
+
+def name_of(request: Request, collection: str) -> str:
+    """departments/{department}/{collection}/{name} of a page's address."""
+    places = request.path_params
+    return f"departments/{places['department']}/{collection}/{places['name']}"

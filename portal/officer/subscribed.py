@@ -1,0 +1,167 @@
+"""The data officer's pages of subscriptions: how far behind each is, and what did not arrive."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from portal.officer.asking import Asking
+from portal.officer.words import LETTERS
+from portal.pages import page
+from portal.sessions.access import for_roles, form_of, one
+from portal.sessions.keeping import Person
+from runtime.errors import DomainError
+from runtime.identity import Role
+
+_OFFICER = for_roles(Role.DEPARTMENT)
+_UNKNOWN: Final = ("amber", "—", "—")
+_DIGITS: Final = 18
+
+
+def _asking(request: Request, person: Person) -> Asking:
+    return Asking(person, request.app.state.node.address)
+
+
+def _name(request: Request) -> str:
+    ids: Any = request.path_params
+    return f"departments/{ids['department']}/subscriptions/{ids['id']}"
+
+
+def _lag(held: Any) -> tuple[str, str, str]:
+    """How far behind a subscription is: colour, English, Chinese."""
+    if not held.HasField("undelivered"):
+        if held.distance == 0:
+            return ("green", "at the end", "已到最新")
+        return (
+            "amber",
+            f"{held.distance} of the whole log away",
+            f"距全部日志末尾 {held.distance}",
+        )
+    if held.undelivered == 0:
+        return ("green", "nothing waits", "无待取变更")
+    return ("amber", f"{held.undelivered} change(s) wait", f"{held.undelivered} 条变更待取")
+
+
+def _age(held: Any) -> tuple[str, str]:
+    """Since when the oldest undelivered change waits."""
+    if not held.HasField("oldest_time"):
+        return ("", "")
+    minutes = int((datetime.now(UTC) - held.oldest_time.ToDatetime(UTC)).total_seconds()) // 60
+    if minutes < 1:
+        return ("less than a minute", "不到 1 分钟")
+    if minutes < 120:
+        return (f"{minutes} minute(s)", f"{minutes} 分钟")
+    hours = minutes // 60
+    if hours < 48:
+        return (f"{hours} hours", f"{hours} 小时")
+    return (f"{hours // 24} days", f"{hours // 24} 天")
+
+
+@_OFFICER
+async def subscriptions(request: Request, person: Person) -> Response:
+    """The department's subscriptions, with what waits in each."""
+    ask = _asking(request, person)
+    found = await ask.subscriptions(request.query_params.get("after", ""))
+    held = await asyncio.gather(*(ask.subscription(each.name) for each in found.subscriptions))
+    return page(
+        request,
+        "officer/subscriptions.html",
+        subscriptions=[
+            (each, _lag(each), _age(each), each.create_time.ToDatetime(UTC)) for each in held
+        ],
+        following=found.next_page_token,
+    )
+
+
+@_OFFICER
+async def subscription(request: Request, person: Person) -> Response:
+    """One subscription: its lanes, and what could not be delivered."""
+    return await _subscription(request, person)
+
+
+async def _subscription(
+    request: Request, person: Person, error: DomainError | None = None, reason: str = ""
+) -> Response:
+    ask, name = _asking(request, person), _name(request)
+    held, letters = await asyncio.gather(
+        ask.subscription(name), ask.dead_letters(name, request.query_params.get("after", ""))
+    )
+    return page(
+        request,
+        "officer/subscription.html",
+        status=422 if error else 200,
+        held=held,
+        lag=_lag(held),
+        age=_age(held),
+        letters=[
+            (each, LETTERS.get(each.state, _UNKNOWN), each.create_time.ToDatetime(UTC))
+            for each in letters.dead_letters
+        ],
+        request_id=str(uuid.uuid4()),
+        reason=reason,
+        error=error,
+        following=letters.next_page_token,
+        switchable=error is None,
+    )
+
+
+@_OFFICER
+async def act(request: Request, person: Person) -> Response:
+    """Deliver dead letters again, those that were chosen or all; or give the chosen up."""
+    given = await form_of(request, person, fields=200)
+    ask, name = _asking(request, person), _name(request)
+    offsets = [int(word) for word in given.get("offset", []) if _is_number(word)]
+    reason, request_id = one(given, "reason"), one(given, "request_id")
+    try:
+        if one(given, "act") == "give_up":
+            await ask.give_up(name, offsets, reason, request_id)
+        else:
+            chosen = offsets if one(given, "act") == "replay" else []
+            await ask.replay(name, chosen, request_id)
+    except DomainError as error:
+        return await _subscription(request, person, error, reason)
+    return RedirectResponse(request.url.path, 303)
+
+
+@_OFFICER
+async def letter(request: Request, person: Person) -> Response:
+    """One dead letter with its change: looking at it is a record of the log."""
+    await form_of(request, person)
+    ids: Any = request.path_params
+    if not _is_number(ids["offset"]):
+        raise HTTPException(404)
+    shown = await _asking(request, person).dead_letter(
+        f"{_name(request)}/deadLetters/{ids['offset']}"
+    )
+    held = shown.dead_letter
+    return page(
+        request,
+        "officer/letter.html",
+        held=held,
+        state=LETTERS.get(held.state, _UNKNOWN),
+        change=shown.change if shown.HasField("change") else None,
+        withdrawn=shown.change.type == 2,
+        at=held.create_time.ToDatetime(UTC),
+        back=request.url.path.partition("/letters/")[0],
+        switchable=False,
+    )
+
+
+def _is_number(word: str) -> bool:
+    return word.isascii() and word.isdecimal() and len(word) <= _DIGITS
+
+
+_ONE: Final = "/data/subscriptions/{department}/{id}"
+ROUTES: Final = (
+    Route("/data/subscriptions", subscriptions, methods=["GET"]),
+    Route(_ONE, subscription, methods=["GET"]),
+    Route(_ONE, act, methods=["POST"]),
+    Route(f"{_ONE}/letters/{{offset}}", letter, methods=["POST"]),
+)

@@ -1,0 +1,212 @@
+"""The data officer's pages of directory sync: runs, what they rejected, corrected and run again.
+
+1. A corrected entry is judged by the flow's own rules, compared with what the catalog holds, and
+   applied as the person, so the catalog judges it last; then its reject is settled.
+2. What was typed stays on the page until it is taken.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import UTC
+from typing import Any, Final
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from exchange.v1 import catalog_pb2, syncing_pb2
+from flows import directory
+from flows.tables import Row
+from flows.telling import rows_of
+from portal.node import told
+from portal.officer.asking import SECONDS, Asking
+from portal.officer.words import REJECTS
+from portal.pages import page
+from portal.sessions.access import for_roles, form_of, one
+from portal.sessions.keeping import Person
+from runtime.errors import DomainError, FailedPrecondition, InvalidArgument, NotFound
+from runtime.identity import Role
+
+_OFFICER = for_roles(Role.DEPARTMENT)
+GREATEST_CELLS: Final = 2_000
+"""Cells that are corrected on a page; a larger entry is corrected in its file."""
+_LONG: Final = 60
+
+
+def _asking(request: Request, person: Person) -> Asking:
+    return Asking(person, request.app.state.node.address)
+
+
+def _name(request: Request) -> str:
+    ids: Any = request.path_params
+    return f"departments/{ids['department']}/syncRuns/{ids['id']}"
+
+
+@_OFFICER
+async def runs(request: Request, person: Person) -> Response:
+    """The department's runs, the newest first."""
+    found = await _asking(request, person).runs(request.query_params.get("after", ""))
+    return page(
+        request,
+        "officer/runs.html",
+        runs=[(each, each.create_time.ToDatetime(UTC)) for each in found.runs],
+        following=found.next_page_token,
+    )
+
+
+@_OFFICER
+async def run(request: Request, person: Person) -> Response:
+    """One run, and its rejects."""
+    held = await _asking(request, person).run(_name(request))
+    return page(
+        request,
+        "officer/run.html",
+        held=held,
+        at=held.create_time.ToDatetime(UTC),
+        rejects=[
+            (each, REJECTS[each.state], each.name.rpartition("/")[2]) for each in held.rejects
+        ],
+    )
+
+
+@_OFFICER
+async def reject(request: Request, person: Person) -> Response:
+    """One reject, to be corrected."""
+    held, found = await _found(request, person)
+    return _reject(request, held, found, rows_of(found.rows))
+
+
+async def _found(
+    request: Request, person: Person
+) -> tuple[syncing_pb2.SyncRun, syncing_pb2.SyncReject]:
+    held = await _asking(request, person).run(_name(request))
+    wanted = f"{held.name}/rejects/{request.path_params['number']}"
+    for each in held.rejects:
+        if each.name == wanted:
+            return held, each
+    raise HTTPException(404)
+
+
+def _reject(
+    request: Request,
+    held: syncing_pb2.SyncRun,
+    found: syncing_pb2.SyncReject,
+    rows: Sequence[Row],
+    error: DomainError | None = None,
+) -> Response:
+    is_open = found.state == syncing_pb2.SYNC_REJECT_STATE_OPEN
+    cells = sum(len(row.cells) for row in rows)
+    return page(
+        request,
+        "officer/reject.html",
+        status=422 if error else 200,
+        held=held,
+        found=found,
+        state=REJECTS[found.state],
+        rows=[
+            (row, [(column, value, len(value) > _LONG) for column, value in row.cells.items()])
+            for row in rows
+        ],
+        correctable=is_open and 0 < cells <= GREATEST_CELLS,
+        is_open=is_open,
+        request_id=str(uuid.uuid4()),
+        error=error,
+        switchable=error is None,
+    )
+
+
+@_OFFICER
+async def settle(request: Request, person: Person) -> Response:
+    """Run a corrected entry again, or give it up."""
+    given = await form_of(request, person, fields=GREATEST_CELLS + 10)
+    held, found = await _found(request, person)
+    ask, rows = _asking(request, person), typed(found, given)
+    fixed = one(given, "act") != "give_up"
+    try:
+        if fixed:
+            await run_again(ask, found, rows)
+        await ask.settle(found.name, fixed=fixed, request_id=one(given, "request_id"))
+    except DomainError as error:
+        return _reject(request, held, found, rows, error)
+    return RedirectResponse(request.url.path.partition("/rejects/")[0], 303)
+
+
+def typed(found: syncing_pb2.SyncReject, given: Mapping[str, list[str]]) -> list[Row]:
+    """The rows of a reject with what was typed into their cells."""
+    rows = []
+    for place, row in enumerate(rows_of(found.rows)):
+        cells = {
+            column: (given.get(f"c-{place}-{number}") or [value])[0].strip()
+            for number, (column, value) in enumerate(row.cells.items())
+        }
+        rows.append(Row(line=row.line, cells=cells))
+    return rows
+
+
+async def run_again(ask: Asking, found: syncing_pb2.SyncReject, rows: Sequence[Row]) -> None:
+    """Judge a corrected entry, and put it into the catalog.
+
+    Raises InvalidArgument with the reason of the flow, and what the catalog refuses.
+    """
+    departments = {}
+    token = ""
+    while True:
+        asked = catalog_pb2.ListDepartmentsRequest(page_size=1000, page_token=token)
+        answer = await told(ask.catalog.ListDepartments(asked, timeout=SECONDS))
+        departments.update({each.name.split("/")[1]: each for each in answer.departments})
+        token = answer.next_page_token
+        if not token:
+            break
+    is_item = "/serviceItems/" in found.entry
+    reader = directory.read_service_items if is_item else directory.read_resources
+    try:
+        wanted = reader(list(rows), file=found.file, departments=departments)
+    except KeyError as missing:
+        raise FailedPrecondition(
+            f"the file has no column {missing.args[0]}: correct it there, and sync it again",
+            reason="COLUMNS_MISSING",
+            message_zh=f"文件缺少“{missing.args[0]}”列：请在文件中更正后重新同步",
+        ) from None
+    if wanted.rejects:
+        again = wanted.rejects[0]
+        raise InvalidArgument(
+            f"line {again.line}: {again.detail}",
+            reason=again.reason,
+            message_zh=f"第 {again.line} 行：{again.detail_zh}",
+        )
+    held: dict[str, directory.Entry] = {}
+    for name in wanted.entries:
+        try:
+            held[name] = await _held(ask, name)
+        except NotFound:
+            continue
+    changes = directory.compare(wanted, held)
+    if changes.batch:
+        asked_to = catalog_pb2.ApplyDirectoryRequest(
+            changes=changes.batch,
+            source=f"{found.file} · {found.line}"[:200],
+            request_id=changes.request_id,
+        )
+        await told(ask.catalog.ApplyDirectory(asked_to, timeout=SECONDS))
+
+
+async def _held(ask: Asking, name: str) -> directory.Entry:
+    if "/serviceItems/" in name:
+        asked = catalog_pb2.GetServiceItemRequest(name=name)
+        item: catalog_pb2.ServiceItem = (
+            await told(ask.catalog.GetServiceItem(asked, timeout=SECONDS))
+        ).service_item
+        return item
+    return await ask.resource(name)
+
+
+_ONE: Final = "/data/runs/{department}/{id}"
+ROUTES: Final = (
+    Route("/data/runs", runs, methods=["GET"]),
+    Route(_ONE, run, methods=["GET"]),
+    Route(f"{_ONE}/rejects/{{number}}", reject, methods=["GET"]),
+    Route(f"{_ONE}/rejects/{{number}}", settle, methods=["POST"]),
+)

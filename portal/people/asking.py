@@ -1,0 +1,111 @@
+"""What the pages about accounts ask of the services, as the person themself."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any, Final
+
+from accounts.v1 import accounts_pb2 as pb
+from accounts.v1 import accounts_pb2_grpc
+from exchange.v1 import catalog_pb2_grpc, grants_pb2, grants_pb2_grpc
+from portal.departments import display_names
+from portal.node import told
+from portal.sessions.keeping import Person
+
+SECONDS: Final = 30
+PAGE: Final = 20
+
+
+class Asking:
+    """One person's questions."""
+
+    def __init__(self, person: Person, node: str) -> None:
+        channel = person.channel(node)
+        self._accounts: Any = accounts_pb2_grpc.AccountServiceStub(channel)
+        self._catalog: Any = catalog_pb2_grpc.CatalogServiceStub(channel)
+        self._grants: Any = grants_pb2_grpc.GrantServiceStub(channel)
+
+    async def departments(self) -> dict[str, str]:
+        """What departments are called."""
+        return await display_names(self._catalog)
+
+    async def accounts(self, token: str = "") -> Any:
+        """A page of the accounts of departments."""
+        asked = pb.ListAccountsRequest(page_size=PAGE, page_token=token)
+        return await told(self._accounts.ListAccounts(asked, timeout=SECONDS))
+
+    async def account(self, name: str) -> pb.Account:
+        """One account of a department."""
+        asked = pb.GetAccountRequest(name=name)
+        answer = await told(self._accounts.GetAccount(asked, timeout=SECONDS))
+        found: pb.Account = answer.account
+        return found
+
+    async def disable(self, name: str, reason: str) -> None:
+        """Ask that an account be ended."""
+        asked = pb.DisableAccountRequest(name=name, reason=reason, request_id=str(uuid.uuid4()))
+        await told(self._accounts.DisableAccount(asked, timeout=SECONDS))
+
+    async def ask_act(
+        self, kind: pb.ActKind.ValueType, subject: str, *, department: str, reason: str
+    ) -> pb.AskedAct:
+        """Ask for an act that takes two."""
+        asked = pb.AskActRequest(
+            kind=kind,
+            subject=subject,
+            department=department,
+            reason=reason,
+            request_id=str(uuid.uuid4()),
+        )
+        answer = await told(self._accounts.AskAct(asked, timeout=SECONDS))
+        found: pb.AskedAct = answer.act
+        return found
+
+    async def acts(self, *, decided: bool = False, token: str = "", size: int = PAGE) -> Any:
+        """A page of the acts that the person may decide."""
+        asked = pb.ListAskedActsRequest(page_size=size, page_token=token, show_decided=decided)
+        return await told(self._accounts.ListAskedActs(asked, timeout=SECONDS))
+
+    async def act(self, name: str) -> pb.AskedAct:
+        """One act."""
+        asked = pb.GetAskedActRequest(name=name)
+        answer = await told(self._accounts.GetAskedAct(asked, timeout=SECONDS))
+        found: pb.AskedAct = answer.act
+        return found
+
+    async def confirm(self, held: pb.AskedAct) -> None:
+        """Confirm an act as the second person, and do it where another service does it.
+
+        A grant is revoked first, by the person's own right: if that is refused the act still waits,
+        and both are asked again under one id.
+        """
+        if held.kind == pb.ACT_KIND_REVOKE_GRANT:
+            await told(
+                self._grants.RevokeGrant(
+                    grants_pb2.RevokeGrantRequest(
+                        name=held.subject,
+                        reason=held.reason,
+                        request_id=held.name.replace("/", "-"),
+                    ),
+                    timeout=SECONDS,
+                )
+            )
+        asked = pb.ConfirmActRequest(name=held.name, request_id=str(uuid.uuid4()))
+        await told(self._accounts.ConfirmAct(asked, timeout=SECONDS))
+
+    async def decline(self, name: str) -> None:
+        """Decline an act, or take it back."""
+        asked = pb.DeclineActRequest(name=name, request_id=str(uuid.uuid4()))
+        await told(self._accounts.DeclineAct(asked, timeout=SECONDS))
+
+    async def invite(self, code: str, name: str, request_id: str) -> Any:
+        """Make the account of an applicant who was identified."""
+        asked = pb.CreateApplicantAccountRequest(
+            holder_code=code, display_name=name, request_id=request_id
+        )
+        return await told(self._accounts.CreateApplicantAccount(asked, timeout=SECONDS))
+
+    async def reset(self, code: str, request_id: str) -> Any:
+        """Make a fresh link for an applicant who was identified and cannot sign in any more."""
+        asked = pb.ResetApplicantAccountRequest(holder_code=code, request_id=request_id)
+        return await told(self._accounts.ResetApplicantAccount(asked, timeout=SECONDS))

@@ -1,0 +1,189 @@
+"""Accounts of departments, and the acts that another administrator confirms.
+
+1. What hurts is asked for on one page, with the reason, and confirmed by a second person on
+   another: nobody confirms what they asked for. The services hold that, not these pages.
+2. Everything is asked as the person: what their role may not see is not there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from accounts.v1 import accounts_pb2 as pb
+from portal.pages import page
+from portal.people.asking import Asking
+from portal.sessions.access import for_roles, form_of, one
+from portal.sessions.keeping import Person
+from runtime.errors import DomainError
+from runtime.identity import Role
+
+_OFFICE = for_roles(Role.ADMINISTRATOR, Role.AUDITOR)
+_ADMINISTRATOR = for_roles(Role.ADMINISTRATOR)
+_ACCOUNTS: Final = {
+    pb.ACCOUNT_STATE_INVITED: ("amber", "Link not used yet", "待登记"),
+    pb.ACCOUNT_STATE_ACTIVE: ("green", "Active", "正常"),
+    pb.ACCOUNT_STATE_DISABLED: ("red", "Disabled", "已停用"),
+}
+_KINDS: Final = {
+    pb.ACT_KIND_DISABLE_ACCOUNT: ("Disable an account", "停用账户"),
+    pb.ACT_KIND_REVOKE_GRANT: ("Revoke a grant", "撤销授权"),
+}
+_STATES: Final = {
+    pb.ACT_STATE_ASKED: ("amber", "Waits for a second person", "待第二人确认"),
+    pb.ACT_STATE_CONFIRMED: ("green", "Confirmed and done", "已确认执行"),
+    pb.ACT_STATE_DECLINED: ("red", "Declined", "未执行"),
+    pb.ACT_STATE_EXPIRED: ("red", "Over: nobody confirmed it", "已过期"),
+}
+_UNKNOWN: Final = ("amber", "Unknown", "未知")
+#: What a form can be answered with again, instead of a page that refuses.
+_TOLD_IN_FORM: Final = frozenset({"REASON_REQUIRED", "OWN_ACCOUNT", "ACT_ASKED"})
+
+
+def _asking(request: Request, person: Person) -> Asking:
+    return Asking(person, request.app.state.node.address)
+
+
+@_OFFICE
+async def accounts(request: Request, person: Person) -> Response:
+    """Accounts of departments."""
+    ask = _asking(request, person)
+    found, waiting, departments = await asyncio.gather(
+        ask.accounts(request.query_params.get("after", "")), ask.acts(size=1), ask.departments()
+    )
+    return page(
+        request,
+        "people/accounts.html",
+        accounts=[(each, _ACCOUNTS.get(each.state, _UNKNOWN)) for each in found.accounts],
+        departments=departments,
+        department_of=department_of,
+        waiting=bool(waiting.acts),
+        following=found.next_page_token,
+    )
+
+
+@_ADMINISTRATOR
+async def ask_to_disable(request: Request, person: Person) -> Response:
+    """What disabling an account will do."""
+    return await _disabling(request, person)
+
+
+async def _disabling(
+    request: Request, person: Person, error: DomainError | None = None, reason: str = ""
+) -> Response:
+    name = f"accounts/{request.path_params['account']}"
+    return page(
+        request,
+        "people/disable.html",
+        status=422 if error else 200,
+        held=await _asking(request, person).account(name),
+        error=error,
+        reason=reason,
+        switchable=error is None,
+    )
+
+
+@_ADMINISTRATOR
+async def disable(request: Request, person: Person) -> Response:
+    """Ask that an account be disabled."""
+    given = await form_of(request, person)
+    name, reason = f"accounts/{request.path_params['account']}", one(given, "reason")
+    try:
+        await _asking(request, person).disable(name, reason)
+    except DomainError as error:
+        if error.reason not in _TOLD_IN_FORM:
+            raise
+        return await _disabling(request, person, error, reason)
+    return RedirectResponse("/office/acts?asked=1", 303)
+
+
+@_OFFICE
+async def acts(request: Request, person: Person) -> Response:
+    """Acts that wait for a second person; with `all=1` those of before, too."""
+    ask, everything = _asking(request, person), "all" in request.query_params
+    found, departments = await asyncio.gather(
+        ask.acts(decided=everything, token=request.query_params.get("after", "")),
+        ask.departments(),
+    )
+    return page(
+        request,
+        "people/acts.html",
+        acts=[_described(each) for each in found.acts],
+        departments=departments,
+        everything=everything,
+        asked="asked" in request.query_params,
+        following=found.next_page_token,
+    )
+
+
+@_OFFICE
+async def one_act(request: Request, person: Person) -> Response:
+    """One act: what it does, who asked, why; and to confirm it."""
+    return await _act(request, person)
+
+
+async def _act(request: Request, person: Person, error: DomainError | None = None) -> Response:
+    ask = _asking(request, person)
+    held, departments = await asyncio.gather(
+        ask.act(f"acts/{request.path_params['act']}"), ask.departments()
+    )
+    return page(
+        request,
+        "people/act.html",
+        status=422 if error else 200,
+        described=_described(held),
+        departments=departments,
+        waits=held.state == pb.ACT_STATE_ASKED,
+        own=held.asked_by == person.system,
+        error=error,
+        switchable=error is None,
+    )
+
+
+@_ADMINISTRATOR
+async def confirm(request: Request, person: Person) -> Response:
+    """Confirm an act: it is done."""
+    await form_of(request, person)
+    ask, name = _asking(request, person), f"acts/{request.path_params['act']}"
+    try:
+        await ask.confirm(await ask.act(name))
+    except DomainError as error:
+        if error.reason not in ("SECOND_PERSON_NEEDED", "OWN_ACCOUNT"):
+            raise
+        return await _act(request, person, error)
+    return RedirectResponse(f"/office/acts/{request.path_params['act']}", 303)
+
+
+@_ADMINISTRATOR
+async def decline(request: Request, person: Person) -> Response:
+    """Decline an act, or take it back."""
+    await form_of(request, person)
+    await _asking(request, person).decline(f"acts/{request.path_params['act']}")
+    return RedirectResponse("/office/acts?all=1", 303)
+
+
+def _described(
+    held: pb.AskedAct,
+) -> tuple[pb.AskedAct, tuple[str, str], tuple[str, str, str]]:
+    unknown = (pb.ActKind.Name(held.kind),) * 2 if held.kind in pb.ActKind.values() else ("?", "?")
+    return held, _KINDS.get(held.kind, unknown), _STATES.get(held.state, _UNKNOWN)
+
+
+def department_of(name: str) -> str:
+    """departments/{department} of a name below one."""
+    return "/".join(name.split("/")[:2])
+
+
+ROUTES: Final = (
+    Route("/office/accounts", accounts, methods=["GET"]),
+    Route("/office/accounts/{account}/disable", ask_to_disable, methods=["GET"]),
+    Route("/office/accounts/{account}/disable", disable, methods=["POST"]),
+    Route("/office/acts", acts, methods=["GET"]),
+    Route("/office/acts/{act}", one_act, methods=["GET"]),
+    Route("/office/acts/{act}/confirm", confirm, methods=["POST"]),
+    Route("/office/acts/{act}/decline", decline, methods=["POST"]),
+)

@@ -1,0 +1,115 @@
+// The offline page: takes a code or a file, and shows the verdict. It asks no server for anything.
+"use strict";
+(async () => {
+  const { trust: kept, words, names } = JSON.parse(document.getElementById("kept").textContent);
+  const told = (name) => words[name] ?? name;
+  const make = (tag, classes, ...inside) => {
+    const made = document.createElement(tag);
+    if (classes) made.className = classes;
+    made.append(...inside.filter((one) => one !== null && one !== ""));
+    // What the holder and the departments say is Chinese in every language (WCAG 2.2, 3.1.2).
+    if (document.documentElement.lang === "en" && !made.children.length && /[\u3400-\u9fff]/.test(made.textContent)) made.lang = "zh-CN";
+    return made;
+  };
+  const time = (seconds) => new Date(seconds * 1000).toLocaleString(document.documentElement.lang, { dateStyle: "medium", timeStyle: "short", timeZone: "Asia/Shanghai" });
+  const answer = document.getElementById("answer");
+  const now = () => Date.now() / 1000;
+
+  let held;
+  try { held = await Codes.trust(kept); } catch (error) { held = { keys: new Map(), lists: new Map(), made: 0, broken: String(error) }; }
+
+  function age() {
+    const place = document.getElementById("age");
+    const until = Math.min(...[...held.lists.values()].map((list) => list.until), Infinity);
+    const made = Math.min(...[...held.lists.values()].map((list) => list.made), Infinity);
+    const stale = !(now() < until) || until === Infinity;
+    place.className = stale ? "notice bad" : "notice";
+    place.replaceChildren(make("p", "", until === Infinity ? told("no_list") : `${told(stale ? "stale" : "fresh")} ${time(made)} — ${time(until)}`));
+  }
+  age();
+  setInterval(age, 60_000);
+
+  function row(name, value) { return [make("dt", "", name), make("dd", "", value)]; }
+  function card(title, rows) {
+    return rows.length ? make("section", "card", make("h2", "", title), make("dl", "facts", ...rows.flat())) : null;
+  }
+  function checksOf(found, open) {
+    const items = found.map(([title, light, detail]) => make("li", `check ${light}`,
+      Object.assign(make("span", "mark", { green: "✓", amber: "?", red: "✗" }[light]), { ariaHidden: "true" }),
+      make("div", "", make("p", "", make("strong", "", title), " ", make("span", "state", told(`light_${light}`))),
+        detail ? make("p", "quiet", detail) : null)));
+    const details = make("details", "", make("summary", "", `${told("checks")} (${found.length})`), make("ol", "checks", ...items));
+    details.open = open;
+    return make("section", "card", details);
+  }
+  function show({ light, word, summary, advice, kind, reason, cards, checks }) {
+    const icon = make("span", "verdict-icon", document.getElementById(`icon-${light}`).content.cloneNode(true));
+    const heading = make("h2", "verdict-word", word);
+    heading.tabIndex = -1;
+    const line = make("p", "quiet wrap", kind, reason ? " · " : "", reason ? make("code", "", reason) : "", ` · ${told("verified_at")} ${time(now())}`);
+    const body = make("div", "", heading, make("p", "lead", summary), advice ? make("p", "", make("strong", "", advice)) : null, line);
+    answer.replaceChildren(make("section", `verdict ${light}`, icon, body), ...cards.filter(Boolean), checksOf(checks, light !== "green"),
+      make("p", "acts", Object.assign(make("button", "button second", told("print")), { type: "button", onclick: () => window.print() })));
+    document.title = `${word} · ${told("title")}`;
+    heading.focus();
+    answer.scrollIntoView({ block: "start" });
+  }
+  function notRead(kind, summary) {
+    show({ light: "amber", word: told("word_unread"), summary, kind, cards: [], checks: [] });
+  }
+
+  // A code.
+  async function code(given, form) {
+    const field = (name) => form.elements[name].value.trim();
+    const verifier = field("verifier");
+    const asked = {
+      now: now(), purpose: field("purpose"), card: field("card").toUpperCase(),
+      verifier: verifier && !verifier.includes("/") ? `departments/${verifier}` : verifier,
+    };
+    if (!given.startsWith("TB1:")) return notRead(told("kind_code"), told("online_only"));
+    const found = await Codes.judge(given, held, asked);
+    const [light, word, summary] = words[`reason_${found.reason || "PASSED"}`];
+    const checks = found.checks.map(([name, reason]) => [told(`check_${name}`),
+      reason === null ? "amber" : !reason ? "green" : Codes.UNCERTAIN.has(reason) ? "amber" : "red",
+      reason === null ? told(`not_compared_${name}`) : reason ? words[`reason_${reason}`][2] : ""]);
+    const cards = [];
+    if (found.code) {
+      const labels = names[found.code.name] ?? {};
+      cards.push(card(found.code.name, found.code.fields.map(([key, value]) => row(labels[key] ?? key, value))));
+      cards.push(card(told("presented"), [...(found.code.purpose ? [row(told("purpose"), found.code.purpose)] : []), row(told("issuer"), found.code.issuer),
+        row(told("made"), time(found.code.at)), row(told("until"), time(found.code.until)),
+        ...(found.until ? [row(told("as_of"), time(found.until))] : [])]));
+    }
+    const card_ = found.checks.find(([name]) => name === "holder")?.[1] === null && found.code;
+    show({ light, word, summary, kind: told("kind_code"), reason: found.reason, cards, checks, advice: card_ ? told("card") : "" });
+  }
+  document.getElementById("by-code").addEventListener("submit", (event) => {
+    event.preventDefault();
+    const form = event.currentTarget;
+    code(form.elements.code.value.trim(), form);
+  });
+
+  // A receipt.
+  async function record(file) {
+    if (!file) return;
+    if (file.size > 3 * 1024 * 1024) return notRead(file.name, told("not_a_record"));
+    let found;
+    try { found = await Records.judge(Reading.text(new Uint8Array(await file.arrayBuffer())), kept.log); } catch (error) {
+      if (!(error instanceof Reading.Unreadable)) throw error;
+      return notRead(file.name, told("not_a_record"));
+    }
+    const checks = found.checks.map(([name, light, detail]) => {
+      const [base, of] = name.split(/:(.*)/);
+      const title = told(`record_${base}`).replace(/^record_/, "");
+      return [of ? `${title} (${of})` : title, light, light === "amber" ? told("nothing_to_compare") : detail && `${told("differs")} (${detail})`];
+    });
+    const rows = found.leaves.filter(Boolean).slice(0, 20).map((leaf) => row(String(leaf.get("time")).slice(0, 19), `${leaf.get("kind")} · ${leaf.get("actor")}`));
+    const [word, summary] = [told(`record_word_${found.light}`), told(`record_told_${found.light}`)];
+    show({ light: found.light, word, summary, kind: file.name, cards: [card(told("records"), rows)], checks });
+  }
+  const input = document.getElementById("document");
+  const dropped = input.closest("form");
+  dropped.addEventListener("submit", (event) => { event.preventDefault(); record(input.files[0]); });
+  window.addEventListener("beforeprint", () => document.querySelectorAll("#answer details").forEach((one) => { one.open = true; }));
+  document.body.dataset.ready = "yes";
+})();

@@ -1,0 +1,126 @@
+"""What the verifier's pages ask of the node, with the portal's own certificate, for a visitor."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+from exchange.v1 import audit_pb2, audit_pb2_grpc
+from licenses.v1 import (
+    licenses_pb2,
+    licenses_pb2_grpc,
+    offline_pb2,
+    offline_pb2_grpc,
+    verifying_pb2,
+    verifying_pb2_grpc,
+)
+from portal.applicant.words import FIELDS
+from portal.node import NodeLink, told
+
+SECONDS: Final = 30
+GREATEST_LICENSE: Final = 16 * 1024 * 1024
+_KEPT: Final = 300.0
+
+
+class Asking:
+    """The questions of visitors."""
+
+    def __init__(self, node: NodeLink) -> None:
+        self._node = node
+        self._names: tuple[float, Mapping[str, Mapping[str, tuple[str, str]]]] = (0.0, {})
+
+    async def code(
+        self, text: str, purpose: str, card: str, visitor: str
+    ) -> verifying_pb2.VerifyLicenseResponse:
+        """What a code shows, typed or scanned. Raises InvalidArgument, ResourceExhausted."""
+        asked = verifying_pb2.VerifyLicenseRequest(
+            purpose=purpose, visitor=visitor, holder_code=card
+        )
+        if is_offline(text):
+            asked.qr = text
+        else:
+            asked.code = text
+        return await self._verified(asked)
+
+    async def license(
+        self, document: bytes, purpose: str, visitor: str
+    ) -> verifying_pb2.VerifyLicenseResponse:
+        """What a file is worth as a license now."""
+        return await self._verified(
+            verifying_pb2.VerifyLicenseRequest(document=document, purpose=purpose, visitor=visitor)
+        )
+
+    async def record(self, file: bytes) -> audit_pb2.VerifySavedRecordResponse:
+        """What a receipt or a proof is worth. Raises InvalidArgument, RECORD_UNREADABLE."""
+        stub = self._node.stub(audit_pb2_grpc.AuditServiceStub)
+        found: audit_pb2.VerifySavedRecordResponse = await told(
+            stub.VerifySavedRecord(audit_pb2.VerifySavedRecordRequest(file=file), timeout=SECONDS)
+        )
+        return found
+
+    async def names(self, license_type: str) -> Mapping[str, tuple[str, str]]:
+        """What the fields of a type are called, by the type's own display name."""
+        return (await self.all_names()).get(license_type, FIELDS)
+
+    async def all_names(self) -> Mapping[str, Mapping[str, tuple[str, str]]]:
+        """The same of all types; read anew every few minutes."""
+        made, known = self._names
+        if time.monotonic() - made > _KEPT or not known:
+            known = await self._read_names()
+            self._names = (time.monotonic(), known)
+        return known
+
+    async def trust(self) -> tuple[offline_pb2.GetPresentingTrustResponse, list[bytes], str]:
+        """What verifies offline: the presenting trust list, the status lists, the log's key."""
+        offline = self._node.stub(offline_pb2_grpc.OfflineServiceStub)
+        statuses = self._node.stub(offline_pb2_grpc.StatusListServiceStub)
+        audit = self._node.stub(audit_pb2_grpc.AuditServiceStub)
+        trust = await told(
+            offline.GetPresentingTrust(offline_pb2.GetPresentingTrustRequest(), timeout=SECONDS)
+        )
+        listed = await told(
+            statuses.ListStatusLists(offline_pb2.ListStatusListsRequest(), timeout=SECONDS)
+        )
+        lists = []
+        for name in listed.names:
+            asked = offline_pb2.GetStatusListRequest(
+                name=name, format=offline_pb2.STATUS_LIST_FORMAT_JWT
+            )
+            lists.append((await told(statuses.GetStatusList(asked, timeout=SECONDS))).token)
+        log = await told(audit.GetCheckpoint(audit_pb2.GetCheckpointRequest(), timeout=SECONDS))
+        return trust, lists, log.verifier_key
+
+    async def _verified(
+        self, asked: verifying_pb2.VerifyLicenseRequest
+    ) -> verifying_pb2.VerifyLicenseResponse:
+        stub = self._node.stub(verifying_pb2_grpc.VerifyingServiceStub)
+        found: verifying_pb2.VerifyLicenseResponse = await told(
+            stub.VerifyLicense(asked, timeout=SECONDS)
+        )
+        return found
+
+    async def _read_names(self) -> Mapping[str, Mapping[str, tuple[str, str]]]:
+        stub: Any = self._node.stub(licenses_pb2_grpc.LicenseServiceStub)
+        found, token = {}, ""
+        while True:
+            page = await told(
+                stub.ListLicenseTypes(
+                    licenses_pb2.ListLicenseTypesRequest(page_size=1000, page_token=token),
+                    timeout=SECONDS,
+                )
+            )
+            for kind in page.license_types:
+                own = {
+                    one.code: (one.display_name_en or one.display_name, one.display_name)
+                    for one in kind.fields
+                }
+                found[kind.display_name] = {**FIELDS, **own}
+            token = page.next_page_token
+            if not token:
+                return found
+
+
+def is_offline(text: str) -> bool:
+    """Whether a text is an offline code, by how it begins."""
+    return text.startswith("TB1:")

@@ -1,0 +1,116 @@
+"""The page that verifies without a network: one HTML file with scripts, style and lists inside.
+
+1. It is made anew for who fetches it, with the presenting trust list, the status lists and the
+   log's key of that moment; it says when, and judges its own age.
+2. It asks no server: its policy, inside it, allows no connection, and no script or style but these
+   very ones, by their hashes.
+3. It is as good as where it was fetched from: there is no further signature on it.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import time
+from datetime import UTC
+from functools import cache
+from typing import Any, Final
+
+from markupsafe import Markup
+
+from portal.pages import FOLDER, rendered, sayer
+from portal.verifier.asking import Asking
+from portal.verifier.offline_words import words_of
+
+_SCRIPTS: Final = (
+    "vendor/scanning.js",
+    "vendor/proving.js",
+    "scan.js",
+    "drop.js",
+    "offline/reading.js",
+    "offline/codes.js",
+    "offline/records.js",
+    "offline/page.js",
+)
+#: How long one page is handed out again: what it holds is no newer than a minute.
+_KEPT: Final = 60.0
+
+
+class OfflinePages:
+    """Makes the page, at most once a minute for each language."""
+
+    def __init__(self, asking: Asking) -> None:
+        self._asking = asking
+        self._made: dict[str, tuple[float, str]] = {}
+
+    async def page(self, language: str) -> str:
+        """The page in a language. Raises as the node does."""
+        at, text = self._made.get(language, (0.0, ""))
+        if not text or time.monotonic() - at > _KEPT:
+            text = await self._make(language)
+            self._made[language] = (time.monotonic(), text)
+        return text
+
+    async def _make(self, language: str) -> str:
+        trust, lists, log = await self._asking.trust()
+        english = language == "en"
+        kept: dict[str, Any] = {
+            "trust": {
+                "issuer": trust.issuer,
+                "made": trust.make_time.seconds,
+                "certificates": [base64.b64encode(one).decode() for one in trust.certificates],
+                "lists": [one.decode() for one in lists],
+                "log": log,
+            },
+            "words": words_of(sayer(language)),
+            "names": {
+                name: {key: said[0] if english else said[1] for key, said in of.items()}
+                for name, of in (await self._asking.all_names()).items()
+            },
+        }
+        return rendered(
+            "verifier/offline.html",
+            language,
+            policy=_policy(),
+            style=Markup(_style()),  # noqa: S704  # our own file
+            scripts=[Markup(one) for one in _scripts()],  # noqa: S704  # our own files
+            kept=Markup(_inside(kept)),  # noqa: S704  # escaped there
+            made=trust.make_time.ToDatetime(UTC),
+            issuer=trust.issuer,
+            log=log,
+            certificates=[hashlib.sha256(one).hexdigest() for one in trust.certificates],
+        )
+
+
+def _inside(kept: dict[str, Any]) -> str:
+    """JSON that ends no element."""
+    return json.dumps(kept, ensure_ascii=False).replace("<", "\\u003c")
+
+
+@cache
+def _scripts() -> tuple[str, ...]:
+    found = tuple((FOLDER / "static" / name).read_text("utf-8") for name in _SCRIPTS)
+    if any("</script" in one or "<!--" in one for one in found):
+        raise ValueError("a script would end its own element")
+    return found
+
+
+@cache
+def _style() -> str:
+    return (FOLDER / "static" / "portal.css").read_text("utf-8")
+
+
+@cache
+def _policy() -> str:
+    """As strict as the pages' own; what is inside is named by its hash."""
+    scripts = " ".join(map(_hash, _scripts()))
+    return (
+        f"default-src 'none'; script-src {scripts}; style-src {_hash(_style())}; "
+        "img-src data: blob:; media-src blob:; connect-src 'none'; form-action 'none'; "
+        "base-uri 'none'"
+    )
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

@@ -1,0 +1,75 @@
+"""What is left open offline is told: an end by the holder, and a license newer than the list."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from licenses.offline.model import Asked, Cached, OfflineCode, claims_of, code_of, decide
+from licenses.offline.reasons import SENTENCES, Reason
+from licenses.statuslist.model import StatusList, StatusRef, pack
+from portal.verifier.offline_words import words_of
+from tests.builders.licenses import NOW
+
+OFFICE, URI = "departments/data-office", "urn:tongban:status:data-office/0"
+CODE = OfflineCode(
+    presentation_id="0f" * 12,
+    issuer=OFFICE,
+    audience="",
+    purpose="",
+    purpose_bound=False,
+    issued_at=NOW,
+    expire_time=NOW + timedelta(hours=1),
+    type_code="11990101MB9901024T001",
+    type_name="就业创业登记证",
+    fields={"CZZT": "赵示例"},
+    status=StatusRef(uri=URI, index=7),
+    holder=None,
+)
+LIST = StatusList(
+    uri=URI,
+    made_at=NOW - timedelta(minutes=10),
+    good_until=NOW + timedelta(hours=23),
+    ttl=timedelta(hours=1),
+    packed=bytes(pack(())),
+)
+CACHED = Cached(trust_made_at=NOW, lists={(OFFICE, URI): LIST})
+ASKED = Asked(verifier="", purpose="核验", now=NOW)
+
+
+def test_that_the_holder_may_have_ended_it_is_told_as_not_compared() -> None:
+    found = decide(CODE, CACHED, ASKED)
+    (check,) = [one for one in found.checks if one.name == "presentation"]
+    assert (found.indication, check.passed) == ("PASSED", None)
+    assert check.detail in found.summary
+    assert check.detail_zh in found.summary_zh
+
+
+def test_of_a_license_newer_than_the_list_the_list_says_nothing() -> None:
+    new = replace(CODE, new_since=NOW - timedelta(minutes=5))
+    found = decide(new, CACHED, ASKED)
+    (check,) = [one for one in found.checks if one.name == "license_status"]
+    assert (found.indication, check.passed, found.status_as_of) == ("PASSED", None, NOW)
+    assert "in force at 2026-11-21 12:00 (the code itself)" in found.summary
+    assert "newer than the status list" in found.summary
+    listed = replace(new, new_since=LIST.made_at - timedelta(seconds=1))
+    assert "11:50 (status list)" in decide(listed, CACHED, ASKED).summary
+
+
+def test_a_trust_list_from_the_future_is_not_good() -> None:
+    cached = replace(CACHED, trust_made_at=NOW + timedelta(minutes=6))
+    found = decide(CODE, cached, ASKED)
+    assert (found.indication, found.reason) == ("INDETERMINATE", Reason.TRUST_LIST_NOT_GOOD)
+
+
+def test_what_is_not_said_stands_in_no_claim() -> None:
+    claims = claims_of(CODE)
+    assert code_of(claims) == CODE
+    assert {-70004, -70007}.isdisjoint(claims)
+    new = replace(CODE, new_since=NOW, purpose="核验", purpose_bound=True)
+    assert code_of(claims_of(new)) == new
+
+
+def test_every_reason_has_words_here_and_on_the_page() -> None:
+    assert set(SENTENCES) == set(Reason)
+    assert {f"reason_{one.value}" for one in Reason} <= set(words_of(lambda en, _zh: en))

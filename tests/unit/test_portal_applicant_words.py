@@ -1,0 +1,107 @@
+"""What the applicant's pages decide by themselves: words, forms, and what is told when."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from licenses.presentations import model as presented
+from licenses.v1 import materials_pb2
+from licenses.verifying import model as verified
+from licenses.wallets import model as wallets
+from portal.applicant import holding, needing, words
+from portal.applicant.forms import Form
+from portal.applicant.proving import Taken, _readme
+from portal.applicant.results import RESULTS, result_of
+from runtime.errors import (
+    DomainError,
+    FieldViolation,
+    InvalidArgument,
+    ResourceExhausted,
+    Unauthenticated,
+)
+
+
+def test_a_look_tells_what_came_of_it_whatever_it_was() -> None:
+    known = {
+        one.value for faults in (presented.Refusal, verified.Fault, wallets.Fault) for one in faults
+    }
+    assert not known - set(RESULTS)
+    assert all(len(set(words)) == 2 for words in RESULTS.values())
+    assert result_of("") is None
+    assert result_of("SOMETHING_NEW") == ("refused", "未通过")
+
+
+def test_a_form_gives_back_what_was_sent_and_its_defaults_only_anew() -> None:
+    fresh, sent = Form(), Form(sent={"fields": ["CZZT"], "uses": ["5"]})
+    assert (fresh.one("uses", "1"), fresh.all("fields", ("ZZMC",))) == ("1", ("ZZMC",))
+    assert (sent.one("uses", "1"), sent.all("fields", ("ZZMC",))) == ("5", ["CZZT"])
+    # What was unticked stays so.
+    assert (sent.one("purpose", "x"), sent.all("other", ("ZZMC",))) == ("", ())
+    assert fresh.request_id != sent.request_id
+
+
+def test_a_refusal_is_told_in_a_laymans_words_beside_its_fields() -> None:
+    error = InvalidArgument(
+        "purpose: required", reason="BAD_TEXT", violations=[FieldViolation("purpose", "required")]
+    )
+    form = Form(sent={}, error=error)
+    assert form.refusal is not None
+    assert "purpose:" not in form.refusal.message
+    assert form.wrong == "purpose"
+    unknown = InvalidArgument("as the service says", reason="SOMETHING_ELSE", message_zh="原话")
+    assert Form(sent={}, error=unknown).refusal is unknown
+
+
+def test_every_source_of_a_material_has_a_mark_and_words() -> None:
+    sources = set(materials_pb2.MaterialSource.values()) - {0}
+    assert set(words.SOURCES) == sources
+    assert set(words.COLLECTIONS) == set(materials_pb2.CollectionState.values()) - {0}
+    kept = materials_pb2.PlannedMaterial(
+        reason="PROOF_KEPT", detail="kept on a legal basis: 某法", detail_zh="依法保留：某法"
+    )
+    assert needing._why(kept) == ("The law asks for it: 某法", "依法保留：某法。")
+
+
+async def test_a_seal_that_cannot_be_checked_now_is_said_to_be_so() -> None:
+    async def busy(*_: object) -> None:
+        raise ResourceExhausted("later", reason="TOO_MANY", message_zh="稍后")
+
+    request = request_with(verify_document=busy, address="127.0.0.1:1")
+    person = cast("Any", SimpleNamespace(channel=lambda _: None))
+    assert await holding._judged(request, person, b"document") is None
+
+
+async def test_a_kept_picture_is_shown_only_while_the_session_lasts() -> None:
+    async def lasts() -> None:
+        return None
+
+    async def over() -> None:
+        raise Unauthenticated("over", reason="SESSION_ENDED", message_zh="已结束")
+
+    def asking(answer: Callable[[], Awaitable[None]]) -> Any:
+        return SimpleNamespace(lasts=answer)
+
+    person = cast("Any", SimpleNamespace(pictures={}))
+    person.keep_picture = person.pictures.__setitem__
+    assert await holding.kept(person, "a license", asking(over)) is None
+    holding.keep(person, "a license", b"picture")
+    assert await holding.kept(person, "a license", asking(lasts)) == b"picture"
+    with pytest.raises(DomainError):
+        await holding.kept(person, "a license", asking(over))
+
+
+def test_what_a_download_lacks_stands_in_it() -> None:
+    whole = _readme(Taken(until="2026-11-22 10:00:00"))
+    assert "记录已全部包含" in whole
+    lacking = _readme(Taken(until="2026-11-22 10:00:00", unproved=3, cut=True))
+    assert "3 records of the last seconds" in lacking
+    assert "There are more records" in lacking
+
+
+def request_with(**node: object) -> Any:
+    state = SimpleNamespace(node=SimpleNamespace(**node))
+    return SimpleNamespace(app=SimpleNamespace(state=state))

@@ -1,0 +1,156 @@
+"""What the auditor's pages compute by themselves: comparisons, numbers of records, the picture."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from exchange.audit.promising import promise
+from exchange.audit.saved import SavedReceipt, receipt_to_json
+from portal.auditor import comparing, traffic, verifying
+from portal.auditor.comparing import Verdict
+from portal.auditor.log import Log, Wanted, read
+from portal.auditor.traffic import Point
+from runtime.errors import InvalidArgument
+from runtime.records import make_record
+from tests.builders.audit import NOON, log_key
+
+KEY = log_key()
+HOUSING, CIVIL = "departments/housing", "departments/civil"
+
+
+def receipts(count: int = 2) -> list[SavedReceipt]:
+    """Receipts of queries of one department for data of another, with what was asked."""
+    records = [
+        make_record(
+            "query",
+            at=NOON + timedelta(seconds=number),
+            actor=f"{HOUSING}/systems/desk",
+            facts={"grant": f"{HOUSING}/grants/g", "resource": f"{CIVIL}/resources/people"},
+            commitments={"request": json.dumps({"n": number}, separators=(",", ":")).encode()},
+        )
+        for number in range(count)
+    ]
+    _, made = promise(records, shard="s", sequence=0, at=NOON, key=KEY)
+    return [
+        SavedReceipt(receipt=one, values={"request": {"n": number}})
+        for number, one in enumerate(made)
+    ]
+
+
+def shown(saved: SavedReceipt, file: str = "r.json") -> comparing.Shown:
+    return comparing.shown(file, receipt_to_json(saved).encode(), KEY.verifier_key)
+
+
+def verdicts(lines: list[comparing.Line]) -> list[Verdict]:
+    return [line.verdict for line in lines]
+
+
+def test_what_both_show_alike_agrees_and_what_one_lacks_is_told():
+    first, second = map(shown, receipts())
+    logged = [read(7, first.leaf), read(8, second.leaf)]
+    lines = comparing.compare([first, second], [first], logged, complete=True)
+    assert verdicts(lines) == [Verdict.AGREE, Verdict.FIRST_ONLY]
+    assert [line.record.index for line in lines] == [7, 8]
+    assert verdicts(comparing.compare([], [second], logged, complete=True)) == [
+        Verdict.SECOND_ONLY, Verdict.NEITHER,
+    ]  # fmt: skip
+    (line,) = comparing.compare([first], [first], [], complete=True)
+    assert (line.verdict, line.logged) == (Verdict.AGREE, False)
+
+
+def test_a_receipt_that_does_not_hold_agrees_with_nothing():
+    sound = receipts()[0]
+    changed = replace(sound, values={"request": {"n": 9}})
+    lines = comparing.compare([shown(sound)], [shown(changed, "b.json")], [], complete=False)
+    assert verdicts(lines) == [Verdict.DIFFER]
+    assert lines[0].why[0].startswith("b.json: opening:request")
+    forged = replace(
+        sound, receipt=replace(sound.receipt, leaf=sound.receipt.leaf.replace(b"desk", b"disk"))
+    )
+    lines = comparing.compare([shown(sound)], [shown(forged, "b.json")], [], complete=False)
+    assert verdicts(lines) == [Verdict.DIFFER]
+    assert (lines[0].first is not None, lines[0].second is not None) == (True, True)
+
+
+def test_files_that_are_no_receipts_are_told_apart():
+    bad = comparing.shown("x.json", b"{}", KEY.verifier_key)
+    latin = comparing.shown("y.json", b"\xff", KEY.verifier_key)
+    assert comparing.unread([bad, latin]) == [bad, latin]
+    assert comparing.compare([bad], [latin], [], complete=True) == []
+
+
+def test_what_passed_between_two_names_both():
+    record = read(0, shown(receipts()[0]).leaf)
+    assert comparing.is_between(record, HOUSING, CIVIL)
+    assert not comparing.is_between(record, HOUSING, "departments/health")
+    assert not comparing.is_between(replace(record, kind="person_signed_in"), HOUSING, CIVIL)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [("3", [3]), ("3, 5，5、7", [3, 5, 7]), ("2-4 9", [2, 3, 4, 9])],
+)
+def test_numbers_of_records_are_read(text, wanted):
+    assert verifying.indexes_in(text) == wanted
+
+
+@pytest.mark.parametrize("text", ["", "x", "5-3", "1-2-3", "-1", "0-50", "9" * 19, "²"])
+def test_what_is_no_number_of_a_record_is_refused(text):
+    with pytest.raises(InvalidArgument):
+        verifying.indexes_in(text)
+
+
+class Entries(Log):
+    """A log of records a minute apart."""
+
+    def __init__(self, count: int) -> None:
+        self.held = [
+            make_record(
+                "query" if number % 2 else "verify", at=NOON + timedelta(minutes=number),
+                actor="departments/a/systems/s", facts={"n": number}, commitments={},
+            ).leaf
+            for number in range(count)
+        ]  # fmt: skip
+
+    async def _entries(self, start: int, count: int) -> Any:
+        part = self.held[start : start + min(count, 100)]  # a node may give fewer than asked
+        return type("Answer", (), {"leaves": part, "size": len(self.held)})()
+
+
+def test_a_time_is_found_by_halving_and_a_search_goes_on():
+    log = Entries(500)
+    for wanted in (0, 1, 250, 499):
+        at = NOON + timedelta(minutes=wanted)
+        assert asyncio.run(log.first_since(at)) == wanted
+    assert asyncio.run(log.first_since(NOON + timedelta(days=9))) == 500
+    found = asyncio.run(log.search(Wanted(kind="query")))
+    assert [one.index for one in found.records[:2]] == [499, 497]
+    assert (len(found.records), found.reached) == (50, 401)
+    more = asyncio.run(log.search(Wanted(kind="query"), found.reached))
+    assert more.records[0].index == 399
+    assert asyncio.run(log.search(Wanted(text="nowhere"))).reached == 0
+
+
+def test_the_picture_has_a_title_a_description_and_a_bar_for_each_step():
+    now = datetime(2026, 11, 2, tzinfo=UTC)
+    points = [
+        Point(at=now, calls=10, refused=2, median_ms=1, p95_ms=5),
+        Point(at=now + timedelta(hours=1)),
+        Point(at=now + timedelta(hours=2), calls=3, p95_ms=700),
+    ]
+    drawn = ElementTree.fromstring(  # noqa: S314  # of our own
+        traffic.picture(points, title="a < b", description="said", words=("calls", "", "ms"))
+    )
+    space = "{http://www.w3.org/2000/svg}"
+    assert drawn.find(f"{space}title").text == "a < b"
+    kinds = [one.get("class") for one in drawn.iter(f"{space}rect")]
+    assert kinds == ["chart-calls", "chart-bad", "chart-calls"]
+    assert len(list(drawn.iter(f"{space}circle"))) == 2
+    assert traffic.picture([], title="", description="", words=("", "", "")).startswith("<svg")

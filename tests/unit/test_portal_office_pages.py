@@ -1,0 +1,187 @@
+"""The office's pages in states that no journey of the tests reaches."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import Response
+
+from exchange.v1 import catalog_pb2, deadlines_pb2, grants_pb2, systems_pb2
+from portal.office import granting, overview, showing, systems, terms, words
+from portal.office.trust import _PURPOSES
+from portal.sessions.keeping import Person
+from runtime.errors import FieldViolation, InvalidArgument
+from runtime.identity import Credentials, Role
+from seal.v1 import trust_pb2
+
+POLICE, WORK = "departments/public-security", "departments/human-resources"
+NAMES = {POLICE: "示范县公安局", WORK: "示范县人力资源和社会保障局"}
+RESOURCE = catalog_pb2.DataResource(
+    name=f"{POLICE}/resources/population",
+    display_name="人口基础信息",
+    items=[catalog_pb2.DataItem(code="name", display_name="姓名", personal=True)],
+)
+
+
+class Asked:
+    """What a page asks, answered from here."""
+
+    def __init__(self, role: Role = Role.ADMINISTRATOR) -> None:
+        self.person = Person(
+            account="accounts/x",
+            display_name="某甲",
+            system=f"{POLICE}/systems/person-x",
+            roles=frozenset({role}),
+            holder_code="",
+            form_token="t",
+            ends=time.time() + 60,
+            used=time.time(),
+            credentials=Credentials(authority=b"", certificate=b"", key=b""),
+        )
+
+    async def departments(self) -> dict[str, str]:
+        return NAMES
+
+
+def shown(template: str, *, role: Role = Role.ADMINISTRATOR, lang: str = "zh", **facts: Any) -> str:
+    ask = Asked(role)
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/office/x",
+        "headers": [],
+        "query_string": f"lang={lang}".encode(),
+        "tongban.person": ask.person,
+    }
+    answer: Response = asyncio.run(
+        showing.show(Request(scope), ask, template, **facts)  # type: ignore[arg-type]
+    )
+    return bytes(answer.body).decode()
+
+
+def request(state: int, **more: Any) -> dict[str, Any]:
+    held = grants_pb2.AccessRequest(
+        name=f"{WORK}/accessRequests/one",
+        resource=RESOURCE.name,
+        items=["name"],
+        operations=[grants_pb2.OPERATION_QUERY],
+        purpose="核实",
+        state=grants_pb2.AccessRequestState.ValueType(state),
+        cross_region=True,
+        proposal=grants_pb2.GrantTerms(items=[grants_pb2.GrantedItem(item="name", mask=2)]),
+    )
+    held.proposal.end_time.FromDatetime(datetime(2026, 12, 31, 16, tzinfo=UTC))
+    facts = {
+        "held": held,
+        "resource": RESOURCE,
+        "labels": granting.labels_of(RESOURCE),
+        "sensitivities": granting.sensitivities_of(RESOURCE),
+        "titles": {},
+        "clocks": [],
+        "at": datetime(2026, 1, 5, tzinfo=UTC),
+        "is_open": True,
+        "awaits": state == grants_pb2.ACCESS_REQUEST_STATE_AWAITING_AUTHORITY,
+        "decides": False,
+        "asks": False,
+        "proposal": terms.proposed(held.proposal),
+        "wanted": terms.asked_for(held),
+        "seen": None,
+        "typed": {},
+        "request_id": "r",
+    }
+    return facts | more
+
+
+AWAITING = grants_pb2.ACCESS_REQUEST_STATE_AWAITING_AUTHORITY
+PENDING = grants_pb2.ACCESS_REQUEST_STATE_PENDING
+
+
+def test_the_authority_agrees_to_what_the_source_proposes() -> None:
+    page = shown("request", **request(AWAITING))
+    assert "数源部门拟授权" in page
+    assert "仅首字" in page
+    assert "2026-12-31" in page
+    assert "/office/requests/human-resources/one/endorse" in page
+    assert "预览对方所见" not in page
+
+
+@pytest.mark.parametrize(
+    ("role", "more"),
+    [
+        (Role.AUDITOR, {"decides": True}),
+        (Role.ADMINISTRATOR, {"decides": True, "asks": True}),  # nobody decides on their own
+        (Role.ADMINISTRATOR, {"decides": True, "is_open": False}),
+    ],
+)
+def test_who_does_not_decide_sees_no_form(role: Role, more: dict[str, Any]) -> None:
+    page = shown("request", role=role, **request(PENDING, **more))
+    assert "<form class" not in page.partition("<main")[2]
+    assert "/refuse" not in page
+
+
+def test_who_decides_instead_is_told() -> None:
+    page = shown("request", lang="en", **request(PENDING))
+    assert "decide this, and of departments above it" in page
+    assert "/refuse" not in page
+
+
+def test_a_refusal_names_the_fields_as_the_form_does() -> None:
+    violations = [FieldViolation("items[0].mask", "x"), FieldViolation("end_time", "y")]
+    error = InvalidArgument("correct the fields listed", violations=violations)
+    facts = request(PENDING, decides=True)
+    page = shown("request", error=error, **facts)
+    assert "请更正：信息项、截止日期" in page
+    assert 'aria-invalid="true"' in page
+
+
+def test_a_trust_list_says_for_what_and_until_when() -> None:
+    anchor = trust_pb2.RecognisedAnchor(
+        subject="CN=示范市", sha256="ab" * 32, purposes=[trust_pb2.TRUST_PURPOSE_SIGNER]
+    )
+    one = trust_pb2.Authority(
+        name="authorities/shifan-city",
+        state=trust_pb2.AUTHORITY_STATE_RECOGNISED,
+        terms=trust_pb2.AuthorityTerms(display_name="示范市", legal_basis="互认协议"),
+    )
+    facts = {
+        "authorities": [(one, [(anchor, datetime(2030, 1, 1, tzinfo=UTC))])],
+        "purposes": _PURPOSES,
+        "following": "",
+    }
+    page = shown("authorities", **facts)
+    for said in ("示范市", "签章者", "2030-01-01", "已认可", "互认协议"):
+        assert said in page
+
+
+def test_a_certificate_that_ends_soon_or_is_gone_is_told() -> None:
+    soon = systems_pb2.EnrolledSystem(name=f"{WORK}/systems/a", days_left=7)
+    soon.certificate.roles.append("department")
+    gone = systems_pb2.EnrolledSystem(name=f"{WORK}/systems/b")
+    assert systems._state(soon)[0] == "amber"
+    assert systems._state(gone)[0] == "red"
+    facts = {"deadlines": [], "overdue": 2, "running": 0, "soon": overview.SOON, "following": ""}
+    page = shown("overview", ending=[soon, gone], **facts)
+    for said in ("剩余 7 天", "无有效证书", "项已逾期", "没有待办事项"):
+        assert said in page
+
+
+def test_a_share_is_of_what_was_due() -> None:
+    assert overview._share([3, 9, 1, 0]) == 75
+    assert overview._share([0, 9, 0, 0]) == 0
+
+
+def test_every_word_of_the_services_has_one_of_the_pages() -> None:
+    for enum, said in (
+        (grants_pb2.AccessRequestState, words.REQUESTS),
+        (grants_pb2.Operation, words.OPERATIONS),
+        (grants_pb2.RowTest, words.TESTS),
+        (trust_pb2.AuthorityState, words.AUTHORITIES),
+    ):
+        assert set(enum.values()) - {0} == set(said)
+    assert set(grants_pb2.Mask.values()) == set(words.MASKS) == set(terms.MASKS)
+    assert deadlines_pb2.DEADLINE_STATE_RUNNING in (1, 2)  # as the template has it

@@ -1,0 +1,117 @@
+"""Every page: nobody opens what is for others, and no form changes anything unasked."""
+
+import re
+
+import httpx
+import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+from starlette.routing import Route
+
+from accounts.v1 import accounts_pb2
+from portal.app import make_app
+from portal.node import NodeLink
+from portal.sessions.keeping import COOKIE, Sessions
+from portal.sessions.keys import SessionKey
+from portal.settings import LinkSettings
+from runtime.identity import Role
+
+#: For everybody, signed in or not; whatever else there is is for who is signed in.
+OPEN = {
+    "/",
+    "/sign-in",
+    "/sign-in/passkey",
+    "/sign-in/passkey/options",
+    "/sign-in/platform",
+    "/sign-in/platform/answer",
+    "/sign-out",
+    "/enrol",
+    "/enrol/finish",
+}
+OPEN_BELOW = ("/verify", "/wallet", "/status/", "/static")
+ROLES = sorted(
+    role.value for role in (Role.DEPARTMENT, Role.ADMINISTRATOR, Role.AUDITOR, Role.COUNTER)
+)
+
+
+@pytest.fixture
+def app():
+    settings = LinkSettings(node="127.0.0.1:1", identity=None)
+    return make_app(NodeLink(settings), Sessions())
+
+
+def routes():
+    settings = LinkSettings(node="127.0.0.1:1", identity=None)
+    for route in make_app(NodeLink(settings), Sessions()).routes:
+        if isinstance(route, Route):
+            path = re.sub(
+                r"\{(\w+)(:\w+)?\}", lambda found: "1" if found[2] == ":int" else "x1", route.path
+            )
+            for method in route.methods or ():
+                if method in ("GET", "POST"):
+                    yield method, route.path, path
+
+
+def is_open(path: str) -> bool:
+    return path in OPEN or path.startswith(OPEN_BELOW)
+
+
+CLOSED = [(method, path) for method, pattern, path in routes() if not is_open(pattern)]
+
+
+def test_there_are_pages():
+    assert len(CLOSED) > 50
+
+
+@pytest.mark.parametrize(("method", "path"), CLOSED)
+async def test_who_is_not_signed_in_is_sent_to_sign_in(app, method, path):
+    async with asking(app) as asked:
+        answer = await asked.request(method, path)
+    assert answer.status_code == 303
+    assert answer.headers["Location"].startswith("/sign-in")
+
+
+@pytest.mark.parametrize("path", [path for method, path in CLOSED if method == "POST"])
+@pytest.mark.parametrize("token", [None, "x" * 43])
+@pytest.mark.parametrize("roles", [ROLES, ["applicant"]])
+async def test_a_form_without_the_sessions_token_is_refused(app, path, token, roles):
+    cookie = await signed_in(app, roles)
+    async with asking(app, cookie) as asked:
+        answer = await asked.post(path, data={"token": token} if token else {})
+    assert answer.status_code in (403, 404)  # 404: not a page of this role's
+    assert answer.status_code == 404 or "FORM_EXPIRED" in answer.text
+
+
+@pytest.mark.parametrize("path", [path for method, path in CLOSED if method == "POST"])
+async def test_each_form_is_somebodys(app, path):
+    """So that the test above does not pass by pages that nobody has."""
+    seen = []
+    for roles in (ROLES, ["applicant"]):
+        async with asking(app, await signed_in(app, roles)) as asked:
+            seen.append((await asked.post(path)).status_code)
+    assert 403 in seen
+
+
+def asking(app, cookie: str = "") -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(app)
+    headers = {"Cookie": f"{COOKIE}={cookie}"} if cookie else {}
+    return httpx.AsyncClient(transport=transport, base_url="https://pages.test", headers=headers)
+
+
+async def signed_in(app, roles: list[str]) -> str:
+    sessions = next(
+        one.kwargs["sessions"] for one in app.user_middleware if "sessions" in one.kwargs
+    )
+    app.state.node, app.state.sessions = None, sessions
+    begun = accounts_pb2.Session(
+        certificate=b"certificate",
+        account=accounts_pb2.Account(
+            name="accounts/a",
+            display_name="赵示例",
+            system="departments/x/systems/person-a",
+            roles=roles,
+        ),
+        holder_code="1" if roles == ["applicant"] else "",
+        expire_time=Timestamp(seconds=2**33),
+    )
+    cookie, _ = await sessions.begin(begun, SessionKey(), authority=b"authority")
+    return cookie

@@ -1,0 +1,162 @@
+"""What the verifier's pages decide by themselves: colours, bounds, and what is drawn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from exchange.v1 import audit_pb2
+from licenses.pages.showing import show
+from licenses.presentations.model import Refusal
+from licenses.v1 import licenses_pb2, verifying_pb2
+from licenses.verifying.model import Fault
+from portal.app import make_app
+from portal.node import NodeLink
+from portal.sessions.keeping import Sessions
+from portal.settings import LinkSettings
+from portal.verifier.coded import _MEANINGS, NO_LICENSE, answer_to_code, with_license
+from portal.verifier.limits import ASKED, IN_VAIN, Bucket, Visitors, place_of
+from portal.verifier.model import Light, answer_of
+from portal.verifier.pages import Verifying
+from portal.verifier.recorded import answer_to_record
+from runtime.errors import InvalidArgument, ResourceExhausted
+from seal.v1 import seal_pb2
+from tests.builders.ofd import plain_ofd
+from tests.builders.pdf import plain_pdf
+
+
+def response(reason: str = "", **more: object) -> verifying_pb2.VerifyLicenseResponse:
+    indication = seal_pb2.INDICATION_FAILED if reason else seal_pb2.INDICATION_PASSED
+    verdict = seal_pb2.Verdict(indication=indication, sub_indication=reason, summary="said",
+                               summary_zh="说明")  # fmt: skip
+    return verifying_pb2.VerifyLicenseResponse(verdict=verdict, **more)  # type: ignore[arg-type]
+
+
+def test_every_word_of_the_node_has_a_meaning() -> None:
+    said = {*map(str, Refusal), *map(str, Fault)}
+    assert said - set(_MEANINGS) - NO_LICENSE <= {"NO_MATCH", "NOT_IN_FORCE_THEN"}
+    assert not {light for light, _ in _MEANINGS.values()} & {Light.GREEN}
+    for reason in said:
+        answer = answer_to_code(response(reason), {}, english=False, card_seen=False)
+        assert answer.light is not Light.GREEN
+        assert not answer.advice
+
+
+def test_what_was_chosen_is_shown_under_its_name_in_reading_order() -> None:
+    found = response(
+        fields={"KZ_B": "2", "KZ_A": "1", "ZZ": "3"},
+        state=licenses_pb2.LICENSE_STATE_ACTIVE,
+        state_time=Timestamp(seconds=1_790_000_000),
+    )
+    names = {"KZ_A": ("First", "甲"), "KZ_B": ("Second", "乙")}
+    answer = answer_to_code(found, names, english=True, card_seen=False)
+    assert answer.light is Light.GREEN
+    assert [(one.name.en, one.value) for one in answer.shown] == [
+        ("First", "1"), ("Second", "2"), ("ZZ", "3"),
+    ]  # fmt: skip
+    assert answer.advice  # no card was seen
+    assert not answer_to_code(found, names, english=True, card_seen=True).advice
+    assert any(one.value.startswith("In force, since") for one in answer.facts)
+    assert answer.summary.en == "Said."
+
+
+def test_a_good_seal_does_not_make_an_ended_license_good() -> None:
+    passed = seal_pb2.INDICATION_PASSED
+    verdict = seal_pb2.Verdict(indication=passed, now=seal_pb2.Standing(indication=passed))
+    sealed = answer_of(verdict)
+    assert sealed.light is Light.GREEN
+    for reason, light in (
+        ("", Light.GREEN), ("LICENSE_REVOKED", Light.RED), ("LICENSE_SUSPENDED", Light.AMBER),
+        ("FILE_NOT_ISSUED", Light.RED), ("LICENSE_UNKNOWN", Light.GREEN),
+    ):  # fmt: skip
+        assert with_license(sealed, response(reason), english=False, asked=False).light is light
+    said = response(endorsement=verifying_pb2.CopyEndorsement(purpose="办理贷款"))
+    copy = with_license(sealed, said, english=False, asked=False)
+    assert (copy.light, copy.facts[0].value) == (Light.AMBER, "办理贷款")
+    assert with_license(sealed, said, english=False, asked=True).light is Light.GREEN
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "light"), [("PP", Light.GREEN), ("PI", Light.AMBER), ("IF", Light.RED)]
+)
+def test_a_record_is_as_good_as_its_worst_check(outcomes: str, light: Light) -> None:
+    words = {"P": "PASSED", "I": "INDETERMINATE", "F": "FAILED"}
+    checks = [
+        audit_pb2.RecordCheck(
+            name=f"opening:{place}",
+            outcome=audit_pb2.RecordOutcome.Value(f"RECORD_OUTCOME_{words[one]}"),
+        )
+        for place, one in enumerate(outcomes)
+    ]
+    leaves = [b'{"kind":"query","time":"2026-11-22T00:00:00.000000Z","actor":"a"}', b"[]", b"x"]
+    found = audit_pb2.VerifySavedRecordResponse(
+        format="tongban-receipt/v1", checks=checks, leaves=leaves
+    )
+    answer = answer_to_record(found, english=False)
+    assert answer.light is light
+    assert answer.checks[0].title.zh.endswith("（0）")
+    assert [one.value for one in answer.facts] == ["查询数据 · a"]
+
+
+def test_one_visitor_does_not_keep_the_others_waiting() -> None:
+    now = [0.0]
+    bucket = Bucket((2, 10.0), lambda: now[0])
+    for _ in range(2):
+        bucket.check("a")
+        bucket.count("a")
+    with pytest.raises(ResourceExhausted) as error:
+        bucket.check("a")
+    assert error.value.reason == "TOO_MANY_VERIFICATIONS"
+    bucket.check("b")
+    now[0] = 10.0
+    bucket.check("a")
+    visitors = Visitors()
+    for _ in range(IN_VAIN[0]):
+        visitors.begin("198.51.100.7", code=True)
+        visitors.in_vain("198.51.100.7")
+    with pytest.raises(ResourceExhausted):
+        visitors.begin("198.51.100.7", code=True)
+    visitors.begin("198.51.100.7")  # a file is no guess
+    assert IN_VAIN[0] < ASKED[0]
+    assert place_of("2001:db8:1:2:3::4") == place_of("2001:db8:1:2::5") == "2001:db8:1:2::/64"
+    assert place_of("198.51.100.7") == "198.51.100.7"
+    assert place_of("") == ""
+
+
+def test_a_first_page_is_drawn_or_it_is_said_why_not() -> None:
+    for document in (plain_ofd(), plain_pdf()):
+        pages, picture = show(document)
+        assert pages == 1
+        assert picture.startswith(b"\x89PNG")
+    for data, reason in (
+        (b"%PDF-1.7\nnothing", "PDF_UNREADABLE"),
+        (b"PK\x03\x04nothing", "OFD_UNREADABLE"),
+        (b"eyJ0", "PICTURE_NONE"),
+        (b"PK\x03\x04" + b"\0" * 26 + b"mimetypeapplication/vnd.etsi.asic-e+zip", "PICTURE_NONE"),
+    ):
+        with pytest.raises(InvalidArgument) as error:
+            show(data)
+        assert error.value.reason == reason
+
+
+async def test_a_refused_form_keeps_what_was_typed_and_marks_the_field() -> None:
+    settings = LinkSettings(node="127.0.0.1:1", identity=Path())
+    app = make_app(NodeLink(settings), Sessions())
+    app.state.verifying = Verifying(NodeLink(settings))
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="https://pages.test") as asked:
+        empty = await asked.get("/verify")
+        assert empty.status_code == 200
+        assert "aria-invalid" not in empty.text
+        for code, told in (("no code", "26"), ("1.2.156.3005.2.1", "抄录"), ("", "扫描二维码")):
+            answer = await asked.post("/verify/code", data={"code": code, "purpose": "租房"})
+            assert answer.status_code == 422
+            assert told in answer.text
+            assert f'value="{code}"' in answer.text
+            assert 'value="租房"' in answer.text
+            assert answer.text.count("aria-invalid") == 1
+        large = await asked.post("/verify/code", data={"code": "x" * (2 << 20)})
+        assert large.status_code == 413
