@@ -14,8 +14,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlmodel import Session
-
 from licenses import store as licenses
 from licenses.accesses import store as accesses
 from licenses.copies import store
@@ -25,6 +23,7 @@ from licenses.held import is_delegation_open, is_holder
 from licenses.holder_index import HolderIndex
 from licenses.holders import check_identified
 from licenses.model import License
+from licenses.store import Reads
 from runtime import names
 from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork
@@ -176,7 +175,7 @@ class KeptCopies:
             return is_delegation_open(session, copy.delegation, now)
 
 
-def _own(session: Session, copy_id: str, holder_code: str) -> tuple[EndorsedCopy, License]:
+def _own(session: Reads, copy_id: str, holder_code: str) -> tuple[EndorsedCopy, License]:
     """A holder's copy that is kept, with its license. Raises NotFound (COPY_NOT_FOUND)."""
     copy = store.of_id(session, copy_id)
     license_ = copy and licenses.license_by_id(session, copy.license_id)
