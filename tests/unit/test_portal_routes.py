@@ -46,7 +46,7 @@ def routes():
             path = re.sub(
                 r"\{(\w+)(:\w+)?\}", lambda found: "1" if found[2] == ":int" else "x1", route.path
             )
-            for method in route.methods or ():
+            for method in sorted(route.methods or ()):
                 if method in ("GET", "POST"):
                     yield method, route.path, path
 
