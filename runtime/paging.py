@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from runtime.errors import FieldViolation, InvalidArgument
@@ -64,11 +64,11 @@ def moment_of(token: str) -> tuple[datetime, str] | None:
     text, _, last = last_of(token).partition(" ")
     try:
         at = datetime.fromisoformat(text)
-    except ValueError:
+        if at.tzinfo is None:
+            raise bad_token()
+        return at.astimezone(UTC), last
+    except (ValueError, OverflowError):  # a day before the first one, seen from Greenwich
         raise bad_token() from None
-    if at.tzinfo is None:
-        raise bad_token()
-    return at, last
 
 
 def bad_token() -> InvalidArgument:

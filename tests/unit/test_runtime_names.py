@@ -67,6 +67,17 @@ def test_any_text_is_a_token_or_refused(text):
         assert error.reason == "BAD_PAGE_TOKEN"
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["x", "1111 a", "2026-01-05 a", "0001-01-01T00:00:00+14:00 a", "9999-12-31T23:59:59-14:00 a"],
+    ids=["word", "number", "no zone", "before the first day", "after the last"],
+)
+def test_a_token_of_a_moment_that_is_none_is_refused(text):
+    with pytest.raises(InvalidArgument) as refused:
+        paging.moment_of(paging.token_after(text))
+    assert refused.value.reason == "BAD_PAGE_TOKEN"
+
+
 def test_page_sizes_are_bounded():
     assert paging.page_size(0) == 100
     assert paging.page_size(5000) == 1000
