@@ -8,13 +8,13 @@ from typing import TypeVar
 from google.protobuf.message import Message
 
 from accounts.acts.model import ActKind, AskedAct
-from accounts.acts.service import Acts, kind_of, place_of
+from accounts.acts.service import Acts, kind_of
 from accounts.lanes import Lane
 from accounts.v1 import accounts_pb2 as pb
 from accounts.wire import stamp
 from runtime.database import Database, UnitOfWork
 from runtime.identity import Role
-from runtime.paging import page_size, token_after
+from runtime.paging import page_size, token_after_moment
 from runtime.rpc import Call
 
 _ADMINISTRATORS = frozenset({Role.ADMINISTRATOR})
@@ -84,9 +84,10 @@ class ActsRpc:
         found = self._acts.page(
             call.principal, size=size, token=request.page_token, open_only=not request.show_decided
         )
+        last = found[size - 1] if len(found) > size else None
         return pb.ListAskedActsResponse(
             acts=[self.to_act(one) for one in found[:size]],
-            next_page_token=token_after(place_of(found[size - 1])) if len(found) > size else "",
+            next_page_token=token_after_moment(last.ask_time, last.id) if last else "",
         )
 
     async def ConfirmAct(  # noqa: N802

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Final
 
 from accounts import store as accounts
@@ -28,7 +27,7 @@ from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork
 from runtime.errors import AlreadyExists, InvalidArgument, NotFound
 from runtime.identity import PERSON, Principal, Role
-from runtime.paging import bad_token, last_of
+from runtime.paging import moment_of
 from runtime.records import Value, make_record
 
 #: What an act of each kind is about.
@@ -143,7 +142,7 @@ class Acts:
                 session,
                 departments=departments,
                 open_at=self._clock.now() if open_only else None,
-                before=_place_of(token),
+                before=moment_of(token),
                 limit=size + 1,
             )
         return [self._act(row) for row in rows]
@@ -228,22 +227,6 @@ class Acts:
             decided_by=row.decided_by,
             decide_time=row.decide_time,
         )
-
-
-def place_of(asked: AskedAct) -> str:
-    """Where a page ends that ends with an act."""
-    return f"{round(asked.ask_time.timestamp() * 1e6)} {asked.id}"
-
-
-def _place_of(token: str) -> tuple[datetime, str] | None:
-    text = last_of(token)
-    if not text:
-        return None
-    micros, _, act_id = text.partition(" ")
-    if not (micros.isascii() and micros.isdigit() and len(micros) <= 17) or len(act_id) > 16:
-        raise bad_token()
-    seconds, rest = divmod(int(micros), 1_000_000)
-    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest), act_id
 
 
 def kind_of(number_name: str) -> ActKind:

@@ -5,7 +5,6 @@ from datetime import timedelta
 import pytest
 
 from accounts.acts.model import WAITS, ActKind, ActState
-from accounts.acts.service import place_of
 from accounts.model import AccountState
 from runtime.errors import (
     AlreadyExists,
@@ -16,7 +15,7 @@ from runtime.errors import (
     Unauthenticated,
 )
 from runtime.identity import Principal, Role
-from runtime.paging import token_after
+from runtime.paging import token_after, token_after_moment
 from tests.builders.accounts import Office, office
 
 HEALTH, CLINIC, POLICE = "departments/health", "departments/clinic", "departments/police"
@@ -149,7 +148,12 @@ def test_acts_are_listed_by_pages_to_who_decides_them(held):
     page = held.server.acts.page
     found = page(admin(POLICE), size=2, token="", open_only=True)
     assert [one.name for one in found] == names[::-1]
-    rest = page(admin(OFFICE), size=2, token=token_after(place_of(found[1])), open_only=True)
+    rest = page(
+        admin(OFFICE),
+        size=2,
+        token=token_after_moment(found[1].ask_time, found[1].id),
+        open_only=True,
+    )
     assert [one.name for one in rest] == names[:1]
     assert page(admin(HEALTH), size=9, token="", open_only=True) == []
     assert len(page(admin(HEALTH, "x", Role.AUDITOR), size=9, token="", open_only=True)) == 3
