@@ -9,6 +9,7 @@ from exchange.grants import reviewing
 from exchange.grants.deciding import NO_REVIEW, Review
 from runtime import names
 from runtime.database import UnitOfWork
+from runtime.identity import Principal, Role
 
 
 def above(work: UnitOfWork, source: str) -> frozenset[str]:
@@ -29,6 +30,15 @@ def keeps(work: UnitOfWork, department: str, source: str, *, office: str) -> boo
     if department == source:
         return False
     return department == office or department in registering.names_above(work, source)
+
+
+def may_keep(work: UnitOfWork, principal: Principal, department: str, *, office: str) -> bool:
+    """Whether the caller may change a department's directory: its own people, or as `keeps`."""
+    if principal.department == department:
+        return principal.has(Role.DEPARTMENT) or principal.has(Role.ADMINISTRATOR)
+    return principal.has(Role.ADMINISTRATOR) and keeps(
+        work, principal.department, department, office=office
+    )
 
 
 def review(work: UnitOfWork, consumer: str, resource: str) -> Review:

@@ -137,13 +137,8 @@ class Measuring:
         return held, disagreements
 
     def _may_see(self, work: UnitOfWork, principal: Principal, source: str) -> bool:
-        if principal.has(Role.AUDITOR):
-            return True
-        own = principal.department
-        if own == source:
-            return principal.has(Role.DEPARTMENT) or principal.has(Role.ADMINISTRATOR)
-        return principal.has(Role.ADMINISTRATOR) and standing.keeps(
-            work, own, source, office=self._office
+        return principal.has(Role.AUDITOR) or standing.may_keep(
+            work, principal, source, office=self._office
         )
 
     def _disagreements(self, work: UnitOfWork, resource: DataResource) -> list[Disagreement]:

@@ -111,13 +111,7 @@ class Syncing:
         return run
 
     def _keeps(self, work: UnitOfWork, principal: Principal, department: str) -> bool:
-        """Whether the caller may change the department's directory."""
-        own = principal.department
-        if own == department:
-            return principal.has(Role.DEPARTMENT) or principal.has(Role.ADMINISTRATOR)
-        return principal.has(Role.ADMINISTRATOR) and standing.keeps(
-            work, own, department, office=self._office
-        )
+        return standing.may_keep(work, principal, department, office=self._office)
 
     def _sees(self, work: UnitOfWork, principal: Principal, department: str) -> bool:
         return principal.has(Role.AUDITOR) or self._keeps(work, principal, department)
