@@ -27,7 +27,6 @@ from runtime import status
 from runtime.errors import Aborted, DomainError, FailedPrecondition, Unavailable
 
 WRONG_SEQUENCE = 10071
-NO_STREAM = 10059
 LEAST_REST, GREATEST_REST = 0.5, 30.0  # seconds
 CONNECT_SECONDS = 5
 STORED_SECONDS = 30.0

@@ -32,7 +32,6 @@ from tongban.console import (
 from tongban.files import read_file
 
 REVIEWS = {"cross_region": pb.REVIEW_WHEN_CROSS_REGION, "cross_level": pb.REVIEW_WHEN_CROSS_LEVEL}
-REVIEW_WORDS = {number: text for text, number in REVIEWS.items()}
 GREATEST_FILE = 1024 * 1024
 File = Annotated[Path, typer.Argument(help="A TOML file.")]
 
