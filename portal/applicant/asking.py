@@ -24,8 +24,8 @@ from licenses.v1 import (
     presentations_pb2_grpc,
     verifying_pb2_grpc,
 )
+from portal import catalog
 from portal.applicant.words import FIELDS, TECHNICAL
-from portal.departments import display_names
 from portal.node import PART, told
 from portal.sessions.keeping import Person
 from runtime.errors import NotFound
@@ -136,14 +136,7 @@ class Asking:
 
     async def titles(self, names: Iterable[str]) -> Mapping[str, str]:
         """What people call resources and service items."""
-        wanted = sorted({one for one in names if one})
-        if not wanted:
-            return {}
-        asked = catalog_pb2.GetTitlesRequest(names=wanted[:1000])
-        found: Mapping[str, str] = (
-            await told(self.catalog.GetTitles(asked, timeout=SECONDS))
-        ).titles
-        return found
+        return await catalog.titles(self.catalog, names)
 
     async def items(self, resources: Iterable[str]) -> dict[tuple[str, str], str]:
         """Of resources that a page names, what people call their items."""
@@ -158,10 +151,7 @@ class Asking:
 
     async def resource(self, name: str) -> catalog_pb2.DataResource:
         """A resource of the catalog. Raises NotFound."""
-        asked = catalog_pb2.GetDataResourceRequest(name=name)
-        answer = await told(self.catalog.GetDataResource(asked, timeout=SECONDS))
-        resource: catalog_pb2.DataResource = answer.resource
-        return resource
+        return await catalog.resource(self.catalog, name)
 
     async def lasts(self) -> None:
         """Whether the node still knows the session. Raises as every call, where it does not."""
@@ -170,7 +160,7 @@ class Asking:
 
     async def departments(self) -> dict[str, str]:
         """What departments are called."""
-        return await display_names(self.catalog)
+        return await catalog.display_names(self.catalog)
 
 
 async def in_parts(document: bytes) -> AsyncIterator[bytes]:

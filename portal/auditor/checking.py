@@ -23,7 +23,7 @@ from portal.auditor.evidence import GREATEST_DOCUMENT, bundle_of
 from portal.auditor.log import Log, read
 from portal.auditor.verifying import Work, Works
 from portal.auditor.words import KINDS, OUTCOMES, SIDES, WORKS
-from portal.departments import display_names
+from portal.catalog import display_names
 from portal.pages import language_of, page, sayer
 from portal.sessions.access import for_roles, form_of, one
 from portal.sessions.keeping import Person

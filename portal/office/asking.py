@@ -26,6 +26,7 @@ from exchange.v1 import (
     systems_pb2_grpc,
 )
 from licenses.v1 import materials_pb2_grpc
+from portal import catalog
 from portal.node import told
 from portal.sessions.keeping import Person
 from seal.v1 import seal_pb2_grpc, trust_pb2_grpc
@@ -106,40 +107,20 @@ class Asking:
     async def all_departments(self) -> dict[str, catalog_pb2.Department]:
         """The departments, by name; asked once for a page."""
         if self._departments is None:
-            self._departments = asyncio.ensure_future(self._read_departments())
+            self._departments = asyncio.ensure_future(catalog.departments(self.catalog))
         return await self._departments
 
     async def departments(self) -> dict[str, str]:
         """What departments are called, by name."""
         return {name: one.display_name for name, one in (await self.all_departments()).items()}
 
-    async def _read_departments(self) -> dict[str, catalog_pb2.Department]:
-        found, token = {}, ""
-        while True:
-            asked = catalog_pb2.ListDepartmentsRequest(page_size=GREATEST, page_token=token)
-            page = await self.tell(self.catalog.ListDepartments, asked)
-            found.update({one.name: one for one in page.departments})
-            token = page.next_page_token
-            if not token:
-                return found
-
     async def titles(self, names: Iterable[str]) -> Mapping[str, str]:
         """What resources and service items are called, by name."""
-        wanted = sorted({*names} - {""})[:GREATEST]
-        if not wanted:
-            return {}
-        asked = catalog_pb2.GetTitlesRequest(names=wanted)
-        answer = await self.tell(self.catalog.GetTitles, asked)
-        found: Mapping[str, str] = answer.titles
-        return found
+        return await catalog.titles(self.catalog, names)
 
     async def resource(self, name: str) -> catalog_pb2.DataResource:
         """One resource."""
-        asked = catalog_pb2.GetDataResourceRequest(name=name)
-        found: catalog_pb2.DataResource = (
-            await self.tell(self.catalog.GetDataResource, asked)
-        ).resource
-        return found
+        return await catalog.resource(self.catalog, name)
 
     async def deadlines(
         self, *, subject: str = "", late: bool = False, token: str = "", size: int = PAGE

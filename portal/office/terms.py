@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from typing import Final, TypeVar, cast
+from typing import Final, TypeVar
 
 from exchange.v1 import grants_pb2
 from portal.sessions.access import one
@@ -65,11 +65,6 @@ class Terms:
     def masks(self) -> dict[str, str]:
         """The words of masks by item code, as a form has them."""
         return {given.item: MASKS[given.mask] for given in self.items}
-
-    @property
-    def operation_words(self) -> set[str]:
-        """The words of operations, as a form has them."""
-        return {OPERATIONS[cast("grants_pb2.Operation.ValueType", n)] for n in self.operations}
 
     @property
     def filters(self) -> list[tuple[str, str, str]]:

@@ -19,6 +19,7 @@ from exchange.v1 import (
     syncing_pb2,
     syncing_pb2_grpc,
 )
+from portal import catalog
 from portal.node import told
 from portal.sessions.keeping import Person
 from portal.uploads import File
@@ -33,41 +34,28 @@ class Asking:
     def __init__(self, person: Person, node: str) -> None:
         channel = person.channel(node)
         self._department = person.department
-        self._catalog: Any = catalog_pb2_grpc.CatalogServiceStub(channel)
+        #: Its calls go through `told`.
+        self.catalog: Any = catalog_pb2_grpc.CatalogServiceStub(channel)
         self._corrections: Any = corrections_pb2_grpc.CorrectionServiceStub(channel)
         self._inquiries: Any = inquiries_pb2_grpc.InquiryServiceStub(channel)
         self._delivery: Any = delivery_pb2_grpc.DeliveryServiceStub(channel)
         self._quality: Any = quality_pb2_grpc.QualityServiceStub(channel)
         self._syncing: Any = syncing_pb2_grpc.SyncServiceStub(channel)
 
-    @property
-    def catalog(self) -> Any:
-        """The catalog's stub; its calls go through `told`."""
-        return self._catalog
-
     async def resources(self, token: str = "") -> Any:
         """A page of the department's own resources."""
         asked = catalog_pb2.ListDataResourcesRequest(
             parent=self._department, page_size=PAGE, page_token=token
         )
-        return await told(self._catalog.ListDataResources(asked, timeout=SECONDS))
+        return await told(self.catalog.ListDataResources(asked, timeout=SECONDS))
 
     async def titles(self, names: Iterable[str]) -> Mapping[str, str]:
         """What resources are called, by name."""
-        wanted = sorted({*names})
-        if not wanted:
-            return {}
-        asked = catalog_pb2.GetTitlesRequest(names=wanted)
-        answer = await told(self._catalog.GetTitles(asked, timeout=SECONDS))
-        found: Mapping[str, str] = answer.titles
-        return found
+        return await catalog.titles(self.catalog, names)
 
     async def resource(self, name: str) -> catalog_pb2.DataResource:
         """A resource."""
-        asked = catalog_pb2.GetDataResourceRequest(name=name)
-        answer = await told(self._catalog.GetDataResource(asked, timeout=SECONDS))
-        found: catalog_pb2.DataResource = answer.resource
-        return found
+        return await catalog.resource(self.catalog, name)
 
     async def corrections(self, token: str = "") -> Any:
         """A page of what is doubted, and of what the department itself doubted."""

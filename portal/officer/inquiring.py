@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from exchange.v1 import inquiries_pb2
-from portal.departments import display_names
+from portal.catalog import display_names
 from portal.officer.asking import Asking
 from portal.officer.words import INQUIRIES, time_left
 from portal.pages import page

@@ -21,6 +21,7 @@ from exchange.v1 import catalog_pb2, syncing_pb2
 from flows import directory
 from flows.tables import Row
 from flows.telling import rows_of
+from portal import catalog
 from portal.node import told
 from portal.officer.asking import SECONDS, Asking
 from portal.officer.words import REJECTS
@@ -151,15 +152,8 @@ async def run_again(ask: Asking, found: syncing_pb2.SyncReject, rows: Sequence[R
 
     Raises InvalidArgument with the reason of the flow, and what the catalog refuses.
     """
-    departments = {}
-    token = ""
-    while True:
-        asked = catalog_pb2.ListDepartmentsRequest(page_size=1000, page_token=token)
-        answer = await told(ask.catalog.ListDepartments(asked, timeout=SECONDS))
-        departments.update({each.name.split("/")[1]: each for each in answer.departments})
-        token = answer.next_page_token
-        if not token:
-            break
+    registered = await catalog.departments(ask.catalog)
+    departments = {name.partition("/")[2]: one for name, one in registered.items()}
     is_item = "/serviceItems/" in found.entry
     reader = directory.read_service_items if is_item else directory.read_resources
     try:

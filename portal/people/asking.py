@@ -8,7 +8,7 @@ from typing import Any, Final
 from accounts.v1 import accounts_pb2 as pb
 from accounts.v1 import accounts_pb2_grpc
 from exchange.v1 import catalog_pb2_grpc, grants_pb2, grants_pb2_grpc
-from portal.departments import display_names
+from portal.catalog import display_names
 from portal.node import told
 from portal.sessions.keeping import Person
 
@@ -45,21 +45,6 @@ class Asking:
         """Ask that an account be ended."""
         asked = pb.DisableAccountRequest(name=name, reason=reason, request_id=str(uuid.uuid4()))
         await told(self._accounts.DisableAccount(asked, timeout=SECONDS))
-
-    async def ask_act(
-        self, kind: pb.ActKind.ValueType, subject: str, *, department: str, reason: str
-    ) -> pb.AskedAct:
-        """Ask for an act that takes two."""
-        asked = pb.AskActRequest(
-            kind=kind,
-            subject=subject,
-            department=department,
-            reason=reason,
-            request_id=str(uuid.uuid4()),
-        )
-        answer = await told(self._accounts.AskAct(asked, timeout=SECONDS))
-        found: pb.AskedAct = answer.act
-        return found
 
     async def acts(self, *, decided: bool = False, token: str = "", size: int = PAGE) -> Any:
         """A page of the acts that the person may decide."""
