@@ -7,20 +7,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from licenses.v1 import materials_pb2 as pb
 from tongban.client import Client
 from tongban.console import print_table, say
 
-FETCHED = frozenset(
-    (
-        pb.MATERIAL_SOURCE_HELD_AS_LICENSE,
-        pb.MATERIAL_SOURCE_OBTAINABLE_UNDER_GRANT,
-        pb.MATERIAL_SOURCE_VERIFIABLE,
-    )
-)
 _DISPOSITIONS = {
     pb.PROOF_DISPOSITION_ABOLISHED: ("abolished", "取消"),
     pb.PROOF_DISPOSITION_KEPT: ("kept", "保留"),
@@ -37,42 +30,28 @@ _REPLACEMENTS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """One service item."""
-
-    service_item: str
-    display_name: str
-    handled_at_once: bool
-    before: int
-    after: int
-    awaiting: int
-    abolished: int
-    filled: int
-    by_license: int
-    by_query: int
-    by_verification: int
-    materials: list[dict[str, Any]] = field(repr=False)
+_COUNTS = (
+    "before", "after", "awaiting", "abolished", "filled", "by_license", "by_query",
+    "by_verification",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """All lines, and all proofs."""
+    """All service items, and all proofs."""
 
-    lines: list[Line]
+    lines: list[pb.MaterialReport]
     proofs: list[dict[str, str]]
 
     @property
     def totals(self) -> Mapping[str, int]:
         """Sums over all items."""
-        keys = ("before", "after", "awaiting", "abolished", "filled", "by_license", "by_query",
-                "by_verification")  # fmt: skip
-        return {key: sum(getattr(one, key) for one in self.lines) for key in keys}
+        return {key: sum(getattr(one, key) for one in self.lines) for key in _COUNTS}
 
     def as_json(self) -> dict[str, Any]:
         """For programs."""
         return {
-            "service_items": [asdict(one) for one in self.lines],
+            "service_items": [_plainly(one) for one in self.lines],
             "totals": self.totals,
             "proofs": self.proofs,
             "proof_totals": Counter(one["disposition"] for one in self.proofs),
@@ -114,30 +93,46 @@ class Report:
         )  # fmt: skip
 
 
-def _cells(one: Line) -> tuple[object, ...]:
-    counts = (one.awaiting, one.abolished, one.filled, one.by_license, one.by_query,
-              one.by_verification)  # fmt: skip
+def _cells(one: pb.MaterialReport) -> tuple[object, ...]:
+    before, after, *counts = (getattr(one, key) for key in _COUNTS)
     at_once = say("yes", "是") if one.handled_at_once else ""
-    return one.display_name, one.before, one.after, *(count or "" for count in counts), at_once
+    return one.display_name, before, after, *(count or "" for count in counts), at_once
+
+
+def _plainly(one: pb.MaterialReport) -> dict[str, Any]:
+    """A service item for programs."""
+    return {
+        "service_item": one.service_item,
+        "display_name": one.display_name,
+        "handled_at_once": one.handled_at_once,
+        **{key: getattr(one, key) for key in _COUNTS},
+        "materials": [
+            {
+                "material": planned.display_name,
+                "source": pb.MaterialSource.Name(planned.source).removeprefix("MATERIAL_SOURCE_"),
+                "reason": planned.reason,
+            }
+            for planned in one.materials
+        ],
+    }
 
 
 def make(client: Client, parent: str) -> Report:
     """The report of a department's service items, or of all. Raises grpc.RpcError."""
-    lines, proofs = [], []
     request = pb.ReportMaterialsRequest(parent=parent)
-    for one in client.every(client.materials.ReportMaterials, request, "reports"):
-        lines.append(_line(one))
-        proofs += [
-            {
-                "service_item": one.service_item,
-                "item": one.display_name,
-                "proof": proof.display_name,
-                "disposition": _became(proof),
-                "legal_basis": proof.legal_basis,
-                "note": proof.note,
-            }
-            for proof in one.proofs
-        ]
+    lines = list(client.every(client.materials.ReportMaterials, request, "reports"))
+    proofs = [
+        {
+            "service_item": one.service_item,
+            "item": one.display_name,
+            "proof": proof.display_name,
+            "disposition": _became(proof),
+            "legal_basis": proof.legal_basis,
+            "note": proof.note,
+        }
+        for one in lines
+        for proof in one.proofs
+    ]
     return Report(lines=lines, proofs=proofs)
 
 
@@ -146,37 +141,3 @@ def _became(proof: pb.Proof) -> str:
     if proof.disposition != pb.PROOF_DISPOSITION_REPLACED:
         return _DISPOSITIONS[proof.disposition][0]
     return _REPLACEMENTS[proof.replaced_by][0]
-
-
-def _line(one: pb.MaterialReport) -> Line:
-    return Line(
-        service_item=one.service_item,
-        display_name=one.display_name,
-        handled_at_once=one.handled_at_once,
-        before=one.before,
-        after=one.after,
-        awaiting=one.awaiting,
-        abolished=one.abolished,
-        filled=one.filled,
-        by_license=one.by_license,
-        by_query=one.by_query,
-        by_verification=one.by_verification,
-        materials=[
-            {
-                "material": planned.display_name,
-                "source": pb.MaterialSource.Name(planned.source).removeprefix("MATERIAL_SOURCE_"),
-                "reason": planned.reason,
-            }
-            for planned in one.materials
-        ],
-    )
-
-
-def sources_of(one: pb.FormField) -> str:
-    """Where a field is filled from, for people."""
-    told = [
-        f"{source.license_type}#{source.key}" if source.license_type
-        else f"{source.resource}#{source.item}"
-        for source in one.sources
-    ]  # fmt: skip
-    return ", ".join(told) or say("entered", "填写")

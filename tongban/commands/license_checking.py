@@ -214,13 +214,7 @@ def copies(
     """
     with outcomes(as_json=as_json), Client(node, identity) as client:
         request = pb.ListEndorsedCopiesRequest(holder_code=holder_code, license=name)
-        found: list[pb.EndorsedCopy] = []
-        while True:
-            answer = client.copies.ListEndorsedCopies(request, timeout=client.timeout)
-            found += answer.copies
-            if not answer.next_page_token:
-                break
-            request.page_token = answer.next_page_token
+        found = list(client.every(client.copies.ListEndorsedCopies, request, "copies"))
         if as_json:
             print_json([plain(one) for one in found])
             return

@@ -84,13 +84,7 @@ def find(
                 reason="BAD_ARGUMENT",
                 message_zh="请给出 --identifier、--qr，或持证人姓名与号码",
             )
-        found: list[pb.FoundLicense] = []
-        while True:
-            answer = client.sharing.FindLicenses(request, timeout=client.timeout)
-            found += answer.licenses
-            if not answer.next_page_token:
-                break
-            request.page_token = answer.next_page_token
+        found = list(client.every(client.sharing.FindLicenses, request, "licenses"))
         if as_json:
             print_json([plain(one) for one in found])
             return

@@ -18,6 +18,7 @@ from tongban.commands.materials_shown import (
     print_collection,
     print_collections,
     print_plan,
+    sources_of,
 )
 from tongban.console import (
     DEFAULT_IDENTITY,
@@ -35,6 +36,14 @@ from tongban.console import (
 from tongban.files import write_file
 from tongban.typed_values import values_of
 
+#: What an applicant may agree to have fetched.
+_FETCHED = frozenset(
+    (
+        pb.MATERIAL_SOURCE_HELD_AS_LICENSE,
+        pb.MATERIAL_SOURCE_OBTAINABLE_UNDER_GRANT,
+        pb.MATERIAL_SOURCE_VERIFIABLE,
+    )
+)
 app = typer.Typer(
     no_args_is_help=True,
     help=with_example(
@@ -143,10 +152,7 @@ def show(
         print_table(
             say("Form", "表单"),
             (say("field", "字段"), say("name", "名称"), say("from", "来源")),
-            [
-                (one.code, one.display_name, materials_report.sources_of(one))
-                for one in found.fields
-            ],
+            [(one.code, one.display_name, sources_of(one)) for one in found.fields],
         )
         print_table(
             say("Rule of a decision at once", "秒批规则"),
@@ -285,9 +291,7 @@ def begin(
                 pb.PlanMaterialsRequest(service_item=service_item, holder_code=holder_code),
                 timeout=client.timeout,
             ).materials
-            materials = [
-                one.display_name for one in planned if one.source in materials_report.FETCHED
-            ]
+            materials = [one.display_name for one in planned if one.source in _FETCHED]
         begun = client.materials.BeginCollection(
             pb.BeginCollectionRequest(
                 service_item=service_item,

@@ -110,3 +110,13 @@ def print_collection(one: pb.Collection, as_json: bool) -> None:
                 for outcome in one.outcomes
             ],
         )  # fmt: skip
+
+
+def sources_of(one: pb.FormField) -> str:
+    """Where a field is filled from, for people."""
+    told = [
+        f"{source.license_type}#{source.key}" if source.license_type
+        else f"{source.resource}#{source.item}"
+        for source in one.sources
+    ]  # fmt: skip
+    return ", ".join(told) or say("entered", "填写")
