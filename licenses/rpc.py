@@ -9,21 +9,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from licenses import lifecycle
 from licenses.documents import MEDIA_TYPES
 from licenses.holders import HOLDERS
 from licenses.issuing import Issuing, Request
 from licenses.library.service import Library
-from licenses.model import Act, License, LicenseFormat
+from licenses.model import Act, License
 from licenses.neighbours import Neighbours
 from licenses.reading import Reading, check_own_department
 from licenses.succession import Successions, Wish
 from licenses.types.rpc import to_type
 from licenses.types.service import Types
 from licenses.v1 import licenses_pb2 as pb
-from licenses.wire import day_of, digest_of, holders_of, order_of, run_in, to_license, wrong
+from licenses.wire import (
+    day_of,
+    digest_of,
+    format_of,
+    holders_of,
+    order_of,
+    run_in,
+    to_license,
+    wrong,
+)
 from runtime.clock import Clock
 from runtime.database import Database
 from runtime.identity import Role
@@ -48,12 +57,6 @@ POLICY: Mapping[str, frozenset[Role]] = {
     "CorrectLicense": _ISSUERS,
     "RenewLicense": _ISSUERS,
     "TransferLicense": _ISSUERS,
-}
-_FORMATS: Final = {
-    pb.LICENSE_FORMAT_UNSPECIFIED: LicenseFormat.OFD,
-    pb.LICENSE_FORMAT_OFD: LicenseFormat.OFD,
-    pb.LICENSE_FORMAT_PDF: LicenseFormat.PDF,
-    pb.LICENSE_FORMAT_JWT: LicenseFormat.JWT,
 }
 _Changed = TypeVar(
     "_Changed",
@@ -285,9 +288,7 @@ class LicenseRpc:
         self, request: pb.GetLicenseDocumentRequest, call: Call
     ) -> pb.GetLicenseDocumentResponse:
         """See the proto."""
-        if request.format not in _FORMATS:
-            raise wrong("format", "not a format that is known")
-        form = _FORMATS[request.format]
+        form = format_of(request.format)
         data = self._reading.document(
             request.name,
             form,

@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from licenses.checks import Check
-from licenses.model import Holder, License, LicenseState, Order, Origin, Paper
+from licenses.model import Holder, License, LicenseFormat, LicenseState, Order, Origin, Paper
 from licenses.orders import holder_of
 from licenses.presentations.model import Outcome
 from licenses.types.model import LicenseType, TypeVersion
@@ -23,6 +23,13 @@ from runtime.errors import FieldViolation, InvalidArgument
 from seal.v1 import seal_pb2
 
 STATES: Final = {one: pb.LicenseState.Value(f"LICENSE_STATE_{one.name}") for one in LicenseState}
+FORMATS: Final = {
+    one: pb.LicenseFormat.Value(f"LICENSE_FORMAT_{one.name}") for one in LicenseFormat
+}
+_FORMS: Final[dict[int, LicenseFormat]] = {
+    pb.LICENSE_FORMAT_UNSPECIFIED: LicenseFormat.OFD,
+    **{number: one for one, number in FORMATS.items()},
+}
 _ORIGINS: Final = {
     Origin.NATIVE: pb.LICENSE_ORIGIN_NATIVE,
     Origin.PAPER: pb.LICENSE_ORIGIN_PAPER,
@@ -89,6 +96,24 @@ def day_of(text: str, field: str) -> date:
     if day.isoformat() != text or not 1800 <= day.year <= 2200:
         raise wrong(field, "not a date, YYYY-MM-DD")
     return day
+
+
+def time_of(request: Message, field: str) -> datetime | None:
+    """A time that a request gives, if it does. Raises InvalidArgument, BAD_ARGUMENT."""
+    if not request.HasField(field):
+        return None
+    stamp: Timestamp = getattr(request, field)
+    try:
+        return stamp.ToDatetime(UTC)
+    except (OverflowError, ValueError):
+        raise wrong(field, "not a time") from None
+
+
+def format_of(number: int) -> LicenseFormat:
+    """The form that is asked for, OFD where none is said. Raises InvalidArgument, BAD_ARGUMENT."""
+    if number not in _FORMS:
+        raise wrong("format", "not a format that is known")
+    return _FORMS[number]
 
 
 def wrong(field: str, description: str) -> InvalidArgument:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC
 from typing import Any, Final, TypeVar
 
 from google.protobuf.message import Message
@@ -19,7 +18,7 @@ from licenses.archiving.destroying import Guarding
 from licenses.archiving.model import Archive, ArchiveState, Retention
 from licenses.archiving.service import Archiving
 from licenses.v1 import archives_pb2 as pb
-from licenses.wire import run_in, to_time, wrong
+from licenses.wire import run_in, time_of, to_time, wrong
 from runtime.database import Database, UnitOfWork, check_request_id
 from runtime.identity import Role
 from runtime.paging import last_of, page_size, token_after
@@ -138,18 +137,12 @@ class ArchiveRpc:
     def ListArchives(self, request: pb.ListArchivesRequest, call: Call) -> pb.ListArchivesResponse:  # noqa: N802
         """See the proto."""
         size = page_size(request.page_size)
-        since = None
-        if request.HasField("not_checked_since"):
-            try:
-                since = request.not_checked_since.ToDatetime(UTC)
-            except (OverflowError, ValueError):
-                raise wrong("not_checked_since", "not a time") from None
         found = self._archiving.page(
             request.parent,
             call.principal,
             after=last_of(request.page_token),
             size=size,
-            since=since,
+            since=time_of(request, "not_checked_since"),
         )
         more = len(found) > size
         return pb.ListArchivesResponse(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 
 from licenses.delegations.model import Delegation
 from licenses.delegations.service import Delegating
 from licenses.holders import HOLDERS
 from licenses.v1 import delegations_pb2 as pb
-from licenses.wire import to_license, to_time, wrong
+from licenses.wire import time_of, to_license, to_time, wrong
 from runtime.clock import Clock
 from runtime.database import Database
 from runtime.identity import Role
@@ -36,13 +36,9 @@ class DelegationRpc:
         self, request: pb.CreateDelegationRequest, call: Call
     ) -> pb.CreateDelegationResponse:
         """See the proto."""
-        if not request.HasField("expire_time"):
+        until = time_of(request, "expire_time")
+        if until is None:
             raise wrong("expire_time", "required")
-        try:
-            until = request.expire_time.ToDatetime(UTC)
-        except (OverflowError, ValueError):
-            raise wrong("expire_time", "not a time") from None
-
         with self._database.unit_of_work() as work:
             return work.once(
                 call.principal.system,

@@ -7,22 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from typing import Final
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from licenses.documents import MEDIA_TYPES
-from licenses.model import License, LicenseFormat
+from licenses.model import License
 from licenses.presentations.rpc import to_receipt
 from licenses.sharing.model import STANDARD
 from licenses.sharing.service import Sharing
 from licenses.types.model import FieldKind, LicenseField, TypeVersion
-from licenses.v1 import licenses_pb2
 from licenses.v1 import sharing_pb2 as pb
 from licenses.verifying.rpc import to_answer
 from licenses.verifying.service import Verifying
-from licenses.wire import STATES, day_of, digest_of, run_in, to_time, wrong
+from licenses.wire import STATES, day_of, digest_of, format_of, run_in, time_of, to_time, wrong
 from runtime.identity import Role
 from runtime.paging import page_size, token_after
 from runtime.rpc import ANY_ROLE, Call
@@ -34,11 +30,6 @@ POLICY: Mapping[str, frozenset[Role]] = {
     "GetSharedFile": _DEPARTMENTS,
     "VerifyData": _DEPARTMENTS,
     "VerifyFile": _DEPARTMENTS,
-}
-_FORMATS: Final = {
-    licenses_pb2.LICENSE_FORMAT_UNSPECIFIED: LicenseFormat.OFD,
-    licenses_pb2.LICENSE_FORMAT_OFD: LicenseFormat.OFD,
-    licenses_pb2.LICENSE_FORMAT_PDF: LicenseFormat.PDF,
 }
 
 
@@ -118,15 +109,14 @@ class SharingRpc:
         self, request: pb.GetSharedFileRequest, call: Call
     ) -> pb.GetSharedFileResponse:
         """See the proto."""
-        if request.format not in _FORMATS:
-            raise wrong("format", "OFD or PDF")
+        form = format_of(request.format)
         copy, data = await run_in(
             self._making,
             lambda: self._sharing.fetch(
                 request.license_identifier,
                 reason=request.reason,
                 service_item=request.service_item,
-                form=_FORMATS[request.format],
+                form=form,
                 valid_to=day_of(request.valid_to, "valid_to") if request.valid_to else None,
                 request_id=request.request_id,
                 request_digest=digest_of(request),
@@ -159,7 +149,7 @@ class SharingRpc:
                     match.license_identifier,
                     dict(match.fields),
                     purpose=request.reason,
-                    as_of=_as_of(request.as_of if request.HasField("as_of") else None),
+                    as_of=time_of(request, "as_of"),
                     principal=call.principal,
                 )
             )
@@ -177,21 +167,12 @@ class SharingRpc:
                 *self._verifying.file(
                     request.document,
                     purpose=request.reason,
-                    as_of=_as_of(request.as_of if request.HasField("as_of") else None),
+                    as_of=time_of(request, "as_of"),
                     principal=call.principal,
                 )
             ),
         )
         return pb.VerifyFileResponse(answer=told)
-
-
-def _as_of(stamp: Timestamp | None) -> datetime | None:
-    if stamp is None:
-        return None
-    try:
-        return stamp.ToDatetime(UTC)
-    except (OverflowError, ValueError):
-        raise wrong("as_of", "not a time") from None
 
 
 def _to_found(one: License) -> pb.FoundLicense:

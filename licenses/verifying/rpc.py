@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Final
 
 from licenses.presentations.rpc import to_receipt, to_verification
@@ -19,7 +18,7 @@ from licenses.presentations.service import Presenting
 from licenses.v1 import verifying_pb2 as pb
 from licenses.verifying.model import Verified, check_card
 from licenses.verifying.service import Verifying
-from licenses.wire import STATES, run_in, to_time, verdict_of, wrong
+from licenses.wire import STATES, run_in, time_of, to_time, verdict_of, wrong
 from runtime.errors import PermissionDenied
 from runtime.identity import Principal, Role
 from runtime.records import SealedRecord
@@ -50,7 +49,7 @@ class VerifyingRpc:
         return await run_in(self._threads, lambda: self._verify(request, call))
 
     def _verify(self, request: pb.VerifyLicenseRequest, call: Call) -> pb.VerifyLicenseResponse:
-        subject, as_of = request.WhichOneof("subject"), _as_of(request)
+        subject, as_of = request.WhichOneof("subject"), time_of(request, "as_of")
         principal, is_visitor = _asking(call.principal)
         purpose, who = request.purpose, ""
         if is_visitor:
@@ -121,15 +120,6 @@ def _asking(caller: Principal) -> tuple[Principal, bool]:
     """Who verifies, and whether it is a visitor of the portal."""
     is_visitor = Role.PORTAL in caller.roles
     return (replace(caller, department="") if is_visitor else caller), is_visitor
-
-
-def _as_of(request: pb.VerifyLicenseRequest) -> datetime | None:
-    if not request.HasField("as_of"):
-        return None
-    try:
-        return request.as_of.ToDatetime(UTC)
-    except (OverflowError, ValueError):
-        raise wrong("as_of", "not a time") from None
 
 
 def to_answer(found: Verified, record: SealedRecord) -> pb.VerifyLicenseResponse:

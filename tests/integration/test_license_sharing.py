@@ -242,7 +242,7 @@ async def test_a_file_comes_as_a_copy_for_that_department(node: LicenseNode) -> 
     assert error.reason in ("BAD_LICENSE_IDENTIFIER", "LICENSE_NOT_FOUND")
     for changes, reason in (
         ({"valid_to": "2099-01-01"}, "BAD_COPY_END"),
-        ({"format": licenses_pb2.LICENSE_FORMAT_JWT}, "BAD_ARGUMENT"),
+        ({"format": licenses_pb2.LICENSE_FORMAT_JWT}, "BAD_COPY_FORM"),
         ({"request_id": ""}, "REQUEST_ID_REQUIRED"),
     ):
         error = await refused(fetched(node, (await issue(node)).license_identifier, **changes))
