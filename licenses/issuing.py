@@ -145,15 +145,13 @@ class Issuing:
             issuer = self._neighbours.issuer(department)
             check_issuer(order.type, department, issuer.credit_code)
             order = validate_order(order, date.fromisoformat(china_date(self._clock.now())))
+            page = page_of(self._types.version(order.type.id, order.type_version))
             if order.pictures:
-                kind = self._types.version(order.type.id, order.type_version)
-                order = with_pictures_for(order, page_of(kind))
+                order = with_pictures_for(order, page)
             with_seal = self._neighbours.seal_of(
                 department, seal, order.type.id, order.type.seal, self._clock.now()
             )
-            check_stamp(
-                page_of(self._types.version(order.type.id, order.type_version)), with_seal.ratio
-            )
+            check_stamp(page, with_seal.ratio)
             # 2. Reserve the serial and the identifier, with all that is needed to finish.
             try:
                 license_ = self._reserve(order, issuer, with_seal, request, succession)

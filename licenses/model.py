@@ -300,6 +300,15 @@ def has_begun(valid_from: date, now: datetime) -> bool:
     return china_date(now) >= valid_from.isoformat()
 
 
+def is_in_force(license_: License, now: datetime) -> bool:
+    """Whether a license is ACTIVE, begun and not over."""
+    return (
+        license_.state is LicenseState.ACTIVE
+        and has_begun(license_.valid_from, now)
+        and not is_expired(license_.valid_to, now)
+    )
+
+
 def is_expired(valid_to: date | None, now: datetime) -> bool:
     """Whether the last day is over in China."""
     return valid_to is not None and china_date(now) > valid_to.isoformat()

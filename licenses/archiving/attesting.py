@@ -30,7 +30,7 @@ _FORMS: Final = ("ofd", "pdf", "jwt")
 
 def kind_of(archive: Archive) -> str:
     """What a package of this archive is of."""
-    return "case" if archive.subject.startswith("collections/") else "license"
+    return "case" if archive.is_case else "license"
 
 
 def records(held: Package) -> dict[str, Mapping[str, Any]]:
@@ -92,7 +92,7 @@ def _strange(archive: Archive, held: Package) -> Iterator[str]:
     """Files whose record, or that themselves, are not what they must be."""
     found = records(held)
     first = _leaf(found.get("audit/1.json", {}))
-    case = kind_of(archive) == "case"
+    case = archive.is_case
     kind, fact = ("materials_collected", "collection") if case else ("license_issued", "license")
     if first.get("kind") != kind or first.get(fact) != archive.subject:
         yield "audit/1.json"

@@ -115,6 +115,11 @@ class Archive:
         return f"archives/{self.id}"
 
     @property
+    def is_case(self) -> bool:
+        """Whether it is of a case, and not of a license."""
+        return self.subject.startswith("collections/")
+
+    @property
     def passed(self) -> bool:
         """Whether it was checked and everything holds."""
         return bool(self.findings) and all(one.passed for one in self.findings)

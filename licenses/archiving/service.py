@@ -333,7 +333,7 @@ class Archiving:
             kind,
             at=now,
             actor=principal.system,
-            facts={"archive": name, "file": what, "sha256": hashlib.sha256(data).hexdigest()},
+            facts={"archive": name, "file": what, "sha256": told},
             commitments={"reason": reason.encode()},
         )
         with self._database.unit_of_work() as work:
@@ -348,7 +348,7 @@ class Archiving:
                     record=record,
                     fields=("*",),
                 )
-            if what == "package" and found.subject.startswith("collections/"):
+            if what == "package" and found.is_case:
                 case = found.subject.rpartition("/")[2]
                 if collections.collection(work.session, case) is not None:
                     look = Look(time=now, system=principal.system, kind=kind, purpose=reason)
@@ -371,7 +371,7 @@ def tells_of(held: Archive, standing: str, since: datetime | None) -> bool:
 
 def _shown(archive: Archive, data: bytes) -> list[str]:
     """Ids of the licenses whose files are in a package: whoever reads it looks at them."""
-    if not archive.subject.startswith("collections/"):
+    if not archive.is_case:
         return [archive.subject.rpartition("/")[2]]
     try:
         case = orjson.loads(package.read(data).files["case.json"])

@@ -51,9 +51,9 @@ from licenses.materials.model import (
     Planned,
     Result,
 )
-from licenses.materials.service import Materials, check_identified, in_force
+from licenses.materials.service import Materials, check_identified
 from licenses.materials.surroundings import Surroundings
-from licenses.model import License, LicenseFormat
+from licenses.model import License, LicenseFormat, is_in_force
 from licenses.texts import check_text
 from runtime import names
 from runtime.clock import Clock, china_date
@@ -319,7 +319,7 @@ class Collecting:
         return {
             one.name: one
             for one in found
-            if one is not None and in_force(one, now) and self._is_of(one, collection)
+            if one is not None and is_in_force(one, now) and self._is_of(one, collection)
         }
 
     def _is_of(self, license_: License, collection: Collection) -> bool:

@@ -21,11 +21,11 @@ from licenses.materials.model import Disposition, Handling, Item, Planned
 from licenses.materials.planning import CITIZEN, CREDIT, HeldLicense, Known
 from licenses.materials.reporting import Line, line_of
 from licenses.materials.surroundings import Surroundings
-from licenses.model import License, LicenseState, is_expired
+from licenses.model import License, is_in_force
 from licenses.texts import TEXT_LIMIT
 from licenses.types.service import Types
 from runtime import names
-from runtime.clock import Clock, china_date
+from runtime.clock import Clock
 from runtime.database import Database, UnitOfWork
 from runtime.errors import (
     Aborted,
@@ -287,12 +287,6 @@ class _Asked:
         self.grants = cache(around.grants)
 
 
-def in_force(one: License, now: datetime) -> bool:
-    """Whether a license is ACTIVE, begun and not over."""
-    begun = one.valid_from.isoformat() <= china_date(now)
-    return one.state is LicenseState.ACTIVE and begun and not is_expired(one.valid_to, now)
-
-
 def check_identified(principal: Principal, holder_code: str) -> None:
     """Raises InvalidArgument (BAD_HOLDER_CODE), PermissionDenied (APPLICANT_NOT_IDENTIFIED)."""
     if citizen_number_problem(holder_code) and credit_code_problem(holder_code):
@@ -312,7 +306,7 @@ def check_identified(principal: Principal, holder_code: str) -> None:
 
 def _held(one: License, now: datetime) -> HeldLicense:
     return HeldLicense(
-        name=one.name, type_name=f"licenseTypes/{one.type_id}", in_force=in_force(one, now)
+        name=one.name, type_name=f"licenseTypes/{one.type_id}", in_force=is_in_force(one, now)
     )
 
 
