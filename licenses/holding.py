@@ -130,7 +130,7 @@ class Holding:
         )
         server.add(
             verifying_pb2_grpc.add_CopyServiceServicer_to_server,
-            copies.CopyRpc(self._database, self.copies, self.kept_copies, self._clock, making),
+            copies.CopyRpc(self._database, self.copies, self.kept_copies, making),
             copies.POLICY,
         )
         server.add(

@@ -97,16 +97,18 @@ class KeptCopies:
                 license_id=license_.rpartition("/")[2],
                 before=before,
                 size=size + 1,
+                now=self._clock.now(),
             )
 
     def read(self, name: str, holder_code: str, *, principal: Principal) -> tuple[HeldCopy, bytes]:
         """A copy and its bytes. Raises NotFound (COPY_NOT_FOUND) and DataLoss."""
         ids = names.parse(names.COPY, name)
         check_identified(principal, holder_code, copy_not_found)
+        now, kind = self._clock.now(), "license_copy_read"
         with self._database.reading() as session:
             copy, license_ = _own(session, ids["copy"], holder_code)
+            found = _held(session, copy, license_, now)
         data = get_content(self._objects, place_of(copy.sha256, copy.form))
-        now, kind = self._clock.now(), "license_copy_read"
         record = make_record(
             kind,
             at=now,
@@ -131,7 +133,7 @@ class KeptCopies:
                 fields=("*",),
             )
             work.record(record)
-        return HeldCopy(copy=copy, license=license_.name, title=license_.metadata["ZZMC"]), data
+        return found, data
 
     def end(
         self, work: UnitOfWork, name: str, holder_code: str, *, principal: Principal
@@ -165,14 +167,16 @@ class KeptCopies:
                 record=record,
             )
             work.record(record)
-        return HeldCopy(copy=copy, license=license_.name, title=license_.metadata["ZZMC"])
+        return _held(work.session, copy, license_, now)
 
-    def stands(self, copy: EndorsedCopy, now: datetime) -> bool:
-        """Whether a copy still serves, as far as it and its delegation say."""
-        if not copy.is_open(now):
-            return False
-        with self._database.reading() as session:
-            return is_delegation_open(session, copy.delegation, now)
+
+def _held(session: Reads, copy: EndorsedCopy, license_: License, now: datetime) -> HeldCopy:
+    return HeldCopy(
+        copy=copy,
+        license=license_.name,
+        title=license_.metadata["ZZMC"],
+        stands=copy.is_open(now) and is_delegation_open(session, copy.delegation, now),
+    )
 
 
 def _own(session: Reads, copy_id: str, holder_code: str) -> tuple[EndorsedCopy, License]:

@@ -91,11 +91,15 @@ class Wish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldCopy:
-    """A copy as its license's holder sees it: with the license's name and what people call it."""
+    """A copy as its license's holder sees it: with the license's name and what people call it.
+
+    `stands`: whether it still serves now, as far as it and its delegation say.
+    """
 
     copy: EndorsedCopy
     license: str
     title: str
+    stands: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

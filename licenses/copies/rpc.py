@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
 
 from licenses.copies.keeping import KeptCopies
 from licenses.copies.model import HeldCopy
 from licenses.copies.service import Copies
 from licenses.documents import MEDIA_TYPES
 from licenses.holders import HOLDERS
-from licenses.model import LicenseFormat
-from licenses.v1 import licenses_pb2
 from licenses.v1 import verifying_pb2 as pb
-from licenses.wire import day_of, digest_of, run_in, to_time, wrong
-from runtime.clock import Clock
+from licenses.wire import FORMATS, day_of, digest_of, format_of, run_in, to_time
 from runtime.database import Database
 from runtime.identity import Role
 from runtime.paging import page_size, token_after_moment
@@ -27,12 +23,6 @@ POLICY: Mapping[str, frozenset[Role]] = {
     "GetEndorsedCopy": HOLDERS,
     "EndEndorsedCopy": HOLDERS,
 }
-_FORMATS: Final = {
-    licenses_pb2.LICENSE_FORMAT_UNSPECIFIED: LicenseFormat.OFD,
-    licenses_pb2.LICENSE_FORMAT_OFD: LicenseFormat.OFD,
-    licenses_pb2.LICENSE_FORMAT_PDF: LicenseFormat.PDF,
-    licenses_pb2.LICENSE_FORMAT_JWT: LicenseFormat.JWT,
-}
 
 
 class CopyRpc:
@@ -43,11 +33,9 @@ class CopyRpc:
         database: Database,
         copies: Copies,
         kept: KeptCopies,
-        clock: Clock,
         threads: ThreadPoolExecutor,
     ) -> None:
         self._database = database
-        self._clock = clock
         self._copies = copies
         self._kept = kept
         self._threads = threads
@@ -56,14 +44,13 @@ class CopyRpc:
         self, request: pb.MakeEndorsedCopyRequest, call: Call
     ) -> pb.MakeEndorsedCopyResponse:
         """See the proto."""
-        if request.format not in _FORMATS:
-            raise wrong("format", "not a format that is known")
+        form = format_of(request.format)
         copy, data = await run_in(
             self._threads,
             lambda: self._copies.make(
                 request.license,
                 request.holder_code,
-                form=_FORMATS[request.format],
+                form=form,
                 purpose=request.purpose,
                 receiver=request.receiver,
                 valid_to=day_of(request.valid_to, "valid_to"),
@@ -96,7 +83,7 @@ class CopyRpc:
         )
         last = found[size - 1].copy if len(found) > size else None
         return pb.ListEndorsedCopiesResponse(
-            copies=[self._to_copy(one) for one in found[:size]],
+            copies=[_to_copy(one) for one in found[:size]],
             next_page_token=token_after_moment(last.make_time, last.id) if last else "",
         )
 
@@ -106,7 +93,7 @@ class CopyRpc:
         """See the proto."""
         found, data = self._kept.read(request.name, request.holder_code, principal=call.principal)
         return pb.GetEndorsedCopyResponse(
-            copy=self._to_copy(found), document=data, media_type=MEDIA_TYPES[found.copy.form]
+            copy=_to_copy(found), document=data, media_type=MEDIA_TYPES[found.copy.form]
         )
 
     def EndEndorsedCopy(  # noqa: N802
@@ -121,7 +108,7 @@ class CopyRpc:
                 request.request_id,
                 pb.EndEndorsedCopyResponse,
                 lambda: pb.EndEndorsedCopyResponse(
-                    copy=self._to_copy(
+                    copy=_to_copy(
                         self._kept.end(
                             work, request.name, request.holder_code, principal=call.principal
                         )
@@ -129,23 +116,24 @@ class CopyRpc:
                 ),
             )
 
-    def _to_copy(self, found: HeldCopy) -> pb.EndorsedCopy:
-        copy, now = found.copy, self._clock.now()
-        return pb.EndorsedCopy(
-            name=copy.name,
-            license=found.license,
-            license_display_name=found.title,
-            format=next(of for of, form in _FORMATS.items() if of and form is copy.form),
-            purpose=copy.purpose,
-            receiver=copy.receiver,
-            valid_to=copy.valid_to.isoformat(),
-            make_time=to_time(copy.make_time),
-            sha256=copy.sha256,
-            original_sha256=copy.original_sha256,
-            open=self._kept.stands(copy, now),
-            delegation=f"delegations/{copy.delegation}" if copy.delegation else "",
-            shared=copy.shared,
-            receiver_department=copy.receiver_department,
-            service_item=copy.service_item,
-            end_time=to_time(copy.end_time) if copy.end_time else None,
-        )
+
+def _to_copy(found: HeldCopy) -> pb.EndorsedCopy:
+    copy = found.copy
+    return pb.EndorsedCopy(
+        name=copy.name,
+        license=found.license,
+        license_display_name=found.title,
+        format=FORMATS[copy.form],
+        purpose=copy.purpose,
+        receiver=copy.receiver,
+        valid_to=copy.valid_to.isoformat(),
+        make_time=to_time(copy.make_time),
+        sha256=copy.sha256,
+        original_sha256=copy.original_sha256,
+        open=found.stands,
+        delegation=f"delegations/{copy.delegation}" if copy.delegation else "",
+        shared=copy.shared,
+        receiver_department=copy.receiver_department,
+        service_item=copy.service_item,
+        end_time=to_time(copy.end_time) if copy.end_time else None,
+    )

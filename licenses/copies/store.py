@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlmodel import Field, Session, col, select
 
 from licenses.copies.model import EndorsedCopy, HeldCopy
-from licenses.delegations.store import DelegationRow
+from licenses.delegations.store import DelegationRow, delegation_of
 from licenses.model import LicenseFormat
 from licenses.store import HolderRow, LicenseRow, Table
 from runtime.clock import china_date
@@ -186,6 +186,7 @@ def of_holder(
     license_id: str,
     before: tuple[datetime, str] | None,
     size: int,
+    now: datetime,
 ) -> list[HeldCopy]:
     """Copies that were made of a holder's licenses, or of one, newest first."""
     row = CopyRow
@@ -201,9 +202,10 @@ def of_holder(
         same = sa.and_(col(row.make_time) == at, col(row.id) < last)
         conditions.append(sa.or_(col(row.make_time) < at, same))
     statement = (
-        select(row, col(LicenseRow.issuer), col(LicenseRow.metadata_json))
+        select(row, col(LicenseRow.issuer), col(LicenseRow.metadata_json), DelegationRow)
         .join(LicenseRow, col(LicenseRow.id) == col(row.license_id))
         .join(HolderRow, col(HolderRow.license_id) == col(row.license_id))
+        .outerjoin(DelegationRow, col(DelegationRow.id) == col(row.delegation))
         .where(*conditions)
         .order_by(col(row.make_time).desc(), col(row.id).desc())
         .limit(size)
@@ -213,9 +215,15 @@ def of_holder(
             copy=_copy(found),
             license=f"{issuer}/licenses/{found.license_id}",
             title=str(orjson.loads(metadata)["ZZMC"]),
+            stands=_copy(found).is_open(now) and _allows(found, under, now),
         )
-        for found, issuer, metadata in session.exec(statement)
+        for found, issuer, metadata, under in session.exec(statement)
     ]
+
+
+def _allows(row: CopyRow, under: DelegationRow | None, now: datetime) -> bool:
+    """Whether the delegation that a copy was made under allows it still; under none, always."""
+    return not row.delegation or (under is not None and delegation_of(under).was_open(now))
 
 
 def made(session: Session, copy_id: str, sha256: str) -> bool:

@@ -68,7 +68,7 @@ def add(
 def delegation_by_id(session: Session, delegation_id: str) -> Delegation | None:
     """A delegation."""
     row = session.get(DelegationRow, delegation_id)
-    return None if row is None else _delegation(row)
+    return None if row is None else delegation_of(row)
 
 
 def given_or_got(
@@ -78,7 +78,7 @@ def given_or_got(
     side = col(DelegationRow.agent_index if as_agent else DelegationRow.grantor_index)
     conditions: list[Any] = [side == index, col(DelegationRow.id) > after]
     statement = select(DelegationRow).where(*conditions).order_by(DelegationRow.id).limit(size)
-    return [_delegation(row) for row in session.exec(statement)]
+    return [delegation_of(row) for row in session.exec(statement)]
 
 
 def described(
@@ -146,7 +146,8 @@ def index_again(session: Session, index: Callable[[str], bytes]) -> None:
         )
 
 
-def _delegation(row: DelegationRow) -> Delegation:
+def delegation_of(row: DelegationRow) -> Delegation:
+    """A delegation as its row has it."""
     return Delegation(
         id=row.id,
         grantor_code=row.grantor_code,
