@@ -1,172 +1,50 @@
-"""Batches on SQLite and PostgreSQL: rows, turns, results, what a crash and a cancel leave."""
+"""Batches on SQLite and PostgreSQL: what becomes of rows, who sees it, and for how long."""
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
 import orjson
 import pytest
-import sqlalchemy as sa
 
 from licenses.batches import model, store
 from licenses.batches.model import (
-    BEAT,
-    LEASE,
-    Batch,
     BatchState,
     Row,
-    RowHolder,
     RowPaper,
     RowState,
 )
-from licenses.batches.rows import store as rows_store
-from licenses.batches.service import KEPT, RECEIVING, Batches
-from licenses.batches.working import ATTEMPTS, ROWS_AT_ONCE, BatchWorker
-from licenses.issuing import Request
+from licenses.batches.service import KEPT, RECEIVING
+from licenses.batches.working import ROWS_AT_ONCE
 from licenses.model import License, Order, Paper
-from licenses.server import MIGRATIONS
 from licenses.types import store as types_store
-from licenses.types.service import Types
-from runtime.clock import FixedClock
-from runtime.database import Database, audit_outbox
 from runtime.errors import (
-    AlreadyExists,
-    DataLoss,
-    DomainError,
     FailedPrecondition,
     InvalidArgument,
     NotFound,
     PermissionDenied,
     ResourceExhausted,
-    Unavailable,
 )
-from runtime.identity import Principal, Role
+from tests.builders.license_batches import (
+    CALLER,
+    STRANGER,
+    World,
+    a_row,
+    a_world,
+)
 from tests.builders.licenses import (
     BUREAU,
-    FIELDS,
-    ISSUER,
-    NOW,
     TYPE_NAME,
-    a_license,
-    citizen_number,
 )
-
-CALLER = Principal(
-    system=f"{BUREAU}/systems/main",
-    department=BUREAU,
-    roles=frozenset({Role.DEPARTMENT}),
-    serial=1,
-)
-STRANGER = replace(CALLER, system="departments/tax/systems/main", department="departments/tax")
-
-
-class Crash(BaseException):
-    """The process is gone: nobody catches this."""
-
-
-@dataclass
-class Simulator:
-    """Issuing as a batch sees it: one license a request id, refusals by the holder's name."""
-
-    clock: FixedClock
-    made: dict[str, tuple[License, bytes]] = field(default_factory=dict)
-    asked: list[str] = field(default_factory=list)
-    orders: list[Order] = field(default_factory=list)
-    failing: dict[str, DomainError | Exception] = field(default_factory=dict)
-    crash_after: int = -1
-    meanwhile: Callable[[], None] = lambda: None
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def issue(
-        self, order: Order, *, department: str, seal: str, request: Request, **_more: Any
-    ) -> License:
-        meanwhile, self.meanwhile = self.meanwhile, lambda: None
-        meanwhile()
-        with self.lock:
-            name = order.holders[0].name
-            self.asked.append(name)
-            self.orders.append(order)
-            error = self.failing.get(name) or self.failing.get("*")
-            if error is not None:
-                raise error
-            if request.id in self.made:
-                license_, digest = self.made[request.id]
-                if digest != request.digest:
-                    raise AlreadyExists("used", reason="REQUEST_ID_REUSED", message_zh="已用")
-                return license_
-            number = len(self.made) + 1
-            license_ = a_license(number, issue_time=self.clock.now(), issuer=department)
-            self.made[request.id] = (license_, request.digest)
-            if number == self.crash_after:
-                raise Crash
-            return license_
-
-
-@dataclass
-class World:
-    """A database with a worker, on a clock that stands."""
-
-    database: Database
-    clock: FixedClock
-    batches: Batches
-    issuing: Simulator
-    worker: BatchWorker
-    types: Types
-
-    def send(self, rows: list[Row], *, seal: str = "", caller: Principal = CALLER) -> Batch:
-        receiving = self.batches.begin(caller, BUREAU, TYPE_NAME, seal, repeated=False)
-        for at in range(0, len(rows), 1000):
-            receiving.take(rows[at : at + 1000])
-        batch = receiving.whole(last=True)
-        with self.database.unit_of_work() as work:
-            return self.batches.start(work, batch)
-
-    def work(self) -> None:
-        """Rounds until nothing is due now."""
-        while self.worker.run_once():
-            pass
-
-    def results(self, name: str, **how: Any) -> list[model.Result]:
-        how = {"state": None, "page_size": 1000, "page_token": "", **how}
-        return list(self.batches.results(CALLER, name, **how)[0])
-
-    def content(self) -> int:
-        """How many rows still hold what stood in them."""
-        with self.database.engine.connect() as connection:
-            held = sa.select(sa.func.count()).where(sa.func.length(rows_store.ROWS.c.content) > 0)
-            return int(connection.execute(held).scalar_one())
-
-    def leaves(self) -> list[bytes]:
-        with self.database.engine.connect() as connection:
-            return [bytes(row.leaf) for row in connection.execute(sa.select(audit_outbox))]
 
 
 @pytest.fixture
 def world(database_url: str) -> Iterator[World]:
-    database, clock = Database(database_url, schema="licenses"), FixedClock(NOW)
-    database.migrate(MIGRATIONS)
-    types = Types(database, clock)
-    types.begin()
-    issuing = Simulator(clock)
-    worker = BatchWorker(database, issuing, types, clock)
-    yield World(
-        database, clock, Batches(database, types, clock, lambda _: ISSUER), issuing, worker, types
-    )
-    worker.stop()
-    database.close()
-
-
-def a_row(number: int = 1, **changes: Any) -> Row:
-    values: dict[str, Any] = {
-        "holders": (RowHolder(name=f"人{number}", code=citizen_number(number)),),
-        "fields": FIELDS,
-    }
-    return Row(**{**values, **changes})
+    with a_world(database_url) as made:
+        yield made
 
 
 def test_every_row_gets_its_license_and_keeps_nothing_else(world: World) -> None:
@@ -259,132 +137,6 @@ def test_a_key_used_for_another_row_is_refused_in_that_row(world: World) -> None
     assert {one.reason for one in found} == {"", "ROW_KEY_REUSED"}
 
 
-def test_a_crash_at_any_row_costs_no_license_and_makes_none_twice(world: World) -> None:
-    batch = world.send([a_row(n) for n in range(1, 41)])
-    for crash in (5, 33):
-        world.issuing.crash_after = crash
-        with pytest.raises(Crash):
-            world.work()
-        world.clock.advance(timedelta(minutes=3))  # its lease ends
-    world.issuing.crash_after = -1
-    world.work()
-    found = world.results(batch.name)
-    assert [one.state for one in found] == [RowState.ISSUED] * 40
-    assert len({one.license for one in found}) == 40 == len(world.issuing.made)
-
-
-def test_what_a_dead_process_held_is_told_and_taken_when_its_lease_is_over(world: World) -> None:
-    batch = world.send([a_row(n) for n in range(1, 41)])
-    world.issuing.crash_after = 5
-    with pytest.raises(Crash):
-        world.work()
-    world.issuing.crash_after = -1
-
-    def waits() -> str:
-        world.work()
-        return world.batches.get(CALLER, batch.name).waiting_reason
-
-    assert waits() == ""  # it may be at work
-    world.clock.advance(3 * BEAT)
-    assert waits() == "WORKER_LOST"
-    (listed,), _ = world.batches.page(CALLER, BUREAU, page_size=1, page_token="")
-    assert listed.waiting_reason == "WORKER_LOST"
-    world.clock.advance(LEASE - 3 * BEAT)
-    assert waits() == ""
-    assert world.batches.get(CALLER, batch.name).issued_count == 40
-
-
-def test_a_process_that_is_alone_goes_on_at_once(world: World) -> None:
-    batch = world.send([a_row(n) for n in range(1, 41)])
-    world.issuing.crash_after = 5
-    with pytest.raises(Crash):
-        world.work()
-    world.issuing.crash_after = -1
-    again = BatchWorker(world.database, world.issuing, world.types, world.clock)
-    again.start(alone=True)
-    try:
-        until = time.monotonic() + 20
-        while world.batches.get(CALLER, batch.name).state is BatchState.RUNNING:
-            assert time.monotonic() < until
-            time.sleep(0.02)
-    finally:
-        again.stop()
-    assert len(world.results(batch.name, state=RowState.ISSUED)) == 40
-
-
-def test_a_worker_that_is_slow_keeps_its_batch(world: World) -> None:
-    batch = world.send([a_row(1), a_row(2)])
-    slow = BatchWorker(world.database, world.issuing, world.types, world.clock, beat=0.01)
-    beats = []
-
-    def beat() -> None:
-        # While a row is issued the clock goes on by more than a lease, a beat at a time.
-        for _ in range(10):
-            world.clock.advance(BEAT)
-            time.sleep(0.1)
-            beats.append(world.worker.run_once())
-
-    world.issuing.meanwhile = beat
-    assert slow.run_once()
-    slow.stop()
-    assert not any(beats)
-    assert world.batches.get(CALLER, batch.name).issued_count == 2
-
-
-def test_a_neighbour_that_is_away_makes_the_batch_wait(world: World) -> None:
-    away = Unavailable("away", reason="NODE_AWAY", message_zh="不可用")
-    world.issuing.failing["*"] = away
-    batch = world.send([a_row(n) for n in range(1, 6)])
-    for _ in range(2 * ATTEMPTS):
-        world.work()
-        waits = world.batches.get(CALLER, batch.name)
-        assert (waits.state, waits.waiting_reason) == (BatchState.RUNNING, "NODE_AWAY")
-        world.clock.advance(timedelta(minutes=6))
-    assert world.results(batch.name, state=RowState.FAILED) == []
-    world.issuing.failing.clear()
-    world.work()
-    assert world.batches.get(CALLER, batch.name).issued_count == 5
-    assert world.batches.get(CALLER, batch.name).waiting_reason == ""
-
-
-@pytest.mark.parametrize("reason", ["SEAL_NOT_USABLE", "SEAL_NOT_IN_FORCE"])
-def test_a_seal_that_is_frozen_refuses_no_row(world: World, reason: str) -> None:
-    world.issuing.failing["*"] = FailedPrecondition("frozen", reason=reason, message_zh="冻结")
-    batch = world.send([a_row(n) for n in range(1, 50)])
-    world.work()
-    assert world.batches.get(CALLER, batch.name).failed_count == 0
-    assert len(world.issuing.asked) < 10  # no use to ask with every row
-
-
-@pytest.mark.parametrize(
-    "error", [DataLoss("bad", reason="OUTPUT_NOT_GOOD", message_zh="坏"), ZeroDivisionError()]
-)
-def test_a_row_that_fails_for_ever_does_not_hold_up_the_others(
-    world: World, error: Exception
-) -> None:
-    world.issuing.failing["人1"] = error
-    batch = world.send([a_row(1), a_row(2)])
-    for _ in range(ATTEMPTS):
-        world.work()
-        world.clock.advance(timedelta(minutes=6))
-    world.work()
-    found = world.results(batch.name)
-    assert [one.state for one in found] == [RowState.FAILED, RowState.ISSUED]
-    assert found[0].reason in ("OUTPUT_NOT_GOOD", "INTERNAL")
-
-
-def test_batches_take_turns(world: World) -> None:
-    long = world.send([a_row(n) for n in range(1, 101)])
-    world.clock.advance(timedelta(seconds=1))
-    short = world.send([a_row(200)])
-    world.clock.advance(timedelta(seconds=1))
-    world.worker.run_once()
-    world.clock.advance(timedelta(seconds=1))
-    world.worker.run_once()
-    assert world.batches.get(CALLER, short.name).issued_count == 1
-    assert world.batches.get(CALLER, long.name).issued_count == ROWS_AT_ONCE
-
-
 def test_a_cancelled_batch_issues_no_more_and_tells_what_it_issued(world: World) -> None:
     batch = world.send([a_row(n) for n in range(1, 101)])
     world.worker.run_once()
@@ -416,21 +168,6 @@ def test_what_was_issued_while_it_was_cancelled_is_told(world: World) -> None:
     assert world.results(batch.name, state=RowState.ISSUED)[0].license == made.license
     assert world.batches.get(CALLER, batch.name).issued_count == 1
     assert not world.worker.run_once()
-
-
-def test_of_two_workers_one_writes(world: World) -> None:
-    batch = world.send([a_row(1)])
-    now = world.clock.now()
-    until = now + timedelta(seconds=1)
-    with world.database.unit_of_work() as work:
-        assert store.take(work.session, batch.name, lease="one", now=now, until=until)
-        assert not store.take(work.session, batch.name, lease="two", now=now, until=until)
-    world.clock.advance(timedelta(seconds=2))
-    world.work()
-    late = model.Result(number=1, key="k", state=RowState.FAILED, reason="LATE")
-    with world.database.unit_of_work() as work:
-        assert not store.keep(work.session, batch.name, [late], lease="one", until=until)
-    assert world.results(batch.name)[0].state is RowState.ISSUED
 
 
 def test_what_never_came_whole_is_not_issued_seen_or_kept(world: World) -> None:
