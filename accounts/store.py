@@ -152,6 +152,12 @@ def account(session: Session, account_id: str, *, hold: bool = False) -> Account
     return None if row is None else AccountRow(**row)
 
 
+def accounts(session: Session, ids: Collection[str]) -> list[AccountRow]:
+    """Some accounts, as far as there are such."""
+    rows = session.execute(sa.select(_ACCOUNT).where(_ACCOUNT.c.id.in_(sorted(ids)))).mappings()
+    return [AccountRow(**row) for row in rows]
+
+
 def account_found_by(session: Session, found_by: bytes, *, hold: bool = False) -> AccountRow | None:
     """The account of a login."""
     query = sa.select(_ACCOUNT).where(_ACCOUNT.c.found_by == found_by)

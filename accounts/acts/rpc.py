@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from google.protobuf.message import Message
 
-from accounts.acts.model import ActKind, AskedAct
-from accounts.acts.service import Acts, kind_of
+from accounts.acts.model import AskedAct
+from accounts.acts.service import Acts, account_of, kind_of, person_of
 from accounts.lanes import Lane
 from accounts.v1 import accounts_pb2 as pb
 from accounts.wire import stamp
@@ -86,7 +86,7 @@ class ActsRpc:
         )
         last = found[size - 1] if len(found) > size else None
         return pb.ListAskedActsResponse(
-            acts=[self.to_act(one) for one in found[:size]],
+            acts=self._told(found[:size]),
             next_page_token=token_after_moment(last.ask_time, last.id) if last else "",
         )
 
@@ -120,23 +120,27 @@ class ActsRpc:
 
     def to_act(self, held: AskedAct) -> pb.AskedAct:
         """An act as it is told."""
-        of_account = held.kind is ActKind.DISABLE_ACCOUNT
+        return self._told([held])[0]
+
+    def _told(self, acts: Sequence[AskedAct]) -> list[pb.AskedAct]:
+        names = self._acts.names_in(acts)
+        return [self._message(one, names) for one in acts]
+
+    def _message(self, held: AskedAct, names: Mapping[str, str]) -> pb.AskedAct:
         return pb.AskedAct(
             name=held.name,
             kind=pb.ActKind.Value(f"ACT_KIND_{held.kind.value}"),
             subject=held.subject,
-            subject_name=(
-                self._acts.account_name(held.subject.partition("/")[2]) if of_account else ""
-            ),
+            subject_name=names.get(account_of(held), ""),
             department=held.department,
             reason=held.reason,
             asked_by=held.asked_by,
-            asked_by_name=self._acts.display_name(held.asked_by),
+            asked_by_name=names.get(person_of(held.asked_by), ""),
             ask_time=stamp(held.ask_time),
             expire_time=stamp(held.expire_time),
             state=pb.ActState.Value(f"ACT_STATE_{self._acts.state_of(held).value}"),
             decided_by=held.decided_by,
-            decided_by_name=self._acts.display_name(held.decided_by) if held.decided_by else "",
+            decided_by_name=names.get(person_of(held.decided_by), ""),
             decide_time=stamp(held.decide_time),
         )
 

@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -147,19 +147,17 @@ class Acts:
             )
         return [self._act(row) for row in rows]
 
-    def display_name(self, system: str) -> str:
-        """What a person is called; empty for a program, and for who is not known here."""
-        person = system.rpartition("/")[2]
-        if not person.startswith(PERSON):
-            return ""
-        return self.account_name(person.removeprefix(PERSON))
-
-    def account_name(self, account_id: str) -> str:
-        """What the owner of an account of a department is called; empty where there is none."""
+    def names_in(self, acts: Sequence[AskedAct]) -> Mapping[str, str]:
+        """What people are called whom acts name, by the account's id: none who is an applicant."""
+        wanted = {
+            one
+            for act in acts
+            for one in (account_of(act), person_of(act.asked_by), person_of(act.decided_by))
+        }
         with self._database.reading() as session:
-            row = accounts.account(session, account_id)
-        held = self._holding.account(row) if row is not None else None
-        return "" if held is None or held.is_applicant else held.display_name
+            rows = accounts.accounts(session, wanted - {""})
+        held = [self._holding.account(row) for row in rows]
+        return {one.id: one.display_name for one in held if not one.is_applicant}
 
     def state_of(self, asked: AskedAct) -> ActState:
         """Its state now."""
@@ -227,6 +225,17 @@ class Acts:
             decided_by=row.decided_by,
             decide_time=row.decide_time,
         )
+
+
+def account_of(act: AskedAct) -> str:
+    """The id of the account that an act is about; empty of an act about something else."""
+    return act.subject.partition("/")[2] if act.kind is ActKind.DISABLE_ACCOUNT else ""
+
+
+def person_of(system: str) -> str:
+    """The id of a person's account; empty for a program."""
+    person = system.rpartition("/")[2]
+    return person.removeprefix(PERSON) if person.startswith(PERSON) else ""
 
 
 def kind_of(number_name: str) -> ActKind:

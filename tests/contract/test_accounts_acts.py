@@ -71,6 +71,7 @@ def test_one_asks_and_another_confirms(held):
     secret = held.enrol(made)
     asked = ask(held, admin(CLINIC), made.account.name)
     assert (asked.state, asked.department) == (ActState.ASKED, CLINIC)
+    assert held.server.acts.names_in([asked]) == {made.account.id: "李示范"}
     assert held.sign_in(secret, "li.shifan")  # nothing was done yet
     held.clock.advance(timedelta(seconds=30))
     alone = refusal(PermissionDenied, decide, held, admin(CLINIC), asked.name)
