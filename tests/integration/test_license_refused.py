@@ -32,7 +32,6 @@ from tests.builders.licenses import (
     ISSUER,
     SEAL,
     TYPE_NAME,
-    a_type,
     a_type_version,
     citizen_number,
 )
@@ -277,14 +276,18 @@ def test_only_real_estate_of_the_shipped_types_is_transferred() -> None:
     assert found == ["real-estate-certificate"]
 
 
-def test_of_ten_issued_at_once_to_who_may_have_one_one_is_issued(simulation: Simulation) -> None:
-    number, one = citizen_number(530), replace(a_type(), only_one="holder")
+def test_of_ten_issued_at_once_to_who_may_have_one_one_is_issued(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number, kept = citizen_number(530), simulation.process.types.newest(TYPE_NAME)
+    one = replace(kept, type=replace(kept.type, only_one="holder"))
+    monkeypatch.setattr(simulation.process.types, "newest", lambda _: one)
     answers: list[str] = []
 
     def ask(each: int) -> None:
         request = a_request(f"one-{each}")
         try:
-            simulation.process.issue(request, holder_code=number, type=one)
+            simulation.process.issue(request, holder_code=number, type=one.type)
             answers.append("made")
         except DomainError as error:
             answers.append(error.reason)
@@ -299,7 +302,7 @@ def test_of_ten_issued_at_once_to_who_may_have_one_one_is_issued(simulation: Sim
     # It may be corrected and renewed, and when it has ended there may be another.
     made = simulation.process.succeed(made.name, Act.RENEW, Wish(), a_request("one-renewed"))
     simulation.process.change(made.name, Act.CANCEL)
-    simulation.process.issue(a_request("one-more"), holder_code=number, type=one)
+    simulation.process.issue(a_request("one-more"), holder_code=number, type=one.type)
 
 
 def test_a_row_of_a_batch_for_who_has_one_fails_alone(
