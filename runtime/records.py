@@ -6,6 +6,9 @@
    SHA-256(salt || label || 0x00 || value) with a random salt of the record. Who has the salt can
    show what was asked; erasing it makes the commitment unlinkable, and the log stays consistent.
    The salt itself is committed to (label `salt`, no value): one that was replaced is found out.
+   What may be opened by who asked, where the record also commits to what they were not told, is
+   committed to once more under `asked`, by a salt that is made of the record's: who has that one
+   opens nothing else.
 3. A record is written in the transaction of its act. If it cannot be written, the act fails: one
    that the log could not hold too, since no later one would get past it.
 """
@@ -25,6 +28,7 @@ from runtime.errors import InvalidArgument
 VERSION = 1
 SALT_SIZE = 16
 SALT = "salt"  # the label under which a salt is committed to
+_ASKED = b"tongban-asked/v1\0"
 _SALTS_DRAWN = 256
 _sha256 = hashlib.sha256
 GREATEST_LEAF = 65_535  # an entry bundle counts a leaf's bytes in 16 bits (c2sp.org/tlog-tiles)
@@ -45,10 +49,20 @@ class SealedRecord:
     once: bytes = b""
     entries: bytes = b""
 
+    @property
+    def asked_salt(self) -> bytes:
+        """Opens the leaf's `asked` and nothing else: for who asked, and was not told all."""
+        return asked_salt(self.salt)
+
 
 def commit(salt: bytes, label: str, value: bytes) -> str:
     """The commitment to a value under a salt, hex."""
     return hashlib.sha256(salt + label.encode() + b"\0" + value).hexdigest()
+
+
+def asked_salt(salt: bytes) -> bytes:
+    """The salt of a record's `asked`, by the record's own; not the other way."""
+    return _sha256(_ASKED + salt).digest()[:SALT_SIZE]
 
 
 def salt_fits(leaf: bytes, salt: bytes) -> bool:
@@ -88,13 +102,15 @@ def make_record(
     actor: str,
     facts: Mapping[str, Value],
     commitments: Mapping[str, bytes] | None = None,
+    asked: Mapping[str, bytes] | None = None,
     salt: bytes = b"",
 ) -> SealedRecord:
     """A record of one act.
 
     `kind` is a constant snake_case word; `actor` a system's name; `facts` go into the leaf as they
     are and so must hold no personal data; `commitments` go in as hashes under a fresh salt, or
-    under `salt`, which is of `fresh_salt` and of no other record.
+    under `salt`, which is of `fresh_salt` and of no other record. `asked` goes in under the salt
+    that opens nothing else (rule 2).
     """
     salt = salt or fresh_salt()
     body: dict[str, object] = {
@@ -105,17 +121,23 @@ def make_record(
         **facts,
     }
     if commitments:
-        # As `commit`; a call for each would cost as much as hashing.
-        hashed = {
-            label: _sha256(b"%b%b\0%b" % (salt, label.encode(), value)).hexdigest()
-            for label, value in commitments.items()
-        }
-        hashed[SALT] = _sha256(b"%bsalt\0" % salt).hexdigest()
-        body["commitments"] = hashed
+        body["commitments"] = _hashed(salt, commitments)
+    if asked:
+        body["asked"] = _hashed(asked_salt(salt), asked)
     signed = facts.get("signed")
     if signed and commitments and "answer" in commitments:
         return SealedRecord(canonical(body), salt, _signed_once(signed))
     return SealedRecord(canonical(body), salt)
+
+
+def _hashed(salt: bytes, values: Mapping[str, bytes]) -> dict[str, str]:
+    """Values as `commit` makes of each, and the salt; a call for each would cost as much again."""
+    hashed = {
+        label: _sha256(b"%b%b\0%b" % (salt, label.encode(), value)).hexdigest()
+        for label, value in values.items()
+    }
+    hashed[SALT] = _sha256(b"%bsalt\0" % salt).hexdigest()
+    return hashed
 
 
 def _signed_once(signed: Value) -> bytes:

@@ -4,12 +4,18 @@
 2. The purpose may be personal: it stands here, in the licenses' database, and in no audit leaf.
 3. The receipt is the leaf of the audit log that tells of the look, with the salt that opens its
    commitments: the holder can show both to anybody, and anybody finds the leaf in the log.
+4. Who verified gets the same leaf with the salt of its `asked` alone, which opens what they said
+   and were told. The other salt would let them try out whose license it is (a citizen number has
+   few values), and whether there is one, where the answer says neither.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+
+from runtime.records import canonical
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,3 +45,8 @@ class Look:
     visitor: bool
     leaf: bytes = field(repr=False)
     salt: bytes = field(repr=False)
+
+
+def answered(purpose: str, fields: Mapping[str, str]) -> dict[str, bytes]:
+    """What a verifier's receipt opens: the purpose they gave, and the fields they were told."""
+    return {"purpose": purpose.encode(), "fields": canonical(dict(fields))}

@@ -83,7 +83,7 @@ class PresentationRpc:
                 request.code, purpose=request.purpose, principal=call.principal
             )
             answer = to_verification(outcome)
-            answer.receipt.CopyFrom(to_receipt(record.leaf, record.salt))
+            answer.receipt.CopyFrom(to_receipt(record.leaf, record.asked_salt))
             return answer
 
         return await run_in(self._threads, run)

@@ -21,6 +21,7 @@ from typing import TypeVar
 from licenses import held
 from licenses import store as licenses
 from licenses.accesses import store as accesses
+from licenses.accesses.model import answered
 from licenses.checks import DocumentVerdict
 from licenses.delegations import store as delegations
 from licenses.delegations.model import delegation_id, is_agent
@@ -247,15 +248,18 @@ class Presenting:
             facts: dict[str, Value] = {"result": refusal.value if refusal else "PASSED"}
             # Every system reads the log, who tried the code too: it tells no more than the answer
             # does, and commits to the rest in one shape.
+            outcome = describe(
+                refusal, presentation, license_, document=document, card_seen=bool(holder_code)
+            )
+            # Whose license it is was not told, nor whether there is one: the salt that opens it
+            # is the holder's. Who verified opens what they asked and were told.
             record = self._record(
                 work, "presentation_verified", license_, facts, principal,
                 presentation=presentation, purpose=purpose,
                 hidden={"presentation": "", "license": "", "holder_code": ""},
-                shown=presentation.fields if presentation and not refusal else (),
+                shown=tuple(outcome.fields),
+                asked=answered(purpose, outcome.fields),
             )  # fmt: skip
-        outcome = describe(
-            refusal, presentation, license_, document=document, card_seen=bool(holder_code)
-        )
         return outcome, record
 
     def listed(
@@ -345,6 +349,7 @@ class Presenting:
         purpose: str,
         hidden: Mapping[str, str] = MappingProxyType({}),
         shown: Sequence[str] = (),
+        asked: Mapping[str, bytes] | None = None,
     ) -> SealedRecord:
         now = self._clock.now()
         commitments = {label: value.encode() for label, value in hidden.items()}
@@ -357,7 +362,12 @@ class Presenting:
             commitments["license"] = license_.name.encode()
             commitments["holder_code"] = license_.holder_code.encode()
         record = make_record(
-            kind, at=now, actor=principal.system, facts=facts, commitments=commitments
+            kind,
+            at=now,
+            actor=principal.system,
+            facts=facts,
+            commitments=commitments,
+            asked=asked,
         )
         if license_ is not None:
             accesses.add_access(

@@ -112,7 +112,7 @@ class VerifyingRpc:
             answer = to_answer(found, record)
         if is_visitor and subject != "document":
             answer.ClearField("license_identifier")
-        answer.receipt.CopyFrom(to_receipt(record.leaf, record.salt))
+        answer.receipt.CopyFrom(to_receipt(record.leaf, record.asked_salt))
         return answer
 
 
@@ -133,7 +133,7 @@ def to_answer(found: Verified, record: SealedRecord) -> pb.VerifyLicenseResponse
             found.checks,
         ),
         fields=found.fields,
-        receipt=to_receipt(record.leaf, record.salt),
+        receipt=to_receipt(record.leaf, record.asked_salt),
     )
     if license_ is not None:
         answer.state = STATES[license_.state]

@@ -24,6 +24,7 @@ from datetime import datetime
 from licenses import held
 from licenses import store as licenses
 from licenses.accesses import store as accesses
+from licenses.accesses.model import answered
 from licenses.copies import store as copies
 from licenses.copies.model import EndorsedCopy
 from licenses.guesses import FILE, Guesses
@@ -371,6 +372,7 @@ class Verifying:
                 "purpose": purpose.encode(),
                 "license": (license_.name if license_ else "").encode(),
             },
+            asked=answered(purpose, found.fields),
         )
         if license_ is not None:
             accesses.add_access(

@@ -177,6 +177,12 @@ class LicenseNode:
         return [orjson.loads(payload) for (payload,) in rows]
 
 
+def opens(receipt: presentations.LookReceipt, part: str, label: str, value: str) -> bool:
+    """Whether a receipt's salt shows that its leaf commits to a value."""
+    said = orjson.loads(receipt.leaf)[part]
+    return bool(said[label] == commit(receipt.salt, label, value.encode()))
+
+
 def issue_request(**changes: Any) -> pb.IssueLicenseRequest:
     values: dict[str, Any] = {
         "parent": BUREAU,

@@ -19,7 +19,7 @@ from licenses.v1 import licenses_pb2 as pb
 from licenses.v1 import presentations_pb2 as presentations
 from runtime import channels, holders
 from runtime.identity import APPLICANTS, Credentials, Role
-from runtime.records import commit
+from runtime.records import canonical
 from seal.v1 import seal_pb2
 from tests.builders.license_node import (
     BANK,
@@ -28,6 +28,7 @@ from tests.builders.license_node import (
     LicenseNode,
     fresh,
     issue,
+    opens,
     present,
     present_request,
     refused,
@@ -181,12 +182,16 @@ async def test_the_holder_sees_every_look_with_its_receipt(node: LicenseNode) ->
     assert seen.presentation == shown.presentation
     assert list(found[1].fields) == ["*"]
     assert list(found[2].fields) == []
-    # The receipt is the verifier's own, it is in the log, and it opens with its salt.
-    assert seen.receipt == answer.receipt
+    # The leaf is the verifier's own and in the log; the holder's salt opens all of it, the
+    # verifier's what they said and were told.
+    assert seen.receipt.leaf == answer.receipt.leaf
+    assert opens(answer.receipt, "asked", "purpose", "核验就业登记")
+    assert opens(answer.receipt, "asked", "fields", canonical(dict(answer.fields)).decode())
+    assert opens(seen.receipt, "commitments", "holder_code", HOLDER)
+    assert opens(seen.receipt, "commitments", "license", name)
     assert hashlib.sha256(b"\0" + seen.receipt.leaf).digest() == seen.receipt.leaf_hash
     assert orjson.loads(seen.receipt.leaf) in node.leaves("presentation_verified")
-    said = orjson.loads(seen.receipt.leaf)["commitments"]["purpose"]
-    assert said == commit(seen.receipt.salt, "purpose", "核验就业登记".encode())
+    assert opens(seen.receipt, "commitments", "purpose", "核验就业登记")
     assert await looks(node.counter, citizen_number(2)) == []
     request = presentations.ListLooksRequest(holder_code=HOLDER, license=name, page_size=4)
     page = await node.counter.presentations.ListLooks(request)

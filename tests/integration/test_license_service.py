@@ -18,7 +18,6 @@ from licenses.identifiers import LicenseIdentifier
 from licenses.pages.ofd_reader import read_ofd
 from licenses.v1 import licenses_pb2 as pb
 from runtime.identity import Role
-from runtime.records import commit
 from runtime.status import from_rpc_error
 from seal.v1 import seal_pb2
 from tests.builders.license_node import (
@@ -31,6 +30,7 @@ from tests.builders.license_node import (
     fresh,
     issue,
     issue_request,
+    opens,
     present,
     present_request,
     refused,
@@ -104,15 +104,14 @@ async def test_no_leaf_holds_the_holder(node: LicenseNode) -> None:
         "held_licenses_listed",
         "license_document_read",
     ]
-    # Who verified the code holds the salt of that one look, and finds its maker nowhere.
+    # Who verified the code opens what they said in that one leaf, and finds its maker nowhere.
     _, made, seen, listed, _ = leaves
     for leaf in (made, seen, listed):
         assert not {"license", "presentation", "audience", "fields", "count"} & set(leaf)
     told = {"presentation": shown.presentation, "license": license_.name}
     assert node.committing("presentation_verified", **told) == [seen]
     assert node.committing("license_presented", **told, audience="") == [made]
-    opened = commit(verified.receipt.salt, "presentation", shown.presentation.encode())
-    assert seen["commitments"]["presentation"] == opened
+    assert opens(verified.receipt, "asked", "purpose", "核验就业登记")
     text = json.dumps(leaves, ensure_ascii=False)
     for secret in (HOLDER, "赵示例", shown.code, shown.code.replace("-", "")):
         assert secret not in text
@@ -135,6 +134,15 @@ async def test_the_public_log_tells_an_unknown_code_from_anothers_no_more_than_t
     assert [others["result"], unknown["result"]] == told
     assert set(others) == set(unknown)
     assert set(others["commitments"]) == set(unknown["commitments"])
+    # Nor does a receipt open, to whoever tries out values, whose license it was or whether there
+    # is one.
+    for answer in answers:
+        for label, values in {
+            "license": (license_.name, ""),
+            "holder_code": (HOLDER, ""),
+            "presentation": (shown.presentation, ""),
+        }.items():
+            assert not any(opens(answer.receipt, "commitments", label, one) for one in values)
 
 
 async def test_a_repeated_request_is_answered_as_first(node: LicenseNode) -> None:

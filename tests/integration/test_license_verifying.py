@@ -35,6 +35,7 @@ from tests.builders.license_node import (
     document,
     fresh,
     issue,
+    opens,
     present,
     refused,
     running,
@@ -151,6 +152,9 @@ async def test_an_identifier_with_fields_matches_or_not(node: LicenseNode) -> No
     for one in (wrong, unknown, field):
         assert one.verdict.sub_indication == "NO_MATCH"
         assert one.state == licenses_pb2.LICENSE_STATE_UNSPECIFIED
+        # The one who guesses tells by no receipt either whether there is such a license.
+        for value in (license_.name, ""):
+            assert not opens(one.receipt, "commitments", "license", value)
         one.ClearField("receipt")
     assert wrong == unknown == field
     for leaf in node.leaves("license_verified")[-3:]:
